@@ -21,3 +21,15 @@ export type { SupervisorStrategy } from './supervision.js'
 export { type ChildInfo, Supervisor, type SupervisorOptions, type SupervisorRef } from './supervisor.js'
 export { VERSION } from './version.js'
 export type { PersistedState, PersistenceKey, StateMetadata, StorageAdapter } from './storage/adapter.js'
+export {
+  ChecksumMismatchError,
+  CorruptedStateError,
+  DeserializationError,
+  PersistenceError,
+  SerializationError,
+  StorageError,
+  type StorageOperation
+} from './storage/errors.js'
+export { FileAdapter, type FileAdapterOptions } from './storage/file-adapter.js'
+export { MemoryAdapter, type MemoryAdapterOptions } from './storage/memory-adapter.js'
+export { defaultSerializer, type StateSerializer } from './storage/serializer.js'
