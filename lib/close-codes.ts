@@ -1,0 +1,24 @@
+/**
+ * What ends a connection. (What answers a request is in errors.ts.)
+ * `comeBack` says whether the client should connect again. PROTOCOL.md, "Close codes".
+ */
+export interface CloseReason {
+  readonly code: number
+  /** Sent with the close frame; at most 123 bytes. */
+  readonly reason: string
+  readonly comeBack: boolean
+}
+
+/** Every close that this server starts itself. The WebSocket layer adds 1002, 1007 and 1009. */
+export const closeReasons = {
+  /** The server stops: sent to whoever is still connected when the grace period ends. */
+  serverShutdown: { code: 1000, reason: 'server_shutdown', comeBack: true },
+  /** The client sent a binary frame. */
+  binaryNotSupported: { code: 1003, reason: 'binary_not_supported', comeBack: false },
+  /** The client did not read what was sent to it for too long. */
+  slowConsumer: { code: 1013, reason: 'slow_consumer', comeBack: true },
+  /** The client did not answer a ping in time. */
+  heartbeatTimeout: { code: 4001, reason: 'heartbeat_timeout', comeBack: true },
+  /** The client's address has `maxConnectionsPerIp` connections already. */
+  tooManyConnections: { code: 4003, reason: 'too_many_connections', comeBack: false }
+} as const satisfies Record<string, CloseReason>

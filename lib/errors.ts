@@ -1,0 +1,143 @@
+/**
+ * The reply errors: each answers one request and leaves the socket open.
+ * (What ends a connection is in close-codes.ts.) PROTOCOL.md, "Error codes".
+ */
+export const ErrorCode = {
+  /** The frame is no JSON object, or is nested too deep. Sent with id 0. Do not repeat. */
+  PARSE_ERROR: 'PARSE_ERROR',
+  /** The object is neither a request nor a pong. Sent with id 0. Do not repeat. */
+  INVALID_REQUEST: 'INVALID_REQUEST',
+  /** No such operation, or its feature is not configured. */
+  UNKNOWN_OPERATION: 'UNKNOWN_OPERATION',
+  /** A field, a record or a definition is wrong. Do not repeat unchanged. */
+  VALIDATION_ERROR: 'VALIDATION_ERROR',
+  /** The subscription, record or definition that is to be changed does not exist. */
+  NOT_FOUND: 'NOT_FOUND',
+  /** The name, the primary key or a unique value is taken. */
+  ALREADY_EXISTS: 'ALREADY_EXISTS',
+  /** Somebody else changed the record, or other records refer to it. Read again, then retry. */
+  CONFLICT: 'CONFLICT',
+  /** Not logged in. Log in, then retry. */
+  UNAUTHORIZED: 'UNAUTHORIZED',
+  /** Logged in, but not allowed. */
+  FORBIDDEN: 'FORBIDDEN',
+  /** A limit is reached. Retry later, after `details.retryAfterMs` where given. */
+  RATE_LIMITED: 'RATE_LIMITED',
+  /** Reserved by the protocol. This server pauses the socket instead and never sends it. */
+  BACKPRESSURE: 'BACKPRESSURE',
+  /** The server failed; its log says why. */
+  INTERNAL_ERROR: 'INTERNAL_ERROR',
+  /** The bucket is not defined. */
+  BUCKET_NOT_DEFINED: 'BUCKET_NOT_DEFINED',
+  /** The query is not defined. */
+  QUERY_NOT_DEFINED: 'QUERY_NOT_DEFINED',
+  /** No rule engine is configured, or it is stopped. */
+  RULES_NOT_AVAILABLE: 'RULES_NOT_AVAILABLE',
+  /** The user is barred from logging in for a while. */
+  SESSION_REVOKED: 'SESSION_REVOKED'
+} as const
+
+/** One of the sixteen codes that an `error` reply can carry. */
+export type NoexErrorCode = typeof ErrorCode[keyof typeof ErrorCode]
+
+/**
+ * An error that is meant for the client: its code, message and details are sent as they are.
+ * Every other error that an operation throws is answered with a generic `INTERNAL_ERROR` and logged.
+ */
+export class NoexServerError extends Error {
+  override readonly name = 'NoexServerError'
+  readonly code: NoexErrorCode
+  /** Left out of the reply when `exposeErrorDetails` is `false`, except for `RATE_LIMITED`. */
+  readonly details: unknown
+
+  constructor (code: NoexErrorCode, message: string, details?: unknown) {
+    super(message)
+    this.code = code
+    this.details = details
+  }
+}
+
+/** Builds the refusal of a request field; `path` names the field as the client wrote it. */
+export function invalid (path: string, problem: string): NoexServerError {
+  return new NoexServerError('VALIDATION_ERROR', `${path}: ${problem}`)
+}
+
+/** Builds the answer to a bucket that does not exist. */
+export function bucketNotDefined (bucket: string): NoexServerError {
+  return new NoexServerError('BUCKET_NOT_DEFINED', `Bucket "${bucket}" is not defined`)
+}
+
+type LibraryError = Error & Readonly<Record<string, unknown>>
+
+/**
+ * How the errors of noex-store are answered. They are matched by name, not by class, so that a store
+ * from another copy of the package is served alike. Messages are our own: the store's carry values
+ * that `exposeErrorDetails: false` must hide.
+ */
+const libraryErrors = new Map<string, (error: LibraryError) => NoexServerError>([
+  ['BucketAlreadyExistsError', e => new NoexServerError('ALREADY_EXISTS', `Bucket "${String(e['bucket'])}" already exists`)],
+  ['BucketNotDefinedError', e => bucketNotDefined(String(e['bucket']))],
+  ['ValidationError', e => new NoexServerError('VALIDATION_ERROR', 'The record does not fit the schema of its bucket', e['issues'])],
+  ['UniqueConstraintError', e => new NoexServerError('ALREADY_EXISTS',
+    `Bucket "${String(e['bucket'])}" has another record with this "${String(e['field'])}"`,
+    { bucket: e['bucket'], field: e['field'], value: e['value'] })],
+  ['TransactionConflictError', e => new NoexServerError('CONFLICT',
+    `A record of bucket "${String(e['bucket'])}" was changed or created meanwhile`,
+    { bucket: e['bucket'], key: e['key'] })],
+  ['QueryAlreadyDefinedError', e => new NoexServerError('ALREADY_EXISTS', `Query "${String(e['query'])}" already exists`)],
+  ['QueryNotDefinedError', e => new NoexServerError('QUERY_NOT_DEFINED', `Query "${String(e['query'])}" is not defined`)],
+  ['ReferentialIntegrityError', referenceError]
+])
+
+/** The store raises one class for both directions; only a refused delete speaks of deleting. */
+function referenceError (error: LibraryError): NoexServerError {
+  const details = {
+    bucket: error['sourceBucket'],
+    field: error['sourceField'],
+    target: error['targetBucket'],
+    key: error['targetKey']
+  }
+  return error.message.startsWith('Cannot delete')
+    ? referenceHeld(details)
+    : danglingReference(details)
+}
+
+interface Reference {
+  readonly bucket: unknown
+  readonly field: unknown
+  readonly target: unknown
+  readonly key: unknown
+}
+
+/** Builds the refusal of a record that refers to a record which does not exist. */
+export function danglingReference (reference: Reference): NoexServerError {
+  return new NoexServerError('VALIDATION_ERROR',
+    `Field "${String(reference.field)}" refers to a record of bucket "${String(reference.target)}" that does not exist`, reference)
+}
+
+/** Builds the refusal of a delete that other records forbid. */
+export function referenceHeld (reference: Reference): NoexServerError {
+  return new NoexServerError('CONFLICT',
+    `Records of bucket "${String(reference.bucket)}" refer to this record by "${String(reference.field)}"`, reference)
+}
+
+/** noex-store raises plain errors here, so their text is all there is; a test pins each of these. */
+const libraryMessages: ReadonlyArray<readonly [RegExp, NoexErrorCode, string]> = [
+  [/^Record with key ".*" not found in bucket/s, 'NOT_FOUND', 'The record does not exist'],
+  [/^Bucket ".*" is not defined$/s, 'BUCKET_NOT_DEFINED', 'The bucket is not defined']
+]
+
+/**
+ * Translates whatever an operation threw into the error to reply with,
+ * or `undefined` when the client may learn no more than `INTERNAL_ERROR`.
+ */
+export function toReplyError (error: unknown): NoexServerError | undefined {
+  if (error instanceof NoexServerError) return error
+  if (!(error instanceof Error)) return undefined
+  const translate = libraryErrors.get(error.name)
+  if (translate !== undefined) return translate(error as LibraryError)
+  for (const [pattern, code, message] of libraryMessages) {
+    if (pattern.test(error.message)) return new NoexServerError(code, message)
+  }
+  return undefined
+}

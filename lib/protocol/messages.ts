@@ -1,0 +1,36 @@
+/** The protocol version that the welcome names. PROTOCOL.md, "Welcome". */
+export const PROTOCOL_VERSION = '1.0.0'
+
+/** Client → server. A request: `id` is echoed in its one reply, the rest depends on `type`. */
+export interface RequestMessage {
+  readonly id: number
+  readonly type: string
+  readonly [field: string]: unknown
+}
+
+/** Server → client. The first frame of every connection. */
+export interface WelcomeMessage {
+  readonly type: 'welcome'
+  readonly version: typeof PROTOCOL_VERSION
+  /** Epoch milliseconds. */
+  readonly serverTime: number
+  readonly requiresAuth: boolean
+}
+
+/** Server → client. Asks for a pong; PROTOCOL.md, "Heartbeat". */
+export interface PingMessage {
+  readonly type: 'ping'
+  /** Epoch milliseconds. */
+  readonly timestamp: number
+}
+
+/** Server → client. News about the connection itself; clients ignore events that they do not know. */
+export type SystemMessage =
+  | { readonly type: 'system', readonly event: 'shutdown', readonly gracePeriodMs: number }
+  | { readonly type: 'system', readonly event: 'subscription_closed', readonly subscriptionId: string, readonly reason: SubscriptionEnd }
+
+/** Why a subscription ended without being asked to. */
+export type SubscriptionEnd = 'query_undefined' | 'bucket_dropped'
+
+/** Server → client, sent without a request and not a push. */
+export type NoticeMessage = WelcomeMessage | PingMessage | SystemMessage
