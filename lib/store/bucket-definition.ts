@@ -1,0 +1,143 @@
+import { parseTtl, type BucketDefinition, type BucketSchemaUpdate, type FieldDefinition } from '@hamicek/noex-store'
+import safeRegex from 'safe-regex2'
+import { Type, type Static } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { firstProblem } from '../protocol/shape.js'
+import { invalid } from '../errors.js'
+import type { NoexStore } from './noex-store.js'
+
+/** Nested levels of `properties` and `items` that noex-store looks at. */
+const MAX_NESTING = 10
+
+const Name = Type.String({ minLength: 1 })
+const Count = Type.Integer({ minimum: 0 })
+
+const Field = Compile(Type.Object({
+  type: Type.Enum(['string', 'number', 'boolean', 'object', 'array', 'date']),
+  required: Type.Optional(Type.Boolean()),
+  default: Type.Optional(Type.Unknown()),
+  generated: Type.Optional(Type.Enum(['uuid', 'cuid', 'autoincrement', 'timestamp'])),
+  enum: Type.Optional(Type.Array(Type.Unknown())),
+  format: Type.Optional(Type.Enum(['email', 'url', 'iso-date'])),
+  min: Type.Optional(Type.Number()),
+  max: Type.Optional(Type.Number()),
+  minLength: Type.Optional(Count),
+  maxLength: Type.Optional(Count),
+  pattern: Type.Optional(Type.String()),
+  unique: Type.Optional(Type.Boolean()),
+  ref: Type.Optional(Name),
+  onDelete: Type.Optional(Type.Enum(['restrict', 'cascade', 'set_null'])),
+  properties: Type.Optional(Type.Object({})),
+  items: Type.Optional(Type.Object({}))
+}, { additionalProperties: false }))
+
+const definitionShape = Type.Object({
+  key: Name,
+  schema: Type.Object({}),
+  indexes: Type.Optional(Type.Array(Name)),
+  etsType: Type.Optional(Type.Enum(['set', 'ordered_set', 'bag', 'duplicate_bag'])),
+  persistent: Type.Optional(Type.Boolean()),
+  ttl: Type.Optional(Type.Union([Type.Number(), Type.String()])),
+  maxSize: Type.Optional(Type.Integer({ minimum: 1 }))
+}, { additionalProperties: false })
+const Definition = Compile(definitionShape)
+
+const updateShape = Type.Object({
+  addFields: Type.Optional(Type.Object({})),
+  addIndexes: Type.Optional(Type.Array(Name)),
+  ttl: Type.Optional(Type.Union([Type.Number(), Type.String(), Type.Null()]))
+}, { additionalProperties: false })
+const Update = Compile(updateShape)
+
+/**
+ * Checks the name of a new bucket. Control characters are refused, because the store's reference index
+ * separates names by one of them.
+ * @throws `VALIDATION_ERROR`
+ */
+export function checkBucketName (name: string): void {
+  // eslint would read a literal control range as a slip.
+  if (name === '__proto__' || [...name].some(char => char < ' ')) {
+    throw invalid('name', 'must not be "__proto__" or hold control characters')
+  }
+}
+
+/**
+ * Checks a bucket definition completely: what noex-store does not check leaves a bucket that can be
+ * neither used nor dropped. PROTOCOL.md, "Bucket definitions".
+ * @throws `VALIDATION_ERROR` naming the member.
+ */
+export function checkBucketDefinition (store: NoexStore, name: string, config: unknown): BucketDefinition {
+  if (!Definition.Check(config)) throw firstProblem(Definition, config, 'config')
+  const definition: Static<typeof definitionShape> = config
+  const schema = definition.schema as Record<string, unknown>
+  checkFields(store, name, schema, 'config.schema')
+  if (!Object.hasOwn(schema, definition.key)) throw invalid('config.key', 'must be a field of the schema')
+  checkIndexes(definition.indexes, schema, 'config.indexes')
+  if (definition.ttl !== undefined) checkTtl(definition.ttl, 'config.ttl')
+  return config as unknown as BucketDefinition
+}
+
+/**
+ * Checks a schema update against the bucket it is for.
+ * @throws `VALIDATION_ERROR` naming the member.
+ */
+export function checkBucketUpdate (store: NoexStore, name: string, current: BucketDefinition, updates: unknown): BucketSchemaUpdate {
+  if (!Update.Check(updates)) throw firstProblem(Update, updates, 'updates')
+  const update: Static<typeof updateShape> = updates
+  const added = (update.addFields ?? {}) as Record<string, unknown>
+  checkFields(store, name, added, 'updates.addFields')
+  for (const field of Object.keys(added)) {
+    if (Object.hasOwn(current.schema, field)) throw invalid(`updates.addFields.${field}`, 'exists already')
+  }
+  checkIndexes(update.addIndexes, { ...current.schema, ...added }, 'updates.addIndexes')
+  if (update.ttl !== undefined && update.ttl !== null) checkTtl(update.ttl, 'updates.ttl')
+  return updates as unknown as BucketSchemaUpdate
+}
+
+function checkIndexes (indexes: readonly string[] | undefined, schema: object, path: string): void {
+  indexes?.forEach((field, i) => {
+    if (!Object.hasOwn(schema, field)) throw invalid(`${path}[${i}]`, 'must be a field of the schema')
+  })
+}
+
+function checkTtl (ttl: number | string, path: string): void {
+  try {
+    parseTtl(ttl)
+  } catch {
+    throw invalid(path, 'must be a positive number of milliseconds or a text such as "30s", "5m", "1h", "7d"')
+  }
+}
+
+function checkFields (store: NoexStore, bucket: string, schema: Record<string, unknown>, path: string, depth = 0): void {
+  for (const [name, field] of Object.entries(schema)) checkField(store, bucket, field, `${path}.${name}`, depth)
+}
+
+function checkField (store: NoexStore, bucket: string, field: unknown, path: string, depth: number): void {
+  if (!Field.Check(field)) throw firstProblem(Field, field, path)
+  const definition = field as unknown as FieldDefinition
+  if (definition.pattern !== undefined) checkPattern(definition.pattern, `${path}.pattern`)
+  if (definition.ref !== undefined) checkReference(store, bucket, definition, path, depth)
+  if (depth >= MAX_NESTING && (definition.properties !== undefined || definition.items !== undefined)) {
+    throw invalid(path, `is nested deeper than ${MAX_NESTING} levels`)
+  }
+  if (definition.properties !== undefined) {
+    checkFields(store, bucket, definition.properties as Record<string, unknown>, `${path}.properties`, depth + 1)
+  }
+  if (definition.items !== undefined) checkField(store, bucket, definition.items, `${path}.items`, depth + 1)
+}
+
+function checkPattern (pattern: string, path: string): void {
+  try {
+    RegExp(pattern)
+  } catch {
+    throw invalid(path, 'is no regular expression')
+  }
+  if (!safeRegex(pattern)) throw invalid(path, 'nests repetitions, so matching it could block the server')
+}
+
+function checkReference (store: NoexStore, bucket: string, field: FieldDefinition, path: string, depth: number): void {
+  if (depth > 0) throw invalid(`${path}.ref`, 'is possible at the top level only')
+  const target = field.ref as string
+  if (target !== bucket && !store.hasBucket(target)) throw invalid(`${path}.ref`, `names bucket "${target}", which does not exist`)
+  if (field.onDelete === 'set_null' && field.required === true) throw invalid(`${path}.onDelete`, 'cannot be "set_null" for a required field')
+}

@@ -1,0 +1,92 @@
+import { invalid } from '../errors.js'
+
+/** Elements that `$in` and `$nin` may have: each is compared with each record. */
+const MAX_LIST = 10_000
+
+/** A value that `{{ params.NAME }}` stands for is known only when the query runs. PROTOCOL.md, "Declarative queries". */
+const PLACEHOLDER = /^\{\{\s*params\.(\w+)\s*\}\}$/
+
+type OperandCheck = (operand: unknown) => string | undefined
+
+const isComparable: OperandCheck = operand =>
+  typeof operand === 'number' || typeof operand === 'string' ? undefined : 'must be a number or a text'
+const isText: OperandCheck = operand => typeof operand === 'string' ? undefined : 'must be a text'
+const isList: OperandCheck = operand => {
+  if (!Array.isArray(operand)) return 'must be an array'
+  return operand.length > MAX_LIST ? `must not have more than ${MAX_LIST} elements` : undefined
+}
+const isAnything: OperandCheck = () => undefined
+
+const operators = new Map<string, OperandCheck>([
+  ['$eq', isAnything],
+  ['$neq', isAnything],
+  ['$gt', isComparable],
+  ['$gte', isComparable],
+  ['$lt', isComparable],
+  ['$lte', isComparable],
+  ['$in', isList],
+  ['$nin', isList],
+  ['$contains', isText],
+  ['$startsWith', isText],
+  ['$endsWith', isText],
+  ['$exists', operand => typeof operand === 'boolean' ? undefined : 'must be true or false'],
+  ['$between', operand => Array.isArray(operand) && operand.length === 2 && operand.every(end => isComparable(end) === undefined || isPlaceholder(end))
+    ? undefined
+    : 'must be an array of two numbers or texts']
+])
+
+/** Tells whether a filter value is replaced by a parameter of the query. */
+export function isPlaceholder (value: unknown): boolean {
+  return typeof value === 'string' && PLACEHOLDER.test(value)
+}
+
+/**
+ * Checks a filter before the store sees it: noex-store ignores operators that it does not know and fails
+ * on operands of a wrong type. `path` stands before the member names in the error.
+ * @throws `VALIDATION_ERROR` naming the member and the operator.
+ */
+export function checkFilter (filter: unknown, path: string, placeholders = false): void {
+  if (!isObject(filter)) throw invalid(path, 'must be an object')
+  for (const [field, value] of Object.entries(filter)) {
+    const at = `${path}.${field}`
+    if (field === '$or' || field === '$and') {
+      if (!Array.isArray(value)) throw invalid(at, 'must be an array of filters')
+      value.forEach((part, i) => { checkFilter(part, `${at}[${i}]`, placeholders) })
+    } else if (field.startsWith('$')) {
+      throw invalid(at, 'is no operator here; name a field first')
+    } else if (isOperators(value)) {
+      checkOperators(value, at, placeholders)
+    }
+  }
+}
+
+/** The store takes an object for operators when all its members start with `$`; one that only partly does is a slip. */
+function isOperators (value: unknown): value is Record<string, unknown> {
+  return isObject(value) && Object.keys(value).some(name => name.startsWith('$'))
+}
+
+function checkOperators (value: Record<string, unknown>, path: string, placeholders: boolean): void {
+  for (const [name, operand] of Object.entries(value)) {
+    const check = operators.get(name)
+    if (check === undefined) throw invalid(`${path}.${name}`, 'is no operator')
+    // The store passes over an operator whose parameter was not given.
+    if (operand === undefined || (placeholders && isPlaceholder(operand))) continue
+    const problem = check(operand)
+    if (problem !== undefined) throw invalid(`${path}.${name}`, problem)
+  }
+}
+
+/** Puts parameters in place of placeholders, as noex-store will: missing ones become undefined. */
+export function fillPlaceholders (value: unknown, params: Readonly<Record<string, unknown>>): unknown {
+  if (typeof value === 'string') {
+    const name = PLACEHOLDER.exec(value)?.[1]
+    return name === undefined ? value : params[name]
+  }
+  if (Array.isArray(value)) return value.map(item => fillPlaceholders(item, params))
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, fillPlaceholders(item, params)]))
+}
+
+function isObject (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

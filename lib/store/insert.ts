@@ -1,0 +1,89 @@
+import type { BucketDefinition, StoreRecord } from '@hamicek/noex-store'
+import { bucketNotDefined, NoexServerError } from '../errors.js'
+import type { StoreAccess } from './store-access.js'
+
+/** A record as a client sends it. */
+export type RecordInput = Readonly<Record<string, unknown>>
+
+/**
+ * Inserts one record and refuses a primary key that is taken: noex-store's own `insert` would replace the record.
+ * @throws `ALREADY_EXISTS` with `{ bucket, field, value }`, `VALIDATION_ERROR` for a missing or unusable key.
+ */
+export async function insertRecord (access: StoreAccess, bucket: string, data: RecordInput): Promise<StoreRecord> {
+  const definition = definitionOf(access, bucket)
+  const input = prepareInsert(access, bucket, definition, data)
+  const handle = access.bucket(bucket)
+  if (isSurelyNew(definition, data)) return await handle.insert(input)
+  // The store checks keys in one step with the insert only for a batch.
+  const [record] = await namingTheKey(definition, bucket, [input], () => handle.insertMany([input]))
+  return record as StoreRecord
+}
+
+/** Inserts all records or none. Errors as `insertRecord`. */
+export async function insertRecords (access: StoreAccess, bucket: string, data: readonly RecordInput[]): Promise<StoreRecord[]> {
+  const definition = definitionOf(access, bucket)
+  const inputs = data.map(item => prepareInsert(access, bucket, definition, item))
+  return await namingTheKey(definition, bucket, inputs, () => access.bucket(bucket).insertMany(inputs))
+}
+
+/** Updates the record with this key or inserts a new one. */
+export async function upsertRecord (access: StoreAccess, bucket: string, data: RecordInput): Promise<StoreRecord> {
+  const definition = definitionOf(access, bucket)
+  checkKey(definition, data)
+  // Not shaped: where the record exists, an undefined member would erase what is stored.
+  return await access.bucket(bucket).upsert(withoutExpiry(data))
+}
+
+/** The bucket's definition. Throws `BUCKET_NOT_DEFINED`. */
+export function definitionOf (access: StoreAccess, bucket: string): BucketDefinition {
+  const definition = access.store.getBucketSchema(bucket)
+  if (definition === undefined) throw bucketNotDefined(bucket)
+  return definition
+}
+
+/** Drops `_expiresAt`, with which a client could outlive the bucket's TTL. */
+export function withoutExpiry (data: RecordInput): Record<string, unknown> {
+  if (!Object.hasOwn(data, '_expiresAt')) return data as Record<string, unknown>
+  const { _expiresAt: _, ...rest } = data
+  return rest
+}
+
+/** Checks the key of a new record and lays the record out as the store will store it. */
+export function prepareInsert (access: StoreAccess, bucket: string, definition: BucketDefinition, data: RecordInput): Record<string, unknown> {
+  checkKey(definition, data)
+  return access.templates.shape(bucket, definition, withoutExpiry(data))
+}
+
+/** Random keys do not collide; every other key may. */
+function isSurelyNew (definition: BucketDefinition, data: RecordInput): boolean {
+  if (data[definition.key] !== undefined) return false
+  const generated = definition.schema[definition.key]?.generated
+  return generated === 'uuid' || generated === 'cuid'
+}
+
+/** A record without a key, or with an object as its key, could never be read again. */
+function checkKey (definition: BucketDefinition, data: RecordInput): void {
+  const value = data[definition.key]
+  if (value === undefined) {
+    const field = definition.schema[definition.key]
+    if (field?.generated != null || field?.default !== undefined) return
+  } else if (value !== null && typeof value !== 'object') {
+    return
+  }
+  throw new NoexServerError('VALIDATION_ERROR', `The record has no usable primary key "${definition.key}"`,
+    [{ field: definition.key, message: 'Primary key must be a text, a number or a boolean', code: value == null ? 'required' : 'type' }])
+}
+
+/** The texts with which the store refuses a key that is taken; a test pins them. */
+const takenKey = /^(?:Record with key ".*" already exists in|Duplicate key ".*" in batch for) bucket/s
+
+async function namingTheKey<T> (definition: BucketDefinition, bucket: string, inputs: readonly RecordInput[], insert: () => Promise<T>): Promise<T> {
+  try {
+    return await insert()
+  } catch (error) {
+    if (!(error instanceof Error) || !takenKey.test(error.message)) throw error
+    const value = inputs.map(input => input[definition.key]).find(key => error.message.includes(`key "${String(key)}"`))
+    throw new NoexServerError('ALREADY_EXISTS', `Bucket "${bucket}" has another record with this primary key`,
+      { bucket, field: definition.key, value })
+  }
+}

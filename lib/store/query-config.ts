@@ -1,0 +1,57 @@
+import type { DeclarativeQueryConfig, WhereFilter } from '@hamicek/noex-store'
+import { Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { invalid } from '../errors.js'
+import { firstProblem } from '../protocol/shape.js'
+import { checkFilter, fillPlaceholders } from './filter.js'
+import type { NoexStore } from './noex-store.js'
+
+const Name = Type.String({ minLength: 1 })
+const Count = Type.Integer({ minimum: 0 })
+
+const Config = Compile(Type.Object({
+  bucket: Name,
+  filter: Type.Optional(Type.Object({})),
+  sort: Type.Optional(Type.Record(Type.String(), Type.Enum(['asc', 'desc']))),
+  offset: Type.Optional(Count),
+  limit: Type.Optional(Count),
+  fields: Type.Optional(Type.Array(Type.String())),
+  aggregate: Type.Optional(Type.Object({
+    function: Type.Enum(['count', 'sum', 'avg', 'min', 'max']),
+    field: Type.Optional(Name),
+    groupBy: Type.Optional(Type.Union([Name, Type.Array(Name, { minItems: 1 })]))
+  }, { additionalProperties: false }))
+}, { additionalProperties: false }))
+
+/**
+ * Checks the definition of a declarative query. PROTOCOL.md, "Declarative queries".
+ * @throws `VALIDATION_ERROR` naming the member.
+ */
+export function checkQueryConfig (config: unknown): DeclarativeQueryConfig {
+  if (!Config.Check(config)) throw firstProblem(Config, config, 'config')
+  const query = config as unknown as DeclarativeQueryConfig
+  if (query.filter !== undefined) checkFilter(query.filter, 'config.filter', true)
+  if (query.aggregate !== undefined && query.aggregate.function !== 'count' && query.aggregate.field === undefined) {
+    throw invalid('config.aggregate.field', `is required for "${query.aggregate.function}"`)
+  }
+  return query
+}
+
+/**
+ * Checks the parameters of a query before it runs. A declarative query puts them into its filter, where an
+ * object would widen it to other operators: texts, numbers, booleans, null and arrays of them may stand there.
+ * A programmatic query takes any value.
+ * @throws `VALIDATION_ERROR` naming the parameter or the operator.
+ */
+export function checkQueryParams (store: NoexStore, query: string, params: unknown): void {
+  const filter = store.getQueryInfo(query)?.config?.filter
+  if (filter === undefined || params === undefined) return
+  if (typeof params !== 'object' || params === null || Array.isArray(params)) throw invalid('params', 'must be an object')
+  for (const [name, value] of Object.entries(params)) {
+    const items: unknown[] = Array.isArray(value) ? value : [value]
+    if (items.some(item => typeof item === 'object' && item !== null)) {
+      throw invalid(`params.${name}`, 'must be a text, a number, a boolean, null or an array of them')
+    }
+  }
+  checkFilter(fillPlaceholders(filter, params as Record<string, unknown>) as WhereFilter, 'params')
+}

@@ -1,0 +1,74 @@
+import type { BucketSchemaUpdate } from '@hamicek/noex-store'
+import { NoexServerError } from '../errors.js'
+import { checkBucketDefinition, checkBucketName, checkBucketUpdate } from './bucket-definition.js'
+import { definitionOf } from './insert.js'
+import type { StoreAccess } from './store-access.js'
+
+/**
+ * Defines a bucket once its definition is known to be sound.
+ * @throws `ALREADY_EXISTS`, `VALIDATION_ERROR`
+ */
+export async function defineBucket (access: StoreAccess, name: string, config: unknown): Promise<void> {
+  await access.gate.change(async () => {
+    checkBucketName(name)
+    if (access.store.hasBucket(name)) throw new NoexServerError('ALREADY_EXISTS', `Bucket "${name}" already exists`)
+    const definition = checkBucketDefinition(access.store, name, config)
+    await access.store.defineBucket(name, definition)
+    if (access.dropped.delete(name)) await startEmpty(access, name)
+  })
+}
+
+/** With persistence, what a dropped bucket held is still on disk and comes back with the name. */
+async function startEmpty (access: StoreAccess, name: string): Promise<void> {
+  const bucket = access.bucket(name)
+  if (await bucket.count() > 0) await bucket.deleteMany({})
+}
+
+/**
+ * Changes a bucket's schema; its records are kept.
+ * @throws `BUCKET_NOT_DEFINED`, `VALIDATION_ERROR`
+ */
+export async function updateBucket (access: StoreAccess, name: string, updates: unknown): Promise<void> {
+  await access.gate.change(async () => {
+    const current = definitionOf(access, name)
+    const update = checkBucketUpdate(access.store, name, current, updates)
+    await checkUnique(access, name, update)
+    await access.store.updateBucket(name, update)
+    // Evaluations that met the bucket while it was rebuilt have failed.
+    access.announce({ type: 'reset', bucket: name })
+  })
+}
+
+/**
+ * Records may hold members that the schema does not name yet. Two with the same value under a name that
+ * becomes unique would make the store drop the old bucket and then fail to build the new one.
+ */
+async function checkUnique (access: StoreAccess, bucket: string, update: BucketSchemaUpdate): Promise<void> {
+  const unique = Object.entries(update.addFields ?? {}).filter(([, field]) => field.unique === true)
+  if (unique.length === 0) return
+  const records = await access.bucket(bucket).all()
+  for (const [field] of unique) {
+    const seen = new Set<unknown>()
+    for (const { [field]: value } of records) {
+      if (value == null) continue
+      if (seen.has(value)) {
+        throw new NoexServerError('ALREADY_EXISTS', `Records of bucket "${bucket}" share a value of "${field}", so it cannot become unique`, { bucket, field, value })
+      }
+      seen.add(value)
+    }
+  }
+}
+
+/**
+ * Drops a bucket with its records and ends the live queries that read it.
+ * @throws `BUCKET_NOT_DEFINED`
+ */
+export async function dropBucket (access: StoreAccess, name: string): Promise<void> {
+  await access.gate.change(async () => {
+    definitionOf(access, name)
+    access.announce({ type: 'bucket_dropped', bucket: name })
+    await access.store.dropBucket(name)
+    access.templates.forget(name)
+    access.dropped.add(name)
+  })
+}

@@ -1,0 +1,137 @@
+import { parseTtl, type BucketDefinition, type StoreRecord, type TransactionBucketHandle, type TransactionContext, type WhereFilter } from '@hamicek/noex-store'
+import { NoexServerError } from '../errors.js'
+import { computeGroups, type GroupAggregate } from './group-by.js'
+import { definitionOf, prepareInsert, withoutExpiry, type RecordInput } from './insert.js'
+import { checkReferences, releaseReferences } from './references.js'
+import type { StoreAccess } from './store-access.js'
+
+/** One step of a transaction, as PROTOCOL.md, "Transactions", lists them; its fields are checked already. */
+export type TransactionEntry = { readonly bucket: string } & (
+  | { readonly op: 'get', readonly key: unknown }
+  | { readonly op: 'insert' | 'upsert', readonly data: RecordInput }
+  | { readonly op: 'insertMany', readonly data: readonly RecordInput[] }
+  | { readonly op: 'update', readonly key: unknown, readonly data: RecordInput, readonly expectedVersion?: number }
+  | { readonly op: 'updateMany', readonly filter: WhereFilter, readonly data: RecordInput }
+  | { readonly op: 'delete', readonly key: unknown, readonly expectedVersion?: number }
+  | { readonly op: 'deleteMany' | 'where' | 'findOne', readonly filter: WhereFilter }
+  | { readonly op: 'count', readonly filter?: WhereFilter | null }
+  | { readonly op: 'groupBy', readonly field: string | string[], readonly aggregate: GroupAggregate, readonly filter?: WhereFilter | null })
+
+/**
+ * Runs the entries in order; all of them take effect, or none. Later entries see what earlier ones did.
+ * The store's transaction leaves three things out that plain operations do, so they are done here:
+ * references are checked, new records get their expiry, and a full bucket evicts its oldest records.
+ * @returns one result for each entry.
+ * @throws the error of the first entry that fails, or `CONFLICT` when another writer was faster.
+ */
+export async function runTransaction (access: StoreAccess, entries: readonly TransactionEntry[]): Promise<unknown[]> {
+  const definitions = new Map(entries.map(({ bucket }) => [bucket, definitionOf(access, bucket)]))
+  return await access.store.transaction(async tx => {
+    const run = new TransactionRun(access, tx)
+    const results: unknown[] = []
+    for (const entry of entries) results.push(await run.apply(entry))
+    for (const [bucket, definition] of definitions) await run.evict(bucket, definition)
+    return results
+  })
+}
+
+class TransactionRun {
+  readonly #access: StoreAccess
+  readonly #tx: TransactionContext
+
+  constructor (access: StoreAccess, tx: TransactionContext) {
+    this.#access = access
+    this.#tx = tx
+  }
+
+  async apply (entry: TransactionEntry): Promise<unknown> {
+    const bucket = await this.#tx.bucket(entry.bucket)
+    switch (entry.op) {
+      case 'get': return await bucket.get(entry.key)
+      case 'where': return await bucket.where(entry.filter)
+      case 'findOne': return await bucket.findOne(entry.filter)
+      case 'count': return await bucket.count(entry.filter ?? undefined)
+      case 'groupBy': return computeGroups(await bucket.where(entry.filter ?? {}), entry.field, entry.aggregate)
+      case 'insert': return await this.#insert(bucket, entry.data)
+      case 'insertMany': return await each(entry.data, data => this.#insert(bucket, data))
+      case 'upsert': return await this.#upsert(bucket, entry.data)
+      case 'update': return await this.#update(bucket, entry.key, entry.data, entry.expectedVersion)
+      case 'updateMany': return await this.#updateMany(bucket, entry.filter, entry.data)
+      case 'delete':
+        await this.#delete(bucket, entry.key, entry.expectedVersion)
+        return { deleted: true }
+      case 'deleteMany': return await this.#deleteMany(bucket, entry.filter)
+    }
+  }
+
+  async #insert (bucket: TransactionBucketHandle, data: RecordInput): Promise<StoreRecord> {
+    const definition = definitionOf(this.#access, bucket.name)
+    const input = prepareInsert(this.#access, bucket.name, definition, data)
+    const key = input[definition.key]
+    if (key !== undefined && await bucket.get(key) !== undefined) {
+      throw new NoexServerError('CONFLICT', `Bucket "${bucket.name}" has another record with this primary key`, { bucket: bucket.name, key })
+    }
+    await checkReferences(this.#tx, bucket.name, definition, data)
+    if (definition.ttl !== undefined) input['_expiresAt'] = Date.now() + parseTtl(definition.ttl)
+    return await bucket.insert(input)
+  }
+
+  async #update (bucket: TransactionBucketHandle, key: unknown, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
+    await expectVersion(bucket, key, expectedVersion)
+    await checkReferences(this.#tx, bucket.name, definitionOf(this.#access, bucket.name), data)
+    return await bucket.update(key, withoutExpiry(data))
+  }
+
+  async #upsert (bucket: TransactionBucketHandle, data: RecordInput): Promise<StoreRecord> {
+    const key = data[definitionOf(this.#access, bucket.name).key]
+    const exists = key !== undefined && await bucket.get(key) !== undefined
+    return exists ? await this.#update(bucket, key, data) : await this.#insert(bucket, data)
+  }
+
+  async #updateMany (bucket: TransactionBucketHandle, filter: WhereFilter, data: RecordInput): Promise<number> {
+    const { key } = definitionOf(this.#access, bucket.name)
+    const records = await bucket.where(filter)
+    for (const record of records) await this.#update(bucket, record[key], data)
+    return records.length
+  }
+
+  async #delete (bucket: TransactionBucketHandle, key: unknown, expectedVersion?: number): Promise<void> {
+    await expectVersion(bucket, key, expectedVersion)
+    await releaseReferences(this.#access, this.#tx, bucket.name, key)
+    await bucket.delete(key)
+  }
+
+  async #deleteMany (bucket: TransactionBucketHandle, filter: WhereFilter): Promise<number> {
+    const { key } = definitionOf(this.#access, bucket.name)
+    const records = await bucket.where(filter)
+    for (const record of records) await this.#delete(bucket, record[key])
+    return records.length
+  }
+
+  /** Deletes the oldest records above `maxSize`. */
+  async evict (name: string, definition: BucketDefinition): Promise<void> {
+    if (definition.maxSize === undefined) return
+    const bucket = await this.#tx.bucket(name)
+    const records = await bucket.all()
+    const surplus = records.length - definition.maxSize
+    if (surplus <= 0) return
+    const oldest = records.sort((a, b) => a._createdAt - b._createdAt).slice(0, surplus)
+    for (const record of oldest) await bucket.delete(record[definition.key])
+  }
+}
+
+/** Refuses a write to a record that is not the one which the client has read. */
+async function expectVersion (bucket: TransactionBucketHandle, key: unknown, expectedVersion: number | undefined): Promise<void> {
+  if (expectedVersion === undefined) return
+  const current = await bucket.get(key)
+  if (current?._version !== expectedVersion) {
+    throw new NoexServerError('CONFLICT', `The record of bucket "${bucket.name}" is not at version ${expectedVersion}`,
+      { bucket: bucket.name, key, expectedVersion, version: current?._version ?? null })
+  }
+}
+
+async function each<T, R> (items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  for (const item of items) results.push(await work(item))
+  return results
+}
