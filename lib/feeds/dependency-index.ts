@@ -1,0 +1,104 @@
+import type { ReadListener } from '../store/query-recorder.js'
+
+/** Whoever must hear that something it has read has changed. */
+export interface Reader {
+  invalidate: () => void
+}
+
+interface BucketReaders {
+  readonly whole: Set<Reader>
+  readonly records: Map<unknown, Set<Reader>>
+}
+
+/** Who has read what: from a changed record to the live queries that it concerns, without asking the others. */
+export class DependencyIndex {
+  readonly #buckets = new Map<string, BucketReaders>()
+
+  /** Starts to note what `reader` reads from now on. */
+  record (reader: Reader): Reads {
+    return new Reads(reader, this.#buckets)
+  }
+
+  /** Tells everybody who has read this record or its whole bucket. */
+  changed (bucket: string, key: unknown): void {
+    const readers = this.#buckets.get(bucket)
+    if (readers === undefined) return
+    for (const reader of readers.whole) reader.invalidate()
+    const ofRecord = readers.records.get(key)
+    if (ofRecord !== undefined) for (const reader of ofRecord) reader.invalidate()
+  }
+
+  /** Everybody who has read anything of this bucket. */
+  readersOf (bucket: string): Reader[] {
+    const readers = this.#buckets.get(bucket)
+    if (readers === undefined) return []
+    return [...new Set([...readers.whole, ...[...readers.records.values()].flatMap(ofRecord => [...ofRecord])])]
+  }
+}
+
+/** What one evaluation has read. It is in the index from the moment of the read, so no change is missed meanwhile. */
+export class Reads implements ReadListener {
+  readonly #reader: Reader
+  readonly #index: Map<string, BucketReaders>
+  readonly #whole = new Set<string>()
+  readonly #records = new Map<string, Set<unknown>>()
+
+  constructor (reader: Reader, index: Map<string, BucketReaders>) {
+    this.#reader = reader
+    this.#index = index
+  }
+
+  readBucket (bucket: string): void {
+    if (this.#whole.has(bucket)) return
+    this.#whole.add(bucket)
+    this.#readers(bucket).whole.add(this.#reader)
+  }
+
+  readRecord (bucket: string, key: unknown): void {
+    let keys = this.#records.get(bucket)
+    if (keys === undefined) this.#records.set(bucket, keys = new Set())
+    if (keys.has(key)) return
+    keys.add(key)
+    const { records } = this.#readers(bucket)
+    const readers = records.get(key)
+    if (readers === undefined) records.set(key, new Set([this.#reader]))
+    else readers.add(this.#reader)
+  }
+
+  /** Adds what an earlier evaluation has read: after a failure, both may matter. */
+  include (earlier: Reads): void {
+    for (const bucket of earlier.#whole) this.readBucket(bucket)
+    for (const [bucket, keys] of earlier.#records) for (const key of keys) this.readRecord(bucket, key)
+  }
+
+  /** Takes these reads out of the index, except those that `later` has made too. */
+  forget (later?: Reads): void {
+    for (const bucket of this.#whole) {
+      if (later === undefined || !later.#whole.has(bucket)) this.#remove(bucket, readers => { readers.whole.delete(this.#reader) })
+    }
+    for (const [bucket, keys] of this.#records) {
+      const kept = later === undefined ? undefined : later.#records.get(bucket)
+      this.#remove(bucket, ({ records }) => {
+        for (const key of keys) {
+          if (kept?.has(key) === true) continue
+          const readers = records.get(key)
+          readers?.delete(this.#reader)
+          if (readers?.size === 0) records.delete(key)
+        }
+      })
+    }
+  }
+
+  #readers (bucket: string): BucketReaders {
+    let readers = this.#index.get(bucket)
+    if (readers === undefined) this.#index.set(bucket, readers = { whole: new Set(), records: new Map() })
+    return readers
+  }
+
+  #remove (bucket: string, remove: (readers: BucketReaders) => void): void {
+    const readers = this.#index.get(bucket)
+    if (readers === undefined) return
+    remove(readers)
+    if (readers.whole.size === 0 && readers.records.size === 0) this.#index.delete(bucket)
+  }
+}

@@ -1,0 +1,216 @@
+import { randomBytes } from 'node:crypto'
+import { bucketNotDefined, NoexServerError } from '../errors.js'
+import { encodePush, encodeQueryResult } from '../protocol/encode.js'
+import { textFrame } from '../protocol/frame.js'
+import type { SubscriptionEnd } from '../protocol/messages.js'
+import type { Reader, Reads } from './dependency-index.js'
+
+/** Somebody who watches a feed. */
+export interface Subscriber {
+  /** The feed has a new result. */
+  changed: () => void
+  /** The feed will not have another result. */
+  ended: (reason: SubscriptionEnd) => void
+}
+
+/** What a feed needs from the feeds around it. */
+export interface FeedHost {
+  record: (reader: Reader) => Reads
+  run: (query: string, params: unknown, reads: Reads) => Promise<unknown>
+  /** Calls `feed.evaluate()` once the changes of this tick are through. */
+  schedule: (feed: Feed) => void
+  /** The last subscriber has left. */
+  abandoned: (feed: Feed) => void
+  failed: (feed: Feed, error: unknown) => void
+}
+
+interface Waiter {
+  /** The number of the evaluation from which on the result is new enough. */
+  readonly evaluation: number
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** A query may throw anything, `undefined` too. */
+interface Failure {
+  readonly error: unknown
+}
+
+/** A subscription id that tells nothing about the server's other clients. */
+export function subscriptionId (): string {
+  return `sub-${randomBytes(9).toString('base64url')}`
+}
+
+/**
+ * One distinct live query: evaluated once and encoded once, however many watch it.
+ * One evaluation runs at a time; a change that arrives meanwhile leads to one more afterwards, so the last
+ * result always is that of the last state.
+ */
+export class Feed implements Reader {
+  /** The subscription id that subscribers share, so that they can share the frame too. */
+  readonly id = subscriptionId()
+  readonly query: string
+  readonly params: unknown
+  readonly #host: FeedHost
+  readonly #subscribers = new Set<Subscriber>()
+  #waiters: Waiter[] = []
+  #reads: Reads | undefined
+  #evaluation = 0
+  #running = false
+  /** Something that the last evaluation has read may have changed since, or there was none. */
+  #dirty = true
+  #scheduled = false
+  #failing = false
+  #end: SubscriptionEnd | undefined
+  #version = 0
+  #text: string | undefined
+  #frame: Buffer | undefined
+
+  constructor (query: string, params: unknown, host: FeedHost) {
+    this.query = query
+    this.params = params
+    this.#host = host
+  }
+
+  get subscribers (): number {
+    return this.#subscribers.size
+  }
+
+  /** Counts the distinct results so far. */
+  get version (): number {
+    return this.#version
+  }
+
+  /** The JSON of the newest result. */
+  get text (): string {
+    return this.#text ?? 'null'
+  }
+
+  /** Whether the next failure follows another one. */
+  get failing (): boolean {
+    return this.#failing
+  }
+
+  /** The push of the newest result under a subscription id. */
+  frame (id: string): Buffer {
+    if (id !== this.id) return textFrame(encodePush(id, this.text))
+    this.#frame ??= textFrame(encodePush(id, this.text))
+    return this.#frame
+  }
+
+  /** Adds a subscriber and resolves when `text` is at least as new as this call. Rejects when the query fails. */
+  async join (subscriber: Subscriber): Promise<void> {
+    this.#subscribers.add(subscriber)
+    try {
+      await this.#fresh()
+    } catch (error) {
+      this.leave(subscriber)
+      throw error
+    }
+  }
+
+  leave (subscriber: Subscriber): void {
+    if (!this.#subscribers.delete(subscriber) || this.#subscribers.size > 0) return
+    this.#reads?.forget()
+    this.#reads = undefined
+    this.#dirty = true
+    if (this.#end === undefined) this.#host.abandoned(this)
+  }
+
+  /** Something that the query has read has changed. */
+  invalidate (): void {
+    this.#dirty = true
+    if (this.#running || this.#scheduled || this.#end !== undefined) return
+    this.#scheduled = true
+    this.#host.schedule(this)
+  }
+
+  /** Evaluates the query unless its result is known to be current. */
+  evaluate (): void {
+    this.#scheduled = false
+    if (this.#running || !this.#dirty || this.#subscribers.size === 0 || this.#end !== undefined) return
+    this.#evaluate()
+  }
+
+  /** Tells everybody that there will be no more results. */
+  end (reason: SubscriptionEnd): void {
+    if (this.#end !== undefined) return
+    this.#end = reason
+    this.#settle(Infinity, { error: endError(reason, this.query) })
+    for (const subscriber of [...this.#subscribers]) {
+      this.leave(subscriber)
+      subscriber.ended(reason)
+    }
+  }
+
+  async #fresh (): Promise<void> {
+    if (!this.#running && !this.#dirty) return
+    // An evaluation that runs will do, unless something it has read has changed meanwhile.
+    const evaluation = this.#running && !this.#dirty ? this.#evaluation : this.#evaluation + 1
+    const fresh = new Promise<void>((resolve, reject) => { this.#waiters.push({ evaluation, resolve, reject }) })
+    this.evaluate()
+    await fresh
+  }
+
+  async #evaluate (): Promise<void> {
+    const evaluation = ++this.#evaluation
+    this.#running = true
+    this.#dirty = false
+    const reads = this.#host.record(this)
+    const earlier = this.#reads
+    let failure: Failure | undefined
+    let text = ''
+    try {
+      text = encodeQueryResult(await this.#host.run(this.query, this.params, reads))
+      earlier?.forget(reads)
+    } catch (error) {
+      failure = { error }
+      if (earlier !== undefined) reads.include(earlier)
+    }
+    this.#reads = reads
+    this.#running = false
+    if (this.#subscribers.size === 0 || this.#end !== undefined) {
+      reads.forget()
+      this.#reads = undefined
+      return
+    }
+    const changedMeanwhile = this.#dirty
+    if (failure === undefined) this.#publish(text)
+    else this.#fail(failure.error)
+    this.#settle(evaluation, failure)
+    if (changedMeanwhile) this.invalidate()
+  }
+
+  #publish (text: string): void {
+    this.#failing = false
+    if (text === this.#text) return
+    this.#text = text
+    this.#frame = undefined
+    this.#version++
+    for (const subscriber of this.#subscribers) subscriber.changed()
+  }
+
+  /** Keeps the last result for those who have it; whoever subscribes next has the query evaluated again. */
+  #fail (error: unknown): void {
+    this.#dirty = true
+    this.#host.failed(this, error)
+    this.#failing = true
+  }
+
+  /** Answers those who wait for this evaluation or an earlier one. */
+  #settle (evaluation: number, failure: Failure | undefined): void {
+    const waiters = this.#waiters
+    this.#waiters = waiters.filter(waiter => waiter.evaluation > evaluation)
+    for (const waiter of waiters) {
+      if (waiter.evaluation > evaluation) continue
+      if (failure === undefined) waiter.resolve()
+      else waiter.reject(failure.error)
+    }
+  }
+}
+
+function endError (reason: SubscriptionEnd, query: string): NoexServerError {
+  return reason === 'query_undefined'
+    ? new NoexServerError('QUERY_NOT_DEFINED', `Query "${query}" is not defined`)
+    : bucketNotDefined('*')
+}

@@ -1,0 +1,47 @@
+import { Type } from 'typebox'
+import { NoexServerError } from '../errors.js'
+import { EncodedJson, encodeQueryResult } from '../protocol/encode.js'
+import { checkQueryParams } from '../store/query-config.js'
+import { Name } from './fields.js'
+import { defineOperation, touchesQuery, touchesServer, type Operation } from './operation.js'
+
+const Query = Type.Object({ query: Name, params: Type.Optional(Type.Unknown()) })
+
+/** The operations that run and watch queries. PROTOCOL.md, "Queries" and "Subscriptions". */
+export const storeQuery: readonly Operation[] = [
+  defineOperation({
+    name: 'store.query',
+    tier: 'read',
+    request: Query,
+    touches: touchesQuery('store.query', 'query'),
+    async run ({ access }, r) {
+      const params = r.params ?? undefined
+      checkQueryParams(access.store, r.query, params)
+      return new EncodedJson(encodeQueryResult(await access.runQuery(r.query, params)))
+    }
+  }),
+  defineOperation({
+    name: 'store.subscribe',
+    tier: 'read',
+    request: Query,
+    touches: touchesQuery('store.subscribe', 'query'),
+    guard: client => { client.subscriptions.checkRoom() },
+    async run ({ access, feeds }, r, client) {
+      const params = r.params ?? undefined
+      checkQueryParams(access.store, r.query, params)
+      return await client.subscriptions.add(feeds, r.query, params)
+    }
+  }),
+  defineOperation({
+    name: 'store.unsubscribe',
+    tier: 'read',
+    request: Type.Object({ subscriptionId: Name }),
+    touches: touchesServer('store.unsubscribe'),
+    async run (_services, r, client) {
+      if (!client.subscriptions.remove(r.subscriptionId)) {
+        throw new NoexServerError('NOT_FOUND', `Subscription "${r.subscriptionId}" is not one of this connection`)
+      }
+      return { unsubscribed: true }
+    }
+  })
+]

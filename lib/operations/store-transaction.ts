@@ -1,0 +1,68 @@
+import { Type, type TObject } from 'typebox'
+import { Compile, type Validator } from 'typebox/compile'
+import { invalid } from '../errors.js'
+import type { RequestMessage } from '../protocol/messages.js'
+import { firstProblem } from '../protocol/shape.js'
+import { checkFilter } from '../store/filter.js'
+import { runTransaction, type TransactionEntry } from '../store/transaction.js'
+import { JsonObject, Key, MaybeObject, Name } from './fields.js'
+import { defineOperation, nameIn, type Operation, type Touch } from './operation.js'
+import { GroupBy } from './store-read.js'
+
+const ExpectedVersion = Type.Optional(Type.Integer({ minimum: 1 }))
+
+/** The fields of each kind of entry, beside `op`. PROTOCOL.md, "Transactions". */
+const entryFields: Readonly<Record<TransactionEntry['op'], TObject>> = {
+  get: Type.Object({ bucket: Name, key: Key }),
+  insert: Type.Object({ bucket: Name, data: JsonObject }),
+  insertMany: Type.Object({ bucket: Name, data: Type.Array(JsonObject) }),
+  upsert: Type.Object({ bucket: Name, data: JsonObject }),
+  update: Type.Object({ bucket: Name, key: Key, data: JsonObject, expectedVersion: ExpectedVersion }),
+  updateMany: Type.Object({ bucket: Name, filter: JsonObject, data: JsonObject }),
+  delete: Type.Object({ bucket: Name, key: Key, expectedVersion: ExpectedVersion }),
+  deleteMany: Type.Object({ bucket: Name, filter: JsonObject }),
+  where: Type.Object({ bucket: Name, filter: JsonObject }),
+  findOne: Type.Object({ bucket: Name, filter: JsonObject }),
+  count: Type.Object({ bucket: Name, filter: MaybeObject }),
+  groupBy: GroupBy()
+}
+
+const entrySchemas = new Map<string, Validator>(Object.entries(entryFields).map(([op, fields]) => [op, Compile(fields)]))
+
+/** `store.transaction`: all entries take effect, or none. PROTOCOL.md, "Transactions". */
+export const storeTransaction: Operation = defineOperation({
+  name: 'store.transaction',
+  tier: 'write',
+  request: Type.Object({ operations: Type.Array(Type.Unknown(), { minItems: 1 }) }),
+  touches: touchesEntries,
+  check (request) { request.operations.forEach(checkEntry) },
+  async run ({ access }, request) {
+    const results = await runTransaction(access, request.operations as TransactionEntry[])
+    return { results: results.map((data, index) => ({ index, data: data ?? null })) }
+  }
+})
+
+function checkEntry (entry: unknown, index: number): void {
+  const path = `operations[${index}]`
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) throw invalid(path, 'must be an object')
+  const { op, filter } = entry as { op?: unknown, filter?: unknown }
+  const schema = typeof op === 'string' ? entrySchemas.get(op) : undefined
+  if (schema === undefined) throw invalid(`${path}.op`, `must be one of ${[...entrySchemas.keys()].join(', ')}`)
+  if (!schema.Check(entry)) throw firstProblem(schema, entry, path)
+  if (filter != null) checkFilter(filter, `${path}.filter`)
+}
+
+/** The right to a transaction on each bucket, and for each entry the right to the operation that it stands for. */
+function touchesEntries (request: RequestMessage): readonly Touch[] {
+  const entries: unknown = request['operations']
+  const touches: Touch[] = []
+  const buckets = new Set<string>()
+  for (const entry of Array.isArray(entries) ? entries as unknown[] : []) {
+    const { op, bucket } = (entry ?? {}) as { op?: unknown, bucket?: unknown }
+    const name = nameIn(bucket)
+    buckets.add(name)
+    touches.push({ operation: `store.${nameIn(op)}`, type: 'bucket', name })
+  }
+  if (buckets.size === 0) buckets.add('*')
+  return [...[...buckets].map(name => ({ operation: 'store.transaction', type: 'bucket' as const, name })), ...touches]
+}
