@@ -1,0 +1,30 @@
+import type { Clock } from '../clock.js'
+import type { SubscriptionQuota } from '../feeds/subscription-table.js'
+import type { Connection } from './connection.js'
+import type { DeadlineQueue } from './deadline-queue.js'
+import type { OutboxLimits } from './outbox.js'
+
+/** The part of Fastify's logger that connections use. */
+export interface ConnectionLog {
+  info: (details: object, message: string) => void
+  error: (details: object, message: string) => void
+}
+
+/** What a connection needs from the service: one object for all of them. */
+export interface ConnectionHost {
+  readonly clock: Clock
+  readonly quota: SubscriptionQuota
+  readonly outboxLimits: OutboxLimits
+  readonly maxPayloadBytes: number
+  /** Connections whose client has stopped reading. */
+  readonly stalled: DeadlineQueue<Connection>
+  /** Connections whose close frame is on its way. */
+  readonly closing: DeadlineQueue<Connection>
+  dispatch: (text: string, connection: Connection) => Promise<void> | undefined
+  /** The connection takes no more requests. */
+  stopped: (connection: Connection) => void
+  /** The socket has ended. */
+  closed: (connection: Connection, code: number) => void
+  /** The logger of a connection, made when there is something to log: an idle client has none. */
+  logOf: (connection: Connection) => ConnectionLog
+}

@@ -1,0 +1,208 @@
+import type { RawData, WebSocket } from 'ws'
+import { closeReasons, type CloseReason } from '../close-codes.js'
+import { SubscriptionTable } from '../feeds/subscription-table.js'
+import { encodeNotice } from '../protocol/encode.js'
+import { PROTOCOL_VERSION, type NoticeMessage } from '../protocol/messages.js'
+import type { ConnectionHost } from './connection-host.js'
+import type { Caller } from './dispatch.js'
+import type { Pulse } from './heartbeat.js'
+import { Inbox, type InboxOwner } from './inbox.js'
+import type { ConnectionInfo } from './info.js'
+import { Outbox, type OutboxOwner } from './outbox.js'
+import { forgetUpgrade, limitPayload, streamOf } from './socket.js'
+
+/** Where a connection comes from. */
+export interface ConnectionOrigin {
+  readonly remoteAddress: string
+  /** The `reqId` under which Fastify logs the upgrade. */
+  readonly requestId: string
+}
+
+const kConnection = Symbol('noex.connection')
+
+interface OwnedWebSocket extends WebSocket {
+  [kConnection]: Connection
+}
+
+/**
+ * One client, from open to close. It must be made in the tick in which the WebSocket opens, so that no frame is missed.
+ * What it keeps is what an idle client costs: listeners are shared and nothing refers to the upgrade request.
+ */
+export class Connection implements Caller, InboxOwner, OutboxOwner, Pulse {
+  readonly id: string
+  readonly origin: ConnectionOrigin
+  readonly connectedAt: number
+  heard = true
+  readonly #host: ConnectionHost
+  readonly #ws: WebSocket
+  readonly #inbox: Inbox
+  readonly #outbox: Outbox
+  #subscriptions: SubscriptionTable | undefined
+  #state: 'open' | 'closing' | 'closed' = 'open'
+
+  constructor (ws: WebSocket, id: string, origin: ConnectionOrigin, host: ConnectionHost) {
+    const stream = streamOf(ws)
+    if (stream === undefined) throw new Error('the WebSocket has no open stream')
+    this.id = id
+    this.origin = origin
+    this.connectedAt = host.clock.now()
+    this.#host = host
+    this.#ws = ws
+    this.#inbox = new Inbox(this)
+    this.#outbox = new Outbox(this, stream, host.outboxLimits)
+    const owned = ws as OwnedWebSocket
+    owned[kConnection] = this
+    forgetUpgrade(ws)
+    limitPayload(ws, host.maxPayloadBytes)
+    ws.on('message', onMessage)
+    ws.on('error', onError)
+    ws.on('close', onClose)
+  }
+
+  /** Whether requests are accepted: not once a close has begun, from whichever side. */
+  get open (): boolean {
+    return this.#state === 'open'
+  }
+
+  get writable (): boolean {
+    return this.#ws.readyState === this.#ws.OPEN
+  }
+
+  get paused (): boolean {
+    return this.#ws.isPaused
+  }
+
+  get subscriptions (): SubscriptionTable {
+    this.#subscriptions ??= new SubscriptionTable(this.#outbox, this.#host.quota)
+    return this.#subscriptions
+  }
+
+  get info (): ConnectionInfo {
+    return {
+      connectionId: this.id,
+      remoteAddress: this.origin.remoteAddress,
+      connectedAt: this.connectedAt,
+      authenticated: false,
+      userId: null,
+      roles: [],
+      storeSubscriptionCount: this.#subscriptions?.size ?? 0,
+      rulesSubscriptionCount: 0
+    }
+  }
+
+  /** Sends the first message of every connection. PROTOCOL.md, "Welcome". */
+  welcome (): void {
+    this.notify({ type: 'welcome', version: PROTOCOL_VERSION, serverTime: this.#host.clock.now(), requiresAuth: false })
+  }
+
+  notify (message: NoticeMessage): void {
+    if (this.open) this.#outbox.send(encodeNotice(message))
+  }
+
+  reply (text: string, sent?: () => void): void {
+    if (!this.open) return
+    this.#outbox.send(text)
+    sent?.()
+    if (this.#outbox.full) this.regulate()
+  }
+
+  logFailure (error: unknown, operation: string): void {
+    this.#host.logOf(this).error({ err: error, operation }, 'operation failed')
+  }
+
+  ping (): void {
+    this.notify({ type: 'ping', timestamp: this.#host.clock.now() })
+  }
+
+  lost (): void {
+    this.close(closeReasons.heartbeatTimeout)
+  }
+
+  handle (text: string): Promise<void> | undefined {
+    return this.#host.dispatch(text, this)
+  }
+
+  /** Reads no faster than requests are handled and replies are read. */
+  regulate (): void {
+    if (!this.open) return
+    if (this.#outbox.full) this.#inbox.hold()
+    if (this.#outbox.full || this.#inbox.full) this.#ws.pause()
+    else if (this.#ws.isPaused) this.#ws.resume()
+  }
+
+  congested (): void {
+    this.#host.stalled.add(this)
+    if (this.#outbox.full) this.regulate()
+  }
+
+  drained (): void {
+    this.#host.stalled.delete(this)
+    this.#subscriptions?.resume()
+    this.#inbox.release()
+    this.regulate()
+  }
+
+  /** Resolves when every request that has arrived is answered. */
+  async settled (): Promise<void> {
+    await this.#inbox.idle()
+  }
+
+  /**
+   * Starts to close: nothing that still arrives is executed, subscriptions end, and what has been sent is
+   * followed by the close frame. The socket ends when the client agrees, or after `closeTimeoutMs`.
+   */
+  close (reason: CloseReason): void {
+    if (!this.open) return
+    this.#shut('closing')
+    this.#outbox.flush()
+    if (this.#ws.isPaused) this.#ws.resume()
+    this.#ws.close(reason.code, reason.reason)
+    this.#host.closing.add(this)
+    this.#host.logOf(this).info({ code: reason.code, reason: reason.reason }, 'closing connection')
+  }
+
+  /** Ends the socket at once. */
+  terminate (): void {
+    this.#ws.terminate()
+  }
+
+  #shut (state: 'closing' | 'closed'): void {
+    this.#state = state
+    this.#inbox.clear()
+    this.#subscriptions?.close()
+    this.#host.stopped(this)
+  }
+
+  static receive (ws: WebSocket, data: RawData, isBinary: boolean): void {
+    const connection = (ws as OwnedWebSocket)[kConnection]
+    if (!connection.open) return
+    connection.heard = true
+    if (isBinary) connection.close(closeReasons.binaryNotSupported)
+    // A text of its own: the buffer is a view of a whole TCP chunk and would keep that alive.
+    else connection.#inbox.push((data as Buffer).toString())
+  }
+
+  static failed (ws: WebSocket, error: Error): void {
+    const connection = (ws as OwnedWebSocket)[kConnection]
+    connection.#host.logOf(connection).info({ err: error }, 'connection failed')
+  }
+
+  static closed (ws: WebSocket, code: number): void {
+    const connection = (ws as OwnedWebSocket)[kConnection]
+    if (connection.open) connection.#shut('closed')
+    connection.#state = 'closed'
+    connection.#host.closed(connection, code)
+  }
+}
+
+function onMessage (this: WebSocket, data: RawData, isBinary: boolean): void {
+  Connection.receive(this, data, isBinary)
+}
+
+function onError (this: WebSocket, error: Error): void {
+  Connection.failed(this, error)
+}
+
+function onClose (this: WebSocket, code: number): void {
+  Connection.closed(this, code)
+}

@@ -1,0 +1,127 @@
+import type { WebSocket } from 'ws'
+import type { Clock } from '../clock.js'
+import { closeReasons, type CloseReason } from '../close-codes.js'
+import { SubscriptionQuota } from '../feeds/subscription-table.js'
+import { closeTimeoutMs } from '../lifecycle/deadlines.js'
+import type { ResolvedOptions } from '../options.js'
+import type { NoticeMessage } from '../protocol/messages.js'
+import type { ConnectionHost, ConnectionLog } from './connection-host.js'
+import { Connection, type ConnectionOrigin } from './connection.js'
+import { DeadlineQueue } from './deadline-queue.js'
+import { Heartbeat } from './heartbeat.js'
+import type { ConnectionInfo } from './info.js'
+import type { OutboxLimits } from './outbox.js'
+
+interface Log {
+  child: (bindings: object) => ConnectionLog
+}
+
+let lastId = 0
+
+/** All connections of a service, with what they share: limits, heartbeat, deadlines. */
+export class Connections implements ConnectionHost {
+  readonly clock: Clock
+  readonly quota: SubscriptionQuota
+  readonly outboxLimits: OutboxLimits
+  readonly maxPayloadBytes: number
+  readonly stalled: DeadlineQueue<Connection>
+  readonly closing: DeadlineQueue<Connection>
+  readonly dispatch: ConnectionHost['dispatch']
+  readonly #log: Log
+  readonly #maxPerAddress: number
+  readonly #heartbeat: Heartbeat
+  readonly #connections = new Set<Connection>()
+  readonly #perAddress = new Map<string, number>()
+  #emptied: Array<() => void> = []
+
+  constructor (options: ResolvedOptions, log: Log, clock: Clock, dispatch: ConnectionHost['dispatch']) {
+    const { maxBufferedBytes, highWaterMark, drainTimeoutMs } = options.backpressure
+    this.clock = clock
+    this.dispatch = dispatch
+    this.quota = new SubscriptionQuota(options.connectionLimits)
+    this.outboxLimits = { maxBufferedBytes, markBytes: maxBufferedBytes * highWaterMark }
+    this.maxPayloadBytes = options.maxPayloadBytes
+    this.stalled = new DeadlineQueue(drainTimeoutMs, clock, connection => { connection.close(closeReasons.slowConsumer) })
+    this.closing = new DeadlineQueue(closeTimeoutMs, clock, connection => { connection.terminate() })
+    this.#log = log
+    this.#maxPerAddress = options.maxConnectionsPerIp
+    this.#heartbeat = new Heartbeat(options.heartbeat, clock)
+  }
+
+  /** Sockets that are open or closing. */
+  get size (): number {
+    return this.#connections.size
+  }
+
+  get infos (): ConnectionInfo[] {
+    return [...this.#connections].map(connection => connection.info)
+  }
+
+  /** Takes over a WebSocket in the tick in which it opens. */
+  accept (ws: WebSocket, origin: ConnectionOrigin): void {
+    const fromAddress = this.#perAddress.get(origin.remoteAddress) ?? 0
+    const connection = new Connection(ws, `conn-${++lastId}`, origin, this)
+    this.#connections.add(connection)
+    this.#perAddress.set(origin.remoteAddress, fromAddress + 1)
+    this.logOf(connection).info({ remoteAddress: origin.remoteAddress }, 'connection opened')
+    if (fromAddress >= this.#maxPerAddress) {
+      connection.close(closeReasons.tooManyConnections)
+      return
+    }
+    this.#heartbeat.add(connection)
+    connection.welcome()
+  }
+
+  notifyAll (message: NoticeMessage): void {
+    for (const connection of this.#connections) connection.notify(message)
+  }
+
+  /** Resolves when no connection is left. */
+  async empty (): Promise<void> {
+    if (this.#connections.size === 0) return
+    await new Promise<void>(resolve => { this.#emptied.push(resolve) })
+  }
+
+  /** Resolves when every request that has arrived is answered. */
+  async settled (): Promise<void> {
+    await Promise.all([...this.#connections].map(async connection => { await connection.settled() }))
+  }
+
+  closeAll (reason: CloseReason): void {
+    for (const connection of this.#connections) connection.close(reason)
+  }
+
+  terminateAll (): void {
+    for (const connection of this.#connections) connection.terminate()
+  }
+
+  /** Stops all timers. Connections that are left are no longer looked after. */
+  stop (): void {
+    this.#heartbeat.stop()
+    this.stalled.clear()
+    this.closing.clear()
+  }
+
+  stopped (connection: Connection): void {
+    this.#heartbeat.delete(connection)
+    this.stalled.delete(connection)
+  }
+
+  closed (connection: Connection, code: number): void {
+    this.closing.delete(connection)
+    if (!this.#connections.delete(connection)) return
+    const { remoteAddress } = connection.origin
+    const left = (this.#perAddress.get(remoteAddress) ?? 1) - 1
+    if (left === 0) this.#perAddress.delete(remoteAddress)
+    else this.#perAddress.set(remoteAddress, left)
+    this.logOf(connection).info({ code, durationMs: this.clock.now() - connection.connectedAt }, 'connection closed')
+    if (this.#connections.size > 0) return
+    const emptied = this.#emptied
+    this.#emptied = []
+    for (const resolve of emptied) resolve()
+  }
+
+  logOf (connection: Connection): ConnectionLog {
+    return this.#log.child({ reqId: connection.origin.requestId, connectionId: connection.id })
+  }
+}

@@ -1,0 +1,72 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { responseOf } from '../connection/socket.js'
+
+const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
+
+/**
+ * Sees to it that no upgraded socket outlives its server. Node gives up a socket when it asks for an upgrade,
+ * and Fastify answers some of them (while it closes, for instance) without ending the socket, which then
+ * holds `server.close()` for as long as the client likes. One guard serves all plugin instances of a server.
+ */
+export class UpgradeGuard {
+  readonly #server: Server
+  readonly #sockets = new Set<Duplex>()
+  #users = 0
+  #draining = 0
+
+  private constructor (server: Server) {
+    this.#server = server
+  }
+
+  static readonly #guards = new WeakMap<Server, UpgradeGuard>()
+
+  /** The guard of a server, listening from the first call on. */
+  static of (server: Server): UpgradeGuard {
+    let guard = UpgradeGuard.#guards.get(server)
+    if (guard === undefined) {
+      guard = new UpgradeGuard(server)
+      UpgradeGuard.#guards.set(server, guard)
+      server.on('upgrade', guard.#onUpgrade)
+    }
+    guard.#users++
+    return guard
+  }
+
+  /** One plugin instance begins to close, and so does the server: upgrades that nobody answers are refused from now on. */
+  drain (): void {
+    this.#draining++
+  }
+
+  /** One plugin instance has closed its connections. When all have, every socket that is left is cut off. */
+  release (): void {
+    if (--this.#users > 0) return
+    for (const socket of this.#sockets) socket.destroy()
+    this.#server.removeListener('upgrade', this.#onUpgrade)
+    UpgradeGuard.#guards.delete(this.#server)
+  }
+
+  readonly #onUpgrade = (_request: IncomingMessage, socket: Duplex): void => {
+    this.#sockets.add(socket)
+    socket.once('close', () => { this.#sockets.delete(socket) })
+    // Listeners that were added later have their turn first.
+    process.nextTick(() => { this.#look(socket) })
+  }
+
+  #look (socket: Duplex): void {
+    const response = responseOf(socket)
+    if (response !== undefined) {
+      if (response.writableFinished) socket.destroy()
+      else response.once('finish', endSocket)
+    } else if (this.#draining > 0 && !socket.destroyed && this.#server.listenerCount('upgrade') === 1) {
+      // Nobody but this guard has seen it.
+      socket.on('error', () => { socket.destroy() })
+      socket.end(UNAVAILABLE, () => { socket.destroy() })
+    }
+  }
+}
+
+/** An answer to an upgrade request has been sent: the socket has no further use. */
+function endSocket (this: ServerResponse): void {
+  this.socket?.destroySoon()
+}

@@ -1,0 +1,57 @@
+import fp from 'fastify-plugin'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import { UpgradeGuard } from './lifecycle/upgrade-guard.js'
+import { NoexService, type Noex } from './noex.js'
+import { resolveOptions, type NoexOptions } from './options.js'
+import { operatorRoutes } from '../routes/operator-routes.js'
+import { socketRoute } from '../routes/socket.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The service that `noexPlugin` runs in this scope. */
+    noex: Noex
+  }
+}
+
+const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options) => {
+  const resolved = resolveOptions(options)
+  refuseSecond(fastify)
+
+  const service = await NoexService.start(resolved, { log: fastify.log, address: () => fastify.server.address() })
+  fastify.decorate('noex', service satisfies Noex)
+  closeWith(fastify, service)
+
+  // In scopes of their own, so that `prefix` counts and helmet stays with these routes.
+  await fastify.register(socketRoute, { prefix: resolved.prefix, service, options: resolved })
+  await fastify.register(operatorRoutes, { prefix: resolved.prefix, service, options: resolved })
+}
+
+/** A scope has one `app.noex`; an enclosing scope may have another. */
+function refuseSecond (fastify: FastifyInstance): void {
+  if (!Object.hasOwn(fastify, 'noex')) return
+  throw new Error('noexPlugin is registered twice in one scope: register the second one inside app.register(async scope => …, { prefix })')
+}
+
+/**
+ * Fastify bounds `preClose` to its plugin timeout, so the drain only starts there, at the same time for every
+ * instance on the server. The server's own close waits for the sockets, and `onClose` for everything else.
+ */
+function closeWith (fastify: FastifyInstance, service: NoexService): void {
+  const guard = UpgradeGuard.of(fastify.server)
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closing ??= service.close().finally(() => { guard.release() })
+    return closing
+  }
+
+  fastify.addHook('preClose', (done) => {
+    guard.drain()
+    // Its failure, if any, is reported by onClose.
+    close().catch(() => {})
+    done()
+  })
+  fastify.addHook('onClose', close)
+}
+
+/** The Fastify 5 plugin: serves a noex store over one WebSocket, with `/healthz` and `/stats` beside it. */
+export const noexPlugin: FastifyPluginAsync<NoexOptions> = fp(plugin, { name: 'fastify-noex', fastify: '5.x' })

@@ -1,0 +1,90 @@
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { AddressInfo } from 'node:net'
+import type { ConnectionInfo, ServerStats } from './connection/info.js'
+import type { DrainOptions, Noex } from './noex.js'
+import type { NoexOptions } from './options.js'
+import { noexPlugin } from './plugin.js'
+
+/** What `NoexServer.start` takes: the plugin's options, and where to listen. */
+export interface ServerConfig extends NoexOptions {
+  /**
+   * TCP port; 0 lets the system choose.
+   * @default 8080
+   */
+  port?: number | undefined
+  /** @default '0.0.0.0' */
+  host?: string | undefined
+  /** Options of the Fastify server: `logger`, `trustProxy`, `https` and so on. */
+  fastify?: FastifyServerOptions | undefined
+}
+
+/** A server of its own for a store: a Fastify application with nothing but `noexPlugin`. */
+export class NoexServer {
+  readonly #app: FastifyInstance
+  readonly #noex: Noex
+  readonly #port: number
+  #stopped: Promise<void> | undefined
+
+  private constructor (app: FastifyInstance) {
+    this.#app = app
+    this.#noex = app.noex
+    this.#port = (app.server.address() as AddressInfo).port
+  }
+
+  /** Starts a server and resolves when it listens. Rejects when an option is bad or the port is taken, and leaves nothing behind. */
+  static async start (config: ServerConfig): Promise<NoexServer> {
+    const { port = 8080, host = '0.0.0.0', fastify, ...options } = config
+    // A request that hangs must not hold `stop`.
+    const app = Fastify({ forceCloseConnections: true, ...fastify })
+    try {
+      await app.register(noexPlugin, options)
+      await app.listen({ port, host })
+      return new NoexServer(app)
+    } catch (error) {
+      await app.close()
+      throw error
+    }
+  }
+
+  /** The TCP port that the server listens on, or did. */
+  get port (): number {
+    return this.#port
+  }
+
+  /** `false` as soon as `stop` is called. */
+  get isRunning (): boolean {
+    return this.#stopped === undefined
+  }
+
+  get connectionCount (): number {
+    return this.#noex.connectionCount
+  }
+
+  /** Works after `stop`, too. */
+  async getStats (): Promise<ServerStats> {
+    return await this.#noex.getStats()
+  }
+
+  getConnections (): ConnectionInfo[] {
+    return this.#noex.getConnections()
+  }
+
+  /** See `Noex.revokeSession`. */
+  revokeSession (userId: string): number {
+    return this.#noex.revokeSession(userId)
+  }
+
+  /** See `Noex.revokeSessions`. */
+  revokeSessions (filter: { userId?: string, role?: string }): number {
+    return this.#noex.revokeSessions(filter)
+  }
+
+  /**
+   * Stops: `/healthz` answers 503 and no client is let in while the present ones have `gracePeriodMs` to leave;
+   * then the server closes. Takes at most two seconds longer than the grace period. Later calls wait for the first.
+   */
+  async stop (options: DrainOptions = {}): Promise<void> {
+    this.#stopped ??= this.#noex.drain({ gracePeriodMs: 0, ...options }).then(async () => { await this.#app.close() })
+    await this.#stopped
+  }
+}

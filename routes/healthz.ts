@@ -1,0 +1,31 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { NoexService } from '../lib/noex.js'
+
+const ok = {
+  type: 'object',
+  required: ['status', 'uptime', 'connections'],
+  properties: {
+    status: { type: 'string', enum: ['ok'] },
+    uptime: { type: 'integer', description: 'milliseconds since the plugin started' },
+    connections: { type: 'integer', description: 'WebSocket connections' }
+  }
+} as const
+
+const draining = {
+  type: 'object',
+  required: ['status'],
+  properties: { status: { type: 'string', enum: ['draining'] } }
+} as const
+
+/** `GET /healthz`: whether to send clients here. 503 from the first moment of a shutdown. It asks nothing of the store. */
+export function healthz (service: NoexService) {
+  return {
+    logLevel: 'warn' as const,
+    schema: { response: { 200: ok, 503: draining } },
+    async handler (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+      reply.header('cache-control', 'no-store')
+      if (service.state !== 'serving') return await reply.code(503).send({ status: 'draining' })
+      return { status: 'ok', uptime: service.uptimeMs, connections: service.connectionCount }
+    }
+  }
+}

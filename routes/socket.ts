@@ -1,0 +1,78 @@
+import { EventEmitter } from 'node:events'
+import websocket from '@fastify/websocket'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { canLimitPayload } from '../lib/connection/socket.js'
+import type { NoexService } from '../lib/noex.js'
+import { NoexOptionsError, type ResolvedOptions } from '../lib/options.js'
+
+/** What the routes need to know. */
+export interface RouteOptions {
+  readonly service: NoexService
+  readonly options: ResolvedOptions
+}
+
+/** `GET <path>`: the WebSocket that everything else is about. PROTOCOL.md, "Connection". */
+export const socketRoute: FastifyPluginAsync<RouteOptions> = async (scope, { service, options }) => {
+  refuseTakenPath(scope, options.path, 'path')
+  await provideWebsocket(scope, options)
+  scope.route({
+    method: 'GET',
+    url: options.path,
+    onRequest: async (request, reply) => await admit(request, reply, service, options),
+    handler: upgradeRequired,
+    wsHandler (ws, request) {
+      // Nobody's default shutdown may close our sockets without a code; the service closes them itself.
+      scope.websocketServer.clients.delete(ws)
+      service.accept(ws, { remoteAddress: request.ip ?? 'unknown', requestId: request.id })
+    }
+  })
+}
+
+/** Refuses to boot when another route has the path already. `option` is where the path comes from. */
+export function refuseTakenPath (scope: FastifyInstance, path: string, option: string): void {
+  const url = path === '/' && scope.prefix !== '' ? scope.prefix : scope.prefix + path
+  if (scope.hasRoute({ method: 'GET', url })) throw new NoexOptionsError(option, `is "${path}", but GET ${url} is taken by another route`)
+}
+
+/**
+ * Uses the `@fastify/websocket` that this scope can see, or brings one. One upgrade listener on a server is
+ * enough: where another instance of that plugin listens already, ours gets its upgrades through Fastify's router.
+ */
+async function provideWebsocket (scope: FastifyInstance, options: ResolvedOptions): Promise<void> {
+  if (scope.hasDecorator('websocketServer')) {
+    if (canLimitPayload(scope.websocketServer)) return
+    throw new NoexOptionsError('maxPayloadBytes', 'cannot be kept with the installed version of ws: register @fastify/websocket with ' +
+      `{ options: { maxPayload: ${options.maxPayloadBytes} } }, or leave it to this plugin`)
+  }
+  const isServed = scope.server.listeners('upgrade').some(listener => listener.name === 'onUpgrade')
+  await scope.register(websocket, {
+    options: {
+      maxPayload: options.maxPayloadBytes,
+      perMessageDeflate: false,
+      ...(isServed ? { server: new EventEmitter() as typeof scope.server } : {})
+    }
+  })
+}
+
+/** Decides about an upgrade before it happens. */
+async function admit (request: FastifyRequest, reply: FastifyReply, service: NoexService, options: ResolvedOptions): Promise<unknown> {
+  if (!request.ws) return
+  const { origin } = request.headers
+  if (service.state !== 'serving') {
+    return await reply.code(503).header('connection', 'close').send(refusal(503, 'Service Unavailable', 'The server is shutting down'))
+  }
+  if (options.allowedOrigins !== undefined && origin !== undefined && !options.allowedOrigins.includes(origin)) {
+    request.log.warn({ origin }, 'upgrade refused: origin is not allowed')
+    return await reply.code(403).send(refusal(403, 'Forbidden', 'The origin is not allowed'))
+  }
+}
+
+/** Answers a plain request. */
+async function upgradeRequired (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  return await reply.code(426).header('upgrade', 'websocket').header('connection', 'Upgrade')
+    .send(refusal(426, 'Upgrade Required', 'This path speaks WebSocket'))
+}
+
+function refusal (statusCode: number, error: string, message: string): object {
+  return { statusCode, error, message }
+}
