@@ -1,6 +1,6 @@
 export { noexPlugin, noexPlugin as default } from './plugin.js'
 export { NoexServer, type ServerConfig } from './standalone.js'
-export type { DrainOptions, Noex, NoexState } from './noex.js'
+export type { DrainOptions, Noex, NoexState } from './decorator.js'
 export { NoexOptionsError, type NoexOptions } from './options.js'
 export type { ConnectionInfo, ServerStats } from './connection/info.js'
 export { ErrorCode, NoexServerError, type NoexErrorCode } from './errors.js'

@@ -1,7 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { AddressInfo } from 'node:net'
 import type { ConnectionInfo, ServerStats } from './connection/info.js'
-import type { DrainOptions, Noex } from './noex.js'
+import type { DrainOptions, Noex } from './decorator.js'
 import type { NoexOptions } from './options.js'
 import { noexPlugin } from './plugin.js'
 

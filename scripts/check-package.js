@@ -1,0 +1,84 @@
+// Packs the package, installs the tarball into an empty project beside fastify alone, and uses it there as its users do:
+// from an ES module, from CommonJS, and from TypeScript with every declaration file checked.
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const project = mkdtempSync(join(tmpdir(), 'noex-package-'))
+
+const use = `
+  const store = await Store.start({ name: 'consumer' })
+  await store.defineBucket('items', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } })
+  const app = Fastify()
+  await app.register(noexPlugin, { store, path: '/live' })
+  const { statusCode } = await app.inject('/healthz')
+  const stats = await app.noex.getStats()
+  if (statusCode !== 200 || stats.store?.buckets.names[0] !== 'items') throw new Error('the packed plugin does not serve')
+  await app.close()
+  await store.stop()
+`
+const files = {
+  'package.json': JSON.stringify({ name: 'consumer', private: true }),
+  'module.mjs': `
+    import Fastify from 'fastify'
+    import noexPlugin, { NoexServer } from 'fastify-noex'
+    import { Store, FileAdapter } from 'fastify-noex/store'
+    ${use}
+    const own = await Store.start()
+    const server = await NoexServer.start({ store: own, port: 0, host: '127.0.0.1' })
+    await server.stop()
+    await own.stop()
+    if (typeof FileAdapter !== 'function') throw new Error('no storage adapter')
+    console.log('ES module: works')`,
+  'commonjs.cjs': `
+    const Fastify = require('fastify')
+    const noexPlugin = require('fastify-noex')
+    const { Store } = require('fastify-noex/store')
+    async function main () { ${use} }
+    main().then(() => { console.log('CommonJS: works') })`,
+  'typed.mts': `
+    import Fastify from 'fastify'
+    import noexPlugin, { type NoexOptions, type NoexState, type ServerStats } from 'fastify-noex'
+    import { Store } from 'fastify-noex/store'
+    const store = await Store.start()
+    const options: NoexOptions = { store, heartbeat: { intervalMs: 30_000 } }
+    const app = Fastify()
+    await app.register(noexPlugin, options)
+    await app.register(noexPlugin, { store, prefix: '/b' })
+    export const state: NoexState = app.noex.state
+    export const stats: Promise<ServerStats> = app.noex.getStats()
+    // @ts-expect-error: the compiler must know that no such option exists
+    await app.register(noexPlugin, { store, nope: true })`,
+  'tsconfig.json': JSON.stringify({
+    compilerOptions: { module: 'NodeNext', target: 'ES2022', strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false, noEmit: true, types: ['node'] },
+    include: ['typed.mts']
+  })
+}
+
+function run (command, args, cwd = project) {
+  console.log(`$ ${command} ${args.join(' ')}`)
+  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+}
+
+try {
+  const [{ filename, files: packed }] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', project], root).replace(/^[^[]*/, ''))
+  const names = packed.map(({ path }) => path)
+  for (const licence of ['LICENSE', 'node_modules/@hamicek/noex-store/LICENSE', 'node_modules/@hamicek/noex/LICENSE']) {
+    if (!names.includes(licence)) throw new Error(`${licence} is not in the tarball`)
+  }
+  const stray = names.find(name => /(^|\/)(test|bench|example-app|\.tsbuildinfo)/.test(name) || (name.endsWith('.ts') && !name.endsWith('.d.ts')))
+  if (stray !== undefined) throw new Error(`${stray} must not be in the tarball`)
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(project, name), text)
+  run('npm', ['install', '--no-audit', '--no-fund', `./${filename}`, `fastify@${devDependencies.fastify}`])
+  console.log(run(process.execPath, ['module.mjs']).trim())
+  console.log(run(process.execPath, ['commonjs.cjs']).trim())
+  run('npm', ['install', '--no-audit', '--no-fund', `typescript@${devDependencies.typescript}`, `@types/node@${devDependencies['@types/node']}`])
+  run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'])
+  console.log('TypeScript: compiles')
+} finally {
+  rmSync(project, { recursive: true, force: true })
+}
