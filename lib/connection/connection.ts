@@ -185,6 +185,10 @@ export class Connection implements Caller, InboxOwner, OutboxOwner, Pulse {
   static failed (ws: WebSocket, error: Error): void {
     const connection = (ws as OwnedWebSocket)[kConnection]
     connection.#host.logOf(connection).info({ err: error }, 'connection failed')
+    if (!connection.open) return
+    // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we do.
+    connection.#shut('closing')
+    connection.#host.closing.add(connection)
   }
 
   static closed (ws: WebSocket, code: number): void {

@@ -92,8 +92,9 @@ export class Outbox implements Sink {
     }
   }
 
+  /** What brought the buffer above the mark has left: also when it left at once, because somebody may wait since. */
   readonly #written = (): void => {
-    if (!this.#congested || this.#stream.destroyed || this.bufferedBytes >= this.#limits.markBytes) return
+    if (this.#stream.destroyed || this.bufferedBytes >= this.#limits.markBytes) return
     this.#congested = false
     this.#owner.drained()
   }
