@@ -96,7 +96,18 @@ export class Child {
   }
 
   async #shutDown (reason: TerminateReason): Promise<void> {
-    if (this.#ref !== undefined) await findServer(this.#ref)?.shutDown(reason, this.#limitMs)
+    const server = this.#ref === undefined ? undefined : findServer(this.#ref)
+    if (server === undefined) return
+    const stopped = server.stop(reason)
+    // An idle server without asynchronous clean-up has stopped already.
+    const timer = this.isUp ? startUnrefTimer(() => server.kill(reason), this.#limitMs) : undefined
+    try {
+      await stopped
+    } catch {
+      // What terminate throws is no reason to keep the child: it was to go, and it is gone.
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   get #limitMs (): number {

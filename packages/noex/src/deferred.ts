@@ -1,8 +1,8 @@
 /** A promise that is settled from outside. */
 export class Deferred {
   readonly promise: Promise<void>
-  #resolve: () => void = ignore
-  #reject: (error: Error) => void = ignore
+  #resolve!: () => void
+  #reject!: (error: Error) => void
 
   constructor () {
     this.promise = new Promise((resolve, reject) => {
@@ -21,5 +21,3 @@ export class Deferred {
     this.#reject(error)
   }
 }
-
-function ignore (): void {}

@@ -10,19 +10,26 @@ export interface AnyServer {
   call (msg: unknown, timeoutMs: number): Promise<unknown>
   cast (msg: unknown): void
   stop (reason: TerminateReason): Promise<void>
-  shutDown (reason: TerminateReason, timeoutMs: number): Promise<void>
+  kill (reason: TerminateReason): void
   onStop (listener: StopListener): () => void
 }
 
-// The only state of this package: every running server by id, and every name by which one is known.
+// Every running server by id, and every name by which one is known.
 const servers = new Map<string, AnyServer>()
 const names = new Map<string, GenServerRef>()
+const namesById = new Map<string, Set<string>>()
 const reserved = new Set<string>()
 
-/** Makes a server findable by its ref until it stops. */
+/** Makes a server findable by its ref, and later by its names, until it stops. */
 export function addServer (server: AnyServer): void {
   servers.set(server.id, server)
-  server.onStop(() => { servers.delete(server.id) })
+  server.onStop(() => removeServer(server.id))
+}
+
+function removeServer (id: string): void {
+  servers.delete(id)
+  for (const name of namesById.get(id) ?? []) names.delete(name)
+  namesById.delete(id)
 }
 
 /** Finds the server of a ref; `undefined` when it has stopped or never was. */
@@ -46,17 +53,19 @@ export function cancelReservation (name: string): void {
  * Throws `AlreadyRegisteredError` or `ServerNotRunningError`.
  */
 export function assignName (name: string, ref: GenServerRef): void {
-  const server = findServer(ref)
-  if (server === undefined) throw new ServerNotRunningError(ref.id)
+  if (findServer(ref)?.isRunning !== true) throw new ServerNotRunningError(ref.id)
   if (names.has(name) || reserved.has(name)) throw new AlreadyRegisteredError(name)
   names.set(name, ref)
-  // The name may by then belong to another server.
-  server.onStop(() => { if (names.get(name) === ref) names.delete(name) })
+  const namesOfServer = namesById.get(ref.id) ?? new Set()
+  namesById.set(ref.id, namesOfServer.add(name))
 }
 
 /** Frees a name; a name that nobody holds is fine. */
 export function removeName (name: string): void {
+  const ref = names.get(name)
+  if (ref === undefined) return
   names.delete(name)
+  namesById.get(ref.id)?.delete(name)
 }
 
 /** Finds the ref behind a name. */

@@ -6,7 +6,6 @@ import { CallTimeoutError, ServerNotRunningError, toError } from './errors.js'
 import { Mailbox } from './mailbox.js'
 import type { CallMessage, Message } from './message.js'
 import { isThenable } from './thenable.js'
-import { startUnrefTimer } from './unref-timer.js'
 
 /** Is told, once, that a server has stopped, and why. */
 export type StopListener = (reason: TerminateReason) => void
@@ -107,24 +106,6 @@ export class Server<State, Call, Cast, Reply> {
   }
 
   /**
-   * Stops the server, by force when it takes longer than `timeoutMs`. Never rejects: what
-   * `terminate` throws is dropped.
-   */
-  async shutDown (reason: TerminateReason, timeoutMs: number): Promise<void> {
-    const stopped = this.stop(reason)
-    const timer = this.#status === 'stopped'
-      ? undefined
-      : startUnrefTimer(() => this.kill(reason), timeoutMs)
-    try {
-      await stopped
-    } catch {
-      // Its supervisor wanted the server gone, and it is.
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  /**
    * Stops the server at once, whatever it is doing. Every call that waits for a reply rejects with
    * `ServerNotRunningError`; `terminate` is begun but not waited for.
    */
@@ -134,7 +115,8 @@ export class Server<State, Call, Cast, Reply> {
     this.#status = 'stopped'
     this.#rejectWaiting()
     this.#active?.reject(new ServerNotRunningError(this.id))
-    if (!cleanedUp) this.#terminateUnwatched(reason)
+    // Best effort: a server that is stopped by force is stopped even when its clean-up fails.
+    if (!cleanedUp) this.#cleanUp(reason)?.then(undefined, ignore)
     this.#finish(reason)
     this.#pendingStop?.resolve()
   }
@@ -255,21 +237,18 @@ export class Server<State, Call, Cast, Reply> {
       if (error === undefined) this.#pendingStop?.resolve()
       else this.#pendingStop?.reject(error)
     }
-    try {
-      const outcome = this.#behavior.terminate?.(reason, this.#state)
-      if (isThenable(outcome)) outcome.then(() => finish(), error => finish(toError(error)))
-      else finish()
-    } catch (error) {
-      finish(toError(error))
-    }
+    const cleaning = this.#cleanUp(reason)
+    if (cleaning === undefined) finish()
+    else cleaning.then(() => finish(), error => finish(toError(error)))
   }
 
-  #terminateUnwatched (reason: TerminateReason): void {
+  /** Begins the behavior's own clean-up. Gives a promise when that takes time, or has failed. */
+  #cleanUp (reason: TerminateReason): PromiseLike<void> | undefined {
     try {
       const outcome = this.#behavior.terminate?.(reason, this.#state)
-      if (isThenable(outcome)) outcome.then(ignore, ignore)
-    } catch {
-      // Best effort: a server that is stopped by force is stopped even when its clean-up fails.
+      return isThenable(outcome) ? outcome : undefined
+    } catch (error) {
+      return Promise.reject(error)
     }
   }
 

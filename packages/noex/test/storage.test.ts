@@ -16,7 +16,8 @@ const metadata: StateMetadata = { persistedAt: 1000, serverId: 'shop', schemaVer
 
 /** Keys that a careless naming of files would mix up, or could not store at all. */
 const awkwardKeys = [
-  'a:b', 'a_b', 'A:b', 'a%3ab', '../x', '..', '.', '', ' ', '%', 'x'.repeat(300), 'X'.repeat(300), `${'x'.repeat(300)}y`,
+  'a:b', 'a_b', 'A:b', 'a%3ab', '../x', '..', '.', '', ' ', '%',
+  'x'.repeat(300), 'X'.repeat(300), `${'x'.repeat(300)}y`,
   'příliš žluťoučký', '日本語', '\u{1f600}', '\ud800', '\udfff', '\ufffd', '\ud800'.repeat(100), '\udfff'.repeat(100),
   'con', 'CON', 'com1', '~a.tmp', 'a.json', 'a\0b', 'a/b', 'a\\b', '__proto__'
 ]
@@ -47,10 +48,11 @@ function contract (name: string, make: (t: Test) => StorageAdapter): void {
       const adapter = make(t)
       const state = { name: 'first', tags: ['a'] }
       await adapter.save('key', { state: 'overwritten', metadata })
-      const saved = adapter.save('key', { state, metadata: { ...metadata, serverName: 'shop', checksum: 'mine' } })
+      const ownMetadata = { ...metadata, serverName: 'shop', checksum: 'mine' }
+      const saved = adapter.save('key', { state, metadata: ownMetadata })
       state.tags.push('too late')
       await saved
-      const expected = { state: { name: 'first', tags: ['a'] }, metadata: { ...metadata, serverName: 'shop', checksum: 'mine' } }
+      const expected = { state: { name: 'first', tags: ['a'] }, metadata: ownMetadata }
       const loaded = await adapter.load<typeof state>('key')
       t.strictSame(loaded, expected)
       loaded?.state.tags.push('mine alone')
@@ -139,7 +141,8 @@ test('The serializer', async t => {
   const roundTrip = (value: unknown) => defaultSerializer.deserialize<unknown>(defaultSerializer.serialize(value))
   const tag = Object.keys(JSON.parse(defaultSerializer.serialize(1n)) as object)[0] ?? ''
   const key = fc.oneof(
-    fc.constantFrom(tag, 'value', '__proto__', 'constructor', 'hasOwnProperty', 'toJSON', ''), fc.string({ unit: 'binary' })
+    fc.constantFrom(tag, 'value', '__proto__', 'constructor', 'hasOwnProperty', 'toJSON', ''),
+    fc.string({ unit: 'binary' })
   )
   const { value: anyValue } = fc.letrec<{ value: unknown }>(tie => {
     const value = tie('value')
@@ -293,7 +296,9 @@ test('FileAdapter', async t => {
     const { directory, adapter } = fileAdapter(t)
     await adapter.save('key', savedAs('old'))
     intercept(t, 'rename', async () => { throw new Error('no') })
-    await t.rejects(adapter.save('key', savedAs('new')), { name: 'StorageError', operation: 'save', cause: { message: 'no' } })
+    await t.rejects(adapter.save('key', savedAs('new')), {
+      name: 'StorageError', operation: 'save', cause: { message: 'no' }
+    })
     t.equal((await adapter.load('key'))?.state, 'old')
     t.same(await readdir(directory), ['key.json'])
   })
@@ -374,15 +379,19 @@ test('FileAdapter', async t => {
   t.test('tells what is wrong with a file', async t => {
     const { directory, adapter } = fileAdapter(t)
     await adapter.save('other', savedAs(1))
+    const ofOther = await readFile(join(directory, 'other.json'), 'utf8')
+    const changed = { name: 'ChecksumMismatchError', key: 'key', expected: 'abc', actual: /^\w{64}$/ }
+    const unreadable = { name: 'StorageError', operation: 'load', cause: DeserializationError }
+    const corrupted = { name: 'CorruptedStateError', key: 'key' }
     const cases: ReadonlyArray<readonly [text: string, error: object]> = [
-      ['{"checksum":"abc","state":1,"metadata":{}}', { name: 'ChecksumMismatchError', key: 'key', expected: 'abc', actual: /^\w{64}$/ }],
-      ['not JSON', { name: 'StorageError', operation: 'load', cause: DeserializationError }],
-      ['{"state":{"$noex":"x"},"metadata":{}}', { name: 'StorageError', operation: 'load', cause: DeserializationError }],
-      ['{"state":1}', { name: 'CorruptedStateError', key: 'key' }],
-      ['{"metadata":{}}', { name: 'CorruptedStateError', key: 'key' }],
-      ['{"state":1,"metadata":null}', { name: 'CorruptedStateError', key: 'key' }],
-      ['null', { name: 'CorruptedStateError', key: 'key' }],
-      [await readFile(join(directory, 'other.json'), 'utf8'), { name: 'CorruptedStateError', key: 'key', message: /"other"/ }]
+      ['{"checksum":"abc","state":1,"metadata":{}}', changed],
+      ['not JSON', unreadable],
+      ['{"state":{"$noex":"x"},"metadata":{}}', unreadable],
+      ['{"state":1}', corrupted],
+      ['{"metadata":{}}', corrupted],
+      ['{"state":1,"metadata":null}', corrupted],
+      ['null', corrupted],
+      [ofOther, { ...corrupted, message: /"other"/ }]
     ]
     for (const [text, error] of cases) {
       await writeFile(join(directory, 'key.json'), text)

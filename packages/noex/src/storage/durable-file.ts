@@ -97,7 +97,8 @@ async function makeDirectory (directory: string, fsync: boolean): Promise<void> 
   const firstMade = await mkdir(directory, { recursive: true })
   if (firstMade === undefined || !fsync) return
   // A new directory is an entry of its parent, which the disk needs as well.
-  for (let made = directory; made !== dirname(firstMade); made = dirname(made)) {
+  const outermost = dirname(firstMade)
+  for (let made = directory; made.length > outermost.length; made = dirname(made)) {
     await syncDirectory(dirname(made))
   }
 }
