@@ -311,7 +311,7 @@ test('A child that ends by itself', async t => {
     })
     for (let i = 0; i < 5; i++) {
       await crash('a')
-      await delay(2)
+      await delay(5)
     }
     t.ok(Supervisor.isRunning(supervisor))
     t.match(Supervisor.getChild(supervisor, 'a'), { restartCount: 5 })
