@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { responseOf } from '../connection/socket.js'
+import { closeTimeoutMs, inFlightTimeoutMs } from './deadlines.js'
 
 const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
 
@@ -13,7 +14,7 @@ export class UpgradeGuard {
   readonly #server: Server
   readonly #sockets = new Set<Duplex>()
   #users = 0
-  #draining = 0
+  #drainingSince: number | undefined
 
   private constructor (server: Server) {
     this.#server = server
@@ -35,15 +36,23 @@ export class UpgradeGuard {
 
   /** One plugin instance begins to close, and so does the server: upgrades that nobody answers are refused from now on. */
   drain (): void {
-    this.#draining++
+    this.#drainingSince ??= performance.now()
   }
 
-  /** One plugin instance has closed its connections. When all have, every socket that is left is cut off. */
+  /**
+   * One plugin instance has closed its connections. When all have, every socket that is left is cut off, but not
+   * before sockets that belong to the application have had the same time to close.
+   */
   release (): void {
     if (--this.#users > 0) return
+    UpgradeGuard.#guards.delete(this.#server)
+    const drainedMs = this.#drainingSince === undefined ? 0 : performance.now() - this.#drainingSince
+    setTimeout(this.#cutOff, Math.max(0, inFlightTimeoutMs + closeTimeoutMs - drainedMs)).unref()
+  }
+
+  readonly #cutOff = (): void => {
     for (const socket of this.#sockets) socket.destroy()
     this.#server.removeListener('upgrade', this.#onUpgrade)
-    UpgradeGuard.#guards.delete(this.#server)
   }
 
   readonly #onUpgrade = (_request: IncomingMessage, socket: Duplex): void => {
@@ -58,7 +67,7 @@ export class UpgradeGuard {
     if (response !== undefined) {
       if (response.writableFinished) socket.destroy()
       else response.once('finish', endSocket)
-    } else if (this.#draining > 0 && !socket.destroyed && this.#server.listenerCount('upgrade') === 1) {
+    } else if (this.#drainingSince !== undefined && !socket.destroyed && this.#server.listenerCount('upgrade') === 1) {
       // Nobody but this guard has seen it.
       socket.on('error', () => { socket.destroy() })
       socket.end(UNAVAILABLE, () => { socket.destroy() })
