@@ -45,8 +45,8 @@ function endOfString (text: string, start: number): number {
 }
 
 /**
- * Looks through a parsed value for what must not reach the store: keys that reach a prototype, numbers
- * that JSON can read but not write, and text that is no Unicode.
+ * Looks through a parsed value for what must not reach the store: keys that reach or hide a prototype,
+ * numbers that JSON can read but not write, and text that is no Unicode.
  * Returns the problem in words, `'depth'` when it is nested too deep, or `undefined`.
  */
 export function checkJson (value: object, depth = 1): string | undefined {
@@ -59,7 +59,8 @@ export function checkJson (value: object, depth = 1): string | undefined {
     return undefined
   }
   for (const key in value) {
-    if (key === '__proto__') return '__proto__: is not accepted as a member name'
+    // An own toString makes the store throw where it turns the value into a text to compare, group or name it.
+    if (key === '__proto__' || key === 'toString') return `${key}: is not accepted as a member name`
     if (!key.isWellFormed()) return 'a member name is not well-formed Unicode'
     const item = (value as Record<string, unknown>)[key]
     if (key === 'constructor' && typeof item === 'object' && item !== null && Object.hasOwn(item, 'prototype')) {

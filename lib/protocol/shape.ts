@@ -10,9 +10,10 @@ export function firstProblem (schema: Explaining, value: unknown, path = ''): No
   const [problem] = schema.Errors(value)
   if (problem === undefined) return invalid(path, 'is not acceptable')
   const steps = problem.instancePath.split('/').slice(1).map(step => step.replaceAll('~1', '/').replaceAll('~0', '~'))
-  const { requiredProperties, additionalProperties } = problem.params as { requiredProperties?: string[], additionalProperties?: string[] }
+  const { requiredProperties } = problem.params as { requiredProperties?: string[] }
   if (requiredProperties !== undefined) return invalid(pathOf(path, [...steps, requiredProperties[0] as string]), 'is required')
-  if (additionalProperties !== undefined) return invalid(pathOf(path, [...steps, additionalProperties[0] as string]), 'is unknown')
+  // What stands under additionalProperties: false is the schema that accepts nothing.
+  if (problem.keyword === 'boolean') return invalid(pathOf(path, steps), 'is unknown')
   return invalid(pathOf(path, steps), problem.message)
 }
 
