@@ -41,16 +41,19 @@ export class DeadlineQueue<T> {
   }
 
   readonly #check = (): void => {
-    this.#cancel = undefined
     const now = this.#clock.ticks()
+    let next: number | undefined
     for (const [item, due] of this.#due) {
       if (due > now) {
-        // Rounded up: a timer may fire a fraction of a millisecond early.
-        this.#cancel ??= this.#clock.after(Math.max(1, Math.ceil(due - now)), this.#check)
-        return
+        next = due
+        break
       }
       this.#due.delete(item)
       this.#expired(item)
     }
+    // What was added meanwhile is due later than what waits already, so a timer that it started is not the next.
+    this.#cancel?.()
+    // Rounded up: a timer may fire a fraction of a millisecond early.
+    this.#cancel = next === undefined ? undefined : this.#clock.after(Math.max(1, Math.ceil(next - now)), this.#check)
   }
 }
