@@ -12,8 +12,16 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   ticks: () => performance.now(),
   after (delayMs, callback) {
-    const timer = setTimeout(callback, delayMs)
+    let arrived: NodeJS.Immediate | undefined
+    const timer = setTimeout(() => {
+      // After a stall of the process timers fire before sockets are read: what has arrived in time is looked at first.
+      arrived = setImmediate(callback)
+      arrived.unref()
+    }, delayMs)
     timer.unref()
-    return () => { clearTimeout(timer) }
+    return () => {
+      clearTimeout(timer)
+      clearImmediate(arrived)
+    }
   }
 }

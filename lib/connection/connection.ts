@@ -127,7 +127,13 @@ export class Connection implements Caller, InboxOwner, OutboxOwner, Pulse {
     if (!this.open) return
     if (this.#outbox.full) this.#inbox.hold()
     if (this.#outbox.full || this.#inbox.full) this.#ws.pause()
-    else if (this.#ws.isPaused) this.#ws.resume()
+    else if (this.#ws.isPaused) this.#resume()
+  }
+
+  #resume (): void {
+    // Its answer to a ping may be among what has not been read: it has until the next one.
+    this.heard = true
+    this.#ws.resume()
   }
 
   congested (): void {

@@ -3,7 +3,7 @@ import { DeadlineQueue } from './deadline-queue.js'
 
 /** A connection as the heartbeat sees it. */
 export interface Pulse {
-  /** Whether a frame has arrived since this was last set to `false`; `true` at first. */
+  /** Whether a frame has arrived, or reading has begun again, since this was last set to `false`; `true` at first. */
   heard: boolean
   /** Whether the server has stopped reading: then silence says nothing about the client. */
   readonly paused: boolean
