@@ -1,0 +1,237 @@
+import t, { type Test } from 'tap'
+import type { FastifyInstance } from 'fastify'
+import * as face from '../../lib/index.js'
+import * as storeFace from '../../lib/exports/store.js'
+import { NoexOptionsError, resolveOptions, type NoexOptions } from '../../lib/options.js'
+
+const does = (): void => {}
+
+/** All that the options want of a store. */
+const store = {
+  bucket: does,
+  hasBucket: does,
+  getBucketSchema: does,
+  runQuery: does,
+  transaction: does,
+  on: does,
+  getStats: does
+}
+
+/** Options as a caller without TypeScript may give them. */
+function resolve (options: Record<string, unknown>) {
+  return resolveOptions({ store, ...options } as unknown as NoexOptions)
+}
+
+function refuses (t: Test, options: Record<string, unknown>, path: string): void {
+  let thrown: unknown
+  try {
+    resolve(options)
+  } catch (error) {
+    thrown = error
+  }
+  const sentence = JSON.stringify(options, (_name, value: unknown) => typeof value === 'number' || value === undefined ? String(value) : value)
+  if (!(thrown instanceof NoexOptionsError)) {
+    t.fail(`${sentence} is accepted`)
+    return
+  }
+  t.equal(thrown.path, path, sentence)
+  t.equal(thrown.code, 'NOEX_ERR_INVALID_OPTION')
+  t.equal(thrown.name, 'NoexOptionsError')
+  t.ok(thrown.message.startsWith(`option ${path} `), thrown.message)
+}
+
+t.test('resolveOptions', t => {
+  t.test('fills in the documented defaults', async t => {
+    t.same(resolve({}), {
+      store,
+      path: '/',
+      prefix: '',
+      name: 'noex-server',
+      routes: { healthz: '/healthz', stats: '/stats' },
+      helmet: {},
+      maxPayloadBytes: 1_048_576,
+      heartbeat: { intervalMs: 30_000, timeoutMs: 10_000 },
+      backpressure: { maxBufferedBytes: 1_048_576, highWaterMark: 0.8, drainTimeoutMs: 5_000 },
+      connectionLimits: { maxSubscriptionsPerConnection: 100, maxTotalSubscriptions: 10_000 },
+      maxConnectionsPerIp: Infinity,
+      allowedOrigins: undefined,
+      exposeErrorDetails: true,
+      shutdown: { gracePeriodMs: 0 }
+    })
+    t.equal(resolve({}).store, store, 'the store is handed on as it is')
+  })
+
+  t.test('takes every option as given', async t => {
+    const given = {
+      path: '/live',
+      prefix: '/rt',
+      name: 'production',
+      routes: { healthz: '/up', stats: false },
+      helmet: false,
+      maxPayloadBytes: 1,
+      heartbeat: { intervalMs: 1, timeoutMs: 2_147_483_647 },
+      backpressure: { maxBufferedBytes: 1, highWaterMark: 1, drainTimeoutMs: 1 },
+      connectionLimits: { maxSubscriptionsPerConnection: 0, maxTotalSubscriptions: 0 },
+      maxConnectionsPerIp: 1,
+      allowedOrigins: [],
+      exposeErrorDetails: false,
+      shutdown: { gracePeriodMs: 0 }
+    }
+    t.same(resolve(given), { store, ...given })
+  })
+
+  t.test('fills in the rest of a group that is given in part', async t => {
+    const resolved = resolve({
+      heartbeat: { timeoutMs: 50 },
+      backpressure: { highWaterMark: 0.5 },
+      connectionLimits: { maxSubscriptionsPerConnection: 50 },
+      routes: { healthz: false },
+      shutdown: {}
+    })
+    t.same(resolved.heartbeat, { intervalMs: 30_000, timeoutMs: 50 })
+    t.same(resolved.backpressure, { maxBufferedBytes: 1_048_576, highWaterMark: 0.5, drainTimeoutMs: 5_000 })
+    t.same(resolved.connectionLimits, { maxSubscriptionsPerConnection: 50, maxTotalSubscriptions: 10_000 })
+    t.same(resolved.routes, { healthz: false, stats: '/stats' })
+    t.same(resolved.shutdown, { gracePeriodMs: 0 })
+  })
+
+  t.test('counts undefined as absent, in groups too', async t => {
+    t.same(resolve({
+      path: undefined,
+      prefix: undefined,
+      routes: undefined,
+      heartbeat: { intervalMs: undefined, timeoutMs: 5 },
+      auth: undefined,
+      rules: undefined,
+      anythingElse: undefined
+    }), { ...resolve({}), heartbeat: { intervalMs: 30_000, timeoutMs: 5 } })
+  })
+
+  t.test('lets Fastify keep its own options of register', async t => {
+    t.same(resolve({ logLevel: 'warn', logSerializers: {} }), resolve({}))
+  })
+
+  t.test('does not change what it is given', async t => {
+    const given = { store, heartbeat: { timeoutMs: 5 }, routes: { healthz: undefined }, allowedOrigins: ['https://a.example'] }
+    const before = structuredClone({ ...given, store: undefined })
+    resolveOptions(Object.freeze(given) as unknown as NoexOptions)
+    t.same({ ...given, store: undefined }, before)
+  })
+
+  t.test('keeps the defaults apart from one caller to the next', async t => {
+    resolve({ heartbeat: { intervalMs: 1 }, routes: { stats: false } })
+    t.same(resolve({}).heartbeat, { intervalMs: 30_000, timeoutMs: 10_000 })
+    t.same(resolve({}).routes, { healthz: '/healthz', stats: '/stats' })
+  })
+
+  t.test('wants a store', async t => {
+    refuses(t, { store: undefined }, 'store')
+    t.throws(() => resolve({ store: undefined }), /Store\.start/)
+    for (const value of [null, 1, 'store', {}, []]) refuses(t, { store: value }, 'store')
+    t.throws(() => resolve({ store: { ...store, runQuery: undefined } }), /"runQuery"/)
+  })
+
+  const bad: Record<string, readonly unknown[]> = {
+    path: [null, 1, '', 'live', '/a b', '/a?b', '/a#b', '/:a', '/*'],
+    prefix: [null, 1, 'live', '/a b', '/:a'],
+    name: [null, 1, ''],
+    routes: [null, 1, '/healthz', [], true],
+    'routes.healthz': [null, true, '', 'up', '/:id', {}],
+    'routes.stats': [null, true, '', 'up', '/*', 1],
+    helmet: [null, true, 1, 'off', []],
+    maxPayloadBytes: [null, 0, -1, 1.5, NaN, Infinity, 2 ** 31, '1024', 1n],
+    heartbeat: [null, 30_000, [], false],
+    'heartbeat.intervalMs': [null, 0, -1, 0.5, NaN, Infinity, 2 ** 31, '30s'],
+    'heartbeat.timeoutMs': [null, 0, -1, 0.5, NaN, Infinity, 2 ** 31, false],
+    backpressure: [null, 1, [], false],
+    'backpressure.maxBufferedBytes': [null, 0, -1, 0.5, NaN, Infinity, '1 MB'],
+    'backpressure.highWaterMark': [null, 0, -0.1, 1.1, NaN, Infinity, '0.8'],
+    'backpressure.drainTimeoutMs': [null, 0, -1, 0.5, NaN, Infinity, 2 ** 31],
+    connectionLimits: [null, 1, []],
+    'connectionLimits.maxSubscriptionsPerConnection': [null, -1, 0.5, NaN, Infinity, '50'],
+    'connectionLimits.maxTotalSubscriptions': [null, -1, 0.5, NaN, Infinity, '50'],
+    maxConnectionsPerIp: [null, 0, -1, 0.5, NaN, Infinity, '5'],
+    allowedOrigins: [null, 'https://a.example', {}, [''], [1], [undefined], new Set(['https://a.example'])],
+    exposeErrorDetails: [null, 0, 1, 'false'],
+    shutdown: [null, 5_000, []],
+    'shutdown.gracePeriodMs': [null, -1, 0.5, NaN, Infinity, 2 ** 31 - 1, '5s']
+  }
+  for (const [path, values] of Object.entries(bad)) {
+    t.test(`refuses a bad ${path}, naming it`, async t => {
+      for (const value of values) {
+        const [group, name] = path.split('.') as [string, string | undefined]
+        const isBigint = typeof value === 'bigint'
+        if (isBigint) t.throws(() => resolve({ [group]: value }), NoexOptionsError)
+        else refuses(t, { [group]: name === undefined ? value : { [name]: value } }, path)
+      }
+    })
+  }
+
+  t.test('refuses an unknown option by its name', async t => {
+    refuses(t, { maxPayload: 1 }, 'maxPayload')
+    refuses(t, { heartbeat: { interval: 1 } }, 'heartbeat.interval')
+    refuses(t, { routes: { health: '/up' } }, 'routes.health')
+    refuses(t, { heartbeat: { logLevel: 'warn' } }, 'heartbeat.logLevel')
+    for (const inherited of ['constructor', 'toString', 'hasOwnProperty']) refuses(t, { [inherited]: 1 }, inherited)
+    refuses(t, JSON.parse('{"__proto__":{"path":"/live"}}') as Record<string, unknown>, '__proto__')
+  })
+
+  t.test('refuses an option whose feature is not there instead of ignoring it', async t => {
+    for (const name of ['auth', 'audit', 'rules', 'rateLimit', 'procedures', 'revocation', 'realIpHeader', 'trustedProxies', 'loginTimeoutMs']) {
+      refuses(t, { [name]: {} }, name)
+      refuses(t, { [name]: false }, name)
+    }
+    for (const path of ['routes.livez', 'routes.readyz', 'routes.metrics', 'routes.console', 'shutdown.drainDelayMs',
+      'connectionLimits.maxConnections', 'connectionLimits.maxConnectionsPerUser']) {
+      const [group, name] = path.split('.') as [string, string]
+      refuses(t, { [group]: { [name]: 1 } }, path)
+    }
+  })
+  t.end()
+})
+
+t.test('the public face', t => {
+  t.test('has the plugin as its default export and by name', async t => {
+    t.equal(face.default, face.noexPlugin)
+    t.type(face.noexPlugin, 'function')
+  })
+
+  t.test('exports these values and no others', async t => {
+    t.same(Object.keys(face).sort(), [
+      'ErrorCode', 'NoexOptionsError', 'NoexServer', 'NoexServerError', 'PROTOCOL_VERSION', 'closeReasons', 'default', 'noexPlugin'
+    ])
+    t.equal(face.PROTOCOL_VERSION, '1.0.0')
+    t.equal(Object.keys(face.ErrorCode).length, 16)
+  })
+
+  t.test('says of each close whether the client should come back', async t => {
+    t.same(Object.values(face.closeReasons).map(({ code, reason, comeBack }) => `${code} ${reason} ${comeBack}`), [
+      '1000 server_shutdown true',
+      '1003 binary_not_supported false',
+      '1013 slow_consumer true',
+      '4001 heartbeat_timeout true',
+      '4003 too_many_connections false'
+    ])
+  })
+
+  t.test('has an error for applications that carries what the client is told', async t => {
+    const error = new face.NoexServerError('CONFLICT', 'somebody was faster', { bucket: 'items' })
+    t.match(error, { name: 'NoexServerError', code: 'CONFLICT', message: 'somebody was faster', details: { bucket: 'items' } })
+  })
+
+  t.test('tells Fastify the name of the plugin and the versions that it works with', async t => {
+    const symbols = Object.getOwnPropertySymbols(face.noexPlugin)
+    const meta = symbols.find(symbol => symbol.description === 'plugin-meta') as symbol
+    t.match((face.noexPlugin as unknown as Record<symbol, unknown>)[meta], { name: 'fastify-noex', fastify: '5.x' })
+  })
+
+  t.test('gives the store on a path of its own', async t => {
+    t.type(storeFace.Store.start, 'function')
+  })
+
+  t.test('types the decorator', async t => {
+    const read = (app: FastifyInstance): string => app.noex.state
+    t.equal(read({ noex: { state: 'serving' } } as FastifyInstance), 'serving')
+  })
+  t.end()
+})
