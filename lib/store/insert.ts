@@ -1,5 +1,6 @@
 import type { BucketDefinition, StoreRecord } from '@hamicek/noex-store'
 import { bucketNotDefined, NoexServerError } from '../errors.js'
+import { isNumbered, numberRecords } from './autoincrement.js'
 import type { StoreAccess } from './store-access.js'
 
 /** A record as a client sends it. */
@@ -15,7 +16,7 @@ export async function insertRecord (access: StoreAccess, bucket: string, data: R
   const handle = access.bucket(bucket)
   if (isSurelyNew(definition, data)) return await handle.insert(input)
   // The store checks keys in one step with the insert only for a batch.
-  const [record] = await namingTheKey(definition, bucket, [input], () => handle.insertMany([input]))
+  const [record] = await insertNew(access, bucket, definition, [input])
   return record as StoreRecord
 }
 
@@ -23,7 +24,7 @@ export async function insertRecord (access: StoreAccess, bucket: string, data: R
 export async function insertRecords (access: StoreAccess, bucket: string, data: readonly RecordInput[]): Promise<StoreRecord[]> {
   const definition = definitionOf(access, bucket)
   const inputs = data.map(item => prepareInsert(access, bucket, definition, item))
-  return await namingTheKey(definition, bucket, inputs, () => access.bucket(bucket).insertMany(inputs))
+  return await insertNew(access, bucket, definition, inputs)
 }
 
 /** Updates the record with this key or inserts a new one. */
@@ -77,11 +78,15 @@ function checkKey (definition: BucketDefinition, data: RecordInput): void {
 /** The texts with which the store refuses a key that is taken; a test pins them. */
 const takenKey = /^(?:Record with key ".*" already exists in|Duplicate key ".*" in batch for) bucket/s
 
-async function namingTheKey<T> (definition: BucketDefinition, bucket: string, inputs: readonly RecordInput[], insert: () => Promise<T>): Promise<T> {
+/** Inserts all records, or none when a key is taken. */
+async function insertNew (access: StoreAccess, bucket: string, definition: BucketDefinition, inputs: Array<Record<string, unknown>>): Promise<StoreRecord[]> {
   try {
-    return await insert()
+    return await access.bucket(bucket).insertMany(inputs)
   } catch (error) {
     if (!(error instanceof Error) || !takenKey.test(error.message)) throw error
+    if (isNumbered(definition) && inputs.some(input => input[definition.key] === undefined)) {
+      return await insertNew(access, bucket, definition, await numberRecords(access, bucket, definition, inputs))
+    }
     const value = inputs.map(input => input[definition.key]).find(key => error.message.includes(`key "${String(key)}"`))
     throw new NoexServerError('ALREADY_EXISTS', `Bucket "${bucket}" has another record with this primary key`,
       { bucket, field: definition.key, value })

@@ -1,5 +1,6 @@
 import { parseTtl, type BucketDefinition, type StoreRecord, type TransactionBucketHandle, type TransactionContext, type WhereFilter } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
+import { freeNumber, isNumbered } from './autoincrement.js'
 import { computeGroups, type GroupAggregate } from './group-by.js'
 import { definitionOf, prepareInsert, withoutExpiry, type RecordInput } from './insert.js'
 import { checkReferences, releaseReferences } from './references.js'
@@ -67,6 +68,9 @@ class TransactionRun {
   async #insert (bucket: TransactionBucketHandle, data: RecordInput): Promise<StoreRecord> {
     const definition = definitionOf(this.#access, bucket.name)
     const input = prepareInsert(this.#access, bucket.name, definition, data)
+    if (input[definition.key] === undefined && isNumbered(definition)) {
+      input[definition.key] = await freeNumber(bucket.autoincrementCounter, async number => await bucket.get(number) !== undefined)
+    }
     const key = input[definition.key]
     if (key !== undefined && await bucket.get(key) !== undefined) {
       throw new NoexServerError('CONFLICT', `Bucket "${bucket.name}" has another record with this primary key`, { bucket: bucket.name, key })
