@@ -1,0 +1,15 @@
+import { connect } from './connect.js'
+import { fanOut } from './fan-out.js'
+import { idle } from './idle.js'
+import { request } from './request.js'
+import type { Row } from './row.js'
+
+/** All benchmarks by name, in the order in which they run. */
+export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
+  ['get', async () => await request('get', 1)],
+  ['insert', async () => await request('insert', 1.5)],
+  ['update', async () => await request('update', 1.2)],
+  ['fan-out', fanOut],
+  ['connect', connect],
+  ['idle', idle]
+])

@@ -1,0 +1,61 @@
+import type { Client } from './client.js'
+import type { FrameRing } from './frame-ring.js'
+import { isResultOf } from './reply.js'
+
+/** A load that keeps a fixed number of requests under way. */
+export interface ClosedLoop {
+  readonly clients: readonly Client[]
+  readonly requests: FrameRing
+  /** Requests of one client that wait for their reply. */
+  readonly inFlight: number
+  /** Requests of one client in all. */
+  readonly operations: number
+}
+
+/**
+ * Sends the load and resolves, when every request has its reply, with the milliseconds that each took. A client
+ * replaces the requests that were answered together in one write. Rejects at a reply that is not the expected result.
+ */
+export async function runClosedLoop (load: ClosedLoop): Promise<Float64Array[]> {
+  return await Promise.all(load.clients.map(async (client, i) => {
+    // Clients start at different places, so that they do not ask for the same record at the same time.
+    const start = Math.floor(i * load.requests.size / load.clients.length)
+    return await runClient(client, load, start)
+  }))
+}
+
+async function runClient (client: Client, { requests, inFlight, operations }: ClosedLoop, start: number): Promise<Float64Array> {
+  const sentAt = new Float64Array(operations)
+  const tookMs = new Float64Array(operations)
+  let sent = 0
+  let answered = 0
+
+  const send = (count: number): void => {
+    sentAt.fill(performance.now(), sent, sent + count)
+    let left = count
+    while (left > 0) {
+      const from = (start + sent) % requests.size
+      const to = Math.min(from + left, requests.size)
+      client.send(requests.slice(from, to))
+      left -= to - from
+      sent += to - from
+    }
+  }
+
+  await new Promise<void>((resolve, reject) => {
+    let timed = 0
+    client.onMessage = (bytes, from, to) => {
+      const id = (start + answered) % requests.size + 1
+      if (isResultOf(bytes, from, id)) answered++
+      else reject(new Error(`expected the result of request ${id}, got ${bytes.toString('utf8', from, to)}`))
+    }
+    client.onChunk = () => {
+      const now = performance.now()
+      for (; timed < answered; timed++) tookMs[timed] = now - (sentAt[timed] ?? 0)
+      if (answered === operations) resolve()
+      else send(Math.min(answered + inFlight, operations) - sent)
+    }
+    send(Math.min(inFlight, operations))
+  })
+  return tookMs
+}

@@ -1,0 +1,49 @@
+import type { OnMessage } from './client.js'
+
+const TEXT = 0x81
+const NOTHING = Buffer.alloc(0)
+
+/** Cuts what a server sends into messages. It passes text on and ignores the frame that answers a close. */
+export class FrameReader {
+  onMessage: OnMessage
+  #rest = NOTHING
+
+  constructor (onMessage: OnMessage) {
+    this.onMessage = onMessage
+  }
+
+  /** Takes the bytes from `from` to `to`; nothing of them is kept but a copy of an unfinished frame. */
+  read (chunk: Buffer, from: number, to: number): void {
+    let bytes = chunk
+    let start = from
+    let end = to
+    if (this.#rest.length > 0) {
+      bytes = Buffer.concat([this.#rest, chunk.subarray(from, to)])
+      start = 0
+      end = bytes.length
+    }
+    for (;;) {
+      const payload = payloadStart(bytes, start, end)
+      if (payload === -1) break
+      const next = payload + payloadBytes(bytes, start)
+      if (next > end) break
+      if (bytes[start] === TEXT) this.onMessage(bytes, payload, next)
+      start = next
+    }
+    this.#rest = start === end ? NOTHING : Buffer.from(bytes.subarray(start, end))
+  }
+}
+
+/** Where the payload of the frame at `start` begins, or -1 when its header has not arrived. */
+function payloadStart (bytes: Buffer, start: number, end: number): number {
+  if (end - start < 2) return -1
+  const length = bytes[start + 1] ?? 0
+  const payload = start + (length < 126 ? 2 : length === 126 ? 4 : 10)
+  return payload > end ? -1 : payload
+}
+
+function payloadBytes (bytes: Buffer, start: number): number {
+  const length = bytes[start + 1] ?? 0
+  if (length < 126) return length
+  return length === 126 ? bytes.readUInt16BE(start + 2) : bytes.readUInt32BE(start + 6)
+}

@@ -1,0 +1,19 @@
+const ID_START = '{"id":'.length
+const AFTER_ID = ',"type":"'.length
+const COMMA = 0x2c
+const ZERO = 0x30
+const LETTER_R = 0x72
+const PUSH = '{"type":"push"'
+
+/** Whether the message is the `result` reply to request `id`, told from its first bytes: decoding would cost the driver more than the server. */
+export function isResultOf (bytes: Buffer, start: number, id: number): boolean {
+  let i = start + ID_START
+  let found = 0
+  for (; bytes[i] !== COMMA && i < start + ID_START + 10; i++) found = found * 10 + (bytes[i] ?? 0) - ZERO
+  return found === id && bytes[i + AFTER_ID] === LETTER_R
+}
+
+/** Whether the message is a push. */
+export function isPush (bytes: Buffer, start: number): boolean {
+  return bytes.toString('latin1', start, start + PUSH.length) === PUSH
+}

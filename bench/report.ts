@@ -1,0 +1,54 @@
+import { availableParallelism } from 'node:os'
+import type { Row, Target } from './benchmarks/row.js'
+
+const widths = [38, 8, 9, 9, 8, 13, 14, 16, 16]
+const columns = ['', '', 'bare', 'noex', 'ratio', 'of rounds', 'target', 'p50 ms bare/noex', 'p99 ms bare/noex']
+
+/** The lines above the table: where the figures come from. */
+export function header (): string {
+  return [
+    `Node ${process.version}, ${availableParallelism()} cores, server and clients in processes of their own`,
+    '',
+    line(columns)
+  ].join('\n')
+}
+
+/** One line of the table. A missed target is said, not hidden. */
+export function rowText ({ name, unit, bare, noex, spread, latency, target }: Row): string {
+  const ratio = bare === undefined ? undefined : noex / bare
+  return line([
+    name,
+    unit,
+    bare === undefined ? '' : bare.toFixed(2),
+    noex.toFixed(2),
+    ratio === undefined ? '' : times(ratio),
+    spread === undefined ? '' : `${spread[0].toFixed(2)} – ${spread[1].toFixed(2)}`,
+    target === undefined ? '' : targetText(target, ratio, noex),
+    latency === undefined ? '' : `${latency.bare.p50Ms.toFixed(2)} / ${latency.noex.p50Ms.toFixed(2)}`,
+    latency === undefined ? '' : `${latency.bare.p99Ms.toFixed(2)} / ${latency.noex.p99Ms.toFixed(2)}`
+  ])
+}
+
+/** The lines below the table: what the words in it mean. */
+export const legend = `
+µs CPU: CPU time of the server process for one operation, user and system, all threads; the median of the rounds,
+  which run on both servers by turns. p50, p99: as the clients see it.
+bare ws: ws alone, no checks, records in a Map; for a fan-out it encodes the push once and calls ws.send(text) for
+  each subscriber. bare route: Fastify with @fastify/websocket, one route.
+get, insert, update: 16 connections with 16 requests under way each. connect: from the upgrade to the first message.
+idle: growth of the resident memory for each further connection, after a collection, in a fresh server.`
+
+function targetText (target: Target, ratio: number | undefined, noex: number): string {
+  const [text, met] = 'exactly' in target
+    ? [String(target.exactly), noex === target.exactly]
+    : [`≤ ${times(target.ratioAtMost)}`, ratio !== undefined && ratio <= target.ratioAtMost]
+  return `${text} ${met ? 'ok' : 'MISSED'}`
+}
+
+function times (ratio: number): string {
+  return `${ratio.toFixed(2)}×`
+}
+
+function line (cells: readonly string[]): string {
+  return cells.map((cell, i) => i < 2 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)).join(' ').trimEnd()
+}

@@ -1,0 +1,20 @@
+/** What a server process has used. */
+export interface Reading {
+  /** CPU time of all threads, user and system. */
+  readonly cpuMicros: number
+  readonly rssBytes: number
+  /** Evaluations of the live query; `NaN` where there is none. */
+  readonly evaluations: number
+}
+
+/** Tells the driver the port, answers its questions, and ends the process when the driver has gone. */
+export function reportTo (port: number, evaluations: () => number = () => NaN): void {
+  process.on('message', question => {
+    if (question === 'collect') globalThis.gc?.()
+    const { user, system } = process.cpuUsage()
+    const reading: Reading = { cpuMicros: user + system, rssBytes: process.memoryUsage.rss(), evaluations: evaluations() }
+    process.send?.(reading)
+  })
+  process.on('disconnect', () => { process.exit() })
+  process.send?.(port)
+}

@@ -1,0 +1,4 @@
+/** A first message of the same size as that of the noex server. */
+export function welcome (): string {
+  return JSON.stringify({ type: 'welcome', version: '1.0.0', serverTime: Date.now(), requiresAuth: false })
+}
