@@ -1,4 +1,4 @@
-import type { BucketDefinition, TransactionContext } from '@hamicek/noex-store'
+import type { BucketDefinition, TransactionBucketHandle, TransactionContext } from '@hamicek/noex-store'
 import { danglingReference, referenceHeld } from '../errors.js'
 import type { RecordInput } from './insert.js'
 import type { StoreAccess } from './store-access.js'
@@ -16,29 +16,48 @@ export async function checkReferences (tx: TransactionContext, bucket: string, d
 }
 
 /**
- * Does to the records that refer to `key` what their field's `onDelete` says, before the record is deleted:
- * refuses, deletes them too, or sets their field to null.
+ * Does to the records that refer to deleted ones what their field's `onDelete` says: refuses, deletes them
+ * too, or sets their field to null.
  * @throws `CONFLICT`
  */
-export async function releaseReferences (access: StoreAccess, tx: TransactionContext, bucket: string, key: unknown): Promise<void> {
-  for (const reference of await referencesTo(access, bucket)) {
-    const source = await tx.bucket(reference.bucket)
-    for (const record of await source.where({ [reference.field]: key })) {
-      const sourceKey = record[reference.keyField]
-      // A record that refers to itself goes with itself.
-      if (reference.bucket === bucket && sourceKey === key) continue
-      switch (reference.onDelete) {
+export async function releaseReferences (access: StoreAccess, tx: TransactionContext, bucket: string, deleted: readonly unknown[]): Promise<void> {
+  const emptied: Emptied[] = []
+  await followReferences(access, tx, bucket, new Set(deleted), emptied)
+  // Last, because another field of theirs may delete some: a transaction cannot delete what it has updated.
+  for (const { source, key, field } of emptied) {
+    if (await source.get(key) !== undefined) await source.update(key, { [field]: null })
+  }
+}
+
+/** A record whose field is to become null. */
+interface Emptied {
+  readonly source: TransactionBucketHandle
+  readonly key: unknown
+  readonly field: string
+}
+
+/** A deleted record is not seen any more, so a circle of references ends. */
+async function followReferences (access: StoreAccess, tx: TransactionContext, bucket: string, deleted: ReadonlySet<unknown>, emptied: Emptied[]): Promise<void> {
+  for (const { bucket: from, field, keyField, onDelete } of await referencesTo(access, bucket)) {
+    const source = await tx.bucket(from)
+    const cascaded = new Set<unknown>()
+    // Compared here and not by a filter: a key from a client may be an object that a filter would take for operators.
+    for (const record of await source.all()) {
+      const target = record[field]
+      if (target == null || !deleted.has(target)) continue
+      const key = record[keyField]
+      switch (onDelete) {
         case 'restrict':
-          throw referenceHeld({ bucket: reference.bucket, field: reference.field, target: bucket, key })
+          throw referenceHeld({ bucket: from, field, target: bucket, key: target })
         case 'set_null':
-          await source.update(sourceKey, { [reference.field]: null })
+          emptied.push({ source, key, field })
           break
         case 'cascade':
-          // Deleted before its own references are followed, so that a circle ends.
-          await source.delete(sourceKey)
-          await releaseReferences(access, tx, reference.bucket, sourceKey)
+          await source.delete(key)
+          cascaded.add(key)
       }
     }
+    if (cascaded.size > 0) await followReferences(access, tx, from, cascaded, emptied)
   }
 }
 

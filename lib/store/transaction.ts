@@ -101,15 +101,16 @@ class TransactionRun {
 
   async #delete (bucket: TransactionBucketHandle, key: unknown, expectedVersion?: number): Promise<void> {
     await expectVersion(bucket, key, expectedVersion)
-    await releaseReferences(this.#access, this.#tx, bucket.name, key)
     await bucket.delete(key)
+    await releaseReferences(this.#access, this.#tx, bucket.name, [key])
   }
 
   async #deleteMany (bucket: TransactionBucketHandle, filter: WhereFilter): Promise<number> {
     const { key } = definitionOf(this.#access, bucket.name)
-    const records = await bucket.where(filter)
-    for (const record of records) await this.#delete(bucket, record[key])
-    return records.length
+    const keys = (await bucket.where(filter)).map(record => record[key])
+    for (const deleted of keys) await bucket.delete(deleted)
+    await releaseReferences(this.#access, this.#tx, bucket.name, keys)
+    return keys.length
   }
 
   /** Deletes the oldest records above `maxSize`. */
