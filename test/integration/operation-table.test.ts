@@ -1,0 +1,192 @@
+import t, { type Test } from 'tap'
+import type { TestClient } from '../client.js'
+import { serve, type Served } from '../helper.js'
+import { operations } from '../../lib/operations/index.js'
+
+/** What a hostile request may be answered, beside a result. */
+const acceptable = new Set(['VALIDATION_ERROR', 'NOT_FOUND', 'ALREADY_EXISTS', 'CONFLICT', 'BUCKET_NOT_DEFINED', 'QUERY_NOT_DEFINED', 'RATE_LIMITED'])
+
+/** A member with this value is left out. */
+const ABSENT = Symbol('absent')
+
+/** One value of every kind that JSON has, and the edges of each. */
+const values: readonly unknown[] = [
+  ABSENT, null, '', 'x', ' ', '\0', 'constructor', 'hasOwnProperty', '\u{1F600}', 'x'.repeat(5000),
+  0, -1, 1, 1.5, -0, 1e308, -1e308, 5e-324, 2 ** 53, true, false,
+  [], [1], [null], ['x'], [[]], [{}], [{ op: 'get' }], [{ op: 'constructor', bucket: 'items' }], Array.from({ length: 200 }, () => 'x'),
+  {}, { a: {} }, { '': 1 }, { constructor: 1 }, { valueOf: 1 }, { length: 5 }, { then: 1 }, { toJSON: 1 }, { $or: 5 }, { $and: {} }, { $foo: 1 }, { $eq: 1 }, { id: { $gt: [] } },
+  { id: { $in: 'x' } }, { 'a\nb': [] }, { a: { b: { c: { d: [{ e: [[[null]]] }] } } } }, { function: 'count' }, { function: 'sum' }, { function: 'sum', field: 'n' }, { key: 'id', schema: 5 },
+  { key: 'id', schema: { id: null } }, { addFields: [] }, { addFields: { z: 5 } }, { bucket: 'items', filter: 5 }, { id: 'taken' }, { id: null }, { id: {} }, { _version: 'x', _createdAt: null, _expiresAt: {} }
+]
+
+/** A valid request of every operation; a new operation needs one here. */
+const bases: Readonly<Record<string, object>> = {
+  'store.get': { bucket: 'items', key: 'taken' },
+  'store.all': { bucket: 'items' },
+  'store.where': { bucket: 'items', filter: {} },
+  'store.findOne': { bucket: 'items', filter: {} },
+  'store.count': { bucket: 'items', filter: {} },
+  'store.first': { bucket: 'items', n: 1 },
+  'store.last': { bucket: 'items', n: 1 },
+  'store.paginate': { bucket: 'items', limit: 1, after: 'taken' },
+  'store.sum': { bucket: 'items', field: 'n', filter: {} },
+  'store.avg': { bucket: 'items', field: 'n', filter: {} },
+  'store.min': { bucket: 'items', field: 'n', filter: {} },
+  'store.max': { bucket: 'items', field: 'n', filter: {} },
+  'store.groupBy': { bucket: 'items', field: 'name', aggregate: { function: 'sum', field: 'n' }, filter: {} },
+  'store.buckets': {},
+  'store.stats': {},
+  'store.insert': { bucket: 'items', data: { name: 'x' } },
+  'store.insertMany': { bucket: 'items', data: [{ name: 'x' }] },
+  'store.upsert': { bucket: 'items', data: { id: 'taken' } },
+  'store.update': { bucket: 'items', key: 'taken', data: { name: 'x' } },
+  'store.updateMany': { bucket: 'items', filter: { id: 'taken' }, data: { name: 'x' } },
+  'store.delete': { bucket: 'items', key: 'other' },
+  'store.deleteMany': { bucket: 'items', filter: { id: 'other' } },
+  'store.clear': { bucket: 'scratch' },
+  'store.transaction': { operations: [{ op: 'count', bucket: 'items' }] },
+  'store.query': { query: 'named', params: { name: 'x' } },
+  'store.subscribe': { query: 'named', params: { name: 'x' } },
+  'store.unsubscribe': { subscriptionId: 'sub-1' },
+  'store.defineBucket': { name: 'fresh', config: { key: 'id', schema: { id: { type: 'string' } } } },
+  'store.dropBucket': { name: 'fresh' },
+  'store.updateBucket': { name: 'scratch', updates: {} },
+  'store.getBucketSchema': { name: 'items' },
+  'store.defineQuery': { name: 'freshQuery', config: { bucket: 'items' } },
+  'store.undefineQuery': { name: 'freshQuery' },
+  'store.listQueries': {},
+  'server.stats': {},
+  'server.connections': {}
+}
+
+/** A valid entry of every kind that a transaction has. */
+const entries: readonly object[] = [
+  { op: 'get', bucket: 'items', key: 'taken' },
+  { op: 'insert', bucket: 'items', data: {} },
+  { op: 'insertMany', bucket: 'items', data: [{}] },
+  { op: 'upsert', bucket: 'items', data: { id: 'taken' } },
+  { op: 'update', bucket: 'items', key: 'taken', data: {}, expectedVersion: 1 },
+  { op: 'updateMany', bucket: 'items', filter: { id: 'taken' }, data: {} },
+  { op: 'delete', bucket: 'items', key: 'other', expectedVersion: 1 },
+  { op: 'deleteMany', bucket: 'items', filter: { id: 'other' } },
+  { op: 'where', bucket: 'items', filter: {} },
+  { op: 'findOne', bucket: 'items', filter: {} },
+  { op: 'count', bucket: 'items', filter: {} },
+  { op: 'groupBy', bucket: 'items', field: 'name', aggregate: { function: 'count' }, filter: {} }
+]
+
+function withMember (base: object, name: string, value: unknown): object {
+  const { [name]: _, ...rest } = base as Record<string, unknown>
+  return value === ABSENT ? rest : { ...rest, [name]: value }
+}
+
+function shown (value: unknown): string {
+  return value === ABSENT ? 'absent' : JSON.stringify(value).slice(0, 60)
+}
+
+/** Serves a bucket that others refer to, one that is cleared, and a query. */
+async function serveHostile (t: Test): Promise<Served> {
+  const served = await serve(t, { connectionLimits: { maxSubscriptionsPerConnection: 20 } })
+  const { store } = served
+  await store.defineBucket('scratch', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } })
+  await store.defineBucket('notes', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, item: { type: 'string', ref: 'items', onDelete: 'cascade' } } })
+  await store.bucket('items').insert({ id: 'taken', name: 'x', n: 1 })
+  await store.bucket('notes').insert({ id: 'kept', item: 'taken' })
+  store.defineDeclarativeQuery('named', { bucket: 'items', filter: { name: '{{ params.name }}' } })
+  return served
+}
+
+/** Sends one request after the other and returns what was answered in a way that no client should see. */
+async function complaints (client: TestClient, requests: Iterable<readonly [type: string, fields: object, title: string]>): Promise<string[]> {
+  const found: string[] = []
+  for (const [type, fields, title] of requests) {
+    const reply = await client.request(type, fields)
+    if (reply['type'] === 'error' && !acceptable.has(reply['code'])) found.push(`${type} with ${title}: ${JSON.stringify(reply)}`)
+    // Subscriptions that were made push, and end when their query does.
+    const strays = client.waiting.filter(frame => frame['type'] !== 'push' && frame['type'] !== 'system')
+    if (strays.length > 0) found.push(`${type} with ${title}: a second reply ${JSON.stringify(strays)}`)
+  }
+  return found
+}
+
+t.test('Every operation has a valid request here', async t => {
+  t.same(Object.keys(bases).toSorted(), [...operations.keys()].toSorted())
+})
+
+for (const [name, operation] of operations) {
+  t.test(`${name} answers whatever its fields hold`, async t => {
+    const base = bases[name]
+    if (base === undefined) {
+      t.fail('there is no valid request for it')
+      return
+    }
+    const { connect, app } = await serveHostile(t)
+    const client = await connect()
+
+    const requests: Array<readonly [string, object, string]> = []
+    for (const field of Object.keys(operation.request.properties)) {
+      for (const value of values) requests.push([name, withMember(base, field, value), `${field} ${shown(value)}`])
+    }
+    requests.push([name, {}, 'no fields'])
+    for (const value of values) {
+      requests.push([name, Object.fromEntries(Object.keys(operation.request.properties).map(field => [field, value])), `all ${shown(value)}`])
+    }
+    t.same(await complaints(client, requests), [])
+
+    t.match(await client.ask('store.stats'), { buckets: { count: Number }, records: { total: Number } }, 'the statistics of the store still answer')
+    t.not((await app.noex.getStats()).store, null)
+  })
+}
+
+t.test('store.transaction answers whatever its entries hold', async t => {
+  const { connect } = await serveHostile(t)
+  const client = await connect()
+  const requests: Array<readonly [string, object, string]> = []
+  for (const entry of entries) {
+    for (const field of [...Object.keys(entry), 'filter', 'extra']) {
+      for (const value of values) requests.push(['store.transaction', { operations: [withMember(entry, field, value)] }, `${JSON.stringify(entry)}, ${field} ${shown(value)}`])
+    }
+  }
+  for (const value of values) {
+    if (value !== ABSENT) requests.push(['store.transaction', { operations: [value, value] }, `entries ${shown(value)}`])
+  }
+  t.same(await complaints(client, requests), [])
+  t.match(await client.ask('store.stats'), { buckets: { count: 3 } })
+})
+
+t.test('G-C16 what a request touches can be told of any input', async t => {
+  for (const [name, operation] of operations) {
+    const fields = [...Object.keys(operation.request.properties), 'bucket', 'name', 'config', 'operations']
+    const requests: object[] = [{}]
+    for (const field of fields) {
+      for (const value of values) requests.push(withMember(bases[name] ?? {}, field, value))
+    }
+    const bad: unknown[] = []
+    for (const fields of requests) {
+      const touches = operation.touches({ ...fields, id: 1, type: name })
+      const total = touches.length > 0 &&
+        touches.every(touch => typeof touch.name === 'string' && touch.name !== '' && touch.operation.startsWith(name.slice(0, 6)) && ['bucket', 'query', 'server'].includes(touch.type))
+      if (!total) bad.push({ fields, touches })
+    }
+    t.same(bad, [], `${name} always touches something with a name`)
+  }
+})
+
+t.test('A valid request touches what it names', async t => {
+  const table: ReadonlyArray<readonly [type: string, fields: object, touches: ReadonlyArray<readonly [operation: string, name: string]>]> = [
+    ['store.get', { bucket: 'a', key: 1, name: 'decoy' }, [['store.get', 'a']]],
+    ['store.get', { name: 'decoy' }, [['store.get', '*']]],
+    ['store.updateBucket', { name: 'a', bucket: 'decoy' }, [['store.updateBucket', 'a']]],
+    ['store.subscribe', { query: 'q', bucket: 'decoy' }, [['store.subscribe', 'q']]],
+    ['store.defineQuery', { name: 'q', config: { bucket: 'a' }, bucket: 'decoy' }, [['store.defineQuery', 'q'], ['store.where', 'a']]],
+    ['store.buckets', { bucket: 'decoy' }, [['store.buckets', '*']]],
+    ['store.transaction', { bucket: 'decoy', operations: [{ op: 'get', bucket: 'a' }, { op: 'delete', bucket: 'b' }, { op: 'count', bucket: 'a' }] },
+      [['store.transaction', 'a'], ['store.transaction', 'b'], ['store.get', 'a'], ['store.delete', 'b'], ['store.count', 'a']]],
+    ['store.transaction', { bucket: 'decoy', operations: 'x' }, [['store.transaction', '*']]],
+    ['store.transaction', { operations: [null, 5, { op: 5, bucket: 'a' }] },
+      [['store.transaction', '*'], ['store.transaction', 'a'], ['store.*', '*'], ['store.*', '*'], ['store.*', 'a']]]
+  ]
+  for (const [type, fields, expected] of table) {
+    t.same(operations.get(type)?.touches({ ...fields, id: 1, type }).map(({ operation, name }) => [operation, name]), expected, `${type} ${JSON.stringify(fields)}`)
+  }
+})
