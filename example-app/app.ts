@@ -1,0 +1,52 @@
+import { readFile } from 'node:fs/promises'
+import type { FastifyInstance } from 'fastify'
+import { noexPlugin } from 'fastify-noex'
+import type { Store } from 'fastify-noex/store'
+import { folder } from './folder.js'
+
+/** Time that browsers have to leave when the server stops, in milliseconds. */
+export const gracePeriodMs = 5_000
+
+export interface OrderDeskOptions {
+  readonly store: Store
+  /**
+   * The web origins whose pages may connect. There is no login, so any site that a visitor has open could
+   * otherwise write here.
+   * @default every origin
+   */
+  readonly allowedOrigins?: readonly string[]
+}
+
+/** The page's files. There is no build step: what is in public/ is what browsers get. */
+const files = [
+  { url: '/', file: 'index.html', type: 'text/html; charset=utf-8' },
+  { url: '/app.js', file: 'app.js', type: 'text/javascript; charset=utf-8' },
+  { url: '/live-client.js', file: 'live-client.js', type: 'text/javascript; charset=utf-8' },
+  { url: '/style.css', file: 'style.css', type: 'text/css; charset=utf-8' },
+  { url: '/icon.svg', file: 'icon.svg', type: 'image/svg+xml' }
+] as const
+
+const headers = {
+  'cache-control': 'no-cache',
+  // Some browsers do not count the page's own WebSocket as 'self'.
+  'content-security-policy': "default-src 'self'; connect-src 'self' ws: wss:; " +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff'
+}
+
+/** The application, as a Fastify plugin: a web page, and the store that it shows live. */
+export async function orderDesk (app: FastifyInstance, { store, allowedOrigins }: OrderDeskOptions): Promise<void> {
+  await app.register(noexPlugin, {
+    store,
+    path: '/live',
+    name: 'order-desk',
+    allowedOrigins,
+    shutdown: { gracePeriodMs }
+  })
+  for (const { url, file, type } of files) {
+    const body = await readFile(new URL(`public/${file}`, folder))
+    app.get(url, async (_request, reply) => await reply.headers(headers).type(type).send(body))
+  }
+}

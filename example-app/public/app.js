@@ -1,0 +1,262 @@
+/* global document, location, Intl */
+import { LiveClient } from './live-client.js'
+
+/** Products with this many pieces or fewer are listed as low. */
+const LOW_STOCK = 5
+/** How often a change is tried when others keep being faster. */
+const MAX_ATTEMPTS = 5
+/** How long a message stays. */
+const MESSAGE_MS = 8_000
+
+const money = new Intl.NumberFormat('en', { style: 'currency', currency: 'EUR' })
+const states = {
+  connecting: 'Connecting…',
+  open: 'Live',
+  leaving: 'The server is restarting…',
+  waiting: 'Disconnected, trying again…',
+  refused: 'Refused by the server. Reload the page to try again.'
+}
+
+const view = Object.fromEntries([...document.querySelectorAll('[id]')].map(element => [element.id, element]))
+const products = new Map()
+let messageTimer
+
+const url = new URL('live', location.href)
+url.protocol = url.protocol.replace('http', 'ws')
+const client = new LiveClient(url.href, { onState: showState })
+client.watch('open-orders', undefined, showOrders)
+client.watch('orders-by-status', undefined, showCounts)
+client.watch('low-stock', { atMost: LOW_STOCK }, showLowStock)
+
+view.form.addEventListener('submit', onSubmit)
+view.form.addEventListener('input', showTotal)
+client.connect()
+
+// ── Changes ──────────────────────────────────────────────────────────────────
+
+/** Inserts the order and takes the pieces from the stock, both or neither. */
+async function placeOrder (customerId, sku, quantity) {
+  return await attempt(async () => {
+    const product = await client.request('store.get', { bucket: 'products', key: sku })
+    if (product === null) throw new Error('This product is no longer sold.')
+    if (product.stock < quantity) throw new Error(`Only ${product.stock} of “${product.name}” left.`)
+    const { results } = await client.request('store.transaction', {
+      operations: [
+        {
+          op: 'insert',
+          bucket: 'orders',
+          data: { customerId, sku, quantity, unitPrice: product.price, total: quantity * product.price }
+        },
+        takeFromStock(product, quantity)
+      ]
+    })
+    return results[0].data
+  })
+}
+
+/** Puts an order into its next stage, provided that it still is as the row shows it. */
+async function advance ({ number, version }, status) {
+  await client.request('store.transaction', {
+    operations: [{ op: 'update', bucket: 'orders', key: number, data: { status }, expectedVersion: version }]
+  })
+}
+
+/** Cancels an order and puts the pieces back. */
+async function cancel ({ number, sku, quantity, version }) {
+  await attempt(async () => {
+    const product = await client.request('store.get', { bucket: 'products', key: sku })
+    const order = await client.request('store.get', { bucket: 'orders', key: number })
+    if (order._version !== version) throw new Error(`Somebody else has just changed order ${number}.`)
+    await client.request('store.transaction', {
+      operations: [
+        { op: 'update', bucket: 'orders', key: number, data: { status: 'cancelled' }, expectedVersion: version },
+        takeFromStock(product, -quantity)
+      ]
+    })
+  })
+}
+
+async function restock ({ sku }) {
+  await attempt(async () => {
+    const product = await client.request('store.get', { bucket: 'products', key: sku })
+    await client.request('store.transaction', { operations: [takeFromStock(product, -10)] })
+  })
+}
+
+/** An entry that takes effect only if nobody has touched the product since it was read. */
+function takeFromStock ({ sku, stock, _version }, quantity) {
+  return { op: 'update', bucket: 'products', key: sku, data: { stock: stock - quantity }, expectedVersion: _version }
+}
+
+/** Does it again, from reading on, as long as somebody else was faster. */
+async function attempt (change) {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await change()
+    } catch (error) {
+      if (error.code !== 'CONFLICT' || attempts === MAX_ATTEMPTS) throw error
+    }
+  }
+}
+
+// ── Input ────────────────────────────────────────────────────────────────────
+
+async function onSubmit (event) {
+  event.preventDefault()
+  const { customer, product, quantity } = view
+  await report(async () => {
+    const order = await placeOrder(customer.value, product.value, quantity.valueAsNumber)
+    quantity.value = '1'
+    showTotal()
+    return `Order ${order.number} placed.`
+  })
+}
+
+/** Runs what a click asked for and tells how it went. */
+async function report (work) {
+  try {
+    tell(await work(), false)
+  } catch (error) {
+    tell(explain(error), true)
+  }
+}
+
+function explain ({ code, message, details }) {
+  switch (code) {
+    case 'CONFLICT': return 'Somebody else was faster. Please look again, then repeat.'
+    case 'DISCONNECTED': return 'The connection was lost. Please check whether it was done before you repeat it.'
+    case 'VALIDATION_ERROR': return `${message}: ${(details ?? []).map(issue => `${issue.field} ${issue.message}`).join(', ')}`
+    default: return message
+  }
+}
+
+// ── Output ───────────────────────────────────────────────────────────────────
+
+function showState (state) {
+  view.state.textContent = states[state]
+  view.state.dataset.state = state
+  view.desk.disabled = state !== 'open'
+  view.orders.inert = view.low.inert = state !== 'open'
+  if (state === 'open') loadChoices().catch(error => { tell(explain(error), true) })
+}
+
+async function loadChoices () {
+  const [customers, list] = await Promise.all([
+    client.request('store.all', { bucket: 'customers' }),
+    client.request('store.all', { bucket: 'products' })
+  ])
+  products.clear()
+  for (const product of list) products.set(product.sku, product)
+  showOptions(view.customer, customers.map(({ id, name }) => [id, name]))
+  showOptions(view.product, list.map(({ sku, name, price }) => [sku, `${name}, ${money.format(price / 100)}`]))
+  showTotal()
+}
+
+function showOptions (select, options) {
+  const chosen = select.value
+  select.replaceChildren(...options.map(([value, text]) => make('option', { value, textContent: text })))
+  if (options.some(([value]) => value === chosen)) select.value = chosen
+}
+
+function showTotal () {
+  const product = products.get(view.product.value)
+  const quantity = view.quantity.valueAsNumber
+  const isComplete = product !== undefined && quantity > 0
+  view.total.textContent = isComplete ? money.format(product.price * quantity / 100) : '–'
+}
+
+function showOrders (orders) {
+  showRows(view.orders, orders, ({ number }) => number, orderRow)
+  view['no-orders'].hidden = orders.length > 0
+}
+
+function orderRow (order) {
+  const { number, customer, product, quantity, total, status } = order
+  const next = status === 'new' ? ['Pack', 'packed'] : ['Ship', 'shipped']
+  const actions = make('td', { className: 'actions' })
+  actions.append(
+    button(next[0], `${next[0]} order ${number}`, async () => await advance(order, next[1])),
+    button('Cancel', `Cancel order ${number}`, async () => await cancel(order))
+  )
+  const badge = make('span', { className: 'badge', textContent: status })
+  badge.dataset.status = status
+  const stage = make('td')
+  stage.append(badge)
+  return [
+    make('th', { scope: 'row', textContent: `#${number}` }),
+    make('td', { textContent: customer }),
+    make('td', { textContent: `${quantity} × ${product}` }),
+    make('td', { className: 'number', textContent: money.format(total / 100) }),
+    stage,
+    actions
+  ]
+}
+
+function showCounts (groups) {
+  const counts = new Map(groups.map(({ key, value }) => [key.status, value]))
+  for (const output of view.counts.querySelectorAll('[data-count]')) {
+    output.textContent = counts.get(output.dataset.count) ?? 0
+  }
+}
+
+function showLowStock (list) {
+  showRows(view.low, list, ({ sku }) => sku, product => {
+    const action = make('td', { className: 'actions' })
+    action.append(button('+10', `Put 10 of ${product.name} into stock`, async () => await restock(product)))
+    return [
+      make('th', { scope: 'row', textContent: product.name }),
+      make('td', { className: 'number', textContent: `${product.stock} left` }),
+      action
+    ]
+  })
+  view['no-low'].hidden = list.length > 0
+}
+
+/** Brings a table to the new rows and touches only those that have changed: the others keep the focus. */
+function showRows (body, items, keyOf, cellsOf) {
+  const present = new Map([...body.rows].map(row => [row.dataset.key, row]))
+  const focused = document.activeElement?.closest('tr')?.dataset.key
+  const rows = items.map(item => {
+    const key = String(keyOf(item))
+    const content = JSON.stringify(item)
+    if (present.get(key)?.dataset.content === content) return present.get(key)
+    const row = make('tr', { className: present.size > 0 ? 'changed' : '' })
+    Object.assign(row.dataset, { key, content })
+    row.append(...cellsOf(item))
+    return row
+  })
+  for (const row of present.values()) if (!rows.includes(row)) row.remove()
+  for (const [index, row] of rows.entries()) if (body.rows[index] !== row) body.insertBefore(row, body.rows[index] ?? null)
+  // The row that had the focus has been replaced.
+  if (focused !== undefined && document.activeElement === document.body) {
+    rows.find(row => row.dataset.key === focused)?.querySelector('button').focus()
+  }
+}
+
+function button (text, label, work) {
+  const made = make('button', { type: 'button', textContent: text, ariaLabel: label })
+  let isBusy = false
+  made.addEventListener('click', async () => {
+    // Not `disabled`, which would lose the focus.
+    if (isBusy) return
+    isBusy = true
+    await report(async () => {
+      await work()
+      return `${label}: done.`
+    })
+    isBusy = false
+  })
+  return made
+}
+
+function tell (text, isError) {
+  clearTimeout(messageTimer)
+  messageTimer = setTimeout(() => { view.message.textContent = '' }, MESSAGE_MS)
+  view.message.textContent = text
+  view.message.classList.toggle('error', isError)
+}
+
+/** Everything that comes from data gets into the page as text. */
+function make (tag, properties = {}) {
+  return Object.assign(document.createElement(tag), properties)
+}

@@ -1,0 +1,241 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import WebSocket, { WebSocketServer } from 'ws'
+import type { Frame } from '../client.js'
+
+interface Client {
+  connect: () => void
+  close: () => void
+  request: (type: string, fields?: object) => Promise<any>
+  watch: (query: string, params: unknown, onData: (data: unknown) => void) => void
+}
+
+interface Options {
+  onState?: (state: string, details?: { delayMs: number }) => void
+  firstDelayMs?: number
+  maxDelayMs?: number
+  silenceMs?: number
+}
+
+// The page's own script: it has no types, and a browser brings the class.
+const script = new URL('../../example-app/public/live-client.js', import.meta.url).href
+const { LiveClient } = await import(script) as { LiveClient: new (url: string, options?: Options) => Client }
+Object.assign(globalThis, { WebSocket })
+
+/** One connection as the server sees it. */
+class Peer {
+  readonly ws: WebSocket
+  readonly #frames: AsyncIterator<[Buffer]>
+
+  constructor (ws: WebSocket) {
+    this.ws = ws
+    this.#frames = frames(ws)
+  }
+
+  send (frame: object): void {
+    this.ws.send(JSON.stringify(frame))
+  }
+
+  welcome (): void {
+    this.send({ type: 'welcome', version: '1.0.0', serverTime: 0, requiresAuth: false })
+  }
+
+  async next (): Promise<Frame> {
+    const { value } = await this.#frames.next()
+    return JSON.parse(String(value[0])) as Frame
+  }
+}
+
+/** Keeps the frames from the first tick on. */
+function frames (ws: WebSocket): AsyncIterator<[Buffer]> {
+  const queue: Array<[Buffer]> = []
+  let wake = (): void => {}
+  ws.on('message', (data: Buffer) => { queue.push([data]); wake() })
+  return {
+    async next () {
+      while (queue.length === 0) await new Promise<void>(resolve => { wake = resolve })
+      return { value: queue.shift() as [Buffer] }
+    }
+  }
+}
+
+/** A client, and the server that it connects to as often as it likes. */
+async function start (t: Test, options: Options = {}) {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+  await once(server, 'listening')
+  const states: string[] = []
+  const changes: Array<() => void> = []
+  const client = new LiveClient(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, {
+    firstDelayMs: 1,
+    maxDelayMs: 4,
+    ...options,
+    onState (state, details) {
+      states.push(state)
+      options.onState?.(state, details)
+      for (const changed of changes.splice(0)) changed()
+    }
+  })
+  t.teardown(() => {
+    client.close()
+    for (const ws of server.clients) ws.terminate()
+    server.close()
+  })
+  const accepted: Peer[] = []
+  server.on('connection', ws => { accepted.push(new Peer(ws)) })
+  const accept = async (): Promise<Peer> => {
+    while (accepted.length === 0) await once(server, 'connection')
+    return accepted.shift() as Peer
+  }
+  const state = async (wanted: string): Promise<void> => {
+    while (states.at(-1) !== wanted) await new Promise<void>(resolve => { changes.push(resolve) })
+  }
+  return { client, states, state, accept }
+}
+
+t.test('watches again on every new connection', async t => {
+  const { client, states, state, accept } = await start(t)
+  const seen: unknown[] = []
+  const changes: Array<() => void> = []
+  client.watch('open-orders', { of: 'ada' }, data => {
+    seen.push(data)
+    for (const changed of changes.splice(0)) changed()
+  })
+  const change = async (count: number): Promise<void> => {
+    while (seen.length < count) await new Promise<void>(resolve => { changes.push(resolve) })
+  }
+
+  client.connect()
+  const first = await accept()
+  first.welcome()
+  const request = await first.next()
+  t.match(request, { type: 'store.subscribe', query: 'open-orders', params: { of: 'ada' } })
+  // In one go: the push must find its subscription.
+  first.ws.send(JSON.stringify({ id: request['id'], type: 'result', data: { subscriptionId: 'sub-1', data: 1 } }))
+  first.send({ type: 'push', channel: 'subscription', subscriptionId: 'sub-1', data: 2 })
+  await change(2)
+
+  first.ws.terminate()
+  const second = await accept()
+  second.welcome()
+  const again = await second.next()
+  t.match(again, { type: 'store.subscribe', query: 'open-orders', params: { of: 'ada' } })
+  second.send({ id: again['id'], type: 'result', data: { subscriptionId: 'sub-7', data: 3 } })
+  second.send({ type: 'push', channel: 'subscription', subscriptionId: 'sub-1', data: 'of the first connection' })
+  second.send({ type: 'push', channel: 'subscription', subscriptionId: 'sub-7', data: 4 })
+  await change(4)
+  t.same(seen, [1, 2, 3, 4])
+  await state('open')
+  t.same(states, ['connecting', 'open', 'waiting', 'connecting', 'open'])
+})
+
+t.test('answers pings', async t => {
+  const { client, accept } = await start(t)
+  client.connect()
+  const server = await accept()
+  server.send({ type: 'ping', timestamp: 17 })
+  t.same(await server.next(), { type: 'pong', timestamp: 17 })
+})
+
+t.test('waits longer each time, until a connection works', async t => {
+  const delays: number[] = []
+  const { client, accept, state } = await start(t, {
+    firstDelayMs: 4,
+    maxDelayMs: 20,
+    onState: (_state, details) => { if (details !== undefined) delays.push(details.delayMs) }
+  })
+  client.connect()
+  for (let i = 0; i < 5; i++) (await accept()).ws.close(1013)
+  const server = await accept()
+  server.welcome()
+  await state('open')
+  server.ws.close(1000)
+  await state('waiting')
+  for (const [index, full] of [4, 8, 16, 20, 20, 4].entries()) {
+    const delay = delays[index] as number
+    t.ok(delay >= full / 2 && delay <= full, `attempt ${index + 1} comes after ${full / 2} to ${full} ms`)
+  }
+})
+
+for (const code of [1003, 4002, 4003]) {
+  t.test(`does not come back after ${code}`, async t => {
+    const { client, states, state, accept } = await start(t)
+    client.connect()
+    const server = await accept()
+    server.welcome()
+    server.ws.close(code)
+    await state('refused')
+    t.same(states, ['connecting', 'open', 'refused'])
+    await t.rejects(client.request('store.buckets'), { code: 'DISCONNECTED' })
+  })
+}
+
+t.test('replies and errors find their request', async t => {
+  const { client, state, accept } = await start(t)
+  client.connect()
+  const server = await accept()
+  await t.rejects(client.request('store.buckets'), { code: 'DISCONNECTED' }, 'not before the welcome')
+  server.welcome()
+  await state('open')
+
+  const [first, second] = [client.request('store.get', { bucket: 'a', key: 1 }), client.request('store.get', { bucket: 'b', key: 2 })]
+  const requests = [await server.next(), await server.next()]
+  t.match(requests, [{ type: 'store.get', bucket: 'a', key: 1 }, { type: 'store.get', bucket: 'b', key: 2 }])
+  server.send({ id: requests[1]?.['id'], type: 'error', code: 'BUCKET_NOT_DEFINED', message: 'no such bucket', details: [] })
+  server.send({ id: requests[0]?.['id'], type: 'result', data: { name: 'one' } })
+  t.same(await first, { name: 'one' })
+  await t.rejects(second, { code: 'BUCKET_NOT_DEFINED', message: 'no such bucket', details: [] })
+
+  const lost = client.request('store.get', { bucket: 'a', key: 1 })
+  await server.next()
+  server.ws.terminate()
+  await t.rejects(lost, { code: 'DISCONNECTED' }, 'nobody knows whether it was carried out')
+})
+
+t.test('leaves a server that is about to stop, after the last reply, and comes back', async t => {
+  const { client, states, state, accept } = await start(t)
+  client.connect()
+  const server = await accept()
+  server.welcome()
+  await state('open')
+  const pending = client.request('store.all', { bucket: 'orders' })
+  const { id } = await server.next()
+  server.send({ type: 'system', event: 'shutdown', gracePeriodMs: 5_000 })
+  await state('leaving')
+  await t.rejects(client.request('store.buckets'), { code: 'DISCONNECTED' }, 'begins nothing new')
+  t.equal(server.ws.readyState, WebSocket.OPEN)
+  server.send({ id, type: 'result', data: [] })
+  t.same(await pending, [])
+  const [code] = await once(server.ws, 'close')
+  t.equal(code, 1000)
+
+  const next = await accept()
+  next.welcome()
+  await state('open')
+  t.same(states, ['connecting', 'open', 'leaving', 'waiting', 'connecting', 'open'])
+})
+
+t.test('a connection that has fallen silent is given up', async t => {
+  const { client, state, accept } = await start(t, { silenceMs: 50 })
+  client.connect()
+  const server = await accept()
+  server.welcome()
+  await state('open')
+  // The network is gone: not even the close frame is answered.
+  server.ws.pause()
+  await state('waiting')
+  const next = await accept()
+  next.welcome()
+  await state('open')
+})
+
+t.test('closes for good', async t => {
+  const { client, states, state, accept } = await start(t)
+  client.connect()
+  const server = await accept()
+  server.welcome()
+  await state('open')
+  client.close()
+  await once(server.ws, 'close')
+  t.same(states, ['connecting', 'open'])
+})

@@ -1,0 +1,264 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { orderDesk } from '../../example-app/app.js'
+import type { Customer, OpenOrder, Product } from '../../example-app/model.js'
+import { openStore } from '../../example-app/store.js'
+import { TestClient } from '../client.js'
+
+type Stored<T> = T & { readonly _version: number }
+
+interface Desk {
+  readonly app: FastifyInstance
+  readonly connect: () => Promise<TestClient>
+  /** Ends it as the process does, clients first. */
+  readonly stop: () => Promise<void>
+}
+
+/** Runs the order desk on a folder of the test's own. */
+async function open (t: Test, directory = t.testdir()): Promise<Desk> {
+  const { store, close } = await openStore({ directory })
+  const app = Fastify({ forceCloseConnections: true })
+  const clients: TestClient[] = []
+  let stopped: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    for (const { ws } of clients) ws.close()
+    stopped ??= app.close().then(close)
+    await stopped
+  }
+  t.teardown(stop)
+  app.register(orderDesk, { store, allowedOrigins: ['http://desk.example'] })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const connect = async (): Promise<TestClient> => {
+    const client = await TestClient.open(t, liveUrl((app.server.address() as AddressInfo).port))
+    clients.push(client)
+    return client
+  }
+  return { app, connect, stop }
+}
+
+function liveUrl (port: number): string {
+  return `ws://127.0.0.1:${port}/live`
+}
+
+async function productOf (client: TestClient, sku: string): Promise<Stored<Product>> {
+  return await client.ask('store.get', { bucket: 'products', key: sku })
+}
+
+/** The two entries with which the page places an order. */
+async function orderEntries (client: TestClient, product: Stored<Product>, quantity: number): Promise<object[]> {
+  const [customer] = await client.ask('store.all', { bucket: 'customers' }) as [Customer]
+  const { sku, price, stock, _version } = product
+  return [
+    { op: 'insert', bucket: 'orders', data: { customerId: customer.id, sku, quantity, unitPrice: price, total: quantity * price } },
+    { op: 'update', bucket: 'products', key: sku, data: { stock: stock - quantity }, expectedVersion: _version }
+  ]
+}
+
+async function placeOrder (client: TestClient, sku: string, quantity: number): Promise<any> {
+  const operations = await orderEntries(client, await productOf(client, sku), quantity)
+  return await client.ask('store.transaction', { operations })
+}
+
+t.test('the first start fills the store', async t => {
+  const { app, connect } = await open(t)
+  const client = await connect()
+
+  t.same(await client.ask('store.buckets'), { count: 3, names: ['customers', 'products', 'orders'] })
+  const orders = await client.ask('store.subscribe', { query: 'open-orders' })
+  t.match(orders.data, [
+    { number: 5, customer: 'Jun Mori', product: 'Pour-over dripper', quantity: 1, total: 3_850, status: 'new', version: 1 },
+    { number: 4, customer: 'Olive & Thyme', product: 'Latte bowl', status: 'packed' }
+  ])
+  const counts = await client.ask('store.subscribe', { query: 'orders-by-status' })
+  t.match(new Set(counts.data), new Set([
+    { key: { status: 'new' }, value: 1 },
+    { key: { status: 'packed' }, value: 1 },
+    { key: { status: 'shipped' }, value: 2 },
+    { key: { status: 'cancelled' }, value: 1 }
+  ]))
+  const low = await client.ask('store.subscribe', { query: 'low-stock', params: { atMost: 5 } })
+  t.same(low.data, [
+    { sku: 'TRY-001', name: 'Serving tray', stock: 2 },
+    { sku: 'POT-001', name: 'Stoneware teapot', stock: 4 }
+  ])
+
+  t.match((await app.inject('/healthz')).json(), { status: 'ok', connections: 1 })
+  t.match((await app.inject('/stats')).json(), { name: 'order-desk', connections: { totalStoreSubscriptions: 3 }, store: { persistence: { enabled: true } } })
+})
+
+t.test('an order reaches everybody who watches', async t => {
+  const { connect } = await open(t)
+  const [seller, watcher] = await Promise.all([connect(), connect()])
+  const orders = await watcher.ask('store.subscribe', { query: 'open-orders' })
+  const counts = await watcher.ask('store.subscribe', { query: 'orders-by-status' })
+  const low = await watcher.ask('store.subscribe', { query: 'low-stock', params: { atMost: 5 } })
+
+  const { results } = await placeOrder(seller, 'POT-002', 6)
+  t.match(results[0].data, { number: 6, status: 'new', total: 23_100 })
+
+  const [row] = (await watcher.push(orders.subscriptionId))['data'] as OpenOrder[]
+  t.match(row, { number: 6, customer: 'Ada Brook', product: 'Pour-over dripper', quantity: 6, status: 'new' })
+  t.match((await watcher.push(counts.subscriptionId))['data'].find((group: any) => group.key.status === 'new'), { value: 2 })
+  t.match((await watcher.push(low.subscriptionId))['data'][1], { sku: 'POT-002', stock: 3 })
+
+  await watcher.ask('store.transaction', {
+    operations: [{ op: 'update', bucket: 'orders', key: 6, data: { status: 'shipped' }, expectedVersion: row?.version }]
+  })
+  t.notOk((await watcher.push(orders.subscriptionId))['data'].some(({ number }: OpenOrder) => number === 6), 'a shipped order leaves the list')
+})
+
+t.test('of two who sell the same pieces one has to look again', async t => {
+  const { connect } = await open(t)
+  const [first, second] = await Promise.all([connect(), connect()])
+  const product = await productOf(first, 'TRY-001')
+
+  const [one, other] = await Promise.all([first, second].map(async client =>
+    await client.request('store.transaction', { operations: await orderEntries(client, product, 2) })))
+  t.same([one?.['type'], other?.['type']].sort(), ['error', 'result'])
+  t.equal(one?.['code'] ?? other?.['code'], 'CONFLICT')
+
+  t.equal((await productOf(first, 'TRY-001')).stock, 0)
+  t.equal(await first.ask('store.count', { bucket: 'orders' }), 6, 'the refused transaction has left nothing')
+})
+
+t.test('the schema holds whatever a client sends', async t => {
+  const { connect } = await open(t)
+  const client = await connect()
+  const [{ id: customerId }] = await client.ask('store.all', { bucket: 'customers' })
+  const order = { customerId, sku: 'CUP-001', quantity: 2, unitPrice: 1_250, total: 2_500 }
+  const refused = async (data: object): Promise<string> => await client.code('store.insert', { bucket: 'orders', data: { ...order, ...data } })
+
+  t.equal(await refused({ total: 1 }), 'VALIDATION_ERROR', 'a total that does not add up')
+  t.equal(await refused({ quantity: 0.5, total: 625 }), 'VALIDATION_ERROR', 'half a piece')
+  t.equal(await refused({ customerId: 'nobody' }), 'VALIDATION_ERROR', 'an order for nobody')
+  t.equal(await refused({ status: 'lost' }), 'VALIDATION_ERROR', 'an unknown status')
+  const tooMany = await orderEntries(client, await productOf(client, 'TRY-001'), 3)
+  t.equal(await client.code('store.transaction', { operations: tooMany }), 'VALIDATION_ERROR', 'more pieces than there are')
+  t.equal(await client.code('store.insert', { bucket: 'customers', data: { name: 'A', email: 'ada@example.com' } }), 'ALREADY_EXISTS')
+  t.equal(await client.code('store.delete', { bucket: 'products', key: 'POT-002' }), 'CONFLICT', 'a product that was ordered')
+  t.equal(await client.ask('store.count', { bucket: 'orders' }), 5)
+})
+
+t.test('a restart keeps what was there', async t => {
+  const directory = t.testdir()
+  const first = await open(t, directory)
+  await placeOrder(await first.connect(), 'CUP-001', 8)
+  await first.stop()
+
+  const second = await open(t, directory)
+  const client = await second.connect()
+  t.equal((await productOf(client, 'CUP-001')).stock, 40)
+  t.equal(await client.ask('store.count', { bucket: 'customers' }), 4, 'no second seed')
+  t.match((await placeOrder(client, 'CUP-001', 1)).results[0].data, { number: 7 }, 'numbers go on')
+})
+
+t.test('saved data that cannot be read stops the start', async t => {
+  const directory = t.testdir()
+  await (await open(t, directory)).stop()
+  const files = await readdir(directory)
+  const orders = files.find(name => name.includes('orders')) as string
+  const products = files.find(name => name.includes('products')) as string
+  const saved = await readFile(join(directory, orders), 'utf8')
+  await writeFile(join(directory, orders), saved.replace('"number"', '"numbre"'))
+
+  await t.rejects(openStore({ directory }), { message: 'the saved bucket "orders" cannot be read', cause: { name: 'ChecksumMismatchError' } })
+  const aside = (await readdir(directory)).find(name => name.startsWith(`${orders}.corrupt-`)) as string
+  t.match(await readFile(join(directory, aside), 'utf8'), /numbre/, 'the damaged file is kept')
+  t.notOk((await readdir(directory)).includes(orders), 'and no empty one has taken its place')
+  t.match(await readFile(join(directory, products), 'utf8'), /CUP-001/, 'the other files are as they were')
+
+  await t.rejects(openStore({ directory }), { message: `damaged data in ${directory}: restore or remove ${aside}` }, 'a supervisor restarts in vain')
+})
+
+t.test('data that cannot be saved at the end is not passed over', async t => {
+  const directory = t.testdir()
+  await (await openStore({ directory })).close()
+  const { store, close } = await openStore({ directory })
+  const orders = join(directory, (await readdir(directory)).find(name => name.includes('orders')) as string)
+  await rm(orders)
+  await mkdir(join(orders, 'in the way'), { recursive: true })
+
+  await t.rejects(close(), { message: 'the order desk could not be saved', errors: [{ name: 'StorageError' }] })
+  t.notOk(store.hasBucket('orders'), 'the store has stopped all the same')
+})
+
+t.test('the page', async t => {
+  const { app } = await open(t)
+  const expected = {
+    '/': ['text/html; charset=utf-8', 'index.html'],
+    '/app.js': ['text/javascript; charset=utf-8', 'app.js'],
+    '/live-client.js': ['text/javascript; charset=utf-8', 'live-client.js'],
+    '/style.css': ['text/css; charset=utf-8', 'style.css'],
+    '/icon.svg': ['image/svg+xml', 'icon.svg']
+  } as const
+  for (const [url, [type, file]] of Object.entries(expected)) {
+    const response = await app.inject(url)
+    t.equal(response.statusCode, 200, url)
+    t.equal(response.headers['content-type'], type)
+    t.equal(response.headers['x-content-type-options'], 'nosniff')
+    t.equal(response.body, await readFile(new URL(`../../example-app/public/${file}`, import.meta.url), 'utf8'))
+    t.match(response.headers['content-security-policy'], /^default-src 'self'; connect-src 'self' ws: wss:;/)
+  }
+  const { body } = await app.inject('/')
+  t.notMatch(body, /<script(?![^>]* src=)|<style| style=| on\w+=|https?:\/\//, 'holds nothing that its policy forbids')
+})
+
+t.test('pages of other sites may not connect', async t => {
+  const { app } = await open(t)
+  const url = liveUrl((app.server.address() as AddressInfo).port)
+  t.equal((await TestClient.raw(t, url, { origin: 'http://elsewhere.example' }).closed).code, 1006)
+  await TestClient.open(t, url, { origin: 'http://desk.example' })
+})
+
+interface ServerProcess {
+  readonly port: number
+  readonly signal: (name: NodeJS.Signals) => void
+  /** The exit code. */
+  readonly exited: Promise<number | null>
+}
+
+/** Runs the server as a process of its own, in the way in which this test runs. */
+async function startProcess (t: Test, directory: string): Promise<ServerProcess> {
+  const server = fileURLToPath(new URL('../../example-app/server.ts', import.meta.url))
+  const child = spawn(process.execPath, [...process.execArgv, server], {
+    env: { ...process.env, PORT: '0', DATA_DIR: directory },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  t.teardown(() => { child.kill('SIGKILL') })
+  const exited = once(child, 'exit').then(([code]) => code as number | null)
+  const port = await new Promise<number>((resolve, reject) => {
+    createInterface(child.stdout).on('line', line => {
+      const found = /Server listening at http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1]
+      if (found !== undefined) resolve(Number(found))
+    })
+    exited.then(code => { reject(new Error(`the server has ended with ${code}`)) })
+  })
+  return { port, signal: name => { child.kill(name) }, exited }
+}
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  t.test(`${signal} sends the clients away, saves and ends the process well`, async t => {
+    const directory = t.testdir()
+    const server = await startProcess(t, directory)
+    const client = await TestClient.open(t, liveUrl(server.port))
+    await placeOrder(client, 'VAS-001', 1)
+
+    server.signal(signal)
+    t.same(await client.next(frame => frame['type'] === 'system'), { type: 'system', event: 'shutdown', gracePeriodMs: 5_000 })
+    // Who is still there may finish what it is about.
+    await placeOrder(client, 'VAS-001', 10)
+    client.ws.close()
+    t.equal(await server.exited, 0)
+
+    const { store, close } = await openStore({ directory })
+    t.match(await store.bucket('products').get('VAS-001'), { stock: 10 })
+    await close()
+  })
+}
