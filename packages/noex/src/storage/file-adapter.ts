@@ -141,7 +141,8 @@ export class FileAdapter implements StorageAdapter {
   close (): Promise<void> {
     return attempt('close', async () => {
       await this.#queue.idle()
-      await removeStrayFiles(this.#directory)
+      // Only tidying up: a store that stops must not be held by it.
+      await removeStrayFiles(this.#directory).catch(() => {})
     })
   }
 
