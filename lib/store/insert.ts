@@ -30,6 +30,8 @@ export async function insertRecords (access: StoreAccess, bucket: string, data: 
 /** Updates the record with this key or inserts a new one. */
 export async function upsertRecord (access: StoreAccess, bucket: string, data: RecordInput): Promise<StoreRecord> {
   const definition = definitionOf(access, bucket)
+  // The store would look for no record and put the new one in the place of whatever has the key that it fills in.
+  if (data[definition.key] === undefined) return await insertRecord(access, bucket, data)
   checkKey(definition, data)
   // Not shaped: where the record exists, an undefined member would erase what is stored.
   return await access.bucket(bucket).upsert(withoutExpiry(data))
@@ -55,39 +57,38 @@ export function prepareInsert (access: StoreAccess, bucket: string, definition: 
   return access.templates.shape(bucket, definition, withoutExpiry(data))
 }
 
-/** Random keys do not collide; every other key may. */
+/** Random keys do not collide; every other key may. A full bucket would lose its oldest record to an insert that is then refused. */
 function isSurelyNew (definition: BucketDefinition, data: RecordInput): boolean {
-  if (data[definition.key] !== undefined) return false
+  if (data[definition.key] !== undefined || definition.maxSize !== undefined) return false
   const generated = definition.schema[definition.key]?.generated
   return generated === 'uuid' || generated === 'cuid'
 }
 
 /** A record without a key, or with an object as its key, could never be read again. */
 function checkKey (definition: BucketDefinition, data: RecordInput): void {
-  const value = data[definition.key]
-  if (value === undefined) {
-    const field = definition.schema[definition.key]
-    if (field?.generated != null || field?.default !== undefined) return
-  } else if (value !== null && typeof value !== 'object') {
-    return
-  }
+  const field = definition.schema[definition.key]
+  const value = data[definition.key] === undefined ? field?.generated ?? field?.default : data[definition.key]
+  if (value != null && typeof value !== 'object') return
   throw new NoexServerError('VALIDATION_ERROR', `The record has no usable primary key "${definition.key}"`,
     [{ field: definition.key, message: 'Primary key must be a text, a number or a boolean', code: value == null ? 'required' : 'type' }])
 }
 
 /** The texts with which the store refuses a key that is taken; a test pins them. */
-const takenKey = /^(?:Record with key ".*" already exists in|Duplicate key ".*" in batch for) bucket/s
+const takenKey = /^(?:Record with|Duplicate) key "(.*)" (?:already exists in|in batch for) bucket/s
 
 /** Inserts all records, or none when a key is taken. */
 async function insertNew (access: StoreAccess, bucket: string, definition: BucketDefinition, inputs: Array<Record<string, unknown>>): Promise<StoreRecord[]> {
   try {
     return await access.bucket(bucket).insertMany(inputs)
   } catch (error) {
-    if (!(error instanceof Error) || !takenKey.test(error.message)) throw error
+    const text = error instanceof Error ? takenKey.exec(error.message)?.[1] : undefined
+    if (text === undefined) throw error
     if (isNumbered(definition) && inputs.some(input => input[definition.key] === undefined)) {
       return await insertNew(access, bucket, definition, await numberRecords(access, bucket, definition, inputs))
     }
-    const value = inputs.map(input => input[definition.key]).find(key => error.message.includes(`key "${String(key)}"`))
+    const supplied = inputs.map(input => input[definition.key]).find(key => String(key) === text)
+    // What the store has filled in is a timestamp or a default.
+    const value = supplied ?? (definition.schema[definition.key]?.generated === undefined ? text : Number(text))
     throw new NoexServerError('ALREADY_EXISTS', `Bucket "${bucket}" has another record with this primary key`,
       { bucket, field: definition.key, value })
   }

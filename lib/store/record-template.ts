@@ -49,9 +49,10 @@ function templateOf (definition: BucketDefinition, names: readonly string[]): Re
   const template: Record<string, undefined> = {}
   for (const name of names) template[name] = undefined
   for (const [name, field] of fields) if (field.generated != null) template[name] = undefined
-  // A default that is a function may return undefined, and would then leave a member that the store would not.
   for (const [name, field] of fields) {
-    if (field.default !== undefined && typeof field.default !== 'function') template[name] = undefined
+    // A default that is a function may return undefined, and the store would then add no member: what follows is left to it.
+    if (typeof field.default === 'function') return template
+    if (field.default !== undefined) template[name] = undefined
   }
   for (const name of ['_version', '_createdAt', '_updatedAt']) template[name] = undefined
   if (definition.ttl !== undefined) template['_expiresAt'] = undefined
