@@ -16,7 +16,6 @@ export const systemClock: Clock = {
     const timer = setTimeout(() => {
       // After a stall of the process timers fire before sockets are read: what has arrived in time is looked at first.
       arrived = setImmediate(callback)
-      arrived.unref()
     }, delayMs)
     timer.unref()
     return () => {
