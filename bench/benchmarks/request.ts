@@ -7,8 +7,8 @@ import { compareCosts, type Row } from './row.js'
 
 const CONNECTIONS = 16
 const IN_FLIGHT = 16
-const ROUNDS = 9
-const OPERATIONS_PER_CONNECTION = 2_000
+const ROUNDS = 11
+const OPERATIONS_PER_CONNECTION = 250
 
 /** Measures one kind of request: 16 connections, 16 requests of each under way at any time. */
 export async function request (name: RequestName, ratioAtMost: number): Promise<Row[]> {
@@ -19,7 +19,7 @@ export async function request (name: RequestName, ratioAtMost: number): Promise<
   }
   const ring = requests(name)
 
-  const cost = await alternate(servers, ROUNDS, async server => ({
+  const cost = await alternate(servers, { warmUp: 1, rounds: ROUNDS }, async server => ({
     operations: CONNECTIONS * OPERATIONS_PER_CONNECTION,
     tookMs: await runClosedLoop({
       clients: clients.get(server) ?? [],

@@ -13,8 +13,8 @@ export interface ClosedLoop {
 }
 
 /**
- * Sends the load and resolves, when every request has its reply, with the milliseconds that each took. A client
- * replaces the requests that were answered together in one write. Rejects at a reply that is not the expected result.
+ * Sends the load and resolves, when every request has its reply, with the milliseconds that each took. Each request
+ * is a write of its own, as WebSocket libraries do it. Rejects at a reply that is not the expected result.
  */
 export async function runClosedLoop (load: ClosedLoop): Promise<Float64Array[]> {
   return await Promise.all(load.clients.map(async (client, i) => {
@@ -30,15 +30,11 @@ async function runClient (client: Client, { requests, inFlight, operations }: Cl
   let sent = 0
   let answered = 0
 
-  const send = (count: number): void => {
-    sentAt.fill(performance.now(), sent, sent + count)
-    let left = count
-    while (left > 0) {
-      const from = (start + sent) % requests.size
-      const to = Math.min(from + left, requests.size)
-      client.send(requests.slice(from, to))
-      left -= to - from
-      sent += to - from
+  const sendUpTo = (count: number): void => {
+    const now = performance.now()
+    for (; sent < count; sent++) {
+      sentAt[sent] = now
+      client.send(requests.at(start + sent))
     }
   }
 
@@ -53,9 +49,9 @@ async function runClient (client: Client, { requests, inFlight, operations }: Cl
       const now = performance.now()
       for (; timed < answered; timed++) tookMs[timed] = now - (sentAt[timed] ?? 0)
       if (answered === operations) resolve()
-      else send(Math.min(answered + inFlight, operations) - sent)
+      else sendUpTo(Math.min(answered + inFlight, operations))
     }
-    send(Math.min(inFlight, operations))
+    sendUpTo(Math.min(inFlight, operations))
   })
   return tookMs
 }

@@ -1,28 +1,20 @@
 const MASK = Buffer.from([0x37, 0xfa, 0x21, 0x3d])
 
-/**
- * Frames that are built once, ahead of the load, and lie end to end in one buffer: sending any number of
- * successive ones costs the driver one write.
- */
+/** Frames that are built once, ahead of the load, and sent over and over. */
 export class FrameRing {
-  readonly #bytes: Buffer
-  readonly #offsets: readonly number[]
+  readonly #frames: readonly Buffer[]
 
   constructor (texts: readonly string[]) {
-    const frames = texts.map(maskedTextFrame)
-    const offsets = [0]
-    for (const frame of frames) offsets.push((offsets.at(-1) ?? 0) + frame.length)
-    this.#bytes = Buffer.concat(frames)
-    this.#offsets = offsets
+    this.#frames = texts.map(maskedTextFrame)
   }
 
   get size (): number {
-    return this.#offsets.length - 1
+    return this.#frames.length
   }
 
-  /** The bytes of the frames `from` to `to`, the latter excluded. */
-  slice (from: number, to: number): Buffer {
-    return this.#bytes.subarray(this.#offsets[from], this.#offsets[to])
+  /** The frame with this number, counted from 0 and around. */
+  at (index: number): Buffer {
+    return this.#frames[index % this.size] as Buffer
   }
 }
 

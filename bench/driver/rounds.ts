@@ -7,6 +7,15 @@ export interface Load {
   readonly tookMs: ReadonlyArray<ArrayLike<number>>
 }
 
+/** How many rounds count, and how many run before them. */
+export interface Rounds {
+  readonly warmUp: number
+  readonly rounds: number
+}
+
+/** Parts of a round: the servers take turns with each, so that what disturbs a round disturbs all of them alike. */
+const TURNS = 8
+
 /** What an operation costs on one server. */
 export interface Cost extends Latency {
   /** The median of the rounds. */
@@ -15,24 +24,30 @@ export interface Cost extends Latency {
 }
 
 /**
- * Runs the load on each server by turns, since the machine is not the same from one second to the next. The first
- * round of each is for warming up and does not count.
+ * Runs the load on the servers by turns, since the machine is not the same from one second to the next. A round is
+ * eight loads, long enough to hold its share of garbage collection. The rounds for warming up do not count.
  */
 export async function alternate<Name extends string> (
-  servers: Readonly<Record<Name, ServerProcess>>, rounds: number, run: (server: ServerProcess) => Promise<Load>
+  servers: Readonly<Record<Name, ServerProcess>>, { warmUp, rounds }: Rounds, run: (server: ServerProcess) => Promise<Load>
 ): Promise<Record<Name, Cost>> {
   const names = Object.keys(servers) as Name[]
   const samples = names.map(() => ({ cpuMicros: [] as number[], tookMs: [] as Array<ArrayLike<number>> }))
-  for (let round = 0; round <= rounds; round++) {
-    const turns = [...names.entries()]
-    for (const [i, name] of round % 2 === 0 ? turns : turns.reverse()) {
-      const before = await servers[name].read()
-      const { operations, tookMs } = await run(servers[name])
-      const after = await servers[name].read()
-      if (round === 0) continue
-      samples[i]?.cpuMicros.push((after.cpuMicros - before.cpuMicros) / operations)
-      samples[i]?.tookMs.push(...tookMs)
+  for (let round = 0; round < warmUp + rounds; round++) {
+    const used = names.map(() => ({ cpuMicros: 0, operations: 0 }))
+    for (let turn = 0; turn < TURNS; turn++) {
+      const order = [...names.entries()]
+      for (const [i, name] of turn % 2 === 0 ? order : order.reverse()) {
+        const before = await servers[name].read()
+        const { operations, tookMs } = await run(servers[name])
+        const after = await servers[name].read()
+        const sum = used[i] as { cpuMicros: number, operations: number }
+        sum.cpuMicros += after.cpuMicros - before.cpuMicros
+        sum.operations += operations
+        if (round >= warmUp) samples[i]?.tookMs.push(...tookMs)
+      }
     }
+    if (round < warmUp) continue
+    for (const [i, { cpuMicros, operations }] of used.entries()) samples[i]?.cpuMicros.push(cpuMicros / operations)
   }
   const costs = {} as Record<Name, Cost>
   for (const [i, { cpuMicros, tookMs }] of samples.entries()) {
