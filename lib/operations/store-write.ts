@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { clearBucket, deleteRecord, deleteRecords } from '../store/delete.js'
 import { checkFilter } from '../store/filter.js'
 import { insertRecord, insertRecords, upsertRecord, withoutExpiry } from '../store/insert.js'
+import { checkAddedReferences } from '../store/references.js'
 import { JsonObject, Key, Name } from './fields.js'
 import { defineOperation, touchesBucket, type Operation } from './operation.js'
 
@@ -35,7 +36,10 @@ export const storeWrite: readonly Operation[] = [
     tier: 'write',
     request: Type.Object({ bucket: Name, key: Key, data: JsonObject }),
     touches: touchesBucket('store.update'),
-    run: async ({ access }, r) => await access.bucket(r.bucket).update(r.key, withoutExpiry(r.data))
+    async run ({ access }, r) {
+      await checkAddedReferences(access, r.bucket, r.data)
+      return await access.bucket(r.bucket).update(r.key, withoutExpiry(r.data))
+    }
   }),
   defineOperation({
     name: 'store.updateMany',
@@ -43,7 +47,10 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object({ bucket: Name, filter: JsonObject, data: JsonObject }),
     touches: touchesBucket('store.updateMany'),
     check: r => { checkFilter(r.filter, 'filter') },
-    run: async ({ access }, r) => await access.bucket(r.bucket).updateMany(r.filter, withoutExpiry(r.data))
+    async run ({ access }, r) {
+      await checkAddedReferences(access, r.bucket, r.data)
+      return await access.bucket(r.bucket).updateMany(r.filter, withoutExpiry(r.data))
+    }
   }),
   defineOperation({
     name: 'store.delete',

@@ -102,14 +102,17 @@ function checkIndexes (indexes: readonly string[] | undefined, schema: object, p
 
 function checkTtl (ttl: number | string, path: string): void {
   try {
-    parseTtl(ttl)
-  } catch {
-    throw invalid(path, 'must be a positive number of milliseconds or a text such as "30s", "5m", "1h", "7d"')
-  }
+    if (Number.isFinite(parseTtl(ttl))) return
+  } catch {}
+  throw invalid(path, 'must be a positive number of milliseconds or a text such as "30s", "5m", "1h", "7d"')
 }
 
 function checkFields (store: NoexStore, bucket: string, schema: Record<string, unknown>, path: string, depth = 0): void {
-  for (const [name, field] of Object.entries(schema)) checkField(store, bucket, field, `${path}.${name}`, depth)
+  for (const [name, field] of Object.entries(schema)) {
+    // A record without such a member would still seem to have one.
+    if (name in Object.prototype) throw invalid(`${path}.${name}`, 'is a name that every object has')
+    checkField(store, bucket, field, `${path}.${name}`, depth)
+  }
 }
 
 function checkField (store: NoexStore, bucket: string, field: unknown, path: string, depth: number): void {

@@ -1,6 +1,7 @@
 import type { BucketDefinition, StoreRecord } from '@hamicek/noex-store'
 import { bucketNotDefined, NoexServerError } from '../errors.js'
 import { isNumbered, numberRecords } from './autoincrement.js'
+import { checkAddedReferences } from './references.js'
 import type { StoreAccess } from './store-access.js'
 
 /** A record as a client sends it. */
@@ -13,6 +14,7 @@ export type RecordInput = Readonly<Record<string, unknown>>
 export async function insertRecord (access: StoreAccess, bucket: string, data: RecordInput): Promise<StoreRecord> {
   const definition = definitionOf(access, bucket)
   const input = prepareInsert(access, bucket, definition, data)
+  await checkAddedReferences(access, bucket, data)
   const handle = access.bucket(bucket)
   if (isSurelyNew(definition, data)) return await handle.insert(input)
   // The store checks keys in one step with the insert only for a batch.
@@ -24,6 +26,7 @@ export async function insertRecord (access: StoreAccess, bucket: string, data: R
 export async function insertRecords (access: StoreAccess, bucket: string, data: readonly RecordInput[]): Promise<StoreRecord[]> {
   const definition = definitionOf(access, bucket)
   const inputs = data.map(item => prepareInsert(access, bucket, definition, item))
+  for (const item of data) await checkAddedReferences(access, bucket, item)
   return await insertNew(access, bucket, definition, inputs)
 }
 
@@ -33,6 +36,7 @@ export async function upsertRecord (access: StoreAccess, bucket: string, data: R
   // The store would look for no record and put the new one in the place of whatever has the key that it fills in.
   if (data[definition.key] === undefined) return await insertRecord(access, bucket, data)
   checkKey(definition, data)
+  await checkAddedReferences(access, bucket, data)
   // Not shaped: where the record exists, an undefined member would erase what is stored.
   return await access.bucket(bucket).upsert(withoutExpiry(data))
 }

@@ -3,16 +3,29 @@ import { danglingReference, referenceHeld } from '../errors.js'
 import type { RecordInput } from './insert.js'
 import type { StoreAccess } from './store-access.js'
 
+/** Where referred records are looked for: the store, or what a transaction sees of it. */
+interface Records {
+  readonly bucket: (name: string) => Awaitable<{ readonly get: (key: unknown) => Promise<unknown> }>
+}
+
+type Awaitable<T> = T | Promise<T>
+
 /**
- * Refuses a record that refers to one which does not exist, seen from inside the transaction.
+ * Refuses a record that refers to one which does not exist.
  * @throws `VALIDATION_ERROR`
  */
-export async function checkReferences (tx: TransactionContext, bucket: string, definition: BucketDefinition, data: RecordInput): Promise<void> {
+export async function checkReferences (records: Records, bucket: string, definition: BucketDefinition, data: RecordInput): Promise<void> {
   for (const [field, { ref }] of Object.entries(definition.schema)) {
     const key = data[field]
     if (ref === undefined || key == null) continue
-    if (await (await tx.bucket(ref)).get(key) === undefined) throw danglingReference({ bucket, field, target: ref, key })
+    if (await (await records.bucket(ref)).get(key) === undefined) throw danglingReference({ bucket, field, target: ref, key })
   }
+}
+
+/** Does `checkReferences` outside a transaction, for the references that noex-store does not check: those added to a schema later. */
+export async function checkAddedReferences (access: StoreAccess, bucket: string, data: RecordInput): Promise<void> {
+  const definition = access.referencesAdded.has(bucket) ? access.store.getBucketSchema(bucket) : undefined
+  if (definition !== undefined) await checkReferences(access, bucket, definition, data)
 }
 
 /**

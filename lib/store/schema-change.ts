@@ -34,6 +34,7 @@ export async function updateBucket (access: StoreAccess, name: string, updates: 
     const update = checkBucketUpdate(access.store, name, current, updates)
     await checkUnique(access, name, update)
     await access.store.updateBucket(name, update)
+    if (Object.values(update.addFields ?? {}).some(field => field.ref !== undefined)) access.referencesAdded.add(name)
     // Evaluations that met the bucket while it was rebuilt have failed.
     access.announce({ type: 'reset', bucket: name })
   })
@@ -69,6 +70,7 @@ export async function dropBucket (access: StoreAccess, name: string): Promise<vo
     access.announce({ type: 'bucket_dropped', bucket: name })
     await access.store.dropBucket(name)
     access.templates.forget(name)
+    access.referencesAdded.delete(name)
     access.dropped.add(name)
   })
 }

@@ -27,6 +27,8 @@ export class StoreAccess {
   readonly templates = new RecordTemplates()
   /** Buckets dropped in this process: a persistent store would bring their records back. */
   readonly dropped = new Set<string>()
+  /** Buckets to whose schema a reference was added later. */
+  readonly referencesAdded = new Set<string>()
   readonly #listeners = new Set<(change: StoreChange) => void>()
   readonly #bucket: (name: string) => BucketHandle
   readonly #recorder: QueryRecorder
