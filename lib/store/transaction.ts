@@ -1,6 +1,6 @@
 import { parseTtl, type BucketDefinition, type StoreRecord, type TransactionBucketHandle, type TransactionContext, type WhereFilter } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
-import { freeNumber, isNumbered } from './autoincrement.js'
+import { freeNumber } from './autoincrement.js'
 import { computeGroups, type GroupAggregate } from './group-by.js'
 import { definitionOf, prepareInsert, withoutExpiry, type RecordInput } from './insert.js'
 import { checkReferences, releaseReferences } from './references.js'
@@ -68,9 +68,7 @@ class TransactionRun {
   async #insert (bucket: TransactionBucketHandle, data: RecordInput): Promise<StoreRecord> {
     const definition = definitionOf(this.#access, bucket.name)
     const input = prepareInsert(this.#access, bucket.name, definition, data)
-    if (input[definition.key] === undefined && isNumbered(definition)) {
-      input[definition.key] = await freeNumber(bucket.autoincrementCounter, async number => await bucket.get(number) !== undefined)
-    }
+    input[definition.key] ??= await newKey(bucket, definition)
     const key = input[definition.key]
     if (key !== undefined && await bucket.get(key) !== undefined) {
       throw new NoexServerError('CONFLICT', `Bucket "${bucket.name}" has another record with this primary key`, { bucket: bucket.name, key })
@@ -122,6 +120,17 @@ class TransactionRun {
     if (surplus <= 0) return
     const oldest = records.sort((a, b) => a._createdAt - b._createdAt).slice(0, surplus)
     for (const record of oldest) await bucket.delete(record[definition.key])
+  }
+}
+
+/** The key that the store would give a new record, unless it is random: in a transaction the store lets one new record replace another. */
+async function newKey (bucket: TransactionBucketHandle, definition: BucketDefinition): Promise<unknown> {
+  const field = definition.schema[definition.key]
+  switch (field?.generated) {
+    case 'autoincrement': return await freeNumber(bucket.autoincrementCounter, async number => await bucket.get(number) !== undefined)
+    case 'timestamp': return Date.now()
+    case undefined: return typeof field?.default === 'function' ? field.default() : field?.default
+    default: return undefined
   }
 }
 
