@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { Test } from 'tap'
 import WebSocket from 'ws'
 
@@ -28,16 +27,17 @@ export class TestClient {
   private constructor (ws: WebSocket) {
     this.ws = ws
     this.closed = new Promise(resolve => {
-      ws.on('close', (code, reason) => { resolve({ code, reason: reason.toString() }) })
+      ws.on('close', (code, reason) => {
+        resolve({ code, reason: reason.toString() })
+        this.#wake()
+      })
     })
     ws.on('error', () => {})
     ws.on('message', data => {
       const frame = JSON.parse(String(data)) as Frame
       if (frame['type'] === 'ping' && this.answersPings) ws.send(JSON.stringify({ type: 'pong', timestamp: frame['timestamp'] }))
       this.#frames.push(frame)
-      const arrived = this.#arrived
-      this.#arrived = []
-      for (const wake of arrived) wake()
+      this.#wake()
     })
   }
 
@@ -57,17 +57,29 @@ export class TestClient {
 
   /** Takes the first frame that matches off the queue, waiting for it. Frames before it stay. */
   async next (matches: (frame: Frame) => boolean = () => true): Promise<Frame> {
-    const deadline = AbortSignal.timeout(PATIENCE_MS)
-    for (;;) {
-      const index = this.#frames.findIndex(matches)
-      if (index !== -1) return this.#frames.splice(index, 1)[0] as Frame
-      if (this.ws.readyState === WebSocket.CLOSED) throw new Error(`closed while waiting; frames left: ${JSON.stringify(this.#frames)}`)
-      await Promise.race([
-        new Promise<void>(resolve => { this.#arrived.push(resolve) }),
-        this.closed,
-        once(deadline, 'abort').then(() => { throw new Error(`no such frame; frames left: ${JSON.stringify(this.#frames)}`) })
-      ])
+    let late = false
+    const timer = setTimeout(() => {
+      late = true
+      this.#wake()
+    }, PATIENCE_MS)
+    try {
+      for (;;) {
+        const index = this.#frames.findIndex(matches)
+        if (index !== -1) return this.#frames.splice(index, 1)[0] as Frame
+        if (late || this.ws.readyState === WebSocket.CLOSED) {
+          throw new Error(`${late ? 'no such frame' : 'closed while waiting'}; frames left: ${JSON.stringify(this.#frames.slice(0, 20))}`)
+        }
+        await new Promise<void>(resolve => { this.#arrived.push(resolve) })
+      }
+    } finally {
+      clearTimeout(timer)
     }
+  }
+
+  #wake (): void {
+    const arrived = this.#arrived
+    this.#arrived = []
+    for (const wake of arrived) wake()
   }
 
   /** Takes the next push off the queue. */
