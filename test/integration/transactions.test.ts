@@ -271,7 +271,7 @@ t.test('G-F6 references hold inside a transaction', async t => {
 
   await client.ask('store.insertMany', { bucket: 'notes', data: [{ id: 'x', seen: entry.id }, { id: 'y', log: entry.id, seen: entry.id }, { id: 'z' }] })
   t.match(await transact(client, { op: 'delete', bucket: 'log', key: entry.id }, { op: 'where', bucket: 'notes', filter: {} }), [{ deleted: true }, [{ id: 'x', seen: null }, { id: 'z' }]],
-  'cascade and set_null')
+    'cascade and set_null')
   t.match(await client.ask('store.all', { bucket: 'notes' }), [{ id: 'x', seen: null, _version: 2 }, { id: 'z', _version: 1 }])
 })
 
