@@ -36,7 +36,8 @@ export const legend = `
 bare ws: ws alone, no checks, records in a Map; for a fan-out it encodes the push once and calls ws.send(text) for
   each subscriber. bare route: Fastify with @fastify/websocket, one route.
 get, insert, update: 16 connections with 16 requests under way each. connect: from the upgrade to the first message.
-idle: growth of the resident memory for each further connection, after a collection, in a fresh server.`
+idle: growth of the resident memory (rss) and of the objects in it (heap) for each further connection, after a
+  collection, in a fresh server whose young generation is kept at 1 MB.`
 
 function targetText (target: Target, ratio: number | undefined, noex: number): string {
   const [text, met] = 'exactly' in target

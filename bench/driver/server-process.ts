@@ -20,9 +20,9 @@ export class ServerProcess {
     this.#exited = exited
   }
 
-  /** Starts a server and resolves when it listens. */
-  static async start (name: ServerName): Promise<ServerProcess> {
-    const child = fork(new URL(`../servers/${name}.js`, import.meta.url), { execArgv: ['--expose-gc', ...process.execArgv] })
+  /** Starts a server, Node with these options, and resolves when it listens. */
+  static async start (name: ServerName, nodeOptions: readonly string[] = []): Promise<ServerProcess> {
+    const child = fork(new URL(`../servers/${name}.js`, import.meta.url), { execArgv: ['--expose-gc', ...nodeOptions, ...process.execArgv] })
     const exited = failure(name, child)
     const [port] = await Promise.race([once(child, 'message'), exited]) as [number]
     return new ServerProcess(name, child, exited, port)

@@ -3,6 +3,8 @@ export interface Reading {
   /** CPU time of all threads, user and system. */
   readonly cpuMicros: number
   readonly rssBytes: number
+  /** Live and dead objects of JavaScript. */
+  readonly heapBytes: number
   /** Evaluations of the live query; `NaN` where there is none. */
   readonly evaluations: number
 }
@@ -12,7 +14,8 @@ export function reportTo (port: number, evaluations: () => number = () => NaN): 
   process.on('message', question => {
     if (question === 'collect') globalThis.gc?.()
     const { user, system } = process.cpuUsage()
-    const reading: Reading = { cpuMicros: user + system, rssBytes: process.memoryUsage.rss(), evaluations: evaluations() }
+    const { rss, heapUsed } = process.memoryUsage()
+    const reading: Reading = { cpuMicros: user + system, rssBytes: rss, heapBytes: heapUsed, evaluations: evaluations() }
     process.send?.(reading)
   })
   process.on('disconnect', () => { process.exit() })
