@@ -118,6 +118,7 @@ function checkFields (store: NoexStore, bucket: string, schema: Record<string, u
 function checkField (store: NoexStore, bucket: string, field: unknown, path: string, depth: number): void {
   if (!Field.Check(field)) throw firstProblem(Field, field, path)
   const definition = field as unknown as FieldDefinition
+  checkValues(definition, path)
   if (definition.pattern !== undefined) checkPattern(definition.pattern, `${path}.pattern`)
   if (definition.ref !== undefined) checkReference(store, bucket, definition, path, depth)
   if (depth >= MAX_NESTING && (definition.properties !== undefined || definition.items !== undefined)) {
@@ -127,6 +128,29 @@ function checkField (store: NoexStore, bucket: string, field: unknown, path: str
     checkFields(store, bucket, definition.properties as Record<string, unknown>, `${path}.properties`, depth + 1)
   }
   if (definition.items !== undefined) checkField(store, bucket, definition.items, `${path}.items`, depth + 1)
+}
+
+/** What can be stored under each type, of the values that JSON has. */
+const fits: Readonly<Record<FieldDefinition['type'], (value: unknown) => boolean>> = {
+  string: value => typeof value === 'string',
+  number: value => typeof value === 'number',
+  boolean: value => typeof value === 'boolean',
+  object: value => typeof value === 'object' && !Array.isArray(value),
+  array: value => Array.isArray(value),
+  date: value => typeof value === 'string' || typeof value === 'number'
+}
+
+const generatedSample = { uuid: '', cuid: '', autoincrement: 1, timestamp: 1 } as const
+
+/** Refuses what the store would fill in and then refuse itself, at every insert. */
+function checkValues (field: FieldDefinition, path: string): void {
+  const fitsType = fits[field.type]
+  if (field.default != null && !fitsType(field.default)) throw invalid(`${path}.default`, `is no ${field.type}`)
+  if (field.generated !== undefined && !fitsType(generatedSample[field.generated])) throw invalid(`${path}.generated`, `gives no ${field.type}`)
+  if (field.min !== undefined && field.max !== undefined && field.min > field.max) throw invalid(`${path}.min`, 'is greater than max')
+  if (field.minLength !== undefined && field.maxLength !== undefined && field.minLength > field.maxLength) {
+    throw invalid(`${path}.minLength`, 'is greater than maxLength')
+  }
 }
 
 function checkPattern (pattern: string, path: string): void {

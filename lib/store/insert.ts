@@ -14,7 +14,7 @@ export type RecordInput = Readonly<Record<string, unknown>>
 export async function insertRecord (access: StoreAccess, bucket: string, data: RecordInput): Promise<StoreRecord> {
   const definition = definitionOf(access, bucket)
   const input = prepareInsert(access, bucket, definition, data)
-  await checkAddedReferences(access, bucket, data)
+  if (access.referencesAdded.size > 0) await checkAddedReferences(access, bucket, data)
   const handle = access.bucket(bucket)
   if (isSurelyNew(definition, data)) return await handle.insert(input)
   // The store checks keys in one step with the insert only for a batch.
@@ -37,8 +37,11 @@ export async function upsertRecord (access: StoreAccess, bucket: string, data: R
   if (data[definition.key] === undefined) return await insertRecord(access, bucket, data)
   checkKey(definition, data)
   await checkAddedReferences(access, bucket, data)
+  const handle = access.bucket(bucket)
+  // A full bucket would lose its oldest record to an upsert that is then refused.
+  if (definition.maxSize !== undefined && await handle.get(data[definition.key]) === undefined) return await insertRecord(access, bucket, data)
   // Not shaped: where the record exists, an undefined member would erase what is stored.
-  return await access.bucket(bucket).upsert(withoutExpiry(data))
+  return await handle.upsert(withoutExpiry(data))
 }
 
 /** The bucket's definition. Throws `BUCKET_NOT_DEFINED`. */

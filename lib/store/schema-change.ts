@@ -71,6 +71,7 @@ export async function dropBucket (access: StoreAccess, name: string): Promise<vo
     await access.store.dropBucket(name)
     access.templates.forget(name)
     access.referencesAdded.delete(name)
+    access.lastNumbers.delete(name)
     access.dropped.add(name)
   })
 }

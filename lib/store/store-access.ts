@@ -27,6 +27,8 @@ export class StoreAccess {
   readonly templates = new RecordTemplates()
   /** Buckets dropped in this process: a persistent store would bring their records back. */
   readonly dropped = new Set<string>()
+  /** The last number that freeNumber has given, by bucket: it need not look at the numbers before again. */
+  readonly lastNumbers = new Map<string, number>()
   /** Buckets to whose schema a reference was added later. */
   readonly referencesAdded = new Set<string>()
   readonly #listeners = new Set<(change: StoreChange) => void>()

@@ -39,6 +39,8 @@ export async function runTransaction (access: StoreAccess, entries: readonly Tra
 class TransactionRun {
   readonly #access: StoreAccess
   readonly #tx: TransactionContext
+  /** What has been updated, by bucket: a transaction cannot delete it any more. */
+  readonly #updated = new Map<string, Set<unknown>>()
 
   constructor (access: StoreAccess, tx: TransactionContext) {
     this.#access = access
@@ -68,7 +70,7 @@ class TransactionRun {
   async #insert (bucket: TransactionBucketHandle, data: RecordInput): Promise<StoreRecord> {
     const definition = definitionOf(this.#access, bucket.name)
     const input = prepareInsert(this.#access, bucket.name, definition, data)
-    input[definition.key] ??= await newKey(bucket, definition)
+    input[definition.key] ??= await newKey(this.#access, bucket, definition)
     const key = input[definition.key]
     if (key !== undefined && await bucket.get(key) !== undefined) {
       throw new NoexServerError('CONFLICT', `Bucket "${bucket.name}" has another record with this primary key`, { bucket: bucket.name, key })
@@ -81,6 +83,8 @@ class TransactionRun {
   async #update (bucket: TransactionBucketHandle, key: unknown, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
     await expectVersion(bucket, key, expectedVersion)
     await checkReferences(this.#tx, bucket.name, definitionOf(this.#access, bucket.name), data)
+    const updated = this.#updated.get(bucket.name) ?? new Set()
+    this.#updated.set(bucket.name, updated.add(key))
     return await bucket.update(key, withoutExpiry(data))
   }
 
@@ -111,23 +115,25 @@ class TransactionRun {
     return keys.length
   }
 
-  /** Deletes the oldest records above `maxSize`. */
+  /** Deletes the oldest records above `maxSize`; one that this transaction has updated is not taken for old. */
   async evict (name: string, definition: BucketDefinition): Promise<void> {
     if (definition.maxSize === undefined) return
     const bucket = await this.#tx.bucket(name)
     const records = await bucket.all()
     const surplus = records.length - definition.maxSize
     if (surplus <= 0) return
-    const oldest = records.sort((a, b) => a._createdAt - b._createdAt).slice(0, surplus)
+    const updated = this.#updated.get(name)
+    const oldest = records.filter(record => updated?.has(record[definition.key]) !== true)
+      .sort((a, b) => a._createdAt - b._createdAt).slice(0, surplus)
     for (const record of oldest) await bucket.delete(record[definition.key])
   }
 }
 
 /** The key that the store would give a new record, unless it is random: in a transaction the store lets one new record replace another. */
-async function newKey (bucket: TransactionBucketHandle, definition: BucketDefinition): Promise<unknown> {
+async function newKey (access: StoreAccess, bucket: TransactionBucketHandle, definition: BucketDefinition): Promise<unknown> {
   const field = definition.schema[definition.key]
   switch (field?.generated) {
-    case 'autoincrement': return await freeNumber(bucket.autoincrementCounter, async number => await bucket.get(number) !== undefined)
+    case 'autoincrement': return await freeNumber(access, bucket.name, bucket.autoincrementCounter, async number => await bucket.get(number) !== undefined)
     case 'timestamp': return Date.now()
     case undefined: return typeof field?.default === 'function' ? field.default() : field?.default
     default: return undefined

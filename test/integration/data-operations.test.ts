@@ -350,6 +350,7 @@ t.test('A full bucket loses no record to an insert that is refused', async t => 
   const { client } = await withBuckets(t, { small: { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, code: { type: 'string', unique: true } }, maxSize: 2 } })
   await client.ask('store.insertMany', { bucket: 'small', data: [{ id: 'a', code: '1' }, { id: 'b', code: '2' }] })
   t.equal(await client.code('store.insert', { bucket: 'small', data: { code: '2' } }), 'ALREADY_EXISTS')
+  t.equal(await client.code('store.upsert', { bucket: 'small', data: { id: 'x', code: '2' } }), 'ALREADY_EXISTS')
   t.same(ids(await client.ask('store.all', { bucket: 'small' })), ['a', 'b'])
   await client.ask('store.insert', { bucket: 'small', data: { id: 'c', code: '3' } })
   t.same(ids(await client.ask('store.all', { bucket: 'small' })), ['b', 'c'], 'the oldest record makes room')

@@ -298,6 +298,8 @@ t.test('G-F6 a full bucket gives up its oldest records', async t => {
   const before = await ids()
   await transact(client, { op: 'count', bucket: 'small' })
   t.same(await ids(), before, 'reading evicts nothing')
+  await transact(client, { op: 'update', bucket: 'small', key: before[0], data: { n: 1 } }, insert('h'))
+  t.same(await ids(), [before[0], 'h'], 'a record that the transaction has updated stays, and the next oldest goes')
 })
 
 t.test('A live query is told once of what a transaction did', async t => {
