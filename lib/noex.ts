@@ -85,9 +85,9 @@ export class NoexService implements Noex {
 
   /** Takes over a WebSocket in the tick in which it opens. */
   accept (ws: WebSocket, origin: ConnectionOrigin): void {
-    this.#connections.accept(ws, origin)
+    const connection = this.#connections.accept(ws, origin)
     // The upgrade was let in before the drain began and has only now come through.
-    if (this.#state !== 'serving') this.#connections.closeAll(closeReasons.serverShutdown)
+    if (this.#state !== 'serving') connection.close(closeReasons.serverShutdown)
   }
 
   async getStats (): Promise<ServerStats> {

@@ -57,8 +57,8 @@ export class Connections implements ConnectionHost {
     return [...this.#connections].map(connection => connection.info)
   }
 
-  /** Takes over a WebSocket in the tick in which it opens. */
-  accept (ws: WebSocket, origin: ConnectionOrigin): void {
+  /** Takes over a WebSocket in the tick in which it opens, and returns its connection. */
+  accept (ws: WebSocket, origin: ConnectionOrigin): Connection {
     const fromAddress = this.#perAddress.get(origin.remoteAddress) ?? 0
     const connection = new Connection(ws, `conn-${++lastId}`, origin, this)
     this.#connections.add(connection)
@@ -66,10 +66,11 @@ export class Connections implements ConnectionHost {
     this.logOf(connection).info({ remoteAddress: origin.remoteAddress }, 'connection opened')
     if (fromAddress >= this.#maxPerAddress) {
       connection.close(closeReasons.tooManyConnections)
-      return
+      return connection
     }
     this.#heartbeat.add(connection)
     connection.welcome()
+    return connection
   }
 
   notifyAll (message: NoticeMessage): void {
