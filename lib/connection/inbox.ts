@@ -21,6 +21,7 @@ export class Inbox {
   #busy = false
   #held = false
   #idle: Array<() => void> | undefined
+  #done: (() => void) | undefined
 
   constructor (owner: InboxOwner) {
     this.#owner = owner
@@ -78,13 +79,11 @@ export class Inbox {
       this.#busy = false
       if (this.#waiting.length === 0) this.#settle()
     } else {
+      // Made when it is first needed: most connections of a dashboard never send a second request.
+      this.#done ??= () => { this.#next() }
       work.then(this.#done)
     }
     if (wasFull && !this.full) this.#owner.regulate()
-  }
-
-  readonly #done = (): void => {
-    this.#next()
   }
 
   #settle (): void {

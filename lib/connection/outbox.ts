@@ -31,6 +31,7 @@ export class Outbox implements Sink {
   #pending: Array<string | Buffer> = []
   #pendingBytes = 0
   #congested = false
+  #written: (() => void) | undefined
 
   constructor (owner: OutboxOwner, stream: Duplex, limits: OutboxLimits) {
     this.#owner = owner
@@ -83,6 +84,7 @@ export class Outbox implements Sink {
     if (stream.writableLength + last.length < this.#limits.markBytes) {
       stream.write(last)
     } else {
+      this.#written ??= () => { this.#drained() }
       stream.write(last, this.#written)
     }
     if (chunks.length > 1) stream.uncork()
@@ -93,7 +95,7 @@ export class Outbox implements Sink {
   }
 
   /** What brought the buffer above the mark has left: also when it left at once, because somebody may wait since. */
-  readonly #written = (): void => {
+  #drained (): void {
     if (this.#stream.destroyed || this.bufferedBytes >= this.#limits.markBytes) return
     this.#congested = false
     this.#owner.drained()

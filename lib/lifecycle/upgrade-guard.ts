@@ -3,6 +3,13 @@ import type { Duplex } from 'node:stream'
 import { responseOf } from '../connection/socket.js'
 import { closeTimeoutMs, inFlightTimeoutMs } from './deadlines.js'
 
+const kGuard = Symbol('noex.upgradeGuard')
+
+/** Every open connection has one: a shared listener and a property cost less than a listener of its own. */
+interface GuardedSocket extends Duplex {
+  [kGuard]?: UpgradeGuard
+}
+
 const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
 
 /**
@@ -12,7 +19,7 @@ const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nCo
  */
 export class UpgradeGuard {
   readonly #server: Server
-  readonly #sockets = new Set<Duplex>()
+  readonly #sockets = new Set<GuardedSocket>()
   #users = 0
   #drainingSince: number | undefined
 
@@ -55,14 +62,20 @@ export class UpgradeGuard {
     this.#server.removeListener('upgrade', this.#onUpgrade)
   }
 
-  readonly #onUpgrade = (_request: IncomingMessage, socket: Duplex): void => {
+  readonly #onUpgrade = (_request: IncomingMessage, socket: GuardedSocket): void => {
     this.#sockets.add(socket)
-    socket.once('close', () => { this.#sockets.delete(socket) })
+    socket[kGuard] = this
+    socket.on('close', onClose)
     // Listeners that were added later have their turn first.
-    process.nextTick(() => { this.#look(socket) })
+    process.nextTick(look, socket)
   }
 
-  #look (socket: Duplex): void {
+  forget (socket: GuardedSocket): void {
+    this.#sockets.delete(socket)
+  }
+
+  /** Sees what has become of an upgrade request. */
+  look (socket: GuardedSocket): void {
     const response = responseOf(socket)
     if (response !== undefined) {
       if (response.writableFinished) socket.destroy()
@@ -73,6 +86,14 @@ export class UpgradeGuard {
       socket.end(UNAVAILABLE, () => { socket.destroy() })
     }
   }
+}
+
+function onClose (this: GuardedSocket): void {
+  this[kGuard]?.forget(this)
+}
+
+function look (socket: GuardedSocket): void {
+  socket[kGuard]?.look(socket)
 }
 
 /** An answer to an upgrade request has been sent: the socket has no further use. */
