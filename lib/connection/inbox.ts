@@ -79,7 +79,7 @@ export class Inbox {
       this.#busy = false
       if (this.#waiting.length === 0) this.#settle()
     } else {
-      // Made when it is first needed: most connections of a dashboard never send a second request.
+      // Made when it is first needed, so that an idle client does not pay for it.
       this.#done ??= () => { this.#next() }
       work.then(this.#done)
     }
