@@ -67,6 +67,11 @@ export function bucketNotDefined (bucket: string): NoexServerError {
   return new NoexServerError('BUCKET_NOT_DEFINED', `Bucket "${bucket}" is not defined`)
 }
 
+/** Builds the answer to a query that does not exist. */
+export function queryNotDefined (query: string): NoexServerError {
+  return new NoexServerError('QUERY_NOT_DEFINED', `Query "${query}" is not defined`)
+}
+
 type LibraryError = Error & Readonly<Record<string, unknown>>
 
 /**
@@ -85,7 +90,7 @@ const libraryErrors = new Map<string, (error: LibraryError) => NoexServerError>(
     `A record of bucket "${String(e['bucket'])}" was changed or created meanwhile`,
     { bucket: e['bucket'], key: e['key'] })],
   ['QueryAlreadyDefinedError', e => new NoexServerError('ALREADY_EXISTS', `Query "${String(e['query'])}" already exists`)],
-  ['QueryNotDefinedError', e => new NoexServerError('QUERY_NOT_DEFINED', `Query "${String(e['query'])}" is not defined`)],
+  ['QueryNotDefinedError', e => queryNotDefined(String(e['query']))],
   ['ReferentialIntegrityError', referenceError]
 ])
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { bucketNotDefined, NoexServerError } from '../errors.js'
+import type { NoexServerError } from '../errors.js'
 import { encodePush, encodeQueryResult } from '../protocol/encode.js'
 import { textFrame } from '../protocol/frame.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
@@ -132,11 +132,11 @@ export class Feed implements Reader {
     this.#evaluate()
   }
 
-  /** Tells everybody that there will be no more results. */
-  end (reason: SubscriptionEnd): void {
+  /** Tells everybody that there will be no more results; who still waits for the first is refused with `error`. */
+  end (reason: SubscriptionEnd, error: NoexServerError): void {
     if (this.#end !== undefined) return
     this.#end = reason
-    this.#settle(Infinity, { error: endError(reason, this.query) })
+    this.#settle(Infinity, { error })
     for (const subscriber of [...this.#subscribers]) {
       this.leave(subscriber)
       subscriber.ended(reason)
@@ -207,10 +207,4 @@ export class Feed implements Reader {
       else waiter.reject(failure.error)
     }
   }
-}
-
-function endError (reason: SubscriptionEnd, query: string): NoexServerError {
-  return reason === 'query_undefined'
-    ? new NoexServerError('QUERY_NOT_DEFINED', `Query "${query}" is not defined`)
-    : bucketNotDefined('*')
 }

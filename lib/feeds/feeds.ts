@@ -1,4 +1,6 @@
 import type { StoreStats } from '@hamicek/noex-store'
+import { bucketNotDefined, queryNotDefined, type NoexServerError } from '../errors.js'
+import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { StoreAccess, StoreChange } from '../store/store-access.js'
 import { DependencyIndex, type Reader, type Reads } from './dependency-index.js'
 import { Feed, type FeedHost } from './feed.js'
@@ -90,8 +92,9 @@ export class Feeds implements FeedHost {
 
   failed (feed: Feed, error: unknown): void {
     // The application has undefined the query itself.
-    if (error instanceof Error && error.name === 'QueryNotDefinedError') this.#end([feed], 'query_undefined')
-    else if (!feed.failing) this.#log.warn({ err: error, query: feed.query }, 'live query failed; its subscribers keep the last result')
+    if (error instanceof Error && error.name === 'QueryNotDefinedError') this.#end([feed], 'query_undefined', queryNotDefined(feed.query))
+    // Who waits for the first result is told of the failure, and it is logged there.
+    else if (feed.version > 0 && !feed.failing) this.#log.warn({ err: error, query: feed.query }, 'live query failed; its subscribers keep the last result')
   }
 
   #storeChanged (change: StoreChange): void {
@@ -101,18 +104,18 @@ export class Feeds implements FeedHost {
         break
       case 'bucket_dropped': {
         const readers = new Set(this.#index.readersOf(change.bucket))
-        this.#end([...this.#keys.keys()].filter(feed => readers.has(feed)), change.type)
+        this.#end([...this.#keys.keys()].filter(feed => readers.has(feed)), change.type, bucketNotDefined(change.bucket))
         break
       }
       case 'query_undefined':
-        this.#end([...this.#keys.keys()].filter(feed => feed.query === change.query), change.type)
+        this.#end([...this.#keys.keys()].filter(feed => feed.query === change.query), change.type, queryNotDefined(change.query))
     }
   }
 
-  #end (feeds: readonly Feed[], reason: Parameters<Feed['end']>[0]): void {
+  #end (feeds: readonly Feed[], reason: SubscriptionEnd, error: NoexServerError): void {
     for (const feed of feeds) {
       this.abandoned(feed)
-      feed.end(reason)
+      feed.end(reason, error)
     }
   }
 }

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { bucketNotDefined, NoexServerError } from '../errors.js'
+import { bucketNotDefined, queryNotDefined } from '../errors.js'
 import { defineBucket, dropBucket, updateBucket } from '../store/schema-change.js'
 import { checkQueryConfig } from '../store/query-config.js'
 import { definitionOf } from '../store/insert.js'
@@ -68,7 +68,7 @@ export const storeAdmin: readonly Operation[] = [
     request: Named,
     touches: touchesQuery('store.undefineQuery', 'name'),
     async run ({ access }, r) {
-      if (!access.store.undefineQuery(r.name)) throw new NoexServerError('QUERY_NOT_DEFINED', `Query "${r.name}" is not defined`)
+      if (!access.store.undefineQuery(r.name)) throw queryNotDefined(r.name)
       access.announce({ type: 'query_undefined', query: r.name })
       return { name: r.name, undefined: true }
     }

@@ -67,8 +67,9 @@ async function checkUnique (access: StoreAccess, bucket: string, update: BucketS
 export async function dropBucket (access: StoreAccess, name: string): Promise<void> {
   await access.gate.change(async () => {
     definitionOf(access, name)
-    access.announce({ type: 'bucket_dropped', bucket: name })
     await access.store.dropBucket(name)
+    // Afterwards: a query may open the bucket until the very end.
+    access.announce({ type: 'bucket_dropped', bucket: name })
     access.templates.forget(name)
     access.referencesAdded.delete(name)
     access.lastNumbers.delete(name)
