@@ -92,10 +92,6 @@ export class Connections implements ConnectionHost {
     for (const connection of this.#connections) connection.close(reason)
   }
 
-  terminateAll (): void {
-    for (const connection of this.#connections) connection.terminate()
-  }
-
   /** Stops all timers. Connections that are left are no longer looked after. */
   stop (): void {
     this.#heartbeat.stop()

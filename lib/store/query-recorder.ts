@@ -17,11 +17,16 @@ export interface ReadListener {
  */
 export class QueryRecorder {
   readonly #store: NoexStore
-  readonly #original: PropertyDescriptor | undefined
+  #original: PropertyDescriptor | undefined
   #announced: { readonly bucket: string, readonly listener: ReadListener } | undefined
 
   constructor (store: NoexStore) {
     this.#store = store
+  }
+
+  /** Begins to answer for the store's `bucket`. */
+  install (): void {
+    const store = this.#store
     this.#original = Object.getOwnPropertyDescriptor(store, 'bucket')
     const open = store.bucket.bind(store)
     Object.defineProperty(store, 'bucket', {

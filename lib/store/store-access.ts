@@ -44,14 +44,14 @@ export class StoreAccess {
 
   static readonly #shared = new WeakMap<NoexStore, StoreAccess>()
 
-  /** Returns the one access to `store`; each user calls `close()` once when done. */
+  /** Returns the one access to `store`, which knows what earlier users did; each user calls `close()` once when done. */
   static open (store: NoexStore): StoreAccess {
     let access = StoreAccess.#shared.get(store)
     if (access === undefined) {
       access = new StoreAccess(store)
       StoreAccess.#shared.set(store, access)
     }
-    access.#users++
+    if (access.#users++ === 0) access.#recorder.install()
     return access
   }
 
@@ -88,8 +88,6 @@ export class StoreAccess {
 
   /** Leaves the store as it was found once the last user is done. */
   close (): void {
-    if (--this.#users > 0) return
-    this.#recorder.release()
-    StoreAccess.#shared.delete(this.store)
+    if (--this.#users === 0) this.#recorder.release()
   }
 }
