@@ -1,4 +1,4 @@
-import type { ConnectionInfo, ServerStats } from './connection/info.js'
+import type { ConnectionInfo, ServerStats } from './info.js'
 
 /** `serving` → `draining` (no new connections, the present ones are brought to an end) → `closed`. */
 export type NoexState = 'serving' | 'draining' | 'closed'
@@ -8,7 +8,7 @@ export interface DrainOptions {
    * Milliseconds that clients have to leave by themselves.
    * @default the option `shutdown.gracePeriodMs`
    */
-  gracePeriodMs?: number
+  gracePeriodMs?: number | undefined
 }
 
 /** What the plugin decorates the application with: `app.noex`. */
@@ -27,6 +27,7 @@ export interface Noex {
   /**
    * Refuses new connections at once and brings the present ones to an end; the HTTP server goes on serving.
    * Resolves when none is left, at most two seconds after the grace period. Later calls wait for the first.
+   * Rejects with a `NoexOptionsError` when the grace period is none.
    */
   drain: (options?: DrainOptions) => Promise<void>
 }

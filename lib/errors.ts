@@ -79,10 +79,13 @@ type LibraryError = Error & Readonly<Record<string, unknown>>
  * from another copy of the package is served alike. Messages are our own: the store's carry values
  * that `exposeErrorDetails: false` must hide.
  */
-const libraryErrors = new Map<string, (error: LibraryError) => NoexServerError>([
+const libraryErrors = new Map<string, (error: LibraryError) => NoexServerError | undefined>([
   ['BucketAlreadyExistsError', e => new NoexServerError('ALREADY_EXISTS', `Bucket "${String(e['bucket'])}" already exists`)],
   ['BucketNotDefinedError', e => bucketNotDefined(String(e['bucket']))],
-  ['ValidationError', e => new NoexServerError('VALIDATION_ERROR', 'The record does not fit the schema of its bucket', e['issues'])],
+  // Validators of the application use this name too; only the store's has issues.
+  ['ValidationError', e => Array.isArray(e['issues'])
+    ? new NoexServerError('VALIDATION_ERROR', 'The record does not fit the schema of its bucket', e['issues'])
+    : undefined],
   ['UniqueConstraintError', e => new NoexServerError('ALREADY_EXISTS',
     `Bucket "${String(e['bucket'])}" has another record with this "${String(e['field'])}"`,
     { bucket: e['bucket'], field: e['field'], value: e['value'] })],

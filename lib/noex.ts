@@ -5,21 +5,15 @@ import { systemClock, type Clock } from './clock.js'
 import { Connections } from './connection/connections.js'
 import type { ConnectionOrigin } from './connection/connection.js'
 import { dispatch } from './connection/dispatch.js'
-import type { ConnectionInfo, ServerStats } from './connection/info.js'
+import type { ConnectionInfo, ServerStats } from './info.js'
 import type { DrainOptions, Noex, NoexState } from './decorator.js'
 import { Feeds } from './feeds/feeds.js'
+import type { Log } from './log.js'
 import { drainConnections } from './lifecycle/drain.js'
 import { closeReasons } from './close-codes.js'
 import type { Services } from './operations/operation.js'
-import type { ResolvedOptions } from './options.js'
+import { isGracePeriod, type ResolvedOptions } from './options.js'
 import { StoreAccess } from './store/store-access.js'
-
-interface Log {
-  info: (details: object, message: string) => void
-  warn: (details: object, message: string) => void
-  error: (details: object, message: string) => void
-  child: (bindings: object) => Log
-}
 
 /** Where the service runs. */
 export interface NoexEnvironment {
@@ -127,6 +121,7 @@ export class NoexService implements Noex {
   }
 
   async drain ({ gracePeriodMs = this.#options.shutdown.gracePeriodMs }: DrainOptions = {}): Promise<void> {
+    isGracePeriod(gracePeriodMs, 'gracePeriodMs')
     if (this.#drained === undefined) {
       if (this.#state === 'serving') this.#state = 'draining'
       this.#environment.log.info({ gracePeriodMs, connections: this.#connections.size }, 'draining')
@@ -149,9 +144,12 @@ export class NoexService implements Noex {
     this.#access.close()
   }
 
+  /** The store's own, with the subscriptions that the store does not know of. */
   async #storeStats (): Promise<StoreStats | null> {
     try {
-      return this.#feeds.countedIn(await this.#options.store.getStats())
+      const stats = await this.#options.store.getStats()
+      const activeSubscriptions = stats.queries.activeSubscriptions + this.#connections.quota.taken
+      return { ...stats, queries: { ...stats.queries, activeSubscriptions } }
     } catch (error) {
       this.#environment.log.warn({ err: error }, 'the store has no statistics')
       return null

@@ -1,6 +1,6 @@
 import type { FastifyHelmetOptions } from '@fastify/helmet'
-import { closeTimeoutMs, inFlightTimeoutMs } from './lifecycle/deadlines.js'
-import type { NoexStore } from './store/noex-store.js'
+import { closeTimeoutMs, inFlightTimeoutMs } from './deadlines.js'
+import { storeMethods, type NoexStore } from './store/noex-store.js'
 
 /** What `app.register(noexPlugin, options)` takes. Durations are milliseconds, sizes are bytes. */
 export interface NoexOptions {
@@ -30,7 +30,7 @@ export interface NoexOptions {
   } | undefined
   /**
    * Options of `@fastify/helmet` for the HTTP routes, or `false` to serve them without it.
-   * An application that has registered helmet for all routes keeps its own settings.
+   * Where the application has registered helmet already, they are added to its own for these routes.
    * @default {}
    */
   helmet?: FastifyHelmetOptions | false | undefined
@@ -106,7 +106,7 @@ export interface NoexOptions {
   } | undefined
 }
 
-/** Options with every default filled in, checked and frozen in meaning: nothing changes them later. */
+/** Options with every default filled in, and checked. */
 export interface ResolvedOptions {
   readonly store: NoexStore
   readonly path: string
@@ -178,7 +178,7 @@ const checks: Checks = {
   maxConnectionsPerIp: isInteger(1, Number.MAX_SAFE_INTEGER),
   allowedOrigins: isTextArray,
   exposeErrorDetails: isBoolean,
-  shutdown: { gracePeriodMs: isInteger(0, MAX_TIMER_MS - inFlightTimeoutMs - closeTimeoutMs) }
+  shutdown: { gracePeriodMs: isGracePeriod }
 }
 
 /** Parts of the product that this version does not have. Accepting their options would promise what is not kept. */
@@ -186,7 +186,7 @@ const notBuilt = new Set([
   'auth', 'audit', 'rules', 'rateLimit', 'procedures', 'revocation', 'realIpHeader', 'trustedProxies', 'loginTimeoutMs'
 ])
 
-/** Fastify's own options of `register`; it reads them itself. */
+/** Fastify's own options of `register`: plugin.ts hands them to the scopes of the routes. */
 const ofFastify = new Set(['logLevel', 'logSerializers'])
 
 /**
@@ -222,7 +222,8 @@ function merge (base: object, given: Record<string, unknown>): Record<string, un
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined || ofFastify.has(name)) continue
     const group = checks[name]
-    merged[name] = typeof group === 'object' ? merge(merged[name] as object, value as Record<string, unknown>) : value
+    if (typeof group === 'object') merged[name] = merge(merged[name] as object, value as Record<string, unknown>)
+    else merged[name] = Array.isArray(value) ? [...value as unknown[]] : value
   }
   return merged
 }
@@ -237,6 +238,11 @@ function isInteger (min: number, max: number): Check {
       throw new NoexOptionsError(path, `must be an integer from ${min} to ${max}`)
     }
   }
+}
+
+/** Throws a NoexOptionsError unless `value` is a grace period: milliseconds that a timer can wait. */
+export function isGracePeriod (value: unknown, path: string): void {
+  isInteger(0, MAX_TIMER_MS - inFlightTimeoutMs - closeTimeoutMs)(value, path)
 }
 
 function isShare (value: unknown, path: string): void {
@@ -274,8 +280,6 @@ function isPathOrFalse (value: unknown, path: string): void {
 function isObjectOrFalse (value: unknown, path: string): void {
   if (value !== false && !isPlainObject(value)) throw new NoexOptionsError(path, 'must be an object or false')
 }
-
-const storeMethods = ['bucket', 'hasBucket', 'getBucketSchema', 'runQuery', 'transaction', 'on', 'getStats'] as const
 
 /** A store is known by what it can do, so that one from another copy of the package passes. */
 function isStore (value: unknown, path: string): void {

@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, RegisterOptions } from 'fastify'
 import { UpgradeGuard } from './lifecycle/upgrade-guard.js'
 import type { Noex } from './decorator.js'
 import { NoexService } from './noex.js'
@@ -14,17 +14,26 @@ declare module 'fastify' {
   }
 }
 
-const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options) => {
+const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOptions & RegisterOptions) => {
   const resolved = resolveOptions(options)
   refuseSecond(fastify)
 
-  const service = await NoexService.start(resolved, { log: fastify.log, address: () => fastify.server.address() })
+  const service = await NoexService.start(resolved, { log: logOf(fastify, options), address: () => fastify.server.address() })
   fastify.decorate('noex', service satisfies Noex)
   closeWith(fastify, service)
 
-  // In scopes of their own, so that `prefix` counts and helmet stays with these routes.
-  await fastify.register(socketRoute, { prefix: resolved.prefix, service, options: resolved })
-  await fastify.register(operatorRoutes, { prefix: resolved.prefix, service, options: resolved })
+  // In scopes of their own, so that `prefix` counts and helmet stays with these routes. Fastify reads its own
+  // options only where a plugin has a scope, so they are handed on.
+  const { logLevel, logSerializers } = options
+  const scope = { prefix: resolved.prefix, ...(logLevel && { logLevel }), ...(logSerializers && { logSerializers }) }
+  await fastify.register(socketRoute, { ...scope, service, options: resolved })
+  await fastify.register(operatorRoutes, { ...scope, service, options: resolved })
+}
+
+/** The logger of the scope, at the level and with the serializers that Fastify's own options ask for. */
+function logOf (fastify: FastifyInstance, { logLevel, logSerializers }: RegisterOptions): FastifyInstance['log'] {
+  if (logLevel === undefined && logSerializers === undefined) return fastify.log
+  return fastify.log.child({}, { ...(logLevel && { level: logLevel }), ...(logSerializers && { serializers: logSerializers }) })
 }
 
 /** A scope has one `app.noex`; an enclosing scope may have another. */

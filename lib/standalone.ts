@@ -1,8 +1,9 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import type { ConnectionInfo, ServerStats } from './connection/info.js'
+import type { ConnectionInfo, ServerStats } from './info.js'
 import type { DrainOptions, Noex } from './decorator.js'
-import type { NoexOptions } from './options.js'
+import { isGracePeriod, type NoexOptions } from './options.js'
 import { noexPlugin } from './plugin.js'
 
 /** What `NoexServer.start` takes: the plugin's options, and where to listen. */
@@ -15,7 +16,7 @@ export interface ServerConfig extends NoexOptions {
   /** @default '0.0.0.0' */
   host?: string | undefined
   /** Options of the Fastify server: `logger`, `trustProxy`, `https` and so on. */
-  fastify?: FastifyServerOptions | undefined
+  fastify?: FastifyServerOptions & { https?: ServerOptions | null } | undefined
 }
 
 /** A server of its own for a store: a Fastify application with nothing but `noexPlugin`. */
@@ -35,13 +36,14 @@ export class NoexServer {
   static async start (config: ServerConfig): Promise<NoexServer> {
     const { port = 8080, host = '0.0.0.0', fastify, ...options } = config
     // A request that hangs must not hold `stop`.
-    const app = Fastify({ forceCloseConnections: true, ...fastify })
+    const app = Fastify({ forceCloseConnections: true, ...fastify } as FastifyServerOptions)
     try {
       await app.register(noexPlugin, options)
       await app.listen({ port, host })
       return new NoexServer(app)
     } catch (error) {
-      await app.close()
+      // The first error is the one to know of.
+      await app.close().catch(() => {})
       throw error
     }
   }
@@ -84,7 +86,8 @@ export class NoexServer {
    * then the server closes. Takes at most two seconds longer than the grace period. Later calls wait for the first.
    */
   async stop (options: DrainOptions = {}): Promise<void> {
-    this.#stopped ??= this.#noex.drain({ gracePeriodMs: 0, ...options }).then(async () => { await this.#app.close() })
+    if (options.gracePeriodMs !== undefined) isGracePeriod(options.gracePeriodMs, 'gracePeriodMs')
+    this.#stopped ??= this.#noex.drain(options).then(async () => { await this.#app.close() })
     await this.#stopped
   }
 }

@@ -4,13 +4,15 @@ import { healthz } from './healthz.js'
 import { refuseTakenPath, type RouteOptions } from './socket.js'
 import { stats } from './stats.js'
 
-/** The HTTP routes for operators, under helmet. An application whose own helmet covers this scope keeps its settings. */
+/** The HTTP routes for operators, under helmet: one of their own, or the application's with the same options on top. */
 export const operatorRoutes: FastifyPluginAsync<RouteOptions> = async (scope, { service, options }) => {
-  if (options.helmet !== false && !scope.hasReplyDecorator('helmet')) await scope.register(helmet, options.helmet)
+  const isRegistered = scope.hasReplyDecorator('helmet')
+  if (options.helmet !== false && !isRegistered) await scope.register(helmet, options.helmet)
+  const underHelmet = options.helmet !== false && isRegistered ? { helmet: options.helmet } : {}
   for (const [name, route] of Object.entries({ healthz, stats })) {
     const path = options.routes[name as 'healthz' | 'stats']
     if (path === false) continue
     refuseTakenPath(scope, path, `routes.${name}`)
-    scope.route({ method: 'GET', url: path, ...route(service) })
+    scope.route({ method: 'GET', url: path, ...underHelmet, ...route(service) })
   }
 }

@@ -44,7 +44,7 @@ async function provideWebsocket (scope: FastifyInstance, options: ResolvedOption
     throw new NoexOptionsError('maxPayloadBytes', 'cannot be kept with the installed version of ws: register @fastify/websocket with ' +
       `{ options: { maxPayload: ${options.maxPayloadBytes} } }, or leave it to this plugin`)
   }
-  const isServed = scope.server.listeners('upgrade').some(listener => listener.name === 'onUpgrade')
+  const isServed = scope.server.listeners('upgrade').some(isFastifyUpgrade)
   await scope.register(websocket, {
     options: {
       maxPayload: options.maxPayloadBytes,
@@ -52,6 +52,11 @@ async function provideWebsocket (scope: FastifyInstance, options: ResolvedOption
       ...(isServed ? { server: new EventEmitter() as typeof scope.server } : {})
     }
   })
+}
+
+/** Whether an upgrade listener is that of `@fastify/websocket`, which leaves no other trace outside its own scope. */
+function isFastifyUpgrade (listener: { readonly name: string }): boolean {
+  return listener.name === 'onUpgrade' && String(listener).includes('.routing(')
 }
 
 /** Decides about an upgrade before it happens. */

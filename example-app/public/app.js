@@ -66,7 +66,7 @@ async function cancel ({ number, sku, quantity, version }) {
   await attempt(async () => {
     const product = await client.request('store.get', { bucket: 'products', key: sku })
     const order = await client.request('store.get', { bucket: 'orders', key: number })
-    if (order._version !== version) throw new Error(`Somebody else has just changed order ${number}.`)
+    if (order?._version !== version) throw new Error(`Somebody else has just changed order ${number}.`)
     await client.request('store.transaction', {
       operations: [
         { op: 'update', bucket: 'orders', key: number, data: { status: 'cancelled' }, expectedVersion: version },
@@ -125,7 +125,8 @@ function explain ({ code, message, details }) {
   switch (code) {
     case 'CONFLICT': return 'Somebody else was faster. Please look again, then repeat.'
     case 'DISCONNECTED': return 'The connection was lost. Please check whether it was done before you repeat it.'
-    case 'VALIDATION_ERROR': return `${message}: ${(details ?? []).map(issue => `${issue.field} ${issue.message}`).join(', ')}`
+    case 'VALIDATION_ERROR':
+      return Array.isArray(details) ? `${message}: ${details.map(issue => `${issue.field} ${issue.message}`).join(', ')}` : message
     default: return message
   }
 }

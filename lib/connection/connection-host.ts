@@ -1,14 +1,9 @@
 import type { Clock } from '../clock.js'
+import type { Log } from '../log.js'
 import type { SubscriptionQuota } from '../feeds/subscription-table.js'
 import type { Connection } from './connection.js'
 import type { DeadlineQueue } from './deadline-queue.js'
 import type { OutboxLimits } from './outbox.js'
-
-/** The part of Fastify's logger that connections use. */
-export interface ConnectionLog {
-  info: (details: object, message: string) => void
-  error: (details: object, message: string) => void
-}
 
 /** What a connection needs from the service: one object for all of them. */
 export interface ConnectionHost {
@@ -26,5 +21,5 @@ export interface ConnectionHost {
   /** The socket has ended. */
   closed: (connection: Connection, code: number) => void
   /** The logger of a connection, made when there is something to log: an idle client has none. */
-  logOf: (connection: Connection) => ConnectionLog
+  logOf: (connection: Connection) => Log
 }

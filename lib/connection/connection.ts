@@ -7,7 +7,7 @@ import type { ConnectionHost } from './connection-host.js'
 import type { Caller } from './dispatch.js'
 import type { Pulse } from './heartbeat.js'
 import { Inbox, type InboxOwner } from './inbox.js'
-import type { ConnectionInfo } from './info.js'
+import type { ConnectionInfo } from '../info.js'
 import { Outbox, type OutboxOwner } from './outbox.js'
 import { forgetUpgrade, limitPayload, streamOf } from './socket.js'
 
@@ -33,6 +33,8 @@ export class Connection implements Caller, InboxOwner, OutboxOwner, Pulse {
   readonly origin: ConnectionOrigin
   readonly connectedAt: number
   heard = true
+  /** Whether it counts towards the connections of its address. */
+  counted = false
   readonly #host: ConnectionHost
   readonly #ws: WebSocket
   readonly #inbox: Inbox

@@ -2,19 +2,16 @@ import type { WebSocket } from 'ws'
 import type { Clock } from '../clock.js'
 import { closeReasons, type CloseReason } from '../close-codes.js'
 import { SubscriptionQuota } from '../feeds/subscription-table.js'
-import { closeTimeoutMs } from '../lifecycle/deadlines.js'
+import { closeTimeoutMs } from '../deadlines.js'
 import type { ResolvedOptions } from '../options.js'
 import type { NoticeMessage } from '../protocol/messages.js'
-import type { ConnectionHost, ConnectionLog } from './connection-host.js'
+import type { Log } from '../log.js'
+import type { ConnectionHost } from './connection-host.js'
 import { Connection, type ConnectionOrigin } from './connection.js'
 import { DeadlineQueue } from './deadline-queue.js'
 import { Heartbeat } from './heartbeat.js'
-import type { ConnectionInfo } from './info.js'
+import type { ConnectionInfo } from '../info.js'
 import type { OutboxLimits } from './outbox.js'
-
-interface Log {
-  child: (bindings: object) => ConnectionLog
-}
 
 let lastId = 0
 
@@ -62,12 +59,14 @@ export class Connections implements ConnectionHost {
     const fromAddress = this.#perAddress.get(origin.remoteAddress) ?? 0
     const connection = new Connection(ws, `conn-${++lastId}`, origin, this)
     this.#connections.add(connection)
-    this.#perAddress.set(origin.remoteAddress, fromAddress + 1)
     this.logOf(connection).info({ remoteAddress: origin.remoteAddress }, 'connection opened')
     if (fromAddress >= this.#maxPerAddress) {
       connection.close(closeReasons.tooManyConnections)
       return connection
     }
+    // Only who is let in counts: what is refused may not keep others out while its socket closes.
+    connection.counted = true
+    this.#perAddress.set(origin.remoteAddress, fromAddress + 1)
     this.#heartbeat.add(connection)
     connection.welcome()
     return connection
@@ -107,10 +106,7 @@ export class Connections implements ConnectionHost {
   closed (connection: Connection, code: number): void {
     this.closing.delete(connection)
     if (!this.#connections.delete(connection)) return
-    const { remoteAddress } = connection.origin
-    const left = (this.#perAddress.get(remoteAddress) ?? 1) - 1
-    if (left === 0) this.#perAddress.delete(remoteAddress)
-    else this.#perAddress.set(remoteAddress, left)
+    if (connection.counted) this.#uncount(connection.origin.remoteAddress)
     this.logOf(connection).info({ code, durationMs: this.clock.now() - connection.connectedAt }, 'connection closed')
     if (this.#connections.size > 0) return
     const emptied = this.#emptied
@@ -118,7 +114,13 @@ export class Connections implements ConnectionHost {
     for (const resolve of emptied) resolve()
   }
 
-  logOf (connection: Connection): ConnectionLog {
+  #uncount (address: string): void {
+    const left = (this.#perAddress.get(address) as number) - 1
+    if (left === 0) this.#perAddress.delete(address)
+    else this.#perAddress.set(address, left)
+  }
+
+  logOf (connection: Connection): Log {
     return this.#log.child({ reqId: connection.origin.requestId, connectionId: connection.id })
   }
 }

@@ -43,7 +43,7 @@ async function perform (request: RequestMessage, caller: Caller, services: Servi
     reply = encodeResult(request.id, data)
     if (data instanceof EncodedJson) sent = data.sent
   } catch (error) {
-    reply = encodeError(request.id, replyError(error, request, caller), options.exposeErrorDetails)
+    reply = encodeFailure(error, request, caller, options)
   }
   caller.reply(reply, sent)
 }
@@ -56,9 +56,14 @@ function run (operation: Operation, request: RequestMessage, caller: Caller, ser
   return operation.run(services, request, caller)
 }
 
-function replyError (error: unknown, request: RequestMessage, caller: Caller): NoexServerError {
+/** Never throws, though `details` may come from anywhere and hold what JSON cannot. */
+function encodeFailure (error: unknown, request: RequestMessage, caller: Caller, options: DispatchOptions): string {
   const known = toReplyError(error)
-  if (known !== undefined) return known
+  if (known !== undefined) {
+    try {
+      return encodeError(request.id, known, options.exposeErrorDetails)
+    } catch {}
+  }
   caller.logFailure(error, request.type)
-  return new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')
+  return encodeError(request.id, new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server'), false)
 }

@@ -81,7 +81,7 @@ export class Inbox {
     } else {
       // Made when it is first needed, so that an idle client does not pay for it.
       this.#done ??= () => { this.#next() }
-      work.then(this.#done)
+      work.then(this.#done, this.#done)
     }
     if (wasFull && !this.full) this.#owner.regulate()
   }

@@ -129,7 +129,11 @@ export class Feed implements Reader {
   evaluate (): void {
     this.#scheduled = false
     if (this.#running || !this.#dirty || this.#subscribers.size === 0 || this.#end !== undefined) return
-    this.#evaluate()
+    // What may fail has been caught; this is for the rest, so that nobody waits for ever.
+    this.#evaluate().catch(error => {
+      this.#host.failed(this, error)
+      this.#settle(Infinity, { error })
+    })
   }
 
   /** Tells everybody that there will be no more results; who still waits for the first is refused with `error`. */

@@ -1,13 +1,10 @@
-import type { StoreStats } from '@hamicek/noex-store'
 import { bucketNotDefined, queryNotDefined, type NoexServerError } from '../errors.js'
+import type { Log } from '../log.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import type { StoreAccess, StoreChange } from '../store/store-access.js'
+import type { StoreChange } from '../store/schema-watch.js'
+import type { StoreAccess } from '../store/store-access.js'
 import { DependencyIndex, type Reader, type Reads } from './dependency-index.js'
 import { Feed, type FeedHost } from './feed.js'
-
-interface Log {
-  warn: (details: object, message: string) => void
-}
 
 /** All live queries of a service: finds the feed for a subscription and brings changes of the store to the feeds. */
 export class Feeds implements FeedHost {
@@ -58,13 +55,6 @@ export class Feeds implements FeedHost {
     return count
   }
 
-  /** The store's statistics with the subscriptions that the store does not know of. */
-  countedIn (stats: StoreStats): StoreStats {
-    let activeSubscriptions = stats.queries.activeSubscriptions
-    for (const feed of this.#keys.keys()) activeSubscriptions += feed.subscribers
-    return { ...stats, queries: { ...stats.queries, activeSubscriptions } }
-  }
-
   record (reader: Reader): Reads {
     return this.#index.record(reader)
   }
@@ -99,8 +89,14 @@ export class Feeds implements FeedHost {
 
   #storeChanged (change: StoreChange): void {
     switch (change.type) {
-      case 'reset':
-        for (const reader of this.#index.readersOf(change.bucket)) reader.invalidate()
+      case 'reset': {
+        const readers = change.bucket === undefined ? this.#keys.keys() : this.#index.readersOf(change.bucket)
+        for (const reader of readers) reader.invalidate()
+        break
+      }
+      case 'bucket_defined':
+        // A live query may fail for want of this bucket.
+        for (const feed of this.#keys.keys()) if (feed.failing) feed.invalidate()
         break
       case 'bucket_dropped': {
         const readers = new Set(this.#index.readersOf(change.bucket))

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js'
 import { closeReasons } from '../close-codes.js'
 import type { Connections } from '../connection/connections.js'
-import { inFlightTimeoutMs } from './deadlines.js'
+import { inFlightTimeoutMs } from '../deadlines.js'
 
 /**
  * Brings every connection to its end: the clients are told and have the grace period to leave, requests in

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { responseOf } from '../connection/socket.js'
-import { closeTimeoutMs, inFlightTimeoutMs } from './deadlines.js'
+import { closeTimeoutMs, inFlightTimeoutMs } from '../deadlines.js'
 
 const kGuard = Symbol('noex.upgradeGuard')
 
@@ -54,10 +54,19 @@ export class UpgradeGuard {
     if (--this.#users > 0) return
     UpgradeGuard.#guards.delete(this.#server)
     const drainedMs = this.#drainingSince === undefined ? 0 : performance.now() - this.#drainingSince
-    setTimeout(this.#cutOff, Math.max(0, inFlightTimeoutMs + closeTimeoutMs - drainedMs)).unref()
+    this.#cutOffAfter(Math.max(0, inFlightTimeoutMs + closeTimeoutMs - drainedMs))
+  }
+
+  #cutOffAfter (delayMs: number): void {
+    setTimeout(this.#cutOff, delayMs).unref()
   }
 
   readonly #cutOff = (): void => {
+    if (this.#server.listening) {
+      // Somebody's preClose takes its time, perhaps to say goodbye to sockets of its own.
+      this.#cutOffAfter(closeTimeoutMs)
+      return
+    }
     for (const socket of this.#sockets) socket.destroy()
     this.#server.removeListener('upgrade', this.#onUpgrade)
   }

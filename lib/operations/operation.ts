@@ -1,6 +1,6 @@
 import type { Static, TObject, TProperties } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { ConnectionInfo, ServerStats } from '../connection/info.js'
+import type { ConnectionInfo, ServerStats } from '../info.js'
 import type { Feeds } from '../feeds/feeds.js'
 import type { SubscriptionTable } from '../feeds/subscription-table.js'
 import type { RequestMessage } from '../protocol/messages.js'

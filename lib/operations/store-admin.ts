@@ -2,7 +2,6 @@ import { Type } from 'typebox'
 import { bucketNotDefined, queryNotDefined } from '../errors.js'
 import { defineBucket, dropBucket, updateBucket } from '../store/schema-change.js'
 import { checkQueryConfig } from '../store/query-config.js'
-import { definitionOf } from '../store/insert.js'
 import { JsonObject, Name } from './fields.js'
 import { defineOperation, nameIn, touchesBucket, touchesQuery, touchesServer, type Operation } from './operation.js'
 
@@ -45,7 +44,7 @@ export const storeAdmin: readonly Operation[] = [
     tier: 'admin',
     request: Named,
     touches: touchesBucket('store.getBucketSchema', 'name'),
-    run: async ({ access }, r) => ({ name: r.name, config: definitionOf(access, r.name) })
+    run: async ({ access }, r) => ({ name: r.name, config: access.definition(r.name) })
   }),
   defineOperation({
     name: 'store.defineQuery',
@@ -69,7 +68,6 @@ export const storeAdmin: readonly Operation[] = [
     touches: touchesQuery('store.undefineQuery', 'name'),
     async run ({ access }, r) {
       if (!access.store.undefineQuery(r.name)) throw queryNotDefined(r.name)
-      access.announce({ type: 'query_undefined', query: r.name })
       return { name: r.name, undefined: true }
     }
   }),

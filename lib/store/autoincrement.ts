@@ -1,5 +1,5 @@
 import type { BucketDefinition } from '@hamicek/noex-store'
-import type { RecordInput } from './insert.js'
+import type { RecordInput } from './record-input.js'
 import type { StoreAccess } from './store-access.js'
 
 /**

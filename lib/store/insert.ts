@@ -1,18 +1,16 @@
 import type { BucketDefinition, StoreRecord } from '@hamicek/noex-store'
-import { bucketNotDefined, NoexServerError } from '../errors.js'
+import { NoexServerError } from '../errors.js'
 import { isNumbered, numberRecords } from './autoincrement.js'
+import { withoutExpiry, type RecordInput } from './record-input.js'
 import { checkAddedReferences } from './references.js'
 import type { StoreAccess } from './store-access.js'
-
-/** A record as a client sends it. */
-export type RecordInput = Readonly<Record<string, unknown>>
 
 /**
  * Inserts one record and refuses a primary key that is taken: noex-store's own `insert` would replace the record.
  * @throws `ALREADY_EXISTS` with `{ bucket, field, value }`, `VALIDATION_ERROR` for a missing or unusable key.
  */
 export async function insertRecord (access: StoreAccess, bucket: string, data: RecordInput): Promise<StoreRecord> {
-  const definition = definitionOf(access, bucket)
+  const definition = access.definition(bucket)
   const input = prepareInsert(access, bucket, definition, data)
   if (access.referencesAdded.size > 0) await checkAddedReferences(access, bucket, data)
   const handle = access.bucket(bucket)
@@ -24,7 +22,7 @@ export async function insertRecord (access: StoreAccess, bucket: string, data: R
 
 /** Inserts all records or none. Errors as `insertRecord`. */
 export async function insertRecords (access: StoreAccess, bucket: string, data: readonly RecordInput[]): Promise<StoreRecord[]> {
-  const definition = definitionOf(access, bucket)
+  const definition = access.definition(bucket)
   const inputs = data.map(item => prepareInsert(access, bucket, definition, item))
   for (const item of data) await checkAddedReferences(access, bucket, item)
   return await insertNew(access, bucket, definition, inputs)
@@ -32,30 +30,23 @@ export async function insertRecords (access: StoreAccess, bucket: string, data: 
 
 /** Updates the record with this key or inserts a new one. */
 export async function upsertRecord (access: StoreAccess, bucket: string, data: RecordInput): Promise<StoreRecord> {
-  const definition = definitionOf(access, bucket)
+  const definition = access.definition(bucket)
   // The store would look for no record and put the new one in the place of whatever has the key that it fills in.
   if (data[definition.key] === undefined) return await insertRecord(access, bucket, data)
   checkKey(definition, data)
   await checkAddedReferences(access, bucket, data)
   const handle = access.bucket(bucket)
-  // A full bucket would lose its oldest record to an upsert that is then refused.
-  if (definition.maxSize !== undefined && await handle.get(data[definition.key]) === undefined) return await insertRecord(access, bucket, data)
+  // A full bucket would lose its oldest record to an upsert that is then refused. Should somebody insert the key first, that is an update.
+  if (definition.maxSize !== undefined && await handle.get(data[definition.key]) === undefined) {
+    const input = prepareInsert(access, bucket, definition, data)
+    const [record] = await handle.insertMany([input]).catch((error: unknown) => {
+      if (takenKeyIn(error) === undefined) throw error
+      return []
+    })
+    if (record !== undefined) return record
+  }
   // Not shaped: where the record exists, an undefined member would erase what is stored.
   return await handle.upsert(withoutExpiry(data))
-}
-
-/** The bucket's definition. Throws `BUCKET_NOT_DEFINED`. */
-export function definitionOf (access: StoreAccess, bucket: string): BucketDefinition {
-  const definition = access.store.getBucketSchema(bucket)
-  if (definition === undefined) throw bucketNotDefined(bucket)
-  return definition
-}
-
-/** Drops `_expiresAt`, with which a client could outlive the bucket's TTL. */
-export function withoutExpiry (data: RecordInput): Record<string, unknown> {
-  if (!Object.hasOwn(data, '_expiresAt')) return data as Record<string, unknown>
-  const { _expiresAt: _, ...rest } = data
-  return rest
 }
 
 /** Checks the key of a new record and lays the record out as the store will store it. */
@@ -83,12 +74,17 @@ function checkKey (definition: BucketDefinition, data: RecordInput): void {
 /** The texts with which the store refuses a key that is taken; a test pins them. */
 const takenKey = /^(?:Record with|Duplicate) key "(.*)" (?:already exists in|in batch for) bucket/s
 
+/** The text of the key which the store says is taken. */
+function takenKeyIn (error: unknown): string | undefined {
+  return error instanceof Error ? takenKey.exec(error.message)?.[1] : undefined
+}
+
 /** Inserts all records, or none when a key is taken. */
 async function insertNew (access: StoreAccess, bucket: string, definition: BucketDefinition, inputs: Array<Record<string, unknown>>): Promise<StoreRecord[]> {
   try {
     return await access.bucket(bucket).insertMany(inputs)
   } catch (error) {
-    const text = error instanceof Error ? takenKey.exec(error.message)?.[1] : undefined
+    const text = takenKeyIn(error)
     if (text === undefined) throw error
     if (isNumbered(definition) && inputs.some(input => input[definition.key] === undefined)) {
       return await insertNew(access, bucket, definition, await numberRecords(access, bucket, definition, inputs))

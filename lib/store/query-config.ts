@@ -6,6 +6,9 @@ import { firstProblem } from '../protocol/shape.js'
 import { checkFilter, fillPlaceholders } from './filter.js'
 import type { NoexStore } from './noex-store.js'
 
+/** Parameters are kept as long as somebody watches the query with them. */
+const MAX_PARAMS_CHARS = 16_384
+
 const Name = Type.String({ minLength: 1 })
 const Count = Type.Integer({ minimum: 0 })
 
@@ -44,6 +47,9 @@ export function checkQueryConfig (config: unknown): DeclarativeQueryConfig {
  * @throws `VALIDATION_ERROR` naming the parameter or the operator.
  */
 export function checkQueryParams (store: NoexStore, query: string, params: unknown): void {
+  if (params !== undefined && JSON.stringify(params).length > MAX_PARAMS_CHARS) {
+    throw invalid('params', `must not be longer than ${MAX_PARAMS_CHARS} characters of JSON`)
+  }
   const filter = store.getQueryInfo(query)?.config?.filter
   if (filter === undefined || params === undefined) return
   if (typeof params !== 'object' || params === null || Array.isArray(params)) throw invalid('params', 'must be an object')

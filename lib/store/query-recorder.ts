@@ -1,5 +1,6 @@
 import type { BucketHandle, QueryBucket } from '@hamicek/noex-store'
 import type { NoexStore } from './noex-store.js'
+import { override } from './override.js'
 
 /** Learns what a query reads, while it reads it. */
 export interface ReadListener {
@@ -17,29 +18,20 @@ export interface ReadListener {
  */
 export class QueryRecorder {
   readonly #store: NoexStore
-  #original: PropertyDescriptor | undefined
   #announced: { readonly bucket: string, readonly listener: ReadListener } | undefined
 
   constructor (store: NoexStore) {
     this.#store = store
   }
 
-  /** Begins to answer for the store's `bucket`. */
-  install (): void {
-    const store = this.#store
-    this.#original = Object.getOwnPropertyDescriptor(store, 'bucket')
-    const open = store.bucket.bind(store)
-    Object.defineProperty(store, 'bucket', {
-      configurable: true,
-      writable: true,
-      enumerable: false,
-      value: (name: string): BucketHandle => {
-        const announced = this.#announced
-        // Forgotten first, because opening throws when the bucket does not exist.
-        this.#announced = undefined
-        const handle = open(name)
-        return announced === undefined ? handle : recording(handle, name, announced.listener)
-      }
+  /** Begins to answer for the store's `bucket`. Returns what gives the store its own method back. */
+  install (): () => void {
+    return override(this.#store, 'bucket', open => name => {
+      const announced = this.#announced
+      // Forgotten first, because opening throws when the bucket does not exist.
+      this.#announced = undefined
+      const handle = open(name)
+      return announced === undefined ? handle : recording(handle, name, announced.listener)
     })
   }
 
@@ -52,12 +44,6 @@ export class QueryRecorder {
       // Never a filter of our own: it would change the order of first, last and paginate.
       return null
     })
-  }
-
-  /** Gives the store its own `bucket` back. */
-  release (): void {
-    if (this.#original === undefined) Reflect.deleteProperty(this.#store, 'bucket')
-    else Object.defineProperty(this.#store, 'bucket', this.#original)
   }
 
   /** An announcement that no `bucket()` call took is taken for a read of the whole bucket. */

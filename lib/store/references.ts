@@ -1,6 +1,6 @@
 import type { BucketDefinition, TransactionBucketHandle, TransactionContext } from '@hamicek/noex-store'
 import { danglingReference, referenceHeld } from '../errors.js'
-import type { RecordInput } from './insert.js'
+import type { RecordInput } from './record-input.js'
 import type { StoreAccess } from './store-access.js'
 
 /** Where referred records are looked for: the store, or what a transaction sees of it. */
@@ -82,10 +82,10 @@ export interface ReferenceTo {
   readonly onDelete: 'restrict' | 'cascade' | 'set_null'
 }
 
-/** The fields of any bucket that refer to `target`. Costs one message to each bucket of the store. */
+/** The fields of any bucket that refer to `target`. */
 export async function referencesTo (access: StoreAccess, target: string): Promise<ReferenceTo[]> {
-  const { buckets } = await access.store.getStats()
-  return buckets.names.flatMap(bucket => {
+  const names = await access.bucketNames()
+  return names.flatMap(bucket => {
     const definition = access.store.getBucketSchema(bucket)
     return Object.entries(definition?.schema ?? {})
       .filter(([, field]) => field.ref === target)

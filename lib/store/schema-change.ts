@@ -1,7 +1,6 @@
 import type { BucketSchemaUpdate } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
 import { checkBucketDefinition, checkBucketName, checkBucketUpdate } from './bucket-definition.js'
-import { definitionOf } from './insert.js'
 import type { StoreAccess } from './store-access.js'
 
 /**
@@ -30,13 +29,11 @@ async function startEmpty (access: StoreAccess, name: string): Promise<void> {
  */
 export async function updateBucket (access: StoreAccess, name: string, updates: unknown): Promise<void> {
   await access.gate.change(async () => {
-    const current = definitionOf(access, name)
+    const current = access.definition(name)
     const update = checkBucketUpdate(access.store, name, current, updates)
     await checkUnique(access, name, update)
     await access.store.updateBucket(name, update)
     if (Object.values(update.addFields ?? {}).some(field => field.ref !== undefined)) access.referencesAdded.add(name)
-    // Evaluations that met the bucket while it was rebuilt have failed.
-    access.announce({ type: 'reset', bucket: name })
   })
 }
 
@@ -66,13 +63,7 @@ async function checkUnique (access: StoreAccess, bucket: string, update: BucketS
  */
 export async function dropBucket (access: StoreAccess, name: string): Promise<void> {
   await access.gate.change(async () => {
-    definitionOf(access, name)
+    access.definition(name)
     await access.store.dropBucket(name)
-    // Afterwards: a query may open the bucket until the very end.
-    access.announce({ type: 'bucket_dropped', bucket: name })
-    access.templates.forget(name)
-    access.referencesAdded.delete(name)
-    access.lastNumbers.delete(name)
-    access.dropped.add(name)
   })
 }

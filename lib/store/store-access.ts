@@ -1,21 +1,16 @@
 import { setTimeout } from 'node:timers/promises'
-import type { BucketHandle } from '@hamicek/noex-store'
+import type { BucketDefinition, BucketHandle } from '@hamicek/noex-store'
+import { bucketNotDefined } from '../errors.js'
 import type { NoexStore } from './noex-store.js'
 import { QueryRecorder, type ReadListener } from './query-recorder.js'
 import { RecordTemplates } from './record-template.js'
 import { SchemaGate } from './schema-gate.js'
+import { watchSchema, type StoreChange } from './schema-watch.js'
 
 /** Time that a bucket's rebuild surely takes less than, for one of usual size. */
 const REBUILD_PAUSE_MS = 50
 
 const ignoreReads: ReadListener = { readBucket () {}, readRecord () {} }
-
-/** What changed in a store without a store event, so that live queries must be told. */
-export type StoreChange =
-  /** The bucket's records changed, or its handle did. */
-  | { readonly type: 'reset', readonly bucket: string }
-  | { readonly type: 'bucket_dropped', readonly bucket: string }
-  | { readonly type: 'query_undefined', readonly query: string }
 
 /**
  * What every plugin instance that serves one store has to share about it:
@@ -34,7 +29,9 @@ export class StoreAccess {
   readonly #listeners = new Set<(change: StoreChange) => void>()
   readonly #bucket: (name: string) => BucketHandle
   readonly #recorder: QueryRecorder
+  #bucketNames: Promise<readonly string[]> | undefined
   #users = 0
+  #leave: Array<() => void> = []
 
   private constructor (store: NoexStore) {
     this.store = store
@@ -51,13 +48,31 @@ export class StoreAccess {
       access = new StoreAccess(store)
       StoreAccess.#shared.set(store, access)
     }
-    if (access.#users++ === 0) access.#recorder.install()
+    if (access.#users++ === 0) access.#enter()
     return access
   }
 
   /** The handle of a bucket, to be used at once: a schema change makes handles stale. Throws `BucketNotDefinedError`. */
   bucket (name: string): BucketHandle {
     return this.#bucket(name)
+  }
+
+  /** The definition of a bucket. Throws `BUCKET_NOT_DEFINED`. */
+  definition (bucket: string): BucketDefinition {
+    const definition = this.store.getBucketSchema(bucket)
+    if (definition === undefined) throw bucketNotDefined(bucket)
+    return definition
+  }
+
+  /** The names of all buckets. The store tells them with its statistics only, so they are kept until the schema changes. */
+  async bucketNames (): Promise<readonly string[]> {
+    this.#bucketNames ??= this.store.getStats().then(({ buckets }) => buckets.names)
+    try {
+      return await this.#bucketNames
+    } catch (error) {
+      this.#bucketNames = undefined
+      throw error
+    }
   }
 
   /**
@@ -82,12 +97,29 @@ export class StoreAccess {
     return () => { this.#listeners.delete(listener) }
   }
 
+  /** Tells of a change that has no store event. */
   announce (change: StoreChange): void {
+    this.#bucketNames = undefined
+    if (change.type === 'bucket_dropped') this.#forget(change.bucket)
     for (const listener of this.#listeners) listener(change)
   }
 
   /** Leaves the store as it was found once the last user is done. */
   close (): void {
-    if (--this.#users === 0) this.#recorder.release()
+    if (--this.#users > 0) return
+    for (const leave of this.#leave) leave()
+    this.#leave = []
+  }
+
+  #enter (): void {
+    this.#bucketNames = undefined
+    this.#leave = [this.#recorder.install(), watchSchema(this.store, change => { this.announce(change) })]
+  }
+
+  #forget (bucket: string): void {
+    this.templates.forget(bucket)
+    this.referencesAdded.delete(bucket)
+    this.lastNumbers.delete(bucket)
+    this.dropped.add(bucket)
   }
 }

@@ -2,7 +2,8 @@ import { parseTtl, type BucketDefinition, type StoreRecord, type TransactionBuck
 import { NoexServerError } from '../errors.js'
 import { freeNumber } from './autoincrement.js'
 import { computeGroups, type GroupAggregate } from './group-by.js'
-import { definitionOf, prepareInsert, withoutExpiry, type RecordInput } from './insert.js'
+import { prepareInsert } from './insert.js'
+import { withoutExpiry, type RecordInput } from './record-input.js'
 import { checkReferences, releaseReferences } from './references.js'
 import type { StoreAccess } from './store-access.js'
 
@@ -26,7 +27,7 @@ export type TransactionEntry = { readonly bucket: string } & (
  * @throws the error of the first entry that fails, or `CONFLICT` when another writer was faster.
  */
 export async function runTransaction (access: StoreAccess, entries: readonly TransactionEntry[]): Promise<unknown[]> {
-  const definitions = new Map(entries.map(({ bucket }) => [bucket, definitionOf(access, bucket)]))
+  const definitions = new Map(entries.map(({ bucket }) => [bucket, access.definition(bucket)]))
   return await access.store.transaction(async tx => {
     const run = new TransactionRun(access, tx)
     const results: unknown[] = []
@@ -68,7 +69,7 @@ class TransactionRun {
   }
 
   async #insert (bucket: TransactionBucketHandle, data: RecordInput): Promise<StoreRecord> {
-    const definition = definitionOf(this.#access, bucket.name)
+    const definition = this.#access.definition(bucket.name)
     const input = prepareInsert(this.#access, bucket.name, definition, data)
     input[definition.key] ??= await newKey(this.#access, bucket, definition)
     const key = input[definition.key]
@@ -82,20 +83,20 @@ class TransactionRun {
 
   async #update (bucket: TransactionBucketHandle, key: unknown, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
     await expectVersion(bucket, key, expectedVersion)
-    await checkReferences(this.#tx, bucket.name, definitionOf(this.#access, bucket.name), data)
+    await checkReferences(this.#tx, bucket.name, this.#access.definition(bucket.name), data)
     const updated = this.#updated.get(bucket.name) ?? new Set()
     this.#updated.set(bucket.name, updated.add(key))
     return await bucket.update(key, withoutExpiry(data))
   }
 
   async #upsert (bucket: TransactionBucketHandle, data: RecordInput): Promise<StoreRecord> {
-    const key = data[definitionOf(this.#access, bucket.name).key]
+    const key = data[this.#access.definition(bucket.name).key]
     const exists = key !== undefined && await bucket.get(key) !== undefined
     return exists ? await this.#update(bucket, key, data) : await this.#insert(bucket, data)
   }
 
   async #updateMany (bucket: TransactionBucketHandle, filter: WhereFilter, data: RecordInput): Promise<number> {
-    const { key } = definitionOf(this.#access, bucket.name)
+    const { key } = this.#access.definition(bucket.name)
     const records = await bucket.where(filter)
     for (const record of records) await this.#update(bucket, record[key], data)
     return records.length
@@ -108,7 +109,7 @@ class TransactionRun {
   }
 
   async #deleteMany (bucket: TransactionBucketHandle, filter: WhereFilter): Promise<number> {
-    const { key } = definitionOf(this.#access, bucket.name)
+    const { key } = this.#access.definition(bucket.name)
     const keys = (await bucket.where(filter)).map(record => record[key])
     for (const deleted of keys) await bucket.delete(deleted)
     await releaseReferences(this.#access, this.#tx, bucket.name, keys)

@@ -346,6 +346,16 @@ t.test('draining', t => {
     await drained
   })
 
+  t.test('refuses a grace period that no timer can wait', async t => {
+    const { app, connect } = await serve(t)
+    const client = await connect()
+    for (const gracePeriodMs of [Infinity, NaN, -5, 1.5, 2 ** 31, '1000' as unknown as number]) {
+      await t.rejects(app.noex.drain({ gracePeriodMs }), { code: 'NOEX_ERR_INVALID_OPTION' })
+    }
+    t.equal(app.noex.state, 'serving')
+    t.ok(await client.ask('store.buckets'))
+  })
+
   t.test('leaves the other instance of the server alone', async t => {
     const store = await startStore(t)
     let other: FastifyInstance | undefined
@@ -397,6 +407,18 @@ t.test('NoexServer.stop', t => {
     client.ws.close()
     await stopped
     await t.rejects(fetch(`http://127.0.0.1:${server.port}/healthz`))
+  })
+
+  t.test('takes its grace period from the options unless it is given one', async t => {
+    const store = await startStore(t)
+    const server = await NoexServer.start({ store, port: 0, host: '127.0.0.1', shutdown: { gracePeriodMs: 8_000 } })
+    const client = await TestClient.open(t, `ws://127.0.0.1:${server.port}`)
+    await t.rejects(server.stop({ gracePeriodMs: NaN }), { code: 'NOEX_ERR_INVALID_OPTION' })
+    t.ok(server.isRunning)
+    const stopped = server.stop()
+    t.match(await client.next(), { event: 'shutdown', gracePeriodMs: 8_000 })
+    client.ws.close()
+    await stopped
   })
 
   t.test('[G-J4] is idempotent, and statistics answer afterwards', async t => {
@@ -475,6 +497,27 @@ t.test('an application that has WebSockets of its own', t => {
       await app.register(async scope => { await scope.register(noexPlugin, options) })
     }
   }
+  t.test('may take its time to say goodbye to them', async t => {
+    const app = Fastify()
+    await app.register(websocket)
+    await app.register(noexPlugin, { store: await startStore(t) })
+    app.addHook('preClose', async () => {
+      await new Promise(resolve => { setTimeout(resolve, ALLOWANCE_MS) })
+      for (const socket of sockets) socket.close(4100, 'goodbye')
+    })
+    const sockets: Array<{ close: (code: number, reason: string) => void }> = []
+    app.get('/own', { websocket: true }, socket => {
+      sockets.push(socket)
+      app.websocketServer.clients.delete(socket)
+    })
+    const url = await listen(t, app)
+    const own = TestClient.raw(t, `${url}/own`)
+    await once(own.ws, 'open')
+    const closed = app.close()
+    t.same(await own.closed, { code: 4100, reason: 'goodbye' })
+    await closed
+  })
+
   for (const [name, arrange] of Object.entries(arrangements)) {
     t.test(`keeps them when it ${name}`, async t => {
       const store = await startStore(t)

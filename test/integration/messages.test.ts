@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { NoexServerError } from '../../lib/index.js'
 import { TestClient, type Frame } from '../client.js'
 import { serve } from '../helper.js'
 
@@ -222,5 +223,20 @@ t.test('G-F11 a failure inside the server is answered in general terms and logge
   t.notMatch(JSON.stringify(reply), /private/)
   t.equal(lines.length, 1)
   t.match(JSON.parse(lines[0] as string), { operation: 'store.query', err: { type: 'TypeError', message: 'the reason is private' } })
+  await isQuiet(t, client)
+})
+
+t.test('A failure that cannot be put into JSON is answered in general terms, and the process lives', async t => {
+  const lines: string[] = []
+  const { connect, store } = await serve(t, {}, { fastify: { logger: { level: 'error', stream: { write (line: string) { lines.push(line) } } } } })
+  store.defineQuery('bigint', async () => { throw new NoexServerError('CONFLICT', 'mine', { id: 1n }) })
+  store.defineQuery('result', async () => ({ id: 1n }))
+  store.defineQuery('validator', async () => { throw Object.assign(new Error('private'), { name: 'ValidationError' }) })
+  const client = await connect()
+  for (const query of ['bigint', 'result', 'validator']) {
+    t.match(await client.request('store.query', { query }), { type: 'error', code: 'INTERNAL_ERROR', details: undefined })
+    t.equal(await client.code('store.subscribe', { query }), 'INTERNAL_ERROR')
+  }
+  t.equal(lines.length, 6)
   await isQuiet(t, client)
 })

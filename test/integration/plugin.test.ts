@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import helmet from '@fastify/helmet'
@@ -243,6 +244,24 @@ t.test('allowedOrigins', async t => {
   })
 })
 
+t.test('an upgrade listener of the application', t => {
+  t.test('is not taken for that of @fastify/websocket because of its name', async t => {
+    const { connect } = await serve(t, {}, { before: app => { app.server.on('upgrade', function onUpgrade () {}) } })
+    t.ok(await (await connect()).ask('store.buckets'))
+  })
+  t.end()
+})
+
+t.test('options', t => {
+  t.test('are not changed by what the application does to its object later', async t => {
+    const allowedOrigins = ['https://a.example']
+    const { url } = await serve(t, { allowedOrigins })
+    allowedOrigins.push('https://b.example')
+    t.equal(await refusal(t, url, { origin: 'https://b.example' }), 403)
+  })
+  t.end()
+})
+
 t.test('maxConnectionsPerIp', t => {
   t.test('closes one connection too many with 4003, without a welcome', async t => {
     const { connect, url, app } = await serve(t, { maxConnectionsPerIp: 2 })
@@ -252,6 +271,16 @@ t.test('maxConnectionsPerIp', t => {
     t.same(third.waiting, [])
     first.ws.close()
     while (app.noex.connectionCount > 1) await new Promise(resolve => { setImmediate(resolve) })
+    await connect()
+  })
+
+  t.test('does not count those that it has refused, however long their sockets take to close', async t => {
+    const { connect, port, app } = await serve(t, { maxConnectionsPerIp: 2 })
+    const [leaving] = [await connect(), await connect()]
+    for (let i = 0; i < 3; i++) t.match(await (await RawSocket.upgrade(t, port)).until(/too_many/), /too_many_connections/)
+    leaving.ws.close()
+    await leaving.closed
+    while (app.noex.connectionCount > 4) await new Promise(resolve => { setImmediate(resolve) })
     await connect()
   })
 
@@ -447,6 +476,13 @@ t.test('the routes for operators', t => {
     t.equal(headers['content-security-policy'], 'default-src \'none\'')
   })
 
+  t.test('are under the application\'s helmet also when that is not for all routes', async t => {
+    const { app } = await serve(t, {}, { before: async app => { await app.register(helmet, { global: false }) } })
+    t.ok((await app.inject('/stats')).headers['x-content-type-options'])
+    const bare = await serve(t, { helmet: false }, { before: async app => { await app.register(helmet, { global: false }) } })
+    t.notOk((await bare.app.inject('/stats')).headers['x-content-type-options'])
+  })
+
   t.test('have the paths that they are given, or are not there', async t => {
     const { app } = await serve(t, { routes: { healthz: '/up', stats: false } })
     t.equal((await app.inject('/up')).statusCode, 200)
@@ -486,6 +522,24 @@ t.test('the routes for operators', t => {
 })
 
 t.test('the log', t => {
+  t.test('is kept at the level and with the serializers that the registration asks for', async t => {
+    const lines: Line[] = []
+    const store = await startStore(t)
+    const app = Fastify({ logger: logInto(lines), forceCloseConnections: true })
+    t.teardown(async () => { await app.close() })
+    await app.register(async scope => { await scope.register(noexPlugin, { store, logLevel: 'silent' }) }, { prefix: '/silent' })
+    await app.register(async scope => {
+      await scope.register(noexPlugin, { store, logSerializers: { remoteAddress: () => 'somewhere' } })
+    }, { prefix: '/told' })
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    lines.length = 0
+    const url = `ws://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+    await TestClient.open(t, `${url}/silent`)
+    t.same(lines, [])
+    await TestClient.open(t, `${url}/told`)
+    t.match(lines.find(line => line['msg'] === 'connection opened'), { remoteAddress: 'somewhere' })
+  })
+
   t.test('tells of a connection from open to close, under the id of its upgrade', async t => {
     const lines: Line[] = []
     const { app, connect } = await serve(t, {}, { fastify: { logger: logInto(lines) } })
@@ -552,6 +606,13 @@ t.test('NoexServer', t => {
     await TestClient.open(t, url, { headers: { 'x-forwarded-for': '203.0.113.9' } })
     t.equal(server.getConnections()[0]?.remoteAddress, '203.0.113.9')
     t.ok(lines.some(line => line['msg'] === 'connection opened'))
+  })
+
+  t.test('speaks TLS when Fastify is told to', async t => {
+    const pem = readFileSync(new URL('../fixtures/localhost.pem', import.meta.url))
+    const { server } = await start(t, { fastify: { https: { key: pem, cert: pem } } })
+    const client = await TestClient.open(t, `wss://127.0.0.1:${server.port}`, { rejectUnauthorized: false })
+    t.ok(await client.ask('store.buckets'))
   })
 
   t.test('[G-J5] leaves nothing behind when it cannot start', async t => {

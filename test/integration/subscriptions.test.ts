@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
+import { MemoryAdapter } from '@hamicek/noex'
 import type { QueryContext, Store } from '@hamicek/noex-store'
 import { noexPlugin } from '../../lib/index.js'
 import type { Frame, TestClient } from '../client.js'
@@ -617,11 +618,52 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
     const client = await connect()
     const { subscriptionId } = await subscribe(client, 'count')
     store.undefineQuery('count')
-    await insert(client, {})
     t.same(await client.next(), { type: 'system', event: 'subscription_closed', subscriptionId, reason: 'query_undefined' })
     t.same(await client.ask('store.unsubscribe', { subscriptionId }), { unsubscribed: true })
     t.equal(await client.code('store.unsubscribe', { subscriptionId }), 'NOT_FOUND')
     t.same(lines, [], 'nothing to warn of')
+  })
+
+  t.test('is told so when the application drops the bucket itself', async t => {
+    const { connect, store, lines } = await serveLogged(t)
+    store.defineQuery('count', count)
+    const client = await connect()
+    const { subscriptionId } = await subscribe(client, 'count')
+    await store.dropBucket('items')
+    t.same(await client.next(), { type: 'system', event: 'subscription_closed', subscriptionId, reason: 'bucket_dropped' })
+    t.same(lines, [], 'nothing to warn of')
+  })
+
+  t.test('is given the records that the application restores from a backup', async t => {
+    const store = await startStore(t, { persistence: { adapter: new MemoryAdapter() } })
+    const { connect } = await serve(t, {}, { store })
+    store.defineQuery('count', count)
+    const client = await connect()
+    await insert(client, {})
+    const { id } = await store.createBackup()
+    await insert(client, {})
+    const { data, subscriptionId } = await subscribe(client, 'count')
+    t.equal(data, 2)
+    await store.restoreBackup(id)
+    t.equal((await client.push(subscriptionId))['data'], 1)
+  })
+
+  t.test('goes on when the application changes the schema itself', async t => {
+    const { connect, store } = await serve(t)
+    store.defineQuery('count', count)
+    const client = await connect()
+    const { subscriptionId } = await subscribe(client, 'count')
+    await store.updateBucket('items', { addFields: { note: { type: 'string' } } })
+    await insert(client, {})
+    t.equal((await client.push(subscriptionId))['data'], 1)
+  })
+
+  t.test('may not keep parameters of any size', async t => {
+    const { connect, store } = await serve(t)
+    store.defineQuery('echo', async (_ctx: QueryContext, params: string) => String(params).length)
+    const client = await connect()
+    t.equal((await subscribe(client, 'echo', 'x'.repeat(16_382))).data, 16_382)
+    t.match(await client.request('store.subscribe', { query: 'echo', params: 'x'.repeat(16_383) }), { code: 'VALIDATION_ERROR', message: /params/ })
   })
 
   t.test('hears of it also when it is the client itself that drops the bucket', async t => {

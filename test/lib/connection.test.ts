@@ -9,9 +9,12 @@ import { DeadlineQueue } from '../../lib/connection/deadline-queue.js'
 import { Heartbeat, type Pulse } from '../../lib/connection/heartbeat.js'
 import { Inbox } from '../../lib/connection/inbox.js'
 import { Outbox, type OutboxLimits } from '../../lib/connection/outbox.js'
+import type { Log } from '../../lib/log.js'
 import { SubscriptionQuota } from '../../lib/feeds/subscription-table.js'
 import { textFrame } from '../../lib/protocol/frame.js'
 import { HandClock } from '../hand-clock.js'
+
+const silentLog: Log = { info () {}, warn () {}, error () {}, child: () => silentLog }
 
 /** The bounds of lib/connection/inbox.ts. */
 const MAX_FRAMES = 256
@@ -775,7 +778,7 @@ function connectionOver () {
       heartbeat.delete(connection)
     },
     closed (_connection, code) { seen.closed.push(code) },
-    logOf: () => ({ info () {}, error () {} })
+    logOf: () => silentLog
   }
   const connection = new Connection(ws as unknown as WebSocket, 'conn-1', { remoteAddress: '::1', requestId: 'req-1' }, host)
   heartbeat.add(connection)
