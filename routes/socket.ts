@@ -59,16 +59,15 @@ function isFastifyUpgrade (listener: { readonly name: string }): boolean {
   return listener.name === 'onUpgrade' && String(listener).includes('.routing(')
 }
 
-/** Decides about an upgrade before it happens. */
-async function admit (request: FastifyRequest, reply: FastifyReply, service: NoexService, options: ResolvedOptions): Promise<unknown> {
+/** Decides about an upgrade before it happens; a reply refuses it. */
+async function admit (request: FastifyRequest, reply: FastifyReply, service: NoexService, options: ResolvedOptions): Promise<void> {
   if (!request.ws) return
   const { origin } = request.headers
   if (service.state !== 'serving') {
-    return await reply.code(503).header('connection', 'close').send(refusal(503, 'Service Unavailable', 'The server is shutting down'))
-  }
-  if (options.allowedOrigins !== undefined && origin !== undefined && !options.allowedOrigins.includes(origin)) {
+    await reply.code(503).header('connection', 'close').send(refusal(503, 'Service Unavailable', 'The server is shutting down'))
+  } else if (options.allowedOrigins !== undefined && origin !== undefined && !options.allowedOrigins.includes(origin)) {
     request.log.warn({ origin }, 'upgrade refused: origin is not allowed')
-    return await reply.code(403).send(refusal(403, 'Forbidden', 'The origin is not allowed'))
+    await reply.code(403).send(refusal(403, 'Forbidden', 'The origin is not allowed'))
   }
 }
 

@@ -42,7 +42,7 @@ const files = {
     main().then(() => { console.log('CommonJS: works') })`,
   'typed.mts': `
     import Fastify from 'fastify'
-    import noexPlugin, { type NoexOptions, type NoexState, type ServerStats } from 'fastify-noex'
+    import noexPlugin, { NoexServer, type NoexOptions, type NoexState, type ServerStats } from 'fastify-noex'
     import { Store } from 'fastify-noex/store'
     const store = await Store.start()
     const options: NoexOptions = { store, heartbeat: { intervalMs: 30_000 } }
@@ -51,6 +51,7 @@ const files = {
     await app.register(noexPlugin, { store, prefix: '/b' })
     export const state: NoexState = app.noex.state
     export const stats: Promise<ServerStats> = app.noex.getStats()
+    export const server = NoexServer.start({ store, fastify: { https: {}, trustProxy: '127.0.0.1', logger: true } })
     // @ts-expect-error: the compiler must know that no such option exists
     await app.register(noexPlugin, { store, nope: true })`,
   'tsconfig.json': JSON.stringify({

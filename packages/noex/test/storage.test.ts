@@ -212,7 +212,7 @@ test('The serializer', async t => {
 
   t.test('refuses a cycle', async t => {
     const circular: Record<string, unknown> = {}
-    circular.list = [new Map([[1, new Set([circular])]])]
+    circular['list'] = [new Map([[1, new Set([circular])]])]
     t.throws(() => defaultSerializer.serialize(circular), SerializationError)
   })
 
