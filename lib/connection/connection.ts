@@ -33,8 +33,6 @@ export class Connection implements Caller, InboxOwner, OutboxOwner, Pulse {
   readonly origin: ConnectionOrigin
   readonly connectedAt: number
   heard = true
-  /** Whether it counts towards the connections of its address. */
-  counted = false
   readonly #host: ConnectionHost
   readonly #ws: WebSocket
   readonly #inbox: Inbox
@@ -71,7 +69,8 @@ export class Connection implements Caller, InboxOwner, OutboxOwner, Pulse {
   }
 
   get paused (): boolean {
-    return this.#ws.isPaused
+    // Its client does not read, and has a deadline of its own for that.
+    return this.#ws.isPaused && this.#outbox.full
   }
 
   get subscriptions (): SubscriptionTable {
@@ -114,6 +113,8 @@ export class Connection implements Caller, InboxOwner, OutboxOwner, Pulse {
 
   ping (): void {
     this.notify({ type: 'ping', timestamp: this.#host.clock.now() })
+    // Behind a slow request nothing is read: listen until something arrives, to tell a busy client from a dead one.
+    if (this.#ws.isPaused && !this.#outbox.full && !this.#inbox.overfull) this.#ws.resume()
   }
 
   lost (): void {

@@ -45,7 +45,7 @@ export class Connections implements ConnectionHost {
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
   }
 
-  /** Sockets that are open or closing. */
+  /** Connections that were let in and whose socket is open or closing. */
   get size (): number {
     return this.#connections.size
   }
@@ -58,14 +58,13 @@ export class Connections implements ConnectionHost {
   accept (ws: WebSocket, origin: ConnectionOrigin): Connection {
     const fromAddress = this.#perAddress.get(origin.remoteAddress) ?? 0
     const connection = new Connection(ws, `conn-${++lastId}`, origin, this)
-    this.#connections.add(connection)
     this.logOf(connection).info({ remoteAddress: origin.remoteAddress }, 'connection opened')
     if (fromAddress >= this.#maxPerAddress) {
       connection.close(closeReasons.tooManyConnections)
       return connection
     }
     // Only who is let in counts: what is refused may not keep others out while its socket closes.
-    connection.counted = true
+    this.#connections.add(connection)
     this.#perAddress.set(origin.remoteAddress, fromAddress + 1)
     this.#heartbeat.add(connection)
     connection.welcome()
@@ -105,9 +104,9 @@ export class Connections implements ConnectionHost {
 
   closed (connection: Connection, code: number): void {
     this.closing.delete(connection)
-    if (!this.#connections.delete(connection)) return
-    if (connection.counted) this.#uncount(connection.origin.remoteAddress)
     this.logOf(connection).info({ code, durationMs: this.clock.now() - connection.connectedAt }, 'connection closed')
+    if (!this.#connections.delete(connection)) return
+    this.#uncount(connection.origin.remoteAddress)
     if (this.#connections.size > 0) return
     const emptied = this.#emptied
     this.#emptied = []

@@ -5,8 +5,9 @@ import { DeadlineQueue } from './deadline-queue.js'
 export interface Pulse {
   /** Whether a frame has arrived, or reading has begun again, since this was last set to `false`; `true` at first. */
   heard: boolean
-  /** Whether the server has stopped reading: then silence says nothing about the client. */
+  /** Whether the server has stopped reading because the client has: then silence says nothing, and another deadline counts. */
   readonly paused: boolean
+  /** Sends a ping, and listens for the answer. */
   ping: () => void
   /** The client did not answer a ping in time. */
   lost: () => void

@@ -32,6 +32,11 @@ export class Inbox {
     return this.#waiting.length >= MAX_FRAMES || this.#chars >= MAX_CHARS
   }
 
+  /** Whether so much has come on top, one chunk after the other, that not even one more should be read. */
+  get overfull (): boolean {
+    return this.#waiting.length >= 16 * MAX_FRAMES || this.#chars >= 2 * MAX_CHARS
+  }
+
   push (text: string): void {
     this.#waiting.push(text)
     this.#chars += text.length

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { clearBucket, deleteRecord, deleteRecords } from '../store/delete.js'
 import { checkFilter } from '../store/filter.js'
 import { insertRecord, insertRecords, upsertRecord } from '../store/insert.js'
-import { withoutExpiry } from '../store/record-input.js'
+import { prepareChanges } from '../store/record-input.js'
 import { checkAddedReferences } from '../store/references.js'
 import { JsonObject, Key, Name } from './fields.js'
 import { defineOperation, touchesBucket, type Operation } from './operation.js'
@@ -39,7 +39,7 @@ export const storeWrite: readonly Operation[] = [
     touches: touchesBucket('store.update'),
     async run ({ access }, r) {
       await checkAddedReferences(access, r.bucket, r.data)
-      return await access.bucket(r.bucket).update(r.key, withoutExpiry(r.data))
+      return await access.bucket(r.bucket).update(r.key, prepareChanges(access, r.bucket, r.data))
     }
   }),
   defineOperation({
@@ -50,7 +50,7 @@ export const storeWrite: readonly Operation[] = [
     check: r => { checkFilter(r.filter, 'filter') },
     async run ({ access }, r) {
       await checkAddedReferences(access, r.bucket, r.data)
-      return await access.bucket(r.bucket).updateMany(r.filter, withoutExpiry(r.data))
+      return await access.bucket(r.bucket).updateMany(r.filter, prepareChanges(access, r.bucket, r.data))
     }
   }),
   defineOperation({

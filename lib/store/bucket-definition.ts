@@ -1,10 +1,11 @@
-import { parseTtl, type BucketDefinition, type BucketSchemaUpdate, type FieldDefinition } from '@hamicek/noex-store'
+import { parseTtl, SchemaValidator, type BucketDefinition, type BucketSchemaUpdate, type FieldDefinition } from '@hamicek/noex-store'
 import safeRegex from 'safe-regex2'
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { firstProblem } from '../protocol/shape.js'
 import { invalid } from '../errors.js'
 import type { NoexStore } from './noex-store.js'
+import { ValueGuard } from './value-guard.js'
 
 /** Nested levels of `properties` and `items` that noex-store looks at. */
 const MAX_NESTING = 10
@@ -17,7 +18,7 @@ const Field = Compile(Type.Object({
   required: Type.Optional(Type.Boolean()),
   default: Type.Optional(Type.Unknown()),
   generated: Type.Optional(Type.Enum(['uuid', 'cuid', 'autoincrement', 'timestamp'])),
-  enum: Type.Optional(Type.Array(Type.Unknown())),
+  enum: Type.Optional(Type.Array(Type.Unknown(), { minItems: 1 })),
   format: Type.Optional(Type.Enum(['email', 'url', 'iso-date'])),
   min: Type.Optional(Type.Number()),
   max: Type.Optional(Type.Number()),
@@ -111,6 +112,7 @@ function checkFields (store: NoexStore, bucket: string, schema: Record<string, u
   for (const [name, field] of Object.entries(schema)) {
     // A record without such a member would still seem to have one.
     if (name in Object.prototype) throw invalid(`${path}.${name}`, 'is a name that every object has')
+    if (depth === 0 && metadata.has(name)) throw invalid(`${path}.${name}`, 'is a name that the store keeps for itself')
     checkField(store, bucket, field, `${path}.${name}`, depth)
   }
 }
@@ -118,7 +120,6 @@ function checkFields (store: NoexStore, bucket: string, schema: Record<string, u
 function checkField (store: NoexStore, bucket: string, field: unknown, path: string, depth: number): void {
   if (!Field.Check(field)) throw firstProblem(Field, field, path)
   const definition = field as unknown as FieldDefinition
-  checkValues(definition, path)
   if (definition.pattern !== undefined) checkPattern(definition.pattern, `${path}.pattern`)
   if (definition.ref !== undefined) checkReference(store, bucket, definition, path, depth)
   if (depth >= MAX_NESTING && (definition.properties !== undefined || definition.items !== undefined)) {
@@ -128,28 +129,34 @@ function checkField (store: NoexStore, bucket: string, field: unknown, path: str
     checkFields(store, bucket, definition.properties as Record<string, unknown>, `${path}.properties`, depth + 1)
   }
   if (definition.items !== undefined) checkField(store, bucket, definition.items, `${path}.items`, depth + 1)
+  checkFilledIn(definition, path)
 }
 
-/** What can be stored under each type, of the values that JSON has. */
-const fits: Readonly<Record<FieldDefinition['type'], (value: unknown) => boolean>> = {
-  string: value => typeof value === 'string',
-  number: value => typeof value === 'number',
-  boolean: value => typeof value === 'boolean',
-  object: value => typeof value === 'object' && !Array.isArray(value),
-  array: value => Array.isArray(value),
-  date: value => typeof value === 'string' || typeof value === 'number'
-}
+/** Members that the store writes itself. */
+const metadata = new Set(['_version', '_createdAt', '_updatedAt', '_expiresAt'])
 
-const generatedSample = { uuid: '', cuid: '', autoincrement: 1, timestamp: 1 } as const
-
-/** Refuses what the store would fill in and then refuse itself, at every insert. */
-function checkValues (field: FieldDefinition, path: string): void {
-  const fitsType = fits[field.type]
-  if (field.default != null && !fitsType(field.default)) throw invalid(`${path}.default`, `is no ${field.type}`)
-  if (field.generated !== undefined && !fitsType(generatedSample[field.generated])) throw invalid(`${path}.generated`, `gives no ${field.type}`)
+/** Refuses a field whose own default, or every generated value, would make the store refuse the record. */
+function checkFilledIn (field: FieldDefinition, path: string): void {
   if (field.min !== undefined && field.max !== undefined && field.min > field.max) throw invalid(`${path}.min`, 'is greater than max')
   if (field.minLength !== undefined && field.maxLength !== undefined && field.minLength > field.maxLength) {
     throw invalid(`${path}.minLength`, 'is greater than maxLength')
+  }
+  if (field.required === true && field.enum?.some(value => accepts(field, { value })) === false) {
+    throw invalid(`${path}.enum`, 'has no value that the field accepts')
+  }
+  const filledIn = field.generated !== undefined ? 'generated' : 'default'
+  if (field[filledIn] != null && !accepts(field, {})) throw invalid(`${path}.${filledIn}`, 'gives a value that the field does not accept')
+}
+
+/** Tries a field with the store's own means, as the only one of a record. */
+function accepts (field: FieldDefinition, record: Record<string, unknown>): boolean {
+  const definition: BucketDefinition = { key: 'value', schema: { value: field } }
+  try {
+    new ValueGuard().check(definition, { value: field.default, ...record })
+    new SchemaValidator('new', definition.schema, 'value').prepareInsert(record, 1)
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -166,5 +173,6 @@ function checkReference (store: NoexStore, bucket: string, field: FieldDefinitio
   if (depth > 0) throw invalid(`${path}.ref`, 'is possible at the top level only')
   const target = field.ref as string
   if (target !== bucket && !store.hasBucket(target)) throw invalid(`${path}.ref`, `names bucket "${target}", which does not exist`)
+  if (target === bucket && field.required === true) throw invalid(`${path}.ref`, 'names its own bucket and is required, so there could be no first record')
   if (field.onDelete === 'set_null' && field.required === true) throw invalid(`${path}.onDelete`, 'cannot be "set_null" for a required field')
 }

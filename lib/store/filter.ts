@@ -3,6 +3,9 @@ import { invalid } from '../errors.js'
 /** Elements that `$in` and `$nin` may have: each is compared with each record. */
 const MAX_LIST = 10_000
 
+/** Members and operators that a whole filter may have: each is looked at for each record. */
+const MAX_CONDITIONS = 250
+
 /** A value that `{{ params.NAME }}` stands for is known only when the query runs. PROTOCOL.md, "Declarative queries". */
 const PLACEHOLDER = /^\{\{\s*params\.(\w+)\s*\}\}$/
 
@@ -36,8 +39,14 @@ const operators = new Map<string, OperandCheck>([
 ])
 
 /** Tells whether a filter value is replaced by a parameter of the query. */
-export function isPlaceholder (value: unknown): boolean {
+function isPlaceholder (value: unknown): value is string {
   return typeof value === 'string' && PLACEHOLDER.test(value)
+}
+
+/** A parameter of such a name would seem to be given always. */
+function checkPlaceholder (placeholder: string, path: string): void {
+  const name = PLACEHOLDER.exec(placeholder)?.[1] as string
+  if (name in Object.prototype) throw invalid(path, `refers to "${name}", a name that every object has`)
 }
 
 /**
@@ -46,18 +55,34 @@ export function isPlaceholder (value: unknown): boolean {
  * @throws `VALIDATION_ERROR` naming the member and the operator.
  */
 export function checkFilter (filter: unknown, path: string, placeholders = false): void {
+  checkConditions(filter, path, placeholders, { left: MAX_CONDITIONS })
+}
+
+interface Budget {
+  left: number
+}
+
+function checkConditions (filter: unknown, path: string, placeholders: boolean, budget: Budget): void {
   if (!isObject(filter)) throw invalid(path, 'must be an object')
   for (const [field, value] of Object.entries(filter)) {
     const at = `${path}.${field}`
+    spend(budget, at)
+    if (field in Object.prototype) throw invalid(at, 'is a name that every object has')
     if (field === '$or' || field === '$and') {
       if (!Array.isArray(value)) throw invalid(at, 'must be an array of filters')
-      value.forEach((part, i) => { checkFilter(part, `${at}[${i}]`, placeholders) })
+      value.forEach((part, i) => { checkConditions(part, `${at}[${i}]`, placeholders, budget) })
     } else if (field.startsWith('$')) {
       throw invalid(at, 'is no operator here; name a field first')
+    } else if (placeholders && isPlaceholder(value)) {
+      checkPlaceholder(value, at)
     } else if (isOperators(value)) {
-      checkOperators(value, at, placeholders)
+      checkOperators(value, at, placeholders, budget)
     }
   }
+}
+
+function spend (budget: Budget, path: string): void {
+  if (--budget.left < 0) throw invalid(path, `is one condition too many: a filter may have ${MAX_CONDITIONS}`)
 }
 
 /** The store takes an object for operators when all its members start with `$`; one that only partly does is a slip. */
@@ -65,12 +90,17 @@ function isOperators (value: unknown): value is Record<string, unknown> {
   return isObject(value) && Object.keys(value).some(name => name.startsWith('$'))
 }
 
-function checkOperators (value: Record<string, unknown>, path: string, placeholders: boolean): void {
+function checkOperators (value: Record<string, unknown>, path: string, placeholders: boolean, budget: Budget): void {
   for (const [name, operand] of Object.entries(value)) {
+    spend(budget, path)
     const check = operators.get(name)
     if (check === undefined) throw invalid(`${path}.${name}`, 'is no operator')
     // The store passes over an operator whose parameter was not given.
-    if (operand === undefined || (placeholders && isPlaceholder(operand))) continue
+    if (operand === undefined) continue
+    if (placeholders && isPlaceholder(operand)) {
+      checkPlaceholder(operand, `${path}.${name}`)
+      continue
+    }
     const problem = check(operand)
     if (problem !== undefined) throw invalid(`${path}.${name}`, problem)
   }

@@ -1,9 +1,10 @@
 import type { BucketDefinition, StoreRecord } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
 import { isNumbered, numberRecords } from './autoincrement.js'
-import { withoutExpiry, type RecordInput } from './record-input.js'
+import { prepareChanges, withoutExpiry, type RecordInput } from './record-input.js'
 import { checkAddedReferences } from './references.js'
 import type { StoreAccess } from './store-access.js'
+import { ValueGuard } from './value-guard.js'
 
 /**
  * Inserts one record and refuses a primary key that is taken: noex-store's own `insert` would replace the record.
@@ -11,7 +12,7 @@ import type { StoreAccess } from './store-access.js'
  */
 export async function insertRecord (access: StoreAccess, bucket: string, data: RecordInput): Promise<StoreRecord> {
   const definition = access.definition(bucket)
-  const input = prepareInsert(access, bucket, definition, data)
+  const input = prepareInsert(access, bucket, definition, data, new ValueGuard())
   if (access.referencesAdded.size > 0) await checkAddedReferences(access, bucket, data)
   const handle = access.bucket(bucket)
   if (isSurelyNew(definition, data)) return await handle.insert(input)
@@ -23,7 +24,8 @@ export async function insertRecord (access: StoreAccess, bucket: string, data: R
 /** Inserts all records or none. Errors as `insertRecord`. */
 export async function insertRecords (access: StoreAccess, bucket: string, data: readonly RecordInput[]): Promise<StoreRecord[]> {
   const definition = access.definition(bucket)
-  const inputs = data.map(item => prepareInsert(access, bucket, definition, item))
+  const guard = new ValueGuard()
+  const inputs = data.map(item => prepareInsert(access, bucket, definition, item, guard))
   for (const item of data) await checkAddedReferences(access, bucket, item)
   return await insertNew(access, bucket, definition, inputs)
 }
@@ -38,7 +40,7 @@ export async function upsertRecord (access: StoreAccess, bucket: string, data: R
   const handle = access.bucket(bucket)
   // A full bucket would lose its oldest record to an upsert that is then refused. Should somebody insert the key first, that is an update.
   if (definition.maxSize !== undefined && await handle.get(data[definition.key]) === undefined) {
-    const input = prepareInsert(access, bucket, definition, data)
+    const input = prepareInsert(access, bucket, definition, data, new ValueGuard())
     const [record] = await handle.insertMany([input]).catch((error: unknown) => {
       if (takenKeyIn(error) === undefined) throw error
       return []
@@ -46,12 +48,13 @@ export async function upsertRecord (access: StoreAccess, bucket: string, data: R
     if (record !== undefined) return record
   }
   // Not shaped: where the record exists, an undefined member would erase what is stored.
-  return await handle.upsert(withoutExpiry(data))
+  return await handle.upsert(prepareChanges(access, bucket, data))
 }
 
-/** Checks the key of a new record and lays the record out as the store will store it. */
-export function prepareInsert (access: StoreAccess, bucket: string, definition: BucketDefinition, data: RecordInput): Record<string, unknown> {
+/** Checks the key and the texts of a new record and lays the record out as the store will store it. */
+export function prepareInsert (access: StoreAccess, bucket: string, definition: BucketDefinition, data: RecordInput, guard: ValueGuard): Record<string, unknown> {
   checkKey(definition, data)
+  guard.check(definition, data)
   return access.templates.shape(bucket, definition, withoutExpiry(data))
 }
 

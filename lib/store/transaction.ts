@@ -3,9 +3,10 @@ import { NoexServerError } from '../errors.js'
 import { freeNumber } from './autoincrement.js'
 import { computeGroups, type GroupAggregate } from './group-by.js'
 import { prepareInsert } from './insert.js'
-import { withoutExpiry, type RecordInput } from './record-input.js'
+import { prepareChanges, type RecordInput } from './record-input.js'
 import { checkReferences, releaseReferences } from './references.js'
 import type { StoreAccess } from './store-access.js'
+import { ValueGuard } from './value-guard.js'
 
 /** One step of a transaction, as PROTOCOL.md, "Transactions", lists them; its fields are checked already. */
 export type TransactionEntry = { readonly bucket: string } & (
@@ -40,6 +41,7 @@ export async function runTransaction (access: StoreAccess, entries: readonly Tra
 class TransactionRun {
   readonly #access: StoreAccess
   readonly #tx: TransactionContext
+  readonly #guard = new ValueGuard()
   /** What has been updated, by bucket: a transaction cannot delete it any more. */
   readonly #updated = new Map<string, Set<unknown>>()
 
@@ -70,7 +72,7 @@ class TransactionRun {
 
   async #insert (bucket: TransactionBucketHandle, data: RecordInput): Promise<StoreRecord> {
     const definition = this.#access.definition(bucket.name)
-    const input = prepareInsert(this.#access, bucket.name, definition, data)
+    const input = prepareInsert(this.#access, bucket.name, definition, data, this.#guard)
     input[definition.key] ??= await newKey(this.#access, bucket, definition)
     const key = input[definition.key]
     if (key !== undefined && await bucket.get(key) !== undefined) {
@@ -86,7 +88,7 @@ class TransactionRun {
     await checkReferences(this.#tx, bucket.name, this.#access.definition(bucket.name), data)
     const updated = this.#updated.get(bucket.name) ?? new Set()
     this.#updated.set(bucket.name, updated.add(key))
-    return await bucket.update(key, withoutExpiry(data))
+    return await bucket.update(key, prepareChanges(this.#access, bucket.name, data, this.#guard))
   }
 
   async #upsert (bucket: TransactionBucketHandle, data: RecordInput): Promise<StoreRecord> {

@@ -802,15 +802,28 @@ t.test('Connection', t => {
     t.equal(requests.length, MAX_FRAMES + 1)
   })
 
-  t.test('[G-I6] is not lost for the silence of the time in which it was not read', async t => {
-    const { clock, ws, answerAll } = connectionOver()
+  t.test('[G-I6] is listened to after a ping also while nothing is read behind a slow request', async t => {
+    const { clock, ws } = connectionOver()
     for (let id = 0; id <= MAX_FRAMES; id++) ws.receive({ id, type: 'store.buckets' })
-    clock.turn(139)
-    await answerAll()
-    t.notOk(ws.isPaused, 'reading began again a moment before the deadline')
+    t.ok(ws.isPaused)
+    clock.turn(100)
+    t.notOk(ws.isPaused, 'until something arrives')
+    ws.receive({ type: 'pong', timestamp: 0 })
+    t.ok(ws.isPaused)
     clock.turn(99)
-    t.same(ws.closes, [])
-    clock.turn(2)
+    t.same(ws.closes, [], 'it has answered')
+    clock.turn(1)
+    t.notOk(ws.isPaused)
+    clock.turn(40)
+    t.same(ws.closes, [[4001, 'heartbeat_timeout']], 'and a dead one is noticed')
+  })
+
+  t.test('[G-A5] is not listened to when it has sent far too much already', async t => {
+    const { clock, ws } = connectionOver()
+    for (let id = 0; id <= 16 * MAX_FRAMES; id++) ws.receive({ id, type: 'store.buckets' })
+    clock.turn(100)
+    t.ok(ws.isPaused)
+    clock.turn(40)
     t.same(ws.closes, [[4001, 'heartbeat_timeout']])
   })
 
