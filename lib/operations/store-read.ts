@@ -120,7 +120,7 @@ export const storeRead: readonly Operation[] = [
 
 /** The fields of `store.groupBy`, also as an entry of a transaction. An aggregate other than count needs a field. */
 export function GroupBy () {
-  const field = Type.Union([Name, Type.Array(Name, { minItems: 1 })])
+  const field = Type.Union([Name, Type.Array(Name, { minItems: 1, maxItems: 16 })])
   const count = Type.Object({ function: Type.Literal('count'), field: Type.Optional(Name) })
   const others = Type.Object({ function: Type.Enum(['sum', 'avg', 'min', 'max']), field: Name })
   return Type.Object({ bucket: Name, field, aggregate: Type.Union([count, others]), filter: MaybeObject }) satisfies TObject

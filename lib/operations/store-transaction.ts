@@ -33,7 +33,7 @@ const entrySchemas = new Map<string, Validator>(Object.entries(entryFields).map(
 export const storeTransaction: Operation = defineOperation({
   name: 'store.transaction',
   tier: 'write',
-  request: Type.Object({ operations: Type.Array(Type.Unknown(), { minItems: 1 }) }),
+  request: Type.Object({ operations: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 1_000 }) }),
   touches: touchesEntries,
   check (request) { request.operations.forEach(checkEntry) },
   async run ({ access }, request) {

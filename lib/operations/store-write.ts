@@ -2,8 +2,7 @@ import { Type } from 'typebox'
 import { clearBucket, deleteRecord, deleteRecords } from '../store/delete.js'
 import { checkFilter } from '../store/filter.js'
 import { insertRecord, insertRecords, upsertRecord } from '../store/insert.js'
-import { prepareChanges } from '../store/record-input.js'
-import { checkAddedReferences } from '../store/references.js'
+import { updateRecord, updateRecords } from '../store/update.js'
 import { JsonObject, Key, Name } from './fields.js'
 import { defineOperation, touchesBucket, type Operation } from './operation.js'
 
@@ -37,10 +36,7 @@ export const storeWrite: readonly Operation[] = [
     tier: 'write',
     request: Type.Object({ bucket: Name, key: Key, data: JsonObject }),
     touches: touchesBucket('store.update'),
-    async run ({ access }, r) {
-      await checkAddedReferences(access, r.bucket, r.data)
-      return await access.bucket(r.bucket).update(r.key, prepareChanges(access, r.bucket, r.data))
-    }
+    run: async ({ access }, r) => await updateRecord(access, r.bucket, r.key, r.data)
   }),
   defineOperation({
     name: 'store.updateMany',
@@ -48,10 +44,7 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object({ bucket: Name, filter: JsonObject, data: JsonObject }),
     touches: touchesBucket('store.updateMany'),
     check: r => { checkFilter(r.filter, 'filter') },
-    async run ({ access }, r) {
-      await checkAddedReferences(access, r.bucket, r.data)
-      return await access.bucket(r.bucket).updateMany(r.filter, prepareChanges(access, r.bucket, r.data))
-    }
+    run: async ({ access }, r) => await updateRecords(access, r.bucket, r.filter, r.data)
   }),
   defineOperation({
     name: 'store.delete',

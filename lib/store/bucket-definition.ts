@@ -5,10 +5,13 @@ import { Compile } from 'typebox/compile'
 import { firstProblem } from '../protocol/shape.js'
 import { invalid } from '../errors.js'
 import type { NoexStore } from './noex-store.js'
-import { ValueGuard } from './value-guard.js'
+import { checkTexts } from './value-guard.js'
 
 /** Nested levels of `properties` and `items` that noex-store looks at. */
 const MAX_NESTING = 10
+
+/** The store names all values of an `enum` in each of its issues. */
+const MAX_ENUM_CHARS = 4_096
 
 const Name = Type.String({ minLength: 1 })
 const Count = Type.Integer({ minimum: 0 })
@@ -18,13 +21,13 @@ const Field = Compile(Type.Object({
   required: Type.Optional(Type.Boolean()),
   default: Type.Optional(Type.Unknown()),
   generated: Type.Optional(Type.Enum(['uuid', 'cuid', 'autoincrement', 'timestamp'])),
-  enum: Type.Optional(Type.Array(Type.Unknown(), { minItems: 1 })),
+  enum: Type.Optional(Type.Array(Type.Unknown(), { minItems: 1, maxItems: 250 })),
   format: Type.Optional(Type.Enum(['email', 'url', 'iso-date'])),
   min: Type.Optional(Type.Number()),
   max: Type.Optional(Type.Number()),
   minLength: Type.Optional(Count),
   maxLength: Type.Optional(Count),
-  pattern: Type.Optional(Type.String()),
+  pattern: Type.Optional(Type.String({ maxLength: 500 })),
   unique: Type.Optional(Type.Boolean()),
   ref: Type.Optional(Name),
   onDelete: Type.Optional(Type.Enum(['restrict', 'cascade', 'set_null'])),
@@ -121,6 +124,9 @@ function checkField (store: NoexStore, bucket: string, field: unknown, path: str
   if (!Field.Check(field)) throw firstProblem(Field, field, path)
   const definition = field as unknown as FieldDefinition
   if (definition.pattern !== undefined) checkPattern(definition.pattern, `${path}.pattern`)
+  if (definition.enum !== undefined && JSON.stringify(definition.enum).length > MAX_ENUM_CHARS) {
+    throw invalid(`${path}.enum`, `must not be longer than ${MAX_ENUM_CHARS} characters of JSON`)
+  }
   if (definition.ref !== undefined) checkReference(store, bucket, definition, path, depth)
   if (depth >= MAX_NESTING && (definition.properties !== undefined || definition.items !== undefined)) {
     throw invalid(path, `is nested deeper than ${MAX_NESTING} levels`)
@@ -152,7 +158,7 @@ function checkFilledIn (field: FieldDefinition, path: string): void {
 function accepts (field: FieldDefinition, record: Record<string, unknown>): boolean {
   const definition: BucketDefinition = { key: 'value', schema: { value: field } }
   try {
-    new ValueGuard().check(definition, { value: field.default, ...record })
+    checkTexts(definition, [{ value: field.default, ...record }])
     new SchemaValidator('new', definition.schema, 'value').prepareInsert(record, 1)
     return true
   } catch {
@@ -162,7 +168,8 @@ function accepts (field: FieldDefinition, record: Record<string, unknown>): bool
 
 function checkPattern (pattern: string, path: string): void {
   try {
-    RegExp(pattern)
+    // Compiled only when it is used.
+    RegExp(pattern).test('')
   } catch {
     throw invalid(path, 'is no regular expression')
   }

@@ -1,7 +1,10 @@
 import { invalid } from '../errors.js'
 
-/** Elements that `$in` and `$nin` may have: each is compared with each record. */
+/** Elements that all `$in` and `$nin` of a filter may have: each is compared with each record. */
 const MAX_LIST = 10_000
+
+/** Characters of a text that is looked for in others; `$contains` turns it to lower case for each record. */
+const MAX_TEXT = 1_000
 
 /** Members and operators that a whole filter may have: each is looked at for each record. */
 const MAX_CONDITIONS = 250
@@ -13,11 +16,11 @@ type OperandCheck = (operand: unknown) => string | undefined
 
 const isComparable: OperandCheck = operand =>
   typeof operand === 'number' || typeof operand === 'string' ? undefined : 'must be a number or a text'
-const isText: OperandCheck = operand => typeof operand === 'string' ? undefined : 'must be a text'
-const isList: OperandCheck = operand => {
-  if (!Array.isArray(operand)) return 'must be an array'
-  return operand.length > MAX_LIST ? `must not have more than ${MAX_LIST} elements` : undefined
+const isText: OperandCheck = operand => {
+  if (typeof operand !== 'string') return 'must be a text'
+  return operand.length > MAX_TEXT ? `must not be longer than ${MAX_TEXT} characters` : undefined
 }
+const isList: OperandCheck = operand => Array.isArray(operand) ? undefined : 'must be an array'
 const isAnything: OperandCheck = () => undefined
 
 const operators = new Map<string, OperandCheck>([
@@ -55,11 +58,12 @@ function checkPlaceholder (placeholder: string, path: string): void {
  * @throws `VALIDATION_ERROR` naming the member and the operator.
  */
 export function checkFilter (filter: unknown, path: string, placeholders = false): void {
-  checkConditions(filter, path, placeholders, { left: MAX_CONDITIONS })
+  checkConditions(filter, path, placeholders, { conditions: MAX_CONDITIONS, elements: MAX_LIST })
 }
 
 interface Budget {
-  left: number
+  conditions: number
+  elements: number
 }
 
 function checkConditions (filter: unknown, path: string, placeholders: boolean, budget: Budget): void {
@@ -82,7 +86,7 @@ function checkConditions (filter: unknown, path: string, placeholders: boolean, 
 }
 
 function spend (budget: Budget, path: string): void {
-  if (--budget.left < 0) throw invalid(path, `is one condition too many: a filter may have ${MAX_CONDITIONS}`)
+  if (--budget.conditions < 0) throw invalid(path, `is one condition too many: a filter may have ${MAX_CONDITIONS}`)
 }
 
 /** The store takes an object for operators when all its members start with `$`; one that only partly does is a slip. */
@@ -103,6 +107,8 @@ function checkOperators (value: Record<string, unknown>, path: string, placehold
     }
     const problem = check(operand)
     if (problem !== undefined) throw invalid(`${path}.${name}`, problem)
+    if (Array.isArray(operand)) budget.elements -= operand.length
+    if (budget.elements < 0) throw invalid(`${path}.${name}`, `is too long: the lists of a filter may have ${MAX_LIST} elements in all`)
   }
 }
 

@@ -1,10 +1,11 @@
 import type { BucketDefinition, StoreRecord } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
 import { isNumbered, numberRecords } from './autoincrement.js'
-import { prepareChanges, withoutExpiry, type RecordInput } from './record-input.js'
+import { withoutExpiry, type RecordInput } from './record-input.js'
 import { checkAddedReferences } from './references.js'
 import type { StoreAccess } from './store-access.js'
-import { ValueGuard } from './value-guard.js'
+import { checkMerged } from './update.js'
+import { checkTexts } from './value-guard.js'
 
 /**
  * Inserts one record and refuses a primary key that is taken: noex-store's own `insert` would replace the record.
@@ -12,7 +13,8 @@ import { ValueGuard } from './value-guard.js'
  */
 export async function insertRecord (access: StoreAccess, bucket: string, data: RecordInput): Promise<StoreRecord> {
   const definition = access.definition(bucket)
-  const input = prepareInsert(access, bucket, definition, data, new ValueGuard())
+  const input = prepareInsert(access, bucket, definition, data)
+  checkTexts(definition, [input])
   if (access.referencesAdded.size > 0) await checkAddedReferences(access, bucket, data)
   const handle = access.bucket(bucket)
   if (isSurelyNew(definition, data)) return await handle.insert(input)
@@ -24,8 +26,8 @@ export async function insertRecord (access: StoreAccess, bucket: string, data: R
 /** Inserts all records or none. Errors as `insertRecord`. */
 export async function insertRecords (access: StoreAccess, bucket: string, data: readonly RecordInput[]): Promise<StoreRecord[]> {
   const definition = access.definition(bucket)
-  const guard = new ValueGuard()
-  const inputs = data.map(item => prepareInsert(access, bucket, definition, item, guard))
+  const inputs = data.map(item => prepareInsert(access, bucket, definition, item))
+  checkTexts(definition, inputs)
   for (const item of data) await checkAddedReferences(access, bucket, item)
   return await insertNew(access, bucket, definition, inputs)
 }
@@ -38,9 +40,10 @@ export async function upsertRecord (access: StoreAccess, bucket: string, data: R
   checkKey(definition, data)
   await checkAddedReferences(access, bucket, data)
   const handle = access.bucket(bucket)
+  await checkMerged(access, bucket, data, async () => [await handle.get(data[definition.key])])
   // A full bucket would lose its oldest record to an upsert that is then refused. Should somebody insert the key first, that is an update.
   if (definition.maxSize !== undefined && await handle.get(data[definition.key]) === undefined) {
-    const input = prepareInsert(access, bucket, definition, data, new ValueGuard())
+    const input = prepareInsert(access, bucket, definition, data)
     const [record] = await handle.insertMany([input]).catch((error: unknown) => {
       if (takenKeyIn(error) === undefined) throw error
       return []
@@ -48,13 +51,12 @@ export async function upsertRecord (access: StoreAccess, bucket: string, data: R
     if (record !== undefined) return record
   }
   // Not shaped: where the record exists, an undefined member would erase what is stored.
-  return await handle.upsert(prepareChanges(access, bucket, data))
+  return await handle.upsert(withoutExpiry(data))
 }
 
-/** Checks the key and the texts of a new record and lays the record out as the store will store it. */
-export function prepareInsert (access: StoreAccess, bucket: string, definition: BucketDefinition, data: RecordInput, guard: ValueGuard): Record<string, unknown> {
+/** Checks the key of a new record and lays the record out as the store will store it. */
+export function prepareInsert (access: StoreAccess, bucket: string, definition: BucketDefinition, data: RecordInput): Record<string, unknown> {
   checkKey(definition, data)
-  guard.check(definition, data)
   return access.templates.shape(bucket, definition, withoutExpiry(data))
 }
 

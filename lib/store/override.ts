@@ -9,6 +9,8 @@ export function override<T extends object, K extends keyof T> (target: T, name: 
   const value = wrap(original.bind(target) as T[K])
   Object.defineProperty(target, name, { configurable: true, writable: true, enumerable: false, value })
   return () => {
+    // Somebody else has put a method before this one since: theirs goes on, and ours only hands on.
+    if (Object.getOwnPropertyDescriptor(target, name)?.value !== value) return
     if (own === undefined) Reflect.deleteProperty(target, name)
     else Object.defineProperty(target, name, own)
   }

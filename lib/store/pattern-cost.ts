@@ -8,7 +8,7 @@ const MAX_KNOWN = 1_000
  * repeated group holds an alternation or another repetition, or the pattern refers back: it may grow faster.
  * Errs on the side of more.
  */
-export function repetitions (pattern: string): number {
+export function patternPower (pattern: string): number {
   let power = known.get(pattern)
   if (power === undefined) {
     power = count(pattern)

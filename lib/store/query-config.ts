@@ -15,14 +15,14 @@ const Count = Type.Integer({ minimum: 0 })
 const Config = Compile(Type.Object({
   bucket: Name,
   filter: Type.Optional(Type.Object({})),
-  sort: Type.Optional(Type.Record(Type.String(), Type.Enum(['asc', 'desc']))),
+  sort: Type.Optional(Type.Record(Type.String(), Type.Enum(['asc', 'desc']), { maxProperties: 16 })),
   offset: Type.Optional(Count),
   limit: Type.Optional(Count),
-  fields: Type.Optional(Type.Array(Type.String())),
+  fields: Type.Optional(Type.Array(Type.String(), { maxItems: 250 })),
   aggregate: Type.Optional(Type.Object({
     function: Type.Enum(['count', 'sum', 'avg', 'min', 'max']),
     field: Type.Optional(Name),
-    groupBy: Type.Optional(Type.Union([Name, Type.Array(Name, { minItems: 1 })]))
+    groupBy: Type.Optional(Type.Union([Name, Type.Array(Name, { minItems: 1, maxItems: 16 })]))
   }, { additionalProperties: false }))
 }, { additionalProperties: false }))
 

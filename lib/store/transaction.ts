@@ -3,10 +3,11 @@ import { NoexServerError } from '../errors.js'
 import { freeNumber } from './autoincrement.js'
 import { computeGroups, type GroupAggregate } from './group-by.js'
 import { prepareInsert } from './insert.js'
-import { prepareChanges, type RecordInput } from './record-input.js'
+import { withoutExpiry, type RecordInput } from './record-input.js'
 import { checkReferences, releaseReferences } from './references.js'
 import type { StoreAccess } from './store-access.js'
-import { ValueGuard } from './value-guard.js'
+import { checkMerged } from './update.js'
+import { checkTexts } from './value-guard.js'
 
 /** One step of a transaction, as PROTOCOL.md, "Transactions", lists them; its fields are checked already. */
 export type TransactionEntry = { readonly bucket: string } & (
@@ -41,7 +42,6 @@ export async function runTransaction (access: StoreAccess, entries: readonly Tra
 class TransactionRun {
   readonly #access: StoreAccess
   readonly #tx: TransactionContext
-  readonly #guard = new ValueGuard()
   /** What has been updated, by bucket: a transaction cannot delete it any more. */
   readonly #updated = new Map<string, Set<unknown>>()
 
@@ -72,7 +72,8 @@ class TransactionRun {
 
   async #insert (bucket: TransactionBucketHandle, data: RecordInput): Promise<StoreRecord> {
     const definition = this.#access.definition(bucket.name)
-    const input = prepareInsert(this.#access, bucket.name, definition, data, this.#guard)
+    const input = prepareInsert(this.#access, bucket.name, definition, data)
+    checkTexts(definition, [input])
     input[definition.key] ??= await newKey(this.#access, bucket, definition)
     const key = input[definition.key]
     if (key !== undefined && await bucket.get(key) !== undefined) {
@@ -86,9 +87,10 @@ class TransactionRun {
   async #update (bucket: TransactionBucketHandle, key: unknown, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
     await expectVersion(bucket, key, expectedVersion)
     await checkReferences(this.#tx, bucket.name, this.#access.definition(bucket.name), data)
+    await checkMerged(this.#access, bucket.name, data, async () => [await bucket.get(key)])
     const updated = this.#updated.get(bucket.name) ?? new Set()
     this.#updated.set(bucket.name, updated.add(key))
-    return await bucket.update(key, prepareChanges(this.#access, bucket.name, data, this.#guard))
+    return await bucket.update(key, withoutExpiry(data))
   }
 
   async #upsert (bucket: TransactionBucketHandle, data: RecordInput): Promise<StoreRecord> {

@@ -1,102 +1,110 @@
 import vm from 'node:vm'
 import type { BucketDefinition, FieldDefinition, SchemaDefinition } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
-import { repetitions } from './pattern-cost.js'
+import { patternPower } from './pattern-cost.js'
 
-/** An address cannot be longer (RFC 5321); the store's own check of a longer text takes time that grows with its square. */
-const MAX_EMAIL_CHARS = 320
+/** The store's own check of longer texts takes time that grows with the square of the length. */
+const MAX_CHARS = { email: 320, url: 2_048 } as const
 
-/** Steps that matching a value may surely take without being watched. */
-const MAX_STEPS = 100_000
+/** Steps that the texts of one request may take to match without being watched. */
+const MAX_STEPS = 1_000_000
 
-/** Time for matching one value, and for all that one request has to match. */
-const MATCH_MS = 5
-const REQUEST_MS = 50
+/** Time that all other texts of one request may take to match, in milliseconds. */
+const MATCH_MS = 50
 
 /** Nested levels of `properties` and `items` that noex-store looks at. */
 const MAX_NESTING = 10
 
-interface Issue {
+/** A record, or what the store will make of one. */
+export type Candidate = Readonly<Record<string, unknown>>
+
+interface Match {
   readonly field: string
-  readonly message: string
-  readonly code: 'format' | 'pattern'
+  readonly pattern: RegExp
+  readonly value: string
 }
 
-const context = vm.createContext({ pattern: undefined, value: undefined })
-const match = new vm.Script('pattern.test(value)')
+interface Work {
+  steps: number
+  readonly watched: Match[]
+}
 
-/** Which definitions have anything to watch; most have not, and cost one look-up. */
-const watched = new WeakMap<SchemaDefinition, boolean>()
+const context = vm.createContext({ watched: [], at: 0 })
+const matchAll = new vm.Script('for (at = 0; at < watched.length; at++) watched[at].pattern.test(watched[at].value)')
+
+const known = new WeakMap<SchemaDefinition, boolean>()
+
+/** Whether a bucket has fields whose texts are matched against anything; most have none. */
+export function matchesTexts ({ schema }: BucketDefinition): boolean {
+  let matches = known.get(schema)
+  if (matches === undefined) {
+    matches = Object.values(schema).some(fieldMatches)
+    known.set(schema, matches)
+  }
+  return matches
+}
 
 /**
- * Sees to it that values from clients cannot keep the server busy with matching: a text that takes too long
- * to match its field's pattern is refused before the store tries the same. One guard serves one request.
+ * Sees to it that texts cannot keep the server busy with matching: `records` are what one request will have
+ * the store check, and are refused before it does when that would take too long.
+ * @throws `VALIDATION_ERROR` with the issue of the first text that is refused
  */
-export class ValueGuard {
-  #spentMs = 0
-
-  /**
-   * Checks the texts of a record or of changes to one.
-   * @throws `VALIDATION_ERROR` with one issue for each text that is refused
-   */
-  check (definition: BucketDefinition, data: Readonly<Record<string, unknown>>): void {
-    if (!isWatched(definition.schema)) return
-    const issues: Issue[] = []
-    this.#checkMembers(definition.schema, data, '', issues, 0)
-    if (issues.length > 0) throw new NoexServerError('VALIDATION_ERROR', 'The record does not fit the schema of its bucket', issues)
-  }
-
-  #checkMembers (schema: SchemaDefinition, data: Readonly<Record<string, unknown>>, prefix: string, issues: Issue[], depth: number): void {
-    if (depth > MAX_NESTING) return
-    for (const [name, field] of Object.entries(schema)) this.#checkValue(field, data[name], prefix + name, issues, depth)
-  }
-
-  #checkValue (field: FieldDefinition, value: unknown, path: string, issues: Issue[], depth: number): void {
-    if (typeof value === 'string') {
-      if (field.format === 'email' && value.length > MAX_EMAIL_CHARS) {
-        issues.push({ field: path, message: `An e-mail address has at most ${MAX_EMAIL_CHARS} characters`, code: 'format' })
-      }
-      if (field.pattern !== undefined && !this.#matchesInTime(field.pattern, value)) {
-        issues.push({ field: path, message: 'Matching the pattern takes too long', code: 'pattern' })
-      }
-    } else if (Array.isArray(value)) {
-      const { items } = field
-      if (items !== undefined && depth < MAX_NESTING) value.forEach((item, i) => { this.#checkValue(items, item, `${path}[${i}]`, issues, depth + 1) })
-    } else if (typeof value === 'object' && value !== null && field.properties !== undefined) {
-      this.#checkMembers(field.properties, value as Record<string, unknown>, `${path}.`, issues, depth + 1)
-    }
-  }
-
-  /** Whether matching ends in time, with whatever result: that is the store's to judge. */
-  #matchesInTime (pattern: string, value: string): boolean {
-    if (value.length ** repetitions(pattern) <= MAX_STEPS) return true
-    if (this.#spentMs >= REQUEST_MS) return false
-    const started = performance.now()
-    try {
-      context['pattern'] = new RegExp(pattern)
-      context['value'] = value
-      match.runInContext(context, { timeout: MATCH_MS })
-      return true
-    } catch {
-      return false
-    } finally {
-      context['value'] = undefined
-      this.#spentMs += performance.now() - started
-    }
+export function checkTexts (definition: BucketDefinition, records: readonly Candidate[]): void {
+  if (!matchesTexts(definition)) return
+  const work: Work = { steps: 0, watched: [] }
+  for (const record of records) checkMembers(definition.schema, record, '', work, 0)
+  if (work.watched.length === 0) return
+  context['watched'] = work.watched
+  try {
+    matchAll.runInContext(context, { timeout: MATCH_MS })
+  } catch {
+    throw refusal((work.watched[context['at'] as number] as Match).field, 'Matching the pattern takes too long', 'pattern')
+  } finally {
+    context['watched'] = []
   }
 }
 
-function isWatched (schema: SchemaDefinition): boolean {
-  let is = watched.get(schema)
-  if (is === undefined) {
-    is = Object.values(schema).some(field => hasMatching(field))
-    watched.set(schema, is)
-  }
-  return is
+function checkMembers (schema: SchemaDefinition, data: Candidate, prefix: string, work: Work, depth: number): void {
+  if (depth > MAX_NESTING) return
+  for (const [name, field] of Object.entries(schema)) checkValue(field, data[name], prefix + name, work, depth)
 }
 
-function hasMatching (field: FieldDefinition): boolean {
-  return field.pattern !== undefined || field.format === 'email' ||
-    (field.items !== undefined && hasMatching(field.items)) ||
-    (field.properties !== undefined && Object.values(field.properties).some(hasMatching))
+function checkValue (field: FieldDefinition, value: unknown, path: string, work: Work, depth: number): void {
+  if (typeof value === 'string') {
+    checkText(field, value, path, work)
+  } else if (Array.isArray(value)) {
+    const { items } = field
+    if (items !== undefined && depth < MAX_NESTING) value.forEach((item, i) => { checkValue(items, item, `${path}[${i}]`, work, depth + 1) })
+  } else if (typeof value === 'object' && value !== null && field.properties !== undefined) {
+    checkMembers(field.properties, value as Candidate, `${path}.`, work, depth + 1)
+  }
+}
+
+function checkText ({ format, pattern }: FieldDefinition, value: string, path: string, work: Work): void {
+  const maxChars = format === 'email' || format === 'url' ? MAX_CHARS[format] : Infinity
+  if (value.length > maxChars) throw refusal(path, `A text of format ${String(format)} has at most ${maxChars} characters`, 'format')
+  if (pattern === undefined) return
+  const power = patternPower(pattern)
+  // Said apart, because 1 ** Infinity is no number.
+  work.steps += power === Infinity ? Infinity : value.length ** power * pattern.length
+  // A pattern that is none is for the store to refuse.
+  if (work.steps > MAX_STEPS && isPattern(pattern)) work.watched.push({ field: path, pattern: new RegExp(pattern), value })
+}
+
+function isPattern (pattern: string): boolean {
+  try {
+    return RegExp(pattern) instanceof RegExp
+  } catch {
+    return false
+  }
+}
+
+function refusal (field: string, message: string, code: 'format' | 'pattern'): NoexServerError {
+  return new NoexServerError('VALIDATION_ERROR', 'The record does not fit the schema of its bucket', [{ field, message, code }])
+}
+
+function fieldMatches (field: FieldDefinition): boolean {
+  return field.pattern !== undefined || field.format === 'email' || field.format === 'url' ||
+    (field.items !== undefined && fieldMatches(field.items)) ||
+    (field.properties !== undefined && Object.values(field.properties).some(fieldMatches))
 }
