@@ -12,5 +12,8 @@ export const MaybeObject = Type.Optional(Type.Union([Type.Null(), JsonObject]))
 /** A primary key: anything but absent or `null`. */
 export const Key = Type.Union([Type.String(), Type.Number(), Type.Boolean(), JsonObject, Type.Array(Type.Unknown())])
 
+/** The records of one `insertMany`. */
+export const RecordBatch = Type.Array(JsonObject, { maxItems: 10_000 })
+
 /** An integer of at least 1. */
 export const PositiveInteger = Type.Integer({ minimum: 1 })

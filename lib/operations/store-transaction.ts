@@ -5,9 +5,12 @@ import type { RequestMessage } from '../protocol/messages.js'
 import { firstProblem } from '../protocol/shape.js'
 import { checkFilter } from '../store/filter.js'
 import { runTransaction, type TransactionEntry } from '../store/transaction.js'
-import { JsonObject, Key, MaybeObject, Name } from './fields.js'
+import { JsonObject, Key, MaybeObject, Name, RecordBatch } from './fields.js'
 import { defineOperation, nameIn, type Operation, type Touch } from './operation.js'
 import { GroupBy } from './store-read.js'
+
+/** As many as one `insertMany` of its own may have. */
+const MAX_RECORDS = 10_000
 
 const ExpectedVersion = Type.Optional(Type.Integer({ minimum: 1 }))
 
@@ -15,7 +18,7 @@ const ExpectedVersion = Type.Optional(Type.Integer({ minimum: 1 }))
 const entryFields: Readonly<Record<TransactionEntry['op'], TObject>> = {
   get: Type.Object({ bucket: Name, key: Key }),
   insert: Type.Object({ bucket: Name, data: JsonObject }),
-  insertMany: Type.Object({ bucket: Name, data: Type.Array(JsonObject) }),
+  insertMany: Type.Object({ bucket: Name, data: RecordBatch }),
   upsert: Type.Object({ bucket: Name, data: JsonObject }),
   update: Type.Object({ bucket: Name, key: Key, data: JsonObject, expectedVersion: ExpectedVersion }),
   updateMany: Type.Object({ bucket: Name, filter: JsonObject, data: JsonObject }),
@@ -35,7 +38,11 @@ export const storeTransaction: Operation = defineOperation({
   tier: 'write',
   request: Type.Object({ operations: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 1_000 }) }),
   touches: touchesEntries,
-  check (request) { request.operations.forEach(checkEntry) },
+  check (request) {
+    request.operations.forEach(checkEntry)
+    const records = (request.operations as TransactionEntry[]).reduce((sum, entry) => sum + (entry.op === 'insertMany' ? entry.data.length : 0), 0)
+    if (records > MAX_RECORDS) throw invalid('operations', `must not insert more than ${MAX_RECORDS} records by insertMany`)
+  },
   async run ({ access }, request) {
     const results = await runTransaction(access, request.operations as TransactionEntry[])
     return { results: results.map((data, index) => ({ index, data: data ?? null })) }

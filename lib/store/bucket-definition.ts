@@ -1,4 +1,4 @@
-import { parseTtl, SchemaValidator, type BucketDefinition, type BucketSchemaUpdate, type FieldDefinition } from '@hamicek/noex-store'
+import { parseTtl, SchemaValidator, type BucketDefinition, type BucketSchemaUpdate, type FieldDefinition, type SchemaDefinition } from '@hamicek/noex-store'
 import safeRegex from 'safe-regex2'
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -78,6 +78,7 @@ export function checkBucketDefinition (store: NoexStore, name: string, config: u
   if (!Object.hasOwn(schema, definition.key)) throw invalid('config.key', 'must be a field of the schema')
   checkIndexes(definition.indexes, schema, 'config.indexes')
   if (definition.ttl !== undefined) checkTtl(definition.ttl, 'config.ttl')
+  checkFilledIn(schema as SchemaDefinition, 'config.schema')
   return config as unknown as BucketDefinition
 }
 
@@ -95,6 +96,7 @@ export function checkBucketUpdate (store: NoexStore, name: string, current: Buck
   }
   checkIndexes(update.addIndexes, { ...current.schema, ...added }, 'updates.addIndexes')
   if (update.ttl !== undefined && update.ttl !== null) checkTtl(update.ttl, 'updates.ttl')
+  checkFilledIn(added as SchemaDefinition, 'updates.addFields')
   return updates as unknown as BucketSchemaUpdate
 }
 
@@ -135,18 +137,31 @@ function checkField (store: NoexStore, bucket: string, field: unknown, path: str
     checkFields(store, bucket, definition.properties as Record<string, unknown>, `${path}.properties`, depth + 1)
   }
   if (definition.items !== undefined) checkField(store, bucket, definition.items, `${path}.items`, depth + 1)
-  checkFilledIn(definition, path)
+  checkRange(definition, path)
 }
 
 /** Members that the store writes itself. */
 const metadata = new Set(['_version', '_createdAt', '_updatedAt', '_expiresAt'])
 
-/** Refuses a field whose own default, or every generated value, would make the store refuse the record. */
-function checkFilledIn (field: FieldDefinition, path: string): void {
+function checkRange (field: FieldDefinition, path: string): void {
   if (field.min !== undefined && field.max !== undefined && field.min > field.max) throw invalid(`${path}.min`, 'is greater than max')
   if (field.minLength !== undefined && field.maxLength !== undefined && field.minLength > field.maxLength) {
     throw invalid(`${path}.minLength`, 'is greater than maxLength')
   }
+}
+
+/** Refuses fields whose own default, or every generated value, would make the store refuse the record, or busy at each insert. */
+function checkFilledIn (schema: SchemaDefinition, path: string): void {
+  const defaults = Object.fromEntries(Object.entries(schema).map(([name, field]): [string, unknown] => [name, field.default]))
+  try {
+    checkTexts({ key: '', schema }, [defaults])
+  } catch {
+    throw invalid(path, 'has defaults whose checking takes too long or fails')
+  }
+  for (const [name, field] of Object.entries(schema)) checkFilledInField(field, `${path}.${name}`)
+}
+
+function checkFilledInField (field: FieldDefinition, path: string): void {
   if (field.required === true && field.enum?.some(value => accepts(field, { value })) === false) {
     throw invalid(`${path}.enum`, 'has no value that the field accepts')
   }

@@ -136,6 +136,9 @@ t.test('What is done for each record has a bound', async t => {
     ['store.defineQuery', { name: 'q', config: { bucket: 'items', sort: Object.fromEntries(many(17).map(name => [name, 'asc'])) } }, 'config.sort'],
     ['store.defineQuery', { name: 'q', config: { bucket: 'items', fields: many(251) } }, 'config.fields'],
     ['store.transaction', { operations: many(1_001).map(key => ({ op: 'get', bucket: 'items', key })) }, 'operations'],
+    ['store.insertMany', { data: many(10_001).map(() => ({})) }, 'data'],
+    ['store.transaction', { operations: [1, 2].map(() => ({ op: 'insertMany', bucket: 'items', data: many(5_001).map(() => ({})) })) }, 'operations'],
+    ['store.defineBucket', { name: 'b', config: { key: 'id', schema: Object.fromEntries(['id', ...many(400)].map(name => [name, { type: 'string', pattern: '^a*a*a*c|d$', default: `${'a'.repeat(90)}d` }])) } }, 'config.schema'],
     ['store.defineBucket', { name: 'b', config: { key: 'id', schema: { id: { type: 'string', enum: many(251) } } } }, 'config.schema.id.enum'],
     ['store.defineBucket', { name: 'b', config: { key: 'id', schema: { id: { type: 'string', enum: ['x'.repeat(5_000)] } } } }, 'config.schema.id.enum'],
     ['store.defineBucket', { name: 'b', config: { key: 'id', schema: { id: { type: 'string', pattern: 'a'.repeat(501) } } } }, 'config.schema.id.pattern']
