@@ -10,6 +10,7 @@ import { operations } from '../lib/operations/index.js'
 import { resolveOptions } from '../lib/options.js'
 import { TestClient, type Frame } from './client.js'
 import { startStore } from './helper.js'
+import { temporaryDirectory } from './temporary-directory.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
@@ -76,7 +77,7 @@ t.test('README', async t => {
   })
 
   t.test('its persistence sample keeps what is stored', async t => {
-    const directory = t.testdir()
+    const directory = temporaryDirectory(t)
     const here = (code: string): string => code.replace('\'data\'', JSON.stringify(directory))
     const { store } = await run(t, 'persistence', ['store'], here) as { store: Store }
     const definition = { key: 'id', schema: { id: { type: 'string' } } } as const

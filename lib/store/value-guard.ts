@@ -27,6 +27,8 @@ interface Match {
 interface Work {
   steps: number
   readonly watched: Match[]
+  /** Compiled once for all texts: a new expression is slow at first. `undefined` where the pattern is none. */
+  readonly patterns: Map<string, RegExp | undefined>
 }
 
 const context = vm.createContext({ watched: [], at: 0 })
@@ -51,7 +53,7 @@ export function matchesTexts ({ schema }: BucketDefinition): boolean {
  */
 export function checkTexts (definition: BucketDefinition, records: readonly Candidate[]): void {
   if (!matchesTexts(definition)) return
-  const work: Work = { steps: 0, watched: [] }
+  const work: Work = { steps: 0, watched: [], patterns: new Map() }
   for (const record of records) checkMembers(definition.schema, record, '', work, 0)
   if (work.watched.length === 0) return
   context['watched'] = work.watched
@@ -87,15 +89,18 @@ function checkText ({ format, pattern }: FieldDefinition, value: string, path: s
   const power = patternPower(pattern)
   // Said apart, because 1 ** Infinity is no number.
   work.steps += power === Infinity ? Infinity : value.length ** power * pattern.length
+  if (work.steps <= MAX_STEPS) return
+  if (!work.patterns.has(pattern)) work.patterns.set(pattern, compiled(pattern))
+  const expression = work.patterns.get(pattern)
   // A pattern that is none is for the store to refuse.
-  if (work.steps > MAX_STEPS && isPattern(pattern)) work.watched.push({ field: path, pattern: new RegExp(pattern), value })
+  if (expression !== undefined) work.watched.push({ field: path, pattern: expression, value })
 }
 
-function isPattern (pattern: string): boolean {
+function compiled (pattern: string): RegExp | undefined {
   try {
-    return RegExp(pattern) instanceof RegExp
+    return new RegExp(pattern)
   } catch {
-    return false
+    return undefined
   }
 }
 

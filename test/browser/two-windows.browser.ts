@@ -5,6 +5,7 @@ import { chromium, type Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { orderDesk } from '../../example-app/app.js'
 import { openStore } from '../../example-app/store.js'
+import { temporaryDirectory } from '../temporary-directory.js'
 
 const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
 const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -33,7 +34,7 @@ async function isLive (page: Page): Promise<void> {
 
 t.test('An order that is placed in one window appears in the other', async t => {
   t.ok(existsSync(executablePath), `${executablePath} is there; CHROMIUM may name another`)
-  const directory = t.testdir()
+  const directory = temporaryDirectory(t)
   const app = await serve(t, directory, 0)
   const { port } = app.server.address() as AddressInfo
   const browser = await chromium.launch({ executablePath, args })

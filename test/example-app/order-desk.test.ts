@@ -11,6 +11,7 @@ import { orderDesk } from '../../example-app/app.js'
 import type { Customer, OpenOrder, Product } from '../../example-app/model.js'
 import { openStore } from '../../example-app/store.js'
 import { TestClient } from '../client.js'
+import { temporaryDirectory } from '../temporary-directory.js'
 
 type Stored<T> = T & { readonly _version: number }
 
@@ -22,7 +23,7 @@ interface Desk {
 }
 
 /** Runs the order desk on a folder of the test's own. */
-async function open (t: Test, directory = t.testdir()): Promise<Desk> {
+async function open (t: Test, directory = temporaryDirectory(t)): Promise<Desk> {
   const { store, close } = await openStore({ directory })
   const app = Fastify({ forceCloseConnections: true })
   const clients: TestClient[] = []
@@ -147,7 +148,7 @@ t.test('the schema holds whatever a client sends', async t => {
 })
 
 t.test('a restart keeps what was there', async t => {
-  const directory = t.testdir()
+  const directory = temporaryDirectory(t)
   const first = await open(t, directory)
   await placeOrder(await first.connect(), 'CUP-001', 8)
   await first.stop()
@@ -160,7 +161,7 @@ t.test('a restart keeps what was there', async t => {
 })
 
 t.test('saved data that cannot be read stops the start', async t => {
-  const directory = t.testdir()
+  const directory = temporaryDirectory(t)
   await (await open(t, directory)).stop()
   const files = await readdir(directory)
   const orders = files.find(name => name.includes('orders')) as string
@@ -178,7 +179,7 @@ t.test('saved data that cannot be read stops the start', async t => {
 })
 
 t.test('data that cannot be saved at the end is not passed over', async t => {
-  const directory = t.testdir()
+  const directory = temporaryDirectory(t)
   await (await openStore({ directory })).close()
   const { store, close } = await openStore({ directory })
   const orders = join(directory, (await readdir(directory)).find(name => name.includes('orders')) as string)
@@ -245,7 +246,7 @@ async function startProcess (t: Test, directory: string): Promise<ServerProcess>
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   t.test(`${signal} sends the clients away, saves and ends the process well`, async t => {
-    const directory = t.testdir()
+    const directory = temporaryDirectory(t)
     const server = await startProcess(t, directory)
     const client = await TestClient.open(t, liveUrl(server.port))
     await placeOrder(client, 'VAS-001', 1)

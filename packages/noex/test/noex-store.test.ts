@@ -8,6 +8,7 @@ import { test, type Test } from 'tap'
 import {
   AlreadyRegisteredError, FileAdapter, MemoryAdapter, Registry, ServerNotRunningError, type StorageAdapter
 } from '@hamicek/noex'
+import { temporaryDirectory } from '../../../test/temporary-directory.js'
 
 const users: BucketDefinition = {
   key: 'id',
@@ -144,7 +145,7 @@ const adapters: ReadonlyArray<readonly [name: string, make: (t: Test) => (() => 
     return () => adapter
   }],
   ['FileAdapter', t => {
-    const directory = t.testdir()
+    const directory = temporaryDirectory(t)
     return () => new FileAdapter({ directory, fsync: false })
   }]
 ]
@@ -243,7 +244,7 @@ for (const [name, make] of adapters) {
 
 test('A noex-store on a damaged file', async t => {
   t.test('is told, and what is left of the file is kept', async t => {
-    const directory = t.testdir()
+    const directory = temporaryDirectory(t)
     const errors: string[] = []
     const onError = (error: Error) => { errors.push(error.name) }
     const start = () => started(t, {

@@ -11,6 +11,7 @@ import {
   type FileAdapterOptions, MemoryAdapter, PersistenceError, type PersistedState, SerializationError, type StateMetadata,
   type StorageAdapter, StorageError
 } from '@hamicek/noex'
+import { temporaryDirectory } from '../../../test/temporary-directory.js'
 
 const metadata: StateMetadata = { persistedAt: 1000, serverId: 'shop', schemaVersion: 1 }
 
@@ -28,7 +29,7 @@ function savedAs (state: unknown): PersistedState<unknown> {
 
 /** A file adapter without fsync, in a directory of the test that does not exist yet. */
 function fileAdapter (t: Test, options: Partial<FileAdapterOptions> = {}) {
-  const directory = join(t.testdir(), 'states')
+  const directory = join(temporaryDirectory(t), 'states')
   return { directory, adapter: new FileAdapter({ directory, fsync: false, ...options }) }
 }
 
@@ -239,7 +240,7 @@ test('The serializer', async t => {
 
 test('FileAdapter', async t => {
   t.test('makes its directory when it saves for the first time', async t => {
-    const directory = join(t.testdir(), 'deep', 'states')
+    const directory = join(temporaryDirectory(t), 'deep', 'states')
     const adapter = new FileAdapter({ directory })
     t.equal(adapter.getDirectory(), directory)
     await adapter.close()
@@ -279,7 +280,7 @@ test('FileAdapter', async t => {
   })
 
   t.test('leaves the old state when it is killed between writing and renaming', async t => {
-    const directory = t.testdir()
+    const directory = temporaryDirectory(t)
     const child = fork(new URL('fixtures/save-and-die.ts', import.meta.url), [directory])
     const [, signal] = await once(child, 'exit')
     t.equal(signal, 'SIGKILL')
