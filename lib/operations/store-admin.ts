@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { bucketNotDefined, queryNotDefined } from '../errors.js'
 import { defineBucket, dropBucket, updateBucket } from '../store/schema-change.js'
 import { checkQueryConfig } from '../store/query-config.js'
-import { JsonObject, Name } from './fields.js'
+import { JsonObject, Name } from '../protocol/fields.js'
 import { defineOperation, nameIn, touchesBucket, touchesQuery, touchesServer, type Operation } from './operation.js'
 
 const Named = Type.Object({ name: Name })

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { NoexServerError } from '../errors.js'
 import { EncodedJson, encodeQueryResult } from '../protocol/encode.js'
 import { checkQueryParams } from '../store/query-config.js'
-import { Name } from './fields.js'
+import { Name } from '../protocol/fields.js'
 import { defineOperation, touchesQuery, touchesServer, type Operation } from './operation.js'
 
 const Query = Type.Object({ query: Name, params: Type.Optional(Type.Unknown()) })

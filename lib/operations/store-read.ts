@@ -1,6 +1,6 @@
-import { Type, type TObject } from 'typebox'
+import { Type } from 'typebox'
 import { checkFilter } from '../store/filter.js'
-import { JsonObject, Key, MaybeObject, Name, PositiveInteger } from './fields.js'
+import { GroupBy, JsonObject, Key, MaybeObject, Name, PositiveInteger } from '../protocol/fields.js'
 import { defineOperation, touchesBucket, touchesServer, type Operation } from './operation.js'
 
 const Filtered = Type.Object({ bucket: Name, filter: JsonObject })
@@ -97,7 +97,7 @@ export const storeRead: readonly Operation[] = [
   defineOperation({
     name: 'store.groupBy',
     tier: 'read',
-    request: GroupBy(),
+    request: GroupBy,
     touches: touchesBucket('store.groupBy'),
     check: checkFilterOf,
     run: async ({ access }, r) => await access.bucket(r.bucket).groupBy(r.field, r.aggregate, filterOf(r))
@@ -117,11 +117,3 @@ export const storeRead: readonly Operation[] = [
     run: async ({ getStats }) => (await getStats()).store
   })
 ]
-
-/** The fields of `store.groupBy`, also as an entry of a transaction. An aggregate other than count needs a field. */
-export function GroupBy () {
-  const field = Type.Union([Name, Type.Array(Name, { minItems: 1, maxItems: 16 })])
-  const count = Type.Object({ function: Type.Literal('count'), field: Type.Optional(Name) })
-  const others = Type.Object({ function: Type.Enum(['sum', 'avg', 'min', 'max']), field: Name })
-  return Type.Object({ bucket: Name, field, aggregate: Type.Union([count, others]), filter: MaybeObject }) satisfies TObject
-}

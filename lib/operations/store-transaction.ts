@@ -5,9 +5,8 @@ import type { RequestMessage } from '../protocol/messages.js'
 import { firstProblem } from '../protocol/shape.js'
 import { checkFilter } from '../store/filter.js'
 import { runTransaction, type TransactionEntry } from '../store/transaction.js'
-import { JsonObject, Key, MaybeObject, Name, RecordBatch } from './fields.js'
+import { GroupBy, JsonObject, Key, MaybeObject, Name, RecordBatch } from '../protocol/fields.js'
 import { defineOperation, nameIn, type Operation, type Touch } from './operation.js'
-import { GroupBy } from './store-read.js'
 
 /** As many as one `insertMany` of its own may have. */
 const MAX_RECORDS = 10_000
@@ -27,7 +26,7 @@ const entryFields: Readonly<Record<TransactionEntry['op'], TObject>> = {
   where: Type.Object({ bucket: Name, filter: JsonObject }),
   findOne: Type.Object({ bucket: Name, filter: JsonObject }),
   count: Type.Object({ bucket: Name, filter: MaybeObject }),
-  groupBy: GroupBy()
+  groupBy: GroupBy
 }
 
 const entrySchemas = new Map<string, Validator>(Object.entries(entryFields).map(([op, fields]) => [op, Compile(fields)]))

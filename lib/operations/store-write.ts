@@ -3,7 +3,7 @@ import { clearBucket, deleteRecord, deleteRecords } from '../store/delete.js'
 import { checkFilter } from '../store/filter.js'
 import { insertRecord, insertRecords, upsertRecord } from '../store/insert.js'
 import { updateRecord, updateRecords } from '../store/update.js'
-import { JsonObject, Key, Name, RecordBatch } from './fields.js'
+import { JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
 import { defineOperation, touchesBucket, type Operation } from './operation.js'
 
 const BucketData = Type.Object({ bucket: Name, data: JsonObject })

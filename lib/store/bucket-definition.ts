@@ -2,19 +2,14 @@ import { parseTtl, SchemaValidator, type BucketDefinition, type BucketSchemaUpda
 import safeRegex from 'safe-regex2'
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { Count, Name } from '../protocol/fields.js'
 import { firstProblem } from '../protocol/shape.js'
 import { invalid } from '../errors.js'
 import type { NoexStore } from './noex-store.js'
-import { checkTexts } from './value-guard.js'
-
-/** Nested levels of `properties` and `items` that noex-store looks at. */
-const MAX_NESTING = 10
+import { checkTexts, MAX_NESTING } from './value-guard.js'
 
 /** The store names all values of an `enum` in each of its issues. */
 const MAX_ENUM_CHARS = 4_096
-
-const Name = Type.String({ minLength: 1 })
-const Count = Type.Integer({ minimum: 0 })
 
 const Field = Compile(Type.Object({
   type: Type.Enum(['string', 'number', 'boolean', 'object', 'array', 'date']),

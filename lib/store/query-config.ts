@@ -2,15 +2,13 @@ import type { DeclarativeQueryConfig, WhereFilter } from '@hamicek/noex-store'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { invalid } from '../errors.js'
+import { Count, GroupFields, Name } from '../protocol/fields.js'
 import { firstProblem } from '../protocol/shape.js'
 import { checkFilter, fillPlaceholders } from './filter.js'
 import type { NoexStore } from './noex-store.js'
 
 /** Parameters are kept as long as somebody watches the query with them. */
 const MAX_PARAMS_CHARS = 16_384
-
-const Name = Type.String({ minLength: 1 })
-const Count = Type.Integer({ minimum: 0 })
 
 const Config = Compile(Type.Object({
   bucket: Name,
@@ -22,7 +20,7 @@ const Config = Compile(Type.Object({
   aggregate: Type.Optional(Type.Object({
     function: Type.Enum(['count', 'sum', 'avg', 'min', 'max']),
     field: Type.Optional(Name),
-    groupBy: Type.Optional(Type.Union([Name, Type.Array(Name, { minItems: 1, maxItems: 16 })]))
+    groupBy: Type.Optional(GroupFields)
   }, { additionalProperties: false }))
 }, { additionalProperties: false }))
 

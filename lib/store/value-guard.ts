@@ -13,7 +13,7 @@ const MAX_STEPS = 1_000_000
 const MATCH_MS = 50
 
 /** Nested levels of `properties` and `items` that noex-store looks at. */
-const MAX_NESTING = 10
+export const MAX_NESTING = 10
 
 /** A record, or what the store will make of one. */
 export type Candidate = Readonly<Record<string, unknown>>

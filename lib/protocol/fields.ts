@@ -17,3 +17,17 @@ export const RecordBatch = Type.Array(JsonObject, { maxItems: 10_000 })
 
 /** An integer of at least 1. */
 export const PositiveInteger = Type.Integer({ minimum: 1 })
+
+/** A count of something: an integer of at least 0. */
+export const Count = Type.Integer({ minimum: 0 })
+
+const aggregated = Type.Union([
+  Type.Object({ function: Type.Literal('count'), field: Type.Optional(Name) }),
+  Type.Object({ function: Type.Enum(['sum', 'avg', 'min', 'max']), field: Name })
+])
+
+/** A field, or at most 16, to group by. */
+export const GroupFields = Type.Union([Name, Type.Array(Name, { minItems: 1, maxItems: 16 })])
+
+/** The fields of `store.groupBy`, also as an entry of a transaction. An aggregate other than count needs a field. */
+export const GroupBy = Type.Object({ bucket: Name, field: GroupFields, aggregate: aggregated, filter: MaybeObject })
