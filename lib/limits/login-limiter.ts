@@ -1,0 +1,113 @@
+import type { Clock } from '../clock.js'
+import { NoexServerError } from '../errors.js'
+import { WindowLimiter } from './window-limiter.js'
+
+/** Unsuccessful attempts that one address has, in those of one account: many people may share it. */
+const ACCOUNTS_PER_ADDRESS = 10
+
+/** Unsuccessful attempts of all addresses together before each has no more than one account has. */
+const ACCOUNTS_IN_ALL = 40
+
+/** The one key of what is counted for everybody. */
+const EVERYBODY = ''
+
+/** How often a password may be guessed. */
+export interface LoginLimits {
+  /** Unsuccessful attempts per account and window. The other limits are multiples of it. */
+  readonly maxAttempts: number
+  readonly windowMs: number
+}
+
+/** An attempt that is counted as unsuccessful until one of these is called. */
+export interface Attempt {
+  /** The password was right: forgets the unsuccessful attempts on this account, and this one everywhere else. */
+  readonly succeeded: () => void
+  /** Nothing was evaluated, for instance because too much is to be hashed: forgets this attempt. */
+  readonly cancelled: () => void
+}
+
+/**
+ * Limits how often passwords and the admin secret can be guessed. An attempt is counted before the password is
+ * looked at, so guesses sent at the same time are limited like those sent one after the other. Whoever is locked out
+ * is refused with the right password too. What one limit refuses is counted by none.
+ *
+ * - An account has `maxAttempts`. Whoever uses them up locks that account, and no other.
+ * - An address has ten times as many for logins, and `maxAttempts` of its own for the secret. Successful logins do
+ *   not count, so an address shared by many people stays open to them.
+ * - All addresses together have forty times as many. When these are used up nobody is locked out by it: until their
+ *   window ends, each address has `maxAttempts` instead of ten times as many. Thus somebody with many addresses gets
+ *   fewer guesses from each, and an address that has not failed still logs in.
+ *
+ * User names, addresses and the secret are counted apart, so a user named like an address shares nothing with it.
+ * Memory is bounded (`WindowLimiter`). To have a locked account forgotten takes 65,536 evaluated attempts on others
+ * within one window, and thousands of addresses to make them from, for `maxAttempts` more guesses.
+ */
+export class LoginLimiter {
+  readonly #accounts: WindowLimiter
+  readonly #addresses: WindowLimiter
+  readonly #secrets: WindowLimiter
+  readonly #everybody: WindowLimiter
+  /** Attempts that an address must keep unused while those of everybody are used up. */
+  readonly #reserve: number
+
+  constructor ({ maxAttempts, windowMs }: LoginLimits, clock: Clock) {
+    this.#accounts = new WindowLimiter({ max: maxAttempts, windowMs }, clock)
+    this.#addresses = new WindowLimiter({ max: ACCOUNTS_PER_ADDRESS * maxAttempts, windowMs }, clock)
+    this.#secrets = new WindowLimiter({ max: maxAttempts, windowMs }, clock)
+    this.#everybody = new WindowLimiter({ max: ACCOUNTS_IN_ALL * maxAttempts, windowMs }, clock)
+    this.#reserve = (ACCOUNTS_PER_ADDRESS - 1) * maxAttempts
+  }
+
+  /** User names and addresses in memory. */
+  get size (): number {
+    return this.#accounts.size + this.#addresses.size + this.#secrets.size
+  }
+
+  /**
+   * Counts an attempt to log in with a password. `addressKey` is what `addressKey()` makes of the client's address.
+   * @throws `RATE_LIMITED` with `retryAfterMs`, the same whether the account or the address is locked
+   */
+  attemptLogin (username: string, addressKey: string): Attempt {
+    const needed = this.#everybody.retryAfterMs(EVERYBODY) === 0 ? 1 : this.#reserve + 1
+    const retryAfterMs = Math.max(this.#accounts.retryAfterMs(username), this.#addresses.retryAfterMs(addressKey, needed))
+    if (retryAfterMs > 0) throw rateLimited(retryAfterMs)
+    return attempt(this.#accounts, username, [this.#addresses.take(addressKey), this.#everybody.take(EVERYBODY)])
+  }
+
+  /**
+   * Counts an attempt to log in with the admin secret. Failed logins with passwords do not lock it.
+   * @throws `RATE_LIMITED` with `retryAfterMs`
+   */
+  attemptSecret (addressKey: string): Attempt {
+    return attempt(this.#secrets, addressKey)
+  }
+
+  /**
+   * Counts an attempt of somebody who is logged in to prove the own password; on the account, like one to log in.
+   * @throws `RATE_LIMITED` with `retryAfterMs`
+   */
+  attemptPassword (username: string): Attempt {
+    return attempt(this.#accounts, username)
+  }
+}
+
+/** Counts on the key that a success clears, beside what was taken elsewhere: each to be given back, if it was counted. */
+function attempt (limiter: WindowLimiter, key: string, elsewhere: ReadonlyArray<(() => void) | undefined> = []): Attempt {
+  const giveBack = limiter.take(key)
+  if (giveBack === undefined) throw rateLimited(limiter.retryAfterMs(key))
+  const giveBackElsewhere = (): void => { for (const each of elsewhere) each?.() }
+  return {
+    succeeded () {
+      limiter.clear(key)
+      giveBackElsewhere()
+    },
+    cancelled () {
+      giveBack()
+      giveBackElsewhere()
+    }
+  }
+}
+
+function rateLimited (retryAfterMs: number): NoexServerError {
+  return new NoexServerError('RATE_LIMITED', 'Too many attempts', { retryAfterMs })
+}
