@@ -19,6 +19,8 @@ export const closeReasons = {
   slowConsumer: { code: 1013, reason: 'slow_consumer', comeBack: true },
   /** The client did not answer a ping in time. */
   heartbeatTimeout: { code: 4001, reason: 'heartbeat_timeout', comeBack: true },
+  /** The client's user is revoked, disabled or deleted; a `session_revoked` message went before. */
+  sessionRevoked: { code: 4002, reason: 'session_revoked', comeBack: false },
   /** The client's address has `maxConnectionsPerIp` connections already. */
   tooManyConnections: { code: 4003, reason: 'too_many_connections', comeBack: false }
 } as const satisfies Record<string, CloseReason>

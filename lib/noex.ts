@@ -1,9 +1,14 @@
 import type { AddressInfo } from 'node:net'
 import type { StoreStats } from '@hamicek/noex-store'
 import type { WebSocket } from 'ws'
+import { Arrivals, type Arrival, type ArrivalRefusal, type ArrivingRequest } from './access/arrival.js'
+import { Gate } from './access/gate.js'
+import { Revocations } from './access/revocations.js'
+import { isExpired, type RequestHeaders, type Session } from './access/session.js'
+import { startAuthentication, type Authentication } from './authentication.js'
 import { systemClock, type Clock } from './clock.js'
 import { Connections } from './connection/connections.js'
-import type { ConnectionOrigin } from './connection/connection.js'
+import type { Upgrade } from './connection/connection.js'
 import { dispatch } from './connection/dispatch.js'
 import type { ConnectionInfo, ServerStats } from './info.js'
 import type { DrainOptions, Noex, NoexState } from './decorator.js'
@@ -11,9 +16,11 @@ import { Feeds } from './feeds/feeds.js'
 import type { Log } from './log.js'
 import { drainConnections } from './lifecycle/drain.js'
 import { closeReasons } from './close-codes.js'
-import type { Services } from './operations/operation.js'
+import { Catalogue, operations } from './operations/index.js'
+import type { Operation, Services } from './operations/operation.js'
 import { isGracePeriod, type ResolvedOptions } from './options.js'
 import { StoreAccess } from './store/store-access.js'
+import { withoutSystemBuckets } from './store/system-buckets.js'
 
 /** Where the service runs. */
 export interface NoexEnvironment {
@@ -23,6 +30,18 @@ export interface NoexEnvironment {
   readonly clock?: Clock
 }
 
+/** What is started before a service is made. */
+interface Parts {
+  readonly clock: Clock
+  readonly revocations: Revocations
+  readonly authentication: Authentication
+}
+
+const noHeaders: RequestHeaders = {}
+
+/** What a client is told. */
+const REVOKED = 'An administrator has ended this session'
+
 /** The running service: owns the parts, starts and stops them in order. */
 export class NoexService implements Noex {
   readonly #options: ResolvedOptions
@@ -31,36 +50,69 @@ export class NoexService implements Noex {
   readonly #access: StoreAccess
   readonly #feeds: Feeds
   readonly #connections: Connections
+  readonly #arrivals: Arrivals
+  readonly #authentication: Authentication
+  readonly #revocations: Revocations
   readonly #startedAt: number
   #state: NoexState = 'serving'
   #drained: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
-  private constructor (options: ResolvedOptions, environment: NoexEnvironment) {
+  private constructor (options: ResolvedOptions, environment: NoexEnvironment, access: StoreAccess, { clock, revocations, authentication }: Parts) {
     this.#options = options
     this.#environment = environment
-    this.#clock = environment.clock ?? systemClock
-    this.#startedAt = this.#clock.ticks()
-    this.#access = StoreAccess.open(options.store)
-    this.#feeds = new Feeds(this.#access, environment.log)
+    this.#clock = clock
+    this.#startedAt = clock.ticks()
+    this.#access = access
+    this.#feeds = new Feeds(access, environment.log)
+    this.#authentication = authentication
+    this.#revocations = revocations
+    const isRevoked = (userId: string): boolean => revocations.has(userId)
+    this.#arrivals = new Arrivals({ ...options, isRevoked })
+    const { required, requiresAuth, policy, authenticator, identity } = authentication
     const services: Services = {
-      access: this.#access,
+      access,
       feeds: this.#feeds,
-      getStats: () => this.getStats(),
+      authenticator,
+      identity,
+      revocations,
+      clock,
+      getStats: session => this.#statsFor(session),
       getConnections: () => this.getConnections()
     }
-    this.#connections = new Connections(options, environment.log, this.#clock,
-      (text, connection) => dispatch(text, connection, services, options))
+    const gate = new Gate({
+      required,
+      policy,
+      authenticator,
+      isRevoked,
+      factsOf: name => access.queryFacts(name),
+      store: access,
+      subscribe: operations.get('store.subscribe') as Operation
+    })
+    const { exposeErrorDetails } = options
+    const catalogue = new Catalogue(options.auth?.mode)
+    this.#connections = new Connections(options, environment.log, clock, { requiresAuth, gate },
+      (text, connection) => dispatch(text, connection, { catalogue, gate, services, exposeErrorDetails }))
+    identity?.onChange(async ({ userId }) => { await this.#connections.followAccess(userId) })
   }
 
   /** Starts a service on a store that is running; `close` ends it. */
   static async start (options: ResolvedOptions, environment: NoexEnvironment): Promise<NoexService> {
-    const service = new NoexService(options, environment)
+    const { log, clock = systemClock } = environment
+    const { blacklistTtlMs } = options.revocation
+    // Accounts are the store's, and so is who of them is revoked; other users are known to this instance only.
+    const revocations = options.auth?.mode === 'builtIn' ? Revocations.of(options.store, blacklistTtlMs, clock) : new Revocations(blacklistTtlMs, clock)
+    const access = StoreAccess.open(options.store)
+    let authentication: Authentication | undefined
     try {
+      const isRevoked = (userId: string): boolean => revocations.has(userId)
+      authentication = await startAuthentication(options.auth, access, { log, clock, isRevoked, operations: operations.values() })
+      const service = new NoexService(options, environment, access, { clock, revocations, authentication })
       await service.#feeds.start()
       return service
     } catch (error) {
-      service.#access.close()
+      await authentication?.identity?.close()
+      access.close()
       throw error
     }
   }
@@ -77,11 +129,26 @@ export class NoexService implements Noex {
     return Math.round(this.#clock.ticks() - this.#startedAt)
   }
 
+  /** Tells where a request comes from, and in gateway mode from whom; or why it must be refused. */
+  arrive (request: ArrivingRequest): Arrival | ArrivalRefusal {
+    return this.#arrivals.receive(request)
+  }
+
+  /** What of the headers of an upgrade is kept as long as the connection. */
+  headersToKeep (headers: RequestHeaders): RequestHeaders {
+    switch (this.#options.auth?.mode) {
+      case 'external': return this.#options.allowedOrigins === undefined ? withoutAmbient(headers) : { ...headers }
+      case 'builtIn': return { 'user-agent': headers['user-agent'] }
+      default: return noHeaders
+    }
+  }
+
   /** Takes over a WebSocket in the tick in which it opens. */
-  accept (ws: WebSocket, origin: ConnectionOrigin): void {
-    const connection = this.#connections.accept(ws, origin)
-    // The upgrade was let in before the drain began and has only now come through.
+  accept (ws: WebSocket, upgrade: Upgrade): void {
+    const connection = this.#connections.accept(ws, upgrade)
+    // The upgrade was let in before the drain or a revocation, and has only now come through.
     if (this.#state !== 'serving') connection.close(closeReasons.serverShutdown)
+    else if (upgrade.session !== undefined && this.#revocations.has(upgrade.session.userId)) connection.revoke(REVOKED)
   }
 
   async getStats (): Promise<ServerStats> {
@@ -94,12 +161,12 @@ export class NoexService implements Noex {
       host,
       connectionCount: active,
       uptimeMs: this.uptimeMs,
-      authEnabled: false,
+      authEnabled: this.#options.auth !== undefined,
       rateLimitEnabled: false,
       rulesEnabled: false,
       connections: {
         active,
-        authenticated: 0,
+        authenticated: this.#connections.authenticated,
         totalStoreSubscriptions: this.#connections.quota.taken,
         totalRulesSubscriptions: 0
       },
@@ -112,12 +179,62 @@ export class NoexService implements Noex {
     return this.#connections.infos
   }
 
-  revokeSession (_userId: string): number {
-    return this.revokeSessions({})
+  revokeSession (userId: string): number {
+    if (typeof userId !== 'string' || userId === '') throw new TypeError('revokeSession: userId must be a non-empty text')
+    this.#requireAuth()
+    // Whether or not the user is here at the moment.
+    this.#revocations.add(userId)
+    return this.revokeSessions({ userId })
   }
 
-  revokeSessions (_filter: { userId?: string, role?: string }): number {
-    throw new Error('there are no sessions to revoke: the option auth is not set')
+  revokeSessions (filter: { userId?: string, role?: string }): number {
+    for (const [name, value] of Object.entries(filter)) {
+      // A member that is there by mistake without a value would match everybody.
+      if (!['userId', 'role'].includes(name) || typeof value !== 'string' || value === '') throw new TypeError(`revokeSessions: ${name} must be a non-empty text`)
+    }
+    this.#requireAuth()
+    const { userId, role } = filter
+    const { identity } = this.#authentication
+    const matches = (session: Pick<Session, 'userId' | 'roles'>): boolean =>
+      (userId === undefined || session.userId === userId) && (role === undefined || session.roles.includes(role))
+    const { users, connections } = this.#connections.revoke(matches, REVOKED)
+    for (const user of new Set([...users, ...identity?.usersWithSessions(matches) ?? []])) {
+      this.#revocations.add(user)
+      identity?.endSessionsOf(user)
+    }
+    this.#environment.log.info({ userId, role, connections }, 'sessions revoked')
+    return connections
+  }
+
+  #requireAuth (): void {
+    if (this.#options.auth === undefined) throw new Error('there are no sessions to revoke: the option auth is not set')
+  }
+
+  /** What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. */
+  async statsOver (request: ArrivingRequest): Promise<ServerStats | ArrivalRefusal> {
+    const arrival = this.arrive(request)
+    if ('refused' in arrival) return arrival
+    const { required, policy, authenticator } = this.#authentication
+    const token = authenticator === undefined ? undefined : bearerToken(request.headers)
+    const session = token === undefined ? arrival.session : await this.#sessionOfToken(token, arrival, request.headers)
+    if (session === undefined && (required || token !== undefined)) return { refused: 401, reason: 'no valid token' }
+    const touch = { operation: 'server.stats', tier: 'admin', type: 'server', name: '*', records: false } as const
+    const mayRead = policy.admits(session, 'admin') && policy.decide(session, touch) === true
+    return mayRead ? await this.#statsFor(session) : { refused: 403, reason: 'no permission for server.stats' }
+  }
+
+  async #sessionOfToken (token: string, { remoteAddress }: Arrival, headers: RequestHeaders): Promise<Session | undefined> {
+    const origin = { remoteAddress, connectionId: null, headers: this.headersToKeep(headers) }
+    const session = await this.#authentication.authenticator?.identify(token, origin)
+    const isGood = session !== undefined && !isExpired(session, this.#clock.now()) && session.state === 'live' && !this.#revocations.has(session.userId)
+    return isGood ? session : undefined
+  }
+
+  /** System buckets are the superadmin's. */
+  async #statsFor (session: Session | undefined): Promise<ServerStats> {
+    const stats = await this.getStats()
+    if (stats.store === null || session?.roles.includes('superadmin') === true) return stats
+    return { ...stats, store: withoutSystemBuckets(stats.store, this.#access) }
   }
 
   async drain ({ gracePeriodMs = this.#options.shutdown.gracePeriodMs }: DrainOptions = {}): Promise<void> {
@@ -140,8 +257,10 @@ export class NoexService implements Noex {
     await this.drain()
     this.#state = 'closed'
     this.#connections.stop()
-    await this.#feeds.stop()
+    const [identity, feeds] = await Promise.allSettled([this.#authentication.identity?.close(), this.#feeds.stop()])
+    // The store gets its own methods back whatever has failed.
     this.#access.close()
+    for (const ended of [identity, feeds]) if (ended.status === 'rejected') throw ended.reason
   }
 
   /** The store's own, with the subscriptions that the store does not know of. */
@@ -155,4 +274,14 @@ export class NoexService implements Noex {
       return null
     }
   }
+}
+
+/** The token of a request, as RFC 6750 has it sent. */
+function bearerToken ({ authorization }: RequestHeaders): string | undefined {
+  return typeof authorization === 'string' ? /^Bearer +([!-~]+)$/i.exec(authorization)?.[1] : undefined
+}
+
+/** Headers without what a browser adds by itself, whichever page opens the WebSocket. */
+function withoutAmbient ({ cookie: _cookie, authorization: _authorization, ...headers }: RequestHeaders): RequestHeaders {
+  return headers
 }

@@ -1,5 +1,9 @@
 import type { FastifyHelmetOptions } from '@fastify/helmet'
+import { resolveAuth, type AuthOptions, type ResolvedAuth } from './access/auth-options.js'
+import { checkHeaderName, reducedName } from './access/raw-headers.js'
+import { trustedPeers } from './access/trusted-peers.js'
 import { closeTimeoutMs, inFlightTimeoutMs } from './deadlines.js'
+import { checkGroup, isBoolean, isInteger, isPlainObject, isText, isTextArray, MAX_TIMER_MS, merge, NoexOptionsError, type Checks } from './option-checks.js'
 import { storeMethods, type NoexStore } from './store/noex-store.js'
 
 /** What `app.register(noexPlugin, options)` takes. Durations are milliseconds, sizes are bytes. */
@@ -82,7 +86,31 @@ export interface NoexOptions {
     maxTotalSubscriptions?: number | undefined
   } | undefined
   /**
-   * Connections of one client address (`request.ip`). One more is closed with 4003.
+   * Who may connect and do what: tokens that the application validates, the identity headers of a gateway, or
+   * built-in accounts. Without it, everybody may do everything.
+   * @default none
+   */
+  auth?: AuthOptions | undefined
+  revocation?: {
+    /**
+     * Time for which a revoked user cannot log in.
+     * @default 3_600_000
+     */
+    blacklistTtlMs?: number | undefined
+  } | undefined
+  /**
+   * The header in which a proxy says which address a client has, for instance `X-Real-IP`. It counts from the peers in
+   * `trustedProxies` only. Instead of it, Fastify's `trustProxy` can say what `request.ip` is.
+   * @default `request.ip`
+   */
+  realIpHeader?: string | undefined
+  /**
+   * Addresses and networks (CIDR) of the proxies that set `realIpHeader`.
+   * @default nobody
+   */
+  trustedProxies?: readonly string[] | undefined
+  /**
+   * Connections of one client address. One more is closed with 4003.
    * @default unlimited
    */
   maxConnectionsPerIp?: number | undefined
@@ -120,6 +148,10 @@ export interface ResolvedOptions {
   readonly connectionLimits: { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number }
   readonly maxConnectionsPerIp: number
   readonly allowedOrigins: readonly string[] | undefined
+  readonly realIpHeader: string | undefined
+  readonly trustedProxies: readonly string[] | undefined
+  readonly auth: ResolvedAuth | undefined
+  readonly revocation: { readonly blacklistTtlMs: number }
   readonly exposeErrorDetails: boolean
   readonly shutdown: { readonly gracePeriodMs: number }
 }
@@ -136,29 +168,18 @@ const defaults: Omit<ResolvedOptions, 'store'> = {
   connectionLimits: { maxSubscriptionsPerConnection: 100, maxTotalSubscriptions: 10_000 },
   maxConnectionsPerIp: Infinity,
   allowedOrigins: undefined,
+  realIpHeader: undefined,
+  trustedProxies: undefined,
+  auth: undefined,
+  revocation: { blacklistTtlMs: 3_600_000 },
   exposeErrorDetails: true,
   shutdown: { gracePeriodMs: 0 }
 }
 
-/** A bad option: `path` is where it stands, for instance `heartbeat.intervalMs`. */
-export class NoexOptionsError extends Error {
-  override readonly name = 'NoexOptionsError'
-  readonly code = 'NOEX_ERR_INVALID_OPTION'
-  readonly path: string
-
-  constructor (path: string, problem: string) {
-    super(`option ${path} ${problem}`)
-    this.path = path
-  }
-}
-
-type Check = (value: unknown, path: string) => void
-interface Checks { readonly [name: string]: Check | Checks }
-
-const MAX_TIMER_MS = 2_147_483_647
-
+/** What the top level may have. `auth` has three forms, which auth-options.ts knows. */
 const checks: Checks = {
   store: isStore,
+  auth: () => {},
   path: isPath,
   prefix: isPrefix,
   name: isText,
@@ -177,66 +198,48 @@ const checks: Checks = {
   },
   maxConnectionsPerIp: isInteger(1, Number.MAX_SAFE_INTEGER),
   allowedOrigins: isTextArray,
+  realIpHeader: checkHeaderName,
+  trustedProxies: (value, path) => { trustedPeers(value as string[], path) },
+  revocation: { blacklistTtlMs: isInteger(1, Number.MAX_SAFE_INTEGER) },
   exposeErrorDetails: isBoolean,
   shutdown: { gracePeriodMs: isGracePeriod }
 }
 
 /** Parts of the product that this version does not have. Accepting their options would promise what is not kept. */
-const notBuilt = new Set([
-  'auth', 'audit', 'rules', 'rateLimit', 'procedures', 'revocation', 'realIpHeader', 'trustedProxies', 'loginTimeoutMs'
-])
+const notBuilt = ['audit', 'rules', 'rateLimit', 'procedures', 'loginTimeoutMs']
 
 /** Fastify's own options of `register`: plugin.ts hands them to the scopes of the routes. */
-const ofFastify = new Set(['logLevel', 'logSerializers'])
+const ofFastify = ['logLevel', 'logSerializers']
 
 /**
  * Checks the options and fills in the defaults. The given object is not changed; `undefined` counts as absent.
  * @throws {NoexOptionsError} at the first option that is unknown, not built or out of bounds.
  */
 export function resolveOptions (options: NoexOptions): ResolvedOptions {
-  const given = options as unknown as Record<string, unknown>
+  const entries = Object.entries(options).filter(([name, value]) => value !== undefined && !ofFastify.includes(name))
+  const given: Record<string, unknown> = Object.fromEntries(entries)
+  const missing = notBuilt.find(name => name in given)
+  if (missing !== undefined) throw new NoexOptionsError(missing, 'belongs to a feature that this version does not have')
   checkGroup(given, checks, '')
-  if (given['store'] === undefined) throw new NoexOptionsError('store', 'is required: pass the result of Store.start()')
-  return merge(defaults, given) as unknown as ResolvedOptions
+  if (!('store' in given)) throw new NoexOptionsError('store', 'is required: pass the result of Store.start()')
+  const resolved = { ...merge(defaults, given, checks), auth: resolveAuth(given['auth']) } as unknown as ResolvedOptions
+  checkTogether(resolved)
+  return resolved
 }
 
-function checkGroup (given: Record<string, unknown>, group: Checks, prefix: string): void {
-  for (const [name, value] of Object.entries(given)) {
-    const path = prefix + name
-    if (value === undefined || (prefix === '' && ofFastify.has(name))) continue
-    if (prefix === '' && notBuilt.has(name)) throw new NoexOptionsError(path, 'belongs to a feature that this version does not have')
-    const check = Object.hasOwn(group, name) ? group[name] : undefined
-    if (check === undefined) throw new NoexOptionsError(path, 'is unknown')
-    if (typeof check === 'function') {
-      check(value, path)
-    } else {
-      if (!isPlainObject(value)) throw new NoexOptionsError(path, 'must be an object')
-      checkGroup(value, check, `${path}.`)
-    }
+/** What is right by itself, but not beside the others. */
+function checkTogether ({ auth, allowedOrigins, realIpHeader, trustedProxies }: ResolvedOptions): void {
+  if (realIpHeader !== undefined && trustedProxies === undefined) {
+    throw new NoexOptionsError('trustedProxies', 'is required with realIpHeader: without it, every client could choose its address')
   }
-}
-
-/** Lays `given` over `base`, group by group; the checks have made sure that both have the same shape. */
-function merge (base: object, given: Record<string, unknown>): Record<string, unknown> {
-  const merged: Record<string, unknown> = { ...base }
-  for (const [name, value] of Object.entries(given)) {
-    if (value === undefined || ofFastify.has(name)) continue
-    const group = checks[name]
-    if (typeof group === 'object') merged[name] = merge(merged[name] as object, value as Record<string, unknown>)
-    else merged[name] = Array.isArray(value) ? [...value as unknown[]] : value
+  if (trustedProxies !== undefined && realIpHeader === undefined) throw new NoexOptionsError('trustedProxies', 'has no effect without realIpHeader')
+  if (auth?.mode === 'gateway' && allowedOrigins === undefined) {
+    throw new NoexOptionsError('allowedOrigins', 'is required with auth.gateway: a page of any site could connect as whoever looks at it')
   }
-  return merged
-}
-
-function isPlainObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isInteger (min: number, max: number): Check {
-  return (value, path) => {
-    if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
-      throw new NoexOptionsError(path, `must be an integer from ${min} to ${max}`)
-    }
+  if (auth?.mode === 'gateway' && realIpHeader !== undefined) {
+    const { userHeader, rolesHeader, secretHeader } = auth.gateway
+    const taken = [userHeader, rolesHeader, secretHeader].map(name => name === undefined ? undefined : reducedName(name))
+    if (taken.includes(reducedName(realIpHeader))) throw new NoexOptionsError('realIpHeader', 'is one of the headers of auth.gateway')
   }
 }
 
@@ -247,20 +250,6 @@ export function isGracePeriod (value: unknown, path: string): void {
 
 function isShare (value: unknown, path: string): void {
   if (typeof value !== 'number' || !(value > 0 && value <= 1)) throw new NoexOptionsError(path, 'must be a number above 0 and at most 1')
-}
-
-function isBoolean (value: unknown, path: string): void {
-  if (typeof value !== 'boolean') throw new NoexOptionsError(path, 'must be true or false')
-}
-
-function isText (value: unknown, path: string): void {
-  if (typeof value !== 'string' || value === '') throw new NoexOptionsError(path, 'must be a non-empty text')
-}
-
-function isTextArray (value: unknown, path: string): void {
-  if (!Array.isArray(value) || value.some(item => typeof item !== 'string' || item === '')) {
-    throw new NoexOptionsError(path, 'must be an array of non-empty texts')
-  }
 }
 
 function isPath (value: unknown, path: string): void {

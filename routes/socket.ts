@@ -1,9 +1,12 @@
 import { EventEmitter } from 'node:events'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { Arrival } from '../lib/access/arrival.js'
 import { canLimitPayload } from '../lib/connection/socket.js'
+import { arrivingRequest, refusal } from './arriving-request.js'
 import type { NoexService } from '../lib/noex.js'
-import { NoexOptionsError, type ResolvedOptions } from '../lib/options.js'
+import { NoexOptionsError } from '../lib/option-checks.js'
+import type { ResolvedOptions } from '../lib/options.js'
 
 /** What the routes need to know. */
 export interface RouteOptions {
@@ -15,15 +18,17 @@ export interface RouteOptions {
 export const socketRoute: FastifyPluginAsync<RouteOptions> = async (scope, { service, options }) => {
   refuseTakenPath(scope, options.path, 'path')
   await provideWebsocket(scope, options)
+  const arrivals = new WeakMap<FastifyRequest, Arrival>()
   scope.route({
     method: 'GET',
     url: options.path,
-    onRequest: async (request, reply) => await admit(request, reply, service, options),
+    onRequest: async (request, reply) => await admit(request, reply, service, options, arrivals),
     handler: upgradeRequired,
     wsHandler (ws, request) {
       // Nobody's default shutdown may close our sockets without a code; the service closes them itself.
       scope.websocketServer.clients.delete(ws)
-      service.accept(ws, { remoteAddress: request.ip ?? 'unknown', requestId: request.id })
+      const { remoteAddress, session } = arrivals.get(request) as Arrival
+      service.accept(ws, { remoteAddress, requestId: request.id, headers: service.headersToKeep(request.headers), session })
     }
   })
 }
@@ -60,23 +65,29 @@ function isFastifyUpgrade (listener: { readonly name: string }): boolean {
 }
 
 /** Decides about an upgrade before it happens; a reply refuses it. */
-async function admit (request: FastifyRequest, reply: FastifyReply, service: NoexService, options: ResolvedOptions): Promise<void> {
+async function admit (request: FastifyRequest, reply: FastifyReply, service: NoexService, options: ResolvedOptions, arrivals: WeakMap<FastifyRequest, Arrival>): Promise<void> {
   if (!request.ws) return
   const { origin } = request.headers
   if (service.state !== 'serving') {
-    await reply.code(503).header('connection', 'close').send(refusal(503, 'Service Unavailable', 'The server is shutting down'))
-  } else if (options.allowedOrigins !== undefined && origin !== undefined && !options.allowedOrigins.includes(origin)) {
-    request.log.warn({ origin }, 'upgrade refused: origin is not allowed')
-    await reply.code(403).send(refusal(403, 'Forbidden', 'The origin is not allowed'))
+    await reply.code(503).header('connection', 'close').send(refusal(503, 'The server is shutting down'))
+    return
   }
+  if (options.allowedOrigins !== undefined && origin !== undefined && !options.allowedOrigins.includes(origin)) {
+    request.log.warn({ origin }, 'upgrade refused: origin is not allowed')
+    await reply.code(403).send(refusal(403, 'The origin is not allowed'))
+    return
+  }
+  const arrival = service.arrive(arrivingRequest(request))
+  if ('refused' in arrival) {
+    request.log.warn({ remoteAddress: request.ip, reason: arrival.reason }, 'upgrade refused')
+    await reply.code(arrival.refused).send(refusal(arrival.refused, 'The connection is not accepted'))
+    return
+  }
+  arrivals.set(request, arrival)
 }
 
 /** Answers a plain request. */
 async function upgradeRequired (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   return await reply.code(426).header('upgrade', 'websocket').header('connection', 'Upgrade')
-    .send(refusal(426, 'Upgrade Required', 'This path speaks WebSocket'))
-}
-
-function refusal (statusCode: number, error: string, message: string): object {
-  return { statusCode, error, message }
+    .send(refusal(426, 'This path speaks WebSocket'))
 }

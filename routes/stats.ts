@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { NoexService } from '../lib/noex.js'
+import { arrivingRequest, refusal } from './arriving-request.js'
 
 const integer = { type: 'integer' } as const
 const boolean = { type: 'boolean' } as const
@@ -39,14 +40,33 @@ const response = object({
   rules: { type: 'null' }
 })
 
-/** `GET /stats`: what `app.noex.getStats()` tells. */
+/**
+ * `GET /stats`: what `app.noex.getStats()` tells, to whoever may run `server.stats`: the bearer of a token that would
+ * log in, a user whom the gateway names, or everybody where there is no `auth`.
+ */
 export function stats (service: NoexService) {
   return {
     logLevel: 'warn' as const,
     schema: { response: { 200: response } },
-    async handler (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       reply.header('cache-control', 'no-store')
-      return await service.getStats()
+      let stats
+      try {
+        stats = await service.statsOver(arrivingRequest(request))
+      } catch (error) {
+        request.log.error({ err: error }, 'whether a request for statistics is allowed could not be found out')
+        return await refuse(reply, 503)
+      }
+      if (!('refused' in stats)) return stats
+      request.log.warn({ reason: stats.reason }, 'statistics refused')
+      return await refuse(reply, stats.refused)
     }
   }
+}
+
+const reasons = { 400: 'The request is not acceptable', 401: 'A valid token is required', 403: 'Not allowed', 503: 'Whether this is allowed cannot be found out at the moment' } as const
+
+async function refuse (reply: FastifyReply, statusCode: keyof typeof reasons): Promise<unknown> {
+  if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
+  return await reply.code(statusCode).send(refusal(statusCode, reasons[statusCode]))
 }

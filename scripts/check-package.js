@@ -24,16 +24,40 @@ const use = `
 const files = {
   'package.json': JSON.stringify({ name: 'consumer', private: true }),
   'module.mjs': `
+    import { once } from 'node:events'
     import Fastify from 'fastify'
     import noexPlugin, { NoexServer } from 'fastify-noex'
     import { Store, FileAdapter } from 'fastify-noex/store'
+    import WebSocket from 'ws'
     ${use}
     const own = await Store.start()
     const server = await NoexServer.start({ store: own, port: 0, host: '127.0.0.1' })
     await server.stop()
     await own.stop()
     if (typeof FileAdapter !== 'function') throw new Error('no storage adapter')
-    console.log('ES module: works')`,
+    await logIn()
+    console.log('ES module: works')
+
+    /** Passwords are computed in a thread, whose file must be in the package. */
+    async function logIn () {
+      const store = await Store.start()
+      const server = await NoexServer.start({ store, port: 0, host: '127.0.0.1', auth: { builtIn: true, adminSecret: 'the secret of this check' } })
+      const socket = new WebSocket('ws://127.0.0.1:' + server.port)
+      const ask = (id, fields) => new Promise((resolve, reject) => {
+        socket.on('message', data => {
+          const reply = JSON.parse(data)
+          if (reply.id === id) reply.type === 'result' ? resolve(reply.data) : reject(new Error(reply.message))
+        })
+        socket.send(JSON.stringify({ id, ...fields }))
+      })
+      await once(socket, 'open')
+      await ask(1, { type: 'identity.loginWithSecret', secret: 'the secret of this check' })
+      await ask(2, { type: 'identity.createUser', username: 'alice', password: 'correct horse' })
+      await ask(3, { type: 'identity.login', username: 'alice', password: 'correct horse' })
+      socket.close()
+      await server.stop()
+      await store.stop()
+    }`,
   'commonjs.cjs': `
     const Fastify = require('fastify')
     const noexPlugin = require('fastify-noex')

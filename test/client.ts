@@ -2,7 +2,7 @@ import type { Test } from 'tap'
 import WebSocket from 'ws'
 
 /** Time after which a frame that a test waits for counts as missing. */
-const PATIENCE_MS = 5_000
+const PATIENCE_MS = 20_000
 
 /** Any frame of the server. */
 export type Frame = Readonly<Record<string, any>>

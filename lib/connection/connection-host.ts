@@ -1,14 +1,13 @@
-import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
-import type { SubscriptionQuota } from '../feeds/subscription-table.js'
 import type { Connection } from './connection.js'
 import type { DeadlineQueue } from './deadline-queue.js'
 import type { OutboxLimits } from './outbox.js'
+import type { PrincipalHost } from './principal.js'
 
 /** What a connection needs from the service: one object for all of them. */
-export interface ConnectionHost {
-  readonly clock: Clock
-  readonly quota: SubscriptionQuota
+export interface ConnectionHost extends PrincipalHost {
+  /** What the welcome says. */
+  readonly requiresAuth: boolean
   readonly outboxLimits: OutboxLimits
   readonly maxPayloadBytes: number
   /** Connections whose client has stopped reading. */

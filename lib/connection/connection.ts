@@ -1,21 +1,28 @@
 import type { RawData, WebSocket } from 'ws'
+import type { Origin, RequestHeaders, Session } from '../access/session.js'
 import { closeReasons, type CloseReason } from '../close-codes.js'
-import { SubscriptionTable } from '../feeds/subscription-table.js'
+import type { SubscriptionTable } from '../feeds/subscription-table.js'
+import type { Operation } from '../operations/operation.js'
 import { encodeNotice } from '../protocol/encode.js'
 import { PROTOCOL_VERSION, type NoticeMessage } from '../protocol/messages.js'
 import type { ConnectionHost } from './connection-host.js'
-import type { Caller } from './dispatch.js'
+import type { Requester } from './dispatch.js'
 import type { Pulse } from './heartbeat.js'
 import { Inbox, type InboxOwner } from './inbox.js'
 import type { ConnectionInfo } from '../info.js'
 import { Outbox, type OutboxOwner } from './outbox.js'
+import { Principal, type PrincipalOwner } from './principal.js'
 import { forgetUpgrade, limitPayload, streamOf } from './socket.js'
 
-/** Where a connection comes from. */
-export interface ConnectionOrigin {
+/** The upgrade request that a connection comes from. */
+export interface Upgrade {
   readonly remoteAddress: string
   /** The `reqId` under which Fastify logs the upgrade. */
   readonly requestId: string
+  /** As far as a login may need them. */
+  readonly headers: RequestHeaders
+  /** Who the client is from the start, where a gateway has said so. */
+  readonly session: Session | undefined
 }
 
 const kConnection = Symbol('noex.connection')
@@ -28,28 +35,33 @@ interface OwnedWebSocket extends WebSocket {
  * One client, from open to close. It must be made in the tick in which the WebSocket opens, so that no frame is missed.
  * What it keeps is what an idle client costs: listeners are shared and nothing refers to the upgrade request.
  */
-export class Connection implements Caller, InboxOwner, OutboxOwner, Pulse {
+export class Connection implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pulse {
   readonly id: string
-  readonly origin: ConnectionOrigin
+  readonly upgrade: Upgrade
   readonly connectedAt: number
   heard = true
+  answering: Operation | undefined
+  writing: Promise<unknown> | undefined
   readonly #host: ConnectionHost
   readonly #ws: WebSocket
   readonly #inbox: Inbox
   readonly #outbox: Outbox
-  #subscriptions: SubscriptionTable | undefined
+  readonly #principal: Principal
+  /** Why the session was revoked while the request that did so was being answered: the close waits for the reply. */
+  #revoked: string | undefined
   #state: 'open' | 'closing' | 'closed' = 'open'
 
-  constructor (ws: WebSocket, id: string, origin: ConnectionOrigin, host: ConnectionHost) {
+  constructor (ws: WebSocket, id: string, upgrade: Upgrade, host: ConnectionHost) {
     const stream = streamOf(ws)
     if (stream === undefined) throw new Error('the WebSocket has no open stream')
     this.id = id
-    this.origin = origin
+    this.upgrade = upgrade
     this.connectedAt = host.clock.now()
     this.#host = host
     this.#ws = ws
     this.#inbox = new Inbox(this)
     this.#outbox = new Outbox(this, stream, host.outboxLimits)
+    this.#principal = new Principal(this, host, this.#outbox)
     const owned = ws as OwnedWebSocket
     owned[kConnection] = this
     forgetUpgrade(ws)
@@ -57,6 +69,7 @@ export class Connection implements Caller, InboxOwner, OutboxOwner, Pulse {
     ws.on('message', onMessage)
     ws.on('error', onError)
     ws.on('close', onClose)
+    if (upgrade.session !== undefined) this.logIn(upgrade.session)
   }
 
   /** Whether requests are accepted: not once a close has begun, from whichever side. */
@@ -73,27 +86,79 @@ export class Connection implements Caller, InboxOwner, OutboxOwner, Pulse {
     return this.#ws.isPaused && this.#outbox.full
   }
 
+  get origin (): Origin {
+    const { remoteAddress, headers } = this.upgrade
+    return { remoteAddress, connectionId: this.id, headers }
+  }
+
+  get session (): Session | undefined {
+    return this.#principal.session
+  }
+
   get subscriptions (): SubscriptionTable {
-    this.#subscriptions ??= new SubscriptionTable(this.#outbox, this.#host.quota)
-    return this.#subscriptions
+    return this.#principal.subscriptions
+  }
+
+  get accessVersion (): number {
+    return this.#principal.version
   }
 
   get info (): ConnectionInfo {
+    const { session } = this
     return {
       connectionId: this.id,
-      remoteAddress: this.origin.remoteAddress,
+      remoteAddress: this.upgrade.remoteAddress,
       connectedAt: this.connectedAt,
-      authenticated: false,
-      userId: null,
-      roles: [],
-      storeSubscriptionCount: this.#subscriptions?.size ?? 0,
+      authenticated: session !== undefined,
+      userId: session?.userId ?? null,
+      roles: session?.roles ?? [],
+      storeSubscriptionCount: this.#principal.subscriptionCount,
       rulesSubscriptionCount: 0
     }
   }
 
+  logIn (session: Session): void {
+    if (this.open) this.#principal.change(session)
+  }
+
+  logOut (): void {
+    this.#principal.change(undefined)
+  }
+
+  settleSession (): void {
+    this.#principal.settle()
+  }
+
+  takeExpired (): boolean {
+    return this.#principal.takeExpired()
+  }
+
+  async confirm (): Promise<void> {
+    await this.#principal.confirm()
+  }
+
+  /** What users may do has changed. */
+  followAccess (): void {
+    this.#principal.follow()
+  }
+
+  /** Ends the session and its subscriptions at once, and with them the connection: the client is told not to come back. */
+  revoke (reason: string): void {
+    if (!this.open) return
+    this.#principal.end()
+    // Whoever bars their own account is told that it worked.
+    if (this.answering?.admission === 'admin' || this.answering?.admission === 'superadmin') this.#revoked = reason
+    else this.#closeRevoked(reason)
+  }
+
+  #closeRevoked (reason: string): void {
+    this.notify({ type: 'system', event: 'session_revoked', reason })
+    this.close(closeReasons.sessionRevoked)
+  }
+
   /** Sends the first message of every connection. PROTOCOL.md, "Welcome". */
   welcome (): void {
-    this.notify({ type: 'welcome', version: PROTOCOL_VERSION, serverTime: this.#host.clock.now(), requiresAuth: false })
+    this.notify({ type: 'welcome', version: PROTOCOL_VERSION, serverTime: this.#host.clock.now(), requiresAuth: this.#host.requiresAuth })
   }
 
   notify (message: NoticeMessage): void {
@@ -104,7 +169,9 @@ export class Connection implements Caller, InboxOwner, OutboxOwner, Pulse {
     if (!this.open) return
     this.#outbox.send(text)
     sent?.()
-    if (this.#outbox.full) this.regulate()
+    this.answering = undefined
+    if (this.#revoked !== undefined) this.#closeRevoked(this.#revoked)
+    else if (this.#outbox.full) this.regulate()
   }
 
   logFailure (error: unknown, operation: string): void {
@@ -146,7 +213,7 @@ export class Connection implements Caller, InboxOwner, OutboxOwner, Pulse {
 
   drained (): void {
     this.#host.stalled.delete(this)
-    this.#subscriptions?.resume()
+    this.#principal.resume()
     this.#inbox.release()
     this.regulate()
   }
@@ -178,7 +245,7 @@ export class Connection implements Caller, InboxOwner, OutboxOwner, Pulse {
   #shut (state: 'closing' | 'closed'): void {
     this.#state = state
     this.#inbox.clear()
-    this.#subscriptions?.close()
+    this.#principal.end()
     this.#host.stopped(this)
   }
 

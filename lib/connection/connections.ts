@@ -1,4 +1,8 @@
 import type { WebSocket } from 'ws'
+import { addressKey } from '../access/client-address.js'
+import type { Caller, Gate } from '../access/gate.js'
+import type { Scope } from '../access/policy.js'
+import type { Session } from '../access/session.js'
 import type { Clock } from '../clock.js'
 import { closeReasons, type CloseReason } from '../close-codes.js'
 import { SubscriptionQuota } from '../feeds/subscription-table.js'
@@ -7,7 +11,7 @@ import type { ResolvedOptions } from '../options.js'
 import type { NoticeMessage } from '../protocol/messages.js'
 import type { Log } from '../log.js'
 import type { ConnectionHost } from './connection-host.js'
-import { Connection, type ConnectionOrigin } from './connection.js'
+import { Connection, type Upgrade } from './connection.js'
 import { DeadlineQueue } from './deadline-queue.js'
 import { Heartbeat } from './heartbeat.js'
 import type { ConnectionInfo } from '../info.js'
@@ -15,23 +19,32 @@ import type { OutboxLimits } from './outbox.js'
 
 let lastId = 0
 
+/** What decides about the clients of a service. */
+export interface ClientAccess {
+  readonly requiresAuth: boolean
+  readonly gate: Gate
+}
+
 /** All connections of a service, with what they share: limits, heartbeat, deadlines. */
 export class Connections implements ConnectionHost {
   readonly clock: Clock
   readonly quota: SubscriptionQuota
   readonly outboxLimits: OutboxLimits
   readonly maxPayloadBytes: number
+  readonly requiresAuth: boolean
   readonly stalled: DeadlineQueue<Connection>
   readonly closing: DeadlineQueue<Connection>
   readonly dispatch: ConnectionHost['dispatch']
+  readonly #gate: Gate
   readonly #log: Log
   readonly #maxPerAddress: number
   readonly #heartbeat: Heartbeat
   readonly #connections = new Set<Connection>()
   readonly #perAddress = new Map<string, number>()
+  #authenticated = 0
   #emptied: Array<() => void> = []
 
-  constructor (options: ResolvedOptions, log: Log, clock: Clock, dispatch: ConnectionHost['dispatch']) {
+  constructor (options: ResolvedOptions, log: Log, clock: Clock, { requiresAuth, gate }: ClientAccess, dispatch: ConnectionHost['dispatch']) {
     const { maxBufferedBytes, highWaterMark, drainTimeoutMs } = options.backpressure
     this.clock = clock
     this.dispatch = dispatch
@@ -40,6 +53,8 @@ export class Connections implements ConnectionHost {
     this.maxPayloadBytes = options.maxPayloadBytes
     this.stalled = new DeadlineQueue(drainTimeoutMs, clock, connection => { connection.close(closeReasons.slowConsumer) })
     this.closing = new DeadlineQueue(closeTimeoutMs, clock, connection => { connection.terminate() })
+    this.requiresAuth = requiresAuth
+    this.#gate = gate
     this.#log = log
     this.#maxPerAddress = options.maxConnectionsPerIp
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
@@ -50,25 +65,73 @@ export class Connections implements ConnectionHost {
     return this.#connections.size
   }
 
+  /** Connections on which somebody is logged in. */
+  get authenticated (): number {
+    return this.#authenticated
+  }
+
   get infos (): ConnectionInfo[] {
     return [...this.#connections].map(connection => connection.info)
   }
 
   /** Takes over a WebSocket in the tick in which it opens, and returns its connection. */
-  accept (ws: WebSocket, origin: ConnectionOrigin): Connection {
-    const fromAddress = this.#perAddress.get(origin.remoteAddress) ?? 0
-    const connection = new Connection(ws, `conn-${++lastId}`, origin, this)
-    this.logOf(connection).info({ remoteAddress: origin.remoteAddress }, 'connection opened')
+  accept (ws: WebSocket, upgrade: Upgrade): Connection {
+    const address = addressKey(upgrade.remoteAddress)
+    const fromAddress = this.#perAddress.get(address) ?? 0
+    const connection = new Connection(ws, `conn-${++lastId}`, upgrade, this)
+    this.logOf(connection).info({ remoteAddress: upgrade.remoteAddress }, 'connection opened')
     if (fromAddress >= this.#maxPerAddress) {
       connection.close(closeReasons.tooManyConnections)
       return connection
     }
     // Only who is let in counts: what is refused may not keep others out while its socket closes.
     this.#connections.add(connection)
-    this.#perAddress.set(origin.remoteAddress, fromAddress + 1)
+    this.#perAddress.set(address, fromAddress + 1)
     this.#heartbeat.add(connection)
     connection.welcome()
     return connection
+  }
+
+  loggedIn (change: 1 | -1): void {
+    this.#authenticated += change
+  }
+
+  get isVolatile (): boolean {
+    return this.#gate.isVolatile
+  }
+
+  scopeOf (client: Caller, query: string): Scope | undefined {
+    return this.#gate.scopeOfSubscription(client, query)
+  }
+
+  isStale (client: Caller): boolean {
+    return this.#gate.isStale(client)
+  }
+
+  async confirm (client: Caller, session: Session): Promise<Session | undefined> {
+    return await this.#gate.confirm(client, session)
+  }
+
+  /**
+   * What a user may do has changed, or with `undefined` what all may: their clients follow at once. Resolves when the writes that
+   * were being executed for them are through, so that nothing is written afterwards on the strength of what held before.
+   */
+  async followAccess (userId: string | undefined): Promise<void> {
+    const writing: Array<Promise<unknown>> = []
+    for (const connection of this.#connections) {
+      if (userId !== undefined && connection.session?.userId !== userId) continue
+      if (connection.writing !== undefined) writing.push(connection.writing)
+      connection.followAccess()
+    }
+    await Promise.allSettled(writing)
+  }
+
+  /** Revokes the sessions that match and closes their connections. Returns the users, and how many connections there were. */
+  revoke (matches: (session: Session) => boolean, reason: string): { readonly users: ReadonlySet<string>, readonly connections: number } {
+    const matching = [...this.#connections].filter(({ session }) => session !== undefined && matches(session))
+    const users = new Set(matching.map(({ session }) => (session as Session).userId))
+    for (const connection of matching) connection.revoke(reason)
+    return { users, connections: matching.length }
   }
 
   notifyAll (message: NoticeMessage): void {
@@ -106,7 +169,7 @@ export class Connections implements ConnectionHost {
     this.closing.delete(connection)
     this.logOf(connection).info({ code, durationMs: this.clock.now() - connection.connectedAt }, 'connection closed')
     if (!this.#connections.delete(connection)) return
-    this.#uncount(connection.origin.remoteAddress)
+    this.#uncount(addressKey(connection.upgrade.remoteAddress))
     if (this.#connections.size > 0) return
     const emptied = this.#emptied
     this.#emptied = []
@@ -120,6 +183,6 @@ export class Connections implements ConnectionHost {
   }
 
   logOf (connection: Connection): Log {
-    return this.#log.child({ reqId: connection.origin.requestId, connectionId: connection.id })
+    return this.#log.child({ reqId: connection.upgrade.requestId, connectionId: connection.id })
   }
 }

@@ -1,19 +1,25 @@
+import type { Caller, Gate } from '../access/gate.js'
+import type { Grant } from '../access/grant.js'
 import { NoexServerError, toReplyError } from '../errors.js'
-import { operationFor } from '../operations/index.js'
-import type { Client, Operation, Services } from '../operations/operation.js'
+import type { Catalogue } from '../operations/index.js'
+import type { Operation, Services } from '../operations/operation.js'
 import { decode } from '../protocol/decode.js'
 import { EncodedJson, encodeError, encodeResult } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
 
 /** A client to which replies can be sent. */
-export interface Caller extends Client {
+export interface Requester extends Caller {
   /** Sends a reply; `sent` is called when it is in the outbox. */
   reply: (text: string, sent?: () => void) => void
   /** The operation failed for a reason that the client must not learn. */
   logFailure: (error: unknown, operation: string) => void
 }
 
-export interface DispatchOptions {
+/** What requests are dispatched with: the same for every request of a service. */
+export interface Dispatch {
+  readonly catalogue: Catalogue
+  readonly gate: Gate
+  readonly services: Services
   readonly exposeErrorDetails: boolean
 }
 
@@ -21,47 +27,72 @@ export interface DispatchOptions {
  * Handles one frame: every request of every client passes here. Returns a promise when the reply takes time;
  * it never rejects. There is exactly one reply to a request, and none to a pong. PROTOCOL.md, "Request pipeline".
  */
-export function dispatch (text: string, caller: Caller, services: Services, options: DispatchOptions): Promise<void> | undefined {
+export function dispatch (text: string, caller: Requester, to: Dispatch): Promise<void> | undefined {
   const decoded = decode(text)
   switch (decoded.kind) {
     case 'pong': return undefined
     case 'malformed':
-      caller.reply(encodeError(decoded.id, decoded.error, options.exposeErrorDetails))
+      caller.reply(encodeError(decoded.id, decoded.error, to.exposeErrorDetails))
       return undefined
-    case 'request': return perform(decoded.request, caller, services, options)
+    case 'request': return perform(decoded.request, caller, to)
   }
 }
 
-async function perform (request: RequestMessage, caller: Caller, services: Services, options: DispatchOptions): Promise<void> {
+async function perform (request: RequestMessage, caller: Requester, to: Dispatch): Promise<void> {
   let reply: string
   let sent: (() => void) | undefined
   try {
-    const operation = operationFor(request.type)
+    const operation = to.catalogue.find(request.type)
+    // Whoever cannot be confirmed may still leave, or log in anew.
+    if (operation?.admission !== 'everyone' && to.gate.isStale(caller)) await caller.confirm()
+    const grant = to.gate.admit(caller, operation, request)
+    if (operation === undefined) throw to.catalogue.unknown(request.type)
+    caller.answering = operation
     operation.guard?.(caller)
     operation.validate(request)
-    const data = await run(operation, request, caller, services)
+    const data = await run(operation, request, grant, caller, to.services)
     reply = encodeResult(request.id, data)
     if (data instanceof EncodedJson) sent = data.sent
   } catch (error) {
-    reply = encodeFailure(error, request, caller, options)
+    reply = encodeFailure(error, request, caller, to)
   }
   caller.reply(reply, sent)
 }
 
-/** Schema changes look after themselves; everything else stays out of their way. */
-function run (operation: Operation, request: RequestMessage, caller: Caller, services: Services): Promise<unknown> {
+/** Schema changes look after themselves; everything else stays out of their way. Whatever has waited asks again whether it may. */
+async function run (operation: Operation, request: RequestMessage, grant: Grant, caller: Requester, services: Services): Promise<unknown> {
   const { gate } = services.access
-  if (operation.tier === 'write') return gate.write(() => operation.run(services, request, caller))
-  if (operation.tier === 'read' && gate.closed) return gate.opened().then(() => operation.run(services, request, caller))
-  return operation.run(services, request, caller)
+  if (operation.tier === 'write') return await write(operation, request, grant, caller, services)
+  if (operation.tier !== 'read') return await operation.run(services, request, grant)
+  if (gate.closed) {
+    await gate.opened()
+    grant.ensure()
+  }
+  const data = await operation.run(services, request, grant)
+  // What was read for somebody who may not see it any more is not sent; a subscription has asked by itself.
+  if (!(data instanceof EncodedJson) || data.sent === undefined) grant.ensure()
+  return data
+}
+
+async function write (operation: Operation, request: RequestMessage, grant: Grant, caller: Requester, services: Services): Promise<unknown> {
+  const writing = services.access.gate.write(async () => {
+    grant.ensure()
+    return await operation.run(services, request, grant)
+  })
+  caller.writing = writing
+  try {
+    return await writing
+  } finally {
+    caller.writing = undefined
+  }
 }
 
 /** Never throws, though `details` may come from anywhere and hold what JSON cannot. */
-function encodeFailure (error: unknown, request: RequestMessage, caller: Caller, options: DispatchOptions): string {
+function encodeFailure (error: unknown, request: RequestMessage, caller: Requester, to: Dispatch): string {
   const known = toReplyError(error)
   if (known !== undefined) {
     try {
-      return encodeError(request.id, known, options.exposeErrorDetails)
+      return encodeError(request.id, known, to.exposeErrorDetails)
     } catch {}
   }
   caller.logFailure(error, request.type)

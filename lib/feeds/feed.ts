@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { NoexServerError } from '../errors.js'
+import type { Scope } from '../access/policy.js'
 import { encodePush, encodeQueryResult } from '../protocol/encode.js'
 import { textFrame } from '../protocol/frame.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
@@ -7,7 +8,7 @@ import type { Reader, Reads } from './dependency-index.js'
 
 /** Somebody who watches a feed. */
 export interface Subscriber {
-  /** The feed has a new result. */
+  /** The feed has a result that may differ from the one before. */
   changed: () => void
   /** The feed will not have another result. */
   ended: (reason: SubscriptionEnd) => void
@@ -16,7 +17,9 @@ export interface Subscriber {
 /** What a feed needs from the feeds around it. */
 export interface FeedHost {
   record: (reader: Reader) => Reads
-  run: (query: string, params: unknown, reads: Reads) => Promise<unknown>
+  run: (feed: Feed, reads: Reads) => Promise<unknown>
+  /** The feed of this query with these parameters, as far as `scope` lets it read. */
+  feed: (query: string, params: unknown, scope: Scope) => Feed
   /** Calls `feed.evaluate()` once the changes of this tick are through. */
   schedule: (feed: Feed) => void
   /** The last subscriber has left. */
@@ -51,6 +54,8 @@ export class Feed implements Reader {
   readonly id = subscriptionId()
   readonly query: string
   readonly params: unknown
+  /** What the query may read for those who watch it. */
+  readonly scope: Scope
   readonly #host: FeedHost
   readonly #subscribers = new Set<Subscriber>()
   #waiters: Waiter[] = []
@@ -62,13 +67,13 @@ export class Feed implements Reader {
   #scheduled = false
   #failing = false
   #end: SubscriptionEnd | undefined
-  #version = 0
   #text: string | undefined
   #frame: Buffer | undefined
 
-  constructor (query: string, params: unknown, host: FeedHost) {
+  constructor (query: string, params: unknown, scope: Scope, host: FeedHost) {
     this.query = query
     this.params = params
+    this.scope = scope
     this.#host = host
   }
 
@@ -76,9 +81,9 @@ export class Feed implements Reader {
     return this.#subscribers.size
   }
 
-  /** Counts the distinct results so far. */
-  get version (): number {
-    return this.#version
+  /** Whether there has been a result. */
+  get hasResult (): boolean {
+    return this.#text !== undefined
   }
 
   /** The JSON of the newest result. */
@@ -107,6 +112,22 @@ export class Feed implements Reader {
       this.leave(subscriber)
       throw error
     }
+  }
+
+  /**
+   * Adds a subscriber that has an older result or none, and tells it as soon as there is one at least as new as this call.
+   * Unlike `join` it does not give up when the query fails: then the next change brings the result.
+   */
+  watch (subscriber: Subscriber): void {
+    this.#subscribers.add(subscriber)
+    this.#fresh().then(() => {
+      if (this.#subscribers.has(subscriber)) subscriber.changed()
+    }, () => {})
+  }
+
+  /** The feed of the same query and parameters for those who may read something else. */
+  under (scope: Scope): Feed {
+    return this.#host.feed(this.query, this.params, scope)
   }
 
   leave (subscriber: Subscriber): void {
@@ -165,7 +186,7 @@ export class Feed implements Reader {
     let failure: Failure | undefined
     let text = ''
     try {
-      text = encodeQueryResult(await this.#host.run(this.query, this.params, reads))
+      text = encodeQueryResult(await this.#host.run(this, reads))
       earlier?.forget(reads)
     } catch (error) {
       failure = { error }
@@ -190,7 +211,6 @@ export class Feed implements Reader {
     if (text === this.#text) return
     this.#text = text
     this.#frame = undefined
-    this.#version++
     for (const subscriber of this.#subscribers) subscriber.changed()
   }
 

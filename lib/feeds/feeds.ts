@@ -1,4 +1,5 @@
-import { bucketNotDefined, queryNotDefined, type NoexServerError } from '../errors.js'
+import type { Scope } from '../access/policy.js'
+import { bucketNotDefined, NoexServerError, queryNotDefined } from '../errors.js'
 import type { Log } from '../log.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { StoreChange } from '../store/schema-watch.js'
@@ -36,12 +37,12 @@ export class Feeds implements FeedHost {
     this.#scheduled = []
   }
 
-  /** The feed of a query with these parameters; equal ones share it. */
-  feed (query: string, params: unknown): Feed {
-    const key = JSON.stringify([query, sortedMembers(params)])
+  /** The feed of a query with these parameters for those who may read as much as `scope`; equal ones share it. */
+  feed (query: string, params: unknown, scope: Scope): Feed {
+    const key = JSON.stringify([query, sortedMembers(params), scope.key])
     let feed = this.#feeds.get(key)
     if (feed === undefined) {
-      feed = new Feed(query, params, this)
+      feed = new Feed(query, params, scope, this)
       this.#feeds.set(key, feed)
       this.#keys.set(feed, key)
     }
@@ -59,8 +60,8 @@ export class Feeds implements FeedHost {
     return this.#index.record(reader)
   }
 
-  async run (query: string, params: unknown, reads: Reads): Promise<unknown> {
-    return await this.#access.runQuery(query, params, reads)
+  async run ({ query, params, scope }: Feed, reads: Reads): Promise<unknown> {
+    return await this.#access.runQuery(query, params, scope.rows, reads)
   }
 
   schedule (feed: Feed): void {
@@ -83,8 +84,10 @@ export class Feeds implements FeedHost {
   failed (feed: Feed, error: unknown): void {
     // The application has undefined the query itself.
     if (error instanceof Error && error.name === 'QueryNotDefinedError') this.#end([feed], 'query_undefined', queryNotDefined(feed.query))
+    // It has begun to read what its subscribers may not.
+    else if (error instanceof NoexServerError && error.code === 'FORBIDDEN') this.#end([feed], 'forbidden', error)
     // Who waits for the first result is told of the failure, and it is logged there.
-    else if (feed.version > 0 && !feed.failing) this.#log.warn({ err: error, query: feed.query }, 'live query failed; its subscribers keep the last result')
+    else if (feed.hasResult && !feed.failing) this.#log.warn({ err: error, query: feed.query }, 'live query failed; its subscribers keep the last result')
   }
 
   #storeChanged (change: StoreChange): void {

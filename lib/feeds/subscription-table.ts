@@ -1,3 +1,5 @@
+import type { Grant } from '../access/grant.js'
+import type { Scope } from '../access/policy.js'
 import { NoexServerError } from '../errors.js'
 import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
@@ -49,10 +51,23 @@ export class SubscriptionQuota {
   }
 }
 
+/** Whose subscriptions they are, and what it may watch at the moment. */
+export interface Watcher {
+  /** Whether somebody is logged in. */
+  readonly isLoggedIn: boolean
+  /** What a live query may read for the client; `undefined` when it may not watch it. */
+  scopeOf: (query: string) => Scope | undefined
+  /** Whether `scopeOf` must be asked before each push. */
+  readonly isVolatile: boolean
+  /** Whether pushes may go out now. If not, `resume` is called once they may. */
+  mayPush: () => boolean
+}
+
 /** The subscriptions of one connection. */
 export class SubscriptionTable {
   readonly #sink: Sink
   readonly #quota: SubscriptionQuota
+  readonly #watcher: Watcher
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #ended = new Set<string>()
   readonly #waiting = new Set<Subscription>()
@@ -60,9 +75,10 @@ export class SubscriptionTable {
   #joining = 0
   #closed = false
 
-  constructor (sink: Sink, quota: SubscriptionQuota) {
+  constructor (sink: Sink, quota: SubscriptionQuota, watcher: Watcher) {
     this.#sink = sink
     this.#quota = quota
+    this.#watcher = watcher
   }
 
   get size (): number {
@@ -76,27 +92,26 @@ export class SubscriptionTable {
 
   /**
    * Subscribes and returns the reply: the id and the current result. Pushes start when the reply has been sent.
-   * @throws `RATE_LIMITED`, `QUERY_NOT_DEFINED`, `BUCKET_NOT_DEFINED`, or what the query throws
+   * @throws `RATE_LIMITED`, `QUERY_NOT_DEFINED`, `BUCKET_NOT_DEFINED`, `FORBIDDEN`, `UNAUTHORIZED`, or what the query throws
    */
-  async add (feeds: Feeds, query: string, params: unknown): Promise<EncodedJson> {
+  async add (feeds: Feeds, query: string, params: unknown, grant: Grant): Promise<EncodedJson> {
     this.checkRoom()
     // Taken before the first wait: what is only counted afterwards can be overrun.
     this.#quota.take()
     this.#joining++
-    const feed = feeds.feed(query, params)
-    const subscription = new Subscription(feed, this)
+    const subscription = new Subscription(this)
     try {
-      await feed.join(subscription)
+      await join(subscription, feeds, query, params, grant)
     } catch (error) {
       if (!this.#closed) this.#quota.release()
       throw error
     } finally {
       this.#joining--
     }
-    if (this.#closed) feed.leave(subscription)
-    else this.#subscriptions.set(subscription.id = this.#freeId(feed), subscription)
-    const { version } = feed
-    return new EncodedJson(`{"subscriptionId":${JSON.stringify(subscription.id)},"data":${feed.text}}`, () => { subscription.activate(version) })
+    const { feed } = subscription
+    const { text } = feed
+    this.#subscriptions.set(subscription.id = this.#freeId(feed), subscription)
+    return new EncodedJson(`{"subscriptionId":${JSON.stringify(subscription.id)},"data":${text}}`, () => { subscription.activate(text) })
   }
 
   /** Ends a subscription. Returns whether there was one, or one that ended by itself and has not been unsubscribed since. */
@@ -104,38 +119,63 @@ export class SubscriptionTable {
     const subscription = this.#subscriptions.get(id)
     if (subscription === undefined) return this.#ended.delete(id)
     this.#drop(subscription)
-    subscription.feed.leave(subscription)
     return true
   }
 
-  /** Sends the newest results that had to wait for the sink to drain. */
+  /** Sends the newest results that had to wait. */
   resume (): void {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const subscription of waiting) subscription.changed()
   }
 
-  /** Ends everything: the connection is going away. */
+  /**
+   * What the client may watch has changed, or who it is. Nothing is pushed any more that it may not see: where nobody is
+   * logged in, such subscriptions are suspended until somebody is; otherwise they end. PROTOCOL.md, "Subscriptions".
+   */
+  review (): void {
+    for (const subscription of [...this.#subscriptions.values()]) {
+      const scope = this.#watcher.scopeOf(subscription.feed.query)
+      if (scope !== undefined) subscription.follow(scope)
+      else if (this.#watcher.isLoggedIn) this.lost(subscription, 'forbidden')
+      else this.#suspend(subscription)
+    }
+  }
+
+  /** Ends everything: the connection is going away, or must not see anything any more. */
   close (): void {
     if (this.#closed) return
     this.#closed = true
     this.#quota.release(this.size)
-    for (const subscription of this.#subscriptions.values()) subscription.feed.leave(subscription)
+    for (const subscription of this.#subscriptions.values()) subscription.suspend()
     this.#subscriptions.clear()
     this.#waiting.clear()
   }
 
-  /** Pushes the feed's newest result, now or when the sink has drained. */
+  /** Pushes the feed's newest result, now or when it may. */
   push (subscription: Subscription): void {
-    if (this.#sink.congested) {
+    const mayPush = !this.#sink.congested && this.#watcher.mayPush()
+    // Finding out whether it may can have ended or suspended it.
+    if (!subscription.isWatching) return
+    if (!mayPush) {
       this.#waiting.add(subscription)
       return
     }
+    if (this.#watcher.isVolatile && !this.#isCurrent(subscription)) return
     this.#sink.sendFrame(subscription.feed.frame(subscription.id))
-    subscription.sentVersion = subscription.feed.version
+    subscription.sentText = subscription.feed.text
   }
 
-  /** A subscription has lost its query or a bucket of it: its place is free, and the client is told. */
+  /** Asks whether the client may still watch what the subscription shows; if not, it ends, or goes on with what the client may see now. */
+  #isCurrent (subscription: Subscription): boolean {
+    const scope = this.#watcher.scopeOf(subscription.feed.query)
+    if (scope === undefined) this.lost(subscription, 'forbidden')
+    else if (scope.key !== subscription.feed.scope.key) subscription.follow(scope)
+    else return true
+    return false
+  }
+
+  /** A subscription ends by itself: its place is free, and the client is told. */
   lost (subscription: Subscription, reason: SubscriptionEnd): void {
     if (this.#subscriptions.get(subscription.id) !== subscription) return
     this.#drop(subscription)
@@ -145,9 +185,14 @@ export class SubscriptionTable {
     this.#sink.send(encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId: subscription.id, reason }))
   }
 
-  #drop (subscription: Subscription): void {
-    this.#subscriptions.delete(subscription.id)
+  #suspend (subscription: Subscription): void {
     this.#waiting.delete(subscription)
+    subscription.suspend()
+  }
+
+  #drop (subscription: Subscription): void {
+    this.#suspend(subscription)
+    this.#subscriptions.delete(subscription.id)
     this.#quota.release()
   }
 
@@ -157,30 +202,73 @@ export class SubscriptionTable {
   }
 }
 
-/** One subscription: what it watches and how much of it the client has been sent. */
+/** Brings a subscription to its first result, unless the client may not see it any more when it is there. */
+async function join (subscription: Subscription, feeds: Feeds, query: string, params: unknown, grant: Grant): Promise<void> {
+  await subscription.join(feeds.feed(query, params, grant.scope(query)))
+  try {
+    grant.ensure()
+  } catch (error) {
+    subscription.suspend()
+    throw error
+  }
+}
+
+/** One subscription: what it watches and what of it the client has been sent. */
 class Subscription implements Subscriber {
-  readonly feed: Feed
   id = ''
-  sentVersion = 0
+  /** The result that the client has. */
+  sentText: string | undefined
   readonly #table: SubscriptionTable
+  /** Of one that is suspended: the feed that it has left. */
+  #feed!: Feed
+  #watching = false
   #active = false
   #lost: SubscriptionEnd | undefined
 
-  constructor (feed: Feed, table: SubscriptionTable) {
-    this.feed = feed
+  constructor (table: SubscriptionTable) {
     this.#table = table
   }
 
-  /** The reply with result `version` is on its way: from now on pushes may follow. */
-  activate (version: number): void {
+  get feed (): Feed {
+    return this.#feed
+  }
+
+  get isWatching (): boolean {
+    return this.#watching
+  }
+
+  async join (feed: Feed): Promise<void> {
+    this.#feed = feed
+    this.#watching = true
+    await feed.join(this)
+  }
+
+  /** Watches under this scope from now on; the client is sent the result as soon as it differs from what it has. */
+  follow (scope: Scope): void {
+    if (this.#watching && scope.key === this.#feed.scope.key) return
+    this.suspend()
+    this.#feed = this.#feed.under(scope)
+    this.#watching = true
+    this.#feed.watch(this)
+  }
+
+  /** Watches nothing until `follow`. */
+  suspend (): void {
+    if (!this.#watching) return
+    this.#watching = false
+    this.#feed.leave(this)
+  }
+
+  /** The reply with this result is on its way: from now on pushes may follow. */
+  activate (text: string): void {
     this.#active = true
-    this.sentVersion = version
+    this.sentText = text
     if (this.#lost !== undefined) this.#table.lost(this, this.#lost)
-    else this.changed()
+    else if (this.#watching && this.#feed.hasResult) this.changed()
   }
 
   changed (): void {
-    if (this.#active && this.sentVersion !== this.feed.version) this.#table.push(this)
+    if (this.#active && this.#watching && this.sentText !== this.#feed.text) this.#table.push(this)
   }
 
   ended (reason: SubscriptionEnd): void {

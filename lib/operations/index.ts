@@ -1,4 +1,10 @@
+import type { ResolvedAuth } from '../access/auth-options.js'
 import { NoexServerError } from '../errors.js'
+import { auth } from './auth.js'
+import { identityAcl } from './identity-acl.js'
+import { identityRoles } from './identity-roles.js'
+import { identitySession } from './identity-session.js'
+import { identityUsers } from './identity-users.js'
 import type { Operation } from './operation.js'
 import { server } from './server.js'
 import { storeAdmin } from './store-admin.js'
@@ -7,23 +13,56 @@ import { storeRead } from './store-read.js'
 import { storeTransaction } from './store-transaction.js'
 import { storeWrite } from './store-write.js'
 
-/** The table of operations: dispatch, validation, permissions, audit and the protocol reference read it and nothing else. */
-export const operations: ReadonlyMap<string, Operation> = new Map(
-  [...storeRead, ...storeWrite, storeTransaction, ...storeQuery, ...storeAdmin, ...server].map(operation => [operation.name, operation])
-)
+const always: readonly Operation[] = [...storeRead, ...storeWrite, storeTransaction, ...storeQuery, ...storeAdmin, ...server]
+const identity: readonly Operation[] = [...identitySession, ...identityUsers, ...identityRoles, ...identityAcl]
 
-/** Namespaces whose feature is absent, and what is answered to all of their operations. */
-const unavailable = new Map<string, () => NoexServerError>([
-  ['rules', () => new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')]
+/** What a gateway has decided cannot be changed by the client. */
+const underGateway = auth.filter(({ name }) => name === 'auth.whoami')
+
+/** The table of operations: dispatch, validation, permissions, audit and the protocol reference read it and nothing else. */
+export const operations: ReadonlyMap<string, Operation> = tableOf([...always, ...auth, ...identity])
+
+/** The operations that each mode of authentication adds. */
+const ofMode: Readonly<Record<ResolvedAuth['mode'], readonly Operation[]>> = {
+  external: auth,
+  gateway: underGateway,
+  builtIn: [...auth, ...identity]
+}
+
+/** What is answered to operations of a namespace whose feature is absent. */
+const absent: ReadonlyMap<string, NoexServerError> = new Map([
+  ['auth', new NoexServerError('UNKNOWN_OPERATION', 'Authentication is not configured')],
+  ['identity', new NoexServerError('UNKNOWN_OPERATION', 'Identity management is not configured')],
+  ['rules', new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')]
 ])
 
-/**
- * Finds the operation that a request names.
- * @throws `UNKNOWN_OPERATION`, or `RULES_NOT_AVAILABLE` for the `rules` namespace
- */
-export function operationFor (type: string): Operation {
-  const operation = operations.get(type)
-  if (operation !== undefined) return operation
-  const namespace = type.slice(0, Math.max(type.indexOf('.'), 0))
-  throw unavailable.get(namespace)?.() ?? new NoexServerError('UNKNOWN_OPERATION', 'The operation is unknown')
+/** The operations that a service has, and what it answers to all others. */
+export class Catalogue {
+  readonly #table: ReadonlyMap<string, Operation>
+  readonly #namespaces: ReadonlySet<string>
+
+  constructor (mode: ResolvedAuth['mode'] | undefined) {
+    const offered = [...always, ...(mode === undefined ? [] : ofMode[mode])]
+    this.#table = tableOf(offered)
+    this.#namespaces = new Set(offered.map(({ name }) => namespaceOf(name)))
+  }
+
+  find (type: string): Operation | undefined {
+    return this.#table.get(type)
+  }
+
+  /** Why there is no such operation: `UNKNOWN_OPERATION`, or `RULES_NOT_AVAILABLE`. */
+  unknown (type: string): NoexServerError {
+    const namespace = namespaceOf(type)
+    const refusal = this.#namespaces.has(namespace) ? undefined : absent.get(namespace)
+    return refusal ?? new NoexServerError('UNKNOWN_OPERATION', 'The operation is unknown')
+  }
+}
+
+function tableOf (list: readonly Operation[]): ReadonlyMap<string, Operation> {
+  return new Map(list.map(operation => [operation.name, operation]))
+}
+
+function namespaceOf (type: string): string {
+  return type.slice(0, Math.max(type.indexOf('.'), 0))
 }

@@ -1,73 +1,85 @@
 import type { Static, TObject, TProperties } from 'typebox'
 import { Compile } from 'typebox/compile'
+import type { Authenticator } from '../access/authenticator.js'
+import type { Admission, Client, GuardedOperation } from '../access/client.js'
+import type { Grant } from '../access/grant.js'
+import type { Tier, Touch } from '../access/policy.js'
+import type { Revocations } from '../access/revocations.js'
+import type { Session } from '../access/session.js'
+import type { Clock } from '../clock.js'
+import { NoexServerError } from '../errors.js'
 import type { ConnectionInfo, ServerStats } from '../info.js'
 import type { Feeds } from '../feeds/feeds.js'
-import type { SubscriptionTable } from '../feeds/subscription-table.js'
+import type { Identity } from '../identity/identity.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { firstProblem } from '../protocol/shape.js'
 import type { StoreAccess } from '../store/store-access.js'
-
-/** How far an operation reaches: what a role must have, and what the audit filters by. */
-export type Tier = 'read' | 'write' | 'admin'
-
-/** Something that an operation reads or changes, and the right that this takes. */
-export interface Touch {
-  /** The operation that must be allowed on the resource; a transaction needs the right to each of its entries too. */
-  readonly operation: string
-  readonly type: 'bucket' | 'query' | 'server'
-  /** `*` where the request names nothing. */
-  readonly name: string
-}
 
 /** What operations work with: the same for every request of a service. */
 export interface Services {
   readonly access: StoreAccess
   readonly feeds: Feeds
-  readonly getStats: () => Promise<ServerStats>
+  /** Who checks tokens; `undefined` where `auth` is not configured or there are none. */
+  readonly authenticator: Authenticator | undefined
+  /** The built-in accounts; `undefined` in every other mode. */
+  readonly identity: Identity | undefined
+  /** Who may not log in at the moment. */
+  readonly revocations: Revocations
+  readonly clock: Clock
+  /** As far as somebody may know them. */
+  readonly getStats: (session: Session | undefined) => Promise<ServerStats>
   readonly getConnections: () => ConnectionInfo[]
 }
 
-/** The client that sent the request, as far as operations know it. */
-export interface Client {
-  readonly subscriptions: SubscriptionTable
-}
-
 /** One operation of the protocol: everything that the server knows about it. */
-export interface Operation {
-  readonly name: string
-  readonly tier: Tier
+export interface Operation extends GuardedOperation {
   /** The request's fields; unknown members are ignored. */
   readonly request: TObject
-  /** All that the request touches. Works on unchecked input: what is missing or mistyped counts as `*`. */
-  readonly touches: (request: RequestMessage) => readonly Touch[]
   /** Refuses before the fields are looked at; PROTOCOL.md, "Request pipeline". */
   readonly guard: ((client: Client) => void) | undefined
   /** Checks the fields. Throws `VALIDATION_ERROR` naming the first wrong one. */
   readonly validate: (request: RequestMessage) => void
   /** Does the work; the resolved value is the reply's `data`, `undefined` is sent as `null`. */
-  readonly run: (services: Services, request: RequestMessage, client: Client) => Promise<unknown>
+  readonly run: (services: Services, request: RequestMessage, grant: Grant) => Promise<unknown>
 }
+
+/** An operation as a touch names it. */
+type Self = Pick<Touch, 'operation' | 'tier'>
+
+/** Tells what a request of the operation `self` touches. */
+export type Touches = (request: RequestMessage, self: Self) => readonly Touch[]
 
 interface OperationDefinition<Fields extends TProperties> {
   readonly name: string
-  readonly tier: Tier
+  readonly tier?: Tier
+  /** @default 'permission' */
+  readonly admission?: Admission
   readonly request: TObject<Fields>
-  readonly touches: (request: RequestMessage) => readonly Touch[]
+  /** `self` is the operation itself, as a touch names it. @default the server as a whole */
+  readonly touches?: Touches
   readonly guard?: (client: Client) => void
   /** Checks what a schema cannot say. */
   readonly check?: (request: Static<TObject<Fields>>) => void
-  readonly run: (services: Services, request: Static<TObject<Fields>>, client: Client) => Promise<unknown>
+  readonly run: (services: Services, request: Static<TObject<Fields>>, grant: Grant) => Promise<unknown>
+}
+
+/** The accounts, for operations that exist with them only. */
+export function accounts ({ identity }: Services): Identity {
+  if (identity === undefined) throw new NoexServerError('UNKNOWN_OPERATION', 'Identity management is not configured')
+  return identity
 }
 
 /** Makes one entry of the operation table. The schema is compiled once; the request's type comes from it. */
 export function defineOperation<Fields extends TProperties> (definition: OperationDefinition<Fields>): Operation {
   const schema = Compile(definition.request)
-  const { check, run } = definition
+  const { name, tier, admission = 'permission', touches = touchesServer, check, run } = definition
+  const self: Self = { operation: name, tier }
   return {
-    name: definition.name,
-    tier: definition.tier,
+    name,
+    tier,
+    admission,
     request: definition.request,
-    touches: definition.touches,
+    touches: request => touches(request, self),
     guard: definition.guard,
     validate (request) {
       if (!schema.Check(request)) throw firstProblem(schema, request)
@@ -77,21 +89,21 @@ export function defineOperation<Fields extends TProperties> (definition: Operati
   }
 }
 
-/** Touches the bucket that the field `bucket` names. */
-export function touchesBucket (operation: string, field: 'bucket' | 'name' = 'bucket'): Operation['touches'] {
-  return request => [{ operation, type: 'bucket', name: nameIn(request[field]) }]
-}
+/** Touches records of the bucket that the field `bucket` names. Written out: to spread `self` costs more than the whole check of a permission. */
+export const touchesRecords: Touches = (request, { operation, tier }) => [{ operation, tier, type: 'bucket', name: nameIn(request['bucket']), records: true }]
 
 /** Touches the query that the field names. */
-export function touchesQuery (operation: string, field: 'query' | 'name'): Operation['touches'] {
-  return request => [{ operation, type: 'query', name: nameIn(request[field]) }]
+export function touchesQuery (field: 'query' | 'name'): Touches {
+  return (request, { operation, tier }) => [{ operation, tier, type: 'query', name: nameIn(request[field]), records: field === 'query' }]
+}
+
+/** Touches the bucket that the field names as a whole. */
+export function touchesBucket (field: 'bucket' | 'name'): Touches {
+  return (request, { operation, tier }) => [{ operation, tier, type: 'bucket', name: nameIn(request[field]), records: false }]
 }
 
 /** Touches nothing in particular. */
-export function touchesServer (operation: string): Operation['touches'] {
-  const touches: readonly Touch[] = [{ operation, type: 'server', name: '*' }]
-  return () => touches
-}
+const touchesServer: Touches = (_request, self) => [{ ...self, type: 'server', name: '*', records: false }]
 
 /** The name of a resource as a request gives it, or `*`. */
 export function nameIn (value: unknown): string {

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { defineOperation, touchesServer, type Operation } from './operation.js'
+import { defineOperation, type Operation } from './operation.js'
 
 /** The operations of the `server` namespace. PROTOCOL.md, "Server operations". */
 export const server: readonly Operation[] = [
@@ -7,10 +7,9 @@ export const server: readonly Operation[] = [
     name: 'server.stats',
     tier: 'admin',
     request: Type.Object({}),
-    touches: touchesServer('server.stats'),
-    async run ({ getStats }) {
+    async run ({ getStats }, _request, { client }) {
       // Where the server listens is for its operators.
-      const { port: _port, host: _host, ...stats } = await getStats()
+      const { port: _port, host: _host, ...stats } = await getStats(client.session)
       return stats
     }
   }),
@@ -18,7 +17,6 @@ export const server: readonly Operation[] = [
     name: 'server.connections',
     tier: 'admin',
     request: Type.Object({}),
-    touches: touchesServer('server.connections'),
     run: async ({ getConnections }) => getConnections()
   })
 ]

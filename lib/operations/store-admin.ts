@@ -3,9 +3,18 @@ import { bucketNotDefined, queryNotDefined } from '../errors.js'
 import { defineBucket, dropBucket, updateBucket } from '../store/schema-change.js'
 import { checkQueryConfig } from '../store/query-config.js'
 import { JsonObject, Name } from '../protocol/fields.js'
-import { defineOperation, nameIn, touchesBucket, touchesQuery, touchesServer, type Operation } from './operation.js'
+import type { Touch } from '../access/policy.js'
+import { referencedBuckets } from '../store/references.js'
+import { defineOperation, nameIn, touchesBucket, touchesQuery, type Operation } from './operation.js'
 
 const Named = Type.Object({ name: Name })
+
+const bucket = touchesBucket('name')
+
+/** A reference tells whether a record exists, and can keep it from being deleted: that takes the right to read it. */
+function references (definition: unknown, member: 'schema' | 'addFields'): Touch[] {
+  return referencedBuckets(definition, member).map(name => ({ operation: 'store.get', tier: 'read', type: 'bucket', name, records: false }))
+}
 
 /** The operations of the `store` namespace that change buckets and queries. PROTOCOL.md, "Bucket definitions" and "Declarative queries". */
 export const storeAdmin: readonly Operation[] = [
@@ -13,9 +22,10 @@ export const storeAdmin: readonly Operation[] = [
     name: 'store.defineBucket',
     tier: 'admin',
     request: Type.Object({ name: Name, config: JsonObject }),
-    touches: touchesBucket('store.defineBucket', 'name'),
-    async run ({ access }, r) {
-      await defineBucket(access, r.name, r.config)
+    touches: (request, self) => [...bucket(request, self), ...references(request['config'], 'schema')],
+    async run ({ access, identity }, r, grant) {
+      await defineBucket(access, r.name, r.config, grant)
+      await identity?.recordOwner('bucket', r.name, grant.client.session)
       return { name: r.name, created: true }
     }
   }),
@@ -23,9 +33,10 @@ export const storeAdmin: readonly Operation[] = [
     name: 'store.dropBucket',
     tier: 'admin',
     request: Named,
-    touches: touchesBucket('store.dropBucket', 'name'),
-    async run ({ access }, r) {
-      await dropBucket(access, r.name)
+    touches: bucket,
+    async run ({ access, identity }, r, grant) {
+      await dropBucket(access, r.name, grant)
+      await identity?.forgetResource('bucket', r.name)
       return { name: r.name, dropped: true }
     }
   }),
@@ -33,9 +44,9 @@ export const storeAdmin: readonly Operation[] = [
     name: 'store.updateBucket',
     tier: 'admin',
     request: Type.Object({ name: Name, updates: JsonObject }),
-    touches: touchesBucket('store.updateBucket', 'name'),
-    async run ({ access }, r) {
-      await updateBucket(access, r.name, r.updates)
+    touches: (request, self) => [...bucket(request, self), ...references(request['updates'], 'addFields')],
+    async run ({ access }, r, grant) {
+      await updateBucket(access, r.name, r.updates, grant)
       return { name: r.name, updated: true }
     }
   }),
@@ -43,21 +54,26 @@ export const storeAdmin: readonly Operation[] = [
     name: 'store.getBucketSchema',
     tier: 'admin',
     request: Named,
-    touches: touchesBucket('store.getBucketSchema', 'name'),
+    touches: bucket,
     run: async ({ access }, r) => ({ name: r.name, config: access.definition(r.name) })
   }),
   defineOperation({
     name: 'store.defineQuery',
     tier: 'admin',
     request: Type.Object({ name: Name, config: JsonObject }),
-    touches: request => [
-      { operation: 'store.defineQuery', type: 'query', name: nameIn(request['name']) },
-      { operation: 'store.where', type: 'bucket', name: nameIn((request['config'] as { bucket?: unknown } | null | undefined)?.bucket) }
-    ],
-    async run ({ access }, r) {
+    touches (request, self) {
+      const source = nameIn((request['config'] as { bucket?: unknown } | null | undefined)?.bucket)
+      return [
+        { ...self, type: 'query', name: nameIn(request['name']), records: false, source },
+        // Whoever runs the query later sees what they may see themselves.
+        { operation: 'store.where', tier: 'read', type: 'bucket', name: source, records: true }
+      ]
+    },
+    async run ({ access, identity }, r, { client }) {
       const config = checkQueryConfig(r.config)
       if (!access.store.hasBucket(config.bucket)) throw bucketNotDefined(config.bucket)
       access.store.defineDeclarativeQuery(r.name, config)
+      await identity?.recordOwner('query', r.name, client.session)
       return { name: r.name, defined: true }
     }
   }),
@@ -65,9 +81,10 @@ export const storeAdmin: readonly Operation[] = [
     name: 'store.undefineQuery',
     tier: 'admin',
     request: Named,
-    touches: touchesQuery('store.undefineQuery', 'name'),
-    async run ({ access }, r) {
+    touches: touchesQuery('name'),
+    async run ({ access, identity }, r) {
       if (!access.store.undefineQuery(r.name)) throw queryNotDefined(r.name)
+      await identity?.forgetResource('query', r.name)
       return { name: r.name, undefined: true }
     }
   }),
@@ -75,7 +92,6 @@ export const storeAdmin: readonly Operation[] = [
     name: 'store.listQueries',
     tier: 'admin',
     request: Type.Object({}),
-    touches: touchesServer('store.listQueries'),
     run: async ({ access, feeds }) => ({
       queries: access.store.getQueries().map(({ name, type, config }) => ({ name, type, activeSubscriptions: feeds.subscribersOf(name), config }))
     })

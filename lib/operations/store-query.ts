@@ -3,7 +3,7 @@ import { NoexServerError } from '../errors.js'
 import { EncodedJson, encodeQueryResult } from '../protocol/encode.js'
 import { checkQueryParams } from '../store/query-config.js'
 import { Name } from '../protocol/fields.js'
-import { defineOperation, touchesQuery, touchesServer, type Operation } from './operation.js'
+import { defineOperation, touchesQuery, type Operation } from './operation.js'
 
 const Query = Type.Object({ query: Name, params: Type.Optional(Type.Unknown()) })
 
@@ -13,31 +13,32 @@ export const storeQuery: readonly Operation[] = [
     name: 'store.query',
     tier: 'read',
     request: Query,
-    touches: touchesQuery('store.query', 'query'),
-    async run ({ access }, r) {
+    touches: touchesQuery('query'),
+    async run ({ access }, r, grant) {
       const params = r.params ?? undefined
       checkQueryParams(access.store, r.query, params)
-      return new EncodedJson(encodeQueryResult(await access.runQuery(r.query, params)))
+      const result = await access.runQuery(r.query, params, grant.scope(r.query).rows)
+      return new EncodedJson(encodeQueryResult(result))
     }
   }),
   defineOperation({
     name: 'store.subscribe',
     tier: 'read',
     request: Query,
-    touches: touchesQuery('store.subscribe', 'query'),
+    touches: touchesQuery('query'),
     guard: client => { client.subscriptions.checkRoom() },
-    async run ({ access, feeds }, r, client) {
+    async run ({ access, feeds }, r, grant) {
       const params = r.params ?? undefined
       checkQueryParams(access.store, r.query, params)
-      return await client.subscriptions.add(feeds, r.query, params)
+      return await grant.client.subscriptions.add(feeds, r.query, params, grant)
     }
   }),
   defineOperation({
     name: 'store.unsubscribe',
     tier: 'read',
     request: Type.Object({ subscriptionId: Name }),
-    touches: touchesServer('store.unsubscribe'),
-    async run (_services, r, client) {
+    admission: 'session',
+    async run (_services, r, { client }) {
       if (!client.subscriptions.remove(r.subscriptionId)) {
         throw new NoexServerError('NOT_FOUND', `Subscription "${r.subscriptionId}" is not one of this connection`)
       }

@@ -1,7 +1,8 @@
 import { Type } from 'typebox'
 import { checkFilter } from '../store/filter.js'
+import { withoutSystemBuckets } from '../store/system-buckets.js'
 import { GroupBy, JsonObject, Key, MaybeObject, Name, PositiveInteger } from '../protocol/fields.js'
-import { defineOperation, touchesBucket, touchesServer, type Operation } from './operation.js'
+import { defineOperation, touchesRecords, type Operation } from './operation.js'
 
 const Filtered = Type.Object({ bucket: Name, filter: JsonObject })
 const MaybeFiltered = Type.Object({ bucket: Name, filter: MaybeObject })
@@ -22,9 +23,9 @@ function fieldAggregate (method: FieldAggregate): Operation {
     name: `store.${method}`,
     tier: 'read',
     request: FieldOf,
-    touches: touchesBucket(`store.${method}`),
+    touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r) => await access.bucket(r.bucket)[method](r.field, filterOf(r))
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows(`store.${method}`, r.bucket))[method](r.field, filterOf(r))
   })
 }
 
@@ -34,61 +35,61 @@ export const storeRead: readonly Operation[] = [
     name: 'store.get',
     tier: 'read',
     request: Type.Object({ bucket: Name, key: Key }),
-    touches: touchesBucket('store.get'),
-    run: async ({ access }, r) => await access.bucket(r.bucket).get(r.key)
+    touches: touchesRecords,
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.get', r.bucket)).get(r.key)
   }),
   defineOperation({
     name: 'store.all',
     tier: 'read',
     request: Type.Object({ bucket: Name }),
-    touches: touchesBucket('store.all'),
-    run: async ({ access }, r) => await access.bucket(r.bucket).all()
+    touches: touchesRecords,
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.all', r.bucket)).all()
   }),
   defineOperation({
     name: 'store.where',
     tier: 'read',
     request: Filtered,
-    touches: touchesBucket('store.where'),
+    touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r) => await access.bucket(r.bucket).where(r.filter)
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.where', r.bucket)).where(r.filter)
   }),
   defineOperation({
     name: 'store.findOne',
     tier: 'read',
     request: Filtered,
-    touches: touchesBucket('store.findOne'),
+    touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r) => await access.bucket(r.bucket).findOne(r.filter)
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.findOne', r.bucket)).findOne(r.filter)
   }),
   defineOperation({
     name: 'store.count',
     tier: 'read',
     request: MaybeFiltered,
-    touches: touchesBucket('store.count'),
+    touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r) => await access.bucket(r.bucket).count(filterOf(r))
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.count', r.bucket)).count(filterOf(r))
   }),
   defineOperation({
     name: 'store.first',
     tier: 'read',
     request: Slice,
-    touches: touchesBucket('store.first'),
-    run: async ({ access }, r) => await access.bucket(r.bucket).first(r.n)
+    touches: touchesRecords,
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.first', r.bucket)).first(r.n)
   }),
   defineOperation({
     name: 'store.last',
     tier: 'read',
     request: Slice,
-    touches: touchesBucket('store.last'),
-    run: async ({ access }, r) => await access.bucket(r.bucket).last(r.n)
+    touches: touchesRecords,
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.last', r.bucket)).last(r.n)
   }),
   defineOperation({
     name: 'store.paginate',
     tier: 'read',
     request: Type.Object({ bucket: Name, limit: PositiveInteger, after: Type.Optional(Type.Unknown()) }),
-    touches: touchesBucket('store.paginate'),
+    touches: touchesRecords,
     // A client that sends its empty cursor as null asks for the first page.
-    run: async ({ access }, r) => await access.bucket(r.bucket).paginate({ limit: r.limit, after: r.after ?? undefined })
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.paginate', r.bucket)).paginate({ limit: r.limit, after: r.after ?? undefined })
   }),
   fieldAggregate('sum'),
   fieldAggregate('avg'),
@@ -98,22 +99,20 @@ export const storeRead: readonly Operation[] = [
     name: 'store.groupBy',
     tier: 'read',
     request: GroupBy,
-    touches: touchesBucket('store.groupBy'),
+    touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r) => await access.bucket(r.bucket).groupBy(r.field, r.aggregate, filterOf(r))
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.groupBy', r.bucket)).groupBy(r.field, r.aggregate, filterOf(r))
   }),
   defineOperation({
     name: 'store.buckets',
     tier: 'read',
     request: Type.Object({}),
-    touches: touchesServer('store.buckets'),
-    run: async ({ access }) => (await access.store.getStats()).buckets
+    run: async ({ access }) => withoutSystemBuckets(await access.store.getStats(), access).buckets
   }),
   defineOperation({
     name: 'store.stats',
     tier: 'read',
     request: Type.Object({}),
-    touches: touchesServer('store.stats'),
-    run: async ({ getStats }) => (await getStats()).store
+    run: async ({ getStats }, _request, { client }) => (await getStats(client.session)).store
   })
 ]

@@ -1,17 +1,17 @@
 import { Type, type TObject } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { invalid } from '../errors.js'
-import type { RequestMessage } from '../protocol/messages.js'
 import { firstProblem } from '../protocol/shape.js'
 import { checkFilter } from '../store/filter.js'
 import { runTransaction, type TransactionEntry } from '../store/transaction.js'
 import { GroupBy, JsonObject, Key, MaybeObject, Name, RecordBatch } from '../protocol/fields.js'
-import { defineOperation, nameIn, type Operation, type Touch } from './operation.js'
+import type { Tier, Touch } from '../access/policy.js'
+import { defineOperation, nameIn, type Operation, type Touches } from './operation.js'
 
 /** As many as one `insertMany` of its own may have. */
 const MAX_RECORDS = 10_000
 
-const ExpectedVersion = Type.Optional(Type.Integer({ minimum: 1 }))
+const ExpectedVersion = Type.Optional(Type.Union([Type.Null(), Type.Integer({ minimum: 1 })]))
 
 /** The fields of each kind of entry, beside `op`. PROTOCOL.md, "Transactions". */
 const entryFields: Readonly<Record<TransactionEntry['op'], TObject>> = {
@@ -42,8 +42,8 @@ export const storeTransaction: Operation = defineOperation({
     const records = (request.operations as TransactionEntry[]).reduce((sum, entry) => sum + (entry.op === 'insertMany' ? entry.data.length : 0), 0)
     if (records > MAX_RECORDS) throw invalid('operations', `must not insert more than ${MAX_RECORDS} records by insertMany`)
   },
-  async run ({ access }, request) {
-    const results = await runTransaction(access, request.operations as TransactionEntry[])
+  async run ({ access }, request, grant) {
+    const results = await runTransaction(access, request.operations as TransactionEntry[], grant)
     return { results: results.map((data, index) => ({ index, data: data ?? null })) }
   }
 })
@@ -58,17 +58,37 @@ function checkEntry (entry: unknown, index: number): void {
   if (filter != null) checkFilter(filter, `${path}.filter`)
 }
 
-/** The right to a transaction on each bucket, and for each entry the right to the operation that it stands for. */
-function touchesEntries (request: RequestMessage): readonly Touch[] {
-  const entries: unknown = request['operations']
+/** What an entry needs the right to, beside the transaction: the operation that it stands for. */
+const entryTiers: Readonly<Record<TransactionEntry['op'], Tier>> = {
+  get: 'read',
+  where: 'read',
+  findOne: 'read',
+  count: 'read',
+  groupBy: 'read',
+  insert: 'write',
+  insertMany: 'write',
+  upsert: 'write',
+  update: 'write',
+  updateMany: 'write',
+  delete: 'write',
+  deleteMany: 'write'
+}
+
+/** The right to a transaction on each bucket, and for each entry the right to the operation that it stands for. What is no entry is left to validation. */
+function touchesEntries (...[request, self]: Parameters<Touches>): readonly Touch[] {
+  const operations: unknown = request['operations']
   const touches: Touch[] = []
   const buckets = new Set<string>()
-  for (const entry of Array.isArray(entries) ? entries as unknown[] : []) {
+  for (const entry of Array.isArray(operations) ? operations as unknown[] : []) {
     const { op, bucket } = (entry ?? {}) as { op?: unknown, bucket?: unknown }
     const name = nameIn(bucket)
     buckets.add(name)
-    touches.push({ operation: `store.${nameIn(op)}`, type: 'bucket', name })
+    if (isEntry(op)) touches.push({ operation: `store.${op}`, tier: entryTiers[op], type: 'bucket', name, records: true })
   }
   if (buckets.size === 0) buckets.add('*')
-  return [...[...buckets].map(name => ({ operation: 'store.transaction', type: 'bucket' as const, name })), ...touches]
+  return [...[...buckets].map(name => ({ ...self, type: 'bucket' as const, name, records: true })), ...touches]
+}
+
+function isEntry (op: unknown): op is TransactionEntry['op'] {
+  return typeof op === 'string' && Object.hasOwn(entryTiers, op)
 }

@@ -4,7 +4,7 @@ import { checkFilter } from '../store/filter.js'
 import { insertRecord, insertRecords, upsertRecord } from '../store/insert.js'
 import { updateRecord, updateRecords } from '../store/update.js'
 import { JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
-import { defineOperation, touchesBucket, type Operation } from './operation.js'
+import { defineOperation, touchesBucket, touchesRecords, type Operation } from './operation.js'
 
 const BucketData = Type.Object({ bucket: Name, data: JsonObject })
 
@@ -14,45 +14,45 @@ export const storeWrite: readonly Operation[] = [
     name: 'store.insert',
     tier: 'write',
     request: BucketData,
-    touches: touchesBucket('store.insert'),
-    run: async ({ access }, r) => await insertRecord(access, r.bucket, r.data)
+    touches: touchesRecords,
+    run: async ({ access }, r, grant) => await insertRecord(access, r.bucket, r.data, grant)
   }),
   defineOperation({
     name: 'store.insertMany',
     tier: 'write',
     request: Type.Object({ bucket: Name, data: RecordBatch }),
-    touches: touchesBucket('store.insertMany'),
-    run: async ({ access }, r) => await insertRecords(access, r.bucket, r.data)
+    touches: touchesRecords,
+    run: async ({ access }, r, grant) => await insertRecords(access, r.bucket, r.data, grant)
   }),
   defineOperation({
     name: 'store.upsert',
     tier: 'write',
     request: BucketData,
-    touches: touchesBucket('store.upsert'),
-    run: async ({ access }, r) => await upsertRecord(access, r.bucket, r.data)
+    touches: touchesRecords,
+    run: async ({ access }, r, grant) => await upsertRecord(access, r.bucket, r.data, grant)
   }),
   defineOperation({
     name: 'store.update',
     tier: 'write',
     request: Type.Object({ bucket: Name, key: Key, data: JsonObject }),
-    touches: touchesBucket('store.update'),
-    run: async ({ access }, r) => await updateRecord(access, r.bucket, r.key, r.data)
+    touches: touchesRecords,
+    run: async ({ access }, r, grant) => await updateRecord(access, r.bucket, r.key, r.data, grant)
   }),
   defineOperation({
     name: 'store.updateMany',
     tier: 'write',
     request: Type.Object({ bucket: Name, filter: JsonObject, data: JsonObject }),
-    touches: touchesBucket('store.updateMany'),
+    touches: touchesRecords,
     check: r => { checkFilter(r.filter, 'filter') },
-    run: async ({ access }, r) => await updateRecords(access, r.bucket, r.filter, r.data)
+    run: async ({ access }, r, grant) => await updateRecords(access, r.bucket, r.filter, r.data, grant)
   }),
   defineOperation({
     name: 'store.delete',
     tier: 'write',
     request: Type.Object({ bucket: Name, key: Key }),
-    touches: touchesBucket('store.delete'),
-    async run ({ access }, r) {
-      await deleteRecord(access, r.bucket, r.key)
+    touches: touchesRecords,
+    async run ({ access }, r, grant) {
+      await deleteRecord(access, r.bucket, r.key, grant)
       return { deleted: true }
     }
   }),
@@ -60,17 +60,17 @@ export const storeWrite: readonly Operation[] = [
     name: 'store.deleteMany',
     tier: 'write',
     request: Type.Object({ bucket: Name, filter: JsonObject }),
-    touches: touchesBucket('store.deleteMany'),
+    touches: touchesRecords,
     check: r => { checkFilter(r.filter, 'filter') },
-    run: async ({ access }, r) => await deleteRecords(access, r.bucket, r.filter)
+    run: async ({ access }, r, grant) => await deleteRecords(access, r.bucket, r.filter, grant)
   }),
   defineOperation({
     name: 'store.clear',
     tier: 'write',
     request: Type.Object({ bucket: Name }),
-    touches: touchesBucket('store.clear'),
-    async run ({ access }, r) {
-      await clearBucket(access, r.bucket)
+    touches: touchesBucket('bucket'),
+    async run ({ access }, r, grant) {
+      await clearBucket(access, r.bucket, grant)
       return { cleared: true }
     }
   })

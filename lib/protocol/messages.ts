@@ -27,10 +27,11 @@ export interface PingMessage {
 /** Server → client. News about the connection itself; clients ignore events that they do not know. */
 export type SystemMessage =
   | { readonly type: 'system', readonly event: 'shutdown', readonly gracePeriodMs: number }
+  | { readonly type: 'system', readonly event: 'session_revoked', readonly reason: string }
   | { readonly type: 'system', readonly event: 'subscription_closed', readonly subscriptionId: string, readonly reason: SubscriptionEnd }
 
 /** Why a subscription ended without being asked to. */
-export type SubscriptionEnd = 'query_undefined' | 'bucket_dropped'
+export type SubscriptionEnd = 'query_undefined' | 'bucket_dropped' | 'forbidden'
 
 /** Server → client, sent without a request and not a push. */
 export type NoticeMessage = WelcomeMessage | PingMessage | SystemMessage

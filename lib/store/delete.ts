@@ -1,37 +1,43 @@
 import type { WhereFilter } from '@hamicek/noex-store'
-import type { StoreAccess } from './store-access.js'
+import type { Reach } from './reach.js'
 import { referencesTo } from './references.js'
-import { runTransaction, type TransactionEntry } from './transaction.js'
-
-/** Tries that a delete has when another writer is faster. */
-const MAX_TRIES = 5
+import { confine, outsideRows } from './row-filter.js'
+import type { StoreAccess } from './store-access.js'
+import { runEntry } from './transaction.js'
 
 /**
  * Deletes a record, and does to the records that refer to it what their fields say. Where there may be some,
  * it takes a transaction: all of it happens or nothing, and the references are those of the records
  * themselves. noex-store's index of references is not told what transactions write.
- * @throws `CONFLICT` when a field with `onDelete: 'restrict'` refers to the record.
+ * @throws `CONFLICT` when a field with `onDelete: 'restrict'` refers to the record, `FORBIDDEN` when it is out of reach.
  */
-export async function deleteRecord (access: StoreAccess, bucket: string, key: unknown): Promise<void> {
-  const handle = access.bucket(bucket)
-  if (await isReferenced(access, bucket)) await transact(access, { op: 'delete', bucket, key })
-  else await handle.delete(key)
+export async function deleteRecord (access: StoreAccess, bucket: string, key: unknown, reach: Reach): Promise<void> {
+  if (reach.rows('store.delete', bucket) !== undefined || await isReferenced(access, bucket)) {
+    await runEntry(access, { op: 'delete', bucket, key }, reach)
+    return
+  }
+  reach.ensure()
+  await access.bucket(bucket).delete(key)
 }
 
-/** Deletes all records that match, as `deleteRecord` does, and returns how many matched. */
-export async function deleteRecords (access: StoreAccess, bucket: string, filter: WhereFilter): Promise<number> {
-  const handle = access.bucket(bucket)
-  if (await isReferenced(access, bucket)) return await transact(access, { op: 'deleteMany', bucket, filter }) as number
-  return await handle.deleteMany(filter)
+/** Deletes all records that match and are within reach, as `deleteRecord` does, and returns how many there were. */
+export async function deleteRecords (access: StoreAccess, bucket: string, filter: WhereFilter, reach: Reach): Promise<number> {
+  if (await isReferenced(access, bucket)) return await runEntry(access, { op: 'deleteMany', bucket, filter }, reach) as number
+  reach.ensure()
+  return await access.bucket(bucket).deleteMany(confine(reach.rows('store.deleteMany', bucket), filter))
 }
 
 /**
  * Removes every record of a bucket, whatever refers to it. noex-store's own `clear` publishes no event, so
  * where nothing refers to the bucket the records are deleted, with events; elsewhere the watchers are told.
+ * @throws `FORBIDDEN` when some records are out of reach: those within it can be deleted by a filter.
  */
-export async function clearBucket (access: StoreAccess, bucket: string): Promise<void> {
+export async function clearBucket (access: StoreAccess, bucket: string, reach: Reach): Promise<void> {
+  if (reach.rows('store.clear', bucket) !== undefined) throw outsideRows(bucket)
+  const isTarget = await isReferenced(access, bucket)
+  reach.ensure()
   const handle = access.bucket(bucket)
-  if (await isReferenced(access, bucket)) {
+  if (isTarget) {
     await handle.clear()
     access.announce({ type: 'reset', bucket })
   } else {
@@ -41,14 +47,4 @@ export async function clearBucket (access: StoreAccess, bucket: string): Promise
 
 async function isReferenced (access: StoreAccess, bucket: string): Promise<boolean> {
   return (await referencesTo(access, bucket)).length > 0
-}
-
-async function transact (access: StoreAccess, entry: TransactionEntry): Promise<unknown> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return (await runTransaction(access, [entry]))[0]
-    } catch (error) {
-      if (tries === MAX_TRIES || !(error instanceof Error) || error.name !== 'TransactionConflictError') throw error
-    }
-  }
 }

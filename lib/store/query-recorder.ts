@@ -1,6 +1,9 @@
-import type { BucketHandle, QueryBucket } from '@hamicek/noex-store'
-import type { NoexStore } from './noex-store.js'
+import type { BucketHandle, QueryBucket, WhereFilter } from '@hamicek/noex-store'
+import { NoexServerError } from '../errors.js'
+import { definitionOf, type NoexStore } from './noex-store.js'
 import { override } from './override.js'
+import { restrictedReads } from './restricted-reads.js'
+import type { Verdict } from './row-filter.js'
 
 /** Learns what a query reads, while it reads it. */
 export interface ReadListener {
@@ -10,15 +13,25 @@ export interface ReadListener {
   readRecord: (bucket: string, key: unknown) => void
 }
 
+/** A bucket that a query is about to open. */
+interface Announcement {
+  readonly bucket: string
+  readonly rows: true | WhereFilter
+  readonly listener: ReadListener
+  /** The store has opened the bucket in another way, so `rows` may not hold. */
+  readonly missed: () => void
+}
+
 /**
- * Runs queries and tells what they read. noex-store says which bucket a query opens (`readFilter`), and
- * opens it synchronously afterwards with `store.bucket()`: an own property of that name on the store can
- * therefore answer with a handle that tells a read of one record from a read of the bucket. If the store
- * ever stopped doing so, every opened bucket would count as read whole: coarser, never wrong.
+ * Runs queries, confines what they read and tells what that was. noex-store says which bucket a query opens
+ * (`readFilter`), and opens it synchronously afterwards with `store.bucket()`: an own property of that name on the
+ * store can therefore answer with a handle that tells a read of one record from a read of the bucket, and that knows
+ * no records but those that may be read. If the store ever stopped doing so, every opened bucket would count as read
+ * whole, which is coarser but never wrong, and a query of somebody who may not read all of it would fail.
  */
 export class QueryRecorder {
   readonly #store: NoexStore
-  #announced: { readonly bucket: string, readonly listener: ReadListener } | undefined
+  #announced: Announcement | undefined
 
   constructor (store: NoexStore) {
     this.#store = store
@@ -28,22 +41,33 @@ export class QueryRecorder {
   install (): () => void {
     return override(this.#store, 'bucket', open => name => {
       const announced = this.#announced
+      if (announced?.bucket !== name) return open(name)
       // Forgotten first, because opening throws when the bucket does not exist.
       this.#announced = undefined
       const handle = open(name)
-      return announced === undefined ? handle : recording(handle, name, announced.listener)
+      const reads = announced.rows === true ? handle : restrictedReads(handle, definitionOf(this.#store, name), announced.rows)
+      return recording(reads, name, announced.listener)
     })
   }
 
-  /** Runs a defined query once; `listener` hears of each read before it happens. Rejects as the query does. */
-  async run (query: string, params: unknown, listener: ReadListener): Promise<unknown> {
-    return await this.#store.runQuery(query, params, bucket => {
+  /**
+   * Runs a defined query once for somebody who may read of each bucket what `rows` answers; `listener` hears of each
+   * read before it happens. Rejects as the query does.
+   * @throws `FORBIDDEN` inside the query, at the opening of a bucket that may not be read
+   */
+  async run (query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener): Promise<unknown> {
+    let missed: string | undefined
+    const result = await this.#store.runQuery(query, params, bucket => {
       this.#settle()
-      this.#announced = { bucket, listener }
+      const verdict = rows(bucket)
+      if (verdict === false) throw new NoexServerError('FORBIDDEN', `The query reads bucket "${bucket}", which you may not read`)
+      this.#announced = { bucket, rows: verdict, listener, missed: () => { missed = bucket } }
       queueMicrotask(() => { this.#settle() })
-      // Never a filter of our own: it would change the order of first, last and paginate.
+      // Never a filter for the store itself: it would change the order of first, last and paginate.
       return null
     })
+    if (missed !== undefined) throw new Error(`The store opens buckets in a way that cannot be confined: query "${query}", bucket "${missed}"`)
+    return result
   }
 
   /** An announcement that no `bucket()` call took is taken for a read of the whole bucket. */
@@ -52,32 +76,33 @@ export class QueryRecorder {
     if (announced === undefined) return
     this.#announced = undefined
     announced.listener.readBucket(announced.bucket)
+    if (announced.rows !== true) announced.missed()
   }
 }
 
-/** A handle for queries: `get` reads one record, everything else the bucket. */
-function recording (handle: BucketHandle, bucket: string, listener: ReadListener): BucketHandle {
+/** Reads for queries: `get` reads one record, everything else the bucket. */
+function recording (from: QueryBucket, bucket: string, listener: ReadListener): BucketHandle {
   const whole = <A extends unknown[], R> (read: (...args: A) => R) => (...args: A): R => {
     listener.readBucket(bucket)
-    return read.apply(handle, args)
+    return read.apply(from, args)
   }
   const reads: QueryBucket = {
     get (key) {
       listener.readRecord(bucket, key)
-      return handle.get(key)
+      return from.get(key)
     },
-    all: whole(handle.all),
-    where: whole(handle.where),
-    findOne: whole(handle.findOne),
-    count: whole(handle.count),
-    first: whole(handle.first),
-    last: whole(handle.last),
-    paginate: whole(handle.paginate),
-    sum: whole(handle.sum),
-    avg: whole(handle.avg),
-    min: whole(handle.min),
-    max: whole(handle.max),
-    groupBy: whole(handle.groupBy)
+    all: whole(from.all),
+    where: whole(from.where),
+    findOne: whole(from.findOne),
+    count: whole(from.count),
+    first: whole(from.first),
+    last: whole(from.last),
+    paginate: whole(from.paginate),
+    sum: whole(from.sum),
+    avg: whole(from.avg),
+    min: whole(from.min),
+    max: whole(from.max),
+    groupBy: whole(from.groupBy)
   }
   return reads as BucketHandle
 }

@@ -92,3 +92,10 @@ export async function referencesTo (access: StoreAccess, target: string): Promis
       .map(([field, { onDelete = 'restrict' }]) => ({ bucket, field, keyField: definition?.key ?? '', onDelete }))
   })
 }
+
+/** The buckets that the fields of a bucket definition, or of an update of one, refer to. Works on unchecked input. */
+export function referencedBuckets (config: unknown, member: 'schema' | 'addFields'): string[] {
+  const fields: unknown = (config as Readonly<Record<string, unknown>> | null | undefined)?.[member]
+  const refs = Object.values(fields ?? {}).map((field: { ref?: unknown } | null | undefined) => field?.ref)
+  return [...new Set(refs.filter(ref => typeof ref === 'string'))]
+}

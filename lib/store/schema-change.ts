@@ -1,17 +1,19 @@
 import type { BucketSchemaUpdate } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
 import { checkBucketDefinition, checkBucketName, checkBucketUpdate } from './bucket-definition.js'
+import type { Reach } from './reach.js'
 import type { StoreAccess } from './store-access.js'
 
 /**
  * Defines a bucket once its definition is known to be sound.
  * @throws `ALREADY_EXISTS`, `VALIDATION_ERROR`
  */
-export async function defineBucket (access: StoreAccess, name: string, config: unknown): Promise<void> {
+export async function defineBucket (access: StoreAccess, name: string, config: unknown, reach: Pick<Reach, 'ensure'>): Promise<void> {
   await access.gate.change(async () => {
     checkBucketName(name)
     if (access.store.hasBucket(name)) throw new NoexServerError('ALREADY_EXISTS', `Bucket "${name}" already exists`)
     const definition = checkBucketDefinition(access.store, name, config)
+    reach.ensure()
     await access.store.defineBucket(name, definition)
     if (access.dropped.delete(name)) await startEmpty(access, name)
   })
@@ -27,11 +29,12 @@ async function startEmpty (access: StoreAccess, name: string): Promise<void> {
  * Changes a bucket's schema; its records are kept.
  * @throws `BUCKET_NOT_DEFINED`, `VALIDATION_ERROR`
  */
-export async function updateBucket (access: StoreAccess, name: string, updates: unknown): Promise<void> {
+export async function updateBucket (access: StoreAccess, name: string, updates: unknown, reach: Pick<Reach, 'ensure'>): Promise<void> {
   await access.gate.change(async () => {
     const current = access.definition(name)
     const update = checkBucketUpdate(access.store, name, current, updates)
     await checkUnique(access, name, update)
+    reach.ensure()
     await access.store.updateBucket(name, update)
     if (Object.values(update.addFields ?? {}).some(field => field.ref !== undefined)) access.referencesAdded.add(name)
   })
@@ -61,9 +64,10 @@ async function checkUnique (access: StoreAccess, bucket: string, update: BucketS
  * Drops a bucket with its records and ends the live queries that read it.
  * @throws `BUCKET_NOT_DEFINED`
  */
-export async function dropBucket (access: StoreAccess, name: string): Promise<void> {
+export async function dropBucket (access: StoreAccess, name: string, reach: Pick<Reach, 'ensure'>): Promise<void> {
   await access.gate.change(async () => {
     access.definition(name)
+    reach.ensure()
     await access.store.dropBucket(name)
   })
 }

@@ -1,9 +1,10 @@
 import { setTimeout } from 'node:timers/promises'
-import type { BucketDefinition, BucketHandle } from '@hamicek/noex-store'
-import { bucketNotDefined } from '../errors.js'
-import type { NoexStore } from './noex-store.js'
+import type { BucketDefinition, BucketHandle, QueryBucket, WhereFilter } from '@hamicek/noex-store'
+import { definitionOf, type NoexStore } from './noex-store.js'
 import { QueryRecorder, type ReadListener } from './query-recorder.js'
 import { RecordTemplates } from './record-template.js'
+import { restrictedReads } from './restricted-reads.js'
+import type { Verdict } from './row-filter.js'
 import { SchemaGate } from './schema-gate.js'
 import { watchSchema, type StoreChange } from './schema-watch.js'
 
@@ -26,6 +27,8 @@ export class StoreAccess {
   readonly lastNumbers = new Map<string, number>()
   /** Buckets to whose schema a reference was added later. */
   readonly referencesAdded = new Set<string>()
+  /** Whether the store holds the accounts of the built-in identity; all its names that start with `_` are the server's, then. */
+  hasSystemBuckets = false
   readonly #listeners = new Set<(change: StoreChange) => void>()
   readonly #bucket: (name: string) => BucketHandle
   readonly #recorder: QueryRecorder
@@ -57,11 +60,20 @@ export class StoreAccess {
     return this.#bucket(name)
   }
 
+  /** What may be read of a bucket by whoever sees the records that match `rows`, or all; to be used at once. Throws `BucketNotDefinedError`. */
+  read (bucket: string, rows: WhereFilter | undefined): QueryBucket {
+    const handle = this.bucket(bucket)
+    return rows === undefined ? handle : restrictedReads(handle, this.definition(bucket), rows)
+  }
+
   /** The definition of a bucket. Throws `BUCKET_NOT_DEFINED`. */
   definition (bucket: string): BucketDefinition {
-    const definition = this.store.getBucketSchema(bucket)
-    if (definition === undefined) throw bucketNotDefined(bucket)
-    return definition
+    return definitionOf(this.store, bucket)
+  }
+
+  /** A query by its name, and the bucket that it reads where it is declarative: only running another one tells what it reads. */
+  queryFacts (name: string): { readonly name: string, readonly bucket: string | undefined } {
+    return { name, bucket: this.store.getQueryInfo(name)?.config?.bucket }
   }
 
   /** The names of all buckets. The store tells them with its statistics only, so they are kept until the schema changes. */
@@ -76,18 +88,19 @@ export class StoreAccess {
   }
 
   /**
-   * Runs a defined query once; `listener` hears of each read before it happens. Rejects as the query does.
+   * Runs a defined query once for somebody who may read of each bucket what `rows` answers; `listener` hears of each
+   * read before it happens. Rejects as the query does, and with `FORBIDDEN` where it opens a bucket that may not be read.
    * An application may rebuild a bucket under a running query, so a query that met a bucket in that moment has a second try.
    */
-  async runQuery (query: string, params: unknown, listener: ReadListener = ignoreReads): Promise<unknown> {
+  async runQuery (query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener = ignoreReads): Promise<unknown> {
     if (this.gate.closed) await this.gate.opened()
     try {
-      return await this.#recorder.run(query, params, listener)
+      return await this.#recorder.run(query, params, rows, listener)
     } catch (error) {
       if (!(error instanceof Error) || error.name !== 'ServerNotRunningError') throw error
       await setTimeout(REBUILD_PAUSE_MS)
       await this.gate.opened()
-      return await this.#recorder.run(query, params, listener)
+      return await this.#recorder.run(query, params, rows, listener)
     }
   }
 

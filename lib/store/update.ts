@@ -1,29 +1,34 @@
 import type { StoreRecord, WhereFilter } from '@hamicek/noex-store'
+import type { Reach } from './reach.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
 import { checkAddedReferences } from './references.js'
+import { confine, mayLeave } from './row-filter.js'
 import type { StoreAccess } from './store-access.js'
-import { checkTexts, matchesTexts } from './value-guard.js'
+import { runEntry } from './transaction.js'
+import { checkMerged } from './value-guard.js'
 
 /**
  * Updates one record.
- * @throws `NOT_FOUND`, `VALIDATION_ERROR`, `ALREADY_EXISTS`
+ * @throws `NOT_FOUND`, `VALIDATION_ERROR`, `ALREADY_EXISTS`, `FORBIDDEN` for a record that is out of reach, or would be then.
  */
-export async function updateRecord (access: StoreAccess, bucket: string, key: unknown, data: RecordInput): Promise<StoreRecord> {
+export async function updateRecord (access: StoreAccess, bucket: string, key: unknown, data: RecordInput, reach: Reach): Promise<StoreRecord> {
+  if (reach.rows('store.update', bucket) !== undefined) return await runEntry(access, { op: 'update', bucket, key, data }, reach) as StoreRecord
   await checkAddedReferences(access, bucket, data)
-  await checkMerged(access, bucket, data, async () => [await access.bucket(bucket).get(key)])
+  await checkMerged(access.definition(bucket), data, async () => [await access.bucket(bucket).get(key)])
+  reach.ensure()
   return await access.bucket(bucket).update(key, withoutExpiry(data))
 }
 
-/** Updates all records that match, or none, and returns how many there were. */
-export async function updateRecords (access: StoreAccess, bucket: string, filter: WhereFilter, data: RecordInput): Promise<number> {
+/**
+ * Updates all records that match and are within reach, or none, and returns how many there were.
+ * Errors as `updateRecord`, but for a missing record.
+ */
+export async function updateRecords (access: StoreAccess, bucket: string, filter: WhereFilter, data: RecordInput, reach: Reach): Promise<number> {
+  const rows = reach.rows('store.updateMany', bucket)
+  if (rows !== undefined && mayLeave(rows, data)) return await runEntry(access, { op: 'updateMany', bucket, filter, data }, reach) as number
+  const confined = confine(rows, filter)
   await checkAddedReferences(access, bucket, data)
-  await checkMerged(access, bucket, data, async () => await access.bucket(bucket).where(filter))
-  return await access.bucket(bucket).updateMany(filter, withoutExpiry(data))
-}
-
-/** The store checks whole records after each update, so their stored texts count too. */
-export async function checkMerged (access: StoreAccess, bucket: string, data: RecordInput, stored: () => Promise<ReadonlyArray<StoreRecord | undefined>>): Promise<void> {
-  const definition = access.definition(bucket)
-  if (!matchesTexts(definition)) return
-  checkTexts(definition, (await stored()).map(record => ({ ...record, ...data })))
+  await checkMerged(access.definition(bucket), data, async () => await access.bucket(bucket).where(confined))
+  reach.ensure()
+  return await access.bucket(bucket).updateMany(confined, withoutExpiry(data))
 }

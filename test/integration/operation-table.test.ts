@@ -1,10 +1,11 @@
 import t, { type Test } from 'tap'
 import type { TestClient } from '../client.js'
 import { serve, type Served } from '../helper.js'
+import { ADMIN_SECRET, serveAccounts } from '../identity.js'
 import { operations } from '../../lib/operations/index.js'
 
 /** What a hostile request may be answered, beside a result. */
-const acceptable = new Set(['VALIDATION_ERROR', 'NOT_FOUND', 'ALREADY_EXISTS', 'CONFLICT', 'BUCKET_NOT_DEFINED', 'QUERY_NOT_DEFINED', 'RATE_LIMITED'])
+const acceptable = new Set(['VALIDATION_ERROR', 'NOT_FOUND', 'ALREADY_EXISTS', 'CONFLICT', 'BUCKET_NOT_DEFINED', 'QUERY_NOT_DEFINED', 'RATE_LIMITED', 'UNAUTHORIZED', 'FORBIDDEN'])
 
 /** A member with this value is left out. */
 const ABSENT = Symbol('absent')
@@ -16,6 +17,7 @@ const values: readonly unknown[] = [
   [], [1], [null], ['x'], [[]], [{}], [{ op: 'get' }], [{ op: 'constructor', bucket: 'items' }], Array.from({ length: 200 }, () => 'x'),
   {}, { a: {} }, { '': 1 }, { constructor: 1 }, { valueOf: 1 }, { length: 5 }, { then: 1 }, { toJSON: 1 }, { $or: 5 }, { $and: {} }, { $foo: 1 }, { $eq: 1 }, { id: { $gt: [] } },
   { id: { $in: 'x' } }, { 'a\nb': [] }, { a: { b: { c: { d: [{ e: [[[null]]] }] } } } }, { function: 'count' }, { function: 'sum' }, { function: 'sum', field: 'n' }, { key: 'id', schema: 5 },
+  '__proto__', '__superadmin__', 'superadmin', ['read', 'admin'], ['fly'], [{ allow: '*' }], [{ allow: 5 }], { $where: '1' },
   { key: 'id', schema: { id: null } }, { addFields: [] }, { addFields: { z: 5 } }, { bucket: 'items', filter: 5 }, { id: 'taken' }, { id: null }, { id: {} }, { _version: 'x', _createdAt: null, _expiresAt: {} }
 ]
 
@@ -56,8 +58,41 @@ const bases: Readonly<Record<string, object>> = {
   'store.undefineQuery': { name: 'freshQuery' },
   'store.listQueries': {},
   'server.stats': {},
-  'server.connections': {}
+  'server.connections': {},
+  'auth.login': { token: 'x' },
+  'auth.logout': {},
+  'auth.whoami': {},
+  'identity.login': { username: 'alice', password: 'x' },
+  'identity.loginWithSecret': { secret: 'x' },
+  'identity.logout': {},
+  'identity.whoami': {},
+  'identity.refreshSession': {},
+  'identity.changePassword': { userId: '__superadmin__', currentPassword: 'x', newPassword: 'another password' },
+  'identity.createUser': { username: 'al', password: 'x', displayName: 'Alice', email: 'a@example.com', enabled: true, metadata: {} },
+  'identity.getUser': { userId: 'alice' },
+  'identity.updateUser': { userId: 'alice', displayName: 'Alice', email: 'a@example.com', metadata: {} },
+  'identity.deleteUser': { userId: 'bob' },
+  'identity.listUsers': { page: 1, pageSize: 1 },
+  'identity.enableUser': { userId: 'alice' },
+  'identity.disableUser': { userId: 'alice' },
+  'identity.resetPassword': { userId: 'bob', newPassword: 'another password' },
+  'identity.assignRole': { userId: 'alice', roleName: 'reader' },
+  'identity.removeRole': { userId: 'alice', roleName: 'reader' },
+  'identity.getUserRoles': { userId: 'alice' },
+  'identity.createRole': { name: 'clerk', description: 'x', permissions: [{ allow: '*' }] },
+  'identity.updateRole': { roleId: 'x', description: 'x', permissions: [{ allow: '*' }] },
+  'identity.deleteRole': { roleId: 'x' },
+  'identity.listRoles': {},
+  'identity.grant': { subjectType: 'user', subjectId: 'alice', resourceType: 'bucket', resourceName: 'items', operations: ['read'] },
+  'identity.revoke': { subjectType: 'user', subjectId: 'alice', resourceType: 'bucket', resourceName: 'items', operations: ['read'] },
+  'identity.getAcl': { resourceType: 'bucket', resourceName: 'items' },
+  'identity.myAccess': {},
+  'identity.getOwner': { resourceType: 'bucket', resourceName: 'items' },
+  'identity.transferOwner': { resourceType: 'bucket', resourceName: 'items', newOwnerId: 'alice' }
 }
+
+/** Operations that exist with accounts only; they are sent by the superadmin. */
+const ofAccounts = /^(?:auth|identity)\./
 
 /** A valid entry of every kind that a transaction has. */
 const entries: readonly object[] = [
@@ -85,9 +120,11 @@ function shown (value: unknown): string {
 }
 
 /** Serves a bucket that others refer to, one that is cleared, and a query. */
-async function serveHostile (t: Test): Promise<Served> {
-  const served = await serve(t, { connectionLimits: { maxSubscriptionsPerConnection: 20 } })
+async function serveHostile (t: Test, withAccounts = false): Promise<Served> {
+  const options = { connectionLimits: { maxSubscriptionsPerConnection: 20 } }
+  const served = withAccounts ? await serveAccounts(t, { loginRateLimit: { maxAttempts: 1_000_000 } }, options) : await serve(t, options)
   const { store } = served
+  if (withAccounts) await store.bucket('_users').insertMany(['alice', 'bob'].map(id => ({ id, username: `${id} of the tests`, passwordHash: 'none' })))
   await store.defineBucket('scratch', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } })
   await store.defineBucket('notes', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, item: { type: 'string', ref: 'items', onDelete: 'cascade' } } })
   await store.bucket('items').insert({ id: 'taken', name: 'x', n: 1 })
@@ -120,8 +157,11 @@ for (const [name, operation] of operations) {
       t.fail('there is no valid request for it')
       return
     }
-    const { connect, app } = await serveHostile(t)
+    const withAccounts = ofAccounts.test(name)
+    const { connect, app, store } = await serveHostile(t, withAccounts)
     const client = await connect()
+    const logIn = async (): Promise<void> => { await client.request('identity.loginWithSecret', { secret: ADMIN_SECRET }) }
+    if (withAccounts) await logIn()
 
     const requests: Array<readonly [string, object, string]> = []
     for (const field of Object.keys(operation.request.properties)) {
@@ -133,8 +173,14 @@ for (const [name, operation] of operations) {
     }
     t.same(await complaints(client, requests), [])
 
+    if (withAccounts) await logIn()
     t.match(await client.ask('store.stats'), { buckets: { count: Number }, records: { total: Number } }, 'the statistics of the store still answer')
     t.not((await app.noex.getStats()).store, null)
+    if (withAccounts) {
+      const [role] = await store.bucket('_roles').where({ name: 'superadmin' })
+      t.match(role, { permissions: [{ allow: '*' }], system: true }, 'the superadmin is what it was')
+      t.equal((await store.bucket('_user_roles').where({ roleId: role?.['id'] })).every(({ grantedBy }) => grantedBy === '__superadmin__'), true)
+    }
   })
 }
 
@@ -165,7 +211,7 @@ t.test('G-C16 what a request touches can be told of any input', async t => {
     for (const fields of requests) {
       const touches = operation.touches({ ...fields, id: 1, type: name })
       const total = touches.length > 0 &&
-        touches.every(touch => typeof touch.name === 'string' && touch.name !== '' && touch.operation.startsWith(name.slice(0, 6)) && ['bucket', 'query', 'server'].includes(touch.type))
+        touches.every(touch => typeof touch.name === 'string' && touch.name !== '' && touch.operation.startsWith(name.slice(0, 4)) && ['bucket', 'query', 'server'].includes(touch.type))
       if (!total) bad.push({ fields, touches })
     }
     t.same(bad, [], `${name} always touches something with a name`)
@@ -184,7 +230,9 @@ t.test('A valid request touches what it names', async t => {
       [['store.transaction', 'a'], ['store.transaction', 'b'], ['store.get', 'a'], ['store.delete', 'b'], ['store.count', 'a']]],
     ['store.transaction', { bucket: 'decoy', operations: 'x' }, [['store.transaction', '*']]],
     ['store.transaction', { operations: [null, 5, { op: 5, bucket: 'a' }] },
-      [['store.transaction', '*'], ['store.transaction', 'a'], ['store.*', '*'], ['store.*', '*'], ['store.*', 'a']]]
+      [['store.transaction', '*'], ['store.transaction', 'a']]],
+    ['store.defineBucket', { name: 'a', config: { schema: { x: { ref: 'b' }, y: { ref: 5 }, z: null } }, bucket: 'decoy' }, [['store.defineBucket', 'a'], ['store.get', 'b']]],
+    ['store.updateBucket', { name: 'a', updates: { addFields: { x: { ref: 'b' } } } }, [['store.updateBucket', 'a'], ['store.get', 'b']]]
   ]
   for (const [type, fields, expected] of table) {
     t.same(operations.get(type)?.touches({ ...fields, id: 1, type }).map(({ operation, name }) => [operation, name]), expected, `${type} ${JSON.stringify(fields)}`)

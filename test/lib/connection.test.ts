@@ -3,6 +3,7 @@ import { Duplex } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import type { WebSocket } from 'ws'
+import { unlimitedScope } from '../../lib/access/policy.js'
 import type { ConnectionHost } from '../../lib/connection/connection-host.js'
 import { Connection } from '../../lib/connection/connection.js'
 import { DeadlineQueue } from '../../lib/connection/deadline-queue.js'
@@ -767,6 +768,12 @@ function connectionOver () {
     quota: new SubscriptionQuota({ maxSubscriptionsPerConnection: 10, maxTotalSubscriptions: 10 }),
     outboxLimits: { maxBufferedBytes: 1_000, markBytes: 800 },
     maxPayloadBytes: 1_000,
+    requiresAuth: false,
+    isVolatile: false,
+    loggedIn () {},
+    scopeOf: () => unlimitedScope,
+    isStale: () => false,
+    confirm: async (_client, session) => session,
     stalled: new DeadlineQueue<Connection>(50, clock, connection => { connection.close({ code: 1013, reason: 'slow_consumer', comeBack: true }) }),
     closing: new DeadlineQueue<Connection>(80, clock, connection => { connection.terminate() }),
     async dispatch (text) {
@@ -780,7 +787,7 @@ function connectionOver () {
     closed (_connection, code) { seen.closed.push(code) },
     logOf: () => silentLog
   }
-  const connection = new Connection(ws as unknown as WebSocket, 'conn-1', { remoteAddress: '::1', requestId: 'req-1' }, host)
+  const connection = new Connection(ws as unknown as WebSocket, 'conn-1', { remoteAddress: '::1', requestId: 'req-1', headers: {}, session: undefined }, host)
   heartbeat.add(connection)
   const answerAll = async (): Promise<void> => {
     while (pending.length > 0) {
@@ -912,8 +919,9 @@ t.test('Connection', t => {
 
   t.test('ends its subscriptions and gives its places back when the client goes', async t => {
     const { ws, connection, host, seen } = connectionOver()
-    const feed = { join: async () => {}, leave () {}, id: 'sub-1', version: 1, text: '[]' }
-    await connection.subscriptions.add({ feed: () => feed } as never, 'query', undefined)
+    const feed = { join: async () => {}, leave () {}, id: 'sub-1', text: '[]', scope: unlimitedScope }
+    const grant = { client: connection, rows: () => undefined, scope: () => unlimitedScope, ensure () {} }
+    await connection.subscriptions.add({ feed: () => feed } as never, 'query', undefined, grant)
     t.equal(connection.info.storeSubscriptionCount, 1)
     t.equal(host.quota.taken, 1)
     ws.emit('close', 1001)

@@ -2,7 +2,8 @@ import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import * as face from '../../lib/index.js'
 import * as storeFace from '../../lib/exports/store.js'
-import { NoexOptionsError, resolveOptions, type NoexOptions } from '../../lib/options.js'
+import { NoexOptionsError } from '../../lib/option-checks.js'
+import { resolveOptions, type NoexOptions } from '../../lib/options.js'
 
 const does = (): void => {}
 
@@ -62,6 +63,10 @@ t.test('resolveOptions', t => {
       connectionLimits: { maxSubscriptionsPerConnection: 100, maxTotalSubscriptions: 10_000 },
       maxConnectionsPerIp: Infinity,
       allowedOrigins: undefined,
+      realIpHeader: undefined,
+      trustedProxies: undefined,
+      auth: undefined,
+      revocation: { blacklistTtlMs: 3_600_000 },
       exposeErrorDetails: true,
       shutdown: { gracePeriodMs: 0 }
     })
@@ -81,6 +86,10 @@ t.test('resolveOptions', t => {
       connectionLimits: { maxSubscriptionsPerConnection: 0, maxTotalSubscriptions: 0 },
       maxConnectionsPerIp: 1,
       allowedOrigins: [],
+      realIpHeader: 'X-Real-IP',
+      trustedProxies: ['127.0.0.1', '10.0.0.0/8'],
+      auth: undefined,
+      revocation: { blacklistTtlMs: 1 },
       exposeErrorDetails: false,
       shutdown: { gracePeriodMs: 0 }
     }
@@ -184,7 +193,7 @@ t.test('resolveOptions', t => {
   })
 
   t.test('refuses an option whose feature is not there instead of ignoring it', async t => {
-    for (const name of ['auth', 'audit', 'rules', 'rateLimit', 'procedures', 'revocation', 'realIpHeader', 'trustedProxies', 'loginTimeoutMs']) {
+    for (const name of ['audit', 'rules', 'rateLimit', 'procedures', 'loginTimeoutMs']) {
       refuses(t, { [name]: {} }, name)
       refuses(t, { [name]: false }, name)
     }
@@ -205,7 +214,7 @@ t.test('the public face', t => {
 
   t.test('exports these values and no others', async t => {
     t.same(Object.keys(face).sort(), [
-      'ErrorCode', 'NoexOptionsError', 'NoexServer', 'NoexServerError', 'PROTOCOL_VERSION', 'closeReasons', 'default', 'noexPlugin'
+      'ErrorCode', 'NoexOptionsError', 'NoexServer', 'NoexServerError', 'PROTOCOL_VERSION', 'closeReasons', 'default', 'jwtAuth', 'noexPlugin'
     ])
     t.equal(face.PROTOCOL_VERSION, '1.0.0')
     t.equal(Object.keys(face.ErrorCode).length, 16)
@@ -217,6 +226,7 @@ t.test('the public face', t => {
       '1003 binary_not_supported false',
       '1013 slow_consumer true',
       '4001 heartbeat_timeout true',
+      '4002 session_revoked false',
       '4003 too_many_connections false'
     ])
   })

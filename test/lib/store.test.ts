@@ -11,6 +11,9 @@ function turn (): { readonly taken: Promise<void>, readonly take: () => void } {
   return { taken: new Promise(resolve => { take = resolve }), take }
 }
 
+/** What may be read of each bucket. */
+const everything = (): boolean => true
+
 t.test('SchemaGate', async t => {
   t.test('lets writes run together and a change run alone, in the order in which they came', async t => {
     const gate = new SchemaGate()
@@ -68,9 +71,9 @@ t.test('QueryRecorder', async t => {
     const recorder = new QueryRecorder(store)
     const release = recorder.install()
     const listener = reads()
-    t.same(await recorder.run('both', undefined, listener), [undefined, 0])
+    t.same(await recorder.run('both', undefined, everything, listener), [undefined, 0])
     t.same(listener.log, [['a', 'x'], 'b'])
-    await t.rejects(recorder.run('lost', undefined, listener), { name: 'BucketNotDefinedError' })
+    await t.rejects(recorder.run('lost', undefined, everything, listener), { name: 'BucketNotDefinedError' })
     t.equal(store.bucket('a').name, 'a', 'the application gets ordinary handles')
     release()
     t.notOk(Object.hasOwn(store, 'bucket'))
@@ -87,7 +90,7 @@ t.test('QueryRecorder', async t => {
       }
     }
     const listener = reads()
-    t.equal(await new QueryRecorder(store as unknown as Store).run('q', undefined, listener), 5)
+    t.equal(await new QueryRecorder(store as unknown as Store).run('q', undefined, everything, listener), 5)
     t.same(listener.log, ['a', 'b'])
   })
 
@@ -127,7 +130,7 @@ t.test('StoreAccess', async t => {
     })
     const access = StoreAccess.open(store)
     t.teardown(() => { access.close() })
-    t.equal(await access.runQuery('q', undefined), 2)
+    t.equal(await access.runQuery('q', undefined, everything), 2)
   })
 
   t.test('runs queries when a schema change is through', async t => {
@@ -141,7 +144,7 @@ t.test('StoreAccess', async t => {
       await change.taken
       log.push('changed')
     })
-    const ran = access.runQuery('q', undefined).then(result => { log.push(result) })
+    const ran = access.runQuery('q', undefined, everything).then(result => { log.push(result) })
     change.take()
     await Promise.all([changed, ran])
     t.same(log, ['changed', 'ran'])

@@ -1,0 +1,61 @@
+import { clientAddress, plainAddress, type ClientAddress } from './client-address.js'
+import { gatewayHeaders, type Gateway } from './gateway-headers.js'
+import type { ResolvedAuth } from './auth-options.js'
+import type { HeaderRefusal } from './raw-headers.js'
+import type { RequestHeaders, Session } from './session.js'
+import { trustedPeers } from './trusted-peers.js'
+
+/** An HTTP request, as far as it tells who sends it. */
+export interface ArrivingRequest {
+  /** `request.ip`: what Fastify's `trustProxy` makes of the peer and its headers. */
+  readonly ip: string | undefined
+  /** The address at the other end of the socket; `undefined` for a Unix socket. */
+  readonly peer: string | undefined
+  /** Names and values by turns, as they came. */
+  readonly rawHeaders: readonly string[]
+  readonly headers: RequestHeaders
+}
+
+/** Where a request comes from, and from whom if a gateway says so. */
+export interface Arrival {
+  readonly remoteAddress: string
+  readonly session: Session | undefined
+}
+
+/** Why a request is refused. 403: its user is known, and revoked. */
+export interface ArrivalRefusal extends Omit<HeaderRefusal, 'refused'> {
+  readonly refused: HeaderRefusal['refused'] | 403
+}
+
+/** What arrivals are told by. */
+export interface ArrivalOptions {
+  readonly auth: ResolvedAuth | undefined
+  readonly realIpHeader: string | undefined
+  readonly trustedProxies: readonly string[] | undefined
+  readonly isRevoked: (userId: string) => boolean
+}
+
+/** Finds out where requests come from, before they become connections. */
+export class Arrivals {
+  readonly #addressOf: ClientAddress | undefined
+  readonly #gateway: Gateway | undefined
+  readonly #isRevoked: (userId: string) => boolean
+
+  constructor ({ auth, realIpHeader, trustedProxies, isRevoked }: ArrivalOptions) {
+    this.#addressOf = realIpHeader === undefined ? undefined : clientAddress(realIpHeader, trustedPeers(trustedProxies ?? [], 'trustedProxies'))
+    this.#gateway = auth?.mode === 'gateway' ? gatewayHeaders(auth.gateway) : undefined
+    this.#isRevoked = isRevoked
+  }
+
+  /** Tells where a request comes from, or why it is refused. */
+  receive ({ ip, peer, rawHeaders }: ArrivingRequest): Arrival | ArrivalRefusal {
+    const found = this.#addressOf?.(peer, rawHeaders) ?? { address: plainAddress(ip) }
+    if ('refused' in found) return found
+    const remoteAddress = found.address
+    if (this.#gateway === undefined) return { remoteAddress, session: undefined }
+    const identity = this.#gateway(peer, rawHeaders)
+    if ('refused' in identity) return identity
+    if (this.#isRevoked(identity.userId)) return { refused: 403, reason: 'the user is revoked' }
+    return { remoteAddress, session: { ...identity, state: 'live' } }
+  }
+}

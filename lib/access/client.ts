@@ -1,0 +1,35 @@
+import type { SubscriptionTable } from '../feeds/subscription-table.js'
+import type { RequestMessage } from '../protocol/messages.js'
+import type { Tier, Touch } from './policy.js'
+import type { Origin, Session } from './session.js'
+
+/** The client that sent a request, as far as operations know it. */
+export interface Client {
+  readonly id: string
+  readonly origin: Origin
+  /** Whether it still takes requests: not once a close has begun. */
+  readonly open: boolean
+  readonly session: Session | undefined
+  readonly subscriptions: SubscriptionTable
+  /** Makes this the client's session, in place of any other; its subscriptions are looked at anew. Does nothing once the client has gone. */
+  logIn: (session: Session) => void
+  /** Makes the client anonymous; its subscriptions are suspended unless an anonymous client may have them. */
+  logOut: () => void
+}
+
+/**
+ * Who may call an operation at all. `everyone`: without a login. `session`: whoever may talk to the server, because
+ * it concerns nothing but the caller's own. `permission`: whoever the policy allows all that is touched.
+ * `admin`, `superadmin`: who holds such a role of the built-in identity.
+ */
+export type Admission = 'everyone' | 'session' | 'permission' | 'admin' | 'superadmin'
+
+/** What decides who may call an operation. */
+export interface GuardedOperation {
+  readonly name: string
+  /** `undefined` for what concerns nobody's data: no role is asked for it and no audit names it. */
+  readonly tier: Tier | undefined
+  readonly admission: Admission
+  /** All that the request touches. Works on unchecked input: what is missing or mistyped counts as `*`. */
+  readonly touches: (request: RequestMessage) => readonly Touch[]
+}

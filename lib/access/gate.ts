@@ -1,0 +1,210 @@
+import type { WhereFilter } from '@hamicek/noex-store'
+import { NoexServerError } from '../errors.js'
+import type { RequestMessage } from '../protocol/messages.js'
+import { isSystemBucket, type SystemBuckets } from '../store/system-buckets.js'
+import type { Authenticator } from './authenticator.js'
+import type { Client, GuardedOperation } from './client.js'
+import type { Grant } from './grant.js'
+import { unlimited, type Policy, type QueryFacts, type Scope, type Touch } from './policy.js'
+import type { Session } from './session.js'
+
+/** A client as the gate sees it. */
+export interface Caller extends Client {
+  /** Counts the changes of who the client is and of what it may do. */
+  readonly accessVersion: number
+  /** The operation that is being answered, from when it is let in until the reply is sent. */
+  answering: GuardedOperation | undefined
+  /** What is being written for the client. */
+  writing: Promise<unknown> | undefined
+  /** Ends the session if it is over. */
+  settleSession: () => void
+  /** Whether a session has run out since this was last asked. */
+  takeExpired: () => boolean
+  /** Confirms the session with whoever issued it, and ends it unless that succeeds. Rejects when it cannot be found out. */
+  confirm: () => Promise<void>
+}
+
+/** What the gate goes by. */
+export interface GateOptions {
+  /** Whether a client must log in before it may do anything. */
+  readonly required: boolean
+  readonly policy: Policy
+  readonly authenticator: Authenticator | undefined
+  readonly isRevoked: (userId: string) => boolean
+  readonly factsOf: (query: string) => QueryFacts
+  /** Nobody may touch the system buckets. */
+  readonly store: SystemBuckets
+  /** `store.subscribe`: what a live query goes on needing. */
+  readonly subscribe: GuardedOperation
+}
+
+/** Namespaces whose operations are nobody's to allow or forbid, even those that do not exist. */
+const OWN_RULES = /^(?:auth|identity)\./
+
+/** What does not exist, and is said so without a login; what exists says for itself whether it takes one. */
+const UNKNOWN_TO_ALL = /^(?:auth\..*|ping|identity\.login|identity\.loginWithSecret)$/s
+
+/** The one place that lets requests in: who asks, and may they. PROTOCOL.md, "Request pipeline". */
+export class Gate {
+  readonly #options: GateOptions
+
+  constructor (options: GateOptions) {
+    this.#options = options
+  }
+
+  /** Whether the client's session must be confirmed before its request is looked at, or the client be sent anything. */
+  isStale (client: Caller): boolean {
+    const { authenticator } = this.#options
+    return authenticator !== undefined && client.session !== undefined && authenticator.isStale(client.session)
+  }
+
+  /** See `Authenticator.confirm`. A user that was revoked meanwhile has no session. */
+  async confirm (client: Caller, session: Session): Promise<Session | undefined> {
+    const { authenticator, isRevoked } = this.#options
+    const confirmed = await authenticator?.confirm(session, client.origin)
+    return confirmed !== undefined && !isRevoked(confirmed.userId) ? confirmed : undefined
+  }
+
+  /**
+   * Lets a request in; `operation` is `undefined` when the request names none that exists.
+   * @throws `UNAUTHORIZED`, `FORBIDDEN`, or what `permissions.check` throws
+   */
+  admit (client: Caller, operation: GuardedOperation | undefined, request: RequestMessage): Grant {
+    return new RequestGrant(this, client, operation, request)
+  }
+
+  /** @throws `UNAUTHORIZED` */
+  authenticate (client: Caller, operation: GuardedOperation | undefined, type: string): void {
+    if (!client.open) throw new NoexServerError('UNAUTHORIZED', 'The connection has ended')
+    if (operation === undefined ? UNKNOWN_TO_ALL.test(type) : operation.admission === 'everyone') return
+    client.settleSession()
+    if (client.session !== undefined) return
+    if (client.takeExpired()) throw new NoexServerError('UNAUTHORIZED', 'Session expired')
+    if (this.#options.required) throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
+  }
+
+  /**
+   * The records to which the request is confined, by operation and bucket; `undefined` when it is not.
+   * @throws `FORBIDDEN`
+   */
+  authorize (client: Caller, operation: GuardedOperation | undefined, request: RequestMessage): ReadonlyMap<string, WhereFilter> | undefined {
+    switch (operation?.admission) {
+      case 'everyone':
+      case 'session':
+        return undefined
+      case 'admin':
+      case 'superadmin':
+        return this.#requireRole(client, operation.admission)
+      case 'permission':
+        return this.#permit(client, operation, operation.touches(request))
+      case undefined:
+        if (OWN_RULES.test(request.type)) return undefined
+        return this.#permit(client, undefined, [{ operation: request.type, tier: undefined, type: 'server', name: '*', records: false }])
+    }
+  }
+
+  #requireRole ({ session }: Caller, role: 'admin' | 'superadmin'): undefined {
+    if (session?.roles.includes('superadmin') === true) return
+    if (role === 'admin' && session?.roles.includes('admin') === true) return
+    throw new NoexServerError('FORBIDDEN', `This takes the role ${role}`)
+  }
+
+  #permit ({ session }: Caller, operation: GuardedOperation | undefined, touches: readonly Touch[]): ReadonlyMap<string, WhereFilter> | undefined {
+    const { policy, store } = this.#options
+    if (policy === unlimited && !store.hasSystemBuckets) return undefined
+    if (operation?.tier !== undefined && !policy.admits(session, operation.tier)) {
+      throw new NoexServerError('FORBIDDEN', `${operation.name} requires ${operation.tier} access`)
+    }
+    let rows: Map<string, WhereFilter> | undefined
+    for (const touch of touches) {
+      const verdict = policy.decide(session, touch)
+      if (verdict === false) throw forbidden(touch.operation, touch.name)
+      if (verdict !== true) (rows ??= new Map()).set(rowsKey(touch.operation, touch.name), verdict)
+      if (touch.type !== 'server' && isSystemBucket(touch.name, store)) throw new NoexServerError('FORBIDDEN', `"${touch.name}" is the name of a system bucket`)
+    }
+    return rows
+  }
+
+  /** Whether the client's right to a live query must be asked for before each push. */
+  get isVolatile (): boolean {
+    return this.#options.policy.isVolatile
+  }
+
+  /** What a query may read for a client when it runs under `operation`. */
+  scope (client: Caller, operation: string, query: string): Scope {
+    const { policy, factsOf, store } = this.#options
+    const { key, rows } = policy.scope(client.session, operation, factsOf(query))
+    return { key, rows: bucket => !isSystemBucket(bucket, store) && rows(bucket) }
+  }
+
+  /** What a live query may go on to read for a client; `undefined` when the client may not watch it any more. */
+  scopeOfSubscription (client: Caller, query: string): Scope | undefined {
+    const { subscribe } = this.#options
+    const request = { id: 0, type: subscribe.name, query }
+    try {
+      this.authenticate(client, subscribe, subscribe.name)
+      this.authorize(client, subscribe, request)
+      return this.scope(client, subscribe.name, query)
+    } catch {
+      return undefined
+    }
+  }
+}
+
+/** Builds the refusal of something that the policy does not allow. */
+export function forbidden (operation: string, resource: string): NoexServerError {
+  return new NoexServerError('FORBIDDEN', `No permission for ${operation} on ${resource}`)
+}
+
+class RequestGrant implements Grant {
+  readonly client: Caller
+  readonly #gate: Gate
+  readonly #operation: GuardedOperation | undefined
+  readonly #request: RequestMessage
+  readonly #rows: ReadonlyMap<string, WhereFilter> | undefined
+  /** The query that the request runs, and the key of what it may read. */
+  #scope: { readonly query: string, readonly key: string } | undefined
+  #version: number
+
+  constructor (gate: Gate, client: Caller, operation: GuardedOperation | undefined, request: RequestMessage) {
+    this.client = client
+    this.#gate = gate
+    this.#operation = operation
+    this.#request = request
+    gate.authenticate(client, operation, request.type)
+    this.#rows = gate.authorize(client, operation, request)
+    this.#version = client.accessVersion
+  }
+
+  rows (operation: string, bucket: string): WhereFilter | undefined {
+    return this.#rows?.get(rowsKey(operation, bucket))
+  }
+
+  scope (query: string): Scope {
+    const scope = this.#gate.scope(this.client, this.#request.type, query)
+    this.#scope = { query, key: scope.key }
+    return scope
+  }
+
+  ensure (): void {
+    const { client } = this
+    if (client.open && client.accessVersion === this.#version) return
+    this.#gate.authenticate(client, this.#operation, this.#request.type)
+    const rows = this.#gate.authorize(client, this.#operation, this.#request)
+    // What has been prepared was prepared for other records.
+    if (!sameRows(rows, this.#rows) || !this.#hasSameScope()) throw new NoexServerError('FORBIDDEN', 'Permissions have changed while the request waited; send it again')
+    this.#version = client.accessVersion
+  }
+
+  #hasSameScope (): boolean {
+    return this.#scope === undefined || this.#gate.scope(this.client, this.#request.type, this.#scope.query).key === this.#scope.key
+  }
+}
+
+function rowsKey (operation: string, bucket: string): string {
+  return `${operation} ${bucket}`
+}
+
+function sameRows (a: ReadonlyMap<string, WhereFilter> | undefined, b: ReadonlyMap<string, WhereFilter> | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && JSON.stringify([...a]) === JSON.stringify([...b]))
+}

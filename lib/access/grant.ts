@@ -1,0 +1,17 @@
+import type { WhereFilter } from '@hamicek/noex-store'
+import type { Client } from './client.js'
+import type { Scope } from './policy.js'
+
+/** What the gate has found about one request: who asks, and which records it may reach. */
+export interface Grant {
+  readonly client: Client
+  /** The records of `bucket` that the request may read or change under `operation`; `undefined`: all of them. */
+  readonly rows: (operation: string, bucket: string) => WhereFilter | undefined
+  /** What a query may read for the client, under the request's operation. */
+  readonly scope: (query: string) => Scope
+  /**
+   * To be called after a wait, before anything is changed or told.
+   * @throws `UNAUTHORIZED` or `FORBIDDEN` unless the client may still do what it asked for
+   */
+  readonly ensure: () => void
+}

@@ -1,0 +1,43 @@
+/** What `auth.validate` resolves with: who presents a token. */
+export interface AuthSession {
+  /** Not empty. */
+  userId: string
+  roles: readonly string[]
+  /** Kept for `permissions.check`, never sent. */
+  metadata?: object | undefined
+  /** Epoch milliseconds; the session is good until then, this moment included. Absent: until the connection ends. */
+  expiresAt?: number | undefined
+}
+
+/** Somebody who is logged in, as everything behind the gate sees it. */
+export interface Session {
+  readonly userId: string
+  /** The roles that count now. */
+  readonly roles: readonly string[]
+  readonly metadata?: object | undefined
+  /** Epoch milliseconds; `undefined`: until the connection ends. */
+  readonly expiresAt?: number | undefined
+  /** `ended`: the client may log in again; `barred`: the user is gone or disabled, and the connection with it. */
+  readonly state: 'live' | 'ended' | 'barred'
+}
+
+/** Where a client comes from, as far as whoever checks its credentials may know. */
+export interface Origin {
+  /** The client's address: what the limits, the log and the audit go by. */
+  readonly remoteAddress: string
+  /** `null` for a plain HTTP request. */
+  readonly connectionId: string | null
+  /**
+   * Of the upgrade request. What a browser adds by itself, `cookie` and `authorization`, is among them only when
+   * `allowedOrigins` is set: else a page of any site could log in as whoever looks at it.
+   */
+  readonly headers: RequestHeaders
+}
+
+/** The headers of a request by their lower-case names, as Node gives them. */
+export type RequestHeaders = Readonly<Record<string, string | string[] | undefined>>
+
+/** Whether a session has run out; the last moment still counts. */
+export function isExpired ({ expiresAt }: Session, now: number): boolean {
+  return expiresAt !== undefined && expiresAt < now
+}

@@ -1,0 +1,174 @@
+import type { Caller } from '../access/gate.js'
+import type { Scope } from '../access/policy.js'
+import { isExpired, type Session } from '../access/session.js'
+import type { Clock } from '../clock.js'
+import { SubscriptionTable, type Sink, type SubscriptionQuota, type Watcher } from '../feeds/subscription-table.js'
+import { MAX_TIMER_MS } from '../option-checks.js'
+
+/** What a principal needs from the service: one object for all of them. */
+export interface PrincipalHost {
+  readonly clock: Clock
+  readonly quota: SubscriptionQuota
+  /** Somebody has logged in (1) or out (-1). */
+  loggedIn: (change: 1 | -1) => void
+  /** Whether that must be asked before each push. */
+  readonly isVolatile: boolean
+  /** What a live query may read for a client; `undefined` when the client may not watch it. */
+  scopeOf: (client: Caller, query: string) => Scope | undefined
+  /** Whether the client's session must be confirmed before it is used again. */
+  isStale: (client: Caller) => boolean
+  /** See `Authenticator.confirm`. */
+  confirm: (client: Caller, session: Session) => Promise<Session | undefined>
+}
+
+/** The connection that a principal belongs to. */
+export interface PrincipalOwner extends Caller {
+  /** The client's account is gone: nothing more may happen on its connection. */
+  revoke: (reason: string) => void
+  logFailure: (error: unknown, operation: string) => void
+}
+
+/**
+ * Who a client is, and what follows from it: when somebody logs in or out, when the session runs out or is ended
+ * elsewhere, and when rights change, the client's subscriptions follow in the same moment.
+ */
+export class Principal implements Watcher {
+  /** Counts the changes of who the client is and of what it may do. */
+  version = 0
+  readonly #owner: PrincipalOwner
+  readonly #host: PrincipalHost
+  readonly #sink: Sink
+  #subscriptions: SubscriptionTable | undefined
+  #session: Session | undefined
+  #hasExpired = false
+  #cancelExpiry: (() => void) | undefined
+  /** `asked`: whether the session is still good; `confirmed`: it is, and what has waited for it may go out. */
+  #confirmation: 'none' | 'asked' | 'confirmed' = 'none'
+
+  constructor (owner: PrincipalOwner, host: PrincipalHost, sink: Sink) {
+    this.#owner = owner
+    this.#host = host
+    this.#sink = sink
+  }
+
+  get session (): Session | undefined {
+    return this.#session
+  }
+
+  get isLoggedIn (): boolean {
+    return this.#session !== undefined
+  }
+
+  /** Made when they are first asked for: most of what an idle client does not have, it does not pay for. */
+  get subscriptions (): SubscriptionTable {
+    this.#subscriptions ??= new SubscriptionTable(this.#sink, this.#host.quota, this)
+    return this.#subscriptions
+  }
+
+  get subscriptionCount (): number {
+    return this.#subscriptions?.size ?? 0
+  }
+
+  /** Makes `session` the client's; `undefined`: nobody is logged in. */
+  change (session: Session | undefined): void {
+    this.#replace(session)
+    this.#subscriptions?.review()
+  }
+
+  /** Ends a session that is over. */
+  settle (): void {
+    const session = this.#session
+    if (session === undefined) return
+    if (isExpired(session, this.#host.clock.now())) {
+      this.change(undefined)
+      this.#hasExpired = true
+    } else if (session.state === 'ended') {
+      this.change(undefined)
+    } else if (session.state === 'barred') {
+      this.#owner.revoke('The account was disabled, deleted or revoked')
+    }
+  }
+
+  /** What users may do has changed: whatever this client may not have any more ends. */
+  follow (): void {
+    if (this.#session === undefined) return
+    this.settle()
+    if (this.#session === undefined) return
+    this.version++
+    this.#subscriptions?.review()
+  }
+
+  /** Whether a session has run out since the last login or the last call: whoever asks tells the client, once. */
+  takeExpired (): boolean {
+    const hasExpired = this.#hasExpired
+    this.#hasExpired = false
+    return hasExpired
+  }
+
+  /** Sends what had to wait for the client to read on. */
+  resume (): void {
+    this.#subscriptions?.resume()
+  }
+
+  /** Ends session and subscriptions for good. */
+  end (): void {
+    this.#replace(undefined)
+    this.#subscriptions?.close()
+  }
+
+  get isVolatile (): boolean {
+    return this.#host.isVolatile
+  }
+
+  scopeOf (query: string): Scope | undefined {
+    return this.#host.scopeOf(this.#owner, query)
+  }
+
+  mayPush (): boolean {
+    this.settle()
+    if (this.#confirmation === 'confirmed' || !this.#host.isStale(this.#owner)) return true
+    if (this.#confirmation === 'none') this.#confirmPushes()
+    return false
+  }
+
+  #confirmPushes (): void {
+    this.#confirmation = 'asked'
+    this.confirm().then(() => {
+      this.#confirmation = 'confirmed'
+      this.resume()
+    }, error => {
+      // What waits goes on waiting: the next change asks again.
+      this.#owner.logFailure(error, 'auth.validate')
+    }).finally(() => { this.#confirmation = 'none' })
+  }
+
+  /** Asks whoever issued the session whether it is still good. Rejects when that cannot be found out. */
+  async confirm (): Promise<void> {
+    const session = this.#session
+    if (session === undefined) return
+    const confirmed = await this.#host.confirm(this.#owner, session)
+    // Somebody may have logged in or out meanwhile, or the client have gone.
+    if (this.#session !== session) return
+    if (confirmed !== session) this.change(confirmed)
+  }
+
+  #replace (session: Session | undefined): void {
+    const wasLoggedIn = this.isLoggedIn
+    this.#cancelExpiry?.()
+    this.#cancelExpiry = undefined
+    this.#hasExpired = false
+    this.#session = session
+    this.version++
+    if (session?.expiresAt !== undefined) this.#awaitExpiry(session.expiresAt)
+    if (this.isLoggedIn !== wasLoggedIn) this.#host.loggedIn(this.isLoggedIn ? 1 : -1)
+  }
+
+  /** The last moment still counts. What is longer than a timer can wait is waited for in steps. */
+  #awaitExpiry (expiresAt: number): void {
+    const leftMs = Math.max(0, expiresAt - this.#host.clock.now() + 1)
+    this.#cancelExpiry = this.#host.clock.after(Math.min(leftMs, MAX_TIMER_MS), () => {
+      if (this.#host.clock.now() > expiresAt) this.settle()
+      else this.#awaitExpiry(expiresAt)
+    })
+  }
+}

@@ -1,0 +1,305 @@
+import { randomUUID } from 'node:crypto'
+import type { BucketEvent, StoreRecord } from '@hamicek/noex-store'
+import { NoexServerError } from '../errors.js'
+import type { Log } from '../log.js'
+import type { NoexStore } from '../store/noex-store.js'
+import type { StoreChange } from '../store/schema-watch.js'
+import { StoreAccess } from '../store/store-access.js'
+import { ChangeQueue } from './change-queue.js'
+import { changeBy, endOf, everything, Followers, type DirectoryChange, type DirectoryListener } from './followers.js'
+import { HashSettings } from './hash-settings.js'
+import { Mirror } from './mirror.js'
+import { OwnWrite } from './own-write.js'
+import { isSystemRecord, type Resource, type SystemBucket, type User } from './records.js'
+import { systemBuckets } from './system-buckets.js'
+import { SUPERADMIN_ID, systemRoles, type NamedOperation } from './system-roles.js'
+
+/** Changes that may wait for their turn; each waits for a few short writes at most. */
+const MAX_WAITING = 1_000
+
+/** What a refused change is told to wait, in milliseconds. */
+const RETRY_AFTER_MS = 1_000
+
+/** One write to a system bucket. */
+export type DirectoryWrite = { readonly bucket: SystemBucket } & (
+  | { readonly insert: Readonly<Record<string, unknown>> }
+  | { readonly update: string, readonly changes: Readonly<Record<string, unknown>> }
+  | { readonly delete: string })
+
+const bucketNames = Object.keys(systemBuckets) as SystemBucket[]
+
+/** Queries that clients have defined, by store. They outlast the directory: the next one on the store has to know them. */
+const clientQueriesOf = new WeakMap<NoexStore, Set<string>>()
+
+/**
+ * The accounts, roles, access lists and sessions of a store. What is in memory follows the store's events and nothing else,
+ * so that it also knows what the application itself writes; every plugin instance on the store shares it.
+ */
+export class Directory extends Mirror {
+  readonly hashSettings = new HashSettings()
+  readonly #access: StoreAccess
+  readonly #log: Log
+  readonly #followers: Followers
+  readonly #clientQueries: Set<string>
+  readonly #changes = new ChangeQueue()
+  /** Sessions that are over although the store may still say otherwise. */
+  readonly #ended = new Set<string>()
+  /** What has happened to a bucket since the reading of all its records was begun. */
+  readonly #loading = new Map<SystemBucket, BucketEvent[]>()
+  #own: OwnWrite | undefined
+  #ready: Promise<void> | undefined
+  #stopListening: Array<() => unknown> = []
+  #users = 0
+  #hasComplained = false
+
+  private constructor (access: StoreAccess, log: Log) {
+    super()
+    this.#access = access
+    this.#log = log
+    this.#followers = new Followers(log)
+    this.#clientQueries = clientQueriesOf.get(access.store) ?? new Set()
+    clientQueriesOf.set(access.store, this.#clientQueries)
+  }
+
+  static readonly #shared = new WeakMap<NoexStore, Directory>()
+
+  /** The directory of the store, set up and loaded; each user calls `close` once when done. Rejects when the store does not take its buckets. */
+  static async open (access: StoreAccess, operations: Iterable<NamedOperation>, log: Log): Promise<Directory> {
+    let directory = Directory.#shared.get(access.store)
+    if (directory === undefined) {
+      directory = new Directory(StoreAccess.open(access.store), log)
+      Directory.#shared.set(access.store, directory)
+    }
+    directory.#users++
+    try {
+      await (directory.#ready ??= directory.#enter(operations))
+      return directory
+    } catch (error) {
+      await directory.close()
+      throw error
+    }
+  }
+
+  async #enter (operations: Iterable<NamedOperation>): Promise<void> {
+    const { store } = this.#access
+    this.#access.hasSystemBuckets = true
+    for (const name of bucketNames) {
+      const stop = await store.on<BucketEvent>(`bucket.${name}.*`, event => { this.#happened(name, event) })
+      this.#stopListening.push(stop)
+      if (!store.hasBucket(name)) await store.defineBucket(name, systemBuckets[name])
+    }
+    this.#stopListening.push(this.#access.onChange(change => { this.#storeChanged(change) }))
+    for (const name of bucketNames) await this.#load(name)
+    const missing = systemRoles(operations).filter(({ name }) => this.roleByName(name) === undefined)
+    if (missing.length > 0) await this.write(missing.map(role => ({ bucket: '_roles', insert: { ...role, system: true } })))
+    await this.#forgetLostQueries()
+  }
+
+  /** Gives the directory back; the last one ends it. */
+  async close (): Promise<void> {
+    if (--this.#users > 0) return
+    if (Directory.#shared.get(this.#access.store) === this) Directory.#shared.delete(this.#access.store)
+    await this.#changes.idle()
+    for (const stop of this.#stopListening.splice(0)) await stop()
+    this.#access.close()
+  }
+
+  /** Calls `listener` at each change. Returns what stops that. */
+  onChange (listener: DirectoryListener): () => void {
+    return this.#followers.add(listener)
+  }
+
+  /** Whether a user is revoked; whoever runs the directory says so. */
+  isRevoked: (userId: string) => boolean = () => false
+
+  /** Whether a user may have sessions: exists, is enabled and not revoked. */
+  isActive (userId: string): boolean {
+    return (userId === SUPERADMIN_ID || this.user(userId)?.enabled === true) && !this.isRevoked(userId)
+  }
+
+  /** Whether a query was defined by a client of this process, and not by the application. */
+  isClientQuery (name: string): boolean {
+    return this.#clientQueries.has(name)
+  }
+
+  noteClientQuery (name: string): void {
+    this.#clientQueries.add(name)
+  }
+
+  /**
+   * Runs one change after the other, so that what a change has looked at still holds when it writes.
+   * @throws `RATE_LIMITED` when too many wait
+   */
+  async exclusive<T> (change: () => Promise<T>): Promise<T> {
+    if (this.#changes.size >= MAX_WAITING) throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', { retryAfterMs: RETRY_AFTER_MS })
+    return await this.#changes.run(change)
+  }
+
+  /** Does `exclusive` without refusing: for what follows from something that has happened already. */
+  async eventually<T> (change: () => Promise<T>): Promise<T> {
+    return await this.#changes.run(change)
+  }
+
+  /**
+   * Makes all changes or none, and resolves with the new records when everybody who follows the directory has acted on them:
+   * on all of them at once. To be called inside `exclusive` or `eventually`.
+   */
+  async write (writes: readonly DirectoryWrite[]): Promise<StoreRecord[]> {
+    const own = new OwnWrite()
+    try {
+      const records = await this.#access.store.transaction(async tx => {
+        const written: StoreRecord[] = []
+        for (const write of writes) {
+          const bucket = await tx.bucket(write.bucket)
+          if ('delete' in write) {
+            if (await bucket.get(write.delete) === undefined) continue
+            await bucket.delete(write.delete)
+            own.expect(write.bucket, write.delete)
+          } else {
+            const record = 'insert' in write ? await bucket.insert({ id: randomUUID(), ...write.insert }) : await bucket.update(write.update, { ...write.changes })
+            own.expect(write.bucket, record['id'])
+            written.push(record)
+          }
+        }
+        this.#own = own
+        return written
+      })
+      await own.completed()
+      return records
+    } finally {
+      this.#own = undefined
+      this.#followers.tell(own.takeChanges())
+      await this.#followers.settled()
+    }
+  }
+
+  /** Ends sessions at once. Resolves when the store has been told; what fails there is logged, and tried again by `endAgain`. */
+  async endSessions (sessions: readonly string[]): Promise<void> {
+    const ended = sessions.map(id => this.tables._sessions.delete(id)).filter(session => session !== undefined)
+    for (const { id } of ended) this.#ended.add(id)
+    this.#followers.tell(ended.map(({ userId }) => ({ userId, rights: false })))
+    await this.#deleteSessions(ended.map(({ id }) => id))
+  }
+
+  /** Tells the store once more of sessions that have ended. */
+  async endAgain (): Promise<void> {
+    await this.#deleteSessions([...this.#ended])
+  }
+
+  async #deleteSessions (ids: readonly string[]): Promise<void> {
+    try {
+      for (const id of ids) await this.#access.bucket('_sessions').delete(id)
+    } catch (error) {
+      this.#log.error({ err: error }, 'a session that has ended could not be deleted')
+    }
+  }
+
+  /** Reads all records of a bucket, while it goes on changing: what happens meanwhile happens again to what has been read. */
+  async #load (bucket: SystemBucket): Promise<void> {
+    const meanwhile: BucketEvent[] = []
+    this.#loading.set(bucket, meanwhile)
+    try {
+      const records = await this.#access.bucket(bucket).all()
+      this.tables[bucket].clear()
+      for (const record of records) this.#set(bucket, record)
+      for (const event of meanwhile) this.#apply(bucket, event)
+    } finally {
+      if (this.#loading.get(bucket) === meanwhile) this.#loading.delete(bucket)
+    }
+  }
+
+  #happened (bucket: SystemBucket, event: BucketEvent): void {
+    this.#loading.get(bucket)?.push(event)
+    const change = this.#apply(bucket, event)
+    const own = this.#own
+    if (own?.saw(bucket, event.key, change) !== true) this.#followers.tell(change === undefined ? [] : [change])
+    else if (own.isComplete) this.#followers.tell(own.takeChanges())
+  }
+
+  /** Returns what followers have to know. */
+  #apply (bucket: SystemBucket, event: BucketEvent): DirectoryChange | undefined {
+    if (event.type !== 'deleted') return this.#set(bucket, event.type === 'inserted' ? event.record : event.newRecord)
+    const id = String(event.key)
+    if (bucket === '_sessions') this.#ended.delete(id)
+    return this.#remove(bucket, id)
+  }
+
+  #remove (bucket: SystemBucket, id: string): DirectoryChange | undefined {
+    if (bucket === '_users') this.hashSettings.delete(id)
+    const record = this.tables[bucket].delete(id)
+    return record === undefined ? undefined : endOf(bucket, record)
+  }
+
+  #set<Bucket extends SystemBucket> (bucket: Bucket, record: unknown): DirectoryChange | undefined {
+    if (!isSystemRecord(bucket, record)) {
+      if (!this.#hasComplained) this.#log.warn({ bucket }, 'a record of a system bucket is not what it should be, and does not count')
+      this.#hasComplained = true
+      return this.#remove(bucket, String((record as { readonly id?: unknown } | null)?.id))
+    }
+    if (bucket === '_sessions' && this.#ended.has(record.id)) return undefined
+    const table = this.tables[bucket]
+    const earlier = table.get(record.id)
+    table.set(record)
+    if (bucket === '_users') this.hashSettings.set(record.id, (record as User).passwordHash)
+    return changeBy(bucket, record, earlier)
+  }
+
+  #storeChanged (change: StoreChange): void {
+    switch (change.type) {
+      case 'reset':
+        this.#reload(bucketNames.filter(name => change.bucket === undefined || change.bucket === name))
+        break
+      case 'bucket_dropped':
+        this.#empty(bucketNames.filter(name => change.bucket === name))
+        this.#forget({ resourceType: 'bucket', resourceName: change.bucket })
+        break
+      case 'query_undefined':
+        this.#clientQueries.delete(change.query)
+        this.#forget({ resourceType: 'query', resourceName: change.query })
+    }
+  }
+
+  /** Records have changed without events. */
+  #reload (buckets: readonly SystemBucket[]): void {
+    for (const bucket of buckets) {
+      this.#load(bucket).then(() => { this.#followers.tell([everything]) }, (error: unknown) => {
+        this.#log.error({ err: error, bucket }, 'a system bucket could not be read, and counts as empty')
+        this.#empty([bucket])
+      })
+    }
+  }
+
+  #empty (buckets: readonly SystemBucket[]): void {
+    for (const bucket of buckets) this.tables[bucket].clear()
+    this.#followers.tell(buckets.map(() => everything))
+  }
+
+  /** A resource is gone, whoever has removed it: its next owner does not inherit who could reach it. */
+  #forget (resource: Resource): void {
+    this.eventually(async () => { await this.forgetResource(resource) })
+      .catch((error: unknown) => { this.#log.error({ err: error, ...resource }, 'access to a resource that is gone could not be deleted') })
+  }
+
+  /** Deletes owner and access list of a resource; to be called inside `exclusive` or `eventually`. */
+  async forgetResource (resource: Resource): Promise<void> {
+    const writes = this.#forgetting(resource)
+    if (writes.length > 0) await this.write(writes)
+  }
+
+  #forgetting (resource: Resource): DirectoryWrite[] {
+    return [
+      ...this.acl(resource).map(({ id }) => ({ bucket: '_acl' as const, delete: id })),
+      ...this.ownershipsOf(resource).map(({ id }) => ({ bucket: '_resource_owners' as const, delete: id }))
+    ]
+  }
+
+  /** Queries do not outlive the process, so one that an earlier process knew is none of its owner's: it may be the application's now. */
+  async #forgetLostQueries (): Promise<void> {
+    const { store } = this.#access
+    for (const name of this.#clientQueries) if (store.getQueryInfo(name) === undefined) this.#clientQueries.delete(name)
+    const owned = new Set(this.tables._resource_owners.all().filter(({ resourceType }) => resourceType === 'query').map(({ resourceName }) => resourceName))
+    const lost = [...owned].filter(name => !this.#clientQueries.has(name))
+    const writes = lost.flatMap(resourceName => this.#forgetting({ resourceType: 'query', resourceName }))
+    if (writes.length > 0) await this.write(writes)
+  }
+}

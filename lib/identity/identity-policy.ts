@@ -1,0 +1,179 @@
+import type { WhereFilter } from '@hamicek/noex-store'
+import { scopeOfBucket } from '../access/permission-policy.js'
+import type { Policy, QueryFacts, Scope, Touch } from '../access/policy.js'
+import { Permission, ruleProblem } from '../access/rule.js'
+import type { Session } from '../access/session.js'
+import type { Directory } from './directory.js'
+import type { Identity } from './identity.js'
+import type { AccessClass, AclEntry, Resource, ResourceType, Role } from './records.js'
+import type { Verdict } from '../store/row-filter.js'
+
+/** For each class of access, an operation that it allows. */
+const operationsOf: Readonly<Record<ResourceType, Readonly<Record<AccessClass, string>>>> = {
+  bucket: { read: 'store.all', write: 'store.insert', admin: 'store.updateBucket' },
+  query: { read: 'store.subscribe', write: 'store.subscribe', admin: 'store.undefineQuery' },
+  topic: { read: 'rules.subscribe', write: 'rules.emit', admin: 'rules.registerRule' },
+  procedure: { read: 'procedures.get', write: 'procedures.call', admin: 'procedures.update' }
+}
+
+/** What somebody may do, as it is at one moment. */
+interface Rights {
+  readonly isSuperadmin: boolean
+  readonly session: Pick<Session, 'userId' | 'roles'>
+  readonly permissions: readonly Permission[]
+  /** Operations of the access lists of the user and its roles, by resource. */
+  readonly acl: ReadonlyMap<string, ReadonlySet<string>>
+  readonly owned: ReadonlySet<string>
+  /** Equal for users who may read the same. */
+  readonly key: string
+}
+
+/** The policy of the built-in identity: access lists, ownership, then the permissions of roles; the first that says yes wins. PROTOCOL.md, "Permissions of users". */
+export class IdentityPolicy implements Policy {
+  readonly isVolatile = false
+  readonly #identity: Pick<Identity, 'directory' | 'isClientQuery'>
+  readonly #factsOf: (query: string) => QueryFacts
+  readonly #rights = new Map<string, Rights>()
+  readonly #compiled = new WeakMap<Role, readonly Permission[]>()
+
+  /** `factsOf` knows the queries. */
+  constructor (identity: Pick<Identity, 'directory' | 'isClientQuery' | 'onChange'>, factsOf: (query: string) => QueryFacts) {
+    this.#identity = identity
+    this.#factsOf = factsOf
+    identity.onChange(({ rights }) => { if (rights) this.#rights.clear() })
+  }
+
+  get #directory (): Directory {
+    return this.#identity.directory
+  }
+
+  /** Roles are permissions here and have no tier of their own. */
+  admits (): boolean {
+    return true
+  }
+
+  decide (session: Session | undefined, touch: Touch): Verdict {
+    if (session === undefined) return false
+    const rights = this.#rightsOf(session.userId)
+    return this.#decide(rights, touch)
+  }
+
+  scope (session: Session | undefined, operation: string, query: QueryFacts): Scope {
+    if (session === undefined) return { key: 'none', rows: () => false }
+    const rights = this.#rightsOf(session.userId)
+    const granted = this.#grantedBy(rights, query.name)
+    const rows = (bucket: string): Verdict => rights.isSuperadmin || either(readable(rights, operation, query.name, bucket), granted.rows(bucket))
+    return query.bucket === undefined ? { key: JSON.stringify([rights.key, granted.key]), rows } : scopeOfBucket(query.bucket, rows(query.bucket))
+  }
+
+  /** Whether somebody may do all that a role would allow. */
+  covers ({ userId }: Session, role: Role): boolean {
+    const { isSuperadmin, permissions } = this.#rightsOf(userId)
+    return isSuperadmin || role.permissions.every(entry => ruleProblem(entry) !== undefined || permissions.some(permission => permission.covers(entry)))
+  }
+
+  /** Whether somebody may do what access of a class to a resource would allow. */
+  reaches (session: Session, { resourceType, resourceName }: Resource, accessClass: AccessClass): boolean {
+    const operation = operationsOf[resourceType][accessClass]
+    return this.decide(session, { operation, tier: accessClass, type: resourceType, name: resourceName, records: false }) === true
+  }
+
+  #decide (rights: Rights, touch: Touch): Verdict {
+    if (rights.isSuperadmin) return true
+    const source = touch.type === 'query' ? touch.source ?? this.#factsOf(touch.name).bucket : undefined
+    if (isListed(rights, touch.type, touch.name, touch.tier)) return true
+    // Whoever may read the bucket of a declarative query may watch it.
+    if (touch.type === 'query' && touch.records && source !== undefined && isListed(rights, 'bucket', source, touch.tier)) return true
+    const fitting = rights.permissions.filter(permission => permission.allows(touch, source))
+    return touch.type === 'query' ? fitting.length > 0 : union(fitting, rights)
+  }
+
+  /** What somebody may read because the query itself was granted: as much as the application lets it read, or as its owner may. */
+  #grantedBy (rights: Rights, query: string): Scope {
+    if (!isListed(rights, 'query', query, 'read')) return { key: '', rows: () => false }
+    // The application's own queries read what they are written to read.
+    if (!this.#identity.isClientQuery(query)) return { key: 'application', rows: () => true }
+    const owner = this.#directory.owner({ resourceType: 'query', resourceName: query })
+    if (owner === undefined) return { key: '', rows: () => false }
+    const ownerRights = this.#rightsOf(owner.userId)
+    return {
+      key: `owner ${ownerRights.key}`,
+      rows: bucket => ownerRights.isSuperadmin || either(isListed(ownerRights, 'bucket', bucket, 'read'), readable(ownerRights, 'store.where', query, bucket))
+    }
+  }
+
+  #rightsOf (userId: string): Rights {
+    let rights = this.#rights.get(userId)
+    if (rights === undefined) this.#rights.set(userId, rights = this.#collect(userId))
+    return rights
+  }
+
+  #collect (userId: string): Rights {
+    const directory = this.#directory
+    const roles = directory.rolesOf(userId)
+    const session = { userId, roles: directory.roleNamesOf(userId) }
+    const acl = combined(directory.aclOf(userId))
+    const owned = new Set(directory.ownedBy(userId).map(({ resourceType, resourceName }) => resource(resourceType, resourceName)))
+    const permissions = roles.flatMap(role => this.#permissionsOf(role))
+    const isPersonal = permissions.some(({ where }) => where?.isPersonal)
+    return {
+      isSuperadmin: session.roles.includes('superadmin'),
+      session,
+      permissions,
+      acl,
+      owned,
+      key: JSON.stringify([
+        roles.map(({ id, _version }) => `${id}@${_version}`).sort(),
+        [...acl].map(([name, operations]) => [name, ...operations].join(' ')).sort(),
+        [...owned].sort(),
+        isPersonal ? userId : ''
+      ])
+    }
+  }
+
+  /** What is no permission in a role that somebody has stored allows nothing. */
+  #permissionsOf (role: Role): readonly Permission[] {
+    let permissions = this.#compiled.get(role)
+    if (permissions === undefined) this.#compiled.set(role, permissions = role.permissions.filter(entry => ruleProblem(entry) === undefined).map(entry => new Permission(entry)))
+    return permissions
+  }
+}
+
+/** What somebody may read of a bucket through a query, by rights to the bucket. */
+function readable (rights: Rights, operation: string, query: string, bucket: string): Verdict {
+  if (isListed(rights, 'bucket', bucket, 'read')) return true
+  const ofBucket = rights.permissions.filter(permission => permission.allowsReading(operation, bucket))
+  if (ofBucket.length > 0) return union(ofBucket, rights)
+  return union(rights.permissions.filter(permission => permission.names(operation, query)), rights)
+}
+
+/** By access list or as its owner. Access classes do not include each other. */
+function isListed (rights: Rights, type: string, name: string, operation: string | undefined): boolean {
+  if (name === '*' || operation === undefined) return false
+  const key = resource(type, name)
+  return rights.acl.get(key)?.has(operation) === true || rights.owned.has(key)
+}
+
+function resource (type: string, name: string): string {
+  return `${type} ${name}`
+}
+
+function combined (entries: readonly AclEntry[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const acl = new Map<string, Set<string>>()
+  for (const { resourceType, resourceName, operations } of entries) {
+    const key = resource(resourceType, resourceName)
+    acl.set(key, new Set([...acl.get(key) ?? [], ...operations]))
+  }
+  return acl
+}
+
+/** Roles add up: the records of all permissions together. */
+function union (permissions: readonly Permission[], { session }: Rights): Verdict {
+  return permissions.map(permission => permission.where === undefined ? true : permission.where.for(session)).reduce<Verdict>(either, false)
+}
+
+function either (a: Verdict, b: Verdict): Verdict {
+  if (a === true || b === true) return true
+  if (a === false) return b
+  return b === false ? a : { $or: [a, b] } as WhereFilter
+}

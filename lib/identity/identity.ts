@@ -1,0 +1,113 @@
+import type { Authenticator } from '../access/authenticator.js'
+import { SHORT_SECRET_CHARS } from '../access/gateway-headers.js'
+import type { ResolvedBuiltIn } from '../access/auth-options.js'
+import type { Session } from '../access/session.js'
+import type { Clock } from '../clock.js'
+import { LoginLimiter } from '../limits/login-limiter.js'
+import type { Log } from '../log.js'
+import type { StoreAccess } from '../store/store-access.js'
+import { AccessLists } from './access-lists.js'
+import { Directory } from './directory.js'
+import type { DirectoryListener } from './followers.js'
+import { IdentityPolicy } from './identity-policy.js'
+import { Logins } from './logins.js'
+import { Passwords } from './passwords.js'
+import type { ResourceType } from './records.js'
+import { Roles } from './roles.js'
+import { Sessions } from './sessions.js'
+import type { NamedOperation } from './system-roles.js'
+import { Users } from './users.js'
+
+/** What the built-in identity runs in. */
+export interface IdentityEnvironment {
+  readonly log: Log
+  readonly clock: Clock
+  readonly isRevoked: (userId: string) => boolean
+  /** All operations, from which the roles that are there from the start are made. */
+  readonly operations: Iterable<NamedOperation>
+  /** See `PasswordsOptions`. */
+  readonly argon2?: boolean
+}
+
+/** Accounts in the store: who there is, who is logged in, and who may do what. PROTOCOL.md, "Users and roles". */
+export class Identity {
+  readonly directory: Directory
+  readonly policy: IdentityPolicy
+  readonly sessions: Sessions
+  readonly logins: Logins
+  readonly users: Users
+  readonly roles: Roles
+  readonly accessLists: AccessLists
+  readonly #passwords: Passwords
+  readonly #stops: Array<() => void> = []
+
+  private constructor (directory: Directory, access: StoreAccess, options: ResolvedBuiltIn, { clock, isRevoked, argon2 }: IdentityEnvironment) {
+    const passwords = new Passwords(argon2 === undefined ? {} : { argon2 })
+    directory.hashSettings.start(hash => passwords.settingOf(hash), directory.users())
+    const sessions = new Sessions(directory, clock, options)
+    const limiter = new LoginLimiter(options.loginRateLimit, clock)
+    const logins = new Logins({ directory, sessions, passwords, limiter, isRevoked, adminSecret: options.adminSecret })
+    this.directory = directory
+    directory.isRevoked = isRevoked
+    const policy = new IdentityPolicy(this, name => access.queryFacts(name))
+    this.policy = policy
+    this.sessions = sessions
+    this.logins = logins
+    this.users = new Users({ directory, sessions, passwords, limiter, logins, policy, passwordMinLength: options.passwordMinLength })
+    this.roles = new Roles(directory)
+    this.accessLists = new AccessLists(directory, policy)
+    this.#passwords = passwords
+  }
+
+  /** Sets up what is missing in the store and loads the rest. Rejects when that fails, and leaves nothing behind. */
+  static async start (access: StoreAccess, options: ResolvedBuiltIn, environment: IdentityEnvironment): Promise<Identity> {
+    const { log, operations } = environment
+    if (options.adminSecret.length < SHORT_SECRET_CHARS) {
+      log.warn({ option: 'auth.adminSecret' }, `the admin secret is shorter than ${SHORT_SECRET_CHARS} characters and can be guessed`)
+    }
+    return new Identity(await Directory.open(access, operations, log), access, options, environment)
+  }
+
+  get authenticator (): Authenticator {
+    return this.sessions
+  }
+
+  /** Calls `listener` at each change of users, sessions and rights, until `close`. */
+  onChange (listener: DirectoryListener): void {
+    this.#stops.push(this.directory.onChange(listener))
+  }
+
+  /** Users with a session that match. */
+  usersWithSessions (matches: (user: Pick<Session, 'userId' | 'roles'>) => boolean): string[] {
+    return this.directory.usersWithSessions().filter(userId => matches({ userId, roles: this.directory.roleNamesOf(userId) }))
+  }
+
+  /** Ends all sessions of a user at once; the store is told afterwards. */
+  endSessionsOf (userId: string): void {
+    this.directory.endSessions(this.directory.sessionsOf(userId).map(({ id }) => id)).catch(() => {})
+  }
+
+  /** Whether a query was defined by a client of this process, and not by the application. */
+  isClientQuery (name: string): boolean {
+    return this.directory.isClientQuery(name)
+  }
+
+  /** A client has defined a bucket or a query. */
+  async recordOwner (resourceType: ResourceType, resourceName: string, session: Session | undefined): Promise<void> {
+    if (resourceType === 'query') this.directory.noteClientQuery(resourceName)
+    if (session !== undefined) await this.accessLists.recordOwner({ resourceType, resourceName }, session.userId)
+  }
+
+  /** A client has removed a bucket or a query. */
+  async forgetResource (resourceType: ResourceType, resourceName: string): Promise<void> {
+    await this.directory.eventually(async () => { await this.directory.forgetResource({ resourceType, resourceName }) })
+  }
+
+  /** Ends what runs; accounts and sessions stay in the store. */
+  async close (): Promise<void> {
+    for (const stop of this.#stops) stop()
+    this.sessions.close()
+    await this.#passwords.close()
+    await this.directory.close()
+  }
+}

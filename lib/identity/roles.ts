@@ -1,0 +1,83 @@
+import { ruleProblem } from '../access/rule.js'
+import { invalid, NoexServerError } from '../errors.js'
+import { requireRole, sessionOf, type Actor } from './authority.js'
+import type { Directory } from './directory.js'
+import type { Role } from './records.js'
+import { SUPERADMIN } from './system-roles.js'
+import { checkName } from './users.js'
+
+const MAX_PERMISSIONS = 100
+const MAX_DESCRIPTION_CHARS = 1_000
+
+/** What a client may say of a role; `undefined` keeps what is there. */
+export interface RoleInput {
+  readonly description?: string | undefined
+  readonly permissions?: unknown
+}
+
+/** The roles and what they allow. */
+export class Roles {
+  readonly #directory: Directory
+
+  constructor (directory: Directory) {
+    this.#directory = directory
+  }
+
+  list (): Role[] {
+    return this.#directory.roles()
+  }
+
+  /** @throws `VALIDATION_ERROR`, `ALREADY_EXISTS` */
+  async create (actor: Actor, name: string, { description, permissions = [] }: RoleInput): Promise<Role> {
+    checkName(name, 'name', 1, 64)
+    check({ description, permissions })
+    return await this.#directory.exclusive(async () => {
+      sessionOf(actor)
+      if (this.#directory.roleByName(name) !== undefined) throw new NoexServerError('ALREADY_EXISTS', 'There is a role with this name')
+      const insert = { name, permissions, system: false, ...(description !== undefined && { description }) }
+      const [role] = await this.#directory.write([{ bucket: '_roles', insert }])
+      return role as unknown as Role
+    })
+  }
+
+  /** @throws `VALIDATION_ERROR`, `NOT_FOUND`, `FORBIDDEN` */
+  async update (actor: Actor, roleId: string, changes: RoleInput): Promise<Role> {
+    check(changes)
+    return await this.#directory.exclusive(async () => {
+      sessionOf(actor)
+      const role = requireRole(this.#directory.role(roleId))
+      if (role.name === SUPERADMIN && changes.permissions !== undefined) {
+        throw new NoexServerError('FORBIDDEN', 'The role superadmin may do everything, always')
+      }
+      const made = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
+      if (Object.keys(made).length > 0) await this.#directory.write([{ bucket: '_roles', update: roleId, changes: made }])
+      return this.#directory.role(roleId) ?? role
+    })
+  }
+
+  /** Deletes a role with everything that was given to it. @throws `NOT_FOUND`, `FORBIDDEN` */
+  async delete (actor: Actor, roleId: string): Promise<void> {
+    await this.#directory.exclusive(async () => {
+      sessionOf(actor)
+      const role = requireRole(this.#directory.role(roleId))
+      if (role.system) throw new NoexServerError('FORBIDDEN', 'This role belongs to the system')
+      await this.#directory.write([
+        { bucket: '_roles', delete: roleId },
+        ...this.#directory.holdersOf(roleId).map(({ id }) => ({ bucket: '_user_roles' as const, delete: id })),
+        ...this.#directory.aclOfSubject('role', roleId).map(({ id }) => ({ bucket: '_acl' as const, delete: id }))
+      ])
+    })
+  }
+}
+
+function check ({ description, permissions }: RoleInput): void {
+  if (description !== undefined && description.length > MAX_DESCRIPTION_CHARS) {
+    throw invalid('description', `must not be longer than ${MAX_DESCRIPTION_CHARS} characters`)
+  }
+  if (permissions === undefined) return
+  if (!Array.isArray(permissions) || permissions.length > MAX_PERMISSIONS) throw invalid('permissions', `must be an array of at most ${MAX_PERMISSIONS}`)
+  permissions.forEach((entry: unknown, i) => {
+    const found = ruleProblem(entry)
+    if (found !== undefined) throw invalid(`permissions[${i}]${found.path === '' ? '' : `.${found.path}`}`, found.problem)
+  })
+}

@@ -1,0 +1,52 @@
+import { Type } from 'typebox'
+import { isExpired } from '../access/session.js'
+import { NoexServerError } from '../errors.js'
+import { IdentitySession } from '../identity/sessions.js'
+import { defineOperation, type Operation } from './operation.js'
+
+/** A client's token is kept as long as its session. */
+const Token = Type.String({ minLength: 1, maxLength: 16_384 })
+
+/** The operations of the `auth` namespace. PROTOCOL.md, "Authentication". */
+export const auth: readonly Operation[] = [
+  defineOperation({
+    name: 'auth.login',
+    tier: 'admin',
+    admission: 'everyone',
+    request: Type.Object({ token: Token }),
+    async run ({ authenticator, clock, revocations }, r, { client }) {
+      const session = await authenticator?.identify(r.token, client.origin)
+      if (session === undefined || session.state === 'ended') throw new NoexServerError('UNAUTHORIZED', 'Invalid token')
+      if (isExpired(session, clock.now())) throw new NoexServerError('UNAUTHORIZED', 'Token has expired')
+      if (revocations.has(session.userId)) {
+        client.logOut()
+        throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
+      }
+      if (session.state === 'barred') throw new NoexServerError('UNAUTHORIZED', 'Invalid token')
+      client.logIn(session)
+      return { userId: session.userId, roles: session.roles, expiresAt: session.expiresAt ?? null }
+    }
+  }),
+  defineOperation({
+    name: 'auth.logout',
+    tier: 'admin',
+    admission: 'everyone',
+    request: Type.Object({}),
+    async run ({ identity }, _request, { client }) {
+      const { session } = client
+      client.logOut()
+      // A token that could log in again would be no logout.
+      if (session instanceof IdentitySession) await identity?.sessions.end(session)
+      return { loggedOut: true }
+    }
+  }),
+  defineOperation({
+    name: 'auth.whoami',
+    admission: 'everyone',
+    request: Type.Object({}),
+    async run ({ clock }, _request, { client: { session } }) {
+      if (session === undefined || isExpired(session, clock.now()) || session.state !== 'live') return { authenticated: false }
+      return { authenticated: true, userId: session.userId, roles: session.roles, expiresAt: session.expiresAt ?? null }
+    }
+  })
+]

@@ -1,0 +1,65 @@
+import { Type } from 'typebox'
+import { sessionOf } from '../identity/authority.js'
+import { SUPERADMIN_ID } from '../identity/system-roles.js'
+import { Name } from '../protocol/fields.js'
+import { accounts, defineOperation, type Operation } from './operation.js'
+
+const OfResource = Type.Object({ resourceType: Name, resourceName: Name })
+const Entry = { subjectType: Name, subjectId: Name, resourceType: Name, resourceName: Name }
+
+/** The operations of the `identity` namespace that concern access to single resources. PROTOCOL.md, "Users and roles". */
+export const identityAcl: readonly Operation[] = [
+  defineOperation({
+    name: 'identity.grant',
+    tier: 'admin',
+    admission: 'session',
+    request: Type.Object({ ...Entry, operations: Type.Array(Type.Unknown()) }),
+    async run (services, r, grant) {
+      await accounts(services).accessLists.grant(grant, r, r, r.operations)
+      return { granted: true }
+    }
+  }),
+  defineOperation({
+    name: 'identity.revoke',
+    tier: 'admin',
+    admission: 'session',
+    request: Type.Object({ ...Entry, operations: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Unknown())])) }),
+    async run (services, r, grant) {
+      await accounts(services).accessLists.revoke(grant, r, r, r.operations)
+      return { revoked: true }
+    }
+  }),
+  defineOperation({
+    name: 'identity.getAcl',
+    admission: 'session',
+    request: OfResource,
+    run: async (services, r, grant) => ({ entries: accounts(services).accessLists.list(sessionOf(grant), r) })
+  }),
+  defineOperation({
+    name: 'identity.myAccess',
+    admission: 'session',
+    request: Type.Object({}),
+    async run (services, _request, grant) {
+      const { directory, accessLists } = accounts(services)
+      const { userId, roles } = sessionOf(grant)
+      const username = directory.user(userId)?.username ?? SUPERADMIN_ID
+      return { user: { id: userId, username, roles }, resources: accessLists.accessOf(userId) }
+    }
+  }),
+  defineOperation({
+    name: 'identity.getOwner',
+    admission: 'session',
+    request: OfResource,
+    run: async (services, r, grant) => ({ owner: accounts(services).accessLists.owner(sessionOf(grant), r) })
+  }),
+  defineOperation({
+    name: 'identity.transferOwner',
+    tier: 'admin',
+    admission: 'session',
+    request: Type.Object({ resourceType: Name, resourceName: Name, newOwnerId: Name }),
+    async run (services, r, grant) {
+      await accounts(services).accessLists.transfer(grant, r, r.newOwnerId)
+      return { transferred: true }
+    }
+  })
+]

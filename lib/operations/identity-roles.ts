@@ -1,0 +1,56 @@
+import { Type } from 'typebox'
+import type { Role } from '../identity/records.js'
+import type { RoleInput } from '../identity/roles.js'
+import { Name } from '../protocol/fields.js'
+import { accounts, defineOperation, type Operation } from './operation.js'
+
+const Description = Type.Optional(Type.Union([Type.Null(), Type.String()]))
+const Permissions = Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Unknown())]))
+
+/** The operations of the `identity` namespace that concern roles. PROTOCOL.md, "Users and roles". */
+export const identityRoles: readonly Operation[] = [
+  defineOperation({
+    name: 'identity.createRole',
+    tier: 'admin',
+    admission: 'superadmin',
+    request: Type.Object({ name: Name, description: Description, permissions: Permissions }),
+    async run (services, { name, description, permissions }, grant) {
+      return shownRole(await accounts(services).roles.create(grant, name, given(description, permissions)))
+    }
+  }),
+  defineOperation({
+    name: 'identity.updateRole',
+    tier: 'admin',
+    admission: 'superadmin',
+    request: Type.Object({ roleId: Name, description: Description, permissions: Permissions }),
+    async run (services, { roleId, description, permissions }, grant) {
+      return shownRole(await accounts(services).roles.update(grant, roleId, given(description, permissions)))
+    }
+  }),
+  defineOperation({
+    name: 'identity.deleteRole',
+    tier: 'admin',
+    admission: 'superadmin',
+    request: Type.Object({ roleId: Name }),
+    async run (services, r, grant) {
+      await accounts(services).roles.delete(grant, r.roleId)
+      return { deleted: true }
+    }
+  }),
+  defineOperation({
+    name: 'identity.listRoles',
+    admission: 'admin',
+    request: Type.Object({}),
+    run: async services => ({ roles: accounts(services).roles.list().map(shownRole) })
+  })
+]
+
+/** What a request says of a role; `null` counts as absent. */
+function given (description: string | null | undefined, permissions: unknown): RoleInput {
+  return { description: description ?? undefined, permissions: permissions ?? undefined }
+}
+
+/** A role as clients see it. */
+export function shownRole ({ _version, ...shown }: Role): object {
+  return shown
+}

@@ -1,0 +1,109 @@
+import { Type } from 'typebox'
+import type { Client } from '../access/client.js'
+import { NoexServerError } from '../errors.js'
+import { IdentitySession, type NewSession } from '../identity/sessions.js'
+import { SUPERADMIN_ID } from '../identity/system-roles.js'
+import { Name } from '../protocol/fields.js'
+import { accounts, defineOperation, type Operation, type Services } from './operation.js'
+
+/** What a client types to log in: as long as somebody could want, and no longer. */
+const Credential = Type.String({ minLength: 1, maxLength: 4_096 })
+
+/** The operations of the `identity` namespace that concern the client's own session. PROTOCOL.md, "Users and roles". */
+export const identitySession: readonly Operation[] = [
+  defineOperation({
+    name: 'identity.login',
+    tier: 'admin',
+    admission: 'everyone',
+    request: Type.Object({ username: Credential, password: Credential }),
+    async run (services, r, { client }) {
+      const identity = accounts(services)
+      return logIn(services, client, await identity.logins.withPassword(r.username, r.password, client.origin, () => client.open))
+    }
+  }),
+  defineOperation({
+    name: 'identity.loginWithSecret',
+    tier: 'admin',
+    admission: 'everyone',
+    request: Type.Object({ secret: Credential }),
+    async run (services, r, { client }) {
+      const identity = accounts(services)
+      return logIn(services, client, await identity.logins.withSecret(r.secret, client.origin, () => client.open))
+    }
+  }),
+  defineOperation({
+    name: 'identity.logout',
+    tier: 'admin',
+    admission: 'session',
+    request: Type.Object({}),
+    async run (services, _request, { client }) {
+      const session = sessionOf(client)
+      client.logOut()
+      await accounts(services).sessions.end(session)
+      return { loggedOut: true }
+    }
+  }),
+  defineOperation({
+    name: 'identity.whoami',
+    admission: 'session',
+    request: Type.Object({}),
+    async run (_services, _request, { client }) {
+      const { userId, roles, expiresAt } = sessionOf(client)
+      return { authenticated: true, userId, roles, expiresAt }
+    }
+  }),
+  defineOperation({
+    name: 'identity.refreshSession',
+    tier: 'admin',
+    admission: 'session',
+    request: Type.Object({}),
+    async run (services, _request, grant) {
+      const identity = accounts(services)
+      const { client } = grant
+      const session = sessionOf(client)
+      return await identity.directory.exclusive(async () => {
+        grant.ensure()
+        const renewed = await identity.sessions.begin(session.userId, client.origin, [], session.id)
+        // Before the old one ends, so that the client is somebody all the time.
+        const result = logIn(services, client, renewed)
+        await identity.directory.write([{ bucket: '_sessions', delete: session.id }])
+        return result
+      })
+    }
+  }),
+  defineOperation({
+    name: 'identity.changePassword',
+    tier: 'admin',
+    admission: 'session',
+    request: Type.Object({ userId: Name, currentPassword: Credential, newPassword: Credential }),
+    async run (services, r, grant) {
+      const { client } = grant
+      logIn(services, client, await accounts(services).users.changePassword(grant, r.userId, r.currentPassword, r.newPassword, client.origin))
+      return { changed: true }
+    }
+  })
+]
+
+function sessionOf ({ session }: Client): IdentitySession {
+  if (session instanceof IdentitySession) return session
+  throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
+}
+
+/** Makes a new session the client's, unless it may not be by now: the user may be revoked or the client gone while the session is written. */
+function logIn (services: Services, client: Client, { token, session }: NewSession): object {
+  const { directory } = accounts(services)
+  const { userId, expiresAt } = session
+  if (!client.open || session.state !== 'live' || services.revocations.has(userId)) {
+    directory.endSessions([session.id])
+    throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
+  }
+  client.logIn(session)
+  const { roles } = session
+  const user = directory.user(userId)
+  const { displayName } = user ?? {}
+  return {
+    token,
+    expiresAt,
+    user: { id: userId, username: user?.username ?? SUPERADMIN_ID, ...(displayName != null && { displayName }), roles }
+  }
+}

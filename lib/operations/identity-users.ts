@@ -1,0 +1,112 @@
+import { Type } from 'typebox'
+import type { User } from '../identity/records.js'
+import { Name } from '../protocol/fields.js'
+import { shownRole } from './identity-roles.js'
+import { accounts, defineOperation, type Operation } from './operation.js'
+
+const OfUser = Type.Object({ userId: Name })
+const UserRole = Type.Object({ userId: Name, roleName: Name })
+const Maybe = Type.Optional(Type.Unknown())
+
+/** Longer than any password that is accepted. */
+const NewPassword = Type.String({ minLength: 1, maxLength: 4_096 })
+
+/** The operations of the `identity` namespace that concern accounts. PROTOCOL.md, "Users and roles". */
+export const identityUsers: readonly Operation[] = [
+  defineOperation({
+    name: 'identity.createUser',
+    tier: 'admin',
+    admission: 'admin',
+    request: Type.Object({ username: Name, password: NewPassword, displayName: Maybe, email: Maybe, enabled: Maybe, metadata: Maybe }),
+    async run (services, { username, password, displayName, email, enabled, metadata }, grant) {
+      return shownUser(await accounts(services).users.create(grant, { username, password, displayName, email, enabled, metadata }))
+    }
+  }),
+  defineOperation({
+    name: 'identity.getUser',
+    admission: 'admin',
+    request: OfUser,
+    run: async (services, r) => shownUser(accounts(services).users.get(r.userId))
+  }),
+  defineOperation({
+    name: 'identity.updateUser',
+    tier: 'admin',
+    admission: 'session',
+    request: Type.Object({ userId: Name, displayName: Maybe, email: Maybe, metadata: Maybe }),
+    async run (services, { userId, displayName, email, metadata }, grant) {
+      return shownUser(await accounts(services).users.update(grant, userId, { displayName, email, metadata }))
+    }
+  }),
+  defineOperation({
+    name: 'identity.deleteUser',
+    tier: 'admin',
+    admission: 'admin',
+    request: OfUser,
+    async run (services, r, grant) {
+      await accounts(services).users.delete(grant, r.userId)
+      return { deleted: true }
+    }
+  }),
+  defineOperation({
+    name: 'identity.listUsers',
+    admission: 'admin',
+    request: Type.Object({ page: Maybe, pageSize: Maybe }),
+    async run (services, r) {
+      const { users, ...page } = accounts(services).users.list(r.page, r.pageSize)
+      return { users: users.map(shownUser), ...page }
+    }
+  }),
+  setEnabled('identity.enableUser', true),
+  setEnabled('identity.disableUser', false),
+  defineOperation({
+    name: 'identity.resetPassword',
+    tier: 'admin',
+    admission: 'admin',
+    request: Type.Object({ userId: Name, newPassword: NewPassword }),
+    async run (services, r, grant) {
+      await accounts(services).users.resetPassword(grant, r.userId, r.newPassword)
+      return { reset: true }
+    }
+  }),
+  defineOperation({
+    name: 'identity.assignRole',
+    tier: 'admin',
+    admission: 'admin',
+    request: UserRole,
+    async run (services, r, grant) {
+      await accounts(services).users.assignRole(grant, r.userId, r.roleName)
+      return { assigned: true }
+    }
+  }),
+  defineOperation({
+    name: 'identity.removeRole',
+    tier: 'admin',
+    admission: 'admin',
+    request: UserRole,
+    async run (services, r, grant) {
+      await accounts(services).users.removeRole(grant, r.userId, r.roleName)
+      return { removed: true }
+    }
+  }),
+  defineOperation({
+    name: 'identity.getUserRoles',
+    admission: 'admin',
+    request: OfUser,
+    run: async (services, r) => ({ roles: accounts(services).users.rolesOf(r.userId).map(shownRole) })
+  })
+]
+
+function setEnabled (name: string, enabled: boolean): Operation {
+  return defineOperation({
+    name,
+    tier: 'admin',
+    admission: 'admin',
+    request: OfUser,
+    run: async (services, r, grant) => shownUser(await accounts(services).users.setEnabled(grant, r.userId, enabled))
+  })
+}
+
+/** An account without what nobody may see. */
+function shownUser ({ passwordHash: _passwordHash, _version, ...shown }: User): object {
+  return shown
+}

@@ -1,0 +1,81 @@
+/** A bad option: `path` is where it stands, for instance `heartbeat.intervalMs`. */
+export class NoexOptionsError extends Error {
+  override readonly name = 'NoexOptionsError'
+  readonly code = 'NOEX_ERR_INVALID_OPTION'
+  readonly path: string
+
+  constructor (path: string, problem: string) {
+    super(`option ${path} ${problem}`)
+    this.path = path
+  }
+}
+
+/** Throws a NoexOptionsError unless `value` may stand at `path`. */
+export type Check = (value: unknown, path: string) => void
+
+/** What each member of an object of options must be; a group within is an object of options again. */
+export interface Checks { readonly [name: string]: Check | Checks }
+
+/**
+ * Checks an object of options, the path of its members starting with `prefix`. `undefined` counts as absent.
+ * @throws {NoexOptionsError} at the first member that is unknown or wrong
+ */
+export function checkGroup (given: Readonly<Record<string, unknown>>, group: Checks, prefix: string): void {
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue
+    const path = prefix + name
+    const check = Object.hasOwn(group, name) ? group[name] : undefined
+    if (check === undefined) throw new NoexOptionsError(path, 'is unknown')
+    if (typeof check === 'function') {
+      check(value, path)
+    } else {
+      if (!isPlainObject(value)) throw new NoexOptionsError(path, 'must be an object')
+      checkGroup(value, check, `${path}.`)
+    }
+  }
+}
+
+/** Lays `given`, which has been checked, over the defaults, group by group. Arrays are copied, other objects kept. */
+export function merge (defaults: object, given: Readonly<Record<string, unknown>>, group: Checks): Record<string, unknown> {
+  const merged: Record<string, unknown> = { ...defaults }
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue
+    const inner = group[name]
+    if (typeof inner === 'object') merged[name] = merge(merged[name] as object, value as Record<string, unknown>, inner)
+    else merged[name] = Array.isArray(value) ? [...value as unknown[]] : value
+  }
+  return merged
+}
+
+/** The longest time that a timer can wait. */
+export const MAX_TIMER_MS = 2_147_483_647
+
+export function isPlainObject (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function isInteger (min: number, max: number): Check {
+  return (value, path) => {
+    if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
+      throw new NoexOptionsError(path, `must be an integer from ${min} to ${max}`)
+    }
+  }
+}
+
+export function isBoolean (value: unknown, path: string): void {
+  if (typeof value !== 'boolean') throw new NoexOptionsError(path, 'must be true or false')
+}
+
+export function isText (value: unknown, path: string): void {
+  if (typeof value !== 'string' || value === '') throw new NoexOptionsError(path, 'must be a non-empty text')
+}
+
+export function isTextArray (value: unknown, path: string): void {
+  if (!Array.isArray(value) || value.some(item => typeof item !== 'string' || item === '')) {
+    throw new NoexOptionsError(path, 'must be an array of non-empty texts')
+  }
+}
+
+export function isFunction (value: unknown, path: string): void {
+  if (typeof value !== 'function') throw new NoexOptionsError(path, 'must be a function')
+}

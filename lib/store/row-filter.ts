@@ -1,0 +1,60 @@
+import { matchesFilter, type StoreRecord, type WhereFilter } from '@hamicek/noex-store'
+import { NoexServerError } from '../errors.js'
+import type { RecordInput } from './record-input.js'
+
+/** Which records of a bucket may be reached: none, all, or those that match. */
+export type Verdict = boolean | WhereFilter
+
+/** The record, unless the row filter hides it; without a filter, every record is visible. */
+export function visible (record: StoreRecord | undefined, rows: WhereFilter | undefined): StoreRecord | undefined {
+  if (record === undefined || rows === undefined) return record
+  return matchesFilter(record, rows) ? record : undefined
+}
+
+/**
+ * Gives a record back that is read to be changed, or has been made.
+ * @throws `FORBIDDEN` when the row filter hides it
+ */
+export function expectVisible (record: StoreRecord, rows: WhereFilter | undefined, bucket: string): StoreRecord {
+  if (visible(record, rows) === undefined) throw outsideRows(bucket)
+  return record
+}
+
+/** Whether an update by `data` may take a record out of the filter: the filter looks at what the update changes. */
+export function mayLeave (rows: WhereFilter, data: RecordInput): boolean {
+  return Object.entries(rows).some(([field, value]) => field === '$and' || field === '$or'
+    ? (value as readonly WhereFilter[]).some(part => mayLeave(part, data))
+    // The store itself changes members such as _version.
+    : field.startsWith('_') || Object.hasOwn(data, field))
+}
+
+/** Builds the refusal of a write that reaches past the row filter. */
+export function outsideRows (bucket: string): NoexServerError {
+  return new NoexServerError('FORBIDDEN', `This would change bucket "${bucket}" outside of the records that you may change`)
+}
+
+/**
+ * A filter for the records that match `filter` and are visible. Fields that must equal a value stand at its top
+ * level, those of `rows` first, since the store looks only there for an index to use. Everything else goes under
+ * `$and`: so that no member takes the place of another, and because `null` at the top level matches nothing once
+ * its field has an index.
+ */
+export function confine (rows: WhereFilter | undefined, filter: WhereFilter = {}): WhereFilter {
+  if (rows === undefined) return filter
+  const equal = new Map<string, unknown>()
+  const others: WhereFilter[] = []
+  for (const part of [rows, filter]) {
+    const rest: Array<[string, unknown]> = []
+    for (const [field, value] of Object.entries(part)) {
+      if (isPlain(value) && !field.startsWith('$') && !equal.has(field)) equal.set(field, value)
+      else rest.push([field, value])
+    }
+    if (rest.length > 0) others.push(Object.fromEntries(rest))
+  }
+  const confined = Object.fromEntries(equal)
+  return others.length === 0 ? confined : { ...confined, $and: others }
+}
+
+function isPlain (value: unknown): boolean {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+}

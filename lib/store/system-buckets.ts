@@ -1,0 +1,28 @@
+import type { StoreStats } from '@hamicek/noex-store'
+
+/** What a store says about the server's own buckets in it. */
+export interface SystemBuckets {
+  /** Whether there are some: names that start with `_` are theirs, then. */
+  readonly hasSystemBuckets: boolean
+}
+
+/** Whether a name is that of a system bucket, or would be. */
+export function isSystemBucket (name: string, store: SystemBuckets): boolean {
+  return store.hasSystemBuckets && name.startsWith('_')
+}
+
+/** The statistics of a store as if it had no system buckets. */
+export function withoutSystemBuckets (stats: StoreStats, store: SystemBuckets): StoreStats {
+  const names = stats.buckets.names.filter(name => !isSystemBucket(name, store))
+  return {
+    ...stats,
+    buckets: { count: names.length, names },
+    records: counted(stats.records, names),
+    indexes: counted(stats.indexes, names)
+  }
+}
+
+function counted ({ perBucket }: StoreStats['records'], names: readonly string[]): StoreStats['records'] {
+  const kept = names.map(name => [name, perBucket[name] ?? 0] as const)
+  return { total: kept.reduce((sum, [, count]) => sum + count, 0), perBucket: Object.fromEntries(kept) }
+}

@@ -1,0 +1,195 @@
+import {
+  parseTtl, TransactionConflictError,
+  type BucketDefinition, type StoreRecord, type TransactionBucketHandle, type TransactionContext, type WhereFilter
+} from '@hamicek/noex-store'
+import { NoexServerError } from '../errors.js'
+import { computeGroups } from './group-by.js'
+import { newKey, prepareInsert } from './new-record.js'
+import type { Reach } from './reach.js'
+import { withoutExpiry, type RecordInput } from './record-input.js'
+import { checkReferences, releaseReferences } from './references.js'
+import { confine, expectVisible, visible } from './row-filter.js'
+import type { StoreAccess } from './store-access.js'
+import type { TransactionEntry } from './transaction.js'
+import { checkMerged, checkTexts } from './value-guard.js'
+
+/** Builds the refusal of a new record whose primary key `value` another record has. */
+export type KeyRefusal = (bucket: string, field: string, value: unknown) => Error
+
+/** A bucket as one entry reaches it. */
+interface Target {
+  readonly bucket: TransactionBucketHandle
+  readonly definition: BucketDefinition
+  /** The records that the entry sees; `undefined`: all of them. */
+  readonly rows: WhereFilter | undefined
+}
+
+/** One try to run the entries of a transaction. Nothing is written before the transaction is committed. */
+export class TransactionRun {
+  readonly #access: StoreAccess
+  readonly #tx: TransactionContext
+  readonly #reach: Reach
+  readonly #refuseKey: KeyRefusal
+  /** What has been updated, by bucket: a transaction cannot delete it any more. */
+  readonly #updated = new Map<string, Set<unknown>>()
+
+  constructor (access: StoreAccess, tx: TransactionContext, reach: Reach, refuseKey: KeyRefusal) {
+    this.#access = access
+    this.#tx = tx
+    this.#reach = reach
+    this.#refuseKey = refuseKey
+  }
+
+  /** Runs one entry and gives its result. */
+  async apply (entry: TransactionEntry): Promise<unknown> {
+    const bucket = await this.#tx.bucket(entry.bucket)
+    const rows = this.#reach.rows(`store.${entry.op}`, entry.bucket)
+    const target: Target = { bucket, rows, definition: this.#access.definition(entry.bucket) }
+    switch (entry.op) {
+      case 'get': return visible(await bucket.get(entry.key), rows)
+      case 'where': return await bucket.where(confine(rows, entry.filter))
+      case 'findOne': return await bucket.findOne(confine(rows, entry.filter))
+      case 'count': return await bucket.count(confine(rows, entry.filter ?? {}))
+      case 'groupBy': return computeGroups(await bucket.where(confine(rows, entry.filter ?? {})), entry.field, entry.aggregate)
+      case 'insert': return (await this.#insert(target, [entry.data]))[0]
+      case 'insertMany': return await this.#insert(target, entry.data)
+      case 'upsert': return await this.#upsert(target, entry.data)
+      case 'update': return await this.#update(target, entry.key, entry.data, entry.expectedVersion ?? undefined)
+      case 'updateMany': return await this.#updateMany(target, entry.filter, entry.data)
+      case 'delete':
+        await this.#delete(target, entry.key, entry.expectedVersion ?? undefined)
+        return { deleted: true }
+      case 'deleteMany': return await this.#deleteMany(target, entry.filter)
+    }
+  }
+
+  async #insert (target: Target, data: readonly RecordInput[]): Promise<StoreRecord[]> {
+    const { bucket, definition } = target
+    const records: StoreRecord[] = []
+    for (const input of this.#prepare(target, data)) {
+      input[definition.key] ??= await newKey(this.#access, bucket, definition)
+      const key = input[definition.key]
+      if (key !== undefined && await bucket.get(key) !== undefined) throw this.#refuseKey(bucket.name, definition.key, key)
+      records.push(await this.#add(target, input))
+    }
+    return records
+  }
+
+  #prepare ({ bucket, definition }: Target, data: readonly RecordInput[]): Array<Record<string, unknown>> {
+    const inputs = data.map(item => prepareInsert(this.#access, bucket.name, definition, item))
+    checkTexts(definition, inputs)
+    return inputs
+  }
+
+  async #add ({ bucket, definition, rows }: Target, input: Record<string, unknown>): Promise<StoreRecord> {
+    await checkReferences(this.#tx, bucket.name, definition, input)
+    if (definition.ttl !== undefined) input['_expiresAt'] = Date.now() + parseTtl(definition.ttl)
+    return expectVisible(await bucket.insert(input), rows, bucket.name)
+  }
+
+  async #upsert (target: Target, data: RecordInput): Promise<StoreRecord> {
+    const key = data[target.definition.key]
+    if (key !== undefined) {
+      if (await target.bucket.get(key) !== undefined) return await this.#update(target, key, data)
+      // Not asked again whether the key is taken: should somebody insert it now, the commit fails, and the next try updates.
+      const [input] = this.#prepare(target, [data])
+      return await this.#add(target, input as Record<string, unknown>)
+    }
+    return (await this.#insert(target, [data]))[0] as StoreRecord
+  }
+
+  async #update (target: Target, key: unknown, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
+    const { bucket, definition } = target
+    const record = await expected(target, key, expectedVersion)
+    await checkReferences(this.#tx, bucket.name, definition, data)
+    await checkMerged(definition, data, async () => [await bucket.get(key)])
+    return await this.#change(target, record, key, data)
+  }
+
+  async #updateMany (target: Target, filter: WhereFilter, data: RecordInput): Promise<number> {
+    const { bucket, definition, rows } = target
+    const records = await bucket.where(confine(rows, filter))
+    if (records.length > 0) await checkReferences(this.#tx, bucket.name, definition, data)
+    await checkMerged(definition, data, async () => records)
+    for (const record of records) await this.#change(target, rows && record, record[definition.key], data)
+    return records.length
+  }
+
+  async #change (target: Target, record: StoreRecord | undefined, key: unknown, data: RecordInput): Promise<StoreRecord> {
+    const { bucket, rows } = target
+    const updated = this.#updated.get(bucket.name) ?? new Set()
+    this.#updated.set(bucket.name, updated.add(key))
+    return expectVisible(await unlessChanged(target, record, key, () => bucket.update(key, withoutExpiry(data))), rows, bucket.name)
+  }
+
+  async #delete (target: Target, key: unknown, expectedVersion?: number): Promise<void> {
+    const { bucket } = target
+    const record = await expected(target, key, expectedVersion)
+    await unlessChanged(target, record, key, () => bucket.delete(key))
+    await this.#release(bucket.name, [key])
+  }
+
+  async #deleteMany (target: Target, filter: WhereFilter): Promise<number> {
+    const { bucket, definition, rows } = target
+    const records = await bucket.where(confine(rows, filter))
+    const keys = records.map(record => record[definition.key])
+    for (const record of records) {
+      const key = record[definition.key]
+      await unlessChanged(target, rows && record, key, () => bucket.delete(key))
+    }
+    await this.#release(bucket.name, keys)
+    return keys.length
+  }
+
+  /** What becomes of the records that refer to deleted ones is the schema's matter: no row filter confines it. */
+  async #release (bucket: string, deleted: readonly unknown[]): Promise<void> {
+    await releaseReferences(this.#access, this.#tx, bucket, deleted)
+  }
+
+  /**
+   * Deletes the oldest records above `maxSize`, whoever may see them; one that this transaction has updated is
+   * not taken for old.
+   */
+  async evict (name: string, definition: BucketDefinition): Promise<void> {
+    if (definition.maxSize === undefined) return
+    const bucket = await this.#tx.bucket(name)
+    const records = await bucket.all()
+    const surplus = records.length - definition.maxSize
+    if (surplus <= 0) return
+    const updated = this.#updated.get(name)
+    const oldest = records.filter(record => updated?.has(record[definition.key]) !== true)
+      .sort((a, b) => a._createdAt - b._createdAt).slice(0, surplus)
+    for (const record of oldest) await bucket.delete(record[definition.key])
+  }
+}
+
+/**
+ * The record that an entry is to change; not looked for where every one will do.
+ * @throws `FORBIDDEN` when the entry does not see it, `CONFLICT` when it is not the version which the client has read
+ */
+async function expected ({ bucket, rows }: Target, key: unknown, version: number | undefined): Promise<StoreRecord | undefined> {
+  if (rows === undefined && version === undefined) return undefined
+  const record = await bucket.get(key)
+  if (record !== undefined) expectVisible(record, rows, bucket.name)
+  if (version !== undefined && record?._version !== version) {
+    throw new NoexServerError('CONFLICT', `The record of bucket "${bucket.name}" is not at version ${version}`,
+      { bucket: bucket.name, key, expectedVersion: version, version: record?._version ?? null })
+  }
+  return record
+}
+
+/**
+ * Does `write` unless another writer has changed the record since it was found to be the right one. The store's
+ * handle reads it once more, and compares versions only from then on. That reading and ours are sent together, so
+ * nothing comes between them. What versions do not tell is that a record was deleted and made anew before the commit.
+ * @throws `TransactionConflictError`
+ */
+async function unlessChanged<T> ({ bucket, rows }: Target, record: StoreRecord | undefined, key: unknown, write: () => Promise<T>): Promise<T> {
+  if (rows === undefined && record === undefined) return await write()
+  const reading = bucket.get(key)
+  const writing = write()
+  // Why a write fails is told only to whoever may see the record.
+  writing.catch(() => {})
+  if (await reading !== record) throw new TransactionConflictError(bucket.name, key, 'Another writer has changed the record')
+  return await writing
+}

@@ -1,0 +1,14 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifyRequest } from 'fastify'
+import type { ArrivingRequest } from '../lib/access/arrival.js'
+
+/** What a request tells about who sends it. One that a test injects has no socket, and no headers as they came. */
+export function arrivingRequest ({ ip, raw, headers }: FastifyRequest): ArrivingRequest {
+  const { socket, rawHeaders } = raw as Partial<typeof raw>
+  return { ip, peer: socket?.remoteAddress, rawHeaders: rawHeaders ?? [], headers }
+}
+
+/** The body of a refusal, as Fastify's own look. */
+export function refusal (statusCode: number, message: string): object {
+  return { statusCode, error: STATUS_CODES[statusCode], message }
+}

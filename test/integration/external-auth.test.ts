@@ -1,0 +1,467 @@
+import { setImmediate } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import type { AuthSession, ExternalAuth, NoexOptions, Origin } from '../../lib/index.js'
+import { TestClient } from '../client.js'
+import { HandClock } from '../hand-clock.js'
+import { serve, startStore, type Served } from '../helper.js'
+import { InProcessClient } from '../in-process-client.js'
+import { NoexService } from '../../lib/noex.js'
+import { resolveOptions } from '../../lib/options.js'
+import type { Log } from '../../lib/log.js'
+import { Turnstile } from '../turnstile.js'
+
+const silentLog: Log = { info () {}, warn () {}, error () {}, child: () => silentLog }
+
+/** Tokens and whose they are; a test may change them while it runs. */
+type Tokens = Record<string, AuthSession | null>
+
+const people = (): Tokens => ({
+  reader: { userId: 'rita', roles: ['reader'] },
+  writer: { userId: 'walt', roles: ['writer'] },
+  admin: { userId: 'anna', roles: ['admin'] },
+  custom: { userId: 'carl', roles: ['clerk'] },
+  nobody: { userId: 'nina', roles: [] }
+})
+
+interface Desk extends Served {
+  readonly tokens: Tokens
+  /** What `validate` has been asked. */
+  readonly asked: Array<{ readonly token: string, readonly origin: Origin }>
+  /** Opens a client that is logged in. */
+  readonly as: (token: string) => Promise<TestClient>
+}
+
+async function serveTokens (t: Test, auth: Partial<ExternalAuth> = {}, options: Omit<NoexOptions, 'store' | 'auth'> = {}): Promise<Desk> {
+  const tokens = people()
+  const asked: Desk['asked'] = []
+  const validate = async (token: string, origin: Origin): Promise<AuthSession | null> => {
+    asked.push({ token, origin })
+    return tokens[token] ?? null
+  }
+  const served = await serve(t, { ...options, auth: { validate, ...auth } })
+  served.store.defineDeclarativeQuery('all-items', { bucket: 'items' })
+  const as = async (token: string): Promise<TestClient> => {
+    const client = await served.connect(options.path)
+    await client.ask('auth.login', { token })
+    return client
+  }
+  return { ...served, tokens, asked, as }
+}
+
+t.test('login', async t => {
+  t.test('the welcome says whether to log in, and nothing works before', async t => {
+    const { url, connect } = await serveTokens(t)
+    t.match(await TestClient.raw(t, url).next(), { type: 'welcome', requiresAuth: true })
+    const client = await connect()
+    t.match(await client.request('store.count', { bucket: 'items' }), { code: 'UNAUTHORIZED', message: 'Authentication required' })
+    t.equal(await client.code('store.nonsense'), 'UNAUTHORIZED', 'what does not exist, neither')
+    t.equal(await client.code('identity.whoami'), 'UNAUTHORIZED')
+    t.match(await client.request('identity.login', { username: 'a', password: 'b' }), { code: 'UNKNOWN_OPERATION', message: 'Identity management is not configured' })
+    t.equal(await client.code('ping'), 'UNKNOWN_OPERATION')
+    t.equal(await client.code('auth.nonsense'), 'UNKNOWN_OPERATION')
+    t.same(await client.ask('auth.whoami'), { authenticated: false })
+    t.same(await client.ask('auth.logout'), { loggedOut: true })
+    t.same(await client.ask('auth.login', { token: 'writer' }), { userId: 'walt', roles: ['writer'], expiresAt: null })
+    t.same(await client.ask('auth.whoami'), { authenticated: true, userId: 'walt', roles: ['writer'], expiresAt: null })
+    t.equal(await client.ask('store.count', { bucket: 'items' }), 0)
+  })
+
+  t.test('a bad token leaves the present session alone', async t => {
+    const { as, tokens } = await serveTokens(t)
+    const client = await as('writer')
+    tokens['old'] = { userId: 'olga', roles: [], expiresAt: Date.now() - 1 }
+    t.match(await client.request('auth.login', { token: 'wrong' }), { code: 'UNAUTHORIZED', message: 'Invalid token' })
+    t.match(await client.request('auth.login', { token: 'old' }), { code: 'UNAUTHORIZED', message: 'Token has expired' })
+    for (const token of [undefined, null, '', 5, {}, ['x'], 'x'.repeat(100_000)]) t.equal(await client.code('auth.login', { token }), 'VALIDATION_ERROR')
+    t.match(await client.ask('auth.whoami'), { userId: 'walt' })
+  })
+
+  t.test('validate is told where the client comes from, without what a browser adds by itself', async t => {
+    const { url, asked } = await serveTokens(t)
+    const client = await TestClient.open(t, url, { headers: { cookie: 'sid=1', authorization: 'Basic eA==', 'x-device': 'desk-7' } })
+    await client.ask('auth.login', { token: 'writer' })
+    const origin = asked[0]?.origin
+    t.equal(origin?.remoteAddress, '127.0.0.1')
+    t.match(origin?.connectionId, /^conn-\d+$/)
+    t.equal(origin?.headers['x-device'], 'desk-7')
+    t.notOk('cookie' in (origin?.headers ?? {}), 'a page of any site could send it')
+    t.notOk('authorization' in (origin?.headers ?? {}))
+  })
+
+  t.test('with allowedOrigins, validate is told of the cookie too', async t => {
+    const { url, asked } = await serveTokens(t, {}, { allowedOrigins: ['https://desk.example'] })
+    const client = await TestClient.open(t, url, { headers: { cookie: 'sid=1', origin: 'https://desk.example' } })
+    await client.ask('auth.login', { token: 'writer' })
+    t.equal(asked[0]?.origin.headers['cookie'], 'sid=1')
+  })
+
+  t.test('a validate that fails, or answers something else than a session, is an error of the server', async t => {
+    const answers: unknown[] = [
+      new Error('database away'), undefined, {}, { userId: '' }, { userId: 5, roles: [] }, { userId: 'a', roles: 'admin' }, { userId: 'a', roles: [5] },
+      { userId: 'a', roles: [], expiresAt: 'soon' }, { userId: 'a', roles: [], expiresAt: null }, { userId: 'a', roles: [], expiresAt: Infinity }, true, 'a', 5
+    ]
+    const { connect } = await serveTokens(t, {
+      async validate (token) {
+        const answer = answers[Number(token)]
+        if (answer instanceof Error) throw answer
+        return answer as never
+      }
+    })
+    const client = await connect()
+    for (const [i, answer] of answers.entries()) {
+      t.equal(await client.code('auth.login', { token: String(i) }), answer === undefined ? 'UNAUTHORIZED' : 'INTERNAL_ERROR', String(JSON.stringify(answer)))
+    }
+    t.same(await client.ask('auth.whoami'), { authenticated: false })
+  })
+
+  t.test('a client that has gone while its token was checked is logged in nowhere', async t => {
+    const turnstile = new Turnstile()
+    const { connect, app } = await serveTokens(t, {
+      async validate () {
+        await turnstile.pass()
+        return { userId: 'slow', roles: [] }
+      }
+    })
+    const client = await connect()
+    client.send({ id: 1, type: 'auth.login', token: 'x' })
+    await turnstile.held()
+    client.ws.terminate()
+    await client.closed
+    turnstile.open()
+    const other = await connect()
+    await other.ask('auth.login', { token: 'y' })
+    t.equal((await app.noex.getStats()).connections.authenticated, 1)
+  })
+
+  t.test('sessions show in the statistics and the list of connections', async t => {
+    const { as, app, connect } = await serveTokens(t)
+    await connect()
+    const client = await as('admin')
+    t.match(await client.ask('server.connections'), [{ authenticated: false, userId: null, roles: [] }, { authenticated: true, userId: 'anna', roles: ['admin'] }])
+    t.match(await app.noex.getStats(), { authEnabled: true, connections: { active: 2, authenticated: 1 } })
+    await client.ask('auth.logout')
+    t.match(await app.noex.getStats(), { connections: { authenticated: 0 } })
+  })
+})
+
+t.test('expiry', async t => {
+  t.test('[G-B3] ends pushes at its moment, and the next request says so once', async t => {
+    const { as, tokens, store, app } = await serveTokens(t)
+    const expiresAt = Date.now() + 400
+    tokens['short'] = { userId: 'sam', roles: ['reader'], expiresAt }
+    const client = await as('short')
+    await client.ask('store.subscribe', { query: 'all-items' })
+    await store.bucket('items').insert({ name: 'before' })
+    await client.push()
+    await until(() => app.noex.getConnections()[0]?.authenticated === false)
+    t.ok(Date.now() > expiresAt, 'not before its time')
+    await store.bucket('items').insert({ name: 'after' })
+    t.match(await client.request('store.count', { bucket: 'items' }), { code: 'UNAUTHORIZED', message: 'Session expired' })
+    t.match(await client.request('store.count', { bucket: 'items' }), { code: 'UNAUTHORIZED', message: 'Authentication required' })
+    t.same(await client.ask('auth.whoami'), { authenticated: false })
+    t.same(client.waiting, [], 'no push')
+  })
+
+  t.test('a subscription that was suspended goes on after the next login, with what is new', async t => {
+    const { as, tokens, store, app } = await serveTokens(t)
+    tokens['short'] = { userId: 'sam', roles: ['reader'], expiresAt: Date.now() + 200 }
+    const client = await as('short')
+    const { subscriptionId } = await client.ask('store.subscribe', { query: 'all-items' })
+    await until(() => app.noex.getConnections()[0]?.authenticated === false)
+    await store.bucket('items').insert({ name: 'meanwhile' })
+    t.match(app.noex.getConnections(), [{ storeSubscriptionCount: 1 }], 'it still counts')
+    await client.ask('auth.login', { token: 'reader' })
+    t.match(await client.push(subscriptionId), { data: [{ name: 'meanwhile' }] })
+    await store.bucket('items').insert({ name: 'later' })
+    t.match(await client.push(subscriptionId), { data: [{}, { name: 'later' }] })
+    t.same(await client.ask('store.unsubscribe', { subscriptionId }), { unsubscribed: true })
+  })
+})
+
+t.test('logout and change of user', async t => {
+  t.test('[G-B4] a subscription does not outlive the session', async t => {
+    const { as, store } = await serveTokens(t, { permissions: { default: 'deny', rules: [{ role: 'writer', allow: ['store.subscribe', 'store.buckets'] }, { role: 'clerk', allow: 'store.buckets' }] } })
+    const client = await as('writer')
+    const { subscriptionId } = await client.ask('store.subscribe', { query: 'all-items' })
+    await client.ask('auth.logout')
+    await store.bucket('items').insert({ name: 'a' })
+    t.equal(await client.code('store.unsubscribe', { subscriptionId }), 'UNAUTHORIZED')
+    t.same(client.waiting, [], 'nothing after the logout')
+    await client.ask('auth.login', { token: 'custom' })
+    t.same(await client.next(), { type: 'system', event: 'subscription_closed', subscriptionId, reason: 'forbidden' }, 'the next user may not watch it')
+    await store.bucket('items').insert({ name: 'b' })
+    await client.settled()
+    t.same(client.waiting, [])
+    t.same(await client.ask('store.unsubscribe', { subscriptionId }), { unsubscribed: true })
+    t.equal(await client.code('store.unsubscribe', { subscriptionId }), 'NOT_FOUND')
+  })
+
+  t.test('[G-B4] without a logout in between, the next user gets what that user may see', async t => {
+    const { as, store } = await serveTokens(t, {
+      permissions: { default: 'deny', rules: [{ role: 'writer', allow: '*' }, { role: 'clerk', allow: '*', where: { name: 'public' } }] }
+    })
+    await store.bucket('items').insertMany([{ name: 'public' }, { name: 'secret' }])
+    const client = await as('writer')
+    const { subscriptionId, data } = await client.ask('store.subscribe', { query: 'all-items' })
+    t.equal(data.length, 2)
+    await client.ask('auth.login', { token: 'custom' })
+    t.match(await client.push(subscriptionId), { data: [{ name: 'public' }] })
+  })
+
+  t.test('the same user logging in again sees no repetition', async t => {
+    const { as, store } = await serveTokens(t)
+    await store.bucket('items').insert({ name: 'a' })
+    const client = await as('writer')
+    await client.ask('store.subscribe', { query: 'all-items' })
+    await client.ask('auth.logout')
+    await client.ask('auth.login', { token: 'writer' })
+    await client.settled()
+    t.same(client.waiting, [])
+  })
+})
+
+t.test('[G-B2] revalidation', async t => {
+  t.test('by default a token is checked at login only', async t => {
+    const { as, asked } = await serveTokens(t)
+    const client = await as('writer')
+    for (let i = 0; i < 10; i++) await client.ask('store.count', { bucket: 'items' })
+    t.equal(asked.length, 1)
+  })
+
+  t.test('with 0 it is checked before every request, so that a revoked token does nothing more', async t => {
+    const { as, asked, tokens } = await serveTokens(t, { revalidateMs: 0 })
+    const client = await as('writer')
+    await client.ask('store.insert', { bucket: 'items', data: {} })
+    await client.ask('store.insert', { bucket: 'items', data: {} })
+    t.equal(asked.length, 3)
+    tokens['writer'] = null
+    t.equal(await client.code('store.insert', { bucket: 'items', data: {} }), 'UNAUTHORIZED')
+    t.same(await client.ask('auth.whoami'), { authenticated: false })
+  })
+
+  t.test('new roles of a token count', async t => {
+    const { as, tokens } = await serveTokens(t, { revalidateMs: 0 })
+    const client = await as('writer')
+    tokens['writer'] = { userId: 'walt', roles: ['reader'] }
+    t.equal(await client.code('store.insert', { bucket: 'items', data: {} }), 'FORBIDDEN')
+    tokens['writer'] = { userId: 'somebody else', roles: ['writer'] }
+    t.equal(await client.code('store.insert', { bucket: 'items', data: {} }), 'UNAUTHORIZED', 'a token does not change its user')
+  })
+
+  t.test('pushes wait for the confirmation and end with the token', async t => {
+    const { as, tokens, store, asked } = await serveTokens(t, { revalidateMs: 0 })
+    const client = await as('reader')
+    await client.ask('store.subscribe', { query: 'all-items' })
+    const before = asked.length
+    await store.bucket('items').insert({ name: 'a' })
+    t.match(await client.push(), { data: [{ name: 'a' }] })
+    t.ok(asked.length > before, 'the push was confirmed first')
+    tokens['reader'] = null
+    await store.bucket('items').insert({ name: 'b' })
+    t.equal(await client.code('store.count', { bucket: 'items' }), 'UNAUTHORIZED')
+    t.same(client.waiting, [], 'no push')
+  })
+
+  t.test('a check that fails refuses the request and holds the pushes, and neither ends the session', async t => {
+    let fails = false
+    const { connect, store } = await serveTokens(t, {
+      revalidateMs: 0,
+      async validate () {
+        if (fails) throw new Error('away')
+        return { userId: 'u', roles: ['writer'] }
+      }
+    })
+    const client = await connect()
+    await client.ask('auth.login', { token: 'x' })
+    await client.ask('store.subscribe', { query: 'all-items' })
+    fails = true
+    t.equal(await client.code('store.insert', { bucket: 'items', data: {} }), 'INTERNAL_ERROR')
+    await store.bucket('items').insert({ name: 'a' })
+    t.equal(await client.code('store.count', { bucket: 'items' }), 'INTERNAL_ERROR')
+    t.same(client.waiting, [])
+    fails = false
+    await store.bucket('items').insert({ name: 'b' })
+    t.match(await client.push(), { data: [{ name: 'a' }, { name: 'b' }] })
+  })
+})
+
+t.test('a client whose token cannot be checked may still leave, or log in anew', async t => {
+  let fails = false
+  const { connect } = await serveTokens(t, {
+    revalidateMs: 0,
+    async validate (token) {
+      if (fails && token === 'old') throw new Error('away')
+      return { userId: token, roles: [] }
+    }
+  })
+  const client = await connect()
+  await client.ask('auth.login', { token: 'old' })
+  fails = true
+  t.equal(await client.code('store.buckets'), 'INTERNAL_ERROR')
+  t.match(await client.ask('auth.login', { token: 'new' }), { userId: 'new' })
+  t.match(await client.ask('store.buckets'), { count: 1 })
+  t.same(await client.ask('auth.logout'), { loggedOut: true })
+})
+
+t.test('revocation', async t => {
+  t.test('[G-B6] nothing that arrives later is executed, and the connection shows nobody', async t => {
+    const { as, app, store } = await serveTokens(t)
+    const client = await as('writer')
+    await client.ask('store.subscribe', { query: 'all-items' })
+    client.ws.pause()
+    t.equal(app.noex.revokeSession('walt'), 1)
+    t.notMatch(app.noex.getConnections(), [{ authenticated: true }])
+    for (let i = 0; i < 3; i++) client.send({ id: 100 + i, type: 'store.insert', bucket: 'items', data: { name: 'late' } })
+    await store.bucket('items').insert({ name: 'by the application' })
+    client.ws.resume()
+    t.match(await client.next(), { type: 'system', event: 'session_revoked', reason: String })
+    t.same(await client.closed, { code: 4002, reason: 'session_revoked' })
+    t.same(client.waiting, [], 'no push, no reply')
+    t.equal(await store.bucket('items').count(), 1)
+  })
+
+  t.test('[G-B7] who is revoked cannot log in for a while', async t => {
+    const { as, app, connect } = await serveTokens(t, {}, { revocation: { blacklistTtlMs: 300 } })
+    t.equal(app.noex.revokeSession('rita'), 0, 'also when nobody is there')
+    const client = await as('writer')
+    t.equal(await client.code('auth.login', { token: 'reader' }), 'SESSION_REVOKED')
+    t.same(await client.ask('auth.whoami'), { authenticated: false }, 'and is nobody then')
+    await until(async () => (await client.request('auth.login', { token: 'reader' }))['type'] === 'result')
+    await connect()
+  })
+
+  t.test('by role, by both, or everybody', async t => {
+    const { as, app } = await serveTokens(t)
+    const [reader, writer, second] = [await as('reader'), await as('writer'), await as('writer')]
+    t.equal(app.noex.revokeSessions({ userId: 'rita', role: 'writer' }), 0)
+    t.equal(app.noex.revokeSessions({ role: 'writer' }), 2)
+    t.same((await Promise.all([writer.closed, second.closed])).map(({ code }) => code), [4002, 4002])
+    t.equal(app.noex.revokeSessions({}), 1)
+    t.equal((await reader.closed).code, 4002)
+    t.throws(() => app.noex.revokeSession(''), TypeError)
+    for (const filter of [{ userId: undefined }, { role: '' }, { users: 'x' }]) {
+      t.throws(() => app.noex.revokeSessions(filter as unknown as { userId: string }), TypeError, 'a member without a value is a mistake, not everybody')
+    }
+  })
+
+  t.test('ends with the confirmation of a token that was being checked', async t => {
+    const turnstile = new Turnstile()
+    const { connect, app } = await serveTokens(t, {
+      async validate () {
+        await turnstile.pass()
+        return { userId: 'slow', roles: [] }
+      }
+    })
+    const client = await connect()
+    const login = client.request('auth.login', { token: 'x' })
+    await turnstile.held()
+    app.noex.revokeSession('slow')
+    turnstile.open()
+    t.match(await login, { code: 'SESSION_REVOKED' })
+  })
+})
+
+t.test('optional login', async t => {
+  t.test('[G-C8] an anonymous client is not stronger than one that is logged in', async t => {
+    const { connect, store } = await serveTokens(t, {
+      required: false,
+      permissions: { default: 'deny', rules: [{ role: 'anonymous', allow: ['store.get', 'store.subscribe'] }, { role: 'writer', allow: 'store.*' }] }
+    })
+    const client = await connect()
+    t.equal(await client.ask('store.get', { bucket: 'items', key: 'x' }), null)
+    t.equal(await client.code('store.insert', { bucket: 'items', data: {} }), 'FORBIDDEN')
+    t.equal(await client.code('store.dropBucket', { name: 'items' }), 'FORBIDDEN')
+    const { subscriptionId } = await client.ask('store.subscribe', { query: 'all-items' })
+    await client.ask('auth.login', { token: 'writer' })
+    await client.ask('store.insert', { bucket: 'items', data: { name: 'a' } })
+    await client.push(subscriptionId)
+    await client.ask('auth.logout')
+    await store.bucket('items').insert({ name: 'b' })
+    t.match(await client.push(subscriptionId), { data: [{ name: 'a' }, { name: 'b' }] }, 'what an anonymous client may watch goes on')
+    t.equal(await client.code('store.dropBucket', { name: 'items' }), 'FORBIDDEN')
+  })
+
+  t.test('[G-C8] without permissions it may read and write, but not administer', async t => {
+    const { connect, url } = await serveTokens(t, { required: false })
+    t.match(await TestClient.raw(t, url).next(), { requiresAuth: false })
+    const client = await connect()
+    await client.ask('store.insert', { bucket: 'items', data: {} })
+    t.equal(await client.code('store.dropBucket', { name: 'items' }), 'FORBIDDEN')
+    t.equal(await client.code('server.connections'), 'FORBIDDEN')
+    t.equal(await client.code('store.nonsense'), 'UNKNOWN_OPERATION')
+  })
+})
+
+t.test('[G-B3] a session that runs out while the server is busy is pushed nothing, though no timer has told of it', async t => {
+  const clock = new HandClock()
+  let late = 0
+  const store = await startStore(t)
+  await store.defineBucket('items', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } })
+  store.defineDeclarativeQuery('all-items', { bucket: 'items' })
+  const service = await NoexService.start(resolveOptions({
+    store,
+    auth: { validate: () => ({ userId: 'sam', roles: ['reader'], expiresAt: clock.now() + 100 }) }
+  }), { log: silentLog, address: () => null, clock: { now: () => clock.now() + late, ticks: () => clock.ticks(), after: (ms, callback) => clock.after(ms, callback) } })
+  t.teardown(async () => { await service.close() })
+  const client = new InProcessClient(service)
+  await client.request('auth.login', { token: 'x' })
+  await client.request('store.subscribe', { query: 'all-items' })
+  await store.bucket('items').insert({})
+  while (client.pushes === 0) await setImmediate()
+  late = 500
+  await store.bucket('items').insert({})
+  // The turns in which the push would leave.
+  for (let turn = 0; turn < 5; turn++) await setImmediate()
+  t.equal(client.pushes, 1)
+  t.match(await client.request('store.count', { bucket: 'items' }), { code: 'UNAUTHORIZED', message: 'Session expired' })
+})
+
+t.test('/stats', async t => {
+  const get = async (app: Served['app'], authorization?: string): Promise<number> =>
+    (await app.inject({ url: '/stats', headers: authorization === undefined ? {} : { authorization } })).statusCode
+
+  t.test('asks for the right to server.stats', async t => {
+    const { app, tokens } = await serveTokens(t)
+    tokens['old'] = { userId: 'olga', roles: ['admin'], expiresAt: Date.now() - 1 }
+    const anonymous = await app.inject('/stats')
+    t.equal(anonymous.statusCode, 401)
+    t.equal(anonymous.headers['www-authenticate'], 'Bearer')
+    t.equal(await get(app, 'Bearer nonsense'), 401)
+    t.equal(await get(app, 'Bearer old'), 401)
+    t.equal(await get(app, 'Basic admin'), 401)
+    t.equal(await get(app, 'Bearer writer'), 403)
+    t.equal(await get(app, 'bearer admin'), 200)
+    app.noex.revokeSession('anna')
+    t.equal(await get(app, 'Bearer admin'), 401)
+  })
+
+  t.test('goes by the anonymous right where login is optional', async t => {
+    const closed = await serveTokens(t, { required: false })
+    t.equal(await get(closed.app), 403)
+    t.equal(await get(closed.app, 'Bearer nonsense'), 401, 'a bad token is no anonymous client')
+    const open = await serveTokens(t, { required: false, permissions: { default: 'deny', rules: [{ role: 'anonymous', allow: 'server.stats' }] } })
+    t.equal(await get(open.app), 200)
+  })
+
+  t.test('says that a token cannot be checked, and no more', async t => {
+    const { app } = await serveTokens(t, { async validate () { throw new Error('secret place') } })
+    const answer = await app.inject({ url: '/stats', headers: { authorization: 'Bearer x' } })
+    t.equal(answer.statusCode, 503)
+    t.notMatch(answer.body, /secret place/)
+  })
+
+  t.test('is open where there is no auth', async t => {
+    const { app } = await serve(t)
+    t.equal(await get(app), 200)
+    t.equal(await get(app, 'Bearer whatever'), 200)
+  })
+})
+
+/** Waits for something that no event tells of, at most five seconds. */
+async function until (condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 5_000
+  while (!await condition()) {
+    if (Date.now() > deadline) throw new Error('it did not happen')
+    await setImmediate()
+  }
+}
