@@ -21,7 +21,7 @@ interface Memory {
 export async function idle (): Promise<Row[]> {
   const count = Math.min(CONNECTIONS, openFilesLimit() - FIRST - OTHER_FILES)
   if (count < 100) throw new Error('the limit of open files (ulimit -n) leaves too few connections to measure')
-  const rounds: Record<ServerName, Memory[]> = { 'bare-ws': [], 'bare-route': [], noex: [] }
+  const rounds: Record<'bare-ws' | 'bare-route' | 'noex', Memory[]> = { 'bare-ws': [], 'bare-route': [], noex: [] }
   for (let round = 0; round < ROUNDS; round++) {
     for (const [name, figures] of Object.entries(rounds)) figures.push(await measure(name as ServerName, count))
   }

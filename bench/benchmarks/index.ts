@@ -1,6 +1,8 @@
 import { connect } from './connect.js'
 import { fanOut } from './fan-out.js'
 import { idle } from './idle.js'
+import { login } from './login.js'
+import { permission } from './permission.js'
 import { request } from './request.js'
 import type { Row } from './row.js'
 
@@ -10,6 +12,8 @@ export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
   ['insert', async () => await request('insert', 1.5)],
   ['update', async () => await request('update', 1.2)],
   ['fan-out', fanOut],
+  ['permission', permission],
+  ['login', login],
   ['connect', connect],
   ['idle', idle]
 ])

@@ -14,9 +14,12 @@ export interface Row {
   readonly target?: Target
 }
 
-/** A limit for the ratio, or the figure that is expected where nothing is compared. */
+/** A limit for the ratio or the difference, or the figure that is expected where nothing is compared. */
 export type Target =
   | { readonly ratioAtMost: number }
+  | { readonly ratioFrom: number, readonly ratioTo: number }
+  | { readonly addedAtMost: number }
+  | { readonly atMost: number }
   | { readonly exactly: number }
 
 /** Compares what an operation costs on two servers. */

@@ -28,7 +28,7 @@ export class Client {
   #upgraded = false
   #leaving = false
 
-  private constructor (port: number, welcomed: (client: Client) => void) {
+  private constructor (port: number, headers: readonly string[], welcomed: (client: Client) => void) {
     let requestedAt = 0
     const onFirst: OnMessage = () => {
       this.welcomeMs = performance.now() - requestedAt
@@ -49,7 +49,8 @@ export class Client {
     this.#socket.on('connect', () => {
       requestedAt = performance.now()
       this.#socket.write(`GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
+        [...headers, '', ''].join('\r\n'))
     })
     // Whatever a benchmark would count after a loss is wrong, so it does not go on.
     this.#socket.on('error', error => { if (!this.#leaving) throw error })
@@ -57,8 +58,8 @@ export class Client {
   }
 
   /** Connects and resolves when the server's first message has arrived. */
-  static async open (port: number): Promise<Client> {
-    return await new Promise<Client>(resolve => new Client(port, resolve))
+  static async open (port: number, headers: readonly string[] = []): Promise<Client> {
+    return await new Promise<Client>(resolve => new Client(port, headers, resolve))
   }
 
   send (frames: Buffer): void {
