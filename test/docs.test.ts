@@ -5,11 +5,13 @@ import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { Store } from '@hamicek/noex-store'
-import { closeReasons, ErrorCode, noexPlugin, type NoexServer } from '../lib/index.js'
+import { SignJWT } from 'jose'
+import { authDefaults } from '../lib/access/auth-options.js'
+import { closeReasons, ErrorCode, noexPlugin, NoexServer, type ExternalAuth, type PermissionConfig } from '../lib/index.js'
 import { operations } from '../lib/operations/index.js'
 import { resolveOptions } from '../lib/options.js'
 import { TestClient, type Frame } from './client.js'
-import { startStore } from './helper.js'
+import { serve, startStore } from './helper.js'
 import { temporaryDirectory } from './temporary-directory.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -31,6 +33,12 @@ async function run (t: Test, name: string, names: string[], change: (code: strin
   writeFileSync(file, `${change(sample(name))}\nexport { ${names.join(', ')} }\n`)
   t.teardown(() => { rmSync(file) })
   return await import(pathToFileURL(file).href) as Record<string, unknown>
+}
+
+/** Sets a variable of the environment as long as the test runs. */
+function environment (t: Test, name: string, value: string): void {
+  process.env[name] = value
+  t.teardown(() => { Reflect.deleteProperty(process.env, name) })
 }
 
 const anyPort = (code: string): string => code.replace(/port: \d+/, 'port: 0').replace('logger: true', 'logger: false')
@@ -94,7 +102,7 @@ t.test('README', async t => {
 
   t.test('its table of options has every option with its default', async t => {
     const rows = new Map([...readme.matchAll(/^\| `([\w.]+)` \| (.+?) \|/gm)].map(([, name, value]) => [name as string, value as string]))
-    const words: Record<string, unknown> = { unlimited: Infinity, 'every origin': undefined }
+    const words: Record<string, unknown> = { unlimited: Infinity, 'every origin': undefined, none: undefined, nobody: undefined, '`request.ip`': undefined }
     const resolved = resolveOptions({ store: await startStore(t) })
     for (const [name, value] of leaves(resolved)) {
       const shown = rows.get(name)
@@ -102,6 +110,95 @@ t.test('README', async t => {
       else if (shown === undefined) t.fail(`the README does not name ${name}`)
       else t.same(shown in words ? words[shown] : parse(shown), value, name)
     }
+    for (const [mode, defaults] of Object.entries(authDefaults)) {
+      for (const [name, value] of leaves(defaults)) {
+        const shown = rows.get(name)
+        if (shown === undefined) t.fail(`the README does not name ${name} of ${mode}`)
+        else t.same(shown in words ? words[shown] : parse(shown), value, `${mode}: ${name}`)
+      }
+    }
+    for (const name of ['validate', 'gateway.userHeader', 'gateway.trustedProxies', 'adminSecret']) t.equal(rows.get(name), 'required')
+  })
+
+  t.test('its JWT sample lets in whom the issuer names, until the token expires', async t => {
+    const secret = 'a secret of thirty-two bytes or more'
+    environment(t, 'JWT_SECRET', secret)
+    const { server, store } = await run(t, 'jwt', ['server', 'store'], anyPort) as { server: NoexServer, store: Store }
+    t.teardown(async () => { await store.stop() })
+    t.teardown(async () => { await server.stop() })
+    await store.defineBucket('orders', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } })
+    store.defineDeclarativeQuery('all-orders', { bucket: 'orders' })
+    const token = (): SignJWT => new SignJWT({ roles: ['user'] }).setProtectedHeader({ alg: 'HS256' }).setSubject('alice').setIssuer('https://login.example.com').setAudience('noex')
+    const sign = async (jwt: SignJWT): Promise<string> => await jwt.sign(new TextEncoder().encode(secret))
+    const client = await TestClient.open(t, `ws://127.0.0.1:${server.port}`)
+    t.equal(await client.code('auth.login', { token: await sign(token()) }), 'UNAUTHORIZED', 'a token must expire')
+    t.match(await client.ask('auth.login', { token: await sign(token().setExpirationTime('1h')) }), { userId: 'alice', roles: ['user'] })
+    t.same(await client.ask('store.all', { bucket: 'orders' }), [])
+    t.equal(await client.code('store.insert', { bucket: 'orders', data: {} }), 'FORBIDDEN')
+    const { subscriptionId } = await client.ask('store.subscribe', { query: 'all-orders' })
+    await store.bucket('orders').insert({})
+    await client.push(subscriptionId)
+    await client.ask('store.unsubscribe', { subscriptionId })
+    t.match(await client.ask('auth.login', { token: await sign(token().setExpirationTime(Math.floor(Date.now() / 1_000) + 2)) }), { userId: 'alice' })
+    await store.bucket('orders').insert({})
+    let answer = await client.request('store.all', { bucket: 'orders' })
+    while (answer['type'] === 'result') answer = await client.request('store.all', { bucket: 'orders' })
+    t.match(answer, { code: 'UNAUTHORIZED', message: 'Session expired' })
+  })
+
+  t.test('its sample of another kind of token is an option', async t => {
+    const users: Record<string, unknown> = { good: { id: 'alice', roles: ['writer'], expiresAt: undefined } }
+    const { auth } = await run(t, 'external', ['auth'], code => `const lookUp = token => (${JSON.stringify(users)})[token]\n${code}`) as { auth: ExternalAuth }
+    const { connect } = await serve(t, { auth })
+    const client = await connect()
+    t.equal(await client.code('auth.login', { token: 'bad' }), 'UNAUTHORIZED')
+    t.match(await client.ask('auth.login', { token: 'good' }), { userId: 'alice' })
+  })
+
+  t.test('its gateway sample lets in whom the gateway names', async t => {
+    environment(t, 'GATEWAY_SECRET', 'known-to-the-gateway')
+    const app = Fastify({ forceCloseConnections: true })
+    t.teardown(async () => { await app.close() })
+    const here = sample('gateway').replace('10.1.2.3', '127.0.0.1')
+    const AsyncFunction = (async () => {}).constructor as new (...args: string[]) => (...args: unknown[]) => Promise<void>
+    await new AsyncFunction('app', 'noexPlugin', 'store', here)(app, noexPlugin, await startStore(t))
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    const url = `ws://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+    const headers = { 'x-forwarded-user': 'alice', 'x-forwarded-groups': 'user', 'x-gateway-secret': 'known-to-the-gateway' }
+    t.match(await (await TestClient.open(t, url, { headers })).ask('auth.whoami'), { userId: 'alice', roles: ['user'] })
+    await t.rejects(TestClient.open(t, url), 'and nobody else')
+  })
+
+  t.test('its sample of accounts serves, with the secret from the environment', async t => {
+    environment(t, 'ADMIN_SECRET', 'from the environment')
+    const store = await startStore(t)
+    const AsyncFunction = (async () => {}).constructor as new (...args: string[]) => (...args: unknown[]) => Promise<NoexServer>
+    const server = await new AsyncFunction('NoexServer', 'store', `${anyPort(sample('built-in'))}; return server`)(NoexServer, store)
+    t.teardown(async () => { await server.stop() })
+    const client = await TestClient.open(t, `ws://127.0.0.1:${server.port}`)
+    await client.ask('identity.loginWithSecret', { secret: 'from the environment' })
+    t.equal(await client.code('identity.createUser', { username: 'alice', password: 'too short' }), 'VALIDATION_ERROR')
+    const { id } = await client.ask('identity.createUser', { username: 'alice', password: 'long enough for this' })
+    await client.ask('identity.assignRole', { userId: id, roleName: 'writer' })
+    t.match(await client.ask('identity.login', { username: 'alice', password: 'long enough for this' }), { user: { roles: ['writer'] } })
+  })
+
+  t.test('its sample of permissions says what the text says', async t => {
+    const { permissions } = await run(t, 'permissions', ['permissions']) as { permissions: PermissionConfig }
+    const { connect, store } = await serve(t, { auth: { validate: token => JSON.parse(token), permissions } })
+    await store.defineBucket('orders', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, clerk: { type: 'string' }, status: { type: 'string' } } })
+    await store.bucket('orders').insertMany([{ clerk: 'carl', status: 'new' }, { clerk: 'cleo', status: 'new' }])
+    store.defineDeclarativeQuery('orders-by-status', { bucket: 'orders', aggregate: { function: 'count', groupBy: 'status' } })
+    const client = await connect()
+    const as = async (userId: string, role: string): Promise<unknown> => await client.ask('auth.login', { token: JSON.stringify({ userId, roles: [role] }) })
+    await as('carl', 'clerk')
+    t.match(await client.ask('store.all', { bucket: 'orders' }), [{ clerk: 'carl' }])
+    t.equal(await client.code('store.insert', { bucket: 'orders', data: { clerk: 'cleo' } }), 'FORBIDDEN')
+    await as('bea', 'board')
+    t.match(await client.ask('store.subscribe', { query: 'orders-by-status' }), { data: [{ key: { status: 'new' }, value: 2 }] })
+    t.equal(await client.code('store.all', { bucket: 'orders' }), 'FORBIDDEN')
+    await as('max', 'manager')
+    t.equal(await client.ask('store.count', { bucket: 'orders' }), 2)
   })
 })
 
