@@ -11,7 +11,7 @@ import { defineOperation, nameIn, type Operation, type Touches } from './operati
 /** As many as one `insertMany` of its own may have. */
 const MAX_RECORDS = 10_000
 
-const ExpectedVersion = Type.Optional(Type.Union([Type.Null(), Type.Integer({ minimum: 1 })]))
+const ExpectedVersion = Type.Optional(Type.Integer({ minimum: 1 }))
 
 /** The fields of each kind of entry, beside `op`. PROTOCOL.md, "Transactions". */
 const entryFields: Readonly<Record<TransactionEntry['op'], TObject>> = {

@@ -54,10 +54,10 @@ export class TransactionRun {
       case 'insert': return (await this.#insert(target, [entry.data]))[0]
       case 'insertMany': return await this.#insert(target, entry.data)
       case 'upsert': return await this.#upsert(target, entry.data)
-      case 'update': return await this.#update(target, entry.key, entry.data, entry.expectedVersion ?? undefined)
+      case 'update': return await this.#update(target, entry.key, entry.data, entry.expectedVersion)
       case 'updateMany': return await this.#updateMany(target, entry.filter, entry.data)
       case 'delete':
-        await this.#delete(target, entry.key, entry.expectedVersion ?? undefined)
+        await this.#delete(target, entry.key, entry.expectedVersion)
         return { deleted: true }
       case 'deleteMany': return await this.#deleteMany(target, entry.filter)
     }

@@ -12,9 +12,9 @@ export type TransactionEntry = { readonly bucket: string } & (
   | { readonly op: 'get', readonly key: unknown }
   | { readonly op: 'insert' | 'upsert', readonly data: RecordInput }
   | { readonly op: 'insertMany', readonly data: readonly RecordInput[] }
-  | { readonly op: 'update', readonly key: unknown, readonly data: RecordInput, readonly expectedVersion?: number | null }
+  | { readonly op: 'update', readonly key: unknown, readonly data: RecordInput, readonly expectedVersion?: number }
   | { readonly op: 'updateMany', readonly filter: WhereFilter, readonly data: RecordInput }
-  | { readonly op: 'delete', readonly key: unknown, readonly expectedVersion?: number | null }
+  | { readonly op: 'delete', readonly key: unknown, readonly expectedVersion?: number }
   | { readonly op: 'deleteMany' | 'where' | 'findOne', readonly filter: WhereFilter }
   | { readonly op: 'count', readonly filter?: WhereFilter | null }
   | { readonly op: 'groupBy', readonly field: string | string[], readonly aggregate: GroupAggregate, readonly filter?: WhereFilter | null })
