@@ -200,12 +200,17 @@ export class Directory extends Mirror {
     this.#loading.set(bucket, meanwhile)
     try {
       const records = await this.#access.bucket(bucket).all()
-      this.tables[bucket].clear()
+      this.#clear(bucket)
       for (const record of records) this.#set(bucket, record)
       for (const event of meanwhile) this.#apply(bucket, event)
     } finally {
       if (this.#loading.get(bucket) === meanwhile) this.#loading.delete(bucket)
     }
+  }
+
+  #clear (bucket: SystemBucket): void {
+    this.tables[bucket].clear()
+    if (bucket === '_users') this.hashSettings.clear()
   }
 
   #happened (bucket: SystemBucket, event: BucketEvent): void {
@@ -270,7 +275,7 @@ export class Directory extends Mirror {
   }
 
   #empty (buckets: readonly SystemBucket[]): void {
-    for (const bucket of buckets) this.tables[bucket].clear()
+    for (const bucket of buckets) this.#clear(bucket)
     this.#followers.tell(buckets.map(() => everything))
   }
 

@@ -24,6 +24,11 @@ export class HashSettings {
     this.#counts.set(setting, (this.#counts.get(setting) ?? 0) + 1)
   }
 
+  clear (): void {
+    this.#byUser.clear()
+    this.#counts.clear()
+  }
+
   delete (userId: string): void {
     const setting = this.#byUser.get(userId)
     if (setting === undefined) return

@@ -70,19 +70,21 @@ t.test('plainAddress', t => {
   })
 
   t.test('is the same for all spellings of an address, and stays what it is', async t => {
-    fc.assert(fc.property(groups, fc.boolean(), fc.boolean(), fc.boolean(), (groups, upper, padded, dotted) => {
-      const plain = plainAddress(spell(groups, upper, padded, dotted))
-      return plain === plainAddress(spell(groups, false, true, false)) && plain === plainAddress(plain)
-    }), RUNS)
-    t.pass()
+    t.doesNotThrow(() => {
+      fc.assert(fc.property(groups, fc.boolean(), fc.boolean(), fc.boolean(), (groups, upper, padded, dotted) => {
+        const plain = plainAddress(spell(groups, upper, padded, dotted))
+        return plain === plainAddress(spell(groups, false, true, false)) && plain === plainAddress(plain)
+      }), RUNS)
+    })
   })
 
   t.test('is another one for another address', async t => {
-    fc.assert(fc.property(groups, fc.nat(7), fc.integer({ min: 1, max: 0xffff }), (groups, at, change) => {
-      const others = groups.map((group, i) => i === at ? group ^ change : group)
-      return plainAddress(spell(groups, false, false, false)) !== plainAddress(spell(others, false, false, false))
-    }), RUNS)
-    t.pass()
+    t.doesNotThrow(() => {
+      fc.assert(fc.property(groups, fc.nat(7), fc.integer({ min: 1, max: 0xffff }), (groups, at, change) => {
+        const others = groups.map((group, i) => i === at ? group ^ change : group)
+        return plainAddress(spell(groups, false, false, false)) !== plainAddress(spell(others, false, false, false))
+      }), RUNS)
+    })
   })
 
   t.end()
@@ -312,11 +314,12 @@ t.test('[G-D7] clientAddress', t => {
   t.test('never comes from the headers of a stranger', async t => {
     const name = fc.constantFrom('X-Real-IP', 'x-real-ip', 'X_Real_IP', 'X-Forwarded-For', 'Forwarded', 'Connection')
     const value = fc.oneof(fc.ipV4(), fc.ipV6(), fc.string())
-    fc.assert(fc.property(fc.constantFrom(...strangers), fc.array(fc.tuple(name, value), { maxLength: 6 }), (peer, headers) => {
-      const answer = addressOf(peer, headers.flat())
-      return 'address' in answer && answer.address === plainAddress(peer)
-    }), RUNS)
-    t.pass()
+    t.doesNotThrow(() => {
+      fc.assert(fc.property(fc.constantFrom(...strangers), fc.array(fc.tuple(name, value), { maxLength: 6 }), (peer, headers) => {
+        const answer = addressOf(peer, headers.flat())
+        return 'address' in answer && answer.address === plainAddress(peer)
+      }), RUNS)
+    })
   })
 
   t.end()

@@ -288,8 +288,7 @@ t.test('[G-B20] whatever the headers', t => {
 
   t.test('no stranger has an identity', async t => {
     const outside = fc.oneof(fc.constantFrom(...strangers), fc.ipV4().filter(address => !address.startsWith('10.')), fc.string())
-    fc.assert(fc.property(outside, headers, (peer, headers) => both.every(identityOf => 'refused' in identityOf(peer, headers.flat()))), RUNS)
-    t.pass()
+    t.doesNotThrow(() => { fc.assert(fc.property(outside, headers, (peer, headers) => both.every(identityOf => 'refused' in identityOf(peer, headers.flat()))), RUNS) })
   })
 
   t.test('an identity comes from one header with the configured name, and from a trusted peer', async t => {
@@ -316,12 +315,13 @@ t.test('[G-B20] whatever the headers', t => {
 
   t.test('a refusal names no value', async t => {
     const secretive = fc.stringMatching(/^[a-z]{12}[,; "]?[a-z]{12}$/)
-    fc.assert(fc.property(peer, fc.array(fc.tuple(name, secretive), { minLength: 1, maxLength: 4 }), (peer, headers) =>
-      both.every(identityOf => {
-        const answer = identityOf(peer, headers.flat())
-        return !('refused' in answer) || headers.every(([, value]) => !answer.reason.includes(value))
-      })), RUNS)
-    t.pass()
+    t.doesNotThrow(() => {
+      fc.assert(fc.property(peer, fc.array(fc.tuple(name, secretive), { minLength: 1, maxLength: 4 }), (peer, headers) =>
+        both.every(identityOf => {
+          const answer = identityOf(peer, headers.flat())
+          return !('refused' in answer) || headers.every(([, value]) => !answer.reason.includes(value))
+        })), RUNS)
+    })
   })
 
   t.end()
