@@ -1,3 +1,4 @@
+import type { AuditStats } from './audit/trail.js'
 import type { StoreStats } from '@hamicek/noex-store'
 
 /** What `server.connections` and `app.noex.getConnections()` tell of one connection. */
@@ -33,4 +34,6 @@ export interface ServerStats {
   /** `null` when the store could not tell; the log says why. */
   readonly store: StoreStats | null
   readonly rules: null
+  /** Absent where `audit` is not configured. */
+  readonly audit?: AuditStats
 }

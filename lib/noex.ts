@@ -15,6 +15,7 @@ import type { DrainOptions, Noex, NoexState } from './decorator.js'
 import { Feeds } from './feeds/feeds.js'
 import type { Log } from './log.js'
 import { drainConnections } from './lifecycle/drain.js'
+import { AuditTrail } from './audit/trail.js'
 import { closeReasons } from './close-codes.js'
 import { Catalogue, operations } from './operations/index.js'
 import type { Operation, Services } from './operations/operation.js'
@@ -35,6 +36,7 @@ interface Parts {
   readonly clock: Clock
   readonly revocations: Revocations
   readonly authentication: Authentication
+  readonly trail: AuditTrail | undefined
 }
 
 const noHeaders: RequestHeaders = {}
@@ -53,12 +55,13 @@ export class NoexService implements Noex {
   readonly #arrivals: Arrivals
   readonly #authentication: Authentication
   readonly #revocations: Revocations
+  readonly #trail: AuditTrail | undefined
   readonly #startedAt: number
   #state: NoexState = 'serving'
   #drained: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
-  private constructor (options: ResolvedOptions, environment: NoexEnvironment, access: StoreAccess, { clock, revocations, authentication }: Parts) {
+  private constructor (options: ResolvedOptions, environment: NoexEnvironment, access: StoreAccess, { clock, revocations, authentication, trail }: Parts) {
     this.#options = options
     this.#environment = environment
     this.#clock = clock
@@ -67,6 +70,7 @@ export class NoexService implements Noex {
     this.#feeds = new Feeds(access, environment.log)
     this.#authentication = authentication
     this.#revocations = revocations
+    this.#trail = trail
     const isRevoked = (userId: string): boolean => revocations.has(userId)
     this.#arrivals = new Arrivals({ ...options, isRevoked })
     const { required, requiresAuth, policy, authenticator, identity } = authentication
@@ -76,6 +80,7 @@ export class NoexService implements Noex {
       authenticator,
       identity,
       revocations,
+      trail,
       clock,
       getStats: session => this.#statsFor(session),
       getConnections: () => this.getConnections()
@@ -90,8 +95,8 @@ export class NoexService implements Noex {
       subscribe: operations.get('store.subscribe') as Operation
     })
     const { exposeErrorDetails } = options
-    const catalogue = new Catalogue(options.auth?.mode)
-    this.#connections = new Connections(options, environment.log, clock, { requiresAuth, gate },
+    const catalogue = new Catalogue({ mode: options.auth?.mode, hasAudit: trail !== undefined })
+    this.#connections = new Connections(options, environment.log, clock, { requiresAuth, gate, trail },
       (text, connection) => dispatch(text, connection, { catalogue, gate, services, exposeErrorDetails }))
     identity?.onChange(async ({ userId }) => { await this.#connections.followAccess(userId) })
   }
@@ -104,14 +109,17 @@ export class NoexService implements Noex {
     const revocations = options.auth?.mode === 'builtIn' ? Revocations.of(options.store, blacklistTtlMs, clock) : new Revocations(blacklistTtlMs, clock)
     const access = StoreAccess.open(options.store)
     let authentication: Authentication | undefined
+    let trail: AuditTrail | undefined
     try {
+      trail = options.audit && await AuditTrail.open(options.audit, log, clock)
       const isRevoked = (userId: string): boolean => revocations.has(userId)
       authentication = await startAuthentication(options.auth, access, { log, clock, isRevoked, operations: operations.values() })
-      const service = new NoexService(options, environment, access, { clock, revocations, authentication })
+      const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail })
       await service.#feeds.start()
       return service
     } catch (error) {
-      await authentication?.identity?.close()
+      // The first error is the one to know of.
+      await Promise.allSettled([authentication?.identity?.close(), trail?.close()])
       access.close()
       throw error
     }
@@ -132,6 +140,16 @@ export class NoexService implements Noex {
   /** Tells where a request comes from, and in gateway mode from whom; or why it must be refused. */
   arrive (request: ArrivingRequest): Arrival | ArrivalRefusal {
     return this.#arrivals.receive(request)
+  }
+
+  /** Why clients should be sent elsewhere although the service runs; `undefined` when they should not. */
+  get problem (): string | undefined {
+    return this.#trail?.problem
+  }
+
+  /** Records that an upgrade is refused. `log` is the request's logger. */
+  recordRefusal (remoteAddress: string, reason: string, log: Log): void {
+    this.#trail?.note({ operation: 'connection.refuse', error: reason, remoteAddress }, log)
   }
 
   /** What of the headers of an upgrade is kept as long as the connection. */
@@ -171,7 +189,8 @@ export class NoexService implements Noex {
         totalRulesSubscriptions: 0
       },
       store: await this.#storeStats(),
-      rules: null
+      rules: null,
+      ...(this.#trail !== undefined && { audit: this.#trail.stats })
     }
   }
 
@@ -201,6 +220,7 @@ export class NoexService implements Noex {
     for (const user of new Set([...users, ...identity?.usersWithSessions(matches) ?? []])) {
       this.#revocations.add(user)
       identity?.endSessionsOf(user)
+      this.#trail?.note({ operation: 'session.revoke', resource: `user:${user}` })
     }
     this.#environment.log.info({ userId, role, connections }, 'sessions revoked')
     return connections
@@ -242,6 +262,7 @@ export class NoexService implements Noex {
     if (this.#drained === undefined) {
       if (this.#state === 'serving') this.#state = 'draining'
       this.#environment.log.info({ gracePeriodMs, connections: this.#connections.size }, 'draining')
+      this.#trail?.note({ operation: 'server.drain', details: { gracePeriodMs, connections: this.#connections.size } })
       this.#drained = drainConnections(this.#connections, gracePeriodMs, this.#clock)
     }
     await this.#drained
@@ -257,10 +278,10 @@ export class NoexService implements Noex {
     await this.drain()
     this.#state = 'closed'
     this.#connections.stop()
-    const [identity, feeds] = await Promise.allSettled([this.#authentication.identity?.close(), this.#feeds.stop()])
+    const ended = await Promise.allSettled([this.#authentication.identity?.close(), this.#feeds.stop(), this.#trail?.close()])
     // The store gets its own methods back whatever has failed.
     this.#access.close()
-    for (const ended of [identity, feeds]) if (ended.status === 'rejected') throw ended.reason
+    for (const part of ended) if (part.status === 'rejected') throw part.reason
   }
 
   /** The store's own, with the subscriptions that the store does not know of. */

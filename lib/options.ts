@@ -1,5 +1,6 @@
 import type { FastifyHelmetOptions } from '@fastify/helmet'
 import { resolveAuth, type AuthOptions, type ResolvedAuth } from './access/auth-options.js'
+import { resolveAudit, type AuditOptions, type ResolvedAudit } from './audit/audit-options.js'
 import { checkHeaderName, reducedName } from './access/raw-headers.js'
 import { trustedPeers } from './access/trusted-peers.js'
 import { closeTimeoutMs, inFlightTimeoutMs } from './deadlines.js'
@@ -91,6 +92,11 @@ export interface NoexOptions {
    * @default none
    */
   auth?: AuthOptions | undefined
+  /**
+   * Records who did what, for `audit.query`, the log, and the sinks of `fastify-noex/audit`.
+   * @default none
+   */
+  audit?: AuditOptions | undefined
   revocation?: {
     /**
      * Time for which a revoked user cannot log in.
@@ -151,6 +157,7 @@ export interface ResolvedOptions {
   readonly realIpHeader: string | undefined
   readonly trustedProxies: readonly string[] | undefined
   readonly auth: ResolvedAuth | undefined
+  readonly audit: ResolvedAudit | undefined
   readonly revocation: { readonly blacklistTtlMs: number }
   readonly exposeErrorDetails: boolean
   readonly shutdown: { readonly gracePeriodMs: number }
@@ -171,15 +178,17 @@ const defaults: Omit<ResolvedOptions, 'store'> = {
   realIpHeader: undefined,
   trustedProxies: undefined,
   auth: undefined,
+  audit: undefined,
   revocation: { blacklistTtlMs: 3_600_000 },
   exposeErrorDetails: true,
   shutdown: { gracePeriodMs: 0 }
 }
 
-/** What the top level may have. `auth` has three forms, which auth-options.ts knows. */
+/** What the top level may have. `auth` has three forms, which auth-options.ts knows; audit-options.ts knows `audit`. */
 const checks: Checks = {
   store: isStore,
   auth: () => {},
+  audit: () => {},
   path: isPath,
   prefix: isPrefix,
   name: isText,
@@ -206,7 +215,7 @@ const checks: Checks = {
 }
 
 /** Parts of the product that this version does not have. Accepting their options would promise what is not kept. */
-const notBuilt = ['audit', 'rules', 'rateLimit', 'procedures', 'loginTimeoutMs']
+const notBuilt = ['rules', 'rateLimit', 'procedures', 'loginTimeoutMs']
 
 /** Fastify's own options of `register`: plugin.ts hands them to the scopes of the routes. */
 const ofFastify = ['logLevel', 'logSerializers']
@@ -222,7 +231,7 @@ export function resolveOptions (options: NoexOptions): ResolvedOptions {
   if (missing !== undefined) throw new NoexOptionsError(missing, 'belongs to a feature that this version does not have')
   checkGroup(given, checks, '')
   if (!('store' in given)) throw new NoexOptionsError('store', 'is required: pass the result of Store.start()')
-  const resolved = { ...merge(defaults, given, checks), auth: resolveAuth(given['auth']) } as unknown as ResolvedOptions
+  const resolved = { ...merge(defaults, given, checks), auth: resolveAuth(given['auth']), audit: resolveAudit(given['audit']) } as unknown as ResolvedOptions
   checkTogether(resolved)
   return resolved
 }

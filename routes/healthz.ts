@@ -11,20 +11,25 @@ const ok = {
   }
 } as const
 
-const draining = {
+const unhealthy = {
   type: 'object',
   required: ['status'],
-  properties: { status: { type: 'string', enum: ['draining'] } }
+  properties: {
+    status: { type: 'string', enum: ['draining', 'audit_unavailable'] },
+    reason: { type: 'string', description: 'why the audit trail cannot be written' }
+  }
 } as const
 
-/** `GET /healthz`: whether to send clients here. 503 from the first moment of a shutdown. It asks nothing of the store. */
+/** `GET /healthz`: whether to send clients here. 503 from the first moment of a shutdown, and while requests are refused because the audit trail cannot be written. It asks nothing of the store. */
 export function healthz (service: NoexService) {
   return {
     logLevel: 'warn' as const,
-    schema: { response: { 200: ok, 503: draining } },
+    schema: { response: { 200: ok, 503: unhealthy } },
     async handler (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       reply.header('cache-control', 'no-store')
       if (service.state !== 'serving') return await reply.code(503).send({ status: 'draining' })
+      const { problem } = service
+      if (problem !== undefined) return await reply.code(503).send({ status: 'audit_unavailable', reason: problem })
       return { status: 'ok', uptime: service.uptimeMs, connections: service.connectionCount }
     }
   }

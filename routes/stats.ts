@@ -7,11 +7,15 @@ const boolean = { type: 'boolean' } as const
 const string = { type: 'string' } as const
 const perBucket = { type: 'object', additionalProperties: integer } as const
 
-function object (properties: Record<string, object>, nullable = false): object {
-  return { type: 'object', nullable, required: Object.keys(properties), properties }
+function object (required: Record<string, object>, optional: Record<string, object> = {}): object {
+  return { type: 'object', required: Object.keys(required), properties: { ...required, ...optional } }
 }
 
-const store = object({
+function nullable (schema: object): object {
+  return { ...schema, nullable: true }
+}
+
+const store = nullable(object({
   name: string,
   buckets: object({ count: integer, names: { type: 'array', items: string } }),
   records: object({ total: integer, perBucket }),
@@ -19,7 +23,15 @@ const store = object({
   queries: object({ defined: integer, activeSubscriptions: integer }),
   persistence: object({ enabled: boolean }),
   ttl: object({ enabled: boolean, checkIntervalMs: { type: 'number' } })
-}, true)
+}))
+
+const audit = object({
+  entries: integer,
+  sinks: {
+    type: 'array',
+    items: object({ name: string, problem: { type: 'string', nullable: true }, queued: integer, lagMs: integer, dropped: integer })
+  }
+})
 
 const response = object({
   name: string,
@@ -38,7 +50,7 @@ const response = object({
   }),
   store,
   rules: { type: 'null' }
-})
+}, { audit })
 
 /**
  * `GET /stats`: what `app.noex.getStats()` tells, to whoever may run `server.stats`: the bearer of a token that would

@@ -17,7 +17,7 @@ import { HandClock } from './hand-clock.js'
 import { startStore } from './helper.js'
 import { Turnstile } from './turnstile.js'
 
-const silentLog: Log = { info () {}, warn () {}, error () {}, child: () => silentLog }
+const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
 
 export const PASSWORD = 'correct horse battery staple'
 export const ADMIN_SECRET = 'the admin secret of the tests'
@@ -77,7 +77,7 @@ export async function startAccounts (t: Test, { store: given, options, auth, clo
   const identity = await Identity.start(access, { ...defaults, ...auth }, { log: silentLog, clock, isRevoked: userId => revocations.has(userId), operations: operations.values(), argon2: false })
   t.teardown(async () => { await identity.close() })
   const unused = (): never => { throw new Error('identity operations do without') }
-  const services: Services = { access, identity, revocations, clock, authenticator: identity.authenticator, get feeds () { return unused() }, getStats: unused, getConnections: unused }
+  const services: Services = { access, identity, trail: undefined, revocations, clock, authenticator: identity.authenticator, get feeds () { return unused() }, getStats: unused, getConnections: unused }
 
   async function ask (client: FakeClient, type: string, fields: object = {}): Promise<unknown> {
     const operation = operations.get(type)

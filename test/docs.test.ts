@@ -6,6 +6,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { Store } from '@hamicek/noex-store'
 import { SignJWT } from 'jose'
+import { auditDefaults } from '../lib/audit/audit-options.js'
 import { authDefaults } from '../lib/access/auth-options.js'
 import { closeReasons, ErrorCode, noexPlugin, NoexServer, type ExternalAuth, type PermissionConfig } from '../lib/index.js'
 import { operations } from '../lib/operations/index.js'
@@ -116,6 +117,12 @@ t.test('README', async t => {
         if (shown === undefined) t.fail(`the README does not name ${name} of ${mode}`)
         else t.same(shown in words ? words[shown] : parse(shown), value, `${mode}: ${name}`)
       }
+    }
+    const table = readme.slice(readme.indexOf('| option of `audit` |'))
+    for (const [name, value] of Object.entries(auditDefaults)) {
+      const shown = new RegExp(`^\\| \`${name}\` \\| (.+?) \\|`, 'm').exec(table)?.[1]
+      if (shown === undefined) t.fail(`the README does not name audit.${name}`)
+      else t.same(shown in words ? words[shown] : parse(shown), value, `audit.${name}`)
     }
     for (const name of ['validate', 'gateway.userHeader', 'gateway.trustedProxies', 'adminSecret']) t.equal(rows.get(name), 'required')
   })

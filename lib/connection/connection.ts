@@ -1,5 +1,7 @@
 import type { RawData, WebSocket } from 'ws'
 import type { Origin, RequestHeaders, Session } from '../access/session.js'
+import type { Log } from '../log.js'
+import type { NoexServerError } from '../errors.js'
 import { closeReasons, type CloseReason } from '../close-codes.js'
 import type { SubscriptionTable } from '../feeds/subscription-table.js'
 import type { Operation } from '../operations/operation.js'
@@ -7,6 +9,7 @@ import { encodeNotice } from '../protocol/encode.js'
 import { PROTOCOL_VERSION, type NoticeMessage } from '../protocol/messages.js'
 import type { ConnectionHost } from './connection-host.js'
 import type { Requester } from './dispatch.js'
+import { HeldReplies, type Hold, type Reply } from './held-replies.js'
 import type { Pulse } from './heartbeat.js'
 import { Inbox, type InboxOwner } from './inbox.js'
 import type { ConnectionInfo } from '../info.js'
@@ -47,6 +50,11 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   readonly #inbox: Inbox
   readonly #outbox: Outbox
   readonly #principal: Principal
+  /** Made when the first reply waits, as is the log when there is something to log. */
+  #held: HeldReplies | undefined
+  #log: Log | undefined
+  /** Frames that were no requests. */
+  #malformed = 0
   /** Why the session was revoked while the request that did so was being answered: the close waits for the reply. */
   #revoked: string | undefined
   #state: 'open' | 'closing' | 'closed' = 'open'
@@ -89,6 +97,11 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   get origin (): Origin {
     const { remoteAddress, headers } = this.upgrade
     return { remoteAddress, connectionId: this.id, headers }
+  }
+
+  get log (): Log {
+    this.#log ??= this.#host.logOf(this)
+    return this.#log
   }
 
   get session (): Session | undefined {
@@ -145,10 +158,16 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   /** Ends the session and its subscriptions at once, and with them the connection: the client is told not to come back. */
   revoke (reason: string): void {
     if (!this.open) return
+    this.#recordClose(closeReasons.sessionRevoked)
     this.#principal.end()
     // Whoever bars their own account is told that it worked.
     if (this.answering?.admission === 'admin' || this.answering?.admission === 'superadmin') this.#revoked = reason
     else this.#closeRevoked(reason)
+  }
+
+  /** As long as it is known whose connection it is. */
+  #recordClose ({ code, reason }: CloseReason): void {
+    this.#host.record(this, { operation: 'connection.close', error: reason, details: { code } })
   }
 
   #closeRevoked (reason: string): void {
@@ -165,17 +184,46 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     if (this.open) this.#outbox.send(encodeNotice(message))
   }
 
-  reply (text: string, sent?: () => void): void {
+  reply (reply: Reply, hold?: Hold): void {
+    if (!this.open) return
+    if (hold === undefined && this.#held?.empty !== false) {
+      this.#deliver(reply)
+    } else {
+      this.#held ??= new HeldReplies(this.#host.outboxLimits.maxBufferedBytes, held => { this.#deliver(held) })
+      this.#held.add(reply, hold)
+      if (this.#full) this.regulate()
+    }
+    this.answering = undefined
+  }
+
+  #deliver ({ text, sent }: Reply): void {
     if (!this.open) return
     this.#outbox.send(text)
     sent?.()
-    this.answering = undefined
-    if (this.#revoked !== undefined) this.#closeRevoked(this.#revoked)
+    if (this.#revoked !== undefined && this.#held?.empty !== false) this.#closeRevoked(this.#revoked)
     else if (this.#outbox.full) this.regulate()
+    else if (this.#held !== undefined) this.#resumeInbox()
+  }
+
+  /** Replies that wait have left: requests that waited behind them are started. */
+  #resumeInbox (): void {
+    if (this.#full) return
+    this.#inbox.release()
+    this.regulate()
+  }
+
+  /** Whether the client must not be served for now: it does not read, or too many replies wait. */
+  get #full (): boolean {
+    return this.#outbox.full || this.#held?.full === true
+  }
+
+  /** Each frame that is no request is answered; the audit has the first, and how many there were. */
+  malformed (error: NoexServerError): void {
+    if (this.#malformed++ === 0) this.#host.record(this, { operation: 'connection.malformed', error: error.message })
   }
 
   logFailure (error: unknown, operation: string): void {
-    this.#host.logOf(this).error({ err: error, operation }, 'operation failed')
+    this.log.error({ err: error, operation }, 'operation failed')
   }
 
   ping (): void {
@@ -189,14 +237,15 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   }
 
   handle (text: string): Promise<void> | undefined {
-    return this.#host.dispatch(text, this)
+    // Nothing is executed any more for who is revoked and waits for a last reply.
+    return this.#revoked === undefined ? this.#host.dispatch(text, this) : undefined
   }
 
   /** Reads no faster than requests are handled and replies are read. */
   regulate (): void {
     if (!this.open) return
-    if (this.#outbox.full) this.#inbox.hold()
-    if (this.#outbox.full || this.#inbox.full) this.#ws.pause()
+    if (this.#full) this.#inbox.hold()
+    if (this.#full || this.#inbox.full) this.#ws.pause()
     else if (this.#ws.isPaused) this.#resume()
   }
 
@@ -214,13 +263,13 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   drained (): void {
     this.#host.stalled.delete(this)
     this.#principal.resume()
-    this.#inbox.release()
-    this.regulate()
+    this.#resumeInbox()
   }
 
   /** Resolves when every request that has arrived is answered. */
   async settled (): Promise<void> {
     await this.#inbox.idle()
+    await this.#held?.idle()
   }
 
   /**
@@ -229,6 +278,7 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
    */
   close (reason: CloseReason): void {
     if (!this.open) return
+    if (reason !== closeReasons.serverShutdown && reason !== closeReasons.sessionRevoked) this.#recordClose(reason)
     this.#shut('closing')
     this.#outbox.flush()
     if (this.#ws.isPaused) this.#ws.resume()
@@ -244,7 +294,9 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   #shut (state: 'closing' | 'closed'): void {
     this.#state = state
+    if (this.#malformed > 1) this.#host.record(this, { operation: 'connection.malformed', error: 'frames that were no requests', details: { frames: this.#malformed } })
     this.#inbox.clear()
+    this.#held?.clear()
     this.#principal.end()
     this.#host.stopped(this)
   }
@@ -260,8 +312,9 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   static failed (ws: WebSocket, error: Error): void {
     const connection = (ws as OwnedWebSocket)[kConnection]
-    connection.#host.logOf(connection).info({ err: error }, 'connection failed')
+    connection.log.info({ err: error }, 'connection failed')
     if (!connection.open) return
+    if (isViolation(error)) connection.#host.record(connection, { operation: 'connection.violation', error: error.message })
     // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we do.
     connection.#shut('closing')
     connection.#host.closing.add(connection)
@@ -273,6 +326,11 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     connection.#state = 'closed'
     connection.#host.closed(connection, code)
   }
+}
+
+/** Whether a client broke RFC 6455; else the network has failed. */
+function isViolation (error: Error & { code?: unknown }): boolean {
+  return typeof error.code === 'string' && error.code.startsWith('WS_ERR_')
 }
 
 function onMessage (this: WebSocket, data: RawData, isBinary: boolean): void {

@@ -1,4 +1,6 @@
 import type { WebSocket } from 'ws'
+import type { ConnectionEvent } from '../audit/connection-event.js'
+import type { AuditTrail } from '../audit/trail.js'
 import { addressKey } from '../access/client-address.js'
 import type { Caller, Gate } from '../access/gate.js'
 import type { Scope } from '../access/policy.js'
@@ -19,8 +21,9 @@ import type { OutboxLimits } from './outbox.js'
 
 let lastId = 0
 
-/** What decides about the clients of a service. */
+/** What decides about the clients of a service, and what records them. */
 export interface ClientAccess {
+  readonly trail: AuditTrail | undefined
   readonly requiresAuth: boolean
   readonly gate: Gate
 }
@@ -36,6 +39,7 @@ export class Connections implements ConnectionHost {
   readonly closing: DeadlineQueue<Connection>
   readonly dispatch: ConnectionHost['dispatch']
   readonly #gate: Gate
+  readonly #trail: AuditTrail | undefined
   readonly #log: Log
   readonly #maxPerAddress: number
   readonly #heartbeat: Heartbeat
@@ -44,7 +48,7 @@ export class Connections implements ConnectionHost {
   #authenticated = 0
   #emptied: Array<() => void> = []
 
-  constructor (options: ResolvedOptions, log: Log, clock: Clock, { requiresAuth, gate }: ClientAccess, dispatch: ConnectionHost['dispatch']) {
+  constructor (options: ResolvedOptions, log: Log, clock: Clock, { requiresAuth, gate, trail }: ClientAccess, dispatch: ConnectionHost['dispatch']) {
     const { maxBufferedBytes, highWaterMark, drainTimeoutMs } = options.backpressure
     this.clock = clock
     this.dispatch = dispatch
@@ -55,6 +59,7 @@ export class Connections implements ConnectionHost {
     this.closing = new DeadlineQueue(closeTimeoutMs, clock, connection => { connection.terminate() })
     this.requiresAuth = requiresAuth
     this.#gate = gate
+    this.#trail = trail
     this.#log = log
     this.#maxPerAddress = options.maxConnectionsPerIp
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
@@ -158,6 +163,10 @@ export class Connections implements ConnectionHost {
     this.#heartbeat.stop()
     this.stalled.clear()
     this.closing.clear()
+  }
+
+  record ({ id, session, upgrade, log }: Connection, event: ConnectionEvent): void {
+    this.#trail?.note({ userId: session?.userId ?? null, sessionId: id, remoteAddress: upgrade.remoteAddress, ...event }, log)
   }
 
   stopped (connection: Connection): void {

@@ -1,3 +1,5 @@
+import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.js'
+import { RequestRecord, type Subject } from '../audit/request-record.js'
 import type { Caller, Gate } from '../access/gate.js'
 import type { Grant } from '../access/grant.js'
 import { NoexServerError, toReplyError } from '../errors.js'
@@ -6,11 +8,14 @@ import type { Operation, Services } from '../operations/operation.js'
 import { decode } from '../protocol/decode.js'
 import { EncodedJson, encodeError, encodeResult } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
+import type { Hold, Reply } from './held-replies.js'
 
 /** A client to which replies can be sent. */
-export interface Requester extends Caller {
-  /** Sends a reply; `sent` is called when it is in the outbox. */
-  reply: (text: string, sent?: () => void) => void
+export interface Requester extends Caller, Subject {
+  /** Answers the request that is being handled; with `hold`, when that is over. */
+  reply: (reply: Reply, hold?: Hold) => void
+  /** A frame was no request. */
+  malformed: (error: NoexServerError) => void
   /** The operation failed for a reason that the client must not learn. */
   logFailure: (error: unknown, operation: string) => void
 }
@@ -32,17 +37,21 @@ export function dispatch (text: string, caller: Requester, to: Dispatch): Promis
   switch (decoded.kind) {
     case 'pong': return undefined
     case 'malformed':
-      caller.reply(encodeError(decoded.id, decoded.error, to.exposeErrorDetails))
+      caller.malformed(decoded.error)
+      caller.reply({ text: encodeError(decoded.id, decoded.error, to.exposeErrorDetails) })
       return undefined
     case 'request': return perform(decoded.request, caller, to)
   }
 }
 
 async function perform (request: RequestMessage, caller: Requester, to: Dispatch): Promise<void> {
-  let reply: string
-  let sent: (() => void) | undefined
+  const { trail, clock } = to.services
+  const operation = to.catalogue.find(request.type)
+  const record = trail && RequestRecord.begin(trail, operation, request, caller, clock)
+  let reply: Reply
+  let failure: NoexServerError | undefined
   try {
-    const operation = to.catalogue.find(request.type)
+    if (record !== undefined) await record.reserve()
     // Whoever cannot be confirmed may still leave, or log in anew.
     if (operation?.admission !== 'everyone' && to.gate.isStale(caller)) await caller.confirm()
     const grant = to.gate.admit(caller, operation, request)
@@ -51,12 +60,23 @@ async function perform (request: RequestMessage, caller: Requester, to: Dispatch
     operation.guard?.(caller)
     operation.validate(request)
     const data = await run(operation, request, grant, caller, to.services)
-    reply = encodeResult(request.id, data)
-    if (data instanceof EncodedJson) sent = data.sent
+    const { sent, unsent } = data instanceof EncodedJson ? data : noFollowUp
+    reply = { text: encodeResult(request.id, data), sent, unsent }
   } catch (error) {
-    reply = encodeFailure(error, request, caller, to)
+    failure = failureOf(error, request, caller)
+    reply = { text: encodeFailure(failure, request, caller, to) }
   }
-  caller.reply(reply, sent)
+  const released = record?.end(failure?.message)
+  if (released === undefined) caller.reply(reply)
+  else caller.reply(reply, { released, instead: () => encodeUnaudited(failure, reply, request, to) })
+}
+
+const noFollowUp = { sent: undefined, unsent: undefined }
+
+/** What is answered instead when the entry has not become durable in time. What could be taken back has been. */
+function encodeUnaudited (failure: NoexServerError | undefined, { unsent }: Reply, request: RequestMessage, to: Dispatch): string {
+  const error = failure === undefined && unsent === undefined ? appliedUnaudited() : auditUnavailable()
+  return encodeError(request.id, error, to.exposeErrorDetails)
 }
 
 /** Schema changes look after themselves; everything else stays out of their way. Whatever has waited asks again whether it may. */
@@ -87,14 +107,20 @@ async function write (operation: Operation, request: RequestMessage, grant: Gran
   }
 }
 
-/** Never throws, though `details` may come from anywhere and hold what JSON cannot. */
-function encodeFailure (error: unknown, request: RequestMessage, caller: Requester, to: Dispatch): string {
+/** What the client may learn of a failure; the log gets the rest. */
+function failureOf (error: unknown, request: RequestMessage, caller: Requester): NoexServerError {
   const known = toReplyError(error)
-  if (known !== undefined) {
-    try {
-      return encodeError(request.id, known, to.exposeErrorDetails)
-    } catch {}
-  }
+  if (known !== undefined) return known
   caller.logFailure(error, request.type)
-  return encodeError(request.id, new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server'), false)
+  return new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')
+}
+
+/** Never throws, though `details` may come from anywhere and hold what JSON cannot. */
+function encodeFailure (failure: NoexServerError, request: RequestMessage, caller: Requester, to: Dispatch): string {
+  try {
+    return encodeError(request.id, failure, to.exposeErrorDetails)
+  } catch {
+    caller.logFailure(failure, request.type)
+    return encodeError(request.id, new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server'), false)
+  }
 }

@@ -111,7 +111,7 @@ export class SubscriptionTable {
     const { feed } = subscription
     const { text } = feed
     this.#subscriptions.set(subscription.id = this.#freeId(feed), subscription)
-    return new EncodedJson(`{"subscriptionId":${JSON.stringify(subscription.id)},"data":${text}}`, () => { subscription.activate(text) })
+    return new EncodedJson(`{"subscriptionId":${JSON.stringify(subscription.id)},"data":${text}}`, () => { subscription.activate(text) }, () => { this.remove(subscription.id) })
   }
 
   /** Ends a subscription. Returns whether there was one, or one that ended by itself and has not been unsubscribed since. */

@@ -2,7 +2,8 @@ import { Type } from 'typebox'
 import { sessionOf } from '../identity/authority.js'
 import { SUPERADMIN_ID } from '../identity/system-roles.js'
 import { Name } from '../protocol/fields.js'
-import { accounts, defineOperation, type Operation } from './operation.js'
+import type { RequestMessage } from '../protocol/messages.js'
+import { accounts, defineOperation, nameIn, type Operation } from './operation.js'
 
 const OfResource = Type.Object({ resourceType: Name, resourceName: Name })
 const Entry = { subjectType: Name, subjectId: Name, resourceType: Name, resourceName: Name }
@@ -12,6 +13,8 @@ export const identityAcl: readonly Operation[] = [
   defineOperation({
     name: 'identity.grant',
     tier: 'admin',
+    resource: accessedResource,
+    details: ['subjectType', 'subjectId', 'resourceType', 'resourceName', 'operations'],
     admission: 'session',
     request: Type.Object({ ...Entry, operations: Type.Array(Type.Unknown()) }),
     async run (services, r, grant) {
@@ -22,6 +25,8 @@ export const identityAcl: readonly Operation[] = [
   defineOperation({
     name: 'identity.revoke',
     tier: 'admin',
+    resource: accessedResource,
+    details: ['subjectType', 'subjectId', 'resourceType', 'resourceName', 'operations'],
     admission: 'session',
     request: Type.Object({ ...Entry, operations: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Unknown())])) }),
     async run (services, r, grant) {
@@ -55,6 +60,8 @@ export const identityAcl: readonly Operation[] = [
   defineOperation({
     name: 'identity.transferOwner',
     tier: 'admin',
+    resource: accessedResource,
+    details: ['resourceType', 'resourceName', 'newOwnerId'],
     admission: 'session',
     request: Type.Object({ resourceType: Name, resourceName: Name, newOwnerId: Name }),
     async run (services, r, grant) {
@@ -63,3 +70,8 @@ export const identityAcl: readonly Operation[] = [
     }
   })
 ]
+
+/** A resource as the audit names it. */
+function accessedResource ({ resourceType, resourceName }: RequestMessage): string {
+  return nameIn(resourceType) === '*' && nameIn(resourceName) === '*' ? '*' : `${nameIn(resourceType)}:${nameIn(resourceName)}`
+}

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import type { Role } from '../identity/records.js'
 import type { RoleInput } from '../identity/roles.js'
 import { Name } from '../protocol/fields.js'
-import { accounts, defineOperation, type Operation } from './operation.js'
+import { accounts, defineOperation, nameIn, prefixed, type Operation } from './operation.js'
 
 const Description = Type.Optional(Type.Union([Type.Null(), Type.String()]))
 const Permissions = Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Unknown())]))
@@ -12,6 +12,8 @@ export const identityRoles: readonly Operation[] = [
   defineOperation({
     name: 'identity.createRole',
     tier: 'admin',
+    resource: request => nameIn(request['name']),
+    details: ['permissions'],
     admission: 'superadmin',
     request: Type.Object({ name: Name, description: Description, permissions: Permissions }),
     async run (services, { name, description, permissions }, grant) {
@@ -21,6 +23,8 @@ export const identityRoles: readonly Operation[] = [
   defineOperation({
     name: 'identity.updateRole',
     tier: 'admin',
+    resource: request => prefixed('role', request['roleId']),
+    details: ['permissions'],
     admission: 'superadmin',
     request: Type.Object({ roleId: Name, description: Description, permissions: Permissions }),
     async run (services, { roleId, description, permissions }, grant) {
@@ -30,6 +34,7 @@ export const identityRoles: readonly Operation[] = [
   defineOperation({
     name: 'identity.deleteRole',
     tier: 'admin',
+    resource: request => prefixed('role', request['roleId']),
     admission: 'superadmin',
     request: Type.Object({ roleId: Name }),
     async run (services, r, grant) {

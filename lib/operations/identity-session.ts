@@ -4,7 +4,7 @@ import { NoexServerError } from '../errors.js'
 import { IdentitySession, type NewSession } from '../identity/sessions.js'
 import { SUPERADMIN_ID } from '../identity/system-roles.js'
 import { Name } from '../protocol/fields.js'
-import { accounts, defineOperation, type Operation, type Services } from './operation.js'
+import { accounts, defineOperation, userIn, type Operation, type Services } from './operation.js'
 
 /** What a client types to log in: as long as somebody could want, and no longer. */
 const Credential = Type.String({ minLength: 1, maxLength: 4_096 })
@@ -14,6 +14,8 @@ export const identitySession: readonly Operation[] = [
   defineOperation({
     name: 'identity.login',
     tier: 'admin',
+    resource: userIn('username'),
+    details: ['username'],
     admission: 'everyone',
     request: Type.Object({ username: Credential, password: Credential }),
     async run (services, r, { client }) {
@@ -74,6 +76,8 @@ export const identitySession: readonly Operation[] = [
   defineOperation({
     name: 'identity.changePassword',
     tier: 'admin',
+    resource: userIn('userId'),
+    details: ['userId'],
     admission: 'session',
     request: Type.Object({ userId: Name, currentPassword: Credential, newPassword: Credential }),
     async run (services, r, grant) {

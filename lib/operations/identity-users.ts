@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import type { User } from '../identity/records.js'
 import { Name } from '../protocol/fields.js'
 import { shownRole } from './identity-roles.js'
-import { accounts, defineOperation, type Operation } from './operation.js'
+import { accounts, defineOperation, userIn, type Operation } from './operation.js'
 
 const OfUser = Type.Object({ userId: Name })
 const UserRole = Type.Object({ userId: Name, roleName: Name })
@@ -16,6 +16,8 @@ export const identityUsers: readonly Operation[] = [
   defineOperation({
     name: 'identity.createUser',
     tier: 'admin',
+    resource: userIn('username'),
+    details: ['username'],
     admission: 'admin',
     request: Type.Object({ username: Name, password: NewPassword, displayName: Maybe, email: Maybe, enabled: Maybe, metadata: Maybe }),
     async run (services, { username, password, displayName, email, enabled, metadata }, grant) {
@@ -31,6 +33,7 @@ export const identityUsers: readonly Operation[] = [
   defineOperation({
     name: 'identity.updateUser',
     tier: 'admin',
+    resource: userIn('userId'),
     admission: 'session',
     request: Type.Object({ userId: Name, displayName: Maybe, email: Maybe, metadata: Maybe }),
     async run (services, { userId, displayName, email, metadata }, grant) {
@@ -40,6 +43,7 @@ export const identityUsers: readonly Operation[] = [
   defineOperation({
     name: 'identity.deleteUser',
     tier: 'admin',
+    resource: userIn('userId'),
     admission: 'admin',
     request: OfUser,
     async run (services, r, grant) {
@@ -61,6 +65,8 @@ export const identityUsers: readonly Operation[] = [
   defineOperation({
     name: 'identity.resetPassword',
     tier: 'admin',
+    resource: userIn('userId'),
+    details: ['userId'],
     admission: 'admin',
     request: Type.Object({ userId: Name, newPassword: NewPassword }),
     async run (services, r, grant) {
@@ -71,6 +77,8 @@ export const identityUsers: readonly Operation[] = [
   defineOperation({
     name: 'identity.assignRole',
     tier: 'admin',
+    resource: userIn('userId'),
+    details: ['userId', 'roleName'],
     admission: 'admin',
     request: UserRole,
     async run (services, r, grant) {
@@ -81,6 +89,8 @@ export const identityUsers: readonly Operation[] = [
   defineOperation({
     name: 'identity.removeRole',
     tier: 'admin',
+    resource: userIn('userId'),
+    details: ['userId', 'roleName'],
     admission: 'admin',
     request: UserRole,
     async run (services, r, grant) {
@@ -100,6 +110,7 @@ function setEnabled (name: string, enabled: boolean): Operation {
   return defineOperation({
     name,
     tier: 'admin',
+    resource: userIn('userId'),
     admission: 'admin',
     request: OfUser,
     run: async (services, r, grant) => shownUser(await accounts(services).users.setEnabled(grant, r.userId, enabled))

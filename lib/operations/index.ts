@@ -1,5 +1,6 @@
 import type { ResolvedAuth } from '../access/auth-options.js'
 import { NoexServerError } from '../errors.js'
+import { audit } from './audit.js'
 import { auth } from './auth.js'
 import { identityAcl } from './identity-acl.js'
 import { identityRoles } from './identity-roles.js'
@@ -20,7 +21,7 @@ const identity: readonly Operation[] = [...identitySession, ...identityUsers, ..
 const underGateway = auth.filter(({ name }) => name === 'auth.whoami')
 
 /** The table of operations: dispatch, validation, permissions, audit and the protocol reference read it and nothing else. */
-export const operations: ReadonlyMap<string, Operation> = tableOf([...always, ...auth, ...identity])
+export const operations: ReadonlyMap<string, Operation> = tableOf([...always, ...auth, ...identity, ...audit])
 
 /** The operations that each mode of authentication adds. */
 const ofMode: Readonly<Record<ResolvedAuth['mode'], readonly Operation[]>> = {
@@ -32,17 +33,24 @@ const ofMode: Readonly<Record<ResolvedAuth['mode'], readonly Operation[]>> = {
 /** What is answered to operations of a namespace whose feature is absent. */
 const absent: ReadonlyMap<string, NoexServerError> = new Map([
   ['auth', new NoexServerError('UNKNOWN_OPERATION', 'Authentication is not configured')],
+  ['audit', new NoexServerError('UNKNOWN_OPERATION', 'The audit trail is not configured')],
   ['identity', new NoexServerError('UNKNOWN_OPERATION', 'Identity management is not configured')],
   ['rules', new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')]
 ])
+
+/** What is configured, as far as operations depend on it. */
+export interface Features {
+  readonly mode: ResolvedAuth['mode'] | undefined
+  readonly hasAudit: boolean
+}
 
 /** The operations that a service has, and what it answers to all others. */
 export class Catalogue {
   readonly #table: ReadonlyMap<string, Operation>
   readonly #namespaces: ReadonlySet<string>
 
-  constructor (mode: ResolvedAuth['mode'] | undefined) {
-    const offered = [...always, ...(mode === undefined ? [] : ofMode[mode])]
+  constructor ({ mode, hasAudit }: Features) {
+    const offered = [...always, ...(mode === undefined ? [] : ofMode[mode]), ...(hasAudit ? audit : [])]
     this.#table = tableOf(offered)
     this.#namespaces = new Set(offered.map(({ name }) => namespaceOf(name)))
   }

@@ -4,6 +4,8 @@ import type { Authenticator } from '../access/authenticator.js'
 import type { Admission, Client, GuardedOperation } from '../access/client.js'
 import type { Grant } from '../access/grant.js'
 import type { Tier, Touch } from '../access/policy.js'
+import type { AuditedOperation } from '../audit/request-record.js'
+import type { AuditTrail } from '../audit/trail.js'
 import type { Revocations } from '../access/revocations.js'
 import type { Session } from '../access/session.js'
 import type { Clock } from '../clock.js'
@@ -25,6 +27,8 @@ export interface Services {
   readonly identity: Identity | undefined
   /** Who may not log in at the moment. */
   readonly revocations: Revocations
+  /** The audit trail; `undefined` where `audit` is not configured. */
+  readonly trail: AuditTrail | undefined
   readonly clock: Clock
   /** As far as somebody may know them. */
   readonly getStats: (session: Session | undefined) => Promise<ServerStats>
@@ -32,7 +36,7 @@ export interface Services {
 }
 
 /** One operation of the protocol: everything that the server knows about it. */
-export interface Operation extends GuardedOperation {
+export interface Operation extends GuardedOperation, AuditedOperation {
   /** The request's fields; unknown members are ignored. */
   readonly request: TObject
   /** Refuses before the fields are looked at; PROTOCOL.md, "Request pipeline". */
@@ -41,6 +45,16 @@ export interface Operation extends GuardedOperation {
   readonly validate: (request: RequestMessage) => void
   /** Does the work; the resolved value is the reply's `data`, `undefined` is sent as `null`. */
   readonly run: (services: Services, request: RequestMessage, grant: Grant) => Promise<unknown>
+}
+
+/** Names a user as the audit does: by the field that holds the id or the user name. */
+export function userIn (field: 'userId' | 'username'): (request: RequestMessage) => string {
+  return request => prefixed('user', request[field])
+}
+
+/** Names something in the audit by its kind and its name or id; `*` when the request has none. */
+export function prefixed (kind: string, name: unknown): string {
+  return nameIn(name) === '*' ? '*' : `${kind}:${nameIn(name)}`
 }
 
 /** An operation as a touch names it. */
@@ -57,6 +71,10 @@ interface OperationDefinition<Fields extends TProperties> {
   readonly request: TObject<Fields>
   /** `self` is the operation itself, as a touch names it. @default the server as a whole */
   readonly touches?: Touches
+  /** What the audit calls the resource. @default the first that `touches` names */
+  readonly resource?: (request: RequestMessage) => string
+  /** The members of the request that the audit records: nothing that is secret, and no record data. */
+  readonly details?: readonly string[] | ((request: RequestMessage) => Readonly<Record<string, unknown>>)
   readonly guard?: (client: Client) => void
   /** Checks what a schema cannot say. */
   readonly check?: (request: Static<TObject<Fields>>) => void
@@ -72,7 +90,7 @@ export function accounts ({ identity }: Services): Identity {
 /** Makes one entry of the operation table. The schema is compiled once; the request's type comes from it. */
 export function defineOperation<Fields extends TProperties> (definition: OperationDefinition<Fields>): Operation {
   const schema = Compile(definition.request)
-  const { name, tier, admission = 'permission', touches = touchesServer, check, run } = definition
+  const { name, tier, admission = 'permission', touches = touchesServer, details, check, run } = definition
   const self: Self = { operation: name, tier }
   return {
     name,
@@ -80,6 +98,8 @@ export function defineOperation<Fields extends TProperties> (definition: Operati
     admission,
     request: definition.request,
     touches: request => touches(request, self),
+    resourceOf: definition.resource ?? (request => touches(request, self)[0]?.name ?? '*'),
+    detailsOf: typeof details === 'function' ? details : request => pick(request, details ?? []),
     guard: definition.guard,
     validate (request) {
       if (!schema.Check(request)) throw firstProblem(schema, request)
@@ -87,6 +107,12 @@ export function defineOperation<Fields extends TProperties> (definition: Operati
     },
     run: run as Operation['run']
   }
+}
+
+/** The members of these names that the request has, as its own; `undefined` when it has none. */
+function pick (request: RequestMessage, names: readonly string[]): Readonly<Record<string, unknown>> | undefined {
+  const present = names.filter(name => Object.hasOwn(request, name))
+  return present.length === 0 ? undefined : Object.fromEntries(present.map(name => [name, request[name]]))
 }
 
 /** Touches records of the bucket that the field `bucket` names. Written out: to spread `self` costs more than the whole check of a permission. */

@@ -3,6 +3,7 @@ import { Compile, type Validator } from 'typebox/compile'
 import { invalid } from '../errors.js'
 import { firstProblem } from '../protocol/shape.js'
 import { checkFilter } from '../store/filter.js'
+import type { RequestMessage } from '../protocol/messages.js'
 import { runTransaction, type TransactionEntry } from '../store/transaction.js'
 import { GroupBy, JsonObject, Key, MaybeObject, Name, RecordBatch } from '../protocol/fields.js'
 import type { Tier, Touch } from '../access/policy.js'
@@ -37,6 +38,8 @@ export const storeTransaction: Operation = defineOperation({
   tier: 'write',
   request: Type.Object({ operations: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 1_000 }) }),
   touches: touchesEntries,
+  resource: request => bucketsIn(request).length === 1 ? bucketsIn(request)[0] as string : '*',
+  details: request => ({ buckets: bucketsIn(request) }),
   check (request) {
     request.operations.forEach(checkEntry)
     const records = (request.operations as TransactionEntry[]).reduce((sum, entry) => sum + (entry.op === 'insertMany' ? entry.data.length : 0), 0)
@@ -78,15 +81,18 @@ const entryTiers: Readonly<Record<TransactionEntry['op'], Tier>> = {
 function touchesEntries (...[request, self]: Parameters<Touches>): readonly Touch[] {
   const operations: unknown = request['operations']
   const touches: Touch[] = []
-  const buckets = new Set<string>()
   for (const entry of Array.isArray(operations) ? operations as unknown[] : []) {
     const { op, bucket } = (entry ?? {}) as { op?: unknown, bucket?: unknown }
     const name = nameIn(bucket)
-    buckets.add(name)
     if (isEntry(op)) touches.push({ operation: `store.${op}`, tier: entryTiers[op], type: 'bucket', name, records: true })
   }
-  if (buckets.size === 0) buckets.add('*')
-  return [...[...buckets].map(name => ({ ...self, type: 'bucket' as const, name, records: true })), ...touches]
+  return [...bucketsIn(request).map(name => ({ ...self, type: 'bucket' as const, name, records: true })), ...touches]
+}
+
+/** The buckets that the entries name, each once; `*` for an entry that names none, and where there are no entries. */
+function bucketsIn ({ operations }: RequestMessage): string[] {
+  const buckets = new Set(Array.isArray(operations) ? operations.map((entry: unknown) => nameIn((entry as { bucket?: unknown } | null | undefined)?.bucket)) : [])
+  return buckets.size === 0 ? ['*'] : [...buckets]
 }
 
 function isEntry (op: unknown): op is TransactionEntry['op'] {

@@ -6,10 +6,13 @@ export class EncodedJson {
   readonly text: string
   /** Called when the reply has been handed to the outbox: what must not overtake the reply starts here. */
   readonly sent: (() => void) | undefined
+  /** Called when an error is sent instead: takes back what the client never learns of. */
+  readonly unsent: (() => void) | undefined
 
-  constructor (text: string, sent?: () => void) {
+  constructor (text: string, sent?: () => void, unsent?: () => void) {
     this.text = text
     this.sent = sent
+    this.unsent = unsent
   }
 }
 

@@ -10,7 +10,7 @@ import { resolveOptions } from '../../lib/options.js'
 import type { Log } from '../../lib/log.js'
 import { Turnstile } from '../turnstile.js'
 
-const silentLog: Log = { info () {}, warn () {}, error () {}, child: () => silentLog }
+const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
 
 /** Tokens and whose they are; a test may change them while it runs. */
 type Tokens = Record<string, AuthSession | null>

@@ -12,7 +12,7 @@ import { InProcessClient } from '../in-process-client.js'
 /** Orders of events that are tried. */
 const RUNS = 5_000
 
-const silent = { info () {}, warn () {}, error () {}, child: () => silent }
+const silent = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silent }
 
 /** What a client or the application does, in any order; steps of the store take any time. */
 const actions = ['login', 'insert', 'update', 'transaction', 'subscribe', 'query', 'elsewhere'] as const

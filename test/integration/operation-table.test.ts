@@ -59,6 +59,7 @@ const bases: Readonly<Record<string, object>> = {
   'store.listQueries': {},
   'server.stats': {},
   'server.connections': {},
+  'audit.query': { userId: 'alice', operation: 'store.insert', result: 'error', from: 0, to: 1, limit: 1 },
   'auth.login': { token: 'x' },
   'auth.logout': {},
   'auth.whoami': {},
@@ -121,7 +122,7 @@ function shown (value: unknown): string {
 
 /** Serves a bucket that others refer to, one that is cleared, and a query. */
 async function serveHostile (t: Test, withAccounts = false): Promise<Served> {
-  const options = { connectionLimits: { maxSubscriptionsPerConnection: 20 } }
+  const options = { connectionLimits: { maxSubscriptionsPerConnection: 20 }, audit: { tiers: ['read', 'write', 'admin'] } } as const
   const served = withAccounts ? await serveAccounts(t, { loginRateLimit: { maxAttempts: 1_000_000 } }, options) : await serve(t, options)
   const { store } = served
   if (withAccounts) await store.bucket('_users').insertMany(['alice', 'bob'].map(id => ({ id, username: `${id} of the tests`, passwordHash: 'none' })))

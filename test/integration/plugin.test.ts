@@ -134,8 +134,8 @@ t.test('registration', t => {
     },
     {
       name: 'with an option whose feature is not there',
-      message: /option audit belongs to a feature/,
-      setUp: async (app, options) => await app.register(noexPlugin, { ...options, audit: {} } as NoexOptions)
+      message: /option rules belongs to a feature/,
+      setUp: async (app, options) => await app.register(noexPlugin, { ...options, rules: {} } as NoexOptions)
     },
     {
       name: 'without a store',

@@ -15,7 +15,7 @@ import { SubscriptionQuota } from '../../lib/feeds/subscription-table.js'
 import { textFrame } from '../../lib/protocol/frame.js'
 import { HandClock } from '../hand-clock.js'
 
-const silentLog: Log = { info () {}, warn () {}, error () {}, child: () => silentLog }
+const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
 
 /** The bounds of lib/connection/inbox.ts. */
 const MAX_FRAMES = 256
@@ -785,6 +785,7 @@ function connectionOver () {
       heartbeat.delete(connection)
     },
     closed (_connection, code) { seen.closed.push(code) },
+    record () {},
     logOf: () => silentLog
   }
   const connection = new Connection(ws as unknown as WebSocket, 'conn-1', { remoteAddress: '::1', requestId: 'req-1', headers: {}, session: undefined }, host)
@@ -849,7 +850,7 @@ t.test('Connection', t => {
     const { clock, ws, connection, requests, answerAll, seen } = connectionOver()
     ws._socket.blocked = true
     ws.receive({ id: 1, type: 'store.all' })
-    connection.reply('x'.repeat(1_100))
+    connection.reply({ text: 'x'.repeat(1_100) })
     await setImmediate()
     t.ok(ws.isPaused)
     await answerAll()
@@ -867,7 +868,7 @@ t.test('Connection', t => {
   t.test('goes on where it stopped when the client has read', async t => {
     const { clock, ws, connection, requests } = connectionOver()
     ws._socket.blocked = true
-    connection.reply('x'.repeat(1_100))
+    connection.reply({ text: 'x'.repeat(1_100) })
     await setImmediate()
     ws.receive({ id: 1, type: 'store.insert' })
     await ws._socket.unblock()
@@ -886,7 +887,7 @@ t.test('Connection', t => {
     await answerAll()
     t.equal(requests.length, 1)
     t.same(ws.closes, [[1003, 'binary_not_supported']])
-    connection.reply('too late')
+    connection.reply({ text: 'too late' })
     await setImmediate()
     t.same(ws._socket.writes, [])
     connection.close({ code: 1000, reason: 'server_shutdown', comeBack: true })

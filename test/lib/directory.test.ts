@@ -13,7 +13,7 @@ import { StoreAccess } from '../../lib/store/store-access.js'
 function keepingLog () {
   const messages: string[] = []
   const keep = (_details: object, message: string): void => { messages.push(message) }
-  const log: Log = { info: keep, warn: keep, error: keep, child: () => log }
+  const log: Log = { trace: keep, debug: keep, info: keep, warn: keep, error: keep, child: () => log }
   return { log, messages }
 }
 

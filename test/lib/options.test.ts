@@ -66,6 +66,7 @@ t.test('resolveOptions', t => {
       realIpHeader: undefined,
       trustedProxies: undefined,
       auth: undefined,
+      audit: undefined,
       revocation: { blacklistTtlMs: 3_600_000 },
       exposeErrorDetails: true,
       shutdown: { gracePeriodMs: 0 }
@@ -89,6 +90,7 @@ t.test('resolveOptions', t => {
       realIpHeader: 'X-Real-IP',
       trustedProxies: ['127.0.0.1', '10.0.0.0/8'],
       auth: undefined,
+      audit: { tiers: ['read'], maxEntries: 1, onEntry: does, logLevel: 'silent', sinks: [], writeTimeoutMs: 1 },
       revocation: { blacklistTtlMs: 1 },
       exposeErrorDetails: false,
       shutdown: { gracePeriodMs: 0 }
@@ -193,7 +195,7 @@ t.test('resolveOptions', t => {
   })
 
   t.test('refuses an option whose feature is not there instead of ignoring it', async t => {
-    for (const name of ['audit', 'rules', 'rateLimit', 'procedures', 'loginTimeoutMs']) {
+    for (const name of ['rules', 'rateLimit', 'procedures', 'loginTimeoutMs']) {
       refuses(t, { [name]: {} }, name)
       refuses(t, { [name]: false }, name)
     }

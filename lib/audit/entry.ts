@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto'
+
+/** One line of the audit trail: who did what to what, when, from where, and how it ended. PROTOCOL.md, "Audit". */
+export interface AuditEntry {
+  /** Epoch milliseconds. */
+  readonly timestamp: number
+  /** The user after the operation, or before it where the operation has ended the session; `null`: nobody is logged in. */
+  readonly userId: string | null
+  /** The id of the connection; `null` for what concerns none. */
+  readonly sessionId: string | null
+  readonly operation: string
+  /** What the operation concerns, as the operation itself says; `*` where it names nothing. */
+  readonly resource: string
+  readonly result: 'success' | 'error'
+  /** Only for `error`: the message that the client got. */
+  readonly error?: string
+  /** Members of the request that the operation allows to be recorded; never passwords, tokens or record data. */
+  readonly details?: Readonly<Record<string, unknown>>
+  /** The client's address; empty for what the server does by itself. */
+  readonly remoteAddress: string
+}
+
+/** An entry with its JSON text, made once for everybody who stores it. */
+export interface RecordedEntry {
+  readonly entry: AuditEntry
+  /** The entry's members in their order, in one line. At most `MAX_ENTRY_CHARS` long. */
+  readonly json: string
+}
+
+/** No entry is longer than this, whatever a client sends: what is too long is cut, and says so. */
+export const MAX_ENTRY_CHARS = 16_384
+
+const MAX_TEXT_CHARS = 256
+const MAX_ERROR_CHARS = 1_024
+const MAX_DETAILS_CHARS = 8_192
+
+/** Makes an entry of what has happened, within the bounds, and in the order in which its members are stored. */
+export function recordEntry (entry: AuditEntry): RecordedEntry {
+  const { timestamp, userId, sessionId, operation, resource, result, error, details, remoteAddress } = entry
+  const recorded: AuditEntry = {
+    timestamp,
+    userId: userId === null ? null : clean(userId, MAX_TEXT_CHARS),
+    sessionId,
+    operation,
+    resource: clean(resource, MAX_TEXT_CHARS),
+    result,
+    ...(error !== undefined && { error: clean(error, MAX_ERROR_CHARS) }),
+    ...(details !== undefined && { details: boundDetails(details) }),
+    remoteAddress
+  }
+  return { entry: recorded, json: JSON.stringify(recorded) }
+}
+
+/** Text that every sink can hold (PostgreSQL has no NUL, UTF-8 no halves of pairs), cut to a length. */
+export function clean (text: string, maxChars: number): string {
+  const cut = text.length > maxChars ? `${text.slice(0, maxChars - 1)}…` : text
+  return cut.includes('\0') || !cut.isWellFormed() ? cut.replaceAll('\0', '\uFFFD').toWellFormed() : cut
+}
+
+function boundDetails (details: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const json = JSON.stringify(details, (_name, value: unknown) => typeof value === 'string' ? clean(value, MAX_TEXT_CHARS) : value)
+  // The digest tells two long ones apart, and one from a text that is known.
+  if (json.length > MAX_DETAILS_CHARS) return { truncated: true, sha256: createHash('sha256').update(JSON.stringify(details)).digest('hex') }
+  return JSON.parse(json) as Record<string, unknown>
+}

@@ -1,0 +1,54 @@
+import type { AuditEntry } from './entry.js'
+
+/** Which entries are asked for; what is absent does not filter. */
+export interface AuditFilter {
+  readonly userId?: string | undefined
+  readonly operation?: string | undefined
+  readonly result?: AuditEntry['result'] | undefined
+  /** Epoch milliseconds; this moment included. */
+  readonly from?: number | undefined
+  /** Epoch milliseconds; this moment included. */
+  readonly to?: number | undefined
+  /** At most so many entries. */
+  readonly limit?: number | undefined
+}
+
+/** The newest entries, in memory. */
+export class Ring {
+  readonly #capacity: number
+  readonly #entries: AuditEntry[] = []
+  /** Where the oldest entry stands, once the ring is full. */
+  #oldest = 0
+
+  /** @param capacity entries that are kept; an integer of at least 1 */
+  constructor (capacity: number) {
+    this.#capacity = capacity
+  }
+
+  add (entry: AuditEntry): void {
+    if (this.#entries.length < this.#capacity) {
+      this.#entries.push(entry)
+      return
+    }
+    this.#entries[this.#oldest] = entry
+    this.#oldest = (this.#oldest + 1) % this.#capacity
+  }
+
+  /** The entries that match, newest first. */
+  query ({ limit = Infinity, ...filter }: AuditFilter): AuditEntry[] {
+    const found: AuditEntry[] = []
+    const count = this.#entries.length
+    for (let age = 1; age <= count && found.length < limit; age++) {
+      const entry = this.#entries[(this.#oldest - age + count) % count] as AuditEntry
+      if (matches(entry, filter)) found.push(entry)
+    }
+    return found
+  }
+}
+
+function matches (entry: AuditEntry, { userId, operation, result, from = -Infinity, to = Infinity }: AuditFilter): boolean {
+  return (userId === undefined || entry.userId === userId) &&
+    (operation === undefined || entry.operation === operation) &&
+    (result === undefined || entry.result === result) &&
+    entry.timestamp >= from && entry.timestamp <= to
+}

@@ -1,0 +1,293 @@
+import type { Clock } from '../clock.js'
+import type { Log } from '../log.js'
+import { auditUnavailable } from './audit-unavailable.js'
+import { recordEntry, type RecordedEntry } from './entry.js'
+import type { AuditSink, SinkPolicies, SinkWriter } from './sink.js'
+
+/** Entries whose replies wait, together with the requests that have a place for theirs. More requests wait for a place. */
+const MAX_BLOCKING = 10_000
+/** Entries that nobody waits for. More become a gap. */
+const MAX_DROPPABLE = 10_000
+/** Characters of JSON that may wait, of either kind. */
+const MAX_CHARS = 16_777_216
+const MAX_BATCH = 4_096
+const MAX_BATCH_CHARS = 1_048_576
+
+interface Item {
+  readonly recorded: RecordedEntry
+  /** Ticks of the clock. */
+  readonly since: number
+  readonly blocking: boolean
+  /** Tells whoever waits whether the entry is durable; `undefined` when they know, or nobody waits. */
+  settle: ((durable: boolean) => void) | undefined
+}
+
+interface Waiter {
+  readonly since: number
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+/** What `/stats` tells of a sink. */
+export interface SinkStats {
+  readonly name: string
+  /** Why entries do not become durable; `null` while they do. */
+  readonly problem: string | null
+  /** Entries that are not durable yet. */
+  readonly queued: number
+  /** Milliseconds since the oldest of them was made. */
+  readonly lagMs: number
+  /** Entries since the start that were left out, each in a gap that the trail names. */
+  readonly dropped: number
+}
+
+/** What stands between the requests and one sink: it orders, bounds and batches, and knows when waiting has no use any more. */
+export class SinkQueue {
+  readonly policies: SinkPolicies
+  readonly #name: string
+  readonly #writeTimeoutMs: number
+  readonly #log: Log
+  readonly #clock: Clock
+  #writer: SinkWriter | undefined
+  #waiting: Item[] = []
+  #writing: readonly Item[] = []
+  #places = 0
+  #droppable = 0
+  #chars = 0
+  #waiters: Waiter[] = []
+  #gap: { count: number, readonly from: number, to: number } | undefined
+  #dropped = 0
+  #failure: string | undefined
+  #scheduled = false
+  #closed = false
+  #cancelTimer: (() => void) | undefined
+  #idle: Array<() => void> = []
+
+  constructor ({ name, policy }: AuditSink, writeTimeoutMs: number, log: Log, clock: Clock) {
+    this.#name = name
+    this.policies = policy
+    this.#writeTimeoutMs = writeTimeoutMs
+    this.#log = log
+    this.#clock = clock
+  }
+
+  /** Begins to write. What was added before waits for it. */
+  start (writer: SinkWriter): void {
+    this.#writer = writer
+    this.#schedule()
+  }
+
+  /** Why a request whose entry must be durable cannot be let in; `undefined` when it can. Names neither path nor address. */
+  get problem (): string | undefined {
+    if (this.#failure !== undefined) return `${this.#name}: ${this.#failure}`
+    return this.#lagMs >= this.#writeTimeoutMs ? `${this.#name}: nothing has become durable for ${this.#writeTimeoutMs} ms` : undefined
+  }
+
+  get stats (): SinkStats {
+    return { name: this.#name, problem: this.problem ?? null, queued: this.#pending, lagMs: Math.round(this.#lagMs), dropped: this.#dropped }
+  }
+
+  /** Takes a place for an entry that is to be durable; returns a promise when one must become free first, which rejects when none does in time. */
+  reserve (): Promise<void> | undefined {
+    if (this.#waiters.length === 0 && this.#hasPlace) {
+      this.#places++
+      return undefined
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ since: this.#clock.ticks(), resolve, reject })
+      this.#watch()
+    })
+  }
+
+  /** Gives back a place that is not needed. */
+  release (): void {
+    this.#places--
+    this.#admit()
+  }
+
+  /** Adds the entry for which a place is taken. Resolves with whether it has become durable before waiting lost its use; it stays queued anyway. */
+  async append (recorded: RecordedEntry): Promise<boolean> {
+    return await new Promise(resolve => {
+      // The sink has failed while the request ran: its entry is kept, and nobody waits.
+      const settle = this.#failure === undefined ? resolve : undefined
+      this.#push(recorded, true, settle)
+      if (settle === undefined) resolve(false)
+      else this.#watch()
+    })
+  }
+
+  /** Adds an entry that nobody waits for. Beyond the bounds it is left out, and the trail says so. */
+  offer (recorded: RecordedEntry): void {
+    if (this.#droppable < MAX_DROPPABLE && this.#chars < MAX_CHARS && !this.#closed) {
+      this.#droppable++
+      this.#push(recorded, false, undefined)
+      return
+    }
+    const { timestamp } = recorded.entry
+    this.#dropped++
+    this.#gap ??= { count: 0, from: timestamp, to: timestamp }
+    this.#gap.count++
+    this.#gap.to = timestamp
+  }
+
+  /** Ends the sink when everything is durable, or after `writeTimeoutMs`. Resolves with the number of entries that are not. */
+  async close (): Promise<number> {
+    this.#closed = true
+    this.#closeGap()
+    // Nothing else may keep the process alive by now.
+    const alive = setInterval(() => {}, 1_000)
+    try {
+      await this.#within(new Promise(resolve => {
+        if (this.#pending === 0) resolve()
+        else this.#idle.push(resolve)
+      }))
+      const writer = this.#writer
+      this.#writer = undefined
+      if (writer !== undefined) await this.#within(writer.close())
+      return this.#pending
+    } finally {
+      clearInterval(alive)
+      this.#cancelTimer?.()
+      this.#giveUp()
+    }
+  }
+
+  get #pending (): number {
+    return this.#writing.length + this.#waiting.length
+  }
+
+  get #hasPlace (): boolean {
+    return this.#places < MAX_BLOCKING && this.#chars < MAX_CHARS
+  }
+
+  get #lagMs (): number {
+    const oldest = this.#writing[0] ?? this.#waiting[0]
+    return oldest === undefined ? 0 : this.#clock.ticks() - oldest.since
+  }
+
+  #push (recorded: RecordedEntry, blocking: boolean, settle: Item['settle']): void {
+    this.#closeGap()
+    this.#chars += recorded.json.length
+    this.#waiting.push({ recorded, since: this.#clock.ticks(), blocking, settle })
+    this.#schedule()
+  }
+
+  /** What was left out is named where it would have stood. */
+  #closeGap (): void {
+    const gap = this.#gap
+    if (gap === undefined) return
+    this.#gap = undefined
+    this.#log.warn({ sink: this.#name, ...gap }, 'audit entries were left out')
+    this.#droppable++
+    this.#push(recordEntry({
+      timestamp: this.#clock.now(),
+      userId: null,
+      sessionId: null,
+      operation: 'audit.gap',
+      resource: '*',
+      result: 'error',
+      error: 'entries were left out because too many waited',
+      details: gap,
+      remoteAddress: ''
+    }), false, undefined)
+  }
+
+  /** Waits for the end of the tick, so that what comes together is written together. */
+  #schedule (): void {
+    if (this.#scheduled || this.#writer === undefined || this.#writing.length > 0 || this.#waiting.length === 0) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      this.#write()
+    })
+  }
+
+  #write (): void {
+    if (this.#writer === undefined || this.#waiting.length === 0) return
+    let count = 0
+    let chars = 0
+    while (count < this.#waiting.length && count < MAX_BATCH && chars < MAX_BATCH_CHARS) chars += (this.#waiting[count++] as Item).recorded.json.length
+    const batch = this.#waiting.splice(0, count)
+    this.#writing = batch
+    this.#writer.write(batch.map(({ recorded }) => recorded)).then(() => { this.#written(batch) }, error => {
+      // The sink was closed. What it has not written counts as lost.
+      this.#log.error({ err: error, sink: this.#name }, 'audit entries are not durable')
+    })
+  }
+
+  #written (batch: readonly Item[]): void {
+    if (this.#failure !== undefined) this.#log.info({ sink: this.#name }, 'audit sink works again')
+    this.#failure = undefined
+    this.#writing = []
+    for (const item of batch) {
+      this.#chars -= item.recorded.json.length
+      if (item.blocking) this.#places--
+      else this.#droppable--
+      item.settle?.(true)
+    }
+    if (this.#waiting.length === 0) this.#closeGap()
+    this.#admit()
+    this.#schedule()
+    if (this.#pending === 0) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /** An attempt to write has failed: whoever waits is told at once. */
+  failing (error: Error, reason: string): void {
+    if (this.#failure === undefined) this.#log.error({ err: error, sink: this.#name, queued: this.#pending }, 'audit sink has failed')
+    this.#failure = reason
+    this.#giveUp()
+  }
+
+  #giveUp (): void {
+    for (const item of [...this.#writing, ...this.#waiting]) {
+      item.settle?.(false)
+      item.settle = undefined
+    }
+    for (const { reject } of this.#waiters.splice(0)) reject(auditUnavailable())
+  }
+
+  #admit (): void {
+    while (this.#waiters.length > 0 && this.#hasPlace) {
+      this.#places++
+      this.#waiters.shift()?.resolve()
+    }
+  }
+
+  /** Looks, as long as somebody waits, for those who have waited too long. */
+  #watch (): void {
+    if (this.#cancelTimer !== undefined) return
+    const [first = this.#waiters[0]] = this.#unsettled
+    if (first === undefined) return
+    const leftMs = Math.max(1, first.since + this.#writeTimeoutMs - this.#clock.ticks())
+    this.#cancelTimer = this.#clock.after(leftMs, () => {
+      this.#cancelTimer = undefined
+      this.#expire()
+      this.#watch()
+    })
+  }
+
+  #expire (): void {
+    const latest = this.#clock.ticks() - this.#writeTimeoutMs
+    for (const item of this.#unsettled) {
+      if (item.since > latest) break
+      item.settle?.(false)
+      item.settle = undefined
+    }
+    while (this.#waiters[0] !== undefined && this.#waiters[0].since <= latest) this.#waiters.shift()?.reject(auditUnavailable())
+  }
+
+  /** The entries for which somebody waits, oldest first. */
+  get #unsettled (): Iterable<Item> {
+    const lists = [this.#writing, this.#waiting]
+    return (function * () {
+      for (const list of lists) for (const item of list) if (item.settle !== undefined) yield item
+    })()
+  }
+
+  async #within (done: Promise<void>): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const cancel = this.#clock.after(this.#writeTimeoutMs, resolve)
+      done.finally(cancel).then(resolve, reject)
+    })
+  }
+}

@@ -1,0 +1,46 @@
+import type { Tier } from '../access/policy.js'
+import type { Clock } from '../clock.js'
+import type { Log } from '../log.js'
+import type { RecordedEntry } from './entry.js'
+
+/** Whether a reply waits until its entry is durable, or an entry may be left out when too many wait. */
+export type SinkPolicy = 'block' | 'drop'
+
+/** The policy for each tier of operations. */
+export type SinkPolicies = Readonly<Record<Tier, SinkPolicy>>
+
+/** Reads are many: who wants their replies to wait says so. */
+export const defaultPolicies: SinkPolicies = { admin: 'block', write: 'block', read: 'drop' }
+
+/** What a sink is opened with. */
+export interface SinkContext {
+  readonly log: Log
+  readonly clock: Clock
+  /** An attempt to write has failed; the sink goes on trying. `reason` is shown by `/healthz`: no path, no address, no credentials. */
+  readonly failing: (error: Error, reason: string) => void
+  /** Something about the trail itself that belongs into it: it is recorded like an entry of the server. `operation` starts with `audit.`. */
+  readonly note: (operation: string, details: Readonly<Record<string, unknown>>) => void
+}
+
+/** Where entries become durable: what `audit.sinks` takes. */
+export interface AuditSink {
+  /** Names the sink in `/healthz`, `/stats` and the log. */
+  readonly name: string
+  readonly policy: SinkPolicies
+  /** Gets ready. Rejects when the trail cannot be written as things are: the plugin then does not start. */
+  open: (context: SinkContext) => Promise<SinkWriter>
+}
+
+/** An open sink. */
+export interface SinkWriter {
+  /**
+   * Resolves when all of these entries are durable, in this order; tries until then, and tells `failing` of each attempt
+   * that fails. There is one call at a time. Rejects only when `close` has given up.
+   */
+  write: (batch: readonly RecordedEntry[]) => Promise<void>
+  /**
+   * Ends the sink. A `write` that is under way gets what time it needs as long as nothing fails, and one more attempt otherwise.
+   * Resolves when everything is released.
+   */
+  close: () => Promise<void>
+}

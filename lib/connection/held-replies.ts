@@ -1,0 +1,89 @@
+/** Why a reply waits. */
+export interface Hold {
+  /** Resolves with whether the reply may be sent as it is. */
+  readonly released: Promise<boolean>
+  /** What is sent otherwise. */
+  readonly instead: () => string
+}
+
+/** A reply, and who hears of its fate. */
+export interface Reply {
+  readonly text: string
+  /** It is in the outbox. */
+  readonly sent?: (() => void) | undefined
+  /** Something else was sent instead. */
+  readonly unsent?: (() => void) | undefined
+}
+
+interface Item {
+  reply: Reply
+  ready: boolean
+}
+
+/** Replies that may wait. */
+const MAX_REPLIES = 256
+
+/** The replies of one connection that wait until they may be sent. They leave in the order in which they came. */
+export class HeldReplies {
+  readonly #maxChars: number
+  readonly #deliver: (reply: Reply) => void
+  #items: Item[] = []
+  #chars = 0
+  #idle: Array<() => void> = []
+
+  /** `deliver` sends a reply; `maxChars` of them may wait. */
+  constructor (maxChars: number, deliver: (reply: Reply) => void) {
+    this.#maxChars = maxChars
+    this.#deliver = deliver
+  }
+
+  get empty (): boolean {
+    return this.#items.length === 0
+  }
+
+  /** Whether no more requests should be started for now. */
+  get full (): boolean {
+    return this.#items.length >= MAX_REPLIES || this.#chars >= this.#maxChars
+  }
+
+  add (reply: Reply, hold: Hold | undefined): void {
+    const item: Item = { reply, ready: hold === undefined }
+    this.#items.push(item)
+    this.#chars += reply.text.length
+    hold?.released.then(maySend => {
+      if (!maySend) {
+        item.reply.unsent?.()
+        this.#chars -= item.reply.text.length
+        item.reply = { text: hold.instead() }
+        this.#chars += item.reply.text.length
+      }
+      item.ready = true
+      this.#release()
+    })
+  }
+
+  /** Drops everything. */
+  clear (): void {
+    this.#items = []
+    this.#chars = 0
+    this.#settle()
+  }
+
+  /** Resolves when nothing waits. */
+  async idle (): Promise<void> {
+    if (!this.empty) await new Promise<void>(resolve => { this.#idle.push(resolve) })
+  }
+
+  #release (): void {
+    while (this.#items[0]?.ready === true) {
+      const { reply } = this.#items.shift() as Item
+      this.#chars -= reply.text.length
+      this.#deliver(reply)
+    }
+    if (this.empty) this.#settle()
+  }
+
+  #settle (): void {
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+}

@@ -1,0 +1,24 @@
+import { Type } from 'typebox'
+import { NoexServerError } from '../errors.js'
+import { defineOperation, userIn, type Operation } from './operation.js'
+
+/** The operations of the `audit` namespace. PROTOCOL.md, "Audit". */
+export const audit: readonly Operation[] = [
+  defineOperation({
+    name: 'audit.query',
+    tier: 'admin',
+    request: Type.Object({
+      userId: Type.Optional(Type.String()),
+      operation: Type.Optional(Type.String()),
+      result: Type.Optional(Type.Union([Type.Literal('success'), Type.Literal('error')])),
+      from: Type.Optional(Type.Number()),
+      to: Type.Optional(Type.Number()),
+      limit: Type.Optional(Type.Integer({ minimum: 1 }))
+    }),
+    resource: userIn('userId'),
+    async run ({ trail }, { userId, operation, result, from, to, limit }) {
+      if (trail === undefined) throw new NoexServerError('UNKNOWN_OPERATION', 'The audit trail is not configured')
+      return { entries: trail.query({ userId, operation, result, from, to, limit }) }
+    }
+  })
+]
