@@ -6,7 +6,9 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { Store } from '@hamicek/noex-store'
 import { SignJWT } from 'jose'
-import { auditDefaults } from '../lib/audit/audit-options.js'
+import { jsonlDefaults } from '../lib/audit/jsonl-sink.js'
+import { verifyTrail } from '../lib/audit/verify.js'
+import { auditDefaults, type AuditOptions } from '../lib/audit/audit-options.js'
 import { authDefaults } from '../lib/access/auth-options.js'
 import { closeReasons, ErrorCode, noexPlugin, NoexServer, type ExternalAuth, type PermissionConfig } from '../lib/index.js'
 import { operations } from '../lib/operations/index.js'
@@ -102,7 +104,8 @@ t.test('README', async t => {
   })
 
   t.test('its table of options has every option with its default', async t => {
-    const rows = new Map([...readme.matchAll(/^\| `([\w.]+)` \| (.+?) \|/gm)].map(([, name, value]) => [name as string, value as string]))
+    // Of two tables that have a name, the first counts.
+    const rows = new Map([...readme.matchAll(/^\| `([\w.]+)` \| (.+?) \|/gm)].reverse().map(([, name, value]) => [name as string, value as string]))
     const words: Record<string, unknown> = { unlimited: Infinity, 'every origin': undefined, none: undefined, nobody: undefined, '`request.ip`': undefined }
     const resolved = resolveOptions({ store: await startStore(t) })
     for (const [name, value] of leaves(resolved)) {
@@ -118,11 +121,11 @@ t.test('README', async t => {
         else t.same(shown in words ? words[shown] : parse(shown), value, `${mode}: ${name}`)
       }
     }
-    const table = readme.slice(readme.indexOf('| option of `audit` |'))
-    for (const [name, value] of Object.entries(auditDefaults)) {
+    for (const [of, name, value] of [...tableOf('audit', auditDefaults), ...tableOf('jsonlSink', jsonlDefaults)]) {
+      const table = readme.slice(readme.indexOf(`| option of \`${of}\` |`))
       const shown = new RegExp(`^\\| \`${name}\` \\| (.+?) \\|`, 'm').exec(table)?.[1]
-      if (shown === undefined) t.fail(`the README does not name audit.${name}`)
-      else t.same(shown in words ? words[shown] : parse(shown), value, `audit.${name}`)
+      if (shown === undefined) t.fail(`the README does not name ${of}.${name}`)
+      else t.same(shown in words ? words[shown] : parse(shown), value, `${of}.${name}`)
     }
     for (const name of ['validate', 'gateway.userHeader', 'gateway.trustedProxies', 'adminSecret']) t.equal(rows.get(name), 'required')
   })
@@ -190,6 +193,15 @@ t.test('README', async t => {
     t.match(await client.ask('identity.login', { username: 'alice', password: 'long enough for this' }), { user: { roles: ['writer'] } })
   })
 
+  t.test('its sample of a file sink writes a trail that can be verified', async t => {
+    const path = join(temporaryDirectory(t), 'audit.jsonl')
+    const { audit } = await run(t, 'jsonl', ['sample'], code => code.replace('\'audit.jsonl\'', JSON.stringify(path)).replace('export const audit', 'const sample')).then(({ sample }) => ({ audit: sample as AuditOptions }))
+    const { app, connect } = await serve(t, { audit })
+    await (await connect()).ask('store.insert', { bucket: 'items', data: {} })
+    await app.close()
+    t.match(await verifyTrail({ files: [path] }), { ok: true, entries: 2 })
+  })
+
   t.test('its sample of permissions says what the text says', async t => {
     const { permissions } = await run(t, 'permissions', ['permissions']) as { permissions: PermissionConfig }
     const { connect, store } = await serve(t, { auth: { validate: token => JSON.parse(token), permissions } })
@@ -239,6 +251,11 @@ function leaves (value: object, prefix = ''): Array<[string, unknown]> {
     const group = typeof item === 'object' && item !== null && !['store', 'helmet'].includes(name)
     return group ? leaves(item, `${prefix}${name}.`) : [[prefix + name, item]]
   })
+}
+
+/** The options of a table of the README. */
+function tableOf (of: string, defaults: object): Array<[string, string, unknown]> {
+  return Object.entries(defaults).map(([name, value]: [string, unknown]) => [of, name, value])
 }
 
 /** A default as the README writes it. */

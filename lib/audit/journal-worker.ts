@@ -1,0 +1,90 @@
+// The thread that writes the files of one trail. See jsonl-sink.ts.
+import { createPrivateKey } from 'node:crypto'
+import { parentPort, workerData } from 'node:worker_threads'
+import { acquireLock, type FileLock } from './file-lock.js'
+import { Journal } from './journal.js'
+import type { JournalCommand, JournalReport, JournalSettings } from './journal-messages.js'
+import { TrailFiles } from './segments.js'
+
+const FIRST_RETRY_MS = 100
+const LAST_RETRY_MS = 5_000
+
+const { checkpointIntervalMs, signingKey, ...options } = workerData as JournalSettings
+
+let journal: Journal
+let lock: FileLock
+/** What is not durable yet. */
+let entries: readonly string[] = []
+let retryMs = FIRST_RETRY_MS
+let retry: NodeJS.Timeout | undefined
+
+function report (message: JournalReport): void {
+  parentPort?.postMessage(message)
+}
+
+function failed (error: unknown): void {
+  const { message, code } = error as NodeJS.ErrnoException
+  report({ type: 'failing', message, reason: code ?? 'the trail cannot be written' })
+}
+
+/** Writes what waits; tries again later when that fails. */
+function write (): void {
+  const { seq } = journal.head
+  try {
+    journal.append(entries)
+    entries = []
+    retryMs = FIRST_RETRY_MS
+    report({ type: 'durable' })
+  } catch (error) {
+    entries = entries.slice(journal.head.seq - seq)
+    failed(error)
+    retry = setTimeout(write, retryMs)
+    retryMs = Math.min(2 * retryMs, LAST_RETRY_MS)
+  }
+}
+
+function checkpoint (): void {
+  try {
+    journal.checkpoint()
+  } catch (error) {
+    failed(error)
+  }
+}
+
+async function close (): Promise<void> {
+  clearTimeout(retry)
+  if (entries.length > 0) write()
+  clearTimeout(retry)
+  try {
+    journal.close()
+  } catch (error) {
+    failed(error)
+  }
+  await lock.release()
+  report({ type: 'closed' })
+  parentPort?.close()
+}
+
+try {
+  lock = await acquireLock(new TrailFiles(options.path).lock)
+  const key = signingKey === undefined ? undefined : createPrivateKey(signingKey)
+  try {
+    journal = new Journal({ ...options, key }, made => { report({ type: 'checkpoint', checkpoint: made }) })
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+  setInterval(checkpoint, checkpointIntervalMs).unref()
+  parentPort?.on('message', (command: JournalCommand) => {
+    if (command.type === 'close') {
+      close().catch(failed)
+    } else {
+      entries = command.entries.split('\n')
+      write()
+    }
+  })
+  report({ type: 'open', torn: journal.recovered })
+} catch (error) {
+  report({ type: 'refused', message: (error as Error).message })
+  parentPort?.close()
+}

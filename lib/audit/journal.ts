@@ -1,0 +1,164 @@
+import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import type { KeyObject } from 'node:crypto'
+import { seal, type ChainHead } from './chain.js'
+import { checkpointLine, signCheckpoint, type Checkpoint } from './checkpoint.js'
+import { DurableFile, syncDirectory } from './durable-file.js'
+import { recoverTrail, type Recovered } from './recovery.js'
+import { TrailFiles } from './segments.js'
+
+export interface JournalOptions {
+  /** The current segment; ends in `.jsonl`. */
+  readonly path: string
+  /** A segment is closed before it becomes longer than this; a line that is longer by itself gets one of its own. */
+  readonly maxBytes: number
+  /** A segment that is older is closed before the next line. */
+  readonly maxAgeMs: number
+  /** Closed segments that stay; at least 1, so that the end of the trail is never only in a checkpoint. */
+  readonly keep: number
+  /** Whether to wait for the disk. */
+  readonly fsync: boolean
+  /** Signs the checkpoints. */
+  readonly key: KeyObject | undefined
+  readonly checkpointEntries: number
+}
+
+/**
+ * The files of one trail, with one writer. Everything is synchronous, so it belongs into a thread of its own.
+ * When a call throws, what was durable before still is, and the call can be repeated with the rest.
+ */
+export class Journal {
+  readonly #options: JournalOptions
+  readonly #files: TrailFiles
+  readonly #onCheckpoint: (checkpoint: Checkpoint) => void
+  #checkpoints: DurableFile
+  /** `undefined` between two segments. */
+  #segment: DurableFile | undefined
+  #firstSeq: number | undefined
+  #openedAt: number
+  #head: ChainHead
+  #checkpointed: number
+  readonly recovered: Recovered['torn']
+
+  /** Opens the trail and goes on where it ends. Throws when it is damaged or cannot be written. */
+  constructor (options: JournalOptions, onCheckpoint: (checkpoint: Checkpoint) => void) {
+    this.#options = options
+    this.#onCheckpoint = onCheckpoint
+    this.#files = new TrailFiles(options.path)
+    const { head, firstSeq, torn, lastCheckpoint } = recoverTrail(this.#files)
+    this.#openedAt = existsSync(options.path) ? statSync(options.path).birthtimeMs || Date.now() : Date.now()
+    this.#segment = new DurableFile(options.path, options.fsync)
+    this.#checkpoints = new DurableFile(this.#files.checkpoints, options.fsync)
+    // What was read may never have reached the disk.
+    this.#segment.cut()
+    syncDirectory(this.#files.directory)
+    this.#head = head
+    this.#firstSeq = firstSeq
+    this.#checkpointed = lastCheckpoint?.seq ?? 0
+    this.recovered = torn
+  }
+
+  /** The last entry that is durable. */
+  get head (): ChainHead {
+    return this.#head
+  }
+
+  /**
+   * Adds entries, given as the JSON text of each. They are durable when it returns. When it throws, `head` tells how many
+   * of them are; the rest can be given again and gets the same numbers and hashes.
+   */
+  append (entries: readonly string[]): void {
+    let lines = ''
+    let bytes = 0
+    let head = this.#head
+    const segment = this.#readySegment()
+    for (const [index, json] of entries.entries()) {
+      const sealed = seal(json, head)
+      const length = Buffer.byteLength(sealed.line) + 1
+      if (segment.size + bytes > 0 && segment.size + bytes + length > this.#options.maxBytes) {
+        this.#write(segment, lines, head)
+        this.#rotate()
+        this.append(entries.slice(index))
+        return
+      }
+      lines += `${sealed.line}\n`
+      bytes += length
+      head = sealed
+    }
+    this.#write(segment, lines, head)
+    if (head.seq - this.#checkpointed >= this.#options.checkpointEntries) this.checkpoint()
+  }
+
+  /** States how far the trail goes, unless the last checkpoint does so already. */
+  checkpoint (): void {
+    const { seq, hash } = this.#head
+    if (seq === this.#checkpointed) return
+    const checkpoint = signCheckpoint({ stream: this.#files.stream, seq, hash, timestamp: Date.now() }, this.#options.key)
+    if (this.#checkpoints.poisoned) this.#renewCheckpoints()
+    this.#checkpoints.append(Buffer.from(`${checkpointLine(checkpoint)}\n`))
+    this.#checkpointed = seq
+    this.#onCheckpoint(checkpoint)
+  }
+
+  /** Ends with a checkpoint. */
+  close (): void {
+    try {
+      this.checkpoint()
+    } finally {
+      this.#segment?.close()
+      this.#checkpoints.close()
+    }
+  }
+
+  #write (segment: DurableFile, lines: string, { seq, hash }: ChainHead): void {
+    if (lines === '') return
+    segment.append(Buffer.from(lines))
+    this.#firstSeq ??= this.#head.seq + 1
+    this.#head = { seq, hash }
+  }
+
+  /** The segment to write to: a new one after a failed sync, and when the last one is too old. */
+  #readySegment (): DurableFile {
+    const isOld = this.#firstSeq !== undefined && Date.now() - this.#openedAt > this.#options.maxAgeMs
+    if (this.#segment === undefined || this.#segment.poisoned || isOld) this.#rotate()
+    return this.#segment as DurableFile
+  }
+
+  /** Closes the segment under its final name and begins a new one. Can be repeated when it throws. */
+  #rotate (): void {
+    if (this.#segment !== undefined) {
+      if (this.#segment.poisoned) this.#segment.cut()
+      this.checkpoint()
+      this.#segment.close()
+      this.#segment = undefined
+    }
+    if (existsSync(this.#files.current)) {
+      if (this.#firstSeq === undefined) rmSync(this.#files.current)
+      else renameSync(this.#files.current, this.#files.closed(this.#firstSeq))
+    }
+    this.#firstSeq = undefined
+    this.#segment = new DurableFile(this.#files.current, this.#options.fsync)
+    this.#openedAt = Date.now()
+    syncDirectory(this.#files.directory)
+    this.#prune()
+  }
+
+  /** After a failed sync, what is known to be on the disk goes into a new file. */
+  #renewCheckpoints (): void {
+    const { checkpoints, directory } = this.#files
+    const renewed = `${checkpoints}.new`
+    rmSync(renewed, { force: true })
+    const file = new DurableFile(renewed, this.#options.fsync)
+    file.append(readFileSync(checkpoints).subarray(0, this.#checkpoints.size))
+    renameSync(renewed, checkpoints)
+    syncDirectory(directory)
+    this.#checkpoints.close()
+    this.#checkpoints = file
+  }
+
+  #prune (): void {
+    const { keep } = this.#options
+    if (keep === Infinity) return
+    const closed = this.#files.listClosed()
+    for (const path of closed.slice(0, Math.max(0, closed.length - keep))) rmSync(path)
+  }
+}

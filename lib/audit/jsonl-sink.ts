@@ -1,0 +1,185 @@
+import { createPrivateKey, KeyObject } from 'node:crypto'
+import { resolve } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { checkGroup, isBoolean, isFunction, isInteger, MAX_TIMER_MS, merge, NoexOptionsError, type Checks } from '../option-checks.js'
+import type { Checkpoint } from './checkpoint.js'
+import type { RecordedEntry } from './entry.js'
+import type { JournalCommand, JournalReport, JournalSettings } from './journal-messages.js'
+import { defaultPolicies, type AuditSink, type SinkContext, type SinkPolicies, type SinkWriter } from './sink.js'
+
+/** What `jsonlSink` takes. Durations are milliseconds, sizes bytes. */
+export interface JsonlSinkOptions {
+  /** The file that is written; ends in `.jsonl`. Closed segments and sidecars stand beside it. */
+  path: string
+  /** The policy of each tier. @default block for admin and write, drop for read */
+  policy?: Partial<SinkPolicies> | undefined
+  /** A segment is closed before it becomes larger. @default 67_108_864 */
+  maxBytes?: number | undefined
+  /** A segment is closed when it is older. @default 86_400_000 */
+  maxAgeMs?: number | undefined
+  /** Closed segments that stay, at least 1; older ones are removed. @default unlimited */
+  keep?: number | undefined
+  /** Whether an entry counts as durable only when the disk has it. @default true */
+  fsync?: boolean | undefined
+  /** The private key (Ed25519, PEM) that signs checkpoints. @default none */
+  signingKey?: string | KeyObject | undefined
+  /** A checkpoint is made after so many entries. @default 1_000 */
+  checkpointEntries?: number | undefined
+  /** And after this time, when there are new entries. @default 60_000 */
+  checkpointIntervalMs?: number | undefined
+  /** Gets each checkpoint, to keep it where whoever can change the files cannot. Nobody waits for it. @default none */
+  onCheckpoint?: ((checkpoint: Checkpoint) => unknown) | undefined
+}
+
+/** What holds where an option is not given. */
+export const jsonlDefaults = {
+  policy: defaultPolicies,
+  maxBytes: 67_108_864,
+  maxAgeMs: 86_400_000,
+  keep: Infinity,
+  fsync: true,
+  signingKey: undefined,
+  checkpointEntries: 1_000,
+  checkpointIntervalMs: 60_000,
+  onCheckpoint: undefined
+}
+
+const MAX = Number.MAX_SAFE_INTEGER
+
+const checks: Checks = {
+  path: isPath,
+  policy: { admin: isPolicy, write: isPolicy, read: isPolicy },
+  maxBytes: isInteger(1, 1_073_741_824),
+  maxAgeMs: isInteger(1, MAX),
+  keep: isInteger(1, MAX),
+  fsync: isBoolean,
+  signingKey: isSigningKey,
+  checkpointEntries: isInteger(1, MAX),
+  checkpointIntervalMs: isInteger(1, MAX_TIMER_MS),
+  onCheckpoint: isFunction
+}
+
+/**
+ * A sink that writes the trail to files: one line for each entry, in segments, chained by hashes. PROTOCOL.md, "Audit".
+ * @throws {NoexOptionsError} at an option that is unknown or wrong
+ */
+export function jsonlSink (options: JsonlSinkOptions): AuditSink {
+  const given = options as unknown as Record<string, unknown>
+  checkGroup(given, checks, 'jsonlSink.')
+  if (given['path'] === undefined) throw new NoexOptionsError('jsonlSink.path', 'is required')
+  const { policy, onCheckpoint, signingKey, path, ...rest } = merge(jsonlDefaults, given, checks) as unknown as Required<JsonlSinkOptions> & { policy: SinkPolicies }
+  const settings = { ...rest, path: resolve(path), signingKey: signingKey && pemOf(signingKey) } as JournalSettings
+  return {
+    name: 'jsonl',
+    policy,
+    open: async context => await JsonlWriter.open(settings, context, onCheckpoint)
+  }
+}
+
+/** The main thread's side of a journal. */
+class JsonlWriter implements SinkWriter {
+  readonly #worker: Worker
+  readonly #context: SinkContext
+  readonly #onCheckpoint: JsonlSinkOptions['onCheckpoint']
+  #written: { readonly resolve: () => void, readonly reject: (error: Error) => void } | undefined
+  #opened: { readonly resolve: () => void, readonly reject: (error: Error) => void } | undefined
+  #ended = false
+  #onEnd: (() => void) | undefined
+
+  private constructor (settings: JournalSettings, context: SinkContext, onCheckpoint: JsonlSinkOptions['onCheckpoint']) {
+    this.#context = context
+    this.#onCheckpoint = onCheckpoint
+    this.#worker = new Worker(new URL('./journal-worker.js', import.meta.url), { name: 'noex-audit', workerData: settings })
+    this.#worker.on('message', (report: JournalReport) => { this.#hear(report) })
+    let cause: Error | undefined
+    this.#worker.on('error', error => { cause = error })
+    this.#worker.on('exit', () => { this.#end(cause) })
+  }
+
+  static async open (settings: JournalSettings, context: SinkContext, onCheckpoint: JsonlSinkOptions['onCheckpoint']): Promise<JsonlWriter> {
+    const writer = new JsonlWriter(settings, context, onCheckpoint)
+    await new Promise<void>((resolve, reject) => { writer.#opened = { resolve, reject } })
+    writer.#worker.unref()
+    return writer
+  }
+
+  async write (batch: readonly RecordedEntry[]): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      // A thread that has died cannot tell how far it had come, so nothing is written twice: only a restart helps.
+      if (this.#ended) return
+      this.#written = { resolve, reject }
+      this.#worker.ref()
+      this.#tell({ type: 'write', entries: batch.map(({ json }) => json).join('\n') })
+    })
+  }
+
+  async close (): Promise<void> {
+    if (this.#ended) return
+    this.#worker.ref()
+    this.#tell({ type: 'close' })
+    await new Promise<void>(resolve => { this.#onEnd = resolve })
+  }
+
+  #tell (command: JournalCommand): void {
+    this.#worker.postMessage(command)
+  }
+
+  #hear (report: JournalReport): void {
+    switch (report.type) {
+      case 'open':
+        if (report.torn !== undefined) this.#context.note('audit.recovered', report.torn)
+        this.#opened?.resolve()
+        break
+      case 'refused':
+        this.#opened?.reject(new Error(report.message))
+        break
+      case 'durable':
+        this.#worker.unref()
+        this.#written?.resolve()
+        this.#written = undefined
+        break
+      case 'failing':
+        this.#context.failing(new Error(report.message), report.reason)
+        break
+      case 'checkpoint':
+        this.#anchor(report.checkpoint)
+        break
+      case 'closed':
+        this.#written?.reject(new Error('the trail was closed before they were written'))
+    }
+  }
+
+  #end (cause: Error | undefined): void {
+    this.#ended = true
+    const died = new Error('the thread that writes the audit trail has died', { cause })
+    this.#opened?.reject(died)
+    if (this.#onEnd === undefined) this.#context.failing(died, 'the writer has died')
+    this.#onEnd?.()
+  }
+
+  #anchor (checkpoint: Checkpoint): void {
+    new Promise(resolve => { resolve(this.#onCheckpoint?.(checkpoint)) }).catch(error => {
+      this.#context.log.error({ err: error }, 'jsonlSink.onCheckpoint has failed')
+    })
+  }
+}
+
+function isPath (value: unknown, path: string): void {
+  if (typeof value !== 'string' || !/[^/\\]\.jsonl$/.test(value) || value.includes('\0')) throw new NoexOptionsError(path, 'must be a path that ends in .jsonl')
+}
+
+function isPolicy (value: unknown, path: string): void {
+  if (value !== 'block' && value !== 'drop') throw new NoexOptionsError(path, 'must be "block" or "drop"')
+}
+
+function isSigningKey (value: unknown, path: string): void {
+  let type: string | undefined
+  try {
+    type = createPrivateKey(pemOf(value as string | KeyObject)).asymmetricKeyType
+  } catch {}
+  if (type !== 'ed25519') throw new NoexOptionsError(path, 'must be an Ed25519 private key, as PEM or KeyObject')
+}
+
+function pemOf (key: string | KeyObject): string {
+  return key instanceof KeyObject ? key.export({ type: 'pkcs8', format: 'pem' }).toString() : key
+}

@@ -1,0 +1,97 @@
+import type { Writable } from 'node:stream'
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { EntryPrinter, Output, escapeText, type EntryStyle } from './print.js'
+
+/** Where a command writes, and what it knows of its surroundings. */
+export interface CommandIo {
+  readonly stdout: Writable
+  readonly stderr: Writable
+  /** Whether `stdout` is a terminal: people read it then, and programs otherwise. */
+  readonly isTTY: boolean
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Ends a command that follows a file. */
+  readonly signal?: AbortSignal
+}
+
+/** Exit codes. */
+export const OK = 0
+export const BAD_TRAIL = 1
+export const FAILED = 2
+
+/** The arguments make no sense. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+type Options = NonNullable<ParseArgsConfig['options']>
+
+export interface Command<Given extends Options> {
+  /** What `--help` shows. */
+  readonly help: string
+  /** Besides `--help`, `--json` and `--pretty`, which all commands have. */
+  readonly options: Given
+  /** Resolves with the exit code. */
+  readonly run: (run: CommandRun<Given>) => Promise<number>
+}
+
+/** What a command is run with. */
+export interface CommandRun<Given extends Options> {
+  readonly values: ReturnType<typeof parseArgs<{ options: Given }>>['values']
+  /** At least one. */
+  readonly files: string[]
+  readonly output: Output
+  readonly printer: EntryPrinter
+  readonly style: EntryStyle
+  /** Aborted when the command shall end. */
+  readonly signal: AbortSignal
+}
+
+const common = {
+  help: { type: 'boolean', short: 'h' },
+  json: { type: 'boolean' },
+  pretty: { type: 'boolean' }
+} as const
+
+/** Runs a command and resolves with its exit code. Errors are told on `stderr`, in one line. */
+export async function runCommand<Given extends Options> (command: Command<Given>, args: readonly string[], io: CommandIo): Promise<number> {
+  const output = new Output(io.stdout)
+  const errors = new Output(io.stderr)
+  try {
+    const { values, positionals } = parseArgs({ args: [...args], options: { ...command.options, ...common }, allowPositionals: true })
+    const { help, json, pretty } = values as { help?: boolean, json?: boolean, pretty?: boolean }
+    if (help === true) {
+      await output.line(command.help)
+      return OK
+    }
+    if (json === true && pretty === true) throw new UsageError('--json and --pretty exclude each other')
+    if (positionals.length === 0 || positionals.includes('')) throw new UsageError('a file is missing')
+    const style = { pretty: pretty ?? (json !== true && io.isTTY), colour: io.isTTY && (io.env['NO_COLOR'] ?? '') === '' }
+    const signals = [output.gone, ...(io.signal === undefined ? [] : [io.signal])]
+    const code = await command.run({
+      values: values as CommandRun<Given>['values'],
+      files: positionals,
+      output,
+      printer: new EntryPrinter(output, errors, style),
+      style,
+      signal: AbortSignal.any(signals)
+    })
+    await output.flush()
+    if (output.error === undefined) return code
+    throw output.error
+  } catch (error) {
+    await errors.line(`fastify-noex: ${escapeText((error as Error).message)}`)
+    if (isUsageError(error)) await errors.line('Add --help to see how it is used.')
+    return FAILED
+  }
+}
+
+function isUsageError (error: unknown): boolean {
+  return error instanceof UsageError || String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS_')
+}
+
+/** Reads an integer that an option has. */
+export function toInteger (option: string, text: string, min: number): number {
+  const value = Number(text)
+  if (!/^\d{1,15}$/.test(text) || value < min) throw new UsageError(`${option} takes an integer of at least ${min}`)
+  return value
+}

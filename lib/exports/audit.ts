@@ -1,0 +1,5 @@
+export { jsonlSink, type JsonlSinkOptions } from '../audit/jsonl-sink.js'
+export { verifyTrail, type BadTrail, type GoodTrail, type VerifyOptions, type VerifyResult } from '../audit/verify.js'
+export type { Checkpoint } from '../audit/checkpoint.js'
+export type { AuditEntry, RecordedEntry } from '../audit/entry.js'
+export type { AuditSink, SinkContext, SinkPolicies, SinkPolicy, SinkWriter } from '../audit/sink.js'
