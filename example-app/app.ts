@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { FastifyInstance } from 'fastify'
-import { noexPlugin } from 'fastify-noex'
+import { noexPlugin, type NoexOptions } from 'fastify-noex'
 import type { Store } from 'fastify-noex/store'
 import { folder } from './folder.js'
 
@@ -15,6 +15,8 @@ export interface OrderDeskOptions {
    * @default every origin
    */
   readonly allowedOrigins?: readonly string[]
+  /** @default none */
+  readonly audit?: NoexOptions['audit']
 }
 
 /** The page's files. There is no build step: what is in public/ is what browsers get. */
@@ -37,12 +39,13 @@ const headers = {
 }
 
 /** The application, as a Fastify plugin: a web page, and the store that it shows live. */
-export async function orderDesk (app: FastifyInstance, { store, allowedOrigins }: OrderDeskOptions): Promise<void> {
+export async function orderDesk (app: FastifyInstance, { store, allowedOrigins, audit }: OrderDeskOptions): Promise<void> {
   await app.register(noexPlugin, {
     store,
     path: '/live',
     name: 'order-desk',
     allowedOrigins,
+    audit,
     shutdown: { gracePeriodMs }
   })
   for (const { url, file, type } of files) {

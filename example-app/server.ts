@@ -1,6 +1,9 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
 import Fastify from 'fastify'
+import { jsonlSink } from 'fastify-noex/audit'
 import { gracePeriodMs, orderDesk } from './app.js'
 import { folder } from './folder.js'
 import { openStore } from './store.js'
@@ -15,7 +18,14 @@ const app = Fastify({ logger: true, forceCloseConnections: true })
 const { store, close: closeStore } = await openStore({ directory, onSaveError })
 // Closing the app takes at most two seconds longer than the grace period; the rest is for saving.
 closeWithGrace({ delay: gracePeriodMs + 5_000, logger: app.log }, shutDown)
-app.register(orderDesk, { store, allowedOrigins })
+// Beside the store's own files, which the store lists.
+const trail = join(directory, 'audit')
+mkdirSync(trail, { recursive: true })
+app.register(orderDesk, {
+  store,
+  allowedOrigins,
+  audit: { tiers: ['admin', 'write'], logLevel: 'debug', sinks: [jsonlSink({ path: join(trail, 'audit.jsonl') })] }
+})
 await app.listen({ port, host })
 
 /** SIGTERM, Ctrl-C or an error that nobody has caught: clients leave first, so that their last writes are saved too. */

@@ -28,6 +28,7 @@ const files = {
     import Fastify from 'fastify'
     import noexPlugin, { NoexServer } from 'fastify-noex'
     import { Store, FileAdapter } from 'fastify-noex/store'
+    import { jsonlSink } from 'fastify-noex/audit'
     import WebSocket from 'ws'
     ${use}
     const own = await Store.start()
@@ -41,7 +42,8 @@ const files = {
     /** Passwords are computed in a thread, whose file must be in the package. */
     async function logIn () {
       const store = await Store.start()
-      const server = await NoexServer.start({ store, port: 0, host: '127.0.0.1', auth: { builtIn: true, adminSecret: 'the secret of this check' } })
+      const audit = { sinks: [jsonlSink({ path: 'audit.jsonl' })] }
+      const server = await NoexServer.start({ store, port: 0, host: '127.0.0.1', audit, auth: { builtIn: true, adminSecret: 'the secret of this check' } })
       const socket = new WebSocket('ws://127.0.0.1:' + server.port)
       const ask = (id, fields) => new Promise((resolve, reject) => {
         socket.on('message', data => {
@@ -101,6 +103,8 @@ try {
   run('npm', ['install', '--no-audit', '--no-fund', `./${filename}`, `fastify@${devDependencies.fastify}`])
   console.log(run(process.execPath, ['module.mjs']).trim())
   console.log(run(process.execPath, ['commonjs.cjs']).trim())
+  // The thread that writes the trail and the command line must be in the package too.
+  console.log(run('npx', ['--no-install', 'fastify-noex', 'audit', 'verify', 'audit.jsonl']).trim())
   run('npm', ['install', '--no-audit', '--no-fund', `typescript@${devDependencies.typescript}`, `@types/node@${devDependencies['@types/node']}`])
   run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'])
   console.log('TypeScript: compiles')

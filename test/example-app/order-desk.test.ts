@@ -10,6 +10,7 @@ import t, { type Test } from 'tap'
 import { orderDesk } from '../../example-app/app.js'
 import type { Customer, OpenOrder, Product } from '../../example-app/model.js'
 import { openStore } from '../../example-app/store.js'
+import { verifyTrail } from '../../lib/audit/verify.js'
 import { TestClient } from '../client.js'
 import { temporaryDirectory } from '../temporary-directory.js'
 
@@ -261,5 +262,14 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const { store, close } = await openStore({ directory })
     t.match(await store.bucket('products').get('VAS-001'), { stock: 10 })
     await close()
+
+    const trail = join(directory, 'audit', 'audit.jsonl')
+    t.match(await verifyTrail({ files: [trail] }), { ok: true, firstSeq: 1, sinceCheckpoint: 0 })
+    const lines = (await readFile(trail, 'utf8')).split('\n')
+    const edited = lines.findIndex(line => line.includes('"store.transaction"'))
+    t.ok(edited >= 0, 'an order is in the trail')
+    lines[edited] = (lines[edited] as string).replace('"success"', '"error"')
+    await writeFile(trail, lines.join('\n'))
+    t.match(await verifyTrail({ files: [trail] }), { ok: false, line: edited + 1 }, 'and whoever edits it is found')
   })
 }
