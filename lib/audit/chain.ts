@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { AuditEntry } from './entry.js'
 
 /** The hash before the first entry of a trail. */
@@ -36,7 +36,7 @@ export function seal (json: string, previous: ChainHead): ChainHead & { readonly
 
 /** The hash of an entry, from the text that it covers and the hash before it. */
 export function hashOf (body: string, previousHash: string): string {
-  return createHash('sha256').update(previousHash).update(body).digest('hex')
+  return hash('sha256', previousHash + body)
 }
 
 const lineEnd = /,"seq":([1-9]\d{0,15}),"hash":"([0-9a-f]{64})"\}$/

@@ -34,25 +34,33 @@ const MAX_TEXT_CHARS = 256
 const MAX_ERROR_CHARS = 1_024
 const MAX_DETAILS_CHARS = 8_192
 
+/** What an entry is made of: an entry, of which what is absent may be `undefined`. */
+export type EntryInput = Omit<AuditEntry, 'error' | 'details'> & { readonly error?: string | undefined, readonly details?: AuditEntry['details'] | undefined }
+
 /** Makes an entry of what has happened, within the bounds, and in the order in which its members are stored. */
-export function recordEntry (entry: AuditEntry): RecordedEntry {
+export function recordEntry (entry: EntryInput): RecordedEntry {
   const { timestamp, userId, sessionId, operation, resource, result, error, details, remoteAddress } = entry
-  const recorded: AuditEntry = {
+  // Without what is absent, and without spreads: this runs for every request that is recorded.
+  const recorded = {
     timestamp,
     userId: userId === null ? null : clean(userId, MAX_TEXT_CHARS),
     sessionId,
     operation,
     resource: clean(resource, MAX_TEXT_CHARS),
-    result,
-    ...(error !== undefined && { error: clean(error, MAX_ERROR_CHARS) }),
-    ...(details !== undefined && { details: boundDetails(details) }),
-    remoteAddress
-  }
+    result
+  } as { -readonly [Name in keyof AuditEntry]: AuditEntry[Name] }
+  if (error !== undefined) recorded.error = clean(error, MAX_ERROR_CHARS)
+  if (details !== undefined) recorded.details = boundDetails(details)
+  recorded.remoteAddress = remoteAddress
   return { entry: recorded, json: JSON.stringify(recorded) }
 }
 
+const plain = /^[ -~]*$/
+
 /** Text that every sink can hold (PostgreSQL has no NUL, UTF-8 no halves of pairs), cut to a length. */
 export function clean (text: string, maxChars: number): string {
+  // Nearly all are short and plain.
+  if (text.length <= maxChars && plain.test(text)) return text
   const cut = text.length > maxChars ? `${text.slice(0, maxChars - 1)}…` : text
   return cut.includes('\0') || !cut.isWellFormed() ? cut.replaceAll('\0', '\uFFFD').toWellFormed() : cut
 }

@@ -50,12 +50,16 @@ export class RequestRecord {
   }
 
   /**
-   * Makes sure that there is room for the entry before the request runs.
+   * Makes sure that there is room for the entry before the request runs; returns a promise when it must be waited for.
    * @throws `INTERNAL_ERROR`, see `AuditTrail.reserve`
    */
-  async reserve (): Promise<void> {
-    await this.#trail.reserve(this.#tier)
-    this.#reserved = true
+  reserve (): Promise<void> | undefined {
+    const waiting = this.#trail.reserve(this.#tier)
+    if (waiting === undefined) {
+      this.#reserved = true
+      return undefined
+    }
+    return waiting.then(() => { this.#reserved = true })
   }
 
   /** Records the outcome; `error` is the message that the client gets. Returns a promise when the reply must wait, see `AuditTrail.record`. */
@@ -70,8 +74,8 @@ export class RequestRecord {
       operation: this.#operation.name,
       resource: this.#operation.resourceOf(this.#request),
       result: error === undefined ? 'success' : 'error',
-      ...(error !== undefined && { error }),
-      ...(details !== undefined && { details }),
+      error,
+      details,
       remoteAddress: origin.remoteAddress
     }, { tier: this.#tier, reserved: this.#reserved, log })
   }

@@ -12,6 +12,8 @@ const MAX_DROPPABLE = 10_000
 const MAX_CHARS = 16_777_216
 const MAX_BATCH = 4_096
 const MAX_BATCH_CHARS = 1_048_576
+/** Time for which entries that nobody waits for are gathered, in milliseconds: each write costs a wake-up and a sync. */
+const GATHER_MS = 20
 
 interface Item {
   readonly recorded: RecordedEntry
@@ -59,6 +61,7 @@ export class SinkQueue {
   #dropped = 0
   #failure: string | undefined
   #scheduled = false
+  #cancelGathering: (() => void) | undefined
   #closed = false
   #cancelTimer: (() => void) | undefined
   #idle: Array<() => void> = []
@@ -134,6 +137,7 @@ export class SinkQueue {
   async close (): Promise<number> {
     this.#closed = true
     this.#closeGap()
+    this.#schedule()
     // Nothing else may keep the process alive by now.
     const alive = setInterval(() => {}, 1_000)
     try {
@@ -192,9 +196,13 @@ export class SinkQueue {
     }), false, undefined)
   }
 
-  /** Waits for the end of the tick, so that what comes together is written together. */
+  /** Waits for the end of the tick, so that what comes together is written together; and longer when nobody waits for any of it. */
   #schedule (): void {
     if (this.#scheduled || this.#writer === undefined || this.#writing.length > 0 || this.#waiting.length === 0) return
+    if (this.#places === 0 && this.#waiting.length < MAX_BATCH && !this.#closed) {
+      this.#cancelGathering ??= this.#clock.after(GATHER_MS, () => { this.#write() })
+      return
+    }
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
@@ -203,7 +211,9 @@ export class SinkQueue {
   }
 
   #write (): void {
-    if (this.#writer === undefined || this.#waiting.length === 0) return
+    this.#cancelGathering?.()
+    this.#cancelGathering = undefined
+    if (this.#writer === undefined || this.#waiting.length === 0 || this.#writing.length > 0) return
     let count = 0
     let chars = 0
     while (count < this.#waiting.length && count < MAX_BATCH && chars < MAX_BATCH_CHARS) chars += (this.#waiting[count++] as Item).recorded.json.length

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
 import type { ResolvedAudit } from './audit-options.js'
 import { auditUnavailable } from './audit-unavailable.js'
-import { recordEntry, type AuditEntry } from './entry.js'
+import { recordEntry, type AuditEntry, type EntryInput } from './entry.js'
 import { Ring, type AuditFilter } from './ring.js'
 import { SinkQueue, type SinkStats } from './sink-queue.js'
 
@@ -110,7 +110,7 @@ export class AuditTrail {
   }
 
   /** Records an entry. Returns a promise when the reply must wait, which resolves with whether the entry has become durable in time. */
-  record (entry: AuditEntry, { tier, reserved, log }: Recording): Promise<boolean> | undefined {
+  record (entry: EntryInput, { tier, reserved, log }: Recording): Promise<boolean> | undefined {
     const recorded = recordEntry(entry)
     this.#entries++
     this.#ring.add(recorded.entry)

@@ -51,7 +51,8 @@ async function perform (request: RequestMessage, caller: Requester, to: Dispatch
   let reply: Reply
   let failure: NoexServerError | undefined
   try {
-    if (record !== undefined) await record.reserve()
+    const place = record?.reserve()
+    if (place !== undefined) await place
     // Whoever cannot be confirmed may still leave, or log in anew.
     if (operation?.admission !== 'everyone' && to.gate.isStale(caller)) await caller.confirm()
     const grant = to.gate.admit(caller, operation, request)

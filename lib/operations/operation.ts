@@ -99,7 +99,7 @@ export function defineOperation<Fields extends TProperties> (definition: Operati
     request: definition.request,
     touches: request => touches(request, self),
     resourceOf: definition.resource ?? (request => touches(request, self)[0]?.name ?? '*'),
-    detailsOf: typeof details === 'function' ? details : request => pick(request, details ?? []),
+    detailsOf: detailsFrom(details),
     guard: definition.guard,
     validate (request) {
       if (!schema.Check(request)) throw firstProblem(schema, request)
@@ -107,6 +107,12 @@ export function defineOperation<Fields extends TProperties> (definition: Operati
     },
     run: run as Operation['run']
   }
+}
+
+/** Picks what may be recorded; most operations have nothing. */
+function detailsFrom (details: OperationDefinition<TProperties>['details']): Operation['detailsOf'] {
+  if (details === undefined) return () => undefined
+  return typeof details === 'function' ? details : request => pick(request, details)
 }
 
 /** The members of these names that the request has, as its own; `undefined` when it has none. */
