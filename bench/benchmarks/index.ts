@@ -1,9 +1,11 @@
+import { audit } from './audit.js'
 import { connect } from './connect.js'
 import { fanOut } from './fan-out.js'
 import { idle } from './idle.js'
 import { login } from './login.js'
 import { permission } from './permission.js'
 import { request } from './request.js'
+import { trail } from './trail.js'
 import type { Row } from './row.js'
 
 /** All benchmarks by name, in the order in which they run. */
@@ -14,6 +16,8 @@ export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
   ['fan-out', fanOut],
   ['permission', permission],
   ['login', login],
+  ['audit', audit],
+  ['trail', trail],
   ['connect', connect],
   ['idle', idle]
 ])

@@ -1,0 +1,3 @@
+import { serveAudited } from './audit-server.js'
+
+await serveAudited('drop')
