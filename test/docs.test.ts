@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import type { Store } from '@hamicek/noex-store'
 import { SignJWT } from 'jose'
 import { jsonlDefaults } from '../lib/audit/jsonl-sink.js'
+import { postgresDefaults } from '../lib/audit/postgres-sink.js'
 import { verifyTrail } from '../lib/audit/verify.js'
 import { auditDefaults, type AuditOptions } from '../lib/audit/audit-options.js'
 import { authDefaults } from '../lib/access/auth-options.js'
@@ -121,7 +122,7 @@ t.test('README', async t => {
         else t.same(shown in words ? words[shown] : parse(shown), value, `${mode}: ${name}`)
       }
     }
-    for (const [of, name, value] of [...tableOf('audit', auditDefaults), ...tableOf('jsonlSink', jsonlDefaults)]) {
+    for (const [of, name, value] of [...tableOf('audit', auditDefaults), ...tableOf('jsonlSink', jsonlDefaults), ...tableOf('postgresSink', postgresDefaults)]) {
       const table = readme.slice(readme.indexOf(`| option of \`${of}\` |`))
       const shown = new RegExp(`^\\| \`${name}\` \\| (.+?) \\|`, 'm').exec(table)?.[1]
       if (shown === undefined) t.fail(`the README does not name ${of}.${name}`)
@@ -200,6 +201,12 @@ t.test('README', async t => {
     await (await connect()).ask('store.insert', { bucket: 'items', data: {} })
     await app.close()
     t.match(await verifyTrail({ files: [path] }), { ok: true, entries: 2 })
+  })
+
+  t.test('its sample of a table is a sink', async t => {
+    environment(t, 'DATABASE_URL', 'postgres://postgres@127.0.0.1:1/test')
+    const { audit } = await run(t, 'postgres', ['sample'], code => code.replace('export const audit', 'const sample')).then(({ sample }) => ({ audit: sample as AuditOptions }))
+    t.match(audit.sinks, [{ name: /postgres/, policy: { write: 'block' } }])
   })
 
   t.test('its sample of permissions says what the text says', async t => {

@@ -1,0 +1,55 @@
+import type { KeyObject } from 'node:crypto'
+import type { ChainHead } from './chain.js'
+import { signCheckpoint, type Checkpoint } from './checkpoint.js'
+import type { SinkContext } from './sink.js'
+
+/** When checkpoints are made, and who gets them. */
+export interface AnnouncerOptions {
+  readonly signingKey: KeyObject | undefined
+  readonly checkpointEntries: number
+  readonly checkpointIntervalMs: number
+  readonly onCheckpoint: ((checkpoint: Checkpoint) => unknown) | undefined
+}
+
+/** Tells the application from time to time how far a stream goes. Nobody waits for it. */
+export class CheckpointAnnouncer {
+  readonly #options: AnnouncerOptions
+  readonly #stream: string
+  readonly #context: SinkContext
+  readonly #timer: NodeJS.Timeout
+  #head: ChainHead
+  #announced: number
+
+  /** @param head the last entry that is durable at the start */
+  constructor (options: AnnouncerOptions, stream: string, head: ChainHead, context: SinkContext) {
+    this.#options = options
+    this.#stream = stream
+    this.#head = head
+    this.#announced = head.seq
+    this.#context = context
+    this.#timer = setInterval(() => { this.#announce() }, options.checkpointIntervalMs)
+    this.#timer.unref()
+  }
+
+  /** Everything up to this entry is durable. */
+  durable ({ seq, hash }: ChainHead): void {
+    this.#head = { seq, hash }
+    if (seq - this.#announced >= this.#options.checkpointEntries) this.#announce()
+  }
+
+  /** Makes the last checkpoint. */
+  close (): void {
+    clearInterval(this.#timer)
+    this.#announce()
+  }
+
+  #announce (): void {
+    const { signingKey, onCheckpoint } = this.#options
+    if (onCheckpoint === undefined || this.#head.seq === this.#announced) return
+    this.#announced = this.#head.seq
+    const checkpoint = signCheckpoint({ stream: this.#stream, ...this.#head, timestamp: this.#context.clock.now() }, signingKey)
+    new Promise(resolve => { resolve(onCheckpoint(checkpoint)) }).catch((error: unknown) => {
+      this.#context.log.error({ err: error }, 'postgresSink.onCheckpoint has failed')
+    })
+  }
+}

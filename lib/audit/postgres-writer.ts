@@ -1,0 +1,227 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { emptyChain, seal, type ChainHead, type SealedEntry } from './chain.js'
+import { CheckpointAnnouncer, type AnnouncerOptions } from './checkpoint-announcer.js'
+import type { RecordedEntry } from './entry.js'
+import { describe, isAway, reasonOf, type PostgresSource } from './postgres-client.js'
+import { BATCH_ROWS, StreamTakenError, TableSession } from './postgres-table.js'
+import type { SinkContext, SinkWriter } from './sink.js'
+import { parseSpoolLine, spoolLine } from './spool-file.js'
+import { Spool } from './spool.js'
+
+/** The options of a sink that its writer needs, all of them given. */
+export interface WriterSettings extends PostgresSource, AnnouncerOptions {
+  readonly table: string
+  readonly stream: string
+  readonly spoolPath: string | undefined
+}
+
+const FIRST_RETRY_MS = 100
+const LAST_RETRY_MS = 5_000
+/** With a spool, a database that hangs is left before whoever waits for a reply has lost patience. */
+const SPOOL_AFTER_MS = 2_000
+
+/** An entry with its place in the chain, and its line. */
+interface Row {
+  readonly entry: SealedEntry
+  readonly line: string
+}
+
+/** Where a writer begins. */
+interface Start {
+  readonly stream: string
+  readonly head: ChainHead
+  readonly session: TableSession | undefined
+}
+
+/** Writes one stream of a table, past the database's absences. */
+export class PostgresWriter implements SinkWriter {
+  readonly #settings: WriterSettings
+  readonly #context: SinkContext
+  readonly #stream: string
+  readonly #spool: Spool | undefined
+  readonly #announcer: CheckpointAnnouncer
+  readonly #closing = new AbortController()
+  #head: ChainHead
+  #session: TableSession | undefined
+  /** As long as the spool has entries, everything goes there. */
+  #replaying: Promise<void> | undefined
+  #writing: Promise<void> | undefined
+  #taken: StreamTakenError | undefined
+
+  private constructor (settings: WriterSettings, context: SinkContext, spool: Spool | undefined, { stream, head, session }: Start) {
+    this.#settings = settings
+    this.#context = context
+    this.#spool = spool
+    this.#stream = stream
+    this.#head = head
+    this.#session = session
+    this.#announcer = new CheckpointAnnouncer(settings, stream, head, context)
+  }
+
+  /** Gets table, stream and spool ready. Rejects when it cannot be written as things are. */
+  static async open (settings: WriterSettings, context: SinkContext): Promise<PostgresWriter> {
+    const spool = settings.spoolPath === undefined ? undefined : await Spool.open(settings.spoolPath)
+    try {
+      const start = await begin(settings, context, spool)
+      const writer = new PostgresWriter(settings, context, spool, start)
+      if (spool !== undefined && spool.torn > 0) context.note('audit.recovered', { bytes: spool.torn, spool: true })
+      if (spool?.isEmpty === false) writer.#startReplay(spool)
+      return writer
+    } catch (error) {
+      await spool?.close()
+      throw error
+    }
+  }
+
+  async write (batch: readonly RecordedEntry[]): Promise<void> {
+    this.#writing = this.#write(batch.map(recorded => this.#seal(recorded)))
+    await this.#writing
+  }
+
+  async close (): Promise<void> {
+    this.#closing.abort()
+    await this.#writing?.catch(() => {})
+    await this.#disconnect()
+    await this.#replaying
+    // The replay may have been about to connect.
+    await this.#disconnect()
+    this.#announcer.close()
+    await this.#spool?.close()
+  }
+
+  #seal ({ entry, json }: RecordedEntry): Row {
+    const { seq, hash, line } = seal(json, this.#head)
+    this.#head = { seq, hash }
+    return { entry: { ...entry, seq, hash }, line }
+  }
+
+  async #write (rows: Row[]): Promise<void> {
+    const head = this.#head
+    let retryMs = FIRST_RETRY_MS
+    for (;;) {
+      const isLast = this.#closing.signal.aborted
+      try {
+        if (this.#taken !== undefined) throw this.#taken
+        await this.#store(rows)
+        this.#announcer.durable(head)
+        return
+      } catch (error) {
+        this.#context.failing(describe(error), reasonOf(error))
+        if (isLast) throw error
+      }
+      await this.#pause(this.#taken === undefined ? retryMs : Infinity)
+      retryMs = Math.min(2 * retryMs, LAST_RETRY_MS)
+    }
+  }
+
+  /** Makes rows durable; those that are leave the array. */
+  async #store (rows: Row[]): Promise<void> {
+    if (this.#replaying === undefined) {
+      try {
+        await this.#insertAll(rows)
+        return
+      } catch (error) {
+        if (this.#spool === undefined || this.#taken !== undefined) throw error
+        this.#context.log.warn({ err: describe(error) }, 'the database fails: audit entries go to the spool')
+      }
+    }
+    const spool = this.#spool as Spool
+    await spool.append(rows.map(({ line }) => `${spoolLine(this.#stream, line)}\n`).join(''))
+    rows.length = 0
+    if (this.#replaying === undefined) this.#startReplay(spool)
+  }
+
+  async #insertAll (rows: Row[]): Promise<void> {
+    const timeoutMs = this.#spool === undefined ? undefined : SPOOL_AFTER_MS
+    while (rows.length > 0) {
+      const part = rows.slice(0, BATCH_ROWS)
+      await this.#insert(part.map(({ entry }) => entry), timeoutMs)
+      rows.splice(0, part.length)
+    }
+  }
+
+  async #insert (entries: readonly SealedEntry[], timeoutMs?: number): Promise<void> {
+    try {
+      this.#session ??= await TableSession.open(this.#settings, this.#settings.table, this.#stream)
+      await this.#session.insert(entries, timeoutMs)
+    } catch (error) {
+      if (error instanceof StreamTakenError) this.#taken = error
+      await this.#disconnect()
+      throw error
+    }
+  }
+
+  async #disconnect (): Promise<void> {
+    const session = this.#session
+    this.#session = undefined
+    await session?.close()
+  }
+
+  #startReplay (spool: Spool): void {
+    if (!this.#closing.signal.aborted) this.#replaying = this.#replay(spool)
+  }
+
+  /** Brings what is in the spool to the database, until there is nothing left. Never rejects. */
+  async #replay (spool: Spool): Promise<void> {
+    let position = 0
+    let retryMs = FIRST_RETRY_MS
+    while (!this.#closing.signal.aborted) {
+      try {
+        const { lines, next } = await spool.read(position, BATCH_ROWS)
+        if (lines.length > 0) {
+          await this.#insert(lines.map(entryOf))
+          position = next
+        } else if (await spool.clear(position)) {
+          position = 0
+          if (spool.isEmpty) break
+        }
+        retryMs = FIRST_RETRY_MS
+      } catch (error) {
+        if (this.#taken !== undefined) {
+          this.#context.failing(this.#taken, reasonOf(error))
+          return
+        }
+        this.#context.log.debug({ err: describe(error), reason: reasonOf(error) }, 'the database still fails')
+        await this.#pause(retryMs)
+        retryMs = Math.min(2 * retryMs, LAST_RETRY_MS)
+      }
+    }
+    if (this.#closing.signal.aborted) return
+    this.#replaying = undefined
+    this.#context.log.info({ stream: this.#stream }, 'the spool of the audit trail is empty again')
+  }
+
+  /** Waits; `close` ends it. */
+  async #pause (ms: number): Promise<void> {
+    const { signal } = this.#closing
+    if (ms !== Infinity) await sleep(ms, undefined, { signal }).catch(() => {})
+    else if (!signal.aborted) await new Promise(resolve => { signal.addEventListener('abort', resolve, { once: true }) })
+  }
+}
+
+/** Finds where to go on. */
+async function begin (settings: WriterSettings, context: SinkContext, spool: Spool | undefined): Promise<Start> {
+  const end = spool?.end
+  const stream = end?.stream ?? settings.stream
+  let session: TableSession | undefined
+  try {
+    session = await TableSession.open(settings, settings.table, stream)
+    const last = await session.last()
+    // What is in the spool may have been delivered, and then the file not have been emptied.
+    return { stream, session, head: end !== undefined && end.seq > last.seq ? end : last }
+  } catch (error) {
+    await session?.close()
+    if (!isAway(error)) throw error
+    if (spool === undefined) throw new Error(`postgresSink: the database cannot be reached: ${describe(error).message}`, { cause: error })
+    context.log.warn({ err: describe(error) }, 'the database fails: audit entries go to the spool')
+    if (end !== undefined) return { stream, session: undefined, head: end }
+    // The numbers of the stream itself are not known without the database.
+    return { stream: `${stream}@${new Date(context.clock.now()).toISOString()}`, session: undefined, head: emptyChain }
+  }
+}
+
+function entryOf (text: string): SealedEntry {
+  const line = parseSpoolLine(text)
+  if (line === undefined) throw new Error('the spool is damaged')
+  return line.entry
+}

@@ -1,0 +1,55 @@
+// The thread that writes a spool. See spool.ts.
+import { parentPort, workerData } from 'node:worker_threads'
+import { acquireLock, type FileLock } from './file-lock.js'
+import { SpoolFile } from './spool-file.js'
+import type { SpoolAnswer, SpoolCommand } from './spool-messages.js'
+
+const path = workerData as string
+
+function answer (message: SpoolAnswer): void {
+  parentPort?.postMessage(message)
+}
+
+function failed (error: unknown): void {
+  answer({ type: 'failed', message: (error as Error).message })
+}
+
+function run (spool: SpoolFile, command: SpoolCommand): Omit<SpoolAnswer & { type: 'done' }, 'type' | 'size'> {
+  switch (command.type) {
+    case 'append':
+      spool.append(command.lines)
+      return {}
+    case 'read':
+      return { part: spool.read(command.position, command.maxLines) }
+    case 'clear':
+      return { cleared: spool.clear(command.size) }
+    case 'close':
+      spool.close()
+      return {}
+  }
+}
+
+function serve (spool: SpoolFile, lock: FileLock): void {
+  parentPort?.on('message', (command: SpoolCommand) => {
+    try {
+      answer({ type: 'done', ...run(spool, command), size: command.type === 'close' ? 0 : spool.size })
+    } catch (error) {
+      failed(error)
+    }
+    if (command.type === 'close') lock.release().finally(() => { parentPort?.close() }).catch(failed)
+  })
+  answer({ type: 'open', size: spool.size, end: spool.end, torn: spool.torn })
+}
+
+try {
+  const lock = await acquireLock(`${path}.lock`)
+  try {
+    serve(new SpoolFile(path), lock)
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+} catch (error) {
+  failed(error)
+  parentPort?.close()
+}

@@ -1,0 +1,105 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import type { SpoolEnd, SpoolPart } from './spool-file.js'
+import type { SpoolAnswer, SpoolCommand } from './spool-messages.js'
+
+interface Waiting {
+  readonly resolve: (answer: SpoolAnswer) => void
+  readonly reject: (error: Error) => void
+}
+
+/**
+ * A file in which entries are durable while the database is away. A thread of its own waits for the disk. Calls are
+ * carried out one after the other; each rejects when it has failed.
+ */
+export class Spool {
+  readonly #worker: Worker
+  readonly #waiting: Waiting[] = []
+  #appending = 0
+  #size = 0
+  #closing = false
+  #died: Error | undefined
+  /** Where the entries ended that were there at the start; `undefined`: there were none. */
+  end: SpoolEnd | undefined
+  /** Bytes that were cut off at the start. */
+  torn = 0
+
+  private constructor (path: string) {
+    this.#worker = new Worker(new URL('./spool-worker.js', import.meta.url), { name: 'noex-audit-spool', workerData: path })
+    let cause: unknown
+    this.#worker.on('message', (answer: SpoolAnswer) => { this.#hear(answer) })
+    this.#worker.on('error', error => { cause = error })
+    this.#worker.on('exit', () => {
+      this.#died = new Error('the thread that writes the spool has ended', { cause })
+      for (const { reject } of this.#waiting.splice(0)) reject(this.#died)
+    })
+  }
+
+  /** Opens or creates the file. Rejects when it is damaged, or another process has it. */
+  static async open (path: string): Promise<Spool> {
+    const spool = new Spool(path)
+    const answer = await spool.#answer() as SpoolAnswer & { type: 'open' }
+    spool.end = answer.end
+    spool.torn = answer.torn
+    return spool
+  }
+
+  /** Whether nothing is in it, and nothing on its way into it. */
+  get isEmpty (): boolean {
+    return this.#size === 0 && this.#appending === 0
+  }
+
+  /** Adds lines, each with its line feed. Resolves when they are on the disk. */
+  async append (lines: string): Promise<void> {
+    this.#appending += 1
+    try {
+      await this.#ask({ type: 'append', lines })
+    } finally {
+      this.#appending -= 1
+    }
+  }
+
+  /** The next lines from a position on; none at the end. */
+  async read (position: number, maxLines: number): Promise<SpoolPart> {
+    const { part } = await this.#ask({ type: 'read', position, maxLines })
+    return part as SpoolPart
+  }
+
+  /** Removes everything, unless there is more than `size` bytes by now; resolves with whether it has. */
+  async clear (size: number): Promise<boolean> {
+    const { cleared } = await this.#ask({ type: 'clear', size })
+    return cleared === true
+  }
+
+  /** Closes the file; what is in it stays. Never rejects. */
+  async close (): Promise<void> {
+    if (this.#died !== undefined) return
+    const ended = once(this.#worker, 'exit')
+    this.#closing = true
+    this.#ask({ type: 'close' }).catch(() => {})
+    await ended
+  }
+
+  async #ask (command: SpoolCommand): Promise<SpoolAnswer & { type: 'done' }> {
+    if (this.#died !== undefined) throw this.#died
+    this.#worker.postMessage(command)
+    return await this.#answer() as SpoolAnswer & { type: 'done' }
+  }
+
+  async #answer (): Promise<SpoolAnswer> {
+    // Alive only as long as somebody waits.
+    this.#worker.ref()
+    return await new Promise((resolve, reject) => { this.#waiting.push({ resolve, reject }) })
+  }
+
+  #hear (answer: SpoolAnswer): void {
+    const waiting = this.#waiting.shift()
+    if (this.#waiting.length === 0 && !this.#closing) this.#worker.unref()
+    if (answer.type === 'failed') {
+      waiting?.reject(new Error(answer.message))
+      return
+    }
+    this.#size = answer.size
+    waiting?.resolve(answer)
+  }
+}
