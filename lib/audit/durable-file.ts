@@ -3,18 +3,23 @@ import { closeSync, constants, fdatasyncSync, fstatSync, fsyncSync, ftruncateSyn
 /** A file that grows by whole pieces, each of which is on the disk before the next is begun. All calls are synchronous. */
 export class DurableFile {
   readonly #fd: number
-  readonly #sync: boolean
+  readonly #syncEach: boolean
   #size: number
   #poisoned = false
 
-  /** Opens or creates a file that only its owner can read. `sync`: whether to wait for the disk. */
-  constructor (path: string, sync: boolean) {
+  /** Opens or creates a file that only its owner can read. `syncEach`: whether each piece waits for the disk. */
+  constructor (path: string, syncEach: boolean) {
     this.#fd = openSync(path, openFlags, 0o600)
-    this.#size = fstatSync(this.#fd).size
-    this.#sync = sync
+    const stats = fstatSync(this.#fd)
+    if (!stats.isFile()) {
+      closeSync(this.#fd)
+      throw new Error(`${path} is not a file`)
+    }
+    this.#size = stats.size
+    this.#syncEach = syncEach
   }
 
-  /** Bytes that are on the disk. */
+  /** Bytes that have been added, without those of a failed attempt. */
   get size (): number {
     return this.#size
   }
@@ -36,7 +41,7 @@ export class DurableFile {
       this.#cutQuietly()
       throw error
     }
-    this.#flush()
+    if (this.#syncEach) this.sync()
     this.#size += bytes.length
   }
 
@@ -44,21 +49,21 @@ export class DurableFile {
   cut (size = this.#size): void {
     ftruncateSync(this.#fd, size)
     this.#size = size
-    if (!this.#poisoned) this.#flush()
+    if (this.#syncEach && !this.#poisoned) this.sync()
   }
 
-  close (): void {
-    closeSync(this.#fd)
-  }
-
-  #flush (): void {
-    if (!this.#sync) return
+  /** Waits until the disk has everything. */
+  sync (): void {
     try {
       fdatasyncSync(this.#fd)
     } catch (error) {
       this.#poisoned = true
       throw error
     }
+  }
+
+  close (): void {
+    closeSync(this.#fd)
   }
 
   /** What was written in part is overwritten by the next attempt anyway. */
@@ -69,8 +74,8 @@ export class DurableFile {
   }
 }
 
-/** Read and write, create, never through a symbolic link that somebody has put there. */
-const openFlags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0)
+/** Never through a symbolic link that somebody has put there, and without waiting where it is a pipe. */
+const openFlags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
 /** Makes new, renamed and removed names of a directory durable. */
 export function syncDirectory (path: string): void {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { closeSync, openSync, renameSync, rmSync } from 'node:fs'
+import { closeSync, linkSync, lstatSync, openSync, renameSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -12,7 +12,7 @@ export interface FileLock {
 
 /** What the name of a socket can have, in bytes. */
 const MAX_SOCKET_NAME = 100
-/** Time between binding and listening of another process, more than twice over. */
+/** Time in which another process gets over the moment of giving back or removing a lock. */
 const STARTING_MS = 50
 
 /**
@@ -23,17 +23,61 @@ export async function acquireLock (path: string): Promise<FileLock> {
   if (process.platform === 'win32') return await listenOnPipe(path)
   const directory = openSync(dirname(path), 'r')
   try {
-    const short = shortName(path, directory)
-    for (let attempt = 0; attempt < 3; attempt++) {
-      const server = await listen(short)
-      if (server !== undefined) return { release: async () => { await close(server) } }
-      if (await isAlive(short)) break
-      setAside(path)
+    // It listens under a name of its own first: a lock that appears is alive from its first moment, and never replaces another.
+    const own = `${path}.${randomBytes(6).toString('hex')}`
+    const server = await listen(shortName(own, directory)) as Server
+    try {
+      const inode = lstatSync(own).ino
+      if (await claim(path, own, shortName(path, directory))) return { release: async () => { await release(server, path, inode) } }
+      throw new Error(`${path}: another process or sink writes this trail`)
+    } catch (error) {
+      await close(server)
+      throw error
+    } finally {
+      rmSync(own, { force: true })
     }
-    throw new Error(`${path}: another process or sink writes this trail`)
   } finally {
     closeSync(directory)
   }
+}
+
+/** Gives the lock its name; false when somebody alive has it. */
+async function claim (path: string, own: string, short: string): Promise<boolean> {
+  for (let attempt = 0; attempt < 3; attempt++) {
+    if (link(own, path)) {
+      if (attempt === 0) return true
+      // Whoever has found the same dead lock may just be removing it, and puts back what is alive.
+      await sleep(STARTING_MS)
+      return inodeOf(path) === inodeOf(own)
+    }
+    const inode = inodeOf(path)
+    if (inode === undefined) continue
+    if (await isAlive(short)) return false
+    setAside(path, inode)
+  }
+  return false
+}
+
+function link (own: string, path: string): boolean {
+  try {
+    linkSync(own, path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** The inode of a lock; `undefined` when there is none. */
+function inodeOf (path: string): number | undefined {
+  const stats = lstatSync(path, { throwIfNoEntry: false })
+  if (stats !== undefined && !stats.isSocket()) throw new Error(`${path} is in the way: it is no lock`)
+  return stats?.ino
+}
+
+async function release (server: Server, path: string, inode: number): Promise<void> {
+  if (inodeOf(path) === inode) rmSync(path, { force: true })
+  await close(server)
 }
 
 /** The socket's name, by way of the open directory where the path is too long for one. */
@@ -81,15 +125,17 @@ async function answers (name: string): Promise<boolean> {
   })
 }
 
-/** Removes a lock whose owner has gone: by renaming first, so that of two who do so at once one takes nothing from the other. */
-function setAside (path: string): void {
+/** Removes a dead lock. What has taken its place meanwhile is put back. */
+function setAside (path: string, inode: number): void {
   const aside = `${path}.${randomBytes(6).toString('hex')}`
   try {
     renameSync(path, aside)
-    rmSync(aside)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
   }
+  if (lstatSync(aside).ino !== inode) link(aside, path)
+  rmSync(aside)
 }
 
 async function listenOnPipe (path: string): Promise<FileLock> {

@@ -17,5 +17,7 @@ export type JournalReport =
   | { readonly type: 'refused', readonly message: string }
   | { readonly type: 'durable' }
   | { readonly type: 'failing', readonly message: string, readonly reason: string }
+  /** A checkpoint cannot be made; entries become durable all the same. */
+  | { readonly type: 'trouble', readonly message: string }
   | { readonly type: 'checkpoint', readonly checkpoint: Checkpoint }
   | { readonly type: 'closed' }

@@ -35,6 +35,7 @@ function write (): void {
     entries = []
     retryMs = FIRST_RETRY_MS
     report({ type: 'durable' })
+    if (journal.checkpointIsDue) checkpoint()
   } catch (error) {
     entries = entries.slice(journal.head.seq - seq)
     failed(error)
@@ -43,11 +44,12 @@ function write (): void {
   }
 }
 
+/** Entries are durable without it, so a checkpoint that cannot be made holds up nobody: it is tried again with the next. */
 function checkpoint (): void {
   try {
     journal.checkpoint()
   } catch (error) {
-    failed(error)
+    report({ type: 'trouble', message: (error as Error).message })
   }
 }
 
@@ -58,7 +60,7 @@ async function close (): Promise<void> {
   try {
     journal.close()
   } catch (error) {
-    failed(error)
+    report({ type: 'trouble', message: (error as Error).message })
   }
   await lock.release()
   report({ type: 'closed' })

@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { seal, type ChainHead } from './chain.js'
 import { checkpointLine, signCheckpoint, type Checkpoint } from './checkpoint.js'
 import { DurableFile, syncDirectory } from './durable-file.js'
-import { recoverTrail, type Recovered } from './recovery.js'
+import { MAX_WRITE_BYTES, recoverTrail, type Recovered } from './recovery.js'
 import { TrailFiles } from './segments.js'
 
 export interface JournalOptions {
@@ -47,9 +47,9 @@ export class Journal {
     const { head, firstSeq, torn, lastCheckpoint } = recoverTrail(this.#files)
     this.#openedAt = existsSync(options.path) ? statSync(options.path).birthtimeMs || Date.now() : Date.now()
     this.#segment = new DurableFile(options.path, options.fsync)
-    this.#checkpoints = new DurableFile(this.#files.checkpoints, options.fsync)
+    this.#checkpoints = new DurableFile(this.#files.checkpoints, true)
     // What was read may never have reached the disk.
-    this.#segment.cut()
+    this.#segment.sync()
     syncDirectory(this.#files.directory)
     this.#head = head
     this.#firstSeq = firstSeq
@@ -67,25 +67,12 @@ export class Journal {
    * of them are; the rest can be given again and gets the same numbers and hashes.
    */
   append (entries: readonly string[]): void {
-    let lines = ''
-    let bytes = 0
-    let head = this.#head
-    const segment = this.#readySegment()
-    for (const [index, json] of entries.entries()) {
-      const sealed = seal(json, head)
-      const length = Buffer.byteLength(sealed.line) + 1
-      if (segment.size + bytes > 0 && segment.size + bytes + length > this.#options.maxBytes) {
-        this.#write(segment, lines, head)
-        this.#rotate()
-        this.append(entries.slice(index))
-        return
-      }
-      lines += `${sealed.line}\n`
-      bytes += length
-      head = sealed
-    }
-    this.#write(segment, lines, head)
-    if (head.seq - this.#checkpointed >= this.#options.checkpointEntries) this.checkpoint()
+    for (let next = 0; next < entries.length;) next += this.#appendSome(entries, next)
+  }
+
+  /** Whether there are so many new entries that a checkpoint is due. */
+  get checkpointIsDue (): boolean {
+    return this.#head.seq - this.#checkpointed >= this.#options.checkpointEntries
   }
 
   /** States how far the trail goes, unless the last checkpoint does so already. */
@@ -93,6 +80,8 @@ export class Journal {
     const { seq, hash } = this.#head
     if (seq === this.#checkpointed) return
     const checkpoint = signCheckpoint({ stream: this.#files.stream, seq, hash, timestamp: Date.now() }, this.#options.key)
+    // A checkpoint may state only what is on the disk: after a crash, whatever it states must be there.
+    if (!this.#options.fsync) this.#segment?.sync()
     if (this.#checkpoints.poisoned) this.#renewCheckpoints()
     this.#checkpoints.append(Buffer.from(`${checkpointLine(checkpoint)}\n`))
     this.#checkpointed = seq
@@ -109,11 +98,30 @@ export class Journal {
     }
   }
 
-  #write (segment: DurableFile, lines: string, { seq, hash }: ChainHead): void {
-    if (lines === '') return
+  /** Adds as many entries as the segment, or else a new one, has room for. Returns how many. */
+  #appendSome (entries: readonly string[], from: number): number {
+    const segment = this.#readySegment()
+    const room = Math.min(this.#options.maxBytes - segment.size, MAX_WRITE_BYTES)
+    let lines = ''
+    let bytes = 0
+    let head = this.#head
+    let next = from
+    for (; next < entries.length; next++) {
+      const sealed = seal(entries[next] as string, head)
+      const length = Buffer.byteLength(sealed.line) + 1
+      if (bytes + length > room && segment.size + bytes > 0) break
+      lines += `${sealed.line}\n`
+      bytes += length
+      head = { seq: sealed.seq, hash: sealed.hash }
+    }
+    if (next === from) {
+      this.#rotate()
+      return 0
+    }
     segment.append(Buffer.from(lines))
     this.#firstSeq ??= this.#head.seq + 1
-    this.#head = { seq, hash }
+    this.#head = head
+    return next - from
   }
 
   /** The segment to write to: a new one after a failed sync, and when the last one is too old. */
@@ -133,13 +141,24 @@ export class Journal {
     }
     if (existsSync(this.#files.current)) {
       if (this.#firstSeq === undefined) rmSync(this.#files.current)
-      else renameSync(this.#files.current, this.#files.closed(this.#firstSeq))
+      else this.#renameCurrent(this.#files.closed(this.#firstSeq))
     }
     this.#firstSeq = undefined
-    this.#segment = new DurableFile(this.#files.current, this.#options.fsync)
+    const segment = new DurableFile(this.#files.current, this.#options.fsync)
+    try {
+      syncDirectory(this.#files.directory)
+    } catch (error) {
+      segment.close()
+      throw error
+    }
+    this.#segment = segment
     this.#openedAt = Date.now()
-    syncDirectory(this.#files.directory)
     this.#prune()
+  }
+
+  #renameCurrent (closed: string): void {
+    if (existsSync(closed)) throw new Error(`${closed} exists already`)
+    renameSync(this.#files.current, closed)
   }
 
   /** After a failed sync, what is known to be on the disk goes into a new file. */
@@ -147,7 +166,7 @@ export class Journal {
     const { checkpoints, directory } = this.#files
     const renewed = `${checkpoints}.new`
     rmSync(renewed, { force: true })
-    const file = new DurableFile(renewed, this.#options.fsync)
+    const file = new DurableFile(renewed, true)
     file.append(readFileSync(checkpoints).subarray(0, this.#checkpoints.size))
     renameSync(renewed, checkpoints)
     syncDirectory(directory)

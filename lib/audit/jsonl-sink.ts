@@ -83,6 +83,8 @@ class JsonlWriter implements SinkWriter {
   readonly #onCheckpoint: JsonlSinkOptions['onCheckpoint']
   #written: { readonly resolve: () => void, readonly reject: (error: Error) => void } | undefined
   #opened: { readonly resolve: () => void, readonly reject: (error: Error) => void } | undefined
+  #refused = false
+  #closed = false
   #ended = false
   #onEnd: (() => void) | undefined
 
@@ -105,19 +107,21 @@ class JsonlWriter implements SinkWriter {
 
   async write (batch: readonly RecordedEntry[]): Promise<void> {
     await new Promise<void>((resolve, reject) => {
+      this.#written = { resolve, reject }
       // A thread that has died cannot tell how far it had come, so nothing is written twice: only a restart helps.
       if (this.#ended) return
-      this.#written = { resolve, reject }
       this.#worker.ref()
       this.#tell({ type: 'write', entries: batch.map(({ json }) => json).join('\n') })
     })
   }
 
   async close (): Promise<void> {
-    if (this.#ended) return
-    this.#worker.ref()
-    this.#tell({ type: 'close' })
-    await new Promise<void>(resolve => { this.#onEnd = resolve })
+    if (!this.#ended) {
+      this.#worker.ref()
+      this.#tell({ type: 'close' })
+      await new Promise<void>(resolve => { this.#onEnd = resolve })
+    }
+    this.#written?.reject(new Error('the trail was closed before they were written'))
   }
 
   #tell (command: JournalCommand): void {
@@ -129,9 +133,11 @@ class JsonlWriter implements SinkWriter {
       case 'open':
         if (report.torn !== undefined) this.#context.note('audit.recovered', report.torn)
         this.#opened?.resolve()
+        this.#opened = undefined
         break
       case 'refused':
         this.#opened?.reject(new Error(report.message))
+        this.#refused = true
         break
       case 'durable':
         this.#worker.unref()
@@ -144,8 +150,11 @@ class JsonlWriter implements SinkWriter {
       case 'checkpoint':
         this.#anchor(report.checkpoint)
         break
+      case 'trouble':
+        this.#context.log.error({ reason: report.message }, 'an audit checkpoint cannot be written')
+        break
       case 'closed':
-        this.#written?.reject(new Error('the trail was closed before they were written'))
+        this.#closed = true
     }
   }
 
@@ -153,7 +162,7 @@ class JsonlWriter implements SinkWriter {
     this.#ended = true
     const died = new Error('the thread that writes the audit trail has died', { cause })
     this.#opened?.reject(died)
-    if (this.#onEnd === undefined) this.#context.failing(died, 'the writer has died')
+    if (!this.#refused && !this.#closed) this.#context.failing(died, 'the writer has died')
     this.#onEnd?.()
   }
 

@@ -1,10 +1,13 @@
-import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs'
 import { emptyChain, hashOf, parseLine, type ChainHead } from './chain.js'
 import { parseCheckpointLine, type Checkpoint } from './checkpoint.js'
+import { DurableFile } from './durable-file.js'
+import { readBytes, scanLines, sizeOf } from './file-scan.js'
 import type { TrailFiles } from './segments.js'
+import { MAX_LINE_BYTES, textOf } from './trail-lines.js'
 
-/** What is cut off at most: no write is longer. */
-const MAX_TORN_BYTES = 8_388_608
+/** The longest write, in bytes, and so the longest tail that a crash can leave half written. */
+export const MAX_WRITE_BYTES = 4_194_304
+const LF = 0x0a
 
 /** Where a trail goes on. */
 export interface Recovered {
@@ -16,105 +19,158 @@ export interface Recovered {
   readonly lastCheckpoint: Checkpoint | undefined
 }
 
-interface Scan {
-  readonly head: ChainHead
-  readonly firstSeq: number | undefined
-  /** Bytes of whole, good lines. */
+/** How much of a file is good. */
+interface Extent {
+  readonly path: string
+  readonly size: number
   readonly goodBytes: number
+}
+
+interface Chain extends Extent {
+  readonly head: ChainHead
+  /** Good lines. */
   readonly lines: number
 }
 
-const LF = 0x0a
-
 /**
  * Reads the end of a trail and repairs what a crash has left: a last write that is incomplete is moved to `.torn`.
- * Throws, and changes nothing, when something is wrong that no crash explains.
+ * Throws, and changes nothing, when something is wrong that no crash explains. It reads the current segment whole and
+ * of other files the ends, and holds a few MiB at a time.
  */
 export function recoverTrail (files: TrailFiles): Recovered {
-  const lastCheckpoint = recoverCheckpoints(files)
-  const content = existsSync(files.current) ? readFileSync(files.current) : Buffer.alloc(0)
-  const firstSeq = firstSeqOf(content)
-  const before = headBefore(files, firstSeq, lastCheckpoint)
-  const scan = scanLines(content, before)
-  const tornBytes = content.length - scan.goodBytes
-  if (tornBytes > 0) refuseUnlessTorn(files, scan, tornBytes, lastCheckpoint)
-  if (lastCheckpoint !== undefined && lastCheckpoint.seq > scan.head.seq) {
-    throw new Error(`${files.current} ends with entry ${scan.head.seq}, but a checkpoint names ${lastCheckpoint.seq}: entries are missing`)
+  const checkpoints = examineCheckpoints(files.checkpoints)
+  const lastCheckpoint = checkpoints.last
+  const firstSeq = firstSeqOf(files.current)
+  const closed = examineClosed(files, firstSeq)
+  const before = closed?.head ?? headWithoutClosed(files, firstSeq, lastCheckpoint)
+  if (firstSeq !== undefined && firstSeq !== before.seq + 1) {
+    throw new Error(`${files.current}, line 1: it is entry ${firstSeq}, but what comes before it ends with entry ${before.seq}`)
   }
-  if (tornBytes === 0) return { head: scan.head, firstSeq: scan.firstSeq, torn: undefined, lastCheckpoint }
-  const torn = content.subarray(scan.goodBytes)
-  appendFileSync(files.torn, torn, { mode: 0o600, flush: true })
-  truncateSync(files.current, scan.goodBytes)
-  return { head: scan.head, firstSeq: scan.firstSeq, torn: { bytes: tornBytes, lines: torn.filter(byte => byte === LF).length }, lastCheckpoint }
+  const current = followChain(files.current, 0, before, lastCheckpoint)
+  refuseUnlessTorn(current, lastCheckpoint)
+  if (lastCheckpoint !== undefined && lastCheckpoint.seq > current.head.seq) {
+    throw new Error(`${files.current} ends with entry ${current.head.seq}, but a checkpoint names ${lastCheckpoint.seq}: entries are missing`)
+  }
+
+  const tails = [current]
+  // What the current segment repeats was moved there after a failed sync.
+  if (closed !== undefined && !isRepeated(closed, files.current)) tails.unshift(closed)
+  const torn = Buffer.concat(tails.map(({ path, size, goodBytes }) => readBytes(path, goodBytes, size)))
+  if (torn.length > 0) keepTorn(files.torn, torn)
+  for (const extent of [closed, current, checkpoints]) if (extent !== undefined) cutTail(extent)
+  return {
+    head: current.head,
+    firstSeq: current.lines === 0 ? undefined : firstSeq,
+    torn: torn.length === 0 ? undefined : { bytes: torn.length, lines: torn.filter(byte => byte === LF).length },
+    lastCheckpoint
+  }
 }
 
-function refuseUnlessTorn (files: TrailFiles, { head, lines }: Scan, tornBytes: number, lastCheckpoint: Checkpoint | undefined): void {
+function refuseUnlessTorn ({ path, size, goodBytes, head, lines }: Chain, lastCheckpoint: Checkpoint | undefined): void {
+  if (size === goodBytes) return
   const isOld = lastCheckpoint !== undefined && head.seq < lastCheckpoint.seq
-  if (isOld || tornBytes > MAX_TORN_BYTES) {
-    throw new Error(`${files.current}, line ${lines + 1}: the trail is damaged; move its files away to begin a new one`)
+  if (isOld || size - goodBytes > MAX_WRITE_BYTES) {
+    throw new Error(`${path}, line ${lines + 1}: the trail is damaged; move its files away to begin a new one`)
   }
 }
 
-/** The last line of the checkpoints. A line that a crash has left incomplete is cut off. */
-function recoverCheckpoints ({ checkpoints }: TrailFiles): Checkpoint | undefined {
-  if (!existsSync(checkpoints)) return undefined
-  const content = readFileSync(checkpoints)
-  const end = content.lastIndexOf(LF) + 1
-  if (end < content.length) truncateSync(checkpoints, end)
-  if (end === 0) return undefined
-  const line = content.subarray(content.lastIndexOf(LF, end - 2) + 1, end - 1).toString()
-  const checkpoint = parseCheckpointLine(line)
-  if (checkpoint === undefined) throw new Error(`${checkpoints}: the last checkpoint is damaged`)
-  return checkpoint
-}
-
-function firstSeqOf (content: Buffer): number | undefined {
-  const end = content.indexOf(LF)
-  return end === -1 ? undefined : parseLine(content.subarray(0, end).toString())?.seq
-}
-
-/** Where the trail stood before the current segment. */
-function headBefore (files: TrailFiles, firstSeq: number | undefined, lastCheckpoint: Checkpoint | undefined): ChainHead {
-  const last = files.listClosed().at(-1)
-  if (last !== undefined) return headOfClosed(last, firstSeq)
-  // All closed segments have been removed: the checkpoint of the last rotation remains.
-  if (lastCheckpoint === undefined || (firstSeq ?? 1) === 1) return emptyChain
-  const rotation = readFileSync(files.checkpoints, 'utf8').split('\n').map(parseCheckpointLine).find(checkpoint => checkpoint?.seq === (firstSeq as number) - 1)
-  if (rotation === undefined) throw new Error(`${files.current}: the segment before it is missing`)
-  return rotation
-}
-
-/** The end of a closed segment. What the current segment repeats was moved there after a failed sync, and is cut off. */
-function headOfClosed (path: string, firstSeqAfter: number | undefined): ChainHead {
-  const content = readFileSync(path)
-  let end = content.length
-  while (end > 0) {
-    const start = content.lastIndexOf(LF, end - 2) + 1
-    const line = parseLine(content.subarray(start, end - 1).toString())
-    const isRepeated = line === undefined || (firstSeqAfter !== undefined && line.seq >= firstSeqAfter)
-    if (content[end - 1] === LF && !isRepeated) {
-      if (end < content.length) truncateSync(path, end)
-      return line
-    }
-    if (content.length - start > MAX_TORN_BYTES) break
-    end = start
+/** Finds the last checkpoint. A line that a crash has left incomplete may follow it. */
+function examineCheckpoints (path: string): Extent & { readonly last: Checkpoint | undefined } {
+  const size = sizeOf(path) ?? 0
+  const start = Math.max(0, size - 2 * MAX_LINE_BYTES)
+  const tail = readBytes(path, start, size)
+  const end = tail.lastIndexOf(LF) + 1
+  if (end === 0) {
+    if (start > 0) throw new Error(`${path}: the last checkpoint is damaged`)
+    return { path, size, goodBytes: 0, last: undefined }
   }
-  throw new Error(`${path}: the closed segment is damaged at its end`)
+  const line = tail.subarray(tail.subarray(0, end - 1).lastIndexOf(LF) + 1, end - 1).toString()
+  const last = parseCheckpointLine(line)
+  if (last === undefined) throw new Error(`${path}: the last checkpoint is damaged`)
+  return { path, size, goodBytes: start + end, last }
 }
 
-/** Follows the chain through the lines as far as it holds. */
-function scanLines (content: Buffer, before: ChainHead): Scan {
+function firstSeqOf (path: string): number | undefined {
+  let seq: number | undefined
+  scanLines(path, 0, line => {
+    seq = line.ended ? parseLine(textOf(line) ?? '')?.seq : undefined
+    return false
+  })
+  return seq
+}
+
+/** The end of the last closed segment, up to where the current one begins. */
+function examineClosed (files: TrailFiles, firstSeqAfter: number | undefined): Chain | undefined {
+  const path = files.listClosed().at(-1)
+  if (path === undefined) return undefined
+  const size = sizeOf(path) ?? 0
+  let start = Math.max(0, size - MAX_WRITE_BYTES - 2 * MAX_LINE_BYTES)
+  // From the middle of a file, the first line feed is where lines begin.
+  if (start > 0) start += readBytes(path, start, start + MAX_LINE_BYTES + 1).indexOf(LF) + 1
+  const chain = followChain(path, start, undefined, undefined, firstSeqAfter)
+  if (chain.lines === 0 || size - chain.goodBytes > MAX_WRITE_BYTES) throw new Error(`${path}: the closed segment is damaged at its end`)
+  return chain
+}
+
+/** Where the trail stood before the current segment when all before it has been removed: a checkpoint remains. */
+function headWithoutClosed (files: TrailFiles, firstSeq: number | undefined, lastCheckpoint: Checkpoint | undefined): ChainHead {
+  if (firstSeq === undefined || firstSeq === 1) return emptyChain
+  let found: Checkpoint | undefined = lastCheckpoint?.seq === firstSeq - 1 ? lastCheckpoint : undefined
+  if (found === undefined) {
+    scanLines(files.checkpoints, 0, line => {
+      const checkpoint = parseCheckpointLine(textOf(line) ?? '')
+      if (checkpoint?.seq === firstSeq - 1) found = checkpoint
+      return found === undefined
+    })
+  }
+  if (found === undefined) throw new Error(`${files.current}: the segment before it is missing`)
+  return found
+}
+
+/**
+ * Follows a chain through the lines of a file as far as it holds, and at most up to the entry before `endSeq`.
+ * Without `before`, the first line is taken as it is. A checkpoint ends it where it states another hash.
+ */
+function followChain (path: string, start: number, before: ChainHead | undefined, checkpoint: Checkpoint | undefined, endSeq = Infinity): Chain {
   let head = before
-  let goodBytes = 0
+  let goodBytes = start
   let lines = 0
-  let firstSeq: number | undefined
-  for (let end = content.indexOf(LF); end !== -1; end = content.indexOf(LF, goodBytes)) {
-    const line = parseLine(content.subarray(goodBytes, end).toString())
-    if (line === undefined || line.seq !== head.seq + 1 || hashOf(line.body, head.hash) !== line.hash) break
-    firstSeq ??= line.seq
+  scanLines(path, start, raw => {
+    const line = raw.ended ? parseLine(textOf(raw) ?? '') : undefined
+    if (line === undefined || line.seq >= endSeq) return false
+    // The very first line of a trail needs nothing before it.
+    const previous = head ?? (line.seq === 1 ? emptyChain : undefined)
+    if (previous !== undefined && (line.seq !== previous.seq + 1 || hashOf(line.body, previous.hash) !== line.hash)) return false
+    if (line.seq === checkpoint?.seq && line.hash !== checkpoint.hash) return false
     head = { seq: line.seq, hash: line.hash }
-    goodBytes = end + 1
+    goodBytes += (raw.bytes as Buffer).length + 1
     lines++
+    return true
+  })
+  return { path, size: sizeOf(path) ?? 0, goodBytes, head: head ?? emptyChain, lines }
+}
+
+/** Whether what is behind the good bytes also begins another file. */
+function isRepeated ({ path, size, goodBytes }: Extent, other: string): boolean {
+  const tail = readBytes(path, goodBytes, size)
+  return tail.equals(readBytes(other, 0, tail.length))
+}
+
+function keepTorn (path: string, bytes: Uint8Array): void {
+  const file = new DurableFile(path, true)
+  try {
+    file.append(bytes)
+  } finally {
+    file.close()
   }
-  return { head, firstSeq, goodBytes, lines }
+}
+
+function cutTail ({ path, size, goodBytes }: Extent): void {
+  if (size === goodBytes) return
+  const file = new DurableFile(path, true)
+  try {
+    file.cut(goodBytes)
+  } finally {
+    file.close()
+  }
 }

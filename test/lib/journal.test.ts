@@ -131,7 +131,10 @@ t.test('checkpoints state how far the trail goes, signed where there is a key', 
   const { privateKey, publicKey } = generateKeyPairSync('ed25519') as { privateKey: KeyObject, publicKey: KeyObject }
   const { journal, made } = open(directory, { key: privateKey, checkpointEntries: 10 })
   journal.append(entries(1, 10))
+  t.ok(journal.checkpointIsDue)
+  journal.checkpoint()
   journal.append(entries(11, 12))
+  t.notOk(journal.checkpointIsDue)
   journal.close()
   t.same(made.map(({ seq }) => seq), [10, 12])
   for (const checkpoint of made) t.ok(hasGoodSignature(checkpoint, publicKey))
