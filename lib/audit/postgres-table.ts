@@ -8,6 +8,8 @@ export const BATCH_ROWS = 512
 /** How often, and with which pause, a lock is asked for that somebody else still has. */
 const LOCK_ATTEMPTS = 15
 const LOCK_PAUSE_MS = 200
+/** The key under which tables are created, of no meaning. */
+const CREATION_LOCK = 7_105_827_936n
 const STREAM_REASON = 'somebody else writes the stream'
 
 /** The columns in the order in which they are written, with their types and whether they may be null. */
@@ -118,16 +120,19 @@ export class TableSession {
 
 async function prepareTable (connection: PostgresConnection, table: string): Promise<void> {
   if (!await exists(connection, table)) {
-    // A lock, because two that create a table at once can fail even so.
-    await connection.query('BEGIN; SELECT pg_advisory_xact_lock(7105827936)')
-    if (!await exists(connection, table)) {
-      const definitions = columns.map(([name, type, nullable]) => `${name} ${type}${nullable ? '' : ' NOT NULL'}`)
-      await connection.query(`CREATE TABLE ${table} (${definitions.join(', ')}, PRIMARY KEY (stream, seq));
-        CREATE INDEX ON ${table} (timestamp); CREATE INDEX ON ${table} (user_id, timestamp)`)
-    }
-    await connection.query('COMMIT')
+    // Of two that create a table at once, one fails. The lock is none of a transaction: what another one has
+    // committed meanwhile is certain to be seen only in a transaction that begins later.
+    await connection.query(`SELECT pg_advisory_lock(${CREATION_LOCK})`)
+    if (!await exists(connection, table)) await createTable(connection, table)
+    await connection.query(`SELECT pg_advisory_unlock(${CREATION_LOCK})`)
   }
   await checkTable(connection, table)
+}
+
+async function createTable (connection: PostgresConnection, table: string): Promise<void> {
+  const definitions = columns.map(([name, type, nullable]) => `${name} ${type}${nullable ? '' : ' NOT NULL'}`)
+  await connection.query(`CREATE TABLE ${table} (${definitions.join(', ')}, PRIMARY KEY (stream, seq));
+    CREATE INDEX ON ${table} (timestamp); CREATE INDEX ON ${table} (user_id, timestamp)`)
 }
 
 async function exists (connection: PostgresConnection, table: string): Promise<boolean> {
