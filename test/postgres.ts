@@ -103,7 +103,8 @@ export async function makeServer (t: Test, programs: string): Promise<PostgresSe
   const connectionString = `postgres://postgres@127.0.0.1:${port}/postgres`
   let child: ChildProcess | undefined
   chmodSync(folder, 0o777)
-  asPostgres(join(programs, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'])
+  const settings = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
+  execFileSync(join(programs, 'initdb'), settings, { stdio: ['ignore', 'ignore', 'inherit'], cwd: folder, ...account() })
 
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
@@ -124,8 +125,8 @@ export async function makeServer (t: Test, programs: string): Promise<PostgresSe
     connectionString,
     async start () {
       const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'max_connections=20']
-      const [command, args] = postgresCommand(join(programs, 'postgres'), ['-D', data, ...settings.flatMap(setting => ['-c', setting])])
-      child = spawn(command, args, { stdio: 'ignore' })
+      const args = ['-D', data, ...settings.flatMap(setting => ['-c', setting])]
+      child = spawn(join(programs, 'postgres'), args, { stdio: 'ignore', cwd: folder, ...account() })
       await untilAnswered(connectionString)
     },
     stop: async () => { await end('SIGINT') },
@@ -135,14 +136,11 @@ export async function makeServer (t: Test, programs: string): Promise<PostgresSe
   }
 }
 
-/** The server refuses to run as root. */
-function postgresCommand (program: string, args: readonly string[]): [string, string[]] {
-  return process.getuid?.() === 0 ? ['runuser', ['-u', 'postgres', '--', program, ...args]] : [program, [...args]]
-}
-
-function asPostgres (program: string, args: readonly string[]): void {
-  const [command, all] = postgresCommand(program, args)
-  execFileSync(command, all, { stdio: ['ignore', 'ignore', 'inherit'] })
+/** The server refuses to run as root: whom it runs as then. */
+function account (): { readonly uid?: number, readonly gid?: number } {
+  if (process.getuid?.() !== 0) return {}
+  const id = (which: string): number => Number(execFileSync('id', [which, 'postgres'], { encoding: 'utf8' }))
+  return { uid: id('-u'), gid: id('-g') }
 }
 
 /** The server's processes, the first of them first. */
