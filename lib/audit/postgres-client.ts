@@ -110,8 +110,8 @@ export class PostgresConnection {
   }
 }
 
-/** Why the database cannot be used as things are: trying again changes nothing by itself. */
-export class PostgresRefusal extends Error {
+/** The trail cannot be written as things are, for another reason than that the database is away. */
+export class SinkRefusal extends Error {
   /** The same in a few words that show nothing. */
   readonly reason: string
 
@@ -123,7 +123,7 @@ export class PostgresRefusal extends Error {
 
 /** Whether an error of the database, or of the way to it, is of the kind that passes by itself. */
 export function isAway (error: unknown): boolean {
-  if (error instanceof PostgresRefusal) return false
+  if (error instanceof SinkRefusal) return false
   const { code } = error as { code?: unknown }
   if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code) || isErrno(error)) return true
   // Connection lost, out of resources, shut down or starting, cancelled, not the primary.
@@ -132,7 +132,7 @@ export function isAway (error: unknown): boolean {
 
 /** Why the database takes nothing, without names and addresses. */
 export function reasonOf (error: unknown): string {
-  if (error instanceof PostgresRefusal) return error.reason
+  if (error instanceof SinkRefusal) return error.reason
   return isAway(error) ? 'database unreachable' : `database refuses the entries (${(error as { code: string }).code})`
 }
 
@@ -145,7 +145,7 @@ async function loadPg (): Promise<typeof import('pg')> {
   try {
     return (await import('pg')).default as unknown as typeof import('pg')
   } catch (error) {
-    throw Object.assign(new PostgresRefusal('postgresSink with connectionString needs the package pg: npm install pg', 'pg is missing'), { cause: error })
+    throw Object.assign(new SinkRefusal('postgresSink with connectionString needs the package pg: npm install pg', 'pg is missing'), { cause: error })
   }
 }
 
@@ -154,7 +154,7 @@ function makeClient<T> (make: () => T): T {
     return make()
   } catch {
     // The error of the parser carries the text, and that a password.
-    throw new PostgresRefusal('postgresSink.connectionString cannot be understood', 'bad connection string')
+    throw new SinkRefusal('postgresSink.connectionString cannot be understood', 'bad connection string')
   }
 }
 

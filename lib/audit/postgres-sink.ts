@@ -75,6 +75,7 @@ const checks: Checks = {
 
 /**
  * A sink that writes the trail to a table of PostgreSQL: a row for each entry, chained by hashes. PROTOCOL.md, "Audit".
+ * It holds a lock of its session, so a pooler in between must not share sessions between transactions.
  * @throws {NoexOptionsError} at an option that is unknown or wrong
  */
 export function postgresSink (options: PostgresSinkOptions): AuditSink {

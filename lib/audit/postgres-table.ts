@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { emptyChain, type ChainHead, type SealedEntry } from './chain.js'
-import { PostgresConnection, PostgresRefusal, type PostgresSource } from './postgres-client.js'
+import { PostgresConnection, SinkRefusal, type PostgresSource } from './postgres-client.js'
 
 /** Rows of one insert. */
 export const BATCH_ROWS = 512
@@ -33,7 +33,7 @@ const names = columns.map(([name]) => name).join(', ')
 const arrays = columns.slice(0, -1).map(([, type], i) => `$${i + 1}::${type}[]`).join(', ')
 
 /** Others have written entries with the numbers of these: the stream cannot be written any more. */
-export class StreamTakenError extends PostgresRefusal {}
+export class StreamTakenError extends SinkRefusal {}
 
 /** A name for SQL: `name` or `schema.name`, each part in quotes. */
 export function quoteTable (table: string): string {
@@ -166,8 +166,8 @@ async function checkTable (connection: PostgresConnection, table: string): Promi
   if ((encoding.rows[0] as { server_encoding: string }).server_encoding !== 'UTF8') throw wrongTable('the encoding of the database must be UTF8')
 }
 
-function wrongTable (problem: string): PostgresRefusal {
-  return new PostgresRefusal(problem, 'the table cannot be used')
+function wrongTable (problem: string): SinkRefusal {
+  return new SinkRefusal(problem, 'the table cannot be used')
 }
 
 /** Takes the stream as long as the connection lives. A writer that has just gone gets time to be missed. */
@@ -180,5 +180,5 @@ async function lockStream (connection: PostgresConnection, table: string, stream
     const result = await connection.query('SELECT pg_try_advisory_lock($1::bigint) AS locked', [key])
     if ((result.rows[0] as { locked: boolean }).locked) return
   }
-  throw new PostgresRefusal(`somebody else writes the stream ${stream} of table ${table}: each process needs a stream of its own`, STREAM_REASON)
+  throw new SinkRefusal(`somebody else writes the stream ${stream} of table ${table}: each process needs a stream of its own`, STREAM_REASON)
 }

@@ -181,7 +181,7 @@ export class PostgresWriter implements SinkWriter {
           this.#context.failing(this.#taken, reasonOf(error))
           return
         }
-        this.#context.log.debug({ err: describe(error), reason: reasonOf(error) }, 'the database still fails')
+        this.#logFailure(error)
         await this.#pause(retryMs)
         retryMs = Math.min(2 * retryMs, LAST_RETRY_MS)
       }
@@ -189,6 +189,13 @@ export class PostgresWriter implements SinkWriter {
     if (this.#closing.signal.aborted) return
     this.#replaying = undefined
     this.#context.log.info({ stream: this.#stream }, 'the spool of the audit trail is empty again')
+  }
+
+  /** That the database is away has been said; what does not pass by itself is said each time. */
+  #logFailure (error: unknown): void {
+    const details = { err: describe(error), reason: reasonOf(error) }
+    if (isAway(error)) this.#context.log.debug(details, 'the database still fails')
+    else this.#context.log.error(details, 'the spool of the audit trail cannot be emptied')
   }
 
   /** Waits; `close` ends it. */

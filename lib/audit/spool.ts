@@ -1,7 +1,10 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
+import { SinkRefusal } from './postgres-client.js'
 import type { SpoolEnd, SpoolPart } from './spool-file.js'
 import type { SpoolAnswer, SpoolCommand } from './spool-messages.js'
+
+const REASON = 'the spool cannot be used'
 
 interface Waiting {
   readonly resolve: (answer: SpoolAnswer) => void
@@ -30,7 +33,7 @@ export class Spool {
     this.#worker.on('message', (answer: SpoolAnswer) => { this.#hear(answer) })
     this.#worker.on('error', error => { cause = error })
     this.#worker.on('exit', () => {
-      this.#died = new Error('the thread that writes the spool has ended', { cause })
+      this.#died = Object.assign(new SinkRefusal('the thread that writes the spool has ended', REASON), { cause })
       for (const { reject } of this.#waiting.splice(0)) reject(this.#died)
     })
   }
@@ -96,7 +99,7 @@ export class Spool {
     const waiting = this.#waiting.shift()
     if (this.#waiting.length === 0 && !this.#closing) this.#worker.unref()
     if (answer.type === 'failed') {
-      waiting?.reject(new Error(answer.message))
+      waiting?.reject(new SinkRefusal(answer.message, REASON))
       return
     }
     this.#size = answer.size

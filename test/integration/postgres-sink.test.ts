@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { readFileSync, statSync, writeFileSync, appendFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Pool } from 'pg'
 import t from 'tap'
@@ -271,6 +271,22 @@ t.test('a spool that is damaged in its middle is refused and left alone', async 
   writeFileSync(spoolPath, text)
   await t.rejects(open({ table: 'damaged', stream: 's', spoolPath }), { message: /audit\.spool:2: the spool is damaged/ })
   t.equal(readFileSync(spoolPath, 'utf8'), text)
+  await t.rejects(open({ table: 'damaged', stream: 's', spoolPath: join(temporaryDirectory(t), 'none', 'audit.spool') }), { message: /ENOENT/ })
+})
+
+t.test('with a spool, what the database refuses waits there, and the log says so', async t => {
+  const spoolPath = join(temporaryDirectory(t), 'audit.spool')
+  const context = testContext()
+  const writer = await open({ table: 'refused', stream: 's', spoolPath }, context)
+  await pool.query("ALTER TABLE refused ADD CHECK (resource <> 'entry-3')")
+  await writer.write(numberedBatch(1, 2))
+  await writer.write(numberedBatch(3, 4))
+  await context.logged(/spool of the audit trail cannot be emptied/)
+  await pool.query('ALTER TABLE refused DROP CONSTRAINT refused_resource_check')
+  await context.logged(/is empty again/)
+  await writer.close()
+  t.strictSame(context.failures, [])
+  t.strictSame(await resources('refused', 's'), names(4))
 })
 
 t.test('a spool has one owner, and no other can read it', async t => {
