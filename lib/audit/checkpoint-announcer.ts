@@ -1,14 +1,15 @@
 import type { KeyObject } from 'node:crypto'
 import type { ChainHead } from './chain.js'
-import { signCheckpoint, type Checkpoint } from './checkpoint.js'
+import { signCheckpoint } from './checkpoint.js'
 import type { SinkContext } from './sink.js'
+import { tellCheckpoint, type CheckpointListener } from './sink-options.js'
 
 /** When checkpoints are made, and who gets them. */
 export interface AnnouncerOptions {
   readonly signingKey: KeyObject | undefined
   readonly checkpointEntries: number
   readonly checkpointIntervalMs: number
-  readonly onCheckpoint: ((checkpoint: Checkpoint) => unknown) | undefined
+  readonly onCheckpoint: CheckpointListener | undefined
 }
 
 /** Tells the application from time to time how far a stream goes. Nobody waits for it. */
@@ -48,8 +49,6 @@ export class CheckpointAnnouncer {
     if (onCheckpoint === undefined || this.#head.seq === this.#announced) return
     this.#announced = this.#head.seq
     const checkpoint = signCheckpoint({ stream: this.#stream, ...this.#head, timestamp: this.#context.clock.now() }, signingKey)
-    new Promise(resolve => { resolve(onCheckpoint(checkpoint)) }).catch((error: unknown) => {
-      this.#context.log.error({ err: error }, 'postgresSink.onCheckpoint has failed')
-    })
+    tellCheckpoint(onCheckpoint, checkpoint, this.#context.log)
   }
 }

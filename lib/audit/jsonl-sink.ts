@@ -1,18 +1,15 @@
-import { createPrivateKey, KeyObject } from 'node:crypto'
 import { resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { checkGroup, isBoolean, isFunction, isInteger, MAX_TIMER_MS, merge, NoexOptionsError, type Checks } from '../option-checks.js'
-import type { Checkpoint } from './checkpoint.js'
+import { checkGroup, isBoolean, isInteger, merge, NoexOptionsError, type Checks } from '../option-checks.js'
 import type { RecordedEntry } from './entry.js'
 import type { JournalCommand, JournalReport, JournalSettings } from './journal-messages.js'
-import { defaultPolicies, type AuditSink, type SinkContext, type SinkPolicies, type SinkWriter } from './sink.js'
+import type { AuditSink, SinkContext, SinkPolicies, SinkWriter } from './sink.js'
+import { isPathWith, sinkChecks, sinkDefaults, tellCheckpoint, toPrivateKey, type CheckpointListener, type SinkOptions } from './sink-options.js'
 
 /** What `jsonlSink` takes. Durations are milliseconds, sizes bytes. */
-export interface JsonlSinkOptions {
+export interface JsonlSinkOptions extends SinkOptions {
   /** The file that is written; ends in `.jsonl`. Closed segments and sidecars stand beside it. */
   path: string
-  /** The policy of each tier. @default block for admin and write, drop for read */
-  policy?: Partial<SinkPolicies> | undefined
   /** A segment is closed before it becomes larger. @default 67_108_864 */
   maxBytes?: number | undefined
   /** A segment is closed when it is older. @default 86_400_000 */
@@ -21,42 +18,26 @@ export interface JsonlSinkOptions {
   keep?: number | undefined
   /** Whether an entry counts as durable only when the disk has it. @default true */
   fsync?: boolean | undefined
-  /** The private key (Ed25519, PEM) that signs checkpoints. @default none */
-  signingKey?: string | KeyObject | undefined
-  /** A checkpoint is made after so many entries. @default 1_000 */
-  checkpointEntries?: number | undefined
-  /** And after this time, when there are new entries. @default 60_000 */
-  checkpointIntervalMs?: number | undefined
-  /** Gets each checkpoint, to keep it where whoever can change the files cannot. Nobody waits for it. @default none */
-  onCheckpoint?: ((checkpoint: Checkpoint) => unknown) | undefined
 }
 
 /** What holds where an option is not given. */
 export const jsonlDefaults = {
-  policy: defaultPolicies,
+  ...sinkDefaults,
   maxBytes: 67_108_864,
   maxAgeMs: 86_400_000,
   keep: Infinity,
-  fsync: true,
-  signingKey: undefined,
-  checkpointEntries: 1_000,
-  checkpointIntervalMs: 60_000,
-  onCheckpoint: undefined
+  fsync: true
 }
 
 const MAX = Number.MAX_SAFE_INTEGER
 
 const checks: Checks = {
-  path: isPath,
-  policy: { admin: isPolicy, write: isPolicy, read: isPolicy },
+  ...sinkChecks,
+  path: isPathWith('.jsonl'),
   maxBytes: isInteger(1, 1_073_741_824),
   maxAgeMs: isInteger(1, MAX),
   keep: isInteger(1, MAX),
-  fsync: isBoolean,
-  signingKey: isSigningKey,
-  checkpointEntries: isInteger(1, MAX),
-  checkpointIntervalMs: isInteger(1, MAX_TIMER_MS),
-  onCheckpoint: isFunction
+  fsync: isBoolean
 }
 
 /**
@@ -68,7 +49,7 @@ export function jsonlSink (options: JsonlSinkOptions): AuditSink {
   checkGroup(given, checks, 'jsonlSink.')
   if (given['path'] === undefined) throw new NoexOptionsError('jsonlSink.path', 'is required')
   const { policy, onCheckpoint, signingKey, path, ...rest } = merge(jsonlDefaults, given, checks) as unknown as Required<JsonlSinkOptions> & { policy: SinkPolicies }
-  const settings = { ...rest, path: resolve(path), signingKey: signingKey && pemOf(signingKey) } as JournalSettings
+  const settings = { ...rest, path: resolve(path), signingKey: signingKey && toPrivateKey(signingKey).export({ type: 'pkcs8', format: 'pem' }) } as JournalSettings
   return {
     name: 'jsonl',
     policy,
@@ -80,7 +61,7 @@ export function jsonlSink (options: JsonlSinkOptions): AuditSink {
 class JsonlWriter implements SinkWriter {
   readonly #worker: Worker
   readonly #context: SinkContext
-  readonly #onCheckpoint: JsonlSinkOptions['onCheckpoint']
+  readonly #onCheckpoint: CheckpointListener | undefined
   #written: { readonly resolve: () => void, readonly reject: (error: Error) => void } | undefined
   #opened: { readonly resolve: () => void, readonly reject: (error: Error) => void } | undefined
   #refused = false
@@ -88,7 +69,7 @@ class JsonlWriter implements SinkWriter {
   #ended = false
   #onEnd: (() => void) | undefined
 
-  private constructor (settings: JournalSettings, context: SinkContext, onCheckpoint: JsonlSinkOptions['onCheckpoint']) {
+  private constructor (settings: JournalSettings, context: SinkContext, onCheckpoint: CheckpointListener | undefined) {
     this.#context = context
     this.#onCheckpoint = onCheckpoint
     this.#worker = new Worker(new URL('./journal-worker.js', import.meta.url), { name: 'noex-audit', workerData: settings })
@@ -98,7 +79,7 @@ class JsonlWriter implements SinkWriter {
     this.#worker.on('exit', () => { this.#end(cause) })
   }
 
-  static async open (settings: JournalSettings, context: SinkContext, onCheckpoint: JsonlSinkOptions['onCheckpoint']): Promise<JsonlWriter> {
+  static async open (settings: JournalSettings, context: SinkContext, onCheckpoint: CheckpointListener | undefined): Promise<JsonlWriter> {
     const writer = new JsonlWriter(settings, context, onCheckpoint)
     await new Promise<void>((resolve, reject) => { writer.#opened = { resolve, reject } })
     writer.#worker.unref()
@@ -148,7 +129,7 @@ class JsonlWriter implements SinkWriter {
         this.#context.failing(new Error(report.message), report.reason)
         break
       case 'checkpoint':
-        this.#anchor(report.checkpoint)
+        tellCheckpoint(this.#onCheckpoint, report.checkpoint, this.#context.log)
         break
       case 'trouble':
         this.#context.log.error({ reason: report.message }, 'an audit checkpoint cannot be written')
@@ -165,30 +146,4 @@ class JsonlWriter implements SinkWriter {
     if (!this.#refused && !this.#closed) this.#context.failing(died, 'the writer has died')
     this.#onEnd?.()
   }
-
-  #anchor (checkpoint: Checkpoint): void {
-    new Promise(resolve => { resolve(this.#onCheckpoint?.(checkpoint)) }).catch(error => {
-      this.#context.log.error({ err: error }, 'jsonlSink.onCheckpoint has failed')
-    })
-  }
-}
-
-function isPath (value: unknown, path: string): void {
-  if (typeof value !== 'string' || !/[^/\\]\.jsonl$/.test(value) || value.includes('\0')) throw new NoexOptionsError(path, 'must be a path that ends in .jsonl')
-}
-
-function isPolicy (value: unknown, path: string): void {
-  if (value !== 'block' && value !== 'drop') throw new NoexOptionsError(path, 'must be "block" or "drop"')
-}
-
-function isSigningKey (value: unknown, path: string): void {
-  let type: string | undefined
-  try {
-    type = createPrivateKey(pemOf(value as string | KeyObject)).asymmetricKeyType
-  } catch {}
-  if (type !== 'ed25519') throw new NoexOptionsError(path, 'must be an Ed25519 private key, as PEM or KeyObject')
-}
-
-function pemOf (key: string | KeyObject): string {
-  return key instanceof KeyObject ? key.export({ type: 'pkcs8', format: 'pem' }).toString() : key
 }

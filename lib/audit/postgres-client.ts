@@ -1,4 +1,5 @@
 import { Socket } from 'node:net'
+import { SinkRefusal } from './sink-refusal.js'
 
 /** What a query gives: the part of a result of `pg` that the sink uses. */
 export interface PostgresResult {
@@ -110,17 +111,6 @@ export class PostgresConnection {
   }
 }
 
-/** The trail cannot be written as things are, for another reason than that the database is away. */
-export class SinkRefusal extends Error {
-  /** The same in a few words that show nothing. */
-  readonly reason: string
-
-  constructor (message: string, reason: string) {
-    super(message)
-    this.reason = reason
-  }
-}
-
 /** Whether an error of the database, or of the way to it, is of the kind that passes by itself. */
 export function isAway (error: unknown): boolean {
   if (error instanceof SinkRefusal) return false
@@ -145,7 +135,7 @@ async function loadPg (): Promise<typeof import('pg')> {
   try {
     return (await import('pg')).default as unknown as typeof import('pg')
   } catch (error) {
-    throw Object.assign(new SinkRefusal('postgresSink with connectionString needs the package pg: npm install pg', 'pg is missing'), { cause: error })
+    throw new SinkRefusal('postgresSink with connectionString needs the package pg: npm install pg', 'pg is missing', { cause: error })
   }
 }
 

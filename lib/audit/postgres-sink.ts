@@ -1,16 +1,14 @@
-import type { KeyObject } from 'node:crypto'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import { checkGroup, isFunction, isInteger, MAX_TIMER_MS, merge, NoexOptionsError, type Checks } from '../option-checks.js'
-import type { Checkpoint } from './checkpoint.js'
+import { checkGroup, isText, merge, NoexOptionsError, type Checks } from '../option-checks.js'
 import type { PostgresPool } from './postgres-client.js'
 import { isTableName } from './postgres-table.js'
 import { PostgresWriter, type WriterSettings } from './postgres-writer.js'
-import { isPolicy, isSigningKey, toPrivateKey } from './sink-checks.js'
-import { defaultPolicies, type AuditSink, type SinkPolicies } from './sink.js'
+import { isPathWith, sinkChecks, sinkDefaults, toPrivateKey, type SinkOptions } from './sink-options.js'
+import type { AuditSink, SinkPolicies } from './sink.js'
 
 /** What `postgresSink` takes: `pool` or `connectionString`, and what else is wanted. Durations are milliseconds. */
-export interface PostgresSinkOptions {
+export interface PostgresSinkOptions extends SinkOptions {
   /** A pool of the package `pg`. One of its clients is taken for good; the pool itself stays the application's. */
   pool?: PostgresPool | undefined
   /** The database, for a connection of the sink's own. It needs the package `pg`. */
@@ -21,41 +19,26 @@ export interface PostgresSinkOptions {
   stream?: string | undefined
   /** A file that ends in `.spool`: entries are durable there while the database is away. @default none: replies wait */
   spoolPath?: string | undefined
-  /** The policy of each tier. @default block for admin and write, drop for read */
-  policy?: Partial<SinkPolicies> | undefined
-  /** The private key (Ed25519, PEM) that signs checkpoints. @default none */
-  signingKey?: string | KeyObject | undefined
-  /** A checkpoint is made after so many entries. @default 1_000 */
-  checkpointEntries?: number | undefined
-  /** And after this time, when there are new entries. @default 60_000 */
-  checkpointIntervalMs?: number | undefined
-  /** Gets each checkpoint, to keep it where whoever can change the table cannot. Nobody waits for it. @default none */
-  onCheckpoint?: ((checkpoint: Checkpoint) => unknown) | undefined
 }
 
 /** What holds where an option is not given; `stream` is the host's name then. */
 export const postgresDefaults = {
+  ...sinkDefaults,
   pool: undefined,
   connectionString: undefined,
   table: 'audit_log',
-  spoolPath: undefined,
-  policy: defaultPolicies,
-  signingKey: undefined,
-  checkpointEntries: 1_000,
-  checkpointIntervalMs: 60_000,
-  onCheckpoint: undefined
+  spoolPath: undefined
 }
 
 /** With more, the time that is added to the name of a stream and the row's key would not fit into an index. */
 const MAX_STREAM_CHARS = 255
 
 const checks: Checks = {
+  ...sinkChecks,
   pool (value, path) {
     if (typeof (value as PostgresPool | null)?.connect !== 'function') throw new NoexOptionsError(path, 'must be a pool of the package pg')
   },
-  connectionString (value, path) {
-    if (typeof value !== 'string' || value === '') throw new NoexOptionsError(path, 'must be a non-empty text')
-  },
+  connectionString: isText,
   table (value, path) {
     if (!isTableName(value)) throw new NoexOptionsError(path, 'must be a name or schema.name of plain identifiers')
   },
@@ -63,14 +46,7 @@ const checks: Checks = {
     const isName = typeof value === 'string' && value !== '' && value.length <= MAX_STREAM_CHARS && value.isWellFormed() && !value.includes('\0')
     if (!isName) throw new NoexOptionsError(path, `must be a text of 1 to ${MAX_STREAM_CHARS} characters`)
   },
-  spoolPath (value, path) {
-    if (typeof value !== 'string' || !/[^/\\]\.spool$/.test(value) || value.includes('\0')) throw new NoexOptionsError(path, 'must be a path that ends in .spool')
-  },
-  policy: { admin: isPolicy, write: isPolicy, read: isPolicy },
-  signingKey: isSigningKey,
-  checkpointEntries: isInteger(1, Number.MAX_SAFE_INTEGER),
-  checkpointIntervalMs: isInteger(1, MAX_TIMER_MS),
-  onCheckpoint: isFunction
+  spoolPath: isPathWith('.spool')
 }
 
 /**

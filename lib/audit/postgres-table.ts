@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { emptyChain, type ChainHead, type SealedEntry } from './chain.js'
-import { PostgresConnection, SinkRefusal, type PostgresSource } from './postgres-client.js'
+import { PostgresConnection, type PostgresSource } from './postgres-client.js'
+import { SinkRefusal } from './sink-refusal.js'
 
 /** Rows of one insert. */
 export const BATCH_ROWS = 512

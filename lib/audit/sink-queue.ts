@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
+import { within } from '../within.js'
 import { auditUnavailable } from './audit-unavailable.js'
 import { recordEntry, type RecordedEntry } from './entry.js'
 import type { AuditSink, SinkPolicies, SinkWriter } from './sink.js'
@@ -141,13 +142,13 @@ export class SinkQueue {
     // Nothing else may keep the process alive by now.
     const alive = setInterval(() => {}, 1_000)
     try {
-      await this.#within(new Promise(resolve => {
+      await within(this.#writeTimeoutMs, new Promise<void>(resolve => {
         if (this.#pending === 0) resolve()
         else this.#idle.push(resolve)
-      }))
+      }), this.#clock)
       const writer = this.#writer
       this.#writer = undefined
-      if (writer !== undefined) await this.#within(writer.close())
+      if (writer !== undefined) await within(this.#writeTimeoutMs, writer.close(), this.#clock)
       return this.#pending
     } finally {
       clearInterval(alive)
@@ -292,12 +293,5 @@ export class SinkQueue {
     return (function * () {
       for (const list of lists) for (const item of list) if (item.settle !== undefined) yield item
     })()
-  }
-
-  async #within (done: Promise<void>): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      const cancel = this.#clock.after(this.#writeTimeoutMs, resolve)
-      done.finally(cancel).then(resolve, reject)
-    })
   }
 }

@@ -1,7 +1,8 @@
-import { closeSync, constants, openSync, readSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { hashOf, parseLine, type ChainHead, type SealedEntry, type TrailLine } from './chain.js'
 import { DurableFile, syncDirectory } from './durable-file.js'
+import { readBytes, scanLines } from './file-scan.js'
 import { LineSplitter, textOf, type RawLine } from './trail-lines.js'
 
 /** Where the entries of a spool end. All of them are of one stream. */
@@ -83,7 +84,7 @@ export class SpoolFile {
   /** The next lines from a position on, at most `maxLines`; none at the end. */
   read (position: number, maxLines: number): SpoolPart {
     if (position >= this.#file.size) return { lines: [], next: position }
-    const lines = new LineSplitter().push(this.#chunk(position)).slice(0, maxLines)
+    const lines = new LineSplitter().push(readBytes(this.#path, position, Math.min(position + CHUNK_BYTES, this.#file.size))).slice(0, maxLines)
     let next = position
     const texts = lines.map(raw => {
       const text = textOf(raw)
@@ -114,39 +115,24 @@ export class SpoolFile {
     syncDirectory(dirname(this.#path))
   }
 
-  #chunk (position: number): Buffer {
-    const fd = openSync(this.#path, constants.O_RDONLY)
-    try {
-      const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, this.#file.size - position))
-      return buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, position))
-    } finally {
-      closeSync(fd)
-    }
-  }
-
   /** Looks at every line: where the last good one ends. */
   #scan (): { readonly end: SpoolEnd | undefined, readonly size: number } {
-    const splitter = new LineSplitter()
     let end: SpoolEnd | undefined
     let size = 0
     let number = 0
     let torn: number | undefined
-    for (let position = 0; position < this.#file.size;) {
-      const chunk = this.#chunk(position)
-      if (chunk.length === 0) break
-      position += chunk.length
-      for (const raw of splitter.push(chunk)) {
-        number += 1
-        const line = followingLine(raw, end, torn !== undefined)
-        if (line === undefined) {
-          torn ??= number
-          continue
-        }
-        if (torn !== undefined) throw new Error(`${this.#path}:${torn}: the spool is damaged`)
-        end = { stream: line.stream, seq: line.seq, hash: line.hash }
-        size += (raw.bytes as Buffer).length + 1
+    scanLines(this.#path, 0, raw => {
+      number += 1
+      const line = raw.ended ? followingLine(raw, end, torn !== undefined) : undefined
+      if (line === undefined) {
+        torn ??= number
+        return true
       }
-    }
+      if (torn !== undefined) throw new Error(`${this.#path}:${torn}: the spool is damaged`)
+      end = { stream: line.stream, seq: line.seq, hash: line.hash }
+      size += (raw.bytes as Buffer).length + 1
+      return true
+    })
     return { end, size }
   }
 }

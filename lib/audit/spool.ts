@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { SinkRefusal } from './postgres-client.js'
+import { SinkRefusal } from './sink-refusal.js'
 import type { SpoolEnd, SpoolPart } from './spool-file.js'
 import type { SpoolAnswer, SpoolCommand } from './spool-messages.js'
 
@@ -33,7 +33,7 @@ export class Spool {
     this.#worker.on('message', (answer: SpoolAnswer) => { this.#hear(answer) })
     this.#worker.on('error', error => { cause = error })
     this.#worker.on('exit', () => {
-      this.#died = Object.assign(new SinkRefusal('the thread that writes the spool has ended', REASON), { cause })
+      this.#died = new SinkRefusal('the thread that writes the spool has ended', REASON, { cause })
       for (const { reject } of this.#waiting.splice(0)) reject(this.#died)
     })
   }

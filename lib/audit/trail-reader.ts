@@ -2,7 +2,7 @@ import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { AuditEntry } from './entry.js'
 import { parseLine, type SealedEntry } from './chain.js'
-import { TrailFiles } from './segments.js'
+import { isCurrentSegment, seqInName, TrailFiles } from './segments.js'
 import { LineSplitter, MAX_LINE_BYTES, readLines, textOf, type ByteRange, type RawLine } from './trail-lines.js'
 
 /** One file of a trail. */
@@ -75,8 +75,6 @@ function isTextOrNull (value: unknown): boolean {
   return value === null || typeof value === 'string'
 }
 
-const closedSegment = /\.(\d{16})\.jsonl$/
-
 /**
  * The files of a trail, in the order of the seq of their first lines. One file that is named like a current segment
  * (`audit.jsonl`) stands for its whole trail: the closed segments beside it come too, and it may itself be missing
@@ -91,16 +89,6 @@ export async function findSegments (files: readonly string[]): Promise<Segment[]
   const segments: Segment[] = []
   for (const file of paths) segments.push({ file, firstSeq: await readFirstSeq(file) })
   return segments.sort((a, b) => orderOf(a) - orderOf(b))
-}
-
-/** Whether a file is, by its name, the one that a trail is written to. */
-export function isCurrentSegment (file: string): boolean {
-  return file.endsWith('.jsonl') && !closedSegment.test(file)
-}
-
-/** What the names of all files of a trail begin with: its path without `.jsonl`. */
-export function trailBase (file: string): string {
-  return file.replace(closedSegment, '').replace(/\.jsonl$/, '')
 }
 
 async function wholeTrail (current: string): Promise<string[]> {
@@ -119,15 +107,9 @@ export async function exists (file: string): Promise<boolean> {
   }
 }
 
-/** The seq in the name of a closed segment. */
-export function nameSeq (file: string): number | undefined {
-  const [, digits] = closedSegment.exec(file) ?? []
-  return digits === undefined ? undefined : Number(digits)
-}
-
 /** A file without first line goes by its name; the current one is the last. */
 function orderOf ({ file, firstSeq }: Segment): number {
-  return firstSeq ?? nameSeq(file) ?? Number.MAX_SAFE_INTEGER
+  return firstSeq ?? seqInName(file) ?? Number.MAX_SAFE_INTEGER
 }
 
 async function readFirstSeq (file: string): Promise<number | undefined> {

@@ -3,7 +3,8 @@ import { open, stat, type FileHandle } from 'node:fs/promises'
 import { GENESIS, hashOf, parseLine } from './chain.js'
 import type { Checkpoint } from './checkpoint.js'
 import { Checkpoints, signatureProblem, type LineProblem } from './checkpoint-reader.js'
-import { exists, findSegments, nameSeq, trailBase, type Segment } from './trail-reader.js'
+import { seqInName, TrailFiles } from './segments.js'
+import { exists, findSegments, type Segment } from './trail-reader.js'
 import { MAX_LINE_BYTES, readLines, textOf, type RawLine } from './trail-lines.js'
 
 /** What `verifyTrail` takes. */
@@ -128,16 +129,16 @@ function toPublicKey (key: string | KeyObject): KeyObject {
   return publicKey
 }
 
-interface TrailFiles {
+interface OpenedTrail {
   readonly segments: readonly Segment[]
   readonly sidecars: readonly string[]
 }
 
-async function findTrail ({ files, checkpoints }: VerifyOptions): Promise<TrailFiles> {
+async function findTrail ({ files, checkpoints }: VerifyOptions): Promise<OpenedTrail> {
   const segments = await findSegments(files)
   if (checkpoints !== undefined) return { segments, sidecars: checkpoints }
   const sidecars: string[] = []
-  for (const sidecar of new Set(segments.map(({ file }) => `${trailBase(file)}.checkpoints`))) {
+  for (const sidecar of new Set(segments.map(({ file }) => TrailFiles.of(file).checkpoints))) {
     if (await exists(sidecar)) sidecars.push(sidecar)
   }
   return { segments, sidecars }
@@ -149,7 +150,7 @@ interface FileState {
   readonly size: number
 }
 
-async function stateOf ({ segments, sidecars }: TrailFiles): Promise<FileState[]> {
+async function stateOf ({ segments, sidecars }: OpenedTrail): Promise<FileState[]> {
   return await Promise.all([...segments.map(({ file }) => file), ...sidecars].map(async file => {
     const { ino, size } = await stat(file)
     return { file, inode: ino, size }
@@ -164,7 +165,7 @@ function isSameState (before: readonly FileState[], after: readonly FileState[],
   })
 }
 
-async function checkTrail ({ segments, sidecars }: TrailFiles, last: FileHandle, anchor: Checkpoint | undefined, publicKey: KeyObject | undefined): Promise<VerifyResult> {
+async function checkTrail ({ segments, sidecars }: OpenedTrail, last: FileHandle, anchor: Checkpoint | undefined, publicKey: KeyObject | undefined): Promise<VerifyResult> {
   const anchorProblem = anchor && signatureProblem(anchor, publicKey)
   if (anchorProblem !== undefined) return { ok: false, file: 'anchor', line: 1, problem: anchorProblem }
   const checkpoints = await Checkpoints.open(sidecars, publicKey, anchor && { checkpoint: anchor, origin: 'anchor' })
@@ -177,7 +178,7 @@ async function checkTrail ({ segments, sidecars }: TrailFiles, last: FileHandle,
 
 async function compareTrail (segments: readonly Segment[], last: FileHandle, checkpoints: Checkpoints): Promise<VerifyResult> {
   const [first] = segments as [Segment]
-  const startSeq = (first.firstSeq ?? nameSeq(first.file) ?? 1) - 1
+  const startSeq = (first.firstSeq ?? seqInName(first.file) ?? 1) - 1
   const startHash = startSeq === 0 ? GENESIS : await checkpoints.hashAt(startSeq)
   let place = { file: first.file, line: 0 }
   const bad = (line: number, problem: string): BadTrail => ({ ok: false, ...place, line, seq: chain.head.seq + 1, problem })

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js'
 import { closeReasons } from '../close-codes.js'
 import type { Connections } from '../connection/connections.js'
 import { inFlightTimeoutMs } from '../deadlines.js'
+import { within } from '../within.js'
 
 /**
  * Brings every connection to its end: the clients are told and have the grace period to leave, requests in
@@ -17,15 +18,4 @@ export async function drainConnections (connections: Connections, gracePeriodMs:
   connections.closeAll(closeReasons.serverShutdown)
   // Those that do not answer the close frame are cut off by their closing deadline.
   await connections.empty()
-}
-
-/** Waits for `done`, but no longer than `limitMs`. */
-async function within (limitMs: number, done: Promise<void>, clock: Clock): Promise<void> {
-  await new Promise<void>(resolve => {
-    const cancel = clock.after(limitMs, resolve)
-    done.then(() => {
-      cancel()
-      resolve()
-    })
-  })
 }

@@ -1,0 +1,71 @@
+import { createPrivateKey, KeyObject } from 'node:crypto'
+import type { Log } from '../log.js'
+import { isFunction, isInteger, MAX_TIMER_MS, NoexOptionsError, type Checks } from '../option-checks.js'
+import type { Checkpoint } from './checkpoint.js'
+import { defaultPolicies, type SinkPolicies } from './sink.js'
+
+/** What every sink of this package takes. Durations are milliseconds. */
+export interface SinkOptions {
+  /** The policy of each tier. @default block for admin and write, drop for read */
+  policy?: Partial<SinkPolicies> | undefined
+  /** The private key (Ed25519, PEM) that signs checkpoints. @default none */
+  signingKey?: string | KeyObject | undefined
+  /** A checkpoint is made after so many entries. @default 1_000 */
+  checkpointEntries?: number | undefined
+  /** And after this time, when there are new entries. @default 60_000 */
+  checkpointIntervalMs?: number | undefined
+  /** Gets each checkpoint, to keep it where whoever can change the trail cannot. Nobody waits for it. @default none */
+  onCheckpoint?: CheckpointListener | undefined
+}
+
+/** Gets checkpoints. */
+export type CheckpointListener = (checkpoint: Checkpoint) => unknown
+
+/** What holds where an option is not given. */
+export const sinkDefaults = {
+  policy: defaultPolicies,
+  signingKey: undefined,
+  checkpointEntries: 1_000,
+  checkpointIntervalMs: 60_000,
+  onCheckpoint: undefined
+}
+
+export const sinkChecks: Checks = {
+  policy: { admin: isPolicy, write: isPolicy, read: isPolicy },
+  signingKey: isSigningKey,
+  checkpointEntries: isInteger(1, Number.MAX_SAFE_INTEGER),
+  checkpointIntervalMs: isInteger(1, MAX_TIMER_MS),
+  onCheckpoint: isFunction
+}
+
+/** Builds the check of a path that must have this ending. */
+export function isPathWith (ending: string): (value: unknown, path: string) => void {
+  return (value, path) => {
+    const isGood = typeof value === 'string' && value.endsWith(ending) && /[^/\\]$/.test(value.slice(0, -ending.length)) && !value.includes('\0')
+    if (!isGood) throw new NoexOptionsError(path, `must be a path that ends in ${ending}`)
+  }
+}
+
+function isPolicy (value: unknown, path: string): void {
+  if (value !== 'block' && value !== 'drop') throw new NoexOptionsError(path, 'must be "block" or "drop"')
+}
+
+function isSigningKey (value: unknown, path: string): void {
+  let key: KeyObject | undefined
+  try {
+    key = toPrivateKey(value as string | KeyObject)
+  } catch {}
+  if (key?.type !== 'private' || key.asymmetricKeyType !== 'ed25519') throw new NoexOptionsError(path, 'must be an Ed25519 private key, as PEM or KeyObject')
+}
+
+/** A private key, from what an option can be. */
+export function toPrivateKey (key: string | KeyObject): KeyObject {
+  return key instanceof KeyObject ? key : createPrivateKey(key)
+}
+
+/** Hands a checkpoint to the application. Nobody waits for it, and what it throws is logged. */
+export function tellCheckpoint (listener: CheckpointListener | undefined, checkpoint: Checkpoint, log: Log): void {
+  new Promise(resolve => { resolve(listener?.(checkpoint)) }).catch((error: unknown) => {
+    log.error({ err: error }, 'audit sink: onCheckpoint has failed')
+  })
+}
