@@ -3,18 +3,21 @@ import type { StoreStats } from '@hamicek/noex-store'
 import type { WebSocket } from 'ws'
 import { Arrivals, type Arrival, type ArrivalRefusal, type ArrivingRequest } from './access/arrival.js'
 import { Gate } from './access/gate.js'
+import { headersToKeep } from './access/headers-to-keep.js'
+import { HttpAccess } from './access/http-access.js'
 import { Revocations } from './access/revocations.js'
-import { isExpired, type RequestHeaders, type Session } from './access/session.js'
+import type { RequestHeaders, Session } from './access/session.js'
 import { startAuthentication, type Authentication } from './authentication.js'
 import { systemClock, type Clock } from './clock.js'
 import { Connections } from './connection/connections.js'
-import type { Upgrade } from './connection/connection.js'
 import { dispatch } from './connection/dispatch.js'
+import type { Upgrade } from './connection/upgrade.js'
 import type { ConnectionInfo, ServerStats } from './info.js'
 import type { DrainOptions, Noex, NoexState } from './decorator.js'
 import { Feeds } from './feeds/feeds.js'
 import type { Log } from './log.js'
 import { drainConnections } from './lifecycle/drain.js'
+import { ConnectionAudit } from './audit/connection-audit.js'
 import { AuditTrail } from './audit/trail.js'
 import { closeReasons } from './close-codes.js'
 import { Catalogue, operations } from './operations/index.js'
@@ -39,8 +42,6 @@ interface Parts {
   readonly trail: AuditTrail | undefined
 }
 
-const noHeaders: RequestHeaders = {}
-
 /** What a client is told. */
 const REVOKED = 'An administrator has ended this session'
 
@@ -53,6 +54,7 @@ export class NoexService implements Noex {
   readonly #feeds: Feeds
   readonly #connections: Connections
   readonly #arrivals: Arrivals
+  readonly #httpAccess: HttpAccess
   readonly #authentication: Authentication
   readonly #revocations: Revocations
   readonly #trail: AuditTrail | undefined
@@ -74,6 +76,15 @@ export class NoexService implements Noex {
     const isRevoked = (userId: string): boolean => revocations.has(userId)
     this.#arrivals = new Arrivals({ ...options, isRevoked })
     const { required, requiresAuth, policy, authenticator, identity } = authentication
+    this.#httpAccess = new HttpAccess({
+      required,
+      policy,
+      authenticator,
+      isRevoked,
+      clock,
+      arrive: request => this.arrive(request),
+      headersToKeep: headers => this.headersToKeep(headers)
+    })
     const services: Services = {
       access,
       feeds: this.#feeds,
@@ -96,7 +107,7 @@ export class NoexService implements Noex {
     })
     const { exposeErrorDetails } = options
     const catalogue = new Catalogue({ mode: options.auth?.mode, hasAudit: trail !== undefined })
-    this.#connections = new Connections(options, environment.log, clock, { requiresAuth, gate, trail },
+    this.#connections = new Connections(options, environment.log, clock, { requiresAuth, gate, audit: trail && new ConnectionAudit(trail) },
       (text, connection) => dispatch(text, connection, { catalogue, gate, services, exposeErrorDetails }))
     identity?.onChange(async ({ userId }) => { await this.#connections.followAccess(userId) })
   }
@@ -148,17 +159,13 @@ export class NoexService implements Noex {
   }
 
   /** Records that an upgrade is refused. `log` is the request's logger. */
-  recordRefusal (remoteAddress: string, reason: string, log: Log): void {
-    this.#trail?.note({ operation: 'connection.refuse', error: reason, remoteAddress }, log)
+  recordRefusal (request: ArrivingRequest, reason: string, log: Log): void {
+    this.#trail?.note({ operation: 'connection.refuse', error: reason, remoteAddress: this.#arrivals.addressOf(request) }, log)
   }
 
   /** What of the headers of an upgrade is kept as long as the connection. */
   headersToKeep (headers: RequestHeaders): RequestHeaders {
-    switch (this.#options.auth?.mode) {
-      case 'external': return this.#options.allowedOrigins === undefined ? withoutAmbient(headers) : { ...headers }
-      case 'builtIn': return { 'user-agent': headers['user-agent'] }
-      default: return noHeaders
-    }
+    return headersToKeep(headers, this.#options)
   }
 
   /** Takes over a WebSocket in the tick in which it opens. */
@@ -232,22 +239,8 @@ export class NoexService implements Noex {
 
   /** What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. */
   async statsOver (request: ArrivingRequest): Promise<ServerStats | ArrivalRefusal> {
-    const arrival = this.arrive(request)
-    if ('refused' in arrival) return arrival
-    const { required, policy, authenticator } = this.#authentication
-    const token = authenticator === undefined ? undefined : bearerToken(request.headers)
-    const session = token === undefined ? arrival.session : await this.#sessionOfToken(token, arrival, request.headers)
-    if (session === undefined && (required || token !== undefined)) return { refused: 401, reason: 'no valid token' }
-    const touch = { operation: 'server.stats', tier: 'admin', type: 'server', name: '*', records: false } as const
-    const mayRead = policy.admits(session, 'admin') && policy.decide(session, touch) === true
-    return mayRead ? await this.#statsFor(session) : { refused: 403, reason: 'no permission for server.stats' }
-  }
-
-  async #sessionOfToken (token: string, { remoteAddress }: Arrival, headers: RequestHeaders): Promise<Session | undefined> {
-    const origin = { remoteAddress, connectionId: null, headers: this.headersToKeep(headers) }
-    const session = await this.#authentication.authenticator?.identify(token, origin)
-    const isGood = session !== undefined && !isExpired(session, this.#clock.now()) && session.state === 'live' && !this.#revocations.has(session.userId)
-    return isGood ? session : undefined
+    const admitted = await this.#httpAccess.admitToStats(request)
+    return 'refused' in admitted ? admitted : await this.#statsFor(admitted.session)
   }
 
   /** System buckets are the superadmin's. */
@@ -295,14 +288,4 @@ export class NoexService implements Noex {
       return null
     }
   }
-}
-
-/** The token of a request, as RFC 6750 has it sent. */
-function bearerToken ({ authorization }: RequestHeaders): string | undefined {
-  return typeof authorization === 'string' ? /^Bearer +([!-~]+)$/i.exec(authorization)?.[1] : undefined
-}
-
-/** Headers without what a browser adds by itself, whichever page opens the WebSocket. */
-function withoutAmbient ({ cookie: _cookie, authorization: _authorization, ...headers }: RequestHeaders): RequestHeaders {
-  return headers
 }

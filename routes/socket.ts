@@ -69,20 +69,20 @@ async function admit (request: FastifyRequest, reply: FastifyReply, service: Noe
   if (!request.ws) return
   const { origin } = request.headers
   if (service.state !== 'serving') {
-    service.recordRefusal(request.ip, 'the server is shutting down', request.log)
+    service.recordRefusal(arrivingRequest(request), 'the server is shutting down', request.log)
     await reply.code(503).header('connection', 'close').send(refusal(503, 'The server is shutting down'))
     return
   }
   if (options.allowedOrigins !== undefined && origin !== undefined && !options.allowedOrigins.includes(origin)) {
     request.log.warn({ origin }, 'upgrade refused: origin is not allowed')
-    service.recordRefusal(request.ip, 'the origin is not allowed', request.log)
+    service.recordRefusal(arrivingRequest(request), 'the origin is not allowed', request.log)
     await reply.code(403).send(refusal(403, 'The origin is not allowed'))
     return
   }
   const arrival = service.arrive(arrivingRequest(request))
   if ('refused' in arrival) {
     request.log.warn({ remoteAddress: request.ip, reason: arrival.reason }, 'upgrade refused')
-    service.recordRefusal(request.ip, arrival.reason, request.log)
+    service.recordRefusal(arrivingRequest(request), arrival.reason, request.log)
     await reply.code(arrival.refused).send(refusal(arrival.refused, 'The connection is not accepted'))
     return
   }

@@ -37,19 +37,19 @@ export interface ArrivalOptions {
 
 /** Finds out where requests come from, before they become connections. */
 export class Arrivals {
-  readonly #addressOf: ClientAddress | undefined
+  readonly #clientAddress: ClientAddress | undefined
   readonly #gateway: Gateway | undefined
   readonly #isRevoked: (userId: string) => boolean
 
   constructor ({ auth, realIpHeader, trustedProxies, isRevoked }: ArrivalOptions) {
-    this.#addressOf = realIpHeader === undefined ? undefined : clientAddress(realIpHeader, trustedPeers(trustedProxies ?? [], 'trustedProxies'))
+    this.#clientAddress = realIpHeader === undefined ? undefined : clientAddress(realIpHeader, trustedPeers(trustedProxies ?? [], 'trustedProxies'))
     this.#gateway = auth?.mode === 'gateway' ? gatewayHeaders(auth.gateway) : undefined
     this.#isRevoked = isRevoked
   }
 
   /** Tells where a request comes from, or why it is refused. */
   receive ({ ip, peer, rawHeaders }: ArrivingRequest): Arrival | ArrivalRefusal {
-    const found = this.#addressOf?.(peer, rawHeaders) ?? { address: plainAddress(ip) }
+    const found = this.#find({ ip, peer, rawHeaders })
     if ('refused' in found) return found
     const remoteAddress = found.address
     if (this.#gateway === undefined) return { remoteAddress, session: undefined }
@@ -57,5 +57,15 @@ export class Arrivals {
     if ('refused' in identity) return identity
     if (this.#isRevoked(identity.userId)) return { refused: 403, reason: 'the user is revoked' }
     return { remoteAddress, session: { ...identity, state: 'live' } }
+  }
+
+  /** The address of whoever sends a request, also of one that is refused: the peer's, where it does not say its client's. */
+  addressOf (request: ArrivingRequest): string {
+    const found = this.#find(request)
+    return 'refused' in found ? plainAddress(request.peer) : found.address
+  }
+
+  #find ({ ip, peer, rawHeaders }: Pick<ArrivingRequest, 'ip' | 'peer' | 'rawHeaders'>): ReturnType<ClientAddress> {
+    return this.#clientAddress?.(peer, rawHeaders) ?? { address: plainAddress(ip) }
   }
 }

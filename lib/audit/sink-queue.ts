@@ -2,7 +2,8 @@ import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
 import { within } from '../within.js'
 import { auditUnavailable } from './audit-unavailable.js'
-import { recordEntry, type RecordedEntry } from './entry.js'
+import type { RecordedEntry } from './entry.js'
+import { Gap } from './gap.js'
 import type { AuditSink, SinkPolicies, SinkWriter } from './sink.js'
 
 /** Entries whose replies wait, together with the requests that have a place for theirs. More requests wait for a place. */
@@ -58,7 +59,7 @@ export class SinkQueue {
   #droppable = 0
   #chars = 0
   #waiters: Waiter[] = []
-  #gap: { count: number, readonly from: number, to: number } | undefined
+  #gap: Gap | undefined
   #dropped = 0
   #failure: string | undefined
   #scheduled = false
@@ -129,9 +130,8 @@ export class SinkQueue {
     }
     const { timestamp } = recorded.entry
     this.#dropped++
-    this.#gap ??= { count: 0, from: timestamp, to: timestamp }
-    this.#gap.count++
-    this.#gap.to = timestamp
+    this.#gap ??= new Gap(timestamp)
+    this.#gap.add(timestamp)
   }
 
   /** Ends the sink when everything is durable, or after `writeTimeoutMs`. Resolves with the number of entries that are not. */
@@ -182,19 +182,9 @@ export class SinkQueue {
     const gap = this.#gap
     if (gap === undefined) return
     this.#gap = undefined
-    this.#log.warn({ sink: this.#name, ...gap }, 'audit entries were left out')
+    this.#log.warn({ sink: this.#name, ...gap.details }, 'audit entries were left out')
     this.#droppable++
-    this.#push(recordEntry({
-      timestamp: this.#clock.now(),
-      userId: null,
-      sessionId: null,
-      operation: 'audit.gap',
-      resource: '*',
-      result: 'error',
-      error: 'entries were left out because too many waited',
-      details: gap,
-      remoteAddress: ''
-    }), false, undefined)
+    this.#push(gap.entry(this.#clock.now()), false, undefined)
   }
 
   /** Waits for the end of the tick, so that what comes together is written together; and longer when nobody waits for any of it. */

@@ -1,4 +1,4 @@
-import type { ConnectionEvent } from '../audit/connection-event.js'
+import type { ConnectionAudit } from '../audit/connection-audit.js'
 import type { Log } from '../log.js'
 import type { Connection } from './connection.js'
 import type { DeadlineQueue } from './deadline-queue.js'
@@ -11,13 +11,12 @@ export interface ConnectionHost extends PrincipalHost {
   readonly requiresAuth: boolean
   readonly outboxLimits: OutboxLimits
   readonly maxPayloadBytes: number
+  readonly audit: ConnectionAudit | undefined
   /** Connections whose client has stopped reading. */
   readonly stalled: DeadlineQueue<Connection>
   /** Connections whose close frame is on its way. */
   readonly closing: DeadlineQueue<Connection>
   dispatch: (text: string, connection: Connection) => Promise<void> | undefined
-  /** Tells the audit trail what has happened to a connection. */
-  record: (connection: Connection, event: ConnectionEvent) => void
   /** The connection takes no more requests. */
   stopped: (connection: Connection) => void
   /** The socket has ended. */

@@ -1,7 +1,6 @@
 import type { RawData, WebSocket } from 'ws'
-import type { Origin, RequestHeaders, Session } from '../access/session.js'
+import type { Origin, Session } from '../access/session.js'
 import type { Log } from '../log.js'
-import type { NoexServerError } from '../errors.js'
 import { closeReasons, type CloseReason } from '../close-codes.js'
 import type { SubscriptionTable } from '../feeds/subscription-table.js'
 import type { Operation } from '../operations/operation.js'
@@ -15,30 +14,14 @@ import { Inbox, type InboxOwner } from './inbox.js'
 import type { ConnectionInfo } from '../info.js'
 import { Outbox, type OutboxOwner } from './outbox.js'
 import { Principal, type PrincipalOwner } from './principal.js'
-import { forgetUpgrade, limitPayload, streamOf } from './socket.js'
-
-/** The upgrade request that a connection comes from. */
-export interface Upgrade {
-  readonly remoteAddress: string
-  /** The `reqId` under which Fastify logs the upgrade. */
-  readonly requestId: string
-  /** As far as a login may need them. */
-  readonly headers: RequestHeaders
-  /** Who the client is from the start, where a gateway has said so. */
-  readonly session: Session | undefined
-}
-
-const kConnection = Symbol('noex.connection')
-
-interface OwnedWebSocket extends WebSocket {
-  [kConnection]: Connection
-}
+import { forgetUpgrade, limitPayload, listen, streamOf, type SocketListener } from './socket.js'
+import type { Upgrade } from './upgrade.js'
 
 /**
  * One client, from open to close. It must be made in the tick in which the WebSocket opens, so that no frame is missed.
  * What it keeps is what an idle client costs: listeners are shared and nothing refers to the upgrade request.
  */
-export class Connection implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pulse {
+export class Connection implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pulse, SocketListener {
   readonly id: string
   readonly upgrade: Upgrade
   readonly connectedAt: number
@@ -70,13 +53,9 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.#inbox = new Inbox(this)
     this.#outbox = new Outbox(this, stream, host.outboxLimits)
     this.#principal = new Principal(this, host, this.#outbox)
-    const owned = ws as OwnedWebSocket
-    owned[kConnection] = this
     forgetUpgrade(ws)
     limitPayload(ws, host.maxPayloadBytes)
-    ws.on('message', onMessage)
-    ws.on('error', onError)
-    ws.on('close', onClose)
+    listen(ws, this)
     if (upgrade.session !== undefined) this.logIn(upgrade.session)
   }
 
@@ -158,16 +137,12 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   /** Ends the session and its subscriptions at once, and with them the connection: the client is told not to come back. */
   revoke (reason: string): void {
     if (!this.open) return
-    this.#recordClose(closeReasons.sessionRevoked)
+    // As long as it is known whose connection it is.
+    this.#host.audit?.closed(this, closeReasons.sessionRevoked)
     this.#principal.end()
     // Whoever bars their own account is told that it worked.
     if (this.answering?.admission === 'admin' || this.answering?.admission === 'superadmin') this.#revoked = reason
     else this.#closeRevoked(reason)
-  }
-
-  /** As long as it is known whose connection it is. */
-  #recordClose ({ code, reason }: CloseReason): void {
-    this.#host.record(this, { operation: 'connection.close', error: reason, details: { code } })
   }
 
   #closeRevoked (reason: string): void {
@@ -217,9 +192,8 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     return this.#outbox.full || this.#held?.full === true
   }
 
-  /** Each frame that is no request is answered; the audit has the first, and how many there were. */
-  malformed (error: NoexServerError): void {
-    if (this.#malformed++ === 0) this.#host.record(this, { operation: 'connection.malformed', error: error.message })
+  malformed (problem: string): void {
+    if (this.#malformed++ === 0) this.#host.audit?.malformed(this, problem)
   }
 
   logFailure (error: unknown, operation: string): void {
@@ -278,7 +252,7 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
    */
   close (reason: CloseReason): void {
     if (!this.open) return
-    if (reason !== closeReasons.serverShutdown && reason !== closeReasons.sessionRevoked) this.#recordClose(reason)
+    if (reason !== closeReasons.sessionRevoked) this.#host.audit?.closed(this, reason)
     this.#shut('closing')
     this.#outbox.flush()
     if (this.#ws.isPaused) this.#ws.resume()
@@ -294,53 +268,33 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   #shut (state: 'closing' | 'closed'): void {
     this.#state = state
-    if (this.#malformed > 1) this.#host.record(this, { operation: 'connection.malformed', error: 'frames that were no requests', details: { frames: this.#malformed } })
+    if (this.#malformed > 1) this.#host.audit?.allMalformed(this, this.#malformed)
     this.#inbox.clear()
     this.#held?.clear()
     this.#principal.end()
     this.#host.stopped(this)
   }
 
-  static receive (ws: WebSocket, data: RawData, isBinary: boolean): void {
-    const connection = (ws as OwnedWebSocket)[kConnection]
-    if (!connection.open) return
-    connection.heard = true
-    if (isBinary) connection.close(closeReasons.binaryNotSupported)
+  received (data: RawData, isBinary: boolean): void {
+    if (!this.open) return
+    this.heard = true
+    if (isBinary) this.close(closeReasons.binaryNotSupported)
     // A text of its own: the buffer is a view of a whole TCP chunk and would keep that alive.
-    else connection.#inbox.push((data as Buffer).toString())
+    else this.#inbox.push((data as Buffer).toString())
   }
 
-  static failed (ws: WebSocket, error: Error): void {
-    const connection = (ws as OwnedWebSocket)[kConnection]
-    connection.log.info({ err: error }, 'connection failed')
-    if (!connection.open) return
-    if (isViolation(error)) connection.#host.record(connection, { operation: 'connection.violation', error: error.message })
+  failed (error: Error): void {
+    this.#host.logOf(this).info({ err: error }, 'connection failed')
+    if (!this.open) return
+    this.#host.audit?.failed(this, error)
     // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we do.
-    connection.#shut('closing')
-    connection.#host.closing.add(connection)
+    this.#shut('closing')
+    this.#host.closing.add(this)
   }
 
-  static closed (ws: WebSocket, code: number): void {
-    const connection = (ws as OwnedWebSocket)[kConnection]
-    if (connection.open) connection.#shut('closed')
-    connection.#state = 'closed'
-    connection.#host.closed(connection, code)
+  ended (code: number): void {
+    if (this.open) this.#shut('closed')
+    this.#state = 'closed'
+    this.#host.closed(this, code)
   }
-}
-
-/** Whether a client broke RFC 6455; else the network has failed. */
-function isViolation (error: Error & { code?: unknown }): boolean {
-  return typeof error.code === 'string' && error.code.startsWith('WS_ERR_')
-}
-
-function onMessage (this: WebSocket, data: RawData, isBinary: boolean): void {
-  Connection.receive(this, data, isBinary)
-}
-
-function onError (this: WebSocket, error: Error): void {
-  Connection.failed(this, error)
-}
-
-function onClose (this: WebSocket, code: number): void {
-  Connection.closed(this, code)
 }

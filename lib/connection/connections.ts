@@ -1,6 +1,5 @@
 import type { WebSocket } from 'ws'
-import type { ConnectionEvent } from '../audit/connection-event.js'
-import type { AuditTrail } from '../audit/trail.js'
+import type { ConnectionAudit } from '../audit/connection-audit.js'
 import { addressKey } from '../access/client-address.js'
 import type { Caller, Gate } from '../access/gate.js'
 import type { Scope } from '../access/policy.js'
@@ -13,7 +12,8 @@ import type { ResolvedOptions } from '../options.js'
 import type { NoticeMessage } from '../protocol/messages.js'
 import type { Log } from '../log.js'
 import type { ConnectionHost } from './connection-host.js'
-import { Connection, type Upgrade } from './connection.js'
+import { Connection } from './connection.js'
+import type { Upgrade } from './upgrade.js'
 import { DeadlineQueue } from './deadline-queue.js'
 import { Heartbeat } from './heartbeat.js'
 import type { ConnectionInfo } from '../info.js'
@@ -23,7 +23,7 @@ let lastId = 0
 
 /** What decides about the clients of a service, and what records them. */
 export interface ClientAccess {
-  readonly trail: AuditTrail | undefined
+  readonly audit: ConnectionAudit | undefined
   readonly requiresAuth: boolean
   readonly gate: Gate
 }
@@ -35,11 +35,11 @@ export class Connections implements ConnectionHost {
   readonly outboxLimits: OutboxLimits
   readonly maxPayloadBytes: number
   readonly requiresAuth: boolean
+  readonly audit: ConnectionAudit | undefined
   readonly stalled: DeadlineQueue<Connection>
   readonly closing: DeadlineQueue<Connection>
   readonly dispatch: ConnectionHost['dispatch']
   readonly #gate: Gate
-  readonly #trail: AuditTrail | undefined
   readonly #log: Log
   readonly #maxPerAddress: number
   readonly #heartbeat: Heartbeat
@@ -48,7 +48,7 @@ export class Connections implements ConnectionHost {
   #authenticated = 0
   #emptied: Array<() => void> = []
 
-  constructor (options: ResolvedOptions, log: Log, clock: Clock, { requiresAuth, gate, trail }: ClientAccess, dispatch: ConnectionHost['dispatch']) {
+  constructor (options: ResolvedOptions, log: Log, clock: Clock, { requiresAuth, gate, audit }: ClientAccess, dispatch: ConnectionHost['dispatch']) {
     const { maxBufferedBytes, highWaterMark, drainTimeoutMs } = options.backpressure
     this.clock = clock
     this.dispatch = dispatch
@@ -58,8 +58,8 @@ export class Connections implements ConnectionHost {
     this.stalled = new DeadlineQueue(drainTimeoutMs, clock, connection => { connection.close(closeReasons.slowConsumer) })
     this.closing = new DeadlineQueue(closeTimeoutMs, clock, connection => { connection.terminate() })
     this.requiresAuth = requiresAuth
+    this.audit = audit
     this.#gate = gate
-    this.#trail = trail
     this.#log = log
     this.#maxPerAddress = options.maxConnectionsPerIp
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
@@ -163,10 +163,6 @@ export class Connections implements ConnectionHost {
     this.#heartbeat.stop()
     this.stalled.clear()
     this.closing.clear()
-  }
-
-  record ({ id, session, upgrade, log }: Connection, event: ConnectionEvent): void {
-    this.#trail?.note({ userId: session?.userId ?? null, sessionId: id, remoteAddress: upgrade.remoteAddress, ...event }, log)
   }
 
   stopped (connection: Connection): void {

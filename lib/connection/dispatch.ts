@@ -15,7 +15,7 @@ export interface Requester extends Caller, Subject {
   /** Answers the request that is being handled; with `hold`, when that is over. */
   reply: (reply: Reply, hold?: Hold) => void
   /** A frame was no request. */
-  malformed: (error: NoexServerError) => void
+  malformed: (problem: string) => void
   /** The operation failed for a reason that the client must not learn. */
   logFailure: (error: unknown, operation: string) => void
 }
@@ -37,7 +37,7 @@ export function dispatch (text: string, caller: Requester, to: Dispatch): Promis
   switch (decoded.kind) {
     case 'pong': return undefined
     case 'malformed':
-      caller.malformed(decoded.error)
+      caller.malformed(decoded.error.message)
       caller.reply({ text: encodeError(decoded.id, decoded.error, to.exposeErrorDetails) })
       return undefined
     case 'request': return perform(decoded.request, caller, to)

@@ -1,6 +1,6 @@
 import { PassThrough, type Duplex } from 'node:stream'
 import type { ServerResponse } from 'node:http'
-import type { WebSocket, WebSocketServer } from 'ws'
+import type { RawData, WebSocket, WebSocketServer } from 'ws'
 
 /**
  * What this module knows of the inside of `ws` and of Node's upgrade: members that have no public name.
@@ -57,4 +57,38 @@ export function forgetUpgrade (ws: WebSocket): void {
 function detachResponse (stream: Duplex): void {
   const response = responseOf(stream)
   if (response !== undefined && !stream.destroyed) response.detachSocket(stream as never)
+}
+
+/** Who hears what happens on a WebSocket. */
+export interface SocketListener {
+  received: (data: RawData, isBinary: boolean) => void
+  /** The client broke RFC 6455, or the network has failed; `ended` follows. */
+  failed: (error: Error) => void
+  ended: (code: number) => void
+}
+
+const kListener = Symbol('noex.listener')
+
+interface HeardWebSocket extends WebSocket {
+  [kListener]: SocketListener
+}
+
+/** Listens. The functions are the same for all WebSockets: an idle one has none of its own. */
+export function listen (ws: WebSocket, listener: SocketListener): void {
+  (ws as HeardWebSocket)[kListener] = listener
+  ws.on('message', onMessage)
+  ws.on('error', onError)
+  ws.on('close', onClose)
+}
+
+function onMessage (this: WebSocket, data: RawData, isBinary: boolean): void {
+  (this as HeardWebSocket)[kListener].received(data, isBinary)
+}
+
+function onError (this: WebSocket, error: Error): void {
+  (this as HeardWebSocket)[kListener].failed(error)
+}
+
+function onClose (this: WebSocket, code: number): void {
+  (this as HeardWebSocket)[kListener].ended(code)
 }

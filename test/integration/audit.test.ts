@@ -1,8 +1,9 @@
+import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
 import { recordEntry, type AuditEntry, type RecordedEntry } from '../../lib/audit/entry.js'
 import type { AuditSink, SinkContext, SinkPolicies } from '../../lib/audit/sink.js'
-import type { TestClient } from '../client.js'
+import { TestClient } from '../client.js'
 import { serve } from '../helper.js'
 import { ADMIN_SECRET, PASSWORD, serveAccounts } from '../identity.js'
 
@@ -188,6 +189,46 @@ t.test('what is recorded', t => {
       { operation: 'connection.close', error: 'binary_not_supported', details: { code: 1003 } },
       { operation: 'server.drain', result: 'success' }
     ])
+  })
+
+  t.test('[G-D9] clients that are cut off: silent, not reading, too many, and those that break the protocol', async t => {
+    const seen: AuditEntry[] = []
+    const onEntry = (entry: AuditEntry): void => { seen.push(entry) }
+    const audit = { tiers: ['admin'], logLevel: 'silent', onEntry } as const
+    const silent = await (await serve(t, { audit, heartbeat: { intervalMs: 60, timeoutMs: 30 } })).connect()
+    silent.answersPings = false
+    await silent.closed
+
+    const limited = await serve(t, { audit, maxConnectionsPerIp: 1 })
+    const first = await limited.connect()
+    await TestClient.raw(t, limited.url).closed
+    // An unmasked frame.
+    const { _socket: socket } = first.ws as unknown as { _socket: Socket }
+    socket.write(Buffer.from([0x81, 0x01, 0x41]))
+    t.equal((await first.closed).code, 1002)
+
+    const { store, connect } = await serve(t, { audit, backpressure: { maxBufferedBytes: 100_000, drainTimeoutMs: 50 } })
+    await store.bucket('items').insert({ id: 'long', name: 'x'.repeat(1_000_000) })
+    const slow = await connect()
+    slow.ws.pause()
+    for (let id = 1; id <= 30; id++) slow.send({ id, type: 'store.all', bucket: 'items' })
+    while (!seen.some(({ error }) => error === 'slow_consumer')) await new Promise(resolve => { setTimeout(resolve, 20) })
+    slow.ws.terminate()
+    t.match(seen, [
+      { operation: 'connection.close', error: 'heartbeat_timeout', details: { code: 4001 } },
+      { operation: 'connection.close', error: 'too_many_connections', details: { code: 4003 } },
+      { operation: 'connection.violation', result: 'error', error: /MASK/ },
+      { operation: 'connection.close', error: 'slow_consumer', details: { code: 1013 } }
+    ])
+    for (const { sessionId, remoteAddress } of seen) t.match({ sessionId, remoteAddress }, { sessionId: /^conn-/, remoteAddress: '127.0.0.1' })
+  })
+
+  t.test('[G-D7] whose upgrade is refused behind a proxy, by the address of the client', async t => {
+    const seen: AuditEntry[] = []
+    const { url } = await serve(t, { audit: { onEntry: entry => { seen.push(entry) } }, allowedOrigins: ['https://a.example'], realIpHeader: 'x-real-ip', trustedProxies: ['127.0.0.1'] })
+    const refused = new WebSocket(url, { origin: 'https://evil.example', headers: { 'x-real-ip': '203.0.113.7' } })
+    await new Promise<void>(resolve => { refused.on('error', () => { resolve() }) })
+    t.match(seen, [{ operation: 'connection.refuse', error: 'the origin is not allowed', remoteAddress: '203.0.113.7' }])
   })
 
   t.test('[G-D7] the client\'s address behind a proxy', async t => {

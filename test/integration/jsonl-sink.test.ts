@@ -1,10 +1,11 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import type { Checkpoint } from '../../lib/audit/checkpoint.js'
 import { jsonlSink } from '../../lib/audit/jsonl-sink.js'
 import { verifyTrail } from '../../lib/audit/verify.js'
 import type { NoexOptions } from '../../lib/index.js'
@@ -90,6 +91,33 @@ t.test('a served store writes its trail, and goes on with it after a restart', a
   }
   const result = await verifyTrail({ files: [path] })
   t.match(result, { ok: true, entries: 4, firstSeq: 1, lastSeq: 4, sinceCheckpoint: 0 })
+})
+
+t.test('what a crash has left half written is told at the next start, in the trail and not only beside it', async t => {
+  const directory = temporaryDirectory(t)
+  const path = join(directory, 'audit.jsonl')
+  const first = await serve(t, auditOptions(path))
+  await first.app.close()
+  appendFileSync(path, '{"timestamp":17')
+  const second = await serve(t, auditOptions(path))
+  await second.app.close()
+  t.match(readFileSync(path, 'utf8'), /"operation":"audit.recovered","resource":"\*","result":"success","details":\{"bytes":15,"lines":0\}/)
+  t.equal(readFileSync(join(directory, 'audit.torn'), 'utf8'), '{"timestamp":17')
+  t.match(await verifyTrail({ files: [path] }), { ok: true })
+})
+
+t.test('checkpoints go to onCheckpoint, and what that throws harms nobody', async t => {
+  const path = join(temporaryDirectory(t), 'audit.jsonl')
+  const seqs: number[] = []
+  const onCheckpoint = ({ seq }: Checkpoint): never => {
+    seqs.push(seq)
+    throw new Error('nobody minds')
+  }
+  const { app, connect } = await serve(t, { audit: { tiers: ['write'], logLevel: 'silent', sinks: [jsonlSink({ path, checkpointEntries: 2, onCheckpoint })] } })
+  const client = await connect()
+  for (const n of [1, 2, 3]) await client.ask('store.insert', { bucket: 'items', data: { n } })
+  await app.close()
+  t.same(seqs, [2, 4], 'after two entries, and at the end')
 })
 
 t.test('two writers of one trail', t => {

@@ -785,7 +785,7 @@ function connectionOver () {
       heartbeat.delete(connection)
     },
     closed (_connection, code) { seen.closed.push(code) },
-    record () {},
+    audit: undefined,
     logOf: () => silentLog
   }
   const connection = new Connection(ws as unknown as WebSocket, 'conn-1', { remoteAddress: '::1', requestId: 'req-1', headers: {}, session: undefined }, host)

@@ -170,6 +170,13 @@ t.test('resolveOptions', t => {
     'connectionLimits.maxTotalSubscriptions': [null, -1, 0.5, NaN, Infinity, '50'],
     maxConnectionsPerIp: [null, 0, -1, 0.5, NaN, Infinity, '5'],
     allowedOrigins: [null, 'https://a.example', {}, [''], [1], [undefined], new Set(['https://a.example'])],
+    audit: [null, true, 'all', []],
+    'audit.tiers': [null, 'admin', [], ['admin', 'admin'], ['owner'], [1]],
+    'audit.maxEntries': [null, 0, -1, 0.5, NaN, Infinity, '10'],
+    'audit.onEntry': [null, 'log', {}],
+    'audit.logLevel': [null, 'loud', 1, false],
+    'audit.sinks': [null, {}, 'audit.jsonl'],
+    'audit.writeTimeoutMs': [null, 0, -1, 0.5, NaN, Infinity, 2 ** 31],
     exposeErrorDetails: [null, 0, 1, 'false'],
     shutdown: [null, 5_000, []],
     'shutdown.gracePeriodMs': [null, -1, 0.5, NaN, Infinity, 2 ** 31 - 1, '5s']
@@ -189,6 +196,8 @@ t.test('resolveOptions', t => {
     refuses(t, { maxPayload: 1 }, 'maxPayload')
     refuses(t, { heartbeat: { interval: 1 } }, 'heartbeat.interval')
     refuses(t, { routes: { health: '/up' } }, 'routes.health')
+    refuses(t, { audit: { file: 'audit.jsonl' } }, 'audit.file')
+    for (const sink of [null, {}, { name: 'x', policy: {} }, 'audit.jsonl']) refuses(t, { audit: { sinks: [sink] } }, 'audit.sinks[0]')
     refuses(t, { heartbeat: { logLevel: 'warn' } }, 'heartbeat.logLevel')
     for (const inherited of ['constructor', 'toString', 'hasOwnProperty']) refuses(t, { [inherited]: 1 }, inherited)
     refuses(t, JSON.parse('{"__proto__":{"path":"/live"}}') as Record<string, unknown>, '__proto__')

@@ -1,0 +1,55 @@
+import type { Clock } from '../clock.js'
+import type { Arrival, ArrivalRefusal, ArrivingRequest } from './arrival.js'
+import type { Authenticator } from './authenticator.js'
+import type { Policy } from './policy.js'
+import { isExpired, type RequestHeaders, type Session } from './session.js'
+
+/** What decides about plain HTTP requests. */
+export interface HttpAccessOptions {
+  /** Whether a client must log in before it may do anything. */
+  readonly required: boolean
+  readonly policy: Policy
+  readonly authenticator: Authenticator | undefined
+  readonly isRevoked: (userId: string) => boolean
+  readonly clock: Clock
+  readonly arrive: (request: ArrivingRequest) => Arrival | ArrivalRefusal
+  /** What of the headers whoever checks a token may see. */
+  readonly headersToKeep: (headers: RequestHeaders) => RequestHeaders
+}
+
+/** Lets plain HTTP requests in by the same rights as requests over the WebSocket. */
+export class HttpAccess {
+  readonly #options: HttpAccessOptions
+
+  constructor (options: HttpAccessOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Who sends a request that is to read the statistics (`undefined`: somebody anonymous who may), or the status and the
+   * reason of its refusal. Rejects when nobody can tell.
+   */
+  async admitToStats (request: ArrivingRequest): Promise<{ readonly session: Session | undefined } | ArrivalRefusal> {
+    const { required, policy, authenticator, arrive } = this.#options
+    const arrival = arrive(request)
+    if ('refused' in arrival) return arrival
+    const token = authenticator === undefined ? undefined : bearerToken(request.headers)
+    const session = token === undefined ? arrival.session : await this.#sessionOf(token, arrival, request.headers)
+    if (session === undefined && (required || token !== undefined)) return { refused: 401, reason: 'no valid token' }
+    const touch = { operation: 'server.stats', tier: 'admin', type: 'server', name: '*', records: false } as const
+    const mayRead = policy.admits(session, 'admin') && policy.decide(session, touch) === true
+    return mayRead ? { session } : { refused: 403, reason: 'no permission for server.stats' }
+  }
+
+  async #sessionOf (token: string, { remoteAddress }: Arrival, headers: RequestHeaders): Promise<Session | undefined> {
+    const { authenticator, clock, headersToKeep, isRevoked } = this.#options
+    const session = await authenticator?.identify(token, { remoteAddress, connectionId: null, headers: headersToKeep(headers) })
+    const isGood = session !== undefined && !isExpired(session, clock.now()) && session.state === 'live' && !isRevoked(session.userId)
+    return isGood ? session : undefined
+  }
+}
+
+/** The token of a request, as RFC 6750 has it sent. */
+function bearerToken ({ authorization }: RequestHeaders): string | undefined {
+  return typeof authorization === 'string' ? /^Bearer +([!-~]+)$/i.exec(authorization)?.[1] : undefined
+}
