@@ -1,13 +1,11 @@
 // The thread that writes the files of one trail. See jsonl-sink.ts.
 import { createPrivateKey } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
+import { Backoff } from './backoff.js'
 import { acquireLock, type FileLock } from './file-lock.js'
 import { Journal } from './journal.js'
 import type { JournalCommand, JournalReport, JournalSettings } from './journal-messages.js'
 import { TrailFiles } from './segments.js'
-
-const FIRST_RETRY_MS = 100
-const LAST_RETRY_MS = 5_000
 
 const { checkpointIntervalMs, signingKey, ...options } = workerData as JournalSettings
 
@@ -15,7 +13,7 @@ let journal: Journal
 let lock: FileLock
 /** What is not durable yet. */
 let entries: readonly string[] = []
-let retryMs = FIRST_RETRY_MS
+const backoff = new Backoff()
 let retry: NodeJS.Timeout | undefined
 
 function report (message: JournalReport): void {
@@ -33,14 +31,13 @@ function write (): void {
   try {
     journal.append(entries)
     entries = []
-    retryMs = FIRST_RETRY_MS
+    backoff.reset()
     report({ type: 'durable' })
     if (journal.checkpointIsDue) checkpoint()
   } catch (error) {
     entries = entries.slice(journal.head.seq - seq)
     failed(error)
-    retry = setTimeout(write, retryMs)
-    retryMs = Math.min(2 * retryMs, LAST_RETRY_MS)
+    retry = setTimeout(write, backoff.next())
   }
 }
 

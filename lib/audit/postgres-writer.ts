@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Backoff } from './backoff.js'
 import { emptyChain, seal, type ChainHead, type SealedEntry } from './chain.js'
 import { CheckpointAnnouncer, type AnnouncerOptions } from './checkpoint-announcer.js'
 import type { RecordedEntry } from './entry.js'
@@ -15,8 +16,6 @@ export interface WriterSettings extends PostgresSource, AnnouncerOptions {
   readonly spoolPath: string | undefined
 }
 
-const FIRST_RETRY_MS = 100
-const LAST_RETRY_MS = 5_000
 /** With a spool, a database that hangs is left before whoever waits for a reply has lost patience. */
 const SPOOL_AFTER_MS = 2_000
 
@@ -97,7 +96,7 @@ export class PostgresWriter implements SinkWriter {
 
   async #write (rows: Row[]): Promise<void> {
     const head = this.#head
-    let retryMs = FIRST_RETRY_MS
+    const backoff = new Backoff()
     for (;;) {
       const isLast = this.#closing.signal.aborted
       try {
@@ -109,8 +108,7 @@ export class PostgresWriter implements SinkWriter {
         this.#context.failing(describe(error), reasonOf(error))
         if (isLast) throw error
       }
-      await this.#pause(this.#taken === undefined ? retryMs : Infinity)
-      retryMs = Math.min(2 * retryMs, LAST_RETRY_MS)
+      await this.#pause(this.#taken === undefined ? backoff.next() : Infinity)
     }
   }
 
@@ -164,7 +162,7 @@ export class PostgresWriter implements SinkWriter {
   /** Brings what is in the spool to the database, until there is nothing left. Never rejects. */
   async #replay (spool: Spool): Promise<void> {
     let position = 0
-    let retryMs = FIRST_RETRY_MS
+    const backoff = new Backoff()
     while (!this.#closing.signal.aborted) {
       try {
         const { lines, next } = await spool.read(position, BATCH_ROWS)
@@ -175,15 +173,14 @@ export class PostgresWriter implements SinkWriter {
           position = 0
           if (spool.isEmpty) break
         }
-        retryMs = FIRST_RETRY_MS
+        backoff.reset()
       } catch (error) {
         if (this.#taken !== undefined) {
           this.#context.failing(this.#taken, reasonOf(error))
           return
         }
         this.#logFailure(error)
-        await this.#pause(retryMs)
-        retryMs = Math.min(2 * retryMs, LAST_RETRY_MS)
+        await this.#pause(backoff.next())
       }
     }
     if (this.#closing.signal.aborted) return
