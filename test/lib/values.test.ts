@@ -138,7 +138,7 @@ t.test('What is done for each record has a bound', async t => {
     ['store.transaction', { operations: many(1_001).map(key => ({ op: 'get', bucket: 'items', key })) }, 'operations'],
     ['store.insertMany', { data: many(10_001).map(() => ({})) }, 'data'],
     ['store.transaction', { operations: [1, 2].map(() => ({ op: 'insertMany', bucket: 'items', data: many(5_001).map(() => ({})) })) }, 'operations'],
-    ['store.defineBucket', { name: 'b', config: { key: 'id', schema: Object.fromEntries(['id', ...many(400)].map(name => [name, { type: 'string', pattern: '^a*a*a*c|d$', default: `${'a'.repeat(90)}d` }])) } }, 'config.schema'],
+    ['store.defineBucket', { name: 'b', config: { key: 'id', schema: Object.fromEntries(['id', ...many(400)].map(name => [name, { type: 'string', pattern: '^a*a*a*a*c|d$', default: `${'a'.repeat(90)}d` }])) } }, 'config.schema'],
     ['store.defineBucket', { name: 'b', config: { key: 'id', schema: { id: { type: 'string', enum: many(251) } } } }, 'config.schema.id.enum'],
     ['store.defineBucket', { name: 'b', config: { key: 'id', schema: { id: { type: 'string', enum: ['x'.repeat(5_000)] } } } }, 'config.schema.id.enum'],
     ['store.defineBucket', { name: 'b', config: { key: 'id', schema: { id: { type: 'string', pattern: 'a'.repeat(501) } } } }, 'config.schema.id.pattern']
