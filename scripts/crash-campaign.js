@@ -29,25 +29,28 @@ await sink.close()
 `)
 
 const calls = 'pwrite64,write,fdatasync,fsync,ftruncate,rename,unlink'
-/** Batches, entries of each, bytes of a segment. */
-const shapes = [[60, 1, 900], [40, 3, 1_500], [30, 10, 1_000_000], [25, 7, 2_500], [80, 1, 100_000]]
+/** Batches, entries of each and bytes of a segment of the nth writer: no two of the first hundred do the same. */
+const shapeOf = n => [20 + 7 * (n % 9), 1 + n % 11, [900, 1_500, 2_500, 100_000][n % 4]]
 
 let killed = 0
 let lost = 0
 let twice = 0
 let bad = 0
 const began = Date.now()
-for (let when = 1; killed < points; when++) {
-  let any = false
-  for (const [batches, size, maxBytes] of shapes) {
-    if (killed >= points) break
+for (let n = 0; killed < points; n++) {
+  const [batches, size, maxBytes] = shapeOf(n)
+  for (let when = 1; killed < points; when++) {
     const directory = mkdtempSync(join(folder, 'run-'))
     const path = join(directory, 'audit.jsonl')
     const files = [path, join(directory, 'audit.checkpoints'), directory].flatMap(name => ['-P', name])
     const args = ['-f', '-qq', '-o', '/dev/null', ...files, '-e', `trace=${calls}`, '-e', `inject=${calls}:signal=SIGKILL:when=${when}`, process.execPath, writer, path, String(batches), String(size), String(maxBytes)]
-    const { stdout, isKilled } = await run('strace', args).then(({ stdout }) => ({ stdout, isKilled: false }), error => ({ stdout: error.stdout, isKilled: true }))
-    if (!isKilled) continue
-    any = true
+    const { stdout, isKilled } = await run('strace', args).then(({ stdout }) => ({ stdout, isKilled: false }), error => {
+      // Any other end is a fault of the writer, or of this machine.
+      if (error.signal !== 'SIGKILL') throw error
+      return { stdout: error.stdout, isKilled: true }
+    })
+    // It has made fewer calls than that: the next writer.
+    if (!isKilled) break
     killed++
     const acknowledged = stdout.split('\n').filter(line => line !== '')
     try {
@@ -55,7 +58,7 @@ for (let when = 1; killed < points; when++) {
       await run(process.execPath, [writer, path, '0', '0', String(maxBytes)])
     } catch (error) {
       bad++
-      console.log(`${shapes} call ${when}: it does not start again: ${error.stderr}`)
+      console.log(`writer ${n}, call ${when}: it does not start again: ${error.stderr}`)
       continue
     }
     const names = readdirSync(directory).filter(name => name.endsWith('.jsonl'))
@@ -66,11 +69,10 @@ for (let when = 1; killed < points; when++) {
     const result = await verifyTrail({ files: [path] })
     if (!result.ok) {
       bad++
-      console.log(`call ${when}: ${JSON.stringify(result)}`)
+      console.log(`writer ${n}, call ${when}: ${JSON.stringify(result)}`)
     }
     rmSync(directory, { recursive: true })
   }
-  if (!any) break
 }
 rmSync(folder, { recursive: true })
 console.log(`${killed} kill points in ${Math.round((Date.now() - began) / 1_000)} s: ${lost} acknowledged entries lost, ${twice} written twice, ${bad} trails that were bad or did not start`)
