@@ -1,8 +1,8 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { emptyChain, seal, type ChainHead } from '../lib/audit/chain.js'
-import { checkpointLine, signCheckpoint } from '../lib/audit/checkpoint.js'
+import { emptyChain, GENESIS, seal, type ChainHead } from '../lib/audit/chain.js'
+import { checkpointLine, digestOf, signCheckpoint } from '../lib/audit/checkpoint.js'
 import { recordEntry, type AuditEntry } from '../lib/audit/entry.js'
 
 /** An Ed25519 key pair that is made once. */
@@ -55,6 +55,7 @@ export function writeTrail (directory: string, plan: TrailPlan): WrittenTrail {
   const heads: ChainHead[] = [emptyChain]
   const checkpoints: string[] = []
   let head: ChainHead = emptyChain
+  let previous = GENESIS
   for (const [i, count] of segments.entries()) {
     const file = i === segments.length - 1 ? path : join(directory, `audit.${String(head.seq + 1).padStart(16, '0')}.jsonl`)
     const lines: string[] = []
@@ -63,7 +64,9 @@ export function writeTrail (directory: string, plan: TrailPlan): WrittenTrail {
       head = { seq: sealed.seq, hash: sealed.hash }
       lines.push(`${sealed.line}\n`)
       if (left === 1 || head.seq % checkpointEvery === 0) {
-        checkpoints.push(`${checkpointLine(signCheckpoint({ stream: 'audit', ...head, timestamp: START + head.seq }, key))}\n`)
+        const checkpoint = signCheckpoint({ stream: 'audit', ...head, timestamp: START + head.seq, previous }, key)
+        checkpoints.push(`${checkpointLine(checkpoint)}\n`)
+        previous = digestOf(checkpoint)
       }
     }
     writeFileSync(file, lines.join(''), { mode: 0o600 })

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import type { ChainHead } from './chain.js'
-import { hasGoodSignature, parseCheckpointLine, type Checkpoint } from './checkpoint.js'
+import { GENESIS, type ChainHead } from './chain.js'
+import { digestOf, hasGoodSignature, parseCheckpointLine, type Checkpoint } from './checkpoint.js'
 import { readLines, textOf, type RawLine } from './trail-lines.js'
 
 /** What is wrong with a line of a file. */
@@ -16,6 +16,7 @@ export interface LineProblem {
 export class CheckpointCheck {
   readonly #publicKey: KeyObject | undefined
   #lastSeq = -1
+  #lastDigest = GENESIS
 
   /** @param publicKey with it, every checkpoint must be signed */
   constructor (publicKey?: KeyObject) {
@@ -30,7 +31,9 @@ export class CheckpointCheck {
     if (checkpoint === undefined) return 'the checkpoint is damaged'
     const { seq } = checkpoint
     if (seq <= this.#lastSeq) return `the checkpoint is for entry ${seq}, but one for entry ${this.#lastSeq} comes before it`
+    if (checkpoint.previous !== this.#lastDigest) return `the checkpoint for entry ${seq} does not follow the one before it: lines are missing or changed`
     this.#lastSeq = seq
+    this.#lastDigest = digestOf(checkpoint)
     return signatureProblem(checkpoint, this.#publicKey) ?? checkpoint
   }
 }

@@ -7,13 +7,15 @@ export interface Checkpoint extends ChainHead {
   readonly stream: string
   /** Epoch milliseconds. */
   readonly timestamp: number
+  /** The digest of the checkpoint before it, `GENESIS` for the first. Absent where checkpoints stand in no file. */
+  readonly previous?: string
   /** Ed25519 over the text that `checkpointText` gives, in base64; absent without a key. */
   readonly signature?: string
 }
 
 /** The exact text that a signature covers. */
-export function checkpointText ({ stream, seq, hash, timestamp }: Checkpoint): string {
-  return JSON.stringify({ stream, seq, hash, timestamp })
+export function checkpointText ({ stream, seq, hash, timestamp, previous }: Checkpoint): string {
+  return JSON.stringify({ stream, seq, hash, timestamp, previous })
 }
 
 export function signCheckpoint (checkpoint: Omit<Checkpoint, 'signature'>, key: KeyObject | undefined): Checkpoint {
@@ -30,6 +32,11 @@ export function checkpointLine (checkpoint: Checkpoint): string {
   return JSON.stringify({ ...checkpoint, digest: digestOf(checkpoint) })
 }
 
+/** SHA-256 over a checkpoint with its signature, in hex: what the next one in the file names as `previous`. */
+export function digestOf (checkpoint: Checkpoint): string {
+  return createHash('sha256').update(checkpointText(checkpoint)).update(checkpoint.signature ?? '').digest('hex')
+}
+
 /** Reads a line of a checkpoint file; `undefined` when it is damaged or none. */
 export function parseCheckpointLine (line: string): Checkpoint | undefined {
   let value: unknown
@@ -39,14 +46,10 @@ export function parseCheckpointLine (line: string): Checkpoint | undefined {
     return undefined
   }
   if (typeof value !== 'object' || value === null) return undefined
-  const { stream, seq, hash, timestamp, signature, digest } = value as Record<string, unknown>
-  if (typeof stream !== 'string' || !Number.isSafeInteger(seq) || typeof hash !== 'string' || !Number.isSafeInteger(timestamp)) return undefined
+  const { stream, seq, hash, timestamp, previous, signature, digest } = value as Record<string, unknown>
+  if (typeof stream !== 'string' || !Number.isSafeInteger(seq) || typeof hash !== 'string' || !Number.isSafeInteger(timestamp) || typeof previous !== 'string') return undefined
   if (signature !== undefined && typeof signature !== 'string') return undefined
-  const checkpoint = { stream, seq, hash, timestamp, ...(signature !== undefined && { signature }) } as Checkpoint
+  const checkpoint = { stream, seq, hash, timestamp, previous, ...(signature !== undefined && { signature }) } as Checkpoint
   // Any byte that differs, even a blank, is a change.
   return digest === digestOf(checkpoint) && line === checkpointLine(checkpoint) ? checkpoint : undefined
-}
-
-function digestOf (checkpoint: Checkpoint): string {
-  return createHash('sha256').update(checkpointText(checkpoint)).update(checkpoint.signature ?? '').digest('hex')
 }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import type { KeyObject } from 'node:crypto'
-import { seal, type ChainHead } from './chain.js'
-import { checkpointLine, signCheckpoint, type Checkpoint } from './checkpoint.js'
+import { GENESIS, seal, type ChainHead } from './chain.js'
+import { checkpointLine, digestOf, signCheckpoint, type Checkpoint } from './checkpoint.js'
 import { DurableFile, syncDirectory } from './durable-file.js'
 import { MAX_WRITE_BYTES, recoverTrail, type Recovered } from './recovery.js'
 import { TrailFiles } from './segments.js'
@@ -37,6 +37,8 @@ export class Journal {
   #openedAt: number
   #head: ChainHead
   #checkpointed: number
+  /** The digest of the last checkpoint. */
+  #previous: string
   readonly recovered: Recovered['torn']
 
   /** Opens the trail and goes on where it ends. Throws when it is damaged or cannot be written. */
@@ -54,6 +56,7 @@ export class Journal {
     this.#head = head
     this.#firstSeq = firstSeq
     this.#checkpointed = lastCheckpoint?.seq ?? 0
+    this.#previous = lastCheckpoint === undefined ? GENESIS : digestOf(lastCheckpoint)
     this.recovered = torn
   }
 
@@ -79,12 +82,13 @@ export class Journal {
   checkpoint (): void {
     const { seq, hash } = this.#head
     if (seq === this.#checkpointed) return
-    const checkpoint = signCheckpoint({ stream: this.#files.stream, seq, hash, timestamp: Date.now() }, this.#options.key)
+    const checkpoint = signCheckpoint({ stream: this.#files.stream, seq, hash, timestamp: Date.now(), previous: this.#previous }, this.#options.key)
     // A checkpoint may state only what is on the disk: after a crash, whatever it states must be there.
     if (!this.#options.fsync) this.#segment?.sync()
     if (this.#checkpoints.poisoned) this.#renewCheckpoints()
     this.#checkpoints.append(Buffer.from(`${checkpointLine(checkpoint)}\n`))
     this.#checkpointed = seq
+    this.#previous = digestOf(checkpoint)
     this.#onCheckpoint(checkpoint)
   }
 
