@@ -10,9 +10,14 @@ export interface VerifyTableOptions {
   /** @default 'audit_log' */
   readonly table?: string
   readonly stream: string
+  /**
+   * The last of the entries that have been removed on purpose: a checkpoint that `onCheckpoint` got, or the `lastSeq` and
+   * `lastHash` of an earlier verification. Absent, the stream must begin with entry 1.
+   */
+  readonly after?: ChainHead
 }
 
-/** What `verifyTable` finds. `seq`: the entry with which something is wrong. */
+/** What `verifyTable` finds. `entries`: those that it has read. `seq`: the entry with which something is wrong. */
 export type VerifyTableResult =
   | { readonly ok: true, readonly entries: number, readonly lastSeq: number, readonly lastHash: string }
   | { readonly ok: false, readonly seq: number, readonly problem: string }
@@ -35,13 +40,13 @@ interface EntryRow {
  * Reads a stream of a table from its first to its last row, and checks that no entry is missing or changed. The table
  * may be written meanwhile. Rejects when it cannot be read.
  */
-export async function verifyTable (client: PostgresQueries, { table = 'audit_log', stream }: VerifyTableOptions): Promise<VerifyTableResult> {
+export async function verifyTable (client: PostgresQueries, { table = 'audit_log', stream, after: start }: VerifyTableOptions): Promise<VerifyTableResult> {
   if (!isTableName(table)) throw new TypeError('table must be a name or schema.name of plain identifiers')
   const text = `SELECT timestamp::text, user_id, session_id, operation, resource, result, error, details::text, remote_address, seq::text, hash
     FROM ${quoteTable(table)} AS entry WHERE stream = $1 AND entry.seq > $2::bigint ORDER BY entry.seq LIMIT ${PAGE_ROWS}`
-  let head: ChainHead = emptyChain
-  // Numbers below the first are wrong too.
-  let after = String(-(2n ** 63n))
+  let head: ChainHead = start ?? emptyChain
+  // Without a place to begin at, numbers below the first are wrong too.
+  let after = start === undefined ? String(-(2n ** 63n)) : String(start.seq)
   for (;;) {
     const rows = (await client.query(text, [stream, after])).rows as EntryRow[]
     for (const row of rows) {
@@ -52,7 +57,7 @@ export async function verifyTable (client: PostgresQueries, { table = 'audit_log
       head = { seq, hash: sealed.hash }
       after = row.seq
     }
-    if (rows.length < PAGE_ROWS) return { ok: true, entries: head.seq, lastSeq: head.seq, lastHash: head.hash }
+    if (rows.length < PAGE_ROWS) return { ok: true, entries: head.seq - (start?.seq ?? 0), lastSeq: head.seq, lastHash: head.hash }
   }
 }
 

@@ -10,6 +10,7 @@ import { jsonlSink } from '../../lib/audit/jsonl-sink.js'
 import { verifyTrail } from '../../lib/audit/verify.js'
 import type { NoexOptions } from '../../lib/index.js'
 import { serve } from '../helper.js'
+import { smallDisk } from '../small-disk.js'
 import { temporaryDirectory } from '../temporary-directory.js'
 
 const fixture = fileURLToPath(new URL('../fixtures/audit-writer.ts', import.meta.url))
@@ -165,22 +166,14 @@ t.test('faults of the disk', t => {
   })
 
   t.test('a full disk is told, and what waits is written when there is room again', async t => {
-    const directory = temporaryDirectory(t)
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', directory], { stdio: 'ignore' })
-    } catch {
-      if (process.env['CI'] !== undefined) t.fail('a file system cannot be mounted')
-      else t.comment('a file system cannot be mounted: not tested')
-      return
-    }
-    t.teardown(() => { execFileSync('umount', ['-l', directory]) })
-    const filler = join(directory, 'filler')
-    execFileSync('sh', ['-c', `head -c 300000 /dev/zero > ${filler} 2> /dev/null; truncate -s -32k ${filler}`])
-    const writer = write(t, [join(directory, 'audit.jsonl'), '400'])
+    const disk = smallDisk(t)
+    if (disk === undefined) return
+    disk.fill()
+    const writer = write(t, [join(disk.directory, 'audit.jsonl'), '400'])
     await writer.printed(/failing ENOSPC/)
-    execFileSync('rm', [filler])
+    disk.free()
     t.equal(await writer.ended, 0)
-    await expectWhole(t, directory, writer, 'ENOSPC')
+    await expectWhole(t, disk.directory, writer, 'ENOSPC')
   })
 
   t.test('a directory that cannot be written refuses to start', async t => {

@@ -6,6 +6,7 @@ import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres
 import { verifyTable } from '../../lib/audit/postgres-verify.js'
 import type { SinkWriter } from '../../lib/audit/sink.js'
 import { makeServer, numberedBatch, postgresPrograms, testContext, type PostgresServer, type TestContext } from '../postgres.js'
+import { smallDisk } from '../small-disk.js'
 import { temporaryDirectory } from '../temporary-directory.js'
 
 interface OpenSink {
@@ -136,6 +137,24 @@ if (programs !== undefined) {
     })
     await writer.close()
     await expectAll(t, server, 'locked', 's', 3)
+  })
+
+  t.test('with the disk of the spool full, writing fails until the database is back, and nothing is lost', async t => {
+    const disk = smallDisk(t)
+    if (disk === undefined) return
+    const { writer, context } = await openSink(server, { table: 'filled', stream: 's', spoolPath: join(disk.directory, 'audit.spool') })
+    const writing = new Writing(writer, 20)
+    await writing.reached(100)
+    disk.fill()
+    await server.stop()
+    t.equal(await context.nextFailure(), 'the spool cannot be used')
+    t.match(context.failures.at(-1)?.error.message, /ENOSPC/)
+    await server.start()
+    await context.logged(/spool of the audit trail is empty/)
+    await writing.reached(2_000)
+    const last = await writing.stop()
+    await writer.close()
+    await expectAll(t, server, 'filled', 's', last)
   })
 
   t.test('a pool of the application survives an outage, with its sink', async t => {

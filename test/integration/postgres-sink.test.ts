@@ -184,6 +184,20 @@ t.test('verifyTable finds rows that were changed, removed and added', async t =>
   await t.rejects(verifyTable(pool, { table: 'a;b', stream: 's' }), { name: 'TypeError' })
 })
 
+t.test('verifyTable begins where old rows have been removed', async t => {
+  const checkpoints: Checkpoint[] = []
+  const writer = await open({ table: 'pruned', stream: 's', checkpointEntries: 10, onCheckpoint (checkpoint) { checkpoints.push(checkpoint) } })
+  for (const first of [1, 11, 21]) await writer.write(numberedBatch(first, first + 9))
+  await writer.close()
+  await pool.query('DELETE FROM pruned WHERE seq <= 20')
+  const after = checkpoints[1] as Checkpoint
+  t.match(await verifyTable(pool, { table: 'pruned', stream: 's' }), { ok: false, seq: 1 })
+  t.match(await verifyTable(pool, { table: 'pruned', stream: 's', after }), { ok: true, entries: 10, lastSeq: 30, lastHash: checkpoints[2]?.hash })
+  t.match(await verifyTable(pool, { table: 'pruned', stream: 's', after: { ...after, hash: 'f'.repeat(64) } }), { ok: false, seq: 21, problem: /hash/ })
+  await pool.query('DELETE FROM pruned WHERE seq = 21')
+  t.match(await verifyTable(pool, { table: 'pruned', stream: 's', after }), { ok: false, seq: 21, problem: /there is entry 22/ })
+})
+
 t.test('checkpoints are made after so many entries, after some time and at the end, signed', async t => {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
   const checkpoints: Checkpoint[] = []
