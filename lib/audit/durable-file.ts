@@ -1,20 +1,25 @@
-import { closeSync, constants, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, fchmodSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs'
 
 /** A file that grows by whole pieces, each of which is on the disk before the next is begun. All calls are synchronous. */
 export class DurableFile {
+  readonly #path: string
   readonly #fd: number
+  readonly #inode: number
   readonly #syncEach: boolean
   #size: number
   #poisoned = false
 
-  /** Opens or creates a file that only its owner can read. `syncEach`: whether each piece waits for the disk. */
+  /** Opens or creates a file that only its owner can read; one that others can read becomes so. `syncEach`: whether each piece waits for the disk. */
   constructor (path: string, syncEach: boolean) {
+    this.#path = path
     this.#fd = openSync(path, openFlags, 0o600)
     const stats = fstatSync(this.#fd)
     if (!stats.isFile()) {
       closeSync(this.#fd)
       throw new Error(`${path} is not a file`)
     }
+    if ((stats.mode & 0o777) !== 0o600) fchmodSync(this.#fd, 0o600)
+    this.#inode = stats.ino
     this.#size = stats.size
     this.#syncEach = syncEach
   }
@@ -30,6 +35,11 @@ export class DurableFile {
    */
   get poisoned (): boolean {
     return this.#poisoned
+  }
+
+  /** Whether the file is not to be found under its name any more: somebody has removed or replaced it, and what is added goes with it. */
+  get isGone (): boolean {
+    return statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#inode
   }
 
   /** Adds bytes. Throws when they are not on the disk; then none of them counts, and unless `poisoned` they can be added again. */

@@ -13,7 +13,7 @@ export type JournalCommand = { readonly type: 'write', readonly entries: string 
 
 /** What the thread tells. */
 export type JournalReport =
-  | { readonly type: 'open', readonly torn: { readonly bytes: number, readonly lines: number } | undefined }
+  | { readonly type: 'open', readonly torn: { readonly bytes: number, readonly lines: number } | undefined, readonly unsealed: number }
   | { readonly type: 'refused', readonly message: string }
   | { readonly type: 'durable' }
   | { readonly type: 'failing', readonly message: string, readonly reason: string }

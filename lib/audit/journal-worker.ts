@@ -82,7 +82,7 @@ try {
       write()
     }
   })
-  report({ type: 'open', torn: journal.recovered })
+  report({ type: 'open', torn: journal.recovered, unsealed: journal.unsealed })
 } catch (error) {
   report({ type: 'refused', message: (error as Error).message })
   parentPort?.close()

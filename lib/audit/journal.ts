@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { GENESIS, seal, type ChainHead } from './chain.js'
 import { checkpointLine, digestOf, signCheckpoint, type Checkpoint } from './checkpoint.js'
 import { DurableFile, syncDirectory } from './durable-file.js'
+import { sizeOf } from './file-scan.js'
 import { MAX_WRITE_BYTES, recoverTrail, type Recovered } from './recovery.js'
 import { TrailFiles } from './segments.js'
 
@@ -40,6 +41,8 @@ export class Journal {
   /** The digest of the last checkpoint. */
   #previous: string
   readonly recovered: Recovered['torn']
+  /** Entries that were there although no checkpoint states any, where checkpoints are signed: nobody knows who has written them. */
+  readonly unsealed: number
 
   /** Opens the trail and goes on where it ends. Throws when it is damaged or cannot be written. */
   constructor (options: JournalOptions, onCheckpoint: (checkpoint: Checkpoint) => void) {
@@ -58,6 +61,7 @@ export class Journal {
     this.#checkpointed = lastCheckpoint?.seq ?? 0
     this.#previous = lastCheckpoint === undefined ? GENESIS : digestOf(lastCheckpoint)
     this.recovered = torn
+    this.unsealed = options.key !== undefined && lastCheckpoint === undefined ? head.seq : 0
   }
 
   /** The last entry that is durable. */
@@ -131,8 +135,20 @@ export class Journal {
   /** The segment to write to: a new one after a failed sync, and when the last one is too old. */
   #readySegment (): DurableFile {
     const isOld = this.#firstSeq !== undefined && Date.now() - this.#openedAt > this.#options.maxAgeMs
+    if (this.#segment?.isGone === true) {
+      this.#abandon()
+      throw new Error(`${this.#files.current} has been removed or replaced: what it had is lost to the trail, which goes on in a new file`)
+    }
     if (this.#segment === undefined || this.#segment.poisoned || isOld) this.#rotate()
     return this.#segment as DurableFile
+  }
+
+  /** Goes on without a segment that somebody has taken away; the checkpoint names what it had. */
+  #abandon (): void {
+    this.checkpoint()
+    this.#segment?.close()
+    this.#segment = undefined
+    this.#firstSeq = undefined
   }
 
   /** Closes the segment under its final name and begins a new one. Can be repeated when it throws. */
@@ -144,7 +160,8 @@ export class Journal {
       this.#segment = undefined
     }
     if (existsSync(this.#files.current)) {
-      if (this.#firstSeq === undefined) rmSync(this.#files.current)
+      if (this.#firstSeq === undefined && sizeOf(this.#files.current) === 0) rmSync(this.#files.current)
+      else if (this.#firstSeq === undefined) throw new Error(`${this.#files.current} is not the trail's: move it away`)
       else this.#renameCurrent(this.#files.closed(this.#firstSeq))
     }
     this.#firstSeq = undefined

@@ -4,6 +4,7 @@ import { checkGroup, isBoolean, isInteger, merge, NoexOptionsError, type Checks 
 import type { RecordedEntry } from './entry.js'
 import type { JournalCommand, JournalReport, JournalSettings } from './journal-messages.js'
 import type { AuditSink, SinkContext, SinkPolicies, SinkWriter } from './sink.js'
+import { isCurrentSegment } from './segments.js'
 import { isPathWith, sinkChecks, sinkDefaults, tellCheckpoint, toPrivateKey, type CheckpointListener, type SinkOptions } from './sink-options.js'
 
 /** What `jsonlSink` takes. Durations are milliseconds, sizes bytes. */
@@ -33,11 +34,16 @@ const MAX = Number.MAX_SAFE_INTEGER
 
 const checks: Checks = {
   ...sinkChecks,
-  path: isPathWith('.jsonl'),
+  path: isSegmentPath,
   maxBytes: isInteger(1, 1_073_741_824),
   maxAgeMs: isInteger(1, MAX),
   keep: isInteger(1, MAX),
   fsync: isBoolean
+}
+
+function isSegmentPath (value: unknown, path: string): void {
+  isPathWith('.jsonl')(value, path)
+  if (!isCurrentSegment(value as string)) throw new NoexOptionsError(path, 'must not have the name of a closed segment')
 }
 
 /**
@@ -113,6 +119,7 @@ class JsonlWriter implements SinkWriter {
     switch (report.type) {
       case 'open':
         if (report.torn !== undefined) this.#context.note('audit.recovered', report.torn)
+        if (report.unsealed > 0) this.#context.note('audit.unsealed', { entries: report.unsealed })
         this.#opened?.resolve()
         this.#opened = undefined
         break

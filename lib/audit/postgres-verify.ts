@@ -57,8 +57,18 @@ export async function verifyTable (client: PostgresQueries, { table = 'audit_log
       head = { seq, hash: sealed.hash }
       after = row.seq
     }
-    if (rows.length < PAGE_ROWS) return { ok: true, entries: head.seq - (start?.seq ?? 0), lastSeq: head.seq, lastHash: head.hash }
+    if (rows.length === PAGE_ROWS) continue
+    // A name that nobody has written under says nothing about any trail.
+    if (head === emptyChain) return { ok: false, seq: 1, problem: `the stream "${stream}" has no entries` }
+    return { ok: true, entries: head.seq - (start?.seq ?? 0), lastSeq: head.seq, lastHash: head.hash }
   }
+}
+
+/** The streams of a table, by name. A process that had to start without its database has written under a name of its own: `<stream>@<time>`. */
+export async function listStreams (client: PostgresQueries, table = 'audit_log'): Promise<string[]> {
+  if (!isTableName(table)) throw new TypeError('table must be a name or schema.name of plain identifiers')
+  const { rows } = await client.query(`SELECT DISTINCT stream FROM ${quoteTable(table)} ORDER BY stream`, [])
+  return (rows as Array<{ stream: string }>).map(row => row.stream)
 }
 
 /** The exact text of an entry. */

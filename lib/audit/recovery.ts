@@ -2,7 +2,7 @@ import { emptyChain, hashOf, parseLine, type ChainHead } from './chain.js'
 import { parseCheckpointLine, type Checkpoint } from './checkpoint.js'
 import { DurableFile } from './durable-file.js'
 import { readBytes, scanLines, sizeOf } from './file-scan.js'
-import type { TrailFiles } from './segments.js'
+import { seqInName, type TrailFiles } from './segments.js'
 import { MAX_LINE_BYTES, textOf } from './trail-lines.js'
 
 /** The longest write, in bytes, and so the longest tail that a crash can leave half written. */
@@ -41,6 +41,7 @@ export function recoverTrail (files: TrailFiles): Recovered {
   const checkpoints = examineCheckpoints(files.checkpoints)
   const lastCheckpoint = checkpoints.last
   const firstSeq = firstSeqOf(files.current)
+  refuseMissing(files)
   const closed = examineClosed(files, firstSeq)
   const before = closed?.head ?? headWithoutClosed(files, firstSeq, lastCheckpoint)
   if (firstSeq !== undefined && firstSeq !== before.seq + 1) {
@@ -54,7 +55,10 @@ export function recoverTrail (files: TrailFiles): Recovered {
 
   const tails = [current]
   // What the current segment repeats was moved there after a failed sync.
-  if (closed !== undefined && !isRepeated(closed, files.current)) tails.unshift(closed)
+  if (closed !== undefined && !isRepeated(closed, files.current)) {
+    if (!isTorn(closed)) throw new Error(`${closed.path}: the closed segment is damaged at its end`)
+    tails.unshift(closed)
+  }
   const torn = Buffer.concat(tails.map(({ path, size, goodBytes }) => readBytes(path, goodBytes, size)))
   if (torn.length > 0) keepTorn(files.torn, torn)
   for (const extent of [closed, current, checkpoints]) if (extent !== undefined) cutTail(extent)
@@ -66,12 +70,23 @@ export function recoverTrail (files: TrailFiles): Recovered {
   }
 }
 
-function refuseUnlessTorn ({ path, size, goodBytes, head, lines }: Chain, lastCheckpoint: Checkpoint | undefined): void {
-  if (size === goodBytes) return
+function refuseUnlessTorn (chain: Chain, lastCheckpoint: Checkpoint | undefined): void {
+  const { path, head, lines } = chain
   const isOld = lastCheckpoint !== undefined && head.seq < lastCheckpoint.seq
-  if (isOld || size - goodBytes > MAX_WRITE_BYTES) {
+  if (!isTorn(chain) || (isOld && chain.size > chain.goodBytes)) {
     throw new Error(`${path}, line ${lines + 1}: the trail is damaged; move its files away to begin a new one`)
   }
+}
+
+/**
+ * Whether a crash explains what lies behind the good bytes. A process that is killed leaves the beginning of a write: good
+ * lines, and then less than a line. After a loss of power, parts of the last write can be missing: they read as zeros.
+ * Lines that are whole and do not fit were put there, or changed, by somebody.
+ */
+function isTorn ({ path, size, goodBytes }: Extent): boolean {
+  if (size - goodBytes > MAX_WRITE_BYTES) return false
+  const tail = readBytes(path, goodBytes, size)
+  return !tail.includes(LF) || tail.includes(0)
 }
 
 /** Finds the last checkpoint. A line that a crash has left incomplete may follow it. */
@@ -99,6 +114,28 @@ function firstSeqOf (path: string): number | undefined {
   return seq
 }
 
+/** Throws when a closed segment does not end where the next one begins. Of each, the end is read. */
+function refuseMissing (files: TrailFiles): void {
+  let previous: string | undefined
+  for (const path of files.listClosed()) {
+    const before = previous === undefined ? undefined : lastSeqOf(previous)
+    const first = seqInName(path) as number
+    if (previous !== undefined && (before === undefined || before < first - 1)) {
+      throw new Error(`${previous} ends with entry ${before ?? '?'}, but ${path} begins with entry ${first}: entries are missing`)
+    }
+    previous = path
+  }
+}
+
+/** The number of the last whole line; a repeated tail may lie behind those that the next segment begins with. */
+function lastSeqOf (path: string): number | undefined {
+  const size = sizeOf(path) ?? 0
+  const tail = readBytes(path, Math.max(0, size - 2 * MAX_LINE_BYTES), size)
+  const end = tail.lastIndexOf(LF)
+  if (end === -1) return undefined
+  return parseLine(tail.subarray(tail.lastIndexOf(LF, end - 1) + 1, end).toString())?.seq
+}
+
 /** The end of the last closed segment, up to where the current one begins. */
 function examineClosed (files: TrailFiles, firstSeqAfter: number | undefined): Chain | undefined {
   const path = files.listClosed().at(-1)
@@ -108,7 +145,7 @@ function examineClosed (files: TrailFiles, firstSeqAfter: number | undefined): C
   // From the middle of a file, the first line feed is where lines begin.
   if (start > 0) start += readBytes(path, start, start + MAX_LINE_BYTES + 1).indexOf(LF) + 1
   const chain = followChain(path, start, undefined, undefined, firstSeqAfter)
-  if (chain.lines === 0 || size - chain.goodBytes > MAX_WRITE_BYTES) throw new Error(`${path}: the closed segment is damaged at its end`)
+  if (chain.lines === 0) throw new Error(`${path}: the closed segment is damaged at its end`)
   return chain
 }
 

@@ -82,10 +82,9 @@ function isTextOrNull (value: unknown): boolean {
  * It rejects when there is none, or one cannot be read.
  */
 export async function findSegments (files: readonly string[]): Promise<Segment[]> {
-  const [only] = files
-  const paths = files.length === 1 && isCurrentSegment(only as string)
-    ? await wholeTrail(only as string)
-    : [...new Map(files.map(file => [resolve(file), file])).values()]
+  const given = [...new Map(files.map(file => [resolve(file), file])).values()]
+  const [only] = given
+  const paths = given.length === 1 && isCurrentSegment(only as string) ? await wholeTrail(only as string) : given
   const segments: Segment[] = []
   for (const file of paths) segments.push({ file, firstSeq: await readFirstSeq(file) })
   return segments.sort((a, b) => orderOf(a) - orderOf(b))

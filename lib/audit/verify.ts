@@ -14,7 +14,7 @@ export interface VerifyOptions {
    * reach to its last checkpoint, so the last segment may not be left out.
    */
   readonly files: readonly string[]
-  /** The Ed25519 key of the signatures, as PEM text or object. With it, every checkpoint must be signed. */
+  /** The Ed25519 key of the signatures, as PEM text or object. With it, every checkpoint must be signed, and there must be one. */
   readonly publicKey?: string | KeyObject | undefined
   /** Checkpoint files. Absent: those beside the files, as far as they exist. */
   readonly checkpoints?: readonly string[] | undefined
@@ -90,9 +90,10 @@ const RETRIES = 3
 /**
  * Reads a trail from its first to its last byte and compares it with its checkpoints. A trail may be verified while
  * it is written. Memory does not grow with the trail.
- * @throws an error of the file system when a file cannot be read, a TypeError when the key is none of Ed25519
+ * @throws an error of the file system when a file cannot be read, a TypeError when `files` is empty or the key is none of Ed25519
  */
 export async function verifyTrail (options: VerifyOptions): Promise<VerifyResult> {
+  if (options.files.length === 0) throw new TypeError('files must name at least one file')
   const publicKey = options.publicKey === undefined ? undefined : toPublicKey(options.publicKey)
   for (let retries = RETRIES; ; retries--) {
     try {
@@ -138,7 +139,7 @@ async function findTrail ({ files, checkpoints }: VerifyOptions): Promise<Opened
   const segments = await findSegments(files)
   if (checkpoints !== undefined) return { segments, sidecars: checkpoints }
   const sidecars: string[] = []
-  for (const sidecar of new Set(segments.map(({ file }) => TrailFiles.of(file).checkpoints))) {
+  for (const sidecar of new Set(segments.map(({ file }) => sidecarOf(file)))) {
     if (await exists(sidecar)) sidecars.push(sidecar)
   }
   return { segments, sidecars }
@@ -170,7 +171,9 @@ async function checkTrail ({ segments, sidecars }: OpenedTrail, last: FileHandle
   if (anchorProblem !== undefined) return { ok: false, file: 'anchor', line: 1, problem: anchorProblem }
   const checkpoints = await Checkpoints.open(sidecars, publicKey, anchor && { checkpoint: anchor, origin: 'anchor' })
   try {
-    return await compareTrail(segments, last, checkpoints)
+    const result = await compareTrail(segments, last, checkpoints)
+    if (!result.ok || publicKey === undefined || result.entries === 0 || result.checkpoints > 0) return result
+    return { ok: false, file: sidecarOf((segments.at(-1) as Segment).file), line: 1, problem: 'there is no checkpoint, so nothing here is signed' }
   } finally {
     await checkpoints.close()
   }
@@ -183,6 +186,7 @@ async function compareTrail (segments: readonly Segment[], last: FileHandle, che
   let place = { file: first.file, line: 0 }
   const bad = (line: number, problem: string): BadTrail => ({ ok: false, ...place, line, seq: chain.head.seq + 1, problem })
   const chain = new ChainCheck({ seq: startSeq, hash: startHash })
+  const admissions = new Admissions()
   if (startHash !== undefined) {
     const wrong = await checkpoints.compare({ seq: startSeq, hash: startHash })
     if (wrong !== undefined) return bad(1, `the hash before the first entry is not the one that a checkpoint states (${wrong})`)
@@ -195,6 +199,7 @@ async function compareTrail (segments: readonly Segment[], last: FileHandle, che
         const problem = chain.next(raw)
         if (problem !== undefined) return bad(place.line, problem)
         const { seq, hash } = chain.head as { seq: number, hash: string }
+        admissions.look(raw, seq)
         if (seq < checkpoints.nextSeq) continue
         const wrong = await checkpoints.compare({ seq, hash })
         if (wrong !== undefined) return { ...bad(place.line, `the hash of the line is not the one that a checkpoint states (${wrong})`), seq }
@@ -204,12 +209,12 @@ async function compareTrail (segments: readonly Segment[], last: FileHandle, che
   const { next, problem } = checkpoints
   if (next !== undefined) return bad(place.line + 1, `the trail ends here, but a checkpoint states entry ${next.checkpoint.seq} (${next.origin})`)
   if (problem !== undefined) return { ok: false, ...problem }
-  return goodTrail({ seq: startSeq, hash: startHash }, chain.head, checkpoints)
+  return goodTrail({ seq: startSeq, hash: startHash }, chain.head, checkpoints, admissions)
 }
 
-function goodTrail (start: Head, end: Head, { count, lastSeq = 0 }: Checkpoints): GoodTrail {
+function goodTrail (start: Head, end: Head, { count, lastSeq = 0 }: Checkpoints, admissions: Admissions): GoodTrail {
   const entries = end.seq - start.seq
-  const warnings: string[] = []
+  const warnings = admissions.warnings()
   if (start.hash === undefined) warnings.push(`no checkpoint states the hash before entry ${start.seq + 1}: whether this first line was changed could not be checked`)
   if (count === 0) warnings.push('there is no checkpoint: whether entries are missing at the end could not be checked')
   return {
@@ -221,5 +226,37 @@ function goodTrail (start: Head, end: Head, { count, lastSeq = 0 }: Checkpoints)
     checkpoints: count,
     sinceCheckpoint: Math.min(entries, end.seq - lastSeq),
     warnings
+  }
+}
+
+function sidecarOf (segment: string): string {
+  return TrailFiles.of(segment).checkpoints
+}
+
+/** What the trail itself tells of times at which something may have been taken from it. */
+const admitted = [
+  { text: '"operation":"audit.recovered"', warning: 'a start has cut off what a crash had left half written, and kept it in the .torn file' },
+  { text: '"operation":"audit.unsealed"', warning: 'a start has found entries and no checkpoint, and has signed them as they were' },
+  { text: '"operation":"audit.gap"', warning: 'entries were left out because the queue was full' }
+] as const
+
+/** Collects such entries. */
+class Admissions {
+  readonly #found = admitted.map(() => ({ count: 0, firstSeq: 0 }))
+
+  look ({ bytes }: RawLine, seq: number): void {
+    // Nearly no line has any of them: they are looked for one by one only where they have something in common.
+    if (bytes?.includes('"operation":"audit.') !== true) return
+    for (const [i, { text }] of admitted.entries()) {
+      const found = this.#found[i] as { count: number, firstSeq: number }
+      if (bytes.includes(text) && found.count++ === 0) found.firstSeq = seq
+    }
+  }
+
+  warnings (): string[] {
+    return this.#found.flatMap(({ count, firstSeq }, i) => {
+      const more = count > 1 ? ` (and ${count - 1} times more)` : ''
+      return count === 0 ? [] : [`entry ${firstSeq}: ${(admitted[i] as typeof admitted[number]).warning}${more}`]
+    })
   }
 }

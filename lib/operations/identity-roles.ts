@@ -1,7 +1,9 @@
 import { Type } from 'typebox'
+import { ruleProblem } from '../access/rule.js'
 import type { Role } from '../identity/records.js'
 import type { RoleInput } from '../identity/roles.js'
 import { Name } from '../protocol/fields.js'
+import type { RequestMessage } from '../protocol/messages.js'
 import { accounts, defineOperation, nameIn, prefixed, type Operation } from './operation.js'
 
 const Description = Type.Optional(Type.Union([Type.Null(), Type.String()]))
@@ -13,7 +15,7 @@ export const identityRoles: readonly Operation[] = [
     name: 'identity.createRole',
     tier: 'admin',
     resource: request => nameIn(request['name']),
-    details: ['permissions'],
+    details: permissionsIn,
     admission: 'superadmin',
     request: Type.Object({ name: Name, description: Description, permissions: Permissions }),
     async run (services, { name, description, permissions }, grant) {
@@ -24,7 +26,7 @@ export const identityRoles: readonly Operation[] = [
     name: 'identity.updateRole',
     tier: 'admin',
     resource: request => prefixed('role', request['roleId']),
-    details: ['permissions'],
+    details: permissionsIn,
     admission: 'superadmin',
     request: Type.Object({ roleId: Name, description: Description, permissions: Permissions }),
     async run (services, { roleId, description, permissions }, grant) {
@@ -56,6 +58,11 @@ function given (description: string | null | undefined, permissions: unknown): R
 }
 
 /** A role as clients see it. */
+/** The permissions that a request gives to a role, unless one of them is none. */
+function permissionsIn ({ permissions }: RequestMessage): { readonly permissions: unknown } | undefined {
+  return Array.isArray(permissions) && permissions.every(entry => ruleProblem(entry) === undefined) ? { permissions } : undefined
+}
+
 export function shownRole ({ _version, ...shown }: Role): object {
   return shown
 }

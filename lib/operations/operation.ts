@@ -73,8 +73,8 @@ interface OperationDefinition<Fields extends TProperties> {
   readonly touches?: Touches
   /** What the audit calls the resource. @default the first that `touches` names */
   readonly resource?: (request: RequestMessage) => string
-  /** The members of the request that the audit records: nothing that is secret, and no record data. */
-  readonly details?: readonly string[] | ((request: RequestMessage) => Readonly<Record<string, unknown>>)
+  /** The members of the request that the audit records, as far as they are texts or lists of texts: nothing that is secret, and no record data. */
+  readonly details?: readonly string[] | ((request: RequestMessage) => Readonly<Record<string, unknown>> | undefined)
   readonly guard?: (client: Client) => void
   /** Checks what a schema cannot say. */
   readonly check?: (request: Static<TObject<Fields>>) => void
@@ -115,10 +115,16 @@ function detailsFrom (details: OperationDefinition<TProperties>['details']): Ope
   return typeof details === 'function' ? details : request => pick(request, details)
 }
 
-/** The members of these names that the request has, as its own; `undefined` when it has none. */
+/** The texts, and lists of texts, of these names that the request has: whatever else a client puts there is nobody's to record. */
 function pick (request: RequestMessage, names: readonly string[]): Readonly<Record<string, unknown>> | undefined {
-  const present = names.filter(name => Object.hasOwn(request, name))
-  return present.length === 0 ? undefined : Object.fromEntries(present.map(name => [name, request[name]]))
+  const present = names.filter(name => Object.hasOwn(request, name)).map(name => [name, recordable(request[name])] as const)
+  const kept = present.filter(([, value]) => value !== undefined)
+  return kept.length === 0 ? undefined : Object.fromEntries(kept)
+}
+
+function recordable (value: unknown): string | readonly string[] | undefined {
+  if (typeof value === 'string') return value
+  return Array.isArray(value) ? value.filter(item => typeof item === 'string') : undefined
 }
 
 /** Touches records of the bucket that the field `bucket` names. Written out: to spread `self` costs more than the whole check of a permission. */

@@ -145,6 +145,12 @@ t.test('what is recorded', t => {
     const { token } = await other.ask('identity.login', { username: 'alice', password: 'another long password' })
     await other.ask('identity.logout')
     await client.ask('identity.deleteUser', { userId: id })
+    // Whatever is put where a name belongs is refused, and not recorded either.
+    const misplaced = { password: 'misplaced secret' }
+    await other.code('identity.login', { username: { user: 'bob', ...misplaced }, password: 'x' })
+    await client.code('identity.createUser', { username: [misplaced], password: 'x' })
+    await client.code('identity.grant', { subjectType: misplaced, subjectId: id, resourceType: 'bucket', resourceName: 'items', operations: [misplaced] })
+    await client.code('identity.createRole', { name: 'x', permissions: [{ allow: 'store.*', ...misplaced }] })
     const entries = await query(client)
     t.match(shown(entries), [
       { operation: 'identity.loginWithSecret', resource: '*', userId: '__superadmin__' },
@@ -157,9 +163,13 @@ t.test('what is recorded', t => {
       { operation: 'identity.login', resource: 'user:alice', userId: null, result: 'error' },
       { operation: 'identity.login', resource: 'user:alice', userId: id, result: 'success' },
       { operation: 'identity.logout', resource: '*', userId: id },
-      { operation: 'identity.deleteUser', resource: `user:${String(id)}` }
+      { operation: 'identity.deleteUser', resource: `user:${String(id)}` },
+      { operation: 'identity.login', resource: '*', result: 'error', details: undefined },
+      { operation: 'identity.createUser', resource: '*', details: { username: [] } },
+      { operation: 'identity.grant', details: { resourceType: 'bucket', operations: [] } },
+      { operation: 'identity.createRole', resource: 'x', details: undefined }
     ])
-    for (const secret of [PASSWORD, 'another long password', ADMIN_SECRET, token, 'private']) t.notOk(JSON.stringify(entries).includes(String(secret)))
+    for (const secret of ['misplaced secret', PASSWORD, 'another long password', ADMIN_SECRET, token, 'private']) t.notOk(JSON.stringify(entries).includes(String(secret)))
   })
 
   t.test('[G-D9] refused connections, violations, revocations and the drain', async t => {

@@ -198,7 +198,7 @@ t.test('faults of the disk', t => {
 
 t.test('the options', async t => {
   const bad: ReadonlyArray<readonly [Record<string, unknown>, string]> = [
-    [{}, 'jsonlSink.path'], [{ path: 'audit.log' }, 'jsonlSink.path'], [{ path: '.jsonl' }, 'jsonlSink.path'], [{ path: 'a.jsonl', size: 1 }, 'jsonlSink.size'],
+    [{}, 'jsonlSink.path'], [{ path: 'audit.log' }, 'jsonlSink.path'], [{ path: '.jsonl' }, 'jsonlSink.path'], [{ path: 'a.0000000000000005.jsonl' }, 'jsonlSink.path'], [{ path: 'a.jsonl', size: 1 }, 'jsonlSink.size'],
     [{ path: 'a.jsonl', maxBytes: 0 }, 'jsonlSink.maxBytes'], [{ path: 'a.jsonl', policy: { write: 'wait' } }, 'jsonlSink.policy.write'],
     [{ path: 'a.jsonl', policy: { other: 'drop' } }, 'jsonlSink.policy.other'], [{ path: 'a.jsonl', signingKey: 'no key' }, 'jsonlSink.signingKey'],
     [{ path: 'a.jsonl', keep: 0 }, 'jsonlSink.keep'], [{ path: 'a.jsonl', fsync: 'yes' }, 'jsonlSink.fsync'], [{ path: 'a.jsonl', onCheckpoint: 5 }, 'jsonlSink.onCheckpoint']

@@ -7,7 +7,7 @@ import { emptyChain, seal } from '../../lib/audit/chain.js'
 import { hasGoodSignature, type Checkpoint } from '../../lib/audit/checkpoint.js'
 import { recordEntry, type AuditEntry } from '../../lib/audit/entry.js'
 import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres-sink.js'
-import { verifyTable } from '../../lib/audit/postgres-verify.js'
+import { listStreams, verifyTable } from '../../lib/audit/postgres-verify.js'
 import type { SinkWriter } from '../../lib/audit/sink.js'
 import { spoolLine } from '../../lib/audit/spool-file.js'
 import { numberedBatch, testContext, testDatabase, testPool, type TestContext } from '../postgres.js'
@@ -180,8 +180,10 @@ t.test('verifyTable finds rows that were changed, removed and added', async t =>
     await pool.query(sql)
     t.match(await verifyTable(pool, { table: 'forged', stream: 's' }), { ok: false, seq, problem }, sql)
   }
-  t.strictSame(await verifyTable(pool, { table: 'forged', stream: 'nobody' }), { ok: true, entries: 0, lastSeq: 0, lastHash: emptyChain.hash })
+  t.match(await verifyTable(pool, { table: 'forged', stream: 'nobody' }), { ok: false, seq: 1, problem: /no entries/ }, 'a name that nobody has')
+  t.same(await listStreams(pool, 'forged'), ['s'])
   await t.rejects(verifyTable(pool, { table: 'a;b', stream: 's' }), { name: 'TypeError' })
+  await t.rejects(listStreams(pool, 'a;b'), { name: 'TypeError' })
 })
 
 t.test('verifyTable begins where old rows have been removed', async t => {

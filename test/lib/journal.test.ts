@@ -1,10 +1,11 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { GENESIS, hashOf, parseLine } from '../../lib/audit/chain.js'
 import { hasGoodSignature, parseCheckpointLine, type Checkpoint } from '../../lib/audit/checkpoint.js'
 import { Journal, type JournalOptions } from '../../lib/audit/journal.js'
+import { verifyTrail } from '../../lib/audit/verify.js'
 import { temporaryDirectory } from '../temporary-directory.js'
 
 const entry = (n: number): string => JSON.stringify({ timestamp: n, userId: 'ünïcode', resource: `r${n}` })
@@ -189,6 +190,84 @@ t.test('what no crash explains is refused and left as it is', async t => {
     t.ok(readFileSync(path).equals(before), title)
     t.notOk(existsSync(join(directory, 'audit.torn')), title)
   }
+})
+
+t.test('lines that are whole and do not fit are no crash, though no checkpoint names them yet', async t => {
+  const lineOf = (text: string, number: number): string => text.split('\n')[number - 1] as string
+  const changes: Record<string, (text: string) => string> = {
+    'a changed line': text => text.replace('"r3"', '"R3"'),
+    'a removed line': text => text.replace(`${lineOf(text, 5)}\n`, ''),
+    'a changed line near the end': text => text.replace('"r18"', '"R18"'),
+    'swapped lines': text => text.replace(`${lineOf(text, 19)}\n${lineOf(text, 20)}`, `${lineOf(text, 20)}\n${lineOf(text, 19)}`),
+    'a repeated line': text => `${text}${lineOf(text, 20)}\n`,
+    'lines of something else': text => `${text}hello\nworld\n`,
+    'a blank line': text => text.replace(`${lineOf(text, 7)}\n`, `\n${lineOf(text, 7)}\n`),
+    'a file of something else': () => 'hello\nworld\n'
+  }
+  for (const [title, change] of Object.entries(changes)) {
+    const directory = temporaryDirectory(t)
+    const path = join(directory, 'audit.jsonl')
+    open(directory).journal.append(entries(1, 20))
+    writeFileSync(path, change(readFileSync(path, 'utf8')))
+    const before = readFileSync(path)
+    t.throws(() => open(directory), /damaged/, title)
+    t.ok(readFileSync(path).equals(before), `${title}: nothing is touched`)
+  }
+})
+
+t.test('a segment that is missing between others is refused', async t => {
+  const directory = temporaryDirectory(t)
+  const { journal } = open(directory, { maxBytes: 1_000 })
+  for (let n = 1; n <= 40; n++) journal.append(entries(n, n))
+  journal.close()
+  rmSync(segments(directory)[1] as string)
+  t.throws(() => open(directory, { maxBytes: 1_000 }), /entries are missing/)
+})
+
+t.test('a segment that is removed or replaced while it is written is noticed before anything more is added to it', async t => {
+  for (const remove of [(path: string) => { rmSync(path) }, (path: string) => { renameSync(path, `${path}.1`) }]) {
+    const directory = temporaryDirectory(t)
+    const path = join(directory, 'audit.jsonl')
+    const { journal, made } = open(directory)
+    journal.append(entries(1, 3))
+    remove(path)
+    t.throws(() => { journal.append(entries(4, 4)) }, /removed or replaced/)
+    journal.append(entries(4, 4))
+    journal.close()
+    t.match(readFileSync(path, 'utf8'), /"r4"/, 'it goes on in a new file')
+    t.match(made[0], { seq: 3 }, 'a checkpoint names what is gone')
+    t.match(await verifyTrail({ files: [path] }), { ok: true, firstSeq: 4 })
+  }
+  const directory = temporaryDirectory(t)
+  const path = join(directory, 'audit.jsonl')
+  const { journal } = open(directory)
+  journal.append(entries(1, 1))
+  rmSync(path)
+  writeFileSync(path, 'of somebody else\n')
+  t.throws(() => { journal.append(entries(2, 2)) }, /removed or replaced/)
+  for (let i = 0; i < 2; i++) t.throws(() => { journal.append(entries(2, 2)) }, /move it away/, 'another file is not touched')
+  t.equal(readFileSync(path, 'utf8'), 'of somebody else\n')
+})
+
+t.test('files that others can read become the owner\'s', async t => {
+  const directory = temporaryDirectory(t)
+  const path = join(directory, 'audit.jsonl')
+  writeFileSync(path, '')
+  chmodSync(path, 0o644)
+  open(directory).journal.close()
+  t.equal(statSync(path).mode & 0o777, 0o600)
+})
+
+t.test('entries without a checkpoint are told where checkpoints are signed', async t => {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  const directory = temporaryDirectory(t)
+  t.equal(open(directory, { key: privateKey }).journal.unsealed, 0, 'an empty trail has none')
+  open(directory).journal.append(entries(1, 5))
+  t.equal(open(directory).journal.unsealed, 0, 'nobody signs')
+  const { journal } = open(directory, { key: privateKey })
+  t.equal(journal.unsealed, 5)
+  journal.close()
+  t.equal(open(directory, { key: privateKey }).journal.unsealed, 0)
 })
 
 t.test('an interrupted move to a new segment is finished', async t => {

@@ -72,6 +72,28 @@ t.test('a trail whose old segments have been removed begins with the checkpoint 
   }, 'without that checkpoint, the first line cannot be checked')
 })
 
+t.test('what the trail itself admits is a warning', async t => {
+  const admitting = ['audit.recovered', 'store.insert', 'audit.unsealed', 'audit.gap', 'audit.gap']
+  const { path } = writeTrail(temporaryDirectory(t), { segments: [5], entry: seq => numberedEntry(seq, { operation: admitting[seq - 1] as string }) })
+  t.match(await verifyTrail({ files: [path] }), { ok: true, warnings: [/^entry 1: .*\.torn file$/, /^entry 3: .*signed them as they were$/, /^entry 4: entries were left out.*1 times more/] })
+})
+
+t.test('with a key, a trail without any checkpoint is not good', async t => {
+  const { path, sidecar } = writeTrail(temporaryDirectory(t), { segments: [5], key: privateKey })
+  t.match(await verifyTrail({ files: [path], publicKey }), { ok: true, checkpoints: 1 })
+  for (const take of [() => { writeFileSync(sidecar, '') }, () => { rmSync(sidecar) }]) {
+    take()
+    t.match(await verifyTrail({ files: [path], publicKey }), { ok: false, file: sidecar, line: 1, problem: /no checkpoint/ })
+    t.match(await verifyTrail({ files: [path] }), { ok: true, warnings: [/no checkpoint/] })
+  }
+})
+
+t.test('a file that is named twice counts once', async t => {
+  const { path } = writeTrail(temporaryDirectory(t), { segments: [3, 4] })
+  t.match(await verifyTrail({ files: [path, path] }), { ok: true, entries: 7 })
+  await t.rejects(verifyTrail({ files: [] }), { name: 'TypeError', message: /files/ })
+})
+
 t.test('the first bad line is named, and why', async t => {
   const segments = [30, 40, 25]
   const cases: Record<string, { change: (trail: WrittenTrail) => void, file: string, line: number, seq?: number, problem: RegExp, withKey?: boolean }> = {
