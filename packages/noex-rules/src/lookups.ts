@@ -1,0 +1,67 @@
+import type { Chain } from './chain.js'
+import type { CompleteClock } from './clock.js'
+import type { CompiledLookup } from './compiled-rule.js'
+import { DataResolutionError } from './errors.js'
+import type { Frame } from './frame.js'
+import { LruCache } from './lru-cache.js'
+import type { Scope } from './scope.js'
+import type { Services } from './services.js'
+import { stableJson } from './stable-json.js'
+
+interface CachedResult {
+  readonly value: unknown
+  /** In ticks. */
+  readonly expiresAt: number
+}
+
+/** Asks services what rules want to know before their conditions are looked at. */
+export class Lookups {
+  readonly #services: Services
+  readonly #clock: CompleteClock
+  readonly #cache: LruCache<string, CachedResult>
+
+  constructor (services: Services, clock: CompleteClock, maxCached: number) {
+    this.#services = services
+    this.#clock = clock
+    this.#cache = new LruCache(maxCached)
+  }
+
+  /**
+   * Resolves all lookups of a rule at once: their results by name, or the failures of those that may
+   * skip the rule. Throws `DataResolutionError` for the failure of one that may not.
+   */
+  async resolve (lookups: readonly CompiledLookup[], scope: Scope, chain: Chain, level: number): Promise<Map<string, unknown> | DataResolutionError> {
+    const results = await this.#services.visit(chain, level, frame => this.#resolveAll(lookups, scope, frame), () => {})
+    return results ?? new DataResolutionError(lookups[0]!.lookup)
+  }
+
+  async #resolveAll (lookups: readonly CompiledLookup[], scope: Scope, frame: Frame): Promise<Map<string, unknown> | DataResolutionError> {
+    const outcomes = await Promise.allSettled(lookups.map(async lookup => this.#resolveOne(lookup, scope, frame)))
+    const results = new Map<string, unknown>()
+    let skip: DataResolutionError | undefined
+    for (const [index, { lookup }] of lookups.entries()) {
+      const outcome = outcomes[index]!
+      if (outcome.status === 'fulfilled') {
+        results.set(lookup.name, outcome.value)
+        continue
+      }
+      const error = new DataResolutionError(lookup, outcome.reason)
+      if (lookup.onError === 'fail') throw error
+      skip ??= error
+    }
+    return skip ?? results
+  }
+
+  async #resolveOne ({ lookup, args, ttlMs }: CompiledLookup, scope: Scope, frame: Frame): Promise<unknown> {
+    const service = this.#services.find(lookup.service, lookup.method)
+    const given = args(scope)
+    const key = ttlMs === undefined ? undefined : stableJson([lookup.service, lookup.method, given])
+    if (key === undefined) return this.#services.call(service, given, frame)
+
+    const cached = this.#cache.get(key)
+    if (cached !== undefined && cached.expiresAt > this.#clock.ticks()) return cached.value
+    const value = await this.#services.call(service, given, frame)
+    if (value !== undefined) this.#cache.set(key, { value, expiresAt: this.#clock.ticks() + ttlMs! })
+    return value
+  }
+}

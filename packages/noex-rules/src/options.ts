@@ -1,0 +1,145 @@
+import type { StorageAdapter } from '@hamicek/noex'
+import { type Clock, type CompleteClock, completeClock, systemClock } from './clock.js'
+import { consoleLogger, type Logger } from './logger.js'
+import { checkClock, checkLogger, checkMethods, checkPersistence, checkServices, isFunction, isInteger, isOneOf, isText } from './option-checks.js'
+import type { ErrorListener } from './reporter.js'
+
+/** What `RuleEngine.start` takes. A wrong value throws a `TypeError` that names the option. */
+export interface RuleEngineConfig {
+  /** Stands in messages; engines may share it. @default 'rule-engine' */
+  name?: string | undefined
+  /** So many levels of rules run in one chain, from 1 to 100. @default 10 */
+  maxForwardDepth?: number | undefined
+  /** Accepted without effect: rules run one after the other. @default 10 */
+  maxConcurrency?: number | undefined
+  /** Accepted without effect. @default 0 */
+  debounceMs?: number | undefined
+  /** What `call_service` and lookups call, by name. */
+  services?: Readonly<Record<string, object>> | undefined
+  /** Keeps rules and groups beyond the life of the engine. */
+  persistence?: PersistenceConfig | undefined
+  /** Milliseconds that one chain waits for services and lookups, all together. @default 5000 */
+  serviceTimeoutMs?: number | undefined
+  /** So many triggers may wait; more are refused with `EngineBusyError`. @default 10000 */
+  maxQueue?: number | undefined
+  /** So many facts are held; more are refused with `LimitError`. @default 100000 */
+  maxFacts?: number | undefined
+  /** As `maxFacts`, for rules. @default 10000 */
+  maxRules?: number | undefined
+  /** As `maxFacts`, for timers. @default 10000 */
+  maxTimers?: number | undefined
+  /** As `maxFacts`, for subscriptions. @default 10000 */
+  maxSubscriptions?: number | undefined
+  /** As `maxFacts`, for groups. @default 1000 */
+  maxGroups?: number | undefined
+  /** So much is remembered for temporal triggers: sequences begun, absences awaited, events in windows. One more drops the oldest. @default 100000 */
+  maxTemporalInstances?: number | undefined
+  /** So many actions run in one chain; the rest of the chain is dropped. @default 10000 */
+  maxActionsPerChain?: number | undefined
+  /** So many results of lookups are cached; one more drops the one that was used least lately. @default 1000 */
+  maxCachedLookups?: number | undefined
+  /** `'off'` refuses rules that use `matches`. @default 'safe' */
+  regex?: 'safe' | 'off' | undefined
+  /** Hears of every failure. What it throws is ignored. */
+  onError?: ErrorListener | undefined
+  /** @default the console */
+  logger?: Logger | undefined
+  /** @default the clock of the process */
+  clock?: Clock | undefined
+}
+
+/** Where rules and groups are kept. */
+export interface PersistenceConfig {
+  /** Not closed by the engine. */
+  adapter: StorageAdapter
+  /** @default 'rules' */
+  key?: string | undefined
+  /** A saved state of another version fails the start. @default 1 */
+  schemaVersion?: number | undefined
+}
+
+/** The options of a running engine: none missing but those that have no default. */
+export type EngineOptions = { readonly [Name in keyof Omit<RuleEngineConfig, 'persistence' | 'onError' | 'clock'>]-?: Exclude<RuleEngineConfig[Name], undefined> } & {
+  readonly persistence: { readonly adapter: StorageAdapter, readonly key: string, readonly schemaVersion: number } | undefined
+  readonly onError: ErrorListener | undefined
+  readonly clock: CompleteClock
+}
+
+const DEFAULTS = {
+  name: 'rule-engine',
+  maxForwardDepth: 10,
+  maxConcurrency: 10,
+  debounceMs: 0,
+  services: {},
+  persistence: undefined,
+  serviceTimeoutMs: 5000,
+  maxQueue: 10_000,
+  maxFacts: 100_000,
+  maxRules: 10_000,
+  maxTimers: 10_000,
+  maxSubscriptions: 10_000,
+  maxGroups: 1000,
+  maxTemporalInstances: 100_000,
+  maxActionsPerChain: 10_000,
+  maxCachedLookups: 1000,
+  regex: 'safe',
+  onError: undefined,
+  logger: consoleLogger,
+  clock: systemClock
+} as const satisfies RuleEngineConfig
+
+const isCount = isInteger(1, Number.MAX_SAFE_INTEGER)
+
+const CHECKS: { readonly [Name in keyof Required<RuleEngineConfig>]: (value: unknown, name: string) => void } = {
+  name: isText,
+  maxForwardDepth: isInteger(1, 100),
+  maxConcurrency: isCount,
+  debounceMs: isInteger(0, Number.MAX_SAFE_INTEGER),
+  services: checkServices,
+  persistence: checkPersistence,
+  serviceTimeoutMs: isInteger(1, 2 ** 31 - 1),
+  maxQueue: isCount,
+  maxFacts: isCount,
+  maxRules: isCount,
+  maxTimers: isCount,
+  maxSubscriptions: isCount,
+  maxGroups: isCount,
+  maxTemporalInstances: isCount,
+  maxActionsPerChain: isCount,
+  maxCachedLookups: isCount,
+  regex: isOneOf('safe', 'off'),
+  onError: isFunction,
+  logger: checkLogger,
+  clock: checkClock
+}
+
+/**
+ * Checks a configuration and fills in the defaults. Names that are none of ours are handed back as
+ * `unknown`. Throws `TypeError`.
+ */
+export function completeOptions (config: unknown): { options: EngineOptions, unknown: string[] } {
+  if (config !== undefined) checkMethods(config, 'The configuration of a rule engine', [])
+  const given: Record<string, unknown> = {}
+  const unknown: string[] = []
+  for (const [name, value] of Object.entries(config ?? {})) {
+    if (value === undefined) continue
+    if (Object.hasOwn(CHECKS, name)) {
+      CHECKS[name as keyof RuleEngineConfig](value, `The option ${name}`)
+      given[name] = value
+    } else {
+      unknown.push(name)
+    }
+  }
+  const merged = { ...DEFAULTS, ...given as RuleEngineConfig } as Required<RuleEngineConfig>
+  const options = {
+    ...merged,
+    services: { ...merged.services },
+    persistence: merged.persistence && { key: 'rules', schemaVersion: 1, ...withoutUndefined(merged.persistence) },
+    clock: completeClock(merged.clock as Clock)
+  } as EngineOptions
+  return { options: Object.freeze(options), unknown }
+}
+
+function withoutUndefined<T extends object> (object: T): T {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T
+}

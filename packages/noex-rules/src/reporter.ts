@@ -1,0 +1,63 @@
+import type { CompleteClock } from './clock.js'
+import type { Logger } from './logger.js'
+import type { Counters } from './stats.js'
+
+/** Where a failure happened. */
+export interface ErrorContext {
+  ruleId?: string
+  /** The type of the action. */
+  action?: string
+  topic?: string
+}
+
+/** Hears of a failure. */
+export type ErrorListener = (error: Error, context: ErrorContext) => void
+
+/** Tells of failures. Neither the listener nor the logger can do harm by failing themselves. */
+export class Reporter {
+  readonly #counters: Counters
+  readonly #clock: CompleteClock
+  readonly #logger: Logger
+  readonly #onError: ErrorListener | undefined
+
+  constructor (counters: Counters, clock: CompleteClock, logger: Logger, onError: ErrorListener | undefined) {
+    this.#counters = counters
+    this.#clock = clock
+    this.#logger = logger
+    this.#onError = onError
+  }
+
+  /** Keeps a failure as the last one, logs it, and hands it to the listener. */
+  fail (thrown: unknown, context: ErrorContext, message: string): void {
+    const error = toError(thrown)
+    this.#counters.lastError = {
+      at: this.#clock.now(),
+      ...context.ruleId !== undefined && { ruleId: context.ruleId },
+      message: error.message
+    }
+    this.log('error', { err: error, ...context }, message)
+    guard(this.#onError && (() => this.#onError?.(error, context)))
+  }
+
+  log (level: keyof Logger, details: object, message: string): void {
+    guard(() => this.#logger[level](details, message))
+  }
+}
+
+/** An `Error` for whatever was thrown. */
+export function toError (thrown: unknown): Error {
+  if (thrown instanceof Error) return thrown
+  try {
+    return new Error(String(thrown))
+  } catch {
+    return new Error('Something was thrown that has no text')
+  }
+}
+
+/** Calls foreign code that has nothing to say: what it throws, or what its promise rejects with, is dropped. */
+function guard (call: (() => unknown) | undefined): void {
+  try {
+    const result = call?.()
+    if (result instanceof Promise) result.catch(() => {})
+  } catch {}
+}

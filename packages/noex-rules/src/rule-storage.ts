@@ -1,0 +1,114 @@
+import type { PersistedState } from '@hamicek/noex'
+import type { CompleteClock } from './clock.js'
+import type { EngineOptions } from './options.js'
+import type { Reporter } from './reporter.js'
+import type { Rule } from './rule.js'
+import type { RuleGroup } from './rule-group.js'
+
+/** Milliseconds from a change until it is saved. */
+const SAVE_DELAY_MS = 10
+
+/** What is saved. */
+export interface SavedRules {
+  readonly rules: readonly Rule[]
+  readonly groups: readonly RuleGroup[]
+}
+
+/** Says that saved rules cannot be used; `cause` is the reason, where there is one. They are left as they are. */
+export class RuleStorageError extends Error {
+  override readonly name = 'RuleStorageError'
+  readonly code = 'RULE_STORAGE_ERROR'
+
+  constructor (key: string, reason: string, cause?: unknown) {
+    super(`The rules saved under "${key}" cannot be used: ${reason}`, cause === undefined ? undefined : { cause })
+  }
+}
+
+/** Keeps the rules of an engine: saves them 10 ms after a change, one save at a time. What fails is tried again with the next change. */
+export class RuleStorage {
+  readonly #options: NonNullable<EngineOptions['persistence']>
+  readonly #clock: CompleteClock
+  readonly #reporter: Reporter
+  readonly #take: () => SavedRules
+  #isDirty = false
+  #cancelSave: (() => void) | undefined
+  #saving: Promise<void> | undefined
+
+  /** `take` gives what is to be saved. */
+  constructor (options: NonNullable<EngineOptions['persistence']>, clock: CompleteClock, reporter: Reporter, take: () => SavedRules) {
+    this.#options = options
+    this.#clock = clock
+    this.#reporter = reporter
+    this.#take = take
+  }
+
+  /** What has been saved; `undefined` when nothing has. Rejects with `RuleStorageError`. */
+  async load (): Promise<SavedRules | undefined> {
+    const { adapter, key, schemaVersion } = this.#options
+    let saved: PersistedState<unknown> | undefined
+    try {
+      saved = await adapter.load<unknown>(key)
+    } catch (error) {
+      throw new RuleStorageError(key, 'they cannot be read', error)
+    }
+    if (saved === undefined || saved === null) return undefined
+    if (typeof saved !== 'object' || typeof saved.metadata !== 'object' || saved.metadata === null) throw new RuleStorageError(key, 'they have no metadata')
+    if (saved.metadata.schemaVersion !== schemaVersion) {
+      throw new RuleStorageError(key, `they have the schema version ${saved.metadata.schemaVersion} and not ${schemaVersion}`)
+    }
+    return this.#read(saved.state)
+  }
+
+  /** Has everything saved in a while. */
+  changed (): void {
+    this.#isDirty = true
+    if (this.#saving !== undefined) return
+    this.#cancelSave ??= this.#clock.after(SAVE_DELAY_MS, () => {
+      this.#cancelSave = undefined
+      this.#save().catch(() => {})
+    })
+  }
+
+  /** Saves what has not been saved. Does not reject. */
+  async flush (): Promise<void> {
+    await this.#saving
+    this.#cancelSave?.()
+    this.#cancelSave = undefined
+    if (this.#isDirty) await this.#save()
+  }
+
+  /** A failure to use what was saved. */
+  failure (reason: string, cause: unknown): RuleStorageError {
+    return new RuleStorageError(this.#options.key, reason, cause)
+  }
+
+  #read (state: unknown): SavedRules {
+    if (typeof state === 'object' && state !== null) {
+      const { rules, groups = [] } = state as { rules?: unknown, groups?: unknown }
+      if (Array.isArray(rules) && Array.isArray(groups)) return { rules, groups }
+    }
+    throw new RuleStorageError(this.#options.key, 'they are no rules')
+  }
+
+  #save (): Promise<void> {
+    this.#saving = this.#write().then(isSaved => {
+      this.#saving = undefined
+      if (isSaved && this.#isDirty) this.changed()
+    })
+    return this.#saving
+  }
+
+  async #write (): Promise<boolean> {
+    const { adapter, key, schemaVersion } = this.#options
+    const metadata = { persistedAt: this.#clock.now(), serverId: 'rule-engine', schemaVersion }
+    this.#isDirty = false
+    try {
+      await adapter.save(key, { state: this.#take(), metadata })
+      return true
+    } catch (error) {
+      this.#isDirty = true
+      this.#reporter.fail(error, {}, 'the rules could not be saved')
+      return false
+    }
+  }
+}

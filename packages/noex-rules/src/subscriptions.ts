@@ -1,0 +1,67 @@
+import { LimitError } from './errors.js'
+import type { Event } from './event.js'
+import { PatternIndex } from './pattern-index.js'
+import { compileTopicPattern } from './topic-pattern.js'
+
+/** Hears of an event. What it returns may be a promise. */
+export type EventHandler = (event: Event, topic: string) => unknown
+
+interface Subscription {
+  readonly order: number
+  readonly handler: EventHandler
+  isActive: boolean
+}
+
+/** Who wants to hear of which events. */
+export class Subscriptions {
+  readonly #index = new PatternIndex<Subscription>((a, b) => a.order - b.order)
+  readonly #active = new Set<Subscription>()
+  readonly #max: number
+  #count = 0
+
+  constructor (max: number) {
+    this.#max = max
+  }
+
+  get size (): number {
+    return this.#active.size
+  }
+
+  /** Returns what ends it. Throws `PatternError`, `TypeError` and `LimitError`. */
+  add (pattern: string, handler: EventHandler): () => void {
+    const matcher = compileTopicPattern(pattern)
+    if (typeof handler !== 'function') throw new TypeError('The handler of a subscription must be a function')
+    if (this.#active.size >= this.#max) throw new LimitError('maxSubscriptions', this.#max)
+    const subscription = { order: this.#count++, handler, isActive: true }
+    this.#active.add(subscription)
+    this.#index.add(matcher, subscription)
+    return () => {
+      if (!subscription.isActive) return
+      subscription.isActive = false
+      this.#active.delete(subscription)
+      this.#index.delete([matcher], subscription)
+    }
+  }
+
+  has (topic: string): boolean {
+    return this.#index.find(topic).length > 0
+  }
+
+  /** Hands an event to those who want it now, oldest first. What a handler returns or throws goes to `onReturn` and `onThrow`. */
+  deliver (event: Event, onReturn: (returned: unknown) => void, onThrow: (error: unknown) => void): void {
+    for (const subscription of this.#index.find(event.topic)) {
+      if (!subscription.isActive) continue
+      try {
+        onReturn(subscription.handler(event, event.topic))
+      } catch (error) {
+        onThrow(error)
+      }
+    }
+  }
+
+  clear (): void {
+    for (const subscription of this.#active) subscription.isActive = false
+    this.#active.clear()
+    this.#index.clear()
+  }
+}

@@ -1,0 +1,87 @@
+import type { CompleteClock } from '../clock.js'
+import type { Event } from '../event.js'
+import type { Occurrence } from '../occurrence.js'
+import type { PatternMatcher } from '../pattern.js'
+import { PatternIndex } from '../pattern-index.js'
+import type { RegisteredRule, RuleListener } from '../rule-base.js'
+import type { InstancePool } from './instances.js'
+import { createWatcher, matchersOf, type Watcher } from './watcher.js'
+
+/** A rule whose temporal pattern has come true. */
+export interface Firing {
+  readonly registered: RegisteredRule
+  readonly occurrence: Occurrence
+}
+
+interface Watch {
+  readonly registered: RegisteredRule
+  readonly watcher: Watcher
+  readonly topics: readonly PatternMatcher[]
+}
+
+/** Watches events for all rules with temporal triggers. Events of other topics cost nothing. */
+export class TemporalRules implements RuleListener {
+  readonly #index = new PatternIndex<Watch>((a, b) => a.registered.order - b.registered.order)
+  readonly #watches = new Map<RegisteredRule, Watch>()
+  readonly #pool: InstancePool
+  readonly #clock: CompleteClock
+  readonly #onDue: (expire: () => Firing[]) => void
+
+  /** `onDue` is given what to call when its turn has come. */
+  constructor (pool: InstancePool, clock: CompleteClock, onDue: (expire: () => Firing[]) => void) {
+    this.#pool = pool
+    this.#clock = clock
+    this.#onDue = onDue
+  }
+
+  /** What is remembered. */
+  get size (): number {
+    return this.#pool.size
+  }
+
+  added (registered: RegisteredRule): void {
+    const { rule, trigger } = registered.compiled
+    if (trigger.type !== 'temporal' || rule.trigger.type !== 'temporal') return
+    const topics = matchersOf(trigger.pattern).map(({ topic }) => topic)
+    const watcher = createWatcher(trigger.pattern, {
+      pool: this.#pool,
+      clock: this.#clock,
+      isGrouped: rule.trigger.pattern.groupBy !== undefined,
+      onDue: now => { this.#onDue(() => this.#firings(registered, fire => { watcher.expire(now, fire) })) }
+    })
+    const watch = { registered, watcher, topics }
+    this.#watches.set(registered, watch)
+    for (const topic of topics) this.#index.add(topic, watch)
+  }
+
+  removed (registered: RegisteredRule): void {
+    const watch = this.#watches.get(registered)
+    if (watch === undefined) return
+    this.#watches.delete(registered)
+    this.#index.delete(watch.topics, watch)
+    watch.watcher.clear()
+  }
+
+  /** Whether a rule watches events of a topic. */
+  has (topic: string): boolean {
+    return this.#index.find(topic).length > 0
+  }
+
+  /** Shows an event to the rules that watch its topic; those that it makes fire. */
+  feed (event: Event): Firing[] {
+    return this.#index.find(event.topic).flatMap(({ registered, watcher }) => {
+      return this.#firings(registered, fire => { watcher.feed(event, fire) })
+    })
+  }
+
+  /** Forgets everything that was watched. */
+  clear (): void {
+    for (const { watcher } of this.#watches.values()) watcher.clear()
+  }
+
+  #firings (registered: RegisteredRule, watch: (fire: (occurrence: Occurrence) => void) => void): Firing[] {
+    const firings: Firing[] = []
+    if (registered.isRegistered) watch(occurrence => { firings.push({ registered, occurrence }) })
+    return firings
+  }
+}

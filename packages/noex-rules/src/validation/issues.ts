@@ -1,0 +1,54 @@
+import type { ValidationIssue, ValidationResult } from '../validation-result.js'
+
+/** So many issues are collected; what is found after them is not told. */
+export const MAX_ISSUES = 100
+const MAX_NAME_LENGTH = 64
+
+/** The path of the whole. */
+export const ROOT = '(root)'
+
+/** Collects what a validation finds. At each path the first error counts. */
+export class Issues {
+  readonly #errors = new Map<string, ValidationIssue>()
+  readonly #warnings: ValidationIssue[] = []
+
+  get hasErrors (): boolean {
+    return this.#errors.size > 0
+  }
+
+  error (path: string, message: string): void {
+    if (!this.#isFull && !this.#errors.has(path)) this.#errors.set(path, { path, message, severity: 'error' })
+  }
+
+  warning (path: string, message: string): void {
+    if (!this.#isFull) this.#warnings.push({ path, message, severity: 'warning' })
+  }
+
+  /** Runs what throws for a value that is refused; its message becomes an error. */
+  catch (path: string, compile: () => void): void {
+    try {
+      compile()
+    } catch (error) {
+      this.error(path, error instanceof Error ? error.message : 'cannot be used')
+    }
+  }
+
+  toResult (): ValidationResult {
+    return { valid: !this.hasErrors, errors: [...this.#errors.values()], warnings: [...this.#warnings] }
+  }
+
+  get #isFull (): boolean {
+    return this.#errors.size + this.#warnings.length >= MAX_ISSUES
+  }
+}
+
+/** The path of a member: `trigger.topic`; of the name alone when there is nothing before it. */
+export function memberPath (path: string, name: string): string {
+  const short = name.length > MAX_NAME_LENGTH ? `${name.slice(0, MAX_NAME_LENGTH)}…` : name
+  return path === '' ? short : `${path}.${short}`
+}
+
+/** The path of a member of an array: `actions[0]`. */
+export function indexPath (path: string, index: number): string {
+  return `${path}[${index}]`
+}

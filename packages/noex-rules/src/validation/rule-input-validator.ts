@@ -1,0 +1,88 @@
+import { RULE_MEMBERS } from '../rule-defaults.js'
+import type { RuleInput } from '../rule.js'
+import type { ValidationResult } from '../validation-result.js'
+import { Issues, ROOT } from './issues.js'
+import { takeSnapshot } from './snapshot.js'
+import { validateRule } from './validate-rule.js'
+
+/** So many inputs does `validateMany` look at; the rest is refused. */
+export const MAX_INPUTS = 1000
+
+/** What a validator is told. */
+export interface RuleInputValidatorOptions {
+  /** `'off'` refuses rules that use `matches`. @default 'safe' */
+  regex?: 'safe' | 'off' | undefined
+}
+
+/** What the validation of several rules found. */
+export interface ManyValidationResult {
+  /** Whether all are valid. */
+  valid: boolean
+  /** One for each input, in order. */
+  results: ValidationResult[]
+}
+
+/** A validated input. */
+export interface InspectedInput {
+  result: ValidationResult
+  /** The input as it was when it was looked at: a frozen copy. `undefined` when the result is not valid. */
+  input: RuleInput | undefined
+}
+
+/** Tells what is wrong with rules. Whatever it is given, it does not throw. */
+export class RuleInputValidator {
+  readonly #allowsExpressions: boolean
+
+  constructor (options: RuleInputValidatorOptions = {}) {
+    this.#allowsExpressions = options.regex !== 'off'
+  }
+
+  /** Checks what may be a rule. Finds at most 100 issues. */
+  validate (input: unknown): ValidationResult {
+    return this.inspect(input).result
+  }
+
+  /** As `validate`; hands back what it has looked at, too, which a getter or another holder cannot change any more. */
+  inspect (input: unknown): InspectedInput {
+    const issues = new Issues()
+    const snapshot = takeSnapshot(input, RULE_MEMBERS, issues)
+    if (snapshot !== undefined) validateRule(issues, snapshot, this.#allowsExpressions)
+    const result = issues.toResult()
+    return { result, input: result.valid ? snapshot as unknown as RuleInput : undefined }
+  }
+
+  /**
+   * Checks an array of what may be rules; two of one id are an error of the later. What is no array,
+   * or one of more than 1000, has one result, which says so.
+   */
+  validateMany (inputs: unknown): ManyValidationResult {
+    try {
+      if (!Array.isArray(inputs)) return refused('must be an array')
+      if (inputs.length > MAX_INPUTS) return refused(`must have at most ${MAX_INPUTS} rules`)
+
+      const ids = new Set<string>()
+      const results: ValidationResult[] = []
+      for (let index = 0; index < Math.min(inputs.length, MAX_INPUTS); index++) results.push(this.#validateOneOfMany(inputs[index], ids))
+      return { valid: results.every(result => result.valid), results }
+    } catch {
+      return refused('cannot be read')
+    }
+  }
+
+  #validateOneOfMany (given: unknown, ids: Set<string>): ValidationResult {
+    const { result, input } = this.inspect(given)
+    if (input === undefined) return result
+    if (ids.has(input.id)) {
+      result.valid = false
+      result.errors.push({ path: 'id', message: 'is used twice', severity: 'error' })
+    }
+    ids.add(input.id)
+    return result
+  }
+}
+
+function refused (message: string): ManyValidationResult {
+  const issues = new Issues()
+  issues.error(ROOT, message)
+  return { valid: false, results: [issues.toResult()] }
+}

@@ -1,0 +1,47 @@
+import { type Inspection, MAX_ACTIONS, MAX_CONDITIONS, MAX_EXPRESSIONS } from './inspection.js'
+import { indexPath, type Issues } from './issues.js'
+import { validateActions } from './validate-actions.js'
+import { validateConditions } from './validate-conditions.js'
+import { validateLookups } from './validate-lookups.js'
+import { validateNumber, validateOptionalBoolean } from './validate-number.js'
+import { MAX_TEXT_LENGTH, validateString, validateText } from './validate-text.js'
+import { validateTrigger } from './validate-trigger.js'
+
+/** So many tags has a rule. */
+export const MAX_TAGS = 32
+
+/** Checks the snapshot of a rule, which is plain data. */
+export function validateRule (issues: Issues, rule: Readonly<Record<string, unknown>>, allowsExpressions: boolean): void {
+  const inspection: Inspection = {
+    issues,
+    allowsExpressions,
+    actionsLeft: MAX_ACTIONS,
+    conditionsLeft: MAX_CONDITIONS,
+    expressionsLeft: MAX_EXPRESSIONS
+  }
+
+  validateText(issues, 'id', rule['id'])
+  validateText(issues, 'name', rule['name'])
+  validateMetadata(issues, rule)
+  validateTrigger(issues, 'trigger', rule['trigger'])
+  if (rule['conditions'] !== undefined) validateConditions(inspection, 'conditions', rule['conditions'])
+  if (rule['actions'] !== undefined) validateActions(inspection, 'actions', rule['actions'])
+  if (rule['lookups'] !== undefined) validateLookups(issues, 'lookups', rule['lookups'])
+}
+
+function validateMetadata (issues: Issues, { description, priority, enabled, tags, group }: Readonly<Record<string, unknown>>): void {
+  if (description !== undefined) validateString(issues, 'description', description, MAX_TEXT_LENGTH)
+  if (priority !== undefined) {
+    validateNumber(issues, 'priority', priority)
+    if (typeof priority === 'number' && Number.isFinite(priority) && !Number.isInteger(priority)) issues.warning('priority', 'is no whole number')
+  }
+  validateOptionalBoolean(issues, 'enabled', enabled)
+  if (tags !== undefined) validateTags(issues, 'tags', tags)
+  if (group !== undefined) validateText(issues, 'group', group)
+}
+
+function validateTags (issues: Issues, path: string, tags: unknown): void {
+  if (!Array.isArray(tags)) return issues.error(path, 'must be an array')
+  if (tags.length > MAX_TAGS) return issues.error(path, `must have at most ${MAX_TAGS} tags`)
+  for (const [index, tag] of tags.entries()) validateText(issues, indexPath(path, index), tag)
+}

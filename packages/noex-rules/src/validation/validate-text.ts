@@ -1,0 +1,56 @@
+import { compileTemplate } from '../template.js'
+import type { Issues } from './issues.js'
+
+/** Longest names, ids and paths, in characters. */
+export const MAX_NAME_LENGTH = 512
+/** Longest texts with `${}`, and descriptions, in characters. */
+export const MAX_TEXT_LENGTH = 4096
+/** Longest names of variables, in characters. */
+export const MAX_VARIABLE_LENGTH = 128
+
+/** Characters that a name cannot have that stands between dots in a reference. */
+const NO_NAME = /[.${}]/
+
+/** Checks a text that must be there and be more than blanks. Tells whether it is. */
+export function validateText (issues: Issues, path: string, value: unknown, maxLength = MAX_NAME_LENGTH): value is string {
+  if (!validateString(issues, path, value, maxLength)) return false
+  if (value.trim() !== '') return true
+  issues.error(path, 'must not be blank')
+  return false
+}
+
+/** Checks a text that must be there, and may be blank. Tells whether it is. */
+export function validateString (issues: Issues, path: string, value: unknown, maxLength: number): value is string {
+  if (value === undefined) issues.error(path, 'is missing')
+  else if (typeof value !== 'string') issues.error(path, 'must be a string')
+  else if (value.length > maxLength) issues.error(path, `has at most ${maxLength} characters`)
+  else return true
+  return false
+}
+
+/** Checks a text with `${}` that must be there and be more than blanks. */
+export function validateTemplate (issues: Issues, path: string, value: unknown): void {
+  if (validateText(issues, path, value, MAX_TEXT_LENGTH)) issues.catch(path, () => { compileTemplate(value) })
+}
+
+/** Checks a pattern that must be there, by compiling it. */
+export function validatePattern (issues: Issues, path: string, value: unknown, compile: (pattern: string) => unknown): void {
+  if (validateText(issues, path, value)) issues.catch(path, () => { compile(value) })
+}
+
+/** Checks the name of a variable, a lookup or an event, which references call by it. Tells whether it is one. */
+export function validateVariable (issues: Issues, path: string, value: unknown): value is string {
+  if (!validateText(issues, path, value, MAX_VARIABLE_LENGTH)) return false
+  if (value !== '__proto__' && !NO_NAME.test(value)) return true
+  issues.error(path, 'must be a name without ".", "$", "{" and "}", other than "__proto__"')
+  return false
+}
+
+/** Checks that a text is one of a list. Tells whether it is. */
+export function validateOneOf<T extends string> (issues: Issues, path: string, value: unknown, list: readonly T[]): value is T {
+  if (value === undefined) issues.error(path, 'is missing')
+  else if (typeof value !== 'string') issues.error(path, 'must be a string')
+  else if (!list.includes(value as T)) issues.error(path, `must be one of ${list.join(', ')}`)
+  else return true
+  return false
+}

@@ -1,0 +1,78 @@
+import { EngineBusyError } from './errors.js'
+import type { Pause } from './pause.js'
+import { Ring } from './ring.js'
+
+/** A trigger that waits for its turn. */
+export interface Task {
+  /** Does the work; no promise when it is done already. Must not fail. */
+  run: () => Promise<void> | undefined
+  /** Says that it will not be run. */
+  drop: (error: Error) => void
+}
+
+/**
+ * What an engine has to do: one task after the other, in the order of their arrival. The first begins
+ * in a microtask. Between tasks the rest of the process gets its turn, see `Pause`.
+ */
+export class WorkQueue {
+  readonly #max: number
+  readonly #waiting = new Ring<Task>()
+  readonly #start: (work: () => void) => void
+  readonly #pause: Pause
+  readonly #idleListeners = new Set<() => void>()
+  #isRunning = false
+
+  /** `start` begins work outside of whatever the caller is part of. */
+  constructor (max: number, start: (work: () => void) => void, pause: Pause) {
+    this.#max = max
+    this.#start = start
+    this.#pause = pause
+  }
+
+  /** Tasks that wait. */
+  get length (): number {
+    return this.#waiting.length
+  }
+
+  /** Throws `EngineBusyError` when as many tasks wait as may. */
+  assertRoom (): void {
+    if (this.#waiting.length >= this.#max) throw new EngineBusyError(this.#max)
+  }
+
+  /** Adds a task, whether there is room or not. */
+  push (task: Task): void {
+    this.#waiting.push(task)
+    if (this.#isRunning) return
+    this.#isRunning = true
+    this.#start(() => { queueMicrotask(() => this.#run()) })
+  }
+
+  /** Drops what waits, and returns how much it was. */
+  drop (error: Error): number {
+    let dropped = 0
+    for (let task = this.#waiting.shift(); task !== undefined; task = this.#waiting.shift()) {
+      task.drop(error)
+      dropped++
+    }
+    return dropped
+  }
+
+  /** Resolves as soon as nothing runs and nothing waits. */
+  whenIdle (): Promise<void> {
+    if (!this.#isRunning) return Promise.resolve()
+    return new Promise(resolve => { this.#idleListeners.add(resolve) })
+  }
+
+  async #run (): Promise<void> {
+    this.#pause.begin()
+    for (let task = this.#waiting.shift(); task !== undefined; task = this.#waiting.shift()) {
+      const running = task.run()
+      if (running !== undefined) await running
+      const pausing = this.#pause.due()
+      if (pausing !== undefined) await pausing
+    }
+    this.#isRunning = false
+    for (const resolve of this.#idleListeners) resolve()
+    this.#idleListeners.clear()
+  }
+}
