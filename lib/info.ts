@@ -33,7 +33,8 @@ export interface ServerStats {
   }
   /** `null` when the store could not tell; the log says why. */
   readonly store: StoreStats | null
-  readonly rules: null
+  /** The engine's own; `null` where none is configured, or it could not tell. */
+  readonly rules: object | null
   /** Absent where `audit` is not configured. */
   readonly audit?: AuditStats
 }

@@ -23,8 +23,10 @@ import { closeReasons } from './close-codes.js'
 import { Catalogue, operations } from './operations/index.js'
 import type { Operation, Services } from './operations/operation.js'
 import { isGracePeriod, type ResolvedOptions } from './options.js'
+import { Procedures } from './procedures/procedures.js'
+import { RuleService } from './rules/rule-service.js'
 import { StoreAccess } from './store/store-access.js'
-import { withoutSystemBuckets } from './store/system-buckets.js'
+import { isSystemBucket, withoutSystemBuckets } from './store/system-buckets.js'
 
 /** Where the service runs. */
 export interface NoexEnvironment {
@@ -40,6 +42,7 @@ interface Parts {
   readonly revocations: Revocations
   readonly authentication: Authentication
   readonly trail: AuditTrail | undefined
+  readonly procedures: Procedures
 }
 
 /** What a client is told. */
@@ -52,18 +55,20 @@ export class NoexService implements Noex {
   readonly #clock: Clock
   readonly #access: StoreAccess
   readonly #feeds: Feeds
+  readonly #rules: RuleService | undefined
   readonly #connections: Connections
   readonly #arrivals: Arrivals
   readonly #httpAccess: HttpAccess
   readonly #authentication: Authentication
   readonly #revocations: Revocations
   readonly #trail: AuditTrail | undefined
+  readonly #procedures: Procedures
   readonly #startedAt: number
   #state: NoexState = 'serving'
   #drained: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
-  private constructor (options: ResolvedOptions, environment: NoexEnvironment, access: StoreAccess, { clock, revocations, authentication, trail }: Parts) {
+  private constructor (options: ResolvedOptions, environment: NoexEnvironment, access: StoreAccess, { clock, revocations, authentication, trail, procedures }: Parts) {
     this.#options = options
     this.#environment = environment
     this.#clock = clock
@@ -73,6 +78,7 @@ export class NoexService implements Noex {
     this.#authentication = authentication
     this.#revocations = revocations
     this.#trail = trail
+    this.#procedures = procedures
     const isRevoked = (userId: string): boolean => revocations.has(userId)
     this.#arrivals = new Arrivals({ ...options, isRevoked })
     const { required, requiresAuth, policy, authenticator, identity } = authentication
@@ -85,9 +91,15 @@ export class NoexService implements Noex {
       arrive: request => this.arrive(request),
       headersToKeep: headers => this.headersToKeep(headers)
     })
+    this.#rules = options.rules && new RuleService(options.rules, { isHidden: bucket => isSystemBucket(bucket, access) }, environment.log)
+    const [subscribe, hear] = ['store.subscribe', 'rules.subscribe'].map(name => operations.get(name)) as [Operation, Operation]
+    const gate = new Gate({ required, policy, authenticator, isRevoked, factsOf: name => access.queryFacts(name), store: access, subscribe, hear })
     const services: Services = {
       access,
+      gate,
+      procedures,
       feeds: this.#feeds,
+      rules: this.#rules,
       authenticator,
       identity,
       revocations,
@@ -96,17 +108,8 @@ export class NoexService implements Noex {
       getStats: session => this.#statsFor(session),
       getConnections: () => this.getConnections()
     }
-    const gate = new Gate({
-      required,
-      policy,
-      authenticator,
-      isRevoked,
-      factsOf: name => access.queryFacts(name),
-      store: access,
-      subscribe: operations.get('store.subscribe') as Operation
-    })
     const { exposeErrorDetails } = options
-    const catalogue = new Catalogue({ mode: options.auth?.mode, hasAudit: trail !== undefined })
+    const catalogue = new Catalogue({ mode: options.auth?.mode, hasAudit: trail !== undefined, hasRules: options.rules !== undefined })
     this.#connections = new Connections(options, environment.log, clock, { requiresAuth, gate, audit: trail && new ConnectionAudit(trail) },
       (text, connection) => dispatch(text, connection, { catalogue, gate, services, exposeErrorDetails }))
     identity?.onChange(async ({ userId }) => { await this.#connections.followAccess(userId) })
@@ -121,16 +124,18 @@ export class NoexService implements Noex {
     const access = StoreAccess.open(options.store)
     let authentication: Authentication | undefined
     let trail: AuditTrail | undefined
+    let procedures: Procedures | undefined
     try {
       trail = options.audit && await AuditTrail.open(options.audit, log, clock)
       const isRevoked = (userId: string): boolean => revocations.has(userId)
       authentication = await startAuthentication(options.auth, access, { log, clock, isRevoked, operations: operations.values() })
-      const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail })
+      procedures = await Procedures.open(access, options.procedures, { log, identity: authentication.identity, operations })
+      const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail, procedures })
       await service.#feeds.start()
       return service
     } catch (error) {
       // The first error is the one to know of.
-      await Promise.allSettled([authentication?.identity?.close(), trail?.close()])
+      await Promise.allSettled([procedures?.close(), authentication?.identity?.close(), trail?.close()])
       access.close()
       throw error
     }
@@ -188,15 +193,15 @@ export class NoexService implements Noex {
       uptimeMs: this.uptimeMs,
       authEnabled: this.#options.auth !== undefined,
       rateLimitEnabled: false,
-      rulesEnabled: false,
+      rulesEnabled: this.#rules !== undefined,
       connections: {
         active,
         authenticated: this.#connections.authenticated,
-        totalStoreSubscriptions: this.#connections.quota.taken,
-        totalRulesSubscriptions: 0
+        totalStoreSubscriptions: this.#connections.quota.taken.store,
+        totalRulesSubscriptions: this.#connections.quota.taken.rules
       },
       store: await this.#storeStats(),
-      rules: null,
+      rules: this.#rules?.stats() ?? null,
       ...(this.#trail !== undefined && { audit: this.#trail.stats })
     }
   }
@@ -271,7 +276,8 @@ export class NoexService implements Noex {
     await this.drain()
     this.#state = 'closed'
     this.#connections.stop()
-    const ended = await Promise.allSettled([this.#authentication.identity?.close(), this.#feeds.stop(), this.#trail?.close()])
+    this.#rules?.stop()
+    const ended = await Promise.allSettled([this.#procedures.close(), this.#authentication.identity?.close(), this.#feeds.stop(), this.#trail?.close()])
     // The store gets its own methods back whatever has failed.
     this.#access.close()
     for (const part of ended) if (part.status === 'rejected') throw part.reason
@@ -281,8 +287,10 @@ export class NoexService implements Noex {
   async #storeStats (): Promise<StoreStats | null> {
     try {
       const stats = await this.#options.store.getStats()
-      const activeSubscriptions = stats.queries.activeSubscriptions + this.#connections.quota.taken
-      return { ...stats, queries: { ...stats.queries, activeSubscriptions } }
+      const activeSubscriptions = stats.queries.activeSubscriptions + this.#connections.quota.taken.store
+      // Where there are no accounts, there is no superadmin to see what is the server's own.
+      const shown = this.#access.hasSystemBuckets ? stats : withoutSystemBuckets(stats, this.#access)
+      return { ...shown, queries: { ...stats.queries, activeSubscriptions } }
     } catch (error) {
       this.#environment.log.warn({ err: error }, 'the store has no statistics')
       return null

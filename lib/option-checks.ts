@@ -79,3 +79,20 @@ export function isTextArray (value: unknown, path: string): void {
 export function isFunction (value: unknown, path: string): void {
   if (typeof value !== 'function') throw new NoexOptionsError(path, 'must be a function')
 }
+
+/** Throws unless `value` is a path of a route. */
+export function isPath (value: unknown, path: string): void {
+  if (typeof value !== 'string' || !/^\/[^\s?#:*]*$/.test(value)) {
+    throw new NoexOptionsError(path, 'must be a path that starts with "/" and has no blank, "?", "#", ":" or "*"')
+  }
+}
+
+/** Throws unless `value` is a path or empty. */
+export function isPrefix (value: unknown, path: string): void {
+  if (value !== '') isPath(value, path)
+}
+
+/** Throws unless `value` is a path or `false`. */
+export function isPathOrFalse (value: unknown, path: string): void {
+  if (value !== false) isPath(value, path)
+}

@@ -4,13 +4,20 @@ import { resolveAudit, type AuditOptions, type ResolvedAudit } from './audit/aud
 import { checkHeaderName, reducedName } from './access/raw-headers.js'
 import { trustedPeers } from './access/trusted-peers.js'
 import { closeTimeoutMs, inFlightTimeoutMs } from './deadlines.js'
-import { checkGroup, isBoolean, isInteger, isPlainObject, isText, isTextArray, MAX_TIMER_MS, merge, NoexOptionsError, type Checks } from './option-checks.js'
+import { checkGroup, isBoolean, isInteger, isPath, isPathOrFalse, isPlainObject, isPrefix, isText, isTextArray, MAX_TIMER_MS, merge, NoexOptionsError, type Checks } from './option-checks.js'
+import { resolveProcedures, type ProcedureOptions, type ResolvedProcedures } from './procedures/procedure-options.js'
+import { ruleEngineMethods, type RuleEngine } from './rules/rule-engine.js'
 import { storeMethods, type NoexStore } from './store/noex-store.js'
 
 /** What `app.register(noexPlugin, options)` takes. Durations are milliseconds, sizes are bytes. */
 export interface NoexOptions {
   /** The store to serve, from `Store.start()`. It stays the application's: the plugin never stops it. */
   store: NoexStore
+  /**
+   * The rule engine of the operations `rules.*`, from `RuleEngine.start()` of `fastify-noex/rules` or of another
+   * `@hamicek/noex-rules`. It stays the application's too. @default none
+   */
+  rules?: RuleEngine | undefined
   /**
    * The path of the WebSocket, below `prefix`.
    * @default '/'
@@ -97,6 +104,8 @@ export interface NoexOptions {
    * @default none
    */
   audit?: AuditOptions | undefined
+  /** How much stored procedures may be, and those of the application itself. */
+  procedures?: ProcedureOptions | undefined
   revocation?: {
     /**
      * Time for which a revoked user cannot log in.
@@ -156,8 +165,10 @@ export interface ResolvedOptions {
   readonly allowedOrigins: readonly string[] | undefined
   readonly realIpHeader: string | undefined
   readonly trustedProxies: readonly string[] | undefined
+  readonly rules: RuleEngine | undefined
   readonly auth: ResolvedAuth | undefined
   readonly audit: ResolvedAudit | undefined
+  readonly procedures: ResolvedProcedures
   readonly revocation: { readonly blacklistTtlMs: number }
   readonly exposeErrorDetails: boolean
   readonly shutdown: { readonly gracePeriodMs: number }
@@ -177,18 +188,22 @@ const defaults: Omit<ResolvedOptions, 'store'> = {
   allowedOrigins: undefined,
   realIpHeader: undefined,
   trustedProxies: undefined,
+  rules: undefined,
   auth: undefined,
   audit: undefined,
+  procedures: resolveProcedures(undefined),
   revocation: { blacklistTtlMs: 3_600_000 },
   exposeErrorDetails: true,
   shutdown: { gracePeriodMs: 0 }
 }
 
-/** What the top level may have. `auth` has three forms, which auth-options.ts knows; audit-options.ts knows `audit`. */
+/** What the top level may have. `auth`, `audit` and `procedures` are checked where they are resolved. */
 const checks: Checks = {
   store: isStore,
+  rules: isRuleEngine,
   auth: () => {},
   audit: () => {},
+  procedures: () => {},
   path: isPath,
   prefix: isPrefix,
   name: isText,
@@ -215,7 +230,7 @@ const checks: Checks = {
 }
 
 /** Parts of the product that this version does not have. Accepting their options would promise what is not kept. */
-const notBuilt = ['rules', 'rateLimit', 'procedures', 'loginTimeoutMs']
+const notBuilt = ['rateLimit', 'loginTimeoutMs']
 
 /** Fastify's own options of `register`: plugin.ts hands them to the scopes of the routes. */
 const ofFastify = ['logLevel', 'logSerializers']
@@ -231,7 +246,7 @@ export function resolveOptions (options: NoexOptions): ResolvedOptions {
   if (missing !== undefined) throw new NoexOptionsError(missing, 'belongs to a feature that this version does not have')
   checkGroup(given, checks, '')
   if (!('store' in given)) throw new NoexOptionsError('store', 'is required: pass the result of Store.start()')
-  const resolved = { ...merge(defaults, given, checks), auth: resolveAuth(given['auth']), audit: resolveAudit(given['audit']) } as unknown as ResolvedOptions
+  const resolved = { ...merge(defaults, given, checks), auth: resolveAuth(given['auth']), audit: resolveAudit(given['audit']), procedures: resolveProcedures(given['procedures']) } as unknown as ResolvedOptions
   checkTogether(resolved)
   return resolved
 }
@@ -261,26 +276,20 @@ function isShare (value: unknown, path: string): void {
   if (typeof value !== 'number' || !(value > 0 && value <= 1)) throw new NoexOptionsError(path, 'must be a number above 0 and at most 1')
 }
 
-function isPath (value: unknown, path: string): void {
-  if (typeof value !== 'string' || !/^\/[^\s?#:*]*$/.test(value)) {
-    throw new NoexOptionsError(path, 'must be a path that starts with "/" and has no blank, "?", "#", ":" or "*"')
-  }
-}
-
-function isPrefix (value: unknown, path: string): void {
-  if (value !== '') isPath(value, path)
-}
-
-function isPathOrFalse (value: unknown, path: string): void {
-  if (value !== false) isPath(value, path)
-}
-
 function isObjectOrFalse (value: unknown, path: string): void {
   if (value !== false && !isPlainObject(value)) throw new NoexOptionsError(path, 'must be an object or false')
 }
 
-/** A store is known by what it can do, so that one from another copy of the package passes. */
+/** A store is known by what it can do, so that one from another copy of the package passes; so is a rule engine. */
 function isStore (value: unknown, path: string): void {
-  const missing = storeMethods.find(name => typeof (value as Record<string, unknown> | null)?.[name] !== 'function')
-  if (missing !== undefined) throw new NoexOptionsError(path, `must be a noex store; it has no method "${missing}"`)
+  requireMethods(value, storeMethods, path, 'noex store')
+}
+
+function isRuleEngine (value: unknown, path: string): void {
+  requireMethods(value, ruleEngineMethods, path, 'rule engine')
+}
+
+function requireMethods (value: unknown, names: readonly string[], path: string, what: string): void {
+  const missing = names.find(name => typeof (value as Record<string, unknown> | null)?.[name] !== 'function')
+  if (missing !== undefined) throw new NoexOptionsError(path, `must be a ${what}; it has no method "${missing}"`)
 }

@@ -29,6 +29,7 @@ const files = {
     import noexPlugin, { NoexServer } from 'fastify-noex'
     import { Store, FileAdapter } from 'fastify-noex/store'
     import { jsonlSink } from 'fastify-noex/audit'
+    import { RuleEngine } from 'fastify-noex/rules'
     import WebSocket from 'ws'
     ${use}
     const own = await Store.start()
@@ -37,7 +38,22 @@ const files = {
     await own.stop()
     if (typeof FileAdapter !== 'function') throw new Error('no storage adapter')
     await logIn()
+    await reactTo('order.placed')
     console.log('ES module: works')
+
+    /** Cron expressions and regular expressions come from packages of the engine's own. */
+    async function reactTo (topic) {
+      const rules = await RuleEngine.start()
+      rules.registerRule({
+        id: 'r', name: 'r', trigger: { type: 'event', topic },
+        conditions: [{ source: { type: 'event', field: 'sku' }, operator: 'matches', value: '^A[0-9]+$' }],
+        actions: [{ type: 'set_fact', key: 'seen', value: true }]
+      })
+      await rules.setTimer({ name: 't', cron: '0 0 * * *', onExpire: { topic: 'midnight', data: {} } })
+      await rules.emit(topic, { sku: 'A1' })
+      if (rules.getFact('seen') !== true || rules.getTimers().length !== 1) throw new Error('the packed rule engine does not work')
+      await rules.stop()
+    }
 
     /** Passwords are computed in a thread, whose file must be in the package. */
     async function logIn () {

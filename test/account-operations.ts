@@ -39,6 +39,10 @@ export class FakeClient implements Client {
     throw new Error('identity operations have no subscriptions')
   }
 
+  get eventSubscriptions (): never {
+    throw new Error('identity operations hear no events')
+  }
+
   logIn (session: Session): void {
     if (this.open) this.session = session
   }
@@ -77,7 +81,7 @@ export async function startAccounts (t: Test, { store: given, options, auth, clo
   const identity = await Identity.start(access, { ...defaults, ...auth }, { log: silentLog, clock, isRevoked: userId => revocations.has(userId), operations: operations.values(), argon2: false })
   t.teardown(async () => { await identity.close() })
   const unused = (): never => { throw new Error('identity operations do without') }
-  const services: Services = { access, identity, trail: undefined, revocations, clock, authenticator: identity.authenticator, get feeds () { return unused() }, getStats: unused, getConnections: unused }
+  const services: Services = { access, identity, rules: undefined, trail: undefined, revocations, clock, authenticator: identity.authenticator, get gate () { return unused() }, get procedures () { return unused() }, get feeds () { return unused() }, getStats: unused, getConnections: unused }
 
   async function ask (client: FakeClient, type: string, fields: object = {}): Promise<unknown> {
     const operation = operations.get(type)

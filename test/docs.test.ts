@@ -4,6 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import { RuleEngine } from '@hamicek/noex-rules'
 import type { Store } from '@hamicek/noex-store'
 import { SignJWT } from 'jose'
 import { jsonlDefaults } from '../lib/audit/jsonl-sink.js'
@@ -11,7 +12,7 @@ import { postgresDefaults } from '../lib/audit/postgres-sink.js'
 import { verifyTrail } from '../lib/audit/verify.js'
 import { auditDefaults, type AuditOptions } from '../lib/audit/audit-options.js'
 import { authDefaults } from '../lib/access/auth-options.js'
-import { closeReasons, ErrorCode, noexPlugin, NoexServer, type ExternalAuth, type PermissionConfig } from '../lib/index.js'
+import { closeReasons, ErrorCode, noexPlugin, NoexServer, type ExternalAuth, type PermissionConfig, type ProcedureOptions } from '../lib/index.js'
 import { operations } from '../lib/operations/index.js'
 import { resolveOptions } from '../lib/options.js'
 import { TestClient, type Frame } from './client.js'
@@ -102,6 +103,33 @@ t.test('README', async t => {
     t.teardown(async () => { await again.stop() })
     await again.defineBucket('orders', definition)
     t.equal(await again.bucket('orders').count(), 1)
+  })
+
+  t.test('its sample of rules announces a large order', async t => {
+    const { app, store } = await run(t, 'rules', ['app', 'store'], anyPort) as { app: FastifyInstance, store: Store }
+    t.teardown(async () => { await store.stop() })
+    t.teardown(async () => { await app.close() })
+    const client = await TestClient.open(t, `ws://127.0.0.1:${(app.server.address() as AddressInfo).port}/live`)
+    await client.ask('rules.subscribe', { pattern: 'order.*' })
+    for (const total of [1_000, 1_001]) await client.ask('store.insert', { bucket: 'orders', data: { total } })
+    t.match(await client.push(), { channel: 'event', data: { topic: 'order.large', event: { data: { id: String, total: 1_001 }, source: 'rule' } } })
+  })
+
+  t.test('its sample of procedures places an order, or none', async t => {
+    const { procedures } = await run(t, 'procedures', [])
+    const store = await startStore(t)
+    await store.defineBucket('products', { key: 'sku', schema: { sku: { type: 'string' }, stock: { type: 'number' } } })
+    await store.defineBucket('orders', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, sku: { type: 'string' }, quantity: { type: 'number' } } })
+    await store.bucket('products').insert({ sku: 'A1', stock: 3 })
+    const rules = await RuleEngine.start()
+    t.teardown(async () => { await rules.stop() })
+    const { connect } = await serve(t, { procedures: procedures as ProcedureOptions, rules }, { store })
+    const client = await connect()
+    await client.ask('rules.subscribe', { pattern: 'order.placed' })
+    t.match(await client.ask('procedures.call', { name: 'place-order', input: { sku: 'A1', quantity: 4 } }), { success: true, result: null })
+    const { result } = await client.ask('procedures.call', { name: 'place-order', input: { sku: 'A1' } })
+    t.match(result, { sku: 'A1', quantity: 1 })
+    t.match(await client.push(), { data: { event: { data: { id: result.id } } } })
   })
 
   t.test('its table of options has every option with its default', async t => {

@@ -1,4 +1,5 @@
 import type { SubscriptionTable } from '../feeds/subscription-table.js'
+import type { EventSubscriptions } from '../rules/event-subscriptions.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { Tier, Touch } from './policy.js'
 import type { Origin, Session } from './session.js'
@@ -10,7 +11,10 @@ export interface Client {
   /** Whether it still takes requests: not once a close has begun. */
   readonly open: boolean
   readonly session: Session | undefined
+  /** To live queries. */
   readonly subscriptions: SubscriptionTable
+  /** To rule events. */
+  readonly eventSubscriptions: EventSubscriptions
   /** Makes this the client's session, in place of any other; its subscriptions are looked at anew. Does nothing once the client has gone. */
   logIn: (session: Session) => void
   /** Makes the client anonymous; its subscriptions are suspended unless an anonymous client may have them. */

@@ -1,6 +1,8 @@
 import type { WhereFilter } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
 import type { RequestMessage } from '../protocol/messages.js'
+import type { Hearing } from '../rules/event-subscriptions.js'
+import { stemOf } from '../rules/topic-pattern.js'
 import { isSystemBucket, type SystemBuckets } from '../store/system-buckets.js'
 import type { Authenticator } from './authenticator.js'
 import type { Client, GuardedOperation } from './client.js'
@@ -36,6 +38,8 @@ export interface GateOptions {
   readonly store: SystemBuckets
   /** `store.subscribe`: what a live query goes on needing. */
   readonly subscribe: GuardedOperation
+  /** `rules.subscribe`: what hearing events goes on needing. */
+  readonly hear: GuardedOperation
 }
 
 /** Namespaces whose operations are nobody's to allow or forbid, even those that do not exist. */
@@ -111,7 +115,6 @@ export class Gate {
 
   #permit ({ session }: Caller, operation: GuardedOperation | undefined, touches: readonly Touch[]): ReadonlyMap<string, WhereFilter> | undefined {
     const { policy, store } = this.#options
-    if (policy === unlimited && !store.hasSystemBuckets) return undefined
     if (operation?.tier !== undefined && !policy.admits(session, operation.tier)) {
       throw new NoexServerError('FORBIDDEN', `${operation.name} requires ${operation.tier} access`)
     }
@@ -120,9 +123,14 @@ export class Gate {
       const verdict = policy.decide(session, touch)
       if (verdict === false) throw forbidden(touch.operation, touch.name)
       if (verdict !== true) (rows ??= new Map()).set(rowsKey(touch.operation, touch.name), verdict)
-      if (touch.type !== 'server' && isSystemBucket(touch.name, store)) throw new NoexServerError('FORBIDDEN', `"${touch.name}" is the name of a system bucket`)
+      if (isOfStore(touch) && isSystemBucket(touch.name, store)) throw new NoexServerError('FORBIDDEN', `"${touch.name}" is the name of a system bucket`)
     }
     return rows
+  }
+
+  /** A gate that lets everybody do everything, but for what is nobody's to do. */
+  withoutLimits (): Gate {
+    return new Gate({ ...this.#options, required: false, policy: unlimited, authenticator: undefined })
   }
 
   /** Whether the client's right to a live query must be asked for before each push. */
@@ -140,20 +148,42 @@ export class Gate {
   /** What a live query may go on to read for a client; `undefined` when the client may not watch it any more. */
   scopeOfSubscription (client: Caller, query: string): Scope | undefined {
     const { subscribe } = this.#options
-    const request = { id: 0, type: subscribe.name, query }
+    return this.#allows(client, subscribe, { query }) ? this.scope(client, subscribe.name, query) : undefined
+  }
+
+  /** What of a pattern of topics a client may hear; `undefined`: nothing. A permission for `stem.*` is none for `stem`, which the pattern matches too. */
+  hearing (client: Caller, pattern: string): Hearing | undefined {
+    const { hear } = this.#options
+    if (!this.#allows(client, hear, { pattern })) return undefined
+    const stem = stemOf(pattern)
+    return stem === undefined || this.#allows(client, hear, { pattern: stem }) ? 'whole' : 'below'
+  }
+
+  #allows (client: Caller, operation: GuardedOperation, fields: Readonly<Record<string, string>>): boolean {
     try {
-      this.authenticate(client, subscribe, subscribe.name)
-      this.authorize(client, subscribe, request)
-      return this.scope(client, subscribe.name, query)
+      this.authenticate(client, operation, operation.name)
+      this.authorize(client, operation, { id: 0, type: operation.name, ...fields })
+      return true
     } catch {
-      return undefined
+      return false
     }
   }
+}
+
+/** Whether the name of what is touched is one of the store's. */
+function isOfStore ({ type }: Touch): boolean {
+  return type === 'bucket' || type === 'query'
 }
 
 /** Builds the refusal of something that the policy does not allow. */
 export function forbidden (operation: string, resource: string): NoexServerError {
   return new NoexServerError('FORBIDDEN', `No permission for ${operation} on ${resource}`)
+}
+
+/** The client for which the gate has made a grant, as the gate sees it. */
+export function callerOf (grant: Grant): Caller {
+  if (!(grant instanceof RequestGrant)) throw new Error('the gate has not made this grant')
+  return grant.client
 }
 
 class RequestGrant implements Grant {

@@ -4,6 +4,7 @@ import type { Log } from '../log.js'
 import { closeReasons, type CloseReason } from '../close-codes.js'
 import type { SubscriptionTable } from '../feeds/subscription-table.js'
 import type { Operation } from '../operations/operation.js'
+import type { EventSubscriptions } from '../rules/event-subscriptions.js'
 import { encodeNotice } from '../protocol/encode.js'
 import { PROTOCOL_VERSION, type NoticeMessage } from '../protocol/messages.js'
 import type { ConnectionHost } from './connection-host.js'
@@ -91,6 +92,10 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     return this.#principal.subscriptions
   }
 
+  get eventSubscriptions (): EventSubscriptions {
+    return this.#principal.eventSubscriptions
+  }
+
   get accessVersion (): number {
     return this.#principal.version
   }
@@ -104,8 +109,8 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
       authenticated: session !== undefined,
       userId: session?.userId ?? null,
       roles: session?.roles ?? [],
-      storeSubscriptionCount: this.#principal.subscriptionCount,
-      rulesSubscriptionCount: 0
+      storeSubscriptionCount: this.#principal.queryCount,
+      rulesSubscriptionCount: this.#principal.eventCount
     }
   }
 

@@ -6,7 +6,8 @@ import type { Scope } from '../access/policy.js'
 import type { Session } from '../access/session.js'
 import type { Clock } from '../clock.js'
 import { closeReasons, type CloseReason } from '../close-codes.js'
-import { SubscriptionQuota } from '../feeds/subscription-table.js'
+import type { Hearing } from '../rules/event-subscriptions.js'
+import { SubscriptionQuota } from '../feeds/subscription-quota.js'
 import { closeTimeoutMs } from '../deadlines.js'
 import type { ResolvedOptions } from '../options.js'
 import type { NoticeMessage } from '../protocol/messages.js'
@@ -107,6 +108,10 @@ export class Connections implements ConnectionHost {
 
   scopeOf (client: Caller, query: string): Scope | undefined {
     return this.#gate.scopeOfSubscription(client, query)
+  }
+
+  hearing (client: Caller, pattern: string): Hearing | undefined {
+    return this.#gate.hearing(client, pattern)
   }
 
   isStale (client: Caller): boolean {

@@ -1,10 +1,10 @@
 import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.js'
 import { RequestRecord, type Subject } from '../audit/request-record.js'
 import type { Caller, Gate } from '../access/gate.js'
-import type { Grant } from '../access/grant.js'
 import { NoexServerError, toReplyError } from '../errors.js'
 import type { Catalogue } from '../operations/index.js'
-import type { Operation, Services } from '../operations/operation.js'
+import type { Services } from '../operations/operation.js'
+import { runOperation } from '../operations/run-operation.js'
 import { decode } from '../protocol/decode.js'
 import { EncodedJson, encodeError, encodeResult } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
@@ -60,7 +60,7 @@ async function perform (request: RequestMessage, caller: Requester, to: Dispatch
     caller.answering = operation
     operation.guard?.(caller)
     operation.validate(request)
-    const data = await run(operation, request, grant, caller, to.services)
+    const data = await runOperation(operation, request, grant, caller, to.services)
     const { sent, unsent } = data instanceof EncodedJson ? data : noFollowUp
     reply = { text: encodeResult(request.id, data), sent, unsent }
   } catch (error) {
@@ -78,34 +78,6 @@ const noFollowUp = { sent: undefined, unsent: undefined }
 function encodeUnaudited (failure: NoexServerError | undefined, { unsent }: Reply, request: RequestMessage, to: Dispatch): string {
   const error = failure === undefined && unsent === undefined ? appliedUnaudited() : auditUnavailable()
   return encodeError(request.id, error, to.exposeErrorDetails)
-}
-
-/** Schema changes look after themselves; everything else stays out of their way. Whatever has waited asks again whether it may. */
-async function run (operation: Operation, request: RequestMessage, grant: Grant, caller: Requester, services: Services): Promise<unknown> {
-  const { gate } = services.access
-  if (operation.tier === 'write') return await write(operation, request, grant, caller, services)
-  if (operation.tier !== 'read') return await operation.run(services, request, grant)
-  if (gate.closed) {
-    await gate.opened()
-    grant.ensure()
-  }
-  const data = await operation.run(services, request, grant)
-  // What was read for somebody who may not see it any more is not sent; a subscription has asked by itself.
-  if (!(data instanceof EncodedJson) || data.sent === undefined) grant.ensure()
-  return data
-}
-
-async function write (operation: Operation, request: RequestMessage, grant: Grant, caller: Requester, services: Services): Promise<unknown> {
-  const writing = services.access.gate.write(async () => {
-    grant.ensure()
-    return await operation.run(services, request, grant)
-  })
-  caller.writing = writing
-  try {
-    return await writing
-  } finally {
-    caller.writing = undefined
-  }
 }
 
 /** What the client may learn of a failure; the log gets the rest. */

@@ -2,7 +2,9 @@ import type { Caller } from '../access/gate.js'
 import type { Scope } from '../access/policy.js'
 import { isExpired, type Session } from '../access/session.js'
 import type { Clock } from '../clock.js'
-import { SubscriptionTable, type Sink, type SubscriptionQuota, type Watcher } from '../feeds/subscription-table.js'
+import type { SubscriptionQuota } from '../feeds/subscription-quota.js'
+import { SubscriptionTable, type Sink, type Watcher } from '../feeds/subscription-table.js'
+import { EventSubscriptions, type Hearer, type Hearing } from '../rules/event-subscriptions.js'
 import { MAX_TIMER_MS } from '../option-checks.js'
 
 /** What a principal needs from the service: one object for all of them. */
@@ -15,6 +17,8 @@ export interface PrincipalHost {
   readonly isVolatile: boolean
   /** What a live query may read for a client; `undefined` when the client may not watch it. */
   scopeOf: (client: Caller, query: string) => Scope | undefined
+  /** What of a pattern of topics a client may hear; `undefined`: nothing. */
+  hearing: (client: Caller, pattern: string) => Hearing | undefined
   /** Whether the client's session must be confirmed before it is used again. */
   isStale: (client: Caller) => boolean
   /** See `Authenticator.confirm`. */
@@ -32,13 +36,14 @@ export interface PrincipalOwner extends Caller {
  * Who a client is, and what follows from it: when somebody logs in or out, when the session runs out or is ended
  * elsewhere, and when rights change, the client's subscriptions follow in the same moment.
  */
-export class Principal implements Watcher {
+export class Principal implements Watcher, Hearer {
   /** Counts the changes of who the client is and of what it may do. */
   version = 0
   readonly #owner: PrincipalOwner
   readonly #host: PrincipalHost
   readonly #sink: Sink
   #subscriptions: SubscriptionTable | undefined
+  #eventSubscriptions: EventSubscriptions | undefined
   #session: Session | undefined
   #hasExpired = false
   #cancelExpiry: (() => void) | undefined
@@ -65,14 +70,29 @@ export class Principal implements Watcher {
     return this.#subscriptions
   }
 
+  get eventSubscriptions (): EventSubscriptions {
+    this.#eventSubscriptions ??= new EventSubscriptions(this.#sink, this.#host.quota, this)
+    return this.#eventSubscriptions
+  }
+
   get subscriptionCount (): number {
+    return this.queryCount + this.eventCount
+  }
+
+  /** Subscriptions to queries. */
+  get queryCount (): number {
     return this.#subscriptions?.size ?? 0
+  }
+
+  /** Subscriptions to rule events. */
+  get eventCount (): number {
+    return this.#eventSubscriptions?.size ?? 0
   }
 
   /** Makes `session` the client's; `undefined`: nobody is logged in. */
   change (session: Session | undefined): void {
     this.#replace(session)
-    this.#subscriptions?.review()
+    this.#review()
   }
 
   /** Ends a session that is over. */
@@ -95,7 +115,7 @@ export class Principal implements Watcher {
     this.settle()
     if (this.#session === undefined) return
     this.version++
-    this.#subscriptions?.review()
+    this.#review()
   }
 
   /** Whether a session has run out since the last login or the last call: whoever asks tells the client, once. */
@@ -108,12 +128,14 @@ export class Principal implements Watcher {
   /** Sends what had to wait for the client to read on. */
   resume (): void {
     this.#subscriptions?.resume()
+    this.#eventSubscriptions?.resume()
   }
 
   /** Ends session and subscriptions for good. */
   end (): void {
     this.#replace(undefined)
     this.#subscriptions?.close()
+    this.#eventSubscriptions?.close()
   }
 
   get isVolatile (): boolean {
@@ -124,11 +146,20 @@ export class Principal implements Watcher {
     return this.#host.scopeOf(this.#owner, query)
   }
 
+  hearing (pattern: string): Hearing | undefined {
+    return this.#host.hearing(this.#owner, pattern)
+  }
+
   mayPush (): boolean {
     this.settle()
     if (this.#confirmation === 'confirmed' || !this.#host.isStale(this.#owner)) return true
     if (this.#confirmation === 'none') this.#confirmPushes()
     return false
+  }
+
+  #review (): void {
+    this.#subscriptions?.review()
+    this.#eventSubscriptions?.review()
   }
 
   #confirmPushes (): void {

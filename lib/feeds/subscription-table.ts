@@ -1,10 +1,10 @@
 import type { Grant } from '../access/grant.js'
 import type { Scope } from '../access/policy.js'
-import { NoexServerError } from '../errors.js'
 import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import { subscriptionId, type Feed, type Subscriber } from './feed.js'
 import type { Feeds } from './feeds.js'
+import type { SubscriptionQuota } from './subscription-quota.js'
 
 /** Ids of ended subscriptions that a connection may still unsubscribe from; older ones are forgotten. */
 const MAX_ENDED = 100
@@ -17,44 +17,12 @@ export interface Sink {
   sendFrame: (frame: Buffer) => void
 }
 
-/** Counts the subscriptions of all connections, so that the limits cost the same however many there are. */
-export class SubscriptionQuota {
-  readonly #perConnection: number
-  readonly #total: number
-  #taken = 0
-
-  constructor (limits: { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number }) {
-    this.#perConnection = limits.maxSubscriptionsPerConnection
-    this.#total = limits.maxTotalSubscriptions
-  }
-
-  get taken (): number {
-    return this.#taken
-  }
-
-  /** Throws `RATE_LIMITED` when a connection that has `count` subscriptions may not have another. */
-  check (count: number): void {
-    if (count >= this.#perConnection) {
-      throw new NoexServerError('RATE_LIMITED', `Subscription limit of ${this.#perConnection} per connection is reached`)
-    }
-    if (this.#taken >= this.#total) {
-      throw new NoexServerError('RATE_LIMITED', `Global subscription limit of ${this.#total} is reached`)
-    }
-  }
-
-  take (): void {
-    this.#taken++
-  }
-
-  release (count = 1): void {
-    this.#taken -= count
-  }
-}
-
 /** Whose subscriptions they are, and what it may watch at the moment. */
 export interface Watcher {
   /** Whether somebody is logged in. */
   readonly isLoggedIn: boolean
+  /** Subscriptions of all kinds. */
+  readonly subscriptionCount: number
   /** What a live query may read for the client; `undefined` when it may not watch it. */
   scopeOf: (query: string) => Scope | undefined
   /** Whether `scopeOf` must be asked before each push. */
@@ -87,7 +55,7 @@ export class SubscriptionTable {
 
   /** Throws `RATE_LIMITED` when there is no room for another subscription. */
   checkRoom (): void {
-    this.#quota.check(this.size)
+    this.#quota.check(this.#watcher.subscriptionCount)
   }
 
   /**
@@ -97,13 +65,13 @@ export class SubscriptionTable {
   async add (feeds: Feeds, query: string, params: unknown, grant: Grant): Promise<EncodedJson> {
     this.checkRoom()
     // Taken before the first wait: what is only counted afterwards can be overrun.
-    this.#quota.take()
+    this.#quota.take('store')
     this.#joining++
     const subscription = new Subscription(this)
     try {
       await join(subscription, feeds, query, params, grant)
     } catch (error) {
-      if (!this.#closed) this.#quota.release()
+      if (!this.#closed) this.#quota.release('store')
       throw error
     } finally {
       this.#joining--
@@ -146,7 +114,7 @@ export class SubscriptionTable {
   close (): void {
     if (this.#closed) return
     this.#closed = true
-    this.#quota.release(this.size)
+    this.#quota.release('store', this.size)
     for (const subscription of this.#subscriptions.values()) subscription.suspend()
     this.#subscriptions.clear()
     this.#waiting.clear()
@@ -193,7 +161,7 @@ export class SubscriptionTable {
   #drop (subscription: Subscription): void {
     this.#suspend(subscription)
     this.#subscriptions.delete(subscription.id)
-    this.#quota.release()
+    this.#quota.release('store')
   }
 
   /** Subscribers of a feed share its id, and so the frame; only a second subscription of one connection needs its own. */

@@ -7,6 +7,8 @@ import { identityRoles } from './identity-roles.js'
 import { identitySession } from './identity-session.js'
 import { identityUsers } from './identity-users.js'
 import type { Operation } from './operation.js'
+import { procedures } from './procedures.js'
+import { rules } from './rules.js'
 import { server } from './server.js'
 import { storeAdmin } from './store-admin.js'
 import { storeQuery } from './store-query.js'
@@ -14,14 +16,14 @@ import { storeRead } from './store-read.js'
 import { storeTransaction } from './store-transaction.js'
 import { storeWrite } from './store-write.js'
 
-const always: readonly Operation[] = [...storeRead, ...storeWrite, storeTransaction, ...storeQuery, ...storeAdmin, ...server]
+const always: readonly Operation[] = [...storeRead, ...storeWrite, storeTransaction, ...storeQuery, ...storeAdmin, ...procedures, ...server]
 const identity: readonly Operation[] = [...identitySession, ...identityUsers, ...identityRoles, ...identityAcl]
 
 /** What a gateway has decided cannot be changed by the client. */
 const underGateway = auth.filter(({ name }) => name === 'auth.whoami')
 
 /** The table of operations: dispatch, validation, permissions, audit and the protocol reference read it and nothing else. */
-export const operations: ReadonlyMap<string, Operation> = tableOf([...always, ...auth, ...identity, ...audit])
+export const operations: ReadonlyMap<string, Operation> = tableOf([...always, ...auth, ...identity, ...audit, ...rules])
 
 /** The operations that each mode of authentication adds. */
 const ofMode: Readonly<Record<ResolvedAuth['mode'], readonly Operation[]>> = {
@@ -42,6 +44,7 @@ const absent: ReadonlyMap<string, NoexServerError> = new Map([
 export interface Features {
   readonly mode: ResolvedAuth['mode'] | undefined
   readonly hasAudit: boolean
+  readonly hasRules: boolean
 }
 
 /** The operations that a service has, and what it answers to all others. */
@@ -49,8 +52,8 @@ export class Catalogue {
   readonly #table: ReadonlyMap<string, Operation>
   readonly #namespaces: ReadonlySet<string>
 
-  constructor ({ mode, hasAudit }: Features) {
-    const offered = [...always, ...(mode === undefined ? [] : ofMode[mode]), ...(hasAudit ? audit : [])]
+  constructor ({ mode, hasAudit, hasRules }: Features) {
+    const offered = [...always, ...(mode === undefined ? [] : ofMode[mode]), ...(hasAudit ? audit : []), ...(hasRules ? rules : [])]
     this.#table = tableOf(offered)
     this.#namespaces = new Set(offered.map(({ name }) => namespaceOf(name)))
   }

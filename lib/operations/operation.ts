@@ -2,6 +2,7 @@ import type { Static, TObject, TProperties } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Authenticator } from '../access/authenticator.js'
 import type { Admission, Client, GuardedOperation } from '../access/client.js'
+import type { Gate } from '../access/gate.js'
 import type { Grant } from '../access/grant.js'
 import type { Tier, Touch } from '../access/policy.js'
 import type { AuditedOperation } from '../audit/request-record.js'
@@ -14,13 +15,20 @@ import type { ConnectionInfo, ServerStats } from '../info.js'
 import type { Feeds } from '../feeds/feeds.js'
 import type { Identity } from '../identity/identity.js'
 import type { RequestMessage } from '../protocol/messages.js'
+import type { Procedures } from '../procedures/procedures.js'
 import { firstProblem } from '../protocol/shape.js'
+import type { RuleService } from '../rules/rule-service.js'
 import type { StoreAccess } from '../store/store-access.js'
 
 /** What operations work with: the same for every request of a service. */
 export interface Services {
   readonly access: StoreAccess
+  /** Lets the steps of procedures in, as it does with requests. */
+  readonly gate: Gate
+  readonly procedures: Procedures
   readonly feeds: Feeds
+  /** The rule engine, and who hears its events; `undefined` where `rules` is not configured. */
+  readonly rules: RuleService | undefined
   /** Who checks tokens; `undefined` where `auth` is not configured or there are none. */
   readonly authenticator: Authenticator | undefined
   /** The built-in accounts; `undefined` in every other mode. */
@@ -39,6 +47,8 @@ export interface Services {
 export interface Operation extends GuardedOperation, AuditedOperation {
   /** The request's fields; unknown members are ignored. */
   readonly request: TObject
+  /** Whether it reads or writes the store all the time that it runs, and so must stay out of the way of schema changes. */
+  readonly usesStore: boolean
   /** Refuses before the fields are looked at; PROTOCOL.md, "Request pipeline". */
   readonly guard: ((client: Client) => void) | undefined
   /** Checks the fields. Throws `VALIDATION_ERROR` naming the first wrong one. */
@@ -97,6 +107,7 @@ export function defineOperation<Fields extends TProperties> (definition: Operati
     tier,
     admission,
     request: definition.request,
+    usesStore: name.startsWith('store.'),
     touches: request => touches(request, self),
     resourceOf: definition.resource ?? (request => touches(request, self)[0]?.name ?? '*'),
     detailsOf: detailsFrom(details),
@@ -138,6 +149,11 @@ export function touchesQuery (field: 'query' | 'name'): Touches {
 /** Touches the bucket that the field names as a whole. */
 export function touchesBucket (field: 'bucket' | 'name'): Touches {
   return (request, { operation, tier }) => [{ operation, tier, type: 'bucket', name: nameIn(request[field]), records: false }]
+}
+
+/** Touches the topic, fact, pattern or rule that the request names: permissions treat them alike. */
+export function touchesTopic (named: (request: RequestMessage) => unknown): Touches {
+  return (request, { operation, tier }) => [{ operation, tier, type: 'topic', name: nameIn(named(request)), records: false }]
 }
 
 /** Touches nothing in particular. */

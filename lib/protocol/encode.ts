@@ -38,6 +38,23 @@ export function encodePush (subscriptionId: string, data: string): string {
   return `{"type":"push","channel":"subscription","subscriptionId":${JSON.stringify(subscriptionId)},"data":${data}}`
 }
 
+/** Encodes a push of a rule event; `event` is its JSON. */
+export function encodeEventPush (subscriptionId: string, topic: string, event: string): string {
+  return `{"type":"push","channel":"event","subscriptionId":${JSON.stringify(subscriptionId)},"data":{"topic":${JSON.stringify(topic)},"event":${event}}}`
+}
+
+const eventTexts = new WeakMap<object, string>()
+
+/** Encodes a rule event: once for those who hear it and whoever has sent it. Throws a TypeError on what JSON cannot hold. */
+export function encodeEvent (event: object): string {
+  let text = eventTexts.get(event)
+  if (text === undefined) {
+    text = JSON.stringify(event)
+    eventTexts.set(event, text)
+  }
+  return text
+}
+
 /** Encodes a value, `undefined` as `null`. Throws a TypeError on what JSON cannot hold. */
 export function encodeJson (data: unknown): string {
   return data instanceof EncodedJson ? data.text : JSON.stringify(data) ?? 'null'

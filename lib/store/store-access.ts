@@ -27,7 +27,7 @@ export class StoreAccess {
   readonly lastNumbers = new Map<string, number>()
   /** Buckets to whose schema a reference was added later. */
   readonly referencesAdded = new Set<string>()
-  /** Whether the store holds the accounts of the built-in identity; all its names that start with `_` are the server's, then. */
+  /** Whether the store holds the accounts of the built-in identity: see `SystemBuckets`. */
   hasSystemBuckets = false
   readonly #listeners = new Set<(change: StoreChange) => void>()
   readonly #bucket: (name: string) => BucketHandle

@@ -149,7 +149,7 @@ t.test('Unknown operations', async t => {
   const client = await connect()
   const unknown = ['ping', 'nope', 'nope.x', '.', '.x', 'store', 'store.', 'store.nope', 'STORE.GET', 'store.get ', ' store.get', 'store.get.x', 'store.constructor',
     'store.toString', 'constructor', 'constructor.prototype', 'toString', 'hasOwnProperty', '__proto__', '__proto__.x', 'server', 'server.nope', 'rules', 'welcome', 'result', 'error',
-    'auth.login', 'auth.logout', 'auth.whoami', 'identity.login', 'identity.createUser', 'audit.query', 'procedures.call', 'procedures.list', 'logic.x', 'x'.repeat(10_000)]
+    'auth.login', 'auth.logout', 'auth.whoami', 'identity.login', 'identity.createUser', 'audit.query', 'procedures', 'procedures.x', 'logic.x', 'x'.repeat(10_000)]
   for (const type of unknown) {
     const reply = await client.request(type)
     t.match(reply, { type: 'error', code: 'UNKNOWN_OPERATION' }, `"${type.slice(0, 30)}" is unknown`)

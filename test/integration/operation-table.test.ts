@@ -1,3 +1,4 @@
+import { RuleEngine } from '@hamicek/noex-rules'
 import t, { type Test } from 'tap'
 import type { TestClient } from '../client.js'
 import { serve, type Served } from '../helper.js'
@@ -57,6 +58,29 @@ const bases: Readonly<Record<string, object>> = {
   'store.defineQuery': { name: 'freshQuery', config: { bucket: 'items' } },
   'store.undefineQuery': { name: 'freshQuery' },
   'store.listQueries': {},
+  'rules.emit': { topic: 'order.placed', data: {}, correlationId: 'x', causationId: 'x' },
+  'rules.setFact': { key: 'order:1', value: 1 },
+  'rules.getFact': { key: 'order:1' },
+  'rules.deleteFact': { key: 'order:1' },
+  'rules.queryFacts': { pattern: 'order:*' },
+  'rules.getAllFacts': {},
+  'rules.subscribe': { pattern: 'order.*' },
+  'rules.unsubscribe': { subscriptionId: 'sub-1' },
+  'rules.stats': {},
+  'rules.registerRule': { rule: { id: 'fresh', name: 'x', trigger: { type: 'event', topic: 'order.*' } } },
+  'rules.unregisterRule': { ruleId: 'other' },
+  'rules.updateRule': { ruleId: 'kept', updates: { priority: 1 } },
+  'rules.enableRule': { ruleId: 'kept' },
+  'rules.disableRule': { ruleId: 'kept' },
+  'rules.getRule': { ruleId: 'kept' },
+  'rules.getRules': {},
+  'rules.validateRule': { rule: { id: 'x', name: 'x', trigger: { type: 'event', topic: 'x' } } },
+  'procedures.register': { procedure: { name: 'fresh', input: { id: { type: 'string' } }, steps: [{ action: 'store.get', bucket: 'items', key: '{{ input.id }}', as: 'item' }], transaction: true, timeoutMs: 1_000 } },
+  'procedures.unregister': { name: 'fresh' },
+  'procedures.update': { name: 'kept', updates: { description: 'x' } },
+  'procedures.get': { name: 'kept' },
+  'procedures.list': {},
+  'procedures.call': { name: 'kept', input: { id: 'taken' } },
   'server.stats': {},
   'server.connections': {},
   'audit.query': { userId: 'alice', operation: 'store.insert', result: 'error', from: 0, to: 1, limit: 1 },
@@ -122,7 +146,10 @@ function shown (value: unknown): string {
 
 /** Serves a bucket that others refer to, one that is cleared, and a query. */
 async function serveHostile (t: Test, withAccounts = false): Promise<Served> {
-  const options = { connectionLimits: { maxSubscriptionsPerConnection: 20 }, audit: { tiers: ['read', 'write', 'admin'] } } as const
+  const rules = await RuleEngine.start()
+  t.teardown(async () => { await rules.stop() })
+  rules.registerRule({ id: 'kept', name: 'kept', trigger: { type: 'fact', pattern: '*' } })
+  const options = { rules, connectionLimits: { maxSubscriptionsPerConnection: 20 }, audit: { tiers: ['read', 'write', 'admin'] } } as const
   const served = withAccounts ? await serveAccounts(t, { loginRateLimit: { maxAttempts: 1_000_000 } }, options) : await serve(t, options)
   const { store } = served
   if (withAccounts) await store.bucket('_users').insertMany(['alice', 'bob'].map(id => ({ id, username: `${id} of the tests`, passwordHash: 'none' })))
@@ -130,6 +157,7 @@ async function serveHostile (t: Test, withAccounts = false): Promise<Served> {
   await store.defineBucket('notes', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, item: { type: 'string', ref: 'items', onDelete: 'cascade' } } })
   await store.bucket('items').insert({ id: 'taken', name: 'x', n: 1 })
   await store.bucket('notes').insert({ id: 'kept', item: 'taken' })
+  await store.bucket('_procedures').insert({ name: 'kept', definition: { name: 'kept', steps: [{ action: 'store.where', bucket: 'items', filter: { id: '{{ input.id }}' }, as: 'items' }] } })
   store.defineDeclarativeQuery('named', { bucket: 'items', filter: { name: '{{ params.name }}' } })
   return served
 }
@@ -212,7 +240,7 @@ t.test('G-C16 what a request touches can be told of any input', async t => {
     for (const fields of requests) {
       const touches = operation.touches({ ...fields, id: 1, type: name })
       const total = touches.length > 0 &&
-        touches.every(touch => typeof touch.name === 'string' && touch.name !== '' && touch.operation.startsWith(name.slice(0, 4)) && ['bucket', 'query', 'server'].includes(touch.type))
+        touches.every(touch => typeof touch.name === 'string' && touch.name !== '' && touch.operation.startsWith(name.slice(0, 4)) && ['bucket', 'query', 'topic', 'procedure', 'server'].includes(touch.type))
       if (!total) bad.push({ fields, touches })
     }
     t.same(bad, [], `${name} always touches something with a name`)
@@ -233,7 +261,9 @@ t.test('A valid request touches what it names', async t => {
     ['store.transaction', { operations: [null, 5, { op: 5, bucket: 'a' }] },
       [['store.transaction', '*'], ['store.transaction', 'a']]],
     ['store.defineBucket', { name: 'a', config: { schema: { x: { ref: 'b' }, y: { ref: 5 }, z: null } }, bucket: 'decoy' }, [['store.defineBucket', 'a'], ['store.get', 'b']]],
-    ['store.updateBucket', { name: 'a', updates: { addFields: { x: { ref: 'b' } } } }, [['store.updateBucket', 'a'], ['store.get', 'b']]]
+    ['store.updateBucket', { name: 'a', updates: { addFields: { x: { ref: 'b' } } } }, [['store.updateBucket', 'a'], ['store.get', 'b']]],
+    ['procedures.register', { procedure: { name: 'p' }, name: 'decoy', bucket: 'decoy' }, [['procedures.register', 'p']]],
+    ['procedures.call', { name: 'p', bucket: 'decoy', procedure: { name: 'decoy' } }, [['procedures.call', 'p']]]
   ]
   for (const [type, fields, expected] of table) {
     t.same(operations.get(type)?.touches({ ...fields, id: 1, type }).map(({ operation, name }) => [operation, name]), expected, `${type} ${JSON.stringify(fields)}`)

@@ -134,8 +134,8 @@ t.test('registration', t => {
     },
     {
       name: 'with an option whose feature is not there',
-      message: /option rules belongs to a feature/,
-      setUp: async (app, options) => await app.register(noexPlugin, { ...options, rules: {} } as NoexOptions)
+      message: /option rateLimit belongs to a feature/,
+      setUp: async (app, options) => await app.register(noexPlugin, { ...options, rateLimit: {} } as NoexOptions)
     },
     {
       name: 'without a store',

@@ -11,7 +11,7 @@ import { Heartbeat, type Pulse } from '../../lib/connection/heartbeat.js'
 import { Inbox } from '../../lib/connection/inbox.js'
 import { Outbox, type OutboxLimits } from '../../lib/connection/outbox.js'
 import type { Log } from '../../lib/log.js'
-import { SubscriptionQuota } from '../../lib/feeds/subscription-table.js'
+import { SubscriptionQuota } from '../../lib/feeds/subscription-quota.js'
 import { textFrame } from '../../lib/protocol/frame.js'
 import { HandClock } from '../hand-clock.js'
 
@@ -772,6 +772,7 @@ function connectionOver () {
     isVolatile: false,
     loggedIn () {},
     scopeOf: () => unlimitedScope,
+    hearing: () => 'whole',
     isStale: () => false,
     confirm: async (_client, session) => session,
     stalled: new DeadlineQueue<Connection>(50, clock, connection => { connection.close({ code: 1013, reason: 'slow_consumer', comeBack: true }) }),
@@ -924,9 +925,9 @@ t.test('Connection', t => {
     const grant = { client: connection, rows: () => undefined, scope: () => unlimitedScope, ensure () {} }
     await connection.subscriptions.add({ feed: () => feed } as never, 'query', undefined, grant)
     t.equal(connection.info.storeSubscriptionCount, 1)
-    t.equal(host.quota.taken, 1)
+    t.equal(host.quota.taken.store, 1)
     ws.emit('close', 1001)
-    t.equal(host.quota.taken, 0)
+    t.equal(host.quota.taken.store, 0)
     t.same(seen, { stopped: 1, closed: [1001] })
     t.notOk(connection.open)
   })

@@ -65,7 +65,7 @@ t.test('the first start', async t => {
   t.test('gives writers and readers what the table of operations says', async t => {
     const { directory } = await open(t)
     const allowed = (role: string): unknown => directory.roleByName(role)?.permissions[0]?.allow
-    const named = (...tiers: unknown[]): string[] => [...operations.values()].filter(({ name, tier }) => name.startsWith('store.') && tiers.includes(tier)).map(({ name }) => name)
+    const named = (...tiers: unknown[]): string[] => [...operations.values()].filter(({ name, tier }) => /^(?:store|rules|procedures)\./.test(name) && tiers.includes(tier)).map(({ name }) => name)
     t.same(allowed('reader'), named('read'))
     t.same(allowed('writer'), named('read', 'write'))
     t.ok(named('read').length > 10, 'there are some')

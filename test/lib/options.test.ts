@@ -67,6 +67,7 @@ t.test('resolveOptions', t => {
       trustedProxies: undefined,
       auth: undefined,
       audit: undefined,
+      procedures: { maxSteps: 100, maxConditionDepth: 5, defaultTimeoutMs: 30_000, definitions: [] },
       revocation: { blacklistTtlMs: 3_600_000 },
       exposeErrorDetails: true,
       shutdown: { gracePeriodMs: 0 }
@@ -91,6 +92,7 @@ t.test('resolveOptions', t => {
       trustedProxies: ['127.0.0.1', '10.0.0.0/8'],
       auth: undefined,
       audit: { tiers: ['read'], maxEntries: 1, onEntry: does, logLevel: 'silent', sinks: [], writeTimeoutMs: 1 },
+      procedures: { maxSteps: 1, maxConditionDepth: 0, defaultTimeoutMs: 1, definitions: [] },
       revocation: { blacklistTtlMs: 1 },
       exposeErrorDetails: false,
       shutdown: { gracePeriodMs: 0 }
@@ -177,6 +179,11 @@ t.test('resolveOptions', t => {
     'audit.logLevel': [null, 'loud', 1, false],
     'audit.sinks': [null, {}, 'audit.jsonl'],
     'audit.writeTimeoutMs': [null, 0, -1, 0.5, NaN, Infinity, 2 ** 31],
+    procedures: [null, true, 'all', []],
+    'procedures.maxSteps': [null, 0, -1, 0.5, NaN, Infinity, 10_001, '5'],
+    'procedures.maxConditionDepth': [null, -1, 0.5, NaN, Infinity, 16, '5'],
+    'procedures.defaultTimeoutMs': [null, 0, -1, 0.5, NaN, Infinity, 3_600_001, '30s'],
+    'procedures.definitions': [null, {}, 'all', 5],
     exposeErrorDetails: [null, 0, 1, 'false'],
     shutdown: [null, 5_000, []],
     'shutdown.gracePeriodMs': [null, -1, 0.5, NaN, Infinity, 2 ** 31 - 1, '5s']
@@ -199,12 +206,30 @@ t.test('resolveOptions', t => {
     refuses(t, { audit: { file: 'audit.jsonl' } }, 'audit.file')
     for (const sink of [null, {}, { name: 'x', policy: {} }, 'audit.jsonl']) refuses(t, { audit: { sinks: [sink] } }, 'audit.sinks[0]')
     refuses(t, { heartbeat: { logLevel: 'warn' } }, 'heartbeat.logLevel')
+    refuses(t, { procedures: { timeoutMs: 1 } }, 'procedures.timeoutMs')
     for (const inherited of ['constructor', 'toString', 'hasOwnProperty']) refuses(t, { [inherited]: 1 }, inherited)
     refuses(t, JSON.parse('{"__proto__":{"path":"/live"}}') as Record<string, unknown>, '__proto__')
   })
 
+  t.test('takes procedures that are sound, and names what is wrong with others', async t => {
+    const sound = { name: 'p', steps: [{ action: 'return', value: 1 }] }
+    const { definitions } = resolve({ procedures: { definitions: [sound, { ...sound, name: 'q', runAs: 'owner', timeoutMs: undefined }] } }).procedures
+    t.match(definitions, [{ name: 'p', definition: sound, stepCount: 1 }, { name: 'q' }])
+    const table: ReadonlyArray<readonly [definition: unknown, path: string]> = [
+      [null, ''],
+      ['p', ''],
+      [() => {}, ''],
+      [{ ...sound, steps: [] }, '.steps'],
+      [{ ...sound, name: '' }, '.name'],
+      [{ ...sound, steps: [{ action: 'store.get', key: 'k', as: 'x' }] }, '.steps[0].bucket'],
+      [{ ...sound, steps: [sound.steps[0], sound.steps[0]] }, '.steps'],
+      [sound, '.name']
+    ]
+    for (const [definition, path] of table) refuses(t, { procedures: { maxSteps: 1, definitions: [sound, definition] } }, `procedures.definitions[1]${path}`)
+  })
+
   t.test('refuses an option whose feature is not there instead of ignoring it', async t => {
-    for (const name of ['rules', 'rateLimit', 'procedures', 'loginTimeoutMs']) {
+    for (const name of ['rules', 'rateLimit', 'loginTimeoutMs']) {
       refuses(t, { [name]: {} }, name)
       refuses(t, { [name]: false }, name)
     }

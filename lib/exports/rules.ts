@@ -1,0 +1,2 @@
+/** The package `@hamicek/noex-rules`: the rule engine. */
+export * from '@hamicek/noex-rules'

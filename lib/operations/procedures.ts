@@ -1,0 +1,77 @@
+import { Type } from 'typebox'
+import { JsonObject, MaybeObject, Name } from '../protocol/fields.js'
+import type { RequestMessage } from '../protocol/messages.js'
+import { defineOperation, nameIn, type Operation, type Touches } from './operation.js'
+
+const Named = Type.Object({ name: Name })
+
+function touchesProcedure (named: (request: RequestMessage) => unknown): Touches {
+  return (request, { operation, tier }) => [{ operation, tier, type: 'procedure', name: nameIn(named(request)), records: false }]
+}
+
+const touchesNamed = touchesProcedure(request => request['name'])
+const touchesGiven = touchesProcedure(request => memberOf(request['procedure'], 'name'))
+
+/** The operations of the `procedures` namespace. PROTOCOL.md, "Procedures". */
+export const procedures: readonly Operation[] = [
+  defineOperation({
+    name: 'procedures.register',
+    tier: 'admin',
+    request: Type.Object({ procedure: JsonObject }),
+    touches: touchesGiven,
+    details: request => runAsIn(request['procedure']),
+    run: async ({ procedures }, { procedure }, grant) => ({ name: await procedures.register(procedure, grant), registered: true })
+  }),
+  defineOperation({
+    name: 'procedures.unregister',
+    tier: 'admin',
+    request: Named,
+    touches: touchesNamed,
+    async run ({ procedures }, { name }, grant) {
+      await procedures.unregister(name, grant)
+      return { name, unregistered: true }
+    }
+  }),
+  defineOperation({
+    name: 'procedures.update',
+    tier: 'admin',
+    request: Type.Object({ name: Name, updates: JsonObject }),
+    touches: touchesNamed,
+    details: request => runAsIn(request['updates']),
+    async run ({ procedures }, { name, updates }, grant) {
+      await procedures.update(name, updates, grant)
+      return { name, updated: true }
+    }
+  }),
+  defineOperation({
+    name: 'procedures.get',
+    tier: 'read',
+    request: Named,
+    touches: touchesNamed,
+    run: async ({ procedures }, { name }) => procedures.get(name).procedure.definition
+  }),
+  defineOperation({
+    name: 'procedures.list',
+    tier: 'admin',
+    request: Type.Object({}),
+    touches: touchesProcedure(() => '*'),
+    run: async ({ procedures }) => ({ procedures: procedures.list() })
+  }),
+  defineOperation({
+    name: 'procedures.call',
+    tier: 'write',
+    request: Type.Object({ name: Name, input: MaybeObject }),
+    touches: touchesNamed,
+    run: async (services, { name, input }, grant) => await services.procedures.call(name, input ?? {}, grant, services)
+  })
+]
+
+/** Whose rights a definition asks for: what an auditor looks for first. */
+function runAsIn (definition: unknown): Readonly<Record<string, unknown>> | undefined {
+  const runAs = memberOf(definition, 'runAs')
+  return runAs === 'owner' || runAs === 'caller' ? { runAs } : undefined
+}
+
+function memberOf (value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as RequestMessage)[name] : undefined
+}

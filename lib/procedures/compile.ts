@@ -1,0 +1,72 @@
+import { aggregate } from './aggregate.js'
+import { compileCondition } from './condition.js'
+import type { Fields, Procedure, ProcedureStep, Step } from './procedure.js'
+import { Room } from './room.js'
+import { compileTemplate, type Place, type Template } from './template.js'
+import { transform } from './transform.js'
+import { invalid } from '../errors.js'
+
+/** About how many characters of JSON what is made for one step may have. */
+const MAX_VALUE_CHARS = 1_048_576
+
+/** Makes the steps of a definition, which has been checked, ready to run. */
+export function compileSteps (steps: readonly ProcedureStep[]): Pick<Procedure, 'steps' | 'buckets'> {
+  const buckets: Array<{ path: string, bucket: string }> = []
+  const compileAll = (list: readonly ProcedureStep[], path: string): Step[] => list.map((step, index) => compileStep(step, `${path}[${index}]`))
+
+  function compileStep (step: ProcedureStep, path: string): Step {
+    if ('bucket' in step) buckets.push({ path: `${path}.bucket`, bucket: step.bucket })
+    switch (step.action) {
+      case 'aggregate': return { kind: 'compute', path, as: step.as, compute: ({ results }) => aggregate(arrayIn(results, step.source), step.op, step.field ?? '') }
+      case 'transform': return { kind: 'compute', path, as: step.as, compute: compileTransform(step) }
+      case 'if': return {
+        kind: 'if',
+        path,
+        test: compileCondition(step.condition, 'condition.value', MAX_VALUE_CHARS),
+        then: compileAll(step.then, `${path}.then`),
+        otherwise: step.else === undefined ? [] : compileAll(step.else, `${path}.else`)
+      }
+      case 'return': return { kind: 'return', path, value: compileTemplate(step.value, 'data', 'value') }
+      default: return { kind: 'request', path, operation: step.action, fields: compileFields(step), as: 'as' in step ? step.as : undefined }
+    }
+  }
+
+  return { steps: compileAll(steps, 'steps'), buckets }
+}
+
+/** Where the members of a request stand; `bucket` is no template. */
+const places: ReadonlyMap<string, Place> = new Map(Object.entries({ key: 'data', data: 'data', topic: 'data', value: 'data', filter: 'filter' } satisfies Record<string, Place>))
+
+/** What leads to nothing is left out, so that the request is refused as if a client had sent it without. */
+function compileFields (step: ProcedureStep): Fields {
+  const templates: Array<readonly [string, Template]> = []
+  const fixed: Record<string, unknown> = 'bucket' in step ? { bucket: step.bucket } : {}
+  for (const [name, value] of Object.entries(step)) {
+    const place = places.get(name)
+    if (place !== undefined) templates.push([name, compileTemplate(value, place, name)])
+  }
+  return values => {
+    const fields = { ...fixed }
+    const room = new Room(MAX_VALUE_CHARS)
+    for (const [name, template] of templates) {
+      const value = template(values, room)
+      if (value !== undefined) fields[name] = value
+    }
+    return fields
+  }
+}
+
+type TransformStep = Extract<ProcedureStep, { action: 'transform' }>
+type Compute = Extract<Step, { kind: 'compute' }>['compute']
+
+/** Names of members are no templates. */
+function compileTransform ({ source, operation, args }: TransformStep): Compute {
+  const template = operation === 'pick' || operation === 'pluck' ? undefined : compileTemplate(args, 'data', 'args')
+  return (values, room) => transform(values.results.get(source), operation, template === undefined ? args : template(values, new Room(MAX_VALUE_CHARS)), room)
+}
+
+function arrayIn (results: ReadonlyMap<string, unknown>, source: string): readonly unknown[] {
+  const value = results.get(source)
+  if (!Array.isArray(value)) throw invalid('source', 'must be an array')
+  return value
+}

@@ -1,0 +1,76 @@
+import type { Origin, Session } from '../access/session.js'
+import type { Caller } from '../access/gate.js'
+import type { SubscriptionTable } from '../feeds/subscription-table.js'
+import type { EventSubscriptions } from '../rules/event-subscriptions.js'
+
+/** Whose rights a deputy has. */
+export interface Mandate {
+  /** `undefined`: no user's. */
+  readonly session: Session | undefined
+  /** Throws when the rights may not be used any more. */
+  readonly confirm: () => void
+}
+
+/** Asks the gate with other rights than its own, on the connection of the client that has called a procedure. */
+export class Deputy implements Caller {
+  readonly answering = undefined
+  readonly #caller: Caller
+  readonly #mandate: Mandate
+  #asked = 0
+
+  constructor (caller: Caller, mandate: Mandate) {
+    this.#caller = caller
+    this.#mandate = mandate
+  }
+
+  get id (): string {
+    return this.#caller.id
+  }
+
+  get origin (): Origin {
+    return this.#caller.origin
+  }
+
+  get open (): boolean {
+    return this.#caller.open
+  }
+
+  get session (): Session | undefined {
+    return this.#mandate.session
+  }
+
+  get subscriptions (): SubscriptionTable {
+    return this.#caller.subscriptions
+  }
+
+  get eventSubscriptions (): EventSubscriptions {
+    return this.#caller.eventSubscriptions
+  }
+
+  get writing (): Promise<unknown> | undefined {
+    return this.#caller.writing
+  }
+
+  set writing (writing: Promise<unknown> | undefined) {
+    this.#caller.writing = writing
+  }
+
+  /** Nobody tells when the rights change, so they are asked for each time. */
+  get accessVersion (): number {
+    return this.#asked++
+  }
+
+  settleSession (): void {
+    this.#mandate.confirm()
+  }
+
+  takeExpired (): boolean {
+    return false
+  }
+
+  async confirm (): Promise<void> {}
+
+  logIn (): void {}
+
+  logOut (): void {}
+}

@@ -1,0 +1,136 @@
+import { NoexServerError, toReplyError } from '../errors.js'
+import type { Log } from '../log.js'
+import { runOperation } from '../operations/run-operation.js'
+import type { Procedure, Step } from './procedure.js'
+import type { Values } from './reference.js'
+import { Room } from './room.js'
+import { DirectRequests, type Call, type StepRequests } from './step-requests.js'
+import { inTransaction, type TransactionRequests } from './transaction-requests.js'
+
+/** About how many characters of JSON all results of one call may have together. */
+const MAX_RESULTS_CHARS = 16_777_216
+
+/** A result whose name begins like this stays inside. */
+const INNER = '_'
+
+/** What a call answers. PROTOCOL.md, "Calling a procedure". */
+export interface Outcome {
+  readonly success: true
+  /** The value of the `return` step that was reached. */
+  readonly result?: unknown
+  readonly results: Readonly<Record<string, unknown>>
+}
+
+/** Runs a procedure. Rejects with the error of the step that failed, which keeps its code and details. */
+export async function execute (procedure: Procedure, input: Values['input'], call: Call, log: Log): Promise<Outcome> {
+  if (procedure.definition.transaction !== true) {
+    const requests = new DirectRequests(call)
+    const run = new Run(input, requests)
+    await run.start(procedure, call)
+    requests.ensureReadable()
+    return run.outcome
+  }
+  const { value: run, requests } = await inTransaction(call, async requests => {
+    const run = new Run(input, requests)
+    await run.start(procedure, call)
+    return run
+  })
+  try {
+    await finish(requests, call)
+  } catch (error) {
+    throw appliedAlready(error, procedure, log)
+  }
+  return run.outcome
+}
+
+/** Tells the rule engine what it has to be told after the commit. */
+async function finish (requests: TransactionRequests, call: Call): Promise<void> {
+  const { services, caller, deadline } = call
+  for (const { path, operation, request, grant } of requests.later) {
+    try {
+      grant.ensure()
+      await deadline.race(runOperation(operation, request, grant, caller, services))
+    } catch (error) {
+      throw failureAt(path, error)
+    }
+  }
+  requests.ensure()
+}
+
+/** One run through the steps. */
+class Run {
+  readonly #requests: StepRequests
+  readonly #values: { readonly input: Values['input'], readonly results: Map<string, unknown> }
+  readonly #room = new Room(MAX_RESULTS_CHARS)
+  #returned: { readonly value: unknown } | undefined
+
+  constructor (input: Values['input'], requests: StepRequests) {
+    this.#requests = requests
+    this.#values = { input, results: new Map() }
+  }
+
+  get outcome (): Outcome {
+    const shown = [...this.#values.results].filter(([name]) => !name.startsWith(INNER))
+    return { success: true, ...(this.#returned !== undefined && { result: this.#returned.value }), results: Object.fromEntries(shown) }
+  }
+
+  /** Runs the steps of the procedure until one returns. */
+  async start ({ steps }: Procedure, call: Pick<Call, 'ensure'>): Promise<void> {
+    await this.#steps(steps, call.ensure)
+  }
+
+  async #steps (steps: readonly Step[], ensure: () => void): Promise<void> {
+    for (const step of steps) {
+      let inner: readonly Step[] | undefined
+      try {
+        ensure()
+        inner = step.kind === 'if' ? this.#branch(step) : await this.#step(step)
+      } catch (error) {
+        throw failureAt(step.path, error)
+      }
+      if (inner !== undefined) await this.#steps(inner, ensure)
+      if (this.#returned !== undefined) return
+    }
+  }
+
+  #branch ({ test, then, otherwise }: Extract<Step, { kind: 'if' }>): readonly Step[] {
+    return test(this.#values) ? then : otherwise
+  }
+
+  async #step (step: Exclude<Step, { kind: 'if' }>): Promise<undefined> {
+    switch (step.kind) {
+      case 'request': {
+        const result = await this.#requests.perform(step.operation, step.fields(this.#values), step.path)
+        if (step.as !== undefined) this.#keep(step.as, result)
+        break
+      }
+      case 'compute':
+        this.#keep(step.as, step.compute(this.#values, this.#room))
+        break
+      case 'return':
+        this.#returned = { value: step.value(this.#values, this.#room) }
+    }
+    return undefined
+  }
+
+  #keep (name: string, value: unknown): void {
+    this.#room.takeValue(value)
+    this.#values.results.set(name, value)
+  }
+}
+
+/** Says which step has failed. What nobody may learn of keeps its cause for the log. */
+function failureAt (path: string, error: unknown): Error {
+  const known = toReplyError(error)
+  if (known === undefined) return new Error(`the step ${path} of a procedure has failed`, { cause: error })
+  return new NoexServerError(known.code, `${path}: ${known.message}`, known.details)
+}
+
+/** Says that the transaction is committed although the call has failed. */
+function appliedAlready (error: unknown, { name }: Procedure, log: Log): NoexServerError {
+  const known = toReplyError(error)
+  if (known === undefined) log.error({ err: error, procedure: name }, 'a step after the commit of a procedure has failed')
+  const { code, message, details } = known ?? new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')
+  const others = typeof details === 'object' && details !== null && !Array.isArray(details) ? details : details !== undefined && { details }
+  return new NoexServerError(code, `${message} (the transaction is committed)`, { ...others, applied: true })
+}

@@ -1,0 +1,85 @@
+import type { Room } from './room.js'
+import type { Values } from './reference.js'
+
+/** What a declared member of the input must be. */
+export interface InputField {
+  type: 'string' | 'number' | 'boolean' | 'object' | 'array'
+  /** @default true */
+  required?: boolean | undefined
+  /** What an absent member, or `null`, becomes. */
+  default?: unknown
+}
+
+/** What an `if` step decides by: `ref` is a path without braces. */
+export interface Condition {
+  ref: string
+  operator: 'eq' | 'neq' | 'gt' | 'gte' | 'lt' | 'lte' | 'exists' | 'not_exists'
+  value?: unknown
+}
+
+type JsonObject = Readonly<Record<string, unknown>>
+
+/** One step of a procedure. PROTOCOL.md, "Steps". */
+export type ProcedureStep =
+  | { action: 'store.get', bucket: string, key: string, as: string }
+  | { action: 'store.where' | 'store.findOne', bucket: string, filter: JsonObject, as: string }
+  | { action: 'store.insert', bucket: string, data: JsonObject, as?: string | undefined }
+  | { action: 'store.update', bucket: string, key: string, data: JsonObject, as?: string | undefined }
+  | { action: 'store.delete', bucket: string, key: string }
+  | { action: 'store.count', bucket: string, filter?: JsonObject | undefined, as: string }
+  | { action: 'aggregate', source: string, op: 'sum' | 'avg' | 'min' | 'max' | 'count', field?: string | undefined, as: string }
+  | { action: 'rules.emit', topic: string, data?: JsonObject | undefined }
+  | { action: 'rules.setFact', key: string, value: unknown }
+  | { action: 'rules.getFact', key: string, as: string }
+  | { action: 'if', condition: Condition, then: readonly ProcedureStep[], else?: readonly ProcedureStep[] | undefined }
+  | { action: 'transform', source: string, operation: 'map' | 'filter' | 'pick' | 'pluck', args: unknown, as: string }
+  | { action: 'return', value: unknown }
+
+/** A procedure as clients register it, and as the option `procedures.definitions` takes it. PROTOCOL.md, "Procedures". */
+export interface ProcedureDefinition {
+  name: string
+  description?: string | undefined
+  input?: Readonly<Record<string, InputField>> | undefined
+  steps: readonly ProcedureStep[]
+  /**
+   * All store steps take effect, or none.
+   * @default false
+   */
+  transaction?: boolean | undefined
+  /**
+   * Milliseconds after which the call is given up; an hour at most.
+   * @default `procedures.defaultTimeoutMs`
+   */
+  timeoutMs?: number | undefined
+  /**
+   * Whose rights the steps have. The owner of one from the options is the application.
+   * @default 'caller'
+   */
+  runAs?: 'caller' | 'owner' | undefined
+}
+
+/** The fields of a request, made from what the procedure has so far. */
+export type Fields = (values: Values) => Readonly<Record<string, unknown>>
+
+/** A step, ready to run. `path` tells where it stands in the definition. */
+export type Step =
+  /** Does what a request of the client would; the result is kept as `as`, if at all. */
+  | { readonly kind: 'request', readonly path: string, readonly operation: string, readonly fields: Fields, readonly as: string | undefined }
+  /** Makes something new of the results. */
+  | { readonly kind: 'compute', readonly path: string, readonly compute: (values: Values, room: Room) => unknown, readonly as: string }
+  | { readonly kind: 'if', readonly path: string, readonly test: (values: Values) => boolean, readonly then: readonly Step[], readonly otherwise: readonly Step[] }
+  | { readonly kind: 'return', readonly path: string, readonly value: (values: Values, room: Room) => unknown }
+
+/** A procedure, ready to run. */
+export interface Procedure {
+  /** As it was given; nobody changes it. */
+  readonly definition: ProcedureDefinition
+  readonly name: string
+  readonly steps: readonly Step[]
+  /** Steps in all, those within others included. */
+  readonly stepCount: number
+  /** How deep `if` steps stand within each other. */
+  readonly depth: number
+  /** The buckets that the steps name, and where. */
+  readonly buckets: ReadonlyArray<{ readonly path: string, readonly bucket: string }>
+}

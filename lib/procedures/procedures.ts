@@ -1,0 +1,191 @@
+import { callerOf } from '../access/gate.js'
+import type { Grant } from '../access/grant.js'
+import { NoexServerError } from '../errors.js'
+import type { Identity } from '../identity/identity.js'
+import type { Log } from '../log.js'
+import { NoexOptionsError } from '../option-checks.js'
+import type { Operation, Services } from '../operations/operation.js'
+import type { StoreAccess } from '../store/store-access.js'
+import { isSystemBucket } from '../store/system-buckets.js'
+import { Deadline } from './deadline.js'
+import { invalidDefinition, requireDefinition } from './definition.js'
+import { execute, type Outcome } from './execution.js'
+import { checkInput } from './input.js'
+import type { Procedure } from './procedure.js'
+import type { ResolvedProcedures } from './procedure-options.js'
+import { ProcedureRegistry, type Registered } from './registry.js'
+import { authorOfUpdate, forgetLostProcedures, rightsFor, runsAsOwner, takeOwnership } from './rights.js'
+
+/** Where procedures run. */
+export interface ProceduresEnvironment {
+  readonly log: Log
+  readonly identity: Identity | undefined
+  /** The table of operations: what steps can do. */
+  readonly operations: ReadonlyMap<string, Operation>
+}
+
+/** A procedure in the list of all. */
+export interface ListedProcedure {
+  readonly name: string
+  readonly description?: string
+  /** Steps at the top level. */
+  readonly stepsCount: number
+}
+
+/** Stored procedures, as one service offers them. PROTOCOL.md, "Procedures". */
+export class Procedures {
+  readonly #registry: ProcedureRegistry
+  readonly #access: StoreAccess
+  readonly #options: ResolvedProcedures
+  readonly #environment: ProceduresEnvironment
+
+  private constructor (registry: ProcedureRegistry, access: StoreAccess, options: ResolvedProcedures, environment: ProceduresEnvironment) {
+    this.#registry = registry
+    this.#access = access
+    this.#options = options
+    this.#environment = environment
+  }
+
+  /** Loads what the store has and adds the procedures of the options. Rejects when that fails, and leaves nothing behind. */
+  static async open (access: StoreAccess, options: ResolvedProcedures, environment: ProceduresEnvironment): Promise<Procedures> {
+    const { log, identity } = environment
+    options.definitions.forEach(({ buckets }, index) => {
+      const hidden = buckets.find(({ bucket }) => isSystemBucket(bucket, access))
+      if (hidden !== undefined) throw new NoexOptionsError(`procedures.definitions[${index}].${hidden.path}`, `must not be "${hidden.bucket}", a system bucket`)
+    })
+    const registry = await ProcedureRegistry.open(access.store, log)
+    let isPinned = false
+    try {
+      registry.pin(options.definitions)
+      isPinned = true
+      for (const { name } of options.definitions) await replaceStored(registry, name, environment)
+      if (identity !== undefined) await forgetLostProcedures(identity, name => registry.hasStored(name))
+      return new Procedures(registry, access, options, environment)
+    } catch (error) {
+      if (isPinned) registry.unpin(options.definitions)
+      await registry.close()
+      throw error
+    }
+  }
+
+  /** Ends what `open` has begun; what clients have registered stays in the store. */
+  async close (): Promise<void> {
+    this.#registry.unpin(this.#options.definitions)
+    await this.#registry.close()
+  }
+
+  /** @throws `NOT_FOUND` */
+  get (name: string): Registered {
+    const registered = this.#registry.find(name)
+    if (registered === undefined) throw new NoexServerError('NOT_FOUND', `Procedure "${name}" does not exist`)
+    return registered
+  }
+
+  list (): ListedProcedure[] {
+    return this.#registry.all().map(({ procedure: { name, definition: { description, steps } } }) =>
+      ({ name, ...(description !== undefined && { description }), stepsCount: steps.length }))
+  }
+
+  /**
+   * Registers a procedure; whoever does so owns it. Returns its name.
+   * @throws `VALIDATION_ERROR` with `{ issues }`, `FORBIDDEN` for a step on a system bucket, `ALREADY_EXISTS`, `RATE_LIMITED`
+   */
+  async register (definition: unknown, grant: Grant): Promise<string> {
+    const { identity } = this.#environment
+    const procedure = this.#check(definition)
+    const { name } = procedure
+    const userId = identity === undefined ? undefined : grant.client.session?.userId
+    await this.#registry.exclusive(async () => {
+      if (this.#registry.find(name) !== undefined) throw new NoexServerError('ALREADY_EXISTS', `Procedure "${name}" already exists`)
+      grant.ensure()
+      await this.#registry.insert(procedure, userId)
+      if (identity === undefined || userId === undefined) return
+      try {
+        await takeOwnership(identity, name, userId)
+      } catch (error) {
+        await this.#registry.delete(name)
+        throw error
+      }
+    })
+    return name
+  }
+
+  /**
+   * Lays `updates` over a definition; the name stays.
+   * @throws `NOT_FOUND`, `VALIDATION_ERROR` with `{ issues }`, `FORBIDDEN`
+   */
+  async update (name: string, updates: Readonly<Record<string, unknown>>, grant: Grant): Promise<void> {
+    await this.#registry.exclusive(async () => {
+      const registered = this.#changeable(name)
+      const procedure = this.#check({ ...registered.procedure.definition, ...updates, name })
+      grant.ensure()
+      const author = authorOfUpdate(registered, procedure, { hasSteps: Object.hasOwn(updates, 'steps'), session: grant.client.session, identity: this.#environment.identity })
+      await this.#registry.replace(procedure, author)
+    })
+  }
+
+  /** @throws `NOT_FOUND`, `FORBIDDEN` */
+  async unregister (name: string, grant: Grant): Promise<void> {
+    await this.#registry.exclusive(async () => {
+      this.#changeable(name)
+      grant.ensure()
+      await this.#registry.delete(name)
+      await this.#environment.identity?.forgetResource('procedure', name)
+    })
+  }
+
+  /** Runs a procedure. @throws `NOT_FOUND`, `VALIDATION_ERROR`, `FORBIDDEN`, and what its steps fail with */
+  async call (name: string, input: Readonly<Record<string, unknown>>, grant: Grant, services: Services): Promise<Outcome> {
+    const registered = this.get(name)
+    const { procedure } = registered
+    const { maxSteps, maxConditionDepth, defaultTimeoutMs } = this.#options
+    if (procedure.stepCount > maxSteps || procedure.depth > maxConditionDepth) {
+      throw new NoexServerError('VALIDATION_ERROR', `Procedure "${name}" was registered under larger limits and is not run any more`)
+    }
+    const { definition } = procedure
+    const checked = checkInput(definition.input, input)
+    const rights = rightsFor(registered, callerOf(grant), services)
+    const deadline = new Deadline(definition.timeoutMs ?? defaultTimeoutMs, services.clock)
+    const ensure = (): void => {
+      deadline.check()
+      grant.ensure()
+    }
+    try {
+      return await execute(procedure, checked, { services, ...rights, find: operation => this.#operation(operation), deadline, ensure }, this.#environment.log)
+    } finally {
+      deadline.end()
+    }
+  }
+
+  /** @throws `VALIDATION_ERROR`, `FORBIDDEN` */
+  #check (definition: unknown): Procedure {
+    const procedure = requireDefinition(definition, this.#options)
+    if (runsAsOwner(procedure) && this.#environment.identity === undefined) {
+      throw invalidDefinition([{ path: 'runAs', problem: 'must not be "owner" where there are no accounts: only procedures of the options may have it' }])
+    }
+    const hidden = procedure.buckets.find(({ bucket }) => isSystemBucket(bucket, this.#access))
+    if (hidden !== undefined) throw new NoexServerError('FORBIDDEN', `${hidden.path}: "${hidden.bucket}" is the name of a system bucket`)
+    return procedure
+  }
+
+  /** @throws `NOT_FOUND`, `FORBIDDEN` */
+  #changeable (name: string): Registered {
+    const registered = this.get(name)
+    if (registered.isFixed) throw new NoexServerError('FORBIDDEN', `Procedure "${name}" is the application's own: it is given in the options`)
+    return registered
+  }
+
+  #operation (name: string): Operation {
+    const operation = this.#environment.operations.get(name)
+    if (operation === undefined) throw new Error(`there is no operation ${name}`)
+    return operation
+  }
+}
+
+/** The application takes a name over, with everything that a client had made of it. */
+async function replaceStored (registry: ProcedureRegistry, name: string, { log, identity }: ProceduresEnvironment): Promise<void> {
+  if (!registry.hasStored(name)) return
+  log.warn({ procedure: name }, 'a procedure of the options takes the place of one that a client had registered')
+  await registry.exclusive(async () => { await registry.delete(name) })
+  await identity?.forgetResource('procedure', name)
+}

@@ -1,0 +1,47 @@
+/** What a procedure has so far: its input, and the results that its steps have named. */
+export interface Values {
+  readonly input: Readonly<Record<string, unknown>>
+  readonly results: ReadonlyMap<string, unknown>
+}
+
+/** Follows a path; `undefined` where it leads to nothing. */
+export type Reference = (values: Values) => unknown
+
+/**
+ * Makes a reference of a path such as `order.items.0.sku`: its first part names a result, or `input`, and the others are
+ * own members of objects and arrays. What every object inherits is not there.
+ */
+export function compileReference (path: string): Reference {
+  const [first, ...steps] = path.split('.') as [string, ...string[]]
+  return ({ input, results }) => {
+    let value: unknown = first === 'input' ? input : results.get(first)
+    for (const step of steps) {
+      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined
+      value = (value as Record<string, unknown>)[step]
+    }
+    return value
+  }
+}
+
+/** A piece of a text: a path between braces, or what stands around it. */
+export type Piece = string | { readonly path: string }
+
+/** Takes a text apart at its placeholders `{{ path }}`, in time linear in its length. */
+export function piecesOf (text: string): Piece[] {
+  const pieces: Piece[] = []
+  let done = 0
+  let from = 0
+  for (;;) {
+    const start = text.indexOf('{{', from)
+    const end = start === -1 ? -1 : text.indexOf('}', start + 2)
+    if (end === -1) break
+    from = end + 1
+    const path = text.slice(start + 2, end).trim()
+    if (path === '' || text[end + 1] !== '}') continue
+    if (start > done) pieces.push(text.slice(done, start))
+    pieces.push({ path })
+    done = from = end + 2
+  }
+  if (done < text.length || pieces.length === 0) pieces.push(text.slice(done))
+  return pieces
+}

@@ -1,0 +1,213 @@
+import type { BucketEvent, BucketHandle } from '@hamicek/noex-store'
+import { NoexServerError } from '../errors.js'
+import { ChangeQueue } from '../identity/change-queue.js'
+import type { Log } from '../log.js'
+import { NoexOptionsError } from '../option-checks.js'
+import type { NoexStore } from '../store/noex-store.js'
+import { StoreAccess } from '../store/store-access.js'
+import type { StoreChange } from '../store/schema-watch.js'
+import { PROCEDURES_BUCKET } from '../store/system-buckets.js'
+import { checkDefinition } from './definition.js'
+import { issueText } from './issues.js'
+import type { Procedure } from './procedure.js'
+import { isProcedureRecord, proceduresBucket } from './system-bucket.js'
+
+/** Procedures that clients may register in one store. */
+const MAX_PROCEDURES = 1_000
+
+/** Changes that may wait for their turn. */
+const MAX_WAITING = 1_000
+
+/** What a refused change is told to wait, in milliseconds. */
+const RETRY_AFTER_MS = 1_000
+
+/** A procedure under its name. */
+export interface Registered {
+  readonly procedure: Procedure
+  /** The user who has written the steps; `undefined` where there were no accounts. */
+  readonly author: string | undefined
+  /** Given by the application in its options: no client changes it, and it is the application's own. */
+  readonly isFixed: boolean
+}
+
+interface Pinned extends Registered {
+  users: number
+}
+
+/** What has been stored was within the limits of that time; whoever calls it looks at those of today. */
+const noLimits = { maxSteps: Infinity, maxConditionDepth: Infinity }
+
+/**
+ * The procedures of a store. Those that clients register are in a system bucket, whose events they follow, so that they
+ * live as long as the store does; those of the application are here as long as it serves the store.
+ */
+export class ProcedureRegistry {
+  readonly #access: StoreAccess
+  readonly #log: Log
+  readonly #pinned = new Map<string, Pinned>()
+  readonly #stored = new Map<string, Registered>()
+  readonly #changes = new ChangeQueue()
+  /** What has happened since the reading of all records was begun. */
+  #meanwhile: BucketEvent[] | undefined
+  #ready: Promise<void> | undefined
+  #users = 0
+  #stops: Array<() => unknown> = []
+
+  private constructor (access: StoreAccess, log: Log) {
+    this.#access = access
+    this.#log = log
+  }
+
+  static readonly #shared = new WeakMap<NoexStore, ProcedureRegistry>()
+
+  /** The registry of the store, loaded; each user calls `close` once when done. Rejects when the store does not take its bucket. */
+  static async open (store: NoexStore, log: Log): Promise<ProcedureRegistry> {
+    let registry = ProcedureRegistry.#shared.get(store)
+    if (registry === undefined) {
+      registry = new ProcedureRegistry(StoreAccess.open(store), log)
+      ProcedureRegistry.#shared.set(store, registry)
+    }
+    registry.#users++
+    try {
+      await (registry.#ready ??= registry.#enter())
+      return registry
+    } catch (error) {
+      await registry.close()
+      throw error
+    }
+  }
+
+  async #enter (): Promise<void> {
+    const { store } = this.#access
+    this.#stops.push(await store.on<BucketEvent>(`bucket.${PROCEDURES_BUCKET}.*`, event => { this.#happened(event) }))
+    if (!store.hasBucket(PROCEDURES_BUCKET)) await store.defineBucket(PROCEDURES_BUCKET, proceduresBucket)
+    if (this.#access.definition(PROCEDURES_BUCKET).key !== proceduresBucket.key) throw new Error(`the store has a bucket ${PROCEDURES_BUCKET}, a name that the plugin needs for itself`)
+    this.#stops.push(this.#access.onChange(change => { this.#storeChanged(change) }))
+    await this.#load()
+  }
+
+  /** Gives the registry back; the last one ends it. */
+  async close (): Promise<void> {
+    if (--this.#users > 0) return
+    if (ProcedureRegistry.#shared.get(this.#access.store) === this) ProcedureRegistry.#shared.delete(this.#access.store)
+    await this.#changes.idle()
+    for (const stop of this.#stops.splice(0)) await stop()
+    this.#access.close()
+  }
+
+  find (name: string): Registered | undefined {
+    return this.#pinned.get(name) ?? this.#stored.get(name)
+  }
+
+  /** Whether a client has registered it. */
+  hasStored (name: string): boolean {
+    return this.#stored.has(name)
+  }
+
+  /** All procedures, the application's first. */
+  all (): Registered[] {
+    return [...this.#pinned.values(), ...[...this.#stored.values()].filter(({ procedure }) => !this.#pinned.has(procedure.name))]
+  }
+
+  /** Adds procedures of the application until `unpin`. Throws where another instance on the store has another one of the name. */
+  pin (procedures: readonly Procedure[]): void {
+    for (const { name, definition } of procedures) {
+      const other = this.#pinned.get(name)
+      if (other !== undefined && JSON.stringify(other.procedure.definition) !== JSON.stringify(definition)) {
+        throw new NoexOptionsError('procedures.definitions', `has a procedure "${name}" that is another one where the store is served, too`)
+      }
+    }
+    for (const procedure of procedures) {
+      const pinned = this.#pinned.get(procedure.name)
+      if (pinned === undefined) this.#pinned.set(procedure.name, { procedure, author: undefined, isFixed: true, users: 1 })
+      else pinned.users++
+    }
+  }
+
+  unpin (procedures: readonly Procedure[]): void {
+    for (const { name } of procedures) {
+      const pinned = this.#pinned.get(name)
+      if (pinned !== undefined && --pinned.users === 0) this.#pinned.delete(name)
+    }
+  }
+
+  /**
+   * Runs one change after the other, so that what a change has looked at still holds when it writes.
+   * @throws `RATE_LIMITED` when too many wait
+   */
+  async exclusive<T> (change: () => Promise<T>): Promise<T> {
+    if (this.#changes.size >= MAX_WAITING) throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', { retryAfterMs: RETRY_AFTER_MS })
+    return await this.#changes.run(change)
+  }
+
+  /** Keeps a new procedure. To be called inside `exclusive`, as what follows. @throws `RATE_LIMITED` when there are too many */
+  async insert (procedure: Procedure, author: string | undefined): Promise<void> {
+    const { name, definition } = procedure
+    if (this.#stored.size >= MAX_PROCEDURES) throw new NoexServerError('RATE_LIMITED', `There are ${MAX_PROCEDURES} procedures already`)
+    await this.#bucket.insert({ name, definition, ...(author !== undefined && { author }) })
+    this.#stored.set(name, { procedure, author, isFixed: false })
+  }
+
+  /** Puts another definition in the place of the one of that name. */
+  async replace (procedure: Procedure, author: string | undefined): Promise<void> {
+    const { name, definition } = procedure
+    await this.#bucket.update(name, { definition, author: author ?? null })
+    this.#stored.set(name, { procedure, author, isFixed: false })
+  }
+
+  async delete (name: string): Promise<void> {
+    await this.#bucket.delete(name)
+    this.#stored.delete(name)
+  }
+
+  get #bucket (): BucketHandle {
+    return this.#access.bucket(PROCEDURES_BUCKET)
+  }
+
+  /** Reads all records while they may go on changing: what happens meanwhile happens again to what has been read. */
+  async #load (): Promise<void> {
+    const meanwhile: BucketEvent[] = []
+    this.#meanwhile = meanwhile
+    try {
+      const records = await this.#bucket.all()
+      this.#stored.clear()
+      for (const record of records) this.#set(record)
+      for (const event of meanwhile) this.#apply(event)
+    } finally {
+      if (this.#meanwhile === meanwhile) this.#meanwhile = undefined
+    }
+  }
+
+  #happened (event: BucketEvent): void {
+    this.#meanwhile?.push(event)
+    this.#apply(event)
+  }
+
+  #apply (event: BucketEvent): void {
+    if (event.type === 'deleted') this.#stored.delete(String(event.key))
+    else this.#set(event.type === 'inserted' ? event.record : event.newRecord)
+  }
+
+  #set (record: unknown): void {
+    const { name } = record as { readonly name?: unknown }
+    const checked = isProcedureRecord(record) ? checkDefinition(record.definition, noLimits) : undefined
+    if (isProcedureRecord(record) && checked?.procedure?.name === record.name) {
+      this.#stored.set(record.name, { procedure: checked.procedure, author: record.author ?? undefined, isFixed: false })
+      return
+    }
+    const [issue] = checked?.issues ?? []
+    this.#log.warn({ procedure: name, issue: issue && issueText(issue) }, 'a stored procedure is not what it should be, and does not count')
+    this.#stored.delete(String(name))
+  }
+
+  #storeChanged (change: StoreChange): void {
+    const isOurs = 'bucket' in change && change.bucket === PROCEDURES_BUCKET
+    if (change.type === 'bucket_dropped' && isOurs) this.#stored.clear()
+    // Records have changed without events.
+    if (change.type !== 'reset' || (change.bucket !== undefined && !isOurs)) return
+    this.#load().catch((error: unknown) => {
+      this.#log.error({ err: error }, 'the stored procedures could not be read, and count as none')
+      this.#stored.clear()
+    })
+  }
+}

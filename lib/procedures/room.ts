@@ -1,0 +1,66 @@
+import { NoexServerError } from '../errors.js'
+
+/** Nesting of values that procedures work with. Requests nest less; what an application stores may nest more. */
+const MAX_DEPTH = 64
+
+/** About how many characters of JSON may still be made. It runs out while a value is built, not afterwards. */
+export class Room {
+  readonly #total: number
+  #left: number
+
+  constructor (chars: number) {
+    this.#total = chars
+    this.#left = chars
+  }
+
+  /** Characters that are left. */
+  get left (): number {
+    return this.#left
+  }
+
+  /** Uses up `chars`. Throws `VALIDATION_ERROR` when there are not so many left. */
+  take (chars: number): void {
+    this.require(chars)
+    this.#left -= chars
+  }
+
+  /** Uses up what the JSON of a value takes. @throws `VALIDATION_ERROR`, also for one that is nested too deep */
+  takeValue (value: unknown, depth = 0): void {
+    if (typeof value === 'string') {
+      this.take(value.length + 2)
+    } else if (typeof value !== 'object' || value === null) {
+      this.take(typeof value === 'number' ? String(value).length : 4)
+    } else {
+      if (depth === MAX_DEPTH) throw new NoexServerError('VALIDATION_ERROR', `A value is nested deeper than ${MAX_DEPTH} levels`)
+      this.take(2)
+      if (Array.isArray(value)) this.#takeItems(value, depth)
+      else this.#takeMembers(value, depth)
+    }
+  }
+
+  /** @throws `VALIDATION_ERROR` when there are not so many left */
+  require (chars: number): void {
+    if (chars > this.#left) throw new NoexServerError('VALIDATION_ERROR', `This would take more than ${this.#total} characters of JSON`)
+  }
+
+  #takeItems (items: readonly unknown[], depth: number): void {
+    for (const item of items) {
+      this.take(1)
+      this.takeValue(item, depth + 1)
+    }
+  }
+
+  #takeMembers (value: object, depth: number): void {
+    for (const [name, item] of Object.entries(value)) {
+      this.take(name.length + 4)
+      this.takeValue(item, depth + 1)
+    }
+  }
+}
+
+/** About how many characters the JSON of a value has. Throws `VALIDATION_ERROR` above `limit`. */
+export function jsonChars (value: unknown, limit: number): number {
+  const room = new Room(limit)
+  room.takeValue(value)
+  return limit - room.left
+}

@@ -1,0 +1,83 @@
+import type { Caller, Gate } from '../access/gate.js'
+import type { Grant } from '../access/grant.js'
+import { invalid } from '../errors.js'
+import type { Operation, Services } from '../operations/operation.js'
+import { runOperation } from '../operations/run-operation.js'
+import { checkJson } from '../protocol/json-guard.js'
+import type { RequestMessage } from '../protocol/messages.js'
+import type { Deadline } from './deadline.js'
+
+/** One call of a procedure, as its steps see it. */
+export interface Call {
+  readonly services: Services
+  readonly find: (operation: string) => Operation
+  /** Lets the steps in, in the name of `caller`. */
+  readonly gate: Gate
+  readonly caller: Caller
+  readonly deadline: Deadline
+  /** @throws when the call must not go on: its time is over, or the client may not call the procedure any more */
+  readonly ensure: () => void
+}
+
+/** A request that a step makes, let in. */
+export interface StepRequest {
+  readonly operation: Operation
+  readonly request: RequestMessage
+  readonly grant: Grant
+}
+
+/** Does what the steps of a procedure ask for. */
+export interface StepRequests {
+  /** Resolves with the result of the operation, `undefined` as null. */
+  readonly perform: (operation: string, fields: Readonly<Record<string, unknown>>, path: string) => Promise<unknown>
+}
+
+/** Does each step as if the client had sent it as a request: with the same checks, one after the other. */
+export class DirectRequests implements StepRequests {
+  readonly #call: Call
+  readonly #read: Grant[] = []
+
+  constructor (call: Call) {
+    this.#call = call
+  }
+
+  async perform (name: string, fields: Readonly<Record<string, unknown>>): Promise<unknown> {
+    const { services, caller, deadline } = this.#call
+    const { operation, request, grant } = admit(this.#call, name, fields)
+    const result = await deadline.race(runOperation(operation, request, grant, caller, services))
+    if (operation.tier === 'read') this.#read.push(grant)
+    return result ?? null
+  }
+
+  /** @throws unless the client may still see everything that has been read for it */
+  ensureReadable (): void {
+    for (const grant of this.#read) grant.ensure()
+  }
+}
+
+/** Lets a step in as a request of its operation; `asked` is the request that permissions look at, where that is another. */
+export function admit (call: Call, name: string, fields: Readonly<Record<string, unknown>>, asked?: { readonly name: string, readonly fields: Readonly<Record<string, unknown>> }): StepRequest {
+  call.ensure()
+  const operation = call.find(name)
+  const request: RequestMessage = { ...fields, id: 0, type: name }
+  const problem = checkJson(request)
+  if (problem !== undefined) throw invalid(name, problem === 'depth' ? 'is nested too deep' : problem)
+  const grant = asked === undefined
+    ? call.gate.admit(call.caller, operation, request)
+    : call.gate.admit(call.caller, call.find(asked.name), { ...asked.fields, id: 0, type: asked.name })
+  operation.validate(request)
+  return { operation, request, grant: ensuring(grant, call.ensure) }
+}
+
+/** The same grant, which asks for more before anything is written or told. */
+function ensuring (grant: Grant, ensure: () => void): Grant {
+  return {
+    client: grant.client,
+    rows: (operation, bucket) => grant.rows(operation, bucket),
+    scope: query => grant.scope(query),
+    ensure () {
+      ensure()
+      grant.ensure()
+    }
+  }
+}

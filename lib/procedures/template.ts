@@ -1,0 +1,96 @@
+import { NoexServerError } from '../errors.js'
+import { compileReference, piecesOf, type Reference, type Values } from './reference.js'
+import type { Room } from './room.js'
+
+/**
+ * Fills in the placeholders of a value. What it makes uses up `room`.
+ * @throws `VALIDATION_ERROR` when there is not enough, or a reference stands for what may not be there
+ */
+export type Template = (values: Values, room: Room) => unknown
+
+/**
+ * Where a template stands. In a filter, a reference stands for a text, a number, a boolean, null or an array of them: an
+ * object would change what is asked for, as would the absence of a condition, so there what leads to nothing is null.
+ */
+export type Place = 'data' | 'filter'
+
+/**
+ * Makes a template of a value of a definition: placeholders are looked for in texts, also within objects and arrays.
+ * A text that is one placeholder becomes the value itself, `undefined` where it leads to nothing; in an object that
+ * member is left out then. `path` names the value in errors.
+ */
+export function compileTemplate (value: unknown, place: Place, path: string): Template {
+  if (typeof value === 'string') return compileText(value, place, path)
+  if (typeof value !== 'object' || value === null) return literal(value)
+  if (Array.isArray(value)) return compileArray(value.map((item, index) => compileTemplate(item, place, `${path}[${index}]`)))
+  return compileObject(Object.entries(value).map(([name, item]) => [name, compileTemplate(item, place, `${path}.${name}`)]))
+}
+
+function literal (value: unknown): Template {
+  return (_values, room) => {
+    room.takeValue(value)
+    return value
+  }
+}
+
+function compileArray (items: readonly Template[]): Template {
+  return (values, room) => {
+    room.take(2 + items.length)
+    return items.map(item => item(values, room) ?? null)
+  }
+}
+
+/** Members are defined, not assigned, so that no name reaches a prototype. */
+function compileObject (members: ReadonlyArray<readonly [string, Template]>): Template {
+  return (values, room) => {
+    room.take(2)
+    const filled: Array<[string, unknown]> = []
+    for (const [name, template] of members) {
+      room.take(name.length + 4)
+      const value = template(values, room)
+      if (value !== undefined) filled.push([name, value])
+    }
+    return Object.fromEntries(filled)
+  }
+}
+
+function compileText (text: string, place: Place, path: string): Template {
+  const pieces = piecesOf(text).map(piece => typeof piece === 'string' ? piece : compileReference(piece.path))
+  const [first] = pieces
+  if (pieces.length === 1 && typeof first === 'function') return place === 'filter' ? plain(first, `${path}: ${text}`) : typed(first)
+  if (pieces.length === 1) return literal(text)
+  return (values, room) => pieces.map(piece => typeof piece === 'string' ? taken(piece, room) : textOf(piece(values), room)).join('')
+}
+
+function typed (reference: Reference): Template {
+  return (values, room) => {
+    const value = reference(values)
+    room.takeValue(value)
+    return value
+  }
+}
+
+function plain (reference: Reference, what: string): Template {
+  return (values, room) => {
+    const value = reference(values) ?? null
+    const items: readonly unknown[] = Array.isArray(value) ? value : [value]
+    if (items.some(item => typeof item === 'object' && item !== null)) {
+      throw new NoexServerError('VALIDATION_ERROR', `${what} must be a text, a number, a boolean, null or an array of them`)
+    }
+    room.takeValue(value)
+    return value
+  }
+}
+
+/** What stands in a text for a value. */
+function textOf (value: unknown, room: Room): string {
+  if (value === undefined || value === null) return ''
+  if (typeof value !== 'object') return taken(String(value), room)
+  room.takeValue(value)
+  return JSON.stringify(value)
+}
+
+function taken (text: string, room: Room): string {
+  room.take(text.length)
+  return text
+}

@@ -1,0 +1,106 @@
+import type { TransactionContext } from '@hamicek/noex-store'
+import type { Grant } from '../access/grant.js'
+import { NoexServerError } from '../errors.js'
+import type { RuleEngine } from '../rules/rule-engine.js'
+import type { Reach } from '../store/reach.js'
+import type { TransactionEntry } from '../store/transaction.js'
+import { TransactionRun } from '../store/transaction-run.js'
+import { runOperation, writeFor } from '../operations/run-operation.js'
+import { admit, type Call, type StepRequest, type StepRequests } from './step-requests.js'
+
+/** What runs once the transaction is committed, and the step that it belongs to. */
+interface Later extends StepRequest {
+  readonly path: string
+}
+
+const STORE = 'store.'
+
+/**
+ * Does the store steps of a procedure in one transaction. Each takes the right to a transaction on its bucket and the right to
+ * its operation, as an entry of `store.transaction` does. Facts are read at once; what the rule engine is told waits for the commit.
+ */
+export class TransactionRequests implements StepRequests {
+  readonly #call: Call
+  readonly #run: TransactionRun
+  readonly #grants: Grant[] = []
+  readonly #buckets = new Set<string>()
+  readonly #later: Later[] = []
+  /** That of the entry which is running. */
+  #grant: Grant | undefined
+
+  constructor (call: Call, tx: TransactionContext) {
+    this.#call = call
+    const reach: Reach = { rows: (operation, bucket) => this.#grant?.rows(operation, bucket), ensure: () => { this.ensure() } }
+    this.#run = new TransactionRun(call.services.access, tx, reach, (bucket, _field, key) =>
+      new NoexServerError('CONFLICT', `Bucket "${bucket}" has another record with this primary key`, { bucket, key }))
+  }
+
+  /** What runs after the commit. */
+  get later (): readonly Later[] {
+    return this.#later
+  }
+
+  async perform (name: string, fields: Readonly<Record<string, unknown>>, path: string): Promise<unknown> {
+    const { deadline, caller, services } = this.#call
+    if (name.startsWith(STORE)) return await deadline.race(this.#apply(name, fields))
+    const step = admit(this.#call, name, fields)
+    this.#grants.push(step.grant)
+    if (step.operation.tier === 'read') {
+      return await deadline.race(runOperation(step.operation, step.request, step.grant, caller, services)) ?? null
+    }
+    requireEngine(services.rules)
+    this.#later.push({ ...step, path })
+    return null
+  }
+
+  async #apply (name: string, fields: Readonly<Record<string, unknown>>): Promise<unknown> {
+    const entry = { ...fields, op: name.slice(STORE.length) } as unknown as TransactionEntry
+    const { grant } = admit(this.#call, name, fields, { name: 'store.transaction', fields: { operations: [entry] } })
+    this.#grants.push(grant)
+    this.#buckets.add(entry.bucket)
+    this.#grant = grant
+    return await this.#run.apply(entry) ?? null
+  }
+
+  /** Does what remains before the commit: full buckets lose their oldest records. @throws unless the client may still do all of it */
+  async complete (): Promise<void> {
+    const { access } = this.#call.services
+    for (const bucket of this.#buckets) await this.#run.evict(bucket, access.definition(bucket))
+    this.ensure()
+  }
+
+  /** @throws unless the client may still do and see all that has been done for it */
+  ensure (): void {
+    this.#call.ensure()
+    for (const grant of this.#grants) grant.ensure()
+  }
+}
+
+/**
+ * Runs `steps` in one transaction and returns what they return. They are given up when the time is over, and nothing is
+ * written then; once the commit has begun, it is waited for.
+ */
+export async function inTransaction<T> (call: Call, steps: (requests: TransactionRequests) => Promise<T>): Promise<{ readonly value: T, readonly requests: TransactionRequests }> {
+  const { services, caller, deadline, ensure } = call
+  let begin!: () => void
+  const begun = new Promise<void>(resolve => { begin = resolve })
+  const running = writeFor(caller, services, async () => {
+    begin()
+    ensure()
+    return await services.access.store.transaction(async tx => {
+      const requests = new TransactionRequests(call, tx)
+      const value = await steps(requests)
+      await requests.complete()
+      return { value, requests }
+    })
+  })
+  // A schema change may be running for longer than there is time.
+  await deadline.race(Promise.race([begun, running]))
+  return await running
+}
+
+/** Nothing should be written when the engine cannot be told of it. @throws `RULES_NOT_AVAILABLE` */
+function requireEngine (rules: Call['services']['rules']): RuleEngine {
+  if (rules === undefined) throw new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')
+  return rules.engine
+}

@@ -1,0 +1,60 @@
+import { invalid } from '../errors.js'
+import { memberOf } from './aggregate.js'
+import { jsonChars, type Room } from './room.js'
+
+/** How one result can be made into another. */
+export const transformations = ['map', 'filter', 'pick', 'pluck'] as const
+export type Transformation = typeof transformations[number]
+
+/** Comparisons that one `filter` may take, and members that one `map` may set. */
+const MAX_WORK = 1_000_000
+
+/**
+ * Makes a new value of `source`; what `map` adds must find place in `room`. `pluck`: the member `args` of each item, null
+ * where there is none. `pick`: an object with the members that `args` names. `filter`: the items whose members equal those
+ * of `args`. `map`: each object among the items with the members of `args` laid over it.
+ * @throws `VALIDATION_ERROR` when the source or the arguments are of another type, or it is too much work
+ */
+export function transform (source: unknown, operation: Transformation, args: unknown, room: Room): unknown {
+  switch (operation) {
+    case 'pick': return pick(source, args as readonly string[])
+    case 'pluck': return itemsOf(source).map(item => memberOf(item, args as string) ?? null)
+    case 'filter': return filter(itemsOf(source), membersOf(args))
+    case 'map': return map(itemsOf(source), membersOf(args), room)
+  }
+}
+
+function pick (source: unknown, names: readonly string[]): object {
+  if (!isObject(source)) throw invalid('source', 'must be an object for "pick"')
+  return Object.fromEntries(names.filter(name => Object.hasOwn(source, name)).map(name => [name, source[name]]))
+}
+
+function filter (items: readonly unknown[], args: Readonly<Record<string, unknown>>): unknown[] {
+  const members = Object.entries(args)
+  checkWork(items.length * members.length)
+  return items.filter(item => isObject(item) && members.every(([name, value]) => memberOf(item, name) === value))
+}
+
+function map (items: readonly unknown[], args: Readonly<Record<string, unknown>>, room: Room): unknown[] {
+  checkWork(items.length * Object.keys(args).length)
+  room.require(items.length * jsonChars(args, room.left))
+  return items.map(item => isObject(item) ? Object.fromEntries([...Object.entries(item), ...Object.entries(args)]) : item)
+}
+
+function checkWork (steps: number): void {
+  if (steps > MAX_WORK) throw invalid('source', `has too many items for so many arguments: together they may make ${MAX_WORK}`)
+}
+
+function itemsOf (source: unknown): readonly unknown[] {
+  if (!Array.isArray(source)) throw invalid('source', 'must be an array')
+  return source
+}
+
+function membersOf (args: unknown): Readonly<Record<string, unknown>> {
+  if (!isObject(args)) throw invalid('args', 'must be an object')
+  return args
+}
+
+function isObject (value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

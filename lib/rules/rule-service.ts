@@ -1,0 +1,74 @@
+import { NoexServerError } from '../errors.js'
+import type { Log } from '../log.js'
+import { EventFeeds, type HearingRules } from './event-feeds.js'
+import type { RuleEngine } from './rule-engine.js'
+
+/** The rule engine as clients reach it. The engine itself is the application's: nobody here starts or stops it. */
+export class RuleService {
+  readonly #engine: RuleEngine
+  readonly #feeds: EventFeeds
+
+  constructor (engine: RuleEngine, hearing: HearingRules, log: Log) {
+    this.#engine = engine
+    this.#feeds = new EventFeeds(engine, hearing, log)
+  }
+
+  /** The engine. Throws `RULES_NOT_AVAILABLE` when it is stopped. */
+  get engine (): RuleEngine {
+    this.ensureRunning()
+    return this.#engine
+  }
+
+  /** Who hears its events. Throws `RULES_NOT_AVAILABLE` when it is stopped. */
+  get feeds (): EventFeeds {
+    this.ensureRunning()
+    return this.#feeds
+  }
+
+  /** What the engine tells of itself; `null` when it cannot. */
+  stats (): object | null {
+    try {
+      return this.#engine.getStats()
+    } catch {
+      return null
+    }
+  }
+
+  /** Hears nothing any more. */
+  stop (): void {
+    this.#feeds.stop()
+  }
+
+  /** Throws `RULES_NOT_AVAILABLE` when the engine is stopped. */
+  ensureRunning (): void {
+    if (!this.#engine.isRunning) throw notAvailable()
+  }
+}
+
+type EngineError = Error & { readonly issues?: unknown, readonly details?: unknown }
+
+/**
+ * How the errors of a rule engine are answered, by name, so that an engine from another copy of the package is served alike.
+ */
+const engineErrors: Readonly<Record<string, (error: EngineError) => NoexServerError>> = {
+  RuleValidationError: error => new NoexServerError('VALIDATION_ERROR', 'The rule is not valid', error.details ?? error.issues),
+  PatternError: error => new NoexServerError('VALIDATION_ERROR', `The pattern is not valid: ${error.message}`),
+  RuleNotFoundError: () => new NoexServerError('NOT_FOUND', 'The rule does not exist'),
+  LimitError: error => new NoexServerError('RATE_LIMITED', 'The rule engine has no room for more', error.details),
+  EngineBusyError: () => new NoexServerError('RATE_LIMITED', 'The rule engine has too much to do', { retryAfterMs: RETRY_AFTER_MS })
+}
+
+const RETRY_AFTER_MS = 1_000
+
+/** Translates what a rule engine throws. What the client must not learn stays as it is. */
+export function toRuleError (error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const translate = Object.hasOwn(engineErrors, error.name) ? engineErrors[error.name] : undefined
+  if (translate !== undefined) return translate(error)
+  // The engine has one message for this, and no class that all copies share.
+  return error.message.includes('is not running') ? notAvailable() : error
+}
+
+function notAvailable (): NoexServerError {
+  return new NoexServerError('RULES_NOT_AVAILABLE', 'The rule engine is stopped')
+}
