@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { noexPlugin, type NoexOptions } from 'fastify-noex'
 import type { Store } from 'fastify-noex/store'
 import { folder } from './folder.js'
+import { startRules } from './rules.js'
 
 /** Time that browsers have to leave when the server stops, in milliseconds. */
 export const gracePeriodMs = 5_000
@@ -17,6 +18,11 @@ export interface OrderDeskOptions {
   readonly allowedOrigins?: readonly string[]
   /** @default none */
   readonly audit?: NoexOptions['audit']
+  /**
+   * Time after which an order that is not paid is called to mind, in milliseconds.
+   * @default 60_000
+   */
+  readonly paymentMs?: number
 }
 
 /** The page's files. There is no build step: what is in public/ is what browsers get. */
@@ -38,10 +44,13 @@ const headers = {
   'x-content-type-options': 'nosniff'
 }
 
-/** The application, as a Fastify plugin: a web page, and the store that it shows live. */
-export async function orderDesk (app: FastifyInstance, { store, allowedOrigins, audit }: OrderDeskOptions): Promise<void> {
+/** The application, as a Fastify plugin: a web page, the store that it shows live, and the rules that react to it. */
+export async function orderDesk (app: FastifyInstance, { store, allowedOrigins, audit, paymentMs = 60_000 }: OrderDeskOptions): Promise<void> {
+  const { rules, stop } = await startRules(store, { paymentMs, onError: err => { app.log.error({ err }, 'a rule has failed') } })
+  app.addHook('onClose', stop)
   await app.register(noexPlugin, {
     store,
+    rules,
     path: '/live',
     name: 'order-desk',
     allowedOrigins,

@@ -4,7 +4,7 @@ import type { BucketDefinition, QueryContext, Store, StoreRecord } from 'fastify
 export const statuses = ['new', 'packed', 'shipped', 'cancelled'] as const
 export type Status = typeof statuses[number]
 
-const openStatuses: readonly Status[] = ['new', 'packed']
+export const openStatuses: readonly Status[] = ['new', 'packed']
 
 /** Prices and totals are whole cents, so that sums stay exact. */
 export interface Product {
@@ -28,10 +28,11 @@ export interface Order {
   readonly unitPrice: number
   readonly total: number
   readonly status: Status
+  readonly paid: boolean
 }
 
 /** A row of the live query `open-orders`. */
-export interface OpenOrder extends Pick<Order, 'number' | 'sku' | 'quantity' | 'total' | 'status'> {
+export interface OpenOrder extends Pick<Order, 'number' | 'sku' | 'quantity' | 'total' | 'status' | 'paid'> {
   readonly customer: string
   readonly product: string
   /** What `expectedVersion` has to be, for a change that is based on this row. */
@@ -70,7 +71,8 @@ export const buckets: Readonly<Record<string, BucketDefinition>> = {
       quantity: { type: 'number', required: true, min: 1, max: 1_000, validate: whole },
       unitPrice: { type: 'number', required: true, min: 0, validate: whole },
       total: { type: 'number', required: true },
-      status: { type: 'string', required: true, default: 'new' satisfies Status, enum: statuses }
+      status: { type: 'string', required: true, default: 'new' satisfies Status, enum: statuses },
+      paid: { type: 'boolean', default: false }
     },
     indexes: ['status', 'customerId', 'sku'],
     validate: ({ quantity, unitPrice, total }) =>
@@ -96,7 +98,7 @@ export function defineQueries (store: Store): void {
 /** What has to be packed and shipped, newest first, with names in place of keys. */
 async function openOrders (ctx: QueryContext): Promise<OpenOrder[]> {
   const orders = await ctx.bucket('orders').where({ status: { $in: openStatuses } }) as Array<StoreRecord<Order & Record<string, unknown>>>
-  const rows = orders.map(async ({ number, sku, customerId, quantity, total, status, _version }) => {
+  const rows = orders.map(async ({ number, sku, customerId, quantity, total, status, paid, _version }) => {
     // Read one by one, these make the query depend on these very records and not on the whole buckets.
     const customer = await ctx.bucket('customers').get(customerId)
     const product = await ctx.bucket('products').get(sku)
@@ -108,6 +110,7 @@ async function openOrders (ctx: QueryContext): Promise<OpenOrder[]> {
       quantity,
       total,
       status,
+      paid: paid === true,
       version: _version
     }
   })

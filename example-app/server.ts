@@ -11,6 +11,7 @@ import { openStore } from './store.js'
 const port = Number(process.env['PORT'] || 8080)
 const host = process.env['HOST'] || '127.0.0.1'
 const directory = process.env['DATA_DIR'] || fileURLToPath(new URL('data/', folder))
+const paymentMs = Number(process.env['PAYMENT_MS'] || 60_000)
 const allowedOrigins = process.env['ALLOWED_ORIGINS']?.split(',') ?? [`http://localhost:${port}`, `http://127.0.0.1:${port}`]
 
 // Connections that hang must not hold the shutdown.
@@ -24,6 +25,7 @@ mkdirSync(trail, { recursive: true })
 app.register(orderDesk, {
   store,
   allowedOrigins,
+  paymentMs,
   audit: { tiers: ['admin', 'write'], logLevel: 'debug', sinks: [jsonlSink({ path: join(trail, 'audit.jsonl') })] }
 })
 await app.listen({ port, host })

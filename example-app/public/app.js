@@ -7,6 +7,8 @@ const LOW_STOCK = 5
 const MAX_ATTEMPTS = 5
 /** How long a message stays. */
 const MESSAGE_MS = 8_000
+/** How many notices stay. */
+const MAX_NOTICES = 5
 
 const money = new Intl.NumberFormat('en', { style: 'currency', currency: 'EUR' })
 const states = {
@@ -27,6 +29,7 @@ const client = new LiveClient(url.href, { onState: showState })
 client.watch('open-orders', undefined, showOrders)
 client.watch('orders-by-status', undefined, showCounts)
 client.watch('low-stock', { atMost: LOW_STOCK }, showLowStock)
+client.hear('desk.*', showNotice)
 
 view.form.addEventListener('submit', onSubmit)
 view.form.addEventListener('input', showTotal)
@@ -58,6 +61,12 @@ async function placeOrder (customerId, sku, quantity) {
 async function advance ({ number, version }, status) {
   await client.request('store.transaction', {
     operations: [{ op: 'update', bucket: 'orders', key: number, data: { status }, expectedVersion: version }]
+  })
+}
+
+async function pay ({ number, version }) {
+  await client.request('store.transaction', {
+    operations: [{ op: 'update', bucket: 'orders', key: number, data: { paid: true }, expectedVersion: version }]
   })
 }
 
@@ -172,9 +181,10 @@ function showOrders (orders) {
 }
 
 function orderRow (order) {
-  const { number, customer, product, quantity, total, status } = order
+  const { number, customer, product, quantity, total, status, paid } = order
   const next = status === 'new' ? ['Pack', 'packed'] : ['Ship', 'shipped']
   const actions = make('td', { className: 'actions' })
+  if (!paid) actions.append(button('Paid', `Mark order ${number} as paid`, async () => await pay(order)))
   actions.append(
     button(next[0], `${next[0]} order ${number}`, async () => await advance(order, next[1])),
     button('Cancel', `Cancel order ${number}`, async () => await cancel(order))
@@ -211,6 +221,16 @@ function showLowStock (list) {
     ]
   })
   view['no-low'].hidden = list.length > 0
+}
+
+/** An event of the desk's rules, the newest on top. */
+function showNotice ({ topic, timestamp, data: { number, total } }) {
+  const order = `Order #${number}, ${money.format(total / 100)}`
+  const texts = { 'desk.large-order': `${order}: a large one.`, 'desk.payment-due': `${order}: not paid yet.` }
+  const item = make('li', { textContent: `${new Date(timestamp).toLocaleTimeString()} ${texts[topic] ?? topic}` })
+  view.notices.prepend(item)
+  while (view.notices.children.length > MAX_NOTICES) view.notices.lastElementChild.remove()
+  view['no-notices'].hidden = true
 }
 
 /** Brings a table to the new rows and touches only those that have changed: the others keep the focus. */

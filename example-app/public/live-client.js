@@ -1,6 +1,6 @@
 /* global WebSocket */
 
-/** What the page speaks to the server: requests with replies, and live queries that survive a lost connection. */
+/** What the page speaks to the server: requests with replies, and live queries and events that survive a lost connection. */
 
 /** Close codes after which coming back is of no use: the server does not want this client. */
 const finalCodes = new Set([1003, 4002, 4003])
@@ -34,7 +34,7 @@ export class LiveClient {
   #lastId = 0
   /** Requests that wait for their reply, by id. */
   #requests = new Map()
-  /** Live queries: each is subscribed again on every new connection. */
+  /** Live queries and patterns of events: each is subscribed again on every new connection. */
   #watches = new Set()
   /** The same, by the id that the present connection has given them. */
   #subscriptions = new Map()
@@ -77,7 +77,15 @@ export class LiveClient {
 
   /** Calls `onData` with the result of a query, now and after every change, over all connections to come. */
   watch (query, params, onData) {
-    const watch = { query, params, onData }
+    this.#keep({ type: 'store.subscribe', fields: { query, params }, onStart: onData, onData })
+  }
+
+  /** Calls `onEvent` with each event whose topic the pattern matches. What happens while there is no connection is not heard. */
+  hear (pattern, onEvent) {
+    this.#keep({ type: 'rules.subscribe', fields: { pattern }, onStart () {}, onData: ({ event }) => { onEvent(event) } })
+  }
+
+  #keep (watch) {
     this.#watches.add(watch)
     if (this.#open) this.#subscribe(watch)
   }
@@ -129,14 +137,14 @@ export class LiveClient {
   }
 
   #subscribe (watch) {
-    const { query, params, onData } = watch
-    this.#send('store.subscribe', { query, params }, {
+    const { type, fields, onStart } = watch
+    this.#send(type, fields, {
       // At once and not in a promise's turn: the first push may come right behind.
       resolve: ({ subscriptionId, data }) => {
         this.#subscriptions.set(subscriptionId, watch)
-        onData(data)
+        onStart(data)
       },
-      reject: error => { console.error(`live query ${query} failed`, error) }
+      reject: error => { console.error(`${type} failed`, fields, error) }
     })
   }
 

@@ -17,7 +17,7 @@ async function serve (t: Test, directory: string, port: number): Promise<Fastify
   const app = Fastify({ forceCloseConnections: true })
   t.teardown(async () => { await app.close() })
   app.addHook('onClose', close)
-  app.register(orderDesk, { store })
+  app.register(orderDesk, { store, paymentMs: 3_000 })
   await app.listen({ port, host: '127.0.0.1' })
   return app
 }
@@ -60,11 +60,22 @@ t.test('An order that is placed in one window appears in the other', async t => 
   await mine.locator('#orders tr').nth(before.length).waitFor()
   t.same(await orders(mine), after)
 
+  t.comment('a large order, and one that is not paid in time, are told in both windows')
+  await mine.locator('#product').selectOption('POT-001')
+  await mine.locator('#quantity').fill('4')
+  await mine.locator('#form button[type=submit]').click()
+  for (const page of [mine, theirs]) {
+    await page.locator('#notices li', { hasText: 'a large one' }).waitFor()
+    await page.locator('#notices li', { hasText: 'not paid yet' }).first().waitFor()
+  }
+  await mine.locator('#orders button', { hasText: 'Paid' }).first().click()
+  await mine.locator('#orders tr').nth(before.length + 1).waitFor()
+
   t.comment('the server restarts, and both windows come back with the same orders')
   await app.close()
   await Promise.all([mine, theirs].map(async page => { await page.locator('#state:not([data-state="open"])').waitFor() }))
   await serve(t, directory, port)
   await Promise.all([isLive(mine), isLive(theirs)])
-  t.same(await orders(theirs), after)
+  t.equal((await orders(theirs)).length, after.length + 1)
   t.same(problems, [])
 })

@@ -11,7 +11,7 @@ import { orderDesk } from '../../example-app/app.js'
 import type { Customer, OpenOrder, Product } from '../../example-app/model.js'
 import { openStore } from '../../example-app/store.js'
 import { verifyTrail } from '../../lib/audit/verify.js'
-import { TestClient } from '../client.js'
+import { TestClient, type Frame } from '../client.js'
 import { temporaryDirectory } from '../temporary-directory.js'
 
 type Stored<T> = T & { readonly _version: number }
@@ -24,7 +24,7 @@ interface Desk {
 }
 
 /** Runs the order desk on a folder of the test's own. */
-async function open (t: Test, directory = temporaryDirectory(t)): Promise<Desk> {
+async function open (t: Test, directory = temporaryDirectory(t), paymentMs = 3_600_000): Promise<Desk> {
   const { store, close } = await openStore({ directory })
   const app = Fastify({ forceCloseConnections: true })
   const clients: TestClient[] = []
@@ -35,7 +35,7 @@ async function open (t: Test, directory = temporaryDirectory(t)): Promise<Desk> 
     await stopped
   }
   t.teardown(stop)
-  app.register(orderDesk, { store, allowedOrigins: ['http://desk.example'] })
+  app.register(orderDesk, { store, allowedOrigins: ['http://desk.example'], paymentMs })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const connect = async (): Promise<TestClient> => {
     const client = await TestClient.open(t, liveUrl((app.server.address() as AddressInfo).port))
@@ -273,3 +273,40 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     t.match(await verifyTrail({ files: [trail] }), { ok: false, line: edited + 1 }, 'and whoever edits it is found')
   })
 }
+
+t.test('the rules', async t => {
+  const isNotice = (topic: string) => (frame: Frame): boolean => frame['channel'] === 'event' && frame['data'].topic === topic
+  const place = async (client: TestClient, quantity: number): Promise<number> => {
+    const entries = await orderEntries(client, await productOf(client, 'CUP-001'), quantity)
+    const { results } = await client.ask('store.transaction', { operations: entries })
+    return results[0].data.number
+  }
+
+  t.test('a large order is announced to whoever listens, a small one is not', async t => {
+    const { connect } = await open(t)
+    const [mine, theirs] = [await connect(), await connect()]
+    await theirs.ask('rules.subscribe', { pattern: 'desk.*' })
+    await place(mine, 1)
+    const number = await place(mine, 20)
+    t.match(await theirs.next(isNotice('desk.large-order')), { data: { event: { data: { number, total: 25_000 }, source: 'rule' } } })
+  })
+
+  t.test('an order that is not paid in time is called to mind, also after a restart; a paid or cancelled one is not', async t => {
+    const directory = temporaryDirectory(t)
+    const first = await open(t, directory)
+    const client = await first.connect()
+    const [paid, cancelled, forgotten] = [await place(client, 1), await place(client, 1), await place(client, 1)]
+    await client.ask('store.update', { bucket: 'orders', key: paid, data: { paid: true } })
+    await client.ask('store.update', { bucket: 'orders', key: cancelled, data: { status: 'cancelled' } })
+    t.equal((await client.ask('rules.stats')).timersCount, 1 + 2, 'those of the seed that are open, and this one')
+    await first.stop()
+    const second = await open(t, directory, 1_000)
+    const again = await second.connect()
+    await again.ask('rules.subscribe', { pattern: 'desk.*' })
+    const numbers = new Set<number>()
+    while (!numbers.has(forgotten)) numbers.add((await again.next(isNotice('desk.payment-due')))['data'].event.data.number)
+    const later = await place(again, 1)
+    while (!numbers.has(later)) numbers.add((await again.next(isNotice('desk.payment-due')))['data'].event.data.number)
+    t.same([...numbers].filter(number => number === paid || number === cancelled), [], 'neither of these')
+  })
+})
