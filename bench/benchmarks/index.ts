@@ -4,6 +4,7 @@ import { fanOut } from './fan-out.js'
 import { idle } from './idle.js'
 import { login } from './login.js'
 import { permission } from './permission.js'
+import { rules } from './rules.js'
 import { request } from './request.js'
 import { trail } from './trail.js'
 import type { Row } from './row.js'
@@ -18,6 +19,7 @@ export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
   ['login', login],
   ['audit', audit],
   ['trail', trail],
+  ['rules', rules],
   ['connect', connect],
   ['idle', idle]
 ])

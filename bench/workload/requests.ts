@@ -2,12 +2,13 @@ import { FrameRing } from '../driver/frame-ring.js'
 import { BOARD_ROWS, inputOf, keyOf, USERS } from './records.js'
 
 /** The requests that a load is made of: request `i` has the id `i + 1`. */
-export type RequestName = 'get' | 'insert' | 'update'
+export type RequestName = 'get' | 'insert' | 'update' | 'emit'
 
 const makers: Readonly<Record<RequestName, (id: number) => object>> = {
   get: id => ({ id, type: 'store.get', bucket: 'users', key: keyOf(id % USERS) }),
   insert: id => ({ id, type: 'store.insert', bucket: 'users', data: inputOf(id) }),
-  update: id => ({ id, type: 'store.update', bucket: 'users', key: keyOf(id % USERS), data: { score: id * 7, active: id % 3 === 0 } })
+  update: id => ({ id, type: 'store.update', bucket: 'users', key: keyOf(id % USERS), data: { score: id * 7, active: id % 3 === 0 } }),
+  emit: id => ({ id, type: 'rules.emit', topic: 'user.seen', data: { id: keyOf(id % USERS), score: id * 7, active: id % 3 === 0 } })
 }
 
 /** A ring of `USERS` different requests, one for each record. */
@@ -25,3 +26,6 @@ export function boardUpdates (): FrameRing {
 
 /** Subscribes to the live query that returns the whole board. */
 export const subscribe = new FrameRing([JSON.stringify({ id: 1, type: 'store.subscribe', query: 'board' })])
+
+/** Subscribes to the events that the load emits. */
+export const hear = new FrameRing([JSON.stringify({ id: 1, type: 'rules.subscribe', pattern: 'user.*' })])
