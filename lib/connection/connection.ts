@@ -101,17 +101,7 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   }
 
   get info (): ConnectionInfo {
-    const { session } = this
-    return {
-      connectionId: this.id,
-      remoteAddress: this.upgrade.remoteAddress,
-      connectedAt: this.connectedAt,
-      authenticated: session !== undefined,
-      userId: session?.userId ?? null,
-      roles: session?.roles ?? [],
-      storeSubscriptionCount: this.#principal.queryCount,
-      rulesSubscriptionCount: this.#principal.eventCount
-    }
+    return { connectionId: this.id, remoteAddress: this.upgrade.remoteAddress, connectedAt: this.connectedAt, ...this.#principal.info }
   }
 
   logIn (session: Session): void {

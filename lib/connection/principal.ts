@@ -5,6 +5,7 @@ import type { Clock } from '../clock.js'
 import type { SubscriptionQuota } from '../feeds/subscription-quota.js'
 import { SubscriptionTable, type Sink, type Watcher } from '../feeds/subscription-table.js'
 import { EventSubscriptions, type Hearer, type Hearing } from '../rules/event-subscriptions.js'
+import type { ConnectionInfo } from '../info.js'
 import { MAX_TIMER_MS } from '../option-checks.js'
 
 /** What a principal needs from the service: one object for all of them. */
@@ -76,17 +77,18 @@ export class Principal implements Watcher, Hearer {
   }
 
   get subscriptionCount (): number {
-    return this.queryCount + this.eventCount
+    return (this.#subscriptions?.size ?? 0) + (this.#eventSubscriptions?.size ?? 0)
   }
 
-  /** Subscriptions to queries. */
-  get queryCount (): number {
-    return this.#subscriptions?.size ?? 0
-  }
-
-  /** Subscriptions to rule events. */
-  get eventCount (): number {
-    return this.#eventSubscriptions?.size ?? 0
+  /** What the list of connections tells of the client. */
+  get info (): Pick<ConnectionInfo, 'authenticated' | 'userId' | 'roles' | 'storeSubscriptionCount' | 'rulesSubscriptionCount'> {
+    return {
+      authenticated: this.isLoggedIn,
+      userId: this.#session?.userId ?? null,
+      roles: this.#session?.roles ?? [],
+      storeSubscriptionCount: this.#subscriptions?.size ?? 0,
+      rulesSubscriptionCount: this.#eventSubscriptions?.size ?? 0
+    }
   }
 
   /** Makes `session` the client's; `undefined`: nobody is logged in. */

@@ -4,10 +4,8 @@ import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import { subscriptionId, type Feed, type Subscriber } from './feed.js'
 import type { Feeds } from './feeds.js'
+import { EndedSubscriptions, type SubscriptionOwner } from './subscription-owner.js'
 import type { SubscriptionQuota } from './subscription-quota.js'
-
-/** Ids of ended subscriptions that a connection may still unsubscribe from; older ones are forgotten. */
-const MAX_ENDED = 100
 
 /** Where pushes go: the outbox of a connection. */
 export interface Sink {
@@ -18,17 +16,9 @@ export interface Sink {
 }
 
 /** Whose subscriptions they are, and what it may watch at the moment. */
-export interface Watcher {
-  /** Whether somebody is logged in. */
-  readonly isLoggedIn: boolean
-  /** Subscriptions of all kinds. */
-  readonly subscriptionCount: number
+export interface Watcher extends SubscriptionOwner {
   /** What a live query may read for the client; `undefined` when it may not watch it. */
   scopeOf: (query: string) => Scope | undefined
-  /** Whether `scopeOf` must be asked before each push. */
-  readonly isVolatile: boolean
-  /** Whether pushes may go out now. If not, `resume` is called once they may. */
-  mayPush: () => boolean
 }
 
 /** The subscriptions of one connection. */
@@ -37,7 +27,7 @@ export class SubscriptionTable {
   readonly #quota: SubscriptionQuota
   readonly #watcher: Watcher
   readonly #subscriptions = new Map<string, Subscription>()
-  readonly #ended = new Set<string>()
+  readonly #ended = new EndedSubscriptions()
   readonly #waiting = new Set<Subscription>()
   /** Subscriptions whose first result is being evaluated; they count already. */
   #joining = 0
@@ -85,7 +75,7 @@ export class SubscriptionTable {
   /** Ends a subscription. Returns whether there was one, or one that ended by itself and has not been unsubscribed since. */
   remove (id: string): boolean {
     const subscription = this.#subscriptions.get(id)
-    if (subscription === undefined) return this.#ended.delete(id)
+    if (subscription === undefined) return this.#ended.take(id)
     this.#drop(subscription)
     return true
   }
@@ -148,8 +138,6 @@ export class SubscriptionTable {
     if (this.#subscriptions.get(subscription.id) !== subscription) return
     this.#drop(subscription)
     this.#ended.add(subscription.id)
-    const [oldest] = this.#ended
-    if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest)
     this.#sink.send(encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId: subscription.id, reason }))
   }
 

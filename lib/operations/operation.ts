@@ -163,3 +163,8 @@ const touchesServer: Touches = (_request, self) => [{ ...self, type: 'server', n
 export function nameIn (value: unknown): string {
   return typeof value === 'string' && value !== '' ? value : '*'
 }
+
+/** A member of a value that may be anything; `undefined` where it has none of that name. */
+export function memberIn (value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Readonly<Record<string, unknown>>)[name] : undefined
+}

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { JsonObject, MaybeObject, Name } from '../protocol/fields.js'
 import type { RequestMessage } from '../protocol/messages.js'
-import { defineOperation, nameIn, type Operation, type Touches } from './operation.js'
+import { defineOperation, memberIn, nameIn, type Operation, type Touches } from './operation.js'
 
 const Named = Type.Object({ name: Name })
 
@@ -10,7 +10,7 @@ function touchesProcedure (named: (request: RequestMessage) => unknown): Touches
 }
 
 const touchesNamed = touchesProcedure(request => request['name'])
-const touchesGiven = touchesProcedure(request => memberOf(request['procedure'], 'name'))
+const touchesGiven = touchesProcedure(request => memberIn(request['procedure'], 'name'))
 
 /** The operations of the `procedures` namespace. PROTOCOL.md, "Procedures". */
 export const procedures: readonly Operation[] = [
@@ -68,10 +68,6 @@ export const procedures: readonly Operation[] = [
 
 /** Whose rights a definition asks for: what an auditor looks for first. */
 function runAsIn (definition: unknown): Readonly<Record<string, unknown>> | undefined {
-  const runAs = memberOf(definition, 'runAs')
+  const runAs = memberIn(definition, 'runAs')
   return runAs === 'owner' || runAs === 'caller' ? { runAs } : undefined
-}
-
-function memberOf (value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as RequestMessage)[name] : undefined
 }

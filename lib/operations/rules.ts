@@ -2,12 +2,11 @@ import { Type } from 'typebox'
 import { NoexServerError } from '../errors.js'
 import { EncodedJson, encodeEvent } from '../protocol/encode.js'
 import { JsonObject, MaybeObject, Name } from '../protocol/fields.js'
-import type { RequestMessage } from '../protocol/messages.js'
 import { queryFacts } from '../rules/facts.js'
 import type { RuleEngine, RuleSummary } from '../rules/rule-engine.js'
 import { toRuleError, type RuleService } from '../rules/rule-service.js'
 import { MAX_PATTERN_LENGTH } from '../rules/topic-pattern.js'
-import { defineOperation, touchesTopic, type Operation, type Services } from './operation.js'
+import { defineOperation, memberIn, touchesTopic, type Operation, type Services } from './operation.js'
 
 /** A topic, a key or a pattern of either. */
 const RuleName = Type.String({ minLength: 1, maxLength: MAX_PATTERN_LENGTH })
@@ -15,7 +14,7 @@ const MaybeName = Type.Optional(Type.Union([Type.Null(), RuleName]))
 const RuleId = Type.Object({ ruleId: Name })
 
 const touchesRule = touchesTopic(request => request['ruleId'])
-const touchesGivenRule = touchesTopic(request => memberOf(request['rule'], 'id'))
+const touchesGivenRule = touchesTopic(request => memberIn(request['rule'], 'id'))
 const touchesKey = touchesTopic(request => request['key'])
 const touchesPattern = touchesTopic(request => request['pattern'])
 
@@ -199,8 +198,4 @@ function ensureThere (ruleId: string, isThere: boolean): void {
 
 function summaryOf ({ id, name, enabled, priority, version, tags, group }: RuleSummary): object {
   return { id, name, enabled, priority, version, tags, group }
-}
-
-function memberOf (value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as RequestMessage)[name] : undefined
 }

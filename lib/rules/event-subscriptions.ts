@@ -1,3 +1,4 @@
+import { EndedSubscriptions, type SubscriptionOwner } from '../feeds/subscription-owner.js'
 import type { SubscriptionQuota } from '../feeds/subscription-quota.js'
 import type { Sink } from '../feeds/subscription-table.js'
 import { subscriptionId } from '../feeds/feed.js'
@@ -11,24 +12,13 @@ export const MAX_WAITING_EVENTS = 1_000
 /** The bytes that they may have. */
 export const MAX_WAITING_EVENT_BYTES = 1_048_576
 
-/** Ids of ended subscriptions that a connection may still unsubscribe from; older ones are forgotten. */
-const MAX_ENDED = 100
-
 /** Which topics of a pattern a client may hear: `below`: of `stem.*`, all but `stem` itself. */
 export type Hearing = 'whole' | 'below'
 
 /** Whose subscriptions they are, and what it may hear at the moment. */
-export interface Hearer {
-  /** Whether somebody is logged in. */
-  readonly isLoggedIn: boolean
-  /** Subscriptions of all kinds. */
-  readonly subscriptionCount: number
+export interface Hearer extends SubscriptionOwner {
   /** What of a pattern the client may hear; `undefined`: nothing. */
   hearing: (pattern: string) => Hearing | undefined
-  /** Whether `hearing` must be asked before each push. */
-  readonly isVolatile: boolean
-  /** Whether pushes may go out now. If not, `resume` is called once they may. */
-  mayPush: () => boolean
 }
 
 interface Waiting {
@@ -42,7 +32,7 @@ export class EventSubscriptions {
   readonly #quota: SubscriptionQuota
   readonly #hearer: Hearer
   readonly #subscriptions = new Map<string, EventSubscription>()
-  readonly #ended = new Set<string>()
+  readonly #ended = new EndedSubscriptions()
   /** Events that came while the client did not read, or before it knew of its subscription; in order. */
   #waiting: Waiting[] = []
   #waitingBytes = 0
@@ -83,7 +73,7 @@ export class EventSubscriptions {
   /** Ends a subscription. Returns whether there was one, or one that ended by itself and has not been unsubscribed since. */
   remove (id: string): boolean {
     const subscription = this.#subscriptions.get(id)
-    if (subscription === undefined) return this.#ended.delete(id)
+    if (subscription === undefined) return this.#ended.take(id)
     this.#drop(subscription)
     return true
   }
@@ -194,8 +184,6 @@ export class EventSubscriptions {
   #lose (subscription: EventSubscription): void {
     this.#drop(subscription)
     this.#ended.add(subscription.id)
-    const [oldest] = this.#ended
-    if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest)
     this.#sink.send(encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId: subscription.id, reason: 'forbidden' }))
   }
 
