@@ -4,8 +4,8 @@
  */
 export class AgeQueue<T extends object> {
   readonly #members = new Set<T>()
-  /** Kept, because a new one would walk over the places of all that have left. */
-  #ages = this.#members.values()
+  /** Kept, because a new one would walk over the places of all that have left. It goes on only when there is a next one, and so never ends. */
+  readonly #ages = this.#members.values()
   #oldest: T | undefined
 
   get size (): number {
@@ -20,27 +20,14 @@ export class AgeQueue<T extends object> {
     return this.#members.delete(member)
   }
 
-  clear (): void {
-    this.#members.clear()
-    this.#oldest = undefined
-  }
-
   get oldest (): T | undefined {
-    if (this.#oldest === undefined || !this.#members.has(this.#oldest)) this.#oldest = this.#next()
+    if (this.#oldest === undefined || !this.#members.has(this.#oldest)) {
+      this.#oldest = this.#members.size === 0 ? undefined : this.#ages.next().value
+    }
     return this.#oldest
   }
 
   [Symbol.iterator] (): IterableIterator<T> {
     return this.#members.values()
-  }
-
-  #next (): T | undefined {
-    if (this.#members.size === 0) return undefined
-    let next = this.#ages.next()
-    if (next.done === true) {
-      this.#ages = this.#members.values()
-      next = this.#ages.next()
-    }
-    return next.value
   }
 }

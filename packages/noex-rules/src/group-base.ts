@@ -29,7 +29,6 @@ export class GroupBase {
   /** Throws `RuleValidationError` for what is no group and for an id that is taken, and `LimitError`. */
   create (input: RuleGroupInput): RuleGroup {
     assertGroup(input)
-    if (this.#groups.has(input.id)) throw invalid([issue('id', 'is the id of another group')])
     const now = this.#clock.now()
     return this.#add({ id: input.id, ...membersOf(input, true), createdAt: now, updatedAt: now })
   }
@@ -61,7 +60,8 @@ export class GroupBase {
   }
 
   #add (group: RuleGroup): RuleGroup {
-    if (!this.#groups.has(group.id) && this.#groups.size >= this.#max) throw new LimitError('maxGroups', this.#max)
+    if (this.#groups.has(group.id)) throw invalid([issue('id', 'is the id of another group')])
+    if (this.#groups.size >= this.#max) throw new LimitError('maxGroups', this.#max)
     return this.#set(group)
   }
 

@@ -7,10 +7,6 @@ export class LruCache<K, V> {
     this.#max = max
   }
 
-  get size (): number {
-    return this.#entries.size
-  }
-
   get (key: K): V | undefined {
     const value = this.#entries.get(key)
     if (value === undefined) return undefined
@@ -25,10 +21,6 @@ export class LruCache<K, V> {
     if (this.#entries.size <= this.#max) return
     const [oldest] = this.#entries.keys()
     this.#entries.delete(oldest as K)
-  }
-
-  delete (key: K): void {
-    this.#entries.delete(key)
   }
 
   clear (): void {

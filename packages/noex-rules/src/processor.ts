@@ -107,6 +107,8 @@ export class Processor {
 
   async #run (firings: readonly Firing[], chain: Chain, level: number): Promise<void> {
     const { runner, pause } = this.#parts
+    // Levels upon levels would fill the stack.
+    if (level > 1) await undefined
     for (const { registered, occurrence } of firings) {
       if (chain.isSpent) break
       const running = runner.run(registered, occurrence, chain, level)

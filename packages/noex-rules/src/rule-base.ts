@@ -97,9 +97,10 @@ export class RuleBase {
     return compiled.rule
   }
 
-  /** Adds a rule that was saved, with its version and times. Throws as `register` does. */
+  /** Adds a rule that was saved, with its version and times. Throws as `register` does, and for an id that is taken. */
   restore (rule: Rule): void {
-    if (!this.#rules.has(rule.id) && this.#rules.size >= this.#max) throw new LimitError('maxRules', this.#max)
+    if (this.#rules.has(rule.id)) throw invalid('id', `There is a rule "${rule.id}" already`)
+    if (this.#rules.size >= this.#max) throw new LimitError('maxRules', this.#max)
     const compiled = this.#prepare(rule, rule.version, rule.createdAt, rule.updatedAt)
     this.#version = Math.max(this.#version, rule.version)
     this.#add({ compiled, order: this.#order++, isRegistered: true })
@@ -131,9 +132,7 @@ export class RuleBase {
 
   #prepare (content: RuleContent, version: number, createdAt: number, updatedAt: number): CompiledRule {
     if (content.group !== undefined && this.#groups.get(content.group) === undefined) {
-      throw new RuleValidationError('The rule is not valid', [
-        { path: 'group', message: `There is no group "${content.group}"`, severity: 'error' }
-      ])
+      throw invalid('group', `There is no group "${content.group}"`)
     }
     return this.#compile(Object.freeze(orderMembers({ ...content, version, createdAt, updatedAt })))
   }
@@ -166,6 +165,10 @@ export class RuleBase {
 /** In the order in which rules run. */
 export function byPriority (a: RegisteredRule, b: RegisteredRule): number {
   return b.compiled.rule.priority - a.compiled.rule.priority || a.order - b.order
+}
+
+function invalid (path: string, message: string): RuleValidationError {
+  return new RuleValidationError(`The rule is not valid: ${message}`, [{ path, message, severity: 'error' }])
 }
 
 /** A rule shows its members in one order, whichever way it came. */

@@ -102,12 +102,12 @@ export class Triggers {
     if (!chain.allowsEventsAt(level)) return this.#cut(chain, 'maxForwardDepth')
     const spent = chain.spend()
     if (spent === 'last') return this.#cut(chain, 'maxActionsPerChain')
-    if (spent === 'taken') await frame.take(() => this.#guard(process(chain, level)))
+    if (spent === 'taken') await frame.take(() => this.#processSafely(process, chain, level))
   }
 
-  async #guard (processing: Promise<void> | undefined): Promise<void> {
+  async #processSafely (process: Process, chain: Chain, level: number): Promise<void> {
     try {
-      await processing
+      await process(chain, level)
     } catch (error) {
       this.#parts.reporter.fail(error, {}, 'what a service or subscriber sent could not be processed')
     }
@@ -121,12 +121,8 @@ export class Triggers {
 
   #assertRoom (): void {
     const { chains, counters } = this.#parts
-    if (chains.frame !== undefined) return
-    try {
-      chains.queue.assertRoom()
-    } catch (error) {
-      if (error instanceof EngineBusyError) counters.queueDropped++
-      throw error
-    }
+    if (chains.frame !== undefined || !chains.queue.isFull) return
+    counters.queueDropped++
+    throw new EngineBusyError(chains.queue.max)
   }
 }

@@ -1,4 +1,3 @@
-import { EngineBusyError } from './errors.js'
 import type { Pause } from './pause.js'
 import { Ring } from './ring.js'
 
@@ -15,7 +14,8 @@ export interface Task {
  * in a microtask. Between tasks the rest of the process gets its turn, see `Pause`.
  */
 export class WorkQueue {
-  readonly #max: number
+  /** So many tasks from outside may wait. */
+  readonly max: number
   readonly #waiting = new Ring<Task>()
   readonly #start: (work: () => void) => void
   readonly #pause: Pause
@@ -24,7 +24,7 @@ export class WorkQueue {
 
   /** `start` begins work outside of whatever the caller is part of. */
   constructor (max: number, start: (work: () => void) => void, pause: Pause) {
-    this.#max = max
+    this.max = max
     this.#start = start
     this.#pause = pause
   }
@@ -34,9 +34,8 @@ export class WorkQueue {
     return this.#waiting.length
   }
 
-  /** Throws `EngineBusyError` when as many tasks wait as may. */
-  assertRoom (): void {
-    if (this.#waiting.length >= this.#max) throw new EngineBusyError(this.#max)
+  get isFull (): boolean {
+    return this.#waiting.length >= this.max
   }
 
   /** Adds a task, whether there is room or not. */

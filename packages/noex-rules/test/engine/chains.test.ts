@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import type { RuleEngine } from '../../src/index.js'
+import type { Action, RuleEngine } from '../../src/index.js'
 import { FakeClock, settle } from '../fake-clock.js'
 import { onTopic, recordEvents, recordTopics, rule, startEngine } from './start-engine.js'
 
@@ -123,11 +123,15 @@ t.test('depth', async t => {
     t.match(engine.getStats(), { rulesExecuted: 3, chainsDropped: 1 })
   })
 
-  t.test('of a hundred levels takes no stack', async t => {
+  t.test('of a hundred levels, of actions nested as deep as may be, takes no stack', async t => {
     const { engine } = await startEngine(t, { maxForwardDepth: 100 })
-    engine.registerRule(onTopic('again', { actions: [{ type: 'try_catch', try: [{ type: 'emit_event', topic: 'again' }], finally: [{ type: 'delete_fact', key: 'x' }] }] }))
+    let actions: Action[] = [{ type: 'emit_event', topic: 'again' }]
+    for (let nested = 0; nested < 14; nested++) {
+      actions = nested % 2 === 0 ? [{ type: 'for_each', collection: [1], as: 'x', actions }] : [{ type: 'try_catch', try: actions, finally: [{ type: 'delete_fact', key: 'x' }] }]
+    }
+    engine.registerRule(onTopic('again', { actions }))
     await engine.emit('again')
-    t.match(engine.getStats(), { rulesExecuted: 100, actionsFailed: 0 })
+    t.match(engine.getStats(), { rulesExecuted: 100, actionsFailed: 0, chainsDropped: 1 })
   })
 })
 

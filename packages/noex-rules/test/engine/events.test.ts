@@ -134,8 +134,13 @@ t.test('subscribers', async t => {
     t.equal(engine.getFact('ran'), true)
     t.notOk(isDone)
     await engine.emit('b')
+    let isSettled = false
+    const settling = engine.waitForProcessingQueue().then(() => { isSettled = true })
+    await setImmediate()
+    t.notOk(isSettled, 'and so does waitForProcessingQueue')
     release()
     await emitting
+    await settling
     t.ok(isDone)
   })
 

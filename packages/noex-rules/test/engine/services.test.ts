@@ -35,7 +35,7 @@ t.test('a service is called', async t => {
       ['mail', 'send', true], ['mail', 'shout', true], ['plain', 'run', true], ['bare', 'run', true], ['late', 'run', true], ['statics', 'create', true],
       ['mail', 'secret', false], ['mail', 'transport', false], ['mail', '_reset', false], ['mail', 'constructor', false], ['mail', 'hasOwnProperty', false],
       ['mail', 'toString', false], ['mail', '__defineGetter__', false], ['mail', '__proto__', false], ['mail', 'nothing', false],
-      ['plain', 'valueOf', false], ['statics', 'call', false], ['statics', 'bind', false], ['statics', 'constructor', false],
+      ['plain', 'valueOf', false], ['bare', 'nothing', false], ['statics', 'call', false], ['statics', 'bind', false], ['statics', 'constructor', false],
       ['toString', 'call', false], ['__proto__', 'hasOwnProperty', false], ['nothing', 'run', false]
     ]
     const bare = Object.assign(Object.create(null) as object, { run () {} })
