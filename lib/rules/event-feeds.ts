@@ -35,7 +35,7 @@ export class EventFeeds {
    * @param withStem whether a pattern `stem.*` is to match the topic `stem` too
    */
   join (pattern: string, withStem: boolean, listener: EventListener): EventFeed {
-    this.#unsubscribe ??= this.#engine.subscribe('*', event => { this.#publish(event) })
+    this.#unsubscribe ??= this.#engine.subscribe('*', event => { this.#publish(event) }, { detached: true })
     const feed = this.#feedOf(pattern, withStem)
     feed.add(listener)
     return feed

@@ -48,7 +48,8 @@ export interface RuleEngine {
   deleteFact (key: string): boolean
   getAllFacts (): readonly RuleFact[]
   getFactFull? (key: string): RuleFact | undefined
-  subscribe (pattern: string, listener: (event: RuleEvent, topic: string) => void): () => void
+  /** An engine that does not know the option may ignore it. */
+  subscribe (pattern: string, listener: (event: RuleEvent, topic: string) => void, options?: { detached?: boolean }): () => void
   registerRule (rule: never): RuleSummary
   unregisterRule (id: string): boolean
   updateRule (id: string, updates: never): RuleSummary

@@ -14,7 +14,7 @@ import { RuleBook } from './rule-book.js'
 import { RuleRunner } from './rule-runner.js'
 import { Services } from './services.js'
 import { createCounters, type EngineStats, statsOf } from './stats.js'
-import { type EventHandler, Subscriptions } from './subscriptions.js'
+import { type EventHandler, type SubscribeOptions, Subscriptions } from './subscriptions.js'
 import { InstancePool } from './temporal/instances.js'
 import { TemporalRules } from './temporal/temporal-rules.js'
 import { Timers } from './timers.js'
@@ -75,8 +75,8 @@ export class EngineCore {
     return this.#isRunning
   }
 
-  subscribe (pattern: string, handler: EventHandler): () => void {
-    const unsubscribe = this.#subscriptions.add(pattern, handler)
+  subscribe (pattern: string, handler: EventHandler, options?: SubscribeOptions): () => void {
+    const unsubscribe = this.#subscriptions.add(pattern, handler, options)
     if (!this.#isRunning) unsubscribe()
     return unsubscribe
   }

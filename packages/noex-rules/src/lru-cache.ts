@@ -2,6 +2,8 @@
 export class LruCache<K, V> {
   readonly #entries = new Map<K, V>()
   readonly #max: number
+  /** What was used last: used again, it stays where it is. */
+  #newest: K | undefined
 
   constructor (max: number) {
     this.#max = max
@@ -9,15 +11,12 @@ export class LruCache<K, V> {
 
   get (key: K): V | undefined {
     const value = this.#entries.get(key)
-    if (value === undefined) return undefined
-    this.#entries.delete(key)
-    this.#entries.set(key, value)
+    if (value !== undefined && key !== this.#newest) this.#renew(key, value)
     return value
   }
 
   set (key: K, value: V): void {
-    this.#entries.delete(key)
-    this.#entries.set(key, value)
+    this.#renew(key, value)
     if (this.#entries.size <= this.#max) return
     const [oldest] = this.#entries.keys()
     this.#entries.delete(oldest as K)
@@ -25,5 +24,12 @@ export class LruCache<K, V> {
 
   clear (): void {
     this.#entries.clear()
+    this.#newest = undefined
+  }
+
+  #renew (key: K, value: V): void {
+    this.#entries.delete(key)
+    this.#entries.set(key, value)
+    this.#newest = key
   }
 }

@@ -94,11 +94,13 @@ export class Processor {
     const { subscriptions, chains } = this.#parts
     if (!subscriptions.has(event.topic)) return
     const onFailure = (error: unknown): void => { this.#handlerFailed(error, event.topic) }
-    chains.inside(new HandlerFrame(chain, level + 1), () => {
+    const deliver = (): void => {
       subscriptions.deliver(event, returned => {
         if (isThenable(returned)) chain.awaitHandler(returned, onFailure)
       }, onFailure)
-    })
+    }
+    if (subscriptions.joinsChain(event.topic)) chains.inside(new HandlerFrame(chain, level + 1), deliver)
+    else chains.outside(deliver)
   }
 
   #handlerFailed (error: unknown, topic: string): void {

@@ -7,7 +7,7 @@ import type { RuleEngineConfig } from './options.js'
 import type { Rule, RuleInput } from './rule.js'
 import type { RuleGroup, RuleGroupInput, RuleGroupUpdate } from './rule-group.js'
 import type { EngineStats } from './stats.js'
-import type { EventHandler } from './subscriptions.js'
+import type { EventHandler, SubscribeOptions } from './subscriptions.js'
 import type { TimerConfig } from './timer-config.js'
 import type { Timer } from './timer.js'
 import type { ValidationResult } from './validation-result.js'
@@ -96,8 +96,8 @@ export class RuleEngine {
    * Calls a handler with each event whose topic matches a pattern, before any rule sees the event.
    * Returns what ends that. Throws `PatternError`, `TypeError` and `LimitError`.
    */
-  subscribe (pattern: string, handler: EventHandler): () => void {
-    return this.#core.subscribe(pattern, handler)
+  subscribe (pattern: string, handler: EventHandler, options?: SubscribeOptions): () => void {
+    return this.#core.subscribe(pattern, handler, options)
   }
 
   /** Registers a rule, in place of one of the same id. Throws `RuleValidationError` and `LimitError`. */

@@ -6,9 +6,20 @@ import { compileTopicPattern } from './topic-pattern.js'
 /** Hears of an event. What it returns may be a promise. */
 export type EventHandler = (event: Event, topic: string) => unknown
 
+/** How a handler is called. */
+export interface SubscribeOptions {
+  /**
+   * What the handler sends to the engine is no part of what the event leads to, but a trigger from outside. For those who
+   * pass events on and send nothing: it saves them the context in which the engine would find out.
+   * @default false
+   */
+  detached?: boolean | undefined
+}
+
 interface Subscription {
   readonly order: number
   readonly handler: EventHandler
+  readonly isDetached: boolean
   isActive: boolean
 }
 
@@ -28,11 +39,11 @@ export class Subscriptions {
   }
 
   /** Returns what ends it. Throws `PatternError`, `TypeError` and `LimitError`. */
-  add (pattern: string, handler: EventHandler): () => void {
+  add (pattern: string, handler: EventHandler, { detached = false }: SubscribeOptions = {}): () => void {
     const matcher = compileTopicPattern(pattern)
     if (typeof handler !== 'function') throw new TypeError('The handler of a subscription must be a function')
     if (this.#active.size >= this.#max) throw new LimitError('maxSubscriptions', this.#max)
-    const subscription = { order: this.#count++, handler, isActive: true }
+    const subscription = { order: this.#count++, handler, isDetached: detached, isActive: true }
     this.#active.add(subscription)
     this.#index.add(matcher, subscription)
     return () => {
@@ -45,6 +56,11 @@ export class Subscriptions {
 
   has (topic: string): boolean {
     return this.#index.find(topic).length > 0
+  }
+
+  /** Whether what handlers of this topic do may belong to the chain of the event. */
+  joinsChain (topic: string): boolean {
+    return this.#index.find(topic).some(({ isDetached }) => !isDetached)
   }
 
   /** Hands an event to those who want it now, oldest first. What a handler returns or throws goes to `onReturn` and `onThrow`. */

@@ -197,3 +197,31 @@ t.test('a hanging service', async t => {
     t.same(topics, ['a', 'late'])
   })
 })
+
+t.test('what a detached subscriber sends is a trigger from outside, and it hears in its place like all others', async t => {
+  const { engine } = await startEngine(t)
+  const order: string[] = []
+  engine.subscribe('*', (_event, topic) => { order.push(`first ${topic}`) })
+  engine.subscribe('outer', () => { engine.emit('inner').catch(t.fail) }, { detached: true })
+  engine.subscribe('*', (_event, topic) => { order.push(`last ${topic}`) })
+  engine.registerRule(onTopic('outer', { actions: [{ type: 'emit_event', topic: 'follows' }] }))
+  await Promise.all([engine.emit('outer'), engine.emit('next')])
+  await engine.waitForProcessingQueue()
+  const attached = order.filter(entry => entry.startsWith('first')).map(entry => entry.slice(6))
+  t.same(attached.slice(0, 2), ['outer', 'follows'])
+  t.same([...attached].sort(), ['follows', 'inner', 'next', 'outer'])
+  t.same(order.filter(entry => entry.startsWith('last')).map(entry => entry.slice(5)), attached)
+})
+
+t.test('where all subscribers are detached, what one of them sends waits for its turn', async t => {
+  const { engine } = await startEngine(t)
+  const topics: string[] = []
+  engine.subscribe('*', (_event, topic) => {
+    topics.push(topic)
+    if (topic === 'outer') engine.emit('inner').catch(t.fail)
+  }, { detached: true })
+  engine.registerRule(onTopic('outer', { actions: [{ type: 'emit_event', topic: 'follows' }] }))
+  await Promise.all([engine.emit('outer'), engine.emit('next')])
+  await engine.waitForProcessingQueue()
+  t.same(topics, ['outer', 'follows', 'next', 'inner'])
+})
