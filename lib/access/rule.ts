@@ -9,7 +9,7 @@ export interface PermissionEntry {
   allow: string | readonly string[]
   /** Restricts `store.*` operations to these buckets, and to the queries that read them or are named here. */
   buckets?: readonly string[] | undefined
-  /** Restricts `rules.*` operations to these topics, facts and patterns; `*` and a trailing `.*` as in `allow`. */
+  /** Restricts `rules.*` operations to these topics, facts and patterns; `*` and a trailing `.*` or `:*` as in `allow`. */
   topics?: readonly string[] | undefined
   /**
    * Restricts the operations to records that match this filter, in which `'$userId'` and, as the list of `$in` or
@@ -22,7 +22,7 @@ export interface PermissionEntry {
 const MAX_ITEMS = 250
 const MAX_CHARS = 256
 
-/** Texts of which each stands for itself, `*` for all, and one that ends with `.*` for what starts with the rest. */
+/** Texts of which each stands for itself, `*` for all, and one that ends with `.*` or `:*` for what starts with the rest. */
 export class Patterns {
   readonly #all: boolean
   readonly #exact: ReadonlySet<string>
@@ -31,7 +31,7 @@ export class Patterns {
   constructor (patterns: readonly string[]) {
     this.#all = patterns.includes('*')
     this.#exact = new Set(patterns)
-    this.#prefixes = patterns.filter(pattern => pattern.endsWith('.*')).map(pattern => pattern.slice(0, -1))
+    this.#prefixes = patterns.filter(pattern => pattern.endsWith('.*') || pattern.endsWith(':*')).map(pattern => pattern.slice(0, -1))
   }
 
   /** Whether everything that `others` match is matched. */

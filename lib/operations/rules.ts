@@ -45,7 +45,7 @@ export const rules: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ key: RuleName }),
     touches: touchesKey,
-    run: onEngine(async (engine, { key }) => engine.getFact(key))
+    run: reading(async (engine, { key }) => engine.getFact(key))
   }),
   defineOperation({
     name: 'rules.deleteFact',
@@ -59,14 +59,14 @@ export const rules: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ pattern: RuleName }),
     touches: touchesPattern,
-    run: onEngine(async (engine, { pattern }) => queryFacts(engine, pattern))
+    run: reading(async (engine, { pattern }) => queryFacts(engine, pattern))
   }),
   defineOperation({
     name: 'rules.getAllFacts',
     tier: 'read',
     request: Type.Object({}),
     touches: touchesTopic(() => '*'),
-    run: onEngine(async engine => engine.getAllFacts())
+    run: reading(async engine => engine.getAllFacts())
   }),
   defineOperation({
     name: 'rules.subscribe',
@@ -91,7 +91,7 @@ export const rules: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({}),
     touches: touchesTopic(() => '*'),
-    run: onEngine(async engine => engine.getStats())
+    run: reading(async engine => engine.getStats())
   }),
   defineOperation({
     name: 'rules.registerRule',
@@ -151,7 +151,7 @@ export const rules: readonly Operation[] = [
     tier: 'admin',
     request: RuleId,
     touches: touchesRule,
-    run: onEngine(async (engine, { ruleId }) => {
+    run: reading(async (engine, { ruleId }) => {
       const rule = engine.getRule(ruleId)
       ensureThere(ruleId, rule !== undefined)
       return rule
@@ -162,14 +162,14 @@ export const rules: readonly Operation[] = [
     tier: 'admin',
     request: Type.Object({}),
     touches: touchesTopic(() => '*'),
-    run: onEngine(async engine => ({ rules: engine.getRules().map(summaryOf) }))
+    run: reading(async engine => ({ rules: engine.getRules().map(summaryOf) }))
   }),
   defineOperation({
     name: 'rules.validateRule',
     tier: 'admin',
     request: Type.Object({ rule: JsonObject }),
     touches: touchesGivenRule,
-    run: onEngine(async (engine, { rule }) => engine.validateRule(rule))
+    run: reading(async (engine, { rule }) => engine.validateRule(rule))
   })
 ]
 
@@ -177,10 +177,22 @@ export const rules: readonly Operation[] = [
 const ruleDefaults = { enabled: true, priority: 0, tags: [], conditions: [], actions: [] }
 
 /** Runs on the engine and answers for what it throws. */
-function onEngine<Request> (work: (engine: RuleEngine, request: Request) => Promise<unknown>): (services: Services, request: Request) => Promise<unknown> {
+function onEngine<Request> (work: Work<Request>): Run<Request> {
+  return translated((services, request) => work(serviceOf(services).engine, request))
+}
+
+/** The same for what only looks, which a stopped engine answers too. */
+function reading<Request> (work: Work<Request>): Run<Request> {
+  return translated((services, request) => work(serviceOf(services).readable, request))
+}
+
+type Work<Request> = (engine: RuleEngine, request: Request) => Promise<unknown>
+type Run<Request> = (services: Services, request: Request) => Promise<unknown>
+
+function translated<Request> (run: Run<Request>): Run<Request> {
   return async (services, request) => {
     try {
-      return await work(serviceOf(services).engine, request)
+      return await run(services, request)
     } catch (error) {
       throw toRuleError(error)
     }

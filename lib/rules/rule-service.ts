@@ -13,9 +13,14 @@ export class RuleService {
     this.#feeds = new EventFeeds(engine, hearing, log)
   }
 
-  /** The engine. Throws `RULES_NOT_AVAILABLE` when it is stopped. */
+  /** The engine, to change something. Throws `RULES_NOT_AVAILABLE` when it is stopped. */
   get engine (): RuleEngine {
     this.ensureRunning()
+    return this.#engine
+  }
+
+  /** The engine, to look at what it has: it still has that when it is stopped. */
+  get readable (): RuleEngine {
     return this.#engine
   }
 

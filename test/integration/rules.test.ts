@@ -190,21 +190,27 @@ t.test('subscriptions to events', async t => {
     t.match((await app.noex.getStats()).connections, { totalStoreSubscriptions: 0, totalRulesSubscriptions: 0 })
   })
 
-  t.test('[G-H5] on a stopped engine everything answers that there is none, and a reply is never owed', async t => {
+  t.test('[G-H5] a stopped engine can be looked at, and everything else answers that there is none', async t => {
     const { connect, engine } = await serveRules(t)
     const client = await connect()
+    await client.ask('rules.setFact', { key: 'k', value: 1 })
     await engine.stop()
-    const requests: Record<string, object> = {
+    const changes: Record<string, object> = {
       'rules.emit': { topic: 'a' },
       'rules.setFact': { key: 'k', value: 1 },
-      'rules.getFact': { key: 'k' },
-      'rules.queryFacts': { pattern: 'k' },
+      'rules.deleteFact': { key: 'k' },
       'rules.subscribe': { pattern: 'a' },
       'rules.registerRule': { rule: rule('a') },
-      'rules.getRules': {},
-      'rules.stats': {}
+      'rules.enableRule': { ruleId: 'a' }
     }
-    for (const [type, fields] of Object.entries(requests)) t.equal(await client.code(type, fields), 'RULES_NOT_AVAILABLE', type)
+    for (const [type, fields] of Object.entries(changes)) t.equal(await client.code(type, fields), 'RULES_NOT_AVAILABLE', type)
+    t.equal(await client.ask('rules.getFact', { key: 'k' }), 1)
+    t.equal((await client.ask('rules.queryFacts', { pattern: '*' })).length, 1)
+    t.equal((await client.ask('rules.getAllFacts')).length, 1)
+    t.match(await client.ask('rules.stats'), { factsCount: 1 })
+    t.same(await client.ask('rules.getRules'), { rules: [] })
+    t.match(await client.ask('rules.validateRule', { rule: rule('a') }), { valid: true })
+    t.equal(await client.code('rules.getRule', { ruleId: 'a' }), 'NOT_FOUND')
     t.match(await client.ask('server.stats'), { rulesEnabled: true })
   })
 
@@ -300,6 +306,35 @@ t.test('rule administration', async t => {
     }
   })
 
+  t.test('a rule cannot make what nobody could write out', async t => {
+    const { connect, engine } = await serveRules(t)
+    const client = await connect()
+    const twice = { type: 'set_fact', key: 'a', value: [{ ref: 'fact.a' }, { ref: 'fact.a' }] }
+    const loop = { type: 'for_each', collection: Array.from({ length: 40 }, () => 0), as: 'i', actions: [twice] }
+    await client.ask('rules.registerRule', { rule: rule('doubles', { actions: [loop, { type: 'emit_event', topic: 'big', data: { a: [{ ref: 'fact.a' }, { ref: 'fact.a' }] } }] }) })
+    await client.ask('rules.setFact', { key: 'a', value: 'x' })
+    await client.ask('rules.emit', { topic: 'on.doubles' })
+    t.match(engine.getStats().lastError, { ruleId: 'doubles', message: /1048576 characters/ })
+    t.ok(JSON.stringify(await client.ask('rules.getFact', { key: 'a' })).length < 1_100_000)
+
+    await client.ask('rules.registerRule', { rule: rule('nests', { actions: [{ type: 'set_fact', key: 'n', value: { before: { ref: 'fact.n' } } }] }) })
+    for (let i = 0; i < 100; i++) await engine.emit('on.nests')
+    t.match(engine.getStats().lastError, { ruleId: 'nests', message: /nested deeper than 64/ })
+    t.match(await client.ask('rules.getFact', { key: 'n' }), { before: {} })
+  })
+
+  t.test('a rule that compares what is not there, or a text that is too long, leaves a trace', async t => {
+    const { connect } = await serveRules(t)
+    const client = await connect()
+    const condition = (field: string, operator: string, value?: unknown): object => ({ source: { type: 'event', field }, operator, value })
+    await client.ask('rules.registerRule', { rule: rule('misses', { conditions: [condition('gone', 'not_exists'), condition('gone', 'gt', 1)] }) })
+    await client.ask('rules.registerRule', { rule: rule('looks', { conditions: [condition('text', 'matches', 'ERROR')] }) })
+    await client.ask('rules.emit', { topic: 'on.misses' })
+    t.match(await client.ask('rules.stats'), { conditionsMissing: 1, conditionsFailed: 0 })
+    await client.ask('rules.emit', { topic: 'on.looks', data: { text: `ERROR${'x'.repeat(10_000)}` } })
+    t.match(await client.ask('rules.stats'), { conditionsFailed: 1, rulesExecuted: 0, lastError: { ruleId: 'looks', message: /too long/ } })
+  })
+
   t.test('a rule that hangs does not hold its connection, or another, for ever', async t => {
     const { connect, engine } = await serveRules(t, {}, { services: { slow: { hang: async () => await new Promise(() => {}) } }, serviceTimeoutMs: 50 })
     const [client, other] = [await connect(), await connect()]
@@ -325,7 +360,7 @@ t.test('permissions', async t => {
       default: 'deny',
       rules: [
         { role: 'admin', allow: '*' }, { role: 'writer', allow: 'rules.*' }, { role: 'reader', allow: 'rules.*' },
-        { role: 'clerk', allow: ['rules.emit', 'rules.subscribe', 'rules.getFact', 'rules.queryFacts'], topics: ['order.*', 'desk:open'] }
+        { role: 'clerk', allow: ['rules.emit', 'rules.subscribe', 'rules.getFact', 'rules.queryFacts'], topics: ['order.*', 'desk:open', 'till:*'] }
       ]
     }
   } as const
@@ -357,6 +392,10 @@ t.test('permissions', async t => {
     t.equal(await clerk.code('rules.emit', { topic: 'order' }), 'FORBIDDEN')
     t.equal(await clerk.ask('rules.getFact', { key: 'desk:open' }), null)
     t.equal(await clerk.code('rules.getFact', { key: 'desk:closed', topic: 'order.x' }), 'FORBIDDEN')
+    t.equal(await clerk.ask('rules.getFact', { key: 'till:1:cash' }), null, 'a family of keys')
+    t.same(await clerk.ask('rules.queryFacts', { pattern: 'till:*' }), [])
+    t.equal(await clerk.code('rules.getFact', { key: 'tills' }), 'FORBIDDEN')
+    for (const pattern of ['*', '*:1', 'til*']) t.equal(await clerk.code('rules.queryFacts', { pattern }), 'FORBIDDEN', pattern)
     for (const pattern of ['*', '*.placed', 'order*', 'stock.*', 'order']) t.equal(await clerk.code('rules.subscribe', { pattern }), 'FORBIDDEN', pattern)
     await clerk.ask('rules.subscribe', { pattern: 'order.*' })
     for (const topic of ['order', 'order.placed', 'order.eu.paid', 'orders.x']) await served.engine.emit(topic)

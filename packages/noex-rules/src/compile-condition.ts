@@ -19,12 +19,21 @@ export function compileConditions (conditions: readonly Condition[]): Resolve<bo
 
 function compileCondition ({ source, operator, value }: Condition): Resolve<boolean> {
   if (!Object.hasOwn(operators, operator)) throw new TypeError('A condition has an unknown operator')
-  const read = compileSource(source)
+  const read = operator === 'exists' || operator === 'not_exists' ? compileSource(source) : noticing(compileSource(source))
   if (operator === 'matches' && typeof value === 'string') return compileMatches(read, value)
 
   const holds = operators[operator]
   const compare = compileValue(value)
   return scope => holds(read(scope), compare(scope))
+}
+
+/** What asks whether something is there expects that it may not be; every other comparison with nothing is worth a note. */
+function noticing (read: Resolve): Resolve {
+  return scope => {
+    const value = read(scope)
+    if (value === undefined) scope.onMissing?.()
+    return value
+  }
 }
 
 /** Keeps what is compiled with the rule, instead of looking it up with each run. */

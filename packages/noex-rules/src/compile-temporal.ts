@@ -47,13 +47,18 @@ export function compileTemporal (pattern: TemporalPattern): CompiledTemporalPatt
 
 type Test = CompiledMatcher['accepts']
 
-/** What is compiled gives `undefined` for an event with nothing, or with an object, at the field. */
+/** Groups are kept by key, so keys must not be long. */
+const MAX_GROUP_CHARS = 1_024
+
+/** What is compiled gives `undefined` for an event with nothing, with an object, or with a longer text at the field. */
 function compileGroup (groupBy: string | undefined): CompiledTemporalPattern['groupOf'] {
   if (groupBy === undefined) return () => ''
   const read = compilePath(groupBy)
   return data => {
     const value = read(data)
-    return value === undefined || value === null || typeof value === 'object' ? undefined : String(value)
+    if (value === undefined || value === null || typeof value === 'object') return undefined
+    const group = String(value)
+    return group.length > MAX_GROUP_CHARS ? undefined : group
   }
 }
 

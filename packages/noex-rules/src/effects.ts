@@ -8,6 +8,7 @@ import type { Reporter } from './reporter.js'
 import type { Services } from './services.js'
 import type { Counters } from './stats.js'
 import type { Timers } from './timers.js'
+import { assertWritable } from './value-size.js'
 
 /** What the actions of rules reach. */
 export interface EffectParts {
@@ -27,6 +28,7 @@ export function createEffects (parts: EffectParts): Effects {
   const { events, facts, timers, services, counters, reporter, maxActionsPerChain, processor } = parts
   return {
     setFact (key, value, { chain, level, cause }) {
+      assertWritable(value)
       const change = facts.set(key, value, 'rule')
       return isChange(change) ? processor().fact(change, cause, chain, level) : undefined
     },
@@ -36,10 +38,12 @@ export function createEffects (parts: EffectParts): Effects {
     },
 
     emit (topic, data, { chain, level, cause }) {
+      assertWritable(data)
       return processor().event(events.create(topic, data, 'rule', cause), chain, level)
     },
 
     setTimer (config) {
+      assertWritable(config.onExpire.data)
       timers.set(config)
     },
 

@@ -1,11 +1,11 @@
 import { RE2JS } from 're2js'
-import { ExpressionError } from './errors.js'
+import { ExpressionError, ResolutionError } from './errors.js'
 import { assertExpressionSource, MAX_EXPRESSION_LENGTH } from './expression-source.js'
 import { LruCache } from './lru-cache.js'
 
 /** An expression that compiles to more instructions than this is refused. */
 export const MAX_PROGRAM_SIZE = 250
-/** No text of more characters matches. */
+/** No text of more characters is searched. */
 export const MAX_SEARCHED_LENGTH = 10_000
 /** The work of one search, in instructions times characters. It takes less than 5 ms. */
 const MAX_STEPS = 50_000
@@ -13,9 +13,9 @@ const CACHED_EXPRESSIONS = 100
 
 /** A compiled expression. */
 export interface Expression {
-  /** No text of more characters matches: from 200 for the largest expressions to 10 000 for the smallest. */
+  /** No text of more characters is searched: from 200 for the largest expressions to 10 000 for the smallest. */
   readonly maxTextLength: number
-  /** Whether it is found anywhere in a text. Takes time linear in the text. */
+  /** Whether it is found anywhere in a text. Takes time linear in the text. Throws `ResolutionError` for one that is too long. */
   isFoundIn: (text: string) => boolean
 }
 
@@ -39,13 +39,17 @@ export function compileExpression (expression: string): Expression {
   return {
     maxTextLength,
     // Not test(): it builds an automaton as it goes, which for some expressions takes ten times as long.
-    isFoundIn: text => text.length <= maxTextLength && program.matcher(text).find()
+    isFoundIn (text) {
+      // Not false: whoever writes the text could then keep a rule from looking.
+      if (text.length > maxTextLength) throw new ResolutionError(`A text of ${text.length} characters is too long for its expression, which takes ${maxTextLength}`)
+      return program.matcher(text).find()
+    }
   }
 }
 
 /**
- * Tells whether an expression is found in a text: false for one that cannot be compiled, and for a
- * text that is too long for it. The last 100 expressions are kept compiled.
+ * Tells whether an expression is found in a text: false for one that cannot be compiled. The last 100
+ * expressions are kept compiled. Throws `ResolutionError` for a text that is too long for the expression.
  */
 export function matchesExpression (expression: string, text: string): boolean {
   if (expression.length > MAX_EXPRESSION_LENGTH) return false

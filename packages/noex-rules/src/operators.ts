@@ -8,7 +8,7 @@ export type Operator = (actual: unknown, compare: unknown) => boolean
  * What each operator means. Values are compared by identity, never by what is in them. The relations
  * hold between numbers only. `in` and `not_in` are both false when there is no array to be in.
  * `not_contains` is true whenever `contains` is false. `matches` is false for an expression that is
- * refused and for a text that is too long for it.
+ * refused, and throws `ResolutionError` for a text that is too long for it.
  */
 export const operators: Readonly<Record<ConditionOperator, Operator>> = {
   eq: (actual, compare) => actual === compare,

@@ -20,6 +20,7 @@ export class RuleRunner {
   readonly #counters: Counters
   readonly #reporter: Reporter
   readonly #clock: CompleteClock
+  readonly #onMissing = (): void => { this.#counters.conditionsMissing++ }
 
   constructor (rules: RuleBase, facts: FactReader, lookups: Lookups, actions: ActionRunner, counters: Counters, reporter: Reporter, clock: CompleteClock) {
     this.#rules = rules
@@ -58,7 +59,7 @@ export class RuleRunner {
   }
 
   #scope ({ data, meta, matched }: Occurrence, lookups: ReadonlyMap<string, unknown>, variables: ReadonlyMap<string, unknown>): Scope {
-    return { data, meta, matched, facts: this.#facts, lookups, variables }
+    return { data, meta, matched, facts: this.#facts, lookups, variables, onMissing: this.#onMissing }
   }
 
   #holds (registered: RegisteredRule, scope: Scope): boolean {

@@ -15,6 +15,8 @@ export interface Scope {
   readonly lookups: ReadonlyMap<string, unknown>
   /** `var.<name>.…` */
   readonly variables: ReadonlyMap<string, unknown>
+  /** Called when a condition compares what is not there. */
+  readonly onMissing?: () => void
 }
 
 export interface TriggerMeta {

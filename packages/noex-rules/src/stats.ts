@@ -20,6 +20,8 @@ export interface EngineStats {
   actionsFailed: number
   /** Rules not run because a condition, or a lookup that may not fail, could not be resolved. */
   conditionsFailed: number
+  /** Comparisons of conditions, other than `exists` and `not_exists`, with a field or fact that was not there. */
+  conditionsMissing: number
   /** How often a chain was cut: deeper than `maxForwardDepth`, or longer than `maxActionsPerChain`. */
   chainsDropped: number
   /** Triggers refused because `maxQueue` waited, and triggers that waited when the engine stopped. */
@@ -50,6 +52,7 @@ export interface Counters {
   executionTime: number
   actionsFailed: number
   conditionsFailed: number
+  conditionsMissing: number
   chainsDropped: number
   queueDropped: number
   servicesTimedOut: number
@@ -67,6 +70,7 @@ export function createCounters (): Counters {
     executionTime: 0,
     actionsFailed: 0,
     conditionsFailed: 0,
+    conditionsMissing: 0,
     chainsDropped: 0,
     queueDropped: 0,
     servicesTimedOut: 0,

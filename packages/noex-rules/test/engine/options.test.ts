@@ -83,6 +83,7 @@ t.test('statistics', async t => {
       temporalInstances: 0,
       actionsFailed: 0,
       conditionsFailed: 0,
+      conditionsMissing: 0,
       chainsDropped: 0,
       queueDropped: 0,
       servicesTimedOut: 0,
