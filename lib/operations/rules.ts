@@ -6,7 +6,7 @@ import { queryFacts } from '../rules/facts.js'
 import type { RuleEngine, RuleSummary } from '../rules/rule-engine.js'
 import { toRuleError, type RuleService } from '../rules/rule-service.js'
 import { MAX_PATTERN_LENGTH } from '../rules/topic-pattern.js'
-import { defineOperation, memberIn, touchesTopic, type Operation, type Services } from './operation.js'
+import { defineOperation, memberIn, touchesTopic, type Operation, type Services, type Touches } from './operation.js'
 
 /** A topic, a key or a pattern of either. */
 const RuleName = Type.String({ minLength: 1, maxLength: MAX_PATTERN_LENGTH })
@@ -16,6 +16,8 @@ const RuleId = Type.Object({ ruleId: Name })
 const touchesRule = touchesTopic(request => request['ruleId'])
 const touchesGivenRule = touchesTopic(request => memberIn(request['rule'], 'id'))
 const touchesKey = touchesTopic(request => request['key'])
+/** What a rule hears, keeps, sends and calls is up to whoever writes it: that takes the right to all topics, beside that to the rule. */
+const touchesWhatRulesReach = (touches: Touches): Touches => (request, self) => [...touches(request, self), ...touchesTopic(() => '*')(request, self)]
 const touchesPattern = touchesTopic(request => request['pattern'])
 
 /** The operations of the `rules` namespace. PROTOCOL.md, "Rules". */
@@ -97,7 +99,7 @@ export const rules: readonly Operation[] = [
     name: 'rules.registerRule',
     tier: 'admin',
     request: Type.Object({ rule: JsonObject }),
-    touches: touchesGivenRule,
+    touches: touchesWhatRulesReach(touchesGivenRule),
     run: onEngine(async (engine, { rule }) => {
       const id = rule['id']
       if (typeof id === 'string' && engine.getRule(id) !== undefined) throw new NoexServerError('ALREADY_EXISTS', `Rule "${id}" already exists`)
@@ -119,7 +121,7 @@ export const rules: readonly Operation[] = [
     name: 'rules.updateRule',
     tier: 'admin',
     request: Type.Object({ ruleId: Name, updates: JsonObject }),
-    touches: touchesRule,
+    touches: touchesWhatRulesReach(touchesRule),
     run: onEngine(async (engine, { ruleId, updates }) => {
       ensureThere(ruleId, engine.getRule(ruleId) !== undefined)
       const { id, version, updatedAt } = engine.updateRule(ruleId, updates as never)

@@ -159,7 +159,7 @@ export class Procedures {
 
   /** @throws `VALIDATION_ERROR`, `FORBIDDEN` */
   #check (definition: unknown): Procedure {
-    const procedure = requireDefinition(definition, this.#options)
+    const procedure = requireDefinition(withoutNulls(definition), this.#options)
     if (runsAsOwner(procedure) && this.#environment.identity === undefined) {
       throw invalidDefinition([{ path: 'runAs', problem: 'must not be "owner" where there are no accounts: only procedures of the options may have it' }])
     }
@@ -181,6 +181,14 @@ export class Procedures {
     return operation
   }
 }
+
+/** What may be absent may be `null` too: an update takes it away like that. */
+function withoutNulls (definition: unknown): unknown {
+  if (typeof definition !== 'object' || definition === null || Array.isArray(definition)) return definition
+  return Object.fromEntries(Object.entries(definition).filter(([name, value]) => value !== null || !optional.has(name)))
+}
+
+const optional: ReadonlySet<string> = new Set(['description', 'input', 'transaction', 'timeoutMs', 'runAs'])
 
 /** The application takes a name over, with everything that a client had made of it. */
 async function replaceStored (registry: ProcedureRegistry, name: string, { log, identity }: ProceduresEnvironment): Promise<void> {

@@ -68,7 +68,7 @@ export class EventFeeds {
 
   #publish (event: RuleEvent): void {
     const heard = this.#hearing(event.topic)
-    if (heard.length === 0 || this.#isHidden(event)) return
+    if (heard.length === 0 || hidesRecord(event.data, this.#rules)) return
     let text: string | undefined
     try {
       text = encodeEvent(event)
@@ -86,10 +86,10 @@ export class EventFeeds {
     for (const feed of this.#open) if (feed.matches(topic, segments)) heard.push(feed)
     return heard
   }
+}
 
-  /** What the bridge from a store sends carries whole records. */
-  #isHidden ({ data }: RuleEvent): boolean {
-    const bucket = Object.hasOwn(data, 'bucket') ? data['bucket'] : undefined
-    return typeof bucket === 'string' && this.#rules.isHidden(bucket)
-  }
+/** Whether the data of an event is what the bridge from a store sends, whole records, of a bucket whose records are for nobody. */
+export function hidesRecord (data: Readonly<Record<string, unknown>> | undefined, { isHidden }: HearingRules): boolean {
+  const bucket = data !== undefined && data !== null && Object.hasOwn(data, 'bucket') ? data['bucket'] : undefined
+  return typeof bucket === 'string' && isHidden(bucket)
 }

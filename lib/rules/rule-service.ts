@@ -1,16 +1,26 @@
 import { NoexServerError } from '../errors.js'
 import type { Log } from '../log.js'
-import { EventFeeds, type HearingRules } from './event-feeds.js'
+import { override } from '../store/override.js'
+import { EventFeeds, hidesRecord, type HearingRules } from './event-feeds.js'
 import type { RuleEngine } from './rule-engine.js'
 
-/** The rule engine as clients reach it. The engine itself is the application's: nobody here starts or stops it. */
+/**
+ * The rule engine as clients reach it. The engine itself is the application's: nobody here starts or stops it. As long as
+ * it is served, it takes no events that carry records of system buckets, as the bridge from a store would bring them: rules
+ * that clients register could keep what is in them, and tell it to others.
+ */
 export class RuleService {
   readonly #engine: RuleEngine
   readonly #feeds: EventFeeds
+  readonly #giveBack: () => void
 
   constructor (engine: RuleEngine, hearing: HearingRules, log: Log) {
     this.#engine = engine
     this.#feeds = new EventFeeds(engine, hearing, log)
+    this.#giveBack = override(engine, 'emit', emit => async (topic, data) => {
+      if (hidesRecord(data, hearing)) throw new Error('events with records of system buckets are not for rules')
+      return await emit(topic, data)
+    })
   }
 
   /** The engine, to change something. Throws `RULES_NOT_AVAILABLE` when it is stopped. */
@@ -39,9 +49,10 @@ export class RuleService {
     }
   }
 
-  /** Hears nothing any more. */
+  /** Hears nothing any more, and gives the engine its own `emit` back. */
   stop (): void {
     this.#feeds.stop()
+    this.#giveBack()
   }
 
   /** Throws `RULES_NOT_AVAILABLE` when the engine is stopped. */

@@ -433,18 +433,42 @@ t.test('permissions', async t => {
     t.same(await heard(client), [])
   })
 
-  t.test('records of system buckets are heard by nobody, whatever the bridge brings', async t => {
+  t.test('records of system buckets are for nobody: no subscriber hears them and no rule keeps them, whatever the bridge brings', async t => {
     const store = await startStore(t)
     const engine = await startEngine(t)
+    // Before the server, as most applications will.
     t.teardown(await bridgeStoreToRules(store, engine))
     const served = await serveAccounts(t, {}, { rules: engine }, { store })
     const client = await served.superadmin()
+    const keep = { actions: [{ type: 'set_fact', key: 'kept', value: { ref: 'event' } }, { type: 'emit_event', topic: 'told', data: { of: { ref: 'event' } } }] }
+    for (const [id, topic] of Object.entries({ all: '*', users: 'bucket._users.*', wide: 'bucket.*' })) {
+      await client.ask('rules.registerRule', { rule: rule(id, { trigger: { type: 'event', topic }, conditions: [{ source: { type: 'event', field: 'bucket' }, operator: 'exists' }], ...keep }) })
+    }
     await client.ask('rules.subscribe', { pattern: '*' })
     await served.user('alice', 'admin')
+    await store.settle()
+    await engine.waitForProcessingQueue()
+    t.same(await heard(client), [])
+    t.same(await client.ask('rules.getAllFacts'), [])
     await store.bucket('items').insert({ name: 'seen' })
     await store.settle()
     await engine.waitForProcessingQueue()
-    t.same(await heard(client), ['bucket.items.inserted'])
+    t.ok((await heard(client)).includes('bucket.items.inserted'))
+    t.match(await client.ask('rules.getFact', { key: 'kept' }), { bucket: 'items', record: { name: 'seen' } })
+    t.ok(Object.hasOwn(engine, 'emit'))
+    await served.app.close()
+    t.notOk(Object.hasOwn(engine, 'emit'), 'the engine has its own method back')
+  })
+
+  t.test('whoever is confined to some topics writes no rules, which could reach all of them', async t => {
+    const confined = { ...auth, permissions: { default: 'deny', rules: [{ role: 'clerk', allow: 'rules.*', topics: ['stock.*'] }, { role: 'admin', allow: '*' }] } } as const
+    const served = await serveRules(t, { auth: confined })
+    const [clerk, boss] = [await login(served, 'clerk'), await login(served, 'boss')]
+    const reaching = rule('stock.a', { trigger: { type: 'event', topic: 'other' }, actions: [{ type: 'emit_event', topic: 'stock.leak', data: { of: { ref: 'event' } } }] })
+    t.equal(await clerk.code('rules.registerRule', { rule: reaching }), 'FORBIDDEN')
+    await boss.ask('rules.registerRule', { rule: rule('stock.b') })
+    t.equal(await clerk.code('rules.updateRule', { ruleId: 'stock.b', updates: { trigger: { type: 'event', topic: 'other' } } }), 'FORBIDDEN')
+    t.same(await clerk.ask('rules.disableRule', { ruleId: 'stock.b' }), { ruleId: 'stock.b', enabled: false })
   })
 
   t.test('access lists and roles of the built-in accounts reach topics', async t => {
