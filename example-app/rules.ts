@@ -49,7 +49,6 @@ function deskRules (paymentMs: number): RuleInput[] {
       actions: [{
         type: 'set_timer',
         timer: {
-          // eslint-disable-next-line no-template-curly-in-string -- the engine's own interpolation
           name: 'payment:${event.key}',
           duration: paymentMs,
           onExpire: { topic: 'desk.payment-due', data: { number: { ref: 'event.key' }, total: { ref: 'event.record.total' } } }
@@ -68,7 +67,6 @@ function settled (id: string, name: string, { field, operator, value }: { field:
     name,
     trigger: { type: 'event', topic: 'bucket.orders.updated' },
     conditions: [{ source: { type: 'event', field }, operator, value }],
-    // eslint-disable-next-line no-template-curly-in-string -- the engine's own interpolation
     actions: [{ type: 'cancel_timer', name: 'payment:${event.key}' }]
   }
 }

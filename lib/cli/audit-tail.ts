@@ -47,12 +47,15 @@ export async function auditTail (args: readonly string[], io: CommandIo): Promis
   }, args, io)
 }
 
-/** The last lines of a trail, oldest first. `age` is the number of lines after it, below 0 for what has come meanwhile. */
+/** The last lines of a trail, oldest first. `age` is the number of lines after it; what comes meanwhile is left to whoever follows. */
 async function * lastItems (file: string, count: number): AsyncGenerator<{ item: TrailItem, age: number }, void, undefined> {
   const { starts, lines } = await findStarts(await findSegments([file]), count)
   let age = lines
   for (const [file, start] of starts) {
-    for await (const item of readItems(file, { start })) yield { item, age: --age }
+    for await (const item of readItems(file, { start })) {
+      yield { item, age: --age }
+      if (age === 0) return
+    }
   }
 }
 

@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string */
 import t from 'tap'
 import type { Action, RuleEngine } from '../../src/index.js'
 import { onTopic, recordEvents, recordTopics, startEngine, type TestEngine } from './start-engine.js'

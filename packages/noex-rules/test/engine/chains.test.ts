@@ -117,7 +117,7 @@ t.test('depth', async t => {
 
   t.test('counts facts as it does events', async t => {
     const { engine } = await startEngine(t, { maxForwardDepth: 3 })
-    engine.registerRule(rule({ id: 'up', trigger: { type: 'fact', pattern: 'n:*' }, actions: [{ type: 'set_fact', key: 'n:${fact.n:0}x', value: { ref: 'event.key' } }] })) // eslint-disable-line no-template-curly-in-string
+    engine.registerRule(rule({ id: 'up', trigger: { type: 'fact', pattern: 'n:*' }, actions: [{ type: 'set_fact', key: 'n:${fact.n:0}x', value: { ref: 'event.key' } }] }))
     engine.registerRule(onTopic('go', { actions: [{ type: 'set_fact', key: 'n:a', value: 1 }] }))
     await engine.emit('go')
     t.match(engine.getStats(), { rulesExecuted: 3, chainsDropped: 1 })

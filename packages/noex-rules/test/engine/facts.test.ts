@@ -156,7 +156,7 @@ t.test('what comes from an event is text in a pattern, never a part of its synta
   const { engine, errors } = await startEngine(t)
   await engine.setFact('user:1:tier', 'gold')
   engine.registerRule(onTopic('a', {
-    conditions: [{ source: { type: 'fact', pattern: 'user:${event.id}:tier' }, operator: 'eq', value: 'gold' }], // eslint-disable-line no-template-curly-in-string
+    conditions: [{ source: { type: 'fact', pattern: 'user:${event.id}:tier' }, operator: 'eq', value: 'gold' }],
     actions: [{ type: 'emit_event', topic: 'gold' }]
   }))
   const gold = recordEvents(engine, 'gold')

@@ -204,7 +204,7 @@ t.test('conditions that cannot be resolved keep the rule from running, and are t
   engine.registerRule(rule({
     id: 'long',
     trigger: { type: 'event', topic: 'a' },
-    conditions: [{ source: { type: 'fact', pattern: '${event.x}' }, operator: 'not_exists' }], // eslint-disable-line no-template-curly-in-string
+    conditions: [{ source: { type: 'fact', pattern: '${event.x}' }, operator: 'not_exists' }],
     actions: [{ type: 'set_fact', key: 'ran', value: 1 }]
   }))
   await engine.emit('a', { x: 'x'.repeat(70_000) })

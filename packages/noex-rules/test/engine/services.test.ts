@@ -80,7 +80,7 @@ t.test('lookups', async t => {
         { source: { type: 'lookup', name: 'user', field: 'tier' }, operator: 'eq', value: 'gold' },
         { source: { type: 'lookup', name: 'count' }, operator: 'eq', value: 12 }
       ],
-      actions: [{ type: 'emit_event', topic: 'gold.${lookup.user.id}' }] // eslint-disable-line no-template-curly-in-string
+      actions: [{ type: 'emit_event', topic: 'gold.${lookup.user.id}' }]
     }))
     await engine.emit('a', { id: 7 })
     await engine.emit('a', { id: 3 })

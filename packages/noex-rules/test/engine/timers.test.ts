@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string */
 import t from 'tap'
 import type { Action, TimerConfig, TimerSetting } from '../../src/index.js'
 import { FakeClock, settle } from '../fake-clock.js'

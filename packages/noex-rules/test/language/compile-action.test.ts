@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string */
 import t from 'tap'
 import type { Action } from '../../src/action.js'
 import { compileActions, compileArguments } from '../../src/compile-action.js'

@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string */
 import t from 'tap'
 import { compileConditions } from '../../src/compile-condition.js'
 import type { Condition, ConditionSource } from '../../src/condition.js'

@@ -11,7 +11,6 @@ const scope = scopeOf({
   variables: { item: { sku: 'x', n: { m: 1 } }, item_index: 3, list: [1, 2] }
 })
 
-/* eslint-disable no-template-curly-in-string */
 const table: ReadonlyArray<readonly [path: string, value: unknown]> = [
   ['event', scope.data],
   ['trigger', scope.data],

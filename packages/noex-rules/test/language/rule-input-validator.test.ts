@@ -92,7 +92,7 @@ t.test('a validator does not throw, whatever it is given', async t => {
   const word = fc.constantFrom(
     'id', 'name', 'type', 'trigger', 'event', 'fact', 'timer', 'temporal', 'topic', 'pattern', 'conditions', 'actions', 'lookups', 'source', 'operator', 'value',
     'ref', 'event.x', 'matches', 'in', '(a+)+$', 'conditional', 'for_each', 'try_catch', 'set_timer', 'then', 'else', 'try', 'catch', 'finally', 'as', 'collection',
-    'sequence', 'events', 'within', 'filter', '__proto__', 'constructor', 'toString', 'length', '${', '}', '${fact.${x}}', '*', '**', '5m' // eslint-disable-line no-template-curly-in-string
+    'sequence', 'events', 'within', 'filter', '__proto__', 'constructor', 'toString', 'length', '${', '}', '${fact.${x}}', '*', '**', '5m'
   )
   const garbage = fc.letrec(tie => ({
     node: fc.oneof({ maxDepth: 6 }, word, fc.anything({ withBigInt: true, withDate: true, withMap: true, withSparseArray: true, withNullPrototype: true }), tie('list'), tie('object')),

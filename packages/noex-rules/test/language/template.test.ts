@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string */
 import fc from 'fast-check'
 import t from 'tap'
 import { compileKeyPatternTemplate, compileTemplate } from '../../src/template.js'

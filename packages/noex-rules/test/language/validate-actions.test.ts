@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string */
 import t from 'tap'
 import { nest, pathsOf, validateWith } from './rule-fixture.js'
 

@@ -1,4 +1,3 @@
-/* eslint-disable no-template-curly-in-string */
 import t from 'tap'
 import { CONDITION_OPERATORS } from '../../src/condition.js'
 import { RuleInputValidator } from '../../src/validation/rule-input-validator.js'

@@ -4,7 +4,6 @@ import { scopeOf } from './scope-fixture.js'
 
 const scope = scopeOf({ data: { id: 7, list: [1, 2], object: { x: 1 } }, facts: { 'user:7': 'Ann' } })
 
-/* eslint-disable no-template-curly-in-string */
 const table: ReadonlyArray<readonly [value: unknown, resolved: unknown]> = [
   [1, 1],
   ['text', 'text'],
