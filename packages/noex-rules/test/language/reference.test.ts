@@ -63,7 +63,6 @@ const refused = [
   '${event.id}', '${event.id}.x', 'event.${event.id}', 'var.${event.id}.x', 'fact.${x}', 'fact.a${fact.}', `event.${'x'.repeat(512)}`,
   `fact.${'${fact.'.repeat(9)}x${'}'.repeat(9)}`
 ]
-/* eslint-enable no-template-curly-in-string */
 
 t.test('a reference', async t => {
   for (const [path, value] of table) {

@@ -25,7 +25,6 @@ const table: ReadonlyArray<readonly [value: unknown, resolved: unknown]> = [
   [{}, {}],
   [[], []]
 ]
-/* eslint-enable no-template-curly-in-string */
 
 t.test('a value', async t => {
   for (const [value, resolved] of table) {
