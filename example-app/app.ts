@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import fp from 'fastify-plugin'
 import type { FastifyInstance } from 'fastify'
 import { noexPlugin, type NoexOptions } from 'fastify-noex'
 import type { Store } from 'fastify-noex/store'
@@ -7,6 +8,9 @@ import { startRules } from './rules.js'
 
 /** Time that browsers have to leave when the server stops, in milliseconds. */
 export const gracePeriodMs = 5_000
+
+/** Time for which everybody is still served after the end has been announced to load balancers, in milliseconds. */
+export const drainDelayMs = 5_000
 
 export interface OrderDeskOptions {
   readonly store: Store
@@ -23,6 +27,8 @@ export interface OrderDeskOptions {
    * @default 60_000
    */
   readonly paymentMs?: number
+  /** @default 5_000 */
+  readonly drainDelayMs?: number
 }
 
 /** The page's files. There is no build step: what is in public/ is what browsers get. */
@@ -44,8 +50,11 @@ const headers = {
   'x-content-type-options': 'nosniff'
 }
 
-/** The application, as a Fastify plugin: a web page, the store that it shows live, and the rules that react to it. */
-export async function orderDesk (app: FastifyInstance, { store, allowedOrigins, audit, paymentMs = 60_000 }: OrderDeskOptions): Promise<void> {
+/** The application, as a Fastify plugin: a web page, the store that it shows live, and the rules that react to it. Whoever registers it has `app.noex`. */
+export const orderDesk = fp(register)
+
+async function register (app: FastifyInstance, options: OrderDeskOptions): Promise<void> {
+  const { store, allowedOrigins, audit, paymentMs = 60_000 } = options
   const { rules, stop } = await startRules(store, { paymentMs, onError: err => { app.log.error({ err }, 'a rule has failed') } })
   app.addHook('onClose', stop)
   await app.register(noexPlugin, {
@@ -55,7 +64,7 @@ export async function orderDesk (app: FastifyInstance, { store, allowedOrigins, 
     name: 'order-desk',
     allowedOrigins,
     audit,
-    shutdown: { gracePeriodMs }
+    shutdown: { gracePeriodMs, drainDelayMs: options.drainDelayMs ?? drainDelayMs }
   })
   for (const { url, file, type } of files) {
     const body = await readFile(new URL(`public/${file}`, folder))

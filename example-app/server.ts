@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
 import Fastify from 'fastify'
 import { jsonlSink } from 'fastify-noex/audit'
-import { gracePeriodMs, orderDesk } from './app.js'
+import { drainDelayMs as defaultDrainDelayMs, gracePeriodMs, orderDesk } from './app.js'
 import { folder } from './folder.js'
 import { openStore } from './store.js'
 
@@ -12,13 +12,17 @@ const port = Number(process.env['PORT'] || 8080)
 const host = process.env['HOST'] || '127.0.0.1'
 const directory = process.env['DATA_DIR'] || fileURLToPath(new URL('data/', folder))
 const paymentMs = Number(process.env['PAYMENT_MS'] || 60_000)
+const drainDelayMs = Number(process.env['DRAIN_DELAY_MS'] ?? defaultDrainDelayMs)
 const allowedOrigins = process.env['ALLOWED_ORIGINS']?.split(',') ?? [`http://localhost:${port}`, `http://127.0.0.1:${port}`]
 
+// The addresses of the proxies in front, which say where clients are; separated by commas.
+const trustProxy = process.env['TRUST_PROXY'] || false
+
 // Connections that hang must not hold the shutdown.
-const app = Fastify({ logger: true, forceCloseConnections: true })
+const app = Fastify({ logger: true, forceCloseConnections: true, trustProxy })
 const { store, close: closeStore } = await openStore({ directory, onSaveError })
-// Closing the app takes at most two seconds longer than the grace period; the rest is for saving.
-closeWithGrace({ delay: gracePeriodMs + 5_000, logger: app.log }, shutDown)
+// To drain takes at most two seconds longer than the delay and the grace period; the rest is for saving.
+closeWithGrace({ delay: drainDelayMs + gracePeriodMs + 5_000, logger: app.log }, shutDown)
 // Beside the store's own files, which the store lists.
 const trail = join(directory, 'audit')
 mkdirSync(trail, { recursive: true })
@@ -26,15 +30,20 @@ app.register(orderDesk, {
   store,
   allowedOrigins,
   paymentMs,
+  drainDelayMs,
   audit: { tiers: ['admin', 'write'], logLevel: 'debug', sinks: [jsonlSink({ path: join(trail, 'audit.jsonl') })] }
 })
 await app.listen({ port, host })
 
-/** SIGTERM, Ctrl-C or an error that nobody has caught: clients leave first, so that their last writes are saved too. */
+/**
+ * SIGTERM, Ctrl-C or an error that nobody has caught: load balancers get to know, clients leave, and only then the server
+ * closes, so that their last writes are saved too.
+ */
 async function shutDown ({ signal, err }: { signal?: string, err?: Error }): Promise<void> {
   if (err === undefined) app.log.info({ signal }, 'shutting down')
   else app.log.error({ err }, 'shutting down after an error')
   try {
+    await app.noex.drain()
     await app.close()
   } finally {
     await closeStore()

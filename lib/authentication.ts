@@ -1,9 +1,9 @@
 import type { Authenticator } from './access/authenticator.js'
 import type { ResolvedAuth } from './access/auth-options.js'
 import { ExternalAuthenticator } from './access/external-auth.js'
-import { SHORT_SECRET_CHARS } from './access/gateway-headers.js'
 import { PermissionPolicy } from './access/permission-policy.js'
 import { unlimited, type Policy, type QueryFacts } from './access/policy.js'
+import { secretProblem } from './access/secret-strength.js'
 import type { Clock } from './clock.js'
 import { Identity, type IdentityEnvironment } from './identity/identity.js'
 import type { StoreAccess } from './store/store-access.js'
@@ -36,11 +36,11 @@ export async function startAuthentication (auth: ResolvedAuth | undefined, acces
         authenticator: new ExternalAuthenticator(auth, environment.clock),
         identity: undefined
       }
-    case 'gateway':
-      if (auth.gateway.secret !== undefined && auth.gateway.secret.length < SHORT_SECRET_CHARS) {
-        environment.log.warn({ option: 'auth.gateway.secret' }, `the gateway's secret is shorter than ${SHORT_SECRET_CHARS} characters and can be guessed`)
-      }
+    case 'gateway': {
+      const problem = auth.gateway.secret === undefined ? undefined : secretProblem(auth.gateway.secret)
+      if (problem !== undefined) environment.log.warn({ advice: 'weak-secret', option: 'auth.gateway.secret' }, `the gateway's secret ${problem} and can be guessed`)
       return { ...none, required: true, requiresAuth: false, policy: new PermissionPolicy(auth.permissions, factsOf) }
+    }
     case 'builtIn': {
       const identity = await Identity.start(access, auth, environment)
       return { required: true, requiresAuth: true, policy: identity.policy, authenticator: identity.authenticator, identity }

@@ -9,12 +9,14 @@ export interface CloseReason {
   readonly comeBack: boolean
 }
 
-/** Every close that this server starts itself. The WebSocket layer adds 1002, 1007 and 1009. */
+/** Every close that this server starts itself. The WebSocket layer adds 1002, 1007, 1008 and 1009. */
 export const closeReasons = {
   /** The server stops: sent to whoever is still connected when the grace period ends. */
   serverShutdown: { code: 1000, reason: 'server_shutdown', comeBack: true },
   /** The client sent a binary frame. */
   binaryNotSupported: { code: 1003, reason: 'binary_not_supported', comeBack: false },
+  /** Nobody has logged in within `loginTimeoutMs`. */
+  loginTimeout: { code: 1008, reason: 'login_timeout', comeBack: true },
   /** The client did not read what was sent to it for too long. */
   slowConsumer: { code: 1013, reason: 'slow_consumer', comeBack: true },
   /** The client did not answer a ping in time. */

@@ -1,6 +1,6 @@
 import type { ConnectionInfo, ServerStats } from './info.js'
 
-/** `serving` → `draining` (no new connections, the present ones are brought to an end) → `closed`. */
+/** `serving` → `draining` (readiness answers 503, and connections are brought to an end) → `closed`. */
 export type NoexState = 'serving' | 'draining' | 'closed'
 
 export interface DrainOptions {
@@ -9,6 +9,11 @@ export interface DrainOptions {
    * @default the option `shutdown.gracePeriodMs`
    */
   gracePeriodMs?: number | undefined
+  /**
+   * Milliseconds for which everything is still served, while readiness already answers 503.
+   * @default the option `shutdown.drainDelayMs`
+   */
+  drainDelayMs?: number | undefined
 }
 
 /** What the plugin decorates the application with: `app.noex`. */
@@ -25,9 +30,10 @@ export interface Noex {
   /** The same for everybody who matches. Throws unless `auth` is configured. */
   revokeSessions: (filter: { userId?: string, role?: string }) => number
   /**
-   * Refuses new connections at once and brings the present ones to an end; the HTTP server goes on serving.
-   * Resolves when none is left, at most two seconds after the grace period. Later calls wait for the first.
-   * Rejects with a `NoexOptionsError` when the grace period is none.
+   * Has `/healthz` answer 503 at once, goes on serving for `drainDelayMs`, then lets nobody in any more and brings the
+   * connections to an end; the HTTP server goes on serving. Resolves when no connection is left, at most two seconds after delay and grace
+   * period. Later calls wait for the first. `app.close()` does the same without the delay, and ends one that is running.
+   * Rejects with a `NoexOptionsError` when one of the times is none.
    */
   drain: (options?: DrainOptions) => Promise<void>
 }

@@ -1,7 +1,6 @@
 import type { AddressInfo } from 'node:net'
-import type { StoreStats } from '@hamicek/noex-store'
 import type { WebSocket } from 'ws'
-import { Arrivals, type Arrival, type ArrivalRefusal, type ArrivingRequest } from './access/arrival.js'
+import { Arrivals, type ArrivalRefusal, type ArrivingRequest } from './access/arrival.js'
 import { Gate } from './access/gate.js'
 import { headersToKeep } from './access/headers-to-keep.js'
 import { HttpAccess } from './access/http-access.js'
@@ -9,6 +8,7 @@ import { Revocations } from './access/revocations.js'
 import type { RequestHeaders, Session } from './access/session.js'
 import { startAuthentication, type Authentication } from './authentication.js'
 import { systemClock, type Clock } from './clock.js'
+import { Admissions, type Admission, type UpgradeRefusal } from './connection/admission.js'
 import { Connections } from './connection/connections.js'
 import { dispatch } from './connection/dispatch.js'
 import type { Upgrade } from './connection/upgrade.js'
@@ -16,17 +16,25 @@ import type { ConnectionInfo, ServerStats } from './info.js'
 import type { DrainOptions, Noex, NoexState } from './decorator.js'
 import { Feeds } from './feeds/feeds.js'
 import type { Log } from './log.js'
-import { drainConnections } from './lifecycle/drain.js'
+import { Drain } from './lifecycle/drain.js'
 import { ConnectionAudit } from './audit/connection-audit.js'
 import { AuditTrail } from './audit/trail.js'
 import { closeReasons } from './close-codes.js'
 import { Catalogue, operations } from './operations/index.js'
 import type { Operation, Services } from './operations/operation.js'
-import { isGracePeriod, type ResolvedOptions } from './options.js'
+import { isGracePeriod } from './allowed-options.js'
+import { ConnectionQuota } from './limits/connection-quota.js'
+import { checkCosts } from './limits/rate-limit-options.js'
+import { Refusals } from './limits/refusals.js'
+import { RequestLimiter } from './limits/request-limiter.js'
+import { Metrics } from './metrics/metrics.js'
+import { Scrapes, type ScrapeText } from './metrics/scrapes.js'
+import type { ResolvedOptions } from './options.js'
 import { Procedures } from './procedures/procedures.js'
 import { RuleService } from './rules/rule-service.js'
 import { StoreAccess } from './store/store-access.js'
-import { isSystemBucket, withoutSystemBuckets } from './store/system-buckets.js'
+import { Statistics } from './statistics.js'
+import { isSystemBucket } from './store/system-buckets.js'
 
 /** Where the service runs. */
 export interface NoexEnvironment {
@@ -43,6 +51,8 @@ interface Parts {
   readonly authentication: Authentication
   readonly trail: AuditTrail | undefined
   readonly procedures: Procedures
+  readonly metrics: Metrics | undefined
+  readonly refusals: Refusals
 }
 
 /** What a client is told. */
@@ -58,17 +68,19 @@ export class NoexService implements Noex {
   readonly #rules: RuleService | undefined
   readonly #connections: Connections
   readonly #arrivals: Arrivals
-  readonly #httpAccess: HttpAccess
+  readonly #admissions: Admissions
+  readonly #statistics: Statistics
+  readonly #scrapes: Scrapes | undefined
   readonly #authentication: Authentication
   readonly #revocations: Revocations
   readonly #trail: AuditTrail | undefined
   readonly #procedures: Procedures
   readonly #startedAt: number
   #state: NoexState = 'serving'
-  #drained: Promise<void> | undefined
+  #drain: Drain | undefined
   #closed: Promise<void> | undefined
 
-  private constructor (options: ResolvedOptions, environment: NoexEnvironment, access: StoreAccess, { clock, revocations, authentication, trail, procedures }: Parts) {
+  private constructor (options: ResolvedOptions, environment: NoexEnvironment, access: StoreAccess, { clock, revocations, authentication, trail, procedures, metrics, refusals }: Parts) {
     this.#options = options
     this.#environment = environment
     this.#clock = clock
@@ -82,13 +94,15 @@ export class NoexService implements Noex {
     const isRevoked = (userId: string): boolean => revocations.has(userId)
     this.#arrivals = new Arrivals({ ...options, isRevoked })
     const { required, requiresAuth, policy, authenticator, identity } = authentication
-    this.#httpAccess = new HttpAccess({
+    const places = new ConnectionQuota(options.connectionLimits, requiresAuth, refusals)
+    this.#admissions = new Admissions({ ...options, arrivals: this.#arrivals, places, refusals, requiresOrigin: options.auth?.mode === 'gateway' })
+    const httpAccess = new HttpAccess({
       required,
       policy,
       authenticator,
       isRevoked,
       clock,
-      arrive: request => this.arrive(request),
+      arrive: request => this.#arrivals.receive(request),
       headersToKeep: headers => this.headersToKeep(headers)
     })
     this.#rules = options.rules && new RuleService(options.rules, { isHidden: bucket => isSystemBucket(bucket, access) }, environment.log)
@@ -105,19 +119,34 @@ export class NoexService implements Noex {
       revocations,
       trail,
       clock,
-      getStats: session => this.#statsFor(session),
+      getStats: async session => await this.#statistics.for(session),
       getConnections: () => this.getConnections()
     }
     const { exposeErrorDetails } = options
     const catalogue = new Catalogue({ mode: options.auth?.mode, hasAudit: trail !== undefined, hasRules: options.rules !== undefined })
-    this.#connections = new Connections(options, environment.log, clock, { requiresAuth, gate, audit: trail && new ConnectionAudit(trail) },
-      (text, connection) => dispatch(text, connection, { catalogue, gate, services, exposeErrorDetails }))
+    const limiter = options.rateLimit && new RequestLimiter(options.rateLimit, clock, refusals)
+    this.#connections = new Connections(options, environment.log, clock, { requiresAuth, gate, places, refusals, audit: trail && new ConnectionAudit(trail) },
+      (text, connection) => dispatch(text, connection, { catalogue, gate, limiter, figures: metrics?.requests, services, exposeErrorDetails }))
+    this.#statistics = new Statistics({
+      options,
+      access,
+      connections: this.#connections,
+      rules: this.#rules,
+      trail,
+      httpAccess,
+      address: environment.address,
+      uptimeMs: () => this.uptimeMs,
+      log: environment.log
+    })
+    this.#scrapes = metrics && new Scrapes(metrics, { connections: this.#connections, feeds: this.#feeds, rules: this.#rules, trail, refusals, httpAccess, service: this })
     identity?.onChange(async ({ userId }) => { await this.#connections.followAccess(userId) })
   }
 
   /** Starts a service on a store that is running; `close` ends it. */
   static async start (options: ResolvedOptions, environment: NoexEnvironment): Promise<NoexService> {
+    checkCosts(options.rateLimit, operation => operations.has(operation))
     const { log, clock = systemClock } = environment
+    const refusals = new Refusals()
     const { blacklistTtlMs } = options.revocation
     // Accounts are the store's, and so is who of them is revoked; other users are known to this instance only.
     const revocations = options.auth?.mode === 'builtIn' ? Revocations.of(options.store, blacklistTtlMs, clock) : new Revocations(blacklistTtlMs, clock)
@@ -125,17 +154,19 @@ export class NoexService implements Noex {
     let authentication: Authentication | undefined
     let trail: AuditTrail | undefined
     let procedures: Procedures | undefined
+    let metrics: Metrics | undefined
     try {
+      metrics = options.routes.metrics === false ? undefined : await Metrics.open(clock)
       trail = options.audit && await AuditTrail.open(options.audit, log, clock)
       const isRevoked = (userId: string): boolean => revocations.has(userId)
-      authentication = await startAuthentication(options.auth, access, { log, clock, isRevoked, operations: operations.values() })
+      authentication = await startAuthentication(options.auth, access, { log, clock, isRevoked, refusals, operations: operations.values() })
       procedures = await Procedures.open(access, options.procedures, { log, identity: authentication.identity, operations })
-      const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail, procedures })
+      const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail, procedures, metrics, refusals })
       await service.#feeds.start()
       return service
     } catch (error) {
       // The first error is the one to know of.
-      await Promise.allSettled([procedures?.close(), authentication?.identity?.close(), trail?.close()])
+      await Promise.allSettled([metrics?.close(), procedures?.close(), authentication?.identity?.close(), trail?.close()])
       access.close()
       throw error
     }
@@ -153,9 +184,9 @@ export class NoexService implements Noex {
     return Math.round(this.#clock.ticks() - this.#startedAt)
   }
 
-  /** Tells where a request comes from, and in gateway mode from whom; or why it must be refused. */
-  arrive (request: ArrivingRequest): Arrival | ArrivalRefusal {
-    return this.#arrivals.receive(request)
+  /** Lets an upgrade in: tells where it comes from, and in gateway mode from whom. Or tells why not. */
+  admit (request: ArrivingRequest): Admission | UpgradeRefusal {
+    return this.#admissions.admit(request)
   }
 
   /** Why clients should be sent elsewhere although the service runs; `undefined` when they should not. */
@@ -173,37 +204,16 @@ export class NoexService implements Noex {
     return headersToKeep(headers, this.#options)
   }
 
-  /** Takes over a WebSocket in the tick in which it opens. */
+  /** Takes over a WebSocket in the tick in which it opens, and the place of its admission. */
   accept (ws: WebSocket, upgrade: Upgrade): void {
     const connection = this.#connections.accept(ws, upgrade)
     // The upgrade was let in before the drain or a revocation, and has only now come through.
-    if (this.#state !== 'serving') connection.close(closeReasons.serverShutdown)
+    if (this.#admissions.isClosed) connection.close(closeReasons.serverShutdown)
     else if (upgrade.session !== undefined && this.#revocations.has(upgrade.session.userId)) connection.revoke(REVOKED)
   }
 
   async getStats (): Promise<ServerStats> {
-    const address = this.#environment.address()
-    const { port, address: host } = typeof address === 'object' && address !== null ? address : { port: null, address: null }
-    const active = this.#connections.size
-    return {
-      name: this.#options.name,
-      port,
-      host,
-      connectionCount: active,
-      uptimeMs: this.uptimeMs,
-      authEnabled: this.#options.auth !== undefined,
-      rateLimitEnabled: false,
-      rulesEnabled: this.#rules !== undefined,
-      connections: {
-        active,
-        authenticated: this.#connections.authenticated,
-        totalStoreSubscriptions: this.#connections.quota.taken.store,
-        totalRulesSubscriptions: this.#connections.quota.taken.rules
-      },
-      store: await this.#storeStats(),
-      rules: this.#rules?.stats() ?? null,
-      ...(this.#trail !== undefined && { audit: this.#trail.stats })
-    }
+    return await this.#statistics.all()
   }
 
   getConnections (): ConnectionInfo[] {
@@ -244,26 +254,29 @@ export class NoexService implements Noex {
 
   /** What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. */
   async statsOver (request: ArrivingRequest): Promise<ServerStats | ArrivalRefusal> {
-    const admitted = await this.#httpAccess.admitToStats(request)
-    return 'refused' in admitted ? admitted : await this.#statsFor(admitted.session)
+    return await this.#statistics.over(request)
   }
 
-  /** System buckets are the superadmin's. */
-  async #statsFor (session: Session | undefined): Promise<ServerStats> {
-    const stats = await this.getStats()
-    if (stats.store === null || session?.roles.includes('superadmin') === true) return stats
-    return { ...stats, store: withoutSystemBuckets(stats.store, this.#access) }
+  /** What `/metrics` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. Only with `routes.metrics`. */
+  async scrapeOver (request: ArrivingRequest): Promise<ScrapeText | ArrivalRefusal> {
+    return await (this.#scrapes as Scrapes).over(request)
   }
 
-  async drain ({ gracePeriodMs = this.#options.shutdown.gracePeriodMs }: DrainOptions = {}): Promise<void> {
+  async drain ({ gracePeriodMs = this.#options.shutdown.gracePeriodMs, drainDelayMs = this.#options.shutdown.drainDelayMs }: DrainOptions = {}): Promise<void> {
     isGracePeriod(gracePeriodMs, 'gracePeriodMs')
-    if (this.#drained === undefined) {
+    isGracePeriod(drainDelayMs, 'drainDelayMs')
+    if (this.#drain === undefined) {
       if (this.#state === 'serving') this.#state = 'draining'
-      this.#environment.log.info({ gracePeriodMs, connections: this.#connections.size }, 'draining')
-      this.#trail?.note({ operation: 'server.drain', details: { gracePeriodMs, connections: this.#connections.size } })
-      this.#drained = drainConnections(this.#connections, gracePeriodMs, this.#clock)
+      this.#environment.log.info({ drainDelayMs, gracePeriodMs, connections: this.#connections.size }, 'draining')
+      this.#trail?.note({ operation: 'server.drain', details: { drainDelayMs, gracePeriodMs, connections: this.#connections.size } })
+      const { reconnectWindowMs } = this.#options.shutdown
+      this.#drain = new Drain({ drainDelayMs, gracePeriodMs, reconnectWindowMs }, {
+        connections: this.#connections,
+        clock: this.#clock,
+        closeDoor: () => { this.#admissions.close() }
+      })
     }
-    await this.#drained
+    await this.#drain.ended
   }
 
   /** Drains, then releases everything that the service holds. The store goes on: it is the application's. */
@@ -273,27 +286,15 @@ export class NoexService implements Noex {
   }
 
   async #close (): Promise<void> {
-    await this.drain()
+    // Whoever closes the server serves nobody any more: there is nothing to wait for before the clients are told.
+    this.#drain?.hurry()
+    await this.drain({ drainDelayMs: 0 })
     this.#state = 'closed'
     this.#connections.stop()
     this.#rules?.stop()
-    const ended = await Promise.allSettled([this.#procedures.close(), this.#authentication.identity?.close(), this.#feeds.stop(), this.#trail?.close()])
+    const ended = await Promise.allSettled([this.#scrapes?.close(), this.#procedures.close(), this.#authentication.identity?.close(), this.#feeds.stop(), this.#trail?.close()])
     // The store gets its own methods back whatever has failed.
     this.#access.close()
     for (const part of ended) if (part.status === 'rejected') throw part.reason
-  }
-
-  /** The store's own, with the subscriptions that the store does not know of. */
-  async #storeStats (): Promise<StoreStats | null> {
-    try {
-      const stats = await this.#options.store.getStats()
-      const activeSubscriptions = stats.queries.activeSubscriptions + this.#connections.quota.taken.store
-      // Where there are no accounts, there is no superadmin to see what is the server's own.
-      const shown = this.#access.hasSystemBuckets ? stats : withoutSystemBuckets(stats, this.#access)
-      return { ...shown, queries: { ...stats.queries, activeSubscriptions } }
-    } catch (error) {
-      this.#environment.log.warn({ err: error }, 'the store has no statistics')
-      return null
-    }
   }
 }

@@ -4,8 +4,8 @@ export class NoexOptionsError extends Error {
   readonly code = 'NOEX_ERR_INVALID_OPTION'
   readonly path: string
 
-  constructor (path: string, problem: string) {
-    super(`option ${path} ${problem}`)
+  constructor (path: string, problem: string, options?: ErrorOptions) {
+    super(`option ${path} ${problem}`, options)
     this.path = path
   }
 }

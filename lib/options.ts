@@ -1,13 +1,13 @@
 import type { FastifyHelmetOptions } from '@fastify/helmet'
 import { resolveAuth, type AuthOptions, type ResolvedAuth } from './access/auth-options.js'
 import { resolveAudit, type AuditOptions, type ResolvedAudit } from './audit/audit-options.js'
-import { checkHeaderName, reducedName } from './access/raw-headers.js'
-import { trustedPeers } from './access/trusted-peers.js'
-import { closeTimeoutMs, inFlightTimeoutMs } from './deadlines.js'
-import { checkGroup, isBoolean, isInteger, isPath, isPathOrFalse, isPlainObject, isPrefix, isText, isTextArray, MAX_TIMER_MS, merge, NoexOptionsError, type Checks } from './option-checks.js'
+import { allowed, checkTogether } from './allowed-options.js'
+import type { ConnectionLimits } from './limits/connection-quota.js'
+import { resolveRateLimit, type RateLimitOptions, type ResolvedRateLimit } from './limits/rate-limit-options.js'
+import { checkGroup, merge, NoexOptionsError } from './option-checks.js'
 import { resolveProcedures, type ProcedureOptions, type ResolvedProcedures } from './procedures/procedure-options.js'
-import { ruleEngineMethods, type RuleEngine } from './rules/rule-engine.js'
-import { storeMethods, type NoexStore } from './store/noex-store.js'
+import type { RuleEngine } from './rules/rule-engine.js'
+import type { NoexStore } from './store/noex-store.js'
 
 /** What `app.register(noexPlugin, options)` takes. Durations are milliseconds, sizes are bytes. */
 export interface NoexOptions {
@@ -39,6 +39,12 @@ export interface NoexOptions {
     healthz?: string | false | undefined
     /** @default '/stats' */
     stats?: string | false | undefined
+    /** The metrics in the text format of Prometheus. Needs the package `prom-client`. @default false */
+    metrics?: string | false | undefined
+    /** Whether the process lives; 200 as long as it answers. @default '/livez' */
+    livez?: string | false | undefined
+    /** The same as `healthz`, under the name that orchestrators have for it. @default '/readyz' */
+    readyz?: string | false | undefined
   } | undefined
   /**
    * Options of `@fastify/helmet` for the HTTP routes, or `false` to serve them without it.
@@ -92,7 +98,34 @@ export interface NoexOptions {
      * @default 10_000
      */
     maxTotalSubscriptions?: number | undefined
+    /**
+     * Connections at a time. One more is refused with 503.
+     * @default unlimited
+     */
+    maxConnections?: number | undefined
+    /**
+     * Connections of one user at a time. A login on one more is answered with `RATE_LIMITED`, or an upgrade with 429 where a
+     * gateway names the user.
+     * @default unlimited
+     */
+    maxConnectionsPerUser?: number | undefined
+    /**
+     * Connections at a time that must log in and have not. One more is refused with 503.
+     * @default 10_000
+     */
+    maxUnauthenticatedConnections?: number | undefined
   } | undefined
+  /**
+   * Time that a client has to log in, after it has connected and after it has logged out, where a login is required.
+   * After it the connection is closed with 1008.
+   * @default 15_000
+   */
+  loginTimeoutMs?: number | undefined
+  /**
+   * How much a user, or an address on which nobody is logged in, may ask for. What is above it gets `RATE_LIMITED`.
+   * @default unlimited
+   */
+  rateLimit?: RateLimitOptions | undefined
   /**
    * Who may connect and do what: tokens that the application validates, the identity headers of a gateway, or
    * built-in accounts. Without it, everybody may do everything.
@@ -130,8 +163,8 @@ export interface NoexOptions {
    */
   maxConnectionsPerIp?: number | undefined
   /**
-   * Values of the `Origin` header that may connect, compared byte by byte; others get 403.
-   * A client that sends no `Origin` is no browser and passes.
+   * Values of the `Origin` header that may connect, compared byte by byte; others get 403, and so does who sends
+   * several. A client that sends no `Origin` is no browser and passes, except with `auth.gateway`.
    * @default every origin
    */
   allowedOrigins?: readonly string[] | undefined
@@ -146,6 +179,17 @@ export interface NoexOptions {
      * @default 0
      */
     gracePeriodMs?: number | undefined
+    /**
+     * Time for which `drain()` goes on serving everybody, new clients too, while `/healthz` answers 503 already: load balancers
+     * need it to notice. `app.close()` by itself does not wait: nobody is served then.
+     * @default 0
+     */
+    drainDelayMs?: number | undefined
+    /**
+     * Time over which the clients are told to come back, so that they do not all at the same moment.
+     * @default 5_000
+     */
+    reconnectWindowMs?: number | undefined
   } | undefined
 }
 
@@ -155,12 +199,14 @@ export interface ResolvedOptions {
   readonly path: string
   readonly prefix: string
   readonly name: string
-  readonly routes: { readonly healthz: string | false, readonly stats: string | false }
+  readonly routes: { readonly healthz: string | false, readonly readyz: string | false, readonly livez: string | false, readonly stats: string | false, readonly metrics: string | false }
   readonly helmet: FastifyHelmetOptions | false
   readonly maxPayloadBytes: number
   readonly heartbeat: { readonly intervalMs: number, readonly timeoutMs: number }
   readonly backpressure: { readonly maxBufferedBytes: number, readonly highWaterMark: number, readonly drainTimeoutMs: number }
-  readonly connectionLimits: { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number }
+  readonly connectionLimits: ConnectionLimits & { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number }
+  readonly loginTimeoutMs: number
+  readonly rateLimit: ResolvedRateLimit | undefined
   readonly maxConnectionsPerIp: number
   readonly allowedOrigins: readonly string[] | undefined
   readonly realIpHeader: string | undefined
@@ -171,19 +217,27 @@ export interface ResolvedOptions {
   readonly procedures: ResolvedProcedures
   readonly revocation: { readonly blacklistTtlMs: number }
   readonly exposeErrorDetails: boolean
-  readonly shutdown: { readonly gracePeriodMs: number }
+  readonly shutdown: { readonly gracePeriodMs: number, readonly drainDelayMs: number, readonly reconnectWindowMs: number }
 }
 
 const defaults: Omit<ResolvedOptions, 'store'> = {
   path: '/',
   prefix: '',
   name: 'noex-server',
-  routes: { healthz: '/healthz', stats: '/stats' },
+  routes: { healthz: '/healthz', readyz: '/readyz', livez: '/livez', stats: '/stats', metrics: false },
   helmet: {},
   maxPayloadBytes: 1_048_576,
   heartbeat: { intervalMs: 30_000, timeoutMs: 10_000 },
   backpressure: { maxBufferedBytes: 1_048_576, highWaterMark: 0.8, drainTimeoutMs: 5_000 },
-  connectionLimits: { maxSubscriptionsPerConnection: 100, maxTotalSubscriptions: 10_000 },
+  connectionLimits: {
+    maxSubscriptionsPerConnection: 100,
+    maxTotalSubscriptions: 10_000,
+    maxConnections: Infinity,
+    maxConnectionsPerUser: Infinity,
+    maxUnauthenticatedConnections: 10_000
+  },
+  loginTimeoutMs: 15_000,
+  rateLimit: undefined,
   maxConnectionsPerIp: Infinity,
   allowedOrigins: undefined,
   realIpHeader: undefined,
@@ -194,102 +248,28 @@ const defaults: Omit<ResolvedOptions, 'store'> = {
   procedures: resolveProcedures(undefined),
   revocation: { blacklistTtlMs: 3_600_000 },
   exposeErrorDetails: true,
-  shutdown: { gracePeriodMs: 0 }
+  shutdown: { gracePeriodMs: 0, drainDelayMs: 0, reconnectWindowMs: 5_000 }
 }
-
-/** What the top level may have. `auth`, `audit` and `procedures` are checked where they are resolved. */
-const checks: Checks = {
-  store: isStore,
-  rules: isRuleEngine,
-  auth: () => {},
-  audit: () => {},
-  procedures: () => {},
-  path: isPath,
-  prefix: isPrefix,
-  name: isText,
-  routes: { healthz: isPathOrFalse, stats: isPathOrFalse },
-  helmet: isObjectOrFalse,
-  maxPayloadBytes: isInteger(1, 2 ** 31 - 1),
-  heartbeat: { intervalMs: isInteger(1, MAX_TIMER_MS), timeoutMs: isInteger(1, MAX_TIMER_MS) },
-  backpressure: {
-    maxBufferedBytes: isInteger(1, Number.MAX_SAFE_INTEGER),
-    highWaterMark: isShare,
-    drainTimeoutMs: isInteger(1, MAX_TIMER_MS)
-  },
-  connectionLimits: {
-    maxSubscriptionsPerConnection: isInteger(0, Number.MAX_SAFE_INTEGER),
-    maxTotalSubscriptions: isInteger(0, Number.MAX_SAFE_INTEGER)
-  },
-  maxConnectionsPerIp: isInteger(1, Number.MAX_SAFE_INTEGER),
-  allowedOrigins: isTextArray,
-  realIpHeader: checkHeaderName,
-  trustedProxies: (value, path) => { trustedPeers(value as string[], path) },
-  revocation: { blacklistTtlMs: isInteger(1, Number.MAX_SAFE_INTEGER) },
-  exposeErrorDetails: isBoolean,
-  shutdown: { gracePeriodMs: isGracePeriod }
-}
-
-/** Parts of the product that this version does not have. Accepting their options would promise what is not kept. */
-const notBuilt = ['rateLimit', 'loginTimeoutMs']
 
 /** Fastify's own options of `register`: plugin.ts hands them to the scopes of the routes. */
 const ofFastify = ['logLevel', 'logSerializers']
 
 /**
  * Checks the options and fills in the defaults. The given object is not changed; `undefined` counts as absent.
- * @throws {NoexOptionsError} at the first option that is unknown, not built or out of bounds.
+ * @throws {NoexOptionsError} at the first option that is unknown or out of bounds.
  */
 export function resolveOptions (options: NoexOptions): ResolvedOptions {
   const entries = Object.entries(options).filter(([name, value]) => value !== undefined && !ofFastify.includes(name))
   const given: Record<string, unknown> = Object.fromEntries(entries)
-  const missing = notBuilt.find(name => name in given)
-  if (missing !== undefined) throw new NoexOptionsError(missing, 'belongs to a feature that this version does not have')
-  checkGroup(given, checks, '')
+  checkGroup(given, allowed, '')
   if (!('store' in given)) throw new NoexOptionsError('store', 'is required: pass the result of Store.start()')
-  const resolved = { ...merge(defaults, given, checks), auth: resolveAuth(given['auth']), audit: resolveAudit(given['audit']), procedures: resolveProcedures(given['procedures']) } as unknown as ResolvedOptions
+  const resolved = {
+    ...merge(defaults, given, allowed),
+    auth: resolveAuth(given['auth']),
+    audit: resolveAudit(given['audit']),
+    procedures: resolveProcedures(given['procedures']),
+    rateLimit: resolveRateLimit(given['rateLimit'])
+  } as unknown as ResolvedOptions
   checkTogether(resolved)
   return resolved
-}
-
-/** What is right by itself, but not beside the others. */
-function checkTogether ({ auth, allowedOrigins, realIpHeader, trustedProxies }: ResolvedOptions): void {
-  if (realIpHeader !== undefined && trustedProxies === undefined) {
-    throw new NoexOptionsError('trustedProxies', 'is required with realIpHeader: without it, every client could choose its address')
-  }
-  if (trustedProxies !== undefined && realIpHeader === undefined) throw new NoexOptionsError('trustedProxies', 'has no effect without realIpHeader')
-  if (auth?.mode === 'gateway' && allowedOrigins === undefined) {
-    throw new NoexOptionsError('allowedOrigins', 'is required with auth.gateway: a page of any site could connect as whoever looks at it')
-  }
-  if (auth?.mode === 'gateway' && realIpHeader !== undefined) {
-    const { userHeader, rolesHeader, secretHeader } = auth.gateway
-    const taken = [userHeader, rolesHeader, secretHeader].map(name => name === undefined ? undefined : reducedName(name))
-    if (taken.includes(reducedName(realIpHeader))) throw new NoexOptionsError('realIpHeader', 'is one of the headers of auth.gateway')
-  }
-}
-
-/** Throws a NoexOptionsError unless `value` is a grace period: milliseconds that a timer can wait. */
-export function isGracePeriod (value: unknown, path: string): void {
-  isInteger(0, MAX_TIMER_MS - inFlightTimeoutMs - closeTimeoutMs)(value, path)
-}
-
-function isShare (value: unknown, path: string): void {
-  if (typeof value !== 'number' || !(value > 0 && value <= 1)) throw new NoexOptionsError(path, 'must be a number above 0 and at most 1')
-}
-
-function isObjectOrFalse (value: unknown, path: string): void {
-  if (value !== false && !isPlainObject(value)) throw new NoexOptionsError(path, 'must be an object or false')
-}
-
-/** A store is known by what it can do, so that one from another copy of the package passes; so is a rule engine. */
-function isStore (value: unknown, path: string): void {
-  requireMethods(value, storeMethods, path, 'noex store')
-}
-
-function isRuleEngine (value: unknown, path: string): void {
-  requireMethods(value, ruleEngineMethods, path, 'rule engine')
-}
-
-function requireMethods (value: unknown, names: readonly string[], path: string, what: string): void {
-  const missing = names.find(name => typeof (value as Record<string, unknown> | null)?.[name] !== 'function')
-  if (missing !== undefined) throw new NoexOptionsError(path, `must be a ${what}; it has no method "${missing}"`)
 }

@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import type { FastifyInstance, FastifyPluginAsync, RegisterOptions } from 'fastify'
+import { adviseOnListen } from './deployment/boot-advice.js'
 import { UpgradeGuard } from './lifecycle/upgrade-guard.js'
 import type { Noex } from './decorator.js'
 import { NoexService } from './noex.js'
@@ -18,9 +19,11 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
   const resolved = resolveOptions(options)
   refuseSecond(fastify)
 
-  const service = await NoexService.start(resolved, { log: logOf(fastify, options), address: () => fastify.server.address() })
+  const log = logOf(fastify, options)
+  const service = await NoexService.start(resolved, { log, address: () => fastify.server.address() })
   fastify.decorate('noex', service satisfies Noex)
   closeWith(fastify, service)
+  adviseOnListen(fastify, options, log)
 
   // In scopes of their own, so that `prefix` counts and helmet stays with these routes. Fastify reads its own
   // options only where a plugin has a scope, so they are handed on.

@@ -1,9 +1,11 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import type { ServerOptions } from 'node:https'
+import type { ServerOptions as HttpOptions } from 'node:http'
+import type { ServerOptions as HttpsOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { ConnectionInfo, ServerStats } from './info.js'
 import type { DrainOptions, Noex } from './decorator.js'
-import { isGracePeriod, type NoexOptions } from './options.js'
+import { isGracePeriod } from './allowed-options.js'
+import type { NoexOptions } from './options.js'
 import { noexPlugin } from './plugin.js'
 
 /** What `NoexServer.start` takes: the plugin's options, and where to listen. */
@@ -15,9 +17,21 @@ export interface ServerConfig extends NoexOptions {
   port?: number | undefined
   /** @default '0.0.0.0' */
   host?: string | undefined
-  /** Options of the Fastify server: `logger`, `trustProxy`, `https` and so on. */
-  fastify?: FastifyServerOptions & { https?: ServerOptions | null } | undefined
+  /**
+   * Options of the Fastify server: `logger`, `trustProxy`, `https` and so on.
+   * @default `forceCloseConnections`, `requestTimeout` 15_000, and in `http` or `https` `headersTimeout` 10_000
+   */
+  fastify?: FastifyServerOptions & { http?: HttpOptions | null, https?: HttpsOptions | null } | undefined
 }
+
+/** The time for the head of a request. What is sent here is short: whoever takes longer only keeps a socket. */
+const headTimeouts = { headersTimeout: 10_000, connectionsCheckingInterval: 2_500 } as const
+
+const serverDefaults = {
+  // A request that hangs must not hold `stop`.
+  forceCloseConnections: true,
+  requestTimeout: 15_000
+} as const
 
 /** A server of its own for a store: a Fastify application with nothing but `noexPlugin`. */
 export class NoexServer {
@@ -35,8 +49,9 @@ export class NoexServer {
   /** Starts a server and resolves when it listens. Rejects when an option is bad or the port is taken, and leaves nothing behind. */
   static async start (config: ServerConfig): Promise<NoexServer> {
     const { port = 8080, host = '0.0.0.0', fastify, ...options } = config
-    // A request that hangs must not hold `stop`.
-    const app = Fastify({ forceCloseConnections: true, ...fastify } as FastifyServerOptions)
+    const { http, https, ...rest } = fastify ?? {}
+    const listening = https == null ? { http: { ...headTimeouts, ...http } } : { https: { ...headTimeouts, ...https } }
+    const app = Fastify({ ...serverDefaults, ...rest, ...listening } as FastifyServerOptions)
     try {
       await app.register(noexPlugin, options)
       await app.listen({ port, host })
@@ -82,11 +97,11 @@ export class NoexServer {
   }
 
   /**
-   * Stops: `/healthz` answers 503 and no client is let in while the present ones have `gracePeriodMs` to leave;
-   * then the server closes. Takes at most two seconds longer than the grace period. Later calls wait for the first.
+   * Stops: see `Noex.drain`; then the server closes. Takes at most two seconds longer than delay and grace period.
+   * Later calls wait for the first.
    */
   async stop (options: DrainOptions = {}): Promise<void> {
-    if (options.gracePeriodMs !== undefined) isGracePeriod(options.gracePeriodMs, 'gracePeriodMs')
+    for (const [name, value] of Object.entries(options)) if (value !== undefined) isGracePeriod(value, name)
     this.#stopped ??= this.#noex.drain(options).then(async () => { await this.#app.close() })
     await this.#stopped
   }

@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import type { Arrival } from '../lib/access/arrival.js'
-import { canLimitPayload } from '../lib/connection/socket.js'
+import type { Admission, UpgradeRefusal } from '../lib/connection/admission.js'
+import { canSetLimits, frameLimits } from '../lib/connection/socket.js'
 import { arrivingRequest, refusal } from './arriving-request.js'
 import type { NoexService } from '../lib/noex.js'
 import { NoexOptionsError } from '../lib/option-checks.js'
@@ -18,16 +19,17 @@ export interface RouteOptions {
 export const socketRoute: FastifyPluginAsync<RouteOptions> = async (scope, { service, options }) => {
   refuseTakenPath(scope, options.path, 'path')
   await provideWebsocket(scope, options)
-  const arrivals = new WeakMap<FastifyRequest, Arrival>()
+  const arrivals = new WeakMap<FastifyRequest, Admission>()
   scope.route({
     method: 'GET',
     url: options.path,
-    onRequest: async (request, reply) => await admit(request, reply, service, options, arrivals),
+    onRequest: async (request, reply) => await admit(request, reply, service, arrivals),
     handler: upgradeRequired,
     wsHandler (ws, request) {
       // Nobody's default shutdown may close our sockets without a code; the service closes them itself.
       scope.websocketServer.clients.delete(ws)
-      const { remoteAddress, session } = arrivals.get(request) as Arrival
+      const { remoteAddress, session, giveBack } = arrivals.get(request) as Admission
+      socketOf(request)?.removeListener('close', giveBack)
       service.accept(ws, { remoteAddress, requestId: request.id, headers: service.headersToKeep(request.headers), session })
     }
   })
@@ -45,15 +47,17 @@ export function refuseTakenPath (scope: FastifyInstance, path: string, option: s
  */
 async function provideWebsocket (scope: FastifyInstance, options: ResolvedOptions): Promise<void> {
   if (scope.hasDecorator('websocketServer')) {
-    if (canLimitPayload(scope.websocketServer)) return
+    if (canSetLimits(scope.websocketServer)) return
     throw new NoexOptionsError('maxPayloadBytes', 'cannot be kept with the installed version of ws: register @fastify/websocket with ' +
       `{ options: { maxPayload: ${options.maxPayloadBytes} } }, or leave it to this plugin`)
   }
   const isServed = scope.server.listeners('upgrade').some(isFastifyUpgrade)
   await scope.register(websocket, {
     options: {
-      maxPayload: options.maxPayloadBytes,
+      ...frameLimits(options.maxPayloadBytes),
       perMessageDeflate: false,
+      // No protocol is spoken: what a client offers there may be a secret, and is not repeated.
+      handleProtocols: () => false,
       ...(isServed ? { server: new EventEmitter() as typeof scope.server } : {})
     }
   })
@@ -65,29 +69,37 @@ function isFastifyUpgrade (listener: { readonly name: string }): boolean {
 }
 
 /** Decides about an upgrade before it happens; a reply refuses it. */
-async function admit (request: FastifyRequest, reply: FastifyReply, service: NoexService, options: ResolvedOptions, arrivals: WeakMap<FastifyRequest, Arrival>): Promise<void> {
+async function admit (request: FastifyRequest, reply: FastifyReply, service: NoexService, arrivals: WeakMap<FastifyRequest, Admission>): Promise<void> {
   if (!request.ws) return
-  const { origin } = request.headers
-  if (service.state !== 'serving') {
-    service.recordRefusal(arrivingRequest(request), 'the server is shutting down', request.log)
-    await reply.code(503).header('connection', 'close').send(refusal(503, 'The server is shutting down'))
+  const admitted = service.admit(arrivingRequest(request))
+  if (!('refused' in admitted)) {
+    socketOf(request)?.once('close', admitted.giveBack)
+    arrivals.set(request, admitted)
     return
   }
-  if (options.allowedOrigins !== undefined && origin !== undefined && !options.allowedOrigins.includes(origin)) {
-    request.log.warn({ origin }, 'upgrade refused: origin is not allowed')
-    service.recordRefusal(arrivingRequest(request), 'the origin is not allowed', request.log)
-    await reply.code(403).send(refusal(403, 'The origin is not allowed'))
-    return
-  }
-  const arrival = service.arrive(arrivingRequest(request))
-  if ('refused' in arrival) {
-    request.log.warn({ remoteAddress: request.ip, reason: arrival.reason }, 'upgrade refused')
-    service.recordRefusal(arrivingRequest(request), arrival.reason, request.log)
-    await reply.code(arrival.refused).send(refusal(arrival.refused, 'The connection is not accepted'))
-    return
-  }
-  arrivals.set(request, arrival)
+  const { refused, reason } = admitted
+  request.log.warn({ remoteAddress: request.ip, origin: request.headers.origin?.slice(0, MAX_LOGGED_CHARS), reason }, 'upgrade refused')
+  service.recordRefusal(arrivingRequest(request), reason, request.log)
+  if (refused === 503) reply.header('connection', 'close')
+  await reply.code(refused).send(refusal(refused, messages[refused]))
 }
+
+/** The socket of a request; none where a test injects one. */
+function socketOf (request: FastifyRequest): Socket | undefined {
+  return request.raw.socket as Socket | undefined
+}
+
+/** Of what a client says of itself. */
+const MAX_LOGGED_CHARS = 256
+
+/** What whoever is refused may know. */
+const messages = {
+  400: 'The connection is not accepted',
+  401: 'The connection is not accepted',
+  403: 'The connection is not accepted',
+  429: 'There are too many connections of this user',
+  503: 'No connections are accepted at the moment'
+} as const satisfies Record<UpgradeRefusal['refused'], string>
 
 /** Answers a plain request. */
 async function upgradeRequired (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { NoexService } from '../lib/noex.js'
-import { arrivingRequest, refusal } from './arriving-request.js'
+import { operatorAnswer } from './operator-answer.js'
 
 const integer = { type: 'integer' } as const
 const boolean = { type: 'boolean' } as const
@@ -49,7 +49,7 @@ const response = object({
     totalRulesSubscriptions: integer
   }),
   store,
-  rules: { type: 'null' }
+  rules: { type: 'object', nullable: true, additionalProperties: true }
 }, { audit })
 
 /**
@@ -61,24 +61,7 @@ export function stats (service: NoexService) {
     logLevel: 'warn' as const,
     schema: { response: { 200: response } },
     async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-      reply.header('cache-control', 'no-store')
-      let stats
-      try {
-        stats = await service.statsOver(arrivingRequest(request))
-      } catch (error) {
-        request.log.error({ err: error }, 'whether a request for statistics is allowed could not be found out')
-        return await refuse(reply, 503)
-      }
-      if (!('refused' in stats)) return stats
-      request.log.warn({ reason: stats.reason }, 'statistics refused')
-      return await refuse(reply, stats.refused)
+      return await operatorAnswer(request, reply, 'statistics', async arriving => await service.statsOver(arriving))
     }
   }
-}
-
-const reasons = { 400: 'The request is not acceptable', 401: 'A valid token is required', 403: 'Not allowed', 503: 'Whether this is allowed cannot be found out at the moment' } as const
-
-async function refuse (reply: FastifyReply, statusCode: keyof typeof reasons): Promise<unknown> {
-  if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
-  return await reply.code(statusCode).send(refusal(statusCode, reasons[statusCode]))
 }

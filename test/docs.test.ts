@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { AddressInfo } from 'node:net'
@@ -12,7 +12,7 @@ import { postgresDefaults } from '../lib/audit/postgres-sink.js'
 import { verifyTrail } from '../lib/audit/verify.js'
 import { auditDefaults, type AuditOptions } from '../lib/audit/audit-options.js'
 import { authDefaults } from '../lib/access/auth-options.js'
-import { closeReasons, ErrorCode, noexPlugin, NoexServer, type ExternalAuth, type PermissionConfig, type ProcedureOptions } from '../lib/index.js'
+import { checkDeployment, closeReasons, ErrorCode, noexPlugin, NoexServer, type ExternalAuth, type PermissionConfig, type ProcedureOptions, type ServerConfig } from '../lib/index.js'
 import { operations } from '../lib/operations/index.js'
 import { resolveOptions } from '../lib/options.js'
 import { TestClient, type Frame } from './client.js'
@@ -203,7 +203,7 @@ t.test('README', async t => {
     await new AsyncFunction('app', 'noexPlugin', 'store', here)(app, noexPlugin, await startStore(t))
     await app.listen({ port: 0, host: '127.0.0.1' })
     const url = `ws://127.0.0.1:${(app.server.address() as AddressInfo).port}`
-    const headers = { 'x-forwarded-user': 'alice', 'x-forwarded-groups': 'user', 'x-gateway-secret': 'known-to-the-gateway' }
+    const headers = { origin: 'https://desk.example.com', 'x-forwarded-user': 'alice', 'x-forwarded-groups': 'user', 'x-gateway-secret': 'known-to-the-gateway' }
     t.match(await (await TestClient.open(t, url, { headers })).ask('auth.whoami'), { userId: 'alice', roles: ['user'] })
     await t.rejects(TestClient.open(t, url), 'and nobody else')
   })
@@ -256,6 +256,103 @@ t.test('README', async t => {
   })
 })
 
+t.test('README, in production', async t => {
+  t.test('its complete configuration leaves no advice, serves behind a proxy, and stops at SIGTERM with everything saved', async t => {
+    environment(t, 'ADMIN_SECRET', '9f1c5e0b7a3d48e2b6c4d1f0a8e7c3b5')
+    const directory = temporaryDirectory(t)
+    const trail = join(directory, 'audit.jsonl')
+    const change = (code: string): string => `let config\n${anyPort(code)}`
+      .replace('NoexServer.start({', 'NoexServer.start(config = {')
+      .replace('\'data\'', JSON.stringify(directory))
+      .replace('\'audit/audit.jsonl\'', JSON.stringify(trail))
+      .replace('drainDelayMs: 5_000', 'drainDelayMs: 1')
+    const before = { SIGTERM: process.listeners('SIGTERM'), SIGINT: process.listeners('SIGINT') }
+    const { server, stop, config } = await run(t, 'production', ['server', 'stop', 'config'], change) as { server: NoexServer, stop: () => Promise<void>, config: ServerConfig }
+    t.teardown(stop)
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      const added = process.listeners(signal).filter(listener => !before[signal].includes(listener))
+      t.equal(added.length, 1, signal)
+      process.removeListener(signal, stop)
+      t.same(process.listeners(signal), before[signal], 'stop is what listens')
+    }
+    t.same(checkDeployment(config, { production: true }), [])
+
+    const headers = { 'x-real-ip': '192.0.2.7', origin: 'https://app.example.com' }
+    const url = `127.0.0.1:${server.port}`
+    for (const path of ['/livez', '/readyz', '/healthz']) t.equal((await fetch(`http://${url}${path}`)).status, 200, path)
+    const client = await TestClient.open(t, `ws://${url}`, { headers })
+    t.equal(server.getConnections()[0]?.remoteAddress, '192.0.2.7')
+    const { token } = await client.ask('identity.loginWithSecret', { secret: process.env['ADMIN_SECRET'] })
+    const definition = { name: 'orders', config: { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } } }
+    await client.ask('store.defineBucket', definition)
+    await client.ask('store.insert', { bucket: 'orders', data: {} })
+    const answer = await fetch(`http://${url}/stats`, { headers: { authorization: `Bearer ${token as string}` } })
+    const stats = await server.getStats()
+    t.same(shape(JSON.parse(sample('stats'))), shape(stats), `the statistics shown have the members of ${JSON.stringify(stats)}`)
+    t.same(shape(await answer.json()), shape(stats), 'GET /stats answers all of it')
+
+    const stopped = stop()
+    t.match(await client.next(), { type: 'system', event: 'shutdown', gracePeriodMs: 5_000, reconnectAfterMs: Number })
+    client.ws.close()
+    await stopped
+    t.match(await verifyTrail({ files: [trail] }), { ok: true })
+  })
+
+  t.test('its sample of a shutdown drains before it closes', async t => {
+    const { app, connect } = await serve(t)
+    const calls: string[] = []
+    let listener: (event: { err?: Error }) => Promise<void> = async () => {}
+    const AsyncFunction = (async () => {}).constructor as new (...args: string[]) => (...args: unknown[]) => Promise<void>
+    await new AsyncFunction('closeWithGrace', 'app', 'store', sample('drain'))((_options: object, given: typeof listener) => { listener = given }, app, { stop: async () => { calls.push('store stopped') } })
+    const client = await connect()
+    await listener({})
+    t.match(await client.closed, { code: 1000, reason: 'server_shutdown' })
+    t.equal(app.noex.state, 'closed')
+    t.same(calls, ['store stopped'])
+  })
+
+  t.test('its sample of a checklist prints what is missing, and the table has all of it', async t => {
+    const { lines } = await run(t, 'checklist', ['lines'], code => {
+      const [line = '', ...rest] = code.split('\n')
+      return [line, 'const lines = []', 'const console = { log: line => { lines.push(line) } }', 'const options = { store: {}, auth: {} }', ...rest].join('\n')
+    }) as { lines: string[] }
+    const store = {} as ServerConfig['store']
+    const gateway = { userHeader: 'X-User', trustedProxies: ['10.0.0.1'], secret: 'x' }
+    const given: ServerConfig[] = [{ store }, { store, auth: { validate: () => null } }, { store, auth: { builtIn: true, adminSecret: 'x' } }, { store, auth: { gateway }, audit: {} }]
+    const all = new Set(given.flatMap(options => checkDeployment(options, { production: true }).map(({ id, option }) => `${id} ${option}`)))
+    const table = readme.slice(readme.indexOf('| advice | option |'))
+    const shown = [...table.slice(0, table.indexOf('\n\n')).matchAll(/^\| `([a-z]+-[a-z-]+)` \| (.+?) \|/gm)].flatMap(([, id, options]) => [...(options as string).matchAll(/`([\w.]+)`/g)].map(([, option]) => `${id as string} ${option as string}`))
+    t.same(shown.sort(), [...all].sort())
+    t.ok(lines.includes(checkDeployment({ store, auth: { validate: () => null } }).map(({ id, option, message }) => `${id} (${option}): ${message}`)[0] as string), lines[0] ?? 'it prints')
+  })
+
+  t.test('its excerpts are in the files', async t => {
+    const excerpts = [...readme.matchAll(/<!-- excerpt: (.+?) -->\n```\w*\n([^]*?)```/g)]
+    t.same(excerpts.map(([, file]) => file), ['deploy/nginx.conf', 'deploy/Caddyfile'])
+    for (const [, file, excerpt] of excerpts) {
+      const lines = readFileSync(join(root, file as string), 'utf8').split('\n').map(line => line.trim())
+      let at = 0
+      for (const line of (excerpt as string).trim().split('\n').map(line => line.trim())) {
+        const found = lines.indexOf(line, at)
+        t.ok(found >= at, `${file as string}: ${line}`)
+        at = found + 1
+      }
+    }
+  })
+
+  t.test('its table of limits names options that there are', async t => {
+    const table = readme.slice(readme.indexOf('### Limits'), readme.indexOf('### Monitoring'))
+    const options = [...table.matchAll(/^\| [^|]+ \| ([^|]+) \|/gm)].flatMap(([, cell]) => [...(cell as string).matchAll(/`([\w.]+)`/g)].map(([, name]) => name as string))
+    t.ok(options.length > 10, 'it names options')
+    const resolved = resolveOptions({ store: await startStore(t), auth: { builtIn: true, adminSecret: 'x' }, rateLimit: { maxRequests: 1, windowMs: 1 } })
+    for (const option of options) {
+      if (option === 'headersTimeout') continue
+      const found = option.split('.').reduce<unknown>((group, name) => (group as Record<string, unknown> | undefined)?.[name], resolved)
+      t.not(found, undefined, option)
+    }
+  })
+})
+
 t.test('PROTOCOL.md names every operation, code and close', async t => {
   for (const { name } of operations.values()) {
     const short = name.replace('store.', '')
@@ -271,6 +368,19 @@ t.test('links within the documents lead somewhere', async t => {
     for (const [, anchor] of text.matchAll(/\]\(#([\w-]+)\)/g)) t.ok(anchors.has(anchor as string), `${name}: #${anchor as string}`)
   }
 })
+
+t.test('links to files lead to files', async t => {
+  for (const [name, text] of Object.entries({ readme, protocol })) {
+    for (const [, path] of text.matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)) t.ok(existsSync(join(root, path as string)), `${name}: ${path as string}`)
+  }
+})
+
+/** The members of a value and what they are; of a list, the first. */
+function shape (value: unknown): unknown {
+  if (Array.isArray(value)) return value.slice(0, 1).map(shape)
+  if (typeof value !== 'object' || value === null) return typeof value
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, name === 'perBucket' ? 'object' : shape(item)]))
+}
 
 /** A frame without what differs from run to run. */
 function stable (frame: Frame): unknown {

@@ -49,6 +49,7 @@ export class InProcessClient {
   #lastId = 0
 
   constructor (service: NoexService) {
+    service.admit({ ip: '127.0.0.1', peer: '127.0.0.1', rawHeaders: [], headers: {} })
     service.accept(this.#ws as unknown as WebSocket, { remoteAddress: '127.0.0.1', requestId: 'req', headers: {}, session: undefined })
   }
 

@@ -19,9 +19,9 @@ export class Turnstile {
     })
   }
 
-  /** Resolves when somebody is held. */
-  async held (): Promise<void> {
-    if (this.#held.length === 0) await once(this.#arrivals, 'held')
+  /** Resolves when so many are held. */
+  async held (count = 1): Promise<void> {
+    while (this.#held.length < count) await once(this.#arrivals, 'held')
   }
 
   /** Waits for somebody and lets the one who came first go. */

@@ -3,6 +3,7 @@ import { connect } from './connect.js'
 import { fanOut } from './fan-out.js'
 import { idle } from './idle.js'
 import { login } from './login.js'
+import { metrics } from './metrics.js'
 import { permission } from './permission.js'
 import { rules } from './rules.js'
 import { request } from './request.js'
@@ -16,6 +17,7 @@ export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
   ['update', async () => await request('update', 1.2)],
   ['fan-out', fanOut],
   ['permission', permission],
+  ['metrics', metrics],
   ['login', login],
   ['audit', audit],
   ['trail', trail],

@@ -28,6 +28,7 @@ export class LiveClient {
   #socket
   #open = false
   #leaving = false
+  #returnAfterMs = 0
   #attempts = 0
   #retryTimer
   #silenceTimer
@@ -125,6 +126,8 @@ export class LiveClient {
       case 'system':
         if (message.event !== 'shutdown') break
         this.#leaving = true
+        // Not the same for all clients: so they do not come back in one wave.
+        this.#returnAfterMs = message.reconnectAfterMs ?? 0
         this.#onState('leaving')
         this.#leaveWhenDone()
     }
@@ -170,7 +173,9 @@ export class LiveClient {
       return
     }
     // Twice as long each time, and no two clients in step.
-    const delayMs = Math.min(this.#firstDelayMs * 2 ** this.#attempts++, this.#maxDelayMs) * (0.5 + Math.random() / 2)
+    const backOffMs = Math.min(this.#firstDelayMs * 2 ** this.#attempts++, this.#maxDelayMs) * (0.5 + Math.random() / 2)
+    const delayMs = this.#returnAfterMs + backOffMs
+    this.#returnAfterMs = 0
     this.#retryTimer = setTimeout(() => { this.connect() }, delayMs)
     this.#onState('waiting', { delayMs })
   }

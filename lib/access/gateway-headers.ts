@@ -33,9 +33,6 @@ export interface GatewayIdentity {
 /** Tells who a request comes from by its peer and its headers as they came, name and value by turns, or refuses it. */
 export type Gateway = (peer: string | undefined, rawHeaders: readonly string[]) => GatewayIdentity | HeaderRefusal
 
-/** A secret that is shorter can be guessed; it is accepted, but deserves a warning. */
-export const SHORT_SECRET_CHARS = 16
-
 const PATH = 'auth.gateway'
 const MAX_ROLES = 64
 const MAX_ROLES_CHARS = 4_096

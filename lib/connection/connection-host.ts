@@ -1,3 +1,4 @@
+import type { Session } from '../access/session.js'
 import type { ConnectionAudit } from '../audit/connection-audit.js'
 import type { Log } from '../log.js'
 import type { Connection } from './connection.js'
@@ -17,8 +18,10 @@ export interface ConnectionHost extends PrincipalHost {
   /** Connections whose close frame is on its way. */
   readonly closing: DeadlineQueue<Connection>
   dispatch: (text: string, connection: Connection) => Promise<void> | undefined
-  /** The connection takes no more requests. */
-  stopped: (connection: Connection) => void
+  /** Somebody is about to log in on the connection, or out. @throws `RATE_LIMITED` when the user has too many connections */
+  changing: (connection: Connection, from: Session | undefined, to: Session | undefined) => void
+  /** The connection takes no more requests; `ending` is what `Endings` count. */
+  stopped: (connection: Connection, ending: string | number) => void
   /** The socket has ended. */
   closed: (connection: Connection, code: number) => void
   /** The logger of a connection, made when there is something to log: an idle client has none. */

@@ -1,4 +1,5 @@
 import type { RawData, WebSocket } from 'ws'
+import { addressKey } from '../access/client-address.js'
 import type { Origin, Session } from '../access/session.js'
 import type { Log } from '../log.js'
 import { closeReasons, type CloseReason } from '../close-codes.js'
@@ -15,7 +16,7 @@ import { Inbox, type InboxOwner } from './inbox.js'
 import type { ConnectionInfo } from '../info.js'
 import { Outbox, type OutboxOwner } from './outbox.js'
 import { Principal, type PrincipalOwner } from './principal.js'
-import { forgetUpgrade, limitPayload, listen, streamOf, type SocketListener } from './socket.js'
+import { forgetUpgrade, setLimits, listen, streamOf, type SocketListener } from './socket.js'
 import type { Upgrade } from './upgrade.js'
 
 /**
@@ -25,6 +26,7 @@ import type { Upgrade } from './upgrade.js'
 export class Connection implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pulse, SocketListener {
   readonly id: string
   readonly upgrade: Upgrade
+  readonly addressKey: string
   readonly connectedAt: number
   heard = true
   answering: Operation | undefined
@@ -48,6 +50,7 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     if (stream === undefined) throw new Error('the WebSocket has no open stream')
     this.id = id
     this.upgrade = upgrade
+    this.addressKey = addressKey(upgrade.remoteAddress)
     this.connectedAt = host.clock.now()
     this.#host = host
     this.#ws = ws
@@ -55,7 +58,7 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.#outbox = new Outbox(this, stream, host.outboxLimits)
     this.#principal = new Principal(this, host, this.#outbox)
     forgetUpgrade(ws)
-    limitPayload(ws, host.maxPayloadBytes)
+    setLimits(ws, host.maxPayloadBytes)
     listen(ws, this)
     if (upgrade.session !== undefined) this.logIn(upgrade.session)
   }
@@ -100,6 +103,11 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     return this.#principal.version
   }
 
+  /** Bytes that wait for the client. */
+  get queuedBytes (): number {
+    return this.#outbox.bufferedBytes
+  }
+
   get info (): ConnectionInfo {
     return { connectionId: this.id, remoteAddress: this.upgrade.remoteAddress, connectedAt: this.connectedAt, ...this.#principal.info }
   }
@@ -110,6 +118,10 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   logOut (): void {
     this.#principal.change(undefined)
+  }
+
+  changing (from: Session | undefined, to: Session | undefined): void {
+    this.#host.changing(this, from, to)
   }
 
   settleSession (): void {
@@ -248,7 +260,7 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   close (reason: CloseReason): void {
     if (!this.open) return
     if (reason !== closeReasons.sessionRevoked) this.#host.audit?.closed(this, reason)
-    this.#shut('closing')
+    this.#shut('closing', reason.reason)
     this.#outbox.flush()
     if (this.#ws.isPaused) this.#ws.resume()
     this.#ws.close(reason.code, reason.reason)
@@ -261,13 +273,13 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.#ws.terminate()
   }
 
-  #shut (state: 'closing' | 'closed'): void {
+  #shut (state: 'closing' | 'closed', ending: string | number): void {
     this.#state = state
     if (this.#malformed > 1) this.#host.audit?.allMalformed(this, this.#malformed)
     this.#inbox.clear()
     this.#held?.clear()
     this.#principal.end()
-    this.#host.stopped(this)
+    this.#host.stopped(this, ending)
   }
 
   received (data: RawData, isBinary: boolean): void {
@@ -283,12 +295,12 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     if (!this.open) return
     this.#host.audit?.failed(this, error)
     // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we do.
-    this.#shut('closing')
+    this.#shut('closing', 'failed')
     this.#host.closing.add(this)
   }
 
   ended (code: number): void {
-    if (this.open) this.#shut('closed')
+    if (this.open) this.#shut('closed', code)
     this.#state = 'closed'
     this.#host.closed(this, code)
   }

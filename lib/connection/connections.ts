@@ -1,21 +1,22 @@
 import type { WebSocket } from 'ws'
 import type { ConnectionAudit } from '../audit/connection-audit.js'
-import { addressKey } from '../access/client-address.js'
 import type { Caller, Gate } from '../access/gate.js'
 import type { Scope } from '../access/policy.js'
 import type { Session } from '../access/session.js'
 import type { Clock } from '../clock.js'
 import { closeReasons, type CloseReason } from '../close-codes.js'
 import type { Hearing } from '../rules/event-subscriptions.js'
+import type { ConnectionQuota } from '../limits/connection-quota.js'
+import type { Refusals } from '../limits/refusals.js'
 import { SubscriptionQuota } from '../feeds/subscription-quota.js'
 import { closeTimeoutMs } from '../deadlines.js'
 import type { ResolvedOptions } from '../options.js'
-import type { NoticeMessage } from '../protocol/messages.js'
 import type { Log } from '../log.js'
 import type { ConnectionHost } from './connection-host.js'
 import { Connection } from './connection.js'
 import type { Upgrade } from './upgrade.js'
 import { DeadlineQueue } from './deadline-queue.js'
+import { Endings } from './endings.js'
 import { Heartbeat } from './heartbeat.js'
 import type { ConnectionInfo } from '../info.js'
 import type { OutboxLimits } from './outbox.js'
@@ -27,6 +28,9 @@ export interface ClientAccess {
   readonly audit: ConnectionAudit | undefined
   readonly requiresAuth: boolean
   readonly gate: Gate
+  /** How many there may be. */
+  readonly places: ConnectionQuota
+  readonly refusals: Refusals
 }
 
 /** All connections of a service, with what they share: limits, heartbeat, deadlines. */
@@ -40,7 +44,12 @@ export class Connections implements ConnectionHost {
   readonly stalled: DeadlineQueue<Connection>
   readonly closing: DeadlineQueue<Connection>
   readonly dispatch: ConnectionHost['dispatch']
+  readonly endings = new Endings()
   readonly #gate: Gate
+  readonly #places: ConnectionQuota
+  readonly #refusals: Refusals
+  /** Connections on which somebody has yet to log in. */
+  readonly #strangers: DeadlineQueue<Connection>
   readonly #log: Log
   readonly #maxPerAddress: number
   readonly #heartbeat: Heartbeat
@@ -49,7 +58,7 @@ export class Connections implements ConnectionHost {
   #authenticated = 0
   #emptied: Array<() => void> = []
 
-  constructor (options: ResolvedOptions, log: Log, clock: Clock, { requiresAuth, gate, audit }: ClientAccess, dispatch: ConnectionHost['dispatch']) {
+  constructor (options: ResolvedOptions, log: Log, clock: Clock, { requiresAuth, gate, places, refusals, audit }: ClientAccess, dispatch: ConnectionHost['dispatch']) {
     const { maxBufferedBytes, highWaterMark, drainTimeoutMs } = options.backpressure
     this.clock = clock
     this.dispatch = dispatch
@@ -61,6 +70,9 @@ export class Connections implements ConnectionHost {
     this.requiresAuth = requiresAuth
     this.audit = audit
     this.#gate = gate
+    this.#places = places
+    this.#refusals = refusals
+    this.#strangers = new DeadlineQueue(options.loginTimeoutMs, clock, connection => { connection.close(closeReasons.loginTimeout) })
     this.#log = log
     this.#maxPerAddress = options.maxConnectionsPerIp
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
@@ -76,30 +88,50 @@ export class Connections implements ConnectionHost {
     return this.#authenticated
   }
 
+  get all (): Connection[] {
+    return [...this.#connections]
+  }
+
+  /** Bytes that wait for clients: for all, and for the one for whom most of them do. */
+  get queued (): { allBytes: number, largestBytes: number } {
+    let [allBytes, largestBytes] = [0, 0]
+    for (const { queuedBytes } of this.#connections) {
+      allBytes += queuedBytes
+      largestBytes = Math.max(largestBytes, queuedBytes)
+    }
+    return { allBytes, largestBytes }
+  }
+
   get infos (): ConnectionInfo[] {
     return [...this.#connections].map(connection => connection.info)
   }
 
-  /** Takes over a WebSocket in the tick in which it opens, and returns its connection. */
+  /** Takes over a WebSocket in the tick in which it opens, and the place that `ConnectionQuota.enter` has kept for it. Returns its connection. */
   accept (ws: WebSocket, upgrade: Upgrade): Connection {
-    const address = addressKey(upgrade.remoteAddress)
-    const fromAddress = this.#perAddress.get(address) ?? 0
+    // Who it is counts from now on as it changes.
+    this.#places.change(upgrade.session?.userId, undefined)
     const connection = new Connection(ws, `conn-${++lastId}`, upgrade, this)
+    const fromAddress = this.#perAddress.get(connection.addressKey) ?? 0
     this.logOf(connection).info({ remoteAddress: upgrade.remoteAddress }, 'connection opened')
     if (fromAddress >= this.#maxPerAddress) {
+      this.#refusals.count('connections_per_ip')
       connection.close(closeReasons.tooManyConnections)
       return connection
     }
     // Only who is let in counts: what is refused may not keep others out while its socket closes.
     this.#connections.add(connection)
-    this.#perAddress.set(address, fromAddress + 1)
+    this.#perAddress.set(connection.addressKey, fromAddress + 1)
     this.#heartbeat.add(connection)
+    if (this.requiresAuth && connection.session === undefined) this.#strangers.add(connection)
     connection.welcome()
     return connection
   }
 
-  loggedIn (change: 1 | -1): void {
-    this.#authenticated += change
+  changing (connection: Connection, from: Session | undefined, to: Session | undefined): void {
+    this.#places.change(from?.userId, to?.userId)
+    this.#authenticated += Number(to !== undefined) - Number(from !== undefined)
+    if (to !== undefined) this.#strangers.delete(connection)
+    else if (from !== undefined && this.requiresAuth) this.#strangers.add(connection)
   }
 
   get isVolatile (): boolean {
@@ -144,10 +176,6 @@ export class Connections implements ConnectionHost {
     return { users, connections: matching.length }
   }
 
-  notifyAll (message: NoticeMessage): void {
-    for (const connection of this.#connections) connection.notify(message)
-  }
-
   /** Resolves when no connection is left. */
   async empty (): Promise<void> {
     if (this.#connections.size === 0) return
@@ -166,20 +194,26 @@ export class Connections implements ConnectionHost {
   /** Stops all timers. Connections that are left are no longer looked after. */
   stop (): void {
     this.#heartbeat.stop()
+    this.#strangers.clear()
     this.stalled.clear()
     this.closing.clear()
   }
 
-  stopped (connection: Connection): void {
+  stopped (connection: Connection, ending: string | number): void {
+    this.endings.count(ending)
     this.#heartbeat.delete(connection)
+    this.#strangers.delete(connection)
     this.stalled.delete(connection)
+    // Its session has ended before.
+    this.#places.stop(undefined)
   }
 
   closed (connection: Connection, code: number): void {
     this.closing.delete(connection)
     this.logOf(connection).info({ code, durationMs: this.clock.now() - connection.connectedAt }, 'connection closed')
+    this.#places.leave()
     if (!this.#connections.delete(connection)) return
-    this.#uncount(addressKey(connection.upgrade.remoteAddress))
+    this.#uncount(connection.addressKey)
     if (this.#connections.size > 0) return
     const emptied = this.#emptied
     this.#emptied = []

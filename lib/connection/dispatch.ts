@@ -1,9 +1,11 @@
 import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.js'
 import { RequestRecord, type Subject } from '../audit/request-record.js'
 import type { Caller, Gate } from '../access/gate.js'
-import { NoexServerError, toReplyError } from '../errors.js'
+import { NoexServerError, toReplyError, type NoexErrorCode } from '../errors.js'
+import type { RequestLimiter } from '../limits/request-limiter.js'
+import type { RequestFigures } from '../metrics/request-figures.js'
 import type { Catalogue } from '../operations/index.js'
-import type { Services } from '../operations/operation.js'
+import type { Operation, Services } from '../operations/operation.js'
 import { runOperation } from '../operations/run-operation.js'
 import { decode } from '../protocol/decode.js'
 import { EncodedJson, encodeError, encodeResult } from '../protocol/encode.js'
@@ -12,6 +14,8 @@ import type { Hold, Reply } from './held-replies.js'
 
 /** A client to which replies can be sent. */
 export interface Requester extends Caller, Subject {
+  /** What limits count the client by while nobody is logged in. */
+  readonly addressKey: string
   /** Answers the request that is being handled; with `hold`, when that is over. */
   reply: (reply: Reply, hold?: Hold) => void
   /** A frame was no request. */
@@ -24,6 +28,10 @@ export interface Requester extends Caller, Subject {
 export interface Dispatch {
   readonly catalogue: Catalogue
   readonly gate: Gate
+  /** `undefined`: there is no limit. */
+  readonly limiter: RequestLimiter | undefined
+  /** `undefined`: there are no metrics. */
+  readonly figures: RequestFigures | undefined
   readonly services: Services
   readonly exposeErrorDetails: boolean
 }
@@ -36,21 +44,36 @@ export function dispatch (text: string, caller: Requester, to: Dispatch): Promis
   const decoded = decode(text)
   switch (decoded.kind) {
     case 'pong': return undefined
-    case 'malformed':
+    case 'malformed': {
       caller.malformed(decoded.error.message)
-      caller.reply({ text: encodeError(decoded.id, decoded.error, to.exposeErrorDetails) })
+      const error = limited(caller, to) ?? decoded.error
+      caller.reply({ text: encodeError(decoded.id, error, to.exposeErrorDetails) })
+      to.figures?.ended(undefined, error.code, 0)
       return undefined
+    }
     case 'request': return perform(decoded.request, caller, to)
+  }
+}
+
+/** Counts a frame that is no request, and tells whether there were too many. */
+function limited (caller: Requester, { limiter }: Dispatch): NoexServerError | undefined {
+  try {
+    limiter?.count(caller.session?.userId, caller.addressKey, undefined)
+    return undefined
+  } catch (error) {
+    return error as NoexServerError
   }
 }
 
 async function perform (request: RequestMessage, caller: Requester, to: Dispatch): Promise<void> {
   const { trail, clock } = to.services
+  const since = to.figures && clock.ticks()
   const operation = to.catalogue.find(request.type)
   const record = trail && RequestRecord.begin(trail, operation, request, caller, clock)
   let reply: Reply
   let failure: NoexServerError | undefined
   try {
+    to.limiter?.count(caller.session?.userId, caller.addressKey, request.type)
     const place = record?.reserve()
     if (place !== undefined) await place
     // Whoever cannot be confirmed may still leave, or log in anew.
@@ -70,6 +93,14 @@ async function perform (request: RequestMessage, caller: Requester, to: Dispatch
   const released = record?.end(failure?.message)
   if (released === undefined) caller.reply(reply)
   else caller.reply(reply, { released, instead: () => encodeUnaudited(failure, reply, request, to) })
+  if (since !== undefined) count(operation, failure, since, released, to)
+}
+
+/** Counts a request once its reply may leave: later than it was made when its entry must become durable first. */
+function count (operation: Operation | undefined, failure: NoexServerError | undefined, since: number, released: Promise<boolean> | undefined, { figures, services }: Dispatch): void {
+  const counted = (code: NoexErrorCode | undefined): void => { figures?.ended(operation?.name, code, services.clock.ticks() - since) }
+  if (released === undefined) counted(failure?.code)
+  else released.then(isDurable => { counted(isDurable ? failure?.code : 'INTERNAL_ERROR') })
 }
 
 const noFollowUp = { sent: undefined, unsent: undefined }

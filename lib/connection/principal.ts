@@ -12,8 +12,6 @@ import { MAX_TIMER_MS } from '../option-checks.js'
 export interface PrincipalHost {
   readonly clock: Clock
   readonly quota: SubscriptionQuota
-  /** Somebody has logged in (1) or out (-1). */
-  loggedIn: (change: 1 | -1) => void
   /** Whether that must be asked before each push. */
   readonly isVolatile: boolean
   /** What a live query may read for a client; `undefined` when the client may not watch it. */
@@ -30,6 +28,8 @@ export interface PrincipalHost {
 export interface PrincipalOwner extends Caller {
   /** The client's account is gone: nothing more may happen on its connection. */
   revoke: (reason: string) => void
+  /** Somebody is about to log in or out. Throws when that must not be: nobody is kept from logging out. */
+  changing: (from: Session | undefined, to: Session | undefined) => void
   logFailure: (error: unknown, operation: string) => void
 }
 
@@ -91,7 +91,7 @@ export class Principal implements Watcher, Hearer {
     }
   }
 
-  /** Makes `session` the client's; `undefined`: nobody is logged in. */
+  /** Makes `session` the client's; `undefined`: nobody is logged in. Throws what `PrincipalOwner.changing` does, and changes nothing then. */
   change (session: Session | undefined): void {
     this.#replace(session)
     this.#review()
@@ -186,14 +186,13 @@ export class Principal implements Watcher, Hearer {
   }
 
   #replace (session: Session | undefined): void {
-    const wasLoggedIn = this.isLoggedIn
+    this.#owner.changing(this.#session, session)
     this.#cancelExpiry?.()
     this.#cancelExpiry = undefined
     this.#hasExpired = false
     this.#session = session
     this.version++
     if (session?.expiresAt !== undefined) this.#awaitExpiry(session.expiresAt)
-    if (this.isLoggedIn !== wasLoggedIn) this.#host.loggedIn(this.isLoggedIn ? 1 : -1)
   }
 
   /** The last moment still counts. What is longer than a timer can wait is waited for in steps. */

@@ -1,14 +1,16 @@
 import { PassThrough, type Duplex } from 'node:stream'
 import type { ServerResponse } from 'node:http'
 import type { RawData, WebSocket, WebSocketServer } from 'ws'
+import { closeTimeoutMs } from '../deadlines.js'
 
 /**
  * What this module knows of the inside of `ws` and of Node's upgrade: members that have no public name.
  * Each is looked for before it is used, and a test pins the versions that have them.
  */
 interface WebSocketInside {
+  _closeTimeout?: number
   readonly _socket?: Duplex | null
-  readonly _receiver?: { _maxPayload?: number } | null
+  readonly _receiver?: { _maxPayload?: number, _maxFragments?: number, _maxBufferedChunks?: number } | null
   readonly setSocket?: (socket: Duplex, head: Buffer, options: object) => void
 }
 
@@ -26,20 +28,36 @@ export function responseOf (stream: Duplex): ServerResponse | undefined {
   return (stream as UpgradedSocket)._httpMessage ?? undefined
 }
 
-/** Sets the largest frame that this WebSocket accepts, whatever its server was told. */
-export function limitPayload (ws: WebSocket, maxPayloadBytes: number): void {
-  const receiver = (ws as unknown as WebSocketInside)._receiver
-  if (receiver != null) receiver._maxPayload = maxPayloadBytes
+/**
+ * In how many fragments a message of `maxPayload` bytes may come, and in how many pieces TCP may deliver it. A fragment or a
+ * piece costs memory beside its bytes, so without these limits a client could take far more than it sends. They
+ * let a message pass in fragments of 4 KiB, and in pieces of 256 bytes: the smallest that a network makes has 536.
+ */
+export function frameLimits (maxPayload: number): { readonly maxPayload: number, readonly maxFragments: number, readonly maxBufferedChunks: number } {
+  return { maxPayload, maxFragments: Math.max(64, Math.ceil(maxPayload / 4_096)), maxBufferedChunks: Math.max(1_024, Math.ceil(maxPayload / 256)) }
 }
 
-/** Whether `limitPayload` works with the version of `ws` behind this server. */
-export function canLimitPayload (server: WebSocketServer): boolean {
+/** Sets the largest message that this WebSocket accepts, in how many parts, and how long it closes, whatever its server was told. */
+export function setLimits (ws: WebSocket, maxPayloadBytes: number): void {
+  // Who says that it closes and does not must not be waited for any longer than others.
+  ;(ws as unknown as WebSocketInside)._closeTimeout = closeTimeoutMs
+  const receiver = (ws as unknown as WebSocketInside)._receiver
+  if (receiver == null) return
+  const { maxPayload, maxFragments, maxBufferedChunks } = frameLimits(maxPayloadBytes)
+  receiver._maxPayload = maxPayload
+  receiver._maxFragments = maxFragments
+  receiver._maxBufferedChunks = maxBufferedChunks
+}
+
+/** Whether `setLimits` works with the version of `ws` behind this server. */
+export function canSetLimits (server: WebSocketServer): boolean {
   const Socket = server.options.WebSocket
   if (Socket === undefined) return false
-  const probe = new Socket(null as unknown as string, undefined, {})
+  const probe = new Socket(null as unknown as string, undefined, { closeTimeout: 1 } as object)
   const inside = probe as unknown as WebSocketInside
-  inside.setSocket?.(new PassThrough(), Buffer.alloc(0), { maxPayload: 1 })
-  const works = inside._receiver?._maxPayload === 1
+  inside.setSocket?.(new PassThrough(), Buffer.alloc(0), frameLimits(1))
+  const { _maxPayload, _maxFragments, _maxBufferedChunks } = inside._receiver ?? {}
+  const works = inside._closeTimeout === 1 && _maxPayload === 1 && _maxFragments === 64 && _maxBufferedChunks === 1_024
   probe.terminate()
   return works
 }

@@ -15,11 +15,22 @@ export class Feeds implements FeedHost {
   readonly #keys = new Map<Feed, string>()
   readonly #index = new DependencyIndex()
   #scheduled: Feed[] = []
+  #evaluations = 0
   #stopListening: Array<() => unknown> = []
 
   constructor (access: StoreAccess, log: Log) {
     this.#access = access
     this.#log = log
+  }
+
+  /** Distinct live queries that are watched. */
+  get size (): number {
+    return this.#feeds.size
+  }
+
+  /** Evaluations since the start. */
+  get evaluations (): number {
+    return this.#evaluations
   }
 
   /** Listens to the store. Call before the first subscription. */
@@ -61,6 +72,7 @@ export class Feeds implements FeedHost {
   }
 
   async run ({ query, params, scope }: Feed, reads: Reads): Promise<unknown> {
+    this.#evaluations++
     return await this.#access.runQuery(query, params, scope.rows, reads)
   }
 

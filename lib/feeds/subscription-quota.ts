@@ -3,11 +3,14 @@ import { NoexServerError } from '../errors.js'
 /** What is subscribed to: live queries, or rule events. */
 export type SubscriptionKind = 'store' | 'rules'
 
-/** Counts the subscriptions of all connections, so that the limits cost the same however many there are. */
+/** Counts the subscriptions of all connections, so that the limits cost the same however many there are, and what is pushed to them. */
 export class SubscriptionQuota {
   readonly #perConnection: number
   readonly #total: number
   readonly #taken: Record<SubscriptionKind, number> = { store: 0, rules: 0 }
+  /** Pushes since the start, one for each client that was sent it. */
+  readonly pushes: Record<SubscriptionKind, number> = { store: 0, rules: 0 }
+  #refused = 0
 
   constructor (limits: { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number }) {
     this.#perConnection = limits.maxSubscriptionsPerConnection
@@ -19,12 +22,19 @@ export class SubscriptionQuota {
     return this.#taken
   }
 
+  /** Subscriptions since the start that there was no room for. */
+  get refused (): number {
+    return this.#refused
+  }
+
   /** Throws `RATE_LIMITED` when a connection that has `count` subscriptions may not have another. */
   check (count: number): void {
     if (count >= this.#perConnection) {
+      this.#refused++
       throw new NoexServerError('RATE_LIMITED', `Subscription limit of ${this.#perConnection} per connection is reached`)
     }
     if (this.#taken.store + this.#taken.rules >= this.#total) {
+      this.#refused++
       throw new NoexServerError('RATE_LIMITED', `Global subscription limit of ${this.#total} is reached`)
     }
   }

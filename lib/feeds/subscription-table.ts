@@ -121,6 +121,7 @@ export class SubscriptionTable {
     }
     if (this.#watcher.isVolatile && !this.#isCurrent(subscription)) return
     this.#sink.sendFrame(subscription.feed.frame(subscription.id))
+    this.#quota.pushes.store++
     subscription.sentText = subscription.feed.text
   }
 

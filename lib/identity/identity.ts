@@ -1,9 +1,10 @@
 import type { Authenticator } from '../access/authenticator.js'
-import { SHORT_SECRET_CHARS } from '../access/gateway-headers.js'
+import { secretProblem } from '../access/secret-strength.js'
 import type { ResolvedBuiltIn } from '../access/auth-options.js'
 import type { Session } from '../access/session.js'
 import type { Clock } from '../clock.js'
 import { LoginLimiter } from '../limits/login-limiter.js'
+import type { Refusals } from '../limits/refusals.js'
 import type { Log } from '../log.js'
 import type { StoreAccess } from '../store/store-access.js'
 import { AccessLists } from './access-lists.js'
@@ -23,6 +24,7 @@ export interface IdentityEnvironment {
   readonly log: Log
   readonly clock: Clock
   readonly isRevoked: (userId: string) => boolean
+  readonly refusals: Refusals
   /** All operations, from which the roles that are there from the start are made. */
   readonly operations: Iterable<NamedOperation>
   /** See `PasswordsOptions`. */
@@ -41,11 +43,11 @@ export class Identity {
   readonly #passwords: Passwords
   readonly #stops: Array<() => void> = []
 
-  private constructor (directory: Directory, access: StoreAccess, options: ResolvedBuiltIn, { clock, isRevoked, argon2 }: IdentityEnvironment) {
+  private constructor (directory: Directory, access: StoreAccess, options: ResolvedBuiltIn, { clock, isRevoked, refusals, argon2 }: IdentityEnvironment) {
     const passwords = new Passwords(argon2 === undefined ? {} : { argon2 })
     directory.hashSettings.start(hash => passwords.settingOf(hash), directory.users())
     const sessions = new Sessions(directory, clock, options)
-    const limiter = new LoginLimiter(options.loginRateLimit, clock)
+    const limiter = new LoginLimiter(options.loginRateLimit, clock, refusals)
     const logins = new Logins({ directory, sessions, passwords, limiter, isRevoked, adminSecret: options.adminSecret })
     this.directory = directory
     directory.isRevoked = isRevoked
@@ -62,9 +64,8 @@ export class Identity {
   /** Sets up what is missing in the store and loads the rest. Rejects when that fails, and leaves nothing behind. */
   static async start (access: StoreAccess, options: ResolvedBuiltIn, environment: IdentityEnvironment): Promise<Identity> {
     const { log, operations } = environment
-    if (options.adminSecret.length < SHORT_SECRET_CHARS) {
-      log.warn({ option: 'auth.adminSecret' }, `the admin secret is shorter than ${SHORT_SECRET_CHARS} characters and can be guessed`)
-    }
+    const problem = secretProblem(options.adminSecret)
+    if (problem !== undefined) log.warn({ advice: 'weak-secret', option: 'auth.adminSecret' }, `the admin secret ${problem} and can be guessed`)
     return new Identity(await Directory.open(access, operations, log), access, options, environment)
   }
 

@@ -71,10 +71,16 @@ export class UpgradeGuard {
     this.#server.removeListener('upgrade', this.#onUpgrade)
   }
 
-  readonly #onUpgrade = (_request: IncomingMessage, socket: GuardedSocket): void => {
+  readonly #onUpgrade = (request: IncomingMessage, socket: GuardedSocket): void => {
     this.#sockets.add(socket)
     socket[kGuard] = this
     socket.on('close', onClose)
+    const earlier = responseOf(socket)
+    if (earlier !== undefined && earlier.req !== request) {
+      // It has come behind a request that is still being answered: nobody can answer this one, and nobody looks after the socket.
+      earlier.once('finish', () => { socket.end(() => { socket.destroy() }) })
+      return
+    }
     // Listeners that were added later have their turn first.
     process.nextTick(look, socket)
   }

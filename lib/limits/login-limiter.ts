@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js'
 import { NoexServerError } from '../errors.js'
+import type { Refusals } from './refusals.js'
 import { WindowLimiter } from './window-limiter.js'
 
 /** Unsuccessful attempts that one address has, in those of one account: many people may share it. */
@@ -50,7 +51,10 @@ export class LoginLimiter {
   /** Attempts that an address must keep unused while those of everybody are used up. */
   readonly #reserve: number
 
-  constructor ({ maxAttempts, windowMs }: LoginLimits, clock: Clock) {
+  readonly #refusals: Refusals
+
+  constructor ({ maxAttempts, windowMs }: LoginLimits, clock: Clock, refusals: Refusals) {
+    this.#refusals = refusals
     this.#accounts = new WindowLimiter({ max: maxAttempts, windowMs }, clock)
     this.#addresses = new WindowLimiter({ max: ACCOUNTS_PER_ADDRESS * maxAttempts, windowMs }, clock)
     this.#secrets = new WindowLimiter({ max: maxAttempts, windowMs }, clock)
@@ -70,8 +74,8 @@ export class LoginLimiter {
   attemptLogin (username: string, addressKey: string): Attempt {
     const needed = this.#everybody.retryAfterMs(EVERYBODY) === 0 ? 1 : this.#reserve + 1
     const retryAfterMs = Math.max(this.#accounts.retryAfterMs(username), this.#addresses.retryAfterMs(addressKey, needed))
-    if (retryAfterMs > 0) throw rateLimited(retryAfterMs)
-    return attempt(this.#accounts, username, [this.#addresses.take(addressKey), this.#everybody.take(EVERYBODY)])
+    if (retryAfterMs > 0) throw this.#refusal(retryAfterMs)
+    return this.#attempt(this.#accounts, username, [this.#addresses.take(addressKey), this.#everybody.take(EVERYBODY)])
   }
 
   /**
@@ -79,7 +83,7 @@ export class LoginLimiter {
    * @throws `RATE_LIMITED` with `retryAfterMs`
    */
   attemptSecret (addressKey: string): Attempt {
-    return attempt(this.#secrets, addressKey)
+    return this.#attempt(this.#secrets, addressKey)
   }
 
   /**
@@ -87,27 +91,28 @@ export class LoginLimiter {
    * @throws `RATE_LIMITED` with `retryAfterMs`
    */
   attemptPassword (username: string): Attempt {
-    return attempt(this.#accounts, username)
+    return this.#attempt(this.#accounts, username)
   }
-}
 
-/** Counts on the key that a success clears, beside what was taken elsewhere: each to be given back, if it was counted. */
-function attempt (limiter: WindowLimiter, key: string, elsewhere: ReadonlyArray<(() => void) | undefined> = []): Attempt {
-  const giveBack = limiter.take(key)
-  if (giveBack === undefined) throw rateLimited(limiter.retryAfterMs(key))
-  const giveBackElsewhere = (): void => { for (const each of elsewhere) each?.() }
-  return {
-    succeeded () {
-      limiter.clear(key)
-      giveBackElsewhere()
-    },
-    cancelled () {
-      giveBack()
-      giveBackElsewhere()
+  /** Counts on the key that a success clears, beside what was taken elsewhere: each to be given back, if it was counted. */
+  #attempt (limiter: WindowLimiter, key: string, elsewhere: ReadonlyArray<(() => void) | undefined> = []): Attempt {
+    const giveBack = limiter.take(key)
+    if (giveBack === undefined) throw this.#refusal(limiter.retryAfterMs(key))
+    const giveBackElsewhere = (): void => { for (const each of elsewhere) each?.() }
+    return {
+      succeeded () {
+        limiter.clear(key)
+        giveBackElsewhere()
+      },
+      cancelled () {
+        giveBack()
+        giveBackElsewhere()
+      }
     }
   }
-}
 
-function rateLimited (retryAfterMs: number): NoexServerError {
-  return new NoexServerError('RATE_LIMITED', 'Too many attempts', { retryAfterMs })
+  #refusal (retryAfterMs: number): NoexServerError {
+    this.#refusals.count('login_attempts')
+    return new NoexServerError('RATE_LIMITED', 'Too many attempts', { retryAfterMs })
+  }
 }

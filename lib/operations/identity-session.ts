@@ -101,7 +101,13 @@ function logIn (services: Services, client: Client, { token, session }: NewSessi
     directory.endSessions([session.id])
     throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
   }
-  client.logIn(session)
+  try {
+    client.logIn(session)
+  } catch (error) {
+    // The user has too many connections: nobody is to keep the token.
+    directory.endSessions([session.id])
+    throw error
+  }
   const { roles } = session
   const user = directory.user(userId)
   const { displayName } = user ?? {}

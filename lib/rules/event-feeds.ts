@@ -30,6 +30,11 @@ export class EventFeeds {
     this.#log = log
   }
 
+  /** Distinct patterns that are heard. */
+  get size (): number {
+    return this.#feeds.size
+  }
+
   /**
    * Adds a listener and returns the feed that it hears until it leaves. Throws what the engine throws.
    * @param withStem whether a pattern `stem.*` is to match the topic `stem` too

@@ -136,11 +136,11 @@ export class EventSubscriptions {
     if (this.#hearer.isVolatile && !this.#isHeard(subscription)) {
       // It goes on with other topics: whether this event is one of them is not known any more.
       if (subscription.isListening) subscription.missed++
-    } else if (typeof push === 'string') {
-      this.#sink.send(push)
-    } else {
-      this.#sink.sendFrame(push)
+      return
     }
+    if (typeof push === 'string') this.#sink.send(push)
+    else this.#sink.sendFrame(push)
+    this.#quota.pushes.rules++
   }
 
   #wait (item: Waiting): void {

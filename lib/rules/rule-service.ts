@@ -40,6 +40,11 @@ export class RuleService {
     return this.#feeds
   }
 
+  /** Distinct patterns that clients hear. */
+  get feedCount (): number {
+    return this.#feeds.size
+  }
+
   /** What the engine tells of itself; `null` when it cannot. */
   stats (): object | null {
     try {

@@ -227,10 +227,10 @@ interface ServerProcess {
 }
 
 /** Runs the server as a process of its own, in the way in which this test runs. */
-async function startProcess (t: Test, directory: string): Promise<ServerProcess> {
+async function startProcess (t: Test, directory: string, drainDelayMs: number): Promise<ServerProcess> {
   const server = fileURLToPath(new URL('../../example-app/server.ts', import.meta.url))
   const child = spawn(process.execPath, [...process.execArgv, server], {
-    env: { ...process.env, PORT: '0', DATA_DIR: directory },
+    env: { ...process.env, PORT: '0', DATA_DIR: directory, DRAIN_DELAY_MS: String(drainDelayMs) },
     stdio: ['ignore', 'pipe', 'inherit']
   })
   t.teardown(() => { child.kill('SIGKILL') })
@@ -245,15 +245,29 @@ async function startProcess (t: Test, directory: string): Promise<ServerProcess>
   return { port, signal: name => { child.kill(name) }, exited }
 }
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+async function statusOf (port: number, path: string): Promise<number> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`)
+  await response.text()
+  return response.status
+}
+
+for (const [signal, drainDelayMs] of [['SIGTERM', 1_000], ['SIGINT', 0]] as const) {
   t.test(`${signal} sends the clients away, saves and ends the process well`, async t => {
     const directory = temporaryDirectory(t)
-    const server = await startProcess(t, directory)
+    const server = await startProcess(t, directory, drainDelayMs)
     const client = await TestClient.open(t, liveUrl(server.port))
     await placeOrder(client, 'VAS-001', 1)
 
     server.signal(signal)
-    t.same(await client.next(frame => frame['type'] === 'system'), { type: 'system', event: 'shutdown', gracePeriodMs: 5_000 })
+    if (drainDelayMs > 0) {
+      while (await statusOf(server.port, '/readyz') === 200);
+      t.equal(await statusOf(server.port, '/readyz'), 503, 'load balancers get to know')
+      t.equal(await statusOf(server.port, '/livez'), 200, 'nobody is to kill it')
+      const late = await TestClient.open(t, liveUrl(server.port))
+      t.ok(await late.ask('store.all', { bucket: 'products' }), 'who still comes is served')
+      late.ws.close()
+    }
+    t.match(await client.next(frame => frame['type'] === 'system'), { type: 'system', event: 'shutdown', gracePeriodMs: 5_000, reconnectAfterMs: Number })
     // Who is still there may finish what it is about.
     await placeOrder(client, 'VAS-001', 10)
     client.ws.close()

@@ -354,6 +354,8 @@ t.test('a sink whose policy is to block', t => {
     const health = await app.inject('/healthz')
     t.equal(health.statusCode, 503)
     t.same(health.json(), { status: 'audit_unavailable', reason: 'by-hand: ENOSPC' })
+    t.equal((await app.inject('/readyz')).statusCode, 503)
+    t.equal((await app.inject('/livez')).statusCode, 200, 'to be started again would not help')
     t.match((await app.inject('/stats')).json(), { audit: { sinks: [{ name: 'by-hand', problem: 'by-hand: ENOSPC', queued: 2 }] } })
     sink.flow()
     await client.settled()

@@ -9,7 +9,7 @@ const local = ['127.0.0.1']
 
 async function serveGateway (t: Test, gateway: Partial<GatewayOptions> = {}, options: Omit<NoexOptions, 'store' | 'auth'> = {}, settings: ServeSettings = {}): Promise<Served> {
   return await serve(t, {
-    allowedOrigins: ['https://desk.example'],
+    allowedOrigins: [origin],
     ...options,
     auth: {
       gateway: { userHeader: 'X-Forwarded-User', rolesHeader: 'X-Forwarded-Groups', trustedProxies: local, ...gateway },
@@ -18,9 +18,12 @@ async function serveGateway (t: Test, gateway: Partial<GatewayOptions> = {}, opt
   }, settings)
 }
 
-/** The status of an upgrade with exactly these headers. */
+const origin = 'https://desk.example'
+
+/** The status of an upgrade with exactly these headers, and the page's origin unless they have one. */
 async function status (t: Test, port: number, ...headers: string[]): Promise<number> {
-  const raw = await RawSocket.upgrade(t, port, '/', ['Host: localhost', ...headers])
+  const page = headers.some(header => header.startsWith('Origin')) ? [] : [`Origin: ${origin}`]
+  const raw = await RawSocket.upgrade(t, port, '/', ['Host: localhost', ...page, ...headers])
   const code = await raw.status()
   raw.socket.destroy()
   return code
@@ -28,7 +31,7 @@ async function status (t: Test, port: number, ...headers: string[]): Promise<num
 
 t.test('[G-B20] the gateway\'s header says who the client is, from the start', async t => {
   const { url, app } = await serveGateway(t)
-  const client = TestClient.raw(t, url, { headers: { 'x-forwarded-user': 'ann', 'x-forwarded-groups': 'user, staff' } })
+  const client = TestClient.raw(t, url, { origin, headers: { 'x-forwarded-user': 'ann', 'x-forwarded-groups': 'user, staff' } })
   t.match(await client.next(), { type: 'welcome', requiresAuth: false })
   t.same(await client.ask('auth.whoami'), { authenticated: true, userId: 'ann', roles: ['user', 'staff'], expiresAt: null })
   t.equal(await client.ask('store.count', { bucket: 'items' }), 0)
@@ -75,19 +78,29 @@ t.test('a secret tells the gateway from other programs on its host', async t => 
   const { port, url } = await serveGateway(t, { secretHeader: 'X-Gateway-Secret', secret: 'correct-horse-battery' })
   t.equal(await status(t, port, 'X-Forwarded-User: ann'), 401)
   t.equal(await status(t, port, 'X-Forwarded-User: ann', 'X-Gateway-Secret: wrong'), 401)
-  const client = await TestClient.open(t, url, { headers: { 'x-forwarded-user': 'ann', 'x-gateway-secret': 'correct-horse-battery' } })
+  const client = await TestClient.open(t, url, { origin, headers: { 'x-forwarded-user': 'ann', 'x-gateway-secret': 'correct-horse-battery' } })
   t.match(await client.ask('auth.whoami'), { userId: 'ann', roles: [] })
 })
 
 t.test('a page of another origin cannot use the gateway\'s session', async t => {
   const { port } = await serveGateway(t)
   t.equal(await status(t, port, 'X-Forwarded-User: ann', 'Origin: https://evil.example'), 403)
-  t.equal(await status(t, port, 'X-Forwarded-User: ann', 'Origin: https://desk.example'), 101)
+  t.equal(await status(t, port, 'X-Forwarded-User: ann', `Origin: ${origin}`), 101)
+})
+
+t.test('nor can what does not say where it comes from: the gateway logs in whoever asks', async t => {
+  const { port, url } = await serveGateway(t)
+  await t.rejects(TestClient.open(t, url, { headers: { 'x-forwarded-user': 'ann' } }), 'without an origin')
+  for (const value of ['', 'null', `${origin}/`, `${origin}:443`, origin.toUpperCase(), `${origin}.evil.example`, `${origin}, ${origin}`, 'http://desk.example']) {
+    t.equal(await status(t, port, 'X-Forwarded-User: ann', `Origin: ${value}`), 403, value)
+  }
+  t.equal(await status(t, port, 'X-Forwarded-User: ann', `Origin: ${origin}`, `Origin: ${origin}`), 403, 'said twice')
+  await t.rejects(serveGateway(t, {}, { allowedOrigins: [origin, 'null'] }), /option allowedOrigins must not have "null"/, 'any site can make a page without an origin')
 })
 
 t.test('a revoked user is closed, and refused at the next upgrade', async t => {
   const { port, url, app } = await serveGateway(t)
-  const client = await TestClient.open(t, url, { headers: { 'x-forwarded-user': 'ann' } })
+  const client = await TestClient.open(t, url, { origin, headers: { 'x-forwarded-user': 'ann' } })
   t.equal(app.noex.revokeSession('ann'), 1)
   t.equal((await client.closed).code, 4002)
   t.equal(await status(t, port, 'X-Forwarded-User: ann'), 403)
@@ -97,7 +110,7 @@ t.test('a revoked user is closed, and refused at the next upgrade', async t => {
 t.test('a user who is revoked while the upgrade is on its way does not come in', async t => {
   const turnstile = new Turnstile()
   const { url, app } = await serveGateway(t, {}, {}, { before: app => { app.addHook('preHandler', async () => { await turnstile.pass() }) } })
-  const client = TestClient.raw(t, url, { headers: { 'x-forwarded-user': 'ann', 'x-forwarded-groups': 'admin' } })
+  const client = TestClient.raw(t, url, { origin, headers: { 'x-forwarded-user': 'ann', 'x-forwarded-groups': 'admin' } })
   await turnstile.held()
   t.equal(app.noex.revokeSession('ann'), 0)
   turnstile.open()

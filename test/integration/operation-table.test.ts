@@ -1,6 +1,7 @@
 import { RuleEngine } from '@hamicek/noex-rules'
 import t, { type Test } from 'tap'
 import type { TestClient } from '../client.js'
+import { baseRequests } from '../base-requests.js'
 import { serve, type Served } from '../helper.js'
 import { ADMIN_SECRET, serveAccounts } from '../identity.js'
 import { operations } from '../../lib/operations/index.js'
@@ -21,100 +22,6 @@ const values: readonly unknown[] = [
   '__proto__', '__superadmin__', 'superadmin', ['read', 'admin'], ['fly'], [{ allow: '*' }], [{ allow: 5 }], { $where: '1' },
   { key: 'id', schema: { id: null } }, { addFields: [] }, { addFields: { z: 5 } }, { bucket: 'items', filter: 5 }, { id: 'taken' }, { id: null }, { id: {} }, { _version: 'x', _createdAt: null, _expiresAt: {} }
 ]
-
-/** A valid request of every operation; a new operation needs one here. */
-const bases: Readonly<Record<string, object>> = {
-  'store.get': { bucket: 'items', key: 'taken' },
-  'store.all': { bucket: 'items' },
-  'store.where': { bucket: 'items', filter: {} },
-  'store.findOne': { bucket: 'items', filter: {} },
-  'store.count': { bucket: 'items', filter: {} },
-  'store.first': { bucket: 'items', n: 1 },
-  'store.last': { bucket: 'items', n: 1 },
-  'store.paginate': { bucket: 'items', limit: 1, after: 'taken' },
-  'store.sum': { bucket: 'items', field: 'n', filter: {} },
-  'store.avg': { bucket: 'items', field: 'n', filter: {} },
-  'store.min': { bucket: 'items', field: 'n', filter: {} },
-  'store.max': { bucket: 'items', field: 'n', filter: {} },
-  'store.groupBy': { bucket: 'items', field: 'name', aggregate: { function: 'sum', field: 'n' }, filter: {} },
-  'store.buckets': {},
-  'store.stats': {},
-  'store.insert': { bucket: 'items', data: { name: 'x' } },
-  'store.insertMany': { bucket: 'items', data: [{ name: 'x' }] },
-  'store.upsert': { bucket: 'items', data: { id: 'taken' } },
-  'store.update': { bucket: 'items', key: 'taken', data: { name: 'x' } },
-  'store.updateMany': { bucket: 'items', filter: { id: 'taken' }, data: { name: 'x' } },
-  'store.delete': { bucket: 'items', key: 'other' },
-  'store.deleteMany': { bucket: 'items', filter: { id: 'other' } },
-  'store.clear': { bucket: 'scratch' },
-  'store.transaction': { operations: [{ op: 'count', bucket: 'items' }] },
-  'store.query': { query: 'named', params: { name: 'x' } },
-  'store.subscribe': { query: 'named', params: { name: 'x' } },
-  'store.unsubscribe': { subscriptionId: 'sub-1' },
-  'store.defineBucket': { name: 'fresh', config: { key: 'id', schema: { id: { type: 'string' } } } },
-  'store.dropBucket': { name: 'fresh' },
-  'store.updateBucket': { name: 'scratch', updates: {} },
-  'store.getBucketSchema': { name: 'items' },
-  'store.defineQuery': { name: 'freshQuery', config: { bucket: 'items' } },
-  'store.undefineQuery': { name: 'freshQuery' },
-  'store.listQueries': {},
-  'rules.emit': { topic: 'order.placed', data: {}, correlationId: 'x', causationId: 'x' },
-  'rules.setFact': { key: 'order:1', value: 1 },
-  'rules.getFact': { key: 'order:1' },
-  'rules.deleteFact': { key: 'order:1' },
-  'rules.queryFacts': { pattern: 'order:*' },
-  'rules.getAllFacts': {},
-  'rules.subscribe': { pattern: 'order.*' },
-  'rules.unsubscribe': { subscriptionId: 'sub-1' },
-  'rules.stats': {},
-  'rules.registerRule': { rule: { id: 'fresh', name: 'x', trigger: { type: 'event', topic: 'order.*' } } },
-  'rules.unregisterRule': { ruleId: 'other' },
-  'rules.updateRule': { ruleId: 'kept', updates: { priority: 1 } },
-  'rules.enableRule': { ruleId: 'kept' },
-  'rules.disableRule': { ruleId: 'kept' },
-  'rules.getRule': { ruleId: 'kept' },
-  'rules.getRules': {},
-  'rules.validateRule': { rule: { id: 'x', name: 'x', trigger: { type: 'event', topic: 'x' } } },
-  'procedures.register': { procedure: { name: 'fresh', input: { id: { type: 'string' } }, steps: [{ action: 'store.get', bucket: 'items', key: '{{ input.id }}', as: 'item' }], transaction: true, timeoutMs: 1_000 } },
-  'procedures.unregister': { name: 'fresh' },
-  'procedures.update': { name: 'kept', updates: { description: 'x' } },
-  'procedures.get': { name: 'kept' },
-  'procedures.list': {},
-  'procedures.call': { name: 'kept', input: { id: 'taken' } },
-  'server.stats': {},
-  'server.connections': {},
-  'audit.query': { userId: 'alice', operation: 'store.insert', result: 'error', from: 0, to: 1, limit: 1 },
-  'auth.login': { token: 'x' },
-  'auth.logout': {},
-  'auth.whoami': {},
-  'identity.login': { username: 'alice', password: 'x' },
-  'identity.loginWithSecret': { secret: 'x' },
-  'identity.logout': {},
-  'identity.whoami': {},
-  'identity.refreshSession': {},
-  'identity.changePassword': { userId: '__superadmin__', currentPassword: 'x', newPassword: 'another password' },
-  'identity.createUser': { username: 'al', password: 'x', displayName: 'Alice', email: 'a@example.com', enabled: true, metadata: {} },
-  'identity.getUser': { userId: 'alice' },
-  'identity.updateUser': { userId: 'alice', displayName: 'Alice', email: 'a@example.com', metadata: {} },
-  'identity.deleteUser': { userId: 'bob' },
-  'identity.listUsers': { page: 1, pageSize: 1 },
-  'identity.enableUser': { userId: 'alice' },
-  'identity.disableUser': { userId: 'alice' },
-  'identity.resetPassword': { userId: 'bob', newPassword: 'another password' },
-  'identity.assignRole': { userId: 'alice', roleName: 'reader' },
-  'identity.removeRole': { userId: 'alice', roleName: 'reader' },
-  'identity.getUserRoles': { userId: 'alice' },
-  'identity.createRole': { name: 'clerk', description: 'x', permissions: [{ allow: '*' }] },
-  'identity.updateRole': { roleId: 'x', description: 'x', permissions: [{ allow: '*' }] },
-  'identity.deleteRole': { roleId: 'x' },
-  'identity.listRoles': {},
-  'identity.grant': { subjectType: 'user', subjectId: 'alice', resourceType: 'bucket', resourceName: 'items', operations: ['read'] },
-  'identity.revoke': { subjectType: 'user', subjectId: 'alice', resourceType: 'bucket', resourceName: 'items', operations: ['read'] },
-  'identity.getAcl': { resourceType: 'bucket', resourceName: 'items' },
-  'identity.myAccess': {},
-  'identity.getOwner': { resourceType: 'bucket', resourceName: 'items' },
-  'identity.transferOwner': { resourceType: 'bucket', resourceName: 'items', newOwnerId: 'alice' }
-}
 
 /** Operations that exist with accounts only; they are sent by the superadmin. */
 const ofAccounts = /^(?:auth|identity)\./
@@ -175,13 +82,13 @@ async function complaints (client: TestClient, requests: Iterable<readonly [type
   return found
 }
 
-t.test('Every operation has a valid request here', async t => {
-  t.same(Object.keys(bases).toSorted(), [...operations.keys()].toSorted())
+t.test('Every operation has a base request', async t => {
+  t.same(Object.keys(baseRequests).toSorted(), [...operations.keys()].toSorted())
 })
 
 for (const [name, operation] of operations) {
   t.test(`${name} answers whatever its fields hold`, async t => {
-    const base = bases[name]
+    const base = baseRequests[name]
     if (base === undefined) {
       t.fail('there is no valid request for it')
       return
@@ -234,7 +141,7 @@ t.test('G-C16 what a request touches can be told of any input', async t => {
     const fields = [...Object.keys(operation.request.properties), 'bucket', 'name', 'config', 'operations']
     const requests: object[] = [{}]
     for (const field of fields) {
-      for (const value of values) requests.push(withMember(bases[name] ?? {}, field, value))
+      for (const value of values) requests.push(withMember(baseRequests[name] ?? {}, field, value))
     }
     const bad: unknown[] = []
     for (const fields of requests) {

@@ -133,9 +133,9 @@ t.test('registration', t => {
       setUp: async (app, options) => await app.register(noexPlugin, { ...options, heartBeat: {} } as NoexOptions)
     },
     {
-      name: 'with an option whose feature is not there',
-      message: /option rateLimit belongs to a feature/,
-      setUp: async (app, options) => await app.register(noexPlugin, { ...options, rateLimit: {} } as NoexOptions)
+      name: 'with a cost of an operation that does not exist',
+      message: /option rateLimit\.costs\.store\.bet is the cost of an operation that does not exist/,
+      setUp: async (app, options) => await app.register(noexPlugin, { ...options, rateLimit: { maxRequests: 5, windowMs: 1, costs: { 'store.bet': 5 } } })
     },
     {
       name: 'without a store',
@@ -685,7 +685,7 @@ t.test('NoexServer', t => {
       })
     })
     process.kill(process.pid, 'SIGUSR2')
-    t.same(await client.next(), { type: 'system', event: 'shutdown', gracePeriodMs: 200 })
+    t.match(await client.next(), { type: 'system', event: 'shutdown', gracePeriodMs: 200, reconnectAfterMs: Number })
     t.equal((await fetch(`${http}/healthz`)).status, 503)
     t.equal(await refusal(t, url), 503)
     t.same(await client.closed, { code: 1000, reason: 'server_shutdown' })

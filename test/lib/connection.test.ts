@@ -770,7 +770,6 @@ function connectionOver () {
     maxPayloadBytes: 1_000,
     requiresAuth: false,
     isVolatile: false,
-    loggedIn () {},
     scopeOf: () => unlimitedScope,
     hearing: () => 'whole',
     isStale: () => false,
@@ -781,6 +780,7 @@ function connectionOver () {
       requests.push(text)
       await new Promise<void>(resolve => { pending.push(resolve) })
     },
+    changing () {},
     stopped (connection) {
       seen.stopped++
       heartbeat.delete(connection)
@@ -899,7 +899,7 @@ t.test('Connection', t => {
 
   t.test('writes what was sent before the close frame', async t => {
     const { ws, connection } = connectionOver()
-    connection.notify({ type: 'system', event: 'shutdown', gracePeriodMs: 1 })
+    connection.notify({ type: 'system', event: 'shutdown', gracePeriodMs: 1, reconnectAfterMs: 1 })
     const { close } = ws
     ws.close = function (code, reason) {
       t.equal(ws._socket.texts.length, 1)

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import fc from 'fast-check'
-import { gatewayHeaders, SHORT_SECRET_CHARS, type GatewayOptions } from '../../lib/access/gateway-headers.js'
+import { gatewayHeaders, type GatewayOptions } from '../../lib/access/gateway-headers.js'
+import { SHORT_SECRET_CHARS } from '../../lib/access/secret-strength.js'
 import { NoexOptionsError } from '../../lib/option-checks.js'
 
 const RUNS = { numRuns: 2_000 }

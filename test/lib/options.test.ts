@@ -55,12 +55,20 @@ t.test('resolveOptions', t => {
       path: '/',
       prefix: '',
       name: 'noex-server',
-      routes: { healthz: '/healthz', stats: '/stats' },
+      routes: { healthz: '/healthz', readyz: '/readyz', livez: '/livez', stats: '/stats', metrics: false },
       helmet: {},
       maxPayloadBytes: 1_048_576,
       heartbeat: { intervalMs: 30_000, timeoutMs: 10_000 },
       backpressure: { maxBufferedBytes: 1_048_576, highWaterMark: 0.8, drainTimeoutMs: 5_000 },
-      connectionLimits: { maxSubscriptionsPerConnection: 100, maxTotalSubscriptions: 10_000 },
+      connectionLimits: {
+        maxSubscriptionsPerConnection: 100,
+        maxTotalSubscriptions: 10_000,
+        maxConnections: Infinity,
+        maxConnectionsPerUser: Infinity,
+        maxUnauthenticatedConnections: 10_000
+      },
+      loginTimeoutMs: 15_000,
+      rateLimit: undefined,
       maxConnectionsPerIp: Infinity,
       allowedOrigins: undefined,
       realIpHeader: undefined,
@@ -70,7 +78,7 @@ t.test('resolveOptions', t => {
       procedures: { maxSteps: 100, maxConditionDepth: 5, defaultTimeoutMs: 30_000, definitions: [] },
       revocation: { blacklistTtlMs: 3_600_000 },
       exposeErrorDetails: true,
-      shutdown: { gracePeriodMs: 0 }
+      shutdown: { gracePeriodMs: 0, drainDelayMs: 0, reconnectWindowMs: 5_000 }
     })
     t.equal(resolve({}).store, store, 'the store is handed on as it is')
   })
@@ -80,12 +88,20 @@ t.test('resolveOptions', t => {
       path: '/live',
       prefix: '/rt',
       name: 'production',
-      routes: { healthz: '/up', stats: false },
+      routes: { healthz: '/up', readyz: false, livez: '/alive', stats: false, metrics: '/m' },
       helmet: false,
       maxPayloadBytes: 1,
       heartbeat: { intervalMs: 1, timeoutMs: 2_147_483_647 },
       backpressure: { maxBufferedBytes: 1, highWaterMark: 1, drainTimeoutMs: 1 },
-      connectionLimits: { maxSubscriptionsPerConnection: 0, maxTotalSubscriptions: 0 },
+      connectionLimits: {
+        maxSubscriptionsPerConnection: 0,
+        maxTotalSubscriptions: 0,
+        maxConnections: 1,
+        maxConnectionsPerUser: 1,
+        maxUnauthenticatedConnections: 1
+      },
+      loginTimeoutMs: 1,
+      rateLimit: { maxRequests: 10, windowMs: 1, costs: { ping: 0, 'store.query': 10 } },
       maxConnectionsPerIp: 1,
       allowedOrigins: [],
       realIpHeader: 'X-Real-IP',
@@ -95,9 +111,9 @@ t.test('resolveOptions', t => {
       procedures: { maxSteps: 1, maxConditionDepth: 0, defaultTimeoutMs: 1, definitions: [] },
       revocation: { blacklistTtlMs: 1 },
       exposeErrorDetails: false,
-      shutdown: { gracePeriodMs: 0 }
+      shutdown: { gracePeriodMs: 0, drainDelayMs: 0, reconnectWindowMs: 0 }
     }
-    t.same(resolve(given), { store, ...given })
+    t.same(resolve(given), { store, ...given, rateLimit: { maxRequests: 10, windowMs: 1, costs: new Map(Object.entries(given.rateLimit.costs)) } })
   })
 
   t.test('fills in the rest of a group that is given in part', async t => {
@@ -110,9 +126,9 @@ t.test('resolveOptions', t => {
     })
     t.same(resolved.heartbeat, { intervalMs: 30_000, timeoutMs: 50 })
     t.same(resolved.backpressure, { maxBufferedBytes: 1_048_576, highWaterMark: 0.5, drainTimeoutMs: 5_000 })
-    t.same(resolved.connectionLimits, { maxSubscriptionsPerConnection: 50, maxTotalSubscriptions: 10_000 })
-    t.same(resolved.routes, { healthz: false, stats: '/stats' })
-    t.same(resolved.shutdown, { gracePeriodMs: 0 })
+    t.match(resolved.connectionLimits, { maxSubscriptionsPerConnection: 50, maxTotalSubscriptions: 10_000 })
+    t.match(resolved.routes, { healthz: false, stats: '/stats' })
+    t.same(resolved.shutdown, { gracePeriodMs: 0, drainDelayMs: 0, reconnectWindowMs: 5_000 })
   })
 
   t.test('counts undefined as absent, in groups too', async t => {
@@ -141,7 +157,7 @@ t.test('resolveOptions', t => {
   t.test('keeps the defaults apart from one caller to the next', async t => {
     resolve({ heartbeat: { intervalMs: 1 }, routes: { stats: false } })
     t.same(resolve({}).heartbeat, { intervalMs: 30_000, timeoutMs: 10_000 })
-    t.same(resolve({}).routes, { healthz: '/healthz', stats: '/stats' })
+    t.match(resolve({}).routes, { healthz: '/healthz', stats: '/stats' })
   })
 
   t.test('wants a store', async t => {
@@ -158,6 +174,9 @@ t.test('resolveOptions', t => {
     routes: [null, 1, '/healthz', [], true],
     'routes.healthz': [null, true, '', 'up', '/:id', {}],
     'routes.stats': [null, true, '', 'up', '/*', 1],
+    'routes.livez': [null, true, '', 'up', '/*', 1],
+    'routes.metrics': [null, true, '', 'up', '/*', 1],
+    'routes.readyz': [null, true, '', 'up', '/*', 1],
     helmet: [null, true, 1, 'off', []],
     maxPayloadBytes: [null, 0, -1, 1.5, NaN, Infinity, 2 ** 31, '1024', 1n],
     heartbeat: [null, 30_000, [], false],
@@ -170,6 +189,11 @@ t.test('resolveOptions', t => {
     connectionLimits: [null, 1, []],
     'connectionLimits.maxSubscriptionsPerConnection': [null, -1, 0.5, NaN, Infinity, '50'],
     'connectionLimits.maxTotalSubscriptions': [null, -1, 0.5, NaN, Infinity, '50'],
+    'connectionLimits.maxConnections': [null, 0, -1, 0.5, NaN, Infinity, '50'],
+    'connectionLimits.maxConnectionsPerUser': [null, 0, -1, 0.5, NaN, Infinity, '50'],
+    'connectionLimits.maxUnauthenticatedConnections': [null, 0, -1, 0.5, NaN, Infinity, '50'],
+    loginTimeoutMs: [null, 0, -1, 0.5, NaN, Infinity, 2 ** 31, '15s', false],
+    rateLimit: [null, 100, [], true],
     maxConnectionsPerIp: [null, 0, -1, 0.5, NaN, Infinity, '5'],
     allowedOrigins: [null, 'https://a.example', {}, [''], [1], [undefined], new Set(['https://a.example'])],
     audit: [null, true, 'all', []],
@@ -186,7 +210,9 @@ t.test('resolveOptions', t => {
     'procedures.definitions': [null, {}, 'all', 5],
     exposeErrorDetails: [null, 0, 1, 'false'],
     shutdown: [null, 5_000, []],
-    'shutdown.gracePeriodMs': [null, -1, 0.5, NaN, Infinity, 2 ** 31 - 1, '5s']
+    'shutdown.gracePeriodMs': [null, -1, 0.5, NaN, Infinity, 2 ** 31 - 1, '5s'],
+    'shutdown.drainDelayMs': [null, -1, 0.5, NaN, Infinity, 2 ** 31 - 1, '5s'],
+    'shutdown.reconnectWindowMs': [null, -1, 0.5, NaN, Infinity, 2 ** 31, '5s']
   }
   for (const [path, values] of Object.entries(bad)) {
     t.test(`refuses a bad ${path}, naming it`, async t => {
@@ -229,15 +255,21 @@ t.test('resolveOptions', t => {
   })
 
   t.test('refuses an option whose feature is not there instead of ignoring it', async t => {
-    for (const name of ['rules', 'rateLimit', 'loginTimeoutMs']) {
-      refuses(t, { [name]: {} }, name)
-      refuses(t, { [name]: false }, name)
+    refuses(t, { rules: {} }, 'rules')
+    refuses(t, { rules: false }, 'rules')
+    refuses(t, { routes: { console: '/console' } }, 'routes.console')
+  })
+
+  t.test('refuses a rate limit that is none', async t => {
+    refuses(t, { rateLimit: {} }, 'rateLimit.maxRequests')
+    refuses(t, { rateLimit: { maxRequests: 1 } }, 'rateLimit.windowMs')
+    for (const value of [null, 0, -1, 0.5, NaN, Infinity, '100']) {
+      refuses(t, { rateLimit: { maxRequests: value, windowMs: 1 } }, 'rateLimit.maxRequests')
+      refuses(t, { rateLimit: { maxRequests: 1, windowMs: value } }, 'rateLimit.windowMs')
     }
-    for (const path of ['routes.livez', 'routes.readyz', 'routes.metrics', 'routes.console', 'shutdown.drainDelayMs',
-      'connectionLimits.maxConnections', 'connectionLimits.maxConnectionsPerUser']) {
-      const [group, name] = path.split('.') as [string, string]
-      refuses(t, { [group]: { [name]: 1 } }, path)
-    }
+    for (const value of [null, 1, [], 'all']) refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, costs: value } }, 'rateLimit.costs')
+    for (const value of [null, -1, 0.5, 6, '1']) refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, costs: { ping: value } } }, 'rateLimit.costs.ping')
+    refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, burst: 1 } }, 'rateLimit.burst')
   })
   t.end()
 })
@@ -250,7 +282,7 @@ t.test('the public face', t => {
 
   t.test('exports these values and no others', async t => {
     t.same(Object.keys(face).sort(), [
-      'ErrorCode', 'NoexOptionsError', 'NoexServer', 'NoexServerError', 'PROTOCOL_VERSION', 'closeReasons', 'default', 'jwtAuth', 'noexPlugin'
+      'ErrorCode', 'NoexOptionsError', 'NoexServer', 'NoexServerError', 'PROTOCOL_VERSION', 'checkDeployment', 'closeReasons', 'default', 'jwtAuth', 'noexPlugin'
     ])
     t.equal(face.PROTOCOL_VERSION, '1.0.0')
     t.equal(Object.keys(face.ErrorCode).length, 16)
@@ -260,6 +292,7 @@ t.test('the public face', t => {
     t.same(Object.values(face.closeReasons).map(({ code, reason, comeBack }) => `${code} ${reason} ${comeBack}`), [
       '1000 server_shutdown true',
       '1003 binary_not_supported false',
+      '1008 login_timeout true',
       '1013 slow_consumer true',
       '4001 heartbeat_timeout true',
       '4002 session_revoked false',

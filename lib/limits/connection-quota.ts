@@ -1,0 +1,107 @@
+import { NoexServerError } from '../errors.js'
+import type { Limit, Refusals } from './refusals.js'
+
+/** How many connections there may be at a time. */
+export interface ConnectionLimits {
+  readonly maxConnections: number
+  readonly maxConnectionsPerUser: number
+  /** Of those that must log in and have not. */
+  readonly maxUnauthenticatedConnections: number
+}
+
+/** An upgrade that is refused, as HTTP says it. */
+export interface QuotaRefusal {
+  /** 429: this client has too many. 503: the server has. */
+  readonly refused: 429 | 503
+  readonly reason: string
+}
+
+/**
+ * Counts connections from the moment in which their upgrade is let in, so that those that come at the same time cannot
+ * be more than the limits allow. A connection counts as its user's as long as it takes requests, and
+ * as a connection until its socket has ended.
+ */
+export class ConnectionQuota {
+  readonly #limits: ConnectionLimits
+  readonly #requiresAuth: boolean
+  readonly #refusals: Refusals
+  readonly #perUser = new Map<string, number>()
+  #connections = 0
+  #unauthenticated = 0
+
+  /** `requiresAuth`: whether whoever is not logged in has yet to do so. */
+  constructor (limits: ConnectionLimits, requiresAuth: boolean, refusals: Refusals) {
+    this.#limits = limits
+    this.#requiresAuth = requiresAuth
+    this.#refusals = refusals
+  }
+
+  /** Connections, and upgrades that are to become some. */
+  get size (): number {
+    return this.#connections
+  }
+
+  /**
+   * Counts an upgrade; `userId` is whom a gateway names. Returns what takes the count back when no connection comes of it: once,
+   * and without effect afterwards. Or why it is refused.
+   */
+  enter (userId: string | undefined): (() => void) | QuotaRefusal {
+    if (this.#connections >= this.#limits.maxConnections) return this.#refuse('connections', 503, 'there are too many connections')
+    if (userId === undefined && this.#requiresAuth && this.#unauthenticated >= this.#limits.maxUnauthenticatedConnections) {
+      return this.#refuse('unauthenticated_connections', 503, 'too many connections have not logged in')
+    }
+    if (userId !== undefined && this.#isFull(userId)) return this.#refuse('connections_per_user', 429, 'the user has too many connections')
+    this.#connections++
+    this.#add(userId, 1)
+    let isCounted = true
+    return () => {
+      if (!isCounted) return
+      isCounted = false
+      this.stop(userId)
+      this.leave()
+    }
+  }
+
+  /**
+   * Somebody logs in on a connection, or out.
+   * @throws `RATE_LIMITED` when the user has too many connections besides; then nothing is changed
+   */
+  change (from: string | undefined, to: string | undefined): void {
+    if (from === to) return
+    if (to !== undefined && this.#isFull(to)) {
+      this.#refusals.count('connections_per_user')
+      throw new NoexServerError('RATE_LIMITED', 'This user has too many connections')
+    }
+    this.#add(from, -1)
+    this.#add(to, 1)
+  }
+
+  /** A connection takes no more requests. */
+  stop (userId: string | undefined): void {
+    this.#add(userId, -1)
+  }
+
+  /** The socket of a connection has ended. */
+  leave (): void {
+    this.#connections--
+  }
+
+  #isFull (userId: string): boolean {
+    return (this.#perUser.get(userId) ?? 0) >= this.#limits.maxConnectionsPerUser
+  }
+
+  #add (userId: string | undefined, change: 1 | -1): void {
+    if (userId === undefined) {
+      this.#unauthenticated += change
+      return
+    }
+    const count = (this.#perUser.get(userId) ?? 0) + change
+    if (count === 0) this.#perUser.delete(userId)
+    else this.#perUser.set(userId, count)
+  }
+
+  #refuse (limit: Limit, refused: QuotaRefusal['refused'], reason: string): QuotaRefusal {
+    this.#refusals.count(limit)
+    return { refused, reason }
+  }
+}

@@ -1,0 +1,51 @@
+import { checkGroup, isInteger, isPlainObject, NoexOptionsError, type Checks } from '../option-checks.js'
+
+/** How much a user, or an address on which nobody is logged in, may ask for. */
+export interface RateLimitOptions {
+  /** Requests in one window, or what they cost together. */
+  maxRequests: number
+  /** A window begins with the first request and ends this many milliseconds later. */
+  windowMs: number
+  /**
+   * What a request of an operation costs, by its name; 0: nothing, but no more than `maxRequests`.
+   * @default 1 for each operation
+   */
+  costs?: Readonly<Record<string, number>> | undefined
+}
+
+/** Checked. */
+export interface ResolvedRateLimit {
+  readonly maxRequests: number
+  readonly windowMs: number
+  readonly costs: ReadonlyMap<string, number>
+}
+
+const allowed: Checks = {
+  maxRequests: isInteger(1, Number.MAX_SAFE_INTEGER),
+  windowMs: isInteger(1, Number.MAX_SAFE_INTEGER),
+  costs: isObject
+}
+
+/** Checks the option `rateLimit`. @throws {NoexOptionsError} */
+export function resolveRateLimit (value: unknown): ResolvedRateLimit | undefined {
+  if (value === undefined) return undefined
+  if (!isPlainObject(value)) throw new NoexOptionsError('rateLimit', 'must be an object')
+  checkGroup(value, allowed, 'rateLimit.')
+  const { maxRequests, windowMs, costs = {} } = value as Partial<RateLimitOptions>
+  if (maxRequests === undefined) throw new NoexOptionsError('rateLimit.maxRequests', 'is required')
+  if (windowMs === undefined) throw new NoexOptionsError('rateLimit.windowMs', 'is required')
+  const cost = isInteger(0, maxRequests)
+  for (const [operation, value] of Object.entries(costs)) cost(value, `rateLimit.costs.${operation}`)
+  return { maxRequests, windowMs, costs: new Map(Object.entries(costs)) }
+}
+
+/** Throws unless each of the `costs` is that of an operation that exists. @throws {NoexOptionsError} */
+export function checkCosts (limit: ResolvedRateLimit | undefined, exists: (operation: string) => boolean): void {
+  for (const operation of limit?.costs.keys() ?? []) {
+    if (!exists(operation)) throw new NoexOptionsError(`rateLimit.costs.${operation}`, 'is the cost of an operation that does not exist')
+  }
+}
+
+function isObject (value: unknown, path: string): void {
+  if (!isPlainObject(value)) throw new NoexOptionsError(path, 'must be an object')
+}

@@ -1,0 +1,33 @@
+/** What is refused because of a limit. */
+export const limits = [
+  /** A request: the user, or the address, has made too many. */
+  'rate_limit',
+  /** A login: too many attempts. */
+  'login_attempts',
+  /** A login or an upgrade: the user has too many connections. */
+  'connections_per_user',
+  /** An upgrade: the address has too many connections. */
+  'connections_per_ip',
+  /** An upgrade: there are too many connections. */
+  'connections',
+  /** An upgrade: too many are there that have not logged in. */
+  'unauthenticated_connections',
+  /** An upgrade: it comes from a page that may not connect. */
+  'origin'
+] as const
+
+export type Limit = typeof limits[number]
+
+/** Counts what a service refuses. */
+export class Refusals {
+  readonly #counts = new Map<Limit, number>(limits.map(limit => [limit, 0]))
+
+  count (limit: Limit): void {
+    this.#counts.set(limit, this.of(limit) + 1)
+  }
+
+  /** Refusals since the start. */
+  of (limit: Limit): number {
+    return this.#counts.get(limit) ?? 0
+  }
+}

@@ -1,0 +1,90 @@
+import type { AddressInfo } from 'node:net'
+import type { StoreStats } from '@hamicek/noex-store'
+import type { ArrivalRefusal, ArrivingRequest } from './access/arrival.js'
+import type { HttpAccess } from './access/http-access.js'
+import type { Session } from './access/session.js'
+import type { AuditTrail } from './audit/trail.js'
+import type { Connections } from './connection/connections.js'
+import type { ServerStats } from './info.js'
+import type { Log } from './log.js'
+import type { ResolvedOptions } from './options.js'
+import type { RuleService } from './rules/rule-service.js'
+import type { StoreAccess } from './store/store-access.js'
+import { withoutSystemBuckets } from './store/system-buckets.js'
+
+/** What the statistics are of. */
+export interface StatisticsOptions {
+  readonly options: ResolvedOptions
+  readonly access: StoreAccess
+  readonly connections: Connections
+  readonly rules: RuleService | undefined
+  readonly trail: AuditTrail | undefined
+  readonly httpAccess: HttpAccess
+  readonly address: () => AddressInfo | string | null
+  readonly uptimeMs: () => number
+  readonly log: Log
+}
+
+/** What a service tells of itself, and to whom. */
+export class Statistics {
+  readonly #of: StatisticsOptions
+
+  constructor (options: StatisticsOptions) {
+    this.#of = options
+  }
+
+  /** Everything. Costs the same however many clients there are, and never rejects because of the store. */
+  async all (): Promise<ServerStats> {
+    const { options, connections, rules, trail, uptimeMs } = this.#of
+    const address = this.#of.address()
+    const { port, address: host } = typeof address === 'object' && address !== null ? address : { port: null, address: null }
+    const active = connections.size
+    return {
+      name: options.name,
+      port,
+      host,
+      connectionCount: active,
+      uptimeMs: uptimeMs(),
+      authEnabled: options.auth !== undefined,
+      rateLimitEnabled: options.rateLimit !== undefined,
+      rulesEnabled: rules !== undefined,
+      connections: {
+        active,
+        authenticated: connections.authenticated,
+        totalStoreSubscriptions: connections.quota.taken.store,
+        totalRulesSubscriptions: connections.quota.taken.rules
+      },
+      store: await this.#storeStats(),
+      rules: rules?.stats() ?? null,
+      ...(trail !== undefined && { audit: trail.stats })
+    }
+  }
+
+  /** What a client may see: system buckets are the superadmin's. */
+  async for (session: Session | undefined): Promise<ServerStats> {
+    const stats = await this.all()
+    if (stats.store === null || session?.roles.includes('superadmin') === true) return stats
+    return { ...stats, store: withoutSystemBuckets(stats.store, this.#of.access) }
+  }
+
+  /** What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. */
+  async over (request: ArrivingRequest): Promise<ServerStats | ArrivalRefusal> {
+    const admitted = await this.#of.httpAccess.admitToStats(request)
+    return 'refused' in admitted ? admitted : await this.for(admitted.session)
+  }
+
+  /** The store's own, with the subscriptions that the store does not know of. */
+  async #storeStats (): Promise<StoreStats | null> {
+    const { options, access, connections, log } = this.#of
+    try {
+      const stats = await options.store.getStats()
+      const activeSubscriptions = stats.queries.activeSubscriptions + connections.quota.taken.store
+      // Where there are no accounts, there is no superadmin to see what is the server's own.
+      const shown = access.hasSystemBuckets ? stats : withoutSystemBuckets(stats, access)
+      return { ...shown, queries: { ...stats.queries, activeSubscriptions } }
+    } catch (error) {
+      log.warn({ err: error }, 'the store has no statistics')
+      return null
+    }
+  }
+}

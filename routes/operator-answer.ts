@@ -1,0 +1,30 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ArrivalRefusal, ArrivingRequest } from '../lib/access/arrival.js'
+import { arrivingRequest, refusal } from './arriving-request.js'
+
+const reasons = { 400: 'The request is not acceptable', 401: 'A valid token is required', 403: 'Not allowed', 503: 'Whether this is allowed cannot be found out at the moment' } as const
+
+/**
+ * Asks for what only some may see, and returns it; or refuses with 400, 401 or 403, and with 503 when nobody can tell whether it is
+ * allowed: then the reply is sent, and what is returned is `reply`. No answer is kept by anybody. `what` names it in the log.
+ */
+export async function operatorAnswer<T extends object> (
+  request: FastifyRequest, reply: FastifyReply, what: string, ask: (request: ArrivingRequest) => Promise<T | ArrivalRefusal>
+): Promise<T | FastifyReply> {
+  reply.header('cache-control', 'no-store')
+  let answer
+  try {
+    answer = await ask(arrivingRequest(request))
+  } catch (error) {
+    request.log.error({ err: error }, `whether a request for ${what} is allowed could not be found out`)
+    return refuse(reply, 503)
+  }
+  if (!('refused' in answer)) return answer
+  request.log.warn({ reason: answer.reason }, `${what} refused`)
+  return refuse(reply, answer.refused)
+}
+
+function refuse (reply: FastifyReply, statusCode: keyof typeof reasons): FastifyReply {
+  if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
+  return reply.code(statusCode).send(refusal(statusCode, reasons[statusCode]))
+}
