@@ -1,7 +1,7 @@
 import { checkHeaderName, reducedName } from './access/raw-headers.js'
 import { trustedPeers } from './access/trusted-peers.js'
 import { closeTimeoutMs, inFlightTimeoutMs } from './deadlines.js'
-import { isBoolean, isInteger, isPath, isPathOrFalse, isPlainObject, isPrefix, isText, isTextArray, MAX_TIMER_MS, NoexOptionsError, type Checks } from './option-checks.js'
+import { checkGroup, isBoolean, isInteger, isPath, isPathOrFalse, isPlainObject, isPrefix, isText, isTextArray, MAX_TIMER_MS, NoexOptionsError, type Checks } from './option-checks.js'
 import type { ResolvedOptions } from './options.js'
 import { ruleEngineMethods } from './rules/rule-engine.js'
 import { storeMethods } from './store/noex-store.js'
@@ -35,12 +35,20 @@ export const allowed: Checks = {
   },
   loginTimeoutMs: isInteger(1, MAX_TIMER_MS),
   maxConnectionsPerIp: isInteger(1, Number.MAX_SAFE_INTEGER),
-  allowedOrigins: isTextArray,
+  allowedOrigins: isOriginArray,
   realIpHeader: checkHeaderName,
   trustedProxies: (value, path) => { trustedPeers(value as string[], path) },
   revocation: { blacklistTtlMs: isInteger(1, Number.MAX_SAFE_INTEGER) },
   exposeErrorDetails: isBoolean,
   shutdown: { gracePeriodMs: isGracePeriod, drainDelayMs: isGracePeriod, reconnectWindowMs: isInteger(0, MAX_TIMER_MS) }
+}
+
+const ofDrain: Checks = { gracePeriodMs: isGracePeriod, drainDelayMs: isGracePeriod }
+
+/** Throws a NoexOptionsError unless `options` are what `drain` and `stop` take. */
+export function checkDrainOptions (options: unknown): void {
+  if (!isPlainObject(options)) throw new NoexOptionsError('drain', 'must be an object')
+  checkGroup(options, ofDrain, '')
 }
 
 /** What is right by itself, but not beside the others. */
@@ -65,6 +73,18 @@ export function checkTogether ({ auth, allowedOrigins, realIpHeader, trustedProx
 /** Throws a NoexOptionsError unless `value` is a grace period: milliseconds that a timer can wait. */
 export function isGracePeriod (value: unknown, path: string): void {
   isInteger(0, MAX_TIMER_MS - inFlightTimeoutMs - closeTimeoutMs)(value, path)
+}
+
+/** Origins as browsers send them: one that is spelled otherwise would keep its pages out. */
+function isOriginArray (value: unknown, path: string): void {
+  isTextArray(value, path)
+  for (const origin of value as string[]) {
+    // Other schemes, those of extensions for instance, have no spelling that could be checked.
+    const url = /^https?:/i.test(origin) && URL.canParse(origin) ? new URL(origin).origin : origin
+    if (origin !== url || !/^(?:null|[a-z][a-z0-9+.-]*:\/\/[^/?#@*\s]+)$/.test(origin)) {
+      throw new NoexOptionsError(path, `must be origins as browsers send them, such as "https://app.example.com"; "${origin}" is none`)
+    }
+  }
 }
 
 function isShare (value: unknown, path: string): void {

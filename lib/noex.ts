@@ -1,16 +1,16 @@
 import type { AddressInfo } from 'node:net'
 import type { WebSocket } from 'ws'
-import { Arrivals, type ArrivalRefusal, type ArrivingRequest } from './access/arrival.js'
+import { Arrivals, type ArrivingRequest } from './access/arrival.js'
 import { Gate } from './access/gate.js'
 import { headersToKeep } from './access/headers-to-keep.js'
-import { HttpAccess } from './access/http-access.js'
+import { HttpAccess, type HttpRefusal } from './access/http-access.js'
 import { Revocations } from './access/revocations.js'
 import type { RequestHeaders, Session } from './access/session.js'
 import { startAuthentication, type Authentication } from './authentication.js'
 import { systemClock, type Clock } from './clock.js'
 import { Admissions, type Admission, type UpgradeRefusal } from './connection/admission.js'
 import { Connections } from './connection/connections.js'
-import { dispatch } from './connection/dispatch.js'
+import { dispatch, type Dispatch } from './connection/dispatch.js'
 import type { Upgrade } from './connection/upgrade.js'
 import type { ConnectionInfo, ServerStats } from './info.js'
 import type { DrainOptions, Noex, NoexState } from './decorator.js'
@@ -22,7 +22,7 @@ import { AuditTrail } from './audit/trail.js'
 import { closeReasons } from './close-codes.js'
 import { Catalogue, operations } from './operations/index.js'
 import type { Operation, Services } from './operations/operation.js'
-import { isGracePeriod } from './allowed-options.js'
+import { checkDrainOptions } from './allowed-options.js'
 import { ConnectionQuota } from './limits/connection-quota.js'
 import { checkCosts } from './limits/rate-limit-options.js'
 import { Refusals } from './limits/refusals.js'
@@ -96,12 +96,14 @@ export class NoexService implements Noex {
     const { required, requiresAuth, policy, authenticator, identity } = authentication
     const places = new ConnectionQuota(options.connectionLimits, requiresAuth, refusals)
     this.#admissions = new Admissions({ ...options, arrivals: this.#arrivals, places, refusals, requiresOrigin: options.auth?.mode === 'gateway' })
+    const limiter = options.rateLimit && new RequestLimiter(options.rateLimit, clock, refusals)
     const httpAccess = new HttpAccess({
       required,
       policy,
       authenticator,
       isRevoked,
       clock,
+      limiter,
       arrive: request => this.#arrivals.receive(request),
       headersToKeep: headers => this.headersToKeep(headers)
     })
@@ -124,9 +126,9 @@ export class NoexService implements Noex {
     }
     const { exposeErrorDetails } = options
     const catalogue = new Catalogue({ mode: options.auth?.mode, hasAudit: trail !== undefined, hasRules: options.rules !== undefined })
-    const limiter = options.rateLimit && new RequestLimiter(options.rateLimit, clock, refusals)
+    const to: Dispatch = { catalogue, gate, limiter, figures: metrics?.requests, services, exposeErrorDetails }
     this.#connections = new Connections(options, environment.log, clock, { requiresAuth, gate, places, refusals, audit: trail && new ConnectionAudit(trail) },
-      (text, connection) => dispatch(text, connection, { catalogue, gate, limiter, figures: metrics?.requests, services, exposeErrorDetails }))
+      (text, connection) => dispatch(text, connection, to))
     this.#statistics = new Statistics({
       options,
       access,
@@ -189,9 +191,11 @@ export class NoexService implements Noex {
     return this.#admissions.admit(request)
   }
 
-  /** Why clients should be sent elsewhere although the service runs; `undefined` when they should not. */
-  get problem (): string | undefined {
-    return this.#trail?.problem
+  /** Why clients should be sent elsewhere; `undefined` when they should not. */
+  get obstacle (): { readonly status: 'draining' | 'audit_unavailable', readonly reason?: string } | undefined {
+    if (this.#state !== 'serving') return { status: 'draining' }
+    const reason = this.#trail?.problem
+    return reason === undefined ? undefined : { status: 'audit_unavailable', reason }
   }
 
   /** Records that an upgrade is refused. `log` is the request's logger. */
@@ -253,18 +257,18 @@ export class NoexService implements Noex {
   }
 
   /** What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. */
-  async statsOver (request: ArrivingRequest): Promise<ServerStats | ArrivalRefusal> {
+  async statsOver (request: ArrivingRequest): Promise<ServerStats | HttpRefusal> {
     return await this.#statistics.over(request)
   }
 
   /** What `/metrics` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. Only with `routes.metrics`. */
-  async scrapeOver (request: ArrivingRequest): Promise<ScrapeText | ArrivalRefusal> {
+  async scrapeOver (request: ArrivingRequest): Promise<ScrapeText | HttpRefusal> {
     return await (this.#scrapes as Scrapes).over(request)
   }
 
-  async drain ({ gracePeriodMs = this.#options.shutdown.gracePeriodMs, drainDelayMs = this.#options.shutdown.drainDelayMs }: DrainOptions = {}): Promise<void> {
-    isGracePeriod(gracePeriodMs, 'gracePeriodMs')
-    isGracePeriod(drainDelayMs, 'drainDelayMs')
+  async drain (options: DrainOptions = {}): Promise<void> {
+    checkDrainOptions(options)
+    const { gracePeriodMs = this.#options.shutdown.gracePeriodMs, drainDelayMs = this.#options.shutdown.drainDelayMs } = options
     if (this.#drain === undefined) {
       if (this.#state === 'serving') this.#state = 'draining'
       this.#environment.log.info({ drainDelayMs, gracePeriodMs, connections: this.#connections.size }, 'draining')

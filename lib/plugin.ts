@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import type { FastifyInstance, FastifyPluginAsync, RegisterOptions } from 'fastify'
-import { adviseOnListen } from './deployment/boot-advice.js'
+import { adviseOnListen } from './lifecycle/boot-advice.js'
 import { UpgradeGuard } from './lifecycle/upgrade-guard.js'
 import type { Noex } from './decorator.js'
 import { NoexService } from './noex.js'

@@ -4,7 +4,7 @@ import type { ServerOptions as HttpsOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { ConnectionInfo, ServerStats } from './info.js'
 import type { DrainOptions, Noex } from './decorator.js'
-import { isGracePeriod } from './allowed-options.js'
+import { checkDrainOptions } from './allowed-options.js'
 import type { NoexOptions } from './options.js'
 import { noexPlugin } from './plugin.js'
 
@@ -25,7 +25,10 @@ export interface ServerConfig extends NoexOptions {
 }
 
 /** The time for the head of a request. What is sent here is short: whoever takes longer only keeps a socket. */
-const headTimeouts = { headersTimeout: 10_000, connectionsCheckingInterval: 2_500 } as const
+function headTimeouts (given: HttpOptions | null | undefined): HttpOptions {
+  // Node refuses one that is longer than the time for the whole request; 0 is none.
+  return { headersTimeout: Math.min(10_000, given?.requestTimeout || Infinity), connectionsCheckingInterval: 2_500 }
+}
 
 const serverDefaults = {
   // A request that hangs must not hold `stop`.
@@ -50,7 +53,7 @@ export class NoexServer {
   static async start (config: ServerConfig): Promise<NoexServer> {
     const { port = 8080, host = '0.0.0.0', fastify, ...options } = config
     const { http, https, ...rest } = fastify ?? {}
-    const listening = https == null ? { http: { ...headTimeouts, ...http } } : { https: { ...headTimeouts, ...https } }
+    const listening = https == null ? { http: { ...headTimeouts(http), ...http } } : { https: { ...headTimeouts(https), ...https } }
     const app = Fastify({ ...serverDefaults, ...rest, ...listening } as FastifyServerOptions)
     try {
       await app.register(noexPlugin, options)
@@ -101,7 +104,7 @@ export class NoexServer {
    * Later calls wait for the first.
    */
   async stop (options: DrainOptions = {}): Promise<void> {
-    for (const [name, value] of Object.entries(options)) if (value !== undefined) isGracePeriod(value, name)
+    checkDrainOptions(options)
     this.#stopped ??= this.#noex.drain(options).then(async () => { await this.#app.close() })
     await this.#stopped
   }

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import type { StoreStats } from '@hamicek/noex-store'
-import type { ArrivalRefusal, ArrivingRequest } from './access/arrival.js'
-import type { HttpAccess } from './access/http-access.js'
+import type { ArrivingRequest } from './access/arrival.js'
+import type { HttpAccess, HttpRefusal } from './access/http-access.js'
 import type { Session } from './access/session.js'
 import type { AuditTrail } from './audit/trail.js'
 import type { Connections } from './connection/connections.js'
@@ -68,7 +68,7 @@ export class Statistics {
   }
 
   /** What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. */
-  async over (request: ArrivingRequest): Promise<ServerStats | ArrivalRefusal> {
+  async over (request: ArrivingRequest): Promise<ServerStats | HttpRefusal> {
     const admitted = await this.#of.httpAccess.admitToStats(request)
     return 'refused' in admitted ? admitted : await this.for(admitted.session)
   }

@@ -2,10 +2,14 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import type { ArrivingRequest } from '../lib/access/arrival.js'
 
-/** What a request tells about who sends it. One that a test injects has no socket, and no headers as they came. */
+/** What a request tells about who sends it. One that a test injects has no socket, and may not have its headers as they came. */
 export function arrivingRequest ({ ip, raw, headers }: FastifyRequest): ArrivingRequest {
   const { socket, rawHeaders } = raw as Partial<typeof raw>
-  return { ip, peer: socket?.remoteAddress, rawHeaders: rawHeaders ?? [], headers }
+  return { ip, peer: socket?.remoteAddress, rawHeaders: rawHeaders ?? asTheyCame(headers), headers }
+}
+
+function asTheyCame (headers: FastifyRequest['headers']): string[] {
+  return Object.entries(headers).flatMap(([name, values]) => [values ?? []].flat().flatMap(value => [name, value]))
 }
 
 /** The body of a refusal, as Fastify's own look. */

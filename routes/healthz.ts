@@ -27,9 +27,8 @@ export function healthz (service: NoexService) {
     schema: { response: { 200: ok, 503: unhealthy } },
     async handler (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       reply.header('cache-control', 'no-store')
-      if (service.state !== 'serving') return await reply.code(503).send({ status: 'draining' })
-      const { problem } = service
-      if (problem !== undefined) return await reply.code(503).send({ status: 'audit_unavailable', reason: problem })
+      const { obstacle } = service
+      if (obstacle !== undefined) return await reply.code(503).send(obstacle)
       return { status: 'ok', uptime: service.uptimeMs, connections: service.connectionCount }
     }
   }

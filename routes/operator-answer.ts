@@ -1,15 +1,16 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { ArrivalRefusal, ArrivingRequest } from '../lib/access/arrival.js'
+import type { ArrivingRequest } from '../lib/access/arrival.js'
+import type { HttpRefusal } from '../lib/access/http-access.js'
 import { arrivingRequest, refusal } from './arriving-request.js'
 
-const reasons = { 400: 'The request is not acceptable', 401: 'A valid token is required', 403: 'Not allowed', 503: 'Whether this is allowed cannot be found out at the moment' } as const
+const reasons = { 400: 'The request is not acceptable', 401: 'A valid token is required', 403: 'Not allowed', 429: 'Too many requests', 503: 'Whether this is allowed cannot be found out at the moment' } as const
 
 /**
- * Asks for what only some may see, and returns it; or refuses with 400, 401 or 403, and with 503 when nobody can tell whether it is
+ * Asks for what only some may see, and returns it; or refuses with 400, 401, 403 or 429, and with 503 when nobody can tell whether it is
  * allowed: then the reply is sent, and what is returned is `reply`. No answer is kept by anybody. `what` names it in the log.
  */
 export async function operatorAnswer<T extends object> (
-  request: FastifyRequest, reply: FastifyReply, what: string, ask: (request: ArrivingRequest) => Promise<T | ArrivalRefusal>
+  request: FastifyRequest, reply: FastifyReply, what: string, ask: (request: ArrivingRequest) => Promise<T | HttpRefusal>
 ): Promise<T | FastifyReply> {
   reply.header('cache-control', 'no-store')
   let answer
@@ -21,6 +22,7 @@ export async function operatorAnswer<T extends object> (
   }
   if (!('refused' in answer)) return answer
   request.log.warn({ reason: answer.reason }, `${what} refused`)
+  if (answer.retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(answer.retryAfterMs / 1_000))
   return refuse(reply, answer.refused)
 }
 

@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events'
-import type { Socket } from 'node:net'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Admission, UpgradeRefusal } from '../lib/connection/admission.js'
@@ -19,17 +18,17 @@ export interface RouteOptions {
 export const socketRoute: FastifyPluginAsync<RouteOptions> = async (scope, { service, options }) => {
   refuseTakenPath(scope, options.path, 'path')
   await provideWebsocket(scope, options)
-  const arrivals = new WeakMap<FastifyRequest, Admission>()
+  const admitted = new WeakMap<FastifyRequest, Admitted>()
   scope.route({
     method: 'GET',
     url: options.path,
-    onRequest: async (request, reply) => await admit(request, reply, service, arrivals),
+    onRequest: async (request, reply) => await admit(request, reply, service, admitted),
     handler: upgradeRequired,
     wsHandler (ws, request) {
       // Nobody's default shutdown may close our sockets without a code; the service closes them itself.
       scope.websocketServer.clients.delete(ws)
-      const { remoteAddress, session, giveBack } = arrivals.get(request) as Admission
-      socketOf(request)?.removeListener('close', giveBack)
+      const { remoteAddress, session, place } = admitted.get(request) as Admitted
+      place.taken()
       service.accept(ws, { remoteAddress, requestId: request.id, headers: service.headersToKeep(request.headers), session })
     }
   })
@@ -48,8 +47,7 @@ export function refuseTakenPath (scope: FastifyInstance, path: string, option: s
 async function provideWebsocket (scope: FastifyInstance, options: ResolvedOptions): Promise<void> {
   if (scope.hasDecorator('websocketServer')) {
     if (canSetLimits(scope.websocketServer)) return
-    throw new NoexOptionsError('maxPayloadBytes', 'cannot be kept with the installed version of ws: register @fastify/websocket with ' +
-      `{ options: { maxPayload: ${options.maxPayloadBytes} } }, or leave it to this plugin`)
+    throw new NoexOptionsError('maxPayloadBytes', 'cannot be kept with the version of ws that your @fastify/websocket uses: update it (npm ls ws), or leave it to this plugin')
   }
   const isServed = scope.server.listeners('upgrade').some(isFastifyUpgrade)
   await scope.register(websocket, {
@@ -68,25 +66,29 @@ function isFastifyUpgrade (listener: { readonly name: string }): boolean {
   return listener.name === 'onUpgrade' && String(listener).includes('.routing(')
 }
 
+/** An upgrade that has been let in, with the place that is kept for it. */
+interface Admitted extends Admission {
+  /** `taken`: its connection has it. Until then it is given back when the socket closes. */
+  readonly place: { readonly taken: () => void }
+}
+
 /** Decides about an upgrade before it happens; a reply refuses it. */
-async function admit (request: FastifyRequest, reply: FastifyReply, service: NoexService, arrivals: WeakMap<FastifyRequest, Admission>): Promise<void> {
+async function admit (request: FastifyRequest, reply: FastifyReply, service: NoexService, admitted: WeakMap<FastifyRequest, Admitted>): Promise<void> {
   if (!request.ws) return
-  const admitted = service.admit(arrivingRequest(request))
-  if (!('refused' in admitted)) {
-    socketOf(request)?.once('close', admitted.giveBack)
-    arrivals.set(request, admitted)
+  const admission = service.admit(arrivingRequest(request))
+  if (!('refused' in admission)) {
+    // Of the response, since a request that a test injects has none.
+    const { socket } = reply.raw
+    const { giveBack } = admission
+    socket?.once('close', giveBack)
+    admitted.set(request, { ...admission, place: { taken: () => { socket?.removeListener('close', giveBack) } } })
     return
   }
-  const { refused, reason } = admitted
+  const { refused, reason } = admission
   request.log.warn({ remoteAddress: request.ip, origin: request.headers.origin?.slice(0, MAX_LOGGED_CHARS), reason }, 'upgrade refused')
   service.recordRefusal(arrivingRequest(request), reason, request.log)
   if (refused === 503) reply.header('connection', 'close')
   await reply.code(refused).send(refusal(refused, messages[refused]))
-}
-
-/** The socket of a request; none where a test injects one. */
-function socketOf (request: FastifyRequest): Socket | undefined {
-  return request.raw.socket as Socket | undefined
 }
 
 /** Of what a client says of itself. */

@@ -1,7 +1,7 @@
 import { clientAddress, plainAddress, type ClientAddress } from './client-address.js'
 import { gatewayHeaders, type Gateway } from './gateway-headers.js'
 import type { ResolvedAuth } from './auth-options.js'
-import type { HeaderRefusal } from './raw-headers.js'
+import { refuseTooMany, type HeaderRefusal } from './raw-headers.js'
 import type { RequestHeaders, Session } from './session.js'
 import { trustedPeers } from './trusted-peers.js'
 
@@ -66,6 +66,7 @@ export class Arrivals {
   }
 
   #find ({ ip, peer, rawHeaders }: Pick<ArrivingRequest, 'ip' | 'peer' | 'rawHeaders'>): ReturnType<ClientAddress> {
-    return this.#clientAddress?.(peer, rawHeaders) ?? { address: plainAddress(ip) }
+    // Fastify's `trustProxy` does not notice that the header of the proxy is missing, and takes the proxy for the client.
+    return refuseTooMany(rawHeaders) ?? this.#clientAddress?.(peer, rawHeaders) ?? { address: plainAddress(ip) }
   }
 }

@@ -1,6 +1,8 @@
 import type { Clock } from '../clock.js'
+import type { RequestLimiter } from '../limits/request-limiter.js'
 import type { Arrival, ArrivalRefusal, ArrivingRequest } from './arrival.js'
 import type { Authenticator } from './authenticator.js'
+import { addressKey } from './client-address.js'
 import type { Policy } from './policy.js'
 import { isExpired, type RequestHeaders, type Session } from './session.js'
 
@@ -13,8 +15,17 @@ export interface HttpAccessOptions {
   readonly isRevoked: (userId: string) => boolean
   readonly clock: Clock
   readonly arrive: (request: ArrivingRequest) => Arrival | ArrivalRefusal
+  /** `undefined`: there is no limit. */
+  readonly limiter: RequestLimiter | undefined
   /** What of the headers whoever checks a token may see. */
   readonly headersToKeep: (headers: RequestHeaders) => RequestHeaders
+}
+
+/** Why a plain HTTP request is refused. 429: its address has sent too many. */
+export interface HttpRefusal extends Omit<ArrivalRefusal, 'refused'> {
+  readonly refused: ArrivalRefusal['refused'] | 429
+  /** With 429: milliseconds. */
+  readonly retryAfterMs?: number
 }
 
 /** Lets plain HTTP requests in by the same rights as requests over the WebSocket. */
@@ -29,10 +40,13 @@ export class HttpAccess {
    * Who sends a request that is to read the statistics (`undefined`: somebody anonymous who may), or the status and the
    * reason of its refusal. Rejects when nobody can tell.
    */
-  async admitToStats (request: ArrivingRequest): Promise<{ readonly session: Session | undefined } | ArrivalRefusal> {
-    const { required, policy, authenticator, arrive } = this.#options
+  async admitToStats (request: ArrivingRequest): Promise<{ readonly session: Session | undefined } | HttpRefusal> {
+    const { required, policy, authenticator, arrive, limiter } = this.#options
     const arrival = arrive(request)
     if ('refused' in arrival) return arrival
+    // Before a token is looked at, which may be dear.
+    const limited = limiter?.count(arrival.session?.userId, addressKey(arrival.remoteAddress), 'server.stats')
+    if (limited !== undefined) return { refused: 429, reason: 'too many requests', ...limited.details as { retryAfterMs: number } }
     const token = authenticator === undefined ? undefined : bearerToken(request.headers)
     const session = token === undefined ? arrival.session : await this.#sessionOf(token, arrival, request.headers)
     if (session === undefined && (required || token !== undefined)) return { refused: 401, reason: 'no valid token' }

@@ -45,6 +45,12 @@ export function checkHeaderName (name: unknown, path: string): void {
   }
 }
 
+/** Refuses a request that may have lost headers on its way into the process. */
+export function refuseTooMany (rawHeaders: readonly string[]): HeaderRefusal | undefined {
+  if (rawHeaders.length < 2 * TOO_MANY_HEADERS) return undefined
+  return { refused: 400, reason: `the request has ${TOO_MANY_HEADERS} headers or more` }
+}
+
 /**
  * Builds what reads the headers `names` from the headers of a request as they came, name and value by turns. It
  * answers with the values by name, without those that are missing, and refuses a request in which one of the headers is
@@ -53,9 +59,8 @@ export function checkHeaderName (name: unknown, path: string): void {
 export function headerReader (names: readonly string[]): (rawHeaders: readonly string[]) => ReadonlyMap<string, string> | HeaderRefusal {
   const wanted = new Map(names.map(name => [reducedName(name), name]))
   return rawHeaders => {
-    if (rawHeaders.length >= 2 * TOO_MANY_HEADERS) {
-      return { refused: 400, reason: `the request has ${TOO_MANY_HEADERS} headers or more` }
-    }
+    const tooMany = refuseTooMany(rawHeaders)
+    if (tooMany !== undefined) return tooMany
     const found = new Map<string, string>()
     for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
       const [sent = '', value = ''] = rawHeaders.slice(i, i + 2)

@@ -21,7 +21,7 @@ export class ConnectionAudit {
     if (isViolation) this.#note(subject, 'connection.violation', error.message)
   }
 
-  /** The first of the frames of a connection that are no requests: a client that sends nothing else must not fill the trail. */
+  /** The first of the frames of a connection that are no requests. */
   malformed (subject: Subject, problem: string): void {
     this.#note(subject, 'connection.malformed', problem)
   }
@@ -29,6 +29,16 @@ export class ConnectionAudit {
   /** How many there were in the end. */
   allMalformed (subject: Subject, frames: number): void {
     this.#note(subject, 'connection.malformed', 'frames that were no requests', { frames })
+  }
+
+  /** The first of the frames of a connection that the rate limit refuses. */
+  limited (subject: Subject, operation: string | undefined): void {
+    this.#note(subject, 'connection.limited', 'Too many requests', operation === undefined ? undefined : { operation })
+  }
+
+  /** How many there were in the end. */
+  allLimited (subject: Subject, frames: number): void {
+    this.#note(subject, 'connection.limited', 'frames that the rate limit has refused', { frames })
   }
 
   #note ({ session, origin, log }: Subject, operation: string, error: string, details?: Readonly<Record<string, unknown>>): void {

@@ -20,6 +20,8 @@ export interface ConnectionHost extends PrincipalHost {
   dispatch: (text: string, connection: Connection) => Promise<void> | undefined
   /** Somebody is about to log in on the connection, or out. @throws `RATE_LIMITED` when the user has too many connections */
   changing: (connection: Connection, from: Session | undefined, to: Session | undefined) => void
+  /** Nobody is logged in on the connection any more. */
+  loggedOut: (connection: Connection) => void
   /** The connection takes no more requests; `ending` is what `Endings` count. */
   stopped: (connection: Connection, ending: string | number) => void
   /** The socket has ended. */

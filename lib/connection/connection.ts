@@ -1,6 +1,7 @@
 import type { RawData, WebSocket } from 'ws'
 import { addressKey } from '../access/client-address.js'
 import type { Origin, Session } from '../access/session.js'
+import { ClientConduct } from '../audit/client-conduct.js'
 import type { Log } from '../log.js'
 import { closeReasons, type CloseReason } from '../close-codes.js'
 import type { SubscriptionTable } from '../feeds/subscription-table.js'
@@ -39,8 +40,7 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   /** Made when the first reply waits, as is the log when there is something to log. */
   #held: HeldReplies | undefined
   #log: Log | undefined
-  /** Frames that were no requests. */
-  #malformed = 0
+  #conduct: ClientConduct | undefined
   /** Why the session was revoked while the request that did so was being answered: the close waits for the reply. */
   #revoked: string | undefined
   #state: 'open' | 'closing' | 'closed' = 'open'
@@ -122,6 +122,8 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   changing (from: Session | undefined, to: Session | undefined): void {
     this.#host.changing(this, from, to)
+    // Who is revoked has nobody to log in any more.
+    if (to === undefined && from !== undefined && this.#revoked === undefined) this.#host.loggedOut(this)
   }
 
   settleSession (): void {
@@ -146,10 +148,10 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     if (!this.open) return
     // As long as it is known whose connection it is.
     this.#host.audit?.closed(this, closeReasons.sessionRevoked)
-    this.#principal.end()
     // Whoever bars their own account is told that it worked.
     if (this.answering?.admission === 'admin' || this.answering?.admission === 'superadmin') this.#revoked = reason
-    else this.#closeRevoked(reason)
+    this.#principal.end()
+    if (this.#revoked === undefined) this.#closeRevoked(reason)
   }
 
   #closeRevoked (reason: string): void {
@@ -200,7 +202,16 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   }
 
   malformed (problem: string): void {
-    if (this.#malformed++ === 0) this.#host.audit?.malformed(this, problem)
+    this.#wrong.malformed(problem)
+  }
+
+  limited (operation: string | undefined): void {
+    this.#wrong.limited(operation)
+  }
+
+  get #wrong (): ClientConduct {
+    this.#conduct ??= new ClientConduct(this, this.#host.audit)
+    return this.#conduct
   }
 
   logFailure (error: unknown, operation: string): void {
@@ -275,7 +286,7 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   #shut (state: 'closing' | 'closed', ending: string | number): void {
     this.#state = state
-    if (this.#malformed > 1) this.#host.audit?.allMalformed(this, this.#malformed)
+    this.#conduct?.end()
     this.#inbox.clear()
     this.#held?.clear()
     this.#principal.end()

@@ -62,7 +62,7 @@ export class Connections implements ConnectionHost {
     const { maxBufferedBytes, highWaterMark, drainTimeoutMs } = options.backpressure
     this.clock = clock
     this.dispatch = dispatch
-    this.quota = new SubscriptionQuota(options.connectionLimits)
+    this.quota = new SubscriptionQuota(options.connectionLimits, refusals)
     this.outboxLimits = { maxBufferedBytes, markBytes: maxBufferedBytes * highWaterMark }
     this.maxPayloadBytes = options.maxPayloadBytes
     this.stalled = new DeadlineQueue(drainTimeoutMs, clock, connection => { connection.close(closeReasons.slowConsumer) })
@@ -115,6 +115,7 @@ export class Connections implements ConnectionHost {
     this.logOf(connection).info({ remoteAddress: upgrade.remoteAddress }, 'connection opened')
     if (fromAddress >= this.#maxPerAddress) {
       this.#refusals.count('connections_per_ip')
+      this.#places.leave()
       connection.close(closeReasons.tooManyConnections)
       return connection
     }
@@ -131,7 +132,10 @@ export class Connections implements ConnectionHost {
     this.#places.change(from?.userId, to?.userId)
     this.#authenticated += Number(to !== undefined) - Number(from !== undefined)
     if (to !== undefined) this.#strangers.delete(connection)
-    else if (from !== undefined && this.requiresAuth) this.#strangers.add(connection)
+  }
+
+  loggedOut (connection: Connection): void {
+    if (this.requiresAuth) this.#strangers.add(connection)
   }
 
   get isVolatile (): boolean {
@@ -211,8 +215,8 @@ export class Connections implements ConnectionHost {
   closed (connection: Connection, code: number): void {
     this.closing.delete(connection)
     this.logOf(connection).info({ code, durationMs: this.clock.now() - connection.connectedAt }, 'connection closed')
-    this.#places.leave()
     if (!this.#connections.delete(connection)) return
+    this.#places.leave()
     this.#uncount(connection.addressKey)
     if (this.#connections.size > 0) return
     const emptied = this.#emptied

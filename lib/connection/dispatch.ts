@@ -20,6 +20,8 @@ export interface Requester extends Caller, Subject {
   reply: (reply: Reply, hold?: Hold) => void
   /** A frame was no request. */
   malformed: (problem: string) => void
+  /** A frame was refused by the rate limit; `operation` is `undefined` when it asks for none that exists. */
+  limited: (operation: string | undefined) => void
   /** The operation failed for a reason that the client must not learn. */
   logFailure: (error: unknown, operation: string) => void
 }
@@ -46,23 +48,30 @@ export function dispatch (text: string, caller: Requester, to: Dispatch): Promis
     case 'pong': return undefined
     case 'malformed': {
       caller.malformed(decoded.error.message)
-      const error = limited(caller, to) ?? decoded.error
-      caller.reply({ text: encodeError(decoded.id, error, to.exposeErrorDetails) })
-      to.figures?.ended(undefined, error.code, 0)
+      refuse(decoded.id, undefined, refusalOf(undefined, caller, to) ?? decoded.error, caller, to)
       return undefined
     }
-    case 'request': return perform(decoded.request, caller, to)
+    case 'request': {
+      const { request } = decoded
+      const refusal = refusalOf(request.type, caller, to)
+      if (refusal === undefined) return perform(request, caller, to)
+      refuse(request.id, request.type, refusal, caller, to)
+      return undefined
+    }
   }
 }
 
-/** Counts a frame that is no request, and tells whether there were too many. */
-function limited (caller: Requester, { limiter }: Dispatch): NoexServerError | undefined {
-  try {
-    limiter?.count(caller.session?.userId, caller.addressKey, undefined)
-    return undefined
-  } catch (error) {
-    return error as NoexServerError
-  }
+/** Counts a frame; `type` is `undefined` when it is no request. Returns the refusal when there were too many. */
+function refusalOf (type: string | undefined, caller: Requester, { limiter, catalogue }: Dispatch): NoexServerError | undefined {
+  const refusal = limiter?.count(caller.session?.userId, caller.addressKey, type)
+  if (refusal !== undefined) caller.limited(type === undefined ? undefined : catalogue.find(type)?.name)
+  return refusal
+}
+
+/** Answers what is not looked at any further. */
+function refuse (id: number, type: string | undefined, error: NoexServerError, caller: Requester, { catalogue, figures, exposeErrorDetails }: Dispatch): void {
+  caller.reply({ text: encodeError(id, error, exposeErrorDetails) })
+  figures?.ended(type === undefined ? undefined : catalogue.find(type)?.name, error.code, 0)
 }
 
 async function perform (request: RequestMessage, caller: Requester, to: Dispatch): Promise<void> {
@@ -73,7 +82,6 @@ async function perform (request: RequestMessage, caller: Requester, to: Dispatch
   let reply: Reply
   let failure: NoexServerError | undefined
   try {
-    to.limiter?.count(caller.session?.userId, caller.addressKey, request.type)
     const place = record?.reserve()
     if (place !== undefined) await place
     // Whoever cannot be confirmed may still leave, or log in anew.

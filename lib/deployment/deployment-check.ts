@@ -1,6 +1,6 @@
 import { secretProblem } from '../access/secret-strength.js'
 import { isPlainObject } from '../option-checks.js'
-import type { ServerConfig } from '../standalone.js'
+import type { NoexOptions } from '../options.js'
 import { isLoopback } from './loopback.js'
 
 /** A risk of a deployment, and the option that mends it. */
@@ -27,6 +27,12 @@ export type AdviceId =
   | 'no-tls'
   | 'unlimited-connections'
   | 'weak-secret'
+
+/** What is checked: the options of the plugin, or what `NoexServer.start` takes. */
+export interface DeploymentOptions extends NoexOptions {
+  readonly host?: string | undefined
+  readonly fastify?: { readonly trustProxy?: unknown, readonly https?: unknown } | undefined
+}
 
 /** What the options do not tell about a deployment. */
 export interface DeploymentPlace {
@@ -90,7 +96,7 @@ const risks: readonly Risk[] = [
   {
     id: 'no-auth',
     option: 'auth',
-    isRun: ({ at, isExposed }) => isExposed && at('auth') === undefined,
+    isRun: ({ at, isExposed }) => isExposed && (at('auth') === undefined || (at('auth.required') === false && at('auth.permissions') === undefined)),
     message: 'whoever can open the WebSocket may read, change and drop everything: set auth'
   },
   {
@@ -167,13 +173,13 @@ const risks: readonly Risk[] = [
  * and does not throw on options that boot. The same is logged, one line for each risk, when an application begins to
  * listen where others can reach it.
  */
-export function checkDeployment (options: ServerConfig, place: DeploymentPlace = {}): readonly DeploymentAdvice[] {
+export function checkDeployment (options: DeploymentOptions, place: DeploymentPlace = {}): readonly DeploymentAdvice[] {
   const deployment = deploymentOf(options, place)
   return risks.filter(({ isRun }) => isRun(deployment)).map(({ id, option, message }) =>
     Object.freeze({ id, option, message: typeof message === 'string' ? message : message(deployment) }))
 }
 
-function deploymentOf (options: ServerConfig, place: DeploymentPlace): Deployment {
+function deploymentOf (options: DeploymentOptions, place: DeploymentPlace): Deployment {
   const at = (path: string): unknown => memberAt(options, path)
   const hosts = place.host ?? options.host ?? '0.0.0.0'
   const publicHost = [hosts].flat().find(host => !isLoopback(host))

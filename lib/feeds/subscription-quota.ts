@@ -1,4 +1,5 @@
 import { NoexServerError } from '../errors.js'
+import type { Refusals } from '../limits/refusals.js'
 
 /** What is subscribed to: live queries, or rule events. */
 export type SubscriptionKind = 'store' | 'rules'
@@ -10,9 +11,10 @@ export class SubscriptionQuota {
   readonly #taken: Record<SubscriptionKind, number> = { store: 0, rules: 0 }
   /** Pushes since the start, one for each client that was sent it. */
   readonly pushes: Record<SubscriptionKind, number> = { store: 0, rules: 0 }
-  #refused = 0
+  readonly #refusals: Refusals
 
-  constructor (limits: { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number }) {
+  constructor (limits: { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number }, refusals: Refusals) {
+    this.#refusals = refusals
     this.#perConnection = limits.maxSubscriptionsPerConnection
     this.#total = limits.maxTotalSubscriptions
   }
@@ -22,19 +24,14 @@ export class SubscriptionQuota {
     return this.#taken
   }
 
-  /** Subscriptions since the start that there was no room for. */
-  get refused (): number {
-    return this.#refused
-  }
-
   /** Throws `RATE_LIMITED` when a connection that has `count` subscriptions may not have another. */
   check (count: number): void {
     if (count >= this.#perConnection) {
-      this.#refused++
+      this.#refusals.count('subscriptions')
       throw new NoexServerError('RATE_LIMITED', `Subscription limit of ${this.#perConnection} per connection is reached`)
     }
     if (this.#taken.store + this.#taken.rules >= this.#total) {
-      this.#refused++
+      this.#refusals.count('subscriptions')
       throw new NoexServerError('RATE_LIMITED', `Global subscription limit of ${this.#total} is reached`)
     }
   }

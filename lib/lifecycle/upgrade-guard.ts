@@ -78,7 +78,7 @@ export class UpgradeGuard {
     const earlier = responseOf(socket)
     if (earlier !== undefined && earlier.req !== request) {
       // It has come behind a request that is still being answered: nobody can answer this one, and nobody looks after the socket.
-      earlier.once('finish', () => { socket.end(() => { socket.destroy() }) })
+      endAfter(earlier, socket)
       return
     }
     // Listeners that were added later have their turn first.
@@ -109,6 +109,15 @@ function onClose (this: GuardedSocket): void {
 
 function look (socket: GuardedSocket): void {
   socket[kGuard]?.look(socket)
+}
+
+/** Ends a socket when what it still has to answer has been answered. */
+function endAfter (response: ServerResponse, socket: GuardedSocket): void {
+  response.once('finish', () => {
+    const next = responseOf(socket)
+    if (next !== undefined && next !== response) endAfter(next, socket)
+    else socket.end(() => { socket.destroy() })
+  })
 }
 
 /** An answer to an upgrade request has been sent: the socket has no further use. */

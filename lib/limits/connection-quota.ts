@@ -36,11 +36,6 @@ export class ConnectionQuota {
     this.#refusals = refusals
   }
 
-  /** Connections, and upgrades that are to become some. */
-  get size (): number {
-    return this.#connections
-  }
-
   /**
    * Counts an upgrade; `userId` is whom a gateway names. Returns what takes the count back when no connection comes of it: once,
    * and without effect afterwards. Or why it is refused.

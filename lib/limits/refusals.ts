@@ -12,6 +12,8 @@ export const limits = [
   'connections',
   /** An upgrade: too many are there that have not logged in. */
   'unauthenticated_connections',
+  /** A subscription: the connection, or all together, have too many. */
+  'subscriptions',
   /** An upgrade: it comes from a page that may not connect. */
   'origin'
 ] as const

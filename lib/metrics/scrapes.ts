@@ -1,5 +1,5 @@
-import type { ArrivalRefusal, ArrivingRequest } from '../access/arrival.js'
-import type { HttpAccess } from '../access/http-access.js'
+import type { ArrivingRequest } from '../access/arrival.js'
+import type { HttpAccess, HttpRefusal } from '../access/http-access.js'
 import type { AuditTrail } from '../audit/trail.js'
 import type { Connections } from '../connection/connections.js'
 import type { Feeds } from '../feeds/feeds.js'
@@ -19,7 +19,7 @@ export interface Sources {
   /** The service itself. */
   readonly service: {
     readonly state: 'serving' | 'draining' | 'closed'
-    readonly problem: string | undefined
+    readonly obstacle: object | undefined
     readonly uptimeMs: number
   }
 }
@@ -44,7 +44,7 @@ export class Scrapes {
   }
 
   /** What `/metrics` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. */
-  async over (request: ArrivingRequest): Promise<ScrapeText | ArrivalRefusal> {
+  async over (request: ArrivingRequest): Promise<ScrapeText | HttpRefusal> {
     const admitted = await this.#sources.httpAccess.admitToStats(request)
     if ('refused' in admitted) return admitted
     return { contentType: this.#metrics.contentType, text: await this.#metrics.scrape(this.#read()) }
@@ -61,7 +61,7 @@ export class Scrapes {
     const closes = connections.endings.counts
     return {
       uptimeMs: service.uptimeMs,
-      ready: service.state === 'serving' && service.problem === undefined,
+      ready: service.obstacle === undefined,
       draining: service.state !== 'serving',
       connections: connections.size,
       authenticated: connections.authenticated,
@@ -72,7 +72,6 @@ export class Scrapes {
       queued: connections.queued,
       refusals: {
         ...Object.fromEntries(limits.map(limit => [limit, refusals.of(limit)])),
-        subscriptions: quota.refused,
         ...Object.fromEntries(refusingCloses.map(reason => [reason, closes[reason] ?? 0]))
       },
       closes,

@@ -13,8 +13,8 @@ async function statusOf ({ port }: Served, path: string): Promise<number> {
 
 t.test('the delay of a drain', t => {
   t.test('is announced at once, and everybody is still served, also who comes only now', async t => {
-    const served = await serve(t, { shutdown: { drainDelayMs: 1_500 } })
-    const { app, connect, port } = served
+    const served = await serve(t, { shutdown: { drainDelayMs: 60_000 } })
+    const { app, connect } = served
     const client = await connect()
     const drained = app.noex.drain()
     t.equal(app.noex.state, 'draining')
@@ -23,10 +23,18 @@ t.test('the delay of a drain', t => {
     const late = await connect()
     t.equal(await late.ask('store.count', { bucket: 'items' }), 1)
     t.same([...client.waiting, ...late.waiting], [], 'nobody is told yet')
+    await app.close()
+    await drained
     t.same(await client.closed, shutDown)
     t.same(await late.closed, shutDown)
-    await drained
-    t.equal(await (await RawSocket.upgrade(t, port)).status(), 503)
+  })
+
+  t.test('ends: then nobody is let in any more, and the process still lives', async t => {
+    const served = await serve(t, { shutdown: { drainDelayMs: 100 } })
+    const client = await served.connect()
+    await served.app.noex.drain()
+    t.same(await client.closed, shutDown)
+    t.equal(await (await RawSocket.upgrade(t, served.port)).status(), 503)
     t.equal(await statusOf(served, '/livez'), 200, 'to be killed would help nobody')
   })
 
@@ -36,6 +44,7 @@ t.test('the delay of a drain', t => {
     for (const drainDelayMs of [-1, 0.5, NaN, Infinity, '1' as unknown as number]) {
       await t.rejects(app.noex.drain({ drainDelayMs }), { code: 'NOEX_ERR_INVALID_OPTION' })
     }
+    for (const options of [null, 5, { graceMs: 5 }]) await t.rejects(app.noex.drain(options as object), { code: 'NOEX_ERR_INVALID_OPTION' })
     t.equal(app.noex.state, 'serving')
     await app.noex.drain({ drainDelayMs: 0 })
     t.same(await client.closed, shutDown)
@@ -61,7 +70,7 @@ t.test('the delay of a drain', t => {
   t.end()
 })
 
-t.test('many clients leave and come back one by one', async t => {
+t.test('many clients are told to come back at different times, and closed in any order', async t => {
   const { app, url } = await serve(t, { shutdown: { gracePeriodMs: 1_000, reconnectWindowMs: 1_000 } })
   const clients = await Promise.all(Array.from({ length: 100 }, async () => await TestClient.open(t, url)))
   const order: number[] = []

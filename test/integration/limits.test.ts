@@ -1,6 +1,6 @@
-import { once } from 'node:events'
+import websocket from '@fastify/websocket'
 import t, { type Test } from 'tap'
-import type { NoexOptions } from '../../lib/index.js'
+import type { AuditEntry, NoexOptions } from '../../lib/index.js'
 import { TestClient, type Frame } from '../client.js'
 import { serve, type Served } from '../helper.js'
 import { serveAccounts } from '../identity.js'
@@ -48,12 +48,15 @@ t.test('requests', t => {
   })
 
   t.test('are allowed again after the time that was told', async t => {
-    const { connect } = await serve(t, { rateLimit: { maxRequests: 2, windowMs: 300 } })
+    const { connect } = await serve(t, { rateLimit: { maxRequests: 2, windowMs: 1_000 } })
     const client = await connect()
-    t.same(await codes(client, 2, 'store.buckets'), ['result', 'result'])
-    const { details } = await client.request('store.buckets')
-    await new Promise(resolve => setTimeout(resolve, details.retryAfterMs))
-    t.same(await codes(client, 2, 'store.buckets'), ['result', 'result'])
+    const refused: Frame[] = []
+    while (refused.length === 0) {
+      const reply = await client.request('store.buckets')
+      if (reply['type'] === 'error') refused.push(reply)
+    }
+    await new Promise(resolve => setTimeout(resolve, refused[0]?.['details'].retryAfterMs))
+    t.match(await client.request('store.buckets'), { type: 'result' })
   })
 
   t.test('[G-I1] are counted also when they are refused, malformed or unknown; only pongs are free', async t => {
@@ -118,15 +121,42 @@ t.test('requests', t => {
     t.same(await codes(client, 5, 'store.count', { bucket: 'items' }), ['result', 'result', 'result', 'result', 'RATE_LIMITED'], 'what is left')
   })
 
-  t.test('that are refused are recorded as refused', async t => {
-    const { connect, app } = await serve(t, { auth: tokens, audit: { tiers: ['admin', 'write'] }, rateLimit: { maxRequests: 2, windowMs: 60_000 } })
+  t.test('for statistics are counted on the address before their token is looked at, and get 429', async t => {
+    let validated = 0
+    const { port } = await serve(t, {
+      auth: {
+        async validate () {
+          validated++
+          return null
+        }
+      },
+      rateLimit: { maxRequests: 3, windowMs: 60_000 }
+    })
+    const get = async (): Promise<Response> => await fetch(`http://127.0.0.1:${port}/stats`, { headers: { authorization: 'Bearer guess' } })
+    for (let i = 0; i < 3; i++) t.equal((await get()).status, 401)
+    const refused = await get()
+    t.equal(refused.status, 429)
+    t.match(refused.headers.get('retry-after'), /^(?:[1-5]\d|60)$/)
+    t.equal(validated, 3)
+  })
+
+  t.test('that are refused are recorded: the first of a connection, and at its end how many', async t => {
+    const entries: AuditEntry[] = []
+    const { connect } = await serve(t, {
+      auth: tokens,
+      audit: { tiers: ['admin', 'write'], onEntry: entry => { entries.push(entry) } },
+      rateLimit: { maxRequests: 2, windowMs: 60_000 }
+    })
     const client = await connect()
     await client.ask('auth.login', { token: 'admin' })
-    await codes(client, 3, 'store.insert', { bucket: 'items', data: {} })
-    const reader = await connect()
-    await reader.ask('auth.login', { token: 'admin' }).catch(() => {})
-    const stats = await app.noex.getStats()
-    t.equal(stats.audit?.entries, 5, 'two logins, three writes')
+    await codes(client, 12, 'store.insert', { bucket: 'items', data: {} })
+    t.match(entries.map(({ operation, result }) => `${operation} ${result}`), ['auth.login success', 'store.insert success', 'store.insert success', 'connection.limited error'])
+    client.ws.terminate()
+    while (entries.length < 5) await new Promise(resolve => { setImmediate(resolve) })
+    t.match(entries.slice(3), [
+      { operation: 'connection.limited', userId: 'admin', error: 'Too many requests', details: { operation: 'store.insert' } },
+      { operation: 'connection.limited', details: { frames: 10 } }
+    ])
   })
   t.end()
 })
@@ -234,7 +264,7 @@ t.test('connections', t => {
 
 t.test('whoever has to log in', t => {
   t.test('has loginTimeoutMs for it, and is closed with 1008', async t => {
-    const { connect } = await serve(t, { auth: tokens, loginTimeoutMs: 150 })
+    const { connect } = await serve(t, { auth: tokens, loginTimeoutMs: 1_000 })
     const [stranger, chatty, user] = [await connect(), await connect(), await connect()]
     await user.ask('auth.login', { token: 'ann' })
     await chatty.request('auth.whoami')
@@ -247,7 +277,7 @@ t.test('whoever has to log in', t => {
   })
 
   t.test('has it also when the session has run out', async t => {
-    const { connect } = await serve(t, { auth: { validate: async token => ({ userId: token, roles: [], expiresAt: Date.now() + 100 }) }, loginTimeoutMs: 100 })
+    const { connect } = await serve(t, { auth: { validate: async token => ({ userId: token, roles: [], expiresAt: Date.now() + 1_000 }) }, loginTimeoutMs: 1_000 })
     const client = await connect()
     await client.ask('auth.login', { token: 'ann' })
     t.same(await client.closed, { code: 1008, reason: 'login_timeout' })
@@ -313,12 +343,34 @@ async function until (holds: () => Promise<boolean>): Promise<void> {
   }
 }
 
-t.test('an address that has used up its requests does not keep the server from serving others', async t => {
+t.test('somebody who goes on asking beyond the limit keeps nobody else waiting', async t => {
   const { url } = await serve(t, { ...proxied, rateLimit: { maxRequests: 1, windowMs: 60_000 } })
   const flooder = await from(t, url, '203.0.113.1')
-  for (let i = 0; i < 20_000; i++) flooder.send({ id: i, type: 'store.buckets' })
   const other = await from(t, url, '203.0.113.2')
-  t.ok(await other.ask('store.buckets'))
-  flooder.ws.terminate()
-  await once(flooder.ws, 'close')
+  for (let i = 1; i <= 50_000; i++) flooder.send({ id: i, type: 'store.buckets' })
+  t.match(await other.request('store.buckets'), { type: 'result' })
+  t.notOk(flooder.waiting.some(frame => frame['id'] === 50_000), 'the other did not have to wait for all of them')
+  t.match(await flooder.next(frame => frame['id'] === 50_000), { code: 'RATE_LIMITED' })
+  t.equal(flooder.waiting.filter(frame => frame['type'] === 'result').length, 1)
+})
+
+t.test('connections that are refused with 4003 and stay do not keep others out', async t => {
+  const { url, port } = await serve(t, { ...proxied, maxConnectionsPerIp: 1, connectionLimits: { maxConnections: 3 } })
+  for (let i = 0; i < 10; i++) t.equal(await statusOf(t, port, 'X-Real-IP: 203.0.113.1'), 101)
+  t.ok(await from(t, url, '203.0.113.2'))
+})
+
+t.test('an upgrade that a test injects is let in by the same rules', async t => {
+  const { app } = await serve(t, { allowedOrigins: ['https://desk.example'], connectionLimits: { maxConnections: 1 } }, {
+    before: async app => {
+      await app.register(websocket)
+      app.addHook('preHandler', async (request, reply) => { if (request.headers['x-refuse'] !== undefined) await reply.code(418).send() })
+    }
+  })
+  await app.ready()
+  await t.rejects(app.injectWS('/', { headers: { origin: 'https://evil.example' } }), /403/)
+  for (let i = 0; i < 3; i++) await t.rejects(app.injectWS('/', { headers: { origin: 'https://desk.example', 'x-refuse': 'yes' } }), /418/)
+  const ws = await app.injectWS('/', { headers: { origin: 'https://desk.example' } })
+  await t.rejects(app.injectWS('/', { headers: { origin: 'https://desk.example' } }), /503/)
+  ws.terminate()
 })

@@ -11,6 +11,7 @@ import { Heartbeat, type Pulse } from '../../lib/connection/heartbeat.js'
 import { Inbox } from '../../lib/connection/inbox.js'
 import { Outbox, type OutboxLimits } from '../../lib/connection/outbox.js'
 import type { Log } from '../../lib/log.js'
+import { Refusals } from '../../lib/limits/refusals.js'
 import { SubscriptionQuota } from '../../lib/feeds/subscription-quota.js'
 import { textFrame } from '../../lib/protocol/frame.js'
 import { HandClock } from '../hand-clock.js'
@@ -765,7 +766,7 @@ function connectionOver () {
   const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
   const host: ConnectionHost = {
     clock,
-    quota: new SubscriptionQuota({ maxSubscriptionsPerConnection: 10, maxTotalSubscriptions: 10 }),
+    quota: new SubscriptionQuota({ maxSubscriptionsPerConnection: 10, maxTotalSubscriptions: 10 }, new Refusals()),
     outboxLimits: { maxBufferedBytes: 1_000, markBytes: 800 },
     maxPayloadBytes: 1_000,
     requiresAuth: false,
@@ -781,6 +782,7 @@ function connectionOver () {
       await new Promise<void>(resolve => { pending.push(resolve) })
     },
     changing () {},
+    loggedOut () {},
     stopped (connection) {
       seen.stopped++
       heartbeat.delete(connection)

@@ -44,6 +44,7 @@ const rows: readonly Row[] = [
   { id: 'no-tls', option: 'host', risk: { host: '::', fastify: { trustProxy: false } }, mended: { fastify: { https: {} } } },
   { id: 'no-auth', option: 'auth', risk: { auth: undefined }, mended: { auth: { validate: () => null } } },
   { id: 'no-auth', option: 'auth', risk: { host: '127.0.0.1', auth: undefined }, mended: { auth } },
+  { id: 'no-auth', option: 'auth', risk: { auth: { validate: () => null, required: false } }, mended: { auth: { validate: () => null } } },
   { id: 'weak-secret', option: 'auth.adminSecret', risk: { auth: { builtIn: true, adminSecret: 'short' } }, mended: { auth } },
   { id: 'weak-secret', option: 'auth.adminSecret', risk: { auth: { builtIn: true, adminSecret: 'change-me-before-you-go-live' } }, mended: { auth } },
   { id: 'weak-secret', option: 'auth.gateway.secret', risk: { auth: { gateway: { ...gateway, secret: 'x'.repeat(40) } }, allowedOrigins: [] }, mended: { auth: { gateway: { ...gateway, secret: adminSecret } } } },

@@ -1,9 +1,9 @@
-import { Server as HttpsServer } from 'node:https'
+import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import type { Log } from '../log.js'
 import type { NoexOptions } from '../options.js'
-import { checkDeployment, isProduction } from './deployment-check.js'
-import { isLoopback } from './loopback.js'
+import { checkDeployment, isProduction } from '../deployment/deployment-check.js'
+import { isLoopback } from '../deployment/loopback.js'
 
 /**
  * Logs the advice of `checkDeployment` once, when the application listens: only then is it known where. An application
@@ -16,7 +16,7 @@ export function adviseOnListen (fastify: FastifyInstance, options: NoexOptions, 
     const trustProxy = trustsProxy(fastify)
     if (isProduction() || trustProxy || options.realIpHeader !== undefined || !host.every(isLoopback)) {
       const hasCookies = fastify.hasRequestDecorator('cookies')
-      const https = fastify.server instanceof HttpsServer
+      const https = (fastify.server as object) instanceof TlsServer
       for (const { id, option, message } of checkDeployment(options, { host, trustProxy, https, hasCookies })) {
         // Said when the service was started, to applications that do not listen as well.
         if (id !== 'weak-secret') log.warn({ advice: id, option }, message)
