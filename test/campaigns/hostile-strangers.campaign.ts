@@ -1,0 +1,73 @@
+// Crowds at the door: WebSockets that never log in and come again whenever they are closed, requests whose heads never end, and
+// logins, most of them wrong, while a few clients that are logged in go on asking. Prints what it measures.
+//
+// The crowd comes from some thousand addresses: a server on a host of its own would see the same from a botnet. It runs twice: with the
+// limits of logins as they are by default, which refuse most guesses before anything is hashed, and without them, so
+// that as many passwords are hashed as the server can.
+//
+// STRANGERS, SLOW_HEADS and LOGINS_PER_SECOND set the crowd, STRANGERS_SECONDS the time for which it is watched.
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { ChildProgram } from './child-program.js'
+
+const STRANGERS = Number(process.env['STRANGERS'] ?? 5_000)
+const SLOW_HEADS = Number(process.env['SLOW_HEADS'] ?? 1_000)
+const LOGINS_PER_SECOND = Number(process.env['LOGINS_PER_SECOND'] ?? 200)
+const WATCH_MS = Number(process.env['STRANGERS_SECONDS'] ?? 40) * 1_000
+/** Connections that may wait to log in: a few more than there are, so that there is room for logins. */
+const MAX_STRANGERS = Math.round(STRANGERS * 1.1)
+const MAX_PER_ADDRESS = 60
+const CLIENTS = 10
+const MAX_P99_MS = 100
+const MIB = 1_048_576
+
+const mib = (bytes: number): string => `${(bytes / MIB).toFixed(0)} MiB`
+
+const runs: ReadonlyArray<readonly [title: string, maxAttempts: number]> = [['the limits of logins as by default', 5], ['no limits of logins', 1_000_000_000]]
+
+for (const [title, maxAttempts] of runs) {
+  t.test(`${STRANGERS} strangers, ${SLOW_HEADS} endless heads, ${LOGINS_PER_SECOND} logins a second; ${title}`, { timeout: 3 * WATCH_MS + 300_000 }, async t => {
+    const server = await ChildProgram.start(t, 'strangers-server.ts', String(MAX_STRANGERS), String(MAX_PER_ADDRESS), String(maxAttempts))
+    const crowd = await ChildProgram.start(t, 'strangers-driver.ts')
+    const clients = await ChildProgram.start(t, 'round-trips.ts')
+    const port = await server.ask('port')
+    await clients.ask('begin', { port, tokens: await server.ask('tokens', CLIENTS), pauseMs: 20 })
+    await sleep(3_000)
+    await clients.ask('figures')
+    await sleep(Math.min(WATCH_MS, 10_000))
+    t.comment(`alone: round trips ${JSON.stringify(await clients.ask('figures'))}, RSS ${mib((await server.ask('figures')).rss)}`)
+
+    await Promise.all([
+      crowd.ask('strangers', { port, amount: STRANGERS, perAddress: 50, network: 1 }),
+      crowd.ask('slowHeads', { port, amount: SLOW_HEADS }),
+      crowd.ask('logins', { port, rate: LOGINS_PER_SECOND, oneRightIn: 5 })
+    ])
+    t.comment(`while the crowd arrives: round trips ${JSON.stringify(await clients.ask('figures'))}`)
+    await crowd.ask('figures')
+    const { cpuMs } = await server.ask('figures')
+    await sleep(WATCH_MS)
+    const during = await clients.ask('figures')
+    const figures = await server.ask('figures')
+    const counted = await crowd.ask('figures')
+    t.comment(`with the crowd, for ${WATCH_MS / 1_000} s: round trips ${JSON.stringify(during)}`)
+    t.comment(`server: ${figures.connections} connections, at most ${figures.peakStrangers} of them not logged in, RSS at most ${mib(figures.peakRss)}, ${((figures.cpuMs - cpuMs) / WATCH_MS * 100).toFixed(0)} % of a core`)
+    t.comment(`crowd: ${JSON.stringify(counted)}`)
+    t.ok(during.p99 < MAX_P99_MS, `p99 of whoever is logged in is ${during.p99} ms`)
+    t.equal(during.failures, 0, 'and nothing of what they ask is refused')
+    t.ok(counted['strangers closed with login_timeout'] > 0, 'strangers are sent away')
+    t.ok(counted['slow heads answered 408'] > 0, 'so are heads that never end')
+
+    // More than one address may have, and then more than may wait.
+    await crowd.ask('strangers', { port, amount: 2 * MAX_PER_ADDRESS, perAddress: 2 * MAX_PER_ADDRESS, network: 7 })
+    await sleep(2_000)
+    await crowd.ask('strangers', { port, amount: Math.round(STRANGERS / 5), perAddress: 50, network: 6 })
+    await sleep(Math.min(WATCH_MS, 10_000))
+    const over = await server.ask('figures')
+    const refused = await crowd.ask('figures')
+    t.comment(`too many: at most ${over.peakStrangers} not logged in, RSS at most ${mib(over.peakRss)}, round trips ${JSON.stringify(await clients.ask('figures'))}; crowd: ${JSON.stringify(refused)}`)
+    // Whoever has been sent away is no longer counted, and is still there for a moment.
+    t.ok(over.peakStrangers <= 1.1 * MAX_STRANGERS, `no more than ${MAX_STRANGERS} wait to log in, beside those whose sockets are closing`)
+    t.ok(refused['strangers answered 503'] > 0, 'one more is answered 503')
+    t.ok(refused['strangers closed with too_many_connections'] > 0, `more than ${MAX_PER_ADDRESS} of one address are closed`)
+  })
+}

@@ -1,0 +1,35 @@
+// How long a close takes is promised, whatever clients do: the grace period and two seconds. Here a few clients do each thing.
+import { setImmediate } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { behaviours, type Behaviour } from './close-behaviours.js'
+import { ALLOWANCE_MS, serveToClose, type ServerKind } from './closing-server.js'
+
+const CLIENTS = 3
+
+/** Closes a server while some clients do this, and returns what it took beyond the grace period. */
+async function excess (t: Test, kind: ServerKind, gracePeriodMs: number, { act }: Behaviour): Promise<number> {
+  const { port, close } = await serveToClose(t, kind, gracePeriodMs)
+  await Promise.all(Array.from({ length: CLIENTS }, async () => { await act(t, port) }))
+  // What was sent last is underway.
+  for (let i = 0; i < 20; i++) await setImmediate()
+  return await close() - gracePeriodMs
+}
+
+const tables: ReadonlyArray<readonly [kind: ServerKind, behaviours: readonly Behaviour[]]> = [
+  ['app.close()', behaviours.filter(({ isWebSocket }) => isWebSocket)],
+  ['server.stop()', behaviours]
+]
+
+for (const [kind, table] of tables) {
+  for (const gracePeriodMs of [0, 300]) {
+    t.test(`${kind} with a grace period of ${gracePeriodMs} ms ends in time while a client`, async t => {
+      // Those that keep to themselves are closed at the same time, each by a server of its own.
+      const quiet = table.filter(({ isBusy }) => isBusy !== true)
+      const times = new Map(await Promise.all(quiet.map(async behaviour => [behaviour, await excess(t, kind, gracePeriodMs, behaviour)] as const)))
+      for (const behaviour of table) {
+        const ms = times.get(behaviour) ?? await excess(t, kind, gracePeriodMs, behaviour)
+        t.ok(ms < ALLOWANCE_MS, `${behaviour.name}: ${Math.round(ms)} ms more`)
+      }
+    })
+  }
+}
