@@ -96,14 +96,13 @@ export class NoexService implements Noex {
     const { required, requiresAuth, policy, authenticator, identity } = authentication
     const places = new ConnectionQuota(options.connectionLimits, requiresAuth, refusals)
     this.#admissions = new Admissions({ ...options, arrivals: this.#arrivals, places, refusals, requiresOrigin: options.auth?.mode === 'gateway' })
-    const limiter = options.rateLimit && new RequestLimiter(options.rateLimit, clock, refusals)
     const httpAccess = new HttpAccess({
       required,
       policy,
       authenticator,
       isRevoked,
       clock,
-      limiter,
+      rateLimit: options.rateLimit,
       arrive: request => this.#arrivals.receive(request),
       headersToKeep: headers => this.headersToKeep(headers)
     })
@@ -126,6 +125,7 @@ export class NoexService implements Noex {
     }
     const { exposeErrorDetails } = options
     const catalogue = new Catalogue({ mode: options.auth?.mode, hasAudit: trail !== undefined, hasRules: options.rules !== undefined })
+    const limiter = options.rateLimit && new RequestLimiter(options.rateLimit, clock, refusals)
     const to: Dispatch = { catalogue, gate, limiter, figures: metrics?.requests, services, exposeErrorDetails }
     this.#connections = new Connections(options, environment.log, clock, { requiresAuth, gate, places, refusals, audit: trail && new ConnectionAudit(trail) },
       (text, connection) => dispatch(text, connection, to))

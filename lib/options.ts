@@ -83,7 +83,7 @@ export interface NoexOptions {
     highWaterMark?: number | undefined
     /**
      * Time that a client may stay above the mark before it is closed with 1013.
-     * @default 5_000
+     * @default 4_000
      */
     drainTimeoutMs?: number | undefined
   } | undefined
@@ -228,7 +228,7 @@ const defaults: Omit<ResolvedOptions, 'store'> = {
   helmet: {},
   maxPayloadBytes: 1_048_576,
   heartbeat: { intervalMs: 30_000, timeoutMs: 10_000 },
-  backpressure: { maxBufferedBytes: 1_048_576, highWaterMark: 0.8, drainTimeoutMs: 5_000 },
+  backpressure: { maxBufferedBytes: 1_048_576, highWaterMark: 0.8, drainTimeoutMs: 4_000 },
   connectionLimits: {
     maxSubscriptionsPerConnection: 100,
     maxTotalSubscriptions: 10_000,

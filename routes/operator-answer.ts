@@ -3,7 +3,7 @@ import type { ArrivingRequest } from '../lib/access/arrival.js'
 import type { HttpRefusal } from '../lib/access/http-access.js'
 import { arrivingRequest, refusal } from './arriving-request.js'
 
-const reasons = { 400: 'The request is not acceptable', 401: 'A valid token is required', 403: 'Not allowed', 429: 'Too many requests', 503: 'Whether this is allowed cannot be found out at the moment' } as const
+const reasons = { 400: 'The request is not acceptable', 401: 'A valid token is required', 403: 'Not allowed', 429: 'Too many wrong tokens', 503: 'Whether this is allowed cannot be found out at the moment' } as const
 
 /**
  * Asks for what only some may see, and returns it; or refuses with 400, 401, 403 or 429, and with 503 when nobody can tell whether it is

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import type { RequestLimiter } from '../limits/request-limiter.js'
+import { WindowLimiter } from '../limits/window-limiter.js'
 import type { Arrival, ArrivalRefusal, ArrivingRequest } from './arrival.js'
 import type { Authenticator } from './authenticator.js'
 import { addressKey } from './client-address.js'
@@ -15,13 +15,13 @@ export interface HttpAccessOptions {
   readonly isRevoked: (userId: string) => boolean
   readonly clock: Clock
   readonly arrive: (request: ArrivingRequest) => Arrival | ArrivalRefusal
-  /** `undefined`: there is no limit. */
-  readonly limiter: RequestLimiter | undefined
+  /** How many wrong tokens an address may send; `undefined`: any number. */
+  readonly rateLimit: { readonly maxRequests: number, readonly windowMs: number } | undefined
   /** What of the headers whoever checks a token may see. */
   readonly headersToKeep: (headers: RequestHeaders) => RequestHeaders
 }
 
-/** Why a plain HTTP request is refused. 429: its address has sent too many. */
+/** Why a plain HTTP request is refused. 429: its address has sent too many wrong tokens. */
 export interface HttpRefusal extends Omit<ArrivalRefusal, 'refused'> {
   readonly refused: ArrivalRefusal['refused'] | 429
   /** With 429: milliseconds. */
@@ -31,9 +31,12 @@ export interface HttpRefusal extends Omit<ArrivalRefusal, 'refused'> {
 /** Lets plain HTTP requests in by the same rights as requests over the WebSocket. */
 export class HttpAccess {
   readonly #options: HttpAccessOptions
+  readonly #guesses: WindowLimiter | undefined
 
   constructor (options: HttpAccessOptions) {
+    const { rateLimit, clock } = options
     this.#options = options
+    this.#guesses = rateLimit && new WindowLimiter({ max: rateLimit.maxRequests, windowMs: rateLimit.windowMs }, clock)
   }
 
   /**
@@ -41,14 +44,19 @@ export class HttpAccess {
    * reason of its refusal. Rejects when nobody can tell.
    */
   async admitToStats (request: ArrivingRequest): Promise<{ readonly session: Session | undefined } | HttpRefusal> {
-    const { required, policy, authenticator, arrive, limiter } = this.#options
+    const { required, policy, authenticator, arrive } = this.#options
+    const guesses = this.#guesses
     const arrival = arrive(request)
     if ('refused' in arrival) return arrival
-    // Before a token is looked at, which may be dear.
-    const limited = limiter?.count(arrival.session?.userId, addressKey(arrival.remoteAddress), 'server.stats')
-    if (limited !== undefined) return { refused: 429, reason: 'too many requests', ...limited.details as { retryAfterMs: number } }
     const token = authenticator === undefined ? undefined : bearerToken(request.headers)
+    const key = addressKey(arrival.remoteAddress)
+    // A token counts as wrong until it is known to be right: to look at it may be dear.
+    const giveBack = token === undefined ? undefined : guesses?.take(key)
+    if (token !== undefined && guesses !== undefined && giveBack === undefined) {
+      return { refused: 429, reason: 'too many wrong tokens', retryAfterMs: guesses.retryAfterMs(key) }
+    }
     const session = token === undefined ? arrival.session : await this.#sessionOf(token, arrival, request.headers)
+    if (session !== undefined) giveBack?.()
     if (session === undefined && (required || token !== undefined)) return { refused: 401, reason: 'no valid token' }
     const touch = { operation: 'server.stats', tier: 'admin', type: 'server', name: '*', records: false } as const
     const mayRead = policy.admits(session, 'admin') && policy.decide(session, touch) === true

@@ -59,7 +59,7 @@ t.test('resolveOptions', t => {
       helmet: {},
       maxPayloadBytes: 1_048_576,
       heartbeat: { intervalMs: 30_000, timeoutMs: 10_000 },
-      backpressure: { maxBufferedBytes: 1_048_576, highWaterMark: 0.8, drainTimeoutMs: 5_000 },
+      backpressure: { maxBufferedBytes: 1_048_576, highWaterMark: 0.8, drainTimeoutMs: 4_000 },
       connectionLimits: {
         maxSubscriptionsPerConnection: 100,
         maxTotalSubscriptions: 10_000,
@@ -125,7 +125,7 @@ t.test('resolveOptions', t => {
       shutdown: {}
     })
     t.same(resolved.heartbeat, { intervalMs: 30_000, timeoutMs: 50 })
-    t.same(resolved.backpressure, { maxBufferedBytes: 1_048_576, highWaterMark: 0.5, drainTimeoutMs: 5_000 })
+    t.same(resolved.backpressure, { maxBufferedBytes: 1_048_576, highWaterMark: 0.5, drainTimeoutMs: 4_000 })
     t.match(resolved.connectionLimits, { maxSubscriptionsPerConnection: 50, maxTotalSubscriptions: 10_000 })
     t.match(resolved.routes, { healthz: false, stats: '/stats' })
     t.same(resolved.shutdown, { gracePeriodMs: 0, drainDelayMs: 0, reconnectWindowMs: 5_000 })
