@@ -95,7 +95,7 @@ t.test('a flood', async t => {
     const client = await HostileClient.open(t, port)
     const pongs = (): string[] => client.frames.filter(({ opcode }) => opcode === pong).map(({ payload }) => String(payload))
     const sent: string[] = []
-    for (let round = 0; round < 100; round++) {
+    for (let round = 0; round < 20; round++) {
       const pings = Array.from({ length: MAX_WAITING_PINGS }, (_, i) => `${round}-${i}`)
       sent.push(...pings)
       client.send(Buffer.concat([...pings.map(payload => encodeFrame(ping, payload)), textFrame({ ...request, id: 100 + round })]))
