@@ -22,8 +22,8 @@ export interface ConnectionHost extends PrincipalHost {
   changing: (connection: Connection, from: Session | undefined, to: Session | undefined) => void
   /** Nobody is logged in on the connection any more. */
   loggedOut: (connection: Connection) => void
-  /** The connection takes no more requests; `ending` is what `Endings` count. */
-  stopped: (connection: Connection, ending: string | number) => void
+  /** The connection takes no more requests; `ending` is what `Endings` count, `wasLoggedIn` whether somebody was until now. */
+  stopped: (connection: Connection, ending: string | number, wasLoggedIn: boolean) => void
   /** The socket has ended. */
   closed: (connection: Connection, code: number) => void
   /** The logger of a connection, made when there is something to log: an idle client has none. */

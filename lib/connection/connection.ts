@@ -286,11 +286,12 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   #shut (state: 'closing' | 'closed', ending: string | number): void {
     this.#state = state
+    const { isLoggedIn } = this.#principal
     this.#conduct?.end()
     this.#inbox.clear()
     this.#held?.clear()
     this.#principal.end()
-    this.#host.stopped(this, ending)
+    this.#host.stopped(this, ending, isLoggedIn)
   }
 
   received (data: RawData, isBinary: boolean): void {

@@ -48,6 +48,8 @@ export class Connections implements ConnectionHost {
   readonly #gate: Gate
   readonly #places: ConnectionQuota
   readonly #refusals: Refusals
+  /** Those whose socket is there although they have been sent away before anybody has logged in. */
+  readonly #goingStrangers = new Set<Connection>()
   /** Connections on which somebody has yet to log in. */
   readonly #strangers: DeadlineQueue<Connection>
   readonly #log: Log
@@ -115,8 +117,9 @@ export class Connections implements ConnectionHost {
     this.logOf(connection).info({ remoteAddress: upgrade.remoteAddress }, 'connection opened')
     if (fromAddress >= this.#maxPerAddress) {
       this.#refusals.count('connections_per_ip')
-      this.#places.leave()
       connection.close(closeReasons.tooManyConnections)
+      this.#stopCounting(connection)
+      this.#places.leave()
       return connection
     }
     // Only who is let in counts: what is refused may not keep others out while its socket closes.
@@ -203,18 +206,20 @@ export class Connections implements ConnectionHost {
     this.closing.clear()
   }
 
-  stopped (connection: Connection, ending: string | number): void {
+  stopped (connection: Connection, ending: string | number, wasLoggedIn: boolean): void {
     this.endings.count(ending)
     this.#heartbeat.delete(connection)
     this.#strangers.delete(connection)
     this.stalled.delete(connection)
-    // Its session has ended before.
-    this.#places.stop(undefined)
+    // A user may come back at once. A stranger counts as one as long as the socket is there: it is only kept by not answering.
+    if (wasLoggedIn) this.#places.stop(undefined)
+    else this.#goingStrangers.add(connection)
   }
 
   closed (connection: Connection, code: number): void {
     this.closing.delete(connection)
     this.logOf(connection).info({ code, durationMs: this.clock.now() - connection.connectedAt }, 'connection closed')
+    this.#stopCounting(connection)
     if (!this.#connections.delete(connection)) return
     this.#places.leave()
     this.#uncount(connection.addressKey)
@@ -222,6 +227,10 @@ export class Connections implements ConnectionHost {
     const emptied = this.#emptied
     this.#emptied = []
     for (const resolve of emptied) resolve()
+  }
+
+  #stopCounting (connection: Connection): void {
+    if (this.#goingStrangers.delete(connection)) this.#places.stop(undefined)
   }
 
   #uncount (address: string): void {

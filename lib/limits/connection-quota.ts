@@ -19,7 +19,7 @@ export interface QuotaRefusal {
 /**
  * Counts connections from the moment in which their upgrade is let in, so that those that come at the same time cannot
  * be more than the limits allow. A connection counts as its user's as long as it takes requests, and
- * as a connection until its socket has ended.
+ * as a connection, and as one on which nobody has logged in, until its socket has ended.
  */
 export class ConnectionQuota {
   readonly #limits: ConnectionLimits

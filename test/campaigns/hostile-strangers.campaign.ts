@@ -13,6 +13,7 @@ import { ChildProgram } from './child-program.js'
 const STRANGERS = Number(process.env['STRANGERS'] ?? 5_000)
 const SLOW_HEADS = Number(process.env['SLOW_HEADS'] ?? 1_000)
 const LOGINS_PER_SECOND = Number(process.env['LOGINS_PER_SECOND'] ?? 200)
+const RUNS = Number(process.env['STRANGERS_RUNS'] ?? 2)
 const WATCH_MS = Number(process.env['STRANGERS_SECONDS'] ?? 40) * 1_000
 /** Connections that may wait to log in: a few more than there are, so that there is room for logins. */
 const MAX_STRANGERS = Math.round(STRANGERS * 1.1)
@@ -25,7 +26,7 @@ const mib = (bytes: number): string => `${(bytes / MIB).toFixed(0)} MiB`
 
 const runs: ReadonlyArray<readonly [title: string, maxAttempts: number]> = [['the limits of logins as by default', 5], ['no limits of logins', 1_000_000_000]]
 
-for (const [title, maxAttempts] of runs) {
+for (const [title, maxAttempts] of runs.slice(0, RUNS)) {
   t.test(`${STRANGERS} strangers, ${SLOW_HEADS} endless heads, ${LOGINS_PER_SECOND} logins a second; ${title}`, { timeout: 3 * WATCH_MS + 300_000 }, async t => {
     const server = await ChildProgram.start(t, 'strangers-server.ts', String(MAX_STRANGERS), String(MAX_PER_ADDRESS), String(maxAttempts))
     const crowd = await ChildProgram.start(t, 'strangers-driver.ts')
@@ -65,8 +66,7 @@ for (const [title, maxAttempts] of runs) {
     const over = await server.ask('figures')
     const refused = await crowd.ask('figures')
     t.comment(`too many: at most ${over.peakStrangers} not logged in, RSS at most ${mib(over.peakRss)}, round trips ${JSON.stringify(await clients.ask('figures'))}; crowd: ${JSON.stringify(refused)}`)
-    // Whoever has been sent away is no longer counted, and is still there for a moment.
-    t.ok(over.peakStrangers <= 1.1 * MAX_STRANGERS, `no more than ${MAX_STRANGERS} wait to log in, beside those whose sockets are closing`)
+    t.ok(over.peakStrangers <= MAX_STRANGERS, `no more than ${MAX_STRANGERS} wait to log in`)
     t.ok(refused['strangers answered 503'] > 0, 'one more is answered 503')
     t.ok(refused['strangers closed with too_many_connections'] > 0, `more than ${MAX_PER_ADDRESS} of one address are closed`)
   })

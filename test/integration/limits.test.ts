@@ -355,6 +355,15 @@ t.test('somebody who goes on asking beyond the limit keeps nobody else waiting',
   t.equal(flooder.waiting.filter(frame => frame['type'] === 'result').length, 1)
 })
 
+t.test('a stranger who is sent away and stays keeps the place until the socket has ended', async t => {
+  const { port } = await serve(t, { auth: tokens, loginTimeoutMs: 200, connectionLimits: { maxUnauthenticatedConnections: 1 } })
+  const stranger = await RawSocket.upgrade(t, port)
+  await stranger.until(/login_timeout/)
+  t.equal(await statusOf(t, port), 503)
+  await stranger.closed
+  await until(async () => await statusOf(t, port) === 101)
+})
+
 t.test('connections that are refused with 4003 and stay do not keep others out', async t => {
   const { url, port } = await serve(t, { ...proxied, maxConnectionsPerIp: 1, connectionLimits: { maxConnections: 3 } })
   for (let i = 0; i < 10; i++) t.equal(await statusOf(t, port, 'X-Real-IP: 203.0.113.1'), 101)
