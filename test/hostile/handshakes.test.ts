@@ -17,7 +17,10 @@ const get = (...headers: string[]): string[] => [`GET ${path} HTTP/1.1`, ...head
 const at = (target: string): string[] => [`GET ${target} HTTP/1.1`, ...proper]
 
 /** What is asked, what it is answered with (0: nothing, and the connection ends), and the request. */
-type Row = readonly [attack: string, status: number, request: readonly string[], body?: string]
+/** Newer releases of Node refuse so many headers by themselves; older ones drop some, and leave it to the service. */
+const tooManyHeaders = [400, 431]
+
+type Row = readonly [attack: string, status: number | readonly number[], request: readonly string[], body?: string]
 
 const rows: readonly Row[] = [
   ['nothing odd', 101, get(...proper)],
@@ -42,8 +45,8 @@ const rows: readonly Row[] = [
   ['a subprotocol twice', 400, get(...proper, 'Sec-WebSocket-Protocol: a, a')],
   ['a subprotocol without a name', 400, get(...proper, 'Sec-WebSocket-Protocol:')],
   ['headers of 20 KB', 431, get(...proper, `X: ${'y'.repeat(20_000)}`)],
-  ['2,500 headers after its own', 400, get(...proper, ...Array.from({ length: 2_500 }, (_, i) => `a${i}:`))],
-  ['2,500 headers before its own', 400, get(host, ...Array.from({ length: 2_500 }, (_, i) => `a${i}:`), ...proper.slice(1))],
+  ['2,500 headers after its own', tooManyHeaders, get(...proper, ...Array.from({ length: 2_500 }, (_, i) => `a${i}:`))],
+  ['2,500 headers before its own', tooManyHeaders, get(host, ...Array.from({ length: 2_500 }, (_, i) => `a${i}:`), ...proper.slice(1))],
   ['a fragment', 101, at(`${path}#x`)],
   ['the path in a fragment', 404, at(`/#${path}`)],
   ['the target *', 404, at('*')],
@@ -95,7 +98,8 @@ async function send (t: Test, { port }: Attacked, [, status, request, body]: Row
   const raw = await RawSocket.open(t, port)
   raw.request(...request)
   if (body !== undefined) raw.socket.write(body)
-  t.equal(await raw.status(), status)
+  const answered = await raw.status()
+  t.ok([status].flat().includes(answered), `answered ${answered}`)
   return raw
 }
 
@@ -114,7 +118,7 @@ async function gone (t: Test, { app, bystander }: Attacked, raw: RawSocket): Pro
 t.test('an odd handshake is answered by its own connection alone', async t => {
   const served = await serveAttacked(t, { path })
   for (const row of rows) {
-    await t.test(`${row[0]}: ${row[1]}`, async t => {
+    await t.test(`${row[0]}: ${[row[1]].flat().join(' or ')}`, async t => {
       await gone(t, served, await send(t, served, row))
       await served.unharmed(t)
     })
@@ -123,7 +127,7 @@ t.test('an odd handshake is answered by its own connection alone', async t => {
 
 t.test('a refused upgrade ends its connection', async t => {
   const served = await serveAttacked(t, { path })
-  for (const [attack, status, request] of rows.filter(([, status, lines]) => status >= 200 && status !== 426 && lines.includes(upgrade))) {
+  for (const [attack, status, request] of rows.filter(([, status, lines]) => [status].flat().every(code => code >= 200 && code !== 426) && lines.includes(upgrade))) {
     const raw = await send(t, served, [attack, status, request])
     await raw.closed
     raw.socket.destroy()

@@ -78,7 +78,8 @@ t.test('CVE-2024-37890: so many headers that the one that matters is dropped', a
   const { port, unharmed } = await serveAttacked(t)
   const raw = await RawSocket.open(t, port)
   raw.request('GET / HTTP/1.1', 'Host: localhost', ...Array.from({ length: 2_500 }, (_, i) => `a${i}:`), ...upgradeHeaders)
-  t.equal(await raw.status(), 400)
+  // Newer releases of Node refuse it by themselves.
+  t.match(await raw.status(), /^(?:400|431)$/)
   raw.socket.destroy()
   await unharmed(t)
 })

@@ -71,7 +71,8 @@ t.test('whoever does not say where it comes from is no browser', async t => {
 t.test('behind a gateway, whoever does not say where it comes from does not come in: the gateway would log it in', async t => {
   const served = await serve(t, { allowedOrigins, auth: gateway })
   t.equal(await status(t, served, 'X-Forwarded-User: ann'), 403)
-  t.equal(await status(t, served, 'X-Forwarded-User: ann', ...Array.from({ length: 2_500 }, (_, i) => `a${i}:`), `Origin: ${allowed}`), 403, 'nor behind so many headers that it gets lost')
+  // Newer releases of Node refuse it by themselves.
+  t.match(await status(t, served, 'X-Forwarded-User: ann', ...Array.from({ length: 2_500 }, (_, i) => `a${i}:`), `Origin: ${allowed}`), /^(?:403|431)$/, 'nor behind so many headers that it gets lost')
 })
 
 t.test('no origin is checked where none is configured', async t => {
