@@ -116,11 +116,16 @@ function endAfter (response: ServerResponse, socket: GuardedSocket): void {
   response.once('finish', () => {
     const next = responseOf(socket)
     if (next !== undefined && next !== response) endAfter(next, socket)
-    else socket.end(() => { socket.destroy() })
+    else endAll(socket)
   })
 }
 
 /** An answer to an upgrade request has been sent: the socket has no further use. */
 function endSocket (this: ServerResponse): void {
-  this.socket?.destroySoon()
+  if (this.socket !== null) endAll(this.socket)
+}
+
+/** Ends both directions, when all that was written has left. A socket that a test injects is a stream, and no more. */
+function endAll (socket: Duplex): void {
+  socket.end(() => { socket.destroy() })
 }
