@@ -1,8 +1,8 @@
 import websocket from '@fastify/websocket'
 import t, { type Test } from 'tap'
-import type { AuditEntry, NoexOptions } from '../../lib/index.js'
+import { NoexServer, type AuditEntry, type NoexOptions } from '../../lib/index.js'
 import { TestClient, type Frame } from '../client.js'
-import { serve, type Served } from '../helper.js'
+import { serve, startStore, type Served } from '../helper.js'
 import { serveAccounts } from '../identity.js'
 import { RawSocket, upgradeHeaders } from '../raw-socket.js'
 import { Turnstile } from '../turnstile.js'
@@ -383,4 +383,11 @@ t.test('an upgrade that a test injects is let in by the same rules', async t => 
   const ws = await app.injectWS('/', { headers: { origin: 'https://desk.example' } })
   await t.rejects(app.injectWS('/', { headers: { origin: 'https://desk.example' } }), /503/)
   ws.terminate()
+})
+
+t.test('a server that is given a shorter time for requests than it gives their heads starts all the same', async t => {
+  const store = await startStore(t)
+  const server = await NoexServer.start({ store, port: 0, host: '127.0.0.1', fastify: { http: { requestTimeout: 5_000 } } })
+  t.teardown(async () => { await server.stop() })
+  t.ok(await TestClient.open(t, `ws://127.0.0.1:${server.port}`))
 })
