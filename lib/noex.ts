@@ -8,7 +8,7 @@ import { Revocations } from './access/revocations.js'
 import type { RequestHeaders, Session } from './access/session.js'
 import { startAuthentication, type Authentication } from './authentication.js'
 import { systemClock, type Clock } from './clock.js'
-import { Admissions, type Admission, type UpgradeRefusal } from './connection/admission.js'
+import { Admissions, type AdmittedUpgrade, type UpgradeRefusal } from './connection/admission.js'
 import { Connections } from './connection/connections.js'
 import { dispatch, type Dispatch } from './connection/dispatch.js'
 import type { Upgrade } from './connection/upgrade.js'
@@ -28,7 +28,7 @@ import { checkCosts } from './limits/rate-limit-options.js'
 import { Refusals } from './limits/refusals.js'
 import { RequestLimiter } from './limits/request-limiter.js'
 import { Metrics } from './metrics/metrics.js'
-import { Scrapes, type ScrapeText } from './metrics/scrapes.js'
+import { Scrapes, type ScrapeText } from './scrapes.js'
 import type { ResolvedOptions } from './options.js'
 import { Procedures } from './procedures/procedures.js'
 import { RuleService } from './rules/rule-service.js'
@@ -187,7 +187,7 @@ export class NoexService implements Noex {
   }
 
   /** Lets an upgrade in: tells where it comes from, and in gateway mode from whom. Or tells why not. */
-  admit (request: ArrivingRequest): Admission | UpgradeRefusal {
+  admit (request: ArrivingRequest): AdmittedUpgrade | UpgradeRefusal {
     return this.#admissions.admit(request)
   }
 

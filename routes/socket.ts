@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import type { Admission, UpgradeRefusal } from '../lib/connection/admission.js'
+import type { AdmittedUpgrade, UpgradeRefusal } from '../lib/connection/admission.js'
 import { canSetLimits, frameLimits } from '../lib/connection/socket.js'
 import { arrivingRequest, refusal } from './arriving-request.js'
 import type { NoexService } from '../lib/noex.js'
@@ -67,7 +67,7 @@ function isFastifyUpgrade (listener: { readonly name: string }): boolean {
 }
 
 /** An upgrade that has been let in, with the place that is kept for it. */
-interface Admitted extends Admission {
+interface Admitted extends AdmittedUpgrade {
   /** `taken`: its connection has it. Until then it is given back when the socket closes. */
   readonly place: { readonly taken: () => void }
 }

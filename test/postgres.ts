@@ -2,7 +2,6 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,6 +13,7 @@ import type { SinkContext } from '../lib/audit/sink.js'
 import { systemClock } from '../lib/clock.js'
 import type { Log } from '../lib/log.js'
 import { numberedEntry } from './audit-trail-files.js'
+import { freePort } from './free-port.js'
 
 const SERVER = process.env['DATABASE_URL'] ?? 'postgres://postgres@127.0.0.1:5432/test'
 const PATIENCE_MS = 20_000
@@ -180,15 +180,6 @@ async function untilAnswered (connectionString: string): Promise<void> {
       await sleep(50)
     }
   }
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** What a sink is opened with, and what it has told. */

@@ -3,7 +3,7 @@ import type { ConnectionQuota } from '../limits/connection-quota.js'
 import type { Refusals } from '../limits/refusals.js'
 
 /** An upgrade that is let in: a place is kept for its connection. */
-export interface Admission extends Arrival {
+export interface AdmittedUpgrade extends Arrival {
   /** Gives the place back when the socket closes before it is a WebSocket. */
   readonly giveBack: () => void
 }
@@ -43,7 +43,7 @@ export class Admissions {
   }
 
   /** Lets an upgrade in, or tells why not. */
-  admit (request: ArrivingRequest): Admission | UpgradeRefusal {
+  admit (request: ArrivingRequest): AdmittedUpgrade | UpgradeRefusal {
     const { arrivals, places, refusals } = this.#options
     if (this.#isClosed) return { refused: 503, reason: 'the server is shutting down' }
     if (!this.#mayCome(request)) {

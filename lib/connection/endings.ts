@@ -1,8 +1,8 @@
 import { closeReasons } from '../close-codes.js'
 
 /**
- * Why a connection has ended: the reason of a close that the server began, or `client`: the client began it, `lost`: it has gone
- * without a close, `failed`: it broke RFC 6455, or the network failed.
+ * Why a connection has ended: the reason of a close that the server began, or `client`: the client began it, `lost`: it, or the
+ * network, has gone without a close, `failed`: it broke RFC 6455.
  */
 export type Ending = (typeof closeReasons)[keyof typeof closeReasons]['reason'] | 'client' | 'lost' | 'failed'
 

@@ -67,7 +67,7 @@ const requests: readonly object[] = [
   { type: 'rules.emit', topic: 'order.placed', data: { sku: 'A', n: 1 }, correlationId: 'c' },
   { type: 'rules.setFact', key: 'order:1:state', value: { open: true } },
   { type: 'rules.queryFacts', pattern: 'order:*:state' },
-  { type: 'rules.registerRule', rule: { id: 'r', name: 'r', trigger: { type: 'event', topic: 'order.*' }, conditions: [{ source: { type: 'event', field: 'n' }, operator: 'gte', value: 1 }], actions: [{ type: 'set_fact', key: 'order:2', value: '${event.n}' }] } }, // eslint-disable-line no-template-curly-in-string
+  { type: 'rules.registerRule', rule: { id: 'r', name: 'r', trigger: { type: 'event', topic: 'order.*' }, conditions: [{ source: { type: 'event', field: 'n' }, operator: 'gte', value: 1 }], actions: [{ type: 'set_fact', key: 'order:2', value: { ref: 'event.n' } }] } },
   { type: 'rules.validateRule', rule: { id: 'v', name: 'v', trigger: { type: 'fact', pattern: 'a:*' }, actions: [] } },
   { type: 'rules.unregisterRule', ruleId: 'r' },
   { type: 'rules.subscribe', pattern: 'order.*' }, { type: 'rules.getRules' }, { type: 'rules.stats' },
@@ -216,8 +216,11 @@ class Line {
   /** The code of a close frame at the end of what was received. */
   get closeCode (): string {
     if (!this.isClosed) return 'open'
-    const found = /\x88([\x02-\x7d])([^]{2})[^]{0,123}$/.exec(this.received.slice(-127)) // eslint-disable-line no-control-regex
-    return found === null ? 'no close frame' : String(Buffer.from(found[2] as string, 'latin1').readUInt16BE())
+    const tail = Buffer.from(this.received.slice(-127), 'latin1')
+    for (let at = 0; at + 4 <= tail.length; at++) {
+      if (tail[at] === 0x88 && tail[at + 1] === tail.length - at - 2) return String(tail.readUInt16BE(at + 2))
+    }
+    return 'no close frame'
   }
 
   /** Leaves in one of the ways in which clients leave. */

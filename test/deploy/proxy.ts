@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import { temporaryDirectory } from '../temporary-directory.js'
-import { freePort, hasProgram, startProgram } from './program.js'
+import { freePort } from '../free-port.js'
+import { hasProgram, startProgram } from './program.js'
 import { adapted, type Replacement } from './shipped-file.js'
 
 const run = promisify(execFile)

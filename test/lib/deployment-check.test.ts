@@ -226,10 +226,12 @@ t.test('advice in the log', t => {
   })
 
   t.test('knows a server that speaks TLS by itself', async t => {
-    const { app, advice } = build(t, { https: {} } as FastifyServerOptions)
-    await app.register(noexPlugin, { ...withoutPlace(sound), store: await startStore(t), audit: undefined, auth: { validate: () => null } })
-    await app.listen({ port: 0, host: '0.0.0.0' })
-    t.same(advice().map(line => line['advice']), ['no-audit'])
+    for (const server of [{ https: {} }, { http2: true, https: { allowHTTP1: true } }]) {
+      const { app, advice } = build(t, server as FastifyServerOptions)
+      await app.register(noexPlugin, { ...withoutPlace(sound), store: await startStore(t), audit: undefined, auth: { validate: () => null } })
+      await app.listen({ port: 0, host: '0.0.0.0' })
+      t.same(advice().map(line => line['advice']), ['no-audit'])
+    }
   })
 
   t.test('knows an application that reads cookies', async t => {

@@ -1,12 +1,12 @@
-import type { ArrivingRequest } from '../access/arrival.js'
-import type { HttpAccess, HttpRefusal } from '../access/http-access.js'
-import type { AuditTrail } from '../audit/trail.js'
-import type { Connections } from '../connection/connections.js'
-import type { Feeds } from '../feeds/feeds.js'
-import { limits, type Refusals } from '../limits/refusals.js'
-import type { RuleService } from '../rules/rule-service.js'
-import type { Metrics } from './metrics.js'
-import type { Readings } from './readings.js'
+import type { ArrivingRequest } from './access/arrival.js'
+import type { HttpAccess, HttpRefusal } from './access/http-access.js'
+import type { AuditTrail } from './audit/trail.js'
+import type { Connections } from './connection/connections.js'
+import type { Feeds } from './feeds/feeds.js'
+import { limits, type Refusals } from './limits/refusals.js'
+import type { RuleService } from './rules/rule-service.js'
+import type { Metrics } from './metrics/metrics.js'
+import type { Readings } from './metrics/readings.js'
 
 /** What metrics are read from. */
 export interface Sources {
