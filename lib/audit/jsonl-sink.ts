@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { checkGroup, isBoolean, isInteger, merge, NoexOptionsError, type Checks } from '../option-checks.js'
+import { threadFile } from '../thread-file.js'
 import type { RecordedEntry } from './entry.js'
 import type { JournalCommand, JournalReport, JournalSettings } from './journal-messages.js'
 import type { AuditSink, SinkContext, SinkPolicies, SinkWriter } from './sink.js'
@@ -78,7 +79,8 @@ class JsonlWriter implements SinkWriter {
   private constructor (settings: JournalSettings, context: SinkContext, onCheckpoint: CheckpointListener | undefined) {
     this.#context = context
     this.#onCheckpoint = onCheckpoint
-    this.#worker = new Worker(new URL('./journal-worker.js', import.meta.url), { name: 'noex-audit', workerData: settings })
+    const file = threadFile('journal-worker.js', import.meta.url)
+    this.#worker = new Worker(file, { name: 'noex-audit', workerData: settings })
     this.#worker.on('message', (report: JournalReport) => { this.#hear(report) })
     let cause: Error | undefined
     this.#worker.on('error', error => { cause = error })

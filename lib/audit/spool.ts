@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
+import { threadFile } from '../thread-file.js'
 import { SinkRefusal } from './sink-refusal.js'
 import type { SpoolEnd, SpoolPart } from './spool-file.js'
 import type { SpoolAnswer, SpoolCommand } from './spool-messages.js'
@@ -28,7 +29,7 @@ export class Spool {
   torn = 0
 
   private constructor (path: string) {
-    this.#worker = new Worker(new URL('./spool-worker.js', import.meta.url), { name: 'noex-audit-spool', workerData: path })
+    this.#worker = new Worker(threadFile('spool-worker.js', import.meta.url), { name: 'noex-audit-spool', workerData: path })
     let cause: unknown
     this.#worker.on('message', (answer: SpoolAnswer) => { this.#hear(answer) })
     this.#worker.on('error', error => { cause = error })

@@ -10,8 +10,6 @@ export interface KeyRequest {
   readonly keyBytes: number
 }
 
-const require = createRequire(import.meta.url)
-
 /** Whether Argon2 can be computed: `@node-rs/argon2` is installed, and works on this machine. */
 export function hasArgon2 (): boolean {
   try {
@@ -52,5 +50,5 @@ function argon2Key (password: Buffer, salt: Uint8Array, keyBytes: number, { memo
 }
 
 function loadArgon2 (): typeof Argon2 {
-  return require('@node-rs/argon2') as typeof Argon2
+  return createRequire(import.meta.url)('@node-rs/argon2') as typeof Argon2
 }

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { NoexServerError } from '../errors.js'
+import { threadFile } from '../thread-file.js'
 import type { KeyRequest } from './password-key.js'
 
 /** Keys of one password, all computed by one worker. */
@@ -36,11 +37,13 @@ const DEFAULT_SIZE = Math.min(8, Math.max(1, availableParallelism() - 1))
  */
 export class PasswordWorkers implements KeySource {
   readonly #size: number
+  readonly #file = threadFile('password-worker.js', import.meta.url)
   readonly #idle = new Set<Worker>()
   readonly #running = new Map<Worker, WaitingJob>()
   readonly #waiting: WaitingJob[] = []
   #closed = false
 
+  /** @throws when no thread can be started */
   constructor (size = DEFAULT_SIZE) {
     this.#size = size
   }
@@ -85,7 +88,7 @@ export class PasswordWorkers implements KeySource {
   }
 
   #start (): Worker {
-    const worker = new Worker(new URL('./password-worker.js', import.meta.url), { name: 'noex-password' })
+    const worker = new Worker(this.#file, { name: 'noex-password' })
     let cause: unknown
     worker.on('message', (keys: Uint8Array[]) => {
       this.#running.get(worker)?.resolve(keys)
