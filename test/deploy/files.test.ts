@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -137,6 +137,20 @@ t.test('Dockerfile', async t => {
     t.match(copied, `${String(base).replace('./', '')} tsconfig.build.json ./`)
     for (const folder of include) t.match(copied, `${String(folder)} ${String(folder)}`)
     for (const { path } of references) t.match(copied, `${String(path)}/package.json ${String(path)}/`)
+    t.match(copied, 'tools/package.json tools/', 'without it, the lock file would not fit')
+  })
+
+  t.test('keeps every package that the service imports', async t => {
+    const { dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(readFileSync(projectFile('package.json'), 'utf8'))
+    const kept = /for name in (.*?);/.exec(argumentsOf('RUN').join('\n'))?.[1]?.split(' ') ?? []
+    const files = ['lib', 'routes', 'example-app'].flatMap(folder => readdirSync(projectFile(`dist/${folder}`), { recursive: true })
+      .map(file => projectFile(`dist/${folder}/${String(file)}`)).filter(file => file.endsWith('.js')))
+    const imported = new Set(files.flatMap(file =>
+      [...readFileSync(file, 'utf8').matchAll(/^(?:import|export) .*?from '((?:@[^/']+\/)?[^./'][^/']*)/gm)].map(([, name = '']) => name)))
+    const isThere = (name: string): boolean => name.startsWith('node:') || name === 'fastify-noex' || name in dependencies ||
+      peerDependenciesMeta[name]?.optional === true || kept.includes(name) || existsSync(projectFile(`packages/${name.replace('@hamicek/', '')}`))
+    t.ok(imported.has('fastify') && 'fastify' in peerDependencies)
+    t.same([...imported].filter(name => !isThere(name)), [])
   })
 
   t.test('starts the program of npm start without a shell, as somebody else than root', async t => {
