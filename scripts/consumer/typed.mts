@@ -1,0 +1,20 @@
+// Compiled, not run.
+import Fastify from 'fastify'
+import noexPlugin, { NoexServer, type NoexOptions, type NoexState, type ServerStats } from 'fastify-noex'
+import { jsonlSink } from 'fastify-noex/audit'
+import { RuleEngine } from 'fastify-noex/rules'
+import { FileAdapter, Store, type StoreRecord } from 'fastify-noex/store'
+
+const store = await Store.start({ persistence: { adapter: new FileAdapter({ directory: 'data' }) } })
+const options: NoexOptions = { store, rules: await RuleEngine.start(), heartbeat: { intervalMs: 30_000 } }
+const app = Fastify()
+await app.register(noexPlugin, options)
+await app.register(noexPlugin, { store, prefix: '/b', audit: { sinks: [jsonlSink({ path: 'audit.jsonl' })] } })
+export const state: NoexState = app.noex.state
+export const stats: Promise<ServerStats> = app.noex.getStats()
+export const record: StoreRecord | undefined = await store.bucket('items').get('a')
+export const server = NoexServer.start({ store, fastify: { https: {}, trustProxy: '127.0.0.1', logger: true } })
+// @ts-expect-error: the compiler must know that no such option exists
+await app.register(noexPlugin, { store, nope: true })
+// @ts-expect-error: and no such method
+store.nope()
