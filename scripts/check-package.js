@@ -1,129 +1,139 @@
-// Packs the package, installs the tarball into an empty project beside fastify alone, and uses it there as its users do:
-// from an ES module, from CommonJS, and from TypeScript with every declaration file checked.
+// Packs the package, installs the tarball into empty projects beside fastify with each package manager, by the lines of the
+// README, and uses it there as its users do: as an ES module, from CommonJS, bundled, with Bun and Deno, and from TypeScript
+// with every declaration file checked.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { installTools, managers } from './package/managers.js'
 
+/** How long one program may take. */
+const LIMIT_MS = 120_000
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-const project = mkdtempSync(join(tmpdir(), 'noex-package-'))
+const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const readme = readFileSync(join(root, 'README.md'), 'utf8')
+const folder = mkdtempSync(join(tmpdir(), 'noex-package-'))
+const began = Date.now()
 
-const use = `
-  const store = await Store.start({ name: 'consumer' })
-  await store.defineBucket('items', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } })
-  const app = Fastify()
-  await app.register(noexPlugin, { store, path: '/live' })
-  const { statusCode } = await app.inject('/healthz')
-  const stats = await app.noex.getStats()
-  if (statusCode !== 200 || stats.store?.buckets.names[0] !== 'items') throw new Error('the packed plugin does not serve')
-  await app.close()
-  await store.stop()
-`
-const files = {
-  'package.json': JSON.stringify({ name: 'consumer', private: true }),
-  'module.mjs': `
-    import { once } from 'node:events'
-    import Fastify from 'fastify'
-    import noexPlugin, { NoexServer } from 'fastify-noex'
-    import { Store, FileAdapter } from 'fastify-noex/store'
-    import { jsonlSink } from 'fastify-noex/audit'
-    import { RuleEngine } from 'fastify-noex/rules'
-    import WebSocket from 'ws'
-    ${use}
-    const own = await Store.start()
-    const server = await NoexServer.start({ store: own, port: 0, host: '127.0.0.1' })
-    await server.stop()
-    await own.stop()
-    if (typeof FileAdapter !== 'function') throw new Error('no storage adapter')
-    await logIn()
-    await reactTo('order.placed')
-    console.log('ES module: works')
-
-    /** Cron expressions and regular expressions come from packages of the engine's own. */
-    async function reactTo (topic) {
-      const rules = await RuleEngine.start()
-      rules.registerRule({
-        id: 'r', name: 'r', trigger: { type: 'event', topic },
-        conditions: [{ source: { type: 'event', field: 'sku' }, operator: 'matches', value: '^A[0-9]+$' }],
-        actions: [{ type: 'set_fact', key: 'seen', value: true }]
-      })
-      await rules.setTimer({ name: 't', cron: '0 0 * * *', onExpire: { topic: 'midnight', data: {} } })
-      await rules.emit(topic, { sku: 'A1' })
-      if (rules.getFact('seen') !== true || rules.getTimers().length !== 1) throw new Error('the packed rule engine does not work')
-      await rules.stop()
-    }
-
-    /** Passwords are computed in a thread, whose file must be in the package. */
-    async function logIn () {
-      const store = await Store.start()
-      const audit = { sinks: [jsonlSink({ path: 'audit.jsonl' })] }
-      const server = await NoexServer.start({ store, port: 0, host: '127.0.0.1', audit, auth: { builtIn: true, adminSecret: 'the secret of this check' } })
-      const socket = new WebSocket('ws://127.0.0.1:' + server.port)
-      const ask = (id, fields) => new Promise((resolve, reject) => {
-        socket.on('message', data => {
-          const reply = JSON.parse(data)
-          if (reply.id === id) reply.type === 'result' ? resolve(reply.data) : reject(new Error(reply.message))
-        })
-        socket.send(JSON.stringify({ id, ...fields }))
-      })
-      await once(socket, 'open')
-      await ask(1, { type: 'identity.loginWithSecret', secret: 'the secret of this check' })
-      await ask(2, { type: 'identity.createUser', username: 'alice', password: 'correct horse' })
-      await ask(3, { type: 'identity.login', username: 'alice', password: 'correct horse' })
-      socket.close()
-      await server.stop()
-      await store.stop()
-    }`,
-  'commonjs.cjs': `
-    const Fastify = require('fastify')
-    const noexPlugin = require('fastify-noex')
-    const { Store } = require('fastify-noex/store')
-    async function main () { ${use} }
-    main().then(() => { console.log('CommonJS: works') })`,
-  'typed.mts': `
-    import Fastify from 'fastify'
-    import noexPlugin, { NoexServer, type NoexOptions, type NoexState, type ServerStats } from 'fastify-noex'
-    import { Store } from 'fastify-noex/store'
-    const store = await Store.start()
-    const options: NoexOptions = { store, heartbeat: { intervalMs: 30_000 } }
-    const app = Fastify()
-    await app.register(noexPlugin, options)
-    await app.register(noexPlugin, { store, prefix: '/b' })
-    export const state: NoexState = app.noex.state
-    export const stats: Promise<ServerStats> = app.noex.getStats()
-    export const server = NoexServer.start({ store, fastify: { https: {}, trustProxy: '127.0.0.1', logger: true } })
-    // @ts-expect-error: the compiler must know that no such option exists
-    await app.register(noexPlugin, { store, nope: true })`,
-  'tsconfig.json': JSON.stringify({
-    compilerOptions: { module: 'NodeNext', target: 'ES2022', strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false, noEmit: true, types: ['node'] },
-    include: ['typed.mts']
-  })
+/** Runs a program without the settings of the `npm run` that has started this one; returns what it prints. */
+function run (command, args, { cwd, env = {} }) {
+  const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS|INIT_CWD)/i.test(name)))
+  const stdio = ['ignore', 'pipe', 'pipe']
+  return execFileSync(command, args, { cwd, env: { ...own, ...env }, encoding: 'utf8', stdio, timeout: LIMIT_MS, maxBuffer: 1e8 })
 }
 
-function run (command, args, cwd = project) {
-  console.log(`$ ${command} ${args.join(' ')}`)
-  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+/** Runs a step; prints its name and its time, and what its programs have printed when it fails. */
+function step (name, use) {
+  const start = Date.now()
+  try {
+    use()
+  } catch (error) {
+    console.error(`${name}: failed\n${error.stdout ?? ''}${error.stderr ?? ''}`)
+    throw error
+  }
+  console.log(`${name}: works (${((Date.now() - start) / 1_000).toFixed(1)} s)`)
 }
+
+/** Throws unless each feature that a program has printed works, or is refused with a text, where one is given. */
+function expect (output, refused = {}) {
+  const results = JSON.parse(output.trim().split('\n').at(-1))
+  for (const [feature, result] of Object.entries(results)) {
+    const isRight = refused[feature] === undefined ? result === 'works' : result.includes(refused[feature])
+    if (!isRight) throw new Error(`${feature}: ${result}`)
+  }
+}
+
+function makeProject (name, files) {
+  const project = join(folder, name.replaceAll(/\W+/g, '-'))
+  mkdirSync(project)
+  // The programs of this check open sockets; those of a user need not have ws.
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true, dependencies: { ws: dependencies.ws } }))
+  for (const file of files) cpSync(join(root, 'scripts/consumer', file), join(project, file))
+  return project
+}
+
+function installLine ({ name, line, comment = '' }, tarball) {
+  const [, args] = new RegExp(`^${line}( fastify \\S+(?: --\\S+)*) *${comment}`, 'm').exec(readme) ?? []
+  if (args === undefined) throw new Error(`the README does not say how to install with ${name}`)
+  return `${line}${args}`.split(' ').slice(1).map(part => part.replace('./fastify-noex-0.1.0.tgz', tarball))
+}
+
+let tarball
+step('npm pack', () => {
+  const output = run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root })
+  const packed = Object.values(JSON.parse(output.slice(output.search(/^[[{]/m))))[0]
+  tarball = join(folder, packed.filename)
+  const names = packed.files.map(({ path }) => path)
+  for (const name of ['LICENSE', ...['noex', 'noex-rules', 'noex-store'].map(name => `dist/vendor/${name}/LICENSE`)]) {
+    if (!names.includes(name)) throw new Error(`${name} is not in the tarball`)
+  }
+  const stray = names.find(name => /(^|\/)(test|bench|example-app|\.tsbuildinfo)|\.map$/.test(name) || /(?<!\.d)\.[cm]?ts$/.test(name))
+  if (stray !== undefined) throw new Error(`${stray} must not be in the tarball`)
+})
 
 try {
-  const [{ filename, files: packed }] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', project], root).replace(/^[^[]*/, ''))
-  const names = packed.map(({ path }) => path)
-  for (const licence of ['LICENSE', 'node_modules/@hamicek/noex-store/LICENSE', 'node_modules/@hamicek/noex/LICENSE']) {
-    if (!names.includes(licence)) throw new Error(`${licence} is not in the tarball`)
+  let tools
+  const toolFolder = join(folder, 'tools')
+  mkdirSync(toolFolder)
+  step('the tools', () => { tools = { npm: ['npm'], ...installTools(run, toolFolder) } })
+  const useTool = (name, args, options) => run(tools[name][0], [...tools[name].slice(1), ...args], options)
+
+  for (const manager of managers) {
+    const project = makeProject(manager.name, ['use.mjs', 'commonjs.cjs', 'other-copy.mjs', 'typed.mts', 'typed.cts'])
+    const env = manager.env?.(project) ?? {}
+    const node = args => manager.node === undefined
+      ? run(process.execPath, args, { cwd: project, env })
+      : useTool(manager.node, ['node', ...args], { cwd: project, env })
+    step(manager.name, () => {
+      useTool(manager.tool, [...installLine(manager, tarball), ...manager.flags ?? []], { cwd: project, env })
+      expect(node(['use.mjs']))
+    })
   }
-  const stray = names.find(name => /(^|\/)(test|bench|example-app|\.tsbuildinfo)/.test(name) || (name.endsWith('.ts') && !name.endsWith('.d.ts')))
-  if (stray !== undefined) throw new Error(`${stray} must not be in the tarball`)
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(project, name), text)
-  run('npm', ['install', '--no-audit', '--no-fund', `./${filename}`, `fastify@${devDependencies.fastify}`])
-  console.log(run(process.execPath, ['module.mjs']).trim())
-  console.log(run(process.execPath, ['commonjs.cjs']).trim())
-  // The thread that writes the trail and the command line must be in the package too.
-  console.log(run('npx', ['--no-install', 'fastify-noex', 'audit', 'verify', 'audit.jsonl']).trim())
-  run('npm', ['install', '--no-audit', '--no-fund', `typescript@${devDependencies.typescript}`, `@types/node@${devDependencies['@types/node']}`])
-  run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'])
-  console.log('TypeScript: compiles')
+
+  const project = join(folder, 'npm')
+  step('CommonJS', () => { expect(run(process.execPath, ['commonjs.cjs'], { cwd: project })) })
+  const installed = join('node_modules', 'fastify-noex')
+  step('the command line', () => { run('npx', ['--no-install', 'fastify-noex', 'audit', 'verify', 'audit.jsonl'], { cwd: project }) })
+  step('a store of another copy', () => {
+    expect(run(process.execPath, ['other-copy.mjs', join(folder, 'Yarn-1', installed)], { cwd: project }))
+  })
+  step('run by Bun', () => { expect(useTool('bun', ['use.mjs'], { cwd: join(folder, 'Bun') })) })
+  step('run by Deno', () => {
+    const env = { DENO_DIR: join(folder, 'deno'), NO_COLOR: '1' }
+    expect(useTool('deno', ['run', '-A', '--no-lock', '--node-modules-dir=manual', 'use.mjs'], { cwd: project, env }))
+  })
+
+  for (const format of ['esm', 'cjs']) {
+    // fastify is CommonJS, and esbuild gives its modules no require() in an ES module.
+    const banner = format === 'esm' ? ['--banner:js=import { createRequire } from "node:module"; const require = createRequire(import.meta.url);'] : []
+    const bundle = (name, ...flags) => {
+      const file = join(folder, 'npm', `${name}.${format === 'esm' ? 'mjs' : 'cjs'}`)
+      useTool('esbuild', ['use.mjs', '--bundle', '--platform=node', `--format=${format}`, `--outfile=${file}`, '--log-level=error', ...banner, ...flags], { cwd: project })
+      return run(process.execPath, [file], { cwd: project })
+    }
+    const remedy = 'leave fastify-noex out of the bundle (esbuild --external:fastify-noex'
+    step(`esbuild, ${format}`, () => { expect(bundle('whole'), { accounts: remedy, trail: remedy }) })
+    step(`esbuild, ${format}, fastify-noex left out`, () => { expect(bundle('external', '--external:fastify-noex', '--external:fastify')) })
+  }
+
+  step('@types/node', () => {
+    run('npm', ['install', '--no-audit', '--no-fund', `@types/node@${devDependencies['@types/node']}`], { cwd: project })
+  })
+  const settings = [
+    ['typescript7', 'typed.mts typed.cts', '--module nodenext'],
+    ['typescript7', 'typed.mts typed.cts', '--module node16'],
+    ['typescript7', 'typed.mts', '--module esnext --moduleResolution bundler'],
+    ['typescript7', 'typed.cts', '--module commonjs --moduleResolution bundler'],
+    // It is slow, and checks the same.
+    ['typescript6', 'typed.mts typed.cts', '--module nodenext'],
+    ['typescript6', 'typed.cts', '--module commonjs --moduleResolution bundler']
+  ]
+  const strict = '--noEmit --strict --exactOptionalPropertyTypes --skipLibCheck false --esModuleInterop --target es2022 --types node'
+  for (const [compiler, files, flags] of settings) {
+    step(`${compiler} ${flags}`, () => { useTool(compiler, [...files.split(' '), ...`${strict} ${flags}`.split(' ')], { cwd: project }) })
+  }
+  console.log(`the package works (${Math.round((Date.now() - began) / 1_000)} s)`)
 } finally {
-  rmSync(project, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true })
 }

@@ -1,5 +1,6 @@
 import { scryptSync } from 'node:crypto'
-import { createRequire } from 'node:module'
+// By another name, since many a bundle begins with an import of this one.
+import { createRequire as requireFrom } from 'node:module'
 import type * as Argon2 from '@node-rs/argon2'
 import type { Argon2Setting, PasswordSetting, ScryptSetting } from './password-hash.js'
 
@@ -50,5 +51,5 @@ function argon2Key (password: Buffer, salt: Uint8Array, keyBytes: number, { memo
 }
 
 function loadArgon2 (): typeof Argon2 {
-  return createRequire(import.meta.url)('@node-rs/argon2') as typeof Argon2
+  return requireFrom(import.meta.url)('@node-rs/argon2') as typeof Argon2
 }

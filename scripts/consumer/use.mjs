@@ -17,6 +17,8 @@ async function main () {
     results[name] = await use().then(() => 'works', error => error.stack)
   }
   console.log(JSON.stringify(results))
+  // Deno does not end by itself after a trail has been written.
+  if (process.versions.deno !== undefined) process.exit()
 }
 
 async function plugin () {
