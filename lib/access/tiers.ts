@@ -10,6 +10,11 @@ export function reaches (tier: Tier, needed: Tier): boolean {
   return levels[tier] >= levels[needed]
 }
 
+/** Tells whether a role has a tier by its name. */
+export function isBuiltInRole (role: string): boolean {
+  return builtInRoles.has(role)
+}
+
 /** The farthest tier among the built-in roles of a session; `undefined` when it has none. */
 export function tierOf (roles: readonly string[]): Tier | undefined {
   let farthest: Tier | undefined

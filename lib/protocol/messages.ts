@@ -1,3 +1,5 @@
+import type { NoexErrorCode } from '../errors.js'
+
 /** The protocol version that the welcome names. PROTOCOL.md, "Welcome". */
 export const PROTOCOL_VERSION = '1.0.0'
 
@@ -7,6 +9,42 @@ export interface RequestMessage {
   readonly type: string
   readonly [field: string]: unknown
 }
+
+/** Client → server. Answers a ping; gets no reply. */
+export interface PongMessage {
+  readonly type: 'pong'
+  /** That of the ping. */
+  readonly timestamp: number
+}
+
+/** Server → client. The reply to a request that was carried out. */
+export interface SuccessResponse {
+  readonly id: number
+  readonly type: 'result'
+  readonly data: unknown
+}
+
+/** Server → client. The reply to a request that was not, or not wholly, carried out; PROTOCOL.md, "Error codes". */
+export interface ErrorResponse {
+  readonly id: number
+  readonly type: 'error'
+  readonly code: NoexErrorCode
+  readonly message: string
+  readonly details?: unknown
+}
+
+/** Server → client. The one reply to a request. */
+export type ReplyMessage = SuccessResponse | ErrorResponse
+
+/** Server → client. The new result of a live query, or an event of the rules. */
+export type PushMessage =
+  | { readonly type: 'push', readonly channel: 'subscription', readonly subscriptionId: string, readonly data: unknown }
+  | {
+    readonly type: 'push'
+    readonly channel: 'event'
+    readonly subscriptionId: string
+    readonly data: { readonly topic: string, readonly event: unknown }
+  }
 
 /** Server → client. The first frame of every connection. */
 export interface WelcomeMessage {

@@ -1,0 +1,82 @@
+// What `@hamicek/noex-server` exports beside its server, under the names that it has there.
+import type { AuthOptions, BuiltInAuth } from '../access/auth-options.js'
+import type { Tier } from '../access/policy.js'
+import { isBuiltInRole, reaches, tierOf } from '../access/tiers.js'
+import type { AuditOptions } from '../audit/audit-options.js'
+import type { AuditFilter } from '../audit/ring.js'
+import type { ConnectionInfo, ServerStats } from '../info.js'
+import type { RateLimitOptions } from '../limits/rate-limit-options.js'
+import { operations } from '../operations/index.js'
+import type { NoexOptions } from '../options.js'
+import type { ProcedureOptions } from '../procedures/procedure-options.js'
+import type { NoticeMessage, PingMessage, PongMessage, PushMessage, ReplyMessage, RequestMessage } from '../protocol/messages.js'
+
+export type { ErrorResponse, PushMessage, SuccessResponse, SystemMessage, WelcomeMessage } from '../protocol/messages.js'
+
+/** The option `auth`. */
+export type AuthConfig = AuthOptions
+/** The option `auth` with accounts in the store. */
+export type BuiltInAuthConfig = BuiltInAuth
+/** The option `rateLimit`. */
+export type RateLimitConfig = RateLimitOptions
+/** The option `heartbeat`. */
+export type HeartbeatConfig = NonNullable<NoexOptions['heartbeat']>
+/** The option `backpressure`. */
+export type BackpressureConfig = NonNullable<NoexOptions['backpressure']>
+/** The option `connectionLimits`. */
+export type ConnectionLimitsConfig = NonNullable<NoexOptions['connectionLimits']>
+/** The option `audit`. */
+export type AuditConfig = AuditOptions
+/** The members of the operation `audit.query`. */
+export type AuditQuery = AuditFilter
+/** The option `revocation`. */
+export type RevocationConfig = NonNullable<NoexOptions['revocation']>
+/** A user who may not log in for a while. A type only: no function returns one. */
+export interface RevokedEntry {
+  readonly userId: string
+  /** Epoch milliseconds. */
+  readonly expiresAt: number
+}
+/** The option `procedures`. */
+export type ProceduresConfig = ProcedureOptions
+/** The member `connections` of the statistics. */
+export type ConnectionsStats = ServerStats['connections']
+/** One connection, as `getConnections()` returns it. */
+export type ConnectionMetadata = ConnectionInfo
+/** How far an operation reaches; PROTOCOL.md, "Tiers". */
+export type OperationTier = Tier
+
+/** A message of a client that asks for a reply. */
+export type ClientRequest = RequestMessage
+/** A message of the heartbeat from the server. */
+export type HeartbeatPing = PingMessage
+/** The answer of a client to it. */
+export type HeartbeatPong = PongMessage
+/** Every message that a client sends. */
+export type ClientMessage = RequestMessage | PongMessage
+/** Every message that the server sends. */
+export type ServerMessage = NoticeMessage | ReplyMessage | PushMessage
+
+/** Tells whether the option `auth` is the one with accounts in the store. */
+export function isBuiltInAuth (auth: AuthOptions): auth is BuiltInAuth {
+  return (auth as { builtIn?: unknown }).builtIn === true
+}
+
+/** Returns the tier of an operation; `undefined` for one that has none, such as `auth.whoami`, and for an unknown name. */
+export function getOperationTier (type: string): OperationTier | undefined {
+  return operations.get(type)?.tier
+}
+
+/**
+ * Tells whether the built-in roles among `roles` reach as far as an operation of this tier asks. Roles of the application's
+ * own have no tier: without a built-in role the answer is `true`, and `permissions` decide.
+ */
+export function hasAccessForTier (roles: readonly string[], tier: OperationTier): boolean {
+  const own = tierOf(roles)
+  return own === undefined || reaches(own, tier)
+}
+
+/** Tells whether a role is `reader`, `writer` or `admin`, whose names say how far they reach. */
+export function isBuiltinRole (role: string): boolean {
+  return isBuiltInRole(role)
+}
