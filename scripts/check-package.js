@@ -68,6 +68,10 @@ step('npm pack', () => {
   for (const name of ['LICENSE', ...['noex', 'noex-rules', 'noex-store'].map(name => `dist/vendor/${name}/LICENSE`)]) {
     if (!names.includes(name)) throw new Error(`${name} is not in the tarball`)
   }
+  // Of the pages for users only: README.md links them.
+  for (const [, target] of readme.matchAll(/\]\(((?:packages|deploy|[A-Z]+\.md)[^)#]*)/g)) {
+    if (!names.some(name => name === target || name.startsWith(`${target}/`))) throw new Error(`README.md links ${target}, which is not in the tarball`)
+  }
   const stray = names.find(name => /(^|\/)(test|bench|example-app|\.tsbuildinfo)|\.map$/.test(name) || /(?<!\.d)\.[cm]?ts$/.test(name))
   if (stray !== undefined) throw new Error(`${stray} must not be in the tarball`)
 })

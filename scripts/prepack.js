@@ -1,7 +1,7 @@
 // Writes what is published, before `npm pack` and `npm publish`: builds from nothing and makes the result self-contained.
 // Development goes on with the same folder: the next build finds no .tsbuildinfo and writes its own form over this one.
 import { execFileSync } from 'node:child_process'
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { checkPublished } from './package/check-published.js'
@@ -15,7 +15,7 @@ const remove = (...paths) => { for (const path of paths) rmSync(join(root, path)
 
 // What a source that is gone has left behind must not be published.
 remove('dist/.tsbuildinfo', ...publishedFolders.map(folder => `dist/${folder}`))
-remove(...['noex', 'noex-rules'].flatMap(name => [`packages/${name}/dist/.tsbuildinfo`, `packages/${name}/dist/src`]))
+remove(...readdirSync(join(root, 'packages')).flatMap(name => [`packages/${name}/dist/.tsbuildinfo`, `packages/${name}/dist/src`]))
 execFileSync('npm', ['run', 'build'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
 remove('dist/.tsbuildinfo')
 const vendored = vendor(root, manifest)
