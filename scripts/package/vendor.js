@@ -10,22 +10,19 @@ export const publishedFolders = ['lib', 'routes', 'vendor']
 
 /**
  * Copies each package of the scope that `dist` imports, and those which these import, to dist/vendor with its licence,
- * and rewrites the specifiers. Source maps are left out: their sources are not published. Throws when a copied package
+ * and rewrites the specifiers; returns the names. Source maps are left out: their sources are not published. Throws when a copied package
  * has a dependency that the manifest does not have with the same range.
  */
 export function vendor (root, { dependencies }) {
   const dist = join(root, 'dist')
-  const entries = new Map()
+  const vendored = new Set()
   let files = listFiles(dist, ['lib', 'routes'])
   while (files.length > 0) {
-    const found = new Set(files.flatMap(file => rewrite(dist, file)))
-    files = [...found].filter(name => !entries.has(name)).flatMap(name => {
-      const copy = copyPackage(root, name, dependencies)
-      entries.set(name, copy.entry)
-      return copy.files
-    })
+    const missing = new Set(files.flatMap(file => rewrite(dist, file)).filter(name => !vendored.has(name)))
+    files = [...missing].flatMap(name => copyPackage(root, name, dependencies))
+    for (const name of missing) vendored.add(name)
   }
-  return [...entries.keys()]
+  return [...vendored]
 }
 
 /** Returns the files below some folders of dist, as paths with slashes. */
@@ -55,6 +52,7 @@ function rewrite (dist, file) {
   return names
 }
 
+/** Copies one package; returns the files that are code. */
 function copyPackage (root, name, dependencies) {
   const source = join(root, 'node_modules', name)
   const manifest = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'))
@@ -69,7 +67,7 @@ function copyPackage (root, name, dependencies) {
     .filter(file => /\.(js|d\.ts)$/.test(file))
   for (const file of code) copy(join(source, dirname(esm), file), join(root, 'dist', target, file))
   copy(join(source, 'LICENSE'), join(root, 'dist', target, 'LICENSE'))
-  return { entry: `${target}/index.js`, files: code.map(file => `${target}/${file}`) }
+  return code.map(file => `${target}/${file}`)
 }
 
 function copy (from, to) {
