@@ -3,7 +3,7 @@
  * (What ends a connection is in close-codes.ts.) PROTOCOL.md, "Error codes".
  */
 export const ErrorCode = {
-  /** The frame is no JSON object, or is nested too deep. Sent with id 0. Do not repeat. */
+  /** The frame is no JSON object. Sent with id 0. Do not repeat. */
   PARSE_ERROR: 'PARSE_ERROR',
   /** The object is neither a request nor a pong. Sent with id 0. Do not repeat. */
   INVALID_REQUEST: 'INVALID_REQUEST',
