@@ -19,13 +19,18 @@ export interface Condition {
 
 type JsonObject = Readonly<Record<string, unknown>>
 
+/** The `_version` that the record must have, or a reference to it: one that leads to nothing is refused. */
+type ExpectedVersion = number | string | undefined
+
 /** One step of a procedure. PROTOCOL.md, "Steps". */
 export type ProcedureStep =
   | { action: 'store.get', bucket: string, key: string, as: string }
-  | { action: 'store.where' | 'store.findOne', bucket: string, filter: JsonObject, as: string }
+  /** `limit`: at most so many records. */
+  | { action: 'store.where', bucket: string, filter: JsonObject, limit?: number | string | undefined, as: string }
+  | { action: 'store.findOne', bucket: string, filter: JsonObject, as: string }
   | { action: 'store.insert', bucket: string, data: JsonObject, as?: string | undefined }
-  | { action: 'store.update', bucket: string, key: string, data: JsonObject, as?: string | undefined }
-  | { action: 'store.delete', bucket: string, key: string }
+  | { action: 'store.update', bucket: string, key: string, data: JsonObject, expectedVersion?: ExpectedVersion, as?: string | undefined }
+  | { action: 'store.delete', bucket: string, key: string, expectedVersion?: ExpectedVersion }
   | { action: 'store.count', bucket: string, filter?: JsonObject | undefined, as: string }
   | { action: 'aggregate', source: string, op: 'sum' | 'avg' | 'min' | 'max' | 'count', field?: string | undefined, as: string }
   | { action: 'rules.emit', topic: string, data?: JsonObject | undefined }

@@ -42,9 +42,16 @@ export async function insertRecords (access: StoreAccess, bucket: string, data: 
   return await insertNew(access, bucket, definition, inputs, reach)
 }
 
-/** Updates the record with this key or inserts a new one. Errors as `insertRecord`, but for a key that is taken. */
-export async function upsertRecord (access: StoreAccess, bucket: string, data: RecordInput, reach: Reach): Promise<StoreRecord> {
-  if (reach.rows('store.upsert', bucket) !== undefined) return await runEntry(access, { op: 'upsert', bucket, data }, reach) as StoreRecord
+/**
+ * Updates the record with this key or inserts a new one; with `expectedVersion`, only updates one of that `_version`.
+ * Errors as `insertRecord`, but for a key that is taken, and `CONFLICT` for another version.
+ */
+export async function upsertRecord (
+  access: StoreAccess, bucket: string, data: RecordInput, reach: Reach, expectedVersion?: number
+): Promise<StoreRecord> {
+  if (reach.rows('store.upsert', bucket) !== undefined || expectedVersion !== undefined) {
+    return await runEntry(access, { op: 'upsert', bucket, data, expectedVersion }, reach) as StoreRecord
+  }
   const definition = access.definition(bucket)
   // The store would look for no record and put the new one in the place of whatever has the key that it fills in.
   if (data[definition.key] === undefined) return await insertOne(access, bucket, data, reach)

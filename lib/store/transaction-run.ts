@@ -47,13 +47,13 @@ export class TransactionRun {
     const target: Target = { bucket, rows, definition: this.#access.definition(entry.bucket) }
     switch (entry.op) {
       case 'get': return visible(await bucket.get(entry.key), rows)
-      case 'where': return await bucket.where(confine(rows, entry.filter))
+      case 'where': return (await bucket.where(confine(rows, entry.filter))).slice(0, entry.limit ?? undefined)
       case 'findOne': return await bucket.findOne(confine(rows, entry.filter))
       case 'count': return await bucket.count(confine(rows, entry.filter ?? {}))
       case 'groupBy': return computeGroups(await bucket.where(confine(rows, entry.filter ?? {})), entry.field, entry.aggregate)
       case 'insert': return (await this.#insert(target, [entry.data]))[0]
       case 'insertMany': return await this.#insert(target, entry.data)
-      case 'upsert': return await this.#upsert(target, entry.data)
+      case 'upsert': return await this.#upsert(target, entry.data, entry.expectedVersion)
       case 'update': return await this.#update(target, entry.key, entry.data, entry.expectedVersion)
       case 'updateMany': return await this.#updateMany(target, entry.filter, entry.data)
       case 'delete':
@@ -87,10 +87,11 @@ export class TransactionRun {
     return expectVisible(await bucket.insert(input), rows, bucket.name)
   }
 
-  async #upsert (target: Target, data: RecordInput): Promise<StoreRecord> {
+  async #upsert (target: Target, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
     const key = data[target.definition.key]
+    if (expectedVersion !== undefined) await expected(target, key, expectedVersion)
     if (key !== undefined) {
-      if (await target.bucket.get(key) !== undefined) return await this.#update(target, key, data)
+      if (await target.bucket.get(key) !== undefined) return await this.#update(target, key, data, expectedVersion)
       // Not asked again whether the key is taken: should somebody insert it now, the commit fails, and the next try updates.
       const [input] = this.#prepare(target, [data])
       return await this.#add(target, input as Record<string, unknown>)
