@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import type { Grant } from '../access/grant.js'
 import { checkFilter } from '../store/filter.js'
 import { firstMatching, lastMatching, pageMatching, type Reading } from '../store/filtered-slice.js'
+import { aggregateField, groupRecords } from '../store/group-by.js'
 import type { StoreAccess } from '../store/store-access.js'
 import { withoutSystemBuckets } from '../store/system-buckets.js'
 import { GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, PositiveInteger } from '../protocol/fields.js'
@@ -33,7 +34,8 @@ function fieldAggregate (method: FieldAggregate): Operation {
     request: FieldOf,
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows(`store.${method}`, r.bucket))[method](r.field, filterOf(r))
+    run: async ({ access }, r, grant) =>
+      await aggregateField(access.read(r.bucket, grant.rows(`store.${method}`, r.bucket)), method, r.field, filterOf(r))
   })
 }
 
@@ -127,7 +129,8 @@ export const storeRead: readonly Operation[] = [
     request: GroupBy,
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.groupBy', r.bucket)).groupBy(r.field, r.aggregate, filterOf(r))
+    run: async ({ access }, r, grant) =>
+      await groupRecords(access.read(r.bucket, grant.rows('store.groupBy', r.bucket)), r.field, r.aggregate, filterOf(r))
   }),
   defineOperation({
     name: 'store.buckets',

@@ -1,5 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { BucketDefinition, BucketHandle, QueryBucket, WhereFilter } from '@hamicek/noex-store'
+import { fillPlaceholders } from './filter.js'
+import { finiteAggregate } from './group-by.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
 import { QueryRecorder, type ReadListener } from './query-recorder.js'
 import { RecordTemplates } from './record-template.js'
@@ -95,13 +97,25 @@ export class StoreAccess {
   async runQuery (query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener = ignoreReads): Promise<unknown> {
     if (this.gate.closed) await this.gate.opened()
     try {
-      return await this.#recorder.run(query, params, rows, listener)
+      return await this.#run(query, params, rows, listener)
     } catch (error) {
       if (!(error instanceof Error) || error.name !== 'ServerNotRunningError') throw error
       await setTimeout(REBUILD_PAUSE_MS)
       await this.gate.opened()
-      return await this.#recorder.run(query, params, rows, listener)
+      return await this.#run(query, params, rows, listener)
     }
+  }
+
+  async #run (query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener): Promise<unknown> {
+    const result = await this.#recorder.run(query, params, rows, listener)
+    const { bucket = '', filter = {}, aggregate } = this.store.getQueryInfo(query)?.config ?? {}
+    if (aggregate === undefined) return result
+    return await finiteAggregate(result, aggregate, async () => {
+      const visible = rows(bucket)
+      if (visible === false) return []
+      const filled = fillPlaceholders(filter, (params ?? {}) as Record<string, unknown>) as WhereFilter
+      return await this.read(bucket, visible === true ? undefined : visible).where(filled)
+    })
   }
 
   /** Calls `listener` at each change that has no store event. Returns what stops that. */
