@@ -19,7 +19,7 @@ import type { Log } from './log.js'
 import { Drain } from './lifecycle/drain.js'
 import { ConnectionAudit } from './audit/connection-audit.js'
 import { AuditTrail } from './audit/trail.js'
-import { closeReasons } from './close-codes.js'
+import { closeReasons, REVOKED_REASON } from './close-codes.js'
 import { Catalogue, operations } from './operations/index.js'
 import type { Operation, Services } from './operations/operation.js'
 import { checkDrainOptions } from './allowed-options.js'
@@ -54,9 +54,6 @@ interface Parts {
   readonly metrics: Metrics | undefined
   readonly refusals: Refusals
 }
-
-/** What a client is told. */
-const REVOKED = 'An administrator has ended this session'
 
 /** The running service: owns the parts, starts and stops them in order. */
 export class NoexService implements Noex {
@@ -213,7 +210,7 @@ export class NoexService implements Noex {
     const connection = this.#connections.accept(ws, upgrade)
     // The upgrade was let in before the drain or a revocation, and has only now come through.
     if (this.#admissions.isClosed) connection.close(closeReasons.serverShutdown)
-    else if (upgrade.session !== undefined && this.#revocations.has(upgrade.session.userId)) connection.revoke(REVOKED)
+    else if (upgrade.session !== undefined && this.#revocations.has(upgrade.session.userId)) connection.revoke(REVOKED_REASON)
   }
 
   async getStats (): Promise<ServerStats> {
@@ -242,7 +239,7 @@ export class NoexService implements Noex {
     const { identity } = this.#authentication
     const matches = (session: Pick<Session, 'userId' | 'roles'>): boolean =>
       (userId === undefined || session.userId === userId) && (role === undefined || session.roles.includes(role))
-    const { users, connections } = this.#connections.revoke(matches, REVOKED)
+    const { users, connections } = this.#connections.revoke(matches, REVOKED_REASON)
     for (const user of new Set([...users, ...identity?.usersWithSessions(matches) ?? []])) {
       this.#revocations.add(user)
       identity?.endSessionsOf(user)

@@ -159,6 +159,28 @@ export class Gate {
     return stem === undefined || this.#allows(client, hear, { pattern: stem }) ? 'whole' : 'below'
   }
 
+  /** Whether a client may do this to that, at least to some of its records. */
+  mayReach ({ session }: Caller, touch: Touch): boolean {
+    const { policy, store } = this.#options
+    try {
+      if (touch.tier !== undefined && !policy.admits(session, touch.tier)) return false
+      return policy.decide(session, touch) !== false && !(isOfStore(touch) && isSystemBucket(touch.name, store))
+    } catch {
+      return false
+    }
+  }
+
+  /** Whether a client would be let in with a request; unlike `admit`, this changes nothing. */
+  mayAsk (client: Caller, operation: GuardedOperation, request: RequestMessage): boolean {
+    if (operation.admission !== 'everyone' && client.session === undefined && this.#options.required) return false
+    try {
+      this.authorize(client, operation, request)
+      return true
+    } catch {
+      return false
+    }
+  }
+
   #allows (client: Caller, operation: GuardedOperation, fields: Readonly<Record<string, string>>): boolean {
     try {
       this.authenticate(client, operation, operation.name)

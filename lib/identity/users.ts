@@ -171,11 +171,11 @@ export class Users {
       const session = sessionOf(actor)
       // The virtual superadmin has its role and needs no other.
       if (userId === SUPERADMIN_ID) {
-        requireRole(directory.roleByName(roleName))
+        requireRole(directory.roleByName(roleName), roleName)
         return
       }
       requireUser(directory, userId)
-      const role = requireRole(directory.roleByName(roleName))
+      const role = requireRole(directory.roleByName(roleName), roleName)
       requireAuthorityToGive(session, roleName)
       if (!policy.covers(session, role)) throw new NoexServerError('FORBIDDEN', 'This role may do what you may not')
       requireAuthorityOver(directory, session, userId)
@@ -189,7 +189,7 @@ export class Users {
     const { directory } = this.#parts
     await directory.exclusive(async () => {
       const session = sessionOf(actor)
-      const role = requireRole(directory.roleByName(roleName))
+      const role = requireRole(directory.roleByName(roleName), roleName)
       requireAuthorityToGive(session, roleName)
       requireAuthorityOver(directory, session, userId)
       const assignments = directory.assignments(userId, role.id)

@@ -1,24 +1,55 @@
 import { NoexServerError, invalid } from '../errors.js'
 
+/** One thing that is wrong with a value, as a compiled TypeBox schema tells it. */
+interface SchemaProblem {
+  readonly instancePath: string
+  readonly schemaPath: string
+  readonly keyword: string
+  readonly message: string
+  readonly params: object
+}
+
 /** The part of a compiled TypeBox schema that tells what is wrong with a value. */
 interface Explaining {
-  Errors: (value: unknown) => ReadonlyArray<{ readonly instancePath: string, readonly keyword: string, readonly message: string, readonly params: object }>
+  Errors: (value: unknown) => readonly SchemaProblem[]
 }
 
 const MUST_BE_NULL = 'must be null'
 
 /** Builds the refusal of a value that does not fit `schema`: it names the first wrong member, `path` standing before it. */
 export function firstProblem (schema: Explaining, value: unknown, path = ''): NoexServerError {
-  const [first, ...others] = schema.Errors(value)
-  // Of what may be null or something else, the something else is what was meant.
-  const problem = first?.message === MUST_BE_NULL ? others.find(({ instancePath }) => instancePath === first.instancePath) ?? first : first
+  const problems = schema.Errors(value)
+  const problem = firstOf(problems)
   if (problem === undefined) return invalid(path, 'is not acceptable')
   const steps = problem.instancePath.split('/').slice(1).map(step => step.replaceAll('~1', '/').replaceAll('~0', '~'))
   const { requiredProperties } = problem.params as { requiredProperties?: string[] }
   if (requiredProperties !== undefined) return invalid(pathOf(path, [...steps, requiredProperties[0] as string]), 'is required')
   // What stands under additionalProperties: false is the schema that accepts nothing.
   if (problem.keyword === 'boolean') return invalid(pathOf(path, steps), 'is unknown')
-  return invalid(pathOf(path, steps), problem.message)
+  return invalid(pathOf(path, steps), isChoice(problem) ? `must be one of ${choices(problems, problem).join(', ')}` : problem.message)
+}
+
+/** Returns the first problem, or of what may be one thing or another, that of the thing which was meant. */
+function firstOf (problems: readonly SchemaProblem[]): SchemaProblem | undefined {
+  const [first, ...others] = problems
+  if (first?.message === MUST_BE_NULL) return others.find(({ instancePath }) => instancePath === first.instancePath) ?? first
+  if (first === undefined || !isChoice(first)) return first
+  // Where another alternative takes the value and lacks a member, that one was meant.
+  return others.find(({ keyword, instancePath, schemaPath }) => keyword === 'required' && first.instancePath.startsWith(`${instancePath}/`) &&
+    /\/anyOf\/\d+$/.test(schemaPath) && !problems.some(problem => isChoice(problem) && problem.schemaPath.startsWith(`${schemaPath}/`))) ?? first
+}
+
+/** Whether a value is none of those that are allowed. */
+function isChoice ({ keyword }: SchemaProblem): boolean {
+  return keyword === 'enum' || keyword === 'const'
+}
+
+/** All values that are allowed in the place of the problem, over all alternatives. */
+function choices (problems: readonly SchemaProblem[], { instancePath }: SchemaProblem): string[] {
+  return problems.filter(problem => isChoice(problem) && problem.instancePath === instancePath).flatMap(({ params }) => {
+    const { allowedValues, allowedValue } = params as { allowedValues?: readonly unknown[], allowedValue?: unknown }
+    return (allowedValues ?? [allowedValue]).map(String)
+  })
 }
 
 function pathOf (start: string, steps: readonly string[]): string {

@@ -149,7 +149,7 @@ function checkRange (field: FieldDefinition, path: string): void {
 function checkFilledIn (schema: SchemaDefinition, path: string): void {
   const defaults = Object.fromEntries(Object.entries(schema).map(([name, field]): [string, unknown] => [name, field.default]))
   try {
-    checkTexts({ key: '', schema }, [defaults])
+    checkTexts('', { key: '', schema }, [defaults])
   } catch {
     throw invalid(path, 'has defaults whose checking takes too long or fails')
   }
@@ -168,7 +168,7 @@ function checkFilledInField (field: FieldDefinition, path: string): void {
 function accepts (field: FieldDefinition, record: Record<string, unknown>): boolean {
   const definition: BucketDefinition = { key: 'value', schema: { value: field } }
   try {
-    checkTexts(definition, [{ value: field.default, ...record }])
+    checkTexts('', definition, [{ value: field.default, ...record }])
     new SchemaValidator('new', definition.schema, 'value').prepareInsert(record, 1)
     return true
   } catch {

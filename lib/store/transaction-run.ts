@@ -77,7 +77,7 @@ export class TransactionRun {
 
   #prepare ({ bucket, definition }: Target, data: readonly RecordInput[]): Array<Record<string, unknown>> {
     const inputs = data.map(item => prepareInsert(this.#access, bucket.name, definition, item))
-    checkTexts(definition, inputs)
+    checkTexts(bucket.name, definition, inputs)
     return inputs
   }
 
@@ -103,7 +103,7 @@ export class TransactionRun {
     const { bucket, definition } = target
     const record = await expected(target, key, expectedVersion)
     await checkReferences(this.#tx, bucket.name, definition, data)
-    await checkMerged(definition, data, async () => [await bucket.get(key)])
+    await checkMerged(bucket.name, definition, data, async () => [await bucket.get(key)])
     return await this.#change(target, record, key, data)
   }
 
@@ -111,7 +111,7 @@ export class TransactionRun {
     const { bucket, definition, rows } = target
     const records = await bucket.where(confine(rows, filter))
     if (records.length > 0) await checkReferences(this.#tx, bucket.name, definition, data)
-    await checkMerged(definition, data, async () => records)
+    await checkMerged(bucket.name, definition, data, async () => records)
     for (const record of records) await this.#change(target, rows && record, record[definition.key], data)
     return records.length
   }

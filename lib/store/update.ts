@@ -19,7 +19,7 @@ export async function updateRecord (
     return await runEntry(access, { op: 'update', bucket, key, data, expectedVersion }, reach) as StoreRecord
   }
   await checkAddedReferences(access, bucket, data)
-  await checkMerged(access.definition(bucket), data, async () => [await access.bucket(bucket).get(key)])
+  await checkMerged(bucket, access.definition(bucket), data, async () => [await access.bucket(bucket).get(key)])
   reach.ensure()
   return await access.bucket(bucket).update(key, withoutExpiry(data))
 }
@@ -33,7 +33,7 @@ export async function updateRecords (access: StoreAccess, bucket: string, filter
   if (rows !== undefined && mayLeave(rows, data)) return await runEntry(access, { op: 'updateMany', bucket, filter, data }, reach) as number
   const confined = confine(rows, filter)
   await checkAddedReferences(access, bucket, data)
-  await checkMerged(access.definition(bucket), data, async () => await access.bucket(bucket).where(confined))
+  await checkMerged(bucket, access.definition(bucket), data, async () => await access.bucket(bucket).where(confined))
   reach.ensure()
   return await access.bucket(bucket).updateMany(confined, withoutExpiry(data))
 }

@@ -272,3 +272,22 @@ t.test('firstProblem names the member as the client wrote it', async t => {
     t.match(firstProblem(schema, value, path), { name: 'NoexServerError', code: 'VALIDATION_ERROR', message }, `${JSON.stringify(value)} at "${path}"`)
   }
 })
+
+t.test('firstProblem names the values that are allowed', async t => {
+  const schema = Compile(Type.Object({
+    order: Type.Optional(Type.Enum(['asc', 'desc'])),
+    result: Type.Optional(Type.Union([Type.Literal('success'), Type.Literal('error')])),
+    aggregate: Type.Optional(Type.Union([
+      Type.Object({ function: Type.Literal('count'), field: Type.Optional(Type.String()) }),
+      Type.Object({ function: Type.Enum(['sum', 'avg']), field: Type.String() })
+    ]))
+  }))
+  const table: ReadonlyArray<readonly [value: object, message: string]> = [
+    [{ order: 'up' }, 'order: must be one of asc, desc'],
+    [{ result: 'x' }, 'result: must be one of success, error'],
+    [{ aggregate: { function: 'summ', field: 'n' } }, 'aggregate.function: must be one of count, sum, avg'],
+    [{ aggregate: { function: 'summ' } }, 'aggregate.function: must be one of count, sum, avg'],
+    [{ aggregate: { function: 'sum' } }, 'aggregate.field: is required']
+  ]
+  for (const [value, message] of table) t.match(firstProblem(schema, value), { message }, JSON.stringify(value))
+})
