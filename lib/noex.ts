@@ -6,7 +6,7 @@ import { headersToKeep } from './access/headers-to-keep.js'
 import { HttpAccess, type HttpRefusal } from './access/http-access.js'
 import { Revocations } from './access/revocations.js'
 import type { RequestHeaders, Session } from './access/session.js'
-import { startAuthentication, type Authentication } from './authentication.js'
+import { rowRulesOf, startAuthentication, type Authentication } from './authentication.js'
 import { systemClock, type Clock } from './clock.js'
 import { Admissions, type AdmittedUpgrade, type UpgradeRefusal } from './connection/admission.js'
 import { Connections } from './connection/connections.js'
@@ -32,6 +32,7 @@ import { Scrapes, type ScrapeText } from './scrapes.js'
 import type { ResolvedOptions } from './options.js'
 import { Procedures } from './procedures/procedures.js'
 import { RuleService } from './rules/rule-service.js'
+import { FieldWarnings } from './store/field-warnings.js'
 import { StoreAccess } from './store/store-access.js'
 import { Statistics } from './statistics.js'
 import { isSystemBucket } from './store/system-buckets.js'
@@ -72,6 +73,7 @@ export class NoexService implements Noex {
   readonly #revocations: Revocations
   readonly #trail: AuditTrail | undefined
   readonly #procedures: Procedures
+  readonly #fieldWarnings: FieldWarnings
   readonly #startedAt: number
   #state: NoexState = 'serving'
   #drain: Drain | undefined
@@ -138,7 +140,11 @@ export class NoexService implements Noex {
       log: environment.log
     })
     this.#scrapes = metrics && new Scrapes(metrics, { connections: this.#connections, feeds: this.#feeds, rules: this.#rules, trail, refusals, httpAccess, service: this })
-    identity?.onChange(async ({ userId }) => { await this.#connections.followAccess(userId) })
+    this.#fieldWarnings = new FieldWarnings(access, environment.log, () => rowRulesOf(options.auth, identity))
+    identity?.onChange(async ({ userId, rights }) => {
+      if (rights) this.#fieldWarnings.checkRules()
+      await this.#connections.followAccess(userId)
+    })
   }
 
   /** Starts a service on a store that is running; `close` ends it. */
@@ -293,6 +299,7 @@ export class NoexService implements Noex {
     this.#state = 'closed'
     this.#connections.stop()
     this.#rules?.stop()
+    this.#fieldWarnings.stop()
     const ended = await Promise.allSettled([this.#scrapes?.close(), this.#procedures.close(), this.#authentication.identity?.close(), this.#feeds.stop(), this.#trail?.close()])
     // The store gets its own methods back whatever has failed.
     this.#access.close()

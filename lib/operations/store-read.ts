@@ -3,6 +3,7 @@ import type { Grant } from '../access/grant.js'
 import { checkFilter } from '../store/filter.js'
 import { firstMatching, lastMatching, pageMatching, type Reading } from '../store/filtered-slice.js'
 import { aggregateField, groupRecords } from '../store/group-by.js'
+import { fieldsIn, fieldsOfFilter, fieldsOfGroups } from '../store/named-fields.js'
 import type { StoreAccess } from '../store/store-access.js'
 import { withoutSystemBuckets } from '../store/system-buckets.js'
 import { GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, PositiveInteger } from '../protocol/fields.js'
@@ -13,12 +14,18 @@ const MaybeFiltered = Type.Object({ bucket: Name, filter: MaybeObject })
 const FieldOf = Type.Object({ bucket: Name, field: Name, filter: MaybeObject })
 const Slice = Type.Object({ bucket: Name, n: PositiveInteger, filter: MaybeObject })
 
-/** The filter of a request whose `filter` may be absent or null. */
-const filterOf = (request: { readonly filter?: Record<string, unknown> | null }) => request.filter ?? undefined
+interface MaybeFilter {
+  readonly filter?: Record<string, unknown> | null
+}
 
-const checkFilterOf = (request: { readonly filter?: Record<string, unknown> | null }) => {
+/** The filter of a request whose `filter` may be absent or null. */
+const filterOf = (request: MaybeFilter) => request.filter ?? undefined
+
+const checkFilterOf = (request: MaybeFilter) => {
   if (request.filter != null) checkFilter(request.filter, 'filter')
 }
+
+const fieldsOf = (request: MaybeFilter) => fieldsOfFilter(request.filter, 'filter')
 
 /** The bucket as the request reaches it under `operation`. */
 function reading (access: StoreAccess, operation: string, bucket: string, grant: Grant): Reading {
@@ -34,6 +41,7 @@ function fieldAggregate (method: FieldAggregate): Operation {
     request: FieldOf,
     touches: touchesRecords,
     check: checkFilterOf,
+    fields: r => [...fieldsIn(r.field, 'field'), ...fieldsOf(r)],
     run: async ({ access }, r, grant) =>
       await aggregateField(access.read(r.bucket, grant.rows(`store.${method}`, r.bucket)), method, r.field, filterOf(r))
   })
@@ -61,6 +69,7 @@ export const storeRead: readonly Operation[] = [
     request: Type.Object({ bucket: Name, filter: JsonObject, limit: MaybeLimit }),
     touches: touchesRecords,
     check: checkFilterOf,
+    fields: fieldsOf,
     async run ({ access }, r, grant) {
       const records = await access.read(r.bucket, grant.rows('store.where', r.bucket)).where(r.filter)
       return r.limit == null ? records : records.slice(0, r.limit)
@@ -72,6 +81,7 @@ export const storeRead: readonly Operation[] = [
     request: Filtered,
     touches: touchesRecords,
     check: checkFilterOf,
+    fields: fieldsOf,
     run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.findOne', r.bucket)).findOne(r.filter)
   }),
   defineOperation({
@@ -80,6 +90,7 @@ export const storeRead: readonly Operation[] = [
     request: MaybeFiltered,
     touches: touchesRecords,
     check: checkFilterOf,
+    fields: fieldsOf,
     run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.count', r.bucket)).count(filterOf(r))
   }),
   defineOperation({
@@ -88,6 +99,7 @@ export const storeRead: readonly Operation[] = [
     request: Slice,
     touches: touchesRecords,
     check: checkFilterOf,
+    fields: fieldsOf,
     async run ({ access }, r, grant) {
       const from = reading(access, 'store.first', r.bucket, grant)
       return r.filter == null ? await from.reads.first(r.n) : await firstMatching(from, r.filter, r.n)
@@ -99,6 +111,7 @@ export const storeRead: readonly Operation[] = [
     request: Slice,
     touches: touchesRecords,
     check: checkFilterOf,
+    fields: fieldsOf,
     async run ({ access }, r, grant) {
       const from = reading(access, 'store.last', r.bucket, grant)
       return r.filter == null ? await from.reads.last(r.n) : await lastMatching(from, r.filter, r.n)
@@ -112,6 +125,7 @@ export const storeRead: readonly Operation[] = [
     }),
     touches: touchesRecords,
     check: checkFilterOf,
+    fields: fieldsOf,
     async run ({ access }, r, grant) {
       // A client that sends its empty cursor as null asks for the first page.
       const page = { limit: r.limit, after: r.after ?? undefined }
@@ -129,6 +143,7 @@ export const storeRead: readonly Operation[] = [
     request: GroupBy,
     touches: touchesRecords,
     check: checkFilterOf,
+    fields: r => fieldsOfGroups(r),
     run: async ({ access }, r, grant) =>
       await groupRecords(access.read(r.bucket, grant.rows('store.groupBy', r.bucket)), r.field, r.aggregate, filterOf(r))
   }),

@@ -4,6 +4,7 @@ import { invalid } from '../errors.js'
 import { firstProblem } from '../protocol/shape.js'
 import { checkFilter } from '../store/filter.js'
 import type { RequestMessage } from '../protocol/messages.js'
+import { EntryFields } from '../store/entry-fields.js'
 import { runTransaction, type TransactionEntry } from '../store/transaction.js'
 import { ExpectedVersion, GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, RecordBatch } from '../protocol/fields.js'
 import type { Tier, Touch } from '../access/policy.js'
@@ -44,7 +45,12 @@ export const storeTransaction: Operation = defineOperation({
     if (records > MAX_RECORDS) throw invalid('operations', `must not insert more than ${MAX_RECORDS} records by insertMany`)
   },
   async run ({ access }, request, grant) {
-    const results = await runTransaction(access, request.operations as TransactionEntry[], grant)
+    const entries = request.operations as TransactionEntry[]
+    const fields = new EntryFields(access.fields)
+    for (const [index, entry] of entries.entries()) {
+      await fields.check(entry, grant.rows(`store.${entry.op}`, entry.bucket) !== undefined, `operations[${index}].`)
+    }
+    const results = await runTransaction(access, entries, grant)
     return { results: results.map((data, index) => ({ index, data: data ?? null })) }
   }
 })

@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { clearBucket, deleteRecord, deleteRecords } from '../store/delete.js'
 import { checkFilter } from '../store/filter.js'
 import { insertRecord, insertRecords, upsertRecord } from '../store/insert.js'
+import { fieldsOfFilter } from '../store/named-fields.js'
 import { updateRecord, updateRecords } from '../store/update.js'
 import { ExpectedVersion, JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
 import { defineOperation, touchesBucket, touchesRecords, type Operation } from './operation.js'
@@ -44,6 +45,7 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object({ bucket: Name, filter: JsonObject, data: JsonObject }),
     touches: touchesRecords,
     check: r => { checkFilter(r.filter, 'filter') },
+    fields: r => fieldsOfFilter(r.filter, 'filter'),
     run: async ({ access }, r, grant) => await updateRecords(access, r.bucket, r.filter, r.data, grant)
   }),
   defineOperation({
@@ -62,6 +64,7 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object({ bucket: Name, filter: JsonObject }),
     touches: touchesRecords,
     check: r => { checkFilter(r.filter, 'filter') },
+    fields: r => fieldsOfFilter(r.filter, 'filter'),
     run: async ({ access }, r, grant) => await deleteRecords(access, r.bucket, r.filter, grant)
   }),
   defineOperation({

@@ -5,6 +5,7 @@ import { Compile } from 'typebox/compile'
 import { Count, Name } from '../protocol/fields.js'
 import { firstProblem } from '../protocol/shape.js'
 import { invalid } from '../errors.js'
+import { metadata } from './known-fields.js'
 import type { NoexStore } from './noex-store.js'
 import { checkTexts, MAX_NESTING } from './value-guard.js'
 
@@ -134,9 +135,6 @@ function checkField (store: NoexStore, bucket: string, field: unknown, path: str
   if (definition.items !== undefined) checkField(store, bucket, definition.items, `${path}.items`, depth + 1)
   checkRange(definition, path)
 }
-
-/** Members that the store writes itself. */
-const metadata = new Set(['_version', '_createdAt', '_updatedAt', '_expiresAt'])
 
 function checkRange (field: FieldDefinition, path: string): void {
   if (field.min !== undefined && field.max !== undefined && field.min > field.max) throw invalid(`${path}.min`, 'is greater than max')

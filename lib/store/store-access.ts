@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { BucketDefinition, BucketHandle, QueryBucket, WhereFilter } from '@hamicek/noex-store'
 import { fillPlaceholders } from './filter.js'
 import { finiteAggregate } from './group-by.js'
+import { KnownFields } from './known-fields.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
 import { QueryRecorder, type ReadListener } from './query-recorder.js'
 import { RecordTemplates } from './record-template.js'
@@ -23,6 +24,8 @@ export class StoreAccess {
   readonly store: NoexStore
   readonly gate = new SchemaGate()
   readonly templates = new RecordTemplates()
+  /** The fields that the records of each bucket have. */
+  readonly fields: KnownFields
   /** Buckets dropped in this process: a persistent store would bring their records back. */
   readonly dropped = new Set<string>()
   /** The last number that freeNumber has given, by bucket: it need not look at the numbers before again. */
@@ -42,6 +45,7 @@ export class StoreAccess {
     this.store = store
     this.#bucket = store.bucket.bind(store)
     this.#recorder = new QueryRecorder(store)
+    this.fields = new KnownFields(store, this.#bucket)
   }
 
   static readonly #shared = new WeakMap<NoexStore, StoreAccess>()
@@ -128,6 +132,7 @@ export class StoreAccess {
   announce (change: StoreChange): void {
     this.#bucketNames = undefined
     if (change.type === 'bucket_dropped') this.#forget(change.bucket)
+    this.fields.storeChanged(change)
     for (const listener of this.#listeners) listener(change)
   }
 
@@ -136,11 +141,13 @@ export class StoreAccess {
     if (--this.#users > 0) return
     for (const leave of this.#leave) leave()
     this.#leave = []
+    this.fields.stop()
   }
 
   #enter (): void {
     this.#bucketNames = undefined
     this.#leave = [this.#recorder.install(), watchSchema(this.store, change => { this.announce(change) })]
+    this.fields.start(async () => await this.bucketNames())
   }
 
   #forget (bucket: string): void {
