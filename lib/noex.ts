@@ -168,6 +168,7 @@ export class NoexService implements Noex {
       procedures = await Procedures.open(access, options.procedures, { log, identity: authentication.identity, operations })
       const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail, procedures, metrics, refusals })
       await service.#feeds.start()
+      service.#fieldWarnings.start()
       return service
     } catch (error) {
       // The first error is the one to know of.

@@ -1,3 +1,4 @@
+import { didYouMean, nearestNames } from '../nearest.js'
 import { aggregates } from './aggregate.js'
 import { operators } from './condition.js'
 import type { Issues } from './issues.js'
@@ -134,7 +135,7 @@ export function checkMembers (value: Json, members: Readonly<Record<string, Memb
   }
   for (const name of Object.keys(value)) {
     if (issues.full) return
-    if (!known.has(name)) issues.add(at(name), 'is unknown')
+    if (!known.has(name)) issues.add(at(name), `is unknown${didYouMean(nearestNames(name, known)[0])}`)
   }
 }
 

@@ -1,4 +1,5 @@
 import { NoexServerError, invalid } from '../errors.js'
+import { didYouMean, nearestNames } from '../nearest.js'
 
 /** One thing that is wrong with a value, as a compiled TypeBox schema tells it. */
 interface SchemaProblem {
@@ -11,6 +12,8 @@ interface SchemaProblem {
 
 /** The part of a compiled TypeBox schema that tells what is wrong with a value. */
 interface Explaining {
+  /** The schema itself. */
+  Type: () => object
   Errors: (value: unknown) => readonly SchemaProblem[]
 }
 
@@ -25,7 +28,10 @@ export function firstProblem (schema: Explaining, value: unknown, path = ''): No
   const { requiredProperties } = problem.params as { requiredProperties?: string[] }
   if (requiredProperties !== undefined) return invalid(pathOf(path, [...steps, requiredProperties[0] as string]), 'is required')
   // What stands under additionalProperties: false is the schema that accepts nothing.
-  if (problem.keyword === 'boolean') return invalid(pathOf(path, steps), 'is unknown')
+  if (problem.keyword === 'boolean') {
+    const [nearest] = nearestNames(steps.at(-1) ?? '', membersAt(schema.Type(), problem.schemaPath))
+    return invalid(pathOf(path, steps), `is unknown${didYouMean(nearest)}`)
+  }
   return invalid(pathOf(path, steps), isChoice(problem) ? `must be one of ${choices(problems, problem).join(', ')}` : problem.message)
 }
 
@@ -50,6 +56,13 @@ function choices (problems: readonly SchemaProblem[], { instancePath }: SchemaPr
     const { allowedValues, allowedValue } = params as { allowedValues?: readonly unknown[], allowedValue?: unknown }
     return (allowedValues ?? [allowedValue]).map(String)
   })
+}
+
+/** Returns the members of the object in a schema to which the keyword at `schemaPath` belongs. */
+function membersAt (schema: object, schemaPath: string): string[] {
+  let part: unknown = schema
+  for (const step of schemaPath.split('/').slice(1, -1)) part = (part as Readonly<Record<string, unknown>> | undefined)?.[step]
+  return Object.keys((part as { properties?: object } | undefined)?.properties ?? {})
 }
 
 function pathOf (start: string, steps: readonly string[]): string {

@@ -4,7 +4,8 @@ import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Count, Name } from '../protocol/fields.js'
 import { firstProblem } from '../protocol/shape.js'
-import { invalid } from '../errors.js'
+import { invalid, type NoexServerError } from '../errors.js'
+import { didYouMean, nearestNames } from '../nearest.js'
 import { metadata } from './known-fields.js'
 import type { NoexStore } from './noex-store.js'
 import { checkTexts, MAX_NESTING } from './value-guard.js'
@@ -71,7 +72,7 @@ export function checkBucketDefinition (store: NoexStore, name: string, config: u
   const definition: Static<typeof definitionShape> = config
   const schema = definition.schema as Record<string, unknown>
   checkFields(store, name, schema, 'config.schema')
-  if (!Object.hasOwn(schema, definition.key)) throw invalid('config.key', 'must be a field of the schema')
+  if (!Object.hasOwn(schema, definition.key)) throw notInSchema('config.key', definition.key, schema)
   checkIndexes(definition.indexes, schema, 'config.indexes')
   if (definition.ttl !== undefined) checkTtl(definition.ttl, 'config.ttl')
   checkFilledIn(schema as SchemaDefinition, 'config.schema')
@@ -96,9 +97,13 @@ export function checkBucketUpdate (store: NoexStore, name: string, current: Buck
   return updates as unknown as BucketSchemaUpdate
 }
 
+function notInSchema (path: string, field: string, schema: object): NoexServerError {
+  return invalid(path, `must be a field of the schema${didYouMean(nearestNames(field, Object.keys(schema))[0])}`)
+}
+
 function checkIndexes (indexes: readonly string[] | undefined, schema: object, path: string): void {
   indexes?.forEach((field, i) => {
-    if (!Object.hasOwn(schema, field)) throw invalid(`${path}[${i}]`, 'must be a field of the schema')
+    if (!Object.hasOwn(schema, field)) throw notInSchema(`${path}[${i}]`, field, schema)
   })
 }
 

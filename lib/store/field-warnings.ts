@@ -26,13 +26,17 @@ export class FieldWarnings {
   readonly #log: Log
   readonly #rules: () => Iterable<RowRule>
   readonly #warned = new Set<string>()
-  readonly #stop: () => void
+  #stop = (): void => {}
 
-  /** Looks at all queries and at the `rules` once the store's records are known, and at each query that is defined later. */
   constructor (access: StoreAccess, log: Log, rules: () => Iterable<RowRule>) {
     this.#access = access
     this.#log = log
     this.#rules = rules
+  }
+
+  /** Looks at all queries and row rules once the store's records are known, and at each query that is defined later. */
+  start (): void {
+    const access = this.#access
     this.#stop = access.onChange(change => {
       if (change.type === 'query_defined') this.#whenKnown(() => { this.#checkQuery(change.query) })
     })

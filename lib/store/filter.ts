@@ -1,4 +1,5 @@
 import { invalid } from '../errors.js'
+import { didYouMean, nearestNames } from '../nearest.js'
 import { FilterRange, type Bound } from './filter-range.js'
 
 /** Elements that all `$in` and `$nin` of a filter may have: each is compared with each record. */
@@ -115,7 +116,7 @@ function checkOperators (value: Record<string, unknown>, path: string, placehold
   for (const [name, operand] of Object.entries(value)) {
     spend(budget, path)
     const check = operators.get(name)
-    if (check === undefined) throw invalid(`${path}.${name}`, 'is no operator')
+    if (check === undefined) throw invalid(`${path}.${name}`, `is no operator${didYouMean(nearestNames(name, operators.keys())[0])}`)
     // The store passes over an operator whose parameter was not given.
     if (operand === undefined) continue
     if (placeholders && isPlaceholder(operand)) {

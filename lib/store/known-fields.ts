@@ -38,7 +38,7 @@ export class KnownFields {
   readonly #open: (bucket: string) => Pick<BucketHandle, 'all'>
   readonly #seen = new Map<string, Seen>()
   #ready: Promise<void> = Promise.resolve()
-  #stopListening: Array<() => unknown> = []
+  #stopListening: Array<() => Promise<unknown>> = []
   #isStopped = true
 
   /** `open` gives the store's own handle of a bucket. */
@@ -60,7 +60,7 @@ export class KnownFields {
 
   stop (): void {
     this.#isStopped = true
-    for (const stop of this.#stopListening) stop()
+    for (const stop of this.#stopListening) stop().catch(ignore)
     this.#stopListening = []
     this.#seen.clear()
   }
@@ -143,6 +143,9 @@ export class KnownFields {
     }
   }
 }
+
+/** A store that has stopped has stopped telling, too. */
+function ignore (): void {}
 
 function note (seen: Seen, record: object): void {
   const { names } = seen

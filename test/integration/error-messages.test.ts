@@ -92,6 +92,13 @@ t.test('A name that nothing has is answered with the nearest that there is', asy
     ['procedures.call', { name: 'great' }, 'NOT_FOUND', 'Procedure "great" does not exist; did you mean "greet"?'],
     ['rules.getRule', { ruleId: 'lowstock' }, 'NOT_FOUND', 'Rule "lowstock" does not exist; did you mean "low-stock"?'],
     ['rules.updateRule', { ruleId: 'low-stok', updates: {} }, 'NOT_FOUND', 'Rule "low-stok" does not exist; did you mean "low-stock"?'],
+    ['store.where', { bucket: 'items', filter: { name: { $contain: 'x' } } }, 'VALIDATION_ERROR', 'filter.name.$contain: is no operator; did you mean "$contains"?'],
+    ['store.defineBucket', { name: 'b', config: { key: 'nmae', schema: { name: { type: 'string' } } } }, 'VALIDATION_ERROR',
+      'config.key: must be a field of the schema; did you mean "name"?'],
+    ['store.updateBucket', { name: 'items', updates: { addIndexes: ['nam'] } }, 'VALIDATION_ERROR',
+      'updates.addIndexes[0]: must be a field of the schema; did you mean "name"?'],
+    ['store.groupBy', { bucket: 'items', field: 'n', aggregate: { function: 'summ', field: 'n' } }, 'VALIDATION_ERROR',
+      'aggregate.function: must be one of count, sum, avg, min, max'],
     ['store.unsubscribe', { subscriptionId: 'sub-1' }, 'NOT_FOUND', 'Subscription "sub-1" is not one of this connection']
   ]
   for (const [type, fields, code, message] of table) t.match(await client.request(type, fields), { code, message }, `${type.slice(0, 30)} ${JSON.stringify(fields)}`)

@@ -127,7 +127,7 @@ t.test('the members of a definition are checked', async t => {
     [{ input: { a: { type: 'string', min: 1 } } }, 'input.a.min: is unknown'],
     ...[['string', 5], ['number', '5'], ['boolean', 0], ['object', []], ['array', {}]].map(([type, value]) =>
       [{ input: { a: { type, default: value } } }, `input.a.default: must be of type ${String(type)}`] as const),
-    [{ transactional: true }, 'transactional: is unknown']
+    [{ transactional: true }, 'transactional: is unknown; did you mean "transaction"?']
   ]
   for (const [fields, issue] of table) t.same(issuesOf({ ...valid, ...fields }), [issue], JSON.stringify(fields))
   t.same(issuesOf({}), ['name: is required', 'steps: is required'])

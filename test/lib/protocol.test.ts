@@ -291,3 +291,11 @@ t.test('firstProblem names the values that are allowed', async t => {
   ]
   for (const [value, message] of table) t.match(firstProblem(schema, value), { message }, JSON.stringify(value))
 })
+
+t.test('firstProblem names the member that was meant', async t => {
+  const inner = Type.Object({ function: Type.String(), field: Type.String() }, { additionalProperties: false })
+  const schema = Compile(Type.Object({ indexes: Type.Optional(Type.String()), aggregate: Type.Optional(inner) }, { additionalProperties: false }))
+  t.match(firstProblem(schema, { indexs: 'x' }, 'config'), { message: 'config.indexs: is unknown; did you mean "indexes"?' })
+  t.match(firstProblem(schema, { aggregate: { function: 'x', field: 'y', feild: 'z' } }), { message: 'aggregate.feild: is unknown; did you mean "field"?' })
+  t.match(firstProblem(schema, { nothing: 'x' }), { message: 'nothing: is unknown' })
+})
