@@ -52,7 +52,9 @@ export async function startAuthentication (auth: ResolvedAuth | undefined, acces
 
 /** The permissions that are confined to some records, as they are at the moment. */
 export function rowRulesOf (auth: ResolvedAuth | undefined, identity: Identity | undefined): RowRule[] {
-  const rules = auth === undefined || auth.mode === 'builtIn' ? rulesOfRoles(identity) : auth.permissions?.rules ?? []
+  const rules = auth === undefined || auth.mode === 'builtIn'
+    ? rulesOfRoles(identity)
+    : auth.permissions?.rules ?? []
   return rules.flatMap(({ role, buckets, where }) => where === undefined ? [] : [{ role, buckets, where }])
 }
 

@@ -64,7 +64,7 @@ export function invalid (path: string, problem: string): NoexServerError {
   return new NoexServerError('VALIDATION_ERROR', `${path}: ${problem}`)
 }
 
-/** What can be asked for by a name that nothing has. */
+/** The kinds of things that can be asked for by a name. */
 export type Named = 'operation' | 'bucket' | 'query' | 'procedure' | 'rule' | 'role' | 'user'
 
 const absences: Readonly<Record<Named, readonly [code: NoexErrorCode, say: (name: string) => string]>> = {
@@ -80,7 +80,7 @@ const absences: Readonly<Record<Named, readonly [code: NoexErrorCode, say: (name
 /** The answer to a name that nothing has. */
 export class NothingNamedError extends NoexServerError {
   readonly kind: Named
-  /** What the client has asked for. */
+  /** The name that the client has asked for. */
   readonly asked: string
 
   constructor (kind: Named, asked: string) {
@@ -113,8 +113,9 @@ const MAX_TOLD_ISSUES = 10
 const MAX_TOLD_CHARS = 200
 
 /**
- * Builds the refusal of records that do not fit their bucket. The message tells the fields and what the schema asks of
- * them, never a value of a record: what a check of the application says is in the details only.
+ * Builds the refusal of records that do not fit their bucket. The message tells the fields and what the
+ * schema asks of them, never a value of a record: what a check of the application says is in the details
+ * only.
  */
 export function recordInvalid (bucket: string, issues: readonly RecordIssue[]): NoexServerError {
   const told = issues.slice(0, MAX_TOLD_ISSUES).map(({ field, message, code }) => {
@@ -122,7 +123,11 @@ export function recordInvalid (bucket: string, issues: readonly RecordIssue[]): 
     return `${field}: ${text.length > MAX_TOLD_CHARS ? `${text.slice(0, MAX_TOLD_CHARS)}…` : text}`
   })
   if (issues.length > MAX_TOLD_ISSUES) told.push(`and ${issues.length - MAX_TOLD_ISSUES} more`)
-  return new NoexServerError('VALIDATION_ERROR', `Validation failed for bucket "${bucket}": ${told.join('; ')}`, issues)
+  return new NoexServerError(
+    'VALIDATION_ERROR',
+    `Validation failed for bucket "${bucket}": ${told.join('; ')}`,
+    issues
+  )
 }
 
 type LibraryError = Error & Readonly<Record<string, unknown>>
@@ -136,7 +141,10 @@ const libraryErrors = new Map<string, (error: LibraryError) => NoexServerError |
   ['BucketAlreadyExistsError', e => new NoexServerError('ALREADY_EXISTS', `Bucket "${String(e['bucket'])}" already exists`)],
   ['BucketNotDefinedError', e => bucketNotDefined(String(e['bucket']))],
   // Validators of the application use this name too; only the store's has issues.
-  ['ValidationError', e => Array.isArray(e['issues']) ? recordInvalid(bucketIn(e), e['issues'] as RecordIssue[]) : undefined],
+  [
+    'ValidationError',
+    e => Array.isArray(e['issues']) ? recordInvalid(bucketIn(e), e['issues'] as RecordIssue[]) : undefined
+  ],
   ['UniqueConstraintError', e => new NoexServerError('ALREADY_EXISTS',
     `Bucket "${String(e['bucket'])}" has another record with this "${String(e['field'])}"`,
     { bucket: e['bucket'], field: e['field'], value: e['value'] })],
@@ -180,7 +188,10 @@ export function referenceHeld (reference: Reference): NoexServerError {
     `Records of bucket "${String(reference.bucket)}" refer to this record by "${String(reference.field)}"`, reference)
 }
 
-/** The store names the bucket of a record that does not fit in its message only, before the texts of all issues. */
+/**
+ * The store names the bucket of a record that does not fit in its message only, before the texts of all
+ * issues.
+ */
 function bucketIn ({ message }: LibraryError): string {
   return /^Validation failed for bucket "(.*?)": /s.exec(message)?.[1] ?? ''
 }
@@ -194,8 +205,8 @@ const libraryMessages: ReadonlyArray<readonly [RegExp, (bucket: string) => NoexS
 ]
 
 /**
- * Translates an error that an operation threw into the one to reply with,
- * or `undefined` when the client may learn no more than `INTERNAL_ERROR`.
+ * Translates an error that an operation threw into the one to reply with, or `undefined` when the client may
+ * learn no more than `INTERNAL_ERROR`.
  */
 export function toReplyError (error: unknown): NoexServerError | undefined {
   if (error instanceof NoexServerError) return error

@@ -12,8 +12,8 @@ const CHARS_PER_SLIP = 3
 const MAX_SHOWN_CHARS = 128
 
 /**
- * Returns the names that could be meant by `name`, the likeliest first: those that a few slips make of it
- * (a letter left out, added, changed, or two in the wrong order), or that differ in case only.
+ * Returns the names that could be meant by `name`, the likeliest first: those that a few slips make of it (a
+ * letter left out, added, changed, or two in the wrong order), or that differ in case only.
  */
 export function nearestNames (name: string, candidates: Iterable<string>): string[] {
   if (name.length > MAX_CHARS) return []
@@ -40,8 +40,8 @@ export function didYouMean (name: string | undefined): string {
 }
 
 /**
- * Returns the least number of slips that make `b` of `a`, or `Infinity` when they are more than `most`. Looks only at
- * the places that so few slips can lead to.
+ * Returns the least number of slips that make `b` of `a`, or `Infinity` when they are more than `most`. Looks
+ * only at the places that so few slips can lead to.
  */
 function slipsBetween (a: string, b: string, most: number): number {
   if (Math.abs(a.length - b.length) > most) return Infinity
@@ -53,7 +53,11 @@ function slipsBetween (a: string, b: string, most: number): number {
     if (i <= most) row[0] = i
     let least = at(row, 0)
     for (let j = Math.max(1, i - most); j <= Math.min(b.length, i + most); j++) {
-      let slips = Math.min(at(last, j) + 1, at(row, j - 1) + 1, at(last, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1))
+      let slips = Math.min(
+        at(last, j) + 1,
+        at(row, j - 1) + 1,
+        at(last, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      )
       const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
       if (isSwapped) slips = Math.min(slips, at(beforeLast, j - 2) + 1)
       row[j] = Math.min(slips, tooMany)

@@ -217,7 +217,9 @@ export class NoexService implements Noex {
     const connection = this.#connections.accept(ws, upgrade)
     // The upgrade was let in before the drain or a revocation, and has only now come through.
     if (this.#admissions.isClosed) connection.close(closeReasons.serverShutdown)
-    else if (upgrade.session !== undefined && this.#revocations.has(upgrade.session.userId)) connection.revoke(REVOKED_REASON)
+    else if (upgrade.session !== undefined && this.#revocations.has(upgrade.session.userId)) {
+      connection.revoke(REVOKED_REASON)
+    }
   }
 
   async getStats (): Promise<ServerStats> {

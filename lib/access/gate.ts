@@ -164,7 +164,8 @@ export class Gate {
     const { policy, store } = this.#options
     try {
       if (touch.tier !== undefined && !policy.admits(session, touch.tier)) return false
-      return policy.decide(session, touch) !== false && !(isOfStore(touch) && isSystemBucket(touch.name, store))
+      return policy.decide(session, touch) !== false &&
+        !(isOfStore(touch) && isSystemBucket(touch.name, store))
     } catch {
       return false
     }
@@ -172,7 +173,8 @@ export class Gate {
 
   /** Whether a client would be let in with a request; unlike `admit`, this changes nothing. */
   mayAsk (client: Caller, operation: GuardedOperation, request: RequestMessage): boolean {
-    if (operation.admission !== 'everyone' && client.session === undefined && this.#options.required) return false
+    const needsLogin = this.#options.required && operation.admission !== 'everyone'
+    if (needsLogin && client.session === undefined) return false
     try {
       this.authorize(client, operation, request)
       return true

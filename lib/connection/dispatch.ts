@@ -6,7 +6,7 @@ import type { RequestLimiter } from '../limits/request-limiter.js'
 import type { RequestFigures } from '../metrics/request-figures.js'
 import type { Catalogue } from '../operations/index.js'
 import type { Operation, Services } from '../operations/operation.js'
-import { completeAnswer } from '../operations/suggestion.js'
+import { completeAnswer, type Asked } from '../operations/suggestion.js'
 import { runOperation } from '../operations/run-operation.js'
 import { decode } from '../protocol/decode.js'
 import { EncodedJson, encodeError, encodeResult } from '../protocol/encode.js'
@@ -97,7 +97,9 @@ async function perform (request: RequestMessage, caller: Requester, to: Dispatch
     reply = { text: encodeResult(request.id, data), sent, unsent }
   } catch (error) {
     failure = failureOf(error, request, caller)
-    if (failure instanceof NothingNamedError) failure = await suggested(failure, operation, request, caller, to)
+    if (failure instanceof NothingNamedError) {
+      failure = await suggested(failure, { operation, request, caller }, to)
+    }
     reply = { text: encodeFailure(failure, request, caller, to) }
   }
   const released = record?.end(failure?.message)
@@ -121,15 +123,19 @@ function encodeUnaudited (failure: NoexServerError | undefined, { unsent }: Repl
   return encodeError(request.id, error, to.exposeErrorDetails)
 }
 
-/** Completes the answer to a name that nothing has. Never rejects: without names that could be meant, it stays as it is. */
+/**
+ * Completes the answer to a name that nothing has. Never rejects: without names that could be meant, it stays
+ * as it is.
+ */
 async function suggested (
-  failure: NothingNamedError, operation: Operation | undefined, request: RequestMessage, caller: Requester, to: Dispatch
+  failure: NothingNamedError,
+  asked: Pick<Asked, 'operation' | 'request'> & { readonly caller: Requester },
+  { catalogue, gate, services }: Dispatch
 ): Promise<NoexServerError> {
-  const { catalogue, gate, services } = to
   try {
-    return await completeAnswer(failure, { request, operation, caller, gate, catalogue, services })
+    return await completeAnswer(failure, { ...asked, gate, catalogue, services })
   } catch (error) {
-    caller.logFailure(error, request.type)
+    asked.caller.logFailure(error, asked.request.type)
     return failure
   }
 }

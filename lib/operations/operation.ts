@@ -103,7 +103,8 @@ export function accounts ({ identity }: Services): Identity {
 /** Makes one entry of the operation table. The schema is compiled once; the request's type comes from it. */
 export function defineOperation<Fields extends TProperties> (definition: OperationDefinition<Fields>): Operation {
   const schema = Compile(definition.request)
-  const { name, tier, admission = 'permission', touches = touchesServer, details, check, fields, run } = definition
+  const { name, tier, admission = 'permission', touches = touchesServer, details } = definition
+  const { check, fields, run } = definition
   const self: Self = { operation: name, tier }
   return {
     name,
@@ -119,7 +120,9 @@ export function defineOperation<Fields extends TProperties> (definition: Operati
       if (!schema.Check(request)) throw firstProblem(schema, request)
       check?.(request as Static<TObject<Fields>>)
     },
-    run: fields === undefined ? run as Operation['run'] : withKnownFields(name, fields as FieldsIn, run as Operation['run'])
+    run: fields === undefined
+      ? run as Operation['run']
+      : withKnownFields(name, fields as FieldsIn, run as Operation['run'])
   }
 }
 

@@ -6,7 +6,9 @@ import { aggregateField, groupRecords } from '../store/group-by.js'
 import { fieldsIn, fieldsOfFilter, fieldsOfGroups } from '../store/named-fields.js'
 import type { StoreAccess } from '../store/store-access.js'
 import { withoutSystemBuckets } from '../store/system-buckets.js'
-import { GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, PositiveInteger } from '../protocol/fields.js'
+import {
+  GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, PositiveInteger
+} from '../protocol/fields.js'
 import { defineOperation, touchesRecords, type Operation } from './operation.js'
 
 const Filtered = Type.Object({ bucket: Name, filter: JsonObject })
@@ -43,7 +45,12 @@ function fieldAggregate (method: FieldAggregate): Operation {
     check: checkFilterOf,
     fields: r => [...fieldsIn(r.field, 'field'), ...fieldsOf(r)],
     run: async ({ access }, r, grant) =>
-      await aggregateField(access.read(r.bucket, grant.rows(`store.${method}`, r.bucket)), method, r.field, filterOf(r))
+      await aggregateField(
+        access.read(r.bucket, grant.rows(`store.${method}`, r.bucket)),
+        method,
+        r.field,
+        filterOf(r)
+      )
   })
 }
 
@@ -145,7 +152,12 @@ export const storeRead: readonly Operation[] = [
     check: checkFilterOf,
     fields: r => fieldsOfGroups(r),
     run: async ({ access }, r, grant) =>
-      await groupRecords(access.read(r.bucket, grant.rows('store.groupBy', r.bucket)), r.field, r.aggregate, filterOf(r))
+      await groupRecords(
+        access.read(r.bucket, grant.rows('store.groupBy', r.bucket)),
+        r.field,
+        r.aggregate,
+        filterOf(r)
+      )
   }),
   defineOperation({
     name: 'store.buckets',

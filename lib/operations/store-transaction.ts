@@ -6,7 +6,9 @@ import { checkFilter } from '../store/filter.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { EntryFields } from '../store/entry-fields.js'
 import { runTransaction, type TransactionEntry } from '../store/transaction.js'
-import { ExpectedVersion, GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, RecordBatch } from '../protocol/fields.js'
+import {
+  ExpectedVersion, GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, RecordBatch
+} from '../protocol/fields.js'
 import type { Tier, Touch } from '../access/policy.js'
 import { defineOperation, nameIn, type Operation, type Touches } from './operation.js'
 
@@ -48,7 +50,8 @@ export const storeTransaction: Operation = defineOperation({
     const entries = request.operations as TransactionEntry[]
     const fields = new EntryFields(access.fields)
     for (const [index, entry] of entries.entries()) {
-      await fields.check(entry, grant.rows(`store.${entry.op}`, entry.bucket) !== undefined, `operations[${index}].`)
+      const isConfined = grant.rows(`store.${entry.op}`, entry.bucket) !== undefined
+      await fields.check(entry, isConfined, `operations[${index}].`)
     }
     const results = await runTransaction(access, entries, grant)
     return { results: results.map((data, index) => ({ index, data: data ?? null })) }

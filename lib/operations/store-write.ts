@@ -30,14 +30,16 @@ export const storeWrite: readonly Operation[] = [
     tier: 'write',
     request: Type.Object({ bucket: Name, data: JsonObject, expectedVersion: ExpectedVersion }),
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await upsertRecord(access, r.bucket, r.data, grant, r.expectedVersion)
+    run: async ({ access }, r, grant) =>
+      await upsertRecord(access, r.bucket, r.data, grant, r.expectedVersion)
   }),
   defineOperation({
     name: 'store.update',
     tier: 'write',
     request: Type.Object({ bucket: Name, key: Key, data: JsonObject, expectedVersion: ExpectedVersion }),
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await updateRecord(access, r.bucket, r.key, r.data, grant, r.expectedVersion)
+    run: async ({ access }, r, grant) =>
+      await updateRecord(access, r.bucket, r.key, r.data, grant, r.expectedVersion)
   }),
   defineOperation({
     name: 'store.updateMany',

@@ -21,8 +21,8 @@ export interface Asked {
 }
 
 /**
- * Completes the answer to a name that nothing has: adds the nearest name that exists and that the client may use in
- * its place. A bucket that the client has not named, and may not know of, is not named either.
+ * Completes the answer to a name that nothing has: adds the nearest name that exists and that the client may
+ * use in its place. A bucket that the client has not named, and may not know of, is not named either.
  */
 export async function completeAnswer (error: NothingNamedError, asked: Asked): Promise<NoexServerError> {
   const touches = touchesOf(error, asked)
@@ -34,15 +34,16 @@ export async function completeAnswer (error: NothingNamedError, asked: Asked): P
       case 'operation': return mayAsk(name, asked)
       // Those who get so far may list them.
       case 'role': return true
-      default: return touches.length > 0 && touches.every(touch => asked.gate.mayReach(asked.caller, { ...touch, name }))
+      default: return touches.length > 0 &&
+        touches.every(touch => asked.gate.mayReach(asked.caller, { ...touch, name }))
     }
   }
   const likely = nearestNames(error.asked, await namesOf(error.kind, asked)).slice(0, MAX_ASKED)
   const found = likely.find(mayUse)
-  return found === undefined ? error : new NoexServerError(error.code, error.message + didYouMean(found), error.details)
+  return found === undefined ? error : new NoexServerError(error.code, error.message + didYouMean(found))
 }
 
-/** What the request would have touched by the name. */
+/** Returns the touches of the request that have the name. */
 function touchesOf ({ kind, asked }: NothingNamedError, { operation, request }: Asked): readonly Touch[] {
   const type = kind === 'rule' ? 'topic' : kind
   return operation?.touches(request).filter(touch => touch.type === type && touch.name === asked) ?? []
@@ -50,7 +51,9 @@ function touchesOf ({ kind, asked }: NothingNamedError, { operation, request }: 
 
 function mayKnowBucket (name: string, { operation, caller, gate }: Asked): boolean {
   return operation !== undefined &&
-    gate.mayReach(caller, { operation: operation.name, tier: operation.tier, type: 'bucket', name, records: true })
+    gate.mayReach(caller, {
+      operation: operation.name, tier: operation.tier, type: 'bucket', name, records: true
+    })
 }
 
 function mayAsk (name: string, { request, caller, gate, catalogue }: Asked): boolean {

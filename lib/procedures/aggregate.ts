@@ -5,8 +5,8 @@ export const aggregates = ['sum', 'avg', 'min', 'max', 'count'] as const
 export type Aggregate = typeof aggregates[number]
 
 /**
- * Makes one number of the items. Of each the own member `field` counts when it is a number; an average is over all items,
- * those without a number included. Nothing to go by makes 0.
+ * Makes one number of the items. Of each the own member `field` counts when it is a number; an average is
+ * over all items, those without a number included. Nothing to go by makes 0.
  * @throws `VALIDATION_ERROR` when the sum is beyond what a number holds
  */
 export function aggregate (items: readonly unknown[], op: Aggregate, field: string): number {

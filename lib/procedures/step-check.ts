@@ -29,7 +29,9 @@ const isText: MemberCheck = value => {
 const isObject: MemberCheck = value => isJsonObject(value) ? undefined : 'must be an object'
 const isAnything: MemberCheck = () => undefined
 const isPositive: MemberCheck = value =>
-  isReference(value) || (Number.isSafeInteger(value) && (value as number) >= 1) ? undefined : 'must be an integer of at least 1'
+  isReference(value) || (Number.isSafeInteger(value) && (value as number) >= 1)
+    ? undefined
+    : 'must be an integer of at least 1'
 const oneOf = (names: readonly string[]): MemberCheck => value => (names as readonly unknown[]).includes(value) ? undefined : `must be one of ${names.join(', ')}`
 
 /** What stands behind an optional member's name. */
@@ -41,7 +43,9 @@ const actions: ReadonlyMap<string, Readonly<Record<string, MemberCheck>>> = new 
   'store.where': { bucket: isText, filter: isObject, 'limit?': isPositive, as: isText },
   'store.findOne': { bucket: isText, filter: isObject, as: isText },
   'store.insert': { bucket: isText, data: isObject, 'as?': isText },
-  'store.update': { bucket: isText, key: isText, data: isObject, 'expectedVersion?': isPositive, 'as?': isText },
+  'store.update': {
+    bucket: isText, key: isText, data: isObject, 'expectedVersion?': isPositive, 'as?': isText
+  },
   'store.delete': { bucket: isText, key: isText, 'expectedVersion?': isPositive },
   'store.count': { bucket: isText, 'filter?': isObject, as: isText },
   aggregate: { source: isText, op: oneOf(aggregates), 'field?': isText, as: isText },

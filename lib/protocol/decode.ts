@@ -43,14 +43,19 @@ export function decode (text: string): Decoded {
   return decodeSuspect(shallow, request)
 }
 
-/** Looks again at a request with something wrong in it, or with a large number: which of those are integers only the text tells. */
+/**
+ * Looks again at a request with something wrong in it, or with a large number: which of those are integers
+ * only the text tells.
+ */
 function decodeSuspect (text: string, request: RequestMessage): Decoded {
   const marked = withoutUnsafeIntegers(text)
   const exact = marked === text ? request : JSON.parse(marked) as RequestMessage
   // It cannot be echoed: the parsed one is another.
   if (!Number.isFinite(exact.id)) return malformed('INVALID_REQUEST', `id: ${UNSAFE_NUMBER}`)
   const problem = checkJson(exact)
-  return problem === undefined ? { kind: 'request', request } : malformed('VALIDATION_ERROR', problem, request.id)
+  return problem === undefined
+    ? { kind: 'request', request }
+    : malformed('VALIDATION_ERROR', problem, request.id)
 }
 
 function malformed (code: 'PARSE_ERROR' | 'INVALID_REQUEST' | 'VALIDATION_ERROR', message: string, id = 0): Decoded {

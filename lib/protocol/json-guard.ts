@@ -15,9 +15,9 @@ const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 
 /**
- * Returns JSON text without the content of what is nested deeper than `limit`, so that it can be parsed: the time
- * to parse grows with the depth, and a megabyte can hold half a million levels. Brackets at level `limit` + 1 stay,
- * empty, for `checkJson` to find. Text shorter than 512 characters is returned as it is.
+ * Returns JSON text without the content of what is nested deeper than `limit`, so that it can be parsed: the
+ * time to parse grows with the depth, and a megabyte can hold half a million levels. Brackets at level
+ * `limit` + 1 stay, empty, for `checkJson` to find. Text shorter than 512 characters is returned as it is.
  */
 export function withoutDepths (text: string, limit: number): string {
   if (text.length < SCAN_FROM_CHARS) return text
@@ -41,9 +41,9 @@ export function withoutDepths (text: string, limit: number): string {
 }
 
 /**
- * Looks through a parsed value for what must not reach the store: keys that reach or hide a prototype, numbers
- * beyond ±`largest`, text that is no Unicode, and nesting deeper than 32 levels.
- * Returns the first problem in words that begin with its path, or `undefined`.
+ * Looks through a parsed value for what must not reach the store: keys that reach or hide a prototype,
+ * numbers beyond ±`largest`, text that is no Unicode, and nesting deeper than 32 levels. Returns the first
+ * problem in words that begin with its path, or `undefined`.
  */
 export function checkJson (value: object, largest = Number.MAX_VALUE): string | undefined {
   return checkMembers(value, largest, 1)?.replace(/^(?:\.|: )/, '')
@@ -76,14 +76,16 @@ function checkMembers (value: object, largest: number, depth: number): string | 
 function checkValue (value: unknown, largest: number, depth: number): string | undefined {
   if (typeof value === 'string') return value.isWellFormed() ? undefined : ': is not well-formed Unicode'
   // Written so that NaN is refused too.
-  if (typeof value === 'number') return value <= largest && value >= -largest ? undefined : `: ${UNSAFE_NUMBER}`
+  if (typeof value === 'number') return value <= largest && value >= -largest ? undefined : unsafeNumber
   if (typeof value === 'object' && value !== null) return checkMembers(value, largest, depth + 1)
   return undefined
 }
 
 /** Says of a number that it is not one that arrives as it was sent. */
-export const UNSAFE_NUMBER =
-  `must be an integer within ±${Number.MAX_SAFE_INTEGER} or another number within ±1.8e308; send what is larger as a text`
+export const UNSAFE_NUMBER = `must be an integer within ±${Number.MAX_SAFE_INTEGER} or another number ` +
+  'within ±1.8e308; send what is larger as a text'
+
+const unsafeNumber = `: ${UNSAFE_NUMBER}`
 
 function shown (name: string): string {
   return name.length > MAX_NAME_CHARS ? `${name.slice(0, MAX_NAME_CHARS)}…` : name

@@ -23,8 +23,9 @@ export function endOfString (text: string, start: number): number {
 }
 
 /**
- * Returns JSON text in which integers beyond ±9007199254740991 are infinite: parsing rounds them, so that only the
- * text tells them from numbers such as 1e300, which are what they seem to be. Without such integers, the text is the same.
+ * Returns JSON text in which integers beyond ±9007199254740991 are infinite: parsing rounds them, so that
+ * only the text tells them from numbers such as 1e300, which are what they seem to be. Without such integers,
+ * the text is the same.
  */
 export function withoutUnsafeIntegers (text: string): string {
   let kept = ''

@@ -32,17 +32,28 @@ export function firstProblem (schema: Explaining, value: unknown, path = ''): No
     const [nearest] = nearestNames(steps.at(-1) ?? '', membersAt(schema.Type(), problem.schemaPath))
     return invalid(pathOf(path, steps), `is unknown${didYouMean(nearest)}`)
   }
-  return invalid(pathOf(path, steps), isChoice(problem) ? `must be one of ${choices(problems, problem).join(', ')}` : problem.message)
+  return invalid(
+    pathOf(path, steps),
+    isChoice(problem) ? `must be one of ${choices(problems, problem).join(', ')}` : problem.message
+  )
 }
 
 /** Returns the first problem, or of what may be one thing or another, that of the thing which was meant. */
 function firstOf (problems: readonly SchemaProblem[]): SchemaProblem | undefined {
   const [first, ...others] = problems
-  if (first?.message === MUST_BE_NULL) return others.find(({ instancePath }) => instancePath === first.instancePath) ?? first
+  if (first?.message === MUST_BE_NULL) {
+    return others.find(({ instancePath }) => instancePath === first.instancePath) ?? first
+  }
   if (first === undefined || !isChoice(first)) return first
-  // Where another alternative takes the value and lacks a member, that one was meant.
-  return others.find(({ keyword, instancePath, schemaPath }) => keyword === 'required' && first.instancePath.startsWith(`${instancePath}/`) &&
-    /\/anyOf\/\d+$/.test(schemaPath) && !problems.some(problem => isChoice(problem) && problem.schemaPath.startsWith(`${schemaPath}/`))) ?? first
+  return others.find(other => isMeant(other, first, problems)) ?? first
+}
+
+/** Whether the alternative of `other` takes the value of which `first` tells, and lacks a member. */
+function isMeant (other: SchemaProblem, first: SchemaProblem, problems: readonly SchemaProblem[]): boolean {
+  const { keyword, instancePath, schemaPath } = other
+  return keyword === 'required' && /\/anyOf\/\d+$/.test(schemaPath) &&
+    first.instancePath.startsWith(`${instancePath}/`) &&
+    !problems.some(problem => isChoice(problem) && problem.schemaPath.startsWith(`${schemaPath}/`))
 }
 
 /** Whether a value is none of those that are allowed. */
@@ -52,16 +63,24 @@ function isChoice ({ keyword }: SchemaProblem): boolean {
 
 /** All values that are allowed in the place of the problem, over all alternatives. */
 function choices (problems: readonly SchemaProblem[], { instancePath }: SchemaProblem): string[] {
-  return problems.filter(problem => isChoice(problem) && problem.instancePath === instancePath).flatMap(({ params }) => {
-    const { allowedValues, allowedValue } = params as { allowedValues?: readonly unknown[], allowedValue?: unknown }
+  const alternatives = problems.filter(problem => isChoice(problem) && problem.instancePath === instancePath)
+  return alternatives.flatMap(({ params }) => {
+    const { allowedValues, allowedValue } = params as Allowed
     return (allowedValues ?? [allowedValue]).map(String)
   })
+}
+
+interface Allowed {
+  readonly allowedValues?: readonly unknown[]
+  readonly allowedValue?: unknown
 }
 
 /** Returns the members of the object in a schema to which the keyword at `schemaPath` belongs. */
 function membersAt (schema: object, schemaPath: string): string[] {
   let part: unknown = schema
-  for (const step of schemaPath.split('/').slice(1, -1)) part = (part as Readonly<Record<string, unknown>> | undefined)?.[step]
+  for (const step of schemaPath.split('/').slice(1, -1)) {
+    part = (part as Readonly<Record<string, unknown>> | undefined)?.[step]
+  }
   return Object.keys((part as { properties?: object } | undefined)?.properties ?? {})
 }
 

@@ -72,7 +72,11 @@ type EngineError = Error & { readonly issues?: unknown, readonly details?: unkno
  * How the errors of a rule engine are answered, by name, so that an engine from another copy of the package is served alike.
  */
 const engineErrors: Readonly<Record<string, (error: EngineError) => NoexServerError>> = {
-  RuleValidationError: error => new NoexServerError('VALIDATION_ERROR', invalidRule(error), error.details ?? error.issues),
+  RuleValidationError: error => new NoexServerError(
+    'VALIDATION_ERROR',
+    invalidRule(error),
+    error.details ?? error.issues
+  ),
   PatternError: error => new NoexServerError('VALIDATION_ERROR', `The pattern is not valid: ${error.message}`),
   RuleNotFoundError: () => new NoexServerError('NOT_FOUND', 'The rule does not exist'),
   LimitError: error => new NoexServerError('RATE_LIMITED', 'The rule engine has no room for more', error.details),
@@ -84,8 +88,11 @@ const RETRY_AFTER_MS = 1_000
 /** Says what is wrong with a rule first: its place and a sentence of the engine. */
 function invalidRule (error: EngineError): string {
   const issues: unknown = error.details ?? error.issues
-  const { path, message } = (Array.isArray(issues) && issues.length > 0 ? issues[0] : {}) as { path?: unknown, message?: unknown }
-  return typeof path === 'string' && typeof message === 'string' ? `The rule is not valid: ${path}: ${message}` : 'The rule is not valid'
+  const first: unknown = Array.isArray(issues) ? issues[0] : undefined
+  const { path, message } = (first ?? {}) as { path?: unknown, message?: unknown }
+  return typeof path === 'string' && typeof message === 'string'
+    ? `The rule is not valid: ${path}: ${message}`
+    : 'The rule is not valid'
 }
 
 /** Translates what a rule engine throws. What the client must not learn stays as it is. */

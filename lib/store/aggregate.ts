@@ -5,7 +5,8 @@ import { NoexServerError } from '../errors.js'
 const SCALE = 2 ** -64
 
 /**
- * Makes one number of the values, of which only finite numbers count; the minimum or maximum of none is `undefined`.
+ * Makes one number of the values, of which only finite numbers count; the minimum or maximum of none is
+ * `undefined`.
  * @throws `VALIDATION_ERROR` when the sum is beyond what a number holds
  */
 export function aggregateValues (fn: AggregateFunction, values: readonly unknown[]): number | undefined {
@@ -33,7 +34,10 @@ export function sum (numbers: readonly number[]): number {
   throw new NoexServerError('VALIDATION_ERROR', 'The sum overflows: it is beyond ±1.8e308')
 }
 
-/** Returns the sum of finite numbers divided by `count`, which is not less than how many they are; 0 for a count of 0. */
+/**
+ * Returns the sum of finite numbers divided by `count`, which is not less than how many they are; 0 for a
+ * count of 0.
+ */
 export function mean (numbers: readonly number[], count: number): number {
   if (count === 0) return 0
   const plain = numbers.reduce((a, b) => a + b, 0)

@@ -98,7 +98,10 @@ export function checkBucketUpdate (store: NoexStore, name: string, current: Buck
 }
 
 function notInSchema (path: string, field: string, schema: object): NoexServerError {
-  return invalid(path, `must be a field of the schema${didYouMean(nearestNames(field, Object.keys(schema))[0])}`)
+  return invalid(
+    path,
+    `must be a field of the schema${didYouMean(nearestNames(field, Object.keys(schema))[0])}`
+  )
 }
 
 function checkIndexes (indexes: readonly string[] | undefined, schema: object, path: string): void {

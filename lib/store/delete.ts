@@ -8,8 +8,8 @@ import { runEntry } from './transaction.js'
 /**
  * Deletes a record, and does to the records that refer to it what their fields say. Where there may be some,
  * it takes a transaction: all of it happens or nothing, and the references are those of the records
- * themselves. noex-store's index of references is not told what transactions write.
- * With `expectedVersion`, deletes the record only when that is its `_version`.
+ * themselves. noex-store's index of references is not told what transactions write. With `expectedVersion`,
+ * deletes the record only when that is its `_version`.
  * @throws `CONFLICT` when a field with `onDelete: 'restrict'` refers to the record, and for another version,
  * `FORBIDDEN` when it is out of reach.
  */

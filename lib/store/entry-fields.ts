@@ -3,7 +3,10 @@ import { fieldsOfFilter, fieldsOfGroups, requireFields, type NamedField } from '
 import type { RecordInput } from './record-input.js'
 import type { TransactionEntry } from './transaction.js'
 
-/** Refuses entries of one transaction that name a field which no record has, and none that an entry before has written. */
+/**
+ * Refuses entries of one transaction that name a field which no record has, and none that an entry before has
+ * written.
+ */
 export class EntryFields {
   readonly #known: KnownFields
   /** The members of what earlier entries write, by bucket. */
@@ -14,8 +17,8 @@ export class EntryFields {
   }
 
   /**
-   * Looks at the next entry, which has been checked otherwise; `path` is that of the entry, with a dot at its end.
-   * `isConfined` says whether it sees some records only.
+   * Looks at the next entry, which has been checked otherwise; `path` is that of the entry, with a dot at its
+   * end. `isConfined` says whether it sees some records only.
    * @throws `VALIDATION_ERROR` with the nearest field
    */
   async check (entry: TransactionEntry, isConfined: boolean, path = ''): Promise<void> {

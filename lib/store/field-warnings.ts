@@ -18,8 +18,8 @@ export interface RowRule {
 }
 
 /**
- * Warns of queries and row rules that name a field which no record has: they find nothing, and the records that have it
- * may yet come, so they are not refused.
+ * Warns of queries and row rules that name a field which no record has: they find nothing, and the records
+ * that have it may yet come, so they are not refused.
  */
 export class FieldWarnings {
   readonly #access: StoreAccess
@@ -34,7 +34,10 @@ export class FieldWarnings {
     this.#rules = rules
   }
 
-  /** Looks at all queries and row rules once the store's records are known, and at each query that is defined later. */
+  /**
+   * Looks at all queries and row rules once the store's records are known, and at each query that is defined
+   * later.
+   */
   start (): void {
     const access = this.#access
     this.#stop = access.onChange(change => {
@@ -68,7 +71,10 @@ export class FieldWarnings {
     if (config === undefined) return
     for (const item of fieldsOfQuery(config)) {
       if (this.#access.fields.has(config.bucket, item.field)) continue
-      this.#warn({ query, bucket: config.bucket, ...item }, 'a query names a field that no record of its bucket has')
+      this.#warn(
+        { query, bucket: config.bucket, ...item },
+        'a query names a field that no record of its bucket has'
+      )
     }
   }
 
@@ -78,7 +84,9 @@ export class FieldWarnings {
     for (const item of fieldsOfFilter(where, 'where')) {
       const without = concerned.filter(bucket => !this.#access.fields.has(bucket, item.field))
       if (buckets === undefined && without.length < concerned.length) continue
-      for (const bucket of without) this.#warn({ role, bucket, ...item }, 'a permission confines to records by a field that no record has')
+      for (const bucket of without) {
+        this.#warn({ role, bucket, ...item }, 'a permission selects records by a field that none has')
+      }
     }
   }
 

@@ -13,10 +13,13 @@ export class FilterRange {
   readonly #upper: Limit[] = []
 
   /**
-   * Narrows the range to what the operators leave, and tells whether no value can lie in it any more, as in that of
-   * `{ $gt: 5, $lt: 3 }` and `{ $between: [10, 2] }`. Bounds of different types are not compared.
+   * Narrows the range to what the operators leave, and tells whether no value can lie in it any more, as in
+   * that of `{ $gt: 5, $lt: 3 }` and `{ $between: [10, 2] }`. Bounds of different types are not compared.
    */
-  narrow (operators: Readonly<Record<string, unknown>>, isBound: (value: unknown) => value is Bound): boolean {
+  narrow (
+    operators: Readonly<Record<string, unknown>>,
+    isBound: (value: unknown) => value is Bound
+  ): boolean {
     const add = (to: Limit[], bound: unknown, isIncluded: boolean): void => {
       if (isBound(bound)) to.push({ bound, isIncluded })
     }

@@ -71,7 +71,13 @@ interface Budget {
 /** The ranges of the fields, over all conditions that must hold together. */
 type Ranges = Map<string, FilterRange>
 
-function checkConditions (filter: unknown, path: string, placeholders: boolean, budget: Budget, ranges: Ranges): void {
+function checkConditions (
+  filter: unknown,
+  path: string,
+  placeholders: boolean,
+  budget: Budget,
+  ranges: Ranges
+): void {
   if (!isObject(filter)) throw invalid(path, 'must be an object')
   for (const [field, value] of Object.entries(filter)) {
     const at = `${path}.${field}`
@@ -96,8 +102,15 @@ function checkConditions (filter: unknown, path: string, placeholders: boolean, 
 }
 
 /** @throws `VALIDATION_ERROR` when no value can fulfil these conditions on the field and those before them */
-function checkRange (ranges: Ranges, field: string, conditions: Readonly<Record<string, unknown>>, path: string, placeholders: boolean): void {
-  const isBound = (bound: unknown): bound is Bound => isComparable(bound) === undefined && !(placeholders && isPlaceholder(bound))
+function checkRange (
+  ranges: Ranges,
+  field: string,
+  conditions: Readonly<Record<string, unknown>>,
+  path: string,
+  placeholders: boolean
+): void {
+  const isBound = (bound: unknown): bound is Bound =>
+    isComparable(bound) === undefined && !(placeholders && isPlaceholder(bound))
   const range = ranges.get(field) ?? new FilterRange()
   ranges.set(field, range)
   if (range.narrow(conditions, isBound)) throw invalid(path, 'asks for a range that no value lies in')
@@ -116,7 +129,10 @@ function checkOperators (value: Record<string, unknown>, path: string, placehold
   for (const [name, operand] of Object.entries(value)) {
     spend(budget, path)
     const check = operators.get(name)
-    if (check === undefined) throw invalid(`${path}.${name}`, `is no operator${didYouMean(nearestNames(name, operators.keys())[0])}`)
+    if (check === undefined) {
+      const [nearest] = nearestNames(name, operators.keys())
+      throw invalid(`${path}.${name}`, `is no operator${didYouMean(nearest)}`)
+    }
     // The store passes over an operator whose parameter was not given.
     if (operand === undefined) continue
     if (placeholders && isPlaceholder(operand)) {

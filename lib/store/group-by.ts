@@ -1,4 +1,6 @@
-import type { AggregateFunction, DeclarativeQueryConfig, GroupByResult, QueryBucket, StoreRecord, WhereFilter } from '@hamicek/noex-store'
+import type {
+  AggregateFunction, DeclarativeQueryConfig, GroupByResult, QueryBucket, StoreRecord, WhereFilter
+} from '@hamicek/noex-store'
 import { aggregateValues, isFiniteNumber } from './aggregate.js'
 
 export interface GroupAggregate {
@@ -22,12 +24,15 @@ export function computeGroups (records: readonly StoreRecord[], field: string | 
     }
     group.values.push(aggregate.field === undefined ? undefined : record[aggregate.field])
   }
-  return [...groups.values()].map(({ key, values }) => ({ key, value: aggregateValues(aggregate.function, values) ?? 0 }))
+  return [...groups.values()].map(({ key, values }) => ({
+    key,
+    value: aggregateValues(aggregate.function, values) ?? 0
+  }))
 }
 
 /**
- * Aggregates a field in the store. The store adds up until it overflows, and takes what is not finite for a number:
- * where that shows, the figure is made of the records.
+ * Aggregates a field in the store. The store adds up until it overflows, and takes what is not finite for a
+ * number: where that shows, the figure is made of the records.
  * @throws `VALIDATION_ERROR` when the sum is beyond what a number holds
  */
 export async function aggregateField (
@@ -43,12 +48,19 @@ export async function groupRecords (
   reads: QueryBucket, field: string | string[], aggregate: GroupAggregate, filter?: WhereFilter
 ): Promise<GroupByResult[]> {
   const groups = await reads.groupBy(field, aggregate, filter)
-  return groups.every(({ value }) => isFiniteNumber(value)) ? groups : computeGroups(await reads.where(filter ?? {}), field, aggregate)
+  return groups.every(({ value }) => isFiniteNumber(value))
+    ? groups
+    : computeGroups(await reads.where(filter ?? {}), field, aggregate)
 }
 
-/** Does the same for the result of a declarative query with an aggregate; `records` reads what the query has selected. */
+/**
+ * Does the same for the result of a declarative query with an aggregate; `records` reads what the query has
+ * selected.
+ */
 export async function finiteAggregate (
-  result: unknown, { function: fn, field, groupBy }: QueryAggregate, records: () => Promise<readonly StoreRecord[]>
+  result: unknown,
+  { function: fn, field, groupBy }: QueryAggregate,
+  records: () => Promise<readonly StoreRecord[]>
 ): Promise<unknown> {
   if (groupBy === undefined) {
     if (result === undefined || isFiniteNumber(result)) return result
@@ -56,7 +68,13 @@ export async function finiteAggregate (
   }
   const isFinite = (result as readonly GroupByResult[]).every(({ value }) => isFiniteNumber(value))
   const fields = typeof groupBy === 'string' ? groupBy : [...groupBy]
-  return isFinite ? result : computeGroups(await records(), fields, field === undefined ? { function: fn } : { function: fn, field })
+  return isFinite
+    ? result
+    : computeGroups(
+      await records(),
+      fields,
+      field === undefined ? { function: fn } : { function: fn, field }
+    )
 }
 
 type QueryAggregate = NonNullable<DeclarativeQueryConfig['aggregate']>

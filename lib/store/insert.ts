@@ -43,8 +43,8 @@ export async function insertRecords (access: StoreAccess, bucket: string, data: 
 }
 
 /**
- * Updates the record with this key or inserts a new one; with `expectedVersion`, only updates one of that `_version`.
- * Errors as `insertRecord`, but for a key that is taken, and `CONFLICT` for another version.
+ * Updates the record with this key or inserts a new one; with `expectedVersion`, only updates one of that
+ * `_version`. Errors as `insertRecord`, but for a key that is taken, and `CONFLICT` for another version.
  */
 export async function upsertRecord (
   access: StoreAccess, bucket: string, data: RecordInput, reach: Reach, expectedVersion?: number

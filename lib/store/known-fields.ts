@@ -29,9 +29,10 @@ interface Seen {
 }
 
 /**
- * Knows which fields the records of each bucket have: those of its schema, and whichever else a record has or has had.
- * Records are looked at when they are written, and once when the service or a bucket starts, in small pieces.
- * Where that is not finished, and where there are too many names, every name is held to be a field.
+ * Knows which fields the records of each bucket have: those of its schema, and whichever else a record has or
+ * has had. Records are looked at when they are written, and once when the service or a bucket starts, in
+ * small pieces. Where that is not finished, and where there are too many names, every name is held to be a
+ * field.
  */
 export class KnownFields {
   readonly #store: NoexStore
@@ -73,17 +74,21 @@ export class KnownFields {
         break
       case 'bucket_defined':
       case 'reset':
-        for (const bucket of change.bucket === undefined ? [...this.#seen.keys()] : [change.bucket]) this.#learn(bucket)
+        if (change.bucket !== undefined) this.#learn(change.bucket)
+        else for (const bucket of [...this.#seen.keys()]) this.#learn(bucket)
     }
   }
 
-  /** Whether records of the bucket may have this field, as far as is known; of a bucket that does not exist, every one. */
+  /**
+   * Whether records of the bucket may have this field, as far as is known; of a bucket that does not exist,
+   * every one.
+   */
   has (bucket: string, field: string): boolean {
     const definition = this.#store.getBucketSchema(bucket)
     const seen = this.#seen.get(bucket)
     if (definition === undefined || seen === undefined || !seen.isComplete || seen.isFull) return true
     if (metadata.has(field) || Object.hasOwn(definition.schema, field) || seen.names.has(field)) return true
-    // What its records will be like only they will tell.
+    // Only its records will tell what they are like.
     return seen.names.size === 0 && isSchemaless(definition)
   }
 
@@ -104,7 +109,7 @@ export class KnownFields {
       else this.#stopListening.push(stop)
       for (const bucket of await bucketNames()) await this.#learn(bucket)
     } catch {
-      // A store that has stopped has nobody left to be told anything.
+      // A store that has stopped has no clients to be told anything.
     }
   }
 
@@ -116,7 +121,10 @@ export class KnownFields {
 
   #of (bucket: string): Seen {
     let seen = this.#seen.get(bucket)
-    if (seen === undefined) this.#seen.set(bucket, seen = { names: new Set(), isComplete: false, isFull: false, turn: 0 })
+    if (seen === undefined) {
+      seen = { names: new Set(), isComplete: false, isFull: false, turn: 0 }
+      this.#seen.set(bucket, seen)
+    }
     return seen
   }
 

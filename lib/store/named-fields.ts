@@ -13,7 +13,9 @@ export interface NamedField {
 export function * fieldsOfFilter (filter: object | null | undefined, path: string): Iterable<NamedField> {
   for (const [field, value] of Object.entries(filter ?? {})) {
     if (field === '$or' || field === '$and') {
-      for (const [i, part] of (value as readonly object[]).entries()) yield * fieldsOfFilter(part, `${path}.${field}[${i}]`)
+      for (const [i, part] of (value as readonly object[]).entries()) {
+        yield * fieldsOfFilter(part, `${path}.${field}[${i}]`)
+      }
     } else {
       yield { path: `${path}.${field}`, field }
     }
@@ -23,7 +25,9 @@ export function * fieldsOfFilter (filter: object | null | undefined, path: strin
 /** Tells the fields in a member that is a name or a list of names. */
 export function fieldsIn (names: string | readonly string[] | undefined, path: string): NamedField[] {
   if (names === undefined) return []
-  return typeof names === 'string' ? [{ path, field: names }] : names.map((field, i) => ({ path: `${path}[${i}]`, field }))
+  return typeof names === 'string'
+    ? [{ path, field: names }]
+    : names.map((field, i) => ({ path: `${path}[${i}]`, field }))
 }
 
 /** Tells the fields that a request for groups names. */
@@ -52,17 +56,25 @@ export interface FieldScope {
 }
 
 /**
- * Refuses fields that no record of the bucket has. Returns nothing where all of them are known, and otherwise a promise:
- * a record may be on its way to be known.
+ * Refuses fields that no record of the bucket has. Returns nothing where all of them are known, and otherwise
+ * a promise: a record may be on its way to be known.
  * @throws `VALIDATION_ERROR` with the nearest field
  */
-export function requireFields (known: KnownFields, scope: FieldScope, named: Iterable<NamedField>): Promise<void> | undefined {
+export function requireFields (
+  known: KnownFields,
+  scope: FieldScope,
+  named: Iterable<NamedField>
+): Promise<void> | undefined {
   let unknown: NamedField[] | undefined
   for (const item of named) if (!isKnown(known, scope, item)) (unknown ??= []).push(item)
   return unknown === undefined ? undefined : refuseUnknown(known, scope, unknown)
 }
 
-async function refuseUnknown (known: KnownFields, scope: FieldScope, unknown: readonly NamedField[]): Promise<void> {
+async function refuseUnknown (
+  known: KnownFields,
+  scope: FieldScope,
+  unknown: readonly NamedField[]
+): Promise<void> {
   // The store may tell of a write only after it has answered the writer.
   await setImmediate()
   const still = unknown.find(item => !isKnown(known, scope, item))
@@ -74,10 +86,14 @@ function isKnown (known: KnownFields, { bucket, isWritten }: FieldScope, { field
 }
 
 /** Builds the refusal of a field that no record of the bucket has. */
-export function fieldUnknown (known: KnownFields, { bucket, isConfined }: FieldScope, { path, field }: NamedField): NoexServerError {
+export function fieldUnknown (
+  known: KnownFields,
+  { bucket, isConfined }: FieldScope,
+  { path, field }: NamedField
+): NoexServerError {
   const [first = ''] = field.split('.')
   if (first !== field && known.has(bucket, first)) {
-    return invalid(path, `is a path into the field "${first}": fields are named as a whole, not what is in them`)
+    return invalid(path, `is a path into the field "${first}": only whole fields can be named here`)
   }
   const [nearest] = nearestNames(field, isConfined ? known.declared(bucket) : known.all(bucket))
   return invalid(path, `no record of bucket "${bucket}" has this field${didYouMean(nearest)}`)

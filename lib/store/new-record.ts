@@ -42,5 +42,9 @@ export async function newKey (access: StoreAccess, bucket: TransactionBucketHand
 
 /** Builds the refusal of a new record whose primary key another record has. */
 export function keyTaken (bucket: string, field: string, value: unknown): NoexServerError {
-  return new NoexServerError('ALREADY_EXISTS', `Bucket "${bucket}" has another record with this primary key, "${field}"`, { bucket, field, value })
+  return new NoexServerError(
+    'ALREADY_EXISTS',
+    `Bucket "${bucket}" has another record with this primary key, "${field}"`,
+    { bucket, field, value }
+  )
 }

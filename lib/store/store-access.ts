@@ -110,7 +110,12 @@ export class StoreAccess {
     }
   }
 
-  async #run (query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener): Promise<unknown> {
+  async #run (
+    query: string,
+    params: unknown,
+    rows: (bucket: string) => Verdict,
+    listener: ReadListener
+  ): Promise<unknown> {
     const result = await this.#recorder.run(query, params, rows, listener)
     const { bucket = '', filter = {}, aggregate } = this.store.getQueryInfo(query)?.config ?? {}
     if (aggregate === undefined) return result

@@ -47,7 +47,10 @@ export class TransactionRun {
     const target: Target = { bucket, rows, definition: this.#access.definition(entry.bucket) }
     switch (entry.op) {
       case 'get': return visible(await bucket.get(entry.key), rows)
-      case 'where': return (await bucket.where(confine(rows, entry.filter))).slice(0, entry.limit ?? undefined)
+      case 'where': {
+        const records = await bucket.where(confine(rows, entry.filter))
+        return entry.limit == null ? records : records.slice(0, entry.limit)
+      }
       case 'findOne': return await bucket.findOne(confine(rows, entry.filter))
       case 'count': return await bucket.count(confine(rows, entry.filter ?? {}))
       case 'groupBy': return computeGroups(await bucket.where(confine(rows, entry.filter ?? {})), entry.field, entry.aggregate)
@@ -91,7 +94,9 @@ export class TransactionRun {
     const key = data[target.definition.key]
     if (expectedVersion !== undefined) await expected(target, key, expectedVersion)
     if (key !== undefined) {
-      if (await target.bucket.get(key) !== undefined) return await this.#update(target, key, data, expectedVersion)
+      if (await target.bucket.get(key) !== undefined) {
+        return await this.#update(target, key, data, expectedVersion)
+      }
       // Not asked again whether the key is taken: should somebody insert it now, the commit fails, and the next try updates.
       const [input] = this.#prepare(target, [data])
       return await this.#add(target, input as Record<string, unknown>)

@@ -52,7 +52,11 @@ export function matchesTexts ({ schema }: BucketDefinition): boolean {
  * the store check, and are refused before it does when that would take too long.
  * @throws `VALIDATION_ERROR` with the issue of the first text that is refused
  */
-export function checkTexts (bucket: string, definition: BucketDefinition, records: readonly Candidate[]): void {
+export function checkTexts (
+  bucket: string,
+  definition: BucketDefinition,
+  records: readonly Candidate[]
+): void {
   if (!matchesTexts(definition)) return
   const work: Work = { bucket, steps: 0, watched: [], patterns: new Map() }
   for (const record of records) checkMembers(definition.schema, record, '', work, 0)
@@ -70,7 +74,10 @@ export function checkTexts (bucket: string, definition: BucketDefinition, record
 
 /** Does `checkTexts` for an update by `data`. The store checks whole records after each, so the texts of the `stored` ones count too. */
 export async function checkMerged (
-  bucket: string, definition: BucketDefinition, data: Candidate, stored: () => Promise<ReadonlyArray<StoreRecord | undefined>>
+  bucket: string,
+  definition: BucketDefinition,
+  data: Candidate,
+  stored: () => Promise<ReadonlyArray<StoreRecord | undefined>>
 ): Promise<void> {
   if (!matchesTexts(definition)) return
   checkTexts(bucket, definition, (await stored()).map(record => ({ ...record, ...data })))

@@ -90,7 +90,10 @@ t.test('The reading operations', async t => {
     t.same(await ask('groupBy', { field: 'kind', aggregate: { function: 'count' } }), [{ key: { kind: 'a' }, value: 1 }, { key: { kind: 'b' }, value: 2 }])
     t.same(await ask('groupBy', { field: ['kind', 'id'], aggregate: { function: 'sum', field: 'price' }, filter: { kind: 'b' } }),
       [{ key: { kind: 'b', id: 'b' }, value: 2.5 }, { key: { kind: 'b', id: 'c' }, value: 0 }])
-    t.same(await ask('groupBy', { field: 'kind', aggregate: { function: 'min', field: 'tags' } }), [{ key: { kind: 'a' }, value: 0 }, { key: { kind: 'b' }, value: 0 }])
+    t.same(
+      await ask('groupBy', { field: 'kind', aggregate: { function: 'min', field: 'tags' } }),
+      [{ key: { kind: 'a' }, value: 0 }, { key: { kind: 'b' }, value: 0 }]
+    )
     t.same(await ask('groupBy', { field: 'code', aggregate: { function: 'count' } }), [{ key: {}, value: 2 }, { key: { code: 'B1' }, value: 1 }])
   })
 })

@@ -4,20 +4,29 @@ import { didYouMean, nearestNames, quoted } from '../../lib/nearest.js'
 
 /** Slips between two texts, by the textbook. */
 function slips (a: string, b: string): number {
-  const table = Array.from({ length: a.length + 1 }, (_, i) => Array.from({ length: b.length + 1 }, (_, j) => i === 0 ? j : j === 0 ? i : 0))
+  const table = Array.from(
+    { length: a.length + 1 },
+    (_, i) => Array.from({ length: b.length + 1 }, (_, j) => i === 0 ? j : j === 0 ? i : 0)
+  )
   const at = (i: number, j: number): number => table[i]?.[j] ?? Infinity
   for (let i = 1; i <= a.length; i++) {
     for (let j = 1; j <= b.length; j++) {
       const swapped = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? at(i - 2, j - 2) + 1 : Infinity
       const row = table[i] as number[]
-      row[j] = Math.min(at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1), swapped)
+      row[j] = Math.min(
+        at(i - 1, j) + 1,
+        at(i, j - 1) + 1,
+        at(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1),
+        swapped
+      )
     }
   }
   return at(a.length, b.length)
 }
 
 t.test('The nearest names are those that a slip or two make of it, the likeliest first', async t => {
-  const table: ReadonlyArray<readonly [name: string, candidates: readonly string[], expected: readonly string[]]> = [
+  type Names = readonly string[]
+  const table: ReadonlyArray<readonly [name: string, candidates: Names, expected: Names]> = [
     ['ordres', ['users', 'orders', 'items'], ['orders']],
     ['item', ['items', 'terms', 'iten'], ['items', 'iten']],
     ['Items', ['items'], ['items']],
@@ -30,7 +39,13 @@ t.test('The nearest names are those that a slip or two make of it, the likeliest
     ['', ['a'], []],
     ['x'.repeat(65), ['x'.repeat(64)], []]
   ]
-  for (const [name, candidates, expected] of table) t.same(nearestNames(name, candidates), expected, name.slice(0, 20))
+  for (const [name, candidates, expected] of table) {
+    t.same(
+      nearestNames(name, candidates),
+      expected,
+      name.slice(0, 20)
+    )
+  }
 })
 
 t.test('Whether a name is near is decided by the number of slips', async t => {

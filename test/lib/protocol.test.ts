@@ -85,7 +85,11 @@ t.test('Nesting', async t => {
   for (const padding of [0, SCANNED]) {
     const where = padding === 0 ? 'below the length that is scanned' : 'above the length that is scanned'
     t.equal(outcome(nested(MAX_JSON_DEPTH, padding)), 'request', `32 levels are accepted ${where}`)
-    t.same(outcome(nested(MAX_JSON_DEPTH + 1, padding)), tooDeep, `33 levels are refused under their id ${where}`)
+    t.same(
+      outcome(nested(MAX_JSON_DEPTH + 1, padding)),
+      tooDeep,
+      `33 levels are refused under their id ${where}`
+    )
   }
   t.same(outcome(nested(10_000)), tooDeep, '10,000 levels are refused')
   t.same(outcome(`{"id":7,"type":"x","v":${'{"a":'.repeat(32)}1${'}'.repeat(32)}}`), tooDeep, 'objects count')
@@ -95,12 +99,24 @@ t.test('Nesting', async t => {
   t.test('The refusal has the id of the request wherever that stands', async t => {
     const deep = `${'['.repeat(40)}"${'p'.repeat(SCANNED)}"${']'.repeat(40)}`
     t.same(outcome(`{"v":${deep},"type":"x","id":7}`), tooDeep, 'behind what is too deep')
-    t.same(outcome(`{"v":${deep},"w":${deep},"id":1,"type":"x","id":7}`), tooDeep, 'the last of two ids counts')
-    t.same(outcome(`{"id":7,"type":"x","v":${'['.repeat(40)}{"id":1}${']'.repeat(40)},"p":"${'p'.repeat(SCANNED)}"}`), tooDeep)
-    t.match(decode(`{"id":7,"type":"x","data":{"a":[${deep}]}}`), { error: { message: /^data\.a\[0\](\[0\])+: is nested deeper than 32 levels$/ } })
+    t.same(
+      outcome(`{"v":${deep},"w":${deep},"id":1,"type":"x","id":7}`),
+      tooDeep,
+      'the last of two ids counts'
+    )
+    t.same(
+      outcome(
+        `{"id":7,"type":"x","v":${'['.repeat(40)}{"id":1}${']'.repeat(40)},"p":"${'p'.repeat(SCANNED)}"}`
+      ),
+      tooDeep
+    )
+    t.match(
+      decode(`{"id":7,"type":"x","data":{"a":[${deep}]}}`),
+      { error: { message: /^data\.a\[0\](\[0\])+: is nested deeper than 32 levels$/ } }
+    )
   })
 
-  t.test('What is too deep and no request is answered as what is no request', async t => {
+  t.test('A frame that is too deep and no request is answered as what is no request', async t => {
     const deep = `${'['.repeat(40)}"${'p'.repeat(SCANNED)}"${']'.repeat(40)}`
     const table: ReadonlyArray<readonly [text: string, expected: readonly [number, string] | string]> = [
       [deep, [0, 'PARSE_ERROR']],
@@ -121,13 +137,20 @@ t.test('Nesting', async t => {
     for (const text of [brackets, `\\"${brackets}`, `\\\\\\"${brackets}`, `${brackets}\\\\`]) {
       t.equal(outcome(`{"id":1,"type":"x","${text}":"${text}"}`), 'request')
     }
-    t.same(outcome(`{"id":7,"type":"x","pad":"${'p'.repeat(SCANNED)}\\\\","v":${'['.repeat(32)}${']'.repeat(32)}}`), tooDeep,
-      'an escaped backslash does not hide the quote that ends the text')
+    t.same(outcome(
+      `{"id":7,"type":"x","pad":"${'p'.repeat(SCANNED)}\\\\","v":${'['.repeat(32)}${']'.repeat(32)}}`
+    ), tooDeep,
+    'an escaped backslash does not hide the quote that ends the text')
   })
 
   t.test('The scan copes with text that is no JSON', async t => {
     const filler = ' '.repeat(SCANNED)
-    for (const text of ['"', '"\\', '}}}}', '{"a":"']) t.equal(withoutDepths(text + filler, MAX_JSON_DEPTH), text + filler)
+    for (const text of ['"', '"\\', '}}}}', '{"a":"']) {
+      t.equal(
+        withoutDepths(text + filler, MAX_JSON_DEPTH),
+        text + filler
+      )
+    }
     t.equal(withoutDepths(`[[1],[[2]],[[[3],4]],"${filler}[[[["]`, 2), `[[1],[[]],[[]],"${filler}[[[["]`)
   })
 })
@@ -152,14 +175,38 @@ t.test('Integers that a number does not hold are refused', async t => {
     t.match(decode(`{"id":42,"type":"x",${member}}`), { kind: 'malformed', id: 42, error: { code: 'VALIDATION_ERROR', message } }, title)
   }
   for (const id of [unsafe, '9007199254740993', '-9007199254740992', '123456789012345678901234567890']) {
-    t.match(decode(`{"type":"x","id":${id}}`), { kind: 'malformed', id: 0, error: { code: 'INVALID_REQUEST', message: /^id: / } }, `as an id, ${id}`)
-    t.match(decode(`{"id":${id},"type":"x","data":{"__proto__":1}}`), { id: 0, error: { message: /^id: / } }, 'before anything else is looked at')
+    t.match(
+      decode(`{"type":"x","id":${id}}`),
+      { kind: 'malformed', id: 0, error: { code: 'INVALID_REQUEST', message: /^id: / } },
+      `as an id, ${id}`
+    )
+    t.match(
+      decode(`{"id":${id},"type":"x","data":{"__proto__":1}}`),
+      { id: 0, error: { message: /^id: / } },
+      'before anything else is looked at'
+    )
   }
-  const accepted = ['"n":9007199254740991', '"n":-9007199254740991', '"n":1e308', '"n":1e21', '"n":-1.7976931348623157e308', '"n":9007199254740993.5',
-    '"n":0.12345678901234567890123', `"s":"${unsafe}"`, `"${unsafe}":1`, `"n":${unsafe},"n":1`, `"s":"\\\\","n":1e300,"t":"${unsafe}"`]
-  for (const member of accepted) t.equal(outcome(`{"id":42,"type":"x",${member}}`), 'request', `${member} is accepted`)
-  t.match(decode('{"id":42,"type":"x","n":1e308,"m":[0.1]}'), { request: { id: 42, n: 1e308, m: [0.1] } }, 'as it was sent')
-  t.equal(withoutUnsafeIntegers('[9007199254740991,-9007199254740992 ,1E5,"9007199254740992"]'), '[9007199254740991,1e999 ,1E5,"9007199254740992"]')
+  const accepted = [
+    '"n":9007199254740991', '"n":-9007199254740991', '"n":1e308', '"n":1e21', '"n":-1.7976931348623157e308',
+    '"n":9007199254740993.5', '"n":0.12345678901234567890123', `"s":"${unsafe}"`, `"${unsafe}":1`,
+    `"n":${unsafe},"n":1`, `"s":"\\\\","n":1e300,"t":"${unsafe}"`
+  ]
+  for (const member of accepted) {
+    t.equal(
+      outcome(`{"id":42,"type":"x",${member}}`),
+      'request',
+    `${member} is accepted`
+    )
+  }
+  t.match(
+    decode('{"id":42,"type":"x","n":1e308,"m":[0.1]}'),
+    { request: { id: 42, n: 1e308, m: [0.1] } },
+    'as it was sent'
+  )
+  t.equal(
+    withoutUnsafeIntegers('[9007199254740991,-9007199254740992 ,1E5,"9007199254740992"]'),
+    '[9007199254740991,1e999 ,1E5,"9007199254740992"]'
+  )
 })
 
 t.test('What must not reach the store is refused with the id of the request', async t => {
@@ -289,13 +336,31 @@ t.test('firstProblem names the values that are allowed', async t => {
     [{ aggregate: { function: 'summ' } }, 'aggregate.function: must be one of count, sum, avg'],
     [{ aggregate: { function: 'sum' } }, 'aggregate.field: is required']
   ]
-  for (const [value, message] of table) t.match(firstProblem(schema, value), { message }, JSON.stringify(value))
+  for (const [value, message] of table) {
+    t.match(
+      firstProblem(schema, value),
+      { message },
+      JSON.stringify(value)
+    )
+  }
 })
 
 t.test('firstProblem names the member that was meant', async t => {
-  const inner = Type.Object({ function: Type.String(), field: Type.String() }, { additionalProperties: false })
-  const schema = Compile(Type.Object({ indexes: Type.Optional(Type.String()), aggregate: Type.Optional(inner) }, { additionalProperties: false }))
-  t.match(firstProblem(schema, { indexs: 'x' }, 'config'), { message: 'config.indexs: is unknown; did you mean "indexes"?' })
-  t.match(firstProblem(schema, { aggregate: { function: 'x', field: 'y', feild: 'z' } }), { message: 'aggregate.feild: is unknown; did you mean "field"?' })
+  const inner = Type.Object(
+    { function: Type.String(), field: Type.String() },
+    { additionalProperties: false }
+  )
+  const schema = Compile(Type.Object(
+    { indexes: Type.Optional(Type.String()), aggregate: Type.Optional(inner) },
+    { additionalProperties: false }
+  ))
+  t.match(
+    firstProblem(schema, { indexs: 'x' }, 'config'),
+    { message: 'config.indexs: is unknown; did you mean "indexes"?' }
+  )
+  t.match(
+    firstProblem(schema, { aggregate: { function: 'x', field: 'y', feild: 'z' } }),
+    { message: 'aggregate.feild: is unknown; did you mean "field"?' }
+  )
   t.match(firstProblem(schema, { nothing: 'x' }), { message: 'nothing: is unknown' })
 })
