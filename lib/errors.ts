@@ -102,7 +102,7 @@ export function queryNotDefined (query: string): NoexServerError {
 }
 
 /** Something that is wrong with a record; `field` is a path within it. */
-export interface RecordIssue {
+interface RecordIssue {
   readonly field: string
   readonly message: string
   readonly code: string

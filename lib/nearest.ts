@@ -31,7 +31,12 @@ export function nearestNames (name: string, candidates: Iterable<string>): strin
 
 /** Returns the name as a sentence shows it: quoted, and cut where it is too long. */
 export function quoted (name: string): string {
-  return name.length > MAX_SHOWN_CHARS ? `"${name.slice(0, MAX_SHOWN_CHARS)}…"` : `"${name}"`
+  return `"${cut(name)}"`
+}
+
+/** Returns the name as a line of the log shows it: the beginning of one that is too long. */
+export function cut (name: string): string {
+  return name.length > MAX_SHOWN_CHARS ? `${name.slice(0, MAX_SHOWN_CHARS)}…` : name
 }
 
 /** Returns the question that follows the name of what is not there; nothing where there is no other name. */

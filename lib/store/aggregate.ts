@@ -26,7 +26,7 @@ export function isFiniteNumber (value: unknown): value is number {
 }
 
 /** Adds finite numbers. @throws `VALIDATION_ERROR` when the sum is beyond what a number holds */
-export function sum (numbers: readonly number[]): number {
+function sum (numbers: readonly number[]): number {
   const plain = numbers.reduce((a, b) => a + b, 0)
   if (Number.isFinite(plain)) return plain
   const total = scaledSum(numbers) / SCALE

@@ -1,6 +1,6 @@
 import type { DeclarativeQueryConfig } from '@hamicek/noex-store'
 import type { Log } from '../log.js'
-import { nearestNames } from '../nearest.js'
+import { cut, nearestNames } from '../nearest.js'
 import { fieldsIn, fieldsOfFilter, type NamedField } from './named-fields.js'
 import type { StoreAccess } from './store-access.js'
 import { isSystemBucket } from './system-buckets.js'
@@ -43,9 +43,7 @@ export class FieldWarnings {
     this.#stop = access.onChange(change => {
       if (change.type === 'query_defined') this.#whenKnown(() => { this.#checkQuery(change.query) })
     })
-    this.#whenKnown(() => {
-      for (const { name } of access.store.getQueries()) this.#checkQuery(name)
-    })
+    for (const { name } of access.store.getQueries()) this.#whenKnown(() => { this.#checkQuery(name) })
     this.checkRules()
   }
 
@@ -78,24 +76,27 @@ export class FieldWarnings {
     }
   }
 
-  /** A rule for all buckets may be meant for some of them. */
+  /** A rule for all buckets may be meant for some of them: one that has the field is enough. */
   #checkRule ({ role, buckets, where }: RowRule, all: readonly string[]): void {
     const concerned = all.filter(bucket => buckets?.includes(bucket) !== false)
     for (const item of fieldsOfFilter(where, 'where')) {
       const without = concerned.filter(bucket => !this.#access.fields.has(bucket, item.field))
-      if (buckets === undefined && without.length < concerned.length) continue
-      for (const bucket of without) {
+      const isNowhere = all.length > 0 && without.length === all.length
+      for (const bucket of buckets !== undefined ? without : isNowhere ? ['*'] : []) {
         this.#warn({ role, bucket, ...item }, 'a permission selects records by a field that none has')
       }
     }
   }
 
   #warn (found: Found, message: string): void {
-    const key = JSON.stringify(found)
+    // Names may come from clients and be of any length.
+    const members = Object.entries(found) as Array<[string, string]>
+    const shown = Object.fromEntries(members.map(([name, value]) => [name, cut(value)]))
+    const key = JSON.stringify(shown)
     if (this.#warned.has(key) || this.#warned.size === MAX_WARNINGS) return
     this.#warned.add(key)
     const [nearest] = nearestNames(found.field, this.#access.fields.all(found.bucket))
-    this.#log.warn(nearest === undefined ? found : { ...found, nearest }, message)
+    this.#log.warn(nearest === undefined ? shown : { ...shown, nearest }, message)
   }
 }
 

@@ -86,7 +86,7 @@ function isKnown (known: KnownFields, { bucket, isWritten }: FieldScope, { field
 }
 
 /** Builds the refusal of a field that no record of the bucket has. */
-export function fieldUnknown (
+function fieldUnknown (
   known: KnownFields,
   { bucket, isConfined }: FieldScope,
   { path, field }: NamedField

@@ -433,8 +433,8 @@ t.test('A row rule with a field that no record has is a warning in the log', asy
   t.same(found.filter(([role]) => role !== 'all'), [['one', 'people', 'where.ownr', undefined]])
   t.same(
     found.filter(([role]) => role === 'all'),
-    [['all', 'people', 'where.nmae', 'name'], ['all', 'items', 'where.nmae', 'name']],
-    'a rule for every bucket, that none has'
+    [['all', '*', 'where.nmae', undefined]],
+    'a rule for every bucket, whose field none has'
   )
 })
 
