@@ -1,5 +1,5 @@
 import type { CompleteClock } from './clock.js'
-import type { Logger } from './logger.js'
+import { consoleLogger, type Logger } from './logger.js'
 import type { Counters } from './stats.js'
 
 /** Where a failure happened. */
@@ -18,12 +18,15 @@ export class Reporter {
   readonly #counters: Counters
   readonly #clock: CompleteClock
   readonly #logger: Logger
+  readonly #isConsole: boolean
   readonly #onError: ErrorListener | undefined
 
-  constructor (counters: Counters, clock: CompleteClock, logger: Logger, onError: ErrorListener | undefined) {
+  /** Without a logger it writes to the console. */
+  constructor (counters: Counters, clock: CompleteClock, logger: Logger | undefined, onError: ErrorListener | undefined) {
     this.#counters = counters
     this.#clock = clock
-    this.#logger = logger
+    this.#logger = logger ?? consoleLogger
+    this.#isConsole = logger === undefined
     this.#onError = onError
   }
 
@@ -41,6 +44,12 @@ export class Reporter {
 
   log (level: keyof Logger, details: object, message: string): void {
     guard(() => this.#logger[level](details, message))
+  }
+
+  /** Writes what a rule has to say. The console gets the message alone, a logger also the rule. */
+  say (level: keyof Logger, message: string, ruleId: string): void {
+    if (this.#isConsole) guard(() => { console[level](message) })
+    else this.log(level, { ruleId }, message)
   }
 }
 

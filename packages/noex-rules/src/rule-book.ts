@@ -24,7 +24,7 @@ export class RuleBook {
     this.#groups = new GroupBase(options.maxGroups, clock)
     this.rules = new RuleBase(compile, this.#groups, listener, options.maxRules, clock)
     this.#validator = new RuleInputValidator({ regex: options.regex })
-    this.#storage = options.persistence && new RuleStorage(options.persistence, clock, reporter, () => ({
+    this.#storage = options.persistence && new RuleStorage(options.persistence, clock, options.ownClock, reporter, () => ({
       rules: this.rules.all(),
       groups: this.#groups.all()
     }))

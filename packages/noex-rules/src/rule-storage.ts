@@ -28,6 +28,7 @@ export class RuleStorageError extends Error {
 export class RuleStorage {
   readonly #options: NonNullable<EngineOptions['persistence']>
   readonly #clock: CompleteClock
+  readonly #ownClock: CompleteClock
   readonly #reporter: Reporter
   readonly #take: () => SavedRules
   #isDirty = false
@@ -35,9 +36,16 @@ export class RuleStorage {
   #saving: Promise<void> | undefined
 
   /** `take` gives what is to be saved. */
-  constructor (options: NonNullable<EngineOptions['persistence']>, clock: CompleteClock, reporter: Reporter, take: () => SavedRules) {
+  constructor (
+    options: NonNullable<EngineOptions['persistence']>,
+    clock: CompleteClock,
+    ownClock: CompleteClock,
+    reporter: Reporter,
+    take: () => SavedRules
+  ) {
     this.#options = options
     this.#clock = clock
+    this.#ownClock = ownClock
     this.#reporter = reporter
     this.#take = take
   }
@@ -63,7 +71,7 @@ export class RuleStorage {
   changed (): void {
     this.#isDirty = true
     if (this.#saving !== undefined) return
-    this.#cancelSave ??= this.#clock.after(SAVE_DELAY_MS, () => {
+    this.#cancelSave ??= this.#ownClock.after(SAVE_DELAY_MS, () => {
       this.#cancelSave = undefined
       this.#save().catch(() => {})
     })
