@@ -12,7 +12,8 @@ export {
   RuleNotFoundError,
   RuleValidationError,
   ServiceError,
-  ServiceTimeoutError
+  ServiceTimeoutError,
+  SubscriberTimeoutError
 } from './errors.js'
 export type { Event, EventSource } from './event.js'
 export type { Fact } from './fact.js'

@@ -1,6 +1,8 @@
 import type { CompleteClock } from './clock.js'
 import { consoleLogger, type Logger } from './logger.js'
 import type { Counters } from './stats.js'
+import { isThenable } from './thenable.js'
+import { toError } from './to-error.js'
 
 /** Where a failure happened. */
 export interface ErrorContext {
@@ -53,20 +55,10 @@ export class Reporter {
   }
 }
 
-/** An `Error` for whatever was thrown. */
-export function toError (thrown: unknown): Error {
-  if (thrown instanceof Error) return thrown
-  try {
-    return new Error(String(thrown))
-  } catch {
-    return new Error('Something was thrown that has no text')
-  }
-}
-
 /** Calls foreign code that has nothing to say: what it throws, or what its promise rejects with, is dropped. */
 function guard (call: (() => unknown) | undefined): void {
   try {
     const result = call?.()
-    if (result instanceof Promise) result.catch(() => {})
+    if (isThenable(result)) Promise.resolve(result).catch(() => {})
   } catch {}
 }
