@@ -83,10 +83,9 @@ async function checkGoesOn (t: Test, engine: RuleEngine): Promise<void> {
 }
 
 function checkTold (t: Test, { told }: Misdeed, errors: TestEngine['errors'], context: object): void {
-  if (told === undefined) return void t.same(errors, [])
-  t.equal(errors.length, 2, 'each time')
+  t.equal(errors.length, told === undefined ? 0 : 2, 'each time')
   for (const { error, context: where } of errors) {
-    t.match(`${error.message} ${error.cause instanceof Error ? error.cause.message : String(error.cause)}`, told)
+    t.match(`${error.message} ${error.cause instanceof Error ? error.cause.message : String(error.cause)}`, told!)
     t.match(where, context)
   }
 }

@@ -116,7 +116,7 @@ t.test('a rule has issues', async t => {
 t.test('a reference to an alias or a lookup that the rule does not have is a warning', async t => {
   const sequence = { type: 'sequence', events: [{ topic: 'a', as: 'first' }, { topic: 'b' }], within: '1m' }
   const lookups = [{ name: 'user', service: 's', method: 'm', args: [{ ref: 'matched.other.id' }] }]
-  const say = (message: string): object => ({ actions: [{ type: 'log', level: 'info', message }] })
+  const say = (message: string): Record<string, unknown> => ({ actions: [{ type: 'log', level: 'info', message }] })
   const rows: ReadonlyArray<readonly [members: Record<string, unknown>, warnings: readonly string[]]> = [
     [say('${matched.0.id} ${matched.first.id} ${matched.1}'), []],
     [say('${matched.last.id}'), ['actions[0].message']],
