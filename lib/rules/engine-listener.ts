@@ -1,0 +1,76 @@
+import type { Log } from '../log.js'
+import { isThenable } from './engine-calls.js'
+import type { RuleEngine, RuleEvent } from './rule-engine.js'
+import { toRuleError } from './rule-errors.js'
+
+/**
+ * Listens to all events of a rule engine of any origin. Neither what the engine passes to its listener nor how it subscribes
+ * and unsubscribes can do harm: events of a subscription that has ended, or could not be begun, are not heard.
+ */
+export class EngineListener {
+  readonly #engine: RuleEngine
+  readonly #log: Log
+  readonly #onEvent: (event: RuleEvent) => void
+  /** Stands for the subscription whose events count. */
+  #current: { readonly end: () => unknown } | undefined
+  #hasToldOfEvent = false
+
+  constructor (engine: RuleEngine, log: Log, onEvent: (event: RuleEvent) => void) {
+    this.#engine = engine
+    this.#log = log
+    this.#onEvent = onEvent
+  }
+
+  /** Subscribes, unless that is done. Throws what the engine fails with, and an error when it does not return what ends it. */
+  start (): void {
+    if (this.#current !== undefined) return
+    let isHeard = true
+    let end: unknown
+    try {
+      end = this.#engine.subscribe('*', event => { if (isHeard) this.#hear(event) }, { detached: true })
+      this.#ignoreOutcome(end, 'subscribe')
+      if (typeof end !== 'function') throw new TypeError('it must return a function')
+    } catch (error) {
+      isHeard = false
+      throw toRuleError(error, 'subscribe')
+    }
+    const unsubscribe = end as () => unknown
+    this.#current = {
+      end () {
+        isHeard = false
+        return unsubscribe()
+      }
+    }
+  }
+
+  /** Unsubscribes. What fails then is logged. */
+  stop (): void {
+    const current = this.#current
+    this.#current = undefined
+    try {
+      this.#ignoreOutcome(current?.end(), 'unsubscribe')
+    } catch (error) {
+      this.#fail(error, 'unsubscribe')
+    }
+  }
+
+  #hear (event: RuleEvent): void {
+    try {
+      if (typeof event.topic !== 'string') throw new TypeError('it has no topic')
+      this.#onEvent(event)
+    } catch (error) {
+      if (this.#hasToldOfEvent) return
+      this.#hasToldOfEvent = true
+      this.#log.error({ err: toRuleError(error, 'subscribe') }, 'the rule engine has passed on what is no event; further ones are not told of')
+    }
+  }
+
+  /** Logs the failure of what should not have returned a promise. */
+  #ignoreOutcome (returned: unknown, method: string): void {
+    if (isThenable(returned)) Promise.resolve(returned).catch((error: unknown) => { this.#fail(error, method) })
+  }
+
+  #fail (error: unknown, method: string): void {
+    this.#log.error({ err: toRuleError(error, method) }, 'the rule engine has failed')
+  }
+}
