@@ -103,9 +103,12 @@ function isStore (value: unknown, path: string): void {
 
 function isRuleEngine (value: unknown, path: string): void {
   requireMethods(value, ruleEngineMethods, path, 'rule engine')
-  if (typeof (value as RuleEngine).isRunning !== 'boolean') throw new NoexOptionsError(path, 'must be a rule engine; its "isRunning" is no boolean')
+  if (typeof (value as RuleEngine).isRunning !== 'boolean') {
+    throw new NoexOptionsError(path, 'must be a rule engine; its "isRunning" is no boolean')
+  }
   if (!Object.isExtensible(value)) {
-    throw new NoexOptionsError(path, 'must be an object that can be extended: events with records of system buckets are kept from it')
+    const reason = 'its "emit" is replaced, to keep records of system buckets from it'
+    throw new NoexOptionsError(path, `must not be frozen: ${reason}`)
   }
 }
 

@@ -106,7 +106,8 @@ export class NoexService implements Noex {
       arrive: request => this.#arrivals.receive(request),
       headersToKeep: headers => this.headersToKeep(headers)
     })
-    this.#rules = options.rules && new RuleService(options.rules, { isHidden: bucket => isSystemBucket(bucket, access) }, {
+    const hearing = { isHidden: (bucket: string) => isSystemBucket(bucket, access) }
+    this.#rules = options.rules && new RuleService(options.rules, hearing, {
       timeoutMs: options.rulesTimeoutMs,
       clock,
       log: environment.log

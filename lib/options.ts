@@ -19,8 +19,8 @@ export interface NoexOptions {
    */
   rules?: RuleEngine | undefined
   /**
-   * Milliseconds that the rule engine has to answer a request; then the client gets an `INTERNAL_ERROR`, though what it asked
-   * for may still be done.
+   * Milliseconds that the rule engine has to answer a request; then the client gets an `INTERNAL_ERROR`,
+   * though the engine may still do as it was asked.
    * @default 30_000
    */
   rulesTimeoutMs?: number | undefined

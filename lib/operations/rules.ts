@@ -103,9 +103,12 @@ export const rules: readonly Operation[] = [
     touches: touchesWhatRulesReach(touchesGivenRule),
     run: onEngine(async (calls, { rule }) => {
       const id = rule['id']
-      if (typeof id === 'string' && await hasRule(calls, id)) throw new NoexServerError('ALREADY_EXISTS', `Rule "${id}" already exists`)
-      const { id: registered, name, version, createdAt, updatedAt } = await calls.call('registerRule', { ...ruleDefaults, ...rule } as never)
-      return { id: registered, name, version, createdAt, updatedAt }
+      if (typeof id === 'string' && await hasRule(calls, id)) {
+        throw new NoexServerError('ALREADY_EXISTS', `Rule "${id}" already exists`)
+      }
+      const registered = await calls.call('registerRule', { ...ruleDefaults, ...rule } as never)
+      const { name, version, createdAt, updatedAt } = registered
+      return { id: registered.id, name, version, createdAt, updatedAt }
     })
   }),
   defineOperation({

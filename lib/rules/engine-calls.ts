@@ -4,7 +4,7 @@ import type { Log } from '../log.js'
 import { toRuleError } from './rule-errors.js'
 import type { RuleEngine } from './rule-engine.js'
 
-/** What calls are made with. */
+/** Bounds the calls, and logs those that have no answer. */
 export interface EngineCallsOptions {
   /** Milliseconds that the engine has to answer. */
   readonly timeoutMs: number
@@ -15,6 +15,7 @@ export interface EngineCallsOptions {
 /** A method that is called for clients. */
 export type EngineMethod = keyof typeof answers
 
+type Arguments<Method extends EngineMethod> = Parameters<NonNullable<RuleEngine[Method]>>
 type Answer<Method extends EngineMethod> = Awaited<ReturnType<NonNullable<RuleEngine[Method]>>>
 
 interface ExpectedAnswer {
@@ -24,32 +25,35 @@ interface ExpectedAnswer {
 
 const event: ExpectedAnswer = { is: isObject, what: 'an event' }
 const fact: ExpectedAnswer = { is: isObject, what: 'a fact' }
-const rule: ExpectedAnswer = { is: answer => isObject(answer) && typeof answer['id'] === 'string', what: 'a rule' }
+const rule: ExpectedAnswer = { is: answer => isObject(answer) && hasText(answer, 'id'), what: 'a rule' }
 const truth: ExpectedAnswer = { is: answer => typeof answer === 'boolean', what: 'true or false' }
 
-/** What each method answers. An engine of another package is not taken at its word. */
+/** Says what each method answers: an engine of another package is not taken at its word. */
 const answers = {
   emit: event,
   emitCorrelated: event,
   setFact: fact,
   getFact: { is: () => true, what: 'a value' },
-  getFactFull: { is: answer => answer === undefined || answer === null || isObject(answer), what: 'a fact or undefined' },
-  getAllFacts: { is: answer => isArrayOf(answer, item => typeof item['key'] === 'string'), what: 'an array of facts' },
+  getFactFull: { is: isObjectOrNothing, what: 'a fact or undefined' },
+  getAllFacts: { is: answer => isArrayOfNamed(answer, 'key'), what: 'an array of facts' },
   deleteFact: truth,
   registerRule: rule,
   updateRule: rule,
   unregisterRule: truth,
   enableRule: truth,
   disableRule: truth,
-  getRule: { is: answer => answer === undefined || answer === null || isObject(answer), what: 'a rule or undefined' },
-  getRules: { is: answer => isArrayOf(answer, item => typeof item['id'] === 'string'), what: 'an array of rules' },
-  validateRule: { is: answer => isObject(answer) && typeof answer['valid'] === 'boolean', what: 'a result with "valid"' },
+  getRule: { is: isObjectOrNothing, what: 'a rule or undefined' },
+  getRules: { is: answer => isArrayOfNamed(answer, 'id'), what: 'an array of rules' },
+  validateRule: {
+    is: answer => isObject(answer) && typeof answer['valid'] === 'boolean',
+    what: 'a result with "valid"'
+  },
   getStats: { is: isObject, what: 'an object' }
 } as const satisfies Partial<Record<keyof RuleEngine, ExpectedAnswer>>
 
 /**
- * Calls a rule engine of any origin: each call ends in time, with an answer of the right kind or with an error.
- * Methods that should answer at once may answer with a promise too.
+ * Calls a rule engine of any origin: each call ends in time, with an answer of the right kind or with an
+ * error. Methods that should answer at once may answer with a promise too.
  */
 export class EngineCalls {
   readonly #engine: RuleEngine
@@ -67,21 +71,23 @@ export class EngineCalls {
 
   /**
    * Calls a method and resolves with its answer.
-   * @throws NoexServerError, `INTERNAL_ERROR` when there is no answer in time; any other error names the method, for the log
+   * @throws `NoexServerError` for what clients may learn, `INTERNAL_ERROR` when there is no answer in time;
+   *   any other error names the method, for the log
    */
-  async call<Method extends EngineMethod> (method: Method, ...args: Parameters<NonNullable<RuleEngine[Method]>>): Promise<Answer<Method>> {
+  async call<Name extends EngineMethod> (method: Name, ...args: Arguments<Name>): Promise<Answer<Name>> {
     let answer: unknown
     let isRight: boolean
     try {
-      const returned: unknown = Reflect.apply(this.#engine[method] as (...args: unknown[]) => unknown, this.#engine, args)
+      const called = this.#engine[method] as (...args: unknown[]) => unknown
+      const returned: unknown = Reflect.apply(called, this.#engine, args)
       answer = isThenable(returned) ? await this.#inTime(returned) : returned
       isRight = answer === OVERDUE || answers[method].is(answer)
     } catch (error) {
       throw toRuleError(error, method)
     }
     if (answer === OVERDUE) throw this.#overdue(method)
-    if (!isRight) throw new Error(`the method ${method} of the rule engine must answer with ${answers[method].what}`)
-    return answer as Answer<Method>
+    if (isRight) return answer as Answer<Name>
+    throw new Error(`the method ${method} of the rule engine must answer with ${answers[method].what}`)
   }
 
   /** Resolves with `OVERDUE` when the time is over: an error could not be told from those of the engine. */
@@ -97,7 +103,7 @@ export class EngineCalls {
   #overdue (method: EngineMethod): NoexServerError {
     const { timeoutMs, log } = this.#options
     log.error({ method, timeoutMs }, 'the rule engine does not answer: a method is not waited for any more')
-    return new NoexServerError('INTERNAL_ERROR', `The rule engine has not answered within ${timeoutMs} ms; what was asked may still be done`)
+    return new NoexServerError('INTERNAL_ERROR', `The rule engine has not answered within ${timeoutMs} ms`)
   }
 }
 
@@ -114,6 +120,14 @@ function isObject (value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function isArrayOf (value: unknown, isItem: (item: Readonly<Record<string, unknown>>) => boolean): boolean {
-  return Array.isArray(value) && value.every(item => isObject(item) && isItem(item))
+function isObjectOrNothing (value: unknown): boolean {
+  return value === undefined || value === null || isObject(value)
+}
+
+function hasText (value: Readonly<Record<string, unknown>>, member: string): boolean {
+  return typeof value[member] === 'string'
+}
+
+function isArrayOfNamed (value: unknown, member: string): boolean {
+  return Array.isArray(value) && value.every(item => isObject(item) && hasText(item, member))
 }

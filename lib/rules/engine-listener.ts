@@ -4,8 +4,9 @@ import type { RuleEngine, RuleEvent } from './rule-engine.js'
 import { toRuleError } from './rule-errors.js'
 
 /**
- * Listens to all events of a rule engine of any origin. Neither what the engine passes to its listener nor how it subscribes
- * and unsubscribes can do harm: events of a subscription that has ended, or could not be begun, are not heard.
+ * Listens to all events of a rule engine of any origin. Neither what the engine passes to its listener nor
+ * how it subscribes and unsubscribes can do harm: events of a subscription that has ended, or could not be
+ * begun, are dropped.
  */
 export class EngineListener {
   readonly #engine: RuleEngine
@@ -21,7 +22,10 @@ export class EngineListener {
     this.#onEvent = onEvent
   }
 
-  /** Subscribes, unless that is done. Throws what the engine fails with, and an error when it does not return what ends it. */
+  /**
+   * Subscribes, unless that is done. Throws what the engine fails with, and where it does not return what
+   * ends it.
+   */
   start (): void {
     if (this.#current !== undefined) return
     let isHeard = true
@@ -43,7 +47,7 @@ export class EngineListener {
     }
   }
 
-  /** Unsubscribes. What fails then is logged. */
+  /** Unsubscribes. Failures are logged. */
   stop (): void {
     const current = this.#current
     this.#current = undefined
@@ -61,13 +65,15 @@ export class EngineListener {
     } catch (error) {
       if (this.#hasToldOfEvent) return
       this.#hasToldOfEvent = true
-      this.#log.error({ err: toRuleError(error, 'subscribe') }, 'the rule engine has passed on what is no event; further ones are not told of')
+      const err = toRuleError(error, 'subscribe')
+      this.#log.error({ err }, 'the rule engine has passed on what is no event; further ones are not told of')
     }
   }
 
   /** Logs the failure of what should not have returned a promise. */
   #ignoreOutcome (returned: unknown, method: string): void {
-    if (isThenable(returned)) Promise.resolve(returned).catch((error: unknown) => { this.#fail(error, method) })
+    if (!isThenable(returned)) return
+    Promise.resolve(returned).catch((error: unknown) => { this.#fail(error, method) })
   }
 
   #fail (error: unknown, method: string): void {

@@ -46,6 +46,11 @@ export class EventFeeds {
     return feed
   }
 
+  /** Logs why a subscription cannot go on. */
+  tellFailure (error: unknown, pattern: string): void {
+    this.#log.error({ err: error, pattern }, 'a subscription to rule events has ended: the engine refused')
+  }
+
   leave (feed: EventFeed, listener: EventListener): void {
     if (!feed.remove(listener) || feed.size > 0) return
     this.#feeds.delete(feed.key)

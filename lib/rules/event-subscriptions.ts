@@ -178,7 +178,8 @@ export class EventSubscriptions {
   #follow (subscription: EventSubscription, hearing: Hearing): void {
     try {
       subscription.follow(hearing)
-    } catch {
+    } catch (error) {
+      subscription.tellFailure(error)
       this.#lose(subscription, 'failed')
     }
   }
@@ -194,7 +195,8 @@ export class EventSubscriptions {
   #lose (subscription: EventSubscription, reason: SubscriptionEnd): void {
     this.#drop(subscription)
     this.#ended.add(subscription.id)
-    this.#sink.send(encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId: subscription.id, reason }))
+    const { id: subscriptionId } = subscription
+    this.#sink.send(encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId, reason }))
   }
 
   #drop (subscription: EventSubscription): void {
@@ -241,6 +243,11 @@ class EventSubscription implements EventListener {
     this.hearing = hearing
     if (before !== undefined && before !== this.#feed) this.#feeds.leave(before, this)
     return this.#feed
+  }
+
+  /** Logs why it cannot go on. */
+  tellFailure (error: unknown): void {
+    this.#feeds.tellFailure(error, this.pattern)
   }
 
   /** Hears nothing until `follow`. */

@@ -10,7 +10,10 @@ import { toRuleError } from './rule-errors.js'
  */
 export async function queryFacts (calls: EngineCalls, pattern: string): Promise<readonly RuleFact[]> {
   const { exact, matches } = compileFactPattern(pattern)
-  if (exact === undefined || !calls.has('getFactFull')) return (await calls.call('getAllFacts')).filter(({ key }) => matches(key))
+  if (exact === undefined || !calls.has('getFactFull')) {
+    const facts = await calls.call('getAllFacts')
+    return facts.filter(({ key }) => matches(key))
+  }
   const fact = await calls.call('getFactFull', exact)
   return fact === undefined || fact === null ? [] : [fact]
 }

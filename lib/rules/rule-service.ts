@@ -50,7 +50,10 @@ export class RuleService {
     return this.#feeds.size
   }
 
-  /** Resolves with what the engine tells of itself; `null` when it cannot, or tells what is no JSON. Never rejects. */
+  /**
+   * Resolves with what the engine tells of itself; with `null` when it fails, or that is no JSON. Never
+   * rejects.
+   */
   async stats (): Promise<object | null> {
     try {
       const stats = await this.#calls.call('getStats')

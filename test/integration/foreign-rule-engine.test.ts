@@ -7,7 +7,8 @@ import { serve, type Served } from '../helper.js'
 
 type Method = (...args: unknown[]) => unknown
 
-const rule = { id: 'r', name: 'R', enabled: true, priority: 0, version: 1, tags: [], createdAt: 1, updatedAt: 1 }
+const summary = { id: 'r', name: 'R', enabled: true, priority: 0, version: 1, tags: [] }
+const rule = { ...summary, createdAt: 1, updatedAt: 1 }
 
 /** An engine that answers everything well, but for one method that a test replaces. */
 function engineWith (replaced: Readonly<Record<string, unknown>>): RuleEngine {
@@ -49,18 +50,20 @@ const requests: ReadonlyArray<readonly [operation: string, fields: object, metho
 ]
 
 const never = { then () {} }
-const untouchable = new Proxy({}, new Proxy({}, { get () { return () => { throw new Error('untouchable') } } }))
+const forbid = (): never => { throw new Error('untouchable') }
+const untouchable = new Proxy({}, new Proxy({}, { get: () => forbid }))
+const fail = (): never => { throw new Error('secret of the engine') }
 const circle: unknown[] = []
 circle.push({ id: 'r', key: 'k:1', tags: circle })
 
 const misdeeds: Readonly<Record<string, Method>> = {
-  throws: () => { throw new Error('secret of the engine') },
+  throws: fail,
   'throws what is no error': () => { throw untouchable },
-  'throws an error that cannot be read': () => { throw Object.defineProperty(new Error('x'), 'message', { get () { throw new Error('no') } }) },
+  'throws an error that cannot be read': () => { throw Object.defineProperty(new Error('x'), 'message', { get: fail }) },
   'throws an error whose name is no text': () => { throw Object.assign(new Error('x'), { name: 5 }) },
   rejects: async () => { throw new Error('secret of the engine') },
   'rejects later': async () => { await pass(5); throw new Error('secret of the engine') },
-  'has a promise that fails when it is asked': () => ({ then () { throw new Error('secret of the engine') } }),
+  'has a promise that fails when it is asked': () => ({ then: fail }),
   'never settles': () => new Promise(() => {}),
   'has a promise with a promise that never settles': () => ({ then (done: Method) { done(never) } }),
   'returns a function with a then': () => Object.assign(() => {}, never),
@@ -75,8 +78,10 @@ const misdeeds: Readonly<Record<string, Method>> = {
 
 /** Answers that are of the right kind, beside what else is wrong with them. */
 const rightAnswers: ReadonlyArray<readonly [method: string, misdeed: string]> = [
-  ['getFact', 'returns a number'], ['getFact', 'returns null'], ['getFact', 'returns a text'], ['getFact', 'returns an array of numbers'],
-  ['subscribe', 'returns a function with a then'], ['getFactFull', 'returns null'], ['getRule', 'returns null'], ['getRule', 'returns what is no JSON'],
+  ['getFact', 'returns a number'], ['getFact', 'returns null'], ['getFact', 'returns a text'],
+  ['getFact', 'returns an array of numbers'],
+  ['subscribe', 'returns a function with a then'], ['getFactFull', 'returns null'],
+  ['getRule', 'returns null'], ['getRule', 'returns what is no JSON'],
   ['registerRule', 'returns what is no JSON'], ['updateRule', 'returns what is no JSON']
 ]
 
@@ -124,20 +129,29 @@ for (const [misdeed, call] of Object.entries(misdeeds)) {
       t.match(reply, { type: 'error', code: 'INTERNAL_ERROR' }, title)
       t.notMatch(reply['message'], /secret/)
       const said = lines.map(line => `${line.msg} ${line.method ?? ''} ${line.err?.message ?? ''}`).join('\n')
-      if (misdeed === 'returns what is no JSON' || misdeed === 'returns a circle') t.match(said, /operation failed|statistics/, title)
-      else t.match(said, new RegExp(`\\b${method}\\b`), 'the log says which method')
+      // When the answer is encoded, only the operation is known.
+      const isOfEncoding = misdeed === 'returns what is no JSON' || misdeed === 'returns a circle'
+      t.match(said, isOfEncoding ? /operation failed|statistics/ : new RegExp(`\\b${method}\\b`), title)
       await checkGoesOn(t, client)
     }
   })
 }
 
 t.test('a rule engine may answer with promises where it need not', async t => {
-  const slow = Object.fromEntries(Object.entries(engineWith({})).filter(([, member]) => typeof member === 'function')
-    .map(([name, method]) => [name, async (...args: unknown[]) => { await pass(1); return (method as Method)(...args) }]))
-  const { connect } = await serveEngine(t, engineWith({ ...slow, getStats: async () => ({ rulesCount: 7 }), deleteFact: async () => true }))
+  const slowly = (method: Method): Method => async (...args) => {
+    await pass(1)
+    return method(...args)
+  }
+  const methods = Object.entries(engineWith({})).filter(([, member]) => typeof member === 'function')
+  const { connect } = await serveEngine(t, engineWith({
+    ...Object.fromEntries(methods.map(([name, method]) => [name, slowly(method as Method)])),
+    getStats: async () => ({ rulesCount: 7 }),
+    deleteFact: async () => true
+  }))
   const client = await connect()
   for (const [operation, fields, method] of requests) {
-    if (method !== 'subscribe') t.match(await client.request(operation, fields), { type: 'result' }, operation)
+    if (method === 'subscribe') continue
+    t.match(await client.request(operation, fields), { type: 'result' }, operation)
   }
   t.same(await client.ask('rules.stats'), { rulesCount: 7 })
   t.match(await client.ask('server.stats'), { rules: { rulesCount: 7 } })
@@ -150,8 +164,7 @@ t.test('statistics of a rule engine that has none are null, and the log says so'
     const reply = await app.inject('/stats')
     t.equal(reply.statusCode, 200, misdeed)
     t.equal(reply.json().rules, null, misdeed)
-    t.match(lines, [{ level: 40, msg: 'the rule engine has no statistics' }].slice(0, /settle|then/.test(misdeed) ? 0 : 1))
-    t.ok(lines.length > 0)
+    t.ok(lines.some(({ level, msg }) => level === 40 && msg === 'the rule engine has no statistics'), misdeed)
   }
 })
 
@@ -169,7 +182,7 @@ t.test('a rule engine that does not say whether it is running is not available',
   await checkGoesOn(t, client)
 })
 
-t.test('an error whose message says "is not running" is RULES_NOT_AVAILABLE, for subscriptions too', async t => {
+t.test('an error that says "is not running" is RULES_NOT_AVAILABLE, for subscriptions too', async t => {
   const stopped = (): never => { throw new Error('Engine is not running') }
   const { connect } = await serveEngine(t, engineWith({ emit: stopped, subscribe: stopped }))
   const client = await connect()
@@ -181,7 +194,8 @@ t.test('what a rule engine passes to its subscriber', async t => {
   /** Serves an engine, and subscribes one client. */
   async function subscribed (t: Test, subscribe: (listener: Method) => unknown) {
     watchRejections(t)
-    const served = await serveEngine(t, engineWith({ subscribe: (_pattern: string, listener: Method) => subscribe(listener) }))
+    const engine = engineWith({ subscribe: (_pattern: string, listener: Method) => subscribe(listener) })
+    const served = await serveEngine(t, engine)
     const client = await served.connect()
     return { ...served, client, reply: await client.request('rules.subscribe', { pattern: '*' }) }
   }
@@ -191,7 +205,7 @@ t.test('what a rule engine passes to its subscriber', async t => {
     let listener!: Method
     const { client, lines } = await subscribed(t, given => { listener = given; return () => {} })
     const hidden = Object.defineProperty({}, 'topic', { get () { throw new Error('no') } })
-    for (const value of [undefined, null, 5, 'a', {}, [], { topic: 5 }, { topic: null }, hidden, untouchable]) {
+    for (const value of [undefined, null, 5, 'a', {}, [], { topic: 5 }, hidden, untouchable]) {
       t.doesNotThrow(() => listener(value))
     }
     listener(event)
@@ -204,7 +218,7 @@ t.test('what a rule engine passes to its subscriber', async t => {
     let answer: unknown = 5
     const { client } = await subscribed(t, given => { listeners.push(given); return answer })
     answer = () => {}
-    const subscriptionId = await client.ask('rules.subscribe', { pattern: '*' }).then(({ subscriptionId }) => subscriptionId as string)
+    const { subscriptionId } = await client.ask('rules.subscribe', { pattern: '*' })
     t.equal(listeners.length, 2)
     listeners[0]?.(event)
     listeners[1]?.({ ...event, id: 'second' })
@@ -216,9 +230,10 @@ t.test('what a rule engine passes to its subscriber', async t => {
   })
 
   t.test('and how it unsubscribes: what fails there is logged, and no client feels it', async t => {
-    for (const unsubscribe of [() => { throw new Error('broken') }, async () => { throw new Error('broken') }, () => { throw untouchable }]) {
+    for (const unsubscribe of [fail, async () => fail(), () => { throw untouchable }]) {
       const { client, reply, lines, app } = await subscribed(t, () => unsubscribe)
-      t.same(await client.ask('rules.unsubscribe', { subscriptionId: reply['data'].subscriptionId }), { unsubscribed: true })
+      const { subscriptionId } = reply['data']
+      t.same(await client.ask('rules.unsubscribe', { subscriptionId }), { unsubscribed: true })
       await client.settled()
       t.match(lines, [{ msg: 'the rule engine has failed' }])
       t.match(await client.request('rules.subscribe', { pattern: 'x' }), { type: 'result' })
@@ -233,9 +248,9 @@ t.test('what a rule engine passes to its subscriber', async t => {
   })
 })
 
-t.test('a rule engine calls what an application puts behind its methods, with all that it is given', async t => {
+t.test('emit passes everything on that the application gives it', async t => {
   const given: unknown[][] = []
-  const engine = engineWith({ emit: async (...args: unknown[]) => { given.push(args); return { id: 'e', topic: 'a', data: {}, timestamp: 1 } } })
+  const engine = engineWith({ emit: async (...args: unknown[]) => { given.push(args) } })
   await serveEngine(t, engine)
   await (engine.emit as Method)('a', { n: 1 }, { more: true })
   t.same(given, [['a', { n: 1 }, { more: true }]])
@@ -254,7 +269,7 @@ t.test('a rule engine that asks the service again, from within a request, is ans
   t.match(await client.ask('rules.emit', { topic: 'outer' }), { topic: 'outer' })
 })
 
-t.test('a subscription that a rule engine does not let go on, after a login, ends, and the client is told', async t => {
+t.test('a subscription that a rule engine refuses after a login ends, and the client is told', async t => {
   let fails = false
   const subscribe = (): (() => void) => {
     if (fails) throw new Error('broken')
@@ -271,8 +286,9 @@ t.test('a subscription that a rule engine does not let go on, after a login, end
   const { subscriptionId } = await client.ask('rules.subscribe', { pattern: 'a.*' })
   await client.ask('auth.logout')
   fails = true
-  t.match(await client.request('auth.login', { token: 'user' }), { type: 'result' }, 'the login is none of its business')
-  t.match(await client.next(frame => frame['event'] === 'subscription_closed'), { subscriptionId, reason: 'failed' })
+  t.match(await client.request('auth.login', { token: 'user' }), { type: 'result' }, 'the login succeeds')
+  const notice = await client.next(frame => frame['event'] === 'subscription_closed')
+  t.match(notice, { subscriptionId, reason: 'failed' })
   t.match(app.noex.getConnections()[0], { rulesSubscriptionCount: 0 })
   fails = false
   t.match(await client.request('rules.subscribe', { pattern: 'a.*' }), { type: 'result' })

@@ -118,7 +118,8 @@ export class Chains {
     const { serviceTimeoutMs } = this.#limits
     const cancel = this.#clock.after(serviceTimeoutMs, () => {
       for (const topic of chain.unhandledTopics) {
-        this.#reporter.fail(new SubscriberTimeoutError(topic, serviceTimeoutMs), { topic }, 'a subscriber is not waited for any more')
+        const error = new SubscriberTimeoutError(topic, serviceTimeoutMs)
+        this.#reporter.fail(error, { topic }, 'a subscriber is not waited for any more')
       }
       release()
     })

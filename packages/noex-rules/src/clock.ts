@@ -12,8 +12,8 @@ export interface Clock {
 export type CompleteClock = Required<Clock>
 
 /**
- * The clock of the process: what rules mean by time. It asks the globals each time, so that a test which puts fake timers
- * in their place moves the timers and windows of rules.
+ * The clock of the process: the time that rules mean. It asks the globals each time, so that a test which
+ * puts fake timers in their place moves the timers and windows of rules.
  */
 export const systemClock: CompleteClock = {
   now: () => Date.now(),
@@ -31,8 +31,9 @@ const { setTimeout: startTimer, clearTimeout: cancelTimer, Date: RealDate } = gl
 const readTicks = performance.now.bind(performance)
 
 /**
- * The clock of the engine's own waits: how long it works at a stretch, and how long it waits for services, subscribers and
- * storage. It keeps the globals that were there when this file was loaded: under fake timers, nothing hangs.
+ * The clock of the engine's own waits: how long it works at a stretch, and how long it waits for services,
+ * subscribers and storage. It keeps the globals that were there when this file was loaded: under fake timers,
+ * nothing hangs.
  */
 export const ownClock: CompleteClock = {
   now: () => RealDate.now(),
@@ -44,7 +45,7 @@ export const ownClock: CompleteClock = {
   }
 }
 
-/** Begins another turn of the event loop, and a microtask: those that were there when this file was loaded. */
+/** Begin another turn of the event loop, and a microtask; under fake timers too. */
 export const { setImmediate: runInNextTurn, queueMicrotask: runInMicrotask } = globalThis
 
 /** Fills in what a clock may leave out. */

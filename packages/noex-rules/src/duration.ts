@@ -26,8 +26,8 @@ export function parseDuration (duration: Duration): number {
 }
 
 /**
- * A text for people: the duration in the largest unit that it has one of, rounded to whole units. `'1w'` for 7 days, `'60s'`
- * for 59,999 ms, `'2m'` for 90 s. Throws `RangeError` where `parseDuration` does.
+ * Returns a text for people: the duration in the largest unit that it has one of, rounded to whole units.
+ * `'1w'` for 7 days, `'60s'` for 59,999 ms, `'2m'` for 90 s. Throws `RangeError` where `parseDuration` does.
  */
 export function formatDuration (ms: number): string {
   const duration = parseDuration(ms)

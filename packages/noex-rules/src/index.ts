@@ -1,6 +1,12 @@
 export { type Action, ACTION_TYPES, LOG_LEVELS, type Reference, type TimerSetting } from './action.js'
 export type { Clock } from './clock.js'
-export { type Condition, CONDITION_OPERATORS, CONDITION_SOURCE_TYPES, type ConditionOperator, type ConditionSource } from './condition.js'
+export {
+  type Condition,
+  CONDITION_OPERATORS,
+  CONDITION_SOURCE_TYPES,
+  type ConditionOperator,
+  type ConditionSource
+} from './condition.js'
 export { type Duration, formatDuration, parseDuration } from './duration.js'
 export {
   DataResolutionError,
@@ -44,5 +50,9 @@ export {
 export type { TimerConfig } from './timer-config.js'
 export type { Timer, TimerEvent } from './timer.js'
 export { compileTopicPattern, matchesTopic } from './topic-pattern.js'
-export { type ManyValidationResult, RuleInputValidator, type RuleInputValidatorOptions } from './validation/rule-input-validator.js'
+export {
+  type ManyValidationResult,
+  RuleInputValidator,
+  type RuleInputValidatorOptions
+} from './validation/rule-input-validator.js'
 export type { ValidationIssue, ValidationResult } from './validation-result.js'

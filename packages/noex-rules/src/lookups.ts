@@ -90,7 +90,9 @@ export class Lookups {
     if (cached !== undefined && cached.expiresAt > this.#clock.ticks()) return cached.value
     const forgotten = this.#forgotten
     const value = await this.#services.call(service, given, frame)
-    if (value !== undefined && forgotten === this.#forgotten) this.#results.set(key, { value, expiresAt: this.#clock.ticks() + ttlMs! })
+    if (value !== undefined && forgotten === this.#forgotten) {
+      this.#results.set(key, { value, expiresAt: this.#clock.ticks() + ttlMs! })
+    }
     return value
   }
 }

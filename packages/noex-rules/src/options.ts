@@ -2,6 +2,7 @@ import type { StorageAdapter } from '@hamicek/noex'
 import { type Clock, type CompleteClock, completeClock, ownClock, systemClock } from './clock.js'
 import type { Logger } from './logger.js'
 import { checkClock, checkLogger, checkMethods, checkPersistence, checkServices, isFunction, isInteger, isOneOf, isText } from './option-checks.js'
+import { isRecord } from './record.js'
 import type { ErrorListener } from './reporter.js'
 
 /** What `RuleEngine.start` takes. A wrong value throws a `TypeError` that names the option. */
@@ -58,14 +59,17 @@ export interface PersistenceConfig {
   schemaVersion?: number | undefined
 }
 
+type WithDefault = Omit<RuleEngineConfig, 'persistence' | 'onError' | 'logger' | 'clock'>
+type Filled<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> }
+
 /** The options of a running engine: none missing but those that have no default. */
-export type EngineOptions = { readonly [Name in keyof Omit<RuleEngineConfig, 'persistence' | 'onError' | 'logger' | 'clock'>]-?: Exclude<RuleEngineConfig[Name], undefined> } & {
+export type EngineOptions = Filled<WithDefault> & {
   readonly persistence: { readonly adapter: StorageAdapter, readonly key: string, readonly schemaVersion: number } | undefined
   readonly onError: ErrorListener | undefined
   readonly logger: Logger | undefined
-  /** What rules mean by time. */
+  /** Tells the time that rules mean. */
   readonly clock: CompleteClock
-  /** What the engine's own waits are measured with. */
+  /** Measures the engine's own waits. */
   readonly ownClock: CompleteClock
 }
 
@@ -118,8 +122,8 @@ const CHECKS: { readonly [Name in keyof Required<RuleEngineConfig>]: (value: unk
 }
 
 /**
- * Checks a configuration and fills in the defaults. Throws `TypeError` for a value that is wrong, and for an option that
- * there is none of: it would have no effect, and its giver would not learn of it.
+ * Checks a configuration and fills in the defaults. Throws `TypeError` for a value that is wrong, and for an
+ * option that there is none of, which would have no effect without a word.
  */
 export function completeOptions (config: unknown): EngineOptions {
   if (config !== undefined) checkMethods(config, 'The configuration of a rule engine', [])
@@ -160,11 +164,12 @@ const MISSING_FEATURES: Readonly<Record<string, string>> = {
 /** Whether an option says that a feature is not wanted which this engine does not have. */
 function isOff (name: string, value: unknown): boolean {
   if (!Object.hasOwn(MISSING_FEATURES, name)) return false
-  return value === false || (typeof value === 'object' && value !== null && (value as { enabled?: unknown }).enabled === false)
+  return value === false || (isRecord(value) && value['enabled'] === false)
 }
 
 function absenceOf (name: string): string {
-  if (Object.hasOwn(MISSING_FEATURES, name)) return `is refused: this rule engine has no ${MISSING_FEATURES[name]!}`
+  const feature = Object.hasOwn(MISSING_FEATURES, name) ? MISSING_FEATURES[name] : undefined
+  if (feature !== undefined) return `is refused: this rule engine has no ${feature}`
   return `is unknown; a rule engine has ${Object.keys(CHECKS).join(', ')}`
 }
 

@@ -47,7 +47,7 @@ export interface ReferredName {
   readonly name: string
 }
 
-/** Returns the aliases and lookups that the references in a text's parts name, those within keys of facts included. */
+/** Returns the aliases and lookups that the references of a text name, within keys of facts too. */
 export function referredNames (parts: readonly TemplatePart[]): ReferredName[] {
   return parts.flatMap(part => {
     if (typeof part === 'string') return []

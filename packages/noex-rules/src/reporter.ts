@@ -24,7 +24,12 @@ export class Reporter {
   readonly #onError: ErrorListener | undefined
 
   /** Without a logger it writes to the console. */
-  constructor (counters: Counters, clock: CompleteClock, logger: Logger | undefined, onError: ErrorListener | undefined) {
+  constructor (
+    counters: Counters,
+    clock: CompleteClock,
+    logger: Logger | undefined,
+    onError: ErrorListener | undefined
+  ) {
     this.#counters = counters
     this.#clock = clock
     this.#logger = logger ?? consoleLogger

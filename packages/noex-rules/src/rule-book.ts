@@ -24,7 +24,8 @@ export class RuleBook {
     this.#groups = new GroupBase(options.maxGroups, clock)
     this.rules = new RuleBase(compile, this.#groups, listener, options.maxRules, clock)
     this.#validator = new RuleInputValidator({ regex: options.regex })
-    this.#storage = options.persistence && new RuleStorage(options.persistence, clock, options.ownClock, reporter, () => ({
+    const { persistence, ownClock } = options
+    this.#storage = persistence && new RuleStorage(persistence, clock, ownClock, reporter, () => ({
       rules: this.rules.all(),
       groups: this.#groups.all()
     }))

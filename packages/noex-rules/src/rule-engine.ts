@@ -197,7 +197,7 @@ export class RuleEngine {
     return this.getRules().filter(({ group }) => group === id)
   }
 
-  /** What is remembered of lookups with `cache`, to be looked at and forgotten. */
+  /** Returns the results of lookups with `cache` that are remembered, to count and to forget them. */
   getLookupCache (): LookupCache {
     return this.#core.lookups.cache
   }

@@ -23,13 +23,14 @@ export class RuleStorageError extends Error {
   readonly code = 'RULE_STORAGE_ERROR'
 
   constructor (key: string, reason: string, cause?: unknown) {
-    super(`The rules saved under "${key}" cannot be used: ${reason}`, cause === undefined ? undefined : { cause: toError(cause) })
+    const options = cause === undefined ? undefined : { cause: toError(cause) }
+    super(`The rules saved under "${key}" cannot be used: ${reason}`, options)
   }
 }
 
 /**
- * Keeps the rules of an engine: saves them 10 ms after a change, one save at a time. What fails is tried again with the next
- * change. A load that takes longer than 30 s fails, a save that does is told of.
+ * Keeps the rules of an engine: saves them 10 ms after a change, one save at a time. A save that fails is
+ * tried again with the next change. A load that takes longer than 30 s fails, a save that does is told of.
  */
 export class RuleStorage {
   readonly #options: NonNullable<EngineOptions['persistence']>
@@ -64,7 +65,8 @@ export class RuleStorage {
       return saved === undefined || saved === null ? undefined : this.#read(saved, schemaVersion)
     } catch (error) {
       const failure = toError(error)
-      throw failure instanceof RuleStorageError ? failure : new RuleStorageError(key, 'they cannot be read', failure)
+      if (failure instanceof RuleStorageError) throw failure
+      throw new RuleStorageError(key, 'they cannot be read', failure)
     }
   }
 
@@ -94,9 +96,12 @@ export class RuleStorage {
   #read (saved: unknown, schemaVersion: number): SavedRules {
     const { key } = this.#options
     const { state, metadata } = saved as Partial<PersistedState<unknown>>
-    if (typeof metadata !== 'object' || metadata === null) throw new RuleStorageError(key, 'they have no metadata')
-    if (metadata.schemaVersion !== schemaVersion) {
-      throw new RuleStorageError(key, `they have the schema version ${metadata.schemaVersion} and not ${schemaVersion}`)
+    if (typeof metadata !== 'object' || metadata === null) {
+      throw new RuleStorageError(key, 'they have no metadata')
+    }
+    const { schemaVersion: version } = metadata
+    if (version !== schemaVersion) {
+      throw new RuleStorageError(key, `they have the schema version ${version} and not ${schemaVersion}`)
     }
     if (typeof state === 'object' && state !== null) {
       const { rules, groups = [] } = state as { rules?: unknown, groups?: unknown }

@@ -55,7 +55,8 @@ export class Issues {
   warnOfUnknown (aliases: ReadonlySet<string>, lookups: ReadonlySet<string>): void {
     for (const { path, root, name } of this.#referred) {
       const isKnown = root === 'lookup' ? lookups.has(name) : aliases.has(name) || DIGITS.test(name)
-      if (!isKnown) this.warning(path, `refers to ${root}.${name}, but the rule has no such ${root === 'lookup' ? 'lookup' : 'alias'}`)
+      const kind = root === 'lookup' ? 'lookup' : 'alias'
+      if (!isKnown) this.warning(path, `refers to ${root}.${name}, but the rule has no such ${kind}`)
     }
   }
 

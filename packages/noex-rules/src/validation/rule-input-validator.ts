@@ -14,7 +14,9 @@ export interface RuleInputValidatorOptions {
   regex?: 'safe' | 'off' | undefined
 }
 
-/** The validation of several rules: as of one, with paths that begin with the place of the rule, such as `[2].trigger.topic`. */
+/**
+ * The validation of several rules: as of one, with paths behind the place of the rule: `[2].trigger.topic`.
+ */
 export interface ManyValidationResult extends ValidationResult {
   /** One for each input, in order. */
   results: ValidationResult[]
@@ -50,8 +52,8 @@ export class RuleInputValidator {
   }
 
   /**
-   * Checks an array of what may be rules; two of one id are an error of the later. What is no array, or one of more than
-   * 1000, has one result, which says so.
+   * Checks an array of what may be rules; two of one id are an error of the later. For anything but an array
+   * of at most 1000 there is one result, which says so.
    */
   validateMany (inputs: unknown): ManyValidationResult {
     try {

@@ -31,7 +31,7 @@ export function validateRule (issues: Issues, rule: Readonly<Record<string, unkn
   issues.warnOfUnknown(aliasesOf(rule['trigger']), namesOf(rule['lookups'], 'name'))
 }
 
-/** The aliases that a trigger gives to events, whatever it is. */
+/** Returns the aliases that a trigger gives to events; none for what is no trigger. */
 function aliasesOf (trigger: unknown): ReadonlySet<string> {
   const pattern = isRecord(trigger) ? trigger['pattern'] : undefined
   if (!isRecord(pattern)) return new Set()

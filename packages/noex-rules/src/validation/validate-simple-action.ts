@@ -3,7 +3,14 @@ import { isRecord } from '../record.js'
 import { compileTemplate } from '../template.js'
 import type { Issues } from './issues.js'
 import { validateDuration, validateOptionalCount } from './validate-number.js'
-import { compileText, MAX_TEXT_LENGTH, validateOneOf, validateString, validateTemplate, validateText } from './validate-text.js'
+import {
+  compileText,
+  MAX_TEXT_LENGTH,
+  validateOneOf,
+  validateString,
+  validateTemplate,
+  validateText
+} from './validate-text.js'
 import { validateData, validateValue, validateValues } from './validate-value.js'
 
 /** The actions that hold no others. */

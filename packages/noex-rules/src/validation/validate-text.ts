@@ -33,8 +33,10 @@ export function validateTemplate (issues: Issues, path: string, value: unknown):
   if (validateText(issues, path, value, MAX_TEXT_LENGTH)) compileText(issues, path, value, compileTemplate)
 }
 
+type Compile = (text: string) => unknown
+
 /** Checks a text with `${}` by compiling it. */
-export function compileText (issues: Issues, path: string, text: string, compile: (text: string) => unknown): void {
+export function compileText (issues: Issues, path: string, text: string, compile: Compile): void {
   issues.catch(path, () => {
     compile(text)
     issues.noteText(path, text)

@@ -1,16 +1,16 @@
 import { setTimeout as pass } from 'node:timers/promises'
 import { MemoryAdapter } from '@hamicek/noex'
 import t, { type Test } from 'tap'
-import { RuleEngine, type RuleEngineConfig, type RuleInput } from '../../src/index.js'
+import { type RuleAction, RuleEngine, type RuleEngineConfig, type RuleInput } from '../../src/index.js'
 import { FakeClock } from '../fake-clock.js'
-import { onTopic, rule, startEngine, type TestEngine } from './start-engine.js'
+import { onTopic, startEngine, type TestEngine } from './start-engine.js'
 
 type Callback = (...args: unknown[]) => unknown
 
 /** A function of the application that does not do as it should. */
 interface Misdeed {
   readonly call: Callback
-  /** What is told of it: the text of the error; nothing where what it does is no failure. */
+  /** The text of the error that is told of; nothing where what it does is no failure. */
   readonly told?: RegExp
   readonly isEndless?: true
 }
@@ -21,12 +21,13 @@ const revoked = (): object => {
   revoke()
   return proxy
 }
-/** What throws when anything is read of it. */
-const untouchable = new Proxy({}, new Proxy({}, { get () { return () => { throw new Error('untouchable') } } }))
+const forbid = (): never => { throw new Error('untouchable') }
+/** An object that throws when anything is read of it. */
+const untouchable = new Proxy({}, new Proxy({}, { get: () => forbid }))
 
 const misdeeds: Readonly<Record<string, Misdeed>> = {
   'that throws': { call: () => { throw new Error('broken') }, told: /broken/ },
-  'that throws nothing': { call: () => { throw undefined }, told: /undefined/ }, // eslint-disable-line no-throw-literal
+  'that rejects with nothing': { call: () => ({ then (_done: Callback, fail: Callback) { fail(undefined) } }), told: /undefined/ },
   'that throws what has no text': { call: () => { throw untouchable }, told: /no text/ },
   'that throws an error without a readable message': {
     call: () => { throw Object.defineProperty(new Error('x'), 'message', { get () { throw new Error('no') } }) },
@@ -34,14 +35,24 @@ const misdeeds: Readonly<Record<string, Misdeed>> = {
   },
   'that rejects': { call: async () => { throw new Error('broken') }, told: /broken/ },
   'that rejects later': { call: async () => { await pass(5); throw new Error('broken') }, told: /broken/ },
-  'whose promise is another library\'s, and fails when it is asked': { call: () => ({ then () { throw new Error('broken') } }), told: /broken/ },
-  'whose promise cannot be looked at': { call: () => ({ get then () { throw new Error('broken') } }), told: /broken/ },
-  'whose promise answers and fails': { call: () => ({ then (done: Callback, fail: Callback) { done(); done(); fail(new Error('no')) } }) },
+  'whose promise is of its own making, and fails when it is asked': {
+    call: () => ({ then () { throw new Error('broken') } }),
+    told: /broken/
+  },
+  'whose promise cannot be looked at': {
+    call: () => ({ get then () { throw new Error('broken') } }),
+    told: /broken/
+  },
+  'whose promise answers and fails': {
+    call: () => ({ then (done: Callback, fail: Callback) { done(); done(); fail(new Error('no')) } })
+  },
   'that never settles': { call: () => new Promise(() => {}), told: /within 30 ms/, isEndless: true },
   'whose promise has a promise that never settles': {
     call: () => ({ then (done: Callback) { done(never) } }), told: /within 30 ms/, isEndless: true
   },
-  'that returns a function with a then': { call: () => Object.assign(() => {}, never), told: /within 30 ms/, isEndless: true },
+  'that returns a function with a then': {
+    call: () => Object.assign(() => {}, never), told: /within 30 ms/, isEndless: true
+  },
   'that returns a number': { call: () => 5 },
   'that returns null': { call: () => null },
   'that returns a symbol': { call: () => Symbol('s') },
@@ -53,9 +64,11 @@ const misdeeds: Readonly<Record<string, Misdeed>> = {
 const alive = setInterval(() => {}, 1_000)
 t.teardown(() => { clearInterval(alive) })
 
+const CALL: RuleAction = { type: 'call_service', service: 'app', method: 'call' }
+const FAIL: RuleAction = { type: 'call_service', service: 'none', method: 'none' }
 const SILENT = { debug () {}, info () {}, warn () {}, error () {} }
 
-/** Fails when a promise of the test was rejected and nobody took it. */
+/** Fails when a promise was rejected that nothing has taken. */
 function watchRejections (t: Test): void {
   const onRejection = (error: unknown): void => { t.fail(`unhandled: ${String(error)}`) }
   process.on('unhandledRejection', onRejection)
@@ -85,7 +98,8 @@ async function checkGoesOn (t: Test, engine: RuleEngine): Promise<void> {
 function checkTold (t: Test, { told }: Misdeed, errors: TestEngine['errors'], context: object): void {
   t.equal(errors.length, told === undefined ? 0 : 2, 'each time')
   for (const { error, context: where } of errors) {
-    t.match(`${error.message} ${error.cause instanceof Error ? error.cause.message : String(error.cause)}`, told!)
+    const { message, cause } = error
+    t.match(`${message} ${cause instanceof Error ? cause.message : String(cause)}`, told!)
     t.match(where, context)
   }
 }
@@ -95,7 +109,7 @@ for (const [name, misdeed] of Object.entries(misdeeds)) {
     const { engine, errors } = await start(t, { services: { app: { call: misdeed.call } } }, onTopic('a', {
       id: 'bad',
       priority: 1,
-      actions: [{ type: 'call_service', service: 'app', method: 'call' }, { type: 'set_fact', key: 'next', value: { ref: 'event.n' } }]
+      actions: [CALL, { type: 'set_fact', key: 'next', value: { ref: 'event.n' } }]
     }))
     await checkGoesOn(t, engine)
     t.equal(engine.getFact('next'), 2, 'the next action is run')
@@ -111,9 +125,10 @@ for (const [name, misdeed] of Object.entries(misdeeds)) {
       actions: [{ type: 'set_fact', key: 'ran', value: 1 }]
     }))
     await checkGoesOn(t, engine)
-    t.equal(engine.getFact('ran') === undefined, misdeed.told !== undefined, 'the rule is run with an answer only')
+    t.equal(engine.getFact('ran'), misdeed.told === undefined ? 1 : undefined, 'run with an answer only')
     checkTold(t, misdeed, errors, { ruleId: 'bad' })
-    for (const { error } of errors) t.match(error, { name: 'DataResolutionError', lookupName: 'x', service: 'app', method: 'call' })
+    const failure = { name: 'DataResolutionError', lookupName: 'x', service: 'app', method: 'call' }
+    for (const { error } of errors) t.match(error, failure)
   })
 
   t.test(`a subscriber ${name} costs nothing but its own part, and is told of`, async t => {
@@ -128,7 +143,7 @@ for (const [name, misdeed] of Object.entries(misdeeds)) {
 
   t.test(`an onError ${name} does no harm`, async t => {
     const { engine } = await start(t, { logger: SILENT, onError: misdeed.call }, onTopic('a', {
-      actions: [{ type: 'call_service', service: 'none', method: 'none' }]
+      actions: [FAIL]
     }))
     await checkGoesOn(t, engine)
     t.equal(engine.getStats().actionsFailed, 2)
@@ -136,8 +151,9 @@ for (const [name, misdeed] of Object.entries(misdeeds)) {
 
   t.test(`a logger ${name} does no harm`, async t => {
     const { call } = misdeed
-    const { engine, errors } = await start(t, { logger: { debug: call, info: call, warn: call, error: call } }, onTopic('a', {
-      actions: [{ type: 'log', level: 'info', message: 'x' }, { type: 'call_service', service: 'none', method: 'none' }]
+    const logger = { debug: call, info: call, warn: call, error: call }
+    const { engine, errors } = await start(t, { logger }, onTopic('a', {
+      actions: [{ type: 'log', level: 'info', message: 'x' }, FAIL]
     }))
     await checkGoesOn(t, engine)
     t.equal(errors.length, 2, 'onError is told all the same')
@@ -169,7 +185,8 @@ for (const [name, misdeed] of Object.entries(misdeeds)) {
     const adapter = new MemoryAdapter()
     adapter.load = misdeed.call as MemoryAdapter['load']
     watchRejections(t)
-    const starting = RuleEngine.start({ clock, persistence: { adapter, key: 'mine' } }).then(engine => engine.stop(), (error: unknown) => error)
+    const starting = RuleEngine.start({ clock, persistence: { adapter, key: 'mine' } })
+      .then(engine => engine.stop(), (error: unknown) => error)
     await pass(10)
     await clock.turn(30_000)
     const outcome = await starting
@@ -181,10 +198,16 @@ for (const [name, misdeed] of Object.entries(misdeeds)) {
 t.test('saved rules that cannot be looked at fail the start', async t => {
   const metadata = { persistedAt: 1, serverId: 'rule-engine', schemaVersion: 1 }
   const throwing = { get rules (): never { throw new Error('broken') } }
-  const states: unknown[] = [throwing, { rules: [untouchable] }, { rules: [revoked()] }, { rules: [{ id: 1n }] }, { rules: [], groups: [untouchable] }]
-  for (const state of [...states, undefined]) {
+  const states: unknown[] = [
+    throwing,
+    { rules: [untouchable] },
+    { rules: [revoked()] },
+    { rules: [{ id: 1n }] },
+    { rules: [], groups: [untouchable] }
+  ]
+  const unreadable = { get metadata (): never { throw new Error('broken') } }
+  for (const saved of [...states.map(state => ({ state, metadata })), unreadable]) {
     const adapter = new MemoryAdapter()
-    const saved = state === undefined ? { get metadata (): never { throw new Error('broken') } } : { state, metadata }
     adapter.load = async () => saved as never
     await t.rejects(RuleEngine.start({ persistence: { adapter } }), { name: 'RuleStorageError' })
   }
@@ -204,7 +227,7 @@ t.test('what calls the engine again does not wait for itself', async t => {
     for (const [place, config] of Object.entries(places)) {
       t.comment(`${place} ${call.name}`)
       ;({ engine } = await startEngine(t, { serviceTimeoutMs: 200, logger: SILENT, ...config }))
-      engine.registerRule(rule({ trigger: { type: 'event', topic: 'a' }, actions: [{ type: 'call_service', service: 'app', method: 'call' }] }))
+      engine.registerRule(onTopic('a', { actions: [CALL] }))
       engine.registerRule(onTopic('again', { actions: [{ type: 'set_fact', key: 'again', value: 1 }] }))
       await pass(20)
       await engine.emit('a').catch(() => {})

@@ -41,7 +41,8 @@ const installs: Readonly<Record<string, Install>> = {
       clearImmediate () {},
       Date: FrozenDate
     }
-    const real = Object.fromEntries(Object.keys(fakes).map(name => [name, Object.getOwnPropertyDescriptor(globalThis, name)!]))
+    const realOf = (name: string) => Object.getOwnPropertyDescriptor(globalThis, name)!
+    const real = Object.fromEntries(Object.keys(fakes).map(name => [name, realOf(name)]))
     const realNow = performance.now
     const realNextTick = process.nextTick
     for (const [name, value] of Object.entries(fakes)) {
@@ -73,7 +74,12 @@ for (const [name, install] of Object.entries(installs)) {
       const services = { app: { work, hang: () => new Promise<void>(() => {}) } }
       const { engine } = await startEngine(t, { services, serviceTimeoutMs: 40, ...config })
       for (const method of ['work', 'hang']) {
-        engine.registerRule(onTopic(method, { actions: [{ type: 'call_service', service: 'app', method }, { type: 'set_fact', key: method, value: 1 }] }))
+        engine.registerRule(onTopic(method, {
+          actions: [
+            { type: 'call_service', service: 'app', method },
+            { type: 'set_fact', key: method, value: 1 }
+          ]
+        }))
       }
       return engine
     }
@@ -125,11 +131,11 @@ t.test('what rules mean by time follows fake timers: their timers and windows', 
   t.teardown(() => { mock.timers.reset() })
   const { engine } = await startEngine(t)
   const topics = recordTopics(engine)
-  const expected = { topic: 'paid' }
+  const [after, expected] = [{ topic: 'ordered' }, { topic: 'paid' }]
   engine.registerRule({
     id: 'unpaid',
     name: 'unpaid',
-    trigger: { type: 'temporal', pattern: { type: 'absence', after: { topic: 'ordered' }, expected, within: '1h' } },
+    trigger: { type: 'temporal', pattern: { type: 'absence', after, expected, within: '1h' } },
     actions: [{ type: 'emit_event', topic: 'unpaid', data: {} }]
   })
   await engine.emit('ordered')

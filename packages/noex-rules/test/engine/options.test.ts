@@ -65,7 +65,8 @@ t.test('options of features that there are none of fail the start, and are named
   for (const [name, said] of Object.entries(features)) {
     for (const value of [{}, { enabled: true }, true, null, 1]) {
       const starting = RuleEngine.start({ [name]: value } as never)
-      await t.rejects(starting, { name: 'TypeError', message: new RegExp(`option ${name} is refused.*${said.source}`) })
+      const message = new RegExp(`option ${name} is refused.*${said.source}`)
+      await t.rejects(starting, { name: 'TypeError', message })
     }
     // They say that the feature is not wanted: there is nothing to refuse.
     for (const value of [undefined, false, { enabled: false }]) {
@@ -86,7 +87,8 @@ t.test('without a logger the console is used', async t => {
   const written = (['debug', 'info', 'warn', 'error'] as const).map(level => t.capture(console, level))
   engine.registerRule(onTopic('a', { actions: (['debug', 'info', 'warn', 'error'] as const).map(level => ({ type: 'log', level, message: level })) }))
   await engine.emit('a')
-  t.strictSame(written.map(capture => capture().map(({ args }) => args)), [[['debug']], [['info']], [['warn']], [['error']]])
+  const lines = written.map(capture => capture().map(({ args }) => args))
+  t.strictSame(lines, [[['debug']], [['info']], [['warn']], [['error']]])
 })
 
 t.test('statistics', async t => {

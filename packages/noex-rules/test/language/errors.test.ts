@@ -22,7 +22,7 @@ const table: ReadonlyArray<readonly [error: Error, expected: Record<string, unkn
   [new errors.ServiceTimeoutError('s', 'm', 5), { name: 'ServiceTimeoutError', code: 'SERVICE_TIMEOUT', service: 's', method: 'm', timeoutMs: 5 }],
   [
     new errors.SubscriberTimeoutError('a.b', 5),
-    { name: 'SubscriberTimeoutError', code: 'SUBSCRIBER_TIMEOUT', topic: 'a.b', timeoutMs: 5, message: /"a\.b"/ }
+    { name: 'SubscriberTimeoutError', code: 'SUBSCRIBER_TIMEOUT', topic: 'a.b', timeoutMs: 5 }
   ],
   [new errors.ServiceError('s', 'm', 'there is none', cause), { name: 'ServiceError', code: 'SERVICE_ERROR', service: 's', method: 'm', message: /there is none/, cause }]
 ]
