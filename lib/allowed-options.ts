@@ -106,7 +106,7 @@ function isRuleEngine (value: unknown, path: string): void {
   if (typeof (value as RuleEngine).isRunning !== 'boolean') {
     throw new NoexOptionsError(path, 'must be a rule engine; its "isRunning" is no boolean')
   }
-  if (!Object.isExtensible(value)) {
+  if (!Object.isExtensible(value) || Object.getOwnPropertyDescriptor(value, 'emit')?.configurable === false) {
     const reason = 'its "emit" is replaced, to keep records of system buckets from it'
     throw new NoexOptionsError(path, `must not be frozen: ${reason}`)
   }

@@ -264,6 +264,7 @@ t.test('resolveOptions', t => {
     refuses(t, { rules: false }, 'rules')
     refuses(t, { rules: Object.assign(new FakeRuleEngine(), { isRunning: async () => true }) }, 'rules')
     refuses(t, { rules: Object.freeze(new FakeRuleEngine()) }, 'rules')
+    refuses(t, { rules: Object.defineProperty(new FakeRuleEngine(), 'emit', { value: does }) }, 'rules')
     refuses(t, { routes: { console: '/console' } }, 'routes.console')
   })
 
