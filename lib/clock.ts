@@ -9,8 +9,8 @@ export interface Clock {
 }
 
 /*
- * Those that are there when this file is loaded: under the fake timers of an application's tests, its server still pushes,
- * drains and closes.
+ * Those that are there when this file is loaded: under the fake timers of an application's tests, its server
+ * still pushes, drains and closes.
  */
 const { setTimeout: startTimer, clearTimeout: cancelTimer, clearImmediate: cancelTurn } = globalThis
 const readTicks = performance.now.bind(performance)

@@ -53,7 +53,8 @@ for (const [name, install] of Object.entries(installs)) {
       await client.ask('store.insert', { bucket: 'items', data: { n: 1 } })
       await client.push(subscriptionId)
       steps.push('push')
-      await client.ask('store.transaction', { operations: [{ op: 'insert', bucket: 'items', data: { n: 2 } }] })
+      const operation = { op: 'insert', bucket: 'items', data: { n: 2 } }
+      await client.ask('store.transaction', { operations: [operation] })
       const procedure = { name: 'add', steps: [{ action: 'store.insert', bucket: 'items', data: { n: 3 } }] }
       await client.ask('procedures.register', { procedure })
       await client.ask('procedures.call', { name: 'add' })

@@ -59,7 +59,9 @@ circle.push({ id: 'r', key: 'k:1', tags: circle })
 const misdeeds: Readonly<Record<string, Method>> = {
   throws: fail,
   'throws what is no error': () => { throw untouchable },
-  'throws an error that cannot be read': () => { throw Object.defineProperty(new Error('x'), 'message', { get: fail }) },
+  'throws an error that cannot be read' () {
+    throw Object.defineProperty(new Error('x'), 'message', { get: fail })
+  },
   'throws an error whose name is no text': () => { throw Object.assign(new Error('x'), { name: 5 }) },
   rejects: async () => { throw new Error('secret of the engine') },
   'rejects later': async () => { await pass(5); throw new Error('secret of the engine') },

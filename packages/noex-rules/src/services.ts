@@ -75,7 +75,7 @@ export class Services {
         this.#counters.servicesTimedOut++
         reject(new ServiceTimeoutError(service, method, Math.round(timeoutMs)))
       })
-      // A thenable may answer with another one, fail while it is asked, or answer twice: a promise sees to that.
+      // A thenable may answer with another one, fail when it is asked, or answer twice: a promise sees to it.
       Promise.resolve(answer).finally(cancel).then(resolve, reject)
     })
   }

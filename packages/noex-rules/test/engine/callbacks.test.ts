@@ -27,10 +27,13 @@ const untouchable = new Proxy({}, new Proxy({}, { get: () => forbid }))
 
 const misdeeds: Readonly<Record<string, Misdeed>> = {
   'that throws': { call: () => { throw new Error('broken') }, told: /broken/ },
-  'that rejects with nothing': { call: () => ({ then (_done: Callback, fail: Callback) { fail(undefined) } }), told: /undefined/ },
+  'that rejects with nothing': {
+    call: () => ({ then (_done: Callback, fail: Callback) { fail(undefined) } }),
+    told: /undefined/
+  },
   'that throws what has no text': { call: () => { throw untouchable }, told: /no text/ },
   'that throws an error without a readable message': {
-    call: () => { throw Object.defineProperty(new Error('x'), 'message', { get () { throw new Error('no') } }) },
+    call: () => { throw Object.defineProperty(new Error('x'), 'message', { get: forbid }) },
     told: /no text/
   },
   'that rejects': { call: async () => { throw new Error('broken') }, told: /broken/ },

@@ -25,7 +25,8 @@ t.test('formatDuration', async t => {
   const table: ReadonlyArray<readonly [number, string]> = [
     [0, '0ms'], [1, '1ms'], [999, '999ms'], [1000, '1s'], [1499, '1s'], [1500, '2s'], [59_999, '60s'],
     [60_000, '1m'], [90_000, '2m'], [3_599_999, '60m'], [3_600_000, '1h'], [86_400_000, '1d'],
-    [6.9 * 86_400_000, '7d'], [604_800_000, '1w'], [691_200_000, '1w'], [31_536_000_000, '1y'], [1.4, '1ms'], [0.5, '1ms']
+    [6.9 * 86_400_000, '7d'], [604_800_000, '1w'],
+    [691_200_000, '1w'], [31_536_000_000, '1y'], [1.4, '1ms'], [0.5, '1ms']
   ]
   for (const [ms, text] of table) t.equal(formatDuration(ms), text, `writes ${ms} ms as ${text}`)
   for (const value of [-1, NaN, Infinity, 2 ** 53]) t.throws(() => formatDuration(value), { name: 'RangeError' })

@@ -75,7 +75,8 @@ t.test('a validator of many', async t => {
   t.equal(valid, false)
   t.same(results.map(pathsOf), [[], ['id'], [], ['id'], ['(root)']])
   t.same(results.map(result => result.valid), [true, false, true, false, false])
-  t.match(validator.validateMany([{ ...minimal, actions: [] }, { ...minimal, id: 's', trigger: {} }, minimal, null]), {
+  const inputs = [{ ...minimal, actions: [] }, { ...minimal, id: 's', trigger: {} }, minimal, null]
+  t.match(validator.validateMany(inputs), {
     valid: false,
     errors: [{ path: '[1].trigger.type', severity: 'error' }, { path: '[2].id' }, { path: '[3]' }],
     warnings: [{ path: '[0].actions', severity: 'warning' }]

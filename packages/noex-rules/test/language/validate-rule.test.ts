@@ -118,7 +118,9 @@ t.test('a reference to an alias or a lookup that the rule does not have is a war
   const lookups = [{ name: 'user', service: 's', method: 'm', args: [{ ref: 'matched.other.id' }] }]
   const log = (message: string): object => ({ type: 'log', level: 'info', message })
   const say = (message: string): Record<string, unknown> => ({ actions: [log(message)] })
-  const set = (key: string, value: unknown): Record<string, unknown> => ({ actions: [{ type: 'set_fact', key, value }] })
+  const set = (key: string, value: unknown): Record<string, unknown> => ({
+    actions: [{ type: 'set_fact', key, value }]
+  })
   const ask = (source: object, operator: string, value?: unknown): Record<string, unknown> => ({
     ...say('m'), conditions: [{ source, operator, value }]
   })
