@@ -32,8 +32,10 @@ export class EngineListener {
     let end: unknown
     try {
       end = this.#engine.subscribe('*', event => { if (isHeard) this.#hear(event) }, { detached: true })
-      this.#ignoreOutcome(end, 'subscribe')
-      if (typeof end !== 'function') throw new TypeError('it must return a function')
+      if (typeof end !== 'function') {
+        this.#endLate(end)
+        throw new TypeError('it must return a function')
+      }
     } catch (error) {
       isHeard = false
       throw toRuleError(error, 'subscribe')
@@ -66,8 +68,15 @@ export class EngineListener {
       if (this.#hasToldOfEvent) return
       this.#hasToldOfEvent = true
       const err = toRuleError(error, 'subscribe')
-      this.#log.error({ err }, 'the rule engine has passed on what is no event; further ones are not told of')
+      this.#log.error({ err }, 'a rule event could not be passed on; further ones are not told of')
     }
+  }
+
+  /** Ends a subscription that is refused because the engine has answered with a promise of it. */
+  #endLate (subscribing: unknown): void {
+    if (!isThenable(subscribing)) return
+    const end = (late: unknown): unknown => typeof late === 'function' ? (late as () => unknown)() : undefined
+    this.#ignoreOutcome(Promise.resolve(subscribing).then(end), 'subscribe')
   }
 
   /** Logs the failure of what should not have returned a promise. */

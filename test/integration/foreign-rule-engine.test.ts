@@ -212,7 +212,7 @@ t.test('what a rule engine passes to its subscriber', async t => {
     }
     listener(event)
     t.match(await client.push(), { data: { topic: 'a.b', event } })
-    t.equal(lines.filter(({ msg }) => msg.includes('is no event')).length, 1)
+    t.equal(lines.filter(({ msg }) => msg.includes('could not be passed on')).length, 1)
   })
 
   t.test('comes after the end, or of a subscription that was refused: it is not passed on', async t => {
@@ -229,6 +229,14 @@ t.test('what a rule engine passes to its subscriber', async t => {
     for (const listener of listeners) listener(event)
     await client.settled()
     t.same(client.waiting, [])
+  })
+
+  t.test('by a promise of a subscription: it is refused, and ended when it has begun', async t => {
+    let ended = 0
+    const { client, reply } = await subscribed(t, async () => () => { ended++ })
+    t.match(reply, { type: 'error', code: 'INTERNAL_ERROR' })
+    await client.settled()
+    t.equal(ended, 1)
   })
 
   t.test('and how it unsubscribes: what fails there is logged, and no client feels it', async t => {
