@@ -67,7 +67,7 @@ async function namesOf (kind: Named, { catalogue, services }: Asked): Promise<re
     case 'bucket': return await services.access.bucketNames()
     case 'query': return services.access.store.getQueries().map(({ name }) => name)
     case 'procedure': return services.procedures.list().map(({ name }) => name)
-    case 'rule': return services.rules?.readable.getRules().map(({ id }) => id) ?? []
+    case 'rule': return (await services.rules?.reads.call('getRules'))?.map(({ id }) => id) ?? []
     case 'role': return services.identity?.directory.tables._roles.all().map(({ name }) => name) ?? []
     // Ids are random, so none is nearer than another.
     case 'user': return []
