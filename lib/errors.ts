@@ -82,12 +82,15 @@ export class NothingNamedError extends NoexServerError {
   readonly kind: Named
   /** The name that the client has asked for. */
   readonly asked: string
+  /** The step that has asked, as the beginning of the message. */
+  readonly place: string
 
-  constructor (kind: Named, asked: string) {
+  constructor (kind: Named, asked: string, place = '') {
     const [code, say] = absences[kind]
-    super(code, say(quoted(asked)))
+    super(code, place + say(quoted(asked)))
     this.kind = kind
     this.asked = asked
+    this.place = place
   }
 }
 

@@ -27,15 +27,16 @@ export interface Asked {
 export async function completeAnswer (error: NothingNamedError, asked: Asked): Promise<NoexServerError> {
   const touches = touchesOf(error, asked)
   if (touches.length === 0 && error.kind === 'bucket' && !mayKnowBucket(error.asked, asked)) {
-    return new NoexServerError(error.code, 'A bucket that this reads or changes is not defined')
+    return new NoexServerError(error.code, `${error.place}A bucket that this reads or changes is not defined`)
   }
   const mayUse = (name: string): boolean => {
     switch (error.kind) {
       case 'operation': return mayAsk(name, asked)
       // Those who get so far may list them.
       case 'role': return true
-      default: return touches.length > 0 &&
-        touches.every(touch => asked.gate.mayReach(asked.caller, { ...touch, name }))
+      default: return touches.length === 0
+        ? error.kind === 'bucket' && mayKnowBucket(name, asked)
+        : touches.every(touch => asked.gate.mayReach(asked.caller, { ...touch, name }))
     }
   }
   const likely = nearestNames(error.asked, await namesOf(error.kind, asked)).slice(0, MAX_ASKED)
@@ -49,11 +50,10 @@ function touchesOf ({ kind, asked }: NothingNamedError, { operation, request }: 
   return operation?.touches(request).filter(touch => touch.type === type && touch.name === asked) ?? []
 }
 
-function mayKnowBucket (name: string, { operation, caller, gate }: Asked): boolean {
-  return operation !== undefined &&
-    gate.mayReach(caller, {
-      operation: operation.name, tier: operation.tier, type: 'bucket', name, records: true
-    })
+/** Whether the client might learn of the bucket by reading it. */
+function mayKnowBucket (name: string, { caller, gate }: Asked): boolean {
+  const touch = { operation: 'store.where', tier: 'read', type: 'bucket', name, records: true } as const
+  return gate.mayReach(caller, touch)
 }
 
 function mayAsk (name: string, { request, caller, gate, catalogue }: Asked): boolean {

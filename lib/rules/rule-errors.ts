@@ -36,7 +36,8 @@ function invalidRule (issues: unknown): string {
   try {
     const first: unknown = Array.isArray(issues) ? issues[0] : undefined
     const { path, message } = (first ?? {}) as { path?: unknown, message?: unknown }
-    if (typeof path === 'string' && typeof message === 'string') return `The rule is not valid: ${path}: ${message}`
+    const isTold = typeof path === 'string' && typeof message === 'string'
+    if (isTold) return `The rule is not valid: ${path}: ${message}`
   } catch {}
   return 'The rule is not valid'
 }

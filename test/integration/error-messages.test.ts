@@ -21,7 +21,7 @@ const users = {
     record['name'] === SECRET ? [`${SECRET} is taken`] : undefined
 }
 
-t.test('A record that does not fit is refused with its fields in the message, never with a value', async t => {
+t.test('The refusal of a record that does not fit names its fields, and never a value', async t => {
   for (const exposeErrorDetails of [false, true]) {
     const { connect, store } = await serve(t, { exposeErrorDetails })
     await store.defineBucket('users', users)
@@ -387,6 +387,39 @@ t.test('A query does not tell the name of a bucket that its caller may not know'
     const reply = await client.request('store.query', { query })
     t.match(reply, { code: 'BUCKET_NOT_DEFINED' }, query)
     t.notMatch(reply['message'], /vault/, 'the bucket was never named by the client')
+  }
+})
+
+t.test('Nor does a procedure that runs with other rights than those of its caller', async t => {
+  const read = (bucket: string) => ({ action: 'store.where', bucket, filter: {}, as: 'all' })
+  const permissions: PermissionConfig = {
+    default: 'deny',
+    rules: [
+      { role: 'guest', allow: 'procedures.call' },
+      { role: 'guest', allow: 'store.*', buckets: ['items', 'itemz'] },
+      { role: 'reader', allow: '*' }
+    ]
+  }
+  const { connect } = await serve(t, {
+    auth: { validate: token => ({ userId: token, roles: [token] }), permissions },
+    procedures: {
+      definitions: [
+        { name: 'hidden', runAs: 'owner', steps: [read('vault')] },
+        { name: 'open', runAs: 'owner', steps: [read('itemz')] },
+        { name: 'own', steps: [read('itemz')] }
+      ] as never
+    }
+  })
+  const client = await connect()
+  await client.ask('auth.login', { token: 'guest' })
+  const call = async (name: string) => await client.request('procedures.call', { name })
+  t.match(
+    await call('hidden'),
+    { code: 'BUCKET_NOT_DEFINED', message: 'steps[0]: A bucket that this reads or changes is not defined' }
+  )
+  for (const name of ['open', 'own']) {
+    const message = 'steps[0]: Bucket "itemz" is not defined; did you mean "items"?'
+    t.match(await call(name), { message }, name)
   }
 })
 
