@@ -1,3 +1,7 @@
+import { types } from 'node:util'
+
+const { isAsyncFunction, isGeneratorFunction } = types
+
 /** A bad option: `path` is where it stands, for instance `heartbeat.intervalMs`. */
 export class NoexOptionsError extends Error {
   override readonly name = 'NoexOptionsError'
@@ -76,8 +80,16 @@ export function isTextArray (value: unknown, path: string): void {
   }
 }
 
+/** Throws unless `value` is a function. A generator function is refused: called, it would do nothing. */
 export function isFunction (value: unknown, path: string): void {
   if (typeof value !== 'function') throw new NoexOptionsError(path, 'must be a function')
+  if (isGeneratorFunction(value)) throw new NoexOptionsError(path, 'must not be a generator function: called, it does nothing')
+}
+
+/** Throws unless `value` is a function that can answer at once. One that returns a promise without being `async` shows when it is called. */
+export function isSynchronousFunction (value: unknown, path: string): void {
+  isFunction(value, path)
+  if (isAsyncFunction(value)) throw new NoexOptionsError(path, 'must not be an async function: its answer counts at once')
 }
 
 /** Throws unless `value` is a path of a route. */

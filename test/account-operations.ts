@@ -33,6 +33,7 @@ const defaults = { adminSecret: ADMIN_SECRET, sessionTtl: 86_400_000, passwordMi
 export class FakeClient implements Client {
   readonly id = 'conn-1'
   readonly origin = { remoteAddress: '192.0.2.1', connectionId: 'conn-1', headers: { 'user-agent': 'test' } }
+  readonly log = silentLog
   open = true
   session: Session | undefined
 

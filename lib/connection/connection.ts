@@ -1,5 +1,6 @@
 import type { RawData, WebSocket } from 'ws'
 import { addressKey } from '../access/client-address.js'
+import { CallbackError } from '../application-callback.js'
 import type { Origin, Session } from '../access/session.js'
 import { ClientConduct } from '../audit/client-conduct.js'
 import type { Log } from '../log.js'
@@ -43,6 +44,8 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   #conduct: ClientConduct | undefined
   /** Why the session was revoked while the request that did so was being answered: the close waits for the reply. */
   #revoked: string | undefined
+  /** Whether the audit has been told that it ends. What hears of it may ask for the same again. */
+  #isEnding = false
   #state: 'open' | 'closing' | 'closed' = 'open'
 
   constructor (ws: WebSocket, id: string, upgrade: Upgrade, host: ConnectionHost) {
@@ -145,9 +148,9 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   /** Ends the session and its subscriptions at once, and with them the connection: the client is told not to come back. */
   revoke (reason: string): void {
+    if (!this.open || this.#revoked !== undefined) return
+    this.#tellAudit(closeReasons.sessionRevoked)
     if (!this.open) return
-    // As long as it is known whose connection it is.
-    this.#host.audit?.closed(this, closeReasons.sessionRevoked)
     // Whoever bars their own account is told that it worked.
     if (this.answering?.admission === 'admin' || this.answering?.admission === 'superadmin') this.#revoked = reason
     this.#principal.end()
@@ -215,7 +218,8 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   }
 
   logFailure (error: unknown, operation: string): void {
-    this.log.error({ err: error, operation }, 'operation failed')
+    // What a function of the application did has been logged where it was called, and not for each request.
+    this.log[error instanceof CallbackError ? 'debug' : 'error']({ err: error, operation }, 'operation failed')
   }
 
   ping (): void {
@@ -270,13 +274,21 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
    */
   close (reason: CloseReason): void {
     if (!this.open) return
-    if (reason !== closeReasons.sessionRevoked) this.#host.audit?.closed(this, reason)
+    this.#tellAudit(reason)
+    if (!this.open) return
     this.#shut('closing', reason.reason)
     this.#outbox.flush()
     if (this.#ws.isPaused) this.#ws.resume()
     this.#ws.close(reason.code, reason.reason)
     this.#host.closing.add(this)
     this.#host.logOf(this).info({ code: reason.code, reason: reason.reason }, 'closing connection')
+  }
+
+  /** Once, as long as it is known whose connection it is. */
+  #tellAudit (reason: CloseReason): void {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    this.#host.audit?.closed(this, reason)
   }
 
   /** Ends the socket at once. */
@@ -305,7 +317,9 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   failed (error: Error): void {
     this.#host.logOf(this).info({ err: error }, 'connection failed')
     if (!this.open) return
+    this.#isEnding = true
     this.#host.audit?.failed(this, error)
+    if (!this.open) return
     // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we do.
     this.#shut('closing', 'failed')
     this.#host.closing.add(this)

@@ -3,6 +3,7 @@ import type { ConnectionAudit } from '../audit/connection-audit.js'
 import type { Caller, Gate } from '../access/gate.js'
 import type { Scope } from '../access/policy.js'
 import type { Session } from '../access/session.js'
+import type { TokenRefusal } from '../access/token-refusal.js'
 import type { Clock } from '../clock.js'
 import { closeReasons, type CloseReason } from '../close-codes.js'
 import type { Hearing } from '../rules/event-subscriptions.js'
@@ -157,7 +158,7 @@ export class Connections implements ConnectionHost {
     return this.#gate.isStale(client)
   }
 
-  async confirm (client: Caller, session: Session): Promise<Session | undefined> {
+  async confirm (client: Caller, session: Session): Promise<Session | TokenRefusal> {
     return await this.#gate.confirm(client, session)
   }
 
