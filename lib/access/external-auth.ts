@@ -9,11 +9,14 @@ import { explainedBy, TokenRefusal } from './token-refusal.js'
 export class ExternalAuthenticator implements Authenticator {
   readonly #validate: ApplicationCallback<[token: string, origin: Origin]>
   readonly #timeoutMs: number
+  readonly #toleranceMs: number
   readonly #revalidateMs: number | false
   readonly #clock: Clock
 
   constructor (auth: Pick<ResolvedExternal, 'validate' | 'revalidateMs' | 'validateTimeoutMs'>, environment: CallbackEnvironment) {
-    this.#validate = new ApplicationCallback('auth.validate', explainedBy(auth.validate), environment)
+    const explained = explainedBy(auth.validate)
+    this.#validate = new ApplicationCallback('auth.validate', explained?.explain ?? auth.validate, environment)
+    this.#toleranceMs = explained?.toleranceMs ?? 0
     this.#timeoutMs = auth.validateTimeoutMs
     this.#revalidateMs = auth.revalidateMs
     this.#clock = environment.clock
@@ -24,7 +27,7 @@ export class ExternalAuthenticator implements Authenticator {
     return await this.#validate.ask(this.#timeoutMs, found => {
       if (found instanceof TokenRefusal) return found
       if (found == null) return new TokenRefusal('auth.validate says that it is no good')
-      return new ExternalSession(found, token, validatedAt, this.#clock.now())
+      return new ExternalSession(found, { token, validatedAt, toleranceMs: this.#toleranceMs, now: this.#clock.now() })
     }, token, origin)
   }
 
@@ -47,12 +50,13 @@ class ExternalSession implements Session {
   readonly roles: readonly string[]
   readonly metadata: object | undefined
   readonly expiresAt: number | undefined
+  readonly toleranceMs: number
   readonly state = 'live'
   readonly token: string
   readonly validatedAt: number
   confirming: Promise<Session | TokenRefusal> | undefined
 
-  constructor (found: unknown, token: string, validatedAt: number, now: number) {
+  constructor (found: unknown, { token, validatedAt, toleranceMs, now }: { readonly token: string, readonly validatedAt: number, readonly toleranceMs: number, readonly now: number }) {
     const { userId, roles, metadata, expiresAt } = found as Record<string, unknown>
     if (typeof userId !== 'string' || userId === '') throw new TypeError('userId must be a non-empty text')
     if (!Array.isArray(roles) || !roles.every(role => typeof role === 'string')) throw new TypeError('roles must be an array of texts')
@@ -64,6 +68,7 @@ class ExternalSession implements Session {
     this.roles = [...roles]
     this.metadata = metadata ?? undefined
     this.expiresAt = expiresAt as number | undefined
+    this.toleranceMs = toleranceMs
     this.token = token
     this.validatedAt = validatedAt
   }

@@ -49,11 +49,11 @@ export function jwtAuth (options: JwtAuthOptions): JwtAuth {
 
 /** Builds what checks tokens. Each call has keys of its own. */
 export function tokenValidator (options: ResolvedJwt, clock: Clock): TokenValidator {
-  return withReasons(explainedValidator(options, clock))
+  return withReasons({ explain: explainer(options, clock), toleranceMs: options.clockToleranceMs })
 }
 
-function explainedValidator (options: ResolvedJwt, clock: Clock): ExplainedValidator {
-  const { algorithms, issuer, audience, clockToleranceMs } = options
+function explainer (options: ResolvedJwt, clock: Clock): ExplainedValidator['explain'] {
+  const { algorithms, issuer, audience, rolesPath, clockToleranceMs } = options
   const find = keyFinder(options.key, clock)
   const clockTolerance = clockToleranceMs / 1_000
   const checks = { algorithms, issuer, audience, requiredClaims: ['exp', 'sub'], clockTolerance }
@@ -63,7 +63,7 @@ function explainedValidator (options: ResolvedJwt, clock: Clock): ExplainedValid
     const now = clock.now()
     try {
       const { payload } = await jwtVerify(token, find, { ...checks, currentDate: new Date(now) })
-      return sessionOf(payload, options, now)
+      return sessionOf(payload, rolesPath, now)
     } catch (error) {
       if (error instanceof JwksError) throw error
       // Clients choose tokens: whatever else went wrong, it is the token.
@@ -82,7 +82,7 @@ function keyFinder (key: ResolvedJwt['key'], clock: Clock): JWTVerifyGetKey {
   return () => key
 }
 
-function sessionOf (claims: JWTPayload, { rolesPath, clockToleranceMs }: ResolvedJwt, now: number): AuthSession | TokenRefusal {
+function sessionOf (claims: JWTPayload, rolesPath: readonly string[], now: number): AuthSession | TokenRefusal {
   const userId: unknown = claims.sub
   if (typeof userId !== 'string' || userId === '' || userId.length > MAX_USER_ID_CHARS) {
     return new TokenRefusal(`"sub" is no text of 1 to ${MAX_USER_ID_CHARS} characters`)
@@ -91,7 +91,7 @@ function sessionOf (claims: JWTPayload, { rolesPath, clockToleranceMs }: Resolve
   if (late !== undefined) return new TokenRefusal(`"${late}" is more than ten years ahead; it is to be in seconds`)
   const roles = rolesAt(claims, rolesPath)
   if (!isRoles(roles)) return new TokenRefusal('the claim with the roles is no list of texts, or too long')
-  return { userId, roles, expiresAt: Math.min((claims.exp ?? NaN) * 1_000 + clockToleranceMs, now + MAX_LIFETIME_MS) }
+  return { userId, roles, expiresAt: (claims.exp ?? NaN) * 1_000 }
 }
 
 /** The claims that are moments, in seconds since 1970. */

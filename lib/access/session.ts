@@ -19,6 +19,8 @@ export interface Session {
   readonly metadata?: object | undefined
   /** Epoch milliseconds; `undefined`: until the connection ends. */
   readonly expiresAt?: number | undefined
+  /** Milliseconds for which it goes on after that, since clocks differ. */
+  readonly toleranceMs?: number
   /** `ended`: the client may log in again; `barred`: the user is gone or disabled, and the connection with it. */
   readonly state: 'live' | 'ended' | 'barred'
 }
@@ -56,7 +58,13 @@ export function expiryProblem (value: unknown, now: number): string | undefined 
   return undefined
 }
 
+/** Returns the last moment at which a session counts, in epoch milliseconds; `undefined`: it does not run out. */
+export function endOf ({ expiresAt, toleranceMs = 0 }: Session): number | undefined {
+  return expiresAt === undefined ? undefined : expiresAt + toleranceMs
+}
+
 /** Whether a session has run out; the last moment still counts. */
-export function isExpired ({ expiresAt }: Session, now: number): boolean {
-  return expiresAt !== undefined && expiresAt < now
+export function isExpired (session: Session, now: number): boolean {
+  const end = endOf(session)
+  return end !== undefined && end < now
 }

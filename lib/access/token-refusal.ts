@@ -1,4 +1,4 @@
-import type { AuthSession } from './session.js'
+import type { AuthSession, Origin } from './session.js'
 
 /** Why a token is no good: for the log, never for the client. */
 export class TokenRefusal {
@@ -9,21 +9,28 @@ export class TokenRefusal {
   }
 }
 
-/** Tells whose token this is, or why it is no good. */
-export type ExplainedValidator = (token: string) => Promise<AuthSession | TokenRefusal>
+/** What a validator of this package tells beyond `AuthSession | null`. */
+export interface ExplainedValidator {
+  /** Tells whose token this is, or why it is no good. */
+  readonly explain: (token: string, origin: Origin) => Promise<AuthSession | TokenRefusal>
+  /** Milliseconds for which a session goes on after its `expiresAt`, since clocks differ. */
+  readonly toleranceMs: number
+}
 
 const kExplained = Symbol('noex.explainedValidator')
 
-/** Makes a `validate` of a validator: it resolves with `null` for a token that is no good, and `explainedBy` finds the reasons. */
+/** Makes a `validate` of a validator: it resolves with `null` for a token that is no good, and `explainedBy` finds the rest. */
 export function withReasons (explained: ExplainedValidator): (token: string) => Promise<AuthSession | null> {
   const validate = async (token: string): Promise<AuthSession | null> => {
-    const found = await explained(token)
+    const found = await explained.explain(token, nowhere)
     return found instanceof TokenRefusal ? null : found
   }
   return Object.assign(validate, { [kExplained]: explained })
 }
 
-/** Returns the validator behind a `validate` that `withReasons` has made; any other function is returned as it is. */
-export function explainedBy<Validate extends object> (validate: Validate): Validate | ExplainedValidator {
-  return (validate as { readonly [kExplained]?: ExplainedValidator })[kExplained] ?? validate
+const nowhere: Origin = { remoteAddress: '', connectionId: null, headers: {} }
+
+/** Returns the validator behind a `validate` that `withReasons` has made; `undefined` for any other function. */
+export function explainedBy (validate: object): ExplainedValidator | undefined {
+  return (validate as { readonly [kExplained]?: ExplainedValidator })[kExplained]
 }

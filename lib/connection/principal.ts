@@ -1,6 +1,6 @@
 import type { Caller } from '../access/gate.js'
 import type { Scope } from '../access/policy.js'
-import { isExpired, type Session } from '../access/session.js'
+import { endOf, isExpired, type Session } from '../access/session.js'
 import { TokenRefusal } from '../access/token-refusal.js'
 import type { Clock } from '../clock.js'
 import type { SubscriptionQuota } from '../feeds/subscription-quota.js'
@@ -198,15 +198,16 @@ export class Principal implements Watcher, Hearer {
     this.#hasExpired = false
     this.#session = session
     this.version++
-    if (session?.expiresAt !== undefined) this.#awaitExpiry(session.expiresAt)
+    const end = session && endOf(session)
+    if (end !== undefined) this.#awaitExpiry(end)
   }
 
   /** The last moment still counts. What is longer than a timer can wait is waited for in steps. */
-  #awaitExpiry (expiresAt: number): void {
-    const leftMs = Math.max(0, expiresAt - this.#host.clock.now() + 1)
+  #awaitExpiry (end: number): void {
+    const leftMs = Math.max(0, end - this.#host.clock.now() + 1)
     this.#cancelExpiry = this.#host.clock.after(Math.min(leftMs, MAX_TIMER_MS), () => {
-      if (this.#host.clock.now() > expiresAt) this.settle()
-      else this.#awaitExpiry(expiresAt)
+      if (this.#host.clock.now() > end) this.settle()
+      else this.#awaitExpiry(end)
     })
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { NoexOptionsError, type AuditEntry, type AuthSession, type NoexOptions } from '../../lib/index.js'
+import type { AuditEntry, AuthSession, NoexOptions } from '../../lib/index.js'
 import { serve, startStore, type Served } from '../helper.js'
 
 /** What an application can do wrong, in every function that it hands in. */
@@ -123,7 +123,7 @@ t.test('a function that cannot answer as it must is refused at boot', async t =>
     ['audit.onEntry', { audit: { onEntry: function * () { yield null } } }]
   ]
   for (const [path, options] of table) {
-    await t.rejects(serve(t, options as never), { name: NoexOptionsError.prototype.name, path }, path)
+    await t.rejects(serve(t, options as never), { name: 'NoexOptionsError', path }, path)
   }
   await t.resolves(serve(t, { auth: { validate: async () => null }, audit: { onEntry: async () => {} } }))
 })
