@@ -1,4 +1,5 @@
 import type { Clock } from './clock.js'
+import { NoexServerError } from './errors.js'
 import type { Log } from './log.js'
 
 /** Time between two lines of the log about failures of one kind, in milliseconds. */
@@ -34,7 +35,7 @@ export interface CallbackEnvironment {
 /**
  * A function that the application has handed in, by the name of its option. Whatever the function does, the caller gets an answer
  * that `read` has let pass or a `CallbackError`, and no rejection is left unhandled. Each kind of failure is logged
- * when it happens first, and then at most once a minute.
+ * when it happens first, and then at most once a minute. A `NoexServerError` is no failure: it is what the client is to be told.
  */
 export class ApplicationCallback<Args extends unknown[]> {
   readonly name: string
@@ -50,13 +51,13 @@ export class ApplicationCallback<Args extends unknown[]> {
 
   /**
    * Returns what the function answers at once. A promise is no such answer.
-   * @throws {CallbackError}
+   * @throws a CallbackError, or the NoexServerError that the function throws
    */
   decide<Answer> (read: ReadAnswer<Answer>, ...args: Args): Answer {
     return this.#read(read, this.#invoke(args))
   }
 
-  /** Resolves with what the function answers within `limitMs`, now or by a promise. Rejects with a CallbackError. */
+  /** Resolves with what the function answers within `limitMs`, now or by a promise. Rejects as `decide` throws. */
   async ask<Answer> (limitMs: number, read: ReadAnswer<Answer>, ...args: Args): Promise<Answer> {
     const answer = this.#invoke(args)
     if (!isPromiseLike(answer)) return this.#read(read, answer)
@@ -99,7 +100,8 @@ export class ApplicationCallback<Args extends unknown[]> {
     }
   }
 
-  #failure (kind: Failure, problem: string, cause?: unknown): CallbackError {
+  #failure (kind: Failure, problem: string, cause?: unknown): CallbackError | NoexServerError {
+    if (cause instanceof NoexServerError) return cause
     const error = new CallbackError(this.name, problem, cause === undefined ? undefined : { cause })
     const { log, clock } = this.#environment
     const now = clock.ticks()

@@ -9,7 +9,7 @@ import { Where } from './where.js'
 export interface ExternalAuth {
   /**
    * Whose token this is; `null` when it is no good. What it throws, and an answer of another form, is logged and answered with
-   * `INTERNAL_ERROR`. `origin.connectionId` is `null` for a request to `/stats`.
+   * `INTERNAL_ERROR`, except for a `NoexServerError`, which the client is sent. `origin.connectionId` is `null` for a request to `/stats`.
    */
   validate: (token: string, origin: Origin) => Promise<AuthSession | null> | AuthSession | null
   /**

@@ -21,6 +21,9 @@ import { Principal, type PrincipalOwner } from './principal.js'
 import { forgetUpgrade, setLimits, listen, streamOf, type SocketListener } from './socket.js'
 import type { Upgrade } from './upgrade.js'
 
+/** The code of the error with which ws refuses a frame by its length, before it is read. */
+const FRAME_TOO_LONG = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
+
 /**
  * One client, from open to close. It must be made in the tick in which the WebSocket opens, so that no frame is missed.
  * What it keeps is what an idle client costs: listeners are shared and nothing refers to the upgrade request.
@@ -44,6 +47,8 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   #conduct: ClientConduct | undefined
   /** Why the session was revoked while the request that did so was being answered: the close waits for the reply. */
   #revoked: string | undefined
+  /** Whether it must log in and never has. */
+  #isUnknown: boolean
   /** Whether the audit has been told that it ends. What hears of it may ask for the same again. */
   #isEnding = false
   #state: 'open' | 'closing' | 'closed' = 'open'
@@ -57,11 +62,12 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.connectedAt = host.clock.now()
     this.#host = host
     this.#ws = ws
-    this.#inbox = new Inbox(this)
+    this.#isUnknown = host.requiresAuth && upgrade.session === undefined
+    this.#inbox = new Inbox(this, this.#isUnknown ? host.unauthenticatedInboxes : undefined)
     this.#outbox = new Outbox(this, stream, host.outboxLimits)
     this.#principal = new Principal(this, host, this.#outbox)
     forgetUpgrade(ws)
-    setLimits(ws, host.maxPayloadBytes)
+    setLimits(ws, this.#isUnknown ? host.maxUnauthenticatedPayloadBytes : host.maxPayloadBytes)
     listen(ws, this)
     if (upgrade.session !== undefined) this.logIn(upgrade.session)
   }
@@ -125,8 +131,17 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   changing (from: Session | undefined, to: Session | undefined): void {
     this.#host.changing(this, from, to)
+    if (to !== undefined && this.#isUnknown) this.#authenticate()
     // Who is revoked has nobody to log in any more.
     if (to === undefined && from !== undefined && this.#revoked === undefined) this.#host.loggedOut(this)
+  }
+
+  /** From now on as much may be sent as by any other client, also when the session has ended: the client may not have noticed yet. */
+  #authenticate (): void {
+    this.#isUnknown = false
+    setLimits(this.#ws, this.#host.maxPayloadBytes)
+    this.#inbox.authenticate()
+    this.regulate()
   }
 
   settleSession (): void {
@@ -251,6 +266,10 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.#ws.resume()
   }
 
+  overload (): void {
+    this.close(closeReasons.overloaded)
+  }
+
   congested (): void {
     this.#host.stalled.add(this)
     if (this.#outbox.full) this.regulate()
@@ -311,11 +330,13 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.heard = true
     if (isBinary) this.close(closeReasons.binaryNotSupported)
     // A text of its own: the buffer is a view of a whole TCP chunk and would keep that alive.
-    else this.#inbox.push((data as Buffer).toString())
+    else this.#inbox.push((data as Buffer).toString(), (data as Buffer).length)
   }
 
   failed (error: Error): void {
-    this.#host.logOf(this).info({ err: error }, 'connection failed')
+    const isTooLong = (error as NodeJS.ErrnoException).code === FRAME_TOO_LONG
+    const limit = isTooLong && { option: this.#isUnknown ? 'connectionLimits.maxUnauthenticatedPayloadBytes' : 'maxPayloadBytes' }
+    this.#host.logOf(this).info({ err: error, ...limit }, 'connection failed')
     if (!this.open) return
     this.#isEnding = true
     this.#host.audit?.failed(this, error)

@@ -19,6 +19,7 @@ import type { Upgrade } from './upgrade.js'
 import { DeadlineQueue } from './deadline-queue.js'
 import { Endings } from './endings.js'
 import { Heartbeat } from './heartbeat.js'
+import { UnauthenticatedInboxes } from './inbox.js'
 import type { ConnectionInfo } from '../info.js'
 import type { OutboxLimits } from './outbox.js'
 
@@ -40,6 +41,8 @@ export class Connections implements ConnectionHost {
   readonly quota: SubscriptionQuota
   readonly outboxLimits: OutboxLimits
   readonly maxPayloadBytes: number
+  readonly maxUnauthenticatedPayloadBytes: number
+  readonly unauthenticatedInboxes: UnauthenticatedInboxes
   readonly requiresAuth: boolean
   readonly audit: ConnectionAudit | undefined
   readonly stalled: DeadlineQueue<Connection>
@@ -68,6 +71,8 @@ export class Connections implements ConnectionHost {
     this.quota = new SubscriptionQuota(options.connectionLimits, refusals)
     this.outboxLimits = { maxBufferedBytes, markBytes: maxBufferedBytes * highWaterMark }
     this.maxPayloadBytes = options.maxPayloadBytes
+    this.maxUnauthenticatedPayloadBytes = Math.min(options.maxPayloadBytes, options.connectionLimits.maxUnauthenticatedPayloadBytes)
+    this.unauthenticatedInboxes = new UnauthenticatedInboxes(this.maxUnauthenticatedPayloadBytes)
     this.stalled = new DeadlineQueue(drainTimeoutMs, clock, connection => { connection.close(closeReasons.slowConsumer) })
     this.closing = new DeadlineQueue(closeTimeoutMs, clock, connection => { connection.terminate() })
     this.requiresAuth = requiresAuth

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { ApplicationCallback, CallbackError } from '../../lib/application-callback.js'
+import { NoexServerError } from '../../lib/errors.js'
 import type { Log } from '../../lib/log.js'
 import { HandClock } from '../hand-clock.js'
 
@@ -56,6 +57,17 @@ for (const [how, call, problem, asked = problem] of wrong) {
     await setImmediate()
   })
 }
+
+t.test('what is meant for the client passes, and is no failure', async t => {
+  const error = new NoexServerError('RATE_LIMITED', 'later')
+  const sync = callback(() => { throw error })
+  t.throws(() => sync.called.decide(number), error)
+  const async = callback(async () => await Promise.reject(error))
+  await t.rejects(async.called.ask(10, number), error)
+  async.called.tell()
+  await setImmediate()
+  t.same([sync.logged, async.logged], [[], []])
+})
 
 t.test('a function that does not settle is given up after its time, and what it does later harms nothing', async t => {
   let reject!: (error: Error) => void
