@@ -1,9 +1,12 @@
 import type { AddressInfo } from 'node:net'
 import type { WebSocket } from 'ws'
 import { Arrivals, type ArrivingRequest } from './access/arrival.js'
+import { checkAllowed, permissionRules, RULES_PATH } from './access/auth-options.js'
 import { Gate } from './access/gate.js'
 import { headersToKeep } from './access/headers-to-keep.js'
 import { HttpAccess, type HttpRefusal } from './access/http-access.js'
+import { adviceOnBucket, adviceOnPermission, type KnownNames, type NameAdvice } from './access/name-advice.js'
+import { OperationNames } from './access/operation-names.js'
 import { Revocations } from './access/revocations.js'
 import type { RequestHeaders, Session } from './access/session.js'
 import { startAuthentication, type Authentication } from './authentication.js'
@@ -54,6 +57,9 @@ interface Parts {
   readonly metrics: Metrics | undefined
   readonly refusals: Refusals
 }
+
+/** Names of which the log is told. */
+const MAX_ADVICE = 50
 
 /** What a client is told. */
 const REVOKED = 'An administrator has ended this session'
@@ -146,7 +152,9 @@ export class NoexService implements Noex {
 
   /** Starts a service on a store that is running; `close` ends it. */
   static async start (options: ResolvedOptions, environment: NoexEnvironment): Promise<NoexService> {
-    checkCosts(options.rateLimit, operation => operations.has(operation))
+    const known = new OperationNames(operations.keys())
+    checkCosts(options.rateLimit, known)
+    checkAllowed(options.auth, known)
     const { log, clock = systemClock } = environment
     const refusals = new Refusals()
     const { blacklistTtlMs } = options.revocation
@@ -161,7 +169,7 @@ export class NoexService implements Noex {
       metrics = options.routes.metrics === false ? undefined : await Metrics.open(clock)
       trail = options.audit && await AuditTrail.open(options.audit, log, clock)
       const isRevoked = (userId: string): boolean => revocations.has(userId)
-      authentication = await startAuthentication(options.auth, access, { log, clock, isRevoked, refusals, operations: operations.values() })
+      authentication = await startAuthentication(options.auth, access, { log, clock, isRevoked, refusals, operations: [...operations.values()] })
       procedures = await Procedures.open(access, options.procedures, { log, identity: authentication.identity, operations })
       const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail, procedures, metrics, refusals })
       await service.#feeds.start()
@@ -172,6 +180,27 @@ export class NoexService implements Noex {
       access.close()
       throw error
     }
+  }
+
+  /**
+   * Warns of names in permissions and procedures that mean nothing so far. To be called when the application has defined what it
+   * defines before it serves.
+   */
+  async adviseOnNames (): Promise<void> {
+    const known: KnownNames = {
+      operations: new OperationNames(operations.keys()),
+      buckets: new Set(await this.#access.bucketNames()),
+      queries: new Set(this.#options.store.getQueries().map(({ name }) => name)),
+      topics: new Set(this.#rules?.triggers())
+    }
+    const advice: NameAdvice[] = [
+      ...permissionRules(this.#options.auth).flatMap((rule, i) => adviceOnPermission(`${RULES_PATH}[${i}]`, rule, known)),
+      ...this.#authentication.identity?.adviceOnRoles(known) ?? [],
+      ...this.#options.procedures.definitions.flatMap(({ buckets }, i) =>
+        buckets.flatMap(({ path, bucket }) => adviceOnBucket(`procedures.definitions[${i}].${path}`, bucket, known, 'bucket')))
+    ]
+    for (const { at, message } of advice.slice(0, MAX_ADVICE)) this.#environment.log.warn({ advice: 'unknown-name', option: at }, message)
+    if (advice.length > MAX_ADVICE) this.#environment.log.warn({ advice: 'unknown-name', more: advice.length - MAX_ADVICE }, 'and more names')
   }
 
   get state (): NoexState {

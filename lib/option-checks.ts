@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { didYouMean, nearestNames } from './nearest.js'
 
 const { isAsyncFunction, isGeneratorFunction } = types
 
@@ -29,7 +30,7 @@ export function checkGroup (given: Readonly<Record<string, unknown>>, group: Che
     if (value === undefined) continue
     const path = prefix + name
     const check = Object.hasOwn(group, name) ? group[name] : undefined
-    if (check === undefined) throw new NoexOptionsError(path, 'is unknown')
+    if (check === undefined) throw new NoexOptionsError(path, `is unknown${didYouMean(nearestNames(name, Object.keys(group))[0])}`)
     if (typeof check === 'function') {
       check(value, path)
     } else {

@@ -1,6 +1,7 @@
 import { checkGroup, isBoolean, isFunction, isInteger, isPlainObject, isSynchronousFunction, isText, MAX_TIMER_MS, merge, NoexOptionsError, type Checks } from '../option-checks.js'
 import { gatewayHeaders, type GatewayOptions } from './gateway-headers.js'
-import { ANONYMOUS, type PermissionConfig } from './permission-policy.js'
+import type { OperationNames } from './operation-names.js'
+import { ANONYMOUS, type PermissionConfig, type PermissionRule } from './permission-policy.js'
 import { ruleProblem } from './rule.js'
 import type { AuthSession, Origin } from './session.js'
 import { Where } from './where.js'
@@ -113,6 +114,9 @@ export const authDefaults: Readonly<Record<Mode, object>> = {
 
 const MAX = Number.MAX_SAFE_INTEGER
 
+/** Where `permissionRules` stand. */
+export const RULES_PATH = 'auth.permissions.rules'
+
 const checks: Readonly<Record<Mode, Checks>> = {
   external: {
     validate: isFunction,
@@ -182,4 +186,17 @@ function isRules (value: unknown, path: string): void {
       throw new NoexOptionsError(`${at}.where`, 'asks for the user, and an anonymous client has none')
     }
   })
+}
+
+/** Throws unless every operation that `permissions` allow exists. @throws {NoexOptionsError} */
+export function checkAllowed (auth: ResolvedAuth | undefined, operations: OperationNames): void {
+  permissionRules(auth).forEach((rule, i) => {
+    const found = operations.problemIn(rule)
+    if (found !== undefined) throw new NoexOptionsError(`${RULES_PATH}[${i}].${found.path}`, found.problem)
+  })
+}
+
+/** Returns the rules of `permissions`, in the modes that have them; their place is `RULES_PATH`. */
+export function permissionRules (auth: ResolvedAuth | undefined): readonly PermissionRule[] {
+  return auth === undefined || auth.mode === 'builtIn' ? [] : auth.permissions?.rules ?? []
 }

@@ -45,6 +45,14 @@ export class RuleService {
     return this.#feeds.size
   }
 
+  /** The topics, facts and timers by which rules are triggered, as far as the engine shows them. */
+  triggers (): string[] {
+    return this.#engine.getRules().flatMap(rule => {
+      const { topic, pattern } = (rule as { readonly trigger?: { readonly topic?: unknown, readonly pattern?: unknown } }).trigger ?? {}
+      return [topic, pattern].filter(text => typeof text === 'string')
+    })
+  }
+
   /** What the engine tells of itself; `null` when it cannot. */
   stats (): object | null {
     try {

@@ -13,6 +13,9 @@ const KIB = 1_024
 /** Tokens are user ids. */
 const tokens = { validate: (token: string) => ({ userId: token.slice(0, 10), roles: ['writer'] }) }
 
+/** A close frame of the server with 1009. */
+const closeFrame = Buffer.from([0x88, 2, 1009 >> 8, 1009 & 0xff]).toString('latin1')
+
 /** A request of exactly so many bytes. */
 function requestOf (bytes: number, type = 'auth.whoami'): string {
   const empty = JSON.stringify({ id: 1, type, padding: '' })
@@ -40,10 +43,8 @@ t.test('before a login, frames are small', async t => {
     const raw = await RawSocket.upgrade(t, port)
     await raw.until(/welcome/)
     raw.socket.write(textFrame('', { length: 32 * KIB + 1, lengthBits: 64 }))
-    // 1009 in the close frame.
-    await raw.until(/\x88\x02\x03\xf1/)
     await raw.closed
-    t.match(raw.received, /\x88\x02\x03\xf1/)
+    t.ok(raw.received.endsWith(closeFrame), '1009')
   })
 
   t.test('in fragments, too', async t => {

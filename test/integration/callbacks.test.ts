@@ -100,7 +100,7 @@ t.test('a check that never answers rightly refuses everything, and is logged onc
   const { connect, named } = await (async () => {
     const log: Array<{ readonly callback?: string }> = []
     // Not `async` by its form, so that only its answer shows it.
-    const check = (async () => await Promise.reject(new Error('boom'))).bind(null) as unknown as () => boolean
+    const check = (() => Promise.reject(new Error('boom'))) as unknown as () => boolean
     const served = await serve(t, { auth: { validate: token => ({ userId: token, roles: ['admin'] }), permissions: { default: 'allow', check } } }, {
       fastify: { logger: { level: 'warn', stream: { write (line: string) { log.push(JSON.parse(line)) } } } }
     })
@@ -133,9 +133,9 @@ t.test('what the application calls from its functions', async t => {
 
   /** Serves with functions that are made when the application is there. */
   async function reentrant (t: Test, make: (served: () => Served) => { check?: () => boolean, validate?: () => Promise<void>, onEntry?: (entry: AuditEntry) => void }): Promise<Served> {
-    let served!: Served
-    const { check, validate, onEntry } = make(() => served)
-    served = await serve(t, {
+    const started: Served[] = []
+    const { check, validate, onEntry } = make(() => started[0] as Served)
+    const served = await serve(t, {
       auth: {
         async validate (token) {
           await validate?.()
@@ -145,6 +145,7 @@ t.test('what the application calls from its functions', async t => {
       },
       ...(onEntry && { audit: { tiers: ['admin', 'write'], onEntry } })
     }, { store: await startStore(t) })
+    started.push(served)
     return served
   }
 
