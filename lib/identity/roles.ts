@@ -3,9 +3,9 @@ import { ruleProblem, type PermissionEntry } from '../access/rule.js'
 import { invalid, NoexServerError } from '../errors.js'
 import { requireRole, sessionOf, type Actor } from './authority.js'
 import type { Directory } from './directory.js'
+import { checkName } from './names.js'
 import type { Role } from './records.js'
 import { SUPERADMIN } from './system-roles.js'
-import { checkName } from './users.js'
 
 const MAX_PERMISSIONS = 100
 const MAX_DESCRIPTION_CHARS = 1_000
@@ -31,12 +31,14 @@ export class Roles {
   }
 
   /** @throws `VALIDATION_ERROR`, `ALREADY_EXISTS` */
-  async create (actor: Actor, name: string, { description, permissions = [] }: RoleInput): Promise<Role> {
-    checkName(name, 'name', 1, 64)
+  async create (actor: Actor, wanted: string, { description, permissions = [] }: RoleInput): Promise<Role> {
+    const name = checkName(wanted, 'name', 1, 64)
     this.#check({ description, permissions })
     return await this.#directory.exclusive(async () => {
       sessionOf(actor)
-      if (this.#directory.roleByName(name) !== undefined) throw new NoexServerError('ALREADY_EXISTS', 'There is a role with this name')
+      if (this.#directory.isRoleNameTaken(name)) {
+        throw new NoexServerError('ALREADY_EXISTS', 'There is a role with this name, or one that looks like it')
+      }
       const insert = { name, permissions, system: false, ...(description !== undefined && { description }) }
       const [role] = await this.#directory.write([{ bucket: '_roles', insert }])
       return role as unknown as Role
