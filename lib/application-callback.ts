@@ -53,22 +53,29 @@ export class ApplicationCallback<Args extends unknown[]> {
    * Returns what the function answers at once. A promise is no such answer.
    * @throws a CallbackError, or the NoexServerError that the function throws
    */
-  decide<Answer> (read: ReadAnswer<Answer>, ...args: Args): Answer {
+  decide<Answer>(read: ReadAnswer<Answer>, ...args: Args): Answer {
     return this.#read(read, this.#invoke(args))
   }
 
   /** Resolves with what the function answers within `limitMs`, now or by a promise. Rejects as `decide` throws. */
-  async ask<Answer> (limitMs: number, read: ReadAnswer<Answer>, ...args: Args): Promise<Answer> {
+  async ask<Answer>(limitMs: number, read: ReadAnswer<Answer>, ...args: Args): Promise<Answer> {
     const answer = this.#invoke(args)
     if (!isPromiseLike(answer)) return this.#read(read, answer)
     return await new Promise<Answer>((resolve, reject) => {
       const cancel = this.#environment.clock.after(limitMs, () => {
         reject(this.#failure('waits', `has not settled within ${limitMs} ms`))
       })
-      Promise.resolve(answer).finally(cancel).then(
-        value => { resolve(this.#read(read, value)) },
-        (error: unknown) => { throw this.#failure('throws', 'has failed', error) }
-      ).catch(reject)
+      Promise.resolve(answer)
+        .finally(cancel)
+        .then(
+          value => {
+            resolve(this.#read(read, value))
+          },
+          (error: unknown) => {
+            throw this.#failure('throws', 'has failed', error)
+          }
+        )
+        .catch(reject)
     })
   }
 
@@ -76,7 +83,11 @@ export class ApplicationCallback<Args extends unknown[]> {
   tell (...args: Args): void {
     try {
       const answer = this.#invoke(args)
-      if (isPromiseLike(answer)) Promise.resolve(answer).catch((error: unknown) => { this.#failure('throws', 'has failed', error) })
+      if (isPromiseLike(answer)) {
+        Promise.resolve(answer).catch((error: unknown) => {
+          this.#failure('throws', 'has failed', error)
+        })
+      }
     } catch {
       // Logged already.
     }
@@ -90,13 +101,16 @@ export class ApplicationCallback<Args extends unknown[]> {
     }
   }
 
-  #read<Answer> (read: ReadAnswer<Answer>, value: unknown): Answer {
+  #read<Answer>(read: ReadAnswer<Answer>, value: unknown): Answer {
     try {
       return read(value)
     } catch (error) {
       // Its rejection must not end the process.
       if (isPromiseLike(value)) Promise.resolve(value).catch(() => {})
-      throw this.#failure('answers', `has answered wrongly: ${error instanceof Error ? error.message : String(error)}`)
+      throw this.#failure(
+        'answers',
+        `has answered wrongly: ${error instanceof Error ? error.message : String(error)}`
+      )
     }
   }
 
@@ -107,7 +121,10 @@ export class ApplicationCallback<Args extends unknown[]> {
     const now = clock.ticks()
     if (now - (this.#loggedAt.get(kind) ?? -Infinity) >= COMPLAINT_MS) {
       this.#loggedAt.set(kind, now)
-      log.error({ err: error, callback: this.name }, `${this.name} has failed; further failures of this kind within a minute are not logged`)
+      log.error(
+        { err: error, callback: this.name },
+        `${this.name} has failed; further failures of this kind within a minute are not logged`
+      )
     }
     return error
   }

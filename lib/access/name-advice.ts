@@ -20,29 +20,39 @@ export interface NameAdvice {
 }
 
 /** Tells which names of a permission mean nothing so far, and which members restrict nothing. `at` is where it stands. */
-export function adviceOnPermission (at: string, { allow, buckets, topics }: PermissionEntry, known: KnownNames): NameAdvice[] {
+export function adviceOnPermission (
+  at: string,
+  { allow, buckets, topics }: PermissionEntry,
+  known: KnownNames
+): NameAdvice[] {
   const patterns = typeof allow === 'string' ? [allow] : allow
-  const reaches = (prefix: string): boolean => patterns.some(pattern => known.operations.fits(pattern, prefix))
+  const reaches = (prefix: string): boolean =>
+    patterns.some(pattern => known.operations.fits(pattern, prefix))
   const advice: NameAdvice[] = []
   if (buckets !== undefined) {
-    if (!reaches('store.')) advice.push({ at: `${at}.buckets`, message: 'restricts nothing: no store operation is allowed here' })
+    if (!reaches('store.')) { advice.push({ at: `${at}.buckets`, message: 'restricts nothing: no store operation is allowed here' }) }
     for (const name of buckets) {
       if (known.queries.has(name)) continue
       advice.push(...adviceOnBucket(`${at}.buckets`, name, known, 'bucket or query'))
     }
   }
   if (topics !== undefined) {
-    if (!reaches('rules.')) advice.push({ at: `${at}.topics`, message: 'restricts nothing: no rules operation is allowed here' })
+    if (!reaches('rules.')) { advice.push({ at: `${at}.topics`, message: 'restricts nothing: no rules operation is allowed here' }) }
     for (const name of topics) {
       const [near] = known.topics.has(name) ? [] : nearestNames(name, known.topics)
-      if (near !== undefined) advice.push({ at: `${at}.topics`, message: `${quoted(name)} triggers no rule${didYouMean(near)}` })
+      if (near !== undefined) { advice.push({ at: `${at}.topics`, message: `${quoted(name)} triggers no rule${didYouMean(near)}` }) }
     }
   }
   return advice
 }
 
 /** Tells of a bucket that does not exist so far. */
-export function adviceOnBucket (at: string, name: string, { buckets, queries }: KnownNames, what: 'bucket' | 'bucket or query'): NameAdvice[] {
+export function adviceOnBucket (
+  at: string,
+  name: string,
+  { buckets, queries }: KnownNames,
+  what: 'bucket' | 'bucket or query'
+): NameAdvice[] {
   if (buckets.has(name)) return []
   const [near] = nearestNames(name, what === 'bucket' ? buckets : [...buckets, ...queries])
   return [{ at, message: `there is no ${what} ${quoted(name)} so far${didYouMean(near)}` }]

@@ -23,14 +23,20 @@ export class OperationNames {
 
   /** Returns the question that follows a name or pattern that fits none, where an operation or the pattern of a namespace is near. */
   didYouMean (pattern: string): string {
-    const namespaces = new Set([...this.#names].filter(name => name.includes('.')).map(name => `${name.slice(0, name.indexOf('.'))}.*`))
+    const namespaces = new Set(
+      [...this.#names].filter(name => name.includes('.')).map(name => `${name.slice(0, name.indexOf('.'))}.*`)
+    )
     const whole = `${pattern}.*`
-    return didYouMean(namespaces.has(whole) ? whole : nearestNames(pattern, [...this.#names, ...namespaces])[0])
+    return didYouMean(
+      namespaces.has(whole) ? whole : nearestNames(pattern, [...this.#names, ...namespaces])[0]
+    )
   }
 
   /** Says what is wrong with the operations of a permission: the first pattern that fits none. `undefined` when nothing is. */
   problemIn ({ allow }: Pick<PermissionEntry, 'allow'>): Problem | undefined {
     const pattern = (typeof allow === 'string' ? [allow] : allow).find(each => !this.fits(each))
-    return pattern === undefined ? undefined : { path: 'allow', problem: `has "${pattern}", which fits no operation${this.didYouMean(pattern)}` }
+    return pattern === undefined
+      ? undefined
+      : { path: 'allow', problem: `has "${pattern}", which fits no operation${this.didYouMean(pattern)}` }
   }
 }

@@ -56,13 +56,23 @@ t.test('before a login, frames are small', async t => {
 
   t.test('with room for a token of 16 KiB, and for the longest name and password', async t => {
     const { connect } = await serve(t, { auth: tokens })
-    t.match(await (await connect()).ask('auth.login', { token: 'x'.repeat(16 * KIB) }), { userId: 'xxxxxxxxxx' })
+    t.match(await (await connect()).ask('auth.login', { token: 'x'.repeat(16 * KIB) }), {
+      userId: 'xxxxxxxxxx'
+    })
     const accounts = await serveAccounts(t)
-    t.equal(await (await accounts.connect()).code('identity.login', { username: 'ж'.repeat(4_096), password: 'ж'.repeat(4_096) }), 'UNAUTHORIZED')
+    t.equal(
+      await (
+        await accounts.connect()
+      ).code('identity.login', { username: 'ж'.repeat(4_096), password: 'ж'.repeat(4_096) }),
+      'UNAUTHORIZED'
+    )
   })
 
   t.test('as the option says, and never larger than maxPayloadBytes', async t => {
-    const { connect } = await serve(t, { auth: tokens, connectionLimits: { maxUnauthenticatedPayloadBytes: 100 } })
+    const { connect } = await serve(t, {
+      auth: tokens,
+      connectionLimits: { maxUnauthenticatedPayloadBytes: 100 }
+    })
     t.equal(await outcome(await connect(), 100), 'result')
     t.equal(await outcome(await connect(), 101), 1009)
     const small = await serve(t, { auth: tokens, maxPayloadBytes: 200 })
@@ -72,9 +82,21 @@ t.test('before a login, frames are small', async t => {
 
   t.test('and the log names the option', async t => {
     const log: object[] = []
-    const settings: ServeSettings = { fastify: { logger: { level: 'info', stream: { write (line: string) { log.push(JSON.parse(line)) } } } } }
+    const settings: ServeSettings = {
+      fastify: {
+        logger: {
+          level: 'info',
+          stream: {
+            write (line: string) {
+              log.push(JSON.parse(line))
+            }
+          }
+        }
+      }
+    }
     const { connect } = await serve(t, { auth: tokens, maxPayloadBytes: 64 * KIB }, settings)
-    const options = (): unknown[] => log.map(line => (line as { option?: string }).option).filter(option => option !== undefined)
+    const options = (): unknown[] =>
+      log.map(line => (line as { option?: string }).option).filter(option => option !== undefined)
     await outcome(await connect(), 33 * KIB)
     t.same(options(), ['connectionLimits.maxUnauthenticatedPayloadBytes'])
     const client = await connect()
@@ -96,33 +118,46 @@ t.test('before a login, frames are small', async t => {
     t.equal(await outcome(admin, 1_048_576), 'result')
   })
 
-  t.test('nothing changes without auth, where a login is optional, and where a gateway has named the user', async t => {
-    const gateway = { gateway: { userHeader: 'X-Forwarded-User', trustedProxies: ['127.0.0.1'] } }
-    const modes: ReadonlyArray<readonly [string, Omit<NoexOptions, 'store'>, object]> = [
-      ['no auth', {}, {}],
-      ['optional login', { auth: { ...tokens, required: false } }, {}],
-      ['gateway', { auth: gateway, allowedOrigins: ['https://a.example'] }, { origin: 'https://a.example', headers: { 'x-forwarded-user': 'ann' } }]
-    ]
-    for (const [mode, options, upgrade] of modes) {
-      const { url } = await serve(t, options)
-      const client = await TestClient.open(t, url, upgrade)
-      t.not(await outcome(client, 1_048_576), 1009, mode)
+  t.test(
+    'nothing changes without auth, where a login is optional, and where a gateway has named the user',
+    async t => {
+      const gateway = { gateway: { userHeader: 'X-Forwarded-User', trustedProxies: ['127.0.0.1'] } }
+      const modes: ReadonlyArray<readonly [string, Omit<NoexOptions, 'store'>, object]> = [
+        ['no auth', {}, {}],
+        ['optional login', { auth: { ...tokens, required: false } }, {}],
+        [
+          'gateway',
+          { auth: gateway, allowedOrigins: ['https://a.example'] },
+          { origin: 'https://a.example', headers: { 'x-forwarded-user': 'ann' } }
+        ]
+      ]
+      for (const [mode, options, upgrade] of modes) {
+        const { url } = await serve(t, options)
+        const client = await TestClient.open(t, url, upgrade)
+        t.not(await outcome(client, 1_048_576), 1009, mode)
+      }
     }
-  })
+  )
 })
 
 t.test('while a login is being checked, no more is read than one frame and what came with it', async t => {
   /** Serves with logins that wait; `bytesRead` is what the server has read from its first client. */
   async function serveSlowly (t: Test) {
     const turnstile = new Turnstile()
-    t.teardown(() => { turnstile.open() })
+    t.teardown(() => {
+      turnstile.open()
+    })
     const sockets: Socket[] = []
-    const validate = async (token: string): Promise<{ userId: string, roles: string[] }> => {
+    const validate = async (token: string): Promise<{ userId: string; roles: string[] }> => {
       if (token === 'slow') await turnstile.pass()
       return { userId: token, roles: ['writer'] }
     }
-    const before = (app: { readonly server: { on: (event: 'connection', listener: (socket: Socket) => void) => unknown } }): void => {
-      app.server.on('connection', socket => { sockets.push(socket) })
+    const before = (app: {
+      readonly server: { on: (event: 'connection', listener: (socket: Socket) => void) => unknown }
+    }): void => {
+      app.server.on('connection', socket => {
+        sockets.push(socket)
+      })
     }
     const served = await serve(t, { auth: { validate } }, { before })
     return { ...served, turnstile, bytesRead: () => sockets[0]?.bytesRead ?? NaN }
@@ -141,7 +176,11 @@ t.test('while a login is being checked, no more is read than one frame and what 
     t.ok(bytesRead() < 200_000, `${bytesRead()} of 3,000,000 bytes`)
     turnstile.open()
     t.match(await client.next(frame => frame['id'] === 101), { data: { userId: 'slow' } })
-    t.same(client.waiting.filter(({ type }) => type !== 'ping').map(({ id }) => id), Array.from({ length: 100 }, (_, i) => i + 1), 'in order')
+    t.same(
+      client.waiting.filter(({ type }) => type !== 'ping').map(({ id }) => id),
+      Array.from({ length: 100 }, (_, i) => i + 1),
+      'in order'
+    )
   })
 
   t.test('small requests that a client sends with its login are answered, however many', async t => {
