@@ -6,8 +6,8 @@ import type { Log } from './log.js'
 const COMPLAINT_MS = 60_000
 
 /**
- * A function of the application has failed; the message names it and the log has been told. A client that waits for it learns
- * no more than `INTERNAL_ERROR`.
+ * A function of the application has failed; the message names it and the log has been told. A client that
+ * waits for it learns no more than `INTERNAL_ERROR`.
  */
 export class CallbackError extends Error {
   override readonly name = 'CallbackError'
@@ -33,9 +33,10 @@ export interface CallbackEnvironment {
 }
 
 /**
- * A function that the application has handed in, by the name of its option. Whatever the function does, the caller gets an answer
- * that `read` has let pass or a `CallbackError`, and no rejection is left unhandled. Each kind of failure is logged
- * when it happens first, and then at most once a minute. A `NoexServerError` is no failure: it is what the client is to be told.
+ * A function that the application has handed in, by the name of its option. Whatever the function does, the
+ * caller gets an answer that `read` has let pass or a `CallbackError`, and no rejection is left unhandled.
+ * Each kind of failure is logged when it happens first, and then at most once a minute. A `NoexServerError`
+ * is no failure: it is what the client is to be told.
  */
 export class ApplicationCallback<Args extends unknown[]> {
   readonly name: string
@@ -57,7 +58,10 @@ export class ApplicationCallback<Args extends unknown[]> {
     return this.#read(read, this.#invoke(args))
   }
 
-  /** Resolves with what the function answers within `limitMs`, now or by a promise. Rejects as `decide` throws. */
+  /**
+   * Resolves with what the function answers within `limitMs`, now or by a promise. Rejects as `decide`
+   * throws.
+   */
   async ask<Answer>(limitMs: number, read: ReadAnswer<Answer>, ...args: Args): Promise<Answer> {
     const answer = this.#invoke(args)
     if (!isPromiseLike(answer)) return this.#read(read, answer)

@@ -40,8 +40,8 @@ export function didYouMean (name: string | undefined): string {
 }
 
 /**
- * Returns the least number of slips that make `b` of `a`, or `Infinity` when they are more than `most`. Looks only at
- * the places that so few slips can lead to.
+ * Returns the least number of slips that make `b` of `a`, or `Infinity` when they are more than `most`. Looks
+ * only at the places that so few slips can lead to.
  */
 function slipsBetween (a: string, b: string, most: number): number {
   if (Math.abs(a.length - b.length) > most) return Infinity

@@ -183,8 +183,8 @@ export class NoexService implements Noex {
   }
 
   /**
-   * Warns of names in permissions and procedures that mean nothing so far. To be called when the application has defined what it
-   * defines before it serves.
+   * Warns of names in permissions and procedures that mean nothing so far. To be called when the application
+   * has defined what it defines before it serves.
    */
   async adviseOnNames (): Promise<void> {
     const known: KnownNames = {

@@ -87,7 +87,10 @@ export function isFunction (value: unknown, path: string): void {
   if (isGeneratorFunction(value)) throw new NoexOptionsError(path, 'must not be a generator function: called, it does nothing')
 }
 
-/** Throws unless `value` is a function that can answer at once. One that returns a promise without being `async` shows when it is called. */
+/**
+ * Throws unless `value` is a function that can answer at once. One that returns a promise without being
+ * `async` shows when it is called.
+ */
 export function isSynchronousFunction (value: unknown, path: string): void {
   isFunction(value, path)
   if (isAsyncFunction(value)) throw new NoexOptionsError(path, 'must not be an async function: its answer counts at once')

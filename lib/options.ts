@@ -115,8 +115,9 @@ export interface NoexOptions {
      */
     maxUnauthenticatedConnections?: number | undefined
     /**
-     * The largest frame that a client may send before it logs in for the first time on its connection, where a login is
-     * required; at most `maxPayloadBytes` counts. A larger one closes the connection with 1009. It must have room for a login.
+     * The largest frame that a client may send before it logs in for the first time on its connection, where
+     * a login is required; at most `maxPayloadBytes` counts. A larger one closes the connection with 1009. It
+     * must have room for a login.
      * @default 32_768
      */
     maxUnauthenticatedPayloadBytes?: number | undefined

@@ -9,8 +9,9 @@ import { Where } from './where.js'
 /** `auth` with tokens that the application issues or knows how to check. */
 export interface ExternalAuth {
   /**
-   * Whose token this is; `null` when it is no good. What it throws, and an answer of another form, is logged and answered with
-   * `INTERNAL_ERROR`, except for a `NoexServerError`, which the client is sent. `origin.connectionId` is `null` for a request to `/stats`.
+   * Whose token this is; `null` when it is no good. What it throws, and an answer of another form, is logged
+   * and answered with `INTERNAL_ERROR`, except for a `NoexServerError`, which the client is sent.
+   * `origin.connectionId` is `null` for a request to `/stats`.
    */
   validate: (token: string, origin: Origin) => Promise<AuthSession | null> | AuthSession | null
   /**
@@ -27,7 +28,8 @@ export interface ExternalAuth {
    */
   revalidateMs?: number | false | undefined
   /**
-   * Time within which `validate` must settle, in milliseconds. After it the request is answered `INTERNAL_ERROR`.
+   * Time within which `validate` must settle, in milliseconds. After it the request is answered
+   * `INTERNAL_ERROR`.
    * @default 30_000
    */
   validateTimeoutMs?: number | undefined

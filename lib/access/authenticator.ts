@@ -10,6 +10,9 @@ export interface Authenticator {
   readonly identify: (token: string, origin: Origin) => Promise<Session | TokenRefusal>
   /** Whether a session must be confirmed before it is used again. */
   readonly isStale: (session: Session) => boolean
-  /** Confirms a session: the one that counts from now on, or why it has ended. Rejects when that cannot be found out now. */
+  /**
+   * Confirms a session: the one that counts from now on, or why it has ended. Rejects when that cannot be
+   * found out now.
+   */
   readonly confirm: (session: Session, origin: Origin) => Promise<Session | TokenRefusal>
 }

@@ -172,7 +172,10 @@ export class Gate {
     this.authorize(client, operation, { id: 0, type: operation.name, ...fields })
   }
 
-  /** Returns what `work` finds, or `undefined` where that is refused. What a function of the application throws is logged where it is called. */
+  /**
+   * Returns what `work` finds, or `undefined` where that is refused. What a function of the application
+   * throws is logged where it is called.
+   */
   #allowed<Found> (work: () => Found): Found | undefined {
     try {
       return work()
@@ -217,7 +220,8 @@ class RequestGrant implements Grant {
     const { session } = client
     let rows = gate.authorize(client, operation, request)
     if (!client.open || client.session !== session) {
-      // A function of the application that was asked has ended the session: what it has decided was about another client.
+      // A function of the application that was asked has ended the session: what it has decided was about
+      // another client.
       gate.authenticate(client, operation, request.type)
       rows = gate.authorize(client, operation, request)
     }

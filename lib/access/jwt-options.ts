@@ -24,7 +24,8 @@ export interface JwtAuthOptions {
    */
   rolesClaim?: string | readonly string[] | undefined
   /**
-   * How far the issuer's clock may be off, for `nbf` and `exp`, at most 60,000: a session ends so long after `exp`.
+   * How far the issuer's clock may be off, for `nbf` and `exp`, at most 60,000: a session ends so long after
+   * `exp`.
    * @default 5_000
    */
   clockToleranceMs?: number | undefined

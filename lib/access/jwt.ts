@@ -32,10 +32,10 @@ const DEFAULT_REVALIDATE_MS = 60_000
 
 /**
  * Builds the option `auth` for signed JSON Web Tokens (JWS, RFC 7519). A token is good when an algorithm of the list
- * signed it, issuer and audience are the configured ones, `nbf` has come and `exp`, which it must have, has not. No claim about
- * time may be more than ten years ahead: it would be in another unit than seconds. Then
- * `sub` is the user: 1 to 256 characters. The roles are at most 100 texts of at most 256 characters each; a token
- * without the claim has none. Tokens have at most 8,192 characters. Why a token is refused is logged.
+ * signed it, issuer and audience are the configured ones, `nbf` has come and `exp`, which it must have, has
+ * not. No claim about time may be more than ten years ahead: it would be in another unit than seconds. Then
+ * `sub` is the user: 1 to 256 characters. The roles are at most 100 texts of at most 256 characters each; a
+ * token without the claim has none. Tokens have at most 8,192 characters. Why a token is refused is logged.
  * @throws {NoexOptionsError} for a bad option, with its path below `auth`.
  */
 export function jwtAuth (options: JwtAuthOptions): JwtAuth {

@@ -2,12 +2,17 @@ import { didYouMean, nearestNames, quoted } from '../nearest.js'
 import type { OperationNames } from './operation-names.js'
 import type { PermissionEntry } from './rule.js'
 
-/** What there is at the moment. Names may come later, so one that is missing is worth a warning and no more. */
+/**
+ * What there is at the moment. Names may come later, so one that is missing is worth a warning and no more.
+ */
 export interface KnownNames {
   readonly operations: OperationNames
   readonly buckets: ReadonlySet<string>
   readonly queries: ReadonlySet<string>
-  /** What rules are triggered by. Clients may use any other topic, so only one that is nearly such a name is told of. */
+  /**
+   * What rules are triggered by. Clients may use any other topic, so only one that is nearly such a name is
+   * told of.
+   */
   readonly topics: ReadonlySet<string>
 }
 
@@ -19,7 +24,10 @@ export interface NameAdvice {
   readonly message: string
 }
 
-/** Tells which names of a permission mean nothing so far, and which members restrict nothing. `at` is where it stands. */
+/**
+ * Tells which names of a permission mean nothing so far, and which members restrict nothing. `at` is where it
+ * stands.
+ */
 export function adviceOnPermission (
   at: string,
   { allow, buckets, topics }: PermissionEntry,

@@ -2,7 +2,9 @@ import { didYouMean, nearestNames } from '../nearest.js'
 import { Patterns, type PermissionEntry } from './rule.js'
 import type { Problem } from './where.js'
 
-/** The names of all operations, of every mode and of the application, against which permissions are checked. */
+/**
+ * The names of all operations, of every mode and of the application, against which permissions are checked.
+ */
 export class OperationNames {
   readonly #names: ReadonlySet<string>
 
@@ -21,7 +23,10 @@ export class OperationNames {
     return false
   }
 
-  /** Returns the question that follows a name or pattern that fits none, where an operation or the pattern of a namespace is near. */
+  /**
+   * Returns the question that follows a name or pattern that fits none, where an operation or the pattern of
+   * a namespace is near.
+   */
   didYouMean (pattern: string): string {
     const namespaces = new Set(
       [...this.#names].filter(name => name.includes('.')).map(name => `${name.slice(0, name.indexOf('.'))}.*`)
@@ -32,7 +37,10 @@ export class OperationNames {
     )
   }
 
-  /** Says what is wrong with the operations of a permission: the first pattern that fits none. `undefined` when nothing is. */
+  /**
+   * Says what is wrong with the operations of a permission: the first pattern that fits none. `undefined`
+   * when nothing is.
+   */
   problemIn ({ allow }: Pick<PermissionEntry, 'allow'>): Problem | undefined {
     const pattern = (typeof allow === 'string' ? [allow] : allow).find(each => !this.fits(each))
     return pattern === undefined

@@ -6,7 +6,8 @@ export interface AuthSession {
   /** Kept for `permissions.check`, never sent. */
   metadata?: object | undefined
   /**
-   * Epoch milliseconds, at most ten years ahead; the session is good until then, this moment included. Absent: until the connection ends.
+   * Epoch milliseconds, at most ten years ahead; the session is good until then, this moment included.
+   * Absent: until the connection ends.
    */
   expiresAt?: number | undefined
 }
@@ -41,16 +42,25 @@ export interface Origin {
 /** The headers of a request by their lower-case names, as Node gives them. */
 export type RequestHeaders = Readonly<Record<string, string | string[] | undefined>>
 
-/** No credential is good for longer, in milliseconds: ten years. A moment further ahead is one in another unit. */
+/**
+ * No credential is good for longer, in milliseconds: ten years. A moment further ahead is one in another
+ * unit.
+ */
 export const MAX_LIFETIME_MS = 3_653 * 86_400_000
 
-/** The latest moment, in seconds, that is taken for one in seconds: the end of 2100. In milliseconds that is February 1970. */
+/**
+ * The latest moment, in seconds, that is taken for one in seconds: the end of 2100. In milliseconds that is
+ * February 1970.
+ */
 const MAX_SECONDS = 4_133_980_799
 
 /** The earliest: September 2001. */
 const MIN_SECONDS = 1_000_000_000
 
-/** Tells what is wrong with a moment at which something ends, in epoch milliseconds; `undefined` when nothing is. The past is not wrong. */
+/**
+ * Tells what is wrong with a moment at which something ends, in epoch milliseconds; `undefined` when nothing
+ * is. The past is not wrong.
+ */
 export function expiryProblem (value: unknown, now: number): string | undefined {
   if (typeof value !== 'number' || !Number.isFinite(value)) return 'must be a number of milliseconds'
   if (value >= MIN_SECONDS && value <= MAX_SECONDS) return 'must be in milliseconds since 1970; this is in seconds'
@@ -58,7 +68,9 @@ export function expiryProblem (value: unknown, now: number): string | undefined 
   return undefined
 }
 
-/** Returns the last moment at which a session counts, in epoch milliseconds; `undefined`: it does not run out. */
+/**
+ * Returns the last moment at which a session counts, in epoch milliseconds; `undefined`: it does not run out.
+ */
 export function endOf ({ expiresAt, toleranceMs = 0 }: Session): number | undefined {
   return expiresAt === undefined ? undefined : expiresAt + toleranceMs
 }

@@ -19,7 +19,10 @@ export interface ExplainedValidator {
 
 const kExplained = Symbol('noex.explainedValidator')
 
-/** Makes a `validate` of a validator: it resolves with `null` for a token that is no good, and `explainedBy` finds the rest. */
+/**
+ * Makes a `validate` of a validator: it resolves with `null` for a token that is no good, and `explainedBy`
+ * finds the rest.
+ */
 export function withReasons (explained: ExplainedValidator): (token: string) => Promise<AuthSession | null> {
   const validate = async (token: string): Promise<AuthSession | null> => {
     const found = await explained.explain(token, nowhere)
@@ -30,7 +33,9 @@ export function withReasons (explained: ExplainedValidator): (token: string) => 
 
 const nowhere: Origin = { remoteAddress: '', connectionId: null, headers: {} }
 
-/** Returns the validator behind a `validate` that `withReasons` has made; `undefined` for any other function. */
+/**
+ * Returns the validator behind a `validate` that `withReasons` has made; `undefined` for any other function.
+ */
 export function explainedBy (validate: object): ExplainedValidator | undefined {
   return (validate as { readonly [kExplained]?: ExplainedValidator })[kExplained]
 }

@@ -136,7 +136,10 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     if (to === undefined && from !== undefined && this.#revoked === undefined) this.#host.loggedOut(this)
   }
 
-  /** From now on as much may be sent as by any other client, also when the session has ended: the client may not have noticed yet. */
+  /**
+   * From now on as much may be sent as by any other client, also when the session has ended: the client may
+   * not have noticed yet.
+   */
   #authenticate (): void {
     this.#isUnknown = false
     setLimits(this.#ws, this.#host.maxPayloadBytes)

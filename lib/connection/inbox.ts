@@ -11,15 +11,23 @@ const usualLimits: InboxLimits = { maxFrames: 256, maxBytes: 1_048_576 }
 /** Bytes that may wait for all clients together that have yet to log in. */
 const MAX_UNAUTHENTICATED_BYTES = 67_108_864
 
-/** What a text takes in memory beside its characters, in bytes; it counts for all together, where frames may be many and small. */
+/**
+ * What a text takes in memory beside its characters, in bytes; it counts for all together, where frames may
+ * be many and small.
+ */
 const FRAME_OVERHEAD_BYTES = 64
 
-/** What waits in the inboxes of all clients that have yet to log in, and how much of it may be one client's. */
+/**
+ * What waits in the inboxes of all clients that have yet to log in, and how much of it may be one client's.
+ */
 export class UnauthenticatedInboxes {
   readonly limits: InboxLimits
   #bytes = 0
 
-  /** `maxFrameBytes` is the largest frame that such a client may send. One frame may wait behind the one that is being handled. */
+  /**
+   * `maxFrameBytes` is the largest frame that such a client may send. One frame may wait behind the one that
+   * is being handled.
+   */
   constructor (maxFrameBytes: number) {
     this.limits = { maxFrames: 1, maxBytes: maxFrameBytes }
   }
@@ -44,7 +52,10 @@ export interface InboxOwner {
   handle: (text: string) => Promise<void> | undefined
   /** The inbox has become full, or has room again. */
   regulate: () => void
-  /** More waits than all clients together may have that have yet to log in, and this inbox has just been given some of it. */
+  /**
+   * More waits than all clients together may have that have yet to log in, and this inbox has just been given
+   * some of it.
+   */
   overload: () => void
 }
 
@@ -170,7 +181,10 @@ export class Inbox {
   }
 }
 
-/** The bytes that a text takes: as it was sent, or in memory, where one character beyond Latin-1 makes two bytes of each. */
+/**
+ * The bytes that a text takes: as it was sent, or in memory, where one character beyond Latin-1 makes two
+ * bytes of each.
+ */
 function sizeOf (text: string, bytes: number): number {
   return text.length === bytes ? bytes : Math.max(bytes, 2 * text.length)
 }

@@ -82,7 +82,10 @@ export class Identity {
     this.#stops.push(this.directory.onChange(listener))
   }
 
-  /** Tells of names in the roles of the application that mean nothing so far, and of operations that do not exist. */
+  /**
+   * Tells of names in the roles of the application that mean nothing so far, and of operations that do not
+   * exist.
+   */
   adviceOnRoles (known: KnownNames): NameAdvice[] {
     return this.directory.roles().flatMap(role => role.permissions.flatMap((entry, i) => {
       if (ruleProblem(entry) !== undefined) return []

@@ -97,7 +97,10 @@ export class Logins {
   }
 }
 
-/** Returns the account on which attempts count: the same for every spelling of its name, whether or not there is such an account. */
+/**
+ * Returns the account on which attempts count: the same for every spelling of its name, whether or not there
+ * is such an account.
+ */
 export function attemptKey (user: User | undefined, name: string): string {
   return user === undefined ? `name ${nameKey(name)}` : `user ${user.id}`
 }

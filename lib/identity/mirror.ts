@@ -146,7 +146,9 @@ export class Mirror {
     return this.#rolesByKey.first(nameKey(name)) !== undefined
   }
 
-  /** Names of accounts, and of roles, that people take for the same; each is known by its exact spelling only. */
+  /**
+   * Names of accounts, and of roles, that people take for the same; each is known by its exact spelling only.
+   */
   get collisions (): { readonly accounts: string[][], readonly roles: string[][] } {
     return {
       accounts: this.#usersByKey.shared().map(users => users.map(({ username }) => username)),

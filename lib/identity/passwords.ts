@@ -33,8 +33,9 @@ const scrypt: PasswordSetting = { algorithm: 'scrypt', N: 32_768, r: 8, p: 3 }
 const argon2: PasswordSetting = { algorithm: 'argon2id', memoryKiB: 19_456, passes: 2, lanes: 1 }
 
 /**
- * Hashes passwords and checks them, in threads of its own. They are hashed in UTF-8 as `normalPassword` writes them, so that each
- * keyboard's spelling of a character is the same; hashes of other spellings, which earlier versions have made, are still good.
+ * Hashes passwords and checks them, in threads of its own. They are hashed in UTF-8 as `normalPassword`
+ * writes them, so that each keyboard's spelling of a character is the same; hashes of other spellings, which
+ * earlier versions have made, are still good.
  */
 export class Passwords {
   readonly #hasArgon2: boolean
@@ -66,7 +67,8 @@ export class Passwords {
    *
    * Whatever the account and the password, the same is computed and takes the same time: a key for each setting that
    * stored hashes have (`settingsInUse`, from `settingOf`) and for the current one. Of more than four others only some are
-   * computed; then time does tell something. A password that can be spelled in another way is computed in both.
+   * computed; then time does tell something. A password that can be spelled in another way is computed in
+   * both.
    * @throws `RATE_LIMITED` when too many wait to be checked
    */
   async check (password: string, hash: string | undefined, settingsInUse: Iterable<string> = []): Promise<PasswordCheck> {

@@ -15,7 +15,10 @@ const SLOW_HEADS = Number(process.env['SLOW_HEADS'] ?? 1_000)
 const LOGINS_PER_SECOND = Number(process.env['LOGINS_PER_SECOND'] ?? 200)
 const RUNS = Number(process.env['STRANGERS_RUNS'] ?? 2)
 const WATCH_MS = Number(process.env['STRANGERS_SECONDS'] ?? 40) * 1_000
-/** As long as by default, or less where the crowd is watched for less: strangers must be sent away while it is. */
+/**
+ * As long as by default, or less where the crowd is watched for less: strangers must be sent away while it
+ * is.
+ */
 const LOGIN_TIMEOUT_MS = Math.min(60_000, Math.round(WATCH_MS * 0.8))
 /** Connections that may wait to log in: a few more than there are, so that there is room for logins. */
 const MAX_STRANGERS = Math.round(STRANGERS * 1.1)

@@ -1,5 +1,6 @@
 // The server of hostile-strangers.campaign.ts: accounts with real password hashes, and options as for production.
-// Arguments: connections that may wait to log in, connections of one address, failed logins to one account, milliseconds to log in.
+// Arguments: connections that may wait to log in, connections of one address, failed logins to one account,
+// milliseconds to log in.
 import { createHash } from 'node:crypto'
 import { Store } from '@hamicek/noex-store'
 import { Passwords } from '../../lib/identity/passwords.js'

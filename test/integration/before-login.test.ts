@@ -22,7 +22,10 @@ function requestOf (bytes: number, type = 'auth.whoami'): string {
   return JSON.stringify({ id: 1, type, padding: 'x'.repeat(bytes - empty.length) })
 }
 
-/** What becomes of a frame of so many bytes on a new connection: how it is answered, or the code with which it is closed. */
+/**
+ * What becomes of a frame of so many bytes on a new connection: how it is answered, or the code with which it
+ * is closed.
+ */
 async function outcome (client: TestClient, bytes: number): Promise<unknown> {
   client.ws.send(requestOf(bytes))
   return await Promise.race([client.next().then(({ type }) => type), client.closed.then(({ code }) => code)])
