@@ -33,8 +33,8 @@ export interface CallbackEnvironment {
 }
 
 /**
- * A function that the application has handed in, by the name of its option. Whatever the function does, the
- * caller gets an answer that `read` has let pass or a `CallbackError`, and no rejection is left unhandled.
+ * A function that the application has handed in, by the name of its option. In each case the caller gets an
+ * answer that `read` has let pass or a `CallbackError`, and no rejection is left unhandled.
  * Each kind of failure is logged when it happens first, and then at most once a minute. A `NoexServerError`
  * is no failure: it is what the client is to be told.
  */
@@ -72,12 +72,8 @@ export class ApplicationCallback<Args extends unknown[]> {
       Promise.resolve(answer)
         .finally(cancel)
         .then(
-          value => {
-            resolve(this.#read(read, value))
-          },
-          (error: unknown) => {
-            throw this.#failure('throws', 'has failed', error)
-          }
+          value => { resolve(this.#read(read, value)) },
+          (error: unknown) => { throw this.#failure('throws', 'has failed', error) }
         )
         .catch(reject)
     })

@@ -39,7 +39,12 @@ export async function startAuthentication (auth: ResolvedAuth | undefined, acces
     case 'gateway': {
       const problem = auth.gateway.secret === undefined ? undefined : secretProblem(auth.gateway.secret)
       if (problem !== undefined) environment.log.warn({ advice: 'weak-secret', option: 'auth.gateway.secret' }, `the gateway's secret ${problem} and can be guessed`)
-      return { ...none, required: true, requiresAuth: false, policy: new PermissionPolicy(auth.permissions, factsOf, environment) }
+      return {
+        ...none,
+        required: true,
+        requiresAuth: false,
+        policy: new PermissionPolicy(auth.permissions, factsOf, environment)
+      }
     }
     case 'builtIn': {
       const identity = await Identity.start(access, auth, environment)

@@ -1,11 +1,10 @@
 import type { AddressInfo } from 'node:net'
 import type { WebSocket } from 'ws'
 import { Arrivals, type ArrivingRequest } from './access/arrival.js'
-import { checkAllowed, permissionRules, RULES_PATH } from './access/auth-options.js'
+import { checkAllowed } from './access/auth-options.js'
 import { Gate } from './access/gate.js'
 import { headersToKeep } from './access/headers-to-keep.js'
 import { HttpAccess, type HttpRefusal } from './access/http-access.js'
-import { adviceOnBucket, adviceOnPermission, type KnownNames, type NameAdvice } from './access/name-advice.js'
 import { OperationNames } from './access/operation-names.js'
 import { Revocations } from './access/revocations.js'
 import type { RequestHeaders, Session } from './access/session.js'
@@ -32,6 +31,7 @@ import { Refusals } from './limits/refusals.js'
 import { RequestLimiter } from './limits/request-limiter.js'
 import { Metrics } from './metrics/metrics.js'
 import { Scrapes, type ScrapeText } from './scrapes.js'
+import { adviseOnNames } from './deployment/name-advice.js'
 import type { ResolvedOptions } from './options.js'
 import { Procedures } from './procedures/procedures.js'
 import { RuleService } from './rules/rule-service.js'
@@ -57,9 +57,6 @@ interface Parts {
   readonly metrics: Metrics | undefined
   readonly refusals: Refusals
 }
-
-/** Names of which the log is told. */
-const MAX_ADVICE = 50
 
 /** What a client is told. */
 const REVOKED = 'An administrator has ended this session'
@@ -169,7 +166,13 @@ export class NoexService implements Noex {
       metrics = options.routes.metrics === false ? undefined : await Metrics.open(clock)
       trail = options.audit && await AuditTrail.open(options.audit, log, clock)
       const isRevoked = (userId: string): boolean => revocations.has(userId)
-      authentication = await startAuthentication(options.auth, access, { log, clock, isRevoked, refusals, operations: [...operations.values()] })
+      authentication = await startAuthentication(options.auth, access, {
+        log,
+        clock,
+        isRevoked,
+        refusals,
+        operations: [...operations.values()]
+      })
       procedures = await Procedures.open(access, options.procedures, { log, identity: authentication.identity, operations })
       const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail, procedures, metrics, refusals })
       await service.#feeds.start()
@@ -187,20 +190,13 @@ export class NoexService implements Noex {
    * has defined what it defines before it serves.
    */
   async adviseOnNames (): Promise<void> {
-    const known: KnownNames = {
-      operations: new OperationNames(operations.keys()),
-      buckets: new Set(await this.#access.bucketNames()),
-      queries: new Set(this.#options.store.getQueries().map(({ name }) => name)),
-      topics: new Set(this.#rules?.triggers())
-    }
-    const advice: NameAdvice[] = [
-      ...permissionRules(this.#options.auth).flatMap((rule, i) => adviceOnPermission(`${RULES_PATH}[${i}]`, rule, known)),
-      ...this.#authentication.identity?.adviceOnRoles(known) ?? [],
-      ...this.#options.procedures.definitions.flatMap(({ buckets }, i) =>
-        buckets.flatMap(({ path, bucket }) => adviceOnBucket(`procedures.definitions[${i}].${path}`, bucket, known, 'bucket')))
-    ]
-    for (const { at, message } of advice.slice(0, MAX_ADVICE)) this.#environment.log.warn({ advice: 'unknown-name', option: at }, message)
-    if (advice.length > MAX_ADVICE) this.#environment.log.warn({ advice: 'unknown-name', more: advice.length - MAX_ADVICE }, 'and more names')
+    adviseOnNames({
+      options: this.#options,
+      operations: operations.keys(),
+      bucketNames: await this.#access.bucketNames(),
+      topics: this.#rules?.triggers() ?? [],
+      identity: this.#authentication.identity
+    }, this.#environment.log)
   }
 
   get state (): NoexState {

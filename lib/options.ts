@@ -209,9 +209,17 @@ export interface ResolvedOptions {
   readonly routes: { readonly healthz: string | false, readonly readyz: string | false, readonly livez: string | false, readonly stats: string | false, readonly metrics: string | false }
   readonly helmet: FastifyHelmetOptions | false
   readonly maxPayloadBytes: number
-  readonly heartbeat: { readonly intervalMs: number, readonly timeoutMs: number }
-  readonly backpressure: { readonly maxBufferedBytes: number, readonly highWaterMark: number, readonly drainTimeoutMs: number }
-  readonly connectionLimits: ConnectionLimits & { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number, readonly maxUnauthenticatedPayloadBytes: number }
+  readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number }
+  readonly backpressure: {
+    readonly maxBufferedBytes: number
+    readonly highWaterMark: number
+    readonly drainTimeoutMs: number
+  }
+  readonly connectionLimits: ConnectionLimits & {
+    readonly maxSubscriptionsPerConnection: number
+    readonly maxTotalSubscriptions: number
+    readonly maxUnauthenticatedPayloadBytes: number
+  }
   readonly loginTimeoutMs: number
   readonly rateLimit: ResolvedRateLimit | undefined
   readonly maxConnectionsPerIp: number

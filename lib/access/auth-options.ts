@@ -1,4 +1,16 @@
-import { checkGroup, isBoolean, isFunction, isInteger, isPlainObject, isSynchronousFunction, isText, MAX_TIMER_MS, merge, NoexOptionsError, type Checks } from '../option-checks.js'
+import {
+  checkGroup,
+  isBoolean,
+  isFunction,
+  isInteger,
+  isPlainObject,
+  isSynchronousFunction,
+  isText,
+  MAX_TIMER_MS,
+  merge,
+  NoexOptionsError,
+  type Checks
+} from '../option-checks.js'
 import { gatewayHeaders, type GatewayOptions } from './gateway-headers.js'
 import type { OperationNames } from './operation-names.js'
 import { ANONYMOUS, type PermissionConfig, type PermissionRule } from './permission-policy.js'

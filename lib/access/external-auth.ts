@@ -13,9 +13,13 @@ export class ExternalAuthenticator implements Authenticator {
   readonly #revalidateMs: number | false
   readonly #clock: Clock
 
-  constructor (auth: Pick<ResolvedExternal, 'validate' | 'revalidateMs' | 'validateTimeoutMs'>, environment: CallbackEnvironment) {
+  constructor (
+    auth: Pick<ResolvedExternal, 'validate' | 'revalidateMs' | 'validateTimeoutMs'>,
+    environment: CallbackEnvironment
+  ) {
     const explained = explainedBy(auth.validate)
-    this.#validate = new ApplicationCallback('auth.validate', explained?.explain ?? auth.validate, environment)
+    const validate = explained?.explain ?? auth.validate
+    this.#validate = new ApplicationCallback('auth.validate', validate, environment)
     this.#toleranceMs = explained?.toleranceMs ?? 0
     this.#timeoutMs = auth.validateTimeoutMs
     this.#revalidateMs = auth.revalidateMs
@@ -24,11 +28,13 @@ export class ExternalAuthenticator implements Authenticator {
 
   async identify (token: string, origin: Origin): Promise<Session | TokenRefusal> {
     const validatedAt = this.#clock.ticks()
-    return await this.#validate.ask(this.#timeoutMs, found => {
+    const sessionIn = (found: unknown): Session | TokenRefusal => {
       if (found instanceof TokenRefusal) return found
       if (found == null) return new TokenRefusal('auth.validate says that it is no good')
-      return new ExternalSession(found, { token, validatedAt, toleranceMs: this.#toleranceMs, now: this.#clock.now() })
-    }, token, origin)
+      const now = this.#clock.now()
+      return new ExternalSession(found, { token, validatedAt, toleranceMs: this.#toleranceMs, now })
+    }
+    return await this.#validate.ask(this.#timeoutMs, sessionIn, token, origin)
   }
 
   isStale (session: Session): boolean {
@@ -45,6 +51,16 @@ export class ExternalAuthenticator implements Authenticator {
   }
 }
 
+/** How `auth.validate` was asked. */
+interface Validation {
+  readonly token: string
+  /** By the clock's ticks. */
+  readonly validatedAt: number
+  readonly toleranceMs: number
+  /** Epoch milliseconds. */
+  readonly now: number
+}
+
 class ExternalSession implements Session {
   readonly userId: string
   readonly roles: readonly string[]
@@ -56,10 +72,13 @@ class ExternalSession implements Session {
   readonly validatedAt: number
   confirming: Promise<Session | TokenRefusal> | undefined
 
-  constructor (found: unknown, { token, validatedAt, toleranceMs, now }: { readonly token: string, readonly validatedAt: number, readonly toleranceMs: number, readonly now: number }) {
+  /** @throws {TypeError} unless `found` is an `AuthSession` */
+  constructor (found: unknown, { token, validatedAt, toleranceMs, now }: Validation) {
     const { userId, roles, metadata, expiresAt } = found as Record<string, unknown>
     if (typeof userId !== 'string' || userId === '') throw new TypeError('userId must be a non-empty text')
-    if (!Array.isArray(roles) || !roles.every(role => typeof role === 'string')) throw new TypeError('roles must be an array of texts')
+    if (!Array.isArray(roles) || !roles.every(role => typeof role === 'string')) {
+      throw new TypeError('roles must be an array of texts')
+    }
     if (metadata != null && typeof metadata !== 'object') throw new TypeError('metadata must be an object')
     const problem = expiresAt === undefined ? undefined : expiryProblem(expiresAt, now)
     if (problem !== undefined) throw new TypeError(`expiresAt ${problem}`)

@@ -65,13 +65,19 @@ export class HttpAccess {
     return mayRead ? { session } : { refused: 403, reason: 'no permission for server.stats' }
   }
 
-  async #sessionOf (token: string, { remoteAddress }: Arrival, headers: RequestHeaders): Promise<Session | TokenRefusal> {
+  async #sessionOf (
+    token: string,
+    { remoteAddress }: Arrival,
+    headers: RequestHeaders
+  ): Promise<Session | TokenRefusal> {
     const { authenticator, clock, headersToKeep, isRevoked } = this.#options
     const origin = { remoteAddress, connectionId: null, headers: headersToKeep(headers) }
     const session = await authenticator?.identify(token, origin) ?? new TokenRefusal('there are no tokens')
     if (session instanceof TokenRefusal) return session
     if (isExpired(session, clock.now())) return new TokenRefusal('it has expired')
-    if (session.state !== 'live' || isRevoked(session.userId)) return new TokenRefusal('its session has ended, or its user may not log in')
+    if (session.state !== 'live' || isRevoked(session.userId)) {
+      return new TokenRefusal('its session has ended, or its user may not log in')
+    }
     return session
   }
 }

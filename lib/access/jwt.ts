@@ -41,7 +41,13 @@ const DEFAULT_REVALIDATE_MS = 60_000
 export function jwtAuth (options: JwtAuthOptions): JwtAuth {
   const validate = tokenValidator(resolveJwt(options), systemClock)
   const { required, permissions, revalidateMs = DEFAULT_REVALIDATE_MS, validateTimeoutMs } = options
-  const auth = { validate, required, permissions, revalidateMs, ...(validateTimeoutMs !== undefined && { validateTimeoutMs }) }
+  const auth = {
+    validate,
+    required,
+    permissions,
+    revalidateMs,
+    ...(validateTimeoutMs !== undefined && { validateTimeoutMs })
+  }
   // The server does it again, but a mistake is to show where it was made.
   resolveAuth(auth)
   return auth
@@ -59,7 +65,9 @@ function explainer (options: ResolvedJwt, clock: Clock): ExplainedValidator['exp
   const checks = { algorithms, issuer, audience, requiredClaims: ['exp', 'sub'], clockTolerance }
 
   return async token => {
-    if (token.length > MAX_TOKEN_CHARS) return new TokenRefusal(`it has more than ${MAX_TOKEN_CHARS} characters`)
+    if (token.length > MAX_TOKEN_CHARS) {
+      return new TokenRefusal(`it has more than ${MAX_TOKEN_CHARS} characters`)
+    }
     const now = clock.now()
     try {
       const { payload } = await jwtVerify(token, find, { ...checks, currentDate: new Date(now) })
@@ -72,7 +80,7 @@ function explainer (options: ResolvedJwt, clock: Clock): ExplainedValidator['exp
   }
 }
 
-/** What jose has found. */
+/** Returns the finding of jose. */
 function reasonOf (error: unknown): string {
   return error instanceof errors.JOSEError ? error.message.slice(0, MAX_REASON_CHARS) : 'it cannot be read'
 }
@@ -82,13 +90,19 @@ function keyFinder (key: ResolvedJwt['key'], clock: Clock): JWTVerifyGetKey {
   return () => key
 }
 
-function sessionOf (claims: JWTPayload, rolesPath: readonly string[], now: number): AuthSession | TokenRefusal {
+function sessionOf (
+  claims: JWTPayload,
+  rolesPath: readonly string[],
+  now: number
+): AuthSession | TokenRefusal {
   const userId: unknown = claims.sub
   if (typeof userId !== 'string' || userId === '' || userId.length > MAX_USER_ID_CHARS) {
     return new TokenRefusal(`"sub" is no text of 1 to ${MAX_USER_ID_CHARS} characters`)
   }
   const late = timeClaims.find(name => !isNear(claims[name], now))
-  if (late !== undefined) return new TokenRefusal(`"${late}" is more than ten years ahead; it is to be in seconds`)
+  if (late !== undefined) {
+    return new TokenRefusal(`"${late}" is more than ten years ahead; it is to be in seconds`)
+  }
   const roles = rolesAt(claims, rolesPath)
   if (!isRoles(roles)) return new TokenRefusal('the claim with the roles is no list of texts, or too long')
   return { userId, roles, expiresAt: (claims.exp ?? NaN) * 1_000 }

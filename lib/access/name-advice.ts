@@ -3,15 +3,16 @@ import type { OperationNames } from './operation-names.js'
 import type { PermissionEntry } from './rule.js'
 
 /**
- * What there is at the moment. Names may come later, so one that is missing is worth a warning and no more.
+ * The names that there are at the moment. Others may come later, so one that is missing is worth a warning
+ * and no more.
  */
 export interface KnownNames {
   readonly operations: OperationNames
   readonly buckets: ReadonlySet<string>
   readonly queries: ReadonlySet<string>
   /**
-   * What rules are triggered by. Clients may use any other topic, so only one that is nearly such a name is
-   * told of.
+   * The topics, facts and timers that trigger rules. Clients may use any other topic, so only one that is
+   * nearly such a name is told of.
    */
   readonly topics: ReadonlySet<string>
 }
@@ -38,17 +39,23 @@ export function adviceOnPermission (
     patterns.some(pattern => known.operations.fits(pattern, prefix))
   const advice: NameAdvice[] = []
   if (buckets !== undefined) {
-    if (!reaches('store.')) { advice.push({ at: `${at}.buckets`, message: 'restricts nothing: no store operation is allowed here' }) }
+    if (!reaches('store.')) {
+      advice.push({ at: `${at}.buckets`, message: 'restricts nothing: no store operation is allowed here' })
+    }
     for (const name of buckets) {
       if (known.queries.has(name)) continue
       advice.push(...adviceOnBucket(`${at}.buckets`, name, known, 'bucket or query'))
     }
   }
   if (topics !== undefined) {
-    if (!reaches('rules.')) { advice.push({ at: `${at}.topics`, message: 'restricts nothing: no rules operation is allowed here' }) }
+    if (!reaches('rules.')) {
+      advice.push({ at: `${at}.topics`, message: 'restricts nothing: no rules operation is allowed here' })
+    }
     for (const name of topics) {
       const [near] = known.topics.has(name) ? [] : nearestNames(name, known.topics)
-      if (near !== undefined) { advice.push({ at: `${at}.topics`, message: `${quoted(name)} triggers no rule${didYouMean(near)}` }) }
+      if (near !== undefined) {
+        advice.push({ at: `${at}.topics`, message: `${quoted(name)} triggers no rule${didYouMean(near)}` })
+      }
     }
   }
   return advice

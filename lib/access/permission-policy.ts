@@ -12,7 +12,11 @@ export interface PermissionRule extends PermissionEntry {
 }
 
 /** The function `check` of the option `auth.permissions`. */
-export type PermissionCheck = (session: AuthSession | null, operation: string, resource: string) => boolean | undefined
+export type PermissionCheck = (
+  session: AuthSession | null,
+  operation: string,
+  resource: string
+) => boolean | undefined
 
 /** The option `auth.permissions`. PROTOCOL.md, "Permissions". */
 export interface PermissionConfig {
@@ -53,7 +57,11 @@ export class PermissionPolicy implements Policy {
   #lastSessionKey = 0
 
   /** `config` has been checked; `undefined` where there are no permissions. `factsOf` knows the queries. */
-  constructor (config: PermissionConfig | undefined, factsOf: (query: string) => QueryFacts, environment: CallbackEnvironment) {
+  constructor (
+    config: PermissionConfig | undefined,
+    factsOf: (query: string) => QueryFacts,
+    environment: CallbackEnvironment
+  ) {
     const check = config?.check
     this.#config = config ?? {}
     this.#callback = check && new ApplicationCallback('auth.permissions.check', check, environment)
@@ -112,7 +120,8 @@ export class PermissionPolicy implements Policy {
   }
 
   #check (session: Session | undefined, operation: string, resource: string): boolean | undefined {
-    return this.#callback?.decide(decisionIn, session === undefined ? null : shown(session), operation, resource)
+    const asked = session === undefined ? null : shown(session)
+    return this.#callback?.decide(decisionIn, asked, operation, resource)
   }
 
   /** Of a query in code: which buckets it opens is not known yet, so it is all that the answers depend on. */
@@ -132,7 +141,9 @@ export function scopeOfBucket (bucket: string, verdict: Verdict): Scope {
 /** Anything else than these three denies: a promise, for instance, is as true as an object can be. */
 function decisionIn (value: unknown): boolean | undefined {
   if (typeof value === 'boolean' || value === undefined) return value
-  throw new TypeError(`true, false or undefined is expected, not ${value instanceof Promise ? 'a promise' : typeof value}`)
+  throw new TypeError(
+    `true, false or undefined is expected, not ${value instanceof Promise ? 'a promise' : typeof value}`
+  )
 }
 
 function shown ({ userId, roles, metadata, expiresAt }: Session): AuthSession {

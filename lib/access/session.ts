@@ -63,7 +63,9 @@ const MIN_SECONDS = 1_000_000_000
  */
 export function expiryProblem (value: unknown, now: number): string | undefined {
   if (typeof value !== 'number' || !Number.isFinite(value)) return 'must be a number of milliseconds'
-  if (value >= MIN_SECONDS && value <= MAX_SECONDS) return 'must be in milliseconds since 1970; this is in seconds'
+  if (value >= MIN_SECONDS && value <= MAX_SECONDS) {
+    return 'must be in milliseconds since 1970; this is in seconds'
+  }
   if (value > now + MAX_LIFETIME_MS) return 'must not be more than ten years ahead'
   return undefined
 }

@@ -9,7 +9,7 @@ export class TokenRefusal {
   }
 }
 
-/** What a validator of this package tells beyond `AuthSession | null`. */
+/** A validator that tells more than `AuthSession | null`. */
 export interface ExplainedValidator {
   /** Tells whose token this is, or why it is no good. */
   readonly explain: (token: string, origin: Origin) => Promise<AuthSession | TokenRefusal>

@@ -41,7 +41,8 @@ export class AuditTrail {
     this.#log = log
     this.#clock = clock
     this.#tiers = new Set(options.tiers)
-    this.#onEntry = options.onEntry && new ApplicationCallback('audit.onEntry', options.onEntry, { log, clock })
+    this.#onEntry =
+      options.onEntry && new ApplicationCallback('audit.onEntry', options.onEntry, { log, clock })
     this.#ring = new Ring(options.maxEntries)
     this.#queues = options.sinks.map(sink => new SinkQueue(sink, options.writeTimeoutMs, log, clock))
     const blocking = (tier: Tier): SinkQueue[] => this.#queues.filter(({ policies }) => policies[tier] === 'block')

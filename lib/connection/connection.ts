@@ -236,8 +236,11 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   }
 
   logFailure (error: unknown, operation: string): void {
-    // What a function of the application did has been logged where it was called, and not for each request.
-    this.log[error instanceof CallbackError ? 'debug' : 'error']({ err: error, operation }, 'operation failed')
+    // A failure of a function of the application has been logged where it was called, and not for each request.
+    this.log[error instanceof CallbackError ? 'debug' : 'error'](
+      { err: error, operation },
+      'operation failed'
+    )
   }
 
   ping (): void {
@@ -338,7 +341,9 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   failed (error: Error): void {
     const isTooLong = (error as NodeJS.ErrnoException).code === FRAME_TOO_LONG
-    const limit = isTooLong && { option: this.#isUnknown ? 'connectionLimits.maxUnauthenticatedPayloadBytes' : 'maxPayloadBytes' }
+    const limit = isTooLong && {
+      option: this.#isUnknown ? 'connectionLimits.maxUnauthenticatedPayloadBytes' : 'maxPayloadBytes'
+    }
     this.#host.logOf(this).info({ err: error, ...limit }, 'connection failed')
     if (!this.open) return
     this.#isEnding = true

@@ -71,7 +71,10 @@ export class Connections implements ConnectionHost {
     this.quota = new SubscriptionQuota(options.connectionLimits, refusals)
     this.outboxLimits = { maxBufferedBytes, markBytes: maxBufferedBytes * highWaterMark }
     this.maxPayloadBytes = options.maxPayloadBytes
-    this.maxUnauthenticatedPayloadBytes = Math.min(options.maxPayloadBytes, options.connectionLimits.maxUnauthenticatedPayloadBytes)
+    this.maxUnauthenticatedPayloadBytes = Math.min(
+      options.maxPayloadBytes,
+      options.connectionLimits.maxUnauthenticatedPayloadBytes
+    )
     this.unauthenticatedInboxes = new UnauthenticatedInboxes(this.maxUnauthenticatedPayloadBytes)
     this.stalled = new DeadlineQueue(drainTimeoutMs, clock, connection => { connection.close(closeReasons.slowConsumer) })
     this.closing = new DeadlineQueue(closeTimeoutMs, clock, connection => { connection.terminate() })

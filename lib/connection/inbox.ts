@@ -5,20 +5,20 @@ export interface InboxLimits {
   readonly maxBytes: number
 }
 
-/** What may wait for a client that has logged in, or need not. */
+/** As much may wait for a client that has logged in, or need not. */
 const usualLimits: InboxLimits = { maxFrames: 256, maxBytes: 1_048_576 }
 
 /** Bytes that may wait for all clients together that have yet to log in. */
 const MAX_UNAUTHENTICATED_BYTES = 67_108_864
 
 /**
- * What a text takes in memory beside its characters, in bytes; it counts for all together, where frames may
+ * Memory that a text takes beside its characters, in bytes; it counts for all together, where frames may
  * be many and small.
  */
 const FRAME_OVERHEAD_BYTES = 64
 
 /**
- * What waits in the inboxes of all clients that have yet to log in, and how much of it may be one client's.
+ * The inboxes of all clients that have yet to log in: how much waits in them, and how much of it may be one client's.
  */
 export class UnauthenticatedInboxes {
   readonly limits: InboxLimits

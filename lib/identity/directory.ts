@@ -9,6 +9,7 @@ import { ChangeQueue } from './change-queue.js'
 import { changeBy, endOf, everything, Followers, type DirectoryChange, type DirectoryListener } from './followers.js'
 import { HashSettings } from './hash-settings.js'
 import { Mirror } from './mirror.js'
+import { warnOfCollisions } from './name-collisions.js'
 import { OwnWrite } from './own-write.js'
 import { isSystemRecord, type Resource, type SystemBucket, type User } from './records.js'
 import { systemBuckets } from './system-buckets.js'
@@ -19,9 +20,6 @@ const MAX_WAITING = 1_000
 
 /** What a refused change is told to wait, in milliseconds. */
 const RETRY_AFTER_MS = 1_000
-
-/** Groups of names that look alike, and names of one, of which the log is told. */
-const MAX_COLLISIONS = 20
 
 /** One write to a system bucket. */
 export type DirectoryWrite = { readonly bucket: SystemBucket } & (
@@ -96,17 +94,7 @@ export class Directory extends Mirror {
     const missing = systemRoles(operations).filter(({ name }) => this.roleByName(name) === undefined)
     if (missing.length > 0) await this.write(missing.map(role => ({ bucket: '_roles', insert: { ...role, system: true } })))
     await this.#forgetLostQueries()
-    this.#warnOfCollisions()
-  }
-
-  /** Nothing is renamed: only people can tell which of two names is the right one. */
-  #warnOfCollisions (): void {
-    for (const [what, groups] of Object.entries(this.collisions)) {
-      if (groups.length === 0) continue
-      const names = groups.slice(0, MAX_COLLISIONS).map(group => group.slice(0, MAX_COLLISIONS))
-      this.#log.warn({ [what]: names, groups: groups.length },
-        `there are ${what} whose names look alike: each is known by its exact spelling only, and no other like them can be created`)
-    }
+    warnOfCollisions(this.collisions, this.#log)
   }
 
   /** Gives the directory back; the last one ends it. */

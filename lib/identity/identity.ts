@@ -46,7 +46,12 @@ export class Identity {
   readonly #passwords: Passwords
   readonly #stops: Array<() => void> = []
 
-  private constructor (directory: Directory, access: StoreAccess, options: ResolvedBuiltIn, environment: IdentityEnvironment) {
+  private constructor (
+    directory: Directory,
+    access: StoreAccess,
+    options: ResolvedBuiltIn,
+    environment: IdentityEnvironment
+  ) {
     const { clock, isRevoked, refusals, argon2 } = environment
     const passwords = new Passwords(argon2 === undefined ? {} : { argon2 })
     directory.hashSettings.start(hash => passwords.settingOf(hash), directory.users())
@@ -87,12 +92,17 @@ export class Identity {
    * exist.
    */
   adviceOnRoles (known: KnownNames): NameAdvice[] {
-    return this.directory.roles().flatMap(role => role.permissions.flatMap((entry, i) => {
-      if (ruleProblem(entry) !== undefined) return []
-      const at = `role ${JSON.stringify(role.name)}: permissions[${i}]`
-      const problem = known.operations.problemIn(entry)
-      return [...(problem === undefined ? [] : [{ at: `${at}.${problem.path}`, message: problem.problem }]), ...adviceOnPermission(at, entry, known)]
-    }))
+    return this.directory.roles().flatMap(role =>
+      role.permissions.flatMap((entry, i) => {
+        if (ruleProblem(entry) !== undefined) return []
+        const at = `role ${JSON.stringify(role.name)}: permissions[${i}]`
+        const problem = known.operations.problemIn(entry)
+        return [
+          ...(problem === undefined ? [] : [{ at: `${at}.${problem.path}`, message: problem.problem }]),
+          ...adviceOnPermission(at, entry, known)
+        ]
+      })
+    )
   }
 
   /** Users with a session that match. */

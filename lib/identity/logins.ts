@@ -43,7 +43,11 @@ export class Logins {
     const attempt = limiter.attemptLogin(account, addressKey(origin.remoteAddress))
     return await settled(attempt, async () => {
       for (let tries = 1; ; tries++) {
-        const { user, writes } = await this.checkPassword(directory.findUser(username), password, 'Invalid credentials')
+        const { user, writes } = await this.checkPassword(
+          directory.findUser(username),
+          password,
+          'Invalid credentials'
+        )
         const begun = await directory.exclusive(async () => {
           const current = directory.user(user.id)
           // Another login may have renewed the hash meanwhile: then the password is still the same, and is checked again.

@@ -1,3 +1,4 @@
+import type { Collisions } from './name-collisions.js'
 import { nameKey } from './names.js'
 import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
 import type { AclEntry, Ownership, Resource, Role, RoleAssignment, SessionRecord, StoredRecord, SystemBucket, SystemRecords, User } from './records.js'
@@ -149,7 +150,7 @@ export class Mirror {
   /**
    * Names of accounts, and of roles, that people take for the same; each is known by its exact spelling only.
    */
-  get collisions (): { readonly accounts: string[][], readonly roles: string[][] } {
+  get collisions (): Collisions {
     return {
       accounts: this.#usersByKey.shared().map(users => users.map(({ username }) => username)),
       roles: this.#rolesByKey.shared().map(roles => roles.map(({ name }) => name))

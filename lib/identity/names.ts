@@ -18,7 +18,9 @@ export function checkName (name: string, field: string, min: number, max: number
   const kept = name.trim().normalize('NFC')
   const { length } = [...kept]
   if (length < min || length > max) throw invalid(field, `must have ${min} to ${max} characters`)
-  if (INVISIBLE.test(kept) || !kept.isWellFormed()) { throw invalid(field, 'must not have control or format characters') }
+  if (INVISIBLE.test(kept) || !kept.isWellFormed()) {
+    throw invalid(field, 'must not have control or format characters')
+  }
   return kept
 }
 

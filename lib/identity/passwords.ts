@@ -96,7 +96,11 @@ export class Passwords {
   }
 
   /** Computes a key for each setting, and compares the one that is stored. */
-  async #compare (password: string, stored: PasswordHash | undefined, settings: readonly PasswordSetting[]): Promise<PasswordCheck> {
+  async #compare (
+    password: string,
+    stored: PasswordHash | undefined,
+    settings: readonly PasswordSetting[]
+  ): Promise<PasswordCheck> {
     const requests = settings.map(setting => keyRequest(setting))
     const own = requests.findIndex(({ setting }) => stored !== undefined && formatSetting(setting) === formatSetting(stored.setting))
     if (stored !== undefined) requests[own] = { setting: stored.setting, salt: stored.salt, keyBytes: stored.key.length }

@@ -37,7 +37,10 @@ export class Roles {
     return await this.#directory.exclusive(async () => {
       sessionOf(actor)
       if (this.#directory.isRoleNameTaken(name)) {
-        throw new NoexServerError('ALREADY_EXISTS', 'There is a role with this name, or one that looks like it')
+        throw new NoexServerError(
+          'ALREADY_EXISTS',
+          'There is a role with this name, or one that looks like it'
+        )
       }
       const insert = { name, permissions, system: false, ...(description !== undefined && { description }) }
       const [role] = await this.#directory.write([{ bucket: '_roles', insert }])
@@ -79,10 +82,14 @@ export class Roles {
       throw invalid('description', `must not be longer than ${MAX_DESCRIPTION_CHARS} characters`)
     }
     if (permissions === undefined) return
-    if (!Array.isArray(permissions) || permissions.length > MAX_PERMISSIONS) throw invalid('permissions', `must be an array of at most ${MAX_PERMISSIONS}`)
+    if (!Array.isArray(permissions) || permissions.length > MAX_PERMISSIONS) {
+      throw invalid('permissions', `must be an array of at most ${MAX_PERMISSIONS}`)
+    }
     permissions.forEach((entry: unknown, i) => {
       const found = ruleProblem(entry) ?? this.#operations.problemIn(entry as PermissionEntry)
-      if (found !== undefined) throw invalid(`permissions[${i}]${found.path === '' ? '' : `.${found.path}`}`, found.problem)
+      if (found !== undefined) {
+        throw invalid(`permissions[${i}]${found.path === '' ? '' : `.${found.path}`}`, found.problem)
+      }
     })
   }
 }

@@ -70,7 +70,9 @@ export class Sessions implements Authenticator {
 
   identify = async (token: string): Promise<IdentitySession | TokenRefusal> => {
     const record = token.length > MAX_TOKEN_CHARS ? undefined : this.#directory.session(idOf(token))
-    return record === undefined ? new TokenRefusal('there is no session with this token') : new IdentitySession(record.id, record.userId, record.expiresAt, this.#directory)
+    return record === undefined
+      ? new TokenRefusal('there is no session with this token')
+      : new IdentitySession(record.id, record.userId, record.expiresAt, this.#directory)
   }
 
   /** The directory tells of everything that happens to a session. */

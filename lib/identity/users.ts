@@ -223,8 +223,12 @@ export class Users {
 
   #checkLength (password: string, field: string): void {
     const { passwordMinLength } = this.#parts
-    if ([...normalPassword(password)].length < passwordMinLength) throw invalid(field, `must have at least ${passwordMinLength} characters`)
-    if (password.length > MAX_PASSWORD_CHARS) throw invalid(field, `must not be longer than ${MAX_PASSWORD_CHARS} characters`)
+    if ([...normalPassword(password)].length < passwordMinLength) {
+      throw invalid(field, `must have at least ${passwordMinLength} characters`)
+    }
+    if (password.length > MAX_PASSWORD_CHARS) {
+      throw invalid(field, `must not be longer than ${MAX_PASSWORD_CHARS} characters`)
+    }
     // Whatever is no character is hashed alike.
     if (!password.isWellFormed()) throw invalid(field, 'must be well-formed Unicode')
   }

@@ -41,10 +41,16 @@ export function resolveRateLimit (value: unknown): ResolvedRateLimit | undefined
 }
 
 /** Throws unless each of the `costs` is that of an operation that exists. @throws {NoexOptionsError} */
-export function checkCosts (limit: ResolvedRateLimit | undefined, operations: Pick<OperationNames, 'has' | 'didYouMean'>): void {
+export function checkCosts (
+  limit: ResolvedRateLimit | undefined,
+  operations: Pick<OperationNames, 'has' | 'didYouMean'>
+): void {
   for (const operation of limit?.costs.keys() ?? []) {
     if (operations.has(operation)) continue
-    throw new NoexOptionsError(`rateLimit.costs.${operation}`, `is the cost of an operation that does not exist${operations.didYouMean(operation)}`)
+    throw new NoexOptionsError(
+      `rateLimit.costs.${operation}`,
+      `is the cost of an operation that does not exist${operations.didYouMean(operation)}`
+    )
   }
 }
 

@@ -48,7 +48,9 @@ export class RuleService {
   /** The topics, facts and timers by which rules are triggered, as far as the engine shows them. */
   triggers (): string[] {
     return this.#engine.getRules().flatMap(rule => {
-      const { topic, pattern } = (rule as { readonly trigger?: { readonly topic?: unknown, readonly pattern?: unknown } }).trigger ?? {}
+      const { topic, pattern } =
+        (rule as { readonly trigger?: { readonly topic?: unknown; readonly pattern?: unknown } }).trigger ??
+        {}
       return [topic, pattern].filter(text => typeof text === 'string')
     })
   }

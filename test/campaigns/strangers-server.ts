@@ -7,7 +7,9 @@ import { Passwords } from '../../lib/identity/passwords.js'
 import { NoexServer } from '../../lib/index.js'
 import { answerBy } from './child-program.js'
 
-const [maxUnauthenticatedConnections, maxConnectionsPerIp, maxAttempts, loginTimeoutMs] = process.argv.slice(2).map(Number) as [number, number, number, number]
+const [maxUnauthenticatedConnections, maxConnectionsPerIp, maxAttempts, loginTimeoutMs] = process.argv
+  .slice(2)
+  .map(Number) as [number, number, number, number]
 /** Accounts that are logged in to, all with the same password. */
 const ACCOUNTS = 500
 

@@ -23,7 +23,7 @@ function requestOf (bytes: number, type = 'auth.whoami'): string {
 }
 
 /**
- * What becomes of a frame of so many bytes on a new connection: how it is answered, or the code with which it
+ * The fate of a frame of so many bytes on a new connection: how it is answered, or the code with which it
  * is closed.
  */
 async function outcome (client: TestClient, bytes: number): Promise<unknown> {

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import type { AuditEntry, AuthSession, NoexOptions } from '../../lib/index.js'
 import { serve, startStore, type Served } from '../helper.js'
 
-/** What an application can do wrong, in every function that it hands in. */
+/** Faults that every function of the application can have. */
 const faults: ReadonlyArray<readonly [what: string, fault: () => unknown]> = [
   [
     'throws',
@@ -178,7 +178,9 @@ t.test('a check that never answers rightly refuses everything, and is logged onc
   })()
   const client = await connect()
   await client.ask('auth.login', { token: 'alice' })
-  for (let i = 0; i < 20; i++) { t.equal(await client.code('store.count', { bucket: 'items' }), 'INTERNAL_ERROR') }
+  for (let i = 0; i < 20; i++) {
+    t.equal(await client.code('store.count', { bucket: 'items' }), 'INTERNAL_ERROR')
+  }
   t.equal(named().length, 1)
 })
 

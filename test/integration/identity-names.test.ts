@@ -14,8 +14,12 @@ t.test('account names', async t => {
       return reply['type'] === 'result' ? reply['data'].username : reply['code']
     }
     t.equal(await create('  alice '), 'alice', 'kept without blanks around it')
-    for (const name of ['alice', 'Alice', 'ALICE', 'alice ', '\ufeffalice', '\uff41lice']) { t.equal(await create(name), 'ALREADY_EXISTS', JSON.stringify(name)) }
-    for (const name of [`al${ZERO_WIDTH}ice`, `alice${RLM}x`, 'al\u0007ice', ' a ', '\uff3f\uff3falice']) { t.equal(await create(name), 'VALIDATION_ERROR', JSON.stringify(name)) }
+    for (const name of ['alice', 'Alice', 'ALICE', 'alice ', '\ufeffalice', '\uff41lice']) {
+      t.equal(await create(name), 'ALREADY_EXISTS', JSON.stringify(name))
+    }
+    for (const name of [`al${ZERO_WIDTH}ice`, `alice${RLM}x`, 'al\u0007ice', ' a ', '\uff3f\uff3falice']) {
+      t.equal(await create(name), 'VALIDATION_ERROR', JSON.stringify(name))
+    }
     t.equal(await create('jose\u0301'), 'jos\u00e9', 'composed')
     t.equal(await create('jos\u00e9'), 'ALREADY_EXISTS')
     t.equal((await root.ask('identity.listUsers'))['total'], 2)
@@ -59,11 +63,13 @@ t.test('account names', async t => {
     async t => {
       const { connect, user } = await serveAccounts(t, { loginRateLimit: { maxAttempts: 3 } })
       await user('alice')
-      for (const name of ['alice', 'nobody']) {
+      for (const name of ['alice', 'unknown']) {
         const client = await connect()
         const spellings = [name, name.toUpperCase(), ` ${name}`, `${name}${ZERO_WIDTH}`, `${name} `]
         const codes: string[] = []
-        for (const username of spellings) { codes.push(await client.code('identity.login', { username, password: 'wrong horse' })) }
+        for (const username of spellings) {
+          codes.push(await client.code('identity.login', { username, password: 'wrong horse' }))
+        }
         t.same(codes, ['UNAUTHORIZED', 'UNAUTHORIZED', 'UNAUTHORIZED', 'RATE_LIMITED', 'RATE_LIMITED'], name)
       }
     }
@@ -108,7 +114,7 @@ t.test('names in the store that look alike', async t => {
       {
         level: 40,
         accounts: [['alice', 'Alice', 'alice ']],
-        msg: 'there are accounts whose names look alike: each is known by its exact spelling only, and no other like them can be created'
+        msg: /^there are accounts whose names look alike: each is known by its exact spelling only/
       },
       { level: 40, roles: [['reader', 'Reader']], msg: /^there are roles whose names look alike/ }
     ])
@@ -165,7 +171,9 @@ t.test('names in the store that look alike', async t => {
     await served.user('carol')
     await served.user('Carol')
     const client = await served.connect()
-    for (const expected of ['UNAUTHORIZED', 'UNAUTHORIZED', 'RATE_LIMITED']) { t.equal(await client.code('identity.login', { username: 'carol', password: 'wrong' }), expected) }
+    for (const expected of ['UNAUTHORIZED', 'UNAUTHORIZED', 'RATE_LIMITED']) {
+      t.equal(await client.code('identity.login', { username: 'carol', password: 'wrong' }), expected)
+    }
     await client.ask('identity.login', { username: 'Carol', password: PASSWORD })
   })
 })
@@ -175,7 +183,9 @@ t.test('role names', async t => {
   const root = await superadmin()
 
   t.test('that look like another are taken, those of the system first of all', async t => {
-    for (const name of ['Admin', 'SUPERADMIN', ' superadmin', '\uff53uperadmin', 'Reader']) { t.equal(await root.code('identity.createRole', { name }), 'ALREADY_EXISTS', JSON.stringify(name)) }
+    for (const name of ['Admin', 'SUPERADMIN', ' superadmin', '\uff53uperadmin', 'Reader']) {
+      t.equal(await root.code('identity.createRole', { name }), 'ALREADY_EXISTS', JSON.stringify(name))
+    }
     t.equal(await root.code('identity.createRole', { name: `clerk${ZERO_WIDTH}` }), 'VALIDATION_ERROR')
     t.match(await root.ask('identity.createRole', { name: ' Clerk ' }), { name: 'Clerk' })
     t.equal(await root.code('identity.createRole', { name: 'clerk' }), 'ALREADY_EXISTS')

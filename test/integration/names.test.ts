@@ -5,6 +5,10 @@ import { operations } from '../../lib/operations/index.js'
 import { serve, startStore, type ServeSettings } from '../helper.js'
 import { serveAccounts } from '../identity.js'
 
+/** How a warning of the first rule, and of the role of the tests, begins. */
+const first = 'auth.permissions.rules[0].buckets: there is no bucket or query '
+const old = 'role "old": permissions'
+
 const validate = (token: string): { userId: string; roles: string[] } => ({ userId: token, roles: ['user'] })
 const gateway = { gateway: { userHeader: 'X-Forwarded-User', trustedProxies: ['127.0.0.1'] } }
 
@@ -34,7 +38,7 @@ interface Warning {
   readonly more?: number
 }
 
-/** What is logged about names while a service starts. */
+/** The lines about names that are logged while a service starts. */
 async function warnings (
   t: Test,
   options: Omit<NoexOptions, 'store'>,
@@ -110,7 +114,8 @@ t.test(
 t.test('so is a cost, and a member of the options', async t => {
   t.equal(
     await refusal(t, { rateLimit: { maxRequests: 9, windowMs: 9, costs: { 'store.transactoin': 2 } } }),
-    'option rateLimit.costs.store.transactoin is the cost of an operation that does not exist; did you mean "store.transaction"?'
+    'option rateLimit.costs.store.transactoin is the cost of an operation that does not exist; ' +
+      'did you mean "store.transaction"?'
   )
   t.equal(
     await refusal(t, { loginTimeOutMs: 5 } as object),
@@ -184,9 +189,9 @@ t.test('names that may still come are a warning, with the one that was meant', a
         { role: 'e', allow: '*', buckets: ['orders'], topics: ['order.*'] }
       ])
       t.same(lines(await warnings(t, { ...options, rules }, { store })), [
-        'auth.permissions.rules[0].buckets: there is no bucket or query "ordres" so far; did you mean "orders"?',
-        'auth.permissions.rules[0].buckets: there is no bucket or query "open-ordres" so far; did you mean "open-orders"?',
-        'auth.permissions.rules[0].buckets: there is no bucket or query "elsewhere" so far',
+        `${first}"ordres" so far; did you mean "orders"?`,
+        `${first}"open-ordres" so far; did you mean "open-orders"?`,
+        `${first}"elsewhere" so far`,
         'auth.permissions.rules[1].topics: "order.craeted" triggers no rule; did you mean "order.created"?',
         'auth.permissions.rules[2].buckets: restricts nothing: no store operation is allowed here',
         'auth.permissions.rules[3].topics: restricts nothing: no rules operation is allowed here'
@@ -194,7 +199,7 @@ t.test('names that may still come are a warning, with the one that was meant', a
     }
   )
 
-  t.test("buckets of the application's procedures", async t => {
+  t.test('buckets of the procedures of the application', async t => {
     const definition = {
       name: 'p',
       steps: [{ action: 'store.get', bucket: 'ordres', key: 'x', as: 'a' }]
@@ -214,8 +219,8 @@ t.test('names that may still come are a warning, with the one that was meant', a
         permissions: [{ allow: 'store.gett' }, { allow: 'store.*', buckets: ['ordres'] }, 'no permission']
       })
     t.same(lines(await warnings(t, { auth: accounts }, { store })), [
-      'role "old": permissions[0].allow: has "store.gett", which fits no operation; did you mean "store.get"?',
-      'role "old": permissions[1].buckets: there is no bucket or query "ordres" so far; did you mean "orders"?'
+      `${old}[0].allow: has "store.gett", which fits no operation; did you mean "store.get"?`,
+      `${old}[1].buckets: there is no bucket or query "ordres" so far; did you mean "orders"?`
     ])
   })
 

@@ -82,7 +82,14 @@ const certificate = new X509Certificate(fixture).toString()
 t.test('jwtAuth', t => {
   t.test('makes the option auth, with tokens checked again after a minute', async t => {
     const auth = jwtAuth(withSecret)
-    t.same(resolveAuth(auth), { mode: 'external', validate: auth.validate, required: true, permissions: undefined, revalidateMs: 60_000, validateTimeoutMs: 30_000 })
+    t.same(resolveAuth(auth), {
+      mode: 'external',
+      validate: auth.validate,
+      required: true,
+      permissions: undefined,
+      revalidateMs: 60_000,
+      validateTimeoutMs: 30_000
+    })
     const exp = Math.floor(Date.now() / 1_000) + 60
     t.same(await auth.validate(hs256({ ...alice, exp })), { ...ofAlice, expiresAt: exp * 1_000 }, 'by the clock of the system')
     t.equal(await auth.validate(hs256({ ...alice, exp: exp - 3_600 })), null)
@@ -291,7 +298,8 @@ t.test('the claims decide', t => {
   t.test('exp and nbf hold within the tolerance of 5 seconds', async t => {
     const clock = new HandClock()
     const validate = validator(withSecret, clock)
-    t.match(await validate(hs256({ ...alice, exp: NOW - 4 })), { expiresAt: (NOW - 4) * 1_000 }, 'the session goes on as long after it')
+    const late = await validate(hs256({ ...alice, exp: NOW - 4 }))
+    t.match(late, { expiresAt: (NOW - 4) * 1_000 }, 'the session goes on as long after it')
     t.equal(await validate(hs256({ ...alice, exp: NOW - 5 })), null)
     t.same(await validate(hs256({ ...alice, nbf: NOW + 5 })), ofAlice)
     t.equal(await validate(hs256({ ...alice, nbf: NOW + 6 })), null)
@@ -305,11 +313,12 @@ t.test('the claims decide', t => {
     t.equal(await validate(token), null)
   })
 
-  t.test('a moment more than ten years ahead is one in milliseconds or smaller units, and refused', async t => {
+  t.test('a moment more than ten years ahead is in another unit, and refused', async t => {
     const validate = validator(withSecret)
     const tenYears = 3_653 * 86_400
     t.match(await validate(hs256({ ...alice, exp: NOW + tenYears })), { expiresAt: (NOW + tenYears) * 1_000 })
-    for (const exp of [NOW + tenYears + 1, NOW * 1_000, (NOW + 600) * 1_000, NOW * 1e6, NOW * 1e9, Number.MAX_SAFE_INTEGER]) {
+    const far = [NOW + tenYears + 1, NOW * 1_000, (NOW + 600) * 1_000, NOW * 1e6, NOW * 1e9, Number.MAX_SAFE_INTEGER]
+    for (const exp of far) {
       t.equal(await validate(hs256({ ...alice, exp })), null, `exp ${exp}`)
       t.equal(await validate(hs256({ ...alice, iat: exp })), null, `iat ${exp}`)
       t.equal(await validate(hs256({ ...alice, nbf: exp })), null, `nbf ${exp}`)
@@ -319,7 +328,8 @@ t.test('the claims decide', t => {
 
   t.test('why a token is refused is told to the server, without the token', async t => {
     const explain = explainedBy(validator(withSecret))?.explain
-    const reason = async (token: string): Promise<unknown> => await explain?.(token, { remoteAddress: '', connectionId: null, headers: {} })
+    const nowhere = { remoteAddress: '', connectionId: null, headers: {} }
+    const reason = async (token: string): Promise<unknown> => await explain?.(token, nowhere)
     const reasons: ReadonlyArray<readonly [token: string, reason: RegExp]> = [
       [hs256({ ...alice, exp: NOW - 60 }), /^"exp" claim timestamp check failed$/],
       [hs256({ ...alice, exp: NOW * 1_000 }), /^"exp" is more than ten years ahead; it is to be in seconds$/],
@@ -329,7 +339,7 @@ t.test('the claims decide', t => {
       [hs256({ ...alice, aud: undefined }), /"aud"/],
       [hs256({ ...alice, sub: '' }), /^"sub" is no text of 1 to 256 characters$/],
       [hs256({ ...alice, roles: 'admin' }), /^the claim with the roles is no list of texts, or too long$/],
-      [forged({ alg: 'HS256' }, alice, 'another secret that is long enough for this'), /^signature verification failed$/],
+      [forged({ alg: 'HS256' }, alice, 'another secret'), /^signature verification failed$/],
       [forged({ alg: 'none' }, alice), /^"alg"/],
       ['x', /^Invalid Compact JWS$/],
       ['x'.repeat(8_193), /^it has more than 8192 characters$/],

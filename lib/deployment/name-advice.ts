@@ -1,0 +1,45 @@
+import { permissionRules, RULES_PATH } from '../access/auth-options.js'
+import { adviceOnBucket, adviceOnPermission, type KnownNames, type NameAdvice } from '../access/name-advice.js'
+import { OperationNames } from '../access/operation-names.js'
+import type { Identity } from '../identity/identity.js'
+import type { Log } from '../log.js'
+import type { ResolvedOptions } from '../options.js'
+
+/** Names of which the log is told; of the rest it is told how many there are. */
+const MAX_ADVICE = 50
+
+/** The places where names stand, and the names that there are. */
+export interface NameSources {
+  readonly options: ResolvedOptions
+  readonly identity: Identity | undefined
+  readonly operations: Iterable<string>
+  readonly bucketNames: readonly string[]
+  /** See `KnownNames`. */
+  readonly topics: readonly string[]
+}
+
+/**
+ * Warns of names that mean nothing so far in permissions, in roles and in the procedures of the application:
+ * each is a line with `advice: 'unknown-name'` and the place as `option`.
+ */
+export function adviseOnNames (sources: NameSources, log: Log): void {
+  const { options: { auth, procedures, store }, identity } = sources
+  const known: KnownNames = {
+    operations: new OperationNames(sources.operations),
+    buckets: new Set(sources.bucketNames),
+    queries: new Set(store.getQueries().map(({ name }) => name)),
+    topics: new Set(sources.topics)
+  }
+  const ofRules = permissionRules(auth).map((rule, i) => adviceOnPermission(`${RULES_PATH}[${i}]`, rule, known))
+  const ofProcedures = procedures.definitions.map(({ buckets }, i) => buckets.flatMap(({ path, bucket }) =>
+    adviceOnBucket(`procedures.definitions[${i}].${path}`, bucket, known, 'bucket')))
+  logAdvice([...ofRules.flat(), ...identity?.adviceOnRoles(known) ?? [], ...ofProcedures.flat()], log)
+}
+
+function logAdvice (advice: readonly NameAdvice[], log: Log): void {
+  for (const { at, message } of advice.slice(0, MAX_ADVICE)) {
+    log.warn({ advice: 'unknown-name', option: at }, message)
+  }
+  const more = advice.length - MAX_ADVICE
+  if (more > 0) log.warn({ advice: 'unknown-name', more }, 'and more names')
+}
