@@ -120,8 +120,9 @@ export class PermissionPolicy implements Policy {
   }
 
   #check (session: Session | undefined, operation: string, resource: string): boolean | undefined {
+    if (this.#callback === undefined) return undefined
     const asked = session === undefined ? null : shown(session)
-    return this.#callback?.decide(decisionIn, asked, operation, resource)
+    return this.#callback.decide(decisionIn, asked, operation, resource)
   }
 
   /** Of a query in code: which buckets it opens is not known yet, so it is all that the answers depend on. */
