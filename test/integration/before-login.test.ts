@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import websocket from '@fastify/websocket'
 import t, { type Test } from 'tap'
 import type { NoexOptions } from '../../lib/index.js'
 import { TestClient } from '../client.js'
@@ -9,6 +10,10 @@ import { RawSocket } from '../raw-socket.js'
 import { Turnstile } from '../turnstile.js'
 
 const KIB = 1_024
+
+interface Inflating {
+  readonly _receiver: { readonly _extensions: Readonly<Record<'permessage-deflate', { readonly _maxPayload: number }>> }
+}
 
 /** Tokens are user ids. */
 const tokens = { validate: (token: string) => ({ userId: token.slice(0, 10), roles: ['writer'] }) }
@@ -106,6 +111,27 @@ t.test('before a login, frames are small', async t => {
     await client.ask('auth.login', { token: 'ann' })
     await outcome(client, 65 * KIB)
     t.same(options().slice(1), ['maxPayloadBytes'])
+  })
+
+  t.test('also when they are compressed: no more is inflated than may be sent', async t => {
+    const settings: ServeSettings = {
+      before: async app => {
+        await app.register(websocket, { options: { perMessageDeflate: true } })
+        app.websocketServer.on('connection', ws => { sockets.push(ws) })
+      }
+    }
+    const sockets: object[] = []
+    const { connect } = await serve(t, { auth: tokens, maxPayloadBytes: 100 * KIB }, settings)
+    /** The limit of the inflater, which has no public name. */
+    const inflated = (): unknown => (sockets.at(-1) as Inflating)._receiver._extensions['permessage-deflate']._maxPayload
+    t.equal(await outcome(await connect(), 32 * KIB), 'result')
+    t.equal(inflated(), 32 * KIB)
+    t.equal(await outcome(await connect(), 33 * KIB), 1009)
+    const client = await connect()
+    await client.ask('auth.login', { token: 'ann' })
+    t.equal(inflated(), 100 * KIB)
+    t.equal(await outcome(client, 100 * KIB), 'result')
+    t.equal(await outcome(client, 101 * KIB), 1009)
   })
 
   t.test('after it they are as large as any, also when the session has ended', async t => {
