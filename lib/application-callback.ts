@@ -79,20 +79,6 @@ export class ApplicationCallback<Args extends unknown[]> {
     })
   }
 
-  /** Calls the function and waits for nothing. */
-  tell (...args: Args): void {
-    try {
-      const answer = this.#invoke(args)
-      if (isPromiseLike(answer)) {
-        Promise.resolve(answer).catch((error: unknown) => {
-          this.#failure('throws', 'has failed', error)
-        })
-      }
-    } catch {
-      // Logged already.
-    }
-  }
-
   #invoke (args: Args): unknown {
     try {
       return this.#call(...args)
@@ -107,26 +93,31 @@ export class ApplicationCallback<Args extends unknown[]> {
     } catch (error) {
       // Its rejection must not end the process.
       if (isPromiseLike(value)) Promise.resolve(value).catch(() => {})
-      throw this.#failure(
-        'answers',
-        `has answered wrongly: ${error instanceof Error ? error.message : String(error)}`
-      )
+      const found = error instanceof TypeError ? error.message : 'it cannot be read'
+      throw this.#failure('answers', `has answered wrongly: ${found}`)
     }
   }
 
   #failure (kind: Failure, problem: string, cause?: unknown): CallbackError | NoexServerError {
     if (cause instanceof NoexServerError) return cause
     const error = new CallbackError(this.name, problem, cause === undefined ? undefined : { cause })
-    const { log, clock } = this.#environment
-    const now = clock.ticks()
+    const now = this.#environment.clock.ticks()
     if (now - (this.#loggedAt.get(kind) ?? -Infinity) >= COMPLAINT_MS) {
       this.#loggedAt.set(kind, now)
-      log.error(
+      this.#log(error)
+    }
+    return error
+  }
+
+  #log (error: CallbackError): void {
+    try {
+      this.#environment.log.error(
         { err: error, callback: this.name },
         `${this.name} has failed; further failures of this kind within a minute are not logged`
       )
+    } catch {
+      // The logger is the application's, too, and so is what was thrown: a line that cannot be written refuses as well.
     }
-    return error
   }
 }
 

@@ -1,5 +1,4 @@
 import type { Tier } from '../access/policy.js'
-import { ApplicationCallback } from '../application-callback.js'
 import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
 import type { ResolvedAudit } from './audit-options.js'
@@ -7,6 +6,9 @@ import { auditUnavailable } from './audit-unavailable.js'
 import { recordEntry, type AuditEntry, type EntryInput } from './entry.js'
 import { Ring, type AuditFilter } from './ring.js'
 import { SinkQueue, type SinkStats } from './sink-queue.js'
+
+/** Time between two lines of the log that say that `onEntry` fails, in milliseconds. */
+const COMPLAINT_MS = 60_000
 
 /** How an entry is recorded. */
 export interface Recording {
@@ -33,16 +35,14 @@ export class AuditTrail {
   readonly #ring: Ring
   readonly #queues: readonly SinkQueue[]
   readonly #blocking: Readonly<Record<Tier, readonly SinkQueue[]>>
-  readonly #onEntry: ApplicationCallback<[AuditEntry]> | undefined
   #entries = 0
+  #complainedAt = -Infinity
 
   private constructor (options: ResolvedAudit, log: Log, clock: Clock) {
     this.#options = options
     this.#log = log
     this.#clock = clock
     this.#tiers = new Set(options.tiers)
-    this.#onEntry =
-      options.onEntry && new ApplicationCallback('audit.onEntry', options.onEntry, { log, clock })
     this.#ring = new Ring(options.maxEntries)
     this.#queues = options.sinks.map(sink => new SinkQueue(sink, options.writeTimeoutMs, log, clock))
     const blocking = (tier: Tier): SinkQueue[] => this.#queues.filter(({ policies }) => policies[tier] === 'block')
@@ -116,7 +116,7 @@ export class AuditTrail {
     this.#ring.add(recorded.entry)
     const { logLevel } = this.#options
     if (logLevel !== 'silent') log[logLevel]({ audit: recorded.entry }, 'audit')
-    this.#onEntry?.tell(recorded.entry)
+    this.#tell(recorded.entry)
     let durable: Promise<boolean> | undefined
     for (const queue of this.#queues) {
       if (!reserved || queue.policies[tier] === 'drop') queue.offer(recorded)
@@ -149,6 +149,24 @@ export class AuditTrail {
     const left = await Promise.all(this.#queues.map(async queue => await queue.close()))
     const lost = Math.max(0, ...left)
     if (lost > 0) throw new Error(`${lost} audit entries did not become durable`)
+  }
+
+  #tell (entry: AuditEntry): void {
+    const { onEntry } = this.#options
+    if (onEntry === undefined) return
+    try {
+      const told = onEntry(entry)
+      if (told instanceof Object && 'then' in told) Promise.resolve(told).catch(error => { this.#complain(error) })
+    } catch (error) {
+      this.#complain(error)
+    }
+  }
+
+  #complain (error: unknown): void {
+    const now = this.#clock.ticks()
+    if (now - this.#complainedAt < COMPLAINT_MS) return
+    this.#complainedAt = now
+    this.#log.error({ err: error }, 'audit.onEntry has failed; further failures within a minute are not logged')
   }
 }
 

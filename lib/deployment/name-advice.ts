@@ -1,8 +1,10 @@
 import { permissionRules, RULES_PATH } from '../access/auth-options.js'
 import { adviceOnBucket, adviceOnPermission, type KnownNames, type NameAdvice } from '../access/name-advice.js'
 import { OperationNames } from '../access/operation-names.js'
+import { ANONYMOUS } from '../access/permission-policy.js'
 import type { Identity } from '../identity/identity.js'
 import type { Log } from '../log.js'
+import { didYouMean, nearestNames, quoted } from '../nearest.js'
 import type { ResolvedOptions } from '../options.js'
 
 /** Names of which the log is told; of the rest it is told how many there are. */
@@ -30,10 +32,19 @@ export function adviseOnNames (sources: NameSources, log: Log): void {
     queries: new Set(store.getQueries().map(({ name }) => name)),
     topics: new Set(sources.topics)
   }
-  const ofRules = permissionRules(auth).map((rule, i) => adviceOnPermission(`${RULES_PATH}[${i}]`, rule, known))
+  const ofRules = permissionRules(auth).map((rule, i) => {
+    const at = `${RULES_PATH}[${i}]`
+    return [...adviceOnRole(`${at}.role`, rule.role), ...adviceOnPermission(at, rule, known)]
+  })
   const ofProcedures = procedures.definitions.map(({ buckets }, i) => buckets.flatMap(({ path, bucket }) =>
     adviceOnBucket(`procedures.definitions[${i}].${path}`, bucket, known, 'bucket')))
   logAdvice([...ofRules.flat(), ...identity?.adviceOnRoles(known) ?? [], ...ofProcedures.flat()], log)
+}
+
+/** Roles are those of tokens and gateways; only the one that this server gives to clients is known. */
+function adviceOnRole (at: string, role: string): NameAdvice[] {
+  const [near] = nearestNames(role, [ANONYMOUS])
+  return near === undefined ? [] : [{ at, message: `${quoted(role)} is no role of this server${didYouMean(near)}` }]
 }
 
 function logAdvice (advice: readonly NameAdvice[], log: Log): void {

@@ -36,7 +36,7 @@ interface Misbehaving extends Served {
 
 /** Serves with functions that behave until they are told otherwise. */
 async function misbehaving (t: Test, callback: string): Promise<Misbehaving> {
-  const log: Array<{ readonly callback?: string }> = []
+  const log: Array<{ readonly msg: string }> = []
   let next: (() => unknown) | undefined
   const misbehave = (name: string, right: () => unknown): unknown => {
     if (name !== callback || next === undefined) return right()
@@ -68,7 +68,7 @@ async function misbehaving (t: Test, callback: string): Promise<Misbehaving> {
     once: fault => {
       next = fault
     },
-    named: name => log.filter(line => line.callback === name)
+    named: name => log.filter(({ msg }) => msg.startsWith(`${name} has failed`))
   }
 }
 

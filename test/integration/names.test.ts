@@ -186,7 +186,9 @@ t.test('names that may still come are a warning, with the one that was meant', a
         },
         { role: 'c', allow: ['rules.emit'], buckets: ['orders'] },
         { role: 'd', allow: ['store.get'], topics: ['order.created'] },
-        { role: 'e', allow: '*', buckets: ['orders'], topics: ['order.*'] }
+        { role: 'e', allow: '*', buckets: ['orders'], topics: ['order.*'] },
+        { role: 'anonymus', allow: 'store.get' },
+        { role: 'anonymous', allow: 'store.get' }
       ])
       t.same(lines(await warnings(t, { ...options, rules }, { store })), [
         `${first}"ordres" so far; did you mean "orders"?`,
@@ -194,7 +196,8 @@ t.test('names that may still come are a warning, with the one that was meant', a
         `${first}"elsewhere" so far`,
         'auth.permissions.rules[1].topics: "order.craeted" triggers no rule; did you mean "order.created"?',
         'auth.permissions.rules[2].buckets: restricts nothing: no store operation is allowed here',
-        'auth.permissions.rules[3].topics: restricts nothing: no rules operation is allowed here'
+        'auth.permissions.rules[3].topics: restricts nothing: no rules operation is allowed here',
+        'auth.permissions.rules[5].role: "anonymus" is no role of this server; did you mean "anonymous"?'
       ])
     }
   )

@@ -16,6 +16,8 @@ function callback (call: (...args: unknown[]) => unknown) {
   return { clock, logged, called: new ApplicationCallback<unknown[]>('options.fn', call, { log, clock }) }
 }
 
+const silent: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silent }
+
 function number (value: unknown): number {
   if (typeof value !== 'number') throw new TypeError('a number is expected')
   return value
@@ -30,7 +32,6 @@ t.test('an answer that is right is handed on', async t => {
   const later = callback(async value => value)
   t.equal(await later.called.ask(10, number, 7), 7)
   t.equal(later.clock.pending, 0, 'no deadline is left')
-  called.tell(1, 2)
   t.same([logged, later.logged, clock.pending], [[], [], 0])
 })
 
@@ -95,7 +96,6 @@ for (const [how, call, problem, asked = problem] of wrong) {
     await t.rejects(async.called.ask(10, number), { name: 'CallbackError', message: asked })
     t.same(async.logged, [`${asked} | ${said}`])
     t.equal(async.clock.pending, 0)
-    callback(call).called.tell()
     // A rejection that nothing handles would fail this test.
     await setImmediate()
   })
@@ -109,8 +109,6 @@ t.test('what is meant for the client passes, and is no failure', async t => {
   t.throws(() => sync.called.decide(number), error)
   const async = callback(async () => await Promise.reject(error))
   await t.rejects(async.called.ask(10, number), error)
-  async.called.tell()
-  await setImmediate()
   t.same([sync.logged, async.logged], [[], []])
 })
 
@@ -136,6 +134,18 @@ t.test(
   }
 )
 
+t.test('an answer that cannot be read, and a logger that throws, refuse as well', async t => {
+  const unreadable = callback(() => new Proxy({}, { get () { throw new Error('boom') } }))
+  const member = (value: unknown): unknown => (value as { readonly userId: unknown }).userId
+  t.throws(() => unreadable.called.decide(member), { message: 'options.fn has answered wrongly: it cannot be read' })
+  const log: Log = { ...silent, error () { throw new Error('the disk is full') } }
+  const clock = new HandClock()
+  const called = new ApplicationCallback('options.fn', async () => await new Promise(() => {}), { log, clock })
+  const asked = called.ask(10, number)
+  clock.turn(10)
+  await t.rejects(asked, { message: 'options.fn has not settled within 10 ms' })
+})
+
 t.test('each kind of failure is logged once a minute', async t => {
   let call = (): unknown => {
     throw new Error('boom')
@@ -157,13 +167,4 @@ t.test('each kind of failure is logged once a minute', async t => {
   clock.turn(1)
   fail()
   t.equal(logged.length, 3)
-})
-
-t.test('tell waits for nothing and tells of a rejection', async t => {
-  const { called, logged } = callback(async () => {
-    throw new Error('boom')
-  })
-  called.tell()
-  await setImmediate()
-  t.same(logged, [`options.fn has failed | ${said}`])
 })
