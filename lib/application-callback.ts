@@ -116,7 +116,8 @@ export class ApplicationCallback<Args extends unknown[]> {
         `${this.name} has failed; further failures of this kind within a minute are not logged`
       )
     } catch {
-      // The logger is the application's, too, and so is what was thrown: a line that cannot be written refuses as well.
+      // The logger is the application's, too, and so is what was thrown: a line that cannot be written
+      // refuses as well.
     }
   }
 }

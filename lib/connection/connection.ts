@@ -236,7 +236,8 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   }
 
   logFailure (error: unknown, operation: string): void {
-    // A failure of a function of the application has been logged where it was called, and not for each request.
+    // A failure of a function of the application has been logged where it was called, and not for each
+    // request.
     this.log[error instanceof CallbackError ? 'debug' : 'error'](
       { err: error, operation },
       'operation failed'

@@ -18,7 +18,8 @@ const MAX_UNAUTHENTICATED_BYTES = 67_108_864
 const FRAME_OVERHEAD_BYTES = 64
 
 /**
- * The inboxes of all clients that have yet to log in: how much waits in them, and how much of it may be one client's.
+ * The inboxes of all clients that have yet to log in: how much waits in them, and how much of it may be one
+ * client's.
  */
 export class UnauthenticatedInboxes {
   readonly limits: InboxLimits

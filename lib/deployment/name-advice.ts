@@ -1,5 +1,6 @@
 import { permissionRules, RULES_PATH } from '../access/auth-options.js'
-import { adviceOnBucket, adviceOnPermission, type KnownNames, type NameAdvice } from '../access/name-advice.js'
+import { adviceOnBucket, adviceOnPermission } from '../access/name-advice.js'
+import type { KnownNames, NameAdvice } from '../access/name-advice.js'
 import { OperationNames } from '../access/operation-names.js'
 import { ANONYMOUS } from '../access/permission-policy.js'
 import type { Identity } from '../identity/identity.js'
@@ -44,7 +45,8 @@ export function adviseOnNames (sources: NameSources, log: Log): void {
 /** Roles are those of tokens and gateways; only the one that this server gives to clients is known. */
 function adviceOnRole (at: string, role: string): NameAdvice[] {
   const [near] = nearestNames(role, [ANONYMOUS])
-  return near === undefined ? [] : [{ at, message: `${quoted(role)} is no role of this server${didYouMean(near)}` }]
+  if (near === undefined) return []
+  return [{ at, message: `${quoted(role)} is no role of this server${didYouMean(near)}` }]
 }
 
 function logAdvice (advice: readonly NameAdvice[], log: Log): void {

@@ -9,7 +9,9 @@ export interface Collisions {
   readonly roles: readonly string[][]
 }
 
-/** Logs names that look alike. Nothing is renamed: only people can tell which of two names is the right one. */
+/**
+ * Logs names that look alike. Nothing is renamed: only people can tell which of two names is the right one.
+ */
 export function warnOfCollisions (collisions: Collisions, log: Log): void {
   for (const [kind, groups] of Object.entries(collisions)) {
     if (groups.length === 0) continue

@@ -1,7 +1,7 @@
 import { invalid } from '../errors.js'
 
 /**
- * Characters that cannot be seen: control and format characters, separators of lines, and whatever fonts
+ * Characters that cannot be seen: control and format characters, separators of lines, and those that fonts
  * leave away.
  */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u

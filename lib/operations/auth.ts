@@ -56,8 +56,8 @@ export const auth: readonly Operation[] = [
 ]
 
 /**
- * Builds the refusal of a token. The log is told why; the client is not, since an attacker who tries tokens would
- * learn from it.
+ * Builds the refusal of a token. The log is told why; the client is not, since an attacker who tries tokens
+ * would learn from it.
  */
 function refused (client: Client, reason: string, message = 'Invalid token'): NoexServerError {
   client.log.info({ reason }, 'token refused')

@@ -12,7 +12,9 @@ import { Turnstile } from '../turnstile.js'
 const KIB = 1_024
 
 interface Inflating {
-  readonly _receiver: { readonly _extensions: Readonly<Record<'permessage-deflate', { readonly _maxPayload: number }>> }
+  readonly _receiver: {
+    readonly _extensions: Readonly<Record<'permessage-deflate', { readonly _maxPayload: number }>>
+  }
 }
 
 /** Tokens are user ids. */
@@ -123,7 +125,10 @@ t.test('before a login, frames are small', async t => {
     const sockets: object[] = []
     const { connect } = await serve(t, { auth: tokens, maxPayloadBytes: 100 * KIB }, settings)
     /** The limit of the inflater, which has no public name. */
-    const inflated = (): unknown => (sockets.at(-1) as Inflating)._receiver._extensions['permessage-deflate']._maxPayload
+    const inflated = (): unknown => {
+      const { _extensions } = (sockets.at(-1) as Inflating)._receiver
+      return _extensions['permessage-deflate']._maxPayload
+    }
     t.equal(await outcome(await connect(), 32 * KIB), 'result')
     t.equal(inflated(), 32 * KIB)
     t.equal(await outcome(await connect(), 33 * KIB), 1009)

@@ -137,10 +137,12 @@ t.test(
 t.test('an answer that cannot be read, and a logger that throws, refuse as well', async t => {
   const unreadable = callback(() => new Proxy({}, { get () { throw new Error('boom') } }))
   const member = (value: unknown): unknown => (value as { readonly userId: unknown }).userId
-  t.throws(() => unreadable.called.decide(member), { message: 'options.fn has answered wrongly: it cannot be read' })
+  const message = 'options.fn has answered wrongly: it cannot be read'
+  t.throws(() => unreadable.called.decide(member), { message })
   const log: Log = { ...silent, error () { throw new Error('the disk is full') } }
   const clock = new HandClock()
-  const called = new ApplicationCallback('options.fn', async () => await new Promise(() => {}), { log, clock })
+  const never = async (): Promise<unknown> => await new Promise(() => {})
+  const called = new ApplicationCallback('options.fn', never, { log, clock })
   const asked = called.ask(10, number)
   clock.turn(10)
   await t.rejects(asked, { message: 'options.fn has not settled within 10 ms' })

@@ -317,7 +317,8 @@ t.test('the claims decide', t => {
     const validate = validator(withSecret)
     const tenYears = 3_653 * 86_400
     t.match(await validate(hs256({ ...alice, exp: NOW + tenYears })), { expiresAt: (NOW + tenYears) * 1_000 })
-    const far = [NOW + tenYears + 1, NOW * 1_000, (NOW + 600) * 1_000, NOW * 1e6, NOW * 1e9, Number.MAX_SAFE_INTEGER]
+    const units = [NOW * 1_000, (NOW + 600) * 1_000, NOW * 1e6, NOW * 1e9, Number.MAX_SAFE_INTEGER]
+    const far = [NOW + tenYears + 1, ...units]
     for (const exp of far) {
       t.equal(await validate(hs256({ ...alice, exp })), null, `exp ${exp}`)
       t.equal(await validate(hs256({ ...alice, iat: exp })), null, `iat ${exp}`)
