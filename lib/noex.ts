@@ -38,6 +38,7 @@ import { RuleService } from './rules/rule-service.js'
 import { StoreAccess } from './store/store-access.js'
 import { Statistics } from './statistics.js'
 import { isSystemBucket } from './store/system-buckets.js'
+import { within } from './within.js'
 
 /** Where the service runs. */
 export interface NoexEnvironment {
@@ -57,6 +58,9 @@ interface Parts {
   readonly metrics: Metrics | undefined
   readonly refusals: Refusals
 }
+
+/** Time for which names are compared before the service is ready without that, in milliseconds. */
+const ADVICE_TIMEOUT_MS = 1_000
 
 /** What a client is told. */
 const REVOKED = 'An administrator has ended this session'
@@ -109,7 +113,12 @@ export class NoexService implements Noex {
       arrive: request => this.#arrivals.receive(request),
       headersToKeep: headers => this.headersToKeep(headers)
     })
-    this.#rules = options.rules && new RuleService(options.rules, { isHidden: bucket => isSystemBucket(bucket, access) }, environment.log)
+    const hearing = { isHidden: (bucket: string) => isSystemBucket(bucket, access) }
+    this.#rules = options.rules && new RuleService(options.rules, hearing, {
+      timeoutMs: options.rulesTimeoutMs,
+      clock,
+      log: environment.log
+    })
     const [subscribe, hear] = ['store.subscribe', 'rules.subscribe'].map(name => operations.get(name)) as [Operation, Operation]
     const gate = new Gate({ required, policy, authenticator, isRevoked, factsOf: name => access.queryFacts(name), store: access, subscribe, hear })
     const services: Services = {
@@ -187,14 +196,19 @@ export class NoexService implements Noex {
 
   /**
    * Warns of names in permissions and procedures that mean nothing so far. To be called when the application
-   * has defined what it defines before it serves.
+   * has defined what it defines before it serves. Resolves within a second; rejects when the store or the rule
+   * engine cannot be asked.
    */
   async adviseOnNames (): Promise<void> {
+    await within(ADVICE_TIMEOUT_MS, this.#adviseOnNames(), this.#clock)
+  }
+
+  async #adviseOnNames (): Promise<void> {
     adviseOnNames({
       options: this.#options,
       operations: operations.keys(),
       bucketNames: await this.#access.bucketNames(),
-      topics: this.#rules?.triggers() ?? [],
+      topics: await this.#rules?.triggers() ?? [],
       identity: this.#authentication.identity
     }, this.#environment.log)
   }

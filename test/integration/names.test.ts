@@ -240,6 +240,20 @@ t.test('names that may still come are a warning, with the one that was meant', a
     t.same(found, [])
   })
 
+  t.test('a rule engine that does not answer does not hold up the start', async t => {
+    const engine = await RuleEngine.start()
+    t.teardown(async () => { await engine.stop() })
+    const silent = new Proxy(engine, {
+      get: (target, name) => {
+        if (name === 'getRules') return async () => await new Promise(() => {})
+        const value: unknown = Reflect.get(target, name)
+        return typeof value === 'function' ? value.bind(target) : value
+      }
+    })
+    const options = withRules([{ role: 'a', allow: 'rules.*', topics: ['order.craeted'] }])
+    t.same(await warnings(t, { ...options, rules: silent }, { store }), [])
+  })
+
   t.test('no more than fifty are logged', async t => {
     const found = await warnings(
       t,
