@@ -12,7 +12,7 @@ const { checkpointIntervalMs, signingKey, ...options } = workerData as JournalSe
 let journal: Journal
 let lock: FileLock
 /** What is not durable yet. */
-let entries: readonly string[] = []
+let entries: string[] = []
 const backoff = new Backoff()
 let retry: NodeJS.Timeout | undefined
 
@@ -27,15 +27,12 @@ function failed (error: unknown): void {
 
 /** Writes what waits; tries again later when that fails. */
 function write (): void {
-  const { seq } = journal.head
   try {
     journal.append(entries)
-    entries = []
     backoff.reset()
     report({ type: 'durable' })
     if (journal.checkpointIsDue) checkpoint()
   } catch (error) {
-    entries = entries.slice(journal.head.seq - seq)
     failed(error)
     retry = setTimeout(write, backoff.next())
   }
@@ -68,7 +65,10 @@ try {
   lock = await acquireLock(new TrailFiles(options.path).lock)
   const key = signingKey === undefined ? undefined : createPrivateKey(signingKey)
   try {
-    journal = new Journal({ ...options, key }, made => { report({ type: 'checkpoint', checkpoint: made }) })
+    journal = new Journal({ ...options, key }, {
+      onCheckpoint (made) { report({ type: 'checkpoint', checkpoint: made }) },
+      onWarning (message) { report({ type: 'warning', message }) }
+    })
   } catch (error) {
     await lock.release()
     throw error
@@ -82,7 +82,7 @@ try {
       write()
     }
   })
-  report({ type: 'open', torn: journal.recovered, unsealed: journal.unsealed })
+  report({ type: 'open', torn: journal.recovered, unsealed: journal.unsealed, formerName: journal.formerName })
 } catch (error) {
   report({ type: 'refused', message: (error as Error).message })
   parentPort?.close()

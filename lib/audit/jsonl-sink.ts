@@ -119,7 +119,8 @@ class JsonlWriter implements SinkWriter {
     switch (report.type) {
       case 'open':
         if (report.torn !== undefined) this.#context.note('audit.recovered', report.torn)
-        if (report.unsealed > 0) this.#context.note('audit.unsealed', { entries: report.unsealed })
+        if (report.unsealed > 0) this.#context.note('audit.unsealed', { entries: report.unsealed, from: 1, to: report.unsealed })
+        if (report.formerName !== undefined) this.#context.note('audit.renamed', { name: report.formerName })
         this.#opened?.resolve()
         this.#opened = undefined
         break
@@ -140,6 +141,9 @@ class JsonlWriter implements SinkWriter {
         break
       case 'trouble':
         this.#context.log.error({ reason: report.message }, 'an audit checkpoint cannot be written')
+        break
+      case 'warning':
+        this.#context.log.error({ reason: report.message }, 'files of the audit trail have been changed from outside')
         break
       case 'closed':
         this.#closed = true
