@@ -1,6 +1,6 @@
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import type { KeyObject } from 'node:crypto'
-import { GENESIS, seal, type ChainHead } from './chain.js'
+import { seal, type ChainHead } from './chain.js'
 import { CheckpointFile, type JournalListener } from './checkpoint-file.js'
 import { DurableFile, syncDirectory } from './durable-file.js'
 import { sizeOf } from './file-scan.js'
@@ -169,7 +169,7 @@ export class Journal {
     this.#segment = undefined
     this.#firstSeq = undefined
     const what = `${current} has been ${isCut ? 'cut' : 'removed or replaced'}`
-    return this.#lost === undefined ? what : `${what}: ${nameEntries(this.#lost)} are lost to the trail, which goes on in a new file`
+    return this.#lost === undefined ? what : `${what}: lost to the trail, which goes on in a new file: ${nameEntries(this.#lost)}`
   }
 
   /** Closes what is left of a segment that was cut. Returns the number of its last entry; `undefined` when there is none. */

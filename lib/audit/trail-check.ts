@@ -203,7 +203,8 @@ class TrailCheck {
   #nameGap (gap: EntryRange, lost: EntryRange | undefined): string {
     let why = gap.from > this.#startSeq + 1 ? 'there are others before and after them' : 'the trail does not say that keep has removed them'
     if (lost?.to === gap.to) why = 'the trail says that their file was removed, replaced or cut while it was written (audit.lost)'
-    return `${nameEntries(gap)} are gone: ${why}; with the checkpoint of entry ${gap.to} or a later one as "after", the rest is verified`
+    const verb = gap.from === gap.to ? 'is' : 'are'
+    return `${nameEntries(gap)} ${verb} gone: ${why}; with the checkpoint of entry ${gap.to} or a later one as "after", the rest is verified`
   }
 
   /** The checkpoints must be whole, of this trail, and signed where there is a key. */
