@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
 import { within } from '../within.js'
 import { auditUnavailable } from './audit-unavailable.js'
+import { Backoff } from './backoff.js'
 import type { RecordedEntry } from './entry.js'
 import { Gap } from './gap.js'
 import type { AuditSink, SinkPolicies, SinkWriter } from './sink.js'
@@ -148,12 +149,21 @@ export class SinkQueue {
       }), this.#clock)
       const writer = this.#writer
       this.#writer = undefined
-      if (writer !== undefined) await within(this.#writeTimeoutMs, writer.close(), this.#clock)
+      if (writer !== undefined) await within(this.#writeTimeoutMs, this.#closeWriter(writer), this.#clock)
       return this.#pending
     } finally {
       clearInterval(alive)
       this.#cancelTimer?.()
       this.#giveUp()
+    }
+  }
+
+  /** Never rejects: all that matters is whether entries are left. */
+  async #closeWriter (writer: SinkWriter): Promise<void> {
+    try {
+      await writer.close()
+    } catch (error) {
+      this.#log.error({ err: error, sink: this.#name }, 'audit sink cannot be closed')
     }
   }
 
@@ -210,10 +220,26 @@ export class SinkQueue {
     while (count < this.#waiting.length && count < MAX_BATCH && chars < MAX_BATCH_CHARS) chars += (this.#waiting[count++] as Item).recorded.json.length
     const batch = this.#waiting.splice(0, count)
     this.#writing = batch
-    this.#writer.write(batch.map(({ recorded }) => recorded)).then(() => { this.#written(batch) }, error => {
-      // The sink was closed. What it has not written counts as lost.
-      this.#log.error({ err: error, sink: this.#name }, 'audit entries are not durable')
-    })
+    this.#writeBatch(batch).then(isDurable => { if (isDurable) this.#written(batch) })
+  }
+
+  /** Gives a batch to the sink until it is durable. Resolves with false when the sink was closed before: it counts as lost. */
+  async #writeBatch (batch: readonly Item[]): Promise<boolean> {
+    const backoff = new Backoff()
+    for (;;) {
+      try {
+        await this.#writer?.write(batch.map(({ recorded }) => recorded))
+        return true
+      } catch (error) {
+        if (this.#writer === undefined) {
+          this.#log.error({ err: error, sink: this.#name }, 'audit entries are not durable')
+          return false
+        }
+        this.failing(error, 'it rejects entries')
+      }
+      await new Promise<void>(resolve => { this.#clock.after(backoff.next(), resolve) })
+      if (this.#writer === undefined) return false
+    }
   }
 
   #written (batch: readonly Item[]): void {
@@ -232,10 +258,10 @@ export class SinkQueue {
     if (this.#pending === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
-  /** An attempt to write has failed: whoever waits is told at once. */
-  failing (error: Error, reason: string): void {
+  /** Notes that an attempt to write has failed: all who wait are told at once. */
+  failing (error: unknown, reason: unknown): void {
     if (this.#failure === undefined) this.#log.error({ err: error, sink: this.#name, queued: this.#pending }, 'audit sink has failed')
-    this.#failure = reason
+    this.#failure = typeof reason === 'string' ? reason : 'it has failed'
     this.#giveUp()
   }
 
