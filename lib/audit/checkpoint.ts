@@ -1,4 +1,4 @@
-import { createHash, sign, verify, type KeyObject } from 'node:crypto'
+import { createHash, createPublicKey, KeyObject, sign, verify } from 'node:crypto'
 import type { ChainHead } from './chain.js'
 
 /** A statement of how far a trail went at some time. Kept elsewhere, it shows when the trail is cut or written anew. */
@@ -86,4 +86,11 @@ export function parseJson (text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+/** Returns the key that checks signatures. @throws {TypeError} when it is none of Ed25519 */
+export function toPublicKey (key: string | KeyObject): KeyObject {
+  const publicKey = key instanceof KeyObject ? key : createPublicKey(key)
+  if (publicKey.type !== 'public' || publicKey.asymmetricKeyType !== 'ed25519') throw new TypeError('publicKey must be an Ed25519 public key')
+  return publicKey
 }

@@ -24,8 +24,11 @@ export interface SinkContext {
   readonly clock: Clock
   /** An attempt to write has failed; the sink goes on trying. `reason` is shown by `/healthz`: no path, no address, no credentials. */
   readonly failing: (error: Error, reason: string) => void
-  /** Something about the trail itself that belongs into it: it is recorded like an entry of the server. `operation` starts with `audit.`. */
-  readonly note: (operation: string, details: Readonly<Record<string, unknown>>) => void
+  /**
+   * Something about the trail itself that belongs into it: it is recorded like an entry of the server. `operation` starts with `audit.`; with
+   * `error`, its result is one.
+   */
+  readonly note: (operation: string, details: Readonly<Record<string, unknown>>, error?: string) => void
 }
 
 /** Where entries become durable: what `audit.sinks` takes. */

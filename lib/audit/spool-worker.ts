@@ -14,15 +14,16 @@ function failed (error: unknown): void {
   answer({ type: 'failed', message: (error as Error).message })
 }
 
-function run (spool: SpoolFile, command: SpoolCommand): Omit<SpoolAnswer & { type: 'done' }, 'type' | 'size'> {
+type Outcome = Pick<SpoolAnswer & { type: 'done' }, 'begun' | 'part' | 'cleared'>
+
+function run (spool: SpoolFile, command: SpoolCommand): Outcome {
   switch (command.type) {
     case 'append':
-      spool.append(command.lines)
-      return {}
+      return { begun: spool.append(command.lines) }
     case 'read':
-      return { part: spool.read(command.position, command.maxLines) }
+      return { part: spool.read(command.generation, command.position, command.maxLines) }
     case 'clear':
-      return { cleared: spool.clear(command.size) }
+      return { cleared: spool.clear(command.generation, command.size) }
     case 'close':
       spool.close()
       return {}
@@ -32,7 +33,8 @@ function run (spool: SpoolFile, command: SpoolCommand): Omit<SpoolAnswer & { typ
 function serve (spool: SpoolFile, lock: FileLock): void {
   parentPort?.on('message', (command: SpoolCommand) => {
     try {
-      answer({ type: 'done', ...run(spool, command), size: command.type === 'close' ? 0 : spool.size })
+      const outcome = run(spool, command)
+      answer({ type: 'done', ...outcome, generation: spool.generation, size: command.type === 'close' ? 0 : spool.size })
     } catch (error) {
       failed(error)
     }

@@ -62,7 +62,9 @@ export class AuditTrail {
           log: trail.#log,
           clock,
           failing: (error, reason) => { queue.failing(error, reason) },
-          note: (operation, details) => { trail.note({ operation: checkNote(operation), details }) }
+          note (operation, details, error) {
+            trail.note({ operation: checkNote(operation), details, ...(error !== undefined && { error: String(error) }) })
+          }
         })
         queue.start(checkWriter(writer, sink))
       }

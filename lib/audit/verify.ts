@@ -1,6 +1,6 @@
-import { createPublicKey, KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { open, stat } from 'node:fs/promises'
-import { toCheckpoint, type Checkpoint } from './checkpoint.js'
+import { toCheckpoint, toPublicKey, type Checkpoint } from './checkpoint.js'
 import { signatureProblem } from './checkpoint-reader.js'
 import { isCurrentSegment, seqInName, TrailFiles } from './segments.js'
 import { checkTrail, type BadTrail, type TrailInput, type VerifyResult } from './trail-check.js'
@@ -85,12 +85,6 @@ async function missingTrail ({ files, checkpoints }: VerifyOptions, error: unkno
   const sidecar = sidecarOf(file)
   if (files.length > 1 || checkpoints !== undefined || !isCurrentSegment(file) || await exists(file) || !await exists(sidecar)) throw error
   return { ok: false, file, line: 1, problem: `there is no file of the trail, but there are checkpoints of it: ${sidecar}` }
-}
-
-function toPublicKey (key: string | KeyObject): KeyObject {
-  const publicKey = key instanceof KeyObject ? key : createPublicKey(key)
-  if (publicKey.type !== 'public' || publicKey.asymmetricKeyType !== 'ed25519') throw new TypeError('publicKey must be an Ed25519 public key')
-  return publicKey
 }
 
 type OpenedTrail = Pick<TrailInput, 'segments' | 'sidecars' | 'hasOwnSidecars' | 'name'>
