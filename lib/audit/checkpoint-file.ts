@@ -42,6 +42,12 @@ export class CheckpointFile {
     return this.#lastSeq
   }
 
+  /** Whether others have taken away checkpoints, perhaps the last one. */
+  get isCut (): boolean {
+    const { change } = this.#file
+    return change === 'gone' || change === 'shorter'
+  }
+
   /** From the next checkpoint on, entries before this one need not be there any more. */
   pruneTo (first: number): void {
     this.#first = Math.max(this.#first, first)

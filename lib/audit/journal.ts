@@ -88,7 +88,7 @@ export class Journal {
 
   /** States how far the trail goes, unless the last checkpoint does so already. */
   checkpoint (): void {
-    if (this.#head.seq === this.#checkpoints.lastSeq) return
+    if (this.#head.seq === this.#checkpoints.lastSeq && !this.#checkpoints.isCut) return
     // A checkpoint may state only what is on the disk: after a crash, all that it states must be there.
     if (!this.#options.fsync) this.#segment?.sync()
     this.#checkpoints.add(this.#head)

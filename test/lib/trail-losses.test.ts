@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
-import { appendFileSync, copyFileSync, cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { appendFileSync, copyFileSync, cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseCheckpointLine, signCheckpoint, type Checkpoint } from '../../lib/audit/checkpoint.js'
@@ -421,6 +421,42 @@ t.test('the files of another trail are none of this one', async t => {
     t.match(await trail.verify(), { ok: false, file: trail.closed[0], problem: /not the one that a checkpoint states/ })
     t.throws(() => { trail.open() }, /checkpoints are missing|damaged/)
   })
+})
+
+t.test('when all files are removed, a running journal tells it, and a stopped one begins a new trail', async t => {
+  const trail = new Trail(temporaryDirectory(t), { key: keys.privateKey })
+  const removeAll = (): void => { for (const name of readdirSync(trail.directory)) rmSync(join(trail.directory, name)) }
+  trail.open()
+  trail.write(30)
+  removeAll()
+  trail.write(10)
+  trail.close()
+  for (let round = 0; round < 2; round++) {
+    t.match(await trail.verify(), { ok: false, seq: 1, problem: /^entries 1 to 30 are gone|^entries 1 to 28 are gone/ })
+    trail.open()
+    trail.write(1)
+    trail.close()
+  }
+  t.match(await trail.verify(trail.made.at(-1)), { ok: true })
+  removeAll()
+  await t.rejects(trail.verify(), { code: 'ENOENT' })
+  trail.open()
+  trail.write(3)
+  trail.close()
+  t.match(await trail.verify(), { ok: true, firstSeq: 1, lastSeq: 3 })
+  t.match(trail.made.slice(-2), [{ seq: 0 }, { seq: 3 }], 'checkpoints that are kept elsewhere show that it begins anew')
+})
+
+t.test('a symbolic link in the place of a file is not followed', t => {
+  for (const name of ['audit.jsonl', 'audit.checkpoints']) {
+    const directory = temporaryDirectory(t)
+    const target = join(directory, 'target')
+    writeFileSync(target, '')
+    symlinkSync(target, join(directory, name))
+    t.throws(() => { new Trail(directory).open() }, { code: 'ELOOP' })
+    t.equal(statSync(target).size, 0)
+  }
+  t.end()
 })
 
 t.test('a loss that is noticed only when the process stops is told all the same', async t => {
