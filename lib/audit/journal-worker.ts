@@ -15,6 +15,9 @@ let lock: FileLock
 let entries: string[] = []
 const backoff = new Backoff()
 let retry: NodeJS.Timeout | undefined
+let regaining: Promise<void> | undefined
+let isClosing = false
+const lockPath = new TrailFiles(options.path).lock
 
 function report (message: JournalReport): void {
   parentPort?.postMessage(message)
@@ -27,19 +30,41 @@ function failed (error: unknown): void {
 
 /** Writes what waits; tries again later when that fails. */
 function write (): void {
+  if (!lock.isHeld()) {
+    regainLock().then(write, tryAgain)
+    return
+  }
   try {
     journal.append(entries)
     backoff.reset()
     report({ type: 'durable' })
     if (journal.checkpointIsDue) checkpoint()
   } catch (error) {
-    failed(error)
-    retry = setTimeout(write, backoff.next())
+    tryAgain(error)
   }
+}
+
+function tryAgain (error: unknown): void {
+  failed(error)
+  if (!isClosing) retry = setTimeout(write, backoff.next())
+}
+
+/** Takes the lock anew when others have removed it. Rejects while another process has it. */
+async function regainLock (): Promise<void> {
+  regaining ??= (async () => {
+    await lock.release()
+    lock = await acquireLock(lockPath)
+    if (!journal.isForeign) return
+    const next = openJournal()
+    journal.release()
+    journal = next
+  })().finally(() => { regaining = undefined })
+  await regaining
 }
 
 /** Entries are durable without it, so a checkpoint that cannot be made holds up nobody: it is tried again with the next. */
 function checkpoint (): void {
+  if (!lock.isHeld()) return
   try {
     journal.checkpoint()
   } catch (error) {
@@ -48,10 +73,11 @@ function checkpoint (): void {
 }
 
 async function close (): Promise<void> {
-  clearTimeout(retry)
-  if (entries.length > 0) write()
+  isClosing = true
   clearTimeout(retry)
   try {
+    if (!lock.isHeld()) await regainLock()
+    if (entries.length > 0) write()
     journal.close()
   } catch (error) {
     report({ type: 'trouble', message: (error as Error).message })
@@ -61,14 +87,18 @@ async function close (): Promise<void> {
   parentPort?.close()
 }
 
-try {
-  lock = await acquireLock(new TrailFiles(options.path).lock)
+function openJournal (): Journal {
   const key = signingKey === undefined ? undefined : createPrivateKey(signingKey)
+  return new Journal({ ...options, key }, {
+    onCheckpoint (made) { report({ type: 'checkpoint', checkpoint: made }) },
+    onWarning (message) { report({ type: 'warning', message }) }
+  })
+}
+
+try {
+  lock = await acquireLock(lockPath)
   try {
-    journal = new Journal({ ...options, key }, {
-      onCheckpoint (made) { report({ type: 'checkpoint', checkpoint: made }) },
-      onWarning (message) { report({ type: 'warning', message }) }
-    })
+    journal = openJournal()
   } catch (error) {
     await lock.release()
     throw error

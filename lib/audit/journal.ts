@@ -73,6 +73,17 @@ export class Journal {
     return this.#head
   }
 
+  /** Whether something has been added to the current segment that this journal has not written. */
+  get isForeign (): boolean {
+    return this.#segment?.change === 'longer'
+  }
+
+  /** Lets go of the files as they are: another journal has written to them, and a new one begins where it has ended. */
+  release (): void {
+    this.#segment?.close()
+    this.#checkpoints.close()
+  }
+
   /**
    * Adds entries, given as the JSON text of each. They are durable when it returns. When it throws, `entries` keeps those
    * that are not: they can be given again and get the same numbers and hashes.

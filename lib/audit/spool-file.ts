@@ -116,10 +116,16 @@ export class SpoolFile {
     this.#file.close()
   }
 
-  /** Goes on in another file when others have removed or cut this one; what others have added to it is cut off. Returns whether it has. */
+  /**
+   * Goes on in another file when others have removed or cut this one; what others have added to it is moved aside.
+   * Returns whether it has.
+   */
   #beginAnew (): boolean {
     const { change } = this.#file
-    if (change === 'longer') this.#file.cut()
+    if (change === 'longer') {
+      keepTail(this.#path, this.#file.size, `${this.#path}.torn`)
+      this.#file.cut()
+    }
     if (change === undefined || change === 'longer') return false
     const file = new DurableFile(this.#path, true)
     this.#file.close()

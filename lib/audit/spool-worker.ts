@@ -5,6 +5,7 @@ import { SpoolFile } from './spool-file.js'
 import type { SpoolAnswer, SpoolCommand } from './spool-messages.js'
 
 const path = workerData as string
+const lockPath = `${path}.lock`
 
 function answer (message: SpoolAnswer): void {
   parentPort?.postMessage(message)
@@ -30,21 +31,30 @@ function run (spool: SpoolFile, command: SpoolCommand): Outcome {
   }
 }
 
-function serve (spool: SpoolFile, lock: FileLock): void {
-  parentPort?.on('message', (command: SpoolCommand) => {
+function serve (spool: SpoolFile, held: FileLock): void {
+  let lock = held
+  let done = Promise.resolve()
+  parentPort?.on('message', (command: SpoolCommand) => { done = done.then(async () => { await carryOut(command) }) })
+  answer({ type: 'open', size: spool.size, end: spool.end, torn: spool.torn })
+
+  async function carryOut (command: SpoolCommand): Promise<void> {
     try {
+      // Others may have removed the lock; then another process may have the file by now.
+      if (command.type !== 'close' && !lock.isHeld()) {
+        await lock.release()
+        lock = await acquireLock(lockPath)
+      }
       const outcome = run(spool, command)
       answer({ type: 'done', ...outcome, generation: spool.generation, size: command.type === 'close' ? 0 : spool.size })
     } catch (error) {
       failed(error)
     }
     if (command.type === 'close') lock.release().finally(() => { parentPort?.close() }).catch(failed)
-  })
-  answer({ type: 'open', size: spool.size, end: spool.end, torn: spool.torn })
+  }
 }
 
 try {
-  const lock = await acquireLock(`${path}.lock`)
+  const lock = await acquireLock(lockPath)
   try {
     serve(new SpoolFile(path), lock)
   } catch (error) {
