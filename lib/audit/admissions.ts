@@ -45,7 +45,7 @@ export class Admissions {
     this.#coveredTo = this.#prunedTo
   }
 
-  /** The last entry that \`keep\` has removed, as far as the trail says so; 0 when it does not. \`signed\`: as far as a checkpoint covers that. */
+  /** The last entry that `keep` has removed, as far as the trail says so; 0 when it does not. `signed`: as far as a checkpoint covers that. */
   prunedTo (signed: boolean): number {
     return signed ? this.#coveredTo : this.#prunedTo
   }
