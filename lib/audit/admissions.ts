@@ -4,7 +4,7 @@ import { nameEntries, parseNote, type EntryRange } from './trail-notes.js'
 
 /** What the trail itself tells of times at which something may have been taken from it. */
 const admitted: ReadonlyMap<string, string> = new Map([
-  ['audit.recovered', 'a start has cut off what a crash had left half written, and kept it in the .torn file'],
+  ['audit.recovered', 'a start has cut off what a crash had left unfinished, and kept it in the .torn file'],
   ['audit.unsealed', 'a start has found entries and no checkpoint, and has signed them as they were'],
   ['audit.gap', 'entries were left out because the queue was full'],
   ['audit.renamed', 'a start has found the files of a trail of another name, and has gone on with them'],
@@ -27,12 +27,15 @@ export class Admissions {
 
   /** Looks at a line; `seq` is the number of its entry. */
   look (raw: RawLine, seq: number): void {
-    // Nearly no line has any of them: they are looked for one by one only where they have something in common.
+    // Nearly no line has any of them: they are looked for one by one only where they have something in
+    // common.
     if (raw.bytes?.includes('"operation":"audit.') !== true) return
     const note = parseNote(textOf(raw) ?? '')
     if (note === undefined) return
     const { operation, range } = note
-    if (operation === 'audit.pruned' && range !== undefined) this.#prunedTo = Math.max(this.#prunedTo, range.to)
+    if (operation === 'audit.pruned' && range !== undefined) {
+      this.#prunedTo = Math.max(this.#prunedTo, range.to)
+    }
     if (operation === 'audit.unsealed' && range !== undefined) this.unsealed ??= { seq, to: range.to }
     if (!admitted.has(operation)) return
     const found = this.#found.get(operation)
@@ -45,7 +48,10 @@ export class Admissions {
     this.#coveredTo = this.#prunedTo
   }
 
-  /** The last entry that `keep` has removed, as far as the trail says so; 0 when it does not. `signed`: as far as a checkpoint covers that. */
+  /**
+   * The last entry that `keep` has removed, as far as the trail says so; 0 when it does not. `signed`: as far
+   * as a checkpoint covers that.
+   */
   prunedTo (signed: boolean): number {
     return signed ? this.#coveredTo : this.#prunedTo
   }

@@ -4,7 +4,10 @@ import type { Log } from '../log.js'
 /** Time between two lines of the log about the same callback, in milliseconds. */
 const COMPLAINT_MS = 60_000
 
-/** Calls one callback of the application. It never throws: what the callback throws or rejects with is logged, once in a minute. */
+/**
+ * Calls one callback of the application. It never throws: what the callback throws or rejects with is logged,
+ * once in a minute.
+ */
 export class Callback<Argument> {
   readonly #name: string
   readonly #callback: (argument: Argument) => unknown
@@ -34,13 +37,19 @@ export class Callback<Argument> {
     const now = this.#clock.ticks()
     if (now - this.#complainedAt < COMPLAINT_MS) return
     this.#complainedAt = now
-    this.#log.error({ err: readable(error) }, `${this.#name} has failed; further failures within a minute are not logged`)
+    this.#log.error(
+      { err: readable(error) },
+      `${this.#name} has failed; further failures within a minute are not logged`
+    )
   }
 }
 
 type Level = Exclude<keyof Log, 'child'>
 
-/** Calls loggers that the application has handed in. It never throws: the first failure becomes a warning of the process. */
+/**
+ * Calls loggers that the application has handed in. It never throws: the first failure becomes a warning of
+ * the process.
+ */
 export class LogGuard {
   #hasWarned = false
 
@@ -55,7 +64,9 @@ export class LogGuard {
 
   /** Returns a logger that writes to another one in this way. */
   wrap (log: Log): Log {
-    const method = (level: Level) => (details: object, message: string): void => { this.write(log, level, details, message) }
+    const method = (level: Level) => (details: object, message: string): void => {
+      this.write(log, level, details, message)
+    }
     return {
       trace: method('trace'),
       debug: method('debug'),
@@ -78,7 +89,10 @@ export class LogGuard {
   #warn (error: unknown): void {
     if (this.#hasWarned) return
     this.#hasWarned = true
-    process.emitWarning(`the logger has failed, so lines about the audit trail are missing: ${messageOf(error)}`, { code: 'NOEX_LOGGER_FAILED' })
+    process.emitWarning(
+      `the logger has failed, so lines about the audit trail are missing: ${messageOf(error)}`,
+      { code: 'NOEX_LOGGER_FAILED' }
+    )
   }
 }
 
@@ -92,7 +106,11 @@ function catchLater (returned: unknown, onRejected: (error: unknown) => void): v
 function readable (error: unknown): unknown {
   if (!(error instanceof Error)) return new Error(messageOf(error))
   try {
-    return typeof error.message === 'string' && typeof error.stack === 'string' ? error : new Error(messageOf(error))
+    return typeof error.message === 'string' && typeof error.stack === 'string'
+      ? error
+      : new Error(
+        messageOf(error)
+      )
   } catch {
     return new Error(messageOf(error))
   }

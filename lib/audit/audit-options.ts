@@ -100,6 +100,8 @@ function isSinks (value: unknown, path: string): void {
     if (typeof name !== 'string' || name === '' || typeof open !== 'function' || !isPlainObject(policy)) {
       throw new NoexOptionsError(`${path}[${index}]`, 'must be a sink, for instance jsonlSink({ path }) from fastify-noex/audit')
     }
-    for (const tier of ['read', 'write', 'admin'] as const) isPolicy(policy[tier], `${path}[${index}].policy.${tier}`)
+    for (const tier of ['read', 'write', 'admin'] as const) {
+      isPolicy(policy[tier], `${path}[${index}].policy.${tier}`)
+    }
   })
 }

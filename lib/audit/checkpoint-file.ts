@@ -24,10 +24,16 @@ export class CheckpointFile {
   #first: number
 
   /**
-   * Opens or creates the file behind its last checkpoint. `oldestSeq`: the number of the oldest entry that is there, for a
-   * trail whose checkpoints do not say which should be.
+   * Opens or creates the file behind its last checkpoint. `oldestSeq`: the number of the oldest entry that is
+   * there, for a trail whose checkpoints do not say which should be.
    */
-  constructor (files: TrailFiles, key: KeyObject | undefined, listener: JournalListener, last: Checkpoint | undefined, oldestSeq: number) {
+  constructor (
+    files: TrailFiles,
+    key: KeyObject | undefined,
+    listener: JournalListener,
+    last: Checkpoint | undefined,
+    oldestSeq: number
+  ) {
     this.#files = files
     this.#key = key
     this.#listener = listener
@@ -56,7 +62,14 @@ export class CheckpointFile {
   /** Adds a checkpoint for an entry that is on the disk. It is durable when it returns. */
   add ({ seq, hash }: ChainHead): void {
     const { stream } = this.#files
-    const unsigned = { stream, seq, hash, timestamp: Date.now(), previous: this.#previous, first: this.#first }
+    const unsigned = {
+      stream,
+      seq,
+      hash,
+      timestamp: Date.now(),
+      previous: this.#previous,
+      first: this.#first
+    }
     const checkpoint = signCheckpoint(unsigned, this.#key)
     this.#ready()
     this.#file.append(Buffer.from(`${checkpointLine(checkpoint)}\n`))
@@ -73,7 +86,9 @@ export class CheckpointFile {
     const { checkpoints, directory } = this.#files
     if (this.#file.change !== undefined) {
       // The next line names the digest of one that is not before it any more: verifying shows that.
-      this.#listener.onWarning(`${checkpoints} has been removed, replaced, cut or added to: checkpoints are missing or damaged`)
+      this.#listener.onWarning(
+        `${checkpoints} has been removed, replaced, cut or added to: checkpoints are missing or damaged`
+      )
       this.#file.close()
       this.#file = new DurableFile(checkpoints, true)
       syncDirectory(directory)

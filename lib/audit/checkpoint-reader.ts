@@ -16,7 +16,9 @@ export interface LineProblem {
 export interface CheckOptions {
   /** With it, every checkpoint must be signed. */
   readonly publicKey?: KeyObject | undefined
-  /** A checkpoint that is trusted: those up to it need not be signed nor complete, and the next may follow it. */
+  /**
+   * A checkpoint that is trusted: those up to it need not be signed nor complete, and the next may follow it.
+   */
   readonly after?: Checkpoint | undefined
 }
 
@@ -35,7 +37,10 @@ export class CheckpointCheck {
     this.#afterDigest = after && digestOf(after)
   }
 
-  /** Whether the last good checkpoint is one up to the trusted one, or follows it: lines before it do not matter. */
+  /**
+   * Whether the last good checkpoint is one up to the trusted one, or follows it: lines before it do not
+   * matter.
+   */
   get isTrusted (): boolean {
     return this.#isTrusted
   }
@@ -149,7 +154,11 @@ export class Checkpoints {
   }
 
   /** It rejects when a file cannot be read. */
-  static async open (files: readonly string[], options: CheckOptions, known: readonly KnownCheckpoint[]): Promise<Checkpoints> {
+  static async open (
+    files: readonly string[],
+    options: CheckOptions,
+    known: readonly KnownCheckpoint[]
+  ): Promise<Checkpoints> {
     const readers: CheckpointReader[] = []
     // Before the trail is read: what is written meanwhile is ahead of these, never behind.
     for (const file of files) {
@@ -178,7 +187,10 @@ export class Checkpoints {
     return this.#lastSeq
   }
 
-  /** The first entry that the files say must be there; `undefined` when they do not say, as those of version 0.1. */
+  /**
+   * The first entry that the files say must be there; `undefined` when they do not say, as those of version
+   * 0.1.
+   */
   get first (): number | undefined {
     return this.#first
   }
@@ -246,7 +258,9 @@ export class Checkpoints {
   /** Keeps what a checkpoint of the files says about the whole trail. */
   #describe ({ stream, seq, first }: Checkpoint): void {
     if (first !== undefined) this.#first = Math.max(first, this.#first ?? 1)
-    if (this.#names.size < MAX_NAMES || this.#names.has(stream)) this.#names.set(stream, Math.max(seq, this.#names.get(stream) ?? 0))
+    if (this.#names.size < MAX_NAMES || this.#names.has(stream)) {
+      this.#names.set(stream, Math.max(seq, this.#names.get(stream) ?? 0))
+    }
   }
 
   #look (): void {

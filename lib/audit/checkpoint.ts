@@ -10,8 +10,8 @@ export interface Checkpoint extends ChainHead {
   /** The digest of the checkpoint before it, `GENESIS` for the first. Absent where checkpoints stand in no file. */
   readonly previous?: string
   /**
-   * The number of the first entry that `keep` has left in the files. Absent where checkpoints stand in no file, and in
-   * those of version 0.1.
+   * The number of the first entry that `keep` has left in the files. Absent where checkpoints stand in no
+   * file, and in those of version 0.1.
    */
   readonly first?: number
   /** Ed25519 over the text that `checkpointText` gives, in base64; absent without a key. */
@@ -48,16 +48,20 @@ export function parseCheckpointLine (line: string): Checkpoint | undefined {
   const checkpoint = toCheckpoint(value)
   if (checkpoint?.previous === undefined) return undefined
   // Any byte that differs, even a blank, is a change.
-  const isWhole = (value as Record<string, unknown>)['digest'] === digestOf(checkpoint) && line === checkpointLine(checkpoint)
+  const { digest } = value as Record<string, unknown>
+  const isWhole = digest === digestOf(checkpoint) && line === checkpointLine(checkpoint)
   return isWhole ? checkpoint : undefined
 }
 
-/** Reads a checkpoint that comes from elsewhere, a parsed JSON text for instance; `undefined` when it is none. */
+/**
+ * Reads a checkpoint that comes from elsewhere, a parsed JSON text for instance; `undefined` when it is none.
+ */
 export function toCheckpoint (value: unknown): Checkpoint | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { stream, seq, hash, timestamp, previous, first, signature } = value as Record<string, unknown>
-  const isGood = typeof stream === 'string' && isNumber(seq, 0) && isHash(hash) && Number.isSafeInteger(timestamp) &&
-    (previous === undefined || isHash(previous)) && (first === undefined || isNumber(first, 1)) &&
+  const isGood = typeof stream === 'string' && isNumber(seq, 0) && isHash(hash) &&
+    Number.isSafeInteger(timestamp) && (previous === undefined || isHash(previous)) &&
+    (first === undefined || isNumber(first, 1)) &&
     (signature === undefined || typeof signature === 'string')
   if (!isGood) return undefined
   return {
@@ -91,6 +95,8 @@ export function parseJson (text: string): unknown {
 /** Returns the key that checks signatures. @throws {TypeError} when it is none of Ed25519 */
 export function toPublicKey (key: string | KeyObject): KeyObject {
   const publicKey = key instanceof KeyObject ? key : createPublicKey(key)
-  if (publicKey.type !== 'public' || publicKey.asymmetricKeyType !== 'ed25519') throw new TypeError('publicKey must be an Ed25519 public key')
+  if (publicKey.type !== 'public' || publicKey.asymmetricKeyType !== 'ed25519') {
+    throw new TypeError('publicKey must be an Ed25519 public key')
+  }
   return publicKey
 }

@@ -1,4 +1,7 @@
-import { closeSync, constants, fchmodSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync, constants, fchmodSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync,
+  openSync, renameSync, statSync, writeSync
+} from 'node:fs'
 
 /** A file that grows by whole pieces, each of which is on the disk before the next is begun. All calls are synchronous. */
 export class DurableFile {
@@ -40,8 +43,9 @@ export class DurableFile {
   }
 
   /**
-   * Tells what others have done to the file: it is `gone` (removed or replaced: nothing under its name is this file), `shorter`
-   * than what was added, or `longer`. `undefined`: as it was left, as far as its name and size tell.
+   * Tells what others have done to the file: it is `gone` (removed or replaced: nothing under its name is
+   * this file), `shorter` than what was added, or `longer`. `undefined`: as it was left, as far as its name
+   * and size tell.
    */
   get change (): 'gone' | 'shorter' | 'longer' | undefined {
     const stats = statSync(this.#path, { throwIfNoEntry: false })

@@ -12,8 +12,8 @@ interface Waiting {
 }
 
 /**
- * Tells `onEntry` of every entry, in order. Entries that it causes itself come in a later turn of the event loop, so that
- * it is never called within its own call.
+ * Tells `onEntry` of every entry, in order. Entries that it causes itself come in a later turn of the event
+ * loop, so that it is never called within its own call.
  */
 export class EntryListener {
   readonly #callback: Callback<AuditEntry>

@@ -31,7 +31,10 @@ export async function acquireLock (path: string): Promise<FileLock> {
     try {
       const inode = lstatSync(own).ino
       if (await claim(path, own, shortName(path, directory))) {
-        return { release: async () => { await release(server, path, inode) }, isHeld: () => lstatSync(path, { throwIfNoEntry: false })?.ino === inode }
+        return {
+          release: async () => { await release(server, path, inode) },
+          isHeld: () => lstatSync(path, { throwIfNoEntry: false })?.ino === inode
+        }
       }
       throw new Error(`${path}: another process or sink writes this trail`)
     } catch (error) {

@@ -112,7 +112,9 @@ try {
       write()
     }
   })
-  report({ type: 'open', torn: journal.recovered, unsealed: journal.unsealed, formerName: journal.formerName })
+  report(
+    { type: 'open', torn: journal.recovered, unsealed: journal.unsealed, formerName: journal.formerName }
+  )
 } catch (error) {
   report({ type: 'refused', message: (error as Error).message })
   parentPort?.close()

@@ -37,7 +37,9 @@ export class Journal {
   #segment: DurableFile | undefined
   #firstSeq: number | undefined
   #openedAt: number
-  /** Bytes of the segment that the journal has written about itself. A segment has room for one entry besides. */
+  /**
+   * Bytes of the segment that the journal has written about itself. A segment has room for one entry besides.
+   */
   #noteBytes = 0
   #head: ChainHead
   /** Entries that others have taken away, until the trail says so. */
@@ -78,15 +80,18 @@ export class Journal {
     return this.#segment?.change === 'longer'
   }
 
-  /** Lets go of the files as they are: another journal has written to them, and a new one begins where it has ended. */
+  /**
+   * Lets go of the files as they are: another journal has written to them, and a new one begins where it has
+   * ended.
+   */
   release (): void {
     this.#segment?.close()
     this.#checkpoints.close()
   }
 
   /**
-   * Adds entries, given as the JSON text of each. They are durable when it returns. When it throws, `entries` keeps those
-   * that are not: they can be given again and get the same numbers and hashes.
+   * Adds entries, given as the JSON text of each. They are durable when it returns. When it throws, `entries`
+   * keeps those that are not: they can be given again and get the same numbers and hashes.
    */
   append (entries: string[]): void {
     while (entries.length > 0) entries.splice(0, this.#appendSome(entries))
@@ -175,15 +180,21 @@ export class Journal {
     const isCut = segment.change === 'shorter'
     const keptSeq = isCut ? this.#keepBeginning() : undefined
     const from = keptSeq === undefined ? this.#firstSeq : keptSeq + 1
-    if (from !== undefined && from <= this.#head.seq) this.#lost = { from: this.#lost?.from ?? from, to: this.#head.seq }
+    if (from !== undefined && from <= this.#head.seq) {
+      this.#lost = { from: this.#lost?.from ?? from, to: this.#head.seq }
+    }
     segment.close()
     this.#segment = undefined
     this.#firstSeq = undefined
     const what = `${current} has been ${isCut ? 'cut' : 'removed or replaced'}`
-    return this.#lost === undefined ? what : `${what}: lost to the trail, which goes on in a new file: ${nameEntries(this.#lost)}`
+    if (this.#lost === undefined) return what
+    return `${what}: lost to the trail, which goes on in a new file: ${nameEntries(this.#lost)}`
   }
 
-  /** Closes what is left of a segment that was cut. Returns the number of its last entry; `undefined` when there is none. */
+  /**
+   * Closes what is left of a segment that was cut. Returns the number of its last entry; `undefined` when
+   * there is none.
+   */
   #keepBeginning (): number | undefined {
     const { current, torn } = this.#files
     const kept = followChain(current, 0, undefined, undefined, this.#head.seq + 1)
@@ -238,7 +249,9 @@ export class Journal {
     renameSync(this.#files.current, closed)
   }
 
-  /** Removes the oldest segments, of which `keep` is enough. The trail says so before, and a checkpoint does. */
+  /**
+   * Removes the oldest segments, of which `keep` is enough. The trail says so before, and a checkpoint does.
+   */
   #prune (): void {
     const closed = this.#files.listClosed()
     const [oldest, ...others] = closed.slice(0, Math.max(0, closed.length - this.#options.keep))

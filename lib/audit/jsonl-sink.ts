@@ -6,7 +6,10 @@ import type { RecordedEntry } from './entry.js'
 import type { JournalCommand, JournalReport, JournalSettings } from './journal-messages.js'
 import type { AuditSink, SinkContext, SinkPolicies, SinkWriter } from './sink.js'
 import { isCurrentSegment } from './segments.js'
-import { checkpointTeller, isPathWith, sinkChecks, sinkDefaults, toPrivateKey, type CheckpointListener, type SinkOptions } from './sink-options.js'
+import {
+  checkpointTeller, isPathWith, sinkChecks, sinkDefaults, toPrivateKey,
+  type CheckpointListener, type SinkOptions
+} from './sink-options.js'
 
 /** What `jsonlSink` takes. Durations are milliseconds, sizes bytes. */
 export interface JsonlSinkOptions extends SinkOptions {
@@ -120,7 +123,9 @@ class JsonlWriter implements SinkWriter {
     switch (report.type) {
       case 'open':
         if (report.torn !== undefined) this.#context.note('audit.recovered', report.torn)
-        if (report.unsealed > 0) this.#context.note('audit.unsealed', { entries: report.unsealed, from: 1, to: report.unsealed })
+        if (report.unsealed > 0) {
+          this.#context.note('audit.unsealed', { entries: report.unsealed, from: 1, to: report.unsealed })
+        }
         if (report.formerName !== undefined) this.#context.note('audit.renamed', { name: report.formerName })
         this.#opened?.resolve()
         this.#opened = undefined
@@ -144,7 +149,10 @@ class JsonlWriter implements SinkWriter {
         this.#context.log.error({ reason: report.message }, 'an audit checkpoint cannot be written')
         break
       case 'warning':
-        this.#context.log.error({ reason: report.message }, 'files of the audit trail have been changed from outside')
+        this.#context.log.error(
+          { reason: report.message },
+          'files of the audit trail have been changed from outside'
+        )
         break
       case 'closed':
         this.#closed = true

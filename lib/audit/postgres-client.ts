@@ -130,7 +130,10 @@ function isThenable (value: unknown): boolean {
 }
 
 function wrongPool (problem: string): SinkRefusal {
-  return new SinkRefusal(`postgresSink.pool is no pool of the package pg: ${problem}`, 'the pool cannot be used')
+  return new SinkRefusal(
+    `postgresSink.pool is no pool of the package pg: ${problem}`,
+    'the pool cannot be used'
+  )
 }
 
 /** Whether an error of the database, or of the way to it, is of the kind that passes by itself. */

@@ -22,7 +22,11 @@ export interface Start {
 }
 
 /** Finds where to go on. */
-export async function begin (settings: WriterSettings, context: SinkContext, spool: Spool | undefined): Promise<Start> {
+export async function begin (
+  settings: WriterSettings,
+  context: SinkContext,
+  spool: Spool | undefined
+): Promise<Start> {
   const end = spool?.end
   const stream = end?.stream ?? settings.stream
   let session: TableSession | undefined
@@ -34,10 +38,20 @@ export async function begin (settings: WriterSettings, context: SinkContext, spo
   } catch (error) {
     await session?.close()
     if (!isAway(error)) throw error
-    if (spool === undefined) throw new Error(`postgresSink: the database cannot be reached: ${describe(error).message}`, { cause: error })
+    if (spool === undefined) {
+      throw new Error(
+        `postgresSink: the database cannot be reached: ${describe(error).message}`,
+        { cause: error }
+      )
+    }
     context.log.warn({ err: describe(error) }, 'the database fails: audit entries go to the spool')
     if (end !== undefined) return { stream, session: undefined, head: end, stored: emptyChain }
     // The numbers of the stream itself are not known without the database.
-    return { stream: `${stream}@${new Date(context.clock.now()).toISOString()}`, session: undefined, head: emptyChain, stored: emptyChain }
+    return {
+      stream: `${stream}@${new Date(context.clock.now()).toISOString()}`,
+      session: undefined,
+      head: emptyChain,
+      stored: emptyChain
+    }
   }
 }

@@ -20,11 +20,15 @@ export interface VerifyTableOptions {
    */
   readonly after?: ChainHead | Checkpoint
   /**
-   * Checkpoints that `onCheckpoint` got, in any order. The stream must agree with them and reach to the last one: without
-   * them, rows that were removed at the end are not missed. Those of entries up to `after` are not compared.
+   * Checkpoints that `onCheckpoint` got, in any order. The stream must agree with them and reach to the last
+   * one: without them, rows that were removed at the end are not missed. Those of entries up to `after` are
+   * not compared.
    */
   readonly checkpoints?: readonly Checkpoint[]
-  /** The Ed25519 key of the signatures, as PEM text or object. With it, every checkpoint must be signed, and there must be one. */
+  /**
+   * The Ed25519 key of the signatures, as PEM text or object. With it, every checkpoint must be signed, and
+   * there must be one.
+   */
   readonly publicKey?: string | KeyObject
 }
 
@@ -51,16 +55,23 @@ interface EntryRow {
  * Reads a stream of a table from its first to its last row, and checks that no entry is missing or changed. The table
  * may be written meanwhile. Rejects when it cannot be read, and with a TypeError when an option is none.
  */
-export async function verifyTable (client: PostgresQueries, options: VerifyTableOptions): Promise<VerifyTableResult> {
+export async function verifyTable (
+  client: PostgresQueries,
+  options: VerifyTableOptions
+): Promise<VerifyTableResult> {
   const { table = 'audit_log', stream, after: start } = options
   if (!isTableName(table)) throw new TypeError('table must be a name or schema.name of plain identifiers')
-  if (start !== undefined && !isChainHead(start)) throw new TypeError('after must be a checkpoint, or { seq, hash }')
+  if (start !== undefined && !isChainHead(start)) {
+    throw new TypeError('after must be a checkpoint, or { seq, hash }')
+  }
   const checkpoints = new KnownCheckpoints(options)
   if (checkpoints.problem !== undefined) return checkpoints.problem
   const text = `SELECT timestamp::text, user_id, session_id, operation, resource, result, error, details::text, remote_address, seq::text, hash
-    FROM ${quoteTable(table)} AS entry WHERE stream = $1 AND entry.seq >= $2::bigint ORDER BY entry.seq LIMIT ${PAGE_ROWS}`
+    FROM ${quoteTable(table)} AS entry WHERE stream = $1 AND entry.seq >= $2::bigint
+    ORDER BY entry.seq LIMIT ${PAGE_ROWS}`
   let head: ChainHead = start ?? emptyChain
-  // Without a place to begin at, numbers below the first are wrong too. The row of the place itself may still be there.
+  // Without a place to begin at, numbers below the first are wrong too. The row of the place itself may still
+  // be there.
   let next = start === undefined ? -(2n ** 63n) : BigInt(start.seq)
   let isPlaceThere = false
   for (;;) {
@@ -70,24 +81,40 @@ export async function verifyTable (client: PostgresQueries, options: VerifyTable
       if (head === start && row.seq === String(start.seq)) {
         isPlaceThere = row.hash === start.hash
         if (isPlaceThere) continue
-        return { ok: false, seq: start.seq, problem: `entry ${row.seq} does not have the hash that "after" states` }
+        return {
+          ok: false,
+          seq: start.seq,
+          problem: `entry ${row.seq} does not have the hash that "after" states`
+        }
       }
       const seq = head.seq + 1
       if (row.seq !== String(seq)) return { ok: false, seq, problem: nameMissing(row, seq) }
       const sealed = seal(jsonOf(row), head)
       if (sealed.hash !== row.hash) return { ok: false, seq, problem: `entry ${seq} does not have the hash that follows from its columns and the entry before` }
       head = { seq, hash: sealed.hash }
-      if (!checkpoints.agree(head)) return { ok: false, seq, problem: `entry ${seq} does not have the hash that a checkpoint states` }
+      if (!checkpoints.agree(head)) {
+        return { ok: false, seq, problem: `entry ${seq} does not have the hash that a checkpoint states` }
+      }
     }
     if (rows.length === PAGE_ROWS) continue
     const { last } = checkpoints
     if (last > head.seq) {
       const missing = nameEntries({ from: head.seq + 1, to: last })
-      return { ok: false, seq: head.seq + 1, problem: `${missing}: missing; the stream ends here, but a checkpoint states entry ${last}` }
+      return {
+        ok: false,
+        seq: head.seq + 1,
+        problem: `${missing}: missing; the stream ends here, but a checkpoint states entry ${last}`
+      }
     }
     // A name that nothing was written under says nothing about any trail, nor does a place behind its end.
     if (head === emptyChain) return { ok: false, seq: 1, problem: `the stream "${stream}" has no entries` }
-    if (head === start && !isPlaceThere) return { ok: false, seq: head.seq + 1, problem: `the stream "${stream}" has no entries after entry ${head.seq}` }
+    if (head === start && !isPlaceThere) {
+      return {
+        ok: false,
+        seq: head.seq + 1,
+        problem: `the stream "${stream}" has no entries after entry ${head.seq}`
+      }
+    }
     return { ok: true, entries: head.seq - (start?.seq ?? 0), lastSeq: head.seq, lastHash: head.hash }
   }
 }
@@ -99,7 +126,8 @@ function isChainHead ({ seq, hash }: ChainHead): boolean {
 /** Says which entries are missing before a row. */
 function nameMissing (row: EntryRow, seq: number): string {
   const there = `there is entry ${row.seq}, where entry ${seq} should be`
-  return BigInt(row.seq) <= BigInt(seq) ? there : `${nameEntries({ from: seq, to: Number(row.seq) - 1 })}: missing; ${there}`
+  if (BigInt(row.seq) <= BigInt(seq)) return there
+  return `${nameEntries({ from: seq, to: Number(row.seq) - 1 })}: missing; ${there}`
 }
 
 /** The checkpoints that a stream must agree with. */
@@ -115,17 +143,22 @@ class KnownCheckpoints {
     const stated = after !== undefined && 'stream' in after ? [...checkpoints, after] : checkpoints
     for (const given of stated) {
       const checkpoint = toCheckpoint(given)
-      if (checkpoint === undefined) throw new TypeError('checkpoints must be checkpoints: { stream, seq, hash, timestamp, … }')
+      if (checkpoint === undefined) {
+        throw new TypeError('checkpoints must be checkpoints: { stream, seq, hash, timestamp, … }')
+      }
       const { seq, hash } = checkpoint
-      const other = this.#hashes.get(seq)
+      const isOther = !this.agree({ seq, hash })
       const problem = checkpoint.stream !== stream
         ? `the checkpoint for entry ${seq} is of the stream "${checkpoint.stream}", not of "${stream}"`
-        : signatureProblem(checkpoint, key) ?? (other === undefined || other === hash ? undefined : `two checkpoints for entry ${seq} state different hashes`)
+        : signatureProblem(checkpoint, key) ??
+          (isOther ? `two checkpoints for entry ${seq} state different hashes` : undefined)
       if (problem !== undefined) this.problem ??= { ok: false, seq, problem }
       this.#hashes.set(seq, hash)
       if (given !== after) this.last = Math.max(this.last, seq)
     }
-    if (key !== undefined && checkpoints.length === 0) this.problem ??= { ok: false, seq: 1, problem: 'there is no checkpoint, so nothing here is signed' }
+    if (key !== undefined && checkpoints.length === 0) {
+      this.problem ??= { ok: false, seq: 1, problem: 'there is no checkpoint, so nothing here is signed' }
+    }
   }
 
   /** Whether no checkpoint states another hash of an entry. */

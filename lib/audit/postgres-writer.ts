@@ -41,7 +41,13 @@ export class PostgresWriter implements SinkWriter {
   #writing: Promise<void> | undefined
   #taken: StreamTakenError | undefined
 
-  private constructor (settings: WriterSettings, context: SinkContext, spool: Spool | undefined, { stream, head, stored, session }: Start) {
+  private constructor (
+    settings: WriterSettings,
+    context: SinkContext,
+    spool: Spool | undefined,
+    start: Start
+  ) {
+    const { stream, head, stored, session } = start
     this.#settings = settings
     this.#context = context
     this.#spool = spool
@@ -150,7 +156,10 @@ export class PostgresWriter implements SinkWriter {
     }
   }
 
-  /** Connects, and looks whether the table still has what it had: a server that takes over may not have got all. */
+  /**
+   * Connects, and looks whether the table still has what it had: a server that takes over may not have got
+   * all.
+   */
   async #connect (): Promise<TableSession> {
     const session = await TableSession.open(this.#settings, this.#settings.table, this.#stream)
     try {
@@ -171,7 +180,11 @@ export class PostgresWriter implements SinkWriter {
   #tellLost (range: EntryRange): void {
     const details = { ...range, stream: this.#stream }
     this.#context.log.error(details, 'audit entries have been removed from the table or the spool')
-    this.#context.note('audit.lost', details, 'entries that were durable have been removed from the table or the spool')
+    this.#context.note(
+      'audit.lost',
+      details,
+      'entries that were durable have been removed from the table or the spool'
+    )
   }
 
   async #disconnect (): Promise<void> {

@@ -110,7 +110,10 @@ function beginningOf (path: string): Beginning {
   scanLines(path, 0, raw => {
     const text = raw.ended ? textOf(raw) ?? '' : ''
     const note = parseNote(text)
-    found = { firstSeq: parseLine(text)?.seq, lost: note?.operation === 'audit.lost' ? note.range : undefined }
+    found = {
+      firstSeq: parseLine(text)?.seq,
+      lost: note?.operation === 'audit.lost' ? note.range : undefined
+    }
     return false
   })
   return found
@@ -122,15 +125,20 @@ function oldestSeq (files: TrailFiles): number | undefined {
   return oldest === undefined ? undefined : seqInName(oldest)
 }
 
-/** Throws when a closed segment does not end where the next one begins, unless that says why. Of each, the ends are read. */
+/**
+ * Throws when a closed segment does not end where the next one begins, unless that says why. Of each, the
+ * ends are read.
+ */
 function refuseMissing (files: TrailFiles): void {
   let previous: string | undefined
   for (const path of files.listClosed()) {
     const before = previous === undefined ? undefined : lastSeqOf(previous)
     const first = seqInName(path) as number
-    if (previous !== undefined && (before === undefined || before < first - 1) && !isTold(beginningOf(path), before)) {
+    const isGap = previous !== undefined && (before === undefined || before < first - 1)
+    if (isGap && !isTold(beginningOf(path), before)) {
       const missing = before === undefined ? 'entries' : nameEntries({ from: before + 1, to: first - 1 })
-      throw new Error(`${missing} are missing: ${previous} ends with entry ${before ?? '?'}, but ${path} begins with entry ${first}`)
+      const ends = `${previous} ends with entry ${before ?? '?'}`
+      throw new Error(`${missing} are missing: ${ends}, but ${path} begins with entry ${first}`)
     }
     previous = path
   }
@@ -138,13 +146,18 @@ function refuseMissing (files: TrailFiles): void {
 
 /** Whether what is missing between two segments is what the second one says that is lost. */
 function isTold ({ firstSeq, lost }: Beginning, before: number | undefined): boolean {
-  return before !== undefined && firstSeq !== undefined && lost?.from === before + 1 && lost.to === firstSeq - 1
+  if (before === undefined || firstSeq === undefined) return false
+  return lost?.from === before + 1 && lost.to === firstSeq - 1
 }
 
-/** Throws when no checkpoint states the end of the last closed segment: each is made before a segment is closed. */
+/**
+ * Throws when no checkpoint states the end of the last closed segment: each is made before a segment is
+ * closed.
+ */
 function refuseUncovered (files: TrailFiles, closed: Chain | undefined, last: Checkpoint | undefined): void {
   if (closed === undefined || (last !== undefined && last.seq >= closed.head.seq)) return
-  throw new Error(`${files.checkpoints} states ${last === undefined ? 'nothing' : `entry ${last.seq} last`}, but ${closed.path} ` +
+  const stated = last === undefined ? 'nothing' : `entry ${last.seq} last`
+  throw new Error(`${files.checkpoints} states ${stated}, but ${closed.path} ` +
     `was closed with entry ${closed.head.seq}: checkpoints are missing`)
 }
 
@@ -170,7 +183,10 @@ function examineClosed (files: TrailFiles, firstSeqAfter: number | undefined): C
   return chain
 }
 
-/** Where the trail stood before the current segment. When that segment is not there any more, a checkpoint remains. */
+/**
+ * Where the trail stood before the current segment. When that segment is not there any more, a checkpoint
+ * remains.
+ */
 function headBefore (
   files: TrailFiles,
   closed: ChainHead | undefined,

@@ -60,7 +60,10 @@ export function toPrivateKey (key: string | KeyObject): KeyObject {
 }
 
 /** Returns what hands checkpoints to the application. It never throws. */
-export function checkpointTeller (listener: CheckpointListener | undefined, { log, clock }: SinkContext): (checkpoint: Checkpoint) => void {
+export function checkpointTeller (
+  listener: CheckpointListener | undefined,
+  { log, clock }: SinkContext
+): (checkpoint: Checkpoint) => void {
   if (listener === undefined) return () => {}
   const callback = new Callback('onCheckpoint of an audit sink', listener, log, clock)
   return checkpoint => { callback.call(checkpoint) }

@@ -223,7 +223,10 @@ export class SinkQueue {
     this.#writeBatch(batch).then(isDurable => { if (isDurable) this.#written(batch) })
   }
 
-  /** Gives a batch to the sink until it is durable. Resolves with false when the sink was closed before: it counts as lost. */
+  /**
+   * Gives a batch to the sink until it is durable. Resolves with false when the sink was closed before: it
+   * counts as lost.
+   */
   async #writeBatch (batch: readonly Item[]): Promise<boolean> {
     const backoff = new Backoff()
     for (;;) {

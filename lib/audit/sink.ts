@@ -25,8 +25,8 @@ export interface SinkContext {
   /** An attempt to write has failed; the sink goes on trying. `reason` is shown by `/healthz`: no path, no address, no credentials. */
   readonly failing: (error: Error, reason: string) => void
   /**
-   * Something about the trail itself that belongs into it: it is recorded like an entry of the server. `operation` starts with `audit.`; with
-   * `error`, its result is one.
+   * Something about the trail itself that belongs into it: it is recorded like an entry of the server.
+   * `operation` starts with `audit.`; with `error`, its result is one.
    */
   readonly note: (operation: string, details: Readonly<Record<string, unknown>>, error?: string) => void
 }
@@ -43,9 +43,9 @@ export interface AuditSink {
 /** An open sink. */
 export interface SinkWriter {
   /**
-   * Resolves when all of these entries are durable, in this order. There is one call at a time. A sink tries by itself and
-   * tells `failing` of each attempt that fails, or it rejects: then the same entries are given again after a pause, so it
-   * has to know those that it has stored already. Entries are frozen.
+   * Resolves when all of these entries are durable, in this order. There is one call at a time. A sink tries
+   * by itself and tells `failing` of each attempt that fails, or it rejects: then the same entries are given
+   * again after a pause, so it has to know those that it has stored already. Entries are frozen.
    */
   write: (batch: readonly RecordedEntry[]) => Promise<void>
   /**

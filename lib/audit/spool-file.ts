@@ -77,12 +77,18 @@ export class SpoolFile {
     return this.#file.size
   }
 
-  /** Counts the files that there have been: another one begins when others have removed or cut it, without what it had. */
+  /**
+   * Counts the files that there have been: another one begins when others have removed or cut it, without
+   * what it had.
+   */
   get generation (): number {
     return this.#generation
   }
 
-  /** Adds lines, each with its line feed. They are on the disk when it returns. Returns whether they begin another file. */
+  /**
+   * Adds lines, each with its line feed. They are on the disk when it returns. Returns whether they begin
+   * another file.
+   */
   append (lines: string): boolean {
     const begun = this.#beginAnew()
     if (this.#file.poisoned) this.#renew()
@@ -117,8 +123,8 @@ export class SpoolFile {
   }
 
   /**
-   * Goes on in another file when others have removed or cut this one; what others have added to it is moved aside.
-   * Returns whether it has.
+   * Goes on in another file when others have removed or cut this one; what others have added to it is moved
+   * aside. Returns whether it has.
    */
   #beginAnew (): boolean {
     const { change } = this.#file

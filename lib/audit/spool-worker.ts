@@ -34,7 +34,10 @@ function run (spool: SpoolFile, command: SpoolCommand): Outcome {
 function serve (spool: SpoolFile, held: FileLock): void {
   let lock = held
   let done = Promise.resolve()
-  parentPort?.on('message', (command: SpoolCommand) => { done = done.then(async () => { await carryOut(command) }) })
+  parentPort?.on(
+    'message',
+    (command: SpoolCommand) => { done = done.then(async () => { await carryOut(command) }) }
+  )
   answer({ type: 'open', size: spool.size, end: spool.end, torn: spool.torn })
 
   async function carryOut (command: SpoolCommand): Promise<void> {
@@ -45,7 +48,8 @@ function serve (spool: SpoolFile, held: FileLock): void {
         lock = await acquireLock(lockPath)
       }
       const outcome = run(spool, command)
-      answer({ type: 'done', ...outcome, generation: spool.generation, size: command.type === 'close' ? 0 : spool.size })
+      const size = command.type === 'close' ? 0 : spool.size
+      answer({ type: 'done', ...outcome, generation: spool.generation, size })
     } catch (error) {
       failed(error)
     }

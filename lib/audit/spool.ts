@@ -58,7 +58,10 @@ export class Spool {
     return this.#generation
   }
 
-  /** Adds lines, each with its line feed. Resolves when they are on the disk, with whether they begin another generation. */
+  /**
+   * Adds lines, each with its line feed. Resolves when they are on the disk, with whether they begin another
+   * generation.
+   */
   async append (lines: string): Promise<boolean> {
     this.#appending += 1
     try {
@@ -75,7 +78,10 @@ export class Spool {
     return part as SpoolPart
   }
 
-  /** Removes everything of a generation, unless there is more than `size` bytes by now; resolves with whether it has. */
+  /**
+   * Removes everything of a generation, unless there is more than `size` bytes by now; resolves with whether
+   * it has.
+   */
   async clear (generation: number, size: number): Promise<boolean> {
     const { cleared } = await this.#ask({ type: 'clear', generation, size })
     return cleared === true

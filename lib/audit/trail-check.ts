@@ -42,7 +42,10 @@ export interface TrailInput {
   /** The last segment, opened. */
   readonly last: FileHandle
   readonly sidecars: readonly string[]
-  /** Whether the sidecars are those that stand beside the segments: they then state the end of each closed one. */
+  /**
+   * Whether the sidecars are those that stand beside the segments: they then state the end of each closed
+   * one.
+   */
   readonly hasOwnSidecars: boolean
   /** `undefined` when the files do not tell. */
   readonly name: string | undefined
@@ -55,9 +58,16 @@ export interface TrailInput {
 export async function checkTrail (trail: TrailInput): Promise<VerifyResult> {
   const { sidecars, publicKey, anchor, after, name } = trail
   if (after !== undefined && name !== undefined && after.stream !== name) {
-    return { ok: false, file: 'after', line: 1, problem: `the checkpoint is of the trail "${after.stream}", not of "${name}"` }
+    return {
+      ok: false,
+      file: 'after',
+      line: 1,
+      problem: `the checkpoint is of the trail "${after.stream}", not of "${name}"`
+    }
   }
-  const known = Object.entries({ anchor, after }).flatMap(([origin, checkpoint]) => checkpoint === undefined ? [] : [{ checkpoint, origin }])
+  const known = Object.entries({ anchor, after }).flatMap(
+    ([origin, checkpoint]) => checkpoint === undefined ? [] : [{ checkpoint, origin }]
+  )
   const checkpoints = await Checkpoints.open(sidecars, { publicKey, after }, known)
   try {
     return await new TrailCheck(trail, checkpoints).run()
@@ -94,7 +104,8 @@ class TrailCheck {
   }
 
   async run (): Promise<VerifyResult> {
-    const bad = await this.#resume(this.#startSeq) ?? await this.#readSegments() ?? this.#checkEnd() ?? this.#checkBeginning()
+    const bad = await this.#resume(this.#startSeq) ?? await this.#readSegments() ??
+      this.#checkEnd() ?? this.#checkBeginning()
     return bad ?? this.#checkSidecars() ?? this.#unsealed ?? this.#goodTrail()
   }
 
@@ -149,7 +160,12 @@ class TrailCheck {
     this.#checkSealed(seq)
     if (seq < this.#checkpoints.nextSeq) return undefined
     const wrong = await this.#checkpoints.compare({ seq, hash })
-    if (wrong !== undefined) return { ...this.#bad(line, `the hash of the line is not the one that a checkpoint states (${wrong})`), seq }
+    if (wrong !== undefined) {
+      return {
+        ...this.#bad(line, `the hash of the line is not the one that a checkpoint states (${wrong})`),
+        seq
+      }
+    }
     this.#admissions.cover()
     return undefined
   }
@@ -158,7 +174,8 @@ class TrailCheck {
   #checkSealed (seq: number): void {
     const { unsealed } = this.#admissions
     if (unsealed?.seq !== seq || unsealed.to <= this.#afterSeq || this.#trail.publicKey === undefined) return
-    const problem = `the checkpoints of ${nameEntries({ from: 1, to: unsealed.to })} are gone: a start has signed them as they were (audit.unsealed)`
+    const problem = `the checkpoints of ${nameEntries({ from: 1, to: unsealed.to })} are gone: ` +
+      'a start has signed them as they were (audit.unsealed)'
     this.#unsealed = { ...this.#bad(this.#place.line, problem), seq }
   }
 
@@ -167,8 +184,13 @@ class TrailCheck {
     const { seq } = this.#chain.head
     const hasAny = this.#checkpoints.count > 0 || this.#checkpoints.next !== undefined
     const isClosed = firstSeq !== undefined && seqInName(file) === firstSeq
-    if (!this.#trail.hasOwnSidecars || !hasAny || !isClosed || seq <= this.#afterSeq || this.#checkpoints.lastSeq === seq) return
-    this.#uncovered ??= this.#badSidecar(`no checkpoint states entry ${seq}, with which ${file} was closed: checkpoints are missing`)
+    const isCovered = seq <= this.#afterSeq || this.#checkpoints.lastSeq === seq
+    if (!this.#trail.hasOwnSidecars || !hasAny || !isClosed || isCovered) {
+      return
+    }
+    this.#uncovered ??= this.#badSidecar(
+      `no checkpoint states entry ${seq}, with which ${file} was closed: checkpoints are missing`
+    )
   }
 
   /** The trail must reach to its last checkpoint. */
@@ -176,7 +198,8 @@ class TrailCheck {
     const { next } = this.#checkpoints
     if (next === undefined) return undefined
     const missing = nameEntries({ from: this.#chain.head.seq + 1, to: next.checkpoint.seq })
-    const problem = `${missing}: missing; the trail ends here, but a checkpoint states entry ${next.checkpoint.seq} (${next.origin})`
+    const problem = `${missing}: missing; the trail ends here, ` +
+      `but a checkpoint states entry ${next.checkpoint.seq} (${next.origin})`
     return this.#bad(this.#place.line + 1, problem)
   }
 
@@ -197,14 +220,19 @@ class TrailCheck {
   /** Version 0.1 has removed old segments without a word. */
   get #isOfOldFormat (): boolean {
     const { count, first } = this.#checkpoints
-    return count > 0 && first === undefined && this.#trail.after === undefined && this.#lostBefore === undefined
+    const isSilent = count > 0 && first === undefined
+    return isSilent && this.#trail.after === undefined && this.#lostBefore === undefined
   }
 
   #nameGap (gap: EntryRange, lost: EntryRange | undefined): string {
-    let why = gap.from > this.#startSeq + 1 ? 'there are others before and after them' : 'the trail does not say that keep has removed them'
-    if (lost?.to === gap.to) why = 'the trail says that their file was removed, replaced or cut while it was written (audit.lost)'
+    let why = 'the trail does not say that keep has removed them'
+    if (gap.from > this.#startSeq + 1) why = 'there are others before and after them'
+    if (lost?.to === gap.to) {
+      why = 'the trail says that their file was removed, replaced or cut while it was written (audit.lost)'
+    }
     const verb = gap.from === gap.to ? 'is' : 'are'
-    return `${nameEntries(gap)} ${verb} gone: ${why}; with the checkpoint of entry ${gap.to} or a later one as "after", the rest is verified`
+    return `${nameEntries(gap)} ${verb} gone: ${why}; ` +
+      `with the checkpoint of entry ${gap.to} or a later one as "after", the rest is verified`
   }
 
   /** The checkpoints must be whole, of this trail, and signed where there is a key. */
@@ -215,7 +243,8 @@ class TrailCheck {
     if (this.#uncovered !== undefined) return this.#uncovered
     const [last, signedTo = anchor?.seq ?? 0] = names.at(-1) ?? []
     if (last !== undefined && name !== undefined && last !== name) {
-      return this.#badSidecar(`the checkpoints are of the trail "${last}", not of "${name}": when its files were renamed, give that name as "stream"`)
+      return this.#badSidecar(`the checkpoints are of the trail "${last}", not of "${name}": ` +
+        'when its files were renamed, give that name as "stream"')
     }
     if (publicKey === undefined || this.#entries === 0 || signedTo > 0) return undefined
     return this.#badSidecar('there is no checkpoint, so nothing here is signed')
@@ -238,14 +267,20 @@ class TrailCheck {
     const warnings = this.#admissions.warnings()
     const gap = this.#beginningGap
     if (gap !== undefined) {
-      warnings.push(`${nameEntries(gap)} are gone, and checkpoints of version 0.1 do not tell whether keep has removed them: ` +
+      warnings.push(`${nameEntries(gap)} are gone, ` +
+        'and checkpoints of version 0.1 do not tell whether keep has removed them: ' +
         'the next start states what is there from then on')
     }
-    for (const [name, until] of names.slice(0, -1)) warnings.push(`up to entry ${until}, checkpoints are of the trail "${name}"`)
-    if (this.#isFirstUnchecked) {
-      warnings.push(`no checkpoint states the hash before entry ${this.#startSeq + 1}: whether this first line was changed could not be checked`)
+    for (const [name, until] of names.slice(0, -1)) {
+      warnings.push(`up to entry ${until}, checkpoints are of the trail "${name}"`)
     }
-    if (count === 0) warnings.push('there is no checkpoint: whether entries are missing at the end could not be checked')
+    if (this.#isFirstUnchecked) {
+      warnings.push(`no checkpoint states the hash before entry ${this.#startSeq + 1}: ` +
+        'whether this first line was changed could not be checked')
+    }
+    if (count === 0) {
+      warnings.push('there is no checkpoint: whether entries are missing at the end could not be checked')
+    }
     return {
       ok: true,
       entries,

@@ -22,7 +22,12 @@ export function nameEntries ({ from, to }: EntryRange): string {
 
 /** Returns the JSON of the entry that stands first after entries that others have taken away. */
 export function lostNote ({ from, to }: EntryRange, timestamp: number): string {
-  return noteText('audit.lost', { from, to }, timestamp, 'the file of these entries was removed, replaced or cut while the trail was written')
+  return noteText(
+    'audit.lost',
+    { from, to },
+    timestamp,
+    'the file of these entries was removed, replaced or cut while the trail was written'
+  )
 }
 
 /** Returns the JSON of the entry that stands for old segments which are removed because of `keep`. */
@@ -44,13 +49,20 @@ function noteText (operation: string, details: EntryRange, timestamp: number, er
   }).json
 }
 
-/** Reads a line as a note of the trail itself; `undefined` when it is any other entry, also one with such words in it. */
+/**
+ * Reads a line as a note of the trail itself; `undefined` when it is any other entry, also one with such
+ * words in it.
+ */
 export function parseNote (line: string): TrailNote | undefined {
   if (!line.includes('"operation":"audit.')) return undefined
   const entry = parseEntry(line)
   // A request always has a connection.
   if (entry?.operation.startsWith('audit.') !== true || entry.sessionId !== null) return undefined
   const { from, to } = entry.details ?? {}
-  const isRange = Number.isSafeInteger(from) && Number.isSafeInteger(to) && (from as number) >= 1 && (to as number) >= (from as number)
-  return { operation: entry.operation, range: isRange ? { from, to } as EntryRange : undefined }
+  const isRange = isPositive(from) && isPositive(to) && to >= from
+  return { operation: entry.operation, range: isRange ? { from, to } : undefined }
+}
+
+function isPositive (value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 1
 }

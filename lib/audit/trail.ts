@@ -63,7 +63,8 @@ export class AuditTrail {
           clock,
           failing: (error, reason) => { queue.failing(error, reason) },
           note (operation, details, error) {
-            trail.note({ operation: checkNote(operation), details, ...(error !== undefined && { error: String(error) }) })
+            const told = error === undefined ? {} : { error: String(error) }
+            trail.note({ operation: checkNote(operation), details, ...told })
           }
         })
         queue.start(checkWriter(writer, sink))

@@ -22,8 +22,8 @@ export interface VerifyOptions {
   /** A checkpoint that was kept elsewhere: it shows when trail and checkpoints have been written anew together. */
   readonly anchor?: Checkpoint | undefined
   /**
-   * A checkpoint of this trail: its entry and those before it may be missing. What is there of them is checked all the same.
-   * Absent: only those may be missing that the trail itself says `keep` has removed.
+   * A checkpoint of this trail: its entry and those before it may be missing. What is there of them is
+   * checked all the same. Absent: only those may be missing that the trail itself says `keep` has removed.
    */
   readonly after?: Checkpoint | undefined
   /** The name of the trail, as its checkpoints state it. Absent: the name of the files. */
@@ -34,10 +34,10 @@ export interface VerifyOptions {
 const RETRIES = 3
 
 /**
- * Reads a trail from its first to its last byte and compares it with its checkpoints. A trail may be verified while
- * it is written. Memory does not grow with the trail.
- * @throws an error of the file system when a file cannot be read, a TypeError when `files` is empty, the key is none of Ed25519,
- * or `anchor` or `after` is no checkpoint
+ * Reads a trail from its first to its last byte and compares it with its checkpoints. A trail may be verified
+ * while it is written. Memory does not grow with the trail.
+ * @throws an error of the file system when a file cannot be read, a TypeError when `files` is empty, the key
+ * is none of Ed25519, or `anchor` or `after` is no checkpoint
  */
 export async function verifyTrail (options: VerifyOptions): Promise<VerifyResult> {
   if (options.files.length === 0) throw new TypeError('files must name at least one file')
@@ -45,7 +45,9 @@ export async function verifyTrail (options: VerifyOptions): Promise<VerifyResult
   for (const name of ['anchor', 'after'] as const) {
     if (options[name] === undefined) continue
     const checkpoint = toCheckpoint(options[name])
-    if (checkpoint === undefined) throw new TypeError(`${name} must be a checkpoint: { stream, seq, hash, timestamp, … }`)
+    if (checkpoint === undefined) {
+      throw new TypeError(`${name} must be a checkpoint: { stream, seq, hash, timestamp, … }`)
+    }
     const problem = signatureProblem(checkpoint, publicKey)
     if (problem !== undefined) return { ok: false, file: name, line: 1, problem }
   }
@@ -83,8 +85,16 @@ async function verifyOnce (options: VerifyOptions, publicKey: KeyObject | undefi
 async function missingTrail ({ files, checkpoints }: VerifyOptions, error: unknown): Promise<BadTrail> {
   const [file] = files as [string]
   const sidecar = sidecarOf(file)
-  if (files.length > 1 || checkpoints !== undefined || !isCurrentSegment(file) || await exists(file) || !await exists(sidecar)) throw error
-  return { ok: false, file, line: 1, problem: `there is no file of the trail, but there are checkpoints of it: ${sidecar}` }
+  const isWhole = files.length === 1 && checkpoints === undefined && isCurrentSegment(file)
+  if (!isWhole || await exists(file) || !await exists(sidecar)) {
+    throw error
+  }
+  return {
+    ok: false,
+    file,
+    line: 1,
+    problem: `there is no file of the trail, but there are checkpoints of it: ${sidecar}`
+  }
 }
 
 type OpenedTrail = Pick<TrailInput, 'segments' | 'sidecars' | 'hasOwnSidecars' | 'name'>

@@ -12,8 +12,8 @@ whole trail; otherwise name all segments, in any order.
 Options:
   --public-key PEM_FILE  Ed25519 public key: every checkpoint must be signed with its private key
   --checkpoints FILE     checkpoints to compare with, repeatable; default: the .checkpoints files beside FILE
-  --after FILE           a checkpoint, as onCheckpoint got it or as a line of a .checkpoints file: the entries up to its
-                         own may be missing; default: those that the trail says its option keep has removed
+  --after FILE           a checkpoint, as onCheckpoint got it or as a line of a .checkpoints file: the entries up to
+                         its own may be missing; default: those that the trail says its option keep has removed
   --anchor FILE          a checkpoint that was kept elsewhere: the trail must agree with it
   --stream NAME          the name of the trail, when its files have been renamed; default: the name of FILE
   --json                 print one JSON object, as in a pipe
@@ -38,8 +38,12 @@ export async function auditVerify (args: readonly string[], io: CommandIo): Prom
     async run ({ values, files, output, style }) {
       const keyFile = values['public-key']
       const publicKey = keyFile === undefined ? undefined : await readFile(keyFile, 'utf8')
-      const [after, anchor] = await Promise.all([readCheckpoint('--after', values.after), readCheckpoint('--anchor', values.anchor)])
-      const result = await verifyTrail({ files, publicKey, checkpoints: values.checkpoints, after, anchor, stream: values.stream })
+      const [after, anchor] = await Promise.all(
+        [readCheckpoint('--after', values.after), readCheckpoint('--anchor', values.anchor)]
+      )
+      const result = await verifyTrail(
+        { files, publicKey, checkpoints: values.checkpoints, after, anchor, stream: values.stream }
+      )
       await output.line(style.pretty ? formatResult(result, style) : JSON.stringify(result))
       return result.ok ? OK : BAD_TRAIL
     }
@@ -54,7 +58,11 @@ async function readCheckpoint (option: string, file: string | undefined): Promis
   if (file === undefined) return undefined
   const isShort = (await stat(file)).size <= MAX_CHECKPOINT_BYTES
   const checkpoint = isShort ? toCheckpoint(parseJson(await readFile(file, 'utf8'))) : undefined
-  if (checkpoint === undefined) throw new UsageError(`${option}: ${file} must hold one checkpoint, a JSON object with stream, seq, hash and timestamp`)
+  if (checkpoint === undefined) {
+    throw new UsageError(
+      `${option}: ${file} must hold one checkpoint, a JSON object with stream, seq, hash and timestamp`
+    )
+  }
   return checkpoint
 }
 

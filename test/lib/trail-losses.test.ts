@@ -224,7 +224,8 @@ for (const [title, { change, running, told, stopped, start, isCrash = false }] o
         const result = await trail.verify()
         t.equal(result.ok, isHarmless, `${round}: ${JSON.stringify(result)}`)
         if (!result.ok) t.match(result.problem, running, round)
-        // A start goes on behind what is known to be lost, and is refused where entries are missing otherwise.
+        // A start goes on behind what is known to be lost, and is refused where entries are missing
+        // otherwise.
         if (round === 'it has started again' || /others before and after/.test(String(running))) continue
         trail.open()
         trail.write(3)
