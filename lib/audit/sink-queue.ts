@@ -2,9 +2,9 @@ import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
 import { within } from '../within.js'
 import { auditUnavailable } from './audit-unavailable.js'
-import { Backoff } from './backoff.js'
 import type { RecordedEntry } from './entry.js'
 import { Gap } from './gap.js'
+import { closeQuietly, writeUntilDurable } from './sink-attempts.js'
 import type { AuditSink, SinkPolicies, SinkWriter } from './sink.js'
 
 /** Entries whose replies wait, together with the requests that have a place for theirs. More requests wait for a place. */
@@ -149,21 +149,12 @@ export class SinkQueue {
       }), this.#clock)
       const writer = this.#writer
       this.#writer = undefined
-      if (writer !== undefined) await within(this.#writeTimeoutMs, this.#closeWriter(writer), this.#clock)
+      if (writer !== undefined) await within(this.#writeTimeoutMs, closeQuietly(writer, this.#name, this.#log), this.#clock)
       return this.#pending
     } finally {
       clearInterval(alive)
       this.#cancelTimer?.()
       this.#giveUp()
-    }
-  }
-
-  /** Never rejects: all that matters is whether entries are left. */
-  async #closeWriter (writer: SinkWriter): Promise<void> {
-    try {
-      await writer.close()
-    } catch (error) {
-      this.#log.error({ err: error, sink: this.#name }, 'audit sink cannot be closed')
     }
   }
 
@@ -220,29 +211,16 @@ export class SinkQueue {
     while (count < this.#waiting.length && count < MAX_BATCH && chars < MAX_BATCH_CHARS) chars += (this.#waiting[count++] as Item).recorded.json.length
     const batch = this.#waiting.splice(0, count)
     this.#writing = batch
-    this.#writeBatch(batch).then(isDurable => { if (isDurable) this.#written(batch) })
-  }
-
-  /**
-   * Gives a batch to the sink until it is durable. Resolves with false when the sink was closed before: it
-   * counts as lost.
-   */
-  async #writeBatch (batch: readonly Item[]): Promise<boolean> {
-    const backoff = new Backoff()
-    for (;;) {
-      try {
-        await this.#writer?.write(batch.map(({ recorded }) => recorded))
-        return true
-      } catch (error) {
-        if (this.#writer === undefined) {
-          this.#log.error({ err: error, sink: this.#name }, 'audit entries are not durable')
-          return false
-        }
-        this.failing(error, 'it rejects entries')
-      }
-      await new Promise<void>(resolve => { this.#clock.after(backoff.next(), resolve) })
-      if (this.#writer === undefined) return false
+    const attempts = {
+      writer: () => this.#writer,
+      onFailure: (error: unknown) => { this.failing(error, 'it rejects entries') },
+      clock: this.#clock
     }
+    const entries = batch.map(({ recorded }) => recorded)
+    writeUntilDurable(entries, attempts).then(() => { this.#written(batch) }, error => {
+      // The sink was closed. What it has not written counts as lost.
+      this.#log.error({ err: error, sink: this.#name }, 'audit entries are not durable')
+    })
   }
 
   #written (batch: readonly Item[]): void {

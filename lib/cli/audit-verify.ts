@@ -12,8 +12,8 @@ whole trail; otherwise name all segments, in any order.
 Options:
   --public-key PEM_FILE  Ed25519 public key: every checkpoint must be signed with its private key
   --checkpoints FILE     checkpoints to compare with, repeatable; default: the .checkpoints files beside FILE
-  --after FILE           a checkpoint, as onCheckpoint got it or as a line of a .checkpoints file: the entries up to
-                         its own may be missing; default: those that the trail says its option keep has removed
+  --after FILE           a checkpoint, as onCheckpoint got it or as a line of a .checkpoints file: the entries
+                         up to its own may be missing; default: those that the trail says keep has removed
   --anchor FILE          a checkpoint that was kept elsewhere: the trail must agree with it
   --stream NAME          the name of the trail, when its files have been renamed; default: the name of FILE
   --json                 print one JSON object, as in a pipe
