@@ -14,19 +14,28 @@ import { temporaryDirectory } from './temporary-directory.js'
 const fixture = fileURLToPath(new URL('./fixtures/recording-server.js', import.meta.url))
 
 /** Serves in a process of its own, and returns where that process has connected to by the end. */
-async function connectionsOf (t: Test, args: readonly string[], use: (client: TestClient) => Promise<unknown>): Promise<string[]> {
+async function connectionsOf (
+  t: Test,
+  args: readonly string[],
+  use: (client: TestClient) => Promise<unknown>
+): Promise<string[]> {
   const child = fork(fixture, args, { execArgv: process.execArgv })
   t.teardown(() => { child.kill('SIGKILL') })
   const [{ port }] = await once(child, 'message') as [{ port: number }]
   const client = await TestClient.open(t, `ws://127.0.0.1:${port}`)
   await use(client)
-  for (const path of ['/healthz', '/livez', '/readyz', '/metrics']) await (await fetch(`http://127.0.0.1:${port}${path}`)).text()
+  for (const path of ['/healthz', '/livez', '/readyz', '/metrics']) {
+    await (await fetch(`http://127.0.0.1:${port}${path}`)).text()
+  }
   const told = once(child, 'message')
   const exited = once(child, 'exit')
   child.send('stop')
   const [{ ended, all }] = await told as [{ ended: string[], all: string[] }]
   await exited
-  t.ok(all.length > ended.length && all.at(-1) === `127.0.0.1:${port}`, 'a connection is seen when there is one')
+  t.ok(
+    all.length > ended.length && all.at(-1) === `127.0.0.1:${port}`,
+    'a connection is seen when there is one'
+  )
   return ended
 }
 
@@ -55,14 +64,28 @@ t.test('with the address of keys and a database, it connects to these', async t 
   const path = join(temporaryDirectory(t), 'audit.jsonl')
   const args = [path, `http://127.0.0.1:${port}/keys`, connectionString]
   // Signed with a key that only the issuer could know.
-  const token = [{ alg: 'RS256', kid: 'k' }, { iss: 'https://issuer.example', aud: 'api', sub: 'alice', exp: 4_000_000_000 }, 'signature']
+  const claims = { iss: 'https://issuer.example', aud: 'api', sub: 'alice', exp: 4_000_000_000 }
+  const token = [{ alg: 'RS256', kid: 'k' }, claims, 'signature']
     .map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
-  const connected = await connectionsOf(t, args, async client => { await client.code('auth.login', { token }) })
-  t.same([...new Set(connected)].sort(), [`127.0.0.1:${port}`, `${database.hostname}:${database.port}`].sort())
+  const connected = await connectionsOf(
+    t,
+    args,
+    async client => { await client.code('auth.login', { token }) }
+  )
+  t.same(
+    [...new Set(connected)].sort(),
+    [`127.0.0.1:${port}`, `${database.hostname}:${database.port}`].sort()
+  )
 })
 
 /** Words in the code with which a program reaches others: modules, functions and classes. */
-const clients = /from '(node:(?:net|tls|https?|http2|dgram|dns|child_process|inspector|cluster)[^']*)'|\b(fetch|WebSocket|EventSource|XMLHttpRequest|sendBeacon)\(|import\('([^']+)'\)|\brequire\('([^']+)'\)|\b(getBuiltinModule|dlopen)\b/g
+const clients = new RegExp([
+  /from '(node:(?:net|tls|https?|http2|dgram|dns|child_process|inspector|cluster)[^']*)'/,
+  /\b(fetch|WebSocket|EventSource|XMLHttpRequest|sendBeacon)\(/,
+  /import\('([^']+)'\)/,
+  /\brequire\('([^']+)'\)/,
+  /\b(getBuiltinModule|dlopen)\b/
+].map(({ source }) => source).join('|'), 'g')
 
 /** Where the code may have some, and why. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
@@ -89,8 +112,12 @@ t.test('the code has no client besides these', t => {
     for (const entry of readdirSync(join(root, folder), { recursive: true, withFileTypes: true })) {
       if (!entry.isFile() || !entry.name.endsWith('.ts')) continue
       const file = join(entry.parentPath, entry.name)
-      const code = readFileSync(file, 'utf8').replaceAll(/^import type .*$/gm, '').replaceAll(/typeof import\('[^']+'\)/g, '')
-      const words = [...code.matchAll(clients)].map(match => match.slice(1).find(word => word !== undefined) as string)
+      const code = readFileSync(file, 'utf8')
+        .replaceAll(/^import type .*$/gm, '')
+        .replaceAll(/typeof import\('[^']+'\)/g, '')
+      const words = [...code.matchAll(clients)].map(
+        match => match.slice(1).find(word => word !== undefined) as string
+      )
       if (words.length > 0) found[relative(root, file)] = [...new Set(words)]
     }
   }

@@ -50,7 +50,11 @@ async function serveLogged (t: Test, audit: NonNullable<NoexOptions['audit']>): 
 /** As a program in JavaScript can throw. */
 const nothing = undefined as unknown as Error
 
-const nastyError = Object.defineProperty(new Error('x'), 'message', { get () { throw new Error('no message') } })
+const nastyError = Object.defineProperty(
+  new Error('x'),
+  'message',
+  { get () { throw new Error('no message') } }
+)
 
 function awkward (): Record<string, (argument: unknown) => unknown> {
   return {
@@ -78,9 +82,14 @@ const isFailure = (title: string): boolean => /^(?:throws|rejects|returns a prom
 for (const [title, onEntry] of Object.entries(awkward())) {
   t.test(`onEntry ${title}: entries, replies and other clients do not notice`, async t => {
     const sink = new MemorySink()
-    const { app, connect, messages } = await serveLogged(t, { tiers: ['write'], logLevel: 'silent', sinks: [sink], onEntry })
+    const { app, connect, messages } = await serveLogged(
+      t,
+      { tiers: ['write'], logLevel: 'silent', sinks: [sink], onEntry }
+    )
     const [one, other] = [await connect(), await connect()]
-    for (const client of [one, other, one]) await client.ask('store.insert', { bucket: 'items', data: { n: 1 } })
+    for (const client of [one, other, one]) {
+      await client.ask('store.insert', { bucket: 'items', data: { n: 1 } })
+    }
     await app.close()
     t.match(sink.entries.map(({ operation, userId }) => [operation, userId]), [
       ...Array.from({ length: 3 }, () => ['store.insert', null]), ['server.drain', null]
@@ -92,13 +101,22 @@ for (const [title, onEntry] of Object.entries(awkward())) {
   t.test(`onCheckpoint ${title}: the trail does not notice`, async t => {
     const path = join(temporaryDirectory(t), 'audit.jsonl')
     const sink = jsonlSink({ path, checkpointEntries: 1, onCheckpoint: onEntry })
-    const { app, connect, messages } = await serveLogged(t, { tiers: ['write'], logLevel: 'silent', sinks: [sink] })
+    const { app, connect, messages } = await serveLogged(
+      t,
+      { tiers: ['write'], logLevel: 'silent', sinks: [sink] }
+    )
     const client = await connect()
     for (let n = 0; n < 3; n++) await client.ask('store.insert', { bucket: 'items', data: { n } })
     await app.close()
     t.match(await verifyTrail({ files: [path] }), { ok: true, entries: 4 })
-    const complaints = messages.filter(message => message.startsWith('onCheckpoint of an audit sink has failed'))
-    t.equal(complaints.length, isFailure(title) && !title.startsWith('changes') ? 1 : 0, 'the log says once who has failed')
+    const complaints = messages.filter(
+      message => message.startsWith('onCheckpoint of an audit sink has failed')
+    )
+    t.equal(
+      complaints.length,
+      isFailure(title) && !title.startsWith('changes') ? 1 : 0,
+      'the log says once who has failed'
+    )
   })
 }
 
@@ -147,12 +165,23 @@ t.test('an onEntry that calls the service', t => {
     const onEntry = (): void => {
       for (let n = 0; n < 2; n++) served.trail?.note({ operation: 'session.revoke' })
     }
-    const options = { tiers: ['write' as const], maxEntries: 10_000, onEntry, logLevel: 'silent' as const, sinks: [sink], writeTimeoutMs: 1_000 }
+    const options = {
+      tiers: ['write' as const],
+      maxEntries: 10_000,
+      onEntry,
+      logLevel: 'silent' as const,
+      sinks: [sink],
+      writeTimeoutMs: 1_000
+    }
     const trail = await AuditTrail.open(options, log, systemClock)
     served.trail = trail
     trail.note({ operation: 'session.revoke' })
     await trail.close()
-    t.equal(sink.entries.length, 2 ** 10 - 1, 'it hears of them up to a number, and all of them are in the trail')
+    t.equal(
+      sink.entries.length,
+      2 ** 10 - 1,
+      'it hears of them up to a number, and all of them are in the trail'
+    )
     t.same(errors, ['audit.onEntry has failed; further failures within a minute are not logged'])
   })
   t.end()
@@ -190,7 +219,9 @@ t.test('a sink of the application\'s own', t => {
       [{ ...good, open () { throw new Error('no disk') } }, /no disk/],
       [{ ...good, open: async () => { throw new Error('no disk') } }, /no disk/]
     ]
-    for (const [sink, message] of cases) await t.rejects(serve(t, { audit: { sinks: [sink as AuditSink] } }), { message })
+    for (const [sink, message] of cases) {
+      await t.rejects(serve(t, { audit: { sinks: [sink as AuditSink] } }), { message })
+    }
   })
 
   const failures: Record<string, () => unknown> = {
@@ -203,12 +234,25 @@ t.test('a sink of the application\'s own', t => {
       let isBroken = true
       const sink = new MemorySink()
       const { write, close } = await sink.open({} as SinkContext)
-      const own: AuditSink = { name: 'own', policy, open: async () => ({ close, write: batch => isBroken ? fail() as Promise<void> : write(batch) }) }
-      const { app, connect, messages } = await serveLogged(t, { tiers: ['write'], logLevel: 'silent', sinks: [own] })
+      const own: AuditSink = {
+        name: 'own',
+        policy,
+        open: async () => ({ close, write: batch => isBroken ? fail() as Promise<void> : write(batch) })
+      }
+      const { app, connect, messages } = await serveLogged(
+        t,
+        { tiers: ['write'], logLevel: 'silent', sinks: [own] }
+      )
       const client = await connect()
-      t.match(await client.request('store.insert', { bucket: 'items', data: { n: 1 } }), { code: 'INTERNAL_ERROR', details: { reason: 'audit_unavailable', applied: true } })
+      t.match(
+        await client.request('store.insert', { bucket: 'items', data: { n: 1 } }),
+        { code: 'INTERNAL_ERROR', details: { reason: 'audit_unavailable', applied: true } }
+      )
       t.equal(await client.code('store.insert', { bucket: 'items', data: { n: 2 } }), 'INTERNAL_ERROR')
-      t.match((await app.inject('/healthz')).json(), { status: 'audit_unavailable', reason: 'own: it rejects entries' })
+      t.match(
+        (await app.inject('/healthz')).json(),
+        { status: 'audit_unavailable', reason: 'own: it rejects entries' }
+      )
       await client.ask('store.all', { bucket: 'items' })
       isBroken = false
       while ((await app.inject('/healthz')).statusCode !== 200) await client.settled()
@@ -221,9 +265,16 @@ t.test('a sink of the application\'s own', t => {
     })
   }
 
-  t.test('whose write never settles: requests are refused after the time for it, and nothing else is held up', async t => {
-    const own: AuditSink = { name: 'own', policy, open: async () => ({ write: async () => { await new Promise(() => {}) }, close: async () => {} }) }
-    const { app, connect } = await serveLogged(t, { tiers: ['write'], logLevel: 'silent', sinks: [own], writeTimeoutMs: 50 })
+  t.test('whose write never settles: requests are refused in time, and nothing else is held up', async t => {
+    const own: AuditSink = {
+      name: 'own',
+      policy,
+      open: async () => ({ write: async () => { await new Promise(() => {}) }, close: async () => {} })
+    }
+    const { app, connect } = await serveLogged(
+      t,
+      { tiers: ['write'], logLevel: 'silent', sinks: [own], writeTimeoutMs: 50 }
+    )
     const client = await connect()
     t.equal(await client.code('store.insert', { bucket: 'items', data: {} }), 'INTERNAL_ERROR')
     t.equal((await client.ask('store.all', { bucket: 'items' })).length, 1)
@@ -233,7 +284,9 @@ t.test('a sink of the application\'s own', t => {
 
   t.test('that writes at once, without a promise', async t => {
     const seen: string[] = []
-    const write = (batch: readonly RecordedEntry[]): void => { seen.push(...batch.map(({ entry }) => entry.operation)) }
+    const write = (batch: readonly RecordedEntry[]): void => {
+      seen.push(...batch.map(({ entry }) => entry.operation))
+    }
     const own = { name: 'own', policy, open: () => ({ write, close () {} }) } as unknown as AuditSink
     const { app, connect } = await serveLogged(t, { tiers: ['write'], logLevel: 'silent', sinks: [own] })
     await (await connect()).ask('store.insert', { bucket: 'items', data: {} })
@@ -246,28 +299,45 @@ t.test('a sink of the application\'s own', t => {
       name: 'changing',
       policy: { ...policy, write: 'drop' },
       open: async () => ({
-        write: async batch => { for (const { entry } of batch) t.throws(() => { Object.assign(entry, { userId: 'x' }) }, TypeError) },
+        async write (batch) {
+          for (const { entry } of batch) t.throws(() => { Object.assign(entry, { userId: 'x' }) }, TypeError)
+        },
         close: async () => {}
       })
     }
     const sink = new MemorySink()
-    const { app, connect } = await serveLogged(t, { tiers: ['write'], logLevel: 'silent', sinks: [changing, sink] })
-    await (await connect()).ask('store.transaction', { operations: [{ op: 'insert', bucket: 'items', data: {} }, { op: 'count', bucket: 'items' }] })
+    const { app, connect } = await serveLogged(
+      t,
+      { tiers: ['write'], logLevel: 'silent', sinks: [changing, sink] }
+    )
+    await (await connect()).ask(
+      'store.transaction',
+      { operations: [{ op: 'insert', bucket: 'items', data: {} }, { op: 'count', bucket: 'items' }] }
+    )
     await app.close()
     t.match(sink.entries[0], { userId: null, resource: 'items' })
   })
 
   t.test('whose close throws, or never ends: the service stops, and the other sinks are closed', async t => {
-    for (const close of [() => { throw new Error('close') }, async () => { throw new Error('close') }, async () => { await new Promise(() => {}) }]) {
-      const own = { name: 'own', policy, open: async () => ({ write: async () => {}, close }) } as unknown as AuditSink
+    const endings = [
+      () => { throw new Error('close') },
+      async () => { throw new Error('close') },
+      async () => { await new Promise(() => {}) }
+    ]
+    for (const close of endings) {
+      const open = async () => ({ write: async () => {}, close })
+      const own = { name: 'own', policy, open } as unknown as AuditSink
       const path = join(temporaryDirectory(t), 'audit.jsonl')
-      const { app } = await serveLogged(t, { logLevel: 'silent', sinks: [own, jsonlSink({ path })], writeTimeoutMs: 200 })
+      const { app } = await serveLogged(
+        t,
+        { logLevel: 'silent', sinks: [own, jsonlSink({ path })], writeTimeoutMs: 200 }
+      )
       await app.close()
       t.match(await verifyTrail({ files: [path] }), { ok: true, entries: 1, sinceCheckpoint: 0 })
     }
   })
 
-  t.test('may call what it is given from within its own calls, but note only what is about the trail', async t => {
+  t.test('may call what it is given within its own calls, but note only what is about the trail', async t => {
     let context: SinkContext | undefined
     const written: string[] = []
     const own: AuditSink = {
@@ -288,7 +358,9 @@ t.test('a sink of the application\'s own', t => {
     const { app, connect } = await serveLogged(t, { tiers: ['write'], logLevel: 'silent', sinks: [own] })
     const client = await connect()
     await client.request('store.insert', { bucket: 'items', data: {} })
-    for (const operation of [5, 'store.insert', 'audit.', undefined]) t.throws(() => { context?.note(operation as never, {}) }, TypeError)
+    for (const operation of [5, 'store.insert', 'audit.', undefined]) {
+      t.throws(() => { context?.note(operation as never, {}) }, TypeError)
+    }
     await app.close()
     t.ok(written.includes('audit.noted'))
   })
@@ -307,20 +379,50 @@ t.test('loggers that fail', async t => {
   }
   for (const [title, fail] of Object.entries(broken)) {
     const method = fail as () => void
-    const log: Log = { trace: method, debug: method, info: method, warn: method, error: method, child: () => { throw new Error('no child') } }
+    const log: Log = {
+      trace: method,
+      debug: method,
+      info: method,
+      warn: method,
+      error: method,
+      child: () => { throw new Error('no child') }
+    }
     const sink = new MemorySink()
     let context: SinkContext | undefined
-    const own: AuditSink = { name: 'own', policy, open: async given => { context = given; return await sink.open(given) } }
+    const own: AuditSink = {
+      name: 'own',
+      policy,
+      open: async given => { context = given; return await sink.open(given) }
+    }
     const onEntry = (): never => { throw new Error('and onEntry, too') }
-    const options = { tiers: ['write' as const], maxEntries: 10, onEntry, logLevel: 'info' as const, sinks: [own], writeTimeoutMs: 1_000 }
+    const options = {
+      tiers: ['write' as const],
+      maxEntries: 10,
+      onEntry,
+      logLevel: 'info' as const,
+      sinks: [own],
+      writeTimeoutMs: 1_000
+    }
     warnings.length = 0
     const clock = new HandClock()
     const trail = await AuditTrail.open(options, log, clock)
     for (let n = 0; n < 3; n++) {
       trail.note({ operation: 'session.revoke' }, log)
-      const entry = { timestamp: n, userId: null, sessionId: 'conn-1', operation: 'store.insert', resource: 'items', result: 'success' as const, remoteAddress: '' }
+      const entry = {
+        timestamp: n,
+        userId: null,
+        sessionId: 'conn-1',
+        operation: 'store.insert',
+        resource: 'items',
+        result: 'success' as const,
+        remoteAddress: ''
+      }
       t.equal(trail.reserve('write'), undefined)
-      t.equal(await trail.record(entry, { tier: 'write', reserved: true, log }), true, `loggers that ${title}`)
+      t.equal(
+        await trail.record(entry, { tier: 'write', reserved: true, log }),
+        true,
+        `loggers that ${title}`
+      )
     }
     context?.log.child({}).error({}, 'from a sink')
     context?.failing(new Error('x'), 'x')
@@ -328,12 +430,17 @@ t.test('loggers that fail', async t => {
     t.equal(sink.entries.length, 6)
     t.equal(trail.query({}).length, 6)
     await new Promise(resolve => { setImmediate(resolve) })
-    t.match(warnings, [{ code: 'NOEX_LOGGER_FAILED', message: /^the logger has failed/ }], 'the process is warned once')
+    t.match(
+      warnings,
+      [{ code: 'NOEX_LOGGER_FAILED', message: /^the logger has failed/ }],
+      'the process is warned once'
+    )
   }
 })
 
 t.test('a pool that is none of pg, or fails', async t => {
   const never = async (): Promise<never> => await new Promise<never>(() => {})
+  const fail = (): never => { throw new Error('broken') }
   const client = { query: async () => ({ rows: [], rowCount: 0 }), on () {}, release () {} }
   const cases: ReadonlyArray<readonly [object, RegExp]> = [
     [{ connect () {} }, /connect must return a promise/],
@@ -342,21 +449,29 @@ t.test('a pool that is none of pg, or fails', async t => {
     [{ connect () { throw new Error('at once') } }, /database cannot be reached: at once/],
     [{ connect: async () => { throw new Error('later') } }, /database cannot be reached: later/],
     [{ connect: async () => ({ ...client, query () {} }) }, /query must resolve with a result/],
-    [{ connect: async () => ({ ...client, query () { throw new Error('query') } }) }, /database cannot be reached: query/],
-    [{ connect: async () => ({ ...client, query: async () => { throw new Error('query') }, release () { throw new Error('release') } }) }, /database cannot be reached: query/]
+    [{ connect: async () => ({ ...client, query: fail }) }, /database cannot be reached: broken/],
+    [{ connect: async () => ({ ...client, query: async () => { fail() }, release: fail }) }, /be reached: broken/]
   ]
   for (const [pool, message] of cases) {
     await t.rejects(serve(t, { audit: { sinks: [postgresSink({ pool: pool as never })] } }), { message })
   }
   // Connecting and each query have five seconds.
   for (const pool of [{ connect: never }, { connect: async () => ({ ...client, query: never }) }]) {
-    await t.rejects(postgresSink({ pool: pool as never }).open({ log: silent, clock: new HandClock(), failing () {}, note () {} }), /within 5000 ms/)
+    const context = { log: silent, clock: new HandClock(), failing () {}, note () {} }
+    await t.rejects(postgresSink({ pool: pool as never }).open(context), /within 5000 ms/)
   }
 })
 
 t.test('an entry cannot be changed by those who get it', async t => {
   const { entry } = recordEntry({
-    timestamp: 1, userId: null, sessionId: null, operation: 'x', resource: '*', result: 'success', remoteAddress: '', details: { list: [{ a: 1 }] }
+    timestamp: 1,
+    userId: null,
+    sessionId: null,
+    operation: 'x',
+    resource: '*',
+    result: 'success',
+    remoteAddress: '',
+    details: { list: [{ a: 1 }] }
   })
   t.throws(() => { Object.assign(entry, { userId: 'x' }) }, TypeError)
   t.throws(() => { Object.assign((entry.details?.['list'] as object[])[0] as object, { a: 2 }) }, TypeError)

@@ -125,14 +125,18 @@ t.test('checkpoints go to onCheckpoint, and what that throws harms nobody', asyn
   t.same(seqs, [0, 2, 4], 'at the beginning, after two entries, and at the end')
 })
 
-t.test('a file that is removed under the running service is missed, and the trail is good again after a checkpoint', async t => {
+t.test('a file that is removed under the running service is missed; after a checkpoint all is good again', async t => {
   const directory = temporaryDirectory(t)
   const path = join(directory, 'audit.jsonl')
   const publicKey = join(directory, 'public.pem')
   writeFileSync(publicKey, keys.publicKey.export({ type: 'spki', format: 'pem' }))
   const made: Checkpoint[] = []
-  const sink = jsonlSink({ path, signingKey: keys.privateKey, checkpointEntries: 5, onCheckpoint (checkpoint) { made.push(checkpoint) } })
-  const { app, connect } = await serve(t, { audit: { tiers: ['write', 'admin'], logLevel: 'silent', sinks: [sink] } })
+  const onCheckpoint = (checkpoint: Checkpoint): void => { made.push(checkpoint) }
+  const sink = jsonlSink({ path, signingKey: keys.privateKey, checkpointEntries: 5, onCheckpoint })
+  const { app, connect } = await serve(
+    t,
+    { audit: { tiers: ['write', 'admin'], logLevel: 'silent', sinks: [sink] } }
+  )
   const client = await connect()
   for (let n = 1; n <= 22; n++) await client.ask('store.insert', { bucket: 'items', data: { n } })
   rmSync(path)
@@ -144,15 +148,24 @@ t.test('a file that is removed under the running service is missed, and the trai
 
   const bad = await verify('--public-key', publicKey, path)
   t.equal(bad.code, 1)
-  t.match(bad.result, { ok: false, file: path, line: 1, seq: 1, problem: /^entries 1 to 22 are gone: .*\(audit\.lost\)/ })
+  t.match(
+    bad.result,
+    { ok: false, file: path, line: 1, seq: 1, problem: /^entries 1 to 22 are gone: .*\(audit\.lost\)/ }
+  )
   const [first] = readFileSync(path, 'utf8').split('\n')
-  t.match(JSON.parse(first as string), { operation: 'audit.lost', result: 'error', details: { from: 1, to: 22 }, seq: 23 })
+  t.match(
+    JSON.parse(first as string),
+    { operation: 'audit.lost', result: 'error', details: { from: 1, to: 22 }, seq: 23 }
+  )
 
   const after = join(directory, 'after.json')
   writeFileSync(after, JSON.stringify(made.find(({ seq }) => seq === 22)))
   const good = await verify('--public-key', publicKey, '--after', after, path)
   t.equal(good.code, 0)
-  t.match(good.result, { ok: true, firstSeq: 23, warnings: [/^entry 23: the file of entries before it was removed/] })
+  t.match(
+    good.result,
+    { ok: true, firstSeq: 23, warnings: [/^entry 23: the file of entries before it was removed/] }
+  )
 
   async function verify (...args: string[]): Promise<{ code: number, result: unknown }> {
     const stdout = new PassThrough()
@@ -190,7 +203,11 @@ t.test('two writers of one trail', t => {
     await client.ask('store.insert', { bucket: 'items', data: {} })
     rmSync(join(directory, 'audit.lock'))
     await client.ask('store.insert', { bucket: 'items', data: {} })
-    await t.rejects(serve(t, auditOptions(path)), /another process or sink/, 'with the next entry it has one again')
+    await t.rejects(
+      serve(t, auditOptions(path)),
+      /another process or sink/,
+      'with the next entry it has one again'
+    )
     rmSync(join(directory, 'audit.lock'))
     const second = await serve(t, auditOptions(path))
     await (await second.connect()).ask('store.insert', { bucket: 'items', data: {} })
@@ -202,7 +219,11 @@ t.test('two writers of one trail', t => {
     await first.app.close()
     const result = await verifyTrail({ files: [path] })
     t.match(result, { ok: true, warnings: [] })
-    t.equal(resources(directory).filter(resource => resource === 'items').length, 5, 'what both have written is there')
+    t.equal(
+      resources(directory).filter(resource => resource === 'items').length,
+      5,
+      'what both have written is there'
+    )
   })
 
   t.test('a path that is too long for a socket has a lock all the same', async t => {

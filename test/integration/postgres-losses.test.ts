@@ -44,9 +44,18 @@ interface Loss {
 }
 
 const losses: Record<string, Loss> = {
-  'rows are deleted at the beginning': { where: 'seq <= 5', problem: /^entries 1 to 5: missing; there is entry 6/, signed: /^entries 1 to 5: missing/ },
-  'rows are deleted in the middle': { where: 'seq BETWEEN 8 AND 9', problem: /^entries 8 to 9: missing/, signed: /^entries 8 to 9: missing/ },
-  'rows are deleted at the end': { where: 'seq > 17', signed: /^entries 18 to 20: missing; the stream ends here, but a checkpoint states entry 20/ },
+  'rows are deleted at the beginning': {
+    where: 'seq <= 5',
+    problem: /^entries 1 to 5: missing; there is entry 6/,
+    signed: /^entries 1 to 5: missing/
+  },
+  'rows are deleted in the middle': {
+    where: 'seq BETWEEN 8 AND 9', problem: /^entries 8 to 9: missing/, signed: /^entries 8 to 9: missing/
+  },
+  'rows are deleted at the end': {
+    where: 'seq > 17',
+    signed: /^entries 18 to 20: missing; the stream ends here, but a checkpoint states entry 20/
+  },
   'all rows are deleted': { where: 'true', problem: /has no entries/, signed: /^entries 1 to 20: missing/ }
 }
 
@@ -56,15 +65,28 @@ for (const [i, [title, { where, problem, signed }]] of Object.entries(losses).en
     const { writer, made } = await open(table)
     for (let n = 1; n <= 20; n += 5) await writer.write(numberedBatch(n, n + 4))
     await writer.close()
-    t.match(await verifyTable(pool, { table, stream: 's', checkpoints: made, publicKey }), { ok: true, entries: 20 })
+    t.match(
+      await verifyTable(pool, { table, stream: 's', checkpoints: made, publicKey }),
+      { ok: true, entries: 20 }
+    )
     await pool.query(`DELETE FROM ${table} WHERE ${where}`)
-    t.match(await verifyTable(pool, { table, stream: 's' }), problem === undefined ? { ok: true } : { ok: false, problem })
-    t.match(await verifyTable(pool, { table, stream: 's', checkpoints: made, publicKey }), { ok: false, problem: signed })
+    t.match(
+      await verifyTable(pool, { table, stream: 's' }),
+      problem === undefined ? { ok: true } : { ok: false, problem }
+    )
+    t.match(
+      await verifyTable(pool, { table, stream: 's', checkpoints: made, publicKey }),
+      { ok: false, problem: signed }
+    )
 
     const again = await open(table)
     await again.writer.write(numberedBatch(21, 30))
     await again.writer.close()
-    t.match(await verifyTable(pool, { table, stream: 's', checkpoints: made, publicKey }), { ok: false }, 'a start does not hide it')
+    t.match(
+      await verifyTable(pool, { table, stream: 's', checkpoints: made, publicKey }),
+      { ok: false },
+      'a start does not hide it'
+    )
   })
 
   t.test(`${title}, while the process runs`, async t => {
@@ -74,9 +96,12 @@ for (const [i, [title, { where, problem, signed }]] of Object.entries(losses).en
     await pool.query(`DELETE FROM ${table} WHERE ${where}`)
     await writer.write(numberedBatch(21, 25))
     await writer.close()
-    t.match(await verifyTable(pool, { table, stream: 's' }), { ok: false, problem: problem?.test('has no entries') === false ? problem : /^entries (?:1|18) to 20: missing/ })
-    const after = made.find(({ seq }) => seq === 20)
-    t.match(await verifyTable(pool, { table, stream: 's', after: after as Checkpoint, checkpoints: made, publicKey }), { ok: true, entries: 5, lastSeq: 25 })
+    const isAtEnd = problem === undefined || problem.test('has no entries')
+    const missing = isAtEnd ? /^entries (?:1|18) to 20: missing/ : problem
+    t.match(await verifyTable(pool, { table, stream: 's' }), { ok: false, problem: missing })
+    const after = made.find(({ seq }) => seq === 20) as Checkpoint
+    const rest = await verifyTable(pool, { table, stream: 's', after, checkpoints: made, publicKey })
+    t.match(rest, { ok: true, entries: 5, lastSeq: 25 })
   })
 }
 
@@ -86,7 +111,10 @@ t.test('a writer that connects again tells which of its rows are gone', async t 
   await writer.write(numberedBatch(1, 20))
   await pool.query(`DELETE FROM ${table} WHERE seq > 15`)
   const failure = context.nextFailure()
-  await pool.query('SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = $1 AND pid <> pg_backend_pid()', ['advisory'])
+  await pool.query(
+    'SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = $1 AND pid <> pg_backend_pid()',
+    ['advisory']
+  )
   const written = writer.write(numberedBatch(21, 22))
   await failure
   await written
@@ -102,13 +130,22 @@ t.test('two streams of one table do not stand in for each other', async t => {
   await one.writer.close()
   await other.writer.close()
   for (const [stream, { made }] of [['s', one], ['other', other]] as const) {
-    t.match(await verifyTable(pool, { table, stream, checkpoints: made, publicKey }), { ok: true, entries: 5 })
+    t.match(
+      await verifyTable(pool, { table, stream, checkpoints: made, publicKey }),
+      { ok: true, entries: 5 }
+    )
   }
   for (const [from, to] of [['s', 'x'], ['other', 's'], ['x', 'other']]) {
     await pool.query(`UPDATE ${table} SET stream = $2 WHERE stream = $1`, [from, to])
   }
-  t.match(await verifyTable(pool, { table, stream: 's', checkpoints: one.made, publicKey }), { ok: false, problem: /hash that a checkpoint states/ })
-  t.match(await verifyTable(pool, { table, stream: 's', checkpoints: other.made, publicKey }), { ok: false, problem: /is of the stream "other", not of "s"/ })
+  t.match(
+    await verifyTable(pool, { table, stream: 's', checkpoints: one.made, publicKey }),
+    { ok: false, problem: /hash that a checkpoint states/ }
+  )
+  t.match(
+    await verifyTable(pool, { table, stream: 's', checkpoints: other.made, publicKey }),
+    { ok: false, problem: /is of the stream "other", not of "s"/ }
+  )
 })
 
 t.test('checkpoints and places to begin after have to be such, and of this stream', async t => {
@@ -118,21 +155,52 @@ t.test('checkpoints and places to begin after have to be such, and of this strea
   await writer.write(numberedBatch(11, 20))
   await writer.close()
   const [ten, twenty] = made as [Checkpoint, Checkpoint]
-  const verify = async (options: object): Promise<object> => await verifyTable(pool, { table, stream: 's', ...options })
+  const verify = async (options: object): Promise<object> => await verifyTable(
+    pool,
+    { table, stream: 's', ...options }
+  )
   const { signature, ...unsigned } = ten
-  t.match(await verify({ after: ten, checkpoints: made, publicKey }), { ok: true, entries: 10 }, 'the rows before may still be there')
-  t.match(await verify({ after: { seq: 20, hash: twenty.hash } }), { ok: true, entries: 0 }, 'nothing new since then')
-  t.match(await verify({ after: { seq: 10, hash: twenty.hash } }), { ok: false, seq: 10, problem: /"after" states/ })
-  t.match(await verify({ after: { seq: 30, hash: twenty.hash } }), { ok: false, problem: /no entries after entry 30/ }, 'of the future')
-  t.match(await verify({ after: { ...unsigned, stream: 'other' } }), { ok: false, problem: /is of the stream "other"/ })
-  t.match(await verify({ after: unsigned, checkpoints: made, publicKey }), { ok: false, problem: /is not signed/ })
+  t.match(
+    await verify({ after: ten, checkpoints: made, publicKey }),
+    { ok: true, entries: 10 },
+    'the rows before may still be there'
+  )
+  t.match(
+    await verify({ after: { seq: 20, hash: twenty.hash } }),
+    { ok: true, entries: 0 },
+    'nothing new since then'
+  )
+  t.match(
+    await verify({ after: { seq: 10, hash: twenty.hash } }),
+    { ok: false, seq: 10, problem: /"after" states/ }
+  )
+  t.match(
+    await verify({ after: { seq: 30, hash: twenty.hash } }),
+    { ok: false, problem: /no entries after entry 30/ },
+    'of the future'
+  )
+  t.match(
+    await verify({ after: { ...unsigned, stream: 'other' } }),
+    { ok: false, problem: /is of the stream "other"/ }
+  )
+  t.match(
+    await verify({ after: unsigned, checkpoints: made, publicKey }),
+    { ok: false, problem: /is not signed/ }
+  )
   t.match(await verify({ checkpoints: [unsigned], publicKey }), { ok: false, problem: /is not signed/ })
   t.match(await verify({ publicKey }), { ok: false, problem: /nothing here is signed/ })
   const forged = signCheckpoint({ ...unsigned, hash: 'f'.repeat(64) }, keys.privateKey)
-  t.match(await verify({ checkpoints: [ten, forged], publicKey }), { ok: false, problem: /two checkpoints for entry 10/ })
+  t.match(
+    await verify({ checkpoints: [ten, forged], publicKey }),
+    { ok: false, problem: /two checkpoints for entry 10/ }
+  )
   t.match(await verify({ checkpoints: [forged], publicKey }), { ok: false, seq: 10 })
-  for (const after of [5, 'text', {}, { seq: 1 }, { seq: -1, hash: ten.hash }, { seq: 1, hash: 'x' }]) await t.rejects(verify({ after }), TypeError)
-  for (const checkpoint of [null, 5, {}, { ...ten, seq: 'x' }]) await t.rejects(verify({ checkpoints: [checkpoint] }), TypeError)
+  for (const after of [5, 'text', {}, { seq: 1 }, { seq: -1, hash: ten.hash }, { seq: 1, hash: 'x' }]) {
+    await t.rejects(verify({ after }), TypeError)
+  }
+  for (const checkpoint of [null, 5, {}, { ...ten, seq: 'x' }]) {
+    await t.rejects(verify({ checkpoints: [checkpoint] }), TypeError)
+  }
 })
 
 const changes: Record<string, { change: (path: string) => void, isLoss: boolean }> = {
@@ -158,7 +226,11 @@ for (const [i, [title, { change, isLoss }]] of Object.entries(changes).entries()
     await writer.write(numberedBatch(10, 12))
     await writer.close()
     t.equal(statSync(spoolPath).size, 0)
-    t.equal(existsSync(`${spoolPath}.torn`), /cut within|added to/.test(title), 'what is not of the spool any more is kept')
+    t.equal(
+      existsSync(`${spoolPath}.torn`),
+      /cut within|added to/.test(title),
+      'what is not of the spool any more is kept'
+    )
     const result = await verifyTable(pool, { table, stream: 's' })
     if (!isLoss) {
       t.match(result, { ok: true, entries: 12 })

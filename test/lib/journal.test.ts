@@ -125,8 +125,15 @@ t.test('as many closed segments stay as are to be kept, and the trail goes on be
   const last = open(directory, { keep: 1 })
   last.journal.append(entries(121, 121))
   last.journal.close()
-  t.match(readFileSync(join(directory, 'audit.jsonl'), 'utf8').trimEnd().split('\n').at(-1), /"resource":"r121"/)
-  t.match(await verifyTrail({ files: [join(directory, 'audit.jsonl')] }), { ok: true, warnings: [] }, 'the trail says what was removed')
+  t.match(
+    readFileSync(join(directory, 'audit.jsonl'), 'utf8').trimEnd().split('\n').at(-1),
+    /"resource":"r121"/
+  )
+  t.match(
+    await verifyTrail({ files: [join(directory, 'audit.jsonl')] }),
+    { ok: true, warnings: [] },
+    'the trail says what was removed'
+  )
 })
 
 t.test('checkpoints state how far the trail goes, signed where there is a key', async t => {
@@ -238,8 +245,15 @@ t.test('a segment that is removed or replaced while it is written is noticed bef
     journal.close()
     t.match(readFileSync(path, 'utf8'), /"r4"/, 'it goes on in a new file')
     t.match(made[1], { seq: 3 }, 'a checkpoint names what is gone')
-    t.match(readFileSync(path, 'utf8'), /^[^\n]*"operation":"audit.lost"[^\n]*"details":\{"from":1,"to":3\}/, 'the new file begins with it')
-    t.match(await verifyTrail({ files: [path] }), { ok: false, line: 1, seq: 1, problem: /^entries 1 to 3 are gone: .*audit.lost/ })
+    t.match(
+      readFileSync(path, 'utf8'),
+      /^[^\n]*"operation":"audit.lost"[^\n]*"details":\{"from":1,"to":3\}/,
+      'the new file begins with it'
+    )
+    t.match(
+      await verifyTrail({ files: [path] }),
+      { ok: false, line: 1, seq: 1, problem: /^entries 1 to 3 are gone: .*audit.lost/ }
+    )
   }
   const directory = temporaryDirectory(t)
   const path = join(directory, 'audit.jsonl')

@@ -1,5 +1,8 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
-import { appendFileSync, copyFileSync, cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync, copyFileSync, cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync,
+  symlinkSync, truncateSync, writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseCheckpointLine, signCheckpoint, type Checkpoint } from '../../lib/audit/checkpoint.js'
@@ -8,6 +11,12 @@ import { verifyTrail, type VerifyResult } from '../../lib/audit/verify.js'
 import { keys } from '../audit-trail-files.js'
 import { projectFile } from '../project-file.js'
 import { temporaryDirectory } from '../temporary-directory.js'
+
+interface TrailOptions {
+  readonly key?: KeyObject | undefined
+  readonly keep?: number
+  readonly name?: string
+}
 
 /** A journal with several segments in a folder. */
 class Trail {
@@ -21,7 +30,7 @@ class Trail {
   #next = 1
   #journal: Journal | undefined
 
-  constructor (directory: string, { key, keep = Infinity, name = 'audit' }: { key?: KeyObject | undefined, keep?: number, name?: string } = {}) {
+  constructor (directory: string, { key, keep = Infinity, name = 'audit' }: TrailOptions = {}) {
     this.directory = directory
     this.name = name
     this.key = key
@@ -37,12 +46,22 @@ class Trail {
   }
 
   get closed (): string[] {
-    return readdirSync(this.directory).filter(name => /\.\d{16}\.jsonl$/.test(name)).sort().map(name => join(this.directory, name))
+    return readdirSync(this.directory).filter(name => /\.\d{16}\.jsonl$/.test(name)).sort().map(
+      name => join(this.directory, name)
+    )
   }
 
   open (): void {
     const { path, key, keep, made, warnings } = this
-    const options = { path, maxBytes: 1_300, maxAgeMs: 1_000_000_000, keep, fsync: true, key, checkpointEntries: 5 }
+    const options = {
+      path,
+      maxBytes: 1_300,
+      maxAgeMs: 1_000_000_000,
+      keep,
+      fsync: true,
+      key,
+      checkpointEntries: 5
+    }
     this.#journal = new Journal(options, {
       onCheckpoint (checkpoint) { made.push(checkpoint) },
       onWarning (message) { warnings.push(message) }
@@ -52,7 +71,8 @@ class Trail {
   /** Adds entries one by one; an attempt that fails is repeated, as the thread of a sink does. */
   write (count: number): void {
     for (let left = count; left > 0; left--) {
-      const entries = [JSON.stringify({ timestamp: 1, userId: 'alice', operation: 'store.insert', resource: `${this.name}-${this.#next++}` })]
+      const resource = `${this.name}-${this.#next++}`
+      const entries = [JSON.stringify({ timestamp: 1, userId: 'alice', operation: 'store.insert', resource })]
       for (let attempt = 0; entries.length > 0; attempt++) {
         try {
           this.#journal?.append(entries)
@@ -70,12 +90,16 @@ class Trail {
   }
 
   async verify (after?: Checkpoint): Promise<VerifyResult> {
-    return await verifyTrail({ files: [this.path], after, ...(this.key !== undefined && { publicKey: keys.publicKey }) })
+    return await verifyTrail(
+      { files: [this.path], after, ...(this.key !== undefined && { publicKey: keys.publicKey }) }
+    )
   }
 }
 
 function seqsOf (file: string): number[] {
-  return readFileSync(file, 'utf8').split('\n').filter(line => line !== '').map(line => (JSON.parse(line) as { seq: number }).seq)
+  return readFileSync(file, 'utf8').split('\n').filter(line => line !== '').map(
+    line => (JSON.parse(line) as { seq: number }).seq
+  )
 }
 
 interface Loss {
@@ -232,7 +256,11 @@ for (const [title, { change, running, told, stopped, start, isCrash = false }] o
         trail.close()
       }
       const last = trail.made.at(-1) as Checkpoint
-      t.match(await trail.verify(last), { ok: true, lastSeq: last.seq }, 'after a checkpoint of a later time it is good')
+      t.match(
+        await trail.verify(last),
+        { ok: true, lastSeq: last.seq },
+        'after a checkpoint of a later time it is good'
+      )
     })
 
     t.test(`${title}, ${kind}, while the process is stopped`, async t => {
@@ -243,7 +271,9 @@ for (const [title, { change, running, told, stopped, start, isCrash = false }] o
       change(trail)
       const result = await trail.verify()
       t.match(result.ok ? '' : result.problem, stopped, JSON.stringify(result))
-      if (result.ok) t.match(result.warnings, [/there is no checkpoint/], 'without signatures only a warning remains')
+      if (result.ok) {
+        t.match(result.warnings, [/there is no checkpoint/], 'without signatures only a warning remains')
+      }
       if (start !== undefined) {
         t.throws(() => { trail.open() }, start)
         return
@@ -269,8 +299,13 @@ t.test('what keep removes is told in the trail, and nothing else may be missing'
     t.equal(trail.closed.length, 2)
     const [firstSeq] = seqsOf(trail.closed[0] as string) as [number]
     t.match(await trail.verify(), { ok: true, firstSeq, warnings: [] })
-    const notes = readFileSync(trail.path, 'utf8').split('\n').filter(line => line.includes('"operation":"audit.pruned"'))
-    t.match(JSON.parse(notes.at(-1) as string), { result: 'success', userId: null, details: { to: firstSeq - 1 } })
+    const notes = readFileSync(trail.path, 'utf8').split('\n').filter(
+      line => line.includes('"operation":"audit.pruned"')
+    )
+    t.match(
+      JSON.parse(notes.at(-1) as string),
+      { result: 'success', userId: null, details: { to: firstSeq - 1 } }
+    )
     t.match(trail.made.at(-1), { first: firstSeq })
 
     trail.open()
@@ -281,7 +316,8 @@ t.test('what keep removes is told in the trail, and nothing else may be missing'
     const removed = seqsOf(oldest)
     rmSync(oldest)
     const [nextSeq] = seqsOf(next) as [number]
-    t.match(await trail.verify(), { ok: false, file: next, line: 1, seq: firstSeq, problem: new RegExp(`^entries ${removed[0]} to ${nextSeq - 1} are gone`) })
+    const problem = new RegExp(`^entries ${removed[0]} to ${nextSeq - 1} are gone`)
+    t.match(await trail.verify(), { ok: false, file: next, line: 1, seq: firstSeq, problem })
     trail.open()
     trail.write(1)
     trail.close()
@@ -292,7 +328,15 @@ t.test('what keep removes is told in the trail, and nothing else may be missing'
 t.test('a segment for one entry each, with keep, does not go on for ever', async t => {
   const directory = temporaryDirectory(t)
   const path = join(directory, 'audit.jsonl')
-  const options = { path, maxBytes: 1, maxAgeMs: 1_000_000_000, keep: 1, fsync: false, key: undefined, checkpointEntries: 100 }
+  const options = {
+    path,
+    maxBytes: 1,
+    maxAgeMs: 1_000_000_000,
+    keep: 1,
+    fsync: false,
+    key: undefined,
+    checkpointEntries: 100
+  }
   const journal = new Journal(options, { onCheckpoint () {}, onWarning () {} })
   journal.append(Array.from({ length: 5 }, (_, i) => JSON.stringify({ n: i })))
   journal.close()
@@ -326,16 +370,26 @@ t.test('a trail of version 0.1 verifies and goes on', async t => {
     const checkpoints = checkpointsOf(join(directory, 'audit.checkpoints'))
     const before = checkpoints.find(({ seq }) => seq === 16) as Checkpoint
     t.match(await verify(directory), {
-      ok: true, firstSeq: 17, lastSeq: 40, warnings: [/^entries 1 to 16 are gone, and checkpoints of version 0.1 do not tell/]
+      ok: true,
+      firstSeq: 17,
+      lastSeq: 40,
+      warnings: [/^entries 1 to 16 are gone, and checkpoints of version 0.1 do not tell/]
     }, 'that it has removed segments, this version has not said')
     t.match(await verify(directory, before), { ok: true, firstSeq: 17, warnings: [] })
     const earlier = checkpoints.find(({ seq }) => seq === 13) as Checkpoint
     t.match(await verify(directory, earlier), { ok: false, seq: 14, problem: /^entries 14 to 16 are gone/ })
     goOn(directory, keep)
-    t.match(await verify(directory), { ok: true, firstSeq: keep === 2 ? 33 : 17, warnings: [] }, 'the next start states what is there')
+    t.match(
+      await verify(directory),
+      { ok: true, firstSeq: keep === 2 ? 33 : 17, warnings: [] },
+      'the next start states what is there'
+    )
     const trail = new Trail(directory)
     rmSync(trail.closed[0] as string)
-    t.match(await verify(directory), { ok: false, problem: keep === 2 ? /^entries 33 to 40 are gone/ : /^entries 17 to 24 are gone/ })
+    t.match(
+      await verify(directory),
+      { ok: false, problem: keep === 2 ? /^entries 33 to 40 are gone/ : /^entries 17 to 24 are gone/ }
+    )
   }
 })
 
@@ -346,20 +400,51 @@ t.test('a checkpoint after which entries must be there has to be one of this tra
   trail.close()
   for (const file of trail.closed.slice(0, 2)) rmSync(file)
   t.match(await trail.verify(), { ok: false, seq: 1, problem: /^entries 1 to 14 are gone/ })
-  const find = (seq: number): Checkpoint => trail.made.find(checkpoint => checkpoint.seq === seq) as Checkpoint
+  const find = (seq: number): Checkpoint => trail.made.find(made => made.seq === seq) as Checkpoint
   const { signature, ...unsigned } = find(14)
-  const sign = (members: Partial<Checkpoint>): Checkpoint => signCheckpoint({ ...unsigned, ...members }, keys.privateKey)
-  t.match(await trail.verify(find(14)), { ok: true, entries: 16, firstSeq: 15, warnings: [] }, 'right before the first entry')
-  t.match(await trail.verify(find(19)), { ok: true, entries: 16, warnings: [] }, 'one of an entry that is there')
+  const sign = (members: Partial<Checkpoint>): Checkpoint => signCheckpoint(
+    { ...unsigned, ...members },
+    keys.privateKey
+  )
+  t.match(
+    await trail.verify(find(14)),
+    { ok: true, entries: 16, firstSeq: 15, warnings: [] },
+    'right before the first entry'
+  )
+  t.match(
+    await trail.verify(find(19)),
+    { ok: true, entries: 16, warnings: [] },
+    'one of an entry that is there'
+  )
   t.match(await trail.verify(find(30)), { ok: true, entries: 16 }, 'the last one')
-  t.match(await trail.verify(find(12)), { ok: false, seq: 13, problem: /^entries 13 to 14 are gone/ }, 'too early')
-  t.match(await trail.verify(sign({ seq: 31 })), { ok: false, seq: 31, problem: /^entry 31: missing; .*\(after\)/ }, 'of the future')
-  t.match(await trail.verify(sign({ stream: 'other' })), { ok: false, file: 'after', problem: /of the trail "other", not of "audit"/ })
-  t.match(await trail.verify(sign({ hash: 'f'.repeat(64) })), { ok: false, problem: /\(.*audit\.checkpoints|hash/ }, 'with another hash')
-  t.match(await trail.verify(sign({ seq: 20 })), { ok: false, seq: 20, problem: /a checkpoint states \(after\)/ }, 'of another entry')
+  t.match(
+    await trail.verify(find(12)),
+    { ok: false, seq: 13, problem: /^entries 13 to 14 are gone/ },
+    'too early'
+  )
+  t.match(
+    await trail.verify(sign({ seq: 31 })),
+    { ok: false, seq: 31, problem: /^entry 31: missing; .*\(after\)/ },
+    'of the future'
+  )
+  t.match(
+    await trail.verify(sign({ stream: 'other' })),
+    { ok: false, file: 'after', problem: /of the trail "other", not of "audit"/ }
+  )
+  t.match(await trail.verify(sign({ hash: 'f'.repeat(64) })), { ok: false, problem: /hash/ }, 'another hash')
+  t.match(
+    await trail.verify(sign({ seq: 20 })),
+    { ok: false, seq: 20, problem: /a checkpoint states \(after\)/ },
+    'of another entry'
+  )
   t.match(await trail.verify(unsigned), { ok: false, file: 'after', problem: /is not signed/ })
-  for (const malformed of [null, 5, 'text', {}, [], { ...unsigned, seq: '14' }, { ...unsigned, seq: -1 }, { ...unsigned, hash: 'f' }, { ...unsigned, seq: 1.5 }]) {
-    await t.rejects(verifyTrail({ files: [trail.path], after: malformed as never }), { name: 'TypeError', message: /after must be a checkpoint/ })
+  const members = [{ seq: '14' }, { seq: -1 }, { seq: 1.5 }, { hash: 'f' }]
+    .map(member => ({ ...unsigned, ...member }))
+  for (const malformed of [null, 5, 'text', {}, [], ...members]) {
+    await t.rejects(
+      verifyTrail({ files: [trail.path], after: malformed as never }),
+      { name: 'TypeError', message: /after must be a checkpoint/ }
+    )
   }
 })
 
@@ -403,14 +488,25 @@ t.test('the files of another trail are none of this one', async t => {
     trail.write(20)
     trail.close()
     for (const file of readdirSync(trail.directory)) rmSync(join(trail.directory, file))
-    for (const file of [other.path, ...other.closed]) copyFileSync(file, join(trail.directory, file.slice(directory.length + 1).replace('other', 'audit')))
+    for (const file of [other.path, ...other.closed]) {
+      copyFileSync(file, join(trail.directory, file.slice(directory.length + 1).replace('other', 'audit')))
+    }
     copyFileSync(other.sidecar, trail.sidecar)
-    t.match(await trail.verify(), { ok: false, file: trail.sidecar, problem: /are of the trail "other", not of "audit"/ })
-    t.match(await verifyTrail({ files: [trail.path], stream: 'other', publicKey: keys.publicKey }), { ok: true, entries: 10 })
+    t.match(
+      await trail.verify(),
+      { ok: false, file: trail.sidecar, problem: /are of the trail "other", not of "audit"/ }
+    )
+    t.match(
+      await verifyTrail({ files: [trail.path], stream: 'other', publicKey: keys.publicKey }),
+      { ok: true, entries: 10 }
+    )
     trail.open()
     trail.write(1)
     trail.close()
-    t.match(await trail.verify(), { ok: true, warnings: [/^up to entry 10, checkpoints are of the trail "other"/] })
+    t.match(
+      await trail.verify(),
+      { ok: true, warnings: [/^up to entry 10, checkpoints are of the trail "other"/] }
+    )
   })
 
   t.test('in the place of the checkpoints', async t => {
@@ -419,21 +515,29 @@ t.test('the files of another trail are none of this one', async t => {
     trail.write(20)
     trail.close()
     copyFileSync(other.sidecar, trail.sidecar)
-    t.match(await trail.verify(), { ok: false, file: trail.closed[0], problem: /not the one that a checkpoint states/ })
+    t.match(
+      await trail.verify(),
+      { ok: false, file: trail.closed[0], problem: /not the one that a checkpoint states/ }
+    )
     t.throws(() => { trail.open() }, /checkpoints are missing|damaged/)
   })
 })
 
-t.test('when all files are removed, a running journal tells it, and a stopped one begins a new trail', async t => {
+t.test('when all files are removed, a running journal tells it, and one that starts begins anew', async t => {
   const trail = new Trail(temporaryDirectory(t), { key: keys.privateKey })
-  const removeAll = (): void => { for (const name of readdirSync(trail.directory)) rmSync(join(trail.directory, name)) }
+  const removeAll = (): void => {
+    for (const name of readdirSync(trail.directory)) rmSync(join(trail.directory, name))
+  }
   trail.open()
   trail.write(30)
   removeAll()
   trail.write(10)
   trail.close()
   for (let round = 0; round < 2; round++) {
-    t.match(await trail.verify(), { ok: false, seq: 1, problem: /^entries 1 to 30 are gone|^entries 1 to 28 are gone/ })
+    t.match(
+      await trail.verify(),
+      { ok: false, seq: 1, problem: /^entries 1 to 30 are gone|^entries 1 to 28 are gone/ }
+    )
     trail.open()
     trail.write(1)
     trail.close()
@@ -445,7 +549,11 @@ t.test('when all files are removed, a running journal tells it, and a stopped on
   trail.write(3)
   trail.close()
   t.match(await trail.verify(), { ok: true, firstSeq: 1, lastSeq: 3 })
-  t.match(trail.made.slice(-2), [{ seq: 0 }, { seq: 3 }], 'checkpoints that are kept elsewhere show that it begins anew')
+  t.match(
+    trail.made.slice(-2),
+    [{ seq: 0 }, { seq: 3 }],
+    'checkpoints that are kept elsewhere show that it begins anew'
+  )
 })
 
 t.test('a symbolic link in the place of a file is not followed', t => {

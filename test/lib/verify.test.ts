@@ -62,7 +62,10 @@ t.test('a trail whose old segments have been removed begins with the checkpoint 
   const { path, files, sidecar } = writeTrail(temporaryDirectory(t), { segments: [30, 40, 25], checkpointEvery: 10 })
   rmSync(files[0] as string)
   const warnings = [/^entries 1 to 30 are gone, and checkpoints of version 0.1 do not tell/]
-  t.match(await verifyTrail({ files: [path] }), { ok: true, entries: 65, firstSeq: 31, lastSeq: 95, checkpoints: 10, warnings })
+  t.match(
+    await verifyTrail({ files: [path] }),
+    { ok: true, entries: 65, firstSeq: 31, lastSeq: 95, checkpoints: 10, warnings }
+  )
 
   const [, second] = files as [string, string]
   const original = readFileSync(second)
@@ -72,7 +75,7 @@ t.test('a trail whose old segments have been removed begins with the checkpoint 
   writeFileSync(second, original)
   rmSync(sidecar)
   t.match(await verifyTrail({ files: [path] }), {
-    ok: false, file: second, line: 1, seq: 1, problem: /^entries 1 to 30 are gone: the trail does not say that keep/
+    ok: false, file: second, line: 1, seq: 1, problem: /^entries 1 to 30 are gone: the trail does not say/
   }, 'without any checkpoint, only the trail itself could say so')
   // An entry says what `keep` has removed; another one says it in words that a client has chosen.
   const pruned = { operation: 'audit.pruned', sessionId: null, userId: null, details: { from: 1, to: 30 } }
@@ -82,14 +85,21 @@ t.test('a trail whose old segments have been removed begins with the checkpoint 
     const trail = writeTrail(directory, { segments: [30, 40, 25], key: privateKey, entry })
     rmSync(trail.files[0] as string)
     t.match(await verifyTrail({ files: [trail.path], checkpoints: [] }), ok
-      ? { ok, firstSeq: 31, warnings: [/^no checkpoint states the hash before entry 31/, /^there is no checkpoint/] }
+      ? {
+          ok,
+          firstSeq: 31,
+          warnings: [/^no checkpoint states the hash before entry 31/, /^there is no checkpoint/]
+        }
       : { ok, seq: 1 })
   }
 })
 
 t.test('what the trail itself admits is a warning', async t => {
   const admitting = ['audit.recovered', 'store.insert', 'audit.unsealed', 'audit.gap', 'audit.gap']
-  const { path } = writeTrail(temporaryDirectory(t), { segments: [5], entry: seq => numberedEntry(seq, { operation: admitting[seq - 1] as string, sessionId: null }) })
+  const entry = (seq: number): AuditEntry => {
+    return numberedEntry(seq, { operation: admitting[seq - 1] as string, sessionId: null })
+  }
+  const { path } = writeTrail(temporaryDirectory(t), { segments: [5], entry })
   t.match(await verifyTrail({ files: [path] }), { ok: true, warnings: [/^entry 1: .*\.torn file$/, /^entry 3: .*signed them as they were$/, /^entry 4: entries were left out.*1 times more/] })
 })
 
@@ -125,7 +135,7 @@ t.test('the first bad line is named, and why', async t => {
     'swapped lines': { change: ({ path }) => { editLines(path, lines => { lines.splice(3, 2, lines[4] as string, lines[3] as string) }) }, file: 'audit.jsonl', line: 4, seq: 74, problem: /entry 75, where entry 74/ },
     'a cut tail': { change: ({ path }) => { editLines(path, lines => { lines.length = 20 }) }, file: 'audit.jsonl', line: 21, seq: 91, problem: /ends here.*entry 95/ },
     'a tail of which nothing is left': { change: ({ path }) => { writeFileSync(path, '') }, file: 'audit.jsonl', line: 1, seq: 71, problem: /ends here/ },
-    'a missing segment': { change: ({ files }) => { rmSync(files[1] as string) }, file: 'audit.jsonl', line: 1, seq: 31, problem: /^entries 31 to 70 are gone: there are others before and after/ },
+    'a missing segment': { change: ({ files }) => { rmSync(files[1] as string) }, file: 'audit.jsonl', line: 1, seq: 31, problem: /^entries 31 to 70 are gone/ },
     'a missing last segment': { change: ({ path }) => { rmSync(path) }, file: 'audit.0000000000000031.jsonl', line: 41, seq: 71, problem: /ends here/ },
     'a changed checkpoint': { change: ({ sidecar }) => { editLines(sidecar, lines => { lines[1] = (lines[1] as string).replace('"seq":20', '"seq":21') }) }, file: 'audit.checkpoints', line: 2, problem: /damaged/ },
     'a checkpoint without line feed': { change: ({ sidecar }) => { writeFileSync(sidecar, readFileSync(sidecar).subarray(0, -1)) }, file: 'audit.checkpoints', line: 10, problem: /line feed/ },
