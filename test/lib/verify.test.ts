@@ -103,6 +103,17 @@ t.test('what the trail itself admits is a warning', async t => {
   t.match(await verifyTrail({ files: [path] }), { ok: true, warnings: [/^entry 1: .*\.torn file$/, /^entry 3: .*signed them as they were$/, /^entry 4: entries were left out.*1 times more/] })
 })
 
+t.test('entries whose checkpoints were gone at a start are not signed, though the start has signed them', async t => {
+  const unsealed = { operation: 'audit.unsealed', sessionId: null, userId: null, details: { entries: 2, from: 1, to: 2 } }
+  const entry = (seq: number): AuditEntry => numberedEntry(seq, seq === 3 ? unsealed : {})
+  const { path, sidecar } = writeTrail(temporaryDirectory(t), { segments: [6], checkpointEvery: 2, key: privateKey, entry })
+  const problem = /^the checkpoints of entries 1 to 2 are gone/
+  t.match(await verifyTrail({ files: [path], publicKey }), { ok: false, file: path, line: 3, seq: 3, problem })
+  t.match(await verifyTrail({ files: [path] }), { ok: true, warnings: [/^entry 3: a start has found entries and no checkpoint/] })
+  const [after] = linesOf(sidecar).map(line => parseCheckpointLine(line.trimEnd())) as [Checkpoint]
+  t.match(await verifyTrail({ files: [path], publicKey, after }), { ok: true }, 'unless one is known that states them')
+})
+
 t.test('with a key, a trail without any checkpoint is not good', async t => {
   const { path, sidecar } = writeTrail(temporaryDirectory(t), { segments: [5], key: privateKey })
   t.match(await verifyTrail({ files: [path], publicKey }), { ok: true, checkpoints: 1 })
