@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import type { BucketDefinition, BucketHandle, QueryBucket, WhereFilter } from '@hamicek/noex-store'
+import { CheckedTransactions } from './checked-transactions.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
 import { QueryRecorder, type ReadListener } from './query-recorder.js'
 import { RecordTemplates } from './record-template.js'
@@ -32,6 +33,7 @@ export class StoreAccess {
   readonly #listeners = new Set<(change: StoreChange) => void>()
   readonly #bucket: (name: string) => BucketHandle
   readonly #recorder: QueryRecorder
+  readonly #transactions: CheckedTransactions
   #bucketNames: Promise<readonly string[]> | undefined
   #users = 0
   #leave: Array<() => void> = []
@@ -40,6 +42,7 @@ export class StoreAccess {
     this.store = store
     this.#bucket = store.bucket.bind(store)
     this.#recorder = new QueryRecorder(store)
+    this.#transactions = new CheckedTransactions(store, this.#bucket)
   }
 
   static readonly #shared = new WeakMap<NoexStore, StoreAccess>()
@@ -113,6 +116,7 @@ export class StoreAccess {
   /** Tells of a change that has no store event. */
   announce (change: StoreChange): void {
     this.#bucketNames = undefined
+    this.#transactions.announced(change)
     if (change.type === 'bucket_dropped') this.#forget(change.bucket)
     for (const listener of this.#listeners) listener(change)
   }
@@ -126,7 +130,11 @@ export class StoreAccess {
 
   #enter (): void {
     this.#bucketNames = undefined
-    this.#leave = [this.#recorder.install(), watchSchema(this.store, change => { this.announce(change) })]
+    this.#leave = [
+      this.#recorder.install(),
+      this.#transactions.install(),
+      watchSchema(this.store, change => { this.announce(change) })
+    ]
   }
 
   #forget (bucket: string): void {

@@ -1,8 +1,9 @@
 import {
-  parseTtl, TransactionConflictError,
+  parseTtl,
   type BucketDefinition, type StoreRecord, type TransactionBucketHandle, type TransactionContext, type WhereFilter
 } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
+import { readsOf } from './checked-transactions.js'
 import { computeGroups } from './group-by.js'
 import { newKey, prepareInsert } from './new-record.js'
 import type { Reach } from './reach.js'
@@ -42,6 +43,8 @@ export class TransactionRun {
 
   /** Runs one entry and gives its result. */
   async apply (entry: TransactionEntry): Promise<unknown> {
+    // What has been read does not hold any more: nothing that follows could be committed.
+    readsOf(this.#tx)?.check()
     const bucket = await this.#tx.bucket(entry.bucket)
     const rows = this.#reach.rows(`store.${entry.op}`, entry.bucket)
     const target: Target = { bucket, rows, definition: this.#access.definition(entry.bucket) }
@@ -91,7 +94,7 @@ export class TransactionRun {
     const key = data[target.definition.key]
     if (key !== undefined) {
       if (await target.bucket.get(key) !== undefined) return await this.#update(target, key, data)
-      // Not asked again whether the key is taken: should somebody insert it now, the commit fails, and the next try updates.
+      // Not asked again whether the key is taken: with another record there now, the commit fails, and the next try updates.
       const [input] = this.#prepare(target, [data])
       return await this.#add(target, input as Record<string, unknown>)
     }
@@ -100,10 +103,10 @@ export class TransactionRun {
 
   async #update (target: Target, key: unknown, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
     const { bucket, definition } = target
-    const record = await expected(target, key, expectedVersion)
+    await expect(target, key, expectedVersion)
     await checkReferences(this.#tx, bucket.name, definition, data)
     await checkMerged(definition, data, async () => [await bucket.get(key)])
-    return await this.#change(target, record, key, data)
+    return await this.#change(target, key, data)
   }
 
   async #updateMany (target: Target, filter: WhereFilter, data: RecordInput): Promise<number> {
@@ -111,21 +114,20 @@ export class TransactionRun {
     const records = await bucket.where(confine(rows, filter))
     if (records.length > 0) await checkReferences(this.#tx, bucket.name, definition, data)
     await checkMerged(definition, data, async () => records)
-    for (const record of records) await this.#change(target, rows && record, record[definition.key], data)
+    for (const record of records) await this.#change(target, record[definition.key], data)
     return records.length
   }
 
-  async #change (target: Target, record: StoreRecord | undefined, key: unknown, data: RecordInput): Promise<StoreRecord> {
-    const { bucket, rows } = target
+  async #change ({ bucket, rows }: Target, key: unknown, data: RecordInput): Promise<StoreRecord> {
     const updated = this.#updated.get(bucket.name) ?? new Set()
     this.#updated.set(bucket.name, updated.add(key))
-    return expectVisible(await unlessChanged(target, record, key, () => bucket.update(key, withoutExpiry(data))), rows, bucket.name)
+    return expectVisible(await bucket.update(key, withoutExpiry(data)), rows, bucket.name)
   }
 
   async #delete (target: Target, key: unknown, expectedVersion?: number): Promise<void> {
     const { bucket } = target
-    const record = await expected(target, key, expectedVersion)
-    await unlessChanged(target, record, key, () => bucket.delete(key))
+    await expect(target, key, expectedVersion)
+    await bucket.delete(key)
     await this.#release(bucket.name, [key])
   }
 
@@ -133,10 +135,7 @@ export class TransactionRun {
     const { bucket, definition, rows } = target
     const records = await bucket.where(confine(rows, filter))
     const keys = records.map(record => record[definition.key])
-    for (const record of records) {
-      const key = record[definition.key]
-      await unlessChanged(target, rows && record, key, () => bucket.delete(key))
-    }
+    for (const key of keys) await bucket.delete(key)
     await this.#release(bucket.name, keys)
     return keys.length
   }
@@ -164,32 +163,15 @@ export class TransactionRun {
 }
 
 /**
- * The record that an entry is to change; not looked for where every one will do.
+ * Looks at the record that an entry is to change; not where every one will do.
  * @throws `FORBIDDEN` when the entry does not see it, `CONFLICT` when it is not the version which the client has read
  */
-async function expected ({ bucket, rows }: Target, key: unknown, version: number | undefined): Promise<StoreRecord | undefined> {
-  if (rows === undefined && version === undefined) return undefined
+async function expect ({ bucket, rows }: Target, key: unknown, version: number | undefined): Promise<void> {
+  if (rows === undefined && version === undefined) return
   const record = await bucket.get(key)
   if (record !== undefined) expectVisible(record, rows, bucket.name)
   if (version !== undefined && record?._version !== version) {
     throw new NoexServerError('CONFLICT', `The record of bucket "${bucket.name}" is not at version ${version}`,
       { bucket: bucket.name, key, expectedVersion: version, version: record?._version ?? null })
   }
-  return record
-}
-
-/**
- * Does `write` unless another writer has changed the record since it was found to be the right one. The store's
- * handle reads it once more, and compares versions only from then on. That reading and ours are sent together, so
- * nothing comes between them. What versions do not tell is that a record was deleted and made anew before the commit.
- * @throws `TransactionConflictError`
- */
-async function unlessChanged<T> ({ bucket, rows }: Target, record: StoreRecord | undefined, key: unknown, write: () => Promise<T>): Promise<T> {
-  if (rows === undefined && record === undefined) return await write()
-  const reading = bucket.get(key)
-  const writing = write()
-  // Why a write fails is told only to whoever may see the record.
-  writing.catch(() => {})
-  if (await reading !== record) throw new TransactionConflictError(bucket.name, key, 'Another writer has changed the record')
-  return await writing
 }

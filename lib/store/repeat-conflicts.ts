@@ -1,0 +1,47 @@
+import { setTimeout } from 'node:timers/promises'
+import type { TransactionContext } from '@hamicek/noex-store'
+import { readsOf } from './checked-transactions.js'
+import type { StoreAccess } from './store-access.js'
+
+/** Tries that a transaction has when other writers are faster. */
+export const MAX_TRIES = 10
+
+/** Longest pause between two tries, in milliseconds. Each may take twice as long as the one before. */
+const MAX_PAUSE_MS = 64
+
+/**
+ * Runs `work`, which is a transaction, until no other writer was faster, at most ten times. The pauses grow and are
+ * of random length, so that those who have met do not meet again.
+ * Rejects as `work` does, with a `TransactionConflictError` when the last try has failed, too.
+ */
+export async function repeatConflicts<T> (work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (tries === MAX_TRIES || !isConflict(error)) throw error
+    }
+    await setTimeout(Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS), undefined, { ref: false })
+  }
+}
+
+/**
+ * Runs `work` in a transaction of the store. Where it fails and what it has read does not hold any more, that is why.
+ * @throws `TransactionConflictError`, and what `work` throws
+ */
+export async function transact<T> (
+  { store }: Pick<StoreAccess, 'store'>, work: (tx: TransactionContext) => Promise<T>
+): Promise<T> {
+  return await store.transaction(async tx => {
+    try {
+      return await work(tx)
+    } catch (error) {
+      readsOf(tx)?.check()
+      throw error
+    }
+  })
+}
+
+function isConflict (error: unknown): boolean {
+  return error instanceof Error && error.name === 'TransactionConflictError'
+}
