@@ -5,14 +5,12 @@ import { firstProblem } from '../protocol/shape.js'
 import { checkFilter } from '../store/filter.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { runTransaction, type TransactionEntry } from '../store/transaction.js'
-import { GroupBy, JsonObject, Key, MaybeObject, Name, RecordBatch } from '../protocol/fields.js'
+import { ExpectedVersion, GroupBy, incrementFields, JsonObject, Key, MaybeObject, Name, RecordBatch } from '../protocol/fields.js'
 import type { Tier, Touch } from '../access/policy.js'
 import { defineOperation, nameIn, type Operation, type Touches } from './operation.js'
 
 /** As many as one `insertMany` of its own may have. */
 const MAX_RECORDS = 10_000
-
-const ExpectedVersion = Type.Optional(Type.Integer({ minimum: 1 }))
 
 /** The fields of each kind of entry, beside `op`. PROTOCOL.md, "Transactions". */
 const entryFields: Readonly<Record<TransactionEntry['op'], TObject>> = {
@@ -21,6 +19,7 @@ const entryFields: Readonly<Record<TransactionEntry['op'], TObject>> = {
   insertMany: Type.Object({ bucket: Name, data: RecordBatch }),
   upsert: Type.Object({ bucket: Name, data: JsonObject }),
   update: Type.Object({ bucket: Name, key: Key, data: JsonObject, expectedVersion: ExpectedVersion }),
+  increment: Type.Object(incrementFields),
   updateMany: Type.Object({ bucket: Name, filter: JsonObject, data: JsonObject }),
   delete: Type.Object({ bucket: Name, key: Key, expectedVersion: ExpectedVersion }),
   deleteMany: Type.Object({ bucket: Name, filter: JsonObject }),
@@ -73,6 +72,7 @@ const entryTiers: Readonly<Record<TransactionEntry['op'], Tier>> = {
   upsert: 'write',
   update: 'write',
   updateMany: 'write',
+  increment: 'write',
   delete: 'write',
   deleteMany: 'write'
 }

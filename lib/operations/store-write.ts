@@ -2,8 +2,9 @@ import { Type } from 'typebox'
 import { clearBucket, deleteRecord, deleteRecords } from '../store/delete.js'
 import { checkFilter } from '../store/filter.js'
 import { insertRecord, insertRecords, upsertRecord } from '../store/insert.js'
+import { runEntry } from '../store/transaction.js'
 import { updateRecord, updateRecords } from '../store/update.js'
-import { JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
+import { incrementFields, JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
 import { defineOperation, touchesBucket, touchesRecords, type Operation } from './operation.js'
 
 const BucketData = Type.Object({ bucket: Name, data: JsonObject })
@@ -37,6 +38,13 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object({ bucket: Name, key: Key, data: JsonObject }),
     touches: touchesRecords,
     run: async ({ access }, r, grant) => await updateRecord(access, r.bucket, r.key, r.data, grant)
+  }),
+  defineOperation({
+    name: 'store.increment',
+    tier: 'write',
+    request: Type.Object(incrementFields),
+    touches: touchesRecords,
+    run: async ({ access }, r, grant) => await runEntry(access, { ...r, op: 'increment' }, grant)
   }),
   defineOperation({
     name: 'store.updateMany',

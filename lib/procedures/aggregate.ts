@@ -1,3 +1,5 @@
+import { checkFinite } from '../store/arithmetic.js'
+
 /** What can be made of an array. */
 export const aggregates = ['sum', 'avg', 'min', 'max', 'count'] as const
 export type Aggregate = typeof aggregates[number]
@@ -5,6 +7,7 @@ export type Aggregate = typeof aggregates[number]
 /**
  * Makes one number of the items. Of each the own member `field` counts when it is a number; an average is over all items,
  * those without a number included. Nothing to go by makes 0.
+ * @throws `VALIDATION_ERROR` when the sum is larger than a number can be
  */
 export function aggregate (items: readonly unknown[], op: Aggregate, field: string): number {
   if (op === 'count') return items.length
@@ -19,8 +22,8 @@ export function aggregate (items: readonly unknown[], op: Aggregate, field: stri
     if (greatest === undefined || value > greatest) greatest = value
   }
   switch (op) {
-    case 'sum': return sum
-    case 'avg': return items.length === 0 ? 0 : sum / items.length
+    case 'sum': return checkFinite(sum, 'aggregate')
+    case 'avg': return items.length === 0 ? 0 : checkFinite(sum, 'aggregate') / items.length
     case 'min': return least ?? 0
     case 'max': return greatest ?? 0
   }

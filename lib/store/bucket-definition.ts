@@ -136,7 +136,7 @@ function checkField (store: NoexStore, bucket: string, field: unknown, path: str
 }
 
 /** Members that the store writes itself. */
-const metadata = new Set(['_version', '_createdAt', '_updatedAt', '_expiresAt'])
+export const metadata: ReadonlySet<string> = new Set(['_version', '_createdAt', '_updatedAt', '_expiresAt'])
 
 function checkRange (field: FieldDefinition, path: string): void {
   if (field.min !== undefined && field.max !== undefined && field.min > field.max) throw invalid(`${path}.min`, 'is greater than max')

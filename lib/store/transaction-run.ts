@@ -5,6 +5,7 @@ import {
 import { NoexServerError } from '../errors.js'
 import { readsOf } from './checked-transactions.js'
 import { computeGroups } from './group-by.js'
+import { checkCounter, incremented, type Increment } from './increment.js'
 import { newKey, prepareInsert } from './new-record.js'
 import type { Reach } from './reach.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
@@ -58,6 +59,7 @@ export class TransactionRun {
       case 'insertMany': return await this.#insert(target, entry.data)
       case 'upsert': return await this.#upsert(target, entry.data)
       case 'update': return await this.#update(target, entry.key, entry.data, entry.expectedVersion)
+      case 'increment': return await this.#increment(target, entry)
       case 'updateMany': return await this.#updateMany(target, entry.filter, entry.data)
       case 'delete':
         await this.#delete(target, entry.key, entry.expectedVersion)
@@ -107,6 +109,15 @@ export class TransactionRun {
     await checkReferences(this.#tx, bucket.name, definition, data)
     await checkMerged(definition, data, async () => [await bucket.get(key)])
     return await this.#change(target, key, data)
+  }
+
+  async #increment (target: Target, { key, field, by, expectedVersion }: Increment): Promise<StoreRecord> {
+    const { bucket, definition } = target
+    checkCounter(definition, field)
+    await expect(target, key, expectedVersion)
+    const record = await bucket.get(key)
+    // An update of a record that is not there is refused.
+    return await this.#update(target, key, { [field]: record === undefined ? by : incremented(record, field, by) })
   }
 
   async #updateMany (target: Target, filter: WhereFilter, data: RecordInput): Promise<number> {

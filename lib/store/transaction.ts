@@ -1,6 +1,7 @@
 import type { WhereFilter } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
 import type { GroupAggregate } from './group-by.js'
+import type { Increment } from './increment.js'
 import { keyTaken } from './new-record.js'
 import type { Reach } from './reach.js'
 import type { RecordInput } from './record-input.js'
@@ -14,6 +15,7 @@ export type TransactionEntry = { readonly bucket: string } & (
   | { readonly op: 'insert' | 'upsert', readonly data: RecordInput }
   | { readonly op: 'insertMany', readonly data: readonly RecordInput[] }
   | { readonly op: 'update', readonly key: unknown, readonly data: RecordInput, readonly expectedVersion?: number }
+  | { readonly op: 'increment' } & Increment
   | { readonly op: 'updateMany', readonly filter: WhereFilter, readonly data: RecordInput }
   | { readonly op: 'delete', readonly key: unknown, readonly expectedVersion?: number }
   | { readonly op: 'deleteMany' | 'where' | 'findOne', readonly filter: WhereFilter }
