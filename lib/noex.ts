@@ -15,6 +15,7 @@ import type { Upgrade } from './connection/upgrade.js'
 import type { ConnectionInfo, ServerStats } from './info.js'
 import type { DrainOptions, Noex, NoexState } from './decorator.js'
 import { Feeds } from './feeds/feeds.js'
+import { QueryRunner } from './feeds/query-runner.js'
 import type { Log } from './log.js'
 import { Drain } from './lifecycle/drain.js'
 import { ConnectionAudit } from './audit/connection-audit.js'
@@ -24,6 +25,7 @@ import { Catalogue, operations } from './operations/index.js'
 import type { Operation, Services } from './operations/operation.js'
 import { checkDrainOptions } from './allowed-options.js'
 import { ConnectionQuota } from './limits/connection-quota.js'
+import { LimitedRuns } from './limits/limited-runs.js'
 import { checkCosts } from './limits/rate-limit-options.js'
 import { Refusals } from './limits/refusals.js'
 import { RequestLimiter } from './limits/request-limiter.js'
@@ -86,7 +88,13 @@ export class NoexService implements Noex {
     this.#clock = clock
     this.#startedAt = clock.ticks()
     this.#access = access
-    this.#feeds = new Feeds(access, environment.log)
+    const queries = new QueryRunner(access, { timeoutMs: options.queryTimeoutMs, clock }, environment.log)
+    const ruleRuns = new LimitedRuns({
+      timeoutMs: options.ruleTimeoutMs,
+      clock,
+      onTimeout (subject) { environment.log.warn({ timeoutMs: options.ruleTimeoutMs }, `${subject} takes too long and is not waited for any more`) }
+    })
+    this.#feeds = new Feeds(access, { queries, log: environment.log, clock })
     this.#authentication = authentication
     this.#revocations = revocations
     this.#trail = trail
@@ -114,6 +122,8 @@ export class NoexService implements Noex {
       gate,
       procedures,
       feeds: this.#feeds,
+      queries,
+      ruleRuns,
       rules: this.#rules,
       authenticator,
       identity,

@@ -137,6 +137,17 @@ export interface NoexOptions {
    * @default none
    */
   audit?: AuditOptions | undefined
+  /**
+   * Time that a client waits for a query that the application has defined in code. What it returns later is dropped.
+   * An hour at most.
+   * @default 30_000
+   */
+  queryTimeoutMs?: number | undefined
+  /**
+   * Time that a client waits for what the rule engine does with an event or a fact. An hour at most.
+   * @default 30_000
+   */
+  ruleTimeoutMs?: number | undefined
   /** How much stored procedures may be, and those of the application itself. */
   procedures?: ProcedureOptions | undefined
   revocation?: {
@@ -214,6 +225,8 @@ export interface ResolvedOptions {
   readonly rules: RuleEngine | undefined
   readonly auth: ResolvedAuth | undefined
   readonly audit: ResolvedAudit | undefined
+  readonly queryTimeoutMs: number
+  readonly ruleTimeoutMs: number
   readonly procedures: ResolvedProcedures
   readonly revocation: { readonly blacklistTtlMs: number }
   readonly exposeErrorDetails: boolean
@@ -245,6 +258,8 @@ const defaults: Omit<ResolvedOptions, 'store'> = {
   rules: undefined,
   auth: undefined,
   audit: undefined,
+  queryTimeoutMs: 30_000,
+  ruleTimeoutMs: 30_000,
   procedures: resolveProcedures(undefined),
   revocation: { blacklistTtlMs: 3_600_000 },
   exposeErrorDetails: true,

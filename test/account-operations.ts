@@ -82,7 +82,7 @@ export async function startAccounts (t: Test, { store: given, options, auth, clo
   const identity = await Identity.start(access, { ...defaults, ...auth }, { log: silentLog, clock, isRevoked: userId => revocations.has(userId), refusals: new Refusals(), operations: operations.values(), argon2: false })
   t.teardown(async () => { await identity.close() })
   const unused = (): never => { throw new Error('identity operations do without') }
-  const services: Services = { access, identity, rules: undefined, trail: undefined, revocations, clock, authenticator: identity.authenticator, get gate () { return unused() }, get procedures () { return unused() }, get feeds () { return unused() }, getStats: unused, getConnections: unused }
+  const services: Services = { access, identity, rules: undefined, trail: undefined, revocations, clock, authenticator: identity.authenticator, get gate () { return unused() }, get procedures () { return unused() }, get feeds () { return unused() }, get queries () { return unused() }, get ruleRuns () { return unused() }, getStats: unused, getConnections: unused }
 
   async function ask (client: FakeClient, type: string, fields: object = {}): Promise<unknown> {
     const operation = operations.get(type)

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import type { Grant } from '../access/grant.js'
 import { NoexServerError } from '../errors.js'
 import { EncodedJson, encodeEvent } from '../protocol/encode.js'
 import { JsonObject, MaybeObject, Name } from '../protocol/fields.js'
@@ -27,7 +28,7 @@ export const rules: readonly Operation[] = [
     tier: 'write',
     request: Type.Object({ topic: RuleName, data: MaybeObject, correlationId: MaybeName, causationId: MaybeName }),
     touches: touchesTopic(request => request['topic']),
-    run: onEngine(async (engine, { topic, data, correlationId, causationId }) => {
+    run: waitingForEngine(async (engine, { topic, data, correlationId, causationId }) => {
       const given = data ?? {}
       const event = correlationId === undefined || correlationId === null
         ? await engine.emit(topic, given)
@@ -40,7 +41,7 @@ export const rules: readonly Operation[] = [
     tier: 'write',
     request: Type.Object({ key: RuleName, value: Type.Unknown() }),
     touches: touchesKey,
-    run: onEngine(async (engine, { key, value }) => await engine.setFact(key, value))
+    run: waitingForEngine(async (engine, { key, value }) => await engine.setFact(key, value))
   }),
   defineOperation({
     name: 'rules.getFact',
@@ -188,13 +189,21 @@ function reading<Request> (work: Work<Request>): Run<Request> {
   return translated((services, request) => work(serviceOf(services).readable, request))
 }
 
+/** The same for what takes as long as the services of the application do that rules call. */
+function waitingForEngine<Request> (work: Work<Request>): Run<Request> {
+  return translated(async (services, request, { client }) => {
+    const { engine } = serviceOf(services)
+    return await services.ruleRuns.run('The rule engine', client.id, async () => await work(engine, request))
+  })
+}
+
 type Work<Request> = (engine: RuleEngine, request: Request) => Promise<unknown>
-type Run<Request> = (services: Services, request: Request) => Promise<unknown>
+type Run<Request> = (services: Services, request: Request, grant: Grant) => Promise<unknown>
 
 function translated<Request> (run: Run<Request>): Run<Request> {
-  return async (services, request) => {
+  return async (services, request, grant) => {
     try {
-      return await run(services, request)
+      return await run(services, request, grant)
     } catch (error) {
       throw toRuleError(error)
     }
