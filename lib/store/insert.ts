@@ -1,12 +1,14 @@
 import type { BucketDefinition, StoreRecord } from '@hamicek/noex-store'
 import { isNumbered, numberRecords } from './autoincrement.js'
+import { hasCallbacks } from './callback-guard.js'
 import { checkKey, isSurelyNew, keyTaken, prepareInsert } from './new-record.js'
 import type { Reach } from './reach.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
 import { checkAddedReferences } from './references.js'
 import type { StoreAccess } from './store-access.js'
 import { runEntry } from './transaction.js'
-import { checkMerged, checkTexts } from './value-guard.js'
+import { checkMerged } from './merged-records.js'
+import { checkTexts } from './value-guard.js'
 
 /**
  * Inserts one record and refuses a primary key that is taken: noex-store's own `insert` would replace the record.
@@ -44,14 +46,17 @@ export async function insertRecords (access: StoreAccess, bucket: string, data: 
 
 /** Updates the record with this key or inserts a new one. Errors as `insertRecord`, but for a key that is taken. */
 export async function upsertRecord (access: StoreAccess, bucket: string, data: RecordInput, reach: Reach): Promise<StoreRecord> {
-  if (reach.rows('store.upsert', bucket) !== undefined) return await runEntry(access, { op: 'upsert', bucket, data }, reach) as StoreRecord
   const definition = access.definition(bucket)
+  // Which of its functions the store will call is decided by whether the record is there.
+  if (reach.rows('store.upsert', bucket) !== undefined || hasCallbacks(bucket, definition)) {
+    return await runEntry(access, { op: 'upsert', bucket, data }, reach) as StoreRecord
+  }
   // The store would look for no record and put the new one in the place of whatever has the key that it fills in.
   if (data[definition.key] === undefined) return await insertOne(access, bucket, data, reach)
   checkKey(definition, data)
   await checkAddedReferences(access, bucket, data)
   const handle = access.bucket(bucket)
-  await checkMerged(definition, data, async () => [await handle.get(data[definition.key])])
+  await checkMerged(bucket, definition, data, async () => [await handle.get(data[definition.key])])
   // A full bucket would lose its oldest record to an upsert that is then refused. Should somebody insert the key first, that is an update.
   if (definition.maxSize !== undefined && await handle.get(data[definition.key]) === undefined) {
     const input = prepareInsert(access, bucket, definition, data)

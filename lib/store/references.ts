@@ -1,5 +1,6 @@
 import type { BucketDefinition, TransactionBucketHandle, TransactionContext } from '@hamicek/noex-store'
 import { danglingReference, referenceHeld } from '../errors.js'
+import { guardUpdate } from './callback-guard.js'
 import type { RecordInput } from './record-input.js'
 import type { StoreAccess } from './store-access.js'
 
@@ -38,7 +39,10 @@ export async function releaseReferences (access: StoreAccess, tx: TransactionCon
   await followReferences(access, tx, bucket, new Set(deleted), emptied)
   // Last, because another field of theirs may delete some: a transaction cannot delete what it has updated.
   for (const { source, key, field } of emptied) {
-    if (await source.get(key) !== undefined) await source.update(key, { [field]: null })
+    const record = await source.get(key)
+    if (record === undefined) continue
+    guardUpdate(source.name, access.definition(source.name), record, { [field]: null })
+    await source.update(key, { [field]: null })
   }
 }
 

@@ -13,7 +13,8 @@ import { checkReferences, releaseReferences } from './references.js'
 import { confine, expectVisible, visible } from './row-filter.js'
 import type { StoreAccess } from './store-access.js'
 import type { TransactionEntry } from './transaction.js'
-import { checkMerged, checkTexts } from './value-guard.js'
+import { checkMerged } from './merged-records.js'
+import { checkTexts } from './value-guard.js'
 
 /** Builds the refusal of a new record whose primary key `value` another record has. */
 export type KeyRefusal = (bucket: string, field: string, value: unknown) => Error
@@ -107,7 +108,7 @@ export class TransactionRun {
     const { bucket, definition } = target
     await expect(target, key, expectedVersion)
     await checkReferences(this.#tx, bucket.name, definition, data)
-    await checkMerged(definition, data, async () => [await bucket.get(key)])
+    await checkMerged(bucket.name, definition, data, async () => [await bucket.get(key)])
     return await this.#change(target, key, data)
   }
 
@@ -124,7 +125,7 @@ export class TransactionRun {
     const { bucket, definition, rows } = target
     const records = await bucket.where(confine(rows, filter))
     if (records.length > 0) await checkReferences(this.#tx, bucket.name, definition, data)
-    await checkMerged(definition, data, async () => records)
+    await checkMerged(bucket.name, definition, data, async () => records)
     for (const record of records) await this.#change(target, record[definition.key], data)
     return records.length
   }
