@@ -14,7 +14,8 @@ const MAX_DEFAULT_CHARS = 1_048_576
 
 /** What a definition of the application calls, ready to be called with care. */
 interface Callbacks {
-  readonly defaults: ReadonlyArray<readonly [field: string, give: () => unknown]>
+  /** Those that are functions, by field. */
+  readonly defaults: ReadonlyMap<string, () => unknown>
   /** Calls the validators as the store does, on the same values; `undefined` where there are none. */
   readonly validators: SchemaValidator | undefined
 }
@@ -35,14 +36,20 @@ export function hasCallbacks (bucket: string, definition: BucketDefinition): boo
 export function guardInsert (bucket: string, definition: BucketDefinition, data: RecordInput): Record<string, unknown> {
   const callbacks = callbacksOf(bucket, definition)
   if (callbacks === undefined) return data as Record<string, unknown>
-  const record: Record<string, unknown> = { ...data }
-  for (const [field, give] of callbacks.defaults) {
-    if (record[field] !== undefined) continue
-    const value = give()
-    if (value !== undefined) record[field] = value
-  }
+  const record = callbacks.defaults.size === 0 ? data as Record<string, unknown> : filledIn(data, definition.schema, callbacks.defaults)
   // Which number the record will have is not known yet.
   withoutIssues(() => callbacks.validators?.prepareInsert(record, 1))
+  return record
+}
+
+/** Puts members where the store would: generated ones first, then defaults. It fills in itself those that are left undefined. */
+function filledIn (data: RecordInput, schema: SchemaDefinition, defaults: Callbacks['defaults']): Record<string, unknown> {
+  const record: Record<string, unknown> = { ...data }
+  const fields = Object.entries(schema)
+  for (const [name, { generated }] of fields) if (generated != null && !Object.hasOwn(record, name)) record[name] = undefined
+  for (const [name, field] of fields) {
+    if (record[name] === undefined && field.default !== undefined) record[name] = defaults.get(name)?.()
+  }
   return record
 }
 
@@ -72,11 +79,13 @@ function callbacksOf (bucket: string, definition: BucketDefinition): Callbacks |
 
 function compile (bucket: string, definition: BucketDefinition): Callbacks | undefined {
   const { schema, key, validate } = definition
-  const defaults = Object.entries(schema).flatMap(([field, { default: give, generated }]) => typeof give === 'function' && generated == null
-    ? [[field, () => checkDefault(`the default of field "${field}" of bucket "${bucket}"`, give as () => unknown)] as const]
-    : [])
+  const defaults = new Map<string, () => unknown>()
+  for (const [field, { default: give, generated }] of Object.entries(schema)) {
+    if (typeof give !== 'function' || generated != null) continue
+    defaults.set(field, () => checkDefault(`the default of field "${field}" of bucket "${bucket}"`, give as () => unknown))
+  }
   const hasValidators = validate != null || Object.values(schema).some(isValidated)
-  if (defaults.length === 0 && !hasValidators) return undefined
+  if (defaults.size === 0 && !hasValidators) return undefined
   const whole = validate != null && ((record: Record<string, unknown>) => checkMessages(`the validator of bucket "${bucket}"`, () => validate(record)))
   const validators = hasValidators ? new SchemaValidator(bucket, guarded(bucket, schema, '', 0), key, whole || undefined) : undefined
   return { defaults, validators }
