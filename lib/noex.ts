@@ -88,13 +88,10 @@ export class NoexService implements Noex {
     this.#clock = clock
     this.#startedAt = clock.ticks()
     this.#access = access
-    const queries = new QueryRunner(access, { timeoutMs: options.queryTimeoutMs, clock }, environment.log)
-    const ruleRuns = new LimitedRuns({
-      timeoutMs: options.ruleTimeoutMs,
-      clock,
-      onTimeout (subject) { environment.log.warn({ timeoutMs: options.ruleTimeoutMs }, `${subject} takes too long and is not waited for any more`) }
-    })
-    this.#feeds = new Feeds(access, { queries, log: environment.log, clock })
+    const { log } = environment
+    const queries = new QueryRunner(access, { timeoutMs: options.queryTimeoutMs, clock, log })
+    const ruleRuns = new LimitedRuns({ timeoutMs: options.ruleTimeoutMs, clock, log })
+    this.#feeds = new Feeds(access, { queries, log, clock })
     this.#authentication = authentication
     this.#revocations = revocations
     this.#trail = trail

@@ -1,6 +1,5 @@
 import { NoexServerError } from '../errors.js'
 import { LimitedRuns, type RunLimits } from '../limits/limited-runs.js'
-import type { Log } from '../log.js'
 import { encodeQueryResult } from '../protocol/encode.js'
 import type { ReadListener } from '../store/query-recorder.js'
 import type { Verdict } from '../store/row-filter.js'
@@ -23,12 +22,9 @@ export class QueryRunner {
   readonly #access: StoreAccess
   readonly #runs: LimitedRuns
 
-  constructor (access: StoreAccess, limits: Omit<RunLimits, 'onTimeout'>, log: Log) {
+  constructor (access: StoreAccess, limits: RunLimits) {
     this.#access = access
-    this.#runs = new LimitedRuns({
-      ...limits,
-      onTimeout (subject) { log.warn({ timeoutMs: limits.timeoutMs }, `${subject} takes too long and is not waited for any more`) }
-    })
+    this.#runs = new LimitedRuns(limits)
   }
 
   /**

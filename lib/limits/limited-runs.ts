@@ -1,17 +1,17 @@
 import type { Clock } from '../clock.js'
 import { NoexServerError } from '../errors.js'
+import type { Log } from '../log.js'
 
 /** Runs of one subject that may go on after nothing waits for them any more: of all clients, and of one. */
 const MAX_LATE = 100
 const MAX_LATE_PER_OWNER = 4
 
-/** The bounds of runs, and who hears of one that is late. */
+/** How long runs are waited for, and where it is told of one that is late. */
 export interface RunLimits {
   /** Milliseconds that a run is waited for. */
   readonly timeoutMs: number
   readonly clock: Clock
-  /** A run of the subject is not waited for any more. */
-  readonly onTimeout: (subject: string) => void
+  readonly log: Log
 }
 
 /**
@@ -33,7 +33,7 @@ export class LimitedRuns {
    * @throws `RATE_LIMITED` when too many earlier runs are late, `INTERNAL_ERROR` when this one takes too long
    */
   async run<T> (subject: string, owner: string, work: (isOver: () => boolean) => Promise<T>): Promise<T> {
-    const { timeoutMs, clock, onTimeout } = this.#limits
+    const { timeoutMs, clock, log } = this.#limits
     const keys = [subject, `${subject} ${owner}`] as const
     this.#check(keys, subject)
     let isOver = false
@@ -42,7 +42,7 @@ export class LimitedRuns {
       const cancel = clock.after(timeoutMs, () => {
         isOver = true
         this.#countUntil(running, keys)
-        onTimeout(subject)
+        log.warn({ timeoutMs }, `${subject} takes too long and is not waited for any more`)
         reject(new NoexServerError('INTERNAL_ERROR', `${subject} took longer than ${timeoutMs} ms and is not waited for any more`))
       })
       running.finally(cancel).then(resolve, reject)

@@ -1,4 +1,4 @@
-import type { BucketEvent, BucketHandle, TransactionContext } from '@hamicek/noex-store'
+import type { BucketEvent, BucketHandle, TransactionBucketHandle, TransactionContext } from '@hamicek/noex-store'
 import { checkedBucket } from './checked-bucket.js'
 import type { NoexStore } from './noex-store.js'
 import { override } from './override.js'
@@ -59,7 +59,7 @@ export class CheckedTransactions {
   }
 
   #checked (tx: TransactionContext, reads: TransactionReads): TransactionContext {
-    const buckets = new Set<string>()
+    const handles = new Map<string, Promise<TransactionBucketHandle>>()
     const open = tx.bucket.bind(tx)
     const commit = tx.commit.bind(tx)
     return Object.defineProperties(tx, {
@@ -68,18 +68,23 @@ export class CheckedTransactions {
         configurable: true,
         writable: true,
         value: async (name: string) => {
-          const handle = await open(name)
-          if (buckets.has(name)) return handle
-          buckets.add(name)
-          return checkedBucket(handle, this.#store.getBucketSchema(name)?.key ?? '', reads, () => this.#open(name))
+          // Asked for twice at once, the store would make two.
+          const handle = handles.get(name) ?? this.#checkedBucket(open(name), name, reads)
+          handles.set(name, handle)
+          return await handle
         }
       },
-      commit: { configurable: true, writable: true, value: async () => { await this.#commit(commit, reads, buckets) } }
+      commit: { configurable: true, writable: true, value: async () => { await this.#commit(commit, reads, handles.keys()) } }
     })
   }
 
+  async #checkedBucket (opening: Promise<TransactionBucketHandle>, name: string, reads: TransactionReads): Promise<TransactionBucketHandle> {
+    const handle = await opening
+    return checkedBucket(handle, this.#store.getBucketSchema(name)?.key ?? '', reads, () => this.#open(name))
+  }
+
   /** @throws `TransactionConflictError` when something that was read does not hold any more */
-  async #commit (commit: () => Promise<void>, reads: TransactionReads, buckets: ReadonlySet<string>): Promise<void> {
+  async #commit (commit: () => Promise<void>, reads: TransactionReads, buckets: Iterable<string>): Promise<void> {
     while (this.#committing !== undefined) await this.#committing
     reads.check()
     reads.release()

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
+import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { matchesFilter, type BucketDefinition, type Store, type StoreRecord, type TransactionBucketHandle, type TransactionContext, type WhereFilter } from '@hamicek/noex-store'
+import { matchesFilter, type BucketDefinition, type BucketEvent, type Store, type StoreRecord, type TransactionBucketHandle, type TransactionContext, type WhereFilter } from '@hamicek/noex-store'
 import type { Frame, TestClient } from '../client.js'
 import { FakeRuleEngine } from '../fake-rule-engine.js'
 import { serve, type Served } from '../helper.js'
@@ -291,6 +292,93 @@ t.test('Transactions of two buckets that cross never both count on what the othe
   }
   const left = await Promise.all([leave('a0', 'on call', 'accounts', 'items'), leave('on call', 'a0', 'items', 'accounts')])
   t.same(left.filter(Boolean).length, 1, `left: ${left}`)
+})
+
+/** One access of a transaction, or a write without one. */
+interface Access {
+  readonly op: 'get' | 'count' | 'where' | 'update' | 'upsert' | 'delete' | 'pause'
+  readonly key: string
+  readonly kind: string
+}
+
+t.test('Transactions have the same effects and results as one after the other, in the order of their commits', { timeout: 120_000 }, async t => {
+  const access: fc.Arbitrary<Access> = fc.record({
+    op: fc.constantFrom('get', 'count', 'where', 'update', 'upsert', 'delete', 'pause'),
+    key: fc.constantFrom('a', 'b', 'c', 'd'),
+    kind: fc.constantFrom('x', 'y')
+  })
+  const program = fc.array(access, { minLength: 1, maxLength: 6 })
+  const totals = { committed: 0, refused: 0 }
+  const { store } = await setUp(t, 0)
+  let runs = 0
+  await fc.assert(fc.asyncProperty(fc.array(program, { minLength: 2, maxLength: 5 }), program, async (programs, writes) => {
+    const bucket = `run ${++runs}`
+    await store.defineBucket(bucket, { key: 'id', schema: { id: { type: 'string' }, kind: { type: 'string' } }, indexes: ['kind'] })
+    const handle = store.bucket(bucket)
+    await handle.insertMany([{ id: 'a', kind: 'x' }, { id: 'b', kind: 'y' }])
+    const model = new Map((await handle.all()).map(({ id, kind }) => [String(id), String(kind)]))
+    /** What each transaction has read, and what that would be of the model. */
+    const seen = new Map<string, Array<readonly [access: Access, result: unknown]>>()
+    const problems: string[] = []
+    const stop = await store.on<BucketEvent>(`bucket.${bucket}.*`, event => {
+      const key = String(event.key)
+      if (key.startsWith('log ')) {
+        // The first event of its transaction: the model is what it must have read.
+        for (const [{ op, key: of, kind }, result] of seen.get(key) ?? []) {
+          const found = [...model].filter(([, value]) => value === kind).map(([id]) => id).sort()
+          const expected = op === 'get' ? model.get(of) : op === 'count' ? found.length : found
+          if (JSON.stringify(result) !== JSON.stringify(expected)) problems.push(`${key} ${op} ${of} ${kind}: ${JSON.stringify(result)} instead of ${JSON.stringify(expected)}`)
+        }
+      } else if (event.type === 'deleted') {
+        model.delete(key)
+      } else {
+        model.set(key, String((event.type === 'inserted' ? event.record : event.newRecord)['kind']))
+      }
+    })
+    const transactions = programs.map(async (steps, n) => {
+      const log = `log ${n}`
+      const reads: Array<readonly [Access, unknown]> = []
+      seen.set(log, reads)
+      /** Its own writes are not what others have written. */
+      const touched = new Set<string>()
+      try {
+        await store.transaction(async tx => {
+          const own = await tx.bucket(bucket)
+          await own.insert({ id: log, kind: 'log' })
+          for (const step of steps) {
+            const { op, key, kind } = step
+            const isPure = touched.size === 0
+            switch (op) {
+              case 'get': if (!touched.has(key)) reads.push([step, (await own.get(key))?.['kind']]); break
+              case 'count': if (isPure) reads.push([step, await own.count({ kind })]); break
+              case 'where': if (isPure) reads.push([step, (await own.where({ kind })).map(({ id }) => String(id)).sort()]); break
+              case 'update': if (await own.get(key) !== undefined) await own.update(key, { kind }); touched.add(key); break
+              case 'upsert': await own.upsert({ id: key, kind }); touched.add(key); break
+              case 'delete': if (!touched.has(key)) await own.delete(key); touched.add(key); break
+              case 'pause': await (n % 2 === 0 ? setImmediate() : Promise.resolve())
+            }
+          }
+        })
+        totals.committed++
+      } catch {
+        totals.refused++
+      }
+    })
+    const direct = async (): Promise<void> => {
+      for (const { op, key, kind } of writes) {
+        if (op === 'update' || op === 'upsert') await handle.upsert({ id: key, kind })
+        else if (op === 'delete') await handle.delete(key)
+        else await setImmediate()
+      }
+    }
+    await Promise.all([...transactions, direct()])
+    await stop()
+    const left = (await handle.where({ kind: { $neq: 'log' } })).map(({ id, kind }) => [String(id), String(kind)]).sort()
+    await store.dropBucket(bucket)
+    if (problems.length > 0) throw new Error(problems.join('; '))
+    if (JSON.stringify(left) !== JSON.stringify([...model].sort())) throw new Error('the store is not what its events say')
+  }), { numRuns: 1_000 })
+  t.ok(totals.committed > 1_000 && totals.refused > 100, `${totals.committed} committed, ${totals.refused} refused`)
 })
 
 t.test('In a transaction, an index answers as it does outside, and finds what the transaction has done', async t => {
