@@ -29,6 +29,8 @@ export class Feeds implements FeedHost {
   readonly #keys = new Map<Feed, string>()
   readonly #index = new DependencyIndex()
   #scheduled: Feed[] = []
+  /** Cancels the evaluations that wait for a pause to end. */
+  readonly #postponed = new Set<() => void>()
   #evaluations = 0
   #stopListening: Array<() => unknown> = []
 
@@ -62,6 +64,8 @@ export class Feeds implements FeedHost {
     await Promise.all(this.#stopListening.map(stop => stop()))
     this.#stopListening = []
     this.#scheduled = []
+    for (const cancel of this.#postponed) cancel()
+    this.#postponed.clear()
   }
 
   /**
@@ -110,7 +114,11 @@ export class Feeds implements FeedHost {
     if (overtaken === 0) {
       this.#log.warn({ query: feed.query }, 'what a live query reads changes during each of its evaluations; they are made less often')
     }
-    this.#clock.after(pauseMs, () => { feed.evaluate() })
+    const cancel = this.#clock.after(pauseMs, () => {
+      this.#postponed.delete(cancel)
+      feed.evaluate()
+    })
+    this.#postponed.add(cancel)
   }
 
   abandoned (feed: Feed): void {

@@ -62,19 +62,15 @@ export class CheckedTransactions {
     const handles = new Map<string, Promise<TransactionBucketHandle>>()
     const open = tx.bucket.bind(tx)
     const commit = tx.commit.bind(tx)
-    return Object.defineProperties(tx, {
-      [READS]: { value: reads },
-      bucket: {
-        configurable: true,
-        writable: true,
-        value: async (name: string) => {
-          // Asked for twice at once, the store would make two.
-          const handle = handles.get(name) ?? this.#checkedBucket(open(name), name, reads)
-          handles.set(name, handle)
-          return await handle
-        }
+    return Object.assign(tx, {
+      [READS]: reads,
+      bucket: async (name: string) => {
+        // Asked for twice at once, the store would make two.
+        const handle = handles.get(name) ?? this.#checkedBucket(open(name), name, reads)
+        handles.set(name, handle)
+        return await handle
       },
-      commit: { configurable: true, writable: true, value: async () => { await this.#commit(commit, reads, handles.keys()) } }
+      commit: async () => { await this.#commit(commit, reads, handles.keys()) }
     })
   }
 

@@ -1,4 +1,4 @@
-import type { BucketDefinition, TransactionBucketHandle, TransactionContext } from '@hamicek/noex-store'
+import type { BucketDefinition, StoreRecord, TransactionBucketHandle, TransactionContext } from '@hamicek/noex-store'
 import { danglingReference, referenceHeld } from '../errors.js'
 import { guardUpdate } from './callback-guard.js'
 import type { RecordInput } from './record-input.js'
@@ -58,8 +58,7 @@ async function followReferences (access: StoreAccess, tx: TransactionContext, bu
   for (const { bucket: from, field, keyField, onDelete } of await referencesTo(access, bucket)) {
     const source = await tx.bucket(from)
     const cascaded = new Set<unknown>()
-    // Compared here and not by a filter: a key from a client may be an object that a filter would take for operators.
-    for (const record of await source.all()) {
+    for (const record of await candidates(source, field, deleted)) {
       const target = record[field]
       if (target == null || !deleted.has(target)) continue
       const key = record[keyField]
@@ -76,6 +75,16 @@ async function followReferences (access: StoreAccess, tx: TransactionContext, bu
     }
     if (cascaded.size > 0) await followReferences(access, tx, from, cascaded, emptied)
   }
+}
+
+/**
+ * Finds the records that may refer to deleted ones: for one key by a filter, which an index may answer and which no
+ * change of other records disturbs. A key from a client may be an object, which a filter would take for operators.
+ */
+async function candidates (source: TransactionBucketHandle, field: string, deleted: ReadonlySet<unknown>): Promise<StoreRecord[]> {
+  const [key] = deleted
+  const isPlain = typeof key === 'string' || typeof key === 'number'
+  return deleted.size === 1 && isPlain && !field.startsWith('$') ? await source.where({ [field]: key }) : await source.all()
 }
 
 /** A field whose values are keys of another bucket. */

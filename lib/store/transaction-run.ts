@@ -164,9 +164,10 @@ export class TransactionRun {
   async evict (name: string, definition: BucketDefinition): Promise<void> {
     if (definition.maxSize === undefined) return
     const bucket = await this.#tx.bucket(name)
-    const records = await bucket.all()
-    const surplus = records.length - definition.maxSize
+    // Only counted at first, so that no change of a record in a bucket with room is a conflict.
+    const surplus = await bucket.count() - definition.maxSize
     if (surplus <= 0) return
+    const records = await bucket.all()
     const updated = this.#updated.get(name)
     const oldest = records.filter(record => updated?.has(record[definition.key]) !== true)
       .sort((a, b) => a._createdAt - b._createdAt).slice(0, surplus)

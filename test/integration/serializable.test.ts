@@ -186,6 +186,22 @@ t.test('A reference that a transaction has followed holds at its commit', async 
   t.match(await store.bucket('accounts').get('a1'), { id: 'a1' })
 })
 
+t.test('Writes that do not matter to a transaction are no conflict: for a full bucket, for references', async t => {
+  const { connect, store } = await setUp(t, 2)
+  await store.defineBucket('small', { key: 'id', schema: { id: { type: 'string' } }, maxSize: 3 })
+  await store.bucket('small').insert({ id: 'old' })
+  const client = await connect()
+  const table: ReadonlyArray<readonly [entry: object, write: Write]> = [
+    [{ op: 'insert', bucket: 'small', data: { id: 'new' } }, store => store.bucket('small').update('old', { n: 1 })],
+    [{ op: 'delete', bucket: 'accounts', key: 'a0' }, store => store.bucket('entries').insert({ account: 'a1' })]
+  ]
+  for (const [entry, write] of table) {
+    const stop = interfere(store, () => write(store))
+    t.match(await client.request('store.transaction', { operations: [entry] }), { type: 'result' }, JSON.stringify(entry))
+    t.equal(stop(), 1)
+  }
+})
+
 t.test('Who is always overtaken is told CONFLICT after ten tries, and nothing is written', async t => {
   const { connect, store } = await setUp(t, 2)
   const client = await connect()
