@@ -138,8 +138,8 @@ export interface NoexOptions {
    */
   audit?: AuditOptions | undefined
   /**
-   * Time that a client waits for a query that the application has defined in code. What it returns later is dropped.
-   * An hour at most.
+   * Time that a client waits for a query that the application has defined in code. What it returns later is
+   * dropped. An hour at most.
    * @default 30_000
    */
   queryTimeoutMs?: number | undefined

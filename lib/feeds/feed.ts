@@ -77,7 +77,7 @@ export class Feed implements Reader {
   #waiters: Waiter[] = []
   #reads: Reads | undefined
   #evaluation = 0
-  /** Evaluations in a row during which something that they read has changed: a query may write, or take long. */
+  /** Evaluations in a row during which something that they read has changed. */
   #overtaken = 0
   #running = false
   /** Something that the last evaluation has read may have changed since, or there was none. */

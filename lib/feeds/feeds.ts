@@ -69,8 +69,8 @@ export class Feeds implements FeedHost {
   }
 
   /**
-   * Returns the feed of a query with these parameters for those who may read as much as `scope`; equal ones share it.
-   * `owner` is the id of the client that asks for it.
+   * Returns the feed of a query with these parameters for those who may read as much as `scope`; equal ones
+   * share it. `owner` is the id of the client that asks for it.
    */
   feed (query: string, params: unknown, scope: Scope, owner: string): Feed {
     const key = JSON.stringify([query, sortedMembers(params), scope.key])
@@ -112,7 +112,8 @@ export class Feeds implements FeedHost {
   postpone (feed: Feed, overtaken: number): void {
     const pauseMs = Math.min(2 ** overtaken, MAX_PAUSE_MS)
     if (overtaken === 0) {
-      this.#log.warn({ query: feed.query }, 'what a live query reads changes during each of its evaluations; they are made less often')
+      const problem = 'what a live query reads changes during each evaluation; they are made less often'
+      this.#log.warn({ query: feed.query }, problem)
     }
     const cancel = this.#clock.after(pauseMs, () => {
       this.#postponed.delete(cancel)

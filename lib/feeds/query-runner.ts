@@ -28,15 +28,15 @@ export class QueryRunner {
   }
 
   /**
-   * Runs a query once and returns the JSON of its result.
-   * Rejects as the query does, with `INTERNAL_ERROR` when it takes too long, and with `FORBIDDEN` where it opens a bucket
-   * that may not be read
+   * Runs a query once and returns the JSON of its result. Rejects as the query does, with `INTERNAL_ERROR`
+   * when it takes too long, and with `FORBIDDEN` where it opens a bucket that may not be read
    */
   async run (run: QueryRun): Promise<string> {
     const { query, params, rows, reads } = run
-    // The store's own code reads and no more.
+    // A declarative query is the store's own code, which reads and does nothing else.
     const isDeclarative = this.#access.store.getQueryInfo(query)?.config !== undefined
-    const result = isDeclarative ? await this.#access.runQuery(query, params, rows, reads) : await this.#runOther(run)
+    const running = isDeclarative ? this.#access.runQuery(query, params, rows, reads) : this.#runOther(run)
+    const result = await running
     try {
       return encodeQueryResult(result)
     } catch (error) {
@@ -45,10 +45,14 @@ export class QueryRunner {
   }
 
   async #runOther ({ query, params, rows, owner, reads }: QueryRun): Promise<unknown> {
-    return await this.#runs.run(`Query "${query}"`, owner, async isOver => await this.#access.runQuery(query, params, bucket => {
-      if (isOver()) throw new NoexServerError('INTERNAL_ERROR', `Query "${query}" is not waited for any more`)
-      return rows(bucket)
-    }, reads && untilOver(reads, isOver)))
+    const subject = `Query "${query}"`
+    return await this.#runs.run(subject, owner, async isOver => {
+      const rowsInTime = (bucket: string): Verdict => {
+        if (isOver()) throw new NoexServerError('INTERNAL_ERROR', `${subject} is not waited for any more`)
+        return rows(bucket)
+      }
+      return await this.#access.runQuery(query, params, rowsInTime, reads && untilOver(reads, isOver))
+    })
   }
 }
 

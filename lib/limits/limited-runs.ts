@@ -15,8 +15,8 @@ export interface RunLimits {
 }
 
 /**
- * Waits for code of the application, each time for no longer than it may take. What it comes to afterwards is dropped.
- * Code cannot be stopped from outside, so no more is begun where too much has not come to an end.
+ * Waits for code of the application, each time for no longer than it may take. What it comes to afterwards is
+ * dropped. Code cannot be stopped from outside, so no more is begun where too much has not come to an end.
  */
 export class LimitedRuns {
   readonly #limits: RunLimits
@@ -28,8 +28,8 @@ export class LimitedRuns {
   }
 
   /**
-   * Runs `work` and waits for it. `subject` names it in errors; `owner` is the id of the client for which it runs.
-   * `work` is told by `isOver` that its result is not wanted any more.
+   * Runs `work` and waits for it. `subject` names it in errors; `owner` is the id of the client for which it
+   * runs. `work` is told by `isOver` that its result is not wanted any more.
    * @throws `RATE_LIMITED` when too many earlier runs are late, `INTERNAL_ERROR` when this one takes too long
    */
   async run<T> (subject: string, owner: string, work: (isOver: () => boolean) => Promise<T>): Promise<T> {
@@ -43,7 +43,8 @@ export class LimitedRuns {
         isOver = true
         this.#countUntil(running, keys)
         log.warn({ timeoutMs }, `${subject} takes too long and is not waited for any more`)
-        reject(new NoexServerError('INTERNAL_ERROR', `${subject} took longer than ${timeoutMs} ms and is not waited for any more`))
+        const problem = `${subject} took longer than ${timeoutMs} ms and is not waited for any more`
+        reject(new NoexServerError('INTERNAL_ERROR', problem))
       })
       running.finally(cancel).then(resolve, reject)
     })
@@ -53,8 +54,8 @@ export class LimitedRuns {
     const limit = this.#lateOf(own) >= MAX_LATE_PER_OWNER ? MAX_LATE_PER_OWNER : MAX_LATE
     if (limit === MAX_LATE && this.#lateOf(all) < MAX_LATE) return
     const whose = limit === MAX_LATE ? '' : ' of this client'
-    throw new NoexServerError('RATE_LIMITED', `${subject} is refused: ${limit} earlier runs${whose} have not ended`,
-      { retryAfterMs: this.#limits.timeoutMs })
+    const problem = `${subject} is refused: ${limit} earlier runs${whose} have not ended`
+    throw new NoexServerError('RATE_LIMITED', problem, { retryAfterMs: this.#limits.timeoutMs })
   }
 
   #lateOf (key: string): number {

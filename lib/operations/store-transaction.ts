@@ -5,7 +5,9 @@ import { firstProblem } from '../protocol/shape.js'
 import { checkFilter } from '../store/filter.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { runTransaction, type TransactionEntry } from '../store/transaction.js'
-import { ExpectedVersion, GroupBy, incrementFields, JsonObject, Key, MaybeObject, Name, RecordBatch } from '../protocol/fields.js'
+import {
+  ExpectedVersion, GroupBy, incrementFields, JsonObject, Key, MaybeObject, Name, RecordBatch
+} from '../protocol/fields.js'
 import type { Tier, Touch } from '../access/policy.js'
 import { defineOperation, nameIn, type Operation, type Touches } from './operation.js'
 

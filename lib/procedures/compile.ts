@@ -38,7 +38,13 @@ export function compileSteps (steps: readonly ProcedureStep[]): Pick<Procedure, 
 
 /** Where the members of a request stand. */
 const places: ReadonlyMap<string, Place> = new Map(Object.entries({
-  key: 'data', data: 'data', by: 'data', expectedVersion: 'data', topic: 'data', value: 'data', filter: 'filter'
+  key: 'data',
+  data: 'data',
+  by: 'data',
+  expectedVersion: 'data',
+  topic: 'data',
+  value: 'data',
+  filter: 'filter'
 } satisfies Record<string, Place>))
 
 /** Members of a request that are no templates. */
@@ -76,7 +82,9 @@ function compileTransform ({ source, operation, args }: TransformStep): Compute 
 function compileComputation ({ op, left, right }: Extract<ProcedureStep, { action: 'compute' }>): Compute {
   const [first, second] = [compileTemplate(left, 'data', 'left'), compileTemplate(right, 'data', 'right')]
   // What leads to nothing is not the same as no second number at all.
-  return (values, room) => compute(op, first(values, room), right === undefined ? undefined : second(values, room) ?? null)
+  const hasSecond = right !== undefined
+  const otherOf: Compute = (values, room) => hasSecond ? second(values, room) ?? null : undefined
+  return (values, room) => compute(op, first(values, room), otherOf(values, room))
 }
 
 function arrayIn (results: ReadonlyMap<string, unknown>, source: string): readonly unknown[] {

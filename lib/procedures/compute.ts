@@ -9,9 +9,9 @@ export type Computation = typeof computations[number]
 const MAX_DIGITS = 15
 
 /**
- * Computes with two numbers; `round` takes the digits after the decimal point as its second, 0 where there is none.
- * @throws `VALIDATION_ERROR` naming the member that is no number, for a division by zero, and for a result that is too
- * large or, where both numbers are integers, not exact
+ * Computes with two numbers; `round` takes the digits after the decimal point as its second, 0 when absent.
+ * @throws `VALIDATION_ERROR` naming the member that is no number, for a division by zero, and for a result
+ * that is too large or, where both numbers are integers, not exact
  */
 export function compute (op: Computation, left: unknown, right: unknown): number {
   const a = numberOf(left, 'left')
@@ -49,5 +49,5 @@ function numberOf (value: unknown, member: string): number {
 
 function digitsOf (value: unknown): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_DIGITS) return value
-  throw invalid('right', `must be an integer from 0 to ${MAX_DIGITS} in "round": the digits after the decimal point`)
+  throw invalid('right', `must be an integer from 0 to ${MAX_DIGITS}: the digits that "round" leaves`)
 }

@@ -138,7 +138,9 @@ class Run {
 /** Says which step has failed. What nobody may learn of keeps its cause for the log. */
 function failureAt (path: string, error: unknown, procedure: string): Error {
   const known = toReplyError(error)
-  if (known === undefined) return new Error(`the step ${path} of procedure "${procedure}" has failed`, { cause: error })
+  if (known === undefined) {
+    return new Error(`the step ${path} of procedure "${procedure}" has failed`, { cause: error })
+  }
   return new NoexServerError(known.code, `${path}: ${known.message}`, known.details)
 }
 

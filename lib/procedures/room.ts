@@ -24,7 +24,10 @@ export class Room {
     this.#left -= chars
   }
 
-  /** Uses up what the JSON of a value takes. @throws `VALIDATION_ERROR`, also for one that is nested too deep or no JSON */
+  /**
+   * Uses up what the JSON of a value takes.
+   * @throws `VALIDATION_ERROR`, also for one that is nested too deep or no JSON
+   */
   takeValue (value: unknown, depth = 0): void {
     if (typeof value === 'string') {
       this.take(value.length + 2)

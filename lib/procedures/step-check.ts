@@ -28,7 +28,8 @@ const isText: MemberCheck = value => {
 }
 const isObject: MemberCheck = value => isJsonObject(value) ? undefined : 'must be an object'
 const isAnything: MemberCheck = () => undefined
-const isOperand: MemberCheck = value => typeof value === 'number' || isReference(value) ? undefined : 'must be a number or one placeholder'
+const isOperand: MemberCheck = value =>
+  typeof value === 'number' || isReference(value) ? undefined : 'must be a number or one placeholder'
 const oneOf = (names: readonly string[]): MemberCheck => value => (names as readonly unknown[]).includes(value) ? undefined : `must be one of ${names.join(', ')}`
 
 /** What stands behind an optional member's name. */
@@ -41,7 +42,14 @@ const actions: ReadonlyMap<string, Readonly<Record<string, MemberCheck>>> = new 
   'store.findOne': { bucket: isText, filter: isObject, as: isText },
   'store.insert': { bucket: isText, data: isObject, 'as?': isText },
   'store.update': { bucket: isText, key: isText, data: isObject, 'as?': isText },
-  'store.increment': { bucket: isText, key: isText, field: isText, by: isOperand, 'expectedVersion?': isOperand, 'as?': isText },
+  'store.increment': {
+    bucket: isText,
+    key: isText,
+    field: isText,
+    by: isOperand,
+    'expectedVersion?': isOperand,
+    'as?': isText
+  },
   'store.delete': { bucket: isText, key: isText },
   'store.count': { bucket: isText, 'filter?': isObject, as: isText },
   aggregate: { source: isText, op: oneOf(aggregates), 'field?': isText, as: isText },
@@ -94,7 +102,9 @@ export class StepCheck {
     checkMembers(step, { ...members, action: isAnything }, path, this.#issues)
     if (action === 'if') this.#branches(step, path, depth + 1)
     if (action === 'aggregate' && step['op'] !== 'count' && !Object.hasOwn(step, 'field')) this.#issues.add(`${path}.field`, 'is required unless "op" is "count"')
-    if (action === 'compute' && step['op'] !== 'round' && !Object.hasOwn(step, 'right')) this.#issues.add(`${path}.right`, 'is required unless "op" is "round"')
+    if (action === 'compute' && step['op'] !== 'round' && !Object.hasOwn(step, 'right')) {
+      this.#issues.add(`${path}.right`, 'is required unless "op" is "round"')
+    }
     if (action === 'transform' && Object.hasOwn(step, 'args')) this.#arguments(step, `${path}.args`)
   }
 

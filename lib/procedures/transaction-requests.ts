@@ -84,9 +84,9 @@ interface Committed<T> {
 }
 
 /**
- * Runs `steps` in one transaction and returns what they return. Where other writers change what they have read, they are
- * run again: nothing has been written then, and the rule engine not told. They are given up when the time is over, and
- * nothing is written either; once the commit has begun, it is waited for.
+ * Runs `steps` in one transaction and returns what they return. Where other writers change what they have
+ * read, they are run again: nothing has been written then, and the rule engine not told. They are given up
+ * when the time is over, and nothing is written either; once the commit has begun, it is waited for.
  */
 export async function inTransaction<T> (
   call: Call, steps: (requests: TransactionRequests) => Promise<T>

@@ -14,13 +14,17 @@ export function add (a: number, b: number, path: string): number {
  */
 export function checkExact (result: number, a: number, b: number, path: string): number {
   if (Number.isInteger(a) && Number.isInteger(b) && !Number.isSafeInteger(result)) {
-    throw invalid(path, `overflow: the result would be beyond ±${Number.MAX_SAFE_INTEGER}, where integers are not exact`)
+    const max = Number.MAX_SAFE_INTEGER
+    throw invalid(path, `overflow: the result would be beyond ±${max}, where integers are not exact`)
   }
   return checkFinite(result, path)
 }
 
-/** Returns the result of a computation, 0 for -0. @throws `VALIDATION_ERROR` when it is no number that JSON can hold */
+/**
+ * Returns the result of a computation, 0 for -0.
+ * @throws `VALIDATION_ERROR` when it is no number that JSON can hold
+ */
 export function checkFinite (result: number, path: string): number {
-  if (!Number.isFinite(result)) throw invalid(path, 'overflow: the result would be larger than a number can be')
+  if (!Number.isFinite(result)) throw invalid(path, 'overflow: the result would be too large for a number')
   return result + 0
 }

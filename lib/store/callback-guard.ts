@@ -1,4 +1,7 @@
-import { SchemaValidator, type BucketDefinition, type FieldDefinition, type SchemaDefinition, type StoreRecord } from '@hamicek/noex-store'
+import {
+  SchemaValidator,
+  type BucketDefinition, type FieldDefinition, type SchemaDefinition, type StoreRecord
+} from '@hamicek/noex-store'
 import { toReplyError } from '../errors.js'
 import type { RecordInput } from './record-input.js'
 import { MAX_NESTING } from './value-guard.js'
@@ -28,25 +31,33 @@ export function hasCallbacks (bucket: string, definition: BucketDefinition): boo
 }
 
 /**
- * Fills in the defaults of a new record that the application computes, and has its validators look at the record before
- * the store does: noex-store takes a promise for a value, and lets it reject where nothing hears of it. Returns `data`
- * itself where there is nothing to fill in.
- * Throws what is logged, and names the function, when one throws, or returns what it must not
+ * Fills in the defaults of a new record that the application computes, and has its validators look at the
+ * record before the store does: noex-store takes a promise for a value, and lets it reject where nothing
+ * hears of it. Returns `data` itself where there is nothing to fill in. Throws an error for the log that
+ * names the function, when one throws or returns what it must not
  */
-export function guardInsert (bucket: string, definition: BucketDefinition, data: RecordInput): Record<string, unknown> {
+export function guardInsert (
+  bucket: string, definition: BucketDefinition, data: RecordInput
+): Record<string, unknown> {
   const callbacks = callbacksOf(bucket, definition)
   if (callbacks === undefined) return data as Record<string, unknown>
-  const record = callbacks.defaults.size === 0 ? data as Record<string, unknown> : filledIn(data, definition.schema, callbacks.defaults)
+  const { defaults } = callbacks
+  const isComplete = defaults.size === 0
+  const record = isComplete ? data as Record<string, unknown> : filledIn(data, definition.schema, defaults)
   // Which number the record will have is not known yet.
   withoutIssues(() => callbacks.validators?.prepareInsert(record, 1))
   return record
 }
 
-/** Puts members where the store would: generated ones first, then defaults. It fills in itself those that are left undefined. */
-function filledIn (data: RecordInput, schema: SchemaDefinition, defaults: Callbacks['defaults']): Record<string, unknown> {
+/** Puts members where the store would: generated ones first, then defaults. It fills in those left undefined. */
+function filledIn (
+  data: RecordInput, schema: SchemaDefinition, defaults: Callbacks['defaults']
+): Record<string, unknown> {
   const record: Record<string, unknown> = { ...data }
   const fields = Object.entries(schema)
-  for (const [name, { generated }] of fields) if (generated != null && !Object.hasOwn(record, name)) record[name] = undefined
+  for (const [name, { generated }] of fields) {
+    if (generated != null && !Object.hasOwn(record, name)) record[name] = undefined
+  }
   for (const [name, field] of fields) {
     if (record[name] === undefined && field.default !== undefined) record[name] = defaults.get(name)?.()
   }
@@ -54,7 +65,9 @@ function filledIn (data: RecordInput, schema: SchemaDefinition, defaults: Callba
 }
 
 /** Has the validators look at a record as an update will leave it. Throws as `guardInsert` does */
-export function guardUpdate (bucket: string, definition: BucketDefinition, record: StoreRecord, changes: RecordInput): void {
+export function guardUpdate (
+  bucket: string, definition: BucketDefinition, record: StoreRecord, changes: RecordInput
+): void {
   const validators = callbacksOf(bucket, definition)?.validators
   if (validators !== undefined) withoutIssues(() => validators.prepareUpdate(record, changes))
 }
@@ -82,13 +95,15 @@ function compile (bucket: string, definition: BucketDefinition): Callbacks | und
   const defaults = new Map<string, () => unknown>()
   for (const [field, { default: give, generated }] of Object.entries(schema)) {
     if (typeof give !== 'function' || generated != null) continue
-    defaults.set(field, () => checkDefault(`the default of field "${field}" of bucket "${bucket}"`, give as () => unknown))
+    const subject = `the default of field "${field}" of bucket "${bucket}"`
+    defaults.set(field, () => checkDefault(subject, give as () => unknown))
   }
   const hasValidators = validate != null || Object.values(schema).some(isValidated)
   if (defaults.size === 0 && !hasValidators) return undefined
-  const whole = validate != null && ((record: Record<string, unknown>) => checkMessages(`the validator of bucket "${bucket}"`, () => validate(record)))
-  const validators = hasValidators ? new SchemaValidator(bucket, guarded(bucket, schema, '', 0), key, whole || undefined) : undefined
-  return { defaults, validators }
+  if (!hasValidators) return { defaults, validators: undefined }
+  const subject = `the validator of bucket "${bucket}"`
+  const whole: BucketDefinition['validate'] = record => checkMessages(subject, () => validate?.(record))
+  return { defaults, validators: new SchemaValidator(bucket, guarded(bucket, schema, '', 0), key, whole) }
 }
 
 function isValidated (field: FieldDefinition): boolean {
@@ -98,19 +113,25 @@ function isValidated (field: FieldDefinition): boolean {
 
 /** The schema as far as it decides which validators the store calls, with what. */
 function guarded (bucket: string, schema: SchemaDefinition, prefix: string, depth: number): SchemaDefinition {
-  return Object.fromEntries(Object.entries(schema).map(([name, field]) => [name, guardedField(bucket, field, prefix + name, depth)]))
+  return Object.fromEntries(Object.entries(schema).map(([name, field]) =>
+    [name, guardedField(bucket, field, prefix + name, depth)]))
 }
 
 function guardedField (bucket: string, field: FieldDefinition, path: string, depth: number): FieldDefinition {
   const { type, required, generated, default: filledIn, validate, properties, items } = field
   const isDeeper = depth < MAX_NESTING
+  const subject = `the validator of field "${path}" of bucket "${bucket}"`
   return {
     type,
     ...(required !== undefined && { required }),
     ...(generated !== undefined && { generated }),
     ...(typeof filledIn !== 'function' && filledIn !== undefined && { default: filledIn }),
-    ...(validate != null && { validate: (value, record) => checkMessage(`the validator of field "${path}" of bucket "${bucket}"`, () => validate(value, record)) }),
-    ...(isDeeper && properties !== undefined && { properties: guarded(bucket, properties, `${path}.`, depth + 1) }),
+    ...(validate != null && {
+      validate: (value, record) => checkMessage(subject, () => validate(value, record))
+    }),
+    ...(isDeeper && properties !== undefined && {
+      properties: guarded(bucket, properties, `${path}.`, depth + 1)
+    }),
     ...(isDeeper && items !== undefined && { items: guardedField(bucket, items, `${path}[]`, depth + 1) })
   }
 }
@@ -139,8 +160,10 @@ function checkMessage (subject: string, call: () => unknown): string | undefined
 
 function checkMessages (subject: string, call: () => unknown): string[] | undefined {
   const answer = answerOf(subject, call) ?? undefined
-  if (answer === undefined || (Array.isArray(answer) && answer.length <= MAX_MESSAGES && answer.every(isMessage))) return answer
-  throw new Error(`${subject} must return undefined, or at most ${MAX_MESSAGES} texts of at most ${MAX_MESSAGE_CHARS} characters`)
+  if (answer === undefined) return undefined
+  if (Array.isArray(answer) && answer.length <= MAX_MESSAGES && answer.every(isMessage)) return answer
+  const texts = `at most ${MAX_MESSAGES} texts of at most ${MAX_MESSAGE_CHARS} characters`
+  throw new Error(`${subject} must return undefined, or ${texts}`)
 }
 
 function isMessage (value: unknown): value is string {
@@ -156,7 +179,9 @@ function checkDefault (subject: string, call: () => unknown): unknown {
   } catch (error) {
     throw new Error(`${subject} has returned what JSON cannot hold`, { cause: error })
   }
-  if (text === undefined || (typeof value === 'number' && !Number.isFinite(value))) throw new Error(`${subject} has returned what JSON cannot hold`)
-  if (text.length > MAX_DEFAULT_CHARS) throw new Error(`${subject} has returned more than ${MAX_DEFAULT_CHARS} characters of JSON`)
-  return value
+  if (text === undefined || (typeof value === 'number' && !Number.isFinite(value))) {
+    throw new Error(`${subject} has returned what JSON cannot hold`)
+  }
+  if (text.length <= MAX_DEFAULT_CHARS) return value
+  throw new Error(`${subject} has returned more than ${MAX_DEFAULT_CHARS} characters of JSON`)
 }

@@ -1,11 +1,14 @@
-import { matchesFilter, type BucketHandle, type StoreRecord, type TransactionBucketHandle, type WhereFilter } from '@hamicek/noex-store'
+import {
+  matchesFilter,
+  type BucketHandle, type StoreRecord, type TransactionBucketHandle, type WhereFilter
+} from '@hamicek/noex-store'
 import { confine } from './row-filter.js'
 import type { TransactionReads } from './transaction-reads.js'
 
 /**
- * Has a bucket of a transaction remember what is read of it, by whichever method, and lets the store's indexes answer
- * filters as long as the transaction itself has updated nothing there. noex-store's own handle filters a copy of all
- * records. `stored` opens the bucket as the store has it.
+ * Has a bucket of a transaction remember what is read of it, by whichever method, and lets the store's
+ * indexes answer filters as long as the transaction itself has updated nothing there. noex-store's own handle
+ * filters a copy of all records. `stored` opens the bucket as the store has it.
  */
 export function checkedBucket (
   handle: TransactionBucketHandle, keyField: string, reads: TransactionReads, stored: () => BucketHandle
@@ -80,7 +83,9 @@ export function checkedBucket (
     },
     async update (key, changes) {
       hasUpdated ||= !inserted.has(key)
-      return await writing(own.update(key, changes), record => { if (inserted.has(key)) inserted.set(key, record) })
+      return await writing(own.update(key, changes), record => {
+        if (inserted.has(key)) inserted.set(key, record)
+      })
     },
     async delete (key) {
       await writing(own.delete(key), () => { if (!inserted.delete(key)) deleted.add(key) })

@@ -1,4 +1,6 @@
-import type { BucketEvent, BucketHandle, TransactionBucketHandle, TransactionContext } from '@hamicek/noex-store'
+import type {
+  BucketEvent, BucketHandle, TransactionBucketHandle, TransactionContext
+} from '@hamicek/noex-store'
 import { checkedBucket } from './checked-bucket.js'
 import type { NoexStore } from './noex-store.js'
 import { override } from './override.js'
@@ -10,11 +12,11 @@ const READS = Symbol('reads')
 type CheckedContext = TransactionContext & { readonly [READS]?: TransactionReads }
 
 /**
- * Makes the transactions of a store serializable: everything that one has read must still hold in the moment in which
- * it is committed, and otherwise it is refused. noex-store itself compares versions of the records that a transaction
- * writes, as they were when it wrote. Every change of the store is an event that is delivered within the write, so
- * the check needs no wait: the commit of the first bucket follows it in the same step. Commits come one after the
- * other, because the events of one come after the last of its buckets.
+ * Makes the transactions of a store serializable: everything that one has read must still hold in the moment
+ * in which it is committed, and otherwise it is refused. noex-store itself compares versions of the records
+ * that a transaction writes, as they were when it wrote. Every change of the store is an event that is
+ * delivered within the write, so the check needs no wait: the commit of the first bucket follows it in the
+ * same step. Commits come one after the other, because the events of one come after the last of its buckets.
  */
 export class CheckedTransactions {
   readonly #store: NoexStore
@@ -55,7 +57,8 @@ export class CheckedTransactions {
   /** Listens from the first transaction on: a store without transactions need not pay for it. */
   #listen (): void {
     // A trailing star matches any number of segments, so bucket names may have dots.
-    this.#listening ??= this.#store.on<BucketEvent>('bucket.*', event => { this.#reads.changed(event) }).catch(() => undefined)
+    const onEvent = (event: BucketEvent): void => { this.#reads.changed(event) }
+    this.#listening ??= this.#store.on('bucket.*', onEvent).catch(() => undefined)
   }
 
   #checked (tx: TransactionContext, reads: TransactionReads): TransactionContext {
@@ -70,17 +73,21 @@ export class CheckedTransactions {
         handles.set(name, handle)
         return await handle
       },
-      commit: async () => { await this.#commit(commit, reads, handles.keys()) }
+      commit: async () => { await this.#commit(commit, reads, [...handles.keys()]) }
     })
   }
 
-  async #checkedBucket (opening: Promise<TransactionBucketHandle>, name: string, reads: TransactionReads): Promise<TransactionBucketHandle> {
+  async #checkedBucket (
+    opening: Promise<TransactionBucketHandle>, name: string, reads: TransactionReads
+  ): Promise<TransactionBucketHandle> {
     const handle = await opening
     return checkedBucket(handle, this.#store.getBucketSchema(name)?.key ?? '', reads, () => this.#open(name))
   }
 
   /** @throws `TransactionConflictError` when something that was read does not hold any more */
-  async #commit (commit: () => Promise<void>, reads: TransactionReads, buckets: Iterable<string>): Promise<void> {
+  async #commit (
+    commit: () => Promise<void>, reads: TransactionReads, buckets: readonly string[]
+  ): Promise<void> {
     while (this.#committing !== undefined) await this.#committing
     reads.check()
     reads.release()
@@ -89,8 +96,8 @@ export class CheckedTransactions {
     try {
       await commit()
     } catch (error) {
-      // What has been taken back was there for a moment, and no event tells of it.
-      for (const bucket of buckets) this.#reads.reset(bucket)
+      // No event tells of what was written to one bucket and taken back because of another.
+      if (buckets.length > 1) for (const bucket of buckets) this.#reads.reset(bucket)
       throw error
     } finally {
       this.#committing = undefined

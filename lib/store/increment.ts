@@ -14,7 +14,8 @@ export interface Increment {
 /** @throws `VALIDATION_ERROR` for a field that no update changes */
 export function checkCounter ({ key, schema }: BucketDefinition, field: string): void {
   if (field in Object.prototype) throw invalid('field', `"${field}" is a name that every object has`)
-  const isFixed = field === key || metadata.has(field) || (Object.hasOwn(schema, field) && schema[field]?.generated !== undefined)
+  const isGenerated = Object.hasOwn(schema, field) && schema[field]?.generated !== undefined
+  const isFixed = field === key || metadata.has(field) || isGenerated
   if (isFixed) throw invalid('field', `"${field}" cannot be changed: the key and generated fields stay`)
 }
 

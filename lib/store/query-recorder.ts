@@ -42,26 +42,38 @@ export class QueryRecorder {
     this.#store = store
   }
 
-  /** Begins to answer for the store's `bucket` and `runQuery`. Returns what gives the store its own methods back. */
+  /** Begins to answer for the store's `bucket` and `runQuery`. Returns what gives its own methods back. */
   install (): () => void {
     const steps = [this.#installBucket(), this.#installRunQuery()]
     return () => { for (const step of steps) step() }
   }
 
   #installRunQuery (): () => void {
-    return override(this.#store, 'runQuery', original => async (query: string, params?: unknown, readFilter?: ReadFilter) => {
-      const count = this.#runs.get(query) ?? 0
-      if (count === MAX_RUNS) throw new Error(`query "${query}" has ${MAX_RUNS} runs under way: it may run itself`)
-      this.#runs.set(query, count + 1)
+    type Run = (query: string, params?: unknown, readFilter?: ReadFilter) => Promise<never>
+    const counted = (original: NoexStore['runQuery']): Run => async (query, params, readFilter) => {
+      this.#begin(query)
       try {
         // The store takes an absent filter for none.
         return await original(query, params, readFilter as ReadFilter)
       } finally {
-        const left = (this.#runs.get(query) ?? 1) - 1
-        if (left === 0) this.#runs.delete(query)
-        else this.#runs.set(query, left)
+        this.#end(query)
       }
-    })
+    }
+    return override(this.#store, 'runQuery', counted)
+  }
+
+  #begin (query: string): void {
+    const count = this.#runs.get(query) ?? 0
+    if (count === MAX_RUNS) {
+      throw new Error(`query "${query}" has ${MAX_RUNS} runs under way: it may run itself`)
+    }
+    this.#runs.set(query, count + 1)
+  }
+
+  #end (query: string): void {
+    const left = (this.#runs.get(query) ?? 1) - 1
+    if (left === 0) this.#runs.delete(query)
+    else this.#runs.set(query, left)
   }
 
   #installBucket (): () => void {

@@ -1,4 +1,6 @@
-import type { BucketDefinition, StoreRecord, TransactionBucketHandle, TransactionContext } from '@hamicek/noex-store'
+import type {
+  BucketDefinition, StoreRecord, TransactionBucketHandle, TransactionContext
+} from '@hamicek/noex-store'
 import { danglingReference, referenceHeld } from '../errors.js'
 import { guardUpdate } from './callback-guard.js'
 import type { RecordInput } from './record-input.js'
@@ -78,13 +80,17 @@ async function followReferences (access: StoreAccess, tx: TransactionContext, bu
 }
 
 /**
- * Finds the records that may refer to deleted ones: for one key by a filter, which an index may answer and which no
- * change of other records disturbs. A key from a client may be an object, which a filter would take for operators.
+ * Finds the records that may refer to deleted ones: for one key by a filter, which an index may answer and
+ * which no change of other records disturbs. A key from a client may be an object, which a filter takes for
+ * operators.
  */
-async function candidates (source: TransactionBucketHandle, field: string, deleted: ReadonlySet<unknown>): Promise<StoreRecord[]> {
+async function candidates (
+  source: TransactionBucketHandle, field: string, deleted: ReadonlySet<unknown>
+): Promise<StoreRecord[]> {
   const [key] = deleted
   const isPlain = typeof key === 'string' || typeof key === 'number'
-  return deleted.size === 1 && isPlain && !field.startsWith('$') ? await source.where({ [field]: key }) : await source.all()
+  if (deleted.size > 1 || !isPlain || field.startsWith('$')) return await source.all()
+  return await source.where({ [field]: key })
 }
 
 /** A field whose values are keys of another bucket. */

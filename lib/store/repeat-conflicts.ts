@@ -4,15 +4,15 @@ import { readsOf } from './checked-transactions.js'
 import type { StoreAccess } from './store-access.js'
 
 /** Tries that a transaction has when other writers are faster. */
-export const MAX_TRIES = 10
+const MAX_TRIES = 10
 
 /** Longest pause between two tries, in milliseconds. Each may take twice as long as the one before. */
 const MAX_PAUSE_MS = 64
 
 /**
- * Runs `work`, which is a transaction, until no other writer was faster, at most ten times. The pauses grow and are
- * of random length, so that those who have met do not meet again.
- * Rejects as `work` does, with a `TransactionConflictError` when the last try has failed, too.
+ * Runs `work`, which is a transaction, until no other writer was faster, at most ten times. The pauses grow
+ * and are of random length, so that those who have met do not meet again. Rejects as `work` does, with a
+ * `TransactionConflictError` when the last try has failed, too.
  */
 export async function repeatConflicts<T> (work: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
@@ -26,7 +26,8 @@ export async function repeatConflicts<T> (work: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Runs `work` in a transaction of the store. Where it fails and what it has read does not hold any more, that is why.
+ * Runs `work` in a transaction of the store. Where it fails and what it has read does not hold any more, it
+ * has failed for that.
  * @throws `TransactionConflictError`, and what `work` throws
  */
 export async function transact<T> (

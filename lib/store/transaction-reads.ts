@@ -1,4 +1,7 @@
-import { matchesFilter, TransactionConflictError, type BucketEvent, type StoreRecord, type WhereFilter } from '@hamicek/noex-store'
+import {
+  matchesFilter, TransactionConflictError,
+  type BucketEvent, type StoreRecord, type WhereFilter
+} from '@hamicek/noex-store'
 
 /** Filters that are kept of one bucket; a transaction that has used more has read the whole bucket. */
 const MAX_FILTERS = 32
@@ -22,8 +25,9 @@ interface RecordChange {
 }
 
 /**
- * Remembers everything that one transaction has read: records, the absence of records, and results of filters. Each
- * change of the store is held against it, so that `check` can say at any moment whether all of it still holds.
+ * Remembers everything that one transaction has read: records, the absence of records, and results of
+ * filters. Each change of the store is held against it, so that `check` can say at any moment whether all of
+ * it still holds.
  */
 export class TransactionReads {
   readonly #index: ReadIndex

@@ -97,7 +97,7 @@ export class TransactionRun {
     const key = data[target.definition.key]
     if (key !== undefined) {
       if (await target.bucket.get(key) !== undefined) return await this.#update(target, key, data)
-      // Not asked again whether the key is taken: with another record there now, the commit fails, and the next try updates.
+      // Not asked again whether the key is taken: if it is now, the commit fails, and the next try updates.
       const [input] = this.#prepare(target, [data])
       return await this.#add(target, input as Record<string, unknown>)
     }
@@ -118,7 +118,8 @@ export class TransactionRun {
     await expect(target, key, expectedVersion)
     const record = await bucket.get(key)
     // An update of a record that is not there is refused.
-    return await this.#update(target, key, { [field]: record === undefined ? by : incremented(record, field, by) })
+    const sum = record === undefined ? by : incremented(record, field, by)
+    return await this.#update(target, key, { [field]: sum })
   }
 
   async #updateMany (target: Target, filter: WhereFilter, data: RecordInput): Promise<number> {

@@ -23,11 +23,11 @@ export type TransactionEntry = { readonly bucket: string } & (
   | { readonly op: 'groupBy', readonly field: string | string[], readonly aggregate: GroupAggregate, readonly filter?: WhereFilter | null })
 
 /**
- * Runs the entries in order; all of them take effect, or none. Later entries see what earlier ones did, and what any
- * has read still holds when all take effect: where another writer is faster, they are run again.
- * Each reaches the records that `reach` allows the operation of its name, and sees no others.
- * The store's transaction leaves three things out that plain operations do, so they are done here:
- * references are checked, new records get their expiry, and a full bucket evicts its oldest records.
+ * Runs the entries in order; all of them take effect, or none. Later entries see what earlier ones did, and
+ * what any has read still holds when all take effect: where another writer is faster, they are run again.
+ * Each reaches the records that `reach` allows the operation of its name, and sees no others. The store's
+ * transaction leaves three things out that plain operations do, so they are done here: references are
+ * checked, new records get their expiry, and a full bucket evicts its oldest records.
  * @returns one result for each entry.
  * @throws the error of the first entry that fails, or `CONFLICT` when other writers were always faster.
  */

@@ -33,7 +33,7 @@ t.test('refuses what is no number, and says which', async t => {
       if (op !== 'round') t.equal(problemOf(op, 1, value), 'right: must be a number', `${op} 1 ${String(value)}`)
     }
   }
-  for (const digits of [null, -1, 16, 1.5, '2', NaN]) t.match(problemOf('round', 1, digits), 'right: must be an integer from 0 to 15', String(digits))
+  for (const digits of [null, -1, 16, 1.5, '2', NaN]) t.match(problemOf('round', 1, digits), 'right: must be an integer from 0 to 15: the digits that "round" leaves', String(digits))
 })
 
 t.test('refuses a division by zero, and results that are too large or not exact', async t => {
