@@ -22,7 +22,9 @@ async function setUp (t: Test): Promise<Served & { readonly client: TestClient }
   const served = await serve(t, { audit: { tiers: ['write'] } })
   await served.store.defineBucket('counters', counters)
   await served.store.bucket('counters').insertMany([
-    { id: 'a', n: 5, text: 'x', few: 9, whole: {}, score: 1 }, { id: 'b', n: null, score: 2 }, { id: 'c', n: 1.5, large: MAX, huge: 1e308 }
+    { id: 'a', n: 5, text: 'x', few: 9, whole: {}, score: 1 },
+    { id: 'b', n: null, score: 2 },
+    { id: 'c', n: 1.5, large: MAX, huge: 1e308 }
   ])
   return { ...served, client: await served.connect() }
 }
@@ -55,7 +57,8 @@ async function call (client: TestClient, step: object, transaction: boolean): Pr
 for (const [title, increment] of Object.entries(ways)) {
   t.test(`A number is added to a field: ${title}`, async t => {
     const { client, store } = await setUp(t)
-    const of = async (fields: object): Promise<Frame> => await increment(client, { bucket: 'counters', key: 'a', field: 'n', by: 1, ...fields })
+    const of = async (fields: object): Promise<Frame> =>
+      await increment(client, { bucket: 'counters', key: 'a', field: 'n', by: 1, ...fields })
     t.match(await of({}), { data: { id: 'a', n: 6, text: 'x', _version: 2 } })
     t.match(await of({ by: -10 }), { data: { n: -4, _version: 3 } })
     t.match(await of({ by: 0.5 }), { data: { n: -3.5 } })
@@ -72,24 +75,62 @@ for (const [title, increment] of Object.entries(ways)) {
     const table: ReadonlyArray<readonly [fields: object, expected: object]> = [
       [{ key: 'none' }, { code: 'NOT_FOUND' }],
       [{ bucket: 'nope' }, { code: 'BUCKET_NOT_DEFINED' }],
-      [{ expectedVersion: 2 }, { code: 'CONFLICT', details: { bucket: 'counters', key: 'a', expectedVersion: 2, version: 1 } }],
-      [{ field: 'text' }, { code: 'VALIDATION_ERROR', message: /field: "text" of the record holds no number$/ }],
-      [{ field: 'whole' }, { code: 'VALIDATION_ERROR', message: /field: "whole" of the record holds no number$/ }],
-      [{ field: 'few', by: 2 }, { code: 'VALIDATION_ERROR', details: [{ field: 'few', code: 'max' }] }],
-      [{ field: 'few', by: -10 }, { code: 'VALIDATION_ERROR', details: [{ field: 'few', code: 'min' }] }],
+      [
+        { expectedVersion: 2 },
+        { code: 'CONFLICT', details: { bucket: 'counters', key: 'a', expectedVersion: 2, version: 1 } }
+      ],
+      [
+        { field: 'text' },
+        { code: 'VALIDATION_ERROR', message: /field: "text" of the record holds no number$/ }
+      ],
+      [
+        { field: 'whole' },
+        { code: 'VALIDATION_ERROR', message: /field: "whole" of the record holds no number$/ }
+      ],
+      [
+        { field: 'few', by: 2 },
+        { code: 'VALIDATION_ERROR', details: [{ field: 'few', code: 'max' }] }
+      ],
+      [
+        { field: 'few', by: -10 },
+        { code: 'VALIDATION_ERROR', details: [{ field: 'few', code: 'min' }] }
+      ],
       [{ field: 'score' }, { code: 'ALREADY_EXISTS', details: { field: 'score', value: 2 } }],
-      ...['id', 'number', '_version', '_createdAt', '_updatedAt', '_expiresAt'].map(field =>
-        [{ field }, { code: 'VALIDATION_ERROR', message: `"${field}" cannot be changed` }] as const),
-      ...['constructor', '__proto__', 'toString'].map(field =>
-        [{ field }, { code: 'VALIDATION_ERROR', message: `"${field}" is a name that every object has` }] as const),
-      [{ key: 'c', field: 'large' }, { code: 'VALIDATION_ERROR', message: /field "large": overflow: the result would be beyond ±9007199254740991/ }],
-      [{ key: 'a', by: MAX }, { code: 'VALIDATION_ERROR', message: /field "n": overflow/ }]
+      ...['id', 'number', '_version', '_createdAt', '_updatedAt', '_expiresAt'].map(
+        field => [{ field }, { code: 'VALIDATION_ERROR', message: `"${field}" cannot be changed` }] as const
+      ),
+      ...['constructor', '__proto__', 'toString'].map(
+        field =>
+          [
+            { field },
+            { code: 'VALIDATION_ERROR', message: `"${field}" is a name that every object has` }
+          ] as const
+      ),
+      [
+        { key: 'c', field: 'large' },
+        {
+          code: 'VALIDATION_ERROR',
+          message: /field "large": overflow: the result would be beyond ±9007199254740991/
+        }
+      ],
+      [
+        { key: 'a', by: MAX },
+        { code: 'VALIDATION_ERROR', message: /field "n": overflow/ }
+      ]
     ]
     for (const [fields, expected] of table) {
-      t.match(await increment(client, { bucket: 'counters', key: 'a', field: 'n', by: 1, ...fields }), { type: 'error', ...expected }, JSON.stringify(fields))
+      t.match(
+        await increment(client, { bucket: 'counters', key: 'a', field: 'n', by: 1, ...fields }),
+        { type: 'error', ...expected },
+        JSON.stringify(fields)
+      )
     }
     t.same(await store.bucket('counters').all(), before)
-    t.match(await increment(client, { bucket: 'counters', key: 'c', field: 'huge', by: 1 }), { code: 'VALIDATION_ERROR' }, 'an integer that is not exact already')
+    t.match(
+      await increment(client, { bucket: 'counters', key: 'c', field: 'huge', by: 1 }),
+      { code: 'VALIDATION_ERROR' },
+      'an integer that is not exact already'
+    )
   })
 }
 
@@ -117,12 +158,17 @@ t.test('The fields of an increment are checked', async t => {
 
 t.test('An increment is recorded under its own name, and watchers hear of it', async t => {
   const { client } = await setUp(t)
-  await client.ask('store.defineQuery', { name: 'sum', config: { bucket: 'counters', aggregate: { function: 'sum', field: 'n' } } })
+  await client.ask('store.defineQuery', {
+    name: 'sum',
+    config: { bucket: 'counters', aggregate: { function: 'sum', field: 'n' } }
+  })
   const { subscriptionId, data } = await client.ask('store.subscribe', { query: 'sum' })
   t.equal(data, 6.5)
   await client.ask('store.increment', { bucket: 'counters', key: 'a', field: 'n', by: 2 })
   t.match(await client.push(subscriptionId), { data: 8.5 })
-  t.match(await client.ask('audit.query', { operation: 'store.increment' }), { entries: [{ operation: 'store.increment', resource: 'counters', result: 'success' }] })
+  t.match(await client.ask('audit.query', { operation: 'store.increment' }), {
+    entries: [{ operation: 'store.increment', resource: 'counters', result: 'success' }]
+  })
 })
 
 t.test('A permission names increments by themselves', async t => {
@@ -141,12 +187,19 @@ t.test('A permission names increments by themselves', async t => {
   await store.bucket('items').insert({ id: 'a', n: 1 })
   const increment = { bucket: 'items', key: 'a', field: 'n', by: 1 }
   const update = { bucket: 'items', key: 'a', data: { n: 9 } }
-  for (const [role, mayIncrement] of [['counter', true], ['writer', false]] as const) {
+  for (const [role, mayIncrement] of [
+    ['counter', true],
+    ['writer', false]
+  ] as const) {
     const client = await connect()
     await client.ask('auth.login', { token: role })
-    const outcome = async (type: string, fields: object): Promise<boolean> => (await client.request(type, fields))['code'] !== 'FORBIDDEN'
+    const outcome = async (type: string, fields: object): Promise<boolean> =>
+      (await client.request(type, fields))['code'] !== 'FORBIDDEN'
     t.equal(await outcome('store.increment', increment), mayIncrement)
-    t.equal(await outcome('store.transaction', { operations: [{ op: 'increment', ...increment }] }), mayIncrement)
+    t.equal(
+      await outcome('store.transaction', { operations: [{ op: 'increment', ...increment }] }),
+      mayIncrement
+    )
     t.equal(await outcome('store.update', update), !mayIncrement)
   }
 })
