@@ -126,7 +126,7 @@ t.test('README', async t => {
     const move = async (from: string, to: string, amount: number): Promise<Frame> => await client.request('procedures.call', { name: 'transfer', input: { from, to, amount } })
     t.match(await move('a', 'b', 3), { data: { result: true } })
     t.match(await move('a', 'b', 3), { code: 'VALIDATION_ERROR', details: [{ field: 'balance', code: 'min' }] })
-    t.match(await move('a', 'nobody', 1), { code: 'NOT_FOUND' })
+    t.match(await move('a', 'none', 1), { code: 'NOT_FOUND' })
     t.match(await move('b', 'a', -1), { data: { result: false } })
     t.match(await store.bucket('accounts').all(), [{ id: 'a', balance: 2 }, { id: 'b', balance: 8 }])
   })

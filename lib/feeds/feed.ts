@@ -30,11 +30,11 @@ export interface FeedHost {
   failed: (feed: Feed, error: unknown) => void
 }
 
-/** What distinguishes a feed from others. */
+/** The subject of a feed: feeds of equal subjects are one. */
 export interface FeedSubject {
   readonly query: string
   readonly params: unknown
-  /** What the query may read for those who watch it. */
+  /** Tells what the query may read for those who watch it. */
   readonly scope: Scope
   /** The id of the client that was the first to ask for it. */
   readonly owner: string

@@ -12,7 +12,7 @@ import type { QueryRunner } from './query-runner.js'
 /** Longest pause between two evaluations of a feed that changes during each, in milliseconds. */
 const MAX_PAUSE_MS = 1_000
 
-/** What live queries work with. */
+/** The parts that live queries work with. */
 export interface FeedsEnvironment {
   readonly queries: QueryRunner
   readonly log: Log

@@ -9,7 +9,7 @@ import type { StoreAccess } from '../store/store-access.js'
 export interface QueryRun {
   readonly query: string
   readonly params: unknown
-  /** What may be read of each bucket. */
+  /** Tells what may be read of a bucket. */
   readonly rows: (bucket: string) => Verdict
   /** The id of the client for which it runs. */
   readonly owner: string

@@ -81,7 +81,7 @@ function compileTransform ({ source, operation, args }: TransformStep): Compute 
 
 function compileComputation ({ op, left, right }: Extract<ProcedureStep, { action: 'compute' }>): Compute {
   const [first, second] = [compileTemplate(left, 'data', 'left'), compileTemplate(right, 'data', 'right')]
-  // What leads to nothing is not the same as no second number at all.
+  // A placeholder that leads to nothing is not the same as no second number at all.
   const hasSecond = right !== undefined
   const otherOf: Compute = (values, room) => hasSecond ? second(values, room) ?? null : undefined
   return (values, room) => compute(op, first(values, room), otherOf(values, room))

@@ -77,7 +77,7 @@ export class TransactionRequests implements StepRequests {
   }
 }
 
-/** What steps in one transaction have come to. */
+/** The outcome of steps in one transaction. */
 interface Committed<T> {
   readonly value: T
   readonly requests: TransactionRequests

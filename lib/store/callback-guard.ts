@@ -15,7 +15,7 @@ const MAX_MESSAGES = 250
 /** Characters of JSON of what a default gives. */
 const MAX_DEFAULT_CHARS = 1_048_576
 
-/** What a definition of the application calls, ready to be called with care. */
+/** The functions of a definition, ready to be called with care. */
 interface Callbacks {
   /** Those that are functions, by field. */
   readonly defaults: ReadonlyMap<string, () => unknown>
@@ -72,7 +72,7 @@ export function guardUpdate (
   if (validators !== undefined) withoutIssues(() => validators.prepareUpdate(record, changes))
 }
 
-/** What a validator has against the record is for the store to say, with everything else. */
+/** Ignores what validators have against a record: the store says it, with everything else. */
 function withoutIssues (check: () => unknown): void {
   try {
     check()

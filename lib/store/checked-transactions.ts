@@ -106,7 +106,7 @@ export class CheckedTransactions {
   }
 }
 
-/** What a transaction has read; `undefined` where the store is not checked. */
+/** Returns what a transaction has read; `undefined` where the store is not checked. */
 export function readsOf (tx: TransactionContext): TransactionReads | undefined {
   return (tx as CheckedContext)[READS]
 }

@@ -45,7 +45,7 @@ export class TransactionRun {
 
   /** Runs one entry and gives its result. */
   async apply (entry: TransactionEntry): Promise<unknown> {
-    // What has been read does not hold any more: nothing that follows could be committed.
+    // Once something read does not hold any more, nothing that follows could be committed.
     readsOf(this.#tx)?.check()
     const bucket = await this.#tx.bucket(entry.bucket)
     const rows = this.#reach.rows(`store.${entry.op}`, entry.bucket)

@@ -36,7 +36,7 @@ cyclic['self'] = cyclic
 
 type Method = 'emit' | 'emitCorrelated' | 'setFact' | 'getFact'
 
-/** What an engine of the application may do wrong. */
+/** Mistakes that an engine of the application may make. */
 const wrong: Readonly<Record<string, () => unknown>> = {
   'throws at once': () => {
     throw new Error('a secret')
@@ -109,7 +109,7 @@ for (const [method, type, fields] of requests) {
         t.equal(reply['type'], 'error', `${title}: ${JSON.stringify(reply)}`)
         t.notMatch(reply['message'], /secret/)
         if (method !== 'getFact') continue
-        // What the engine is told waits for the commit.
+        // The engine is told after the commit only.
         t.equal((await client.request('procedures.call', { name: 'careful true' }))['type'], 'error', title)
       }
       t.equal(await store.bucket('items').count(), 0)

@@ -149,7 +149,7 @@ t.test('runs that do not end are bounded, for one client and for all', async t =
 const cyclic: Record<string, unknown> = {}
 cyclic['self'] = cyclic
 
-/** What a query may do wrong, and what the log must say of it. */
+/** Mistakes of queries, and what the log must say of each. */
 const wrong: ReadonlyArray<readonly [title: string, query: unknown, logged: RegExp]> = [
   [
     'throws',

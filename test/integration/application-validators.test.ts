@@ -45,7 +45,7 @@ const places: Readonly<Record<string, (callback: Callback) => Partial<BucketDefi
 const cyclic: Record<string, unknown> = {}
 cyclic['self'] = cyclic
 
-/** What a function may do wrong, and what is said of it. */
+/** Mistakes of functions, and what the log must say of each. */
 const wrong: Readonly<Record<string, readonly [callback: Callback, said: RegExp]>> = {
   'throws at once': [
     () => {

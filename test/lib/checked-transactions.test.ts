@@ -36,7 +36,7 @@ async function setUp (t: Test, accounts: number): Promise<{ readonly store: Stor
 }
 
 t.test(
-  'A transaction of the application is checked, too, whatever it reads by, and is not run again',
+  'A transaction of the application is checked, too, by all of its reads, and is not run again',
   async t => {
     const table: ReadonlyArray<
       readonly [title: string, work: (tx: TransactionContext) => Promise<unknown>, write: Write]
@@ -178,7 +178,7 @@ t.test(
             { id: 'b', kind: 'y' }
           ])
           const model = new Map((await handle.all()).map(({ id, kind }) => [String(id), String(kind)]))
-          /** What each transaction has read, and what that would be of the model. */
+          /** The results that each transaction has read. */
           const seen = new Map<string, Array<readonly [access: Access, result: unknown]>>()
           const problems: string[] = []
           const stop = await store.on<BucketEvent>(`bucket.${bucket}.*`, event => {
