@@ -90,16 +90,20 @@ export class CheckedTransactions {
   ): Promise<void> {
     while (this.#committing !== undefined) await this.#committing
     reads.check()
-    reads.release()
+    let isCommitted = false
     let end!: () => void
     this.#committing = new Promise(resolve => { end = resolve })
     try {
       await commit()
+      isCommitted = true
     } catch (error) {
-      // No event tells of what was written to one bucket and taken back because of another.
-      if (buckets.length > 1) for (const bucket of buckets) this.#reads.reset(bucket)
+      // Something may have changed between two buckets.
+      reads.check()
       throw error
     } finally {
+      reads.release()
+      // No event tells of what was written to one bucket and taken back because of another.
+      if (!isCommitted && buckets.length > 1) for (const bucket of buckets) this.#reads.reset(bucket)
       this.#committing = undefined
       end()
     }

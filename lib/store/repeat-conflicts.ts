@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { TransactionContext } from '@hamicek/noex-store'
 import { readsOf } from './checked-transactions.js'
 import type { StoreAccess } from './store-access.js'
+import { ReadConflictError } from './transaction-reads.js'
 
 /** Tries that a transaction has when other writers are faster. */
 const MAX_TRIES = 10
@@ -19,7 +20,8 @@ export async function repeatConflicts<T> (work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {
-      if (tries === MAX_TRIES || !isConflict(error)) throw error
+      // What the store refuses by itself, it would refuse again.
+      if (tries === MAX_TRIES || !(error instanceof ReadConflictError)) throw error
     }
     await setTimeout(Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS), undefined, { ref: false })
   }
@@ -41,8 +43,4 @@ export async function transact<T> (
       throw error
     }
   })
-}
-
-function isConflict (error: unknown): boolean {
-  return error instanceof Error && error.name === 'TransactionConflictError'
 }

@@ -6,6 +6,9 @@ import {
 /** Filters that are kept of one bucket; a transaction that has used more has read the whole bucket. */
 const MAX_FILTERS = 32
 
+/** Tells that something that a transaction has read was changed before its commit. It may be run again. */
+export class ReadConflictError extends TransactionConflictError {}
+
 interface FilterRead {
   readonly filter: WhereFilter
   /** Whether only the number of records that match has been read. */
@@ -57,12 +60,12 @@ export class TransactionReads {
 
   /**
    * Tells whether everything that was read still holds.
-   * @throws `TransactionConflictError` naming the first change that is known
+   * @throws `ReadConflictError` naming the first change that is known
    */
   check (): void {
     if (this.#change === undefined) return
     const { bucket, key } = this.#change
-    throw new TransactionConflictError(bucket, key, 'what the transaction has read was changed meanwhile')
+    throw new ReadConflictError(bucket, key, 'what the transaction has read was changed meanwhile')
   }
 
   /** Stops remembering: no change counts from now on. */

@@ -231,10 +231,17 @@ t.test('Transactions that race for one record do not lose an update', async t =>
 })
 
 t.test('G-F5 what the store cannot commit answers CONFLICT and changes nothing', async t => {
-  const { client } = await withAccounts(t)
+  const { client, store } = await withAccounts(t)
+  const transaction = store.transaction.bind(store)
+  let tries = 0
+  store.transaction = async work => {
+    tries++
+    return await transaction(work)
+  }
   const bucket = 'accounts'
   t.equal((await refusal(client, { op: 'update', bucket, key: 'a', data: { balance: 1 } }, { op: 'delete', bucket, key: 'a' }))['code'], 'CONFLICT', 'update, then delete')
   t.equal((await refusal(client, { op: 'delete', bucket, key: 'a' }, { op: 'insert', bucket, data: { id: 'a', balance: 1 } }))['code'], 'CONFLICT', 'delete, then insert')
+  t.equal(tries, 2, 'what the store would refuse again is not tried again')
   t.same(await accounts(client), untouched)
 })
 
