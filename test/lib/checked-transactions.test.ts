@@ -141,6 +141,34 @@ t.test('Transactions of two buckets that cross never both count on what the othe
   t.same(left.filter(Boolean).length, 1, `left: ${left}`)
 })
 
+t.test('What is written to one bucket and taken back because of another is no base for a commit', async t => {
+  const { store } = await setUp(t, 1)
+  await store.defineBucket('codes', {
+    key: 'id',
+    schema: { id: { type: 'string', generated: 'uuid' }, code: { type: 'string', unique: true } }
+  })
+  await store.bucket('codes').insert({ code: 'taken' })
+  let dirty = 0
+  for (let delay = 0; delay < 30; delay++) {
+    const failing = store.transaction(async tx => {
+      await (await tx.bucket('accounts')).update('a0', { balance: 1 })
+      await (await tx.bucket('codes')).insert({ code: 'taken' })
+    })
+    const reading = store.transaction(async tx => {
+      const accounts = await tx.bucket('accounts')
+      for (let turn = 0; turn < delay; turn++) await Promise.resolve()
+      const balance = (await accounts.get('a0'))?.['balance']
+      if (balance === 1) dirty++
+      await (await tx.bucket('items')).insert({ name: String(balance) })
+    })
+    await t.rejects(failing, { name: 'UniqueConstraintError' })
+    await reading.catch(() => {})
+  }
+  t.ok(dirty > 0, `${dirty} transactions have seen what was taken back`)
+  t.equal(await store.bucket('items').count({ name: '1' }), 0, 'and none of them was committed')
+  t.ok(await store.bucket('items').count() > 0)
+})
+
 /** One access of a transaction, or a write without one. */
 interface Access {
   readonly op: 'get' | 'count' | 'where' | 'update' | 'upsert' | 'delete' | 'pause'
