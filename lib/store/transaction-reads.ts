@@ -36,6 +36,7 @@ export class TransactionReads {
   readonly #index: ReadIndex
   readonly #buckets = new Map<string, BucketReads>()
   #change: Change | undefined
+  #isReleased = false
 
   constructor (index: ReadIndex) {
     this.#index = index
@@ -68,8 +69,9 @@ export class TransactionReads {
     throw new ReadConflictError(bucket, key, 'what the transaction has read was changed meanwhile')
   }
 
-  /** Stops remembering: no change counts from now on. */
+  /** Forgets everything, and what is read from now on: the transaction is over. */
   release (): void {
+    this.#isReleased = true
     for (const [bucket, reads] of this.#buckets) this.#index.delete(bucket, reads)
     this.#buckets.clear()
   }
@@ -79,7 +81,7 @@ export class TransactionReads {
     if (reads === undefined) {
       reads = new BucketReads(key => { this.#change ??= { bucket, key } })
       this.#buckets.set(bucket, reads)
-      this.#index.add(bucket, reads)
+      if (!this.#isReleased) this.#index.add(bucket, reads)
     }
     return reads
   }

@@ -7,6 +7,7 @@ import {
   type TransactionContext, type WhereFilter
 } from '@hamicek/noex-store'
 import { StoreAccess } from '../../lib/store/store-access.js'
+import { ReadIndex, TransactionReads } from '../../lib/store/transaction-reads.js'
 import { startStore } from '../helper.js'
 
 type Write = (store: Store) => Promise<unknown>
@@ -388,6 +389,20 @@ t.test(
     t.equal(await store.bucket('accounts').count(), 5)
   }
 )
+
+t.test('What is read when a transaction is over is not remembered', async t => {
+  const index = new ReadIndex()
+  const reads = new TransactionReads(index)
+  reads.addBucket('before')
+  reads.release()
+  reads.addBucket('after')
+  for (const bucket of ['before', 'after']) index.reset(bucket)
+  t.doesNotThrow(() => { reads.check() })
+  const others = new TransactionReads(index)
+  others.addBucket('after')
+  index.reset('after')
+  t.throws(() => { others.check() }, { name: 'TransactionConflictError', bucket: 'after' })
+})
 
 t.test('In a transaction, a filter with an index does not cost what the bucket holds', async t => {
   const { store } = await setUp(t, 0)
