@@ -75,6 +75,17 @@ async function changeSchemaUntil (isOver: () => boolean, admin: TestClient): Pro
   }
 }
 
+/** Writes to an account as the application, past all transactions. Resolves with its last write. */
+async function writeUntil (isOver: () => boolean, store: Store): Promise<string> {
+  let kind = ''
+  for (let n = 0; !isOver(); n++) {
+    kind = `kind ${n}`
+    await store.bucket('accounts').update('a0', { kind })
+    if (n % 3 === 0) await setImmediate()
+  }
+  return kind
+}
+
 /** Calls `work` from all clients, `rounds` times from each, and counts the codes of the replies, or `ok`. */
 async function hammer (
   clients: readonly TestClient[],
@@ -104,13 +115,16 @@ t.test(
     const clients = await Promise.all(Array.from({ length: CLIENTS }, () => connect()))
     let isOver = false
     const changing = changeSchemaUntil(() => isOver, admin)
+    const writing = writeUntil(() => isOver, store)
     const answers = await hammer(clients, 30, async (client, n) => {
       const [from, to] = [`a${n % 4}`, `a${(n + 1 + (n % 3)) % 4}`]
       return await client.request('procedures.call', { name: 'transfer', input: { from, to, amount: 1 } })
     })
     isOver = true
     await changing
+    const last = await writing
     t.same([...answers], [['ok', CLIENTS * 30]], 'each call was answered with its result')
+    t.match(await store.bucket('accounts').get('a0'), { kind: last }, 'nor is a write of the application lost')
     const moved = new Map<string, number>()
     for (const { account, amount } of (await store.bucket('entries').all()) as Array<
       StoreRecord & { account: string; amount: number }
