@@ -1,9 +1,11 @@
 import type { AddressInfo } from 'node:net'
 import type { WebSocket } from 'ws'
 import { Arrivals, type ArrivingRequest } from './access/arrival.js'
+import { checkAllowed } from './access/auth-options.js'
 import { Gate } from './access/gate.js'
 import { headersToKeep } from './access/headers-to-keep.js'
 import { HttpAccess, type HttpRefusal } from './access/http-access.js'
+import { OperationNames } from './access/operation-names.js'
 import { Revocations } from './access/revocations.js'
 import type { RequestHeaders, Session } from './access/session.js'
 import { startAuthentication, type Authentication } from './authentication.js'
@@ -25,18 +27,19 @@ import { Catalogue, operations } from './operations/index.js'
 import type { Operation, Services } from './operations/operation.js'
 import { checkDrainOptions } from './allowed-options.js'
 import { ConnectionQuota } from './limits/connection-quota.js'
-import { LimitedRuns } from './limits/limited-runs.js'
 import { checkCosts } from './limits/rate-limit-options.js'
 import { Refusals } from './limits/refusals.js'
 import { RequestLimiter } from './limits/request-limiter.js'
 import { Metrics } from './metrics/metrics.js'
 import { Scrapes, type ScrapeText } from './scrapes.js'
+import { adviseOnNames } from './deployment/name-advice.js'
 import type { ResolvedOptions } from './options.js'
 import { Procedures } from './procedures/procedures.js'
 import { RuleService } from './rules/rule-service.js'
 import { StoreAccess } from './store/store-access.js'
 import { Statistics } from './statistics.js'
 import { isSystemBucket } from './store/system-buckets.js'
+import { within } from './within.js'
 
 /** Where the service runs. */
 export interface NoexEnvironment {
@@ -56,6 +59,9 @@ interface Parts {
   readonly metrics: Metrics | undefined
   readonly refusals: Refusals
 }
+
+/** Time for which names are compared before the service is ready without that, in milliseconds. */
+const ADVICE_TIMEOUT_MS = 1_000
 
 /** What a client is told. */
 const REVOKED = 'An administrator has ended this session'
@@ -90,7 +96,6 @@ export class NoexService implements Noex {
     this.#access = access
     const { log } = environment
     const queries = new QueryRunner(access, { timeoutMs: options.queryTimeoutMs, clock, log })
-    const ruleRuns = new LimitedRuns({ timeoutMs: options.ruleTimeoutMs, clock, log })
     this.#feeds = new Feeds(access, { queries, log, clock })
     this.#authentication = authentication
     this.#revocations = revocations
@@ -111,7 +116,12 @@ export class NoexService implements Noex {
       arrive: request => this.#arrivals.receive(request),
       headersToKeep: headers => this.headersToKeep(headers)
     })
-    this.#rules = options.rules && new RuleService(options.rules, { isHidden: bucket => isSystemBucket(bucket, access) }, environment.log)
+    const hearing = { isHidden: (bucket: string) => isSystemBucket(bucket, access) }
+    this.#rules = options.rules && new RuleService(options.rules, hearing, {
+      timeoutMs: options.rulesTimeoutMs,
+      clock,
+      log: environment.log
+    })
     const [subscribe, hear] = ['store.subscribe', 'rules.subscribe'].map(name => operations.get(name)) as [Operation, Operation]
     const gate = new Gate({ required, policy, authenticator, isRevoked, factsOf: name => access.queryFacts(name), store: access, subscribe, hear })
     const services: Services = {
@@ -120,7 +130,6 @@ export class NoexService implements Noex {
       procedures,
       feeds: this.#feeds,
       queries,
-      ruleRuns,
       rules: this.#rules,
       authenticator,
       identity,
@@ -153,7 +162,9 @@ export class NoexService implements Noex {
 
   /** Starts a service on a store that is running; `close` ends it. */
   static async start (options: ResolvedOptions, environment: NoexEnvironment): Promise<NoexService> {
-    checkCosts(options.rateLimit, operation => operations.has(operation))
+    const known = new OperationNames(operations.keys())
+    checkCosts(options.rateLimit, known)
+    checkAllowed(options.auth, known)
     const { log, clock = systemClock } = environment
     const refusals = new Refusals()
     const { blacklistTtlMs } = options.revocation
@@ -168,7 +179,13 @@ export class NoexService implements Noex {
       metrics = options.routes.metrics === false ? undefined : await Metrics.open(clock)
       trail = options.audit && await AuditTrail.open(options.audit, log, clock)
       const isRevoked = (userId: string): boolean => revocations.has(userId)
-      authentication = await startAuthentication(options.auth, access, { log, clock, isRevoked, refusals, operations: operations.values() })
+      authentication = await startAuthentication(options.auth, access, {
+        log,
+        clock,
+        isRevoked,
+        refusals,
+        operations: [...operations.values()]
+      })
       procedures = await Procedures.open(access, options.procedures, { log, identity: authentication.identity, operations })
       const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail, procedures, metrics, refusals })
       await service.#feeds.start()
@@ -179,6 +196,25 @@ export class NoexService implements Noex {
       access.close()
       throw error
     }
+  }
+
+  /**
+   * Warns of names in permissions and procedures that mean nothing so far. To be called when the application
+   * has defined what it defines before it serves. Resolves within a second; rejects when the store or the rule
+   * engine cannot be asked.
+   */
+  async adviseOnNames (): Promise<void> {
+    await within(ADVICE_TIMEOUT_MS, this.#adviseOnNames(), this.#clock)
+  }
+
+  async #adviseOnNames (): Promise<void> {
+    adviseOnNames({
+      options: this.#options,
+      operations: operations.keys(),
+      bucketNames: await this.#access.bucketNames(),
+      topics: await this.#rules?.triggers() ?? [],
+      identity: this.#authentication.identity
+    }, this.#environment.log)
   }
 
   get state (): NoexState {

@@ -15,7 +15,6 @@ import type { ConnectionInfo, ServerStats } from '../info.js'
 import type { Feeds } from '../feeds/feeds.js'
 import type { QueryRunner } from '../feeds/query-runner.js'
 import type { Identity } from '../identity/identity.js'
-import type { LimitedRuns } from '../limits/limited-runs.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { Procedures } from '../procedures/procedures.js'
 import { firstProblem } from '../protocol/shape.js'
@@ -31,8 +30,6 @@ export interface Services {
   readonly feeds: Feeds
   /** Runs queries, no longer than they may take. */
   readonly queries: QueryRunner
-  /** Waits for the rule engine, no longer than it may take. */
-  readonly ruleRuns: LimitedRuns
   /** The rule engine, and who hears its events; `undefined` where `rules` is not configured. */
   readonly rules: RuleService | undefined
   /** Who checks tokens; `undefined` where `auth` is not configured or there are none. */

@@ -1,4 +1,5 @@
 import type { BucketHandle, QueryBucket, ReadFilter, WhereFilter } from '@hamicek/noex-store'
+import { runInMicrotask } from '../clock.js'
 import { NoexServerError } from '../errors.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
 import { override } from './override.js'
@@ -100,7 +101,7 @@ export class QueryRecorder {
       const verdict = rows(bucket)
       if (verdict === false) throw new NoexServerError('FORBIDDEN', `The query reads bucket "${bucket}", which you may not read`)
       this.#announced = { bucket, rows: verdict, listener, missed: () => { missed = bucket } }
-      queueMicrotask(() => { this.#settle() })
+      runInMicrotask(() => { this.#settle() })
       // Never a filter for the store itself: it would change the order of first, last and paginate.
       return null
     })

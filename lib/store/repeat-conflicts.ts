@@ -1,5 +1,5 @@
-import { setTimeout } from 'node:timers/promises'
 import type { TransactionContext } from '@hamicek/noex-store'
+import { systemClock } from '../clock.js'
 import { readsOf } from './checked-transactions.js'
 import type { StoreAccess } from './store-access.js'
 import { ReadConflictError } from './transaction-reads.js'
@@ -23,7 +23,7 @@ export async function repeatConflicts<T> (work: () => Promise<T>): Promise<T> {
       // What the store refuses by itself, it would refuse again.
       if (tries === MAX_TRIES || !(error instanceof ReadConflictError)) throw error
     }
-    await setTimeout(Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS), undefined, { ref: false })
+    await pause(Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS))
   }
 }
 
@@ -43,4 +43,9 @@ export async function transact<T> (
       throw error
     }
   })
+}
+
+/** Resolves after a pause, in which others go on; under fake timers, too. */
+async function pause (delayMs: number): Promise<void> {
+  await new Promise<void>(resolve => { systemClock.after(delayMs, resolve) })
 }

@@ -25,7 +25,7 @@ async function setUp (t: Test): Promise<Setting> {
   const engine = new FakeRuleEngine()
   const served = await serve(
     t,
-    { rules: engine, ruleTimeoutMs: 50 },
+    { rules: engine, rulesTimeoutMs: 50 },
     { fastify: { logger: { level: 'warn', stream } } }
   )
   return { ...served, engine, client: await served.connect(), logged: () => lines.join('') }

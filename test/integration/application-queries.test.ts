@@ -3,7 +3,6 @@ import t, { type Test } from 'tap'
 import type { QueryContext } from '@hamicek/noex-store'
 import type { NoexOptions } from '../../lib/index.js'
 import type { TestClient } from '../client.js'
-import { FakeRuleEngine } from '../fake-rule-engine.js'
 import { serve, type Served } from '../helper.js'
 import { Turnstile } from '../turnstile.js'
 
@@ -248,26 +247,6 @@ t.test('a live query that writes what it reads slows itself down, and holds up n
   while (performance.now() - start < 500) await client.ask('store.get', { bucket: 'items', key: 'seen' })
   t.ok(runs < 30, `${runs} evaluations in half a second`)
   t.match(logged(), /what a live query reads changes during each evaluation/)
-})
-
-t.test('a rule engine that never ends is not waited for, either', async t => {
-  const engine = new FakeRuleEngine()
-  engine.onEmit = async () => {
-    await new Promise(() => {})
-  }
-  const { client, logged } = await setUp(t, {}, { rules: engine, ruleTimeoutMs: 50 })
-  const expected = {
-    code: 'INTERNAL_ERROR',
-    message: 'The rule engine took longer than 50 ms and is not waited for any more'
-  }
-  t.match(await client.request('rules.emit', { topic: 'x' }), expected)
-  t.match(await client.request('rules.emit', { topic: 'x', correlationId: 'y' }), expected)
-  engine.setFact = async () => await new Promise(() => {})
-  t.match(await client.request('rules.setFact', { key: 'k', value: 1 }), expected)
-  t.match(logged(), /The rule engine takes too long/)
-  t.match(await client.request('rules.emit', { topic: 'x' }), expected)
-  t.match(await client.request('rules.emit', { topic: 'x' }), { code: 'RATE_LIMITED' })
-  t.equal(await client.ask('rules.getFact', { key: 'k' }), null, 'the connection goes on')
 })
 
 t.test('no rejection was left to the process', async t => {
