@@ -49,7 +49,7 @@ export function guardInsert (
   return record
 }
 
-/** Puts members where the store would: generated ones first, then defaults. It fills in those left undefined. */
+/** Puts members where the store would: generated ones first, then defaults. It fills in the undefined. */
 function filledIn (
   data: RecordInput, schema: SchemaDefinition, defaults: Callbacks['defaults']
 ): Record<string, unknown> {

@@ -124,7 +124,7 @@ t.test(
     await changing
     const last = await writing
     t.same([...answers], [['ok', CLIENTS * 30]], 'each call was answered with its result')
-    t.match(await store.bucket('accounts').get('a0'), { kind: last }, 'nor is a write of the application lost')
+    t.match(await store.bucket('accounts').get('a0'), { kind: last }, 'nor does the application lose any')
     const moved = new Map<string, number>()
     for (const { account, amount } of (await store.bucket('entries').all()) as Array<
       StoreRecord & { account: string; amount: number }

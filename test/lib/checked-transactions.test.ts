@@ -281,7 +281,7 @@ t.test(
           })
           const direct = async (): Promise<void> => {
             for (const { op, key, kind } of writes) {
-              // A commit publishes its events a moment after it is made; until then the model does not know of it.
+              // A commit publishes its events a moment later; until then the model does not know of it.
               await setImmediate()
               if (op === 'update' || op === 'upsert') await handle.upsert({ id: key, kind })
               else if (op === 'delete') await handle.delete(key)
