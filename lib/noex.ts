@@ -17,6 +17,7 @@ import type { Upgrade } from './connection/upgrade.js'
 import type { ConnectionInfo, ServerStats } from './info.js'
 import type { DrainOptions, Noex, NoexState } from './decorator.js'
 import { Feeds } from './feeds/feeds.js'
+import { QueryRunner } from './feeds/query-runner.js'
 import type { Log } from './log.js'
 import { Drain } from './lifecycle/drain.js'
 import { ConnectionAudit } from './audit/connection-audit.js'
@@ -92,7 +93,9 @@ export class NoexService implements Noex {
     this.#clock = clock
     this.#startedAt = clock.ticks()
     this.#access = access
-    this.#feeds = new Feeds(access, environment.log)
+    const { log } = environment
+    const queries = new QueryRunner(access, { timeoutMs: options.queryTimeoutMs, clock, log })
+    this.#feeds = new Feeds(access, { queries, log, clock })
     this.#authentication = authentication
     this.#revocations = revocations
     this.#trail = trail
@@ -125,6 +128,7 @@ export class NoexService implements Noex {
       gate,
       procedures,
       feeds: this.#feeds,
+      queries,
       rules: this.#rules,
       authenticator,
       identity,
