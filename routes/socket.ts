@@ -20,7 +20,7 @@ export interface RouteOptions {
   readonly options: ResolvedOptions
 }
 
-/** What the route of the socket needs besides. */
+/** The needs of the socket's route, beside those of all. */
 export interface SocketRouteOptions extends RouteOptions {
   readonly guard: UpgradeGuard
   /** Where warnings of the boot go. */

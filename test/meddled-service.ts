@@ -71,7 +71,7 @@ export async function serveMeddled (t: Test, add: Add, options: Omit<NoexOptions
       t.equal((await fetch(`http://127.0.0.1:${port}${path}`)).status, 200, path)
     }
     while (app.noex.connectionCount > 1) await bystander.settled()
-    t.same(accidents, [], 'nothing was thrown that nobody caught')
+    t.same(accidents, [], 'everything that was thrown was caught')
   }
   return { ...served, lines, get, upgrade, body, unharmed }
 }

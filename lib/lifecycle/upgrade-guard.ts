@@ -20,7 +20,7 @@ interface GuardedSocket extends Duplex {
 interface UnansweredUpgrade {
   readonly request: IncomingMessage
   readonly socket: GuardedSocket
-  /** What had been written for earlier requests of the socket. */
+  /** Bytes that were written for earlier requests of the socket. */
   readonly bytesBefore: number | undefined
   readonly queue: DeadlineQueue<UnansweredUpgrade>
 }
@@ -110,20 +110,25 @@ export class UpgradeGuard {
     this.#sockets.add(socket)
     socket[kGuard] = this
     socket.on('close', onClose)
-    const queue = this.#watched.get(pathOf(request))
-    if (queue !== undefined) {
-      const unanswered = { request, socket, bytesBefore: socket.bytesWritten, queue }
-      socket[kUnanswered] = unanswered
-      queue.add(unanswered)
-    }
     const earlier = responseOf(socket)
     if (earlier !== undefined && earlier.req !== request) {
       // It has come behind a request that is still being answered: nobody can answer this one, and nobody looks after the socket.
       endAfter(earlier, socket)
       return
     }
+    const queue = this.#watched.get(pathOf(request))
+    if (queue !== undefined) {
+      const unanswered = { request, socket, bytesBefore: socket.bytesWritten, queue }
+      socket[kUnanswered] = unanswered
+      queue.add(unanswered)
+    }
     // Listeners that were added later have their turn first.
     runInNextTick(look, socket)
+  }
+
+  /** Whether the guard answers an upgrade that nothing else answers: at the path of a service, or at the end. */
+  #isOurs (socket: GuardedSocket): boolean {
+    return this.#drainingSince !== undefined || socket[kUnanswered] !== undefined
   }
 
   forget (socket: GuardedSocket): void {
@@ -136,7 +141,7 @@ export class UpgradeGuard {
     if (response !== undefined) {
       if (response.writableFinished) socket.destroy()
       else response.once('finish', endSocket)
-    } else if (!socket.destroyed && this.#server.listenerCount('upgrade') === 1) {
+    } else if (!socket.destroyed && this.#isOurs(socket) && this.#server.listenerCount('upgrade') === 1) {
       // No other listener has seen it.
       refuse(socket)
     }

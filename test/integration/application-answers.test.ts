@@ -59,7 +59,7 @@ t.test("the application's own answer passes on every route, with and without our
   }
 })
 
-/** What a hook may make of an answer of ours, and the status and the body that come of it. */
+/** Changes that a hook may make to an answer of ours, and the status and the body that come of them. */
 const payloads: ReadonlyArray<
   readonly [name: string, made: (payload: any) => unknown, status: number, body: object]
 > = [
@@ -121,7 +121,7 @@ for (const [name, made, status, expected] of payloads) {
   })
 }
 
-/** What a hook may send in place of a text, and the status of what comes of it. */
+/** Payloads that a hook may send in place of a text, and the statuses that may come of them. */
 const sent: ReadonlyArray<readonly [name: string, made: () => unknown, statuses: readonly number[]]> = [
   ['a text', () => '{"own":true}', [200, 426]],
   ['a buffer', () => Buffer.from('{"own":true}'), [200, 426]],
