@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { NoexServerError, toReplyError } from '../errors.js'
+import { NoexServerError, NothingNamedError, toReplyError } from '../errors.js'
 import type { Log } from '../log.js'
 import { runOperation } from '../operations/run-operation.js'
 import type { Procedure, Step } from './procedure.js'
@@ -137,6 +137,7 @@ class Run {
 function failureAt (path: string, error: unknown): Error {
   const known = toReplyError(error)
   if (known === undefined) return new Error(`the step ${path} of a procedure has failed`, { cause: error })
+  if (known instanceof NothingNamedError) return new NothingNamedError(known.kind, known.asked, `${path}: `)
   return new NoexServerError(known.code, `${path}: ${known.message}`, known.details)
 }
 

@@ -61,7 +61,12 @@ export class QueryRecorder {
     const result = await this.#store.runQuery(query, params, bucket => {
       this.#settle()
       const verdict = rows(bucket)
-      if (verdict === false) throw new NoexServerError('FORBIDDEN', `The query reads bucket "${bucket}", which you may not read`)
+      if (verdict === false) {
+        throw new NoexServerError(
+          'FORBIDDEN',
+          'The query reads a bucket that you may not read'
+        )
+      }
       this.#announced = { bucket, rows: verdict, listener, missed: () => { missed = bucket } }
       runInMicrotask(() => { this.#settle() })
       // Never a filter for the store itself: it would change the order of first, last and paginate.

@@ -47,13 +47,16 @@ export class TransactionRun {
     const target: Target = { bucket, rows, definition: this.#access.definition(entry.bucket) }
     switch (entry.op) {
       case 'get': return visible(await bucket.get(entry.key), rows)
-      case 'where': return await bucket.where(confine(rows, entry.filter))
+      case 'where': {
+        const records = await bucket.where(confine(rows, entry.filter))
+        return entry.limit == null ? records : records.slice(0, entry.limit)
+      }
       case 'findOne': return await bucket.findOne(confine(rows, entry.filter))
       case 'count': return await bucket.count(confine(rows, entry.filter ?? {}))
       case 'groupBy': return computeGroups(await bucket.where(confine(rows, entry.filter ?? {})), entry.field, entry.aggregate)
       case 'insert': return (await this.#insert(target, [entry.data]))[0]
       case 'insertMany': return await this.#insert(target, entry.data)
-      case 'upsert': return await this.#upsert(target, entry.data)
+      case 'upsert': return await this.#upsert(target, entry.data, entry.expectedVersion)
       case 'update': return await this.#update(target, entry.key, entry.data, entry.expectedVersion)
       case 'updateMany': return await this.#updateMany(target, entry.filter, entry.data)
       case 'delete':
@@ -77,7 +80,7 @@ export class TransactionRun {
 
   #prepare ({ bucket, definition }: Target, data: readonly RecordInput[]): Array<Record<string, unknown>> {
     const inputs = data.map(item => prepareInsert(this.#access, bucket.name, definition, item))
-    checkTexts(definition, inputs)
+    checkTexts(bucket.name, definition, inputs)
     return inputs
   }
 
@@ -87,10 +90,13 @@ export class TransactionRun {
     return expectVisible(await bucket.insert(input), rows, bucket.name)
   }
 
-  async #upsert (target: Target, data: RecordInput): Promise<StoreRecord> {
+  async #upsert (target: Target, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
     const key = data[target.definition.key]
+    if (expectedVersion !== undefined) await expected(target, key, expectedVersion)
     if (key !== undefined) {
-      if (await target.bucket.get(key) !== undefined) return await this.#update(target, key, data)
+      if (await target.bucket.get(key) !== undefined) {
+        return await this.#update(target, key, data, expectedVersion)
+      }
       // Not asked again whether the key is taken: should somebody insert it now, the commit fails, and the next try updates.
       const [input] = this.#prepare(target, [data])
       return await this.#add(target, input as Record<string, unknown>)
@@ -102,7 +108,7 @@ export class TransactionRun {
     const { bucket, definition } = target
     const record = await expected(target, key, expectedVersion)
     await checkReferences(this.#tx, bucket.name, definition, data)
-    await checkMerged(definition, data, async () => [await bucket.get(key)])
+    await checkMerged(bucket.name, definition, data, async () => [await bucket.get(key)])
     return await this.#change(target, record, key, data)
   }
 
@@ -110,7 +116,7 @@ export class TransactionRun {
     const { bucket, definition, rows } = target
     const records = await bucket.where(confine(rows, filter))
     if (records.length > 0) await checkReferences(this.#tx, bucket.name, definition, data)
-    await checkMerged(definition, data, async () => records)
+    await checkMerged(bucket.name, definition, data, async () => records)
     for (const record of records) await this.#change(target, rows && record, record[definition.key], data)
     return records.length
   }
