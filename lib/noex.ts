@@ -245,9 +245,14 @@ export class NoexService implements Noex {
     return reason === undefined ? undefined : { status: 'audit_unavailable', reason }
   }
 
-  /** Records that an upgrade is refused. `log` is the request's logger. */
-  recordRefusal (request: ArrivingRequest, reason: string, log: Log): void {
-    this.#trail?.note({ operation: 'connection.refuse', error: reason, remoteAddress: this.#arrivals.addressOf(request) }, log)
+  /** Returns the address of the client behind a request, also of one that is refused. */
+  addressOf (request: ArrivingRequest): string {
+    return this.#arrivals.addressOf(request)
+  }
+
+  /** Records that an upgrade from an address is refused. `log` is the request's logger. */
+  recordRefusal (remoteAddress: string, reason: string, log: Log): void {
+    this.#trail?.note({ operation: 'connection.refuse', error: reason, remoteAddress }, log)
   }
 
   /** What of the headers of an upgrade is kept as long as the connection. */
