@@ -3,13 +3,15 @@ import { trustedPeers } from './access/trusted-peers.js'
 import { closeTimeoutMs, inFlightTimeoutMs } from './deadlines.js'
 import { checkGroup, isBoolean, isInteger, isPath, isPathOrFalse, isPlainObject, isPrefix, isText, isTextArray, MAX_TIMER_MS, NoexOptionsError, type Checks } from './option-checks.js'
 import type { ResolvedOptions } from './options.js'
-import { ruleEngineMethods } from './rules/rule-engine.js'
+import { MAX_TIMEOUT_MS } from './procedures/definition.js'
+import { ruleEngineMethods, type RuleEngine } from './rules/rule-engine.js'
 import { storeMethods } from './store/noex-store.js'
 
 /** What the top level may have. `auth`, `audit`, `procedures` and `rateLimit` are checked where they are resolved. */
 export const allowed: Checks = {
   store: isStore,
   rules: isRuleEngine,
+  rulesTimeoutMs: isInteger(1, MAX_TIMER_MS),
   auth: () => {},
   audit: () => {},
   procedures: () => {},
@@ -31,8 +33,10 @@ export const allowed: Checks = {
     maxTotalSubscriptions: isInteger(0, Number.MAX_SAFE_INTEGER),
     maxConnections: isInteger(1, Number.MAX_SAFE_INTEGER),
     maxConnectionsPerUser: isInteger(1, Number.MAX_SAFE_INTEGER),
-    maxUnauthenticatedConnections: isInteger(1, Number.MAX_SAFE_INTEGER)
+    maxUnauthenticatedConnections: isInteger(1, Number.MAX_SAFE_INTEGER),
+    maxUnauthenticatedPayloadBytes: isInteger(1, 2 ** 31 - 1)
   },
+  queryTimeoutMs: isInteger(1, MAX_TIMEOUT_MS),
   loginTimeoutMs: isInteger(1, MAX_TIMER_MS),
   maxConnectionsPerIp: isInteger(1, Number.MAX_SAFE_INTEGER),
   allowedOrigins: isOriginArray,
@@ -102,6 +106,13 @@ function isStore (value: unknown, path: string): void {
 
 function isRuleEngine (value: unknown, path: string): void {
   requireMethods(value, ruleEngineMethods, path, 'rule engine')
+  if (typeof (value as RuleEngine).isRunning !== 'boolean') {
+    throw new NoexOptionsError(path, 'must be a rule engine; its "isRunning" is no boolean')
+  }
+  if (!Object.isExtensible(value) || Object.getOwnPropertyDescriptor(value, 'emit')?.configurable === false) {
+    const reason = 'its "emit" is replaced, to keep records of system buckets from it'
+    throw new NoexOptionsError(path, `must not be frozen: ${reason}`)
+  }
 }
 
 function requireMethods (value: unknown, names: readonly string[], path: string, what: string): void {

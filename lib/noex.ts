@@ -1,12 +1,14 @@
 import type { AddressInfo } from 'node:net'
 import type { WebSocket } from 'ws'
 import { Arrivals, type ArrivingRequest } from './access/arrival.js'
+import { checkAllowed } from './access/auth-options.js'
 import { Gate } from './access/gate.js'
 import { headersToKeep } from './access/headers-to-keep.js'
 import { HttpAccess, type HttpRefusal } from './access/http-access.js'
+import { OperationNames } from './access/operation-names.js'
 import { Revocations } from './access/revocations.js'
 import type { RequestHeaders, Session } from './access/session.js'
-import { startAuthentication, type Authentication } from './authentication.js'
+import { rowRulesOf, startAuthentication, type Authentication } from './authentication.js'
 import { systemClock, type Clock } from './clock.js'
 import { Admissions, type AdmittedUpgrade, type UpgradeRefusal } from './connection/admission.js'
 import { Connections } from './connection/connections.js'
@@ -15,11 +17,12 @@ import type { Upgrade } from './connection/upgrade.js'
 import type { ConnectionInfo, ServerStats } from './info.js'
 import type { DrainOptions, Noex, NoexState } from './decorator.js'
 import { Feeds } from './feeds/feeds.js'
+import { QueryRunner } from './feeds/query-runner.js'
 import type { Log } from './log.js'
 import { Drain } from './lifecycle/drain.js'
 import { ConnectionAudit } from './audit/connection-audit.js'
 import { AuditTrail } from './audit/trail.js'
-import { closeReasons } from './close-codes.js'
+import { closeReasons, REVOKED_REASON } from './close-codes.js'
 import { Catalogue, operations } from './operations/index.js'
 import type { Operation, Services } from './operations/operation.js'
 import { checkDrainOptions } from './allowed-options.js'
@@ -29,12 +32,15 @@ import { Refusals } from './limits/refusals.js'
 import { RequestLimiter } from './limits/request-limiter.js'
 import { Metrics } from './metrics/metrics.js'
 import { Scrapes, type ScrapeText } from './scrapes.js'
+import { adviseOnNames } from './deployment/name-advice.js'
 import type { ResolvedOptions } from './options.js'
 import { Procedures } from './procedures/procedures.js'
 import { RuleService } from './rules/rule-service.js'
+import { FieldWarnings } from './store/field-warnings.js'
 import { StoreAccess } from './store/store-access.js'
 import { Statistics } from './statistics.js'
 import { isSystemBucket } from './store/system-buckets.js'
+import { within } from './within.js'
 
 /** Where the service runs. */
 export interface NoexEnvironment {
@@ -55,8 +61,8 @@ interface Parts {
   readonly refusals: Refusals
 }
 
-/** What a client is told. */
-const REVOKED = 'An administrator has ended this session'
+/** Time for which names are compared before the service is ready without that, in milliseconds. */
+const ADVICE_TIMEOUT_MS = 1_000
 
 /** The running service: owns the parts, starts and stops them in order. */
 export class NoexService implements Noex {
@@ -75,6 +81,7 @@ export class NoexService implements Noex {
   readonly #revocations: Revocations
   readonly #trail: AuditTrail | undefined
   readonly #procedures: Procedures
+  readonly #fieldWarnings: FieldWarnings
   readonly #startedAt: number
   #state: NoexState = 'serving'
   #drain: Drain | undefined
@@ -86,7 +93,9 @@ export class NoexService implements Noex {
     this.#clock = clock
     this.#startedAt = clock.ticks()
     this.#access = access
-    this.#feeds = new Feeds(access, environment.log)
+    const { log } = environment
+    const queries = new QueryRunner(access, { timeoutMs: options.queryTimeoutMs, clock, log })
+    this.#feeds = new Feeds(access, { queries, log, clock })
     this.#authentication = authentication
     this.#revocations = revocations
     this.#trail = trail
@@ -106,7 +115,12 @@ export class NoexService implements Noex {
       arrive: request => this.#arrivals.receive(request),
       headersToKeep: headers => this.headersToKeep(headers)
     })
-    this.#rules = options.rules && new RuleService(options.rules, { isHidden: bucket => isSystemBucket(bucket, access) }, environment.log)
+    const hearing = { isHidden: (bucket: string) => isSystemBucket(bucket, access) }
+    this.#rules = options.rules && new RuleService(options.rules, hearing, {
+      timeoutMs: options.rulesTimeoutMs,
+      clock,
+      log: environment.log
+    })
     const [subscribe, hear] = ['store.subscribe', 'rules.subscribe'].map(name => operations.get(name)) as [Operation, Operation]
     const gate = new Gate({ required, policy, authenticator, isRevoked, factsOf: name => access.queryFacts(name), store: access, subscribe, hear })
     const services: Services = {
@@ -114,6 +128,7 @@ export class NoexService implements Noex {
       gate,
       procedures,
       feeds: this.#feeds,
+      queries,
       rules: this.#rules,
       authenticator,
       identity,
@@ -141,12 +156,18 @@ export class NoexService implements Noex {
       log: environment.log
     })
     this.#scrapes = metrics && new Scrapes(metrics, { connections: this.#connections, feeds: this.#feeds, rules: this.#rules, trail, refusals, httpAccess, service: this })
-    identity?.onChange(async ({ userId }) => { await this.#connections.followAccess(userId) })
+    this.#fieldWarnings = new FieldWarnings(access, environment.log, () => rowRulesOf(options.auth, identity))
+    identity?.onChange(async ({ userId, rights }) => {
+      if (rights) this.#fieldWarnings.checkRules()
+      await this.#connections.followAccess(userId)
+    })
   }
 
   /** Starts a service on a store that is running; `close` ends it. */
   static async start (options: ResolvedOptions, environment: NoexEnvironment): Promise<NoexService> {
-    checkCosts(options.rateLimit, operation => operations.has(operation))
+    const known = new OperationNames(operations.keys())
+    checkCosts(options.rateLimit, known)
+    checkAllowed(options.auth, known)
     const { log, clock = systemClock } = environment
     const refusals = new Refusals()
     const { blacklistTtlMs } = options.revocation
@@ -161,10 +182,17 @@ export class NoexService implements Noex {
       metrics = options.routes.metrics === false ? undefined : await Metrics.open(clock)
       trail = options.audit && await AuditTrail.open(options.audit, log, clock)
       const isRevoked = (userId: string): boolean => revocations.has(userId)
-      authentication = await startAuthentication(options.auth, access, { log, clock, isRevoked, refusals, operations: operations.values() })
+      authentication = await startAuthentication(options.auth, access, {
+        log,
+        clock,
+        isRevoked,
+        refusals,
+        operations: [...operations.values()]
+      })
       procedures = await Procedures.open(access, options.procedures, { log, identity: authentication.identity, operations })
       const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail, procedures, metrics, refusals })
       await service.#feeds.start()
+      service.#fieldWarnings.start()
       return service
     } catch (error) {
       // The first error is the one to know of.
@@ -172,6 +200,25 @@ export class NoexService implements Noex {
       access.close()
       throw error
     }
+  }
+
+  /**
+   * Warns of names in permissions and procedures that mean nothing so far. To be called when the application
+   * has defined what it defines before it serves. Resolves within a second; rejects when the store or the rule
+   * engine cannot be asked.
+   */
+  async adviseOnNames (): Promise<void> {
+    await within(ADVICE_TIMEOUT_MS, this.#adviseOnNames(), this.#clock)
+  }
+
+  async #adviseOnNames (): Promise<void> {
+    adviseOnNames({
+      options: this.#options,
+      operations: operations.keys(),
+      bucketNames: await this.#access.bucketNames(),
+      topics: await this.#rules?.triggers() ?? [],
+      identity: this.#authentication.identity
+    }, this.#environment.log)
   }
 
   get state (): NoexState {
@@ -198,9 +245,14 @@ export class NoexService implements Noex {
     return reason === undefined ? undefined : { status: 'audit_unavailable', reason }
   }
 
-  /** Records that an upgrade is refused. `log` is the request's logger. */
-  recordRefusal (request: ArrivingRequest, reason: string, log: Log): void {
-    this.#trail?.note({ operation: 'connection.refuse', error: reason, remoteAddress: this.#arrivals.addressOf(request) }, log)
+  /** Returns the address of the client behind a request, also of one that is refused. */
+  addressOf (request: ArrivingRequest): string {
+    return this.#arrivals.addressOf(request)
+  }
+
+  /** Records that an upgrade from an address is refused. `log` is the request's logger. */
+  recordRefusal (remoteAddress: string, reason: string, log: Log): void {
+    this.#trail?.note({ operation: 'connection.refuse', error: reason, remoteAddress }, log)
   }
 
   /** What of the headers of an upgrade is kept as long as the connection. */
@@ -213,7 +265,9 @@ export class NoexService implements Noex {
     const connection = this.#connections.accept(ws, upgrade)
     // The upgrade was let in before the drain or a revocation, and has only now come through.
     if (this.#admissions.isClosed) connection.close(closeReasons.serverShutdown)
-    else if (upgrade.session !== undefined && this.#revocations.has(upgrade.session.userId)) connection.revoke(REVOKED)
+    else if (upgrade.session !== undefined && this.#revocations.has(upgrade.session.userId)) {
+      connection.revoke(REVOKED_REASON)
+    }
   }
 
   async getStats (): Promise<ServerStats> {
@@ -242,7 +296,7 @@ export class NoexService implements Noex {
     const { identity } = this.#authentication
     const matches = (session: Pick<Session, 'userId' | 'roles'>): boolean =>
       (userId === undefined || session.userId === userId) && (role === undefined || session.roles.includes(role))
-    const { users, connections } = this.#connections.revoke(matches, REVOKED)
+    const { users, connections } = this.#connections.revoke(matches, REVOKED_REASON)
     for (const user of new Set([...users, ...identity?.usersWithSessions(matches) ?? []])) {
       this.#revocations.add(user)
       identity?.endSessionsOf(user)
@@ -296,6 +350,7 @@ export class NoexService implements Noex {
     this.#state = 'closed'
     this.#connections.stop()
     this.#rules?.stop()
+    this.#fieldWarnings.stop()
     const ended = await Promise.allSettled([this.#scrapes?.close(), this.#procedures.close(), this.#authentication.identity?.close(), this.#feeds.stop(), this.#trail?.close()])
     // The store gets its own methods back whatever has failed.
     this.#access.close()

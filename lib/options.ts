@@ -19,6 +19,12 @@ export interface NoexOptions {
    */
   rules?: RuleEngine | undefined
   /**
+   * Milliseconds that the rule engine has to answer a request; then the client gets an `INTERNAL_ERROR`,
+   * though the engine may still do as it was asked.
+   * @default 30_000
+   */
+  rulesTimeoutMs?: number | undefined
+  /**
    * The path of the WebSocket, below `prefix`.
    * @default '/'
    */
@@ -114,11 +120,18 @@ export interface NoexOptions {
      * @default 10_000
      */
     maxUnauthenticatedConnections?: number | undefined
+    /**
+     * The largest frame that a client may send before it logs in for the first time on its connection, where
+     * a login is required; at most `maxPayloadBytes` counts. A larger one closes the connection with 1009. It
+     * must have room for a login.
+     * @default 32_768
+     */
+    maxUnauthenticatedPayloadBytes?: number | undefined
   } | undefined
   /**
    * Time that a client has to log in, after it has connected and after it has logged out, where a login is required.
    * After it the connection is closed with 1008.
-   * @default 15_000
+   * @default 60_000
    */
   loginTimeoutMs?: number | undefined
   /**
@@ -137,6 +150,12 @@ export interface NoexOptions {
    * @default none
    */
   audit?: AuditOptions | undefined
+  /**
+   * Time that a client waits for a query that the application has defined in code. What it returns later is
+   * dropped. An hour at most.
+   * @default 30_000
+   */
+  queryTimeoutMs?: number | undefined
   /** How much stored procedures may be, and those of the application itself. */
   procedures?: ProcedureOptions | undefined
   revocation?: {
@@ -169,7 +188,7 @@ export interface NoexOptions {
    */
   allowedOrigins?: readonly string[] | undefined
   /**
-   * Whether error replies carry `details`.
+   * Whether error replies carry `details`, with values of records. Messages name the fields in any case.
    * @default true
    */
   exposeErrorDetails?: boolean | undefined
@@ -202,9 +221,17 @@ export interface ResolvedOptions {
   readonly routes: { readonly healthz: string | false, readonly readyz: string | false, readonly livez: string | false, readonly stats: string | false, readonly metrics: string | false }
   readonly helmet: FastifyHelmetOptions | false
   readonly maxPayloadBytes: number
-  readonly heartbeat: { readonly intervalMs: number, readonly timeoutMs: number }
-  readonly backpressure: { readonly maxBufferedBytes: number, readonly highWaterMark: number, readonly drainTimeoutMs: number }
-  readonly connectionLimits: ConnectionLimits & { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number }
+  readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number }
+  readonly backpressure: {
+    readonly maxBufferedBytes: number
+    readonly highWaterMark: number
+    readonly drainTimeoutMs: number
+  }
+  readonly connectionLimits: ConnectionLimits & {
+    readonly maxSubscriptionsPerConnection: number
+    readonly maxTotalSubscriptions: number
+    readonly maxUnauthenticatedPayloadBytes: number
+  }
   readonly loginTimeoutMs: number
   readonly rateLimit: ResolvedRateLimit | undefined
   readonly maxConnectionsPerIp: number
@@ -212,8 +239,10 @@ export interface ResolvedOptions {
   readonly realIpHeader: string | undefined
   readonly trustedProxies: readonly string[] | undefined
   readonly rules: RuleEngine | undefined
+  readonly rulesTimeoutMs: number
   readonly auth: ResolvedAuth | undefined
   readonly audit: ResolvedAudit | undefined
+  readonly queryTimeoutMs: number
   readonly procedures: ResolvedProcedures
   readonly revocation: { readonly blacklistTtlMs: number }
   readonly exposeErrorDetails: boolean
@@ -234,17 +263,20 @@ const defaults: Omit<ResolvedOptions, 'store'> = {
     maxTotalSubscriptions: 10_000,
     maxConnections: Infinity,
     maxConnectionsPerUser: Infinity,
-    maxUnauthenticatedConnections: 10_000
+    maxUnauthenticatedConnections: 10_000,
+    maxUnauthenticatedPayloadBytes: 32_768
   },
-  loginTimeoutMs: 15_000,
+  loginTimeoutMs: 60_000,
   rateLimit: undefined,
   maxConnectionsPerIp: Infinity,
   allowedOrigins: undefined,
   realIpHeader: undefined,
   trustedProxies: undefined,
   rules: undefined,
+  rulesTimeoutMs: 30_000,
   auth: undefined,
   audit: undefined,
+  queryTimeoutMs: 30_000,
   procedures: resolveProcedures(undefined),
   revocation: { blacklistTtlMs: 3_600_000 },
   exposeErrorDetails: true,

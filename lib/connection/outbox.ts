@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { runInNextTick } from '../clock.js'
 import type { Sink } from '../feeds/subscription-table.js'
 import { textFrame, textFrames } from '../protocol/frame.js'
 
@@ -66,7 +67,7 @@ export class Outbox implements Sink {
 
   #add (item: string | Buffer): void {
     this.#pendingBytes += item.length
-    if (this.#pending.push(item) === 1) process.nextTick(flush, this)
+    if (this.#pending.push(item) === 1) runInNextTick(flush, this)
   }
 
   /** Hands everything to the socket now. */

@@ -4,11 +4,13 @@ import { NoexServerError } from '../errors.js'
 import type { Log } from '../log.js'
 import type { NoexStore } from '../store/noex-store.js'
 import type { StoreChange } from '../store/schema-watch.js'
+import { repeatConflicts } from '../store/repeat-conflicts.js'
 import { StoreAccess } from '../store/store-access.js'
 import { ChangeQueue } from './change-queue.js'
 import { changeBy, endOf, everything, Followers, type DirectoryChange, type DirectoryListener } from './followers.js'
 import { HashSettings } from './hash-settings.js'
 import { Mirror } from './mirror.js'
+import { warnOfCollisions } from './name-collisions.js'
 import { OwnWrite } from './own-write.js'
 import { isSystemRecord, type Resource, type SystemBucket, type User } from './records.js'
 import { systemBuckets } from './system-buckets.js'
@@ -93,6 +95,7 @@ export class Directory extends Mirror {
     const missing = systemRoles(operations).filter(({ name }) => this.roleByName(name) === undefined)
     if (missing.length > 0) await this.write(missing.map(role => ({ bucket: '_roles', insert: { ...role, system: true } })))
     await this.#forgetLostQueries()
+    warnOfCollisions(this.collisions, this.#log)
   }
 
   /** Gives the directory back; the last one ends it. */
@@ -145,6 +148,10 @@ export class Directory extends Mirror {
    * on all of them at once. To be called inside `exclusive` or `eventually`.
    */
   async write (writes: readonly DirectoryWrite[]): Promise<StoreRecord[]> {
+    return await repeatConflicts(async () => await this.#write(writes))
+  }
+
+  async #write (writes: readonly DirectoryWrite[]): Promise<StoreRecord[]> {
     const own = new OwnWrite()
     try {
       const records = await this.#access.store.transaction(async tx => {

@@ -33,6 +33,10 @@ export class RequestLimiter {
     const [limiter, key] = userId === undefined ? [this.#addresses, addressKey] : [this.#users, userId]
     if (limiter.take(key, cost) !== undefined) return undefined
     this.#refusals.count('rate_limit')
-    return new NoexServerError('RATE_LIMITED', 'Too many requests', { retryAfterMs: limiter.retryAfterMs(key, cost) })
+    return new NoexServerError(
+      'RATE_LIMITED',
+      'Rate limit exceeded',
+      { retryAfterMs: limiter.retryAfterMs(key, cost) }
+    )
   }
 }

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { NoexServerError } from '../errors.js'
-import { EncodedJson, encodeQueryResult } from '../protocol/encode.js'
+import { EncodedJson } from '../protocol/encode.js'
 import { checkQueryParams } from '../store/query-config.js'
 import { Name } from '../protocol/fields.js'
 import { defineOperation, touchesQuery, type Operation } from './operation.js'
@@ -14,11 +14,11 @@ export const storeQuery: readonly Operation[] = [
     tier: 'read',
     request: Query,
     touches: touchesQuery('query'),
-    async run ({ access }, r, grant) {
+    async run ({ access, queries }, r, grant) {
       const params = r.params ?? undefined
       checkQueryParams(access.store, r.query, params)
-      const result = await access.runQuery(r.query, params, grant.scope(r.query).rows)
-      return new EncodedJson(encodeQueryResult(result))
+      const { rows } = grant.scope(r.query)
+      return new EncodedJson(await queries.run({ query: r.query, params, rows, owner: grant.client.id }))
     }
   }),
   defineOperation({

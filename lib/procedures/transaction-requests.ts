@@ -1,8 +1,9 @@
 import type { TransactionContext } from '@hamicek/noex-store'
 import type { Grant } from '../access/grant.js'
 import { NoexServerError } from '../errors.js'
-import type { RuleEngine } from '../rules/rule-engine.js'
 import type { Reach } from '../store/reach.js'
+import { EntryFields } from '../store/entry-fields.js'
+import { repeatConflicts, transact } from '../store/repeat-conflicts.js'
 import type { TransactionEntry } from '../store/transaction.js'
 import { TransactionRun } from '../store/transaction-run.js'
 import { runOperation, writeFor } from '../operations/run-operation.js'
@@ -24,12 +25,14 @@ export class TransactionRequests implements StepRequests {
   readonly #run: TransactionRun
   readonly #grants: Grant[] = []
   readonly #buckets = new Set<string>()
+  readonly #fields: EntryFields
   readonly #later: Later[] = []
   /** That of the entry which is running. */
   #grant: Grant | undefined
 
   constructor (call: Call, tx: TransactionContext) {
     this.#call = call
+    this.#fields = new EntryFields(call.services.access.fields)
     const reach: Reach = { rows: (operation, bucket) => this.#grant?.rows(operation, bucket), ensure: () => { this.ensure() } }
     this.#run = new TransactionRun(call.services.access, tx, reach, (bucket, _field, key) =>
       new NoexServerError('CONFLICT', `Bucket "${bucket}" has another record with this primary key`, { bucket, key }))
@@ -58,6 +61,7 @@ export class TransactionRequests implements StepRequests {
     const { grant } = admit(this.#call, name, fields, { name: 'store.transaction', fields: { operations: [entry] } })
     this.#grants.push(grant)
     this.#buckets.add(entry.bucket)
+    await this.#fields.check(entry, grant.rows(name, entry.bucket) !== undefined)
     this.#grant = grant
     return await this.#run.apply(entry) ?? null
   }
@@ -76,22 +80,33 @@ export class TransactionRequests implements StepRequests {
   }
 }
 
+/** The outcome of steps in one transaction. */
+interface Committed<T> {
+  readonly value: T
+  readonly requests: TransactionRequests
+}
+
 /**
- * Runs `steps` in one transaction and returns what they return. They are given up when the time is over, and nothing is
- * written then; once the commit has begun, it is waited for.
+ * Runs `steps` in one transaction and returns what they return. Where other writers change what they have
+ * read, they are run again: nothing has been written then, and the rule engine not told. They are given up
+ * when the time is over, and nothing is written either; once the commit has begun, it is waited for.
  */
-export async function inTransaction<T> (call: Call, steps: (requests: TransactionRequests) => Promise<T>): Promise<{ readonly value: T, readonly requests: TransactionRequests }> {
+export async function inTransaction<T> (
+  call: Call, steps: (requests: TransactionRequests) => Promise<T>
+): Promise<Committed<T>> {
   const { services, caller, deadline, ensure } = call
   let begin!: () => void
   const begun = new Promise<void>(resolve => { begin = resolve })
   const running = writeFor(caller, services, async () => {
     begin()
-    ensure()
-    return await services.access.store.transaction(async tx => {
-      const requests = new TransactionRequests(call, tx)
-      const value = await steps(requests)
-      await requests.complete()
-      return { value, requests }
+    return await repeatConflicts(async () => {
+      ensure()
+      return await transact(services.access, async tx => {
+        const requests = new TransactionRequests(call, tx)
+        const value = await steps(requests)
+        await requests.complete()
+        return { value, requests }
+      })
     })
   })
   // A schema change may be running for longer than there is time.
@@ -100,7 +115,7 @@ export async function inTransaction<T> (call: Call, steps: (requests: Transactio
 }
 
 /** Nothing should be written when the engine cannot be told of it. @throws `RULES_NOT_AVAILABLE` */
-function requireEngine (rules: Call['services']['rules']): RuleEngine {
+function requireEngine (rules: Call['services']['rules']): void {
   if (rules === undefined) throw new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')
-  return rules.engine
+  rules.ensureRunning()
 }

@@ -18,6 +18,15 @@ export const RecordBatch = Type.Array(JsonObject, { maxItems: 10_000 })
 /** An integer of at least 1. */
 export const PositiveInteger = Type.Integer({ minimum: 1 })
 
+/** At most so many records; `null` counts as absent. */
+export const MaybeLimit = Type.Optional(Type.Union([Type.Null(), PositiveInteger]))
+
+/**
+ * The `_version` that a record must have to be changed. It may be absent, but not `null`: that would be a
+ * slip.
+ */
+export const ExpectedVersion = Type.Optional(PositiveInteger)
+
 /** A count of something: an integer of at least 0. */
 export const Count = Type.Integer({ minimum: 0 })
 
@@ -31,3 +40,12 @@ export const GroupFields = Type.Union([Name, Type.Array(Name, { minItems: 1, max
 
 /** The fields of `store.groupBy`, also as an entry of a transaction. An aggregate other than count needs a field. */
 export const GroupBy = Type.Object({ bucket: Name, field: GroupFields, aggregate: aggregated, filter: MaybeObject })
+
+/** The fields of `store.increment`. */
+export const incrementFields = {
+  bucket: Name,
+  key: Key,
+  field: Name,
+  by: Type.Number({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }),
+  expectedVersion: ExpectedVersion
+}

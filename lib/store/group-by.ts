@@ -1,4 +1,7 @@
-import type { AggregateFunction, GroupByResult, StoreRecord } from '@hamicek/noex-store'
+import type {
+  AggregateFunction, DeclarativeQueryConfig, GroupByResult, QueryBucket, StoreRecord, WhereFilter
+} from '@hamicek/noex-store'
+import { aggregateValues, isFiniteNumber } from './aggregate.js'
 
 export interface GroupAggregate {
   readonly function: AggregateFunction
@@ -21,21 +24,57 @@ export function computeGroups (records: readonly StoreRecord[], field: string | 
     }
     group.values.push(aggregate.field === undefined ? undefined : record[aggregate.field])
   }
-  return [...groups.values()].map(({ key, values }) => ({ key, value: reduce(aggregate.function, values) }))
+  return [...groups.values()].map(({ key, values }) => ({
+    key,
+    value: aggregateValues(aggregate.function, values) ?? 0
+  }))
 }
 
-function reduce (fn: AggregateFunction, values: readonly unknown[]): number {
-  if (fn === 'count') return values.length
-  const numbers = values.filter(value => typeof value === 'number')
-  if (numbers.length === 0) return 0
-  switch (fn) {
-    case 'sum': return sum(numbers)
-    case 'avg': return sum(numbers) / numbers.length
-    case 'min': return numbers.reduce((a, b) => Math.min(a, b))
-    case 'max': return numbers.reduce((a, b) => Math.max(a, b))
+/**
+ * Aggregates a field in the store. The store adds up until it overflows, and takes what is not finite for a
+ * number: where that shows, the figure is made of the records.
+ * @throws `VALIDATION_ERROR` when the sum is beyond what a number holds
+ */
+export async function aggregateField (
+  reads: QueryBucket, fn: Exclude<AggregateFunction, 'count'>, field: string, filter?: WhereFilter
+): Promise<number | undefined> {
+  const value = await reads[fn](field, filter)
+  if (value === undefined || isFiniteNumber(value)) return value
+  return aggregateValues(fn, (await reads.where(filter ?? {})).map(record => record[field]))
+}
+
+/** Groups records in the store, as `aggregateField` aggregates them. */
+export async function groupRecords (
+  reads: QueryBucket, field: string | string[], aggregate: GroupAggregate, filter?: WhereFilter
+): Promise<GroupByResult[]> {
+  const groups = await reads.groupBy(field, aggregate, filter)
+  return groups.every(({ value }) => isFiniteNumber(value))
+    ? groups
+    : computeGroups(await reads.where(filter ?? {}), field, aggregate)
+}
+
+/**
+ * Does the same for the result of a declarative query with an aggregate; `records` reads what the query has
+ * selected.
+ */
+export async function finiteAggregate (
+  result: unknown,
+  { function: fn, field, groupBy }: QueryAggregate,
+  records: () => Promise<readonly StoreRecord[]>
+): Promise<unknown> {
+  if (groupBy === undefined) {
+    if (result === undefined || isFiniteNumber(result)) return result
+    return aggregateValues(fn, (await records()).map(record => record[field ?? '']))
   }
+  const isFinite = (result as readonly GroupByResult[]).every(({ value }) => isFiniteNumber(value))
+  const fields = typeof groupBy === 'string' ? groupBy : [...groupBy]
+  return isFinite
+    ? result
+    : computeGroups(
+      await records(),
+      fields,
+      field === undefined ? { function: fn } : { function: fn, field }
+    )
 }
 
-function sum (numbers: readonly number[]): number {
-  return numbers.reduce((a, b) => a + b, 0)
-}
+type QueryAggregate = NonNullable<DeclarativeQueryConfig['aggregate']>

@@ -1,12 +1,14 @@
 import type { BucketDefinition, StoreRecord } from '@hamicek/noex-store'
 import { isNumbered, numberRecords } from './autoincrement.js'
+import { hasCallbacks } from './callback-guard.js'
 import { checkKey, isSurelyNew, keyTaken, prepareInsert } from './new-record.js'
 import type { Reach } from './reach.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
 import { checkAddedReferences } from './references.js'
 import type { StoreAccess } from './store-access.js'
 import { runEntry } from './transaction.js'
-import { checkMerged, checkTexts } from './value-guard.js'
+import { checkMerged } from './merged-records.js'
+import { checkTexts } from './value-guard.js'
 
 /**
  * Inserts one record and refuses a primary key that is taken: noex-store's own `insert` would replace the record.
@@ -21,7 +23,7 @@ export async function insertRecord (access: StoreAccess, bucket: string, data: R
 async function insertOne (access: StoreAccess, bucket: string, data: RecordInput, reach: Reach): Promise<StoreRecord> {
   const definition = access.definition(bucket)
   const input = prepareInsert(access, bucket, definition, data)
-  checkTexts(definition, [input])
+  checkTexts(bucket, definition, [input])
   if (access.referencesAdded.size > 0) {
     await checkAddedReferences(access, bucket, data)
     reach.ensure()
@@ -37,21 +39,30 @@ export async function insertRecords (access: StoreAccess, bucket: string, data: 
   if (reach.rows('store.insertMany', bucket) !== undefined) return await runEntry(access, { op: 'insertMany', bucket, data }, reach) as StoreRecord[]
   const definition = access.definition(bucket)
   const inputs = data.map(item => prepareInsert(access, bucket, definition, item))
-  checkTexts(definition, inputs)
+  checkTexts(bucket, definition, inputs)
   for (const item of data) await checkAddedReferences(access, bucket, item)
   return await insertNew(access, bucket, definition, inputs, reach)
 }
 
-/** Updates the record with this key or inserts a new one. Errors as `insertRecord`, but for a key that is taken. */
-export async function upsertRecord (access: StoreAccess, bucket: string, data: RecordInput, reach: Reach): Promise<StoreRecord> {
-  if (reach.rows('store.upsert', bucket) !== undefined) return await runEntry(access, { op: 'upsert', bucket, data }, reach) as StoreRecord
+/**
+ * Updates the record with this key or inserts a new one; with `expectedVersion`, only updates one of that
+ * `_version`. Errors as `insertRecord`, but for a key that is taken, and `CONFLICT` for another version.
+ */
+export async function upsertRecord (
+  access: StoreAccess, bucket: string, data: RecordInput, reach: Reach, expectedVersion?: number
+): Promise<StoreRecord> {
   const definition = access.definition(bucket)
+  // Which of its functions the store will call is decided by whether the record is there.
+  const isEntry = reach.rows('store.upsert', bucket) !== undefined || expectedVersion !== undefined
+  if (isEntry || hasCallbacks(bucket, definition)) {
+    return await runEntry(access, { op: 'upsert', bucket, data, expectedVersion }, reach) as StoreRecord
+  }
   // The store would look for no record and put the new one in the place of whatever has the key that it fills in.
   if (data[definition.key] === undefined) return await insertOne(access, bucket, data, reach)
-  checkKey(definition, data)
+  checkKey(bucket, definition, data)
   await checkAddedReferences(access, bucket, data)
   const handle = access.bucket(bucket)
-  await checkMerged(definition, data, async () => [await handle.get(data[definition.key])])
+  await checkMerged(bucket, definition, data, async () => [await handle.get(data[definition.key])])
   // A full bucket would lose its oldest record to an upsert that is then refused. Should somebody insert the key first, that is an update.
   if (definition.maxSize !== undefined && await handle.get(data[definition.key]) === undefined) {
     const input = prepareInsert(access, bucket, definition, data)

@@ -1,5 +1,8 @@
-import type { BucketDefinition, TransactionBucketHandle, TransactionContext } from '@hamicek/noex-store'
+import type {
+  BucketDefinition, StoreRecord, TransactionBucketHandle, TransactionContext
+} from '@hamicek/noex-store'
 import { danglingReference, referenceHeld } from '../errors.js'
+import { guardUpdate } from './callback-guard.js'
 import type { RecordInput } from './record-input.js'
 import type { StoreAccess } from './store-access.js'
 
@@ -38,7 +41,10 @@ export async function releaseReferences (access: StoreAccess, tx: TransactionCon
   await followReferences(access, tx, bucket, new Set(deleted), emptied)
   // Last, because another field of theirs may delete some: a transaction cannot delete what it has updated.
   for (const { source, key, field } of emptied) {
-    if (await source.get(key) !== undefined) await source.update(key, { [field]: null })
+    const record = await source.get(key)
+    if (record === undefined) continue
+    guardUpdate(source.name, access.definition(source.name), record, { [field]: null })
+    await source.update(key, { [field]: null })
   }
 }
 
@@ -54,8 +60,7 @@ async function followReferences (access: StoreAccess, tx: TransactionContext, bu
   for (const { bucket: from, field, keyField, onDelete } of await referencesTo(access, bucket)) {
     const source = await tx.bucket(from)
     const cascaded = new Set<unknown>()
-    // Compared here and not by a filter: a key from a client may be an object that a filter would take for operators.
-    for (const record of await source.all()) {
+    for (const record of await candidates(source, field, deleted)) {
       const target = record[field]
       if (target == null || !deleted.has(target)) continue
       const key = record[keyField]
@@ -72,6 +77,20 @@ async function followReferences (access: StoreAccess, tx: TransactionContext, bu
     }
     if (cascaded.size > 0) await followReferences(access, tx, from, cascaded, emptied)
   }
+}
+
+/**
+ * Finds the records that may refer to deleted ones: for one key by a filter, which an index may answer and
+ * which no change of other records disturbs. A key from a client may be an object, which a filter takes for
+ * operators.
+ */
+async function candidates (
+  source: TransactionBucketHandle, field: string, deleted: ReadonlySet<unknown>
+): Promise<StoreRecord[]> {
+  const [key] = deleted
+  const isPlain = typeof key === 'string' || typeof key === 'number'
+  if (deleted.size > 1 || !isPlain || field.startsWith('$')) return await source.all()
+  return await source.where({ [field]: key })
 }
 
 /** A field whose values are keys of another bucket. */

@@ -1,5 +1,9 @@
 import { setTimeout } from 'node:timers/promises'
 import type { BucketDefinition, BucketHandle, QueryBucket, WhereFilter } from '@hamicek/noex-store'
+import { CheckedTransactions } from './checked-transactions.js'
+import { fillPlaceholders } from './filter.js'
+import { finiteAggregate } from './group-by.js'
+import { KnownFields } from './known-fields.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
 import { QueryRecorder, type ReadListener } from './query-recorder.js'
 import { RecordTemplates } from './record-template.js'
@@ -21,6 +25,8 @@ export class StoreAccess {
   readonly store: NoexStore
   readonly gate = new SchemaGate()
   readonly templates = new RecordTemplates()
+  /** The fields that the records of each bucket have. */
+  readonly fields: KnownFields
   /** Buckets dropped in this process: a persistent store would bring their records back. */
   readonly dropped = new Set<string>()
   /** The last number that freeNumber has given, by bucket: it need not look at the numbers before again. */
@@ -32,6 +38,7 @@ export class StoreAccess {
   readonly #listeners = new Set<(change: StoreChange) => void>()
   readonly #bucket: (name: string) => BucketHandle
   readonly #recorder: QueryRecorder
+  readonly #transactions: CheckedTransactions
   #bucketNames: Promise<readonly string[]> | undefined
   #users = 0
   #leave: Array<() => void> = []
@@ -40,6 +47,8 @@ export class StoreAccess {
     this.store = store
     this.#bucket = store.bucket.bind(store)
     this.#recorder = new QueryRecorder(store)
+    this.fields = new KnownFields(store, this.#bucket)
+    this.#transactions = new CheckedTransactions(store, this.#bucket)
   }
 
   static readonly #shared = new WeakMap<NoexStore, StoreAccess>()
@@ -95,13 +104,30 @@ export class StoreAccess {
   async runQuery (query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener = ignoreReads): Promise<unknown> {
     if (this.gate.closed) await this.gate.opened()
     try {
-      return await this.#recorder.run(query, params, rows, listener)
+      return await this.#run(query, params, rows, listener)
     } catch (error) {
       if (!(error instanceof Error) || error.name !== 'ServerNotRunningError') throw error
       await setTimeout(REBUILD_PAUSE_MS)
       await this.gate.opened()
-      return await this.#recorder.run(query, params, rows, listener)
+      return await this.#run(query, params, rows, listener)
     }
+  }
+
+  async #run (
+    query: string,
+    params: unknown,
+    rows: (bucket: string) => Verdict,
+    listener: ReadListener
+  ): Promise<unknown> {
+    const result = await this.#recorder.run(query, params, rows, listener)
+    const { bucket = '', filter = {}, aggregate } = this.store.getQueryInfo(query)?.config ?? {}
+    if (aggregate === undefined) return result
+    return await finiteAggregate(result, aggregate, async () => {
+      const visible = rows(bucket)
+      if (visible === false) return []
+      const filled = fillPlaceholders(filter, (params ?? {}) as Record<string, unknown>) as WhereFilter
+      return await this.read(bucket, visible === true ? undefined : visible).where(filled)
+    })
   }
 
   /** Calls `listener` at each change that has no store event. Returns what stops that. */
@@ -113,7 +139,9 @@ export class StoreAccess {
   /** Tells of a change that has no store event. */
   announce (change: StoreChange): void {
     this.#bucketNames = undefined
+    this.#transactions.announced(change)
     if (change.type === 'bucket_dropped') this.#forget(change.bucket)
+    this.fields.storeChanged(change)
     for (const listener of this.#listeners) listener(change)
   }
 
@@ -122,11 +150,17 @@ export class StoreAccess {
     if (--this.#users > 0) return
     for (const leave of this.#leave) leave()
     this.#leave = []
+    this.fields.stop()
   }
 
   #enter (): void {
     this.#bucketNames = undefined
-    this.#leave = [this.#recorder.install(), watchSchema(this.store, change => { this.announce(change) })]
+    this.#leave = [
+      this.#recorder.install(),
+      this.#transactions.install(),
+      watchSchema(this.store, change => { this.announce(change) })
+    ]
+    this.fields.start(async () => await this.bucketNames())
   }
 
   #forget (bucket: string): void {

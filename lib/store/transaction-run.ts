@@ -1,9 +1,11 @@
 import {
-  parseTtl, TransactionConflictError,
+  parseTtl,
   type BucketDefinition, type StoreRecord, type TransactionBucketHandle, type TransactionContext, type WhereFilter
 } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
+import { readsOf } from './checked-transactions.js'
 import { computeGroups } from './group-by.js'
+import { checkCounter, incremented, type Increment } from './increment.js'
 import { newKey, prepareInsert } from './new-record.js'
 import type { Reach } from './reach.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
@@ -11,7 +13,8 @@ import { checkReferences, releaseReferences } from './references.js'
 import { confine, expectVisible, visible } from './row-filter.js'
 import type { StoreAccess } from './store-access.js'
 import type { TransactionEntry } from './transaction.js'
-import { checkMerged, checkTexts } from './value-guard.js'
+import { checkMerged } from './merged-records.js'
+import { checkTexts } from './value-guard.js'
 
 /** Builds the refusal of a new record whose primary key `value` another record has. */
 export type KeyRefusal = (bucket: string, field: string, value: unknown) => Error
@@ -42,19 +45,25 @@ export class TransactionRun {
 
   /** Runs one entry and gives its result. */
   async apply (entry: TransactionEntry): Promise<unknown> {
+    // Once something read does not hold any more, nothing that follows could be committed.
+    readsOf(this.#tx)?.check()
     const bucket = await this.#tx.bucket(entry.bucket)
     const rows = this.#reach.rows(`store.${entry.op}`, entry.bucket)
     const target: Target = { bucket, rows, definition: this.#access.definition(entry.bucket) }
     switch (entry.op) {
       case 'get': return visible(await bucket.get(entry.key), rows)
-      case 'where': return await bucket.where(confine(rows, entry.filter))
+      case 'where': {
+        const records = await bucket.where(confine(rows, entry.filter))
+        return entry.limit == null ? records : records.slice(0, entry.limit)
+      }
       case 'findOne': return await bucket.findOne(confine(rows, entry.filter))
       case 'count': return await bucket.count(confine(rows, entry.filter ?? {}))
       case 'groupBy': return computeGroups(await bucket.where(confine(rows, entry.filter ?? {})), entry.field, entry.aggregate)
       case 'insert': return (await this.#insert(target, [entry.data]))[0]
       case 'insertMany': return await this.#insert(target, entry.data)
-      case 'upsert': return await this.#upsert(target, entry.data)
+      case 'upsert': return await this.#upsert(target, entry.data, entry.expectedVersion)
       case 'update': return await this.#update(target, entry.key, entry.data, entry.expectedVersion)
+      case 'increment': return await this.#increment(target, entry)
       case 'updateMany': return await this.#updateMany(target, entry.filter, entry.data)
       case 'delete':
         await this.#delete(target, entry.key, entry.expectedVersion)
@@ -77,7 +86,7 @@ export class TransactionRun {
 
   #prepare ({ bucket, definition }: Target, data: readonly RecordInput[]): Array<Record<string, unknown>> {
     const inputs = data.map(item => prepareInsert(this.#access, bucket.name, definition, item))
-    checkTexts(definition, inputs)
+    checkTexts(bucket.name, definition, inputs)
     return inputs
   }
 
@@ -87,11 +96,14 @@ export class TransactionRun {
     return expectVisible(await bucket.insert(input), rows, bucket.name)
   }
 
-  async #upsert (target: Target, data: RecordInput): Promise<StoreRecord> {
+  async #upsert (target: Target, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
     const key = data[target.definition.key]
+    if (expectedVersion !== undefined) await expect(target, key, expectedVersion)
     if (key !== undefined) {
-      if (await target.bucket.get(key) !== undefined) return await this.#update(target, key, data)
-      // Not asked again whether the key is taken: should somebody insert it now, the commit fails, and the next try updates.
+      if (await target.bucket.get(key) !== undefined) {
+        return await this.#update(target, key, data, expectedVersion)
+      }
+      // Not asked again whether the key is taken: if it is now, the commit fails, and the next try updates.
       const [input] = this.#prepare(target, [data])
       return await this.#add(target, input as Record<string, unknown>)
     }
@@ -100,32 +112,41 @@ export class TransactionRun {
 
   async #update (target: Target, key: unknown, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
     const { bucket, definition } = target
-    const record = await expected(target, key, expectedVersion)
+    await expect(target, key, expectedVersion)
     await checkReferences(this.#tx, bucket.name, definition, data)
-    await checkMerged(definition, data, async () => [await bucket.get(key)])
-    return await this.#change(target, record, key, data)
+    await checkMerged(bucket.name, definition, data, async () => [await bucket.get(key)])
+    return await this.#change(target, key, data)
+  }
+
+  async #increment (target: Target, { key, field, by, expectedVersion }: Increment): Promise<StoreRecord> {
+    const { bucket, definition } = target
+    checkCounter(definition, field)
+    await expect(target, key, expectedVersion)
+    const record = await bucket.get(key)
+    // An update of a record that is not there is refused.
+    const sum = record === undefined ? by : incremented(record, field, by)
+    return await this.#update(target, key, { [field]: sum })
   }
 
   async #updateMany (target: Target, filter: WhereFilter, data: RecordInput): Promise<number> {
     const { bucket, definition, rows } = target
     const records = await bucket.where(confine(rows, filter))
     if (records.length > 0) await checkReferences(this.#tx, bucket.name, definition, data)
-    await checkMerged(definition, data, async () => records)
-    for (const record of records) await this.#change(target, rows && record, record[definition.key], data)
+    await checkMerged(bucket.name, definition, data, async () => records)
+    for (const record of records) await this.#change(target, record[definition.key], data)
     return records.length
   }
 
-  async #change (target: Target, record: StoreRecord | undefined, key: unknown, data: RecordInput): Promise<StoreRecord> {
-    const { bucket, rows } = target
+  async #change ({ bucket, rows }: Target, key: unknown, data: RecordInput): Promise<StoreRecord> {
     const updated = this.#updated.get(bucket.name) ?? new Set()
     this.#updated.set(bucket.name, updated.add(key))
-    return expectVisible(await unlessChanged(target, record, key, () => bucket.update(key, withoutExpiry(data))), rows, bucket.name)
+    return expectVisible(await bucket.update(key, withoutExpiry(data)), rows, bucket.name)
   }
 
   async #delete (target: Target, key: unknown, expectedVersion?: number): Promise<void> {
     const { bucket } = target
-    const record = await expected(target, key, expectedVersion)
-    await unlessChanged(target, record, key, () => bucket.delete(key))
+    await expect(target, key, expectedVersion)
+    await bucket.delete(key)
     await this.#release(bucket.name, [key])
   }
 
@@ -133,10 +154,7 @@ export class TransactionRun {
     const { bucket, definition, rows } = target
     const records = await bucket.where(confine(rows, filter))
     const keys = records.map(record => record[definition.key])
-    for (const record of records) {
-      const key = record[definition.key]
-      await unlessChanged(target, rows && record, key, () => bucket.delete(key))
-    }
+    for (const key of keys) await bucket.delete(key)
     await this.#release(bucket.name, keys)
     return keys.length
   }
@@ -153,9 +171,10 @@ export class TransactionRun {
   async evict (name: string, definition: BucketDefinition): Promise<void> {
     if (definition.maxSize === undefined) return
     const bucket = await this.#tx.bucket(name)
-    const records = await bucket.all()
-    const surplus = records.length - definition.maxSize
+    // Only counted at first, so that no change of a record in a bucket with room is a conflict.
+    const surplus = await bucket.count() - definition.maxSize
     if (surplus <= 0) return
+    const records = await bucket.all()
     const updated = this.#updated.get(name)
     const oldest = records.filter(record => updated?.has(record[definition.key]) !== true)
       .sort((a, b) => a._createdAt - b._createdAt).slice(0, surplus)
@@ -164,32 +183,15 @@ export class TransactionRun {
 }
 
 /**
- * The record that an entry is to change; not looked for where every one will do.
+ * Looks at the record that an entry is to change; not where every one will do.
  * @throws `FORBIDDEN` when the entry does not see it, `CONFLICT` when it is not the version which the client has read
  */
-async function expected ({ bucket, rows }: Target, key: unknown, version: number | undefined): Promise<StoreRecord | undefined> {
-  if (rows === undefined && version === undefined) return undefined
+async function expect ({ bucket, rows }: Target, key: unknown, version: number | undefined): Promise<void> {
+  if (rows === undefined && version === undefined) return
   const record = await bucket.get(key)
   if (record !== undefined) expectVisible(record, rows, bucket.name)
   if (version !== undefined && record?._version !== version) {
     throw new NoexServerError('CONFLICT', `The record of bucket "${bucket.name}" is not at version ${version}`,
       { bucket: bucket.name, key, expectedVersion: version, version: record?._version ?? null })
   }
-  return record
-}
-
-/**
- * Does `write` unless another writer has changed the record since it was found to be the right one. The store's
- * handle reads it once more, and compares versions only from then on. That reading and ours are sent together, so
- * nothing comes between them. What versions do not tell is that a record was deleted and made anew before the commit.
- * @throws `TransactionConflictError`
- */
-async function unlessChanged<T> ({ bucket, rows }: Target, record: StoreRecord | undefined, key: unknown, write: () => Promise<T>): Promise<T> {
-  if (rows === undefined && record === undefined) return await write()
-  const reading = bucket.get(key)
-  const writing = write()
-  // Why a write fails is told only to whoever may see the record.
-  writing.catch(() => {})
-  if (await reading !== record) throw new TransactionConflictError(bucket.name, key, 'Another writer has changed the record')
-  return await writing
 }

@@ -5,16 +5,22 @@ import { checkAddedReferences } from './references.js'
 import { confine, mayLeave } from './row-filter.js'
 import type { StoreAccess } from './store-access.js'
 import { runEntry } from './transaction.js'
-import { checkMerged } from './value-guard.js'
+import { checkMerged } from './merged-records.js'
 
 /**
- * Updates one record.
- * @throws `NOT_FOUND`, `VALIDATION_ERROR`, `ALREADY_EXISTS`, `FORBIDDEN` for a record that is out of reach, or would be then.
+ * Updates one record; with `expectedVersion`, only when that is its `_version`.
+ * @throws `NOT_FOUND`, `VALIDATION_ERROR`, `ALREADY_EXISTS`, `CONFLICT` for another version, `FORBIDDEN` for
+ * a record that is out of reach, or would be then.
  */
-export async function updateRecord (access: StoreAccess, bucket: string, key: unknown, data: RecordInput, reach: Reach): Promise<StoreRecord> {
-  if (reach.rows('store.update', bucket) !== undefined) return await runEntry(access, { op: 'update', bucket, key, data }, reach) as StoreRecord
+export async function updateRecord (
+  access: StoreAccess, bucket: string, key: unknown, data: RecordInput, reach: Reach, expectedVersion?: number
+): Promise<StoreRecord> {
+  if (reach.rows('store.update', bucket) !== undefined || expectedVersion !== undefined) {
+    return await runEntry(access, { op: 'update', bucket, key, data, expectedVersion }, reach) as StoreRecord
+  }
   await checkAddedReferences(access, bucket, data)
-  await checkMerged(access.definition(bucket), data, async () => [await access.bucket(bucket).get(key)])
+  const stored = async () => [await access.bucket(bucket).get(key)]
+  await checkMerged(bucket, access.definition(bucket), data, stored)
   reach.ensure()
   return await access.bucket(bucket).update(key, withoutExpiry(data))
 }
@@ -28,7 +34,8 @@ export async function updateRecords (access: StoreAccess, bucket: string, filter
   if (rows !== undefined && mayLeave(rows, data)) return await runEntry(access, { op: 'updateMany', bucket, filter, data }, reach) as number
   const confined = confine(rows, filter)
   await checkAddedReferences(access, bucket, data)
-  await checkMerged(access.definition(bucket), data, async () => await access.bucket(bucket).where(confined))
+  const stored = async () => await access.bucket(bucket).where(confined)
+  await checkMerged(bucket, access.definition(bucket), data, stored)
   reach.ensure()
   return await access.bucket(bucket).updateMany(confined, withoutExpiry(data))
 }

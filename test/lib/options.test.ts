@@ -4,6 +4,7 @@ import * as face from '../../lib/index.js'
 import * as storeFace from '../../lib/exports/store.js'
 import { NoexOptionsError } from '../../lib/option-checks.js'
 import { resolveOptions, type NoexOptions } from '../../lib/options.js'
+import { FakeRuleEngine } from '../fake-rule-engine.js'
 
 const does = (): void => {}
 
@@ -57,6 +58,7 @@ t.test('resolveOptions', t => {
       name: 'noex-server',
       routes: { healthz: '/healthz', readyz: '/readyz', livez: '/livez', stats: '/stats', metrics: false },
       helmet: {},
+      rulesTimeoutMs: 30_000,
       maxPayloadBytes: 1_048_576,
       heartbeat: { intervalMs: 30_000, timeoutMs: 10_000 },
       backpressure: { maxBufferedBytes: 1_048_576, highWaterMark: 0.8, drainTimeoutMs: 4_000 },
@@ -65,9 +67,10 @@ t.test('resolveOptions', t => {
         maxTotalSubscriptions: 10_000,
         maxConnections: Infinity,
         maxConnectionsPerUser: Infinity,
-        maxUnauthenticatedConnections: 10_000
+        maxUnauthenticatedConnections: 10_000,
+        maxUnauthenticatedPayloadBytes: 32_768
       },
-      loginTimeoutMs: 15_000,
+      loginTimeoutMs: 60_000,
       rateLimit: undefined,
       maxConnectionsPerIp: Infinity,
       allowedOrigins: undefined,
@@ -75,6 +78,7 @@ t.test('resolveOptions', t => {
       trustedProxies: undefined,
       auth: undefined,
       audit: undefined,
+      queryTimeoutMs: 30_000,
       procedures: { maxSteps: 100, maxConditionDepth: 5, defaultTimeoutMs: 30_000, definitions: [] },
       revocation: { blacklistTtlMs: 3_600_000 },
       exposeErrorDetails: true,
@@ -90,6 +94,7 @@ t.test('resolveOptions', t => {
       name: 'production',
       routes: { healthz: '/up', readyz: false, livez: '/alive', stats: false, metrics: '/m' },
       helmet: false,
+      rulesTimeoutMs: 1,
       maxPayloadBytes: 1,
       heartbeat: { intervalMs: 1, timeoutMs: 2_147_483_647 },
       backpressure: { maxBufferedBytes: 1, highWaterMark: 1, drainTimeoutMs: 1 },
@@ -98,7 +103,8 @@ t.test('resolveOptions', t => {
         maxTotalSubscriptions: 0,
         maxConnections: 1,
         maxConnectionsPerUser: 1,
-        maxUnauthenticatedConnections: 1
+        maxUnauthenticatedConnections: 1,
+        maxUnauthenticatedPayloadBytes: 1
       },
       loginTimeoutMs: 1,
       rateLimit: { maxRequests: 10, windowMs: 1, costs: { ping: 0, 'store.query': 10 } },
@@ -108,6 +114,7 @@ t.test('resolveOptions', t => {
       trustedProxies: ['127.0.0.1', '10.0.0.0/8'],
       auth: undefined,
       audit: { tiers: ['read'], maxEntries: 1, onEntry: does, logLevel: 'silent', sinks: [], writeTimeoutMs: 1 },
+      queryTimeoutMs: 1,
       procedures: { maxSteps: 1, maxConditionDepth: 0, defaultTimeoutMs: 1, definitions: [] },
       revocation: { blacklistTtlMs: 1 },
       exposeErrorDetails: false,
@@ -181,6 +188,7 @@ t.test('resolveOptions', t => {
     maxPayloadBytes: [null, 0, -1, 1.5, NaN, Infinity, 2 ** 31, '1024', 1n],
     heartbeat: [null, 30_000, [], false],
     'heartbeat.intervalMs': [null, 0, -1, 0.5, NaN, Infinity, 2 ** 31, '30s'],
+    rulesTimeoutMs: [null, 0, -1, 0.5, NaN, Infinity, 2 ** 31, false],
     'heartbeat.timeoutMs': [null, 0, -1, 0.5, NaN, Infinity, 2 ** 31, false],
     backpressure: [null, 1, [], false],
     'backpressure.maxBufferedBytes': [null, 0, -1, 0.5, NaN, Infinity, '1 MB'],
@@ -204,6 +212,7 @@ t.test('resolveOptions', t => {
     'audit.logLevel': [null, 'loud', 1, false],
     'audit.sinks': [null, {}, 'audit.jsonl'],
     'audit.writeTimeoutMs': [null, 0, -1, 0.5, NaN, Infinity, 2 ** 31],
+    queryTimeoutMs: [null, 0, -1, 0.5, NaN, Infinity, 3_600_001, '30s', false],
     procedures: [null, true, 'all', []],
     'procedures.maxSteps': [null, 0, -1, 0.5, NaN, Infinity, 10_001, '5'],
     'procedures.maxConditionDepth': [null, -1, 0.5, NaN, Infinity, 16, '5'],
@@ -258,6 +267,9 @@ t.test('resolveOptions', t => {
   t.test('refuses an option whose feature is not there instead of ignoring it', async t => {
     refuses(t, { rules: {} }, 'rules')
     refuses(t, { rules: false }, 'rules')
+    refuses(t, { rules: Object.assign(new FakeRuleEngine(), { isRunning: async () => true }) }, 'rules')
+    refuses(t, { rules: Object.freeze(new FakeRuleEngine()) }, 'rules')
+    refuses(t, { rules: Object.defineProperty(new FakeRuleEngine(), 'emit', { value: does }) }, 'rules')
     refuses(t, { routes: { console: '/console' } }, 'routes.console')
   })
 
@@ -294,6 +306,7 @@ t.test('the public face', t => {
       '1000 server_shutdown true',
       '1003 binary_not_supported false',
       '1008 login_timeout true',
+      '1013 overloaded true',
       '1013 slow_consumer true',
       '4001 heartbeat_timeout true',
       '4002 session_revoked false',

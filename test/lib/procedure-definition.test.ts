@@ -13,9 +13,11 @@ const steps: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'store.findOne': { bucket: 'b', filter: {}, as: 'x' },
   'store.insert': { bucket: 'b', data: {}, as: 'x' },
   'store.update': { bucket: 'b', key: 'k', data: {}, as: 'x' },
+  'store.increment': { bucket: 'b', key: 'k', field: 'n', by: 1, expectedVersion: '{{ input.version }}', as: 'x' },
   'store.delete': { bucket: 'b', key: 'k' },
   'store.count': { bucket: 'b', filter: {}, as: 'x' },
   aggregate: { source: 's', op: 'sum', field: 'f', as: 'x' },
+  compute: { op: 'round', left: '{{ input.a }}', right: 2, as: 'x' },
   'rules.emit': { topic: 't', data: {} },
   'rules.setFact': { key: 'k', value: null },
   'rules.getFact': { key: 'k', as: 'x' },
@@ -28,12 +30,15 @@ const steps: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 const optional: Readonly<Record<string, readonly string[]>> = {
   'store.insert': ['as'],
   'store.update': ['as'],
+  'store.increment': ['expectedVersion', 'as'],
   'store.count': ['filter'],
+  compute: ['right'],
   'rules.emit': ['data'],
   if: ['else']
 }
 
 const wrongText = ['', null, 5, {}, [], true, 'x'.repeat(1_025)]
+const wrongOperand = ['', null, {}, [], true, '5', 'a{{ b }}', '{{ a }}{{ b }}']
 const wrongObject = [null, 5, 'x', [], true]
 const wrong: Readonly<Record<string, readonly unknown[]>> = {
   bucket: wrongText,
@@ -46,6 +51,10 @@ const wrong: Readonly<Record<string, readonly unknown[]>> = {
   condition: wrongObject,
   field: wrongText,
   op: ['SUM', '', null, 5, 'median', 'constructor'],
+  by: wrongOperand,
+  expectedVersion: wrongOperand,
+  left: wrongOperand,
+  right: wrongOperand,
   operation: ['reduce', '', null, 5, 'toString'],
   then: [null, {}, [], 'x', 5],
   else: [null, {}, [], 'x', 5]
@@ -104,7 +113,8 @@ t.test('conditions, and what a transformation takes, are checked', async t => {
     [stepOf('transform', { ...steps['transform'], operation: 'map', args: '{{ input.set }}' }), []],
     [stepOf('transform', { ...steps['transform'], operation: 'pick', args: ['a', 'b'] }), []],
     [stepOf('transform', { ...steps['transform'], operation: 'pluck', args: 'a' }), []],
-    ...['sum', 'avg', 'min', 'max'].map(op => [stepOf('aggregate', { source: 's', op, as: 'x' }), ['steps[0].field: is required unless "op" is "count"']] as const)
+    ...['sum', 'avg', 'min', 'max'].map(op => [stepOf('aggregate', { source: 's', op, as: 'x' }), ['steps[0].field: is required unless "op" is "count"']] as const),
+    ...['add', 'subtract', 'multiply', 'divide', 'min', 'max'].map(op => [stepOf('compute', { op, left: 1, as: 'x' }), ['steps[0].right: is required unless "op" is "round"']] as const)
   ]
   for (const [step, issues] of table) t.same(issuesOf(procedureOf(step)), issues, JSON.stringify(step))
 })
@@ -127,7 +137,7 @@ t.test('the members of a definition are checked', async t => {
     [{ input: { a: { type: 'string', min: 1 } } }, 'input.a.min: is unknown'],
     ...[['string', 5], ['number', '5'], ['boolean', 0], ['object', []], ['array', {}]].map(([type, value]) =>
       [{ input: { a: { type, default: value } } }, `input.a.default: must be of type ${String(type)}`] as const),
-    [{ transactional: true }, 'transactional: is unknown']
+    [{ transactional: true }, 'transactional: is unknown; did you mean "transaction"?']
   ]
   for (const [fields, issue] of table) t.same(issuesOf({ ...valid, ...fields }), [issue], JSON.stringify(fields))
   t.same(issuesOf({}), ['name: is required', 'steps: is required'])
@@ -161,10 +171,16 @@ t.test('what is no definition at all is an issue, too', async t => {
   const table: ReadonlyArray<readonly [value: unknown, issue: string]> = [
     ...[undefined, () => {}, 1n, Symbol('x'), cyclic, deep, { toJSON () { throw new Error('hostile') } }].map(value => [value, 'the definition must be JSON'] as const),
     ...[null, 5, 'x', [], true].map(value => [value, 'the definition must be an object'] as const),
-    [procedureOf(stepOf('return', { value: nested })), 'the definition is nested too deep'],
+    [
+      procedureOf(stepOf('return', { value: nested })),
+      `steps[0].value${'.a'.repeat(29)}: is nested deeper than 32 levels`
+    ],
     [procedureOf(stepOf('return', { value: 'x'.repeat(70_000) })), 'the definition must not be longer than 65536 bytes of JSON'],
     [procedureOf(stepOf('return', { value: '\u{1F600}'.repeat(17_000) })), 'the definition must not be longer than 65536 bytes of JSON'],
-    [JSON.parse('{"name":"p","steps":[{"action":"return","value":{"__proto__":{"a":1}}}]}'), '__proto__: is not accepted as a member name']
+    [
+      JSON.parse('{"name":"p","steps":[{"action":"return","value":{"__proto__":{"a":1}}}]}'),
+      'steps[0].value.__proto__: is not accepted as a member name'
+    ]
   ]
   for (const [value, issue] of table) t.same(issuesOf(value), [issue])
 })
