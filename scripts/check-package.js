@@ -1,6 +1,6 @@
-// Packs the package, installs the tarball into empty projects beside fastify with each package manager, by the lines of the
-// README, and uses it there as its users do: as an ES module, from CommonJS, bundled, with Bun and Deno, and from TypeScript
-// with every declaration file checked.
+// Packs the package, installs the tarball into empty projects beside fastify with each package manager, by
+// the lines of the README, and uses it there as its users do: as an ES module, from CommonJS, bundled, with
+// Bun and Deno, and from TypeScript with every declaration file checked.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -35,7 +35,9 @@ function step (name, use) {
   console.log(`${name}: works (${((Date.now() - start) / 1_000).toFixed(1)} s)`)
 }
 
-/** Throws unless each feature that a program has printed works, or is refused with a text, where one is given. */
+/**
+ * Throws unless each feature that a program has printed works, or is refused with a text, where one is given.
+ */
 function expect (output, refused = {}) {
   const results = JSON.parse(output.trim().split('\n').at(-1))
   for (const [feature, result] of Object.entries(results)) {

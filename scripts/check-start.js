@@ -1,5 +1,6 @@
-// Clones the repository, gives the first command of the README's quick start, and prints after how many seconds the example
-// answers. The cache of npm is empty, as on a machine that has never seen the project. Arguments: the commit, HEAD by default.
+// Clones the repository, gives the first command of the README's quick start, and prints after how many
+// seconds the example answers. The cache of npm is empty, as on a machine that has never seen the project.
+// Arguments: the commit, HEAD by default.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'

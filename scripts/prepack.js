@@ -1,5 +1,6 @@
-// Writes what is published, before `npm pack` and `npm publish`: builds from nothing and makes the result self-contained.
-// Development goes on with the same folder: the next build finds no .tsbuildinfo and writes its own form over this one.
+// Writes what is published, before `npm pack` and `npm publish`: builds from nothing and makes the result
+// self-contained. Development goes on with the same folder: the next build finds no .tsbuildinfo and writes
+// its own form over this one.
 import { execFileSync } from 'node:child_process'
 import { readFileSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,4 +1,5 @@
-// Before `npm start`: in a fresh clone, installs what the example needs to be built and run, and nothing of the tests.
+// Before `npm start`: in a fresh clone, installs what the example needs to be built and run, and nothing of
+// the tests.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -62,14 +62,17 @@ export function isBuiltInAuth (auth: AuthOptions): auth is BuiltInAuth {
   return (auth as { builtIn?: unknown }).builtIn === true
 }
 
-/** Returns the tier of an operation; `undefined` for one that has none, such as `auth.whoami`, and for an unknown name. */
+/**
+ * Returns the tier of an operation; `undefined` for one that has none, such as `auth.whoami`, and for an
+ * unknown name.
+ */
 export function getOperationTier (type: string): OperationTier | undefined {
   return operations.get(type)?.tier
 }
 
 /**
- * Tells whether the built-in roles among `roles` reach as far as an operation of this tier asks. Roles of the application's
- * own have no tier: without a built-in role the answer is `true`, and `permissions` decide.
+ * Tells whether the built-in roles among `roles` reach as far as an operation of this tier asks. Roles of the
+ * application's own have no tier: without a built-in role the answer is `true`, and `permissions` decide.
  */
 export function hasAccessForTier (roles: readonly string[], tier: OperationTier): boolean {
   const own = tierOf(roles)

@@ -24,7 +24,10 @@ export interface SuccessResponse {
   readonly data: unknown
 }
 
-/** Server → client. The reply to a request that was not, or not wholly, carried out; PROTOCOL.md, "Error codes". */
+/**
+ * Server → client. The reply to a request that was not, or not wholly, carried out; PROTOCOL.md, "Error
+ * codes".
+ */
 export interface ErrorResponse {
   readonly id: number
   readonly type: 'error'

@@ -1,4 +1,5 @@
-// A store and a rule engine of another copy of the packages, in the folder that is the argument, serve as well as our own.
+// A store and a rule engine of another copy of the packages, in the folder that is the argument, serve as
+// well as our own.
 import { pathToFileURL } from 'node:url'
 import Fastify from 'fastify'
 import noexPlugin from 'fastify-noex'

@@ -1,5 +1,5 @@
-// The package as a service uses it. Prints for each feature `works`, or why it does not. Without a top-level await, so that it
-// can be bundled as CommonJS.
+// The package as a service uses it. Prints for each feature `works`, or why it does not. Without a top-level
+// await, so that it can be bundled as CommonJS.
 import { once } from 'node:events'
 import Fastify from 'fastify'
 import noexPlugin, { NoexServer } from 'fastify-noex'

@@ -6,8 +6,8 @@ import { packageOf, specifiersOf } from './specifiers.js'
 import { listFiles } from './vendor.js'
 
 /**
- * Throws when a published file imports a file that is not published, or a package that the manifest does not name, or
- * names a source map; and when a licence or an entry is missing.
+ * Throws when a published file imports a file that is not published, or a package that the manifest does not
+ * name, or names a source map; and when a licence or an entry is missing.
  */
 export function checkPublished (root, { dependencies, peerDependencies, exports, bin }, vendored) {
   const dist = join(root, 'dist')

@@ -1,9 +1,10 @@
-// What CommonJS and its TypeScript get: require() returns the plugin itself with all other exports as its properties, as
-// Fastify's own plugins do, and TypeScript finds declarations that it takes for CommonJS.
+// What CommonJS and its TypeScript get: require() returns the plugin itself with all other exports as its
+// properties, as Fastify's own plugins do, and TypeScript finds declarations that it takes for CommonJS.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
-// Node 20.19 and newer load an ES module by require(); the setting `module: node16` of TypeScript does not know that.
+// Node 20.19 and newer load an ES module by require(); the setting `module: node16` of TypeScript does not
+// know that.
 const ignored = '// @ts-ignore: of an ES module'
 
 /** Writes index.cjs and index.d.cts, and the same for each of the sub-paths, beside the ES modules. */
@@ -23,8 +24,8 @@ export function writeCommonJs (root, { exports }) {
 }
 
 /**
- * Returns the declaration of the plugin as a function that has all exports, types too, as a namespace. Throws when the
- * declaration of the ES module has anything but names that it takes from other files.
+ * Returns the declaration of the plugin as a function that has all exports, types too, as a namespace. Throws
+ * when the declaration of the ES module has anything but names that it takes from other files.
  */
 function pluginTypes (file, declaration) {
   const lists = []

@@ -1,5 +1,5 @@
-// The package managers and other tools that the package is tried with, each of one known version, none of them with an install
-// script: Bun and Deno are packages that hold nothing but the program.
+// The package managers and other tools that the package is tried with, each of one known version, none of
+// them with an install script: Bun and Deno are packages that hold nothing but the program.
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -37,9 +37,10 @@ export function installTools (run, folder) {
 }
 
 /**
- * How each manager installs the tarball: `line` is how the README's install line for it begins and `comment` what stands behind
- * it, `tool` its command, `node` what runs a program in the project: with Yarn's Plug'n'Play, ES modules only, since Node does
- * not ask Yarn where a file is when require() loads one. Caches are beside the projects: a tarball of this name may be in the user's.
+ * How each manager installs the tarball: `line` is how the README's install line for it begins and `comment`
+ * what stands behind it, `tool` its command, `node` what runs a program in the project: with Yarn's
+ * Plug'n'Play, ES modules only, since Node does not ask Yarn where a file is when require() loads one. Caches
+ * are beside the projects: a tarball of this name may be in the user's.
  */
 export const managers = [
   { name: 'npm', line: 'npm install', tool: 'npm' },

@@ -1,6 +1,7 @@
 // The import and export specifiers of what the compiler has written: JavaScript and declarations.
 
-// The compiler writes one statement after the other, each at the beginning of a line, so that comments never match.
+// The compiler writes one statement after the other, each at the beginning of a line, so that comments never
+// match.
 const statement = /(^(?:import|export)\b[^'";]*?\bfrom\s*|^import\s*)(['"])([^'"\n]+)\2/gm
 const call = /(\b(?:import|require)\()(['"])([^'"\n]+)\2(?=[),])/g
 
@@ -15,7 +16,10 @@ export function specifiersOf (text) {
   return [statement, call].flatMap(pattern => [...text.matchAll(pattern)].map(([, , , specifier]) => specifier))
 }
 
-/** Returns the name of the package that a specifier means, or `undefined` where it means a file or Node itself. */
+/**
+ * Returns the name of the package that a specifier means, or `undefined` where it means a file or Node
+ * itself.
+ */
 export function packageOf (specifier) {
   if (/^(\.|node:)/.test(specifier)) return undefined
   return specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/')

@@ -1,5 +1,5 @@
-// Makes dist self-contained: the packages of the noex scope, which registries do not have, become folders of dist/vendor,
-// and what imports them by name imports those files.
+// Makes dist self-contained: the packages of the noex scope, which registries do not have, become folders of
+// dist/vendor, and what imports them by name imports those files.
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, posix, relative, sep } from 'node:path'
 import { packageOf, rewriteSpecifiers } from './specifiers.js'
@@ -9,9 +9,10 @@ const SCOPE = '@hamicek/'
 export const publishedFolders = ['lib', 'routes', 'vendor']
 
 /**
- * Copies each package of the scope that `dist` imports, and those which these import, to dist/vendor with its licence,
- * and rewrites the specifiers; returns the names. Source maps are left out: their sources are not published. Throws when a copied package
- * has a dependency that the manifest does not have with the same range.
+ * Copies each package of the scope that `dist` imports, and those which these import, to dist/vendor with its
+ * licence, and rewrites the specifiers; returns the names. Source maps are left out: their sources are not
+ * published. Throws when a copied package has a dependency that the manifest does not have with the same
+ * range.
  */
 export function vendor (root, { dependencies }) {
   const dist = join(root, 'dist')
@@ -32,7 +33,10 @@ export function listFiles (dist, folders = publishedFolders) {
     .map(entry => relative(dist, join(entry.parentPath, entry.name)).split(sep).join('/')))
 }
 
-/** Rewrites one file, or removes it when it is a source map. Returns the packages of the scope that it imports. */
+/**
+ * Rewrites one file, or removes it when it is a source map. Returns the packages of the scope that it
+ * imports.
+ */
 function rewrite (dist, file) {
   const path = join(dist, file)
   if (file.endsWith('.map')) {

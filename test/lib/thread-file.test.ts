@@ -23,7 +23,10 @@ t.test('a bundle is refused, with the way out', async t => {
   t.throws(() => threadFile('password-worker.js', 'https://example.com/service.js'), { message: bundled }, 'one without files')
 })
 
-/** Starts a server with accounts and a trail, logs in, and prints what it is refused, in a process with the permission model. */
+/**
+ * Starts a server with accounts and a trail, logs in, and prints what it is refused, in a process with the
+ * permission model.
+ */
 const service = `
   import { NoexServer } from 'fastify-noex'
   import { jsonlSink } from 'fastify-noex/audit'
