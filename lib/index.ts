@@ -23,8 +23,9 @@ export type { InputField, ProcedureDefinition, ProcedureStep } from './procedure
 export type { ProcedureOptions } from './procedures/procedure-options.js'
 export type { RuleEngine as NoexRuleEngine } from './rules/rule-engine.js'
 export { getOperationTier, hasAccessForTier, isBuiltInAuth, isBuiltinRole } from './exports/noex-server.js'
-export type { AuditConfig, AuditQuery, AuthConfig, BackpressureConfig, BuiltInAuthConfig } from './exports/noex-server.js'
-export type { ClientMessage, ClientRequest, ConnectionLimitsConfig, ConnectionMetadata } from './exports/noex-server.js'
-export type { ConnectionsStats, ErrorResponse, HeartbeatConfig, HeartbeatPing, HeartbeatPong } from './exports/noex-server.js'
-export type { OperationTier, ProceduresConfig, PushMessage, RateLimitConfig, RevocationConfig } from './exports/noex-server.js'
-export type { RevokedEntry, ServerMessage, SuccessResponse, SystemMessage, WelcomeMessage } from './exports/noex-server.js'
+export type {
+  AuditConfig, AuditQuery, AuthConfig, BackpressureConfig, BuiltInAuthConfig, ClientMessage, ClientRequest,
+  ConnectionLimitsConfig, ConnectionMetadata, ConnectionsStats, ErrorResponse, HeartbeatConfig, HeartbeatPing,
+  HeartbeatPong, OperationTier, ProceduresConfig, PushMessage, RateLimitConfig, RevocationConfig, RevokedEntry,
+  ServerMessage, SuccessResponse, SystemMessage, WelcomeMessage
+} from './exports/noex-server.js'

@@ -10,13 +10,15 @@ import { fileURLToPath } from 'node:url'
  */
 export function threadFile (name: string, moduleUrl: string | undefined): URL {
   if (process.permission?.has('worker') === false) {
-    throw new Error(`fastify-noex runs ${name} in a thread, which this process may not start: add --allow-worker`)
+    throw new Error(`fastify-noex runs ${name} in a thread, which this process may not start: ` +
+      'add --allow-worker')
   }
   // A module that was loaded from elsewhere than a file, from an executable for instance, has no files beside
   // it.
   const url = moduleUrl?.startsWith('file:') === true ? new URL(name, moduleUrl) : undefined
   if (url !== undefined && existsSync(fileURLToPath(url))) return url
-  throw new Error(`fastify-noex cannot find ${name}, which it runs in a thread${url === undefined ? '' : `, at ${url.href}`}. ` +
+  const place = url === undefined ? '' : `, at ${url.href}`
+  throw new Error(`fastify-noex cannot find ${name}, which it runs in a thread${place}. ` +
     'When the service is bundled, leave fastify-noex out of the bundle (esbuild --external:fastify-noex, ' +
     'externals in webpack, external in Rollup) and install it where the bundle runs')
 }

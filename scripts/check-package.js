@@ -18,9 +18,15 @@ const began = Date.now()
 
 /** Runs a program without the settings of the `npm run` that has started this one; returns what it prints. */
 function run (command, args, { cwd, env = {} }) {
-  const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS|INIT_CWD)/i.test(name)))
-  const stdio = ['ignore', 'pipe', 'pipe']
-  return execFileSync(command, args, { cwd, env: { ...own, ...env }, encoding: 'utf8', stdio, timeout: LIMIT_MS, maxBuffer: 1e8 })
+  const isOwn = ([name]) => !/^(npm_|NODE_OPTIONS|INIT_CWD)/i.test(name)
+  return execFileSync(command, args, {
+    cwd,
+    env: { ...Object.fromEntries(Object.entries(process.env).filter(isOwn)), ...env },
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: LIMIT_MS,
+    maxBuffer: 1e8
+  })
 }
 
 /** Runs a step; prints its name and its time, and what its programs have printed when it fails. */
@@ -50,7 +56,8 @@ function makeProject (name, files) {
   const project = join(folder, name.replaceAll(/\W+/g, '-'))
   mkdirSync(project)
   // The programs of this check open sockets; those of a user need not have ws.
-  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true, dependencies: { ws: dependencies.ws } }))
+  const manifest = { name: 'consumer', private: true, dependencies: { ws: dependencies.ws } }
+  writeFileSync(join(project, 'package.json'), JSON.stringify(manifest))
   for (const file of files) cpSync(join(root, 'scripts/consumer', file), join(project, file))
   return project
 }
@@ -67,14 +74,17 @@ step('npm pack', () => {
   const packed = Object.values(JSON.parse(output.slice(output.search(/^[[{]/m))))[0]
   tarball = join(folder, packed.filename)
   const names = packed.files.map(({ path }) => path)
-  for (const name of ['LICENSE', ...['noex', 'noex-rules', 'noex-store'].map(name => `dist/vendor/${name}/LICENSE`)]) {
+  const licences = ['noex', 'noex-rules', 'noex-store'].map(name => `dist/vendor/${name}/LICENSE`)
+  for (const name of ['LICENSE', ...licences]) {
     if (!names.includes(name)) throw new Error(`${name} is not in the tarball`)
   }
   // Of the pages for users only: README.md links them.
   for (const [, target] of readme.matchAll(/\]\(((?:packages|deploy|[A-Z]+\.md)[^)#]*)/g)) {
-    if (!names.some(name => name === target || name.startsWith(`${target}/`))) throw new Error(`README.md links ${target}, which is not in the tarball`)
+    const isThere = names.some(name => name === target || name.startsWith(`${target}/`))
+    if (!isThere) throw new Error(`README.md links ${target}, which is not in the tarball`)
   }
-  const stray = names.find(name => /(^|\/)(test|bench|example-app|\.tsbuildinfo)|\.map$/.test(name) || /(?<!\.d)\.[cm]?ts$/.test(name))
+  const isStray = /(^|\/)(test|bench|example-app|\.tsbuildinfo)|\.map$|(?<!\.d)\.[cm]?ts$/
+  const stray = names.find(name => isStray.test(name))
   if (stray !== undefined) throw new Error(`${stray} must not be in the tarball`)
 })
 
@@ -86,7 +96,8 @@ try {
   const useTool = (name, args, options) => run(tools[name][0], [...tools[name].slice(1), ...args], options)
 
   for (const manager of managers) {
-    const project = makeProject(manager.name, ['use.mjs', 'commonjs.cjs', 'other-copy.mjs', 'typed.mts', 'typed.cts'])
+    const files = ['use.mjs', 'commonjs.cjs', 'other-copy.mjs', 'typed.mts', 'typed.cts']
+    const project = makeProject(manager.name, files)
     const env = manager.env?.(project) ?? {}
     const node = args => manager.node === undefined
       ? run(process.execPath, args, { cwd: project, env })
@@ -100,31 +111,39 @@ try {
   const project = join(folder, 'npm')
   step('CommonJS', () => { expect(run(process.execPath, ['commonjs.cjs'], { cwd: project })) })
   const installed = join('node_modules', 'fastify-noex')
-  step('the command line', () => { run('npx', ['--no-install', 'fastify-noex', 'audit', 'verify', 'audit.jsonl'], { cwd: project }) })
+  step('the command line', () => {
+    run('npx', ['--no-install', 'fastify-noex', 'audit', 'verify', 'audit.jsonl'], { cwd: project })
+  })
   step('a store of another copy', () => {
     expect(run(process.execPath, ['other-copy.mjs', join(folder, 'Yarn-1', installed)], { cwd: project }))
   })
   step('run by Bun', () => { expect(useTool('bun', ['use.mjs'], { cwd: join(folder, 'Bun') })) })
   step('run by Deno', () => {
     const env = { DENO_DIR: join(folder, 'deno'), NO_COLOR: '1' }
-    expect(useTool('deno', ['run', '-A', '--no-lock', '--node-modules-dir=manual', 'use.mjs'], { cwd: project, env }))
+    const flags = ['-A', '--no-lock', '--node-modules-dir=manual']
+    expect(useTool('deno', ['run', ...flags, 'use.mjs'], { cwd: project, env }))
   })
 
   for (const format of ['esm', 'cjs']) {
     // fastify is CommonJS, and esbuild gives its modules no require() in an ES module.
-    const banner = format === 'esm' ? ['--banner:js=import { createRequire } from "node:module"; const require = createRequire(import.meta.url);'] : []
+    const requireFunction = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);'
+    const banner = format === 'esm' ? [`--banner:js=${requireFunction}`] : []
     const bundle = (name, ...flags) => {
       const file = join(folder, 'npm', `${name}.${format === 'esm' ? 'mjs' : 'cjs'}`)
-      useTool('esbuild', ['use.mjs', '--bundle', '--platform=node', `--format=${format}`, `--outfile=${file}`, '--log-level=error', ...banner, ...flags], { cwd: project })
+      const output = [`--format=${format}`, `--outfile=${file}`, '--log-level=error', ...banner]
+      useTool('esbuild', ['use.mjs', '--bundle', '--platform=node', ...output, ...flags], { cwd: project })
       return run(process.execPath, [file], { cwd: project })
     }
     const remedy = 'leave fastify-noex out of the bundle (esbuild --external:fastify-noex'
     step(`esbuild, ${format}`, () => { expect(bundle('whole'), { accounts: remedy, trail: remedy }) })
-    step(`esbuild, ${format}, fastify-noex left out`, () => { expect(bundle('external', '--external:fastify-noex', '--external:fastify')) })
+    step(`esbuild, ${format}, fastify-noex left out`, () => {
+      expect(bundle('external', '--external:fastify-noex', '--external:fastify'))
+    })
   }
 
   step('@types/node', () => {
-    run('npm', ['install', '--no-audit', '--no-fund', `@types/node@${devDependencies['@types/node']}`], { cwd: project })
+    const types = `@types/node@${devDependencies['@types/node']}`
+    run('npm', ['install', '--no-audit', '--no-fund', types], { cwd: project })
   })
   const settings = [
     ['typescript7', 'typed.mts typed.cts', '--module nodenext'],
@@ -134,9 +153,10 @@ try {
     // It is slow, and reads the same declarations.
     ['typescript6', 'typed.mts typed.cts', '--module nodenext']
   ]
-  const strict = '--noEmit --strict --exactOptionalPropertyTypes --skipLibCheck false --esModuleInterop --target es2022 --types node'
+  const strict = '--noEmit --strict --exactOptionalPropertyTypes --skipLibCheck false --esModuleInterop ' +
+    '--target es2022 --types node'
   for (const [compiler, files, flags] of settings) {
-    step(`${compiler} ${flags}`, () => { useTool(compiler, [...files.split(' '), ...`${strict} ${flags}`.split(' ')], { cwd: project }) })
+    step(`${compiler} ${flags}`, () => { useTool(compiler, `${files} ${strict} ${flags}`.split(' '), { cwd: project }) })
   }
   console.log(`the package works (${Math.round((Date.now() - began) / 1_000)} s)`)
 } finally {

@@ -22,12 +22,19 @@ git('-C', clone, 'checkout', '--quiet', git('-C', root, 'rev-parse', commit).tri
 const [, command] = /^```bash\n(.*?) *#/m.exec(readFileSync(join(clone, 'README.md'), 'utf8'))
 const port = await freePort()
 const url = `http://127.0.0.1:${port}/healthz`
-const env = { ...process.env, PORT: String(port), HOST: '127.0.0.1', DATA_DIR: join(folder, 'data'), npm_config_cache: join(folder, 'cache') }
+const env = {
+  ...process.env,
+  PORT: String(port),
+  HOST: '127.0.0.1',
+  DATA_DIR: join(folder, 'data'),
+  npm_config_cache: join(folder, 'cache')
+}
 // npm run hands its own settings on to what it starts.
 for (const name of Object.keys(env)) if (/^npm_(?!config_(cache|registry)$)/i.test(name)) delete env[name]
 
 const began = Date.now()
-const child = spawn('sh', ['-c', command], { cwd: clone, env, detached: true, stdio: ['ignore', 'ignore', 'inherit'] })
+const stdio = ['ignore', 'ignore', 'inherit']
+const child = spawn('sh', ['-c', command], { cwd: clone, env, detached: true, stdio })
 const exited = once(child, 'exit')
 try {
   while (!(await isLive())) {
@@ -36,7 +43,8 @@ try {
     await sleep(50)
   }
   const tools = existsSync(join(clone, 'node_modules/tap')) ? 'with' : 'without'
-  console.log(`${commit}: ${command}: live after ${((Date.now() - began) / 1_000).toFixed(1)} s, ${tools} the test tools`)
+  const seconds = ((Date.now() - began) / 1_000).toFixed(1)
+  console.log(`${commit}: ${command}: live after ${seconds} s, ${tools} the test tools`)
   if (commit === 'HEAD' && tools === 'with') throw new Error(`${command} installs the test tools`)
 } finally {
   if (child.exitCode === null) process.kill(-child.pid, 'SIGKILL')

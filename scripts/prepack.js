@@ -12,11 +12,15 @@ import { publishedFolders, vendor } from './package/vendor.js'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
-const remove = (...paths) => { for (const path of paths) rmSync(join(root, path), { recursive: true, force: true }) }
+const remove = (...paths) => {
+  for (const path of paths) rmSync(join(root, path), { recursive: true, force: true })
+}
 
-// What a source that is gone has left behind must not be published.
+// The output of a source that is gone must not be published.
 remove('dist/.tsbuildinfo', ...publishedFolders.map(folder => `dist/${folder}`))
-remove(...readdirSync(join(root, 'packages')).flatMap(name => [`packages/${name}/dist/.tsbuildinfo`, `packages/${name}/dist/src`]))
+for (const name of readdirSync(join(root, 'packages'))) {
+  remove(`packages/${name}/dist/.tsbuildinfo`, `packages/${name}/dist/src`)
+}
 execFileSync('npm', ['run', 'build'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
 remove('dist/.tsbuildinfo')
 const vendored = vendor(root, manifest)

@@ -30,7 +30,8 @@ export class Spool {
   torn = 0
 
   private constructor (path: string) {
-    this.#worker = new Worker(threadFile('spool-worker.js', import.meta.url), { name: 'noex-audit-spool', workerData: path })
+    const file = threadFile('spool-worker.js', import.meta.url)
+    this.#worker = new Worker(file, { name: 'noex-audit-spool', workerData: path })
     let cause: unknown
     this.#worker.on('message', (answer: SpoolAnswer) => { this.#hear(answer) })
     this.#worker.on('error', error => { cause = error })

@@ -1,4 +1,4 @@
-// What `@hamicek/noex-server` exports beside its server, under the names that it has there.
+// The exports of `@hamicek/noex-server` beside its server, under the names that they have there.
 import type { AuthOptions, BuiltInAuth } from '../access/auth-options.js'
 import type { Tier } from '../access/policy.js'
 import { isBuiltInRole, reaches, tierOf } from '../access/tiers.js'
@@ -9,9 +9,13 @@ import type { RateLimitOptions } from '../limits/rate-limit-options.js'
 import { operations } from '../operations/index.js'
 import type { NoexOptions } from '../options.js'
 import type { ProcedureOptions } from '../procedures/procedure-options.js'
-import type { NoticeMessage, PingMessage, PongMessage, PushMessage, ReplyMessage, RequestMessage } from '../protocol/messages.js'
+import type {
+  NoticeMessage, PingMessage, PongMessage, PushMessage, ReplyMessage, RequestMessage
+} from '../protocol/messages.js'
 
-export type { ErrorResponse, PushMessage, SuccessResponse, SystemMessage, WelcomeMessage } from '../protocol/messages.js'
+export type {
+  ErrorResponse, PushMessage, SuccessResponse, SystemMessage, WelcomeMessage
+} from '../protocol/messages.js'
 
 /** The option `auth`. */
 export type AuthConfig = AuthOptions

@@ -41,7 +41,12 @@ export type ReplyMessage = SuccessResponse | ErrorResponse
 
 /** Server → client. The new result of a live query, or an event of the rules. */
 export type PushMessage =
-  | { readonly type: 'push', readonly channel: 'subscription', readonly subscriptionId: string, readonly data: unknown }
+  | {
+    readonly type: 'push'
+    readonly channel: 'subscription'
+    readonly subscriptionId: string
+    readonly data: unknown
+  }
   | {
     readonly type: 'push'
     readonly channel: 'event'

@@ -21,15 +21,18 @@ export function checkPublished (root, { dependencies, peerDependencies, exports,
     for (const specifier of specifiersOf(text)) {
       if (specifier.startsWith('.')) {
         const target = posix.join(posix.dirname(file), specifier)
-        if (!published.has(/\.d\.c?ts$/.test(file) ? target.replace(/(c?)js$/, 'd.$1ts') : target)) problems.push(`${file} imports ${specifier}`)
+        const found = /\.d\.c?ts$/.test(file) ? target.replace(/(c?)js$/, 'd.$1ts') : target
+        if (!published.has(found)) problems.push(`${file} imports ${specifier}`)
       } else {
         const name = packageOf(specifier)
-        if (name !== undefined && !packages.has(name) && !builtinModules.includes(name)) problems.push(`${file} imports ${specifier}`)
+        const isKnown = name === undefined || packages.has(name) || builtinModules.includes(name)
+        if (!isKnown) problems.push(`${file} imports ${specifier}`)
       }
     }
   }
   const conditions = value => typeof value === 'string' ? [value] : Object.values(value).flatMap(conditions)
-  const needed = [...conditions(exports), ...Object.values(bin), ...vendored.map(name => `dist/vendor/${posix.basename(name)}/LICENSE`), 'LICENSE']
+  const licences = vendored.map(name => `dist/vendor/${posix.basename(name)}/LICENSE`)
+  const needed = [...conditions(exports), ...Object.values(bin), ...licences, 'LICENSE']
   for (const file of needed) if (!existsSync(join(root, file))) problems.push(`${file} is missing`)
   if (problems.length > 0) throw new Error(`the package would not work:\n${problems.join('\n')}`)
 }

@@ -1,4 +1,4 @@
-// What CommonJS and its TypeScript get: require() returns the plugin itself with all other exports as its
+// The faces for CommonJS and its TypeScript: require() returns the plugin itself with all other exports as its
 // properties, as Fastify's own plugins do, and TypeScript finds declarations that it takes for CommonJS.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -9,7 +9,8 @@ const ignored = '// @ts-ignore: of an ES module'
 
 /** Writes index.cjs and index.d.cts, and the same for each of the sub-paths, beside the ES modules. */
 export function writeCommonJs (root, { exports }) {
-  for (const [path, { require, types, default: esm }] of Object.entries(exports).filter(([, { require }]) => require !== undefined)) {
+  const faces = Object.entries(exports).filter(([, { require }]) => require !== undefined)
+  for (const [path, { require, types, default: esm }] of faces) {
     const name = basename(esm, '.js')
     const isPlugin = path === '.'
     const code = isPlugin
@@ -33,8 +34,10 @@ function pluginTypes (file, declaration) {
     lists.push(list)
     return ''
   })
-  if (rest.trim() !== '') throw new Error(`${file} may only export names of other files, but has: ${rest.trim()}`)
-  const names = lists.flatMap(list => list.split(',')).map(text => text.trim().replace(/^type /, '').replace(/^.* as /, ''))
+  if (rest.trim() !== '') throw new Error(`${file} may only export names of other files: ${rest.trim()}`)
+  const names = lists.flatMap(list => list.split(','))
+    .map(text => text.trim().replace(/^type /, '').replace(/^.* as /, ''))
+    .filter(name => name !== '')
   const others = names.filter(name => name !== 'default' && name !== 'noexPlugin').join(', ')
   return [
     ignored,

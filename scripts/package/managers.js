@@ -44,13 +44,48 @@ export function installTools (run, folder) {
  */
 export const managers = [
   { name: 'npm', line: 'npm install', tool: 'npm' },
-  { name: 'pnpm', line: 'pnpm add', tool: 'pnpm', env: folder => ({ npm_config_store_dir: join(folder, '.store') }) },
-  { name: 'Yarn 1', line: 'yarn add', comment: '# Yarn 1', tool: 'yarn1', flags: ['--non-interactive'], env: folder => ({ YARN_CACHE_FOLDER: join(folder, '.cache') }) },
-  { name: 'Yarn 4', line: 'yarn add', comment: '# Yarn 4', tool: 'yarn4', env: folder => yarn4(folder, 'node-modules') },
-  { name: 'Yarn 4, Plug\'n\'Play', line: 'yarn add', comment: '# Yarn 4', tool: 'yarn4', env: folder => yarn4(folder, 'pnp'), node: 'yarn4' },
-  { name: 'Bun', line: 'bun add', tool: 'bun', env: folder => ({ BUN_INSTALL_CACHE_DIR: join(folder, '.cache') }) }
+  {
+    name: 'pnpm',
+    line: 'pnpm add',
+    tool: 'pnpm',
+    env: folder => ({ npm_config_store_dir: join(folder, '.store') })
+  },
+  {
+    name: 'Yarn 1',
+    line: 'yarn add',
+    comment: '# Yarn 1',
+    tool: 'yarn1',
+    flags: ['--non-interactive'],
+    env: folder => ({ YARN_CACHE_FOLDER: join(folder, '.cache') })
+  },
+  {
+    name: 'Yarn 4',
+    line: 'yarn add',
+    comment: '# Yarn 4',
+    tool: 'yarn4',
+    env: folder => yarn4(folder, 'node-modules')
+  },
+  {
+    name: 'Yarn 4, Plug\'n\'Play',
+    line: 'yarn add',
+    comment: '# Yarn 4',
+    tool: 'yarn4',
+    env: folder => yarn4(folder, 'pnp'),
+    node: 'yarn4'
+  },
+  {
+    name: 'Bun',
+    line: 'bun add',
+    tool: 'bun',
+    env: folder => ({ BUN_INSTALL_CACHE_DIR: join(folder, '.cache') })
+  }
 ]
 
 function yarn4 (folder, linker) {
-  return { YARN_NODE_LINKER: linker, YARN_GLOBAL_FOLDER: join(folder, '../.yarn-global'), YARN_ENABLE_TELEMETRY: '0', YARN_ENABLE_IMMUTABLE_INSTALLS: 'false' }
+  return {
+    YARN_NODE_LINKER: linker,
+    YARN_GLOBAL_FOLDER: join(folder, '../.yarn-global'),
+    YARN_ENABLE_TELEMETRY: '0',
+    YARN_ENABLE_IMMUTABLE_INSTALLS: 'false'
+  }
 }

@@ -13,7 +13,8 @@ export function rewriteSpecifiers (text, replace) {
 
 /** Returns the specifiers of a text, calls of `import()` and `require()` with a literal included. */
 export function specifiersOf (text) {
-  return [statement, call].flatMap(pattern => [...text.matchAll(pattern)].map(([, , , specifier]) => specifier))
+  const matches = [statement, call].flatMap(pattern => [...text.matchAll(pattern)])
+  return matches.map(([, , , specifier]) => specifier)
 }
 
 /**

@@ -45,7 +45,8 @@ function rewrite (dist, file) {
   }
   if (!/\.(js|d\.ts)$/.test(file)) return []
   const names = []
-  const text = rewriteSpecifiers(readFileSync(path, 'utf8').replace(/^\/\/# sourceMappingURL=.*\n?/gm, ''), specifier => {
+  const code = readFileSync(path, 'utf8').replace(/^\/\/# sourceMappingURL=.*\n?/gm, '')
+  const text = rewriteSpecifiers(code, specifier => {
     const name = packageOf(specifier)
     if (name?.startsWith(SCOPE) !== true) return specifier
     if (specifier !== name) throw new Error(`${file} imports ${specifier}: only whole packages are copied`)
@@ -62,12 +63,14 @@ function copyPackage (root, name, dependencies) {
   const manifest = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'))
   for (const [dependency, range] of Object.entries(manifest.dependencies ?? {})) {
     if (dependency.startsWith(SCOPE) || dependencies[dependency] === range) continue
-    throw new Error(`package.json must have "${dependency}": "${range}" in its dependencies, because ${name} has it`)
+    throw new Error(`package.json must have the dependency "${dependency}": "${range}", because ${name} has it`)
   }
   const { types, default: main, import: esm = main } = manifest.exports['.']
-  if (!/\/index\.js$/.test(esm) || dirname(types) !== dirname(esm)) throw new Error(`${name} has no index.js with its types beside it`)
+  const hasIndex = /\/index\.js$/.test(esm) && dirname(types) === dirname(esm)
+  if (!hasIndex) throw new Error(`${name} has no index.js with its types beside it`)
   const target = folderOf(name)
-  const code = readdirSync(join(source, dirname(esm)), { recursive: true }).map(file => file.split(sep).join('/'))
+  const code = readdirSync(join(source, dirname(esm)), { recursive: true })
+    .map(file => file.split(sep).join('/'))
     .filter(file => /\.(js|d\.ts)$/.test(file))
   for (const file of code) copy(join(source, dirname(esm), file), join(root, 'dist', target, file))
   copy(join(source, 'LICENSE'), join(root, 'dist', target, 'LICENSE'))

@@ -141,14 +141,17 @@ t.test('Dockerfile', async t => {
   })
 
   t.test('keeps every package that the service imports', async t => {
-    const { dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(readFileSync(projectFile('package.json'), 'utf8'))
+    const manifest = JSON.parse(readFileSync(projectFile('package.json'), 'utf8'))
+    const { dependencies, peerDependencies, peerDependenciesMeta } = manifest
     const kept = /for name in (.*?);/.exec(argumentsOf('RUN').join('\n'))?.[1]?.split(' ') ?? []
-    const files = ['lib', 'routes', 'example-app'].flatMap(folder => readdirSync(projectFile(`dist/${folder}`), { recursive: true })
-      .map(file => projectFile(`dist/${folder}/${String(file)}`)).filter(file => file.endsWith('.js')))
-    const imported = new Set(files.flatMap(file =>
-      [...readFileSync(file, 'utf8').matchAll(/^(?:import|export) .*?from '((?:@[^/']+\/)?[^./'][^/']*)/gm)].map(([, name = '']) => name)))
-    const isThere = (name: string): boolean => name.startsWith('node:') || name === 'fastify-noex' || name in dependencies ||
-      peerDependenciesMeta[name]?.optional === true || kept.includes(name) || existsSync(projectFile(`packages/${name.replace('@hamicek/', '')}`))
+    const codeOf = (folder: string): string[] => readdirSync(projectFile(folder), { recursive: true })
+      .map(file => projectFile(`${folder}/${String(file)}`)).filter(file => file.endsWith('.js'))
+    const specifier = /^(?:import|export) .*?from '((?:@[^/']+\/)?[^./'][^/']*)/gm
+    const imported = new Set(['dist/lib', 'dist/routes', 'dist/example-app'].flatMap(codeOf).flatMap(file =>
+      [...readFileSync(file, 'utf8').matchAll(specifier)].map(([, name = '']) => name)))
+    const isThere = (name: string): boolean => name.startsWith('node:') || name === 'fastify-noex' ||
+      name in dependencies || peerDependenciesMeta[name]?.optional === true || kept.includes(name) ||
+      existsSync(projectFile(`packages/${name.replace('@hamicek/', '')}`))
     t.ok(imported.has('fastify') && 'fastify' in peerDependencies)
     t.same([...imported].filter(name => !isThere(name)), [])
   })
