@@ -17,10 +17,11 @@ t.test('the file of a thread is found beside the module that starts it', async t
 
 t.test('a bundle is refused, with the way out', async t => {
   const bundle = pathToFileURL(join(temporaryDirectory(t), 'service.js')).href
-  t.throws(() => threadFile('password-worker.js', bundle), { message: bundled }, 'one of ES modules, which has the file\'s name')
-  t.throws(() => threadFile('password-worker.js', bundle), { message: new URL('password-worker.js', bundle).href })
-  t.throws(() => threadFile('password-worker.js', undefined), { message: bundled }, 'one of CommonJS')
-  t.throws(() => threadFile('password-worker.js', 'https://example.com/service.js'), { message: bundled }, 'one without files')
+  const find = (moduleUrl: string | undefined) => () => threadFile('password-worker.js', moduleUrl)
+  t.throws(find(bundle), { message: bundled }, 'one of ES modules')
+  t.throws(find(bundle), { message: new URL('password-worker.js', bundle).href }, 'which names the file')
+  t.throws(find(undefined), { message: bundled }, 'one of CommonJS')
+  t.throws(find('https://example.com/service.js'), { message: bundled }, 'one without files')
 })
 
 /**
@@ -60,7 +61,8 @@ const service = `
   await store.stop()`
 
 t.test('with Node\'s permission model', async t => {
-  const flag = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission'
+  const isStable = process.allowedNodeEnvironmentFlags.has('--permission')
+  const flag = isStable ? '--permission' : '--experimental-permission'
   const data = join(temporaryDirectory(t), 'data')
   mkdirSync(data)
   const root = projectFile('')
@@ -68,13 +70,15 @@ t.test('with Node\'s permission model', async t => {
   writeFileSync(file, service)
   t.teardown(() => { rmSync(file) })
   const start = async (flags: string[], variables: string[] = []): Promise<string> => {
-    const args = [flag, '--no-warnings', `--allow-fs-read=${root}*`, `--allow-fs-read=${data}*`, `--allow-fs-write=${data}*`, ...flags]
-    const node = [process.execPath, ...args, file]
+    const files = [`--allow-fs-read=${root}*`, `--allow-fs-read=${data}*`, `--allow-fs-write=${data}*`]
+    const node = [process.execPath, flag, '--no-warnings', ...files, ...flags, file]
     // The test runner adds options of its own, which need more than these permissions.
-    const { stdout } = await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', `DATA=${data}`, ...variables, ...node], { cwd: root })
+    const args = ['-u', 'NODE_OPTIONS', `DATA=${data}`, ...variables, ...node]
+    const { stdout } = await promisify(execFile)('env', args, { cwd: root })
     return stdout.trim()
   }
-  t.equal(await start(['--allow-worker']), 'result', 'the flags of the README are enough for accounts and a store on disk')
+  t.equal(await start(['--allow-worker']), 'result', 'the flags of the README are enough for accounts')
   t.match(await start([]), /^fastify-noex runs \S+ in a thread, which this process may not start: add --allow-worker$/)
-  t.match(await start(['--allow-worker'], ['TRAIL=1']), /is disabled when Permission Model is enabled/, 'a trail in files does not start')
+  const withTrail = await start(['--allow-worker'], ['TRAIL=1'])
+  t.match(withTrail, /is disabled when Permission Model is enabled/, 'a trail in files does not start')
 })
