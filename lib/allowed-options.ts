@@ -33,6 +33,7 @@ export const allowed: Checks = {
     maxConnectionsPerUser: isInteger(1, Number.MAX_SAFE_INTEGER),
     maxUnauthenticatedConnections: isInteger(1, Number.MAX_SAFE_INTEGER)
   },
+  workBudget: isInteger(1, Number.MAX_SAFE_INTEGER),
   loginTimeoutMs: isInteger(1, MAX_TIMER_MS),
   maxConnectionsPerIp: isInteger(1, Number.MAX_SAFE_INTEGER),
   allowedOrigins: isOriginArray,

@@ -108,7 +108,7 @@ export class NoexService implements Noex {
     })
     this.#rules = options.rules && new RuleService(options.rules, { isHidden: bucket => isSystemBucket(bucket, access) }, environment.log)
     const [subscribe, hear] = ['store.subscribe', 'rules.subscribe'].map(name => operations.get(name)) as [Operation, Operation]
-    const gate = new Gate({ required, policy, authenticator, isRevoked, factsOf: name => access.queryFacts(name), store: access, subscribe, hear })
+    const gate = new Gate({ required, policy, authenticator, isRevoked, factsOf: name => access.queryFacts(name), store: access, subscribe, hear, workBudget: options.workBudget })
     const services: Services = {
       access,
       gate,

@@ -116,6 +116,12 @@ export interface NoexOptions {
     maxUnauthenticatedConnections?: number | undefined
   } | undefined
   /**
+   * Work that one request may take: records that are looked at × conditions that each is compared with. A transaction and a call of
+   * a procedure count as one request. What would take more is refused with `VALIDATION_ERROR`.
+   * @default 50_000_000
+   */
+  workBudget?: number | undefined
+  /**
    * Time that a client has to log in, after it has connected and after it has logged out, where a login is required.
    * After it the connection is closed with 1008.
    * @default 15_000
@@ -205,6 +211,7 @@ export interface ResolvedOptions {
   readonly heartbeat: { readonly intervalMs: number, readonly timeoutMs: number }
   readonly backpressure: { readonly maxBufferedBytes: number, readonly highWaterMark: number, readonly drainTimeoutMs: number }
   readonly connectionLimits: ConnectionLimits & { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number }
+  readonly workBudget: number
   readonly loginTimeoutMs: number
   readonly rateLimit: ResolvedRateLimit | undefined
   readonly maxConnectionsPerIp: number
@@ -236,6 +243,7 @@ const defaults: Omit<ResolvedOptions, 'store'> = {
     maxConnectionsPerUser: Infinity,
     maxUnauthenticatedConnections: 10_000
   },
+  workBudget: 50_000_000,
   loginTimeoutMs: 15_000,
   rateLimit: undefined,
   maxConnectionsPerIp: Infinity,

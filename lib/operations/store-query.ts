@@ -1,6 +1,5 @@
 import { Type } from 'typebox'
 import { NoexServerError } from '../errors.js'
-import { EncodedJson, encodeQueryResult } from '../protocol/encode.js'
 import { checkQueryParams } from '../store/query-config.js'
 import { Name } from '../protocol/fields.js'
 import { defineOperation, touchesQuery, type Operation } from './operation.js'
@@ -17,8 +16,7 @@ export const storeQuery: readonly Operation[] = [
     async run ({ access }, r, grant) {
       const params = r.params ?? undefined
       checkQueryParams(access.store, r.query, params)
-      const result = await access.runQuery(r.query, params, grant.scope(r.query).rows)
-      return new EncodedJson(encodeQueryResult(result))
+      return await access.runQuery(r.query, params, grant.scope(r.query).rows, undefined, grant.work)
     }
   }),
   defineOperation({

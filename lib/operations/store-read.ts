@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { checkFilter } from '../store/filter.js'
+import { visible } from '../store/row-filter.js'
 import { withoutSystemBuckets } from '../store/system-buckets.js'
 import { GroupBy, JsonObject, Key, MaybeObject, Name, PositiveInteger } from '../protocol/fields.js'
 import { defineOperation, touchesRecords, type Operation } from './operation.js'
@@ -25,7 +26,7 @@ function fieldAggregate (method: FieldAggregate): Operation {
     request: FieldOf,
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows(`store.${method}`, r.bucket))[method](r.field, filterOf(r))
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows(`store.${method}`, r.bucket), grant.work)[method](r.field, filterOf(r))
   })
 }
 
@@ -36,14 +37,14 @@ export const storeRead: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ bucket: Name, key: Key }),
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.get', r.bucket)).get(r.key)
+    run: async ({ access }, r, grant) => visible(await access.bucket(r.bucket).get(r.key), grant.rows('store.get', r.bucket))
   }),
   defineOperation({
     name: 'store.all',
     tier: 'read',
     request: Type.Object({ bucket: Name }),
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.all', r.bucket)).all()
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.all', r.bucket), grant.work).all()
   }),
   defineOperation({
     name: 'store.where',
@@ -51,7 +52,7 @@ export const storeRead: readonly Operation[] = [
     request: Filtered,
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.where', r.bucket)).where(r.filter)
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.where', r.bucket), grant.work).where(r.filter)
   }),
   defineOperation({
     name: 'store.findOne',
@@ -59,7 +60,7 @@ export const storeRead: readonly Operation[] = [
     request: Filtered,
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.findOne', r.bucket)).findOne(r.filter)
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.findOne', r.bucket), grant.work).findOne(r.filter)
   }),
   defineOperation({
     name: 'store.count',
@@ -67,21 +68,21 @@ export const storeRead: readonly Operation[] = [
     request: MaybeFiltered,
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.count', r.bucket)).count(filterOf(r))
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.count', r.bucket), grant.work).count(filterOf(r))
   }),
   defineOperation({
     name: 'store.first',
     tier: 'read',
     request: Slice,
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.first', r.bucket)).first(r.n)
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.first', r.bucket), grant.work).first(r.n)
   }),
   defineOperation({
     name: 'store.last',
     tier: 'read',
     request: Slice,
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.last', r.bucket)).last(r.n)
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.last', r.bucket), grant.work).last(r.n)
   }),
   defineOperation({
     name: 'store.paginate',
@@ -89,7 +90,7 @@ export const storeRead: readonly Operation[] = [
     request: Type.Object({ bucket: Name, limit: PositiveInteger, after: Type.Optional(Type.Unknown()) }),
     touches: touchesRecords,
     // A client that sends its empty cursor as null asks for the first page.
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.paginate', r.bucket)).paginate({ limit: r.limit, after: r.after ?? undefined })
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.paginate', r.bucket), grant.work).paginate({ limit: r.limit, after: r.after ?? undefined })
   }),
   fieldAggregate('sum'),
   fieldAggregate('avg'),
@@ -101,7 +102,7 @@ export const storeRead: readonly Operation[] = [
     request: GroupBy,
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.groupBy', r.bucket)).groupBy(r.field, r.aggregate, filterOf(r))
+    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.groupBy', r.bucket), grant.work).groupBy(r.field, r.aggregate, filterOf(r))
   }),
   defineOperation({
     name: 'store.buckets',

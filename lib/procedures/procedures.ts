@@ -151,7 +151,7 @@ export class Procedures {
       grant.ensure()
     }
     try {
-      return await execute(procedure, checked, { services, ...rights, find: operation => this.#operation(operation), deadline, ensure }, this.#environment.log)
+      return await execute(procedure, checked, { services, ...rights, find: operation => this.#operation(operation), deadline, ensure, work: grant.work }, this.#environment.log)
     } finally {
       deadline.end()
     }

@@ -30,7 +30,11 @@ export class TransactionRequests implements StepRequests {
 
   constructor (call: Call, tx: TransactionContext) {
     this.#call = call
-    const reach: Reach = { rows: (operation, bucket) => this.#grant?.rows(operation, bucket), ensure: () => { this.ensure() } }
+    const reach: Reach = {
+      rows: (operation, bucket) => this.#grant?.rows(operation, bucket),
+      ensure: () => { this.ensure() },
+      work: call.work
+    }
     this.#run = new TransactionRun(call.services.access, tx, reach, (bucket, _field, key) =>
       new NoexServerError('CONFLICT', `Bucket "${bucket}" has another record with this primary key`, { bucket, key }))
   }
@@ -66,6 +70,8 @@ export class TransactionRequests implements StepRequests {
   async complete (): Promise<void> {
     const { access } = this.#call.services
     for (const bucket of this.#buckets) await this.#run.evict(bucket, access.definition(bucket))
+    // The commit is one step of the store: others have their turn before it.
+    await this.#call.work.pause()
     this.ensure()
   }
 

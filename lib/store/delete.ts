@@ -1,4 +1,5 @@
 import type { WhereFilter } from '@hamicek/noex-store'
+import { narrowFilter } from './changing-many.js'
 import type { Reach } from './reach.js'
 import { referencesTo } from './references.js'
 import { confine, outsideRows } from './row-filter.js'
@@ -23,8 +24,9 @@ export async function deleteRecord (access: StoreAccess, bucket: string, key: un
 /** Deletes all records that match and are within reach, as `deleteRecord` does, and returns how many there were. */
 export async function deleteRecords (access: StoreAccess, bucket: string, filter: WhereFilter, reach: Reach): Promise<number> {
   if (await isReferenced(access, bucket)) return await runEntry(access, { op: 'deleteMany', bucket, filter }, reach) as number
+  const narrowed = await narrowFilter(access, bucket, confine(reach.rows('store.deleteMany', bucket), filter), reach.work)
   reach.ensure()
-  return await access.bucket(bucket).deleteMany(confine(reach.rows('store.deleteMany', bucket), filter))
+  return await access.bucket(bucket).deleteMany(narrowed)
 }
 
 /**

@@ -1,4 +1,6 @@
 import type { AggregateFunction, GroupByResult, StoreRecord } from '@hamicek/noex-store'
+import { Aggregate } from './aggregates.js'
+import type { Work } from './work.js'
 
 export interface GroupAggregate {
   readonly function: AggregateFunction
@@ -7,35 +9,25 @@ export interface GroupAggregate {
 
 /**
  * Groups records by the text form of their fields, in order of first appearance, as noex-store's `groupBy`
- * does: its transactions have no such method. An empty `min` or `max` is 0.
+ * does, in slices. An empty `min` or `max` is 0.
  */
-export function computeGroups (records: readonly StoreRecord[], field: string | readonly string[], aggregate: GroupAggregate): GroupByResult[] {
+export async function computeGroups (records: readonly StoreRecord[], field: string | readonly string[], aggregate: GroupAggregate, work: Work): Promise<GroupByResult[]> {
   const fields = typeof field === 'string' ? [field] : field
-  const groups = new Map<string, { readonly key: Record<string, unknown>, readonly values: unknown[] }>()
-  for (const record of records) {
+  const groups = new Map<string, { readonly key: Record<string, unknown>, readonly values: Aggregate }>()
+  work.take(records.length * (fields.length + 1))
+  // The text of a value may be long, and so takes longer than a condition.
+  await work.each(records, 16 * fields.length, record => {
     const id = fields.map(name => String(record[name] ?? 'null')).join('\0')
     let group = groups.get(id)
     if (group === undefined) {
-      group = { key: Object.fromEntries(fields.map(name => [name, record[name]])), values: [] }
+      const key: Record<string, unknown> = {}
+      for (const name of fields) key[name] = record[name]
+      group = { key, values: new Aggregate(aggregate.field ?? '') }
       groups.set(id, group)
     }
-    group.values.push(aggregate.field === undefined ? undefined : record[aggregate.field])
-  }
-  return [...groups.values()].map(({ key, values }) => ({ key, value: reduce(aggregate.function, values) }))
-}
-
-function reduce (fn: AggregateFunction, values: readonly unknown[]): number {
-  if (fn === 'count') return values.length
-  const numbers = values.filter(value => typeof value === 'number')
-  if (numbers.length === 0) return 0
-  switch (fn) {
-    case 'sum': return sum(numbers)
-    case 'avg': return sum(numbers) / numbers.length
-    case 'min': return numbers.reduce((a, b) => Math.min(a, b))
-    case 'max': return numbers.reduce((a, b) => Math.max(a, b))
-  }
-}
-
-function sum (numbers: readonly number[]): number {
-  return numbers.reduce((a, b) => a + b, 0)
+    group.values.add(record)
+  })
+  const results: GroupByResult[] = []
+  await work.each([...groups.values()], 1, ({ key, values }) => { results.push({ key, value: values.result(aggregate.function) ?? 0 }) })
+  return results
 }

@@ -1,7 +1,8 @@
-import type { BucketDefinition, TransactionBucketHandle, TransactionContext } from '@hamicek/noex-store'
+import type { BucketDefinition, StoreRecord, TransactionBucketHandle, TransactionContext } from '@hamicek/noex-store'
 import { danglingReference, referenceHeld } from '../errors.js'
 import type { RecordInput } from './record-input.js'
 import type { StoreAccess } from './store-access.js'
+import { UNITS_PER_WRITE, type Work } from './work.js'
 
 /** Where referred records are looked for: the store, or what a transaction sees of it. */
 interface Records {
@@ -33,9 +34,9 @@ export async function checkAddedReferences (access: StoreAccess, bucket: string,
  * too, or sets their field to null.
  * @throws `CONFLICT`
  */
-export async function releaseReferences (access: StoreAccess, tx: TransactionContext, bucket: string, deleted: readonly unknown[]): Promise<void> {
+export async function releaseReferences (access: StoreAccess, tx: TransactionContext, bucket: string, deleted: readonly unknown[], work: Work): Promise<void> {
   const emptied: Emptied[] = []
-  await followReferences(access, tx, bucket, new Set(deleted), emptied)
+  await followReferences(access, tx, bucket, new Set(deleted), emptied, work)
   // Last, because another field of theirs may delete some: a transaction cannot delete what it has updated.
   for (const { source, key, field } of emptied) {
     if (await source.get(key) !== undefined) await source.update(key, { [field]: null })
@@ -50,15 +51,21 @@ interface Emptied {
 }
 
 /** A deleted record is not seen any more, so a circle of references ends. */
-async function followReferences (access: StoreAccess, tx: TransactionContext, bucket: string, deleted: ReadonlySet<unknown>, emptied: Emptied[]): Promise<void> {
+async function followReferences (access: StoreAccess, tx: TransactionContext, bucket: string, deleted: ReadonlySet<unknown>, emptied: Emptied[], work: Work): Promise<void> {
   for (const { bucket: from, field, keyField, onDelete } of await referencesTo(access, bucket)) {
     const source = await tx.bucket(from)
     const cascaded = new Set<unknown>()
     // Compared here and not by a filter: a key from a client may be an object that a filter would take for operators.
-    for (const record of await source.all()) {
-      const target = record[field]
-      if (target == null || !deleted.has(target)) continue
-      const key = record[keyField]
+    const referring: StoreRecord[] = []
+    const records = await source.all()
+    work.take(records.length)
+    await work.each(records, 1, record => {
+      if (record[field] != null && deleted.has(record[field])) referring.push(record)
+    })
+    for (const record of referring) {
+      const { [field]: target, [keyField]: key } = record
+      work.take(UNITS_PER_WRITE)
+      await work.pause()
       switch (onDelete) {
         case 'restrict':
           throw referenceHeld({ bucket: from, field, target: bucket, key: target })
@@ -70,7 +77,7 @@ async function followReferences (access: StoreAccess, tx: TransactionContext, bu
           cascaded.add(key)
       }
     }
-    if (cascaded.size > 0) await followReferences(access, tx, from, cascaded, emptied)
+    if (cascaded.size > 0) await followReferences(access, tx, from, cascaded, emptied, work)
   }
 }
 

@@ -9,9 +9,11 @@ import type { Reach } from './reach.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
 import { checkReferences, releaseReferences } from './references.js'
 import { confine, expectVisible, visible } from './row-filter.js'
+import { eachMatch, matching } from './sliced-reads.js'
 import type { StoreAccess } from './store-access.js'
 import type { TransactionEntry } from './transaction.js'
 import { checkMerged, checkTexts } from './value-guard.js'
+import { UNITS_PER_WRITE } from './work.js'
 
 /** Builds the refusal of a new record whose primary key `value` another record has. */
 export type KeyRefusal = (bucket: string, field: string, value: unknown) => Error
@@ -47,10 +49,10 @@ export class TransactionRun {
     const target: Target = { bucket, rows, definition: this.#access.definition(entry.bucket) }
     switch (entry.op) {
       case 'get': return visible(await bucket.get(entry.key), rows)
-      case 'where': return await bucket.where(confine(rows, entry.filter))
-      case 'findOne': return await bucket.findOne(confine(rows, entry.filter))
-      case 'count': return await bucket.count(confine(rows, entry.filter ?? {}))
-      case 'groupBy': return computeGroups(await bucket.where(confine(rows, entry.filter ?? {})), entry.field, entry.aggregate)
+      case 'where': return await this.#matching(target, entry.filter)
+      case 'findOne': return await this.#findOne(target, entry.filter)
+      case 'count': return (await this.#matching(target, entry.filter)).length
+      case 'groupBy': return await computeGroups(await this.#matching(target, entry.filter), entry.field, entry.aggregate, this.#reach.work)
       case 'insert': return (await this.#insert(target, [entry.data]))[0]
       case 'insertMany': return await this.#insert(target, entry.data)
       case 'upsert': return await this.#upsert(target, entry.data)
@@ -63,10 +65,31 @@ export class TransactionRun {
     }
   }
 
+  /** The records that match and are seen, in slices: each such read of a transaction looks at all records. */
+  async #matching ({ bucket, rows }: Target, filter: WhereFilter | null | undefined): Promise<StoreRecord[]> {
+    return await matching(await bucket.all(), confine(rows, filter ?? {}), this.#reach.work)
+  }
+
+  async #findOne ({ bucket, rows }: Target, filter: WhereFilter): Promise<StoreRecord | undefined> {
+    let found: StoreRecord | undefined
+    await eachMatch(await bucket.all(), confine(rows, filter), this.#reach.work, record => {
+      found = record
+      return false
+    })
+    return found
+  }
+
+  /** Counts a write, and lets others have their turn before it if it is time. */
+  async #beforeWrite (): Promise<void> {
+    this.#reach.work.take(UNITS_PER_WRITE)
+    await this.#reach.work.pause()
+  }
+
   async #insert (target: Target, data: readonly RecordInput[]): Promise<StoreRecord[]> {
     const { bucket, definition } = target
     const records: StoreRecord[] = []
     for (const input of this.#prepare(target, data)) {
+      await this.#beforeWrite()
       input[definition.key] ??= await newKey(this.#access, bucket, definition)
       const key = input[definition.key]
       if (key !== undefined && await bucket.get(key) !== undefined) throw this.#refuseKey(bucket.name, definition.key, key)
@@ -107,11 +130,14 @@ export class TransactionRun {
   }
 
   async #updateMany (target: Target, filter: WhereFilter, data: RecordInput): Promise<number> {
-    const { bucket, definition, rows } = target
-    const records = await bucket.where(confine(rows, filter))
+    const { bucket, definition } = target
+    const records = await this.#matching(target, filter)
     if (records.length > 0) await checkReferences(this.#tx, bucket.name, definition, data)
     await checkMerged(definition, data, async () => records)
-    for (const record of records) await this.#change(target, rows && record, record[definition.key], data)
+    for (const record of records) {
+      await this.#beforeWrite()
+      await this.#change(target, record, record[definition.key], data)
+    }
     return records.length
   }
 
@@ -119,6 +145,8 @@ export class TransactionRun {
     const { bucket, rows } = target
     const updated = this.#updated.get(bucket.name) ?? new Set()
     this.#updated.set(bucket.name, updated.add(key))
+    // At its commit, the store looks for each update among all of them.
+    this.#reach.work.take(updated.size)
     return expectVisible(await unlessChanged(target, record, key, () => bucket.update(key, withoutExpiry(data))), rows, bucket.name)
   }
 
@@ -130,12 +158,13 @@ export class TransactionRun {
   }
 
   async #deleteMany (target: Target, filter: WhereFilter): Promise<number> {
-    const { bucket, definition, rows } = target
-    const records = await bucket.where(confine(rows, filter))
+    const { bucket, definition } = target
+    const records = await this.#matching(target, filter)
     const keys = records.map(record => record[definition.key])
     for (const record of records) {
       const key = record[definition.key]
-      await unlessChanged(target, rows && record, key, () => bucket.delete(key))
+      await this.#beforeWrite()
+      await unlessChanged(target, record, key, () => bucket.delete(key))
     }
     await this.#release(bucket.name, keys)
     return keys.length
@@ -143,7 +172,7 @@ export class TransactionRun {
 
   /** What becomes of the records that refer to deleted ones is the schema's matter: no row filter confines it. */
   async #release (bucket: string, deleted: readonly unknown[]): Promise<void> {
-    await releaseReferences(this.#access, this.#tx, bucket, deleted)
+    await releaseReferences(this.#access, this.#tx, bucket, deleted, this.#reach.work)
   }
 
   /**
@@ -154,6 +183,7 @@ export class TransactionRun {
     if (definition.maxSize === undefined) return
     const bucket = await this.#tx.bucket(name)
     const records = await bucket.all()
+    this.#reach.work.take(records.length)
     const surplus = records.length - definition.maxSize
     if (surplus <= 0) return
     const updated = this.#updated.get(name)

@@ -1,4 +1,5 @@
 import type { StoreRecord, WhereFilter } from '@hamicek/noex-store'
+import { narrowFilter } from './changing-many.js'
 import type { Reach } from './reach.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
 import { checkAddedReferences } from './references.js'
@@ -28,7 +29,8 @@ export async function updateRecords (access: StoreAccess, bucket: string, filter
   if (rows !== undefined && mayLeave(rows, data)) return await runEntry(access, { op: 'updateMany', bucket, filter, data }, reach) as number
   const confined = confine(rows, filter)
   await checkAddedReferences(access, bucket, data)
-  await checkMerged(access.definition(bucket), data, async () => await access.bucket(bucket).where(confined))
+  await checkMerged(access.definition(bucket), data, async () => await access.read(bucket, undefined, reach.work).where(confined))
+  const narrowed = await narrowFilter(access, bucket, confined, reach.work)
   reach.ensure()
-  return await access.bucket(bucket).updateMany(confined, withoutExpiry(data))
+  return await access.bucket(bucket).updateMany(narrowed, withoutExpiry(data))
 }

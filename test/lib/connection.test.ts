@@ -14,6 +14,7 @@ import type { Log } from '../../lib/log.js'
 import { Refusals } from '../../lib/limits/refusals.js'
 import { SubscriptionQuota } from '../../lib/feeds/subscription-quota.js'
 import { textFrame } from '../../lib/protocol/frame.js'
+import { Work } from '../../lib/store/work.js'
 import { HandClock } from '../hand-clock.js'
 
 const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
@@ -924,7 +925,7 @@ t.test('Connection', t => {
   t.test('ends its subscriptions and gives its places back when the client goes', async t => {
     const { ws, connection, host, seen } = connectionOver()
     const feed = { join: async () => {}, leave () {}, id: 'sub-1', text: '[]', scope: unlimitedScope }
-    const grant = { client: connection, rows: () => undefined, scope: () => unlimitedScope, ensure () {} }
+    const grant = { client: connection, rows: () => undefined, scope: () => unlimitedScope, ensure () {}, work: new Work(Infinity) }
     await connection.subscriptions.add({ feed: () => feed } as never, 'query', undefined, grant)
     t.equal(connection.info.storeSubscriptionCount, 1)
     t.equal(host.quota.taken.store, 1)
