@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -18,8 +18,9 @@ import { resolveOptions } from '../lib/options.js'
 import { TestClient, type Frame } from './client.js'
 import { serve, startStore } from './helper.js'
 import { temporaryDirectory } from './temporary-directory.js'
+import { projectFile } from './project-file.js'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
+const root = projectFile('')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 const protocol = readFileSync(join(root, 'PROTOCOL.md'), 'utf8')
 

@@ -42,7 +42,7 @@ class Server {
   port = 0
 
   constructor (t: Test) {
-    this.#child = start(t, './attacked-server.ts', '--expose-gc')
+    this.#child = start(t, './attacked-server.js', '--expose-gc')
     this.#child.on('message', (message: ServerMessage) => { if (message.type === 'accident') this.accidents.push(message) })
     this.#child.once('exit', (code, signal) => { this.exit = `ended with ${code ?? signal ?? ''}` })
   }
@@ -145,7 +145,7 @@ const summary = ({ p50, p99, max, count }: ReturnType<Bystander['times']>): stri
 
 t.test(`${MUTATIONS} mutated frames and handshakes, seed ${SEED}`, { timeout: MUTATIONS / RATE * 6_000 + 300_000 }, async t => {
   const server = new Server(t)
-  const driver = start(t, './mutation-driver.ts')
+  const driver = start(t, './mutation-driver.js')
   await server.listening()
   const bystander = new Bystander(server.port)
   t.teardown(() => { bystander.close() })

@@ -28,9 +28,9 @@ const shown = (ms: number): string => `${ms.toFixed(1)} ms`
 const highest = (values: readonly number[]): number => Math.max(...values)
 
 t.test(`${STOPPED} of ${READERS} subscribers stop reading, ${WRITES_PER_SECOND} writes a second`, { timeout: 6 * PART_MS + FILL_MS + 300_000 }, async t => {
-  const server = await ChildProgram.start(t, 'readers-server.ts')
-  const healthy = await ChildProgram.start(t, 'readers-driver.ts')
-  const stopping = await ChildProgram.start(t, 'stopping-readers.ts')
+  const server = await ChildProgram.start(t, 'readers-server.js')
+  const healthy = await ChildProgram.start(t, 'readers-driver.js')
+  const stopping = await ChildProgram.start(t, 'stopping-readers.js')
   const port = await server.ask('port')
   const readers = READERS - STOPPED
   await server.ask('plant', READERS)
@@ -63,8 +63,8 @@ t.test(`${STOPPED} of ${READERS} subscribers stop reading, ${WRITES_PER_SECOND} 
 })
 
 t.test(`all ${READERS} watch the same record`, { timeout: RATES_TO_ALL.length * PART_MS * 3 + 120_000 }, async t => {
-  const server = await ChildProgram.start(t, 'readers-server.ts')
-  const healthy = await ChildProgram.start(t, 'readers-driver.ts')
+  const server = await ChildProgram.start(t, 'readers-server.js')
+  const healthy = await ChildProgram.start(t, 'readers-driver.js')
   const port = await server.ask('port')
   await server.ask('plant', 0)
   await healthy.ask('watch', { port, count: READERS, from: 0, key: 'all' })

@@ -28,9 +28,9 @@ const runs: ReadonlyArray<readonly [title: string, maxAttempts: number]> = [['th
 
 for (const [title, maxAttempts] of runs.slice(0, RUNS)) {
   t.test(`${STRANGERS} strangers, ${SLOW_HEADS} endless heads, ${LOGINS_PER_SECOND} logins a second; ${title}`, { timeout: 3 * WATCH_MS + 300_000 }, async t => {
-    const server = await ChildProgram.start(t, 'strangers-server.ts', String(MAX_STRANGERS), String(MAX_PER_ADDRESS), String(maxAttempts))
-    const crowd = await ChildProgram.start(t, 'strangers-driver.ts')
-    const clients = await ChildProgram.start(t, 'round-trips.ts')
+    const server = await ChildProgram.start(t, 'strangers-server.js', String(MAX_STRANGERS), String(MAX_PER_ADDRESS), String(maxAttempts))
+    const crowd = await ChildProgram.start(t, 'strangers-driver.js')
+    const clients = await ChildProgram.start(t, 'round-trips.js')
     const port = await server.ask('port')
     await clients.ask('begin', { port, tokens: await server.ask('tokens', CLIENTS), pauseMs: 20 })
     await sleep(3_000)

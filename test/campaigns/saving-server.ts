@@ -1,10 +1,10 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { FileAdapter, Store } from '../../lib/exports/store.js'
+import { projectFile } from '../project-file.js'
 
-const fixture = fileURLToPath(new URL('../fixtures/saving-server.js', import.meta.url))
+const fixture = projectFile('test/fixtures/saving-server.js')
 
 export interface SavingServerOptions {
   readonly port: number

@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
 import { gracePeriodMs } from '../../example-app/app.js'
@@ -14,6 +13,7 @@ import { freePort } from '../free-port.js'
 import { hasProgram } from './program.js'
 import { caddyFile, nginxFile } from './proxy.js'
 import { adapted, deployPath, shipped } from './shipped-file.js'
+import { projectFile } from '../project-file.js'
 
 /** What stopping takes beyond the drain delay and the grace period, at most, and something for saving. */
 const STOP_ALLOWANCE_MS = 2_000
@@ -21,10 +21,6 @@ const SAVING_MS = 5_000
 
 /** How long an order desk may take to stop, in seconds. */
 const stopSeconds = (drainDelay: number): number => (drainDelay + gracePeriodMs + STOP_ALLOWANCE_MS + SAVING_MS) / 1_000
-
-function repositoryPath (name: string): string {
-  return fileURLToPath(new URL(`../../${name}`, import.meta.url))
-}
 
 /** Runs a program that checks a file; what it complains of is in the error. */
 function check (t: Test, program: string, ...args: string[]): void {
@@ -130,20 +126,21 @@ t.test('Dockerfile', async t => {
   t.test('copies what there is', async t => {
     const sources = argumentsOf('COPY').filter(line => !line.startsWith('--from=')).flatMap(line => line.split(' ').slice(0, -1))
     t.ok(sources.length > 5)
-    for (const source of sources) t.ok(existsSync(repositoryPath(source)), source)
+    for (const source of sources) t.ok(existsSync(projectFile(source)), source)
     const ignored = shipped('Dockerfile.dockerignore').split('\n')
     for (const source of sources) t.notOk(ignored.includes(source), `${source} is not ignored`)
   })
 
   t.test('copies what the build needs, so that a new folder is not forgotten', async t => {
-    const { include, references } = parse(readFileSync(repositoryPath('tsconfig.build.json'), 'utf8'))
+    const { extends: base, include, references } = parse(readFileSync(projectFile('tsconfig.build.json'), 'utf8'))
     const copied = argumentsOf('COPY').join(' ')
+    t.match(copied, `${String(base).replace('./', '')} tsconfig.build.json ./`)
     for (const folder of include) t.match(copied, `${String(folder)} ${String(folder)}`)
     for (const { path } of references) t.match(copied, `${String(path)}/package.json ${String(path)}/`)
   })
 
   t.test('starts the program of npm start without a shell, as somebody else than root', async t => {
-    const { scripts } = JSON.parse(readFileSync(repositoryPath('package.json'), 'utf8'))
+    const { scripts } = JSON.parse(readFileSync(projectFile('package.json'), 'utf8'))
     const command = JSON.parse(argumentsOf('CMD').at(-1) ?? '')
     t.equal(`exec ${command.join(' ')}`, scripts.start)
     t.match(argumentsOf('USER').at(-1), /^[1-9]\d*:[1-9]\d*$/)

@@ -3,6 +3,7 @@ import t from 'tap'
 import type { AuditSink } from '../../lib/audit/sink.js'
 import { serve } from '../helper.js'
 import { Scrape } from '../prometheus-text.js'
+import { projectFile } from '../project-file.js'
 
 interface Target {
   readonly expr: string
@@ -28,7 +29,7 @@ interface Dashboard {
   readonly templating: { readonly list: ReadonlyArray<{ readonly name: string, readonly type: string, readonly query: unknown }> }
 }
 
-const dashboard = JSON.parse(readFileSync(new URL('../../deploy/grafana-dashboard.json', import.meta.url), 'utf8')) as Dashboard
+const dashboard = JSON.parse(readFileSync(projectFile('deploy/grafana-dashboard.json'), 'utf8')) as Dashboard
 const panels = dashboard.panels.filter(({ type }) => type !== 'row')
 const expressions = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
 

@@ -1,18 +1,18 @@
 import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import { temporaryDirectory } from '../temporary-directory.js'
 import { freePort } from '../free-port.js'
 import { hasProgram, startProgram } from './program.js'
 import { adapted, type Replacement } from './shipped-file.js'
+import { projectFile } from '../project-file.js'
 
 const run = promisify(execFile)
 
 /** The certificate, with its key, that proxies of the tests have: for `localhost`. */
-export const certificate = fileURLToPath(new URL('../fixtures/localhost.pem', import.meta.url))
+export const certificate = projectFile('test/fixtures/localhost.pem')
 
 /** The proxies that deploy/ has a file for. */
 export type ProxyKind = 'nginx' | 'caddy'

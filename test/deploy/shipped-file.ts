@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { projectFile } from '../project-file.js'
 
 /** A text of a shipped file and what stands in its place in a test's copy. */
 export type Replacement = readonly [from: string | RegExp, to: string]
 
 /** The path of a file in deploy/. */
 export function deployPath (name: string): string {
-  return fileURLToPath(new URL(`../../deploy/${name}`, import.meta.url))
+  return projectFile(`deploy/${name}`)
 }
 
 /** A file of deploy/ as it is shipped. */

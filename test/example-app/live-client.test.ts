@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import WebSocket, { WebSocketServer } from 'ws'
 import type { Frame } from '../client.js'
+import { projectFile } from '../project-file.js'
 
 interface Client {
   connect: () => void
@@ -19,7 +21,7 @@ interface Options {
 }
 
 // The page's own script: it has no types, and a browser brings the class.
-const script = new URL('../../example-app/public/live-client.js', import.meta.url).href
+const script = pathToFileURL(projectFile('example-app/public/live-client.js')).href
 const { LiveClient } = await import(script) as { LiveClient: new (url: string, options?: Options) => Client }
 Object.assign(globalThis, { WebSocket })
 

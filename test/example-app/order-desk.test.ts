@@ -13,6 +13,7 @@ import { openStore } from '../../example-app/store.js'
 import { verifyTrail } from '../../lib/audit/verify.js'
 import { TestClient, type Frame } from '../client.js'
 import { temporaryDirectory } from '../temporary-directory.js'
+import { projectFile } from '../project-file.js'
 
 type Stored<T> = T & { readonly _version: number }
 
@@ -205,7 +206,7 @@ t.test('the page', async t => {
     t.equal(response.statusCode, 200, url)
     t.equal(response.headers['content-type'], type)
     t.equal(response.headers['x-content-type-options'], 'nosniff')
-    t.equal(response.body, await readFile(new URL(`../../example-app/public/${file}`, import.meta.url), 'utf8'))
+    t.equal(response.body, await readFile(projectFile(`example-app/public/${file}`), 'utf8'))
     t.match(response.headers['content-security-policy'], /^default-src 'self'; connect-src 'self' ws: wss:;/)
   }
   const { body } = await app.inject('/')
@@ -228,7 +229,7 @@ interface ServerProcess {
 
 /** Runs the server as a process of its own, in the way in which this test runs. */
 async function startProcess (t: Test, directory: string, drainDelayMs: number): Promise<ServerProcess> {
-  const server = fileURLToPath(new URL('../../example-app/server.ts', import.meta.url))
+  const server = fileURLToPath(new URL('../../example-app/server.js', import.meta.url))
   const child = spawn(process.execPath, [...process.execArgv, server], {
     env: { ...process.env, PORT: '0', DATA_DIR: directory, DRAIN_DELAY_MS: String(drainDelayMs) },
     stdio: ['ignore', 'pipe', 'inherit']

@@ -13,7 +13,7 @@ import { serve } from '../helper.js'
 import { smallDisk } from '../small-disk.js'
 import { temporaryDirectory } from '../temporary-directory.js'
 
-const fixture = fileURLToPath(new URL('../fixtures/audit-writer.ts', import.meta.url))
+const fixture = fileURLToPath(new URL('../fixtures/audit-writer.js', import.meta.url))
 
 /** Whether a program is there. In CI it has to be. */
 function has (t: Test, program: string): boolean {

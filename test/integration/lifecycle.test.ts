@@ -439,7 +439,7 @@ t.test('NoexServer.stop', t => {
   })
 
   t.test('ends a process that got SIGTERM, with code 0', async t => {
-    const child = fork(fileURLToPath(new URL('../fixtures/server.ts', import.meta.url)), { execArgv: process.execArgv })
+    const child = fork(fileURLToPath(new URL('../fixtures/server.js', import.meta.url)), { execArgv: process.execArgv })
     t.teardown(() => { child.kill('SIGKILL') })
     const [port] = await once(child, 'message') as [number]
     const client = await TestClient.open(t, `ws://127.0.0.1:${port}`)

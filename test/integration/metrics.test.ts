@@ -324,7 +324,7 @@ t.test('a shutdown shows, and ends the measuring', async t => {
 
 t.test('without the package prom-client', async t => {
   t.test('the plugin does not start with routes.metrics, and says what to install; without, it does', async t => {
-    const index = new URL('../../lib/index.ts', import.meta.url)
+    const index = new URL('../../lib/index.js', import.meta.url)
     const script = join(temporaryDirectory(t), 'script.mjs')
     writeFileSync(script, `
       import { register } from 'node:module'

@@ -11,6 +11,7 @@ import { noexPlugin, NoexServer, type NoexOptions } from '../../lib/index.js'
 import { TestClient } from '../client.js'
 import { serve, startStore } from '../helper.js'
 import { RawSocket, upgradeHeaders } from '../raw-socket.js'
+import { projectFile } from '../project-file.js'
 
 type Line = Record<string, any>
 
@@ -610,7 +611,7 @@ t.test('NoexServer', t => {
   })
 
   t.test('speaks TLS when Fastify is told to', async t => {
-    const pem = readFileSync(new URL('../fixtures/localhost.pem', import.meta.url))
+    const pem = readFileSync(projectFile('test/fixtures/localhost.pem'))
     const { server } = await start(t, { fastify: { https: { key: pem, cert: pem } } })
     const client = await TestClient.open(t, `wss://127.0.0.1:${server.port}`, { rejectUnauthorized: false })
     t.ok(await client.ask('store.buckets'))

@@ -287,7 +287,7 @@ t.test('output that fails ends a command', async t => {
 })
 
 t.test('the program fastify-noex', { timeout: 120_000 }, async t => {
-  const main = [...process.execArgv, fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url))]
+  const main = [...process.execArgv, fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))]
   const { path, files } = writeTrail(temporaryDirectory(t), { segments: [30, 4_000] })
   const execute = async (...args: string[]): Promise<{ code: number, stdout: string, stderr: string }> => {
     return await promisify(execFile)(process.execPath, [...main, ...args], { maxBuffer: 2 ** 25 })

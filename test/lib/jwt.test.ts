@@ -14,6 +14,7 @@ import type { JwtAlgorithm } from '../../lib/access/jwt-key.js'
 import { resolveJwt, type JwtAuthOptions } from '../../lib/access/jwt-options.js'
 import { NoexOptionsError } from '../../lib/option-checks.js'
 import { HandClock } from '../hand-clock.js'
+import { projectFile } from '../project-file.js'
 
 const SECRET = 'a secret that two programs share, long enough for every algorithm'
 const ISSUER = 'https://issuer.example'
@@ -74,7 +75,7 @@ const ed25519 = generateKeyPairSync('ed25519')
 const x25519 = generateKeyPairSync('x25519')
 const rsaPem = rsa.publicKey.export({ type: 'spki', format: 'pem' }) as string
 const rsaPrivatePem = rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
-const fixture = readFileSync(new URL('../fixtures/localhost.pem', import.meta.url), 'utf8')
+const fixture = readFileSync(projectFile('test/fixtures/localhost.pem'), 'utf8')
 const certificate = new X509Certificate(fixture).toString()
 
 t.test('jwtAuth', t => {

@@ -349,7 +349,7 @@ t.test('the threads', t => {
   })
 
   t.test('keep a process alive only as long as it waits for a password', async t => {
-    const source = new URL('../../lib/identity/passwords.ts', import.meta.url)
+    const source = new URL('../../lib/identity/passwords.js', import.meta.url)
     const script = join(temporaryDirectory(t), 'script.mjs')
     writeFileSync(script, `
       import { Passwords } from ${JSON.stringify(source)}

@@ -501,12 +501,12 @@ test('Registry', async t => {
 
 test('The process', async t => {
   t.test('exits by itself within 100 ms once everything has stopped', async t => {
-    const child = fork(new URL('fixtures/exit-after-stop.ts', import.meta.url))
+    const child = fork(new URL('fixtures/exit-after-stop.js', import.meta.url))
     t.same(await once(child, 'exit'), [0, null])
   })
 
   t.test('can read the version of the package', async t => {
-    const manifest: unknown = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'))
+    const manifest: unknown = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
     t.match(manifest, { version: VERSION })
   })
 })

@@ -8,7 +8,6 @@ import { test, type Test } from 'tap'
 import {
   AlreadyRegisteredError, FileAdapter, MemoryAdapter, Registry, ServerNotRunningError, type StorageAdapter
 } from '@hamicek/noex'
-import { temporaryDirectory } from '../../../test/temporary-directory.js'
 
 const users: BucketDefinition = {
   key: 'id',
@@ -145,7 +144,7 @@ const adapters: ReadonlyArray<readonly [name: string, make: (t: Test) => (() => 
     return () => adapter
   }],
   ['FileAdapter', t => {
-    const directory = temporaryDirectory(t)
+    const directory = t.testdir()
     return () => new FileAdapter({ directory, fsync: false })
   }]
 ]
@@ -244,7 +243,7 @@ for (const [name, make] of adapters) {
 
 test('A noex-store on a damaged file', async t => {
   t.test('is told, and what is left of the file is kept', async t => {
-    const directory = temporaryDirectory(t)
+    const directory = t.testdir()
     const errors: string[] = []
     const onError = (error: Error) => { errors.push(error.name) }
     const start = () => started(t, {

@@ -11,7 +11,6 @@ import {
   type FileAdapterOptions, MemoryAdapter, PersistenceError, type PersistedState, SerializationError, type StateMetadata,
   type StorageAdapter, StorageError
 } from '@hamicek/noex'
-import { temporaryDirectory } from '../../../test/temporary-directory.js'
 
 const metadata: StateMetadata = { persistedAt: 1000, serverId: 'shop', schemaVersion: 1 }
 
@@ -29,7 +28,7 @@ function savedAs (state: unknown): PersistedState<unknown> {
 
 /** A file adapter without fsync, in a directory of the test that does not exist yet. */
 function fileAdapter (t: Test, options: Partial<FileAdapterOptions> = {}) {
-  const directory = join(temporaryDirectory(t), 'states')
+  const directory = join(t.testdir(), 'states')
   return { directory, adapter: new FileAdapter({ directory, fsync: false, ...options }) }
 }
 
@@ -240,7 +239,7 @@ test('The serializer', async t => {
 
 test('FileAdapter', async t => {
   t.test('makes its directory when it saves for the first time', async t => {
-    const directory = join(temporaryDirectory(t), 'deep', 'states')
+    const directory = join(t.testdir(), 'deep', 'states')
     const adapter = new FileAdapter({ directory })
     t.equal(adapter.getDirectory(), directory)
     await adapter.close()
@@ -280,8 +279,8 @@ test('FileAdapter', async t => {
   })
 
   t.test('leaves the old state when it is killed between writing and renaming', async t => {
-    const directory = temporaryDirectory(t)
-    const child = fork(new URL('fixtures/save-and-die.ts', import.meta.url), [directory])
+    const directory = t.testdir()
+    const child = fork(new URL('fixtures/save-and-die.js', import.meta.url), [directory])
     const [, signal] = await once(child, 'exit')
     t.equal(signal, 'SIGKILL')
     t.equal((await readdir(directory)).length, 2)
