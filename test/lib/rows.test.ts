@@ -198,7 +198,7 @@ t.test('Pages hold every visible record once and in order while others come, cha
 })
 
 t.test('Without a row filter, reads are those of the store', async t => {
-  const { store, access } = await withNotes(t)
+  const { access } = await withNotes(t)
   t.equal((await refusal((async () => access.read('nope', mine, work))())).code, 'BUCKET_NOT_DEFINED')
 })
 
