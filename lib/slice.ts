@@ -1,42 +1,55 @@
-/** How long work may go on before others have their turn, in milliseconds. */
+/** How long work may go on in one turn of the event loop, in milliseconds. */
 const SLICE_MS = 5
 
 /** Kept, so that timers which a test or an application replaces later are not waited for. */
-const { setImmediate } = globalThis
+const { setImmediate, queueMicrotask } = globalThis
+const { nextTick } = process
 
 const waiting: Array<() => void> = []
 
-/** Lets one of those that wait go on, and the next one in the next turn of the event loop: together they hold it up no longer than one. */
-function wake (): void {
-  waiting.shift()?.()
-  if (waiting.length > 0) setImmediate(wake)
+/** When long work was first seen in this turn; `undefined` until then. */
+let startedAt: number | undefined
+
+function endTurn (): void {
+  startedAt = undefined
 }
 
 /**
- * Resolves in a later turn of the event loop, when what has arrived meanwhile has been read. Only one caller goes on in each turn,
- * first come first served, so many long requests take longer and hold the others up no more than one does.
+ * Whether those whose work takes long have had their part of this turn, all together: then each of them shall wait for `nextTurn`.
+ * Costs about as much as looking at a record, so a loop asks once in a while.
+ */
+export function isTurnOver (): boolean {
+  const now = performance.now()
+  if (startedAt !== undefined) return now - startedAt >= SLICE_MS
+  startedAt = now
+  setImmediate(endTurn)
+  return false
+}
+
+/**
+ * Resolves in a later turn of the event loop, when what has arrived meanwhile has been read. Those who wait go on one after the other,
+ * first come first served, and no more of them in one turn than there is time for.
  */
 export async function nextTurn (): Promise<void> {
   await new Promise<void>(resolve => { if (waiting.push(resolve) === 1) setImmediate(wake) })
 }
 
-/** A stretch of work that ends in time for others to have their turn. */
-export class Slice {
-  #startedAt = performance.now()
+/** Gives a new turn to the first of those who wait. */
+function wake (): void {
+  startedAt = performance.now()
+  wakeOne()
+}
 
-  /** Whether it is time for `pause`. Costs about as much as looking at a record, so a loop asks once in a while. */
-  get isOver (): boolean {
-    return performance.now() - this.#startedAt >= SLICE_MS
-  }
+function wakeOne (): void {
+  const resolve = waiting[0] as () => void
+  resolve()
+  // A tick begins when no promise is left that can go on: then this one has come to its next pause, or is done.
+  queueMicrotask(() => { nextTick(wakeNext) })
+}
 
-  /** Lets others have their turn, and begins anew. */
-  async pause (): Promise<void> {
-    await nextTurn()
-    this.restart()
-  }
-
-  /** Begins anew: there was nothing to do until now. */
-  restart (): void {
-    this.#startedAt = performance.now()
-  }
+function wakeNext (): void {
+  waiting.shift()
+  if (waiting.length === 0) return
+  if (isTurnOver()) setImmediate(wake)
+  else wakeOne()
 }

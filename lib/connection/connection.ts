@@ -252,6 +252,11 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     if (this.#outbox.full) this.regulate()
   }
 
+  /** A client that takes a long message bit by bit is slow, but has not stopped reading. */
+  progressed (): void {
+    this.#host.stalled.add(this)
+  }
+
   drained (): void {
     this.#host.stalled.delete(this)
     this.#principal.resume()
@@ -274,7 +279,8 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.#shut('closing', reason.reason)
     this.#outbox.flush()
     if (this.#ws.isPaused) this.#ws.resume()
-    this.#ws.close(reason.code, reason.reason)
+    if (this.#outbox.busy) this.#outbox.idle().then(() => { this.#ws.close(reason.code, reason.reason) })
+    else this.#ws.close(reason.code, reason.reason)
     this.#host.closing.add(this)
     this.#host.logOf(this).info({ code: reason.code, reason: reason.reason }, 'closing connection')
   }

@@ -1,6 +1,7 @@
 import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.js'
 import { RequestRecord, type Subject } from '../audit/request-record.js'
 import type { Caller, Gate } from '../access/gate.js'
+import type { Grant } from '../access/grant.js'
 import { NoexServerError, toReplyError, type NoexErrorCode } from '../errors.js'
 import type { RequestLimiter } from '../limits/request-limiter.js'
 import type { RequestFigures } from '../metrics/request-figures.js'
@@ -8,8 +9,9 @@ import type { Catalogue } from '../operations/index.js'
 import type { Operation, Services } from '../operations/operation.js'
 import { runOperation } from '../operations/run-operation.js'
 import { decode } from '../protocol/decode.js'
-import { EncodedJson, encodeError, encodeResult } from '../protocol/encode.js'
+import { EncodedJson, encodeBigResult, encodeError, encodeResult } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
+import { mayBeBig } from '../protocol/parts.js'
 import type { Hold, Reply } from './held-replies.js'
 
 /** A client to which replies can be sent. */
@@ -48,23 +50,26 @@ export function dispatch (text: string, caller: Requester, to: Dispatch): Promis
     case 'pong': return undefined
     case 'malformed': {
       caller.malformed(decoded.error.message)
-      refuse(decoded.id, undefined, refusalOf(undefined, caller, to) ?? decoded.error, caller, to)
+      refuse(decoded.id, undefined, refusalOf(undefined, undefined, caller, to) ?? decoded.error, caller, to)
       return undefined
     }
     case 'request': {
       const { request } = decoded
-      const refusal = refusalOf(request.type, caller, to)
-      if (refusal === undefined) return perform(request, caller, to)
+      const operation = to.catalogue.find(request.type)
+      const refusal = refusalOf(request, operation, caller, to)
+      if (refusal === undefined) return perform(request, operation, caller, to)
       refuse(request.id, request.type, refusal, caller, to)
       return undefined
     }
   }
 }
 
-/** Counts a frame; `type` is `undefined` when it is no request. Returns the refusal when there were too many. */
-function refusalOf (type: string | undefined, caller: Requester, { limiter, catalogue }: Dispatch): NoexServerError | undefined {
-  const refusal = limiter?.count(caller.session?.userId, caller.addressKey, type)
-  if (refusal !== undefined) caller.limited(type === undefined ? undefined : catalogue.find(type)?.name)
+/** Counts a frame; `request` is `undefined` when it is none. Returns the refusal when there were too many. */
+function refusalOf (request: RequestMessage | undefined, operation: Operation | undefined, caller: Requester, { limiter }: Dispatch): NoexServerError | undefined {
+  if (limiter === undefined) return undefined
+  const charges = request && (operation?.chargesOf?.(request) ?? request.type)
+  const refusal = limiter.count(caller.session?.userId, caller.addressKey, charges)
+  if (refusal !== undefined) caller.limited(operation?.name)
   return refusal
 }
 
@@ -74,10 +79,9 @@ function refuse (id: number, type: string | undefined, error: NoexServerError, c
   figures?.ended(type === undefined ? undefined : catalogue.find(type)?.name, error.code, 0)
 }
 
-async function perform (request: RequestMessage, caller: Requester, to: Dispatch): Promise<void> {
+async function perform (request: RequestMessage, operation: Operation | undefined, caller: Requester, to: Dispatch): Promise<void> {
   const { trail, clock } = to.services
   const since = to.figures && clock.ticks()
-  const operation = to.catalogue.find(request.type)
   const record = trail && RequestRecord.begin(trail, operation, request, caller, clock)
   let reply: Reply
   let failure: NoexServerError | undefined
@@ -91,9 +95,7 @@ async function perform (request: RequestMessage, caller: Requester, to: Dispatch
     caller.answering = operation
     operation.guard?.(caller)
     operation.validate(request)
-    const data = await runOperation(operation, request, grant, caller, to.services)
-    const { sent, unsent } = data instanceof EncodedJson ? data : noFollowUp
-    reply = { text: encodeResult(request.id, data), sent, unsent }
+    reply = await answer(operation, request, grant, caller, to)
   } catch (error) {
     failure = failureOf(error, request, caller)
     reply = { text: encodeFailure(failure, request, caller, to) }
@@ -102,6 +104,22 @@ async function perform (request: RequestMessage, caller: Requester, to: Dispatch
   if (released === undefined) caller.reply(reply)
   else caller.reply(reply, { released, instead: () => encodeUnaudited(failure, reply, request, to) })
   if (since !== undefined) count(operation, failure, since, released, to)
+}
+
+/** Runs an operation, and makes the reply of its result. */
+async function answer (operation: Operation, request: RequestMessage, grant: Grant, caller: Requester, { limiter, services }: Dispatch): Promise<Reply> {
+  const { session, addressKey } = caller
+  try {
+    const data = await runOperation(operation, request, grant, caller, services)
+    const { sent, unsent } = data instanceof EncodedJson ? data : noFollowUp
+    if (!mayBeBig(data)) return { text: encodeResult(request.id, data), sent, unsent }
+    const text = await encodeBigResult(request.id, data)
+    // Time has passed.
+    if (operation.tier === 'read') grant.ensure()
+    return { text }
+  } finally {
+    limiter?.charge(session?.userId, addressKey, grant.work.spent)
+  }
 }
 
 /** Counts a request once its reply may leave: later than it was made when its entry must become durable first. */

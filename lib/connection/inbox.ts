@@ -1,3 +1,5 @@
+import { isTurnOver, nextTurn } from '../slice.js'
+
 /** Frames and characters that may wait. One TCP chunk of small frames may arrive on top of each. */
 const MAX_FRAMES = 256
 const MAX_CHARS = 1_048_576
@@ -12,7 +14,8 @@ export interface InboxOwner {
 
 /**
  * The frames of one connection that wait for their turn: one is handled at a time, so replies keep the order
- * of the requests. When full, its owner stops reading the socket, so that TCP slows the client down.
+ * of the requests. When full, its owner stops reading the socket, so that TCP slows the client down. Of a burst, others have
+ * their turn every few milliseconds.
  */
 export class Inbox {
   readonly #owner: InboxOwner
@@ -68,6 +71,12 @@ export class Inbox {
     await new Promise<void>(resolve => { (this.#idle ??= []).push(resolve) })
   }
 
+  /** Handles what waits behind a frame that has taken its time, or, when bursts have taken too much of this turn, in a later one. */
+  #goOn (): void {
+    if (this.#waiting.length > 0 && isTurnOver()) nextTurn().then(() => { this.#next() })
+    else this.#next()
+  }
+
   /** Handles waiting frames. Those that need no time are handled in this loop, not by recursion. */
   #next (): void {
     const wasFull = this.full
@@ -75,6 +84,10 @@ export class Inbox {
     let work: Promise<void> | undefined
     this.#busy = true
     while (work === undefined && !this.#held && taken < this.#waiting.length) {
+      if (taken > 0 && isTurnOver()) {
+        work = nextTurn()
+        break
+      }
       const text = this.#waiting[taken++] as string
       this.#chars -= text.length
       work = this.#owner.handle(text)
@@ -85,7 +98,7 @@ export class Inbox {
       if (this.#waiting.length === 0) this.#settle()
     } else {
       // Made when it is first needed, so that an idle client does not pay for it.
-      this.#done ??= () => { this.#next() }
+      this.#done ??= () => { this.#goOn() }
       work.then(this.#done, this.#done)
     }
     if (wasFull && !this.full) this.#owner.regulate()

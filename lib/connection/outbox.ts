@@ -1,6 +1,11 @@
 import type { Duplex } from 'node:stream'
 import type { Sink } from '../feeds/subscription-table.js'
 import { textFrame, textFrames } from '../protocol/frame.js'
+import { charsOf, cut, type MessageText } from '../protocol/parts.js'
+import { FragmentedMessage, type FragmentedMessageOwner } from './fragmented-message.js'
+
+/** A message of so many characters leaves in several frames. */
+const BIG_CHARS = 262_144
 
 /** What may wait for one client. */
 export interface OutboxLimits {
@@ -16,21 +21,26 @@ export interface OutboxOwner {
   readonly writable: boolean
   /** More than `markBytes` wait for the client. */
   congested: () => void
+  /** The client has read some of a message that is larger than `markBytes`. */
+  progressed: () => void
   /** Less than `markBytes` wait again. */
   drained: () => void
 }
 
 /**
- * The only place that writes to a socket. What is sent in one tick leaves in one write, in order.
+ * The only place that writes messages to a socket. What is sent in one tick leaves in one write, in order. A big message leaves in
+ * several frames, as fast as the client reads, and what is sent after it waits until the last one.
  * It drops nothing: replies are always written, and whoever pushes asks `congested` first.
  */
-export class Outbox implements Sink {
+export class Outbox implements Sink, FragmentedMessageOwner {
   readonly #owner: OutboxOwner
   readonly #stream: Duplex
   readonly #limits: OutboxLimits
-  #pending: Array<string | Buffer> = []
+  #pending: Item[] = []
   #pendingBytes = 0
+  #big: FragmentedMessage | undefined
   #congested = false
+  #idle: Array<() => void> | undefined
   #written: (() => void) | undefined
 
   constructor (owner: OutboxOwner, stream: Duplex, limits: OutboxLimits) {
@@ -51,32 +61,87 @@ export class Outbox implements Sink {
 
   /** Bytes that wait for the client, in this process. */
   get bufferedBytes (): number {
-    return this.#stream.writableLength + this.#pendingBytes
+    return this.#stream.writableLength + this.#pendingBytes + (this.#big?.charsLeft ?? 0)
+  }
+
+  get writable (): boolean {
+    return this.#owner.writable
   }
 
   /** Sends a message. */
-  send (text: string): void {
-    this.#add(text)
+  send (text: MessageText): void {
+    const chars = charsOf(text)
+    if (chars >= BIG_CHARS) this.#add(new FragmentedMessage(typeof text === 'string' ? cut(text) : text), chars)
+    else this.#add(typeof text === 'string' ? text : text.join(''), chars)
   }
 
   /** Sends a frame that is encoded already. */
   sendFrame (frame: Buffer): void {
-    this.#add(frame)
+    this.#add(frame, frame.length)
   }
 
-  #add (item: string | Buffer): void {
-    this.#pendingBytes += item.length
-    if (this.#pending.push(item) === 1) process.nextTick(flush, this)
+  #add (item: Item, size: number): void {
+    this.#pendingBytes += size
+    if (this.#pending.push(item) === 1 && this.#big === undefined) process.nextTick(flush, this)
   }
 
-  /** Hands everything to the socket now. */
+  /** Hands everything to the socket now, but for a big message and what comes after it. */
   flush (): void {
     const pending = this.#pending
-    if (pending.length === 0) return
+    if (pending.length === 0 || this.#big !== undefined) return
     this.#pending = []
     this.#pendingBytes = 0
-    if (!this.#owner.writable) return
-    const chunks = toChunks(pending)
+    if (!this.#owner.writable) {
+      this.#settle()
+      return
+    }
+    const at = pending.findIndex(item => item instanceof FragmentedMessage)
+    if (at === -1) {
+      this.#write(pending as Array<string | Buffer>)
+      return
+    }
+    if (at > 0) this.#write(pending.slice(0, at) as Array<string | Buffer>)
+    this.#pending = pending.slice(at + 1)
+    for (const item of this.#pending) this.#pendingBytes += sizeOf(item)
+    this.#writeBig(pending[at] as FragmentedMessage)
+  }
+
+  /** Whether a big message is on its way. */
+  get busy (): boolean {
+    return this.#big !== undefined
+  }
+
+  /** Resolves when no big message is on its way any more. */
+  async idle (): Promise<void> {
+    if (this.#big !== undefined) await new Promise<void>(resolve => { (this.#idle ??= []).push(resolve) })
+  }
+
+  #writeBig (message: FragmentedMessage): void {
+    this.#big = message
+    this.#checkCongestion()
+    message.write(this.#stream, this).then(() => {
+      this.#big = undefined
+      this.flush()
+      if (this.#congested) this.#drained()
+      if (this.#big === undefined) this.#settle()
+    })
+  }
+
+  #settle (): void {
+    const idle = this.#idle
+    this.#idle = undefined
+    idle?.forEach(resolve => { resolve() })
+  }
+
+  /** Some of a big message has left. */
+  progressed (): void {
+    if (!this.#congested) return
+    this.#owner.progressed()
+    this.#drained()
+  }
+
+  #write (items: ReadonlyArray<string | Buffer>): void {
+    const chunks = toChunks(items)
     const stream = this.#stream
     if (chunks.length > 1) stream.cork()
     for (let i = 0; i < chunks.length - 1; i++) stream.write(chunks[i])
@@ -88,10 +153,13 @@ export class Outbox implements Sink {
       stream.write(last, this.#written)
     }
     if (chunks.length > 1) stream.uncork()
-    if (!this.#congested && stream.writableLength >= this.#limits.markBytes) {
-      this.#congested = true
-      this.#owner.congested()
-    }
+    this.#checkCongestion()
+  }
+
+  #checkCongestion (): void {
+    if (this.#congested || this.bufferedBytes - this.#pendingBytes < this.#limits.markBytes) return
+    this.#congested = true
+    this.#owner.congested()
   }
 
   /** What brought the buffer above the mark has left: also when it left at once, because somebody may wait since. */
@@ -100,6 +168,12 @@ export class Outbox implements Sink {
     this.#congested = false
     this.#owner.drained()
   }
+}
+
+type Item = string | Buffer | FragmentedMessage
+
+function sizeOf (item: Item): number {
+  return item instanceof FragmentedMessage ? item.charsLeft : item.length
 }
 
 function flush (outbox: Outbox): void {

@@ -4,7 +4,7 @@ import { checkFilter } from '../store/filter.js'
 import { insertRecord, insertRecords, upsertRecord } from '../store/insert.js'
 import { updateRecord, updateRecords } from '../store/update.js'
 import { JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
-import { defineOperation, touchesBucket, touchesRecords, type Operation } from './operation.js'
+import { defineOperation, lengthOf, touchesBucket, touchesRecords, type Operation } from './operation.js'
 
 const BucketData = Type.Object({ bucket: Name, data: JsonObject })
 
@@ -20,6 +20,7 @@ export const storeWrite: readonly Operation[] = [
   defineOperation({
     name: 'store.insertMany',
     tier: 'write',
+    charges: request => [{ operation: 'store.insertMany', times: Math.max(1, lengthOf(request['data'])) }],
     request: Type.Object({ bucket: Name, data: RecordBatch }),
     touches: touchesRecords,
     run: async ({ access }, r, grant) => await insertRecords(access, r.bucket, r.data, grant)

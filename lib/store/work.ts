@@ -1,5 +1,5 @@
 import { NoexServerError } from '../errors.js'
-import { Slice } from '../slice.js'
+import { isTurnOver, nextTurn } from '../slice.js'
 
 /** Units of work between two looks at the clock: some microseconds. */
 const UNITS_UNWATCHED = 256
@@ -13,7 +13,6 @@ export const UNITS_PER_WRITE = 100
  */
 export class Work {
   readonly #budget: number
-  readonly #slice = new Slice()
   #spent = 0
 
   /** `budget`: units that the request may take; `Infinity` for the server's own work. */
@@ -43,7 +42,7 @@ export class Work {
 
   /** Lets others have their turn if this request has held them up for long enough. */
   async pause (): Promise<void> {
-    if (this.#slice.isOver) await this.#slice.pause()
+    if (isTurnOver()) await nextTurn()
   }
 
   /**
@@ -55,7 +54,7 @@ export class Work {
     for (let i = 0; i < items.length;) {
       const end = Math.min(i + stride, items.length)
       for (; i < end; i++) if (visit(items[i] as T, i) === false) return
-      if (i < items.length && this.#slice.isOver) await this.#slice.pause()
+      if (i < items.length && isTurnOver()) await nextTurn()
     }
   }
 }
