@@ -180,10 +180,11 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.answering = undefined
   }
 
-  #deliver ({ text, sent }: Reply): void {
+  #deliver ({ text, sent, answered }: Reply): void {
     if (!this.open) return
     this.#outbox.send(text)
     sent?.()
+    answered?.()
     if (this.#revoked !== undefined && this.#held?.empty !== false) this.#closeRevoked(this.#revoked)
     else if (this.#outbox.full) this.regulate()
     else if (this.#held !== undefined) this.#resumeInbox()
@@ -199,6 +200,10 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   /** Whether the client must not be served for now: it does not read, or too many replies wait. */
   get #full (): boolean {
     return this.#outbox.full || this.#held?.full === true
+  }
+
+  holdPushes (): () => void {
+    return this.#outbox.holdPushes()
   }
 
   malformed (problem: string): void {

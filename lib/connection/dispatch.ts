@@ -11,7 +11,7 @@ import { runOperation } from '../operations/run-operation.js'
 import { decode } from '../protocol/decode.js'
 import { EncodedJson, encodeBigResult, encodeError, encodeResult } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
-import { mayBeBig } from '../protocol/parts.js'
+import { mayBeBig, type MessageText } from '../protocol/parts.js'
 import type { Hold, Reply } from './held-replies.js'
 
 /** A client to which replies can be sent. */
@@ -20,6 +20,8 @@ export interface Requester extends Caller, Subject {
   readonly addressKey: string
   /** Answers the request that is being handled; with `hold`, when that is over. */
   reply: (reply: Reply, hold?: Hold) => void
+  /** Lets pushes wait until what is returned is called, once. */
+  holdPushes: () => () => void
   /** A frame was no request. */
   malformed: (problem: string) => void
   /** A frame was refused by the rate limit; `operation` is `undefined` when it asks for none that exists. */
@@ -113,12 +115,23 @@ async function answer (operation: Operation, request: RequestMessage, grant: Gra
     const data = await runOperation(operation, request, grant, caller, services)
     const { sent, unsent } = data instanceof EncodedJson ? data : noFollowUp
     if (!mayBeBig(data)) return { text: encodeResult(request.id, data), sent, unsent }
+    if (operation.tier !== 'read') return await answerBehind(caller.holdPushes(), encodeBigResult(request.id, data))
     const text = await encodeBigResult(request.id, data)
     // Time has passed.
-    if (operation.tier === 'read') grant.ensure()
+    grant.ensure()
     return { text }
   } finally {
     limiter?.charge(session?.userId, addressKey, grant.work.spent)
+  }
+}
+
+/** Makes the reply to a change: the pushes which that causes wait for it. */
+async function answerBehind (releasePushes: () => void, text: Promise<MessageText>): Promise<Reply> {
+  try {
+    return { text: await text, answered: releasePushes }
+  } catch (error) {
+    releasePushes()
+    throw error
   }
 }
 

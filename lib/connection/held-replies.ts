@@ -15,6 +15,8 @@ export interface Reply {
   readonly sent?: (() => void) | undefined
   /** Something else was sent instead. */
   readonly unsent?: (() => void) | undefined
+  /** It, or something else instead, is in the outbox. */
+  readonly answered?: (() => void) | undefined
 }
 
 interface Item {
@@ -56,7 +58,7 @@ export class HeldReplies {
       if (!maySend) {
         item.reply.unsent?.()
         this.#chars -= charsOf(item.reply.text)
-        item.reply = { text: hold.instead() }
+        item.reply = { text: hold.instead(), answered: item.reply.answered }
         this.#chars += charsOf(item.reply.text)
       }
       item.ready = true

@@ -40,6 +40,7 @@ export class Outbox implements Sink, FragmentedMessageOwner {
   #pendingBytes = 0
   #big: FragmentedMessage | undefined
   #congested = false
+  #holds = 0
   #idle: Array<() => void> | undefined
   #written: (() => void) | undefined
 
@@ -51,7 +52,7 @@ export class Outbox implements Sink, FragmentedMessageOwner {
 
   /** Whether pushes must wait until the client has read more. */
   get congested (): boolean {
-    return this.#congested || this.bufferedBytes >= this.#limits.markBytes
+    return this.#holds > 0 || this.#congested || this.bufferedBytes >= this.#limits.markBytes
   }
 
   /** Whether nothing more should be read from the client. */
@@ -104,6 +105,16 @@ export class Outbox implements Sink, FragmentedMessageOwner {
     this.#pending = pending.slice(at + 1)
     for (const item of this.#pending) this.#pendingBytes += sizeOf(item)
     this.#writeBig(pending[at] as FragmentedMessage)
+  }
+
+  /** Lets pushes wait until what is returned is called, once: as they do while more than `markBytes` wait. */
+  holdPushes (): () => void {
+    this.#holds++
+    return () => {
+      this.#holds--
+      // Otherwise they go on waiting until that is over.
+      if (!this.congested) this.#owner.drained()
+    }
   }
 
   /** Whether a big message is on its way. */

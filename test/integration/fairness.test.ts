@@ -119,22 +119,32 @@ t.test('a big reply', t => {
     const client = await connect()
     const socket = (client.ws as unknown as { _socket: Socket })._socket
     const reply = client.request('store.all', { bucket: 'items' })
-    let isDone = false
-    const slow = (async () => {
-      while (!isDone) {
-        socket.pause()
-        await new Promise(resolve => setTimeout(resolve, 20))
-        socket.resume()
-        await Promise.race([once(socket, 'data'), reply.catch(() => {})])
-      }
-    })()
+    const arrived = reply.then(() => true)
+    do {
+      socket.pause()
+      await new Promise(resolve => setTimeout(resolve, 20))
+      socket.resume()
+    } while (!await Promise.race([arrived, once(socket, 'data').then(() => false)]))
     t.equal((await reply)['data'].length, RECORDS)
-    isDone = true
-    await slow
     t.equal(client.ws.readyState, WebSocket.OPEN)
     t.match(await client.request('store.count', { bucket: 'items' }), { data: RECORDS }, 'and then goes on')
   })
   t.end()
+})
+
+t.test('a big reply to a change comes before the pushes that the change causes', async t => {
+  const { connect, store } = await serve(t)
+  store.defineQuery('size', async context => await context.bucket('items').count())
+  const client = await connect()
+  await client.request('store.subscribe', { query: 'size' })
+  const order: string[] = []
+  client.ws.on('message', data => { order.push(String(JSON.parse(String(data)).type)) })
+  const data = Array.from({ length: 10_000 }, (_, n) => ({ n, name: 'x'.repeat(80) }))
+  t.equal((await client.request('store.insertMany', { bucket: 'items', data }))['data'].length, 10_000)
+  const operations = Array.from({ length: 5 }, (_, i) => ({ op: 'insertMany', bucket: 'items', data: data.slice(0, 1_000 + i) }))
+  t.equal((await client.request('store.transaction', { operations }))['data'].results.length, 5)
+  t.match(await client.next(({ data }) => data === 15_010), { type: 'push' })
+  t.same(order, ['result', 'push', 'result', 'push'])
 })
 
 t.test('workBudget', t => {
@@ -230,14 +240,14 @@ t.test('a burst of large reads lets others have their turn', async t => {
   const busy = new WebSocket(url)
   await once(busy, 'open')
   const client = await connect()
-  let done = 0
-  busy.on('message', () => { done++ })
+  const done: unknown[] = []
+  busy.on('message', data => { done.push(data) })
   for (let id = 1; id <= 40; id++) busy.send(JSON.stringify({ id, type: 'store.where', bucket: 'items', filter: { n: { $gte: id } } }))
   let answered = 0
-  while (done < 20) {
+  while (done.length < 20) {
     t.match(await client.request('store.get', { bucket: 'items', key: 'item-1' }), { type: 'result' })
     answered++
   }
-  t.ok(answered > 40, `${answered} answers to one while another got ${done}`)
+  t.ok(answered > 40, `${answered} answers to one while another got ${done.length}`)
   busy.terminate()
 })
