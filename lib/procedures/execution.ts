@@ -106,11 +106,11 @@ class Run {
     switch (step.kind) {
       case 'request': {
         const result = await this.#requests.perform(step.operation, step.fields(this.#values), step.path)
-        if (step.as !== undefined) this.#keep(step.as, result)
+        if (step.as !== undefined) await this.#keep(step.as, result)
         break
       }
       case 'compute':
-        this.#keep(step.as, step.compute(this.#values, this.#room))
+        await this.#keep(step.as, step.compute(this.#values, this.#room))
         break
       case 'return':
         this.#returned = { value: step.value(this.#values, this.#room) }
@@ -118,8 +118,8 @@ class Run {
     return undefined
   }
 
-  #keep (name: string, value: unknown): void {
-    this.#room.takeValue(value)
+  async #keep (name: string, value: unknown): Promise<void> {
+    await this.#room.takeInSlices(value, this.#work)
     this.#values.results.set(name, value)
   }
 }

@@ -36,6 +36,8 @@ export async function narrowFilter (access: StoreAccess, bucket: string, filter:
     await eachMatch(changed, filter, work, add)
   }
   work.take(keys.size * UNITS_PER_WRITE)
+  // Matches nothing, and the store is done with each record at once.
+  if (keys.size === 0) return { $or: [] }
   return { $and: [{ [definition.key]: { $in: listOf(keys) } }, filter] }
 }
 
