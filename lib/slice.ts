@@ -1,6 +1,12 @@
 /** How long work may go on in one turn of the event loop, in milliseconds. */
 const SLICE_MS = 5
 
+/** Small requests between two looks at the clock, which is as dear as a part of one. */
+const MAX_UNWATCHED = 16
+
+/** Above this, in milliseconds, requests are not small: then there is a look after each. */
+const SMALL_MS = 0.2
+
 /** Kept, so that timers which a test or an application replaces later are not waited for. */
 const { setImmediate, queueMicrotask } = globalThis
 const { nextTick } = process
@@ -9,6 +15,26 @@ const waiting: Array<() => void> = []
 
 /** When long work was first seen in this turn; `undefined` until then. */
 let startedAt: number | undefined
+
+/** Work since the last look at the clock in a burst, in small requests; when that was, and how much there may be before the next. */
+let unwatched = 0
+let watchedAt = 0
+let allowance = 1
+
+/** Notes work that is as much as so many small requests. */
+export function noteWork (requests: number): void {
+  unwatched += requests
+}
+
+/** Asks `isTurnOver` in a burst of requests, after each of them: of small ones, many pass between two looks at the clock. */
+export function isBurstOver (): boolean {
+  if (++unwatched < allowance) return false
+  const before = watchedAt
+  watchedAt = performance.now()
+  allowance = (watchedAt - before) / unwatched < SMALL_MS ? Math.min(2 * allowance, MAX_UNWATCHED) : 1
+  unwatched = 0
+  return isOver(watchedAt)
+}
 
 function endTurn (): void {
   startedAt = undefined
@@ -19,7 +45,10 @@ function endTurn (): void {
  * Costs about as much as looking at a record, so a loop asks once in a while.
  */
 export function isTurnOver (): boolean {
-  const now = performance.now()
+  return isOver(performance.now())
+}
+
+function isOver (now: number): boolean {
   if (startedAt !== undefined) return now - startedAt >= SLICE_MS
   startedAt = now
   setImmediate(endTurn)

@@ -87,42 +87,44 @@ async function perform (request: RequestMessage, operation: Operation | undefine
   const record = trail && RequestRecord.begin(trail, operation, request, caller, clock)
   let reply: Reply
   let failure: NoexServerError | undefined
+  let grant: Grant | undefined
+  const userId = caller.session?.userId
   try {
     const place = record?.reserve()
     if (place !== undefined) await place
     // Whoever cannot be confirmed may still leave, or log in anew.
     if (operation?.admission !== 'everyone' && to.gate.isStale(caller)) await caller.confirm()
-    const grant = to.gate.admit(caller, operation, request)
+    grant = to.gate.admit(caller, operation, request)
     if (operation === undefined) throw to.catalogue.unknown(request.type)
     caller.answering = operation
     operation.guard?.(caller)
     operation.validate(request)
-    reply = await answer(operation, request, grant, caller, to)
+    const data = await runOperation(operation, request, grant, caller, to.services)
+    if (mayBeBig(data)) {
+      reply = await answerBig(operation, request, data, grant, caller)
+    } else {
+      const { sent, unsent } = data instanceof EncodedJson ? data : noFollowUp
+      reply = { text: encodeResult(request.id, data), sent, unsent }
+    }
   } catch (error) {
     failure = failureOf(error, request, caller)
     reply = { text: encodeFailure(failure, request, caller, to) }
   }
+  if (grant !== undefined) to.limiter?.charge(userId, caller.addressKey, grant.work.spent)
   const released = record?.end(failure?.message)
   if (released === undefined) caller.reply(reply)
   else caller.reply(reply, { released, instead: () => encodeUnaudited(failure, reply, request, to) })
   if (since !== undefined) count(operation, failure, since, released, to)
 }
 
-/** Runs an operation, and makes the reply of its result. */
-async function answer (operation: Operation, request: RequestMessage, grant: Grant, caller: Requester, { limiter, services }: Dispatch): Promise<Reply> {
-  const { session, addressKey } = caller
-  try {
-    const data = await runOperation(operation, request, grant, caller, services)
-    const { sent, unsent } = data instanceof EncodedJson ? data : noFollowUp
-    if (!mayBeBig(data)) return { text: encodeResult(request.id, data), sent, unsent }
-    if (operation.tier !== 'read') return await answerBehind(caller.holdPushes(), encodeBigResult(request.id, data))
-    const text = await encodeBigResult(request.id, data)
-    // Time has passed.
-    grant.ensure()
-    return { text }
-  } finally {
-    limiter?.charge(session?.userId, addressKey, grant.work.spent)
-  }
+/** Makes the reply of a result that may be big. */
+async function answerBig (operation: Operation, request: RequestMessage, data: unknown, grant: Grant, caller: Requester): Promise<Reply> {
+  const encoding = encodeBigResult(request.id, data)
+  if (operation.tier !== 'read') return await answerBehind(caller.holdPushes(), encoding)
+  const text = await encoding
+  // Time has passed.
+  grant.ensure()
+  return { text }
 }
 
 /** Makes the reply to a change: the pushes which that causes wait for it. */

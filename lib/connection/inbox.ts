@@ -1,8 +1,11 @@
-import { isTurnOver, nextTurn } from '../slice.js'
+import { isBurstOver, nextTurn, noteWork } from '../slice.js'
 
 /** Frames and characters that may wait. One TCP chunk of small frames may arrive on top of each. */
 const MAX_FRAMES = 256
 const MAX_CHARS = 1_048_576
+
+/** Characters that are read in about the time of a small request. */
+const CHARS_OF_SMALL = 2_048
 
 /** The connection that an inbox belongs to. */
 export interface InboxOwner {
@@ -73,7 +76,7 @@ export class Inbox {
 
   /** Handles what waits behind a frame that has taken its time, or, when bursts have taken too much of this turn, in a later one. */
   #goOn (): void {
-    if (this.#waiting.length > 0 && isTurnOver()) nextTurn().then(() => { this.#next() })
+    if (this.#waiting.length > 0 && isBurstOver()) nextTurn().then(() => { this.#next() })
     else this.#next()
   }
 
@@ -84,12 +87,13 @@ export class Inbox {
     let work: Promise<void> | undefined
     this.#busy = true
     while (work === undefined && !this.#held && taken < this.#waiting.length) {
-      if (taken > 0 && isTurnOver()) {
+      if (taken > 0 && isBurstOver()) {
         work = nextTurn()
         break
       }
       const text = this.#waiting[taken++] as string
       this.#chars -= text.length
+      noteWork(text.length / CHARS_OF_SMALL)
       work = this.#owner.handle(text)
     }
     this.#waiting.splice(0, taken)

@@ -2,7 +2,11 @@ import type { Duplex } from 'node:stream'
 import type { Sink } from '../feeds/subscription-table.js'
 import { textFrame, textFrames } from '../protocol/frame.js'
 import { charsOf, cut, type MessageText } from '../protocol/parts.js'
+import { noteWork } from '../slice.js'
 import { FragmentedMessage, type FragmentedMessageOwner } from './fragmented-message.js'
+
+/** Characters that are encoded in about the time of a small request. */
+const CHARS_OF_SMALL = 2_048
 
 /** A message of so many characters leaves in several frames. */
 const BIG_CHARS = 262_144
@@ -39,6 +43,8 @@ export class Outbox implements Sink, FragmentedMessageOwner {
   #pending: Item[] = []
   #pendingBytes = 0
   #big: FragmentedMessage | undefined
+  /** Big messages among what is pending. */
+  #bigPending = 0
   #congested = false
   #holds = 0
   #idle: Array<() => void> | undefined
@@ -72,8 +78,13 @@ export class Outbox implements Sink, FragmentedMessageOwner {
   /** Sends a message. */
   send (text: MessageText): void {
     const chars = charsOf(text)
-    if (chars >= BIG_CHARS) this.#add(new FragmentedMessage(typeof text === 'string' ? cut(text) : text), chars)
-    else this.#add(typeof text === 'string' ? text : text.join(''), chars)
+    noteWork(chars / CHARS_OF_SMALL)
+    if (chars < BIG_CHARS) {
+      this.#add(typeof text === 'string' ? text : text.join(''), chars)
+    } else {
+      this.#bigPending++
+      this.#add(new FragmentedMessage(typeof text === 'string' ? cut(text) : text), chars)
+    }
   }
 
   /** Sends a frame that is encoded already. */
@@ -93,14 +104,16 @@ export class Outbox implements Sink, FragmentedMessageOwner {
     this.#pending = []
     this.#pendingBytes = 0
     if (!this.#owner.writable) {
+      this.#bigPending = 0
       this.#settle()
       return
     }
-    const at = pending.findIndex(item => item instanceof FragmentedMessage)
-    if (at === -1) {
+    if (this.#bigPending === 0) {
       this.#write(pending as Array<string | Buffer>)
       return
     }
+    this.#bigPending--
+    const at = pending.findIndex(item => item instanceof FragmentedMessage)
     if (at > 0) this.#write(pending.slice(0, at) as Array<string | Buffer>)
     this.#pending = pending.slice(at + 1)
     for (const item of this.#pending) this.#pendingBytes += sizeOf(item)

@@ -1,5 +1,5 @@
 import { NoexServerError } from '../errors.js'
-import { isTurnOver, nextTurn } from '../slice.js'
+import { isTurnOver, nextTurn, noteWork } from '../slice.js'
 
 /** Units of work between two looks at the clock: some microseconds. */
 const UNITS_UNWATCHED = 256
@@ -33,6 +33,7 @@ export class Work {
         { workBudget: this.#budget })
     }
     this.#spent += units
+    noteWork(units / UNITS_UNWATCHED)
   }
 
   /** Counts work that has been done within a limit of its own. */

@@ -148,7 +148,7 @@ t.test('Inbox', t => {
         regulate () {}
       })
       inbox.hold()
-      const texts = Array.from({ length: 20 }, (_, i) => String(i))
+      const texts = Array.from({ length: 20 }, (_, i) => `${i}${' '.repeat(40_000)}`)
       for (const text of texts) inbox.push(text)
       await setImmediate()
       inbox.release()
