@@ -7,7 +7,11 @@ export default [
   }),
   {
     // Rules have an interpolation of their own, which looks like that of JavaScript.
-    files: ['packages/noex-rules/**', 'example-app/rules.ts'],
+    files: [
+      'packages/noex-rules/**',
+      'example-app/rules.ts',
+      'test/integration/rule-engine-differences.test.ts'
+    ],
     rules: { 'no-template-curly-in-string': 'off' }
   }
 ]

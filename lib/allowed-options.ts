@@ -3,13 +3,14 @@ import { trustedPeers } from './access/trusted-peers.js'
 import { closeTimeoutMs, inFlightTimeoutMs } from './deadlines.js'
 import { checkGroup, isBoolean, isInteger, isPath, isPathOrFalse, isPlainObject, isPrefix, isText, isTextArray, MAX_TIMER_MS, NoexOptionsError, type Checks } from './option-checks.js'
 import type { ResolvedOptions } from './options.js'
-import { ruleEngineMethods } from './rules/rule-engine.js'
+import { ruleEngineMethods, type RuleEngine } from './rules/rule-engine.js'
 import { storeMethods } from './store/noex-store.js'
 
 /** What the top level may have. `auth`, `audit`, `procedures` and `rateLimit` are checked where they are resolved. */
 export const allowed: Checks = {
   store: isStore,
   rules: isRuleEngine,
+  rulesTimeoutMs: isInteger(1, MAX_TIMER_MS),
   auth: () => {},
   audit: () => {},
   procedures: () => {},
@@ -103,6 +104,13 @@ function isStore (value: unknown, path: string): void {
 
 function isRuleEngine (value: unknown, path: string): void {
   requireMethods(value, ruleEngineMethods, path, 'rule engine')
+  if (typeof (value as RuleEngine).isRunning !== 'boolean') {
+    throw new NoexOptionsError(path, 'must be a rule engine; its "isRunning" is no boolean')
+  }
+  if (!Object.isExtensible(value) || Object.getOwnPropertyDescriptor(value, 'emit')?.configurable === false) {
+    const reason = 'its "emit" is replaced, to keep records of system buckets from it'
+    throw new NoexOptionsError(path, `must not be frozen: ${reason}`)
+  }
 }
 
 function requireMethods (value: unknown, names: readonly string[], path: string, what: string): void {

@@ -106,7 +106,12 @@ export class NoexService implements Noex {
       arrive: request => this.#arrivals.receive(request),
       headersToKeep: headers => this.headersToKeep(headers)
     })
-    this.#rules = options.rules && new RuleService(options.rules, { isHidden: bucket => isSystemBucket(bucket, access) }, environment.log)
+    const hearing = { isHidden: (bucket: string) => isSystemBucket(bucket, access) }
+    this.#rules = options.rules && new RuleService(options.rules, hearing, {
+      timeoutMs: options.rulesTimeoutMs,
+      clock,
+      log: environment.log
+    })
     const [subscribe, hear] = ['store.subscribe', 'rules.subscribe'].map(name => operations.get(name)) as [Operation, Operation]
     const gate = new Gate({ required, policy, authenticator, isRevoked, factsOf: name => access.queryFacts(name), store: access, subscribe, hear, workBudget: options.workBudget })
     const services: Services = {

@@ -19,6 +19,12 @@ export interface NoexOptions {
    */
   rules?: RuleEngine | undefined
   /**
+   * Milliseconds that the rule engine has to answer a request; then the client gets an `INTERNAL_ERROR`,
+   * though the engine may still do as it was asked.
+   * @default 30_000
+   */
+  rulesTimeoutMs?: number | undefined
+  /**
    * The path of the WebSocket, below `prefix`.
    * @default '/'
    */
@@ -219,6 +225,7 @@ export interface ResolvedOptions {
   readonly realIpHeader: string | undefined
   readonly trustedProxies: readonly string[] | undefined
   readonly rules: RuleEngine | undefined
+  readonly rulesTimeoutMs: number
   readonly auth: ResolvedAuth | undefined
   readonly audit: ResolvedAudit | undefined
   readonly procedures: ResolvedProcedures
@@ -251,6 +258,7 @@ const defaults: Omit<ResolvedOptions, 'store'> = {
   realIpHeader: undefined,
   trustedProxies: undefined,
   rules: undefined,
+  rulesTimeoutMs: 30_000,
   auth: undefined,
   audit: undefined,
   procedures: resolveProcedures(undefined),

@@ -1,3 +1,5 @@
+import { readTicks, runInMicrotask, runInNextTick, runInNextTurn } from './clock.js'
+
 /** How long work may go on in one turn of the event loop, in milliseconds. */
 const SLICE_MS = 5
 
@@ -6,10 +8,6 @@ const MAX_UNWATCHED = 16
 
 /** Above this, in milliseconds, requests are not small: then there is a look after each. */
 const SMALL_MS = 0.2
-
-/** Kept, so that timers which a test or an application replaces later are not waited for. */
-const { setImmediate, queueMicrotask } = globalThis
-const { nextTick } = process
 
 const waiting: Array<() => void> = []
 
@@ -30,7 +28,7 @@ export function noteWork (requests: number): void {
 export function isBurstOver (): boolean {
   if (++unwatched < allowance) return false
   const before = watchedAt
-  watchedAt = performance.now()
+  watchedAt = readTicks()
   allowance = (watchedAt - before) / unwatched < SMALL_MS ? Math.min(2 * allowance, MAX_UNWATCHED) : 1
   unwatched = 0
   return isOver(watchedAt)
@@ -45,13 +43,13 @@ function endTurn (): void {
  * Costs about as much as looking at a record, so a loop asks once in a while.
  */
 export function isTurnOver (): boolean {
-  return isOver(performance.now())
+  return isOver(readTicks())
 }
 
 function isOver (now: number): boolean {
   if (startedAt !== undefined) return now - startedAt >= SLICE_MS
   startedAt = now
-  setImmediate(endTurn)
+  runInNextTurn(endTurn)
   return false
 }
 
@@ -60,12 +58,12 @@ function isOver (now: number): boolean {
  * first come first served, and no more of them in one turn than there is time for.
  */
 export async function nextTurn (): Promise<void> {
-  await new Promise<void>(resolve => { if (waiting.push(resolve) === 1) setImmediate(wake) })
+  await new Promise<void>(resolve => { if (waiting.push(resolve) === 1) runInNextTurn(wake) })
 }
 
 /** Gives a new turn to the first of those who wait. */
 function wake (): void {
-  startedAt = performance.now()
+  startedAt = readTicks()
   wakeOne()
 }
 
@@ -73,12 +71,12 @@ function wakeOne (): void {
   const resolve = waiting[0] as () => void
   resolve()
   // A tick begins when no promise is left that can go on: then this one has come to its next pause, or is done.
-  queueMicrotask(() => { nextTick(wakeNext) })
+  runInMicrotask(() => { runInNextTick(wakeNext) })
 }
 
 function wakeNext (): void {
   waiting.shift()
   if (waiting.length === 0) return
-  if (isTurnOver()) setImmediate(wake)
+  if (isTurnOver()) runInNextTurn(wake)
   else wakeOne()
 }

@@ -55,7 +55,7 @@ export class Statistics {
         totalRulesSubscriptions: connections.quota.taken.rules
       },
       store: await this.#storeStats(),
-      rules: rules?.stats() ?? null,
+      rules: await rules?.stats() ?? null,
       ...(trail !== undefined && { audit: trail.stats })
     }
   }

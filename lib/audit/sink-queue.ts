@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.js'
+import { runInNextTurn, type Clock } from '../clock.js'
 import type { Log } from '../log.js'
 import { within } from '../within.js'
 import { auditUnavailable } from './audit-unavailable.js'
@@ -195,7 +195,7 @@ export class SinkQueue {
       return
     }
     this.#scheduled = true
-    setImmediate(() => {
+    runInNextTurn(() => {
       this.#scheduled = false
       this.#write()
     })

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { runInNextTick } from '../clock.js'
 import type { Sink } from '../feeds/subscription-table.js'
 import { textFrame, textFrames } from '../protocol/frame.js'
 import { charsOf, cut, type MessageText } from '../protocol/parts.js'
@@ -94,7 +95,7 @@ export class Outbox implements Sink, FragmentedMessageOwner {
 
   #add (item: Item, size: number): void {
     this.#pendingBytes += size
-    if (this.#pending.push(item) === 1 && this.#big === undefined) process.nextTick(flush, this)
+    if (this.#pending.push(item) === 1 && this.#big === undefined) runInNextTick(flush, this)
   }
 
   /** Hands everything to the socket now, but for a big message and what comes after it. */

@@ -1,6 +1,7 @@
 import { PassThrough, type Duplex } from 'node:stream'
 import type { ServerResponse } from 'node:http'
 import type { RawData, WebSocket, WebSocketServer } from 'ws'
+import { runInNextTurn } from '../clock.js'
 import { closeTimeoutMs } from '../deadlines.js'
 
 /**
@@ -69,7 +70,7 @@ export function canSetLimits (server: WebSocketServer): boolean {
 export function forgetUpgrade (ws: WebSocket): void {
   ws.removeAllListeners('error')
   const stream = streamOf(ws)
-  if (stream !== undefined) setImmediate(detachResponse, stream)
+  if (stream !== undefined) runInNextTurn(detachResponse, stream)
 }
 
 function detachResponse (stream: Duplex): void {

@@ -1,3 +1,4 @@
+import { runInNextTurn } from '../clock.js'
 import type { Scope } from '../access/policy.js'
 import { bucketNotDefined, NoexServerError, queryNotDefined } from '../errors.js'
 import type { Log } from '../log.js'
@@ -79,7 +80,7 @@ export class Feeds implements FeedHost {
   schedule (feed: Feed): void {
     if (this.#scheduled.push(feed) > 1) return
     // After the replies of this tick: whoever made the change hears of its success first.
-    setImmediate(() => {
+    runInNextTurn(() => {
       const scheduled = this.#scheduled
       this.#scheduled = []
       for (const due of scheduled) due.evaluate()

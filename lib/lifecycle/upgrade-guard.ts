@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { runInNextTick, systemClock } from '../clock.js'
 import { responseOf } from '../connection/socket.js'
 import { closeTimeoutMs, inFlightTimeoutMs } from '../deadlines.js'
 
@@ -43,7 +44,7 @@ export class UpgradeGuard {
 
   /** One plugin instance begins to close, and so does the server: upgrades that nobody answers are refused from now on. */
   drain (): void {
-    this.#drainingSince ??= performance.now()
+    this.#drainingSince ??= systemClock.ticks()
   }
 
   /**
@@ -53,12 +54,12 @@ export class UpgradeGuard {
   release (): void {
     if (--this.#users > 0) return
     UpgradeGuard.#guards.delete(this.#server)
-    const drainedMs = this.#drainingSince === undefined ? 0 : performance.now() - this.#drainingSince
+    const drainedMs = this.#drainingSince === undefined ? 0 : systemClock.ticks() - this.#drainingSince
     this.#cutOffAfter(Math.max(0, inFlightTimeoutMs + closeTimeoutMs - drainedMs))
   }
 
   #cutOffAfter (delayMs: number): void {
-    setTimeout(this.#cutOff, delayMs).unref()
+    systemClock.after(delayMs, this.#cutOff)
   }
 
   readonly #cutOff = (): void => {
@@ -82,7 +83,7 @@ export class UpgradeGuard {
       return
     }
     // Listeners that were added later have their turn first.
-    process.nextTick(look, socket)
+    runInNextTick(look, socket)
   }
 
   forget (socket: GuardedSocket): void {

@@ -3,8 +3,9 @@ import { NoexServerError } from '../errors.js'
 import { EncodedJson, encodeEvent } from '../protocol/encode.js'
 import { JsonObject, MaybeObject, Name } from '../protocol/fields.js'
 import { queryFacts } from '../rules/facts.js'
-import type { RuleEngine, RuleSummary } from '../rules/rule-engine.js'
-import { toRuleError, type RuleService } from '../rules/rule-service.js'
+import type { EngineCalls } from '../rules/engine-calls.js'
+import type { RuleSummary } from '../rules/rule-engine.js'
+import type { RuleService } from '../rules/rule-service.js'
 import { MAX_PATTERN_LENGTH } from '../rules/topic-pattern.js'
 import { defineOperation, memberIn, touchesTopic, type Operation, type Services, type Touches } from './operation.js'
 
@@ -27,11 +28,11 @@ export const rules: readonly Operation[] = [
     tier: 'write',
     request: Type.Object({ topic: RuleName, data: MaybeObject, correlationId: MaybeName, causationId: MaybeName }),
     touches: touchesTopic(request => request['topic']),
-    run: onEngine(async (engine, { topic, data, correlationId, causationId }) => {
+    run: onEngine(async (calls, { topic, data, correlationId, causationId }) => {
       const given = data ?? {}
       const event = correlationId === undefined || correlationId === null
-        ? await engine.emit(topic, given)
-        : await engine.emitCorrelated(topic, given, correlationId, causationId ?? undefined)
+        ? await calls.call('emit', topic, given)
+        : await calls.call('emitCorrelated', topic, given, correlationId, causationId ?? undefined)
       return new EncodedJson(encodeEvent(event))
     })
   }),
@@ -40,35 +41,35 @@ export const rules: readonly Operation[] = [
     tier: 'write',
     request: Type.Object({ key: RuleName, value: Type.Unknown() }),
     touches: touchesKey,
-    run: onEngine(async (engine, { key, value }) => await engine.setFact(key, value))
+    run: onEngine(async (calls, { key, value }) => await calls.call('setFact', key, value))
   }),
   defineOperation({
     name: 'rules.getFact',
     tier: 'read',
     request: Type.Object({ key: RuleName }),
     touches: touchesKey,
-    run: reading(async (engine, { key }) => engine.getFact(key))
+    run: reading(async (calls, { key }) => await calls.call('getFact', key))
   }),
   defineOperation({
     name: 'rules.deleteFact',
     tier: 'write',
     request: Type.Object({ key: RuleName }),
     touches: touchesKey,
-    run: onEngine(async (engine, { key }) => ({ deleted: engine.deleteFact(key) }))
+    run: onEngine(async (calls, { key }) => ({ deleted: await calls.call('deleteFact', key) }))
   }),
   defineOperation({
     name: 'rules.queryFacts',
     tier: 'read',
     request: Type.Object({ pattern: RuleName }),
     touches: touchesPattern,
-    run: reading(async (engine, { pattern }) => queryFacts(engine, pattern))
+    run: reading(async (calls, { pattern }) => await queryFacts(calls, pattern))
   }),
   defineOperation({
     name: 'rules.getAllFacts',
     tier: 'read',
     request: Type.Object({}),
     touches: touchesTopic(() => '*'),
-    run: reading(async engine => engine.getAllFacts())
+    run: reading(async calls => await calls.call('getAllFacts'))
   }),
   defineOperation({
     name: 'rules.subscribe',
@@ -93,18 +94,21 @@ export const rules: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({}),
     touches: touchesTopic(() => '*'),
-    run: reading(async engine => engine.getStats())
+    run: reading(async calls => await calls.call('getStats'))
   }),
   defineOperation({
     name: 'rules.registerRule',
     tier: 'admin',
     request: Type.Object({ rule: JsonObject }),
     touches: touchesWhatRulesReach(touchesGivenRule),
-    run: onEngine(async (engine, { rule }) => {
+    run: onEngine(async (calls, { rule }) => {
       const id = rule['id']
-      if (typeof id === 'string' && engine.getRule(id) !== undefined) throw new NoexServerError('ALREADY_EXISTS', `Rule "${id}" already exists`)
-      const { id: registered, name, version, createdAt, updatedAt } = engine.registerRule({ ...ruleDefaults, ...rule } as never)
-      return { id: registered, name, version, createdAt, updatedAt }
+      if (typeof id === 'string' && await hasRule(calls, id)) {
+        throw new NoexServerError('ALREADY_EXISTS', `Rule "${id}" already exists`)
+      }
+      const registered = await calls.call('registerRule', { ...ruleDefaults, ...rule } as never)
+      const { name, version, createdAt, updatedAt } = registered
+      return { id: registered.id, name, version, createdAt, updatedAt }
     })
   }),
   defineOperation({
@@ -112,8 +116,8 @@ export const rules: readonly Operation[] = [
     tier: 'admin',
     request: RuleId,
     touches: touchesRule,
-    run: onEngine(async (engine, { ruleId }) => {
-      ensureThere(ruleId, engine.unregisterRule(ruleId))
+    run: onEngine(async (calls, { ruleId }) => {
+      ensureThere(ruleId, await calls.call('unregisterRule', ruleId))
       return { ruleId, unregistered: true }
     })
   }),
@@ -122,9 +126,9 @@ export const rules: readonly Operation[] = [
     tier: 'admin',
     request: Type.Object({ ruleId: Name, updates: JsonObject }),
     touches: touchesWhatRulesReach(touchesRule),
-    run: onEngine(async (engine, { ruleId, updates }) => {
-      ensureThere(ruleId, engine.getRule(ruleId) !== undefined)
-      const { id, version, updatedAt } = engine.updateRule(ruleId, updates as never)
+    run: onEngine(async (calls, { ruleId, updates }) => {
+      ensureThere(ruleId, await hasRule(calls, ruleId))
+      const { id, version, updatedAt } = await calls.call('updateRule', ruleId, updates as never)
       return { id, version, updatedAt }
     })
   }),
@@ -133,8 +137,8 @@ export const rules: readonly Operation[] = [
     tier: 'admin',
     request: RuleId,
     touches: touchesRule,
-    run: onEngine(async (engine, { ruleId }) => {
-      ensureThere(ruleId, engine.enableRule(ruleId))
+    run: onEngine(async (calls, { ruleId }) => {
+      ensureThere(ruleId, await calls.call('enableRule', ruleId))
       return { ruleId, enabled: true }
     })
   }),
@@ -143,8 +147,8 @@ export const rules: readonly Operation[] = [
     tier: 'admin',
     request: RuleId,
     touches: touchesRule,
-    run: onEngine(async (engine, { ruleId }) => {
-      ensureThere(ruleId, engine.disableRule(ruleId))
+    run: onEngine(async (calls, { ruleId }) => {
+      ensureThere(ruleId, await calls.call('disableRule', ruleId))
       return { ruleId, enabled: false }
     })
   }),
@@ -153,9 +157,9 @@ export const rules: readonly Operation[] = [
     tier: 'admin',
     request: RuleId,
     touches: touchesRule,
-    run: reading(async (engine, { ruleId }) => {
-      const rule = engine.getRule(ruleId)
-      ensureThere(ruleId, rule !== undefined)
+    run: reading(async (calls, { ruleId }) => {
+      const rule = await calls.call('getRule', ruleId)
+      ensureThere(ruleId, rule !== undefined && rule !== null)
       return rule
     })
   }),
@@ -164,41 +168,36 @@ export const rules: readonly Operation[] = [
     tier: 'admin',
     request: Type.Object({}),
     touches: touchesTopic(() => '*'),
-    run: reading(async engine => ({ rules: engine.getRules().map(summaryOf) }))
+    run: reading(async calls => ({ rules: (await calls.call('getRules')).map(summaryOf) }))
   }),
   defineOperation({
     name: 'rules.validateRule',
     tier: 'admin',
     request: Type.Object({ rule: JsonObject }),
     touches: touchesGivenRule,
-    run: reading(async (engine, { rule }) => engine.validateRule(rule))
+    run: reading(async (calls, { rule }) => await calls.call('validateRule', rule))
   })
 ]
 
 /** What the validation of an engine takes as given and its evaluation needs. */
 const ruleDefaults = { enabled: true, priority: 0, tags: [], conditions: [], actions: [] }
 
-/** Runs on the engine and answers for what it throws. */
+/** Runs on an engine that is not stopped. */
 function onEngine<Request> (work: Work<Request>): Run<Request> {
-  return translated((services, request) => work(serviceOf(services).engine, request))
+  return async (services, request) => await work(serviceOf(services).calls, request)
 }
 
 /** The same for what only looks, which a stopped engine answers too. */
 function reading<Request> (work: Work<Request>): Run<Request> {
-  return translated((services, request) => work(serviceOf(services).readable, request))
+  return async (services, request) => await work(serviceOf(services).reads, request)
 }
 
-type Work<Request> = (engine: RuleEngine, request: Request) => Promise<unknown>
+type Work<Request> = (calls: EngineCalls, request: Request) => Promise<unknown>
 type Run<Request> = (services: Services, request: Request) => Promise<unknown>
 
-function translated<Request> (run: Run<Request>): Run<Request> {
-  return async (services, request) => {
-    try {
-      return await run(services, request)
-    } catch (error) {
-      throw toRuleError(error)
-    }
-  }
+async function hasRule (calls: EngineCalls, id: string): Promise<boolean> {
+  const rule = await calls.call('getRule', id)
+  return rule !== undefined && rule !== null
 }
 
 function serviceOf ({ rules }: Services): RuleService {

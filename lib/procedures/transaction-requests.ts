@@ -1,7 +1,6 @@
 import type { TransactionContext } from '@hamicek/noex-store'
 import type { Grant } from '../access/grant.js'
 import { NoexServerError } from '../errors.js'
-import type { RuleEngine } from '../rules/rule-engine.js'
 import type { Reach } from '../store/reach.js'
 import type { TransactionEntry } from '../store/transaction.js'
 import { TransactionRun } from '../store/transaction-run.js'
@@ -106,7 +105,7 @@ export async function inTransaction<T> (call: Call, steps: (requests: Transactio
 }
 
 /** Nothing should be written when the engine cannot be told of it. @throws `RULES_NOT_AVAILABLE` */
-function requireEngine (rules: Call['services']['rules']): RuleEngine {
+function requireEngine (rules: Call['services']['rules']): void {
   if (rules === undefined) throw new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')
-  return rules.engine
+  rules.ensureRunning()
 }

@@ -59,7 +59,8 @@ const eventTexts = new WeakMap<object, string>()
 export function encodeEvent (event: object): string {
   let text = eventTexts.get(event)
   if (text === undefined) {
-    text = JSON.stringify(event)
+    text = JSON.stringify(event) as string | undefined
+    if (text === undefined) throw new TypeError('the event is no JSON')
     eventTexts.set(event, text)
   }
   return text

@@ -32,7 +32,7 @@ export type SystemMessage =
   | { readonly type: 'system', readonly event: 'gap', readonly subscriptionId: string, readonly count: number }
 
 /** Why a subscription ended without being asked to. */
-export type SubscriptionEnd = 'query_undefined' | 'bucket_dropped' | 'forbidden'
+export type SubscriptionEnd = 'query_undefined' | 'bucket_dropped' | 'forbidden' | 'failed'
 
 /** Server → client, sent without a request and not a push. */
 export type NoticeMessage = WelcomeMessage | PingMessage | SystemMessage

@@ -1,5 +1,6 @@
 import type { Log } from '../log.js'
 import { encodeEvent } from '../protocol/encode.js'
+import { EngineListener } from './engine-listener.js'
 import { EventFeed, type EventListener } from './event-feed.js'
 import type { RuleEngine, RuleEvent } from './rule-engine.js'
 import { hasWildcard } from './topic-pattern.js'
@@ -15,17 +16,16 @@ export interface HearingRules {
  * once, however many hear it. An event costs what its listeners cost, and a look at each pattern with wildcards.
  */
 export class EventFeeds {
-  readonly #engine: RuleEngine
+  readonly #listener: EngineListener
   readonly #rules: HearingRules
   readonly #log: Log
   readonly #feeds = new Map<string, EventFeed>()
   /** By topic. */
   readonly #exact = new Map<string, EventFeed>()
   readonly #open = new Set<EventFeed>()
-  #unsubscribe: (() => void) | undefined
 
   constructor (engine: RuleEngine, rules: HearingRules, log: Log) {
-    this.#engine = engine
+    this.#listener = new EngineListener(engine, log, event => { this.#publish(event) })
     this.#rules = rules
     this.#log = log
   }
@@ -40,10 +40,15 @@ export class EventFeeds {
    * @param withStem whether a pattern `stem.*` is to match the topic `stem` too
    */
   join (pattern: string, withStem: boolean, listener: EventListener): EventFeed {
-    this.#unsubscribe ??= this.#engine.subscribe('*', event => { this.#publish(event) }, { detached: true })
+    this.#listener.start()
     const feed = this.#feedOf(pattern, withStem)
     feed.add(listener)
     return feed
+  }
+
+  /** Logs why a subscription cannot go on. */
+  tellFailure (error: unknown, pattern: string): void {
+    this.#log.error({ err: error, pattern }, 'a subscription to rule events has ended: the engine refused')
   }
 
   leave (feed: EventFeed, listener: EventListener): void {
@@ -56,8 +61,7 @@ export class EventFeeds {
 
   /** Hears nothing any more. */
   stop (): void {
-    this.#unsubscribe?.()
-    this.#unsubscribe = undefined
+    this.#listener.stop()
   }
 
   #feedOf (pattern: string, withStem: boolean): EventFeed {

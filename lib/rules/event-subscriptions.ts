@@ -3,6 +3,7 @@ import type { SubscriptionQuota } from '../feeds/subscription-quota.js'
 import type { Sink } from '../feeds/subscription-table.js'
 import { subscriptionId } from '../feeds/feed.js'
 import { EncodedJson, encodeNotice } from '../protocol/encode.js'
+import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { EventFeed, EventListener } from './event-feed.js'
 import type { EventFeeds } from './event-feeds.js'
 
@@ -167,10 +168,20 @@ export class EventSubscriptions {
   #isHeard (subscription: EventSubscription): boolean {
     const hearing = this.#hearer.hearing(subscription.pattern)
     if (subscription.isListening && hearing === subscription.hearing) return true
-    if (hearing !== undefined) subscription.follow(hearing)
-    else if (this.#hearer.isLoggedIn) this.#lose(subscription)
+    if (hearing !== undefined) this.#follow(subscription, hearing)
+    else if (this.#hearer.isLoggedIn) this.#lose(subscription, 'forbidden')
     else this.#silence(subscription)
     return false
+  }
+
+  /** Goes on with other topics. Where the engine does not let the server listen, the subscription ends. */
+  #follow (subscription: EventSubscription, hearing: Hearing): void {
+    try {
+      subscription.follow(hearing)
+    } catch (error) {
+      subscription.tellFailure(error)
+      this.#lose(subscription, 'failed')
+    }
   }
 
   /** Events that happen meanwhile are not sent later. */
@@ -181,10 +192,11 @@ export class EventSubscriptions {
   }
 
   /** A subscription ends by itself: its place is free, and the client is told. */
-  #lose (subscription: EventSubscription): void {
+  #lose (subscription: EventSubscription, reason: SubscriptionEnd): void {
     this.#drop(subscription)
     this.#ended.add(subscription.id)
-    this.#sink.send(encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId: subscription.id, reason: 'forbidden' }))
+    const { id: subscriptionId } = subscription
+    this.#sink.send(encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId, reason }))
   }
 
   #drop (subscription: EventSubscription): void {
@@ -225,10 +237,17 @@ class EventSubscription implements EventListener {
 
   /** Hears so much of the pattern from now on. */
   follow (hearing: Hearing): EventFeed {
-    this.suspend()
-    this.hearing = hearing
+    const before = this.#feed
+    // The new one first: the server goes on listening to the engine.
     this.#feed = this.#feeds.join(this.pattern, hearing === 'whole', this)
+    this.hearing = hearing
+    if (before !== undefined && before !== this.#feed) this.#feeds.leave(before, this)
     return this.#feed
+  }
+
+  /** Logs why it cannot go on. */
+  tellFailure (error: unknown): void {
+    this.#feeds.tellFailure(error, this.pattern)
   }
 
   /** Hears nothing until `follow`. */

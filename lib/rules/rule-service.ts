@@ -1,8 +1,8 @@
-import { NoexServerError } from '../errors.js'
-import type { Log } from '../log.js'
 import { override } from '../store/override.js'
+import { EngineCalls, type EngineCallsOptions } from './engine-calls.js'
 import { EventFeeds, hidesRecord, type HearingRules } from './event-feeds.js'
 import type { RuleEngine } from './rule-engine.js'
+import { notAvailable, toRuleError } from './rule-errors.js'
 
 /**
  * The rule engine as clients reach it. The engine itself is the application's: nobody here starts or stops it. As long as
@@ -11,27 +11,32 @@ import type { RuleEngine } from './rule-engine.js'
  */
 export class RuleService {
   readonly #engine: RuleEngine
+  readonly #calls: EngineCalls
+  readonly #log: EngineCallsOptions['log']
   readonly #feeds: EventFeeds
   readonly #giveBack: () => void
 
-  constructor (engine: RuleEngine, hearing: HearingRules, log: Log) {
+  constructor (engine: RuleEngine, hearing: HearingRules, options: EngineCallsOptions) {
     this.#engine = engine
-    this.#feeds = new EventFeeds(engine, hearing, log)
-    this.#giveBack = override(engine, 'emit', emit => async (topic, data) => {
+    this.#calls = new EngineCalls(engine, options)
+    this.#log = options.log
+    this.#feeds = new EventFeeds(engine, hearing, options.log)
+    // An engine of another package may take more than it is given here.
+    this.#giveBack = override(engine, 'emit', emit => async (topic, data, ...others: unknown[]) => {
       if (hidesRecord(data, hearing)) throw new Error('events with records of system buckets are not for rules')
-      return await emit(topic, data)
+      return await Reflect.apply(emit, undefined, [topic, data, ...others])
     })
   }
 
-  /** The engine, to change something. Throws `RULES_NOT_AVAILABLE` when it is stopped. */
-  get engine (): RuleEngine {
+  /** Calls that change something. Throws `RULES_NOT_AVAILABLE` when the engine is stopped. */
+  get calls (): EngineCalls {
     this.ensureRunning()
-    return this.#engine
+    return this.#calls
   }
 
-  /** The engine, to look at what it has: it still has that when it is stopped. */
-  get readable (): RuleEngine {
-    return this.#engine
+  /** Calls that look at what the engine has: it still has that when it is stopped. */
+  get reads (): EngineCalls {
+    return this.#calls
   }
 
   /** Who hears its events. Throws `RULES_NOT_AVAILABLE` when it is stopped. */
@@ -45,11 +50,17 @@ export class RuleService {
     return this.#feeds.size
   }
 
-  /** What the engine tells of itself; `null` when it cannot. */
-  stats (): object | null {
+  /**
+   * Resolves with what the engine tells of itself; with `null` when it fails, or that is no JSON. Never
+   * rejects.
+   */
+  async stats (): Promise<object | null> {
     try {
-      return this.#engine.getStats()
-    } catch {
+      const stats = await this.#calls.call('getStats')
+      JSON.stringify(stats)
+      return stats
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the rule engine has no statistics')
       return null
     }
   }
@@ -62,34 +73,13 @@ export class RuleService {
 
   /** Throws `RULES_NOT_AVAILABLE` when the engine is stopped. */
   ensureRunning (): void {
-    if (!this.#engine.isRunning) throw notAvailable()
+    let isRunning: unknown
+    try {
+      isRunning = this.#engine.isRunning
+    } catch (error) {
+      throw toRuleError(error, 'isRunning')
+    }
+    // Anything but `true`, a promise for instance, does not say that it is running.
+    if (isRunning !== true) throw notAvailable()
   }
-}
-
-type EngineError = Error & { readonly issues?: unknown, readonly details?: unknown }
-
-/**
- * How the errors of a rule engine are answered, by name, so that an engine from another copy of the package is served alike.
- */
-const engineErrors: Readonly<Record<string, (error: EngineError) => NoexServerError>> = {
-  RuleValidationError: error => new NoexServerError('VALIDATION_ERROR', 'The rule is not valid', error.details ?? error.issues),
-  PatternError: error => new NoexServerError('VALIDATION_ERROR', `The pattern is not valid: ${error.message}`),
-  RuleNotFoundError: () => new NoexServerError('NOT_FOUND', 'The rule does not exist'),
-  LimitError: error => new NoexServerError('RATE_LIMITED', 'The rule engine has no room for more', error.details),
-  EngineBusyError: () => new NoexServerError('RATE_LIMITED', 'The rule engine has too much to do', { retryAfterMs: RETRY_AFTER_MS })
-}
-
-const RETRY_AFTER_MS = 1_000
-
-/** Translates what a rule engine throws. What the client must not learn stays as it is. */
-export function toRuleError (error: unknown): unknown {
-  if (!(error instanceof Error)) return error
-  const translate = Object.hasOwn(engineErrors, error.name) ? engineErrors[error.name] : undefined
-  if (translate !== undefined) return translate(error)
-  // The engine has one message for this, and no class that all copies share.
-  return error.message.includes('is not running') ? notAvailable() : error
-}
-
-function notAvailable (): NoexServerError {
-  return new NoexServerError('RULES_NOT_AVAILABLE', 'The rule engine is stopped')
 }

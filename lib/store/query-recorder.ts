@@ -1,4 +1,5 @@
 import type { BucketHandle, QueryBucket, WhereFilter } from '@hamicek/noex-store'
+import { runInMicrotask } from '../clock.js'
 import { NoexServerError } from '../errors.js'
 import { withSets } from './list-sets.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
@@ -72,7 +73,7 @@ export class QueryRecorder {
       const verdict = rows(bucket)
       if (verdict === false) throw unreadable(bucket)
       this.#announced = { bucket, rows: verdict, listener, work, missed: () => { missed = bucket } }
-      queueMicrotask(() => { this.#settle() })
+      runInMicrotask(() => { this.#settle() })
       // Never a filter for the store itself: it would change the order of first, last and paginate.
       return null
     })

@@ -8,9 +8,10 @@ import { storeMethods, type NoexStore } from '../../lib/store/noex-store.js'
 import { startStore } from '../helper.js'
 import { ADMIN_SECRET } from '../identity.js'
 import { InProcessClient } from '../in-process-client.js'
+import { sampled } from '../sampled.js'
 
 /** Orders of events that are tried. */
-const RUNS = 5_000
+const RUNS = sampled(5_000)
 
 const silent = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silent }
 

@@ -4,6 +4,7 @@ import * as face from '../../lib/index.js'
 import * as storeFace from '../../lib/exports/store.js'
 import { NoexOptionsError } from '../../lib/option-checks.js'
 import { resolveOptions, type NoexOptions } from '../../lib/options.js'
+import { FakeRuleEngine } from '../fake-rule-engine.js'
 
 const does = (): void => {}
 
@@ -57,6 +58,7 @@ t.test('resolveOptions', t => {
       name: 'noex-server',
       routes: { healthz: '/healthz', readyz: '/readyz', livez: '/livez', stats: '/stats', metrics: false },
       helmet: {},
+      rulesTimeoutMs: 30_000,
       maxPayloadBytes: 1_048_576,
       heartbeat: { intervalMs: 30_000, timeoutMs: 10_000 },
       backpressure: { maxBufferedBytes: 1_048_576, highWaterMark: 0.8, drainTimeoutMs: 4_000 },
@@ -91,6 +93,7 @@ t.test('resolveOptions', t => {
       name: 'production',
       routes: { healthz: '/up', readyz: false, livez: '/alive', stats: false, metrics: '/m' },
       helmet: false,
+      rulesTimeoutMs: 1,
       maxPayloadBytes: 1,
       heartbeat: { intervalMs: 1, timeoutMs: 2_147_483_647 },
       backpressure: { maxBufferedBytes: 1, highWaterMark: 1, drainTimeoutMs: 1 },
@@ -184,6 +187,7 @@ t.test('resolveOptions', t => {
     maxPayloadBytes: [null, 0, -1, 1.5, NaN, Infinity, 2 ** 31, '1024', 1n],
     heartbeat: [null, 30_000, [], false],
     'heartbeat.intervalMs': [null, 0, -1, 0.5, NaN, Infinity, 2 ** 31, '30s'],
+    rulesTimeoutMs: [null, 0, -1, 0.5, NaN, Infinity, 2 ** 31, false],
     'heartbeat.timeoutMs': [null, 0, -1, 0.5, NaN, Infinity, 2 ** 31, false],
     backpressure: [null, 1, [], false],
     'backpressure.maxBufferedBytes': [null, 0, -1, 0.5, NaN, Infinity, '1 MB'],
@@ -261,6 +265,9 @@ t.test('resolveOptions', t => {
   t.test('refuses an option whose feature is not there instead of ignoring it', async t => {
     refuses(t, { rules: {} }, 'rules')
     refuses(t, { rules: false }, 'rules')
+    refuses(t, { rules: Object.assign(new FakeRuleEngine(), { isRunning: async () => true }) }, 'rules')
+    refuses(t, { rules: Object.freeze(new FakeRuleEngine()) }, 'rules')
+    refuses(t, { rules: Object.defineProperty(new FakeRuleEngine(), 'emit', { value: does }) }, 'rules')
     refuses(t, { routes: { console: '/console' } }, 'routes.console')
   })
 

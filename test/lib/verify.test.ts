@@ -10,6 +10,7 @@ import { LineSplitter } from '../../lib/audit/trail-lines.js'
 import { readTrail } from '../../lib/audit/trail-reader.js'
 import { ChainCheck, verifyTrail } from '../../lib/audit/verify.js'
 import { keys, numberedEntry, writeTrail, type WrittenTrail } from '../audit-trail-files.js'
+import { sampled } from '../sampled.js'
 import { temporaryDirectory } from '../temporary-directory.js'
 
 const { privateKey, publicKey } = keys
@@ -209,7 +210,8 @@ t.test('a trail is read in the order of seq, whatever its files are called', asy
   t.same(seqs, [1, 2, 3, 'no entry', 4, 6, 7, 8, 9])
 })
 
-t.test('each of 10,000 random changes to a trail of 10,000 entries is found', async t => {
+t.test('each of thousands of random changes to a trail of 10,000 entries is found', async t => {
+  const planned = sampled(10_000)
   const seed = 20_260_131
   t.comment(`seed ${seed}`)
   const random = seededRandom(seed)
@@ -222,7 +224,7 @@ t.test('each of 10,000 random changes to a trail of 10,000 entries is found', as
   const missed: unknown[] = []
   let changes = 0
   let whole = 0
-  while (changes < 10_000) {
+  while (changes < planned) {
     const index = random(5) === 0 ? 3 : random(3)
     const { file, bytes, starts } = files[index] as typeof files[number]
     const kind = changeKinds[random(changeKinds.length)] as typeof changeKinds[number]
@@ -244,7 +246,7 @@ t.test('each of 10,000 random changes to a trail of 10,000 entries is found', as
     }
   }
   t.same(missed, [])
-  t.equal(whole, 250)
+  t.equal(whole, planned / 40)
 
   /** Checks a changed segment from the line before its first change on: before that, nothing differs. */
   function findInSegment (index: number, changed: Buffer): { file: string, line: number } | undefined {

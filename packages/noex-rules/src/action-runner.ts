@@ -3,10 +3,10 @@ import type { CompiledAction } from './compiled-rule.js'
 import { LimitError } from './errors.js'
 import type { Cause } from './occurrence.js'
 import type { Pause } from './pause.js'
-import { toError } from './reporter.js'
 import type { Rule } from './rule.js'
 import type { Scope } from './scope.js'
 import type { TimerConfig } from './timer-config.js'
+import { toError } from './to-error.js'
 
 /** A rule that is being run. */
 export interface Run {

@@ -10,7 +10,7 @@ export interface Reference {
 export type Action =
   | { type: 'set_fact', key: string, value: unknown }
   | { type: 'delete_fact', key: string }
-  | { type: 'emit_event', topic: string, data?: Record<string, unknown> }
+  | { type: 'emit_event', topic: string, data: Record<string, unknown> }
   | { type: 'set_timer', timer: TimerSetting }
   | { type: 'cancel_timer', name: string }
   | { type: 'call_service', service: string, method: string, args?: unknown[] }

@@ -20,7 +20,7 @@ export class Chain {
   #isAbandoned = false
   #late: Work[] = []
   #cuts: Set<string> | undefined
-  #handlers = 0
+  readonly #handlers = new Set<{ readonly topic: string }>()
   #onHandled: (() => void) | undefined
 
   constructor (limits: ChainLimits, clock: CompleteClock) {
@@ -98,17 +98,20 @@ export class Chain {
     }
   }
 
-  /** Counts a handler of a subscriber until it has settled. */
-  awaitHandler (handled: PromiseLike<unknown>, onFailure: (error: unknown) => void): void {
-    this.#handlers++
-    const settle = (): void => {
-      this.#handlers--
-      if (this.#handlers === 0) this.#onHandled?.()
-    }
-    handled.then(settle, (error: unknown) => {
-      onFailure(error)
-      settle()
-    })
+  /** Notes a handler of a subscriber until it has settled. */
+  awaitHandler (handled: PromiseLike<unknown>, topic: string, onFailure: (error: unknown) => void): void {
+    const handler = { topic }
+    this.#handlers.add(handler)
+    // A promise of our own settles once, however often and whichever way the other one does.
+    Promise.resolve(handled).catch(onFailure).then(() => {
+      this.#handlers.delete(handler)
+      if (this.#handlers.size === 0) this.#onHandled?.()
+    }, () => {})
+  }
+
+  /** The topics of events whose handlers have not settled. */
+  get unhandledTopics (): string[] {
+    return [...new Set([...this.#handlers].map(({ topic }) => topic))]
   }
 
   /** Nothing follows any more. What was begun in it and goes on is on its own. */
@@ -124,7 +127,7 @@ export class Chain {
 
   /** Calls back when each handler of a subscriber has settled. False when they all have. */
   onHandled (callback: () => void): boolean {
-    if (this.#handlers === 0) return false
+    if (this.#handlers.size === 0) return false
     this.#onHandled = callback
     return true
   }

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { Chain, type ChainLimits } from './chain.js'
 import type { CompleteClock } from './clock.js'
+import { SubscriberTimeoutError } from './errors.js'
 import type { Frame } from './frame.js'
 import type { Pause } from './pause.js'
 import type { Reporter } from './reporter.js'
@@ -114,6 +115,13 @@ export class Chains {
       return
     }
     this.#handlerWaits.add(release)
-    const cancel = this.#clock.after(this.#limits.serviceTimeoutMs, release)
+    const { serviceTimeoutMs } = this.#limits
+    const cancel = this.#clock.after(serviceTimeoutMs, () => {
+      for (const topic of chain.unhandledTopics) {
+        const error = new SubscriberTimeoutError(topic, serviceTimeoutMs)
+        this.#reporter.fail(error, { topic }, 'a subscriber is not waited for any more')
+      }
+      release()
+    })
   }
 }

@@ -11,16 +11,42 @@ export interface Clock {
 /** A clock of which nothing is missing. */
 export type CompleteClock = Required<Clock>
 
-/** The clock of the process. */
+/**
+ * The clock of the process: the time that rules mean. It asks the globals each time, so that a test which
+ * puts fake timers in their place moves the timers and windows of rules.
+ */
 export const systemClock: CompleteClock = {
   now: () => Date.now(),
   ticks: () => performance.now(),
   after (delayMs, callback) {
-    const timer = setTimeout(callback, delayMs)
-    timer.unref()
-    return () => { clearTimeout(timer) }
+    // A timer is cleared by the clock that made it, whichever stands in the globals then.
+    const { setTimeout, clearTimeout } = globalThis
+    const timer: Partial<NodeJS.Timeout> | number = setTimeout(callback, delayMs)
+    if (typeof timer === 'object') timer.unref?.()
+    return () => { clearTimeout(timer as NodeJS.Timeout) }
   }
 }
+
+const { setTimeout: startTimer, clearTimeout: cancelTimer, Date: RealDate } = globalThis
+const readTicks = performance.now.bind(performance)
+
+/**
+ * The clock of the engine's own waits: how long it works at a stretch, and how long it waits for services,
+ * subscribers and storage. It keeps the globals that were there when this file was loaded: under fake timers,
+ * nothing hangs.
+ */
+export const ownClock: CompleteClock = {
+  now: () => RealDate.now(),
+  ticks: readTicks,
+  after (delayMs, callback) {
+    const timer = startTimer(callback, delayMs)
+    timer.unref()
+    return () => { cancelTimer(timer) }
+  }
+}
+
+/** Begin another turn of the event loop, and a microtask; under fake timers too. */
+export const { setImmediate: runInNextTurn, queueMicrotask: runInMicrotask } = globalThis
 
 /** Fills in what a clock may leave out. */
 export function completeClock (clock: Clock): CompleteClock {

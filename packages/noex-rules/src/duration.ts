@@ -26,13 +26,13 @@ export function parseDuration (duration: Duration): number {
 }
 
 /**
- * The shortest text of a duration, in the largest unit that divides it: `'90s'` for 90 000 ms.
- * Fractions of a millisecond are rounded. Throws `RangeError` where `parseDuration` does.
+ * Returns a text for people: the duration in the largest unit that it has one of, rounded to whole units.
+ * `'1w'` for 7 days, `'60s'` for 59,999 ms, `'2m'` for 90 s. Throws `RangeError` where `parseDuration` does.
  */
 export function formatDuration (ms: number): string {
-  const whole = Math.round(parseDuration(ms))
-  const [name, size] = UNITS.find(([, size]) => whole >= size && whole % size === 0) ?? ['ms', 1]
-  return `${whole / size}${name}`
+  const duration = parseDuration(ms)
+  const [name, size] = UNITS.find(([, size]) => duration >= size) ?? ['ms', 1]
+  return `${Math.round(duration / size)}${name}`
 }
 
 function parseText (text: unknown): number {

@@ -58,7 +58,7 @@ export function createEffects (parts: EffectParts): Effects {
     },
 
     log (level: keyof Logger, message, { rule }) {
-      reporter.log(level, { ruleId: rule.id }, message)
+      reporter.say(level, message, rule.id)
     },
 
     failed: fail,

@@ -28,6 +28,7 @@ export class EngineCore {
   readonly timers: Timers
   readonly book: RuleBook
   readonly triggers: Triggers
+  readonly lookups: Lookups
   readonly #options: EngineOptions
   readonly #counters = createCounters()
   readonly #reporter: Reporter
@@ -38,14 +39,14 @@ export class EngineCore {
   #stopping: Promise<void> | undefined
 
   private constructor (options: EngineOptions) {
-    const { clock, name, maxForwardDepth, maxActionsPerChain } = options
+    const { clock, ownClock, name, maxForwardDepth, maxActionsPerChain } = options
     const counters = this.#counters
-    const pause = new Pause(clock)
+    const pause = new Pause(ownClock)
     const createId = createIds()
     this.#options = options
     this.name = name
     const reporter = this.#reporter = new Reporter(counters, clock, options.logger, options.onError)
-    const chains = this.#chains = new Chains(options, options.maxQueue, clock, pause, reporter)
+    const chains = this.#chains = new Chains(options, options.maxQueue, ownClock, pause, reporter)
     const subscriptions = this.#subscriptions = new Subscriptions(options.maxSubscriptions)
     const events = this.events = new Events(createId, clock)
     const facts = this.facts = new FactBase(options.maxFacts, clock)
@@ -54,8 +55,8 @@ export class EngineCore {
     this.book = new RuleBook(options, clock, reporter, temporal)
     const { rules } = this.book
 
-    const services = new Services(options.services, chains, clock, counters)
-    const lookups = new Lookups(services, clock, options.maxCachedLookups)
+    const services = new Services(options.services, chains, ownClock, counters)
+    const lookups = this.lookups = new Lookups(services, clock, options.maxCachedLookups)
     const effects = createEffects({ events, facts, timers, services, counters, reporter, maxActionsPerChain, processor: () => processor })
     const actions = new ActionRunner(effects, pause)
     const runner = new RuleRunner(rules, facts, lookups, actions, counters, reporter, clock)
@@ -64,9 +65,7 @@ export class EngineCore {
   }
 
   static async start (config: unknown): Promise<EngineCore> {
-    const { options, unknown } = completeOptions(config)
-    const core = new EngineCore(options)
-    if (unknown.length > 0) core.#reporter.log('warn', { options: unknown }, 'options of a rule engine are ignored: it does not have them')
+    const core = new EngineCore(completeOptions(config))
     await core.book.load()
     return core
   }
@@ -122,7 +121,7 @@ export class EngineCore {
   /** Whether something is done within the service timeout. */
   #inTime (doing: Promise<void>): Promise<boolean> {
     return new Promise(resolve => {
-      const cancel = this.#options.clock.after(this.#options.serviceTimeoutMs, () => { resolve(false) })
+      const cancel = this.#options.ownClock.after(this.#options.serviceTimeoutMs, () => { resolve(false) })
       doing.then(() => {
         cancel()
         resolve(true)

@@ -1,3 +1,4 @@
+import { toError } from './to-error.js'
 import type { ValidationIssue } from './validation-result.js'
 
 /** Says that a rule, or a group of rules, is not what it must be. */
@@ -124,6 +125,21 @@ export class ServiceTimeoutError extends Error {
   }
 }
 
+/** Says that a handler of a subscriber did not settle in time. */
+export class SubscriberTimeoutError extends Error {
+  override readonly name = 'SubscriberTimeoutError'
+  readonly code = 'SUBSCRIBER_TIMEOUT'
+  readonly topic: string
+  /** Milliseconds. */
+  readonly timeoutMs: number
+
+  constructor (topic: string, timeoutMs: number) {
+    super(`A subscriber to "${topic}" did not settle within ${timeoutMs} ms`)
+    this.topic = topic
+    this.timeoutMs = timeoutMs
+  }
+}
+
 /** Says that a service or method cannot be called, or that the call failed; `cause` is the reason then. */
 export class ServiceError extends Error {
   override readonly name = 'ServiceError'
@@ -139,5 +155,5 @@ export class ServiceError extends Error {
 }
 
 function causeOption (cause: unknown): ErrorOptions | undefined {
-  return cause === undefined ? undefined : { cause }
+  return cause === undefined ? undefined : { cause: toError(cause) }
 }

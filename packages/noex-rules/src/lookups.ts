@@ -8,6 +8,16 @@ import type { Scope } from './scope.js'
 import type { Services } from './services.js'
 import { stableJson } from './stable-json.js'
 
+/** The results of lookups that an engine remembers. */
+export interface LookupCache {
+  /** Results that are remembered, those whose time is over included until they are asked for. */
+  readonly size: number
+  /** Forgets everything. A lookup that is under way is not remembered either. */
+  clear: () => void
+  /** Forgets the result of one call. False when there was none. */
+  delete: (service: string, method: string, args?: readonly unknown[]) => boolean
+}
+
 interface CachedResult {
   readonly value: unknown
   /** In ticks. */
@@ -18,12 +28,30 @@ interface CachedResult {
 export class Lookups {
   readonly #services: Services
   readonly #clock: CompleteClock
-  readonly #cache: LruCache<string, CachedResult>
+  readonly #results: LruCache<string, CachedResult>
+  /** Counts what has been forgotten on demand: what was asked before is not remembered after. */
+  #forgotten = 0
+  readonly cache: LookupCache
 
   constructor (services: Services, clock: CompleteClock, maxCached: number) {
     this.#services = services
     this.#clock = clock
-    this.#cache = new LruCache(maxCached)
+    const results = this.#results = new LruCache<string, CachedResult>(maxCached)
+    const forget = (): void => { this.#forgotten++ }
+    this.cache = Object.freeze({
+      get size (): number {
+        return results.size
+      },
+      clear (): void {
+        forget()
+        results.clear()
+      },
+      delete (service: string, method: string, args: readonly unknown[] = []): boolean {
+        forget()
+        const key = keyOf(service, method, args)
+        return key !== undefined && results.delete(key)
+      }
+    })
   }
 
   /**
@@ -55,13 +83,21 @@ export class Lookups {
   async #resolveOne ({ lookup, args, ttlMs }: CompiledLookup, scope: Scope, frame: Frame): Promise<unknown> {
     const service = this.#services.find(lookup.service, lookup.method)
     const given = args(scope)
-    const key = ttlMs === undefined ? undefined : stableJson([lookup.service, lookup.method, given])
+    const key = ttlMs === undefined ? undefined : keyOf(lookup.service, lookup.method, given)
     if (key === undefined) return this.#services.call(service, given, frame)
 
-    const cached = this.#cache.get(key)
+    const cached = this.#results.get(key)
     if (cached !== undefined && cached.expiresAt > this.#clock.ticks()) return cached.value
+    const forgotten = this.#forgotten
     const value = await this.#services.call(service, given, frame)
-    if (value !== undefined) this.#cache.set(key, { value, expiresAt: this.#clock.ticks() + ttlMs! })
+    if (value !== undefined && forgotten === this.#forgotten) {
+      this.#results.set(key, { value, expiresAt: this.#clock.ticks() + ttlMs! })
+    }
     return value
   }
+}
+
+/** `undefined` for arguments that cannot be told apart. */
+function keyOf (service: string, method: string, args: readonly unknown[]): string | undefined {
+  return stableJson([service, method, args])
 }

@@ -22,6 +22,16 @@ export class LruCache<K, V> {
     this.#entries.delete(oldest as K)
   }
 
+  get size (): number {
+    return this.#entries.size
+  }
+
+  /** False when there was none. */
+  delete (key: K): boolean {
+    if (this.#newest === key) this.#newest = undefined
+    return this.#entries.delete(key)
+  }
+
   clear (): void {
     this.#entries.clear()
     this.#newest = undefined

@@ -1,7 +1,8 @@
 import type { StorageAdapter } from '@hamicek/noex'
-import { type Clock, type CompleteClock, completeClock, systemClock } from './clock.js'
-import { consoleLogger, type Logger } from './logger.js'
+import { type Clock, type CompleteClock, completeClock, ownClock, systemClock } from './clock.js'
+import type { Logger } from './logger.js'
 import { checkClock, checkLogger, checkMethods, checkPersistence, checkServices, isFunction, isInteger, isOneOf, isText } from './option-checks.js'
+import { isRecord } from './record.js'
 import type { ErrorListener } from './reporter.js'
 
 /** What `RuleEngine.start` takes. A wrong value throws a `TypeError` that names the option. */
@@ -44,7 +45,7 @@ export interface RuleEngineConfig {
   onError?: ErrorListener | undefined
   /** @default the console */
   logger?: Logger | undefined
-  /** @default the clock of the process */
+  /** Where all time comes from. @default the clock of the process; its own waits do not follow fake timers */
   clock?: Clock | undefined
 }
 
@@ -58,11 +59,18 @@ export interface PersistenceConfig {
   schemaVersion?: number | undefined
 }
 
+type WithDefault = Omit<RuleEngineConfig, 'persistence' | 'onError' | 'logger' | 'clock'>
+type Filled<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> }
+
 /** The options of a running engine: none missing but those that have no default. */
-export type EngineOptions = { readonly [Name in keyof Omit<RuleEngineConfig, 'persistence' | 'onError' | 'clock'>]-?: Exclude<RuleEngineConfig[Name], undefined> } & {
+export type EngineOptions = Filled<WithDefault> & {
   readonly persistence: { readonly adapter: StorageAdapter, readonly key: string, readonly schemaVersion: number } | undefined
   readonly onError: ErrorListener | undefined
+  readonly logger: Logger | undefined
+  /** Tells the time that rules mean. */
   readonly clock: CompleteClock
+  /** Measures the engine's own waits. */
+  readonly ownClock: CompleteClock
 }
 
 const DEFAULTS = {
@@ -84,7 +92,7 @@ const DEFAULTS = {
   maxCachedLookups: 1000,
   regex: 'safe',
   onError: undefined,
-  logger: consoleLogger,
+  logger: undefined,
   clock: systemClock
 } as const satisfies RuleEngineConfig
 
@@ -114,20 +122,19 @@ const CHECKS: { readonly [Name in keyof Required<RuleEngineConfig>]: (value: unk
 }
 
 /**
- * Checks a configuration and fills in the defaults. Names that are none of ours are handed back as
- * `unknown`. Throws `TypeError`.
+ * Checks a configuration and fills in the defaults. Throws `TypeError` for a value that is wrong, and for an
+ * option that there is none of, which would have no effect without a word.
  */
-export function completeOptions (config: unknown): { options: EngineOptions, unknown: string[] } {
+export function completeOptions (config: unknown): EngineOptions {
   if (config !== undefined) checkMethods(config, 'The configuration of a rule engine', [])
   const given: Record<string, unknown> = {}
-  const unknown: string[] = []
   for (const [name, value] of Object.entries(config ?? {})) {
     if (value === undefined) continue
     if (Object.hasOwn(CHECKS, name)) {
       CHECKS[name as keyof RuleEngineConfig](value, `The option ${name}`)
       given[name] = value
-    } else {
-      unknown.push(name)
+    } else if (!isOff(name, value)) {
+      throw new TypeError(`The option ${name} ${absenceOf(name)}`)
     }
   }
   const merged = { ...DEFAULTS, ...given as RuleEngineConfig } as Required<RuleEngineConfig>
@@ -135,9 +142,35 @@ export function completeOptions (config: unknown): { options: EngineOptions, unk
     ...merged,
     services: { ...merged.services },
     persistence: merged.persistence && { key: 'rules', schemaVersion: 1, ...withoutUndefined(merged.persistence) },
-    clock: completeClock(merged.clock as Clock)
+    clock: completeClock(merged.clock as Clock),
+    ownClock: given['clock'] === undefined ? ownClock : completeClock(merged.clock as Clock)
   } as EngineOptions
-  return { options: Object.freeze(options), unknown }
+  return Object.freeze(options)
+}
+
+/** The options of `@hamicek/noex-rules` whose features this engine does not have. */
+const MISSING_FEATURES: Readonly<Record<string, string>> = {
+  audit: 'audit log',
+  backwardChaining: 'backward chaining',
+  baseline: 'baselines',
+  hotReload: 'hot reload',
+  metrics: 'metrics endpoint',
+  opentelemetry: 'OpenTelemetry',
+  timerPersistence: 'durable timers',
+  tracing: 'tracing',
+  versioning: 'versions of rules to go back to'
+}
+
+/** Whether an option says that a feature is not wanted which this engine does not have. */
+function isOff (name: string, value: unknown): boolean {
+  if (!Object.hasOwn(MISSING_FEATURES, name)) return false
+  return value === false || (isRecord(value) && value['enabled'] === false)
+}
+
+function absenceOf (name: string): string {
+  const feature = Object.hasOwn(MISSING_FEATURES, name) ? MISSING_FEATURES[name] : undefined
+  if (feature !== undefined) return `is refused: this rule engine has no ${feature}`
+  return `is unknown; a rule engine has ${Object.keys(CHECKS).join(', ')}`
 }
 
 function withoutUndefined<T extends object> (object: T): T {

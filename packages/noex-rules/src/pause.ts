@@ -1,4 +1,4 @@
-import type { CompleteClock } from './clock.js'
+import { type CompleteClock, runInNextTurn } from './clock.js'
 
 /** Milliseconds that an engine works at a stretch. */
 const SLICE_MS = 10
@@ -21,7 +21,7 @@ export class Pause {
   due (): Promise<void> | undefined {
     if (this.#clock.ticks() - this.#sliceStart < SLICE_MS) return undefined
     return new Promise(resolve => {
-      setImmediate(() => {
+      runInNextTurn(() => {
         this.begin()
         resolve()
       })

@@ -12,6 +12,7 @@ import type { RuleRunner } from './rule-runner.js'
 import type { Counters } from './stats.js'
 import type { Subscriptions } from './subscriptions.js'
 import type { Firing, TemporalRules } from './temporal/temporal-rules.js'
+import { isThenable } from './thenable.js'
 import type { Timer } from './timer.js'
 
 /** What the processing of triggers needs. */
@@ -96,7 +97,7 @@ export class Processor {
     const onFailure = (error: unknown): void => { this.#handlerFailed(error, event.topic) }
     const deliver = (): void => {
       subscriptions.deliver(event, returned => {
-        if (isThenable(returned)) chain.awaitHandler(returned, onFailure)
+        if (isThenable(returned)) chain.awaitHandler(returned, event.topic, onFailure)
       }, onFailure)
     }
     if (subscriptions.joinsChain(event.topic)) chains.inside(new HandlerFrame(chain, level + 1), deliver)
@@ -132,8 +133,4 @@ export class Processor {
       reporter.fail(new LimitError('maxForwardDepth', maxForwardDepth), context, 'a rule was not run: its chain is too deep')
     }
   }
-}
-
-function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

@@ -41,6 +41,23 @@ export function compileReferenceParts (parts: readonly TemplatePart[]): Resolve 
   return compilePlainReference(root, rest, first)
 }
 
+/** A name that a rule refers to and must have itself: an alias of an event, or a lookup. */
+export interface ReferredName {
+  readonly root: 'matched' | 'lookup'
+  readonly name: string
+}
+
+/** Returns the aliases and lookups that the references of a text name, within keys of facts too. */
+export function referredNames (parts: readonly TemplatePart[]): ReferredName[] {
+  return parts.flatMap(part => {
+    if (typeof part === 'string') return []
+    const [first, ...others] = part
+    const [root, name] = typeof first === 'string' ? first.split('.') : []
+    const isNamed = (root === 'matched' || root === 'lookup') && name !== undefined && name !== ''
+    return isNamed ? [{ root, name }] : referredNames(others)
+  })
+}
+
 /** Compiles each path of a text. Throws `ReferencePathError`. */
 export function compileParts (parts: readonly TemplatePart[]): Array<string | Resolve> {
   return parts.map(part => typeof part === 'string' ? part : compileReferenceParts(part))

@@ -1,6 +1,8 @@
 import type { CompleteClock } from './clock.js'
-import type { Logger } from './logger.js'
+import { consoleLogger, type Logger } from './logger.js'
 import type { Counters } from './stats.js'
+import { isThenable } from './thenable.js'
+import { toError } from './to-error.js'
 
 /** Where a failure happened. */
 export interface ErrorContext {
@@ -18,12 +20,20 @@ export class Reporter {
   readonly #counters: Counters
   readonly #clock: CompleteClock
   readonly #logger: Logger
+  readonly #isConsole: boolean
   readonly #onError: ErrorListener | undefined
 
-  constructor (counters: Counters, clock: CompleteClock, logger: Logger, onError: ErrorListener | undefined) {
+  /** Without a logger it writes to the console. */
+  constructor (
+    counters: Counters,
+    clock: CompleteClock,
+    logger: Logger | undefined,
+    onError: ErrorListener | undefined
+  ) {
     this.#counters = counters
     this.#clock = clock
-    this.#logger = logger
+    this.#logger = logger ?? consoleLogger
+    this.#isConsole = logger === undefined
     this.#onError = onError
   }
 
@@ -42,15 +52,11 @@ export class Reporter {
   log (level: keyof Logger, details: object, message: string): void {
     guard(() => this.#logger[level](details, message))
   }
-}
 
-/** An `Error` for whatever was thrown. */
-export function toError (thrown: unknown): Error {
-  if (thrown instanceof Error) return thrown
-  try {
-    return new Error(String(thrown))
-  } catch {
-    return new Error('Something was thrown that has no text')
+  /** Writes what a rule has to say. The console gets the message alone, a logger also the rule. */
+  say (level: keyof Logger, message: string, ruleId: string): void {
+    if (this.#isConsole) guard(() => { console[level](message) })
+    else this.log(level, { ruleId }, message)
   }
 }
 
@@ -58,6 +64,6 @@ export function toError (thrown: unknown): Error {
 function guard (call: (() => unknown) | undefined): void {
   try {
     const result = call?.()
-    if (result instanceof Promise) result.catch(() => {})
+    if (isThenable(result)) Promise.resolve(result).catch(() => {})
   } catch {}
 }

@@ -24,7 +24,8 @@ export class RuleBook {
     this.#groups = new GroupBase(options.maxGroups, clock)
     this.rules = new RuleBase(compile, this.#groups, listener, options.maxRules, clock)
     this.#validator = new RuleInputValidator({ regex: options.regex })
-    this.#storage = options.persistence && new RuleStorage(options.persistence, clock, reporter, () => ({
+    const { persistence, ownClock } = options
+    this.#storage = persistence && new RuleStorage(persistence, clock, ownClock, reporter, () => ({
       rules: this.rules.all(),
       groups: this.#groups.all()
     }))
@@ -107,11 +108,11 @@ export class RuleBook {
     this.rules.restore({ ...this.#complete(rule, false), version, createdAt, updatedAt })
   }
 
-  #restore (saved: Partial<Rule | RuleGroup>, kind: string, restore: () => void): void {
+  #restore (saved: unknown, kind: string, restore: () => void): void {
     try {
       restore()
     } catch (error) {
-      throw this.#storage!.failure(`the ${kind} ${JSON.stringify(saved?.id)} is not valid`, error)
+      throw this.#storage!.failure(`the ${kind} ${idOf(saved)} is not valid`, error)
     }
   }
 
@@ -123,6 +124,15 @@ export class RuleBook {
   #changedIf (changed: boolean): boolean {
     if (changed) this.#storage?.changed()
     return changed
+  }
+}
+
+/** The id of what should be a rule or a group, as messages show it. */
+function idOf (saved: unknown): string {
+  try {
+    return String(JSON.stringify((saved as { id?: unknown } | null)?.id))
+  } catch {
+    return 'without an id that can be read'
   }
 }
 

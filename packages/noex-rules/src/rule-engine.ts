@@ -3,6 +3,7 @@ import { EngineNotRunningError } from './errors.js'
 import type { Event } from './event.js'
 import type { Fact } from './fact.js'
 import { compileKeyPattern } from './key-pattern.js'
+import type { LookupCache } from './lookups.js'
 import type { RuleEngineConfig } from './options.js'
 import type { Rule, RuleInput } from './rule.js'
 import type { RuleGroup, RuleGroupInput, RuleGroupUpdate } from './rule-group.js'
@@ -194,6 +195,11 @@ export class RuleEngine {
   /** The rules of a group. */
   getGroupRules (id: string): Rule[] {
     return this.getRules().filter(({ group }) => group === id)
+  }
+
+  /** Returns the results of lookups with `cache` that are remembered, to count and to forget them. */
+  getLookupCache (): LookupCache {
+    return this.#core.lookups.cache
   }
 
   getStats (): EngineStats {

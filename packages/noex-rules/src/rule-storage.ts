@@ -4,9 +4,12 @@ import type { EngineOptions } from './options.js'
 import type { Reporter } from './reporter.js'
 import type { Rule } from './rule.js'
 import type { RuleGroup } from './rule-group.js'
+import { toError } from './to-error.js'
 
 /** Milliseconds from a change until it is saved. */
 const SAVE_DELAY_MS = 10
+/** Milliseconds after which a storage counts as one that does not answer. */
+const STORAGE_TIMEOUT_MS = 30_000
 
 /** What is saved. */
 export interface SavedRules {
@@ -20,14 +23,19 @@ export class RuleStorageError extends Error {
   readonly code = 'RULE_STORAGE_ERROR'
 
   constructor (key: string, reason: string, cause?: unknown) {
-    super(`The rules saved under "${key}" cannot be used: ${reason}`, cause === undefined ? undefined : { cause })
+    const options = cause === undefined ? undefined : { cause: toError(cause) }
+    super(`The rules saved under "${key}" cannot be used: ${reason}`, options)
   }
 }
 
-/** Keeps the rules of an engine: saves them 10 ms after a change, one save at a time. What fails is tried again with the next change. */
+/**
+ * Keeps the rules of an engine: saves them 10 ms after a change, one save at a time. A save that fails is
+ * tried again with the next change. A load that takes longer than 30 s fails, a save that does is told of.
+ */
 export class RuleStorage {
   readonly #options: NonNullable<EngineOptions['persistence']>
   readonly #clock: CompleteClock
+  readonly #ownClock: CompleteClock
   readonly #reporter: Reporter
   readonly #take: () => SavedRules
   #isDirty = false
@@ -35,9 +43,16 @@ export class RuleStorage {
   #saving: Promise<void> | undefined
 
   /** `take` gives what is to be saved. */
-  constructor (options: NonNullable<EngineOptions['persistence']>, clock: CompleteClock, reporter: Reporter, take: () => SavedRules) {
+  constructor (
+    options: NonNullable<EngineOptions['persistence']>,
+    clock: CompleteClock,
+    ownClock: CompleteClock,
+    reporter: Reporter,
+    take: () => SavedRules
+  ) {
     this.#options = options
     this.#clock = clock
+    this.#ownClock = ownClock
     this.#reporter = reporter
     this.#take = take
   }
@@ -45,25 +60,21 @@ export class RuleStorage {
   /** What has been saved; `undefined` when nothing has. Rejects with `RuleStorageError`. */
   async load (): Promise<SavedRules | undefined> {
     const { adapter, key, schemaVersion } = this.#options
-    let saved: PersistedState<unknown> | undefined
     try {
-      saved = await adapter.load<unknown>(key)
+      const saved: unknown = await this.#inTime(adapter.load<unknown>(key))
+      return saved === undefined || saved === null ? undefined : this.#read(saved, schemaVersion)
     } catch (error) {
-      throw new RuleStorageError(key, 'they cannot be read', error)
+      const failure = toError(error)
+      if (failure instanceof RuleStorageError) throw failure
+      throw new RuleStorageError(key, 'they cannot be read', failure)
     }
-    if (saved === undefined || saved === null) return undefined
-    if (typeof saved !== 'object' || typeof saved.metadata !== 'object' || saved.metadata === null) throw new RuleStorageError(key, 'they have no metadata')
-    if (saved.metadata.schemaVersion !== schemaVersion) {
-      throw new RuleStorageError(key, `they have the schema version ${saved.metadata.schemaVersion} and not ${schemaVersion}`)
-    }
-    return this.#read(saved.state)
   }
 
   /** Has everything saved in a while. */
   changed (): void {
     this.#isDirty = true
     if (this.#saving !== undefined) return
-    this.#cancelSave ??= this.#clock.after(SAVE_DELAY_MS, () => {
+    this.#cancelSave ??= this.#ownClock.after(SAVE_DELAY_MS, () => {
       this.#cancelSave = undefined
       this.#save().catch(() => {})
     })
@@ -82,12 +93,31 @@ export class RuleStorage {
     return new RuleStorageError(this.#options.key, reason, cause)
   }
 
-  #read (state: unknown): SavedRules {
+  #read (saved: unknown, schemaVersion: number): SavedRules {
+    const { key } = this.#options
+    const { state, metadata } = saved as Partial<PersistedState<unknown>>
+    if (typeof metadata !== 'object' || metadata === null) {
+      throw new RuleStorageError(key, 'they have no metadata')
+    }
+    const { schemaVersion: version } = metadata
+    if (version !== schemaVersion) {
+      throw new RuleStorageError(key, `they have the schema version ${version} and not ${schemaVersion}`)
+    }
     if (typeof state === 'object' && state !== null) {
       const { rules, groups = [] } = state as { rules?: unknown, groups?: unknown }
       if (Array.isArray(rules) && Array.isArray(groups)) return { rules, groups }
     }
-    throw new RuleStorageError(this.#options.key, 'they are no rules')
+    throw new RuleStorageError(key, 'they are no rules')
+  }
+
+  /** Rejects when a load takes too long. */
+  #inTime<T> (loading: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#ownClock.after(STORAGE_TIMEOUT_MS, () => {
+        reject(new Error(`The storage did not answer within ${STORAGE_TIMEOUT_MS} ms`))
+      })
+      Promise.resolve(loading).finally(cancel).then(resolve, reject)
+    })
   }
 
   #save (): Promise<void> {
@@ -102,6 +132,11 @@ export class RuleStorage {
     const { adapter, key, schemaVersion } = this.#options
     const metadata = { persistedAt: this.#clock.now(), serverId: 'rule-engine', schemaVersion }
     this.#isDirty = false
+    // A second save beside the first could be overtaken by it: it is waited for, but not in silence.
+    const cancel = this.#ownClock.after(STORAGE_TIMEOUT_MS, () => {
+      const error = new Error(`The storage did not answer within ${STORAGE_TIMEOUT_MS} ms`)
+      this.#reporter.fail(error, {}, 'the rules are not saved: the storage does not answer')
+    })
     try {
       await adapter.save(key, { state: this.#take(), metadata })
       return true
@@ -109,6 +144,8 @@ export class RuleStorage {
       this.#isDirty = true
       this.#reporter.fail(error, {}, 'the rules could not be saved')
       return false
+    } finally {
+      cancel()
     }
   }
 }

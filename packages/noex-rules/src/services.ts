@@ -4,6 +4,7 @@ import type { CompleteClock } from './clock.js'
 import { ServiceError, ServiceTimeoutError } from './errors.js'
 import { type Frame, ServiceFrame } from './frame.js'
 import type { Counters } from './stats.js'
+import { isThenable } from './thenable.js'
 
 /** A method of a service, found and ready to be called. */
 export interface ServiceCall {
@@ -74,19 +75,10 @@ export class Services {
         this.#counters.servicesTimedOut++
         reject(new ServiceTimeoutError(service, method, Math.round(timeoutMs)))
       })
-      answer.then(value => {
-        cancel()
-        resolve(value)
-      }, (error: unknown) => {
-        cancel()
-        reject(error)
-      })
+      // A thenable may answer with another one, fail when it is asked, or answer twice: a promise sees to it.
+      Promise.resolve(answer).finally(cancel).then(resolve, reject)
     })
   }
-}
-
-function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
 
 type AnyFunction = (...args: never) => unknown

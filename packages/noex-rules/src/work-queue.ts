@@ -1,3 +1,4 @@
+import { runInMicrotask } from './clock.js'
 import type { Pause } from './pause.js'
 import { Ring } from './ring.js'
 
@@ -43,7 +44,7 @@ export class WorkQueue {
     this.#waiting.push(task)
     if (this.#isRunning) return
     this.#isRunning = true
-    this.#start(() => { queueMicrotask(() => this.#run()) })
+    this.#start(() => { runInMicrotask(() => this.#run()) })
   }
 
   /** Drops what waits, and returns how much it was. */

@@ -32,7 +32,7 @@ function matchedOf (events: readonly Event[], matchers: readonly CompiledMatcher
   for (const [index, { data }] of events.entries()) {
     const alias = matchers[Math.min(index, matchers.length - 1)]?.as
     if (alias !== undefined) matched.set(alias, data)
-    matched.set(String(index), data)
   }
+  for (const [index, { data }] of events.entries()) matched.set(String(index), data)
   return Object.fromEntries(matched)
 }

@@ -1,8 +1,11 @@
+import { type ReferredName, referredNames } from '../reference.js'
+import { parseTemplate } from '../template-parts.js'
 import type { ValidationIssue, ValidationResult } from '../validation-result.js'
 
 /** So many issues are collected; what is found after them is not told. */
 export const MAX_ISSUES = 100
 const MAX_NAME_LENGTH = 64
+const DIGITS = /^\d+$/
 
 /** The path of the whole. */
 export const ROOT = '(root)'
@@ -11,6 +14,7 @@ export const ROOT = '(root)'
 export class Issues {
   readonly #errors = new Map<string, ValidationIssue>()
   readonly #warnings: ValidationIssue[] = []
+  readonly #referred: Array<ReferredName & { readonly path: string }> = []
 
   get hasErrors (): boolean {
     return this.#errors.size > 0
@@ -30,6 +34,29 @@ export class Issues {
       compile()
     } catch (error) {
       this.error(path, error instanceof Error ? error.message : 'cannot be used')
+    }
+  }
+
+  /** Notes what a text with `${}` refers to. */
+  noteText (path: string, text: string): void {
+    for (const named of referredNames(parseTemplate(text))) this.noteName(path, named)
+  }
+
+  /** Notes what a `{ ref }` refers to. */
+  noteReference (path: string, reference: string): void {
+    for (const named of referredNames([parseTemplate(reference)])) this.noteName(path, named)
+  }
+
+  noteName (path: string, named: ReferredName): void {
+    if (this.#referred.length < MAX_ISSUES) this.#referred.push({ path, ...named })
+  }
+
+  /** Warns of references to aliases and lookups that the rule does not have: there is never anything. */
+  warnOfUnknown (aliases: ReadonlySet<string>, lookups: ReadonlySet<string>): void {
+    for (const { path, root, name } of this.#referred) {
+      const isKnown = root === 'lookup' ? lookups.has(name) : aliases.has(name) || DIGITS.test(name)
+      const kind = root === 'lookup' ? 'lookup' : 'alias'
+      if (!isKnown) this.warning(path, `refers to ${root}.${name}, but the rule has no such ${kind}`)
     }
   }
 

@@ -1,7 +1,7 @@
 import { RULE_MEMBERS } from '../rule-defaults.js'
 import type { RuleInput } from '../rule.js'
-import type { ValidationResult } from '../validation-result.js'
-import { Issues, ROOT } from './issues.js'
+import type { ValidationIssue, ValidationResult } from '../validation-result.js'
+import { indexPath, Issues, ROOT } from './issues.js'
 import { takeSnapshot } from './snapshot.js'
 import { validateRule } from './validate-rule.js'
 
@@ -14,10 +14,10 @@ export interface RuleInputValidatorOptions {
   regex?: 'safe' | 'off' | undefined
 }
 
-/** What the validation of several rules found. */
-export interface ManyValidationResult {
-  /** Whether all are valid. */
-  valid: boolean
+/**
+ * The validation of several rules: as of one, with paths behind the place of the rule: `[2].trigger.topic`.
+ */
+export interface ManyValidationResult extends ValidationResult {
   /** One for each input, in order. */
   results: ValidationResult[]
 }
@@ -52,8 +52,8 @@ export class RuleInputValidator {
   }
 
   /**
-   * Checks an array of what may be rules; two of one id are an error of the later. What is no array,
-   * or one of more than 1000, has one result, which says so.
+   * Checks an array of what may be rules; two of one id are an error of the later. For anything but an array
+   * of at most 1000 there is one result, which says so.
    */
   validateMany (inputs: unknown): ManyValidationResult {
     try {
@@ -63,7 +63,7 @@ export class RuleInputValidator {
       const ids = new Set<string>()
       const results: ValidationResult[] = []
       for (let index = 0; index < Math.min(inputs.length, MAX_INPUTS); index++) results.push(this.#validateOneOfMany(inputs[index], ids))
-      return { valid: results.every(result => result.valid), results }
+      return together(results)
     } catch {
       return refused('cannot be read')
     }
@@ -84,5 +84,19 @@ export class RuleInputValidator {
 function refused (message: string): ManyValidationResult {
   const issues = new Issues()
   issues.error(ROOT, message)
-  return { valid: false, results: [issues.toResult()] }
+  const result = issues.toResult()
+  return { ...result, results: [result] }
+}
+
+function together (results: ValidationResult[]): ManyValidationResult {
+  const placed = (issue: ValidationIssue, index: number): ValidationIssue => {
+    const { path } = issue
+    return { ...issue, path: path === ROOT ? indexPath('', index) : `${indexPath('', index)}.${path}` }
+  }
+  return {
+    valid: results.every(({ valid }) => valid),
+    errors: results.flatMap(({ errors }, index) => errors.map(issue => placed(issue, index))),
+    warnings: results.flatMap(({ warnings }, index) => warnings.map(issue => placed(issue, index))),
+    results
+  }
 }

@@ -5,7 +5,7 @@ import { compileKeyPatternTemplate } from '../template.js'
 import { isReference } from '../value.js'
 import { type Inspection, MAX_CONDITIONS, MAX_EXPRESSIONS } from './inspection.js'
 import { indexPath, type Issues } from './issues.js'
-import { validateOneOf, validatePattern, validateText, validateVariable } from './validate-text.js'
+import { compileText, validateOneOf, validateText, validateVariable } from './validate-text.js'
 import { validateValue } from './validate-value.js'
 
 const WITHOUT_VALUE: ReadonlySet<ConditionOperator> = new Set<ConditionOperator>(['exists', 'not_exists'])
@@ -45,12 +45,16 @@ function validateSource (issues: Issues, path: string, source: unknown): void {
     case 'event':
       validateText(issues, `${path}.field`, source['field'])
       break
-    case 'fact': return validatePattern(issues, `${path}.pattern`, source['pattern'], compileKeyPatternTemplate)
+    case 'fact':
+      if (!validateText(issues, `${path}.pattern`, source['pattern'])) return
+      return compileText(issues, `${path}.pattern`, source['pattern'], compileKeyPatternTemplate)
     case 'context':
       validateText(issues, `${path}.key`, source['key'])
       break
     case 'lookup':
-      validateVariable(issues, `${path}.name`, source['name'])
+      if (validateVariable(issues, `${path}.name`, source['name'])) {
+        issues.noteName(`${path}.name`, { root: 'lookup', name: source['name'] })
+      }
       if (source['field'] !== undefined) validateText(issues, `${path}.field`, source['field'])
   }
 }

@@ -1,3 +1,4 @@
+import { isRecord } from '../record.js'
 import { type Inspection, MAX_ACTIONS, MAX_CONDITIONS, MAX_EXPRESSIONS } from './inspection.js'
 import { indexPath, type Issues } from './issues.js'
 import { validateActions } from './validate-actions.js'
@@ -27,6 +28,21 @@ export function validateRule (issues: Issues, rule: Readonly<Record<string, unkn
   if (rule['conditions'] !== undefined) validateConditions(inspection, 'conditions', rule['conditions'])
   if (rule['actions'] !== undefined) validateActions(inspection, 'actions', rule['actions'])
   if (rule['lookups'] !== undefined) validateLookups(issues, 'lookups', rule['lookups'])
+  issues.warnOfUnknown(aliasesOf(rule['trigger']), namesOf(rule['lookups'], 'name'))
+}
+
+/** Returns the aliases that a trigger gives to events; none for what is no trigger. */
+function aliasesOf (trigger: unknown): ReadonlySet<string> {
+  const pattern = isRecord(trigger) ? trigger['pattern'] : undefined
+  if (!isRecord(pattern)) return new Set()
+  const { events, after, expected, event } = pattern
+  return namesOf([...Array.isArray(events) ? events : [], after, expected, event], 'as')
+}
+
+function namesOf (items: unknown, member: string): ReadonlySet<string> {
+  if (!Array.isArray(items)) return new Set()
+  const names = items.map(item => isRecord(item) ? item[member] : undefined)
+  return new Set(names.filter(name => typeof name === 'string'))
 }
 
 function validateMetadata (issues: Issues, { description, priority, enabled, tags, group }: Readonly<Record<string, unknown>>): void {

@@ -3,7 +3,14 @@ import { isRecord } from '../record.js'
 import { compileTemplate } from '../template.js'
 import type { Issues } from './issues.js'
 import { validateDuration, validateOptionalCount } from './validate-number.js'
-import { MAX_TEXT_LENGTH, validateOneOf, validateString, validateTemplate, validateText } from './validate-text.js'
+import {
+  compileText,
+  MAX_TEXT_LENGTH,
+  validateOneOf,
+  validateString,
+  validateTemplate,
+  validateText
+} from './validate-text.js'
 import { validateData, validateValue, validateValues } from './validate-value.js'
 
 /** The actions that hold no others. */
@@ -18,8 +25,7 @@ export function validateSimpleAction (issues: Issues, path: string, type: Simple
     case 'delete_fact': return validateTemplate(issues, `${path}.key`, action['key'])
     case 'emit_event':
       validateTemplate(issues, `${path}.topic`, action['topic'])
-      if (action['data'] !== undefined) validateData(issues, `${path}.data`, action['data'])
-      return
+      return validateData(issues, `${path}.data`, action['data'])
     case 'set_timer': return validateTimer(issues, `${path}.timer`, action['timer'])
     case 'cancel_timer': return validateTemplate(issues, `${path}.name`, action['name'])
     case 'call_service':
@@ -60,6 +66,6 @@ function validateRepeat (issues: Issues, path: string, repeat: unknown): void {
 function validateLog (issues: Issues, path: string, { level, message }: Record<string, unknown>): void {
   validateOneOf(issues, `${path}.level`, level, LOG_LEVELS)
   if (validateString(issues, `${path}.message`, message, MAX_TEXT_LENGTH)) {
-    issues.catch(`${path}.message`, () => { compileTemplate(message) })
+    compileText(issues, `${path}.message`, message, compileTemplate)
   }
 }

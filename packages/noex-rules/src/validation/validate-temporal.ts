@@ -3,7 +3,13 @@ import { AGGREGATE_FUNCTIONS, TEMPORAL_COMPARISONS, TEMPORAL_PATTERN_TYPES } fro
 import { compileTopicPattern } from '../topic-pattern.js'
 import { indexPath, type Issues, memberPath } from './issues.js'
 import { validateDuration, validateNumber, validateOptionalBoolean } from './validate-number.js'
-import { validateOneOf, validatePattern, validateText, validateVariable } from './validate-text.js'
+import {
+  isReferable,
+  MAX_VARIABLE_LENGTH,
+  validateOneOf,
+  validatePattern,
+  validateText
+} from './validate-text.js'
 
 /** So many events has a sequence. */
 export const MAX_SEQUENCE_LENGTH = 32
@@ -81,9 +87,11 @@ function validateFilter (issues: Issues, path: string, filter: unknown): void {
   }
 }
 
+/** An alias that is of no use does no harm: it is a warning. */
 function validateAlias (issues: Issues, path: string, alias: unknown, aliases: Set<unknown>): void {
-  if (!validateVariable(issues, path, alias)) return
-  if (DIGITS.test(alias)) issues.error(path, 'must not be a number')
-  else if (aliases.has(alias)) issues.error(path, 'is used twice')
+  if (!validateText(issues, path, alias, MAX_VARIABLE_LENGTH)) return
+  if (DIGITS.test(alias)) issues.warning(path, `has no effect: matched.${alias} is the event of that place`)
+  else if (!isReferable(alias)) issues.warning(path, 'cannot be referred to: it has ".", "$", "{" or "}"')
+  else if (aliases.has(alias)) issues.warning(path, 'is used twice: it stands for the later event')
   aliases.add(alias)
 }

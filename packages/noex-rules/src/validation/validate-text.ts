@@ -30,7 +30,17 @@ export function validateString (issues: Issues, path: string, value: unknown, ma
 
 /** Checks a text with `${}` that must be there and be more than blanks. */
 export function validateTemplate (issues: Issues, path: string, value: unknown): void {
-  if (validateText(issues, path, value, MAX_TEXT_LENGTH)) issues.catch(path, () => { compileTemplate(value) })
+  if (validateText(issues, path, value, MAX_TEXT_LENGTH)) compileText(issues, path, value, compileTemplate)
+}
+
+type Compile = (text: string) => unknown
+
+/** Checks a text with `${}` by compiling it. */
+export function compileText (issues: Issues, path: string, text: string, compile: Compile): void {
+  issues.catch(path, () => {
+    compile(text)
+    issues.noteText(path, text)
+  })
 }
 
 /** Checks a pattern that must be there, by compiling it. */
@@ -41,9 +51,14 @@ export function validatePattern (issues: Issues, path: string, value: unknown, c
 /** Checks the name of a variable, a lookup or an event, which references call by it. Tells whether it is one. */
 export function validateVariable (issues: Issues, path: string, value: unknown): value is string {
   if (!validateText(issues, path, value, MAX_VARIABLE_LENGTH)) return false
-  if (value !== '__proto__' && !NO_NAME.test(value)) return true
+  if (value !== '__proto__' && isReferable(value)) return true
   issues.error(path, 'must be a name without ".", "$", "{" and "}", other than "__proto__"')
   return false
+}
+
+/** Whether a name can stand between the dots of a reference. */
+export function isReferable (name: string): boolean {
+  return !NO_NAME.test(name)
 }
 
 /** Checks that a text is one of a list. Tells whether it is. */

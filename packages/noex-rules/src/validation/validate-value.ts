@@ -27,7 +27,10 @@ function validatePart (issues: Issues, path: string, value: unknown, depth: numb
   if (depth === MAX_VALUE_DEPTH) {
     issues.error(path, `is nested more than ${MAX_VALUE_DEPTH} levels deep`)
   } else if (isReference(value)) {
-    issues.catch(path, () => { compileReference(value.ref) })
+    issues.catch(path, () => {
+      compileReference(value.ref)
+      issues.noteReference(path, value.ref)
+    })
   } else if (Array.isArray(value)) {
     for (const [index, member] of value.entries()) validatePart(issues, indexPath(path, index), member, depth + 1)
   } else {

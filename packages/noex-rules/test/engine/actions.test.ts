@@ -3,7 +3,7 @@ import type { Action, RuleEngine } from '../../src/index.js'
 import { onTopic, recordEvents, recordTopics, startEngine, type TestEngine } from './start-engine.js'
 
 const FAIL: Action = { type: 'call_service', service: 'app', method: 'fail' }
-const emit = (topic: string, data?: Record<string, unknown>): Action => ({ type: 'emit_event', topic, ...data && { data } })
+const emit = (topic: string, data: Record<string, unknown> = {}): Action => ({ type: 'emit_event', topic, data })
 
 /** Runs actions once, and gives the topics that they sent. */
 async function run (t: Parameters<typeof startEngine>[0], actions: Action[], data: Record<string, unknown> = {}): Promise<TestEngine & { topics: string[] }> {

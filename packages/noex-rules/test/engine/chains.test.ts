@@ -13,9 +13,9 @@ t.test('rules of one trigger run by priority, then in the order of their registr
       id,
       priority,
       actions: [
-        { type: 'emit_event', topic: `ran.${id}-first` },
+        { type: 'emit_event', topic: `ran.${id}-first`, data: {} },
         { type: 'call_service', service: 'slow', method: 'step' },
-        { type: 'emit_event', topic: `ran.${id}-last` }
+        { type: 'emit_event', topic: `ran.${id}-last`, data: {} }
       ]
     }))
   }
@@ -28,7 +28,7 @@ t.test('rules of one trigger run by priority, then in the order of their registr
   t.same(order, ['high', 'wild', 'exact', 'low'].flatMap(id => [`${id}-first`, `${id}-last`]))
   order.length = 0
   engine.updateRule('wild', { name: 'updated' })
-  engine.registerRule(onTopic('go.a', { id: 'exact', actions: [{ type: 'emit_event', topic: 'ran.exact' }] }))
+  engine.registerRule(onTopic('go.a', { id: 'exact', actions: [{ type: 'emit_event', topic: 'ran.exact', data: {} }] }))
   add('go.a', 'new', 0)
   await engine.emit('go.a')
   t.same(order.filter(name => !name.endsWith('-last')), ['high-first', 'wild-first', 'exact', 'new-first', 'low-first'])
@@ -38,7 +38,7 @@ t.test('a lower rule sees all effects of a higher one, those of chained rules in
   const { engine } = await startEngine(t)
   engine.registerRule(onTopic('a', {
     priority: 10,
-    actions: [{ type: 'set_fact', key: 'one', value: 1 }, { type: 'emit_event', topic: 'b' }, { type: 'set_fact', key: 'three', value: 3 }]
+    actions: [{ type: 'set_fact', key: 'one', value: 1 }, { type: 'emit_event', topic: 'b', data: {} }, { type: 'set_fact', key: 'three', value: 3 }]
   }))
   engine.registerRule(onTopic('b', { actions: [{ type: 'set_fact', key: 'two', value: 2 }] }))
   engine.registerRule(rule({ trigger: { type: 'fact', pattern: 'two' }, actions: [{ type: 'set_fact', key: 'four', value: 4 }] }))
@@ -72,8 +72,8 @@ t.test('a rule that an earlier one ends does not run any more, one that it begin
 
 t.test('fan-out: fifty rules on one topic that each send make fifty chained runs', async t => {
   const { engine } = await startEngine(t)
-  for (let index = 0; index < 50; index++) engine.registerRule(onTopic('start', { actions: [{ type: 'emit_event', topic: 'next' }] }))
-  engine.registerRule(onTopic('next', { actions: [{ type: 'emit_event', topic: 'end' }] }))
+  for (let index = 0; index < 50; index++) engine.registerRule(onTopic('start', { actions: [{ type: 'emit_event', topic: 'next', data: {} }] }))
+  engine.registerRule(onTopic('next', { actions: [{ type: 'emit_event', topic: 'end', data: {} }] }))
   const ends = recordEvents(engine, 'end')
   await engine.emit('start')
   t.equal(ends.length, 50)
@@ -84,7 +84,7 @@ t.test('fan-out: fifty rules on one topic that each send make fifty chained runs
 t.test('depth', async t => {
   t.test('a cycle with a limit of three runs three levels of rules and has four events', async t => {
     const { engine, errors, log } = await startEngine(t, { maxForwardDepth: 3 })
-    engine.registerRule(onTopic('again', { id: 'cycle', actions: [{ type: 'emit_event', topic: 'again' }] }))
+    engine.registerRule(onTopic('again', { id: 'cycle', actions: [{ type: 'emit_event', topic: 'again', data: {} }] }))
     const topics = recordTopics(engine)
     await engine.emit('again')
     t.equal(topics.length, 4)
@@ -98,7 +98,7 @@ t.test('depth', async t => {
 
   t.test('a rule that is cut off many times in a chain is told of once', async t => {
     const { engine, errors } = await startEngine(t, { maxForwardDepth: 1 })
-    engine.registerRule(onTopic('a', { actions: [{ type: 'emit_event', topic: 'b' }, { type: 'emit_event', topic: 'b' }] }))
+    engine.registerRule(onTopic('a', { actions: [{ type: 'emit_event', topic: 'b', data: {} }, { type: 'emit_event', topic: 'b', data: {} }] }))
     engine.registerRule(onTopic('b', { id: 'first' }))
     engine.registerRule(onTopic('b', { id: 'second' }))
     engine.registerRule(onTopic('b', { id: 'off', enabled: false }))
@@ -109,7 +109,7 @@ t.test('depth', async t => {
 
   t.test('counts along each path, not over all', async t => {
     const { engine } = await startEngine(t, { maxForwardDepth: 2 })
-    for (let index = 0; index < 5; index++) engine.registerRule(onTopic('a', { actions: [{ type: 'emit_event', topic: 'b' }] }))
+    for (let index = 0; index < 5; index++) engine.registerRule(onTopic('a', { actions: [{ type: 'emit_event', topic: 'b', data: {} }] }))
     engine.registerRule(onTopic('b', { actions: [{ type: 'set_fact', key: 'n', value: 1 }] }))
     await Promise.all(Array.from({ length: 20 }, () => engine.emit('a')))
     t.match(engine.getStats(), { rulesExecuted: 200, chainsDropped: 0 })
@@ -125,7 +125,7 @@ t.test('depth', async t => {
 
   t.test('of a hundred levels, of actions nested as deep as may be, takes no stack', async t => {
     const { engine } = await startEngine(t, { maxForwardDepth: 100 })
-    let actions: Action[] = [{ type: 'emit_event', topic: 'again' }]
+    let actions: Action[] = [{ type: 'emit_event', topic: 'again', data: {} }]
     for (let nested = 0; nested < 14; nested++) {
       actions = nested % 2 === 0 ? [{ type: 'for_each', collection: [1], as: 'x', actions }] : [{ type: 'try_catch', try: actions, finally: [{ type: 'delete_fact', key: 'x' }] }]
     }
@@ -141,11 +141,11 @@ t.test('a chain', async t => {
     engine.registerRule(onTopic('a', {
       id: 'loops',
       actions: [
-        { type: 'for_each', collection: { ref: 'event.items' }, as: 'x', actions: [{ type: 'for_each', collection: { ref: 'event.items' }, as: 'y', actions: [{ type: 'emit_event', topic: 'b' }] }] },
-        { type: 'try_catch', try: [{ type: 'emit_event', topic: 'late' }], catch: { actions: [{ type: 'emit_event', topic: 'late' }] }, finally: [{ type: 'emit_event', topic: 'late' }] }
+        { type: 'for_each', collection: { ref: 'event.items' }, as: 'x', actions: [{ type: 'for_each', collection: { ref: 'event.items' }, as: 'y', actions: [{ type: 'emit_event', topic: 'b', data: {} }] }] },
+        { type: 'try_catch', try: [{ type: 'emit_event', topic: 'late', data: {} }], catch: { actions: [{ type: 'emit_event', topic: 'late', data: {} }] }, finally: [{ type: 'emit_event', topic: 'late', data: {} }] }
       ]
     }))
-    engine.registerRule(onTopic('a', { priority: -1, actions: [{ type: 'emit_event', topic: 'late' }] }))
+    engine.registerRule(onTopic('a', { priority: -1, actions: [{ type: 'emit_event', topic: 'late', data: {} }] }))
     const topics = recordTopics(engine)
     await engine.emit('a', { items: Array.from({ length: 20 }) })
     t.same(topics, ['a', ...Array.from({ length: 22 }, () => 'b')])

@@ -38,7 +38,7 @@ t.test('an event', async t => {
     await engine.emit('a')
     recordEvents(engine, 'b')
     await engine.emit('b')
-    engine.registerRule(onTopic('c', { actions: [{ type: 'emit_event', topic: 'd' }] }))
+    engine.registerRule(onTopic('c', { actions: [{ type: 'emit_event', topic: 'd', data: {} }] }))
     await engine.emit('c')
     t.equal(engine.getStats().eventsProcessed, 4)
   })
@@ -60,7 +60,7 @@ t.test('emit never throws, and rejects what is no event', async t => {
 t.test('subscribers', async t => {
   t.test('see an event before rules do, and so before what rules send', async t => {
     const { engine } = await startEngine(t)
-    engine.registerRule(onTopic('a', { actions: [{ type: 'set_fact', key: 'seen', value: true }, { type: 'emit_event', topic: 'b' }] }))
+    engine.registerRule(onTopic('a', { actions: [{ type: 'set_fact', key: 'seen', value: true }, { type: 'emit_event', topic: 'b', data: {} }] }))
     const seen: unknown[] = []
     engine.subscribe('*', ({ topic }) => { seen.push([topic, engine.getFact('seen')]) })
     await engine.emit('a')
@@ -115,7 +115,7 @@ t.test('subscribers', async t => {
     engine.subscribe('a', async () => { throw new Error('rejected') })
     engine.subscribe('a', () => ({ get then (): never { throw new Error('no promise') } }))
     const topics = recordTopics(engine)
-    engine.registerRule(onTopic('a', { actions: [{ type: 'emit_event', topic: 'b' }] }))
+    engine.registerRule(onTopic('a', { actions: [{ type: 'emit_event', topic: 'b', data: {} }] }))
     await engine.emit('a')
     t.same(topics, ['a', 'b'])
     t.same(errors.map(({ error }) => error.message).sort(), ['no promise', 'rejected', 'thrown'])

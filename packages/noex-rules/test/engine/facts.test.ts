@@ -157,7 +157,7 @@ t.test('what comes from an event is text in a pattern, never a part of its synta
   await engine.setFact('user:1:tier', 'gold')
   engine.registerRule(onTopic('a', {
     conditions: [{ source: { type: 'fact', pattern: 'user:${event.id}:tier' }, operator: 'eq', value: 'gold' }],
-    actions: [{ type: 'emit_event', topic: 'gold' }]
+    actions: [{ type: 'emit_event', topic: 'gold', data: {} }]
   }))
   const gold = recordEvents(engine, 'gold')
   const rows: Array<[id: unknown, isGold: boolean]> = [[1, true], ['1', true], ['*', false], ['(', false], ['2', false], [undefined, false]]

@@ -2,7 +2,7 @@ import { MemoryAdapter } from '@hamicek/noex'
 import t from 'tap'
 import { RuleEngine } from '../../src/index.js'
 import { FakeClock } from '../fake-clock.js'
-import { onTopic, recordingLogger, startEngine, type LogLine } from './start-engine.js'
+import { onTopic, startEngine } from './start-engine.js'
 
 t.test('an option that is wrong fails the start, and is named', async t => {
   const adapter = new MemoryAdapter()
@@ -50,12 +50,35 @@ t.test('options that are accepted have no effect', async t => {
   t.same(log, [])
 })
 
-t.test('options that there are none of are ignored, with one warning', async t => {
-  const log: LogLine[] = []
-  const engine = await RuleEngine.start({ logger: recordingLogger(log), tracing: { enabled: true }, audit: {}, metrics: undefined } as never)
-  t.teardown(() => engine.stop())
-  t.match(log, [{ level: 'warn', details: { options: ['tracing', 'audit'] } }])
-  t.equal(log.length, 1)
+t.test('options of features that there are none of fail the start, and are named', async t => {
+  const features: Readonly<Record<string, RegExp>> = {
+    audit: /no audit log/,
+    backwardChaining: /no backward chaining/,
+    baseline: /no baselines/,
+    hotReload: /no hot reload/,
+    metrics: /no metrics endpoint/,
+    opentelemetry: /no OpenTelemetry/,
+    timerPersistence: /no durable timers/,
+    tracing: /no tracing/,
+    versioning: /no versions of rules/
+  }
+  for (const [name, said] of Object.entries(features)) {
+    for (const value of [{}, { enabled: true }, true, null, 1]) {
+      const starting = RuleEngine.start({ [name]: value } as never)
+      const message = new RegExp(`option ${name} is refused.*${said.source}`)
+      await t.rejects(starting, { name: 'TypeError', message })
+    }
+    // They say that the feature is not wanted: there is nothing to refuse.
+    for (const value of [undefined, false, { enabled: false }]) {
+      await t.resolves(RuleEngine.start({ [name]: value } as never).then(engine => engine.stop()))
+    }
+  }
+})
+
+t.test('an option that is misspelt fails the start, with the names that there are', async t => {
+  const said = { name: 'TypeError', message: /option maxFact is unknown.*maxFacts/ }
+  await t.rejects(RuleEngine.start({ maxFact: 1 } as never), said)
+  await t.rejects(RuleEngine.start({ toString: 1 } as never), { message: /option toString is unknown/ })
 })
 
 t.test('without a logger the console is used', async t => {
@@ -64,7 +87,8 @@ t.test('without a logger the console is used', async t => {
   const written = (['debug', 'info', 'warn', 'error'] as const).map(level => t.capture(console, level))
   engine.registerRule(onTopic('a', { actions: (['debug', 'info', 'warn', 'error'] as const).map(level => ({ type: 'log', level, message: level })) }))
   await engine.emit('a')
-  t.match(written.map(capture => capture().map(({ args }) => args[0])), [['debug'], ['info'], ['warn'], ['error']])
+  const lines = written.map(capture => capture().map(({ args }) => args))
+  t.strictSame(lines, [[['debug']], [['info']], [['warn']], [['error']]])
 })
 
 t.test('statistics', async t => {

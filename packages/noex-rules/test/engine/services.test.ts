@@ -52,7 +52,7 @@ t.test('a service is called', async t => {
   t.test('and its result is waited for', async t => {
     const order: string[] = []
     const { engine } = await startEngine(t, { services: { app: { slow: async () => { await settle(); order.push('slow') } } } })
-    engine.registerRule(onTopic('a', { actions: [{ type: 'call_service', service: 'app', method: 'slow' }, { type: 'emit_event', topic: 'b' }] }))
+    engine.registerRule(onTopic('a', { actions: [{ type: 'call_service', service: 'app', method: 'slow' }, { type: 'emit_event', topic: 'b', data: {} }] }))
     engine.subscribe('b', () => { order.push('b') })
     await engine.emit('a')
     t.same(order, ['slow', 'b'])
@@ -80,7 +80,7 @@ t.test('lookups', async t => {
         { source: { type: 'lookup', name: 'user', field: 'tier' }, operator: 'eq', value: 'gold' },
         { source: { type: 'lookup', name: 'count' }, operator: 'eq', value: 12 }
       ],
-      actions: [{ type: 'emit_event', topic: 'gold.${lookup.user.id}' }]
+      actions: [{ type: 'emit_event', topic: 'gold.${lookup.user.id}', data: {} }]
     }))
     await engine.emit('a', { id: 7 })
     await engine.emit('a', { id: 3 })
@@ -128,7 +128,7 @@ t.test('lookups', async t => {
     const users = { find: async () => { await Promise.all([engine.emit('b'), engine.emit('c')]); engine.disableRule('r') } }
     const { engine } = await startEngine(t, { services: { users } })
     const topics = recordTopics(engine)
-    engine.registerRule(onTopic('a', { id: 'r', lookups: [lookup(), lookup({ name: 'second' })], actions: [{ type: 'emit_event', topic: 'never' }] }))
+    engine.registerRule(onTopic('a', { id: 'r', lookups: [lookup(), lookup({ name: 'second' })], actions: [{ type: 'emit_event', topic: 'never', data: {} }] }))
     await Promise.all([engine.emit('a'), engine.emit('d')])
     t.same(topics, ['a', 'b', 'c', 'b', 'c', 'd'])
   })
@@ -168,6 +168,36 @@ t.test('lookups', async t => {
         t.same([await ask(id), await ask(id)], [true, true], typeof id)
       }
       t.same([await ask(1), await ask(1)], [true, false], 'null is remembered')
+    })
+
+    t.test('can be counted and forgotten, all of them or one', async t => {
+      const { engine, ask } = await cached(t, 1)
+      const cache = engine.getLookupCache()
+      t.equal(cache.size, 0)
+      t.same([await ask(1), await ask(2)], [true, true])
+      t.equal(cache.size, 2)
+      const deleted = [[1], [1], undefined].map(args => cache.delete('users', 'find', args))
+      t.same(deleted, [true, false, false])
+      t.same([await ask(1), await ask(2)], [true, false])
+      cache.clear()
+      t.equal(cache.size, 0)
+      t.same([await ask(1), await ask(2)], [true, true])
+    })
+
+    t.test('are not remembered when they were under way as the cache was cleared', async t => {
+      let answer!: (value: number) => void
+      let calls = 0
+      const find = (): Promise<number> => new Promise(resolve => { calls++; answer = resolve })
+      const { engine } = await startEngine(t, { services: { users: { find } } })
+      engine.registerRule(onTopic('a', { lookups: [lookup({ cache: { ttl: '1m' } })] }))
+      for (let round = 1; round <= 2; round++) {
+        const done = engine.emit('a', { id: 1 })
+        await settle()
+        t.equal(calls, round)
+        engine.getLookupCache().clear()
+        answer(round)
+        await done
+      }
     })
 
     t.test('are forgotten when there are too many', async t => {

@@ -11,7 +11,7 @@ t.test('stop', async t => {
     const app = { stop: async () => { await engine.stop(); order.push('stopped') } }
     const { engine } = await startEngine(t, { services: { app } })
     engine.subscribe('*', ({ topic }) => { order.push(topic) })
-    engine.registerRule(onTopic('a', { actions: [call('stop'), { type: 'emit_event', topic: 'after' }] }))
+    engine.registerRule(onTopic('a', { actions: [call('stop'), { type: 'emit_event', topic: 'after', data: {} }] }))
     const waiting = [engine.emit('a'), engine.emit('b')]
     const [first, second] = await Promise.allSettled(waiting)
     t.equal(first?.status, 'fulfilled')
@@ -62,7 +62,7 @@ t.test('stop', async t => {
     let release = (): void => {}
     const { engine } = await startEngine(t, { clock, services: { app: { gate: () => new Promise<void>(resolve => { release = resolve }) } } })
     const topics = recordTopics(engine)
-    engine.registerRule(onTopic('a', { actions: [call('gate'), { type: 'emit_event', topic: 'a.after' }] }))
+    engine.registerRule(onTopic('a', { actions: [call('gate'), { type: 'emit_event', topic: 'a.after', data: {} }] }))
     await engine.setTimer({ name: 't', duration: 10_000, onExpire: { topic: 't' } })
     const running = engine.emit('a')
     const waiting = engine.emit('b')

@@ -120,7 +120,7 @@ t.test('a stopped engine does not disturb the store', async t => {
 t.test('a rule that is slow does not keep a write of the store waiting', async t => {
   const { engine, store, settled, events } = await bridge(t, undefined, { app: { wait: () => new Promise<void>(resolve => { release = resolve }) } })
   let release = (): void => {}
-  engine.registerRule(onTopic('bucket.users.inserted', { actions: [{ type: 'call_service', service: 'app', method: 'wait' }, { type: 'emit_event', topic: 'done' }] }))
+  engine.registerRule(onTopic('bucket.users.inserted', { actions: [{ type: 'call_service', service: 'app', method: 'wait' }, { type: 'emit_event', topic: 'done', data: {} }] }))
   await store.bucket('users').insert({ id: 'a' })
   await store.bucket('users').update('a', { visits: 1 })
   await store.settle()

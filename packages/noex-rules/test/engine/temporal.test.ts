@@ -117,13 +117,13 @@ t.test('rules that an event fires run among the rules that it triggers, by prior
   const order: string[] = []
   engine.subscribe('ran.*', ({ topic }) => { order.push(topic.slice(4)) })
   const add = (id: string, priority: number, input: Partial<RuleInput>): void => {
-    engine.registerRule({ ...rule({ id, priority, trigger: { type: 'event', topic: 'b' }, actions: [{ type: 'emit_event', topic: `ran.${id}` }] }), ...input })
+    engine.registerRule({ ...rule({ id, priority, trigger: { type: 'event', topic: 'b' }, actions: [{ type: 'emit_event', topic: `ran.${id}`, data: {} }] }), ...input })
   }
   const trigger = { type: 'temporal' as const, pattern: aThenB }
   add('low', 0, {})
   add('fired', 5, { trigger })
   add('high', 9, {})
-  add('fired later', 0, { trigger, conditions: [{ source: { type: 'event', field: 'count' }, operator: 'eq', value: 2 }], actions: [{ type: 'emit_event', topic: 'ran.conditions' }] })
+  add('fired later', 0, { trigger, conditions: [{ source: { type: 'event', field: 'count' }, operator: 'eq', value: 2 }], actions: [{ type: 'emit_event', topic: 'ran.conditions', data: {} }] })
   await engine.emit('a')
   await engine.emit('b')
   t.same(order, ['high', 'fired', 'low', 'conditions'])

@@ -18,7 +18,7 @@ t.test('a timer of a rule', async t => {
       trigger: { type: 'timer', name: 'pay:*' },
       actions: [{ type: 'emit_event', topic: 'rule', data: { all: { ref: 'event' } } }]
     }))
-    engine.registerRule(onTopic('late.*', { actions: [{ type: 'emit_event', topic: 'after' }] }))
+    engine.registerRule(onTopic('late.*', { actions: [{ type: 'emit_event', topic: 'after', data: {} }] }))
     const start = clock.now()
     await engine.emitCorrelated('a', { id: 7 }, 'corr')
     const timer = engine.getTimer('pay:7')!

@@ -18,7 +18,7 @@ const table: ReadonlyArray<readonly [action: Action, resolved: object]> = [
     { type: 'emit_event', topic: 'done.${event.id}', data: { id: { ref: 'event.id' }, deep: [{ name: { ref: 'var.name' } }], text: '${event.id}' } },
     { type: 'emit_event', topic: 'done.7', data: { id: 7, deep: [{ name: 'Ann' }], text: '${event.id}' } }
   ],
-  [{ type: 'emit_event', topic: 'done' }, { type: 'emit_event', topic: 'done', data: {} }],
+  [{ type: 'emit_event', topic: 'done' } as never, { type: 'emit_event', topic: 'done', data: {} }],
   [{ type: 'emit_event', topic: 'done', data: { ref: 'event.object' } }, { type: 'emit_event', topic: 'done', data: { x: 1 } }],
   [
     { type: 'set_timer', timer: { name: 't:${event.id}', duration: '5m', onExpire: { topic: 'late.${event.id}', data: { id: { ref: 'event.id' } } } } },

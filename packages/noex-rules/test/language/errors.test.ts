@@ -20,6 +20,10 @@ const table: ReadonlyArray<readonly [error: Error, expected: Record<string, unkn
   [new errors.RuleNotFoundError('r'), { name: 'RuleNotFoundError', code: 'RULE_NOT_FOUND', ruleId: 'r', message: /"r"/ }],
   [new errors.LimitError('maxFacts', 5), { name: 'LimitError', code: 'LIMIT_EXCEEDED', details: { limit: 'maxFacts', max: 5 } }],
   [new errors.ServiceTimeoutError('s', 'm', 5), { name: 'ServiceTimeoutError', code: 'SERVICE_TIMEOUT', service: 's', method: 'm', timeoutMs: 5 }],
+  [
+    new errors.SubscriberTimeoutError('a.b', 5),
+    { name: 'SubscriberTimeoutError', code: 'SUBSCRIBER_TIMEOUT', topic: 'a.b', timeoutMs: 5 }
+  ],
   [new errors.ServiceError('s', 'm', 'there is none', cause), { name: 'ServiceError', code: 'SERVICE_ERROR', service: 's', method: 'm', message: /there is none/, cause }]
 ]
 

@@ -70,11 +70,17 @@ t.test('a validator hands back what it has looked at', async t => {
 })
 
 t.test('a validator of many', async t => {
-  t.same(validator.validateMany([]), { valid: true, results: [] })
+  t.same(validator.validateMany([]), { valid: true, errors: [], warnings: [], results: [] })
   const { valid, results } = validator.validateMany([minimal, { ...minimal, id: '' }, { ...minimal, id: 's' }, minimal, null])
   t.equal(valid, false)
   t.same(results.map(pathsOf), [[], ['id'], [], ['id'], ['(root)']])
   t.same(results.map(result => result.valid), [true, false, true, false, false])
+  const inputs = [{ ...minimal, actions: [] }, { ...minimal, id: 's', trigger: {} }, minimal, null]
+  t.match(validator.validateMany(inputs), {
+    valid: false,
+    errors: [{ path: '[1].trigger.type', severity: 'error' }, { path: '[2].id' }, { path: '[3]' }],
+    warnings: [{ path: '[0].actions', severity: 'warning' }]
+  })
   t.equal(validator.validateMany([minimal, { ...minimal, id: 's' }]).valid, true)
 
   const { proxy: revoked, revoke } = Proxy.revocable([], {})

@@ -37,8 +37,9 @@ const table: ReadonlyArray<readonly [action: unknown, paths: readonly string[]]>
   [{ type: 'delete_fact', key: '' }, ['.key']],
 
   [{ type: 'emit_event', topic: 'a.${event.id}', data: { id: { ref: 'event.id' } } }, []],
-  [{ type: 'emit_event', topic: 'a' }, []],
-  [{ type: 'emit_event' }, ['.topic']],
+  [{ type: 'emit_event', topic: 'a', data: {} }, []],
+  [{ type: 'emit_event' }, ['.topic', '.data']],
+  [{ type: 'emit_event', topic: 'a' }, ['.data']],
   [{ type: 'emit_event', topic: '', data: [] }, ['.topic', '.data']],
   [{ type: 'emit_event', topic: 'a', data: null }, ['.data']],
   [{ type: 'emit_event', topic: '${other.x}', data: { id: { ref: 'other.x' } } }, ['.topic', '.data.id']],

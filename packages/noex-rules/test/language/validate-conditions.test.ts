@@ -6,7 +6,7 @@ import { minimal, nest, pathsOf, validateWith } from './rule-fixture.js'
 const source = { type: 'event', field: 'x' }
 
 function pathsWith (...conditions: unknown[]): string[] {
-  return pathsOf(validateWith({ conditions }))
+  return pathsOf(validateWith({ conditions, lookups: [{ name: 'a', service: 's', method: 'm' }] }))
 }
 
 t.test('each operator is accepted with a value', async t => {

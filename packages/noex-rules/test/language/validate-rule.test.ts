@@ -112,3 +112,35 @@ t.test('a rule has issues', async t => {
     })
   }
 })
+
+t.test('a reference to an alias or a lookup that the rule does not have is a warning', async t => {
+  const sequence = { type: 'sequence', events: [{ topic: 'a', as: 'first' }, { topic: 'b' }], within: '1m' }
+  const lookups = [{ name: 'user', service: 's', method: 'm', args: [{ ref: 'matched.other.id' }] }]
+  const log = (message: string): object => ({ type: 'log', level: 'info', message })
+  const say = (message: string): Record<string, unknown> => ({ actions: [log(message)] })
+  const set = (key: string, value: unknown): Record<string, unknown> => ({
+    actions: [{ type: 'set_fact', key, value }]
+  })
+  const ask = (source: object, operator: string, value?: unknown): Record<string, unknown> => ({
+    ...say('m'), conditions: [{ source, operator, value }]
+  })
+  const rows: ReadonlyArray<readonly [members: Record<string, unknown>, warnings: readonly string[]]> = [
+    [say('${matched.0.id} ${matched.first.id} ${matched.1}'), []],
+    [say('${matched.last.id}'), ['actions[0].message']],
+    [say('${fact.user:${matched.last.id}:tier}'), ['actions[0].message']],
+    [say('${lookup.user.name}'), ['actions[0].message']],
+    [{ ...say('${lookup.user.name}'), lookups }, ['lookups[0].args[0]']],
+    [set('${matched.last}', [{ ref: 'lookup.user' }]), ['actions[0].key', 'actions[0].value[0]']],
+    [set('k', '${matched.last}'), []],
+    [ask({ type: 'lookup', name: 'user' }, 'exists'), ['conditions[0].source.name']],
+    [ask({ type: 'fact', pattern: '${matched.last}:*' }, 'exists'), ['conditions[0].source.pattern']],
+    [ask({ type: 'event', field: 'x' }, 'eq', { ref: 'matched.first.x' }), []]
+  ]
+  for (const [members, paths] of rows) {
+    const result = validateWith({ trigger: { type: 'temporal', pattern: sequence }, ...members })
+    t.same(pathsOf(result), paths.map(path => `?${path}`), JSON.stringify(members))
+    t.ok(result.valid)
+  }
+  const message = 'refers to matched.first, but the rule has no such alias'
+  t.match(validateWith(say('${matched.first.x}')), { warnings: [{ message }] })
+})

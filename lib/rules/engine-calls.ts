@@ -1,0 +1,133 @@
+import type { Clock } from '../clock.js'
+import { NoexServerError } from '../errors.js'
+import type { Log } from '../log.js'
+import { toRuleError } from './rule-errors.js'
+import type { RuleEngine } from './rule-engine.js'
+
+/** Bounds the calls, and logs those that have no answer. */
+export interface EngineCallsOptions {
+  /** Milliseconds that the engine has to answer. */
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** A method that is called for clients. */
+export type EngineMethod = keyof typeof answers
+
+type Arguments<Method extends EngineMethod> = Parameters<NonNullable<RuleEngine[Method]>>
+type Answer<Method extends EngineMethod> = Awaited<ReturnType<NonNullable<RuleEngine[Method]>>>
+
+interface ExpectedAnswer {
+  readonly is: (answer: unknown) => boolean
+  readonly what: string
+}
+
+const event: ExpectedAnswer = { is: isObject, what: 'an event' }
+const fact: ExpectedAnswer = { is: isObject, what: 'a fact' }
+const rule: ExpectedAnswer = { is: answer => isObject(answer) && hasText(answer, 'id'), what: 'a rule' }
+const truth: ExpectedAnswer = { is: answer => typeof answer === 'boolean', what: 'true or false' }
+
+/** Says what each method answers: an engine of another package is not taken at its word. */
+const answers = {
+  emit: event,
+  emitCorrelated: event,
+  setFact: fact,
+  getFact: { is: () => true, what: 'a value' },
+  getFactFull: { is: isObjectOrNothing, what: 'a fact or undefined' },
+  getAllFacts: { is: answer => isArrayOfNamed(answer, 'key'), what: 'an array of facts' },
+  deleteFact: truth,
+  registerRule: rule,
+  updateRule: rule,
+  unregisterRule: truth,
+  enableRule: truth,
+  disableRule: truth,
+  getRule: { is: isObjectOrNothing, what: 'a rule or undefined' },
+  getRules: { is: answer => isArrayOfNamed(answer, 'id'), what: 'an array of rules' },
+  validateRule: {
+    is: answer => isObject(answer) && typeof answer['valid'] === 'boolean',
+    what: 'a result with "valid"'
+  },
+  getStats: { is: isObject, what: 'an object' }
+} as const satisfies Partial<Record<keyof RuleEngine, ExpectedAnswer>>
+
+/**
+ * Calls a rule engine of any origin: each call ends in time, with an answer of the right kind or with an
+ * error. Methods that should answer at once may answer with a promise too.
+ */
+export class EngineCalls {
+  readonly #engine: RuleEngine
+  readonly #options: EngineCallsOptions
+
+  constructor (engine: RuleEngine, options: EngineCallsOptions) {
+    this.#engine = engine
+    this.#options = options
+  }
+
+  /** Whether the engine has a method that it need not have. */
+  has (method: EngineMethod): boolean {
+    return typeof this.#engine[method] === 'function'
+  }
+
+  /**
+   * Calls a method and resolves with its answer.
+   * @throws `NoexServerError` for what clients may learn, `INTERNAL_ERROR` when there is no answer in time;
+   *   any other error names the method, for the log
+   */
+  async call<Name extends EngineMethod> (method: Name, ...args: Arguments<Name>): Promise<Answer<Name>> {
+    let answer: unknown
+    let isRight: boolean
+    try {
+      const called = this.#engine[method] as (...args: unknown[]) => unknown
+      const returned: unknown = Reflect.apply(called, this.#engine, args)
+      answer = isThenable(returned) ? await this.#inTime(returned) : returned
+      isRight = answer === OVERDUE || answers[method].is(answer)
+    } catch (error) {
+      throw toRuleError(error, method)
+    }
+    if (answer === OVERDUE) throw this.#overdue(method)
+    if (isRight) return answer as Answer<Name>
+    throw new Error(`the method ${method} of the rule engine must answer with ${answers[method].what}`)
+  }
+
+  /** Resolves with `OVERDUE` when the time is over: an error could not be told from those of the engine. */
+  #inTime (answering: PromiseLike<unknown>): Promise<unknown> {
+    const { clock, timeoutMs } = this.#options
+    return new Promise((resolve, reject) => {
+      const cancel = clock.after(timeoutMs, () => { resolve(OVERDUE) })
+      // A promise of our own settles once, and takes what comes too late.
+      Promise.resolve(answering).finally(cancel).then(resolve, reject)
+    })
+  }
+
+  #overdue (method: EngineMethod): NoexServerError {
+    const { timeoutMs, log } = this.#options
+    log.error({ method, timeoutMs }, 'the rule engine does not answer: a method is not waited for any more')
+    return new NoexServerError('INTERNAL_ERROR', `The rule engine has not answered within ${timeoutMs} ms`)
+  }
+}
+
+/** Stands for no answer in time. */
+const OVERDUE = Symbol('overdue')
+
+/** Whether `await` would wait for it. Throws what its `then` throws. */
+export function isThenable (value: unknown): value is PromiseLike<unknown> {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
+  return typeof (value as { then?: unknown }).then === 'function'
+}
+
+function isObject (value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isObjectOrNothing (value: unknown): boolean {
+  return value === undefined || value === null || isObject(value)
+}
+
+function hasText (value: Readonly<Record<string, unknown>>, member: string): boolean {
+  return typeof value[member] === 'string'
+}
+
+function isArrayOfNamed (value: unknown, member: string): boolean {
+  return Array.isArray(value) && value.every(item => isObject(item) && hasText(item, member))
+}
