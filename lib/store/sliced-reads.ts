@@ -8,6 +8,9 @@ import { confine, visible } from './row-filter.js'
 import { Ordering, sortInSlices } from './sort.js'
 import type { Work } from './work.js'
 
+/** Records that are listed, and not looked at, in about the time of one condition. */
+const RECORDS_LISTED_PER_UNIT = 10
+
 /** Records, and the part of a filter that is still to be compared with them. */
 export interface Candidates {
   readonly records: readonly StoreRecord[]
@@ -120,7 +123,7 @@ export class SlicedReads implements QueryBucket {
     const all = await this.#handle.all()
     // No index serves here: it has an order of its own.
     const records = this.#rows === undefined ? all : await matching(all, this.#rows, this.#work)
-    if (this.#rows === undefined) this.#work.take(all.length)
+    if (this.#rows === undefined) this.#work.take(Math.ceil(all.length / RECORDS_LISTED_PER_UNIT))
     return this.#definition.etsType === 'ordered_set' ? await this.#sorted(records) : records
   }
 

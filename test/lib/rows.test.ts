@@ -197,7 +197,7 @@ t.test('Pages hold every visible record once and in order while others come, cha
   }
 })
 
-t.test('Without a row filter, reads are those of the store', async t => {
+t.test('Reads of a bucket that is not defined are refused', async t => {
   const { access } = await withNotes(t)
   t.equal((await refusal((async () => access.read('nope', mine, work))())).code, 'BUCKET_NOT_DEFINED')
 })
