@@ -122,7 +122,8 @@ export interface NoexOptions {
     maxUnauthenticatedConnections?: number | undefined
   } | undefined
   /**
-   * Work that one request may take: records that are looked at × conditions that each is compared with. A transaction and a call of
+   * Work that one request may take: records that are looked at × conditions that each is compared with. A
+   * transaction and a call of
    * a procedure count as one request. What would take more is refused with `VALIDATION_ERROR`.
    * @default 50_000_000
    */

@@ -14,7 +14,10 @@ const waiting: Array<() => void> = []
 /** When long work was first seen in this turn; `undefined` until then. */
 let startedAt: number | undefined
 
-/** Work since the last look at the clock in a burst, in small requests; when that was, and how much there may be before the next. */
+/**
+ * Work since the last look at the clock in a burst, in small requests; when that was, and how much there may
+ * be before the next.
+ */
 let unwatched = 0
 let watchedAt = 0
 let allowance = 1
@@ -24,7 +27,10 @@ export function noteWork (requests: number): void {
   unwatched += requests
 }
 
-/** Asks `isTurnOver` in a burst of requests, after each of them: of small ones, many pass between two looks at the clock. */
+/**
+ * Asks `isTurnOver` in a burst of requests, after each of them: of small ones, many pass between two looks at
+ * the clock.
+ */
 export function isBurstOver (): boolean {
   if (++unwatched < allowance) return false
   const before = watchedAt
@@ -39,7 +45,8 @@ function endTurn (): void {
 }
 
 /**
- * Whether those whose work takes long have had their part of this turn, all together: then each of them shall wait for `nextTurn`.
+ * Whether those whose work takes long have had their part of this turn, all together: then each of them shall
+ * wait for `nextTurn`.
  * Costs about as much as looking at a record, so a loop asks once in a while.
  */
 export function isTurnOver (): boolean {
@@ -54,7 +61,8 @@ function isOver (now: number): boolean {
 }
 
 /**
- * Resolves in a later turn of the event loop, when what has arrived meanwhile has been read. Those who wait go on one after the other,
+ * Resolves in a later turn of the event loop, when what has arrived meanwhile has been read. Those who wait
+ * go on one after the other,
  * first come first served, and no more of them in one turn than there is time for.
  */
 export async function nextTurn (): Promise<void> {
@@ -70,7 +78,8 @@ function wake (): void {
 function wakeOne (): void {
   const resolve = waiting[0] as () => void
   resolve()
-  // A tick begins when no promise is left that can go on: then this one has come to its next pause, or is done.
+  // A tick begins when no promise is left that can go on: then this one has come to its next pause, or is
+  // done.
   runInMicrotask(() => { runInNextTick(wakeNext) })
 }
 

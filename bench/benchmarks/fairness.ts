@@ -16,13 +16,19 @@ const EVERY_MS = 1
 /** How long a load is watched; one that is done with sooner is repeated. */
 const WATCHED_MS = 1_200
 
-/** What the promise is about: beside anything that one user may ask for, p99.9 of another one's `store.get` stays below. */
+/**
+ * What the promise is about: beside anything that one user may ask for, p99.9 of another one's `store.get`
+ * stays below.
+ */
 const LIMIT_MS = 50
 
 const LOGIN = { type: 'identity.loginWithSecret', secret: ADMIN_SECRET } as const
 const get = maskedTextFrame(JSON.stringify({ id: 1, type: 'store.get', bucket: 'users', key: keyOf(1) }))
 
-/** Measures `store.get` of one client beside the heaviest requests of another, for each operation of the table. */
+/**
+ * Measures `store.get` of one client beside the heaviest requests of another, for each operation of the
+ * table.
+ */
 export async function fairness (): Promise<Row[]> {
   const names = [...operations.keys()]
   const missing = names.find(name => heavyLoads[name] === undefined)
@@ -40,7 +46,9 @@ export async function fairness (): Promise<Row[]> {
   return rows
 }
 
-async function beside (operation: string, load: HeavyLoad, users: readonly Client[], server: ServerProcess, other: Client): Promise<Row> {
+async function beside (
+  operation: string, load: HeavyLoad, users: readonly Client[], server: ServerProcess, other: Client
+): Promise<Row> {
   const codes = new Map<string, number>()
   await server.read()
   const until = performance.now() + WATCHED_MS

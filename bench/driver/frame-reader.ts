@@ -9,7 +9,8 @@ const HEAD_BYTES = 256
 const NOTHING = Buffer.alloc(0)
 
 /**
- * Cuts what a server sends into messages. It passes text on, of a message in fragments no more than its beginning, and ignores
+ * Cuts what a server sends into messages. It passes text on, of a message in fragments no more than its
+ * beginning, and ignores
  * the frame that answers a close.
  */
 export class FrameReader {

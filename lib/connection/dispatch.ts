@@ -67,7 +67,9 @@ export function dispatch (text: string, caller: Requester, to: Dispatch): Promis
 }
 
 /** Counts a frame; `request` is `undefined` when it is none. Returns the refusal when there were too many. */
-function refusalOf (request: RequestMessage | undefined, operation: Operation | undefined, caller: Requester, { limiter }: Dispatch): NoexServerError | undefined {
+function refusalOf (
+  request: RequestMessage | undefined, operation: Operation | undefined, caller: Requester, { limiter }: Dispatch
+): NoexServerError | undefined {
   if (limiter === undefined) return undefined
   const charges = request && (operation?.chargesOf?.(request) ?? request.type)
   const refusal = limiter.count(caller.session?.userId, caller.addressKey, charges)
@@ -81,7 +83,9 @@ function refuse (id: number, type: string | undefined, error: NoexServerError, c
   figures?.ended(type === undefined ? undefined : catalogue.find(type)?.name, error.code, 0)
 }
 
-async function perform (request: RequestMessage, operation: Operation | undefined, caller: Requester, to: Dispatch): Promise<void> {
+async function perform (
+  request: RequestMessage, operation: Operation | undefined, caller: Requester, to: Dispatch
+): Promise<void> {
   const { trail, clock } = to.services
   const since = to.figures && clock.ticks()
   const record = trail && RequestRecord.begin(trail, operation, request, caller, clock)
@@ -118,7 +122,9 @@ async function perform (request: RequestMessage, operation: Operation | undefine
 }
 
 /** Makes the reply of a result that may be big. */
-async function answerBig (operation: Operation, request: RequestMessage, data: unknown, grant: Grant, caller: Requester): Promise<Reply> {
+async function answerBig (
+  operation: Operation, request: RequestMessage, data: unknown, grant: Grant, caller: Requester
+): Promise<Reply> {
   const encoding = encodeBigResult(request.id, data)
   if (operation.tier !== 'read') return await answerBehind(caller.holdPushes(), encoding)
   const text = await encoding

@@ -14,7 +14,10 @@ export interface FragmentedMessageOwner {
   progressed: () => void
 }
 
-/** A big message on its way: its parts are written as frames that follow each other, no faster than the socket takes them. */
+/**
+ * A big message on its way: its parts are written as frames that follow each other, no faster than the socket
+ * takes them.
+ */
 export class FragmentedMessage {
   readonly #parts: readonly string[]
   #next = 0

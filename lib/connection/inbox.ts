@@ -17,7 +17,8 @@ export interface InboxOwner {
 
 /**
  * The frames of one connection that wait for their turn: one is handled at a time, so replies keep the order
- * of the requests. When full, its owner stops reading the socket, so that TCP slows the client down. Of a burst, others have
+ * of the requests. When full, its owner stops reading the socket, so that TCP slows the client down. Of a
+ * burst, others have
  * their turn every few milliseconds.
  */
 export class Inbox {
@@ -74,7 +75,10 @@ export class Inbox {
     await new Promise<void>(resolve => { (this.#idle ??= []).push(resolve) })
   }
 
-  /** Handles what waits behind a frame that has taken its time, or, when bursts have taken too much of this turn, in a later one. */
+  /**
+   * Handles what waits behind a frame that has taken its time, or, when bursts have taken too much of this
+   * turn, in a later one.
+   */
   #goOn (): void {
     if (this.#waiting.length > 0 && isBurstOver()) nextTurn().then(() => { this.#next() })
     else this.#next()

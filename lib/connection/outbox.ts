@@ -33,7 +33,8 @@ export interface OutboxOwner {
 }
 
 /**
- * The only place that writes messages to a socket. What is sent in one tick leaves in one write, in order. A big message leaves in
+ * The only place that writes messages to a socket. What is sent in one tick leaves in one write, in order. A
+ * big message leaves in
  * several frames, as fast as the client reads, and what is sent after it waits until the last one.
  * It drops nothing: replies are always written, and whoever pushes asks `congested` first.
  */

@@ -7,8 +7,10 @@ export interface RateLimitOptions {
   /** A window begins with the first request and ends this many milliseconds later. */
   windowMs: number
   /**
-   * What a request of an operation costs, by its name; 0: nothing, but no more than `maxRequests`. An `insertMany` costs it for
-   * each of its records, alone and in a transaction. `work`: units of work (see `workBudget`) that cost one request more.
+   * What a request of an operation costs, by its name; 0: nothing, but no more than `maxRequests`. An
+   * `insertMany` costs it for
+   * each of its records, alone and in a transaction. `work`: units of work (see `workBudget`) that cost one
+   * request more.
    * @default 1 for each operation, 100_000 for `work`
    */
   costs?: Readonly<Record<string, number>> | undefined

@@ -24,7 +24,9 @@ export class RequestLimiter {
   readonly #addresses: WindowLimiter
   readonly #refusals: Refusals
 
-  constructor ({ maxRequests, windowMs, costs, unitsPerRequest }: ResolvedRateLimit, clock: Clock, refusals: Refusals) {
+  constructor (
+    { maxRequests, windowMs, costs, unitsPerRequest }: ResolvedRateLimit, clock: Clock, refusals: Refusals
+  ) {
     this.#costs = costs
     this.#unitsPerRequest = unitsPerRequest
     this.#maxRequests = maxRequests
@@ -35,10 +37,13 @@ export class RequestLimiter {
 
   /**
    * Counts a request of a user, or of an address on which nobody is logged in; `addressKey` is what `addressKey()` makes of
-   * it, and `charges` is `undefined` for what is no request. Returns its refusal when there were too many: `RATE_LIMITED` with
+   * it, and `charges` is `undefined` for what is no request. Returns its refusal when there were too many:
+   * `RATE_LIMITED` with
    * `retryAfterMs`. No request costs more than a whole window.
    */
-  count (userId: string | undefined, addressKey: string, charges: string | readonly Charge[] | undefined): NoexServerError | undefined {
+  count (
+    userId: string | undefined, addressKey: string, charges: string | readonly Charge[] | undefined
+  ): NoexServerError | undefined {
     const cost = Math.min(this.#maxRequests, this.#costOf(charges))
     if (cost === 0) return undefined
     const [limiter, key] = this.#counter(userId, addressKey)

@@ -74,7 +74,10 @@ export class WindowLimiter {
     }
   }
 
-  /** Counts what has been used up already, above the limit too: then nothing more is allowed until the window ends. */
+  /**
+   * Counts what has been used up already, above the limit too: then nothing more is allowed until the window
+   * ends.
+   */
   charge (key: string, cost: number): void {
     const name = storedKey(key)
     const now = this.#clock.ticks()

@@ -1,9 +1,11 @@
+import type { QueryBucket } from '@hamicek/noex-store'
 import { Type } from 'typebox'
+import type { Grant } from '../access/grant.js'
 import { checkFilter } from '../store/filter.js'
 import { visible } from '../store/row-filter.js'
 import { withoutSystemBuckets } from '../store/system-buckets.js'
 import { GroupBy, JsonObject, Key, MaybeObject, Name, PositiveInteger } from '../protocol/fields.js'
-import { defineOperation, touchesRecords, type Operation } from './operation.js'
+import { defineOperation, touchesRecords, type Operation, type Services } from './operation.js'
 
 const Filtered = Type.Object({ bucket: Name, filter: JsonObject })
 const MaybeFiltered = Type.Object({ bucket: Name, filter: MaybeObject })
@@ -17,6 +19,13 @@ const checkFilterOf = (request: { readonly filter?: Record<string, unknown> | nu
   if (request.filter != null) checkFilter(request.filter, 'filter')
 }
 
+/** What a request may read of its bucket. To be used at once. */
+function reads (
+  operation: string, { access }: Services, { bucket }: { readonly bucket: string }, grant: Grant
+): QueryBucket {
+  return access.read(bucket, grant.rows(operation, bucket), grant.work)
+}
+
 type FieldAggregate = 'sum' | 'avg' | 'min' | 'max'
 
 function fieldAggregate (method: FieldAggregate): Operation {
@@ -26,7 +35,7 @@ function fieldAggregate (method: FieldAggregate): Operation {
     request: FieldOf,
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows(`store.${method}`, r.bucket), grant.work)[method](r.field, filterOf(r))
+    run: async (services, r, grant) => await reads(`store.${method}`, services, r, grant)[method](r.field, filterOf(r))
   })
 }
 
@@ -37,14 +46,16 @@ export const storeRead: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ bucket: Name, key: Key }),
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => visible(await access.bucket(r.bucket).get(r.key), grant.rows('store.get', r.bucket))
+    async run ({ access }, r, grant) {
+      return visible(await access.bucket(r.bucket).get(r.key), grant.rows('store.get', r.bucket))
+    }
   }),
   defineOperation({
     name: 'store.all',
     tier: 'read',
     request: Type.Object({ bucket: Name }),
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.all', r.bucket), grant.work).all()
+    run: async (services, r, grant) => await reads('store.all', services, r, grant).all()
   }),
   defineOperation({
     name: 'store.where',
@@ -52,7 +63,7 @@ export const storeRead: readonly Operation[] = [
     request: Filtered,
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.where', r.bucket), grant.work).where(r.filter)
+    run: async (services, r, grant) => await reads('store.where', services, r, grant).where(r.filter)
   }),
   defineOperation({
     name: 'store.findOne',
@@ -60,7 +71,7 @@ export const storeRead: readonly Operation[] = [
     request: Filtered,
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.findOne', r.bucket), grant.work).findOne(r.filter)
+    run: async (services, r, grant) => await reads('store.findOne', services, r, grant).findOne(r.filter)
   }),
   defineOperation({
     name: 'store.count',
@@ -68,21 +79,21 @@ export const storeRead: readonly Operation[] = [
     request: MaybeFiltered,
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.count', r.bucket), grant.work).count(filterOf(r))
+    run: async (services, r, grant) => await reads('store.count', services, r, grant).count(filterOf(r))
   }),
   defineOperation({
     name: 'store.first',
     tier: 'read',
     request: Slice,
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.first', r.bucket), grant.work).first(r.n)
+    run: async (services, r, grant) => await reads('store.first', services, r, grant).first(r.n)
   }),
   defineOperation({
     name: 'store.last',
     tier: 'read',
     request: Slice,
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.last', r.bucket), grant.work).last(r.n)
+    run: async (services, r, grant) => await reads('store.last', services, r, grant).last(r.n)
   }),
   defineOperation({
     name: 'store.paginate',
@@ -90,7 +101,7 @@ export const storeRead: readonly Operation[] = [
     request: Type.Object({ bucket: Name, limit: PositiveInteger, after: Type.Optional(Type.Unknown()) }),
     touches: touchesRecords,
     // A client that sends its empty cursor as null asks for the first page.
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.paginate', r.bucket), grant.work).paginate({ limit: r.limit, after: r.after ?? undefined })
+    run: async (services, r, grant) => await reads('store.paginate', services, r, grant).paginate({ limit: r.limit, after: r.after ?? undefined })
   }),
   fieldAggregate('sum'),
   fieldAggregate('avg'),
@@ -102,7 +113,7 @@ export const storeRead: readonly Operation[] = [
     request: GroupBy,
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.groupBy', r.bucket), grant.work).groupBy(r.field, r.aggregate, filterOf(r))
+    run: async (services, r, grant) => await reads('store.groupBy', services, r, grant).groupBy(r.field, r.aggregate, filterOf(r))
   }),
   defineOperation({
     name: 'store.buckets',

@@ -40,7 +40,10 @@ export const storeTransaction: Operation = defineOperation({
   touches: touchesEntries,
   resource: request => bucketsIn(request).length === 1 ? bucketsIn(request)[0] as string : '*',
   details: request => ({ buckets: bucketsIn(request) }),
-  charges: request => [{ operation: 'store.transaction', times: 1 }, { operation: 'store.insertMany', times: insertedIn(request) }],
+  charges: request => [
+    { operation: 'store.transaction', times: 1 },
+    { operation: 'store.insertMany', times: insertedIn(request) }
+  ],
   check (request) {
     request.operations.forEach(checkEntry)
     const records = (request.operations as TransactionEntry[]).reduce((sum, entry) => sum + (entry.op === 'insertMany' ? entry.data.length : 0), 0)
@@ -99,8 +102,8 @@ function bucketsIn ({ operations }: RequestMessage): string[] {
 /** The records of all `insertMany` entries. */
 function insertedIn ({ operations }: RequestMessage): number {
   if (!Array.isArray(operations)) return 0
-  const counts = (operations as unknown[]).map(entry => memberIn(entry, 'op') === 'insertMany' ? lengthOf(memberIn(entry, 'data')) : 0)
-  return counts.reduce((sum, count) => sum + count, 0)
+  const batches = (operations as unknown[]).filter(entry => memberIn(entry, 'op') === 'insertMany')
+  return batches.reduce<number>((sum, entry) => sum + lengthOf(memberIn(entry, 'data')), 0)
 }
 
 function isEntry (op: unknown): op is TransactionEntry['op'] {

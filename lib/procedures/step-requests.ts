@@ -72,7 +72,9 @@ export function admit (call: Call, name: string, fields: Readonly<Record<string,
   return { operation, request, grant: ensuring(grant, call) }
 }
 
-/** The same grant, which asks for more before anything is written or told, and counts the work as the call's. */
+/**
+ * The same grant, which asks for more before anything is written or told, and counts the work as the call's.
+ */
 function ensuring (grant: Grant, { ensure, work }: Call): Grant {
   return {
     client: grant.client,

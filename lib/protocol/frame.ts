@@ -12,7 +12,10 @@ export function headerBytes (payloadBytes: number): number {
   return payloadBytes < 65_536 ? 4 : 10
 }
 
-/** Writes the header of a frame at `offset`, of a whole text unless `first` says otherwise, and returns the offset behind it. */
+/**
+ * Writes the header of a frame at `offset`, of a whole text unless `first` says otherwise, and returns the
+ * offset behind it.
+ */
 function writeHeader (target: Buffer, payloadBytes: number, offset: number, first = FINAL_TEXT): number {
   target[offset] = first
   if (payloadBytes < 126) {
@@ -35,8 +38,13 @@ export function textFrame (text: string): Buffer {
   return frameOf(text, FINAL_TEXT)
 }
 
-/** Builds the frame of one part of a text message; others come before or after it. A part ends at the end of a character. */
-export function fragment (part: string, { isFirst, isLast }: { readonly isFirst: boolean, readonly isLast: boolean }): Buffer {
+/**
+ * Builds the frame of one part of a text message; others come before or after it. A part ends at the end of a
+ * character.
+ */
+export function fragment (
+  part: string, { isFirst, isLast }: { readonly isFirst: boolean, readonly isLast: boolean }
+): Buffer {
   return frameOf(part, (isFirst ? TEXT : CONTINUATION) | (isLast ? FINAL : 0))
 }
 

@@ -51,7 +51,8 @@ function isPlain (value: object): boolean {
 }
 
 /**
- * Makes the JSON of a value that may be big, between `before` and `after`, in slices: others have their turn meanwhile. The text is that
+ * Makes the JSON of a value that may be big, between `before` and `after`, in slices: others have their turn
+ * meanwhile. The text is that
  * of `JSON.stringify`. Rejects with a TypeError for what JSON cannot hold.
  */
 export async function encodeInSlices (before: string, value: unknown, after: string): Promise<MessageText> {

@@ -9,19 +9,26 @@ import { UNITS_PER_WRITE, type Work } from './work.js'
 const UNITS_IN_ONE_STEP = 10_000
 
 /**
- * Counts the work of changing all records that match, and returns a filter for the same records that the store is done with soon.
- * Where looking for them takes longer, it has been done here, in slices; the store then looks only at those that were found, and
+ * Counts the work of changing all records that match, and returns a filter for the same records that the
+ * store is done with soon.
+ * Where looking for them takes longer, it has been done here, in slices; the store then looks only at those
+ * that were found, and
  * still compares them with `filter` itself. To be used at once.
  * @throws `VALIDATION_ERROR` when it is too much work
  */
-export async function narrowFilter (access: StoreAccess, bucket: string, filter: WhereFilter, work: Work): Promise<WhereFilter> {
+export async function narrowFilter (
+  access: StoreAccess, bucket: string, filter: WhereFilter, work: Work
+): Promise<WhereFilter> {
   const definition = access.definition(bucket)
   const { conditions } = compileFilter(filter)
   if (Object.keys(filter).length === 0) {
     work.take(await access.bucket(bucket).count() * UNITS_PER_WRITE)
     return filter
   }
-  const find = async (): Promise<readonly StoreRecord[]> => (await candidates(access.bucket(bucket), definition, filter)).records
+  const find = async (): Promise<readonly StoreRecord[]> => {
+    const { records } = await candidates(access.bucket(bucket), definition, filter)
+    return records
+  }
   let records = await find()
   if (records.length * conditions <= UNITS_IN_ONE_STEP) {
     work.take(records.length * conditions)
@@ -41,8 +48,13 @@ export async function narrowFilter (access: StoreAccess, bucket: string, filter:
   return { $and: [{ [definition.key]: { $in: listOf(keys) } }, filter] }
 }
 
-/** The records of `now` that are not in `before`. The order of both is that in which their keys came into the bucket. */
-function changedSince (before: readonly StoreRecord[], now: readonly StoreRecord[], key: string): StoreRecord[] {
+/**
+ * The records of `now` that are not in `before`. The order of both is that in which their keys came into the
+ * bucket.
+ */
+function changedSince (
+  before: readonly StoreRecord[], now: readonly StoreRecord[], key: string
+): StoreRecord[] {
   const changed: StoreRecord[] = []
   let old = 0
   for (const record of now) {

@@ -6,7 +6,10 @@ const SET_FROM = 9
 /** Characters that are looked through in about the time of one condition. */
 const CHARS_PER_UNIT = 64
 
-/** A filter that is ready to be compared with many records. It says of each what noex-store's `matchesFilter` says. */
+/**
+ * A filter that is ready to be compared with many records. It says of each what noex-store's `matchesFilter`
+ * says.
+ */
 export interface CompiledFilter {
   readonly matches: (record: StoreRecord) => boolean
   /** Conditions that are looked at for a record, at most; at least 1. */
@@ -88,7 +91,10 @@ export function isOperators (value: unknown): value is Readonly<Record<string, u
 
 type Operator = (operand: never, work: Compilation) => Condition
 
-/** In the order in which the store looks at them. It passes over every other name, and over an operand that is `undefined`. */
+/**
+ * In the order in which the store looks at them. It passes over every other name, and over an operand that is
+ * `undefined`.
+ */
 const operators: ReadonlyArray<readonly [string, Operator]> = [
   ['$eq', (operand: unknown) => value => value === operand],
   ['$neq', (operand: unknown) => value => value !== operand],

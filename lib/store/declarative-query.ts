@@ -9,12 +9,16 @@ import type { Work } from './work.js'
  * Runs a declarative query over `reads` as noex-store does, with the same result, but in slices, and counted.
  * PROTOCOL.md, "Declarative queries".
  */
-export async function runDeclarative (config: DeclarativeQueryConfig, params: unknown, reads: QueryBucket, work: Work): Promise<unknown> {
+export async function runDeclarative (
+  config: DeclarativeQueryConfig, params: unknown, reads: QueryBucket, work: Work
+): Promise<unknown> {
   const { filter, aggregate, sort, offset = 0, limit, fields = [] } = config
   const given = (params ?? {}) as Readonly<Record<string, unknown>>
-  const records = await reads.where(filter === undefined ? {} : fillPlaceholders(filter, given) as WhereFilter)
+  const asked = filter === undefined ? {} : fillPlaceholders(filter, given) as WhereFilter
+  const records = await reads.where(asked)
   if (aggregate !== undefined) {
-    if (aggregate.groupBy !== undefined) return await computeGroups(records, [aggregate.groupBy].flat() as string[], aggregate, work)
+    const { groupBy } = aggregate
+    if (groupBy !== undefined) return await computeGroups(records, groupBy, aggregate, work)
     const result = new Aggregate(aggregate.field ?? '')
     work.take(records.length)
     await work.each(records, 1, record => { result.add(record) })
@@ -27,7 +31,9 @@ export async function runDeclarative (config: DeclarativeQueryConfig, params: un
 
 type Keys = ReadonlyArray<readonly [field: string, direction: 'asc' | 'desc']>
 
-async function sortBy (records: readonly StoreRecord[], keys: Keys, work: Work): Promise<readonly StoreRecord[]> {
+async function sortBy (
+  records: readonly StoreRecord[], keys: Keys, work: Work
+): Promise<readonly StoreRecord[]> {
   if (keys.length === 0) return records
   const orderings = keys.map(([field]) => ({ field, ordering: new Ordering() }))
   work.take(records.length * keys.length)
@@ -36,7 +42,8 @@ async function sortBy (records: readonly StoreRecord[], keys: Keys, work: Work):
   })
   const compare = (a: StoreRecord, b: StoreRecord): number => compareBy(keys, a, b)
   // Where the store's order contradicts itself, only its own way leads to the same outcome.
-  return orderings.every(({ ordering }) => ordering.isOrder) ? await sortInSlices(records, compare, work) : [...records].sort(compare)
+  const isOrder = orderings.every(({ ordering }) => ordering.isOrder)
+  return isOrder ? await sortInSlices(records, compare, work) : [...records].sort(compare)
 }
 
 /** Absent values come last, whichever the direction. */
@@ -53,7 +60,9 @@ function compareBy (keys: Keys, a: StoreRecord, b: StoreRecord): number {
   return 0
 }
 
-async function project (records: readonly StoreRecord[], fields: readonly string[], work: Work): Promise<object[]> {
+async function project (
+  records: readonly StoreRecord[], fields: readonly string[], work: Work
+): Promise<object[]> {
   const projected: object[] = []
   work.take(records.length * fields.length)
   await work.each(records, 4 * fields.length, record => {

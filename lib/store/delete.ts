@@ -24,7 +24,8 @@ export async function deleteRecord (access: StoreAccess, bucket: string, key: un
 /** Deletes all records that match and are within reach, as `deleteRecord` does, and returns how many there were. */
 export async function deleteRecords (access: StoreAccess, bucket: string, filter: WhereFilter, reach: Reach): Promise<number> {
   if (await isReferenced(access, bucket)) return await runEntry(access, { op: 'deleteMany', bucket, filter }, reach) as number
-  const narrowed = await narrowFilter(access, bucket, confine(reach.rows('store.deleteMany', bucket), filter), reach.work)
+  const confined = confine(reach.rows('store.deleteMany', bucket), filter)
+  const narrowed = await narrowFilter(access, bucket, confined, reach.work)
   reach.ensure()
   return await access.bucket(bucket).deleteMany(narrowed)
 }

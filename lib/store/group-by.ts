@@ -11,7 +11,9 @@ export interface GroupAggregate {
  * Groups records by the text form of their fields, in order of first appearance, as noex-store's `groupBy`
  * does, in slices. An empty `min` or `max` is 0.
  */
-export async function computeGroups (records: readonly StoreRecord[], field: string | readonly string[], aggregate: GroupAggregate, work: Work): Promise<GroupByResult[]> {
+export async function computeGroups (
+  records: readonly StoreRecord[], field: string | readonly string[], aggregate: GroupAggregate, work: Work
+): Promise<GroupByResult[]> {
   const fields = typeof field === 'string' ? [field] : field
   const groups = new Map<string, { readonly key: Record<string, unknown>, readonly values: Aggregate }>()
   work.take(records.length * (fields.length + 1))
@@ -28,6 +30,8 @@ export async function computeGroups (records: readonly StoreRecord[], field: str
     group.values.add(record)
   })
   const results: GroupByResult[] = []
-  await work.each([...groups.values()], 1, ({ key, values }) => { results.push({ key, value: values.result(aggregate.function) ?? 0 }) })
+  await work.each([...groups.values()], 1, ({ key, values }) => {
+    results.push({ key, value: values.result(aggregate.function) ?? 0 })
+  })
   return results
 }

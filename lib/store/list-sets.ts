@@ -12,16 +12,23 @@ const SET_FROM = 9
 
 /** The same filter, whose long lists of `$in` and `$nin` are searched as fast as sets. */
 export function withSets (filter: WhereFilter): WhereFilter {
-  const entries = Object.entries(filter).map(([name, value]): [string, unknown] => [name, withSetsIn(name, value)])
-  return Object.fromEntries(entries) as WhereFilter
+  const result: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(filter)) result[name] = withSetsIn(name, value)
+  return result as WhereFilter
 }
 
 function withSetsIn (name: string, value: unknown): unknown {
-  if (name === '$and' || name === '$or') return Array.isArray(value) ? (value as WhereFilter[]).map(withSets) : value
+  if (name === '$and' || name === '$or') {
+    return Array.isArray(value) ? (value as WhereFilter[]).map(withSets) : value
+  }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   const { $in, $nin } = value as { readonly $in?: unknown, readonly $nin?: unknown }
   if (!isLong($in) && !isLong($nin)) return value
-  return { ...value, ...(isLong($in) && { $in: listOf(new Set($in)) }), ...(isLong($nin) && { $nin: listOf(new Set($nin)) }) }
+  return {
+    ...value,
+    ...(isLong($in) && { $in: listOf(new Set($in)) }),
+    ...(isLong($nin) && { $nin: listOf(new Set($nin)) })
+  }
 }
 
 function isLong (list: unknown): list is unknown[] {

@@ -58,7 +58,8 @@ export class QueryRecorder {
   #reads (handle: BucketHandle, bucket: string, { rows, work }: Announcement): QueryBucket {
     const visible = rows === true ? undefined : rows
     if (work !== undefined) return new SlicedReads(handle, definitionOf(this.#store, bucket), visible, work)
-    return visible === undefined ? handle : restrictedReads(handle, definitionOf(this.#store, bucket), visible)
+    if (visible === undefined) return handle
+    return restrictedReads(handle, definitionOf(this.#store, bucket), visible)
   }
 
   /**
@@ -66,7 +67,9 @@ export class QueryRecorder {
    * read before it happens. With `work` they are done in slices, and counted. Rejects as the query does.
    * @throws `FORBIDDEN` inside the query, at the opening of a bucket that may not be read
    */
-  async run (query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener, work?: Work): Promise<unknown> {
+  async run (
+    query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener, work?: Work
+  ): Promise<unknown> {
     let missed: string | undefined
     const result = await this.#store.runQuery(query, params, bucket => {
       this.#settle()
@@ -118,7 +121,8 @@ function recording (from: QueryBucket, bucket: string, listener: ReadListener): 
     avg: whole(async (field, filter) => await from.avg(field, filter && withSets(filter))),
     min: whole(async (field, filter) => await from.min(field, filter && withSets(filter))),
     max: whole(async (field, filter) => await from.max(field, filter && withSets(filter))),
-    groupBy: whole(async (field, aggregate, filter) => await from.groupBy(field, aggregate, filter && withSets(filter)))
+    groupBy: whole(async (field, aggregate, filter) =>
+      await from.groupBy(field, aggregate, filter && withSets(filter)))
   }
   return reads as BucketHandle
 }

@@ -1,4 +1,6 @@
-import type { BucketDefinition, StoreRecord, TransactionBucketHandle, TransactionContext } from '@hamicek/noex-store'
+import type {
+  BucketDefinition, StoreRecord, TransactionBucketHandle, TransactionContext
+} from '@hamicek/noex-store'
 import { danglingReference, referenceHeld } from '../errors.js'
 import type { RecordInput } from './record-input.js'
 import type { StoreAccess } from './store-access.js'
@@ -34,7 +36,9 @@ export async function checkAddedReferences (access: StoreAccess, bucket: string,
  * too, or sets their field to null.
  * @throws `CONFLICT`
  */
-export async function releaseReferences (access: StoreAccess, tx: TransactionContext, bucket: string, deleted: readonly unknown[], work: Work): Promise<void> {
+export async function releaseReferences (
+  access: StoreAccess, tx: TransactionContext, bucket: string, deleted: readonly unknown[], work: Work
+): Promise<void> {
   const emptied: Emptied[] = []
   await followReferences(access, tx, bucket, new Set(deleted), emptied, work)
   // Last, because another field of theirs may delete some: a transaction cannot delete what it has updated.
@@ -51,7 +55,10 @@ interface Emptied {
 }
 
 /** A deleted record is not seen any more, so a circle of references ends. */
-async function followReferences (access: StoreAccess, tx: TransactionContext, bucket: string, deleted: ReadonlySet<unknown>, emptied: Emptied[], work: Work): Promise<void> {
+async function followReferences (
+  access: StoreAccess, tx: TransactionContext, bucket: string, deleted: ReadonlySet<unknown>, emptied: Emptied[],
+  work: Work
+): Promise<void> {
   for (const { bucket: from, field, keyField, onDelete } of await referencesTo(access, bucket)) {
     const source = await tx.bucket(from)
     const cascaded = new Set<unknown>()

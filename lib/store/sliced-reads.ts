@@ -18,8 +18,10 @@ export interface Candidates {
 }
 
 /**
- * The reads of a bucket for a request, as if it held nothing but the records that match `rows`. Answers are those of the
- * store, but what takes time with the number of records is done here: in slices, over the records of one moment, counted
+ * The reads of a bucket for a request, as if it held nothing but the records that match `rows`. Answers are
+ * those of the
+ * store, but what takes time with the number of records is done here: in slices, over the records of one
+ * moment, counted
  * as `work`.
  * `handle` is to be used at once, so this is too.
  */
@@ -97,7 +99,9 @@ export class SlicedReads implements QueryBucket {
     return (await this.#aggregate(field, filter)).result('max')
   }
 
-  async groupBy (field: string | string[], aggregate: GroupAggregate, filter?: WhereFilter): Promise<GroupByResult[]> {
+  async groupBy (
+    field: string | string[], aggregate: GroupAggregate, filter?: WhereFilter
+  ): Promise<GroupByResult[]> {
     return await computeGroups(await this.#matching(filter), field, aggregate, this.#work)
   }
 
@@ -138,10 +142,13 @@ export class SlicedReads implements QueryBucket {
 }
 
 /**
- * The records among which those that match are found, as noex-store finds them: the first field that must equal a value
+ * The records among which those that match are found, as noex-store finds them: the first field that must
+ * equal a value
  * and has an index serves, and then nothing but that field's records are looked at.
  */
-export async function candidates (handle: Pick<QueryBucket, 'all' | 'where'>, definition: BucketDefinition, filter: WhereFilter): Promise<Candidates> {
+export async function candidates (
+  handle: Pick<QueryBucket, 'all' | 'where'>, definition: BucketDefinition, filter: WhereFilter
+): Promise<Candidates> {
   const { indexes = [], schema } = definition
   for (const [field, value] of Object.entries(filter)) {
     if (field === '$or' || field === '$and' || isOperators(value)) continue
@@ -158,7 +165,9 @@ export function compareKeys (a: unknown, b: unknown): number {
 }
 
 /** The records that match, in slices. @throws `VALIDATION_ERROR` when that is too much work */
-export async function matching (records: readonly StoreRecord[], filter: WhereFilter, work: Work): Promise<StoreRecord[]> {
+export async function matching (
+  records: readonly StoreRecord[], filter: WhereFilter, work: Work
+): Promise<StoreRecord[]> {
   if (Object.keys(filter).length === 0) {
     work.take(records.length)
     // The store has made the array for this read.
@@ -170,7 +179,9 @@ export async function matching (records: readonly StoreRecord[], filter: WhereFi
 }
 
 /** Calls `visit` with each record that matches, in slices, until it returns `false`. */
-export async function eachMatch (records: readonly StoreRecord[], filter: WhereFilter, work: Work, visit: (record: StoreRecord) => unknown): Promise<void> {
+export async function eachMatch (
+  records: readonly StoreRecord[], filter: WhereFilter, work: Work, visit: (record: StoreRecord) => unknown
+): Promise<void> {
   const { matches, conditions, searchesTexts, takeTextUnits } = compileFilter(filter)
   work.take(records.length * conditions)
   await work.each(records, searchesTexts ? Infinity : conditions, record => {

@@ -6,10 +6,14 @@ const RUN = 512
 export type Compare<T> = (a: T, b: T) => number
 
 /**
- * Sorts as `Array.prototype.sort` does, in slices, and returns the new order: items that `compare` takes for equal keep
- * theirs. `compare` must be an order: where it contradicts itself, the outcome is another than that of `sort`.
+ * Sorts as `Array.prototype.sort` does, in slices, and returns the new order: items that `compare` takes for
+ * equal keep
+ * theirs. `compare` must be an order: where it contradicts itself, the outcome is another than that of
+ * `sort`.
  */
-export async function sortInSlices<T> (items: readonly T[], compare: Compare<T>, work: Work): Promise<readonly T[]> {
+export async function sortInSlices<T> (
+  items: readonly T[], compare: Compare<T>, work: Work
+): Promise<readonly T[]> {
   work.take(items.length * Math.ceil(Math.log2(Math.max(2, items.length))))
   let from: T[] = []
   for (let start = 0; start < items.length; start += RUN) {
@@ -18,14 +22,18 @@ export async function sortInSlices<T> (items: readonly T[], compare: Compare<T>,
   }
   for (let width = RUN; width < from.length; width *= 2) {
     const to: T[] = []
-    for (let start = 0; start < from.length; start += 2 * width) await mergeRuns(from, to, start, width, compare, work)
+    for (let start = 0; start < from.length; start += 2 * width) {
+      await mergeRuns(from, to, start, width, compare, work)
+    }
     from = to
   }
   return from
 }
 
 /** Appends the runs of `width` items that begin at `start` and behind it to `to`, as one run. */
-async function mergeRuns<T> (from: readonly T[], to: T[], start: number, width: number, compare: Compare<T>, work: Work): Promise<void> {
+async function mergeRuns<T> (
+  from: readonly T[], to: T[], start: number, width: number, compare: Compare<T>, work: Work
+): Promise<void> {
   const middle = Math.min(start + width, from.length)
   const end = Math.min(start + 2 * width, from.length)
   for (let left = start, right = middle; left < middle || right < end;) {
@@ -35,7 +43,10 @@ async function mergeRuns<T> (from: readonly T[], to: T[], start: number, width: 
   }
 }
 
-/** Whether `<` orders values like these: all are numbers, or all are texts, or all are booleans. Absent ones do not count. */
+/**
+ * Whether `<` orders values like these: all are numbers, or all are texts, or all are booleans. Absent ones
+ * do not count.
+ */
 export class Ordering {
   #type: string | undefined
   #isOrder = true
@@ -44,7 +55,9 @@ export class Ordering {
     if (value == null) return
     const type = typeof value
     this.#type ??= type
-    if (type !== this.#type || type === 'object' || type === 'symbol' || Number.isNaN(value)) this.#isOrder = false
+    if (type !== this.#type || type === 'object' || type === 'symbol' || Number.isNaN(value)) {
+      this.#isOrder = false
+    }
   }
 
   get isOrder (): boolean {

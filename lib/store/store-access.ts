@@ -63,7 +63,8 @@ export class StoreAccess {
   }
 
   /**
-   * What may be read of a bucket by a request that sees the records that match `rows`, or all; to be used at once. What takes
+   * What may be read of a bucket by a request that sees the records that match `rows`, or all; to be used at
+   * once. What takes
    * time is done in slices, and counted as its `work`. Throws `BucketNotDefinedError`.
    */
   read (bucket: string, rows: WhereFilter | undefined, work: Work): QueryBucket {
@@ -97,7 +98,9 @@ export class StoreAccess {
    * With `work` it is done in slices, and counted: what the application's own code reads is never too much.
    * An application may rebuild a bucket under a running query, so a query that met a bucket in that moment has a second try.
    */
-  async runQuery (query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener = ignoreReads, work?: Work): Promise<unknown> {
+  async runQuery (
+    query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener = ignoreReads, work?: Work
+  ): Promise<unknown> {
     if (this.gate.closed) await this.gate.opened()
     try {
       return await this.#run(query, params, rows, listener, work)
@@ -109,13 +112,16 @@ export class StoreAccess {
     }
   }
 
-  async #run (query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener, work: Work | undefined): Promise<unknown> {
+  async #run (
+    query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener, work: Work | undefined
+  ): Promise<unknown> {
     if (work === undefined) return await this.#recorder.run(query, params, rows, listener)
     const config = this.store.getQueryInfo(query)?.config
     if (config !== undefined) {
       const verdict = rows(config.bucket)
       if (verdict === false) throw unreadable(config.bucket)
-      return await runDeclarative(config, params, this.read(config.bucket, verdict === true ? undefined : verdict, work), work)
+      const reads = this.read(config.bucket, verdict === true ? undefined : verdict, work)
+      return await runDeclarative(config, params, reads, work)
     }
     const unlimited = new Work(Infinity)
     try {

@@ -52,7 +52,10 @@ export class TransactionRun {
       case 'where': return await this.#matching(target, entry.filter)
       case 'findOne': return await this.#findOne(target, entry.filter)
       case 'count': return (await this.#matching(target, entry.filter)).length
-      case 'groupBy': return await computeGroups(await this.#matching(target, entry.filter), entry.field, entry.aggregate, this.#reach.work)
+      case 'groupBy': {
+        const records = await this.#matching(target, entry.filter)
+        return await computeGroups(records, entry.field, entry.aggregate, this.#reach.work)
+      }
       case 'insert': return (await this.#insert(target, [entry.data]))[0]
       case 'insertMany': return await this.#insert(target, entry.data)
       case 'upsert': return await this.#upsert(target, entry.data)

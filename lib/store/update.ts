@@ -29,7 +29,9 @@ export async function updateRecords (access: StoreAccess, bucket: string, filter
   if (rows !== undefined && mayLeave(rows, data)) return await runEntry(access, { op: 'updateMany', bucket, filter, data }, reach) as number
   const confined = confine(rows, filter)
   await checkAddedReferences(access, bucket, data)
-  await checkMerged(access.definition(bucket), data, async () => await access.read(bucket, undefined, reach.work).where(confined))
+  const matching = async (): Promise<StoreRecord[]> =>
+    await access.read(bucket, undefined, reach.work).where(confined)
+  await checkMerged(access.definition(bucket), data, matching)
   const narrowed = await narrowFilter(access, bucket, confined, reach.work)
   reach.ensure()
   return await access.bucket(bucket).updateMany(narrowed, withoutExpiry(data))

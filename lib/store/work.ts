@@ -8,7 +8,8 @@ const UNITS_UNWATCHED = 256
 export const UNITS_PER_WRITE = 100
 
 /**
- * The work that one request takes, in units: a condition that is looked at for a record is one. It is counted before it is done,
+ * The work that one request takes, in units: a condition that is looked at for a record is one. It is counted
+ * before it is done,
  * and refused beyond the budget. PROTOCOL.md, "Work".
  */
 export class Work {
@@ -25,11 +26,15 @@ export class Work {
     return this.#spent
   }
 
-  /** Counts work that is about to be done. @throws `VALIDATION_ERROR` with `{ workBudget }` when that is more than the budget allows */
+  /**
+   * Counts work that is about to be done. @throws `VALIDATION_ERROR` with `{ workBudget }` when that is more
+   * than the budget allows
+   */
   take (units: number): void {
     if (this.#spent + units > this.#budget) {
       throw new NoexServerError('VALIDATION_ERROR',
-        `The request takes more than its workBudget of ${this.#budget} units (records × conditions): ask for less, or by an indexed field`,
+        `The request takes more than its workBudget of ${this.#budget} units (records × conditions): ` +
+        'ask for less, or by an indexed field',
         { workBudget: this.#budget })
     }
     this.#spent += units
@@ -47,10 +52,13 @@ export class Work {
   }
 
   /**
-   * Calls `visit` with each item, in slices, until it returns `false`; each takes `units`, which the caller has counted.
+   * Calls `visit` with each item, in slices, until it returns `false`; each takes `units`, which the caller
+   * has counted.
    * `items` must not change meanwhile.
    */
-  async each<T> (items: readonly T[], units: number, visit: (item: T, index: number) => unknown): Promise<void> {
+  async each<T> (
+    items: readonly T[], units: number, visit: (item: T, index: number) => unknown
+  ): Promise<void> {
     const stride = Math.max(1, Math.floor(UNITS_UNWATCHED / units))
     for (let i = 0; i < items.length;) {
       const end = Math.min(i + stride, items.length)

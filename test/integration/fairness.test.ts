@@ -10,7 +10,9 @@ import { RawSocket } from '../raw-socket.js'
 const RECORDS = 5_000
 
 /** Serves a bucket whose records make some 2 MB of JSON, not all of it ASCII. */
-async function serveMany (t: Test, options?: Omit<NoexOptions, 'store'>, settings?: Parameters<typeof serve>[2]): Promise<Served> {
+async function serveMany (
+  t: Test, options?: Omit<NoexOptions, 'store'>, settings?: Parameters<typeof serve>[2]
+): Promise<Served> {
   const served = await serve(t, options, settings)
   const records = Array.from({ length: RECORDS }, (_, n) => ({ id: `item-${n}`, n, name: `${'x'.repeat(250)} š😀 ${n}` }))
   await served.store.bucket('items').insertMany(records)
@@ -23,7 +25,9 @@ interface ServerFrame {
   readonly payload: Buffer
 }
 
-/** The frames of a server in what a raw socket has received after its upgrade, as far as they are complete. */
+/**
+ * The frames of a server in what a raw socket has received after its upgrade, as far as they are complete.
+ */
 function framesIn (received: string): ServerFrame[] {
   const bytes = Buffer.from(received, 'latin1')
   const frames: ServerFrame[] = []

@@ -17,7 +17,9 @@ import { Work } from '../../lib/store/work.js'
 
 const RUNS = { numRuns: 80 }
 
-async function open (t: Test | undefined, buckets: Readonly<Record<string, BucketDefinition>>): Promise<{ store: Store, access: StoreAccess, close: () => Promise<void> }> {
+async function open (
+  t: Test | undefined, buckets: Readonly<Record<string, BucketDefinition>>
+): Promise<{ store: Store, access: StoreAccess, close: () => Promise<void> }> {
   const store = await Store.start()
   for (const [name, definition] of Object.entries(buckets)) await store.defineBucket(name, definition)
   const access = StoreAccess.open(store)
@@ -75,7 +77,9 @@ const bucketOf = fc.record({
     i => (i * 7) % 25, i => `k${(i * 7) % 25}`, i => i % 2 === 0 ? i : `${i}`)
 })
 
-async function fill (store: Store, name: string, records: ReadonlyArray<Record<string, unknown>>, key: (i: number) => unknown): Promise<void> {
+async function fill (
+  store: Store, name: string, records: ReadonlyArray<Record<string, unknown>>, key: (i: number) => unknown
+): Promise<void> {
   const handle = store.bucket(name)
   for (const [i, data] of records.entries()) await handle.insert({ ...data, id: key(i), code: `c${i}` })
   // An index is in the order in which values came, the table in that of keys.
