@@ -32,7 +32,8 @@ export const allowed: Checks = {
     maxTotalSubscriptions: isInteger(0, Number.MAX_SAFE_INTEGER),
     maxConnections: isInteger(1, Number.MAX_SAFE_INTEGER),
     maxConnectionsPerUser: isInteger(1, Number.MAX_SAFE_INTEGER),
-    maxUnauthenticatedConnections: isInteger(1, Number.MAX_SAFE_INTEGER)
+    maxUnauthenticatedConnections: isInteger(1, Number.MAX_SAFE_INTEGER),
+    maxUnauthenticatedPayloadBytes: isInteger(1, 2 ** 31 - 1)
   },
   workBudget: isInteger(1, Number.MAX_SAFE_INTEGER),
   loginTimeoutMs: isInteger(1, MAX_TIMER_MS),

@@ -32,14 +32,19 @@ export async function startAuthentication (auth: ResolvedAuth | undefined, acces
       return {
         required: auth.required,
         requiresAuth: auth.required,
-        policy: new PermissionPolicy(auth.permissions, factsOf),
-        authenticator: new ExternalAuthenticator(auth, environment.clock),
+        policy: new PermissionPolicy(auth.permissions, factsOf, environment),
+        authenticator: new ExternalAuthenticator(auth, environment),
         identity: undefined
       }
     case 'gateway': {
       const problem = auth.gateway.secret === undefined ? undefined : secretProblem(auth.gateway.secret)
       if (problem !== undefined) environment.log.warn({ advice: 'weak-secret', option: 'auth.gateway.secret' }, `the gateway's secret ${problem} and can be guessed`)
-      return { ...none, required: true, requiresAuth: false, policy: new PermissionPolicy(auth.permissions, factsOf) }
+      return {
+        ...none,
+        required: true,
+        requiresAuth: false,
+        policy: new PermissionPolicy(auth.permissions, factsOf, environment)
+      }
     }
     case 'builtIn': {
       const identity = await Identity.start(access, auth, environment)

@@ -17,6 +17,8 @@ export const closeReasons = {
   binaryNotSupported: { code: 1003, reason: 'binary_not_supported', comeBack: false },
   /** Nobody has logged in within `loginTimeoutMs`. */
   loginTimeout: { code: 1008, reason: 'login_timeout', comeBack: true },
+  /** Too much waits of clients that have yet to log in, and this one sent more before it was answered. */
+  overloaded: { code: 1013, reason: 'overloaded', comeBack: true },
   /** The client did not read what was sent to it for too long. */
   slowConsumer: { code: 1013, reason: 'slow_consumer', comeBack: true },
   /** The client did not answer a ping in time. */

@@ -1,9 +1,11 @@
 import type { AddressInfo } from 'node:net'
 import type { WebSocket } from 'ws'
 import { Arrivals, type ArrivingRequest } from './access/arrival.js'
+import { checkAllowed } from './access/auth-options.js'
 import { Gate } from './access/gate.js'
 import { headersToKeep } from './access/headers-to-keep.js'
 import { HttpAccess, type HttpRefusal } from './access/http-access.js'
+import { OperationNames } from './access/operation-names.js'
 import type { QueryFacts } from './access/policy.js'
 import { Revocations } from './access/revocations.js'
 import type { RequestHeaders, Session } from './access/session.js'
@@ -30,12 +32,14 @@ import { Refusals } from './limits/refusals.js'
 import { RequestLimiter } from './limits/request-limiter.js'
 import { Metrics } from './metrics/metrics.js'
 import { Scrapes, type ScrapeText } from './scrapes.js'
+import { adviseOnNames } from './deployment/name-advice.js'
 import type { ResolvedOptions } from './options.js'
 import { Procedures } from './procedures/procedures.js'
 import { RuleService } from './rules/rule-service.js'
 import { StoreAccess } from './store/store-access.js'
 import { Statistics } from './statistics.js'
 import { isSystemBucket } from './store/system-buckets.js'
+import { within } from './within.js'
 
 /** Where the service runs. */
 export interface NoexEnvironment {
@@ -55,6 +59,9 @@ interface Parts {
   readonly metrics: Metrics | undefined
   readonly refusals: Refusals
 }
+
+/** Time for which names are compared before the service is ready without that, in milliseconds. */
+const ADVICE_TIMEOUT_MS = 1_000
 
 /** What a client is told. */
 const REVOKED = 'An administrator has ended this session'
@@ -156,7 +163,9 @@ export class NoexService implements Noex {
 
   /** Starts a service on a store that is running; `close` ends it. */
   static async start (options: ResolvedOptions, environment: NoexEnvironment): Promise<NoexService> {
-    checkCosts(options.rateLimit, operation => operations.has(operation))
+    const known = new OperationNames(operations.keys())
+    checkCosts(options.rateLimit, known)
+    checkAllowed(options.auth, known)
     const { log, clock = systemClock } = environment
     const refusals = new Refusals()
     const { blacklistTtlMs } = options.revocation
@@ -171,7 +180,13 @@ export class NoexService implements Noex {
       metrics = options.routes.metrics === false ? undefined : await Metrics.open(clock)
       trail = options.audit && await AuditTrail.open(options.audit, log, clock)
       const isRevoked = (userId: string): boolean => revocations.has(userId)
-      authentication = await startAuthentication(options.auth, access, { log, clock, isRevoked, refusals, operations: operations.values() })
+      authentication = await startAuthentication(options.auth, access, {
+        log,
+        clock,
+        isRevoked,
+        refusals,
+        operations: [...operations.values()]
+      })
       procedures = await Procedures.open(access, options.procedures, { log, identity: authentication.identity, operations })
       const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail, procedures, metrics, refusals })
       await service.#feeds.start()
@@ -182,6 +197,25 @@ export class NoexService implements Noex {
       access.close()
       throw error
     }
+  }
+
+  /**
+   * Warns of names in permissions and procedures that mean nothing so far. To be called when the application
+   * has defined what it defines before it serves. Resolves within a second; rejects when the store or the rule
+   * engine cannot be asked.
+   */
+  async adviseOnNames (): Promise<void> {
+    await within(ADVICE_TIMEOUT_MS, this.#adviseOnNames(), this.#clock)
+  }
+
+  async #adviseOnNames (): Promise<void> {
+    adviseOnNames({
+      options: this.#options,
+      operations: operations.keys(),
+      bucketNames: await this.#access.bucketNames(),
+      topics: await this.#rules?.triggers() ?? [],
+      identity: this.#authentication.identity
+    }, this.#environment.log)
   }
 
   get state (): NoexState {

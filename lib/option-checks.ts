@@ -1,3 +1,8 @@
+import { types } from 'node:util'
+import { didYouMean, nearestNames } from './nearest.js'
+
+const { isAsyncFunction, isGeneratorFunction } = types
+
 /** A bad option: `path` is where it stands, for instance `heartbeat.intervalMs`. */
 export class NoexOptionsError extends Error {
   override readonly name = 'NoexOptionsError'
@@ -25,7 +30,9 @@ export function checkGroup (given: Readonly<Record<string, unknown>>, group: Che
     if (value === undefined) continue
     const path = prefix + name
     const check = Object.hasOwn(group, name) ? group[name] : undefined
-    if (check === undefined) throw new NoexOptionsError(path, 'is unknown')
+    if (check === undefined) {
+      throw new NoexOptionsError(path, `is unknown${didYouMean(nearestNames(name, Object.keys(group))[0])}`)
+    }
     if (typeof check === 'function') {
       check(value, path)
     } else {
@@ -76,8 +83,23 @@ export function isTextArray (value: unknown, path: string): void {
   }
 }
 
+/** Throws unless `value` is a function. A generator function is refused: called, it would do nothing. */
 export function isFunction (value: unknown, path: string): void {
   if (typeof value !== 'function') throw new NoexOptionsError(path, 'must be a function')
+  if (isGeneratorFunction(value)) {
+    throw new NoexOptionsError(path, 'must not be a generator function: called, it does nothing')
+  }
+}
+
+/**
+ * Throws unless `value` is a function that can answer at once. One that returns a promise without being
+ * `async` shows when it is called.
+ */
+export function isSynchronousFunction (value: unknown, path: string): void {
+  isFunction(value, path)
+  if (isAsyncFunction(value)) {
+    throw new NoexOptionsError(path, 'must not be an async function: its answer counts at once')
+  }
 }
 
 /** Throws unless `value` is a path of a route. */

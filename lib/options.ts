@@ -120,18 +120,25 @@ export interface NoexOptions {
      * @default 10_000
      */
     maxUnauthenticatedConnections?: number | undefined
+    /**
+     * The largest frame that a client may send before it logs in for the first time on its connection, where
+     * a login is required; at most `maxPayloadBytes` counts. A larger one closes the connection with 1009. It
+     * must have room for a login.
+     * @default 32_768
+     */
+    maxUnauthenticatedPayloadBytes?: number | undefined
   } | undefined
   /**
-   * Work that one request may take: records that are looked at × conditions that each is compared with. A
-   * transaction and a call of
-   * a procedure count as one request. What would take more is refused with `VALIDATION_ERROR`.
+   * Work that one request may take: records that are looked at × conditions that each is compared with.
+   * A transaction and a call of a procedure count as one request. What would take more is refused with
+   * `VALIDATION_ERROR`.
    * @default 50_000_000
    */
   workBudget?: number | undefined
   /**
    * Time that a client has to log in, after it has connected and after it has logged out, where a login is required.
    * After it the connection is closed with 1008.
-   * @default 15_000
+   * @default 60_000
    */
   loginTimeoutMs?: number | undefined
   /**
@@ -215,9 +222,17 @@ export interface ResolvedOptions {
   readonly routes: { readonly healthz: string | false, readonly readyz: string | false, readonly livez: string | false, readonly stats: string | false, readonly metrics: string | false }
   readonly helmet: FastifyHelmetOptions | false
   readonly maxPayloadBytes: number
-  readonly heartbeat: { readonly intervalMs: number, readonly timeoutMs: number }
-  readonly backpressure: { readonly maxBufferedBytes: number, readonly highWaterMark: number, readonly drainTimeoutMs: number }
-  readonly connectionLimits: ConnectionLimits & { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number }
+  readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number }
+  readonly backpressure: {
+    readonly maxBufferedBytes: number
+    readonly highWaterMark: number
+    readonly drainTimeoutMs: number
+  }
+  readonly connectionLimits: ConnectionLimits & {
+    readonly maxSubscriptionsPerConnection: number
+    readonly maxTotalSubscriptions: number
+    readonly maxUnauthenticatedPayloadBytes: number
+  }
   readonly workBudget: number
   readonly loginTimeoutMs: number
   readonly rateLimit: ResolvedRateLimit | undefined
@@ -249,10 +264,11 @@ const defaults: Omit<ResolvedOptions, 'store'> = {
     maxTotalSubscriptions: 10_000,
     maxConnections: Infinity,
     maxConnectionsPerUser: Infinity,
-    maxUnauthenticatedConnections: 10_000
+    maxUnauthenticatedConnections: 10_000,
+    maxUnauthenticatedPayloadBytes: 32_768
   },
   workBudget: 50_000_000,
-  loginTimeoutMs: 15_000,
+  loginTimeoutMs: 60_000,
   rateLimit: undefined,
   maxConnectionsPerIp: Infinity,
   allowedOrigins: undefined,

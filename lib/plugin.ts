@@ -24,6 +24,11 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
   fastify.decorate('noex', service satisfies Noex)
   closeWith(fastify, service)
   adviseOnListen(fastify, options, log)
+  fastify.addHook('onReady', async () => {
+    await service.adviseOnNames().catch((error: unknown) => {
+      log.debug({ err: error }, 'names could not be compared')
+    })
+  })
 
   // In scopes of their own, so that `prefix` counts and helmet stays with these routes. Fastify reads its own
   // options only where a plugin has a scope, so they are handed on.

@@ -31,7 +31,7 @@ export interface ScrapeText {
 }
 
 /** Closes that are refusals, too: the client did not keep a limit. */
-const refusingCloses = ['login_timeout', 'slow_consumer', 'heartbeat_timeout'] as const
+const refusingCloses = ['login_timeout', 'overloaded', 'slow_consumer', 'heartbeat_timeout'] as const
 
 /** The metrics of a service, read at the moment in which somebody asks: between two scrapes, only the requests are counted for them. */
 export class Scrapes {

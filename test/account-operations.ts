@@ -34,6 +34,7 @@ const defaults = { adminSecret: ADMIN_SECRET, sessionTtl: 86_400_000, passwordMi
 export class FakeClient implements Client {
   readonly id = 'conn-1'
   readonly origin = { remoteAddress: '192.0.2.1', connectionId: 'conn-1', headers: { 'user-agent': 'test' } }
+  readonly log = silentLog
   open = true
   session: Session | undefined
 
@@ -80,10 +81,44 @@ export async function startAccounts (t: Test, { store: given, options, auth, clo
   const access = StoreAccess.open(store)
   t.teardown(() => { access.close() })
   const revocations = new Revocations(3_600_000, clock)
-  const identity = await Identity.start(access, { ...defaults, ...auth }, { log: silentLog, clock, isRevoked: userId => revocations.has(userId), refusals: new Refusals(), operations: operations.values(), argon2: false })
-  t.teardown(async () => { await identity.close() })
-  const unused = (): never => { throw new Error('identity operations do without') }
-  const services: Services = { access, identity, rules: undefined, trail: undefined, revocations, clock, authenticator: identity.authenticator, get gate () { return unused() }, get procedures () { return unused() }, get feeds () { return unused() }, getStats: unused, getConnections: unused }
+  const identity = await Identity.start(
+    access,
+    { ...defaults, ...auth },
+    {
+      log: silentLog,
+      clock,
+      isRevoked: userId => revocations.has(userId),
+      refusals: new Refusals(),
+      operations: [...operations.values()],
+      argon2: false
+    }
+  )
+  t.teardown(async () => {
+    await identity.close()
+  })
+  const unused = (): never => {
+    throw new Error('identity operations do without')
+  }
+  const services: Services = {
+    access,
+    identity,
+    rules: undefined,
+    trail: undefined,
+    revocations,
+    clock,
+    authenticator: identity.authenticator,
+    get gate () {
+      return unused()
+    },
+    get procedures () {
+      return unused()
+    },
+    get feeds () {
+      return unused()
+    },
+    getStats: unused,
+    getConnections: unused
+  }
 
   async function ask (client: FakeClient, type: string, fields: object = {}): Promise<unknown> {
     const operation = operations.get(type)

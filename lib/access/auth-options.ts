@@ -1,6 +1,19 @@
-import { checkGroup, isBoolean, isFunction, isInteger, isPlainObject, isText, merge, NoexOptionsError, type Checks } from '../option-checks.js'
+import {
+  checkGroup,
+  isBoolean,
+  isFunction,
+  isInteger,
+  isPlainObject,
+  isSynchronousFunction,
+  isText,
+  MAX_TIMER_MS,
+  merge,
+  NoexOptionsError,
+  type Checks
+} from '../option-checks.js'
 import { gatewayHeaders, type GatewayOptions } from './gateway-headers.js'
-import { ANONYMOUS, type PermissionConfig } from './permission-policy.js'
+import type { OperationNames } from './operation-names.js'
+import { ANONYMOUS, type PermissionConfig, type PermissionRule } from './permission-policy.js'
 import { ruleProblem } from './rule.js'
 import type { AuthSession, Origin } from './session.js'
 import { Where } from './where.js'
@@ -8,7 +21,8 @@ import { Where } from './where.js'
 /** `auth` with tokens that the application issues or knows how to check. */
 export interface ExternalAuth {
   /**
-   * Whose token this is; `null` when it is no good. What it throws is logged and answered with `INTERNAL_ERROR`.
+   * Whose token this is; `null` when it is no good. What it throws, and an answer of another form, is logged
+   * and answered with `INTERNAL_ERROR`, except for a `NoexServerError`, which the client is sent.
    * `origin.connectionId` is `null` for a request to `/stats`.
    */
   validate: (token: string, origin: Origin) => Promise<AuthSession | null> | AuthSession | null
@@ -25,6 +39,12 @@ export interface ExternalAuth {
    * @default false
    */
   revalidateMs?: number | false | undefined
+  /**
+   * Time within which `validate` must settle, in milliseconds. After it the request is answered
+   * `INTERNAL_ERROR`.
+   * @default 30_000
+   */
+  validateTimeoutMs?: number | undefined
 }
 
 /** `auth` with the identity headers of a proxy in front. */
@@ -70,9 +90,18 @@ export type AuthOptions = ExternalAuth | GatewayAuth | BuiltInAuth
 
 /** `auth` with every default filled in, and checked. */
 export type ResolvedAuth =
-  | { readonly mode: 'external', readonly validate: ExternalAuth['validate'], readonly required: boolean, readonly permissions: PermissionConfig | undefined, readonly revalidateMs: number | false }
+  | { readonly mode: 'external' } & ResolvedExternal
   | { readonly mode: 'gateway', readonly gateway: GatewayOptions, readonly permissions: PermissionConfig | undefined }
   | { readonly mode: 'builtIn' } & ResolvedBuiltIn
+
+/** The options of external authentication with every default filled in. */
+export interface ResolvedExternal {
+  readonly validate: ExternalAuth['validate']
+  readonly required: boolean
+  readonly permissions: PermissionConfig | undefined
+  readonly revalidateMs: number | false
+  readonly validateTimeoutMs: number
+}
 
 /** The options of the built-in identity with every default filled in. */
 export interface ResolvedBuiltIn {
@@ -87,7 +116,7 @@ type Mode = ResolvedAuth['mode']
 
 /** The defaults of each form. */
 export const authDefaults: Readonly<Record<Mode, object>> = {
-  external: { required: true, permissions: undefined, revalidateMs: false },
+  external: { required: true, permissions: undefined, revalidateMs: false, validateTimeoutMs: 30_000 },
   gateway: { permissions: undefined },
   builtIn: {
     sessionTtl: 86_400_000,
@@ -99,8 +128,17 @@ export const authDefaults: Readonly<Record<Mode, object>> = {
 
 const MAX = Number.MAX_SAFE_INTEGER
 
+/** Where `permissionRules` stand. */
+export const RULES_PATH = 'auth.permissions.rules'
+
 const checks: Readonly<Record<Mode, Checks>> = {
-  external: { validate: isFunction, required: isBoolean, permissions: isPermissions, revalidateMs: isDurationOrFalse },
+  external: {
+    validate: isFunction,
+    required: isBoolean,
+    permissions: isPermissions,
+    revalidateMs: isDurationOrFalse,
+    validateTimeoutMs: isInteger(1, MAX_TIMER_MS)
+  },
   gateway: { gateway: (value) => { gatewayHeaders(value as GatewayOptions) }, permissions: isPermissions },
   builtIn: {
     builtIn: isTrue,
@@ -138,7 +176,7 @@ function isDurationOrFalse (value: unknown, path: string): void {
   if (value !== false) isInteger(0, MAX)(value, path)
 }
 
-const permissionChecks: Checks = { default: isDefault, rules: isRules, check: isFunction }
+const permissionChecks: Checks = { default: isDefault, rules: isRules, check: isSynchronousFunction }
 
 function isPermissions (value: unknown, path: string): void {
   if (!isPlainObject(value)) throw new NoexOptionsError(path, 'must be an object')
@@ -162,4 +200,17 @@ function isRules (value: unknown, path: string): void {
       throw new NoexOptionsError(`${at}.where`, 'asks for the user, and an anonymous client has none')
     }
   })
+}
+
+/** Throws unless every operation that `permissions` allow exists. @throws {NoexOptionsError} */
+export function checkAllowed (auth: ResolvedAuth | undefined, operations: OperationNames): void {
+  permissionRules(auth).forEach((rule, i) => {
+    const found = operations.problemIn(rule)
+    if (found !== undefined) throw new NoexOptionsError(`${RULES_PATH}[${i}].${found.path}`, found.problem)
+  })
+}
+
+/** Returns the rules of `permissions`, in the modes that have them; their place is `RULES_PATH`. */
+export function permissionRules (auth: ResolvedAuth | undefined): readonly PermissionRule[] {
+  return auth === undefined || auth.mode === 'builtIn' ? [] : auth.permissions?.rules ?? []
 }

@@ -1,6 +1,7 @@
 import type { SubscriptionTable } from '../feeds/subscription-table.js'
 import type { EventSubscriptions } from '../rules/event-subscriptions.js'
 import type { RequestMessage } from '../protocol/messages.js'
+import type { Log } from '../log.js'
 import type { Tier, Touch } from './policy.js'
 import type { Origin, Session } from './session.js'
 
@@ -8,6 +9,8 @@ import type { Origin, Session } from './session.js'
 export interface Client {
   readonly id: string
   readonly origin: Origin
+  /** The logger of its connection. */
+  readonly log: Log
   /** Whether it still takes requests: not once a close has begun. */
   readonly open: boolean
   readonly session: Session | undefined

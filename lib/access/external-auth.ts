@@ -1,38 +1,64 @@
+import { ApplicationCallback, type CallbackEnvironment } from '../application-callback.js'
 import type { Clock } from '../clock.js'
 import type { Authenticator } from './authenticator.js'
-import type { ExternalAuth } from './auth-options.js'
-import type { Origin, Session } from './session.js'
+import type { ResolvedExternal } from './auth-options.js'
+import { expiryProblem, type Origin, type Session } from './session.js'
+import { explainedBy, TokenRefusal } from './token-refusal.js'
 
 /** The sessions of `auth.validate`: each keeps its token, so that it can be confirmed. */
 export class ExternalAuthenticator implements Authenticator {
-  readonly #validate: ExternalAuth['validate']
+  readonly #validate: ApplicationCallback<[token: string, origin: Origin]>
+  readonly #timeoutMs: number
+  readonly #toleranceMs: number
   readonly #revalidateMs: number | false
   readonly #clock: Clock
 
-  constructor (auth: { readonly validate: ExternalAuth['validate'], readonly revalidateMs: number | false }, clock: Clock) {
-    this.#validate = auth.validate
+  constructor (
+    auth: Pick<ResolvedExternal, 'validate' | 'revalidateMs' | 'validateTimeoutMs'>,
+    environment: CallbackEnvironment
+  ) {
+    const explained = explainedBy(auth.validate)
+    const validate = explained?.explain ?? auth.validate
+    this.#validate = new ApplicationCallback('auth.validate', validate, environment)
+    this.#toleranceMs = explained?.toleranceMs ?? 0
+    this.#timeoutMs = auth.validateTimeoutMs
     this.#revalidateMs = auth.revalidateMs
-    this.#clock = clock
+    this.#clock = environment.clock
   }
 
-  async identify (token: string, origin: Origin): Promise<Session | undefined> {
+  async identify (token: string, origin: Origin): Promise<Session | TokenRefusal> {
     const validatedAt = this.#clock.ticks()
-    const validate = this.#validate
-    const found: unknown = await validate(token, origin)
-    return found == null ? undefined : new ExternalSession(found, token, validatedAt)
+    const sessionIn = (found: unknown): Session | TokenRefusal => {
+      if (found instanceof TokenRefusal) return found
+      if (found == null) return new TokenRefusal('auth.validate says that it is no good')
+      const now = this.#clock.now()
+      return new ExternalSession(found, { token, validatedAt, toleranceMs: this.#toleranceMs, now })
+    }
+    return await this.#validate.ask(this.#timeoutMs, sessionIn, token, origin)
   }
 
   isStale (session: Session): boolean {
     return this.#revalidateMs !== false && session instanceof ExternalSession && this.#clock.ticks() - session.validatedAt >= this.#revalidateMs
   }
 
-  async confirm (session: Session, origin: Origin): Promise<Session | undefined> {
+  async confirm (session: Session, origin: Origin): Promise<Session | TokenRefusal> {
     if (!(session instanceof ExternalSession)) return session
     // Requests and pushes may ask at the same time; one answer does for all.
     session.confirming ??= this.identify(session.token, origin).finally(() => { session.confirming = undefined })
     const confirmed = await session.confirming
-    return confirmed?.userId === session.userId ? confirmed : undefined
+    if (confirmed instanceof TokenRefusal || confirmed.userId === session.userId) return confirmed
+    return new TokenRefusal('it is another user\'s now')
   }
+}
+
+/** How `auth.validate` was asked. */
+interface Validation {
+  readonly token: string
+  /** By the clock's ticks. */
+  readonly validatedAt: number
+  readonly toleranceMs: number
+  /** Epoch milliseconds. */
+  readonly now: number
 }
 
 class ExternalSession implements Session {
@@ -40,22 +66,28 @@ class ExternalSession implements Session {
   readonly roles: readonly string[]
   readonly metadata: object | undefined
   readonly expiresAt: number | undefined
+  readonly toleranceMs: number
   readonly state = 'live'
   readonly token: string
   readonly validatedAt: number
-  confirming: Promise<Session | undefined> | undefined
+  confirming: Promise<Session | TokenRefusal> | undefined
 
-  constructor (found: unknown, token: string, validatedAt: number) {
+  /** @throws {TypeError} unless `found` is an `AuthSession` */
+  constructor (found: unknown, { token, validatedAt, toleranceMs, now }: Validation) {
     const { userId, roles, metadata, expiresAt } = found as Record<string, unknown>
-    if (typeof userId !== 'string' || userId === '') throw new TypeError('auth.validate: userId must be a non-empty text')
-    if (!Array.isArray(roles) || !roles.every(role => typeof role === 'string')) throw new TypeError('auth.validate: roles must be an array of texts')
-    if (metadata != null && typeof metadata !== 'object') throw new TypeError('auth.validate: metadata must be an object')
-    if (expiresAt !== undefined && !Number.isFinite(expiresAt)) throw new TypeError('auth.validate: expiresAt must be a number of milliseconds')
+    if (typeof userId !== 'string' || userId === '') throw new TypeError('userId must be a non-empty text')
+    if (!Array.isArray(roles) || !roles.every(role => typeof role === 'string')) {
+      throw new TypeError('roles must be an array of texts')
+    }
+    if (metadata != null && typeof metadata !== 'object') throw new TypeError('metadata must be an object')
+    const problem = expiresAt === undefined ? undefined : expiryProblem(expiresAt, now)
+    if (problem !== undefined) throw new TypeError(`expiresAt ${problem}`)
     this.userId = userId
     // Copies: what the application does to its own later changes nobody's rights.
     this.roles = [...roles]
     this.metadata = metadata ?? undefined
     this.expiresAt = expiresAt as number | undefined
+    this.toleranceMs = toleranceMs
     this.token = token
     this.validatedAt = validatedAt
   }

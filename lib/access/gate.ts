@@ -10,6 +10,7 @@ import type { Client, GuardedOperation } from './client.js'
 import type { Grant } from './grant.js'
 import { unlimited, type Policy, type QueryFacts, type Scope, type Touch } from './policy.js'
 import type { Session } from './session.js'
+import { TokenRefusal } from './token-refusal.js'
 
 /** A client as the gate sees it. */
 export interface Caller extends Client {
@@ -66,15 +67,16 @@ export class Gate {
   }
 
   /** See `Authenticator.confirm`. A user that was revoked meanwhile has no session. */
-  async confirm (client: Caller, session: Session): Promise<Session | undefined> {
+  async confirm (client: Caller, session: Session): Promise<Session | TokenRefusal> {
     const { authenticator, isRevoked } = this.#options
-    const confirmed = await authenticator?.confirm(session, client.origin)
-    return confirmed !== undefined && !isRevoked(confirmed.userId) ? confirmed : undefined
+    const confirmed = await authenticator?.confirm(session, client.origin) ?? session
+    if (confirmed instanceof TokenRefusal || !isRevoked(confirmed.userId)) return confirmed
+    return new TokenRefusal('its user is revoked')
   }
 
   /**
    * Lets a request in; `operation` is `undefined` when the request names none that exists.
-   * @throws `UNAUTHORIZED`, `FORBIDDEN`, or what `permissions.check` throws
+   * @throws `UNAUTHORIZED`, `FORBIDDEN`, or a CallbackError of `permissions.check`
    */
   admit (client: Caller, operation: GuardedOperation | undefined, request: RequestMessage): Grant {
     return new RequestGrant(this, client, operation, request)
@@ -156,24 +158,37 @@ export class Gate {
   /** What a live query may go on to read for a client; `undefined` when the client may not watch it any more. */
   scopeOfSubscription (client: Caller, query: string): Scope | undefined {
     const { subscribe } = this.#options
-    return this.#allows(client, subscribe, { query }) ? this.scope(client, subscribe.name, query) : undefined
+    return this.#allowed(() => {
+      this.#ask(client, subscribe, { query })
+      return this.scope(client, subscribe.name, query)
+    })
   }
 
   /** What of a pattern of topics a client may hear; `undefined`: nothing. A permission for `stem.*` is none for `stem`, which the pattern matches too. */
   hearing (client: Caller, pattern: string): Hearing | undefined {
     const { hear } = this.#options
-    if (!this.#allows(client, hear, { pattern })) return undefined
-    const stem = stemOf(pattern)
-    return stem === undefined || this.#allows(client, hear, { pattern: stem }) ? 'whole' : 'below'
+    return this.#allowed(() => {
+      this.#ask(client, hear, { pattern })
+      const stem = stemOf(pattern)
+      if (stem === undefined) return 'whole'
+      return this.#allowed(() => { this.#ask(client, hear, { pattern: stem }); return 'whole' }) ?? 'below'
+    })
   }
 
-  #allows (client: Caller, operation: GuardedOperation, fields: Readonly<Record<string, string>>): boolean {
+  #ask (client: Caller, operation: GuardedOperation, fields: Readonly<Record<string, string>>): void {
+    this.authenticate(client, operation, operation.name)
+    this.authorize(client, operation, { id: 0, type: operation.name, ...fields })
+  }
+
+  /**
+   * Returns what `work` finds, or `undefined` where that is refused. What a function of the application
+   * throws is logged where it is called.
+   */
+  #allowed<Found> (work: () => Found): Found | undefined {
     try {
-      this.authenticate(client, operation, operation.name)
-      this.authorize(client, operation, { id: 0, type: operation.name, ...fields })
-      return true
+      return work()
     } catch {
-      return false
+      return undefined
     }
   }
 }
@@ -211,7 +226,15 @@ class RequestGrant implements Grant {
     this.#operation = operation
     this.#request = request
     gate.authenticate(client, operation, request.type)
-    this.#rows = gate.authorize(client, operation, request)
+    const { session } = client
+    let rows = gate.authorize(client, operation, request)
+    if (!client.open || client.session !== session) {
+      // A function of the application that was asked has ended the session: what it has decided was about
+      // another client.
+      gate.authenticate(client, operation, request.type)
+      rows = gate.authorize(client, operation, request)
+    }
+    this.#rows = rows
     this.#version = client.accessVersion
   }
 

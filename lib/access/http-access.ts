@@ -5,6 +5,7 @@ import type { Authenticator } from './authenticator.js'
 import { addressKey } from './client-address.js'
 import type { Policy } from './policy.js'
 import { isExpired, type RequestHeaders, type Session } from './session.js'
+import { TokenRefusal } from './token-refusal.js'
 
 /** What decides about plain HTTP requests. */
 export interface HttpAccessOptions {
@@ -56,18 +57,28 @@ export class HttpAccess {
       return { refused: 429, reason: 'too many wrong tokens', retryAfterMs: guesses.retryAfterMs(key) }
     }
     const session = token === undefined ? arrival.session : await this.#sessionOf(token, arrival, request.headers)
-    if (session !== undefined) giveBack?.()
-    if (session === undefined && (required || token !== undefined)) return { refused: 401, reason: 'no valid token' }
+    if (session instanceof TokenRefusal) return { refused: 401, reason: `no valid token: ${session.reason}` }
+    giveBack?.()
+    if (session === undefined && required) return { refused: 401, reason: 'no token' }
     const touch = { operation: 'server.stats', tier: 'admin', type: 'server', name: '*', records: false } as const
     const mayRead = policy.admits(session, 'admin') && policy.decide(session, touch) === true
     return mayRead ? { session } : { refused: 403, reason: 'no permission for server.stats' }
   }
 
-  async #sessionOf (token: string, { remoteAddress }: Arrival, headers: RequestHeaders): Promise<Session | undefined> {
+  async #sessionOf (
+    token: string,
+    { remoteAddress }: Arrival,
+    headers: RequestHeaders
+  ): Promise<Session | TokenRefusal> {
     const { authenticator, clock, headersToKeep, isRevoked } = this.#options
-    const session = await authenticator?.identify(token, { remoteAddress, connectionId: null, headers: headersToKeep(headers) })
-    const isGood = session !== undefined && !isExpired(session, clock.now()) && session.state === 'live' && !isRevoked(session.userId)
-    return isGood ? session : undefined
+    const origin = { remoteAddress, connectionId: null, headers: headersToKeep(headers) }
+    const session = await authenticator?.identify(token, origin) ?? new TokenRefusal('there are no tokens')
+    if (session instanceof TokenRefusal) return session
+    if (isExpired(session, clock.now())) return new TokenRefusal('it has expired')
+    if (session.state !== 'live' || isRevoked(session.userId)) {
+      return new TokenRefusal('its session has ended, or its user may not log in')
+    }
+    return session
   }
 }
 

@@ -24,7 +24,8 @@ export interface JwtAuthOptions {
    */
   rolesClaim?: string | readonly string[] | undefined
   /**
-   * How far the issuer's clock may be off, for `nbf` and `exp`. At most 60,000. The session itself ends at `exp`.
+   * How far the issuer's clock may be off, for `nbf` and `exp`, at most 60,000: a session ends so long after
+   * `exp`.
    * @default 5_000
    */
   clockToleranceMs?: number | undefined
@@ -46,6 +47,11 @@ export interface JwtAuthOptions {
    * @default 60_000
    */
   revalidateMs?: number | false | undefined
+  /**
+   * Time within which a token must be checked, in milliseconds; keys are fetched in at most 5,000.
+   * @default 30_000
+   */
+  validateTimeoutMs?: number | undefined
 }
 
 /** How tokens are checked, with every default filled in, and checked. */
@@ -78,11 +84,12 @@ const checks: Checks = {
   cooldownMs: isInteger(1_000, REFRESH_AGE_MS),
   required: () => {},
   permissions: () => {},
-  revalidateMs: () => {}
+  revalidateMs: () => {},
+  validateTimeoutMs: () => {}
 }
 
 /**
- * Checks what `jwtAuth` is given, except for `required`, `permissions` and `revalidateMs`, and fills in the defaults.
+ * Checks what `jwtAuth` is given, except for what belongs to every `auth`, and fills in the defaults.
  * @throws {NoexOptionsError} at the first option that is unknown or wrong, with its path below `auth`.
  */
 export function resolveJwt (options: JwtAuthOptions): ResolvedJwt {

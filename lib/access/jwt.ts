@@ -1,10 +1,11 @@
-import { jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
+import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
 import { systemClock, type Clock } from '../clock.js'
 import { isPlainObject } from '../option-checks.js'
 import { resolveAuth, type ExternalAuth } from './auth-options.js'
 import { JwksError, RemoteKeys } from './jwks.js'
 import { resolveJwt, type JwtAuthOptions, type ResolvedJwt } from './jwt-options.js'
-import type { AuthSession } from './session.js'
+import { MAX_LIFETIME_MS, type AuthSession } from './session.js'
+import { TokenRefusal, withReasons, type ExplainedValidator } from './token-refusal.js'
 
 export type { JwtAuthOptions } from './jwt-options.js'
 
@@ -24,22 +25,29 @@ const MAX_USER_ID_CHARS = 256
 const MAX_ROLES = 100
 const MAX_ROLE_CHARS = 256
 
-/** The last moment that a `Date` can hold, in epoch milliseconds. */
-const MAX_TIME_MS = 8.64e15
+/** Characters of a reason that are logged: claims and headers are the client's words. */
+const MAX_REASON_CHARS = 200
 
 const DEFAULT_REVALIDATE_MS = 60_000
 
 /**
  * Builds the option `auth` for signed JSON Web Tokens (JWS, RFC 7519). A token is good when an algorithm of the list
- * signed it, issuer and audience are the configured ones, `nbf` has come and `exp`, which it must have, has not. Then
- * `sub` is the user: 1 to 256 characters. The roles are at most 100 texts of at most 256 characters each; a token
- * without the claim has none. Tokens have at most 8,192 characters.
+ * signed it, issuer and audience are the configured ones, `nbf` has come and `exp`, which it must have, has
+ * not. No claim about time may be more than ten years ahead: it would be in another unit than seconds. Then
+ * `sub` is the user: 1 to 256 characters. The roles are at most 100 texts of at most 256 characters each; a
+ * token without the claim has none. Tokens have at most 8,192 characters. Why a token is refused is logged.
  * @throws {NoexOptionsError} for a bad option, with its path below `auth`.
  */
 export function jwtAuth (options: JwtAuthOptions): JwtAuth {
   const validate = tokenValidator(resolveJwt(options), systemClock)
-  const { required, permissions, revalidateMs = DEFAULT_REVALIDATE_MS } = options
-  const auth = { validate, required, permissions, revalidateMs }
+  const { required, permissions, revalidateMs = DEFAULT_REVALIDATE_MS, validateTimeoutMs } = options
+  const auth = {
+    validate,
+    required,
+    permissions,
+    revalidateMs,
+    ...(validateTimeoutMs !== undefined && { validateTimeoutMs })
+  }
   // The server does it again, but a mistake is to show where it was made.
   resolveAuth(auth)
   return auth
@@ -47,22 +55,34 @@ export function jwtAuth (options: JwtAuthOptions): JwtAuth {
 
 /** Builds what checks tokens. Each call has keys of its own. */
 export function tokenValidator (options: ResolvedJwt, clock: Clock): TokenValidator {
-  const { algorithms, issuer, audience, rolesPath } = options
+  return withReasons({ explain: explainer(options, clock), toleranceMs: options.clockToleranceMs })
+}
+
+function explainer (options: ResolvedJwt, clock: Clock): ExplainedValidator['explain'] {
+  const { algorithms, issuer, audience, rolesPath, clockToleranceMs } = options
   const find = keyFinder(options.key, clock)
-  const clockTolerance = options.clockToleranceMs / 1_000
+  const clockTolerance = clockToleranceMs / 1_000
+  const checks = { algorithms, issuer, audience, requiredClaims: ['exp', 'sub'], clockTolerance }
 
   return async token => {
-    if (token.length > MAX_TOKEN_CHARS) return null
-    const currentDate = new Date(clock.now())
+    if (token.length > MAX_TOKEN_CHARS) {
+      return new TokenRefusal(`it has more than ${MAX_TOKEN_CHARS} characters`)
+    }
+    const now = clock.now()
     try {
-      const { payload } = await jwtVerify(token, find, { algorithms, issuer, audience, requiredClaims: ['exp', 'sub'], clockTolerance, currentDate })
-      return sessionOf(payload, rolesPath)
+      const { payload } = await jwtVerify(token, find, { ...checks, currentDate: new Date(now) })
+      return sessionOf(payload, rolesPath, now)
     } catch (error) {
       if (error instanceof JwksError) throw error
       // Clients choose tokens: whatever else went wrong, it is the token.
-      return null
+      return new TokenRefusal(reasonOf(error))
     }
   }
+}
+
+/** Returns the finding of jose. */
+function reasonOf (error: unknown): string {
+  return error instanceof errors.JOSEError ? error.message.slice(0, MAX_REASON_CHARS) : 'it cannot be read'
 }
 
 function keyFinder (key: ResolvedJwt['key'], clock: Clock): JWTVerifyGetKey {
@@ -70,13 +90,30 @@ function keyFinder (key: ResolvedJwt['key'], clock: Clock): JWTVerifyGetKey {
   return () => key
 }
 
-function sessionOf (claims: JWTPayload, rolesPath: readonly string[]): AuthSession | null {
+function sessionOf (
+  claims: JWTPayload,
+  rolesPath: readonly string[],
+  now: number
+): AuthSession | TokenRefusal {
   const userId: unknown = claims.sub
-  if (typeof userId !== 'string' || userId === '' || userId.length > MAX_USER_ID_CHARS) return null
+  if (typeof userId !== 'string' || userId === '' || userId.length > MAX_USER_ID_CHARS) {
+    return new TokenRefusal(`"sub" is no text of 1 to ${MAX_USER_ID_CHARS} characters`)
+  }
+  const late = timeClaims.find(name => !isNear(claims[name], now))
+  if (late !== undefined) {
+    return new TokenRefusal(`"${late}" is more than ten years ahead; it is to be in seconds`)
+  }
   const roles = rolesAt(claims, rolesPath)
-  const expiresAt = (claims.exp ?? NaN) * 1_000
-  // JSON may say 1e400, which is infinite.
-  return expiresAt <= MAX_TIME_MS && isRoles(roles) ? { userId, roles, expiresAt } : null
+  if (!isRoles(roles)) return new TokenRefusal('the claim with the roles is no list of texts, or too long')
+  return { userId, roles, expiresAt: (claims.exp ?? NaN) * 1_000 }
+}
+
+/** The claims that are moments, in seconds since 1970. */
+const timeClaims = ['exp', 'nbf', 'iat'] as const
+
+/** Whether a moment may be one in seconds. JSON may also say 1e400, which is infinite. */
+function isNear (seconds: number | undefined, now: number): boolean {
+  return seconds === undefined || seconds * 1_000 <= now + MAX_LIFETIME_MS
 }
 
 /**

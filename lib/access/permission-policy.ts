@@ -1,3 +1,4 @@
+import { ApplicationCallback, type CallbackEnvironment } from '../application-callback.js'
 import { Permission, type PermissionEntry } from './rule.js'
 import { unlimitedScope, type Policy, type QueryFacts, type Scope, type Tier, type Touch } from './policy.js'
 import type { AuthSession, Session } from './session.js'
@@ -10,6 +11,13 @@ export interface PermissionRule extends PermissionEntry {
   role: string
 }
 
+/** The function `check` of the option `auth.permissions`. */
+export type PermissionCheck = (
+  session: AuthSession | null,
+  operation: string,
+  resource: string
+) => boolean | undefined
+
 /** The option `auth.permissions`. PROTOCOL.md, "Permissions". */
 export interface PermissionConfig {
   /**
@@ -21,9 +29,11 @@ export interface PermissionConfig {
   rules?: readonly PermissionRule[] | undefined
   /**
    * Asked before the rules, for everything that a request touches: `true` and `false` decide, `undefined` leaves it to the rules.
-   * `session` is `null` for an anonymous client. It is also asked before each push, so it must be quick.
+   * `session` is `null` for an anonymous client. It is also asked before each push, so it must be quick. Not
+   * an async function; a promise, any other answer, or an error denies with `INTERNAL_ERROR`, and the log
+   * says so.
    */
-  check?: ((session: AuthSession | null, operation: string, resource: string) => boolean | undefined) | undefined
+  check?: PermissionCheck | undefined
 }
 
 /** The role of a client that has not logged in. */
@@ -39,6 +49,7 @@ interface Rule extends Permission {
 export class PermissionPolicy implements Policy {
   readonly isVolatile: boolean
   readonly #config: PermissionConfig
+  readonly #callback: ApplicationCallback<Parameters<PermissionCheck>> | undefined
   readonly #rules: readonly Rule[]
   readonly #factsOf: (query: string) => QueryFacts
   readonly #isOpen: boolean
@@ -46,9 +57,15 @@ export class PermissionPolicy implements Policy {
   #lastSessionKey = 0
 
   /** `config` has been checked; `undefined` where there are no permissions. `factsOf` knows the queries. */
-  constructor (config: PermissionConfig | undefined, factsOf: (query: string) => QueryFacts) {
+  constructor (
+    config: PermissionConfig | undefined,
+    factsOf: (query: string) => QueryFacts,
+    environment: CallbackEnvironment
+  ) {
+    const check = config?.check
     this.#config = config ?? {}
-    this.isVolatile = config?.check !== undefined
+    this.#callback = check && new ApplicationCallback('auth.permissions.check', check, environment)
+    this.isVolatile = check !== undefined
     this.#rules = (config?.rules ?? []).map(rule => Object.assign(new Permission(rule), { role: rule.role }))
     this.#factsOf = factsOf
     this.#isOpen = config === undefined
@@ -103,15 +120,14 @@ export class PermissionPolicy implements Policy {
   }
 
   #check (session: Session | undefined, operation: string, resource: string): boolean | undefined {
-    const { check } = this.#config
-    if (check === undefined) return undefined
-    const decided: unknown = check(session === undefined ? null : shown(session), operation, resource)
-    return typeof decided === 'boolean' ? decided : undefined
+    if (this.#callback === undefined) return undefined
+    const asked = session === undefined ? null : shown(session)
+    return this.#callback.decide(decisionIn, asked, operation, resource)
   }
 
   /** Of a query in code: which buckets it opens is not known yet, so it is all that the answers depend on. */
   #scopeKey (session: Session | undefined, rules: readonly Rule[]): string {
-    if (this.#config.check !== undefined) return this.#keyOf(session)
+    if (this.isVolatile) return this.#keyOf(session)
     if (this.#rules.length === 0) return ''
     const confining = rules.map(rule => [this.#rules.indexOf(rule), rule.where?.for(session)])
     return JSON.stringify(confining)
@@ -121,6 +137,14 @@ export class PermissionPolicy implements Policy {
 /** The scope of a query of which is known that it reads `bucket` and nothing else. */
 export function scopeOfBucket (bucket: string, verdict: Verdict): Scope {
   return { key: verdict === true ? '' : JSON.stringify(verdict), rows: opened => opened === bucket && verdict }
+}
+
+/** Anything else than these three denies: a promise, for instance, is as true as an object can be. */
+function decisionIn (value: unknown): boolean | undefined {
+  if (typeof value === 'boolean' || value === undefined) return value
+  throw new TypeError(
+    `true, false or undefined is expected, not ${value instanceof Promise ? 'a promise' : typeof value}`
+  )
 }
 
 function shown ({ userId, roles, metadata, expiresAt }: Session): AuthSession {

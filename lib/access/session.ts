@@ -5,7 +5,10 @@ export interface AuthSession {
   roles: readonly string[]
   /** Kept for `permissions.check`, never sent. */
   metadata?: object | undefined
-  /** Epoch milliseconds; the session is good until then, this moment included. Absent: until the connection ends. */
+  /**
+   * Epoch milliseconds, at most ten years ahead; the session is good until then, this moment included.
+   * Absent: until the connection ends.
+   */
   expiresAt?: number | undefined
 }
 
@@ -17,6 +20,8 @@ export interface Session {
   readonly metadata?: object | undefined
   /** Epoch milliseconds; `undefined`: until the connection ends. */
   readonly expiresAt?: number | undefined
+  /** Milliseconds for which it goes on after that, since clocks differ. */
+  readonly toleranceMs?: number
   /** `ended`: the client may log in again; `barred`: the user is gone or disabled, and the connection with it. */
   readonly state: 'live' | 'ended' | 'barred'
 }
@@ -37,7 +42,43 @@ export interface Origin {
 /** The headers of a request by their lower-case names, as Node gives them. */
 export type RequestHeaders = Readonly<Record<string, string | string[] | undefined>>
 
+/**
+ * No credential is good for longer, in milliseconds: ten years. A moment further ahead is one in another
+ * unit.
+ */
+export const MAX_LIFETIME_MS = 3_653 * 86_400_000
+
+/**
+ * The latest moment, in seconds, that is taken for one in seconds: the end of 2100. In milliseconds that is
+ * February 1970.
+ */
+const MAX_SECONDS = 4_133_980_799
+
+/** The earliest: September 2001. */
+const MIN_SECONDS = 1_000_000_000
+
+/**
+ * Tells what is wrong with a moment at which something ends, in epoch milliseconds; `undefined` when nothing
+ * is. The past is not wrong.
+ */
+export function expiryProblem (value: unknown, now: number): string | undefined {
+  if (typeof value !== 'number' || !Number.isFinite(value)) return 'must be a number of milliseconds'
+  if (value >= MIN_SECONDS && value <= MAX_SECONDS) {
+    return 'must be in milliseconds since 1970; this is in seconds'
+  }
+  if (value > now + MAX_LIFETIME_MS) return 'must not be more than ten years ahead'
+  return undefined
+}
+
+/**
+ * Returns the last moment at which a session counts, in epoch milliseconds; `undefined`: it does not run out.
+ */
+export function endOf ({ expiresAt, toleranceMs = 0 }: Session): number | undefined {
+  return expiresAt === undefined ? undefined : expiresAt + toleranceMs
+}
+
 /** Whether a session has run out; the last moment still counts. */
-export function isExpired ({ expiresAt }: Session, now: number): boolean {
-  return expiresAt !== undefined && expiresAt < now
+export function isExpired (session: Session, now: number): boolean {
+  const end = endOf(session)
+  return end !== undefined && end < now
 }

@@ -1,7 +1,7 @@
 import type { Tier } from '../access/policy.js'
 import { checkGroup, isFunction, isInteger, isPlainObject, MAX_TIMER_MS, merge, NoexOptionsError, type Checks } from '../option-checks.js'
 import type { AuditEntry } from './entry.js'
-import type { AuditSink } from './sink.js'
+import { isPolicy, type AuditSink } from './sink.js'
 
 /** Levels of the application's logger at which entries can be logged. */
 export type AuditLogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -97,8 +97,11 @@ function isSinks (value: unknown, path: string): void {
   if (new Set(value).size < value.length) throw new NoexOptionsError(path, 'must not have the same sink twice')
   value.forEach((sink: unknown, index) => {
     const { name, open, policy } = (sink ?? {}) as Partial<AuditSink>
-    if (typeof name !== 'string' || typeof open !== 'function' || !isPlainObject(policy)) {
+    if (typeof name !== 'string' || name === '' || typeof open !== 'function' || !isPlainObject(policy)) {
       throw new NoexOptionsError(`${path}[${index}]`, 'must be a sink, for instance jsonlSink({ path }) from fastify-noex/audit')
+    }
+    for (const tier of ['read', 'write', 'admin'] as const) {
+      isPolicy(policy[tier], `${path}[${index}].policy.${tier}`)
     }
   })
 }

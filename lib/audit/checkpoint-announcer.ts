@@ -1,8 +1,8 @@
 import type { KeyObject } from 'node:crypto'
 import type { ChainHead } from './chain.js'
-import { signCheckpoint } from './checkpoint.js'
+import { signCheckpoint, type Checkpoint } from './checkpoint.js'
 import type { SinkContext } from './sink.js'
-import { tellCheckpoint, type CheckpointListener } from './sink-options.js'
+import { checkpointTeller, type CheckpointListener } from './sink-options.js'
 
 /** When checkpoints are made, and who gets them. */
 export interface AnnouncerOptions {
@@ -17,6 +17,7 @@ export class CheckpointAnnouncer {
   readonly #options: AnnouncerOptions
   readonly #stream: string
   readonly #context: SinkContext
+  readonly #tell: (checkpoint: Checkpoint) => void
   readonly #timer: NodeJS.Timeout
   #head: ChainHead
   #announced: number
@@ -28,6 +29,7 @@ export class CheckpointAnnouncer {
     this.#head = head
     this.#announced = head.seq
     this.#context = context
+    this.#tell = checkpointTeller(options.onCheckpoint, context)
     this.#timer = setInterval(() => { this.#announce() }, options.checkpointIntervalMs)
     this.#timer.unref()
   }
@@ -49,6 +51,6 @@ export class CheckpointAnnouncer {
     if (onCheckpoint === undefined || this.#head.seq === this.#announced) return
     this.#announced = this.#head.seq
     const checkpoint = signCheckpoint({ stream: this.#stream, ...this.#head, timestamp: this.#context.clock.now() }, signingKey)
-    tellCheckpoint(onCheckpoint, checkpoint, this.#context.log)
+    this.#tell(checkpoint)
   }
 }

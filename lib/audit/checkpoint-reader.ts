@@ -12,15 +12,37 @@ export interface LineProblem {
   readonly problem: string
 }
 
+/** How the lines of a checkpoint file are checked. */
+export interface CheckOptions {
+  /** With it, every checkpoint must be signed. */
+  readonly publicKey?: KeyObject | undefined
+  /**
+   * A checkpoint that is trusted: those up to it need not be signed nor complete, and the next may follow it.
+   */
+  readonly after?: Checkpoint | undefined
+}
+
 /** Checks the lines of a checkpoint file, one after the other. */
 export class CheckpointCheck {
   readonly #publicKey: KeyObject | undefined
+  readonly #afterSeq: number
+  readonly #afterDigest: string | undefined
   #lastSeq = -1
   #lastDigest = GENESIS
+  #isTrusted = false
 
-  /** @param publicKey with it, every checkpoint must be signed */
-  constructor (publicKey?: KeyObject) {
+  constructor ({ publicKey, after }: CheckOptions = {}) {
     this.#publicKey = publicKey
+    this.#afterSeq = after?.seq ?? -1
+    this.#afterDigest = after && digestOf(after)
+  }
+
+  /**
+   * Whether the last good checkpoint is one up to the trusted one, or follows it: lines before it do not
+   * matter.
+   */
+  get isTrusted (): boolean {
+    return this.#isTrusted
   }
 
   /** The checkpoint in the next line, or a text that says what is wrong with the line. */
@@ -29,12 +51,16 @@ export class CheckpointCheck {
     const text = textOf(raw)
     const checkpoint = text === undefined ? undefined : parseCheckpointLine(text)
     if (checkpoint === undefined) return 'the checkpoint is damaged'
-    const { seq } = checkpoint
+    const { seq, previous } = checkpoint
+    const isOld = seq <= this.#afterSeq
     if (seq <= this.#lastSeq) return `the checkpoint is for entry ${seq}, but one for entry ${this.#lastSeq} comes before it`
-    if (checkpoint.previous !== this.#lastDigest) return `the checkpoint for entry ${seq} does not follow the one before it: lines are missing or changed`
+    if (previous !== this.#lastDigest && previous !== this.#afterDigest && !isOld) {
+      return `the checkpoint for entry ${seq} does not follow the one before it: lines are missing or changed`
+    }
     this.#lastSeq = seq
     this.#lastDigest = digestOf(checkpoint)
-    return signatureProblem(checkpoint, this.#publicKey) ?? checkpoint
+    this.#isTrusted = isOld || previous === this.#afterDigest
+    return isOld ? checkpoint : signatureProblem(checkpoint, this.#publicKey) ?? checkpoint
   }
 }
 
@@ -56,6 +82,7 @@ class CheckpointReader {
   readonly #file: string
   readonly #lines: AsyncGenerator<RawLine[], void, undefined>
   readonly #check: CheckpointCheck
+  readonly #mayForgive: boolean
   #waiting: RawLine[] = []
   #line = 0
   /** The next checkpoint; `undefined` after the last, and from a damaged one on. */
@@ -63,10 +90,11 @@ class CheckpointReader {
   /** Why there is no next one, unless the file is at its end. */
   problem: LineProblem | undefined
 
-  constructor (file: string, size: number, publicKey: KeyObject | undefined) {
+  constructor (file: string, size: number, options: CheckOptions) {
     this.#file = file
     this.#lines = readLines(file, { end: size })
-    this.#check = new CheckpointCheck(publicKey)
+    this.#check = new CheckpointCheck(options)
+    this.#mayForgive = options.after !== undefined
   }
 
   get origin (): string {
@@ -75,12 +103,21 @@ class CheckpointReader {
 
   async advance (): Promise<void> {
     this.current = undefined
-    const raw = await this.#nextLine()
-    if (raw === undefined) return
-    this.#line += 1
-    const checked = this.#check.next(raw)
-    if (typeof checked === 'string') this.problem = { file: this.#file, line: this.#line, problem: checked }
-    else this.current = checked
+    let bad: LineProblem | undefined
+    for (let raw = await this.#nextLine(); raw !== undefined; raw = await this.#nextLine()) {
+      this.#line += 1
+      const checked = this.#check.next(raw)
+      if (typeof checked === 'string') {
+        bad ??= { file: this.#file, line: this.#line, problem: checked }
+        if (!this.#mayForgive) break
+      } else if (bad === undefined || this.#check.isTrusted) {
+        this.current = checked
+        return
+      } else {
+        break
+      }
+    }
+    this.problem = bad
   }
 
   async #nextLine (): Promise<RawLine | undefined> {
@@ -97,27 +134,37 @@ class CheckpointReader {
   }
 }
 
+/** Names of a trail that are held: files that were made to deceive may have any number. */
+const MAX_NAMES = 16
+
 /** The checkpoints of several files, to be compared with a trail as it is read. */
 export class Checkpoints {
   readonly #readers: CheckpointReader[]
-  #known: KnownCheckpoint | undefined
+  #known: readonly KnownCheckpoint[]
   #nextSeq = Infinity
   #compared = 0
   #lastSeq: number | undefined
+  #first: number | undefined
+  /** The names of the trail, each with the number of the last entry for which it was used. */
+  readonly #names = new Map<string, number>()
 
-  private constructor (readers: CheckpointReader[], known: KnownCheckpoint | undefined) {
+  private constructor (readers: CheckpointReader[], known: readonly KnownCheckpoint[]) {
     this.#readers = readers
     this.#known = known
   }
 
   /** It rejects when a file cannot be read. */
-  static async open (files: readonly string[], publicKey: KeyObject | undefined, known: KnownCheckpoint | undefined): Promise<Checkpoints> {
+  static async open (
+    files: readonly string[],
+    options: CheckOptions,
+    known: readonly KnownCheckpoint[]
+  ): Promise<Checkpoints> {
     const readers: CheckpointReader[] = []
     // Before the trail is read: what is written meanwhile is ahead of these, never behind.
     for (const file of files) {
       const stats = await stat(file)
       if (!stats.isFile()) throw new Error(`${file} is not a file`)
-      readers.push(new CheckpointReader(file, stats.size, publicKey))
+      readers.push(new CheckpointReader(file, stats.size, options))
     }
     const checkpoints = new Checkpoints(readers, known)
     for (const reader of readers) await reader.advance()
@@ -138,6 +185,19 @@ export class Checkpoints {
   /** The seq of the last checkpoint that has been compared; `undefined` before. */
   get lastSeq (): number | undefined {
     return this.#lastSeq
+  }
+
+  /**
+   * The first entry that the files say must be there; `undefined` when they do not say, as those of version
+   * 0.1.
+   */
+  get first (): number | undefined {
+    return this.#first
+  }
+
+  /** The names that the files give to the trail, in the order of their last use. */
+  get names (): ReadonlyArray<readonly [name: string, lastSeq: number]> {
+    return [...this.#names].sort(([, a], [, b]) => a - b)
   }
 
   /** The hash that a checkpoint states for an entry. To be asked in the order of seq. */
@@ -169,7 +229,7 @@ export class Checkpoints {
   }
 
   #next (): KnownCheckpoint[] {
-    const next: KnownCheckpoint[] = this.#known === undefined ? [] : [this.#known]
+    const next = [...this.#known]
     for (const { current, origin } of this.#readers) {
       if (current !== undefined) next.push({ checkpoint: current, origin })
     }
@@ -181,19 +241,26 @@ export class Checkpoints {
     for (const reader of this.#readers) {
       while (reader.current !== undefined && reader.current.seq < seq) {
         this.#count(reader.current)
+        this.#describe(reader.current)
         await reader.advance()
       }
     }
-    if (this.#known !== undefined && this.#known.checkpoint.seq < seq) {
-      this.#count(this.#known.checkpoint)
-      this.#known = undefined
-    }
+    for (const { checkpoint } of this.#known) if (checkpoint.seq < seq) this.#count(checkpoint)
+    this.#known = this.#known.filter(({ checkpoint }) => checkpoint.seq >= seq)
     this.#look()
   }
 
   #count ({ seq }: Checkpoint): void {
     this.#compared += 1
     this.#lastSeq = Math.max(seq, this.#lastSeq ?? 0)
+  }
+
+  /** Keeps what a checkpoint of the files says about the whole trail. */
+  #describe ({ stream, seq, first }: Checkpoint): void {
+    if (first !== undefined) this.#first = Math.max(first, this.#first ?? 1)
+    if (this.#names.size < MAX_NAMES || this.#names.has(stream)) {
+      this.#names.set(stream, Math.max(seq, this.#names.get(stream) ?? 0))
+    }
   }
 
   #look (): void {

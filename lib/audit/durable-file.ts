@@ -1,13 +1,18 @@
-import { closeSync, constants, fchmodSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync, constants, fchmodSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync,
+  openSync, renameSync, statSync, writeSync
+} from 'node:fs'
 
 /** A file that grows by whole pieces, each of which is on the disk before the next is begun. All calls are synchronous. */
 export class DurableFile {
-  readonly #path: string
+  #path: string
   readonly #fd: number
   readonly #inode: number
   readonly #syncEach: boolean
   #size: number
   #poisoned = false
+  /** Whether the last attempt to add something has left a part of it, perhaps. */
+  #isUnfinished = false
 
   /** Opens or creates a file that only its owner can read; one that others can read becomes so. `syncEach`: whether each piece waits for the disk. */
   constructor (path: string, syncEach: boolean) {
@@ -37,13 +42,21 @@ export class DurableFile {
     return this.#poisoned
   }
 
-  /** Whether the file is not to be found under its name any more: somebody has removed or replaced it, and what is added goes with it. */
-  get isGone (): boolean {
-    return statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#inode
+  /**
+   * Tells what others have done to the file: it is `gone` (removed or replaced: nothing under its name is
+   * this file), `shorter` than what was added, or `longer`. `undefined`: as it was left, as far as its name
+   * and size tell.
+   */
+  get change (): 'gone' | 'shorter' | 'longer' | undefined {
+    const stats = statSync(this.#path, { throwIfNoEntry: false })
+    if (stats?.ino !== this.#inode) return 'gone'
+    if (stats.size < this.#size) return 'shorter'
+    return stats.size > this.#size && !this.#isUnfinished && !this.#poisoned ? 'longer' : undefined
   }
 
   /** Adds bytes. Throws when they are not on the disk; then none of them counts, and unless `poisoned` they can be added again. */
   append (bytes: Uint8Array): void {
+    this.#isUnfinished = true
     try {
       let written = 0
       while (written < bytes.length) written += writeSync(this.#fd, bytes, written, bytes.length - written, this.#size + written)
@@ -53,6 +66,7 @@ export class DurableFile {
     }
     if (this.#syncEach) this.sync()
     this.#size += bytes.length
+    this.#isUnfinished = false
   }
 
   /** Cuts off what lies behind `size`. */
@@ -70,6 +84,12 @@ export class DurableFile {
       this.#poisoned = true
       throw error
     }
+  }
+
+  /** Gives the file another name, in place of a file that has it. */
+  rename (path: string): void {
+    renameSync(this.#path, path)
+    this.#path = path
   }
 
   close (): void {

@@ -52,7 +52,8 @@ export function recordEntry (entry: EntryInput): RecordedEntry {
   if (error !== undefined) recorded.error = clean(error, MAX_ERROR_CHARS)
   if (details !== undefined) recorded.details = boundDetails(details)
   recorded.remoteAddress = remoteAddress
-  return { entry: recorded, json: JSON.stringify(recorded) }
+  // The application gets it, and so do its logger and its sinks: none of them changes what the others get.
+  return { entry: Object.freeze(recorded), json: JSON.stringify(recorded) }
 }
 
 const plain = /^[ -~]*$/
@@ -68,6 +69,10 @@ export function clean (text: string, maxChars: number): string {
 function boundDetails (details: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const json = JSON.stringify(details, (_name, value: unknown) => typeof value === 'string' ? clean(value, MAX_TEXT_CHARS) : value)
   // The digest tells two long ones apart, and one from a text that is known.
-  if (json.length > MAX_DETAILS_CHARS) return { truncated: true, sha256: createHash('sha256').update(JSON.stringify(details)).digest('hex') }
-  return JSON.parse(json) as Record<string, unknown>
+  if (json.length > MAX_DETAILS_CHARS) {
+    return Object.freeze(
+      { truncated: true, sha256: createHash('sha256').update(JSON.stringify(details)).digest('hex') }
+    )
+  }
+  return JSON.parse(json, (_name, value: unknown) => Object.freeze(value)) as Record<string, unknown>
 }

@@ -8,6 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export interface FileLock {
   /** Gives it back. Resolves when somebody else can have it. */
   release: () => Promise<void>
+  /** Whether it still has its name: others may have removed it, and then another process can take it. */
+  isHeld: () => boolean
 }
 
 /** What the name of a socket can have, in bytes. */
@@ -28,7 +30,12 @@ export async function acquireLock (path: string): Promise<FileLock> {
     const server = await listen(shortName(own, directory)) as Server
     try {
       const inode = lstatSync(own).ino
-      if (await claim(path, own, shortName(path, directory))) return { release: async () => { await release(server, path, inode) } }
+      if (await claim(path, own, shortName(path, directory))) {
+        return {
+          release: async () => { await release(server, path, inode) },
+          isHeld: () => lstatSync(path, { throwIfNoEntry: false })?.ino === inode
+        }
+      }
       throw new Error(`${path}: another process or sink writes this trail`)
     } catch (error) {
       await close(server)
@@ -142,7 +149,7 @@ async function listenOnPipe (path: string): Promise<FileLock> {
   const name = createHash('sha256').update(resolve(path).toLowerCase()).digest('hex')
   const server = await listen(`\\\\.\\pipe\\noex-audit-${name}`)
   if (server === undefined) throw new Error(`${path}: another process or sink writes this trail`)
-  return { release: async () => { await close(server) } }
+  return { release: async () => { await close(server) }, isHeld: () => true }
 }
 
 async function close (server: Server): Promise<void> {

@@ -13,11 +13,18 @@ export type JournalCommand = { readonly type: 'write', readonly entries: string 
 
 /** What the thread tells. */
 export type JournalReport =
-  | { readonly type: 'open', readonly torn: { readonly bytes: number, readonly lines: number } | undefined, readonly unsealed: number }
+  | {
+    readonly type: 'open'
+    readonly torn: { readonly bytes: number, readonly lines: number } | undefined
+    readonly unsealed: number
+    readonly formerName: string | undefined
+  }
   | { readonly type: 'refused', readonly message: string }
   | { readonly type: 'durable' }
   | { readonly type: 'failing', readonly message: string, readonly reason: string }
   /** A checkpoint cannot be made; entries become durable all the same. */
   | { readonly type: 'trouble', readonly message: string }
+  /** Others have changed files of the trail. */
+  | { readonly type: 'warning', readonly message: string }
   | { readonly type: 'checkpoint', readonly checkpoint: Checkpoint }
   | { readonly type: 'closed' }

@@ -12,9 +12,12 @@ const { checkpointIntervalMs, signingKey, ...options } = workerData as JournalSe
 let journal: Journal
 let lock: FileLock
 /** What is not durable yet. */
-let entries: readonly string[] = []
+let entries: string[] = []
 const backoff = new Backoff()
 let retry: NodeJS.Timeout | undefined
+let regaining: Promise<void> | undefined
+let isClosing = false
+const lockPath = new TrailFiles(options.path).lock
 
 function report (message: JournalReport): void {
   parentPort?.postMessage(message)
@@ -27,22 +30,41 @@ function failed (error: unknown): void {
 
 /** Writes what waits; tries again later when that fails. */
 function write (): void {
-  const { seq } = journal.head
+  if (!lock.isHeld()) {
+    regainLock().then(write, tryAgain)
+    return
+  }
   try {
     journal.append(entries)
-    entries = []
     backoff.reset()
     report({ type: 'durable' })
     if (journal.checkpointIsDue) checkpoint()
   } catch (error) {
-    entries = entries.slice(journal.head.seq - seq)
-    failed(error)
-    retry = setTimeout(write, backoff.next())
+    tryAgain(error)
   }
+}
+
+function tryAgain (error: unknown): void {
+  failed(error)
+  if (!isClosing) retry = setTimeout(write, backoff.next())
+}
+
+/** Takes the lock anew when others have removed it. Rejects while another process has it. */
+async function regainLock (): Promise<void> {
+  regaining ??= (async () => {
+    await lock.release()
+    lock = await acquireLock(lockPath)
+    if (!journal.isForeign) return
+    const next = openJournal()
+    journal.release()
+    journal = next
+  })().finally(() => { regaining = undefined })
+  await regaining
 }
 
 /** Entries are durable without it, so a checkpoint that cannot be made holds up nobody: it is tried again with the next. */
 function checkpoint (): void {
+  if (!lock.isHeld()) return
   try {
     journal.checkpoint()
   } catch (error) {
@@ -51,10 +73,11 @@ function checkpoint (): void {
 }
 
 async function close (): Promise<void> {
-  clearTimeout(retry)
-  if (entries.length > 0) write()
+  isClosing = true
   clearTimeout(retry)
   try {
+    if (!lock.isHeld()) await regainLock()
+    if (entries.length > 0) write()
     journal.close()
   } catch (error) {
     report({ type: 'trouble', message: (error as Error).message })
@@ -64,11 +87,18 @@ async function close (): Promise<void> {
   parentPort?.close()
 }
 
-try {
-  lock = await acquireLock(new TrailFiles(options.path).lock)
+function openJournal (): Journal {
   const key = signingKey === undefined ? undefined : createPrivateKey(signingKey)
+  return new Journal({ ...options, key }, {
+    onCheckpoint (made) { report({ type: 'checkpoint', checkpoint: made }) },
+    onWarning (message) { report({ type: 'warning', message }) }
+  })
+}
+
+try {
+  lock = await acquireLock(lockPath)
   try {
-    journal = new Journal({ ...options, key }, made => { report({ type: 'checkpoint', checkpoint: made }) })
+    journal = openJournal()
   } catch (error) {
     await lock.release()
     throw error
@@ -82,7 +112,9 @@ try {
       write()
     }
   })
-  report({ type: 'open', torn: journal.recovered, unsealed: journal.unsealed })
+  report(
+    { type: 'open', torn: journal.recovered, unsealed: journal.unsealed, formerName: journal.formerName }
+  )
 } catch (error) {
   report({ type: 'refused', message: (error as Error).message })
   parentPort?.close()

@@ -1,11 +1,13 @@
-import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import type { KeyObject } from 'node:crypto'
-import { GENESIS, seal, type ChainHead } from './chain.js'
-import { checkpointLine, digestOf, signCheckpoint, type Checkpoint } from './checkpoint.js'
+import { seal, type ChainHead } from './chain.js'
+import { CheckpointFile, type JournalListener } from './checkpoint-file.js'
 import { DurableFile, syncDirectory } from './durable-file.js'
 import { sizeOf } from './file-scan.js'
+import { cutTail, followChain, keepTail } from './file-tail.js'
 import { MAX_WRITE_BYTES, recoverTrail, type Recovered } from './recovery.js'
-import { TrailFiles } from './segments.js'
+import { seqInName, TrailFiles } from './segments.js'
+import { lostNote, nameEntries, prunedNote, type EntryRange } from './trail-notes.js'
 
 export interface JournalOptions {
   /** The current segment; ends in `.jsonl`. */
@@ -30,38 +32,42 @@ export interface JournalOptions {
 export class Journal {
   readonly #options: JournalOptions
   readonly #files: TrailFiles
-  readonly #onCheckpoint: (checkpoint: Checkpoint) => void
-  #checkpoints: DurableFile
+  readonly #checkpoints: CheckpointFile
   /** `undefined` between two segments. */
   #segment: DurableFile | undefined
   #firstSeq: number | undefined
   #openedAt: number
+  /**
+   * Bytes of the segment that the journal has written about itself. A segment has room for one entry besides.
+   */
+  #noteBytes = 0
   #head: ChainHead
-  #checkpointed: number
-  /** The digest of the last checkpoint. */
-  #previous: string
+  /** Entries that others have taken away, until the trail says so. */
+  #lost: EntryRange | undefined
   readonly recovered: Recovered['torn']
-  /** Entries that were there although no checkpoint states any, where checkpoints are signed: nobody knows who has written them. */
+  /** Entries that were there although no checkpoint states any: the file of checkpoints is missing. */
   readonly unsealed: number
+  /** The name that the last checkpoint gives to the trail, when it is another one. */
+  readonly formerName: string | undefined
 
   /** Opens the trail and goes on where it ends. Throws when it is damaged or cannot be written. */
-  constructor (options: JournalOptions, onCheckpoint: (checkpoint: Checkpoint) => void) {
+  constructor (options: JournalOptions, listener: JournalListener) {
     this.#options = options
-    this.#onCheckpoint = onCheckpoint
     this.#files = new TrailFiles(options.path)
-    const { head, firstSeq, torn, lastCheckpoint } = recoverTrail(this.#files)
+    const { head, firstSeq, torn, lastCheckpoint, oldestSeq } = recoverTrail(this.#files)
     this.#openedAt = existsSync(options.path) ? statSync(options.path).birthtimeMs || Date.now() : Date.now()
     this.#segment = new DurableFile(options.path, options.fsync)
-    this.#checkpoints = new DurableFile(this.#files.checkpoints, true)
+    this.#checkpoints = new CheckpointFile(this.#files, options.key, listener, lastCheckpoint, oldestSeq)
     // What was read may never have reached the disk.
     this.#segment.sync()
     syncDirectory(this.#files.directory)
     this.#head = head
     this.#firstSeq = firstSeq
-    this.#checkpointed = lastCheckpoint?.seq ?? 0
-    this.#previous = lastCheckpoint === undefined ? GENESIS : digestOf(lastCheckpoint)
     this.recovered = torn
-    this.unsealed = options.key !== undefined && lastCheckpoint === undefined ? head.seq : 0
+    this.unsealed = lastCheckpoint === undefined ? head.seq : 0
+    this.formerName = lastCheckpoint?.stream === this.#files.stream ? undefined : lastCheckpoint?.stream
+    // From here on, entries without any checkpoint show that others have taken the checkpoints away.
+    if (head.seq === 0) this.checkpoint()
   }
 
   /** The last entry that is durable. */
@@ -69,36 +75,47 @@ export class Journal {
     return this.#head
   }
 
+  /** Whether something has been added to the current segment that this journal has not written. */
+  get isForeign (): boolean {
+    return this.#segment?.change === 'longer'
+  }
+
   /**
-   * Adds entries, given as the JSON text of each. They are durable when it returns. When it throws, `head` tells how many
-   * of them are; the rest can be given again and gets the same numbers and hashes.
+   * Lets go of the files as they are: another journal has written to them, and a new one begins where it has
+   * ended.
    */
-  append (entries: readonly string[]): void {
-    for (let next = 0; next < entries.length;) next += this.#appendSome(entries, next)
+  release (): void {
+    this.#segment?.close()
+    this.#checkpoints.close()
+  }
+
+  /**
+   * Adds entries, given as the JSON text of each. They are durable when it returns. When it throws, `entries`
+   * keeps those that are not: they can be given again and get the same numbers and hashes.
+   */
+  append (entries: string[]): void {
+    while (entries.length > 0) entries.splice(0, this.#appendSome(entries))
   }
 
   /** Whether there are so many new entries that a checkpoint is due. */
   get checkpointIsDue (): boolean {
-    return this.#head.seq - this.#checkpointed >= this.#options.checkpointEntries
+    return this.#head.seq - Math.max(0, this.#checkpoints.lastSeq) >= this.#options.checkpointEntries
   }
 
   /** States how far the trail goes, unless the last checkpoint does so already. */
   checkpoint (): void {
-    const { seq, hash } = this.#head
-    if (seq === this.#checkpointed) return
-    const checkpoint = signCheckpoint({ stream: this.#files.stream, seq, hash, timestamp: Date.now(), previous: this.#previous }, this.#options.key)
-    // A checkpoint may state only what is on the disk: after a crash, whatever it states must be there.
+    if (this.#head.seq === this.#checkpoints.lastSeq && !this.#checkpoints.isCut) return
+    // A checkpoint may state only what is on the disk: after a crash, all that it states must be there.
     if (!this.#options.fsync) this.#segment?.sync()
-    if (this.#checkpoints.poisoned) this.#renewCheckpoints()
-    this.#checkpoints.append(Buffer.from(`${checkpointLine(checkpoint)}\n`))
-    this.#checkpointed = seq
-    this.#previous = digestOf(checkpoint)
-    this.#onCheckpoint(checkpoint)
+    this.#checkpoints.add(this.#head)
   }
 
   /** Ends with a checkpoint. */
   close (): void {
     try {
+      // What is gone is told in the trail, as before an entry.
+      if (this.#segment?.change !== undefined) this.#leaveSegment(this.#segment)
+      if (this.#lost !== undefined) this.#readySegment()
       this.checkpoint()
     } finally {
       this.#segment?.close()
@@ -107,48 +124,96 @@ export class Journal {
   }
 
   /** Adds as many entries as the segment, or else a new one, has room for. Returns how many. */
-  #appendSome (entries: readonly string[], from: number): number {
+  #appendSome (entries: readonly string[]): number {
     const segment = this.#readySegment()
     const room = Math.min(this.#options.maxBytes - segment.size, MAX_WRITE_BYTES)
+    const isFull = segment.size > this.#noteBytes
     let lines = ''
     let bytes = 0
     let head = this.#head
-    let next = from
-    for (; next < entries.length; next++) {
-      const sealed = seal(entries[next] as string, head)
+    let count = 0
+    for (; count < entries.length; count++) {
+      const sealed = seal(entries[count] as string, head)
       const length = Buffer.byteLength(sealed.line) + 1
-      if (bytes + length > room && segment.size + bytes > 0) break
+      if (bytes + length > room && (isFull || bytes > 0)) break
       lines += `${sealed.line}\n`
       bytes += length
       head = { seq: sealed.seq, hash: sealed.hash }
     }
-    if (next === from) {
-      this.#rotate()
-      return 0
-    }
+    if (count === 0) this.#rotate()
+    else this.#write(segment, lines, head)
+    return count
+  }
+
+  #write (segment: DurableFile, lines: string, head: ChainHead): void {
     segment.append(Buffer.from(lines))
     this.#firstSeq ??= this.#head.seq + 1
     this.#head = head
-    return next - from
+  }
+
+  /** Adds an entry of the journal's own. */
+  #writeNote (segment: DurableFile, json: string): void {
+    const { line, ...head } = seal(json, this.#head)
+    this.#write(segment, `${line}\n`, head)
+    this.#noteBytes += Buffer.byteLength(line) + 1
   }
 
   /** The segment to write to: a new one after a failed sync, and when the last one is too old. */
   #readySegment (): DurableFile {
     const isOld = this.#firstSeq !== undefined && Date.now() - this.#openedAt > this.#options.maxAgeMs
-    if (this.#segment?.isGone === true) {
-      this.#abandon()
-      throw new Error(`${this.#files.current} has been removed or replaced: what it had is lost to the trail, which goes on in a new file`)
-    }
+    if (this.#segment?.change !== undefined) throw new Error(this.#leaveSegment(this.#segment))
     if (this.#segment === undefined || this.#segment.poisoned || isOld) this.#rotate()
+    this.#tellLost()
     return this.#segment as DurableFile
   }
 
-  /** Goes on without a segment that somebody has taken away; the checkpoint names what it had. */
-  #abandon (): void {
+  /** Goes on after others have changed the segment. Returns a text that says what they have done. */
+  #leaveSegment (segment: DurableFile): string {
+    const { current, torn } = this.#files
+    if (segment.change === 'longer') {
+      const bytes = keepTail(current, segment.size, torn)
+      segment.cut()
+      return `${current} had ${bytes} bytes that are not of this trail: they are in ${torn}`
+    }
+    // The checkpoint names what is gone.
     this.checkpoint()
-    this.#segment?.close()
+    const isCut = segment.change === 'shorter'
+    const keptSeq = isCut ? this.#keepBeginning() : undefined
+    const from = keptSeq === undefined ? this.#firstSeq : keptSeq + 1
+    if (from !== undefined && from <= this.#head.seq) {
+      this.#lost = { from: this.#lost?.from ?? from, to: this.#head.seq }
+    }
+    segment.close()
     this.#segment = undefined
     this.#firstSeq = undefined
+    const what = `${current} has been ${isCut ? 'cut' : 'removed or replaced'}`
+    if (this.#lost === undefined) return what
+    return `${what}: lost to the trail, which goes on in a new file: ${nameEntries(this.#lost)}`
+  }
+
+  /**
+   * Closes what is left of a segment that was cut. Returns the number of its last entry; `undefined` when
+   * there is none.
+   */
+  #keepBeginning (): number | undefined {
+    const { current, torn } = this.#files
+    const kept = followChain(current, 0, undefined, undefined, this.#head.seq + 1)
+    const firstSeq = kept.head.seq - kept.lines + 1
+    // A file that begins with entries of another trail is left as it is.
+    if (kept.lines > 0 && firstSeq !== this.#firstSeq) return undefined
+    keepTail(current, kept.goodBytes, torn)
+    cutTail(kept)
+    if (kept.lines === 0) return undefined
+    this.#renameCurrent(this.#files.closed(firstSeq))
+    return kept.head.seq
+  }
+
+  /** States, first in a new segment, which entries others have taken away. */
+  #tellLost (): void {
+    if (this.#lost === undefined) return
+    this.#writeNote(this.#segment as DurableFile, lostNote(this.#lost, Date.now()))
+    this.#lost = undefined
+    this.checkpoint()
   }
 
   /** Closes the segment under its final name and begins a new one. Can be repeated when it throws. */
@@ -173,7 +238,9 @@ export class Journal {
       throw error
     }
     this.#segment = segment
+    this.#noteBytes = 0
     this.#openedAt = Date.now()
+    this.#tellLost()
     this.#prune()
   }
 
@@ -182,23 +249,18 @@ export class Journal {
     renameSync(this.#files.current, closed)
   }
 
-  /** After a failed sync, what is known to be on the disk goes into a new file. */
-  #renewCheckpoints (): void {
-    const { checkpoints, directory } = this.#files
-    const renewed = `${checkpoints}.new`
-    rmSync(renewed, { force: true })
-    const file = new DurableFile(renewed, true)
-    file.append(readFileSync(checkpoints).subarray(0, this.#checkpoints.size))
-    renameSync(renewed, checkpoints)
-    syncDirectory(directory)
-    this.#checkpoints.close()
-    this.#checkpoints = file
-  }
-
+  /**
+   * Removes the oldest segments, of which `keep` is enough. The trail says so before, and a checkpoint does.
+   */
   #prune (): void {
-    const { keep } = this.#options
-    if (keep === Infinity) return
     const closed = this.#files.listClosed()
-    for (const path of closed.slice(0, Math.max(0, closed.length - keep))) rmSync(path)
+    const [oldest, ...others] = closed.slice(0, Math.max(0, closed.length - this.#options.keep))
+    if (oldest === undefined) return
+    const first = seqInName(closed[others.length + 1] as string) as number
+    const range = { from: seqInName(oldest) as number, to: first - 1 }
+    this.#writeNote(this.#segment as DurableFile, prunedNote(range, Date.now()))
+    this.#checkpoints.pruneTo(first)
+    this.checkpoint()
+    for (const path of [oldest, ...others]) rmSync(path)
   }
 }

@@ -1,11 +1,15 @@
 import { resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { checkGroup, isBoolean, isInteger, merge, NoexOptionsError, type Checks } from '../option-checks.js'
+import type { Checkpoint } from './checkpoint.js'
 import type { RecordedEntry } from './entry.js'
 import type { JournalCommand, JournalReport, JournalSettings } from './journal-messages.js'
 import type { AuditSink, SinkContext, SinkPolicies, SinkWriter } from './sink.js'
 import { isCurrentSegment } from './segments.js'
-import { isPathWith, sinkChecks, sinkDefaults, tellCheckpoint, toPrivateKey, type CheckpointListener, type SinkOptions } from './sink-options.js'
+import {
+  checkpointTeller, isPathWith, sinkChecks, sinkDefaults, toPrivateKey,
+  type CheckpointListener, type SinkOptions
+} from './sink-options.js'
 
 /** What `jsonlSink` takes. Durations are milliseconds, sizes bytes. */
 export interface JsonlSinkOptions extends SinkOptions {
@@ -67,7 +71,7 @@ export function jsonlSink (options: JsonlSinkOptions): AuditSink {
 class JsonlWriter implements SinkWriter {
   readonly #worker: Worker
   readonly #context: SinkContext
-  readonly #onCheckpoint: CheckpointListener | undefined
+  readonly #tellCheckpoint: (checkpoint: Checkpoint) => void
   #written: { readonly resolve: () => void, readonly reject: (error: Error) => void } | undefined
   #opened: { readonly resolve: () => void, readonly reject: (error: Error) => void } | undefined
   #refused = false
@@ -77,7 +81,7 @@ class JsonlWriter implements SinkWriter {
 
   private constructor (settings: JournalSettings, context: SinkContext, onCheckpoint: CheckpointListener | undefined) {
     this.#context = context
-    this.#onCheckpoint = onCheckpoint
+    this.#tellCheckpoint = checkpointTeller(onCheckpoint, context)
     this.#worker = new Worker(new URL('./journal-worker.js', import.meta.url), { name: 'noex-audit', workerData: settings })
     this.#worker.on('message', (report: JournalReport) => { this.#hear(report) })
     let cause: Error | undefined
@@ -119,7 +123,10 @@ class JsonlWriter implements SinkWriter {
     switch (report.type) {
       case 'open':
         if (report.torn !== undefined) this.#context.note('audit.recovered', report.torn)
-        if (report.unsealed > 0) this.#context.note('audit.unsealed', { entries: report.unsealed })
+        if (report.unsealed > 0) {
+          this.#context.note('audit.unsealed', { entries: report.unsealed, from: 1, to: report.unsealed })
+        }
+        if (report.formerName !== undefined) this.#context.note('audit.renamed', { name: report.formerName })
         this.#opened?.resolve()
         this.#opened = undefined
         break
@@ -136,10 +143,16 @@ class JsonlWriter implements SinkWriter {
         this.#context.failing(new Error(report.message), report.reason)
         break
       case 'checkpoint':
-        tellCheckpoint(this.#onCheckpoint, report.checkpoint, this.#context.log)
+        this.#tellCheckpoint(report.checkpoint)
         break
       case 'trouble':
         this.#context.log.error({ reason: report.message }, 'an audit checkpoint cannot be written')
+        break
+      case 'warning':
+        this.#context.log.error(
+          { reason: report.message },
+          'files of the audit trail have been changed from outside'
+        )
         break
       case 'closed':
         this.#closed = true

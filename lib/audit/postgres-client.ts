@@ -61,13 +61,20 @@ export class PostgresConnection {
   }
 
   static async #borrow (pool: PostgresPool): Promise<PostgresConnection> {
-    const connecting = pool.connect()
+    const connecting: unknown = pool.connect()
+    if (!isThenable(connecting)) throw wrongPool('connect must return a promise')
+    const lent = Promise.resolve(connecting as Promise<PostgresPoolClient>)
     let client: PostgresPoolClient
     try {
-      client = await within(connecting, QUERY_TIMEOUT_MS, 'the pool has lent no connection')
+      client = await within(lent, QUERY_TIMEOUT_MS, 'the pool has lent no connection')
     } catch (error) {
-      connecting.then(late => { late.release(true) }, () => {})
+      lent.then(late => { late.release(true) }).catch(() => {})
       throw error
+    }
+    for (const name of ['query', 'on', 'release'] as const) {
+      if (typeof (client as Partial<PostgresPoolClient> | undefined)?.[name] !== 'function') {
+        throw wrongPool(`connect must resolve with a client, which has ${name}()`)
+      }
     }
     // The query that meets the error tells of it.
     client.on('error', () => {})
@@ -102,13 +109,31 @@ export class PostgresConnection {
   async query (text: string, values: unknown[] = [], timeoutMs = QUERY_TIMEOUT_MS): Promise<PostgresResult> {
     // Without values several statements may stand in one text.
     const running = values.length === 0 ? this.#client.query(text) : this.#client.query(text, values)
-    return await within(running, timeoutMs, 'the database does not answer')
+    const result: unknown = await within(running, timeoutMs, 'the database does not answer')
+    // Several statements in one text give several results.
+    if (typeof result === 'object' && result !== null) return result as PostgresResult
+    throw wrongPool('query must resolve with a result, which has rows')
   }
 
   /** Ends the connection. Never rejects. */
   async close (): Promise<void> {
-    await this.#end()
+    try {
+      await this.#end()
+    } catch {
+      // A pool that takes nothing back keeps what it has lent: the connection is let go all the same.
+    }
   }
+}
+
+function isThenable (value: unknown): boolean {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}
+
+function wrongPool (problem: string): SinkRefusal {
+  return new SinkRefusal(
+    `postgresSink.pool is no pool of the package pg: ${problem}`,
+    'the pool cannot be used'
+  )
 }
 
 /** Whether an error of the database, or of the way to it, is of the kind that passes by itself. */

@@ -1,20 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Backoff } from './backoff.js'
-import { emptyChain, seal, type ChainHead, type SealedEntry } from './chain.js'
-import { CheckpointAnnouncer, type AnnouncerOptions } from './checkpoint-announcer.js'
+import { seal, type ChainHead, type SealedEntry } from './chain.js'
+import { CheckpointAnnouncer } from './checkpoint-announcer.js'
 import type { RecordedEntry } from './entry.js'
-import { describe, isAway, reasonOf, type PostgresSource } from './postgres-client.js'
+import { describe, isAway, reasonOf } from './postgres-client.js'
+import { begin, type Start, type WriterSettings } from './postgres-start.js'
 import { BATCH_ROWS, StreamTakenError, TableSession } from './postgres-table.js'
 import type { SinkContext, SinkWriter } from './sink.js'
 import { parseSpoolLine, spoolLine } from './spool-file.js'
 import { Spool } from './spool.js'
-
-/** The options of a sink that its writer needs, all of them given. */
-export interface WriterSettings extends PostgresSource, AnnouncerOptions {
-  readonly table: string
-  readonly stream: string
-  readonly spoolPath: string | undefined
-}
+import type { EntryRange } from './trail-notes.js'
 
 /** With a spool, a database that hangs is left before whoever waits for a reply has lost patience. */
 const SPOOL_AFTER_MS = 2_000
@@ -23,13 +18,6 @@ const SPOOL_AFTER_MS = 2_000
 interface Row {
   readonly entry: SealedEntry
   readonly line: string
-}
-
-/** Where a writer begins. */
-interface Start {
-  readonly stream: string
-  readonly head: ChainHead
-  readonly session: TableSession | undefined
 }
 
 /** Writes one stream of a table, past the database's absences. */
@@ -42,17 +30,31 @@ export class PostgresWriter implements SinkWriter {
   readonly #closing = new AbortController()
   #head: ChainHead
   #session: TableSession | undefined
+  /** The last entry that the table is known to have. */
+  #stored: ChainHead
+  /** The last entry that is in the spool, or was. */
+  #spooledSeq: number
+  /** Up to this entry, what the spool had and the table has not is lost; `undefined` while nothing is. */
+  #lostTo: number | undefined
   /** As long as the spool has entries, everything goes there. */
   #replaying: Promise<void> | undefined
   #writing: Promise<void> | undefined
   #taken: StreamTakenError | undefined
 
-  private constructor (settings: WriterSettings, context: SinkContext, spool: Spool | undefined, { stream, head, session }: Start) {
+  private constructor (
+    settings: WriterSettings,
+    context: SinkContext,
+    spool: Spool | undefined,
+    start: Start
+  ) {
+    const { stream, head, stored, session } = start
     this.#settings = settings
     this.#context = context
     this.#spool = spool
     this.#stream = stream
     this.#head = head
+    this.#stored = stored
+    this.#spooledSeq = head.seq
     this.#session = session
     this.#announcer = new CheckpointAnnouncer(settings, stream, head, context)
   }
@@ -124,7 +126,10 @@ export class PostgresWriter implements SinkWriter {
       }
     }
     const spool = this.#spool as Spool
-    await spool.append(rows.map(({ line }) => `${spoolLine(this.#stream, line)}\n`).join(''))
+    const before = this.#spooledSeq
+    const hasBegun = await spool.append(rows.map(({ line }) => `${spoolLine(this.#stream, line)}\n`).join(''))
+    if (hasBegun) this.#lostTo = before
+    this.#spooledSeq = rows.at(-1)?.entry.seq ?? before
     rows.length = 0
     if (this.#replaying === undefined) this.#startReplay(spool)
   }
@@ -140,13 +145,46 @@ export class PostgresWriter implements SinkWriter {
 
   async #insert (entries: readonly SealedEntry[], timeoutMs?: number): Promise<void> {
     try {
-      this.#session ??= await TableSession.open(this.#settings, this.#settings.table, this.#stream)
+      this.#session ??= await this.#connect()
       await this.#session.insert(entries, timeoutMs)
+      const { seq, hash } = entries.at(-1) ?? this.#stored
+      this.#stored = { seq, hash }
     } catch (error) {
       if (error instanceof StreamTakenError) this.#taken = error
       await this.#disconnect()
       throw error
     }
+  }
+
+  /**
+   * Connects, and looks whether the table still has what it had: a server that takes over may not have got
+   * all.
+   */
+  async #connect (): Promise<TableSession> {
+    const session = await TableSession.open(this.#settings, this.#settings.table, this.#stream)
+    try {
+      const last = await session.last()
+      const stored = this.#stored
+      const isChanged = last.seq === stored.seq && last.hash !== stored.hash
+      if (last.seq < stored.seq) this.#tellLost({ from: last.seq + 1, to: stored.seq })
+      else if (isChanged) this.#tellLost({ from: stored.seq, to: stored.seq })
+      this.#stored = last
+      return session
+    } catch (error) {
+      await session.close()
+      throw error
+    }
+  }
+
+  /** States in the trail that entries are gone which were durable. */
+  #tellLost (range: EntryRange): void {
+    const details = { ...range, stream: this.#stream }
+    this.#context.log.error(details, 'audit entries have been removed from the table or the spool')
+    this.#context.note(
+      'audit.lost',
+      details,
+      'entries that were durable have been removed from the table or the spool'
+    )
   }
 
   async #disconnect (): Promise<void> {
@@ -162,14 +200,20 @@ export class PostgresWriter implements SinkWriter {
   /** Brings what is in the spool to the database, until there is nothing left. Never rejects. */
   async #replay (spool: Spool): Promise<void> {
     let position = 0
+    let { generation } = spool
+    this.#lostTo = undefined
     const backoff = new Backoff()
     while (!this.#closing.signal.aborted) {
       try {
-        const { lines, next } = await spool.read(position, BATCH_ROWS)
-        if (lines.length > 0) {
+        const { lines, next } = await spool.read(generation, position, BATCH_ROWS)
+        if (spool.generation !== generation) {
+          this.#loseSpool()
+          generation = spool.generation
+          position = 0
+        } else if (lines.length > 0) {
           await this.#insert(lines.map(entryOf))
           position = next
-        } else if (await spool.clear(position)) {
+        } else if (await spool.clear(generation, position)) {
           position = 0
           if (spool.isEmpty) break
         }
@@ -188,6 +232,13 @@ export class PostgresWriter implements SinkWriter {
     this.#context.log.info({ stream: this.#stream }, 'the spool of the audit trail is empty again')
   }
 
+  /** Others have taken away the spool, with what has not come to the table. */
+  #loseSpool (): void {
+    const range = { from: this.#stored.seq + 1, to: this.#lostTo ?? this.#spooledSeq }
+    this.#lostTo = undefined
+    if (range.from <= range.to) this.#tellLost(range)
+  }
+
   /** That the database is away has been said; what does not pass by itself is said each time. */
   #logFailure (error: unknown): void {
     const details = { err: describe(error), reason: reasonOf(error) }
@@ -200,27 +251,6 @@ export class PostgresWriter implements SinkWriter {
     const { signal } = this.#closing
     if (ms !== Infinity) await sleep(ms, undefined, { signal }).catch(() => {})
     else if (!signal.aborted) await new Promise(resolve => { signal.addEventListener('abort', resolve, { once: true }) })
-  }
-}
-
-/** Finds where to go on. */
-async function begin (settings: WriterSettings, context: SinkContext, spool: Spool | undefined): Promise<Start> {
-  const end = spool?.end
-  const stream = end?.stream ?? settings.stream
-  let session: TableSession | undefined
-  try {
-    session = await TableSession.open(settings, settings.table, stream)
-    const last = await session.last()
-    // What is in the spool may have been delivered, and then the file not have been emptied.
-    return { stream, session, head: end !== undefined && end.seq > last.seq ? end : last }
-  } catch (error) {
-    await session?.close()
-    if (!isAway(error)) throw error
-    if (spool === undefined) throw new Error(`postgresSink: the database cannot be reached: ${describe(error).message}`, { cause: error })
-    context.log.warn({ err: describe(error) }, 'the database fails: audit entries go to the spool')
-    if (end !== undefined) return { stream, session: undefined, head: end }
-    // The numbers of the stream itself are not known without the database.
-    return { stream: `${stream}@${new Date(context.clock.now()).toISOString()}`, session: undefined, head: emptyChain }
   }
 }
 

@@ -1,9 +1,10 @@
-import { emptyChain, hashOf, parseLine, type ChainHead } from './chain.js'
+import { emptyChain, parseLine, type ChainHead } from './chain.js'
 import { parseCheckpointLine, type Checkpoint } from './checkpoint.js'
-import { DurableFile } from './durable-file.js'
 import { readBytes, scanLines, sizeOf } from './file-scan.js'
+import { cutTail, followChain, keepTail, type Chain, type Extent } from './file-tail.js'
 import { seqInName, type TrailFiles } from './segments.js'
 import { MAX_LINE_BYTES, textOf } from './trail-lines.js'
+import { nameEntries, parseNote, type EntryRange } from './trail-notes.js'
 
 /** The longest write, in bytes, and so the longest tail that a crash can leave half written. */
 export const MAX_WRITE_BYTES = 4_194_304
@@ -17,19 +18,8 @@ export interface Recovered {
   /** What was cut off, because a crash had left it half written. */
   readonly torn: { readonly bytes: number, readonly lines: number } | undefined
   readonly lastCheckpoint: Checkpoint | undefined
-}
-
-/** How much of a file is good. */
-interface Extent {
-  readonly path: string
-  readonly size: number
-  readonly goodBytes: number
-}
-
-interface Chain extends Extent {
-  readonly head: ChainHead
-  /** Good lines. */
-  readonly lines: number
+  /** The number of the oldest entry that is there; of the next one, when there is none. */
+  readonly oldestSeq: number
 }
 
 /**
@@ -40,10 +30,11 @@ interface Chain extends Extent {
 export function recoverTrail (files: TrailFiles): Recovered {
   const checkpoints = examineCheckpoints(files.checkpoints)
   const lastCheckpoint = checkpoints.last
-  const firstSeq = firstSeqOf(files.current)
+  const { firstSeq, lost } = beginningOf(files.current)
   refuseMissing(files)
   const closed = examineClosed(files, firstSeq)
-  const before = closed?.head ?? headWithoutClosed(files, firstSeq, lastCheckpoint)
+  refuseUncovered(files, closed, lastCheckpoint)
+  const before = headBefore(files, closed?.head, firstSeq, lost, lastCheckpoint)
   if (firstSeq !== undefined && firstSeq !== before.seq + 1) {
     throw new Error(`${files.current}, line 1: it is entry ${firstSeq}, but what comes before it ends with entry ${before.seq}`)
   }
@@ -60,13 +51,14 @@ export function recoverTrail (files: TrailFiles): Recovered {
     tails.unshift(closed)
   }
   const torn = Buffer.concat(tails.map(({ path, size, goodBytes }) => readBytes(path, goodBytes, size)))
-  if (torn.length > 0) keepTorn(files.torn, torn)
+  for (const { path, goodBytes } of tails) keepTail(path, goodBytes, files.torn)
   for (const extent of [closed, current, checkpoints]) if (extent !== undefined) cutTail(extent)
   return {
     head: current.head,
     firstSeq: current.lines === 0 ? undefined : firstSeq,
     torn: torn.length === 0 ? undefined : { bytes: torn.length, lines: torn.filter(byte => byte === LF).length },
-    lastCheckpoint
+    lastCheckpoint,
+    oldestSeq: oldestSeq(files) ?? firstSeq ?? current.head.seq + 1
   }
 }
 
@@ -105,26 +97,68 @@ function examineCheckpoints (path: string): Extent & { readonly last: Checkpoint
   return { path, size, goodBytes: start + end, last }
 }
 
-function firstSeqOf (path: string): number | undefined {
-  let seq: number | undefined
-  scanLines(path, 0, line => {
-    seq = line.ended ? parseLine(textOf(line) ?? '')?.seq : undefined
-    return false
-  })
-  return seq
+/** How a segment begins. */
+interface Beginning {
+  /** `undefined` without a first entry. */
+  readonly firstSeq: number | undefined
+  /** The entries before it that are known to be lost, because the first entry says so. */
+  readonly lost: EntryRange | undefined
 }
 
-/** Throws when a closed segment does not end where the next one begins. Of each, the end is read. */
+function beginningOf (path: string): Beginning {
+  let found: Beginning = { firstSeq: undefined, lost: undefined }
+  scanLines(path, 0, raw => {
+    const text = raw.ended ? textOf(raw) ?? '' : ''
+    const note = parseNote(text)
+    found = {
+      firstSeq: parseLine(text)?.seq,
+      lost: note?.operation === 'audit.lost' ? note.range : undefined
+    }
+    return false
+  })
+  return found
+}
+
+/** The number of the oldest entry of the closed segments. */
+function oldestSeq (files: TrailFiles): number | undefined {
+  const [oldest] = files.listClosed()
+  return oldest === undefined ? undefined : seqInName(oldest)
+}
+
+/**
+ * Throws when a closed segment does not end where the next one begins, unless that says why. Of each, the
+ * ends are read.
+ */
 function refuseMissing (files: TrailFiles): void {
   let previous: string | undefined
   for (const path of files.listClosed()) {
     const before = previous === undefined ? undefined : lastSeqOf(previous)
     const first = seqInName(path) as number
-    if (previous !== undefined && (before === undefined || before < first - 1)) {
-      throw new Error(`${previous} ends with entry ${before ?? '?'}, but ${path} begins with entry ${first}: entries are missing`)
+    const isGap = previous !== undefined && (before === undefined || before < first - 1)
+    if (isGap && !isTold(beginningOf(path), before)) {
+      const missing = before === undefined ? 'entries' : nameEntries({ from: before + 1, to: first - 1 })
+      const ends = `${previous} ends with entry ${before ?? '?'}`
+      throw new Error(`${missing} are missing: ${ends}, but ${path} begins with entry ${first}`)
     }
     previous = path
   }
+}
+
+/** Whether what is missing between two segments is what the second one says that is lost. */
+function isTold ({ firstSeq, lost }: Beginning, before: number | undefined): boolean {
+  if (before === undefined || firstSeq === undefined) return false
+  return lost?.from === before + 1 && lost.to === firstSeq - 1
+}
+
+/**
+ * Throws when no checkpoint states the end of the last closed segment: each is made before a segment is
+ * closed.
+ */
+function refuseUncovered (files: TrailFiles, closed: Chain | undefined, last: Checkpoint | undefined): void {
+  if (closed === undefined || (last !== undefined && last.seq >= closed.head.seq)) return
+  const stated = last === undefined ? 'nothing' : `entry ${last.seq} last`
+  throw new Error(`${files.checkpoints} states ${stated}, but ${closed.path} ` +
+    `was closed with entry ${closed.head.seq}: checkpoints are missing`)
 }
 
 /** The number of the last whole line; a repeated tail may lie behind those that the next segment begins with. */
@@ -149,9 +183,19 @@ function examineClosed (files: TrailFiles, firstSeqAfter: number | undefined): C
   return chain
 }
 
-/** Where the trail stood before the current segment when all before it has been removed: a checkpoint remains. */
-function headWithoutClosed (files: TrailFiles, firstSeq: number | undefined, lastCheckpoint: Checkpoint | undefined): ChainHead {
-  if (firstSeq === undefined || firstSeq === 1) return emptyChain
+/**
+ * Where the trail stood before the current segment. When that segment is not there any more, a checkpoint
+ * remains.
+ */
+function headBefore (
+  files: TrailFiles,
+  closed: ChainHead | undefined,
+  firstSeq: number | undefined,
+  lost: EntryRange | undefined,
+  lastCheckpoint: Checkpoint | undefined
+): ChainHead {
+  if (firstSeq === undefined || firstSeq === 1) return closed ?? emptyChain
+  if (closed !== undefined && !isTold({ firstSeq, lost }, closed.seq)) return closed
   let found: Checkpoint | undefined = lastCheckpoint?.seq === firstSeq - 1 ? lastCheckpoint : undefined
   if (found === undefined) {
     scanLines(files.checkpoints, 0, line => {
@@ -164,50 +208,8 @@ function headWithoutClosed (files: TrailFiles, firstSeq: number | undefined, las
   return found
 }
 
-/**
- * Follows a chain through the lines of a file as far as it holds, and at most up to the entry before `endSeq`.
- * Without `before`, the first line is taken as it is. A checkpoint ends it where it states another hash.
- */
-function followChain (path: string, start: number, before: ChainHead | undefined, checkpoint: Checkpoint | undefined, endSeq = Infinity): Chain {
-  let head = before
-  let goodBytes = start
-  let lines = 0
-  scanLines(path, start, raw => {
-    const line = raw.ended ? parseLine(textOf(raw) ?? '') : undefined
-    if (line === undefined || line.seq >= endSeq) return false
-    // The very first line of a trail needs nothing before it.
-    const previous = head ?? (line.seq === 1 ? emptyChain : undefined)
-    if (previous !== undefined && (line.seq !== previous.seq + 1 || hashOf(line.body, previous.hash) !== line.hash)) return false
-    if (line.seq === checkpoint?.seq && line.hash !== checkpoint.hash) return false
-    head = { seq: line.seq, hash: line.hash }
-    goodBytes += (raw.bytes as Buffer).length + 1
-    lines++
-    return true
-  })
-  return { path, size: sizeOf(path) ?? 0, goodBytes, head: head ?? emptyChain, lines }
-}
-
 /** Whether what is behind the good bytes also begins another file. */
 function isRepeated ({ path, size, goodBytes }: Extent, other: string): boolean {
   const tail = readBytes(path, goodBytes, size)
   return tail.equals(readBytes(other, 0, tail.length))
-}
-
-function keepTorn (path: string, bytes: Uint8Array): void {
-  const file = new DurableFile(path, true)
-  try {
-    file.append(bytes)
-  } finally {
-    file.close()
-  }
-}
-
-function cutTail ({ path, size, goodBytes }: Extent): void {
-  if (size === goodBytes) return
-  const file = new DurableFile(path, true)
-  try {
-    file.cut(goodBytes)
-  } finally {
-    file.close()
-  }
 }

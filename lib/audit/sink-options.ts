@@ -1,8 +1,8 @@
 import { createPrivateKey, KeyObject } from 'node:crypto'
-import type { Log } from '../log.js'
 import { isFunction, isInteger, MAX_TIMER_MS, NoexOptionsError, type Checks } from '../option-checks.js'
+import { Callback } from './application-calls.js'
 import type { Checkpoint } from './checkpoint.js'
-import { defaultPolicies, type SinkPolicies } from './sink.js'
+import { defaultPolicies, isPolicy, type SinkContext, type SinkPolicies } from './sink.js'
 
 /** What every sink of this package takes. Durations are milliseconds. */
 export interface SinkOptions {
@@ -46,10 +46,6 @@ export function isPathWith (ending: string): (value: unknown, path: string) => v
   }
 }
 
-function isPolicy (value: unknown, path: string): void {
-  if (value !== 'block' && value !== 'drop') throw new NoexOptionsError(path, 'must be "block" or "drop"')
-}
-
 function isSigningKey (value: unknown, path: string): void {
   let key: KeyObject | undefined
   try {
@@ -63,9 +59,12 @@ export function toPrivateKey (key: string | KeyObject): KeyObject {
   return key instanceof KeyObject ? key : createPrivateKey(key)
 }
 
-/** Hands a checkpoint to the application. Nobody waits for it, and what it throws is logged. */
-export function tellCheckpoint (listener: CheckpointListener | undefined, checkpoint: Checkpoint, log: Log): void {
-  new Promise(resolve => { resolve(listener?.(checkpoint)) }).catch((error: unknown) => {
-    log.error({ err: error }, 'audit sink: onCheckpoint has failed')
-  })
+/** Returns what hands checkpoints to the application. It never throws. */
+export function checkpointTeller (
+  listener: CheckpointListener | undefined,
+  { log, clock }: SinkContext
+): (checkpoint: Checkpoint) => void {
+  if (listener === undefined) return () => {}
+  const callback = new Callback('onCheckpoint of an audit sink', listener, log, clock)
+  return checkpoint => { callback.call(checkpoint) }
 }

@@ -4,6 +4,7 @@ import { within } from '../within.js'
 import { auditUnavailable } from './audit-unavailable.js'
 import type { RecordedEntry } from './entry.js'
 import { Gap } from './gap.js'
+import { closeQuietly, writeUntilDurable } from './sink-attempts.js'
 import type { AuditSink, SinkPolicies, SinkWriter } from './sink.js'
 
 /** Entries whose replies wait, together with the requests that have a place for theirs. More requests wait for a place. */
@@ -148,7 +149,7 @@ export class SinkQueue {
       }), this.#clock)
       const writer = this.#writer
       this.#writer = undefined
-      if (writer !== undefined) await within(this.#writeTimeoutMs, writer.close(), this.#clock)
+      if (writer !== undefined) await within(this.#writeTimeoutMs, closeQuietly(writer, this.#name, this.#log), this.#clock)
       return this.#pending
     } finally {
       clearInterval(alive)
@@ -210,7 +211,13 @@ export class SinkQueue {
     while (count < this.#waiting.length && count < MAX_BATCH && chars < MAX_BATCH_CHARS) chars += (this.#waiting[count++] as Item).recorded.json.length
     const batch = this.#waiting.splice(0, count)
     this.#writing = batch
-    this.#writer.write(batch.map(({ recorded }) => recorded)).then(() => { this.#written(batch) }, error => {
+    const attempts = {
+      writer: () => this.#writer,
+      onFailure: (error: unknown) => { this.failing(error, 'it rejects entries') },
+      clock: this.#clock
+    }
+    const entries = batch.map(({ recorded }) => recorded)
+    writeUntilDurable(entries, attempts).then(() => { this.#written(batch) }, error => {
       // The sink was closed. What it has not written counts as lost.
       this.#log.error({ err: error, sink: this.#name }, 'audit entries are not durable')
     })
@@ -232,10 +239,10 @@ export class SinkQueue {
     if (this.#pending === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
-  /** An attempt to write has failed: whoever waits is told at once. */
-  failing (error: Error, reason: string): void {
+  /** Notes that an attempt to write has failed: all who wait are told at once. */
+  failing (error: unknown, reason: unknown): void {
     if (this.#failure === undefined) this.#log.error({ err: error, sink: this.#name, queued: this.#pending }, 'audit sink has failed')
-    this.#failure = reason
+    this.#failure = typeof reason === 'string' ? reason : 'it has failed'
     this.#giveUp()
   }
 

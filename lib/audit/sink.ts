@@ -1,6 +1,7 @@
 import type { Tier } from '../access/policy.js'
 import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
+import { NoexOptionsError } from '../option-checks.js'
 import type { RecordedEntry } from './entry.js'
 
 /** Whether a reply waits until its entry is durable, or an entry may be left out when too many wait. */
@@ -12,14 +13,22 @@ export type SinkPolicies = Readonly<Record<Tier, SinkPolicy>>
 /** Reads are many: who wants their replies to wait says so. */
 export const defaultPolicies: SinkPolicies = { admin: 'block', write: 'block', read: 'drop' }
 
+/** Throws unless `value` is the policy of a tier. */
+export function isPolicy (value: unknown, path: string): void {
+  if (value !== 'block' && value !== 'drop') throw new NoexOptionsError(path, 'must be "block" or "drop"')
+}
+
 /** What a sink is opened with. */
 export interface SinkContext {
   readonly log: Log
   readonly clock: Clock
   /** An attempt to write has failed; the sink goes on trying. `reason` is shown by `/healthz`: no path, no address, no credentials. */
   readonly failing: (error: Error, reason: string) => void
-  /** Something about the trail itself that belongs into it: it is recorded like an entry of the server. `operation` starts with `audit.`. */
-  readonly note: (operation: string, details: Readonly<Record<string, unknown>>) => void
+  /**
+   * Something about the trail itself that belongs into it: it is recorded like an entry of the server.
+   * `operation` starts with `audit.`; with `error`, its result is one.
+   */
+  readonly note: (operation: string, details: Readonly<Record<string, unknown>>, error?: string) => void
 }
 
 /** Where entries become durable: what `audit.sinks` takes. */
@@ -34,8 +43,9 @@ export interface AuditSink {
 /** An open sink. */
 export interface SinkWriter {
   /**
-   * Resolves when all of these entries are durable, in this order; tries until then, and tells `failing` of each attempt
-   * that fails. There is one call at a time. Rejects only when `close` has given up.
+   * Resolves when all of these entries are durable, in this order. There is one call at a time. A sink tries
+   * by itself and tells `failing` of each attempt that fails, or it rejects: then the same entries are given
+   * again after a pause, so it has to know those that it has stored already. Entries are frozen.
    */
   write: (batch: readonly RecordedEntry[]) => Promise<void>
   /**

@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { hashOf, parseLine, type ChainHead, type SealedEntry, type TrailLine } from './chain.js'
 import { DurableFile, syncDirectory } from './durable-file.js'
 import { readBytes, scanLines } from './file-scan.js'
+import { keepTail } from './file-tail.js'
 import { LineSplitter, textOf, type RawLine } from './trail-lines.js'
 
 /** Where the entries of a spool end. All of them are of one stream. */
@@ -48,6 +49,7 @@ export function parseSpoolLine (text: string): SpoolLine | undefined {
 export class SpoolFile {
   readonly #path: string
   #file: DurableFile
+  #generation = 0
   /** The end of what stood there at the start. */
   readonly end: SpoolEnd | undefined
   /** Bytes of a last write that never ended, which have been cut off at the start. */
@@ -75,15 +77,29 @@ export class SpoolFile {
     return this.#file.size
   }
 
-  /** Adds lines, each with its line feed. They are on the disk when it returns. */
-  append (lines: string): void {
-    if (this.#file.poisoned) this.#renew()
-    this.#file.append(Buffer.from(lines))
+  /**
+   * Counts the files that there have been: another one begins when others have removed or cut it, without
+   * what it had.
+   */
+  get generation (): number {
+    return this.#generation
   }
 
-  /** The next lines from a position on, at most `maxLines`; none at the end. */
-  read (position: number, maxLines: number): SpoolPart {
-    if (position >= this.#file.size) return { lines: [], next: position }
+  /**
+   * Adds lines, each with its line feed. They are on the disk when it returns. Returns whether they begin
+   * another file.
+   */
+  append (lines: string): boolean {
+    const begun = this.#beginAnew()
+    if (this.#file.poisoned) this.#renew()
+    this.#file.append(Buffer.from(lines))
+    return begun
+  }
+
+  /** The next lines of a generation from a position on, at most `maxLines`; none at its end. */
+  read (generation: number, position: number, maxLines: number): SpoolPart {
+    this.#beginAnew()
+    if (generation !== this.#generation || position >= this.#file.size) return { lines: [], next: position }
     const lines = new LineSplitter().push(readBytes(this.#path, position, Math.min(position + CHUNK_BYTES, this.#file.size))).slice(0, maxLines)
     let next = position
     const texts = lines.map(raw => {
@@ -95,15 +111,37 @@ export class SpoolFile {
     return { lines: texts, next }
   }
 
-  /** Removes everything, unless there is more than `size` by now. */
-  clear (size: number): boolean {
-    if (size < this.#file.size) return false
+  /** Removes everything of a generation, unless there is more than `size` by now. */
+  clear (generation: number, size: number): boolean {
+    if (this.#beginAnew() || generation !== this.#generation || size < this.#file.size) return false
     this.#file.cut(0)
     return true
   }
 
   close (): void {
     this.#file.close()
+  }
+
+  /**
+   * Goes on in another file when others have removed or cut this one; what others have added to it is moved
+   * aside. Returns whether it has.
+   */
+  #beginAnew (): boolean {
+    const { change } = this.#file
+    if (change === 'longer') {
+      keepTail(this.#path, this.#file.size, `${this.#path}.torn`)
+      this.#file.cut()
+    }
+    if (change === undefined || change === 'longer') return false
+    const file = new DurableFile(this.#path, true)
+    this.#file.close()
+    this.#file = file
+    // Lines that a cut has left do not join those to come, nor does a file that has been put there.
+    keepTail(this.#path, 0, `${this.#path}.torn`)
+    file.cut(0)
+    syncDirectory(dirname(this.#path))
+    this.#generation += 1
+    return true
   }
 
   /** After a failed sync only a new file is as good as its word; what is in the old one is needed still. */

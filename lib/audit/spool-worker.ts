@@ -5,6 +5,7 @@ import { SpoolFile } from './spool-file.js'
 import type { SpoolAnswer, SpoolCommand } from './spool-messages.js'
 
 const path = workerData as string
+const lockPath = `${path}.lock`
 
 function answer (message: SpoolAnswer): void {
   parentPort?.postMessage(message)
@@ -14,35 +15,50 @@ function failed (error: unknown): void {
   answer({ type: 'failed', message: (error as Error).message })
 }
 
-function run (spool: SpoolFile, command: SpoolCommand): Omit<SpoolAnswer & { type: 'done' }, 'type' | 'size'> {
+type Outcome = Pick<SpoolAnswer & { type: 'done' }, 'begun' | 'part' | 'cleared'>
+
+function run (spool: SpoolFile, command: SpoolCommand): Outcome {
   switch (command.type) {
     case 'append':
-      spool.append(command.lines)
-      return {}
+      return { begun: spool.append(command.lines) }
     case 'read':
-      return { part: spool.read(command.position, command.maxLines) }
+      return { part: spool.read(command.generation, command.position, command.maxLines) }
     case 'clear':
-      return { cleared: spool.clear(command.size) }
+      return { cleared: spool.clear(command.generation, command.size) }
     case 'close':
       spool.close()
       return {}
   }
 }
 
-function serve (spool: SpoolFile, lock: FileLock): void {
-  parentPort?.on('message', (command: SpoolCommand) => {
+function serve (spool: SpoolFile, held: FileLock): void {
+  let lock = held
+  let done = Promise.resolve()
+  parentPort?.on(
+    'message',
+    (command: SpoolCommand) => { done = done.then(async () => { await carryOut(command) }) }
+  )
+  answer({ type: 'open', size: spool.size, end: spool.end, torn: spool.torn })
+
+  async function carryOut (command: SpoolCommand): Promise<void> {
     try {
-      answer({ type: 'done', ...run(spool, command), size: command.type === 'close' ? 0 : spool.size })
+      // Others may have removed the lock; then another process may have the file by now.
+      if (command.type !== 'close' && !lock.isHeld()) {
+        await lock.release()
+        lock = await acquireLock(lockPath)
+      }
+      const outcome = run(spool, command)
+      const size = command.type === 'close' ? 0 : spool.size
+      answer({ type: 'done', ...outcome, generation: spool.generation, size })
     } catch (error) {
       failed(error)
     }
     if (command.type === 'close') lock.release().finally(() => { parentPort?.close() }).catch(failed)
-  })
-  answer({ type: 'open', size: spool.size, end: spool.end, torn: spool.torn })
+  }
 }
 
 try {
-  const lock = await acquireLock(`${path}.lock`)
+  const lock = await acquireLock(lockPath)
   try {
     serve(new SpoolFile(path), lock)
   } catch (error) {

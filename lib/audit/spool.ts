@@ -20,6 +20,7 @@ export class Spool {
   readonly #waiting: Waiting[] = []
   #appending = 0
   #size = 0
+  #generation = 0
   #closing = false
   #died: Error | undefined
   /** Where the entries ended that were there at the start; `undefined`: there were none. */
@@ -52,25 +53,37 @@ export class Spool {
     return this.#size === 0 && this.#appending === 0
   }
 
-  /** Adds lines, each with its line feed. Resolves when they are on the disk. */
-  async append (lines: string): Promise<void> {
+  /** Counts the files that there have been: when it grows, others have taken away what was in it. */
+  get generation (): number {
+    return this.#generation
+  }
+
+  /**
+   * Adds lines, each with its line feed. Resolves when they are on the disk, with whether they begin another
+   * generation.
+   */
+  async append (lines: string): Promise<boolean> {
     this.#appending += 1
     try {
-      await this.#ask({ type: 'append', lines })
+      const { begun } = await this.#ask({ type: 'append', lines })
+      return begun === true
     } finally {
       this.#appending -= 1
     }
   }
 
-  /** The next lines from a position on; none at the end. */
-  async read (position: number, maxLines: number): Promise<SpoolPart> {
-    const { part } = await this.#ask({ type: 'read', position, maxLines })
+  /** The next lines of a generation from a position on; none at its end. */
+  async read (generation: number, position: number, maxLines: number): Promise<SpoolPart> {
+    const { part } = await this.#ask({ type: 'read', generation, position, maxLines })
     return part as SpoolPart
   }
 
-  /** Removes everything, unless there is more than `size` bytes by now; resolves with whether it has. */
-  async clear (size: number): Promise<boolean> {
-    const { cleared } = await this.#ask({ type: 'clear', size })
+  /**
+   * Removes everything of a generation, unless there is more than `size` bytes by now; resolves with whether
+   * it has.
+   */
+  async clear (generation: number, size: number): Promise<boolean> {
+    const { cleared } = await this.#ask({ type: 'clear', generation, size })
     return cleared === true
   }
 
@@ -103,6 +116,7 @@ export class Spool {
       return
     }
     this.#size = answer.size
+    if (answer.type === 'done') this.#generation = answer.generation
     waiting?.resolve(answer)
   }
 }

@@ -2,13 +2,13 @@ import type { Tier } from '../access/policy.js'
 import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
 import type { ResolvedAudit } from './audit-options.js'
+import { Callback, LogGuard } from './application-calls.js'
 import { auditUnavailable } from './audit-unavailable.js'
 import { recordEntry, type AuditEntry, type EntryInput } from './entry.js'
+import { EntryListener } from './entry-listener.js'
 import { Ring, type AuditFilter } from './ring.js'
+import type { AuditSink, SinkWriter } from './sink.js'
 import { SinkQueue, type SinkStats } from './sink-queue.js'
-
-/** Time between two lines of the log that say that `onEntry` fails, in milliseconds. */
-const COMPLAINT_MS = 60_000
 
 /** How an entry is recorded. */
 export interface Recording {
@@ -30,21 +30,24 @@ export interface AuditStats {
 export class AuditTrail {
   readonly #options: ResolvedAudit
   readonly #log: Log
+  readonly #logGuard = new LogGuard()
   readonly #clock: Clock
+  readonly #listener: EntryListener | undefined
   readonly #tiers: ReadonlySet<Tier | undefined>
   readonly #ring: Ring
   readonly #queues: readonly SinkQueue[]
   readonly #blocking: Readonly<Record<Tier, readonly SinkQueue[]>>
   #entries = 0
-  #complainedAt = -Infinity
 
   private constructor (options: ResolvedAudit, log: Log, clock: Clock) {
     this.#options = options
-    this.#log = log
+    this.#log = this.#logGuard.wrap(log)
     this.#clock = clock
+    const { onEntry } = options
+    this.#listener = onEntry && new EntryListener(new Callback('audit.onEntry', onEntry, this.#log, clock))
     this.#tiers = new Set(options.tiers)
     this.#ring = new Ring(options.maxEntries)
-    this.#queues = options.sinks.map(sink => new SinkQueue(sink, options.writeTimeoutMs, log, clock))
+    this.#queues = options.sinks.map(sink => new SinkQueue(sink, options.writeTimeoutMs, this.#log, clock))
     const blocking = (tier: Tier): SinkQueue[] => this.#queues.filter(({ policies }) => policies[tier] === 'block')
     this.#blocking = { read: blocking('read'), write: blocking('write'), admin: blocking('admin') }
   }
@@ -55,12 +58,16 @@ export class AuditTrail {
     try {
       for (const [i, sink] of options.sinks.entries()) {
         const queue = trail.#queues[i] as SinkQueue
-        queue.start(await sink.open({
-          log,
+        const writer: unknown = await sink.open({
+          log: trail.#log,
           clock,
           failing: (error, reason) => { queue.failing(error, reason) },
-          note: (operation, details) => { trail.note({ operation, details }) }
-        }))
+          note (operation, details, error) {
+            const told = error === undefined ? {} : { error: String(error) }
+            trail.note({ operation: checkNote(operation), details, ...told })
+          }
+        })
+        queue.start(checkWriter(writer, sink))
       }
       return trail
     } catch (error) {
@@ -115,8 +122,8 @@ export class AuditTrail {
     this.#entries++
     this.#ring.add(recorded.entry)
     const { logLevel } = this.#options
-    if (logLevel !== 'silent') log[logLevel]({ audit: recorded.entry }, 'audit')
-    this.#tell(recorded.entry)
+    if (logLevel !== 'silent') this.#logGuard.write(log, logLevel, { audit: recorded.entry }, 'audit')
+    this.#listener?.tell(recorded.entry)
     let durable: Promise<boolean> | undefined
     for (const queue of this.#queues) {
       if (!reserved || queue.policies[tier] === 'drop') queue.offer(recorded)
@@ -146,28 +153,24 @@ export class AuditTrail {
 
   /** Ends every sink. Rejects with the number of entries that did not become durable. */
   async close (): Promise<void> {
+    this.#listener?.flush()
     const left = await Promise.all(this.#queues.map(async queue => await queue.close()))
     const lost = Math.max(0, ...left)
     if (lost > 0) throw new Error(`${lost} audit entries did not become durable`)
   }
+}
 
-  #tell (entry: AuditEntry): void {
-    const { onEntry } = this.#options
-    if (onEntry === undefined) return
-    try {
-      const told = onEntry(entry)
-      if (told instanceof Object && 'then' in told) Promise.resolve(told).catch(error => { this.#complain(error) })
-    } catch (error) {
-      this.#complain(error)
-    }
-  }
+/** @throws {TypeError} when a sink notes something under a name of an operation */
+function checkNote (operation: unknown): string {
+  if (typeof operation === 'string' && /^audit\.[a-z]{1,32}$/.test(operation)) return operation
+  throw new TypeError('note takes an operation that starts with "audit.", for example "audit.recovered"')
+}
 
-  #complain (error: unknown): void {
-    const now = this.#clock.ticks()
-    if (now - this.#complainedAt < COMPLAINT_MS) return
-    this.#complainedAt = now
-    this.#log.error({ err: error }, 'audit.onEntry has failed; further failures within a minute are not logged')
-  }
+/** @throws {TypeError} when a sink of the application's own has not given what is needed to write */
+function checkWriter (writer: unknown, { name }: AuditSink): SinkWriter {
+  const { write, close } = (writer ?? {}) as Partial<SinkWriter>
+  if (typeof write === 'function' && typeof close === 'function') return writer as SinkWriter
+  throw new TypeError(`audit sink "${name}": open must resolve with a writer, { write, close }`)
 }
 
 function both (one: Promise<boolean> | undefined, other: Promise<boolean>): Promise<boolean> {

@@ -1,11 +1,12 @@
-import { createPublicKey, KeyObject } from 'node:crypto'
-import { open, stat, type FileHandle } from 'node:fs/promises'
-import { GENESIS, hashOf, parseLine } from './chain.js'
-import type { Checkpoint } from './checkpoint.js'
-import { Checkpoints, signatureProblem, type LineProblem } from './checkpoint-reader.js'
-import { seqInName, TrailFiles } from './segments.js'
+import type { KeyObject } from 'node:crypto'
+import { open, stat } from 'node:fs/promises'
+import { toCheckpoint, toPublicKey, type Checkpoint } from './checkpoint.js'
+import { signatureProblem } from './checkpoint-reader.js'
+import { isCurrentSegment, seqInName, TrailFiles } from './segments.js'
+import { checkTrail, type BadTrail, type TrailInput, type VerifyResult } from './trail-check.js'
 import { exists, findSegments, type Segment } from './trail-reader.js'
-import { MAX_LINE_BYTES, readLines, textOf, type RawLine } from './trail-lines.js'
+
+export type { BadTrail, GoodTrail, VerifyResult } from './trail-check.js'
 
 /** What `verifyTrail` takes. */
 export interface VerifyOptions {
@@ -20,88 +21,44 @@ export interface VerifyOptions {
   readonly checkpoints?: readonly string[] | undefined
   /** A checkpoint that was kept elsewhere: it shows when trail and checkpoints have been written anew together. */
   readonly anchor?: Checkpoint | undefined
-}
-
-/** A trail whose every byte is as it was written, as far as its checkpoints reach. */
-export interface GoodTrail {
-  readonly ok: true
-  readonly entries: number
-  /** Above 1 when old segments have been removed; 0 without entries. */
-  readonly firstSeq: number
-  readonly lastSeq: number
-  readonly lastHash: string
-  /** Checkpoints that were compared, also those of entries that have been removed. */
-  readonly checkpoints: number
-  /** Entries after the last checkpoint: whether some are missing at the end cannot be seen. */
-  readonly sinceCheckpoint: number
-  /** What could not be checked. */
-  readonly warnings: readonly string[]
-}
-
-/** The first bad line in the order of seq; damaged checkpoints come after all entries. */
-export interface BadTrail extends LineProblem {
-  readonly ok: false
-  /** The number of the entry that should stand there. */
-  readonly seq?: number
-}
-
-export type VerifyResult = GoodTrail | BadTrail
-
-/** A chain of which the last hash may be unknown. */
-interface Head {
-  readonly seq: number
-  readonly hash: string | undefined
-}
-
-/** Follows a chain, line by line. */
-export class ChainCheck {
-  #head: Head
-
-  /** @param head where the chain stands; without hash, the next line's hash is taken as it is */
-  constructor (head: Head) {
-    this.#head = head
-  }
-
-  get head (): Head {
-    return this.#head
-  }
-
-  /** Takes the next line. Returns what is wrong with it; the chain then stays where it is. */
-  next (raw: RawLine): string | undefined {
-    if (raw.bytes === undefined) return `the line is longer than ${MAX_LINE_BYTES} bytes`
-    if (!raw.ended) return 'the line does not end with a line feed'
-    const text = textOf(raw)
-    if (text === undefined) return 'the line is not UTF-8'
-    const line = parseLine(text)
-    if (line === undefined) return 'the line is not an entry of a trail'
-    const seq = this.#head.seq + 1
-    if (line.seq !== seq) return `the line is entry ${line.seq}, where entry ${seq} should be`
-    if (this.#head.hash !== undefined && hashOf(line.body, this.#head.hash) !== line.hash) {
-      return 'the line does not have the hash that follows from its text and the entry before'
-    }
-    this.#head = { seq, hash: line.hash }
-    return undefined
-  }
+  /**
+   * A checkpoint of this trail: its entry and those before it may be missing. What is there of them is
+   * checked all the same. Absent: only those may be missing that the trail itself says `keep` has removed.
+   */
+  readonly after?: Checkpoint | undefined
+  /** The name of the trail, as its checkpoints state it. Absent: the name of the files. */
+  readonly stream?: string | undefined
 }
 
 /** How often a trail is looked at again when that may have gone wrong only because it is in use. */
 const RETRIES = 3
 
 /**
- * Reads a trail from its first to its last byte and compares it with its checkpoints. A trail may be verified while
- * it is written. Memory does not grow with the trail.
- * @throws an error of the file system when a file cannot be read, a TypeError when `files` is empty or the key is none of Ed25519
+ * Reads a trail from its first to its last byte and compares it with its checkpoints. A trail may be verified
+ * while it is written. Memory does not grow with the trail.
+ * @throws an error of the file system when a file cannot be read, a TypeError when `files` is empty, the key
+ * is none of Ed25519, or `anchor` or `after` is no checkpoint
  */
 export async function verifyTrail (options: VerifyOptions): Promise<VerifyResult> {
   if (options.files.length === 0) throw new TypeError('files must name at least one file')
   const publicKey = options.publicKey === undefined ? undefined : toPublicKey(options.publicKey)
+  for (const name of ['anchor', 'after'] as const) {
+    if (options[name] === undefined) continue
+    const checkpoint = toCheckpoint(options[name])
+    if (checkpoint === undefined) {
+      throw new TypeError(`${name} must be a checkpoint: { stream, seq, hash, timestamp, … }`)
+    }
+    const problem = signatureProblem(checkpoint, publicKey)
+    if (problem !== undefined) return { ok: false, file: name, line: 1, problem }
+  }
   for (let retries = RETRIES; ; retries--) {
     try {
       const result = await verifyOnce(options, publicKey, retries > 0)
       if (result !== undefined) return result
     } catch (error) {
       // An old segment may have been removed since its name was read.
-      if (retries === 0 || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      if (retries === 0) return await missingTrail(options, error)
     }
   }
 }
@@ -115,7 +72,7 @@ async function verifyOnce (options: VerifyOptions, publicKey: KeyObject | undefi
   const handle = await open(file, 'r')
   try {
     if (mayRetry && !isSameState(before, await stateOf(await findTrail(options)), true)) return undefined
-    const result = await checkTrail(trail, handle, options.anchor, publicKey)
+    const result = await checkTrail({ ...trail, ...options, publicKey, last: handle })
     // A line may have been read before it was written to its end.
     if (!result.ok && mayRetry && !isSameState(before, await stateOf(await findTrail(options)), false)) return undefined
     return result
@@ -124,25 +81,35 @@ async function verifyOnce (options: VerifyOptions, publicKey: KeyObject | undefi
   }
 }
 
-function toPublicKey (key: string | KeyObject): KeyObject {
-  const publicKey = key instanceof KeyObject ? key : createPublicKey(key)
-  if (publicKey.type !== 'public' || publicKey.asymmetricKeyType !== 'ed25519') throw new TypeError('publicKey must be an Ed25519 public key')
-  return publicKey
+/** Tells that a trail has checkpoints and no file any more; otherwise it rejects with the error. */
+async function missingTrail ({ files, checkpoints }: VerifyOptions, error: unknown): Promise<BadTrail> {
+  const [file] = files as [string]
+  const sidecar = sidecarOf(file)
+  const isWhole = files.length === 1 && checkpoints === undefined && isCurrentSegment(file)
+  if (!isWhole || await exists(file) || !await exists(sidecar)) {
+    throw error
+  }
+  return {
+    ok: false,
+    file,
+    line: 1,
+    problem: `there is no file of the trail, but there are checkpoints of it: ${sidecar}`
+  }
 }
 
-interface OpenedTrail {
-  readonly segments: readonly Segment[]
-  readonly sidecars: readonly string[]
-}
+type OpenedTrail = Pick<TrailInput, 'segments' | 'sidecars' | 'hasOwnSidecars' | 'name'>
 
-async function findTrail ({ files, checkpoints }: VerifyOptions): Promise<OpenedTrail> {
+async function findTrail ({ files, checkpoints, stream }: VerifyOptions): Promise<OpenedTrail> {
   const segments = await findSegments(files)
-  if (checkpoints !== undefined) return { segments, sidecars: checkpoints }
+  const { file } = segments.at(-1) as Segment
+  const isNamed = isCurrentSegment(file) || seqInName(file) !== undefined
+  const name = stream ?? (isNamed ? TrailFiles.of(file).stream : undefined)
+  if (checkpoints !== undefined) return { segments, sidecars: checkpoints, hasOwnSidecars: false, name }
   const sidecars: string[] = []
   for (const sidecar of new Set(segments.map(({ file }) => sidecarOf(file)))) {
     if (await exists(sidecar)) sidecars.push(sidecar)
   }
-  return { segments, sidecars }
+  return { segments, sidecars, hasOwnSidecars: true, name }
 }
 
 interface FileState {
@@ -166,97 +133,6 @@ function isSameState (before: readonly FileState[], after: readonly FileState[],
   })
 }
 
-async function checkTrail ({ segments, sidecars }: OpenedTrail, last: FileHandle, anchor: Checkpoint | undefined, publicKey: KeyObject | undefined): Promise<VerifyResult> {
-  const anchorProblem = anchor && signatureProblem(anchor, publicKey)
-  if (anchorProblem !== undefined) return { ok: false, file: 'anchor', line: 1, problem: anchorProblem }
-  const checkpoints = await Checkpoints.open(sidecars, publicKey, anchor && { checkpoint: anchor, origin: 'anchor' })
-  try {
-    const result = await compareTrail(segments, last, checkpoints)
-    if (!result.ok || publicKey === undefined || result.entries === 0 || result.checkpoints > 0) return result
-    return { ok: false, file: sidecarOf((segments.at(-1) as Segment).file), line: 1, problem: 'there is no checkpoint, so nothing here is signed' }
-  } finally {
-    await checkpoints.close()
-  }
-}
-
-async function compareTrail (segments: readonly Segment[], last: FileHandle, checkpoints: Checkpoints): Promise<VerifyResult> {
-  const [first] = segments as [Segment]
-  const startSeq = (first.firstSeq ?? seqInName(first.file) ?? 1) - 1
-  const startHash = startSeq === 0 ? GENESIS : await checkpoints.hashAt(startSeq)
-  let place = { file: first.file, line: 0 }
-  const bad = (line: number, problem: string): BadTrail => ({ ok: false, ...place, line, seq: chain.head.seq + 1, problem })
-  const chain = new ChainCheck({ seq: startSeq, hash: startHash })
-  const admissions = new Admissions()
-  if (startHash !== undefined) {
-    const wrong = await checkpoints.compare({ seq: startSeq, hash: startHash })
-    if (wrong !== undefined) return bad(1, `the hash before the first entry is not the one that a checkpoint states (${wrong})`)
-  }
-  for (const segment of segments) {
-    place = { file: segment.file, line: 0 }
-    for await (const lines of readLines(segment === segments.at(-1) ? last : segment.file)) {
-      for (const raw of lines) {
-        place.line += 1
-        const problem = chain.next(raw)
-        if (problem !== undefined) return bad(place.line, problem)
-        const { seq, hash } = chain.head as { seq: number, hash: string }
-        admissions.look(raw, seq)
-        if (seq < checkpoints.nextSeq) continue
-        const wrong = await checkpoints.compare({ seq, hash })
-        if (wrong !== undefined) return { ...bad(place.line, `the hash of the line is not the one that a checkpoint states (${wrong})`), seq }
-      }
-    }
-  }
-  const { next, problem } = checkpoints
-  if (next !== undefined) return bad(place.line + 1, `the trail ends here, but a checkpoint states entry ${next.checkpoint.seq} (${next.origin})`)
-  if (problem !== undefined) return { ok: false, ...problem }
-  return goodTrail({ seq: startSeq, hash: startHash }, chain.head, checkpoints, admissions)
-}
-
-function goodTrail (start: Head, end: Head, { count, lastSeq = 0 }: Checkpoints, admissions: Admissions): GoodTrail {
-  const entries = end.seq - start.seq
-  const warnings = admissions.warnings()
-  if (start.hash === undefined) warnings.push(`no checkpoint states the hash before entry ${start.seq + 1}: whether this first line was changed could not be checked`)
-  if (count === 0) warnings.push('there is no checkpoint: whether entries are missing at the end could not be checked')
-  return {
-    ok: true,
-    entries,
-    firstSeq: entries === 0 ? 0 : start.seq + 1,
-    lastSeq: end.seq,
-    lastHash: end.hash ?? GENESIS,
-    checkpoints: count,
-    sinceCheckpoint: Math.min(entries, end.seq - lastSeq),
-    warnings
-  }
-}
-
 function sidecarOf (segment: string): string {
   return TrailFiles.of(segment).checkpoints
-}
-
-/** What the trail itself tells of times at which something may have been taken from it. */
-const admitted = [
-  { text: '"operation":"audit.recovered"', warning: 'a start has cut off what a crash had left half written, and kept it in the .torn file' },
-  { text: '"operation":"audit.unsealed"', warning: 'a start has found entries and no checkpoint, and has signed them as they were' },
-  { text: '"operation":"audit.gap"', warning: 'entries were left out because the queue was full' }
-] as const
-
-/** Collects such entries. */
-class Admissions {
-  readonly #found = admitted.map(() => ({ count: 0, firstSeq: 0 }))
-
-  look ({ bytes }: RawLine, seq: number): void {
-    // Nearly no line has any of them: they are looked for one by one only where they have something in common.
-    if (bytes?.includes('"operation":"audit.') !== true) return
-    for (const [i, { text }] of admitted.entries()) {
-      const found = this.#found[i] as { count: number, firstSeq: number }
-      if (bytes.includes(text) && found.count++ === 0) found.firstSeq = seq
-    }
-  }
-
-  warnings (): string[] {
-    return this.#found.flatMap(({ count, firstSeq }, i) => {
-      const more = count > 1 ? ` (and ${count - 1} times more)` : ''
-      return count === 0 ? [] : [`entry ${firstSeq}: ${(admitted[i] as typeof admitted[number]).warning}${more}`]
-    })
-  }
 }

@@ -3,6 +3,7 @@ import type { ConnectionAudit } from '../audit/connection-audit.js'
 import type { Log } from '../log.js'
 import type { Connection } from './connection.js'
 import type { DeadlineQueue } from './deadline-queue.js'
+import type { UnauthenticatedInboxes } from './inbox.js'
 import type { OutboxLimits } from './outbox.js'
 import type { PrincipalHost } from './principal.js'
 
@@ -12,6 +13,9 @@ export interface ConnectionHost extends PrincipalHost {
   readonly requiresAuth: boolean
   readonly outboxLimits: OutboxLimits
   readonly maxPayloadBytes: number
+  /** Of a client that must log in and never has. */
+  readonly maxUnauthenticatedPayloadBytes: number
+  readonly unauthenticatedInboxes: UnauthenticatedInboxes
   readonly audit: ConnectionAudit | undefined
   /** Connections whose client has stopped reading. */
   readonly stalled: DeadlineQueue<Connection>

@@ -1,5 +1,6 @@
 import type { RawData, WebSocket } from 'ws'
 import { addressKey } from '../access/client-address.js'
+import { CallbackError } from '../application-callback.js'
 import type { Origin, Session } from '../access/session.js'
 import { ClientConduct } from '../audit/client-conduct.js'
 import type { Log } from '../log.js'
@@ -19,6 +20,9 @@ import { Outbox, type OutboxOwner } from './outbox.js'
 import { Principal, type PrincipalOwner } from './principal.js'
 import { forgetUpgrade, setLimits, listen, streamOf, type SocketListener } from './socket.js'
 import type { Upgrade } from './upgrade.js'
+
+/** The code of the error with which ws refuses a frame by its length, before it is read. */
+const FRAME_TOO_LONG = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
 
 /**
  * One client, from open to close. It must be made in the tick in which the WebSocket opens, so that no frame is missed.
@@ -43,6 +47,10 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   #conduct: ClientConduct | undefined
   /** Why the session was revoked while the request that did so was being answered: the close waits for the reply. */
   #revoked: string | undefined
+  /** Whether it must log in and never has. */
+  #isUnknown: boolean
+  /** Whether the audit has been told that it ends. What hears of it may ask for the same again. */
+  #isEnding = false
   #state: 'open' | 'closing' | 'closed' = 'open'
 
   constructor (ws: WebSocket, id: string, upgrade: Upgrade, host: ConnectionHost) {
@@ -54,11 +62,12 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.connectedAt = host.clock.now()
     this.#host = host
     this.#ws = ws
-    this.#inbox = new Inbox(this)
+    this.#isUnknown = host.requiresAuth && upgrade.session === undefined
+    this.#inbox = new Inbox(this, this.#isUnknown ? host.unauthenticatedInboxes : undefined)
     this.#outbox = new Outbox(this, stream, host.outboxLimits)
     this.#principal = new Principal(this, host, this.#outbox)
     forgetUpgrade(ws)
-    setLimits(ws, host.maxPayloadBytes)
+    setLimits(ws, this.#isUnknown ? host.maxUnauthenticatedPayloadBytes : host.maxPayloadBytes)
     listen(ws, this)
     if (upgrade.session !== undefined) this.logIn(upgrade.session)
   }
@@ -122,8 +131,20 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   changing (from: Session | undefined, to: Session | undefined): void {
     this.#host.changing(this, from, to)
+    if (to !== undefined && this.#isUnknown) this.#authenticate()
     // Who is revoked has nobody to log in any more.
     if (to === undefined && from !== undefined && this.#revoked === undefined) this.#host.loggedOut(this)
+  }
+
+  /**
+   * From now on as much may be sent as by any other client, also when the session has ended: the client may
+   * not have noticed yet.
+   */
+  #authenticate (): void {
+    this.#isUnknown = false
+    setLimits(this.#ws, this.#host.maxPayloadBytes)
+    this.#inbox.authenticate()
+    this.regulate()
   }
 
   settleSession (): void {
@@ -145,9 +166,9 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   /** Ends the session and its subscriptions at once, and with them the connection: the client is told not to come back. */
   revoke (reason: string): void {
+    if (!this.open || this.#revoked !== undefined) return
+    this.#tellAudit(closeReasons.sessionRevoked)
     if (!this.open) return
-    // As long as it is known whose connection it is.
-    this.#host.audit?.closed(this, closeReasons.sessionRevoked)
     // Whoever bars their own account is told that it worked.
     if (this.answering?.admission === 'admin' || this.answering?.admission === 'superadmin') this.#revoked = reason
     this.#principal.end()
@@ -220,7 +241,12 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   }
 
   logFailure (error: unknown, operation: string): void {
-    this.log.error({ err: error, operation }, 'operation failed')
+    // A failure of a function of the application has been logged where it was called, and not for each
+    // request.
+    this.log[error instanceof CallbackError ? 'debug' : 'error'](
+      { err: error, operation },
+      'operation failed'
+    )
   }
 
   ping (): void {
@@ -252,6 +278,10 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.#ws.resume()
   }
 
+  overload (): void {
+    this.close(closeReasons.overloaded)
+  }
+
   congested (): void {
     this.#host.stalled.add(this)
     if (this.#outbox.full) this.regulate()
@@ -280,7 +310,8 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
    */
   close (reason: CloseReason): void {
     if (!this.open) return
-    if (reason !== closeReasons.sessionRevoked) this.#host.audit?.closed(this, reason)
+    this.#tellAudit(reason)
+    if (!this.open) return
     this.#shut('closing', reason.reason)
     this.#outbox.flush()
     if (this.#ws.isPaused) this.#ws.resume()
@@ -288,6 +319,13 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     else this.#ws.close(reason.code, reason.reason)
     this.#host.closing.add(this)
     this.#host.logOf(this).info({ code: reason.code, reason: reason.reason }, 'closing connection')
+  }
+
+  /** Once, as long as it is known whose connection it is. */
+  #tellAudit (reason: CloseReason): void {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    this.#host.audit?.closed(this, reason)
   }
 
   /** Ends the socket at once. */
@@ -310,13 +348,19 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.heard = true
     if (isBinary) this.close(closeReasons.binaryNotSupported)
     // A text of its own: the buffer is a view of a whole TCP chunk and would keep that alive.
-    else this.#inbox.push((data as Buffer).toString())
+    else this.#inbox.push((data as Buffer).toString(), (data as Buffer).length)
   }
 
   failed (error: Error): void {
-    this.#host.logOf(this).info({ err: error }, 'connection failed')
+    const isTooLong = (error as NodeJS.ErrnoException).code === FRAME_TOO_LONG
+    const limit = isTooLong && {
+      option: this.#isUnknown ? 'connectionLimits.maxUnauthenticatedPayloadBytes' : 'maxPayloadBytes'
+    }
+    this.#host.logOf(this).info({ err: error, ...limit }, 'connection failed')
     if (!this.open) return
+    this.#isEnding = true
     this.#host.audit?.failed(this, error)
+    if (!this.open) return
     // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we do.
     this.#shut('closing', 'failed')
     this.#host.closing.add(this)

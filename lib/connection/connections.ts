@@ -3,6 +3,7 @@ import type { ConnectionAudit } from '../audit/connection-audit.js'
 import type { Caller, Gate } from '../access/gate.js'
 import type { Scope } from '../access/policy.js'
 import type { Session } from '../access/session.js'
+import type { TokenRefusal } from '../access/token-refusal.js'
 import type { Clock } from '../clock.js'
 import { closeReasons, type CloseReason } from '../close-codes.js'
 import type { Hearing } from '../rules/event-subscriptions.js'
@@ -18,6 +19,7 @@ import type { Upgrade } from './upgrade.js'
 import { DeadlineQueue } from './deadline-queue.js'
 import { Endings } from './endings.js'
 import { Heartbeat } from './heartbeat.js'
+import { UnauthenticatedInboxes } from './inbox.js'
 import type { ConnectionInfo } from '../info.js'
 import type { OutboxLimits } from './outbox.js'
 
@@ -39,6 +41,8 @@ export class Connections implements ConnectionHost {
   readonly quota: SubscriptionQuota
   readonly outboxLimits: OutboxLimits
   readonly maxPayloadBytes: number
+  readonly maxUnauthenticatedPayloadBytes: number
+  readonly unauthenticatedInboxes: UnauthenticatedInboxes
   readonly requiresAuth: boolean
   readonly audit: ConnectionAudit | undefined
   readonly stalled: DeadlineQueue<Connection>
@@ -67,6 +71,11 @@ export class Connections implements ConnectionHost {
     this.quota = new SubscriptionQuota(options.connectionLimits, refusals)
     this.outboxLimits = { maxBufferedBytes, markBytes: maxBufferedBytes * highWaterMark }
     this.maxPayloadBytes = options.maxPayloadBytes
+    this.maxUnauthenticatedPayloadBytes = Math.min(
+      options.maxPayloadBytes,
+      options.connectionLimits.maxUnauthenticatedPayloadBytes
+    )
+    this.unauthenticatedInboxes = new UnauthenticatedInboxes(this.maxUnauthenticatedPayloadBytes)
     this.stalled = new DeadlineQueue(drainTimeoutMs, clock, connection => { connection.close(closeReasons.slowConsumer) })
     this.closing = new DeadlineQueue(closeTimeoutMs, clock, connection => { connection.terminate() })
     this.requiresAuth = requiresAuth
@@ -157,7 +166,7 @@ export class Connections implements ConnectionHost {
     return this.#gate.isStale(client)
   }
 
-  async confirm (client: Caller, session: Session): Promise<Session | undefined> {
+  async confirm (client: Caller, session: Session): Promise<Session | TokenRefusal> {
     return await this.#gate.confirm(client, session)
   }
 

@@ -1,11 +1,56 @@
 import { isBurstOver, nextTurn, noteWork } from '../slice.js'
 
-/** Frames and characters that may wait. One TCP chunk of small frames may arrive on top of each. */
-const MAX_FRAMES = 256
-const MAX_CHARS = 1_048_576
+/** How much may wait in an inbox. One TCP chunk of small frames may arrive on top of each. */
+export interface InboxLimits {
+  readonly maxFrames: number
+  /** Of the texts that wait, in memory: see `sizeOf`. */
+  readonly maxBytes: number
+}
 
-/** Characters that are read in about the time of a small request. */
-const CHARS_OF_SMALL = 2_048
+/** As much may wait for a client that has logged in, or need not. */
+const usualLimits: InboxLimits = { maxFrames: 256, maxBytes: 1_048_576 }
+
+/** Bytes that may wait for all clients together that have yet to log in. */
+const MAX_UNAUTHENTICATED_BYTES = 67_108_864
+
+/**
+ * Memory that a text takes beside its characters, in bytes; it counts for all together, where frames may
+ * be many and small.
+ */
+const FRAME_OVERHEAD_BYTES = 64
+
+/**
+ * The inboxes of all clients that have yet to log in: how much waits in them, and how much of it may be one
+ * client's.
+ */
+export class UnauthenticatedInboxes {
+  readonly limits: InboxLimits
+  #bytes = 0
+
+  /**
+   * `maxFrameBytes` is the largest frame that such a client may send. One frame may wait behind the one that
+   * is being handled.
+   */
+  constructor (maxFrameBytes: number) {
+    this.limits = { maxFrames: 1, maxBytes: maxFrameBytes }
+  }
+
+  /** Whether more waits than all of them may have together. */
+  get isOverfull (): boolean {
+    return this.#bytes > MAX_UNAUTHENTICATED_BYTES
+  }
+
+  add (frames: number, bytes: number): void {
+    this.#bytes += frames * FRAME_OVERHEAD_BYTES + bytes
+  }
+
+  remove (frames: number, bytes: number): void {
+    this.add(-frames, -bytes)
+  }
+}
+
+/** Bytes that are read in about the time of a small request. */
+const BYTES_OF_SMALL = 2_048
 
 /** The connection that an inbox belongs to. */
 export interface InboxOwner {
@@ -13,42 +58,68 @@ export interface InboxOwner {
   handle: (text: string) => Promise<void> | undefined
   /** The inbox has become full, or has room again. */
   regulate: () => void
+  /**
+   * More waits than all clients together may have that have yet to log in, and this inbox has just been given
+   * some of it.
+   */
+  overload: () => void
 }
 
 /**
  * The frames of one connection that wait for their turn: one is handled at a time, so replies keep the order
  * of the requests. When full, its owner stops reading the socket, so that TCP slows the client down. Of a
- * burst, others have
- * their turn every few milliseconds.
+ * burst, others have their turn every few milliseconds.
  */
 export class Inbox {
   readonly #owner: InboxOwner
+  /** `undefined` once the client has logged in, or where it need not. */
+  #unauthenticated: UnauthenticatedInboxes | undefined
   #waiting: string[] = []
-  #chars = 0
+  /** Of each text that waits. */
+  #sizes: number[] = []
+  #bytes = 0
   #busy = false
   #held = false
   #idle: Array<() => void> | undefined
   #done: (() => void) | undefined
 
-  constructor (owner: InboxOwner) {
+  constructor (owner: InboxOwner, unauthenticated?: UnauthenticatedInboxes) {
     this.#owner = owner
+    this.#unauthenticated = unauthenticated
   }
 
   /** Whether no more frames should be read for now. */
   get full (): boolean {
-    return this.#waiting.length >= MAX_FRAMES || this.#chars >= MAX_CHARS
+    const { maxFrames, maxBytes } = this.#limits
+    return this.#waiting.length >= maxFrames || this.#bytes >= maxBytes
   }
 
   /** Whether so much has come on top, one chunk after the other, that not even one more should be read. */
   get overfull (): boolean {
-    return this.#waiting.length >= 16 * MAX_FRAMES || this.#chars >= 2 * MAX_CHARS
+    const { maxFrames, maxBytes } = this.#limits
+    return this.#waiting.length >= 16 * maxFrames || this.#bytes >= 2 * maxBytes
   }
 
-  push (text: string): void {
+  get #limits (): InboxLimits {
+    return this.#unauthenticated?.limits ?? usualLimits
+  }
+
+  /** Takes a frame; `bytes` is its length as it was sent. */
+  push (text: string, bytes = Buffer.byteLength(text)): void {
+    const size = sizeOf(text, bytes)
     this.#waiting.push(text)
-    this.#chars += text.length
+    this.#sizes.push(size)
+    this.#bytes += size
+    this.#unauthenticated?.add(1, size)
     if (!this.#busy && !this.#held) this.#next()
+    else if (this.#unauthenticated?.isOverfull === true) this.#owner.overload()
     else if (this.full) this.#owner.regulate()
+  }
+
+  /** The client has logged in for the first time: from now on as much may wait as for any other. */
+  authenticate (): void {
+    this.#unauthenticated?.remove(this.#waiting.length, this.#bytes)
+    this.#unauthenticated = undefined
   }
 
   /** Starts no more frames until `release`. */
@@ -64,8 +135,10 @@ export class Inbox {
 
   /** Drops what has not been started. */
   clear (): void {
+    this.#unauthenticated?.remove(this.#waiting.length, this.#bytes)
+    this.#bytes = 0
     this.#waiting = []
-    this.#chars = 0
+    this.#sizes = []
     if (!this.#busy) this.#settle()
   }
 
@@ -88,19 +161,21 @@ export class Inbox {
   #next (): void {
     const wasFull = this.full
     let taken = 0
+    let bytes = 0
     let work: Promise<void> | undefined
     this.#busy = true
-    while (work === undefined && !this.#held && taken < this.#waiting.length) {
+    const waiting = this.#waiting
+    while (work === undefined && !this.#held && taken < waiting.length && waiting === this.#waiting) {
       if (taken > 0 && isBurstOver()) {
         work = nextTurn()
         break
       }
-      const text = this.#waiting[taken++] as string
-      this.#chars -= text.length
-      noteWork(text.length / CHARS_OF_SMALL)
-      work = this.#owner.handle(text)
+      noteWork((this.#sizes[taken] as number) / BYTES_OF_SMALL)
+      bytes += this.#sizes[taken] as number
+      work = this.#owner.handle(waiting[taken++] as string)
     }
-    this.#waiting.splice(0, taken)
+    // Unless all of it has been dropped meanwhile.
+    if (waiting === this.#waiting) this.#remove(taken, bytes)
     if (work === undefined) {
       this.#busy = false
       if (this.#waiting.length === 0) this.#settle()
@@ -112,9 +187,25 @@ export class Inbox {
     if (wasFull && !this.full) this.#owner.regulate()
   }
 
+  /** Removes frames from the front. */
+  #remove (frames: number, bytes: number): void {
+    this.#unauthenticated?.remove(frames, bytes)
+    this.#bytes -= bytes
+    this.#waiting.splice(0, frames)
+    this.#sizes.splice(0, frames)
+  }
+
   #settle (): void {
     const idle = this.#idle
     this.#idle = undefined
     idle?.forEach(resolve => { resolve() })
   }
+}
+
+/**
+ * The bytes that a text takes: as it was sent, or in memory, where one character beyond Latin-1 makes two
+ * bytes of each.
+ */
+function sizeOf (text: string, bytes: number): number {
+  return text.length === bytes ? bytes : Math.max(bytes, 2 * text.length)
 }

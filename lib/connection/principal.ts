@@ -1,6 +1,7 @@
 import type { Caller } from '../access/gate.js'
 import type { Scope } from '../access/policy.js'
-import { isExpired, type Session } from '../access/session.js'
+import { endOf, isExpired, type Session } from '../access/session.js'
+import { TokenRefusal } from '../access/token-refusal.js'
 import type { Clock } from '../clock.js'
 import type { SubscriptionQuota } from '../feeds/subscription-quota.js'
 import { SubscriptionTable, type Sink, type Watcher } from '../feeds/subscription-table.js'
@@ -21,7 +22,7 @@ export interface PrincipalHost {
   /** Whether the client's session must be confirmed before it is used again. */
   isStale: (client: Caller) => boolean
   /** See `Authenticator.confirm`. */
-  confirm: (client: Caller, session: Session) => Promise<Session | undefined>
+  confirm: (client: Caller, session: Session) => Promise<Session | TokenRefusal>
 }
 
 /** The connection that a principal belongs to. */
@@ -182,7 +183,12 @@ export class Principal implements Watcher, Hearer {
     const confirmed = await this.#host.confirm(this.#owner, session)
     // Somebody may have logged in or out meanwhile, or the client have gone.
     if (this.#session !== session) return
-    if (confirmed !== session) this.change(confirmed)
+    if (confirmed instanceof TokenRefusal) {
+      this.#owner.log.info({ reason: confirmed.reason }, 'token refused')
+      this.change(undefined)
+    } else if (confirmed !== session) {
+      this.change(confirmed)
+    }
   }
 
   #replace (session: Session | undefined): void {
@@ -192,15 +198,16 @@ export class Principal implements Watcher, Hearer {
     this.#hasExpired = false
     this.#session = session
     this.version++
-    if (session?.expiresAt !== undefined) this.#awaitExpiry(session.expiresAt)
+    const end = session && endOf(session)
+    if (end !== undefined) this.#awaitExpiry(end)
   }
 
   /** The last moment still counts. What is longer than a timer can wait is waited for in steps. */
-  #awaitExpiry (expiresAt: number): void {
-    const leftMs = Math.max(0, expiresAt - this.#host.clock.now() + 1)
+  #awaitExpiry (end: number): void {
+    const leftMs = Math.max(0, end - this.#host.clock.now() + 1)
     this.#cancelExpiry = this.#host.clock.after(Math.min(leftMs, MAX_TIMER_MS), () => {
-      if (this.#host.clock.now() > expiresAt) this.settle()
-      else this.#awaitExpiry(expiresAt)
+      if (this.#host.clock.now() > end) this.settle()
+      else this.#awaitExpiry(end)
     })
   }
 }

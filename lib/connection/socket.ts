@@ -11,8 +11,16 @@ import { closeTimeoutMs } from '../deadlines.js'
 interface WebSocketInside {
   _closeTimeout?: number
   readonly _socket?: Duplex | null
-  readonly _receiver?: { _maxPayload?: number, _maxFragments?: number, _maxBufferedChunks?: number } | null
+  readonly _receiver?: ReceiverInside | null
   readonly setSocket?: (socket: Duplex, head: Buffer, options: object) => void
+}
+
+interface ReceiverInside {
+  _maxPayload?: number
+  _maxFragments?: number
+  _maxBufferedChunks?: number
+  /** By name; those that were negotiated. */
+  readonly _extensions?: Readonly<Record<string, { _maxPayload?: number } | undefined>>
 }
 
 interface UpgradedSocket extends Duplex {
@@ -48,6 +56,9 @@ export function setLimits (ws: WebSocket, maxPayloadBytes: number): void {
   receiver._maxPayload = maxPayload
   receiver._maxFragments = maxFragments
   receiver._maxBufferedChunks = maxBufferedChunks
+  // Otherwise a frame is inflated as far as its server was told, before its length is looked at.
+  const deflate = receiver._extensions?.['permessage-deflate']
+  if (deflate !== undefined) deflate._maxPayload = maxPayload
 }
 
 /** Whether `setLimits` works with the version of `ws` behind this server. */

@@ -9,6 +9,7 @@ import { ChangeQueue } from './change-queue.js'
 import { changeBy, endOf, everything, Followers, type DirectoryChange, type DirectoryListener } from './followers.js'
 import { HashSettings } from './hash-settings.js'
 import { Mirror } from './mirror.js'
+import { warnOfCollisions } from './name-collisions.js'
 import { OwnWrite } from './own-write.js'
 import { isSystemRecord, type Resource, type SystemBucket, type User } from './records.js'
 import { systemBuckets } from './system-buckets.js'
@@ -93,6 +94,7 @@ export class Directory extends Mirror {
     const missing = systemRoles(operations).filter(({ name }) => this.roleByName(name) === undefined)
     if (missing.length > 0) await this.write(missing.map(role => ({ bucket: '_roles', insert: { ...role, system: true } })))
     await this.#forgetLostQueries()
+    warnOfCollisions(this.collisions, this.#log)
   }
 
   /** Gives the directory back; the last one ends it. */

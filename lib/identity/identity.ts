@@ -1,4 +1,7 @@
 import type { Authenticator } from '../access/authenticator.js'
+import { adviceOnPermission, type KnownNames, type NameAdvice } from '../access/name-advice.js'
+import { OperationNames } from '../access/operation-names.js'
+import { ruleProblem } from '../access/rule.js'
 import { secretProblem } from '../access/secret-strength.js'
 import type { ResolvedBuiltIn } from '../access/auth-options.js'
 import type { Session } from '../access/session.js'
@@ -26,7 +29,7 @@ export interface IdentityEnvironment {
   readonly isRevoked: (userId: string) => boolean
   readonly refusals: Refusals
   /** All operations, from which the roles that are there from the start are made. */
-  readonly operations: Iterable<NamedOperation>
+  readonly operations: readonly NamedOperation[]
   /** See `PasswordsOptions`. */
   readonly argon2?: boolean
 }
@@ -43,7 +46,13 @@ export class Identity {
   readonly #passwords: Passwords
   readonly #stops: Array<() => void> = []
 
-  private constructor (directory: Directory, access: StoreAccess, options: ResolvedBuiltIn, { clock, isRevoked, refusals, argon2 }: IdentityEnvironment) {
+  private constructor (
+    directory: Directory,
+    access: StoreAccess,
+    options: ResolvedBuiltIn,
+    environment: IdentityEnvironment
+  ) {
+    const { clock, isRevoked, refusals, argon2 } = environment
     const passwords = new Passwords(argon2 === undefined ? {} : { argon2 })
     directory.hashSettings.start(hash => passwords.settingOf(hash), directory.users())
     const sessions = new Sessions(directory, clock, options)
@@ -56,7 +65,7 @@ export class Identity {
     this.sessions = sessions
     this.logins = logins
     this.users = new Users({ directory, sessions, passwords, limiter, logins, policy, passwordMinLength: options.passwordMinLength })
-    this.roles = new Roles(directory)
+    this.roles = new Roles(directory, new OperationNames(environment.operations.map(({ name }) => name)))
     this.accessLists = new AccessLists(directory, policy)
     this.#passwords = passwords
   }
@@ -76,6 +85,24 @@ export class Identity {
   /** Calls `listener` at each change of users, sessions and rights, until `close`. */
   onChange (listener: DirectoryListener): void {
     this.#stops.push(this.directory.onChange(listener))
+  }
+
+  /**
+   * Tells of names in the roles of the application that mean nothing so far, and of operations that do not
+   * exist.
+   */
+  adviceOnRoles (known: KnownNames): NameAdvice[] {
+    return this.directory.roles().flatMap(role =>
+      role.permissions.flatMap((entry, i) => {
+        if (ruleProblem(entry) !== undefined) return []
+        const at = `role ${JSON.stringify(role.name)}: permissions[${i}]`
+        const problem = known.operations.problemIn(entry)
+        return [
+          ...(problem === undefined ? [] : [{ at: `${at}.${problem.path}`, message: problem.problem }]),
+          ...adviceOnPermission(at, entry, known)
+        ]
+      })
+    )
   }
 
   /** Users with a session that match. */

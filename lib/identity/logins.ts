@@ -4,6 +4,7 @@ import type { Origin } from '../access/session.js'
 import { NoexServerError } from '../errors.js'
 import type { Attempt, LoginLimiter } from '../limits/login-limiter.js'
 import type { Directory, DirectoryWrite } from './directory.js'
+import { nameKey } from './names.js'
 import type { Passwords } from './passwords.js'
 import type { User } from './records.js'
 import type { NewSession, Sessions } from './sessions.js'
@@ -38,10 +39,15 @@ export class Logins {
    */
   async withPassword (username: string, password: string, origin: Origin, isHere: () => boolean): Promise<NewSession> {
     const { directory, sessions, limiter } = this.#parts
-    const attempt = limiter.attemptLogin(username, addressKey(origin.remoteAddress))
+    const account = attemptKey(directory.findUser(username), username)
+    const attempt = limiter.attemptLogin(account, addressKey(origin.remoteAddress))
     return await settled(attempt, async () => {
       for (let tries = 1; ; tries++) {
-        const { user, writes } = await this.checkPassword(directory.userByName(username), password, 'Invalid credentials')
+        const { user, writes } = await this.checkPassword(
+          directory.findUser(username),
+          password,
+          'Invalid credentials'
+        )
         const begun = await directory.exclusive(async () => {
           const current = directory.user(user.id)
           // Another login may have renewed the hash meanwhile: then the password is still the same, and is checked again.
@@ -93,6 +99,14 @@ export class Logins {
   #refuseRevoked (userId: string): void {
     if (this.#parts.isRevoked(userId)) throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
   }
+}
+
+/**
+ * Returns the account on which attempts count: the same for every spelling of its name, whether or not there
+ * is such an account.
+ */
+export function attemptKey (user: User | undefined, name: string): string {
+  return user === undefined ? `name ${nameKey(name)}` : `user ${user.id}`
 }
 
 /** Gives an attempt back that has found nothing out, because something else has failed. */

@@ -1,3 +1,5 @@
+import type { Collisions } from './name-collisions.js'
+import { nameKey } from './names.js'
 import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
 import type { AclEntry, Ownership, Resource, Role, RoleAssignment, SessionRecord, StoredRecord, SystemBucket, SystemRecords, User } from './records.js'
 
@@ -36,6 +38,11 @@ class Index<T extends StoredRecord> {
 
   keys (): Iterable<string> {
     return this.#groups.keys()
+  }
+
+  /** Those that have something in common with another. */
+  shared (): T[][] {
+    return [...this.#groups.values()].filter(({ size }) => size > 1).map(group => [...group.values()])
   }
 }
 
@@ -78,7 +85,9 @@ class Table<T extends StoredRecord> {
 /** The system buckets in memory, so that every question about users and their rights is answered at once. */
 export class Mirror {
   readonly #usersByName = new Index<User>(user => user.username)
+  readonly #usersByKey = new Index<User>(user => nameKey(user.username))
   readonly #rolesByName = new Index<Role>(role => role.name)
+  readonly #rolesByKey = new Index<Role>(role => nameKey(role.name))
   readonly #rolesByUser = new Index<RoleAssignment>(assignment => assignment.userId)
   readonly #usersByRole = new Index<RoleAssignment>(assignment => assignment.roleId)
   readonly #aclByResource = new Index<AclEntry>(resourceKey)
@@ -87,8 +96,8 @@ export class Mirror {
   readonly #ownersByResource = new Index<Ownership>(resourceKey)
   readonly #ownedByUser = new Index<Ownership>(ownership => ownership.userId)
   readonly tables: { readonly [bucket in SystemBucket]: Table<SystemRecords[bucket]> } = {
-    _users: new Table(this.#usersByName),
-    _roles: new Table(this.#rolesByName),
+    _users: new Table(this.#usersByName, this.#usersByKey),
+    _roles: new Table(this.#rolesByName, this.#rolesByKey),
     _user_roles: new Table(this.#rolesByUser, this.#usersByRole),
     _acl: new Table(this.#aclByResource, this.#aclBySubject),
     _sessions: new Table(this.#sessionsByUser),
@@ -99,8 +108,19 @@ export class Mirror {
     return this.tables._users.get(id)
   }
 
+  /** By the exact spelling. */
   userByName (username: string): User | undefined {
     return this.#usersByName.first(username)
+  }
+
+  /** By the exact spelling, or by any that only one account has: see `nameKey`. */
+  findUser (username: string): User | undefined {
+    return this.userByName(username) ?? only(this.#usersByKey.get(nameKey(username)))
+  }
+
+  /** Whether a new account cannot have this name, since people would take it for that of another. */
+  isUserNameTaken (username: string): boolean {
+    return this.#usersByKey.first(nameKey(username)) !== undefined
   }
 
   /** In the order in which they were created. */
@@ -112,8 +132,29 @@ export class Mirror {
     return this.tables._roles.get(id)
   }
 
+  /** By the exact spelling. */
   roleByName (name: string): Role | undefined {
     return this.#rolesByName.first(name)
+  }
+
+  /** By the exact spelling, or by any that only one role has: see `nameKey`. */
+  findRole (name: string): Role | undefined {
+    return this.roleByName(name) ?? only(this.#rolesByKey.get(nameKey(name)))
+  }
+
+  /** Whether a new role cannot have this name, since people would take it for that of another. */
+  isRoleNameTaken (name: string): boolean {
+    return this.#rolesByKey.first(nameKey(name)) !== undefined
+  }
+
+  /**
+   * Names of accounts, and of roles, that people take for the same; each is known by its exact spelling only.
+   */
+  get collisions (): Collisions {
+    return {
+      accounts: this.#usersByKey.shared().map(users => users.map(({ username }) => username)),
+      roles: this.#rolesByKey.shared().map(roles => roles.map(({ name }) => name))
+    }
   }
 
   roles (): Role[] {
@@ -195,6 +236,11 @@ export class Mirror {
   usersWithSessions (): string[] {
     return [...this.#sessionsByUser.keys()]
   }
+}
+
+/** The only one there is; `undefined` where there are more, or none. */
+function only<T> (found: readonly T[]): T | undefined {
+  return found.length === 1 ? found[0] : undefined
 }
 
 function resourceKey ({ resourceType, resourceName }: Resource): string {

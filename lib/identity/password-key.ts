@@ -23,7 +23,7 @@ export function hasArgon2 (): boolean {
 }
 
 /**
- * Computes the key of a password, which is taken as UTF-8 and as it is: no normalisation. It takes up to a second and
+ * Computes the key of a password, which is taken as UTF-8 and as it is. It takes up to a second and
  * blocks the thread that calls it. The functions that do not block work in libuv's pool, where `fs` would wait for them.
  * @throws when the memory is not to be had
  */

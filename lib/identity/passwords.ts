@@ -33,8 +33,9 @@ const scrypt: PasswordSetting = { algorithm: 'scrypt', N: 32_768, r: 8, p: 3 }
 const argon2: PasswordSetting = { algorithm: 'argon2id', memoryKiB: 19_456, passes: 2, lanes: 1 }
 
 /**
- * Hashes passwords and checks them, in threads of its own. Passwords are hashed as they are, in UTF-8: two spellings of one
- * letter in Unicode are two passwords.
+ * Hashes passwords and checks them, in threads of its own. They are hashed in UTF-8 as `normalPassword`
+ * writes them, so that each keyboard's spelling of a character is the same; hashes of other spellings, which
+ * earlier versions have made, are still good.
  */
 export class Passwords {
   readonly #hasArgon2: boolean
@@ -56,7 +57,7 @@ export class Passwords {
       throw new NoexServerError('VALIDATION_ERROR', `A password has at most ${MAX_PASSWORD_CHARS} characters`)
     }
     const request = keyRequest(this.#current)
-    const keys = await this.#keys.derive({ password, requests: [request] })
+    const keys = await this.#keys.derive({ password: normalPassword(password), requests: [request] })
     return formatHash({ ...request, key: keys[0] as Uint8Array })
   }
 
@@ -66,18 +67,45 @@ export class Passwords {
    *
    * Whatever the account and the password, the same is computed and takes the same time: a key for each setting that
    * stored hashes have (`settingsInUse`, from `settingOf`) and for the current one. Of more than four others only some are
-   * computed; then time does tell something.
+   * computed; then time does tell something. A password that can be spelled in another way is computed in
+   * both.
    * @throws `RATE_LIMITED` when too many wait to be checked
    */
   async check (password: string, hash: string | undefined, settingsInUse: Iterable<string> = []): Promise<PasswordCheck> {
     const stored = hash === undefined ? undefined : this.#read(hash)
-    const requests = this.#settings(stored, settingsInUse).map(setting => keyRequest(setting))
+    const settings = this.#settings(stored, settingsInUse)
+    if (password.length > MAX_PASSWORD_CHARS) {
+      await this.#compare('', stored, settings)
+      return wrong
+    }
+    const normal = normalPassword(password)
+    const checked = await this.#compare(normal, stored, settings)
+    if (checked.valid || normal === password) return checked
+    const asGiven = await this.#compare(password, stored, settings)
+    return asGiven.valid ? { valid: true, renewed: await this.#renewed(password) } : wrong
+  }
+
+  /** A new hash, unless too many passwords wait: then the next login makes one. */
+  async #renewed (password: string): Promise<string | undefined> {
+    try {
+      return await this.hash(password)
+    } catch (error) {
+      if (error instanceof NoexServerError) return undefined
+      throw error
+    }
+  }
+
+  /** Computes a key for each setting, and compares the one that is stored. */
+  async #compare (
+    password: string,
+    stored: PasswordHash | undefined,
+    settings: readonly PasswordSetting[]
+  ): Promise<PasswordCheck> {
+    const requests = settings.map(setting => keyRequest(setting))
     const own = requests.findIndex(({ setting }) => stored !== undefined && formatSetting(setting) === formatSetting(stored.setting))
     if (stored !== undefined) requests[own] = { setting: stored.setting, salt: stored.salt, keyBytes: stored.key.length }
-    const isTooLong = password.length > MAX_PASSWORD_CHARS
-    const keys = await this.#keys.derive({ password: isTooLong ? '' : password, requests })
-    const isEqual = stored !== undefined && timingSafeEqual(keys[own] as Uint8Array, stored.key)
-    const valid = isEqual && !isTooLong
+    const keys = await this.#keys.derive({ password, requests })
+    const valid = stored !== undefined && timingSafeEqual(keys[own] as Uint8Array, stored.key)
     // The first is the key of the current setting, which has been computed anyway.
     const renewed = valid && own !== 0 ? formatHash({ ...requests[0] as KeyRequest, key: keys[0] as Uint8Array }) : undefined
     return { valid, renewed }
@@ -115,6 +143,13 @@ export class Passwords {
     return [...settings.values()]
   }
 }
+
+/** Returns a password in the one spelling (NFKC) in which it is hashed. */
+export function normalPassword (password: string): string {
+  return password.normalize('NFKC')
+}
+
+const wrong: PasswordCheck = { valid: false, renewed: undefined }
 
 /** A key with a new salt: to be stored, or to take the time that another would take. */
 function keyRequest (setting: PasswordSetting): KeyRequest {

@@ -1,10 +1,11 @@
-import { ruleProblem } from '../access/rule.js'
+import type { OperationNames } from '../access/operation-names.js'
+import { ruleProblem, type PermissionEntry } from '../access/rule.js'
 import { invalid, NoexServerError } from '../errors.js'
 import { requireRole, sessionOf, type Actor } from './authority.js'
 import type { Directory } from './directory.js'
+import { checkName } from './names.js'
 import type { Role } from './records.js'
 import { SUPERADMIN } from './system-roles.js'
-import { checkName } from './users.js'
 
 const MAX_PERMISSIONS = 100
 const MAX_DESCRIPTION_CHARS = 1_000
@@ -18,9 +19,11 @@ export interface RoleInput {
 /** The roles and what they allow. */
 export class Roles {
   readonly #directory: Directory
+  readonly #operations: OperationNames
 
-  constructor (directory: Directory) {
+  constructor (directory: Directory, operations: OperationNames) {
     this.#directory = directory
+    this.#operations = operations
   }
 
   list (): Role[] {
@@ -28,12 +31,17 @@ export class Roles {
   }
 
   /** @throws `VALIDATION_ERROR`, `ALREADY_EXISTS` */
-  async create (actor: Actor, name: string, { description, permissions = [] }: RoleInput): Promise<Role> {
-    checkName(name, 'name', 1, 64)
-    check({ description, permissions })
+  async create (actor: Actor, wanted: string, { description, permissions = [] }: RoleInput): Promise<Role> {
+    const name = checkName(wanted, 'name', 1, 64)
+    this.#check({ description, permissions })
     return await this.#directory.exclusive(async () => {
       sessionOf(actor)
-      if (this.#directory.roleByName(name) !== undefined) throw new NoexServerError('ALREADY_EXISTS', 'There is a role with this name')
+      if (this.#directory.isRoleNameTaken(name)) {
+        throw new NoexServerError(
+          'ALREADY_EXISTS',
+          'There is a role with this name, or one that looks like it'
+        )
+      }
       const insert = { name, permissions, system: false, ...(description !== undefined && { description }) }
       const [role] = await this.#directory.write([{ bucket: '_roles', insert }])
       return role as unknown as Role
@@ -42,7 +50,7 @@ export class Roles {
 
   /** @throws `VALIDATION_ERROR`, `NOT_FOUND`, `FORBIDDEN` */
   async update (actor: Actor, roleId: string, changes: RoleInput): Promise<Role> {
-    check(changes)
+    this.#check(changes)
     return await this.#directory.exclusive(async () => {
       sessionOf(actor)
       const role = requireRole(this.#directory.role(roleId))
@@ -68,16 +76,20 @@ export class Roles {
       ])
     })
   }
-}
 
-function check ({ description, permissions }: RoleInput): void {
-  if (description !== undefined && description.length > MAX_DESCRIPTION_CHARS) {
-    throw invalid('description', `must not be longer than ${MAX_DESCRIPTION_CHARS} characters`)
+  #check ({ description, permissions }: RoleInput): void {
+    if (description !== undefined && description.length > MAX_DESCRIPTION_CHARS) {
+      throw invalid('description', `must not be longer than ${MAX_DESCRIPTION_CHARS} characters`)
+    }
+    if (permissions === undefined) return
+    if (!Array.isArray(permissions) || permissions.length > MAX_PERMISSIONS) {
+      throw invalid('permissions', `must be an array of at most ${MAX_PERMISSIONS}`)
+    }
+    permissions.forEach((entry: unknown, i) => {
+      const found = ruleProblem(entry) ?? this.#operations.problemIn(entry as PermissionEntry)
+      if (found !== undefined) {
+        throw invalid(`permissions[${i}]${found.path === '' ? '' : `.${found.path}`}`, found.problem)
+      }
+    })
   }
-  if (permissions === undefined) return
-  if (!Array.isArray(permissions) || permissions.length > MAX_PERMISSIONS) throw invalid('permissions', `must be an array of at most ${MAX_PERMISSIONS}`)
-  permissions.forEach((entry: unknown, i) => {
-    const found = ruleProblem(entry)
-    if (found !== undefined) throw invalid(`permissions[${i}]${found.path === '' ? '' : `.${found.path}`}`, found.problem)
-  })
 }

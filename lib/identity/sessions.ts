@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Authenticator } from '../access/authenticator.js'
 import type { Origin, Session } from '../access/session.js'
+import { TokenRefusal } from '../access/token-refusal.js'
 import type { Clock } from '../clock.js'
 import type { Directory, DirectoryWrite } from './directory.js'
 
@@ -67,10 +68,11 @@ export class Sessions implements Authenticator {
     this.#cancelSweep()
   }
 
-  identify = async (token: string): Promise<IdentitySession | undefined> => {
-    if (token.length > MAX_TOKEN_CHARS) return undefined
-    const record = this.#directory.session(idOf(token))
-    return record === undefined ? undefined : new IdentitySession(record.id, record.userId, record.expiresAt, this.#directory)
+  identify = async (token: string): Promise<IdentitySession | TokenRefusal> => {
+    const record = token.length > MAX_TOKEN_CHARS ? undefined : this.#directory.session(idOf(token))
+    return record === undefined
+      ? new TokenRefusal('there is no session with this token')
+      : new IdentitySession(record.id, record.userId, record.expiresAt, this.#directory)
   }
 
   /** The directory tells of everything that happens to a session. */

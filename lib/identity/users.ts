@@ -4,8 +4,9 @@ import type { LoginLimiter } from '../limits/login-limiter.js'
 import { isAdmin, isSuperadmin, keepLastSuperadmin, requireAuthorityOver, requireRole, requireUser, sessionOf, type Actor } from './authority.js'
 import type { Directory, DirectoryWrite } from './directory.js'
 import type { IdentityPolicy } from './identity-policy.js'
-import { settled, type Logins } from './logins.js'
-import type { Passwords } from './passwords.js'
+import { attemptKey, settled, type Logins } from './logins.js'
+import { checkName, nameKey } from './names.js'
+import { normalPassword, type Passwords } from './passwords.js'
 import type { Role, User } from './records.js'
 import type { NewSession, Sessions } from './sessions.js'
 import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
@@ -50,10 +51,9 @@ export class Users {
   /** @throws `VALIDATION_ERROR`, `ALREADY_EXISTS` */
   async create (actor: Actor, input: UserInput): Promise<User> {
     const { directory, passwords } = this.#parts
-    const { username } = input
-    checkName(username, 'username', 3, 64)
+    const username = checkName(input.username, 'username', 3, 64)
     // Such ids and names are the server's.
-    if (username.startsWith('__')) throw invalid('username', 'must not start with "__"')
+    if (nameKey(username).startsWith('__')) throw invalid('username', 'must not start with "__"')
     this.#checkLength(input.password, 'password')
     const profile = checkProfile({
       ...(typeof input.displayName === 'string' && { displayName: input.displayName }),
@@ -72,7 +72,8 @@ export class Users {
   }
 
   #refuseTaken (username: string): void {
-    if (this.#parts.directory.userByName(username) !== undefined) throw new NoexServerError('ALREADY_EXISTS', 'There is a user with this name')
+    if (!this.#parts.directory.isUserNameTaken(username)) return
+    throw new NoexServerError('ALREADY_EXISTS', 'There is a user with this name, or one that looks like it')
   }
 
   /** @throws `NOT_FOUND` */
@@ -143,7 +144,7 @@ export class Users {
     if (sessionOf(actor).userId !== userId) throw new NoexServerError('FORBIDDEN', 'Only the user may do this')
     this.#checkLength(next, 'newPassword')
     const user = requireUser(directory, userId)
-    const attempt = limiter.attemptPassword(user.username)
+    const attempt = limiter.attemptPassword(attemptKey(user, user.username))
     await settled(attempt, async () => await logins.checkPassword(user, current, 'The current password is wrong'))
     attempt.succeeded()
     const passwordHash = await passwords.hash(next)
@@ -171,12 +172,12 @@ export class Users {
       const session = sessionOf(actor)
       // The virtual superadmin has its role and needs no other.
       if (userId === SUPERADMIN_ID) {
-        requireRole(directory.roleByName(roleName))
+        requireRole(directory.findRole(roleName))
         return
       }
       requireUser(directory, userId)
-      const role = requireRole(directory.roleByName(roleName))
-      requireAuthorityToGive(session, roleName)
+      const role = requireRole(directory.findRole(roleName))
+      requireAuthorityToGive(session, role)
       if (!policy.covers(session, role)) throw new NoexServerError('FORBIDDEN', 'This role may do what you may not')
       requireAuthorityOver(directory, session, userId)
       if (directory.assignments(userId, role.id).length > 0) throw new NoexServerError('ALREADY_EXISTS', 'The user has this role')
@@ -189,12 +190,12 @@ export class Users {
     const { directory } = this.#parts
     await directory.exclusive(async () => {
       const session = sessionOf(actor)
-      const role = requireRole(directory.roleByName(roleName))
-      requireAuthorityToGive(session, roleName)
+      const role = requireRole(directory.findRole(roleName))
+      requireAuthorityToGive(session, role)
       requireAuthorityOver(directory, session, userId)
       const assignments = directory.assignments(userId, role.id)
       if (assignments.length === 0) throw new NoexServerError('NOT_FOUND', 'The user does not have this role')
-      if (roleName === SUPERADMIN) keepLastSuperadmin(directory, session, userId)
+      if (role.name === SUPERADMIN) keepLastSuperadmin(directory, session, userId)
       await directory.write(assignments.map(({ id }) => ({ bucket: '_user_roles', delete: id })))
     })
   }
@@ -222,24 +223,21 @@ export class Users {
 
   #checkLength (password: string, field: string): void {
     const { passwordMinLength } = this.#parts
-    if ([...password].length < passwordMinLength) throw invalid(field, `must have at least ${passwordMinLength} characters`)
-    if (password.length > MAX_PASSWORD_CHARS) throw invalid(field, `must not be longer than ${MAX_PASSWORD_CHARS} characters`)
+    if ([...normalPassword(password)].length < passwordMinLength) {
+      throw invalid(field, `must have at least ${passwordMinLength} characters`)
+    }
+    if (password.length > MAX_PASSWORD_CHARS) {
+      throw invalid(field, `must not be longer than ${MAX_PASSWORD_CHARS} characters`)
+    }
     // Whatever is no character is hashed alike.
     if (!password.isWellFormed()) throw invalid(field, 'must be well-formed Unicode')
   }
 }
 
-function requireAuthorityToGive (session: Session, roleName: string): void {
-  if (roleName === SUPERADMIN && !isSuperadmin(session)) {
+function requireAuthorityToGive (session: Session, { name }: Role): void {
+  if (name === SUPERADMIN && !isSuperadmin(session)) {
     throw new NoexServerError('FORBIDDEN', 'Only a superadmin may give or take this role')
   }
-}
-
-/** Checks a name that people see: its length, and that it has no control characters. @throws `VALIDATION_ERROR` */
-export function checkName (name: string, field: string, min: number, max: number): void {
-  const { length } = [...name]
-  if (length < min || length > max) throw invalid(field, `must have ${min} to ${max} characters`)
-  if (/\p{Cc}/u.test(name) || !name.isWellFormed()) throw invalid(field, 'must not have control characters')
 }
 
 function checkProfile (profile: Record<string, unknown>): Record<string, unknown> {

@@ -1,3 +1,4 @@
+import type { OperationNames } from '../access/operation-names.js'
 import { checkGroup, isInteger, isPlainObject, NoexOptionsError, type Checks } from '../option-checks.js'
 
 /** How much a user, or an address on which nobody is logged in, may ask for. */
@@ -53,9 +54,16 @@ export function resolveRateLimit (value: unknown): ResolvedRateLimit | undefined
 }
 
 /** Throws unless each of the `costs` is that of an operation that exists. @throws {NoexOptionsError} */
-export function checkCosts (limit: ResolvedRateLimit | undefined, exists: (operation: string) => boolean): void {
+export function checkCosts (
+  limit: ResolvedRateLimit | undefined,
+  operations: Pick<OperationNames, 'has' | 'didYouMean'>
+): void {
   for (const operation of limit?.costs.keys() ?? []) {
-    if (!exists(operation)) throw new NoexOptionsError(`rateLimit.costs.${operation}`, 'is the cost of an operation that does not exist')
+    if (operations.has(operation)) continue
+    throw new NoexOptionsError(
+      `rateLimit.costs.${operation}`,
+      `is the cost of an operation that does not exist${operations.didYouMean(operation)}`
+    )
   }
 }
 

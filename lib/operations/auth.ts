@@ -1,5 +1,7 @@
 import { Type } from 'typebox'
+import type { Client } from '../access/client.js'
 import { isExpired } from '../access/session.js'
+import { TokenRefusal } from '../access/token-refusal.js'
 import { NoexServerError } from '../errors.js'
 import { IdentitySession } from '../identity/sessions.js'
 import { defineOperation, type Operation } from './operation.js'
@@ -16,13 +18,15 @@ export const auth: readonly Operation[] = [
     request: Type.Object({ token: Token }),
     async run ({ authenticator, clock, revocations }, r, { client }) {
       const session = await authenticator?.identify(r.token, client.origin)
-      if (session === undefined || session.state === 'ended') throw new NoexServerError('UNAUTHORIZED', 'Invalid token')
-      if (isExpired(session, clock.now())) throw new NoexServerError('UNAUTHORIZED', 'Token has expired')
+      if (session === undefined) throw new NoexServerError('UNAUTHORIZED', 'Invalid token')
+      if (session instanceof TokenRefusal) throw refused(client, session.reason)
+      if (session.state === 'ended') throw refused(client, 'its session has ended')
+      if (isExpired(session, clock.now())) throw refused(client, 'it has expired', 'Token has expired')
       if (revocations.has(session.userId)) {
         client.logOut()
         throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
       }
-      if (session.state === 'barred') throw new NoexServerError('UNAUTHORIZED', 'Invalid token')
+      if (session.state === 'barred') throw refused(client, 'its user is disabled, deleted or revoked')
       client.logIn(session)
       return { userId: session.userId, roles: session.roles, expiresAt: session.expiresAt ?? null }
     }
@@ -50,3 +54,12 @@ export const auth: readonly Operation[] = [
     }
   })
 ]
+
+/**
+ * Builds the refusal of a token. The log is told why; the client is not, since an attacker who tries tokens
+ * would learn from it.
+ */
+function refused (client: Client, reason: string, message = 'Invalid token'): NoexServerError {
+  client.log.info({ reason }, 'token refused')
+  return new NoexServerError('UNAUTHORIZED', message)
+}

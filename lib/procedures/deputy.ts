@@ -1,4 +1,5 @@
 import type { Origin, Session } from '../access/session.js'
+import type { Log } from '../log.js'
 import type { Caller } from '../access/gate.js'
 import type { SubscriptionTable } from '../feeds/subscription-table.js'
 import type { EventSubscriptions } from '../rules/event-subscriptions.js'
@@ -29,6 +30,10 @@ export class Deputy implements Caller {
 
   get origin (): Origin {
     return this.#caller.origin
+  }
+
+  get log (): Log {
+    return this.#caller.log
   }
 
   get open (): boolean {

@@ -1,7 +1,7 @@
 import { override } from '../store/override.js'
 import { EngineCalls, type EngineCallsOptions } from './engine-calls.js'
 import { EventFeeds, hidesRecord, type HearingRules } from './event-feeds.js'
-import type { RuleEngine } from './rule-engine.js'
+import type { RuleEngine, RuleSummary } from './rule-engine.js'
 import { notAvailable, toRuleError } from './rule-errors.js'
 
 /**
@@ -48,6 +48,18 @@ export class RuleService {
   /** Distinct patterns that clients hear. */
   get feedCount (): number {
     return this.#feeds.size
+  }
+
+  /**
+   * Resolves with the topics, facts and timers by which rules are triggered, as far as the engine shows them.
+   * Rejects when it has no answer.
+   */
+  async triggers (): Promise<string[]> {
+    const rules: ReadonlyArray<RuleSummary & { readonly trigger?: unknown }> = await this.#calls.call('getRules')
+    return rules.flatMap(({ trigger }) => {
+      const { topic, pattern } = (trigger ?? {}) as { readonly topic?: unknown, readonly pattern?: unknown }
+      return [topic, pattern].filter(text => typeof text === 'string')
+    })
   }
 
   /**

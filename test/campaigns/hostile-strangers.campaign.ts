@@ -15,6 +15,11 @@ const SLOW_HEADS = Number(process.env['SLOW_HEADS'] ?? 1_000)
 const LOGINS_PER_SECOND = Number(process.env['LOGINS_PER_SECOND'] ?? 200)
 const RUNS = Number(process.env['STRANGERS_RUNS'] ?? 2)
 const WATCH_MS = Number(process.env['STRANGERS_SECONDS'] ?? 40) * 1_000
+/**
+ * As long as by default, or less where the crowd is watched for less: strangers must be sent away while it
+ * is.
+ */
+const LOGIN_TIMEOUT_MS = Math.min(60_000, Math.round(WATCH_MS * 0.8))
 /** Connections that may wait to log in: a few more than there are, so that there is room for logins. */
 const MAX_STRANGERS = Math.round(STRANGERS * 1.1)
 const MAX_PER_ADDRESS = 60
@@ -28,7 +33,8 @@ const runs: ReadonlyArray<readonly [title: string, maxAttempts: number]> = [['th
 
 for (const [title, maxAttempts] of runs.slice(0, RUNS)) {
   t.test(`${STRANGERS} strangers, ${SLOW_HEADS} endless heads, ${LOGINS_PER_SECOND} logins a second; ${title}`, { timeout: 3 * WATCH_MS + 300_000 }, async t => {
-    const server = await ChildProgram.start(t, 'strangers-server.js', String(MAX_STRANGERS), String(MAX_PER_ADDRESS), String(maxAttempts))
+    const limits = [MAX_STRANGERS, MAX_PER_ADDRESS, maxAttempts, LOGIN_TIMEOUT_MS].map(String)
+    const server = await ChildProgram.start(t, 'strangers-server.js', ...limits)
     const crowd = await ChildProgram.start(t, 'strangers-driver.js')
     const clients = await ChildProgram.start(t, 'round-trips.js')
     const port = await server.ask('port')

@@ -1,12 +1,15 @@
 // The server of hostile-strangers.campaign.ts: accounts with real password hashes, and options as for production.
-// Arguments: connections that may wait to log in, connections of one address, failed logins to one account.
+// Arguments: connections that may wait to log in, connections of one address, failed logins to one account,
+// milliseconds to log in.
 import { createHash } from 'node:crypto'
 import { Store } from '@hamicek/noex-store'
 import { Passwords } from '../../lib/identity/passwords.js'
 import { NoexServer } from '../../lib/index.js'
 import { answerBy } from './child-program.js'
 
-const [maxUnauthenticatedConnections, maxConnectionsPerIp, maxAttempts] = process.argv.slice(2).map(Number) as [number, number, number]
+const [maxUnauthenticatedConnections, maxConnectionsPerIp, maxAttempts, loginTimeoutMs] = process.argv
+  .slice(2)
+  .map(Number) as [number, number, number, number]
 /** Accounts that are logged in to, all with the same password. */
 const ACCOUNTS = 500
 
@@ -19,6 +22,7 @@ const server = await NoexServer.start({
   host: '0.0.0.0',
   auth: { builtIn: true, adminSecret: 'a secret of campaigns and nothing else', loginRateLimit: { maxAttempts } },
   maxConnectionsPerIp,
+  loginTimeoutMs,
   connectionLimits: { maxConnections: 20_000, maxConnectionsPerUser: 100, maxUnauthenticatedConnections },
   rateLimit: { maxRequests: 6_000, windowMs: 60_000 },
   // Written as in production, and thrown away.

@@ -1,6 +1,14 @@
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import type { AuthSession, ExternalAuth, NoexOptions, Origin } from '../../lib/index.js'
+import { SignJWT } from 'jose'
+import {
+  jwtAuth,
+  type AuthSession,
+  type ExternalAuth,
+  type JwtAuthOptions,
+  type NoexOptions,
+  type Origin
+} from '../../lib/index.js'
 import { TestClient } from '../client.js'
 import { HandClock } from '../hand-clock.js'
 import { serve, startStore, type Served } from '../helper.js'
@@ -46,6 +54,23 @@ async function serveTokens (t: Test, auth: Partial<ExternalAuth> = {}, options: 
     return client
   }
   return { ...served, tokens, asked, as }
+}
+
+/** Serves with `jwtAuth`; `refusals` are the lines of the log about tokens. */
+async function serveJwt (t: Test, options: Partial<JwtAuthOptions> = {}) {
+  const secret = 'a secret that two programs share, for tests and nothing else'
+  const refusals: Array<{ readonly msg: string }> = []
+  const write = (line: string): void => {
+    const entry = JSON.parse(line) as { readonly msg: string }
+    if (entry.msg === 'token refused') refusals.push(entry)
+  }
+  const auth = jwtAuth({ secret, algorithms: ['HS256'], issuer: 'me', audience: 'us', ...options })
+  const served = await serve(t, { auth }, { fastify: { logger: { level: 'info', stream: { write } } } })
+  const token = async (claims: object): Promise<string> =>
+    await new SignJWT({ iss: 'me', aud: 'us', sub: 'alice', roles: ['reader'], ...claims })
+      .setProtectedHeader({ alg: 'HS256' })
+      .sign(Buffer.from(secret))
+  return { ...served, refusals, token }
 }
 
 t.test('login', async t => {
@@ -176,6 +201,101 @@ t.test('expiry', async t => {
     t.match(await client.push(subscriptionId), { data: [{}, { name: 'later' }] })
     t.same(await client.ask('store.unsubscribe', { subscriptionId }), { unsubscribed: true })
   })
+})
+
+t.test('moments in another unit', async t => {
+  t.test(
+    'expiresAt in seconds, or more than ten years ahead, is an error of the application, which the log names',
+    async t => {
+      const log: Array<{ readonly err?: { readonly message: string } }> = []
+      const now = Date.now()
+      const year = 365.25 * 86_400_000
+      const { connect } = await serve(
+        t,
+        { auth: { validate: token => ({ userId: 'u', roles: [], expiresAt: Number(token) }) } },
+        {
+          fastify: {
+            logger: {
+              level: 'error',
+              stream: {
+                write (line: string) {
+                  log.push(JSON.parse(line))
+                }
+              }
+            }
+          }
+        }
+      )
+      const client = await connect()
+      const expiring = async (expiresAt: number): Promise<unknown> =>
+        await client.code('auth.login', { token: String(expiresAt) })
+      for (const expiresAt of [
+        Math.floor(now / 1_000) + 600,
+        Math.floor(now / 1_000) - 600,
+        now + 10.1 * year,
+        now * 1_000,
+        now * 1e6,
+        8.64e15,
+        Number.MAX_SAFE_INTEGER
+      ]) {
+        t.equal(await expiring(expiresAt), 'INTERNAL_ERROR', String(expiresAt))
+      }
+      t.match(log, [
+        {
+          err: {
+            message:
+              /^auth\.validate has answered wrongly: expiresAt must be in milliseconds .* in seconds$/
+          }
+        }
+      ])
+      t.equal(log.length, 1)
+      for (const expiresAt of [0, 1, now - 86_400_000, now - 40 * year]) {
+        t.equal(await expiring(expiresAt), 'UNAUTHORIZED', String(expiresAt))
+      }
+      await client.ask('auth.login', { token: String(now + 9.9 * year) })
+    }
+  )
+
+  t.test('a JWT whose exp is in milliseconds is refused, and the log says why, not the client', async t => {
+    const { connect, refusals, token } = await serveJwt(t)
+    const client = await connect()
+    const seconds = Math.floor(Date.now() / 1_000)
+    for (const [claims, reason] of [
+      [{ exp: Date.now() + 600_000 }, '"exp" is more than ten years ahead; it is to be in seconds'],
+      [{ exp: seconds + 600, iat: Date.now() }, '"iat" is more than ten years ahead; it is to be in seconds'],
+      [{ exp: seconds + 600, nbf: Date.now() }, '"nbf" claim timestamp check failed'],
+      [{ exp: seconds - 600 }, '"exp" claim timestamp check failed'],
+      [{ exp: seconds + 600, aud: 'other' }, 'unexpected "aud" claim value']
+    ] as const) {
+      t.match(await client.request('auth.login', { token: await token(claims) }), {
+        code: 'UNAUTHORIZED',
+        message: 'Invalid token'
+      })
+      t.match(refusals.at(-1), { level: 30, msg: 'token refused', reason, connectionId: /^conn-/ })
+    }
+    t.equal(refusals.length, 5)
+    t.notMatch(JSON.stringify(refusals), /eyJ/, 'the token itself is not logged')
+  })
+
+  t.test(
+    'clockToleranceMs holds for exp: a token is good for as long after it, at login and afterwards',
+    async t => {
+      const { connect, token, app } = await serveJwt(t, { clockToleranceMs: 2_000 })
+      const client = await connect()
+      const exp = Math.floor(Date.now() / 1_000)
+      t.match(await client.ask('auth.login', { token: await token({ exp }) }), {
+        userId: 'alice',
+        expiresAt: exp * 1_000
+      })
+      t.equal(await client.ask('store.count', { bucket: 'items' }), 0)
+      await until(() => app.noex.getConnections()[0]?.authenticated === false)
+      t.ok(Date.now() > exp * 1_000 + 2_000, 'and not longer')
+      t.match(await client.request('store.count', { bucket: 'items' }), {
+        code: 'UNAUTHORIZED',
+        message: 'Session expired'
+      })
+    }
+  )
 })
 
 t.test('logout and change of user', async t => {

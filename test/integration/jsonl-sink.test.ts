@@ -1,14 +1,17 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import type { Checkpoint } from '../../lib/audit/checkpoint.js'
 import { jsonlSink } from '../../lib/audit/jsonl-sink.js'
 import { verifyTrail } from '../../lib/audit/verify.js'
+import { auditVerify } from '../../lib/cli/audit-verify.js'
 import type { NoexOptions } from '../../lib/index.js'
+import { keys } from '../audit-trail-files.js'
 import { serve } from '../helper.js'
 import { isThorough } from '../sampled.js'
 import { smallDisk } from '../small-disk.js'
@@ -119,7 +122,56 @@ t.test('checkpoints go to onCheckpoint, and what that throws harms nobody', asyn
   const client = await connect()
   for (const n of [1, 2, 3]) await client.ask('store.insert', { bucket: 'items', data: { n } })
   await app.close()
-  t.same(seqs, [2, 4], 'after two entries, and at the end')
+  t.same(seqs, [0, 2, 4], 'at the beginning, after two entries, and at the end')
+})
+
+t.test('a file that is removed under the running service is missed; after a checkpoint all is good again', async t => {
+  const directory = temporaryDirectory(t)
+  const path = join(directory, 'audit.jsonl')
+  const publicKey = join(directory, 'public.pem')
+  writeFileSync(publicKey, keys.publicKey.export({ type: 'spki', format: 'pem' }))
+  const made: Checkpoint[] = []
+  const onCheckpoint = (checkpoint: Checkpoint): void => { made.push(checkpoint) }
+  const sink = jsonlSink({ path, signingKey: keys.privateKey, checkpointEntries: 5, onCheckpoint })
+  const { app, connect } = await serve(
+    t,
+    { audit: { tiers: ['write', 'admin'], logLevel: 'silent', sinks: [sink] } }
+  )
+  const client = await connect()
+  for (let n = 1; n <= 22; n++) await client.ask('store.insert', { bucket: 'items', data: { n } })
+  rmSync(path)
+  // The request that meets it has run, and its client is told that its entry was not durable at once.
+  t.equal((await client.request('store.insert', { bucket: 'items', data: { n: 23 } }))['type'], 'error')
+  while ((await app.inject('/healthz')).statusCode !== 200) await client.settled()
+  for (let n = 24; n <= 30; n++) await client.ask('store.insert', { bucket: 'items', data: { n } })
+  await app.close()
+
+  const bad = await verify('--public-key', publicKey, path)
+  t.equal(bad.code, 1)
+  t.match(
+    bad.result,
+    { ok: false, file: path, line: 1, seq: 1, problem: /^entries 1 to 22 are gone: .*\(audit\.lost\)/ }
+  )
+  const [first] = readFileSync(path, 'utf8').split('\n')
+  t.match(
+    JSON.parse(first as string),
+    { operation: 'audit.lost', result: 'error', details: { from: 1, to: 22 }, seq: 23 }
+  )
+
+  const after = join(directory, 'after.json')
+  writeFileSync(after, JSON.stringify(made.find(({ seq }) => seq === 22)))
+  const good = await verify('--public-key', publicKey, '--after', after, path)
+  t.equal(good.code, 0)
+  t.match(
+    good.result,
+    { ok: true, firstSeq: 23, warnings: [/^entry 23: the file of entries before it was removed/] }
+  )
+
+  async function verify (...args: string[]): Promise<{ code: number, result: unknown }> {
+    const stdout = new PassThrough()
+    const code = await auditVerify(args, { stdout, stderr: process.stderr, isTTY: false, env: {} })
+    return { code, result: JSON.parse(String(stdout.read())) }
+  }
 })
 
 t.test('two writers of one trail', t => {
@@ -141,6 +193,37 @@ t.test('two writers of one trail', t => {
     const second = write(t, [join(directory, 'audit.jsonl'), '2'])
     t.equal(await second.ended, 0)
     t.equal(resources(directory).length, 4)
+  })
+
+  t.test('where the lock was removed, one writes and the other waits until it has gone', async t => {
+    const directory = temporaryDirectory(t)
+    const path = join(directory, 'audit.jsonl')
+    const first = await serve(t, auditOptions(path))
+    const client = await first.connect()
+    await client.ask('store.insert', { bucket: 'items', data: {} })
+    rmSync(join(directory, 'audit.lock'))
+    await client.ask('store.insert', { bucket: 'items', data: {} })
+    await t.rejects(
+      serve(t, auditOptions(path)),
+      /another process or sink/,
+      'with the next entry it has one again'
+    )
+    rmSync(join(directory, 'audit.lock'))
+    const second = await serve(t, auditOptions(path))
+    await (await second.connect()).ask('store.insert', { bucket: 'items', data: {} })
+    t.equal(await client.code('store.insert', { bucket: 'items', data: {} }), 'INTERNAL_ERROR')
+    t.equal((await first.app.inject('/healthz')).statusCode, 503)
+    await second.app.close()
+    while ((await first.app.inject('/healthz')).statusCode !== 200) await client.settled()
+    await client.ask('store.insert', { bucket: 'items', data: {} })
+    await first.app.close()
+    const result = await verifyTrail({ files: [path] })
+    t.match(result, { ok: true, warnings: [] })
+    t.equal(
+      resources(directory).filter(resource => resource === 'items').length,
+      5,
+      'what both have written is there'
+    )
   })
 
   t.test('a path that is too long for a socket has a lock all the same', async t => {

@@ -104,10 +104,19 @@ t.test('rules', async t => {
   t.test('patterns: everything, a namespace, one operation', async t => {
     const { as } = await guard(t, {
       default: 'deny',
-      rules: [{ role: 'all', allow: '*' }, { role: 'space', allow: 'store.*' }, { role: 'one', allow: ['store.count'] }, { role: 'odd', allow: ['store', 'store.c*', 'stor.*'] }]
+      rules: [
+        { role: 'all', allow: '*' },
+        { role: 'space', allow: 'store.*' },
+        { role: 'one', allow: ['store.count'] }
+      ]
     })
     const asked = ['store.count', 'store.findOne', 'server.stats'] as const
-    const expected = { all: 'ok ok ok', space: 'ok ok FORBIDDEN', one: 'ok FORBIDDEN FORBIDDEN', odd: 'FORBIDDEN FORBIDDEN FORBIDDEN', none: 'FORBIDDEN FORBIDDEN FORBIDDEN' }
+    const expected = {
+      all: 'ok ok ok',
+      space: 'ok ok FORBIDDEN',
+      one: 'ok FORBIDDEN FORBIDDEN',
+      none: 'FORBIDDEN FORBIDDEN FORBIDDEN'
+    }
     for (const [role, codes] of Object.entries(expected)) {
       const client = await as('u', role)
       const found: string[] = []

@@ -23,7 +23,14 @@ function refused (work: () => unknown): string {
 
 t.test('auth has three forms, each with defaults of its own', async t => {
   t.equal(resolveAuth(undefined), undefined)
-  t.same(resolveAuth({ validate }), { mode: 'external', validate, required: true, permissions: undefined, revalidateMs: false })
+  t.same(resolveAuth({ validate }), {
+    mode: 'external',
+    validate,
+    required: true,
+    permissions: undefined,
+    revalidateMs: false,
+    validateTimeoutMs: 30_000
+  })
   t.same(resolveAuth({ gateway }), { mode: 'gateway', gateway, permissions: undefined })
   t.same(resolveAuth(builtIn), {
     ...builtIn,
@@ -46,6 +53,9 @@ t.test('a bad auth is refused by the path of what is wrong', async t => {
     [{ validate, revalidateMs: -1 }, 'auth.revalidateMs'],
     [{ validate, revalidateMs: true }, 'auth.revalidateMs'],
     [{ validate, revalidateMs: 1.5 }, 'auth.revalidateMs'],
+    ...[0, -1, 1.5, 2 ** 31, '1s'].map(
+      validateTimeoutMs => [{ validate, validateTimeoutMs }, 'auth.validateTimeoutMs'] as const
+    ),
     [{ validate, adminSecret: 'x' }, 'auth.adminSecret'],
     [{ validate, permissions: [] }, 'auth.permissions'],
     [{ validate, permissions: { default: 'maybe' } }, 'auth.permissions.default'],

@@ -243,6 +243,9 @@ t.test('wrong usage and unreadable files are told in a line, with code 2', async
   const { path } = writeTrail(directory, { segments: [3] })
   mkdirSync(join(directory, 'folder.jsonl'))
   writeFileSync(join(directory, 'bad.pem'), 'no key')
+  writeFileSync(join(directory, 'null.json'), 'null')
+  writeFileSync(join(directory, 'half.json'), '{"stream":"audit","seq":3}')
+  writeFileSync(join(directory, 'long.json'), ' '.repeat(100_000))
   const cases: Array<[CommandFunction, string[], RegExp]> = [
     [auditQuery, [], /a file is missing/],
     [auditQuery, [''], /a file is missing/],
@@ -260,6 +263,11 @@ t.test('wrong usage and unreadable files are told in a line, with code 2', async
     [auditVerify, ['--public-key', path], /a file is missing/],
     [auditVerify, ['--public-key', join(directory, 'bad.pem'), path], /.+/],
     [auditVerify, ['--checkpoints', join(directory, 'missing'), path], /ENOENT/],
+    [auditVerify, ['--after', join(directory, 'missing'), path], /ENOENT/],
+    [auditVerify, ['--after', join(directory, 'bad.pem'), path], /--after: .*bad\.pem must hold/],
+    [auditVerify, ['--anchor', join(directory, 'null.json'), path], /--anchor: .* must hold one checkpoint/],
+    [auditVerify, ['--after', join(directory, 'half.json'), path], /must hold one checkpoint/],
+    [auditVerify, ['--after', join(directory, 'long.json'), path], /must hold one checkpoint/],
     [auditVerify, [join(directory, 'missing.jsonl')], /ENOENT/]
   ]
   for (const [command, args, message] of cases) {

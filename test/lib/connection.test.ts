@@ -10,7 +10,7 @@ import type { ConnectionHost } from '../../lib/connection/connection-host.js'
 import { Connection } from '../../lib/connection/connection.js'
 import { DeadlineQueue } from '../../lib/connection/deadline-queue.js'
 import { Heartbeat, type Pulse } from '../../lib/connection/heartbeat.js'
-import { Inbox } from '../../lib/connection/inbox.js'
+import { Inbox, UnauthenticatedInboxes } from '../../lib/connection/inbox.js'
 import { Outbox, type OutboxLimits } from '../../lib/connection/outbox.js'
 import type { Log } from '../../lib/log.js'
 import { Refusals } from '../../lib/limits/refusals.js'
@@ -23,20 +23,21 @@ const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error
 
 /** The bounds of lib/connection/inbox.ts. */
 const MAX_FRAMES = 256
-const MAX_CHARS = 1_048_576
+const MAX_BYTES = 1_048_576
 
 /** An inbox whose frames are done when the test says so. */
-function slowInbox () {
+function slowInbox (unauthenticated?: UnauthenticatedInboxes) {
   const started: string[] = []
   const pending: Array<() => void> = []
-  const seen = { full: [] as boolean[] }
+  const seen = { full: [] as boolean[], overloads: 0 }
   const inbox: Inbox = new Inbox({
     async handle (text) {
       started.push(text)
       await new Promise<void>(resolve => { pending.push(resolve) })
     },
-    regulate () { seen.full.push(inbox.full) }
-  })
+    regulate () { seen.full.push(inbox.full) },
+    overload () { seen.overloads++ }
+  }, unauthenticated)
   const finish = async (): Promise<void> => {
     pending.shift()?.()
     await turns()
@@ -50,7 +51,10 @@ async function turns (): Promise<void> {
 }
 
 /** An inbox whose frames need no time. */
-function quickInbox (during: (text: string, inbox: Inbox) => void = () => {}) {
+function quickInbox (
+  during: (text: string, inbox: Inbox) => void = () => {},
+  unauthenticated?: UnauthenticatedInboxes
+) {
   const handled: string[] = []
   const seen = { regulated: 0 }
   const inbox: Inbox = new Inbox({
@@ -59,8 +63,9 @@ function quickInbox (during: (text: string, inbox: Inbox) => void = () => {}) {
       during(text, inbox)
       return undefined
     },
-    regulate () { seen.regulated++ }
-  })
+    regulate () { seen.regulated++ },
+    overload () {}
+  }, unauthenticated)
   return { inbox, handled, seen }
 }
 
@@ -115,16 +120,98 @@ t.test('Inbox', t => {
     t.same(seen.full, [true, false], 'only the turn is reported')
   })
 
-  t.test('is full at its bound of characters', async t => {
+  t.test('is full at its bound of bytes', async t => {
     const { inbox, finish, seen } = slowInbox()
     inbox.push('running')
-    inbox.push('x'.repeat(MAX_CHARS - 1))
+    inbox.push('x'.repeat(MAX_BYTES - 1))
     t.notOk(inbox.full)
     inbox.push('x')
     t.ok(inbox.full)
     await finish()
     t.notOk(inbox.full)
     t.same(seen.full, [true, false])
+  })
+
+  t.test('[G-A5] counts bytes: as sent, or two for each character where one needs two', async t => {
+    const mixed = `${'x'.repeat(999)}ж`
+    for (const [text, bytes] of [['é', 2], ['ж', 2], ['語', 3], [mixed, 2_000], ['😀', 4]] as const) {
+      const { inbox, finish } = slowInbox()
+      inbox.push('running')
+      const needed = Math.ceil(MAX_BYTES / bytes)
+      const perFrame = Math.ceil(needed / 100)
+      let pushed = 0
+      while (!inbox.full && pushed < 200) {
+        inbox.push(text.repeat(perFrame))
+        pushed++
+      }
+      const found = `${text.slice(-1)}: full after ${pushed} frames of ${perFrame * bytes} bytes`
+      t.ok(Math.abs(pushed - needed / perFrame) <= 1, found)
+      for (let i = 0; i <= pushed; i++) await finish()
+      t.notOk(inbox.full)
+    }
+  })
+
+  t.test('of a client that has yet to log in holds one frame behind the one that is handled', async t => {
+    const { inbox, started, finish, seen } = slowInbox(new UnauthenticatedInboxes(1_000))
+    inbox.push('login')
+    t.notOk(inbox.full)
+    inbox.push('next')
+    t.ok(inbox.full)
+    for (let i = 0; i < 14; i++) inbox.push('on top')
+    t.notOk(inbox.overfull)
+    inbox.push('on top')
+    t.ok(inbox.overfull, 'so that a ping does not let still more in')
+    inbox.authenticate()
+    t.notOk(inbox.full)
+    for (let i = 0; i < 16; i++) await finish()
+    t.equal(started.length, 17, 'nothing is lost')
+    t.same(seen.overloads, 0)
+  })
+
+  t.test('of clients that have yet to log in hold no more than 64 MiB together', async t => {
+    const shared = new UnauthenticatedInboxes(32_768)
+    const many = Array.from({ length: 2_100 }, () => slowInbox(shared))
+    for (const { inbox } of many) {
+      inbox.push('login')
+      inbox.push('x'.repeat(32_768))
+    }
+    const overloaded = many.filter(({ seen }) => seen.overloads > 0)
+    t.equal(many.length - overloaded.length, Math.floor(67_108_864 / (32_768 + 64)))
+    for (const { inbox } of overloaded) inbox.clear()
+    const late = slowInbox(shared)
+    late.inbox.push('login')
+    t.equal(late.seen.overloads, 0, 'a frame that need not wait is never too much')
+    late.inbox.push('x')
+    t.equal(late.seen.overloads, 0, 'those that are dropped count no more')
+    for (const { inbox, finish } of many) {
+      inbox.authenticate()
+      await finish()
+    }
+    for (let i = 0; i < 1_000; i++) late.inbox.push('x'.repeat(32_768))
+    t.equal(late.seen.overloads, 0, 'nor do those of clients that have logged in')
+  })
+
+  t.test('that is empty again counts nothing for all', async t => {
+    const shared = new UnauthenticatedInboxes(32_768)
+    const added: number[] = []
+    const { add } = shared
+    shared.add = (frames, bytes) => {
+      added.push(frames * 64 + bytes)
+      add.call(shared, frames, bytes)
+    }
+    const slow = slowInbox(shared)
+    for (const text of ['a', 'bb', 'ccc']) slow.inbox.push(text)
+    for (let i = 0; i < 3; i++) await slow.finish()
+    const quick = quickInbox((text, inbox) => { if (text === 'clear') inbox.clear() }, shared)
+    for (const text of ['a', 'clear', 'b']) quick.inbox.push(text)
+    quick.inbox.hold()
+    for (const text of ['a', 'clear', 'b']) quick.inbox.push(text)
+    quick.inbox.release()
+    const left = slowInbox(shared)
+    for (const text of ['a', 'bb', 'ccc']) left.inbox.push(text)
+    left.inbox.authenticate()
+    left.inbox.clear()
+    t.equal(added.reduce((sum, value) => sum + value, 0), 0)
   })
 
   t.test('loses nothing of a chunk that arrives on top of the bound', async t => {
@@ -145,7 +232,8 @@ t.test('Inbox', t => {
           while (performance.now() < until);
           return work()
         },
-        regulate () {}
+        regulate () {},
+        overload () {}
       })
       inbox.hold()
       const texts = Array.from({ length: 20 }, (_, i) => `${i}${' '.repeat(40_000)}`)
@@ -164,9 +252,9 @@ t.test('Inbox', t => {
     }
   })
 
-  t.test('handles a single frame above the bound of characters', async t => {
+  t.test('handles a single frame above the bound of bytes', async t => {
     const { inbox, handled } = quickInbox()
-    inbox.push('x'.repeat(2 * MAX_CHARS))
+    inbox.push('x'.repeat(2 * MAX_BYTES))
     t.equal(handled.length, 1)
     t.notOk(inbox.full)
   })
@@ -223,7 +311,7 @@ t.test('Inbox', t => {
   t.test('drops what has not been started when it is cleared', async t => {
     const { inbox, started, finish } = slowInbox()
     inbox.push('a')
-    inbox.push('x'.repeat(MAX_CHARS))
+    inbox.push('x'.repeat(MAX_BYTES))
     t.ok(inbox.full)
     inbox.clear()
     t.notOk(inbox.full)
@@ -912,6 +1000,8 @@ function connectionOver () {
     quota: new SubscriptionQuota({ maxSubscriptionsPerConnection: 10, maxTotalSubscriptions: 10 }, new Refusals()),
     outboxLimits: { maxBufferedBytes: 1_000, markBytes: 800 },
     maxPayloadBytes: 1_000,
+    maxUnauthenticatedPayloadBytes: 100,
+    unauthenticatedInboxes: new UnauthenticatedInboxes(100),
     requiresAuth: false,
     isVolatile: false,
     scopeOf: () => unlimitedScope,

@@ -67,10 +67,11 @@ t.test('resolveOptions', t => {
         maxTotalSubscriptions: 10_000,
         maxConnections: Infinity,
         maxConnectionsPerUser: Infinity,
-        maxUnauthenticatedConnections: 10_000
+        maxUnauthenticatedConnections: 10_000,
+        maxUnauthenticatedPayloadBytes: 32_768
       },
       workBudget: 50_000_000,
-      loginTimeoutMs: 15_000,
+      loginTimeoutMs: 60_000,
       rateLimit: undefined,
       maxConnectionsPerIp: Infinity,
       allowedOrigins: undefined,
@@ -102,7 +103,8 @@ t.test('resolveOptions', t => {
         maxTotalSubscriptions: 0,
         maxConnections: 1,
         maxConnectionsPerUser: 1,
-        maxUnauthenticatedConnections: 1
+        maxUnauthenticatedConnections: 1,
+        maxUnauthenticatedPayloadBytes: 1
       },
       workBudget: 1,
       loginTimeoutMs: 1,
@@ -305,6 +307,7 @@ t.test('the public face', t => {
       '1000 server_shutdown true',
       '1003 binary_not_supported false',
       '1008 login_timeout true',
+      '1013 overloaded true',
       '1013 slow_consumer true',
       '4001 heartbeat_timeout true',
       '4002 session_revoked false',

@@ -30,6 +30,16 @@ function originalHash (password: string): string {
   return `$scrypt$16384$8$1$${salt.toString('base64')}$${key.toString('base64')}`
 }
 
+/** A hash with today's settings of a password that was not normalised, as earlier versions have made it. */
+function hashAsGiven (password: string): string {
+  const request: KeyRequest = {
+    setting: { algorithm: 'scrypt', N: 32_768, r: 8, p: 3 },
+    salt: new Uint8Array(randomBytes(16)),
+    keyBytes: 32
+  }
+  return formatHash({ setting: request.setting, salt: request.salt, key: deriveKey(password, request) })
+}
+
 /** Notes what is to be computed instead of computing it: each key is nothing but zeros. */
 class Zeros implements KeySource {
   readonly jobs: KeyJob[] = []
@@ -110,8 +120,61 @@ t.test('a check', t => {
     const passwords = new Passwords({ argon2: false }, workers)
     const hash = await passwords.hash('caf\u00e9')
     t.same(await passwords.check('caf\u00e9', hash), { valid: true, renewed: undefined })
-    t.same(await passwords.check('cafe\u0301', hash), { valid: false, renewed: undefined }, 'passwords are not normalised')
+    t.same(await passwords.check('cafe', hash), { valid: false, renewed: undefined })
     t.same(await passwords.check('caf\u00e9', undefined), { valid: false, renewed: undefined }, 'nobody has any password')
+  })
+
+  t.test('takes every spelling of a character for the same', async t => {
+    const passwords = new Passwords({ argon2: false }, workers)
+    for (const [made, typed] of [
+      ['caf\u00e9', 'cafe\u0301'],
+      ['cafe\u0301', 'caf\u00e9'],
+      ['\uff41\uff42\uff43', 'abc'],
+      ['\ufb01sh', 'fish']
+    ] as const) {
+      t.same(await passwords.check(typed, await passwords.hash(made)), { valid: true, renewed: undefined })
+    }
+    t.same(
+      await passwords.check('CAFE\u0301', await passwords.hash('caf\u00e9')),
+      { valid: false, renewed: undefined },
+      'case counts'
+    )
+  })
+
+  t.test('still verifies a hash of another spelling, and renews it', async t => {
+    const passwords = new Passwords({ argon2: false }, workers)
+    for (const hash of [originalHash('cafe\u0301'), hashAsGiven('cafe\u0301')]) {
+      t.same(
+        await passwords.check('caf\u00e9', hash, [OLD_SETTING]),
+        { valid: false, renewed: undefined },
+        'as it was typed then, and no other'
+      )
+      const { valid, renewed = '' } = await passwords.check('cafe\u0301', hash, [OLD_SETTING])
+      t.ok(valid)
+      t.same(
+        await passwords.check('caf\u00e9', renewed),
+        { valid: true, renewed: undefined },
+        'from then on in every spelling'
+      )
+    }
+  })
+
+  t.test('computes as much for an account that does not exist, in each spelling', async t => {
+    for (const [password, jobs] of [
+      ['cafe', 1],
+      ['cafe\u0301', 2],
+      ['x'.repeat(1_025), 1],
+      ['\u0301'.repeat(1_025), 1]
+    ] as const) {
+      const counts: number[] = []
+      for (const hash of [undefined, originalHash('swordfish')]) {
+        const keys = new Zeros()
+        await new Passwords({ argon2: false }, keys).check(password, hash, [OLD_SETTING])
+        t.equal(keys.jobs.length, jobs)
+        counts.push(keys.jobs.flatMap(({ requests }) => requests).length)
+      }
+      t.equal(counts[0], counts[1])
+    }
   })
 
   t.test('verifies a hash of the original server, and renews it', async t => {

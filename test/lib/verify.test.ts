@@ -3,12 +3,14 @@ import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileS
 import { basename, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
+import { ChainCheck } from '../../lib/audit/chain-check.js'
 import { GENESIS, parseLine, seal, type ChainHead } from '../../lib/audit/chain.js'
 import { checkpointLine, digestOf, parseCheckpointLine, signCheckpoint, type Checkpoint } from '../../lib/audit/checkpoint.js'
 import { CheckpointCheck } from '../../lib/audit/checkpoint-reader.js'
 import { LineSplitter } from '../../lib/audit/trail-lines.js'
 import { readTrail } from '../../lib/audit/trail-reader.js'
-import { ChainCheck, verifyTrail } from '../../lib/audit/verify.js'
+import { verifyTrail } from '../../lib/audit/verify.js'
+import type { AuditEntry } from '../../lib/audit/entry.js'
 import { keys, numberedEntry, writeTrail, type WrittenTrail } from '../audit-trail-files.js'
 import { sampled } from '../sampled.js'
 import { temporaryDirectory } from '../temporary-directory.js'
@@ -59,7 +61,11 @@ t.test('entries after the last checkpoint are counted', async t => {
 t.test('a trail whose old segments have been removed begins with the checkpoint before it', async t => {
   const { path, files, sidecar } = writeTrail(temporaryDirectory(t), { segments: [30, 40, 25], checkpointEvery: 10 })
   rmSync(files[0] as string)
-  t.match(await verifyTrail({ files: [path] }), { ok: true, entries: 65, firstSeq: 31, lastSeq: 95, checkpoints: 10, warnings: [] })
+  const warnings = [/^entries 1 to 30 are gone, and checkpoints of version 0.1 do not tell/]
+  t.match(
+    await verifyTrail({ files: [path] }),
+    { ok: true, entries: 65, firstSeq: 31, lastSeq: 95, checkpoints: 10, warnings }
+  )
 
   const [, second] = files as [string, string]
   const original = readFileSync(second)
@@ -69,14 +75,43 @@ t.test('a trail whose old segments have been removed begins with the checkpoint 
   writeFileSync(second, original)
   rmSync(sidecar)
   t.match(await verifyTrail({ files: [path] }), {
-    ok: true, entries: 65, firstSeq: 31, checkpoints: 0, warnings: [/^no checkpoint states the hash before entry 31/, /^there is no checkpoint/]
-  }, 'without that checkpoint, the first line cannot be checked')
+    ok: false, file: second, line: 1, seq: 1, problem: /^entries 1 to 30 are gone: the trail does not say/
+  }, 'without any checkpoint, only the trail itself could say so')
+  // An entry says what `keep` has removed; another one says it in words that a client has chosen.
+  const pruned = { operation: 'audit.pruned', sessionId: null, userId: null, details: { from: 1, to: 30 } }
+  for (const [said, ok] of [[pruned, true], [{ ...pruned, sessionId: 'conn-1' }, false]] as const) {
+    const directory = temporaryDirectory(t)
+    const entry = (seq: number): AuditEntry => numberedEntry(seq, seq === 71 ? said : {})
+    const trail = writeTrail(directory, { segments: [30, 40, 25], key: privateKey, entry })
+    rmSync(trail.files[0] as string)
+    t.match(await verifyTrail({ files: [trail.path], checkpoints: [] }), ok
+      ? {
+          ok,
+          firstSeq: 31,
+          warnings: [/^no checkpoint states the hash before entry 31/, /^there is no checkpoint/]
+        }
+      : { ok, seq: 1 })
+  }
 })
 
 t.test('what the trail itself admits is a warning', async t => {
   const admitting = ['audit.recovered', 'store.insert', 'audit.unsealed', 'audit.gap', 'audit.gap']
-  const { path } = writeTrail(temporaryDirectory(t), { segments: [5], entry: seq => numberedEntry(seq, { operation: admitting[seq - 1] as string }) })
+  const entry = (seq: number): AuditEntry => {
+    return numberedEntry(seq, { operation: admitting[seq - 1] as string, sessionId: null })
+  }
+  const { path } = writeTrail(temporaryDirectory(t), { segments: [5], entry })
   t.match(await verifyTrail({ files: [path] }), { ok: true, warnings: [/^entry 1: .*\.torn file$/, /^entry 3: .*signed them as they were$/, /^entry 4: entries were left out.*1 times more/] })
+})
+
+t.test('entries whose checkpoints were gone at a start are not signed, though the start has signed them', async t => {
+  const unsealed = { operation: 'audit.unsealed', sessionId: null, userId: null, details: { entries: 2, from: 1, to: 2 } }
+  const entry = (seq: number): AuditEntry => numberedEntry(seq, seq === 3 ? unsealed : {})
+  const { path, sidecar } = writeTrail(temporaryDirectory(t), { segments: [6], checkpointEvery: 2, key: privateKey, entry })
+  const problem = /^the checkpoints of entries 1 to 2 are gone/
+  t.match(await verifyTrail({ files: [path], publicKey }), { ok: false, file: path, line: 3, seq: 3, problem })
+  t.match(await verifyTrail({ files: [path] }), { ok: true, warnings: [/^entry 3: a start has found entries and no checkpoint/] })
+  const [after] = linesOf(sidecar).map(line => parseCheckpointLine(line.trimEnd())) as [Checkpoint]
+  t.match(await verifyTrail({ files: [path], publicKey, after }), { ok: true }, 'unless one is known that states them')
 })
 
 t.test('with a key, a trail without any checkpoint is not good', async t => {
@@ -111,7 +146,7 @@ t.test('the first bad line is named, and why', async t => {
     'swapped lines': { change: ({ path }) => { editLines(path, lines => { lines.splice(3, 2, lines[4] as string, lines[3] as string) }) }, file: 'audit.jsonl', line: 4, seq: 74, problem: /entry 75, where entry 74/ },
     'a cut tail': { change: ({ path }) => { editLines(path, lines => { lines.length = 20 }) }, file: 'audit.jsonl', line: 21, seq: 91, problem: /ends here.*entry 95/ },
     'a tail of which nothing is left': { change: ({ path }) => { writeFileSync(path, '') }, file: 'audit.jsonl', line: 1, seq: 71, problem: /ends here/ },
-    'a missing segment': { change: ({ files }) => { rmSync(files[1] as string) }, file: 'audit.jsonl', line: 1, seq: 31, problem: /entry 71, where entry 31/ },
+    'a missing segment': { change: ({ files }) => { rmSync(files[1] as string) }, file: 'audit.jsonl', line: 1, seq: 31, problem: /^entries 31 to 70 are gone/ },
     'a missing last segment': { change: ({ path }) => { rmSync(path) }, file: 'audit.0000000000000031.jsonl', line: 41, seq: 71, problem: /ends here/ },
     'a changed checkpoint': { change: ({ sidecar }) => { editLines(sidecar, lines => { lines[1] = (lines[1] as string).replace('"seq":20', '"seq":21') }) }, file: 'audit.checkpoints', line: 2, problem: /damaged/ },
     'a checkpoint without line feed': { change: ({ sidecar }) => { writeFileSync(sidecar, readFileSync(sidecar).subarray(0, -1)) }, file: 'audit.checkpoints', line: 10, problem: /line feed/ },
@@ -181,9 +216,10 @@ t.test('what cannot be read is an error', async t => {
 
 t.test('a trail may be verified while segments of it are closed', async t => {
   const directory = temporaryDirectory(t)
-  const { path, heads: [, written] } = writeTrail(directory, { segments: [20_000] })
+  const { path, sidecar, heads: [, written] } = writeTrail(directory, { segments: [20_000] })
   let head = written as ChainHead
   let firstSeq = 1
+  let previous = digestOf(parseCheckpointLine((linesOf(sidecar).at(-1) as string).trimEnd()) as Checkpoint)
   const verified = verifyTrail({ files: [path] })
   for (let i = 0; i < 3; i++) {
     renameSync(path, join(directory, `audit.${String(firstSeq).padStart(16, '0')}.jsonl`))
@@ -191,6 +227,9 @@ t.test('a trail may be verified while segments of it are closed', async t => {
     const { line, ...next } = seal(JSON.stringify(numberedEntry(firstSeq)), head)
     appendFileSync(path, `${line}\n`)
     head = next
+    const checkpoint = { stream: 'audit', ...head, timestamp: 1, previous }
+    appendFileSync(sidecar, `${checkpointLine(checkpoint)}\n`)
+    previous = digestOf(checkpoint)
     await setImmediate()
   }
   t.match(await verified, { ok: true, firstSeq: 1, warnings: [] })
@@ -275,7 +314,7 @@ t.test('each of thousands of random changes to a trail of 10,000 entries is foun
   }
 
   function findInSidecar (changed: Buffer): { file: string, line: number } | undefined {
-    const check = new CheckpointCheck(publicKey)
+    const check = new CheckpointCheck({ publicKey })
     const splitter = new LineSplitter()
     const lines = [...splitter.push(changed), ...splitter.end()]
     const bad = lines.findIndex(raw => {

@@ -1,0 +1,58 @@
+import { permissionRules, RULES_PATH } from '../access/auth-options.js'
+import { adviceOnBucket, adviceOnPermission } from '../access/name-advice.js'
+import type { KnownNames, NameAdvice } from '../access/name-advice.js'
+import { OperationNames } from '../access/operation-names.js'
+import { ANONYMOUS } from '../access/permission-policy.js'
+import type { Identity } from '../identity/identity.js'
+import type { Log } from '../log.js'
+import { didYouMean, nearestNames, quoted } from '../nearest.js'
+import type { ResolvedOptions } from '../options.js'
+
+/** Names of which the log is told; of the rest it is told how many there are. */
+const MAX_ADVICE = 50
+
+/** The places where names stand, and the names that there are. */
+export interface NameSources {
+  readonly options: ResolvedOptions
+  readonly identity: Identity | undefined
+  readonly operations: Iterable<string>
+  readonly bucketNames: readonly string[]
+  /** See `KnownNames`. */
+  readonly topics: readonly string[]
+}
+
+/**
+ * Warns of names that mean nothing so far in permissions, in roles and in the procedures of the application:
+ * each is a line with `advice: 'unknown-name'` and the place as `option`.
+ */
+export function adviseOnNames (sources: NameSources, log: Log): void {
+  const { options: { auth, procedures, store }, identity } = sources
+  const known: KnownNames = {
+    operations: new OperationNames(sources.operations),
+    buckets: new Set(sources.bucketNames),
+    queries: new Set(store.getQueries().map(({ name }) => name)),
+    topics: new Set(sources.topics)
+  }
+  const ofRules = permissionRules(auth).map((rule, i) => {
+    const at = `${RULES_PATH}[${i}]`
+    return [...adviceOnRole(`${at}.role`, rule.role), ...adviceOnPermission(at, rule, known)]
+  })
+  const ofProcedures = procedures.definitions.map(({ buckets }, i) => buckets.flatMap(({ path, bucket }) =>
+    adviceOnBucket(`procedures.definitions[${i}].${path}`, bucket, known, 'bucket')))
+  logAdvice([...ofRules.flat(), ...identity?.adviceOnRoles(known) ?? [], ...ofProcedures.flat()], log)
+}
+
+/** Roles are those of tokens and gateways; only the one that this server gives to clients is known. */
+function adviceOnRole (at: string, role: string): NameAdvice[] {
+  const [near] = nearestNames(role, [ANONYMOUS])
+  if (near === undefined) return []
+  return [{ at, message: `${quoted(role)} is no role of this server${didYouMean(near)}` }]
+}
+
+function logAdvice (advice: readonly NameAdvice[], log: Log): void {
+  for (const { at, message } of advice.slice(0, MAX_ADVICE)) {
+    log.warn({ advice: 'unknown-name', option: at }, message)
+  }
+  const more = advice.length - MAX_ADVICE
+  if (more > 0) log.warn({ advice: 'unknown-name', more }, 'and more names')
+}
