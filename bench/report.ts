@@ -39,9 +39,10 @@ get, insert, update: 16 connections with 16 requests under way each. get, with p
   same server without. login: beside a login to an account that exists. connect: from the upgrade to the first message.
 idle: growth of the resident memory (rss) and of the objects in it (heap) for each further connection, after a
   collection, in a fresh server whose young generation is kept at 1 MB.
-fairness: p99.9 of a client's store.get, of which one is due each millisecond, beside the heaviest requests that one user may
-  send, on buckets of 100,000 records; with the CPU time of the longest turn of the server's event loop, which tells more where the
-  machine is busy with other things, and with what the requests were answered. With NOEX_BENCH_UNLIMITED=1, without a budget of work.`
+fairness: p99.9 of a client's store.get, of which one is due each millisecond, beside the heaviest requests that
+  one user may send, on buckets of 100,000 records; with the CPU time of the longest turn of the server's event loop,
+  which tells more where the machine is busy with other things, and with what the requests were answered. With
+  NOEX_BENCH_UNLIMITED=1, without a budget of work.`
 
 function targetText (target: Target, bare: number, noex: number): string {
   const [text, met] = judged(target, bare, noex)

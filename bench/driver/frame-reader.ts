@@ -39,7 +39,7 @@ export class FrameReader {
       if (next > end) break
       const first = bytes[start]
       if (first === TEXT) this.onMessage(bytes, payload, next)
-      else if (first === FIRST_FRAGMENT) this.#head = Buffer.from(bytes.subarray(payload, Math.min(next, payload + HEAD_BYTES)))
+      else if (first === FIRST_FRAGMENT) this.#head = Buffer.from(bytes.subarray(payload, payload + HEAD_BYTES))
       else if (first === LAST_FRAGMENT) this.onMessage(this.#head, 0, this.#head.length)
       start = next
     }

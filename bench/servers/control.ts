@@ -22,7 +22,13 @@ export function reportTo (
     if (question === 'collect') globalThis.gc?.()
     const { user, system } = process.cpuUsage()
     const { rss, heapUsed } = process.memoryUsage()
-    const reading: Reading = { cpuMicros: user + system, rssBytes: rss, heapBytes: heapUsed, evaluations: evaluations(), longestTurnMicros: longestTurnMicros() }
+    const reading: Reading = {
+      cpuMicros: user + system,
+      rssBytes: rss,
+      heapBytes: heapUsed,
+      evaluations: evaluations(),
+      longestTurnMicros: longestTurnMicros()
+    }
     process.send?.(reading)
   })
   process.on('disconnect', () => { process.exit() })

@@ -11,7 +11,10 @@ export function watchTurns (): () => number {
   const file = openSync('/proc/self/schedstat', 'r')
   process.on('exit', () => { closeSync(file) })
   // Of the thread that the process began with: nanoseconds on a core, and others.
-  const cpuMicros = (): number => parseInt(schedule.toString('latin1', 0, readSync(file, schedule, 0, schedule.length, 0)), 10) / 1_000
+  const cpuMicros = (): number => {
+    const length = readSync(file, schedule, 0, schedule.length, 0)
+    return parseInt(schedule.toString('latin1', 0, length), 10) / 1_000
+  }
   let longest = 0
   let before = cpuMicros()
   // A timer fires in each turn, once it is due.

@@ -20,18 +20,26 @@ export interface HeavyLoad {
 const bucket = 'big'
 
 /** As many conditions as a filter may have; none of them holds, so all are looked at for each record. */
-const nothing = { $or: Array.from({ length: 240 }, (_, i) => ({ n: -1 - i })) }
+export const nothing = { $or: Array.from({ length: 240 }, (_, i) => ({ n: -1 - i })) }
+const one = { $or: [...nothing.$or.slice(1), { n: 7 }] }
 const longList = { n: { $nin: Array.from({ length: 9_900 }, (_, i) => -1 - i) } }
 const everything = { n: { $gte: 0 } }
 const FIELDS = Array.from({ length: 16 }, (_, i) => i % 2 === 0 ? 'name' : 'n')
-const records = Array.from({ length: 10_000 }, (_, n) => ({ n, name: `a record with the number ${n}` }))
+const longText = 'x'.repeat(900_000)
+const times = <T> (count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i))
+const insertAll = {
+  type: 'store.insertMany',
+  bucket: 'grow',
+  data: times(10_000, n => ({ n, name: `a record with the number ${n}` }))
+}
 
 const read = (type: string, fields: object = {}): HeavyRequest => ({ type, bucket, ...fields })
 const only = (...requests: readonly HeavyRequest[]): readonly HeavyLoad[] => [{ requests: () => requests }]
-const each = (requests: (connection: number) => readonly HeavyRequest[]): readonly HeavyLoad[] => [{ requests }]
+const each = (requests: HeavyLoad['requests']): readonly HeavyLoad[] => [{ requests }]
 const small = (type: string, fields: object = {}): readonly HeavyLoad[] => only({ type, ...fields })
 
 const STORE_STEP = 'noex-store does it in one step'
+const COMMIT = 'noex-store commits in one step, and looks for each update among all'
 
 const filtered = (type: string, fields: object = {}): readonly HeavyLoad[] => [
   { name: '240 conditions', requests: () => [read(type, { filter: nothing, ...fields })] },
@@ -49,15 +57,19 @@ const transaction = (name: string, operations: readonly object[], left?: string)
 const procedureName = (connection: number): string => `procedure-${connection}`
 const userName = (connection: number): string => `user-${connection}`
 const rule = (connection: number): object => ({
-  id: `rule-${connection}`, name: 'a rule', trigger: { type: 'event', topic: 'nothing' }, conditions: [], actions: []
+  id: `rule-${connection}`,
+  name: 'a rule',
+  trigger: { type: 'event', topic: 'nothing' },
+  conditions: [],
+  actions: []
 })
 const procedure = (connection: number): object => ({
   name: procedureName(connection),
-  steps: Array.from({ length: 2 }, (_, i) => ({ action: 'store.count', bucket, filter: nothing, as: `count${i}` }))
+  steps: ['first', 'second'].map(as => ({ action: 'store.count', bucket, filter: nothing, as }))
 })
 const role = (connection: number): string => `role-${connection}`
 const password = 'correct horse battery staple'
-const OWN_ACCOUNT = 'passwords are worked on in threads; the rest looks at the accounts of this server, which are few'
+const OWN_ACCOUNT = 'passwords are worked on in threads'
 const resource = { resourceType: 'bucket', resourceName: bucket }
 const grant = { subjectType: 'role', subjectId: 'reader', ...resource, operations: ['read'] }
 
@@ -65,7 +77,10 @@ const grant = { subjectType: 'role', subjectId: 'reader', ...resource, operation
 export const heavyLoads: Readonly<Record<string, readonly HeavyLoad[]>> = {
   'store.get': only({ type: 'store.get', bucket: 'texts', key: 'long' }),
   'store.all': only(read('store.all')),
-  'store.where': [...filtered('store.where'), { name: 'all records', requests: () => [read('store.where', { filter: everything })] }],
+  'store.where': [
+    ...filtered('store.where'),
+    { name: 'all records', requests: () => [read('store.where', { filter: everything })] }
+  ],
   'store.findOne': filtered('store.findOne', { filter: nothing }),
   'store.count': filtered('store.count'),
   'store.first': inOrder('store.first', { n: BIG }),
@@ -78,40 +93,48 @@ export const heavyLoads: Readonly<Record<string, readonly HeavyLoad[]>> = {
   'store.groupBy': only(read('store.groupBy', { field: FIELDS, aggregate: { function: 'count' } })),
   'store.buckets': small('store.buckets'),
   'store.stats': small('store.stats'),
-  'store.insert': only({ type: 'store.insert', bucket: 'texts', data: { text: 'x'.repeat(900_000) } }),
-  'store.insertMany': [{ requests: () => [{ type: 'store.insertMany', bucket: 'grow', data: records }], left: STORE_STEP }],
-  'store.upsert': only({ type: 'store.upsert', bucket: 'texts', data: { id: 'long', text: 'y'.repeat(900_000) } }),
-  'store.update': only({ type: 'store.update', bucket: 'texts', key: 'long', data: { text: 'z'.repeat(900_000) } }),
+  'store.insert': only({ type: 'store.insert', bucket: 'texts', data: { text: longText } }),
+  'store.insertMany': [{ requests: () => [insertAll], left: STORE_STEP }],
+  'store.upsert': only({ type: 'store.upsert', bucket: 'texts', data: { id: 'long', text: longText } }),
+  'store.update': only({ type: 'store.update', bucket: 'texts', key: 'long', data: { text: longText } }),
   'store.updateMany': [
     { name: 'search', requests: () => [read('store.updateMany', { filter: nothing, data: { name: 'x' } })] },
     {
       name: 'search, 1 write',
-      requests: () => [read('store.updateMany', { filter: { $or: [...nothing.$or.slice(1), { n: 7 }] }, data: { name: 'x' } })],
+      requests: () => [read('store.updateMany', { filter: one, data: { name: 'x' } })],
       left: 'noex-store looks at all keys once more, in one step'
     },
-    { name: '100,000 writes', requests: () => [{ type: 'store.updateMany', bucket: 'scratch', filter: {}, data: { name: 'x' } }], left: STORE_STEP }
+    {
+      name: '100,000 writes',
+      requests: () => [{ type: 'store.updateMany', bucket: 'scratch', filter: {}, data: { name: 'x' } }],
+      left: STORE_STEP
+    }
   ],
   'store.delete': only({ type: 'store.delete', bucket: 'parents', key: 'none' }),
   'store.deleteMany': [
     { name: 'search', requests: () => [read('store.deleteMany', { filter: nothing })] },
     {
       name: '10,000 writes',
-      requests: () => [{ type: 'store.insertMany', bucket: 'grow', data: records }, { type: 'store.deleteMany', bucket: 'grow', filter: {} }],
+      requests: () => [insertAll, { type: 'store.deleteMany', bucket: 'grow', filter: {} }],
       left: STORE_STEP
     }
   ],
   'store.clear': [{
-    requests: () => [{ type: 'store.insertMany', bucket: 'grow', data: records }, { type: 'store.clear', bucket: 'grow' }], left: STORE_STEP
+    requests: () => [insertAll, { type: 'store.clear', bucket: 'grow' }],
+    left: STORE_STEP
   }],
   'store.transaction': [
     transaction('1,000 counts', Array.from({ length: 1_000 }, () => ({ op: 'count', bucket }))),
     transaction('400 counts', Array.from({ length: 400 }, () => ({ op: 'count', bucket }))),
-    transaction('groupBy, where', [{ op: 'groupBy', bucket, field: FIELDS, aggregate: { function: 'count' } }, { op: 'where', bucket, filter: everything }]),
-    transaction('100 deletes, referred to', Array.from({ length: 100 }, (_, i) => ({ op: 'delete', bucket: 'parents', key: `p${i + 100}` }))),
-    transaction('1,000 writes', Array.from({ length: 1_000 }, (_, i) => ({ op: 'update', bucket: 'scratch', key: `k${i}`, data: { n: i } })),
-      'noex-store commits in one step, and looks for each update among all'),
-    transaction('5,000 writes', [{ op: 'updateMany', bucket: 'scratch', filter: { n: { $lt: 5_000 } }, data: { name: 'y' } }],
-      'noex-store commits in one step, and looks for each update among all')
+    transaction('groupBy, where', [
+      { op: 'groupBy', bucket, field: FIELDS, aggregate: { function: 'count' } },
+      { op: 'where', bucket, filter: everything }
+    ]),
+    transaction('100 deletes, referred to', times(100, i => ({ op: 'delete', bucket: 'parents', key: `p${i + 100}` }))),
+    transaction('1,000 writes',
+      times(1_000, i => ({ op: 'update', bucket: 'scratch', key: `k${i}`, data: { n: i } })), COMMIT),
+    transaction('5,000 writes',
+      [{ op: 'updateMany', bucket: 'scratch', filter: { n: { $lt: 5_000 } }, data: { name: 'y' } }], COMMIT)
   ],
   'store.query': [
     ...only({ type: 'store.query', query: 'sorted' }),
@@ -123,12 +146,17 @@ export const heavyLoads: Readonly<Record<string, readonly HeavyLoad[]>> = {
   }],
   'store.unsubscribe': small('store.unsubscribe', { subscriptionId: 'none' }),
   'store.defineBucket': each(connection => [
-    { type: 'store.defineBucket', name: `made-${connection}`, config: { key: 'id', schema: { id: { type: 'string' } } } },
+    {
+      type: 'store.defineBucket',
+      name: `made-${connection}`,
+      config: { key: 'id', schema: { id: { type: 'string' } } }
+    },
     { type: 'store.dropBucket', name: `made-${connection}` }
   ]),
   'store.dropBucket': small('store.dropBucket', { name: 'none' }),
   'store.updateBucket': [{
-    requests: () => [{ type: 'store.updateBucket', name: 'scratch', updates: { ttl: null } }], left: 'noex-store builds the bucket anew in one step'
+    requests: () => [{ type: 'store.updateBucket', name: 'scratch', updates: { ttl: null } }],
+    left: 'noex-store builds the bucket anew in one step'
   }],
   'store.getBucketSchema': small('store.getBucketSchema', { name: bucket }),
   'store.defineQuery': each(connection => [
@@ -138,7 +166,8 @@ export const heavyLoads: Readonly<Record<string, readonly HeavyLoad[]>> = {
   'store.undefineQuery': small('store.undefineQuery', { name: 'none' }),
   'store.listQueries': small('store.listQueries'),
   'procedures.register': each(connection => [
-    { type: 'procedures.register', procedure: procedure(connection) }, { type: 'procedures.unregister', name: procedureName(connection) }
+    { type: 'procedures.register', procedure: procedure(connection) },
+    { type: 'procedures.unregister', name: procedureName(connection) }
   ]),
   'procedures.unregister': small('procedures.unregister', { name: 'none' }),
   'procedures.update': small('procedures.update', { name: 'none', updates: { steps: [] } }),
@@ -153,18 +182,25 @@ export const heavyLoads: Readonly<Record<string, readonly HeavyLoad[]>> = {
   'auth.login': small('auth.login', { token: 'none' }),
   'auth.logout': [{ requests: () => [{ type: 'auth.whoami' }], name: '(as auth.whoami)' }],
   'auth.whoami': small('auth.whoami'),
-  'identity.login': [{ requests: () => [{ type: 'identity.login', username: 'none', password }], left: OWN_ACCOUNT }],
+  'identity.login': [{
+    requests: () => [{ type: 'identity.login', username: 'none', password }],
+    left: OWN_ACCOUNT
+  }],
   'identity.loginWithSecret': small('identity.loginWithSecret', { secret: `not ${ADMIN_SECRET}` }),
   'identity.logout': [{ requests: () => [{ type: 'identity.whoami' }], name: '(as identity.whoami)' }],
   'identity.whoami': small('identity.whoami'),
   'identity.refreshSession': small('identity.refreshSession'),
-  'identity.changePassword': small('identity.changePassword', { userId: 'none', currentPassword: password, newPassword: password }),
+  'identity.changePassword': small('identity.changePassword', {
+    userId: 'none', currentPassword: password, newPassword: password
+  }),
   'identity.createUser': [{
-    requests: connection => [{ type: 'identity.createUser', username: userName(connection), password }, { type: 'identity.deleteUser', userId: 'none' }],
+    requests: connection => [{ type: 'identity.createUser', username: userName(connection), password }],
     left: OWN_ACCOUNT
   }],
   'identity.getUser': small('identity.getUser', { userId: 'none' }),
-  'identity.updateUser': small('identity.updateUser', { userId: 'none', metadata: { text: 'x'.repeat(50_000) } }),
+  'identity.updateUser': small('identity.updateUser', {
+    userId: 'none', metadata: { text: longText.slice(0, 50_000) }
+  }),
   'identity.deleteUser': small('identity.deleteUser', { userId: 'none' }),
   'identity.listUsers': small('identity.listUsers', { page: 1, pageSize: 100 }),
   'identity.enableUser': small('identity.enableUser', { userId: 'none' }),
@@ -194,7 +230,8 @@ export const heavyLoads: Readonly<Record<string, readonly HeavyLoad[]>> = {
   'rules.unsubscribe': small('rules.unsubscribe', { subscriptionId: 'none' }),
   'rules.stats': small('rules.stats'),
   'rules.registerRule': each(connection => [
-    { type: 'rules.registerRule', rule: rule(connection) }, { type: 'rules.unregisterRule', ruleId: `rule-${connection}` }
+    { type: 'rules.registerRule', rule: rule(connection) },
+    { type: 'rules.unregisterRule', ruleId: `rule-${connection}` }
   ]),
   'rules.unregisterRule': small('rules.unregisterRule', { ruleId: 'none' }),
   'rules.updateRule': small('rules.updateRule', { ruleId: 'none', updates: {} }),

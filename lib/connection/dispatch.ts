@@ -68,7 +68,8 @@ export function dispatch (text: string, caller: Requester, to: Dispatch): Promis
 
 /** Counts a frame; `request` is `undefined` when it is none. Returns the refusal when there were too many. */
 function refusalOf (
-  request: RequestMessage | undefined, operation: Operation | undefined, caller: Requester, { limiter }: Dispatch
+  request: RequestMessage | undefined, operation: Operation | undefined, caller: Requester,
+  { limiter }: Dispatch
 ): NoexServerError | undefined {
   if (limiter === undefined) return undefined
   const charges = request && (operation?.chargesOf?.(request) ?? request.type)

@@ -35,7 +35,8 @@ function fieldAggregate (method: FieldAggregate): Operation {
     request: FieldOf,
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async (services, r, grant) => await reads(`store.${method}`, services, r, grant)[method](r.field, filterOf(r))
+    run: async (services, r, grant) =>
+      await reads(`store.${method}`, services, r, grant)[method](r.field, filterOf(r))
   })
 }
 
@@ -101,7 +102,10 @@ export const storeRead: readonly Operation[] = [
     request: Type.Object({ bucket: Name, limit: PositiveInteger, after: Type.Optional(Type.Unknown()) }),
     touches: touchesRecords,
     // A client that sends its empty cursor as null asks for the first page.
-    run: async (services, r, grant) => await reads('store.paginate', services, r, grant).paginate({ limit: r.limit, after: r.after ?? undefined })
+    async run (services, r, grant) {
+      const { limit, after } = r
+      return await reads('store.paginate', services, r, grant).paginate({ limit, after: after ?? undefined })
+    }
   }),
   fieldAggregate('sum'),
   fieldAggregate('avg'),
@@ -113,7 +117,8 @@ export const storeRead: readonly Operation[] = [
     request: GroupBy,
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async (services, r, grant) => await reads('store.groupBy', services, r, grant).groupBy(r.field, r.aggregate, filterOf(r))
+    run: async (services, r, grant) =>
+      await reads('store.groupBy', services, r, grant).groupBy(r.field, r.aggregate, filterOf(r))
   }),
   defineOperation({
     name: 'store.buckets',

@@ -56,8 +56,8 @@ interface Emptied {
 
 /** A deleted record is not seen any more, so a circle of references ends. */
 async function followReferences (
-  access: StoreAccess, tx: TransactionContext, bucket: string, deleted: ReadonlySet<unknown>, emptied: Emptied[],
-  work: Work
+  access: StoreAccess, tx: TransactionContext, bucket: string, deleted: ReadonlySet<unknown>,
+  emptied: Emptied[], work: Work
 ): Promise<void> {
   for (const { bucket: from, field, keyField, onDelete } of await referencesTo(access, bucket)) {
     const source = await tx.bucket(from)

@@ -99,7 +99,8 @@ export class StoreAccess {
    * An application may rebuild a bucket under a running query, so a query that met a bucket in that moment has a second try.
    */
   async runQuery (
-    query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener = ignoreReads, work?: Work
+    query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener = ignoreReads,
+    work?: Work
   ): Promise<unknown> {
     if (this.gate.closed) await this.gate.opened()
     try {
@@ -113,7 +114,8 @@ export class StoreAccess {
   }
 
   async #run (
-    query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener, work: Work | undefined
+    query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener,
+    work: Work | undefined
   ): Promise<unknown> {
     if (work === undefined) return await this.#recorder.run(query, params, rows, listener)
     const config = this.store.getQueryInfo(query)?.config

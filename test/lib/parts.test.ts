@@ -5,10 +5,27 @@ import t from 'tap'
 import { encodeBigResult, encodeResult } from '../../lib/protocol/encode.js'
 import { charsOf, cut, encodeInSlices, mayBeBig, PART_CHARS } from '../../lib/protocol/parts.js'
 
-const json = (): fc.Arbitrary<unknown> => fc.anything({ maxDepth: 5, maxKeys: 8, withDate: true, withNullPrototype: true, withSparseArray: true, values: [fc.string({ unit: 'binary' }), fc.double(), fc.constant(undefined), fc.boolean(), fc.constant(null), fc.constant(() => 1)] })
+const json = (): fc.Arbitrary<unknown> => fc.anything(
+  {
+    maxDepth: 5,
+    maxKeys: 8,
+    withDate: true,
+    withNullPrototype: true,
+    withSparseArray: true,
+    values: [
+      fc.string({ unit: 'binary' }),
+      fc.double(),
+      fc.constant(undefined),
+      fc.boolean(),
+      fc.constant(null),
+      fc.constant(() => 1)
+    ]
+  }
+)
 
 t.test('The text in slices is that of JSON.stringify', async t => {
-  await t.resolves(fc.assert(fc.asyncProperty(fc.oneof(json(), fc.array(json(), { maxLength: 20 })), async value => {
+  const values = fc.oneof(json(), fc.array(json(), { maxLength: 20 }))
+  await t.resolves(fc.assert(fc.asyncProperty(values, async value => {
     assert.equal([await encodeInSlices('', value, '')].flat().join(''), JSON.stringify(value) ?? 'null')
     assert.equal([await encodeBigResult(7, value)].flat().join(''), encodeResult(7, value))
   }), { numRuns: 1_000 }))
@@ -32,7 +49,9 @@ t.test('Parts are of a bounded size, and none ends within a character', async t 
 })
 
 t.test('A record is no big value, a list of some is', t => {
-  const record = { id: 1, tags: Array.from({ length: 10 }, String), _version: 1, _createdAt: 0, _updatedAt: 0 }
+  const record = {
+    id: 1, tags: Array.from({ length: 10 }, String), _version: 1, _createdAt: 0, _updatedAt: 0
+  }
   t.notOk(mayBeBig(record))
   t.notOk(mayBeBig([record, record]))
   t.ok(mayBeBig([record, record, record, record]))
