@@ -1,11 +1,13 @@
 import type { Authenticator } from './access/authenticator.js'
 import type { ResolvedAuth } from './access/auth-options.js'
 import { ExternalAuthenticator } from './access/external-auth.js'
-import { PermissionPolicy } from './access/permission-policy.js'
+import { PermissionPolicy, type PermissionRule } from './access/permission-policy.js'
 import { unlimited, type Policy, type QueryFacts } from './access/policy.js'
+import { ruleProblem } from './access/rule.js'
 import { secretProblem } from './access/secret-strength.js'
 import type { Clock } from './clock.js'
 import { Identity, type IdentityEnvironment } from './identity/identity.js'
+import type { RowRule } from './store/field-warnings.js'
 import type { StoreAccess } from './store/store-access.js'
 
 /** What the option `auth` comes to. */
@@ -51,4 +53,19 @@ export async function startAuthentication (auth: ResolvedAuth | undefined, acces
       return { required: true, requiresAuth: true, policy: identity.policy, authenticator: identity.authenticator, identity }
     }
   }
+}
+
+/** The permissions that are confined to some records, as they are at the moment. */
+export function rowRulesOf (auth: ResolvedAuth | undefined, identity: Identity | undefined): RowRule[] {
+  const rules = auth === undefined || auth.mode === 'builtIn'
+    ? rulesOfRoles(identity)
+    : auth.permissions?.rules ?? []
+  return rules.flatMap(({ role, buckets, where }) => where === undefined ? [] : [{ role, buckets, where }])
+}
+
+/** The permissions of all roles in the store; those that are not what they should be do not count. */
+function rulesOfRoles (identity: Identity | undefined): PermissionRule[] {
+  const roles = identity?.directory.tables._roles.all() ?? []
+  return roles.flatMap(({ name, permissions }) =>
+    permissions.filter(entry => ruleProblem(entry) === undefined).map(entry => ({ ...entry, role: name })))
 }

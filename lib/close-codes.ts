@@ -28,3 +28,6 @@ export const closeReasons = {
   /** The client's address has `maxConnectionsPerIp` connections already. */
   tooManyConnections: { code: 4003, reason: 'too_many_connections', comeBack: false }
 } as const satisfies Record<string, CloseReason>
+
+/** The reason that a client is told before its connection is closed with `session_revoked`. */
+export const REVOKED_REASON = 'Session revoked by administrator'

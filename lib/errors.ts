@@ -1,9 +1,11 @@
+import { quoted } from './nearest.js'
+
 /**
  * The reply errors: each answers one request and leaves the socket open.
  * (What ends a connection is in close-codes.ts.) PROTOCOL.md, "Error codes".
  */
 export const ErrorCode = {
-  /** The frame is no JSON object, or is nested too deep. Sent with id 0. Do not repeat. */
+  /** The frame is no JSON object. Sent with id 0. Do not repeat. */
   PARSE_ERROR: 'PARSE_ERROR',
   /** The object is neither a request nor a pong. Sent with id 0. Do not repeat. */
   INVALID_REQUEST: 'INVALID_REQUEST',
@@ -62,14 +64,73 @@ export function invalid (path: string, problem: string): NoexServerError {
   return new NoexServerError('VALIDATION_ERROR', `${path}: ${problem}`)
 }
 
+/** The kinds of things that can be asked for by a name. */
+export type Named = 'operation' | 'bucket' | 'query' | 'procedure' | 'rule' | 'role' | 'user'
+
+const absences: Readonly<Record<Named, readonly [code: NoexErrorCode, say: (name: string) => string]>> = {
+  operation: ['UNKNOWN_OPERATION', name => `Operation ${name} is unknown`],
+  bucket: ['BUCKET_NOT_DEFINED', name => `Bucket ${name} is not defined`],
+  query: ['QUERY_NOT_DEFINED', name => `Query ${name} is not defined`],
+  procedure: ['NOT_FOUND', name => `Procedure ${name} does not exist`],
+  rule: ['NOT_FOUND', name => `Rule ${name} does not exist`],
+  role: ['NOT_FOUND', name => `Role ${name} does not exist`],
+  user: ['NOT_FOUND', name => `User ${name} does not exist`]
+}
+
+/** The answer to a name that nothing has. */
+export class NothingNamedError extends NoexServerError {
+  readonly kind: Named
+  /** The name that the client has asked for. */
+  readonly asked: string
+  /** The step that has asked, as the beginning of the message. */
+  readonly place: string
+
+  constructor (kind: Named, asked: string, place = '') {
+    const [code, say] = absences[kind]
+    super(code, place + say(quoted(asked)))
+    this.kind = kind
+    this.asked = asked
+    this.place = place
+  }
+}
+
 /** Builds the answer to a bucket that does not exist. */
 export function bucketNotDefined (bucket: string): NoexServerError {
-  return new NoexServerError('BUCKET_NOT_DEFINED', `Bucket "${bucket}" is not defined`)
+  return new NothingNamedError('bucket', bucket)
 }
 
 /** Builds the answer to a query that does not exist. */
 export function queryNotDefined (query: string): NoexServerError {
-  return new NoexServerError('QUERY_NOT_DEFINED', `Query "${query}" is not defined`)
+  return new NothingNamedError('query', query)
+}
+
+/** Something that is wrong with a record; `field` is a path within it. */
+interface RecordIssue {
+  readonly field: string
+  readonly message: string
+  readonly code: string
+}
+
+/** Issues that a message tells, and characters of each; the details have all of them. */
+const MAX_TOLD_ISSUES = 10
+const MAX_TOLD_CHARS = 200
+
+/**
+ * Builds the refusal of records that do not fit their bucket. The message tells the fields and what the
+ * schema asks of them, never a value of a record: what a check of the application says is in the details
+ * only.
+ */
+export function recordInvalid (bucket: string, issues: readonly RecordIssue[]): NoexServerError {
+  const told = issues.slice(0, MAX_TOLD_ISSUES).map(({ field, message, code }) => {
+    const text = code === 'custom' ? 'Value is refused by a check of its own' : message
+    return `${field}: ${text.length > MAX_TOLD_CHARS ? `${text.slice(0, MAX_TOLD_CHARS)}…` : text}`
+  })
+  if (issues.length > MAX_TOLD_ISSUES) told.push(`and ${issues.length - MAX_TOLD_ISSUES} more`)
+  return new NoexServerError(
+    'VALIDATION_ERROR',
+    `Validation failed for bucket "${bucket}": ${told.join('; ')}`,
+    issues
+  )
 }
 
 type LibraryError = Error & Readonly<Record<string, unknown>>
@@ -83,9 +144,10 @@ const libraryErrors = new Map<string, (error: LibraryError) => NoexServerError |
   ['BucketAlreadyExistsError', e => new NoexServerError('ALREADY_EXISTS', `Bucket "${String(e['bucket'])}" already exists`)],
   ['BucketNotDefinedError', e => bucketNotDefined(String(e['bucket']))],
   // Validators of the application use this name too; only the store's has issues.
-  ['ValidationError', e => Array.isArray(e['issues'])
-    ? new NoexServerError('VALIDATION_ERROR', 'The record does not fit the schema of its bucket', e['issues'])
-    : undefined],
+  [
+    'ValidationError',
+    e => Array.isArray(e['issues']) ? recordInvalid(bucketIn(e), e['issues'] as RecordIssue[]) : undefined
+  ],
   ['UniqueConstraintError', e => new NoexServerError('ALREADY_EXISTS',
     `Bucket "${String(e['bucket'])}" has another record with this "${String(e['field'])}"`,
     { bucket: e['bucket'], field: e['field'], value: e['value'] })],
@@ -129,23 +191,34 @@ export function referenceHeld (reference: Reference): NoexServerError {
     `Records of bucket "${String(reference.bucket)}" refer to this record by "${String(reference.field)}"`, reference)
 }
 
+/**
+ * The store names the bucket of a record that does not fit in its message only, before the texts of all
+ * issues.
+ */
+function bucketIn ({ message }: LibraryError): string {
+  return /^Validation failed for bucket "(.*?)": /s.exec(message)?.[1] ?? ''
+}
+
 /** noex-store raises plain errors here, so their text is all there is; a test pins each of these. */
-const libraryMessages: ReadonlyArray<readonly [RegExp, NoexErrorCode, string]> = [
-  [/^Record with key ".*" not found in bucket/s, 'NOT_FOUND', 'The record does not exist'],
-  [/^Bucket ".*" is not defined$/s, 'BUCKET_NOT_DEFINED', 'The bucket is not defined']
+const libraryMessages: ReadonlyArray<readonly [RegExp, (bucket: string) => NoexServerError]> = [
+  // The key comes first and may hold anything, so the bucket is what follows the last quote of this kind.
+  [/^Record with key ".*" not found in bucket "(.*)"$/s, bucket =>
+    new NoexServerError('NOT_FOUND', `The record does not exist in bucket "${bucket}"`)],
+  [/^Bucket "(.*)" is not defined$/s, bucketNotDefined]
 ]
 
 /**
- * Translates whatever an operation threw into the error to reply with,
- * or `undefined` when the client may learn no more than `INTERNAL_ERROR`.
+ * Translates an error that an operation threw into the one to reply with, or `undefined` when the client may
+ * learn no more than `INTERNAL_ERROR`.
  */
 export function toReplyError (error: unknown): NoexServerError | undefined {
   if (error instanceof NoexServerError) return error
   if (!(error instanceof Error)) return undefined
   const translate = libraryErrors.get(error.name)
   if (translate !== undefined) return translate(error as LibraryError)
-  for (const [pattern, code, message] of libraryMessages) {
-    if (pattern.test(error.message)) return new NoexServerError(code, message)
+  for (const [pattern, build] of libraryMessages) {
+    const bucket = pattern.exec(error.message)?.[1]
+    if (bucket !== undefined) return build(bucket)
   }
   return undefined
 }

@@ -12,8 +12,8 @@ const CHARS_PER_SLIP = 3
 const MAX_SHOWN_CHARS = 128
 
 /**
- * Returns the names that could be meant by `name`, the likeliest first: those that a few slips make of it
- * (a letter left out, added, changed, or two in the wrong order), or that differ in case only.
+ * Returns the names that could be meant by `name`, the likeliest first: those that a few slips make of it (a
+ * letter left out, added, changed, or two in the wrong order), or that differ in case only.
  */
 export function nearestNames (name: string, candidates: Iterable<string>): string[] {
   if (name.length > MAX_CHARS) return []
@@ -31,7 +31,12 @@ export function nearestNames (name: string, candidates: Iterable<string>): strin
 
 /** Returns the name as a sentence shows it: quoted, and cut where it is too long. */
 export function quoted (name: string): string {
-  return name.length > MAX_SHOWN_CHARS ? `"${name.slice(0, MAX_SHOWN_CHARS)}…"` : `"${name}"`
+  return `"${cut(name)}"`
+}
+
+/** Returns the name as a line of the log shows it: the beginning of one that is too long. */
+export function cut (name: string): string {
+  return name.length > MAX_SHOWN_CHARS ? `${name.slice(0, MAX_SHOWN_CHARS)}…` : name
 }
 
 /** Returns the question that follows the name of what is not there; nothing where there is no other name. */
@@ -53,7 +58,11 @@ function slipsBetween (a: string, b: string, most: number): number {
     if (i <= most) row[0] = i
     let least = at(row, 0)
     for (let j = Math.max(1, i - most); j <= Math.min(b.length, i + most); j++) {
-      let slips = Math.min(at(last, j) + 1, at(row, j - 1) + 1, at(last, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1))
+      let slips = Math.min(
+        at(last, j) + 1,
+        at(row, j - 1) + 1,
+        at(last, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      )
       const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
       if (isSwapped) slips = Math.min(slips, at(beforeLast, j - 2) + 1)
       row[j] = Math.min(slips, tooMany)

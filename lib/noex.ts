@@ -9,7 +9,7 @@ import { OperationNames } from './access/operation-names.js'
 import type { QueryFacts } from './access/policy.js'
 import { Revocations } from './access/revocations.js'
 import type { RequestHeaders, Session } from './access/session.js'
-import { startAuthentication, type Authentication } from './authentication.js'
+import { rowRulesOf, startAuthentication, type Authentication } from './authentication.js'
 import { systemClock, type Clock } from './clock.js'
 import { Admissions, type AdmittedUpgrade, type UpgradeRefusal } from './connection/admission.js'
 import { Connections } from './connection/connections.js'
@@ -22,7 +22,7 @@ import type { Log } from './log.js'
 import { Drain } from './lifecycle/drain.js'
 import { ConnectionAudit } from './audit/connection-audit.js'
 import { AuditTrail } from './audit/trail.js'
-import { closeReasons } from './close-codes.js'
+import { closeReasons, REVOKED_REASON } from './close-codes.js'
 import { Catalogue, operations } from './operations/index.js'
 import type { Operation, Services } from './operations/operation.js'
 import { checkDrainOptions } from './allowed-options.js'
@@ -36,6 +36,7 @@ import { adviseOnNames } from './deployment/name-advice.js'
 import type { ResolvedOptions } from './options.js'
 import { Procedures } from './procedures/procedures.js'
 import { RuleService } from './rules/rule-service.js'
+import { FieldWarnings } from './store/field-warnings.js'
 import { StoreAccess } from './store/store-access.js'
 import { Statistics } from './statistics.js'
 import { isSystemBucket } from './store/system-buckets.js'
@@ -63,9 +64,6 @@ interface Parts {
 /** Time for which names are compared before the service is ready without that, in milliseconds. */
 const ADVICE_TIMEOUT_MS = 1_000
 
-/** What a client is told. */
-const REVOKED = 'An administrator has ended this session'
-
 /** The running service: owns the parts, starts and stops them in order. */
 export class NoexService implements Noex {
   readonly #options: ResolvedOptions
@@ -83,6 +81,7 @@ export class NoexService implements Noex {
   readonly #revocations: Revocations
   readonly #trail: AuditTrail | undefined
   readonly #procedures: Procedures
+  readonly #fieldWarnings: FieldWarnings
   readonly #startedAt: number
   #state: NoexState = 'serving'
   #drain: Drain | undefined
@@ -158,7 +157,11 @@ export class NoexService implements Noex {
       log: environment.log
     })
     this.#scrapes = metrics && new Scrapes(metrics, { connections: this.#connections, feeds: this.#feeds, rules: this.#rules, trail, refusals, httpAccess, service: this })
-    identity?.onChange(async ({ userId }) => { await this.#connections.followAccess(userId) })
+    this.#fieldWarnings = new FieldWarnings(access, environment.log, () => rowRulesOf(options.auth, identity))
+    identity?.onChange(async ({ userId, rights }) => {
+      if (rights) this.#fieldWarnings.checkRules()
+      await this.#connections.followAccess(userId)
+    })
   }
 
   /** Starts a service on a store that is running; `close` ends it. */
@@ -190,6 +193,7 @@ export class NoexService implements Noex {
       procedures = await Procedures.open(access, options.procedures, { log, identity: authentication.identity, operations })
       const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail, procedures, metrics, refusals })
       await service.#feeds.start()
+      service.#fieldWarnings.start()
       return service
     } catch (error) {
       // The first error is the one to know of.
@@ -257,7 +261,9 @@ export class NoexService implements Noex {
     const connection = this.#connections.accept(ws, upgrade)
     // The upgrade was let in before the drain or a revocation, and has only now come through.
     if (this.#admissions.isClosed) connection.close(closeReasons.serverShutdown)
-    else if (upgrade.session !== undefined && this.#revocations.has(upgrade.session.userId)) connection.revoke(REVOKED)
+    else if (upgrade.session !== undefined && this.#revocations.has(upgrade.session.userId)) {
+      connection.revoke(REVOKED_REASON)
+    }
   }
 
   async getStats (): Promise<ServerStats> {
@@ -286,7 +292,7 @@ export class NoexService implements Noex {
     const { identity } = this.#authentication
     const matches = (session: Pick<Session, 'userId' | 'roles'>): boolean =>
       (userId === undefined || session.userId === userId) && (role === undefined || session.roles.includes(role))
-    const { users, connections } = this.#connections.revoke(matches, REVOKED)
+    const { users, connections } = this.#connections.revoke(matches, REVOKED_REASON)
     for (const user of new Set([...users, ...identity?.usersWithSessions(matches) ?? []])) {
       this.#revocations.add(user)
       identity?.endSessionsOf(user)
@@ -340,6 +346,7 @@ export class NoexService implements Noex {
     this.#state = 'closed'
     this.#connections.stop()
     this.#rules?.stop()
+    this.#fieldWarnings.stop()
     const ended = await Promise.allSettled([this.#scrapes?.close(), this.#procedures.close(), this.#authentication.identity?.close(), this.#feeds.stop(), this.#trail?.close()])
     // The store gets its own methods back whatever has failed.
     this.#access.close()

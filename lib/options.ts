@@ -189,7 +189,7 @@ export interface NoexOptions {
    */
   allowedOrigins?: readonly string[] | undefined
   /**
-   * Whether error replies carry `details`.
+   * Whether error replies carry `details`, with values of records. Messages name the fields in any case.
    * @default true
    */
   exposeErrorDetails?: boolean | undefined

@@ -175,6 +175,23 @@ export class Gate {
     })
   }
 
+  /** Whether a client may do this to that, at least to some of its records. */
+  mayReach ({ session }: Caller, touch: Touch): boolean {
+    const { policy, store } = this.#options
+    if (isOfStore(touch) && isSystemBucket(touch.name, store)) return false
+    return this.#allowed(() => {
+      const isInTier = touch.tier === undefined || policy.admits(session, touch.tier)
+      return isInTier && policy.decide(session, touch) !== false
+    }) === true
+  }
+
+  /** Whether a client would be let in with a request; unlike `admit`, this changes nothing. */
+  mayAsk (client: Caller, operation: GuardedOperation, request: RequestMessage): boolean {
+    const needsLogin = this.#options.required && operation.admission !== 'everyone'
+    if (needsLogin && client.session === undefined) return false
+    return this.#allowed(() => { this.authorize(client, operation, request); return true }) === true
+  }
+
   #ask (client: Caller, operation: GuardedOperation, fields: Readonly<Record<string, string>>): void {
     this.authenticate(client, operation, operation.name)
     this.authorize(client, operation, { id: 0, type: operation.name, ...fields })

@@ -33,7 +33,12 @@ export class ConnectionAudit {
 
   /** The first of the frames of a connection that the rate limit refuses. */
   limited (subject: Subject, operation: string | undefined): void {
-    this.#note(subject, 'connection.limited', 'Too many requests', operation === undefined ? undefined : { operation })
+    this.#note(
+      subject,
+      'connection.limited',
+      'Rate limit exceeded',
+      operation === undefined ? undefined : { operation }
+    )
   }
 
   /** How many there were in the end. */

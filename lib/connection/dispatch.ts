@@ -2,11 +2,12 @@ import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.j
 import { RequestRecord, type Subject } from '../audit/request-record.js'
 import type { Caller, Gate } from '../access/gate.js'
 import type { Grant } from '../access/grant.js'
-import { NoexServerError, toReplyError, type NoexErrorCode } from '../errors.js'
+import { NoexServerError, NothingNamedError, toReplyError, type NoexErrorCode } from '../errors.js'
 import type { RequestLimiter } from '../limits/request-limiter.js'
 import type { RequestFigures } from '../metrics/request-figures.js'
 import type { Catalogue } from '../operations/index.js'
 import type { Operation, Services } from '../operations/operation.js'
+import { completeAnswer, type Asked } from '../operations/suggestion.js'
 import { runOperation } from '../operations/run-operation.js'
 import { decode } from '../protocol/decode.js'
 import { EncodedJson, encodeBigResult, encodeError, encodeResult } from '../protocol/encode.js'
@@ -113,6 +114,9 @@ async function perform (
     }
   } catch (error) {
     failure = failureOf(error, request, caller)
+    if (failure instanceof NothingNamedError) {
+      failure = await suggested(failure, { operation, request, caller }, to)
+    }
     reply = { text: encodeFailure(failure, request, caller, to) }
   }
   if (grant !== undefined) to.limiter?.charge(userId, caller.addressKey, grant.work.spent)
@@ -157,6 +161,23 @@ const noFollowUp = { sent: undefined, unsent: undefined }
 function encodeUnaudited (failure: NoexServerError | undefined, { unsent }: Reply, request: RequestMessage, to: Dispatch): string {
   const error = failure === undefined && unsent === undefined ? appliedUnaudited() : auditUnavailable()
   return encodeError(request.id, error, to.exposeErrorDetails)
+}
+
+/**
+ * Completes the answer to a name that nothing has. Never rejects: without names that could be meant, it stays
+ * as it is.
+ */
+async function suggested (
+  failure: NothingNamedError,
+  asked: Pick<Asked, 'operation' | 'request'> & { readonly caller: Requester },
+  { catalogue, gate, services }: Dispatch
+): Promise<NoexServerError> {
+  try {
+    return await completeAnswer(failure, { ...asked, gate, catalogue, services })
+  } catch (error) {
+    asked.caller.logFailure(error, asked.request.type)
+    return failure
+  }
 }
 
 /** What the client may learn of a failure; the log gets the rest. */

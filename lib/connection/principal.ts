@@ -3,6 +3,7 @@ import type { Scope } from '../access/policy.js'
 import { endOf, isExpired, type Session } from '../access/session.js'
 import { TokenRefusal } from '../access/token-refusal.js'
 import type { Clock } from '../clock.js'
+import { REVOKED_REASON } from '../close-codes.js'
 import type { SubscriptionQuota } from '../feeds/subscription-quota.js'
 import { SubscriptionTable, type Sink, type Watcher } from '../feeds/subscription-table.js'
 import { EventSubscriptions, type Hearer, type Hearing } from '../rules/event-subscriptions.js'
@@ -108,7 +109,7 @@ export class Principal implements Watcher, Hearer {
     } else if (session.state === 'ended') {
       this.change(undefined)
     } else if (session.state === 'barred') {
-      this.#owner.revoke('The account was disabled, deleted or revoked')
+      this.#owner.revoke(REVOKED_REASON)
     }
   }
 

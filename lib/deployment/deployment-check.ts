@@ -157,7 +157,7 @@ const risks: readonly Risk[] = [
     id: 'error-details',
     option: 'exposeErrorDetails',
     isRun: ({ at, isProduction }) => isProduction && (at('exposeErrorDetails') ?? true) === true,
-    message: 'error replies tell the names and values of fields to whoever asks: set exposeErrorDetails to false'
+    message: 'error replies tell values of records to their clients: set exposeErrorDetails to false'
   },
   {
     id: 'no-grace-period',

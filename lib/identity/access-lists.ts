@@ -1,5 +1,5 @@
 import type { Session } from '../access/session.js'
-import { invalid, NoexServerError } from '../errors.js'
+import { invalid, NoexServerError, NothingNamedError } from '../errors.js'
 import { isAdmin, isSuperadmin, requireUser, sessionOf, type Actor } from './authority.js'
 import type { Directory } from './directory.js'
 import type { IdentityPolicy } from './identity-policy.js'
@@ -149,7 +149,7 @@ export class AccessLists {
   #checkSubject ({ subjectType, subjectId }: Subject): void {
     if (subjectType !== 'user' && subjectType !== 'role') throw invalid('subjectType', 'must be user or role')
     const exists = subjectType === 'user' ? this.#directory.user(subjectId) : this.#directory.role(subjectId)
-    if (exists === undefined) throw new NoexServerError('NOT_FOUND', `The ${subjectType} does not exist`)
+    if (exists === undefined) throw new NothingNamedError(subjectType, subjectId)
   }
 
   #requireControl (session: Session, resource: Resource): void {

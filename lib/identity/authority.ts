@@ -1,6 +1,6 @@
 import type { Grant } from '../access/grant.js'
 import type { Session } from '../access/session.js'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError, NothingNamedError } from '../errors.js'
 import type { Directory } from './directory.js'
 import type { Role, User } from './records.js'
 import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
@@ -27,13 +27,13 @@ export function isAdmin (session: Session): boolean {
 /** @throws `NOT_FOUND` */
 export function requireUser (directory: Directory, userId: string): User {
   const user = directory.user(userId)
-  if (user === undefined) throw new NoexServerError('NOT_FOUND', 'The user does not exist')
+  if (user === undefined) throw new NothingNamedError('user', userId)
   return user
 }
 
 /** @throws `NOT_FOUND` */
-export function requireRole (role: Role | undefined): Role {
-  if (role === undefined) throw new NoexServerError('NOT_FOUND', 'The role does not exist')
+export function requireRole (role: Role | undefined, asked: string): Role {
+  if (role === undefined) throw new NothingNamedError('role', asked)
   return role
 }
 

@@ -53,7 +53,7 @@ export class Roles {
     this.#check(changes)
     return await this.#directory.exclusive(async () => {
       sessionOf(actor)
-      const role = requireRole(this.#directory.role(roleId))
+      const role = requireRole(this.#directory.role(roleId), roleId)
       if (role.name === SUPERADMIN && changes.permissions !== undefined) {
         throw new NoexServerError('FORBIDDEN', 'The role superadmin may do everything, always')
       }
@@ -67,7 +67,7 @@ export class Roles {
   async delete (actor: Actor, roleId: string): Promise<void> {
     await this.#directory.exclusive(async () => {
       sessionOf(actor)
-      const role = requireRole(this.#directory.role(roleId))
+      const role = requireRole(this.#directory.role(roleId), roleId)
       if (role.system) throw new NoexServerError('FORBIDDEN', 'This role belongs to the system')
       await this.#directory.write([
         { bucket: '_roles', delete: roleId },

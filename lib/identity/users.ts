@@ -172,11 +172,11 @@ export class Users {
       const session = sessionOf(actor)
       // The virtual superadmin has its role and needs no other.
       if (userId === SUPERADMIN_ID) {
-        requireRole(directory.findRole(roleName))
+        requireRole(directory.findRole(roleName), roleName)
         return
       }
       requireUser(directory, userId)
-      const role = requireRole(directory.findRole(roleName))
+      const role = requireRole(directory.findRole(roleName), roleName)
       requireAuthorityToGive(session, role)
       if (!policy.covers(session, role)) throw new NoexServerError('FORBIDDEN', 'This role may do what you may not')
       requireAuthorityOver(directory, session, userId)
@@ -190,7 +190,7 @@ export class Users {
     const { directory } = this.#parts
     await directory.exclusive(async () => {
       const session = sessionOf(actor)
-      const role = requireRole(directory.findRole(roleName))
+      const role = requireRole(directory.findRole(roleName), roleName)
       requireAuthorityToGive(session, role)
       requireAuthorityOver(directory, session, userId)
       const assignments = directory.assignments(userId, role.id)

@@ -49,7 +49,11 @@ export class RequestLimiter {
     const [limiter, key] = this.#counter(userId, addressKey)
     if (limiter.take(key, cost) !== undefined) return undefined
     this.#refusals.count('rate_limit')
-    return new NoexServerError('RATE_LIMITED', 'Too many requests', { retryAfterMs: limiter.retryAfterMs(key, cost) })
+    return new NoexServerError(
+      'RATE_LIMITED',
+      'Rate limit exceeded',
+      { retryAfterMs: limiter.retryAfterMs(key, cost) }
+    )
   }
 
   /** Counts the work that a request has taken. */

@@ -1,5 +1,5 @@
 import type { ResolvedAuth } from '../access/auth-options.js'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError, NothingNamedError } from '../errors.js'
 import { audit } from './audit.js'
 import { auth } from './auth.js'
 import { identityAcl } from './identity-acl.js'
@@ -62,11 +62,16 @@ export class Catalogue {
     return this.#table.get(type)
   }
 
+  /** The operations, in the order of the table. */
+  values (): Iterable<Operation> {
+    return this.#table.values()
+  }
+
   /** Why there is no such operation: `UNKNOWN_OPERATION`, or `RULES_NOT_AVAILABLE`. */
   unknown (type: string): NoexServerError {
     const namespace = namespaceOf(type)
     const refusal = this.#namespaces.has(namespace) ? undefined : absent.get(namespace)
-    return refusal ?? new NoexServerError('UNKNOWN_OPERATION', 'The operation is unknown')
+    return refusal ?? new NothingNamedError('operation', type)
   }
 }
 

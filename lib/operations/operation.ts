@@ -19,6 +19,7 @@ import type { RequestMessage } from '../protocol/messages.js'
 import type { Procedures } from '../procedures/procedures.js'
 import { firstProblem } from '../protocol/shape.js'
 import type { RuleService } from '../rules/rule-service.js'
+import { requireFields, type NamedField } from '../store/named-fields.js'
 import type { StoreAccess } from '../store/store-access.js'
 
 /** What operations work with: the same for every request of a service. */
@@ -93,6 +94,8 @@ interface OperationDefinition<Fields extends TProperties> {
   readonly guard?: (client: Client) => void
   /** Checks what a schema cannot say. */
   readonly check?: (request: Static<TObject<Fields>>) => void
+  /** The fields of records that the request names: those that no record of its `bucket` has are refused. */
+  readonly fields?: (request: Static<TObject<Fields>>) => Iterable<NamedField>
   readonly run: (services: Services, request: Static<TObject<Fields>>, grant: Grant) => Promise<unknown>
 }
 
@@ -105,7 +108,8 @@ export function accounts ({ identity }: Services): Identity {
 /** Makes one entry of the operation table. The schema is compiled once; the request's type comes from it. */
 export function defineOperation<Fields extends TProperties> (definition: OperationDefinition<Fields>): Operation {
   const schema = Compile(definition.request)
-  const { name, tier, admission = 'permission', touches = touchesServer, details, check, run } = definition
+  const { name, tier, admission = 'permission', touches = touchesServer, details } = definition
+  const { check, fields, run } = definition
   const self: Self = { operation: name, tier }
   return {
     name,
@@ -122,7 +126,22 @@ export function defineOperation<Fields extends TProperties> (definition: Operati
       if (!schema.Check(request)) throw firstProblem(schema, request)
       check?.(request as Static<TObject<Fields>>)
     },
-    run: run as Operation['run']
+    run: fields === undefined
+      ? run as Operation['run']
+      : withKnownFields(name, fields as FieldsIn, run as Operation['run'])
+  }
+}
+
+type FieldsIn = (request: RequestMessage) => Iterable<NamedField>
+
+/** Runs an operation unless the request names a field that no record of its bucket has. */
+function withKnownFields (operation: string, fieldsIn: FieldsIn, run: Operation['run']): Operation['run'] {
+  return async (services, request, grant) => {
+    const bucket = request['bucket'] as string
+    const scope = { bucket, isConfined: grant.rows(operation, bucket) !== undefined }
+    const refusal = requireFields(services.access.fields, scope, fieldsIn(request))
+    if (refusal !== undefined) await refusal
+    return await run(services, request, grant)
   }
 }
 

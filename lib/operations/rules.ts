@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError, NothingNamedError } from '../errors.js'
 import { EncodedJson, encodeEvent } from '../protocol/encode.js'
 import { JsonObject, MaybeObject, Name } from '../protocol/fields.js'
 import { queryFacts } from '../rules/facts.js'
@@ -206,7 +206,7 @@ function serviceOf ({ rules }: Services): RuleService {
 }
 
 function ensureThere (ruleId: string, isThere: boolean): void {
-  if (!isThere) throw new NoexServerError('NOT_FOUND', `Rule "${ruleId}" does not exist`)
+  if (!isThere) throw new NothingNamedError('rule', ruleId)
 }
 
 function summaryOf ({ id, name, enabled, priority, version, tags, group }: RuleSummary): object {

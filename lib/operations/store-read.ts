@@ -1,28 +1,37 @@
-import type { QueryBucket } from '@hamicek/noex-store'
 import { Type } from 'typebox'
 import type { Grant } from '../access/grant.js'
 import { checkFilter } from '../store/filter.js'
+import { fieldsIn, fieldsOfFilter, fieldsOfGroups } from '../store/named-fields.js'
 import { visible } from '../store/row-filter.js'
+import type { SlicedReads } from '../store/sliced-reads.js'
 import { withoutSystemBuckets } from '../store/system-buckets.js'
-import { GroupBy, JsonObject, Key, MaybeObject, Name, PositiveInteger } from '../protocol/fields.js'
+import {
+  GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, PositiveInteger
+} from '../protocol/fields.js'
 import { defineOperation, touchesRecords, type Operation, type Services } from './operation.js'
 
 const Filtered = Type.Object({ bucket: Name, filter: JsonObject })
 const MaybeFiltered = Type.Object({ bucket: Name, filter: MaybeObject })
 const FieldOf = Type.Object({ bucket: Name, field: Name, filter: MaybeObject })
-const Slice = Type.Object({ bucket: Name, n: PositiveInteger })
+const Slice = Type.Object({ bucket: Name, n: PositiveInteger, filter: MaybeObject })
+
+interface MaybeFilter {
+  readonly filter?: Record<string, unknown> | null
+}
 
 /** The filter of a request whose `filter` may be absent or null. */
-const filterOf = (request: { readonly filter?: Record<string, unknown> | null }) => request.filter ?? undefined
+const filterOf = (request: MaybeFilter) => request.filter ?? undefined
 
-const checkFilterOf = (request: { readonly filter?: Record<string, unknown> | null }) => {
+const checkFilterOf = (request: MaybeFilter) => {
   if (request.filter != null) checkFilter(request.filter, 'filter')
 }
+
+const fieldsOf = (request: MaybeFilter) => fieldsOfFilter(request.filter, 'filter')
 
 /** What a request may read of its bucket. To be used at once. */
 function reads (
   operation: string, { access }: Services, { bucket }: { readonly bucket: string }, grant: Grant
-): QueryBucket {
+): SlicedReads {
   return access.read(bucket, grant.rows(operation, bucket), grant.work)
 }
 
@@ -35,6 +44,7 @@ function fieldAggregate (method: FieldAggregate): Operation {
     request: FieldOf,
     touches: touchesRecords,
     check: checkFilterOf,
+    fields: r => [...fieldsIn(r.field, 'field'), ...fieldsOf(r)],
     run: async (services, r, grant) =>
       await reads(`store.${method}`, services, r, grant)[method](r.field, filterOf(r))
   })
@@ -61,10 +71,14 @@ export const storeRead: readonly Operation[] = [
   defineOperation({
     name: 'store.where',
     tier: 'read',
-    request: Filtered,
+    request: Type.Object({ bucket: Name, filter: JsonObject, limit: MaybeLimit }),
     touches: touchesRecords,
     check: checkFilterOf,
-    run: async (services, r, grant) => await reads('store.where', services, r, grant).where(r.filter)
+    fields: fieldsOf,
+    async run (services, r, grant) {
+      const records = await reads('store.where', services, r, grant).where(r.filter)
+      return r.limit == null ? records : records.slice(0, r.limit)
+    }
   }),
   defineOperation({
     name: 'store.findOne',
@@ -72,6 +86,7 @@ export const storeRead: readonly Operation[] = [
     request: Filtered,
     touches: touchesRecords,
     check: checkFilterOf,
+    fields: fieldsOf,
     run: async (services, r, grant) => await reads('store.findOne', services, r, grant).findOne(r.filter)
   }),
   defineOperation({
@@ -80,6 +95,7 @@ export const storeRead: readonly Operation[] = [
     request: MaybeFiltered,
     touches: touchesRecords,
     check: checkFilterOf,
+    fields: fieldsOf,
     run: async (services, r, grant) => await reads('store.count', services, r, grant).count(filterOf(r))
   }),
   defineOperation({
@@ -87,24 +103,32 @@ export const storeRead: readonly Operation[] = [
     tier: 'read',
     request: Slice,
     touches: touchesRecords,
-    run: async (services, r, grant) => await reads('store.first', services, r, grant).first(r.n)
+    check: checkFilterOf,
+    fields: fieldsOf,
+    run: async (services, r, grant) => await reads('store.first', services, r, grant).first(r.n, filterOf(r))
   }),
   defineOperation({
     name: 'store.last',
     tier: 'read',
     request: Slice,
     touches: touchesRecords,
-    run: async (services, r, grant) => await reads('store.last', services, r, grant).last(r.n)
+    check: checkFilterOf,
+    fields: fieldsOf,
+    run: async (services, r, grant) => await reads('store.last', services, r, grant).last(r.n, filterOf(r))
   }),
   defineOperation({
     name: 'store.paginate',
     tier: 'read',
-    request: Type.Object({ bucket: Name, limit: PositiveInteger, after: Type.Optional(Type.Unknown()) }),
+    request: Type.Object({
+      bucket: Name, limit: PositiveInteger, after: Type.Optional(Type.Unknown()), filter: MaybeObject
+    }),
     touches: touchesRecords,
-    // A client that sends its empty cursor as null asks for the first page.
+    check: checkFilterOf,
+    fields: fieldsOf,
     async run (services, r, grant) {
-      const { limit, after } = r
-      return await reads('store.paginate', services, r, grant).paginate({ limit, after: after ?? undefined })
+      // A client that sends its empty cursor as null asks for the first page.
+      const page = { limit: r.limit, after: r.after ?? undefined }
+      return await reads('store.paginate', services, r, grant).paginate(page, filterOf(r))
     }
   }),
   fieldAggregate('sum'),
@@ -117,6 +141,7 @@ export const storeRead: readonly Operation[] = [
     request: GroupBy,
     touches: touchesRecords,
     check: checkFilterOf,
+    fields: r => fieldsOfGroups(r),
     run: async (services, r, grant) =>
       await reads('store.groupBy', services, r, grant).groupBy(r.field, r.aggregate, filterOf(r))
   }),

@@ -4,27 +4,28 @@ import { invalid } from '../errors.js'
 import { firstProblem } from '../protocol/shape.js'
 import { checkFilter } from '../store/filter.js'
 import type { RequestMessage } from '../protocol/messages.js'
+import { EntryFields } from '../store/entry-fields.js'
 import { runTransaction, type TransactionEntry } from '../store/transaction.js'
-import { GroupBy, JsonObject, Key, MaybeObject, Name, RecordBatch } from '../protocol/fields.js'
+import {
+  ExpectedVersion, GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, RecordBatch
+} from '../protocol/fields.js'
 import type { Tier, Touch } from '../access/policy.js'
 import { defineOperation, lengthOf, memberIn, nameIn, type Operation, type Touches } from './operation.js'
 
 /** As many as one `insertMany` of its own may have. */
 const MAX_RECORDS = 10_000
 
-const ExpectedVersion = Type.Optional(Type.Integer({ minimum: 1 }))
-
 /** The fields of each kind of entry, beside `op`. PROTOCOL.md, "Transactions". */
 const entryFields: Readonly<Record<TransactionEntry['op'], TObject>> = {
   get: Type.Object({ bucket: Name, key: Key }),
   insert: Type.Object({ bucket: Name, data: JsonObject }),
   insertMany: Type.Object({ bucket: Name, data: RecordBatch }),
-  upsert: Type.Object({ bucket: Name, data: JsonObject }),
+  upsert: Type.Object({ bucket: Name, data: JsonObject, expectedVersion: ExpectedVersion }),
   update: Type.Object({ bucket: Name, key: Key, data: JsonObject, expectedVersion: ExpectedVersion }),
   updateMany: Type.Object({ bucket: Name, filter: JsonObject, data: JsonObject }),
   delete: Type.Object({ bucket: Name, key: Key, expectedVersion: ExpectedVersion }),
   deleteMany: Type.Object({ bucket: Name, filter: JsonObject }),
-  where: Type.Object({ bucket: Name, filter: JsonObject }),
+  where: Type.Object({ bucket: Name, filter: JsonObject, limit: MaybeLimit }),
   findOne: Type.Object({ bucket: Name, filter: JsonObject }),
   count: Type.Object({ bucket: Name, filter: MaybeObject }),
   groupBy: GroupBy
@@ -50,7 +51,13 @@ export const storeTransaction: Operation = defineOperation({
     if (records > MAX_RECORDS) throw invalid('operations', `must not insert more than ${MAX_RECORDS} records by insertMany`)
   },
   async run ({ access }, request, grant) {
-    const results = await runTransaction(access, request.operations as TransactionEntry[], grant)
+    const entries = request.operations as TransactionEntry[]
+    const fields = new EntryFields(access.fields)
+    for (const [index, entry] of entries.entries()) {
+      const isConfined = grant.rows(`store.${entry.op}`, entry.bucket) !== undefined
+      await fields.check(entry, isConfined, `operations[${index}].`)
+    }
+    const results = await runTransaction(access, entries, grant)
     return { results: results.map((data, index) => ({ index, data: data ?? null })) }
   }
 })

@@ -2,8 +2,9 @@ import { Type } from 'typebox'
 import { clearBucket, deleteRecord, deleteRecords } from '../store/delete.js'
 import { checkFilter } from '../store/filter.js'
 import { insertRecord, insertRecords, upsertRecord } from '../store/insert.js'
+import { fieldsOfFilter } from '../store/named-fields.js'
 import { updateRecord, updateRecords } from '../store/update.js'
-import { JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
+import { ExpectedVersion, JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
 import { defineOperation, lengthOf, touchesBucket, touchesRecords, type Operation } from './operation.js'
 
 const BucketData = Type.Object({ bucket: Name, data: JsonObject })
@@ -28,16 +29,18 @@ export const storeWrite: readonly Operation[] = [
   defineOperation({
     name: 'store.upsert',
     tier: 'write',
-    request: BucketData,
+    request: Type.Object({ bucket: Name, data: JsonObject, expectedVersion: ExpectedVersion }),
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await upsertRecord(access, r.bucket, r.data, grant)
+    run: async ({ access }, r, grant) =>
+      await upsertRecord(access, r.bucket, r.data, grant, r.expectedVersion)
   }),
   defineOperation({
     name: 'store.update',
     tier: 'write',
-    request: Type.Object({ bucket: Name, key: Key, data: JsonObject }),
+    request: Type.Object({ bucket: Name, key: Key, data: JsonObject, expectedVersion: ExpectedVersion }),
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await updateRecord(access, r.bucket, r.key, r.data, grant)
+    run: async ({ access }, r, grant) =>
+      await updateRecord(access, r.bucket, r.key, r.data, grant, r.expectedVersion)
   }),
   defineOperation({
     name: 'store.updateMany',
@@ -45,15 +48,16 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object({ bucket: Name, filter: JsonObject, data: JsonObject }),
     touches: touchesRecords,
     check: r => { checkFilter(r.filter, 'filter') },
+    fields: r => fieldsOfFilter(r.filter, 'filter'),
     run: async ({ access }, r, grant) => await updateRecords(access, r.bucket, r.filter, r.data, grant)
   }),
   defineOperation({
     name: 'store.delete',
     tier: 'write',
-    request: Type.Object({ bucket: Name, key: Key }),
+    request: Type.Object({ bucket: Name, key: Key, expectedVersion: ExpectedVersion }),
     touches: touchesRecords,
     async run ({ access }, r, grant) {
-      await deleteRecord(access, r.bucket, r.key, grant)
+      await deleteRecord(access, r.bucket, r.key, grant, r.expectedVersion)
       return { deleted: true }
     }
   }),
@@ -63,6 +67,7 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object({ bucket: Name, filter: JsonObject }),
     touches: touchesRecords,
     check: r => { checkFilter(r.filter, 'filter') },
+    fields: r => fieldsOfFilter(r.filter, 'filter'),
     run: async ({ access }, r, grant) => await deleteRecords(access, r.bucket, r.filter, grant)
   }),
   defineOperation({

@@ -1,29 +1,18 @@
+import { aggregateValues, isFiniteNumber, mean } from '../store/aggregate.js'
+
 /** What can be made of an array. */
 export const aggregates = ['sum', 'avg', 'min', 'max', 'count'] as const
 export type Aggregate = typeof aggregates[number]
 
 /**
- * Makes one number of the items. Of each the own member `field` counts when it is a number; an average is over all items,
- * those without a number included. Nothing to go by makes 0.
+ * Makes one number of the items. Of each the own member `field` counts when it is a number; an average is
+ * over all items, those without a number included. Nothing to go by makes 0.
+ * @throws `VALIDATION_ERROR` when the sum is beyond what a number holds
  */
 export function aggregate (items: readonly unknown[], op: Aggregate, field: string): number {
   if (op === 'count') return items.length
-  let sum = 0
-  let least: number | undefined
-  let greatest: number | undefined
-  for (const item of items) {
-    const value = memberOf(item, field)
-    if (typeof value !== 'number') continue
-    sum += value
-    if (least === undefined || value < least) least = value
-    if (greatest === undefined || value > greatest) greatest = value
-  }
-  switch (op) {
-    case 'sum': return sum
-    case 'avg': return items.length === 0 ? 0 : sum / items.length
-    case 'min': return least ?? 0
-    case 'max': return greatest ?? 0
-  }
+  const values = items.map(item => memberOf(item, field))
+  return op === 'avg' ? mean(values.filter(isFiniteNumber), items.length) : aggregateValues(op, values) ?? 0
 }
 
 /** An own member of an object; `undefined` when there is none. */

@@ -35,7 +35,15 @@ export function compileSteps (steps: readonly ProcedureStep[]): Pick<Procedure, 
 }
 
 /** Where the members of a request stand; `bucket` is no template. */
-const places: ReadonlyMap<string, Place> = new Map(Object.entries({ key: 'data', data: 'data', topic: 'data', value: 'data', filter: 'filter' } satisfies Record<string, Place>))
+const places: ReadonlyMap<string, Place> = new Map(Object.entries({
+  key: 'data',
+  data: 'data',
+  topic: 'data',
+  value: 'data',
+  filter: 'filter',
+  limit: 'filter',
+  expectedVersion: 'filter'
+} satisfies Record<string, Place>))
 
 /** What leads to nothing is left out, so that the request is refused as if a client had sent it without. */
 function compileFields (step: ProcedureStep): Fields {

@@ -69,7 +69,7 @@ function copyOf (value: unknown, issues: Issues): Readonly<Record<string, unknow
   }
   const problem = checkJson(copy)
   if (problem === undefined) return copy
-  issues.add('', problem === 'depth' ? 'the definition is nested too deep' : problem)
+  issues.add('', problem)
   return undefined
 }
 

@@ -1,4 +1,4 @@
-import { NoexServerError, toReplyError } from '../errors.js'
+import { NoexServerError, NothingNamedError, toReplyError } from '../errors.js'
 import type { Log } from '../log.js'
 import { runOperation } from '../operations/run-operation.js'
 import type { Work } from '../store/work.js'
@@ -128,6 +128,7 @@ class Run {
 function failureAt (path: string, error: unknown): Error {
   const known = toReplyError(error)
   if (known === undefined) return new Error(`the step ${path} of a procedure has failed`, { cause: error })
+  if (known instanceof NothingNamedError) return new NothingNamedError(known.kind, known.asked, `${path}: `)
   return new NoexServerError(known.code, `${path}: ${known.message}`, known.details)
 }
 

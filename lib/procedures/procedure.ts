@@ -19,13 +19,27 @@ export interface Condition {
 
 type JsonObject = Readonly<Record<string, unknown>>
 
+/** The `_version` that the record must have, or a reference to it: one that leads to nothing is refused. */
+type ExpectedVersion = number | string | undefined
+
+/** At most so many records, or a reference to the number. */
+type Limit = number | string | undefined
+
 /** One step of a procedure. PROTOCOL.md, "Steps". */
 export type ProcedureStep =
   | { action: 'store.get', bucket: string, key: string, as: string }
-  | { action: 'store.where' | 'store.findOne', bucket: string, filter: JsonObject, as: string }
+  | { action: 'store.where', bucket: string, filter: JsonObject, limit?: Limit, as: string }
+  | { action: 'store.findOne', bucket: string, filter: JsonObject, as: string }
   | { action: 'store.insert', bucket: string, data: JsonObject, as?: string | undefined }
-  | { action: 'store.update', bucket: string, key: string, data: JsonObject, as?: string | undefined }
-  | { action: 'store.delete', bucket: string, key: string }
+  | {
+    action: 'store.update',
+    bucket: string,
+    key: string,
+    data: JsonObject
+    expectedVersion?: ExpectedVersion,
+    as?: string | undefined
+  }
+  | { action: 'store.delete', bucket: string, key: string, expectedVersion?: ExpectedVersion }
   | { action: 'store.count', bucket: string, filter?: JsonObject | undefined, as: string }
   | { action: 'aggregate', source: string, op: 'sum' | 'avg' | 'min' | 'max' | 'count', field?: string | undefined, as: string }
   | { action: 'rules.emit', topic: string, data?: JsonObject | undefined }

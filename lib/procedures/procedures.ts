@@ -1,6 +1,6 @@
 import { callerOf } from '../access/gate.js'
 import type { Grant } from '../access/grant.js'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError, NothingNamedError } from '../errors.js'
 import type { Identity } from '../identity/identity.js'
 import type { Log } from '../log.js'
 import { NoexOptionsError } from '../option-checks.js'
@@ -77,7 +77,7 @@ export class Procedures {
   /** @throws `NOT_FOUND` */
   get (name: string): Registered {
     const registered = this.#registry.find(name)
-    if (registered === undefined) throw new NoexServerError('NOT_FOUND', `Procedure "${name}" does not exist`)
+    if (registered === undefined) throw new NothingNamedError('procedure', name)
     return registered
   }
 

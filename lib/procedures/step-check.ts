@@ -1,3 +1,4 @@
+import { didYouMean, nearestNames } from '../nearest.js'
 import { aggregates } from './aggregate.js'
 import { operators } from './condition.js'
 import type { Issues } from './issues.js'
@@ -27,6 +28,10 @@ const isText: MemberCheck = value => {
 }
 const isObject: MemberCheck = value => isJsonObject(value) ? undefined : 'must be an object'
 const isAnything: MemberCheck = () => undefined
+const isPositive: MemberCheck = value =>
+  isReference(value) || (Number.isSafeInteger(value) && (value as number) >= 1)
+    ? undefined
+    : 'must be an integer of at least 1'
 const oneOf = (names: readonly string[]): MemberCheck => value => (names as readonly unknown[]).includes(value) ? undefined : `must be one of ${names.join(', ')}`
 
 /** What stands behind an optional member's name. */
@@ -35,11 +40,13 @@ const OPTIONAL = '?'
 /** The members of each action, beside `action`. What holds other steps is checked apart. */
 const actions: ReadonlyMap<string, Readonly<Record<string, MemberCheck>>> = new Map(Object.entries({
   'store.get': { bucket: isText, key: isText, as: isText },
-  'store.where': { bucket: isText, filter: isObject, as: isText },
+  'store.where': { bucket: isText, filter: isObject, 'limit?': isPositive, as: isText },
   'store.findOne': { bucket: isText, filter: isObject, as: isText },
   'store.insert': { bucket: isText, data: isObject, 'as?': isText },
-  'store.update': { bucket: isText, key: isText, data: isObject, 'as?': isText },
-  'store.delete': { bucket: isText, key: isText },
+  'store.update': {
+    bucket: isText, key: isText, data: isObject, 'expectedVersion?': isPositive, 'as?': isText
+  },
+  'store.delete': { bucket: isText, key: isText, 'expectedVersion?': isPositive },
   'store.count': { bucket: isText, 'filter?': isObject, as: isText },
   aggregate: { source: isText, op: oneOf(aggregates), 'field?': isText, as: isText },
   'rules.emit': { topic: isText, 'data?': isObject },
@@ -132,7 +139,7 @@ export function checkMembers (value: Json, members: Readonly<Record<string, Memb
   }
   for (const name of Object.keys(value)) {
     if (issues.full) return
-    if (!known.has(name)) issues.add(at(name), 'is unknown')
+    if (!known.has(name)) issues.add(at(name), `is unknown${didYouMean(nearestNames(name, known)[0])}`)
   }
 }
 

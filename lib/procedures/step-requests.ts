@@ -64,7 +64,7 @@ export function admit (call: Call, name: string, fields: Readonly<Record<string,
   const operation = call.find(name)
   const request: RequestMessage = { ...fields, id: 0, type: name }
   const problem = checkJson(request)
-  if (problem !== undefined) throw invalid(name, problem === 'depth' ? 'is nested too deep' : problem)
+  if (problem !== undefined) throw invalid(name, problem)
   const grant = asked === undefined
     ? call.gate.admit(call.caller, operation, request)
     : call.gate.admit(call.caller, call.find(asked.name), { ...asked.fields, id: 0, type: asked.name })

@@ -2,6 +2,7 @@ import type { TransactionContext } from '@hamicek/noex-store'
 import type { Grant } from '../access/grant.js'
 import { NoexServerError } from '../errors.js'
 import type { Reach } from '../store/reach.js'
+import { EntryFields } from '../store/entry-fields.js'
 import type { TransactionEntry } from '../store/transaction.js'
 import { TransactionRun } from '../store/transaction-run.js'
 import { runOperation, writeFor } from '../operations/run-operation.js'
@@ -23,12 +24,14 @@ export class TransactionRequests implements StepRequests {
   readonly #run: TransactionRun
   readonly #grants: Grant[] = []
   readonly #buckets = new Set<string>()
+  readonly #fields: EntryFields
   readonly #later: Later[] = []
   /** That of the entry which is running. */
   #grant: Grant | undefined
 
   constructor (call: Call, tx: TransactionContext) {
     this.#call = call
+    this.#fields = new EntryFields(call.services.access.fields)
     const reach: Reach = {
       rows: (operation, bucket) => this.#grant?.rows(operation, bucket),
       ensure: () => { this.ensure() },
@@ -61,6 +64,7 @@ export class TransactionRequests implements StepRequests {
     const { grant } = admit(this.#call, name, fields, { name: 'store.transaction', fields: { operations: [entry] } })
     this.#grants.push(grant)
     this.#buckets.add(entry.bucket)
+    await this.#fields.check(entry, grant.rows(name, entry.bucket) !== undefined)
     this.#grant = grant
     return await this.#run.apply(entry) ?? null
   }

@@ -1,5 +1,6 @@
 import { NoexServerError } from '../errors.js'
-import { checkJson, MAX_JSON_DEPTH, nestsDeeperThan } from './json-guard.js'
+import { checkJson, MAX_JSON_DEPTH, UNSAFE_NUMBER, withoutDepths } from './json-guard.js'
+import { withoutUnsafeIntegers } from './json-text.js'
 import type { RequestMessage } from './messages.js'
 
 /** What a text frame turned out to be. */
@@ -16,10 +17,10 @@ const PONG: Decoded = { kind: 'pong' }
  * PROTOCOL.md, "Messages": the checks run in the order given there.
  */
 export function decode (text: string): Decoded {
-  if (nestsDeeperThan(text, MAX_JSON_DEPTH)) return malformed('PARSE_ERROR', tooDeep)
+  const shallow = withoutDepths(text, MAX_JSON_DEPTH)
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = JSON.parse(shallow)
   } catch {
     return malformed('PARSE_ERROR', 'The frame is not JSON')
   }
@@ -37,14 +38,25 @@ export function decode (text: string): Decoded {
   if (!Number.isFinite(id)) {
     return malformed('INVALID_REQUEST', 'id: must be a finite number')
   }
-  const problem = checkJson(message)
-  if (problem === undefined) return { kind: 'request', request: message as unknown as RequestMessage }
-  return problem === 'depth'
-    ? malformed('PARSE_ERROR', tooDeep)
-    : malformed('VALIDATION_ERROR', problem, id as number)
+  const request = message as unknown as RequestMessage
+  if (checkJson(message, Number.MAX_SAFE_INTEGER) === undefined) return { kind: 'request', request }
+  return decodeSuspect(shallow, request)
 }
 
-const tooDeep = `The frame is nested deeper than ${MAX_JSON_DEPTH} levels`
+/**
+ * Looks again at a request with something wrong in it, or with a large number: which of those are integers
+ * only the text tells.
+ */
+function decodeSuspect (text: string, request: RequestMessage): Decoded {
+  const marked = withoutUnsafeIntegers(text)
+  const exact = marked === text ? request : JSON.parse(marked) as RequestMessage
+  // It cannot be echoed: the parsed one is another.
+  if (!Number.isFinite(exact.id)) return malformed('INVALID_REQUEST', `id: ${UNSAFE_NUMBER}`)
+  const problem = checkJson(exact)
+  return problem === undefined
+    ? { kind: 'request', request }
+    : malformed('VALIDATION_ERROR', problem, request.id)
+}
 
 function malformed (code: 'PARSE_ERROR' | 'INVALID_REQUEST' | 'VALIDATION_ERROR', message: string, id = 0): Decoded {
   return { kind: 'malformed', id, error: new NoexServerError(code, message) }

@@ -18,6 +18,15 @@ export const RecordBatch = Type.Array(JsonObject, { maxItems: 10_000 })
 /** An integer of at least 1. */
 export const PositiveInteger = Type.Integer({ minimum: 1 })
 
+/** At most so many records; `null` counts as absent. */
+export const MaybeLimit = Type.Optional(Type.Union([Type.Null(), PositiveInteger]))
+
+/**
+ * The `_version` that a record must have to be changed. It may be absent, but not `null`: that would be a
+ * slip.
+ */
+export const ExpectedVersion = Type.Optional(PositiveInteger)
+
 /** A count of something: an integer of at least 0. */
 export const Count = Type.Integer({ minimum: 0 })
 

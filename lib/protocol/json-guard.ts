@@ -1,80 +1,92 @@
+import { endOfString, QUOTE } from './json-text.js'
+
 /** Nesting that a frame may have, the message itself being level 1. */
 export const MAX_JSON_DEPTH = 32
+
+/** Characters of a member name that an error repeats. */
+const MAX_NAME_CHARS = 64
 
 /** Below this length even a frame of nothing but brackets is parsed in microseconds, so it is not scanned first. */
 const SCAN_FROM_CHARS = 512
 
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
 const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 
 /**
- * Tells whether JSON text opens more than `limit` brackets at once, without parsing it: the time to
- * parse grows with the depth, and a megabyte can hold half a million levels.
- * Short text is not looked at; `checkJson` sees it after parsing.
+ * Returns JSON text without the content of what is nested deeper than `limit`, so that it can be parsed: the
+ * time to parse grows with the depth, and a megabyte can hold half a million levels. Brackets at level
+ * `limit` + 1 stay, empty, for `checkJson` to find. Text shorter than 512 characters is returned as it is.
  */
-export function nestsDeeperThan (text: string, limit: number): boolean {
-  if (text.length < SCAN_FROM_CHARS) return false
+export function withoutDepths (text: string, limit: number): string {
+  if (text.length < SCAN_FROM_CHARS) return text
+  let kept = ''
+  let from = 0
   let depth = 0
   for (let i = 0; i < text.length; i++) {
     const char = text.charCodeAt(i)
     if (char === QUOTE) {
       i = endOfString(text, i)
     } else if (char === OPEN_BRACE || char === OPEN_BRACKET) {
-      if (++depth > limit) return true
+      if (++depth === limit + 1) {
+        kept += text.slice(from, i + 1)
+        from = text.length
+      }
     } else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) {
-      depth--
+      if (depth-- === limit + 1) from = i
     }
   }
-  return false
-}
-
-/** The index of the quote that ends the string which starts at `start`, or the text's length. */
-function endOfString (text: string, start: number): number {
-  let end = text.indexOf('"', start + 1)
-  while (end !== -1) {
-    let escapes = 0
-    while (text.charCodeAt(end - 1 - escapes) === BACKSLASH) escapes++
-    if (escapes % 2 === 0) return end
-    end = text.indexOf('"', end + 1)
-  }
-  return text.length
+  return from === 0 ? text : kept + text.slice(from)
 }
 
 /**
  * Looks through a parsed value for what must not reach the store: keys that reach or hide a prototype,
- * numbers that JSON can read but not write, and text that is no Unicode.
- * Returns the problem in words, `'depth'` when it is nested too deep, or `undefined`.
+ * numbers beyond ±`largest`, text that is no Unicode, and nesting deeper than 32 levels. Returns the first
+ * problem in words that begin with its path, or `undefined`.
  */
-export function checkJson (value: object, depth = 1): string | undefined {
-  if (depth > MAX_JSON_DEPTH) return 'depth'
+export function checkJson (value: object, largest = Number.MAX_VALUE): string | undefined {
+  return checkMembers(value, largest, 1)?.replace(/^(?:\.|: )/, '')
+}
+
+/** Returns the problem behind its path: nothing is built as long as there is none. */
+function checkMembers (value: object, largest: number, depth: number): string | undefined {
+  if (depth > MAX_JSON_DEPTH) return `: is nested deeper than ${MAX_JSON_DEPTH} levels`
   if (Array.isArray(value)) {
-    for (const item of value) {
-      const problem = checkValue(item, depth)
-      if (problem !== undefined) return problem
+    for (let i = 0; i < value.length; i++) {
+      const problem = checkValue(value[i], largest, depth)
+      if (problem !== undefined) return `[${i}]${problem}`
     }
     return undefined
   }
   for (const key in value) {
     // An own toString makes the store throw where it turns the value into a text to compare, group or name it.
-    if (key === '__proto__' || key === 'toString') return `${key}: is not accepted as a member name`
-    if (!key.isWellFormed()) return 'a member name is not well-formed Unicode'
+    if (key === '__proto__' || key === 'toString') return `.${key}: is not accepted as a member name`
+    if (!key.isWellFormed()) return ': has a member name that is not well-formed Unicode'
     const item = (value as Record<string, unknown>)[key]
     if (key === 'constructor' && typeof item === 'object' && item !== null && Object.hasOwn(item, 'prototype')) {
-      return 'constructor.prototype: is not accepted as a member name'
+      return '.constructor.prototype: is not accepted as a member name'
     }
-    const problem = checkValue(item, depth)
-    if (problem !== undefined) return problem
+    const problem = checkValue(item, largest, depth)
+    if (problem !== undefined) return `.${shown(key)}${problem}`
   }
   return undefined
 }
 
-function checkValue (value: unknown, depth: number): string | undefined {
-  if (typeof value === 'string') return value.isWellFormed() ? undefined : 'a text is not well-formed Unicode'
-  if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'a number is out of range'
-  if (typeof value === 'object' && value !== null) return checkJson(value, depth + 1)
+function checkValue (value: unknown, largest: number, depth: number): string | undefined {
+  if (typeof value === 'string') return value.isWellFormed() ? undefined : ': is not well-formed Unicode'
+  // Written so that NaN is refused too.
+  if (typeof value === 'number') return value <= largest && value >= -largest ? undefined : unsafeNumber
+  if (typeof value === 'object' && value !== null) return checkMembers(value, largest, depth + 1)
   return undefined
+}
+
+/** Says of a number that it is not one that arrives as it was sent. */
+export const UNSAFE_NUMBER = `must be an integer within ±${Number.MAX_SAFE_INTEGER} or another number ` +
+  'within ±1.8e308; send what is larger as a text'
+
+const unsafeNumber = `: ${UNSAFE_NUMBER}`
+
+function shown (name: string): string {
+  return name.length > MAX_NAME_CHARS ? `${name.slice(0, MAX_NAME_CHARS)}…` : name
 }

@@ -1,24 +1,87 @@
 import { NoexServerError, invalid } from '../errors.js'
+import { didYouMean, nearestNames } from '../nearest.js'
+
+/** One thing that is wrong with a value, as a compiled TypeBox schema tells it. */
+interface SchemaProblem {
+  readonly instancePath: string
+  readonly schemaPath: string
+  readonly keyword: string
+  readonly message: string
+  readonly params: object
+}
 
 /** The part of a compiled TypeBox schema that tells what is wrong with a value. */
 interface Explaining {
-  Errors: (value: unknown) => ReadonlyArray<{ readonly instancePath: string, readonly keyword: string, readonly message: string, readonly params: object }>
+  /** The schema itself. */
+  Type: () => object
+  Errors: (value: unknown) => readonly SchemaProblem[]
 }
 
 const MUST_BE_NULL = 'must be null'
 
 /** Builds the refusal of a value that does not fit `schema`: it names the first wrong member, `path` standing before it. */
 export function firstProblem (schema: Explaining, value: unknown, path = ''): NoexServerError {
-  const [first, ...others] = schema.Errors(value)
-  // Of what may be null or something else, the something else is what was meant.
-  const problem = first?.message === MUST_BE_NULL ? others.find(({ instancePath }) => instancePath === first.instancePath) ?? first : first
+  const problems = schema.Errors(value)
+  const problem = firstOf(problems)
   if (problem === undefined) return invalid(path, 'is not acceptable')
   const steps = problem.instancePath.split('/').slice(1).map(step => step.replaceAll('~1', '/').replaceAll('~0', '~'))
   const { requiredProperties } = problem.params as { requiredProperties?: string[] }
   if (requiredProperties !== undefined) return invalid(pathOf(path, [...steps, requiredProperties[0] as string]), 'is required')
   // What stands under additionalProperties: false is the schema that accepts nothing.
-  if (problem.keyword === 'boolean') return invalid(pathOf(path, steps), 'is unknown')
-  return invalid(pathOf(path, steps), problem.message)
+  if (problem.keyword === 'boolean') {
+    const [nearest] = nearestNames(steps.at(-1) ?? '', membersAt(schema.Type(), problem.schemaPath))
+    return invalid(pathOf(path, steps), `is unknown${didYouMean(nearest)}`)
+  }
+  return invalid(
+    pathOf(path, steps),
+    isChoice(problem) ? `must be one of ${choices(problems, problem).join(', ')}` : problem.message
+  )
+}
+
+/** Returns the first problem, or of what may be one thing or another, that of the thing which was meant. */
+function firstOf (problems: readonly SchemaProblem[]): SchemaProblem | undefined {
+  const [first, ...others] = problems
+  if (first?.message === MUST_BE_NULL) {
+    return others.find(({ instancePath }) => instancePath === first.instancePath) ?? first
+  }
+  if (first === undefined || !isChoice(first)) return first
+  return others.find(other => isMeant(other, first, problems)) ?? first
+}
+
+/** Whether the alternative of `other` takes the value of which `first` tells, and lacks a member. */
+function isMeant (other: SchemaProblem, first: SchemaProblem, problems: readonly SchemaProblem[]): boolean {
+  const { keyword, instancePath, schemaPath } = other
+  return keyword === 'required' && /\/anyOf\/\d+$/.test(schemaPath) &&
+    first.instancePath.startsWith(`${instancePath}/`) &&
+    !problems.some(problem => isChoice(problem) && problem.schemaPath.startsWith(`${schemaPath}/`))
+}
+
+/** Whether a value is none of those that are allowed. */
+function isChoice ({ keyword }: SchemaProblem): boolean {
+  return keyword === 'enum' || keyword === 'const'
+}
+
+/** All values that are allowed in the place of the problem, over all alternatives. */
+function choices (problems: readonly SchemaProblem[], { instancePath }: SchemaProblem): string[] {
+  const alternatives = problems.filter(problem => isChoice(problem) && problem.instancePath === instancePath)
+  return alternatives.flatMap(({ params }) => {
+    const { allowedValues, allowedValue } = params as Allowed
+    return (allowedValues ?? [allowedValue]).map(String)
+  })
+}
+
+interface Allowed {
+  readonly allowedValues?: readonly unknown[]
+  readonly allowedValue?: unknown
+}
+
+/** Returns the members of the object in a schema to which the keyword at `schemaPath` belongs. */
+function membersAt (schema: object, schemaPath: string): string[] {
+  let part: unknown = schema
+  for (const step of schemaPath.split('/').slice(1, -1)) {
+    part = (part as Readonly<Record<string, unknown>> | undefined)?.[step]
+  }
+  return Object.keys((part as { properties?: object } | undefined)?.properties ?? {})
 }
 
 function pathOf (start: string, steps: readonly string[]): string {

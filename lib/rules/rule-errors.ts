@@ -16,7 +16,7 @@ const RETRY_AFTER_MS = 1_000
  */
 const engineErrors: Readonly<Record<string, (failure: EngineFailure) => NoexServerError>> = {
   RuleValidationError ({ details, issues }) {
-    return new NoexServerError('VALIDATION_ERROR', 'The rule is not valid', details ?? issues)
+    return new NoexServerError('VALIDATION_ERROR', invalidRule(details ?? issues), details ?? issues)
   },
   PatternError ({ message }) {
     return new NoexServerError('VALIDATION_ERROR', `The pattern is not valid: ${message}`)
@@ -29,6 +29,17 @@ const engineErrors: Readonly<Record<string, (failure: EngineFailure) => NoexServ
     const retryAfterMs = RETRY_AFTER_MS
     return new NoexServerError('RATE_LIMITED', 'The rule engine has too much to do', { retryAfterMs })
   }
+}
+
+/** Says of a rule what the first of the engine's issues is, and where. The engine may hand in anything. */
+function invalidRule (issues: unknown): string {
+  try {
+    const first: unknown = Array.isArray(issues) ? issues[0] : undefined
+    const { path, message } = (first ?? {}) as { path?: unknown, message?: unknown }
+    const isTold = typeof path === 'string' && typeof message === 'string'
+    if (isTold) return `The rule is not valid: ${path}: ${message}`
+  } catch {}
+  return 'The rule is not valid'
 }
 
 /** Builds the answer where the engine is stopped. */

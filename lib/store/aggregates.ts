@@ -1,13 +1,15 @@
 import type { AggregateFunction, StoreRecord } from '@hamicek/noex-store'
+import { isFiniteNumber, meanOf, SCALE, sumOf } from './aggregate.js'
 
-/** Makes one number of a field of many records, as noex-store does: what is no number does not count. */
+/** Makes one number of a field of many records, as they come: only finite numbers count. */
 export class Aggregate {
   readonly #field: string
+  #records = 0
   #numbers = 0
   #sum = 0
+  #scaledSum = 0
   #min: number | undefined
   #max: number | undefined
-  #records = 0
 
   constructor (field: string) {
     this.#field = field
@@ -16,19 +18,23 @@ export class Aggregate {
   add (record: StoreRecord): void {
     this.#records++
     const value = record[this.#field]
-    if (typeof value !== 'number') return
+    if (!isFiniteNumber(value)) return
     this.#numbers++
     this.#sum += value
+    this.#scaledSum += value * SCALE
     if (this.#min === undefined || value < this.#min) this.#min = value
     if (this.#max === undefined || value > this.#max) this.#max = value
   }
 
-  /** Without numbers the least and the greatest are `undefined`, and a sum and a mean 0. */
+  /**
+   * Returns the number. Without any, the least and the greatest are `undefined`, and a sum and a mean 0.
+   * @throws `VALIDATION_ERROR` when the sum is beyond what a number holds
+   */
   result (fn: AggregateFunction): number | undefined {
     switch (fn) {
       case 'count': return this.#records
-      case 'sum': return this.#sum
-      case 'avg': return this.#numbers === 0 ? 0 : this.#sum / this.#numbers
+      case 'sum': return sumOf(this.#sum, this.#scaledSum)
+      case 'avg': return meanOf(this.#sum, this.#scaledSum, this.#numbers)
       case 'min': return this.#min
       case 'max': return this.#max
     }

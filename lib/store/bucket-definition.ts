@@ -4,7 +4,9 @@ import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Count, Name } from '../protocol/fields.js'
 import { firstProblem } from '../protocol/shape.js'
-import { invalid } from '../errors.js'
+import { invalid, type NoexServerError } from '../errors.js'
+import { didYouMean, nearestNames } from '../nearest.js'
+import { metadata } from './known-fields.js'
 import type { NoexStore } from './noex-store.js'
 import { checkTexts, MAX_NESTING } from './value-guard.js'
 
@@ -70,7 +72,7 @@ export function checkBucketDefinition (store: NoexStore, name: string, config: u
   const definition: Static<typeof definitionShape> = config
   const schema = definition.schema as Record<string, unknown>
   checkFields(store, name, schema, 'config.schema')
-  if (!Object.hasOwn(schema, definition.key)) throw invalid('config.key', 'must be a field of the schema')
+  if (!Object.hasOwn(schema, definition.key)) throw notInSchema('config.key', definition.key, schema)
   checkIndexes(definition.indexes, schema, 'config.indexes')
   if (definition.ttl !== undefined) checkTtl(definition.ttl, 'config.ttl')
   checkFilledIn(schema as SchemaDefinition, 'config.schema')
@@ -95,9 +97,16 @@ export function checkBucketUpdate (store: NoexStore, name: string, current: Buck
   return updates as unknown as BucketSchemaUpdate
 }
 
+function notInSchema (path: string, field: string, schema: object): NoexServerError {
+  return invalid(
+    path,
+    `must be a field of the schema${didYouMean(nearestNames(field, Object.keys(schema))[0])}`
+  )
+}
+
 function checkIndexes (indexes: readonly string[] | undefined, schema: object, path: string): void {
   indexes?.forEach((field, i) => {
-    if (!Object.hasOwn(schema, field)) throw invalid(`${path}[${i}]`, 'must be a field of the schema')
+    if (!Object.hasOwn(schema, field)) throw notInSchema(`${path}[${i}]`, field, schema)
   })
 }
 
@@ -135,9 +144,6 @@ function checkField (store: NoexStore, bucket: string, field: unknown, path: str
   checkRange(definition, path)
 }
 
-/** Members that the store writes itself. */
-const metadata = new Set(['_version', '_createdAt', '_updatedAt', '_expiresAt'])
-
 function checkRange (field: FieldDefinition, path: string): void {
   if (field.min !== undefined && field.max !== undefined && field.min > field.max) throw invalid(`${path}.min`, 'is greater than max')
   if (field.minLength !== undefined && field.maxLength !== undefined && field.minLength > field.maxLength) {
@@ -149,7 +155,7 @@ function checkRange (field: FieldDefinition, path: string): void {
 function checkFilledIn (schema: SchemaDefinition, path: string): void {
   const defaults = Object.fromEntries(Object.entries(schema).map(([name, field]): [string, unknown] => [name, field.default]))
   try {
-    checkTexts({ key: '', schema }, [defaults])
+    checkTexts('', { key: '', schema }, [defaults])
   } catch {
     throw invalid(path, 'has defaults whose checking takes too long or fails')
   }
@@ -168,7 +174,7 @@ function checkFilledInField (field: FieldDefinition, path: string): void {
 function accepts (field: FieldDefinition, record: Record<string, unknown>): boolean {
   const definition: BucketDefinition = { key: 'value', schema: { value: field } }
   try {
-    checkTexts(definition, [{ value: field.default, ...record }])
+    checkTexts('', definition, [{ value: field.default, ...record }])
     new SchemaValidator('new', definition.schema, 'value').prepareInsert(record, 1)
     return true
   } catch {

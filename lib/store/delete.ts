@@ -9,12 +9,17 @@ import { runEntry } from './transaction.js'
 /**
  * Deletes a record, and does to the records that refer to it what their fields say. Where there may be some,
  * it takes a transaction: all of it happens or nothing, and the references are those of the records
- * themselves. noex-store's index of references is not told what transactions write.
- * @throws `CONFLICT` when a field with `onDelete: 'restrict'` refers to the record, `FORBIDDEN` when it is out of reach.
+ * themselves. noex-store's index of references is not told what transactions write. With `expectedVersion`,
+ * deletes the record only when that is its `_version`.
+ * @throws `CONFLICT` when a field with `onDelete: 'restrict'` refers to the record, and for another version,
+ * `FORBIDDEN` when it is out of reach.
  */
-export async function deleteRecord (access: StoreAccess, bucket: string, key: unknown, reach: Reach): Promise<void> {
-  if (reach.rows('store.delete', bucket) !== undefined || await isReferenced(access, bucket)) {
-    await runEntry(access, { op: 'delete', bucket, key }, reach)
+export async function deleteRecord (
+  access: StoreAccess, bucket: string, key: unknown, reach: Reach, expectedVersion?: number
+): Promise<void> {
+  const isGuarded = reach.rows('store.delete', bucket) !== undefined || expectedVersion !== undefined
+  if (isGuarded || await isReferenced(access, bucket)) {
+    await runEntry(access, { op: 'delete', bucket, key, expectedVersion }, reach)
     return
   }
   reach.ensure()

@@ -1,4 +1,6 @@
 import { invalid } from '../errors.js'
+import { didYouMean, nearestNames } from '../nearest.js'
+import { FilterRange, type Bound } from './filter-range.js'
 
 /** Elements that all `$in` and `$nin` of a filter may have: each is compared with each record. */
 const MAX_LIST = 10_000
@@ -58,7 +60,7 @@ function checkPlaceholder (placeholder: string, path: string): void {
  * @throws `VALIDATION_ERROR` naming the member and the operator.
  */
 export function checkFilter (filter: unknown, path: string, placeholders = false): void {
-  checkConditions(filter, path, placeholders, { conditions: MAX_CONDITIONS, elements: MAX_LIST })
+  checkConditions(filter, path, placeholders, { conditions: MAX_CONDITIONS, elements: MAX_LIST }, new Map())
 }
 
 interface Budget {
@@ -66,7 +68,16 @@ interface Budget {
   elements: number
 }
 
-function checkConditions (filter: unknown, path: string, placeholders: boolean, budget: Budget): void {
+/** The ranges of the fields, over all conditions that must hold together. */
+type Ranges = Map<string, FilterRange>
+
+function checkConditions (
+  filter: unknown,
+  path: string,
+  placeholders: boolean,
+  budget: Budget,
+  ranges: Ranges
+): void {
   if (!isObject(filter)) throw invalid(path, 'must be an object')
   for (const [field, value] of Object.entries(filter)) {
     const at = `${path}.${field}`
@@ -74,15 +85,35 @@ function checkConditions (filter: unknown, path: string, placeholders: boolean, 
     if (field in Object.prototype) throw invalid(at, 'is a name that every object has')
     if (field === '$or' || field === '$and') {
       if (!Array.isArray(value)) throw invalid(at, 'must be an array of filters')
-      value.forEach((part, i) => { checkConditions(part, `${at}[${i}]`, placeholders, budget) })
+      value.forEach((part, i) => {
+        checkConditions(part, `${at}[${i}]`, placeholders, budget, field === '$and' ? ranges : new Map())
+      })
     } else if (field.startsWith('$')) {
       throw invalid(at, 'is no operator here; name a field first')
     } else if (placeholders && isPlaceholder(value)) {
       checkPlaceholder(value, at)
     } else if (isOperators(value)) {
       checkOperators(value, at, placeholders, budget)
+      checkRange(ranges, field, value, at, placeholders)
+    } else if (isComparable(value) === undefined) {
+      checkRange(ranges, field, { $eq: value }, at, placeholders)
     }
   }
+}
+
+/** @throws `VALIDATION_ERROR` when no value can fulfil these conditions on the field and those before them */
+function checkRange (
+  ranges: Ranges,
+  field: string,
+  conditions: Readonly<Record<string, unknown>>,
+  path: string,
+  placeholders: boolean
+): void {
+  const isBound = (bound: unknown): bound is Bound =>
+    isComparable(bound) === undefined && !(placeholders && isPlaceholder(bound))
+  const range = ranges.get(field) ?? new FilterRange()
+  ranges.set(field, range)
+  if (range.narrow(conditions, isBound)) throw invalid(path, 'asks for a range that no value lies in')
 }
 
 function spend (budget: Budget, path: string): void {
@@ -98,7 +129,10 @@ function checkOperators (value: Record<string, unknown>, path: string, placehold
   for (const [name, operand] of Object.entries(value)) {
     spend(budget, path)
     const check = operators.get(name)
-    if (check === undefined) throw invalid(`${path}.${name}`, 'is no operator')
+    if (check === undefined) {
+      const [nearest] = nearestNames(name, operators.keys())
+      throw invalid(`${path}.${name}`, `is no operator${didYouMean(nearest)}`)
+    }
     // The store passes over an operator whose parameter was not given.
     if (operand === undefined) continue
     if (placeholders && isPlaceholder(operand)) {

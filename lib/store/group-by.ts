@@ -1,6 +1,7 @@
-import type { AggregateFunction, GroupByResult, StoreRecord } from '@hamicek/noex-store'
+import type { AggregateFunction, DeclarativeQueryConfig, GroupByResult, StoreRecord } from '@hamicek/noex-store'
+import { aggregateValues, isFiniteNumber } from './aggregate.js'
 import { Aggregate } from './aggregates.js'
-import type { Work } from './work.js'
+import { Work } from './work.js'
 
 export interface GroupAggregate {
   readonly function: AggregateFunction
@@ -35,3 +36,32 @@ export async function computeGroups (
   })
   return results
 }
+
+/**
+ * Corrects the result of a declarative query with an aggregate that noex-store has run: it adds up until it
+ * overflows, and takes what is not finite for a number. Where that shows, the figure is made of the `records`
+ * that the query has selected.
+ * @throws `VALIDATION_ERROR` when the sum is beyond what a number holds
+ */
+export async function finiteAggregate (
+  result: unknown,
+  { function: fn, field, groupBy }: QueryAggregate,
+  records: () => Promise<readonly StoreRecord[]>
+): Promise<unknown> {
+  if (groupBy === undefined) {
+    if (result === undefined || isFiniteNumber(result)) return result
+    return aggregateValues(fn, (await records()).map(record => record[field ?? '']))
+  }
+  const isFinite = (result as readonly GroupByResult[]).every(({ value }) => isFiniteNumber(value))
+  const fields = typeof groupBy === 'string' ? groupBy : [...groupBy]
+  return isFinite
+    ? result
+    : await computeGroups(
+      await records(),
+      fields,
+      field === undefined ? { function: fn } : { function: fn, field },
+      new Work(Infinity)
+    )
+}
+
+type QueryAggregate = NonNullable<DeclarativeQueryConfig['aggregate']>

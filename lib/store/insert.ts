@@ -22,7 +22,7 @@ export async function insertRecord (access: StoreAccess, bucket: string, data: R
 async function insertOne (access: StoreAccess, bucket: string, data: RecordInput, reach: Reach): Promise<StoreRecord> {
   const definition = access.definition(bucket)
   const input = prepareInsert(access, bucket, definition, data)
-  checkTexts(definition, [input])
+  checkTexts(bucket, definition, [input])
   if (access.referencesAdded.size > 0) {
     await checkAddedReferences(access, bucket, data)
     reach.ensure()
@@ -40,21 +40,28 @@ export async function insertRecords (access: StoreAccess, bucket: string, data: 
   const inputs: Array<Record<string, unknown>> = []
   reach.work.take(data.length * UNITS_PER_WRITE)
   await reach.work.each(data, 8, item => { inputs.push(prepareInsert(access, bucket, definition, item)) })
-  checkTexts(definition, inputs)
+  checkTexts(bucket, definition, inputs)
   for (const item of data) await checkAddedReferences(access, bucket, item)
   return await insertNew(access, bucket, definition, inputs, reach)
 }
 
-/** Updates the record with this key or inserts a new one. Errors as `insertRecord`, but for a key that is taken. */
-export async function upsertRecord (access: StoreAccess, bucket: string, data: RecordInput, reach: Reach): Promise<StoreRecord> {
-  if (reach.rows('store.upsert', bucket) !== undefined) return await runEntry(access, { op: 'upsert', bucket, data }, reach) as StoreRecord
+/**
+ * Updates the record with this key or inserts a new one; with `expectedVersion`, only updates one of that
+ * `_version`. Errors as `insertRecord`, but for a key that is taken, and `CONFLICT` for another version.
+ */
+export async function upsertRecord (
+  access: StoreAccess, bucket: string, data: RecordInput, reach: Reach, expectedVersion?: number
+): Promise<StoreRecord> {
+  if (reach.rows('store.upsert', bucket) !== undefined || expectedVersion !== undefined) {
+    return await runEntry(access, { op: 'upsert', bucket, data, expectedVersion }, reach) as StoreRecord
+  }
   const definition = access.definition(bucket)
   // The store would look for no record and put the new one in the place of whatever has the key that it fills in.
   if (data[definition.key] === undefined) return await insertOne(access, bucket, data, reach)
-  checkKey(definition, data)
+  checkKey(bucket, definition, data)
   await checkAddedReferences(access, bucket, data)
   const handle = access.bucket(bucket)
-  await checkMerged(definition, data, async () => [await handle.get(data[definition.key])])
+  await checkMerged(bucket, definition, data, async () => [await handle.get(data[definition.key])])
   // A full bucket would lose its oldest record to an upsert that is then refused. Should somebody insert the key first, that is an update.
   if (definition.maxSize !== undefined && await handle.get(data[definition.key]) === undefined) {
     const input = prepareInsert(access, bucket, definition, data)

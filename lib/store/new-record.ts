@@ -1,5 +1,5 @@
 import type { BucketDefinition, TransactionBucketHandle } from '@hamicek/noex-store'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError, recordInvalid } from '../errors.js'
 import { freeNumber } from './autoincrement.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
 import type { StoreAccess } from './store-access.js'
@@ -9,17 +9,17 @@ import type { StoreAccess } from './store-access.js'
  * @throws `VALIDATION_ERROR` for a missing or unusable key
  */
 export function prepareInsert (access: StoreAccess, bucket: string, definition: BucketDefinition, data: RecordInput): Record<string, unknown> {
-  checkKey(definition, data)
+  checkKey(bucket, definition, data)
   return access.templates.shape(bucket, definition, withoutExpiry(data))
 }
 
 /** A record without a key, or with an object as its key, could never be read again. Throws `VALIDATION_ERROR`. */
-export function checkKey (definition: BucketDefinition, data: RecordInput): void {
+export function checkKey (bucket: string, definition: BucketDefinition, data: RecordInput): void {
   const field = definition.schema[definition.key]
   const value = data[definition.key] === undefined ? field?.generated ?? field?.default : data[definition.key]
   if (value != null && typeof value !== 'object') return
-  throw new NoexServerError('VALIDATION_ERROR', `The record has no usable primary key "${definition.key}"`,
-    [{ field: definition.key, message: 'Primary key must be a text, a number or a boolean', code: value == null ? 'required' : 'type' }])
+  const message = 'Primary key must be a text, a number or a boolean'
+  throw recordInvalid(bucket, [{ field: definition.key, message, code: value == null ? 'required' : 'type' }])
 }
 
 /** Random keys do not collide; every other key may. A full bucket would lose its oldest record to an insert that is then refused. */
@@ -42,5 +42,9 @@ export async function newKey (access: StoreAccess, bucket: TransactionBucketHand
 
 /** Builds the refusal of a new record whose primary key another record has. */
 export function keyTaken (bucket: string, field: string, value: unknown): NoexServerError {
-  return new NoexServerError('ALREADY_EXISTS', `Bucket "${bucket}" has another record with this primary key`, { bucket, field, value })
+  return new NoexServerError(
+    'ALREADY_EXISTS',
+    `Bucket "${bucket}" has another record with this primary key, "${field}"`,
+    { bucket, field, value }
+  )
 }

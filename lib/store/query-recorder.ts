@@ -74,7 +74,7 @@ export class QueryRecorder {
     const result = await this.#store.runQuery(query, params, bucket => {
       this.#settle()
       const verdict = rows(bucket)
-      if (verdict === false) throw unreadable(bucket)
+      if (verdict === false) throw unreadable()
       this.#announced = { bucket, rows: verdict, listener, work, missed: () => { missed = bucket } }
       runInMicrotask(() => { this.#settle() })
       // Never a filter for the store itself: it would change the order of first, last and paginate.
@@ -95,8 +95,8 @@ export class QueryRecorder {
 }
 
 /** Builds the refusal of a query that opens a bucket which may not be read. */
-export function unreadable (bucket: string): NoexServerError {
-  return new NoexServerError('FORBIDDEN', `The query reads bucket "${bucket}", which you may not read`)
+export function unreadable (): NoexServerError {
+  return new NoexServerError('FORBIDDEN', 'The query reads a bucket that you may not read')
 }
 
 /** Reads for queries: `get` reads one record, everything else the bucket. */

@@ -9,6 +9,8 @@ export type StoreChange =
   /** The bucket's records changed, or its handle did; without a name, those of every bucket. */
   | { readonly type: 'reset', readonly bucket?: string }
   | { readonly type: 'bucket_dropped', readonly bucket: string }
+  /** A declarative query was defined. */
+  | { readonly type: 'query_defined', readonly query: string }
   | { readonly type: 'query_undefined', readonly query: string }
 
 /**
@@ -31,6 +33,10 @@ export function watchSchema (store: NoexStore, changed: (change: StoreChange) =>
       const dropped = await original(bucket)
       if (dropped) changed({ type: 'bucket_dropped', bucket })
       return dropped
+    }),
+    override(store, 'defineDeclarativeQuery', original => (query, config) => {
+      original(query, config)
+      changed({ type: 'query_defined', query })
     }),
     override(store, 'undefineQuery', original => query => {
       const undefinedNow = original(query)

@@ -65,22 +65,29 @@ export class SlicedReads implements QueryBucket {
     return (await this.#matching(filter)).length
   }
 
-  async first (n: number): Promise<StoreRecord[]> {
-    return (await this.#inOrder()).slice(0, n)
+  /** The first `n` records that match, in the order of the bucket. */
+  async first (n: number, filter: WhereFilter = {}): Promise<StoreRecord[]> {
+    return (await this.#among(await this.#inOrder(), filter)).slice(0, n)
   }
 
-  async last (n: number): Promise<StoreRecord[]> {
-    return (await this.#inOrder()).slice(-n)
+  /** The last `n` records that match, in the order of the bucket. */
+  async last (n: number, filter: WhereFilter = {}): Promise<StoreRecord[]> {
+    return (await this.#among(await this.#inOrder(), filter)).slice(-n)
   }
 
-  async paginate ({ after, limit }: PaginateOptions): Promise<PaginatedResult> {
+  /**
+   * The next records that match, in the order of the bucket. The one whose key is `after` need not match any
+   * more: who works through a list changes what has been listed.
+   */
+  async paginate ({ after, limit }: PaginateOptions, filter: WhereFilter = {}): Promise<PaginatedResult> {
     const { key } = this.#definition
     const all = await this.#inOrder()
     const cursor = after === undefined ? -1 : all.findIndex(record => record[key] === after)
     // A cursor that is gone, or out of sight, ends the walk: where it stood is not known.
     const start = after === undefined ? 0 : cursor === -1 ? all.length : cursor + 1
-    const records = all.slice(start, start + limit)
-    return { records, hasMore: start + limit < all.length, nextCursor: records.at(-1)?.[key] }
+    const rest = await this.#among(all.slice(start), filter)
+    const records = rest.slice(0, limit)
+    return { records, hasMore: rest.length > limit, nextCursor: records.at(-1)?.[key] }
   }
 
   async sum (field: string, filter?: WhereFilter): Promise<number> {
@@ -103,6 +110,10 @@ export class SlicedReads implements QueryBucket {
     field: string | string[], aggregate: GroupAggregate, filter?: WhereFilter
   ): Promise<GroupByResult[]> {
     return await computeGroups(await this.#matching(filter), field, aggregate, this.#work)
+  }
+
+  async #among (records: readonly StoreRecord[], filter: WhereFilter): Promise<readonly StoreRecord[]> {
+    return Object.keys(filter).length === 0 ? records : await matching(records, filter, this.#work)
   }
 
   async #matching (filter: WhereFilter | undefined): Promise<StoreRecord[]> {

@@ -1,5 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
-import type { BucketDefinition, BucketHandle, QueryBucket, WhereFilter } from '@hamicek/noex-store'
+import type { BucketDefinition, BucketHandle, WhereFilter } from '@hamicek/noex-store'
+import { fillPlaceholders } from './filter.js'
+import { finiteAggregate } from './group-by.js'
+import { KnownFields } from './known-fields.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
 import { QueryRecorder, unreadable, type ReadListener } from './query-recorder.js'
 import { RecordTemplates } from './record-template.js'
@@ -23,6 +26,8 @@ export class StoreAccess {
   readonly store: NoexStore
   readonly gate = new SchemaGate()
   readonly templates = new RecordTemplates()
+  /** The fields that the records of each bucket have. */
+  readonly fields: KnownFields
   /** Buckets dropped in this process: a persistent store would bring their records back. */
   readonly dropped = new Set<string>()
   /** The last number that freeNumber has given, by bucket: it need not look at the numbers before again. */
@@ -42,6 +47,7 @@ export class StoreAccess {
     this.store = store
     this.#bucket = store.bucket.bind(store)
     this.#recorder = new QueryRecorder(store)
+    this.fields = new KnownFields(store, this.#bucket)
   }
 
   static readonly #shared = new WeakMap<NoexStore, StoreAccess>()
@@ -67,7 +73,7 @@ export class StoreAccess {
    * once. What takes
    * time is done in slices, and counted as its `work`. Throws `BucketNotDefinedError`.
    */
-  read (bucket: string, rows: WhereFilter | undefined, work: Work): QueryBucket {
+  read (bucket: string, rows: WhereFilter | undefined, work: Work): SlicedReads {
     return new SlicedReads(this.bucket(bucket), this.definition(bucket), rows, work)
   }
 
@@ -117,11 +123,11 @@ export class StoreAccess {
     query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener,
     work: Work | undefined
   ): Promise<unknown> {
-    if (work === undefined) return await this.#recorder.run(query, params, rows, listener)
+    if (work === undefined) return await this.#runInStore(query, params, rows, listener)
     const config = this.store.getQueryInfo(query)?.config
     if (config !== undefined) {
       const verdict = rows(config.bucket)
-      if (verdict === false) throw unreadable(config.bucket)
+      if (verdict === false) throw unreadable()
       const reads = this.read(config.bucket, verdict === true ? undefined : verdict, work)
       return await runDeclarative(config, params, reads, work)
     }
@@ -131,6 +137,23 @@ export class StoreAccess {
     } finally {
       work.add(unlimited.spent)
     }
+  }
+
+  async #runInStore (
+    query: string,
+    params: unknown,
+    rows: (bucket: string) => Verdict,
+    listener: ReadListener
+  ): Promise<unknown> {
+    const result = await this.#recorder.run(query, params, rows, listener)
+    const { bucket = '', filter = {}, aggregate } = this.store.getQueryInfo(query)?.config ?? {}
+    if (aggregate === undefined) return result
+    return await finiteAggregate(result, aggregate, async () => {
+      const visible = rows(bucket)
+      if (visible === false) return []
+      const filled = fillPlaceholders(filter, (params ?? {}) as Record<string, unknown>) as WhereFilter
+      return await this.read(bucket, visible === true ? undefined : visible, new Work(Infinity)).where(filled)
+    })
   }
 
   /** Calls `listener` at each change that has no store event. Returns what stops that. */
@@ -143,6 +166,7 @@ export class StoreAccess {
   announce (change: StoreChange): void {
     this.#bucketNames = undefined
     if (change.type === 'bucket_dropped') this.#forget(change.bucket)
+    this.fields.storeChanged(change)
     for (const listener of this.#listeners) listener(change)
   }
 
@@ -151,11 +175,13 @@ export class StoreAccess {
     if (--this.#users > 0) return
     for (const leave of this.#leave) leave()
     this.#leave = []
+    this.fields.stop()
   }
 
   #enter (): void {
     this.#bucketNames = undefined
     this.#leave = [this.#recorder.install(), watchSchema(this.store, change => { this.announce(change) })]
+    this.fields.start(async () => await this.bucketNames())
   }
 
   #forget (bucket: string): void {

@@ -49,7 +49,10 @@ export class TransactionRun {
     const target: Target = { bucket, rows, definition: this.#access.definition(entry.bucket) }
     switch (entry.op) {
       case 'get': return visible(await bucket.get(entry.key), rows)
-      case 'where': return await this.#matching(target, entry.filter)
+      case 'where': {
+        const records = await this.#matching(target, entry.filter)
+        return entry.limit == null ? records : records.slice(0, entry.limit)
+      }
       case 'findOne': return await this.#findOne(target, entry.filter)
       case 'count': return (await this.#matching(target, entry.filter)).length
       case 'groupBy': {
@@ -58,7 +61,7 @@ export class TransactionRun {
       }
       case 'insert': return (await this.#insert(target, [entry.data]))[0]
       case 'insertMany': return await this.#insert(target, entry.data)
-      case 'upsert': return await this.#upsert(target, entry.data)
+      case 'upsert': return await this.#upsert(target, entry.data, entry.expectedVersion)
       case 'update': return await this.#update(target, entry.key, entry.data, entry.expectedVersion)
       case 'updateMany': return await this.#updateMany(target, entry.filter, entry.data)
       case 'delete':
@@ -103,7 +106,7 @@ export class TransactionRun {
 
   #prepare ({ bucket, definition }: Target, data: readonly RecordInput[]): Array<Record<string, unknown>> {
     const inputs = data.map(item => prepareInsert(this.#access, bucket.name, definition, item))
-    checkTexts(definition, inputs)
+    checkTexts(bucket.name, definition, inputs)
     return inputs
   }
 
@@ -113,10 +116,13 @@ export class TransactionRun {
     return expectVisible(await bucket.insert(input), rows, bucket.name)
   }
 
-  async #upsert (target: Target, data: RecordInput): Promise<StoreRecord> {
+  async #upsert (target: Target, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
     const key = data[target.definition.key]
+    if (expectedVersion !== undefined) await expected(target, key, expectedVersion)
     if (key !== undefined) {
-      if (await target.bucket.get(key) !== undefined) return await this.#update(target, key, data)
+      if (await target.bucket.get(key) !== undefined) {
+        return await this.#update(target, key, data, expectedVersion)
+      }
       // Not asked again whether the key is taken: should somebody insert it now, the commit fails, and the next try updates.
       const [input] = this.#prepare(target, [data])
       return await this.#add(target, input as Record<string, unknown>)
@@ -128,7 +134,7 @@ export class TransactionRun {
     const { bucket, definition } = target
     const record = await expected(target, key, expectedVersion)
     await checkReferences(this.#tx, bucket.name, definition, data)
-    await checkMerged(definition, data, async () => [await bucket.get(key)])
+    await checkMerged(bucket.name, definition, data, async () => [await bucket.get(key)])
     return await this.#change(target, record, key, data)
   }
 
@@ -136,7 +142,7 @@ export class TransactionRun {
     const { bucket, definition } = target
     const records = await this.#matching(target, filter)
     if (records.length > 0) await checkReferences(this.#tx, bucket.name, definition, data)
-    await checkMerged(definition, data, async () => records)
+    await checkMerged(bucket.name, definition, data, async () => records)
     for (const record of records) {
       await this.#beforeWrite()
       await this.#change(target, record, record[definition.key], data)

@@ -7,15 +7,22 @@ import type { RecordInput } from './record-input.js'
 import type { StoreAccess } from './store-access.js'
 import { TransactionRun, type KeyRefusal } from './transaction-run.js'
 
+interface MaybeVersion {
+  /** The `_version` that the record must have. */
+  readonly expectedVersion?: number | undefined
+}
+
 /** One step of a transaction, as PROTOCOL.md, "Transactions", lists them; its fields are checked already. */
 export type TransactionEntry = { readonly bucket: string } & (
   | { readonly op: 'get', readonly key: unknown }
-  | { readonly op: 'insert' | 'upsert', readonly data: RecordInput }
+  | { readonly op: 'insert', readonly data: RecordInput }
+  | { readonly op: 'upsert', readonly data: RecordInput } & MaybeVersion
   | { readonly op: 'insertMany', readonly data: readonly RecordInput[] }
-  | { readonly op: 'update', readonly key: unknown, readonly data: RecordInput, readonly expectedVersion?: number }
+  | { readonly op: 'update', readonly key: unknown, readonly data: RecordInput } & MaybeVersion
   | { readonly op: 'updateMany', readonly filter: WhereFilter, readonly data: RecordInput }
-  | { readonly op: 'delete', readonly key: unknown, readonly expectedVersion?: number }
-  | { readonly op: 'deleteMany' | 'where' | 'findOne', readonly filter: WhereFilter }
+  | { readonly op: 'delete', readonly key: unknown } & MaybeVersion
+  | { readonly op: 'where', readonly filter: WhereFilter, readonly limit?: number | null }
+  | { readonly op: 'deleteMany' | 'findOne', readonly filter: WhereFilter }
   | { readonly op: 'count', readonly filter?: WhereFilter | null }
   | { readonly op: 'groupBy', readonly field: string | string[], readonly aggregate: GroupAggregate, readonly filter?: WhereFilter | null })
 

@@ -9,13 +9,19 @@ import { runEntry } from './transaction.js'
 import { checkMerged } from './value-guard.js'
 
 /**
- * Updates one record.
- * @throws `NOT_FOUND`, `VALIDATION_ERROR`, `ALREADY_EXISTS`, `FORBIDDEN` for a record that is out of reach, or would be then.
+ * Updates one record; with `expectedVersion`, only when that is its `_version`.
+ * @throws `NOT_FOUND`, `VALIDATION_ERROR`, `ALREADY_EXISTS`, `CONFLICT` for another version, `FORBIDDEN` for
+ * a record that is out of reach, or would be then.
  */
-export async function updateRecord (access: StoreAccess, bucket: string, key: unknown, data: RecordInput, reach: Reach): Promise<StoreRecord> {
-  if (reach.rows('store.update', bucket) !== undefined) return await runEntry(access, { op: 'update', bucket, key, data }, reach) as StoreRecord
+export async function updateRecord (
+  access: StoreAccess, bucket: string, key: unknown, data: RecordInput, reach: Reach, expectedVersion?: number
+): Promise<StoreRecord> {
+  if (reach.rows('store.update', bucket) !== undefined || expectedVersion !== undefined) {
+    return await runEntry(access, { op: 'update', bucket, key, data, expectedVersion }, reach) as StoreRecord
+  }
   await checkAddedReferences(access, bucket, data)
-  await checkMerged(access.definition(bucket), data, async () => [await access.bucket(bucket).get(key)])
+  const stored = async () => [await access.bucket(bucket).get(key)]
+  await checkMerged(bucket, access.definition(bucket), data, stored)
   reach.ensure()
   return await access.bucket(bucket).update(key, withoutExpiry(data))
 }
@@ -31,7 +37,7 @@ export async function updateRecords (access: StoreAccess, bucket: string, filter
   await checkAddedReferences(access, bucket, data)
   const matching = async (): Promise<StoreRecord[]> =>
     await access.read(bucket, undefined, reach.work).where(confined)
-  await checkMerged(access.definition(bucket), data, matching)
+  await checkMerged(bucket, access.definition(bucket), data, matching)
   const narrowed = await narrowFilter(access, bucket, confined, reach.work)
   reach.ensure()
   return await access.bucket(bucket).updateMany(narrowed, withoutExpiry(data))

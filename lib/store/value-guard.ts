@@ -1,6 +1,6 @@
 import vm from 'node:vm'
 import type { BucketDefinition, FieldDefinition, SchemaDefinition, StoreRecord } from '@hamicek/noex-store'
-import { NoexServerError } from '../errors.js'
+import { recordInvalid } from '../errors.js'
 import { patternPower } from './pattern-cost.js'
 
 /** The store's own check of longer texts takes time that grows with the square of the length. */
@@ -25,6 +25,7 @@ interface Match {
 }
 
 interface Work {
+  readonly bucket: string
   steps: number
   readonly watched: Match[]
   /** Compiled once for all texts: a new expression is slow at first. `undefined` where the pattern is none. */
@@ -51,25 +52,35 @@ export function matchesTexts ({ schema }: BucketDefinition): boolean {
  * the store check, and are refused before it does when that would take too long.
  * @throws `VALIDATION_ERROR` with the issue of the first text that is refused
  */
-export function checkTexts (definition: BucketDefinition, records: readonly Candidate[]): void {
+export function checkTexts (
+  bucket: string,
+  definition: BucketDefinition,
+  records: readonly Candidate[]
+): void {
   if (!matchesTexts(definition)) return
-  const work: Work = { steps: 0, watched: [], patterns: new Map() }
+  const work: Work = { bucket, steps: 0, watched: [], patterns: new Map() }
   for (const record of records) checkMembers(definition.schema, record, '', work, 0)
   if (work.watched.length === 0) return
   context['watched'] = work.watched
   try {
     matchAll.runInContext(context, { timeout: MATCH_MS })
   } catch {
-    throw refusal((work.watched[context['at'] as number] as Match).field, 'Matching the pattern takes too long', 'pattern')
+    const { field } = work.watched[context['at'] as number] as Match
+    throw recordInvalid(bucket, [{ field, message: 'Matching the pattern takes too long', code: 'pattern' }])
   } finally {
     context['watched'] = []
   }
 }
 
 /** Does `checkTexts` for an update by `data`. The store checks whole records after each, so the texts of the `stored` ones count too. */
-export async function checkMerged (definition: BucketDefinition, data: Candidate, stored: () => Promise<ReadonlyArray<StoreRecord | undefined>>): Promise<void> {
+export async function checkMerged (
+  bucket: string,
+  definition: BucketDefinition,
+  data: Candidate,
+  stored: () => Promise<ReadonlyArray<StoreRecord | undefined>>
+): Promise<void> {
   if (!matchesTexts(definition)) return
-  checkTexts(definition, (await stored()).map(record => ({ ...record, ...data })))
+  checkTexts(bucket, definition, (await stored()).map(record => ({ ...record, ...data })))
 }
 
 function checkMembers (schema: SchemaDefinition, data: Candidate, prefix: string, work: Work, depth: number): void {
@@ -90,7 +101,10 @@ function checkValue (field: FieldDefinition, value: unknown, path: string, work:
 
 function checkText ({ format, pattern }: FieldDefinition, value: string, path: string, work: Work): void {
   const maxChars = format === 'email' || format === 'url' ? MAX_CHARS[format] : Infinity
-  if (value.length > maxChars) throw refusal(path, `A text of format ${String(format)} has at most ${maxChars} characters`, 'format')
+  if (value.length > maxChars) {
+    const message = `A text of format ${String(format)} has at most ${maxChars} characters`
+    throw recordInvalid(work.bucket, [{ field: path, message, code: 'format' }])
+  }
   if (pattern === undefined) return
   const power = patternPower(pattern)
   // Said apart, because 1 ** Infinity is no number.
@@ -108,10 +122,6 @@ function compiled (pattern: string): RegExp | undefined {
   } catch {
     return undefined
   }
-}
-
-function refusal (field: string, message: string, code: 'format' | 'pattern'): NoexServerError {
-  return new NoexServerError('VALIDATION_ERROR', 'The record does not fit the schema of its bucket', [{ field, message, code }])
 }
 
 function fieldMatches (field: FieldDefinition): boolean {

@@ -155,7 +155,12 @@ t.test('requests', t => {
     client.ws.terminate()
     while (entries.length < 5) await new Promise(resolve => { setImmediate(resolve) })
     t.match(entries.slice(3), [
-      { operation: 'connection.limited', userId: 'admin', error: 'Too many requests', details: { operation: 'store.insert' } },
+      {
+        operation: 'connection.limited',
+        userId: 'admin',
+        error: 'Rate limit exceeded',
+        details: { operation: 'store.insert' }
+      },
       { operation: 'connection.limited', details: { frames: 10 } }
     ])
   })

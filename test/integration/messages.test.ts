@@ -33,8 +33,8 @@ t.test('A frame that is no request is answered and leaves the connection open', 
     ['5', 0, 'PARSE_ERROR'],
     ['"x"', 0, 'PARSE_ERROR'],
     ['true', 0, 'PARSE_ERROR'],
-    [deep(32), 0, 'PARSE_ERROR'],
-    [deep(10_000), 0, 'PARSE_ERROR'],
+    [deep(32), 9, 'VALIDATION_ERROR'],
+    [deep(10_000), 9, 'VALIDATION_ERROR'],
     ['{}', 0, 'INVALID_REQUEST'],
     ['{"id":9}', 0, 'INVALID_REQUEST'],
     ['{"id":9,"type":5}', 0, 'INVALID_REQUEST'],
@@ -47,7 +47,10 @@ t.test('A frame that is no request is answered and leaves the connection open', 
     ['{"id":1e999,"type":"store.buckets"}', 0, 'INVALID_REQUEST'],
     ['{"id":9,"type":"store.insert","bucket":"items","data":{"__proto__":{}}}', 9, 'VALIDATION_ERROR'],
     ['{"id":9,"type":"store.insert","bucket":"items","data":{"n":1e400}}', 9, 'VALIDATION_ERROR'],
-    ['{"id":9,"type":"store.insert","bucket":"items","data":{"name":"\\ud800"}}', 9, 'VALIDATION_ERROR']
+    ['{"id":9,"type":"store.insert","bucket":"items","data":{"name":"\\ud800"}}', 9, 'VALIDATION_ERROR'],
+    ['{"id":9,"type":"store.insert","bucket":"items","data":{"n":9007199254740993}}', 9, 'VALIDATION_ERROR'],
+    ['{"id":9,"type":"store.get","bucket":"items","key":9007199254740993}', 9, 'VALIDATION_ERROR'],
+    ['{"id":9007199254740993,"type":"store.buckets"}', 0, 'INVALID_REQUEST']
   ]
   for (const [frame, id, code] of table) {
     client.send(frame)

@@ -127,7 +127,7 @@ t.test('the members of a definition are checked', async t => {
     [{ input: { a: { type: 'string', min: 1 } } }, 'input.a.min: is unknown'],
     ...[['string', 5], ['number', '5'], ['boolean', 0], ['object', []], ['array', {}]].map(([type, value]) =>
       [{ input: { a: { type, default: value } } }, `input.a.default: must be of type ${String(type)}`] as const),
-    [{ transactional: true }, 'transactional: is unknown']
+    [{ transactional: true }, 'transactional: is unknown; did you mean "transaction"?']
   ]
   for (const [fields, issue] of table) t.same(issuesOf({ ...valid, ...fields }), [issue], JSON.stringify(fields))
   t.same(issuesOf({}), ['name: is required', 'steps: is required'])
@@ -161,10 +161,16 @@ t.test('what is no definition at all is an issue, too', async t => {
   const table: ReadonlyArray<readonly [value: unknown, issue: string]> = [
     ...[undefined, () => {}, 1n, Symbol('x'), cyclic, deep, { toJSON () { throw new Error('hostile') } }].map(value => [value, 'the definition must be JSON'] as const),
     ...[null, 5, 'x', [], true].map(value => [value, 'the definition must be an object'] as const),
-    [procedureOf(stepOf('return', { value: nested })), 'the definition is nested too deep'],
+    [
+      procedureOf(stepOf('return', { value: nested })),
+      `steps[0].value${'.a'.repeat(29)}: is nested deeper than 32 levels`
+    ],
     [procedureOf(stepOf('return', { value: 'x'.repeat(70_000) })), 'the definition must not be longer than 65536 bytes of JSON'],
     [procedureOf(stepOf('return', { value: '\u{1F600}'.repeat(17_000) })), 'the definition must not be longer than 65536 bytes of JSON'],
-    [JSON.parse('{"name":"p","steps":[{"action":"return","value":{"__proto__":{"a":1}}}]}'), '__proto__: is not accepted as a member name']
+    [
+      JSON.parse('{"name":"p","steps":[{"action":"return","value":{"__proto__":{"a":1}}}]}'),
+      'steps[0].value.__proto__: is not accepted as a member name'
+    ]
   ]
   for (const [value, issue] of table) t.same(issuesOf(value), [issue])
 })

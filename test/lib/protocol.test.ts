@@ -6,7 +6,8 @@ import { NoexServerError } from '../../lib/errors.js'
 import { decode, type Decoded } from '../../lib/protocol/decode.js'
 import { EncodedJson, encodeError, encodeJson, encodeNotice, encodePush, encodeQueryResult, encodeResult } from '../../lib/protocol/encode.js'
 import { headerBytes, textFrame, textFrames } from '../../lib/protocol/frame.js'
-import { checkJson, MAX_JSON_DEPTH, nestsDeeperThan } from '../../lib/protocol/json-guard.js'
+import { checkJson, MAX_JSON_DEPTH, withoutDepths } from '../../lib/protocol/json-guard.js'
+import { withoutUnsafeIntegers } from '../../lib/protocol/json-text.js'
 import { firstProblem } from '../../lib/protocol/shape.js'
 
 /** What is answered to a frame: `[id, code]` of the error, `'request'` or `'pong'`. */
@@ -80,30 +81,132 @@ t.test('decode', async t => {
 })
 
 t.test('Nesting', async t => {
+  const tooDeep = [7, 'VALIDATION_ERROR'] as const
   for (const padding of [0, SCANNED]) {
     const where = padding === 0 ? 'below the length that is scanned' : 'above the length that is scanned'
     t.equal(outcome(nested(MAX_JSON_DEPTH, padding)), 'request', `32 levels are accepted ${where}`)
-    t.same(outcome(nested(MAX_JSON_DEPTH + 1, padding)), [0, 'PARSE_ERROR'], `33 levels are refused ${where}`)
+    t.same(
+      outcome(nested(MAX_JSON_DEPTH + 1, padding)),
+      tooDeep,
+      `33 levels are refused under their id ${where}`
+    )
   }
-  t.same(outcome(nested(10_000)), [0, 'PARSE_ERROR'], '10,000 levels are refused')
-  t.same(outcome(`{"id":1,"type":"x","v":${'{"a":'.repeat(32)}1${'}'.repeat(32)}}`), [0, 'PARSE_ERROR'], 'objects count')
+  t.same(outcome(nested(10_000)), tooDeep, '10,000 levels are refused')
+  t.same(outcome(`{"id":7,"type":"x","v":${'{"a":'.repeat(32)}1${'}'.repeat(32)}}`), tooDeep, 'objects count')
   t.same(outcome('['.repeat(500_000)), [0, 'PARSE_ERROR'], 'half a million open brackets are refused')
   t.equal(outcome(`{"id":1,"type":"x","v":[${'[],'.repeat(1000)}{}]}`), 'request', 'siblings do not add up')
+
+  t.test('The refusal has the id of the request wherever that stands', async t => {
+    const deep = `${'['.repeat(40)}"${'p'.repeat(SCANNED)}"${']'.repeat(40)}`
+    t.same(outcome(`{"v":${deep},"type":"x","id":7}`), tooDeep, 'behind what is too deep')
+    t.same(
+      outcome(`{"v":${deep},"w":${deep},"id":1,"type":"x","id":7}`),
+      tooDeep,
+      'the last of two ids counts'
+    )
+    t.same(
+      outcome(
+        `{"id":7,"type":"x","v":${'['.repeat(40)}{"id":1}${']'.repeat(40)},"p":"${'p'.repeat(SCANNED)}"}`
+      ),
+      tooDeep
+    )
+    t.match(
+      decode(`{"id":7,"type":"x","data":{"a":[${deep}]}}`),
+      { error: { message: /^data\.a\[0\](\[0\])+: is nested deeper than 32 levels$/ } }
+    )
+  })
+
+  t.test('A frame that is too deep and no request is answered as what is no request', async t => {
+    const deep = `${'['.repeat(40)}"${'p'.repeat(SCANNED)}"${']'.repeat(40)}`
+    const table: ReadonlyArray<readonly [text: string, expected: readonly [number, string] | string]> = [
+      [deep, [0, 'PARSE_ERROR']],
+      [`{"id":"7","type":"x","v":${deep}}`, [0, 'INVALID_REQUEST']],
+      [`{"id":{"a":${deep}},"type":"x"}`, [0, 'INVALID_REQUEST']],
+      [`{"type":"x","v":${deep}}`, [0, 'INVALID_REQUEST']],
+      [`{"id":7,"v":${deep}}`, [0, 'INVALID_REQUEST']],
+      [`{"type":"pong","timestamp":1,"v":${deep}}`, 'pong'],
+      [`{"id":7,"type":"x","v":${deep}`, [0, 'PARSE_ERROR']],
+      [`{"id":7,"type":"x","v":${deep}]}`, [0, 'PARSE_ERROR']],
+      [`{"id":7,"type":"x","v":${'['.repeat(33)}${'{'.repeat(600)}`, [0, 'PARSE_ERROR']]
+    ]
+    for (const [text, expected] of table) t.same(outcome(text), expected, text.slice(0, 40))
+  })
 
   t.test('Brackets inside texts do not count', async t => {
     const brackets = '[{'.repeat(SCANNED)
     for (const text of [brackets, `\\"${brackets}`, `\\\\\\"${brackets}`, `${brackets}\\\\`]) {
       t.equal(outcome(`{"id":1,"type":"x","${text}":"${text}"}`), 'request')
     }
-    t.same(outcome(`{"id":1,"type":"x","pad":"${'p'.repeat(SCANNED)}\\\\","v":${'['.repeat(32)}${']'.repeat(32)}}`), [0, 'PARSE_ERROR'],
-      'an escaped backslash does not hide the quote that ends the text')
+    t.same(outcome(
+      `{"id":7,"type":"x","pad":"${'p'.repeat(SCANNED)}\\\\","v":${'['.repeat(32)}${']'.repeat(32)}}`
+    ), tooDeep,
+    'an escaped backslash does not hide the quote that ends the text')
   })
 
   t.test('The scan copes with text that is no JSON', async t => {
     const filler = ' '.repeat(SCANNED)
-    for (const text of ['"', '"\\', '}}}}', '{"a":"']) t.equal(nestsDeeperThan(text + filler, MAX_JSON_DEPTH), false)
-    t.equal(nestsDeeperThan(`${'}'.repeat(SCANNED)}${'['.repeat(33)}`, 0), false, 'closing brackets are counted, not checked')
+    for (const text of ['"', '"\\', '}}}}', '{"a":"']) {
+      t.equal(
+        withoutDepths(text + filler, MAX_JSON_DEPTH),
+        text + filler
+      )
+    }
+    t.equal(withoutDepths(`[[1],[[2]],[[[3],4]],"${filler}[[[["]`, 2), `[[1],[[]],[[]],"${filler}[[[["]`)
   })
+})
+
+t.test('Integers that a number does not hold are refused', async t => {
+  const unsafe = '9007199254740992'
+  const refused: ReadonlyArray<readonly [title: string, member: string, message: RegExp]> = [
+    ['a key', `"key":${unsafe}`, /^key: must be an integer within ±9007199254740991/],
+    ['a negative one', '"key":-9007199254740993', /^key: /],
+    ['a long one', `"key":${'9'.repeat(400)}`, /^key: /],
+    ['in data', `"data":{"a":{"n":${unsafe}}}`, /^data\.a\.n: /],
+    ['in a list', `"data":[1,[2,${unsafe}]]`, /^data\[1\]\[1\]: /],
+    ['in a filter', `"filter":{"$or":[{"n":{"$gt":${unsafe}}}]}`, /^filter\.\$or\[0\]\.n\.\$gt: /],
+    ['beside a number that is what it seems to be', `"data":{"x":1e308,"n":${unsafe}}`, /^data\.n: /],
+    ['behind a text that looks like one', `"data":{"s":"\\"${unsafe}","n":${unsafe}}`, /^data\.n: /],
+    ['the last of two', `"n":1,"n":${unsafe}`, /^n: /],
+    ['1e400', '"n":1e400', /^n: /],
+    ['-1e400', '"n":[-1e400]', /^n\[0\]: /],
+    ['under a long name', `"${'n'.repeat(100)}":${unsafe}`, /^n{64}…: /]
+  ]
+  for (const [title, member, message] of refused) {
+    t.match(decode(`{"id":42,"type":"x",${member}}`), { kind: 'malformed', id: 42, error: { code: 'VALIDATION_ERROR', message } }, title)
+  }
+  for (const id of [unsafe, '9007199254740993', '-9007199254740992', '123456789012345678901234567890']) {
+    t.match(
+      decode(`{"type":"x","id":${id}}`),
+      { kind: 'malformed', id: 0, error: { code: 'INVALID_REQUEST', message: /^id: / } },
+      `as an id, ${id}`
+    )
+    t.match(
+      decode(`{"id":${id},"type":"x","data":{"__proto__":1}}`),
+      { id: 0, error: { message: /^id: / } },
+      'before anything else is looked at'
+    )
+  }
+  const accepted = [
+    '"n":9007199254740991', '"n":-9007199254740991', '"n":1e308', '"n":1e21', '"n":-1.7976931348623157e308',
+    '"n":9007199254740993.5', '"n":0.12345678901234567890123', `"s":"${unsafe}"`, `"${unsafe}":1`,
+    `"n":${unsafe},"n":1`, `"s":"\\\\","n":1e300,"t":"${unsafe}"`
+  ]
+  for (const member of accepted) {
+    t.equal(
+      outcome(`{"id":42,"type":"x",${member}}`),
+      'request',
+    `${member} is accepted`
+    )
+  }
+  t.match(
+    decode('{"id":42,"type":"x","n":1e308,"m":[0.1]}'),
+    { request: { id: 42, n: 1e308, m: [0.1] } },
+    'as it was sent'
+  )
+  t.equal(
+    withoutUnsafeIntegers('[9007199254740991,-9007199254740992 ,1E5,"9007199254740992"]'),
+    '[9007199254740991,1e999 ,1E5,"9007199254740992"]'
+  )
 })
 
 t.test('What must not reach the store is refused with the id of the request', async t => {
@@ -111,10 +214,10 @@ t.test('What must not reach the store is refused with the id of the request', as
     ['__proto__ at the top', '"__proto__":{}', /__proto__/],
     ['__proto__ with a plain value', '"__proto__":1', /__proto__/],
     ['an escaped __proto__', '"\\u005f_proto__":{}', /__proto__/],
-    ['__proto__ further down', '"data":{"a":[{"__proto__":{"admin":true}}]}', /__proto__/],
+    ['__proto__ further down', '"data":{"a":[{"__proto__":{"admin":true}}]}', /^data\.a\[0\]\.__proto__: /],
     ['constructor.prototype', '"data":{"constructor":{"prototype":{}}}', /constructor\.prototype/],
-    ['1e400', '"data":{"n":1e400}', /number/],
-    ['-1e400 in an array', '"data":[-1e400]', /number/],
+    ['1e400', '"data":{"n":1e400}', /^data\.n: must be an integer .* or another number/],
+    ['-1e400 in an array', '"data":[-1e400]', /^data\[0\]: /],
     ['a lone high surrogate as a value', '"data":{"s":"\\ud800"}', /Unicode/],
     ['a lone low surrogate in an array', '"data":["a\\udc00b"]', /Unicode/],
     ['a lone surrogate as a member name', '"data":{"\\ud800":1}', /Unicode/],
@@ -215,4 +318,49 @@ t.test('firstProblem names the member as the client wrote it', async t => {
   for (const [value, path, message] of table) {
     t.match(firstProblem(schema, value, path), { name: 'NoexServerError', code: 'VALIDATION_ERROR', message }, `${JSON.stringify(value)} at "${path}"`)
   }
+})
+
+t.test('firstProblem names the values that are allowed', async t => {
+  const schema = Compile(Type.Object({
+    order: Type.Optional(Type.Enum(['asc', 'desc'])),
+    result: Type.Optional(Type.Union([Type.Literal('success'), Type.Literal('error')])),
+    aggregate: Type.Optional(Type.Union([
+      Type.Object({ function: Type.Literal('count'), field: Type.Optional(Type.String()) }),
+      Type.Object({ function: Type.Enum(['sum', 'avg']), field: Type.String() })
+    ]))
+  }))
+  const table: ReadonlyArray<readonly [value: object, message: string]> = [
+    [{ order: 'up' }, 'order: must be one of asc, desc'],
+    [{ result: 'x' }, 'result: must be one of success, error'],
+    [{ aggregate: { function: 'summ', field: 'n' } }, 'aggregate.function: must be one of count, sum, avg'],
+    [{ aggregate: { function: 'summ' } }, 'aggregate.function: must be one of count, sum, avg'],
+    [{ aggregate: { function: 'sum' } }, 'aggregate.field: is required']
+  ]
+  for (const [value, message] of table) {
+    t.match(
+      firstProblem(schema, value),
+      { message },
+      JSON.stringify(value)
+    )
+  }
+})
+
+t.test('firstProblem names the member that was meant', async t => {
+  const inner = Type.Object(
+    { function: Type.String(), field: Type.String() },
+    { additionalProperties: false }
+  )
+  const schema = Compile(Type.Object(
+    { indexes: Type.Optional(Type.String()), aggregate: Type.Optional(inner) },
+    { additionalProperties: false }
+  ))
+  t.match(
+    firstProblem(schema, { indexs: 'x' }, 'config'),
+    { message: 'config.indexs: is unknown; did you mean "indexes"?' }
+  )
+  t.match(
+    firstProblem(schema, { aggregate: { function: 'x', field: 'y', feild: 'z' } }),
+    { message: 'aggregate.feild: is unknown; did you mean "field"?' }
+  )
+  t.match(firstProblem(schema, { nothing: 'x' }), { message: 'nothing: is unknown' })
 })

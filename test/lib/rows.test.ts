@@ -259,6 +259,39 @@ const writes: readonly Write[] = [
   ['delete inside', (a, r) => deleteRecord(a, 'notes', 'm1', r), 'done', untouched.slice(1)],
   ['delete outside', (a, r) => deleteRecord(a, 'notes', 'o1', r), 'FORBIDDEN'],
   ['delete of a missing record', (a, r) => deleteRecord(a, 'notes', 'nope', r), 'done'],
+  [
+    'update inside at its version',
+    (a, r) => updateRecord(a, 'notes', 'm1', { text: 'z' }, r, 1),
+    { id: 'm1', _version: 2 },
+    ['m1 me z', ...untouched.slice(1)]
+  ],
+  [
+    'update inside at another version',
+    (a, r) => updateRecord(a, 'notes', 'm1', { text: 'z' }, r, 2),
+    'CONFLICT'
+  ],
+  [
+    'update outside at its version',
+    (a, r) => updateRecord(a, 'notes', 'o1', { text: 'z' }, r, 1),
+    'FORBIDDEN'
+  ],
+  [
+    'update outside at another version',
+    (a, r) => updateRecord(a, 'notes', 'o1', { text: 'z' }, r, 2),
+    'FORBIDDEN'
+  ],
+  [
+    'upsert outside at another version',
+    (a, r) => upsertRecord(a, 'notes', { id: 'o1', text: 'z' }, r, 2),
+    'FORBIDDEN'
+  ],
+  [
+    'upsert inside at another version',
+    (a, r) => upsertRecord(a, 'notes', { id: 'm1', text: 'z' }, r, 2),
+    'CONFLICT'
+  ],
+  ['delete outside at another version', (a, r) => deleteRecord(a, 'notes', 'o1', r, 2), 'FORBIDDEN'],
+  ['delete inside at another version', (a, r) => deleteRecord(a, 'notes', 'm1', r, 2), 'CONFLICT'],
   ['deleteMany', (a, r) => deleteRecords(a, 'notes', { text: 'a' }, r), 1, untouched.slice(1)],
   ['deleteMany of everything', (a, r) => deleteRecords(a, 'notes', {}, r), 2, ['o1 you a', 'o2 you b']],
   ['deleteMany that asks for others', (a, r) => deleteRecords(a, 'notes', { owner: 'you' }, r), 0],
@@ -569,7 +602,10 @@ t.test('A query', async t => {
     const { access, define } = await setting(t)
     t.same(await access.runQuery('notes', undefined, () => true), [{ id: 'm1' }, { id: 'o1' }, { id: 'm2' }, { id: 'o2' }])
     t.same(await access.runQuery('notes', undefined, confined), [{ id: 'm1' }, { id: 'm2' }])
-    t.match(await refusal(access.runQuery('secrets', undefined, confined)), { code: 'FORBIDDEN', message: /"secrets"/ })
+    t.match(
+      await refusal(access.runQuery('secrets', undefined, confined)),
+      { code: 'FORBIDDEN', message: /bucket that you may not read/ }
+    )
     define('every read', async ctx => {
       const bucket = ctx.bucket('notes')
       const page = await bucket.paginate({ limit: 1 })
@@ -586,7 +622,10 @@ t.test('A query', async t => {
       2, 1, 1, undefined,
       [{ key: { owner: 'me' }, value: 2 }]
     ])
-    t.match(await refusal(access.runQuery('every read', undefined, () => false)), { code: 'FORBIDDEN', message: /"notes"/ })
+    t.match(
+      await refusal(access.runQuery('every read', undefined, () => false)),
+      { code: 'FORBIDDEN', message: /bucket that you may not read/ }
+    )
   })
 
   t.test('that swallows the refusal reads nothing all the same', async t => {

@@ -75,7 +75,9 @@ function combined (part: fc.Arbitrary<WhereFilter>): fc.Arbitrary<WhereFilter> {
 const filter = combined(combined(conditions as fc.Arbitrary<WhereFilter>))
 
 const indexed = fc.constantFrom(null, undefined, 0, 1, 2, '', 'a', '1')
-const record = fc.record({ plain: value, indexed, other: value }, { requiredKeys: [] })
+/** What is no number that JSON can hold does not count in aggregates; in those of the store it does. */
+const stored = value.filter(value => !Number.isNaN(value))
+const record = fc.record({ plain: stored, indexed, other: stored }, { requiredKeys: [] })
 const bucketOf = fc.record({
   records: fc.array(record, { maxLength: 25 }),
   isOrdered: fc.boolean(),

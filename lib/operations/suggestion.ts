@@ -1,0 +1,75 @@
+import type { Caller, Gate } from '../access/gate.js'
+import type { Touch } from '../access/policy.js'
+import { NoexServerError, NothingNamedError, type Named } from '../errors.js'
+import { didYouMean, nearestNames } from '../nearest.js'
+import type { RequestMessage } from '../protocol/messages.js'
+import type { Catalogue } from './index.js'
+import type { Operation, Services } from './operation.js'
+
+/** Likely names for which the client's rights are asked. */
+const MAX_ASKED = 5
+
+/** The request that was answered, and where its names are looked for. */
+export interface Asked {
+  readonly request: RequestMessage
+  /** `undefined` where the request names none that exists. */
+  readonly operation: Operation | undefined
+  readonly caller: Caller
+  readonly gate: Gate
+  readonly catalogue: Catalogue
+  readonly services: Services
+}
+
+/**
+ * Completes the answer to a name that nothing has: adds the nearest name that exists and that the client may
+ * use in its place. A bucket that the client has not named, and may not know of, is not named either.
+ */
+export async function completeAnswer (error: NothingNamedError, asked: Asked): Promise<NoexServerError> {
+  const touches = touchesOf(error, asked)
+  if (touches.length === 0 && error.kind === 'bucket' && !mayKnowBucket(error.asked, asked)) {
+    return new NoexServerError(error.code, `${error.place}A bucket that this reads or changes is not defined`)
+  }
+  const mayUse = (name: string): boolean => {
+    switch (error.kind) {
+      case 'operation': return mayAsk(name, asked)
+      // Those who get so far may list them.
+      case 'role': return true
+      default: return touches.length === 0
+        ? error.kind === 'bucket' && mayKnowBucket(name, asked)
+        : touches.every(touch => asked.gate.mayReach(asked.caller, { ...touch, name }))
+    }
+  }
+  const likely = nearestNames(error.asked, await namesOf(error.kind, asked)).slice(0, MAX_ASKED)
+  const found = likely.find(mayUse)
+  return found === undefined ? error : new NoexServerError(error.code, error.message + didYouMean(found))
+}
+
+/** Returns the touches of the request that have the name. */
+function touchesOf ({ kind, asked }: NothingNamedError, { operation, request }: Asked): readonly Touch[] {
+  const type = kind === 'rule' ? 'topic' : kind
+  return operation?.touches(request).filter(touch => touch.type === type && touch.name === asked) ?? []
+}
+
+/** Whether the client might learn of the bucket by reading it. */
+function mayKnowBucket (name: string, { caller, gate }: Asked): boolean {
+  const touch = { operation: 'store.where', tier: 'read', type: 'bucket', name, records: true } as const
+  return gate.mayReach(caller, touch)
+}
+
+function mayAsk (name: string, { request, caller, gate, catalogue }: Asked): boolean {
+  const operation = catalogue.find(name)
+  return operation !== undefined && gate.mayAsk(caller, operation, { ...request, type: name })
+}
+
+async function namesOf (kind: Named, { catalogue, services }: Asked): Promise<readonly string[]> {
+  switch (kind) {
+    case 'operation': return [...catalogue.values()].map(({ name }) => name)
+    case 'bucket': return await services.access.bucketNames()
+    case 'query': return services.access.store.getQueries().map(({ name }) => name)
+    case 'procedure': return services.procedures.list().map(({ name }) => name)
+    case 'rule': return (await services.rules?.reads.call('getRules'))?.map(({ id }) => id) ?? []
+    case 'role': return services.identity?.directory.tables._roles.all().map(({ name }) => name) ?? []
+    // Ids are random, so none is nearer than another.
+    case 'user': return []
+  }
+}

@@ -1,0 +1,63 @@
+import type { AggregateFunction } from '@hamicek/noex-store'
+import { NoexServerError } from '../errors.js'
+
+/** Numbers whose plain sum overflows are added in this scale, where 2^64 of them fit. */
+export const SCALE = 2 ** -64
+
+/**
+ * Makes one number of the values, of which only finite numbers count; the minimum or maximum of none is
+ * `undefined`.
+ * @throws `VALIDATION_ERROR` when the sum is beyond what a number holds
+ */
+export function aggregateValues (fn: AggregateFunction, values: readonly unknown[]): number | undefined {
+  if (fn === 'count') return values.length
+  const numbers = values.filter(isFiniteNumber)
+  switch (fn) {
+    case 'sum': return sum(numbers)
+    case 'avg': return mean(numbers, numbers.length)
+    case 'min': return numbers.length === 0 ? undefined : numbers.reduce((a, b) => b < a ? b : a)
+    case 'max': return numbers.length === 0 ? undefined : numbers.reduce((a, b) => b > a ? b : a)
+  }
+}
+
+/** Whether a value is a number that JSON can hold. */
+export function isFiniteNumber (value: unknown): value is number {
+  return Number.isFinite(value)
+}
+
+/** Adds finite numbers. @throws `VALIDATION_ERROR` when the sum is beyond what a number holds */
+function sum (numbers: readonly number[]): number {
+  return sumOf(numbers.reduce((a, b) => a + b, 0), scaledSum(numbers))
+}
+
+/**
+ * Returns the sum of finite numbers that have been added up both as they are and in the scale `SCALE`.
+ * @throws `VALIDATION_ERROR` when the sum is beyond what a number holds
+ */
+export function sumOf (plain: number, scaled: number): number {
+  if (Number.isFinite(plain)) return plain
+  const total = scaled / SCALE
+  if (Number.isFinite(total)) return total
+  throw new NoexServerError('VALIDATION_ERROR', 'The sum overflows: it is beyond ±1.8e308')
+}
+
+/**
+ * Returns the sum of finite numbers divided by `count`, which is not less than how many they are; 0 for a
+ * count of 0.
+ */
+export function mean (numbers: readonly number[], count: number): number {
+  return meanOf(numbers.reduce((a, b) => a + b, 0), scaledSum(numbers), count)
+}
+
+/** Does the same for numbers that have been added up both as they are and in the scale `SCALE`. */
+export function meanOf (plain: number, scaled: number, count: number): number {
+  if (count === 0) return 0
+  if (Number.isFinite(plain)) return plain / count
+  const average = scaled / count / SCALE
+  // Only rounding can have led beyond the largest of them.
+  return Number.isFinite(average) ? average : Math.sign(average) * Number.MAX_VALUE
+}
+
+function scaledSum (numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number * SCALE, 0)
+}

@@ -1,0 +1,118 @@
+import type { DeclarativeQueryConfig } from '@hamicek/noex-store'
+import type { Log } from '../log.js'
+import { cut, nearestNames } from '../nearest.js'
+import { fieldsIn, fieldsOfFilter, type NamedField } from './named-fields.js'
+import type { StoreAccess } from './store-access.js'
+import { isSystemBucket } from './system-buckets.js'
+
+/** Warnings that are remembered, so that none comes twice. */
+const MAX_WARNINGS = 1_000
+
+/** A permission that is confined to the records which match `where`. */
+export interface RowRule {
+  /** The role that has it. */
+  readonly role: string
+  /** The buckets to which it applies; `undefined`: all of them. */
+  readonly buckets: readonly string[] | undefined
+  readonly where: object
+}
+
+/**
+ * Warns of queries and row rules that name a field which no record has: they find nothing, and the records
+ * that have it may yet come, so they are not refused.
+ */
+export class FieldWarnings {
+  readonly #access: StoreAccess
+  readonly #log: Log
+  readonly #rules: () => Iterable<RowRule>
+  readonly #warned = new Set<string>()
+  #stop = (): void => {}
+
+  constructor (access: StoreAccess, log: Log, rules: () => Iterable<RowRule>) {
+    this.#access = access
+    this.#log = log
+    this.#rules = rules
+  }
+
+  /**
+   * Looks at all queries and row rules once the store's records are known, and at each query that is defined
+   * later.
+   */
+  start (): void {
+    const access = this.#access
+    this.#stop = access.onChange(change => {
+      if (change.type === 'query_defined') this.#whenKnown(() => { this.#checkQuery(change.query) })
+    })
+    for (const { name } of access.store.getQueries()) this.#whenKnown(() => { this.#checkQuery(name) })
+    this.checkRules()
+  }
+
+  /** Looks at the row rules again: they may have changed. */
+  checkRules (): void {
+    this.#whenKnown(async () => {
+      const buckets = (await this.#access.bucketNames()).filter(name => !isSystemBucket(name, this.#access))
+      for (const rule of this.#rules()) this.#checkRule(rule, buckets)
+    })
+  }
+
+  stop (): void {
+    this.#stop()
+  }
+
+  /** Never throws: a store that has stopped needs no warnings. */
+  #whenKnown (check: () => Promise<void> | void): void {
+    this.#access.fields.ready.then(check).catch(() => {})
+  }
+
+  #checkQuery (query: string): void {
+    const config = this.#access.store.getQueryInfo(query)?.config
+    if (config === undefined) return
+    for (const item of fieldsOfQuery(config)) {
+      if (this.#access.fields.has(config.bucket, item.field)) continue
+      this.#warn(
+        { query, bucket: config.bucket, ...item },
+        'a query names a field that no record of its bucket has'
+      )
+    }
+  }
+
+  /** A rule for all buckets may be meant for some of them: one that has the field is enough. */
+  #checkRule ({ role, buckets, where }: RowRule, all: readonly string[]): void {
+    const concerned = all.filter(bucket => buckets?.includes(bucket) !== false)
+    for (const item of fieldsOfFilter(where, 'where')) {
+      const without = concerned.filter(bucket => !this.#access.fields.has(bucket, item.field))
+      const isNowhere = all.length > 0 && without.length === all.length
+      for (const bucket of buckets !== undefined ? without : isNowhere ? ['*'] : []) {
+        this.#warn({ role, bucket, ...item }, 'a permission selects records by a field that none has')
+      }
+    }
+  }
+
+  #warn (found: Found, message: string): void {
+    // Names may come from clients and be of any length.
+    const members = Object.entries(found) as Array<[string, string]>
+    const shown = Object.fromEntries(members.map(([name, value]) => [name, cut(value)]))
+    const key = JSON.stringify(shown)
+    if (this.#warned.has(key) || this.#warned.size === MAX_WARNINGS) return
+    this.#warned.add(key)
+    const [nearest] = nearestNames(found.field, this.#access.fields.all(found.bucket))
+    this.#log.warn(nearest === undefined ? shown : { ...shown, nearest }, message)
+  }
+}
+
+/** A field that no record has, and what names it. */
+interface Found extends NamedField {
+  readonly bucket: string
+  readonly query?: string
+  readonly role?: string
+}
+
+function fieldsOfQuery ({ filter, sort = {}, fields, aggregate }: DeclarativeQueryConfig): NamedField[] {
+  return [
+    ...fieldsOfFilter(filter, 'filter'),
+    ...Object.keys(sort).map(field => ({ path: `sort.${field}`, field })),
+    ...fieldsIn(fields, 'fields'),
+    ...fieldsIn(aggregate?.field, 'aggregate.field'),
+    ...fieldsIn(aggregate?.groupBy as string | string[] | undefined, 'aggregate.groupBy')
+  ]
+}

@@ -1,0 +1,174 @@
+import { setImmediate } from 'node:timers/promises'
+import type { BucketDefinition, BucketEvent, BucketHandle } from '@hamicek/noex-store'
+import type { NoexStore } from './noex-store.js'
+import type { StoreChange } from './schema-watch.js'
+
+/** Names that are counted of one bucket; where there are more, no name is held to be unknown. */
+const MAX_NAMES = 1_000
+
+/** Characters of a name that is counted; a longer one is one of too many. */
+const MAX_NAME_CHARS = 256
+
+/** How long the records of a bucket are looked at in one piece, in milliseconds. */
+const MAX_STRETCH_MS = 5
+
+/** Records between two looks at the clock. */
+const RECORDS_PER_LOOK = 256
+
+/** Members that the store writes itself. */
+export const metadata: ReadonlySet<string> = new Set(['_version', '_createdAt', '_updatedAt', '_expiresAt'])
+
+/** The names of the members that records of one bucket have or have had. */
+interface Seen {
+  readonly names: Set<string>
+  /** Whether all records that the bucket holds have been looked at. */
+  isComplete: boolean
+  isFull: boolean
+  /** Counts the times that the records were begun to be looked at. */
+  turn: number
+}
+
+/**
+ * Knows which fields the records of each bucket have: those of its schema, and whichever else a record has or
+ * has had. Records are looked at when they are written, and once when the service or a bucket starts, in
+ * small pieces. Where that is not finished, and where there are too many names, every name is held to be a
+ * field.
+ */
+export class KnownFields {
+  readonly #store: NoexStore
+  readonly #open: (bucket: string) => Pick<BucketHandle, 'all'>
+  readonly #seen = new Map<string, Seen>()
+  #ready: Promise<void> = Promise.resolve()
+  #stopListening: Array<() => Promise<unknown>> = []
+  #isStopped = true
+
+  /** `open` gives the store's own handle of a bucket. */
+  constructor (store: NoexStore, open: (bucket: string) => Pick<BucketHandle, 'all'>) {
+    this.#store = store
+    this.#open = open
+  }
+
+  /** Resolves when the records that were there at the start have been looked at. */
+  get ready (): Promise<void> {
+    return this.#ready
+  }
+
+  /** Begins to follow the store. `bucketNames` tells the buckets that there are. */
+  start (bucketNames: () => Promise<readonly string[]>): void {
+    this.#isStopped = false
+    this.#ready = this.#start(bucketNames)
+  }
+
+  stop (): void {
+    this.#isStopped = true
+    for (const stop of this.#stopListening) stop().catch(ignore)
+    this.#stopListening = []
+    this.#seen.clear()
+  }
+
+  /** Takes note of a change that has no store event. */
+  storeChanged (change: StoreChange): void {
+    switch (change.type) {
+      case 'bucket_dropped':
+        this.#seen.delete(change.bucket)
+        break
+      case 'bucket_defined':
+      case 'reset':
+        if (change.bucket !== undefined) this.#learn(change.bucket)
+        else for (const bucket of [...this.#seen.keys()]) this.#learn(bucket)
+    }
+  }
+
+  /**
+   * Whether records of the bucket may have this field, as far as is known; of a bucket that does not exist,
+   * every one.
+   */
+  has (bucket: string, field: string): boolean {
+    const definition = this.#store.getBucketSchema(bucket)
+    const seen = this.#seen.get(bucket)
+    if (definition === undefined || seen === undefined || !seen.isComplete || seen.isFull) return true
+    if (metadata.has(field) || Object.hasOwn(definition.schema, field) || seen.names.has(field)) return true
+    // Only its records will tell what they are like.
+    return seen.names.size === 0 && isSchemaless(definition)
+  }
+
+  /** The fields that the schema of a bucket names, and the metadata. */
+  declared (bucket: string): string[] {
+    return [...Object.keys(this.#store.getBucketSchema(bucket)?.schema ?? {}), ...metadata]
+  }
+
+  /** All fields of a bucket that are known. */
+  all (bucket: string): string[] {
+    return [...new Set([...this.declared(bucket), ...this.#seen.get(bucket)?.names ?? []])]
+  }
+
+  async #start (bucketNames: () => Promise<readonly string[]>): Promise<void> {
+    try {
+      const stop = await this.#store.on<BucketEvent>('bucket.*', event => { this.#happened(event) })
+      if (this.#isStopped) await stop()
+      else this.#stopListening.push(stop)
+      for (const bucket of await bucketNames()) await this.#learn(bucket)
+    } catch {
+      // A store that has stopped has no clients to be told anything.
+    }
+  }
+
+  #happened (event: BucketEvent): void {
+    if (event.type === 'deleted') return
+    const seen = this.#of(event.bucket)
+    if (!seen.isFull) note(seen, event.type === 'inserted' ? event.record : event.newRecord)
+  }
+
+  #of (bucket: string): Seen {
+    let seen = this.#seen.get(bucket)
+    if (seen === undefined) {
+      seen = { names: new Set(), isComplete: false, isFull: false, turn: 0 }
+      this.#seen.set(bucket, seen)
+    }
+    return seen
+  }
+
+  /** Looks at all records of a bucket. Never rejects: where that fails, the names stay incomplete. */
+  async #learn (bucket: string): Promise<void> {
+    if (this.#isStopped) return
+    const seen = this.#of(bucket)
+    seen.isComplete = false
+    const turn = ++seen.turn
+    try {
+      const records = await this.#open(bucket).all()
+      let startedAt = performance.now()
+      for (let i = 0; i < records.length && !seen.isFull; i++) {
+        note(seen, records[i] as object)
+        if (i % RECORDS_PER_LOOK === 0 && performance.now() - startedAt > MAX_STRETCH_MS) {
+          await setImmediate(undefined, { ref: false })
+          startedAt = performance.now()
+        }
+      }
+      // Another turn has begun where the records were replaced meanwhile.
+      if (turn === seen.turn) seen.isComplete = true
+    } catch {
+      // The bucket is gone, or is being rebuilt: then it is looked at again.
+    }
+  }
+}
+
+/** A store that has stopped has stopped telling, too. */
+function ignore (): void {}
+
+function note (seen: Seen, record: object): void {
+  const { names } = seen
+  for (const name in record) {
+    if (names.has(name)) continue
+    if (name.length > MAX_NAME_CHARS || names.size === MAX_NAMES) {
+      seen.isFull = true
+      names.clear()
+      return
+    }
+    names.add(name)
+  }
+}
+
+/** Whether a schema leaves all fields but the key to the records. */
+function isSchemaless ({ key, schema }: BucketDefinition): boolean {
+  return Object.keys(schema).every(name => name === key)
+}
