@@ -3,6 +3,7 @@ import { trustedPeers } from './access/trusted-peers.js'
 import { closeTimeoutMs, inFlightTimeoutMs } from './deadlines.js'
 import { checkGroup, isBoolean, isInteger, isPath, isPathOrFalse, isPlainObject, isPrefix, isText, isTextArray, MAX_TIMER_MS, NoexOptionsError, type Checks } from './option-checks.js'
 import type { ResolvedOptions } from './options.js'
+import { MAX_TIMEOUT_MS } from './procedures/definition.js'
 import { ruleEngineMethods, type RuleEngine } from './rules/rule-engine.js'
 import { storeMethods } from './store/noex-store.js'
 
@@ -36,6 +37,7 @@ export const allowed: Checks = {
     maxUnauthenticatedPayloadBytes: isInteger(1, 2 ** 31 - 1)
   },
   workBudget: isInteger(1, Number.MAX_SAFE_INTEGER),
+  queryTimeoutMs: isInteger(1, MAX_TIMEOUT_MS),
   loginTimeoutMs: isInteger(1, MAX_TIMER_MS),
   maxConnectionsPerIp: isInteger(1, Number.MAX_SAFE_INTEGER),
   allowedOrigins: isOriginArray,

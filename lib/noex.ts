@@ -18,6 +18,7 @@ import type { Upgrade } from './connection/upgrade.js'
 import type { ConnectionInfo, ServerStats } from './info.js'
 import type { DrainOptions, Noex, NoexState } from './decorator.js'
 import { Feeds } from './feeds/feeds.js'
+import { QueryRunner } from './feeds/query-runner.js'
 import type { Log } from './log.js'
 import { Drain } from './lifecycle/drain.js'
 import { ConnectionAudit } from './audit/connection-audit.js'
@@ -93,7 +94,9 @@ export class NoexService implements Noex {
     this.#clock = clock
     this.#startedAt = clock.ticks()
     this.#access = access
-    this.#feeds = new Feeds(access, environment.log)
+    const { log } = environment
+    const queries = new QueryRunner(access, { timeoutMs: options.queryTimeoutMs, clock, log })
+    this.#feeds = new Feeds(access, { queries, log, clock })
     this.#authentication = authentication
     this.#revocations = revocations
     this.#trail = trail
@@ -130,6 +133,7 @@ export class NoexService implements Noex {
       gate,
       procedures,
       feeds: this.#feeds,
+      queries,
       rules: this.#rules,
       authenticator,
       identity,
@@ -246,9 +250,14 @@ export class NoexService implements Noex {
     return reason === undefined ? undefined : { status: 'audit_unavailable', reason }
   }
 
-  /** Records that an upgrade is refused. `log` is the request's logger. */
-  recordRefusal (request: ArrivingRequest, reason: string, log: Log): void {
-    this.#trail?.note({ operation: 'connection.refuse', error: reason, remoteAddress: this.#arrivals.addressOf(request) }, log)
+  /** Returns the address of the client behind a request, also of one that is refused. */
+  addressOf (request: ArrivingRequest): string {
+    return this.#arrivals.addressOf(request)
+  }
+
+  /** Records that an upgrade from an address is refused. `log` is the request's logger. */
+  recordRefusal (remoteAddress: string, reason: string, log: Log): void {
+    this.#trail?.note({ operation: 'connection.refuse', error: reason, remoteAddress }, log)
   }
 
   /** What of the headers of an upgrade is kept as long as the connection. */

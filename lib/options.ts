@@ -157,6 +157,12 @@ export interface NoexOptions {
    * @default none
    */
   audit?: AuditOptions | undefined
+  /**
+   * Time that a client waits for a query that the application has defined in code. What it returns later is
+   * dropped. An hour at most.
+   * @default 30_000
+   */
+  queryTimeoutMs?: number | undefined
   /** How much stored procedures may be, and those of the application itself. */
   procedures?: ProcedureOptions | undefined
   revocation?: {
@@ -244,6 +250,7 @@ export interface ResolvedOptions {
   readonly rulesTimeoutMs: number
   readonly auth: ResolvedAuth | undefined
   readonly audit: ResolvedAudit | undefined
+  readonly queryTimeoutMs: number
   readonly procedures: ResolvedProcedures
   readonly revocation: { readonly blacklistTtlMs: number }
   readonly exposeErrorDetails: boolean
@@ -278,6 +285,7 @@ const defaults: Omit<ResolvedOptions, 'store'> = {
   rulesTimeoutMs: 30_000,
   auth: undefined,
   audit: undefined,
+  queryTimeoutMs: 30_000,
   procedures: resolveProcedures(undefined),
   revocation: { blacklistTtlMs: 3_600_000 },
   exposeErrorDetails: true,

@@ -1,12 +1,13 @@
 import fp from 'fastify-plugin'
 import type { FastifyInstance, FastifyPluginAsync, RegisterOptions } from 'fastify'
 import { adviseOnListen } from './lifecycle/boot-advice.js'
+import { BootLog } from './lifecycle/boot-log.js'
 import { UpgradeGuard } from './lifecycle/upgrade-guard.js'
 import type { Noex } from './decorator.js'
 import { NoexService } from './noex.js'
 import { resolveOptions, type NoexOptions } from './options.js'
 import { operatorRoutes } from '../routes/operator-routes.js'
-import { socketRoute } from '../routes/socket.js'
+import { socketRoute, urlOf } from '../routes/socket.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -19,11 +20,11 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
   const resolved = resolveOptions(options)
   refuseSecond(fastify)
 
-  const log = logOf(fastify, options)
+  const log = BootLog.of(logOf(fastify, options))
   const service = await NoexService.start(resolved, { log, address: () => fastify.server.address() })
   fastify.decorate('noex', service satisfies Noex)
-  closeWith(fastify, service)
-  adviseOnListen(fastify, options, log)
+  const guard = UpgradeGuard.of(fastify.server)
+  closeWith(fastify, service, guard)
   fastify.addHook('onReady', async () => {
     await service.adviseOnNames().catch((error: unknown) => {
       log.debug({ err: error }, 'names could not be compared')
@@ -34,8 +35,9 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
   // options only where a plugin has a scope, so they are handed on.
   const { logLevel, logSerializers } = options
   const scope = { prefix: resolved.prefix, ...(logLevel && { logLevel }), ...(logSerializers && { logSerializers }) }
-  await fastify.register(socketRoute, { ...scope, service, options: resolved })
+  await fastify.register(socketRoute, { ...scope, service, options: resolved, guard, log })
   await fastify.register(operatorRoutes, { ...scope, service, options: resolved })
+  adviseOnListen(fastify, options, urlOf(fastify.prefix + resolved.prefix, resolved.path), log)
 }
 
 /** The logger of the scope, at the level and with the serializers that Fastify's own options ask for. */
@@ -54,8 +56,7 @@ function refuseSecond (fastify: FastifyInstance): void {
  * Fastify bounds `preClose` to its plugin timeout, so the drain only starts there, at the same time for every
  * instance on the server. The server's own close waits for the sockets, and `onClose` for everything else.
  */
-function closeWith (fastify: FastifyInstance, service: NoexService): void {
-  const guard = UpgradeGuard.of(fastify.server)
+function closeWith (fastify: FastifyInstance, service: NoexService, guard: UpgradeGuard): void {
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
     closing ??= service.close().finally(() => { guard.release() })

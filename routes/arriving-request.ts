@@ -3,8 +3,11 @@ import type { FastifyRequest } from 'fastify'
 import type { ArrivingRequest } from '../lib/access/arrival.js'
 
 /** What a request tells about who sends it. One that a test injects has no socket, and may not have its headers as they came. */
-export function arrivingRequest ({ ip, raw, headers }: FastifyRequest): ArrivingRequest {
+export function arrivingRequest (request: FastifyRequest): ArrivingRequest {
+  const { raw, headers } = request
   const { socket, rawHeaders } = raw as Partial<typeof raw>
+  // With `trustProxy` Fastify reads the address from the socket.
+  const ip = socket === undefined ? undefined : request.ip
   return { ip, peer: socket?.remoteAddress, rawHeaders: rawHeaders ?? asTheyCame(headers), headers }
 }
 

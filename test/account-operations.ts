@@ -116,6 +116,9 @@ export async function startAccounts (t: Test, { store: given, options, auth, clo
     get feeds () {
       return unused()
     },
+    get queries () {
+      return unused()
+    },
     getStats: unused,
     getConnections: unused
   }

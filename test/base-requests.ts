@@ -19,6 +19,7 @@ export const baseRequests: Readonly<Record<string, object>> = {
   'store.insertMany': { bucket: 'items', data: [{ name: 'x' }] },
   'store.upsert': { bucket: 'items', data: { id: 'taken' } },
   'store.update': { bucket: 'items', key: 'taken', data: { name: 'x' } },
+  'store.increment': { bucket: 'items', key: 'taken', field: 'n', by: 1, expectedVersion: 1 },
   'store.updateMany': { bucket: 'items', filter: { id: 'taken' }, data: { name: 'x' } },
   'store.delete': { bucket: 'items', key: 'other' },
   'store.deleteMany': { bucket: 'items', filter: { id: 'other' } },

@@ -116,6 +116,27 @@ t.test('README', async t => {
     t.match(await client.push(), { channel: 'event', data: { topic: 'order.large', event: { data: { id: String, total: 1_001 }, source: 'rule' } } })
   })
 
+  t.test('its transfer moves money, or nothing', async t => {
+    const { transfer } = await run(t, 'transfer', [])
+    const store = await startStore(t)
+    await store.defineBucket('accounts', {
+      key: 'id',
+      schema: { id: { type: 'string' }, balance: { type: 'number', min: 0 } }
+    })
+    await store.bucket('accounts').insertMany([{ id: 'a', balance: 5 }, { id: 'b', balance: 5 }])
+    const procedures = { definitions: [transfer] } as ProcedureOptions
+    const { connect } = await serve(t, { procedures }, { store })
+    const client = await connect()
+    const move = async (from: string, to: string, amount: number): Promise<Frame> =>
+      await client.request('procedures.call', { name: 'transfer', input: { from, to, amount } })
+    t.match(await move('a', 'b', 3), { data: { result: true } })
+    const tooLittle = { code: 'VALIDATION_ERROR', details: [{ field: 'balance', code: 'min' }] }
+    t.match(await move('a', 'b', 3), tooLittle)
+    t.match(await move('a', 'none', 1), { code: 'NOT_FOUND' })
+    t.match(await move('b', 'a', -1), { data: { result: false } })
+    t.match(await store.bucket('accounts').all(), [{ id: 'a', balance: 2 }, { id: 'b', balance: 8 }])
+  })
+
   t.test('its sample of procedures places an order, or none', async t => {
     const { procedures } = await run(t, 'procedures', [])
     const store = await startStore(t)

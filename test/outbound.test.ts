@@ -92,7 +92,6 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   // Whether an address is one, names of status codes, the class of a server.
   'lib/access/client-address.ts': ['node:net'],
   'lib/access/trusted-peers.ts': ['node:net'],
-  'lib/deployment/loopback.ts': ['node:net'],
   'lib/lifecycle/boot-advice.ts': ['node:tls'],
   'routes/arriving-request.ts': ['node:http'],
   // A socket with a path, by which the processes of one machine know who writes a file.

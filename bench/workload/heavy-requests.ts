@@ -97,6 +97,7 @@ export const heavyLoads: Readonly<Record<string, readonly HeavyLoad[]>> = {
   'store.insertMany': [{ requests: () => [insertAll], left: STORE_STEP }],
   'store.upsert': only({ type: 'store.upsert', bucket: 'texts', data: { id: 'long', text: longText } }),
   'store.update': only({ type: 'store.update', bucket: 'texts', key: 'long', data: { text: longText } }),
+  'store.increment': only({ type: 'store.increment', bucket: 'big', key: 'k1', field: 'n', by: 0 }),
   'store.updateMany': [
     { name: 'search', requests: () => [read('store.updateMany', { filter: nothing, data: { name: 'x' } })] },
     {
@@ -124,8 +125,8 @@ export const heavyLoads: Readonly<Record<string, readonly HeavyLoad[]>> = {
     left: STORE_STEP
   }],
   'store.transaction': [
-    transaction('1,000 counts', Array.from({ length: 1_000 }, () => ({ op: 'count', bucket }))),
-    transaction('400 counts', Array.from({ length: 400 }, () => ({ op: 'count', bucket }))),
+    transaction('1,000 counts', times(1_000, () => ({ op: 'count', bucket, filter: everything }))),
+    transaction('400 counts', times(400, () => ({ op: 'count', bucket, filter: everything }))),
     transaction('groupBy, where', [
       { op: 'groupBy', bucket, field: FIELDS, aggregate: { function: 'count' } },
       { op: 'where', bucket, filter: everything }

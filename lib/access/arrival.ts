@@ -1,4 +1,4 @@
-import { clientAddress, plainAddress, type ClientAddress } from './client-address.js'
+import { clientAddress, plainAddress, readAddress, type ClientAddress } from './client-address.js'
 import { gatewayHeaders, type Gateway } from './gateway-headers.js'
 import type { ResolvedAuth } from './auth-options.js'
 import { refuseTooMany, type HeaderRefusal } from './raw-headers.js'
@@ -66,7 +66,15 @@ export class Arrivals {
   }
 
   #find ({ ip, peer, rawHeaders }: Pick<ArrivingRequest, 'ip' | 'peer' | 'rawHeaders'>): ReturnType<ClientAddress> {
-    // Fastify's `trustProxy` does not notice that the header of the proxy is missing, and takes the proxy for the client.
-    return refuseTooMany(rawHeaders) ?? this.#clientAddress?.(peer, rawHeaders) ?? { address: plainAddress(ip) }
+    const address = refuseTooMany(rawHeaders) ?? this.#clientAddress?.(peer, rawHeaders)
+    return address ?? addressFromFastify(ip, peer)
   }
+}
+
+/** Returns the address that Fastify finds: the peer's, or with `trustProxy` one of `X-Forwarded-For`. */
+function addressFromFastify (ip: string | undefined, peer: string | undefined): ReturnType<ClientAddress> {
+  if (ip === undefined || ip === peer) return { address: plainAddress(peer) }
+  const address = typeof ip === 'string' ? readAddress(ip) : undefined
+  if (address !== undefined) return { address }
+  return { refused: 400, reason: 'X-Forwarded-For does not name the client by one IP address' }
 }

@@ -4,6 +4,12 @@ import { checkHeaderName, headerReader, type HeaderRefusal } from './raw-headers
 /** An address in IPv6 notation has at most 45 characters; what is longer is some other text. */
 const MAX_CHARS = 64
 
+/** An address with a port, or in brackets, or both: `203.0.113.7:80`, `[2001:db8::1]`, `[2001:db8::1]:80`. */
+const WRAPPED = /^(?:\[([^[\]]*:[^[\]]*)\](?::\d{1,5})?|([^[\]]*\.\d+):\d{1,5})$/
+
+/** The zone of an address, behind the letters and digits of the address itself. */
+const ZONE = /^([0-9a-f:.]+)%[\w.~-]+$/i
+
 /** An IPv4 address in IPv6 notation, as `compressed` writes it. */
 const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/
 
@@ -20,6 +26,20 @@ export function plainAddress (address: string | undefined): string {
   const ipv6 = compressed(withoutZone)
   const [, high, low] = MAPPED.exec(ipv6) ?? []
   return high === undefined || low === undefined ? ipv6 : [...bytes(high), ...bytes(low)].join('.')
+}
+
+/**
+ * Reads an address as proxies write it into headers: with or without port, brackets (RFC 3986) and zone.
+ * Returns it as `plainAddress` spells it, or `undefined` for text that is not one address: a name, a list,
+ * `unknown` or another identifier of RFC 7239.
+ */
+export function readAddress (text: string): string | undefined {
+  if (text.length > MAX_CHARS) return undefined
+  const [, inBrackets, beforePort] = WRAPPED.exec(text) ?? []
+  const address = inBrackets ?? beforePort ?? text
+  const [, withoutZone] = ZONE.exec(address) ?? []
+  const isAddress = withoutZone === undefined ? isIP(address) !== 0 : isIPv6(withoutZone)
+  return isAddress ? plainAddress(address) : undefined
 }
 
 /**
@@ -65,7 +85,8 @@ export function clientAddress (realIpHeader: string, isTrusted: (peer: string | 
     if ('refused' in found) return found
     const value = found.get(realIpHeader)
     if (value === undefined) return { address: plainAddress(peer) }
-    if (isIP(value) === 0) return { refused: 400, reason: `header "${realIpHeader}" is not one IP address` }
-    return { address: plainAddress(value) }
+    const address = readAddress(value)
+    if (address !== undefined) return { address }
+    return { refused: 400, reason: `header "${realIpHeader}" is not one IP address` }
   }
 }

@@ -19,6 +19,7 @@ interface ReceiverInside {
   _maxPayload?: number
   _maxFragments?: number
   _maxBufferedChunks?: number
+  _skipUTF8Validation?: boolean
   /** By name; those that were negotiated. */
   readonly _extensions?: Readonly<Record<string, { _maxPayload?: number } | undefined>>
 }
@@ -46,7 +47,10 @@ export function frameLimits (maxPayload: number): { readonly maxPayload: number,
   return { maxPayload, maxFragments: Math.max(64, Math.ceil(maxPayload / 4_096)), maxBufferedChunks: Math.max(1_024, Math.ceil(maxPayload / 256)) }
 }
 
-/** Sets the largest message that this WebSocket accepts, in how many parts, and how long it closes, whatever its server was told. */
+/**
+ * Sets the largest message that this WebSocket accepts, compressed or not, in how many parts, that its text
+ * must be UTF-8, and how long it closes, in place of what its server was told.
+ */
 export function setLimits (ws: WebSocket, maxPayloadBytes: number): void {
   // Who says that it closes and does not must not be waited for any longer than others.
   ;(ws as unknown as WebSocketInside)._closeTimeout = closeTimeoutMs
@@ -56,6 +60,7 @@ export function setLimits (ws: WebSocket, maxPayloadBytes: number): void {
   receiver._maxPayload = maxPayload
   receiver._maxFragments = maxFragments
   receiver._maxBufferedChunks = maxBufferedChunks
+  receiver._skipUTF8Validation = false
   // Otherwise a frame is inflated as far as its server was told, before its length is looked at.
   const deflate = receiver._extensions?.['permessage-deflate']
   if (deflate !== undefined) deflate._maxPayload = maxPayload
@@ -65,13 +70,19 @@ export function setLimits (ws: WebSocket, maxPayloadBytes: number): void {
 export function canSetLimits (server: WebSocketServer): boolean {
   const Socket = server.options.WebSocket
   if (Socket === undefined) return false
-  const probe = new Socket(null as unknown as string, undefined, { closeTimeout: 1 } as object)
-  const inside = probe as unknown as WebSocketInside
-  inside.setSocket?.(new PassThrough(), Buffer.alloc(0), frameLimits(1))
-  const { _maxPayload, _maxFragments, _maxBufferedChunks } = inside._receiver ?? {}
-  const works = inside._closeTimeout === 1 && _maxPayload === 1 && _maxFragments === 64 && _maxBufferedChunks === 1_024
-  probe.terminate()
-  return works
+  try {
+    const probe = new Socket(null as unknown as string, undefined, { closeTimeout: 1 } as object)
+    const inside = probe as unknown as WebSocketInside
+    inside.setSocket?.(new PassThrough(), Buffer.alloc(0), { ...frameLimits(1), skipUTF8Validation: true })
+    const { _maxPayload, _maxFragments, _maxBufferedChunks, _skipUTF8Validation } = inside._receiver ?? {}
+    const hasSizes = _maxPayload === 1 && _maxFragments === 64 && _maxBufferedChunks === 1_024
+    const works = inside._closeTimeout === 1 && hasSizes && _skipUTF8Validation === true
+    probe.terminate()
+    return works
+  } catch {
+    // The constructor of a class of the application's own.
+    return false
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { NoexServerError } from '../errors.js'
 import type { Scope } from '../access/policy.js'
-import { encodePush, encodeQueryResult } from '../protocol/encode.js'
+import { encodePush } from '../protocol/encode.js'
 import { textFrame } from '../protocol/frame.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { Reader, Reads } from './dependency-index.js'
@@ -17,15 +17,31 @@ export interface Subscriber {
 /** What a feed needs from the feeds around it. */
 export interface FeedHost {
   record: (reader: Reader) => Reads
-  run: (feed: Feed, reads: Reads) => Promise<unknown>
-  /** The feed of this query with these parameters, as far as `scope` lets it read. */
-  feed: (query: string, params: unknown, scope: Scope) => Feed
+  /** Resolves with the JSON of the result. */
+  run: (feed: Feed, reads: Reads) => Promise<string>
+  /** Returns the feed of this query with these parameters, as far as `scope` lets it read. */
+  feed: (query: string, params: unknown, scope: Scope, owner: string) => Feed
   /** Calls `feed.evaluate()` once the changes of this tick are through. */
   schedule: (feed: Feed) => void
+  /** Calls `feed.evaluate()` after a pause that grows with `overtaken`, from 0 on. */
+  postpone: (feed: Feed, overtaken: number) => void
   /** The last subscriber has left. */
   abandoned: (feed: Feed) => void
   failed: (feed: Feed, error: unknown) => void
 }
+
+/** The subject of a feed: feeds of equal subjects are one. */
+export interface FeedSubject {
+  readonly query: string
+  readonly params: unknown
+  /** Tells what the query may read for those who watch it. */
+  readonly scope: Scope
+  /** The id of the client that was the first to ask for it. */
+  readonly owner: string
+}
+
+/** Evaluations in a row during which something may change before the next ones wait. */
+const MAX_OVERTAKEN = 10
 
 interface Waiter {
   /** The number of the evaluation from which on the result is new enough. */
@@ -54,13 +70,15 @@ export class Feed implements Reader {
   readonly id = subscriptionId()
   readonly query: string
   readonly params: unknown
-  /** What the query may read for those who watch it. */
   readonly scope: Scope
+  readonly owner: string
   readonly #host: FeedHost
   readonly #subscribers = new Set<Subscriber>()
   #waiters: Waiter[] = []
   #reads: Reads | undefined
   #evaluation = 0
+  /** Evaluations in a row during which something that they read has changed. */
+  #overtaken = 0
   #running = false
   /** Something that the last evaluation has read may have changed since, or there was none. */
   #dirty = true
@@ -70,10 +88,11 @@ export class Feed implements Reader {
   #text: string | undefined
   #frame: Buffer | undefined
 
-  constructor (query: string, params: unknown, scope: Scope, host: FeedHost) {
+  constructor ({ query, params, scope, owner }: FeedSubject, host: FeedHost) {
     this.query = query
     this.params = params
     this.scope = scope
+    this.owner = owner
     this.#host = host
   }
 
@@ -127,7 +146,7 @@ export class Feed implements Reader {
 
   /** The feed of the same query and parameters for those who may read something else. */
   under (scope: Scope): Feed {
-    return this.#host.feed(this.query, this.params, scope)
+    return this.#host.feed(this.query, this.params, scope, this.owner)
   }
 
   leave (subscriber: Subscriber): void {
@@ -143,7 +162,8 @@ export class Feed implements Reader {
     this.#dirty = true
     if (this.#running || this.#scheduled || this.#end !== undefined) return
     this.#scheduled = true
-    this.#host.schedule(this)
+    if (this.#overtaken < MAX_OVERTAKEN) this.#host.schedule(this)
+    else this.#host.postpone(this, this.#overtaken - MAX_OVERTAKEN)
   }
 
   /** Evaluates the query unless its result is known to be current. */
@@ -186,7 +206,7 @@ export class Feed implements Reader {
     let failure: Failure | undefined
     let text = ''
     try {
-      text = encodeQueryResult(await this.#host.run(this, reads))
+      text = await this.#host.run(this, reads)
       earlier?.forget(reads)
     } catch (error) {
       failure = { error }
@@ -200,6 +220,7 @@ export class Feed implements Reader {
       return
     }
     const changedMeanwhile = this.#dirty
+    this.#overtaken = changedMeanwhile ? this.#overtaken + 1 : 0
     if (failure === undefined) this.#publish(text)
     else this.#fail(failure.error)
     this.#settle(evaluation, failure)

@@ -5,23 +5,41 @@ import type { Log } from '../log.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { StoreChange } from '../store/schema-watch.js'
 import type { StoreAccess } from '../store/store-access.js'
+import type { Clock } from '../clock.js'
 import { DependencyIndex, type Reader, type Reads } from './dependency-index.js'
 import { Feed, type FeedHost } from './feed.js'
+import type { QueryRunner } from './query-runner.js'
+
+/** Longest pause between two evaluations of a feed that changes during each, in milliseconds. */
+const MAX_PAUSE_MS = 1_000
+
+/** The parts that live queries work with. */
+export interface FeedsEnvironment {
+  readonly queries: QueryRunner
+  readonly log: Log
+  readonly clock: Clock
+}
 
 /** All live queries of a service: finds the feed for a subscription and brings changes of the store to the feeds. */
 export class Feeds implements FeedHost {
   readonly #access: StoreAccess
+  readonly #queries: QueryRunner
   readonly #log: Log
+  readonly #clock: Clock
   readonly #feeds = new Map<string, Feed>()
   readonly #keys = new Map<Feed, string>()
   readonly #index = new DependencyIndex()
   #scheduled: Feed[] = []
+  /** Cancels the evaluations that wait for a pause to end. */
+  readonly #postponed = new Set<() => void>()
   #evaluations = 0
   #stopListening: Array<() => unknown> = []
 
-  constructor (access: StoreAccess, log: Log) {
+  constructor (access: StoreAccess, { queries, log, clock }: FeedsEnvironment) {
     this.#access = access
+    this.#queries = queries
     this.#log = log
+    this.#clock = clock
   }
 
   /** Distinct live queries that are watched. */
@@ -47,14 +65,19 @@ export class Feeds implements FeedHost {
     await Promise.all(this.#stopListening.map(stop => stop()))
     this.#stopListening = []
     this.#scheduled = []
+    for (const cancel of this.#postponed) cancel()
+    this.#postponed.clear()
   }
 
-  /** The feed of a query with these parameters for those who may read as much as `scope`; equal ones share it. */
-  feed (query: string, params: unknown, scope: Scope): Feed {
+  /**
+   * Returns the feed of a query with these parameters for those who may read as much as `scope`; equal ones
+   * share it. `owner` is the id of the client that asks for it.
+   */
+  feed (query: string, params: unknown, scope: Scope, owner: string): Feed {
     const key = JSON.stringify([query, sortedMembers(params), scope.key])
     let feed = this.#feeds.get(key)
     if (feed === undefined) {
-      feed = new Feed(query, params, scope, this)
+      feed = new Feed({ query, params, scope, owner }, this)
       this.#feeds.set(key, feed)
       this.#keys.set(feed, key)
     }
@@ -72,9 +95,9 @@ export class Feeds implements FeedHost {
     return this.#index.record(reader)
   }
 
-  async run ({ query, params, scope }: Feed, reads: Reads): Promise<unknown> {
+  async run ({ query, params, scope, owner }: Feed, reads: Reads): Promise<string> {
     this.#evaluations++
-    return await this.#access.runQuery(query, params, scope.rows, reads)
+    return await this.#queries.run({ query, params, rows: scope.rows, owner, reads })
   }
 
   schedule (feed: Feed): void {
@@ -85,6 +108,19 @@ export class Feeds implements FeedHost {
       this.#scheduled = []
       for (const due of scheduled) due.evaluate()
     })
+  }
+
+  postpone (feed: Feed, overtaken: number): void {
+    const pauseMs = Math.min(2 ** overtaken, MAX_PAUSE_MS)
+    if (overtaken === 0) {
+      const problem = 'what a live query reads changes during each evaluation; they are made less often'
+      this.#log.warn({ query: feed.query }, problem)
+    }
+    const cancel = this.#clock.after(pauseMs, () => {
+      this.#postponed.delete(cancel)
+      feed.evaluate()
+    })
+    this.#postponed.add(cancel)
   }
 
   abandoned (feed: Feed): void {

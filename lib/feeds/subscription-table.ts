@@ -161,7 +161,7 @@ export class SubscriptionTable {
 
 /** Brings a subscription to its first result, unless the client may not see it any more when it is there. */
 async function join (subscription: Subscription, feeds: Feeds, query: string, params: unknown, grant: Grant): Promise<void> {
-  await subscription.join(feeds.feed(query, params, grant.scope(query)))
+  await subscription.join(feeds.feed(query, params, grant.scope(query), grant.client.id))
   try {
     grant.ensure()
   } catch (error) {

@@ -4,6 +4,7 @@ import { NoexServerError } from '../errors.js'
 import type { Log } from '../log.js'
 import type { NoexStore } from '../store/noex-store.js'
 import type { StoreChange } from '../store/schema-watch.js'
+import { repeatConflicts } from '../store/repeat-conflicts.js'
 import { StoreAccess } from '../store/store-access.js'
 import { ChangeQueue } from './change-queue.js'
 import { changeBy, endOf, everything, Followers, type DirectoryChange, type DirectoryListener } from './followers.js'
@@ -147,6 +148,10 @@ export class Directory extends Mirror {
    * on all of them at once. To be called inside `exclusive` or `eventually`.
    */
   async write (writes: readonly DirectoryWrite[]): Promise<StoreRecord[]> {
+    return await repeatConflicts(async () => await this.#write(writes))
+  }
+
+  async #write (writes: readonly DirectoryWrite[]): Promise<StoreRecord[]> {
     const own = new OwnWrite()
     try {
       const records = await this.#access.store.transaction(async tx => {

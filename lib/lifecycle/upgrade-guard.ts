@@ -1,14 +1,28 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { runInNextTick, systemClock } from '../clock.js'
+import { DeadlineQueue } from '../connection/deadline-queue.js'
 import { responseOf } from '../connection/socket.js'
 import { closeTimeoutMs, inFlightTimeoutMs } from '../deadlines.js'
 
 const kGuard = Symbol('noex.upgradeGuard')
+const kUnanswered = Symbol('noex.unansweredUpgrade')
 
 /** Every open connection has one: a shared listener and a property cost less than a listener of its own. */
 interface GuardedSocket extends Duplex {
+  /** A socket that a test injects does not count. */
+  readonly bytesWritten?: number
   [kGuard]?: UpgradeGuard
+  [kUnanswered]?: UnansweredUpgrade | undefined
+}
+
+/** An upgrade request to a path that is watched, until it is answered. */
+interface UnansweredUpgrade {
+  readonly request: IncomingMessage
+  readonly socket: GuardedSocket
+  /** Bytes that were written for earlier requests of the socket. */
+  readonly bytesBefore: number | undefined
+  readonly queue: DeadlineQueue<UnansweredUpgrade>
 }
 
 const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
@@ -21,6 +35,7 @@ const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nCo
 export class UpgradeGuard {
   readonly #server: Server
   readonly #sockets = new Set<GuardedSocket>()
+  readonly #watched = new Map<string, DeadlineQueue<UnansweredUpgrade>>()
   #users = 0
   #drainingSince: number | undefined
 
@@ -42,7 +57,26 @@ export class UpgradeGuard {
     return guard
   }
 
-  /** One plugin instance begins to close, and so does the server: upgrades that nobody answers are refused from now on. */
+  /** Whether an upgrade listener of `server` is its guard's. */
+  static isGuard (server: Server, listener: unknown): boolean {
+    const guard = UpgradeGuard.#guards.get(server)
+    return guard !== undefined && guard.#onUpgrade === listener
+  }
+
+  /**
+   * Cuts off upgrades to `path` to which nothing has been answered for `timeoutMs`: hooks of the application
+   * stand before the route, and may never come to an end. `onTimeout` is told of each.
+   */
+  watch (path: string, timeoutMs: number, onTimeout: (request: IncomingMessage) => void): void {
+    this.#watched.set(path, new DeadlineQueue(timeoutMs, systemClock, ({ request, socket, bytesBefore }) => {
+      socket[kUnanswered] = undefined
+      if (socket.destroyed || socket.bytesWritten !== bytesBefore) return
+      onTimeout(request)
+      refuse(socket)
+    }))
+  }
+
+  /** One plugin instance begins to close, and so does the server: the time of its sockets is limited now. */
   drain (): void {
     this.#drainingSince ??= systemClock.ticks()
   }
@@ -82,8 +116,19 @@ export class UpgradeGuard {
       endAfter(earlier, socket)
       return
     }
+    const queue = this.#watched.get(pathOf(request))
+    if (queue !== undefined) {
+      const unanswered = { request, socket, bytesBefore: socket.bytesWritten, queue }
+      socket[kUnanswered] = unanswered
+      queue.add(unanswered)
+    }
     // Listeners that were added later have their turn first.
     runInNextTick(look, socket)
+  }
+
+  /** Whether the guard answers an upgrade that nothing else answers: at the path of a service, or at the end. */
+  #isOurs (socket: GuardedSocket): boolean {
+    return this.#drainingSince !== undefined || socket[kUnanswered] !== undefined
   }
 
   forget (socket: GuardedSocket): void {
@@ -96,16 +141,33 @@ export class UpgradeGuard {
     if (response !== undefined) {
       if (response.writableFinished) socket.destroy()
       else response.once('finish', endSocket)
-    } else if (this.#drainingSince !== undefined && !socket.destroyed && this.#server.listenerCount('upgrade') === 1) {
-      // Nobody but this guard has seen it.
-      socket.on('error', () => { socket.destroy() })
-      socket.end(UNAVAILABLE, () => { socket.destroy() })
+    } else if (!socket.destroyed && this.#isOurs(socket) && this.#server.listenerCount('upgrade') === 1) {
+      // No other listener has seen it.
+      refuse(socket)
     }
   }
 }
 
+/** An upgrade has become a WebSocket, or its socket has closed. */
+export function settleUpgrade (socket: GuardedSocket): void {
+  const unanswered = socket[kUnanswered]
+  socket[kUnanswered] = undefined
+  unanswered?.queue.delete(unanswered)
+}
+
 function onClose (this: GuardedSocket): void {
+  settleUpgrade(this)
   this[kGuard]?.forget(this)
+}
+
+function pathOf ({ url = '' }: IncomingMessage): string {
+  return url.split('?', 1)[0] as string
+}
+
+/** Answers an upgrade that gets no other answer, and ends its socket. */
+function refuse (socket: Duplex): void {
+  socket.on('error', () => { socket.destroy() })
+  socket.end(UNAVAILABLE, () => { socket.destroy() })
 }
 
 function look (socket: GuardedSocket): void {

@@ -13,6 +13,7 @@ import type { Clock } from '../clock.js'
 import { NoexServerError } from '../errors.js'
 import type { ConnectionInfo, ServerStats } from '../info.js'
 import type { Feeds } from '../feeds/feeds.js'
+import type { QueryRunner } from '../feeds/query-runner.js'
 import type { Identity } from '../identity/identity.js'
 import type { Charge } from '../limits/request-limiter.js'
 import type { RequestMessage } from '../protocol/messages.js'
@@ -29,6 +30,8 @@ export interface Services {
   readonly gate: Gate
   readonly procedures: Procedures
   readonly feeds: Feeds
+  /** Runs queries, no longer than they may take. */
+  readonly queries: QueryRunner
   /** The rule engine, and who hears its events; `undefined` where `rules` is not configured. */
   readonly rules: RuleService | undefined
   /** Who checks tokens; `undefined` where `auth` is not configured or there are none. */

@@ -13,10 +13,11 @@ export const storeQuery: readonly Operation[] = [
     tier: 'read',
     request: Query,
     touches: touchesQuery('query'),
-    async run ({ access }, r, grant) {
+    async run ({ access, queries }, r, grant) {
       const params = r.params ?? undefined
       checkQueryParams(access.store, r.query, params)
-      return await access.runQuery(r.query, params, grant.scope(r.query).rows, undefined, grant.work)
+      const { rows } = grant.scope(r.query)
+      return await queries.result({ query: r.query, params, rows, owner: grant.client.id, work: grant.work })
     }
   }),
   defineOperation({

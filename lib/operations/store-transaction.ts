@@ -7,7 +7,7 @@ import type { RequestMessage } from '../protocol/messages.js'
 import { EntryFields } from '../store/entry-fields.js'
 import { runTransaction, type TransactionEntry } from '../store/transaction.js'
 import {
-  ExpectedVersion, GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, RecordBatch
+  ExpectedVersion, GroupBy, incrementFields, JsonObject, Key, MaybeLimit, MaybeObject, Name, RecordBatch
 } from '../protocol/fields.js'
 import type { Tier, Touch } from '../access/policy.js'
 import { defineOperation, lengthOf, memberIn, nameIn, type Operation, type Touches } from './operation.js'
@@ -22,6 +22,7 @@ const entryFields: Readonly<Record<TransactionEntry['op'], TObject>> = {
   insertMany: Type.Object({ bucket: Name, data: RecordBatch }),
   upsert: Type.Object({ bucket: Name, data: JsonObject, expectedVersion: ExpectedVersion }),
   update: Type.Object({ bucket: Name, key: Key, data: JsonObject, expectedVersion: ExpectedVersion }),
+  increment: Type.Object(incrementFields),
   updateMany: Type.Object({ bucket: Name, filter: JsonObject, data: JsonObject }),
   delete: Type.Object({ bucket: Name, key: Key, expectedVersion: ExpectedVersion }),
   deleteMany: Type.Object({ bucket: Name, filter: JsonObject }),
@@ -84,6 +85,7 @@ const entryTiers: Readonly<Record<TransactionEntry['op'], Tier>> = {
   upsert: 'write',
   update: 'write',
   updateMany: 'write',
+  increment: 'write',
   delete: 'write',
   deleteMany: 'write'
 }

@@ -3,8 +3,9 @@ import { clearBucket, deleteRecord, deleteRecords } from '../store/delete.js'
 import { checkFilter } from '../store/filter.js'
 import { insertRecord, insertRecords, upsertRecord } from '../store/insert.js'
 import { fieldsOfFilter } from '../store/named-fields.js'
+import { runEntry } from '../store/transaction.js'
 import { updateRecord, updateRecords } from '../store/update.js'
-import { ExpectedVersion, JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
+import { ExpectedVersion, incrementFields, JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
 import { defineOperation, lengthOf, touchesBucket, touchesRecords, type Operation } from './operation.js'
 
 const BucketData = Type.Object({ bucket: Name, data: JsonObject })
@@ -41,6 +42,13 @@ export const storeWrite: readonly Operation[] = [
     touches: touchesRecords,
     run: async ({ access }, r, grant) =>
       await updateRecord(access, r.bucket, r.key, r.data, grant, r.expectedVersion)
+  }),
+  defineOperation({
+    name: 'store.increment',
+    tier: 'write',
+    request: Type.Object(incrementFields),
+    touches: touchesRecords,
+    run: async ({ access }, r, grant) => await runEntry(access, { ...r, op: 'increment' }, grant)
   }),
   defineOperation({
     name: 'store.updateMany',

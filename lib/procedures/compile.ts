@@ -1,5 +1,6 @@
 import { aggregate } from './aggregate.js'
 import { compileCondition } from './condition.js'
+import { compute } from './compute.js'
 import type { Fields, Procedure, ProcedureStep, Step } from './procedure.js'
 import { Room } from './room.js'
 import { compileTemplate, type Place, type Template } from './template.js'
@@ -18,6 +19,7 @@ export function compileSteps (steps: readonly ProcedureStep[]): Pick<Procedure, 
     if ('bucket' in step) buckets.push({ path: `${path}.bucket`, bucket: step.bucket })
     switch (step.action) {
       case 'aggregate': return { kind: 'compute', path, as: step.as, compute: ({ results }) => aggregate(arrayIn(results, step.source), step.op, step.field ?? '') }
+      case 'compute': return { kind: 'compute', path, as: step.as, compute: compileComputation(step) }
       case 'transform': return { kind: 'compute', path, as: step.as, compute: compileTransform(step) }
       case 'if': return {
         kind: 'if',
@@ -34,10 +36,11 @@ export function compileSteps (steps: readonly ProcedureStep[]): Pick<Procedure, 
   return { steps: compileAll(steps, 'steps'), buckets }
 }
 
-/** Where the members of a request stand; `bucket` is no template. */
+/** Where the members of a request stand. */
 const places: ReadonlyMap<string, Place> = new Map(Object.entries({
   key: 'data',
   data: 'data',
+  by: 'data',
   topic: 'data',
   value: 'data',
   filter: 'filter',
@@ -45,16 +48,20 @@ const places: ReadonlyMap<string, Place> = new Map(Object.entries({
   expectedVersion: 'filter'
 } satisfies Record<string, Place>))
 
+/** Members of a request that are no templates. */
+const literals = ['bucket', 'field'] as const
+
 /** What leads to nothing is left out, so that the request is refused as if a client had sent it without. */
 function compileFields (step: ProcedureStep): Fields {
   const templates: Array<readonly [string, Template]> = []
-  const fixed: Record<string, unknown> = 'bucket' in step ? { bucket: step.bucket } : {}
-  for (const [name, value] of Object.entries(step)) {
+  const members = Object.entries(step)
+  const fixed = Object.fromEntries(members.filter(([name]) => (literals as readonly string[]).includes(name)))
+  for (const [name, value] of members) {
     const place = places.get(name)
     if (place !== undefined) templates.push([name, compileTemplate(value, place, name)])
   }
   return values => {
-    const fields = { ...fixed }
+    const fields: Record<string, unknown> = { ...fixed }
     const room = new Room(MAX_VALUE_CHARS)
     for (const [name, template] of templates) {
       const value = template(values, room)
@@ -71,6 +78,14 @@ type Compute = Extract<Step, { kind: 'compute' }>['compute']
 function compileTransform ({ source, operation, args }: TransformStep): Compute {
   const template = operation === 'pick' || operation === 'pluck' ? undefined : compileTemplate(args, 'data', 'args')
   return (values, room) => transform(values.results.get(source), operation, template === undefined ? args : template(values, new Room(MAX_VALUE_CHARS)), room)
+}
+
+function compileComputation ({ op, left, right }: Extract<ProcedureStep, { action: 'compute' }>): Compute {
+  const [first, second] = [compileTemplate(left, 'data', 'left'), compileTemplate(right, 'data', 'right')]
+  // A placeholder that leads to nothing is not the same as no second number at all.
+  const hasSecond = right !== undefined
+  const otherOf: Compute = (values, room) => hasSecond ? second(values, room) ?? null : undefined
+  return (values, room) => compute(op, first(values, room), otherOf(values, room))
 }
 
 function arrayIn (results: ReadonlyMap<string, unknown>, source: string): readonly unknown[] {

@@ -37,7 +37,7 @@ export async function execute (procedure: Procedure, input: Values['input'], cal
     return run
   })
   try {
-    await finish(requests, call)
+    await finish(requests, call, procedure.name)
   } catch (error) {
     throw appliedAlready(error, procedure, log)
   }
@@ -45,14 +45,14 @@ export async function execute (procedure: Procedure, input: Values['input'], cal
 }
 
 /** Tells the rule engine what it has to be told after the commit. */
-async function finish (requests: TransactionRequests, call: Call): Promise<void> {
+async function finish (requests: TransactionRequests, call: Call, name: string): Promise<void> {
   const { services, caller, deadline } = call
   for (const { path, operation, request, grant } of requests.later) {
     try {
       grant.ensure()
       await deadline.race(runOperation(operation, request, grant, caller, services))
     } catch (error) {
-      throw failureAt(path, error)
+      throw failureAt(path, error, name)
     }
   }
   requests.ensure()
@@ -60,6 +60,7 @@ async function finish (requests: TransactionRequests, call: Call): Promise<void>
 
 /** One run through the steps. */
 class Run {
+  #name = ''
   readonly #requests: StepRequests
   readonly #values: { readonly input: Values['input'], readonly results: Map<string, unknown> }
   readonly #room = new Room(MAX_RESULTS_CHARS)
@@ -78,7 +79,8 @@ class Run {
   }
 
   /** Runs the steps of the procedure until one returns. */
-  async start ({ steps }: Procedure, call: Pick<Call, 'ensure'>): Promise<void> {
+  async start ({ name, steps }: Procedure, call: Pick<Call, 'ensure'>): Promise<void> {
+    this.#name = name
     await this.#steps(steps, call.ensure)
   }
 
@@ -91,7 +93,7 @@ class Run {
         ensure()
         inner = step.kind === 'if' ? this.#branch(step) : await this.#step(step)
       } catch (error) {
-        throw failureAt(step.path, error)
+        throw failureAt(step.path, error, this.#name)
       }
       if (inner !== undefined) await this.#steps(inner, ensure)
       if (this.#returned !== undefined) return
@@ -125,9 +127,11 @@ class Run {
 }
 
 /** Says which step has failed. What nobody may learn of keeps its cause for the log. */
-function failureAt (path: string, error: unknown): Error {
+function failureAt (path: string, error: unknown, procedure: string): Error {
   const known = toReplyError(error)
-  if (known === undefined) return new Error(`the step ${path} of a procedure has failed`, { cause: error })
+  if (known === undefined) {
+    return new Error(`the step ${path} of procedure "${procedure}" has failed`, { cause: error })
+  }
   if (known instanceof NothingNamedError) return new NothingNamedError(known.kind, known.asked, `${path}: `)
   return new NoexServerError(known.code, `${path}: ${known.message}`, known.details)
 }

@@ -1,3 +1,4 @@
+import type { Computation } from './compute.js'
 import type { Room } from './room.js'
 import type { Values } from './reference.js'
 
@@ -17,6 +18,9 @@ export interface Condition {
   value?: unknown
 }
 
+/** A number, or a text that is one placeholder. */
+export type Operand = number | string
+
 type JsonObject = Readonly<Record<string, unknown>>
 
 /** The `_version` that the record must have, or a reference to it: one that leads to nothing is refused. */
@@ -35,19 +39,32 @@ export type ProcedureStep =
     action: 'store.update',
     bucket: string,
     key: string,
-    data: JsonObject
+    data: JsonObject,
     expectedVersion?: ExpectedVersion,
     as?: string | undefined
   }
+  | IncrementStep
   | { action: 'store.delete', bucket: string, key: string, expectedVersion?: ExpectedVersion }
   | { action: 'store.count', bucket: string, filter?: JsonObject | undefined, as: string }
   | { action: 'aggregate', source: string, op: 'sum' | 'avg' | 'min' | 'max' | 'count', field?: string | undefined, as: string }
+  | { action: 'compute', op: Computation, left: Operand, right?: Operand | undefined, as: string }
   | { action: 'rules.emit', topic: string, data?: JsonObject | undefined }
   | { action: 'rules.setFact', key: string, value: unknown }
   | { action: 'rules.getFact', key: string, as: string }
   | { action: 'if', condition: Condition, then: readonly ProcedureStep[], else?: readonly ProcedureStep[] | undefined }
   | { action: 'transform', source: string, operation: 'map' | 'filter' | 'pick' | 'pluck', args: unknown, as: string }
   | { action: 'return', value: unknown }
+
+/** A step that adds to a number of a record. */
+export interface IncrementStep {
+  action: 'store.increment'
+  bucket: string
+  key: string
+  field: string
+  by: Operand
+  expectedVersion?: Operand | undefined
+  as?: string | undefined
+}
 
 /** A procedure as clients register it, and as the option `procedures.definitions` takes it. PROTOCOL.md, "Procedures". */
 export interface ProcedureDefinition {

@@ -25,10 +25,15 @@ export class Room {
     this.#left -= chars
   }
 
-  /** Uses up what the JSON of a value takes. @throws `VALIDATION_ERROR`, also for one that is nested too deep */
+  /**
+   * Uses up what the JSON of a value takes.
+   * @throws `VALIDATION_ERROR`, also for one that is nested too deep or no JSON
+   */
   takeValue (value: unknown, depth = 0): void {
     if (typeof value === 'string') {
       this.take(value.length + 2)
+    } else if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol') {
+      throw new NoexServerError('VALIDATION_ERROR', `A value is a ${typeof value}, which JSON cannot hold`)
     } else if (typeof value !== 'object' || value === null) {
       this.take(typeof value === 'number' ? String(value).length : 4)
     } else {

@@ -1,5 +1,6 @@
 import { didYouMean, nearestNames } from '../nearest.js'
 import { aggregates } from './aggregate.js'
+import { computations } from './compute.js'
 import { operators } from './condition.js'
 import type { Issues } from './issues.js'
 import type { ProcedureStep } from './procedure.js'
@@ -32,6 +33,8 @@ const isPositive: MemberCheck = value =>
   isReference(value) || (Number.isSafeInteger(value) && (value as number) >= 1)
     ? undefined
     : 'must be an integer of at least 1'
+const isOperand: MemberCheck = value =>
+  typeof value === 'number' || isReference(value) ? undefined : 'must be a number or one placeholder'
 const oneOf = (names: readonly string[]): MemberCheck => value => (names as readonly unknown[]).includes(value) ? undefined : `must be one of ${names.join(', ')}`
 
 /** What stands behind an optional member's name. */
@@ -46,9 +49,18 @@ const actions: ReadonlyMap<string, Readonly<Record<string, MemberCheck>>> = new 
   'store.update': {
     bucket: isText, key: isText, data: isObject, 'expectedVersion?': isPositive, 'as?': isText
   },
+  'store.increment': {
+    bucket: isText,
+    key: isText,
+    field: isText,
+    by: isOperand,
+    'expectedVersion?': isPositive,
+    'as?': isText
+  },
   'store.delete': { bucket: isText, key: isText, 'expectedVersion?': isPositive },
   'store.count': { bucket: isText, 'filter?': isObject, as: isText },
   aggregate: { source: isText, op: oneOf(aggregates), 'field?': isText, as: isText },
+  compute: { op: oneOf(computations), left: isOperand, 'right?': isOperand, as: isText },
   'rules.emit': { topic: isText, 'data?': isObject },
   'rules.setFact': { key: isText, value: isAnything },
   'rules.getFact': { key: isText, as: isText },
@@ -97,6 +109,9 @@ export class StepCheck {
     checkMembers(step, { ...members, action: isAnything }, path, this.#issues)
     if (action === 'if') this.#branches(step, path, depth + 1)
     if (action === 'aggregate' && step['op'] !== 'count' && !Object.hasOwn(step, 'field')) this.#issues.add(`${path}.field`, 'is required unless "op" is "count"')
+    if (action === 'compute' && step['op'] !== 'round' && !Object.hasOwn(step, 'right')) {
+      this.#issues.add(`${path}.right`, 'is required unless "op" is "round"')
+    }
     if (action === 'transform' && Object.hasOwn(step, 'args')) this.#arguments(step, `${path}.args`)
   }
 

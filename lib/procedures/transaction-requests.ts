@@ -3,6 +3,7 @@ import type { Grant } from '../access/grant.js'
 import { NoexServerError } from '../errors.js'
 import type { Reach } from '../store/reach.js'
 import { EntryFields } from '../store/entry-fields.js'
+import { repeatConflicts, transact } from '../store/repeat-conflicts.js'
 import type { TransactionEntry } from '../store/transaction.js'
 import { TransactionRun } from '../store/transaction-run.js'
 import { runOperation, writeFor } from '../operations/run-operation.js'
@@ -85,23 +86,34 @@ export class TransactionRequests implements StepRequests {
   }
 }
 
+/** The outcome of steps in one transaction. */
+interface Committed<T> {
+  readonly value: T
+  readonly requests: TransactionRequests
+}
+
 /**
- * Runs `steps` in one transaction and returns what they return. They are given up when the time is over, and nothing is
- * written then; once the commit has begun, it is waited for.
+ * Runs `steps` in one transaction and returns what they return. Where other writers change what they have
+ * read, they are run again: nothing has been written then, and the rule engine not told. They are given up
+ * when the time is over, and nothing is written either; once the commit has begun, it is waited for.
  */
-export async function inTransaction<T> (call: Call, steps: (requests: TransactionRequests) => Promise<T>): Promise<{ readonly value: T, readonly requests: TransactionRequests }> {
+export async function inTransaction<T> (
+  call: Call, steps: (requests: TransactionRequests) => Promise<T>
+): Promise<Committed<T>> {
   const { services, caller, deadline, ensure } = call
   let begin!: () => void
   const begun = new Promise<void>(resolve => { begin = resolve })
   const running = writeFor(caller, services, async () => {
     begin()
-    ensure()
-    return await services.access.store.transaction(async tx => {
-      const requests = new TransactionRequests(call, tx)
-      const value = await steps(requests)
-      await requests.complete()
-      return { value, requests }
-    })
+    return await repeatConflicts(async () => {
+      ensure()
+      return await transact(services.access, async tx => {
+        const requests = new TransactionRequests(call, tx)
+        const value = await steps(requests)
+        await requests.complete()
+        return { value, requests }
+      })
+    }, call.work)
   })
   // A schema change may be running for longer than there is time.
   await deadline.race(Promise.race([begun, running]))

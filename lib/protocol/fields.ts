@@ -40,3 +40,12 @@ export const GroupFields = Type.Union([Name, Type.Array(Name, { minItems: 1, max
 
 /** The fields of `store.groupBy`, also as an entry of a transaction. An aggregate other than count needs a field. */
 export const GroupBy = Type.Object({ bucket: Name, field: GroupFields, aggregate: aggregated, filter: MaybeObject })
+
+/** The fields of `store.increment`. */
+export const incrementFields = {
+  bucket: Name,
+  key: Key,
+  field: Name,
+  by: Type.Number({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }),
+  expectedVersion: ExpectedVersion
+}

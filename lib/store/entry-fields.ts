@@ -26,6 +26,7 @@ export class EntryFields {
     const isWritten = (field: string): boolean => this.#written.get(bucket)?.has(field) === true
     await requireFields(this.#known, { bucket, isConfined, isWritten }, fieldsOfEntry(entry, path))
     if ('data' in entry) this.#keep(bucket, entry.data)
+    if (entry.op === 'increment') this.#keep(bucket, { [entry.field]: entry.by })
   }
 
   #keep (bucket: string, data: RecordInput | readonly RecordInput[]): void {

@@ -1,12 +1,14 @@
 import type { BucketDefinition, StoreRecord } from '@hamicek/noex-store'
 import { isNumbered, numberRecords } from './autoincrement.js'
+import { hasCallbacks } from './callback-guard.js'
 import { checkKey, isSurelyNew, keyTaken, prepareInsert } from './new-record.js'
 import type { Reach } from './reach.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
 import { checkAddedReferences } from './references.js'
 import type { StoreAccess } from './store-access.js'
 import { runEntry } from './transaction.js'
-import { checkMerged, checkTexts } from './value-guard.js'
+import { checkMerged } from './merged-records.js'
+import { checkTexts } from './value-guard.js'
 import { UNITS_PER_WRITE } from './work.js'
 
 /**
@@ -52,10 +54,12 @@ export async function insertRecords (access: StoreAccess, bucket: string, data: 
 export async function upsertRecord (
   access: StoreAccess, bucket: string, data: RecordInput, reach: Reach, expectedVersion?: number
 ): Promise<StoreRecord> {
-  if (reach.rows('store.upsert', bucket) !== undefined || expectedVersion !== undefined) {
+  const definition = access.definition(bucket)
+  // Which of its functions the store will call is decided by whether the record is there.
+  const isEntry = reach.rows('store.upsert', bucket) !== undefined || expectedVersion !== undefined
+  if (isEntry || hasCallbacks(bucket, definition)) {
     return await runEntry(access, { op: 'upsert', bucket, data, expectedVersion }, reach) as StoreRecord
   }
-  const definition = access.definition(bucket)
   // The store would look for no record and put the new one in the place of whatever has the key that it fills in.
   if (data[definition.key] === undefined) return await insertOne(access, bucket, data, reach)
   checkKey(bucket, definition, data)

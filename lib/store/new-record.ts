@@ -1,6 +1,7 @@
 import type { BucketDefinition, TransactionBucketHandle } from '@hamicek/noex-store'
 import { NoexServerError, recordInvalid } from '../errors.js'
 import { freeNumber } from './autoincrement.js'
+import { guardInsert } from './callback-guard.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
 import type { StoreAccess } from './store-access.js'
 
@@ -9,8 +10,9 @@ import type { StoreAccess } from './store-access.js'
  * @throws `VALIDATION_ERROR` for a missing or unusable key
  */
 export function prepareInsert (access: StoreAccess, bucket: string, definition: BucketDefinition, data: RecordInput): Record<string, unknown> {
-  checkKey(bucket, definition, data)
-  return access.templates.shape(bucket, definition, withoutExpiry(data))
+  const input = guardInsert(bucket, definition, withoutExpiry(data))
+  checkKey(bucket, definition, input)
+  return access.templates.shape(bucket, definition, input)
 }
 
 /** A record without a key, or with an object as its key, could never be read again. Throws `VALIDATION_ERROR`. */

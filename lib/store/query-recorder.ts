@@ -1,4 +1,4 @@
-import type { BucketHandle, QueryBucket, WhereFilter } from '@hamicek/noex-store'
+import type { BucketHandle, QueryBucket, ReadFilter, WhereFilter } from '@hamicek/noex-store'
 import { runInMicrotask } from '../clock.js'
 import { NoexServerError } from '../errors.js'
 import { withSets } from './list-sets.js'
@@ -8,6 +8,9 @@ import { restrictedReads } from './restricted-reads.js'
 import type { Verdict } from './row-filter.js'
 import { SlicedReads } from './sliced-reads.js'
 import type { Work } from './work.js'
+
+/** Runs of one query at a time; one that runs itself would go on until the memory is used up. */
+const MAX_RUNS = 10_000
 
 /** Learns what a query reads, while it reads it. */
 export interface ReadListener {
@@ -38,13 +41,48 @@ interface Announcement {
 export class QueryRecorder {
   readonly #store: NoexStore
   #announced: Announcement | undefined
+  /** Runs that are under way, by query. */
+  readonly #runs = new Map<string, number>()
 
   constructor (store: NoexStore) {
     this.#store = store
   }
 
-  /** Begins to answer for the store's `bucket`. Returns what gives the store its own method back. */
+  /** Begins to answer for the store's `bucket` and `runQuery`. Returns what gives its own methods back. */
   install (): () => void {
+    const steps = [this.#installBucket(), this.#installRunQuery()]
+    return () => { for (const step of steps) step() }
+  }
+
+  #installRunQuery (): () => void {
+    type Run = (query: string, params?: unknown, readFilter?: ReadFilter) => Promise<never>
+    const counted = (original: NoexStore['runQuery']): Run => async (query, params, readFilter) => {
+      this.#begin(query)
+      try {
+        // The store takes an absent filter for none.
+        return await original(query, params, readFilter as ReadFilter)
+      } finally {
+        this.#end(query)
+      }
+    }
+    return override(this.#store, 'runQuery', counted)
+  }
+
+  #begin (query: string): void {
+    const count = this.#runs.get(query) ?? 0
+    if (count === MAX_RUNS) {
+      throw new Error(`query "${query}" has ${MAX_RUNS} runs under way: it may run itself`)
+    }
+    this.#runs.set(query, count + 1)
+  }
+
+  #end (query: string): void {
+    const left = (this.#runs.get(query) ?? 1) - 1
+    if (left === 0) this.#runs.delete(query)
+    else this.#runs.set(query, left)
+  }
+
+  #installBucket (): () => void {
     return override(this.#store, 'bucket', open => name => {
       const announced = this.#announced
       if (announced?.bucket !== name) return open(name)

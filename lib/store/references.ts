@@ -2,6 +2,9 @@ import type {
   BucketDefinition, StoreRecord, TransactionBucketHandle, TransactionContext
 } from '@hamicek/noex-store'
 import { danglingReference, referenceHeld } from '../errors.js'
+import { guardUpdate } from './callback-guard.js'
+import { candidatesIn } from './checked-bucket.js'
+import { readsOf } from './checked-transactions.js'
 import type { RecordInput } from './record-input.js'
 import type { StoreAccess } from './store-access.js'
 import { UNITS_PER_WRITE, type Work } from './work.js'
@@ -43,7 +46,10 @@ export async function releaseReferences (
   await followReferences(access, tx, bucket, new Set(deleted), emptied, work)
   // Last, because another field of theirs may delete some: a transaction cannot delete what it has updated.
   for (const { source, key, field } of emptied) {
-    if (await source.get(key) !== undefined) await source.update(key, { [field]: null })
+    const record = await source.get(key)
+    if (record === undefined) continue
+    guardUpdate(source.name, access.definition(source.name), record, { [field]: null })
+    await source.update(key, { [field]: null })
   }
 }
 
@@ -62,9 +68,8 @@ async function followReferences (
   for (const { bucket: from, field, keyField, onDelete } of await referencesTo(access, bucket)) {
     const source = await tx.bucket(from)
     const cascaded = new Set<unknown>()
-    // Compared here and not by a filter: a key from a client may be an object that a filter would take for operators.
     const referring: StoreRecord[] = []
-    const records = await source.all()
+    const records = await candidates(access, tx, source, field, deleted)
     work.take(records.length)
     await work.each(records, 1, record => {
       if (record[field] != null && deleted.has(record[field])) referring.push(record)
@@ -86,6 +91,24 @@ async function followReferences (
     }
     if (cascaded.size > 0) await followReferences(access, tx, from, cascaded, emptied, work)
   }
+}
+
+/**
+ * Finds the records that may refer to deleted ones: for one key by a filter, which an index may answer and
+ * which no change of other records disturbs. A key from a client may be an object, which a filter takes for
+ * operators.
+ */
+async function candidates (
+  access: StoreAccess, tx: TransactionContext, source: TransactionBucketHandle, field: string,
+  deleted: ReadonlySet<unknown>
+): Promise<readonly StoreRecord[]> {
+  const [key] = deleted
+  const isPlain = typeof key === 'string' || typeof key === 'number'
+  if (deleted.size > 1 || !isPlain || field.startsWith('$')) return await source.all()
+  const filter = { [field]: key }
+  readsOf(tx)?.addFilter(source.name, { filter, isCount: false })
+  const { records, added } = await candidatesIn(source, access.definition(source.name), filter)
+  return added.length === 0 ? records : [...records, ...added]
 }
 
 /** A field whose values are keys of another bucket. */

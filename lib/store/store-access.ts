@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import type { BucketDefinition, BucketHandle, WhereFilter } from '@hamicek/noex-store'
+import { CheckedTransactions } from './checked-transactions.js'
 import { fillPlaceholders } from './filter.js'
 import { finiteAggregate } from './group-by.js'
 import { KnownFields } from './known-fields.js'
@@ -39,6 +40,7 @@ export class StoreAccess {
   readonly #listeners = new Set<(change: StoreChange) => void>()
   readonly #bucket: (name: string) => BucketHandle
   readonly #recorder: QueryRecorder
+  readonly #transactions: CheckedTransactions
   #bucketNames: Promise<readonly string[]> | undefined
   #users = 0
   #leave: Array<() => void> = []
@@ -48,6 +50,7 @@ export class StoreAccess {
     this.#bucket = store.bucket.bind(store)
     this.#recorder = new QueryRecorder(store)
     this.fields = new KnownFields(store, this.#bucket)
+    this.#transactions = new CheckedTransactions(store, this.#bucket)
   }
 
   static readonly #shared = new WeakMap<NoexStore, StoreAccess>()
@@ -165,6 +168,7 @@ export class StoreAccess {
   /** Tells of a change that has no store event. */
   announce (change: StoreChange): void {
     this.#bucketNames = undefined
+    this.#transactions.announced(change)
     if (change.type === 'bucket_dropped') this.#forget(change.bucket)
     this.fields.storeChanged(change)
     for (const listener of this.#listeners) listener(change)
@@ -180,7 +184,11 @@ export class StoreAccess {
 
   #enter (): void {
     this.#bucketNames = undefined
-    this.#leave = [this.#recorder.install(), watchSchema(this.store, change => { this.announce(change) })]
+    this.#leave = [
+      this.#recorder.install(),
+      this.#transactions.install(),
+      watchSchema(this.store, change => { this.announce(change) })
+    ]
     this.fields.start(async () => await this.bucketNames())
   }
 

@@ -1,9 +1,12 @@
 import {
-  parseTtl, TransactionConflictError,
+  parseTtl,
   type BucketDefinition, type StoreRecord, type TransactionBucketHandle, type TransactionContext, type WhereFilter
 } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
+import { candidatesIn, isUntouched, type OwnCandidates } from './checked-bucket.js'
+import { readsOf } from './checked-transactions.js'
 import { computeGroups } from './group-by.js'
+import { checkCounter, incremented, type Increment } from './increment.js'
 import { newKey, prepareInsert } from './new-record.js'
 import type { Reach } from './reach.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
@@ -12,7 +15,8 @@ import { confine, expectVisible, visible } from './row-filter.js'
 import { eachMatch, matching } from './sliced-reads.js'
 import type { StoreAccess } from './store-access.js'
 import type { TransactionEntry } from './transaction.js'
-import { checkMerged, checkTexts } from './value-guard.js'
+import { checkMerged } from './merged-records.js'
+import { checkTexts } from './value-guard.js'
 import { UNITS_PER_WRITE } from './work.js'
 
 /** Builds the refusal of a new record whose primary key `value` another record has. */
@@ -44,6 +48,8 @@ export class TransactionRun {
 
   /** Runs one entry and gives its result. */
   async apply (entry: TransactionEntry): Promise<unknown> {
+    // Once something read does not hold any more, nothing that follows could be committed.
+    readsOf(this.#tx)?.check()
     const bucket = await this.#tx.bucket(entry.bucket)
     const rows = this.#reach.rows(`store.${entry.op}`, entry.bucket)
     const target: Target = { bucket, rows, definition: this.#access.definition(entry.bucket) }
@@ -54,7 +60,7 @@ export class TransactionRun {
         return entry.limit == null ? records : records.slice(0, entry.limit)
       }
       case 'findOne': return await this.#findOne(target, entry.filter)
-      case 'count': return (await this.#matching(target, entry.filter)).length
+      case 'count': return await this.#count(target, entry.filter)
       case 'groupBy': {
         const records = await this.#matching(target, entry.filter)
         return await computeGroups(records, entry.field, entry.aggregate, this.#reach.work)
@@ -63,6 +69,7 @@ export class TransactionRun {
       case 'insertMany': return await this.#insert(target, entry.data)
       case 'upsert': return await this.#upsert(target, entry.data, entry.expectedVersion)
       case 'update': return await this.#update(target, entry.key, entry.data, entry.expectedVersion)
+      case 'increment': return await this.#increment(target, entry)
       case 'updateMany': return await this.#updateMany(target, entry.filter, entry.data)
       case 'delete':
         await this.#delete(target, entry.key, entry.expectedVersion)
@@ -71,18 +78,38 @@ export class TransactionRun {
     }
   }
 
-  /** The records that match and are seen, in slices: each such read of a transaction looks at all records. */
-  async #matching ({ bucket, rows }: Target, filter: WhereFilter | null | undefined): Promise<StoreRecord[]> {
-    return await matching(await bucket.all(), confine(rows, filter ?? {}), this.#reach.work)
+  /** Returns the records that match and are seen, in slices. */
+  async #matching (
+    target: Target, filter: WhereFilter | null | undefined, isCount = false
+  ): Promise<StoreRecord[]> {
+    const { records, rest, added } = await this.#candidates(target, filter ?? {}, isCount)
+    const found = await matching(records, rest, this.#reach.work)
+    return added.length === 0 ? found : [...found, ...added]
   }
 
-  async #findOne ({ bucket, rows }: Target, filter: WhereFilter): Promise<StoreRecord | undefined> {
+  async #findOne (target: Target, filter: WhereFilter): Promise<StoreRecord | undefined> {
+    const { records, rest, added } = await this.#candidates(target, filter, false)
     let found: StoreRecord | undefined
-    await eachMatch(await bucket.all(), confine(rows, filter), this.#reach.work, record => {
+    await eachMatch(records, rest, this.#reach.work, record => {
       found = record
       return false
     })
-    return found
+    return found ?? added[0]
+  }
+
+  async #count (target: Target, filter: WhereFilter | null | undefined): Promise<number> {
+    const isAll = target.rows === undefined && Object.keys(filter ?? {}).length === 0
+    if (isAll && isUntouched(target.bucket)) return await target.bucket.count()
+    return (await this.#matching(target, filter, true)).length
+  }
+
+  /** Remembers what is looked for, as the bucket's own reads do. */
+  async #candidates (
+    { bucket, definition, rows }: Target, filter: WhereFilter, isCount: boolean
+  ): Promise<OwnCandidates> {
+    const confined = confine(rows, filter)
+    readsOf(this.#tx)?.addFilter(bucket.name, { filter: confined, isCount })
+    return await candidatesIn(bucket, definition, confined)
   }
 
   /** Counts a write, and lets others have their turn before it if it is time. */
@@ -118,12 +145,12 @@ export class TransactionRun {
 
   async #upsert (target: Target, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
     const key = data[target.definition.key]
-    if (expectedVersion !== undefined) await expected(target, key, expectedVersion)
+    if (expectedVersion !== undefined) await expect(target, key, expectedVersion)
     if (key !== undefined) {
       if (await target.bucket.get(key) !== undefined) {
         return await this.#update(target, key, data, expectedVersion)
       }
-      // Not asked again whether the key is taken: should somebody insert it now, the commit fails, and the next try updates.
+      // Not asked again whether the key is taken: if it is now, the commit fails, and the next try updates.
       const [input] = this.#prepare(target, [data])
       return await this.#add(target, input as Record<string, unknown>)
     }
@@ -132,10 +159,20 @@ export class TransactionRun {
 
   async #update (target: Target, key: unknown, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
     const { bucket, definition } = target
-    const record = await expected(target, key, expectedVersion)
+    await expect(target, key, expectedVersion)
     await checkReferences(this.#tx, bucket.name, definition, data)
     await checkMerged(bucket.name, definition, data, async () => [await bucket.get(key)])
-    return await this.#change(target, record, key, data)
+    return await this.#change(target, key, data)
+  }
+
+  async #increment (target: Target, { key, field, by, expectedVersion }: Increment): Promise<StoreRecord> {
+    const { bucket, definition } = target
+    checkCounter(definition, field)
+    await expect(target, key, expectedVersion)
+    const record = await bucket.get(key)
+    // An update of a record that is not there is refused.
+    const sum = record === undefined ? by : incremented(record, field, by)
+    return await this.#update(target, key, { [field]: sum })
   }
 
   async #updateMany (target: Target, filter: WhereFilter, data: RecordInput): Promise<number> {
@@ -145,24 +182,23 @@ export class TransactionRun {
     await checkMerged(bucket.name, definition, data, async () => records)
     for (const record of records) {
       await this.#beforeWrite()
-      await this.#change(target, record, record[definition.key], data)
+      await this.#change(target, record[definition.key], data)
     }
     return records.length
   }
 
-  async #change (target: Target, record: StoreRecord | undefined, key: unknown, data: RecordInput): Promise<StoreRecord> {
-    const { bucket, rows } = target
+  async #change ({ bucket, rows }: Target, key: unknown, data: RecordInput): Promise<StoreRecord> {
     const updated = this.#updated.get(bucket.name) ?? new Set()
     this.#updated.set(bucket.name, updated.add(key))
     // At its commit, the store looks for each update among all of them.
     this.#reach.work.take(updated.size)
-    return expectVisible(await unlessChanged(target, record, key, () => bucket.update(key, withoutExpiry(data))), rows, bucket.name)
+    return expectVisible(await bucket.update(key, withoutExpiry(data)), rows, bucket.name)
   }
 
   async #delete (target: Target, key: unknown, expectedVersion?: number): Promise<void> {
     const { bucket } = target
-    const record = await expected(target, key, expectedVersion)
-    await unlessChanged(target, record, key, () => bucket.delete(key))
+    await expect(target, key, expectedVersion)
+    await bucket.delete(key)
     await this.#release(bucket.name, [key])
   }
 
@@ -170,10 +206,9 @@ export class TransactionRun {
     const { bucket, definition } = target
     const records = await this.#matching(target, filter)
     const keys = records.map(record => record[definition.key])
-    for (const record of records) {
-      const key = record[definition.key]
+    for (const key of keys) {
       await this.#beforeWrite()
-      await unlessChanged(target, record, key, () => bucket.delete(key))
+      await bucket.delete(key)
     }
     await this.#release(bucket.name, keys)
     return keys.length
@@ -191,10 +226,11 @@ export class TransactionRun {
   async evict (name: string, definition: BucketDefinition): Promise<void> {
     if (definition.maxSize === undefined) return
     const bucket = await this.#tx.bucket(name)
+    // Only counted at first, so that no change of a record in a bucket with room is a conflict.
+    const surplus = await bucket.count() - definition.maxSize
+    if (surplus <= 0) return
     const records = await bucket.all()
     this.#reach.work.take(records.length)
-    const surplus = records.length - definition.maxSize
-    if (surplus <= 0) return
     const updated = this.#updated.get(name)
     const oldest = records.filter(record => updated?.has(record[definition.key]) !== true)
       .sort((a, b) => a._createdAt - b._createdAt).slice(0, surplus)
@@ -203,32 +239,15 @@ export class TransactionRun {
 }
 
 /**
- * The record that an entry is to change; not looked for where every one will do.
+ * Looks at the record that an entry is to change; not where every one will do.
  * @throws `FORBIDDEN` when the entry does not see it, `CONFLICT` when it is not the version which the client has read
  */
-async function expected ({ bucket, rows }: Target, key: unknown, version: number | undefined): Promise<StoreRecord | undefined> {
-  if (rows === undefined && version === undefined) return undefined
+async function expect ({ bucket, rows }: Target, key: unknown, version: number | undefined): Promise<void> {
+  if (rows === undefined && version === undefined) return
   const record = await bucket.get(key)
   if (record !== undefined) expectVisible(record, rows, bucket.name)
   if (version !== undefined && record?._version !== version) {
     throw new NoexServerError('CONFLICT', `The record of bucket "${bucket.name}" is not at version ${version}`,
       { bucket: bucket.name, key, expectedVersion: version, version: record?._version ?? null })
   }
-  return record
-}
-
-/**
- * Does `write` unless another writer has changed the record since it was found to be the right one. The store's
- * handle reads it once more, and compares versions only from then on. That reading and ours are sent together, so
- * nothing comes between them. What versions do not tell is that a record was deleted and made anew before the commit.
- * @throws `TransactionConflictError`
- */
-async function unlessChanged<T> ({ bucket, rows }: Target, record: StoreRecord | undefined, key: unknown, write: () => Promise<T>): Promise<T> {
-  if (rows === undefined && record === undefined) return await write()
-  const reading = bucket.get(key)
-  const writing = write()
-  // Why a write fails is told only to whoever may see the record.
-  writing.catch(() => {})
-  if (await reading !== record) throw new TransactionConflictError(bucket.name, key, 'Another writer has changed the record')
-  return await writing
 }

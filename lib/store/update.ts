@@ -6,7 +6,7 @@ import { checkAddedReferences } from './references.js'
 import { confine, mayLeave } from './row-filter.js'
 import type { StoreAccess } from './store-access.js'
 import { runEntry } from './transaction.js'
-import { checkMerged } from './value-guard.js'
+import { checkMerged } from './merged-records.js'
 
 /**
  * Updates one record; with `expectedVersion`, only when that is its `_version`.

@@ -1,5 +1,5 @@
 import vm from 'node:vm'
-import type { BucketDefinition, FieldDefinition, SchemaDefinition, StoreRecord } from '@hamicek/noex-store'
+import type { BucketDefinition, FieldDefinition, SchemaDefinition } from '@hamicek/noex-store'
 import { recordInvalid } from '../errors.js'
 import { patternPower } from './pattern-cost.js'
 
@@ -70,17 +70,6 @@ export function checkTexts (
   } finally {
     context['watched'] = []
   }
-}
-
-/** Does `checkTexts` for an update by `data`. The store checks whole records after each, so the texts of the `stored` ones count too. */
-export async function checkMerged (
-  bucket: string,
-  definition: BucketDefinition,
-  data: Candidate,
-  stored: () => Promise<ReadonlyArray<StoreRecord | undefined>>
-): Promise<void> {
-  if (!matchesTexts(definition)) return
-  checkTexts(bucket, definition, (await stored()).map(record => ({ ...record, ...data })))
 }
 
 function checkMembers (schema: SchemaDefinition, data: Candidate, prefix: string, work: Work, depth: number): void {

@@ -15,6 +15,7 @@ export const UNITS_PER_WRITE = 100
 export class Work {
   readonly #budget: number
   #spent = 0
+  #forgiven = 0
 
   /** `budget`: units that the request may take; `Infinity` for the server's own work. */
   constructor (budget: number) {
@@ -31,7 +32,7 @@ export class Work {
    * than the budget allows
    */
   take (units: number): void {
-    if (this.#spent + units > this.#budget) {
+    if (this.#spent - this.#forgiven + units > this.#budget) {
       throw new NoexServerError('VALIDATION_ERROR',
         `The request takes more than its workBudget of ${this.#budget} units (records × conditions): ` +
         'ask for less, or by an indexed field',
@@ -44,6 +45,11 @@ export class Work {
   /** Counts work that has been done within a limit of its own. */
   add (units: number): void {
     this.#spent += units
+  }
+
+  /** Lets work that was for nothing not count against the budget: it must be done again. */
+  forgive (units: number): void {
+    this.#forgiven += units
   }
 
   /** Lets others have their turn if this request has held them up for long enough. */

@@ -44,6 +44,7 @@ const requests: readonly object[] = [
   { type: 'store.insertMany', bucket: 'items', data: [{ name: 'x' }, { name: 'y', n: 2 }] },
   { type: 'store.upsert', bucket: 'items', data: { id: 'taken', n: 3 } },
   { type: 'store.update', bucket: 'items', key: 'taken', data: { n: 2 } },
+  { type: 'store.increment', bucket: 'items', key: 'taken', field: 'n', by: 2 },
   { type: 'store.updateMany', bucket: 'items', filter: { name: 'y' }, data: { n: 2 } },
   { type: 'store.delete', bucket: 'notes', key: 'none' },
   { type: 'store.deleteMany', bucket: 'notes', filter: { item: { $in: ['a', 'b'] } } },

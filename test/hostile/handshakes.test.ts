@@ -152,10 +152,20 @@ t.test('a header that takes long to read in some parsers is refused at once', as
   await served.unharmed(t)
 })
 
-t.test('no subprotocol is agreed on: what a client names there does not come back', async t => {
+t.test('a token among the subprotocols does not come back', async t => {
   const served = await serveAttacked(t, { path })
-  const raw = await send(t, served, ['', 101, get(...proper, 'Sec-WebSocket-Protocol: bearer.secret, other')])
-  t.notMatch(raw.received, /bearer|sec-websocket-protocol/i)
+  const lists = [
+    'bearer.secret, other', 'other, bearer.secret', 'BEARER.secret, other',
+    'base64url.bearer.authorization.k8s.io.secret, other'
+  ]
+  for (const offers of lists) {
+    const raw = await send(t, served, ['', 101, get(...proper, `Sec-WebSocket-Protocol: ${offers}`)])
+    t.match(raw.received, /\r\nsec-websocket-protocol: other\r\n/i, offers)
+    t.notMatch(raw.received, /bearer|secret/i, offers)
+    await gone(t, served, raw)
+  }
+  const raw = await send(t, served, ['', 101, get(...proper, 'Sec-WebSocket-Protocol: bearer.secret')])
+  t.notMatch(raw.received, /bearer|secret|sec-websocket-protocol/i)
   await gone(t, served, raw)
 })
 

@@ -192,6 +192,7 @@ t.test('workBudget', t => {
     const client = await connect()
     const bucket = 'items'
     const conditions = { n: { $gte: 0, $lte: 9, $neq: 4 } }
+    const count = { op: 'count', bucket, filter: { n: { $gte: 0 } } }
     const heavy: ReadonlyArray<readonly [string, object]> = [
       ['store.where', { bucket, filter: conditions }],
       ['store.findOne', { bucket, filter: conditions }],
@@ -201,7 +202,7 @@ t.test('workBudget', t => {
       ['store.updateMany', { bucket, filter: conditions, data: { n: -1 } }],
       ['store.deleteMany', { bucket, filter: conditions }],
       ['store.query', { query: 'named' }],
-      ['store.transaction', { operations: Array.from({ length: 3 }, () => ({ op: 'count', bucket })) }]
+      ['store.transaction', { operations: Array.from({ length: 3 }, () => count) }]
     ]
     for (const [type, fields] of heavy) {
       t.match(
@@ -221,7 +222,7 @@ t.test('workBudget', t => {
     )
     t.match(
       await client.request(
-        'store.transaction', { operations: Array.from({ length: 2 }, () => ({ op: 'count', bucket })) }
+        'store.transaction', { operations: Array.from({ length: 2 }, () => count) }
       ),
       { type: 'result' }
     )

@@ -33,6 +33,7 @@ const entries: readonly object[] = [
   { op: 'insertMany', bucket: 'items', data: [{}] },
   { op: 'upsert', bucket: 'items', data: { id: 'taken' } },
   { op: 'update', bucket: 'items', key: 'taken', data: {}, expectedVersion: 1 },
+  { op: 'increment', bucket: 'items', key: 'taken', field: 'n', by: 1, expectedVersion: 1 },
   { op: 'updateMany', bucket: 'items', filter: { id: 'taken' }, data: {} },
   { op: 'delete', bucket: 'items', key: 'other', expectedVersion: 1 },
   { op: 'deleteMany', bucket: 'items', filter: { id: 'other' } },

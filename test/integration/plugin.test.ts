@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import helmet from '@fastify/helmet'
 import websocket from '@fastify/websocket'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import type { WebSocket } from 'ws'
 import { noexPlugin, NoexServer, type NoexOptions } from '../../lib/index.js'
@@ -16,8 +16,10 @@ import { projectFile } from '../project-file.js'
 type Line = Record<string, any>
 
 /** An application that closes with the test and is set up by it. */
-async function build (t: Test, setUp: (app: FastifyInstance) => Promise<unknown>): Promise<FastifyInstance> {
-  const app = Fastify({ forceCloseConnections: true })
+async function build (
+  t: Test, setUp: (app: FastifyInstance) => Promise<unknown>, options: FastifyServerOptions = {}
+): Promise<FastifyInstance> {
+  const app = Fastify({ forceCloseConnections: true, ...options })
   t.teardown(async () => { await app.close() })
   await setUp(app)
   await app.ready()
@@ -393,21 +395,23 @@ t.test('the address of a client', t => {
   t.end()
 })
 
-t.test('app.injectWS', async t => {
-  const store = await startStore(t)
-  const app = await build(t, async app => {
-    await app.register(websocket)
-    await app.register(noexPlugin, { store })
+for (const trustProxy of [false, true]) {
+  t.test(`app.injectWS${trustProxy ? ', behind a trusted proxy' : ''}`, async t => {
+    const store = await startStore(t)
+    const app = await build(t, async app => {
+      await app.register(websocket)
+      await app.register(noexPlugin, { store })
+    }, { trustProxy })
+    const frames: Line[] = []
+    const socket: WebSocket = await app.injectWS('/', {}, {
+      onInit (ws) { ws.on('message', data => { frames.push(JSON.parse(String(data)) as Line) }) }
+    })
+    t.teardown(() => { socket.terminate() })
+    socket.send('{"id":1,"type":"store.buckets"}')
+    while (frames.length < 2) await once(socket, 'message')
+    t.match(frames, [{ type: 'welcome', version: '1.0.0' }, { id: 1, type: 'result', data: { count: 0 } }])
   })
-  const frames: Line[] = []
-  const socket: WebSocket = await app.injectWS('/', {}, {
-    onInit (ws) { ws.on('message', data => { frames.push(JSON.parse(String(data)) as Line) }) }
-  })
-  t.teardown(() => { socket.terminate() })
-  socket.send('{"id":1,"type":"store.buckets"}')
-  while (frames.length < 2) await once(socket, 'message')
-  t.match(frames, [{ type: 'welcome', version: '1.0.0' }, { id: 1, type: 'result', data: { count: 0 } }])
-})
+}
 
 t.test('the routes for operators', t => {
   t.test('tell the health in three members', async t => {

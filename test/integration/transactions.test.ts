@@ -139,13 +139,13 @@ t.test('All entries take effect, or none', async t => {
 t.test('Entries are checked before any runs', async t => {
   const { client } = await withAccounts(t)
   const write = { op: 'insert', bucket: 'items', data: { id: 'x' } }
-  const entry = (fields: object) => ({ bucket: 'items', key: 'k', data: {}, filter: {}, field: 'n', aggregate: { function: 'count' }, ...fields })
+  const entry = (fields: object) => ({ bucket: 'items', key: 'k', by: 1, data: {}, filter: {}, field: 'n', aggregate: { function: 'count' }, ...fields })
   const table: ReadonlyArray<readonly [entry: unknown, at: string]> = [
     ...[null, 5, 'get', true, [], [{ op: 'get' }]].map(value => [value, ': ']),
     ...[undefined, null, '', 5, 'GET', 'store.get', 'clear', 'constructor', '__proto__', {}].map(op => [entry({ op }), '.op: ']),
-    ...['get', 'insert', 'insertMany', 'upsert', 'update', 'updateMany', 'delete', 'deleteMany', 'where', 'findOne', 'count', 'groupBy'].flatMap(op =>
+    ...['get', 'insert', 'insertMany', 'upsert', 'update', 'increment', 'updateMany', 'delete', 'deleteMany', 'where', 'findOne', 'count', 'groupBy'].flatMap(op =>
       [undefined, null, '', 5].map(bucket => [entry({ op, bucket, data: op === 'insertMany' ? [] : {} }), '.bucket: '])),
-    ...['get', 'update', 'delete'].flatMap(op => [undefined, null].map(key => [entry({ op, key }), '.key: '])),
+    ...['get', 'update', 'increment', 'delete'].flatMap(op => [undefined, null].map(key => [entry({ op, key }), '.key: '])),
     ...['insert', 'upsert', 'update', 'updateMany'].flatMap(op => [undefined, null, 5, []].map(data => [entry({ op, data }), '.data: '])),
     ...[undefined, null, {}].map(data => [entry({ op: 'insertMany', data }), '.data: ']),
     [entry({ op: 'insertMany', data: [{}, 5] }), '.data[1]: '],
@@ -155,7 +155,9 @@ t.test('Entries are checked before any runs', async t => {
       [entry({ op, filter: { n: { $foo: 1 } } }), '.filter.n.$foo: '],
       [entry({ op, filter: { $or: [{}, { n: { $in: 5 } }] } }), '.filter.$or[1].n.$in: ']
     ]),
-    ...['update', 'delete'].flatMap(op => [null, 0, -1, 1.5, '1'].map(expectedVersion => [entry({ op, expectedVersion }), '.expectedVersion: '])),
+    ...['update', 'increment', 'delete'].flatMap(op => [null, 0, -1, 1.5, '1'].map(expectedVersion => [entry({ op, expectedVersion }), '.expectedVersion: '])),
+    ...[undefined, null, '', 5, ['n']].map(field => [entry({ op: 'increment', field }), '.field: ']),
+    ...[undefined, null, '1', [], {}, 2 ** 53, -1e308].map(by => [entry({ op: 'increment', by }), '.by: ']),
     [entry({ op: 'groupBy', field: [] }), '.field: '],
     [entry({ op: 'groupBy', aggregate: undefined }), '.aggregate: ']
   ].map(([value, at]) => [value, String(at)])
@@ -229,10 +231,17 @@ t.test('Transactions that race for one record do not lose an update', async t =>
 })
 
 t.test('G-F5 what the store cannot commit answers CONFLICT and changes nothing', async t => {
-  const { client } = await withAccounts(t)
+  const { client, store } = await withAccounts(t)
+  const transaction = store.transaction.bind(store)
+  let tries = 0
+  store.transaction = async work => {
+    tries++
+    return await transaction(work)
+  }
   const bucket = 'accounts'
   t.equal((await refusal(client, { op: 'update', bucket, key: 'a', data: { balance: 1 } }, { op: 'delete', bucket, key: 'a' }))['code'], 'CONFLICT', 'update, then delete')
   t.equal((await refusal(client, { op: 'delete', bucket, key: 'a' }, { op: 'insert', bucket, data: { id: 'a', balance: 1 } }))['code'], 'CONFLICT', 'delete, then insert')
+  t.equal(tries, 2, 'what the store would refuse again is not tried again')
   t.same(await accounts(client), untouched)
 })
 

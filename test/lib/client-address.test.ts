@@ -1,7 +1,7 @@
 import { BlockList, isIPv4 } from 'node:net'
 import t, { type Test } from 'tap'
 import fc from 'fast-check'
-import { addressKey, clientAddress, plainAddress } from '../../lib/access/client-address.js'
+import { addressKey, clientAddress, plainAddress, readAddress } from '../../lib/access/client-address.js'
 import { trustedPeers } from '../../lib/access/trusted-peers.js'
 import { NoexOptionsError } from '../../lib/option-checks.js'
 
@@ -87,6 +87,69 @@ t.test('plainAddress', t => {
     })
   })
 
+  t.end()
+})
+
+t.test('readAddress', t => {
+  t.test('takes off what proxies write around an address', async t => {
+    const table: ReadonlyArray<readonly [text: string, address: string]> = [
+      ['203.0.113.7', '203.0.113.7'],
+      ['203.0.113.7:50001', '203.0.113.7'],
+      ['203.0.113.7:0', '203.0.113.7'],
+      ['2001:db8::1', '2001:db8::1'],
+      ['[2001:db8::1]', '2001:db8::1'],
+      ['[2001:DB8:0::1]:50001', '2001:db8::1'],
+      ['[::1]:80', '::1'],
+      ['::ffff:203.0.113.7', '203.0.113.7'],
+      ['::ffff:203.0.113.7:50001', '203.0.113.7'],
+      ['[::ffff:203.0.113.7]:50001', '203.0.113.7'],
+      ['[::ffff:cb00:7107]', '203.0.113.7'],
+      ['fe80::1%eth0', 'fe80::1'],
+      ['fe80::1%br_lan', 'fe80::1'],
+      ['[fe80::1%25eth0]:443', 'fe80::1'],
+      // An IPv6 address without brackets has no port.
+      ['2001:db8::1:4711', '2001:db8::1:4711']
+    ]
+    for (const [text, address] of table) t.equal(readAddress(text), address, text)
+  })
+
+  t.test('knows no address in any other text', async t => {
+    const others = [
+      '', ' ', 'unknown', '_hidden', '_SEVKISEK', 'for=203.0.113.7', 'for="[2001:db8::1]:4711"',
+      '"203.0.113.7"', 'localhost', 'client.example', 'client.example:80', '203.0.113.7, 10.0.0.1',
+      '203.0.113.7 ', ' 203.0.113.7', '203.0.113.7:', '203.0.113.7:_port', '203.0.113.7:123456',
+      '203.0.113.7:-1',
+      '203.0.113.7:80:80',
+      '203.0.113.7/24', '203.0.113.07', '203.0.113', '0xcb007107', '203.0.113.7%eth0', '203.0.113.7\n',
+      '[203.0.113.7]:80', '[203.0.113.7]', '[]', '[]:80', '[::1', '::1]', '[::1]]', '[[::1]]', '[::1]80',
+      '[::1]:',
+      '[::1]:a', '2001:db8::1:50001', '1::2::3', '::1%', '::1%eth0%eth1', '%eth0', '::1%a b',
+      'javascript:alert(1)', `${'0'.repeat(60)}::1`, '1.'.repeat(8_000), ':'.repeat(16_000)
+    ]
+    for (const text of others) t.equal(readAddress(text), undefined, JSON.stringify(text.slice(0, 40)))
+  })
+
+  t.test('reads every spelling of an address with and without port as plainAddress spells it', async t => {
+    t.doesNotThrow(() => {
+      const flags = fc.tuple(fc.boolean(), fc.boolean(), fc.boolean())
+      fc.assert(fc.property(groups, flags, fc.nat(0xffff), (groups, flags, port) => {
+        const text = spell(groups, ...flags)
+        const plain = plainAddress(text)
+        const withPort = isIPv4(plain) ? `${plain}:${port}` : `[${plain}]:${port}`
+        const wrapped = [text, `[${text}]`, `[${text}]:${port}`, plain, withPort]
+        return wrapped.every(written => readAddress(written) === plain)
+      }), RUNS)
+    })
+  })
+
+  t.test('does not read two addresses as one, and nothing but text of an address', async t => {
+    t.doesNotThrow(() => {
+      fc.assert(fc.property(fc.string({ maxLength: 70 }), text => {
+        const address = readAddress(text)
+        return address === undefined || plainAddress(address) === address
+      }), RUNS)
+    })
+  })
   t.end()
 })
 
@@ -249,7 +312,11 @@ t.test('[G-D7] clientAddress', t => {
       ['203.0.113.9', '203.0.113.9'],
       ['::ffff:203.0.113.9', '203.0.113.9'],
       ['2001:DB8:0:0::1', '2001:db8::1'],
-      ['fe80::1%eth0', 'fe80::1']
+      ['fe80::1%eth0', 'fe80::1'],
+      ['203.0.113.9:4711', '203.0.113.9'],
+      ['[2001:db8::1]', '2001:db8::1'],
+      ['[2001:DB8::1]:4711', '2001:db8::1'],
+      ['[::ffff:203.0.113.9]:4711', '203.0.113.9']
     ]
     for (const peer of trusted) {
       for (const name of ['X-Real-IP', 'x-real-ip', 'X-REAL-IP']) {
@@ -277,7 +344,8 @@ t.test('[G-D7] clientAddress', t => {
   t.test('is refused where a trusted peer does not say it clearly', async t => {
     const bad = [
       '', ' ', '203.0.113.9 ', 'unknown', 'client.example', '203.0.113.9, 10.0.0.1', '203.0.113.9,10.0.0.1', '203.0.113.9 10.0.0.1',
-      '203.0.113.9:4711', '[2001:db8::1]', '[2001:db8::1]:4711', '203.0.113', '203.0.113.09', '0xcb.0.113.9', '3405803785', '203.0.113.0/24',
+      '203.0.113.9:', '203.0.113.9:port', '[2001:db8::1]:', '[203.0.113.9]', '203.0.113', '203.0.113.09',
+      '0xcb.0.113.9', '3405803785', '203.0.113.0/24',
       'for=203.0.113.9', '"203.0.113.9"', '::1%', '::1%, 203.0.113.9', '::1, 203.0.113.9', '2001:db8::1::2', '::1'.padEnd(16_000, '0')
     ]
     for (const peer of trusted) {

@@ -13,9 +13,11 @@ const steps: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'store.findOne': { bucket: 'b', filter: {}, as: 'x' },
   'store.insert': { bucket: 'b', data: {}, as: 'x' },
   'store.update': { bucket: 'b', key: 'k', data: {}, as: 'x' },
+  'store.increment': { bucket: 'b', key: 'k', field: 'n', by: 1, expectedVersion: '{{ input.version }}', as: 'x' },
   'store.delete': { bucket: 'b', key: 'k' },
   'store.count': { bucket: 'b', filter: {}, as: 'x' },
   aggregate: { source: 's', op: 'sum', field: 'f', as: 'x' },
+  compute: { op: 'round', left: '{{ input.a }}', right: 2, as: 'x' },
   'rules.emit': { topic: 't', data: {} },
   'rules.setFact': { key: 'k', value: null },
   'rules.getFact': { key: 'k', as: 'x' },
@@ -28,12 +30,15 @@ const steps: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 const optional: Readonly<Record<string, readonly string[]>> = {
   'store.insert': ['as'],
   'store.update': ['as'],
+  'store.increment': ['expectedVersion', 'as'],
   'store.count': ['filter'],
+  compute: ['right'],
   'rules.emit': ['data'],
   if: ['else']
 }
 
 const wrongText = ['', null, 5, {}, [], true, 'x'.repeat(1_025)]
+const wrongOperand = ['', null, {}, [], true, '5', 'a{{ b }}', '{{ a }}{{ b }}']
 const wrongObject = [null, 5, 'x', [], true]
 const wrong: Readonly<Record<string, readonly unknown[]>> = {
   bucket: wrongText,
@@ -46,6 +51,10 @@ const wrong: Readonly<Record<string, readonly unknown[]>> = {
   condition: wrongObject,
   field: wrongText,
   op: ['SUM', '', null, 5, 'median', 'constructor'],
+  by: wrongOperand,
+  expectedVersion: wrongOperand,
+  left: wrongOperand,
+  right: wrongOperand,
   operation: ['reduce', '', null, 5, 'toString'],
   then: [null, {}, [], 'x', 5],
   else: [null, {}, [], 'x', 5]
@@ -104,7 +113,8 @@ t.test('conditions, and what a transformation takes, are checked', async t => {
     [stepOf('transform', { ...steps['transform'], operation: 'map', args: '{{ input.set }}' }), []],
     [stepOf('transform', { ...steps['transform'], operation: 'pick', args: ['a', 'b'] }), []],
     [stepOf('transform', { ...steps['transform'], operation: 'pluck', args: 'a' }), []],
-    ...['sum', 'avg', 'min', 'max'].map(op => [stepOf('aggregate', { source: 's', op, as: 'x' }), ['steps[0].field: is required unless "op" is "count"']] as const)
+    ...['sum', 'avg', 'min', 'max'].map(op => [stepOf('aggregate', { source: 's', op, as: 'x' }), ['steps[0].field: is required unless "op" is "count"']] as const),
+    ...['add', 'subtract', 'multiply', 'divide', 'min', 'max'].map(op => [stepOf('compute', { op, left: 1, as: 'x' }), ['steps[0].right: is required unless "op" is "round"']] as const)
   ]
   for (const [step, issues] of table) t.same(issuesOf(procedureOf(step)), issues, JSON.stringify(step))
 })

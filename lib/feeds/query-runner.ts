@@ -1,0 +1,77 @@
+import { NoexServerError } from '../errors.js'
+import { LimitedRuns, type RunLimits } from '../limits/limited-runs.js'
+import { encodeQueryResult } from '../protocol/encode.js'
+import type { ReadListener } from '../store/query-recorder.js'
+import type { Verdict } from '../store/row-filter.js'
+import type { StoreAccess } from '../store/store-access.js'
+import type { Work } from '../store/work.js'
+
+/** One run of a query. */
+export interface QueryRun {
+  readonly query: string
+  readonly params: unknown
+  /** Tells what may be read of a bucket. */
+  readonly rows: (bucket: string) => Verdict
+  /** The id of the client for which it runs. */
+  readonly owner: string
+  /** Hears of each read before it happens. */
+  readonly reads?: ReadListener
+  /** What it takes, where that is counted: then it is done in slices. */
+  readonly work?: Work
+}
+
+/** Runs the queries of one service, and waits for those of the application no longer than they may take. */
+export class QueryRunner {
+  readonly #access: StoreAccess
+  readonly #runs: LimitedRuns
+
+  constructor (access: StoreAccess, limits: RunLimits) {
+    this.#access = access
+    this.#runs = new LimitedRuns(limits)
+  }
+
+  /**
+   * Runs a query once and returns the JSON of its result. Rejects as the query does, with `INTERNAL_ERROR`
+   * when it takes too long, and with `FORBIDDEN` where it opens a bucket that may not be read
+   */
+  async run (run: QueryRun): Promise<string> {
+    const result = await this.result(run)
+    try {
+      return encodeQueryResult(result)
+    } catch (error) {
+      throw new Error(`query "${run.query}" has returned what JSON cannot hold`, { cause: error })
+    }
+  }
+
+  /** Runs a query once and returns its result. Rejects as `run` does. */
+  async result (run: QueryRun): Promise<unknown> {
+    const { query, params, rows, reads, work } = run
+    // A declarative query reads and does nothing else.
+    const isDeclarative = this.#access.store.getQueryInfo(query)?.config !== undefined
+    if (!isDeclarative) return await this.#runOther(run)
+    return await this.#access.runQuery(query, params, rows, reads, work)
+  }
+
+  async #runOther ({ query, params, rows, owner, reads, work }: QueryRun): Promise<unknown> {
+    const subject = `Query "${query}"`
+    return await this.#runs.run(subject, owner, async isOver => {
+      const rowsInTime = (bucket: string): Verdict => {
+        if (isOver()) throw new NoexServerError('INTERNAL_ERROR', `${subject} is not waited for any more`)
+        return rows(bucket)
+      }
+      return await this.#access.runQuery(query, params, rowsInTime, reads && untilOver(reads, isOver), work)
+    })
+  }
+}
+
+/** Hears of no read that is made too late: the reads of that run have been forgotten. */
+function untilOver (reads: ReadListener, isOver: () => boolean): ReadListener {
+  return {
+    readBucket (bucket) {
+      if (!isOver()) reads.readBucket(bucket)
+    },
+    readRecord (bucket, key) {
+      if (!isOver()) reads.readRecord(bucket, key)
+    }
+  }
+}

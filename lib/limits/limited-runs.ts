@@ -1,0 +1,76 @@
+import type { Clock } from '../clock.js'
+import { NoexServerError } from '../errors.js'
+import type { Log } from '../log.js'
+
+/** Runs of one subject that may go on after nothing waits for them any more: of all clients, and of one. */
+const MAX_LATE = 100
+const MAX_LATE_PER_OWNER = 4
+
+/** How long runs are waited for, and where it is told of one that is late. */
+export interface RunLimits {
+  /** Milliseconds that a run is waited for. */
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/**
+ * Waits for code of the application, each time for no longer than it may take. What it comes to afterwards is
+ * dropped. Code cannot be stopped from outside, so no more is begun where too much has not come to an end.
+ */
+export class LimitedRuns {
+  readonly #limits: RunLimits
+  /** Late runs by subject, and by subject and owner. */
+  readonly #late = new Map<string, number>()
+
+  constructor (limits: RunLimits) {
+    this.#limits = limits
+  }
+
+  /**
+   * Runs `work` and waits for it. `subject` names it in errors; `owner` is the id of the client for which it
+   * runs. `work` is told by `isOver` that its result is not wanted any more.
+   * @throws `RATE_LIMITED` when too many earlier runs are late, `INTERNAL_ERROR` when this one takes too long
+   */
+  async run<T> (subject: string, owner: string, work: (isOver: () => boolean) => Promise<T>): Promise<T> {
+    const { timeoutMs, clock, log } = this.#limits
+    const keys = [subject, `${subject} ${owner}`] as const
+    this.#check(keys, subject)
+    let isOver = false
+    const running = work(() => isOver)
+    return await new Promise((resolve, reject) => {
+      const cancel = clock.after(timeoutMs, () => {
+        isOver = true
+        this.#countUntil(running, keys)
+        log.warn({ timeoutMs }, `${subject} takes too long and is not waited for any more`)
+        const problem = `${subject} took longer than ${timeoutMs} ms and is not waited for any more`
+        reject(new NoexServerError('INTERNAL_ERROR', problem))
+      })
+      running.finally(cancel).then(resolve, reject)
+    })
+  }
+
+  #check ([all, own]: readonly [string, string], subject: string): void {
+    const limit = this.#lateOf(own) >= MAX_LATE_PER_OWNER ? MAX_LATE_PER_OWNER : MAX_LATE
+    if (limit === MAX_LATE && this.#lateOf(all) < MAX_LATE) return
+    const whose = limit === MAX_LATE ? '' : ' of this client'
+    const problem = `${subject} is refused: ${limit} earlier runs${whose} have not ended`
+    throw new NoexServerError('RATE_LIMITED', problem, { retryAfterMs: this.#limits.timeoutMs })
+  }
+
+  #lateOf (key: string): number {
+    return this.#late.get(key) ?? 0
+  }
+
+  #countUntil (running: Promise<unknown>, keys: readonly string[]): void {
+    for (const key of keys) this.#late.set(key, this.#lateOf(key) + 1)
+    const end = (): void => {
+      for (const key of keys) {
+        const left = this.#lateOf(key) - 1
+        if (left === 0) this.#late.delete(key)
+        else this.#late.set(key, left)
+      }
+    }
+    running.then(end, end)
+  }
+}

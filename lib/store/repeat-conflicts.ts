@@ -1,0 +1,55 @@
+import type { TransactionContext } from '@hamicek/noex-store'
+import { systemClock } from '../clock.js'
+import { readsOf } from './checked-transactions.js'
+import type { StoreAccess } from './store-access.js'
+import { ReadConflictError } from './transaction-reads.js'
+import type { Work } from './work.js'
+
+/** Tries that a transaction has when other writers are faster. */
+const MAX_TRIES = 10
+
+/** Longest pause between two tries, in milliseconds. Each may take twice as long as the one before. */
+const MAX_PAUSE_MS = 64
+
+/**
+ * Runs `work`, which is a transaction, until no other writer was faster, at most ten times. A try that is
+ * repeated leaves the budget of `units` as it was. The pauses grow
+ * and are of random length, so that those who have met do not meet again. Rejects as `work` does, with a
+ * `TransactionConflictError` when the last try has failed, too.
+ */
+export async function repeatConflicts<T> (work: () => Promise<T>, units?: Work): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    const spent = units?.spent ?? 0
+    try {
+      return await work()
+    } catch (error) {
+      // What the store refuses by itself, it would refuse again.
+      if (tries === MAX_TRIES || !(error instanceof ReadConflictError)) throw error
+    }
+    units?.forgive(units.spent - spent)
+    await pause(Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS))
+  }
+}
+
+/**
+ * Runs `work` in a transaction of the store. Where it fails and what it has read does not hold any more, it
+ * has failed for that.
+ * @throws `TransactionConflictError`, and what `work` throws
+ */
+export async function transact<T> (
+  { store }: Pick<StoreAccess, 'store'>, work: (tx: TransactionContext) => Promise<T>
+): Promise<T> {
+  return await store.transaction(async tx => {
+    try {
+      return await work(tx)
+    } catch (error) {
+      readsOf(tx)?.check()
+      throw error
+    }
+  })
+}
+
+/** Resolves after a pause, in which others go on; under fake timers, too. */
+async function pause (delayMs: number): Promise<void> {
+  await new Promise<void>(resolve => { systemClock.after(delayMs, resolve) })
+}

@@ -1,0 +1,333 @@
+import { setImmediate } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import type { BucketDefinition, FieldDefinition, Store } from '@hamicek/noex-store'
+import type { TestClient } from '../client.js'
+import { serve, startStore } from '../helper.js'
+
+const unhandled: unknown[] = []
+process.on('unhandledRejection', reason => {
+  unhandled.push(reason)
+})
+
+type Callback = (...args: unknown[]) => unknown
+
+/** Where the application can put a function into the definition of a bucket. */
+const places: Readonly<Record<string, (callback: Callback) => Partial<BucketDefinition>>> = {
+  'the validator of bucket "guarded"': callback => ({
+    validate: callback as NonNullable<BucketDefinition['validate']>
+  }),
+  'the validator of field "n" of bucket "guarded"': callback => ({
+    schema: { n: { type: 'number', validate: callback as NonNullable<FieldDefinition['validate']> } }
+  }),
+  'the validator of field "o.deep" of bucket "guarded"': callback => ({
+    schema: {
+      o: {
+        type: 'object',
+        properties: {
+          deep: { type: 'number', validate: callback as NonNullable<FieldDefinition['validate']> }
+        }
+      }
+    }
+  }),
+  'the validator of field "list[]" of bucket "guarded"': callback => ({
+    schema: {
+      list: {
+        type: 'array',
+        items: { type: 'number', validate: callback as NonNullable<FieldDefinition['validate']> }
+      }
+    }
+  }),
+  'the default of field "d" of bucket "guarded"': callback => ({
+    schema: { d: { type: 'object', default: callback } }
+  })
+}
+
+const cyclic: Record<string, unknown> = {}
+cyclic['self'] = cyclic
+
+/** Mistakes of functions, and what the log must say of each. */
+const wrong: Readonly<Record<string, readonly [callback: Callback, said: RegExp]>> = {
+  'throws at once': [
+    () => {
+      throw new Error('a secret')
+    },
+    / has thrown/
+  ],
+  'throws nothing': [
+    () => {
+      const nothing: unknown = undefined
+      throw nothing
+    },
+    / has thrown/
+  ],
+  'is async and rejects': [
+    async () => {
+      throw new Error('a secret')
+    },
+    / has returned a promise: it must answer at once/
+  ],
+  'is async and resolves': [async () => undefined, / has returned a promise/],
+  'is async and never ends': [async () => await new Promise(() => {}), / has returned a promise/],
+  'returns a trap': [
+    () => ({
+      get then () {
+        throw new Error('a secret')
+      }
+    }),
+    / has thrown/
+  ],
+  'returns a cycle': [() => cyclic, / must return undefined|what JSON cannot hold/],
+  'returns a BigInt': [() => 1n, / must return undefined|what JSON cannot hold/],
+  'returns a function': [() => () => {}, / must return undefined|what JSON cannot hold/],
+  'returns far too much': [() => ['x'.repeat(2 ** 21)], / must return undefined|more than 1048576 characters/]
+}
+
+interface Setting {
+  readonly store: Store
+  readonly client: TestClient
+  readonly logged: () => string
+}
+
+/** Serves the bucket `guarded`, defined before or after the plugin was there, with one record. */
+async function setUp (t: Test, place: string, callback: Callback, isEarly: boolean): Promise<Setting> {
+  const store = await startStore(t)
+  let isOn = false
+  const definition = places[place]?.((...args) => (isOn ? callback(...args) : undefined))
+  const define = async (): Promise<void> => {
+    await store.defineBucket('guarded', {
+      key: 'id',
+      ...definition,
+      schema: {
+        id: { type: 'string' },
+        other: { type: 'string' },
+        ref: { type: 'string', ref: 'items', onDelete: 'set_null' },
+        ...definition?.schema
+      }
+    })
+    await store.bucket('guarded').insert(record)
+  }
+  const lines: string[] = []
+  const stream = {
+    write (line: string) {
+      lines.push(line)
+    }
+  }
+  const { connect } = await serve(
+    t,
+    {},
+    {
+      store,
+      fastify: { logger: { level: 'warn', stream } },
+      async before () {
+        await store.bucket('items').insert({ id: 'target' })
+        if (isEarly) await define()
+      }
+    }
+  )
+  if (!isEarly) await define()
+  isOn = true
+  return { store, client: await connect(), logged: () => lines.join('') }
+}
+
+const record = { id: 'here', n: 1, o: { deep: 1 }, list: [1], d: {}, ref: 'target' }
+const fresh = { id: 'fresh', n: 2, o: { deep: 2 }, list: [2] }
+
+const entries: ReadonlyArray<readonly [entry: object, isNew: boolean]> = [
+  [{ op: 'insert', data: fresh }, true],
+  [{ op: 'insertMany', data: [fresh] }, true],
+  [{ op: 'upsert', data: fresh }, true],
+  [{ op: 'upsert', data: { id: 'here' } }, false],
+  [{ op: 'update', key: 'here', data: {} }, false],
+  [{ op: 'updateMany', filter: {}, data: {} }, false],
+  [{ op: 'increment', key: 'here', field: 'n', by: 1 }, false]
+]
+
+/** Every way to write a record. A default is asked for by those that make one only. */
+const writes: ReadonlyArray<readonly [type: string, fields: object, isNew: boolean]> = [
+  ['store.insert', { data: fresh }, true],
+  ['store.insertMany', { data: [{ ...fresh, id: 'first' }, fresh] }, true],
+  ['store.upsert', { data: fresh }, true],
+  ['store.upsert', { data: { ...fresh, id: 'here' } }, false],
+  ['store.update', { key: 'here', data: { other: 'x' } }, false],
+  ['store.updateMany', { filter: {}, data: { other: 'x' } }, false],
+  ['store.increment', { key: 'here', field: 'n', by: 1 }, false],
+  ...entries.map(
+    ([entry, isNew]) =>
+      [
+        'store.transaction',
+        {
+          operations: [
+            { bucket: 'items', op: 'insert', data: {} },
+            { bucket: 'guarded', ...entry }
+          ]
+        },
+        isNew
+      ] as const
+  ),
+  ['store.delete', { bucket: 'items', key: 'target' }, false],
+  ['store.deleteMany', { bucket: 'items', filter: {} }, false],
+  ['procedures.call', { name: 'insert' }, true],
+  ['procedures.call', { name: 'insert as a whole' }, true]
+]
+
+for (const [place] of Object.entries(places)) {
+  t.test(`${place} does wrong`, async t => {
+    for (const [index, [title, [callback, said]]] of Object.entries(wrong).entries()) {
+      await t.test(title, async t => {
+        const { store, client, logged } = await setUp(t, place, callback, index % 2 === 0)
+        const step = { action: 'store.insert', bucket: 'guarded', data: fresh }
+        for (const [name, transaction] of [
+          ['insert', false],
+          ['insert as a whole', true]
+        ] as const) {
+          await client.ask('procedures.register', { procedure: { name, transaction, steps: [step] } })
+        }
+        const before = await Promise.all(['guarded', 'items'].map(bucket => store.bucket(bucket).all()))
+        for (const [type, fields, isNew] of writes) {
+          if (place.includes('default') && !isNew) continue
+          const reply = await client.request(type, { bucket: 'guarded', ...fields })
+          t.match(
+            reply,
+            { type: 'error', code: 'INTERNAL_ERROR' },
+            `${type} ${JSON.stringify(fields)}: ${JSON.stringify(reply).slice(0, 200)}`
+          )
+          t.notMatch(JSON.stringify(reply), /secret/)
+        }
+        t.same(
+          await Promise.all(['guarded', 'items'].map(bucket => store.bucket(bucket).all())),
+          before,
+          'nothing was written'
+        )
+        t.match(logged(), said)
+        t.ok(logged().includes(place.replaceAll('"', '\\"')), 'the log names the function')
+        t.ok(await client.ask('store.insert', { bucket: 'items', data: {} }), 'the connection goes on')
+      })
+    }
+  })
+}
+
+t.test(
+  'what validators have against a record is answered as the store does, with everything else',
+  async t => {
+    const { client, store } = await serve(t).then(async served => ({
+      ...served,
+      client: await served.connect()
+    }))
+    let asked = 0
+    const seen: unknown[] = []
+    await store.defineBucket('checked', {
+      key: 'id',
+      schema: {
+        id: { type: 'string', generated: 'uuid' },
+        kind: { type: 'string', default: () => `kind ${++asked}` },
+        n: { type: 'number', min: 0, validate: value => (value === 13 ? 'is unlucky' : undefined) },
+        late: { type: 'date', default: () => new Date(5) }
+      },
+      validate (record) {
+        seen.push(record['id'], record['kind'])
+        return record['n'] === 7 ? ['first', 'second'] : undefined
+      }
+    })
+    const made = await client.ask('store.insert', { bucket: 'checked', data: { n: 1 } })
+    t.match(
+      made,
+      { id: String, kind: 'kind 1', n: 1, late: '1970-01-01T00:00:00.005Z', _version: 1 },
+      'a default is asked for once'
+    )
+    t.ok(
+      seen.every(value => typeof value === 'string'),
+      'validators see what is filled in'
+    )
+    t.match(await client.request('store.insert', { bucket: 'checked', data: { n: 13 } }), {
+      code: 'VALIDATION_ERROR',
+      details: [{ field: 'n', message: 'is unlucky', code: 'custom' }]
+    })
+    t.match(await client.request('store.insert', { bucket: 'checked', data: { n: 7 } }), {
+      code: 'VALIDATION_ERROR',
+      details: [{ field: '_record', message: 'first' }, { message: 'second' }]
+    })
+    t.match(await client.request('store.update', { bucket: 'checked', key: made.id, data: { n: 13 } }), {
+      code: 'VALIDATION_ERROR',
+      details: [{ field: 'n' }]
+    })
+    t.match(await client.request('store.insert', { bucket: 'checked', data: { n: -1 } }), {
+      code: 'VALIDATION_ERROR',
+      details: [{ field: 'n', code: 'min' }]
+    })
+    t.match(await client.request('store.insert', { bucket: 'checked', data: { n: 'x' } }), {
+      code: 'VALIDATION_ERROR',
+      details: [{ field: 'n', code: 'type' }]
+    })
+    t.match(await client.ask('store.upsert', { bucket: 'checked', data: { id: made.id, n: 2 } }), {
+      id: made.id,
+      kind: 'kind 1',
+      n: 2,
+      _version: 2
+    })
+    t.match(await client.ask('store.upsert', { bucket: 'checked', data: { id: 'new', n: 2 } }), {
+      id: 'new',
+      kind: /^kind \d/,
+      _version: 1
+    })
+    t.match(await client.request('store.insert', { bucket: 'checked', data: { id: 'new' } }), {
+      code: 'ALREADY_EXISTS'
+    })
+  }
+)
+
+t.test('a key can be given by a default', async t => {
+  const { store, connect } = await serve(t)
+  let last = 0
+  await store.defineBucket('numbered', {
+    key: 'id',
+    schema: { id: { type: 'string', default: () => `n${++last}` } }
+  })
+  const client = await connect()
+  t.match(await client.ask('store.insert', { bucket: 'numbered', data: {} }), { id: 'n1' })
+  t.match(await client.ask('store.insertMany', { bucket: 'numbered', data: [{}, {}] }), [
+    { id: 'n2' },
+    { id: 'n3' }
+  ])
+  t.match(await client.ask('store.upsert', { bucket: 'numbered', data: {} }), { id: 'n4' })
+  t.match(
+    await client.ask('store.transaction', { operations: [{ op: 'insert', bucket: 'numbered', data: {} }] }),
+    { results: [{ data: { id: 'n5' } }] }
+  )
+  last = 0
+  t.match(await client.request('store.insert', { bucket: 'numbered', data: {} }), {
+    code: 'ALREADY_EXISTS',
+    details: { field: 'id', value: 'n1' }
+  })
+})
+
+t.test('a validator that writes to the store meets no lock', async t => {
+  const { store, connect } = await serve(t)
+  await store.defineBucket('eager', {
+    key: 'id',
+    schema: { id: { type: 'string' } },
+    validate (record) {
+      store
+        .bucket('items')
+        .upsert({ id: String(record['id']) })
+        .catch(() => {})
+      return undefined
+    }
+  })
+  const client = await connect()
+  t.match(await client.ask('store.insert', { bucket: 'eager', data: { id: 'a' } }), { id: 'a' })
+  t.match(
+    await client.ask('store.transaction', {
+      operations: [
+        { op: 'insert', bucket: 'eager', data: { id: 'b' } },
+        { op: 'count', bucket: 'eager' }
+      ]
+    }),
+    { results: [{}, { data: 2 }] }
+  )
+  t.equal(await client.ask('store.count', { bucket: 'items' }), 2)
+})
+
+t.test('no rejection was left to the process', async t => {
+  await setImmediate()
+  t.same(unhandled, [])
+})

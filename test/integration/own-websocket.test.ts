@@ -1,0 +1,369 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import WebSocket, { WebSocketServer } from 'ws'
+import { noexPlugin, type NoexOptions } from '../../lib/index.js'
+import { TestClient } from '../client.js'
+import { serve, startStore, type Served } from '../helper.js'
+import { watchForAccidents } from '../hostile/accidents.js'
+import { RawSocket } from '../raw-socket.js'
+
+type Line = Record<string, any>
+
+function logInto (lines: Line[]) {
+  return {
+    level: 'warn',
+    stream: {
+      write: (line: string) => {
+        lines.push(JSON.parse(line) as Line)
+      }
+    }
+  }
+}
+
+async function serveOn (
+  t: Test,
+  own: WebsocketPluginOptions,
+  options: Omit<NoexOptions, 'store'> = {},
+  lines: Line[] = []
+): Promise<Served> {
+  return await serve(t, options, {
+    fastify: { logger: logInto(lines), handlerTimeout: 300 },
+    before: async app => {
+      await app.register(websocket, own)
+      app.get('/own', { websocket: true }, socket => {
+        socket.on('message', data => {
+          socket.send(`own ${String(data)}`)
+        })
+      })
+    }
+  })
+}
+
+class OwnWebSocket extends WebSocket {}
+
+/** Options of the application's `@fastify/websocket` with which everything works. */
+const harmless: ReadonlyArray<readonly [name: string, own: WebsocketPluginOptions]> = [
+  ['no option', {}],
+  ['clientTracking: false', { options: { clientTracking: false } }],
+  ['perMessageDeflate', { options: { perMessageDeflate: true } }],
+  [
+    'perMessageDeflate with a threshold',
+    { options: { perMessageDeflate: { threshold: 0, serverNoContextTakeover: true } } }
+  ],
+  ['a small maxPayload', { options: { maxPayload: 10 } }],
+  ['no maxPayload', { options: { maxPayload: 0 } }],
+  [
+    'small maxFragments and maxBufferedChunks',
+    { options: { maxFragments: 1, maxBufferedChunks: 1 } as object }
+  ],
+  ['skipUTF8Validation', { options: { skipUTF8Validation: true } }],
+  ['allowSynchronousEvents: false', { options: { allowSynchronousEvents: false } }],
+  ['autoPong: false', { options: { autoPong: false } }],
+  ['closeTimeout', { options: { closeTimeout: 60_000 } as object }],
+  ['a class of its own', { options: { WebSocket: OwnWebSocket } as object }],
+  ['the same path', { options: { path: '/live' } as object }],
+  ['an empty path', { options: { path: '' } as object }],
+  ['verifyClient that lets everything pass', { options: { verifyClient: () => true } }],
+  [
+    'verifyClient that answers later',
+    {
+      options: {
+        verifyClient: (_info, answer) => {
+          setImmediate(answer, true)
+        }
+      }
+    }
+  ],
+  ['an errorHandler that does nothing', { errorHandler: () => {} }],
+  [
+    'an errorHandler that throws',
+    {
+      errorHandler: () => {
+        throw new Error('an error handler')
+      }
+    }
+  ],
+  [
+    'a preClose that leaves everything open',
+    {
+      preClose: done => {
+        done()
+      }
+    }
+  ],
+  [
+    'a preClose that closes for itself',
+    {
+      preClose (done) {
+        for (const client of (this as unknown as FastifyInstance).websocketServer.clients) client.close(4100)
+        done()
+      }
+    }
+  ]
+]
+
+for (const [name, own] of harmless) {
+  t.test(`an application's own @fastify/websocket with ${name}`, async t => {
+    const accidents = watchForAccidents(t)
+    const { app, url, port } = await serveOn(t, own, { path: '/live', maxPayloadBytes: 1_000 })
+    const client = await TestClient.open(t, `${url}/live`)
+    t.match(await client.ask('store.insert', { bucket: 'items', data: { name: 'x'.repeat(200) } }), {
+      name: 'x'.repeat(200)
+    })
+
+    t.comment('keeps the limits of ours')
+    const large = await TestClient.open(t, `${url}/live`)
+    large.send(JSON.stringify({ id: 1, type: 'store.buckets', filler: 'x'.repeat(1_000) }))
+    t.equal((await large.closed).code, 1009)
+    const parts = await TestClient.open(t, `${url}/live`)
+    for (const [i, part] of ['{"id":7,', '"type":', '"store.buckets"}'].entries()) {
+      parts.ws.send(part, { fin: i === 2 })
+    }
+    t.match(await parts.next(), { id: 7, type: 'result' })
+    const garbled = await RawSocket.upgrade(t, port, '/live')
+    await garbled.until(/welcome/)
+    garbled.socket.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0xc3, 0x28]))
+    const received = await garbled.until(/\x88/)
+    t.equal(Buffer.from(received.slice(received.indexOf('\x88')), 'latin1').readUInt16BE(2), 1007)
+    garbled.socket.destroy()
+
+    t.comment('closes as ours does')
+    await app.close()
+    t.same(await client.closed, { code: 1000, reason: 'server_shutdown' })
+    t.same(accidents, [])
+  })
+}
+
+t.test('a closeTimeout of the application does not hold up the shutdown', async t => {
+  const { app, port } = await serveOn(t, { options: { closeTimeout: 60_000 } as object })
+  const silent = await RawSocket.upgrade(t, port)
+  await silent.until(/welcome/)
+  const startedAt = performance.now()
+  await app.close()
+  t.ok(performance.now() - startedAt < 2_000)
+})
+
+t.test(
+  'a compressed message is not inflated beyond maxPayloadBytes where the application allows more',
+  async t => {
+    const inflated: number[] = []
+    const { app, url } = await serveOn(
+      t,
+      { options: { perMessageDeflate: true, maxPayload: 1_073_741_824 } },
+      { maxPayloadBytes: 10_000 }
+    )
+    app.websocketServer.on('connection', ws => {
+      const { 'permessage-deflate': extension } = (
+        ws as unknown as { _receiver: { _extensions: Record<string, any> } }
+      )._receiver._extensions
+      const { decompress } = extension
+      extension.decompress = (
+        data: Buffer,
+        fin: boolean,
+        callback: (error: Error | null, result?: Buffer) => void
+      ) => {
+        decompress.call(extension, data, fin, (error: Error | null, result?: Buffer) => {
+          inflated.push(result?.length ?? 0)
+          callback(error, result)
+        })
+      }
+    })
+    const client = await TestClient.open(t, url)
+    t.ok(await client.ask('store.buckets', { filler: 'x'.repeat(5_000) }))
+    client.send('x'.repeat(5_000_000))
+    t.equal((await client.closed).code, 1009)
+    t.ok(inflated.length > 0 && Math.max(...inflated) <= 10_000, inflated.join())
+    t.ok(await (await TestClient.open(t, url)).ask('store.buckets'))
+  }
+)
+
+t.test('an upgrade that the application refuses or never answers gives its place back', t => {
+  const refusing: ReadonlyArray<readonly [name: string, own: WebsocketPluginOptions, status: number]> = [
+    ['verifyClient refuses', { options: { verifyClient: () => false } }, 401],
+    [
+      'verifyClient refuses later',
+      {
+        options: {
+          verifyClient: (_info, answer) => {
+            setImmediate(answer, false, 418, 'No')
+          }
+        }
+      },
+      418
+    ],
+    [
+      'verifyClient throws',
+      {
+        options: {
+          verifyClient: () => {
+            throw new Error('thrown by verifyClient')
+          }
+        }
+      },
+      503
+    ],
+    ['verifyClient never answers', { options: { verifyClient: (_info, _answer) => {} } }, 503],
+    [
+      'handleProtocols of others is not asked',
+      {
+        options: {
+          handleProtocols: () => {
+            throw new Error('not asked')
+          }
+        }
+      },
+      101
+    ]
+  ]
+  for (const [name, own, status] of refusing) {
+    t.test(name, async t => {
+      const accidents = watchForAccidents(t)
+      const lines: Line[] = []
+      const { app, port } = await serveOn(t, own, { connectionLimits: { maxConnections: 1 } }, lines)
+      for (let i = 0; i < 3; i++) {
+        const raw = await RawSocket.upgrade(t, port, '/', ['Host: localhost', 'Sec-WebSocket-Protocol: a'])
+        t.equal(await raw.status(), status)
+        if (status === 101) raw.socket.destroy()
+        await raw.closed
+        while (app.noex.connectionCount > 0) {
+          await new Promise(resolve => {
+            setImmediate(resolve)
+          })
+        }
+      }
+      if (status === 503) t.match(lines.map(({ msg }) => msg).join(), /upgrade cut off: .*verifyClient/)
+      t.same(accidents, [])
+    })
+  }
+  t.end()
+})
+
+t.test('options with which the socket could not be served are refused at boot, by name', async t => {
+  class Broken {
+    constructor () {
+      throw new Error('no such socket')
+    }
+  }
+  const refused: ReadonlyArray<readonly [own: WebsocketPluginOptions, problem: RegExp]> = [
+    [
+      { options: { path: '/other' } as object },
+      /option path makes the URL \/live, but your @fastify\/websocket has options\.path "\/other"/
+    ],
+    [{ options: { WebSocket: Broken } as object }, /option maxPayloadBytes .* options\.WebSocket/],
+    [{ options: { noServer: true } }, /noServer/]
+  ]
+  for (const [own, problem] of refused) {
+    await t.rejects(
+      serve(
+        t,
+        { path: '/live' },
+        {
+          before: app => {
+            app.register(websocket, own)
+          }
+        }
+      ),
+      problem
+    )
+  }
+})
+
+t.test('an application whose WebSockets are on another server', async t => {
+  const lines: Line[] = []
+  const other = createServer()
+  t.teardown(() => {
+    other.close()
+  })
+  const { url, port } = await serveOn(t, { options: { server: other } }, {}, lines)
+  t.match(lines, [{ level: 40, path: '/', msg: /listens on another server/ }])
+  const raw = await RawSocket.upgrade(t, port)
+  t.equal(await raw.status(), 503, 'an upgrade here is answered')
+  await raw.closed
+  await t.rejects(TestClient.open(t, url))
+  other.listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const client = await TestClient.open(t, `ws://127.0.0.1:${(other.address() as AddressInfo).port}`)
+  t.ok(await client.ask('store.buckets'), 'and one there is served')
+})
+
+t.test('another upgrade listener', t => {
+  let chat: WebSocketServer | undefined
+  t.teardown(() => {
+    chat?.close()
+  })
+  const foreign: ReadonlyArray<
+    readonly [name: string, add: (app: FastifyInstance) => void, warned: boolean]
+  > = [
+    [
+      'of @fastify/websocket is none',
+      async app => {
+        await app.register(websocket)
+      },
+      false
+    ],
+    [
+      'of a WebSocketServer is told at boot',
+      app => {
+        chat = new WebSocketServer({ server: app.server, path: '/chat' })
+      },
+      true
+    ],
+    [
+      'of the application is told at boot',
+      app => {
+        app.server.on('upgrade', () => {})
+      },
+      true
+    ]
+  ]
+  for (const [name, add, warned] of foreign) {
+    for (const when of ['before', 'after'] as const) {
+      t.test(`${name}, when it is added ${when} the plugin`, async t => {
+        const lines: Line[] = []
+        const app = Fastify({ logger: logInto(lines), forceCloseConnections: true })
+        t.teardown(async () => {
+          await app.close()
+        })
+        if (when === 'before') await add(app)
+        await app.register(noexPlugin, { store: await startStore(t), path: '/live', prefix: '/api' })
+        if (when === 'after') await add(app)
+        await app.listen({ port: 0, host: '127.0.0.1' })
+        const told = lines.filter(({ msg }) => /another upgrade listener .* \/api\/live/.test(msg as string))
+        t.equal(told.length, warned ? 1 : 0)
+      })
+    }
+  }
+
+  t.test('that takes the path for itself harms neither the process nor the limits', async t => {
+    const accidents = watchForAccidents(t)
+    const { app, url, port } = await serve(
+      t,
+      { connectionLimits: { maxConnections: 1 } },
+      {
+        before (app) {
+          const thief = new WebSocketServer({ server: app.server })
+          thief.on('connection', socket => {
+            socket.send('stolen')
+          })
+          t.teardown(() => {
+            thief.close()
+          })
+        }
+      }
+    )
+    for (let i = 0; i < 3; i++) {
+      const client = new WebSocket(url)
+      t.equal(String((await once(client, 'message'))[0]), 'stolen')
+      client.terminate()
+      await once(client, 'close')
+    }
+    t.equal(app.noex.connectionCount, 0)
+    t.equal((await fetch(`http://127.0.0.1:${port}/healthz`)).status, 200)
+    t.same(accidents, [])
+  })
+  t.end()
+})
