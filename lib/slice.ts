@@ -4,10 +4,10 @@ import { readTicks, runInMicrotask, runInNextTick, runInNextTurn } from './clock
 const SLICE_MS = 5
 
 /** Small requests between two looks at the clock, which is as dear as a part of one. */
-const MAX_UNWATCHED = 16
+const MAX_UNWATCHED = 32
 
 /** Above this, in milliseconds, requests are not small: then there is a look after each. */
-const SMALL_MS = 0.2
+const SMALL_MS = 0.1
 
 const waiting: Array<() => void> = []
 

@@ -94,7 +94,7 @@ async function perform (
   let reply: Reply
   let failure: NoexServerError | undefined
   let grant: Grant | undefined
-  const userId = caller.session?.userId
+  const userId = to.limiter && caller.session?.userId
   try {
     const place = record?.reserve()
     if (place !== undefined) await place

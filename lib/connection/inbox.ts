@@ -170,8 +170,9 @@ export class Inbox {
         work = nextTurn()
         break
       }
-      noteWork((this.#sizes[taken] as number) / BYTES_OF_SMALL)
-      bytes += this.#sizes[taken] as number
+      const size = this.#sizes[taken] as number
+      if (size > BYTES_OF_SMALL) noteWork(size / BYTES_OF_SMALL)
+      bytes += size
       work = this.#owner.handle(waiting[taken++] as string)
     }
     // Unless all of it has been dropped meanwhile.

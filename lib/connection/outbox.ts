@@ -80,7 +80,7 @@ export class Outbox implements Sink, FragmentedMessageOwner {
   /** Sends a message. */
   send (text: MessageText): void {
     const chars = charsOf(text)
-    noteWork(chars / CHARS_OF_SMALL)
+    if (chars > CHARS_OF_SMALL) noteWork(chars / CHARS_OF_SMALL)
     if (chars < BIG_CHARS) {
       this.#add(typeof text === 'string' ? text : text.join(''), chars)
     } else {

@@ -37,15 +37,17 @@ function isHighSurrogate (code: number): boolean {
 /** Whether the JSON of a value may take long to make. */
 export function mayBeBig (value: unknown, depth = 0): boolean {
   if (typeof value !== 'object' || value === null || depth === MAX_DEPTH) return false
+  // A record of the store is made into JSON as a whole. Asked first: it is what most replies have.
+  if ((value as Record<string, unknown>)['_version'] !== undefined) return false
   if (Array.isArray(value)) return value.length >= MANY || value.some(item => mayBeBig(item, depth + 1))
   if (!isPlain(value)) return false
   for (const name in value) if (mayBeBig((value as Record<string, unknown>)[name], depth + 1)) return true
   return false
 }
 
-/** A record is made into JSON as a whole, and so is what makes its JSON by itself. */
+/** What makes its JSON by itself is made into JSON as a whole. */
 function isPlain (value: object): boolean {
-  if ('_version' in value || 'toJSON' in value) return false
+  if ('toJSON' in value) return false
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null
 }
