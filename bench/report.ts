@@ -14,7 +14,7 @@ export function header (): string {
 }
 
 /** One line of the table. A missed target is said, not hidden. */
-export function rowText ({ name, unit, bare, noex, spread, latency, target }: Row): string {
+export function rowText ({ name, unit, bare, noex, spread, latency, target, note }: Row): string {
   const ratio = bare === undefined ? undefined : noex / bare
   return line([
     name,
@@ -26,7 +26,7 @@ export function rowText ({ name, unit, bare, noex, spread, latency, target }: Ro
     target === undefined ? '' : targetText(target, bare ?? NaN, noex),
     latency === undefined ? '' : `${latency.bare.p50Ms.toFixed(2)} / ${latency.noex.p50Ms.toFixed(2)}`,
     latency === undefined ? '' : `${latency.bare.p99Ms.toFixed(2)} / ${latency.noex.p99Ms.toFixed(2)}`
-  ])
+  ]) + (note === undefined ? '' : `  ${note}`)
 }
 
 /** The lines below the table: what the words in it mean. */
@@ -38,7 +38,11 @@ bare ws: ws alone, no checks, records in a Map; for a fan-out it encodes the pus
 get, insert, update: 16 connections with 16 requests under way each. get, with permissions or metrics: beside the
   same server without. login: beside a login to an account that exists. connect: from the upgrade to the first message.
 idle: growth of the resident memory (rss) and of the objects in it (heap) for each further connection, after a
-  collection, in a fresh server whose young generation is kept at 1 MB.`
+  collection, in a fresh server whose young generation is kept at 1 MB.
+fairness: p99.9 of a client's store.get, of which one is due each millisecond, beside the heaviest requests that
+  one user may send, on buckets of 100,000 records; with the CPU time of the longest turn of the server's event loop,
+  which tells more where the machine is busy with other things, and with what the requests were answered. With
+  NOEX_BENCH_UNLIMITED=1, without a budget of work.`
 
 function targetText (target: Target, bare: number, noex: number): string {
   const [text, met] = judged(target, bare, noex)

@@ -2,7 +2,7 @@ import { benchmarks } from './benchmarks/index.js'
 import { header, legend, rowText } from './report.js'
 
 /** After this long a benchmark is stuck: it waits for something that a server has not sent. */
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 900_000
 
 /**
  * Compares the server with bare ones, side by side in one run, and prints the ratios. Keeps no figure.

@@ -36,6 +36,7 @@ export const allowed: Checks = {
     maxUnauthenticatedConnections: isInteger(1, Number.MAX_SAFE_INTEGER),
     maxUnauthenticatedPayloadBytes: isInteger(1, 2 ** 31 - 1)
   },
+  workBudget: isInteger(1, Number.MAX_SAFE_INTEGER),
   queryTimeoutMs: isInteger(1, MAX_TIMEOUT_MS),
   loginTimeoutMs: isInteger(1, MAX_TIMER_MS),
   maxConnectionsPerIp: isInteger(1, Number.MAX_SAFE_INTEGER),

@@ -13,7 +13,9 @@ export interface Clock {
  * still pushes, drains and closes.
  */
 const { setTimeout: startTimer, clearTimeout: cancelTimer, clearImmediate: cancelTurn } = globalThis
-const readTicks = performance.now.bind(performance)
+
+/** Milliseconds of a clock that is never set. */
+export const readTicks = performance.now.bind(performance)
 
 /** Begin another turn of the event loop, a microtask, and what comes before either; under fake timers too. */
 export const { setImmediate: runInNextTurn, queueMicrotask: runInMicrotask } = globalThis

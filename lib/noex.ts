@@ -6,6 +6,7 @@ import { Gate } from './access/gate.js'
 import { headersToKeep } from './access/headers-to-keep.js'
 import { HttpAccess, type HttpRefusal } from './access/http-access.js'
 import { OperationNames } from './access/operation-names.js'
+import type { QueryFacts } from './access/policy.js'
 import { Revocations } from './access/revocations.js'
 import type { RequestHeaders, Session } from './access/session.js'
 import { rowRulesOf, startAuthentication, type Authentication } from './authentication.js'
@@ -122,7 +123,11 @@ export class NoexService implements Noex {
       log: environment.log
     })
     const [subscribe, hear] = ['store.subscribe', 'rules.subscribe'].map(name => operations.get(name)) as [Operation, Operation]
-    const gate = new Gate({ required, policy, authenticator, isRevoked, factsOf: name => access.queryFacts(name), store: access, subscribe, hear })
+    const { workBudget } = options
+    const factsOf = (name: string): QueryFacts => access.queryFacts(name)
+    const gate = new Gate({
+      required, policy, authenticator, isRevoked, factsOf, store: access, subscribe, hear, workBudget
+    })
     const services: Services = {
       access,
       gate,

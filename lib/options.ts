@@ -129,6 +129,13 @@ export interface NoexOptions {
     maxUnauthenticatedPayloadBytes?: number | undefined
   } | undefined
   /**
+   * Work that one request may take: records that are looked at × conditions that each is compared with.
+   * A transaction and a call of a procedure count as one request. What would take more is refused with
+   * `VALIDATION_ERROR`.
+   * @default 50_000_000
+   */
+  workBudget?: number | undefined
+  /**
    * Time that a client has to log in, after it has connected and after it has logged out, where a login is required.
    * After it the connection is closed with 1008.
    * @default 60_000
@@ -232,6 +239,7 @@ export interface ResolvedOptions {
     readonly maxTotalSubscriptions: number
     readonly maxUnauthenticatedPayloadBytes: number
   }
+  readonly workBudget: number
   readonly loginTimeoutMs: number
   readonly rateLimit: ResolvedRateLimit | undefined
   readonly maxConnectionsPerIp: number
@@ -266,6 +274,7 @@ const defaults: Omit<ResolvedOptions, 'store'> = {
     maxUnauthenticatedConnections: 10_000,
     maxUnauthenticatedPayloadBytes: 32_768
   },
+  workBudget: 50_000_000,
   loginTimeoutMs: 60_000,
   rateLimit: undefined,
   maxConnectionsPerIp: Infinity,

@@ -14,6 +14,7 @@ import type { Client } from '../lib/access/client.js'
 import type { Operation, Services } from '../lib/operations/operation.js'
 import type { RequestMessage } from '../lib/protocol/messages.js'
 import { StoreAccess } from '../lib/store/store-access.js'
+import { Work } from '../lib/store/work.js'
 import { HandClock } from './hand-clock.js'
 import { startStore } from './helper.js'
 import { Turnstile } from './turnstile.js'
@@ -64,7 +65,7 @@ function grantFor (client: FakeClient, { admission }: Operation): Grant {
     throw new NoexServerError('FORBIDDEN', `This takes the role ${admission}`)
   }
   ensure()
-  return { client, ensure, rows: () => undefined, scope: () => { throw new Error('identity operations run no queries') } }
+  return { client, ensure, work: new Work(Infinity), rows: () => undefined, scope: () => { throw new Error('identity operations run no queries') } }
 }
 
 interface Settings {

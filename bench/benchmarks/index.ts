@@ -1,5 +1,6 @@
 import { audit } from './audit.js'
 import { connect } from './connect.js'
+import { fairness } from './fairness.js'
 import { fanOut } from './fan-out.js'
 import { idle } from './idle.js'
 import { login } from './login.js'
@@ -23,5 +24,6 @@ export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
   ['trail', trail],
   ['rules', rules],
   ['connect', connect],
-  ['idle', idle]
+  ['idle', idle],
+  ['fairness', fairness]
 ])

@@ -12,6 +12,8 @@ export interface Row {
   readonly spread?: readonly [number, number]
   readonly latency?: { readonly bare: Latency, readonly noex: Latency }
   readonly target?: Target
+  /** Stands behind the figures. */
+  readonly note?: string
 }
 
 /** A limit for the ratio or the difference, or the figure that is expected where nothing is compared. */

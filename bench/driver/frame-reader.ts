@@ -1,12 +1,22 @@
 import type { OnMessage } from './client.js'
 
 const TEXT = 0x81
+const FIRST_FRAGMENT = 0x01
+const LAST_FRAGMENT = 0x80
+
+/** Bytes of a message in fragments that are handed on: enough to know what it answers. */
+const HEAD_BYTES = 256
 const NOTHING = Buffer.alloc(0)
 
-/** Cuts what a server sends into messages. It passes text on and ignores the frame that answers a close. */
+/**
+ * Cuts what a server sends into messages. It passes text on, of a message in fragments no more than its
+ * beginning, and ignores
+ * the frame that answers a close.
+ */
 export class FrameReader {
   onMessage: OnMessage
   #rest = NOTHING
+  #head = NOTHING
 
   constructor (onMessage: OnMessage) {
     this.onMessage = onMessage
@@ -27,7 +37,10 @@ export class FrameReader {
       if (payload === -1) break
       const next = payload + payloadBytes(bytes, start)
       if (next > end) break
-      if (bytes[start] === TEXT) this.onMessage(bytes, payload, next)
+      const first = bytes[start]
+      if (first === TEXT) this.onMessage(bytes, payload, next)
+      else if (first === FIRST_FRAGMENT) this.#head = Buffer.from(bytes.subarray(payload, payload + HEAD_BYTES))
+      else if (first === LAST_FRAGMENT) this.onMessage(this.#head, 0, this.#head.length)
       start = next
     }
     this.#rest = start === end ? NOTHING : Buffer.from(bytes.subarray(start, end))

@@ -29,9 +29,17 @@ export function closeFrame (): Buffer {
 }
 
 function masked (firstByte: number, payload: Buffer): Buffer {
-  if (payload.length > 65_535) throw new RangeError('the driver sends small frames only')
   const header = payload.length < 126
     ? Buffer.from([firstByte, 0x80 | payload.length])
-    : Buffer.from([firstByte, 0x80 | 126, payload.length >> 8, payload.length & 0xff])
+    : payload.length < 65_536
+      ? Buffer.from([firstByte, 0x80 | 126, payload.length >> 8, payload.length & 0xff])
+      : longHeader(firstByte, payload.length)
   return Buffer.concat([header, MASK, payload.map((byte, i) => byte ^ (MASK[i & 3] ?? 0))])
+}
+
+function longHeader (firstByte: number, length: number): Buffer {
+  const header = Buffer.alloc(10)
+  header.set([firstByte, 0x80 | 127])
+  header.writeBigUInt64BE(BigInt(length), 2)
+  return header
 }

@@ -4,7 +4,9 @@ import { setTimeout } from 'node:timers/promises'
 import type { Reading } from '../servers/control.js'
 
 /** The programs in `servers/`. */
-export type ServerName = 'bare-ws' | 'bare-route' | 'noex' | 'noex-permissions' | 'noex-identity' | 'noex-audit-drop' | 'noex-audit-block' | 'noex-rules' | 'noex-metrics'
+export type ServerName =
+  | 'bare-ws' | 'bare-route' | 'noex' | 'noex-permissions' | 'noex-identity' | 'noex-audit-drop' | 'noex-audit-block'
+  | 'noex-rules' | 'noex-metrics' | 'noex-fairness'
 
 /** A server in a process of its own, which tells what it has used. */
 export class ServerProcess {

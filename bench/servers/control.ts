@@ -7,15 +7,28 @@ export interface Reading {
   readonly heapBytes: number
   /** Evaluations of the live query; `NaN` where there is none. */
   readonly evaluations: number
+  /**
+   * CPU time of the main thread in the longest turn of its event loop since it was last asked; `NaN` where it
+   * is not watched.
+   */
+  readonly longestTurnMicros: number
 }
 
 /** Tells the driver the port, answers its questions, and ends the process when the driver has gone. */
-export function reportTo (port: number, evaluations: () => number = () => NaN): void {
+export function reportTo (
+  port: number, evaluations: () => number = () => NaN, longestTurnMicros: () => number = () => NaN
+): void {
   process.on('message', question => {
     if (question === 'collect') globalThis.gc?.()
     const { user, system } = process.cpuUsage()
     const { rss, heapUsed } = process.memoryUsage()
-    const reading: Reading = { cpuMicros: user + system, rssBytes: rss, heapBytes: heapUsed, evaluations: evaluations() }
+    const reading: Reading = {
+      cpuMicros: user + system,
+      rssBytes: rss,
+      heapBytes: heapUsed,
+      evaluations: evaluations(),
+      longestTurnMicros: longestTurnMicros()
+    }
     process.send?.(reading)
   })
   process.on('disconnect', () => { process.exit() })

@@ -4,6 +4,7 @@ import type { RequestMessage } from '../protocol/messages.js'
 import type { Hearing } from '../rules/event-subscriptions.js'
 import { stemOf } from '../rules/topic-pattern.js'
 import { isSystemBucket, type SystemBuckets } from '../store/system-buckets.js'
+import { Work } from '../store/work.js'
 import type { Authenticator } from './authenticator.js'
 import type { Client, GuardedOperation } from './client.js'
 import type { Grant } from './grant.js'
@@ -41,6 +42,8 @@ export interface GateOptions {
   readonly subscribe: GuardedOperation
   /** `rules.subscribe`: what hearing events goes on needing. */
   readonly hear: GuardedOperation
+  /** Units of work that one request may take. */
+  readonly workBudget: number
 }
 
 /** Namespaces whose operations are nobody's to allow or forbid, even those that do not exist. */
@@ -135,6 +138,11 @@ export class Gate {
     return new Gate({ ...this.#options, required: false, policy: unlimited, authenticator: undefined })
   }
 
+  /** Units of work that one request may take. */
+  get workBudget (): number {
+    return this.#options.workBudget
+  }
+
   /** Whether the client's right to a live query must be asked for before each push. */
   get isVolatile (): boolean {
     return this.#options.policy.isVolatile
@@ -227,6 +235,7 @@ class RequestGrant implements Grant {
   /** The query that the request runs, and the key of what it may read. */
   #scope: { readonly query: string, readonly key: string } | undefined
   #version: number
+  #work: Work | undefined
 
   constructor (gate: Gate, client: Caller, operation: GuardedOperation | undefined, request: RequestMessage) {
     this.client = client
@@ -254,6 +263,12 @@ class RequestGrant implements Grant {
     const scope = this.#gate.scope(this.client, this.#request.type, query)
     this.#scope = { query, key: scope.key }
     return scope
+  }
+
+  /** Made when it is first asked for: most requests take none. */
+  get work (): Work {
+    this.#work ??= new Work(this.#gate.workBudget)
+    return this.#work
   }
 
   ensure (): void {

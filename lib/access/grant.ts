@@ -1,4 +1,5 @@
 import type { WhereFilter } from '@hamicek/noex-store'
+import type { Work } from '../store/work.js'
 import type { Client } from './client.js'
 import type { Scope } from './policy.js'
 
@@ -14,4 +15,6 @@ export interface Grant {
    * @throws `UNAUTHORIZED` or `FORBIDDEN` unless the client may still do what it asked for
    */
   readonly ensure: () => void
+  /** What the request takes. */
+  readonly work: Work
 }

@@ -201,10 +201,11 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.answering = undefined
   }
 
-  #deliver ({ text, sent }: Reply): void {
+  #deliver ({ text, sent, answered }: Reply): void {
     if (!this.open) return
     this.#outbox.send(text)
     sent?.()
+    answered?.()
     if (this.#revoked !== undefined && this.#held?.empty !== false) this.#closeRevoked(this.#revoked)
     else if (this.#outbox.full) this.regulate()
     else if (this.#held !== undefined) this.#resumeInbox()
@@ -220,6 +221,10 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   /** Whether the client must not be served for now: it does not read, or too many replies wait. */
   get #full (): boolean {
     return this.#outbox.full || this.#held?.full === true
+  }
+
+  holdPushes (): () => void {
+    return this.#outbox.holdPushes()
   }
 
   malformed (problem: string): void {
@@ -282,6 +287,11 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     if (this.#outbox.full) this.regulate()
   }
 
+  /** A client that takes a long message bit by bit is slow, but has not stopped reading. */
+  progressed (): void {
+    this.#host.stalled.add(this)
+  }
+
   drained (): void {
     this.#host.stalled.delete(this)
     this.#principal.resume()
@@ -305,7 +315,8 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.#shut('closing', reason.reason)
     this.#outbox.flush()
     if (this.#ws.isPaused) this.#ws.resume()
-    this.#ws.close(reason.code, reason.reason)
+    if (this.#outbox.busy) this.#outbox.idle().then(() => { this.#ws.close(reason.code, reason.reason) })
+    else this.#ws.close(reason.code, reason.reason)
     this.#host.closing.add(this)
     this.#host.logOf(this).info({ code: reason.code, reason: reason.reason }, 'closing connection')
   }

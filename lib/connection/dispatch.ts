@@ -1,6 +1,7 @@
 import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.js'
 import { RequestRecord, type Subject } from '../audit/request-record.js'
 import type { Caller, Gate } from '../access/gate.js'
+import type { Grant } from '../access/grant.js'
 import { NoexServerError, NothingNamedError, toReplyError, type NoexErrorCode } from '../errors.js'
 import type { RequestLimiter } from '../limits/request-limiter.js'
 import type { RequestFigures } from '../metrics/request-figures.js'
@@ -9,8 +10,9 @@ import type { Operation, Services } from '../operations/operation.js'
 import { completeAnswer, type Asked } from '../operations/suggestion.js'
 import { runOperation } from '../operations/run-operation.js'
 import { decode } from '../protocol/decode.js'
-import { EncodedJson, encodeError, encodeResult } from '../protocol/encode.js'
+import { EncodedJson, encodeBigResult, encodeError, encodeResult } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
+import { mayBeBig, type MessageText } from '../protocol/parts.js'
 import type { Hold, Reply } from './held-replies.js'
 
 /** A client to which replies can be sent. */
@@ -19,6 +21,8 @@ export interface Requester extends Caller, Subject {
   readonly addressKey: string
   /** Answers the request that is being handled; with `hold`, when that is over. */
   reply: (reply: Reply, hold?: Hold) => void
+  /** Lets pushes wait until what is returned is called, once. */
+  holdPushes: () => () => void
   /** A frame was no request. */
   malformed: (problem: string) => void
   /** A frame was refused by the rate limit; `operation` is `undefined` when it asks for none that exists. */
@@ -49,23 +53,29 @@ export function dispatch (text: string, caller: Requester, to: Dispatch): Promis
     case 'pong': return undefined
     case 'malformed': {
       caller.malformed(decoded.error.message)
-      refuse(decoded.id, undefined, refusalOf(undefined, caller, to) ?? decoded.error, caller, to)
+      refuse(decoded.id, undefined, refusalOf(undefined, undefined, caller, to) ?? decoded.error, caller, to)
       return undefined
     }
     case 'request': {
       const { request } = decoded
-      const refusal = refusalOf(request.type, caller, to)
-      if (refusal === undefined) return perform(request, caller, to)
+      const operation = to.catalogue.find(request.type)
+      const refusal = refusalOf(request, operation, caller, to)
+      if (refusal === undefined) return perform(request, operation, caller, to)
       refuse(request.id, request.type, refusal, caller, to)
       return undefined
     }
   }
 }
 
-/** Counts a frame; `type` is `undefined` when it is no request. Returns the refusal when there were too many. */
-function refusalOf (type: string | undefined, caller: Requester, { limiter, catalogue }: Dispatch): NoexServerError | undefined {
-  const refusal = limiter?.count(caller.session?.userId, caller.addressKey, type)
-  if (refusal !== undefined) caller.limited(type === undefined ? undefined : catalogue.find(type)?.name)
+/** Counts a frame; `request` is `undefined` when it is none. Returns the refusal when there were too many. */
+function refusalOf (
+  request: RequestMessage | undefined, operation: Operation | undefined, caller: Requester,
+  { limiter }: Dispatch
+): NoexServerError | undefined {
+  if (limiter === undefined) return undefined
+  const charges = request && (operation?.chargesOf?.(request) ?? request.type)
+  const refusal = limiter.count(caller.session?.userId, caller.addressKey, charges)
+  if (refusal !== undefined) caller.limited(operation?.name)
   return refusal
 }
 
@@ -75,26 +85,33 @@ function refuse (id: number, type: string | undefined, error: NoexServerError, c
   figures?.ended(type === undefined ? undefined : catalogue.find(type)?.name, error.code, 0)
 }
 
-async function perform (request: RequestMessage, caller: Requester, to: Dispatch): Promise<void> {
+async function perform (
+  request: RequestMessage, operation: Operation | undefined, caller: Requester, to: Dispatch
+): Promise<void> {
   const { trail, clock } = to.services
   const since = to.figures && clock.ticks()
-  const operation = to.catalogue.find(request.type)
   const record = trail && RequestRecord.begin(trail, operation, request, caller, clock)
   let reply: Reply
   let failure: NoexServerError | undefined
+  let grant: Grant | undefined
+  const userId = to.limiter && caller.session?.userId
   try {
     const place = record?.reserve()
     if (place !== undefined) await place
     // Whoever cannot be confirmed may still leave, or log in anew.
     if (operation?.admission !== 'everyone' && to.gate.isStale(caller)) await caller.confirm()
-    const grant = to.gate.admit(caller, operation, request)
+    grant = to.gate.admit(caller, operation, request)
     if (operation === undefined) throw to.catalogue.unknown(request.type)
     caller.answering = operation
     operation.guard?.(caller)
     operation.validate(request)
     const data = await runOperation(operation, request, grant, caller, to.services)
-    const { sent, unsent } = data instanceof EncodedJson ? data : noFollowUp
-    reply = { text: encodeResult(request.id, data), sent, unsent }
+    if (mayBeBig(data)) {
+      reply = await answerBig(operation, request, data, grant, caller)
+    } else {
+      const { sent, unsent } = data instanceof EncodedJson ? data : noFollowUp
+      reply = { text: encodeResult(request.id, data), sent, unsent }
+    }
   } catch (error) {
     failure = failureOf(error, request, caller)
     if (failure instanceof NothingNamedError) {
@@ -102,10 +119,33 @@ async function perform (request: RequestMessage, caller: Requester, to: Dispatch
     }
     reply = { text: encodeFailure(failure, request, caller, to) }
   }
+  if (grant !== undefined) to.limiter?.charge(userId, caller.addressKey, grant.work.spent)
   const released = record?.end(failure?.message)
   if (released === undefined) caller.reply(reply)
   else caller.reply(reply, { released, instead: () => encodeUnaudited(failure, reply, request, to) })
   if (since !== undefined) count(operation, failure, since, released, to)
+}
+
+/** Makes the reply of a result that may be big. */
+async function answerBig (
+  operation: Operation, request: RequestMessage, data: unknown, grant: Grant, caller: Requester
+): Promise<Reply> {
+  const encoding = encodeBigResult(request.id, data)
+  if (operation.tier !== 'read') return await answerBehind(caller.holdPushes(), encoding)
+  const text = await encoding
+  // Time has passed.
+  grant.ensure()
+  return { text }
+}
+
+/** Makes the reply to a change: the pushes which that causes wait for it. */
+async function answerBehind (releasePushes: () => void, text: Promise<MessageText>): Promise<Reply> {
+  try {
+    return { text: await text, answered: releasePushes }
+  } catch (error) {
+    releasePushes()
+    throw error
+  }
 }
 
 /** Counts a request once its reply may leave: later than it was made when its entry must become durable first. */

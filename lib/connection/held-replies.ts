@@ -1,3 +1,5 @@
+import { charsOf, type MessageText } from '../protocol/parts.js'
+
 /** Why a reply waits. */
 export interface Hold {
   /** Resolves with whether the reply may be sent as it is. */
@@ -8,11 +10,13 @@ export interface Hold {
 
 /** A reply, and who hears of its fate. */
 export interface Reply {
-  readonly text: string
+  readonly text: MessageText
   /** It is in the outbox. */
   readonly sent?: (() => void) | undefined
   /** Something else was sent instead. */
   readonly unsent?: (() => void) | undefined
+  /** It, or something else instead, is in the outbox. */
+  readonly answered?: (() => void) | undefined
 }
 
 interface Item {
@@ -49,13 +53,13 @@ export class HeldReplies {
   add (reply: Reply, hold: Hold | undefined): void {
     const item: Item = { reply, ready: hold === undefined }
     this.#items.push(item)
-    this.#chars += reply.text.length
+    this.#chars += charsOf(reply.text)
     hold?.released.then(maySend => {
       if (!maySend) {
         item.reply.unsent?.()
-        this.#chars -= item.reply.text.length
-        item.reply = { text: hold.instead() }
-        this.#chars += item.reply.text.length
+        this.#chars -= charsOf(item.reply.text)
+        item.reply = { text: hold.instead(), answered: item.reply.answered }
+        this.#chars += charsOf(item.reply.text)
       }
       item.ready = true
       this.#release()
@@ -77,7 +81,7 @@ export class HeldReplies {
   #release (): void {
     while (this.#items[0]?.ready === true) {
       const { reply } = this.#items.shift() as Item
-      this.#chars -= reply.text.length
+      this.#chars -= charsOf(reply.text)
       this.#deliver(reply)
     }
     if (this.empty) this.#settle()

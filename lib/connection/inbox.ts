@@ -1,3 +1,5 @@
+import { isBurstOver, nextTurn, noteWork } from '../slice.js'
+
 /** How much may wait in an inbox. One TCP chunk of small frames may arrive on top of each. */
 export interface InboxLimits {
   readonly maxFrames: number
@@ -47,6 +49,9 @@ export class UnauthenticatedInboxes {
   }
 }
 
+/** Bytes that are read in about the time of a small request. */
+const BYTES_OF_SMALL = 2_048
+
 /** The connection that an inbox belongs to. */
 export interface InboxOwner {
   /** Handles one frame. Returns a promise, which never rejects, when that takes time. */
@@ -62,7 +67,8 @@ export interface InboxOwner {
 
 /**
  * The frames of one connection that wait for their turn: one is handled at a time, so replies keep the order
- * of the requests. When full, its owner stops reading the socket, so that TCP slows the client down.
+ * of the requests. When full, its owner stops reading the socket, so that TCP slows the client down. Of a
+ * burst, others have their turn every few milliseconds.
  */
 export class Inbox {
   readonly #owner: InboxOwner
@@ -142,6 +148,15 @@ export class Inbox {
     await new Promise<void>(resolve => { (this.#idle ??= []).push(resolve) })
   }
 
+  /**
+   * Handles what waits behind a frame that has taken its time, or, when bursts have taken too much of this
+   * turn, in a later one.
+   */
+  #goOn (): void {
+    if (this.#waiting.length > 0 && isBurstOver()) nextTurn().then(() => { this.#next() })
+    else this.#next()
+  }
+
   /** Handles waiting frames. Those that need no time are handled in this loop, not by recursion. */
   #next (): void {
     const wasFull = this.full
@@ -151,7 +166,13 @@ export class Inbox {
     this.#busy = true
     const waiting = this.#waiting
     while (work === undefined && !this.#held && taken < waiting.length && waiting === this.#waiting) {
-      bytes += this.#sizes[taken] as number
+      if (taken > 0 && isBurstOver()) {
+        work = nextTurn()
+        break
+      }
+      const size = this.#sizes[taken] as number
+      if (size > BYTES_OF_SMALL) noteWork(size / BYTES_OF_SMALL)
+      bytes += size
       work = this.#owner.handle(waiting[taken++] as string)
     }
     // Unless all of it has been dropped meanwhile.
@@ -161,7 +182,7 @@ export class Inbox {
       if (this.#waiting.length === 0) this.#settle()
     } else {
       // Made when it is first needed, so that an idle client does not pay for it.
-      this.#done ??= () => { this.#next() }
+      this.#done ??= () => { this.#goOn() }
       work.then(this.#done, this.#done)
     }
     if (wasFull && !this.full) this.#owner.regulate()

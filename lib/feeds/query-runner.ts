@@ -4,6 +4,7 @@ import { encodeQueryResult } from '../protocol/encode.js'
 import type { ReadListener } from '../store/query-recorder.js'
 import type { Verdict } from '../store/row-filter.js'
 import type { StoreAccess } from '../store/store-access.js'
+import type { Work } from '../store/work.js'
 
 /** One run of a query. */
 export interface QueryRun {
@@ -15,6 +16,8 @@ export interface QueryRun {
   readonly owner: string
   /** Hears of each read before it happens. */
   readonly reads?: ReadListener
+  /** What it takes, where that is counted: then it is done in slices. */
+  readonly work?: Work
 }
 
 /** Runs the queries of one service, and waits for those of the application no longer than they may take. */
@@ -32,26 +35,31 @@ export class QueryRunner {
    * when it takes too long, and with `FORBIDDEN` where it opens a bucket that may not be read
    */
   async run (run: QueryRun): Promise<string> {
-    const { query, params, rows, reads } = run
-    // A declarative query is the store's own code, which reads and does nothing else.
-    const isDeclarative = this.#access.store.getQueryInfo(query)?.config !== undefined
-    const running = isDeclarative ? this.#access.runQuery(query, params, rows, reads) : this.#runOther(run)
-    const result = await running
+    const result = await this.result(run)
     try {
       return encodeQueryResult(result)
     } catch (error) {
-      throw new Error(`query "${query}" has returned what JSON cannot hold`, { cause: error })
+      throw new Error(`query "${run.query}" has returned what JSON cannot hold`, { cause: error })
     }
   }
 
-  async #runOther ({ query, params, rows, owner, reads }: QueryRun): Promise<unknown> {
+  /** Runs a query once and returns its result. Rejects as `run` does. */
+  async result (run: QueryRun): Promise<unknown> {
+    const { query, params, rows, reads, work } = run
+    // A declarative query reads and does nothing else.
+    const isDeclarative = this.#access.store.getQueryInfo(query)?.config !== undefined
+    if (!isDeclarative) return await this.#runOther(run)
+    return await this.#access.runQuery(query, params, rows, reads, work)
+  }
+
+  async #runOther ({ query, params, rows, owner, reads, work }: QueryRun): Promise<unknown> {
     const subject = `Query "${query}"`
     return await this.#runs.run(subject, owner, async isOver => {
       const rowsInTime = (bucket: string): Verdict => {
         if (isOver()) throw new NoexServerError('INTERNAL_ERROR', `${subject} is not waited for any more`)
         return rows(bucket)
       }
-      return await this.#access.runQuery(query, params, rowsInTime, reads && untilOver(reads, isOver))
+      return await this.#access.runQuery(query, params, rowsInTime, reads && untilOver(reads, isOver), work)
     })
   }
 }

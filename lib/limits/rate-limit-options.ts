@@ -8,8 +8,11 @@ export interface RateLimitOptions {
   /** A window begins with the first request and ends this many milliseconds later. */
   windowMs: number
   /**
-   * What a request of an operation costs, by its name; 0: nothing, but no more than `maxRequests`.
-   * @default 1 for each operation
+   * What a request of an operation costs, by its name; 0: nothing, but no more than `maxRequests`. An
+   * `insertMany` costs it for
+   * each of its records, alone and in a transaction. `work`: units of work (see `workBudget`) that cost one
+   * request more.
+   * @default 1 for each operation, 100_000 for `work`
    */
   costs?: Readonly<Record<string, number>> | undefined
 }
@@ -19,6 +22,8 @@ export interface ResolvedRateLimit {
   readonly maxRequests: number
   readonly windowMs: number
   readonly costs: ReadonlyMap<string, number>
+  /** Units of work that cost as much as a request. */
+  readonly unitsPerRequest: number
 }
 
 const allowed: Checks = {
@@ -26,6 +31,12 @@ const allowed: Checks = {
   windowMs: isInteger(1, Number.MAX_SAFE_INTEGER),
   costs: isObject
 }
+
+/** The name among the costs that is no operation's. */
+const WORK = 'work'
+
+/** Units that about take as much time as a hundred small requests. */
+const UNITS_PER_REQUEST = 100_000
 
 /** Checks the option `rateLimit`. @throws {NoexOptionsError} */
 export function resolveRateLimit (value: unknown): ResolvedRateLimit | undefined {
@@ -36,8 +47,10 @@ export function resolveRateLimit (value: unknown): ResolvedRateLimit | undefined
   if (maxRequests === undefined) throw new NoexOptionsError('rateLimit.maxRequests', 'is required')
   if (windowMs === undefined) throw new NoexOptionsError('rateLimit.windowMs', 'is required')
   const cost = isInteger(0, maxRequests)
-  for (const [operation, value] of Object.entries(costs)) cost(value, `rateLimit.costs.${operation}`)
-  return { maxRequests, windowMs, costs: new Map(Object.entries(costs)) }
+  const { [WORK]: unitsPerRequest = UNITS_PER_REQUEST, ...ofOperations } = costs
+  isInteger(1, Number.MAX_SAFE_INTEGER)(unitsPerRequest, `rateLimit.costs.${WORK}`)
+  for (const [operation, value] of Object.entries(ofOperations)) cost(value, `rateLimit.costs.${operation}`)
+  return { maxRequests, windowMs, costs: new Map(Object.entries(ofOperations)), unitsPerRequest }
 }
 
 /** Throws unless each of the `costs` is that of an operation that exists. @throws {NoexOptionsError} */

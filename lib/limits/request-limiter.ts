@@ -4,6 +4,12 @@ import type { ResolvedRateLimit } from './rate-limit-options.js'
 import type { Refusals } from './refusals.js'
 import { WindowLimiter } from './window-limiter.js'
 
+/** What a request is counted as: so many of an operation. */
+export interface Charge {
+  readonly operation: string
+  readonly times: number
+}
+
 /**
  * Limits requests: those of a user on all connections together, and those of an address for everybody there who is
  * not logged in, as whoever logs in is until then. Users and addresses are counted apart, so a user named like
@@ -12,12 +18,18 @@ import { WindowLimiter } from './window-limiter.js'
  */
 export class RequestLimiter {
   readonly #costs: ReadonlyMap<string, number>
+  readonly #unitsPerRequest: number
+  readonly #maxRequests: number
   readonly #users: WindowLimiter
   readonly #addresses: WindowLimiter
   readonly #refusals: Refusals
 
-  constructor ({ maxRequests, windowMs, costs }: ResolvedRateLimit, clock: Clock, refusals: Refusals) {
+  constructor (
+    { maxRequests, windowMs, costs, unitsPerRequest }: ResolvedRateLimit, clock: Clock, refusals: Refusals
+  ) {
     this.#costs = costs
+    this.#unitsPerRequest = unitsPerRequest
+    this.#maxRequests = maxRequests
     this.#users = new WindowLimiter({ max: maxRequests, windowMs }, clock)
     this.#addresses = new WindowLimiter({ max: maxRequests, windowMs }, clock)
     this.#refusals = refusals
@@ -25,12 +37,16 @@ export class RequestLimiter {
 
   /**
    * Counts a request of a user, or of an address on which nobody is logged in; `addressKey` is what `addressKey()` makes of
-   * it, and `operation` is `undefined` for what is no request. Returns its refusal when there were too many: `RATE_LIMITED` with `retryAfterMs`.
+   * it, and `charges` is `undefined` for what is no request. Returns its refusal when there were too many:
+   * `RATE_LIMITED` with
+   * `retryAfterMs`. No request costs more than a whole window.
    */
-  count (userId: string | undefined, addressKey: string, operation: string | undefined): NoexServerError | undefined {
-    const cost = operation === undefined ? 1 : this.#costs.get(operation) ?? 1
+  count (
+    userId: string | undefined, addressKey: string, charges: string | readonly Charge[] | undefined
+  ): NoexServerError | undefined {
+    const cost = Math.min(this.#maxRequests, this.#costOf(charges))
     if (cost === 0) return undefined
-    const [limiter, key] = userId === undefined ? [this.#addresses, addressKey] : [this.#users, userId]
+    const [limiter, key] = this.#counter(userId, addressKey)
     if (limiter.take(key, cost) !== undefined) return undefined
     this.#refusals.count('rate_limit')
     return new NoexServerError(
@@ -38,5 +54,25 @@ export class RequestLimiter {
       'Rate limit exceeded',
       { retryAfterMs: limiter.retryAfterMs(key, cost) }
     )
+  }
+
+  /** Counts the work that a request has taken. */
+  charge (userId: string | undefined, addressKey: string, units: number): void {
+    const cost = Math.floor(units / this.#unitsPerRequest)
+    if (cost === 0) return
+    const [limiter, key] = this.#counter(userId, addressKey)
+    limiter.charge(key, cost)
+  }
+
+  #counter (userId: string | undefined, addressKey: string): readonly [WindowLimiter, string] {
+    return userId === undefined ? [this.#addresses, addressKey] : [this.#users, userId]
+  }
+
+  #costOf (charges: string | readonly Charge[] | undefined): number {
+    if (charges === undefined) return 1
+    if (typeof charges === 'string') return this.#costs.get(charges) ?? 1
+    let cost = 0
+    for (const { operation, times } of charges) cost += (this.#costs.get(operation) ?? 1) * times
+    return cost
   }
 }

@@ -74,6 +74,18 @@ export class WindowLimiter {
     }
   }
 
+  /**
+   * Counts what has been used up already, above the limit too: then nothing more is allowed until the window
+   * ends.
+   */
+  charge (key: string, cost: number): void {
+    const name = storedKey(key)
+    const now = this.#clock.ticks()
+    let window = this.#windows.get(name)
+    if (window === undefined || this.#isOver(window, now)) window = this.#open(name, now, window)
+    window.used += cost
+  }
+
   /** Milliseconds, rounded up, after which `cost` is sure to be allowed if nothing is counted meanwhile; 0 when it is allowed now. */
   retryAfterMs (key: string, cost = 1): number {
     const window = this.#windows.get(storedKey(key))

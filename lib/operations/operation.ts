@@ -15,6 +15,7 @@ import type { ConnectionInfo, ServerStats } from '../info.js'
 import type { Feeds } from '../feeds/feeds.js'
 import type { QueryRunner } from '../feeds/query-runner.js'
 import type { Identity } from '../identity/identity.js'
+import type { Charge } from '../limits/request-limiter.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { Procedures } from '../procedures/procedures.js'
 import { firstProblem } from '../protocol/shape.js'
@@ -53,6 +54,8 @@ export interface Operation extends GuardedOperation, AuditedOperation {
   readonly request: TObject
   /** Whether it reads or writes the store all the time that it runs, and so must stay out of the way of schema changes. */
   readonly usesStore: boolean
+  /** What a request costs the rate limit, where that is not one of its own; works on unchecked input. */
+  readonly chargesOf: ((request: RequestMessage) => readonly Charge[]) | undefined
   /** Refuses before the fields are looked at; PROTOCOL.md, "Request pipeline". */
   readonly guard: ((client: Client) => void) | undefined
   /** Checks the fields. Throws `VALIDATION_ERROR` naming the first wrong one. */
@@ -89,6 +92,8 @@ interface OperationDefinition<Fields extends TProperties> {
   readonly resource?: (request: RequestMessage) => string
   /** The members of the request that the audit records, as far as they are texts or lists of texts: nothing that is secret, and no record data. */
   readonly details?: readonly string[] | ((request: RequestMessage) => Readonly<Record<string, unknown>> | undefined)
+  /** What a request costs the rate limit. Works on unchecked input. @default one of its own */
+  readonly charges?: (request: RequestMessage) => readonly Charge[]
   readonly guard?: (client: Client) => void
   /** Checks what a schema cannot say. */
   readonly check?: (request: Static<TObject<Fields>>) => void
@@ -118,6 +123,7 @@ export function defineOperation<Fields extends TProperties> (definition: Operati
     touches: request => touches(request, self),
     resourceOf: definition.resource ?? (request => touches(request, self)[0]?.name ?? '*'),
     detailsOf: detailsFrom(details),
+    chargesOf: definition.charges,
     guard: definition.guard,
     validate (request) {
       if (!schema.Check(request)) throw firstProblem(schema, request)
@@ -176,6 +182,11 @@ export function touchesBucket (field: 'bucket' | 'name'): Touches {
 /** Touches the topic, fact, pattern or rule that the request names: permissions treat them alike. */
 export function touchesTopic (named: (request: RequestMessage) => unknown): Touches {
   return (request, { operation, tier }) => [{ operation, tier, type: 'topic', name: nameIn(named(request)), records: false }]
+}
+
+/** Counts the elements of a list; 0 where there is none. */
+export function lengthOf (list: unknown): number {
+  return Array.isArray(list) ? list.length : 0
 }
 
 /** Touches nothing in particular. */

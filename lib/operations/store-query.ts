@@ -1,6 +1,5 @@
 import { Type } from 'typebox'
 import { NoexServerError } from '../errors.js'
-import { EncodedJson } from '../protocol/encode.js'
 import { checkQueryParams } from '../store/query-config.js'
 import { Name } from '../protocol/fields.js'
 import { defineOperation, touchesQuery, type Operation } from './operation.js'
@@ -18,7 +17,7 @@ export const storeQuery: readonly Operation[] = [
       const params = r.params ?? undefined
       checkQueryParams(access.store, r.query, params)
       const { rows } = grant.scope(r.query)
-      return new EncodedJson(await queries.run({ query: r.query, params, rows, owner: grant.client.id }))
+      return await queries.result({ query: r.query, params, rows, owner: grant.client.id, work: grant.work })
     }
   }),
   defineOperation({

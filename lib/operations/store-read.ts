@@ -1,15 +1,14 @@
 import { Type } from 'typebox'
 import type { Grant } from '../access/grant.js'
 import { checkFilter } from '../store/filter.js'
-import { firstMatching, lastMatching, pageMatching, type Reading } from '../store/filtered-slice.js'
-import { aggregateField, groupRecords } from '../store/group-by.js'
 import { fieldsIn, fieldsOfFilter, fieldsOfGroups } from '../store/named-fields.js'
-import type { StoreAccess } from '../store/store-access.js'
+import { visible } from '../store/row-filter.js'
+import type { SlicedReads } from '../store/sliced-reads.js'
 import { withoutSystemBuckets } from '../store/system-buckets.js'
 import {
   GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, PositiveInteger
 } from '../protocol/fields.js'
-import { defineOperation, touchesRecords, type Operation } from './operation.js'
+import { defineOperation, touchesRecords, type Operation, type Services } from './operation.js'
 
 const Filtered = Type.Object({ bucket: Name, filter: JsonObject })
 const MaybeFiltered = Type.Object({ bucket: Name, filter: MaybeObject })
@@ -29,9 +28,11 @@ const checkFilterOf = (request: MaybeFilter) => {
 
 const fieldsOf = (request: MaybeFilter) => fieldsOfFilter(request.filter, 'filter')
 
-/** The bucket as the request reaches it under `operation`. */
-function reading (access: StoreAccess, operation: string, bucket: string, grant: Grant): Reading {
-  return { reads: access.read(bucket, grant.rows(operation, bucket)), definition: access.definition(bucket) }
+/** What a request may read of its bucket. To be used at once. */
+function reads (
+  operation: string, { access }: Services, { bucket }: { readonly bucket: string }, grant: Grant
+): SlicedReads {
+  return access.read(bucket, grant.rows(operation, bucket), grant.work)
 }
 
 type FieldAggregate = 'sum' | 'avg' | 'min' | 'max'
@@ -44,13 +45,8 @@ function fieldAggregate (method: FieldAggregate): Operation {
     touches: touchesRecords,
     check: checkFilterOf,
     fields: r => [...fieldsIn(r.field, 'field'), ...fieldsOf(r)],
-    run: async ({ access }, r, grant) =>
-      await aggregateField(
-        access.read(r.bucket, grant.rows(`store.${method}`, r.bucket)),
-        method,
-        r.field,
-        filterOf(r)
-      )
+    run: async (services, r, grant) =>
+      await reads(`store.${method}`, services, r, grant)[method](r.field, filterOf(r))
   })
 }
 
@@ -61,14 +57,16 @@ export const storeRead: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ bucket: Name, key: Key }),
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.get', r.bucket)).get(r.key)
+    async run ({ access }, r, grant) {
+      return visible(await access.bucket(r.bucket).get(r.key), grant.rows('store.get', r.bucket))
+    }
   }),
   defineOperation({
     name: 'store.all',
     tier: 'read',
     request: Type.Object({ bucket: Name }),
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.all', r.bucket)).all()
+    run: async (services, r, grant) => await reads('store.all', services, r, grant).all()
   }),
   defineOperation({
     name: 'store.where',
@@ -77,8 +75,8 @@ export const storeRead: readonly Operation[] = [
     touches: touchesRecords,
     check: checkFilterOf,
     fields: fieldsOf,
-    async run ({ access }, r, grant) {
-      const records = await access.read(r.bucket, grant.rows('store.where', r.bucket)).where(r.filter)
+    async run (services, r, grant) {
+      const records = await reads('store.where', services, r, grant).where(r.filter)
       return r.limit == null ? records : records.slice(0, r.limit)
     }
   }),
@@ -89,7 +87,7 @@ export const storeRead: readonly Operation[] = [
     touches: touchesRecords,
     check: checkFilterOf,
     fields: fieldsOf,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.findOne', r.bucket)).findOne(r.filter)
+    run: async (services, r, grant) => await reads('store.findOne', services, r, grant).findOne(r.filter)
   }),
   defineOperation({
     name: 'store.count',
@@ -98,7 +96,7 @@ export const storeRead: readonly Operation[] = [
     touches: touchesRecords,
     check: checkFilterOf,
     fields: fieldsOf,
-    run: async ({ access }, r, grant) => await access.read(r.bucket, grant.rows('store.count', r.bucket)).count(filterOf(r))
+    run: async (services, r, grant) => await reads('store.count', services, r, grant).count(filterOf(r))
   }),
   defineOperation({
     name: 'store.first',
@@ -107,10 +105,7 @@ export const storeRead: readonly Operation[] = [
     touches: touchesRecords,
     check: checkFilterOf,
     fields: fieldsOf,
-    async run ({ access }, r, grant) {
-      const from = reading(access, 'store.first', r.bucket, grant)
-      return r.filter == null ? await from.reads.first(r.n) : await firstMatching(from, r.filter, r.n)
-    }
+    run: async (services, r, grant) => await reads('store.first', services, r, grant).first(r.n, filterOf(r))
   }),
   defineOperation({
     name: 'store.last',
@@ -119,10 +114,7 @@ export const storeRead: readonly Operation[] = [
     touches: touchesRecords,
     check: checkFilterOf,
     fields: fieldsOf,
-    async run ({ access }, r, grant) {
-      const from = reading(access, 'store.last', r.bucket, grant)
-      return r.filter == null ? await from.reads.last(r.n) : await lastMatching(from, r.filter, r.n)
-    }
+    run: async (services, r, grant) => await reads('store.last', services, r, grant).last(r.n, filterOf(r))
   }),
   defineOperation({
     name: 'store.paginate',
@@ -133,11 +125,10 @@ export const storeRead: readonly Operation[] = [
     touches: touchesRecords,
     check: checkFilterOf,
     fields: fieldsOf,
-    async run ({ access }, r, grant) {
+    async run (services, r, grant) {
       // A client that sends its empty cursor as null asks for the first page.
       const page = { limit: r.limit, after: r.after ?? undefined }
-      const from = reading(access, 'store.paginate', r.bucket, grant)
-      return r.filter == null ? await from.reads.paginate(page) : await pageMatching(from, r.filter, page)
+      return await reads('store.paginate', services, r, grant).paginate(page, filterOf(r))
     }
   }),
   fieldAggregate('sum'),
@@ -151,13 +142,8 @@ export const storeRead: readonly Operation[] = [
     touches: touchesRecords,
     check: checkFilterOf,
     fields: r => fieldsOfGroups(r),
-    run: async ({ access }, r, grant) =>
-      await groupRecords(
-        access.read(r.bucket, grant.rows('store.groupBy', r.bucket)),
-        r.field,
-        r.aggregate,
-        filterOf(r)
-      )
+    run: async (services, r, grant) =>
+      await reads('store.groupBy', services, r, grant).groupBy(r.field, r.aggregate, filterOf(r))
   }),
   defineOperation({
     name: 'store.buckets',

@@ -10,7 +10,7 @@ import {
   ExpectedVersion, GroupBy, incrementFields, JsonObject, Key, MaybeLimit, MaybeObject, Name, RecordBatch
 } from '../protocol/fields.js'
 import type { Tier, Touch } from '../access/policy.js'
-import { defineOperation, nameIn, type Operation, type Touches } from './operation.js'
+import { defineOperation, lengthOf, memberIn, nameIn, type Operation, type Touches } from './operation.js'
 
 /** As many as one `insertMany` of its own may have. */
 const MAX_RECORDS = 10_000
@@ -42,6 +42,10 @@ export const storeTransaction: Operation = defineOperation({
   touches: touchesEntries,
   resource: request => bucketsIn(request).length === 1 ? bucketsIn(request)[0] as string : '*',
   details: request => ({ buckets: bucketsIn(request) }),
+  charges: request => [
+    { operation: 'store.transaction', times: 1 },
+    { operation: 'store.insertMany', times: insertedIn(request) }
+  ],
   check (request) {
     request.operations.forEach(checkEntry)
     const records = (request.operations as TransactionEntry[]).reduce((sum, entry) => sum + (entry.op === 'insertMany' ? entry.data.length : 0), 0)
@@ -102,6 +106,13 @@ function touchesEntries (...[request, self]: Parameters<Touches>): readonly Touc
 function bucketsIn ({ operations }: RequestMessage): string[] {
   const buckets = new Set(Array.isArray(operations) ? operations.map((entry: unknown) => nameIn((entry as { bucket?: unknown } | null | undefined)?.bucket)) : [])
   return buckets.size === 0 ? ['*'] : [...buckets]
+}
+
+/** The records of all `insertMany` entries. */
+function insertedIn ({ operations }: RequestMessage): number {
+  if (!Array.isArray(operations)) return 0
+  const batches = (operations as unknown[]).filter(entry => memberIn(entry, 'op') === 'insertMany')
+  return batches.reduce<number>((sum, entry) => sum + lengthOf(memberIn(entry, 'data')), 0)
 }
 
 function isEntry (op: unknown): op is TransactionEntry['op'] {

@@ -6,7 +6,7 @@ import { fieldsOfFilter } from '../store/named-fields.js'
 import { runEntry } from '../store/transaction.js'
 import { updateRecord, updateRecords } from '../store/update.js'
 import { ExpectedVersion, incrementFields, JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
-import { defineOperation, touchesBucket, touchesRecords, type Operation } from './operation.js'
+import { defineOperation, lengthOf, touchesBucket, touchesRecords, type Operation } from './operation.js'
 
 const BucketData = Type.Object({ bucket: Name, data: JsonObject })
 
@@ -22,6 +22,7 @@ export const storeWrite: readonly Operation[] = [
   defineOperation({
     name: 'store.insertMany',
     tier: 'write',
+    charges: request => [{ operation: 'store.insertMany', times: Math.max(1, lengthOf(request['data'])) }],
     request: Type.Object({ bucket: Name, data: RecordBatch }),
     touches: touchesRecords,
     run: async ({ access }, r, grant) => await insertRecords(access, r.bucket, r.data, grant)

@@ -1,7 +1,7 @@
-import { setImmediate } from 'node:timers/promises'
 import { NoexServerError, NothingNamedError, toReplyError } from '../errors.js'
 import type { Log } from '../log.js'
 import { runOperation } from '../operations/run-operation.js'
+import type { Work } from '../store/work.js'
 import type { Procedure, Step } from './procedure.js'
 import type { Values } from './reference.js'
 import { Room } from './room.js'
@@ -10,9 +10,6 @@ import { inTransaction, type TransactionRequests } from './transaction-requests.
 
 /** About how many characters of JSON all results of one call may have together. */
 const MAX_RESULTS_CHARS = 16_777_216
-
-/** How long steps may run at a stretch, in milliseconds. */
-const MAX_STRETCH_MS = 10
 
 /** A result whose name begins like this stays inside. */
 const INNER = '_'
@@ -29,13 +26,13 @@ export interface Outcome {
 export async function execute (procedure: Procedure, input: Values['input'], call: Call, log: Log): Promise<Outcome> {
   if (procedure.definition.transaction !== true) {
     const requests = new DirectRequests(call)
-    const run = new Run(input, requests)
+    const run = new Run(input, requests, call.work)
     await run.start(procedure, call)
     requests.ensureReadable()
     return run.outcome
   }
   const { value: run, requests } = await inTransaction(call, async requests => {
-    const run = new Run(input, requests)
+    const run = new Run(input, requests, call.work)
     await run.start(procedure, call)
     return run
   })
@@ -67,12 +64,12 @@ class Run {
   readonly #requests: StepRequests
   readonly #values: { readonly input: Values['input'], readonly results: Map<string, unknown> }
   readonly #room = new Room(MAX_RESULTS_CHARS)
-  /** When the steps went on after the last pause. */
-  #startedAt = performance.now()
+  readonly #work: Work
   #returned: { readonly value: unknown } | undefined
 
-  constructor (input: Values['input'], requests: StepRequests) {
+  constructor (input: Values['input'], requests: StepRequests, work: Work) {
     this.#requests = requests
+    this.#work = work
     this.#values = { input, results: new Map() }
   }
 
@@ -89,7 +86,8 @@ class Run {
 
   async #steps (steps: readonly Step[], ensure: () => void): Promise<void> {
     for (const step of steps) {
-      await this.#pause()
+      // Many steps must not keep everybody else waiting, and the clock of the deadline with them.
+      await this.#work.pause()
       let inner: readonly Step[] | undefined
       try {
         ensure()
@@ -102,13 +100,6 @@ class Run {
     }
   }
 
-  /** Many steps must not keep everybody else waiting, and the clock of the deadline with them. */
-  async #pause (): Promise<void> {
-    if (performance.now() - this.#startedAt < MAX_STRETCH_MS) return
-    await setImmediate()
-    this.#startedAt = performance.now()
-  }
-
   #branch ({ test, then, otherwise }: Extract<Step, { kind: 'if' }>): readonly Step[] {
     return test(this.#values) ? then : otherwise
   }
@@ -117,11 +108,11 @@ class Run {
     switch (step.kind) {
       case 'request': {
         const result = await this.#requests.perform(step.operation, step.fields(this.#values), step.path)
-        if (step.as !== undefined) this.#keep(step.as, result)
+        if (step.as !== undefined) await this.#keep(step.as, result)
         break
       }
       case 'compute':
-        this.#keep(step.as, step.compute(this.#values, this.#room))
+        await this.#keep(step.as, step.compute(this.#values, this.#room))
         break
       case 'return':
         this.#returned = { value: step.value(this.#values, this.#room) }
@@ -129,8 +120,8 @@ class Run {
     return undefined
   }
 
-  #keep (name: string, value: unknown): void {
-    this.#room.takeValue(value)
+  async #keep (name: string, value: unknown): Promise<void> {
+    await this.#room.takeInSlices(value, this.#work)
     this.#values.results.set(name, value)
   }
 }

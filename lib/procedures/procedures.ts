@@ -151,7 +151,9 @@ export class Procedures {
       grant.ensure()
     }
     try {
-      return await execute(procedure, checked, { services, ...rights, find: operation => this.#operation(operation), deadline, ensure }, this.#environment.log)
+      const find = (operation: string): Operation => this.#operation(operation)
+      const call = { services, ...rights, find, deadline, ensure, work: grant.work }
+      return await execute(procedure, checked, call, this.#environment.log)
     } finally {
       deadline.end()
     }

@@ -1,4 +1,5 @@
 import { NoexServerError } from '../errors.js'
+import type { Work } from '../store/work.js'
 
 /** Nesting of values that procedures work with. Requests nest less; what an application stores may nest more. */
 const MAX_DEPTH = 64
@@ -41,6 +42,19 @@ export class Room {
       if (Array.isArray(value)) this.#takeItems(value, depth)
       else this.#takeMembers(value, depth)
     }
+  }
+
+  /** Does `takeValue` in slices. */
+  async takeInSlices (value: unknown, work: Work): Promise<void> {
+    if (!Array.isArray(value)) {
+      this.takeValue(value)
+      return
+    }
+    this.take(2)
+    await work.each(value as unknown[], 16, item => {
+      this.take(1)
+      this.takeValue(item, 1)
+    })
   }
 
   /** @throws `VALIDATION_ERROR` when there are not so many left */

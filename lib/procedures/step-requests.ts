@@ -5,6 +5,7 @@ import type { Operation, Services } from '../operations/operation.js'
 import { runOperation } from '../operations/run-operation.js'
 import { checkJson } from '../protocol/json-guard.js'
 import type { RequestMessage } from '../protocol/messages.js'
+import type { Work } from '../store/work.js'
 import type { Deadline } from './deadline.js'
 
 /** One call of a procedure, as its steps see it. */
@@ -15,6 +16,8 @@ export interface Call {
   readonly gate: Gate
   readonly caller: Caller
   readonly deadline: Deadline
+  /** What all steps together take. */
+  readonly work: Work
   /** @throws when the call must not go on: its time is over, or the client may not call the procedure any more */
   readonly ensure: () => void
 }
@@ -66,13 +69,16 @@ export function admit (call: Call, name: string, fields: Readonly<Record<string,
     ? call.gate.admit(call.caller, operation, request)
     : call.gate.admit(call.caller, call.find(asked.name), { ...asked.fields, id: 0, type: asked.name })
   operation.validate(request)
-  return { operation, request, grant: ensuring(grant, call.ensure) }
+  return { operation, request, grant: ensuring(grant, call) }
 }
 
-/** The same grant, which asks for more before anything is written or told. */
-function ensuring (grant: Grant, ensure: () => void): Grant {
+/**
+ * The same grant, which asks for more before anything is written or told, and counts the work as the call's.
+ */
+function ensuring (grant: Grant, { ensure, work }: Call): Grant {
   return {
     client: grant.client,
+    work,
     rows: (operation, bucket) => grant.rows(operation, bucket),
     scope: query => grant.scope(query),
     ensure () {

@@ -33,7 +33,11 @@ export class TransactionRequests implements StepRequests {
   constructor (call: Call, tx: TransactionContext) {
     this.#call = call
     this.#fields = new EntryFields(call.services.access.fields)
-    const reach: Reach = { rows: (operation, bucket) => this.#grant?.rows(operation, bucket), ensure: () => { this.ensure() } }
+    const reach: Reach = {
+      rows: (operation, bucket) => this.#grant?.rows(operation, bucket),
+      ensure: () => { this.ensure() },
+      work: call.work
+    }
     this.#run = new TransactionRun(call.services.access, tx, reach, (bucket, _field, key) =>
       new NoexServerError('CONFLICT', `Bucket "${bucket}" has another record with this primary key`, { bucket, key }))
   }
@@ -70,6 +74,8 @@ export class TransactionRequests implements StepRequests {
   async complete (): Promise<void> {
     const { access } = this.#call.services
     for (const bucket of this.#buckets) await this.#run.evict(bucket, access.definition(bucket))
+    // The commit is one step of the store: others have their turn before it.
+    await this.#call.work.pause()
     this.ensure()
   }
 
@@ -107,7 +113,7 @@ export async function inTransaction<T> (
         await requests.complete()
         return { value, requests }
       })
-    })
+    }, call.work)
   })
   // A schema change may be running for longer than there is time.
   await deadline.race(Promise.race([begun, running]))

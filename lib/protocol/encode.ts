@@ -1,5 +1,6 @@
 import type { NoexServerError } from '../errors.js'
 import type { NoticeMessage } from './messages.js'
+import { encodeInSlices, type MessageText } from './parts.js'
 
 /** JSON text that is already final: an operation returns it where encoding once serves many readers. */
 export class EncodedJson {
@@ -18,7 +19,16 @@ export class EncodedJson {
 
 /** Encodes the `result` reply to request `id`. `undefined` is sent as `null`. */
 export function encodeResult (id: number, data: unknown): string {
-  return `{"id":${JSON.stringify(id)},"type":"result","data":${encodeJson(data)}}`
+  return `${resultStart(id)}${encodeJson(data)}}`
+}
+
+/** Does the same in slices, for `data` that may be big. */
+export async function encodeBigResult (id: number, data: unknown): Promise<MessageText> {
+  return await encodeInSlices(resultStart(id), data, '}')
+}
+
+function resultStart (id: number): string {
+  return `{"id":${JSON.stringify(id)},"type":"result","data":`
 }
 
 /** Encodes the `error` reply to request `id`. `details` is left out when `undefined`. */

@@ -1,5 +1,10 @@
-/** The first byte of an unfragmented text frame (RFC 6455, 5.2). */
-const FINAL_TEXT = 0x81
+/** The bits of a frame's first byte (RFC 6455, 5.2). */
+const FINAL = 0x80
+const TEXT = 0x01
+const CONTINUATION = 0x00
+
+/** The first byte of an unfragmented text frame. */
+const FINAL_TEXT = FINAL | TEXT
 
 /** Bytes that the header of a frame with this payload takes: 2, 4 or 10. A server's frames carry no mask. */
 export function headerBytes (payloadBytes: number): number {
@@ -7,9 +12,12 @@ export function headerBytes (payloadBytes: number): number {
   return payloadBytes < 65_536 ? 4 : 10
 }
 
-/** Writes the header of a text frame at `offset` and returns the offset behind it. */
-function writeHeader (target: Buffer, payloadBytes: number, offset: number): number {
-  target[offset] = FINAL_TEXT
+/**
+ * Writes the header of a frame at `offset`, of a whole text unless `first` says otherwise, and returns the
+ * offset behind it.
+ */
+function writeHeader (target: Buffer, payloadBytes: number, offset: number, first = FINAL_TEXT): number {
+  target[offset] = first
   if (payloadBytes < 126) {
     target[offset + 1] = payloadBytes
     return offset + 2
@@ -27,9 +35,23 @@ function writeHeader (target: Buffer, payloadBytes: number, offset: number): num
 
 /** Builds one text frame, ready to be written to any number of sockets. */
 export function textFrame (text: string): Buffer {
+  return frameOf(text, FINAL_TEXT)
+}
+
+/**
+ * Builds the frame of one part of a text message; others come before or after it. A part ends at the end of a
+ * character.
+ */
+export function fragment (
+  part: string, { isFirst, isLast }: { readonly isFirst: boolean, readonly isLast: boolean }
+): Buffer {
+  return frameOf(part, (isFirst ? TEXT : CONTINUATION) | (isLast ? FINAL : 0))
+}
+
+function frameOf (text: string, first: number): Buffer {
   const payloadBytes = Buffer.byteLength(text)
   const frame = Buffer.allocUnsafeSlow(headerBytes(payloadBytes) + payloadBytes)
-  frame.write(text, writeHeader(frame, payloadBytes, 0))
+  frame.write(text, writeHeader(frame, payloadBytes, 0, first))
   return frame
 }
 

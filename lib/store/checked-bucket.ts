@@ -1,9 +1,35 @@
 import {
   matchesFilter,
-  type BucketHandle, type StoreRecord, type TransactionBucketHandle, type WhereFilter
+  type BucketDefinition, type BucketHandle, type StoreRecord, type TransactionBucketHandle, type WhereFilter
 } from '@hamicek/noex-store'
 import { confine } from './row-filter.js'
+import { candidates, type Candidates } from './sliced-reads.js'
 import type { TransactionReads } from './transaction-reads.js'
+
+/** Records among which those are that match a filter, as `candidates` tells them, and own ones that do match. */
+export interface OwnCandidates extends Candidates {
+  readonly added: readonly StoreRecord[]
+}
+
+interface Inside {
+  readonly isUntouched: () => boolean
+  readonly candidates: (definition: BucketDefinition, filter: WhereFilter) => Promise<OwnCandidates>
+}
+
+const insides = new WeakMap<TransactionBucketHandle, Inside>()
+
+/** Whether the transaction has written nothing to the bucket. */
+export function isUntouched (handle: TransactionBucketHandle): boolean {
+  return insides.get(handle)?.isUntouched() === true
+}
+
+/** Finds the records to compare with a filter, and remembers nothing: see `TransactionReads.addFilter`. */
+export async function candidatesIn (
+  handle: TransactionBucketHandle, definition: BucketDefinition, filter: WhereFilter
+): Promise<OwnCandidates> {
+  const inside = insides.get(handle)
+  return await inside?.candidates(definition, filter) ?? { records: await handle.all(), rest: filter, added: [] }
+}
 
 /**
  * Has a bucket of a transaction remember what is read of it, by whichever method, and lets the store's
@@ -51,6 +77,20 @@ export function checkedBucket (
     const added = [...inserted.values()].filter(record => matchesFilter(record, filter))
     return [...found.filter(record => !deleted.has(record[keyField])), ...added]
   }
+
+  insides.set(handle, {
+    isUntouched,
+    async candidates (definition, filter) {
+      if (hasUpdated || pending > 0) return { records: await own.all(), rest: filter, added: [] }
+      const { records, rest } = await candidates(stored(), definition, confine({}, filter))
+      if (isUntouched()) return { records, rest, added: [] }
+      return {
+        records: records.filter(record => !deleted.has(record[keyField])),
+        rest,
+        added: [...inserted.values()].filter(record => matchesFilter(record, filter))
+      }
+    }
+  })
 
   // The handle calls its own methods for the others: updateMany, deleteMany, insertMany and upsert.
   return Object.assign(handle, {

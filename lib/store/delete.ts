@@ -1,4 +1,5 @@
 import type { WhereFilter } from '@hamicek/noex-store'
+import { narrowFilter } from './changing-many.js'
 import type { Reach } from './reach.js'
 import { referencesTo } from './references.js'
 import { confine, outsideRows } from './row-filter.js'
@@ -28,8 +29,10 @@ export async function deleteRecord (
 /** Deletes all records that match and are within reach, as `deleteRecord` does, and returns how many there were. */
 export async function deleteRecords (access: StoreAccess, bucket: string, filter: WhereFilter, reach: Reach): Promise<number> {
   if (await isReferenced(access, bucket)) return await runEntry(access, { op: 'deleteMany', bucket, filter }, reach) as number
+  const confined = confine(reach.rows('store.deleteMany', bucket), filter)
+  const narrowed = await narrowFilter(access, bucket, confined, reach.work)
   reach.ensure()
-  return await access.bucket(bucket).deleteMany(confine(reach.rows('store.deleteMany', bucket), filter))
+  return await access.bucket(bucket).deleteMany(narrowed)
 }
 
 /**

@@ -9,6 +9,7 @@ import type { StoreAccess } from './store-access.js'
 import { runEntry } from './transaction.js'
 import { checkMerged } from './merged-records.js'
 import { checkTexts } from './value-guard.js'
+import { UNITS_PER_WRITE } from './work.js'
 
 /**
  * Inserts one record and refuses a primary key that is taken: noex-store's own `insert` would replace the record.
@@ -38,7 +39,9 @@ async function insertOne (access: StoreAccess, bucket: string, data: RecordInput
 export async function insertRecords (access: StoreAccess, bucket: string, data: readonly RecordInput[], reach: Reach): Promise<StoreRecord[]> {
   if (reach.rows('store.insertMany', bucket) !== undefined) return await runEntry(access, { op: 'insertMany', bucket, data }, reach) as StoreRecord[]
   const definition = access.definition(bucket)
-  const inputs = data.map(item => prepareInsert(access, bucket, definition, item))
+  const inputs: Array<Record<string, unknown>> = []
+  reach.work.take(data.length * UNITS_PER_WRITE)
+  await reach.work.each(data, 8, item => { inputs.push(prepareInsert(access, bucket, definition, item)) })
   checkTexts(bucket, definition, inputs)
   for (const item of data) await checkAddedReferences(access, bucket, item)
   return await insertNew(access, bucket, definition, inputs, reach)

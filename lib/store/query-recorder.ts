@@ -1,10 +1,13 @@
 import type { BucketHandle, QueryBucket, ReadFilter, WhereFilter } from '@hamicek/noex-store'
 import { runInMicrotask } from '../clock.js'
 import { NoexServerError } from '../errors.js'
+import { withSets } from './list-sets.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
 import { override } from './override.js'
 import { restrictedReads } from './restricted-reads.js'
 import type { Verdict } from './row-filter.js'
+import { SlicedReads } from './sliced-reads.js'
+import type { Work } from './work.js'
 
 /** Runs of one query at a time; one that runs itself would go on until the memory is used up. */
 const MAX_RUNS = 10_000
@@ -22,6 +25,8 @@ interface Announcement {
   readonly bucket: string
   readonly rows: true | WhereFilter
   readonly listener: ReadListener
+  /** What reads are counted as; `undefined`: they are the store's own, in one step. */
+  readonly work: Work | undefined
   /** The store has opened the bucket in another way, so `rows` may not hold. */
   readonly missed: () => void
 }
@@ -84,28 +89,31 @@ export class QueryRecorder {
       // Forgotten first, because opening throws when the bucket does not exist.
       this.#announced = undefined
       const handle = open(name)
-      const reads = announced.rows === true ? handle : restrictedReads(handle, definitionOf(this.#store, name), announced.rows)
-      return recording(reads, name, announced.listener)
+      return recording(this.#reads(handle, name, announced), name, announced.listener)
     })
+  }
+
+  #reads (handle: BucketHandle, bucket: string, { rows, work }: Announcement): QueryBucket {
+    const visible = rows === true ? undefined : rows
+    if (work !== undefined) return new SlicedReads(handle, definitionOf(this.#store, bucket), visible, work)
+    if (visible === undefined) return handle
+    return restrictedReads(handle, definitionOf(this.#store, bucket), visible)
   }
 
   /**
    * Runs a defined query once for somebody who may read of each bucket what `rows` answers; `listener` hears of each
-   * read before it happens. Rejects as the query does.
+   * read before it happens. With `work` they are done in slices, and counted. Rejects as the query does.
    * @throws `FORBIDDEN` inside the query, at the opening of a bucket that may not be read
    */
-  async run (query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener): Promise<unknown> {
+  async run (
+    query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener, work?: Work
+  ): Promise<unknown> {
     let missed: string | undefined
     const result = await this.#store.runQuery(query, params, bucket => {
       this.#settle()
       const verdict = rows(bucket)
-      if (verdict === false) {
-        throw new NoexServerError(
-          'FORBIDDEN',
-          'The query reads a bucket that you may not read'
-        )
-      }
-      this.#announced = { bucket, rows: verdict, listener, missed: () => { missed = bucket } }
+      if (verdict === false) throw unreadable()
+      this.#announced = { bucket, rows: verdict, listener, work, missed: () => { missed = bucket } }
       runInMicrotask(() => { this.#settle() })
       // Never a filter for the store itself: it would change the order of first, last and paginate.
       return null
@@ -124,29 +132,35 @@ export class QueryRecorder {
   }
 }
 
+/** Builds the refusal of a query that opens a bucket which may not be read. */
+export function unreadable (): NoexServerError {
+  return new NoexServerError('FORBIDDEN', 'The query reads a bucket that you may not read')
+}
+
 /** Reads for queries: `get` reads one record, everything else the bucket. */
 function recording (from: QueryBucket, bucket: string, listener: ReadListener): BucketHandle {
   const whole = <A extends unknown[], R> (read: (...args: A) => R) => (...args: A): R => {
     listener.readBucket(bucket)
-    return read.apply(from, args)
+    return read(...args)
   }
   const reads: QueryBucket = {
     get (key) {
       listener.readRecord(bucket, key)
       return from.get(key)
     },
-    all: whole(from.all),
-    where: whole(from.where),
-    findOne: whole(from.findOne),
-    count: whole(from.count),
-    first: whole(from.first),
-    last: whole(from.last),
-    paginate: whole(from.paginate),
-    sum: whole(from.sum),
-    avg: whole(from.avg),
-    min: whole(from.min),
-    max: whole(from.max),
-    groupBy: whole(from.groupBy)
+    all: whole(async () => await from.all()),
+    where: whole(async filter => await from.where(withSets(filter))),
+    findOne: whole(async filter => await from.findOne(withSets(filter))),
+    count: whole(async filter => await from.count(filter && withSets(filter))),
+    first: whole(async n => await from.first(n)),
+    last: whole(async n => await from.last(n)),
+    paginate: whole(async options => await from.paginate(options)),
+    sum: whole(async (field, filter) => await from.sum(field, filter && withSets(filter))),
+    avg: whole(async (field, filter) => await from.avg(field, filter && withSets(filter))),
+    min: whole(async (field, filter) => await from.min(field, filter && withSets(filter))),
+    max: whole(async (field, filter) => await from.max(field, filter && withSets(filter))),
+    groupBy: whole(async (field, aggregate, filter) =>
+      await from.groupBy(field, aggregate, filter && withSets(filter)))
   }
   return reads as BucketHandle
 }

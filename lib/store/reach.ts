@@ -1,4 +1,5 @@
 import type { WhereFilter } from '@hamicek/noex-store'
+import type { Work } from './work.js'
 
 /** How far the request reaches that a write is done for. */
 export interface Reach {
@@ -9,4 +10,6 @@ export interface Reach {
    * @throws whatever answers a request that may no longer do all that `rows` has told
    */
   readonly ensure: () => void
+  /** What the request takes. */
+  readonly work: Work
 }

@@ -3,8 +3,11 @@ import type {
 } from '@hamicek/noex-store'
 import { danglingReference, referenceHeld } from '../errors.js'
 import { guardUpdate } from './callback-guard.js'
+import { candidatesIn } from './checked-bucket.js'
+import { readsOf } from './checked-transactions.js'
 import type { RecordInput } from './record-input.js'
 import type { StoreAccess } from './store-access.js'
+import { UNITS_PER_WRITE, type Work } from './work.js'
 
 /** Where referred records are looked for: the store, or what a transaction sees of it. */
 interface Records {
@@ -36,9 +39,11 @@ export async function checkAddedReferences (access: StoreAccess, bucket: string,
  * too, or sets their field to null.
  * @throws `CONFLICT`
  */
-export async function releaseReferences (access: StoreAccess, tx: TransactionContext, bucket: string, deleted: readonly unknown[]): Promise<void> {
+export async function releaseReferences (
+  access: StoreAccess, tx: TransactionContext, bucket: string, deleted: readonly unknown[], work: Work
+): Promise<void> {
   const emptied: Emptied[] = []
-  await followReferences(access, tx, bucket, new Set(deleted), emptied)
+  await followReferences(access, tx, bucket, new Set(deleted), emptied, work)
   // Last, because another field of theirs may delete some: a transaction cannot delete what it has updated.
   for (const { source, key, field } of emptied) {
     const record = await source.get(key)
@@ -56,14 +61,23 @@ interface Emptied {
 }
 
 /** A deleted record is not seen any more, so a circle of references ends. */
-async function followReferences (access: StoreAccess, tx: TransactionContext, bucket: string, deleted: ReadonlySet<unknown>, emptied: Emptied[]): Promise<void> {
+async function followReferences (
+  access: StoreAccess, tx: TransactionContext, bucket: string, deleted: ReadonlySet<unknown>,
+  emptied: Emptied[], work: Work
+): Promise<void> {
   for (const { bucket: from, field, keyField, onDelete } of await referencesTo(access, bucket)) {
     const source = await tx.bucket(from)
     const cascaded = new Set<unknown>()
-    for (const record of await candidates(source, field, deleted)) {
-      const target = record[field]
-      if (target == null || !deleted.has(target)) continue
-      const key = record[keyField]
+    const referring: StoreRecord[] = []
+    const records = await candidates(access, tx, source, field, deleted)
+    work.take(records.length)
+    await work.each(records, 1, record => {
+      if (record[field] != null && deleted.has(record[field])) referring.push(record)
+    })
+    for (const record of referring) {
+      const { [field]: target, [keyField]: key } = record
+      work.take(UNITS_PER_WRITE)
+      await work.pause()
       switch (onDelete) {
         case 'restrict':
           throw referenceHeld({ bucket: from, field, target: bucket, key: target })
@@ -75,7 +89,7 @@ async function followReferences (access: StoreAccess, tx: TransactionContext, bu
           cascaded.add(key)
       }
     }
-    if (cascaded.size > 0) await followReferences(access, tx, from, cascaded, emptied)
+    if (cascaded.size > 0) await followReferences(access, tx, from, cascaded, emptied, work)
   }
 }
 
@@ -85,12 +99,16 @@ async function followReferences (access: StoreAccess, tx: TransactionContext, bu
  * operators.
  */
 async function candidates (
-  source: TransactionBucketHandle, field: string, deleted: ReadonlySet<unknown>
-): Promise<StoreRecord[]> {
+  access: StoreAccess, tx: TransactionContext, source: TransactionBucketHandle, field: string,
+  deleted: ReadonlySet<unknown>
+): Promise<readonly StoreRecord[]> {
   const [key] = deleted
   const isPlain = typeof key === 'string' || typeof key === 'number'
   if (deleted.size > 1 || !isPlain || field.startsWith('$')) return await source.all()
-  return await source.where({ [field]: key })
+  const filter = { [field]: key }
+  readsOf(tx)?.addFilter(source.name, { filter, isCount: false })
+  const { records, added } = await candidatesIn(source, access.definition(source.name), filter)
+  return added.length === 0 ? records : [...records, ...added]
 }
 
 /** A field whose values are keys of another bucket. */

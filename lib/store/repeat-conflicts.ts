@@ -3,6 +3,7 @@ import { systemClock } from '../clock.js'
 import { readsOf } from './checked-transactions.js'
 import type { StoreAccess } from './store-access.js'
 import { ReadConflictError } from './transaction-reads.js'
+import type { Work } from './work.js'
 
 /** Tries that a transaction has when other writers are faster. */
 const MAX_TRIES = 10
@@ -11,18 +12,21 @@ const MAX_TRIES = 10
 const MAX_PAUSE_MS = 64
 
 /**
- * Runs `work`, which is a transaction, until no other writer was faster, at most ten times. The pauses grow
+ * Runs `work`, which is a transaction, until no other writer was faster, at most ten times. A try that is
+ * repeated leaves the budget of `units` as it was. The pauses grow
  * and are of random length, so that those who have met do not meet again. Rejects as `work` does, with a
  * `TransactionConflictError` when the last try has failed, too.
  */
-export async function repeatConflicts<T> (work: () => Promise<T>): Promise<T> {
+export async function repeatConflicts<T> (work: () => Promise<T>, units?: Work): Promise<T> {
   for (let tries = 1; ; tries++) {
+    const spent = units?.spent ?? 0
     try {
       return await work()
     } catch (error) {
       // What the store refuses by itself, it would refuse again.
       if (tries === MAX_TRIES || !(error instanceof ReadConflictError)) throw error
     }
+    units?.forgive(units.spent - spent)
     await pause(Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS))
   }
 }

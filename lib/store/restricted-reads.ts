@@ -1,5 +1,6 @@
 import type { BucketDefinition, QueryBucket, StoreRecord, WhereFilter } from '@hamicek/noex-store'
 import { confine, visible } from './row-filter.js'
+import { compareKeys } from './sliced-reads.js'
 
 /**
  * The reads of a bucket as if it held nothing but the records that match `rows`. Order is that of the bucket,
@@ -38,9 +39,4 @@ export function restrictedReads (handle: QueryBucket, definition: BucketDefiniti
     max: async (field, filter) => await handle.max(field, confine(rows, filter)),
     groupBy: async (field, aggregate, filter) => await handle.groupBy(field, aggregate, confine(rows, filter))
   }
-}
-
-/** The order of keys in an `ordered_set`, as the store has it. */
-function compareKeys (a: unknown, b: unknown): number {
-  return typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b))
 }

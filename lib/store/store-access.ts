@@ -1,16 +1,18 @@
 import { setTimeout } from 'node:timers/promises'
-import type { BucketDefinition, BucketHandle, QueryBucket, WhereFilter } from '@hamicek/noex-store'
+import type { BucketDefinition, BucketHandle, WhereFilter } from '@hamicek/noex-store'
 import { CheckedTransactions } from './checked-transactions.js'
 import { fillPlaceholders } from './filter.js'
 import { finiteAggregate } from './group-by.js'
 import { KnownFields } from './known-fields.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
-import { QueryRecorder, type ReadListener } from './query-recorder.js'
+import { QueryRecorder, unreadable, type ReadListener } from './query-recorder.js'
 import { RecordTemplates } from './record-template.js'
-import { restrictedReads } from './restricted-reads.js'
+import { runDeclarative } from './declarative-query.js'
 import type { Verdict } from './row-filter.js'
 import { SchemaGate } from './schema-gate.js'
 import { watchSchema, type StoreChange } from './schema-watch.js'
+import { SlicedReads } from './sliced-reads.js'
+import { Work } from './work.js'
 
 /** Time that a bucket's rebuild surely takes less than, for one of usual size. */
 const REBUILD_PAUSE_MS = 50
@@ -69,10 +71,13 @@ export class StoreAccess {
     return this.#bucket(name)
   }
 
-  /** What may be read of a bucket by whoever sees the records that match `rows`, or all; to be used at once. Throws `BucketNotDefinedError`. */
-  read (bucket: string, rows: WhereFilter | undefined): QueryBucket {
-    const handle = this.bucket(bucket)
-    return rows === undefined ? handle : restrictedReads(handle, this.definition(bucket), rows)
+  /**
+   * What may be read of a bucket by a request that sees the records that match `rows`, or all; to be used at
+   * once. What takes
+   * time is done in slices, and counted as its `work`. Throws `BucketNotDefinedError`.
+   */
+  read (bucket: string, rows: WhereFilter | undefined, work: Work): SlicedReads {
+    return new SlicedReads(this.bucket(bucket), this.definition(bucket), rows, work)
   }
 
   /** The definition of a bucket. Throws `BUCKET_NOT_DEFINED`. */
@@ -99,21 +104,45 @@ export class StoreAccess {
   /**
    * Runs a defined query once for somebody who may read of each bucket what `rows` answers; `listener` hears of each
    * read before it happens. Rejects as the query does, and with `FORBIDDEN` where it opens a bucket that may not be read.
+   * With `work` it is done in slices, and counted: what the application's own code reads is never too much.
    * An application may rebuild a bucket under a running query, so a query that met a bucket in that moment has a second try.
    */
-  async runQuery (query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener = ignoreReads): Promise<unknown> {
+  async runQuery (
+    query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener = ignoreReads,
+    work?: Work
+  ): Promise<unknown> {
     if (this.gate.closed) await this.gate.opened()
     try {
-      return await this.#run(query, params, rows, listener)
+      return await this.#run(query, params, rows, listener, work)
     } catch (error) {
       if (!(error instanceof Error) || error.name !== 'ServerNotRunningError') throw error
       await setTimeout(REBUILD_PAUSE_MS)
       await this.gate.opened()
-      return await this.#run(query, params, rows, listener)
+      return await this.#run(query, params, rows, listener, work)
     }
   }
 
   async #run (
+    query: string, params: unknown, rows: (bucket: string) => Verdict, listener: ReadListener,
+    work: Work | undefined
+  ): Promise<unknown> {
+    if (work === undefined) return await this.#runInStore(query, params, rows, listener)
+    const config = this.store.getQueryInfo(query)?.config
+    if (config !== undefined) {
+      const verdict = rows(config.bucket)
+      if (verdict === false) throw unreadable()
+      const reads = this.read(config.bucket, verdict === true ? undefined : verdict, work)
+      return await runDeclarative(config, params, reads, work)
+    }
+    const unlimited = new Work(Infinity)
+    try {
+      return await this.#recorder.run(query, params, rows, listener, unlimited)
+    } finally {
+      work.add(unlimited.spent)
+    }
+  }
+
+  async #runInStore (
     query: string,
     params: unknown,
     rows: (bucket: string) => Verdict,
@@ -126,7 +155,7 @@ export class StoreAccess {
       const visible = rows(bucket)
       if (visible === false) return []
       const filled = fillPlaceholders(filter, (params ?? {}) as Record<string, unknown>) as WhereFilter
-      return await this.read(bucket, visible === true ? undefined : visible).where(filled)
+      return await this.read(bucket, visible === true ? undefined : visible, new Work(Infinity)).where(filled)
     })
   }
 

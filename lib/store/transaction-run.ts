@@ -3,6 +3,7 @@ import {
   type BucketDefinition, type StoreRecord, type TransactionBucketHandle, type TransactionContext, type WhereFilter
 } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
+import { candidatesIn, isUntouched, type OwnCandidates } from './checked-bucket.js'
 import { readsOf } from './checked-transactions.js'
 import { computeGroups } from './group-by.js'
 import { checkCounter, incremented, type Increment } from './increment.js'
@@ -11,10 +12,12 @@ import type { Reach } from './reach.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
 import { checkReferences, releaseReferences } from './references.js'
 import { confine, expectVisible, visible } from './row-filter.js'
+import { eachMatch, matching } from './sliced-reads.js'
 import type { StoreAccess } from './store-access.js'
 import type { TransactionEntry } from './transaction.js'
 import { checkMerged } from './merged-records.js'
 import { checkTexts } from './value-guard.js'
+import { UNITS_PER_WRITE } from './work.js'
 
 /** Builds the refusal of a new record whose primary key `value` another record has. */
 export type KeyRefusal = (bucket: string, field: string, value: unknown) => Error
@@ -53,12 +56,15 @@ export class TransactionRun {
     switch (entry.op) {
       case 'get': return visible(await bucket.get(entry.key), rows)
       case 'where': {
-        const records = await bucket.where(confine(rows, entry.filter))
+        const records = await this.#matching(target, entry.filter)
         return entry.limit == null ? records : records.slice(0, entry.limit)
       }
-      case 'findOne': return await bucket.findOne(confine(rows, entry.filter))
-      case 'count': return await bucket.count(confine(rows, entry.filter ?? {}))
-      case 'groupBy': return computeGroups(await bucket.where(confine(rows, entry.filter ?? {})), entry.field, entry.aggregate)
+      case 'findOne': return await this.#findOne(target, entry.filter)
+      case 'count': return await this.#count(target, entry.filter)
+      case 'groupBy': {
+        const records = await this.#matching(target, entry.filter)
+        return await computeGroups(records, entry.field, entry.aggregate, this.#reach.work)
+      }
       case 'insert': return (await this.#insert(target, [entry.data]))[0]
       case 'insertMany': return await this.#insert(target, entry.data)
       case 'upsert': return await this.#upsert(target, entry.data, entry.expectedVersion)
@@ -72,10 +78,51 @@ export class TransactionRun {
     }
   }
 
+  /** Returns the records that match and are seen, in slices. */
+  async #matching (
+    target: Target, filter: WhereFilter | null | undefined, isCount = false
+  ): Promise<StoreRecord[]> {
+    const { records, rest, added } = await this.#candidates(target, filter ?? {}, isCount)
+    const found = await matching(records, rest, this.#reach.work)
+    return added.length === 0 ? found : [...found, ...added]
+  }
+
+  async #findOne (target: Target, filter: WhereFilter): Promise<StoreRecord | undefined> {
+    const { records, rest, added } = await this.#candidates(target, filter, false)
+    let found: StoreRecord | undefined
+    await eachMatch(records, rest, this.#reach.work, record => {
+      found = record
+      return false
+    })
+    return found ?? added[0]
+  }
+
+  async #count (target: Target, filter: WhereFilter | null | undefined): Promise<number> {
+    const isAll = target.rows === undefined && Object.keys(filter ?? {}).length === 0
+    if (isAll && isUntouched(target.bucket)) return await target.bucket.count()
+    return (await this.#matching(target, filter, true)).length
+  }
+
+  /** Remembers what is looked for, as the bucket's own reads do. */
+  async #candidates (
+    { bucket, definition, rows }: Target, filter: WhereFilter, isCount: boolean
+  ): Promise<OwnCandidates> {
+    const confined = confine(rows, filter)
+    readsOf(this.#tx)?.addFilter(bucket.name, { filter: confined, isCount })
+    return await candidatesIn(bucket, definition, confined)
+  }
+
+  /** Counts a write, and lets others have their turn before it if it is time. */
+  async #beforeWrite (): Promise<void> {
+    this.#reach.work.take(UNITS_PER_WRITE)
+    await this.#reach.work.pause()
+  }
+
   async #insert (target: Target, data: readonly RecordInput[]): Promise<StoreRecord[]> {
     const { bucket, definition } = target
     const records: StoreRecord[] = []
     for (const input of this.#prepare(target, data)) {
+      await this.#beforeWrite()
       input[definition.key] ??= await newKey(this.#access, bucket, definition)
       const key = input[definition.key]
       if (key !== undefined && await bucket.get(key) !== undefined) throw this.#refuseKey(bucket.name, definition.key, key)
@@ -129,17 +176,22 @@ export class TransactionRun {
   }
 
   async #updateMany (target: Target, filter: WhereFilter, data: RecordInput): Promise<number> {
-    const { bucket, definition, rows } = target
-    const records = await bucket.where(confine(rows, filter))
+    const { bucket, definition } = target
+    const records = await this.#matching(target, filter)
     if (records.length > 0) await checkReferences(this.#tx, bucket.name, definition, data)
     await checkMerged(bucket.name, definition, data, async () => records)
-    for (const record of records) await this.#change(target, record[definition.key], data)
+    for (const record of records) {
+      await this.#beforeWrite()
+      await this.#change(target, record[definition.key], data)
+    }
     return records.length
   }
 
   async #change ({ bucket, rows }: Target, key: unknown, data: RecordInput): Promise<StoreRecord> {
     const updated = this.#updated.get(bucket.name) ?? new Set()
     this.#updated.set(bucket.name, updated.add(key))
+    // At its commit, the store looks for each update among all of them.
+    this.#reach.work.take(updated.size)
     return expectVisible(await bucket.update(key, withoutExpiry(data)), rows, bucket.name)
   }
 
@@ -151,17 +203,20 @@ export class TransactionRun {
   }
 
   async #deleteMany (target: Target, filter: WhereFilter): Promise<number> {
-    const { bucket, definition, rows } = target
-    const records = await bucket.where(confine(rows, filter))
+    const { bucket, definition } = target
+    const records = await this.#matching(target, filter)
     const keys = records.map(record => record[definition.key])
-    for (const key of keys) await bucket.delete(key)
+    for (const key of keys) {
+      await this.#beforeWrite()
+      await bucket.delete(key)
+    }
     await this.#release(bucket.name, keys)
     return keys.length
   }
 
   /** What becomes of the records that refer to deleted ones is the schema's matter: no row filter confines it. */
   async #release (bucket: string, deleted: readonly unknown[]): Promise<void> {
-    await releaseReferences(this.#access, this.#tx, bucket, deleted)
+    await releaseReferences(this.#access, this.#tx, bucket, deleted, this.#reach.work)
   }
 
   /**
@@ -175,6 +230,7 @@ export class TransactionRun {
     const surplus = await bucket.count() - definition.maxSize
     if (surplus <= 0) return
     const records = await bucket.all()
+    this.#reach.work.take(records.length)
     const updated = this.#updated.get(name)
     const oldest = records.filter(record => updated?.has(record[definition.key]) !== true)
       .sort((a, b) => a._createdAt - b._createdAt).slice(0, surplus)

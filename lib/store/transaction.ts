@@ -46,12 +46,17 @@ export async function runTransaction (
     return await transact(access, async tx => {
       const run = new TransactionRun(access, tx, reach, refuseKey)
       const results: unknown[] = []
-      for (const entry of entries) results.push(await run.apply(entry))
+      for (const entry of entries) {
+        results.push(await run.apply(entry))
+        await reach.work.pause()
+      }
       for (const [bucket, definition] of definitions) await run.evict(bucket, definition)
+      // The commit is one step of the store: others have their turn before it.
+      await reach.work.pause()
       reach.ensure()
       return results
     })
-  })
+  }, reach.work)
 }
 
 /** Runs one entry as the operation of its own that it stands for, with that operation's errors. */

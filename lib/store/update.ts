@@ -1,4 +1,5 @@
 import type { StoreRecord, WhereFilter } from '@hamicek/noex-store'
+import { narrowFilter } from './changing-many.js'
 import type { Reach } from './reach.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
 import { checkAddedReferences } from './references.js'
@@ -34,8 +35,10 @@ export async function updateRecords (access: StoreAccess, bucket: string, filter
   if (rows !== undefined && mayLeave(rows, data)) return await runEntry(access, { op: 'updateMany', bucket, filter, data }, reach) as number
   const confined = confine(rows, filter)
   await checkAddedReferences(access, bucket, data)
-  const stored = async () => await access.bucket(bucket).where(confined)
-  await checkMerged(bucket, access.definition(bucket), data, stored)
+  const matching = async (): Promise<StoreRecord[]> =>
+    await access.read(bucket, undefined, reach.work).where(confined)
+  await checkMerged(bucket, access.definition(bucket), data, matching)
+  const narrowed = await narrowFilter(access, bucket, confined, reach.work)
   reach.ensure()
-  return await access.bucket(bucket).updateMany(confined, withoutExpiry(data))
+  return await access.bucket(bucket).updateMany(narrowed, withoutExpiry(data))
 }

@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict'
+import { isUtf8 } from 'node:buffer'
 import { EventEmitter } from 'node:events'
 import { Duplex } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
@@ -14,6 +16,7 @@ import type { Log } from '../../lib/log.js'
 import { Refusals } from '../../lib/limits/refusals.js'
 import { SubscriptionQuota } from '../../lib/feeds/subscription-quota.js'
 import { textFrame } from '../../lib/protocol/frame.js'
+import { Work } from '../../lib/store/work.js'
 import { HandClock } from '../hand-clock.js'
 
 const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
@@ -37,9 +40,14 @@ function slowInbox (unauthenticated?: UnauthenticatedInboxes) {
   }, unauthenticated)
   const finish = async (): Promise<void> => {
     pending.shift()?.()
-    await setImmediate()
+    await turns()
   }
   return { inbox, started, finish, seen }
+}
+
+/** Lets the event loop turn: a burst goes on in the turn after the next one at the latest. */
+async function turns (): Promise<void> {
+  for (let i = 0; i < 3; i++) await setImmediate()
 }
 
 /** An inbox whose frames need no time. */
@@ -90,6 +98,7 @@ t.test('Inbox', t => {
     inbox.hold()
     for (let i = 0; i < 100_000; i++) inbox.push(String(i))
     inbox.release()
+    await inbox.idle()
     t.equal(handled.length, 100_000)
     t.equal(handled.at(-1), '99999')
     t.notOk(inbox.full)
@@ -213,6 +222,36 @@ t.test('Inbox', t => {
     t.same(started, texts)
   })
 
+  t.test('lets others have their turn within a burst, of frames that need time and of others', async t => {
+    for (const work of [() => undefined, async () => {}]) {
+      const handled: string[] = []
+      const inbox = new Inbox({
+        handle (text) {
+          handled.push(text)
+          const until = performance.now() + 3
+          while (performance.now() < until);
+          return work()
+        },
+        regulate () {},
+        overload () {}
+      })
+      inbox.hold()
+      const texts = Array.from({ length: 20 }, (_, i) => `${i}${' '.repeat(40_000)}`)
+      for (const text of texts) inbox.push(text)
+      await setImmediate()
+      inbox.release()
+      let turn = 0
+      for (let seen = 0; handled.length < texts.length; turn++) {
+        await setImmediate()
+        t.ok(handled.length - seen <= 4, `${handled.length - seen} frames in a turn`)
+        seen = handled.length
+      }
+      t.ok(turn >= 5, `${turn} turns`)
+      t.same(handled, texts)
+      await inbox.idle()
+    }
+  })
+
   t.test('handles a single frame above the bound of bytes', async t => {
     const { inbox, handled } = quickInbox()
     inbox.push('x'.repeat(2 * MAX_BYTES))
@@ -228,6 +267,7 @@ t.test('Inbox', t => {
     inbox.push('b')
     t.same(handled, [])
     inbox.release()
+    await turns()
     t.same(handled, ['a', 'b'])
     inbox.release()
     inbox.push('c')
@@ -239,8 +279,10 @@ t.test('Inbox', t => {
     inbox.hold()
     for (const text of ['a', 'b', 'c']) inbox.push(text)
     inbox.release()
+    await turns()
     t.same(handled, ['a', 'b'])
     inbox.release()
+    await turns()
     t.same(handled, ['a', 'b', 'c'])
   })
 
@@ -371,6 +413,28 @@ class FakeStream extends Duplex {
   }
 }
 
+/** The messages in what was sent, and in how many frames each came. */
+function messagesIn (bytes: Buffer): Array<{ readonly text: string, readonly frames: number }> {
+  const messages: Array<{ text: string, frames: number }> = []
+  let payloads: Buffer[] = []
+  for (let offset = 0; offset < bytes.length;) {
+    const first = bytes[offset] as number
+    assert.equal(first & 0x0f, payloads.length === 0 ? 1 : 0, 'a text, then its continuation')
+    const short = bytes[offset + 1] as number
+    const start = offset + (short < 126 ? 2 : short === 126 ? 4 : 10)
+    const length = short < 126 ? short : short === 126 ? bytes.readUInt16BE(offset + 2) : bytes.readUInt32BE(offset + 6)
+    payloads.push(bytes.subarray(start, start + length))
+    // A part that is no whole text would not survive this.
+    assert.ok(isUtf8(payloads.at(-1) as Buffer))
+    offset = start + length
+    if ((first & 0x80) === 0) continue
+    messages.push({ text: Buffer.concat(payloads).toString(), frames: payloads.length })
+    payloads = []
+  }
+  assert.equal(payloads.length, 0)
+  return messages
+}
+
 function unique<T> (items: readonly T[]): T[] {
   return [...new Set(items)]
 }
@@ -381,6 +445,7 @@ function outboxOver (limits: Partial<OutboxLimits> = {}) {
     writable: true,
     calls: [] as string[],
     congested () { this.calls.push('congested') },
+    progressed () { this.calls.push('progressed') },
     drained () { this.calls.push('drained') }
   }
   const outbox = new Outbox(owner, stream, { maxBufferedBytes: 1_000, markBytes: 800, ...limits })
@@ -498,6 +563,85 @@ t.test('Outbox', t => {
     await stream.unblock()
     t.same(unique(owner.calls), ['congested', 'drained'])
     t.equal(outbox.bufferedBytes, 0)
+  })
+
+  const BIG = 262_144
+
+  t.test('sends what is not big in one frame, whatever its parts', async t => {
+    const { outbox, stream } = outboxOver({ maxBufferedBytes: 1e9, markBytes: 1e9 })
+    const text = 'x'.repeat(BIG - 1)
+    outbox.send(text)
+    outbox.send([text.slice(0, 7), text.slice(7)])
+    await setImmediate()
+    t.same(Buffer.concat(stream.writes), Buffer.concat([textFrame(text), textFrame(text)]))
+  })
+
+  t.test('sends a big message in fragments, in order, with no other message between them', async t => {
+    const { outbox, stream } = outboxOver({ maxBufferedBytes: 1e9, markBytes: 1e9 })
+    const big = `a${'š😀'.repeat(BIG / 2)}`
+    outbox.send('before')
+    outbox.send(big)
+    outbox.send('behind')
+    outbox.sendFrame(textFrame('frame'))
+    outbox.send(['x'.repeat(BIG), 'y'])
+    await setImmediate()
+    outbox.send('last')
+    await outbox.idle()
+    await setImmediate()
+    const messages = messagesIn(Buffer.concat(stream.writes))
+    t.same(messages.map(({ frames }) => frames > 1), [false, true, false, false, true, false])
+    t.ok(messages.map(({ text }) => text).join() === ['before', big, 'behind', 'frame', `${'x'.repeat(BIG)}y`, 'last'].join())
+    t.notOk(outbox.busy)
+    t.equal(outbox.bufferedBytes, 0)
+  })
+
+  t.test('writes a big message no faster than the client reads, and says when it has read some', async t => {
+    const { outbox, stream, owner } = outboxOver({ maxBufferedBytes: 1_048_576, markBytes: 800_000 })
+    stream.blocked = true
+    const big = 'x'.repeat(2_000_000)
+    outbox.send(big)
+    await setImmediate()
+    t.ok(stream.writableLength < 200_000, `${stream.writableLength} bytes wait in the socket`)
+    t.ok(outbox.bufferedBytes >= 2_000_000, 'what waits for it counts')
+    t.ok(outbox.full)
+    t.same(owner.calls, ['congested'])
+    let most = 0
+    for (let i = 0; outbox.busy && i < 1_000; i++) {
+      stream.unblockOne()
+      await setImmediate()
+      most = Math.max(most, stream.writableLength)
+    }
+    t.ok(most < 200_000, `${most} bytes at most`)
+    t.ok(owner.calls.filter(call => call === 'progressed').length > 5)
+    t.ok(owner.calls.includes('drained'))
+    await stream.unblock()
+    t.equal(messagesIn(Buffer.concat(stream.writes))[0]?.text, big)
+  })
+
+  t.test('ends a big message where it is when the socket may not be written to any more', async t => {
+    const { outbox, stream, owner } = outboxOver()
+    stream.blocked = true
+    outbox.send('x'.repeat(2_000_000))
+    outbox.send('behind')
+    await setImmediate()
+    owner.writable = false
+    const before = stream.writes.length
+    await stream.unblock()
+    await outbox.idle()
+    t.ok(stream.writes.length <= before + 2, 'what was in the socket already')
+    t.notOk(outbox.busy)
+    t.equal(outbox.bufferedBytes, 0)
+  })
+
+  t.test('ends a big message when the socket is gone', async t => {
+    const { outbox, stream } = outboxOver()
+    stream.on('error', () => {})
+    stream.blocked = true
+    outbox.send('x'.repeat(2_000_000))
+    await setImmediate()
+    stream.destroy()
+    await outbox.idle()
+    t.notOk(outbox.busy)
   })
 
   t.test('says nothing to its owner below the mark', async t => {
@@ -885,7 +1029,7 @@ function connectionOver () {
   const answerAll = async (): Promise<void> => {
     while (pending.length > 0) {
       pending.shift()?.()
-      await setImmediate()
+      await turns()
     }
   }
   return { clock, ws, connection, requests, answerAll, seen, host }
@@ -1013,7 +1157,7 @@ t.test('Connection', t => {
   t.test('ends its subscriptions and gives its places back when the client goes', async t => {
     const { ws, connection, host, seen } = connectionOver()
     const feed = { join: async () => {}, leave () {}, id: 'sub-1', text: '[]', scope: unlimitedScope }
-    const grant = { client: connection, rows: () => undefined, scope: () => unlimitedScope, ensure () {} }
+    const grant = { client: connection, rows: () => undefined, scope: () => unlimitedScope, ensure () {}, work: new Work(Infinity) }
     await connection.subscriptions.add({ feed: () => feed } as never, 'query', undefined, grant)
     t.equal(connection.info.storeSubscriptionCount, 1)
     t.equal(host.quota.taken.store, 1)

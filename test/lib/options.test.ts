@@ -70,6 +70,7 @@ t.test('resolveOptions', t => {
         maxUnauthenticatedConnections: 10_000,
         maxUnauthenticatedPayloadBytes: 32_768
       },
+      workBudget: 50_000_000,
       loginTimeoutMs: 60_000,
       rateLimit: undefined,
       maxConnectionsPerIp: Infinity,
@@ -106,8 +107,9 @@ t.test('resolveOptions', t => {
         maxUnauthenticatedConnections: 1,
         maxUnauthenticatedPayloadBytes: 1
       },
+      workBudget: 1,
       loginTimeoutMs: 1,
-      rateLimit: { maxRequests: 10, windowMs: 1, costs: { ping: 0, 'store.query': 10 } },
+      rateLimit: { maxRequests: 10, windowMs: 1, costs: { ping: 0, 'store.query': 10, work: 1_000_000 } },
       maxConnectionsPerIp: 1,
       allowedOrigins: ['https://a.example', 'http://localhost:8080', 'http://[::1]:8080', 'chrome-extension://abcdefgh', 'capacitor://localhost', 'null'],
       realIpHeader: 'X-Real-IP',
@@ -120,7 +122,8 @@ t.test('resolveOptions', t => {
       exposeErrorDetails: false,
       shutdown: { gracePeriodMs: 0, drainDelayMs: 0, reconnectWindowMs: 0 }
     }
-    t.same(resolve(given), { store, ...given, rateLimit: { maxRequests: 10, windowMs: 1, costs: new Map(Object.entries(given.rateLimit.costs)) } })
+    const { work, ...costs } = given.rateLimit.costs
+    t.same(resolve(given), { store, ...given, rateLimit: { maxRequests: 10, windowMs: 1, costs: new Map(Object.entries(costs)), unitsPerRequest: work } })
   })
 
   t.test('fills in the rest of a group that is given in part', async t => {
@@ -282,6 +285,7 @@ t.test('resolveOptions', t => {
     }
     for (const value of [null, 1, [], 'all']) refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, costs: value } }, 'rateLimit.costs')
     for (const value of [null, -1, 0.5, 6, '1']) refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, costs: { ping: value } } }, 'rateLimit.costs.ping')
+    for (const value of [null, 0, 0.5, '1']) refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, costs: { work: value } } }, 'rateLimit.costs.work')
     refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, burst: 1 } }, 'rateLimit.burst')
   })
   t.end()

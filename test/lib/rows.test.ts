@@ -13,13 +13,16 @@ import { defineBucket, dropBucket, updateBucket } from '../../lib/store/schema-c
 import { StoreAccess } from '../../lib/store/store-access.js'
 import { runTransaction, type TransactionEntry } from '../../lib/store/transaction.js'
 import { updateRecord, updateRecords } from '../../lib/store/update.js'
+import { Work } from '../../lib/store/work.js'
+
+const work = new Work(Infinity)
 
 /** Reaches every record. */
-const everything: Reach = { rows: () => undefined, ensure () {} }
+const everything: Reach = { rows: () => undefined, ensure () {}, work }
 
 /** Reaches the records that match, whatever the operation. */
 function within (rows: WhereFilter): Reach {
-  return { rows: () => rows, ensure () {} }
+  return { rows: () => rows, ensure () {}, work }
 }
 
 const mine: WhereFilter = { owner: 'me' }
@@ -123,7 +126,7 @@ t.test('Reads under a row filter are those of a bucket that holds nothing else',
       // What is updated comes last in an index, and stays where it is in the table.
       for (const { id, ...data } of updates) if (await handle.get(key(id)) !== undefined) await handle.update(key(id), data)
 
-      const reads = access.read(name, rows.filter)
+      const reads = access.read(name, rows.filter, work)
       const all = (await handle.all()).filter(rows.holds)
       const matching = all.filter(asked.holds)
       const order = (records: readonly unknown[]) => indexes.length === 0 ? records : new Set(records)
@@ -144,7 +147,7 @@ t.test('Reads under a row filter are those of a bucket that holds nothing else',
         assert.equal(await reads.max('n', filter), numbers.length === 0 ? undefined : Math.max(...numbers))
         const groups = await reads.groupBy('status', { function: 'sum', field: 'n' }, filter)
         const sorted = (list: typeof groups) => new Map(list.map(({ key, value }) => [String(key['status'] ?? 'null'), value]))
-        assert.deepEqual(sorted(groups), sorted(computeGroups(records, 'status', { function: 'sum', field: 'n' })))
+        assert.deepEqual(sorted(groups), sorted(await computeGroups(records, 'status', { function: 'sum', field: 'n' }, work)))
       }
 
       const walk = ordered
@@ -181,7 +184,7 @@ t.test('Pages hold every visible record once and in order while others come, cha
     let after: unknown
     let next = 100
     for (let more = true; more;) {
-      const page = await access.read('notes', mine).paginate({ limit: 3, after })
+      const page = await access.read('notes', mine, work).paginate({ limit: 3, after })
       seen.push(...ids(page.records))
       after = page.nextCursor
       more = page.hasMore
@@ -194,10 +197,9 @@ t.test('Pages hold every visible record once and in order while others come, cha
   }
 })
 
-t.test('Without a row filter, reads are those of the store', async t => {
-  const { store, access } = await withNotes(t)
-  t.equal(access.read('notes', undefined).constructor, store.bucket('notes').constructor)
-  t.equal((await refusal((async () => access.read('nope', mine))())).code, 'BUCKET_NOT_DEFINED')
+t.test('Reads of a bucket that is not defined are refused', async t => {
+  const { access } = await withNotes(t)
+  t.equal((await refusal((async () => access.read('nope', mine, work))())).code, 'BUCKET_NOT_DEFINED')
 })
 
 t.test('An index serves the row filter, or else what the client asks for', async t => {
@@ -209,15 +211,15 @@ t.test('An index serves the row filter, or else what the client asks for', async
   await handle.update('b', { text: 'x' })
   await handle.update('a', { text: 'x', owner: 'me' })
   const always = { id: { $exists: true } }
-  t.same(ids(await access.read('notes', always).where(always)), ['a', 'b', 'c'], 'the order of the table')
-  t.same(ids(await access.read('notes', mine).where({ text: 'x' })), ['b', 'c', 'a'], 'that of the index on owner tells that it was used')
-  t.same(ids(await access.read('notes', always).where({ text: 'x' })), ['c', 'b', 'a'], 'and that of the one on text')
-  const reads = access.read('notes', mine)
+  t.same(ids(await access.read('notes', always, work).where(always)), ['a', 'b', 'c'], 'the order of the table')
+  t.same(ids(await access.read('notes', mine, work).where({ text: 'x' })), ['b', 'c', 'a'], 'that of the index on owner tells that it was used')
+  t.same(ids(await access.read('notes', always, work).where({ text: 'x' })), ['c', 'b', 'a'], 'and that of the one on text')
+  const reads = access.read('notes', mine, work)
   t.same([ids(await reads.first(2)), ids(await reads.last(2)), ids((await reads.paginate({ limit: 2 })).records)], [['a', 'b'], ['b', 'c'], ['a', 'b']], 'here none was')
   await handle.update('c', { owner: null })
-  t.same(ids(await access.read('notes', { owner: null }).all()), ['c'], 'an index does not know what is null')
-  t.same(ids(await access.read('notes', always).where({ owner: null })), ['c'])
-  t.same(ids(await access.read('notes', mine).where({ owner: 'you' })), [], 'what the client asks for does not replace the row filter')
+  t.same(ids(await access.read('notes', { owner: null }, work).all()), ['c'], 'an index does not know what is null')
+  t.same(ids(await access.read('notes', always, work).where({ owner: null })), ['c'])
+  t.same(ids(await access.read('notes', mine, work).where({ owner: 'you' })), [], 'what the client asks for does not replace the row filter')
 })
 
 type Write = readonly [title: string, write: (access: StoreAccess, reach: Reach) => Promise<unknown>, result: object | string | number, state?: readonly string[]]
@@ -530,7 +532,7 @@ t.test('Each entry of a transaction is confined as the operation that it stands 
     const rows: Readonly<Record<string, WhereFilter>> = {
       'store.get': { owner: 'you' }, 'store.where': mine, 'store.findOne': mine, 'store.count': mine, 'store.groupBy': mine, 'store.insert': mine, 'store.insertMany': mine, 'store.upsert': mine, 'store.update': mine, 'store.increment': mine, 'store.updateMany': mine, 'store.delete': { text: 'b' }, 'store.deleteMany': mine
     }
-    const reach: Reach = { rows: operation => rows[operation], ensure () {} }
+    const reach: Reach = { rows: operation => rows[operation], ensure () {}, work }
     return { ...opened, transact: async (...entries: TransactionEntry[]) => await runTransaction(opened.access, entries, reach) }
   }
   const bucket = 'notes'
@@ -756,7 +758,7 @@ t.test('A right that is lost while a write waits', async t => {
         const state = async () => [await store.getStats(), store.hasBucket('notes') && store.getBucketSchema('notes'), store.hasBucket('notes') && await store.bucket('notes').all()]
         const before = await state()
         let calls = 0
-        const refused = await refusal(write(access, { rows: () => rows, ensure () { if (calls++ === allowed) throw new Error('lost') } }))
+        const refused = await refusal(write(access, { rows: () => rows, ensure () { if (calls++ === allowed) throw new Error('lost') }, work }))
         stopped = calls > allowed
         if (allowed === 0 && !(rows !== undefined && title.startsWith('clear'))) t.ok(stopped, `${title} asks`)
         if (stopped) {

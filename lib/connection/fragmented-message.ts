@@ -1,0 +1,64 @@
+import type { Duplex } from 'node:stream'
+import { fragment } from '../protocol/frame.js'
+import { charsOf } from '../protocol/parts.js'
+import { isTurnOver, nextTurn } from '../slice.js'
+
+/** Bytes that may wait in the socket while another part is written. */
+const AHEAD_BYTES = 131_072
+
+/** Who watches a message leave. */
+export interface FragmentedMessageOwner {
+  /** Whether frames may still be sent. */
+  readonly writable: boolean
+  /** The client has taken some of it. */
+  progressed: () => void
+}
+
+/**
+ * A big message on its way: its parts are written as frames that follow each other, no faster than the socket
+ * takes them.
+ */
+export class FragmentedMessage {
+  readonly #parts: readonly string[]
+  #next = 0
+  #charsLeft: number
+
+  /** `parts`: at least one. */
+  constructor (parts: readonly string[]) {
+    this.#parts = parts
+    this.#charsLeft = charsOf(parts)
+  }
+
+  /** Characters that have not been handed to the socket. */
+  get charsLeft (): number {
+    return this.#charsLeft
+  }
+
+  /** Writes all parts, and resolves when the last has been handed to the socket, or no more may be. */
+  async write (stream: Duplex, owner: FragmentedMessageOwner): Promise<void> {
+    while (this.#next < this.#parts.length) {
+      if (!owner.writable || stream.destroyed) return
+      const part = this.#parts[this.#next++] as string
+      const frame = fragment(part, { isFirst: this.#next === 1, isLast: this.#next === this.#parts.length })
+      this.#charsLeft -= part.length
+      if (stream.writableLength + frame.length < AHEAD_BYTES) {
+        stream.write(frame)
+      } else {
+        await writeAndWait(stream, frame)
+        owner.progressed()
+      }
+      if (isTurnOver()) await nextTurn()
+    }
+  }
+}
+
+/** Resolves when the socket has taken the frame, or has ended. */
+async function writeAndWait (stream: Duplex, frame: Buffer): Promise<void> {
+  await new Promise<void>(resolve => {
+    stream.once('close', resolve)
+    stream.write(frame, () => {
+      stream.off('close', resolve)
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,433 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import {
+  matchesFilter, Store, type BucketDefinition, type DeclarativeQueryConfig, type WhereFilter
+} from '@hamicek/noex-store'
+import { NoexServerError } from '../../lib/errors.js'
+import { nextTurn } from '../../lib/slice.js'
+import { narrowFilter } from '../../lib/store/changing-many.js'
+import { compileFilter } from '../../lib/store/compiled-filter.js'
+import { withSets } from '../../lib/store/list-sets.js'
+import { deleteRecords } from '../../lib/store/delete.js'
+import type { Reach } from '../../lib/store/reach.js'
+import { sortInSlices } from '../../lib/store/sort.js'
+import { StoreAccess } from '../../lib/store/store-access.js'
+import { runTransaction, type TransactionEntry } from '../../lib/store/transaction.js'
+import { updateRecords } from '../../lib/store/update.js'
+import { Work } from '../../lib/store/work.js'
+
+const RUNS = { numRuns: 80 }
+
+async function open (
+  t: Test | undefined, buckets: Readonly<Record<string, BucketDefinition>>
+): Promise<{ store: Store, access: StoreAccess, close: () => Promise<void> }> {
+  const store = await Store.start()
+  for (const [name, definition] of Object.entries(buckets)) await store.defineBucket(name, definition)
+  const access = StoreAccess.open(store)
+  const close = async (): Promise<void> => {
+    access.close()
+    await store.stop()
+  }
+  t?.teardown(close)
+  return { store, access, close }
+}
+
+const unlimited = (): Work => new Work(Infinity)
+const reach = (work = unlimited()): Reach => ({ rows: () => undefined, ensure () {}, work })
+
+const value = fc.oneof(
+  fc.constantFrom(null, undefined, 0, -0, 1, 2, 10, NaN, '', 'a', 'A', 'ab', 'b', 'ba', '1', true, false),
+  fc.constantFrom([1], {}, new Date(0)))
+const FIELDS = ['plain', 'indexed', 'other', 'code', 'absent', '_version']
+const field = fc.constantFrom(...FIELDS)
+const comparable = fc.constantFrom(0, 1, 2, 10, 'a', 'b', '1')
+const text = fc.constantFrom('', 'a', 'A', 'b', 'ab')
+const list = fc.array(value, { maxLength: 20 })
+const operators = fc.record({
+  $eq: value,
+  $neq: value,
+  $gt: comparable,
+  $gte: comparable,
+  $lt: comparable,
+  $lte: comparable,
+  $in: list,
+  $nin: list,
+  $contains: text,
+  $startsWith: text,
+  $endsWith: text,
+  $exists: fc.boolean(),
+  $between: fc.tuple(comparable, comparable),
+  $unknown: value
+}, { requiredKeys: [] }).map(all => Object.fromEntries(Object.entries(all).slice(0, 3)))
+
+const conditions = fc.dictionary(
+  field, fc.oneof({ weight: 2, arbitrary: value }, { weight: 3, arbitrary: operators }), { maxKeys: 3 }
+)
+
+function combined (part: fc.Arbitrary<WhereFilter>): fc.Arbitrary<WhereFilter> {
+  const parts = fc.option(fc.array(part, { maxLength: 3 }), { nil: undefined, freq: 1 })
+  return fc.tuple(conditions, parts, parts).map(
+    ([fields, $or, $and]) => ({ ...($or && { $or }), ...fields, ...($and && { $and }) }) as WhereFilter
+  )
+}
+
+const filter = combined(combined(conditions as fc.Arbitrary<WhereFilter>))
+
+const indexed = fc.constantFrom(null, undefined, 0, 1, 2, '', 'a', '1')
+/** What is no number that JSON can hold does not count in aggregates; in those of the store it does. */
+const stored = value.filter(value => !Number.isNaN(value))
+const record = fc.record({ plain: stored, indexed, other: stored }, { requiredKeys: [] })
+const bucketOf = fc.record({
+  records: fc.array(record, { maxLength: 25 }),
+  isOrdered: fc.boolean(),
+  key: fc.constantFrom<(i: number) => unknown>(
+    i => (i * 7) % 25, i => `k${(i * 7) % 25}`, i => i % 2 === 0 ? i : `${i}`)
+})
+
+async function fill (
+  store: Store, name: string, records: ReadonlyArray<Record<string, unknown>>, key: (i: number) => unknown
+): Promise<void> {
+  const handle = store.bucket(name)
+  for (const [i, data] of records.entries()) await handle.insert({ ...data, id: key(i), code: `c${i}` })
+  // An index is in the order in which values came, the table in that of keys.
+  for (const i of records.keys()) if (i % 3 === 0) await handle.update(key(i), { indexed: 1 })
+  if (records.length > 5) await handle.delete(key(2))
+}
+
+/** Keys may be texts and numbers side by side: the store takes both for dates. */
+function things (isOrdered: boolean): BucketDefinition {
+  return {
+    key: 'id',
+    schema: { id: { type: 'date' }, code: { type: 'string', unique: true }, indexed: { type: 'date' } },
+    indexes: ['indexed'],
+    ...(isOrdered && { etsType: 'ordered_set' as const })
+  }
+}
+
+t.test('A compiled filter says of each record what the store says', async t => {
+  await t.resolves(fc.assert(fc.asyncProperty(record, filter, async (data, filter) => {
+    const stored = { ...data, _version: 1, _createdAt: 0, _updatedAt: 0 }
+    const expected = matchesFilter(stored, filter)
+    assert.equal(compileFilter(filter).matches(stored), expected)
+    assert.equal(matchesFilter(stored, withSets(filter)), expected)
+  }), { numRuns: 1_000 }))
+})
+
+t.test('Reads in slices answer what the store answers', async t => {
+  await t.resolves(fc.assert(fc.asyncProperty(bucketOf, filter, field, async (bucket, filter, field) => {
+    const { records, isOrdered, key } = bucket
+    const { store, access, close } = await open(undefined, { things: things(isOrdered) })
+    try {
+      await fill(store, 'things', records, key)
+      const ours = access.read('things', undefined, unlimited())
+      const theirs = store.bucket('things')
+      assert.deepStrictEqual(await ours.all(), await theirs.all())
+      assert.deepStrictEqual(await ours.where(filter), await theirs.where(filter))
+      assert.equal(await ours.findOne(filter), await theirs.findOne(filter))
+      for (const asked of [filter, {}, undefined]) {
+        assert.equal(await ours.count(asked), await theirs.count(asked))
+        for (const method of ['sum', 'avg', 'min', 'max'] as const) {
+          assert.equal(
+            await ours[method](field, asked), await theirs[method](field, asked), method
+          )
+        }
+        for (const fn of ['count', 'sum', 'avg', 'min', 'max'] as const) {
+          const aggregate = { function: fn, ...(fn !== 'count' && { field }) }
+          for (const by of [field, ['plain', 'indexed']]) {
+            assert.deepStrictEqual(
+              await ours.groupBy(by, aggregate, asked), await theirs.groupBy(by, aggregate, asked)
+            )
+          }
+        }
+      }
+      for (const n of [1, 3, 100]) {
+        assert.deepStrictEqual(await ours.first(n), await theirs.first(n))
+        assert.deepStrictEqual(await ours.last(n), await theirs.last(n))
+        for (const after of [undefined, key(1), key(2), 'none']) {
+          assert.deepStrictEqual(
+            await ours.paginate({ limit: n, after }), await theirs.paginate({ limit: n, after })
+          )
+        }
+      }
+    } finally {
+      await close()
+    }
+  }), RUNS))
+})
+
+t.test('The reads of a transaction answer what those of the store\'s own answer', async t => {
+  await t.resolves(fc.assert(fc.asyncProperty(bucketOf, filter, async (filled, filter) => {
+    const { records, isOrdered, key } = filled
+    const { store, access, close } = await open(undefined, { things: things(isOrdered) })
+    try {
+      await fill(store, 'things', records, key)
+      const extra = { id: 'extra', plain: 'a', code: 'extra' }
+      const bucket = 'things'
+      const [, where, found, count, all] = await runTransaction(access, [
+        { op: 'insert', bucket, data: extra },
+        { op: 'where', bucket, filter },
+        { op: 'findOne', bucket, filter },
+        { op: 'count', bucket, filter },
+        { op: 'count', bucket }
+      ], reach())
+      await store.bucket(bucket).delete('extra')
+      await store.transaction(async tx => {
+        const theirs = await tx.bucket(bucket)
+        await theirs.insert(extra)
+        const untimed = (record: object | undefined): object => ({ ...record, _createdAt: 0, _updatedAt: 0 })
+        assert.deepStrictEqual((where as object[]).map(untimed), (await theirs.where(filter)).map(untimed))
+        assert.deepStrictEqual(untimed(found as object | undefined), untimed(await theirs.findOne(filter)))
+        assert.equal(count, await theirs.count(filter))
+        assert.equal(all, await theirs.count())
+      })
+    } finally {
+      await close()
+    }
+  }), RUNS))
+})
+
+const config = fc.record({
+  filter,
+  sort: fc.dictionary(field, fc.constantFrom('asc' as const, 'desc' as const), { maxKeys: 3 }),
+  offset: fc.nat(5),
+  limit: fc.nat(20),
+  fields: fc.array(field, { maxLength: 3 }),
+  aggregate: fc.record({
+    function: fc.constantFrom(
+      'count' as const, 'sum' as const, 'avg' as const, 'min' as const, 'max' as const
+    ),
+    field,
+    groupBy: fc.oneof(field, fc.array(field, { minLength: 1, maxLength: 3 }))
+  }, { requiredKeys: ['function', 'field'] })
+}, { requiredKeys: [] })
+
+t.test('A declarative query in slices has the result that it has in the store', async t => {
+  await t.resolves(fc.assert(fc.asyncProperty(bucketOf, config, value, async (bucket, config, given) => {
+    const { records, isOrdered, key } = bucket
+    const { store, access, close } = await open(undefined, { things: things(isOrdered) })
+    try {
+      await fill(store, 'things', records, key)
+      const asked = {
+        ...config,
+        bucket: 'things',
+        filter: { ...config.filter, plain: '{{ params.given }}', other: { $neq: '{{ params.missing }}' } }
+      }
+      for (const [i, query] of [{ ...config, bucket: 'things' }, asked].entries()) {
+        store.defineDeclarativeQuery(`q${i}`, query as unknown as DeclarativeQueryConfig)
+        for (const params of [undefined, { given }]) {
+          const ours = await access.runQuery(`q${i}`, params, () => true, undefined, unlimited())
+          assert.deepStrictEqual(ours, await store.runQuery(`q${i}`, params))
+        }
+      }
+    } finally {
+      await close()
+    }
+  }), RUNS))
+})
+
+t.test('updateMany and deleteMany in slices change what the store would change', async t => {
+  // So many conditions that the search is done in slices.
+  const heavy = (filter: WhereFilter): WhereFilter => (
+    {
+      ...filter,
+      $and: [
+        ...(filter as { $and?: WhereFilter[] }).$and ?? [],
+        ...Array.from({ length: 3_000 }, () => ({ plain: { $neq: 'never' } }))
+      ]
+    }
+  )
+  await t.resolves(fc.assert(fc.asyncProperty(bucketOf, filter, async (filled, filter) => {
+    const { records, isOrdered, key } = filled
+    const { store, access, close } = await open(
+      undefined, { ours: things(isOrdered), theirs: things(isOrdered) }
+    )
+    try {
+      for (const name of ['ours', 'theirs']) await fill(store, name, records, key)
+      const content = async (name: string) => (await store.bucket(name).all()).map(
+        ({ _createdAt, _updatedAt, ...record }) => record
+      )
+      assert.equal(
+        await updateRecords(access, 'ours', heavy(filter), { touched: true }, reach()),
+        await store.bucket('theirs').updateMany(heavy(filter), { touched: true })
+      )
+      assert.deepStrictEqual(await content('ours'), await content('theirs'))
+      assert.equal(
+        await deleteRecords(access, 'ours', heavy(filter), reach()),
+        await store.bucket('theirs').deleteMany(heavy(filter))
+      )
+      assert.deepStrictEqual(await content('ours'), await content('theirs'))
+    } finally {
+      await close()
+    }
+  }), RUNS))
+})
+
+t.test('A search in slices takes what others change meanwhile into account', async t => {
+  const { store, access } = await open(t, { things: { key: 'id', schema: { id: { type: 'number' } } } })
+  const handle = store.bucket('things')
+  await handle.insertMany(Array.from({ length: 20_000 }, (_, id) => ({ id, group: id % 2 })))
+  const conditions = Array.from({ length: 240 }, (_, i) => ({ group: { $gte: 1 - i } }))
+  const narrowing = narrowFilter(access, 'things', { group: 1, $and: conditions }, unlimited())
+  await nextTurn()
+  // The search has begun, and has had its first pause.
+  await handle.update(0, { group: 1 })
+  await handle.update(1, { group: 0 })
+  await handle.delete(3)
+  await handle.insert({ id: 50_000, group: 1 })
+  await handle.delete(7)
+  await handle.insert({ id: 7, group: 1 })
+  const filter = await narrowing
+  t.same(await handle.where(filter), await handle.where({ group: 1, $and: conditions }))
+  t.equal(
+    await handle.updateMany(filter, { done: true }), 10_000, 'two came, and two went, one of which came back'
+  )
+})
+
+t.test('sortInSlices', async t => {
+  const lists = fc.array(fc.nat(300), { maxLength: 3_000, size: 'max' })
+  await t.resolves(fc.assert(fc.asyncProperty(lists, async numbers => {
+    const items = numbers.map((n, i) => ({ n, i }))
+    assert.deepStrictEqual(
+      await sortInSlices(items, (a, b) => a.n - b.n, unlimited()), [...items].sort((a, b) => a.n - b.n)
+    )
+  }), { numRuns: 40 }))
+})
+
+t.test('A request has a budget of work', async t => {
+  const buckets: Record<string, BucketDefinition> = {
+    things: {
+      key: 'id',
+      schema: {
+        id: { type: 'number' }, group: { type: 'number' }, parent: { type: 'number', ref: 'parents' }
+      },
+      indexes: ['group']
+    },
+    parents: { key: 'id', schema: { id: { type: 'number' } } },
+    full: { key: 'id', schema: { id: { type: 'number' } }, maxSize: 5 }
+  }
+  const { store, access } = await open(t, buckets)
+  await store.bucket('parents').insertMany(Array.from({ length: 100 }, (_, id) => ({ id })))
+  await store.bucket('things').insertMany(
+    Array.from({ length: 1_000 }, (_, id) => ({ id, group: id % 10, n: id }))
+  )
+  const isTooMuch = (budget: number) => (error: unknown): boolean =>
+    error instanceof NoexServerError && error.code === 'VALIDATION_ERROR' && error.message.includes(
+      `workBudget of ${budget} `
+    ) &&
+    (error.details as { workBudget: number }).workBudget === budget
+  const takes = async (name: string, units: number, run: (work: Work) => Promise<unknown>): Promise<void> => {
+    const work = new Work(units)
+    await run(work)
+    t.equal(work.spent, units, name)
+    await assert.rejects(run(new Work(units - 1)), isTooMuch(units - 1), name)
+  }
+  const read = (work: Work) => access.read('things', undefined, work)
+  await takes('all', 1_000, async work => await read(work).all())
+  await takes('where, 2 conditions', 2_000, async work => await read(work).where({ n: { $gt: 5, $lt: 7 } }))
+  await takes('where, by an index', 100, async work => await read(work).where({ group: 3, n: { $gt: 5 } }))
+  await takes('where, nothing but an index', 100, async work => await read(work).where({ group: 3 }))
+  await takes('$or', 3_000, async work => await read(work).count({ $or: [{ n: 1 }, { n: 2 }, { n: 3 }] }))
+  await takes(
+    '$in counts as one',
+    1_000,
+    async work => await read(work).count({ n: { $in: Array.from({ length: 500 }, (_, i) => i) } })
+  )
+  await takes('a number of all', 2_000, async work => await read(work).sum('n', {}))
+  await takes(
+    'groups by three fields',
+    1_000 + 4_000,
+    async work => await read(work).groupBy(['a', 'b', 'c'], { function: 'count' })
+  )
+  await takes('a page', 100, async work => await read(work).paginate({ limit: 1 }))
+  t.equal(await read(new Work(0)).count(), 1_000, 'the number of all records is known')
+  await takes(
+    'each entry of a transaction adds up',
+    3_000,
+    async work => await runTransaction(
+      access,
+      Array.from({ length: 3 }, () => ({ op: 'count', bucket: 'things', filter: { n: { $gt: 5 } } })),
+      reach(work)
+    )
+  )
+  await takes('insertMany', 200, async work => {
+    const ensure = (): void => { throw new NoexServerError('FORBIDDEN', 'nothing is written') }
+    const entry: TransactionEntry = { op: 'insertMany', bucket: 'full', data: [{ id: 1 }, { id: 2 }] }
+    await runTransaction(access, [entry], { ...reach(work), ensure }).catch((error: NoexServerError) => {
+      if (error.code !== 'FORBIDDEN') throw error
+    })
+  })
+  await takes(
+    'what refers to a deleted record',
+    1_000,
+    async work => await runTransaction(access, [{ op: 'delete', bucket: 'parents', key: 1 }], reach(work))
+  )
+  await assert.rejects(
+    updateRecords(access, 'things', {}, { n: 1 }, reach(new Work(99_999))),
+    isTooMuch(99_999),
+    'each record that is written counts'
+  )
+  await assert.rejects(
+    deleteRecords(access, 'things', { n: { $gte: 0 } }, reach(new Work(999))), isTooMuch(999)
+  )
+  t.equal(await store.bucket('things').count({ n: 1 }), 1, 'and nothing was')
+  store.defineDeclarativeQuery('sorted', { bucket: 'things', sort: { n: 'desc' }, fields: ['n', 'id'] })
+  await takes(
+    'a declarative query',
+    1_000 + 1_000 + 10_000 + 2_000,
+    async work => await access.runQuery('sorted', undefined, () => true, undefined, work)
+  )
+  store.defineQuery('own', async context => await context.bucket('things').count({ n: 1 }))
+  const work = new Work(10)
+  t.equal(
+    await access.runQuery('own', undefined, () => true, undefined, work),
+    1,
+    'a query of the application is never too much'
+  )
+  t.equal(work.spent, 1_000, 'but counted')
+})
+
+t.test('Texts that are searched count by their length', async t => {
+  const { store, access } = await open(t, { texts: { key: 'id', schema: { id: { type: 'number' } } } })
+  await store.bucket('texts').insertMany(
+    Array.from({ length: 10 }, (_, id) => ({ id, text: 'x'.repeat(64_000) }))
+  )
+  const work = unlimited()
+  await access.read('texts', undefined, work).where({ text: { $contains: 'y' } })
+  t.equal(work.spent, 10 + 10 * 1_000)
+  await t.rejects(
+    access.read('texts', undefined, new Work(5_000)).where({ text: { $contains: 'y' } }),
+    { code: 'VALIDATION_ERROR' }
+  )
+})
+
+t.test('Long work lets others have their turn every 5 ms, however many requests there are', async t => {
+  const { store, access } = await open(t, { things: { key: 'id', schema: { id: { type: 'number' } } } })
+  for (let i = 0; i < 10; i++) {
+    await store.bucket('things').insertMany(
+      Array.from({ length: 5_000 }, (_, id) => ({ id: i * 5_000 + id, n: id }))
+    )
+  }
+  const conditions = { $and: Array.from({ length: 50 }, (_, i) => ({ n: { $neq: -i } })) }
+  // Time of the processor: the machine may be busy with other things.
+  const turns: number[] = []
+  let isDone = false
+  let at = process.cpuUsage()
+  const watch = (): void => {
+    const { user, system } = process.cpuUsage(at)
+    turns.push((user + system) / 1_000)
+    at = process.cpuUsage()
+    if (!isDone) setImmediate(watch)
+  }
+  setImmediate(watch)
+  await Promise.all(
+    Array.from(
+      { length: 4 }, async () => await access.read('things', undefined, unlimited()).count(conditions)
+    )
+  )
+  isDone = true
+  turns.sort((a, b) => a - b)
+  t.ok(turns.length > 20, `${turns.length} turns`)
+  const most = turns[Math.floor(turns.length * 0.9)] as number
+  t.ok(most < 15, `90 % of the turns take less than ${most} ms`)
+})
