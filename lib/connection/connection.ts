@@ -240,11 +240,11 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     return this.#conduct
   }
 
-  logFailure (error: unknown, operation: string): void {
+  logFailure (error: unknown, operation: string, resource?: string): void {
     // A failure of a function of the application has been logged where it was called, and not for each
     // request.
     this.log[error instanceof CallbackError ? 'debug' : 'error'](
-      { err: error, operation },
+      { err: error, operation, resource },
       'operation failed'
     )
   }

@@ -27,8 +27,8 @@ export interface Requester extends Caller, Subject {
   malformed: (problem: string) => void
   /** A frame was refused by the rate limit; `operation` is `undefined` when it asks for none that exists. */
   limited: (operation: string | undefined) => void
-  /** The operation failed for a reason that the client must not learn. */
-  logFailure: (error: unknown, operation: string) => void
+  /** The operation failed for a reason that the client must not learn; `resource` as the audit names it. */
+  logFailure: (error: unknown, operation: string, resource?: string) => void
 }
 
 /** What requests are dispatched with: the same for every request of a service. */
@@ -113,7 +113,7 @@ async function perform (
       reply = { text: encodeResult(request.id, data), sent, unsent }
     }
   } catch (error) {
-    failure = failureOf(error, request, caller)
+    failure = failureOf(error, operation, request, caller)
     if (failure instanceof NothingNamedError) {
       failure = await suggested(failure, { operation, request, caller }, to)
     }
@@ -181,10 +181,12 @@ async function suggested (
 }
 
 /** What the client may learn of a failure; the log gets the rest. */
-function failureOf (error: unknown, request: RequestMessage, caller: Requester): NoexServerError {
+function failureOf (
+  error: unknown, operation: Operation | undefined, request: RequestMessage, caller: Requester
+): NoexServerError {
   const known = toReplyError(error)
   if (known !== undefined) return known
-  caller.logFailure(error, request.type)
+  caller.logFailure(error, request.type, operation?.resourceOf(request))
   return new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')
 }
 

@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import { isTurnOver, nextTurn } from '../slice.js'
 
 /** A message as it is sent: its text, or that of a big one in parts which follow each other. */
@@ -5,6 +6,9 @@ export type MessageText = string | readonly string[]
 
 /** Characters of a part, about. */
 export const PART_CHARS = 65_536
+
+/** A message that no text can hold is no message in parts either: its client could not read it. */
+const MAX_CHARS = constants.MAX_STRING_LENGTH
 
 /** A list of so many values may be big. */
 const MANY = 4
@@ -54,8 +58,8 @@ function isPlain (value: object): boolean {
 
 /**
  * Makes the JSON of a value that may be big, between `before` and `after`, in slices: others have their turn
- * meanwhile. The text is that
- * of `JSON.stringify`. Rejects with a TypeError for what JSON cannot hold.
+ * meanwhile. The text is that of `JSON.stringify`. Rejects with a TypeError for what JSON cannot hold, and with
+ * a RangeError for what would be longer than a text can be.
  */
 export async function encodeInSlices (before: string, value: unknown, after: string): Promise<MessageText> {
   const encoding = new Encoding()
@@ -68,12 +72,15 @@ export async function encodeInSlices (before: string, value: unknown, after: str
 class Encoding {
   readonly #parts: string[] = []
   #last = ''
+  #chars = 0
 
   get text (): MessageText {
     return this.#parts.length === 0 ? this.#last : [...this.#parts, this.#last]
   }
 
   add (text: string): void {
+    this.#chars += text.length
+    if (this.#chars > MAX_CHARS) throw new RangeError(`more than ${MAX_CHARS} characters of JSON`)
     this.#last += text
     if (this.#last.length < PART_CHARS) return
     for (const part of cut(this.#last)) this.#parts.push(part)

@@ -208,6 +208,7 @@ t.test(
           t.equal(reply['type'], 'error', JSON.stringify(reply).slice(0, 200))
           t.ok(['INTERNAL_ERROR', 'BUCKET_NOT_DEFINED'].includes(reply['code']), reply['code'])
           t.notMatch(reply['message'], /thrown|rejected|trap/, 'the client does not learn of it')
+          if (reply['code'] === 'INTERNAL_ERROR') t.match(logged(), '"wrong', 'the log names the query')
         }
         t.match(logged(), expected)
         t.equal(await client.ask('store.count', { bucket: 'items' }), 0)
