@@ -154,7 +154,8 @@ t.test('an error that cannot be read is logged by what can be read of it', async
   const log: Log = { ...silent, error (details) { logged.push(details as { readonly err: Error }) } }
   const called = new ApplicationCallback('options.fn', () => { throw nasty }, { log, clock: new HandClock() })
   t.throws(() => called.decide(number), { message: 'options.fn has failed' })
-  t.match(logged, [{ err: { message: 'options.fn has failed', cause: { message: 'an error without a text' } } }])
+  const cause = { message: 'an error without a text' }
+  t.match(logged, [{ err: { message: 'options.fn has failed', cause } }])
 })
 
 t.test('each kind of failure is logged once a minute', async t => {
