@@ -2,8 +2,24 @@ import type { Clock } from './clock.js'
 
 /** Waits for `done`, but no longer than `limitMs`. Rejects when that does in time. */
 export async function within (limitMs: number, done: Promise<unknown>, clock: Clock): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const cancel = clock.after(limitMs, resolve)
-    done.finally(cancel).then(() => { resolve() }, reject)
+  await resultWithin(limitMs, done, clock, () => {})
+}
+
+/**
+ * Waits for the result of `work`, but no longer than `limitMs`; then for what `onOverdue` returns or throws
+ * instead. What `work` comes to afterwards is dropped. It may be a promise of any making: it settles once.
+ */
+export async function resultWithin<T> (
+  limitMs: number, work: PromiseLike<T>, clock: Clock, onOverdue: () => T
+): Promise<T> {
+  return await new Promise<T>((resolve, reject) => {
+    const cancel = clock.after(limitMs, () => {
+      try {
+        resolve(onOverdue())
+      } catch (error) {
+        reject(error)
+      }
+    })
+    Promise.resolve(work).finally(cancel).then(resolve, reject)
   })
 }

@@ -3,6 +3,7 @@ import type { Test } from 'tap'
 import type { NoexOptions } from '../lib/index.js'
 import { serve, type Served } from './helper.js'
 import { watchForAccidents } from './hostile/accidents.js'
+import { logInto } from './log-into.js'
 import { RawSocket } from './raw-socket.js'
 
 type Line = Record<string, any>
@@ -29,16 +30,11 @@ export interface Meddled extends Served {
 export async function serveMeddled (t: Test, add: Add, options: Omit<NoexOptions, 'store'> = {}): Promise<Meddled> {
   const accidents = watchForAccidents(t)
   const lines: Line[] = []
-  const stream = {
-    write: (line: string) => {
-      lines.push(JSON.parse(line) as Line)
-    }
-  }
   const served = await serve(
     t,
     { path: '/live', routes: { metrics: '/metrics' }, connectionLimits: { maxConnections: 4 }, ...options },
     {
-      fastify: { handlerTimeout: 150, logger: { level: 'warn', stream } },
+      fastify: { handlerTimeout: 150, logger: logInto(lines) },
       before: add
     }
   )

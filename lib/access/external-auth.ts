@@ -1,4 +1,5 @@
-import { ApplicationCallback, type CallbackEnvironment } from '../application-callback.js'
+import { ApplicationCallback } from '../application/application-callback.js'
+import type { CallbackEnvironment } from '../application/failure-log.js'
 import type { Clock } from '../clock.js'
 import type { Authenticator } from './authenticator.js'
 import type { ResolvedExternal } from './auth-options.js'

@@ -1,4 +1,5 @@
-import { ApplicationCallback, type CallbackEnvironment } from '../application-callback.js'
+import { ApplicationCallback } from '../application/application-callback.js'
+import type { CallbackEnvironment } from '../application/failure-log.js'
 import { Permission, type PermissionEntry } from './rule.js'
 import { unlimitedScope, type Policy, type QueryFacts, type Scope, type Tier, type Touch } from './policy.js'
 import type { AuthSession, Session } from './session.js'

@@ -1,4 +1,4 @@
-import type { Callback } from './application-calls.js'
+import type { ApplicationListener } from '../application/application-listener.js'
 import type { AuditEntry } from './entry.js'
 
 /** How far entries that `onEntry` causes may lead to others that it causes, before it hears of no more. */
@@ -16,13 +16,13 @@ interface Waiting {
  * loop, so that it is never called within its own call.
  */
 export class EntryListener {
-  readonly #callback: Callback<AuditEntry>
+  readonly #listener: ApplicationListener<AuditEntry>
   /** The chain of the entry that it is told of; `undefined` while it does not run. */
   #chain: number | undefined
   #waiting: Waiting[] = []
 
-  constructor (callback: Callback<AuditEntry>) {
-    this.#callback = callback
+  constructor (listener: ApplicationListener<AuditEntry>) {
+    this.#listener = listener
   }
 
   tell (entry: AuditEntry): void {
@@ -37,7 +37,7 @@ export class EntryListener {
 
   #wait (waiting: Waiting): void {
     if (waiting.chain > MAX_CHAIN || this.#waiting.length >= MAX_WAITING) {
-      this.#callback.complain(new Error('each call causes another entry: it does not hear of all of them'))
+      this.#listener.complain(new Error('each call causes another entry: it does not hear of all of them'))
       return
     }
     if (this.#waiting.push(waiting) === 1) setImmediate(() => { this.#tellWaiting() })
@@ -52,7 +52,7 @@ export class EntryListener {
 
   #call ({ entry, chain }: Waiting): void {
     this.#chain = chain
-    this.#callback.call(entry)
+    this.#listener.tell(entry)
     this.#chain = undefined
   }
 }

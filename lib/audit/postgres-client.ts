@@ -1,4 +1,5 @@
 import { Socket } from 'node:net'
+import { isThenable } from '../application/thenable.js'
 import { SinkRefusal } from './sink-refusal.js'
 
 /** What a query gives: the part of a result of `pg` that the sink uses. */
@@ -123,10 +124,6 @@ export class PostgresConnection {
       // A pool that takes nothing back keeps what it has lent: the connection is let go all the same.
     }
   }
-}
-
-function isThenable (value: unknown): boolean {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
 function wrongPool (problem: string): SinkRefusal {

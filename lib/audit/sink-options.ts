@@ -1,6 +1,6 @@
 import { createPrivateKey, KeyObject } from 'node:crypto'
+import { ApplicationListener } from '../application/application-listener.js'
 import { isFunction, isInteger, MAX_TIMER_MS, NoexOptionsError, type Checks } from '../option-checks.js'
-import { Callback } from './application-calls.js'
 import type { Checkpoint } from './checkpoint.js'
 import { defaultPolicies, isPolicy, type SinkContext, type SinkPolicies } from './sink.js'
 
@@ -65,6 +65,6 @@ export function checkpointTeller (
   { log, clock }: SinkContext
 ): (checkpoint: Checkpoint) => void {
   if (listener === undefined) return () => {}
-  const callback = new Callback('onCheckpoint of an audit sink', listener, log, clock)
-  return checkpoint => { callback.call(checkpoint) }
+  const told = new ApplicationListener('onCheckpoint of an audit sink', listener, { log, clock })
+  return checkpoint => { told.tell(checkpoint) }
 }

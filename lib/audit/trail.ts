@@ -1,8 +1,9 @@
 import type { Tier } from '../access/policy.js'
+import { ApplicationListener } from '../application/application-listener.js'
+import { LogGuard } from '../application/log-guard.js'
 import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
 import type { ResolvedAudit } from './audit-options.js'
-import { Callback, LogGuard } from './application-calls.js'
 import { auditUnavailable } from './audit-unavailable.js'
 import { recordEntry, type AuditEntry, type EntryInput } from './entry.js'
 import { EntryListener } from './entry-listener.js'
@@ -44,7 +45,9 @@ export class AuditTrail {
     this.#log = this.#logGuard.wrap(log)
     this.#clock = clock
     const { onEntry } = options
-    this.#listener = onEntry && new EntryListener(new Callback('audit.onEntry', onEntry, this.#log, clock))
+    const environment = { log: this.#log, clock }
+    this.#listener = onEntry &&
+      new EntryListener(new ApplicationListener('audit.onEntry', onEntry, environment))
     this.#tiers = new Set(options.tiers)
     this.#ring = new Ring(options.maxEntries)
     this.#queues = options.sinks.map(sink => new SinkQueue(sink, options.writeTimeoutMs, this.#log, clock))

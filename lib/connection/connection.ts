@@ -1,6 +1,6 @@
 import type { RawData, WebSocket } from 'ws'
 import { addressKey } from '../access/client-address.js'
-import { CallbackError } from '../application-callback.js'
+import { CallbackError } from '../application/application-callback.js'
 import type { Origin, Session } from '../access/session.js'
 import { ClientConduct } from '../audit/client-conduct.js'
 import type { Log } from '../log.js'

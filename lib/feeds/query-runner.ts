@@ -1,5 +1,5 @@
 import { NoexServerError } from '../errors.js'
-import { LimitedRuns, type RunLimits } from '../limits/limited-runs.js'
+import { LimitedRuns, type RunLimits } from '../application/limited-runs.js'
 import { encodeQueryResult } from '../protocol/encode.js'
 import type { ReadListener } from '../store/query-recorder.js'
 import type { Verdict } from '../store/row-filter.js'

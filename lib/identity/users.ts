@@ -1,6 +1,7 @@
 import type { Origin, Session } from '../access/session.js'
 import { invalid, NoexServerError } from '../errors.js'
 import type { LoginLimiter } from '../limits/login-limiter.js'
+import { isPlainObject } from '../option-checks.js'
 import { isAdmin, isSuperadmin, keepLastSuperadmin, requireAuthorityOver, requireRole, requireUser, sessionOf, type Actor } from './authority.js'
 import type { Directory, DirectoryWrite } from './directory.js'
 import type { IdentityPolicy } from './identity-policy.js'
@@ -58,7 +59,7 @@ export class Users {
     const profile = checkProfile({
       ...(typeof input.displayName === 'string' && { displayName: input.displayName }),
       ...(typeof input.email === 'string' && { email: input.email }),
-      ...(isObject(input.metadata) && { metadata: input.metadata })
+      ...(isPlainObject(input.metadata) && { metadata: input.metadata })
     })
     this.#refuseTaken(username)
     const passwordHash = await passwords.hash(input.password)
@@ -98,7 +99,7 @@ export class Users {
       const profile = checkProfile({
         ...(displayName !== undefined && { displayName: typeof displayName === 'string' ? displayName : null }),
         ...(email !== undefined && { email: typeof email === 'string' ? email : null }),
-        ...(metadata !== undefined && { metadata: isObject(metadata) ? metadata : {} })
+        ...(metadata !== undefined && { metadata: isPlainObject(metadata) ? metadata : {} })
       })
       return Object.keys(profile).length === 0 ? [] : [{ bucket: '_users', update: userId, changes: profile }]
     })
@@ -247,10 +248,6 @@ function checkProfile (profile: Record<string, unknown>): Record<string, unknown
   if (typeof email === 'string' && email.length > MAX_EMAIL_CHARS) throw invalid('email', `must not be longer than ${MAX_EMAIL_CHARS} characters`)
   if (metadata !== undefined && JSON.stringify(metadata).length > MAX_METADATA_CHARS) throw invalid('metadata', `must not be longer than ${MAX_METADATA_CHARS} characters of JSON`)
   return profile
-}
-
-function isObject (value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function wholeOr (value: unknown, otherwise: number): number {

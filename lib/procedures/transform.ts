@@ -1,4 +1,5 @@
 import { invalid } from '../errors.js'
+import { isPlainObject } from '../option-checks.js'
 import { memberOf } from './aggregate.js'
 import { jsonChars, type Room } from './room.js'
 
@@ -25,20 +26,23 @@ export function transform (source: unknown, operation: Transformation, args: unk
 }
 
 function pick (source: unknown, names: readonly string[]): object {
-  if (!isObject(source)) throw invalid('source', 'must be an object for "pick"')
+  if (!isPlainObject(source)) throw invalid('source', 'must be an object for "pick"')
   return Object.fromEntries(names.filter(name => Object.hasOwn(source, name)).map(name => [name, source[name]]))
 }
 
 function filter (items: readonly unknown[], args: Readonly<Record<string, unknown>>): unknown[] {
   const members = Object.entries(args)
   checkWork(items.length * members.length)
-  return items.filter(item => isObject(item) && members.every(([name, value]) => memberOf(item, name) === value))
+  return items.filter(item =>
+    isPlainObject(item) && members.every(([name, value]) => memberOf(item, name) === value))
 }
 
 function map (items: readonly unknown[], args: Readonly<Record<string, unknown>>, room: Room): unknown[] {
   checkWork(items.length * Object.keys(args).length)
   room.require(items.length * jsonChars(args, room.left))
-  return items.map(item => isObject(item) ? Object.fromEntries([...Object.entries(item), ...Object.entries(args)]) : item)
+  const withArgs = (item: object): object =>
+    Object.fromEntries([...Object.entries(item), ...Object.entries(args)])
+  return items.map(item => isPlainObject(item) ? withArgs(item) : item)
 }
 
 function checkWork (steps: number): void {
@@ -51,10 +55,6 @@ function itemsOf (source: unknown): readonly unknown[] {
 }
 
 function membersOf (args: unknown): Readonly<Record<string, unknown>> {
-  if (!isObject(args)) throw invalid('args', 'must be an object')
+  if (!isPlainObject(args)) throw invalid('args', 'must be an object')
   return args
-}
-
-function isObject (value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

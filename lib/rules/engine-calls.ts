@@ -1,6 +1,9 @@
+import { isThenable } from '../application/thenable.js'
 import type { Clock } from '../clock.js'
 import { NoexServerError } from '../errors.js'
 import type { Log } from '../log.js'
+import { isPlainObject } from '../option-checks.js'
+import { resultWithin } from '../within.js'
 import { toRuleError } from './rule-errors.js'
 import type { RuleEngine } from './rule-engine.js'
 
@@ -23,9 +26,9 @@ interface ExpectedAnswer {
   readonly what: string
 }
 
-const event: ExpectedAnswer = { is: isObject, what: 'an event' }
-const fact: ExpectedAnswer = { is: isObject, what: 'a fact' }
-const rule: ExpectedAnswer = { is: answer => isObject(answer) && hasText(answer, 'id'), what: 'a rule' }
+const event: ExpectedAnswer = { is: isPlainObject, what: 'an event' }
+const fact: ExpectedAnswer = { is: isPlainObject, what: 'a fact' }
+const rule: ExpectedAnswer = { is: answer => isPlainObject(answer) && hasText(answer, 'id'), what: 'a rule' }
 const truth: ExpectedAnswer = { is: answer => typeof answer === 'boolean', what: 'true or false' }
 
 /** Says what each method answers: an engine of another package is not taken at its word. */
@@ -45,10 +48,10 @@ const answers = {
   getRule: { is: isObjectOrNothing, what: 'a rule or undefined' },
   getRules: { is: answer => isArrayOfNamed(answer, 'id'), what: 'an array of rules' },
   validateRule: {
-    is: answer => isObject(answer) && typeof answer['valid'] === 'boolean',
+    is: answer => isPlainObject(answer) && typeof answer['valid'] === 'boolean',
     what: 'a result with "valid"'
   },
-  getStats: { is: isObject, what: 'an object' }
+  getStats: { is: isPlainObject, what: 'an object' }
 } as const satisfies Partial<Record<keyof RuleEngine, ExpectedAnswer>>
 
 /**
@@ -91,13 +94,9 @@ export class EngineCalls {
   }
 
   /** Resolves with `OVERDUE` when the time is over: an error could not be told from those of the engine. */
-  #inTime (answering: PromiseLike<unknown>): Promise<unknown> {
+  async #inTime (answering: PromiseLike<unknown>): Promise<unknown> {
     const { clock, timeoutMs } = this.#options
-    return new Promise((resolve, reject) => {
-      const cancel = clock.after(timeoutMs, () => { resolve(OVERDUE) })
-      // A promise of our own settles once, and takes what comes too late.
-      Promise.resolve(answering).finally(cancel).then(resolve, reject)
-    })
+    return await resultWithin(timeoutMs, answering, clock, () => OVERDUE)
   }
 
   #overdue (method: EngineMethod): NoexServerError {
@@ -110,18 +109,8 @@ export class EngineCalls {
 /** Stands for no answer in time. */
 const OVERDUE = Symbol('overdue')
 
-/** Whether `await` would wait for it. Throws what its `then` throws. */
-export function isThenable (value: unknown): value is PromiseLike<unknown> {
-  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
-  return typeof (value as { then?: unknown }).then === 'function'
-}
-
-function isObject (value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 function isObjectOrNothing (value: unknown): boolean {
-  return value === undefined || value === null || isObject(value)
+  return value === undefined || value === null || isPlainObject(value)
 }
 
 function hasText (value: Readonly<Record<string, unknown>>, member: string): boolean {
@@ -129,5 +118,5 @@ function hasText (value: Readonly<Record<string, unknown>>, member: string): boo
 }
 
 function isArrayOfNamed (value: unknown, member: string): boolean {
-  return Array.isArray(value) && value.every(item => isObject(item) && hasText(item, member))
+  return Array.isArray(value) && value.every(item => isPlainObject(item) && hasText(item, member))
 }

@@ -1,5 +1,5 @@
+import { catchRejection, isThenable } from '../application/thenable.js'
 import type { Log } from '../log.js'
-import { isThenable } from './engine-calls.js'
 import type { RuleEngine, RuleEvent } from './rule-engine.js'
 import { toRuleError } from './rule-errors.js'
 
@@ -81,8 +81,7 @@ export class EngineListener {
 
   /** Logs the failure of what should not have returned a promise. */
   #ignoreOutcome (returned: unknown, method: string): void {
-    if (!isThenable(returned)) return
-    Promise.resolve(returned).catch((error: unknown) => { this.#fail(error, method) })
+    catchRejection(returned, error => { this.#fail(error, method) })
   }
 
   #fail (error: unknown, method: string): void {

@@ -1,3 +1,4 @@
+import { readError } from '../application/thrown.js'
 import { NoexServerError } from '../errors.js'
 
 /** A failure of a rule engine whose members have been read once, so that no later reader of them can fail. */
@@ -63,11 +64,11 @@ export function toRuleError (thrown: unknown, method: string): Error {
 }
 
 function readFailure (thrown: unknown): EngineFailure | undefined {
+  const texts = readError(thrown)
+  if (texts === undefined) return undefined
   try {
-    if (!(thrown instanceof Error)) return undefined
-    const { name, message, stack, details, issues } = thrown as Error & Partial<EngineFailure>
-    const isReadable = [name, message, stack ?? ''].every(text => typeof text === 'string')
-    return isReadable ? { name, message, details, issues } : undefined
+    const { details, issues } = thrown as { readonly details?: unknown, readonly issues?: unknown }
+    return { ...texts, details, issues }
   } catch {
     return undefined
   }

@@ -2,6 +2,7 @@ import {
   SchemaValidator,
   type BucketDefinition, type FieldDefinition, type SchemaDefinition, type StoreRecord
 } from '@hamicek/noex-store'
+import { ignoreRejection, isThenable } from '../application/thenable.js'
 import { toReplyError } from '../errors.js'
 import type { RecordInput } from './record-input.js'
 import { MAX_NESTING } from './value-guard.js'
@@ -142,13 +143,13 @@ function answerOf (subject: string, call: () => unknown): unknown {
   let isPromise: boolean
   try {
     answer = call()
-    isPromise = typeof (answer as { then?: unknown } | null | undefined)?.then === 'function'
+    isPromise = isThenable(answer)
   } catch (error) {
     if (toReplyError(error) !== undefined) throw error
     throw new Error(`${subject} has thrown`, { cause: error })
   }
   if (!isPromise) return answer
-  Promise.resolve(answer).catch(() => {})
+  ignoreRejection(answer)
   throw new Error(`${subject} has returned a promise: it must answer at once`)
 }
 

@@ -1,5 +1,6 @@
 import { invalid } from '../errors.js'
 import { didYouMean, nearestNames } from '../nearest.js'
+import { isPlainObject } from '../option-checks.js'
 import { FilterRange, type Bound } from './filter-range.js'
 
 /** Elements that all `$in` and `$nin` of a filter may have: each is compared with each record. */
@@ -78,7 +79,7 @@ function checkConditions (
   budget: Budget,
   ranges: Ranges
 ): void {
-  if (!isObject(filter)) throw invalid(path, 'must be an object')
+  if (!isPlainObject(filter)) throw invalid(path, 'must be an object')
   for (const [field, value] of Object.entries(filter)) {
     const at = `${path}.${field}`
     spend(budget, at)
@@ -122,7 +123,7 @@ function spend (budget: Budget, path: string): void {
 
 /** The store takes an object for operators when all its members start with `$`; one that only partly does is a slip. */
 function isOperators (value: unknown): value is Record<string, unknown> {
-  return isObject(value) && Object.keys(value).some(name => name.startsWith('$'))
+  return isPlainObject(value) && Object.keys(value).some(name => name.startsWith('$'))
 }
 
 function checkOperators (value: Record<string, unknown>, path: string, placeholders: boolean, budget: Budget): void {
@@ -153,10 +154,6 @@ export function fillPlaceholders (value: unknown, params: Readonly<Record<string
     return name === undefined ? value : params[name]
   }
   if (Array.isArray(value)) return value.map(item => fillPlaceholders(item, params))
-  if (!isObject(value)) return value
+  if (!isPlainObject(value)) return value
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, fillPlaceholders(item, params)]))
-}
-
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

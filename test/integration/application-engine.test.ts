@@ -3,11 +3,10 @@ import t, { type Test } from 'tap'
 import type { TestClient } from '../client.js'
 import { FakeRuleEngine } from '../fake-rule-engine.js'
 import { serve, type Served } from '../helper.js'
+import { watchForAccidents } from '../hostile/accidents.js'
+import { logText } from '../log-into.js'
 
-const unhandled: unknown[] = []
-process.on('unhandledRejection', reason => {
-  unhandled.push(reason)
-})
+const accidents = watchForAccidents(t)
 
 interface Setting extends Served {
   readonly client: TestClient
@@ -16,19 +15,14 @@ interface Setting extends Served {
 }
 
 async function setUp (t: Test): Promise<Setting> {
-  const lines: string[] = []
-  const stream = {
-    write (line: string) {
-      lines.push(line)
-    }
-  }
+  const { logger, logged } = logText()
   const engine = new FakeRuleEngine()
   const served = await serve(
     t,
     { rules: engine, rulesTimeoutMs: 50 },
-    { fastify: { logger: { level: 'warn', stream } } }
+    { fastify: { logger } }
   )
-  return { ...served, engine, client: await served.connect(), logged: () => lines.join('') }
+  return { ...served, engine, client: await served.connect(), logged }
 }
 
 const cyclic: Record<string, unknown> = {}
@@ -120,5 +114,5 @@ for (const [method, type, fields] of requests) {
 
 t.test('no rejection was left to the process', async t => {
   await setImmediate()
-  t.same(unhandled, [])
+  t.same(accidents, [])
 })

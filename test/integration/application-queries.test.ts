@@ -4,6 +4,8 @@ import type { QueryContext } from '@hamicek/noex-store'
 import type { NoexOptions } from '../../lib/index.js'
 import type { TestClient } from '../client.js'
 import { serve, type Served } from '../helper.js'
+import { watchForAccidents } from '../hostile/accidents.js'
+import { logText } from '../log-into.js'
 import { Turnstile } from '../turnstile.js'
 
 type Query = (ctx: QueryContext, params: unknown) => Promise<unknown>
@@ -14,10 +16,7 @@ interface Setting extends Served {
   readonly logged: () => string
 }
 
-const unhandled: unknown[] = []
-process.on('unhandledRejection', reason => {
-  unhandled.push(reason)
-})
+const accidents = watchForAccidents(t)
 
 /** Serves queries of the application, and keeps what is logged. */
 async function setUp (
@@ -25,19 +24,14 @@ async function setUp (
   queries: Readonly<Record<string, unknown>>,
   options: Omit<NoexOptions, 'store'> = {}
 ): Promise<Setting> {
-  const lines: string[] = []
-  const stream = {
-    write (line: string) {
-      lines.push(line)
-    }
-  }
+  const { logger, logged } = logText()
   const served = await serve(
     t,
     { queryTimeoutMs: 100, ...options },
-    { fastify: { logger: { level: 'warn', stream } } }
+    { fastify: { logger } }
   )
   for (const [name, query] of Object.entries(queries)) served.store.defineQuery(name, query as Query)
-  return { ...served, client: await served.connect(), logged: () => lines.join('') }
+  return { ...served, client: await served.connect(), logged }
 }
 
 const never: Query = async () => await new Promise(() => {})
@@ -252,5 +246,5 @@ t.test('a live query that writes what it reads slows itself down, and holds up n
 
 t.test('no rejection was left to the process', async t => {
   await setImmediate()
-  t.same(unhandled, [])
+  t.same(accidents, [])
 })

@@ -3,11 +3,10 @@ import t, { type Test } from 'tap'
 import type { BucketDefinition, FieldDefinition, Store } from '@hamicek/noex-store'
 import type { TestClient } from '../client.js'
 import { serve, startStore } from '../helper.js'
+import { watchForAccidents } from '../hostile/accidents.js'
+import { logText } from '../log-into.js'
 
-const unhandled: unknown[] = []
-process.on('unhandledRejection', reason => {
-  unhandled.push(reason)
-})
+const accidents = watchForAccidents(t)
 
 type Callback = (...args: unknown[]) => unknown
 
@@ -106,18 +105,13 @@ async function setUp (t: Test, place: string, callback: Callback, isEarly: boole
     })
     await store.bucket('guarded').insert(record)
   }
-  const lines: string[] = []
-  const stream = {
-    write (line: string) {
-      lines.push(line)
-    }
-  }
+  const { logger, logged } = logText()
   const { connect } = await serve(
     t,
     {},
     {
       store,
-      fastify: { logger: { level: 'warn', stream } },
+      fastify: { logger },
       async before () {
         await store.bucket('items').insert({ id: 'target' })
         if (isEarly) await define()
@@ -126,7 +120,7 @@ async function setUp (t: Test, place: string, callback: Callback, isEarly: boole
   )
   if (!isEarly) await define()
   isOn = true
-  return { store, client: await connect(), logged: () => lines.join('') }
+  return { store, client: await connect(), logged }
 }
 
 const record = { id: 'here', n: 1, o: { deep: 1 }, list: [1], d: {}, ref: 'target' }
@@ -329,5 +323,5 @@ t.test('a validator that writes to the store meets no lock', async t => {
 
 t.test('no rejection was left to the process', async t => {
   await setImmediate()
-  t.same(unhandled, [])
+  t.same(accidents, [])
 })

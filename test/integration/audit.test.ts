@@ -6,6 +6,7 @@ import type { AuditSink, SinkContext, SinkPolicies } from '../../lib/audit/sink.
 import { TestClient } from '../client.js'
 import { serve } from '../helper.js'
 import { ADMIN_SECRET, PASSWORD, serveAccounts } from '../identity.js'
+import { logInto } from '../log-into.js'
 
 const everything = { tiers: ['read', 'write', 'admin'] as const, logLevel: 'silent' as const }
 
@@ -311,8 +312,8 @@ t.test('onEntry and the log', t => {
 
   t.test('each entry is a line of the connection\'s logger, at the level of the option', async t => {
     const lines: Array<Record<string, unknown>> = []
-    const stream = { write: (line: string) => { lines.push(JSON.parse(line) as Record<string, unknown>) } }
-    const { connect } = await serve(t, { audit: { tiers: ['write'], logLevel: 'warn' } }, { fastify: { logger: { level: 'warn', stream } } })
+    const audit = { tiers: ['write' as const], logLevel: 'warn' as const }
+    const { connect } = await serve(t, { audit }, { fastify: { logger: logInto(lines) } })
     const client = await connect()
     await client.ask('store.insert', { bucket: 'items', data: {} })
     t.match(lines, [{ level: 40, msg: 'audit', reqId: /^req-/, connectionId: /^conn-/, audit: { operation: 'store.insert', resource: 'items' } }])

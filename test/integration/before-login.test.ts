@@ -6,6 +6,7 @@ import { TestClient } from '../client.js'
 import { textFrame } from '../hostile/web-socket-frame.js'
 import { serve, type ServeSettings } from '../helper.js'
 import { ADMIN_SECRET, serveAccounts } from '../identity.js'
+import { logInto } from '../log-into.js'
 import { RawSocket } from '../raw-socket.js'
 import { Turnstile } from '../turnstile.js'
 
@@ -94,14 +95,7 @@ t.test('before a login, frames are small', async t => {
     const log: object[] = []
     const settings: ServeSettings = {
       fastify: {
-        logger: {
-          level: 'info',
-          stream: {
-            write (line: string) {
-              log.push(JSON.parse(line))
-            }
-          }
-        }
+        logger: logInto(log, 'info')
       }
     }
     const { connect } = await serve(t, { auth: tokens, maxPayloadBytes: 64 * KIB }, settings)

@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { AuditEntry, AuthSession, NoexOptions } from '../../lib/index.js'
 import { serve, startStore, type Served } from '../helper.js'
+import { logInto } from '../log-into.js'
 
 /** Faults that every function of the application can have. */
 const faults: ReadonlyArray<readonly [what: string, fault: () => unknown]> = [
@@ -57,12 +58,7 @@ async function misbehaving (t: Test, callback: string): Promise<Misbehaving> {
       onEntry: () => misbehave('audit.onEntry', () => undefined)
     }
   }
-  const stream = {
-    write (line: string) {
-      log.push(JSON.parse(line))
-    }
-  }
-  const served = await serve(t, options, { fastify: { logger: { level: 'warn', stream } } })
+  const served = await serve(t, options, { fastify: { logger: logInto(log) } })
   return {
     ...served,
     once: fault => {
@@ -163,14 +159,7 @@ t.test('a check that never answers rightly refuses everything, and is logged onc
       },
       {
         fastify: {
-          logger: {
-            level: 'warn',
-            stream: {
-              write (line: string) {
-                log.push(JSON.parse(line))
-              }
-            }
-          }
+          logger: logInto(log)
         }
       }
     )

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import type { AuditEntry, NoexOptions } from '../../lib/index.js'
 import { TestClient } from '../client.js'
 import { serve, type Served } from '../helper.js'
+import { logInto } from '../log-into.js'
 import { RawSocket } from '../raw-socket.js'
 
 type Line = Record<string, any>
@@ -15,24 +16,13 @@ interface Way {
   readonly serve: (t: Test, options?: Omit<NoexOptions, 'store'>, lines?: Line[]) => Promise<Served>
 }
 
-function logInto (lines: Line[]) {
-  return {
-    level: 'info',
-    stream: {
-      write: (line: string) => {
-        lines.push(JSON.parse(line) as Line)
-      }
-    }
-  }
-}
-
 const ways: readonly Way[] = [
   {
     name: 'trustProxy',
     header: 'X-Forwarded-For',
     serve: async (t, options = {}, lines = []) =>
       await serve(t, options, {
-        fastify: { trustProxy: ['127.0.0.1', '10.0.0.0/8'], logger: logInto(lines) }
+        fastify: { trustProxy: ['127.0.0.1', '10.0.0.0/8'], logger: logInto(lines, 'info') }
       })
   },
   {
@@ -42,7 +32,7 @@ const ways: readonly Way[] = [
       await serve(
         t,
         { realIpHeader: 'X-Real-IP', trustedProxies: ['127.0.0.1'], ...options },
-        { fastify: { logger: logInto(lines) } }
+        { fastify: { logger: logInto(lines, 'info') } }
       )
   }
 ]

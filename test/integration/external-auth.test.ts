@@ -16,6 +16,7 @@ import { InProcessClient } from '../in-process-client.js'
 import { NoexService } from '../../lib/noex.js'
 import { resolveOptions } from '../../lib/options.js'
 import type { Log } from '../../lib/log.js'
+import { logInto } from '../log-into.js'
 import { Turnstile } from '../turnstile.js'
 
 const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
@@ -215,14 +216,7 @@ t.test('moments in another unit', async t => {
         { auth: { validate: token => ({ userId: 'u', roles: [], expiresAt: Number(token) }) } },
         {
           fastify: {
-            logger: {
-              level: 'error',
-              stream: {
-                write (line: string) {
-                  log.push(JSON.parse(line))
-                }
-              }
-            }
+            logger: logInto(log, 'error')
           }
         }
       )

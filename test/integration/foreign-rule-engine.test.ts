@@ -4,6 +4,7 @@ import type { RuleEngine } from '../../lib/rules/rule-engine.js'
 import type { TestClient } from '../client.js'
 import { FakeRuleEngine } from '../fake-rule-engine.js'
 import { serve, type Served } from '../helper.js'
+import { logInto } from '../log-into.js'
 
 type Method = (...args: unknown[]) => unknown
 
@@ -100,8 +101,8 @@ interface ServedEngine extends Served {
 
 async function serveEngine (t: Test, engine: RuleEngine): Promise<ServedEngine> {
   const lines: Line[] = []
-  const logger = { level: 'warn', stream: { write (line: string) { lines.push(JSON.parse(line) as Line) } } }
-  return { lines, ...await serve(t, { rules: engine, rulesTimeoutMs: 40 }, { fastify: { logger } }) }
+  const fastify = { logger: logInto(lines) }
+  return { lines, ...await serve(t, { rules: engine, rulesTimeoutMs: 40 }, { fastify }) }
 }
 
 /** Fails when a promise was rejected that nothing has taken, which would end the process. */

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { startStore } from '../helper.js'
 import { PASSWORD, serveAccounts } from '../identity.js'
+import { logInto } from '../log-into.js'
 
 const RLM = '\u200f'
 const ZERO_WIDTH = '\u200b'
@@ -83,14 +84,7 @@ t.test('names in the store that look alike', async t => {
     readonly accounts?: string[][]
     readonly roles?: string[][]
   }> = []
-  const logger = {
-    level: 'warn',
-    stream: {
-      write (line: string) {
-        log.push(JSON.parse(line))
-      }
-    }
-  }
+  const logger = logInto(log)
   const store = await startStore(t)
   const first = await serveAccounts(t, {}, {}, { store })
   const ids = {

@@ -4,6 +4,7 @@ import { NoexOptionsError, type NoexOptions, type PermissionRule } from '../../l
 import { operations } from '../../lib/operations/index.js'
 import { serve, startStore, type ServeSettings } from '../helper.js'
 import { serveAccounts } from '../identity.js'
+import { logInto } from '../log-into.js'
 
 /** How a warning of the first rule, and of the role of the tests, begins. */
 const first = 'auth.permissions.rules[0].buckets: there is no bucket or query '
@@ -48,14 +49,7 @@ async function warnings (
   await serve(t, options, {
     ...settings,
     fastify: {
-      logger: {
-        level: 'warn',
-        stream: {
-          write (line: string) {
-            log.push(JSON.parse(line))
-          }
-        }
-      }
+      logger: logInto(log)
     }
   })
   return log.filter(({ advice }) => advice === 'unknown-name')

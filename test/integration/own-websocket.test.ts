@@ -9,20 +9,10 @@ import { noexPlugin, type NoexOptions } from '../../lib/index.js'
 import { TestClient } from '../client.js'
 import { serve, startStore, type Served } from '../helper.js'
 import { watchForAccidents } from '../hostile/accidents.js'
+import { logInto } from '../log-into.js'
 import { RawSocket } from '../raw-socket.js'
 
 type Line = Record<string, any>
-
-function logInto (lines: Line[]) {
-  return {
-    level: 'warn',
-    stream: {
-      write: (line: string) => {
-        lines.push(JSON.parse(line) as Line)
-      }
-    }
-  }
-}
 
 async function serveOn (
   t: Test,

@@ -10,6 +10,7 @@ import type { WebSocket } from 'ws'
 import { noexPlugin, NoexServer, type NoexOptions } from '../../lib/index.js'
 import { TestClient } from '../client.js'
 import { serve, startStore } from '../helper.js'
+import { logInto } from '../log-into.js'
 import { RawSocket, upgradeHeaders } from '../raw-socket.js'
 import { projectFile } from '../project-file.js'
 
@@ -24,11 +25,6 @@ async function build (
   await setUp(app)
   await app.ready()
   return app
-}
-
-/** A logger whose lines can be read. */
-function logInto (lines: Line[], level = 'info') {
-  return { level, stream: { write: (line: string) => { lines.push(JSON.parse(line) as Line) } } }
 }
 
 /** Resolves with the status that an upgrade is refused with. */
@@ -499,7 +495,7 @@ t.test('the routes for operators', t => {
 
   t.test('[G-J9] do not depend on the health of the store', async t => {
     const lines: Line[] = []
-    const { app, store, connect } = await serve(t, {}, { fastify: { logger: logInto(lines, 'warn') } })
+    const { app, store, connect } = await serve(t, {}, { fastify: { logger: logInto(lines) } })
     store.getStats = async () => { throw new Error('bucket is broken') }
     t.equal((await app.inject('/healthz')).statusCode, 200)
     const response = await app.inject('/stats')
@@ -531,7 +527,7 @@ t.test('the log', t => {
   t.test('is kept at the level and with the serializers that the registration asks for', async t => {
     const lines: Line[] = []
     const store = await startStore(t)
-    const app = Fastify({ logger: logInto(lines), forceCloseConnections: true })
+    const app = Fastify({ logger: logInto(lines, 'info'), forceCloseConnections: true })
     t.teardown(async () => { await app.close() })
     await app.register(async scope => { await scope.register(noexPlugin, { store, logLevel: 'silent' }) }, { prefix: '/silent' })
     await app.register(async scope => {
@@ -548,7 +544,7 @@ t.test('the log', t => {
 
   t.test('tells of a connection from open to close, under the id of its upgrade', async t => {
     const lines: Line[] = []
-    const { app, connect } = await serve(t, {}, { fastify: { logger: logInto(lines) } })
+    const { app, connect } = await serve(t, {}, { fastify: { logger: logInto(lines, 'info') } })
     const client = await connect()
     const [connection] = app.noex.getConnections()
     client.ws.close(1000)
@@ -563,7 +559,11 @@ t.test('the log', t => {
 
   t.test('tells of an origin that was refused and of an operation that failed', async t => {
     const lines: Line[] = []
-    const { connect, url, store } = await serve(t, { allowedOrigins: ['https://a.example'] }, { fastify: { logger: logInto(lines, 'warn') } })
+    const { connect, url, store } = await serve(
+      t,
+      { allowedOrigins: ['https://a.example'] },
+      { fastify: { logger: logInto(lines) } }
+    )
     await refusal(t, url, { origin: 'https://b.example' })
     t.match(lines[0], { level: 40, origin: 'https://b.example', reqId: String })
     store.defineQuery('fails', async () => { throw new Error('secret of the application') })
@@ -576,7 +576,7 @@ t.test('the log', t => {
 
   t.test('tells of the end that the server makes of a connection', async t => {
     const lines: Line[] = []
-    const { app, connect } = await serve(t, {}, { fastify: { logger: logInto(lines) } })
+    const { app, connect } = await serve(t, {}, { fastify: { logger: logInto(lines, 'info') } })
     await connect()
     await app.close()
     t.match(lines.find(line => line['msg'] === 'closing connection'), { code: 1000, reason: 'server_shutdown', connectionId: String })
@@ -608,7 +608,7 @@ t.test('NoexServer', t => {
 
   t.test('hands options of Fastify on', async t => {
     const lines: Line[] = []
-    const { server, url } = await start(t, { fastify: { trustProxy: true, logger: logInto(lines) } })
+    const { server, url } = await start(t, { fastify: { trustProxy: true, logger: logInto(lines, 'info') } })
     await TestClient.open(t, url, { headers: { 'x-forwarded-for': '203.0.113.9' } })
     t.equal(server.getConnections()[0]?.remoteAddress, '203.0.113.9')
     t.ok(lines.some(line => line['msg'] === 'connection opened'))

@@ -5,6 +5,7 @@ import type { QueryContext, Store } from '@hamicek/noex-store'
 import { noexPlugin } from '../../lib/index.js'
 import type { Frame, TestClient } from '../client.js'
 import { serve, startStore } from '../helper.js'
+import { logInto } from '../log-into.js'
 import { Turnstile } from '../turnstile.js'
 
 interface Item { readonly id: string, readonly name?: string, readonly n?: number }
@@ -49,7 +50,7 @@ async function subscribe (client: TestClient, query: string, params?: unknown): 
 async function serveLogged (t: Test) {
   const lines: Array<Record<string, any>> = []
   const served = await serve(t, {}, {
-    fastify: { logger: { level: 'warn', stream: { write: line => { lines.push(JSON.parse(line) as Record<string, any>) } } } }
+    fastify: { logger: logInto(lines) }
   })
   return { ...served, lines }
 }

@@ -6,6 +6,7 @@ import { StoreAccess } from '../../lib/store/store-access.js'
 import type { TestClient } from '../client.js'
 import { serve, startStore, type Served } from '../helper.js'
 import { serveAccounts } from '../identity.js'
+import { logInto } from '../log-into.js'
 
 const people: BucketDefinition = {
   key: 'id',
@@ -351,12 +352,7 @@ interface Line {
 /** Collects the warnings of a log. */
 function warnings (): { readonly lines: Line[], readonly fastify: object } {
   const lines: Line[] = []
-  return {
-    lines,
-    fastify: {
-      logger: { level: 'warn', stream: { write (line: string) { lines.push(JSON.parse(line) as Line) } } }
-    }
-  }
+  return { lines, fastify: { logger: logInto(lines) } }
 }
 
 t.test('A query with a field that no record has is defined, with a warning in the log', async t => {

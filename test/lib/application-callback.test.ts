@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { ApplicationCallback, CallbackError } from '../../lib/application-callback.js'
+import { ApplicationCallback, CallbackError } from '../../lib/application/application-callback.js'
 import { NoexServerError } from '../../lib/errors.js'
 import type { Log } from '../../lib/log.js'
 import { HandClock } from '../hand-clock.js'
@@ -146,6 +146,16 @@ t.test('an answer that cannot be read, and a logger that throws, refuse as well'
   const asked = called.ask(10, number)
   clock.turn(10)
   await t.rejects(asked, { message: 'options.fn has not settled within 10 ms' })
+})
+
+t.test('an error that cannot be read is logged by what can be read of it', async t => {
+  const nasty = Object.defineProperty(new Error('x'), 'message', { get () { throw new Error('no message') } })
+  const logged: Array<{ readonly err: Error }> = []
+  const log: Log = { ...silent, error (details) { logged.push(details as { readonly err: Error }) } }
+  const called = new ApplicationCallback('options.fn', () => { throw nasty }, { log, clock: new HandClock() })
+  t.throws(() => called.decide(number), { message: 'options.fn has failed' })
+  const cause = { message: 'an error without a text' }
+  t.match(logged, [{ err: { message: 'options.fn has failed', cause } }])
 })
 
 t.test('each kind of failure is logged once a minute', async t => {

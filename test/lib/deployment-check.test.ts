@@ -5,6 +5,7 @@ import { checkDeployment, noexPlugin, NoexServer, type AdviceId, type AuditSink,
 import { isLoopback } from '../../lib/deployment/loopback.js'
 import { secretProblem } from '../../lib/access/secret-strength.js'
 import { startStore } from '../helper.js'
+import { logInto } from '../log-into.js'
 import { temporaryDirectory } from '../temporary-directory.js'
 
 type Line = Record<string, unknown>
@@ -159,15 +160,10 @@ t.test('a secret that can be guessed', async t => {
 
 /** An application whose log of warnings can be read. */
 function build (t: Test, options: FastifyServerOptions = {}): { app: FastifyInstance, advice: () => Line[] } {
-  const { logger, lines } = logInto()
-  const app = Fastify({ ...options, logger })
+  const lines: Line[] = []
+  const app = Fastify({ ...options, logger: logInto(lines) })
   t.teardown(async () => { await app.close() })
   return { app, advice: () => lines.filter(line => 'advice' in line) }
-}
-
-function logInto () {
-  const lines: Line[] = []
-  return { lines, logger: { level: 'warn', stream: { write: (line: string) => { lines.push(JSON.parse(line) as Line) } } } }
 }
 
 t.test('advice in the log', t => {
@@ -187,9 +183,17 @@ t.test('advice in the log', t => {
   })
 
   t.test('is there for NoexServer, which listens everywhere unless it is told where', async t => {
-    const { logger, lines } = logInto()
+    const lines: Line[] = []
     const store = await startStore(t)
-    const server = await NoexServer.start({ ...sound, store, audit: undefined, auth: { validate: () => null }, host: undefined, port: 0, fastify: { logger } })
+    const server = await NoexServer.start({
+      ...sound,
+      store,
+      audit: undefined,
+      auth: { validate: () => null },
+      host: undefined,
+      port: 0,
+      fastify: { logger: logInto(lines) }
+    })
     t.teardown(async () => { await server.stop() })
     t.same(lines.map(line => line['advice']), ['no-tls', 'no-audit'])
   })

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js'
 import { NoexServerError } from '../errors.js'
 import type { Log } from '../log.js'
+import { resultWithin } from '../within.js'
 
 /** Runs of one subject that may go on after nothing waits for them any more: of all clients, and of one. */
 const MAX_LATE = 100
@@ -38,15 +39,12 @@ export class LimitedRuns {
     this.#check(keys, subject)
     let isOver = false
     const running = work(() => isOver)
-    return await new Promise((resolve, reject) => {
-      const cancel = clock.after(timeoutMs, () => {
-        isOver = true
-        this.#countUntil(running, keys)
-        log.warn({ timeoutMs }, `${subject} takes too long and is not waited for any more`)
-        const problem = `${subject} took longer than ${timeoutMs} ms and is not waited for any more`
-        reject(new NoexServerError('INTERNAL_ERROR', problem))
-      })
-      running.finally(cancel).then(resolve, reject)
+    return await resultWithin(timeoutMs, running, clock, () => {
+      isOver = true
+      this.#countUntil(running, keys)
+      log.warn({ timeoutMs }, `${subject} takes too long and is not waited for any more`)
+      const problem = `${subject} took longer than ${timeoutMs} ms and is not waited for any more`
+      throw new NoexServerError('INTERNAL_ERROR', problem)
     })
   }
 

@@ -1,9 +1,9 @@
-import type { Clock } from './clock.js'
-import { NoexServerError } from './errors.js'
-import type { Log } from './log.js'
-
-/** Time between two lines of the log about failures of one kind, in milliseconds. */
-const COMPLAINT_MS = 60_000
+import type { Clock } from '../clock.js'
+import { NoexServerError } from '../errors.js'
+import { resultWithin } from '../within.js'
+import { FailureLog, type CallbackEnvironment } from './failure-log.js'
+import { ignoreRejection, isThenable } from './thenable.js'
+import { readableError } from './thrown.js'
 
 /**
  * A function of the application has failed; the message names it and the log has been told. A client that
@@ -26,12 +26,6 @@ export type ReadAnswer<Answer> = (value: unknown) => Answer
 /** How a function can fail; each way is logged by itself. */
 type Failure = 'throws' | 'answers' | 'waits'
 
-/** Where failures are told, and what deadlines are measured with. */
-export interface CallbackEnvironment {
-  readonly log: Log
-  readonly clock: Clock
-}
-
 /**
  * A function that the application has handed in, by the name of its option. In each case the caller gets an
  * answer that `read` has let pass or a `CallbackError`, and no rejection is left unhandled.
@@ -41,13 +35,14 @@ export interface CallbackEnvironment {
 export class ApplicationCallback<Args extends unknown[]> {
   readonly name: string
   readonly #call: (...args: Args) => unknown
-  readonly #environment: CallbackEnvironment
-  readonly #loggedAt = new Map<Failure, number>()
+  readonly #clock: Clock
+  readonly #failures: FailureLog
 
   constructor (name: string, call: (...args: Args) => unknown, environment: CallbackEnvironment) {
     this.name = name
     this.#call = call
-    this.#environment = environment
+    this.#clock = environment.clock
+    this.#failures = new FailureLog(name, environment)
   }
 
   /**
@@ -64,18 +59,13 @@ export class ApplicationCallback<Args extends unknown[]> {
    */
   async ask<Answer>(limitMs: number, read: ReadAnswer<Answer>, ...args: Args): Promise<Answer> {
     const answer = this.#invoke(args)
-    if (!isPromiseLike(answer)) return this.#read(read, answer)
-    return await new Promise<Answer>((resolve, reject) => {
-      const cancel = this.#environment.clock.after(limitMs, () => {
-        reject(this.#failure('waits', `has not settled within ${limitMs} ms`))
-      })
-      Promise.resolve(answer)
-        .finally(cancel)
-        .then(
-          value => { resolve(this.#read(read, value)) },
-          (error: unknown) => { throw this.#failure('throws', 'has failed', error) }
-        )
-        .catch(reject)
+    if (!isAwaited(answer)) return this.#read(read, answer)
+    const reading = Promise.resolve(answer).then(
+      value => this.#read(read, value),
+      (error: unknown) => { throw this.#failure('throws', 'has failed', error) }
+    )
+    return await resultWithin(limitMs, reading, this.#clock, () => {
+      throw this.#failure('waits', `has not settled within ${limitMs} ms`)
     })
   }
 
@@ -92,7 +82,7 @@ export class ApplicationCallback<Args extends unknown[]> {
       return read(value)
     } catch (error) {
       // Its rejection must not end the process.
-      if (isPromiseLike(value)) Promise.resolve(value).catch(() => {})
+      ignoreRejection(value)
       const found = error instanceof TypeError ? error.message : 'it cannot be read'
       throw this.#failure('answers', `has answered wrongly: ${found}`)
     }
@@ -100,32 +90,20 @@ export class ApplicationCallback<Args extends unknown[]> {
 
   #failure (kind: Failure, problem: string, cause?: unknown): CallbackError | NoexServerError {
     if (cause instanceof NoexServerError) return cause
-    const error = new CallbackError(this.name, problem, cause === undefined ? undefined : { cause })
-    const now = this.#environment.clock.ticks()
-    if (now - (this.#loggedAt.get(kind) ?? -Infinity) >= COMPLAINT_MS) {
-      this.#loggedAt.set(kind, now)
-      this.#log(error)
-    }
+    const error = new CallbackError(
+      this.name,
+      problem,
+      cause === undefined ? undefined : { cause: readableError(cause) }
+    )
+    this.#failures.write(error, kind)
     return error
-  }
-
-  #log (error: CallbackError): void {
-    try {
-      this.#environment.log.error(
-        { err: error, callback: this.name },
-        `${this.name} has failed; further failures of this kind within a minute are not logged`
-      )
-    } catch {
-      // The logger is the application's, too, and so is what was thrown: a line that cannot be written
-      // refuses as well.
-    }
   }
 }
 
-function isPromiseLike (value: unknown): value is PromiseLike<unknown> {
-  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
+/** Whether a value is a promise. One that cannot be looked at is none: its reader refuses it. */
+function isAwaited (value: unknown): value is PromiseLike<unknown> {
   try {
-    return typeof (value as { then?: unknown }).then === 'function'
+    return isThenable(value)
   } catch {
     return false
   }

@@ -1,0 +1,46 @@
+import type { Clock } from '../clock.js'
+import type { Log } from '../log.js'
+import { ignoreRejection } from './thenable.js'
+import { readableError } from './thrown.js'
+
+/** Time between two lines of the log about failures of one kind, in milliseconds. */
+const PAUSE_MS = 60_000
+
+/** Where failures are logged, and what deadlines are measured with. */
+export interface CallbackEnvironment {
+  readonly log: Log
+  readonly clock: Clock
+}
+
+/**
+ * Logs the failures of one function of the application: the first when it happens, and further ones at most
+ * once a minute. Never throws.
+ */
+export class FailureLog {
+  readonly #callback: string
+  readonly #environment: CallbackEnvironment
+  readonly #loggedAt = new Map<string | undefined, number>()
+
+  /** `callback` is the name of the option that the function stands in. */
+  constructor (callback: string, environment: CallbackEnvironment) {
+    this.#callback = callback
+    this.#environment = environment
+  }
+
+  /** Logs what was thrown, unless that was done within the last minute. Each `kind` is counted by itself. */
+  write (thrown: unknown, kind?: string): void {
+    const { log, clock } = this.#environment
+    const now = clock.ticks()
+    if (now - (this.#loggedAt.get(kind) ?? -Infinity) < PAUSE_MS) return
+    this.#loggedAt.set(kind, now)
+    const further = kind === undefined ? 'further failures' : 'further failures of this kind'
+    try {
+      ignoreRejection(log.error(
+        { err: readableError(thrown), callback: this.#callback },
+        `${this.#callback} has failed; ${further} within a minute are not logged`
+      ))
+    } catch {
+      // The logger is the application's, too: a line that cannot be written changes nothing else.
+    }
+  }
+}
