@@ -148,7 +148,7 @@ export class Directory extends Mirror {
    * on all of them at once. To be called inside `exclusive` or `eventually`.
    */
   async write (writes: readonly DirectoryWrite[]): Promise<StoreRecord[]> {
-    return await repeatConflicts(async () => await this.#write(writes))
+    return await repeatConflicts(this.#access, async () => await this.#write(writes))
   }
 
   async #write (writes: readonly DirectoryWrite[]): Promise<StoreRecord[]> {

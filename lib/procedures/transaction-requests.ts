@@ -105,7 +105,7 @@ export async function inTransaction<T> (
   const begun = new Promise<void>(resolve => { begin = resolve })
   const running = writeFor(caller, services, async () => {
     begin()
-    return await repeatConflicts(async () => {
+    return await repeatConflicts(services.access, async () => {
       ensure()
       return await transact(services.access, async tx => {
         const requests = new TransactionRequests(call, tx)

@@ -12,22 +12,30 @@ const MAX_TRIES = 10
 const MAX_PAUSE_MS = 64
 
 /**
- * Runs `work`, which is a transaction, until no other writer was faster, at most ten times. A try that is
- * repeated leaves the budget of `units` as it was. The pauses grow
- * and are of random length, so that those who have met do not meet again. Rejects as `work` does, with a
+ * Runs `work`, which is a transaction, until no other writer was faster, at most ten times. From the second
+ * try on it has a turn in the queue of the store, with pauses that grow and are of random length. A try that
+ * is repeated leaves the budget of `units` as it was. Rejects as `work` does, with a
  * `TransactionConflictError` when the last try has failed, too.
  */
-export async function repeatConflicts<T> (work: () => Promise<T>, units?: Work): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    const spent = units?.spent ?? 0
-    try {
-      return await work()
-    } catch (error) {
-      // What the store refuses by itself, it would refuse again.
-      if (tries === MAX_TRIES || !(error instanceof ReadConflictError)) throw error
+export async function repeatConflicts<T> (
+  { repeats }: Pick<StoreAccess, 'repeats'>, work: () => Promise<T>, units?: Work
+): Promise<T> {
+  let leave: (() => void) | undefined
+  try {
+    for (let tries = 1; ; tries++) {
+      const spent = units?.spent ?? 0
+      try {
+        return await work()
+      } catch (error) {
+        // What the store refuses by itself, it would refuse again.
+        if (tries === MAX_TRIES || !(error instanceof ReadConflictError)) throw error
+      }
+      units?.forgive(units.spent - spent)
+      if (leave === undefined) leave = await repeats.enter()
+      else await pause(Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS))
     }
-    units?.forgive(units.spent - spent)
-    await pause(Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS))
+  } finally {
+    leave?.()
   }
 }
 

@@ -7,6 +7,7 @@ import { KnownFields } from './known-fields.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
 import { QueryRecorder, unreadable, type ReadListener } from './query-recorder.js'
 import { RecordTemplates } from './record-template.js'
+import { RepeatQueue } from './repeat-queue.js'
 import { runDeclarative } from './declarative-query.js'
 import type { Verdict } from './row-filter.js'
 import { SchemaGate } from './schema-gate.js'
@@ -27,6 +28,8 @@ export class StoreAccess {
   readonly store: NoexStore
   readonly gate = new SchemaGate()
   readonly templates = new RecordTemplates()
+  /** Where transactions wait that have to run again. */
+  readonly repeats = new RepeatQueue()
   /** The fields that the records of each bucket have. */
   readonly fields: KnownFields
   /** Buckets dropped in this process: a persistent store would bring their records back. */

@@ -41,7 +41,7 @@ export type TransactionEntry = { readonly bucket: string } & (
 export async function runTransaction (
   access: StoreAccess, entries: readonly TransactionEntry[], reach: Reach, refuseKey: KeyRefusal = keyConflict
 ): Promise<unknown[]> {
-  return await repeatConflicts(async () => {
+  return await repeatConflicts(access, async () => {
     const definitions = new Map(entries.map(({ bucket }) => [bucket, access.definition(bucket)]))
     return await transact(access, async tx => {
       const run = new TransactionRun(access, tx, reach, refuseKey)

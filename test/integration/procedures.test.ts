@@ -320,7 +320,7 @@ t.test('[G-G2] a timeout', async t => {
       }
       return await work(tx)
     })
-    t.match(await run([insert({ id: '1' }), insert({ id: 'a', balance: 1 }, 'x', 'accounts')], { transaction: true, timeoutMs: 100 }), { code: 'INTERNAL_ERROR', message: /^steps\[1\]/, details: undefined })
+    t.match(await run([insert({ id: '1' }), insert({ id: 'a', balance: 1 }, 'x', 'accounts')], { transaction: true, timeoutMs: 1_000 }), { code: 'INTERNAL_ERROR', message: /^steps\[1\]/, details: undefined })
     turnstile.open()
     await client.settled()
     t.equal(await client.ask('store.count', { bucket: 'items' }), 0)
