@@ -9,6 +9,7 @@ import {
 import { StoreAccess } from '../../lib/store/store-access.js'
 import { ReadIndex, TransactionReads } from '../../lib/store/transaction-reads.js'
 import { startStore } from '../helper.js'
+import { sampled } from '../sampled.js'
 
 type Write = (store: Store) => Promise<unknown>
 
@@ -299,7 +300,7 @@ t.test(
           }
         }
       ),
-      { numRuns: 1_000 }
+      { numRuns: sampled(1_000) }
     )
     t.ok(
       totals.committed > 1_000 && totals.refused > 100,

@@ -4,8 +4,9 @@ import fc from 'fast-check'
 import { addressKey, clientAddress, plainAddress, readAddress } from '../../lib/access/client-address.js'
 import { trustedPeers } from '../../lib/access/trusted-peers.js'
 import { NoexOptionsError } from '../../lib/option-checks.js'
+import { sampled } from '../sampled.js'
 
-const RUNS = { numRuns: 2_000 }
+const RUNS = { numRuns: sampled(2_000) }
 
 function refuses (t: Test, act: () => unknown, path: string, problem: string, message: string): void {
   try {

@@ -6,8 +6,9 @@ import fc from 'fast-check'
 import { gatewayHeaders, type GatewayOptions } from '../../lib/access/gateway-headers.js'
 import { SHORT_SECRET_CHARS } from '../../lib/access/secret-strength.js'
 import { NoexOptionsError } from '../../lib/option-checks.js'
+import { sampled } from '../sampled.js'
 
-const RUNS = { numRuns: 2_000 }
+const RUNS = { numRuns: sampled(2_000) }
 
 const SECRET = 'a secret of the gateway'.replaceAll(' ', '-')
 

@@ -13,6 +13,7 @@ import { defineBucket, dropBucket, updateBucket } from '../../lib/store/schema-c
 import { StoreAccess } from '../../lib/store/store-access.js'
 import { runTransaction, type TransactionEntry } from '../../lib/store/transaction.js'
 import { updateRecord, updateRecords } from '../../lib/store/update.js'
+import { sampled } from '../sampled.js'
 
 /** Reaches every record. */
 const everything: Reach = { rows: () => undefined, ensure () {} }
@@ -163,7 +164,7 @@ t.test('Reads under a row filter are those of a bucket that holds nothing else',
       }
       await store.dropBucket(name)
     }
-  ), { numRuns: 150 })
+  ), { numRuns: sampled(150) })
   t.equal(buckets, 150)
 })
 
@@ -520,7 +521,7 @@ t.test('Writers that race never change a record that one of them does not see', 
       changes++
       if (record['owner'] !== 'me' || (oldRecord !== undefined && oldRecord['owner'] !== 'me')) assert.fail(JSON.stringify([oldRecord, record]))
     }
-  }), { numRuns: 300 })
+  }), { numRuns: sampled(300) })
   t.ok(changes > 300, `${changes} confined changes were seen`)
 })
 
