@@ -289,7 +289,7 @@ t.test('trustedPeers', t => {
       if (expected) inside++
       return isIPv4(plainAddress(peer)) || trustedPeers([`${network}/${length}`], 'list')(peer) === expected
     }), RUNS)
-    t.ok(inside > 200, 'many of the peers were inside')
+    t.ok(inside > sampled(200), 'many of the peers were inside')
   })
 
   t.end()

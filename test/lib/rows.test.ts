@@ -165,7 +165,7 @@ t.test('Reads under a row filter are those of a bucket that holds nothing else',
       await store.dropBucket(name)
     }
   ), { numRuns: sampled(150) })
-  t.equal(buckets, 150)
+  t.equal(buckets, sampled(150))
 })
 
 t.test('Pages hold every visible record once and in order while others come, change and go', async t => {
@@ -522,7 +522,7 @@ t.test('Writers that race never change a record that one of them does not see', 
       if (record['owner'] !== 'me' || (oldRecord !== undefined && oldRecord['owner'] !== 'me')) assert.fail(JSON.stringify([oldRecord, record]))
     }
   }), { numRuns: sampled(300) })
-  t.ok(changes > 300, `${changes} confined changes were seen`)
+  t.ok(changes > sampled(200), `${changes} confined changes were seen`)
 })
 
 t.test('Each entry of a transaction is confined as the operation that it stands for', async t => {

@@ -297,5 +297,6 @@ t.test('does what a naive model does, whatever is called', async t => {
     }
     return true
   }), { numRuns: sampled(1_000) })
-  t.ok(seen.allowed > 1_000 && seen.refused > 1_000 && seen.evicted > 100, JSON.stringify(seen))
+  const isMuch = seen.allowed > sampled(1_000) && seen.refused > sampled(1_000) && seen.evicted > sampled(100)
+  t.ok(isMuch, JSON.stringify(seen))
 })
