@@ -14,4 +14,4 @@ if (register !== undefined) {
 // For the children: process information reaches them in this variable, too.
 const own = `--require=${JSON.stringify(__filename)}`
 const options = process.env.NODE_OPTIONS ?? ''
-if (!options.includes(own)) process.env.NODE_OPTIONS = `${own} ${options}`.trim()
+if (!options.includes(__filename)) process.env.NODE_OPTIONS = `${own} ${options}`.trim()
