@@ -73,10 +73,12 @@ interface Settings {
   readonly options?: StoreOptions
   readonly auth?: Partial<typeof defaults>
   readonly clock?: HandClock
+  /** `false`: new passwords are hashed by scrypt, in a third of a second each. */
+  readonly argon2?: false
 }
 
 /** Accounts on a fresh store, or on `store`, and their operations without a connection; all of it closes with the test. */
-export async function startAccounts (t: Test, { store: given, options, auth, clock = new HandClock() }: Settings = {}) {
+export async function startAccounts (t: Test, { store: given, options, auth, clock = new HandClock(), argon2 }: Settings = {}) {
   const store = given ?? await startStore(t, options)
   const access = StoreAccess.open(store)
   t.teardown(() => { access.close() })
@@ -90,7 +92,7 @@ export async function startAccounts (t: Test, { store: given, options, auth, clo
       isRevoked: userId => revocations.has(userId),
       refusals: new Refusals(),
       operations: [...operations.values()],
-      argon2: false
+      ...(argon2 === undefined ? {} : { argon2 })
     }
   )
   t.teardown(async () => {

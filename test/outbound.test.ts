@@ -83,7 +83,7 @@ const clients = new RegExp([
   /from '(node:(?:net|tls|https?|http2|dgram|dns|child_process|inspector|cluster)[^']*)'/,
   /\b(fetch|WebSocket|EventSource|XMLHttpRequest|sendBeacon)\(/,
   /import\('([^']+)'\)/,
-  /\brequire\('([^']+)'\)/,
+  /\brequire(?:From\([^)]*\))?\('([^']+)'\)/,
   /\b(getBuiltinModule|dlopen)\b/
 ].map(({ source }) => source).join('|'), 'g')
 

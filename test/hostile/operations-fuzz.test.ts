@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import WebSocket from 'ws'
 import type { Frame, TestClient } from '../client.js'
+import { isThorough } from '../sampled.js'
 import { baseRequests } from '../base-requests.js'
 import { secrets, serveFuzz, type FuzzServer, type Mode } from './fuzz-server.js'
 import { requestsOf, type FieldsText } from './request-arbitraries.js'
@@ -10,7 +11,7 @@ import { ErrorCode } from '../../lib/errors.js'
 import { operations } from '../../lib/operations/index.js'
 import { MAX_JSON_DEPTH } from '../../lib/protocol/json-guard.js'
 
-const RUNS = Number(process.env['FUZZ_RUNS'] ?? 2)
+const RUNS = Number(process.env['FUZZ_RUNS'] ?? (isThorough ? 2 : 1))
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)
 /** Requests that are sent at once. */
 const BATCH = 12

@@ -5,6 +5,7 @@ import type { TestClient } from '../client.js'
 import { FakeRuleEngine } from '../fake-rule-engine.js'
 import { serve, type Served } from '../helper.js'
 import { logInto } from '../log-into.js'
+import { sampleOf } from '../sampled.js'
 
 type Method = (...args: unknown[]) => unknown
 
@@ -123,8 +124,10 @@ async function checkGoesOn (t: Test, client: TestClient): Promise<void> {
 for (const [misdeed, call] of Object.entries(misdeeds)) {
   t.test(`a method of a rule engine that ${misdeed} costs its request`, async t => {
     watchRejections(t)
-    for (const [operation, fields, method] of requests) {
-      if (rightAnswers.some(([name, what]) => name === method && what === misdeed)) continue
+    const wrong = requests.filter(([, , method]) => {
+      return !rightAnswers.some(([name, what]) => name === method && what === misdeed)
+    })
+    for (const [operation, fields, method] of sampleOf(t, wrong)) {
       const { connect, lines } = await serveEngine(t, engineWith({ [method]: call }))
       const client = await connect()
       const reply = await client.request(operation, fields)

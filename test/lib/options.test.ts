@@ -299,7 +299,9 @@ t.test('the public face', t => {
 
   t.test('exports these values and no others', async t => {
     t.same(Object.keys(face).sort(), [
-      'ErrorCode', 'NoexOptionsError', 'NoexServer', 'NoexServerError', 'PROTOCOL_VERSION', 'checkDeployment', 'closeReasons', 'default', 'jwtAuth', 'noexPlugin'
+      'ErrorCode', 'NoexOptionsError', 'NoexServer', 'NoexServerError', 'PROTOCOL_VERSION', 'checkDeployment',
+      'closeReasons', 'default', 'getOperationTier', 'hasAccessForTier', 'isBuiltInAuth', 'isBuiltinRole', 'jwtAuth',
+      'noexPlugin'
     ])
     t.equal(face.PROTOCOL_VERSION, '1.0.0')
     t.equal(Object.keys(face.ErrorCode).length, 16)

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { WindowLimiter, type WindowLimits } from '../../lib/limits/window-limiter.js'
 import { HandClock } from '../hand-clock.js'
+import { sampled } from '../sampled.js'
 
 const WINDOW_MS = 1_000
 
@@ -295,6 +296,7 @@ t.test('does what a naive model does, whatever is called', async t => {
       if (limiter.size > limits.maxKeys || limiter.size < model.windows.length) return false
     }
     return true
-  }), { numRuns: 1_000 })
-  t.ok(seen.allowed > 1_000 && seen.refused > 1_000 && seen.evicted > 100, JSON.stringify(seen))
+  }), { numRuns: sampled(1_000) })
+  const isMuch = seen.allowed > sampled(1_000) && seen.refused > sampled(1_000) && seen.evicted > sampled(100)
+  t.ok(isMuch, JSON.stringify(seen))
 })

@@ -157,7 +157,8 @@ t.test('a chain', async t => {
 
   t.test('of many actions lets the rest of the process have its turn', async t => {
     const { engine } = await startEngine(t, { maxActionsPerChain: 1_000_000 })
-    const items = Array.from({ length: 1000 })
+    // A tenth of what a chain may do, in a run that is not thorough.
+    const items = Array.from({ length: process.env['THOROUGH'] === '1' ? 1_000 : 316 })
     engine.registerRule(onTopic('a', {
       actions: [{ type: 'for_each', collection: { ref: 'event.items' }, as: 'x', actions: [{ type: 'for_each', collection: { ref: 'event.items' }, as: 'y', actions: [{ type: 'delete_fact', key: 'x' }] }] }]
     }))
