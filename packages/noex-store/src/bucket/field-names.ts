@@ -28,11 +28,11 @@ export class FieldNames {
     return [...this.#names]
   }
 
-  /** The known name with the fewest edits from `name`, `undefined` when more than a third of it differs. */
+  /** The known name with the fewest edits from `name`, `undefined` when more than a third of it differs, or more than two letters of a short one. */
   nearest (name: string): string | undefined {
     if (name.length > MAX_COMPARED) return undefined
     let nearest: string | undefined
-    let fewest = Math.max(1, Math.floor(name.length / 3)) + 1
+    let fewest = Math.min(name.length, Math.max(2, Math.floor(name.length / 3)) + 1)
     for (const known of this.#names) {
       if (Math.abs(known.length - name.length) >= fewest) continue
       const edits = distance(name.toLowerCase(), known.toLowerCase())
