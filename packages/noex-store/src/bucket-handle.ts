@@ -1,4 +1,5 @@
 import { clear, deleteMany, insert, insertMany, remove, update, updateMany, upsert } from './commit/writes.js'
+import { whenPurged } from './commit/expiry.js'
 import type { Engine } from './engine.js'
 import { BucketReader } from './query/bucket-reader.js'
 import type { WriteOptions } from './types/commit.js'
@@ -30,6 +31,8 @@ export class BucketHandle extends BucketReader {
    * @throws ValidationError, RecordExistsError, UniqueConstraintError, ReferentialIntegrityError, QuotaExceededError
    */
   async insert (data: Record<string, unknown>, options?: WriteOptions): Promise<StoreRecord> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
     const record = insert(this.#engine, this.name, data, options)
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
@@ -38,6 +41,8 @@ export class BucketHandle extends BucketReader {
 
   /** Inserts all records or none. @throws as `insert`, DuplicateKeyError */
   async insertMany (data: Array<Record<string, unknown>>, options?: WriteOptions): Promise<StoreRecord[]> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
     const records = insertMany(this.#engine, this.name, data, options)
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
@@ -49,6 +54,8 @@ export class BucketHandle extends BucketReader {
    * @throws RecordNotFoundError, and as `insert`
    */
   async update (key: unknown, changes: Record<string, unknown>, options?: WriteOptions): Promise<StoreRecord> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
     const record = update(this.#engine, this.name, key, changes, options)
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
@@ -57,6 +64,8 @@ export class BucketHandle extends BucketReader {
 
   /** Changes all records that match, or none. Resolves with their number. */
   async updateMany (filter: WhereFilter, changes: Record<string, unknown>, options?: WriteOptions): Promise<number> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
     const count = await updateMany(this.#engine, this.name, filter, changes, options)
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
@@ -65,6 +74,8 @@ export class BucketHandle extends BucketReader {
 
   /** Updates the record with the key of `data`, or inserts one. */
   async upsert (data: Record<string, unknown>, options?: WriteOptions): Promise<StoreRecord> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
     const record = upsert(this.#engine, this.name, data, options)
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
@@ -73,6 +84,8 @@ export class BucketHandle extends BucketReader {
 
   /** Deletes a record and what its references say; one that does not exist is passed over. @throws ReferentialIntegrityError */
   async delete (key: unknown, options?: WriteOptions): Promise<void> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
     remove(this.#engine, this.name, key, options)
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
@@ -80,6 +93,8 @@ export class BucketHandle extends BucketReader {
 
   /** Deletes all records that match, or none. Resolves with their number. */
   async deleteMany (filter: WhereFilter, options?: WriteOptions): Promise<number> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
     const count = await deleteMany(this.#engine, this.name, filter, options)
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
@@ -88,6 +103,8 @@ export class BucketHandle extends BucketReader {
 
   /** Removes all records at once. Records of other buckets that refer to them stay as they are. */
   async clear (options?: WriteOptions): Promise<void> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
     clear(this.#engine, this.name, options)
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending

@@ -22,7 +22,7 @@ import { TransactionContext } from './transaction/transaction.js'
 import type { Commit, WriteOptions } from './types/commit.js'
 import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
-import type { DeclarativeQueryConfig, QueryFn, QueryInfo, ReadFilter } from './types/query.js'
+import type { DeclarativeQueryConfig, QueryContext, QueryInfo, ReadFilter } from './types/query.js'
 import type { BucketDefinition, BucketSchemaUpdate } from './types/schema.js'
 import type { StoreOptions, StoreStats } from './types/store.js'
 
@@ -109,6 +109,7 @@ export class Store {
     let result: T
     try {
       result = await fn(tx)
+      await tx.whenPurged()
     } catch (error) {
       tx.end()
       throw error
@@ -204,7 +205,8 @@ export class Store {
   }
 
   /** Defines a query in code. @throws QueryAlreadyDefinedError */
-  defineQuery<TParams = void, TResult = unknown> (name: string, fn: QueryFn<TParams, TResult>): void {
+  defineQuery<TParams = void, TResult = unknown> (
+    name: string, fn: (ctx: QueryContext, params: TParams) => Promise<TResult>): void {
     this.#queries.define(name, fn as AnyQueryFn)
   }
 

@@ -25,6 +25,8 @@ export class Bucket {
   counter = 0
   /** Whether records whose time is up are still in `contents`, because they are too many for one commit. */
   hasOverdue = false
+  /** The removal of such records, while it is under way; resolves with their number. */
+  purge: Promise<number> | undefined
   /** Number of changes, to tell whether the bucket is as it was. */
   edits = 0
   readonly #template: RecordTemplate
@@ -63,6 +65,7 @@ export class Bucket {
 
   /** Takes the next autoincrement number, passing over those that are keys already. */
   takeNumber (): void {
+    if (!this.schema.isNumbered) return
     this.counter++
     const { key, definition } = this.schema
     if (definition.schema[key]?.generated !== 'autoincrement') return

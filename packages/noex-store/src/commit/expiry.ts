@@ -24,6 +24,17 @@ export function expireDue (engine: Engine, bucket: Bucket): void {
   }
 }
 
+/**
+ * Waits until a bucket has no hidden records whose time is up, so that a write finds their keys and unique values
+ * free; `undefined` when there are none.
+ */
+export function whenPurged (engine: Engine, name: string): Promise<unknown> | undefined {
+  const bucket = engine.buckets.get(name)
+  if (bucket === undefined || bucket.contents.expiry === undefined) return undefined
+  expireDue(engine, bucket)
+  return bucket.hasOverdue ? purgeBucket(engine, bucket) : undefined
+}
+
 /** Removes all records of all buckets whose time is up, in slices. Resolves with their number. */
 export async function purge (engine: Engine): Promise<number> {
   let count = 0
@@ -31,7 +42,13 @@ export async function purge (engine: Engine): Promise<number> {
   return count
 }
 
-async function purgeBucket (engine: Engine, bucket: Bucket): Promise<number> {
+/** Purges a bucket, or joins the purge that is under way, so that who waits for it goes on in the order of the calls. */
+function purgeBucket (engine: Engine, bucket: Bucket): Promise<number> {
+  bucket.purge ??= purgeInSlices(engine, bucket).finally(() => { bucket.purge = undefined })
+  return bucket.purge
+}
+
+async function purgeInSlices (engine: Engine, bucket: Bucket): Promise<number> {
   let count = 0
   for (;;) {
     const group = expireGroup(engine, bucket)

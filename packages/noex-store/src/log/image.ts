@@ -28,12 +28,13 @@ function imageOfBucket (bucket: Bucket): BucketImage {
   }
 }
 
+/** Counts the places up to `place`, which itself may be that of the record before a deleted one. */
 function countBefore (places: readonly number[], place: number): number {
   let low = 0
   let high = places.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if ((places[middle] as number) < place) low = middle + 1
+    if ((places[middle] as number) <= place) low = middle + 1
     else high = middle
   }
   return low

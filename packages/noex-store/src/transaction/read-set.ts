@@ -11,7 +11,10 @@ interface PredicateRead {
   readonly test: Test | undefined
   /** Whether only the number of matching records was read. */
   readonly isCount: boolean
+  /** Position of the history at which was read. */
   readonly position: number
+  /** Time of the read, in epoch milliseconds: a record that was hidden then was not read. */
+  readonly time: number
 }
 
 /** What a transaction has read: records, absences, and the results of filters. */
@@ -53,11 +56,14 @@ function checkBucket (engine: Engine, bucket: Bucket): void {
   throw new TransactionConflictError(bucket.name, undefined, 'The bucket has been defined anew')
 }
 
-function checkPredicate (engine: Engine, { bucket, test, isCount, position }: PredicateRead): void {
+function checkPredicate (engine: Engine, { bucket, test, isCount, position, time }: PredicateRead): void {
   checkBucket(engine, bucket)
   const changes = engine.history.since(position, bucket.name)
   if (changes === undefined) throw new TransactionConflictError(bucket.name, undefined, 'It has been read too long ago')
-  const matches = (record: StoreRecord | undefined): boolean => record !== undefined && (test === undefined || test(record))
+  const isTimed = bucket.schema.ttlMs !== undefined
+  const matches = (record: StoreRecord | undefined): boolean => record !== undefined &&
+    (test === undefined || test(record)) &&
+    !(isTimed && typeof record._expiresAt === 'number' && record._expiresAt <= time)
   for (const change of changes) {
     const key = 'key' in change ? change.key : undefined
     const isConcerned = !('key' in change) ||

@@ -223,6 +223,7 @@ export class TransactionBucketHandle {
   }
 
   #notePredicate ({ filter }: Selection, isCount: boolean): void {
-    this.#reads.addPredicate({ bucket: this.#bucket, test: filter?.test, isCount, position: this.#engine.history.position })
+    const { history: { position }, now: time } = this.#engine
+    this.#reads.addPredicate({ bucket: this.#bucket, test: filter?.test, isCount, position, time })
   }
 }

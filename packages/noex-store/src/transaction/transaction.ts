@@ -1,5 +1,6 @@
 import type { Bucket } from '../bucket/bucket.js'
 import { changed } from '../commit/check.js'
+import { whenPurged } from '../commit/expiry.js'
 import { Plan } from '../commit/plan.js'
 import type { Engine } from '../engine.js'
 import { CommitTooLargeError, StoreStoppedError } from '../errors.js'
@@ -46,7 +47,13 @@ export class TransactionContext {
    * @throws TransactionConflictError, and the errors of the single writes
    */
   async commit (): Promise<void> {
+    await this.whenPurged()
     this.commitNow()
+  }
+
+  /** Waits until the buckets that are written to have no hidden records whose time is up. */
+  async whenPurged (): Promise<void> {
+    for (const { name } of this.#overlays.keys()) await whenPurged(this.#engine, name)
   }
 
   /** Does `commit` at once. Returns the commit, `undefined` without writes. */
