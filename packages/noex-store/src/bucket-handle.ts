@@ -28,7 +28,8 @@ export class BucketHandle extends BucketReader {
 
   /**
    * Inserts a record and resolves with it, with its generated fields and metadata.
-   * @throws ValidationError, RecordExistsError, UniqueConstraintError, ReferentialIntegrityError, QuotaExceededError
+   * @throws ValidationError, RecordExistsError, UniqueConstraintError, ReferentialIntegrityError,
+   * QuotaExceededError
    */
   async insert (data: Record<string, unknown>, options?: WriteOptions): Promise<StoreRecord> {
     const purged = whenPurged(this.#engine, this.name)
@@ -39,7 +40,10 @@ export class BucketHandle extends BucketReader {
     return record
   }
 
-  /** Inserts all records or none. @throws as `insert`, DuplicateKeyError */
+  /**
+   * Inserts all records or none.
+   * @throws as `insert`, DuplicateKeyError
+   */
   async insertMany (data: Array<Record<string, unknown>>, options?: WriteOptions): Promise<StoreRecord[]> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
@@ -53,7 +57,9 @@ export class BucketHandle extends BucketReader {
    * Changes members of a record; the key, generated fields and metadata stay as they are.
    * @throws RecordNotFoundError, and as `insert`
    */
-  async update (key: unknown, changes: Record<string, unknown>, options?: WriteOptions): Promise<StoreRecord> {
+  async update (
+    key: unknown, changes: Record<string, unknown>, options?: WriteOptions
+  ): Promise<StoreRecord> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
     const record = update(this.#engine, this.name, key, changes, options)
@@ -63,7 +69,9 @@ export class BucketHandle extends BucketReader {
   }
 
   /** Changes all records that match, or none. Resolves with their number. */
-  async updateMany (filter: WhereFilter, changes: Record<string, unknown>, options?: WriteOptions): Promise<number> {
+  async updateMany (
+    filter: WhereFilter, changes: Record<string, unknown>, options?: WriteOptions
+  ): Promise<number> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
     const count = await updateMany(this.#engine, this.name, filter, changes, options)
@@ -82,7 +90,10 @@ export class BucketHandle extends BucketReader {
     return record
   }
 
-  /** Deletes a record and what its references say; one that does not exist is passed over. @throws ReferentialIntegrityError */
+  /**
+   * Deletes a record and what its references say; one that does not exist is passed over.
+   * @throws ReferentialIntegrityError
+   */
   async delete (key: unknown, options?: WriteOptions): Promise<void> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
@@ -115,7 +126,10 @@ export class BucketHandle extends BucketReader {
     return new BucketReader(this.#engine, this.name, scope)
   }
 
-  /** Refuses a field, or dotted path, that neither the schema nor any record of the bucket has. @throws UnknownFieldError */
+  /**
+   * Refuses a field, or dotted path, that neither the schema nor any record of the bucket has.
+   * @throws UnknownFieldError
+   */
   checkField (path: string): void {
     this.#engine.bucket(this.name).checkField(path)
   }

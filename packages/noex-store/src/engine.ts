@@ -1,5 +1,7 @@
 import { Bucket } from './bucket/bucket.js'
-import { BucketNotDefinedError, NotLeaderError, StoreStoppedError, StoreUnavailableError, TransactionConflictError } from './errors.js'
+import {
+  BucketNotDefinedError, NotLeaderError, StoreStoppedError, StoreUnavailableError, TransactionConflictError
+} from './errors.js'
 import { checkQuotas, checkUnchanged, checkUnique, evict } from './commit/check.js'
 import { CommitHistory } from './commit/history.js'
 import { CommitLane } from './commit/lane.js'
@@ -97,8 +99,8 @@ export class Engine {
   }
 
   /**
-   * Completes a plan by what its deletes cause, checks it against the state that it would lead to, and commits
-   * it. A plan without steps commits nothing.
+   * Completes a plan by what its deletes cause, checks it against the state that it would lead to, and
+   * commits it. A plan without steps commits nothing.
    * @throws the reason why nothing of it is done
    */
   commit (plan: Plan, options: WriteOptions = {}): Commit | undefined {
@@ -116,14 +118,18 @@ export class Engine {
   }
 
   /** Commits steps that need no check: the store's own, or those of another machine. */
-  commitUnchecked (steps: readonly Step[], options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}): Commit {
+  commitUnchecked (
+    steps: readonly Step[], options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}
+  ): Commit {
     const undo: Undo[] | undefined = this.undoLog.isOn ? [] : undefined
     const changes = steps.map(step => applyStep(step, undo))
     return this.#finish(changes, undo, options, this.#countersOf(steps))
   }
 
   /** Commits a change of definitions or of a whole bucket that `apply` makes; `undo` takes it back. */
-  commitStructure (change: Change, apply: () => void, undo: Undo, options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}): Commit {
+  commitStructure (
+    change: Change, apply: () => void, undo: Undo, options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}
+  ): Commit {
     apply()
     this.#inbound = undefined
     return this.#finish([change], [undo], options)
@@ -157,7 +163,10 @@ export class Engine {
     this.epoch = epoch
   }
 
-  #finish (changes: Change[], undo: Undo[] | undefined, options: WriteOptions & Partial<Pick<Commit, 'time'>>, counters?: Record<string, number>): Commit {
+  #finish (
+    changes: Change[], undo: Undo[] | undefined, options: WriteOptions & Partial<Pick<Commit, 'time'>>,
+    counters?: Record<string, number>
+  ): Commit {
     const commit: Commit = {
       revision: ++this.#revision,
       time: options.time ?? this.now,

@@ -12,7 +12,8 @@ export class ValidationError extends Error {
   readonly issues: readonly ValidationIssue[]
 
   constructor (bucket: string, issues: readonly ValidationIssue[]) {
-    super(`Validation failed for bucket "${bucket}": ${issues.map(({ field, message }) => `${field}: ${message}`).join('; ')}`)
+    const summary = issues.map(({ field, message }) => `${field}: ${message}`).join('; ')
+    super(`Validation failed for bucket "${bucket}": ${summary}`)
     this.issues = issues
   }
 }
@@ -32,7 +33,8 @@ export class UnknownFieldError extends Error {
   override readonly name = 'UnknownFieldError'
 
   constructor (readonly bucket: string, readonly field: string, readonly nearest: string | undefined) {
-    super(`Bucket "${bucket}" has no field "${field}"` + (nearest === undefined ? '' : `; the nearest is "${nearest}"`))
+    const hint = nearest === undefined ? '' : `; the nearest is "${nearest}"`
+    super(`Bucket "${bucket}" has no field "${field}"${hint}`)
   }
 }
 
@@ -56,7 +58,8 @@ export class UniqueConstraintError extends Error {
   override readonly name = 'UniqueConstraintError'
 
   constructor (readonly bucket: string, readonly field: string, readonly value: unknown) {
-    super(`Unique constraint violation in bucket "${bucket}": field "${field}" already has value "${String(value)}"`)
+    super(`Unique constraint violation in bucket "${bucket}": ` +
+      `field "${field}" already has value "${String(value)}"`)
   }
 }
 
@@ -64,7 +67,9 @@ export class UniqueConstraintError extends Error {
 export class TransactionConflictError extends Error {
   override readonly name = 'TransactionConflictError'
 
-  constructor (readonly bucket: string, readonly key: unknown, message: string, readonly field?: string | undefined) {
+  constructor (
+    readonly bucket: string, readonly key: unknown, message: string, readonly field?: string | undefined
+  ) {
     super(`Transaction conflict in bucket "${bucket}" for key "${String(key)}": ${message}`)
   }
 }

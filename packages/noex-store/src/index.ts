@@ -8,14 +8,18 @@ export type {
 } from './types/events.js'
 export type { FilterOperators, FilterValue, WhereFilter } from './types/filter.js'
 export type {
-  Aggregate, AggregateFunction, DeclarativeQueryConfig, GroupByResult, PaginatedResult, PaginateOptions, QueryBucket,
-  QueryContext, QueryDependencies, QueryFn, QueryInfo, QueryType, ReadFilter
+  Aggregate, AggregateFunction, DeclarativeQueryConfig, GroupByResult, PaginatedResult, PaginateOptions,
+  QueryBucket, QueryContext, QueryDependencies, QueryFn, QueryInfo, QueryType, ReadFilter
 } from './types/query.js'
 export type {
   Change, ClearChange, Commit, DefinitionChange, QueryChange, RecordChange, WriteOptions
 } from './types/commit.js'
-export type { BackupInfo, PersistedState, StateMetadata, StorageAdapter, StorePersistenceConfig } from './types/persistence.js'
-export type { Migration, MigrationBucketHandle, MigrationContext, MigrationResult } from './types/migration.js'
+export type {
+  BackupInfo, PersistedState, StateMetadata, StorageAdapter, StorePersistenceConfig
+} from './types/persistence.js'
+export type {
+  Migration, MigrationBucketHandle, MigrationContext, MigrationResult
+} from './types/migration.js'
 export type { StoreOptions, StoreStats } from './types/store.js'
 export type { BackupData } from './persistence/backups.js'
 export type { BucketImage, ChangeLog, LogEntry, OpenedLog, StoreImage } from './log/change-log.js'
@@ -23,11 +27,12 @@ export type { CommitListener } from './commit/lane.js'
 export type { TransformRecords } from './commit/definitions.js'
 export type { BridgeOptions, EventReceiver } from './bridge/rules-bridge.js'
 export {
-  AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError, CommitMismatchError,
-  CommitTooLargeError, DefinitionError, DuplicateKeyError, FilterError, NotLeaderError, PersistenceRequiredError,
-  QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError, RecordExistsError, RecordNotFoundError,
-  ReferentialIntegrityError, StoreStoppedError, StoreUnavailableError, TransactionConflictError, UniqueConstraintError,
-  UnknownFieldError, ValidationError, WorkBudgetError, type ValidationIssue
+  AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError,
+  CommitMismatchError, CommitTooLargeError, DefinitionError, DuplicateKeyError, FilterError, NotLeaderError,
+  PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError,
+  RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, StoreStoppedError, StoreUnavailableError,
+  TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, WorkBudgetError, type
+  ValidationIssue
 } from './errors.js'
 export { Store } from './store.js'
 export { BucketHandle } from './bucket-handle.js'

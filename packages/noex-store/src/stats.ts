@@ -5,7 +5,9 @@ import type { QueryRegistry } from './query/query-registry.js'
 import type { StoreStats } from './types/store.js'
 
 /** Counts what a store holds. */
-export function statsOf (engine: Engine, queries: QueryRegistry, hasPersistence: boolean, expiry: ExpiryTimer): StoreStats {
+export function statsOf (
+  engine: Engine, queries: QueryRegistry, hasPersistence: boolean, expiry: ExpiryTimer
+): StoreStats {
   const buckets = [...engine.buckets.values()]
   const sum = (count: (bucket: Bucket) => number): { total: number, perBucket: Record<string, number> } => ({
     total: buckets.reduce((total, bucket) => total + count(bucket), 0),

@@ -56,7 +56,9 @@ export class Store {
     this.#events = new EventHub(onListenerError)
     this.#engine.lane.listen(commit => { this.#events.publish(commit) })
     this.#queries = new QueryRegistry(this.#engine)
-    this.#saver = options.persistence === undefined ? undefined : new BucketSaver(this.#engine, options.persistence)
+    this.#saver = options.persistence === undefined
+      ? undefined
+      : new BucketSaver(this.#engine, options.persistence)
     this.#expiry = new ExpiryTimer(this.#engine, options.ttlCheckIntervalMs ?? 1_000)
   }
 
@@ -74,7 +76,10 @@ export class Store {
     return this.#engine.revision
   }
 
-  /** Text that names the history which revisions count: revisions of two histories have nothing to do with each other. */
+  /**
+   * Text that names the history which revisions count: revisions of two histories have nothing to do with
+   * each other.
+   */
   get epoch (): string {
     return this.#engine.epoch
   }
@@ -99,8 +104,8 @@ export class Store {
   }
 
   /**
-   * Runs `fn` and commits what it has written, all in one step or nothing. What it has read is checked in that
-   * step: it is as if the whole had happened at that moment.
+   * Runs `fn` and commits what it has written, all in one step or nothing. What it has read is checked in
+   * that step: it is as if the whole had happened at that moment.
    * @throws TransactionConflictError when another writer has changed what was read; what `fn` throws
    */
   async transaction<T> (fn: (tx: TransactionContext) => Promise<T>, options: WriteOptions = {}): Promise<T> {
@@ -119,7 +124,10 @@ export class Store {
     return result
   }
 
-  /** Removes a bucket with its records and ends the subscriptions that read it. Resolves with whether there was one. */
+  /**
+   * Removes a bucket with its records and ends the subscriptions that read it. Resolves with whether there
+   * was one.
+   */
   async dropBucket (name: string): Promise<boolean> {
     const isDropped = dropBucket(this.#engine, name)
     await this.#whenDurable()
@@ -135,14 +143,19 @@ export class Store {
     return this.#engine.buckets.get(name)?.schema.definition
   }
 
-  /** Changes the definition of a bucket; its records stay. @throws BucketNotDefinedError, DefinitionError, UniqueConstraintError */
+  /**
+   * Changes the definition of a bucket; its records stay.
+   * @throws BucketNotDefinedError, DefinitionError, UniqueConstraintError
+   */
   async updateBucket (name: string, updates: BucketSchemaUpdate): Promise<void> {
     updateBucket(this.#engine, name, updates)
     await this.#whenDurable()
   }
 
   /** Gives a bucket another definition and, by `transform`, other records, in one commit. */
-  async rebuildBucket (name: string, definition: BucketDefinition, transform?: TransformRecords): Promise<void> {
+  async rebuildBucket (
+    name: string, definition: BucketDefinition, transform?: TransformRecords
+  ): Promise<void> {
     redefineBucket(this.#engine, name, definition, transform)
     await this.#whenDurable()
   }
@@ -157,15 +170,19 @@ export class Store {
   }
 
   /**
-   * Hears of changed records on `bucket.NAME.inserted`, `.updated`, `.deleted`. In a pattern `*` stands for one
-   * segment, at the end for one or more. Handlers run before the promise of the write resolves.
+   * Hears of changed records on `bucket.NAME.inserted`, `.updated`, `.deleted`. In a pattern `*` stands for
+   * one segment, at the end for one or more. Handlers run before the promise of the write resolves.
    */
-  async on<T = BucketEvent> (pattern: string, handler: (message: T, topic: string) => void): Promise<() => Promise<void>> {
+  async on<T = BucketEvent> (pattern: string, handler: (message: T, topic: string) => void): Promise<() =>
+  Promise<void>> {
     const unsubscribe = this.#events.subscribe(pattern, handler as EventHandler)
     return async () => { unsubscribe() }
   }
 
-  /** Hears of every commit when it is applied, in order; of one that is taken back once more. Returns what ends it. */
+  /**
+   * Hears of every commit when it is applied, in order; of one that is taken back once more. Returns what
+   * ends it.
+   */
   onCommit (listener: CommitListener): () => void {
     return this.#engine.lane.listen(listener)
   }
@@ -175,24 +192,34 @@ export class Store {
     return this.#engine.durableLane.listen(listener)
   }
 
-  /** Resolves when a revision is durable. @throws StoreUnavailableError when it is taken back */
+  /**
+   * Resolves when a revision is durable.
+   * @throws StoreUnavailableError when it is taken back
+   */
   async whenDurable (revision = this.#engine.revision): Promise<void> {
     await this.#log?.whenDurable(revision)
   }
 
-  /** Puts in a commit of elsewhere, exactly as it is there. @throws CommitMismatchError when it does not follow */
+  /**
+   * Puts in a commit of elsewhere, exactly as it is there.
+   * @throws CommitMismatchError when it does not follow
+   */
   apply (commit: Commit): void {
     applyCommit(this.#engine, this.#queries, commit)
   }
 
-  /** Takes back the commits after a revision that are not durable. @throws CommitMismatchError for one that is */
+  /**
+   * Takes back the commits after a revision that are not durable.
+   * @throws CommitMismatchError for one that is
+   */
   undo (toRevision: number): void {
     this.#engine.undo(toRevision)
   }
 
   /**
-   * Joins the store to a log, to which all commits go from now on. Either is empty: the store becomes what the
-   * log says, or the first commit of the log. @throws CommitMismatchError
+   * Joins the store to a log, to which all commits go from now on. Either is empty: the store becomes what
+   * the log says, or the first commit of the log.
+   * @throws CommitMismatchError
    */
   async attachLog (log: ChangeLog): Promise<void> {
     if (this.#log !== undefined) throw new Error(`Store "${this.name}" has a log already`)
@@ -204,13 +231,19 @@ export class Store {
     return imageOf(this.#engine, this.#queries)
   }
 
-  /** Defines a query in code. @throws QueryAlreadyDefinedError */
+  /**
+   * Defines a query in code.
+   * @throws QueryAlreadyDefinedError
+   */
   defineQuery<TParams = void, TResult = unknown> (
     name: string, fn: (ctx: QueryContext, params: TParams) => Promise<TResult>): void {
     this.#queries.define(name, fn as AnyQueryFn)
   }
 
-  /** Defines a query as data. @throws QueryAlreadyDefinedError, BucketNotDefinedError */
+  /**
+   * Defines a query as data.
+   * @throws QueryAlreadyDefinedError, BucketNotDefinedError
+   */
   defineDeclarativeQuery (name: string, config: DeclarativeQueryConfig): void {
     this.#queries.defineDeclarative(name, config)
   }
@@ -229,15 +262,26 @@ export class Store {
 
   subscribe<TResult = unknown> (queryName: string, callback: (result: TResult) => void): Promise<() => void>
   subscribe<TParams, TResult = unknown> (
-    queryName: string, params: TParams, callback: (result: TResult) => void, readFilter?: ReadFilter): Promise<() => void>
-  /** Runs a query, and calls `callback` with each result after that. Resolves with what ends it. @throws QueryNotDefinedError */
+    queryName: string, params: TParams, callback: (result: TResult) => void, readFilter?: ReadFilter
+  ): Promise<() => void>
+  /**
+   * Runs a query, and calls `callback` with each result after that. Resolves with what ends it.
+   * @throws QueryNotDefinedError
+   */
   async subscribe (queryName: string, ...args: unknown[]): Promise<() => void> {
     const [params, callback, readFilter] = typeof args[0] === 'function' ? [undefined, args[0]] : args
-    return await this.#queries.subscribe(queryName, params, callback as (result: unknown) => void, readFilter as ReadFilter | undefined)
+    return await this.#queries.subscribe(
+      queryName, params, callback as (result: unknown) => void, readFilter as ReadFilter | undefined
+    )
   }
 
-  /** Runs a query once. @throws QueryNotDefinedError, and what the query throws */
-  async runQuery<TResult = unknown> (queryName: string, params?: unknown, readFilter?: ReadFilter): Promise<TResult> {
+  /**
+   * Runs a query once.
+   * @throws QueryNotDefinedError, and what the query throws
+   */
+  async runQuery<TResult = unknown> (
+    queryName: string, params?: unknown, readFilter?: ReadFilter
+  ): Promise<TResult> {
     return await this.#queries.run(queryName, params, readFilter) as TResult
   }
 
@@ -268,7 +312,10 @@ export class Store {
     await this.#engine.background.settled()
   }
 
-  /** Saves what is to be saved, and ends the store: every later call rejects. @throws when something cannot be saved */
+  /**
+   * Saves what is to be saved, and ends the store: every later call rejects.
+   * @throws when something cannot be saved
+   */
   async stop (): Promise<void> {
     if (this.#engine.isStopped) return
     this.#expiry.stop()

@@ -12,7 +12,9 @@ class SlowLog extends MemoryLog {
   #waiting: Array<() => void> = []
 
   override async append (entries: readonly LogEntry[], previousRevision: number): Promise<void> {
-    if (entries.length > 0 && this.revision > 0) await new Promise<void>(resolve => { this.#waiting.push(resolve) })
+    if (entries.length > 0 && this.revision > 0) {
+      await new Promise<void>(resolve => { this.#waiting.push(resolve) })
+    }
     if (this.fails) throw new Error('disk full')
     await super.append(entries, previousRevision)
   }
@@ -31,7 +33,9 @@ const textOf = (store: Store): string => JSON.stringify(normalize(store.image())
 function normalize (image: StoreImage): unknown {
   const buckets = [...image.buckets].sort((a, b) => a.name < b.name ? -1 : 1)
   // The order in which deleted keys will be forgotten is no part of what readers see.
-  return { ...image, buckets: buckets.map(bucket => ({ ...bucket, deleted: bucket.deleted.map(String).sort() })) }
+  return {
+    ...image, buckets: buckets.map(bucket => ({ ...bucket, deleted: bucket.deleted.map(String).sort() }))
+  }
 }
 
 const asJson = <T> (value: T): T => JSON.parse(JSON.stringify(value)) as T
@@ -39,14 +43,18 @@ const asJson = <T> (value: T): T => JSON.parse(JSON.stringify(value)) as T
 test('apply', async t => {
   t.test('makes a store that is equal to the one whose commits it was given', async t => {
     const clock = new FakeClock()
-    await fc.assert(fc.asyncProperty(fc.array(fc.tuple(fc.nat(11), fc.nat(9), fc.nat(9)), { maxLength: 60 }), async steps => {
+    const work = fc.array(fc.tuple(fc.nat(11), fc.nat(9), fc.nat(9)), { maxLength: 60 })
+    await fc.assert(fc.asyncProperty(work, async steps => {
       const leader = await startStore(t, clock)
       const follower = await startStore(t, clock)
       leader.onCommit(commit => { follower.apply(asJson(commit)) })
       await leader.defineBucket('users', { ...users, ttl: 50, maxSize: 8 })
       await leader.defineBucket('orders', {
         key: 'id',
-        schema: { id: { type: 'number', generated: 'autoincrement' }, user: { type: 'string', ref: 'users', onDelete: 'cascade' } }
+        schema: {
+          id: { type: 'number', generated: 'autoincrement' },
+          user: { type: 'string', ref: 'users', onDelete: 'cascade' }
+        }
       })
       for (const [kind, a, b] of steps) {
         const [users, orders] = [leader.bucket('users'), leader.bucket('orders')]
@@ -66,7 +74,9 @@ test('apply', async t => {
           }),
           () => leader.updateBucket('users', { addFields: { [`f${a}`]: { type: 'number' } } }),
           () => users.updateMany({ age: { $gte: b } }, { role: 'x' }),
-          async () => { leader.undefineQuery('q'); leader.defineDeclarativeQuery('q', { bucket: 'users', limit: a }) }
+          async () => {
+            leader.undefineQuery('q'); leader.defineDeclarativeQuery('q', { bucket: 'users', limit: a })
+          }
         ][kind] as () => Promise<unknown>)().catch(() => {})
       }
       // A number that was taken by a refused write is in no commit.
@@ -82,11 +92,23 @@ test('apply', async t => {
     await store.defineBucket('users', users)
     const record = await store.bucket('users').insert({ id: 'a' })
     const before = textOf(store)
-    const good = { type: 'insert', bucket: 'users', key: 'b', before: undefined, after: { ...record, id: 'b' } } as const
+    const good = {
+      type: 'insert', bucket: 'users', key: 'b', before: undefined, after: { ...record, id: 'b' }
+    } as const
     for (const [revision, changes] of [
-      [2, []], [4, []], [3, [good, { ...good, key: 'a', after: record }]], [3, [good, { ...good, type: 'update', key: 'x' }]],
-      [3, [good, { type: 'delete', bucket: 'users', key: 'a', before: { ...record, _version: 9 }, after: undefined }]],
-      [3, [good, { type: 'clear', bucket: 'none' }]], [3, [good, { type: 'drop', bucket: 'none', definition: undefined }]],
+      [2, []], [4, []], [3, [good, { ...good, key: 'a', after: record }]], [
+        3, [good, { ...good, type: 'update', key: 'x' }]
+      ],
+      [
+        3,
+        [
+          good,
+          { type: 'delete', bucket: 'users', key: 'a', before: { ...record, _version: 9 }, after: undefined }
+        ]
+      ],
+      [3, [good, { type: 'clear', bucket: 'none' }]], [
+        3, [good, { type: 'drop', bucket: 'none', definition: undefined }]
+      ],
       [3, [good, { type: 'define', bucket: 'users', definition: users }]]
     ] as Array<[number, Commit['changes']]>) {
       t.throws(() => { store.apply({ revision, time: 0, changes }) }, CommitMismatchError)
@@ -125,7 +147,10 @@ test('a store with a log', async t => {
     const heard: Array<readonly [number, boolean]> = []
     store.onCommit(({ revision, undone }) => { heard.push([revision, undone === true]) })
     const bucket = store.bucket('users')
-    const writes = [bucket.insert({ id: 'a' }), bucket.update('kept', { name: 'x' }), bucket.clear(), store.dropBucket('users')]
+    const writes = [
+      bucket.insert({ id: 'a' }), bucket.update('kept', { name: 'x' }), bucket.clear(),
+      store.dropBucket('users')
+    ]
     const outcomes = Promise.allSettled(writes)
     log.fails = true
     await delay(1)
@@ -134,7 +159,9 @@ test('a store with a log', async t => {
       t.equal(status, 'rejected')
       t.ok(reason instanceof StoreUnavailableError)
     }
-    t.same(heard, [[3, false], [4, false], [5, false], [6, false], [6, true], [5, true], [4, true], [3, true]])
+    t.same(
+      heard, [[3, false], [4, false], [5, false], [6, false], [6, true], [5, true], [4, true], [3, true]]
+    )
     t.equal(textOf(store), before)
     t.match(await bucket.get('kept'), { _version: 1 })
     await t.rejects(bucket.insert({ id: 'b' }), StoreUnavailableError)
@@ -145,7 +172,9 @@ test('a store with a log', async t => {
       await delay(10)
       const attempt = bucket.insert({ id: 'b' })
       attempt.catch(() => {})
-      inserted = await Promise.race([attempt.then(() => undefined, () => 'refused'), delay(20)]) === 'refused' ? undefined : attempt
+      inserted = await Promise.race([attempt.then(() => undefined, () => 'refused'), delay(20)]) === 'refused'
+        ? undefined
+        : attempt
     }
     await log.release()
     t.match(await inserted, { id: 'b' })
@@ -156,7 +185,9 @@ test('a store with a log', async t => {
     const clock = new FakeClock()
     const log = new MemoryLog()
     const first = await startStore(t, clock)
-    const definition = { ...users, validate: (record: Record<string, unknown>) => record['name'] === 'bad' ? ['bad'] : undefined }
+    const definition = {
+      ...users, validate: (record: Record<string, unknown>) => record['name'] === 'bad' ? ['bad'] : undefined
+    }
     await first.defineBucket('users', definition)
     await first.bucket('users').insertMany(['a', 'b', 'c'].map(id => ({ id })))
     await first.attachLog(log)
@@ -194,7 +225,8 @@ test('a store with a log', async t => {
 test('undo', async t => {
   t.test('takes back the commits that are not durable, to the same state in every detail', async t => {
     const clock = new FakeClock()
-    await fc.assert(fc.asyncProperty(fc.array(fc.tuple(fc.nat(7), fc.nat(9), fc.nat(3)), { maxLength: 40 }), async steps => {
+    const work = fc.array(fc.tuple(fc.nat(7), fc.nat(9), fc.nat(3)), { maxLength: 40 })
+    await fc.assert(fc.asyncProperty(work, async steps => {
       const store = await startStore(t, clock)
       await store.defineBucket('users', { ...users, maxSize: 7 })
       const bucket = store.bucket('users')
@@ -206,8 +238,10 @@ test('undo', async t => {
       for (const [kind, a, b] of steps) {
         const before = store.revision
         ;([
-          () => bucket.insert({ id: `${a}`, age: b }), () => bucket.update(`${a}`, { age: b }), () => bucket.delete(`${a}`),
-          () => bucket.updateMany({ age: b }, { name: `${a}` }), () => bucket.clear(), () => bucket.upsert({ id: `${a}`, email: `${b}` }),
+          () => bucket.insert({ id: `${a}`, age: b }), () => bucket.update(`${a}`, { age: b }), () =>
+            bucket.delete(`${a}`),
+          () => bucket.updateMany({ age: b }, { name: `${a}` }), () => bucket.clear(), () =>
+            bucket.upsert({ id: `${a}`, email: `${b}` }),
           () => store.updateBucket('users', { addFields: { [`f${before}`]: { type: 'number' } } }),
           () => bucket.insertMany([{ id: `${a}m` }, { id: `${b}n` }])
         ][kind] as () => Promise<unknown>)().catch(() => {})

@@ -1,6 +1,8 @@
 import { test } from 'tap'
 import { setTimeout as delay } from 'node:timers/promises'
-import { BackupNotFoundError, PersistenceRequiredError, runMigrations, type PersistedState, type StorageAdapter } from '../src/index.js'
+import {
+  BackupNotFoundError, PersistenceRequiredError, runMigrations, type PersistedState, type StorageAdapter
+} from '../src/index.js'
 import { bridgeStoreToRules } from '../src/index.js'
 import { startStore, users } from './support/store.js'
 
@@ -21,7 +23,10 @@ class Adapter implements StorageAdapter {
 
   async delete (key: string): Promise<boolean> { return this.states.delete(key) }
   async exists (key: string): Promise<boolean> { return this.states.has(key) }
-  async listKeys (prefix = ''): Promise<string[]> { return [...this.states.keys()].filter(key => key.startsWith(prefix)) }
+  async listKeys (prefix = ''): Promise<string[]> {
+    return [...this.states.keys()].filter(key => key.startsWith(prefix))
+  }
+
   async close (): Promise<void> { this.isClosed = true }
 }
 
@@ -37,7 +42,10 @@ test('a store with an adapter', async t => {
     await first.stop()
     t.ok(adapter.isClosed)
     t.same([...adapter.states.keys()], ['shop:bucket:orders'])
-    t.match(adapter.states.get('shop:bucket:orders'), { state: { records: [[1, { n: 1 }], [2, { n: 2 }]], autoincrementCounter: 2 } })
+    t.match(
+      adapter.states.get('shop:bucket:orders'),
+      { state: { records: [[1, { n: 1 }], [2, { n: 2 }]], autoincrementCounter: 2 } }
+    )
     const second = await startStore(t, { name: 'shop', persistence: { adapter } })
     await second.defineBucket('orders', definition)
     t.same(await second.bucket('orders').all(), orders)
@@ -47,7 +55,13 @@ test('a store with an adapter', async t => {
   t.test('saves again what could not be saved, and says so', async t => {
     const adapter = new Adapter()
     const errors: string[] = []
-    const store = await startStore(t, { name: 'shop', persistence: { adapter, debounceMs: 1, onError: ({ message }) => { errors.push(message) } } })
+    const store = await startStore(
+      t,
+      {
+        name: 'shop',
+        persistence: { adapter, debounceMs: 1, onError: ({ message }) => { errors.push(message) } }
+      }
+    )
     await store.defineBucket('users', users)
     adapter.failures = 2
     await store.bucket('users').insert({ id: 'a' })
@@ -142,7 +156,10 @@ test('migrations', async t => {
     ]
     t.same(await runMigrations(store, migrations), { applied: 2, currentVersion: 2 })
     t.same(await runMigrations(store, migrations), { applied: 0, currentVersion: 2 })
-    t.match(await store.bucket('users').all(), [{ title: 'A', age: '1 years', both: 'A!', score: 5 }, { title: 'B', both: 'B!' }])
+    t.match(
+      await store.bucket('users').all(),
+      [{ title: 'A', age: '1 years', both: 'A!', score: 5 }, { title: 'B', both: 'B!' }]
+    )
     t.match(await store.bucket('users').where({ title: 'B' }), [{ id: 'b' }])
     t.notOk(Object.hasOwn(store.getBucketSchema('users')?.schema ?? {}, 'email'))
   })
@@ -152,9 +169,19 @@ test('migrations', async t => {
     await store.defineBucket('users', users)
     await store.bucket('users').insertMany([{ id: 'a', code: 1 }, { id: 'b', code: 1 }])
     const before = store.revision
-    await t.rejects(store.updateBucket('users', { addFields: { code: { type: 'number', unique: true } } }), { name: 'UniqueConstraintError' })
-    await t.rejects(store.rebuildBucket('users', users, records => records.map(([key, record]) => [key, { ...record, id: 'a' }])), /Duplicate key/)
-    await t.rejects(store.updateBucket('users', { addFields: { name: { type: 'number' } } }), /already exists/)
+    await t.rejects(
+      store.updateBucket('users', { addFields: { code: { type: 'number', unique: true } } }),
+      { name: 'UniqueConstraintError' }
+    )
+    await t.rejects(
+      store.rebuildBucket(
+        'users', users, records => records.map(([key, record]) => [key, { ...record, id: 'a' }])
+      ),
+      /Duplicate key/
+    )
+    await t.rejects(
+      store.updateBucket('users', { addFields: { name: { type: 'number' } } }), /already exists/
+    )
     await t.rejects(store.updateBucket('users', { addIndexes: ['nothing'] }), /does not exist/)
     t.equal(store.revision, before)
     t.equal(await store.bucket('users').count(), 2)
@@ -166,7 +193,13 @@ test('a bridge', async t => {
   const store = await startStore(t)
   await store.defineBucket('users', users)
   const emitted: unknown[] = []
-  const end = await bridgeStoreToRules(store, { emit: async (topic, data) => { emitted.push([topic, data['key']]); throw new Error('rules') } }, {
+  const receiver = {
+    async emit (topic: string, data: Record<string, unknown>): Promise<void> {
+      emitted.push([topic, data['key']])
+      throw new Error('rules')
+    }
+  }
+  const end = await bridgeStoreToRules(store, receiver, {
     filter: ({ type }) => type !== 'updated', mapTopic: topic => topic.replaceAll('.', ':')
   })
   await store.bucket('users').insert({ id: 'a' })

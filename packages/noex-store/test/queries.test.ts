@@ -1,17 +1,25 @@
 import { test } from 'tap'
-import { BucketNotDefinedError, QueryAlreadyDefinedError, QueryNotDefinedError, type StoreRecord } from '../src/index.js'
+import {
+  BucketNotDefinedError, QueryAlreadyDefinedError, QueryNotDefinedError, type StoreRecord
+} from '../src/index.js'
 import { startStore, users } from './support/store.js'
 
 test('a query', async t => {
   t.test('in code runs with its parameters, confined by a read filter', async t => {
     const store = await startStore(t)
     await store.defineBucket('users', users)
-    await store.bucket('users').insertMany([{ id: 'a', role: 'x', age: 1 }, { id: 'b', role: 'y', age: 2 }, { id: 'c', role: 'x', age: 3 }])
-    store.defineQuery('byRole', async (ctx, { role }: { role: string }) => await ctx.bucket('users').where({ role }))
+    await store.bucket('users').insertMany(
+      [{ id: 'a', role: 'x', age: 1 }, { id: 'b', role: 'y', age: 2 }, { id: 'c', role: 'x', age: 3 }]
+    )
+    store.defineQuery(
+      'byRole', async (ctx, { role }: { role: string }) => await ctx.bucket('users').where({ role })
+    )
     store.defineQuery('first', async ctx => await ctx.bucket('users').first(1))
     t.equal((await store.runQuery<StoreRecord[]>('byRole', { role: 'x' })).length, 2)
     t.match(await store.runQuery('byRole', { role: 'x' }, () => ({ age: { $gt: 1 } })), [{ id: 'c' }])
-    t.match(await store.runQuery('first', undefined, name => name === 'users' ? { role: 'y' } : null), [{ id: 'b' }])
+    t.match(
+      await store.runQuery('first', undefined, name => name === 'users' ? { role: 'y' } : null), [{ id: 'b' }]
+    )
     t.throws(() => { store.defineQuery('first', async () => {}) }, QueryAlreadyDefinedError)
     await t.rejects(store.runQuery('none'), QueryNotDefinedError)
     await t.rejects(store.subscribe('none', () => {}), QueryNotDefinedError)
@@ -29,7 +37,8 @@ test('a query', async t => {
       store.defineDeclarativeQuery('q', { bucket: 'users', ...config })
       return await store.runQuery('q', params)
     }
-    const ids = async (config: object, params?: unknown): Promise<unknown> => (await run(config, params) as StoreRecord[]).map(({ id }) => id)
+    const ids = async (config: object, params?: unknown): Promise<unknown> =>
+      (await run(config, params) as StoreRecord[]).map(({ id }) => id)
     t.same(await ids({ filter: { role: '{{ params.role }}' } }, { role: 'y' }), ['d'])
     t.same(await ids({ sort: { age: 'desc' } }), ['a', 'd', 'c', 'b'])
     t.same(await ids({ sort: { age: 'asc', id: 'desc' } }), ['c', 'd', 'a', 'b'])
@@ -37,8 +46,14 @@ test('a query', async t => {
     t.same(await ids({ offset: 1, limit: 2 }), ['b', 'c'])
     t.same(await run({ fields: ['id', 'nothing'], limit: 1 }), [{ id: 'a' }])
     t.equal(await run({ aggregate: { function: 'sum', field: 'age' }, filter: { role: 'x' } }), 4)
-    t.same(await run({ aggregate: { function: 'count', groupBy: 'role' } }), [{ key: { role: 'x' }, value: 3 }, { key: { role: 'y' }, value: 1 }])
-    t.match(store.getQueryInfo('q'), { name: 'q', type: 'declarative', config: { bucket: 'users' }, activeSubscriptions: 0 })
+    t.same(
+      await run({ aggregate: { function: 'count', groupBy: 'role' } }),
+      [{ key: { role: 'x' }, value: 3 }, { key: { role: 'y' }, value: 1 }]
+    )
+    t.match(
+      store.getQueryInfo('q'),
+      { name: 'q', type: 'declarative', config: { bucket: 'users' }, activeSubscriptions: 0 }
+    )
     t.throws(() => { store.defineDeclarativeQuery('r', { bucket: 'none' }) }, BucketNotDefinedError)
   })
 })
@@ -175,7 +190,9 @@ test('events', async t => {
   const topics: string[] = []
   for (const name of ['users', 'eu.users']) await store.defineBucket(name, users)
   const off = await store.on('bucket.*.*', (_event, topic) => { topics.push(`open ${topic}`) })
-  await store.on('bucket.users.updated', (event, topic) => { topics.push(`exact ${topic} ${String(event.key)}`) })
+  await store.on(
+    'bucket.users.updated', (event, topic) => { topics.push(`exact ${topic} ${String(event.key)}`) }
+  )
   await store.on('bucket.*.deleted', (_event, topic) => { topics.push(`deleted ${topic}`) })
   await store.on('*', (_event, topic) => { topics.push(`all ${topic}`) })
   await store.bucket('users').insert({ id: 'a' })
@@ -185,8 +202,9 @@ test('events', async t => {
   await store.bucket('eu.users').insert({ id: 'b' })
   await store.bucket('eu.users').delete('b')
   t.same(topics, [
-    'open bucket.users.inserted', 'all bucket.users.inserted', 'exact bucket.users.updated a', 'open bucket.users.updated',
-    'all bucket.users.updated', 'deleted bucket.users.deleted', 'all bucket.users.deleted', 'all bucket.eu.users.inserted',
+    'open bucket.users.inserted', 'all bucket.users.inserted', 'exact bucket.users.updated a',
+    'open bucket.users.updated', 'all bucket.users.updated', 'deleted bucket.users.deleted',
+    'all bucket.users.deleted', 'all bucket.eu.users.inserted',
     'all bucket.eu.users.deleted'
   ])
 })

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { test } from 'tap'
-import { AggregateOverflowError, BucketNotDefinedError, StoreStoppedError, WorkBudgetError, type StoreRecord } from '../src/index.js'
+import {
+  AggregateOverflowError, BucketNotDefinedError, StoreStoppedError, WorkBudgetError, type StoreRecord
+} from '../src/index.js'
 import { startStore, users } from './support/store.js'
 
 const ids = (records: readonly StoreRecord[]): unknown[] => records.map(({ id }) => id)
@@ -20,15 +22,26 @@ test('first, last and paginate', async t => {
     }
     t.same(ids(await bucket.first(Infinity)), ['c', 'a', 'b', 'd'])
     const page = await bucket.paginate({ limit: 3 })
-    t.match({ ...page, records: ids(page.records) }, { records: ['c', 'a', 'b'], hasMore: true, nextCursor: 'b' })
-    t.match(await bucket.paginate({ after: 'b', limit: 3 }), { records: [{ id: 'd' }], hasMore: false, nextCursor: 'd' })
-    t.same(await bucket.paginate({ after: 'never', limit: 3 }), { records: [], hasMore: false, nextCursor: undefined })
+    t.match(
+      { ...page, records: ids(page.records) }, { records: ['c', 'a', 'b'], hasMore: true, nextCursor: 'b' }
+    )
+    t.match(
+      await bucket.paginate({ after: 'b', limit: 3 }),
+      { records: [{ id: 'd' }], hasMore: false, nextCursor: 'd' }
+    )
+    t.same(
+      await bucket.paginate({ after: 'never', limit: 3 }),
+      { records: [], hasMore: false, nextCursor: undefined }
+    )
     t.match(await bucket.paginate({ limit: 0 }), { records: [], hasMore: true, nextCursor: undefined })
   })
 
   t.test('go through an ordered_set in the order of its keys', async t => {
     const store = await startStore(t)
-    await store.defineBucket('numbers', { key: 'id', schema: { id: { type: 'number' }, n: { type: 'number' } }, etsType: 'ordered_set' })
+    await store.defineBucket(
+      'numbers',
+      { key: 'id', schema: { id: { type: 'number' }, n: { type: 'number' } }, etsType: 'ordered_set' }
+    )
     const bucket = store.bucket('numbers')
     await bucket.insertMany([10, 9, 2, 1].map(id => ({ id, n: id % 2 })))
     t.same(ids(await bucket.first(2)), [1, 2])
@@ -40,7 +53,9 @@ test('first, last and paginate', async t => {
     t.same(ids((await bucket.within({ n: 0 }).paginate({ after: 2, limit: 5 })).records), [10])
     await bucket.delete(2)
     t.same(ids((await bucket.paginate({ after: 2, limit: 1 })).records), [9])
-    await store.defineBucket('texts', { key: 'id', schema: { id: { type: 'string' } }, etsType: 'ordered_set' })
+    await store.defineBucket(
+      'texts', { key: 'id', schema: { id: { type: 'string' } }, etsType: 'ordered_set' }
+    )
     await store.bucket('texts').insertMany(['b', 'B', 'a', 'ä', '10', '9'].map(id => ({ id })))
     t.same(ids(await store.bucket('texts').first(9)), ['10', '9', 'a', 'ä', 'b', 'B'])
   })
@@ -60,7 +75,8 @@ test('first, last and paginate', async t => {
   })
 
   t.test('find every record that stays, however the others come and go', async t => {
-    await fc.assert(fc.asyncProperty(fc.array(fc.nat(400), { maxLength: 120 }), fc.integer({ min: 1, max: 30 }), async (changes, limit) => {
+    const changed = fc.array(fc.nat(400), { maxLength: 120 })
+    await fc.assert(fc.asyncProperty(changed, fc.integer({ min: 1, max: 30 }), async (changes, limit) => {
       const store = await startStore(t)
       await store.defineBucket('users', users)
       const bucket = store.bucket('users')
@@ -90,12 +106,18 @@ test('aggregates', async t => {
     const store = await startStore(t)
     await store.defineBucket('users', users)
     const bucket = store.bucket('users')
-    t.same([await bucket.sum('age'), await bucket.avg('age'), await bucket.min('age'), await bucket.max('age')], [0, 0, undefined, undefined])
+    t.same(
+      [await bucket.sum('age'), await bucket.avg('age'), await bucket.min('age'), await bucket.max('age')],
+      [0, 0, undefined, undefined]
+    )
     await bucket.insertMany([{ id: 'a', age: 1e308 }, { id: 'b', age: 1e308 }, { id: 'c', age: null }])
     t.equal(await bucket.avg('age'), 1e308)
     await t.rejects(bucket.sum('age'), new AggregateOverflowError('age'))
     await t.rejects(bucket.groupBy('role', { function: 'sum', field: 'age' }), AggregateOverflowError)
-    t.same(await bucket.groupBy('role', { function: 'avg', field: 'age' }), [{ key: { role: 'user' }, value: 1e308 }])
+    t.same(
+      await bucket.groupBy('role', { function: 'avg', field: 'age' }),
+      [{ key: { role: 'user' }, value: 1e308 }]
+    )
     await bucket.insert({ id: 'd', age: -1e308 })
     t.equal(await bucket.sum('age'), 1e308)
     t.same([await bucket.min('age'), await bucket.max('age')], [-1e308, 1e308])
@@ -122,18 +144,22 @@ test('a long read', async t => {
     const store = await startStore(t)
     await store.defineBucket('users', { ...users, indexes: [] })
     const bucket = store.bucket('users')
-    await bucket.insertMany(Array.from({ length: count }, (_, i) => ({ id: `${i}`, age: i, name: `name ${i}` })))
+    await bucket.insertMany(
+      Array.from({ length: count }, (_, i) => ({ id: `${i}`, age: i, name: `name ${i}` }))
+    )
     return { store, bucket }
   }
-  const slow = { name: { $contains: 'ME' }, $or: Array.from({ length: 60 }, (_, i) => ({ name: { $endsWith: `x${i}` } })) }
+  const slow = {
+    name: { $contains: 'ME' }, $or: Array.from({ length: 60 }, (_, i) => ({ name: { $endsWith: `x${i}` } }))
+  }
 
   t.test('lets others in, and has all records as they were at its beginning', async t => {
     const { bucket, store } = await large(t, 60_000)
-    let isDone = false
-    const reading = bucket.where({ $or: [slow, { age: { $gte: 0 } }] }).finally(() => { isDone = true })
+    const state = { isDone: false }
+    const reading = bucket.where({ $or: [slow, { age: { $gte: 0 } }] }).finally(() => { state.isDone = true })
     // In the turns in between, records change, go and come.
     let turns = 0
-    for (; !isDone; turns++) {
+    for (; !state.isDone; turns++) {
       await new Promise(resolve => { setImmediate(resolve) })
       await bucket.update(`${59_999 - turns}`, { age: -1 })
       await bucket.delete(`${50_000 - turns}`)
@@ -151,20 +177,23 @@ test('a long read', async t => {
   })
 
   t.test('does not hold up a short one for long', async t => {
-    const { bucket } = await large(t, 100_000)
-    let isDone = false
-    const reading = Promise.all(Array.from({ length: 4 }, async () => await bucket.where(slow))).finally(() => { isDone = true })
-    const waits: number[] = []
-    while (!isDone) {
-      const start = performance.now()
+    const { bucket } = await large(t, 40_000)
+    const state = { isDone: false }
+    const reading = Promise.all(
+      Array.from({ length: 4 }, async () => await bucket.where(slow))
+    ).finally(() => { state.isDone = true })
+    // CPU of each turn, because the machine may have other work.
+    const turns: number[] = []
+    while (!state.isDone) {
+      const start = process.cpuUsage()
       await new Promise(resolve => { setImmediate(resolve) })
       await bucket.get('5')
-      waits.push(performance.now() - start)
+      turns.push(process.cpuUsage(start).user)
     }
     await reading
-    waits.sort((a, b) => a - b)
-    t.ok(waits.length > 10)
-    t.ok((waits[Math.floor(waits.length * 0.9)] as number) < 50)
+    turns.sort((a, b) => a - b)
+    t.ok(turns.length > 10)
+    t.ok((turns[Math.floor(turns.length * 0.9)] as number) < 50_000)
   })
 
   t.test('before which another write comes changes what matches at the moment of its own', async t => {
@@ -186,8 +215,12 @@ test('a long read', async t => {
     const store = await startStore(t, { maxWork: 10_000 })
     await store.defineBucket('users', users)
     await store.bucket('users').insertMany(Array.from({ length: 3_000 }, (_, i) => ({ id: `${i}` })))
-    await t.rejects(store.bucket('users').count(slow), { name: 'WorkBudgetError', message: /budget is 10000/ })
-    await t.rejects(store.bucket('users').groupBy(['a', 'b', 'c', 'd'], { function: 'count' }), WorkBudgetError)
+    await t.rejects(
+      store.bucket('users').count(slow), { name: 'WorkBudgetError', message: /budget is 10000/ }
+    )
+    await t.rejects(
+      store.bucket('users').groupBy(['a', 'b', 'c', 'd'], { function: 'count' }), WorkBudgetError
+    )
     t.equal(await store.bucket('users').count({ role: 'none' }), 0)
   })
 })
@@ -196,12 +229,20 @@ test('a confined reader', async t => {
   const store = await startStore(t)
   await store.defineBucket('users', users)
   const bucket = store.bucket('users')
-  await bucket.insertMany(Array.from({ length: 10 }, (_, i) => ({ id: `${i}`, age: i, role: i % 2 === 0 ? 'even' : 'odd' })))
+  await bucket.insertMany(
+    Array.from({ length: 10 }, (_, i) => ({ id: `${i}`, age: i, role: i % 2 === 0 ? 'even' : 'odd' }))
+  )
   const odd = bucket.within({ role: 'odd' })
   t.same(ids(await odd.all()), ['1', '3', '5', '7', '9'])
   t.equal(await odd.get('2'), undefined)
   t.match(await odd.get('3'), { id: '3' })
-  t.same([await odd.count(), await odd.count({ age: { $gt: 4 } }), await odd.sum('age'), await odd.min('age'), await odd.max('age')], [5, 3, 25, 1, 9])
+  t.same(
+    [
+      await odd.count(), await odd.count({ age: { $gt: 4 } }), await odd.sum('age'), await odd.min('age'),
+      await odd.max('age')
+    ],
+    [5, 3, 25, 1, 9]
+  )
   t.same(ids(await odd.first(2)), ['1', '3'])
   t.same(ids(await odd.last(2)), ['7', '9'])
   t.match(await odd.findOne({ age: { $gt: 1 } }), { id: '3' })

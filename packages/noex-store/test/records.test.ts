@@ -1,5 +1,7 @@
 import { test } from 'tap'
-import { DefinitionError, RecordExistsError, SchemaValidator, ValidationError, type FieldDefinition } from '../src/index.js'
+import {
+  DefinitionError, RecordExistsError, SchemaValidator, ValidationError, type FieldDefinition
+} from '../src/index.js'
 import { FakeClock, rejection, startStore, users } from './support/store.js'
 
 test('records', async t => {
@@ -16,8 +18,21 @@ test('records', async t => {
       }
     })
     const order = await store.bucket('orders').insert({ total: 5 })
-    t.same(Object.keys(order), ['total', 'id', 'number', 'state', 'items', '_version', '_createdAt', '_updatedAt'])
-    t.match(order, { total: 5, number: 1, state: 'open', items: [], _version: 1, _createdAt: clock.time, _updatedAt: clock.time })
+    t.same(
+      Object.keys(order), ['total', 'id', 'number', 'state', 'items', '_version', '_createdAt', '_updatedAt']
+    )
+    t.match(
+      order,
+      {
+        total: 5,
+        number: 1,
+        state: 'open',
+        items: [],
+        _version: 1,
+        _createdAt: clock.time,
+        _updatedAt: clock.time
+      }
+    )
     t.match(await store.bucket('orders').insert({ total: 6 }), { number: 2 })
   })
 
@@ -43,11 +58,15 @@ test('records', async t => {
     const extra: Record<string, unknown> = {}
     extra['self'] = extra
     await store.bucket('users').insert({ id: 'circle', extra })
-    const odd = JSON.parse('{"id":"odd","__proto__":{"polluted":true},"constructor":1}') as Record<string, unknown>
+    const odd = JSON.parse(
+      '{"id":"odd","__proto__":{"polluted":true},"constructor":1}'
+    ) as Record<string, unknown>
     const record = await store.bucket('users').insert(odd)
     t.ok(Object.hasOwn(record, '__proto__'))
     t.equal(({} as Record<string, unknown>)['polluted'], undefined)
-    const updated = await store.bucket('users').update('circle', JSON.parse('{"__proto__":{"polluted":true}}') as Record<string, unknown>)
+    const updated = await store.bucket('users').update(
+      'circle', JSON.parse('{"__proto__":{"polluted":true}}') as Record<string, unknown>
+    )
     t.ok(Object.hasOwn(updated, '__proto__'))
     t.equal(Object.getPrototypeOf(updated), Object.prototype)
   })
@@ -66,7 +85,9 @@ test('records', async t => {
     const store = await startStore(t)
     await store.defineBucket('users', users)
     await store.bucket('users').insert({ id: 'a', name: 'A' })
-    const updated = await store.bucket('users').update('a', { id: 'b', _version: 99, _createdAt: 0, name: 'B' })
+    const updated = await store.bucket('users').update(
+      'a', { id: 'b', _version: 99, _createdAt: 0, name: 'B' }
+    )
     t.match(updated, { id: 'a', name: 'B', _version: 2 })
     t.not(updated._createdAt, 0)
   })
@@ -81,7 +102,11 @@ test('records', async t => {
     t.equal(error.name, 'Error')
     t.equal(error.message, 'Record with key "a" already exists in bucket "things"')
     t.match(await store.bucket('things').get('a'), { other: undefined })
-    for (const bad of [null, [], 'text', 5]) await t.rejects(store.bucket('things').insert(bad as never), ValidationError)
+    for (const bad of [null, [], 'text', 5]) {
+      await t.rejects(
+        store.bucket('things').insert(bad as never), ValidationError
+      )
+    }
   })
 
   t.test('of 1 MB are stored, and counted in bytes', async t => {
@@ -96,7 +121,9 @@ test('records', async t => {
 })
 
 test('a validator', async t => {
-  const issues = async (field: FieldDefinition, value: unknown): Promise<Array<readonly [string, string]>> => {
+  const issues = async (
+    field: FieldDefinition, value: unknown
+  ): Promise<Array<readonly [string, string]>> => {
     const validator = new SchemaValidator('b', { id: { type: 'string' }, f: field }, 'id')
     try {
       validator.prepareInsert({ id: 'a', f: value }, 1)
@@ -115,9 +142,14 @@ test('a validator', async t => {
     t.same(await issues({ type: 'string', pattern: '^a+$' }, 'ab'), [['f', 'pattern']])
     t.same(await issues({ type: 'string', format: 'email' }, 'a@b'), [['f', 'format']])
     t.same(await issues({ type: 'string', format: 'iso-date' }, '2024-02-30'), [['f', 'format']])
-    t.same(await issues({ type: 'object', properties: { x: { type: 'array', items: { type: 'number' } } } }, { x: [1, 'a'] }),
+    const list: FieldDefinition = { type: 'array', items: { type: 'number' } }
+    const nested: FieldDefinition = { type: 'object', properties: { x: list } }
+    t.same(await issues(nested, { x: [1, 'a'] }),
       [['f.x[1]', 'type']])
-    t.same(await issues({ type: 'string', validate: value => value === 'a' ? 'bad' : undefined }, 'a'), [['f', 'custom']])
+    t.same(
+      await issues({ type: 'string', validate: value => value === 'a' ? 'bad' : undefined }, 'a'),
+      [['f', 'custom']]
+    )
   })
 
   t.test('takes a date that is a point in time, and no other', async t => {
@@ -141,7 +173,11 @@ test('a validator', async t => {
     })
     await t.rejects(store.bucket('users').insert({ id: 'a' }), { message: /asynchronous/ })
     await store.defineBucket('more', {
-      key: 'id', schema: { id: { type: 'string' }, f: { type: 'object', default: (async () => { throw new Error('late') }) as never } }
+      key: 'id',
+      schema: {
+        id: { type: 'string' },
+        f: { type: 'object', default: (async () => { throw new Error('late') }) as never }
+      }
     })
     await t.rejects(store.bucket('more').insert({ id: 'a' }), { message: /asynchronous/ })
     t.equal(await store.bucket('users').count(), 0)
@@ -160,12 +196,20 @@ test('a definition', async t => {
     const store = await startStore(t)
     const id = { type: 'string' } as const
     for (const definition of [
-      null, {}, { key: 'id', schema: {} }, { key: 'id', schema: { id }, indexes: ['x'] }, { key: 'id', schema: { id: { type: 'text' } } },
-      { key: 'id', schema: { id: { type: 'object' } } }, { key: 'id', schema: { id, f: { type: 'string', pattern: '(' } } },
+      null, {}, { key: 'id', schema: {} }, { key: 'id', schema: { id }, indexes: ['x'] }, {
+        key: 'id', schema: { id: { type: 'text' } }
+      },
+      { key: 'id', schema: { id: { type: 'object' } } }, {
+        key: 'id', schema: { id, f: { type: 'string', pattern: '(' } }
+      },
       { key: 'id', schema: { id }, maxSize: 0 }, { key: 'id', schema: { id }, maxBytes: 1.5 },
       { key: 'id', schema: { id, f: { type: 'string', ref: 'b', onDelete: 'set_null', required: true } } },
       { key: 'toString', schema: { id } }
-    ]) await t.rejects(store.defineBucket('b', definition as never), DefinitionError, JSON.stringify(definition))
+    ]) {
+      await t.rejects(
+        store.defineBucket('b', definition as never), DefinitionError, JSON.stringify(definition)
+      )
+    }
     for (const name of ['', 'x'.repeat(1_001), 5]) {
       await t.rejects(store.defineBucket(name as string, { key: 'id', schema: { id } }), DefinitionError)
     }
@@ -183,7 +227,10 @@ test('a definition', async t => {
 
   t.test('may have any name and there may be 10,000', async t => {
     const store = await startStore(t)
-    const names = ['__proto__', 'constructor', 'a.b', ' ', '\u0000', '🦆', ...Array.from({ length: 10_000 }, (_, i) => `b${i}`)]
+    const names = [
+      '__proto__', 'constructor', 'a.b', ' ', '\u0000', '🦆',
+      ...Array.from({ length: 10_000 }, (_, i) => `b${i}`)
+    ]
     for (const name of names) {
       await store.defineBucket(name, { key: 'id', schema: { id: { type: 'string' } } })
       await store.bucket(name).insert({ id: name === '' ? 'x' : name })

@@ -1,9 +1,13 @@
 import fc from 'fast-check'
 import { test } from 'tap'
-import { BucketNotDefinedError, RecordNotFoundError, TransactionConflictError, UniqueConstraintError, type Store } from '../src/index.js'
+import {
+  BucketNotDefinedError, RecordNotFoundError, TransactionConflictError, UniqueConstraintError, type Store
+} from '../src/index.js'
 import { FakeClock, rejection, startStore, users } from './support/store.js'
 
-const account = { key: 'id', schema: { id: { type: 'string' }, balance: { type: 'number' } }, indexes: ['balance'] } as const
+const account = {
+  key: 'id', schema: { id: { type: 'string' }, balance: { type: 'number' } }, indexes: ['balance']
+} as const
 
 async function twoBuckets (t: Parameters<typeof startStore>[0]): Promise<Store> {
   const store = await startStore(t)
@@ -111,7 +115,15 @@ test('a transaction', async t => {
   t.test('may delete and insert one key, and insert and delete another: one change or none', async t => {
     const store = await twoBuckets(t)
     const changes: string[] = []
-    store.onCommit(commit => { for (const change of commit.changes) changes.push(`${change.type} ${'key' in change ? String(change.key) : ''}`) })
+    store.onCommit(
+      commit => {
+        for (const change of commit.changes) {
+          changes.push(
+          `${change.type} ${'key' in change ? String(change.key) : ''}`
+          )
+        }
+      }
+    )
     await store.transaction(async tx => {
       const left = await tx.bucket('left')
       await left.update('a', { balance: 1 })
@@ -143,13 +155,23 @@ test('a transaction', async t => {
   for (const [what, read, write] of [
     ['a record', tx => tx.get('a'), store => store.update('a', { balance: 1 })],
     ['an absence', tx => tx.get('new'), store => store.insert({ id: 'new' })],
-    ['a record that was deleted and made anew', tx => tx.get('a'), async store => { await store.delete('a'); await store.insert({ id: 'a', balance: 0 }) }],
-    ['the result of a filter, by a record that comes', tx => tx.where({ balance: 7 }), store => store.insert({ id: 'new', balance: 7 })],
-    ['the result of a filter, by a record that goes', tx => tx.where({ balance: 0 }), store => store.delete('a')],
+    [
+      'a record that was deleted and made anew', tx => tx.get('a'),
+      async store => { await store.delete('a'); await store.insert({ id: 'a', balance: 0 }) }
+    ],
+    [
+      'the result of a filter, by a record that comes', tx => tx.where({ balance: 7 }),
+      store => store.insert({ id: 'new', balance: 7 })
+    ],
+    [
+      'the result of a filter, by a record that goes', tx => tx.where({ balance: 0 }),
+      store => store.delete('a')
+    ],
     ['a count', tx => tx.count({ balance: { $gte: 0 } }), store => store.insert({ id: 'new', balance: 7 })],
     ['the whole bucket, by clear', tx => tx.all(), store => store.clear()]
-  ] as Array<[string, (tx: Awaited<ReturnType<import('../src/index.js').TransactionContext['bucket']>>) => Promise<unknown>,
-    (bucket: import('../src/index.js').BucketHandle) => Promise<unknown>]>) {
+  ] as Array<[string, (tx: Awaited<ReturnType<import('../src/index.js').TransactionContext['bucket']>>) =>
+  Promise<unknown>,
+  (bucket: import('../src/index.js').BucketHandle) => Promise<unknown>]>) {
     t.test(`is refused when another writer has changed what it read: ${what}`, async t => {
       const store = await twoBuckets(t)
       const attempt = store.transaction(async tx => {

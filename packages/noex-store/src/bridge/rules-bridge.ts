@@ -16,10 +16,12 @@ export interface BridgeOptions {
 }
 
 /**
- * Forwards the events of all buckets to a receiver, whose failures do not concern the store. Resolves with what
- * ends it.
+ * Forwards the events of all buckets to a receiver, whose failures do not concern the store. Resolves with
+ * what ends it.
  */
-export async function bridgeStoreToRules (store: Store, receiver: EventReceiver, options: BridgeOptions = {}): Promise<() => Promise<void>> {
+export async function bridgeStoreToRules (
+  store: Store, receiver: EventReceiver, options: BridgeOptions = {}
+): Promise<() => Promise<void>> {
   const { filter, mapTopic, mapData } = options
   return await store.on<BucketEvent>('bucket.*.*', (event, topic) => {
     if (filter !== undefined && !filter(event)) return

@@ -104,7 +104,9 @@ export class Bucket {
       } else {
         this.fieldNames.add([name])
         // Not assigned: a member named __proto__ would become the prototype.
-        Object.defineProperty(record, name, { value: stored, enumerable: true, writable: true, configurable: true })
+        Object.defineProperty(
+          record, name, { value: stored, enumerable: true, writable: true, configurable: true }
+        )
       }
     }
     record['_version'] = before._version + 1
@@ -217,7 +219,9 @@ export class Bucket {
     contents.byKey?.add(row.key as string, row)
     row.bytes = estimateBytes(record)
     contents.bytes += row.bytes
-    if (contents.expiry !== undefined && typeof record._expiresAt === 'number') contents.expiry.add(row, record._expiresAt)
+    if (contents.expiry !== undefined && typeof record._expiresAt === 'number') {
+      contents.expiry.add(row, record._expiresAt)
+    }
   }
 
   #leave (row: Row): StoreRecord {

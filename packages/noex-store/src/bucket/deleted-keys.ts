@@ -5,8 +5,8 @@ export interface DeletedKey {
 }
 
 /**
- * Remembers the newest deleted keys of a bucket, so that no version of a key is given twice and a cursor goes on
- * from a deleted record. The version of what is forgotten raises a floor above which every new key starts.
+ * Remembers the newest deleted keys of a bucket, so that no version of a key is given twice and a cursor goes
+ * on from a deleted record. The version of what is forgotten raises a floor above which every new key starts.
  */
 export class DeletedKeys {
   readonly #keys = new Map<unknown, DeletedKey>()

@@ -28,7 +28,10 @@ export class FieldNames {
     return [...this.#names]
   }
 
-  /** The known name with the fewest edits from `name`, `undefined` when more than a third of it differs, or more than two letters of a short one. */
+  /**
+   * The known name with the fewest edits from `name`, `undefined` when more than a third of it differs, or
+   * more than two letters of a short one.
+   */
   nearest (name: string): string | undefined {
     if (name.length > MAX_COMPARED) return undefined
     let nearest: string | undefined

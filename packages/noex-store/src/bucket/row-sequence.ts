@@ -38,7 +38,9 @@ export class RowSequence {
   append (row: Row): void {
     row.place = this.#nextPlace++
     let last = this.#chunks[this.#chunks.length - 1]
-    if (last === undefined || last.start + last.slots.length !== row.place || last.slots.length === CHUNK_ROWS) {
+    if (
+      last === undefined || last.start + last.slots.length !== row.place || last.slots.length === CHUNK_ROWS
+    ) {
       last = { start: row.place, slots: [], size: 0 }
       this.#chunks.push(last)
     }

@@ -58,7 +58,9 @@ export class Snapshot {
       if (place >= this.#end) return this.close()
       const kept = this.#kept.size === 0 ? undefined : this.#kept.get(place)
       const row = kept?.row ?? chunk.slots[slot]
-      if (row !== undefined && visit(kept?.record ?? row.record as StoreRecord, row) === false) return this.close()
+      if (row !== undefined && visit(kept?.record ?? row.record as StoreRecord, row) === false) {
+        return this.close()
+      }
     }
     return false
   }

@@ -13,7 +13,8 @@ export function checkUnchanged ({ steps }: Plan): void {
   for (const { bucket, key, row, before, after } of steps) {
     const current = bucket.contents.rows.get(key)
     if (current !== row || current?.record !== before) throw changed(bucket, key, before)
-    // A record that a transaction has inserted and updated has a higher version than the next one, which is no harm.
+    // A record that a transaction has inserted and updated has a higher version than the next one, which is
+    // no harm.
     if (before === undefined && after !== undefined && after._version < bucket.deleted.nextVersion(key)) {
       throw changed(bucket, key, before)
     }
@@ -21,7 +22,9 @@ export function checkUnchanged ({ steps }: Plan): void {
 }
 
 /** The error for a record that another writer has changed since it was read. */
-export function changed (bucket: Bucket, key: unknown, before: StoreRecord | undefined): TransactionConflictError {
+export function changed (
+  bucket: Bucket, key: unknown, before: StoreRecord | undefined
+): TransactionConflictError {
   const current = bucket.contents.rows.get(key)?.record
   const message = before === undefined
     ? `Record with key "${String(key)}" ${current === undefined ? 'has come and gone' : 'already exists'}`
@@ -42,8 +45,11 @@ export function checkUnique (plan: Plan): void {
     if (after === undefined) return
     for (const index of bucket.contents.uniques) {
       const value = index.valueOf(after)
-      const isNew = value !== null && value !== undefined && (before === undefined || index.valueOf(before) !== value)
-      if (isNew && index.hash.size(value) > 0 && index.hash.any(value) !== row) throw taken(bucket, index, after)
+      const isNew = value !== null && value !== undefined &&
+        (before === undefined || index.valueOf(before) !== value)
+      if (isNew && index.hash.size(value) > 0 && index.hash.any(value) !== row) {
+        throw taken(bucket, index, after)
+      }
     }
     return
   }
@@ -66,12 +72,16 @@ function checkUniqueField ({ steps }: Plan, bucket: Bucket, index: FieldIndex): 
   }
   const arrived = new Set<unknown>()
   for (const [value, record] of coming) {
-    if (arrived.has(value) || index.hash.size(value) > (leaving.get(value) ?? 0)) throw taken(bucket, index, record)
+    if (arrived.has(value) || index.hash.size(value) > (leaving.get(value) ?? 0)) {
+      throw taken(bucket, index, record)
+    }
     arrived.add(value)
   }
 }
 
-function taken (bucket: Bucket, { options: { field } }: FieldIndex, record: StoreRecord): UniqueConstraintError {
+function taken (
+  bucket: Bucket, { options: { field } }: FieldIndex, record: StoreRecord
+): UniqueConstraintError {
   return new UniqueConstraintError(bucket.name, field, record[field])
 }
 
@@ -86,7 +96,9 @@ export function checkQuotas ({ steps }: Plan): void {
     if (maxRecords === undefined && maxBytes === undefined) continue
     const grown = growth.get(bucket) ?? { records: 0, bytes: 0 }
     grown.records += Number(after !== undefined) - Number(before !== undefined)
-    if (maxBytes !== undefined) grown.bytes += (after === undefined ? 0 : estimateBytes(after)) - (row?.bytes ?? 0)
+    if (maxBytes !== undefined) {
+      grown.bytes += (after === undefined ? 0 : estimateBytes(after)) - (row?.bytes ?? 0)
+    }
     growth.set(bucket, grown)
   }
   for (const [bucket, { records, bytes }] of growth) {
@@ -101,14 +113,16 @@ export function checkQuotas ({ steps }: Plan): void {
 }
 
 /**
- * Makes room for the inserts of a plan in buckets with a `maxSize`: the oldest records go, those that the plan
- * itself writes last. Returns the plan without the inserts for which there is no room at all.
+ * Makes room for the inserts of a plan in buckets with a `maxSize`: the oldest records go, those that the
+ * plan itself writes last. Returns the plan without the inserts for which there is no room at all.
  */
 export function evict (plan: Plan): Plan {
   const inserts = new Map<Bucket, number>()
   for (const { bucket, before, after } of plan.steps) {
     if (bucket.schema.definition.maxSize === undefined) continue
-    inserts.set(bucket, (inserts.get(bucket) ?? 0) + Number(after !== undefined) - Number(before !== undefined))
+    inserts.set(
+      bucket, (inserts.get(bucket) ?? 0) + Number(after !== undefined) - Number(before !== undefined)
+    )
   }
   let kept = plan
   for (const [bucket, grown] of inserts) {
@@ -125,7 +139,10 @@ export function evict (plan: Plan): Plan {
   return kept
 }
 
-/** Leaves out the first inserts into a bucket that cannot hold them all, and after them its updates: these become deletes. */
+/**
+ * Leaves out the first inserts into a bucket that cannot hold them all, and after them its updates: these
+ * become deletes.
+ */
 function withoutFirst (plan: Plan, bucket: Bucket, surplus: number): Plan {
   const kept = new Plan()
   let left = surplus

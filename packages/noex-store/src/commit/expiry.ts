@@ -9,8 +9,8 @@ const MAX_GROUP = 1_000
 const MAX_GROUPS = 2
 
 /**
- * Removes the records whose time is up, before a read or write of the bucket. Where they are too many for that,
- * the rest is hidden until `purge` has removed it.
+ * Removes the records whose time is up, before a read or write of the bucket. Where they are too many for
+ * that, the rest is hidden until `purge` has removed it.
  */
 export function expireDue (engine: Engine, bucket: Bucket): void {
   const { expiry } = bucket.contents
@@ -25,8 +25,8 @@ export function expireDue (engine: Engine, bucket: Bucket): void {
 }
 
 /**
- * Waits until a bucket has no hidden records whose time is up, so that a write finds their keys and unique values
- * free; `undefined` when there are none.
+ * Waits until a bucket has no hidden records whose time is up, so that a write finds their keys and unique
+ * values free; `undefined` when there are none.
  */
 export function whenPurged (engine: Engine, name: string): Promise<unknown> | undefined {
   const bucket = engine.buckets.get(name)
@@ -42,7 +42,10 @@ export async function purge (engine: Engine): Promise<number> {
   return count
 }
 
-/** Purges a bucket, or joins the purge that is under way, so that who waits for it goes on in the order of the calls. */
+/**
+ * Purges a bucket, or joins the purge that is under way, so that who waits for it goes on in the order of the
+ * calls.
+ */
 function purgeBucket (engine: Engine, bucket: Bucket): Promise<number> {
   bucket.purge ??= purgeInSlices(engine, bucket).finally(() => { bucket.purge = undefined })
   return bucket.purge

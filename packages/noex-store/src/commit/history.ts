@@ -1,6 +1,9 @@
 import type { Change, Commit } from '../types/commit.js'
 
-/** Changes kept for transactions that are under way; older ones are forgotten, and who has read before them conflicts. */
+/**
+ * Changes kept for transactions that are under way; older ones are forgotten, and who has read before them
+ * conflicts.
+ */
 const MAX_CHANGES = 200_000
 
 /** Remembers commits while a reader wants to know what has changed since it began. */
@@ -44,6 +47,8 @@ export class CommitHistory {
     if (count > this.#commits.length) return undefined
     if (count === 0) return []
     const commits = this.#commits.slice(-count)
-    return commits.flatMap(({ changes }) => changes.filter(change => 'bucket' in change && change.bucket === bucket))
+    return commits.flatMap(
+      ({ changes }) => changes.filter(change => 'bucket' in change && change.bucket === bucket)
+    )
   }
 }

@@ -4,8 +4,8 @@ import type { Commit } from '../types/commit.js'
 export type CommitListener = (commit: Commit) => void
 
 /**
- * Tells of commits in their order, one at a time to all listeners: a listener that commits is not interrupted,
- * its commit is told when all have heard the one before.
+ * Tells of commits in their order, one at a time to all listeners: a listener that commits is not
+ * interrupted, its commit is told when all have heard the one before.
  */
 export class CommitLane {
   readonly #listeners = new Set<CommitListener>()

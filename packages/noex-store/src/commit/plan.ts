@@ -30,12 +30,16 @@ export class Plan {
 
   /** @throws CommitTooLargeError */
   add (bucket: Bucket, key: unknown, row: Row | undefined, after: StoreRecord | undefined): Step {
-    if (this.steps.length >= this.#maxSteps) throw new CommitTooLargeError(this.steps.length + 1, this.#maxSteps)
+    if (this.steps.length >= this.#maxSteps) {
+      throw new CommitTooLargeError(this.steps.length + 1, this.#maxSteps)
+    }
     return this.addFreely(bucket, key, row, after, row?.record)
   }
 
   /** Adds a step that does not count: the store's own, or one of another plan. */
-  addFreely (bucket: Bucket, key: unknown, row: Row | undefined, after: StoreRecord | undefined, before = row?.record): Step {
+  addFreely (
+    bucket: Bucket, key: unknown, row: Row | undefined, after: StoreRecord | undefined, before = row?.record
+  ): Step {
     const step: Step = { bucket, key, row, before, after }
     this.steps.push(step)
     if (this.#byKey !== undefined) this.#enter(step)

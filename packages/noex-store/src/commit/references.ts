@@ -18,14 +18,18 @@ export interface Inbound {
  * Refuses input that refers to a record which does not exist, before anything else is checked.
  * @throws ReferentialIntegrityError, BucketNotDefinedError for the bucket referred to
  */
-export function checkInput (buckets: Buckets, bucket: Bucket, input: Readonly<Record<string, unknown>>, plan?: Plan): void {
+export function checkInput (
+  buckets: Buckets, bucket: Bucket, input: Readonly<Record<string, unknown>>, plan?: Plan
+): void {
   for (const { field, target } of bucket.schema.references) {
     const key = input[field]
     if (key === undefined || key === null) continue
     const targets = buckets.get(target)
     if (targets === undefined) throw new BucketNotDefinedError(target)
     const wanted = targets.keyOf(key)
-    const found = plan === undefined ? targets.contents.rows.has(wanted) : plan.recordAfter(targets, wanted) !== undefined
+    const found = plan === undefined
+      ? targets.contents.rows.has(wanted)
+      : plan.recordAfter(targets, wanted) !== undefined
     if (!found) throw missing(bucket.name, field, target, key)
   }
 }
@@ -35,7 +39,9 @@ export function checkInput (buckets: Buckets, bucket: Bucket, input: Readonly<Re
  * lose the reference.
  * @throws ReferentialIntegrityError where a record refers to a deleted one by a field of `restrict`
  */
-export function followDeletes (plan: Plan, inboundOf: (bucket: Bucket) => readonly Inbound[], time: number): void {
+export function followDeletes (
+  plan: Plan, inboundOf: (bucket: Bucket) => readonly Inbound[], time: number
+): void {
   const restricting: Array<readonly [Step, Inbound, Row]> = []
   // The list grows while it is walked.
   for (const step of plan.steps) {
@@ -52,7 +58,9 @@ export function followDeletes (plan: Plan, inboundOf: (bucket: Bucket) => readon
   }
   for (const [{ bucket, before }, { source, reference }, row] of restricting) {
     const key = before?.[bucket.schema.key]
-    if (refersTo(plan.recordAfter(source, row.key), source, reference.field, bucket.keyOf(key))) throw restricted(bucket.name, key, source.name, row.key, reference.field)
+    if (refersTo(plan.recordAfter(source, row.key), source, reference.field, bucket.keyOf(key))) {
+      throw restricted(bucket.name, key, source.name, row.key, reference.field)
+    }
   }
 }
 
@@ -86,17 +94,23 @@ export function checkReferences (buckets: Buckets, plan: Plan): void {
       if (key === undefined || key === null || before?.[field] === key) continue
       const targets = buckets.get(target)
       if (targets === undefined) throw new BucketNotDefinedError(target)
-      if (plan.recordAfter(targets, targets.keyOf(key)) === undefined) throw missing(bucket.name, field, target, key)
+      if (plan.recordAfter(targets, targets.keyOf(key)) === undefined) {
+        throw missing(bucket.name, field, target, key)
+      }
     }
   }
 }
 
 function missing (bucket: string, field: string, target: string, key: unknown): ReferentialIntegrityError {
-  return new ReferentialIntegrityError(`Foreign key violation in bucket "${bucket}": field "${field}" references ` +
-    `bucket "${target}" with key "${String(key)}", but no such record exists`, bucket, field, target, key)
+  const message = `Foreign key violation in bucket "${bucket}": field "${field}" ` +
+    `references bucket "${target}" with key "${String(key)}", but no such record exists`
+  return new ReferentialIntegrityError(message, bucket, field, target, key)
 }
 
-function restricted (bucket: string, key: unknown, source: string, sourceKey: unknown, field: string): ReferentialIntegrityError {
-  return new ReferentialIntegrityError(`Cannot delete from bucket "${bucket}" (key "${String(key)}"): ` +
-    `referenced by bucket "${source}" (key "${String(sourceKey)}") via field "${field}"`, source, field, bucket, key)
+function restricted (
+  bucket: string, key: unknown, source: string, sourceKey: unknown, field: string
+): ReferentialIntegrityError {
+  const message = `Cannot delete from bucket "${bucket}" (key "${String(key)}"): ` +
+    `referenced by bucket "${source}" (key "${String(sourceKey)}") via field "${field}"`
+  return new ReferentialIntegrityError(message, source, field, bucket, key)
 }

@@ -5,8 +5,9 @@ import { select, visitMatches, type Selection } from '../query/visit.js'
 import type { WhereFilter } from '../types/filter.js'
 
 /**
- * Finds the rows that match at the moment at which the write is made. Looking for them may take several slices,
- * in which others write: what they have changed is looked at once more. The caller commits in the same step.
+ * Finds the rows that match at the moment at which the write is made. Looking for them may take several
+ * slices, in which others write: what they have changed is looked at once more. The caller commits in the
+ * same step.
  */
 export function selectForWrite (engine: Engine, bucket: Bucket, filter: WhereFilter): Row[] | Promise<Row[]> {
   const selection = select(bucket, filter)
@@ -26,7 +27,9 @@ export function selectForWrite (engine: Engine, bucket: Bucket, filter: WhereFil
   return pending.then(() => correct(engine, selection, filter, rows, position)).finally(end)
 }
 
-function correct (engine: Engine, { bucket, filter }: Selection, where: WhereFilter, found: readonly Row[], position: number): Row[] | Promise<Row[]> {
+function correct (
+  engine: Engine, { bucket, filter }: Selection, where: WhereFilter, found: readonly Row[], position: number
+): Row[] | Promise<Row[]> {
   // Of another definition, or gone.
   const current = engine.bucket(bucket.name)
   if (current !== bucket) return selectForWrite(engine, current, where)

@@ -37,7 +37,9 @@ export class UndoLog {
   takeAfter (revision: number, current: number): UndoableCommit[] {
     const durable = current - this.#commits.length
     if (revision < durable) {
-      throw new CommitMismatchError(`Revision ${revision} cannot be gone back to: commits up to ${durable} are durable`)
+      throw new CommitMismatchError(
+        `Revision ${revision} cannot be gone back to: commits up to ${durable} are durable`
+      )
     }
     const at = this.#commits.findIndex(({ commit }) => commit.revision > revision)
     return at === -1 ? [] : this.#commits.splice(at).reverse()

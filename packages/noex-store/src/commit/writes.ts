@@ -1,7 +1,9 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { Row } from '../bucket/row.js'
 import type { Engine } from '../engine.js'
-import { DuplicateKeyError, RecordExistsError, RecordNotFoundError, TransactionConflictError, ValidationError } from '../errors.js'
+import {
+  DuplicateKeyError, RecordExistsError, RecordNotFoundError, TransactionConflictError, ValidationError
+} from '../errors.js'
 import type { WriteOptions } from '../types/commit.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { StoreRecord } from '../types/record.js'
@@ -15,7 +17,10 @@ const MAX_ATTEMPTS = 10
 
 export type Input = Readonly<Record<string, unknown>>
 
-/** Opens a bucket for a write. @throws BucketNotDefinedError, StoreStoppedError, StoreUnavailableError, NotLeaderError */
+/**
+ * Opens a bucket for a write.
+ * @throws BucketNotDefinedError, StoreStoppedError, StoreUnavailableError, NotLeaderError
+ */
 export function openForWrite (engine: Engine, name: string): Bucket {
   const bucket = engine.bucket(name)
   engine.assertWritable()
@@ -23,17 +28,27 @@ export function openForWrite (engine: Engine, name: string): Bucket {
   return bucket
 }
 
-/** Checks the key of a new record. @throws ValidationError */
+/**
+ * Checks the key of a new record.
+ * @throws ValidationError
+ */
 export function keyOfNew (bucket: Bucket, record: StoreRecord): unknown {
   const key = bucket.keyIn(record)
   if (key !== undefined && key !== null) return key
-  throw new ValidationError(bucket.name, [{ field: bucket.schema.key, message: 'Field is required', code: 'required' }])
+  throw new ValidationError(
+    bucket.name, [{ field: bucket.schema.key, message: 'Field is required', code: 'required' }]
+  )
 }
 
-/** Checks that input is an object. @throws ValidationError */
+/**
+ * Checks that input is an object.
+ * @throws ValidationError
+ */
 export function checkObject (bucket: Bucket, input: unknown): asserts input is Input {
   if (typeof input === 'object' && input !== null && !Array.isArray(input)) return
-  throw new ValidationError(bucket.name, [{ field: '_record', message: 'A record must be an object', code: 'type' }])
+  throw new ValidationError(
+    bucket.name, [{ field: '_record', message: 'A record must be an object', code: 'type' }]
+  )
 }
 
 export function insert (engine: Engine, name: string, input: Input, options: WriteOptions = {}): StoreRecord {
@@ -49,7 +64,9 @@ export function insert (engine: Engine, name: string, input: Input, options: Wri
   return record
 }
 
-export function insertMany (engine: Engine, name: string, inputs: readonly Input[], options: WriteOptions = {}): StoreRecord[] {
+export function insertMany (
+  engine: Engine, name: string, inputs: readonly Input[], options: WriteOptions = {}
+): StoreRecord[] {
   const bucket = openForWrite(engine, name)
   for (const input of inputs) {
     checkObject(bucket, input)
@@ -77,7 +94,9 @@ export function insertMany (engine: Engine, name: string, inputs: readonly Input
   }
 }
 
-export function update (engine: Engine, name: string, key: unknown, changes: Input, options: WriteOptions = {}): StoreRecord {
+export function update (
+  engine: Engine, name: string, key: unknown, changes: Input, options: WriteOptions = {}
+): StoreRecord {
   const bucket = openForWrite(engine, name)
   checkObject(bucket, changes)
   checkInput(engine.buckets, bucket, changes)
@@ -116,14 +135,20 @@ export function upsert (engine: Engine, name: string, input: Input, options: Wri
 }
 
 /** Changes all records that match, in one commit. Resolves with their number. */
-export async function updateMany (engine: Engine, name: string, filter: WhereFilter, changes: Input, options: WriteOptions = {}): Promise<number> {
+export async function updateMany (
+  engine: Engine, name: string, filter: WhereFilter, changes: Input, options: WriteOptions = {}
+): Promise<number> {
   const bucket = openForWrite(engine, name)
   checkObject(bucket, changes)
   checkInput(engine.buckets, bucket, changes)
   const commitRows = (rows: readonly Row[]): number => {
     const plan = new Plan(options.maxChanges)
     const time = engine.now
-    for (const row of rows) plan.add(bucket, row.key, row, bucket.prepareUpdate(row.record as StoreRecord, changes, time))
+    for (const row of rows) {
+      plan.add(
+        bucket, row.key, row, bucket.prepareUpdate(row.record as StoreRecord, changes, time)
+      )
+    }
     engine.commit(plan, options)
     return plan.steps.length
   }
@@ -132,7 +157,9 @@ export async function updateMany (engine: Engine, name: string, filter: WhereFil
 }
 
 /** Deletes all records that match, in one commit. Resolves with their number. */
-export async function deleteMany (engine: Engine, name: string, filter: WhereFilter, options: WriteOptions = {}): Promise<number> {
+export async function deleteMany (
+  engine: Engine, name: string, filter: WhereFilter, options: WriteOptions = {}
+): Promise<number> {
   const bucket = openForWrite(engine, name)
   const commitRows = (rows: readonly Row[]): number => {
     const plan = new Plan(options.maxChanges)
@@ -149,11 +176,16 @@ export function clear (engine: Engine, name: string, options: WriteOptions = {})
   const bucket = openForWrite(engine, name)
   if (bucket.size === 0) return
   let former: ReturnType<Bucket['clear']>
-  engine.commitStructure({ type: 'clear', bucket: name }, () => { former = bucket.clear() }, () => { bucket.undoClear(former) }, options)
+  engine.commitStructure(
+    { type: 'clear', bucket: name }, () => { former = bucket.clear() }, () => { bucket.undoClear(former) },
+    options
+  )
 }
 
 /** @throws TransactionConflictError */
-export function checkVersion (bucket: Bucket, key: unknown, record: StoreRecord | undefined, expected: number | undefined): void {
+export function checkVersion (
+  bucket: Bucket, key: unknown, record: StoreRecord | undefined, expected: number | undefined
+): void {
   if (expected === undefined || record?._version === expected) return
   const found = record === undefined ? 'the record does not exist' : `got ${record._version}`
   throw new TransactionConflictError(bucket.name, key, `Version mismatch: expected ${expected}, ${found}`)

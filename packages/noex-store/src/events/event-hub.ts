@@ -58,7 +58,9 @@ export class EventHub {
     const subscribers = [...(this.#exact.get(topic) ?? [])]
     if (this.#wildcards.size > 0) {
       const segments = topic.split('.')
-      for (const subscriber of this.#wildcards) if (subscriber.match?.(segments) === true) subscribers.push(subscriber)
+      for (const subscriber of this.#wildcards) {
+        if (subscriber.match?.(segments) === true) subscribers.push(subscriber)
+      }
     }
     if (subscribers.length === 0) return
     const event = eventOf(change)

@@ -7,8 +7,8 @@ export function hasWildcard (pattern: string): boolean {
 }
 
 /**
- * Compiles a pattern of topics. Segments are separated by `.`; a segment `*` stands for one segment, at the end
- * for one or more, and `*` alone for every topic.
+ * Compiles a pattern of topics. Segments are separated by `.`; a segment `*` stands for one segment, at the
+ * end for one or more, and `*` alone for every topic.
  */
 export function compilePattern (pattern: string): TopicMatch {
   if (pattern === '*') return () => true

@@ -30,9 +30,13 @@ interface Field {
 }
 
 /** Compiles the conditions on one field; `normalize` makes its values comparable. */
-export function compileConditions (name: string, value: unknown, normalize: Normalize | undefined): Condition[] {
+export function compileConditions (
+  name: string, value: unknown, normalize: Normalize | undefined
+): Condition[] {
   const raw = getterOf(name)
-  const field: Field = { name, normalize, get: normalize === undefined ? raw : record => normalize(raw(record)) }
+  const field: Field = {
+    name, normalize, get: normalize === undefined ? raw : record => normalize(raw(record))
+  }
   if (!isOperators(value)) return [equal(field, value)]
   const conditions: Condition[] = []
   for (const operator of Object.keys(value)) {
@@ -55,9 +59,13 @@ const equal: Operand = (field, operand) => {
   const { name, normalize, get } = field
   const value = normalize === undefined ? operand : normalize(operand)
   if (value instanceof Date) return other(field, found => isSameTime(found, value))
-  const test: Test = normalize === undefined && isPlainField(name) ? record => record[name] === value : record => get(record) === value
+  const test: Test = normalize === undefined && isPlainField(name)
+    ? record => record[name] === value
+    : record => get(record) === value
   // NaN equals nothing, but a map would find it.
-  return { field: name, test, lookup: Number.isNaN(value) ? { kind: 'any', values: [] } : { kind: 'equal', value } }
+  return {
+    field: name, test, lookup: Number.isNaN(value) ? { kind: 'any', values: [] } : { kind: 'equal', value }
+  }
 }
 
 function isSameTime (value: unknown, date: Date): boolean {
@@ -69,10 +77,14 @@ function other ({ name, get }: Field, matches: (value: unknown) => boolean): Con
 }
 
 /** Compiles a comparison; values of types that JavaScript would convert are left to the test. */
-function comparison (operator: string, compare: (value: Scalar, bound: Scalar) => boolean, rangeOf: (bound: Scalar) => Range): Operand {
+function comparison (
+  operator: string, compare: (value: Scalar, bound: Scalar) => boolean, rangeOf: (bound: Scalar) => Range
+): Operand {
   return ({ name, normalize, get }, operand) => {
     const bound = (normalize === undefined ? operand : normalize(operand)) as Scalar
-    if (typeof bound === 'symbol') throw new FilterError(`${operator} of "${name}" must be a number or a text`)
+    if (typeof bound === 'symbol') {
+      throw new FilterError(`${operator} of "${name}" must be a number or a text`)
+    }
     const isScalar = (typeof bound === 'number' && !Number.isNaN(bound)) || typeof bound === 'string'
     return {
       field: name,
@@ -86,10 +98,14 @@ function comparison (operator: string, compare: (value: Scalar, bound: Scalar) =
 }
 
 const between: Operand = ({ name, normalize, get }, operand) => {
-  if (!Array.isArray(operand) || operand.length !== 2) throw new FilterError(`$between of "${name}" must be an array of two bounds`)
+  if (!Array.isArray(operand) || operand.length !== 2) {
+    throw new FilterError(`$between of "${name}" must be an array of two bounds`)
+  }
   const [lower, upper] = (normalize === undefined ? operand : operand.map(normalize)) as [Scalar, Scalar]
   if (typeof lower === typeof upper && lower > upper) {
-    throw new FilterError(`$between of "${name}" can match nothing: its lower bound is greater than its upper one`)
+    throw new FilterError(
+      `$between of "${name}" can match nothing: its lower bound is greater than its upper one`
+    )
   }
   return {
     field: name,
@@ -97,7 +113,9 @@ const between: Operand = ({ name, normalize, get }, operand) => {
       const value = get(record) as Scalar | null | undefined
       return value !== null && value !== undefined && value >= lower && value <= upper
     },
-    lookup: isScalar(lower) && typeof lower === typeof upper ? { kind: 'range', range: { lower, upper } } : undefined
+    lookup: isScalar(lower) && typeof lower === typeof upper
+      ? { kind: 'range', range: { lower, upper } }
+      : undefined
   }
 }
 
@@ -106,7 +124,9 @@ function isScalar (value: unknown): boolean {
 }
 
 /** Compiles a list of values for a test by set. */
-function listOf ({ name, normalize }: Field, operator: string, operand: unknown): { readonly values: Set<unknown>, readonly dates: Set<number> } {
+function listOf (
+  { name, normalize }: Field, operator: string, operand: unknown
+): { readonly values: Set<unknown>, readonly dates: Set<number> } {
   if (!Array.isArray(operand)) throw new FilterError(`${operator} of "${name}" must be an array`)
   const values = new Set<unknown>(normalize === undefined ? operand : operand.map(normalize))
   const dates = new Set<number>()
@@ -147,7 +167,9 @@ const startsWith: Operand = (field, operand) => {
   const part = operand as string
   const last = part.charCodeAt(part.length - 1)
   if (part === '' || last === 0xffff || field.normalize !== undefined) return condition
-  const range = { lower: part, upper: part.slice(0, -1) + String.fromCharCode(last + 1), isUpperExcluded: true }
+  const range = {
+    lower: part, upper: part.slice(0, -1) + String.fromCharCode(last + 1), isUpperExcluded: true
+  }
   return { ...condition, lookup: { kind: 'range', range, isPrefix: true } }
 }
 

@@ -7,7 +7,9 @@ import { compileConditions, type Condition, type Test } from './condition.js'
 /** Levels of `$and` and `$or` in each other. */
 const MAX_DEPTH = 100
 
-/** A filter, compiled once for all records that it is tried on. It keeps nothing of the object it was made of. */
+/**
+ * A filter, compiled once for all records that it is tried on. It keeps nothing of the object it was made of.
+ */
 export interface CompiledFilter {
   readonly test: Test
   /** Conditions that all must hold, those of nested `$and`s too. */
@@ -22,8 +24,12 @@ export interface CompiledFilter {
  * Compiles a filter; `schema` tells how values are compared, without one they are compared as they are.
  * @throws FilterError for an operand that cannot be used, or a range that can match nothing
  */
-export function compileFilter (filter: WhereFilter, schema?: Pick<BucketSchema, 'normalizeOf'>, depth = 0): CompiledFilter {
-  if (typeof filter !== 'object' || filter === null || Array.isArray(filter)) throw new FilterError('A filter must be an object')
+export function compileFilter (
+  filter: WhereFilter, schema?: Pick<BucketSchema, 'normalizeOf'>, depth = 0
+): CompiledFilter {
+  if (typeof filter !== 'object' || filter === null || Array.isArray(filter)) {
+    throw new FilterError('A filter must be an object')
+  }
   if (depth > MAX_DEPTH) throw new FilterError(`A filter may nest $and and $or in ${MAX_DEPTH} levels`)
   const conditions: Condition[] = []
   const choices: CompiledFilter[][] = []
@@ -56,7 +62,9 @@ export function bothOf (a: WhereFilter | undefined, b: WhereFilter | undefined):
   return { $and: [a, b] }
 }
 
-function parts (name: string, filters: unknown, schema: Pick<BucketSchema, 'normalizeOf'> | undefined, depth: number): CompiledFilter[] {
+function parts (
+  name: string, filters: unknown, schema: Pick<BucketSchema, 'normalizeOf'> | undefined, depth: number
+): CompiledFilter[] {
   if (!Array.isArray(filters)) throw new FilterError(`${name} must be an array of filters`)
   return filters.map((filter: WhereFilter) => compileFilter(filter, schema, depth + 1))
 }

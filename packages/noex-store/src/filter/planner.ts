@@ -23,7 +23,9 @@ export interface Source {
  * Finds the cheapest index for a filter; `undefined` when walking over the whole bucket is cheaper. A source
  * has all rows that match, in no particular order, each once.
  */
-export function findSource (bucket: Bucket, filter: CompiledFilter, onMissingOrder?: (index: FieldIndex) => void): Source | undefined {
+export function findSource (
+  bucket: Bucket, filter: CompiledFilter, onMissingOrder?: (index: FieldIndex) => void
+): Source | undefined {
   const source = cheapest(bucket, filter, onMissingOrder)
   if (source === undefined) return undefined
   if (source.size > MAX_CANDIDATES || source.size * 2 > bucket.size + 64) return undefined
@@ -39,7 +41,9 @@ export function rowsInOrder (source: Source): Row[] {
   return rows
 }
 
-function cheapest (bucket: Bucket, filter: CompiledFilter, onMissingOrder?: (index: FieldIndex) => void): Source | undefined {
+function cheapest (
+  bucket: Bucket, filter: CompiledFilter, onMissingOrder?: (index: FieldIndex) => void
+): Source | undefined {
   const isAlone = filter.conditions.length + filter.choices.length === 1
   let best: Source | undefined
   const consider = (source: Source | undefined): void => {
@@ -60,7 +64,9 @@ function cheapest (bucket: Bucket, filter: CompiledFilter, onMissingOrder?: (ind
   return best
 }
 
-function byKey (bucket: Bucket, field: string, lookup: Exclude<Lookup, { kind: 'range' }>, isAlone: boolean): Source | undefined {
+function byKey (
+  bucket: Bucket, field: string, lookup: Exclude<Lookup, { kind: 'range' }>, isAlone: boolean
+): Source | undefined {
   if (field !== bucket.schema.key) return undefined
   const values = lookup.kind === 'equal' ? [lookup.value] : lookup.values
   const rows = values.map(value => bucket.contents.rows.get(value)).filter(row => row !== undefined)
@@ -81,7 +87,8 @@ function byHash ({ hash }: FieldIndex, lookup: Exclude<Lookup, { kind: 'range' }
 }
 
 function byRange (
-  bucket: Bucket, index: FieldIndex, range: Range, { conditions, choices }: CompiledFilter, onMissingOrder?: (index: FieldIndex) => void
+  bucket: Bucket, index: FieldIndex, range: Range, { conditions, choices }: CompiledFilter,
+  onMissingOrder?: (index: FieldIndex) => void
 ): Source | undefined {
   const { scalarType } = index.options
   if (!isOfType(range, scalarType)) return undefined
@@ -131,7 +138,10 @@ function stronger (
 }
 
 /** Rows that one of several filters finds, when there is an index for each of them. */
-function union (bucket: Bucket, choice: readonly CompiledFilter[], isAlone: boolean, onMissingOrder?: (index: FieldIndex) => void): Source | undefined {
+function union (
+  bucket: Bucket, choice: readonly CompiledFilter[], isAlone: boolean,
+  onMissingOrder?: (index: FieldIndex) => void
+): Source | undefined {
   const sources: Source[] = []
   let size = 0
   for (const filter of choice) {

@@ -29,7 +29,9 @@ async function build (engine: Engine, { contents }: Bucket, index: FieldIndex): 
     return undefined
   })
   const sorted = await sortInSlices(entries, compareEntries, engine.slicer)
-  index.finishOrdering(OrderedIndex.fromSorted(sorted.map(({ value }) => value), sorted.map(({ row }) => row)))
+  index.finishOrdering(
+    OrderedIndex.fromSorted(sorted.map(({ value }) => value), sorted.map(({ row }) => row))
+  )
 }
 
 function compareEntries (a: Entry, b: Entry): number {

@@ -22,7 +22,9 @@ interface Missed {
   readonly row: Row
 }
 
-/** What finds the rows of a bucket by one field: a hash index always, an ordered one from its first use on. */
+/**
+ * What finds the rows of a bucket by one field: a hash index always, an ordered one from its first use on.
+ */
 export class FieldIndex {
   readonly options: FieldIndexOptions
   readonly hash = new HashIndex()
@@ -44,7 +46,8 @@ export class FieldIndex {
 
   /** Whether an ordered index could serve and is neither there nor being built. */
   get needsOrder (): boolean {
-    return this.options.scalarType !== undefined && this.#ordered === undefined && this.#missed === undefined && this.#foreign === 0
+    return this.options.scalarType !== undefined && this.#ordered === undefined &&
+      this.#missed === undefined && this.#foreign === 0
   }
 
   /** The value under which a record is found. */
@@ -76,7 +79,9 @@ export class FieldIndex {
     this.#missed = []
   }
 
-  /** Takes over an ordered index of the rows that were there at `beginOrdering`, with what has changed since. */
+  /**
+   * Takes over an ordered index of the rows that were there at `beginOrdering`, with what has changed since.
+   */
   finishOrdering (ordered: OrderedIndex): void {
     for (const { isAdded, value, row } of this.#missed ?? []) {
       if (isAdded) ordered.add(value, row)

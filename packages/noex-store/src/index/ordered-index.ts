@@ -38,7 +38,9 @@ export class OrderedIndex {
   }
 
   /** Builds an index of entries that are in order already. */
-  static fromSorted (values: readonly Scalar[], rows: readonly Row[], compare: Compare = compareScalars): OrderedIndex {
+  static fromSorted (
+    values: readonly Scalar[], rows: readonly Row[], compare: Compare = compareScalars
+  ): OrderedIndex {
     const index = new OrderedIndex(compare)
     const step = MAX_CHUNK / 2
     for (let i = 0; i < rows.length; i += step) {
@@ -110,7 +112,9 @@ export class OrderedIndex {
   /** Rows in ascending order, from the first one after `value` and `place` on. */
   * after (value: Scalar, place: number): Generator<Row, undefined> {
     let at = this.#chunkFor(value, place + 1)
-    let slot = at < this.#chunks.length ? this.#slotFor((this.#chunks[at] as Chunk).values, (this.#chunks[at] as Chunk).rows, value, place + 1) : 0
+    let slot = at < this.#chunks.length
+      ? this.#slotFor((this.#chunks[at] as Chunk).values, (this.#chunks[at] as Chunk).rows, value, place + 1)
+      : 0
     for (; at < this.#chunks.length; at++, slot = 0) {
       const { rows } = this.#chunks[at] as Chunk
       for (; slot < rows.length; slot++) yield rows[slot] as Row
@@ -129,11 +133,15 @@ export class OrderedIndex {
   get ends (): readonly [Scalar, Scalar] | undefined {
     const first = this.#chunks[0]
     const last = this.#chunks[this.#chunks.length - 1]
-    return first === undefined ? undefined : [first.values[0] as Scalar, last?.values[last.values.length - 1] as Scalar]
+    return first === undefined
+      ? undefined
+      : [first.values[0] as Scalar, last?.values[last.values.length - 1] as Scalar]
   }
 
   #bounds ({ lower, isLowerExcluded, upper, isUpperExcluded }: Range): readonly [Position, Position] {
-    const from = lower === undefined ? { chunk: 0, slot: 0 } : this.#find(lower, isLowerExcluded === true ? Infinity : -Infinity)
+    const from = lower === undefined
+      ? { chunk: 0, slot: 0 }
+      : this.#find(lower, isLowerExcluded === true ? Infinity : -Infinity)
     const to = upper === undefined
       ? { chunk: this.#chunks.length, slot: 0 }
       : this.#find(upper, isUpperExcluded === true ? -Infinity : Infinity)
@@ -171,7 +179,9 @@ export class OrderedIndex {
     return low
   }
 
-  #isBefore (values: readonly Scalar[], rows: readonly Row[], slot: number, value: Scalar, place: number): boolean {
+  #isBefore (
+    values: readonly Scalar[], rows: readonly Row[], slot: number, value: Scalar, place: number
+  ): boolean {
     const order = this.#compare(values[slot] as Scalar, value)
     return order < 0 || (order === 0 && (rows[slot] as Row).place < place)
   }

@@ -15,7 +15,9 @@ import { definitionFor } from './image.js'
  */
 export function applyCommit (engine: Engine, queries: QueryRegistry, commit: Commit): void {
   if (commit.revision !== engine.revision + 1) {
-    throw new CommitMismatchError(`A commit of revision ${commit.revision} cannot follow revision ${engine.revision}`)
+    throw new CommitMismatchError(
+      `A commit of revision ${commit.revision} cannot follow revision ${engine.revision}`
+    )
   }
   const undo: Undo[] = []
   try {
@@ -54,14 +56,20 @@ function applyChange (engine: Engine, queries: QueryRegistry, change: Change, un
   }
 }
 
-function applyRecord (bucket: Bucket, { type, key, before, after }: RecordChange, undo: Undo[]): RecordChange {
+function applyRecord (
+  bucket: Bucket, { type, key, before, after }: RecordChange, undo: Undo[]
+): RecordChange {
   const wanted = bucket.keyOf(key)
   const row = bucket.contents.rows.get(wanted)
   const current = row?.record
   if ((type === 'insert') !== (current === undefined)) {
-    throw new CommitMismatchError(`Bucket "${bucket.name}" has ${current === undefined ? 'no' : 'a'} record with key "${String(key)}"`)
+    throw new CommitMismatchError(
+      `Bucket "${bucket.name}" has ${current === undefined ? 'no' : 'a'} record with key "${String(key)}"`
+    )
   }
-  if (before !== undefined && before !== null && current !== undefined && before._version !== current._version) {
+  if (
+    before !== undefined && before !== null && current !== undefined && before._version !== current._version
+  ) {
     throw new CommitMismatchError(`The record with key "${String(key)}" of bucket "${bucket.name}" ` +
       `has version ${current._version}, not ${before._version}`)
   }
@@ -80,7 +88,9 @@ function applyDefinition (engine: Engine, change: DefinitionChange, undo: Undo[]
   const former = engine.buckets.get(name)
   const isDeclared = type === 'define' && former?.size === 0
   if ((type === 'define') === (former !== undefined) && !isDeclared) {
-    throw new CommitMismatchError(`Bucket "${name}" ${former === undefined ? 'does not exist' : 'exists already'}`)
+    throw new CommitMismatchError(
+      `Bucket "${name}" ${former === undefined ? 'does not exist' : 'exists already'}`
+    )
   }
   const put = (bucket: Bucket | undefined): void => {
     if (bucket === undefined) engine.buckets.delete(name)
@@ -91,7 +101,10 @@ function applyDefinition (engine: Engine, change: DefinitionChange, undo: Undo[]
     put(undefined)
     return change
   }
-  const bucket = new Bucket(name, type === 'define' ? definitionFor(engine, name, definition) : definition, engine.options.maxDeletedKeys)
+  const bucket = new Bucket(
+    name, type === 'define' ? definitionFor(engine, name, definition) : definition,
+    engine.options.maxDeletedKeys
+  )
   if (former !== undefined) bucket.follow(former)
   fill(bucket, records ?? (former === undefined ? [] : recordsOf(former)), bucket.counter)
   put(bucket)

@@ -42,8 +42,8 @@ export class AttachedLog {
   }
 
   /**
-   * Joins a store to a log. Either the log is empty and the store becomes its first commit, or the store has no
-   * records and becomes what the log says; buckets and queries defined before count as declared.
+   * Joins a store to a log. Either the log is empty and the store becomes its first commit, or the store has
+   * no records and becomes what the log says; buckets and queries defined before count as declared.
    * @throws CommitMismatchError when both have records, or declare a bucket differently
    */
   static async attach (engine: Engine, queries: QueryRegistry, log: ChangeLog): Promise<AttachedLog> {
@@ -54,7 +54,9 @@ export class AttachedLog {
     } else {
       const full = [...engine.buckets.values()].find(({ size }) => size > 0)
       if (full !== undefined) {
-        throw new CommitMismatchError(`The log has a store of its own, and bucket "${full.name}" has records: start with an empty store`)
+        throw new CommitMismatchError(
+          `The log has a store of its own, and bucket "${full.name}" has records: start with an empty store`
+        )
       }
       if (snapshot !== undefined) loadImage(engine, queries, snapshot)
       engine.startAt(snapshot?.revision ?? (tail[0] as LogEntry).revision - 1, epoch)
@@ -71,7 +73,10 @@ export class AttachedLog {
     return this.#durable
   }
 
-  /** Resolves when a revision is durable. @throws StoreUnavailableError when it is taken back */
+  /**
+   * Resolves when a revision is durable.
+   * @throws StoreUnavailableError when it is taken back
+   */
   async whenDurable (revision: number): Promise<void> {
     if (revision <= this.#durable) return
     await new Promise<void>((resolve, reject) => { this.#waiters.push({ revision, resolve, reject }) })
@@ -123,7 +128,9 @@ export class AttachedLog {
   }
 
   #takeBack (cause: unknown): void {
-    const error = new StoreUnavailableError('The log of commits takes none at the moment; the write was taken back', { cause })
+    const error = new StoreUnavailableError(
+      'The log of commits takes none at the moment; the write was taken back', { cause }
+    )
     this.#engine.unavailable = error
     this.#pending = []
     this.#engine.undo(this.#durable)

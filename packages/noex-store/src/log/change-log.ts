@@ -50,9 +50,10 @@ export class LogRefusedError extends Error {
 export interface ChangeLog {
   open (): Promise<OpenedLog>
   /**
-   * Appends entries that follow `previousRevision`, all or none. Resolves when they are durable; an empty list
-   * only asks whether the log takes entries.
-   * @throws LogRefusedError when the log is at another revision; any other error means that the log is not available
+   * Appends entries that follow `previousRevision`, all or none. Resolves when they are durable; an empty
+   * list only asks whether the log takes entries.
+   * @throws LogRefusedError when the log is at another revision; any other error means that the log is not
+   * available
    */
   append (entries: readonly LogEntry[], previousRevision: number): Promise<void>
   /** Entries after a revision, in order, as far as there are any. */

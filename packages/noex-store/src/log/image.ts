@@ -13,7 +13,11 @@ export function withoutFunctions (definition: BucketDefinition): BucketDefinitio
 
 /** Takes the image of a store at its present revision. */
 export function imageOf (engine: Engine, queries: QueryRegistry): StoreImage {
-  return { revision: engine.revision, buckets: Array.from(engine.buckets.values(), imageOfBucket), queries: queries.configs }
+  return {
+    revision: engine.revision,
+    buckets: Array.from(engine.buckets.values(), imageOfBucket),
+    queries: queries.configs
+  }
 }
 
 function imageOfBucket (bucket: Bucket): BucketImage {
@@ -23,7 +27,10 @@ function imageOfBucket (bucket: Bucket): BucketImage {
     definition: withoutFunctions(bucket.schema.definition),
     counter: bucket.counter,
     floor: bucket.deleted.floor,
-    deleted: Array.from(bucket.deleted.entries(), ([key, { version, place }]) => [key, version, countBefore(places, place)] as const),
+    deleted: Array.from(
+      bucket.deleted.entries(),
+      ([key, { version, place }]) => [key, version, countBefore(places, place)] as const
+    ),
     records: recordsOf(bucket)
   }
 }
@@ -44,20 +51,30 @@ function countBefore (places: readonly number[], place: number): number {
  * Loads an image into a store without records. A bucket that is declared already keeps its functions.
  * @throws CommitMismatchError for one that is declared differently
  */
-export function loadImage (engine: Engine, queries: QueryRegistry, { buckets, queries: configs }: StoreImage): void {
+export function loadImage (
+  engine: Engine, queries: QueryRegistry, { buckets, queries: configs }: StoreImage
+): void {
   for (const image of buckets) {
-    const bucket = new Bucket(image.name, definitionFor(engine, image.name, image.definition), engine.options.maxDeletedKeys)
+    const bucket = new Bucket(
+      image.name, definitionFor(engine, image.name, image.definition), engine.options.maxDeletedKeys
+    )
     bucket.counter = image.counter
     bucket.deleted.raiseFloor(image.floor)
     for (const record of image.records) bucket.load(record)
     // A cursor from a deleted key goes on with the record that comes next: its place is just before that one.
-    for (const [key, version, position] of image.deleted) bucket.deleted.add(bucket.keyOf(key), { version, place: position - 1 })
+    for (const [key, version, position] of image.deleted) {
+      bucket.deleted.add(
+        bucket.keyOf(key), { version, place: position - 1 }
+      )
+    }
     engine.buckets.set(image.name, bucket)
   }
   for (const [name, config] of configs) queries.put(name, config)
 }
 
-/** The declared definition of a bucket, with its functions, if it is the same one; else the one of the log. */
+/**
+ * The declared definition of a bucket, with its functions, if it is the same one; else the one of the log.
+ */
 export function definitionFor (engine: Engine, name: string, definition: BucketDefinition): BucketDefinition {
   const declared = engine.buckets.get(name)?.schema.definition
   if (declared === undefined) return definition

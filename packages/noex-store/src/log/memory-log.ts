@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { LogRefusedError, type ChangeLog, type LogEntry, type OpenedLog, type StoreImage } from './change-log.js'
+import {
+  LogRefusedError, type ChangeLog, type LogEntry, type OpenedLog, type StoreImage
+} from './change-log.js'
 
 /** A log that lasts as long as the object: for tests, and as the model of the others. */
 export class MemoryLog implements ChangeLog {

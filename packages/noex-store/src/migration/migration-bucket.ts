@@ -18,7 +18,9 @@ export class MigrationBucket implements MigrationBucketHandle {
 
   async addField (name: string, definition: FieldDefinition, defaultValue?: unknown): Promise<void> {
     const current = this.#definition()
-    if (Object.hasOwn(current.schema, name)) throw new Error(`Field "${name}" already exists in bucket "${this.#name}"`)
+    if (Object.hasOwn(current.schema, name)) {
+      throw new Error(`Field "${name}" already exists in bucket "${this.#name}"`)
+    }
     await this.#rebuild({ ...current, schema: { ...current.schema, [name]: definition } },
       defaultValue === undefined ? undefined : record => ({ ...record, [name]: defaultValue }))
   }
@@ -28,7 +30,8 @@ export class MigrationBucket implements MigrationBucketHandle {
     this.#expectField(current, name)
     if (name === current.key) throw new Error(`Cannot remove key field "${name}" from bucket "${this.#name}"`)
     const { [name]: _removed, ...schema } = current.schema
-    await this.#rebuild(withIndexes({ ...current, schema }, indexesOf(current).filter(index => index !== name)), record => {
+    const indexes = indexesOf(current).filter(index => index !== name)
+    await this.#rebuild(withIndexes({ ...current, schema }, indexes), record => {
       const { [name]: _value, ...rest } = record
       return rest
     })
@@ -37,8 +40,12 @@ export class MigrationBucket implements MigrationBucketHandle {
   async renameField (oldName: string, newName: string): Promise<void> {
     const current = this.#definition()
     this.#expectField(current, oldName)
-    if (oldName === current.key) throw new Error(`Cannot rename key field "${oldName}" in bucket "${this.#name}"`)
-    if (Object.hasOwn(current.schema, newName)) throw new Error(`Field "${newName}" already exists in bucket "${this.#name}"`)
+    if (oldName === current.key) {
+      throw new Error(`Cannot rename key field "${oldName}" in bucket "${this.#name}"`)
+    }
+    if (Object.hasOwn(current.schema, newName)) {
+      throw new Error(`Field "${newName}" already exists in bucket "${this.#name}"`)
+    }
     const schema = Object.fromEntries(Object.entries(current.schema)
       .map(([field, definition]) => [field === oldName ? newName : field, definition]))
     const indexes = indexesOf(current).map(index => index === oldName ? newName : index)
@@ -48,10 +55,14 @@ export class MigrationBucket implements MigrationBucketHandle {
     })
   }
 
-  async changeFieldType (name: string, newType: FieldType, transform: (value: unknown) => unknown): Promise<void> {
+  async changeFieldType (
+    name: string, newType: FieldType, transform: (value: unknown) => unknown
+  ): Promise<void> {
     const current = this.#definition()
     this.#expectField(current, name)
-    if (name === current.key) throw new Error(`Cannot change type of key field "${name}" in bucket "${this.#name}"`)
+    if (name === current.key) {
+      throw new Error(`Cannot change type of key field "${name}" in bucket "${this.#name}"`)
+    }
     const field = { ...current.schema[name], type: newType }
     await this.#rebuild({ ...current, schema: { ...current.schema, [name]: field } }, record => {
       const value = record[name]
@@ -66,7 +77,9 @@ export class MigrationBucket implements MigrationBucketHandle {
   async removeIndex (field: string): Promise<void> {
     const current = this.#definition()
     const indexes = indexesOf(current)
-    if (!indexes.includes(field)) throw new Error(`Index on field "${field}" does not exist in bucket "${this.#name}"`)
+    if (!indexes.includes(field)) {
+      throw new Error(`Index on field "${field}" does not exist in bucket "${this.#name}"`)
+    }
     await this.#rebuild(withIndexes(current, indexes.filter(index => index !== field)))
   }
 
@@ -91,7 +104,9 @@ export class MigrationBucket implements MigrationBucketHandle {
   }
 
   #expectField ({ schema }: BucketDefinition, name: string): void {
-    if (!Object.hasOwn(schema, name)) throw new Error(`Field "${name}" does not exist in bucket "${this.#name}"`)
+    if (!Object.hasOwn(schema, name)) {
+      throw new Error(`Field "${name}" does not exist in bucket "${this.#name}"`)
+    }
   }
 }
 
@@ -99,6 +114,8 @@ function indexesOf ({ indexes = [] }: BucketDefinition): readonly string[] {
   return indexes
 }
 
-function withIndexes ({ indexes: _indexes, ...rest }: BucketDefinition, indexes: readonly string[]): BucketDefinition {
+function withIndexes (
+  { indexes: _indexes, ...rest }: BucketDefinition, indexes: readonly string[]
+): BucketDefinition {
   return indexes.length === 0 ? rest : { ...rest, indexes }
 }

@@ -19,7 +19,9 @@ const definition: BucketDefinition = {
  * Runs the migrations that this store has not had, in the order of their versions, each once. One that fails
  * ends the run; those before it stay applied.
  */
-export async function runMigrations (store: Store, migrations: readonly Migration[]): Promise<MigrationResult> {
+export async function runMigrations (
+  store: Store, migrations: readonly Migration[]
+): Promise<MigrationResult> {
   checkMigrations(migrations)
   if (!store.hasBucket(APPLIED)) await store.defineBucket(APPLIED, definition)
   const bucket = store.bucket(APPLIED)
@@ -48,7 +50,9 @@ function checkMigrations (migrations: readonly Migration[]): void {
       throw new Error(`Migration version must be a positive integer, got ${String(version)}`)
     }
     if (versions.has(version)) throw new Error(`Duplicate migration version: ${version}`)
-    if (typeof name !== 'string' || name === '') throw new Error(`Migration version ${version} must have a non-empty name`)
+    if (typeof name !== 'string' || name === '') {
+      throw new Error(`Migration version ${version} must have a non-empty name`)
+    }
     versions.add(version)
   }
 }

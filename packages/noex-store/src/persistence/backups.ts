@@ -22,7 +22,9 @@ export class Backups {
 
   async create (name: string): Promise<BackupInfo> {
     const { now } = this.#engine
-    const saved = [...this.#engine.buckets.values()].filter(({ schema }) => schema.definition.persistent !== false)
+    const saved = [...this.#engine.buckets.values()].filter(
+      ({ schema }) => schema.definition.persistent !== false
+    )
     const entries = saved.map((bucket): [string, PersistedBucketState] => [bucket.name, {
       records: recordsOf(bucket).map(record => [record[bucket.schema.key], record]),
       autoincrementCounter: bucket.counter
@@ -54,7 +56,9 @@ export class Backups {
     if (saved === undefined) throw new BackupNotFoundError(name)
     for (const [bucket, { records, autoincrementCounter }] of Object.entries(saved.state.buckets)) {
       if (!this.#engine.buckets.has(bucket)) continue
-      restoreBucket(this.#engine, bucket, { records: records.map(([, record]) => record), counter: autoincrementCounter })
+      restoreBucket(
+        this.#engine, bucket, { records: records.map(([, record]) => record), counter: autoincrementCounter }
+      )
     }
   }
 

@@ -14,7 +14,9 @@ export interface PersistedBucketState {
 /** Longest pause before a failed save is tried again, in milliseconds. */
 const MAX_PAUSE_MS = 5_000
 
-/** Saves whole buckets to an adapter, a while after they have changed; what could not be saved is tried again. */
+/**
+ * Saves whole buckets to an adapter, a while after they have changed; what could not be saved is tried again.
+ */
 export class BucketSaver {
   readonly adapter: StorageAdapter
   readonly #engine: Engine
@@ -52,7 +54,10 @@ export class BucketSaver {
     }
   }
 
-  /** Saves everything that has changed. @throws the first failure; the others are reported */
+  /**
+   * Saves everything that has changed.
+   * @throws the first failure; the others are reported
+   */
   async flush (): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -61,7 +66,10 @@ export class BucketSaver {
     await this.#saving
   }
 
-  /** Saves everything and closes the adapter. @throws the first failure */
+  /**
+   * Saves everything and closes the adapter.
+   * @throws the first failure
+   */
   async stop (): Promise<void> {
     for (const name of this.#engine.buckets.keys()) this.#note(name)
     try {
@@ -99,8 +107,13 @@ export class BucketSaver {
 
   async #save (): Promise<void> {
     const tasks = [
-      ...[...this.#dropped].map(name => ({ name, names: this.#dropped, run: async () => { await this.adapter.delete(this.#keyOf(name)) } })),
-      ...[...this.#changed].map(name => ({ name, names: this.#changed, run: async () => { await this.#saveBucket(name) } }))
+      ...[...this.#dropped].map(
+        name =>
+          ({ name, names: this.#dropped, run: async () => { await this.adapter.delete(this.#keyOf(name)) } })
+      ),
+      ...[...this.#changed].map(
+        name => ({ name, names: this.#changed, run: async () => { await this.#saveBucket(name) } })
+      )
     ]
     const failures: unknown[] = []
     for (const { name, names, run } of tasks) {
@@ -133,7 +146,10 @@ export class BucketSaver {
 
   /** Returns a state with the facts that adapters keep beside it. */
   documentOf<T> (state: T): PersistedState<T> {
-    return { state, metadata: { persistedAt: this.#engine.now, serverId: this.#engine.options.name, schemaVersion: 1 } }
+    return {
+      state,
+      metadata: { persistedAt: this.#engine.now, serverId: this.#engine.options.name, schemaVersion: 1 }
+    }
   }
 
   #keyOf (bucket: string): string {

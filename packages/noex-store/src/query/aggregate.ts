@@ -25,7 +25,8 @@ export function accumulate ({ function: name, field }: Aggregate): Accumulator {
 
 type Read = (record: StoreRecord) => unknown
 
-const accumulators: Readonly<Record<Exclude<AggregateFunction, 'count'>, (get: Read, field: string) => Accumulator>> = {
+const accumulators: Readonly<Record<Exclude<AggregateFunction, 'count'>, (get: Read, field: string) =>
+Accumulator>> = {
   sum: (get, field) => {
     const total = new Total(field)
     return { add (record) { total.add(get(record)) }, result: () => total.sum() }
@@ -86,11 +87,18 @@ class Total {
 
 /** Groups records by the text form of some fields, in the order of their first appearance. */
 export class Groups {
-  readonly #fields: ReadonlyArray<{ readonly name: string, readonly get: Read, readonly normalize: Normalize | undefined }>
-  readonly #aggregate: Aggregate
-  readonly #groups = new Map<string, { readonly key: Record<string, unknown>, readonly accumulator: Accumulator }>()
+  readonly #fields: ReadonlyArray<{
+    readonly name: string, readonly get: Read, readonly normalize: Normalize | undefined
+  }>
 
-  constructor (fields: readonly string[], aggregate: Aggregate, normalizeOf: (field: string) => Normalize | undefined) {
+  readonly #aggregate: Aggregate
+  readonly #groups = new Map<string, {
+    readonly key: Record<string, unknown>, readonly accumulator: Accumulator
+  }>()
+
+  constructor (
+    fields: readonly string[], aggregate: Aggregate, normalizeOf: (field: string) => Normalize | undefined
+  ) {
     this.#fields = fields.map(name => ({ name, get: getterOf(name), normalize: normalizeOf(name) }))
     this.#aggregate = aggregate
   }
@@ -112,6 +120,8 @@ export class Groups {
 
   /** Groups without a value have 0. */
   results (): GroupByResult[] {
-    return [...this.#groups.values()].map(({ key, accumulator }) => ({ key, value: accumulator.result() ?? 0 }))
+    return [...this.#groups.values()].map(
+      ({ key, accumulator }) => ({ key, value: accumulator.result() ?? 0 })
+    )
   }
 }

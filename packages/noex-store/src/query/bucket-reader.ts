@@ -5,7 +5,9 @@ import { expireDue } from '../commit/expiry.js'
 import type { Engine } from '../engine.js'
 import { bothOf } from '../filter/filter.js'
 import type { WhereFilter } from '../types/filter.js'
-import type { Aggregate, AggregateFunction, GroupByResult, PaginatedResult, PaginateOptions, QueryBucket } from '../types/query.js'
+import type {
+  Aggregate, AggregateFunction, GroupByResult, PaginatedResult, PaginateOptions, QueryBucket
+} from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
 import { sortInSlices } from '../scan/sort.js'
 import { accumulate, Groups } from './aggregate.js'
@@ -37,7 +39,9 @@ export class BucketReader implements QueryBucket {
     const bucket = this.#open()
     const record = bucket.row(key)?.record
     if (record === undefined || !visibility(this.#engine, bucket)(record)) return undefined
-    if (this.#scope !== undefined && select(bucket, this.#scope).filter?.test(record) === false) return undefined
+    if (this.#scope !== undefined && select(bucket, this.#scope).filter?.test(record) === false) {
+      return undefined
+    }
     return record
   }
 
@@ -115,7 +119,9 @@ export class BucketReader implements QueryBucket {
     return this.#end(field, filter, 1) ?? await this.#aggregate('max', field, filter)
   }
 
-  async groupBy (field: string | string[], aggregate: Aggregate, filter?: WhereFilter): Promise<GroupByResult[]> {
+  async groupBy (
+    field: string | string[], aggregate: Aggregate, filter?: WhereFilter
+  ): Promise<GroupByResult[]> {
     const fields = typeof field === 'string' ? [field] : [...field]
     const { normalizeOf } = this.#open().schema
     const groups = new Groups(fields, aggregate, normalizeOf)
@@ -132,7 +138,9 @@ export class BucketReader implements QueryBucket {
     return bucket
   }
 
-  #visit (filter: WhereFilter | undefined, visit: (record: StoreRecord, row: Row) => boolean | undefined, work = 0): Promise<void> | undefined {
+  #visit (
+    filter: WhereFilter | undefined, visit: (record: StoreRecord, row: Row) => boolean | undefined, work = 0
+  ): Promise<void> | undefined {
     const bucket = this.#open()
     return visitMatches(this.#engine, select(bucket, bothOf(this.#scope, filter)), visit, work)
   }
@@ -146,7 +154,9 @@ export class BucketReader implements QueryBucket {
     return records
   }
 
-  async #aggregate (name: AggregateFunction, field: string, filter: WhereFilter | undefined): Promise<number | undefined> {
+  async #aggregate (
+    name: AggregateFunction, field: string, filter: WhereFilter | undefined
+  ): Promise<number | undefined> {
     const accumulator = accumulate({ function: name, field })
     await this.#visit(filter, record => {
       accumulator.add(record)
@@ -194,7 +204,9 @@ export class BucketReader implements QueryBucket {
     const byKey = bucket.contents.byKey as NonNullable<typeof bucket.contents.byKey>
     if (this.#scope !== undefined || bucket.hasOverdue || limit > MAX_AT_ONCE) {
       const records = await this.#inKeyOrder(bucket, await this.#collect(undefined))
-      const from = after === undefined ? 0 : records.findIndex(record => compareKeys(bucket.keyIn(record), cursor) > 0)
+      const from = after === undefined
+        ? 0
+        : records.findIndex(record => compareKeys(bucket.keyIn(record), cursor) > 0)
       return from === -1 ? [] : records.slice(from, from + limit)
     }
     const place = bucket.row(after)?.place ?? Infinity
@@ -207,7 +219,9 @@ export class BucketReader implements QueryBucket {
 
   async #inKeyOrder (bucket: Bucket, records: StoreRecord[]): Promise<StoreRecord[]> {
     if (bucket.contents.byKey === undefined) return records
-    return await sortInSlices(records, (a, b) => compareKeys(bucket.keyIn(a), bucket.keyIn(b)), this.#engine.slicer)
+    return await sortInSlices(
+      records, (a, b) => compareKeys(bucket.keyIn(a), bucket.keyIn(b)), this.#engine.slicer
+    )
   }
 }
 

@@ -18,9 +18,12 @@ export type AnyQueryFn = (ctx: QueryContext, params?: unknown) => Promise<unknow
 export function declarativeQuery (engine: Engine, config: DeclarativeQueryConfig): AnyQueryFn {
   return async (ctx, params) => {
     const bucket = ctx.bucket(config.bucket)
-    const filter = config.filter === undefined ? undefined : fill(config.filter, params as Params) as WhereFilter
+    const filter = config.filter === undefined
+      ? undefined
+      : fill(config.filter, params as Params) as WhereFilter
     const records = filter === undefined ? await bucket.all() : await bucket.where(filter)
-    const normalizeOf = (field: string): Normalize | undefined => engine.buckets.get(config.bucket)?.schema.normalizeOf(field)
+    const normalizeOf = (field: string): Normalize | undefined =>
+      engine.buckets.get(config.bucket)?.schema.normalizeOf(field)
     if (config.aggregate !== undefined) return aggregateOf(records, config.aggregate, normalizeOf)
     return await listOf(engine, records, config, normalizeOf)
   }
@@ -38,7 +41,9 @@ function fill (value: unknown, params: Params): unknown {
 }
 
 function aggregateOf (
-  records: readonly StoreRecord[], { groupBy, ...aggregate }: NonNullable<DeclarativeQueryConfig['aggregate']>,
+  records: readonly StoreRecord[], {
+    groupBy, ...aggregate
+  }: NonNullable<DeclarativeQueryConfig['aggregate']>,
   normalizeOf: (field: string) => Normalize | undefined
 ): unknown {
   if (groupBy !== undefined) {
@@ -56,21 +61,35 @@ async function listOf (
   normalizeOf: (field: string) => Normalize | undefined
 ): Promise<unknown[]> {
   const order = Object.entries(sort ?? {})
-  const sorted = order.length === 0 ? records : await sortInSlices(records, comparator(order, normalizeOf), engine.slicer)
+  const sorted = order.length === 0
+    ? records
+    : await sortInSlices(records, comparator(order, normalizeOf), engine.slicer)
   const start = offset > 0 ? offset : 0
-  const page = start === 0 && limit === undefined ? sorted : sorted.slice(start, limit === undefined ? undefined : start + Math.max(0, limit))
+  const page = start === 0 && limit === undefined
+    ? sorted
+    : sorted.slice(start, limit === undefined ? undefined : start + Math.max(0, limit))
   if (fields === undefined || fields.length === 0) return page
-  return page.map(record => Object.fromEntries(fields.filter(field => Object.hasOwn(record, field)).map(field => [field, record[field]])))
+  return page.map(
+    record =>
+      Object.fromEntries(
+        fields.filter(field => Object.hasOwn(record, field)).map(field => [field, record[field]])
+      )
+  )
 }
 
 /** Null and absent values come last in both directions; equal ones keep their order. */
 function comparator (
-  order: ReadonlyArray<readonly [field: string, direction: 'asc' | 'desc']>, normalizeOf: (field: string) => Normalize | undefined
+  order: ReadonlyArray<readonly [
+    field: string, direction: 'asc' | 'desc'
+  ]>, normalizeOf: (field: string) => Normalize | undefined
 ): (a: StoreRecord, b: StoreRecord) => number {
   const keys = order.map(([field, direction]) => {
     const get = getterOf(field)
     const normalize = normalizeOf(field)
-    return { get: normalize === undefined ? get : (record: StoreRecord) => normalize(get(record)), sign: direction === 'desc' ? -1 : 1 }
+    return {
+      get: normalize === undefined ? get : (record: StoreRecord) => normalize(get(record)),
+      sign: direction === 'desc' ? -1 : 1
+    }
   })
   return (a, b) => {
     for (const { get, sign } of keys) {

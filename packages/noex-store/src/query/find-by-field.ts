@@ -20,9 +20,13 @@ export function findByField (bucket: Bucket, filter: WhereFilter): Row[] | undef
   const index = bucket.contents.byField.get(field)
   const value: unknown = filter[field]
   // Objects may be operators or dates; NaN equals nothing, but a map would find it.
-  if (index === undefined || (typeof value === 'object' && value !== null) || Number.isNaN(value)) return undefined
+  if (index === undefined || (typeof value === 'object' && value !== null) || Number.isNaN(value)) {
+    return undefined
+  }
   const { normalize } = index.options
   const wanted = normalize === undefined ? value : normalize(value)
   const size = index.hash.size(wanted)
-  return size > MAX_ROWS ? undefined : rowsInOrder({ size, isExact: true, rows: () => index.hash.rows(wanted) })
+  return size > MAX_ROWS
+    ? undefined
+    : rowsInOrder({ size, isExact: true, rows: () => index.hash.rows(wanted) })
 }

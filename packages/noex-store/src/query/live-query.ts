@@ -5,7 +5,10 @@ import { deepEqual } from './deep-equal.js'
 import type { DependencyIndex } from './dependency-index.js'
 import { ReadDependencies, TrackedContext } from './query-context.js'
 
-/** Runs of a query that are thrown away because what they read has changed meanwhile, before one counts all the same. */
+/**
+ * Runs of a query that are thrown away because what they read has changed meanwhile, before one counts all
+ * the same.
+ */
 const MAX_RERUNS = 5
 
 export interface LiveQueryOptions {

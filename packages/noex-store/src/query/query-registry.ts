@@ -32,7 +32,10 @@ export class QueryRegistry {
     this.#queries.set(name, { fn, config: undefined, live: new Set() })
   }
 
-  /** Defines a query as data, by a commit. @throws QueryAlreadyDefinedError, BucketNotDefinedError */
+  /**
+   * Defines a query as data, by a commit.
+   * @throws QueryAlreadyDefinedError, BucketNotDefinedError
+   */
   defineDeclarative (name: string, config: DeclarativeQueryConfig): void {
     this.#engine.assertWritable()
     if (!this.#engine.buckets.has(config.bucket)) throw new BucketNotDefinedError(config.bucket)
@@ -79,14 +82,19 @@ export class QueryRegistry {
 
   /** Declarative queries by name. */
   get configs (): Array<readonly [string, DeclarativeQueryConfig]> {
-    return [...this.#queries].flatMap(([name, { config }]) => config === undefined ? [] : [[name, config] as const])
+    return [...this.#queries].flatMap(
+      ([name, { config }]) => config === undefined ? [] : [[name, config] as const]
+    )
   }
 
   get subscriptionCount (): number {
     return [...this.#queries.values()].reduce((sum, { live }) => sum + live.size, 0)
   }
 
-  /** Runs a query once. @throws QueryNotDefinedError, and what the query throws */
+  /**
+   * Runs a query once.
+   * @throws QueryNotDefinedError, and what the query throws
+   */
   async run (name: string, params: unknown, readFilter?: ReadFilter): Promise<unknown> {
     const { fn } = this.#query(name)
     const context = new TrackedContext(this.#engine, { onBucket () {}, onRecord () {} }, readFilter)
@@ -94,9 +102,13 @@ export class QueryRegistry {
   }
 
   /** Runs a query, and tells each result after the first one. Resolves with what ends that. */
-  async subscribe (name: string, params: unknown, onResult: (result: unknown) => void, readFilter?: ReadFilter): Promise<() => void> {
+  async subscribe (
+    name: string, params: unknown, onResult: (result: unknown) => void, readFilter?: ReadFilter
+  ): Promise<() => void> {
     const query = this.#query(name)
-    const live: LiveQuery = new LiveQuery(this.#engine, this.#index, { query: name, fn: query.fn, params, readFilter, onResult })
+    const live: LiveQuery = new LiveQuery(
+      this.#engine, this.#index, { query: name, fn: query.fn, params, readFilter, onResult }
+    )
     await live.start()
     // Removed while it ran.
     if (this.#queries.get(name) === query) query.live.add(live)

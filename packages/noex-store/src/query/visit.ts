@@ -20,7 +20,10 @@ export interface Selection {
   readonly filter: CompiledFilter | undefined
 }
 
-/** Compiles a filter for a bucket; `undefined` and `{}` select all records. @throws FilterError */
+/**
+ * Compiles a filter for a bucket; `undefined` and `{}` select all records.
+ * @throws FilterError
+ */
 export function select (bucket: Bucket, filter: WhereFilter | undefined): Selection {
   const compiled = filter === undefined ? undefined : compileFilter(filter, bucket.schema)
   const isAll = compiled === undefined || compiled.conditions.length + compiled.choices.length === 0
@@ -32,14 +35,18 @@ export function select (bucket: Bucket, filter: WhereFilter | undefined): Select
  * call. Returns `undefined` when it is done at once; what takes longer goes on in slices.
  * @throws WorkBudgetError
  */
-export function visitMatches (engine: Engine, { bucket, filter }: Selection, visit: Visit, work = 0): Promise<void> | undefined {
+export function visitMatches (
+  engine: Engine, { bucket, filter }: Selection, visit: Visit, work = 0
+): Promise<void> | undefined {
   const isVisible = visibility(engine, bucket)
   if (filter !== undefined) {
     const source = findSource(bucket, filter, index => { requestOrder(engine, bucket, index) })
     if (source !== undefined) {
       for (const row of rowsInOrder(source)) {
         const record = row.record as StoreRecord
-        if ((source.isExact || filter.test(record)) && isVisible(record) && visit(record, row) === false) return undefined
+        if ((source.isExact || filter.test(record)) && isVisible(record) && visit(record, row) === false) {
+          return undefined
+        }
       }
       return undefined
     }
@@ -49,13 +56,19 @@ export function visitMatches (engine: Engine, { bucket, filter }: Selection, vis
   const wanted = selective(filter, bucket.hasOverdue ? isVisible : undefined, visit)
   if (bucket.size > MAX_AT_ONCE) return walk(engine, new Snapshot(bucket.contents), wanted)
   for (const { slots } of bucket.contents.sequence.chunks) {
-    for (const row of slots) if (row !== undefined && wanted(row.record as StoreRecord, row) === false) return undefined
+    for (const row of slots) {
+      if (
+        row !== undefined && wanted(row.record as StoreRecord, row) === false
+      ) return undefined
+    }
   }
   return undefined
 }
 
 /** Visits the records that match from a place on, in the order of their insertion. */
-export function visitFrom (engine: Engine, { bucket, filter }: Selection, place: number, visit: Visit): Promise<void> | undefined {
+export function visitFrom (
+  engine: Engine, { bucket, filter }: Selection, place: number, visit: Visit
+): Promise<void> | undefined {
   const isVisible = bucket.hasOverdue ? visibility(engine, bucket) : undefined
   return walk(engine, new Snapshot(bucket.contents, place), selective(filter, isVisible, visit))
 }
@@ -92,10 +105,14 @@ export function visibility (engine: Engine, bucket: Bucket): (record: StoreRecor
 
 const isAnyVisible = (): boolean => true
 
-function selective (filter: CompiledFilter | undefined, isVisible: ((record: StoreRecord) => boolean) | undefined, visit: Visit): Visit {
+function selective (
+  filter: CompiledFilter | undefined, isVisible: ((record: StoreRecord) => boolean) | undefined, visit: Visit
+): Visit {
   const test = filter?.test
   if (isVisible === undefined) {
     return test === undefined ? visit : (record, row) => test(record) ? visit(record, row) : undefined
   }
-  return (record, row) => (test === undefined || test(record)) && isVisible(record) ? visit(record, row) : undefined
+  return (record, row) => (test === undefined || test(record)) && isVisible(record)
+    ? visit(record, row)
+    : undefined
 }

@@ -1,4 +1,5 @@
-// Those of the moment of loading: under the fake timers of an application's tests, reads still come to an end.
+// Those of the moment of loading: under the fake timers of an application's tests, reads still come to an
+// end.
 const { setImmediate: runInNextTurn } = globalThis
 const ticks = performance.now.bind(performance)
 

@@ -4,7 +4,9 @@ import type { Slicer } from './slicer.js'
 const RUN = 2_048
 
 /** Sorts a list; equal items keep their order. A long one is sorted in slices. */
-export async function sortInSlices<T> (items: readonly T[], compare: (a: T, b: T) => number, slicer: Slicer): Promise<T[]> {
+export async function sortInSlices<T> (
+  items: readonly T[], compare: (a: T, b: T) => number, slicer: Slicer
+): Promise<T[]> {
   if (items.length <= RUN) return [...items].sort(compare)
   let runs: T[][] = []
   for (let i = 0; i < items.length; i += RUN) {
@@ -22,7 +24,9 @@ export async function sortInSlices<T> (items: readonly T[], compare: (a: T, b: T
   return runs[0] as T[]
 }
 
-async function merge<T> (a: readonly T[], b: readonly T[], compare: (a: T, b: T) => number, slicer: Slicer): Promise<T[]> {
+async function merge<T> (
+  a: readonly T[], b: readonly T[], compare: (a: T, b: T) => number, slicer: Slicer
+): Promise<T[]> {
   const merged: T[] = []
   let i = 0
   let j = 0

@@ -32,7 +32,9 @@ export interface BucketSchema {
   /** Fields that an update leaves as they are: the key, generated fields, metadata. */
   readonly fixed: ReadonlySet<string>
   /** Indexed fields, declared ones first, those of references last. */
-  readonly indexes: ReadonlyArray<{ readonly field: string, readonly isUnique: boolean, readonly isDeclared: boolean }>
+  readonly indexes: ReadonlyArray<{
+    readonly field: string, readonly isUnique: boolean, readonly isDeclared: boolean
+  }>
   readonly references: readonly Reference[]
   /** Lifetime of a record in milliseconds. */
   readonly ttlMs: number | undefined
@@ -51,11 +53,15 @@ export interface BucketSchema {
 export function compileSchema (name: string, given: BucketDefinition): BucketSchema {
   checkName(name)
   if (!isObject(given) || !isObject(given.schema)) {
-    throw new DefinitionError(`The definition of bucket "${name}" must be an object with the members key and schema`)
+    throw new DefinitionError(
+      `The definition of bucket "${name}" must be an object with the members key and schema`
+    )
   }
   const definition = frozenValue(given) as BucketDefinition
   const { key, schema } = definition
-  if (!Object.hasOwn(schema, key)) throw new DefinitionError(`Key field "${key}" does not exist in schema for bucket "${name}"`)
+  if (!Object.hasOwn(schema, key)) {
+    throw new DefinitionError(`Key field "${key}" does not exist in schema for bucket "${name}"`)
+  }
   for (const index of definition.indexes ?? []) {
     if (!Object.hasOwn(schema, index)) {
       throw new DefinitionError(`Index field "${index}" does not exist in schema for bucket "${name}"`)
@@ -67,15 +73,24 @@ export function compileSchema (name: string, given: BucketDefinition): BucketSch
     throw new DefinitionError(`Key field "${key}" of bucket "${name}" has type "${keyType}"; ` +
       `a key must be of type ${[...KEY_TYPES].join(', ')}`)
   }
-  for (const limit of ['maxSize', 'maxRecords', 'maxBytes'] as const) checkLimit(name, limit, definition[limit])
+  for (
+    const limit of ['maxSize', 'maxRecords', 'maxBytes'] as const
+  ) checkLimit(name, limit, definition[limit])
   const references = referencesOf(name, definition)
-  const dates = new Set(Object.keys(schema).filter(field => (schema[field] as FieldDefinition).type === 'date'))
+  const dates = new Set(
+    Object.keys(schema).filter(field => (schema[field] as FieldDefinition).type === 'date')
+  )
   return {
     definition,
     key,
     validate: compileChecked(name, definition),
     hasFunctions: definition.validate !== undefined || Object.values(schema).some(hasFunctions),
-    fixed: new Set([key, ...Object.keys(schema).filter(field => schema[field]?.generated !== undefined), '_version', '_createdAt', '_updatedAt']),
+    fixed: new Set(
+      [
+        key, ...Object.keys(schema).filter(field => schema[field]?.generated !== undefined), '_version',
+        '_createdAt', '_updatedAt'
+      ]
+    ),
     indexes: indexesOf(definition, references),
     references,
     ttlMs: definition.ttl === undefined ? undefined : parseTtl(definition.ttl),
@@ -95,10 +110,14 @@ function checkName (name: unknown): void {
 function checkField (bucket: string, path: string, field: unknown, depth: number): void {
   const known = isObject(field) ? field as unknown as FieldDefinition : undefined
   if (known === undefined || !FIELD_TYPES.has(known.type)) {
-    throw new DefinitionError(`Field "${path}" of bucket "${bucket}" has no type; it must be one of ${[...FIELD_TYPES].join(', ')}`)
+    throw new DefinitionError(
+      `Field "${path}" of bucket "${bucket}" has no type; it must be one of ${[...FIELD_TYPES].join(', ')}`
+    )
   }
   if (depth >= MAX_NESTING) return
-  for (const [name, property] of Object.entries(known.properties ?? {})) checkField(bucket, `${path}.${name}`, property, depth + 1)
+  for (
+    const [name, property] of Object.entries(known.properties ?? {})
+  ) checkField(bucket, `${path}.${name}`, property, depth + 1)
   if (known.items !== undefined) checkField(bucket, `${path}[]`, known.items, depth + 1)
 }
 
@@ -119,17 +138,23 @@ function referencesOf (name: string, { schema }: BucketDefinition): Reference[] 
   return Object.entries(schema).flatMap(([field, { ref, onDelete = 'restrict', required }]) => {
     if (ref === undefined) return []
     if (onDelete === 'set_null' && required === true) {
-      throw new DefinitionError(`Invalid schema for bucket "${name}": field "${field}" has onDelete "set_null" but is required`)
+      throw new DefinitionError(
+        `Invalid schema for bucket "${name}": field "${field}" has onDelete "set_null" but is required`
+      )
     }
     return [{ field, target: ref, onDelete }]
   })
 }
 
-function indexesOf ({ schema, indexes = [] }: BucketDefinition, references: readonly Reference[]): BucketSchema['indexes'] {
+function indexesOf (
+  { schema, indexes = [] }: BucketDefinition, references: readonly Reference[]
+): BucketSchema['indexes'] {
   const unique = Object.keys(schema).filter(field => schema[field]?.unique === true)
   const declared = new Set([...indexes, ...unique])
   const fields = new Set([...declared, ...references.map(({ field }) => field)])
-  return [...fields].map(field => ({ field, isUnique: schema[field]?.unique === true, isDeclared: declared.has(field) }))
+  return [...fields].map(
+    field => ({ field, isUnique: schema[field]?.unique === true, isDeclared: declared.has(field) })
+  )
 }
 
 function hasFunctions (field: FieldDefinition): boolean {

@@ -8,8 +8,12 @@ import type { Filler } from './template.js'
  * Returns what fills in the fields that an insert leaves out: generated values first, defaults after them.
  * `takeNumber` returns the autoincrement number of the record that is being made.
  */
-export function fillersOf (bucket: string, { schema }: Pick<BucketDefinition, 'schema'>, takeNumber: () => number): ReadonlyMap<string, Filler> {
-  const generators = { uuid: generateUuid, cuid: generateCuid, timestamp: generateTimestamp, autoincrement: takeNumber }
+export function fillersOf (
+  bucket: string, { schema }: Pick<BucketDefinition, 'schema'>, takeNumber: () => number
+): ReadonlyMap<string, Filler> {
+  const generators = {
+    uuid: generateUuid, cuid: generateCuid, timestamp: generateTimestamp, autoincrement: takeNumber
+  }
   const fillers = new Map<string, Filler>()
   for (const [field, { generated }] of Object.entries(schema)) {
     if (generated != null) fillers.set(field, generators[generated])

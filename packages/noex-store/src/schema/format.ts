@@ -3,7 +3,9 @@ const MAX_EMAIL = 320
 /** Most characters of a URL. */
 const MAX_URL = 2_048
 
-const ISO_DATE = /^(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?)?$/
+const DATE = String.raw`\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])`
+const TIME = String.raw`T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?`
+const ISO_DATE = new RegExp(`^(${DATE})(?:${TIME})?$`)
 
 /** Tells whether a text looks like an email address: at most 320 characters, one `@`, a dot behind it. */
 export function isValidEmail (value: string): boolean {

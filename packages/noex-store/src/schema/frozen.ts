@@ -1,6 +1,7 @@
 /**
- * Returns a nested value as a record keeps it: plain objects and arrays are copied and frozen, so that neither
- * the caller nor a reader can change what is stored. `Date`s are copied, instances of other classes are kept.
+ * Returns a nested value as a record keeps it: plain objects and arrays are copied and frozen, so that
+ * neither the caller nor a reader can change what is stored. `Date`s are copied, instances of other classes
+ * are kept.
  */
 export function frozenValue (value: unknown): unknown {
   return typeof value === 'object' && value !== null ? frozenCopy(value, new Map()) : value
@@ -18,7 +19,9 @@ function frozenCopy (value: object, seen: Map<object, object>): object {
   for (const name of Object.keys(copy)) {
     const member = (copy as Record<string, unknown>)[name]
     // An own member named __proto__ is replaced like any other.
-    if (typeof member === 'object' && member !== null) (copy as Record<string, unknown>)[name] = frozenCopy(member, seen)
+    if (typeof member === 'object' && member !== null) {
+      (copy as Record<string, unknown>)[name] = frozenCopy(member, seen)
+    }
   }
   return Object.freeze(copy)
 }

@@ -38,7 +38,8 @@ export function matchingPower (source: string): number {
 
 function isRepetition (source: string, at: number): boolean {
   const char = source[at]
-  return char === '*' || char === '+' || char === '?' || (char === '{' && /^\{\d+(,\d*)?\}/.test(source.slice(at, at + 20)))
+  return char === '*' || char === '+' || char === '?' ||
+    (char === '{' && /^\{\d+(,\d*)?\}/.test(source.slice(at, at + 20)))
 }
 
 function endOfClass (source: string, start: number): number {

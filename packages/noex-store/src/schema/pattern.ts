@@ -21,7 +21,9 @@ const watched = new vm.Script('pattern.test(value)')
 export function compilePattern (source: string): (value: string) => Match {
   const pattern = new RegExp(source)
   const power = matchingPower(source)
-  const maxLength = power === Infinity ? 0 : Math.floor((MAX_STEPS / (source.length + 1)) ** (1 / Math.max(power, 1)))
+  const maxLength = power === Infinity
+    ? 0
+    : Math.floor((MAX_STEPS / (source.length + 1)) ** (1 / Math.max(power, 1)))
   return value => {
     if (value.length <= maxLength) return pattern.test(value) ? 'match' : 'mismatch'
     return matchWatched(pattern, value)

@@ -7,18 +7,26 @@ export class SchemaValidator {
   readonly #bucket: Bucket
 
   /** @throws DefinitionError */
-  constructor (bucketName: string, schema: SchemaDefinition, keyField: string, validate?: BucketDefinition['validate']) {
+  constructor (
+    bucketName: string, schema: SchemaDefinition, keyField: string, validate?: BucketDefinition['validate']
+  ) {
     this.#bucket = new Bucket(bucketName, { key: keyField, schema, ...(validate && { validate }) }, 0)
   }
 
-  /** Returns the record that `input` becomes. @throws ValidationError */
+  /**
+   * Returns the record that `input` becomes.
+   * @throws ValidationError
+   */
   prepareInsert (input: Record<string, unknown>, autoincrementCounter: number): StoreRecord {
     // The number is taken by the insert itself.
     this.#bucket.counter = autoincrementCounter - 1
     return this.#bucket.prepareInsert(input, Date.now())
   }
 
-  /** Returns the record that `existing` becomes by `changes`. @throws ValidationError */
+  /**
+   * Returns the record that `existing` becomes by `changes`.
+   * @throws ValidationError
+   */
   prepareUpdate (existing: StoreRecord, changes: Record<string, unknown>): StoreRecord {
     return this.#bucket.prepareUpdate(existing, changes, Date.now())
   }

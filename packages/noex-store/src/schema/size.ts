@@ -12,6 +12,10 @@ export function estimateBytes (value: unknown, depth = 0): number {
     for (const item of value) bytes += estimateBytes(item, depth + 1) + 1
     return bytes
   }
-  for (const name in value) bytes += name.length + 4 + estimateBytes((value as Record<string, unknown>)[name], depth + 1)
+  for (const name in value) {
+    bytes += name.length + 4 + estimateBytes(
+      (value as Record<string, unknown>)[name], depth + 1
+    )
+  }
   return bytes
 }

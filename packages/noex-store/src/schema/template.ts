@@ -40,7 +40,10 @@ export class RecordTemplate {
    * `fillers` are in the order in which they run; `ttlMs` is the lifetime of a record in milliseconds;
    * `onShape` hears of every new list of members.
    */
-  constructor (fillers: ReadonlyMap<string, Filler>, ttlMs: number | undefined, onShape: (names: readonly string[]) => void) {
+  constructor (
+    fillers: ReadonlyMap<string, Filler>, ttlMs: number | undefined,
+    onShape: (names: readonly string[]) => void
+  ) {
     this.#fillers = fillers
     this.#ttlMs = ttlMs
     this.#onShape = onShape
@@ -49,7 +52,9 @@ export class RecordTemplate {
   /** Returns the frozen record that the input of an insert becomes. Runs the defaults of the schema. */
   build (input: Fields, { version, time }: NewMeta): StoreRecord {
     const plain = isPlain(input) ? input : { ...input }
-    const shape = this.#last !== undefined && this.#fits(this.#last, plain) ? this.#last : this.#shapeOf(plain)
+    const shape = this.#last !== undefined && this.#fits(this.#last, plain)
+      ? this.#last
+      : this.#shapeOf(plain)
     const record: Record<string, unknown> = { ...shape.empty }
     for (const name of shape.names) {
       const value = plain[name]
@@ -65,7 +70,10 @@ export class RecordTemplate {
     return Object.freeze(record) as StoreRecord
   }
 
-  /** Tells whether the input has exactly the members of the shape, in their order, none of them to be filled in. */
+  /**
+   * Tells whether the input has exactly the members of the shape, in their order, none of them to be filled
+   * in.
+   */
   #fits ({ names }: Shape, input: Fields): boolean {
     let i = 0
     for (const name in input) {
@@ -78,12 +86,16 @@ export class RecordTemplate {
   #shapeOf (input: Fields): Shape {
     // Members without a value are left to the fillers, where there is one.
     const names = Object.keys(input).filter(name => input[name] !== undefined || !this.#fillers.has(name))
-    const known = this.#shapes.find(shape => shape.names.length === names.length && shape.names.every((name, i) => name === names[i]))
+    const known = this.#shapes.find(
+      shape => shape.names.length === names.length && shape.names.every((name, i) => name === names[i])
+    )
     if (known !== undefined) return (this.#last = known)
     const given = new Set(names)
     const missing = [...this.#fillers].filter(([name]) => !given.has(name))
     const isExpiryMissing = this.#ttlMs !== undefined && !given.has('_expiresAt')
-    const all = [...new Set([...names, ...missing.map(([name]) => name), '_version', '_createdAt', '_updatedAt'])]
+    const all = [
+      ...new Set([...names, ...missing.map(([name]) => name), '_version', '_createdAt', '_updatedAt'])
+    ]
     if (isExpiryMissing) all.push('_expiresAt')
     // Parsed, because such an object has all its members inside.
     const empty = JSON.parse(`{${all.map(name => `${JSON.stringify(name)}:null`).join()}}`) as Fields

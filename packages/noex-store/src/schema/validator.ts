@@ -12,11 +12,16 @@ type Fields = Readonly<Record<string, unknown>>
 /** Checks one value and adds what is wrong with it to `issues`. */
 type Check = (value: unknown, path: string, issues: ValidationIssue[], record: Fields) => void
 
-/** Checks a whole record. @throws ValidationError */
+/**
+ * Checks a whole record.
+ * @throws ValidationError
+ */
 export type Validator = (record: Fields) => void
 
 /** Compiles the checks of a bucket's schema, once for all its records. */
-export function compileValidator (bucket: string, { schema, validate }: Pick<BucketDefinition, 'schema' | 'validate'>): Validator {
+export function compileValidator (
+  bucket: string, { schema, validate }: Pick<BucketDefinition, 'schema' | 'validate'>
+): Validator {
   const checks = compileFields(schema, 0)
   return record => {
     const issues: ValidationIssue[] = []
@@ -26,7 +31,9 @@ export function compileValidator (bucket: string, { schema, validate }: Pick<Buc
   }
 }
 
-function checkRecord (validate: NonNullable<BucketDefinition['validate']>, record: Fields, issues: ValidationIssue[]): void {
+function checkRecord (
+  validate: NonNullable<BucketDefinition['validate']>, record: Fields, issues: ValidationIssue[]
+): void {
   const messages: unknown = validate(record as Record<string, unknown>)
   if (messages === undefined || messages === null) return
   if (isPromise(messages)) {
@@ -46,7 +53,11 @@ function compileFields (schema: SchemaDefinition, depth: number): Check {
       if (value !== undefined && value !== null) {
         check(value, prefix === '' ? name : `${prefix}.${name}`, issues, record)
       } else if (isRequired) {
-        issues.push({ field: prefix === '' ? name : `${prefix}.${name}`, message: 'Field is required', code: 'required' })
+        issues.push(
+          {
+            field: prefix === '' ? name : `${prefix}.${name}`, message: 'Field is required', code: 'required'
+          }
+        )
       }
     }
   }
@@ -58,7 +69,9 @@ function compileValue (field: FieldDefinition, depth: number): Check {
   const nested = compileNested(field, depth)
   return (value, path, issues, record) => {
     if (!isOfType(value)) {
-      issues.push({ field: path, message: `Expected type "${field.type}", got ${describe(value)}`, code: 'type' })
+      issues.push(
+        { field: path, message: `Expected type "${field.type}", got ${describe(value)}`, code: 'type' }
+      )
       return
     }
     for (const check of constraints) check(value, path, issues, record)
@@ -90,21 +103,35 @@ function compileConstraints (field: FieldDefinition): Check[] {
   const { enum: values, minLength, maxLength, pattern, format, min, max, validate } = field
   const checks: Check[] = []
   if (values !== undefined) {
-    checks.push(refuseUnless(value => values.includes(value), `Value must be one of: ${values.map(String).join(', ')}`, 'enum'))
+    checks.push(
+      refuseUnless(
+        value => values.includes(value), `Value must be one of: ${values.map(String).join(', ')}`, 'enum'
+      )
+    )
   }
   if (minLength !== undefined) {
-    checks.push(refuseUnless(text(value => value.length >= minLength), `Minimum length is ${minLength}`, 'minLength'))
+    checks.push(
+      refuseUnless(text(value => value.length >= minLength), `Minimum length is ${minLength}`, 'minLength')
+    )
   }
   if (maxLength !== undefined) {
-    checks.push(refuseUnless(text(value => value.length <= maxLength), `Maximum length is ${maxLength}`, 'maxLength'))
+    checks.push(
+      refuseUnless(text(value => value.length <= maxLength), `Maximum length is ${maxLength}`, 'maxLength')
+    )
   }
   if (pattern !== undefined) checks.push(checkPattern(pattern))
-  if (format !== undefined) checks.push(refuseUnless(text(formats[format]), `Invalid ${format} format`, 'format'))
+  if (format !== undefined) {
+    checks.push(refuseUnless(text(formats[format]), `Invalid ${format} format`, 'format'))
+  }
   if (min !== undefined) {
-    checks.push(refuseUnless(value => typeof value !== 'number' || value >= min, `Minimum value is ${min}`, 'min'))
+    checks.push(
+      refuseUnless(value => typeof value !== 'number' || value >= min, `Minimum value is ${min}`, 'min')
+    )
   }
   if (max !== undefined) {
-    checks.push(refuseUnless(value => typeof value !== 'number' || value <= max, `Maximum value is ${max}`, 'max'))
+    checks.push(
+      refuseUnless(value => typeof value !== 'number' || value <= max, `Maximum value is ${max}`, 'max')
+    )
   }
   if (validate !== undefined) checks.push(checkCustom(validate))
   return checks
@@ -129,7 +156,9 @@ function checkPattern (source: string): Check {
     if (typeof value !== 'string') return
     const outcome = match(value)
     if (outcome === 'match') return
-    const message = outcome === 'slow' ? 'Matching the pattern takes too long' : `Value must match pattern "${source}"`
+    const message = outcome === 'slow'
+      ? 'Matching the pattern takes too long'
+      : `Value must match pattern "${source}"`
     issues.push({ field, message, code: 'pattern' })
   }
 }
@@ -138,12 +167,15 @@ function checkCustom (validate: NonNullable<FieldDefinition['validate']>): Check
   return (value, field, issues, record) => {
     const message: unknown = validate(value, record as Record<string, unknown>)
     if (message === undefined) return
-    issues.push({ field, message: isPromise(message) ? asynchronous(message) : message as string, code: 'custom' })
+    issues.push(
+      { field, message: isPromise(message) ? asynchronous(message) : message as string, code: 'custom' }
+    )
   }
 }
 
 function isPromise (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  return typeof value === 'object' && value !== null &&
+    typeof (value as { then?: unknown }).then === 'function'
 }
 
 /** Returns the message that refuses an asynchronous validator, whose rejection must not end the process. */

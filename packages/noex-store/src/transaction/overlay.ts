@@ -1,7 +1,10 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { StoreRecord } from '../types/record.js'
 
-/** What a transaction does to one key: the record of the store that it started from, and what is to become of it. */
+/**
+ * What a transaction does to one key: the record of the store that it started from, and what is to become of
+ * it.
+ */
 export interface Written {
   readonly before: StoreRecord | undefined
   /** `undefined` for a delete, and for an insert that was taken back. */

@@ -59,15 +59,18 @@ function checkBucket (engine: Engine, bucket: Bucket): void {
 function checkPredicate (engine: Engine, { bucket, test, isCount, position, time }: PredicateRead): void {
   checkBucket(engine, bucket)
   const changes = engine.history.since(position, bucket.name)
-  if (changes === undefined) throw new TransactionConflictError(bucket.name, undefined, 'It has been read too long ago')
+  if (changes === undefined) {
+    throw new TransactionConflictError(bucket.name, undefined, 'It has been read too long ago')
+  }
   const isTimed = bucket.schema.ttlMs !== undefined
   const matches = (record: StoreRecord | undefined): boolean => record !== undefined &&
     (test === undefined || test(record)) &&
     !(isTimed && typeof record._expiresAt === 'number' && record._expiresAt <= time)
   for (const change of changes) {
     const key = 'key' in change ? change.key : undefined
-    const isConcerned = !('key' in change) ||
-      (isCount ? matches(change.before) !== matches(change.after) : matches(change.before) || matches(change.after))
-    if (isConcerned) throw new TransactionConflictError(bucket.name, key, 'Another writer has changed what was read')
+    const isConcerned = (before: boolean, after: boolean): boolean => isCount ? before !== after : before || after
+    if (!('key' in change) || isConcerned(matches(change.before), matches(change.after))) {
+      throw new TransactionConflictError(bucket.name, key, 'Another writer has changed what was read')
+    }
   }
 }

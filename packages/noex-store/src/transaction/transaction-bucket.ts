@@ -17,9 +17,7 @@ interface Placed {
   readonly record: StoreRecord
 }
 
-/**
- * A bucket as a transaction sees it: with its own writes, which no other reader sees before the commit.
- */
+/** A bucket as a transaction sees it: with its own writes, which no other reader sees before the commit. */
 export class TransactionBucketHandle {
   readonly #engine: Engine
   readonly #bucket: Bucket
@@ -50,7 +48,9 @@ export class TransactionBucketHandle {
   }
 
   /** @throws RecordNotFoundError, TransactionConflictError for another version than `expectedVersion` */
-  async update (key: unknown, changes: Record<string, unknown>, options: Pick<WriteOptions, 'expectedVersion'> = {}): Promise<StoreRecord> {
+  async update (
+    key: unknown, changes: Record<string, unknown>, options: Pick<WriteOptions, 'expectedVersion'> = {}
+  ): Promise<StoreRecord> {
     return this.#update(key, changes, options.expectedVersion)
   }
 
@@ -192,8 +192,13 @@ export class TransactionBucketHandle {
     return records
   }
 
-  /** Visits the records that match in order: those of the store at one moment, with the writes of this transaction on top. */
-  async #visit (filter: WhereFilter | undefined, isCount: boolean, visit: (placed: Placed) => boolean | undefined): Promise<void> {
+  /**
+   * Visits the records that match in order: those of the store at one moment, with the writes of this
+   * transaction on top.
+   */
+  async #visit (
+    filter: WhereFilter | undefined, isCount: boolean, visit: (placed: Placed) => boolean | undefined
+  ): Promise<void> {
     this.#open()
     const selection = select(this.#bucket, filter)
     this.#notePredicate(selection, isCount)

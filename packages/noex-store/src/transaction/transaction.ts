@@ -10,8 +10,8 @@ import { ReadSet } from './read-set.js'
 import { TransactionBucketHandle } from './transaction-bucket.js'
 
 /**
- * A transaction: writes are kept back until the commit, and what was read is checked in the step that commits,
- * so that the whole is as if it had happened at that moment.
+ * A transaction: writes are kept back until the commit, and what was read is checked in the step that
+ * commits, so that the whole is as if it had happened at that moment.
  */
 export class TransactionContext {
   readonly #engine: Engine
@@ -31,19 +31,25 @@ export class TransactionContext {
     this.#endHistory = engine.history.begin()
   }
 
-  /** The bucket of that name, as this transaction sees it. @throws BucketNotDefinedError */
+  /**
+   * The bucket of that name, as this transaction sees it.
+   * @throws BucketNotDefinedError
+   */
   async bucket (name: string): Promise<TransactionBucketHandle> {
     this.#assertOpen()
     const known = this.#handles.get(name)
     if (known !== undefined) return known
     const bucket = this.#engine.bucket(name)
-    const handle = new TransactionBucketHandle(this.#engine, bucket, this.#reads, this.#overlayOf(bucket), () => { this.#assertOpen() })
+    const handle = new TransactionBucketHandle(
+      this.#engine, bucket, this.#reads, this.#overlayOf(bucket), () => { this.#assertOpen() }
+    )
     this.#handles.set(name, handle)
     return handle
   }
 
   /**
-   * Commits all writes in one step, or none. Without writes nothing is committed, but what was read is checked.
+   * Commits all writes in one step, or none. Without writes nothing is committed, but what was read is
+   * checked.
    * @throws TransactionConflictError, and the errors of the single writes
    */
   async commit (): Promise<void> {
@@ -97,7 +103,9 @@ export class TransactionContext {
 
   #noteKey (overlay: Overlay, key: unknown): void {
     const { maxChanges = Infinity } = this.#options
-    if (this.#keys.push([overlay, key]) > maxChanges) throw new CommitTooLargeError(this.#keys.length, maxChanges)
+    if (this.#keys.push([overlay, key]) > maxChanges) {
+      throw new CommitTooLargeError(this.#keys.length, maxChanges)
+    }
   }
 
   #assertOpen (): void {

@@ -59,6 +59,9 @@ export interface WriteOptions {
   readonly user?: string
   /** Version that the record must have; another one is refused by `TransactionConflictError`. */
   readonly expectedVersion?: number
-  /** Most changes that the commit may have; more are refused by `CommitTooLargeError`. @default Infinity */
+  /**
+   * Most changes that the commit may have; more are refused by `CommitTooLargeError`.
+   * @default Infinity
+   */
   readonly maxChanges?: number
 }

@@ -27,7 +27,10 @@ export interface StorageAdapter {
 /** Saving of whole buckets, a while after they have changed. */
 export interface StorePersistenceConfig {
   readonly adapter: StorageAdapter
-  /** Time from a change to its saving, in milliseconds. @default 100 */
+  /**
+   * Time from a change to its saving, in milliseconds.
+   * @default 100
+   */
   readonly debounceMs?: number
   /** Hears of every save and load that fails. */
   readonly onError?: (error: Error) => void

@@ -45,7 +45,10 @@ export interface BucketDefinition {
   readonly schema: SchemaDefinition
   readonly indexes?: readonly string[]
   readonly etsType?: EtsTableType
-  /** Whether an adapter of `persistence` saves the bucket. @default true */
+  /**
+   * Whether an adapter of `persistence` saves the bucket.
+   * @default true
+   */
   readonly persistent?: boolean
   /** Lifetime of a record: milliseconds, or a text such as `1s`, `30m`, `1h`, `7d`. */
   readonly ttl?: number | string

@@ -11,11 +11,20 @@ export interface StoreOptions {
    * @default 1000
    */
   readonly ttlCheckIntervalMs?: number
-  /** Deleted keys that each bucket remembers, so that versions go on and cursors survive. @default 100000 */
+  /**
+   * Deleted keys that each bucket remembers, so that versions go on and cursors survive.
+   * @default 100000
+   */
   readonly maxDeletedKeys?: number
-  /** Records times conditions that one read may look at; more is refused by `WorkBudgetError`. @default 100000000 */
+  /**
+   * Records times conditions that one read may look at; more is refused by `WorkBudgetError`.
+   * @default 100000000
+   */
   readonly maxWork?: number
-  /** Returns the time in epoch milliseconds. @default Date.now */
+  /**
+   * Returns the time in epoch milliseconds.
+   * @default Date.now
+   */
   readonly now?: () => number
   /** Hears what listeners and subscribers throw. By default it becomes a warning of the process. */
   readonly onListenerError?: (error: unknown) => void
