@@ -190,6 +190,7 @@ test('numbers of autoincrement', async t => {
     t.same(ids, [1, 4, 3, 5])
     await bucket.delete(5)
     t.equal((await bucket.insert({}))['id'], 6)
+    t.same((await bucket.insertMany([{}, { id: 8 }, {}])).map(({ id }) => id), [7, 8, 9])
   })
 
   t.test('of transactions side by side are different', async t => {

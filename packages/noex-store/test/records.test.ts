@@ -34,6 +34,9 @@ test('records', async t => {
       }
     )
     t.match(await store.bucket('orders').insert({ total: 6 }), { number: 2 })
+    const shaped = await store.bucket('orders').insert({ state: undefined, total: 7, id: 'x' })
+    t.same(Object.keys(shaped).slice(0, 3), ['state', 'total', 'id'])
+    t.match(shaped, { state: 'open', number: 3 })
   })
 
   t.test('are frozen, with everything in them, and are no part of the input', async t => {

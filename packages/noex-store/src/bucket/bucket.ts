@@ -63,22 +63,25 @@ export class Bucket {
     return this.contents.rows.get(this.keyOf(key))
   }
 
-  /** Takes the next autoincrement number, passing over those that are keys already. */
-  takeNumber (): void {
-    if (!this.schema.isNumbered) return
+  /** Takes the next autoincrement number; one that becomes a key passes over those that are taken. */
+  #takeNumber (isKeyGiven: boolean, isTaken: ((key: unknown) => boolean) | undefined): void {
     this.counter++
     const { key, definition } = this.schema
-    if (definition.schema[key]?.generated !== 'autoincrement') return
-    while (this.contents.rows.has(this.counter)) this.counter++
+    if (isKeyGiven || definition.schema[key]?.generated !== 'autoincrement') return
+    while (this.contents.rows.has(this.counter) || isTaken?.(this.counter) === true) this.counter++
   }
 
   /**
-   * Makes the record of an insert: takes a number, runs defaults and validators.
+   * Makes the record of an insert: takes a number, runs defaults and validators. `isTaken` tells which keys are
+   * taken besides those of the bucket.
+   *
    * @throws ValidationError, or what a function of the definition throws
    */
-  prepareInsert (input: Readonly<Record<string, unknown>>, time: number): StoreRecord {
-    this.takeNumber()
+  prepareInsert (
+    input: Readonly<Record<string, unknown>>, time: number, isTaken?: (key: unknown) => boolean
+  ): StoreRecord {
     const known = input[this.schema.key]
+    if (this.schema.isNumbered) this.#takeNumber(known !== undefined, isTaken)
     // The version of a key that is made here is corrected below; such a key is nearly always a new one.
     const record = this.#template.build(input, { version: this.deleted.nextVersion(this.keyOf(known)), time })
     const key = this.keyIn(record)

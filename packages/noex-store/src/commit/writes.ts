@@ -76,7 +76,8 @@ export function insertMany (
   const plan = new Plan(options.maxChanges)
   try {
     const time = engine.now
-    const records = inputs.map(input => bucket.prepareInsert(input, time))
+    const given = new Set(inputs.map(input => input[bucket.schema.key]))
+    const records = inputs.map(input => bucket.prepareInsert(input, time, number => given.has(number)))
     const keys = new Set<unknown>()
     for (const record of records) {
       const key = keyOfNew(bucket, record)

@@ -58,7 +58,8 @@ export class RecordTemplate {
     const record: Record<string, unknown> = { ...shape.empty }
     for (const name of shape.names) {
       const value = plain[name]
-      record[name] = typeof value === 'object' ? frozenValue(value) : value
+      if (value === undefined) record[name] = this.#fillers.get(name)?.()
+      else record[name] = typeof value === 'object' ? frozenValue(value) : value
     }
     for (const [name, filler] of shape.missing) record[name] = filler()
     record['_version'] = version
@@ -78,14 +79,12 @@ export class RecordTemplate {
     let i = 0
     for (const name in input) {
       if (names[i++] !== name) return false
-      if (input[name] === undefined && this.#fillers.has(name)) return false
     }
     return i === names.length
   }
 
   #shapeOf (input: Fields): Shape {
-    // Members without a value are left to the fillers, where there is one.
-    const names = Object.keys(input).filter(name => input[name] !== undefined || !this.#fillers.has(name))
+    const names = Object.keys(input)
     const known = this.#shapes.find(
       shape => shape.names.length === names.length && shape.names.every((name, i) => name === names[i])
     )

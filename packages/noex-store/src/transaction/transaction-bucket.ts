@@ -147,7 +147,7 @@ export class TransactionBucketHandle {
   #insert (data: Input): StoreRecord {
     this.#open()
     checkObject(this.#bucket, data)
-    const record = this.#bucket.prepareInsert(data, this.#engine.now)
+    const record = this.#bucket.prepareInsert(data, this.#engine.now, number => this.#overlay.has(number))
     const key = keyOfNew(this.#bucket, record)
     const written = this.#overlay.get(key)
     const shown = record[this.#bucket.schema.key]
