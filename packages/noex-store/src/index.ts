@@ -9,7 +9,7 @@ export type {
 export type { FilterOperators, FilterValue, WhereFilter } from './types/filter.js'
 export type {
   Aggregate, AggregateFunction, DeclarativeQueryConfig, GroupByResult, PaginatedResult, PaginateOptions,
-  QueryBucket, QueryContext, QueryDependencies, QueryFn, QueryInfo, QueryType, ReadFilter
+  QueryBucket, QueryContext, QueryDependencies, QueryFn, QueryInfo, QueryType, ReadFilter, ReadObserver
 } from './types/query.js'
 export type {
   Change, ClearChange, Commit, DefinitionChange, QueryChange, RecordChange, WriteOptions

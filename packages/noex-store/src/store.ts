@@ -22,7 +22,7 @@ import { TransactionContext } from './transaction/transaction.js'
 import type { Commit, WriteOptions } from './types/commit.js'
 import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
-import type { DeclarativeQueryConfig, QueryContext, QueryInfo, ReadFilter } from './types/query.js'
+import type { DeclarativeQueryConfig, QueryContext, QueryInfo, ReadFilter, ReadObserver } from './types/query.js'
 import type { BucketDefinition, BucketSchemaUpdate } from './types/schema.js'
 import type { StoreOptions, StoreStats } from './types/store.js'
 
@@ -280,9 +280,9 @@ export class Store {
    * @throws QueryNotDefinedError, and what the query throws
    */
   async runQuery<TResult = unknown> (
-    queryName: string, params?: unknown, readFilter?: ReadFilter
+    queryName: string, params?: unknown, readFilter?: ReadFilter, observer?: ReadObserver
   ): Promise<TResult> {
-    return await this.#queries.run(queryName, params, readFilter) as TResult
+    return await this.#queries.run(queryName, params, readFilter, observer) as TResult
   }
 
   /** @throws PersistenceRequiredError */

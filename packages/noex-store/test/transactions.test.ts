@@ -271,4 +271,23 @@ test('a transaction', async t => {
     })
     t.match(await store.bucket('users').get('a'), { name: 'new', _version: 2 })
   })
+
+  t.test('of many calls lets others have a turn, and keeps the order of its calls', async t => {
+    const store = await startStore(t)
+    await store.defineBucket('users', users)
+    let turns = 0
+    const counting = setInterval(() => { turns++ })
+    const order: number[] = []
+    await store.transaction(async tx => {
+      const bucket = await tx.bucket('users')
+      await Promise.all(Array.from({ length: 30_000 }, async (_, i) => {
+        await bucket.upsert({ id: `${i % 100}`, age: i })
+        order.push(i)
+      }))
+    })
+    clearInterval(counting)
+    t.ok(turns > 2)
+    t.ok(order.every((number, i) => number === i))
+    t.match(await store.bucket('users').get('7'), { age: 29_907 })
+  })
 })

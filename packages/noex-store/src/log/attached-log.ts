@@ -1,4 +1,5 @@
 import type { Engine } from '../engine.js'
+import { clear } from '../commit/writes.js'
 import { recordsOf } from '../commit/definitions.js'
 import { CommitMismatchError, StoreUnavailableError } from '../errors.js'
 import type { QueryRegistry } from '../query/query-registry.js'
@@ -48,7 +49,8 @@ export class AttachedLog {
    */
   static async attach (engine: Engine, queries: QueryRegistry, log: ChangeLog): Promise<AttachedLog> {
     const { epoch, snapshot, tail } = await log.open()
-    if (snapshot === undefined && tail.length === 0) {
+    const isJoined = snapshot !== undefined || tail.length > 0
+    if (!isJoined) {
       await log.append([firstEntry(engine, queries)], 0)
       engine.startAt(Math.max(1, engine.revision), epoch)
     } else {
@@ -65,6 +67,10 @@ export class AttachedLog {
     const attached = new AttachedLog(engine, log)
     engine.undoLog.isOn = true
     attached.#stopListening = engine.lane.listen(commit => { attached.#onCommit(commit) })
+    // What is not to outlive a process ends by a commit, so that no revision is given twice.
+    for (const { name, schema } of engine.buckets.values()) {
+      if (isJoined && schema.definition.persistent === false) clear(engine, name)
+    }
     return attached
   }
 

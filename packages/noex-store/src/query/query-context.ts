@@ -1,22 +1,16 @@
 import type { Engine } from '../engine.js'
-import type { QueryBucket, QueryContext, QueryDependencies, ReadFilter } from '../types/query.js'
+import type { QueryBucket, QueryContext, QueryDependencies, ReadFilter, ReadObserver } from '../types/query.js'
 import { BucketReader } from './bucket-reader.js'
-
-/** Notes what a run of a query reads, before it reads it. */
-export interface Dependencies {
-  readonly onBucket: (bucket: string) => void
-  readonly onRecord: (bucket: string, key: unknown) => void
-}
 
 /** The buckets of one run of a query, confined by `readFilter`. */
 export class TrackedContext implements QueryContext {
   readonly #engine: Engine
-  readonly #dependencies: Dependencies
+  readonly #observer: ReadObserver
   readonly #readFilter: ReadFilter | undefined
 
-  constructor (engine: Engine, dependencies: Dependencies, readFilter?: ReadFilter) {
+  constructor (engine: Engine, observer: ReadObserver, readFilter?: ReadFilter) {
     this.#engine = engine
-    this.#dependencies = dependencies
+    this.#observer = observer
     this.#readFilter = readFilter
   }
 
@@ -25,7 +19,7 @@ export class TrackedContext implements QueryContext {
     const scope = this.#readFilter?.(name) ?? undefined
     const { schema } = this.#engine.bucket(name)
     const reader = new BucketReader(this.#engine, name, scope)
-    const { onBucket, onRecord } = this.#dependencies
+    const { onBucket, onRecord } = this.#observer
     const whole = <A extends unknown[], R> (read: (...args: A) => R) => (...args: A): R => {
       onBucket(name)
       return read.apply(reader, args)

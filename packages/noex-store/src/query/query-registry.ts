@@ -2,7 +2,7 @@ import type { Engine } from '../engine.js'
 import { BucketNotDefinedError, QueryAlreadyDefinedError, QueryNotDefinedError } from '../errors.js'
 import { frozenValue } from '../schema/frozen.js'
 import type { Commit } from '../types/commit.js'
-import type { DeclarativeQueryConfig, QueryInfo, ReadFilter } from '../types/query.js'
+import type { DeclarativeQueryConfig, QueryInfo, ReadFilter, ReadObserver } from '../types/query.js'
 import { declarativeQuery, type AnyQueryFn } from './declarative.js'
 import { DependencyIndex } from './dependency-index.js'
 import { LiveQuery } from './live-query.js'
@@ -95,9 +95,11 @@ export class QueryRegistry {
    * Runs a query once.
    * @throws QueryNotDefinedError, and what the query throws
    */
-  async run (name: string, params: unknown, readFilter?: ReadFilter): Promise<unknown> {
+  async run (
+    name: string, params: unknown, readFilter?: ReadFilter, observer: ReadObserver = noObserver
+  ): Promise<unknown> {
     const { fn } = this.#query(name)
-    const context = new TrackedContext(this.#engine, { onBucket () {}, onRecord () {} }, readFilter)
+    const context = new TrackedContext(this.#engine, observer, readFilter)
     return params === undefined ? await fn(context) : await fn(context, params)
   }
 
@@ -148,6 +150,8 @@ export class QueryRegistry {
     }
   }
 }
+
+const noObserver: ReadObserver = { onBucket () {}, onRecord () {} }
 
 function infoOf (name: string, { config, live }: DefinedQuery): QueryInfo {
   return {

@@ -71,10 +71,7 @@ export class RecordTemplate {
     return Object.freeze(record) as StoreRecord
   }
 
-  /**
-   * Tells whether the input has exactly the members of the shape, in their order, none of them to be filled
-   * in.
-   */
+  /** Tells whether the input has exactly the members of the shape, in their order. */
   #fits ({ names }: Shape, input: Fields): boolean {
     let i = 0
     for (const name in input) {

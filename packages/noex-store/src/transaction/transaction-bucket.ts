@@ -24,6 +24,8 @@ export class TransactionBucketHandle {
   readonly #reads: ReadSet
   readonly #overlay: Overlay
   readonly #assertOpen: () => void
+  #calls = 0
+  #turn: Promise<void> | undefined
 
   /** Made by `TransactionContext.bucket`. */
   constructor (engine: Engine, bucket: Bucket, reads: ReadSet, overlay: Overlay, assertOpen: () => void) {
@@ -44,6 +46,7 @@ export class TransactionBucketHandle {
   }
 
   async insert (data: Record<string, unknown>): Promise<StoreRecord> {
+    for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
     return this.#insert(data)
   }
 
@@ -51,37 +54,52 @@ export class TransactionBucketHandle {
   async update (
     key: unknown, changes: Record<string, unknown>, options: Pick<WriteOptions, 'expectedVersion'> = {}
   ): Promise<StoreRecord> {
+    for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
     return this.#update(key, changes, options.expectedVersion)
   }
 
   /** Deletes a record; one that does not exist is passed over, unless a version of it is expected. */
   async delete (key: unknown, options: Pick<WriteOptions, 'expectedVersion'> = {}): Promise<void> {
+    for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
     this.#delete(key, options.expectedVersion)
   }
 
   async insertMany (data: Array<Record<string, unknown>>): Promise<StoreRecord[]> {
-    return data.map(item => this.#insert(item))
+    const records: StoreRecord[] = []
+    for (const item of data) {
+      for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
+      records.push(this.#insert(item))
+    }
+    return records
   }
 
   async updateMany (filter: WhereFilter, changes: Record<string, unknown>): Promise<number> {
     const records = await this.#collect(filter)
-    for (const record of records) this.#update(record[this.#bucket.schema.key], changes)
+    for (const record of records) {
+      for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
+      this.#update(record[this.#bucket.schema.key], changes)
+    }
     return records.length
   }
 
   async deleteMany (filter: WhereFilter): Promise<number> {
     const records = await this.#collect(filter)
-    for (const record of records) this.#delete(record[this.#bucket.schema.key])
+    for (const record of records) {
+      for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
+      this.#delete(record[this.#bucket.schema.key])
+    }
     return records.length
   }
 
   async upsert (data: Record<string, unknown>): Promise<StoreRecord> {
+    for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
     checkObject(this.#bucket, data)
     const key = data[this.#bucket.schema.key]
     return key !== undefined && this.#read(key) !== undefined ? this.#update(key, data) : this.#insert(data)
   }
 
   async get (key: unknown): Promise<StoreRecord | undefined> {
+    for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
     return this.#read(key)
   }
 
@@ -121,6 +139,13 @@ export class TransactionBucketHandle {
       count += Number(matches(after)) - Number(matches(this.#bucket.contents.rows.get(key)?.record))
     }
     return count
+  }
+
+  /** Lets others have a turn, when the calls have taken all of this one. Calls go on in their order. */
+  #pause (): Promise<void> | undefined {
+    if (this.#turn !== undefined) return this.#turn
+    this.#turn = this.#engine.slicer.pause(++this.#calls)?.then(() => { this.#turn = undefined })
+    return this.#turn
   }
 
   #open (): void {

@@ -64,6 +64,14 @@ export type QueryFn<TParams = void, TResult = unknown> = TParams extends void
   ? (ctx: QueryContext) => Promise<TResult>
   : (ctx: QueryContext, params: TParams) => Promise<TResult>
 
+/** Hears what a query reads, before it reads it. */
+export interface ReadObserver {
+  /** All records of the bucket count. */
+  readonly onBucket: (bucket: string) => void
+  /** Only this record counts. */
+  readonly onRecord: (bucket: string, key: unknown) => void
+}
+
 /** Returns the filter that all reads of a bucket are confined to, or `null`. */
 export type ReadFilter = (bucketName: string) => WhereFilter | null
 
