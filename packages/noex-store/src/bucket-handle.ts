@@ -1,4 +1,5 @@
-import { clear, deleteMany, insert, insertMany, remove, update, updateMany, upsert } from './commit/writes.js'
+import { insertBatch } from './commit/insert-in-slices.js'
+import { clear, deleteMany, insert, remove, update, updateMany, upsert } from './commit/writes.js'
 import { whenPurged } from './commit/expiry.js'
 import type { Engine } from './engine.js'
 import { BucketReader } from './query/bucket-reader.js'
@@ -47,7 +48,8 @@ export class BucketHandle extends BucketReader {
   async insertMany (data: Array<Record<string, unknown>>, options?: WriteOptions): Promise<StoreRecord[]> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const records = insertMany(this.#engine, this.name, data, options)
+    const made = insertBatch(this.#engine, this.name, data, options)
+    const records = Array.isArray(made) ? made : await made
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
     return records

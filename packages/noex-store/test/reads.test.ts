@@ -211,6 +211,25 @@ test('a long read', async t => {
     t.equal(await bucket.get('late'), undefined)
   })
 
+  t.test('is no hindrance for a long batch, which is checked in slices and inserted in one commit', async t => {
+    const { bucket, store } = await large(t, 10)
+    await bucket.delete('5')
+    const revision = store.revision
+    const batch = Array.from({ length: 20_000 }, (_, i) => ({ id: `new ${i}` }))
+    const inserting = bucket.insertMany([{ id: '5' }, ...batch])
+    const other = bucket.insert({ id: 'between' })
+    const refused = bucket.insertMany([...batch, { id: 'between' }])
+    const expected = t.rejects(refused, /already exists/)
+    t.equal((await other)['id'], 'between')
+    t.match(await inserting, { length: 20_001, 0: { _version: 2 } })
+    await expected
+    t.equal(store.revision, revision + 2)
+    await t.rejects(
+      bucket.insertMany([...batch.map(({ id }) => ({ id: `x${id}` })), { id: 'x', age: 'old' }]), /age/
+    )
+    t.equal(await bucket.count(), 20_011)
+  })
+
   t.test('that would look at too much is refused with the budget', async t => {
     const store = await startStore(t, { maxWork: 10_000 })
     await store.defineBucket('users', users)

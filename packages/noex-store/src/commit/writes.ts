@@ -73,26 +73,36 @@ export function insertMany (
     checkInput(engine.buckets, bucket, input)
   }
   const counter = bucket.counter
-  const plan = new Plan(options.maxChanges)
   try {
     const time = engine.now
     const given = new Set(inputs.map(input => input[bucket.schema.key]))
     const records = inputs.map(input => bucket.prepareInsert(input, time, number => given.has(number)))
-    const keys = new Set<unknown>()
-    for (const record of records) {
-      const key = keyOfNew(bucket, record)
-      if (bucket.contents.rows.has(key)) throw new RecordExistsError(name, record[bucket.schema.key])
-      if (keys.has(key)) throw new DuplicateKeyError(name, record[bucket.schema.key])
-      keys.add(key)
-      plan.add(bucket, key, undefined, record)
-    }
-    engine.commit(plan, options)
-    return records
+    return commitNew(engine, bucket, records, options)
   } catch (error) {
     // None of the numbers has been seen, unless functions of the definition have taken further ones.
     if (bucket.counter <= counter + inputs.length && !bucket.schema.hasFunctions) bucket.counter = counter
     throw error
   }
+}
+
+/**
+ * Commits new records of a bucket.
+ * @throws RecordExistsError, DuplicateKeyError
+ */
+export function commitNew (
+  engine: Engine, bucket: Bucket, records: readonly StoreRecord[], options: WriteOptions
+): StoreRecord[] {
+  const plan = new Plan(options.maxChanges)
+  const keys = new Set<unknown>()
+  for (const record of records) {
+    const key = keyOfNew(bucket, record)
+    if (bucket.contents.rows.has(key)) throw new RecordExistsError(bucket.name, record[bucket.schema.key])
+    if (keys.has(key)) throw new DuplicateKeyError(bucket.name, record[bucket.schema.key])
+    keys.add(key)
+    plan.add(bucket, key, undefined, record)
+  }
+  engine.commit(plan, options)
+  return [...records]
 }
 
 export function update (
