@@ -110,7 +110,7 @@ export class Engine {
     // From here on no code of the application runs until the commit is applied.
     this.#checkBuckets(plan)
     checkUnchanged(plan)
-    checkReferences(this.buckets, plan)
+    checkReferences(this.buckets, plan, this.now)
     const complete = evict(plan)
     checkUnique(complete)
     checkQuotas(complete)

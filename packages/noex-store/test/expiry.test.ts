@@ -85,6 +85,23 @@ test('a record whose time is up', async t => {
     t.equal((await store.getStats()).records.total, 1)
   })
 
+  t.test('cannot be referred to, also before it is removed', async t => {
+    const clock = new FakeClock()
+    const store = await startStore(t, clock)
+    await store.defineBucket('users', { ...users, ttl: 1_000 })
+    await store.defineBucket(
+      'orders', { key: 'id', schema: { id: { type: 'string' }, user: { type: 'string', ref: 'users' } } }
+    )
+    await store.bucket('users').insert({ id: 'a' })
+    clock.time += 1_000
+    await t.rejects(
+      store.bucket('orders').insert({ id: '1', user: 'a' }), { name: 'ReferentialIntegrityError' }
+    )
+    await t.rejects(store.transaction(async tx => {
+      await (await tx.bucket('orders')).insert({ id: '1', user: 'a' })
+    }), { name: 'ReferentialIntegrityError' })
+  })
+
   t.test('stays when the clock goes back, and keeps the order of insertion', async t => {
     const clock = new FakeClock()
     const store = await startStore(t, clock)

@@ -63,6 +63,12 @@ export class Bucket {
     return this.contents.rows.get(this.keyOf(key))
   }
 
+  /** Whether there is a record and its time is not up at `now`, in epoch milliseconds. */
+  isLive (record: StoreRecord | undefined, now: number): boolean {
+    if (record === undefined) return false
+    return this.schema.ttlMs === undefined || typeof record._expiresAt !== 'number' || record._expiresAt > now
+  }
+
   /** Takes the next autoincrement number; one that becomes a key passes over those that are taken. */
   #takeNumber (isKeyGiven: boolean, isTaken: ((key: unknown) => boolean) | undefined): void {
     this.counter++

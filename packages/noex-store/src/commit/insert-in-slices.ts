@@ -28,7 +28,7 @@ async function insertInSlices (
   const given = new Set(inputs.map(input => input?.[bucket.schema.key]))
   for (const input of inputs) {
     checkObject(bucket, input)
-    checkInput(engine.buckets, bucket, input)
+    checkInput(engine.buckets, bucket, input, engine.now)
   }
   const records: StoreRecord[] = []
   for (const input of inputs) {

@@ -19,18 +19,14 @@ export interface Inbound {
  * @throws ReferentialIntegrityError, BucketNotDefinedError for the bucket referred to
  */
 export function checkInput (
-  buckets: Buckets, bucket: Bucket, input: Readonly<Record<string, unknown>>, plan?: Plan
+  buckets: Buckets, bucket: Bucket, input: Readonly<Record<string, unknown>>, now: number
 ): void {
   for (const { field, target } of bucket.schema.references) {
     const key = input[field]
     if (key === undefined || key === null) continue
     const targets = buckets.get(target)
     if (targets === undefined) throw new BucketNotDefinedError(target)
-    const wanted = targets.keyOf(key)
-    const found = plan === undefined
-      ? targets.contents.rows.has(wanted)
-      : plan.recordAfter(targets, wanted) !== undefined
-    if (!found) throw missing(bucket.name, field, target, key)
+    if (!targets.isLive(targets.row(key)?.record, now)) throw missing(bucket.name, field, target, key)
   }
 }
 
@@ -86,7 +82,7 @@ function refersTo (record: StoreRecord | undefined, source: Bucket, field: strin
  * Refuses a plan whose records would refer to some that will not exist.
  * @throws ReferentialIntegrityError, BucketNotDefinedError
  */
-export function checkReferences (buckets: Buckets, plan: Plan): void {
+export function checkReferences (buckets: Buckets, plan: Plan, now: number): void {
   for (const { bucket, before, after } of plan.steps) {
     if (after === undefined) continue
     for (const { field, target } of bucket.schema.references) {
@@ -94,7 +90,7 @@ export function checkReferences (buckets: Buckets, plan: Plan): void {
       if (key === undefined || key === null || before?.[field] === key) continue
       const targets = buckets.get(target)
       if (targets === undefined) throw new BucketNotDefinedError(target)
-      if (plan.recordAfter(targets, targets.keyOf(key)) === undefined) {
+      if (!targets.isLive(plan.recordAfter(targets, targets.keyOf(key)), now)) {
         throw missing(bucket.name, field, target, key)
       }
     }

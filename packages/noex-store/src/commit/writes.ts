@@ -54,7 +54,7 @@ export function checkObject (bucket: Bucket, input: unknown): asserts input is I
 export function insert (engine: Engine, name: string, input: Input, options: WriteOptions = {}): StoreRecord {
   const bucket = openForWrite(engine, name)
   checkObject(bucket, input)
-  checkInput(engine.buckets, bucket, input)
+  checkInput(engine.buckets, bucket, input, engine.now)
   const record = bucket.prepareInsert(input, engine.now)
   const key = keyOfNew(bucket, record)
   if (bucket.contents.rows.has(key)) throw new RecordExistsError(name, record[bucket.schema.key])
@@ -70,7 +70,7 @@ export function insertMany (
   const bucket = openForWrite(engine, name)
   for (const input of inputs) {
     checkObject(bucket, input)
-    checkInput(engine.buckets, bucket, input)
+    checkInput(engine.buckets, bucket, input, engine.now)
   }
   const counter = bucket.counter
   try {
@@ -110,7 +110,7 @@ export function update (
 ): StoreRecord {
   const bucket = openForWrite(engine, name)
   checkObject(bucket, changes)
-  checkInput(engine.buckets, bucket, changes)
+  checkInput(engine.buckets, bucket, changes, engine.now)
   for (let attempt = 1; ; attempt++) {
     const row = bucket.row(key)
     const before = row?.record
@@ -151,7 +151,7 @@ export async function updateMany (
 ): Promise<number> {
   const bucket = openForWrite(engine, name)
   checkObject(bucket, changes)
-  checkInput(engine.buckets, bucket, changes)
+  checkInput(engine.buckets, bucket, changes, engine.now)
   const commitRows = (rows: readonly Row[]): number => {
     const plan = new Plan(options.maxChanges)
     const time = engine.now
