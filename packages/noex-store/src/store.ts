@@ -14,15 +14,14 @@ import type { ChangeLog, StoreImage } from './log/change-log.js'
 import { imageOf } from './log/image.js'
 import { Backups } from './persistence/backups.js'
 import { BucketSaver } from './persistence/bucket-saver.js'
-import type { AnyQueryFn } from './query/declarative.js'
 import { QueryRegistry } from './query/query-registry.js'
 import { ExpiryTimer } from './expiry-timer.js'
 import { statsOf } from './stats.js'
+import { StoreQueries } from './store-queries.js'
 import { TransactionContext } from './transaction/transaction.js'
 import type { Commit, WriteOptions } from './types/commit.js'
 import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
-import type { DeclarativeQueryConfig, QueryContext, QueryInfo, ReadFilter, ReadObserver } from './types/query.js'
 import type { BucketDefinition, BucketSchemaUpdate } from './types/schema.js'
 import type { StoreOptions, StoreStats } from './types/store.js'
 
@@ -35,7 +34,7 @@ const MARK: unique symbol = Symbol.for('noex.store')
 let startedStores = 0
 
 /** A set of buckets that change together, commit by commit. */
-export class Store {
+export class Store extends StoreQueries {
   readonly [MARK] = FORMAT
   readonly #engine: Engine
   readonly #queries: QueryRegistry
@@ -46,16 +45,21 @@ export class Store {
 
   private constructor (options: StoreOptions) {
     const onListenerError = options.onListenerError ?? warn
-    this.#engine = new Engine({
+    const engine = new Engine({
       name: options.name ?? `store-${++startedStores}`,
       now: options.now ?? Date.now,
       maxDeletedKeys: options.maxDeletedKeys ?? 100_000,
       maxWork: options.maxWork ?? 100_000_000,
       onListenerError
     }, randomUUID())
-    this.#events = new EventHub(onListenerError)
-    this.#engine.lane.listen(commit => { this.#events.publish(commit) })
-    this.#queries = new QueryRegistry(this.#engine)
+    // Events come before live queries, as they always did.
+    const events = new EventHub(onListenerError)
+    engine.lane.listen(commit => { events.publish(commit) })
+    const queries = new QueryRegistry(engine)
+    super(queries)
+    this.#engine = engine
+    this.#events = events
+    this.#queries = queries
     this.#saver = options.persistence === undefined
       ? undefined
       : new BucketSaver(this.#engine, options.persistence)
@@ -229,60 +233,6 @@ export class Store {
   /** Takes the image of the store at its present revision. */
   image (): StoreImage {
     return imageOf(this.#engine, this.#queries)
-  }
-
-  /**
-   * Defines a query in code.
-   * @throws QueryAlreadyDefinedError
-   */
-  defineQuery<TParams = void, TResult = unknown> (
-    name: string, fn: (ctx: QueryContext, params: TParams) => Promise<TResult>): void {
-    this.#queries.define(name, fn as AnyQueryFn)
-  }
-
-  /**
-   * Defines a query as data.
-   * @throws QueryAlreadyDefinedError, BucketNotDefinedError
-   */
-  defineDeclarativeQuery (name: string, config: DeclarativeQueryConfig): void {
-    this.#queries.defineDeclarative(name, config)
-  }
-
-  undefineQuery (name: string): boolean {
-    return this.#queries.undefine(name)
-  }
-
-  getQueries (): QueryInfo[] {
-    return this.#queries.list()
-  }
-
-  getQueryInfo (name: string): QueryInfo | undefined {
-    return this.#queries.info(name)
-  }
-
-  subscribe<TResult = unknown> (queryName: string, callback: (result: TResult) => void): Promise<() => void>
-  subscribe<TParams, TResult = unknown> (
-    queryName: string, params: TParams, callback: (result: TResult) => void, readFilter?: ReadFilter
-  ): Promise<() => void>
-  /**
-   * Runs a query, and calls `callback` with each result after that. Resolves with what ends it.
-   * @throws QueryNotDefinedError
-   */
-  async subscribe (queryName: string, ...args: unknown[]): Promise<() => void> {
-    const [params, callback, readFilter] = typeof args[0] === 'function' ? [undefined, args[0]] : args
-    return await this.#queries.subscribe(
-      queryName, params, callback as (result: unknown) => void, readFilter as ReadFilter | undefined
-    )
-  }
-
-  /**
-   * Runs a query once.
-   * @throws QueryNotDefinedError, and what the query throws
-   */
-  async runQuery<TResult = unknown> (
-    queryName: string, params?: unknown, readFilter?: ReadFilter, observer?: ReadObserver
-  ): Promise<TResult> {
-    return await this.#queries.run(queryName, params, readFilter, observer) as TResult
   }
 
   /** @throws PersistenceRequiredError */

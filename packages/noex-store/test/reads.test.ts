@@ -211,7 +211,7 @@ test('a long read', async t => {
     t.equal(await bucket.get('late'), undefined)
   })
 
-  t.test('is no hindrance for a long batch, which is checked in slices and inserted in one commit', async t => {
+  t.test('is no hindrance for a long batch, which is inserted in one commit', async t => {
     const { bucket, store } = await large(t, 10)
     await bucket.delete('5')
     const revision = store.revision

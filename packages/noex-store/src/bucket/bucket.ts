@@ -78,8 +78,8 @@ export class Bucket {
   }
 
   /**
-   * Makes the record of an insert: takes a number, runs defaults and validators. `isTaken` tells which keys are
-   * taken besides those of the bucket.
+   * Makes the record of an insert: takes a number, runs defaults and validators. `isTaken` tells which keys
+   * are taken besides those of the bucket.
    *
    * @throws ValidationError, or what a function of the definition throws
    */

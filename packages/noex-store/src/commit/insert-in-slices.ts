@@ -10,8 +10,8 @@ const MAX_AT_ONCE = 1_000
 const STEP = 128
 
 /**
- * Inserts all records or none. Those of a long batch are made and checked in slices; what has changed meanwhile
- * is looked at in the step that commits.
+ * Inserts all records or none. Those of a long batch are made and checked in slices; the step that commits
+ * looks at what has changed meanwhile.
  */
 export function insertBatch (
   engine: Engine, name: string, inputs: readonly Input[], options: WriteOptions = {}

@@ -17,7 +17,7 @@ export interface Step {
   after: StoreRecord | undefined
 }
 
-/** What a commit is to do: at most one step for a key of a bucket. */
+/** The steps of a commit: at most one for a key of a bucket. */
 export class Plan {
   readonly steps: Step[] = []
   readonly #maxSteps: number

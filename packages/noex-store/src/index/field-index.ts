@@ -23,7 +23,7 @@ interface Missed {
 }
 
 /**
- * What finds the rows of a bucket by one field: a hash index always, an ordered one from its first use on.
+ * Finds the rows of a bucket by one field: a hash index always, an ordered one from its first use on.
  */
 export class FieldIndex {
   readonly options: FieldIndexOptions

@@ -67,7 +67,7 @@ export class AttachedLog {
     const attached = new AttachedLog(engine, log)
     engine.undoLog.isOn = true
     attached.#stopListening = engine.lane.listen(commit => { attached.#onCommit(commit) })
-    // What is not to outlive a process ends by a commit, so that no revision is given twice.
+    // Buckets that are not to outlive a process are emptied by a commit, so that no revision is given twice.
     for (const { name, schema } of engine.buckets.values()) {
       if (isJoined && schema.definition.persistent === false) clear(engine, name)
     }

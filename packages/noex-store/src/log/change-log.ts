@@ -32,7 +32,7 @@ export interface StoreImage {
   readonly queries: ReadonlyArray<readonly [name: string, config: DeclarativeQueryConfig]>
 }
 
-/** What a log holds at its opening. */
+/** Contents of a log at its opening. */
 export interface OpenedLog {
   /** Text that names the history: a new one when earlier revisions may be given again. */
   readonly epoch: string

@@ -41,7 +41,7 @@ export class BucketSaver {
    * @throws what the adapter rejects with: a bucket that cannot be read is not taken for an empty one
    */
   async load (name: string): Promise<InitialContents | undefined> {
-    // What a dropped bucket held is deleted before the name is used again.
+    // The state of a dropped bucket is deleted before the name is used again.
     if (this.#dropped.has(name)) await this.flush()
     try {
       const saved = await this.adapter.load<PersistedBucketState>(this.#keyOf(name))

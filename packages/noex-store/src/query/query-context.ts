@@ -1,5 +1,7 @@
 import type { Engine } from '../engine.js'
-import type { QueryBucket, QueryContext, QueryDependencies, ReadFilter, ReadObserver } from '../types/query.js'
+import type {
+  QueryBucket, QueryContext, QueryDependencies, ReadFilter, ReadObserver
+} from '../types/query.js'
 import { BucketReader } from './bucket-reader.js'
 
 /** The buckets of one run of a query, confined by `readFilter`. */
@@ -45,7 +47,7 @@ export class TrackedContext implements QueryContext {
   }
 }
 
-/** What a query has read so far. */
+/** Records and buckets that a query has read so far. */
 export class ReadDependencies implements QueryDependencies {
   readonly bucketLevel = new Set<string>()
   readonly recordLevel = new Map<string, Set<unknown>>()

@@ -25,7 +25,7 @@ export class Slicer {
     return ticks() - this.#turnStart > SLICE_MS
   }
 
-  /** Waits for a later turn once the work of this one is spent; looks at the clock at each `every`th call only. */
+  /** Waits for a later turn once this one is spent; looks at the clock at each `every`th call only. */
   pause (call: number, every = 32): Promise<void> | undefined {
     return call % every === 0 && this.isSpent ? this.nextTurn() : undefined
   }

@@ -1,10 +1,7 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { StoreRecord } from '../types/record.js'
 
-/**
- * What a transaction does to one key: the record of the store that it started from, and what is to become of
- * it.
- */
+/** The write of one key: the record of the store that the transaction started from, and the one after. */
 export interface Written {
   readonly before: StoreRecord | undefined
   /** `undefined` for a delete, and for an insert that was taken back. */

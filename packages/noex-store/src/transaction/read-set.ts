@@ -17,7 +17,7 @@ interface PredicateRead {
   readonly time: number
 }
 
-/** What a transaction has read: records, absences, and the results of filters. */
+/** The reads of a transaction: records, absences, and the results of filters. */
 export class ReadSet {
   readonly #records = new Map<Bucket, Map<unknown, StoreRecord | undefined>>()
   readonly #predicates: PredicateRead[] = []
@@ -68,8 +68,8 @@ function checkPredicate (engine: Engine, { bucket, test, isCount, position, time
     !(isTimed && typeof record._expiresAt === 'number' && record._expiresAt <= time)
   for (const change of changes) {
     const key = 'key' in change ? change.key : undefined
-    const isConcerned = (before: boolean, after: boolean): boolean => isCount ? before !== after : before || after
-    if (!('key' in change) || isConcerned(matches(change.before), matches(change.after))) {
+    const [before, after] = 'key' in change ? [matches(change.before), matches(change.after)] : [true, false]
+    if (isCount ? before !== after : before || after) {
       throw new TransactionConflictError(bucket.name, key, 'Another writer has changed what was read')
     }
   }

@@ -15,7 +15,7 @@ export interface PaginatedResult {
   readonly nextCursor: unknown | undefined
 }
 
-/** What a query has read, so what can change its result. */
+/** Records and buckets that a query has read: a change of these can change its result. */
 export interface QueryDependencies {
   /** Buckets read as a whole. */
   readonly bucketLevel: ReadonlySet<string>
