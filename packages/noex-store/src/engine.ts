@@ -1,6 +1,6 @@
 import { Bucket } from './bucket/bucket.js'
 import {
-  BucketNotDefinedError, NotLeaderError, StoreStoppedError, StoreUnavailableError, TransactionConflictError
+  BucketNotDefinedError, StoreStoppedError, TransactionConflictError
 } from './errors.js'
 import { checkQuotas, checkUnchanged, checkUnique, evict } from './commit/check.js'
 import { CommitHistory } from './commit/history.js'
@@ -43,10 +43,10 @@ export class Engine {
   epoch: string
   isStopped = false
   /** Why no commit is taken at the moment. */
-  unavailable: StoreUnavailableError | NotLeaderError | undefined
+  unavailable: Error | undefined
   #revision = 0
   #inbound: Map<Bucket, Inbound[]> | undefined
-  readonly #loggedCounters = new Map<Bucket, number>()
+  readonly #loggedCounters = new WeakMap<Bucket, number>()
 
   constructor (options: EngineOptions, epoch: string) {
     this.options = options

@@ -213,6 +213,14 @@ export class Store extends StoreQueries {
   }
 
   /**
+   * Refuses all writes with an error, such as `NotLeaderError`, until it is called with `undefined`. Reads and
+   * `apply` go on; records whose time is up are hidden.
+   */
+  refuseWrites (error: Error | undefined): void {
+    this.#engine.unavailable = error
+  }
+
+  /**
    * Takes back the commits after a revision that are not durable.
    * @throws CommitMismatchError for one that is
    */

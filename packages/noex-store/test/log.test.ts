@@ -2,9 +2,9 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
-  CommitMismatchError, MemoryLog, Store, StoreUnavailableError, type Commit, type LogEntry, type StoreImage
+  CommitMismatchError, MemoryLog, NotLeaderError, Store, StoreUnavailableError, type Commit, type LogEntry, type StoreImage
 } from '../src/index.js'
-import { FakeClock, startStore, users } from './support/store.js'
+import { FakeClock, rejection, startStore, users } from './support/store.js'
 
 /** A log that takes entries only when it is told to. */
 class SlowLog extends MemoryLog {
@@ -117,6 +117,30 @@ test('apply', async t => {
   })
 })
 
+test('a store that follows another one', async t => {
+  const clock = new FakeClock()
+  const leader = await startStore(t, clock)
+  const follower = await startStore(t, clock)
+  leader.onCommit(commit => { follower.apply(asJson(commit)) })
+  follower.refuseWrites(new NotLeaderError('Write to the leader'))
+  await leader.defineBucket('users', { ...users, ttl: 1_000 })
+  await leader.bucket('users').insert({ id: 'a' })
+  const bucket = follower.bucket('users')
+  for (const write of [
+    bucket.insert({ id: 'b' }), bucket.delete('a'), bucket.clear(), bucket.updateMany({}, {}), follower.dropBucket('users'),
+    follower.defineBucket('b', users), follower.transaction(async () => {})
+  ]) t.ok(await rejection(write) instanceof NotLeaderError)
+  t.match(await bucket.get('a'), { id: 'a' })
+  clock.time += 1_000
+  t.equal(await bucket.get('a'), undefined)
+  t.equal(await bucket.count(), 0)
+  t.equal(follower.revision, 2)
+  await leader.purgeTtl()
+  t.equal(follower.revision, 3)
+  follower.refuseWrites(undefined)
+  await bucket.insert({ id: 'b' })
+})
+
 test('a store with a log', async t => {
   t.test('resolves a write when it is durable, and tells it then', async t => {
     const store = await startStore(t)
@@ -204,6 +228,40 @@ test('a store with a log', async t => {
       await t.rejects(second.bucket('users').insert({ id: 'x', name: 'bad' }), /bad/)
       await log.truncate(asJson(first.image()))
     }
+  })
+
+  t.test('keeps the functions that its process has declared, through changes of the definition', async t => {
+    const log = new MemoryLog()
+    const definition = {
+      ...users, schema: { ...users.schema, tag: { type: 'string', default: () => 'made' } as const }
+    }
+    const first = await startStore(t)
+    await first.defineBucket('users', definition)
+    await first.attachLog(log)
+    await first.updateBucket('users', { addFields: { more: { type: 'number', default: 1 } } })
+    const second = await startStore(t)
+    await second.defineBucket('users', definition)
+    const { epoch, tail } = await log.open()
+    await second.attachLog({
+      open: async () => ({ epoch, snapshot: undefined, tail: asJson(tail) }),
+      append: async (entries, previous) => { await log.append(entries, previous) },
+      tail: from => log.tail(from),
+      truncate: async () => {}
+    })
+    t.match(await second.bucket('users').insert({ id: 'a' }), { tag: 'made', more: 1 })
+  })
+
+  t.test('empties the buckets that do not outlive a process, by a commit', async t => {
+    const log = new MemoryLog()
+    const first = await startStore(t)
+    await first.defineBucket('cache', { ...users, persistent: false })
+    await first.attachLog(log)
+    await first.bucket('cache').insert({ id: 'a' })
+    const second = await startStore(t)
+    await second.attachLog(log)
+    t.equal(await second.bucket('cache').count(), 0)
+    await second.whenDurable()
+    t.equal(log.revision, first.revision + 1)
   })
 
   t.test('is refused where both have records, or declare a bucket differently', async t => {

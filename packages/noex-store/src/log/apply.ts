@@ -7,7 +7,7 @@ import type { QueryRegistry } from '../query/query-registry.js'
 import { frozenValue } from '../schema/frozen.js'
 import type { Change, Commit, DefinitionChange, RecordChange } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
-import { definitionFor } from './image.js'
+import { definitionFor, withFunctionsOf } from './image.js'
 
 /**
  * Puts in a commit of elsewhere exactly as it is there: versions, times, keys. All of it or nothing.
@@ -101,10 +101,10 @@ function applyDefinition (engine: Engine, change: DefinitionChange, undo: Undo[]
     put(undefined)
     return change
   }
-  const bucket = new Bucket(
-    name, type === 'define' ? definitionFor(engine, name, definition) : definition,
-    engine.options.maxDeletedKeys
-  )
+  const complete = type === 'define' || former === undefined
+    ? definitionFor(engine, name, definition)
+    : withFunctionsOf(former.schema.definition, definition)
+  const bucket = new Bucket(name, complete, engine.options.maxDeletedKeys)
   if (former !== undefined) bucket.follow(former)
   fill(bucket, records ?? (former === undefined ? [] : recordsOf(former)), bucket.counter)
   put(bucket)

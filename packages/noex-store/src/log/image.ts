@@ -84,6 +84,22 @@ export function definitionFor (engine: Engine, name: string, definition: BucketD
     'Change it by updateBucket or a migration')
 }
 
+/** Returns the definition of a log with the functions that this process has declared for the bucket. */
+export function withFunctionsOf (declared: BucketDefinition, logged: BucketDefinition): BucketDefinition {
+  return withFunctions(declared, logged) as BucketDefinition
+}
+
+function withFunctions (declared: unknown, logged: unknown): unknown {
+  if (typeof declared === 'function') return logged ?? declared
+  if (!isObject(declared) || !isObject(logged)) return logged
+  const merged: Record<string, unknown> = { ...logged }
+  for (const name of Object.keys(declared)) {
+    // A member that the log has not is another one now, or a function.
+    if (name in logged || typeof declared[name] === 'function') merged[name] = withFunctions(declared[name], logged[name])
+  }
+  return merged
+}
+
 /** Names the first member in which two definitions differ, `undefined` when they are the same. */
 function differenceOf (declared: unknown, logged: unknown, path = ''): string | undefined {
   if (isObject(declared) && isObject(logged)) {
