@@ -212,10 +212,7 @@ export class Store extends StoreQueries {
     applyCommit(this.#engine, this.#queries, commit)
   }
 
-  /**
-   * Refuses all writes with an error, such as `NotLeaderError`, until it is called with `undefined`. Reads and
-   * `apply` go on; records whose time is up are hidden.
-   */
+  /** Refuses all writes with `error`, until called with `undefined`; reads and `apply` go on. */
   refuseWrites (error: Error | undefined): void {
     this.#engine.unavailable = error
   }

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
-  CommitMismatchError, MemoryLog, NotLeaderError, Store, StoreUnavailableError, type Commit, type LogEntry, type StoreImage
+  CommitMismatchError, MemoryLog, NotLeaderError, Store, StoreUnavailableError, type Commit, type LogEntry,
+  type StoreImage
 } from '../src/index.js'
 import { FakeClock, rejection, startStore, users } from './support/store.js'
 
@@ -127,8 +128,8 @@ test('a store that follows another one', async t => {
   await leader.bucket('users').insert({ id: 'a' })
   const bucket = follower.bucket('users')
   for (const write of [
-    bucket.insert({ id: 'b' }), bucket.delete('a'), bucket.clear(), bucket.updateMany({}, {}), follower.dropBucket('users'),
-    follower.defineBucket('b', users), follower.transaction(async () => {})
+    bucket.insert({ id: 'b' }), bucket.delete('a'), bucket.clear(), bucket.updateMany({}, {}),
+    follower.dropBucket('users'), follower.defineBucket('b', users), follower.transaction(async () => {})
   ]) t.ok(await rejection(write) instanceof NotLeaderError)
   t.match(await bucket.get('a'), { id: 'a' })
   clock.time += 1_000

@@ -95,7 +95,9 @@ function withFunctions (declared: unknown, logged: unknown): unknown {
   const merged: Record<string, unknown> = { ...logged }
   for (const name of Object.keys(declared)) {
     // A member that the log has not is another one now, or a function.
-    if (name in logged || typeof declared[name] === 'function') merged[name] = withFunctions(declared[name], logged[name])
+    if (name in logged || typeof declared[name] === 'function') {
+      merged[name] = withFunctions(declared[name], logged[name])
+    }
   }
   return merged
 }
