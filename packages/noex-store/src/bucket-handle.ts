@@ -1,0 +1,138 @@
+import { insertBatch } from './commit/insert-in-slices.js'
+import { clear, deleteMany, insert, remove, update, updateMany, upsert } from './commit/writes.js'
+import { whenPurged } from './commit/expiry.js'
+import type { Engine } from './engine.js'
+import { BucketReader } from './query/bucket-reader.js'
+import type { WriteOptions } from './types/commit.js'
+import type { WhereFilter } from './types/filter.js'
+import type { StoreRecord } from './types/record.js'
+
+/** Waits until what was just written is durable; `undefined` where it is so at once. */
+export type WhenDurable = () => Promise<void> | undefined
+
+/**
+ * A bucket of a store: reads and writes of its records. It follows the name: after the bucket is updated or
+ * defined anew it works on that, after it is dropped every call rejects with `BucketNotDefinedError`.
+ */
+export class BucketHandle extends BucketReader {
+  readonly #engine: Engine
+  readonly #whenDurable: WhenDurable
+  readonly name: string
+
+  /** Made by `Store.bucket`. */
+  constructor (engine: Engine, name: string, whenDurable: WhenDurable) {
+    super(engine, name)
+    this.#engine = engine
+    this.#whenDurable = whenDurable
+    this.name = name
+  }
+
+  /**
+   * Inserts a record and resolves with it, with its generated fields and metadata.
+   * @throws ValidationError, RecordExistsError, UniqueConstraintError, ReferentialIntegrityError,
+   * QuotaExceededError
+   */
+  async insert (data: Record<string, unknown>, options?: WriteOptions): Promise<StoreRecord> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
+    const record = insert(this.#engine, this.name, data, options)
+    const pending = this.#whenDurable()
+    if (pending !== undefined) await pending
+    return record
+  }
+
+  /**
+   * Inserts all records or none.
+   * @throws as `insert`, DuplicateKeyError
+   */
+  async insertMany (data: Array<Record<string, unknown>>, options?: WriteOptions): Promise<StoreRecord[]> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
+    const made = insertBatch(this.#engine, this.name, data, options)
+    const records = Array.isArray(made) ? made : await made
+    const pending = this.#whenDurable()
+    if (pending !== undefined) await pending
+    return records
+  }
+
+  /**
+   * Changes members of a record; the key, generated fields and metadata stay as they are.
+   * @throws RecordNotFoundError, and as `insert`
+   */
+  async update (
+    key: unknown, changes: Record<string, unknown>, options?: WriteOptions
+  ): Promise<StoreRecord> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
+    const record = update(this.#engine, this.name, key, changes, options)
+    const pending = this.#whenDurable()
+    if (pending !== undefined) await pending
+    return record
+  }
+
+  /** Changes all records that match, or none. Resolves with their number. */
+  async updateMany (
+    filter: WhereFilter, changes: Record<string, unknown>, options?: WriteOptions
+  ): Promise<number> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
+    const count = await updateMany(this.#engine, this.name, filter, changes, options)
+    const pending = this.#whenDurable()
+    if (pending !== undefined) await pending
+    return count
+  }
+
+  /** Updates the record with the key of `data`, or inserts one. */
+  async upsert (data: Record<string, unknown>, options?: WriteOptions): Promise<StoreRecord> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
+    const record = upsert(this.#engine, this.name, data, options)
+    const pending = this.#whenDurable()
+    if (pending !== undefined) await pending
+    return record
+  }
+
+  /**
+   * Deletes a record and what its references say; one that does not exist is passed over.
+   * @throws ReferentialIntegrityError
+   */
+  async delete (key: unknown, options?: WriteOptions): Promise<void> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
+    remove(this.#engine, this.name, key, options)
+    const pending = this.#whenDurable()
+    if (pending !== undefined) await pending
+  }
+
+  /** Deletes all records that match, or none. Resolves with their number. */
+  async deleteMany (filter: WhereFilter, options?: WriteOptions): Promise<number> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
+    const count = await deleteMany(this.#engine, this.name, filter, options)
+    const pending = this.#whenDurable()
+    if (pending !== undefined) await pending
+    return count
+  }
+
+  /** Removes all records at once. Records of other buckets that refer to them stay as they are. */
+  async clear (options?: WriteOptions): Promise<void> {
+    const purged = whenPurged(this.#engine, this.name)
+    if (purged !== undefined) await purged
+    clear(this.#engine, this.name, options)
+    const pending = this.#whenDurable()
+    if (pending !== undefined) await pending
+  }
+
+  /** Returns the same reads, confined to the records that match `scope`. */
+  within (scope: WhereFilter): BucketReader {
+    return new BucketReader(this.#engine, this.name, scope)
+  }
+
+  /**
+   * Refuses a field, or dotted path, that neither the schema nor any record of the bucket has.
+   * @throws UnknownFieldError
+   */
+  checkField (path: string): void {
+    this.#engine.bucket(this.name).checkField(path)
+  }
+}

@@ -1,0 +1,72 @@
+import type { Bucket } from '../bucket/bucket.js'
+import type { Row } from '../bucket/row.js'
+import type { StoreRecord } from '../types/record.js'
+import { CommitTooLargeError } from '../errors.js'
+
+/** Steps up to which they are searched one by one. */
+const MAX_SEARCHED = 4
+
+/** One record that a commit is to insert, update or delete. */
+export interface Step {
+  readonly bucket: Bucket
+  /** As it is compared: see `Bucket.keyOf`. */
+  readonly key: unknown
+  /** The row of the record before; of the one after, once the step is applied. */
+  row: Row | undefined
+  readonly before: StoreRecord | undefined
+  after: StoreRecord | undefined
+}
+
+/** The steps of a commit: at most one for a key of a bucket. */
+export class Plan {
+  readonly steps: Step[] = []
+  readonly #maxSteps: number
+  #byKey: Map<Bucket, Map<unknown, Step>> | undefined
+
+  /** More than `maxSteps` steps are refused. */
+  constructor (maxSteps = Infinity) {
+    this.#maxSteps = maxSteps
+  }
+
+  /** @throws CommitTooLargeError */
+  add (bucket: Bucket, key: unknown, row: Row | undefined, after: StoreRecord | undefined): Step {
+    if (this.steps.length >= this.#maxSteps) {
+      throw new CommitTooLargeError(this.steps.length + 1, this.#maxSteps)
+    }
+    return this.addFreely(bucket, key, row, after, row?.record)
+  }
+
+  /** Adds a step that does not count: the store's own, or one of another plan. */
+  addFreely (
+    bucket: Bucket, key: unknown, row: Row | undefined, after: StoreRecord | undefined, before = row?.record
+  ): Step {
+    const step: Step = { bucket, key, row, before, after }
+    this.steps.push(step)
+    if (this.#byKey !== undefined) this.#enter(step)
+    return step
+  }
+
+  find (bucket: Bucket, key: unknown): Step | undefined {
+    if (this.steps.length <= MAX_SEARCHED) {
+      return this.steps.find(step => step.key === key && step.bucket === bucket)
+    }
+    if (this.#byKey === undefined) {
+      this.#byKey = new Map()
+      for (const step of this.steps) this.#enter(step)
+    }
+    return this.#byKey.get(bucket)?.get(key)
+  }
+
+  /** The record that a key will have, after the plan so far. */
+  recordAfter (bucket: Bucket, key: unknown): StoreRecord | undefined {
+    const step = this.find(bucket, key)
+    return step === undefined ? bucket.contents.rows.get(key)?.record : step.after
+  }
+
+  #enter (step: Step): void {
+    const byKey = this.#byKey as Map<Bucket, Map<unknown, Step>>
+    const steps = byKey.get(step.bucket)
+    if (steps === undefined) byKey.set(step.bucket, new Map([[step.key, step]]))
+    else steps.set(step.key, step)
+  }
+}

@@ -1,0 +1,112 @@
+import type { Bucket } from '../bucket/bucket.js'
+import type { Row } from '../bucket/row.js'
+import { BucketNotDefinedError, ReferentialIntegrityError } from '../errors.js'
+import type { Reference } from '../schema/bucket-schema.js'
+import type { StoreRecord } from '../types/record.js'
+import type { Plan, Step } from './plan.js'
+
+/** Buckets by name. */
+export type Buckets = ReadonlyMap<string, Bucket>
+
+/** A field that refers to the bucket in question. */
+export interface Inbound {
+  readonly source: Bucket
+  readonly reference: Reference
+}
+
+/**
+ * Refuses input that refers to a record which does not exist, before anything else is checked.
+ * @throws ReferentialIntegrityError, BucketNotDefinedError for the bucket referred to
+ */
+export function checkInput (
+  buckets: Buckets, bucket: Bucket, input: Readonly<Record<string, unknown>>, now: number
+): void {
+  for (const { field, target } of bucket.schema.references) {
+    const key = input[field]
+    if (key === undefined || key === null) continue
+    const targets = buckets.get(target)
+    if (targets === undefined) throw new BucketNotDefinedError(target)
+    if (!targets.isLive(targets.row(key)?.record, now)) throw missing(bucket.name, field, target, key)
+  }
+}
+
+/**
+ * Adds to a plan what its deletes do to the records that refer to the deleted ones: those are deleted too, or
+ * lose the reference.
+ * @throws ReferentialIntegrityError where a record refers to a deleted one by a field of `restrict`
+ */
+export function followDeletes (
+  plan: Plan, inboundOf: (bucket: Bucket) => readonly Inbound[], time: number
+): void {
+  const restricting: Array<readonly [Step, Inbound, Row]> = []
+  // The list grows while it is walked.
+  for (const step of plan.steps) {
+    if (step.after !== undefined || step.before === undefined) continue
+    for (const inbound of inboundOf(step.bucket)) {
+      const index = inbound.source.contents.byField.get(inbound.reference.field)
+      if (index === undefined || index.hash.size(step.key) === 0) continue
+      // Copied, because validators may write while the rows are gone through.
+      for (const row of [...index.hash.rows(step.key)]) {
+        if (inbound.reference.onDelete === 'restrict') restricting.push([step, inbound, row])
+        else release(plan, inbound, row, step.key, time)
+      }
+    }
+  }
+  for (const [{ bucket, before }, { source, reference }, row] of restricting) {
+    const key = before?.[bucket.schema.key]
+    if (refersTo(plan.recordAfter(source, row.key), source, reference.field, bucket.keyOf(key))) {
+      throw restricted(bucket.name, key, source.name, row.key, reference.field)
+    }
+  }
+}
+
+function release (plan: Plan, { source, reference }: Inbound, row: Row, target: unknown, time: number): void {
+  const step = plan.find(source, row.key)
+  const record = step === undefined ? row.record : step.after
+  // Deleted already, or made to refer to another record.
+  if (!refersTo(record, source, reference.field, target)) return
+  const after = reference.onDelete === 'cascade'
+    ? undefined
+    : source.prepareUpdate(record as StoreRecord, { [reference.field]: null }, time)
+  if (step === undefined) plan.add(source, row.key, row, after)
+  else step.after = after
+}
+
+function refersTo (record: StoreRecord | undefined, source: Bucket, field: string, target: unknown): boolean {
+  if (record === undefined) return false
+  const index = source.contents.byField.get(field)
+  return index !== undefined && index.valueOf(record) === target
+}
+
+/**
+ * Refuses a plan whose records would refer to some that will not exist.
+ * @throws ReferentialIntegrityError, BucketNotDefinedError
+ */
+export function checkReferences (buckets: Buckets, plan: Plan, now: number): void {
+  for (const { bucket, before, after } of plan.steps) {
+    if (after === undefined) continue
+    for (const { field, target } of bucket.schema.references) {
+      const key = after[field]
+      if (key === undefined || key === null || before?.[field] === key) continue
+      const targets = buckets.get(target)
+      if (targets === undefined) throw new BucketNotDefinedError(target)
+      if (!targets.isLive(plan.recordAfter(targets, targets.keyOf(key)), now)) {
+        throw missing(bucket.name, field, target, key)
+      }
+    }
+  }
+}
+
+function missing (bucket: string, field: string, target: string, key: unknown): ReferentialIntegrityError {
+  const message = `Foreign key violation in bucket "${bucket}": field "${field}" ` +
+    `references bucket "${target}" with key "${String(key)}", but no such record exists`
+  return new ReferentialIntegrityError(message, bucket, field, target, key)
+}
+
+function restricted (
+  bucket: string, key: unknown, source: string, sourceKey: unknown, field: string
+): ReferentialIntegrityError {
+  const message = `Cannot delete from bucket "${bucket}" (key "${String(key)}"): ` +
+    `referenced by bucket "${source}" (key "${String(sourceKey)}") via field "${field}"`
+  return new ReferentialIntegrityError(message, source, field, bucket, key)
+}

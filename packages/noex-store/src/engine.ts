@@ -1,0 +1,227 @@
+import { Bucket } from './bucket/bucket.js'
+import {
+  BucketNotDefinedError, StoreStoppedError, TransactionConflictError
+} from './errors.js'
+import { checkQuotas, checkUnchanged, checkUnique, evict } from './commit/check.js'
+import { CommitHistory } from './commit/history.js'
+import { CommitLane } from './commit/lane.js'
+import type { Plan, Step } from './commit/plan.js'
+import { checkReferences, followDeletes, type Inbound } from './commit/references.js'
+import { UndoLog, type Undo } from './commit/undo-log.js'
+import type { Change, Commit, RecordChange, WriteOptions } from './types/commit.js'
+import { BackgroundWork } from './scan/background.js'
+import { Slicer } from './scan/slicer.js'
+
+export interface EngineOptions {
+  readonly name: string
+  /** Returns the time in epoch milliseconds. */
+  readonly now: () => number
+  /** Deleted keys that a bucket remembers. */
+  readonly maxDeletedKeys: number
+  /** Records times conditions that one read may look at. */
+  readonly maxWork: number
+  /** Hears what a listener throws. */
+  readonly onListenerError: (error: unknown) => void
+}
+
+/**
+ * The one lane of a store: every change of data or definitions is one synchronous step over all buckets, that
+ * is checked as a whole, applied as a whole, numbered and told in order.
+ */
+export class Engine {
+  readonly options: EngineOptions
+  readonly buckets = new Map<string, Bucket>()
+  /** Tells of commits when they are applied. */
+  readonly lane: CommitLane
+  /** Tells of commits when they are durable. */
+  readonly durableLane: CommitLane
+  readonly history = new CommitHistory()
+  readonly undoLog = new UndoLog()
+  readonly slicer = new Slicer()
+  readonly background: BackgroundWork
+  /** Text that names the history which revisions count. */
+  epoch: string
+  isStopped = false
+  /** Why no commit is taken at the moment. */
+  unavailable: Error | undefined
+  #revision = 0
+  #inbound: Map<Bucket, Inbound[]> | undefined
+  readonly #loggedCounters = new WeakMap<Bucket, number>()
+
+  constructor (options: EngineOptions, epoch: string) {
+    this.options = options
+    this.epoch = epoch
+    this.lane = new CommitLane(options.onListenerError, commit => {
+      if (!this.undoLog.isOn && commit.undone !== true) this.durableLane.tell(commit)
+    })
+    this.background = new BackgroundWork(options.onListenerError)
+    this.durableLane = new CommitLane(options.onListenerError)
+  }
+
+  /** Revision of the last commit. */
+  get revision (): number {
+    return this.#revision
+  }
+
+  get now (): number {
+    return this.options.now()
+  }
+
+  /** @throws BucketNotDefinedError, StoreStoppedError */
+  bucket (name: string): Bucket {
+    const bucket = this.buckets.get(name)
+    if (bucket !== undefined) return bucket
+    if (this.isStopped) throw new StoreStoppedError(this.options.name)
+    throw new BucketNotDefinedError(name)
+  }
+
+  /** @throws StoreStoppedError, StoreUnavailableError, NotLeaderError */
+  assertWritable (): void {
+    if (this.isStopped) throw new StoreStoppedError(this.options.name)
+    if (this.unavailable !== undefined) throw this.unavailable
+  }
+
+  /** The fields of all buckets that refer to this one. */
+  inboundOf (bucket: Bucket): readonly Inbound[] {
+    if (this.#inbound === undefined) {
+      this.#inbound = new Map()
+      for (const source of this.buckets.values()) {
+        for (const reference of source.schema.references) {
+          const target = this.buckets.get(reference.target)
+          if (target === undefined) continue
+          const inbound = this.#inbound.get(target)
+          if (inbound === undefined) this.#inbound.set(target, [{ source, reference }])
+          else inbound.push({ source, reference })
+        }
+      }
+    }
+    return this.#inbound.get(bucket) ?? []
+  }
+
+  /**
+   * Completes a plan by what its deletes cause, checks it against the state that it would lead to, and
+   * commits it. A plan without steps commits nothing.
+   * @throws the reason why nothing of it is done
+   */
+  commit (plan: Plan, options: WriteOptions = {}): Commit | undefined {
+    this.assertWritable()
+    if (plan.steps.length === 0) return undefined
+    followDeletes(plan, bucket => this.inboundOf(bucket), this.now)
+    // From here on no code of the application runs until the commit is applied.
+    this.#checkBuckets(plan)
+    checkUnchanged(plan)
+    checkReferences(this.buckets, plan, this.now)
+    const complete = evict(plan)
+    checkUnique(complete)
+    checkQuotas(complete)
+    return this.commitUnchecked(complete.steps, options)
+  }
+
+  /** Commits steps that need no check: the store's own, or those of another machine. */
+  commitUnchecked (
+    steps: readonly Step[], options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}
+  ): Commit {
+    const undo: Undo[] | undefined = this.undoLog.isOn ? [] : undefined
+    const changes = steps.map(step => applyStep(step, undo))
+    return this.#finish(changes, undo, options, this.#countersOf(steps))
+  }
+
+  /** Commits a change of definitions or of a whole bucket that `apply` makes; `undo` takes it back. */
+  commitStructure (
+    change: Change, apply: () => void, undo: Undo, options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}
+  ): Commit {
+    apply()
+    this.#inbound = undefined
+    return this.#finish([change], [undo], options)
+  }
+
+  /** Makes a commit of elsewhere, whose changes are applied already, the last one of this store. */
+  adopt (commit: Commit, undo: Undo[]): void {
+    this.#inbound = undefined
+    this.#revision = commit.revision
+    this.#tell(commit, undo)
+  }
+
+  /**
+   * Takes back all commits after a revision, the last one first; each is told once more.
+   * @throws CommitMismatchError for a commit that is durable
+   */
+  undo (toRevision: number): void {
+    for (const { commit, undo } of this.undoLog.takeAfter(toRevision, this.#revision)) {
+      for (const step of undo.reverse()) step()
+      this.#inbound = undefined
+      this.#revision = commit.revision - 1
+      const undone: Commit = { ...commit, undone: true }
+      this.history.add(undone)
+      this.lane.tell(undone)
+    }
+  }
+
+  /** Puts the store at a revision that a log says it is at. */
+  startAt (revision: number, epoch: string): void {
+    this.#revision = revision
+    this.epoch = epoch
+  }
+
+  #finish (
+    changes: Change[], undo: Undo[] | undefined, options: WriteOptions & Partial<Pick<Commit, 'time'>>,
+    counters?: Record<string, number>
+  ): Commit {
+    const commit: Commit = {
+      revision: ++this.#revision,
+      time: options.time ?? this.now,
+      changes,
+      ...(options.user !== undefined && { user: options.user }),
+      ...(counters && { counters })
+    }
+    this.#tell(commit, undo)
+    return commit
+  }
+
+  #tell (commit: Commit, undo: Undo[] | undefined): void {
+    if (undo !== undefined) this.undoLog.add(commit, undo)
+    this.history.add(commit)
+    this.lane.tell(commit)
+  }
+
+  /** @throws BucketNotDefinedError, TransactionConflictError for a bucket that is another one now */
+  #checkBuckets ({ steps }: Plan): void {
+    for (const { bucket, key } of steps) {
+      const current = this.buckets.get(bucket.name)
+      if (current === bucket) continue
+      if (current === undefined) throw new BucketNotDefinedError(bucket.name)
+      throw new TransactionConflictError(bucket.name, key, 'The bucket has been defined anew')
+    }
+  }
+
+  #countersOf (steps: readonly Step[]): Record<string, number> | undefined {
+    let counters: Record<string, number> | undefined
+    for (const { bucket } of steps) {
+      if (!bucket.schema.isNumbered || this.#loggedCounters.get(bucket) === bucket.counter) continue
+      this.#loggedCounters.set(bucket, bucket.counter)
+      counters = { ...counters, [bucket.name]: bucket.counter }
+    }
+    return counters
+  }
+}
+
+/** Does one step of a commit; what takes it back is added to `undo`. */
+export function applyStep (step: Step, undo: Undo[] | undefined): RecordChange {
+  const { bucket, before, after, key } = step
+  const type = before === undefined ? 'insert' : after === undefined ? 'delete' : 'update'
+  if (after === undefined) {
+    const row = step.row as NonNullable<Step['row']>
+    bucket.delete(row)
+    undo?.push(() => { bucket.undoDelete(row, before as NonNullable<typeof before>) })
+  } else if (before === undefined) {
+    const known = bucket.deleted.get(key)
+    const row = bucket.insert(key, after)
+    step.row = row
+    undo?.push(() => { bucket.undoInsert(row, known) })
+  } else {
+    const row = step.row as NonNullable<Step['row']>
+    bucket.update(row, after)
+    undo?.push(() => { bucket.update(row, before) })
+  }
+  return { type, bucket: bucket.name, key: (after ?? before)?.[bucket.schema.key], before, after }
+}

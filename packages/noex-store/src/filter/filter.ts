@@ -1,0 +1,87 @@
+import { FilterError } from '../errors.js'
+import type { BucketSchema } from '../schema/bucket-schema.js'
+import type { WhereFilter } from '../types/filter.js'
+import type { StoreRecord } from '../types/record.js'
+import { compileConditions, type Condition, type Test } from './condition.js'
+
+/** Levels of `$and` and `$or` in each other. */
+const MAX_DEPTH = 100
+
+/**
+ * A filter, compiled once for all records that it is tried on. It keeps nothing of the object it was made of.
+ */
+export interface CompiledFilter {
+  readonly test: Test
+  /** Conditions that all must hold, those of nested `$and`s too. */
+  readonly conditions: readonly Condition[]
+  /** Lists of filters of which one each must hold. */
+  readonly choices: ReadonlyArray<readonly CompiledFilter[]>
+  /** Conditions that a record is tried on at most. */
+  readonly work: number
+}
+
+/**
+ * Compiles a filter; `schema` tells how values are compared, without one they are compared as they are.
+ * @throws FilterError for an operand that cannot be used, or a range that can match nothing
+ */
+export function compileFilter (
+  filter: WhereFilter, schema?: Pick<BucketSchema, 'normalizeOf'>, depth = 0
+): CompiledFilter {
+  if (typeof filter !== 'object' || filter === null || Array.isArray(filter)) {
+    throw new FilterError('A filter must be an object')
+  }
+  if (depth > MAX_DEPTH) throw new FilterError(`A filter may nest $and and $or in ${MAX_DEPTH} levels`)
+  const conditions: Condition[] = []
+  const choices: CompiledFilter[][] = []
+  for (const name of Object.keys(filter)) {
+    if (name === '$or') {
+      if (filter.$or !== undefined) choices.push(parts('$or', filter.$or, schema, depth))
+    } else if (name === '$and') {
+      if (filter.$and === undefined) continue
+      for (const part of parts('$and', filter.$and, schema, depth)) {
+        conditions.push(...part.conditions)
+        choices.push(...part.choices as CompiledFilter[][])
+      }
+    } else {
+      conditions.push(...compileConditions(name, filter[name], schema?.normalizeOf(name)))
+    }
+  }
+  const tests = [...conditions.map(({ test }) => test), ...choices.map(oneOf)]
+  const work = choices.flat().reduce((sum, choice) => sum + choice.work, conditions.length)
+  return { test: allOf(tests), conditions, choices, work }
+}
+
+/** Tells whether a record matches a filter. Values are compared as they are, dates of one time as equal. */
+export function matchesFilter (record: StoreRecord, filter: WhereFilter): boolean {
+  return compileFilter(filter).test(record)
+}
+
+/** Returns the filter of the records that match both. */
+export function bothOf (a: WhereFilter | undefined, b: WhereFilter | undefined): WhereFilter | undefined {
+  if (a === undefined || b === undefined) return a ?? b
+  return { $and: [a, b] }
+}
+
+function parts (
+  name: string, filters: unknown, schema: Pick<BucketSchema, 'normalizeOf'> | undefined, depth: number
+): CompiledFilter[] {
+  if (!Array.isArray(filters)) throw new FilterError(`${name} must be an array of filters`)
+  return filters.map((filter: WhereFilter) => compileFilter(filter, schema, depth + 1))
+}
+
+function oneOf (choice: readonly CompiledFilter[]): Test {
+  const tests = choice.map(({ test }) => test)
+  return record => tests.some(test => test(record))
+}
+
+function allOf (tests: readonly Test[]): Test {
+  const [first, second, third] = tests
+  if (first === undefined) return () => true
+  if (second === undefined) return first
+  if (third === undefined) return record => first(record) && second(record)
+  if (tests.length === 3) return record => first(record) && second(record) && third(record)
+  return record => {
+    for (const test of tests) if (!test(record)) return false
+    return true
+  }
+}

@@ -1,0 +1,49 @@
+export type {
+  BucketDefinition, BucketSchemaUpdate, EtsTableType, FieldDefinition, FieldType, FormatType, GeneratedType,
+  OnDeleteAction, SchemaDefinition
+} from './types/schema.js'
+export type { RecordMeta, StoreRecord } from './types/record.js'
+export type {
+  BucketDeletedEvent, BucketEvent, BucketEventType, BucketInsertedEvent, BucketUpdatedEvent
+} from './types/events.js'
+export type { FilterOperators, FilterValue, WhereFilter } from './types/filter.js'
+export type {
+  Aggregate, AggregateFunction, DeclarativeQueryConfig, GroupByResult, PaginatedResult, PaginateOptions,
+  QueryBucket, QueryContext, QueryDependencies, QueryFn, QueryInfo, QueryType, ReadFilter, ReadObserver
+} from './types/query.js'
+export type {
+  Change, ClearChange, Commit, DefinitionChange, QueryChange, RecordChange, WriteOptions
+} from './types/commit.js'
+export type {
+  BackupInfo, PersistedState, StateMetadata, StorageAdapter, StorePersistenceConfig
+} from './types/persistence.js'
+export type {
+  Migration, MigrationBucketHandle, MigrationContext, MigrationResult
+} from './types/migration.js'
+export type { StoreOptions, StoreStats } from './types/store.js'
+export type { BackupData } from './persistence/backups.js'
+export type { BucketImage, ChangeLog, LogEntry, OpenedLog, StoreImage } from './log/change-log.js'
+export type { CommitListener } from './commit/lane.js'
+export type { TransformRecords } from './commit/definitions.js'
+export type { BridgeOptions, EventReceiver } from './bridge/rules-bridge.js'
+export {
+  AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError,
+  CommitMismatchError, CommitTooLargeError, DefinitionError, DuplicateKeyError, FilterError, NotLeaderError,
+  PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError,
+  RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, StoreStoppedError, StoreUnavailableError,
+  TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, WorkBudgetError, type
+  ValidationIssue
+} from './errors.js'
+export { Store } from './store.js'
+export { BucketHandle } from './bucket-handle.js'
+export { TransactionContext } from './transaction/transaction.js'
+export { TransactionBucketHandle } from './transaction/transaction-bucket.js'
+export { SchemaValidator } from './schema/schema-validator.js'
+export { matchesFilter } from './filter/filter.js'
+export { parseTtl } from './schema/ttl.js'
+export { generateCuid, generateTimestamp, generateUuid } from './schema/generate.js'
+export { isValidEmail, isValidIsoDate, isValidUrl } from './schema/format.js'
+export { runMigrations } from './migration/run-migrations.js'
+export { bridgeStoreToRules } from './bridge/rules-bridge.js'
+export { LogRefusedError } from './log/change-log.js'
+export { MemoryLog } from './log/memory-log.js'

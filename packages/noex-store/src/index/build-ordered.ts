@@ -1,0 +1,39 @@
+import type { Bucket } from '../bucket/bucket.js'
+import type { Row } from '../bucket/row.js'
+import { Snapshot } from '../bucket/snapshot.js'
+import type { Engine } from '../engine.js'
+import { walk } from '../query/visit.js'
+import { sortInSlices } from '../scan/sort.js'
+import type { FieldIndex } from './field-index.js'
+import { OrderedIndex, type Scalar } from './ordered-index.js'
+
+interface Entry {
+  readonly value: Scalar
+  readonly row: Row
+}
+
+/** Begins to build the ordered index of a field, unless it is there, being built, or impossible. */
+export function requestOrder (engine: Engine, bucket: Bucket, index: FieldIndex): void {
+  if (!index.needsOrder) return
+  index.beginOrdering()
+  engine.background.add(build(engine, bucket, index))
+}
+
+async function build (engine: Engine, { contents }: Bucket, index: FieldIndex): Promise<void> {
+  const entries: Entry[] = []
+  // The changes that come meanwhile are noted from the same moment on as the snapshot stands for.
+  const snapshot = new Snapshot(contents)
+  await walk(engine, snapshot, (record, row) => {
+    const value = index.scalarOf(record)
+    if (value !== undefined) entries.push({ value, row })
+    return undefined
+  })
+  const sorted = await sortInSlices(entries, compareEntries, engine.slicer)
+  index.finishOrdering(
+    OrderedIndex.fromSorted(sorted.map(({ value }) => value), sorted.map(({ row }) => row))
+  )
+}
+
+function compareEntries (a: Entry, b: Entry): number {
+  return a.value < b.value ? -1 : a.value > b.value ? 1 : a.row.place - b.row.place
+}

@@ -1,0 +1,193 @@
+import type { Row } from '../bucket/row.js'
+
+export type Scalar = number | string
+
+/** Entries above which a chunk is split in two. */
+const MAX_CHUNK = 512
+
+/** Entries in ascending order of value, those of one value in order of place. */
+interface Chunk {
+  values: Scalar[]
+  rows: Row[]
+}
+
+/** Compares values of one type. */
+export type Compare = (a: Scalar, b: Scalar) => number
+
+export const compareScalars: Compare = (a, b) => a < b ? -1 : a > b ? 1 : 0
+
+/** Bounds of a range; an absent one is open. */
+export interface Range {
+  readonly lower?: Scalar
+  readonly isLowerExcluded?: boolean
+  readonly upper?: Scalar
+  readonly isUpperExcluded?: boolean
+}
+
+/**
+ * Rows sorted by a value of one type: a list of sorted chunks, so that entering, removing and finding are
+ * O(log n) with short moves, and ranges are read in order.
+ */
+export class OrderedIndex {
+  #chunks: Chunk[] = []
+  #size = 0
+  readonly #compare: Compare
+
+  constructor (compare: Compare = compareScalars) {
+    this.#compare = compare
+  }
+
+  /** Builds an index of entries that are in order already. */
+  static fromSorted (
+    values: readonly Scalar[], rows: readonly Row[], compare: Compare = compareScalars
+  ): OrderedIndex {
+    const index = new OrderedIndex(compare)
+    const step = MAX_CHUNK / 2
+    for (let i = 0; i < rows.length; i += step) {
+      index.#chunks.push({ values: values.slice(i, i + step), rows: rows.slice(i, i + step) })
+    }
+    index.#size = rows.length
+    return index
+  }
+
+  get size (): number {
+    return this.#size
+  }
+
+  add (value: Scalar, row: Row): void {
+    this.#size++
+    if (this.#chunks.length === 0) {
+      this.#chunks.push({ values: [value], rows: [row] })
+      return
+    }
+    const at = Math.min(this.#chunkFor(value, row.place), this.#chunks.length - 1)
+    const { values, rows } = this.#chunks[at] as Chunk
+    const slot = this.#slotFor(values, rows, value, row.place)
+    if (slot === values.length) {
+      values.push(value)
+      rows.push(row)
+    } else {
+      values.splice(slot, 0, value)
+      rows.splice(slot, 0, row)
+    }
+    if (values.length <= MAX_CHUNK) return
+    const half = values.length >>> 1
+    this.#chunks.splice(at + 1, 0, { values: values.splice(half), rows: rows.splice(half) })
+  }
+
+  /** Removes an entry; one that is not there is passed over. */
+  remove (value: Scalar, row: Row): void {
+    const at = this.#chunkFor(value, row.place)
+    const chunk = this.#chunks[at]
+    if (chunk === undefined) return
+    const slot = this.#slotFor(chunk.values, chunk.rows, value, row.place)
+    if (chunk.rows[slot] !== row) return
+    this.#size--
+    chunk.values.splice(slot, 1)
+    chunk.rows.splice(slot, 1)
+    if (chunk.values.length === 0) this.#chunks.splice(at, 1)
+  }
+
+  /** Estimates the entries of a range from whole chunks: at most two chunks off. */
+  estimate (range: Range): number {
+    const [from, to] = this.#bounds(range)
+    if (from.chunk === to.chunk) return Math.max(0, to.slot - from.slot)
+    let size = to.slot - from.slot
+    // Long lists of chunks are about three quarters full.
+    if (to.chunk - from.chunk > 64) return size + (to.chunk - from.chunk) * (this.#size / this.#chunks.length)
+    for (let i = from.chunk; i < to.chunk; i++) size += (this.#chunks[i] as Chunk).rows.length
+    return size
+  }
+
+  /** Rows of a range in ascending order. Must not be used across changes. */
+  * range (range: Range): Generator<Row, undefined> {
+    const [from, to] = this.#bounds(range)
+    for (let i = from.chunk; i <= to.chunk && i < this.#chunks.length; i++) {
+      const { rows } = this.#chunks[i] as Chunk
+      const end = i === to.chunk ? to.slot : rows.length
+      for (let slot = i === from.chunk ? from.slot : 0; slot < end; slot++) yield rows[slot] as Row
+    }
+  }
+
+  /** Rows in ascending order, from the first one after `value` and `place` on. */
+  * after (value: Scalar, place: number): Generator<Row, undefined> {
+    let at = this.#chunkFor(value, place + 1)
+    let slot = at < this.#chunks.length
+      ? this.#slotFor((this.#chunks[at] as Chunk).values, (this.#chunks[at] as Chunk).rows, value, place + 1)
+      : 0
+    for (; at < this.#chunks.length; at++, slot = 0) {
+      const { rows } = this.#chunks[at] as Chunk
+      for (; slot < rows.length; slot++) yield rows[slot] as Row
+    }
+  }
+
+  /** Rows in descending order, of one value in descending order of place. */
+  * backwards (): Generator<Row, undefined> {
+    for (let i = this.#chunks.length - 1; i >= 0; i--) {
+      const { rows } = this.#chunks[i] as Chunk
+      for (let slot = rows.length - 1; slot >= 0; slot--) yield rows[slot] as Row
+    }
+  }
+
+  /** Lowest and highest value. */
+  get ends (): readonly [Scalar, Scalar] | undefined {
+    const first = this.#chunks[0]
+    const last = this.#chunks[this.#chunks.length - 1]
+    return first === undefined
+      ? undefined
+      : [first.values[0] as Scalar, last?.values[last.values.length - 1] as Scalar]
+  }
+
+  #bounds ({ lower, isLowerExcluded, upper, isUpperExcluded }: Range): readonly [Position, Position] {
+    const from = lower === undefined
+      ? { chunk: 0, slot: 0 }
+      : this.#find(lower, isLowerExcluded === true ? Infinity : -Infinity)
+    const to = upper === undefined
+      ? { chunk: this.#chunks.length, slot: 0 }
+      : this.#find(upper, isUpperExcluded === true ? -Infinity : Infinity)
+    return [from, to]
+  }
+
+  #find (value: Scalar, place: number): Position {
+    const chunk = this.#chunkFor(value, place)
+    const found = this.#chunks[chunk]
+    return { chunk, slot: found === undefined ? 0 : this.#slotFor(found.values, found.rows, value, place) }
+  }
+
+  /** Index of the first chunk whose last entry is not before (value, place). */
+  #chunkFor (value: Scalar, place: number): number {
+    let low = 0
+    let high = this.#chunks.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const { values, rows } = this.#chunks[middle] as Chunk
+      if (this.#isBefore(values, rows, values.length - 1, value, place)) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  /** Index of the first entry that is not before (value, place). */
+  #slotFor (values: readonly Scalar[], rows: readonly Row[], value: Scalar, place: number): number {
+    let low = 0
+    let high = values.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#isBefore(values, rows, middle, value, place)) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  #isBefore (
+    values: readonly Scalar[], rows: readonly Row[], slot: number, value: Scalar, place: number
+  ): boolean {
+    const order = this.#compare(values[slot] as Scalar, value)
+    return order < 0 || (order === 0 && (rows[slot] as Row).place < place)
+  }
+}
+
+interface Position {
+  readonly chunk: number
+  readonly slot: number
+}

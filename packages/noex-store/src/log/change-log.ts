@@ -1,0 +1,63 @@
+import type { Commit } from '../types/commit.js'
+import type { DeclarativeQueryConfig } from '../types/query.js'
+import type { StoreRecord } from '../types/record.js'
+import type { BucketDefinition } from '../types/schema.js'
+
+/** A commit as a log keeps it. */
+export interface LogEntry extends Commit {
+  /** Term of the writer, where several may write in turn. */
+  readonly term?: number
+  /** Key by which a repeated request is recognised. */
+  readonly idempotencyKey?: string
+}
+
+/** A bucket at one revision. */
+export interface BucketImage {
+  readonly name: string
+  /** Without functions. */
+  readonly definition: BucketDefinition
+  readonly counter: number
+  /** Highest version of a deleted key that is not remembered. */
+  readonly floor: number
+  /** Remembered deleted keys, oldest first: key, last version, number of records before it in their order. */
+  readonly deleted: ReadonlyArray<readonly [key: unknown, version: number, position: number]>
+  /** In the order of their insertion. */
+  readonly records: readonly StoreRecord[]
+}
+
+/** A store at one revision. */
+export interface StoreImage {
+  readonly revision: number
+  readonly buckets: readonly BucketImage[]
+  readonly queries: ReadonlyArray<readonly [name: string, config: DeclarativeQueryConfig]>
+}
+
+/** Contents of a log at its opening. */
+export interface OpenedLog {
+  /** Text that names the history: a new one when earlier revisions may be given again. */
+  readonly epoch: string
+  readonly snapshot: StoreImage | undefined
+  /** Entries after the snapshot, in order. */
+  readonly tail: readonly LogEntry[]
+}
+
+/** Refuses entries that do not continue the log. */
+export class LogRefusedError extends Error {
+  override readonly name = 'LogRefusedError'
+}
+
+/** An ordered log of commits: in memory, in files, or in a database that several machines share. */
+export interface ChangeLog {
+  open (): Promise<OpenedLog>
+  /**
+   * Appends entries that follow `previousRevision`, all or none. Resolves when they are durable; an empty
+   * list only asks whether the log takes entries.
+   * @throws LogRefusedError when the log is at another revision; any other error means that the log is not
+   * available
+   */
+  append (entries: readonly LogEntry[], previousRevision: number): Promise<void>
+  /** Entries after a revision, in order, as far as there are any. */
+  tail (from: number): AsyncIterable<LogEntry>
+  /** Replaces what is up to the snapshot's revision by the snapshot. */
+  truncate (snapshot: StoreImage): Promise<void>
+}

@@ -1,0 +1,18 @@
+/** Tells whether two results are the same: same values in the same places, dates of the same time. */
+export function deepEqual (a: unknown, b: unknown): boolean {
+  if (Object.is(a, b) || a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (a instanceof Date) return b instanceof Date && Object.is(a.getTime(), b.getTime())
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((item, i) => deepEqual(item, b[i]))
+  }
+  if (Array.isArray(b) || !isPlain(a) || !isPlain(b)) return false
+  const names = Object.keys(a)
+  return names.length === Object.keys(b).length &&
+    names.every(name => Object.hasOwn(b, name) && deepEqual(a[name], b[name]))
+}
+
+function isPlain (value: object): value is Record<string, unknown> {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}

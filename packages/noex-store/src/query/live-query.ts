@@ -1,0 +1,114 @@
+import type { Engine } from '../engine.js'
+import type { ReadFilter } from '../types/query.js'
+import type { AnyQueryFn } from './declarative.js'
+import { deepEqual } from './deep-equal.js'
+import type { DependencyIndex } from './dependency-index.js'
+import { ReadDependencies, TrackedContext } from './query-context.js'
+
+/**
+ * Runs of a query that are thrown away because what they read has changed meanwhile, before one counts all
+ * the same.
+ */
+const MAX_RERUNS = 5
+
+export interface LiveQueryOptions {
+  readonly query: string
+  readonly fn: AnyQueryFn
+  readonly params: unknown
+  readonly readFilter: ReadFilter | undefined
+  readonly onResult: (result: unknown) => void
+}
+
+/**
+ * A subscribed query: it runs once per commit that concerns it at most, one run at a time, and tells each
+ * result that differs from the one before.
+ */
+export class LiveQuery {
+  readonly options: LiveQueryOptions
+  readonly #engine: Engine
+  readonly #index: DependencyIndex<LiveQuery>
+  #dependencies = new ReadDependencies()
+  #result: unknown
+  #isDirty = false
+  #isEnded = false
+  #running: Promise<void> | undefined
+
+  constructor (engine: Engine, index: DependencyIndex<LiveQuery>, options: LiveQueryOptions) {
+    this.#engine = engine
+    this.#index = index
+    this.options = options
+  }
+
+  /** Runs the query for the first time. Rejects as it does. */
+  async start (): Promise<void> {
+    this.#running = this.#evaluate().then(result => { this.#result = result })
+    try {
+      await this.#running
+    } catch (error) {
+      this.end()
+      throw error
+    } finally {
+      this.#running = undefined
+    }
+    if (this.#isDirty) this.invalidate()
+  }
+
+  /** Notes that something which the query has read has changed. */
+  invalidate (): void {
+    this.#isDirty = true
+    if (this.#running !== undefined || this.#isEnded) return
+    this.#running = this.#run().finally(() => { this.#running = undefined })
+    this.#engine.background.add(this.#running)
+  }
+
+  end (): void {
+    this.#isEnded = true
+    this.#index.remove(this.#dependencies, this)
+  }
+
+  /** Whether it has read anything of the bucket. */
+  reads (bucket: string): boolean {
+    return this.#dependencies.bucketLevel.has(bucket) || this.#dependencies.recordLevel.has(bucket)
+  }
+
+  async #run (): Promise<void> {
+    // All changes of this turn lead to one run.
+    await undefined
+    while (this.#isDirty && !this.#isEnded) {
+      let result: unknown
+      try {
+        result = await this.#evaluate()
+      } catch {
+        // A run that fails leaves the result as it was; the next change runs it again.
+        continue
+      }
+      if (this.#isEnded || deepEqual(this.#result, result)) continue
+      this.#result = result
+      this.options.onResult(result)
+    }
+  }
+
+  /** Runs the query until nothing that it reads changes in the meantime. */
+  async #evaluate (): Promise<unknown> {
+    for (let run = 0; ; run++) {
+      this.#isDirty = false
+      const former = this.#dependencies
+      const dependencies = new ReadDependencies()
+      this.#dependencies = dependencies
+      this.#index.remove(former, this)
+      const context = new TrackedContext(this.#engine, {
+        onBucket: bucket => {
+          dependencies.bucketLevel.add(bucket)
+          if (!this.#isEnded && this.#dependencies === dependencies) this.#index.addBucket(bucket, this)
+        },
+        onRecord: (bucket, key) => {
+          dependencies.addRecord(bucket, key)
+          if (!this.#isEnded && this.#dependencies === dependencies) this.#index.addRecord(bucket, key, this)
+        }
+      }, this.options.readFilter)
+      const { fn, params } = this.options
+      const result = params === undefined ? await fn(context) : await fn(context, params)
+      if (!this.#isDirty || run === MAX_RERUNS) return result
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import type { Engine } from '../engine.js'
+import { BucketNotDefinedError, QueryAlreadyDefinedError, QueryNotDefinedError } from '../errors.js'
+import { frozenValue } from '../schema/frozen.js'
+import type { Commit } from '../types/commit.js'
+import type { DeclarativeQueryConfig, QueryInfo, ReadFilter, ReadObserver } from '../types/query.js'
+import { declarativeQuery, type AnyQueryFn } from './declarative.js'
+import { DependencyIndex } from './dependency-index.js'
+import { LiveQuery } from './live-query.js'
+import { TrackedContext } from './query-context.js'
+
+interface DefinedQuery {
+  readonly fn: AnyQueryFn
+  /** `undefined` for a query in code. */
+  readonly config: DeclarativeQueryConfig | undefined
+  readonly live: Set<LiveQuery>
+}
+
+/** The queries of a store and those who watch them. */
+export class QueryRegistry {
+  readonly #engine: Engine
+  readonly #queries = new Map<string, DefinedQuery>()
+  readonly #index = new DependencyIndex<LiveQuery>()
+
+  constructor (engine: Engine) {
+    this.#engine = engine
+    engine.lane.listen(commit => { this.#onCommit(commit) })
+  }
+
+  /** @throws QueryAlreadyDefinedError */
+  define (name: string, fn: AnyQueryFn): void {
+    if (this.#queries.has(name)) throw new QueryAlreadyDefinedError(name)
+    this.#queries.set(name, { fn, config: undefined, live: new Set() })
+  }
+
+  /**
+   * Defines a query as data, by a commit.
+   * @throws QueryAlreadyDefinedError, BucketNotDefinedError
+   */
+  defineDeclarative (name: string, config: DeclarativeQueryConfig): void {
+    this.#engine.assertWritable()
+    if (!this.#engine.buckets.has(config.bucket)) throw new BucketNotDefinedError(config.bucket)
+    if (this.#queries.has(name)) throw new QueryAlreadyDefinedError(name)
+    const frozen = frozenValue(config) as DeclarativeQueryConfig
+    this.#engine.commitStructure(
+      { type: 'query', query: name, config: frozen },
+      () => { this.put(name, frozen) },
+      () => { this.put(name, undefined) })
+  }
+
+  /** Removes a query and ends its subscriptions. Returns whether there was one. */
+  undefine (name: string): boolean {
+    const query = this.#queries.get(name)
+    if (query === undefined) return false
+    const { config } = query
+    if (config === undefined) {
+      this.put(name, undefined)
+    } else {
+      this.#engine.assertWritable()
+      this.#engine.commitStructure(
+        { type: 'query', query: name, config: undefined },
+        () => { this.put(name, undefined) },
+        () => { this.put(name, config) })
+    }
+    return true
+  }
+
+  /** Puts a declarative query in, or removes a query, without a commit. */
+  put (name: string, config: DeclarativeQueryConfig | undefined): void {
+    for (const live of this.#queries.get(name)?.live ?? []) live.end()
+    if (config === undefined) this.#queries.delete(name)
+    else this.#queries.set(name, { fn: declarativeQuery(this.#engine, config), config, live: new Set() })
+  }
+
+  list (): QueryInfo[] {
+    return [...this.#queries].map(([name, query]) => infoOf(name, query))
+  }
+
+  info (name: string): QueryInfo | undefined {
+    const query = this.#queries.get(name)
+    return query === undefined ? undefined : infoOf(name, query)
+  }
+
+  /** Declarative queries by name. */
+  get configs (): Array<readonly [string, DeclarativeQueryConfig]> {
+    return [...this.#queries].flatMap(
+      ([name, { config }]) => config === undefined ? [] : [[name, config] as const]
+    )
+  }
+
+  get subscriptionCount (): number {
+    return [...this.#queries.values()].reduce((sum, { live }) => sum + live.size, 0)
+  }
+
+  /**
+   * Runs a query once.
+   * @throws QueryNotDefinedError, and what the query throws
+   */
+  async run (
+    name: string, params: unknown, readFilter?: ReadFilter, observer: ReadObserver = noObserver
+  ): Promise<unknown> {
+    const { fn } = this.#query(name)
+    const context = new TrackedContext(this.#engine, observer, readFilter)
+    return params === undefined ? await fn(context) : await fn(context, params)
+  }
+
+  /** Runs a query, and tells each result after the first one. Resolves with what ends that. */
+  async subscribe (
+    name: string, params: unknown, onResult: (result: unknown) => void, readFilter?: ReadFilter
+  ): Promise<() => void> {
+    const query = this.#query(name)
+    const live: LiveQuery = new LiveQuery(
+      this.#engine, this.#index, { query: name, fn: query.fn, params, readFilter, onResult }
+    )
+    await live.start()
+    // Removed while it ran.
+    if (this.#queries.get(name) === query) query.live.add(live)
+    else live.end()
+    return () => {
+      live.end()
+      query.live.delete(live)
+    }
+  }
+
+  destroy (): void {
+    for (const { live } of this.#queries.values()) for (const query of live) query.end()
+    this.#queries.clear()
+  }
+
+  #query (name: string): DefinedQuery {
+    const query = this.#queries.get(name)
+    if (query === undefined) throw new QueryNotDefinedError(name)
+    return query
+  }
+
+  #onCommit ({ changes }: Commit): void {
+    for (const change of changes) {
+      if (change.type === 'drop') this.#endReaders(change.bucket)
+      const bucket = 'bucket' in change ? this.#engine.buckets.get(change.bucket) : undefined
+      for (const live of this.#index.of(change, bucket)) live.invalidate()
+    }
+  }
+
+  #endReaders (bucket: string): void {
+    for (const { live } of this.#queries.values()) {
+      for (const query of live) {
+        if (!query.reads(bucket)) continue
+        query.end()
+        live.delete(query)
+      }
+    }
+  }
+}
+
+const noObserver: ReadObserver = { onBucket () {}, onRecord () {} }
+
+function infoOf (name: string, { config, live }: DefinedQuery): QueryInfo {
+  return {
+    name,
+    type: config === undefined ? 'programmatic' : 'declarative',
+    activeSubscriptions: live.size,
+    ...(config !== undefined && { config })
+  }
+}

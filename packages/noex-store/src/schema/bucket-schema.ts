@@ -1,0 +1,168 @@
+import { DefinitionError } from '../errors.js'
+import type { BucketDefinition, FieldDefinition, FieldType, OnDeleteAction } from '../types/schema.js'
+import { frozenValue } from './frozen.js'
+import { instantOf } from './instant.js'
+import { MAX_NESTING, compileValidator, type Validator } from './validator.js'
+import { parseTtl } from './ttl.js'
+
+/** Most characters of a bucket's name. */
+const MAX_NAME = 1_000
+/** Types that a key field may have: values of others are equal to themselves only. */
+const KEY_TYPES: ReadonlySet<FieldType> = new Set(['string', 'number', 'boolean', 'date'])
+const FIELD_TYPES: ReadonlySet<unknown> = new Set(['string', 'number', 'boolean', 'object', 'array', 'date'])
+
+/** A field whose values are keys of another bucket. */
+export interface Reference {
+  readonly field: string
+  readonly target: string
+  readonly onDelete: OnDeleteAction
+}
+
+/** Makes values that are equal in the eyes of the store the same: the instants of a date field. */
+export type Normalize = (value: unknown) => unknown
+
+/** A bucket definition, checked and compiled once. */
+export interface BucketSchema {
+  /** A frozen copy of what was given. */
+  readonly definition: BucketDefinition
+  readonly key: string
+  readonly validate: Validator
+  /** Whether storing a record runs functions of the definition. */
+  readonly hasFunctions: boolean
+  /** Fields that an update leaves as they are: the key, generated fields, metadata. */
+  readonly fixed: ReadonlySet<string>
+  /** Indexed fields, declared ones first, those of references last. */
+  readonly indexes: ReadonlyArray<{
+    readonly field: string, readonly isUnique: boolean, readonly isDeclared: boolean
+  }>
+  readonly references: readonly Reference[]
+  /** Lifetime of a record in milliseconds. */
+  readonly ttlMs: number | undefined
+  readonly isOrdered: boolean
+  /** Whether a field is numbered by `autoincrement`. */
+  readonly isNumbered: boolean
+  /** How values of a field are made comparable; `undefined` for all but dates. */
+  normalizeOf (field: string): Normalize | undefined
+  typeOf (field: string): FieldType | undefined
+}
+
+/**
+ * Checks a definition and compiles it.
+ * @throws DefinitionError, or Error with the texts that programs know
+ */
+export function compileSchema (name: string, given: BucketDefinition): BucketSchema {
+  checkName(name)
+  if (!isObject(given) || !isObject(given.schema)) {
+    throw new DefinitionError(
+      `The definition of bucket "${name}" must be an object with the members key and schema`
+    )
+  }
+  const definition = frozenValue(given) as BucketDefinition
+  const { key, schema } = definition
+  if (!Object.hasOwn(schema, key)) {
+    throw new DefinitionError(`Key field "${key}" does not exist in schema for bucket "${name}"`)
+  }
+  for (const index of definition.indexes ?? []) {
+    if (!Object.hasOwn(schema, index)) {
+      throw new DefinitionError(`Index field "${index}" does not exist in schema for bucket "${name}"`)
+    }
+  }
+  for (const [field, options] of Object.entries(schema)) checkField(name, field, options, 0)
+  const keyType = (schema[key] as FieldDefinition).type
+  if (!KEY_TYPES.has(keyType)) {
+    throw new DefinitionError(`Key field "${key}" of bucket "${name}" has type "${keyType}"; ` +
+      `a key must be of type ${[...KEY_TYPES].join(', ')}`)
+  }
+  for (
+    const limit of ['maxSize', 'maxRecords', 'maxBytes'] as const
+  ) checkLimit(name, limit, definition[limit])
+  const references = referencesOf(name, definition)
+  const dates = new Set(
+    Object.keys(schema).filter(field => (schema[field] as FieldDefinition).type === 'date')
+  )
+  return {
+    definition,
+    key,
+    validate: compileChecked(name, definition),
+    hasFunctions: definition.validate !== undefined || Object.values(schema).some(hasFunctions),
+    fixed: new Set(
+      [
+        key, ...Object.keys(schema).filter(field => schema[field]?.generated !== undefined), '_version',
+        '_createdAt', '_updatedAt'
+      ]
+    ),
+    indexes: indexesOf(definition, references),
+    references,
+    ttlMs: definition.ttl === undefined ? undefined : parseTtl(definition.ttl),
+    isNumbered: Object.values(schema).some(({ generated }) => generated === 'autoincrement'),
+    isOrdered: definition.etsType === 'ordered_set',
+    normalizeOf: field => dates.has(field) ? instantOf : undefined,
+    typeOf: field => Object.hasOwn(schema, field) ? schema[field]?.type : undefined
+  }
+}
+
+function checkName (name: unknown): void {
+  if (typeof name !== 'string' || name === '' || name.length > MAX_NAME) {
+    throw new DefinitionError(`The name of a bucket must be a text of 1 to ${MAX_NAME} characters`)
+  }
+}
+
+function checkField (bucket: string, path: string, field: unknown, depth: number): void {
+  const known = isObject(field) ? field as unknown as FieldDefinition : undefined
+  if (known === undefined || !FIELD_TYPES.has(known.type)) {
+    throw new DefinitionError(
+      `Field "${path}" of bucket "${bucket}" has no type; it must be one of ${[...FIELD_TYPES].join(', ')}`
+    )
+  }
+  if (depth >= MAX_NESTING) return
+  for (
+    const [name, property] of Object.entries(known.properties ?? {})
+  ) checkField(bucket, `${path}.${name}`, property, depth + 1)
+  if (known.items !== undefined) checkField(bucket, `${path}[]`, known.items, depth + 1)
+}
+
+function checkLimit (bucket: string, name: string, limit: unknown): void {
+  if (limit === undefined || (Number.isInteger(limit) && (limit as number) >= 1)) return
+  throw new DefinitionError(`${name} of bucket "${bucket}" must be a positive integer, got ${String(limit)}`)
+}
+
+function compileChecked (name: string, definition: BucketDefinition): Validator {
+  try {
+    return compileValidator(name, definition)
+  } catch (error) {
+    throw new DefinitionError(`The schema of bucket "${name}" has a bad pattern: ${(error as Error).message}`)
+  }
+}
+
+function referencesOf (name: string, { schema }: BucketDefinition): Reference[] {
+  return Object.entries(schema).flatMap(([field, { ref, onDelete = 'restrict', required }]) => {
+    if (ref === undefined) return []
+    if (onDelete === 'set_null' && required === true) {
+      throw new DefinitionError(
+        `Invalid schema for bucket "${name}": field "${field}" has onDelete "set_null" but is required`
+      )
+    }
+    return [{ field, target: ref, onDelete }]
+  })
+}
+
+function indexesOf (
+  { schema, indexes = [] }: BucketDefinition, references: readonly Reference[]
+): BucketSchema['indexes'] {
+  const unique = Object.keys(schema).filter(field => schema[field]?.unique === true)
+  const declared = new Set([...indexes, ...unique])
+  const fields = new Set([...declared, ...references.map(({ field }) => field)])
+  return [...fields].map(
+    field => ({ field, isUnique: schema[field]?.unique === true, isDeclared: declared.has(field) })
+  )
+}
+
+function hasFunctions (field: FieldDefinition): boolean {
+  return typeof field.default === 'function' || field.validate !== undefined ||
+    (field.items !== undefined && hasFunctions(field.items)) ||
+    Object.values(field.properties ?? {}).some(hasFunctions)
+}
+
+function isObject (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,46 @@
+import { ValidationError } from '../errors.js'
+import type { BucketDefinition } from '../types/schema.js'
+import { frozenValue } from './frozen.js'
+import { generateCuid, generateTimestamp, generateUuid } from './generate.js'
+import type { Filler } from './template.js'
+
+/**
+ * Returns what fills in the fields that an insert leaves out: generated values first, defaults after them.
+ * `takeNumber` returns the autoincrement number of the record that is being made.
+ */
+export function fillersOf (
+  bucket: string, { schema }: Pick<BucketDefinition, 'schema'>, takeNumber: () => number
+): ReadonlyMap<string, Filler> {
+  const generators = {
+    uuid: generateUuid, cuid: generateCuid, timestamp: generateTimestamp, autoincrement: takeNumber
+  }
+  const fillers = new Map<string, Filler>()
+  for (const [field, { generated }] of Object.entries(schema)) {
+    if (generated != null) fillers.set(field, generators[generated])
+  }
+  for (const [field, options] of Object.entries(schema)) {
+    if (options.default === undefined || fillers.has(field)) continue
+    fillers.set(field, typeof options.default === 'function'
+      ? compute(bucket, field, options.default as () => unknown)
+      : constant(options.default))
+  }
+  return fillers
+}
+
+function constant (value: unknown): Filler {
+  const frozen = frozenValue(value)
+  return () => frozen
+}
+
+function compute (bucket: string, field: string, make: () => unknown): Filler {
+  return () => {
+    const value = make()
+    if (typeof value !== 'object' || value === null) return value
+    if (value instanceof Promise) {
+      value.catch(() => {})
+      const message = 'The default is asynchronous; it must return its value at once'
+      throw new ValidationError(bucket, [{ field, message, code: 'custom' }])
+    }
+    return frozenValue(value)
+  }
+}

@@ -1,0 +1,33 @@
+import type { BucketDefinition, SchemaDefinition } from '../types/schema.js'
+import type { StoreRecord } from '../types/record.js'
+import { Bucket } from '../bucket/bucket.js'
+
+/** Makes and checks records of a schema without a store. */
+export class SchemaValidator {
+  readonly #bucket: Bucket
+
+  /** @throws DefinitionError */
+  constructor (
+    bucketName: string, schema: SchemaDefinition, keyField: string, validate?: BucketDefinition['validate']
+  ) {
+    this.#bucket = new Bucket(bucketName, { key: keyField, schema, ...(validate && { validate }) }, 0)
+  }
+
+  /**
+   * Returns the record that `input` becomes.
+   * @throws ValidationError
+   */
+  prepareInsert (input: Record<string, unknown>, autoincrementCounter: number): StoreRecord {
+    // The number is taken by the insert itself.
+    this.#bucket.counter = autoincrementCounter - 1
+    return this.#bucket.prepareInsert(input, Date.now())
+  }
+
+  /**
+   * Returns the record that `existing` becomes by `changes`.
+   * @throws ValidationError
+   */
+  prepareUpdate (existing: StoreRecord, changes: Record<string, unknown>): StoreRecord {
+    return this.#bucket.prepareUpdate(existing, changes, Date.now())
+  }
+}

@@ -1,0 +1,108 @@
+import type { StoreRecord } from '../types/record.js'
+import { frozenValue } from './frozen.js'
+
+/** Shapes remembered by a bucket; inputs of further shapes are built more slowly. */
+const MAX_SHAPES = 32
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** Makes the value of a field that an insert leaves out; frozen where it is an object. */
+export type Filler = () => unknown
+
+/** A list of an input's members, and an empty record with all members that the record will have. */
+interface Shape {
+  readonly names: readonly string[]
+  /** Members to be filled in, in their order. */
+  readonly missing: ReadonlyArray<readonly [name: string, filler: Filler]>
+  readonly isExpiryMissing: boolean
+  readonly empty: Fields
+}
+
+/** Members that the store writes into a new record. */
+export interface NewMeta {
+  readonly version: number
+  /** Epoch milliseconds. */
+  readonly time: number
+}
+
+/**
+ * Builds the new records of one bucket. Those of one list of members are copies of one empty record, which
+ * makes them small and fast.
+ */
+export class RecordTemplate {
+  readonly #fillers: ReadonlyMap<string, Filler>
+  readonly #ttlMs: number | undefined
+  readonly #onShape: (names: readonly string[]) => void
+  readonly #shapes: Shape[] = []
+  #last: Shape | undefined
+
+  /**
+   * `fillers` are in the order in which they run; `ttlMs` is the lifetime of a record in milliseconds;
+   * `onShape` hears of every new list of members.
+   */
+  constructor (
+    fillers: ReadonlyMap<string, Filler>, ttlMs: number | undefined,
+    onShape: (names: readonly string[]) => void
+  ) {
+    this.#fillers = fillers
+    this.#ttlMs = ttlMs
+    this.#onShape = onShape
+  }
+
+  /** Returns the frozen record that the input of an insert becomes. Runs the defaults of the schema. */
+  build (input: Fields, { version, time }: NewMeta): StoreRecord {
+    const plain = isPlain(input) ? input : { ...input }
+    const shape = this.#last !== undefined && this.#fits(this.#last, plain)
+      ? this.#last
+      : this.#shapeOf(plain)
+    const record: Record<string, unknown> = { ...shape.empty }
+    for (const name of shape.names) {
+      const value = plain[name]
+      if (value === undefined) record[name] = this.#fillers.get(name)?.()
+      else record[name] = typeof value === 'object' ? frozenValue(value) : value
+    }
+    for (const [name, filler] of shape.missing) record[name] = filler()
+    record['_version'] = version
+    record['_createdAt'] = time
+    record['_updatedAt'] = time
+    if (this.#ttlMs !== undefined && (shape.isExpiryMissing || record['_expiresAt'] === undefined)) {
+      record['_expiresAt'] = time + this.#ttlMs
+    }
+    return Object.freeze(record) as StoreRecord
+  }
+
+  /** Tells whether the input has exactly the members of the shape, in their order. */
+  #fits ({ names }: Shape, input: Fields): boolean {
+    let i = 0
+    for (const name in input) {
+      if (names[i++] !== name) return false
+    }
+    return i === names.length
+  }
+
+  #shapeOf (input: Fields): Shape {
+    const names = Object.keys(input)
+    const known = this.#shapes.find(
+      shape => shape.names.length === names.length && shape.names.every((name, i) => name === names[i])
+    )
+    if (known !== undefined) return (this.#last = known)
+    const given = new Set(names)
+    const missing = [...this.#fillers].filter(([name]) => !given.has(name))
+    const isExpiryMissing = this.#ttlMs !== undefined && !given.has('_expiresAt')
+    const all = [
+      ...new Set([...names, ...missing.map(([name]) => name), '_version', '_createdAt', '_updatedAt'])
+    ]
+    if (isExpiryMissing) all.push('_expiresAt')
+    // Parsed, because such an object has all its members inside.
+    const empty = JSON.parse(`{${all.map(name => `${JSON.stringify(name)}:null`).join()}}`) as Fields
+    const shape: Shape = { names, missing, isExpiryMissing, empty }
+    if (this.#shapes.length < MAX_SHAPES) this.#shapes.push(shape)
+    this.#onShape(all)
+    return (this.#last = shape)
+  }
+}
+
+function isPlain (value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}

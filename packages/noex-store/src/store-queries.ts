@@ -1,0 +1,68 @@
+import type { AnyQueryFn } from './query/declarative.js'
+import type { QueryRegistry } from './query/query-registry.js'
+import type {
+  DeclarativeQueryConfig, QueryContext, QueryInfo, ReadFilter, ReadObserver
+} from './types/query.js'
+
+/** The part of a store that defines, runs and watches queries. */
+export class StoreQueries {
+  readonly #registry: QueryRegistry
+
+  protected constructor (registry: QueryRegistry) {
+    this.#registry = registry
+  }
+
+  /**
+   * Defines a query in code.
+   * @throws QueryAlreadyDefinedError
+   */
+  defineQuery<TParams = void, TResult = unknown> (
+    name: string, fn: (ctx: QueryContext, params: TParams) => Promise<TResult>): void {
+    this.#registry.define(name, fn as AnyQueryFn)
+  }
+
+  /**
+   * Defines a query as data.
+   * @throws QueryAlreadyDefinedError, BucketNotDefinedError
+   */
+  defineDeclarativeQuery (name: string, config: DeclarativeQueryConfig): void {
+    this.#registry.defineDeclarative(name, config)
+  }
+
+  undefineQuery (name: string): boolean {
+    return this.#registry.undefine(name)
+  }
+
+  getQueries (): QueryInfo[] {
+    return this.#registry.list()
+  }
+
+  getQueryInfo (name: string): QueryInfo | undefined {
+    return this.#registry.info(name)
+  }
+
+  subscribe<TResult = unknown> (queryName: string, callback: (result: TResult) => void): Promise<() => void>
+  subscribe<TParams, TResult = unknown> (
+    queryName: string, params: TParams, callback: (result: TResult) => void, readFilter?: ReadFilter
+  ): Promise<() => void>
+  /**
+   * Runs a query, and calls `callback` with each result after that. Resolves with what ends it.
+   * @throws QueryNotDefinedError
+   */
+  async subscribe (queryName: string, ...args: unknown[]): Promise<() => void> {
+    const [params, callback, readFilter] = typeof args[0] === 'function' ? [undefined, args[0]] : args
+    return await this.#registry.subscribe(
+      queryName, params, callback as (result: unknown) => void, readFilter as ReadFilter | undefined
+    )
+  }
+
+  /**
+   * Runs a query once.
+   * @throws QueryNotDefinedError, and what the query throws
+   */
+  async runQuery<TResult = unknown> (
+    queryName: string, params?: unknown, readFilter?: ReadFilter, observer?: ReadObserver
+  ): Promise<TResult> {
+    return await this.#registry.run(queryName, params, readFilter, observer) as TResult
+  }
+}

@@ -1,0 +1,298 @@
+import { randomUUID } from 'node:crypto'
+import { BucketHandle, type WhenDurable } from './bucket-handle.js'
+import {
+  defineBucket, dropBucket, redefineBucket, updateBucket, type TransformRecords
+} from './commit/definitions.js'
+import { purge } from './commit/expiry.js'
+import type { CommitListener } from './commit/lane.js'
+import { Engine } from './engine.js'
+import { PersistenceRequiredError } from './errors.js'
+import { EventHub, type EventHandler } from './events/event-hub.js'
+import { applyCommit } from './log/apply.js'
+import { AttachedLog } from './log/attached-log.js'
+import type { ChangeLog, StoreImage } from './log/change-log.js'
+import { imageOf } from './log/image.js'
+import { Backups } from './persistence/backups.js'
+import { BucketSaver } from './persistence/bucket-saver.js'
+import { QueryRegistry } from './query/query-registry.js'
+import { ExpiryTimer } from './expiry-timer.js'
+import { statsOf } from './stats.js'
+import { StoreQueries } from './store-queries.js'
+import { TransactionContext } from './transaction/transaction.js'
+import type { Commit, WriteOptions } from './types/commit.js'
+import type { BucketEvent } from './types/events.js'
+import type { BackupInfo } from './types/persistence.js'
+import type { BucketDefinition, BucketSchemaUpdate } from './types/schema.js'
+import type { StoreOptions, StoreStats } from './types/store.js'
+
+/** Number of the interface between stores and what serves them. */
+const FORMAT = 1
+
+/** Recognises a store of any copy of this package. */
+const MARK: unique symbol = Symbol.for('noex.store')
+
+let startedStores = 0
+
+/** A set of buckets that change together, commit by commit. */
+export class Store extends StoreQueries {
+  readonly [MARK] = FORMAT
+  readonly #engine: Engine
+  readonly #queries: QueryRegistry
+  readonly #events: EventHub
+  readonly #expiry: ExpiryTimer
+  readonly #saver: BucketSaver | undefined
+  #log: AttachedLog | undefined
+
+  private constructor (options: StoreOptions) {
+    const onListenerError = options.onListenerError ?? warn
+    const engine = new Engine({
+      name: options.name ?? `store-${++startedStores}`,
+      now: options.now ?? Date.now,
+      maxDeletedKeys: options.maxDeletedKeys ?? 100_000,
+      maxWork: options.maxWork ?? 100_000_000,
+      onListenerError
+    }, randomUUID())
+    // Events come before live queries, as they always did.
+    const events = new EventHub(onListenerError)
+    engine.lane.listen(commit => { events.publish(commit) })
+    const queries = new QueryRegistry(engine)
+    super(queries)
+    this.#engine = engine
+    this.#events = events
+    this.#queries = queries
+    this.#saver = options.persistence === undefined
+      ? undefined
+      : new BucketSaver(this.#engine, options.persistence)
+    this.#expiry = new ExpiryTimer(this.#engine, options.ttlCheckIntervalMs ?? 1_000)
+  }
+
+  /** Starts a store without buckets. */
+  static async start (options: StoreOptions = {}): Promise<Store> {
+    return new Store(options)
+  }
+
+  get name (): string {
+    return this.#engine.options.name
+  }
+
+  /** Number of the last commit: each has one more than the one before. */
+  get revision (): number {
+    return this.#engine.revision
+  }
+
+  /**
+   * Text that names the history which revisions count: revisions of two histories have nothing to do with
+   * each other.
+   */
+  get epoch (): string {
+    return this.#engine.epoch
+  }
+
+  /**
+   * Defines a bucket; with `persistence` it has the records that were saved under its name.
+   * @throws BucketAlreadyExistsError, DefinitionError, and what the adapter rejects with
+   */
+  async defineBucket (name: string, definition: BucketDefinition): Promise<void> {
+    if (this.#saver === undefined || definition.persistent === false || this.#engine.buckets.has(name)) {
+      defineBucket(this.#engine, name, definition)
+    } else {
+      defineBucket(this.#engine, name, definition, await this.#saver.load(name))
+    }
+    await this.#whenDurable()
+  }
+
+  /** @throws BucketNotDefinedError */
+  bucket (name: string): BucketHandle {
+    this.#engine.bucket(name)
+    return new BucketHandle(this.#engine, name, this.#whenDurable)
+  }
+
+  /**
+   * Runs `fn` and commits what it has written, all in one step or nothing. What it has read is checked in
+   * that step: it is as if the whole had happened at that moment.
+   * @throws TransactionConflictError when another writer has changed what was read; what `fn` throws
+   */
+  async transaction<T> (fn: (tx: TransactionContext) => Promise<T>, options: WriteOptions = {}): Promise<T> {
+    this.#engine.assertWritable()
+    const tx = new TransactionContext(this.#engine, options)
+    let result: T
+    try {
+      result = await fn(tx)
+      await tx.whenPurged()
+    } catch (error) {
+      tx.end()
+      throw error
+    }
+    tx.commitNow()
+    await this.#whenDurable()
+    return result
+  }
+
+  /**
+   * Removes a bucket with its records and ends the subscriptions that read it. Resolves with whether there
+   * was one.
+   */
+  async dropBucket (name: string): Promise<boolean> {
+    const isDropped = dropBucket(this.#engine, name)
+    await this.#whenDurable()
+    return isDropped
+  }
+
+  hasBucket (name: string): boolean {
+    return this.#engine.buckets.has(name)
+  }
+
+  /** The definition of a bucket, frozen; `undefined` where there is none. */
+  getBucketSchema (name: string): BucketDefinition | undefined {
+    return this.#engine.buckets.get(name)?.schema.definition
+  }
+
+  /**
+   * Changes the definition of a bucket; its records stay.
+   * @throws BucketNotDefinedError, DefinitionError, UniqueConstraintError
+   */
+  async updateBucket (name: string, updates: BucketSchemaUpdate): Promise<void> {
+    updateBucket(this.#engine, name, updates)
+    await this.#whenDurable()
+  }
+
+  /** Gives a bucket another definition and, by `transform`, other records, in one commit. */
+  async rebuildBucket (
+    name: string, definition: BucketDefinition, transform?: TransformRecords
+  ): Promise<void> {
+    redefineBucket(this.#engine, name, definition, transform)
+    await this.#whenDurable()
+  }
+
+  /** Removes all records whose time is up. Resolves with their number. */
+  async purgeTtl (): Promise<number> {
+    return await purge(this.#engine)
+  }
+
+  async getStats (): Promise<StoreStats> {
+    return statsOf(this.#engine, this.#queries, this.#saver !== undefined, this.#expiry)
+  }
+
+  /**
+   * Hears of changed records on `bucket.NAME.inserted`, `.updated`, `.deleted`. In a pattern `*` stands for
+   * one segment, at the end for one or more. Handlers run before the promise of the write resolves.
+   */
+  async on<T = BucketEvent> (pattern: string, handler: (message: T, topic: string) => void): Promise<() =>
+  Promise<void>> {
+    const unsubscribe = this.#events.subscribe(pattern, handler as EventHandler)
+    return async () => { unsubscribe() }
+  }
+
+  /**
+   * Hears of every commit when it is applied, in order; of one that is taken back once more. Returns what
+   * ends it.
+   */
+  onCommit (listener: CommitListener): () => void {
+    return this.#engine.lane.listen(listener)
+  }
+
+  /** Hears of every commit when it is durable, in order. Returns what ends it. */
+  onDurable (listener: CommitListener): () => void {
+    return this.#engine.durableLane.listen(listener)
+  }
+
+  /**
+   * Resolves when a revision is durable.
+   * @throws StoreUnavailableError when it is taken back
+   */
+  async whenDurable (revision = this.#engine.revision): Promise<void> {
+    await this.#log?.whenDurable(revision)
+  }
+
+  /**
+   * Puts in a commit of elsewhere, exactly as it is there.
+   * @throws CommitMismatchError when it does not follow
+   */
+  apply (commit: Commit): void {
+    applyCommit(this.#engine, this.#queries, commit)
+  }
+
+  /** Refuses all writes with `error`, until called with `undefined`; reads and `apply` go on. */
+  refuseWrites (error: Error | undefined): void {
+    this.#engine.unavailable = error
+  }
+
+  /**
+   * Takes back the commits after a revision that are not durable.
+   * @throws CommitMismatchError for one that is
+   */
+  undo (toRevision: number): void {
+    this.#engine.undo(toRevision)
+  }
+
+  /**
+   * Joins the store to a log, to which all commits go from now on. Either is empty: the store becomes what
+   * the log says, or the first commit of the log.
+   * @throws CommitMismatchError
+   */
+  async attachLog (log: ChangeLog): Promise<void> {
+    if (this.#log !== undefined) throw new Error(`Store "${this.name}" has a log already`)
+    this.#log = await AttachedLog.attach(this.#engine, this.#queries, log)
+  }
+
+  /** Takes the image of the store at its present revision. */
+  image (): StoreImage {
+    return imageOf(this.#engine, this.#queries)
+  }
+
+  /** @throws PersistenceRequiredError */
+  async createBackup (name = `backup-${Date.now()}`): Promise<BackupInfo> {
+    const backups = this.#backups('create backup')
+    await this.#saver?.flush()
+    return await backups.create(name)
+  }
+
+  /** @throws PersistenceRequiredError */
+  async listBackups (): Promise<BackupInfo[]> {
+    return await this.#backups('list backups').list()
+  }
+
+  /** @throws PersistenceRequiredError, BackupNotFoundError */
+  async restoreBackup (nameOrId: string): Promise<void> {
+    await this.#backups('restore backup').restore(nameOrId)
+  }
+
+  /** @throws PersistenceRequiredError */
+  async deleteBackup (nameOrId: string): Promise<boolean> {
+    return await this.#backups('delete backup').delete(nameOrId)
+  }
+
+  /** Resolves when live queries and indexes in the making are up to date. */
+  async settle (): Promise<void> {
+    await this.#engine.background.settled()
+  }
+
+  /**
+   * Saves what is to be saved, and ends the store: every later call rejects.
+   * @throws when something cannot be saved
+   */
+  async stop (): Promise<void> {
+    if (this.#engine.isStopped) return
+    this.#expiry.stop()
+    this.#queries.destroy()
+    try {
+      await this.#log?.close()
+      await this.#saver?.stop()
+    } finally {
+      this.#engine.isStopped = true
+      this.#events.clear()
+      this.#engine.buckets.clear()
+    }
+  }
+
+  readonly #whenDurable: WhenDurable = () => this.#log?.whenDurable(this.#engine.revision)
+
+  #backups (operation: string): Backups {
+    if (this.#saver === undefined) throw new PersistenceRequiredError(operation)
+    return new Backups(this.#engine, this.#saver)
+  }
+}
+
+function warn (error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error), { type: 'NoexStoreWarning' })
+}

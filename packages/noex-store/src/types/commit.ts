@@ -1,0 +1,67 @@
+import type { DeclarativeQueryConfig } from './query.js'
+import type { StoreRecord } from './record.js'
+import type { BucketDefinition } from './schema.js'
+
+/** A record that a commit has inserted, updated or deleted. A commit has at most one for a key. */
+export interface RecordChange {
+  readonly type: 'insert' | 'update' | 'delete'
+  readonly bucket: string
+  readonly key: unknown
+  /** The record before, `undefined` for an insert. */
+  readonly before: StoreRecord | undefined
+  /** The record after, `undefined` for a delete. */
+  readonly after: StoreRecord | undefined
+}
+
+/** A bucket that has lost all its records at once. */
+export interface ClearChange {
+  readonly type: 'clear'
+  readonly bucket: string
+}
+
+/** A bucket that was defined, redefined or dropped. */
+export interface DefinitionChange {
+  readonly type: 'define' | 'redefine' | 'drop'
+  readonly bucket: string
+  /** The definition after, `undefined` for a drop. */
+  readonly definition: BucketDefinition | undefined
+  /** The records that a definition starts with; `undefined` for none, or for those of before. */
+  readonly records?: readonly StoreRecord[]
+}
+
+/** A declarative query that was defined or, with `config` undefined, removed. */
+export interface QueryChange {
+  readonly type: 'query'
+  readonly query: string
+  readonly config: DeclarativeQueryConfig | undefined
+}
+
+export type Change = RecordChange | ClearChange | DefinitionChange | QueryChange
+
+/** One atomic step of a store: everything in it happened together. */
+export interface Commit {
+  /** One more than that of the commit before. */
+  readonly revision: number
+  /** Time of the commit, in epoch milliseconds. */
+  readonly time: number
+  readonly changes: readonly Change[]
+  /** The user that caused it, where the writer has told. */
+  readonly user?: string
+  /** Last given autoincrement numbers of the buckets whose number has moved. */
+  readonly counters?: Readonly<Record<string, number>>
+  /** Present on a commit that is heard again because it is taken back. */
+  readonly undone?: true
+}
+
+/** Members that a writer may add to its commit. */
+export interface WriteOptions {
+  /** User that the commit names. */
+  readonly user?: string
+  /** Version that the record must have; another one is refused by `TransactionConflictError`. */
+  readonly expectedVersion?: number
+  /**
+   * Most changes that the commit may have; more are refused by `CommitTooLargeError`.
+   * @default Infinity
+   */
+  readonly maxChanges?: number
+}

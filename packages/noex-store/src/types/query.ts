@@ -1,0 +1,99 @@
+import type { WhereFilter } from './filter.js'
+import type { StoreRecord } from './record.js'
+
+export interface PaginateOptions {
+  /** Key of the record after which the page begins. Omit for the first page. */
+  readonly after?: unknown
+  /** Most records of the page. */
+  readonly limit: number
+}
+
+export interface PaginatedResult {
+  readonly records: StoreRecord[]
+  readonly hasMore: boolean
+  /** Key of the last record of the page, `undefined` for an empty one. */
+  readonly nextCursor: unknown | undefined
+}
+
+/** Records and buckets that a query has read: a change of these can change its result. */
+export interface QueryDependencies {
+  /** Buckets read as a whole. */
+  readonly bucketLevel: ReadonlySet<string>
+  /** Keys read one by one, by bucket. */
+  readonly recordLevel: ReadonlyMap<string, ReadonlySet<unknown>>
+}
+
+export type AggregateFunction = 'count' | 'sum' | 'avg' | 'min' | 'max'
+
+/** Aggregate of the records that share the values of some fields. */
+export interface GroupByResult {
+  readonly key: Record<string, unknown>
+  readonly value: number
+}
+
+export interface Aggregate {
+  readonly function: AggregateFunction
+  /** Required for every function but `count`. */
+  readonly field?: string
+}
+
+/** Reads of a bucket. */
+export interface QueryBucket {
+  get (key: unknown): Promise<StoreRecord | undefined>
+  all (): Promise<StoreRecord[]>
+  where (filter: WhereFilter): Promise<StoreRecord[]>
+  findOne (filter: WhereFilter): Promise<StoreRecord | undefined>
+  count (filter?: WhereFilter): Promise<number>
+  first (n: number): Promise<StoreRecord[]>
+  last (n: number): Promise<StoreRecord[]>
+  paginate (options: PaginateOptions): Promise<PaginatedResult>
+  sum (field: string, filter?: WhereFilter): Promise<number>
+  avg (field: string, filter?: WhereFilter): Promise<number>
+  min (field: string, filter?: WhereFilter): Promise<number | undefined>
+  max (field: string, filter?: WhereFilter): Promise<number | undefined>
+  groupBy (field: string | string[], aggregate: Aggregate, filter?: WhereFilter): Promise<GroupByResult[]>
+}
+
+/** Gives a query its buckets, and notes what it reads. */
+export interface QueryContext {
+  bucket (name: string): QueryBucket
+}
+
+/** A query in code: reads buckets and returns its result. It runs again when what it has read changes. */
+export type QueryFn<TParams = void, TResult = unknown> = TParams extends void
+  ? (ctx: QueryContext) => Promise<TResult>
+  : (ctx: QueryContext, params: TParams) => Promise<TResult>
+
+/** Hears what a query reads, before it reads it. */
+export interface ReadObserver {
+  /** All records of the bucket count. */
+  readonly onBucket: (bucket: string) => void
+  /** Only this record counts. */
+  readonly onRecord: (bucket: string, key: unknown) => void
+}
+
+/** Returns the filter that all reads of a bucket are confined to, or `null`. */
+export type ReadFilter = (bucketName: string) => WhereFilter | null
+
+/** A query as data. Values of `filter` may be `{{ params.NAME }}`. */
+export interface DeclarativeQueryConfig {
+  readonly bucket: string
+  readonly filter?: Readonly<WhereFilter>
+  readonly sort?: Readonly<Record<string, 'asc' | 'desc'>>
+  readonly limit?: number
+  /** Records to pass over before `limit` counts. */
+  readonly offset?: number
+  /** Members that the result's records keep. */
+  readonly fields?: readonly string[]
+  readonly aggregate?: Aggregate & { readonly groupBy?: string | readonly string[] }
+}
+
+export type QueryType = 'programmatic' | 'declarative'
+
+export interface QueryInfo {
+  readonly name: string
+  readonly type: QueryType
+  /** Present for declarative queries. */
+  readonly config?: DeclarativeQueryConfig
+  readonly activeSubscriptions: number
+}

@@ -1,0 +1,40 @@
+import type { Test } from 'tap'
+import { Store, type BucketDefinition, type StoreOptions } from '../../src/index.js'
+
+/** A clock that a test turns by hand. */
+export class FakeClock {
+  time = 1_700_000_000_000
+
+  readonly now = (): number => this.time
+}
+
+/** Starts a store that ends with the test. */
+export async function startStore (t: Test, options: StoreOptions = {}): Promise<Store> {
+  const store = await Store.start({ ttlCheckIntervalMs: 0, ...options })
+  t.teardown(() => store.stop())
+  return store
+}
+
+export const users: BucketDefinition = {
+  key: 'id',
+  schema: {
+    id: { type: 'string', required: true },
+    name: { type: 'string' },
+    email: { type: 'string', unique: true },
+    age: { type: 'number' },
+    role: { type: 'string', default: 'user' },
+    born: { type: 'date' },
+    extra: { type: 'object' }
+  },
+  indexes: ['role', 'age', 'born']
+}
+
+/** Resolves with what a promise rejects with. */
+export async function rejection (promise: Promise<unknown>): Promise<Error> {
+  try {
+    await promise
+  } catch (error) {
+    return error as Error
+  }
+  throw new Error('The promise did not reject')
+}
