@@ -207,6 +207,7 @@ t.test('Inbox', t => {
     quick.inbox.hold()
     for (const text of ['a', 'clear', 'b']) quick.inbox.push(text)
     quick.inbox.release()
+    await quick.inbox.idle()
     const left = slowInbox(shared)
     for (const text of ['a', 'bb', 'ccc']) left.inbox.push(text)
     left.inbox.authenticate()
