@@ -190,6 +190,16 @@ export function lengthOf (list: unknown): number {
 }
 
 /** Touches nothing in particular. */
+/** A request that names one thing of each kind that operations touch. */
+const sample = {
+  bucket: 'name', name: 'name', query: 'name', operations: [{ op: 'get', bucket: 'name', key: 'key' }]
+}
+
+/** Whether an operation reads or changes records, so that a permission with `where` can allow it. */
+export function touchesItsRecords ({ name, touches }: Operation): boolean {
+  return touches({ id: 0, type: name, ...sample }).some(({ operation, records }) => operation === name && records)
+}
+
 const touchesServer: Touches = (_request, self) => [{ ...self, type: 'server', name: '*', records: false }]
 
 /** The name of a resource as a request gives it, or `*`. */
