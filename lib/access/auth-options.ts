@@ -21,11 +21,14 @@ import { Where } from './where.js'
 /** `auth` with tokens that the application issues or knows how to check. */
 export interface ExternalAuth {
   /**
-   * Whose token this is; `null` or `undefined` when it is no good. What it throws, and an answer of another form, is logged
+   * Whose token this is; `null` or `undefined` when it is no good. What it throws, and an answer of another
+   * form, is logged
    * and answered with `INTERNAL_ERROR`, except for a `NoexServerError`, which the client is sent.
    * `origin.connectionId` is `null` for a request to `/stats`.
    */
-  validate: (token: string, origin: Origin) => Promise<FoundSession | null | undefined> | FoundSession | null | undefined
+  validate: (
+    token: string, origin: Origin
+  ) => Promise<FoundSession | null | undefined> | FoundSession | null | undefined
   /**
    * Whether a client must log in before it may do anything.
    * @default true

@@ -83,7 +83,8 @@ class ExternalSession implements Session {
     }
     if (!isRoles(roles)) {
       throw new TypeError(
-        `roles must be an array of at most ${MAX_ROLES} well-formed texts, each of at most ${MAX_ROLE_CHARS} characters`
+        `roles must be an array of at most ${MAX_ROLES} well-formed texts, ` +
+        `each of at most ${MAX_ROLE_CHARS} characters`
       )
     }
     if (metadata != null && typeof metadata !== 'object') throw new TypeError('metadata must be an object')

@@ -28,7 +28,8 @@ export const MAX_ROLE_CHARS = 256
 
 /** Whether a value may be the id of a user: a text of 1 to 256 characters, well-formed Unicode. */
 export function isUserId (value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= MAX_USER_ID_CHARS && value.isWellFormed()
+  if (typeof value !== 'string' || value === '') return false
+  return value.length <= MAX_USER_ID_CHARS && value.isWellFormed()
 }
 
 /** Whether a value may be the roles of a user: at most 100 texts of at most 256 characters, without holes. */

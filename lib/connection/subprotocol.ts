@@ -22,7 +22,8 @@ function carriesToken (offer: string): boolean {
   if (ANNOUNCES_SECRET.test(offer)) return true
   const parts = offer.split('.')
   // The signature, the third part, may be empty.
-  return parts.some((part, i) => i + 2 < parts.length && BASE64URL.test(parts[i + 1] ?? '') && endsWithHeader(part))
+  return parts.some((part, i) =>
+    i + 2 < parts.length && BASE64URL.test(parts[i + 1] ?? '') && endsWithHeader(part))
 }
 
 /** Whether a text ends with the header of a JSON Web Token. */

@@ -15,14 +15,16 @@ const MAX_COMPARED_CHARS = 256
 /**
  * Returns a new name of an account or a role as it is kept: without blanks around it, and in Unicode's
  * composed form (NFC).
- * @throws `VALIDATION_ERROR` for a name of another length, or with characters that cannot be seen or mean nothing
+ * @throws `VALIDATION_ERROR` for a name of another length, or with characters that cannot be seen or mean
+ * nothing
  */
 export function checkName (name: string, field: string, min: number, max: number): string {
   const kept = name.trim().normalize('NFC')
   const { length } = [...kept]
   if (length < min || length > max) throw invalid(field, `must have ${min} to ${max} characters`)
   if (INVISIBLE.test(kept) || MEANINGLESS.test(kept) || !kept.isWellFormed()) {
-    throw invalid(field, 'must not have characters that cannot be seen, nor private-use characters or noncharacters')
+    const problem = 'must not have characters that cannot be seen, nor private-use characters or noncharacters'
+    throw invalid(field, problem)
   }
   return kept
 }
