@@ -25,7 +25,7 @@ import { ConnectionAudit } from './audit/connection-audit.js'
 import { AuditTrail } from './audit/trail.js'
 import { closeReasons, REVOKED_REASON } from './close-codes.js'
 import { Catalogue, operations } from './operations/index.js'
-import type { Operation, Services } from './operations/operation.js'
+import { touchesItsRecords, type Operation, type Services } from './operations/operation.js'
 import { checkDrainOptions } from './allowed-options.js'
 import { ConnectionQuota } from './limits/connection-quota.js'
 import { checkCosts } from './limits/rate-limit-options.js'
@@ -220,6 +220,7 @@ export class NoexService implements Noex {
     adviseOnNames({
       options: this.#options,
       operations: operations.keys(),
+      recordOperations: [...operations.values()].filter(touchesItsRecords).map(({ name }) => name),
       bucketNames: await this.#access.bucketNames(),
       topics: await this.#rules?.triggers() ?? [],
       identity: this.#authentication.identity

@@ -8,7 +8,11 @@ export function arrivingRequest (request: FastifyRequest): ArrivingRequest {
   const { socket, rawHeaders } = raw as Partial<typeof raw>
   // With `trustProxy` Fastify reads the address from the socket.
   const ip = socket === undefined ? undefined : request.ip
-  return { ip, peer: socket?.remoteAddress, rawHeaders: rawHeaders ?? asTheyCame(headers), headers }
+  // Requests have `ips` only with `trustProxy`; to read it would ask the application's trust function again.
+  const readsForwarded = 'ips' in request
+  return {
+    ip, readsForwarded, peer: socket?.remoteAddress, rawHeaders: rawHeaders ?? asTheyCame(headers), headers
+  }
 }
 
 function asTheyCame (headers: FastifyRequest['headers']): string[] {

@@ -3,6 +3,7 @@ import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { canSetLimits, frameLimits } from '../lib/connection/socket.js'
 import { answerSubprotocols } from '../lib/connection/subprotocol.js'
+import { guardVerifyClient, verifyClientProblem } from '../lib/connection/verify-client.js'
 import type { UpgradeGuard } from '../lib/lifecycle/upgrade-guard.js'
 import { isFastifyUpgrade } from '../lib/lifecycle/upgrade-listeners.js'
 import type { Log } from '../lib/log.js'
@@ -37,6 +38,9 @@ export const socketRoute: FastifyPluginAsync<SocketRouteOptions> = async (scope,
   guard.watch(url, timeoutMs, request => { upgrades.onTimeout(request, timeoutMs, scope.log) })
   await provideWebsocket(scope, options, url, log)
   answerSubprotocols(scope.websocketServer, request => upgrades.has(request))
+  guardVerifyClient(scope.websocketServer, request => upgrades.has(request), (problem, error) => {
+    scope.log.error({ path: url, err: error }, `upgrade refused: verifyClient of your @fastify/websocket ${problem}`)
+  })
   scope.route({
     method: 'GET',
     url: options.path,
@@ -99,7 +103,11 @@ function checkWebsocket ({ websocketServer }: FastifyInstance, url: string): voi
       'cannot be kept with the ws, or the class options.WebSocket, of your @fastify/websocket: ' +
       'update ws (npm ls ws), leave options.WebSocket out, or leave @fastify/websocket to this plugin')
   }
-  const { path } = websocketServer.options
+  const { path, verifyClient } = websocketServer.options
+  const problem = verifyClientProblem(verifyClient)
+  if (problem !== undefined) {
+    throw new Error(`options.verifyClient of your @fastify/websocket ${problem}`)
+  }
   if (typeof path === 'string' && path !== '' && path !== url) {
     throw new NoexOptionsError('path',
       `makes the URL ${url}, but your @fastify/websocket has options.path "${path}", ` +

@@ -9,6 +9,8 @@ import { trustedPeers } from './trusted-peers.js'
 export interface ArrivingRequest {
   /** `request.ip`: what Fastify's `trustProxy` makes of the peer and its headers. */
   readonly ip: string | undefined
+  /** Whether `trustProxy` has `ip` read from `X-Forwarded-For`, as far as Fastify trusts the peer. */
+  readonly readsForwarded?: boolean
   /** The address at the other end of the socket; `undefined` for a Unix socket. */
   readonly peer: string | undefined
   /** Names and values by turns, as they came. */
@@ -48,8 +50,9 @@ export class Arrivals {
   }
 
   /** Tells where a request comes from, or why it is refused. */
-  receive ({ ip, peer, rawHeaders }: ArrivingRequest): Arrival | ArrivalRefusal {
-    const found = this.#find({ ip, peer, rawHeaders })
+  receive (request: ArrivingRequest): Arrival | ArrivalRefusal {
+    const { peer, rawHeaders } = request
+    const found = this.#find(request)
     if ('refused' in found) return found
     const remoteAddress = found.address
     if (this.#gateway === undefined) return { remoteAddress, session: undefined }
@@ -65,16 +68,31 @@ export class Arrivals {
     return 'refused' in found ? plainAddress(request.peer) : found.address
   }
 
-  #find ({ ip, peer, rawHeaders }: Pick<ArrivingRequest, 'ip' | 'peer' | 'rawHeaders'>): ReturnType<ClientAddress> {
+  #find (request: ArrivingRequest): ReturnType<ClientAddress> {
+    const { peer, rawHeaders } = request
     const address = refuseTooMany(rawHeaders) ?? this.#clientAddress?.(peer, rawHeaders)
-    return address ?? addressFromFastify(ip, peer)
+    return address ?? addressFromFastify(request)
   }
 }
 
-/** Returns the address that Fastify finds: the peer's, or with `trustProxy` one of `X-Forwarded-For`. */
-function addressFromFastify (ip: string | undefined, peer: string | undefined): ReturnType<ClientAddress> {
+/**
+ * Returns the address that Fastify finds: the peer's, or with `trustProxy` one of `X-Forwarded-For`. For a
+ * header without any address it finds the peer's, which is the proxy's: that is refused, from any peer, since
+ * Fastify does not tell which it trusts.
+ */
+function addressFromFastify (
+  { ip, peer, readsForwarded = false, headers }: ArrivingRequest
+): ReturnType<ClientAddress> {
+  const forwarded = headers['x-forwarded-for']
+  if (readsForwarded && forwarded !== undefined && /^[\s,]*$/.test(String(forwarded))) {
+    return namesNoClient
+  }
   if (ip === undefined || ip === peer) return { address: plainAddress(peer) }
   const address = typeof ip === 'string' ? readAddress(ip) : undefined
   if (address !== undefined) return { address }
-  return { refused: 400, reason: 'X-Forwarded-For does not name the client by one IP address' }
+  return namesNoClient
 }
+
+const namesNoClient = {
+  refused: 400, reason: 'X-Forwarded-For does not name the client by one IP address'
+} as const

@@ -15,17 +15,20 @@ import { gatewayHeaders, type GatewayOptions } from './gateway-headers.js'
 import type { OperationNames } from './operation-names.js'
 import { ANONYMOUS, type PermissionConfig, type PermissionRule } from './permission-policy.js'
 import { ruleProblem } from './rule.js'
-import type { AuthSession, Origin } from './session.js'
+import type { FoundSession, Origin } from './session.js'
 import { Where } from './where.js'
 
 /** `auth` with tokens that the application issues or knows how to check. */
 export interface ExternalAuth {
   /**
-   * Whose token this is; `null` when it is no good. What it throws, and an answer of another form, is logged
+   * Whose token this is; `null` or `undefined` when it is no good. What it throws, and an answer of another
+   * form, is logged
    * and answered with `INTERNAL_ERROR`, except for a `NoexServerError`, which the client is sent.
    * `origin.connectionId` is `null` for a request to `/stats`.
    */
-  validate: (token: string, origin: Origin) => Promise<AuthSession | null> | AuthSession | null
+  validate: (
+    token: string, origin: Origin
+  ) => Promise<FoundSession | null | undefined> | FoundSession | null | undefined
   /**
    * Whether a client must log in before it may do anything.
    * @default true

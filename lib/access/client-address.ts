@@ -5,7 +5,9 @@ import { checkHeaderName, headerReader, type HeaderRefusal } from './raw-headers
 const MAX_CHARS = 64
 
 /** An address with a port, or in brackets, or both: `203.0.113.7:80`, `[2001:db8::1]`, `[2001:db8::1]:80`. */
-const WRAPPED = /^(?:\[([^[\]]*:[^[\]]*)\](?::\d{1,5})?|([^[\]]*\.\d+):\d{1,5})$/
+const WRAPPED = /^(?:\[([^[\]]*:[^[\]]*)\](?::(\d{1,5}))?|([^[\]]*\.\d+):(\d{1,5}))$/
+
+const MAX_PORT = 65_535
 
 /** The zone of an address, behind the letters and digits of the address itself. */
 const ZONE = /^([0-9a-f:.]+)%[\w.~-]+$/i
@@ -29,13 +31,14 @@ export function plainAddress (address: string | undefined): string {
 }
 
 /**
- * Reads an address as proxies write it into headers: with or without port, brackets (RFC 3986) and zone.
+ * Reads an address as proxies write it into headers: with or without port (0 to 65535), brackets (RFC 3986) and zone.
  * Returns it as `plainAddress` spells it, or `undefined` for text that is not one address: a name, a list,
  * `unknown` or another identifier of RFC 7239.
  */
 export function readAddress (text: string): string | undefined {
   if (text.length > MAX_CHARS) return undefined
-  const [, inBrackets, beforePort] = WRAPPED.exec(text) ?? []
+  const [, inBrackets, portBehind, beforePort, port = portBehind ?? '0'] = WRAPPED.exec(text) ?? []
+  if (Number(port) > MAX_PORT) return undefined
   const address = inBrackets ?? beforePort ?? text
   const [, withoutZone] = ZONE.exec(address) ?? []
   const isAddress = withoutZone === undefined ? isIP(address) !== 0 : isIPv6(withoutZone)

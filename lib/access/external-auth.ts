@@ -3,7 +3,9 @@ import type { CallbackEnvironment } from '../application/failure-log.js'
 import type { Clock } from '../clock.js'
 import type { Authenticator } from './authenticator.js'
 import type { ResolvedExternal } from './auth-options.js'
-import { expiryProblem, type Origin, type Session } from './session.js'
+import {
+  expiryProblem, isRoles, isUserId, MAX_ROLE_CHARS, MAX_ROLES, MAX_USER_ID_CHARS, type Origin, type Session
+} from './session.js'
 import { explainedBy, TokenRefusal } from './token-refusal.js'
 
 /** The sessions of `auth.validate`: each keeps its token, so that it can be confirmed. */
@@ -76,18 +78,23 @@ class ExternalSession implements Session {
   /** @throws {TypeError} unless `found` is an `AuthSession` */
   constructor (found: unknown, { token, validatedAt, toleranceMs, now }: Validation) {
     const { userId, roles, metadata, expiresAt } = found as Record<string, unknown>
-    if (typeof userId !== 'string' || userId === '') throw new TypeError('userId must be a non-empty text')
-    if (!Array.isArray(roles) || !roles.every(role => typeof role === 'string')) {
-      throw new TypeError('roles must be an array of texts')
+    if (!isUserId(userId)) {
+      throw new TypeError(`userId must be a well-formed text of 1 to ${MAX_USER_ID_CHARS} characters`)
+    }
+    if (!isRoles(roles)) {
+      throw new TypeError(
+        `roles must be an array of at most ${MAX_ROLES} well-formed texts, ` +
+        `each of at most ${MAX_ROLE_CHARS} characters`
+      )
     }
     if (metadata != null && typeof metadata !== 'object') throw new TypeError('metadata must be an object')
-    const problem = expiresAt === undefined ? undefined : expiryProblem(expiresAt, now)
+    const problem = expiresAt == null ? undefined : expiryProblem(expiresAt, now)
     if (problem !== undefined) throw new TypeError(`expiresAt ${problem}`)
     this.userId = userId
     // Copies: what the application does to its own later changes nobody's rights.
     this.roles = [...roles]
     this.metadata = metadata ?? undefined
-    this.expiresAt = expiresAt as number | undefined
+    this.expiresAt = (expiresAt ?? undefined) as number | undefined
     this.toleranceMs = toleranceMs
     this.token = token
     this.validatedAt = validatedAt

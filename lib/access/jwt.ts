@@ -4,7 +4,7 @@ import { isPlainObject } from '../option-checks.js'
 import { resolveAuth, type ExternalAuth } from './auth-options.js'
 import { JwksError, RemoteKeys } from './jwks.js'
 import { resolveJwt, type JwtAuthOptions, type ResolvedJwt } from './jwt-options.js'
-import { MAX_LIFETIME_MS, type AuthSession } from './session.js'
+import { isRoles, isUserId, MAX_LIFETIME_MS, MAX_USER_ID_CHARS, type AuthSession } from './session.js'
 import { TokenRefusal, withReasons, type ExplainedValidator } from './token-refusal.js'
 
 export type { JwtAuthOptions } from './jwt-options.js'
@@ -20,10 +20,6 @@ export type TokenValidator = (token: string) => Promise<AuthSession | null>
 
 /** A longer token is refused before anything is computed. */
 const MAX_TOKEN_CHARS = 8_192
-
-const MAX_USER_ID_CHARS = 256
-const MAX_ROLES = 100
-const MAX_ROLE_CHARS = 256
 
 /** Characters of a reason that are logged: claims and headers are the client's words. */
 const MAX_REASON_CHARS = 200
@@ -96,7 +92,7 @@ function sessionOf (
   now: number
 ): AuthSession | TokenRefusal {
   const userId: unknown = claims.sub
-  if (typeof userId !== 'string' || userId === '' || userId.length > MAX_USER_ID_CHARS) {
+  if (!isUserId(userId)) {
     return new TokenRefusal(`"sub" is no text of 1 to ${MAX_USER_ID_CHARS} characters`)
   }
   const late = timeClaims.find(name => !isNear(claims[name], now))
@@ -128,8 +124,4 @@ function rolesAt (claims: unknown, path: readonly string[]): unknown {
     found = found[name]
   }
   return found
-}
-
-function isRoles (roles: unknown): roles is string[] {
-  return Array.isArray(roles) && roles.length <= MAX_ROLES && roles.every(role => typeof role === 'string' && role.length <= MAX_ROLE_CHARS)
 }

@@ -8,6 +8,8 @@ import type { PermissionEntry } from './rule.js'
  */
 export interface KnownNames {
   readonly operations: OperationNames
+  /** Those of the operations that a permission with `where` can allow: they read or change records. */
+  readonly recordOperations: OperationNames
   readonly buckets: ReadonlySet<string>
   readonly queries: ReadonlySet<string>
   /**
@@ -31,14 +33,27 @@ export interface NameAdvice {
  */
 export function adviceOnPermission (
   at: string,
-  { allow, buckets, topics }: PermissionEntry,
+  { allow, buckets, topics, where }: PermissionEntry,
   known: KnownNames
 ): NameAdvice[] {
   const patterns = typeof allow === 'string' ? [allow] : allow
   const reaches = (prefix: string): boolean =>
     patterns.some(pattern => known.operations.fits(pattern, prefix))
   const advice: NameAdvice[] = []
+  if (where !== undefined) {
+    for (const pattern of patterns) {
+      if (!known.operations.fits(pattern) || known.recordOperations.fits(pattern)) continue
+      advice.push({
+        at: `${at}.where`,
+        message: `never allows ${quoted(pattern)}, which neither reads nor changes single records; ` +
+          'it needs a permission of its own, without where'
+      })
+    }
+  }
   if (buckets !== undefined) {
+    if (buckets.length === 0 && reaches('store.')) {
+      advice.push(adviceOnEmpty(`${at}.buckets`, 'store operation', 'bucket'))
+    }
     if (!reaches('store.')) {
       advice.push({ at: `${at}.buckets`, message: 'restricts nothing: no store operation is allowed here' })
     }
@@ -48,6 +63,9 @@ export function adviceOnPermission (
     }
   }
   if (topics !== undefined) {
+    if (topics.length === 0 && reaches('rules.')) {
+      advice.push(adviceOnEmpty(`${at}.topics`, 'rules operation', 'topic'))
+    }
     if (!reaches('rules.')) {
       advice.push({ at: `${at}.topics`, message: 'restricts nothing: no rules operation is allowed here' })
     }
@@ -59,6 +77,15 @@ export function adviceOnPermission (
     }
   }
   return advice
+}
+
+/** Tells of a list that nothing can be in. */
+function adviceOnEmpty (at: string, operation: string, what: string): NameAdvice {
+  return {
+    at,
+    message: `is empty: no ${operation} is allowed here; leave it out to allow every ${what}, ` +
+      'or leave out the permission'
+  }
 }
 
 /** Tells of a bucket that does not exist so far. */

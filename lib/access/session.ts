@@ -1,7 +1,8 @@
-/** What `auth.validate` resolves with: who presents a token. */
+/** Who presents a token. */
 export interface AuthSession {
-  /** Not empty. */
+  /** 1 to 256 characters. */
   userId: string
+  /** At most 100, of at most 256 characters each. */
   roles: readonly string[]
   /** Kept for `permissions.check`, never sent. */
   metadata?: object | undefined
@@ -10,6 +11,35 @@ export interface AuthSession {
    * Absent: until the connection ends.
    */
   expiresAt?: number | undefined
+}
+
+/** What `auth.validate` resolves with. In it `null` is as good as an absent member. */
+export interface FoundSession extends Omit<AuthSession, 'metadata' | 'expiresAt'> {
+  metadata?: object | null | undefined
+  expiresAt?: number | null | undefined
+}
+
+/** Characters of a user id, at most. */
+export const MAX_USER_ID_CHARS = 256
+
+/** Roles of a session, and characters of each, at most. */
+export const MAX_ROLES = 100
+export const MAX_ROLE_CHARS = 256
+
+/** Whether a value may be the id of a user: a text of 1 to 256 characters, well-formed Unicode. */
+export function isUserId (value: unknown): value is string {
+  if (typeof value !== 'string' || value === '') return false
+  return value.length <= MAX_USER_ID_CHARS && value.isWellFormed()
+}
+
+/** Whether a value may be the roles of a user: at most 100 texts of at most 256 characters, without holes. */
+export function isRoles (value: unknown): value is string[] {
+  // A copy has `undefined` where the array has a hole, which `every` would leave out.
+  return Array.isArray(value) && value.length <= MAX_ROLES && Array.from(value).every(isRole)
+}
+
+function isRole (value: unknown): boolean {
+  return typeof value === 'string' && value.length <= MAX_ROLE_CHARS && value.isWellFormed()
 }
 
 /** Somebody who is logged in, as everything behind the gate sees it. */

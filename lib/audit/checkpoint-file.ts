@@ -3,6 +3,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import { GENESIS, type ChainHead } from './chain.js'
 import { checkpointLine, digestOf, signCheckpoint, type Checkpoint } from './checkpoint.js'
 import { DurableFile, syncDirectory } from './durable-file.js'
+import { entryAt, setAside } from './foreign-file.js'
 import type { TrailFiles } from './segments.js'
 
 /** What the writer of a trail tells while it works. */
@@ -89,8 +90,10 @@ export class CheckpointFile {
       this.#listener.onWarning(
         `${checkpoints} has been removed, replaced, cut or added to: checkpoints are missing or damaged`
       )
+      if (entryAt(checkpoints)?.isFile === false) setAside(checkpoints)
+      const file = new DurableFile(checkpoints, true)
       this.#file.close()
-      this.#file = new DurableFile(checkpoints, true)
+      this.#file = file
       syncDirectory(directory)
     }
     if (this.#file.poisoned) this.#renew()

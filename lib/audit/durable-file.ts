@@ -1,6 +1,6 @@
 import {
   closeSync, constants, fchmodSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync,
-  openSync, renameSync, statSync, writeSync
+  lstatSync, openSync, renameSync, writeSync
 } from 'node:fs'
 
 /** A file that grows by whole pieces, each of which is on the disk before the next is begun. All calls are synchronous. */
@@ -44,11 +44,11 @@ export class DurableFile {
 
   /**
    * Tells what others have done to the file: it is `gone` (removed or replaced: nothing under its name is
-   * this file), `shorter` than what was added, or `longer`. `undefined`: as it was left, as far as its name
+   * this file, or it is a link to it), `shorter` than what was added, or `longer`. `undefined`: as it was left, as far as its name
    * and size tell.
    */
   get change (): 'gone' | 'shorter' | 'longer' | undefined {
-    const stats = statSync(this.#path, { throwIfNoEntry: false })
+    const stats = lstatSync(this.#path, { throwIfNoEntry: false })
     if (stats?.ino !== this.#inode) return 'gone'
     if (stats.size < this.#size) return 'shorter'
     return stats.size > this.#size && !this.#isUnfinished && !this.#poisoned ? 'longer' : undefined

@@ -3,8 +3,8 @@ import type { KeyObject } from 'node:crypto'
 import { seal, type ChainHead } from './chain.js'
 import { CheckpointFile, type JournalListener } from './checkpoint-file.js'
 import { DurableFile, syncDirectory } from './durable-file.js'
-import { sizeOf } from './file-scan.js'
 import { cutTail, followChain, keepTail } from './file-tail.js'
+import { entryAt, setAside } from './foreign-file.js'
 import { MAX_WRITE_BYTES, recoverTrail, type Recovered } from './recovery.js'
 import { seqInName, TrailFiles } from './segments.js'
 import { lostNote, nameEntries, prunedNote, type EntryRange } from './trail-notes.js'
@@ -187,8 +187,21 @@ export class Journal {
     this.#segment = undefined
     this.#firstSeq = undefined
     const what = `${current} has been ${isCut ? 'cut' : 'removed or replaced'}`
-    if (this.#lost === undefined) return what
-    return `${what}: lost to the trail, which goes on in a new file: ${nameEntries(this.#lost)}`
+    const lost = this.#lost === undefined ? '' : `: lost to the trail: ${nameEntries(this.#lost)}`
+    return `${what}${lost}; ${this.#freeName()}`
+  }
+
+  /**
+   * Makes room for a new segment. Returns a text that says how the trail goes on, or what must be done first.
+   */
+  #freeName (): string {
+    try {
+      const aside = setAside(this.#files.current)
+      const rest = aside === undefined ? '' : `what was in its place is now ${aside}, and `
+      return `${rest}the next entry begins a new file`
+    } catch (error) {
+      return (error as Error).message
+    }
   }
 
   /**
@@ -199,7 +212,7 @@ export class Journal {
     const { current, torn } = this.#files
     const kept = followChain(current, 0, undefined, undefined, this.#head.seq + 1)
     const firstSeq = kept.head.seq - kept.lines + 1
-    // A file that begins with entries of another trail is left as it is.
+    // A file that begins with entries of another trail is none of this one.
     if (kept.lines > 0 && firstSeq !== this.#firstSeq) return undefined
     keepTail(current, kept.goodBytes, torn)
     cutTail(kept)
@@ -224,10 +237,9 @@ export class Journal {
       this.#segment.close()
       this.#segment = undefined
     }
-    if (existsSync(this.#files.current)) {
-      if (this.#firstSeq === undefined && sizeOf(this.#files.current) === 0) rmSync(this.#files.current)
-      else if (this.#firstSeq === undefined) throw new Error(`${this.#files.current} is not the trail's: move it away`)
-      else this.#renameCurrent(this.#files.closed(this.#firstSeq))
+    if (this.#firstSeq === undefined) setAside(this.#files.current)
+    else if (entryAt(this.#files.current) !== undefined) {
+      this.#renameCurrent(this.#files.closed(this.#firstSeq))
     }
     this.#firstSeq = undefined
     const segment = new DurableFile(this.#files.current, this.#options.fsync)
@@ -245,7 +257,7 @@ export class Journal {
   }
 
   #renameCurrent (closed: string): void {
-    if (existsSync(closed)) throw new Error(`${closed} exists already`)
+    if (entryAt(closed) !== undefined) throw new Error(`${closed} exists already: move it away`)
     renameSync(this.#files.current, closed)
   }
 

@@ -16,6 +16,8 @@ export interface NameSources {
   readonly options: ResolvedOptions
   readonly identity: Identity | undefined
   readonly operations: Iterable<string>
+  /** See `KnownNames`. */
+  readonly recordOperations: Iterable<string>
   readonly bucketNames: readonly string[]
   /** See `KnownNames`. */
   readonly topics: readonly string[]
@@ -29,6 +31,7 @@ export function adviseOnNames (sources: NameSources, log: Log): void {
   const { options: { auth, procedures, store }, identity } = sources
   const known: KnownNames = {
     operations: new OperationNames(sources.operations),
+    recordOperations: new OperationNames(sources.recordOperations),
     buckets: new Set(sources.bucketNames),
     queries: new Set(store.getQueries().map(({ name }) => name)),
     topics: new Set(sources.topics)

@@ -1,10 +1,13 @@
 import { invalid } from '../errors.js'
 
 /**
- * Characters that cannot be seen: control and format characters, separators of lines, and those that fonts
- * leave away.
+ * Characters that cannot be seen: control and format characters, separators of lines, those that fonts leave
+ * away, and signs that are drawn as a blank (Braille, a musical note without head, the Khitan filler).
  */
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u
+const INVISIBLE = /[\u{16fe4}\u2800\u{1d159}\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u
+
+/** Code points that look like nothing in particular: private use, noncharacters, and U+FFFC and U+FFFD. */
+const MEANINGLESS = /[\p{Co}\p{Noncharacter_Code_Point}\ufffc\ufffd]/u
 
 /** Characters of a name that are compared: no account or role has a longer one. */
 const MAX_COMPARED_CHARS = 256
@@ -12,14 +15,16 @@ const MAX_COMPARED_CHARS = 256
 /**
  * Returns a new name of an account or a role as it is kept: without blanks around it, and in Unicode's
  * composed form (NFC).
- * @throws `VALIDATION_ERROR` for a name of another length, or with characters that cannot be seen
+ * @throws `VALIDATION_ERROR` for a name of another length, or with characters that cannot be seen or mean
+ * nothing
  */
 export function checkName (name: string, field: string, min: number, max: number): string {
   const kept = name.trim().normalize('NFC')
   const { length } = [...kept]
   if (length < min || length > max) throw invalid(field, `must have ${min} to ${max} characters`)
-  if (INVISIBLE.test(kept) || !kept.isWellFormed()) {
-    throw invalid(field, 'must not have control or format characters')
+  if (INVISIBLE.test(kept) || MEANINGLESS.test(kept) || !kept.isWellFormed()) {
+    const problem = 'must not have characters that cannot be seen, nor private-use characters or noncharacters'
+    throw invalid(field, problem)
   }
   return kept
 }

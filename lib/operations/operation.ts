@@ -189,6 +189,17 @@ export function lengthOf (list: unknown): number {
   return Array.isArray(list) ? list.length : 0
 }
 
+/** A request that names one thing of each kind that operations touch. */
+const sample = {
+  bucket: 'name', name: 'name', query: 'name', operations: [{ op: 'get', bucket: 'name', key: 'key' }]
+}
+
+/** Whether an operation reads or changes records, so that a permission with `where` can allow it. */
+export function touchesItsRecords ({ name, touches }: Operation): boolean {
+  const touched = touches({ id: 0, type: name, ...sample })
+  return touched.some(({ operation, records }) => operation === name && records)
+}
+
 /** Touches nothing in particular. */
 const touchesServer: Touches = (_request, self) => [{ ...self, type: 'server', name: '*', records: false }]
 

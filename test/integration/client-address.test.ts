@@ -62,7 +62,11 @@ const noAddresses = [
   'client.example',
   '203.0.113',
   '[203.0.113.7]:80',
-  '203.0.113.7:port'
+  '203.0.113.7:port',
+  '203.0.113.7:99999',
+  '[2001:db8::7]:65536',
+  '',
+  ' '
 ]
 
 for (const way of ways) {
@@ -234,8 +238,8 @@ t.test('trustProxy takes the last address that no trusted proxy has, from a list
     ['203.0.113.7:50001, _hidden, 10.0.0.1', 400],
     // A proxy with a port is none that Fastify trusts: its own address stands for its clients.
     ['203.0.113.7:50001, 10.0.0.1:4711', '10.0.0.1'],
-    [' , ', '127.0.0.1'],
-    ['', '127.0.0.1']
+    [' , ', 400],
+    ['', 400]
   ]
   for (const [header, expected] of table) {
     const raw = await RawSocket.upgrade(t, served.port, '/', [
@@ -263,6 +267,21 @@ t.test('a session that the store keeps has the address in the same form', async 
   await client.ask('identity.createUser', { username: 'ann', password: 'correct horse' })
   await client.ask('identity.login', { username: 'ann', password: 'correct horse' })
   t.match(await store.bucket('_sessions').all(), [{ ip: '203.0.113.7' }])
+})
+
+t.test('a list without any address is refused where Fastify reads it, and only there', async t => {
+  for (const [trustProxy, status] of [['127.0.0.1', 400], [true, 400], ['10.0.0.1', 400], [false, 101]] as const) {
+    const { port } = await serve(t, {}, { fastify: { trustProxy } })
+    for (const list of ['', ',', ' , ,', ',\t,']) {
+      const raw = await RawSocket.upgrade(t, port, '/', ['Host: localhost', `X-Forwarded-For: ${list}`])
+      t.equal(await raw.status(), status, `${trustProxy}: ${JSON.stringify(list)}`)
+      raw.socket.destroy()
+    }
+    const twice = ['Host: localhost', 'X-Forwarded-For:', 'X-Forwarded-For:']
+    const raw = await RawSocket.upgrade(t, port, '/', twice)
+    t.equal(await raw.status(), status, `${trustProxy}: twice, empty`)
+    raw.socket.destroy()
+  }
 })
 
 t.test('a trust function of the application that throws costs its request and nothing else', async t => {

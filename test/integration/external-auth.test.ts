@@ -122,9 +122,15 @@ t.test('login', async t => {
   })
 
   t.test('a validate that fails, or answers something else than a session, is an error of the server', async t => {
+    const holey: string[] = []
+    holey[1] = 'a'
     const answers: unknown[] = [
       new Error('database away'), undefined, {}, { userId: '' }, { userId: 5, roles: [] }, { userId: 'a', roles: 'admin' }, { userId: 'a', roles: [5] },
-      { userId: 'a', roles: [], expiresAt: 'soon' }, { userId: 'a', roles: [], expiresAt: null }, { userId: 'a', roles: [], expiresAt: Infinity }, true, 'a', 5
+      { userId: 'a', roles: [], expiresAt: 'soon' }, { userId: 'a', roles: [], expiresAt: Infinity }, true, 'a', 5,
+      { userId: 'a', roles: holey }, { userId: 'a', roles: Array(3) }, { userId: 'a', roles: ['a', null] },
+      { userId: 'a'.repeat(257), roles: [] }, { userId: 'a'.repeat(100_000), roles: [] }, { userId: 'a\ud800', roles: [] },
+      { userId: 'a', roles: Array(101).fill('a') }, { userId: 'a', roles: ['a'.repeat(257)] },
+      { userId: 'a', roles: ['\udc00'] }, { userId: 'a', roles: Array(4_294_967_295) }
     ]
     const { connect } = await serveTokens(t, {
       async validate (token) {
@@ -135,9 +141,20 @@ t.test('login', async t => {
     })
     const client = await connect()
     for (const [i, answer] of answers.entries()) {
-      t.equal(await client.code('auth.login', { token: String(i) }), answer === undefined ? 'UNAUTHORIZED' : 'INTERNAL_ERROR', String(JSON.stringify(answer)))
+      t.equal(await client.code('auth.login', { token: String(i) }), answer === undefined ? 'UNAUTHORIZED' : 'INTERNAL_ERROR', `answer ${i}`)
     }
     t.same(await client.ask('auth.whoami'), { authenticated: false })
+  })
+
+  t.test('what is as long as it may be is a session, and null is as good as absent', async t => {
+    const userId = 'a'.repeat(256)
+    const roles = Array<string>(100).fill('r'.repeat(256))
+    const { connect } = await serveTokens(t, {
+      validate: token => token === 'good' ? { userId, roles, metadata: null, expiresAt: null } : undefined
+    })
+    const client = await connect()
+    t.same(await client.ask('auth.login', { token: 'good' }), { userId, roles, expiresAt: null })
+    t.equal(await client.code('auth.login', { token: 'bad' }), 'UNAUTHORIZED')
   })
 
   t.test('a client that has gone while its token was checked is logged in nowhere', async t => {

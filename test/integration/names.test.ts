@@ -196,6 +196,31 @@ t.test('names that may still come are a warning, with the one that was meant', a
     }
   )
 
+  t.test('permissions that can allow nothing', async t => {
+    const where = { owner: '$userId' }
+    const options = withRules([
+      { role: 'a', allow: 'store.*', buckets: [] },
+      { role: 'b', allow: ['store.get', 'rules.*'], topics: [] },
+      { role: 'c', allow: 'store.clear', where },
+      { role: 'd', allow: ['store.get', 'store.defineBucket', 'rules.*'], where },
+      { role: 'e', allow: '*', where },
+      { role: 'f', allow: ['store.*', 'store.transaction', 'store.subscribe', 'store.query', 'store.count'], where },
+      { role: 'g', allow: 'store.clear', buckets: ['orders'] }
+    ])
+    const empty = (operation: string, what: string): string =>
+      `is empty: no ${operation} operation is allowed here; leave it out to allow every ${what}, or leave out the permission`
+    const never = (pattern: string): string =>
+      `never allows "${pattern}", which neither reads nor changes single records; ` +
+      'it needs a permission of its own, without where'
+    t.same(lines(await warnings(t, { ...options, rules }, { store })), [
+      `auth.permissions.rules[0].buckets: ${empty('store', 'bucket')}`,
+      `auth.permissions.rules[1].topics: ${empty('rules', 'topic')}`,
+      `auth.permissions.rules[2].where: ${never('store.clear')}`,
+      `auth.permissions.rules[3].where: ${never('store.defineBucket')}`,
+      `auth.permissions.rules[3].where: ${never('rules.*')}`
+    ])
+  })
+
   t.test('buckets of the procedures of the application', async t => {
     const definition = {
       name: 'p',

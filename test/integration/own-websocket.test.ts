@@ -59,6 +59,17 @@ const harmless: ReadonlyArray<readonly [name: string, own: WebsocketPluginOption
   ['an empty path', { options: { path: '' } as object }],
   ['verifyClient that lets everything pass', { options: { verifyClient: () => true } }],
   [
+    'an async verifyClient that answers by its second parameter',
+    {
+      options: {
+        verifyClient: async (_info, answer) => {
+          await Promise.resolve()
+          answer(true)
+        }
+      }
+    }
+  ],
+  [
     'verifyClient that answers later',
     {
       options: {
@@ -196,6 +207,39 @@ t.test('an upgrade that the application refuses or never answers gives its place
       },
       503
     ],
+    [
+      'verifyClient answers with a promise',
+      { options: { verifyClient: (_info: unknown): any => Promise.resolve(true) } },
+      401
+    ],
+    [
+      'verifyClient answers with a promise that rejects',
+      { options: { verifyClient: (): any => Promise.reject(new Error('by verifyClient')) } },
+      401
+    ],
+    [
+      'verifyClient with two parameters rejects',
+      {
+        options: {
+          verifyClient: async (_info, _answer) => {
+            throw new Error('by verifyClient')
+          }
+        }
+      },
+      503
+    ],
+    [
+      'async verifyClient with two parameters refuses',
+      {
+        options: {
+          verifyClient: async (_info, answer) => {
+            await Promise.resolve()
+            answer(false, 403)
+          }
+        }
+      },
+      403
+    ],
     ['verifyClient never answers', { options: { verifyClient: (_info, _answer) => {} } }, 503],
     [
       'handleProtocols of others is not asked',
@@ -225,7 +269,7 @@ t.test('an upgrade that the application refuses or never answers gives its place
           })
         }
       }
-      if (status === 503) t.match(lines.map(({ msg }) => msg).join(), /upgrade cut off: .*verifyClient/)
+      if (status === 503 || name.includes('promise')) t.match(lines.map(({ msg }) => msg).join(), /upgrade (cut off|refused): .*verifyClient/)
       t.same(accidents, [])
     })
   }
@@ -244,6 +288,23 @@ t.test('options with which the socket could not be served are refused at boot, b
       /option path makes the URL \/live, but your @fastify\/websocket has options\.path "\/other"/
     ],
     [{ options: { WebSocket: Broken } as object }, /option maxPayloadBytes .* options\.WebSocket/],
+    [
+      { options: { verifyClient: async () => false } as object },
+      /options\.verifyClient of your @fastify\/websocket must not be an async function: .*\(info, done\)/
+    ],
+    [
+      { options: { verifyClient: async (_info: unknown) => true } as object },
+      /options\.verifyClient .* must not be an async function/
+    ],
+    [
+      { options: { * verifyClient () { yield false } } as object },
+      /options\.verifyClient .* must not be a generator function/
+    ],
+    [
+      { options: { async * verifyClient (_info: unknown, _done: unknown) { yield false } } as object },
+      /options\.verifyClient .* must not be a generator function/
+    ],
+    [{ options: { verifyClient: 'yes' } as object }, /options\.verifyClient .* must be a function/],
     [{ options: { noServer: true } }, /noServer/]
   ]
   for (const [own, problem] of refused) {

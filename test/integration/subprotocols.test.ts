@@ -15,6 +15,9 @@ async function agreed (t: Test, url: string, offers: string | string[]): Promise
   return await Promise.race([once(ws, 'message').then(() => ws.protocol), failed])
 }
 
+const inBase64url = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+const jwt = `${inBase64url({ alg: 'HS256' })}.${inBase64url({ sub: 'alice' })}.c2lnbmF0dXJl`
+
 const table: ReadonlyArray<readonly [offers: string | string[], answer: string]> = [
   [[], ''],
   ['noex', 'noex'],
@@ -28,7 +31,18 @@ const table: ReadonlyArray<readonly [offers: string | string[], answer: string]>
   [['bearer.abc', 'mqtt'], 'mqtt'],
   [['Bearer.abc', 'base64url.bearer.authorization.k8s.io.abc', 'mqtt'], 'mqtt'],
   [['bearer', 'forbearer.x'], 'bearer'],
-  ['bearer.abc', 'Server sent no subprotocol'],
+  ...[
+    'bearer.abc', 'bearer-abc', 'Bearer_abc', 'token.eyJx', 'access_token.abc', 'access-token-abc', 'x.jwt.abc', 'JWT~abc',
+    'client_secret.abc', 'password!abc', 'my.password--abc', jwt, `noex.${jwt}`, `x-${jwt.slice(0, -3)}`,
+    jwt.replace(/[^.]*$/, '')
+  ].flatMap((offer): Array<[string | string[], string]> => [
+    [offer, 'Server sent no subprotocol'],
+    [[offer, 'mqtt'], 'mqtt']
+  ]),
+  ...[
+    'token', 'jwt', 'tokenized.v1', 'my-token', 'passwordless.v2', 'a.b.c', 'v12.stomp.x', 'eyJ.b.c', 'eye.b.c',
+    'graphql-transport-ws'
+  ].map((offer): [string, string] => [offer, offer]),
   [['bearer.abc', 'bearer.def'], 'Server sent no subprotocol']
 ]
 

@@ -1,5 +1,8 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { appendFileSync, chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync, chmodSync, copyFileSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync,
+  statSync, symlinkSync, truncateSync, writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { GENESIS, hashOf, parseLine } from '../../lib/audit/chain.js'
@@ -255,15 +258,90 @@ t.test('a segment that is removed or replaced while it is written is noticed bef
       { ok: false, line: 1, seq: 1, problem: /^entries 1 to 3 are gone: .*audit.lost/ }
     )
   }
+})
+
+t.test('what others put in the place of a file of the trail is set aside, and the trail goes on', async t => {
+  const replacements: Record<string, (path: string) => void> = {
+    'a copy of itself' (path) {
+      copyFileSync(path, `${path}.copy`)
+      renameSync(`${path}.copy`, path)
+    },
+    'an edited copy' (path) {
+      writeFileSync(`${path}.copy`, readFileSync(path, 'utf8').replace('"r2"', '"R2"'))
+      renameSync(`${path}.copy`, path)
+    },
+    'another file' (path) {
+      rmSync(path)
+      writeFileSync(path, 'of something else\n')
+    },
+    'shorter content in the same file' (path) { writeFileSync(path, '{"seq":9}\n') },
+    'a directory' (path) {
+      rmSync(path)
+      mkdirSync(path)
+      writeFileSync(join(path, 'file'), 'in it')
+    },
+    'a link to nothing' (path) {
+      rmSync(path)
+      symlinkSync(`${path}.nothing`, path)
+    },
+    'a link to itself' (path) {
+      rmSync(path)
+      symlinkSync(path, path)
+    },
+    'a link to where it is now' (path) {
+      renameSync(path, `${path}.moved`)
+      symlinkSync(`${path}.moved`, path)
+    }
+  }
+  for (const [title, replace] of Object.entries(replacements)) {
+    const directory = temporaryDirectory(t)
+    const path = join(directory, 'audit.jsonl')
+    const { journal } = open(directory)
+    for (const from of [1, 5]) {
+      journal.append(entries(from, from + 2))
+      replace(path)
+      const waiting = entries(from + 3, from + 3)
+      t.throws(() => { journal.append(waiting) }, /(removed or replaced|cut): lost to the trail: .* new file$/, title)
+      journal.append(waiting)
+      t.match(readFileSync(path, 'utf8'), /^[^\n]*"operation":"audit.lost"/, title)
+    }
+    journal.close()
+    if (title !== 'shorter content in the same file') {
+      t.ok(lstatSync(`${path}.foreign`), title)
+      t.ok(lstatSync(`${path}.foreign.2`), `${title}: the first one stays`)
+    }
+    open(directory).journal.close()
+    t.match(await verifyTrail({ files: [path] }), { ok: false, problem: /are gone: .*audit.lost/ }, title)
+
+    const sidecar = join(directory, 'audit.checkpoints')
+    const { journal: next, made, warnings } = open(directory)
+    replace(sidecar)
+    next.append(entries(20, 20))
+    next.checkpoint()
+    t.equal(made.length, 1, `${title}, of checkpoints`)
+    t.match(warnings, [/has been removed, replaced/], title)
+    next.close()
+  }
+})
+
+t.test('what cannot be set aside is named with what must be done, and then the trail goes on', async t => {
   const directory = temporaryDirectory(t)
   const path = join(directory, 'audit.jsonl')
   const { journal } = open(directory)
   journal.append(entries(1, 1))
   rmSync(path)
-  writeFileSync(path, 'of somebody else\n')
-  t.throws(() => { journal.append(entries(2, 2)) }, /removed or replaced/)
-  for (let i = 0; i < 2; i++) t.throws(() => { journal.append(entries(2, 2)) }, /move it away/, 'another file is not touched')
-  t.equal(readFileSync(path, 'utf8'), 'of somebody else\n')
+  writeFileSync(path, 'of something else\n')
+  for (let n = 1; n <= 1_000; n++) writeFileSync(`${path}.foreign${n === 1 ? '' : `.${n}`}`, '')
+  const waiting = entries(2, 2)
+  for (let i = 0; i < 3; i++) {
+    const told = /audit\.jsonl is not the trail's and cannot be moved to .*: move it away/
+    t.throws(() => { journal.append(waiting) }, told)
+  }
+  t.equal(readFileSync(path, 'utf8'), 'of something else\n')
+  rmSync(path)
+  journal.append(waiting)
+  journal.close()
+  t.match(readFileSync(path, 'utf8'), /"audit.lost"/)
 })
 
 t.test('files that others can read become the owner\'s', async t => {
