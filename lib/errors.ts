@@ -208,6 +208,17 @@ const libraryMessages: ReadonlyArray<readonly [RegExp, (bucket: string) => NoexS
 ]
 
 /**
+ * Returns the error to reply with, with the place where it was thrown before its message; its code and details
+ * stay. `undefined` when the client may learn no more than `INTERNAL_ERROR`.
+ */
+export function placedError (place: string, error: unknown): NoexServerError | undefined {
+  const known = toReplyError(error)
+  if (known === undefined) return undefined
+  if (known instanceof NothingNamedError) return new NothingNamedError(known.kind, known.asked, `${place}: `)
+  return new NoexServerError(known.code, `${place}: ${known.message}`, known.details)
+}
+
+/**
  * Translates an error that an operation threw into the one to reply with, or `undefined` when the client may
  * learn no more than `INTERNAL_ERROR`.
  */

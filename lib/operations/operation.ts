@@ -141,8 +141,8 @@ type FieldsIn = (request: RequestMessage) => Iterable<NamedField>
 function withKnownFields (operation: string, fieldsIn: FieldsIn, run: Operation['run']): Operation['run'] {
   return async (services, request, grant) => {
     const bucket = request['bucket'] as string
-    const scope = { bucket, isConfined: grant.rows(operation, bucket) !== undefined }
-    const refusal = requireFields(services.access.fields, scope, fieldsIn(request))
+    const scope = { bucket, rows: grant.rows(operation, bucket), work: grant.work }
+    const refusal = requireFields(services.access, scope, fieldsIn(request))
     if (refusal !== undefined) await refusal
     return await run(services, request, grant)
   }

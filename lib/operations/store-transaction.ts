@@ -5,7 +5,7 @@ import { firstProblem } from '../protocol/shape.js'
 import { checkFilter } from '../store/filter.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { EntryFields } from '../store/entry-fields.js'
-import { runTransaction, type TransactionEntry } from '../store/transaction.js'
+import { placeOf, runTransaction, type TransactionEntry } from '../store/transaction.js'
 import {
   ExpectedVersion, GroupBy, incrementFields, JsonObject, Key, MaybeLimit, MaybeObject, Name, RecordBatch
 } from '../protocol/fields.js'
@@ -53,10 +53,9 @@ export const storeTransaction: Operation = defineOperation({
   },
   async run ({ access }, request, grant) {
     const entries = request.operations as TransactionEntry[]
-    const fields = new EntryFields(access.fields)
+    const fields = new EntryFields(access)
     for (const [index, entry] of entries.entries()) {
-      const isConfined = grant.rows(`store.${entry.op}`, entry.bucket) !== undefined
-      await fields.check(entry, isConfined, `operations[${index}].`)
+      await fields.check(entry, grant, `${placeOf(index)}.`)
     }
     const results = await runTransaction(access, entries, grant)
     return { results: results.map((data, index) => ({ index, data: data ?? null })) }
@@ -64,7 +63,7 @@ export const storeTransaction: Operation = defineOperation({
 })
 
 function checkEntry (entry: unknown, index: number): void {
-  const path = `operations[${index}]`
+  const path = placeOf(index)
   if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) throw invalid(path, 'must be an object')
   const { op, filter } = entry as { op?: unknown, filter?: unknown }
   const schema = typeof op === 'string' ? entrySchemas.get(op) : undefined

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { clearBucket, deleteRecord, deleteRecords } from '../store/delete.js'
 import { checkFilter } from '../store/filter.js'
 import { insertRecord, insertRecords, upsertRecord } from '../store/insert.js'
-import { fieldsOfFilter } from '../store/named-fields.js'
+import { fieldsOfFilter, fieldsOfIncrement } from '../store/named-fields.js'
 import { runEntry } from '../store/transaction.js'
 import { updateRecord, updateRecords } from '../store/update.js'
 import { ExpectedVersion, incrementFields, JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
@@ -48,6 +48,7 @@ export const storeWrite: readonly Operation[] = [
     tier: 'write',
     request: Type.Object(incrementFields),
     touches: touchesRecords,
+    fields: r => fieldsOfIncrement(r.field, 'field'),
     run: async ({ access }, r, grant) => await runEntry(access, { ...r, op: 'increment' }, grant)
   }),
   defineOperation({

@@ -1,4 +1,4 @@
-import { NoexServerError, NothingNamedError, toReplyError } from '../errors.js'
+import { NoexServerError, placedError, toReplyError } from '../errors.js'
 import type { Log } from '../log.js'
 import { runOperation } from '../operations/run-operation.js'
 import type { Work } from '../store/work.js'
@@ -128,12 +128,8 @@ class Run {
 
 /** Says which step has failed. What nobody may learn of keeps its cause for the log. */
 function failureAt (path: string, error: unknown, procedure: string): Error {
-  const known = toReplyError(error)
-  if (known === undefined) {
-    return new Error(`the step ${path} of procedure "${procedure}" has failed`, { cause: error })
-  }
-  if (known instanceof NothingNamedError) return new NothingNamedError(known.kind, known.asked, `${path}: `)
-  return new NoexServerError(known.code, `${path}: ${known.message}`, known.details)
+  return placedError(path, error) ??
+    new Error(`the step ${path} of procedure "${procedure}" has failed`, { cause: error })
 }
 
 /** Says that the transaction is committed although the call has failed. */

@@ -32,7 +32,7 @@ export class TransactionRequests implements StepRequests {
 
   constructor (call: Call, tx: TransactionContext) {
     this.#call = call
-    this.#fields = new EntryFields(call.services.access.fields)
+    this.#fields = new EntryFields(call.services.access)
     const reach: Reach = {
       rows: (operation, bucket) => this.#grant?.rows(operation, bucket),
       ensure: () => { this.ensure() },
@@ -65,7 +65,7 @@ export class TransactionRequests implements StepRequests {
     const { grant } = admit(this.#call, name, fields, { name: 'store.transaction', fields: { operations: [entry] } })
     this.#grants.push(grant)
     this.#buckets.add(entry.bucket)
-    await this.#fields.check(entry, grant.rows(name, entry.bucket) !== undefined)
+    await this.#fields.check(entry, grant)
     this.#grant = grant
     return await this.#run.apply(entry) ?? null
   }

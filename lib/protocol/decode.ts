@@ -1,5 +1,5 @@
 import { NoexServerError } from '../errors.js'
-import { checkJson, MAX_JSON_DEPTH, UNSAFE_NUMBER, withoutDepths } from './json-guard.js'
+import { checkJson, MAX_JSON_DEPTH, withoutDepths } from './json-guard.js'
 import { withoutUnsafeIntegers } from './json-text.js'
 import type { RequestMessage } from './messages.js'
 
@@ -50,12 +50,16 @@ export function decode (text: string): Decoded {
 function decodeSuspect (text: string, request: RequestMessage): Decoded {
   const marked = withoutUnsafeIntegers(text)
   const exact = marked === text ? request : JSON.parse(marked) as RequestMessage
-  // It cannot be echoed: the parsed one is another.
-  if (!Number.isFinite(exact.id)) return malformed('INVALID_REQUEST', `id: ${UNSAFE_NUMBER}`)
+  // It cannot be echoed, however it is written: the parsed one may be another.
+  if (!isSafe(exact.id)) return malformed('INVALID_REQUEST', `id: must be a number within ±${Number.MAX_SAFE_INTEGER}`)
   const problem = checkJson(exact)
   return problem === undefined
     ? { kind: 'request', request }
     : malformed('VALIDATION_ERROR', problem, request.id)
+}
+
+function isSafe (id: number): boolean {
+  return Math.abs(id) <= Number.MAX_SAFE_INTEGER
 }
 
 function malformed (code: 'PARSE_ERROR' | 'INVALID_REQUEST' | 'VALIDATION_ERROR', message: string, id = 0): Decoded {

@@ -6,9 +6,12 @@ import { confine } from './row-filter.js'
 import { candidates, type Candidates } from './sliced-reads.js'
 import type { TransactionReads } from './transaction-reads.js'
 
-/** Records among which those are that match a filter, as `candidates` tells them, and own ones that do match. */
+/**
+ * Records among which those are that match a filter, as `candidates` tells them, and further ones that the
+ * transaction has written, still to be compared with all of the filter.
+ */
 export interface OwnCandidates extends Candidates {
-  readonly added: readonly StoreRecord[]
+  readonly written: readonly StoreRecord[]
 }
 
 interface Inside {
@@ -28,13 +31,14 @@ export async function candidatesIn (
   handle: TransactionBucketHandle, definition: BucketDefinition, filter: WhereFilter
 ): Promise<OwnCandidates> {
   const inside = insides.get(handle)
-  return await inside?.candidates(definition, filter) ?? { records: await handle.all(), rest: filter, added: [] }
+  return await inside?.candidates(definition, filter) ??
+    { records: await handle.all(), rest: filter, written: [] }
 }
 
 /**
  * Has a bucket of a transaction remember what is read of it, by whichever method, and lets the store's
- * indexes answer filters as long as the transaction itself has updated nothing there. noex-store's own handle
- * filters a copy of all records. `stored` opens the bucket as the store has it.
+ * indexes answer filters. noex-store's own handle filters a copy of all records, and so do its methods here
+ * once the transaction itself has updated something there. `stored` opens the bucket as the store has it.
  */
 export function checkedBucket (
   handle: TransactionBucketHandle, keyField: string, reads: TransactionReads, stored: () => BucketHandle
@@ -49,9 +53,10 @@ export function checkedBucket (
   }
   const inserted = new Map<unknown, StoreRecord>()
   const deleted = new Set<unknown>()
-  /** Writes that have been begun and are not in `inserted` or `deleted` yet. */
+  /** Records of the store as the transaction has changed them. */
+  const updated = new Map<unknown, StoreRecord>()
+  /** Writes that have been begun and are not in `inserted`, `updated` or `deleted` yet. */
   let pending = 0
-  let hasUpdated = false
 
   async function writing<T> (write: Promise<T>, done: (result: T) => void): Promise<T> {
     pending++
@@ -65,12 +70,14 @@ export function checkedBucket (
   }
 
   function isUntouched (): boolean {
-    return !hasUpdated && pending === 0 && inserted.size === 0 && deleted.size === 0
+    return updated.size === 0 && pending === 0 && inserted.size === 0 && deleted.size === 0
   }
 
   /** Finds records without any remembering. */
   async function find (filter: WhereFilter): Promise<StoreRecord[]> {
-    if (hasUpdated || pending > 0) return (await own.all()).filter(record => matchesFilter(record, filter))
+    if (updated.size > 0 || pending > 0) {
+      return (await own.all()).filter(record => matchesFilter(record, filter))
+    }
     // Confined, because an index that is asked for null or an object finds nothing.
     const found = await stored().where(confine({}, filter))
     if (isUntouched()) return found
@@ -81,16 +88,30 @@ export function checkedBucket (
   insides.set(handle, {
     isUntouched,
     async candidates (definition, filter) {
-      if (hasUpdated || pending > 0) return { records: await own.all(), rest: filter, added: [] }
-      const { records, rest } = await candidates(stored(), definition, confine({}, filter))
-      if (isUntouched()) return { records, rest, added: [] }
+      if (pending > 0) return { records: await own.all(), rest: filter, written: [] }
+      const confined = confine({}, filter)
+      const { records, rest } = await candidates(stored(), definition, confined)
+      if (isUntouched()) return { records, rest, written: [] }
       return {
-        records: records.filter(record => !deleted.has(record[keyField])),
-        rest,
-        added: [...inserted.values()].filter(record => matchesFilter(record, filter))
+        ...asWritten(records),
+        // An index has found them by what they were.
+        rest: updated.size === 0 ? rest : confined
       }
     }
   })
+
+  /** Puts what the transaction has made of records in their place, and adds its other ones. */
+  function asWritten (records: readonly StoreRecord[]): Omit<OwnCandidates, 'rest'> {
+    const current: StoreRecord[] = []
+    const others = new Map(updated)
+    for (const record of records) {
+      const key = record[keyField]
+      if (deleted.has(key)) continue
+      current.push(updated.get(key) ?? record)
+      others.delete(key)
+    }
+    return { records: current, written: [...others.values(), ...inserted.values()] }
+  }
 
   // The handle calls its own methods for the others: updateMany, deleteMany, insertMany and upsert.
   return Object.assign(handle, {
@@ -122,13 +143,15 @@ export function checkedBucket (
       })
     },
     async update (key, changes) {
-      hasUpdated ||= !inserted.has(key)
       return await writing(own.update(key, changes), record => {
-        if (inserted.has(key)) inserted.set(key, record)
+        (inserted.has(key) ? inserted : updated).set(key, record)
       })
     },
     async delete (key) {
-      await writing(own.delete(key), () => { if (!inserted.delete(key)) deleted.add(key) })
+      await writing(own.delete(key), () => {
+        updated.delete(key)
+        if (!inserted.delete(key)) deleted.add(key)
+      })
     }
   } satisfies Partial<TransactionBucketHandle>)
 }

@@ -1,6 +1,9 @@
-import type { KnownFields } from './known-fields.js'
-import { fieldsOfFilter, fieldsOfGroups, requireFields, type NamedField } from './named-fields.js'
+import {
+  fieldsOfFilter, fieldsOfGroups, fieldsOfIncrement, requireFields, type NamedField
+} from './named-fields.js'
+import type { Reach } from './reach.js'
 import type { RecordInput } from './record-input.js'
+import type { StoreAccess } from './store-access.js'
 import type { TransactionEntry } from './transaction.js'
 
 /**
@@ -8,23 +11,24 @@ import type { TransactionEntry } from './transaction.js'
  * written.
  */
 export class EntryFields {
-  readonly #known: KnownFields
+  readonly #access: StoreAccess
   /** The members of what earlier entries write, by bucket. */
   readonly #written = new Map<string, Set<string>>()
 
-  constructor (known: KnownFields) {
-    this.#known = known
+  constructor (access: StoreAccess) {
+    this.#access = access
   }
 
   /**
    * Looks at the next entry, which has been checked otherwise; `path` is that of the entry, with a dot at its
-   * end. `isConfined` says whether it sees some records only.
+   * end. Records that `reach` hides from it make no name a field.
    * @throws `VALIDATION_ERROR` with the nearest field
    */
-  async check (entry: TransactionEntry, isConfined: boolean, path = ''): Promise<void> {
+  async check (entry: TransactionEntry, reach: Pick<Reach, 'rows' | 'work'>, path = ''): Promise<void> {
     const { bucket } = entry
     const isWritten = (field: string): boolean => this.#written.get(bucket)?.has(field) === true
-    await requireFields(this.#known, { bucket, isConfined, isWritten }, fieldsOfEntry(entry, path))
+    const scope = { bucket, rows: reach.rows(`store.${entry.op}`, bucket), work: reach.work, isWritten }
+    await requireFields(this.#access, scope, fieldsOfEntry(entry, path))
     if ('data' in entry) this.#keep(bucket, entry.data)
     if (entry.op === 'increment') this.#keep(bucket, { [entry.field]: entry.by })
   }
@@ -40,5 +44,6 @@ export class EntryFields {
 
 function fieldsOfEntry (entry: TransactionEntry, path: string): Iterable<NamedField> {
   if (entry.op === 'groupBy') return fieldsOfGroups(entry, path)
+  if (entry.op === 'increment') return fieldsOfIncrement(entry.field, `${path}field`)
   return 'filter' in entry ? fieldsOfFilter(entry.filter, `${path}filter`) : []
 }

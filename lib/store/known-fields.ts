@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { BucketDefinition, BucketEvent, BucketHandle } from '@hamicek/noex-store'
+import type { BucketEvent, BucketHandle } from '@hamicek/noex-store'
 import type { NoexStore } from './noex-store.js'
 import type { StoreChange } from './schema-watch.js'
 
@@ -87,9 +87,24 @@ export class KnownFields {
     const definition = this.#store.getBucketSchema(bucket)
     const seen = this.#seen.get(bucket)
     if (definition === undefined || seen === undefined || !seen.isComplete || seen.isFull) return true
-    if (metadata.has(field) || Object.hasOwn(definition.schema, field) || seen.names.has(field)) return true
+    if (this.isDeclared(bucket, field) || seen.names.has(field)) return true
     // Only its records will tell what they are like.
-    return seen.names.size === 0 && isSchemaless(definition)
+    return seen.names.size === 0 && this.isSchemaless(bucket)
+  }
+
+  /**
+   * Whether the schema of a bucket names the field, or it is metadata; of a bucket that does not exist, every
+   * one.
+   */
+  isDeclared (bucket: string, field: string): boolean {
+    const definition = this.#store.getBucketSchema(bucket)
+    return definition === undefined || metadata.has(field) || Object.hasOwn(definition.schema, field)
+  }
+
+  /** Whether the schema of a bucket leaves all fields but the key to the records. */
+  isSchemaless (bucket: string): boolean {
+    const { key, schema = {} } = this.#store.getBucketSchema(bucket) ?? {}
+    return Object.keys(schema).every(name => name === key)
   }
 
   /** The fields that the schema of a bucket names, and the metadata. */
@@ -166,9 +181,4 @@ function note (seen: Seen, record: object): void {
     }
     names.add(name)
   }
-}
-
-/** Whether a schema leaves all fields but the key to the records. */
-function isSchemaless ({ key, schema }: BucketDefinition): boolean {
-  return Object.keys(schema).every(name => name === key)
 }

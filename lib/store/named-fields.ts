@@ -1,7 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
+import type { WhereFilter } from '@hamicek/noex-store'
 import { invalid, type NoexServerError } from '../errors.js'
 import { didYouMean, nearestNames } from '../nearest.js'
-import type { KnownFields } from './known-fields.js'
+import type { StoreAccess } from './store-access.js'
+import type { Work } from './work.js'
 
 /** A field of records that a request names, and where it does so. */
 export interface NamedField {
@@ -40,6 +42,11 @@ export function fieldsOfGroups (request: GroupRequest, path = ''): NamedField[] 
   ]
 }
 
+/** Tells the field of an increment; one that every object has is refused by the increment itself. */
+export function fieldsOfIncrement (field: string, path: string): NamedField[] {
+  return field in Object.prototype ? [] : fieldsIn(field, path)
+}
+
 interface GroupRequest {
   readonly field: string | readonly string[]
   readonly aggregate: { readonly field?: string }
@@ -49,52 +56,90 @@ interface GroupRequest {
 /** Where fields are looked for. */
 export interface FieldScope {
   readonly bucket: string
-  /** Whether the request sees some records only: then no field is suggested that the schema does not name. */
-  readonly isConfined: boolean
+  /**
+   * The records that the request sees; `undefined`: all of them. Those that it does not see make no name a
+   * field, so that no answer tells what they have.
+   */
+  readonly rows: WhereFilter | undefined
+  /** What looking at the records takes. */
+  readonly work: Work
   /** Whether what the request itself has written makes a name a field. */
   readonly isWritten?: (field: string) => boolean
 }
 
+type Access = Pick<StoreAccess, 'fields' | 'read'>
+
+/** Tells whether a name is a field. */
+type Knows = (field: string) => boolean
+
 /**
- * Refuses fields that no record of the bucket has. Returns nothing where all of them are known, and otherwise
- * a promise: a record may be on its way to be known.
+ * Refuses fields that no record of the bucket has that the request sees. Returns nothing where all of them
+ * are known, and otherwise a promise: a record may be on its way to be known, or has to be looked for.
  * @throws `VALIDATION_ERROR` with the nearest field
  */
 export function requireFields (
-  known: KnownFields,
+  access: Access,
   scope: FieldScope,
   named: Iterable<NamedField>
 ): Promise<void> | undefined {
+  const { bucket, rows, isWritten } = scope
+  const { fields } = access
+  const isDeclared: Knows = field => fields.isDeclared(bucket, field) || isWritten?.(field) === true
+  const knows: Knows = field => fields.has(bucket, field) || isWritten?.(field) === true
+  const isKnown = rows === undefined ? knows : isDeclared
   let unknown: NamedField[] | undefined
-  for (const item of named) if (!isKnown(known, scope, item)) (unknown ??= []).push(item)
-  return unknown === undefined ? undefined : refuseUnknown(known, scope, unknown)
+  for (const item of named) if (!isKnown(item.field)) (unknown ??= []).push(item)
+  if (unknown === undefined) return undefined
+  return rows === undefined
+    ? refuseUnknown(access, scope, unknown, knows)
+    : refuseUnseen(access, scope, unknown, isDeclared, rows)
 }
 
 async function refuseUnknown (
-  known: KnownFields,
-  scope: FieldScope,
-  unknown: readonly NamedField[]
+  { fields }: Access, { bucket }: FieldScope, unknown: readonly NamedField[], knows: Knows
 ): Promise<void> {
   // The store may tell of a write only after it has answered the writer.
   await setImmediate()
-  const still = unknown.find(item => !isKnown(known, scope, item))
-  if (still !== undefined) throw fieldUnknown(known, scope, still)
+  refuse(bucket, unknown, knows, () => fields.all(bucket))
 }
 
-function isKnown (known: KnownFields, { bucket, isWritten }: FieldScope, { field }: NamedField): boolean {
-  return known.has(bucket, field) || isWritten?.(field) === true
+/** Looks at the records within reach only, so that nothing depends on the others. */
+async function refuseUnseen (
+  access: Access,
+  { bucket, work }: FieldScope,
+  unknown: readonly NamedField[],
+  isDeclared: Knows,
+  rows: WhereFilter
+): Promise<void> {
+  const names = new Set(unknown.flatMap(({ field }) => [field, firstOf(field)]))
+  const seen = await access.read(bucket, rows, work).membersAmong(names)
+  // Only the records of such a bucket will tell what they are like.
+  if (seen === undefined && access.fields.isSchemaless(bucket)) return
+  refuse(bucket, unknown, field => isDeclared(field) || seen?.has(field) === true,
+    () => access.fields.declared(bucket))
+}
+
+/** Refuses the first field that is not known; `likely` tells those that may have been meant. */
+function refuse (
+  bucket: string, named: readonly NamedField[], isKnown: Knows, likely: () => readonly string[]
+): void {
+  const item = named.find(({ field }) => !isKnown(field))
+  if (item !== undefined) throw fieldUnknown(bucket, item, isKnown, likely())
 }
 
 /** Builds the refusal of a field that no record of the bucket has. */
 function fieldUnknown (
-  known: KnownFields,
-  { bucket, isConfined }: FieldScope,
-  { path, field }: NamedField
+  bucket: string, { path, field }: NamedField, isKnown: Knows, likely: readonly string[]
 ): NoexServerError {
-  const [first = ''] = field.split('.')
-  if (first !== field && known.has(bucket, first)) {
+  const first = firstOf(field)
+  if (first !== field && isKnown(first)) {
     return invalid(path, `is a path into the field "${first}": only whole fields can be named here`)
   }
-  const [nearest] = nearestNames(field, isConfined ? known.declared(bucket) : known.all(bucket))
+  const [nearest] = nearestNames(field, likely)
   return invalid(path, `no record of bucket "${bucket}" has this field${didYouMean(nearest)}`)
+}
+
+/** Returns the part of a name before its first dot. */
+function firstOf (field: string): string {
+  return field.split('.', 1)[0] ?? ''
 }

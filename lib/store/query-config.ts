@@ -57,5 +57,5 @@ export function checkQueryParams (store: NoexStore, query: string, params: unkno
       throw invalid(`params.${name}`, 'must be a text, a number, a boolean, null or an array of them')
     }
   }
-  checkFilter(fillPlaceholders(filter, params as Record<string, unknown>) as WhereFilter, 'params')
+  checkFilter(fillPlaceholders(filter, params as Record<string, unknown>) as WhereFilter, 'filter')
 }

@@ -1,6 +1,9 @@
-import type { BucketHandle, QueryBucket, ReadFilter, WhereFilter } from '@hamicek/noex-store'
+import type {
+  BucketHandle, GroupByResult, QueryBucket, ReadFilter, StoreRecord, WhereFilter
+} from '@hamicek/noex-store'
 import { runInMicrotask } from '../clock.js'
 import { NoexServerError } from '../errors.js'
+import { finiteAggregate } from './group-by.js'
 import { withSets } from './list-sets.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
 import { override } from './override.js'
@@ -143,6 +146,16 @@ function recording (from: QueryBucket, bucket: string, listener: ReadListener): 
     listener.readBucket(bucket)
     return read(...args)
   }
+  const matching = (filter: WhereFilter | undefined) => async (): Promise<StoreRecord[]> =>
+    filter === undefined ? await from.all() : await from.where(filter)
+  /** The store itself adds up until it overflows. */
+  async function figure (
+    fn: 'sum' | 'avg' | 'min' | 'max', field: string, filter: WhereFilter | undefined
+  ): Promise<number | undefined> {
+    const asked = filter && withSets(filter)
+    const figure = await from[fn](field, asked)
+    return await finiteAggregate(figure, { function: fn, field }, matching(asked)) as number | undefined
+  }
   const reads: QueryBucket = {
     get (key) {
       listener.readRecord(bucket, key)
@@ -155,12 +168,16 @@ function recording (from: QueryBucket, bucket: string, listener: ReadListener): 
     first: whole(async n => await from.first(n)),
     last: whole(async n => await from.last(n)),
     paginate: whole(async options => await from.paginate(options)),
-    sum: whole(async (field, filter) => await from.sum(field, filter && withSets(filter))),
-    avg: whole(async (field, filter) => await from.avg(field, filter && withSets(filter))),
-    min: whole(async (field, filter) => await from.min(field, filter && withSets(filter))),
-    max: whole(async (field, filter) => await from.max(field, filter && withSets(filter))),
-    groupBy: whole(async (field, aggregate, filter) =>
-      await from.groupBy(field, aggregate, filter && withSets(filter)))
+    sum: whole(async (field, filter) => await figure('sum', field, filter) as number),
+    avg: whole(async (field, filter) => await figure('avg', field, filter) as number),
+    min: whole(async (field, filter) => await figure('min', field, filter)),
+    max: whole(async (field, filter) => await figure('max', field, filter)),
+    groupBy: whole(async (field, aggregate, filter) => {
+      const asked = filter && withSets(filter)
+      const groups = await from.groupBy(field, aggregate, asked)
+      const finite = await finiteAggregate(groups, { ...aggregate, groupBy: field }, matching(asked))
+      return finite as GroupByResult[]
+    })
   }
   return reads as BucketHandle
 }

@@ -107,8 +107,8 @@ async function candidates (
   if (deleted.size > 1 || !isPlain || field.startsWith('$')) return await source.all()
   const filter = { [field]: key }
   readsOf(tx)?.addFilter(source.name, { filter, isCount: false })
-  const { records, added } = await candidatesIn(source, access.definition(source.name), filter)
-  return added.length === 0 ? records : [...records, ...added]
+  const { records, written } = await candidatesIn(source, access.definition(source.name), filter)
+  return written.length === 0 ? records : [...records, ...written]
 }
 
 /** A field whose values are keys of another bucket. */

@@ -1,5 +1,6 @@
 import { matchesFilter, type StoreRecord, type WhereFilter } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
+import { isOperators } from './compiled-filter.js'
 import type { RecordInput } from './record-input.js'
 
 /** Which records of a bucket may be reached: none, all, or those that match. */
@@ -40,10 +41,10 @@ export function outsideRows (bucket: string): NoexServerError {
  * its field has an index.
  */
 export function confine (rows: WhereFilter | undefined, filter: WhereFilter = {}): WhereFilter {
-  if (rows === undefined) return filter
+  if (rows === undefined) return plainEqualities(filter)
   const equal = new Map<string, unknown>()
   const others: WhereFilter[] = []
-  for (const part of [rows, filter]) {
+  for (const part of [plainEqualities(rows), plainEqualities(filter)]) {
     const rest: Array<[string, unknown]> = []
     for (const [field, value] of Object.entries(part)) {
       if (isPlain(value) && !field.startsWith('$') && !equal.has(field)) equal.set(field, value)
@@ -53,6 +54,32 @@ export function confine (rows: WhereFilter | undefined, filter: WhereFilter = {}
   }
   const confined = Object.fromEntries(equal)
   return others.length === 0 ? confined : { ...confined, $and: others }
+}
+
+/**
+ * Returns the same filter in which a field that must equal a value by `$eq` stands with that value itself, so
+ * that an index can serve. Other operators on the field go under `$and`; `null` and objects stay where they
+ * are: an index does not find them.
+ */
+function plainEqualities (filter: WhereFilter): WhereFilter {
+  if (!Object.values(filter).some(hasPlainEquality)) return filter
+  const plain: Record<string, unknown> = {}
+  const others: WhereFilter[] = []
+  for (const [field, value] of Object.entries(filter)) {
+    if (!hasPlainEquality(value)) {
+      plain[field] = value
+      continue
+    }
+    const { $eq, ...rest } = value
+    plain[field] = $eq
+    if (Object.keys(rest).length > 0) others.push({ [field]: rest })
+  }
+  if (others.length === 0) return plain
+  return { ...plain, $and: [...(plain['$and'] as readonly WhereFilter[] | undefined) ?? [], ...others] }
+}
+
+function hasPlainEquality (value: unknown): value is Readonly<Record<string, unknown>> {
+  return isOperators(value) && isPlain(value['$eq'])
 }
 
 function isPlain (value: unknown): boolean {

@@ -65,6 +65,18 @@ export class SlicedReads implements QueryBucket {
     return (await this.#matching(filter)).length
   }
 
+  /** The names of these that are members of a record; `undefined` where there is no record at all. */
+  async membersAmong (names: ReadonlySet<string>): Promise<ReadonlySet<string> | undefined> {
+    const { records, rest } = await this.#candidates(confine(this.#rows))
+    let found: Set<string> | undefined
+    await eachMatch(records, rest, this.#work, record => {
+      found ??= new Set()
+      for (const name of names) if (Object.hasOwn(record, name)) found.add(name)
+      return found.size < names.size
+    })
+    return found
+  }
+
   /** The first `n` records that match, in the order of the bucket. */
   async first (n: number, filter: WhereFilter = {}): Promise<StoreRecord[]> {
     return (await this.#among(await this.#inOrder(), filter)).slice(0, n)

@@ -5,6 +5,7 @@ import {
 import { NoexServerError } from '../errors.js'
 import { candidatesIn, isUntouched, type OwnCandidates } from './checked-bucket.js'
 import { readsOf } from './checked-transactions.js'
+import { EntryWriters } from './entry-writers.js'
 import { computeGroups } from './group-by.js'
 import { checkCounter, incremented, type Increment } from './increment.js'
 import { newKey, prepareInsert } from './new-record.js'
@@ -36,6 +37,8 @@ export class TransactionRun {
   readonly #tx: TransactionContext
   readonly #reach: Reach
   readonly #refuseKey: KeyRefusal
+  /** Tells which entry has written a value. */
+  readonly writers = new EntryWriters()
   /** What has been updated, by bucket: a transaction cannot delete it any more. */
   readonly #updated = new Map<string, Set<unknown>>()
 
@@ -46,8 +49,9 @@ export class TransactionRun {
     this.#refuseKey = refuseKey
   }
 
-  /** Runs one entry and gives its result. */
-  async apply (entry: TransactionEntry): Promise<unknown> {
+  /** Runs one entry and gives its result. `index` is its place among all. */
+  async apply (entry: TransactionEntry, index = 0): Promise<unknown> {
+    this.writers.index = index
     // Once something read does not hold any more, nothing that follows could be committed.
     readsOf(this.#tx)?.check()
     const bucket = await this.#tx.bucket(entry.bucket)
@@ -82,19 +86,21 @@ export class TransactionRun {
   async #matching (
     target: Target, filter: WhereFilter | null | undefined, isCount = false
   ): Promise<StoreRecord[]> {
-    const { records, rest, added } = await this.#candidates(target, filter ?? {}, isCount)
+    const { records, rest, confined, written } = await this.#candidates(target, filter ?? {}, isCount)
     const found = await matching(records, rest, this.#reach.work)
-    return added.length === 0 ? found : [...found, ...added]
+    return written.length === 0 ? found : [...found, ...await matching(written, confined, this.#reach.work)]
   }
 
   async #findOne (target: Target, filter: WhereFilter): Promise<StoreRecord | undefined> {
-    const { records, rest, added } = await this.#candidates(target, filter, false)
+    const { records, rest, confined, written } = await this.#candidates(target, filter, false)
     let found: StoreRecord | undefined
-    await eachMatch(records, rest, this.#reach.work, record => {
+    const take = (record: StoreRecord): boolean => {
       found = record
       return false
-    })
-    return found ?? added[0]
+    }
+    await eachMatch(records, rest, this.#reach.work, take)
+    if (found === undefined) await eachMatch(written, confined, this.#reach.work, take)
+    return found
   }
 
   async #count (target: Target, filter: WhereFilter | null | undefined): Promise<number> {
@@ -106,10 +112,10 @@ export class TransactionRun {
   /** Remembers what is looked for, as the bucket's own reads do. */
   async #candidates (
     { bucket, definition, rows }: Target, filter: WhereFilter, isCount: boolean
-  ): Promise<OwnCandidates> {
+  ): Promise<OwnCandidates & { readonly confined: WhereFilter }> {
     const confined = confine(rows, filter)
     readsOf(this.#tx)?.addFilter(bucket.name, { filter: confined, isCount })
-    return await candidatesIn(bucket, definition, confined)
+    return { ...await candidatesIn(bucket, definition, confined), confined }
   }
 
   /** Counts a write, and lets others have their turn before it if it is time. */
@@ -140,7 +146,9 @@ export class TransactionRun {
   async #add ({ bucket, definition, rows }: Target, input: Record<string, unknown>): Promise<StoreRecord> {
     await checkReferences(this.#tx, bucket.name, definition, input)
     if (definition.ttl !== undefined) input['_expiresAt'] = Date.now() + parseTtl(definition.ttl)
-    return expectVisible(await bucket.insert(input), rows, bucket.name)
+    const record = await bucket.insert(input)
+    this.writers.note(bucket.name, definition, record)
+    return expectVisible(record, rows, bucket.name)
   }
 
   async #upsert (target: Target, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
@@ -187,18 +195,21 @@ export class TransactionRun {
     return records.length
   }
 
-  async #change ({ bucket, rows }: Target, key: unknown, data: RecordInput): Promise<StoreRecord> {
+  async #change ({ bucket, definition, rows }: Target, key: unknown, data: RecordInput): Promise<StoreRecord> {
     const updated = this.#updated.get(bucket.name) ?? new Set()
     this.#updated.set(bucket.name, updated.add(key))
     // At its commit, the store looks for each update among all of them.
     this.#reach.work.take(updated.size)
-    return expectVisible(await bucket.update(key, withoutExpiry(data)), rows, bucket.name)
+    const record = await bucket.update(key, withoutExpiry(data))
+    this.writers.note(bucket.name, definition, { ...data, [definition.key]: key })
+    return expectVisible(record, rows, bucket.name)
   }
 
   async #delete (target: Target, key: unknown, expectedVersion?: number): Promise<void> {
-    const { bucket } = target
+    const { bucket, definition } = target
     await expect(target, key, expectedVersion)
     await bucket.delete(key)
+    this.writers.note(bucket.name, definition, { [definition.key]: key })
     await this.#release(bucket.name, [key])
   }
 
@@ -209,6 +220,7 @@ export class TransactionRun {
     for (const key of keys) {
       await this.#beforeWrite()
       await bucket.delete(key)
+      this.writers.note(bucket.name, definition, { [definition.key]: key })
     }
     await this.#release(bucket.name, keys)
     return keys.length

@@ -75,6 +75,22 @@ const ways: ReadonlyArray<readonly [title: string, aggregate: Way]> = [
     )
     return valueOf(await client.request('store.query', { query: 'q' }), ([group]) => group.value)
   }],
+  ['a query in code', async ({ client, store }, fn) => {
+    store.undefineQuery('q')
+    store.defineQuery('q', async context => await context.bucket('values')[fn as 'sum']('n'))
+    return valueOf(await client.request('store.query', { query: 'q' }))
+  }],
+  ['a subscription to a query in code', async ({ client, store }, fn) => {
+    store.undefineQuery('q')
+    store.defineQuery('q', async context => await context.bucket('values')[fn as 'sum']('n', { kind: 'a' }))
+    return valueOf(await client.request('store.subscribe', { query: 'q' }), ({ data }) => data)
+  }],
+  ['a subscription to groups in code', async ({ client, store }, fn) => {
+    store.undefineQuery('q')
+    store.defineQuery('q', async context =>
+      await context.bucket('values').groupBy('kind', { function: fn as 'sum', field: 'n' }))
+    return valueOf(await client.request('store.subscribe', { query: 'q' }), ({ data }) => data[0].value)
+  }],
   ['a step of a procedure', async ({ client }, fn) => {
     const steps = [
       { action: 'store.where', bucket: 'values', filter: {}, as: 'all' },
@@ -136,7 +152,7 @@ t.test('A number of the application that JSON does not have counts as none', asy
 t.test('Of no numbers, the sum and the average are 0', async t => {
   const setting = await withValues(t, 'x', null)
   for (const [title, aggregate] of ways) {
-    const none = /^(?:the operation|a query)/.test(title) ? null : 0
+    const none = /^(?:the operation|a query|a subscription to a query)/.test(title) ? null : 0
     for (const [fn, value] of Object.entries({ sum: 0, avg: 0, min: none, max: none })) {
       t.equal(
         await aggregate(setting, fn),

@@ -24,7 +24,8 @@ async function setUp (t: Test): Promise<Served & { readonly client: TestClient }
   await served.store.bucket('counters').insertMany([
     { id: 'a', n: 5, text: 'x', few: 9, whole: {}, score: 1 },
     { id: 'b', n: null, score: 2 },
-    { id: 'c', n: 1.5, large: MAX, huge: 1e308 }
+    { id: 'c', n: 1.5, large: MAX, huge: 1e308 },
+    { id: 'd', fresh: 1, meta: { k: 1 } }
   ])
   return { ...served, client: await served.connect() }
 }
@@ -63,6 +64,17 @@ for (const [title, increment] of Object.entries(ways)) {
     t.match(await of({ by: -10 }), { data: { n: -4, _version: 3 } })
     t.match(await of({ by: 0.5 }), { data: { n: -3.5 } })
     t.match(await of({ key: 'b' }), { data: { n: 1 } }, 'null counts as 0')
+    const message = /field: no record of bucket "counters" has this field; did you mean "fresh"\?$/
+    t.match(
+      await of({ field: 'frehs' }),
+      { code: 'VALIDATION_ERROR', message },
+      'a misspelt name makes no field'
+    )
+    t.match(
+      await of({ field: 'meta.k' }),
+      { code: 'VALIDATION_ERROR', message: /field: is a path into the field "meta"/ }
+    )
+    t.match(await of({ field: 'n.k' }), { message: /field: is a path into the field "n"/ })
     t.match(await of({ key: 'c', field: 'fresh', by: 7 }), { data: { fresh: 7 } }, 'so does what is absent')
     t.match(await of({ expectedVersion: 4 }), { data: { n: -2.5, _version: 5 } })
     t.match(await of({ by: 0 }), { data: { n: -2.5, _version: 6 } })
@@ -169,6 +181,27 @@ t.test('An increment is recorded under its own name, and watchers hear of it', a
   t.match(await client.ask('audit.query', { operation: 'store.increment' }), {
     entries: [{ operation: 'store.increment', resource: 'counters', result: 'success' }]
   })
+})
+
+t.test('A field that earlier entries have written can be counted', async t => {
+  const { client } = await setUp(t)
+  const bucket = 'counters'
+  const increment = { op: 'increment', bucket, key: 'a', by: 1 }
+  const operations = [
+    { op: 'update', bucket, key: 'b', data: { later: 1 } },
+    { ...increment, field: 'later' }
+  ]
+  t.match(
+    await client.request('store.transaction', { operations: [...operations].reverse() }),
+    { code: 'VALIDATION_ERROR', message: /^operations\[0\]\.field: no record / }
+  )
+  t.match(await client.ask('store.transaction', { operations }), { results: [{}, { data: { later: 1 } }] })
+  const steps = [
+    { action: 'store.update', bucket, key: 'b', data: { latest: 1 } },
+    { action: 'store.increment', bucket, key: 'a', field: 'latest', by: 2, as: 'record' }
+  ]
+  await client.ask('procedures.register', { procedure: { name: 'p', steps, transaction: true } })
+  t.match(await client.ask('procedures.call', { name: 'p' }), { results: { record: { latest: 2 } } })
 })
 
 t.test('A permission names increments by themselves', async t => {

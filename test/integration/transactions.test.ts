@@ -128,12 +128,37 @@ t.test('All entries take effect, or none', async t => {
   ]
   for (const [title, entry, code, details] of table) {
     for (const operations of [[write, entry], [entry, write], [insert('items', { id: 'x' }), entry, insert('brief', { id: 'y' })]]) {
-      t.match(await refusal(client, ...operations), { type: 'error', code, ...(details && { details }) }, title)
+      const reply = await refusal(client, ...operations)
+      t.match(reply, { type: 'error', code, ...(details && { details }) }, title)
+      const place = `operations[${operations.indexOf(entry)}]: `
+      t.ok(reply['message'].startsWith(place), `"${reply['message']}" names ${place}`)
     }
     t.same(await accounts(client), untouched, 'nothing was written')
   }
   t.match((await client.ask('store.stats')).records.perBucket, { items: 0, brief: 0, log: 1 })
   t.match(await client.ask('store.insert', { bucket: 'accounts', data: { id: 'z', balance: 0, code: 'Z' } }), { code: 'Z' }, 'no index has kept what was undone')
+})
+
+t.test('The message of an entry that fails is that of the operation, behind its place', async t => {
+  const { client } = await withAccounts(t)
+  const bucket = 'accounts'
+  const get = { op: 'get', bucket, key: 'a' }
+  const table: ReadonlyArray<readonly [operation: string, fields: object]> = [
+    ['update', { bucket, key: 'nope', data: {} }],
+    ['update', { bucket, key: 'b', data: { balance: -1 } }],
+    ['update', { bucket, key: 'a', data: { balance: 1 }, expectedVersion: 9 }],
+    ['increment', { bucket, key: 'b', field: 'code', by: 1 }],
+    ['insert', { bucket, data: { id: 'c', balance: 1, code: 'B' } }],
+    ['insert', { bucket: 'log', data: { account: 'nope' } }],
+    ['delete', { bucket, key: 'b' }],
+    ['insert', { bucket: 'acounts', data: {} }]
+  ]
+  for (const [op, fields] of table) {
+    const alone = await client.request(`store.${op}`, fields)
+    const inside = await refusal(client, get, get, { op, ...fields })
+    const { id: _, ...expected }: Frame = { ...alone, message: `operations[2]: ${alone['message']}` }
+    t.match(inside, { type: 'error', ...expected }, expected['message'])
+  }
 })
 
 t.test('Entries are checked before any runs', async t => {

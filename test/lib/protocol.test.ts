@@ -60,7 +60,14 @@ t.test('decode', async t => {
     ['an id of zero', '{"id":0,"type":"x"}', 'request'],
     ['a negative id', '{"id":-3,"type":"x"}', 'request'],
     ['a fractional id', '{"id":1.5,"type":"x"}', 'request'],
-    ['the largest id', '{"id":1.7976931348623157e308,"type":"x"}', 'request'],
+    ['the largest id', '{"id":9007199254740991,"type":"x"}', 'request'],
+    ['the least id', '{"id":-9007199254740991,"type":"x"}', 'request'],
+    ['an id with an exponent', '{"id":7e0,"type":"x"}', 'request'],
+    ['an unsafe id', '{"id":9007199254740993,"type":"x"}', [0, 'INVALID_REQUEST']],
+    ['an unsafe id with a fraction', '{"id":9007199254740993.0,"type":"x"}', [0, 'INVALID_REQUEST']],
+    ['an unsafe id with an exponent', '{"id":9007199254740993e0,"type":"x"}', [0, 'INVALID_REQUEST']],
+    ['an unsafe id below 0', '{"id":-90071992547409.93E2,"type":"x"}', [0, 'INVALID_REQUEST']],
+    ['an id beyond all safe ones', '{"id":1e300,"type":"x"}', [0, 'INVALID_REQUEST']],
     ['unknown members', '{"id":1,"type":"x","y":[null,{"z":1}]}', 'request'],
     ['the last of two equal members', '{"id":"x","type":"","id":1,"type":"x"}', 'request']
   ]

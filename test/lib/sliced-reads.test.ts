@@ -431,3 +431,100 @@ t.test('Long work lets others have their turn every 5 ms, however many requests 
   const most = turns[Math.floor(turns.length * 0.9)] as number
   t.ok(most < 15, `90 % of the turns take less than ${most} ms`)
 })
+
+t.test('An equality is found by an index in both spellings, in a transaction too', async t => {
+  const definition: BucketDefinition = {
+    key: 'id',
+    schema: { id: { type: 'number' }, g: { type: 'string' }, n: { type: 'number' } },
+    indexes: ['g']
+  }
+  const { store, access } = await open(t, { things: definition })
+  const bucket = 'things'
+  const records = Array.from({ length: 3_000 }, (_, id) => ({ id, g: `g${id % 1_000}` }))
+  await store.bucket(bucket).insertMany(records)
+  const spent = async (run: (work: Work) => Promise<unknown>): Promise<number> => {
+    const work = unlimited()
+    await run(work)
+    return work.spent
+  }
+  const filters: readonly WhereFilter[] = [
+    { g: 'g5' },
+    { g: { $eq: 'g5' } },
+    { g: { $eq: 'g5', $gte: 'a' } },
+    { g: { $eq: 'g5' }, $and: [{ id: { $gt: 0 } }] }
+  ]
+  for (const filter of filters) {
+    const title = JSON.stringify(filter)
+    const read = await spent(async work => await access.read(bucket, undefined, work).where(filter))
+    t.ok(read <= 9, `where ${title}`)
+    t.ok(
+      await spent(async work => await access.read(bucket, { g: { $eq: 'g5' } }, work).where({ id: 5 })) <= 9,
+      'a row rule'
+    )
+    for (const change of [
+      { op: 'updateMany', bucket, filter, data: { n: 1 } }, { op: 'deleteMany', bucket, filter }
+    ] as const) {
+      const entries: TransactionEntry[] = [
+        { op: 'update', bucket, key: 5, data: { n: 0 } },
+        { op: 'where', bucket, filter },
+        { op: 'findOne', bucket, filter },
+        { op: 'count', bucket, filter }
+      ]
+      const all = await spent(async work => {
+        await t.rejects(runTransaction(access, [
+          ...entries, change, ...entries.slice(1), { op: 'get', bucket: 'nowhere', key: 1 }
+        ], reach(work)))
+      })
+      t.equal(all, 0, 'a bucket that is not there is noticed at once')
+      const taken = await spent(async work => {
+        await t.rejects(runTransaction(access, [
+          ...entries, change, ...entries.slice(1), { op: 'update', bucket, key: -1, data: {} }
+        ], reach(work)), { code: 'NOT_FOUND' })
+      })
+      t.ok(taken < 500, `${change.op} ${title}: ${taken} units`)
+    }
+    const narrow = await spent(async work => {
+      await updateRecords(access, bucket, filter, { n: 2 }, reach(work))
+    })
+    t.ok(narrow < 500, `updateMany ${title}: ${narrow} units`)
+  }
+})
+
+t.test('What a transaction has changed is found by what it is now', async t => {
+  await t.resolves(fc.assert(fc.asyncProperty(bucketOf, filter, fc.array(fc.record({
+    at: fc.nat(30), plain: value, indexed: value
+  }), { maxLength: 6 }), async ({ records, isOrdered, key }, filter, changes) => {
+    const { store, access, close } = await open(undefined, { things: things(isOrdered) })
+    try {
+      await fill(store, 'things', records, key)
+      const bucket = 'things'
+      const all = await store.bucket(bucket).all()
+      const updates = all.length === 0
+        ? []
+        : changes.map(({ at, plain, indexed }): TransactionEntry =>
+          ({ op: 'update', bucket, key: all[at % all.length]?.['id'], data: { plain, indexed } }))
+      const deletes = all.slice(0, 1).map(({ id }): TransactionEntry =>
+        ({ op: 'deleteMany', bucket, filter: { id } }))
+      const isFirstUpdated = updates.some(entry => 'key' in entry && entry.key === all[0]?.['id'])
+      const results = await runTransaction(access, [
+        ...updates, ...isFirstUpdated ? [] : deletes,
+        { op: 'insert', bucket, data: { id: 'extra', plain: 'a', indexed: 'a' } },
+        { op: 'where', bucket, filter },
+        { op: 'count', bucket, filter },
+        { op: 'findOne', bucket, filter }
+      ], reach())
+      const [found, count, one] = results.slice(-3) as [readonly object[], number, object | undefined]
+      const expected = (await store.bucket(bucket).all()).filter(record => matchesFilter(record, filter))
+      const idsOf = (records: readonly object[]): unknown[] =>
+        records.map(record => String((record as { id: unknown }).id)).sort()
+      assert.deepStrictEqual(idsOf(found), idsOf(expected))
+      assert.equal(count, expected.length)
+      assert.equal(one === undefined, expected.length === 0)
+    } catch (error) {
+      // The values are of every kind: what does not fit is refused.
+      if (!(error instanceof NoexServerError)) throw error
+    } finally {
+      await close()
+    }
+  }), RUNS))
+})
