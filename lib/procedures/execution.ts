@@ -86,7 +86,7 @@ class Run {
 
   async #steps (steps: readonly Step[], ensure: () => void): Promise<void> {
     for (const step of steps) {
-      // Many steps must not keep everybody else waiting, and the clock of the deadline with them.
+      // Many steps must not hold up other clients, and the clock of the deadline with them.
       await this.#work.pause()
       let inner: readonly Step[] | undefined
       try {
