@@ -212,6 +212,15 @@ const libraryMessages: ReadonlyArray<readonly [RegExp, (bucket: string) => NoexS
  * learn no more than `INTERNAL_ERROR`.
  */
 export function toReplyError (error: unknown): NoexServerError | undefined {
+  try {
+    return translated(error)
+  } catch {
+    // It cannot be read.
+    return undefined
+  }
+}
+
+function translated (error: unknown): NoexServerError | undefined {
   if (error instanceof NoexServerError) return error
   if (!(error instanceof Error)) return undefined
   const translate = libraryErrors.get(error.name)
