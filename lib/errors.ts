@@ -223,6 +223,15 @@ export function placedError (place: string, error: unknown): NoexServerError | u
  * learn no more than `INTERNAL_ERROR`.
  */
 export function toReplyError (error: unknown): NoexServerError | undefined {
+  try {
+    return translated(error)
+  } catch {
+    // It cannot be read.
+    return undefined
+  }
+}
+
+function translated (error: unknown): NoexServerError | undefined {
   if (error instanceof NoexServerError) return error
   if (!(error instanceof Error)) return undefined
   const translate = libraryErrors.get(error.name)

@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import type { FastifyInstance, FastifyPluginAsync, RegisterOptions } from 'fastify'
+import { LogGuard } from './application/log-guard.js'
 import { adviseOnListen } from './lifecycle/boot-advice.js'
 import { BootLog } from './lifecycle/boot-log.js'
 import { UpgradeGuard } from './lifecycle/upgrade-guard.js'
@@ -20,7 +21,8 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
   const resolved = resolveOptions(options)
   refuseSecond(fastify)
 
-  const log = BootLog.of(logOf(fastify, options))
+  const logGuard = new LogGuard()
+  const log = BootLog.of(logOf(fastify, options), logGuard)
   const service = await NoexService.start(resolved, { log, address: () => fastify.server.address() })
   fastify.decorate('noex', service satisfies Noex)
   const guard = UpgradeGuard.of(fastify.server)
@@ -35,8 +37,8 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
   // options only where a plugin has a scope, so they are handed on.
   const { logLevel, logSerializers } = options
   const scope = { prefix: resolved.prefix, ...(logLevel && { logLevel }), ...(logSerializers && { logSerializers }) }
-  await fastify.register(socketRoute, { ...scope, service, options: resolved, guard, log })
-  await fastify.register(operatorRoutes, { ...scope, service, options: resolved })
+  await fastify.register(socketRoute, { ...scope, service, options: resolved, logGuard, guard, log })
+  await fastify.register(operatorRoutes, { ...scope, service, options: resolved, logGuard })
   adviseOnListen(fastify, options, urlOf(fastify.prefix + resolved.prefix, resolved.path), log)
 }
 

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import type { StoreStats } from '@hamicek/noex-store'
+import { plainAnswer } from './application/plain-answer.js'
 import type { ArrivingRequest } from './access/arrival.js'
 import type { HttpAccess, HttpRefusal } from './access/http-access.js'
 import type { Session } from './access/session.js'
@@ -77,7 +78,7 @@ export class Statistics {
   async #storeStats (): Promise<StoreStats | null> {
     const { options, access, connections, log } = this.#of
     try {
-      const stats = await options.store.getStats()
+      const stats = plainAnswer('the store', await options.store.getStats())
       const activeSubscriptions = stats.queries.activeSubscriptions + connections.quota.taken.store
       // Where there are no accounts, there is no superadmin to see what is the server's own.
       const shown = access.hasSystemBuckets ? stats : withoutSystemBuckets(stats, access)

@@ -23,7 +23,6 @@ const unhealthy = {
 /** `GET /healthz`: whether to send clients here. 503 from the first moment of a shutdown, and while requests are refused because the audit trail cannot be written. It asks nothing of the store. */
 export function healthz (service: NoexService) {
   return {
-    logLevel: 'warn' as const,
     schema: { response: { 200: ok, 503: unhealthy } },
     async handler (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       reply.header('cache-control', 'no-store')

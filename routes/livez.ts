@@ -12,7 +12,6 @@ const alive = {
  */
 export function livez () {
   return {
-    logLevel: 'warn' as const,
     schema: { response: { 200: alive } },
     async handler (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       return await reply.header('cache-control', 'no-store').send({ status: 'ok' })

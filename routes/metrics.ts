@@ -1,14 +1,17 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ArrivingRequest } from '../lib/access/arrival.js'
+import type { LogGuard } from '../lib/application/log-guard.js'
 import type { NoexService } from '../lib/noex.js'
 import { operatorAnswer } from './operator-answer.js'
 
 /** `GET /metrics`: the metrics in the text format of Prometheus, to whoever may run `server.stats`, as `/stats` is. */
-export function metrics (service: NoexService) {
+export function metrics (service: NoexService, logGuard: LogGuard) {
   return {
-    logLevel: 'warn' as const,
     async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-      const scrape = await operatorAnswer(request, reply, 'metrics', async arriving => await service.scrapeOver(arriving))
-      if ('sent' in scrape) return scrape
+      const question = { what: 'metrics', logGuard }
+      const ask = async (arriving: ArrivingRequest) => await service.scrapeOver(arriving)
+      const scrape = await operatorAnswer(request, reply, question, ask)
+      if (scrape === undefined) return reply
       return await reply.type(scrape.contentType).send(scrape.text)
     }
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { LogGuard } from '../lib/application/log-guard.js'
 import type { AdmittedUpgrade, UpgradeRefusal } from '../lib/connection/admission.js'
 import { settleUpgrade } from '../lib/lifecycle/upgrade-guard.js'
 import type { Log } from '../lib/log.js'
@@ -21,10 +22,12 @@ interface PendingUpgrade {
  */
 export class PendingUpgrades {
   readonly #service: NoexService
+  readonly #logGuard: LogGuard
   readonly #pending = new WeakMap<IncomingMessage, PendingUpgrade>()
 
-  constructor (service: NoexService) {
+  constructor (service: NoexService, logGuard: LogGuard) {
     this.#service = service
+    this.#logGuard = logGuard
   }
 
   has (request: IncomingMessage): boolean {
@@ -57,7 +60,8 @@ export class PendingUpgrades {
     const culprit = request === undefined
       ? 'an onRequest hook of the application'
       : 'a hook of the application, or verifyClient of its @fastify/websocket,'
-    ;(request?.log ?? log).warn({ timeoutMs }, `upgrade cut off: ${culprit} has not answered in time`)
+    const safe = this.#logGuard.wrap(request?.log ?? log)
+    safe.warn({ timeoutMs }, `upgrade cut off: ${culprit} has not answered in time`)
   }
 
   #add (request: FastifyRequest, reply: FastifyReply, admitted: AdmittedUpgrade): void {
@@ -73,8 +77,9 @@ export class PendingUpgrades {
     request: FastifyRequest, reply: FastifyReply, remoteAddress: string, { refused, reason }: UpgradeRefusal
   ): Promise<void> {
     const origin = request.headers.origin?.slice(0, MAX_LOGGED_CHARS)
-    request.log.warn({ remoteAddress, origin, reason }, 'upgrade refused')
-    this.#service.recordRefusal(remoteAddress, reason, request.log)
+    const log = this.#logGuard.wrap(request.log)
+    log.warn({ remoteAddress, origin, reason }, 'upgrade refused')
+    this.#service.recordRefusal(remoteAddress, reason, log)
     if (refused === 503) setConnectionHeaders(reply, { connection: 'close' })
     await reply.code(refused).send(refusal(refused, messages[refused]))
   }

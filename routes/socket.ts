@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { LogGuard } from '../lib/application/log-guard.js'
 import { canSetLimits, frameLimits } from '../lib/connection/socket.js'
 import { answerSubprotocols } from '../lib/connection/subprotocol.js'
 import { guardVerifyClient, verifyClientProblem } from '../lib/connection/verify-client.js'
@@ -19,6 +20,8 @@ import { requestTimeoutMs } from './request-timeout.js'
 export interface RouteOptions {
   readonly service: NoexService
   readonly options: ResolvedOptions
+  /** Makes the loggers of requests safe. */
+  readonly logGuard: LogGuard
 }
 
 /** The needs of the socket's route, beside those of all. */
@@ -30,12 +33,12 @@ export interface SocketRouteOptions extends RouteOptions {
 
 /** `GET <path>`: the WebSocket that everything else is about. PROTOCOL.md, "Connection". */
 export const socketRoute: FastifyPluginAsync<SocketRouteOptions> = async (scope, settings) => {
-  const { service, options, guard, log } = settings
+  const { service, options, logGuard, guard, log } = settings
   refuseTakenPath(scope, options.path, 'path')
   const url = urlOf(scope.prefix, options.path)
-  const upgrades = new PendingUpgrades(service)
+  const upgrades = new PendingUpgrades(service, logGuard)
   const timeoutMs = requestTimeoutMs(scope)
-  guard.watch(url, timeoutMs, request => { upgrades.onTimeout(request, timeoutMs, scope.log) })
+  guard.watch(url, timeoutMs, request => { upgrades.onTimeout(request, timeoutMs, log) })
   await provideWebsocket(scope, options, url, log)
   answerSubprotocols(scope.websocketServer, request => upgrades.has(request))
   guardVerifyClient(scope.websocketServer, request => upgrades.has(request), (problem, error) => {

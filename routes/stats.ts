@@ -1,4 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ArrivingRequest } from '../lib/access/arrival.js'
+import type { LogGuard } from '../lib/application/log-guard.js'
 import type { NoexService } from '../lib/noex.js'
 import { operatorAnswer } from './operator-answer.js'
 
@@ -56,12 +58,14 @@ const response = object({
  * `GET /stats`: what `app.noex.getStats()` tells, to whoever may run `server.stats`: the bearer of a token that would
  * log in, a user whom the gateway names, or everybody where there is no `auth`.
  */
-export function stats (service: NoexService) {
+export function stats (service: NoexService, logGuard: LogGuard) {
   return {
-    logLevel: 'warn' as const,
     schema: { response: { 200: response } },
     async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-      return await operatorAnswer(request, reply, 'statistics', async arriving => await service.statsOver(arriving))
+      const question = { what: 'statistics', logGuard }
+      const ask = async (arriving: ArrivingRequest) => await service.statsOver(arriving)
+      const stats = await operatorAnswer(request, reply, question, ask)
+      return stats ?? reply
     }
   }
 }

@@ -91,8 +91,8 @@ class ExternalSession implements Session {
     const problem = expiresAt == null ? undefined : expiryProblem(expiresAt, now)
     if (problem !== undefined) throw new TypeError(`expiresAt ${problem}`)
     this.userId = userId
-    // Copies: what the application does to its own later changes nobody's rights.
-    this.roles = [...roles]
+    // A copy that stays as it is: no change to it, or to the application's own, changes rights.
+    this.roles = Object.freeze([...roles])
     this.metadata = metadata ?? undefined
     this.expiresAt = (expiresAt ?? undefined) as number | undefined
     this.toleranceMs = toleranceMs

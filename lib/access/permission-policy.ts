@@ -1,5 +1,6 @@
 import { ApplicationCallback } from '../application/application-callback.js'
 import type { CallbackEnvironment } from '../application/failure-log.js'
+import { plainAnswer } from '../application/plain-answer.js'
 import { Permission, type PermissionEntry } from './rule.js'
 import { unlimitedScope, type Policy, type QueryFacts, type Scope, type Tier, type Touch } from './policy.js'
 import type { AuthSession, Session } from './session.js'
@@ -112,7 +113,7 @@ export class PermissionPolicy implements Policy {
   /** Sessions that a check cannot tell apart share it; one that is no JSON stands for itself. */
   #keyOf (session: Session | undefined): string {
     try {
-      return JSON.stringify(session === undefined ? null : shown(session))
+      return JSON.stringify(session === undefined ? null : plainAnswer('auth.validate', shown(session)))
     } catch {
       const known = this.#sessionKeys.get(session as Session) ?? ++this.#lastSessionKey
       this.#sessionKeys.set(session as Session, known)
@@ -148,6 +149,7 @@ function decisionIn (value: unknown): boolean | undefined {
   )
 }
 
+/** A copy for the application: a change to it would otherwise change what the user may do. */
 function shown ({ userId, roles, metadata, expiresAt }: Session): AuthSession {
-  return { userId, roles, metadata, expiresAt }
+  return { userId, roles: Object.isFrozen(roles) ? roles : Object.freeze([...roles]), metadata, expiresAt }
 }

@@ -3,7 +3,7 @@ import { NoexServerError } from '../errors.js'
 import { resultWithin } from '../within.js'
 import { FailureLog, type CallbackEnvironment } from './failure-log.js'
 import { ignoreRejection, isThenable } from './thenable.js'
-import { readableError } from './thrown.js'
+import { messageOf, readableError, readError } from './thrown.js'
 
 /**
  * A function of the application has failed; the message names it and the log has been told. A client that
@@ -83,17 +83,18 @@ export class ApplicationCallback<Args extends unknown[]> {
     } catch (error) {
       // Its rejection must not end the process.
       ignoreRejection(value)
-      const found = error instanceof TypeError ? error.message : 'it cannot be read'
+      const found = readError(error)?.name === 'TypeError' ? messageOf(error) : 'it cannot be read'
       throw this.#failure('answers', `has answered wrongly: ${found}`)
     }
   }
 
   #failure (kind: Failure, problem: string, cause?: unknown): CallbackError | NoexServerError {
-    if (cause instanceof NoexServerError) return cause
+    const readable = readableError(cause)
+    if (readable instanceof NoexServerError) return readable
     const error = new CallbackError(
       this.name,
       problem,
-      cause === undefined ? undefined : { cause: readableError(cause) }
+      cause === undefined ? undefined : { cause: readable }
     )
     this.#failures.write(error, kind)
     return error

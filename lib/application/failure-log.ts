@@ -1,7 +1,5 @@
 import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
-import { ignoreRejection } from './thenable.js'
-import { readableError } from './thrown.js'
 
 /** Time between two lines of the log about failures of one kind, in milliseconds. */
 const PAUSE_MS = 60_000
@@ -34,13 +32,9 @@ export class FailureLog {
     if (now - (this.#loggedAt.get(kind) ?? -Infinity) < PAUSE_MS) return
     this.#loggedAt.set(kind, now)
     const further = kind === undefined ? 'further failures' : 'further failures of this kind'
-    try {
-      ignoreRejection(log.error(
-        { err: readableError(thrown), callback: this.#callback },
-        `${this.#callback} has failed; ${further} within a minute are not logged`
-      ))
-    } catch {
-      // The logger is the application's, too: a line that cannot be written changes nothing else.
-    }
+    log.error(
+      { err: thrown, callback: this.#callback },
+      `${this.#callback} has failed; ${further} within a minute are not logged`
+    )
   }
 }

@@ -1,55 +1,97 @@
 import type { Log } from '../log.js'
 import { catchRejection } from './thenable.js'
-import { messageOf } from './thrown.js'
+import { messageOf, readableError } from './thrown.js'
 
 type Level = Exclude<keyof Log, 'child'>
 
 /**
- * Calls loggers that the application has handed in. It never throws: the first failure becomes a warning of
- * the process.
+ * Makes loggers of the application safe to call: each is wrapped once, where it enters the service. The first
+ * failure of any of them becomes a warning of the process.
  */
 export class LogGuard {
   #hasWarned = false
 
-  /** Writes one line. */
-  write (log: Log, level: Level, details: object, message: string): void {
-    try {
-      catchRejection(log[level](details, message), error => { this.#warn(error) })
-    } catch (error) {
-      this.#warn(error)
-    }
-  }
-
-  /** Returns a logger that writes to another one in this way. */
+  /** Returns a logger that writes to `log` and never throws, nor do its children, or `log` if it is safe. */
   wrap (log: Log): Log {
-    const method = (level: Level) => (details: object, message: string): void => {
-      this.write(log, level, details, message)
-    }
-    return {
-      trace: method('trace'),
-      debug: method('debug'),
-      info: method('info'),
-      warn: method('warn'),
-      error: method('error'),
-      child: bindings => this.wrap(this.#childOf(log, bindings))
-    }
+    return log instanceof GuardedLog ? log : new GuardedLog(log, this)
   }
 
-  #childOf (log: Log, bindings: object): Log {
-    try {
-      return log.child(bindings)
-    } catch (error) {
-      this.#warn(error)
-      return log
-    }
-  }
-
-  #warn (error: unknown): void {
+  /** Warns that a line, or a part of it, is lost; once. Never throws. */
+  warn (error: unknown): void {
     if (this.#hasWarned) return
     this.#hasWarned = true
     process.emitWarning(
-      `the logger has failed, so lines about the audit trail are missing: ${messageOf(error)}`,
+      `the logger has failed, so lines of the log, or parts of them, are missing: ${messageOf(error)}`,
       { code: 'NOEX_LOGGER_FAILED' }
     )
   }
+}
+
+class GuardedLog implements Log {
+  readonly #log: Log
+  readonly #guard: LogGuard
+
+  constructor (log: Log, guard: LogGuard) {
+    this.#log = log
+    this.#guard = guard
+  }
+
+  trace (details: object, message: string): void {
+    this.#write('trace', details, message)
+  }
+
+  debug (details: object, message: string): void {
+    this.#write('debug', details, message)
+  }
+
+  info (details: object, message: string): void {
+    this.#write('info', details, message)
+  }
+
+  warn (details: object, message: string): void {
+    this.#write('warn', readable(details), message)
+  }
+
+  error (details: object, message: string): void {
+    this.#write('error', readable(details), message)
+  }
+
+  child (bindings: object): Log {
+    try {
+      return new GuardedLog(this.#log.child(bindings), this.#guard)
+    } catch (error) {
+      this.#guard.warn(error)
+      return this
+    }
+  }
+
+  #write (level: Level, details: object, message: string): void {
+    try {
+      this.#call(level, details, message)
+    } catch (error) {
+      this.#guard.warn(error)
+      if ('err' in details) this.#writeText(level, details, message)
+    }
+  }
+
+  /** Writes a line again whose error the logger, or a serializer of it, may not have been able to read. */
+  #writeText (level: Level, { err, ...others }: { readonly err?: unknown }, message: string): void {
+    try {
+      this.#call(level, { ...others, error: messageOf(err) }, message)
+    } catch {
+      // The process has been warned.
+    }
+  }
+
+  #call (level: Level, details: object, message: string): void {
+    catchRejection(this.#log[level](details, message), error => { this.#guard.warn(error) })
+  }
+}
+
+/** Replaces an error that cannot be read: loggers read it later, too. */
+function readable (details: object): object {
+  const { err } = details as { readonly err?: unknown }
+  if (err === undefined) return details
+  const shown = readableError(err)
+  return shown === err ? details : { ...details, err: shown }
 }

@@ -1,6 +1,5 @@
 import type { Tier } from '../access/policy.js'
 import { ApplicationListener } from '../application/application-listener.js'
-import { LogGuard } from '../application/log-guard.js'
 import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
 import type { ResolvedAudit } from './audit-options.js'
@@ -31,7 +30,6 @@ export interface AuditStats {
 export class AuditTrail {
   readonly #options: ResolvedAudit
   readonly #log: Log
-  readonly #logGuard = new LogGuard()
   readonly #clock: Clock
   readonly #listener: EntryListener | undefined
   readonly #tiers: ReadonlySet<Tier | undefined>
@@ -42,7 +40,7 @@ export class AuditTrail {
 
   private constructor (options: ResolvedAudit, log: Log, clock: Clock) {
     this.#options = options
-    this.#log = this.#logGuard.wrap(log)
+    this.#log = log
     this.#clock = clock
     const { onEntry } = options
     const environment = { log: this.#log, clock }
@@ -125,7 +123,7 @@ export class AuditTrail {
     this.#entries++
     this.#ring.add(recorded.entry)
     const { logLevel } = this.#options
-    if (logLevel !== 'silent') this.#logGuard.write(log, logLevel, { audit: recorded.entry }, 'audit')
+    if (logLevel !== 'silent') log[logLevel]({ audit: recorded.entry }, 'audit')
     this.#listener?.tell(recorded.entry)
     let durable: Promise<boolean> | undefined
     for (const queue of this.#queues) {

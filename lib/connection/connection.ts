@@ -1,6 +1,7 @@
 import type { RawData, WebSocket } from 'ws'
 import { addressKey } from '../access/client-address.js'
 import { CallbackError } from '../application/application-callback.js'
+import { readableError } from '../application/thrown.js'
 import type { Origin, Session } from '../access/session.js'
 import { ClientConduct } from '../audit/client-conduct.js'
 import type { Log } from '../log.js'
@@ -243,8 +244,9 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   logFailure (error: unknown, operation: string, resource?: string): void {
     // A failure of a function of the application has been logged where it was called, and not for each
     // request.
-    this.log[error instanceof CallbackError ? 'debug' : 'error'](
-      { err: error, operation, resource },
+    const err = readableError(error)
+    this.log[err instanceof CallbackError ? 'debug' : 'error'](
+      { err, operation, resource },
       'operation failed'
     )
   }

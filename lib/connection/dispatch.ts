@@ -88,42 +88,54 @@ function refuse (id: number, type: string | undefined, error: NoexServerError, c
 async function perform (
   request: RequestMessage, operation: Operation | undefined, caller: Requester, to: Dispatch
 ): Promise<void> {
-  const { trail, clock } = to.services
-  const since = to.figures && clock.ticks()
-  const record = trail && RequestRecord.begin(trail, operation, request, caller, clock)
-  let reply: Reply
-  let failure: NoexServerError | undefined
-  let grant: Grant | undefined
-  const userId = to.limiter && caller.session?.userId
+  let reply: Reply | undefined
+  let isAnswered = false
   try {
-    const place = record?.reserve()
-    if (place !== undefined) await place
-    // Whoever cannot be confirmed may still leave, or log in anew.
-    if (operation?.admission !== 'everyone' && to.gate.isStale(caller)) await caller.confirm()
-    grant = to.gate.admit(caller, operation, request)
-    if (operation === undefined) throw to.catalogue.unknown(request.type)
-    caller.answering = operation
-    operation.guard?.(caller)
-    operation.validate(request)
-    const data = await runOperation(operation, request, grant, caller, to.services)
-    if (mayBeBig(data)) {
-      reply = await answerBig(operation, request, data, grant, caller)
-    } else {
-      const { sent, unsent } = data instanceof EncodedJson ? data : noFollowUp
-      reply = { text: encodeResult(request.id, data), sent, unsent }
+    const { trail, clock } = to.services
+    const since = to.figures && clock.ticks()
+    const record = trail && RequestRecord.begin(trail, operation, request, caller, clock)
+    let failure: NoexServerError | undefined
+    let grant: Grant | undefined
+    const userId = to.limiter && caller.session?.userId
+    try {
+      const place = record?.reserve()
+      if (place !== undefined) await place
+      // Whoever cannot be confirmed may still leave, or log in anew.
+      if (operation?.admission !== 'everyone' && to.gate.isStale(caller)) await caller.confirm()
+      grant = to.gate.admit(caller, operation, request)
+      if (operation === undefined) throw to.catalogue.unknown(request.type)
+      caller.answering = operation
+      operation.guard?.(caller)
+      operation.validate(request)
+      const data = await runOperation(operation, request, grant, caller, to.services)
+      if (mayBeBig(data)) {
+        reply = await answerBig(operation, request, data, grant, caller)
+      } else {
+        const { sent, unsent } = data instanceof EncodedJson ? data : noFollowUp
+        reply = { text: encodeResult(request.id, data), sent, unsent }
+      }
+    } catch (error) {
+      failure = failureOf(error, operation, request, caller)
+      if (failure instanceof NothingNamedError) {
+        failure = await suggested(failure, { operation, request, caller }, to)
+      }
+      reply = { text: encodeFailure(failure, request, caller, to) }
     }
+    if (grant !== undefined) to.limiter?.charge(userId, caller.addressKey, grant.work.spent)
+    const made = reply
+    const released = record?.end(failure?.message)
+    isAnswered = true
+    if (released === undefined) caller.reply(made)
+    else caller.reply(made, { released, instead: () => encodeUnaudited(failure, made, request, to) })
+    if (since !== undefined) count(operation, failure, since, released, to)
   } catch (error) {
-    failure = failureOf(error, operation, request, caller)
-    if (failure instanceof NothingNamedError) {
-      failure = await suggested(failure, { operation, request, caller }, to)
-    }
-    reply = { text: encodeFailure(failure, request, caller, to) }
+    // Nothing that is foreseen: there is one reply nevertheless.
+    caller.logFailure(error, request.type)
+    if (isAnswered) return
+    reply?.unsent?.()
+    reply?.answered?.()
+    caller.reply({ text: encodeError(request.id, failedInside(), false) })
   }
-  if (grant !== undefined) to.limiter?.charge(userId, caller.addressKey, grant.work.spent)
-  const released = record?.end(failure?.message)
-  if (released === undefined) caller.reply(reply)
-  else caller.reply(reply, { released, instead: () => encodeUnaudited(failure, reply, request, to) })
-  if (since !== undefined) count(operation, failure, since, released, to)
 }
 
 /** Makes the reply of a result that may be big. */
@@ -187,6 +199,10 @@ function failureOf (
   const known = toReplyError(error)
   if (known !== undefined) return known
   caller.logFailure(error, request.type, operation?.resourceOf(request))
+  return failedInside()
+}
+
+function failedInside (): NoexServerError {
   return new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')
 }
 
@@ -196,6 +212,6 @@ function encodeFailure (failure: NoexServerError, request: RequestMessage, calle
     return encodeError(request.id, failure, to.exposeErrorDetails)
   } catch {
     caller.logFailure(failure, request.type)
-    return encodeError(request.id, new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server'), false)
+    return encodeError(request.id, failedInside(), false)
   }
 }

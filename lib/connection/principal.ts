@@ -87,7 +87,7 @@ export class Principal implements Watcher, Hearer {
     return {
       authenticated: this.isLoggedIn,
       userId: this.#session?.userId ?? null,
-      roles: this.#session?.roles ?? [],
+      roles: [...this.#session?.roles ?? []],
       storeSubscriptionCount: this.#subscriptions?.size ?? 0,
       rulesSubscriptionCount: this.#eventSubscriptions?.size ?? 0
     }

@@ -1,4 +1,6 @@
 import { NoexServerError } from '../errors.js'
+import { plainAnswerInSlices } from '../application/plain-answer.js'
+import { readableError } from '../application/thrown.js'
 import { LimitedRuns, type RunLimits } from '../application/limited-runs.js'
 import { encodeQueryResult } from '../protocol/encode.js'
 import type { ReadListener } from '../store/query-recorder.js'
@@ -54,13 +56,24 @@ export class QueryRunner {
 
   async #runOther ({ query, params, rows, owner, reads, work }: QueryRun): Promise<unknown> {
     const subject = `Query "${query}"`
-    return await this.#runs.run(subject, owner, async isOver => {
+    const result = await this.#runs.run(subject, owner, async isOver => {
       const rowsInTime = (bucket: string): Verdict => {
         if (isOver()) throw new NoexServerError('INTERNAL_ERROR', `${subject} is not waited for any more`)
         return rows(bucket)
       }
-      return await this.#access.runQuery(query, params, rowsInTime, reads && untilOver(reads, isOver), work)
+      const listener = reads && untilOver(reads, isOver)
+      return await withReadableErrors(() => this.#access.runQuery(query, params, rowsInTime, listener, work))
     })
+    return await plainAnswerInSlices(`query "${query}"`, result)
+  }
+}
+
+/** Rejects as `run` does; with an error in the place of one that cannot be read. */
+async function withReadableErrors<T> (run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    throw readableError(error)
   }
 }
 

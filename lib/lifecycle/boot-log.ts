@@ -1,3 +1,5 @@
+import type { LogGuard } from '../application/log-guard.js'
+import { messageOf } from '../application/thrown.js'
 import type { Log } from '../log.js'
 
 /**
@@ -12,9 +14,9 @@ export class BootLog implements Log {
     this.#log = log
   }
 
-  /** Returns `log` itself where it writes anything. */
-  static of (log: Log): Log {
-    return isNoOp(log) ? new BootLog(log) : log
+  /** Returns `log`, made safe by `guard`, where it writes anything. */
+  static of (log: Log, guard: LogGuard): Log {
+    return isNoOp(log) ? new BootLog(log) : guard.wrap(log)
   }
 
   /** Ends the boot of the service that logs to `log`. */
@@ -58,7 +60,7 @@ function isNoOp (log: Log): boolean {
 
 function warnProcess (details: object, message: string): void {
   const { advice, err, ...others } = details as { readonly advice?: string, readonly err?: unknown }
-  const facts = { ...others, ...(err !== undefined && { error: err instanceof Error ? err.message : err }) }
+  const facts = { ...others, ...(err !== undefined && { error: messageOf(err) }) }
   const code = advice === undefined ? {} : { code: advice }
   process.emitWarning(message, { type: 'FastifyNoexWarning', detail: JSON.stringify(facts), ...code })
 }

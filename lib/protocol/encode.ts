@@ -1,3 +1,4 @@
+import { plainAnswer } from '../application/plain-answer.js'
 import type { NoexServerError } from '../errors.js'
 import type { NoticeMessage } from './messages.js'
 import { encodeInSlices, type MessageText } from './parts.js'
@@ -55,11 +56,11 @@ export function encodeEventPush (subscriptionId: string, topic: string, event: s
 
 const eventTexts = new WeakMap<object, string>()
 
-/** Encodes a rule event: once for those who hear it and whoever has sent it. Throws a TypeError on what JSON cannot hold. */
+/** Encodes a rule event: once for those who hear it and its sender. Throws on what JSON cannot hold. */
 export function encodeEvent (event: object): string {
   let text = eventTexts.get(event)
   if (text === undefined) {
-    text = JSON.stringify(event) as string | undefined
+    text = JSON.stringify(plainAnswer('the rule engine', event)) as string | undefined
     if (text === undefined) throw new TypeError('the event is no JSON')
     eventTexts.set(event, text)
   }

@@ -1,3 +1,4 @@
+import { plainAnswer } from '../application/plain-answer.js'
 import { isThenable } from '../application/thenable.js'
 import type { Clock } from '../clock.js'
 import { NoexServerError } from '../errors.js'
@@ -89,7 +90,7 @@ export class EngineCalls {
       throw toRuleError(error, method)
     }
     if (answer === OVERDUE) throw this.#overdue(method)
-    if (isRight) return answer as Answer<Name>
+    if (isRight) return plainAnswer(`the method ${method} of the rule engine`, answer as Answer<Name>)
     throw new Error(`the method ${method} of the rule engine must answer with ${answers[method].what}`)
   }
 

@@ -3,6 +3,8 @@ import {
   type BucketDefinition, type FieldDefinition, type SchemaDefinition, type StoreRecord
 } from '@hamicek/noex-store'
 import { ignoreRejection, isThenable } from '../application/thenable.js'
+import { plainAnswer } from '../application/plain-answer.js'
+import { readableError } from '../application/thrown.js'
 import { toReplyError } from '../errors.js'
 import type { RecordInput } from './record-input.js'
 import { MAX_NESTING } from './value-guard.js'
@@ -146,7 +148,7 @@ function answerOf (subject: string, call: () => unknown): unknown {
     isPromise = isThenable(answer)
   } catch (error) {
     if (toReplyError(error) !== undefined) throw error
-    throw new Error(`${subject} has thrown`, { cause: error })
+    throw new Error(`${subject} has thrown`, { cause: readableError(error) })
   }
   if (!isPromise) return answer
   ignoreRejection(answer)
@@ -172,7 +174,7 @@ function isMessage (value: unknown): value is string {
 }
 
 function checkDefault (subject: string, call: () => unknown): unknown {
-  const value = answerOf(subject, call)
+  const value = plainAnswer(subject, answerOf(subject, call))
   if (value === undefined) return value
   let text: string | undefined
   try {

@@ -5,6 +5,7 @@ import { recordEntry, type AuditEntry, type RecordedEntry } from '../../lib/audi
 import { jsonlSink } from '../../lib/audit/jsonl-sink.js'
 import { postgresSink } from '../../lib/audit/postgres-sink.js'
 import type { AuditSink, SinkContext, SinkWriter } from '../../lib/audit/sink.js'
+import { LogGuard } from '../../lib/application/log-guard.js'
 import { AuditTrail } from '../../lib/audit/trail.js'
 import { verifyTrail } from '../../lib/audit/verify.js'
 import { systemClock } from '../../lib/clock.js'
@@ -405,9 +406,10 @@ t.test('loggers that fail', async t => {
     }
     warnings.length = 0
     const clock = new HandClock()
-    const trail = await AuditTrail.open(options, log, clock)
+    const guarded = new LogGuard().wrap(log)
+    const trail = await AuditTrail.open(options, guarded, clock)
     for (let n = 0; n < 3; n++) {
-      trail.note({ operation: 'session.revoke' }, log)
+      trail.note({ operation: 'session.revoke' }, guarded)
       const entry = {
         timestamp: n,
         userId: null,
@@ -419,7 +421,7 @@ t.test('loggers that fail', async t => {
       }
       t.equal(trail.reserve('write'), undefined)
       t.equal(
-        await trail.record(entry, { tier: 'write', reserved: true, log }),
+        await trail.record(entry, { tier: 'write', reserved: true, log: guarded }),
         true,
         `loggers that ${title}`
       )

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { ApplicationCallback, CallbackError } from '../../lib/application/application-callback.js'
+import { LogGuard } from '../../lib/application/log-guard.js'
 import { NoexServerError } from '../../lib/errors.js'
 import type { Log } from '../../lib/log.js'
 import { HandClock } from '../hand-clock.js'
@@ -139,7 +140,7 @@ t.test('an answer that cannot be read, and a logger that throws, refuse as well'
   const member = (value: unknown): unknown => (value as { readonly userId: unknown }).userId
   const message = 'options.fn has answered wrongly: it cannot be read'
   t.throws(() => unreadable.called.decide(member), { message })
-  const log: Log = { ...silent, error () { throw new Error('the disk is full') } }
+  const log = new LogGuard().wrap({ ...silent, error () { throw new Error('the disk is full') } })
   const clock = new HandClock()
   const never = async (): Promise<unknown> => await new Promise(() => {})
   const called = new ApplicationCallback('options.fn', never, { log, clock })
