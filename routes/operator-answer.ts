@@ -15,7 +15,7 @@ interface Question {
 
 /**
  * Asks for what only some may see, and returns it; or refuses with 400, 401, 403 or 429, and with 503 when nobody can tell whether it is
- * allowed: then the reply is sent, and it resolves with `undefined`. No answer is kept by anybody.
+ * allowed: then the reply is sent, and it resolves with `undefined`. No cache keeps an answer.
  */
 export async function operatorAnswer<T extends object> (
   request: FastifyRequest, reply: FastifyReply, { what, logGuard }: Question,

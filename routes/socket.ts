@@ -42,7 +42,8 @@ export const socketRoute: FastifyPluginAsync<SocketRouteOptions> = async (scope,
   await provideWebsocket(scope, options, url, log)
   answerSubprotocols(scope.websocketServer, request => upgrades.has(request))
   guardVerifyClient(scope.websocketServer, request => upgrades.has(request), (problem, error) => {
-    scope.log.error({ path: url, err: error }, `upgrade refused: verifyClient of your @fastify/websocket ${problem}`)
+    const message = `upgrade refused: verifyClient of your @fastify/websocket ${problem}`
+    scope.log.error({ path: url, err: error }, message)
   })
   scope.route({
     method: 'GET',

@@ -149,7 +149,9 @@ export class SinkQueue {
       }), this.#clock)
       const writer = this.#writer
       this.#writer = undefined
-      if (writer !== undefined) await within(this.#writeTimeoutMs, closeQuietly(writer, this.#name, this.#log), this.#clock)
+      if (writer !== undefined) {
+        await within(this.#writeTimeoutMs, closeQuietly(writer, this.#name, this.#log), this.#clock)
+      }
       return this.#pending
     } finally {
       clearInterval(alive)

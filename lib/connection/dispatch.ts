@@ -100,7 +100,7 @@ async function perform (
     try {
       const place = record?.reserve()
       if (place !== undefined) await place
-      // Whoever cannot be confirmed may still leave, or log in anew.
+      // A client that cannot be confirmed may still leave, or log in anew.
       if (operation?.admission !== 'everyone' && to.gate.isStale(caller)) await caller.confirm()
       grant = to.gate.admit(caller, operation, request)
       if (operation === undefined) throw to.catalogue.unknown(request.type)

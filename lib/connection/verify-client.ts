@@ -8,7 +8,7 @@ const { isAsyncFunction, isGeneratorFunction } = types
 /** The option `verifyClient` of a WebSocket server, as ws calls it. */
 type VerifyClient = (this: unknown, ...args: readonly unknown[]) => unknown
 
-/** Parameters with which ws waits for the second one, a function, to be called; otherwise the result counts. */
+/** Parameters with which ws waits for the second one, a function, to be called; else the result counts. */
 const WAITING_PARAMETERS = 2
 
 /**

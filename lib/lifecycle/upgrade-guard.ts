@@ -126,7 +126,7 @@ export class UpgradeGuard {
     runInNextTick(look, socket)
   }
 
-  /** Whether the guard answers an upgrade that nothing else answers: at the path of a service, or at the end. */
+  /** Whether the guard answers an upgrade that nothing else does: at the path of a service, or at the end. */
   #isOurs (socket: GuardedSocket): boolean {
     return this.#drainingSince !== undefined || socket[kUnanswered] !== undefined
   }

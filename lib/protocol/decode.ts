@@ -51,7 +51,9 @@ function decodeSuspect (text: string, request: RequestMessage): Decoded {
   const marked = withoutUnsafeIntegers(text)
   const exact = marked === text ? request : JSON.parse(marked) as RequestMessage
   // It cannot be echoed, however it is written: the parsed one may be another.
-  if (!isSafe(exact.id)) return malformed('INVALID_REQUEST', `id: must be a number within ±${Number.MAX_SAFE_INTEGER}`)
+  if (!isSafe(exact.id)) {
+    return malformed('INVALID_REQUEST', `id: must be a number within ±${Number.MAX_SAFE_INTEGER}`)
+  }
   const problem = checkJson(exact)
   return problem === undefined
     ? { kind: 'request', request }

@@ -55,7 +55,8 @@ export class RuleService {
    * Rejects when it has no answer.
    */
   async triggers (): Promise<string[]> {
-    const rules: ReadonlyArray<RuleSummary & { readonly trigger?: unknown }> = await this.#calls.call('getRules')
+    const rules: ReadonlyArray<RuleSummary & { readonly trigger?: unknown }> =
+      await this.#calls.call('getRules')
     return rules.flatMap(({ trigger }) => {
       const { topic, pattern } = (trigger ?? {}) as { readonly topic?: unknown, readonly pattern?: unknown }
       return [topic, pattern].filter(text => typeof text === 'string')

@@ -1,4 +1,6 @@
-import type { AggregateFunction, DeclarativeQueryConfig, GroupByResult, StoreRecord } from '@hamicek/noex-store'
+import type {
+  AggregateFunction, DeclarativeQueryConfig, GroupByResult, StoreRecord
+} from '@hamicek/noex-store'
 import { aggregateValues, isFiniteNumber } from './aggregate.js'
 import { Aggregate } from './aggregates.js'
 import { Work } from './work.js'

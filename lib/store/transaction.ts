@@ -96,7 +96,9 @@ async function runEntries (
 }
 
 /** Runs one entry as the operation of its own that it stands for, with that operation's errors. */
-export async function runEntry (access: StoreAccess, entry: TransactionEntry, reach: Reach): Promise<unknown> {
+export async function runEntry (
+  access: StoreAccess, entry: TransactionEntry, reach: Reach
+): Promise<unknown> {
   return (await runEntries(access, [entry], reach, keyTaken, async (_index, work) => await work()))[0]
 }
 

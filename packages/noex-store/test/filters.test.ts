@@ -218,14 +218,12 @@ test('the planner never changes an answer', async t => {
     }), { numRuns })
   }
 
-  t.test('in a small bucket', async t => {
+  t.test('in a small bucket', async () => {
     await compare(0, 300)
-    t.pass()
   })
 
-  t.test('with ordered indexes', async t => {
+  t.test('with ordered indexes', async () => {
     await compare(1_100, 60)
-    t.pass()
   })
 })
 
