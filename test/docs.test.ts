@@ -99,7 +99,7 @@ t.test('README', async t => {
     await store.bucket('orders').insert({ id: 'a' })
     await store.stop()
     const { Store: StoreClass } = await import('@hamicek/noex-store')
-    const { FileAdapter } = await import('@hamicek/noex')
+    const { FileAdapter } = await import('@hamicek/noex-store')
     const again = await StoreClass.start({ name: 'shop', persistence: { adapter: new FileAdapter({ directory }) } })
     t.teardown(async () => { await again.stop() })
     await again.defineBucket('orders', definition)

@@ -1,3 +1,3 @@
 export * from '@hamicek/noex-store'
-export { FileAdapter, MemoryAdapter } from '@hamicek/noex'
-export type { FileAdapterOptions, MemoryAdapterOptions, PersistedState, StateMetadata, StorageAdapter } from '@hamicek/noex'
+export { FileAdapter, MemoryAdapter } from '@hamicek/noex-store'
+export type { FileAdapterOptions, MemoryAdapterOptions, PersistedState, StateMetadata, StorageAdapter } from '@hamicek/noex-store'

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { MemoryAdapter } from '@hamicek/noex'
+import { MemoryAdapter } from '@hamicek/noex-store'
 import type { TestClient } from '../client.js'
 import { serve, startStore, type Served } from '../helper.js'
 

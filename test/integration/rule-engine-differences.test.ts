@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
-import { MemoryAdapter } from '@hamicek/noex'
+import { MemoryAdapter } from '@hamicek/noex-store'
 import {
   formatDuration,
   matchesFactPattern,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { MemoryAdapter } from '@hamicek/noex'
+import { MemoryAdapter } from '@hamicek/noex-store'
 import type { QueryContext, Store } from '@hamicek/noex-store'
 import { noexPlugin } from '../../lib/index.js'
 import type { Frame, TestClient } from '../client.js'

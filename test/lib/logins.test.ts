@@ -1,5 +1,5 @@
 import t from 'tap'
-import { FileAdapter } from '@hamicek/noex'
+import { FileAdapter } from '@hamicek/noex-store'
 import type { StoreOptions } from '@hamicek/noex-store'
 import { NoexServerError } from '../../lib/errors.js'
 import { SUPERADMIN_ID } from '../../lib/identity/system-roles.js'

@@ -1,4 +1,4 @@
-import type { StorageAdapter } from '@hamicek/noex'
+import type { StorageAdapter } from '@hamicek/noex-store'
 import { type Clock, type CompleteClock, completeClock, ownClock, systemClock } from './clock.js'
 import type { Logger } from './logger.js'
 import { checkClock, checkLogger, checkMethods, checkPersistence, checkServices, isFunction, isInteger, isOneOf, isText } from './option-checks.js'

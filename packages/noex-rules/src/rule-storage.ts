@@ -1,4 +1,4 @@
-import type { PersistedState } from '@hamicek/noex'
+import type { PersistedState } from '@hamicek/noex-store'
 import type { CompleteClock } from './clock.js'
 import type { EngineOptions } from './options.js'
 import type { Reporter } from './reporter.js'

@@ -14,9 +14,8 @@ export type {
 export type {
   Change, ClearChange, Commit, DefinitionChange, QueryChange, RecordChange, WriteOptions
 } from './types/commit.js'
-export type {
-  BackupInfo, PersistedState, StateMetadata, StorageAdapter, StorePersistenceConfig
-} from './types/persistence.js'
+export type { BackupInfo, StorePersistenceConfig } from './types/persistence.js'
+export type { PersistedState, PersistenceKey, StateMetadata, StorageAdapter } from './storage/adapter.js'
 export type {
   Migration, MigrationBucketHandle, MigrationContext, MigrationResult
 } from './types/migration.js'
@@ -47,3 +46,10 @@ export { runMigrations } from './migration/run-migrations.js'
 export { bridgeStoreToRules } from './bridge/rules-bridge.js'
 export { LogRefusedError } from './log/change-log.js'
 export { MemoryLog } from './log/memory-log.js'
+export {
+  ChecksumMismatchError, CorruptedStateError, DeserializationError, PersistenceError, SerializationError,
+  StorageError, type StorageOperation
+} from './storage/errors.js'
+export { FileAdapter, type FileAdapterOptions } from './storage/file-adapter.js'
+export { MemoryAdapter, type MemoryAdapterOptions } from './storage/memory-adapter.js'
+export { defaultSerializer, type StateSerializer } from './storage/serializer.js'

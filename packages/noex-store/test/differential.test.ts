@@ -1,4 +1,4 @@
-import * as registry from '@hamicek/noex-store'
+import * as registry from 'registry-noex-store'
 import fc from 'fast-check'
 import { test } from 'tap'
 import * as own from '../src/index.js'

@@ -1,5 +1,5 @@
 import { setTimeout as pass } from 'node:timers/promises'
-import { MemoryAdapter } from '@hamicek/noex'
+import { MemoryAdapter } from '@hamicek/noex-store'
 import t, { type Test } from 'tap'
 import { type RuleAction, RuleEngine, type RuleEngineConfig, type RuleInput } from '../../src/index.js'
 import { FakeClock } from '../fake-clock.js'

@@ -1,5 +1,5 @@
 import { mock } from 'node:test'
-import { MemoryAdapter } from '@hamicek/noex'
+import { MemoryAdapter } from '@hamicek/noex-store'
 import t, { type Test } from 'tap'
 import type { RuleEngine, RuleEngineConfig } from '../../src/index.js'
 import { onTopic, recordTopics, startEngine } from './start-engine.js'

@@ -1,4 +1,4 @@
-import { MemoryAdapter } from '@hamicek/noex'
+import { MemoryAdapter } from '@hamicek/noex-store'
 import t from 'tap'
 import { RuleEngine } from '../../src/index.js'
 import { FakeClock } from '../fake-clock.js'

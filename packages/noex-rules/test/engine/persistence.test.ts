@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { FileAdapter, MemoryAdapter, type PersistedState, type StorageAdapter } from '@hamicek/noex'
+import { FileAdapter, MemoryAdapter, type PersistedState, type StorageAdapter } from '@hamicek/noex-store'
 import t from 'tap'
 import { RuleEngine } from '../../src/index.js'
 import { FakeClock, settle } from '../fake-clock.js'

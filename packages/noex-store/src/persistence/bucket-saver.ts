@@ -2,7 +2,9 @@ import { recordsOf } from '../commit/definitions.js'
 import type { InitialContents } from '../commit/definitions.js'
 import type { Engine } from '../engine.js'
 import type { Change, Commit } from '../types/commit.js'
-import type { PersistedState, StorageAdapter, StorePersistenceConfig } from '../types/persistence.js'
+import type { PersistedState, StorageAdapter } from '../storage/adapter.js'
+import { toError } from '../storage/errors.js'
+import type { StorePersistenceConfig } from '../types/persistence.js'
 import type { StoreRecord } from '../types/record.js'
 
 /** State of a bucket in the form that the original's adapters hold. */
@@ -157,6 +159,6 @@ export class BucketSaver {
   }
 
   #report (error: unknown): void {
-    this.#onError?.(error instanceof Error ? error : new Error(String(error)))
+    this.#onError?.(toError(error))
   }
 }

@@ -3,7 +3,7 @@
  * node packages/noex-store/dist/test/bench/compare.js [rounds]
  * Prints the CPU per operation in µs (least of all rounds) and the ratio.
  */
-import * as registry from '@hamicek/noex-store'
+import * as registry from 'registry-noex-store'
 import * as own from '../../src/index.js'
 
 type Open = () => Promise<registry.Store>

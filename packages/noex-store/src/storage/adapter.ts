@@ -1,16 +1,16 @@
-/** What is known about a saved state. */
+/** Facts about a saved state. */
 export interface StateMetadata {
-  /** When it was saved: milliseconds since 1970. */
+  /** Time of saving, in epoch milliseconds. */
   readonly persistedAt: number
-  /** Who saved it. */
+  /** Name of the process or store that saved it. */
   readonly serverId: string
   readonly serverName?: string
-  /** The version of the state's shape, for whoever loads it. */
+  /** The version of the state's shape. */
   readonly schemaVersion: number
   readonly checksum?: string
 }
 
-/** A state together with what is known about it. */
+/** A state with the facts about it. */
 export interface PersistedState<T> {
   readonly state: T
   readonly metadata: StateMetadata

@@ -10,7 +10,7 @@ import {
   ChecksumMismatchError, CorruptedStateError, defaultSerializer, DeserializationError, FileAdapter,
   type FileAdapterOptions, MemoryAdapter, PersistenceError, type PersistedState, SerializationError, type StateMetadata,
   type StorageAdapter, StorageError
-} from '@hamicek/noex'
+} from '../src/index.js'
 
 const metadata: StateMetadata = { persistedAt: 1000, serverId: 'shop', schemaVersion: 1 }
 

@@ -1,5 +1,4 @@
-import { toError } from '../errors.js'
-import { DeserializationError, SerializationError } from './errors.js'
+import { DeserializationError, SerializationError, toError } from './errors.js'
 import { encode, restore, TAG } from './tagged-value.js'
 
 /** Writes values as text and reads them back. */

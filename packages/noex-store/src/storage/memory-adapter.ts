@@ -1,6 +1,5 @@
-import { toError } from '../errors.js'
 import type { PersistedState, StorageAdapter } from './adapter.js'
-import { StorageError } from './errors.js'
+import { StorageError, toError } from './errors.js'
 
 /** How a memory adapter begins. */
 export interface MemoryAdapterOptions {

@@ -15,21 +15,7 @@ export { EventBus, type EventBusOptions, type EventBusRef } from './event-bus.js
 export { type CallOptions, type CallResult, GenServer } from './gen-server.js'
 export type { StartOptions } from './launch.js'
 export type { GenServerRef } from './ref.js'
-export { Registry } from './registry.js'
 export type { RestartIntensityOptions } from './restart-intensity.js'
 export type { SupervisorStrategy } from './supervision.js'
 export { type ChildInfo, Supervisor, type SupervisorOptions, type SupervisorRef } from './supervisor.js'
-export { VERSION } from './version.js'
-export type { PersistedState, PersistenceKey, StateMetadata, StorageAdapter } from './storage/adapter.js'
-export {
-  ChecksumMismatchError,
-  CorruptedStateError,
-  DeserializationError,
-  PersistenceError,
-  SerializationError,
-  StorageError,
-  type StorageOperation
-} from './storage/errors.js'
-export { FileAdapter, type FileAdapterOptions } from './storage/file-adapter.js'
-export { MemoryAdapter, type MemoryAdapterOptions } from './storage/memory-adapter.js'
-export { defaultSerializer, type StateSerializer } from './storage/serializer.js'
+export type { PersistedState, StateMetadata, StorageAdapter } from '@hamicek/noex-store'

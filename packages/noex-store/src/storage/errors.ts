@@ -70,3 +70,8 @@ export class ChecksumMismatchError extends Error {
 function causeOption (cause: Error | undefined): ErrorOptions | undefined {
   return cause === undefined ? undefined : { cause }
 }
+
+/** Returns `thrown` itself when it is an Error, and otherwise an Error with its text. */
+export function toError (thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
+}
