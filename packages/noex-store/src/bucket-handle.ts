@@ -3,6 +3,7 @@ import { clear, deleteMany, insert, remove, update, updateMany, upsert } from '.
 import { whenPurged } from './commit/expiry.js'
 import type { Engine } from './engine.js'
 import { BucketReader } from './query/bucket-reader.js'
+import type { AccessOptions } from './types/access.js'
 import type { WriteOptions } from './types/commit.js'
 import type { WhereFilter } from './types/filter.js'
 import type { StoreRecord } from './types/record.js'
@@ -20,8 +21,8 @@ export class BucketHandle extends BucketReader {
   readonly name: string
 
   /** Made by `Store.bucket`. */
-  constructor (engine: Engine, name: string, whenDurable: WhenDurable) {
-    super(engine, name)
+  constructor (engine: Engine, name: string, whenDurable: WhenDurable, access: AccessOptions = {}) {
+    super(engine, name, access)
     this.#engine = engine
     this.#whenDurable = whenDurable
     this.name = name
@@ -121,11 +122,6 @@ export class BucketHandle extends BucketReader {
     clear(this.#engine, this.name, options)
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
-  }
-
-  /** Returns the same reads, confined to the records that match `scope`. */
-  within (scope: WhereFilter): BucketReader {
-    return new BucketReader(this.#engine, this.name, scope)
   }
 
   /**

@@ -11,6 +11,7 @@ export type {
   Aggregate, AggregateFunction, DeclarativeQueryConfig, GroupByResult, PaginatedResult, PaginateOptions,
   QueryBucket, QueryContext, QueryDependencies, QueryFn, QueryInfo, QueryType, ReadFilter, ReadObserver
 } from './types/query.js'
+export type { AccessOptions, WorkMeter } from './types/access.js'
 export type {
   Change, ClearChange, Commit, DefinitionChange, QueryChange, RecordChange, WriteOptions
 } from './types/commit.js'

@@ -19,6 +19,7 @@ import { ExpiryTimer } from './expiry-timer.js'
 import { statsOf } from './stats.js'
 import { StoreQueries } from './store-queries.js'
 import { TransactionContext } from './transaction/transaction.js'
+import type { AccessOptions } from './types/access.js'
 import type { Commit, WriteOptions } from './types/commit.js'
 import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
@@ -101,10 +102,13 @@ export class Store extends StoreQueries {
     await this.#whenDurable()
   }
 
-  /** @throws BucketNotDefinedError */
-  bucket (name: string): BucketHandle {
+  /**
+   * Returns a bucket's reads and writes, confined and counted as `access` says.
+   * @throws BucketNotDefinedError
+   */
+  bucket (name: string, access?: AccessOptions): BucketHandle {
     this.#engine.bucket(name)
-    return new BucketHandle(this.#engine, name, this.#whenDurable)
+    return new BucketHandle(this.#engine, name, this.#whenDurable, access)
   }
 
   /**

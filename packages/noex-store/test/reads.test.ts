@@ -49,8 +49,9 @@ test('first, last and paginate', async t => {
     t.same(ids((await bucket.paginate({ after: 2, limit: 5 })).records), [9, 10])
     t.same(ids((await bucket.paginate({ after: 3, limit: 5 })).records), [9, 10])
     t.same(ids(await bucket.all()), [10, 9, 2, 1])
-    t.same(ids(await bucket.within({ n: 0 }).first(1)), [2])
-    t.same(ids((await bucket.within({ n: 0 }).paginate({ after: 2, limit: 5 })).records), [10])
+    const even = store.bucket('numbers', { scope: { n: 0 } })
+    t.same(ids(await even.first(1)), [2])
+    t.same(ids((await even.paginate({ after: 2, limit: 5 })).records), [10])
     await bucket.delete(2)
     t.same(ids((await bucket.paginate({ after: 2, limit: 1 })).records), [9])
     await store.defineBucket(
@@ -252,7 +253,7 @@ test('a confined reader', async t => {
   await bucket.insertMany(
     Array.from({ length: 10 }, (_, i) => ({ id: `${i}`, age: i, role: i % 2 === 0 ? 'even' : 'odd' }))
   )
-  const odd = bucket.within({ role: 'odd' })
+  const odd = store.bucket('users', { scope: { role: 'odd' } })
   t.same(ids(await odd.all()), ['1', '3', '5', '7', '9'])
   t.equal(await odd.get('2'), undefined)
   t.match(await odd.get('3'), { id: '3' })
@@ -270,7 +271,7 @@ test('a confined reader', async t => {
   t.same([ids(page.records), page.hasMore, page.nextCursor], [['1', '3'], true, '3'])
   t.same(ids((await odd.paginate({ after: '3', limit: 9 })).records), ['5', '7', '9'])
   t.same(await odd.groupBy('role', { function: 'count' }), [{ key: { role: 'odd' }, value: 5 }])
-  t.equal(await bucket.within({ $or: [] }).count(), 0)
+  t.equal(await store.bucket('users', { scope: { $or: [] } }).count(), 0)
 })
 
 test('a handle', async t => {

@@ -4,6 +4,7 @@ import type { Row } from '../bucket/row.js'
 import { expireDue } from '../commit/expiry.js'
 import type { Engine } from '../engine.js'
 import { bothOf } from '../filter/filter.js'
+import type { AccessOptions } from '../types/access.js'
 import type { WhereFilter } from '../types/filter.js'
 import type {
   Aggregate, AggregateFunction, GroupByResult, PaginatedResult, PaginateOptions, QueryBucket
@@ -29,10 +30,10 @@ export class BucketReader implements QueryBucket {
   readonly #name: string
   readonly #scope: WhereFilter | undefined
 
-  constructor (engine: Engine, name: string, scope?: WhereFilter) {
+  constructor (engine: Engine, name: string, access: AccessOptions = {}) {
     this.#engine = engine
     this.#name = name
-    this.#scope = scope
+    this.#scope = access.scope
   }
 
   async get (key: unknown): Promise<StoreRecord | undefined> {

@@ -20,7 +20,7 @@ export class TrackedContext implements QueryContext {
   bucket (name: string): QueryBucket {
     const scope = this.#readFilter?.(name) ?? undefined
     const { schema } = this.#engine.bucket(name)
-    const reader = new BucketReader(this.#engine, name, scope)
+    const reader = new BucketReader(this.#engine, name, scope === undefined ? {} : { scope })
     const { onBucket, onRecord } = this.#observer
     const whole = <A extends unknown[], R> (read: (...args: A) => R) => (...args: A): R => {
       onBucket(name)
