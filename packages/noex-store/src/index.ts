@@ -13,7 +13,7 @@ export type {
 } from './types/query.js'
 export type { AccessOptions, WorkMeter } from './types/access.js'
 export type {
-  Change, ClearChange, Commit, DefinitionChange, QueryChange, RecordChange, WriteOptions
+  Change, Changes, ClearChange, Commit, DefinitionChange, QueryChange, RecordChange, UpsertOptions, WriteOptions
 } from './types/commit.js'
 export type { BackupInfo, StorePersistenceConfig } from './types/persistence.js'
 export type { PersistedState, PersistenceKey, StateMetadata, StorageAdapter } from './storage/adapter.js'
@@ -28,11 +28,11 @@ export type { TransformRecords } from './commit/definitions.js'
 export type { BridgeOptions, EventReceiver } from './bridge/rules-bridge.js'
 export {
   AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError,
-  CommitMismatchError, CommitTooLargeError, DefinitionError, DuplicateKeyError, FilterError, NotLeaderError,
-  PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError,
+  CommitMismatchError, CommitTooLargeError, DefinitionError, DuplicateKeyError, FilterError, isStoreError,
+  NotLeaderError, OutOfScopeError, PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError,
   RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, StoreStoppedError, StoreUnavailableError,
-  TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, WorkBudgetError, type
-  ValidationIssue
+  StoreError, TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError,
+  VersionMismatchError, WorkBudgetError, type StoreErrorCode, type ValidationIssue
 } from './errors.js'
 export { Store } from './store.js'
 export { BucketHandle } from './bucket-handle.js'
