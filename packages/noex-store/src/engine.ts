@@ -118,15 +118,18 @@ export class Engine {
 
   /**
    * Completes a plan by what its deletes cause, checks it against the state that it would lead to, and
-   * commits it. A plan without steps commits nothing.
+   * commits it. A plan without steps commits nothing. `isFollowed` says that what its deletes cause is in it
+   * already, as the store is now.
    * @throws the reason why nothing of it is done
    */
-  commit (plan: Plan, options: WriteOptions = {}): Commit | undefined {
+  commit (plan: Plan, options: WriteOptions = {}, isFollowed = false): Commit | undefined {
     this.assertWritable()
     options.beforeCommit?.()
     if (plan.steps.length === 0) return undefined
-    const causes = this.follow(plan)
-    while (causes.next().done !== true);
+    if (!isFollowed) {
+      const causes = this.follow(plan)
+      while (causes.next().done !== true);
+    }
     // From here on no code of the application runs until the commit is applied.
     this.#checkBuckets(plan)
     checkUnchanged(plan)

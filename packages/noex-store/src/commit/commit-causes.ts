@@ -4,8 +4,10 @@ import type { Plan } from './plan.js'
 
 /** Times that what deletes cause is looked for in slices, before it is done in the step that commits. */
 const MAX_ATTEMPTS = 5
-/** Records from which the step that commits has a turn of its own. */
-const MIN_OWN_TURN = 256
+/** Records above which the step that commits comes in a new turn when this one is spent. */
+const MIN_SHORT = 256
+/** Records above which it always has a turn of its own. */
+const MIN_LONG = 2_000
 /** Records looked at between two looks at the clock. */
 const STEP = 32
 
@@ -18,17 +20,19 @@ export function commitCauses (
   engine: Engine, build: () => Plan, options: WriteOptions
 ): Promise<Commit | undefined> | undefined {
   const plan = build()
-  if (engine.hasCauses(plan)) {
+  const isCausing = engine.hasCauses(plan)
+  if (isCausing) {
+    const { revision } = engine
     const causes = engine.follow(plan)
-    if (!isSoonDone(causes)) return followInSlices(engine, plan, causes, build, options)
+    if (!isSoonDone(causes)) return followInSlices(engine, { plan, causes, revision }, build, options)
   }
-  engine.commit(plan, options)
+  engine.commit(plan, options, isCausing)
   return undefined
 }
 
 /** Waits, where the step that commits would come at the end of a turn that others wait for already. */
 export function turnForCommit ({ slicer }: Engine, records: number): Promise<void> | undefined {
-  return records > MIN_OWN_TURN && slicer.isSpent ? slicer.nextTurn() : undefined
+  return records > MIN_LONG || (records > MIN_SHORT && slicer.isSpent) ? slicer.nextTurn() : undefined
 }
 
 function isSoonDone (causes: Generator): boolean {
@@ -36,11 +40,17 @@ function isSoonDone (causes: Generator): boolean {
   return false
 }
 
+/** A plan, and the search for what its deletes cause that was begun at a revision. */
+interface Following {
+  readonly plan: Plan
+  readonly causes: Generator
+  readonly revision: number
+}
+
 async function followInSlices (
-  engine: Engine, first: Plan, begun: Generator, build: () => Plan, options: WriteOptions
+  engine: Engine, begun: Following, build: () => Plan, options: WriteOptions
 ): Promise<Commit | undefined> {
-  let plan = first
-  let causes = begun
+  let { plan, causes, revision } = begun
   for (let attempt = 1; attempt < MAX_ATTEMPTS; attempt++) {
     for (let i = 0; causes.next().done !== true; i++) {
       const turn = engine.slicer.pause(i, STEP)
@@ -48,9 +58,11 @@ async function followInSlices (
     }
     const turn = turnForCommit(engine, plan.steps.length)
     if (turn !== undefined) await turn
+    if (engine.revision === revision) return engine.commit(plan, options, true)
     if (engine.isCurrent(plan)) return engine.commit(plan, options)
     plan = build()
     causes = engine.follow(plan)
+    revision = engine.revision
   }
   return engine.commit(plan, options)
 }
