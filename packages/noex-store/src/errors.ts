@@ -17,7 +17,7 @@ export type StoreErrorCode =
   | 'CONFLICT' | 'VERSION_MISMATCH' | 'REFERENCE_MISSING' | 'REFERENCE_HELD'
   | 'QUOTA_EXCEEDED' | 'COMMIT_TOO_LARGE' | 'WORK_BUDGET' | 'AGGREGATE_OVERFLOW'
   | 'STORE_STOPPED' | 'STORE_UNAVAILABLE' | 'NOT_LEADER' | 'COMMIT_MISMATCH'
-  | 'PERSISTENCE_REQUIRED' | 'BACKUP_NOT_FOUND'
+  | 'TOO_MANY_RUNS' | 'PERSISTENCE_REQUIRED' | 'BACKUP_NOT_FOUND'
 
 /** An error that the store itself raises. */
 export abstract class StoreError extends Error {
@@ -282,5 +282,15 @@ export class QueryNotDefinedError extends StoreError {
 
   constructor (readonly query: string) {
     super(`Query "${query}" is not defined`)
+  }
+}
+
+/** Refuses to run a query that seems to run itself. */
+export class TooManyRunsError extends StoreError {
+  override readonly name = 'TooManyRunsError'
+  readonly code = 'TOO_MANY_RUNS'
+
+  constructor (readonly query: string, readonly limit: number) {
+    super(`query "${query}" has ${limit} runs under way: it may run itself`)
   }
 }

@@ -2,7 +2,6 @@ import type { Bucket } from '../bucket/bucket.js'
 import type { Row } from '../bucket/row.js'
 import type { Engine } from '../engine.js'
 import { select, visitMatches, type Selection } from '../query/visit.js'
-import { takeReading } from '../query/work.js'
 import type { WorkMeter } from '../types/access.js'
 import type { WhereFilter } from '../types/filter.js'
 
@@ -33,11 +32,10 @@ export class MatchingRows {
    * @throws WorkBudgetError, or what the meter throws
    */
   find (work: WorkMeter | undefined): Promise<void> | undefined {
-    takeReading(work, this.#selection)
     return visitMatches(this.#engine, this.#selection, (_record, row) => {
       this.rows.push(row)
       return undefined
-    })
+    }, work && { meter: work })
   }
 
   /** Looks for the rows in one step. */

@@ -9,7 +9,6 @@ import { bothOf } from '../filter/filter.js'
 import { Groups } from '../query/aggregate.js'
 import { countNow } from '../query/count.js'
 import { select, visibility, visitMatches, type Selection } from '../query/visit.js'
-import { takeReading } from '../query/work.js'
 import type { Changes, UpsertOptions, WriteOptions } from '../types/commit.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { Aggregate, GroupByResult } from '../types/query.js'
@@ -168,7 +167,7 @@ export class TransactionBucketHandle {
       groups.add(record)
       return undefined
     })
-    return groups.results()
+    return await groups.results(this.#engine.slicer)
   }
 
   /** Lets others have a turn, when the calls have taken all of this one. Calls go on in their order. */
@@ -262,7 +261,6 @@ export class TransactionBucketHandle {
   ): Promise<void> {
     this.#open()
     const selection = select(this.#bucket, bothOf(this.#access.scope, filter))
-    takeReading(this.#access.work, selection)
     this.#access.work?.take(this.#overlay.size)
     this.#notePredicate(selection, isCount)
     const written = this.#writtenMatches(selection)
@@ -276,7 +274,7 @@ export class TransactionBucketHandle {
       }
       if (!isStopped) isStopped = visit({ place: row.place, record }) === false
       return !isStopped
-    })
+    }, this.#access.work && { meter: this.#access.work })
     for (; !isStopped && next < written.length; next++) isStopped = visit(written[next] as Placed) === false
   }
 
