@@ -4,7 +4,7 @@ import { NoexServerError } from '../errors.js'
 import type { Reach } from '../store/reach.js'
 import { EntryFields } from '../store/entry-fields.js'
 import { repeatConflicts, transact } from '../store/repeat-conflicts.js'
-import type { TransactionEntry } from '../store/transaction.js'
+import { refusalOfKey, type TransactionEntry } from '../store/transaction.js'
 import { TransactionRun } from '../store/transaction-run.js'
 import { runOperation, writeFor } from '../operations/run-operation.js'
 import { admit, type Call, type StepRequest, type StepRequests } from './step-requests.js'
@@ -24,7 +24,6 @@ export class TransactionRequests implements StepRequests {
   readonly #call: Call
   readonly #run: TransactionRun
   readonly #grants: Grant[] = []
-  readonly #buckets = new Set<string>()
   readonly #fields: EntryFields
   readonly #later: Later[] = []
   /** That of the entry which is running. */
@@ -36,10 +35,10 @@ export class TransactionRequests implements StepRequests {
     const reach: Reach = {
       rows: (operation, bucket) => this.#grant?.rows(operation, bucket),
       ensure: () => { this.ensure() },
-      work: call.work
+      work: call.work,
+      maxChanges: call.maxChanges
     }
-    this.#run = new TransactionRun(call.services.access, tx, reach, (bucket, _field, key) =>
-      new NoexServerError('CONFLICT', `Bucket "${bucket}" has another record with this primary key`, { bucket, key }))
+    this.#run = new TransactionRun(call.services.access, tx, reach)
   }
 
   /** What runs after the commit. */
@@ -64,19 +63,13 @@ export class TransactionRequests implements StepRequests {
     const entry = { ...fields, op: name.slice(STORE.length) } as unknown as TransactionEntry
     const { grant } = admit(this.#call, name, fields, { name: 'store.transaction', fields: { operations: [entry] } })
     this.#grants.push(grant)
-    this.#buckets.add(entry.bucket)
     await this.#fields.check(entry, grant)
     this.#grant = grant
-    return await this.#run.apply(entry) ?? null
-  }
-
-  /** Does what remains before the commit: full buckets lose their oldest records. @throws unless the client may still do all of it */
-  async complete (): Promise<void> {
-    const { access } = this.#call.services
-    for (const bucket of this.#buckets) await this.#run.evict(bucket, access.definition(bucket))
-    // The commit is one step of the store: others have their turn before it.
-    await this.#call.work.pause()
-    this.ensure()
+    try {
+      return await this.#run.apply(entry) ?? null
+    } catch (error) {
+      throw refusalOfKey(error)
+    }
   }
 
   /** @throws unless the client may still do and see all that has been done for it */
@@ -107,12 +100,12 @@ export async function inTransaction<T> (
     begin()
     return await repeatConflicts(services.access, async () => {
       ensure()
+      let requests: TransactionRequests | undefined
+      const beforeCommit = (): void => { requests?.ensure() }
       return await transact(services.access, async tx => {
-        const requests = new TransactionRequests(call, tx)
-        const value = await steps(requests)
-        await requests.complete()
-        return { value, requests }
-      })
+        const made = requests = new TransactionRequests(call, tx)
+        return { value: await steps(made), requests: made }
+      }, { maxChanges: call.maxChanges, beforeCommit })
     }, call.work)
   })
   // A schema change may be running for longer than there is time.

@@ -36,7 +36,6 @@ export async function updateBucket (access: StoreAccess, name: string, updates: 
     await checkUnique(access, name, update)
     reach.ensure()
     await access.store.updateBucket(name, update)
-    if (Object.values(update.addFields ?? {}).some(field => field.ref !== undefined)) access.referencesAdded.add(name)
   })
 }
 

@@ -1,12 +1,10 @@
 import { setTimeout } from 'node:timers/promises'
-import type { BucketDefinition, BucketHandle, WhereFilter } from '@hamicek/noex-store'
-import { CheckedTransactions } from './checked-transactions.js'
+import type { AccessOptions, BucketDefinition, BucketHandle, WhereFilter } from '@hamicek/noex-store'
 import { fillPlaceholders } from './filter.js'
 import { finiteAggregate } from './group-by.js'
 import { KnownFields } from './known-fields.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
 import { QueryRecorder, unreadable, type ReadListener } from './query-recorder.js'
-import { RecordTemplates } from './record-template.js'
 import { RepeatQueue } from './repeat-queue.js'
 import { runDeclarative } from './declarative-query.js'
 import type { Verdict } from './row-filter.js'
@@ -27,23 +25,17 @@ const ignoreReads: ReadListener = { readBucket () {}, readRecord () {} }
 export class StoreAccess {
   readonly store: NoexStore
   readonly gate = new SchemaGate()
-  readonly templates = new RecordTemplates()
   /** Where transactions wait that have to run again. */
   readonly repeats = new RepeatQueue()
   /** The fields that the records of each bucket have. */
   readonly fields: KnownFields
   /** Buckets dropped in this process: a persistent store would bring their records back. */
   readonly dropped = new Set<string>()
-  /** The last number that freeNumber has given, by bucket: it need not look at the numbers before again. */
-  readonly lastNumbers = new Map<string, number>()
-  /** Buckets to whose schema a reference was added later. */
-  readonly referencesAdded = new Set<string>()
   /** Whether the store holds the accounts of the built-in identity: see `SystemBuckets`. */
   hasSystemBuckets = false
   readonly #listeners = new Set<(change: StoreChange) => void>()
-  readonly #bucket: (name: string) => BucketHandle
+  readonly #bucket: (name: string, options?: AccessOptions) => BucketHandle
   readonly #recorder: QueryRecorder
-  readonly #transactions: CheckedTransactions
   #bucketNames: Promise<readonly string[]> | undefined
   #users = 0
   #leave: Array<() => void> = []
@@ -53,7 +45,6 @@ export class StoreAccess {
     this.#bucket = store.bucket.bind(store)
     this.#recorder = new QueryRecorder(store)
     this.fields = new KnownFields(store, this.#bucket)
-    this.#transactions = new CheckedTransactions(store, this.#bucket)
   }
 
   static readonly #shared = new WeakMap<NoexStore, StoreAccess>()
@@ -69,9 +60,9 @@ export class StoreAccess {
     return access
   }
 
-  /** The handle of a bucket, to be used at once: a schema change makes handles stale. Throws `BucketNotDefinedError`. */
-  bucket (name: string): BucketHandle {
-    return this.#bucket(name)
+  /** Returns a bucket, confined and counted as `options` say. @throws BucketNotDefinedError */
+  bucket (name: string, options?: AccessOptions): BucketHandle {
+    return this.#bucket(name, options)
   }
 
   /**
@@ -171,7 +162,6 @@ export class StoreAccess {
   /** Tells of a change that has no store event. */
   announce (change: StoreChange): void {
     this.#bucketNames = undefined
-    this.#transactions.announced(change)
     if (change.type === 'bucket_dropped') this.#forget(change.bucket)
     this.fields.storeChanged(change)
     for (const listener of this.#listeners) listener(change)
@@ -189,16 +179,12 @@ export class StoreAccess {
     this.#bucketNames = undefined
     this.#leave = [
       this.#recorder.install(),
-      this.#transactions.install(),
       watchSchema(this.store, change => { this.announce(change) })
     ]
     this.fields.start(async () => await this.bucketNames())
   }
 
   #forget (bucket: string): void {
-    this.templates.forget(bucket)
-    this.referencesAdded.delete(bucket)
-    this.lastNumbers.delete(bucket)
     this.dropped.add(bucket)
   }
 }
