@@ -54,7 +54,11 @@ export class TransactionRun {
       }
       default: {
         const record = await write(bucket, entry, definition)
-        this.#writers?.note(index, entry.bucket, definition, record)
+        const { key } = definition
+        const written = entry.op === 'insert' || record._version === 1
+          ? record
+          : { ...('data' in entry && entry.data), [key]: record[key] }
+        this.#writers?.note(index, entry.bucket, definition, written)
         return record
       }
     }

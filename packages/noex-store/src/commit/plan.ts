@@ -25,13 +25,14 @@ export interface Step {
 export class Plan {
   readonly steps: Step[] = []
   readonly #maxSteps: number
-  readonly #work: WorkMeter | undefined
+  /** Counts what the deletes of the plan cause. */
+  readonly work: WorkMeter | undefined
   #byKey: Map<Bucket, Map<unknown, Step>> | undefined
 
-  /** More than `maxSteps` steps are refused; `work` counts those that others cause. */
+  /** More than `maxSteps` steps are refused. */
   constructor (maxSteps = Infinity, work?: WorkMeter) {
     this.#maxSteps = maxSteps
-    this.#work = work
+    this.work = work
   }
 
   /** @throws CommitTooLargeError */
@@ -49,7 +50,7 @@ export class Plan {
    * @throws CommitTooLargeError
    */
   addCaused (bucket: Bucket, key: unknown, row: Row, after: StoreRecord | undefined): Step {
-    this.#work?.take(UNITS_PER_WRITE)
+    this.work?.take(UNITS_PER_WRITE)
     return this.add(bucket, key, row, after)
   }
 

@@ -48,6 +48,7 @@ export function * followDeletes (
       if (index === undefined || index.hash.size(step.key) === 0) continue
       // Copied, because others may write while the rows are gone through.
       for (const row of [...index.hash.rows(step.key)]) {
+        plan.work?.take(1)
         if (inbound.reference.onDelete === 'restrict') restricting.push([step, inbound, row])
         else release(plan, inbound, row, step.key, time)
         yield
@@ -95,7 +96,8 @@ export function checkReferences (buckets: Buckets, plan: Plan, now: number): voi
   // Where nothing is deleted, what is there stays there: the plan need not be searched.
   const losing = new Set<Bucket>()
   for (const { bucket, after } of plan.steps) if (after === undefined) losing.add(bucket)
-  for (const { bucket, before, after } of plan.steps) {
+  for (const step of plan.steps) {
+    const { bucket, before, after } = step
     if (after === undefined) continue
     for (const { field, target } of bucket.schema.references) {
       const key = after[field]
@@ -103,9 +105,14 @@ export function checkReferences (buckets: Buckets, plan: Plan, now: number): voi
       const targets = buckets.get(target)
       if (targets === undefined) throw new BucketNotDefinedError(target)
       if (!losing.has(targets) && targets.isLive(targets.row(key)?.record, now)) continue
-      if (!targets.isLive(plan.recordAfter(targets, targets.keyOf(key)), now)) {
-        throw missing(bucket.name, field, target, key)
+      const wanted = targets.keyOf(key)
+      if (targets.isLive(plan.recordAfter(targets, wanted), now)) continue
+      const loss = plan.find(targets, wanted)
+      // What the writer has deleted after it had written the reference was held by that.
+      if (loss?.before !== undefined && plan.steps.indexOf(loss) > plan.steps.indexOf(step)) {
+        throw restricted(target, key, bucket.name, step.key, field)
       }
+      throw missing(bucket.name, field, target, key)
     }
   }
 }

@@ -13,6 +13,7 @@ import type { Changes, UpsertOptions, WriteOptions } from '../types/commit.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { Aggregate, GroupByResult } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
+import { followDelete } from './follow-delete.js'
 import type { Overlay } from './overlay.js'
 import type { ReadSet } from './read-set.js'
 
@@ -28,6 +29,7 @@ export class TransactionBucketHandle {
   readonly #bucket: Bucket
   readonly #reads: ReadSet
   readonly #overlay: Overlay
+  readonly #overlayOf: (bucket: Bucket) => Overlay
   readonly #assertOpen: () => void
   readonly #access: WriteAccess
   #calls = 0
@@ -35,12 +37,14 @@ export class TransactionBucketHandle {
 
   /** Made by `TransactionContext.bucket`. */
   constructor (
-    engine: Engine, reads: ReadSet, overlay: Overlay, assertOpen: () => void, access: WriteAccess
+    engine: Engine, reads: ReadSet, overlay: Overlay, overlayOf: (bucket: Bucket) => Overlay,
+    assertOpen: () => void, access: WriteAccess
   ) {
     this.#engine = engine
     this.#bucket = overlay.bucket
     this.#reads = reads
     this.#overlay = overlay
+    this.#overlayOf = overlayOf
     this.#assertOpen = assertOpen
     this.#access = access
   }
@@ -70,7 +74,7 @@ export class TransactionBucketHandle {
   /** Deletes a record; one that does not exist is passed over, unless a version of it is expected. */
   async delete (key: unknown, options: Pick<WriteOptions, 'expectedVersion'> = {}): Promise<void> {
     for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
-    this.#delete(key, options.expectedVersion)
+    await this.#delete(key, options.expectedVersion)
   }
 
   async insertMany (data: Array<Record<string, unknown>>): Promise<StoreRecord[]> {
@@ -95,7 +99,7 @@ export class TransactionBucketHandle {
     const records = await this.#collect(filter)
     for (const record of records) {
       for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
-      this.#delete(record[this.#bucket.schema.key])
+      await this.#delete(record[this.#bucket.schema.key])
     }
     return records.length
   }
@@ -234,13 +238,27 @@ export class TransactionBucketHandle {
     return after
   }
 
-  #delete (key: unknown, expectedVersion?: number): void {
+  #delete (key: unknown, expectedVersion?: number): Promise<void> | undefined {
     this.#open()
     this.#access.takeWrites(1)
     const existing = this.#read(key)
     if (existing !== undefined) this.#access.check(this.#bucket, existing)
     checkVersion(this.#bucket, key, existing, expectedVersion)
-    if (existing !== undefined) this.#overlay.set(this.#bucket.keyOf(key), existing, undefined)
+    if (existing === undefined) return undefined
+    const wanted = this.#bucket.keyOf(key)
+    this.#overlay.set(wanted, existing, undefined)
+    if (this.#engine.inboundOf(this.#bucket).length === 0) return undefined
+    return this.#followDelete(wanted)
+  }
+
+  /** Does what a delete causes, in slices. */
+  async #followDelete (key: unknown): Promise<void> {
+    const causes = followDelete(this.#engine, this.#overlayOf, this.#bucket, key)
+    for (let i = 1; causes.next().done !== true; i++) {
+      this.#access.takeWrites(1)
+      const turn = this.#engine.slicer.pause(i)
+      if (turn !== undefined) await turn
+    }
   }
 
   async #collect (filter: WhereFilter | undefined): Promise<StoreRecord[]> {

@@ -47,8 +47,8 @@ export class TransactionContext {
     const bucket = this.#engine.bucket(name)
     if (access?.work !== undefined) this.#work = access.work
     const handle = new TransactionBucketHandle(
-      this.#engine, this.#reads, this.#overlayOf(bucket), () => { this.#assertOpen() },
-      access === undefined ? WriteAccess.unlimited : new WriteAccess(access)
+      this.#engine, this.#reads, this.#overlayOf(bucket), source => this.#overlayOf(source),
+      () => { this.#assertOpen() }, access === undefined ? WriteAccess.unlimited : new WriteAccess(access)
     )
     if (access === undefined) this.#handles.set(name, handle)
     return handle
