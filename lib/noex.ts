@@ -126,7 +126,15 @@ export class NoexService implements Noex {
     const { workBudget, maxCommitChanges } = options
     const factsOf = (name: string): QueryFacts => access.queryFacts(name)
     const gate = new Gate({
-      required, policy, authenticator, isRevoked, factsOf, store: access, subscribe, hear, workBudget,
+      required,
+      policy,
+      authenticator,
+      isRevoked,
+      factsOf,
+      store: access,
+      subscribe,
+      hear,
+      workBudget,
       maxCommitChanges
     })
     const services: Services = {

@@ -1,6 +1,7 @@
 import type { TransactionContext } from '@hamicek/noex-store'
 import type { Grant } from '../access/grant.js'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError, placedError } from '../errors.js'
+import { EntryWriters } from '../store/entry-writers.js'
 import type { Reach } from '../store/reach.js'
 import { EntryFields } from '../store/entry-fields.js'
 import { repeatConflicts, transact } from '../store/repeat-conflicts.js'
@@ -25,6 +26,9 @@ export class TransactionRequests implements StepRequests {
   readonly #run: TransactionRun
   readonly #grants: Grant[] = []
   readonly #fields: EntryFields
+  readonly #writers = new EntryWriters()
+  /** Where the store steps stand, in the order in which they have run. */
+  readonly #paths: string[] = []
   readonly #later: Later[] = []
   /** That of the entry which is running. */
   #grant: Grant | undefined
@@ -38,7 +42,7 @@ export class TransactionRequests implements StepRequests {
       work: call.work,
       maxChanges: call.maxChanges
     }
-    this.#run = new TransactionRun(call.services.access, tx, reach)
+    this.#run = new TransactionRun(call.services.access, tx, reach, this.#writers)
   }
 
   /** What runs after the commit. */
@@ -48,7 +52,7 @@ export class TransactionRequests implements StepRequests {
 
   async perform (name: string, fields: Readonly<Record<string, unknown>>, path: string): Promise<unknown> {
     const { deadline, caller, services } = this.#call
-    if (name.startsWith(STORE)) return await deadline.race(this.#apply(name, fields))
+    if (name.startsWith(STORE)) return await deadline.race(this.#apply(name, fields, path))
     const step = admit(this.#call, name, fields)
     this.#grants.push(step.grant)
     if (step.operation.tier === 'read') {
@@ -59,17 +63,24 @@ export class TransactionRequests implements StepRequests {
     return null
   }
 
-  async #apply (name: string, fields: Readonly<Record<string, unknown>>): Promise<unknown> {
+  async #apply (name: string, fields: Readonly<Record<string, unknown>>, path: string): Promise<unknown> {
     const entry = { ...fields, op: name.slice(STORE.length) } as unknown as TransactionEntry
     const { grant } = admit(this.#call, name, fields, { name: 'store.transaction', fields: { operations: [entry] } })
     this.#grants.push(grant)
     await this.#fields.check(entry, grant)
     this.#grant = grant
     try {
-      return await this.#run.apply(entry) ?? null
+      return await this.#run.apply(entry, this.#paths.push(path) - 1) ?? null
     } catch (error) {
       throw refusalOfKey(error)
     }
+  }
+
+  /** Returns an error of the commit with the place of the step that is to blame, where that is known. */
+  placed (error: unknown): unknown {
+    const { store } = this.#call.services.access
+    const index = this.#writers.entryOf(error, bucket => store.getBucketSchema(bucket)?.key)
+    return index === undefined ? error : placedError(this.#paths[index] as string, error)
   }
 
   /** @throws unless the client may still do and see all that has been done for it */
@@ -102,10 +113,14 @@ export async function inTransaction<T> (
       ensure()
       let requests: TransactionRequests | undefined
       const beforeCommit = (): void => { requests?.ensure() }
-      return await transact(services.access, async tx => {
-        const made = requests = new TransactionRequests(call, tx)
-        return { value: await steps(made), requests: made }
-      }, { maxChanges: call.maxChanges, beforeCommit })
+      try {
+        return await transact(services.access, async tx => {
+          const made = requests = new TransactionRequests(call, tx)
+          return { value: await steps(made), requests: made }
+        }, { maxChanges: call.maxChanges, beforeCommit })
+      } catch (error) {
+        throw requests?.placed(error) ?? error
+      }
     }, call.work)
   })
   // A schema change may be running for longer than there is time.

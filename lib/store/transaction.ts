@@ -41,9 +41,9 @@ export async function runTransaction (
   access: StoreAccess, entries: readonly TransactionEntry[], reach: Reach
 ): Promise<unknown[]> {
   for (const [index, { bucket }] of entries.entries()) {
-    if (!access.store.hasBucket(bucket)) {
-      throw placedError(placeOf(index), bucketNotDefined(bucket)) as NoexServerError
-    }
+    if (access.store.hasBucket(bucket)) continue
+    const refusal = bucketNotDefined(bucket)
+    throw placedError(placeOf(index), refusal) ?? refusal
   }
   return await repeatConflicts(access, async () => {
     const writers = new EntryWriters()

@@ -420,7 +420,6 @@ function interfering (store: Store, method: keyof TransactionBucketHandle, inter
 const alone = (entry: TransactionEntry) => async (access: StoreAccess): Promise<unknown> =>
   await runTransaction(access, [entry], within(mine))
 
-
 t.test('A record that another writer takes away meanwhile is not changed', async t => {
   const table: ReadonlyArray<readonly [title: string, write: (access: StoreAccess) => Promise<unknown>, code: string]> = [
     ['update', alone({ op: 'update', bucket: 'notes', key: 'm1', data: { text: 'z' } }), 'FORBIDDEN'],

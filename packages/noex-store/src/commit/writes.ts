@@ -66,7 +66,10 @@ export function update (
   for (let attempt = 1; ; attempt++) {
     const row = bucket.row(key)
     const before = row?.record
-    if (row === undefined || before === undefined) throw new RecordNotFoundError(name, key)
+    if (row === undefined || before === undefined) {
+      checkVersion(bucket, key, undefined, options.expectedVersion)
+      throw new RecordNotFoundError(name, key)
+    }
     access.check(bucket, before)
     checkVersion(bucket, key, before, options.expectedVersion)
     const made = changesOf(bucket, changes, before)

@@ -228,7 +228,10 @@ export class TransactionBucketHandle {
     if (typeof changes !== 'function') checkObject(this.#bucket, changes)
     this.#access.takeWrites(1)
     const existing = this.#read(key)
-    if (existing === undefined) throw new RecordNotFoundError(this.name, key)
+    if (existing === undefined) {
+      checkVersion(this.#bucket, key, existing, expectedVersion)
+      throw new RecordNotFoundError(this.name, key)
+    }
     this.#access.check(this.#bucket, existing)
     checkVersion(this.#bucket, key, existing, expectedVersion)
     const made = changesOf(this.#bucket, changes, existing)
