@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { defineBucket } from '../src/commit/definitions.js'
 import { insertBatch } from '../src/commit/insert-in-slices.js'
@@ -36,6 +35,22 @@ async function filled (t: Test): Promise<Store> {
     await store.bucket(name).insertMany(Array.from({ length: RECORDS }, (_, i) => ({ id: i, group: i % 10, n: i })))
   }
   return store
+}
+
+/** Processor time of each turn of the event loop while `work` runs, in milliseconds. */
+async function turnsOf (work: () => Promise<void>): Promise<number[]> {
+  const turns: number[] = []
+  let at = process.cpuUsage()
+  const watch = (): void => {
+    const { user, system } = process.cpuUsage(at)
+    turns.push((user + system) / 1_000)
+    at = process.cpuUsage()
+    next = setImmediate(watch)
+  }
+  let next = setImmediate(watch)
+  await work()
+  clearImmediate(next)
+  return turns
 }
 
 type Read = (bucket: BucketHandle) => Promise<unknown>
@@ -83,18 +98,13 @@ test('texts that are searched count by their length, and are looked at one by on
   const store = await startStore(t)
   await store.defineBucket('texts', { key: 'id', schema: { id: { type: 'number' } } })
   const text = 'x'.repeat(64_000)
-  await store.bucket('texts').insertMany(Array.from({ length: 200 }, (_, id) => ({ id, text })))
+  await store.bucket('texts').insertMany(Array.from({ length: 2_000 }, (_, id) => ({ id, text })))
   const meter = new Meter()
-  let turns = 0
-  let isDone = false
-  const counting = (async () => {
-    for (; !isDone; turns++) await setImmediate()
-  })()
-  await store.bucket('texts', { work: meter }).count({ text: { $contains: 'y' } })
-  isDone = true
-  await counting
-  t.equal(meter.units, 200 + 200 * 1_000)
-  t.ok(turns > 1, `${turns} turns`)
+  const turns = await turnsOf(async () => {
+    await store.bucket('texts', { work: meter }).count({ text: { $contains: 'y' } })
+  })
+  t.equal(meter.units, 2_000 + 2_000 * 1_000)
+  t.ok(turns.length > 2, `${turns.length} turns`)
   await t.rejects(store.bucket('texts', { work: new Meter(5_000) }).where({ text: { $contains: 'y' } }), /too much/)
 })
 
@@ -166,30 +176,19 @@ test('long work of all stores shares 5 ms of each turn', async t => {
     await store.bucket('many').insertMany(Array.from({ length: 20_000 }, (_, id) => ({ id, n: id, g: id % 2 })))
   }
   const slow = { $and: Array.from({ length: 100 }, (_, i) => ({ n: { $neq: -i } })) }
-  const turns: number[] = []
-  let isDone = false
-  let at = process.cpuUsage()
-  const watching = (async () => {
-    while (!isDone) {
-      await setImmediate()
-      const { user, system } = process.cpuUsage(at)
-      turns.push((user + system) / 1_000)
-      at = process.cpuUsage()
-    }
-  })()
-  await Promise.all([
-    ...stores.map(async store => await store.bucket('many').count(slow)),
-    // By an index, whose records are tried on the rest.
-    ...stores.map(async store => await store.bucket('many').count({ g: 1, ...slow })),
-    (async () => {
-      for (let i = 0; i < 100; i++) {
-        if (slicer.isSpent) await slicer.nextTurn()
-        for (const end = performance.now() + 1; performance.now() < end;);
-      }
-    })()
-  ])
-  isDone = true
-  await watching
+  const turns = await turnsOf(async () => {
+    await Promise.all([
+      ...stores.map(async store => await store.bucket('many').count(slow)),
+      // By an index, whose records are tried on the rest.
+      ...stores.map(async store => await store.bucket('many').count({ g: 1, ...slow })),
+      (async () => {
+        for (let i = 0; i < 100; i++) {
+          if (slicer.isSpent) await slicer.nextTurn()
+          for (const end = performance.now() + 1; performance.now() < end;);
+        }
+      })()
+    ])
+  })
   turns.sort((a, b) => a - b)
   t.ok(turns.length > 20, `${turns.length} turns`)
   const most = turns[Math.floor(turns.length * 0.9)] as number
