@@ -200,6 +200,9 @@ export class BucketReader implements QueryBucket {
 
   async #page (after: unknown, limit: number, filter: WhereFilter | undefined): Promise<PaginatedResult> {
     const bucket = this.#open()
+    if (after !== undefined && !this.#isCursor(bucket, after)) {
+      return { records: [], hasMore: false, nextCursor: undefined }
+    }
     const rows = bucket.contents.byKey === undefined
       ? await this.#rowsFrom(bucket, after, limit + 1, filter)
       : await this.#rowsByKey(bucket, after, limit + 1, filter)
@@ -207,10 +210,20 @@ export class BucketReader implements QueryBucket {
     return { records, hasMore: rows.length > limit, nextCursor: records.at(-1)?.[bucket.schema.key] }
   }
 
+  /**
+   * Returns whether a page may begin after this key. Where a scope holds, its record must be there and in it:
+   * else a cursor would tell of records that do not exist for the reader.
+   */
+  #isCursor (bucket: Bucket, key: unknown): boolean {
+    if (this.#scope === undefined) return true
+    const record = bucket.row(key)?.record
+    return record !== undefined && this.#isInScope(bucket, record)
+  }
+
   async #rowsFrom (
     bucket: Bucket, after: unknown, limit: number, filter: WhereFilter | undefined
   ): Promise<StoreRecord[]> {
-    const start = after === undefined ? 0 : this.#placeAfter(bucket, after)
+    const start = after === undefined ? 0 : placeAfter(bucket, after)
     const records: StoreRecord[] = []
     // A key that was never seen ends the walk.
     if (start === undefined) return records
@@ -225,19 +238,6 @@ export class BucketReader implements QueryBucket {
     const visit: Visit = record => records.push(record) < limit
     await visitFrom(this.#engine, select(bucket, wanted), start, visit, { meter: this.#meter() })
     return records
-  }
-
-  /**
-   * The place after the record of a key, also of a deleted one that is still known. Where a scope holds, the
-   * record must be there and in it: else a cursor would tell of records that do not exist for the reader.
-   */
-  #placeAfter (bucket: Bucket, key: unknown): number | undefined {
-    const row = bucket.row(key)
-    if (this.#scope !== undefined) {
-      return row !== undefined && this.#isInScope(bucket, row.record as StoreRecord) ? row.place + 1 : undefined
-    }
-    const place = row?.place ?? bucket.deleted.get(bucket.keyOf(key))?.place
-    return place === undefined ? undefined : place + 1
   }
 
   async #rowsByKey (
@@ -269,6 +269,12 @@ export class BucketReader implements QueryBucket {
       records, (a, b) => compareKeys(bucket.keyIn(a), bucket.keyIn(b)), this.#engine.slicer
     )
   }
+}
+
+/** The place after the record of a key, also of a deleted one that is still known. */
+function placeAfter (bucket: Bucket, key: unknown): number | undefined {
+  const place = bucket.row(key)?.place ?? bucket.deleted.get(bucket.keyOf(key))?.place
+  return place === undefined ? undefined : place + 1
 }
 
 function limitOf (n: unknown): number {
