@@ -62,7 +62,6 @@ export function update (
 ): StoreRecord {
   const bucket = openForWrite(engine, name)
   if (typeof changes !== 'function') checkChanges(engine, bucket, changes)
-  access.takeWrites(1)
   for (let attempt = 1; ; attempt++) {
     const row = bucket.row(key)
     const before = row?.record
@@ -72,6 +71,7 @@ export function update (
     }
     access.check(bucket, before)
     checkVersion(bucket, key, before, options.expectedVersion)
+    if (attempt === 1) access.takeWrites(1)
     const made = changesOf(bucket, changes, before)
     if (made !== changes) checkChanges(engine, bucket, made)
     const after = bucket.prepareUpdate(before, made, engine.now)
@@ -97,7 +97,6 @@ export function checkChanges (engine: Engine, bucket: Bucket, changes: unknown):
 export function remove (
   engine: Engine, name: string, key: unknown, options: WriteOptions = {}, access = WriteAccess.unlimited
 ): Promise<unknown> | undefined {
-  access.takeWrites(1)
   return commitCauses(engine, () => {
     const bucket = openForWrite(engine, name)
     const row = bucket.row(key)
@@ -105,7 +104,9 @@ export function remove (
     if (record !== undefined) access.check(bucket, record)
     checkVersion(bucket, key, record, options.expectedVersion)
     const plan = new Plan(options.maxChanges, access.work)
-    if (row !== undefined) plan.add(bucket, row.key, row, undefined)
+    if (row === undefined) return plan
+    access.takeWrites(1)
+    plan.add(bucket, row.key, row, undefined)
     return plan
   }, options)
 }

@@ -226,7 +226,6 @@ export class TransactionBucketHandle {
   #update (key: unknown, changes: Changes, expectedVersion?: number): StoreRecord {
     this.#open()
     if (typeof changes !== 'function') checkObject(this.#bucket, changes)
-    this.#access.takeWrites(1)
     const existing = this.#read(key)
     if (existing === undefined) {
       checkVersion(this.#bucket, key, existing, expectedVersion)
@@ -234,6 +233,7 @@ export class TransactionBucketHandle {
     }
     this.#access.check(this.#bucket, existing)
     checkVersion(this.#bucket, key, existing, expectedVersion)
+    this.#access.takeWrites(1)
     const made = changesOf(this.#bucket, changes, existing)
     const after = this.#bucket.prepareUpdate(existing, made, this.#engine.now)
     this.#access.check(this.#bucket, after)
@@ -243,11 +243,11 @@ export class TransactionBucketHandle {
 
   #delete (key: unknown, expectedVersion?: number): Promise<void> | undefined {
     this.#open()
-    this.#access.takeWrites(1)
     const existing = this.#read(key)
     if (existing !== undefined) this.#access.check(this.#bucket, existing)
     checkVersion(this.#bucket, key, existing, expectedVersion)
     if (existing === undefined) return undefined
+    this.#access.takeWrites(1)
     const wanted = this.#bucket.keyOf(key)
     this.#overlay.set(wanted, existing, undefined)
     if (this.#engine.inboundOf(this.#bucket).length === 0) return undefined
