@@ -36,7 +36,8 @@ export class BucketHandle extends BucketReader {
   async insert (data: Record<string, unknown>, options?: WriteOptions): Promise<StoreRecord> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const record = insert(this.#engine, this.name, data, options)
+    const made = insert(this.#engine, this.name, data, options)
+    const record = made instanceof Promise ? await made : made
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
     return record
@@ -65,7 +66,8 @@ export class BucketHandle extends BucketReader {
   ): Promise<StoreRecord> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const record = update(this.#engine, this.name, key, changes, options)
+    const made = update(this.#engine, this.name, key, changes, options)
+    const record = made instanceof Promise ? await made : made
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
     return record
@@ -87,7 +89,8 @@ export class BucketHandle extends BucketReader {
   async upsert (data: Record<string, unknown>, options?: WriteOptions): Promise<StoreRecord> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const record = upsert(this.#engine, this.name, data, options)
+    const made = upsert(this.#engine, this.name, data, options)
+    const record = made instanceof Promise ? await made : made
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
     return record

@@ -10,6 +10,7 @@ import { checkReferences, followDeletes, type Inbound } from './commit/reference
 import { UndoLog, type Undo } from './commit/undo-log.js'
 import type { Change, Commit, RecordChange, WriteOptions } from './types/commit.js'
 import { BackgroundWork } from './scan/background.js'
+import { CheckWaiter } from './schema/pending-checks.js'
 import { Slicer } from './scan/slicer.js'
 
 export interface EngineOptions {
@@ -20,6 +21,8 @@ export interface EngineOptions {
   readonly maxDeletedKeys: number
   /** Records times conditions that one read may look at. */
   readonly maxWork: number
+  /** Time that an asynchronous validator may take, in milliseconds. */
+  readonly validatorTimeoutMs: number
   /** Hears what a listener throws. */
   readonly onListenerError: (error: unknown) => void
 }
@@ -39,6 +42,7 @@ export class Engine {
   readonly undoLog = new UndoLog()
   readonly slicer = new Slicer()
   readonly background: BackgroundWork
+  readonly checks: CheckWaiter
   /** Text that names the history which revisions count. */
   epoch: string
   isStopped = false
@@ -54,6 +58,7 @@ export class Engine {
     this.lane = new CommitLane(options.onListenerError, commit => {
       if (!this.undoLog.isOn && commit.undone !== true) this.durableLane.tell(commit)
     })
+    this.checks = new CheckWaiter(options.validatorTimeoutMs)
     this.background = new BackgroundWork(options.onListenerError)
     this.durableLane = new CommitLane(options.onListenerError)
   }

@@ -18,6 +18,16 @@ export class ValidationError extends Error {
   }
 }
 
+/** Refuses a write whose validator cannot be understood, does not settle in time, or runs in a loop. */
+export class ValidatorError extends Error {
+  override readonly name = 'ValidatorError'
+
+  /** `subject` is the validator, `problem` a predicate: `must return undefined or a text, got number`. */
+  constructor (readonly bucket: string, subject: string, problem: string) {
+    super(`The ${subject} of bucket "${bucket}" ${problem}`)
+  }
+}
+
 /** Refuses a bucket definition, naming what is wrong with it. */
 export class DefinitionError extends Error {
   override readonly name = 'DefinitionError'

@@ -31,8 +31,8 @@ export {
   CommitMismatchError, CommitTooLargeError, DefinitionError, DuplicateKeyError, FilterError, NotLeaderError,
   PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError,
   RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, StoreStoppedError, StoreUnavailableError,
-  TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, WorkBudgetError, type
-  ValidationIssue
+  TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, ValidatorError, WorkBudgetError,
+  type ValidationIssue
 } from './errors.js'
 export { Store } from './store.js'
 export { BucketHandle } from './bucket-handle.js'

@@ -1,7 +1,8 @@
-import { UnknownFieldError } from '../errors.js'
+import { UnknownFieldError, ValidatorError } from '../errors.js'
 import { compileSchema, type BucketSchema, type Normalize } from '../schema/bucket-schema.js'
 import { fillersOf } from '../schema/fillers.js'
 import { frozenValue } from '../schema/frozen.js'
+import type { PendingCheck } from '../schema/pending-checks.js'
 import { estimateBytes } from '../schema/size.js'
 import { RecordTemplate } from '../schema/template.js'
 import type { StoreRecord } from '../types/record.js'
@@ -79,12 +80,14 @@ export class Bucket {
 
   /**
    * Makes the record of an insert: takes a number, runs defaults and validators. `isTaken` tells which keys
-   * are taken besides those of the bucket.
+   * are taken besides those of the bucket. Checks whose answer is still to come are added to `pending`;
+   * without it they are refused.
    *
    * @throws ValidationError, or what a function of the definition throws
    */
   prepareInsert (
-    input: Readonly<Record<string, unknown>>, time: number, isTaken?: (key: unknown) => boolean
+    input: Readonly<Record<string, unknown>>, time: number, isTaken?: (key: unknown) => boolean,
+    pending?: PendingCheck[]
   ): StoreRecord {
     const known = input[this.schema.key]
     if (this.schema.isNumbered) this.#takeNumber(known !== undefined, isTaken)
@@ -93,15 +96,19 @@ export class Bucket {
     const key = this.keyIn(record)
     const version = this.deleted.nextVersion(key)
     const versioned = version === record._version ? record : Object.freeze({ ...record, _version: version })
-    this.schema.validate(versioned)
+    const checks = this.schema.validate(versioned)
+    if (checks !== undefined) this.#defer(checks, pending)
     return versioned
   }
 
   /**
-   * Makes the record that an update replaces `before` with.
+   * Makes the record that an update replaces `before` with. Checks whose answer is still to come are added to
+   * `pending`; without it they are refused.
    * @throws ValidationError, or what a function of the definition throws
    */
-  prepareUpdate (before: StoreRecord, changes: Readonly<Record<string, unknown>>, time: number): StoreRecord {
+  prepareUpdate (
+    before: StoreRecord, changes: Readonly<Record<string, unknown>>, time: number, pending?: PendingCheck[]
+  ): StoreRecord {
     const record: Record<string, unknown> = { ...before }
     const { fixed } = this.schema
     for (const name of Object.keys(changes)) {
@@ -121,8 +128,18 @@ export class Bucket {
     record['_version'] = before._version + 1
     record['_updatedAt'] = time
     const after = Object.freeze(record) as StoreRecord
-    this.schema.validate(after)
+    const checks = this.schema.validate(after)
+    if (checks !== undefined) this.#defer(checks, pending)
     return after
+  }
+
+  #defer (checks: readonly PendingCheck[], pending: PendingCheck[] | undefined): void {
+    if (pending === undefined) {
+      throw new ValidatorError(
+        this.name, (checks[0] as PendingCheck).subject, 'is asynchronous; here it must return its answer at once'
+      )
+    }
+    pending.push(...checks)
   }
 
   insert (key: unknown, record: StoreRecord): Row {

@@ -1,8 +1,9 @@
 import type { Engine } from '../engine.js'
+import type { PendingCheck } from '../schema/pending-checks.js'
 import type { WriteOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import { checkInput } from './references.js'
-import { checkObject, commitNew, insertMany, openForWrite, type Input } from './writes.js'
+import { checkObject, commitNew, insertMany, openForWrite, withNextVersions, type Input } from './writes.js'
 
 /** Records up to which a batch is prepared at once. */
 const MAX_AT_ONCE = 1_000
@@ -31,15 +32,17 @@ async function insertInSlices (
     checkInput(engine.buckets, bucket, input, engine.now)
   }
   const records: StoreRecord[] = []
+  let pending: PendingCheck[] = []
   for (const input of inputs) {
-    records.push(bucket.prepareInsert(input, time, number => given.has(number)))
+    records.push(bucket.prepareInsert(input, time, number => given.has(number), pending))
+    if (pending.length >= STEP || (pending.length > 0 && records.length === inputs.length)) {
+      await engine.checks.settle(name, pending)
+      pending = []
+    }
     if (records.length % STEP === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
   }
   const current = openForWrite(engine, name)
   // Another definition makes other records.
   if (current !== bucket) return await insertInSlices(engine, name, inputs, options)
-  return commitNew(engine, bucket, records.map(record => {
-    const version = bucket.deleted.nextVersion(bucket.keyIn(record))
-    return version <= record._version ? record : Object.freeze({ ...record, _version: version })
-  }), options)
+  return commitNew(engine, bucket, withNextVersions(bucket, records), options)
 }

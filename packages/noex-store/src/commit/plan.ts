@@ -28,12 +28,17 @@ export class Plan {
     this.#maxSteps = maxSteps
   }
 
-  /** @throws CommitTooLargeError */
-  add (bucket: Bucket, key: unknown, row: Row | undefined, after: StoreRecord | undefined): Step {
+  /**
+   * Adds a step; `before` is the record that it was made of.
+   * @throws CommitTooLargeError
+   */
+  add (
+    bucket: Bucket, key: unknown, row: Row | undefined, after: StoreRecord | undefined, before = row?.record
+  ): Step {
     if (this.steps.length >= this.#maxSteps) {
       throw new CommitTooLargeError(this.steps.length + 1, this.#maxSteps)
     }
-    return this.addFreely(bucket, key, row, after, row?.record)
+    return this.addFreely(bucket, key, row, after, before)
   }
 
   /** Adds a step that does not count: the store's own, or one of another plan. */

@@ -7,13 +7,14 @@ import {
 import type { WriteOptions } from '../types/commit.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { StoreRecord } from '../types/record.js'
+import type { PendingCheck } from '../schema/pending-checks.js'
 import { expireDue } from './expiry.js'
 import { Plan } from './plan.js'
 import { checkInput } from './references.js'
 import { selectForWrite } from './select-for-write.js'
 
-/** Times that a write is planned anew because a function of the definition has written in between. */
-const MAX_ATTEMPTS = 10
+/** Times that a write is planned anew because another one has come in between. */
+export const MAX_ATTEMPTS = 10
 
 export type Input = Readonly<Record<string, unknown>>
 
@@ -24,6 +25,7 @@ export type Input = Readonly<Record<string, unknown>>
 export function openForWrite (engine: Engine, name: string): Bucket {
   const bucket = engine.bucket(name)
   engine.assertWritable()
+  if (bucket.schema.hasFunctions) engine.checks.assertRoom(name)
   expireDue(engine, bucket)
   return bucket
 }
@@ -51,22 +53,37 @@ export function checkObject (bucket: Bucket, input: unknown): asserts input is I
   )
 }
 
-export function insert (engine: Engine, name: string, input: Input, options: WriteOptions = {}): StoreRecord {
+/** Inserts a record; a promise only where asynchronous validators are waited for. */
+export function insert (
+  engine: Engine, name: string, input: Input, options: WriteOptions = {}, attempt = 1
+): StoreRecord | Promise<StoreRecord> {
   const bucket = openForWrite(engine, name)
   checkObject(bucket, input)
   checkInput(engine.buckets, bucket, input, engine.now)
-  const record = bucket.prepareInsert(input, engine.now)
+  const pending: PendingCheck[] = []
+  const record = bucket.prepareInsert(input, engine.now, undefined, pending)
   const key = keyOfNew(bucket, record)
   if (bucket.contents.rows.has(key)) throw new RecordExistsError(name, record[bucket.schema.key])
-  const plan = new Plan(options.maxChanges)
-  plan.add(bucket, key, undefined, record)
-  engine.commit(plan, options)
-  return record
+  const commit = (): StoreRecord => {
+    const plan = new Plan(options.maxChanges)
+    plan.add(bucket, key, undefined, record)
+    engine.commit(plan, options)
+    return record
+  }
+  if (pending.length === 0) return commit()
+  return engine.checks.settle(name, pending).then(() => {
+    if (openForWrite(engine, name).contents.rows.has(key)) {
+      throw new RecordExistsError(name, record[bucket.schema.key])
+    }
+    const isStale = engine.buckets.get(name) !== bucket || record._version !== bucket.deleted.nextVersion(key)
+    return isStale && attempt < MAX_ATTEMPTS ? insert(engine, name, input, options, attempt + 1) : commit()
+  })
 }
 
+/** Inserts all records or none; a promise only where asynchronous validators are waited for. */
 export function insertMany (
-  engine: Engine, name: string, inputs: readonly Input[], options: WriteOptions = {}
-): StoreRecord[] {
+  engine: Engine, name: string, inputs: readonly Input[], options: WriteOptions = {}, attempt = 1
+): StoreRecord[] | Promise<StoreRecord[]> {
   const bucket = openForWrite(engine, name)
   for (const input of inputs) {
     checkObject(bucket, input)
@@ -76,13 +93,30 @@ export function insertMany (
   try {
     const time = engine.now
     const given = new Set(inputs.map(input => input[bucket.schema.key]))
-    const records = inputs.map(input => bucket.prepareInsert(input, time, number => given.has(number)))
-    return commitNew(engine, bucket, records, options)
+    const pending: PendingCheck[] = []
+    const records = inputs.map(
+      input => bucket.prepareInsert(input, time, number => given.has(number), pending)
+    )
+    if (pending.length === 0) return commitNew(engine, bucket, records, options)
+    const copies = [...inputs]
+    return engine.checks.settle(name, pending).then(() => {
+      const isStale = openForWrite(engine, name) !== bucket && attempt < MAX_ATTEMPTS
+      if (isStale) return insertMany(engine, name, copies, options, attempt + 1)
+      return commitNew(engine, bucket, withNextVersions(bucket, records), options)
+    })
   } catch (error) {
     // None of the numbers has been seen, unless functions of the definition have taken further ones.
     if (bucket.counter <= counter + inputs.length && !bucket.schema.hasFunctions) bucket.counter = counter
     throw error
   }
+}
+
+/** Returns new records with versions that follow those of keys which have come and gone meanwhile. */
+export function withNextVersions (bucket: Bucket, records: readonly StoreRecord[]): StoreRecord[] {
+  return records.map(record => {
+    const version = bucket.deleted.nextVersion(bucket.keyIn(record))
+    return version <= record._version ? record : Object.freeze({ ...record, _version: version })
+  })
 }
 
 /**
@@ -105,23 +139,33 @@ export function commitNew (
   return [...records]
 }
 
+/** Updates a record; a promise only where asynchronous validators are waited for. */
 export function update (
-  engine: Engine, name: string, key: unknown, changes: Input, options: WriteOptions = {}
-): StoreRecord {
+  engine: Engine, name: string, key: unknown, changes: Input, options: WriteOptions = {}, first = 1
+): StoreRecord | Promise<StoreRecord> {
   const bucket = openForWrite(engine, name)
   checkObject(bucket, changes)
   checkInput(engine.buckets, bucket, changes, engine.now)
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = first; ; attempt++) {
     const row = bucket.row(key)
     const before = row?.record
     if (row === undefined || before === undefined) throw new RecordNotFoundError(name, key)
     checkVersion(bucket, key, before, options.expectedVersion)
-    const after = bucket.prepareUpdate(before, changes, engine.now)
-    if (row.record !== before && attempt < MAX_ATTEMPTS) continue
-    const plan = new Plan(options.maxChanges)
-    plan.add(bucket, row.key, row, after)
-    engine.commit(plan, options)
-    return after
+    const pending: PendingCheck[] = []
+    const after = bucket.prepareUpdate(before, changes, engine.now, pending)
+    const isStale = (): boolean => row.record !== before || engine.buckets.get(name) !== bucket
+    const commit = (): StoreRecord => {
+      const plan = new Plan(options.maxChanges)
+      plan.add(bucket, row.key, row, after, before)
+      engine.commit(plan, options)
+      return after
+    }
+    if (pending.length > 0) {
+      return engine.checks.settle(name, pending).then(() => isStale() && attempt < MAX_ATTEMPTS
+        ? update(engine, name, key, changes, options, attempt + 1)
+        : commit())
+    }
+    if (row.record === before || attempt >= MAX_ATTEMPTS) return commit()
   }
 }
 
@@ -136,7 +180,9 @@ export function remove (engine: Engine, name: string, key: unknown, options: Wri
   engine.commit(plan, options)
 }
 
-export function upsert (engine: Engine, name: string, input: Input, options: WriteOptions = {}): StoreRecord {
+export function upsert (
+  engine: Engine, name: string, input: Input, options: WriteOptions = {}
+): StoreRecord | Promise<StoreRecord> {
   const bucket = openForWrite(engine, name)
   checkObject(bucket, input)
   const key = input[bucket.schema.key]
@@ -152,19 +198,34 @@ export async function updateMany (
   const bucket = openForWrite(engine, name)
   checkObject(bucket, changes)
   checkInput(engine.buckets, bucket, changes, engine.now)
-  const commitRows = (rows: readonly Row[]): number => {
+  // The records made so far, by those that they replace: none is made and checked twice.
+  const made = new Map<StoreRecord, StoreRecord>()
+  for (let attempt = 1; ; attempt++) {
+    const selected = selectForWrite(engine, engine.bucket(name), filter)
+    const rows = Array.isArray(selected) ? selected : await selected
+    const current = openForWrite(engine, name)
+    if (current !== bucket) return await updateMany(engine, name, filter, changes, options)
     const plan = new Plan(options.maxChanges)
+    const pending: PendingCheck[] = []
     const time = engine.now
     for (const row of rows) {
-      plan.add(
-        bucket, row.key, row, bucket.prepareUpdate(row.record as StoreRecord, changes, time)
-      )
+      const before = row.record as StoreRecord
+      let after = made.get(before)
+      if (after === undefined) {
+        after = bucket.prepareUpdate(before, changes, time, pending)
+        if (bucket.schema.hasFunctions) made.set(before, after)
+      }
+      plan.add(bucket, row.key, row, after, before)
     }
-    engine.commit(plan, options)
-    return plan.steps.length
+    if (pending.length === 0) {
+      engine.commit(plan, options)
+      return plan.steps.length
+    }
+    if (attempt === MAX_ATTEMPTS) {
+      throw new TransactionConflictError(name, undefined, 'Other writers are faster than its validators')
+    }
+    await engine.checks.settle(name, pending)
   }
-  const rows = selectForWrite(engine, bucket, filter)
-  return commitRows(Array.isArray(rows) ? rows : await rows)
 }
 
 /** Deletes all records that match, in one commit. Resolves with their number. */

@@ -1,14 +1,17 @@
 import type { Bucket } from '../bucket/bucket.js'
 import { expireDue } from '../commit/expiry.js'
-import { checkObject, checkVersion, keyOfNew, type Input } from '../commit/writes.js'
+import { MAX_ATTEMPTS, checkObject, checkVersion, keyOfNew, type Input } from '../commit/writes.js'
 import type { Engine } from '../engine.js'
-import { DuplicateKeyError, RecordExistsError, RecordNotFoundError } from '../errors.js'
+import {
+  DuplicateKeyError, RecordExistsError, RecordNotFoundError, TransactionConflictError
+} from '../errors.js'
 import { countNow } from '../query/count.js'
 import { select, visibility, visitMatches, type Selection } from '../query/visit.js'
+import type { PendingCheck } from '../schema/pending-checks.js'
 import type { WriteOptions } from '../types/commit.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { StoreRecord } from '../types/record.js'
-import type { Overlay } from './overlay.js'
+import type { Overlay, Written } from './overlay.js'
 import type { ReadSet } from './read-set.js'
 
 /** A record with its place in the order of results. */
@@ -47,7 +50,7 @@ export class TransactionBucketHandle {
 
   async insert (data: Record<string, unknown>): Promise<StoreRecord> {
     for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
-    return this.#insert(data)
+    return await this.#insert(data)
   }
 
   /** @throws RecordNotFoundError, TransactionConflictError for another version than `expectedVersion` */
@@ -55,7 +58,7 @@ export class TransactionBucketHandle {
     key: unknown, changes: Record<string, unknown>, options: Pick<WriteOptions, 'expectedVersion'> = {}
   ): Promise<StoreRecord> {
     for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
-    return this.#update(key, changes, options.expectedVersion)
+    return await this.#update(key, changes, options.expectedVersion)
   }
 
   /** Deletes a record; one that does not exist is passed over, unless a version of it is expected. */
@@ -68,7 +71,8 @@ export class TransactionBucketHandle {
     const records: StoreRecord[] = []
     for (const item of data) {
       for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
-      records.push(this.#insert(item))
+      const made = this.#insert(item)
+      records.push(made instanceof Promise ? await made : made)
     }
     return records
   }
@@ -77,7 +81,8 @@ export class TransactionBucketHandle {
     const records = await this.#collect(filter)
     for (const record of records) {
       for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
-      this.#update(record[this.#bucket.schema.key], changes)
+      const updated = this.#update(record[this.#bucket.schema.key], changes)
+      if (updated instanceof Promise) await updated
     }
     return records.length
   }
@@ -95,7 +100,9 @@ export class TransactionBucketHandle {
     for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
     checkObject(this.#bucket, data)
     const key = data[this.#bucket.schema.key]
-    return key !== undefined && this.#read(key) !== undefined ? this.#update(key, data) : this.#insert(data)
+    return await (
+      key !== undefined && this.#read(key) !== undefined ? this.#update(key, data) : this.#insert(data)
+    )
   }
 
   async get (key: unknown): Promise<StoreRecord | undefined> {
@@ -169,10 +176,14 @@ export class TransactionBucketHandle {
     return record !== undefined && visibility(this.#engine, this.#bucket)(record) ? record : undefined
   }
 
-  #insert (data: Input): StoreRecord {
+  #insert (data: Input, attempt = 1): StoreRecord | Promise<StoreRecord> {
     this.#open()
+    if (this.#bucket.schema.hasFunctions) this.#engine.checks.assertRoom(this.name)
     checkObject(this.#bucket, data)
-    const record = this.#bucket.prepareInsert(data, this.#engine.now, number => this.#overlay.has(number))
+    const pending: PendingCheck[] = []
+    const record = this.#bucket.prepareInsert(
+      data, this.#engine.now, number => this.#overlay.has(number), pending
+    )
     const key = keyOfNew(this.#bucket, record)
     const written = this.#overlay.get(key)
     const shown = record[this.#bucket.schema.key]
@@ -181,21 +192,50 @@ export class TransactionBucketHandle {
     // In the place of a record that this transaction has deleted: one change of the key in all.
     const version = written?.before === undefined ? record._version : written.before._version + 1
     const inserted = version === record._version ? record : Object.freeze({ ...record, _version: version })
-    this.#overlay.set(key, written === undefined ? undefined : written.before, inserted)
-    return inserted
+    const write = (): StoreRecord => {
+      this.#overlay.set(key, written === undefined ? undefined : written.before, inserted)
+      return inserted
+    }
+    return this.#write(key, written, pending, attempt, write, () => this.#insert(data, attempt + 1))
   }
 
-  #update (key: unknown, changes: Input, expectedVersion?: number): StoreRecord {
+  #update (
+    key: unknown, changes: Input, expectedVersion?: number, attempt = 1
+  ): StoreRecord | Promise<StoreRecord> {
     this.#open()
+    if (this.#bucket.schema.hasFunctions) this.#engine.checks.assertRoom(this.name)
     checkObject(this.#bucket, changes)
     const existing = this.#read(key)
     if (existing === undefined) throw new RecordNotFoundError(this.name, key)
     checkVersion(this.#bucket, key, existing, expectedVersion)
     const wanted = this.#bucket.keyOf(key)
     const written = this.#overlay.get(wanted)
-    const after = this.#bucket.prepareUpdate(existing, changes, this.#engine.now)
-    this.#overlay.set(wanted, written === undefined ? existing : written.before, after)
-    return after
+    const pending: PendingCheck[] = []
+    const after = this.#bucket.prepareUpdate(existing, changes, this.#engine.now, pending)
+    const write = (): StoreRecord => {
+      this.#overlay.set(wanted, written === undefined ? existing : written.before, after)
+      return after
+    }
+    return this.#write(
+      wanted, written, pending, attempt, write, () => this.#update(key, changes, expectedVersion, attempt + 1)
+    )
+  }
+
+  /**
+   * Writes once the checks have passed; again from the beginning when the transaction itself has written the
+   * key meanwhile.
+   */
+  #write (
+    key: unknown, written: Written | undefined, pending: readonly PendingCheck[], attempt: number,
+    write: () => StoreRecord, again: () => StoreRecord | Promise<StoreRecord>
+  ): StoreRecord | Promise<StoreRecord> {
+    if (pending.length === 0) return write()
+    return this.#engine.checks.settle(this.name, pending).then(() => {
+      this.#open()
+      if (this.#overlay.get(key) === written) return write()
+      if (attempt < MAX_ATTEMPTS) return again()
+      throw new TransactionConflictError(this.name, key, 'Its own writes of the key overtake one another')
+    })
   }
 
   #delete (key: unknown, expectedVersion?: number): void {
