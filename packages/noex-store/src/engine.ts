@@ -193,7 +193,10 @@ export class Engine {
   #checkBuckets ({ steps }: Plan): void {
     for (const { bucket, key } of steps) {
       const current = this.buckets.get(bucket.name)
-      if (current === bucket) continue
+      if (current === bucket) {
+        bucket.assertComplete()
+        continue
+      }
       if (current === undefined) throw new BucketNotDefinedError(bucket.name)
       throw new TransactionConflictError(bucket.name, key, 'The bucket has been defined anew')
     }
@@ -216,8 +219,8 @@ export function applyStep (step: Step, undo: Undo[] | undefined): RecordChange {
   const type = before === undefined ? 'insert' : after === undefined ? 'delete' : 'update'
   if (after === undefined) {
     const row = step.row as NonNullable<Step['row']>
-    bucket.delete(row)
-    undo?.push(() => { bucket.undoDelete(row, before as NonNullable<typeof before>) })
+    const forgotten = bucket.delete(row)
+    undo?.push(() => { bucket.undoDelete(row, before as NonNullable<typeof before>, forgotten) })
   } else if (before === undefined) {
     const known = bucket.deleted.get(key)
     const row = bucket.insert(key, after)

@@ -182,6 +182,33 @@ export class StoreUnavailableError extends Error {
   readonly code = 'store_unavailable'
 }
 
+/**
+ * Refuses writes to a bucket that came from a log, where its definition had functions which this process has
+ * not handed in by `defineBucket`; reads go on.
+ */
+export class DefinitionMissingError extends Error {
+  override readonly name = 'DefinitionMissingError'
+  readonly code = 'definition_missing'
+  readonly details: { readonly reason: 'definition_missing', readonly functions: readonly string[] }
+
+  constructor (readonly bucket: string, functions: readonly string[]) {
+    super(`Bucket "${bucket}" takes no writes: its definition had functions that were not handed in ` +
+      `(${functions.slice(0, 5).join(', ')}). Define it with them`)
+    this.details = { reason: 'definition_missing', functions }
+  }
+}
+
+/** Refuses to define a bucket that came from a log in another way than it is there. */
+export class DefinitionMismatchError extends Error {
+  override readonly name = 'DefinitionMismatchError'
+
+  /** `difference` names the first members that differ. */
+  constructor (readonly bucket: string, readonly difference: string) {
+    super(`Bucket "${bucket}" is defined differently in the log: ${difference}. ` +
+      'Change it by updateBucket, rebuildBucket or a migration')
+  }
+}
+
 /** Refuses writes of a store that follows another one at the moment. */
 export class NotLeaderError extends Error {
   override readonly name = 'NotLeaderError'

@@ -24,11 +24,13 @@ export type { StoreOptions, StoreStats } from './types/store.js'
 export type { BackupData } from './persistence/backups.js'
 export type { BucketImage, ChangeLog, LogEntry, OpenedLog, StoreImage } from './log/change-log.js'
 export type { CommitListener } from './commit/lane.js'
-export type { TransformRecords } from './commit/definitions.js'
+export type { RebuildTransform, TransformRecords } from './commit/definitions.js'
+export type { TransformRecord } from './commit/bucket-copy.js'
 export type { BridgeOptions, EventReceiver } from './bridge/rules-bridge.js'
 export {
   AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError,
-  CommitMismatchError, CommitTooLargeError, DefinitionError, DuplicateKeyError, FilterError, NotLeaderError,
+  CommitMismatchError, CommitTooLargeError, DefinitionError, DefinitionMismatchError, DefinitionMissingError,
+  DuplicateKeyError, FilterError, NotLeaderError,
   PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError,
   RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, StoreStoppedError, StoreUnavailableError,
   TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, ValidatorError, WorkBudgetError,

@@ -25,6 +25,7 @@ export type Input = Readonly<Record<string, unknown>>
 export function openForWrite (engine: Engine, name: string): Bucket {
   const bucket = engine.bucket(name)
   engine.assertWritable()
+  bucket.assertComplete()
   if (bucket.schema.hasFunctions) engine.checks.assertRoom(name)
   expireDue(engine, bucket)
   return bucket
@@ -246,10 +247,15 @@ export async function deleteMany (
 /** Removes all records of a bucket at once; records that refer to them stay as they are. */
 export function clear (engine: Engine, name: string, options: WriteOptions = {}): void {
   const bucket = openForWrite(engine, name)
+  clearBucket(engine, bucket, options)
+}
+
+/** Does `clear` for a bucket that may take no other writes. */
+export function clearBucket (engine: Engine, bucket: Bucket, options: WriteOptions = {}): void {
   if (bucket.size === 0) return
-  let former: ReturnType<Bucket['clear']>
+  let undo: ReturnType<Bucket['clear']>
   engine.commitStructure(
-    { type: 'clear', bucket: name }, () => { former = bucket.clear() }, () => { bucket.undoClear(former) },
+    { type: 'clear', bucket: bucket.name }, () => { undo = bucket.clear() }, () => { undo() },
     options
   )
 }

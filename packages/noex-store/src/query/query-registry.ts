@@ -1,5 +1,6 @@
 import type { Engine } from '../engine.js'
 import { BucketNotDefinedError, QueryAlreadyDefinedError, QueryNotDefinedError } from '../errors.js'
+import { isSameData } from '../schema/definition-data.js'
 import { frozenValue } from '../schema/frozen.js'
 import type { Commit } from '../types/commit.js'
 import type { DeclarativeQueryConfig, QueryInfo, ReadFilter, ReadObserver } from '../types/query.js'
@@ -13,6 +14,8 @@ interface DefinedQuery {
   /** `undefined` for a query in code. */
   readonly config: DeclarativeQueryConfig | undefined
   readonly live: Set<LiveQuery>
+  /** Whether it came from a log, and no definition of this process has taken it over. */
+  isRecovered: boolean
 }
 
 /** The queries of a store and those who watch them. */
@@ -29,17 +32,22 @@ export class QueryRegistry {
   /** @throws QueryAlreadyDefinedError */
   define (name: string, fn: AnyQueryFn): void {
     if (this.#queries.has(name)) throw new QueryAlreadyDefinedError(name)
-    this.#queries.set(name, { fn, config: undefined, live: new Set() })
+    this.#queries.set(name, { fn, config: undefined, live: new Set(), isRecovered: false })
   }
 
   /**
-   * Defines a query as data, by a commit.
+   * Defines a query as data, by a commit. One that came from a log is taken over by the same definition.
    * @throws QueryAlreadyDefinedError, BucketNotDefinedError
    */
   defineDeclarative (name: string, config: DeclarativeQueryConfig): void {
     this.#engine.assertWritable()
     if (!this.#engine.buckets.has(config.bucket)) throw new BucketNotDefinedError(config.bucket)
-    if (this.#queries.has(name)) throw new QueryAlreadyDefinedError(name)
+    const known = this.#queries.get(name)
+    if (known?.isRecovered === true && isSameData(config, known.config)) {
+      known.isRecovered = false
+      return
+    }
+    if (known !== undefined) throw new QueryAlreadyDefinedError(name)
     const frozen = frozenValue(config) as DeclarativeQueryConfig
     this.#engine.commitStructure(
       { type: 'query', query: name, config: frozen },
@@ -65,10 +73,14 @@ export class QueryRegistry {
   }
 
   /** Puts a declarative query in, or removes a query, without a commit. */
-  put (name: string, config: DeclarativeQueryConfig | undefined): void {
+  put (name: string, config: DeclarativeQueryConfig | undefined, isRecovered = false): void {
     for (const live of this.#queries.get(name)?.live ?? []) live.end()
-    if (config === undefined) this.#queries.delete(name)
-    else this.#queries.set(name, { fn: declarativeQuery(this.#engine, config), config, live: new Set() })
+    if (config === undefined) {
+      this.#queries.delete(name)
+    } else {
+      const fn = declarativeQuery(this.#engine, config)
+      this.#queries.set(name, { fn, config, live: new Set(), isRecovered })
+    }
   }
 
   list (): QueryInfo[] {
