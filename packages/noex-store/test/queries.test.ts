@@ -304,8 +304,9 @@ test('a query in code', async t => {
     const change = { type: 'query', query: 'count', config: undefined }
     t.equal(store.undefineQuery('count'), true)
     t.same(commits, [[[change], undefined]])
-    await t.rejects(store.runQuery('count'), QueryNotDefinedError)
+    const refused = t.rejects(store.runQuery('count'), QueryNotDefinedError)
     await t.rejects(store.whenDurable(), StoreUnavailableError)
+    await refused
     t.same(commits.at(-1), [[change], true])
     t.equal(await store.runQuery('count'), 0)
   })
