@@ -96,7 +96,7 @@ export class NoexService implements Noex {
     this.#access = access
     const { log } = environment
     const queries = new QueryRunner(access, { timeoutMs: options.queryTimeoutMs, clock, log })
-    this.#feeds = new Feeds(access, { queries, log, clock })
+    this.#feeds = new Feeds(access, { queries, log, clock, workBudget: options.workBudget })
     this.#authentication = authentication
     this.#revocations = revocations
     this.#trail = trail
