@@ -134,6 +134,16 @@ export class QuotaExceededError extends Error {
   }
 }
 
+/** Refuses a write that brings more bytes than the store allows for a record or an operation. */
+export class InputTooLargeError extends Error {
+  override readonly name = 'InputTooLargeError'
+
+  constructor (readonly bucket: string, readonly subject: 'record' | 'operation', readonly limit: number) {
+    const option = subject === 'record' ? 'maxRecordBytes' : 'maxOperationBytes'
+    super(`The ${subject} writes more than ${limit} bytes to bucket "${bucket}": see ${option}`)
+  }
+}
+
 /** Refuses a commit of too many changes. */
 export class CommitTooLargeError extends Error {
   override readonly name = 'CommitTooLargeError'

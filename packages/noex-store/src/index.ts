@@ -30,7 +30,7 @@ export type { BridgeOptions, EventReceiver } from './bridge/rules-bridge.js'
 export {
   AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError,
   CommitMismatchError, CommitTooLargeError, DefinitionError, DefinitionMismatchError, DefinitionMissingError,
-  DuplicateKeyError, FilterError, NotLeaderError,
+  DuplicateKeyError, FilterError, InputTooLargeError, NotLeaderError,
   PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError,
   RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, StoreStoppedError, StoreUnavailableError,
   TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, ValidatorError, WorkBudgetError,

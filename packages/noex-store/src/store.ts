@@ -53,6 +53,10 @@ export class Store extends StoreQueries {
       now: options.now ?? Date.now,
       maxDeletedKeys: options.maxDeletedKeys ?? 100_000,
       maxWork: options.maxWork ?? 100_000_000,
+      maxRecordBytes: Math.min(
+        options.maxRecordBytes ?? 16_777_216, options.maxOperationBytes ?? 67_108_864
+      ),
+      maxOperationBytes: options.maxOperationBytes ?? 67_108_864,
       validatorTimeoutMs: options.validatorTimeoutMs ?? 10_000,
       onListenerError
     }, randomUUID())

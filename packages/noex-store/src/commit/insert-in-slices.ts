@@ -1,4 +1,5 @@
 import type { Engine } from '../engine.js'
+import { OperationBudget } from '../schema/size.js'
 import type { PendingCheck } from '../schema/pending-checks.js'
 import type { WriteOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
@@ -32,9 +33,11 @@ async function insertInSlices (
     checkInput(engine.buckets, bucket, input, engine.now)
   }
   const records: StoreRecord[] = []
+  const budget = new OperationBudget(engine.options.maxOperationBytes)
   let pending: PendingCheck[] = []
   for (const input of inputs) {
     records.push(bucket.prepareInsert(input, time, number => given.has(number), pending))
+    budget.add(name, bucket.inputBytes)
     if (pending.length >= STEP || (pending.length > 0 && records.length === inputs.length)) {
       await engine.checks.settle(name, pending)
       pending = []

@@ -7,6 +7,7 @@ import {
 import type { WriteOptions } from '../types/commit.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { StoreRecord } from '../types/record.js'
+import { OperationBudget } from '../schema/size.js'
 import type { PendingCheck } from '../schema/pending-checks.js'
 import { expireDue } from './expiry.js'
 import { Plan } from './plan.js'
@@ -95,9 +96,12 @@ export function insertMany (
     const time = engine.now
     const given = new Set(inputs.map(input => input[bucket.schema.key]))
     const pending: PendingCheck[] = []
-    const records = inputs.map(
-      input => bucket.prepareInsert(input, time, number => given.has(number), pending)
-    )
+    const budget = new OperationBudget(engine.options.maxOperationBytes)
+    const records = inputs.map(input => {
+      const record = bucket.prepareInsert(input, time, number => given.has(number), pending)
+      budget.add(name, bucket.inputBytes)
+      return record
+    })
     if (pending.length === 0) return commitNew(engine, bucket, records, options)
     const copies = [...inputs]
     return engine.checks.settle(name, pending).then(() => {

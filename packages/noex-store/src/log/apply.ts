@@ -160,7 +160,7 @@ function emptyBucket (
   const complete = type === 'define' || former === undefined
     ? definitionFor(engine, name, definition, functions)
     : withFunctionsOf(former.schema.definition, definition)
-  const bucket = new Bucket(name, complete, engine.options.maxDeletedKeys)
+  const bucket = new Bucket(name, complete, engine.options)
   bucket.markRecovered(functions)
   // Declared by this process, with all its functions.
   if (former?.isRecovered === false && bucket.missingFunctions.length === 0) bucket.isRecovered = false

@@ -87,7 +87,7 @@ export async function loadImage (
   let count = 0
   for (const image of buckets) {
     const definition = definitionFor(engine, image.name, image.definition, image.functions)
-    const bucket = new Bucket(image.name, definition, engine.options.maxDeletedKeys)
+    const bucket = new Bucket(image.name, definition, engine.options)
     if (!engine.buckets.has(image.name)) bucket.markRecovered(image.functions)
     bucket.counter = image.counter
     bucket.deleted.raiseFloor(image.floor)

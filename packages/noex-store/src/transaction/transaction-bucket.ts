@@ -7,6 +7,7 @@ import {
 } from '../errors.js'
 import { countNow } from '../query/count.js'
 import { select, visibility, visitMatches, type Selection } from '../query/visit.js'
+import type { OperationBudget } from '../schema/size.js'
 import type { PendingCheck } from '../schema/pending-checks.js'
 import type { WriteOptions } from '../types/commit.js'
 import type { WhereFilter } from '../types/filter.js'
@@ -27,16 +28,21 @@ export class TransactionBucketHandle {
   readonly #reads: ReadSet
   readonly #overlay: Overlay
   readonly #assertOpen: () => void
+  readonly #budget: OperationBudget
   #calls = 0
   #turn: Promise<void> | undefined
 
   /** Made by `TransactionContext.bucket`. */
-  constructor (engine: Engine, bucket: Bucket, reads: ReadSet, overlay: Overlay, assertOpen: () => void) {
+  constructor (
+    engine: Engine, bucket: Bucket, reads: ReadSet, overlay: Overlay, assertOpen: () => void,
+    budget: OperationBudget
+  ) {
     this.#engine = engine
     this.#bucket = bucket
     this.#reads = reads
     this.#overlay = overlay
     this.#assertOpen = assertOpen
+    this.#budget = budget
   }
 
   get name (): string {
@@ -184,6 +190,7 @@ export class TransactionBucketHandle {
     const record = this.#bucket.prepareInsert(
       data, this.#engine.now, number => this.#overlay.has(number), pending
     )
+    this.#budget.add(this.name, this.#bucket.inputBytes)
     const key = keyOfNew(this.#bucket, record)
     const written = this.#overlay.get(key)
     const shown = record[this.#bucket.schema.key]
@@ -212,6 +219,7 @@ export class TransactionBucketHandle {
     const written = this.#overlay.get(wanted)
     const pending: PendingCheck[] = []
     const after = this.#bucket.prepareUpdate(existing, changes, this.#engine.now, pending)
+    this.#budget.add(this.name, this.#bucket.inputBytes)
     const write = (): StoreRecord => {
       this.#overlay.set(wanted, written === undefined ? existing : written.before, after)
       return after

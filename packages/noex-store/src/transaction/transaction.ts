@@ -4,6 +4,7 @@ import { whenPurged } from '../commit/expiry.js'
 import { Plan } from '../commit/plan.js'
 import type { Engine } from '../engine.js'
 import { CommitTooLargeError, StoreStoppedError } from '../errors.js'
+import { OperationBudget } from '../schema/size.js'
 import type { Commit, WriteOptions } from '../types/commit.js'
 import { Overlay, type Written } from './overlay.js'
 import { ReadSet } from './read-set.js'
@@ -22,12 +23,14 @@ export class TransactionContext {
   readonly #endHistory: () => void
   /** Written keys in the order of their first write. */
   readonly #keys: Array<readonly [Overlay, unknown]> = []
+  readonly #budget: OperationBudget
   #isEnded = false
 
   /** Made by `Store.transaction`. */
   constructor (engine: Engine, options: WriteOptions) {
     this.#engine = engine
     this.#options = options
+    this.#budget = new OperationBudget(engine.options.maxOperationBytes)
     this.#endHistory = engine.history.begin()
   }
 
@@ -41,7 +44,8 @@ export class TransactionContext {
     if (known !== undefined) return known
     const bucket = this.#engine.bucket(name)
     const handle = new TransactionBucketHandle(
-      this.#engine, bucket, this.#reads, this.#overlayOf(bucket), () => { this.#assertOpen() }
+      this.#engine, bucket, this.#reads, this.#overlayOf(bucket), () => { this.#assertOpen() },
+      this.#budget
     )
     this.#handles.set(name, handle)
     return handle
