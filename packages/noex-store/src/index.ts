@@ -32,7 +32,7 @@ export type { BridgeOptions, EventReceiver } from './bridge/rules-bridge.js'
 export {
   AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError,
   CommitMismatchError, CommitTooLargeError, DefinitionError, DefinitionMismatchError, DefinitionMissingError,
-  DuplicateKeyError, FilterError, isStoreError, NotLeaderError, OutOfScopeError, PersistenceRequiredError,
+  DuplicateKeyError, FilterError, InputTooLargeError, isStoreError, NotLeaderError, OutOfScopeError, PersistenceRequiredError,
   QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError, RecordExistsError, RecordNotFoundError,
   ReferentialIntegrityError, StoreError, StoreStoppedError, StoreUnavailableError, TooManyRunsError,
   TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, ValidatorError,

@@ -39,7 +39,7 @@ export async function defineBucket (
     return
   }
   if (known !== undefined) throw new BucketAlreadyExistsError(name)
-  const bucket = new Bucket(name, definition, engine.options.maxDeletedKeys)
+  const bucket = new Bucket(name, definition, engine.options)
   if (initial !== undefined) {
     if (initial.records.length > MAX_AT_ONCE) await fillInSlices(engine, bucket, initial.records, initial.counter)
     else fill(bucket, initial.records, initial.counter)
@@ -128,7 +128,7 @@ export async function redefineBucket (
     for (const record of isBig ? await recordsInSlices(engine, former) : recordsOf(former)) {
       entries.push([record[former.schema.key], record])
     }
-    const bucket = new Bucket(name, definition, engine.options.maxDeletedKeys)
+    const bucket = new Bucket(name, definition, engine.options)
     bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
     const records = transform(entries).map(([, record]) => record)
     if (isBig) await fillInSlices(engine, bucket, records, former.counter)
@@ -155,7 +155,7 @@ async function redefine (
   for (let attempt = 1; ; attempt++) {
     const former = existing(engine, name)
     const definition = definitionOf(former.schema.definition)
-    const bucket = new Bucket(name, definition, engine.options.maxDeletedKeys)
+    const bucket = new Bucket(name, definition, engine.options)
     const copy = new BucketCopy(former, bucket, each, engine.slicer)
     try {
       // The commit of a small bucket is made in the step of the call.
@@ -197,7 +197,7 @@ export async function restoreBucket (
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const former = existing(engine, name)
-    const bucket = new Bucket(name, former.schema.definition, engine.options.maxDeletedKeys)
+    const bucket = new Bucket(name, former.schema.definition, engine.options)
     bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
     await fillInSlices(engine, bucket, records, counter)
     const copied = await CopiedRecords.of(engine, bucket)

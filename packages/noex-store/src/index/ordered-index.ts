@@ -40,17 +40,10 @@ export class OrderedIndex {
     this.#compare = compare
   }
 
-  /** Builds an index of entries that are in order already. */
-  static fromSorted (
-    values: readonly Scalar[], rows: readonly Row[], compare: Compare = compareScalars
-  ): OrderedIndex {
-    const index = new OrderedIndex(compare)
-    const step = MAX_CHUNK / 2
-    for (let i = 0; i < rows.length; i += step) {
-      index.#chunks.push({ values: values.slice(i, i + step), rows: rows.slice(i, i + step) })
-    }
-    index.#size = rows.length
-    return index
+  /** Adds at most half a chunk of entries that are in order and come after all others. */
+  appendSorted (entries: ReadonlyArray<{ readonly value: Scalar, readonly row: Row }>): void {
+    this.#chunks.push({ values: entries.map(({ value }) => value), rows: entries.map(({ row }) => row) })
+    this.#size += entries.length
   }
 
   get size (): number {
