@@ -16,7 +16,12 @@ export type FieldName<S extends StoreSchema, N extends BucketName<S>> =
   keyof S[N]['schema'] extends infer F extends string ? F : never
 
 /** The primary key of a bucket. */
-export type KeyOf<S extends StoreSchema, N extends BucketName<S>> = ValueOf<S[N]['schema'][S[N]['key']]>
+export type KeyOf<S extends StoreSchema, N extends BucketName<S>> = KeyIn<S[N]>
+
+type KeyIn<B extends BucketDefinition> =
+  B extends { readonly schema: infer F extends SchemaDefinition, readonly key: infer K extends string }
+    ? F[K] extends infer D extends FieldDefinition ? ValueOf<D> : never
+    : never
 
 /**
  * A record of a bucket, as reads return it. The key, required and generated fields, and those with a default
@@ -35,22 +40,22 @@ export type InsertOf<S extends StoreSchema, N extends BucketName<S>> = InsertedI
 export type UpdateOf<S extends StoreSchema, N extends BucketName<S>> = ChangedIn<S[N]>
 
 type StoredIn<B extends BucketDefinition> =
-  B extends BucketDefinition
-    ? string extends keyof B['schema'] ? StoreRecord : StoreRecord<Stored<B['schema'], B['key']>>
+  B extends { readonly schema: infer F extends SchemaDefinition, readonly key: infer K }
+    ? string extends keyof F ? StoreRecord : StoreRecord<Stored<F, K>>
+    : never
+
+type InsertedIn<B extends BucketDefinition> =
+  B extends { readonly schema: infer F extends SchemaDefinition, readonly key: infer K }
+    ? string extends keyof F ? AnyFields : Inserted<F, K> & Further<B>
+    : never
+
+type ChangedIn<B extends BucketDefinition> =
+  B extends { readonly schema: infer F extends SchemaDefinition, readonly key: infer K }
+    ? string extends keyof F ? AnyFields : Changed<F, K> & Further<B>
     : never
 
 /** The fields of a bucket whose definition is no literal. */
 type AnyFields = Record<string, unknown>
-
-type InsertedIn<B extends BucketDefinition> =
-  B extends BucketDefinition
-    ? string extends keyof B['schema'] ? AnyFields : Inserted<B['schema'], B['key']> & Further<B>
-    : never
-
-type ChangedIn<B extends BucketDefinition> =
-  B extends BucketDefinition
-    ? string extends keyof B['schema'] ? AnyFields : Changed<B['schema'], B['key']> & Further<B>
-    : never
 
 /** Fields that hold a value in every record, never `null`. */
 type Sure<F extends SchemaDefinition, K> = {
