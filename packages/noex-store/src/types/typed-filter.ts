@@ -90,9 +90,9 @@ export type NumericPath<S extends StoreSchema, N extends BucketName<S>> =
 
 /** The values at a path. */
 export type ValueAt<S extends StoreSchema, N extends BucketName<S>, P extends string> =
-  FieldsByPath<FieldsOf<S, N>> extends { readonly [Q in P]: infer F }
-    ? F extends FieldDefinition ? ValueOf<F> : unknown
-    : unknown
+  FieldsByPath<FieldsOf<S, N>> extends infer D
+    ? P extends keyof D ? D[P] extends infer F extends FieldDefinition ? ValueOf<F> : unknown : unknown
+    : never
 
 /**
  * Conditions on the records of a bucket; all must hold. Operands have the type of their field. `X` may stand

@@ -6,7 +6,8 @@ import type { StoreSchema } from './record-types.js'
 import type { TypedBucket, TypedTransaction } from './typed-bucket.js'
 import type { EventOf, TopicOf, TypedCommit } from './typed-changes.js'
 import type {
-  ConfigAggregate, ConfigParams, ConfigResult, KeptFields, Query, QueryName, TypedQueryConfig, TypedQueryContext
+  ConfigAggregate, ConfigParams, ConfigResult, KeptFields, Query, QueryName, TypedQueryConfig,
+  TypedQueryContext
 } from './typed-query.js'
 import type { StoreOptions } from './store.js'
 
