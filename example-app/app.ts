@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import fp from 'fastify-plugin'
 import type { FastifyInstance } from 'fastify'
 import { noexPlugin, type NoexOptions } from 'fastify-noex'
-import type { Store } from 'fastify-noex/store'
 import { folder } from './folder.js'
+import type { DeskStore } from './model.js'
 import { startRules } from './rules.js'
 
 /** Time that browsers have to leave when the server stops, in milliseconds. */
@@ -13,7 +13,7 @@ export const gracePeriodMs = 5_000
 export const drainDelayMs = 5_000
 
 export interface OrderDeskOptions {
-  readonly store: Store
+  readonly store: DeskStore
   /**
    * The web origins whose pages may connect. There is no login, so any site that a visitor has open could
    * otherwise write here.

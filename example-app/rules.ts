@@ -1,6 +1,6 @@
 import { RuleEngine, type RuleInput } from 'fastify-noex/rules'
-import { bridgeStoreToRules, type Store } from 'fastify-noex/store'
-import { openStatuses } from './model.js'
+import { bridgeStoreToRules } from 'fastify-noex/store'
+import { openStatuses, type DeskStore } from './model.js'
 
 /** An order of this much, in cents, is announced. */
 export const LARGE_ORDER = 20_000
@@ -18,7 +18,7 @@ export interface DeskRules {
 }
 
 /** Starts what reacts to changes of the orders. The desk's pages listen to `desk.*`. */
-export async function startRules (store: Store, { paymentMs, onError }: DeskRulesOptions): Promise<DeskRules> {
+export async function startRules (store: DeskStore, { paymentMs, onError }: DeskRulesOptions): Promise<DeskRules> {
   const rules = await RuleEngine.start({ name: 'order-desk', onError })
   for (const rule of deskRules(paymentMs)) rules.registerRule(rule)
   const stopBridge = await bridgeStoreToRules(store, rules)
@@ -72,10 +72,10 @@ function settled (id: string, name: string, { field, operator, value }: { field:
 }
 
 /** Timers live in memory: those of an earlier process are set again, for the time that is left. */
-async function remindAgain (store: Store, rules: RuleEngine, paymentMs: number): Promise<void> {
+async function remindAgain (store: DeskStore, rules: RuleEngine, paymentMs: number): Promise<void> {
   const unpaid = await store.bucket('orders').where({ status: { $in: openStatuses }, paid: { $neq: true } })
   for (const { number, total, _createdAt } of unpaid) {
-    const duration = Math.max(1, Number(_createdAt) + paymentMs - Date.now())
-    await rules.setTimer({ name: `payment:${String(number)}`, duration, onExpire: { topic: 'desk.payment-due', data: { number, total } } })
+    const duration = Math.max(1, _createdAt + paymentMs - Date.now())
+    await rules.setTimer({ name: `payment:${number}`, duration, onExpire: { topic: 'desk.payment-due', data: { number, total } } })
   }
 }
