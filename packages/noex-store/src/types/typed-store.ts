@@ -1,7 +1,7 @@
 import type { Store } from '../store.js'
 import type { AccessOptions } from './access.js'
 import type { WriteOptions } from './commit.js'
-import type { ReadFilter, ReadObserver } from './query.js'
+import type { ReadFilter } from './query.js'
 import type { StoreSchema } from './record-types.js'
 import type { TypedBucket, TypedTransaction } from './typed-bucket.js'
 import type { EventOf, TopicOf, TypedCommit } from './typed-changes.js'
@@ -73,15 +73,14 @@ export interface TypedStore<S extends StoreSchema> extends OpenStore {
       : SubscribeRest<TParams, TResult>
   ): Promise<() => void>
   /** Runs a query once. */
-  runQuery<TResult = unknown> (
-    queryName: QueryName, params?: unknown, readFilter?: ReadFilter, observer?: ReadObserver
-  ): Promise<TResult>
+  runQuery<TResult = unknown> (queryName: QueryName, params?: unknown, ...rest: RunRest): Promise<TResult>
   runQuery<TParams, TResult> (
     query: Query<TParams, TResult>,
     ...rest: undefined extends TParams ? [params?: TParams, ...RunRest] : [params: TParams, ...RunRest]
   ): Promise<TResult>
 }
 
-type RunRest = [readFilter?: ReadFilter, observer?: ReadObserver]
+/** The parameters of `Store.runQuery` after those of the query. */
+type RunRest = Parameters<Store['runQuery']> extends [string, unknown?, ...infer R] ? R : never
 type SubscribeRest<TParams, TResult> =
   [params: TParams, callback: (result: TResult) => void, readFilter?: ReadFilter]
