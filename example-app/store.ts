@@ -18,8 +18,8 @@ export interface OrderStore {
 }
 
 /**
- * Opens the order desk's store: loads the data that an earlier process has saved, or starts with the seed when
- * there is none yet. Rejects, and leaves every file alone, when saved data cannot be read.
+ * Opens the order desk's store: loads the data that an earlier process has saved, or starts with the seed
+ * when there is none yet. Rejects, and leaves every file alone, when saved data cannot be read.
  */
 export async function openStore (
   { directory, onSaveError = () => {} }: OrderStoreOptions

@@ -34,8 +34,8 @@ test('defineSchema', async t => {
       customers: { key: 'id', schema: { id } },
       orders: { key: 'id', schema: { id, by: field } }
     } as never)
-    t.throws(withField({ type: 'string', ref: 'custmers' }), new DefinitionError(
-      'Field "by" of bucket "orders" refers to "custmers", which is no bucket of the schema: customers, orders'))
+    t.throws(withField({ type: 'string', ref: 'custmers' }), new DefinitionError('Field "by" of bucket "orders" ' +
+      'refers to "custmers", which is no bucket of the schema: customers, orders'))
     t.throws(withField({ type: 'string', ref: 'toString' }), { name: 'DefinitionError' })
     t.throws(withField({ type: 'number', ref: 'customers' }), new DefinitionError(
       'Field "by" of bucket "orders" has type "number"; the key of "customers" has type "string"'))
@@ -86,7 +86,8 @@ test('a store of a schema', async t => {
     const typed = await store.defineBuckets(schema)
     t.equal(typed, store)
     t.match(await typed.bucket('customers').insert({ name: 'Ada' }), { name: 'Ada', _version: 1 })
-    t.match(await rejection(store.defineBuckets(schema)), { name: 'BucketAlreadyExistsError', bucket: 'customers' })
+    const error = await rejection(store.defineBuckets(schema))
+    t.match(error, { name: 'BucketAlreadyExistsError', bucket: 'customers' })
   })
 
   t.test('does not start, and leaves what is saved, when a bucket cannot be read', async t => {
@@ -109,7 +110,8 @@ test('a store of a schema', async t => {
       exists: async key => await memory.exists(key),
       listKeys: async prefix => await memory.listKeys(prefix)
     }
-    t.match(await rejection(Store.start({ name: 'shop', schema, persistence: { adapter } })), { message: 'no such disk' })
+    const error = await rejection(Store.start({ name: 'shop', schema, persistence: { adapter } }))
+    t.match(error, { message: 'no such disk' })
     t.notOk(saves.some(key => key.includes('orders')), 'nothing takes the place of what could not be read')
     isBroken = false
     const again = await Store.start({ name: 'shop', schema, persistence: { adapter } })
