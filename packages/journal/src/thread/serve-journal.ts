@@ -1,4 +1,4 @@
-import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
 import { Backoff } from '../backoff.js'
 import { acquireLock, type FileLock } from '../file-lock.js'
 import type { JournalCommand, JournalReport } from './journal-messages.js'
@@ -71,6 +71,7 @@ class JournalServer<J extends ServedJournal, Opened> {
   #retry: NodeJS.Timeout | undefined
   #regaining: Promise<void> | undefined
   #isClosing = false
+  #isScheduled = false
 
   constructor (port: MessagePort, service: JournalService<J, Opened>, lock: FileLock, journal: J) {
     this.#port = port
@@ -94,23 +95,27 @@ class JournalServer<J extends ServedJournal, Opened> {
     this.#port.postMessage(message)
   }
 
-  #onMessage (first: JournalCommand): void {
-    let command: JournalCommand | undefined = first
-    while (command !== undefined && !this.#isClosing) {
-      // All that stands before another command is written before it.
-      if (command.type === 'write') this.#accept(command)
-      else {
-        this.#write()
-        this.#carryOut(command)
-      }
-      command = (receiveMessageOnPort(this.#port) as { message: JournalCommand } | undefined)?.message
+  #onMessage (command: JournalCommand): void {
+    if (this.#isClosing) return
+    if (command.type === 'write') {
+      this.#accept(command)
+      return
     }
-    if (!this.#isClosing) this.#write()
+    // All that stands before another command is written before it.
+    this.#write()
+    this.#carryOut(command)
   }
 
   #accept ({ attempt, text }: JournalCommand & { type: 'write' }): void {
     if (attempt < this.#attempt) return
     for (const entry of text.split('\n')) this.#waiting.push(entry)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    // Behind all messages that are there already, so that they become one group.
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.#write()
+    })
   }
 
   #carryOut (command: Exclude<JournalCommand, { type: 'write' }>): void {
