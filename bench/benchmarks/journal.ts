@@ -15,7 +15,14 @@ const commit = (n: number): string => JSON.stringify({
     type: 'insert',
     bucket: 'orders',
     key: `order-${n}`,
-    after: { id: `order-${n}`, customer: `customer-${n % 1_000}`, state: 'open', total: n % 500, _version: 1, _createdAt: 1_790_000_000_000 + n }
+    after: {
+      id: `order-${n}`,
+      customer: `customer-${n % 1_000}`,
+      state: 'open',
+      total: n % 500,
+      _version: 1,
+      _createdAt: 1_790_000_000_000 + n
+    }
   }]
 })
 
@@ -40,7 +47,8 @@ export async function journal (): Promise<Row[]> {
     const row = (name: string, unit: string, figure: keyof Measured, target?: Target): void => {
       rows.push({ name: `${writers} writers, ${name}`, unit, noex: of(figure), ...(target && { target }) })
     }
-    row('between commits', 'µs', 'betweenMicros', aim === undefined ? undefined : { atMost: Math.round(1e8 / aim) / 100 })
+    const atMost = Math.round(1e8 / (aim ?? NaN)) / 100
+    row('between commits', 'µs', 'betweenMicros', aim === undefined ? undefined : { atMost })
     row('main thread', 'µs CPU', 'loopMicros', aim === undefined ? undefined : { atMost: 10 })
     row('all threads', 'µs CPU', 'allMicros')
     row('durable, p50', 'ms', 'p50Ms')

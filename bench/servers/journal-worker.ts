@@ -1,6 +1,8 @@
 // The thread of the journal benchmark: lines with a CRC, as a store's log has them.
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
-import { crcFormat, Journal, recoverJournal, SegmentNames, serveJournal, type CrcHead } from '@hamicek/noex-journal'
+import {
+  crcFormat, Journal, recoverJournal, SegmentNames, serveJournal, type CrcHead
+} from '@hamicek/noex-journal'
 
 const names = new SegmentNames(workerData as string, '.log', 'log')
 const format = crcFormat(1_048_576)

@@ -1,6 +1,6 @@
 import {
-  appendFileSync, copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync,
-  writeFileSync
+  appendFileSync, copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync,
+  truncateSync, writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -44,7 +44,8 @@ t.test('a last group that was cut anywhere keeps its good lines; the rest is mov
     const good = content.subarray(0, length).lastIndexOf(10) + 1
     const { journal, recovered, texts } = openLog(cut)
     const torn = length - good
-    const isRight = texts.length === whole && recovered.head.revision === whole && (recovered.torn?.bytes ?? 0) === torn
+    const isRight = texts.length === whole && recovered.head.revision === whole &&
+      (recovered.torn?.bytes ?? 0) === torn
     if (!isRight) t.fail(`cut at ${length}: ${texts.length} lines, ${JSON.stringify(recovered.torn)}`)
     if (torn > 0 && !readFileSync(join(cut, 'store.torn')).equals(content.subarray(good, length))) {
       t.fail(`cut at ${length}: the torn bytes are not kept`)
@@ -111,9 +112,11 @@ t.test('a changed byte anywhere before the last group is refused, and nothing is
       let outcome: string
       try {
         const { texts, recovered } = readLog(damaged)
-        outcome = texts.length === 10 ? 'all' : `torn ${recovered.torn === undefined ? 'in silence' : 'and told'}`
+        const told = recovered.torn === undefined ? 'in silence' : 'and told'
+        outcome = texts.length === 10 ? 'all' : `torn ${told}`
       } catch (error) {
-        outcome = /damaged there, and no crash explains/.test((error as Error).message) ? 'refused' : String(error)
+        const { message } = error as Error
+        outcome = /damaged there, and no crash explains/.test(message) ? 'refused' : message
         if (!readFileSync(join(damaged, 'store.log')).equals(changed)) outcome = 'refused and changed'
         if (existsSync(join(damaged, 'store.torn'))) outcome = 'refused and moved'
       }

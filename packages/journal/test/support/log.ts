@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import {
-  crcFormat, Journal, recoverJournal, SegmentNames, textOfCrcLine, type CrcHead, type JournalFormat, type RecoveredJournal
+  crcFormat, Journal, recoverJournal, SegmentNames, textOfCrcLine, type CrcHead, type JournalFormat,
+  type RecoveredJournal
 } from '../../src/index.js'
 
 /** Format of the tests' lines: as a store has them, up to 16 MiB. */
