@@ -118,9 +118,17 @@ async function syncDirectory (directory: string): Promise<void> {
   }
 }
 
-/** Waits until the disk has a file. The handles that Yarn's Plug'n'Play gives out have no `sync` of their own. */
-async function sync ({ fd }: FileHandle): Promise<void> {
-  await promisify(fsyncOf)(fd)
+/**
+ * Waits until the disk has a file. Under Yarn's Plug'n'Play, handles throw that they have no `sync`, without the
+ * code of a system error; under Node's permission model only handles may sync.
+ */
+async function sync (handle: FileHandle): Promise<void> {
+  try {
+    await handle.sync()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== undefined) throw error
+    await promisify(fsyncOf)(handle.fd)
+  }
 }
 
 async function ifPresent<T> (read: () => Promise<T>): Promise<T | undefined> {
