@@ -91,6 +91,13 @@ export class DurableFile {
     this.#isUnfinished = false
   }
 
+  /** Takes pieces behind `size` out of the file again, as far as the disk lets that happen. */
+  takeBack (size: number): void {
+    this.#size = size
+    this.#isUnfinished = true
+    this.#cutQuietly()
+  }
+
   /** Takes a failed attempt out of the file again, as far as the disk lets that happen. */
   discard (): void {
     if (this.#isUnfinished || this.#poisoned) this.#cutQuietly()

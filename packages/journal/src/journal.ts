@@ -20,6 +20,11 @@ export interface JournalOptions<Head> {
   readonly maxAgeMs: number
   /** Whether to wait for the disk. */
   readonly fsync: boolean
+  /**
+   * Whether the entries of one `append` stand or fall together: they stay in one segment, and when one of their
+   * writes fails, those before are taken out again.
+   */
+  readonly wholeGroups?: boolean
 }
 
 /** Members by which the user of a journal takes part in its work. All are called synchronously. */
@@ -116,7 +121,8 @@ export class Journal<Head> {
    * they can be given again and get the same lines.
    */
   append (entries: string[]): void {
-    while (entries.length > 0) entries.splice(0, this.#appendSome(entries))
+    if (this.#options.wholeGroups === true) this.#appendWhole(entries)
+    else while (entries.length > 0) entries.splice(0, this.#appendSome(entries))
   }
 
   /** Adds an entry of the journal's user to the current segment, without regard to its size. */
@@ -189,30 +195,58 @@ export class Journal<Head> {
     return this.#format.numberOf(this.#head) + 1
   }
 
+  #appendWhole (entries: string[]): void {
+    if (entries.length === 0) return
+    if (this.#readySegment().size >= this.#options.maxBytes) this.#rotate()
+    const segment = this.#segment as DurableFile
+    const [size, head, first] = [segment.size, this.#head, this.#first]
+    try {
+      for (let done = 0; done < entries.length;) {
+        done += this.#writeSome(segment, entries, done, MAX_WRITE_BYTES, false)
+      }
+    } catch (error) {
+      segment.takeBack(size)
+      this.#head = head
+      this.#first = first
+      throw error
+    }
+    entries.length = 0
+  }
+
   /** Adds as many entries as the segment, or else a new one, has room for. Returns how many. */
   #appendSome (entries: readonly string[]): number {
     const segment = this.#readySegment()
     const room = Math.min(this.#options.maxBytes - segment.size, MAX_WRITE_BYTES)
-    const isFull = segment.size > this.#noteBytes
+    const count = this.#writeSome(segment, entries, 0, room, segment.size > this.#noteBytes)
+    if (count === 0) this.#rotate()
+    return count
+  }
+
+  /**
+   * Adds the entries from `from` on that have room, in one write. Returns how many: none when the first one has
+   * no room in a segment that is in use.
+   */
+  #writeSome (
+    segment: DurableFile, entries: readonly string[], from: number, room: number, isInUse: boolean
+  ): number {
     let lines = ''
     let bytes = 0
     let head = this.#head
     let count = 0
-    for (; count < entries.length; count++) {
-      const sealed = this.#format.seal(entries[count] as string, head, this.#head)
+    for (; from + count < entries.length; count++) {
+      const sealed = this.#format.seal(entries[from + count] as string, head, this.#head)
       const length = Buffer.byteLength(sealed.line) + 1
       if (length > this.#format.maxLineBytes + 1) {
         throw new RangeError(`a line of ${length} bytes is too long for the ${this.#names.title}`)
       }
       // A single line may be longer than a write; it is written in parts.
       const fits = bytes + length <= room || (bytes === 0 && segment.size + length <= this.#options.maxBytes)
-      if (!fits && (isFull || bytes > 0)) break
+      if (!fits && (isInUse || bytes > 0)) break
       lines += `${sealed.line}\n`
       bytes += length
       head = sealed.head
     }
-    if (count === 0) this.#rotate()
-    else this.#write(segment, Buffer.from(lines), head)
+    if (count > 0) this.#write(segment, Buffer.from(lines), head)
     return count
   }
 

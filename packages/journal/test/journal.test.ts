@@ -202,3 +202,24 @@ t.test('a splitter holds no more than the longest line', t => {
   t.same(crcFormat(4).maxLineBytes, 4)
   t.end()
 })
+
+t.test('a group that must be whole leaves none of its lines when one of its writes fails', t => {
+  const disk = smallDisk(t)
+  if (disk === undefined) {
+    t.end()
+    return
+  }
+  const { journal } = openLog(disk.directory, { wholeGroups: true })
+  journal.append(entries(1, 3))
+  const size = journal.segmentBytes
+  // More than a write, of which the last part has no room.
+  const waiting = [...entries(4, 6), 'x'.repeat(100_000), 'y'.repeat(4_194_304), entry(9)]
+  t.throws(() => { journal.append(waiting) }, { code: 'ENOSPC' })
+  t.equal(waiting.length, 6)
+  t.equal(journal.segmentBytes, size)
+  t.equal(statSync(join(disk.directory, 'store.log')).size, size)
+  journal.append([entry(4)])
+  journal.close()
+  t.same(readLog(disk.directory).texts, entries(1, 4))
+  t.end()
+})

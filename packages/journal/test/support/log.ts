@@ -20,11 +20,11 @@ export interface OpenedLog {
 }
 
 /** Recovers a log and opens it for writing. */
-export function openLog (directory: string, { maxBytes = 67_108_864, from = 1 } = {}): OpenedLog {
+export function openLog (directory: string, { maxBytes = 67_108_864, from = 1, wholeGroups = false } = {}): OpenedLog {
   const names = namesIn(directory)
   const texts: string[] = []
   const recovered = recoverJournal(names, format, from, line => { texts.push(textOfCrcLine(line)) })
-  const options = { names, format, maxBytes, maxAgeMs: Infinity, fsync: true }
+  const options = { names, format, maxBytes, maxAgeMs: Infinity, fsync: true, wholeGroups }
   return { journal: new Journal(options, recovered), recovered, texts }
 }
 
