@@ -1,9 +1,9 @@
 /**
- * Commands to the thread of a journal. `text`: entries, one in a line. `attempt` counts the failures that
+ * Commands to the thread of a journal. `texts`: entries, one in a line. `attempt` counts the failures that
  * the sender has heard of: what it sent before those is dropped.
  */
 export type JournalCommand =
-  | { readonly type: 'write', readonly attempt: number, readonly text: string, readonly count: number }
+  | { readonly type: 'write', readonly attempt: number, readonly texts: readonly string[] }
   | { readonly type: 'probe', readonly attempt: number }
   | { readonly type: 'call', readonly id: number, readonly value: unknown }
   | { readonly type: 'close' }

@@ -1,8 +1,10 @@
 import { Worker } from 'node:worker_threads'
 import type { JournalCommand, JournalReport } from './journal-messages.js'
 
-/** Longest text of one message, in characters: what waits beyond it goes in the next one. */
+/** Characters after which the next write goes in a message of its own. */
 const MAX_MESSAGE = 1_048_576
+/** Longest text in a message, in characters: strings have a bound. */
+const MAX_TEXT = 33_554_432
 
 export interface JournalThreadOptions<Notice> {
   /** Address of the thread's file, see `threadFile`. */
@@ -49,7 +51,10 @@ export class JournalThread<Opened, Notice = never> {
   #waiters: Waiter[] = []
   #firstWaiter = 0
   #probes: Settler[] = []
-  #pending: string[] = []
+  /** Entries of the next message that are not put together yet. */
+  #part: string[] = []
+  #partLength = 0
+  #texts: string[] = []
   #pendingCount = 0
   #pendingLength = 0
   #sent = 0
@@ -91,7 +96,7 @@ export class JournalThread<Opened, Notice = never> {
    */
   async write (entries: readonly string[]): Promise<void> {
     if (this.#death !== undefined) throw this.#death
-    for (const entry of entries) this.#add(entry)
+    this.#add(entries)
     if (this.#sent + this.#pendingCount === this.#durable) return
     await new Promise<unknown>((resolve, reject) => {
       this.#waiters.push({ end: this.#sent + this.#pendingCount, resolve, reject })
@@ -132,21 +137,39 @@ export class JournalThread<Opened, Notice = never> {
     this.#rejectAll(new Error('it was closed before they were written'))
   }
 
-  #add (entry: string): void {
-    if (this.#pendingLength > 0 && this.#pendingLength + entry.length > MAX_MESSAGE) this.#flush()
+  /** Puts the entries of one write into the next message, which is sent at the end of this turn. */
+  #add (entries: readonly string[]): void {
+    // A write is never parted between messages.
+    if (this.#pendingLength > MAX_MESSAGE) this.#flush()
     // Behind the microtasks of this turn, so that the writes of many callers go together.
     if (this.#pendingCount === 0) process.nextTick(() => { this.#flush() })
-    this.#pending.push(entry)
-    this.#pendingCount += 1
-    this.#pendingLength += entry.length + 1
+    for (const entry of entries) {
+      if (this.#partLength + entry.length > MAX_TEXT) this.#endPart()
+      this.#part.push(entry)
+      this.#partLength += entry.length + 1
+      this.#pendingLength += entry.length + 1
+    }
+    this.#pendingCount += entries.length
+  }
+
+  #endPart (): void {
+    if (this.#part.length > 0) this.#texts.push(this.#part.join('\n'))
+    this.#part = []
+    this.#partLength = 0
   }
 
   #flush (): void {
-    const count = this.#pendingCount
-    if (count === 0 || this.#death !== undefined) return
-    this.#tell({ type: 'write', attempt: this.#attempt, text: this.#pending.join('\n'), count })
-    this.#sent += count
-    this.#pending = []
+    if (this.#pendingCount === 0 || this.#death !== undefined) return
+    this.#endPart()
+    this.#tell({ type: 'write', attempt: this.#attempt, texts: this.#texts })
+    this.#sent += this.#pendingCount
+    this.#dropPending()
+  }
+
+  #dropPending (): void {
+    this.#part = []
+    this.#partLength = 0
+    this.#texts = []
     this.#pendingCount = 0
     this.#pendingLength = 0
   }
@@ -235,9 +258,7 @@ export class JournalThread<Opened, Notice = never> {
     this.#waiters = []
     this.#firstWaiter = 0
     this.#probes = []
-    this.#pending = []
-    this.#pendingCount = 0
-    this.#pendingLength = 0
+    this.#dropPending()
     this.#sent = this.#durable
     for (const { reject } of [...waiters, ...probes]) reject(error)
     this.#settleLife()

@@ -106,9 +106,9 @@ class JournalServer<J extends ServedJournal, Opened> {
     this.#carryOut(command)
   }
 
-  #accept ({ attempt, text }: JournalCommand & { type: 'write' }): void {
+  #accept ({ attempt, texts }: JournalCommand & { type: 'write' }): void {
     if (attempt < this.#attempt) return
-    for (const entry of text.split('\n')) this.#waiting.push(entry)
+    for (const text of texts) for (const entry of text.split('\n')) this.#waiting.push(entry)
     if (this.#isScheduled) return
     this.#isScheduled = true
     // Behind all messages that are there already, so that they become one group.
