@@ -15,6 +15,9 @@ import { entries, entry, readLog } from './support/log.js'
 const run = promisify(execFile)
 const writer = fileURLToPath(new URL('./fixtures/log-writer.js', import.meta.url))
 
+/** Without the hooks of the test runner, which would make system calls of their own. */
+const env = { ...process.env, NODE_OPTIONS: '' }
+
 interface Opened {
   readonly thread: JournalThread<{ texts: string[] }>
   readonly opened: { readonly texts: string[] }
@@ -69,15 +72,18 @@ t.test('writes of one turn are one group', async t => {
 
 t.test('a second writer is refused at once, and a dead one leaves nothing', async t => {
   const directory = temporaryDirectory(t)
-  const child = spawn(process.execPath, [writer, join(directory, 'store.log'), '4', '1000000'])
-  await once(child.stdout, 'data')
+  const child = spawn(process.execPath, [writer, join(directory, 'store.log'), '4', '5'], {
+    env: { ...env, HOLD: '1' },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  while (!String(await once(child.stdout, 'data')).includes('20\n')) await sleep(1)
   const began = Date.now()
   await t.rejects(start(t, directory), /store\.lock: another process writes this log/)
   t.ok(Date.now() - began < 5_000)
   child.kill('SIGKILL')
   await once(child, 'exit')
   const { opened } = await start(t, directory)
-  t.ok(opened.texts.length > 0)
+  t.equal(opened.texts.length, 20)
 })
 
 t.test('while the disk is full, writes are refused and leave nothing; then all goes on', async t => {
@@ -154,9 +160,6 @@ t.test('a directory that is not there is refused', async t => {
 function numbersIn (directory: string): number[] {
   return readLog(directory).texts.map(text => (JSON.parse(text) as { n: number }).n)
 }
-
-/** Without the hooks of the test runner, which would make system calls of their own. */
-const env = { ...process.env, NODE_OPTIONS: '' }
 
 const noises = [
   Buffer.alloc(0), Buffer.alloc(5_000), randomBytes(700), Buffer.from('1234abcd 7 6 {"n":7}\n12')
