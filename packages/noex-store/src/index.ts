@@ -69,6 +69,7 @@ export { isValidEmail, isValidIsoDate, isValidUrl } from './schema/format.js'
 export { runMigrations } from './migration/run-migrations.js'
 export { bridgeStoreToRules } from './bridge/rules-bridge.js'
 export { LogRefusedError } from './log/change-log.js'
+export { FileLog, type FileLogOptions } from './log/file-log.js'
 export { MemoryLog } from './log/memory-log.js'
 export {
   ChecksumMismatchError, CorruptedStateError, DeserializationError, PersistenceError, SerializationError,
