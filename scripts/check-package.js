@@ -79,7 +79,7 @@ step('npm pack', () => {
     if (!names.includes(name)) throw new Error(`${name} is not in the tarball`)
   }
   // Of the pages for users only: README.md links them.
-  for (const [, target] of readme.matchAll(/\]\(((?:packages|deploy|[A-Z]+\.md)[^)#]*)/g)) {
+  for (const [, target] of readme.matchAll(/\]\(((?:packages|deploy|docs|[A-Z]+\.md)[^)#]*)/g)) {
     const isThere = names.some(name => name === target || name.startsWith(`${target}/`))
     if (!isThere) throw new Error(`README.md links ${target}, which is not in the tarball`)
   }
