@@ -176,6 +176,9 @@ const storeErrors: Readonly<Partial<Record<StoreErrorCode, (error: Members) => N
   QUOTA_EXCEEDED: e => new NoexServerError('VALIDATION_ERROR',
     `Bucket "${String(e['bucket'])}" is full: its ${String(e['quota'])} is ${String(e['limit'])}`,
     { bucket: e['bucket'], quota: e['quota'], limit: e['limit'] }),
+  INPUT_TOO_LARGE: e => new NoexServerError('VALIDATION_ERROR',
+    `The request writes more than ${String(e['limit'])} bytes to bucket "${String(e['bucket'])}"`,
+    { bucket: e['bucket'], limit: e['limit'] }),
   COMMIT_TOO_LARGE: e => new NoexServerError('VALIDATION_ERROR',
     `The request changes more records at once than maxCommitChanges, ${String(e['limit'])}: change fewer, ` +
     'by a narrower filter', { maxCommitChanges: e['limit'] }),
@@ -184,6 +187,9 @@ const storeErrors: Readonly<Partial<Record<StoreErrorCode, (error: Members) => N
     'ask for less, or by an indexed field', { workBudget: e['budget'] }),
   AGGREGATE_OVERFLOW: () =>
     new NoexServerError('VALIDATION_ERROR', 'The sum overflows: it is beyond ±1.8e308'),
+  DEFINITION_MISSING: e => new NoexServerError('INTERNAL_ERROR',
+    `Bucket "${String(e['bucket'])}" takes no writes: its definition is not complete`,
+    { reason: 'definition_missing' }),
   STORE_UNAVAILABLE: unavailable,
   NOT_LEADER: unavailable
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { BucketHandle, type WhenDurable } from './bucket-handle.js'
 import {
-  defineBucket, dropBucket, redefineBucket, updateBucket, type TransformRecords
+  defineBucket, dropBucket, redefineBucket, updateBucket, type RebuildTransform
 } from './commit/definitions.js'
 import { purge } from './commit/expiry.js'
 import type { CommitListener } from './commit/lane.js'
@@ -11,7 +11,7 @@ import { EventHub, type EventHandler } from './events/event-hub.js'
 import { applyCommit } from './log/apply.js'
 import { AttachedLog } from './log/attached-log.js'
 import type { ChangeLog, StoreImage } from './log/change-log.js'
-import { imageOf } from './log/image.js'
+import { imageInSlices, imageOf } from './log/image.js'
 import { Backups } from './persistence/backups.js'
 import { BucketSaver } from './persistence/bucket-saver.js'
 import { QueryRegistry } from './query/query-registry.js'
@@ -43,6 +43,8 @@ export class Store extends StoreQueries {
   readonly #expiry: ExpiryTimer
   readonly #saver: BucketSaver | undefined
   #log: AttachedLog | undefined
+  /** While the store joins a log. */
+  #attaching: Promise<AttachedLog> | undefined
 
   private constructor (options: StoreOptions) {
     const onListenerError = options.onListenerError ?? warn
@@ -51,6 +53,11 @@ export class Store extends StoreQueries {
       now: options.now ?? Date.now,
       maxDeletedKeys: options.maxDeletedKeys ?? 100_000,
       maxWork: options.maxWork ?? 100_000_000,
+      maxRecordBytes: Math.min(
+        options.maxRecordBytes ?? 16_777_216, options.maxOperationBytes ?? 67_108_864
+      ),
+      maxOperationBytes: options.maxOperationBytes ?? 67_108_864,
+      validatorTimeoutMs: options.validatorTimeoutMs ?? 10_000,
       onListenerError
     }, randomUUID())
     const events = new EventHub(onListenerError)
@@ -94,9 +101,9 @@ export class Store extends StoreQueries {
    */
   async defineBucket (name: string, definition: BucketDefinition): Promise<void> {
     if (this.#saver === undefined || definition.persistent === false || this.#engine.buckets.has(name)) {
-      defineBucket(this.#engine, name, definition)
+      await defineBucket(this.#engine, name, definition)
     } else {
-      defineBucket(this.#engine, name, definition, await this.#saver.load(name))
+      await defineBucket(this.#engine, name, definition, await this.#saver.load(name))
     }
     await this.#whenDurable()
   }
@@ -162,15 +169,20 @@ export class Store extends StoreQueries {
    * @throws BucketNotDefinedError, DefinitionError, UniqueConstraintError
    */
   async updateBucket (name: string, updates: BucketSchemaUpdate): Promise<void> {
-    updateBucket(this.#engine, name, updates)
+    await updateBucket(this.#engine, name, updates)
     await this.#whenDurable()
   }
 
-  /** Gives a bucket another definition and, by `transform`, other records, in one commit. */
+  /**
+   * Gives a bucket another definition and, by `transform`, other records, in one commit. It is built in slices,
+   * while reads and writes go on; a `transform` of all records together is one step, and runs again when
+   * another writer has changed the bucket meanwhile.
+   * @throws DefinitionError, DuplicateKeyError, UniqueConstraintError, TransactionConflictError
+   */
   async rebuildBucket (
-    name: string, definition: BucketDefinition, transform?: TransformRecords
+    name: string, definition: BucketDefinition, transform?: RebuildTransform
   ): Promise<void> {
-    redefineBucket(this.#engine, name, definition, transform)
+    await redefineBucket(this.#engine, name, definition, transform)
     await this.#whenDurable()
   }
 
@@ -248,11 +260,22 @@ export class Store extends StoreQueries {
    * @throws CommitMismatchError
    */
   async attachLog (log: ChangeLog): Promise<void> {
-    if (this.#log !== undefined) throw new Error(`Store "${this.name}" has a log already`)
-    this.#log = await AttachedLog.attach(this.#engine, this.#queries, log)
+    if (this.#log !== undefined || this.#attaching !== undefined) throw new Error(`Store "${this.name}" has a log already`)
+    const attaching = AttachedLog.attach(this.#engine, this.#queries, log)
+    this.#attaching = attaching
+    try {
+      this.#log = await attaching
+    } finally {
+      this.#attaching = undefined
+    }
   }
 
-  /** Takes the image of the store at its present revision. */
+  /** Takes the image of the store at the revision of the call, in slices: commits go on meanwhile. */
+  async takeImage (): Promise<StoreImage> {
+    return await imageInSlices(this.#engine, this.#queries)
+  }
+
+  /** Takes the image of the store at its present revision, in one step: see `takeImage` for a big store. */
   image (): StoreImage {
     return imageOf(this.#engine, this.#queries)
   }
@@ -302,7 +325,12 @@ export class Store extends StoreQueries {
     }
   }
 
-  readonly #whenDurable: WhenDurable = () => this.#log?.whenDurable(this.#engine.revision)
+  readonly #whenDurable: WhenDurable = () => {
+    const { revision } = this.#engine
+    if (this.#attaching === undefined) return this.#log?.whenDurable(revision)
+    // Without a log, where joining it fails, what is written is durable at once.
+    return this.#attaching.then(async log => { await log.whenDurable(revision) }, () => {})
+  }
 
   #backups (operation: string): Backups {
     if (this.#saver === undefined) throw new PersistenceRequiredError(operation)

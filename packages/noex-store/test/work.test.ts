@@ -109,7 +109,8 @@ test('texts that are searched count by their length, and are looked at one by on
 })
 
 test('a read that its meter ends leaves no snapshot behind', async t => {
-  const options = { name: 's', now: Date.now, maxDeletedKeys: 10, maxWork: Infinity, onListenerError () {} }
+  const bytes = { maxRecordBytes: 1e9, maxOperationBytes: 1e9 }
+  const options = { name: 's', now: Date.now, maxDeletedKeys: 10, maxWork: Infinity, validatorTimeoutMs: 1_000, ...bytes, onListenerError () {} }
   const engine = new Engine(options, 'epoch')
   defineBucket(engine, 'many', { key: 'id', schema: { id: { type: 'number' } } })
   await insertMany(engine, 'many', Array.from({ length: 50_000 }, (_, id) => ({ id, n: id, text: 'y'.repeat(640) })))

@@ -1,7 +1,7 @@
 import type { StoreRecord } from '../types/record.js'
 import type { Contents } from './contents.js'
 import type { Row } from './row.js'
-import type { Chunk } from './row-sequence.js'
+import { lastPlace, placeAt, slotFrom, type Chunk } from './row-sequence.js'
 
 /** Looks at a record; `false` ends the walk. */
 export type Visit = (record: StoreRecord, row: Row) => boolean | undefined
@@ -30,16 +30,19 @@ export class Snapshot {
     this.#end = contents.sequence.nextPlace
     contents.snapshots.add(this)
     if (place === 0) return
-    this.#chunk = this.#chunks.findIndex(({ start, slots }) => start + slots.length > place)
+    this.#chunk = this.#chunks.findIndex(chunk => lastPlace(chunk) >= place)
     if (this.#chunk === -1) this.#chunk = this.#chunks.length
-    this.#slot = Math.max(0, place - (this.#chunks[this.#chunk]?.start ?? 0))
+    const first = this.#chunks[this.#chunk]
+    if (first !== undefined) this.#slot = slotFrom(first, place)
   }
 
   /** Keeps the record of a row that is about to change. */
   keep (row: Row): void {
     if (row.place >= this.#end || this.#kept.has(row.place)) return
     const chunk = this.#chunks[this.#chunk]
-    if (chunk === undefined || row.place < chunk.start + this.#slot) return
+    if (chunk === undefined) return
+    const next = this.#slot < chunk.slots.length ? placeAt(chunk, this.#slot) : lastPlace(chunk) + 1
+    if (row.place < next) return
     this.#kept.set(row.place, { row, record: row.record as StoreRecord })
   }
 
@@ -54,7 +57,7 @@ export class Snapshot {
         continue
       }
       const slot = this.#slot++
-      const place = chunk.start + slot
+      const place = placeAt(chunk, slot)
       if (place >= this.#end) return this.close()
       const kept = this.#kept.size === 0 ? undefined : this.#kept.get(place)
       const row = kept?.row ?? chunk.slots[slot]

@@ -1,38 +1,66 @@
 import { Bucket } from '../bucket/bucket.js'
-import { recordsOf } from '../commit/definitions.js'
+import { CopiedRecords, recordsOf } from '../commit/copied-records.js'
+import { functionsOf } from '../commit/definitions.js'
 import type { Engine } from '../engine.js'
 import { CommitMismatchError } from '../errors.js'
+import { differenceOf, withoutFunctions } from '../schema/definition-data.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { BucketDefinition } from '../types/schema.js'
 import type { BucketImage, StoreImage } from './change-log.js'
 
-/** Returns a definition as data: functions are left out. */
-export function withoutFunctions (definition: BucketDefinition): BucketDefinition {
-  return JSON.parse(JSON.stringify(definition)) as BucketDefinition
-}
+/** Records between two looks at the clock. */
+const STEP = 64
 
-/** Takes the image of a store at its present revision. */
+/** Takes the image of a store at its present revision, in one step. */
 export function imageOf (engine: Engine, queries: QueryRegistry): StoreImage {
   return {
     revision: engine.revision,
-    buckets: Array.from(engine.buckets.values(), imageOfBucket),
+    buckets: Array.from(engine.buckets.values(), bucket => {
+      const { contents: { sequence } } = bucket
+      const places = Array.from(sequence.from(0), row => row.place)
+      return { ...imageWithoutRecords(bucket), deleted: deletedOf(bucket, places), records: recordsOf(bucket) }
+    }),
     queries: queries.configs
   }
 }
 
-function imageOfBucket (bucket: Bucket): BucketImage {
-  const places = Array.from(bucket.contents.sequence.from(0), row => row.place)
+/** Takes the image of a store at the revision of the call, in slices: commits go on meanwhile. */
+export async function imageInSlices (engine: Engine, queries: QueryRegistry): Promise<StoreImage> {
+  const { revision } = engine
+  const { configs } = queries
+  // All in this step; the records are gathered later, as they are now.
+  const begun = Array.from(engine.buckets.values(), bucket => ({
+    image: imageWithoutRecords(bucket),
+    deleted: [...bucket.deleted.entries()],
+    copied: CopiedRecords.of(engine, bucket)
+  }))
+  const buckets: BucketImage[] = []
+  for (const { image, deleted, copied } of begun) {
+    const { records, places } = await copied
+    const entries: Array<BucketImage['deleted'][number]> = []
+    for (const [key, { version, place }] of deleted) {
+      entries.push([key, version, countBefore(places, place)])
+      if (entries.length % STEP === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
+    }
+    buckets.push({ ...image, deleted: entries, records })
+  }
+  return { revision, buckets, queries: configs }
+}
+
+function imageWithoutRecords (bucket: Bucket): Omit<BucketImage, 'deleted' | 'records'> {
   return {
     name: bucket.name,
     definition: withoutFunctions(bucket.schema.definition),
+    ...functionsOf(bucket),
     counter: bucket.counter,
-    floor: bucket.deleted.floor,
-    deleted: Array.from(
-      bucket.deleted.entries(),
-      ([key, { version, place }]) => [key, version, countBefore(places, place)] as const
-    ),
-    records: recordsOf(bucket)
+    floor: bucket.deleted.floor
   }
+}
+
+function deletedOf ({ deleted }: Bucket, places: readonly number[]): BucketImage['deleted'] {
+  return Array.from(
+    deleted.entries(), ([key, { version, place }]) => [key, version, countBefore(places, place)] as const
+  )
 }
 
 /** Counts the places up to `place`, which itself may be that of the record before a deleted one. */
@@ -48,73 +76,47 @@ function countBefore (places: readonly number[], place: number): number {
 }
 
 /**
- * Loads an image into a store without records. A bucket that is declared already keeps its functions.
+ * Loads an image into a store without records, in slices; its buckets are there all together in the end. A
+ * bucket that is declared already keeps its functions.
  * @throws CommitMismatchError for one that is declared differently
  */
-export function loadImage (
+export async function loadImage (
   engine: Engine, queries: QueryRegistry, { buckets, queries: configs }: StoreImage
-): void {
+): Promise<void> {
+  const loaded: Bucket[] = []
+  let count = 0
   for (const image of buckets) {
-    const bucket = new Bucket(
-      image.name, definitionFor(engine, image.name, image.definition), engine.options.maxDeletedKeys
-    )
+    const definition = definitionFor(engine, image.name, image.definition, image.functions)
+    const bucket = new Bucket(image.name, definition, engine.options)
+    if (!engine.buckets.has(image.name)) bucket.markRecovered(image.functions)
     bucket.counter = image.counter
     bucket.deleted.raiseFloor(image.floor)
-    for (const record of image.records) bucket.load(record)
+    for (const record of image.records) {
+      bucket.load(record)
+      if (++count % STEP === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
+    }
     // A cursor from a deleted key goes on with the record that comes next: its place is just before that one.
     for (const [key, version, position] of image.deleted) {
-      bucket.deleted.add(
-        bucket.keyOf(key), { version, place: position - 1 }
-      )
+      bucket.deleted.add(bucket.keyOf(key), { version, place: position - 1 })
+      if (++count % STEP === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
     }
-    engine.buckets.set(image.name, bucket)
+    loaded.push(bucket)
   }
-  for (const [name, config] of configs) queries.put(name, config)
+  for (const bucket of loaded) engine.buckets.set(bucket.name, bucket)
+  for (const [name, config] of configs) queries.put(name, config, true)
 }
 
 /**
  * The declared definition of a bucket, with its functions, if it is the same one; else the one of the log.
+ * @throws CommitMismatchError for one that is declared differently
  */
-export function definitionFor (engine: Engine, name: string, definition: BucketDefinition): BucketDefinition {
+export function definitionFor (
+  engine: Engine, name: string, definition: BucketDefinition, functions: readonly string[] = []
+): BucketDefinition {
   const declared = engine.buckets.get(name)?.schema.definition
   if (declared === undefined) return definition
-  const difference = differenceOf(withoutFunctions(declared), withoutFunctions(definition))
+  const difference = differenceOf(declared, definition, functions)
   if (difference === undefined) return declared
   throw new CommitMismatchError(`Bucket "${name}" is defined differently in the log: ${difference}. ` +
     'Change it by updateBucket or a migration')
-}
-
-/** Returns the definition of a log with the functions that this process has declared for the bucket. */
-export function withFunctionsOf (declared: BucketDefinition, logged: BucketDefinition): BucketDefinition {
-  return withFunctions(declared, logged) as BucketDefinition
-}
-
-function withFunctions (declared: unknown, logged: unknown): unknown {
-  if (typeof declared === 'function') return logged ?? declared
-  if (!isObject(declared) || !isObject(logged)) return logged
-  const merged: Record<string, unknown> = { ...logged }
-  for (const name of Object.keys(declared)) {
-    // A member that the log has not is another one now, or a function.
-    if (name in logged || typeof declared[name] === 'function') {
-      merged[name] = withFunctions(declared[name], logged[name])
-    }
-  }
-  return merged
-}
-
-/** Names the first member in which two definitions differ, `undefined` when they are the same. */
-function differenceOf (declared: unknown, logged: unknown, path = ''): string | undefined {
-  if (isObject(declared) && isObject(logged)) {
-    for (const name of new Set([...Object.keys(declared), ...Object.keys(logged)])) {
-      const difference = differenceOf(declared[name], logged[name], path === '' ? name : `${path}.${name}`)
-      if (difference !== undefined) return difference
-    }
-    return undefined
-  }
-  const [here, there] = [JSON.stringify(declared), JSON.stringify(logged)]
-  return here === there ? undefined : `${path} is ${here ?? 'absent'} here and ${there ?? 'absent'} there`
-}
-
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
