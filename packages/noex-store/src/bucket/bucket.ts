@@ -220,7 +220,7 @@ export class Bucket {
     contents.bytes += bytes - row.bytes
     row.bytes = bytes
     if (contents.expiry !== undefined && before._expiresAt !== after._expiresAt) {
-      if (typeof before._expiresAt === 'number') contents.expiry.discard()
+      contents.expiry.remove(row)
       if (typeof after._expiresAt === 'number') contents.expiry.add(row, after._expiresAt)
     }
   }
@@ -340,7 +340,7 @@ export class Bucket {
     contents.byKey?.remove(row.key as string, row)
     contents.bytes -= row.bytes
     row.record = undefined
-    if (contents.expiry !== undefined && typeof record._expiresAt === 'number') contents.expiry.discard()
+    contents.expiry?.remove(row)
     return record
   }
 }
