@@ -146,8 +146,15 @@ test('bytes', async t => {
     let exact = 0
     for (let i = 0; i < 500; i++) {
       const record = await store.bucket('b').insert({
-        id: `k${i}`, n: i * 997, neg: -i, flag: i % 2 === 0, none: null, tags: ['a', 'bc'], at: new Date(i * 1e9),
-        o: { city: 'Brno', zip: 60200 + i, list: [1, 2, { x: 'y' }] }, text: 'lorem ipsum '.repeat(i % 7)
+        id: `k${i}`,
+        n: i * 997,
+        neg: -i,
+        flag: i % 2 === 0,
+        none: null,
+        tags: ['a', 'bc'],
+        at: new Date(i * 1e9),
+        o: { city: 'Brno', zip: 60200 + i, list: [1, 2, { x: 'y' }] },
+        text: 'lorem ipsum '.repeat(i % 7)
       })
       exact += Buffer.byteLength(JSON.stringify(record))
     }

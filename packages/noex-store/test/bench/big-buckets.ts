@@ -1,8 +1,10 @@
 /**
  * Measures how long definitions, migrations, images and logs of a big bucket hold up the event loop:
  * node --expose-gc packages/noex-store/dist/test/bench/big-buckets.js [records]
- * Prints the time of each and its longest turn, in ms of the clock and of CPU (of all threads).
+ * Prints the time of each and its longest turn, in ms of the clock and of CPU (of all threads), and the longest
+ * pause of the garbage collector, which is part of them.
  */
+import { PerformanceObserver } from 'node:perf_hooks'
 import { MemoryLog, Store, type BucketDefinition, type StoreRecord } from '../../src/index.js'
 
 const count = Number(process.argv[2] ?? 1_000_000)
@@ -10,14 +12,24 @@ const count = Number(process.argv[2] ?? 1_000_000)
 const definition: BucketDefinition = {
   key: 'id',
   schema: {
-    id: { type: 'number' }, name: { type: 'string' }, role: { type: 'string' }, age: { type: 'number' },
+    id: { type: 'number' },
+    name: { type: 'string' },
+    role: { type: 'string' },
+    age: { type: 'number' },
     done: { type: 'boolean' }
   },
   indexes: ['role']
 }
 
+let longestPause = 0
+new PerformanceObserver(list => {
+  for (const { duration } of list.getEntries()) longestPause = Math.max(longestPause, duration)
+}).observe({ entryTypes: ['gc'] })
+
 async function measure (title: string, run: () => Promise<unknown>): Promise<void> {
   globalThis.gc?.()
+  await new Promise(resolve => { setTimeout(resolve, 50) })
+  longestPause = 0
   let isRunning = true
   let longest = 0
   let longestCpu = 0
@@ -41,7 +53,7 @@ async function measure (title: string, run: () => Promise<unknown>): Promise<voi
   await new Promise(resolve => { setImmediate(resolve) })
   console.log(
     title.padEnd(52), `${time.toFixed(0)} ms`.padStart(10), `${longest.toFixed(1)}`.padStart(8),
-    `${(longestCpu / 1_000).toFixed(1)}`.padStart(8)
+    `${(longestCpu / 1_000).toFixed(1)}`.padStart(8), longestPause.toFixed(1).padStart(8)
   )
 }
 
@@ -59,18 +71,20 @@ for (let from = 0; from < count; from += 1_000) {
     { id: from + i, name: `name ${from + i}`, role: `r${i}`, age: (from + i) % 90, done: true }
   )))
 }
-console.log(`${count} records`.padEnd(52), 'time'.padStart(10), 'longest'.padStart(8), 'CPU'.padStart(8))
-await measure('updateBucket, one more index', async () => { await store.updateBucket('b', { addIndexes: ['name'] }) })
+console.log(`${count} records`.padEnd(52), 'time'.padStart(10), 'longest'.padStart(8), 'CPU'.padStart(8), 'GC'.padStart(8))
+await measure('updateBucket, one more index', async () => {
+  await store.updateBucket('b', { addIndexes: ['name'] })
+})
 await measure('updateBucket while others write', async () => {
-  let isDone = false
+  const state = { isDone: false }
   const writing = (async () => {
-    for (let i = 0; !isDone; i++) {
+    for (let i = 0; !state.isDone; i++) {
       await bucket.update(i * 7_919 % count, { age: i % 90 })
       if (i % 10 === 0) await new Promise(resolve => { setImmediate(resolve) })
     }
   })()
   await store.updateBucket('b', { addFields: { more: { type: 'number' } } })
-  isDone = true
+  state.isDone = true
   await writing
 })
 await measure('rebuildBucket, each', async () => {
