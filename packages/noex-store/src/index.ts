@@ -24,7 +24,7 @@ export type { StoreOptions, StoreStats } from './types/store.js'
 export type { BackupData } from './persistence/backups.js'
 export type { BucketImage, ChangeLog, LogEntry, OpenedLog, StoreImage } from './log/change-log.js'
 export type { CommitListener } from './commit/lane.js'
-export type { RebuildTransform, TransformRecords } from './commit/definitions.js'
+export type { RebuildTransform, TransformRecords } from './commit/redefinitions.js'
 export type { TransformRecord } from './commit/bucket-copy.js'
 export type { BridgeOptions, EventReceiver } from './bridge/rules-bridge.js'
 export {
@@ -33,8 +33,8 @@ export {
   DuplicateKeyError, FilterError, InputTooLargeError, NotLeaderError,
   PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError,
   RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, StoreStoppedError, StoreUnavailableError,
-  TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, ValidatorError, WorkBudgetError,
-  type ValidationIssue
+  TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, ValidatorError,
+  WorkBudgetError, type ValidationIssue
 } from './errors.js'
 export { Store } from './store.js'
 export { BucketHandle } from './bucket-handle.js'

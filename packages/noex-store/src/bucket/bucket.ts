@@ -194,7 +194,8 @@ export class Bucket {
   #defer (checks: readonly PendingCheck[], pending: PendingCheck[] | undefined): void {
     if (pending === undefined) {
       throw new ValidatorError(
-        this.name, (checks[0] as PendingCheck).subject, 'is asynchronous; here it must return its answer at once'
+        this.name, (checks[0] as PendingCheck).subject,
+        'is asynchronous; here it must return its answer at once'
       )
     }
     pending.push(...checks)
@@ -273,8 +274,8 @@ export class Bucket {
   }
 
   /**
-   * Takes over from a bucket of the same name that this one replaces: versions, numbers and places go on. What
-   * is known of deleted keys is shared from now on.
+   * Takes over from a bucket of the same name that this one replaces: versions, numbers and places go on. The
+   * two share their deleted keys from now on.
    */
   follow (former: Bucket): void {
     this.counter = Math.max(this.counter, former.counter)

@@ -1,8 +1,8 @@
 import type { Row } from './row.js'
 
 /**
- * The rows of a bucket by the time at which they expire: the next one is found in O(1), entered and removed in
- * O(log n). Each row knows its place in the heap, so that none stays behind when its record goes.
+ * The rows of a bucket by the time at which they expire: the next one is found in O(1), entered and removed
+ * in O(log n). Each row knows its place in the heap, so that none stays behind when its record goes.
  */
 export class ExpiryHeap {
   readonly #times: number[] = []
