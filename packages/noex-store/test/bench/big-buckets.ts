@@ -1,8 +1,8 @@
 /**
  * Measures how long definitions, migrations, images and logs of a big bucket hold up the event loop:
  * node --expose-gc packages/noex-store/dist/test/bench/big-buckets.js [records]
- * Prints the time of each and its longest turn, in ms of the clock and of CPU (of all threads), and the longest
- * pause of the garbage collector, which is part of them.
+ * Prints the time of each and its longest turn, in ms of the clock and of CPU (of all threads), and the
+ * longest pause of the garbage collector, which is part of them.
  */
 import { PerformanceObserver } from 'node:perf_hooks'
 import { MemoryLog, Store, type BucketDefinition, type StoreRecord } from '../../src/index.js'
@@ -71,7 +71,10 @@ for (let from = 0; from < count; from += 1_000) {
     { id: from + i, name: `name ${from + i}`, role: `r${i}`, age: (from + i) % 90, done: true }
   )))
 }
-console.log(`${count} records`.padEnd(52), 'time'.padStart(10), 'longest'.padStart(8), 'CPU'.padStart(8), 'GC'.padStart(8))
+console.log(
+  `${count} records`.padEnd(52), 'time'.padStart(10),
+  ...['longest', 'CPU', 'GC'].map(title => title.padStart(8))
+)
 await measure('updateBucket, one more index', async () => {
   await store.updateBucket('b', { addIndexes: ['name'] })
 })
