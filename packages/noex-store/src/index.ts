@@ -48,14 +48,14 @@ export type { CheckedSchema } from './types/checked-schema.js'
 export type { BackupData } from './persistence/backups.js'
 export type { BucketImage, ChangeLog, LogEntry, OpenedLog, StoreImage } from './log/change-log.js'
 export type { CommitListener } from './commit/lane.js'
-export type { RebuildTransform, TransformRecords } from './commit/definitions.js'
+export type { RebuildTransform, TransformRecords } from './commit/redefinitions.js'
 export type { TransformRecord } from './commit/bucket-copy.js'
 export type { BridgeOptions, EventReceiver } from './bridge/rules-bridge.js'
 export {
   AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError,
   CommitMismatchError, CommitTooLargeError, DefinitionError, DefinitionMismatchError, DefinitionMissingError,
-  DuplicateKeyError, FilterError, InputTooLargeError, isStoreError, NotLeaderError, OutOfScopeError, PersistenceRequiredError,
-  QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError, RecordExistsError, RecordNotFoundError,
+  DuplicateKeyError, FilterError, InputTooLargeError, isStoreError, NotLeaderError, OutOfScopeError,
+  PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError, RecordExistsError, RecordNotFoundError,
   ReferentialIntegrityError, StoreError, StoreStoppedError, StoreUnavailableError, TooManyRunsError,
   TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, ValidatorError,
   VersionMismatchError, WorkBudgetError, type StoreErrorCode,

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { BucketHandle, type WhenDurable } from './bucket-handle.js'
-import {
-  defineBucket, dropBucket, redefineBucket, updateBucket, type RebuildTransform
-} from './commit/definitions.js'
+import { defineBucket, dropBucket } from './commit/definitions.js'
 import { purge } from './commit/expiry.js'
 import type { CommitListener } from './commit/lane.js'
+import { redefineBucket, updateBucket, type RebuildTransform } from './commit/redefinitions.js'
 import { Engine } from './engine.js'
 import { PersistenceRequiredError } from './errors.js'
 import { EventHub, type EventHandler } from './events/event-hub.js'
@@ -199,9 +198,9 @@ export class Store extends StoreQueries {
   }
 
   /**
-   * Gives a bucket another definition and, by `transform`, other records, in one commit. It is built in slices,
-   * while reads and writes go on; a `transform` of all records together is one step, and runs again when
-   * another writer has changed the bucket meanwhile.
+   * Gives a bucket another definition and, by `transform`, other records, in one commit. It is built in
+   * slices, while reads and writes go on; a `transform` of all records together is one step, and runs again
+   * when another writer has changed the bucket meanwhile.
    * @throws DefinitionError, DuplicateKeyError, UniqueConstraintError, TransactionConflictError
    */
   async rebuildBucket (
@@ -285,7 +284,9 @@ export class Store extends StoreQueries {
    * @throws CommitMismatchError
    */
   async attachLog (log: ChangeLog): Promise<void> {
-    if (this.#log !== undefined || this.#attaching !== undefined) throw new Error(`Store "${this.name}" has a log already`)
+    if (this.#log !== undefined || this.#attaching !== undefined) {
+      throw new Error(`Store "${this.name}" has a log already`)
+    }
     const attaching = AttachedLog.attach(this.#engine, this.#queries, log)
     this.#attaching = attaching
     try {

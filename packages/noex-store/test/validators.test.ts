@@ -18,7 +18,11 @@ async function withValidator (
   const store = await startStore(t, { validatorTimeoutMs: 100, ...options })
   await store.defineBucket('b', {
     key: 'id',
-    schema: { id: { type: 'string' }, n: { type: 'number', validate: validate as never }, x: { type: 'number' } }
+    schema: {
+      id: { type: 'string' },
+      n: { type: 'number', validate: validate as never },
+      x: { type: 'number' }
+    }
   })
   return store
 }
@@ -109,7 +113,9 @@ test('while it is waited for', async t => {
 
   t.test('a write that is always overtaken ends in a conflict', async t => {
     let x = 0
-    const store: Store = await withValidator(t, async () => { await store.bucket('b').update('a', { n: null, x: ++x }) })
+    const store: Store = await withValidator(t, async () => {
+      await store.bucket('b').update('a', { n: null, x: ++x })
+    })
     await store.bucket('b').insert({ id: 'a' })
     t.ok(await rejection(store.bucket('b').update('a', { n: 1 })) instanceof TransactionConflictError)
     t.equal(x, 10)
@@ -162,7 +168,9 @@ test('a validator that does wrong refuses its write, names itself and holds up n
 
   t.test('writes to the store itself without an end', async t => {
     let count = 0
-    const store: Store = await withValidator(t, async () => { await store.bucket('b').insert({ id: `${++count}`, n: 1 }) })
+    const store: Store = await withValidator(t, async () => {
+      await store.bucket('b').insert({ id: `${++count}`, n: 1 })
+    })
     const error = await rejection(store.bucket('b').insert({ id: 'a', n: 1 }))
     t.match(error, { name: 'ValidatorError', message: /writes to the store in a loop/ })
     t.equal(await store.bucket('b').count(), 0)

@@ -18,7 +18,8 @@ export function imageOf (engine: Engine, queries: QueryRegistry): StoreImage {
     buckets: Array.from(engine.buckets.values(), bucket => {
       const { contents: { sequence } } = bucket
       const places = Array.from(sequence.from(0), row => row.place)
-      return { ...imageWithoutRecords(bucket), deleted: deletedOf(bucket, places), records: recordsOf(bucket) }
+      const deleted = deletedOf(bucket, places)
+      return { ...imageWithoutRecords(bucket), deleted, records: recordsOf(bucket) }
     }),
     queries: queries.configs
   }
