@@ -98,8 +98,8 @@ test('texts that are searched count by their length, and are looked at one by on
   const store = await startStore(t)
   await store.defineBucket('texts', { key: 'id', schema: { id: { type: 'number' } } })
   const text = 'x'.repeat(64_000)
-  for (let from = 0; from < 2_000; from += 500) {
-    await store.bucket('texts').insertMany(Array.from({ length: 500 }, (_, i) => ({ id: from + i, text })))
+  for (let i = 0; i < 2_000; i += 500) {
+    await store.bucket('texts').insertMany(Array.from({ length: 500 }, (_, id) => ({ id: i + id, text })))
   }
   const meter = new Meter()
   const turns = await turnsOf(async () => {
