@@ -62,23 +62,24 @@ export function insert (
   const bucket = openForWrite(engine, name)
   checkObject(bucket, input)
   checkInput(engine.buckets, bucket, input, engine.now)
-  const pending: PendingCheck[] = []
+  const pending: PendingCheck[] | undefined = bucket.schema.hasFunctions ? [] : undefined
   const record = bucket.prepareInsert(input, engine.now, undefined, pending)
   const key = keyOfNew(bucket, record)
   if (bucket.contents.rows.has(key)) throw new RecordExistsError(name, record[bucket.schema.key])
-  const commit = (): StoreRecord => {
-    const plan = new Plan(options.maxChanges)
-    plan.add(bucket, key, undefined, record)
+  const plan = new Plan(options.maxChanges)
+  plan.add(bucket, key, undefined, record)
+  if (pending === undefined || pending.length === 0) {
     engine.commit(plan, options)
     return record
   }
-  if (pending.length === 0) return commit()
   return engine.checks.settle(name, pending).then(() => {
     if (openForWrite(engine, name).contents.rows.has(key)) {
       throw new RecordExistsError(name, record[bucket.schema.key])
     }
     const isStale = engine.buckets.get(name) !== bucket || record._version !== bucket.deleted.nextVersion(key)
-    return isStale && attempt < MAX_ATTEMPTS ? insert(engine, name, input, options, attempt + 1) : commit()
+    if (isStale && attempt < MAX_ATTEMPTS) return insert(engine, name, input, options, attempt + 1)
+    engine.commit(plan, options)
+    return record
   })
 }
 
@@ -156,21 +157,21 @@ export function update (
     const before = row?.record
     if (row === undefined || before === undefined) throw new RecordNotFoundError(name, key)
     checkVersion(bucket, key, before, options.expectedVersion)
-    const pending: PendingCheck[] = []
+    const pending: PendingCheck[] | undefined = bucket.schema.hasFunctions ? [] : undefined
     const after = bucket.prepareUpdate(before, changes, engine.now, pending)
-    const isStale = (): boolean => row.record !== before || engine.buckets.get(name) !== bucket
-    const commit = (): StoreRecord => {
-      const plan = new Plan(options.maxChanges)
-      plan.add(bucket, row.key, row, after, before)
-      engine.commit(plan, options)
-      return after
+    const plan = new Plan(options.maxChanges)
+    plan.add(bucket, row.key, row, after, before)
+    if (pending !== undefined && pending.length > 0) {
+      return engine.checks.settle(name, pending).then(() => {
+        const isStale = row.record !== before || engine.buckets.get(name) !== bucket
+        if (isStale && attempt < MAX_ATTEMPTS) return update(engine, name, key, changes, options, attempt + 1)
+        engine.commit(plan, options)
+        return after
+      })
     }
-    if (pending.length > 0) {
-      return engine.checks.settle(name, pending).then(() => isStale() && attempt < MAX_ATTEMPTS
-        ? update(engine, name, key, changes, options, attempt + 1)
-        : commit())
-    }
-    if (row.record === before || attempt >= MAX_ATTEMPTS) return commit()
+    if (row.record !== before && attempt < MAX_ATTEMPTS) continue
+    engine.commit(plan, options)
+    return after
   }
 }
 
