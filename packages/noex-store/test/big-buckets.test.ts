@@ -222,7 +222,7 @@ test('a clock that jumps', async t => {
   t.equal(await bucket.count(), 0)
 })
 
-test('records that expire all at one moment go in groups of 1,000 and are hidden meanwhile; the loop turns', async t => {
+test('records that expire at one moment go in groups of 1,000, hidden meanwhile, and the loop turns', async t => {
   const clock = new FakeClock()
   const store = await startStore(t, clock)
   await store.defineBucket('t', { ...definition, ttl: 1_000 })

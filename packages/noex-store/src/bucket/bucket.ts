@@ -229,7 +229,7 @@ export class Bucket {
   /** Deletes a record. Returns what is forgotten of former ones for it. */
   delete (row: Row): Forgotten | undefined {
     const record = this.#leave(row)
-    return this.deleted.add(row.key, { version: record._version, place: row.place })
+    return this.deleted.add(row.key, record._version, row.place)
   }
 
   /** Takes back an insert; `known` is what the bucket knew of the key before. */
@@ -262,7 +262,7 @@ export class Bucket {
     } else {
       for (const row of former.sequence.from(0)) {
         const { _version: version } = row.record as StoreRecord
-        forgotten.push([row.key, this.deleted.add(row.key, { version, place: row.place })])
+        forgotten.push([row.key, this.deleted.add(row.key, version, row.place)])
       }
     }
     return () => {

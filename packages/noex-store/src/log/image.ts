@@ -98,7 +98,7 @@ export async function loadImage (
     }
     // A cursor from a deleted key goes on with the record that comes next: its place is just before that one.
     for (const [key, version, position] of image.deleted) {
-      bucket.deleted.add(bucket.keyOf(key), { version, place: position - 1 })
+      bucket.deleted.add(bucket.keyOf(key), version, position - 1)
       if (++count % STEP === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
     }
     loaded.push(bucket)

@@ -6,8 +6,8 @@ export const MAX_DEPTH = 100
 
 /**
  * Reads the members of a record that comes from outside: each once, copied and frozen where it is an object,
- * so that neither the caller nor a reader can change what is stored. Values that JSON would lose without a word
- * are refused: a log and a reply would hold another record.
+ * so that neither the caller nor a reader can change what is stored. Values that JSON would lose without a
+ * word are refused: a log and a reply would hold another record.
  */
 export class InputReader {
   readonly #bucket: string
