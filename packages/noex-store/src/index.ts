@@ -55,8 +55,8 @@ export {
   AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError,
   CommitMismatchError, CommitTooLargeError, DefinitionError, DefinitionMismatchError, DefinitionMissingError,
   DuplicateKeyError, FilterError, InputTooLargeError, isStoreError, NotLeaderError, OutOfScopeError,
-  PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError, RecordExistsError, RecordNotFoundError,
-  ReferentialIntegrityError, StoreError, StoreStoppedError, StoreUnavailableError, TooManyRunsError,
+  PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError, RecordExistsError,
+  RecordNotFoundError, ReferentialIntegrityError, StoreError, StoreStoppedError, StoreUnavailableError, TooManyRunsError,
   TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, ValidatorError,
   VersionMismatchError, WorkBudgetError, type StoreErrorCode,
   type ValidationIssue
