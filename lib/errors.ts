@@ -194,7 +194,7 @@ const storeErrors: Readonly<Partial<Record<StoreErrorCode, (error: Members) => N
   NOT_LEADER: unavailable
 }
 
-/** The refusal of a new record whose primary key another record has. */
+/** The refusal of a new record whose primary key another one has. */
 function keyTaken (error: Members): NoexServerError {
   const { bucket, field, key: value } = error
   return new NoexServerError('ALREADY_EXISTS',

@@ -74,7 +74,7 @@ step('npm pack', () => {
   const packed = Object.values(JSON.parse(output.slice(output.search(/^[[{]/m))))[0]
   tarball = join(folder, packed.filename)
   const names = packed.files.map(({ path }) => path)
-  const licences = ['noex-rules', 'noex-store'].map(name => `dist/vendor/${name}/LICENSE`)
+  const licences = ['noex-journal', 'noex-rules', 'noex-store'].map(name => `dist/vendor/${name}/LICENSE`)
   for (const name of ['LICENSE', ...licences]) {
     if (!names.includes(name)) throw new Error(`${name} is not in the tarball`)
   }

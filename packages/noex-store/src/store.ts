@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { BucketHandle, type WhenDurable } from './bucket-handle.js'
-import {
-  defineBucket, dropBucket, redefineBucket, updateBucket, type RebuildTransform
-} from './commit/definitions.js'
+import { defineBucket, dropBucket } from './commit/definitions.js'
 import { purge } from './commit/expiry.js'
 import type { CommitListener } from './commit/lane.js'
+import { redefineBucket, updateBucket, type RebuildTransform } from './commit/redefinitions.js'
 import { Engine } from './engine.js'
 import { PersistenceRequiredError } from './errors.js'
 import { EventHub, type EventHandler } from './events/event-hub.js'
@@ -25,6 +24,8 @@ import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
 import type { BucketDefinition, BucketSchemaUpdate } from './types/schema.js'
 import type { StoreOptions, StoreStats } from './types/store.js'
+import type { StoreSchema } from './types/record-types.js'
+import type { TypedStore, TypedStoreOptions } from './types/typed-store.js'
 
 /** Number of the interface between stores and what serves them. */
 const FORMAT = 1
@@ -73,9 +74,22 @@ export class Store extends StoreQueries {
     this.#expiry = new ExpiryTimer(this.#engine, options.ttlCheckIntervalMs ?? 1_000)
   }
 
+  /**
+   * Starts a store with the buckets of a schema. When one of them cannot be defined, the store is stopped.
+   * @throws what `defineBucket` throws
+   */
+  static start<S extends StoreSchema> (options: TypedStoreOptions<S>): Promise<TypedStore<S>>
   /** Starts a store without buckets. */
-  static async start (options: StoreOptions = {}): Promise<Store> {
-    return new Store(options)
+  static start (options?: StoreOptions): Promise<Store>
+  static async start (options: StoreOptions & { readonly schema?: StoreSchema } = {}): Promise<Store> {
+    const store = new Store(options)
+    if (options.schema === undefined) return store
+    try {
+      return await store.defineBuckets(options.schema)
+    } catch (error) {
+      await store.stop()
+      throw error
+    }
   }
 
   get name (): string {
@@ -106,6 +120,16 @@ export class Store extends StoreQueries {
       await defineBucket(this.#engine, name, definition, await this.#saver.load(name))
     }
     await this.#whenDurable()
+  }
+
+  /**
+   * Defines the buckets of a schema, one after the other, and resolves with this store as one whose buckets
+   * have types. Those before one that cannot be defined stay.
+   * @throws what `defineBucket` throws
+   */
+  async defineBuckets<S extends StoreSchema> (schema: S): Promise<TypedStore<S>> {
+    for (const [name, definition] of Object.entries(schema)) await this.defineBucket(name, definition)
+    return this as unknown as TypedStore<S>
   }
 
   /**
@@ -174,9 +198,9 @@ export class Store extends StoreQueries {
   }
 
   /**
-   * Gives a bucket another definition and, by `transform`, other records, in one commit. It is built in slices,
-   * while reads and writes go on; a `transform` of all records together is one step, and runs again when
-   * another writer has changed the bucket meanwhile.
+   * Gives a bucket another definition and, by `transform`, other records, in one commit. It is built in
+   * slices, while reads and writes go on; a `transform` of all records together is one step, and runs again
+   * when another writer has changed the bucket meanwhile.
    * @throws DefinitionError, DuplicateKeyError, UniqueConstraintError, TransactionConflictError
    */
   async rebuildBucket (
@@ -260,7 +284,9 @@ export class Store extends StoreQueries {
    * @throws CommitMismatchError
    */
   async attachLog (log: ChangeLog): Promise<void> {
-    if (this.#log !== undefined || this.#attaching !== undefined) throw new Error(`Store "${this.name}" has a log already`)
+    if (this.#log !== undefined || this.#attaching !== undefined) {
+      throw new Error(`Store "${this.name}" has a log already`)
+    }
     const attaching = AttachedLog.attach(this.#engine, this.#queries, log)
     this.#attaching = attaching
     try {

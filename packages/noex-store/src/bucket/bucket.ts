@@ -194,7 +194,8 @@ export class Bucket {
   #defer (checks: readonly PendingCheck[], pending: PendingCheck[] | undefined): void {
     if (pending === undefined) {
       throw new ValidatorError(
-        this.name, (checks[0] as PendingCheck).subject, 'is asynchronous; here it must return its answer at once'
+        this.name, (checks[0] as PendingCheck).subject,
+        'is asynchronous; here it must return its answer at once'
       )
     }
     pending.push(...checks)
@@ -220,7 +221,7 @@ export class Bucket {
     contents.bytes += bytes - row.bytes
     row.bytes = bytes
     if (contents.expiry !== undefined && before._expiresAt !== after._expiresAt) {
-      if (typeof before._expiresAt === 'number') contents.expiry.discard()
+      contents.expiry.remove(row)
       if (typeof after._expiresAt === 'number') contents.expiry.add(row, after._expiresAt)
     }
   }
@@ -228,7 +229,7 @@ export class Bucket {
   /** Deletes a record. Returns what is forgotten of former ones for it. */
   delete (row: Row): Forgotten | undefined {
     const record = this.#leave(row)
-    return this.deleted.add(row.key, { version: record._version, place: row.place })
+    return this.deleted.add(row.key, record._version, row.place)
   }
 
   /** Takes back an insert; `known` is what the bucket knew of the key before. */
@@ -261,7 +262,7 @@ export class Bucket {
     } else {
       for (const row of former.sequence.from(0)) {
         const { _version: version } = row.record as StoreRecord
-        forgotten.push([row.key, this.deleted.add(row.key, { version, place: row.place })])
+        forgotten.push([row.key, this.deleted.add(row.key, version, row.place)])
       }
     }
     return () => {
@@ -273,8 +274,8 @@ export class Bucket {
   }
 
   /**
-   * Takes over from a bucket of the same name that this one replaces: versions, numbers and places go on. What
-   * is known of deleted keys is shared from now on.
+   * Takes over from a bucket of the same name that this one replaces: versions, numbers and places go on. The
+   * two share their deleted keys from now on.
    */
   follow (former: Bucket): void {
     this.counter = Math.max(this.counter, former.counter)
@@ -340,7 +341,7 @@ export class Bucket {
     contents.byKey?.remove(row.key as string, row)
     contents.bytes -= row.bytes
     row.record = undefined
-    if (contents.expiry !== undefined && typeof record._expiresAt === 'number') contents.expiry.discard()
+    contents.expiry?.remove(row)
     return record
   }
 }

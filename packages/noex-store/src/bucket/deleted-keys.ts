@@ -54,7 +54,7 @@ export class DeletedKeys {
   }
 
   /** Adds a key as the newest one. Returns what is forgotten for it, `undefined` where nothing is. */
-  add (key: unknown, { version, place }: DeletedKey): Forgotten | undefined {
+  add (key: unknown, version: number, place: number): Forgotten | undefined {
     this.take(key)
     const entry: DeletedEntry = { key, version, place, older: this.#newest, newer: undefined }
     this.#link(entry)

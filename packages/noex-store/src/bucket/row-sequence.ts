@@ -3,7 +3,7 @@ import type { Row } from './row.js'
 /** Rows of a chunk. */
 const CHUNK_ROWS = 64
 
-/** Slots from which on a chunk is made smaller when three quarters of them are empty. */
+/** Slots from which on a chunk is made smaller when seven eighths of them are empty. */
 const MIN_COMPACTED = 16
 
 /** A run of places in the order of insertion; a deleted row leaves an empty slot. */
@@ -112,7 +112,7 @@ export class RowSequence {
     const { slots } = chunk
     slots[slotFrom(chunk, row.place)] = undefined
     chunk.size--
-    if (chunk.size > 0 && (chunk.size * 4 > slots.length || slots.length < MIN_COMPACTED)) return
+    if (chunk.size > 0 && (chunk.size * 8 > slots.length || slots.length < MIN_COMPACTED)) return
     const at = this.#indexOf(chunk.start)
     if (chunk.size > 0) this.#compact(at)
     else if (at === 0) this.#chunks.shift()

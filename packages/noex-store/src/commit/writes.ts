@@ -48,26 +48,26 @@ export function insert (
   checkObject(bucket, input)
   if (attempt === 1) access.takeWrites(1)
   checkInput(engine.buckets, bucket, input, engine.now)
-  const pending: PendingCheck[] = []
+  const pending: PendingCheck[] | undefined = bucket.schema.hasFunctions ? [] : undefined
   const record = bucket.prepareInsert(input, engine.now, undefined, pending)
   const key = keyOfNew(bucket, record)
   const { key: field } = bucket.schema
   if (bucket.contents.rows.has(key)) throw new RecordExistsError(name, record[field], field)
   access.check(bucket, record)
-  const commit = (): StoreRecord => {
-    const plan = new Plan(options.maxChanges)
-    plan.add(bucket, key, undefined, record)
+  const plan = new Plan(options.maxChanges)
+  plan.add(bucket, key, undefined, record)
+  if (pending === undefined || pending.length === 0) {
     engine.commit(plan, options)
     return record
   }
-  if (pending.length === 0) return commit()
   return engine.checks.settle(name, pending).then(() => {
     if (openForWrite(engine, name).contents.rows.has(key)) {
       throw new RecordExistsError(name, record[field], field)
     }
     const isStale = engine.buckets.get(name) !== bucket || record._version !== bucket.deleted.nextVersion(key)
-    const isAgain = isStale && attempt < MAX_ATTEMPTS
-    return isAgain ? insert(engine, name, input, options, access, attempt + 1) : commit()
+    if (isStale && attempt < MAX_ATTEMPTS) return insert(engine, name, input, options, access, attempt + 1)
+    engine.commit(plan, options)
+    return record
   })
 }
 
@@ -93,23 +93,23 @@ export function update (
     if (attempt === 1) access.takeWrites(1)
     const made = changesOf(bucket, changes, before)
     if (made !== changes) checkChanges(engine, bucket, made)
-    const pending: PendingCheck[] = []
+    const pending: PendingCheck[] | undefined = bucket.schema.hasFunctions ? [] : undefined
     const after = bucket.prepareUpdate(before, made, engine.now, pending)
     access.check(bucket, after)
-    const commit = (): StoreRecord => {
-      const plan = new Plan(options.maxChanges)
-      plan.add(bucket, row.key, row, after, before)
-      engine.commit(plan, options)
-      return after
-    }
-    if (pending.length > 0) {
+    const plan = new Plan(options.maxChanges)
+    plan.add(bucket, row.key, row, after, before)
+    if (pending !== undefined && pending.length > 0) {
       const next = attempt + 1
-      const isStale = (): boolean => row.record !== before || engine.buckets.get(name) !== bucket
-      return engine.checks.settle(name, pending).then(() => isStale() && next <= MAX_ATTEMPTS
-        ? update(engine, name, key, changes, options, access, next)
-        : commit())
+      return engine.checks.settle(name, pending).then(() => {
+        const isStale = row.record !== before || engine.buckets.get(name) !== bucket
+        if (isStale && next <= MAX_ATTEMPTS) return update(engine, name, key, changes, options, access, next)
+        engine.commit(plan, options)
+        return after
+      })
     }
-    if (row.record === before || attempt >= MAX_ATTEMPTS) return commit()
+    if (row.record !== before && attempt < MAX_ATTEMPTS) continue
+    engine.commit(plan, options)
+    return after
   }
 }
 

@@ -45,8 +45,8 @@ export function applyCommit (
 }
 
 /**
- * Builds the big buckets of a commit in slices, so that `applyCommit` has only to put them in. Nothing else may
- * be committed until then.
+ * Builds the big buckets of a commit in slices, so that `applyCommit` has only to put them in. Nothing else
+ * may be committed until then.
  */
 export async function prepareBuckets (engine: Engine, { changes }: Commit): Promise<PreparedBuckets> {
   const prepared = new Map<DefinitionChange, Bucket>()

@@ -49,14 +49,16 @@ export class AttachedLog {
   static async attach (engine: Engine, queries: QueryRegistry, log: ChangeLog): Promise<AttachedLog> {
     const { epoch, snapshot, tail } = await log.open()
     engine.assertWritable()
-    if (snapshot === undefined && tail.length === 0) return await AttachedLog.#begin(engine, queries, log, epoch)
+    if (snapshot === undefined && tail.length === 0) {
+      return await AttachedLog.#begin(engine, queries, log, epoch)
+    }
     const full = [...engine.buckets.values()].find(({ size }) => size > 0)
     if (full !== undefined) {
       throw new CommitMismatchError(
         `The log has a store of its own, and bucket "${full.name}" has records: start with an empty store`
       )
     }
-    engine.unavailable = new StoreUnavailableError('The store is reading its log; no write is taken until then')
+    engine.unavailable = new StoreUnavailableError('The store is reading its log and takes no writes yet')
     try {
       if (snapshot !== undefined) await loadImage(engine, queries, snapshot)
       engine.startAt(snapshot?.revision ?? (tail[0] as LogEntry).revision - 1, epoch)
@@ -198,7 +200,11 @@ function firstEntry ({ revision, buckets, queries }: StoreImage, time: number): 
   const counters: Record<string, number> = {}
   for (const { name: bucket, definition, functions, records, counter } of buckets) {
     changes.push({
-      type: 'define', bucket, definition, ...(functions && { functions }), ...(records.length > 0 && { records })
+      type: 'define',
+      bucket,
+      definition,
+      ...(functions && { functions }),
+      ...(records.length > 0 && { records })
     })
     if (counter > 0) counters[bucket] = counter
   }

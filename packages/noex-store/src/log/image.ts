@@ -18,7 +18,8 @@ export function imageOf (engine: Engine, queries: QueryRegistry): StoreImage {
     buckets: Array.from(engine.buckets.values(), bucket => {
       const { contents: { sequence } } = bucket
       const places = Array.from(sequence.from(0), row => row.place)
-      return { ...imageWithoutRecords(bucket), deleted: deletedOf(bucket, places), records: recordsOf(bucket) }
+      const deleted = deletedOf(bucket, places)
+      return { ...imageWithoutRecords(bucket), deleted, records: recordsOf(bucket) }
     }),
     queries: queries.configs
   }
@@ -97,7 +98,7 @@ export async function loadImage (
     }
     // A cursor from a deleted key goes on with the record that comes next: its place is just before that one.
     for (const [key, version, position] of image.deleted) {
-      bucket.deleted.add(bucket.keyOf(key), { version, place: position - 1 })
+      bucket.deleted.add(bucket.keyOf(key), version, position - 1)
       if (++count % STEP === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
     }
     loaded.push(bucket)

@@ -5,9 +5,9 @@ import { DATE_BYTES, MEMBER_BYTES, numberBytes } from './size.js'
 export const MAX_DEPTH = 100
 
 /**
- * Reads the members of a record that comes from outside: each once, copied and frozen where it is an object, so
- * that neither the caller nor a reader can change what is stored. What JSON would lose without a word is
- * refused: a log and a reply would hold another record.
+ * Reads the members of a record that comes from outside: each once, copied and frozen where it is an object,
+ * so that neither the caller nor a reader can change what is stored. Values that JSON would lose without a
+ * word are refused: a log and a reply would hold another record.
  */
 export class InputReader {
   readonly #bucket: string
@@ -128,5 +128,6 @@ function isLong (path: string): boolean {
 
 function nameOf (prototype: unknown): string {
   const { constructor: made } = prototype as { readonly constructor?: unknown }
-  return typeof made === 'function' && typeof made.name === 'string' && made.name !== '' ? made.name : 'a class'
+  const name: unknown = typeof made === 'function' ? made.name : undefined
+  return typeof name === 'string' && name !== '' ? name : 'a class'
 }

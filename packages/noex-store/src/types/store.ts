@@ -28,8 +28,8 @@ export interface StoreOptions {
    */
   readonly maxRecordBytes?: number
   /**
-   * Estimated bytes of JSON that the input of one write, batch or transaction may have; a larger one is refused
-   * by `InputTooLargeError` before anything of it is committed.
+   * Estimated bytes of JSON that the input of one write, batch or transaction may have; a larger one is
+   * refused by `InputTooLargeError` before anything of it is committed.
    * @default 67108864
    */
   readonly maxOperationBytes?: number
