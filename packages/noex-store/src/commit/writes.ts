@@ -126,18 +126,26 @@ export function checkChanges (engine: Engine, bucket: Bucket, changes: unknown):
 export function remove (
   engine: Engine, name: string, key: unknown, options: WriteOptions = {}, access = WriteAccess.unlimited
 ): Promise<unknown> | undefined {
-  return commitCauses(engine, () => {
-    const bucket = openForWrite(engine, name)
-    const row = bucket.row(key)
-    const record = row?.record
-    if (record !== undefined) access.check(bucket, record)
-    checkVersion(bucket, key, record, options.expectedVersion)
-    const plan = new Plan(options.maxChanges, access.work)
-    if (row === undefined) return plan
-    access.takeWrites(1)
-    plan.add(bucket, row.key, row, undefined)
-    return plan
-  }, options)
+  const bucket = openForWrite(engine, name)
+  if (engine.inboundOf(bucket).length === 0) {
+    engine.commit(planOfRemoval(bucket, key, options, access), options)
+    return undefined
+  }
+  return commitCauses(
+    engine, () => planOfRemoval(openForWrite(engine, name), key, options, access), options
+  )
+}
+
+function planOfRemoval (bucket: Bucket, key: unknown, options: WriteOptions, access: WriteAccess): Plan {
+  const row = bucket.row(key)
+  const record = row?.record
+  if (record !== undefined) access.check(bucket, record)
+  checkVersion(bucket, key, record, options.expectedVersion)
+  const plan = new Plan(options.maxChanges, access.work)
+  if (row === undefined) return plan
+  access.takeWrites(1)
+  plan.add(bucket, row.key, row, undefined)
+  return plan
 }
 
 export function upsert (
