@@ -8,6 +8,7 @@ import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition } from '../types/schema.js'
 import { Contents } from './contents.js'
 import { DeletedKeys, type DeletedKey } from './deleted-keys.js'
+import { deletedSince } from './deleted-since.js'
 import { FieldNames } from './field-names.js'
 import { Row } from './row.js'
 
@@ -193,13 +194,16 @@ export class Bucket {
     for (const key of former.rows.keys()) this.deleted.take(key)
   }
 
-  /** Takes over from a bucket of the same name that this one replaces: versions, numbers and places go on. */
+  /**
+   * Takes over from a bucket of the same name that this one, with its records in it, replaces: versions,
+   * numbers and cursors go on, those of records that are here no more too.
+   */
   follow (former: Bucket): void {
-    this.counter = former.counter
-    this.#highestVersion = former.#highestVersion
+    this.counter = Math.max(this.counter, former.counter)
+    this.#highestVersion = Math.max(this.#highestVersion, former.#highestVersion)
     this.deleted.raiseFloor(former.deleted.floor)
-    for (const [key, deleted] of former.deleted.entries()) this.deleted.add(key, deleted)
     this.fieldNames.add(former.fieldNames.list())
+    for (const [key, deleted] of deletedSince(former, this)) this.deleted.add(key, deleted)
   }
 
   /** Puts in a record of elsewhere as it is, with all its members. */

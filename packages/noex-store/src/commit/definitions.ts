@@ -61,11 +61,11 @@ export function redefineBucket (
 ): void {
   const former = existing(engine, name)
   const bucket = new Bucket(name, definition, engine.options.maxDeletedKeys)
-  bucket.follow(former)
   const records = transform === undefined
     ? recordsOf(former)
     : transform(entriesOf(former)).map(([, record]) => record)
   fill(bucket, records, former.counter)
+  bucket.follow(former)
   const change: Change = {
     type: 'redefine',
     bucket: name,
@@ -80,8 +80,8 @@ export function redefineBucket (
 export function restoreBucket (engine: Engine, name: string, { records, counter }: InitialContents): void {
   const former = existing(engine, name)
   const bucket = new Bucket(name, former.schema.definition, engine.options.maxDeletedKeys)
+  fill(bucket, records, counter)
   bucket.follow(former)
-  fill(bucket, records, Math.max(counter, former.counter))
   replace(
     engine,
     { type: 'redefine', bucket: name, definition: bucket.schema.definition, records: recordsOf(bucket) },

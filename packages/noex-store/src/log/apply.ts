@@ -105,8 +105,8 @@ function applyDefinition (engine: Engine, change: DefinitionChange, undo: Undo[]
     ? definitionFor(engine, name, definition)
     : withFunctionsOf(former.schema.definition, definition)
   const bucket = new Bucket(name, complete, engine.options.maxDeletedKeys)
+  fill(bucket, records ?? (former === undefined ? [] : recordsOf(former)), 0)
   if (former !== undefined) bucket.follow(former)
-  fill(bucket, records ?? (former === undefined ? [] : recordsOf(former)), bucket.counter)
   put(bucket)
   return change
 }
