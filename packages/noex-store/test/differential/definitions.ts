@@ -76,7 +76,9 @@ const anyReference: fc.Arbitrary<FieldDefinition> = fc.record({
 
 const anyField = fc.record(
   Object.fromEntries(
-    Object.entries(fields).map(([name, variants]) => [name, fc.constantFrom(...variants)])
+    Object.entries(fields).map(([name, [plain, ...variants]]) => [name, fc.oneof(
+      { weight: 2, arbitrary: fc.constant(plain as FieldDefinition) }, fc.constantFrom(...variants)
+    )])
   ),
   { requiredKeys: [] }
 )
@@ -85,8 +87,8 @@ const anyField = fc.record(
 const anyBucket: fc.Arbitrary<BucketDefinition> = fc.record({
   key: fc.constantFrom(...keys),
   fields: anyField,
-  reference: fc.option(anyReference, { nil: undefined, freq: 2 }),
-  other: fc.option(anyReference, { nil: undefined, freq: 1 }),
+  reference: fc.option(anyReference, { nil: undefined, freq: 1 }),
+  other: fc.oneof({ weight: 4, arbitrary: fc.constant(undefined) }, anyReference),
   indexes: fc.subarray([...Object.keys(fields), 'r']),
   options: fc.record({
     etsType: fc.constantFrom('set', 'ordered_set', 'bag', 'duplicate_bag'),

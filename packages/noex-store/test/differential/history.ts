@@ -100,6 +100,7 @@ export class History {
     this.#follow(operation, ours)
     this.#world = await nextWorld(world, this.#ours, operation, ours.contents)
     for (const name of met) this.#tally.set(name, (this.#tally.get(name) ?? 0) + 1)
+    if ('value' in ours.outcome) this.#tally.set('done', (this.#tally.get('done') ?? 0) + 1)
     this.#tally.set('operations', (this.#tally.get('operations') ?? 0) + 1)
     if (met.length > 0 || this.#hasHiddenState(operation, ours)) {
       await this.#theirs.becomeLike(this.#ours, makeAdapter)
@@ -142,7 +143,8 @@ export class History {
   /** Tells whether 0.2.0 has let go of references, numbers or times that cannot be seen at once. */
   #hasHiddenState (operation: Operation, { events, outcome }: Observation): boolean {
     return isStructural(operation) || operation.kind === 'advance' || operation.kind === 'purge' ||
-      (operation.kind === 'transaction' && 'error' in outcome) ||
+      operation.kind === 'transaction' ||
+      (operation.kind === 'insertMany' && 'error' in outcome) ||
       (operation.kind !== 'delete' && operation.kind !== 'deleteMany' && events.some(({ type }) => type === 'deleted'))
   }
 }

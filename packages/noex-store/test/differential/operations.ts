@@ -55,7 +55,7 @@ export type Operation =
   | { readonly kind: 'backup' | 'restore' | 'deleteBackup', readonly name: string }
 
 const bucket = fc.constantFrom(...bucketNames)
-const key = fc.integer({ min: 1, max: 4 })
+const key = fc.constantFrom(1, 1, 2, 2, 3, 4)
 
 /** Values of each field: of its type, at the edges of its options, and of other types. */
 const values: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
@@ -78,11 +78,11 @@ const plainInput = fc.record({
   id: key,
   n: fc.integer({ min: 0, max: 3 }),
   s: fc.constantFrom('a', 'ab'),
-  r: fc.oneof({ weight: 3, arbitrary: key }, { weight: 1, arbitrary: fc.constant(null) }),
-  r2: key,
+  r: fc.constantFrom<unknown>(1, 2, null),
+  r2: fc.constantFrom<unknown>(1, null, null),
   d: fc.constantFrom<unknown>(1_000, new Date(0), '1970-01-01')
 }, { requiredKeys: ['id', 's'] })
-const input: fc.Arbitrary<Input> = fc.oneof({ weight: 2, arbitrary: plainInput }, anyInput)
+const input: fc.Arbitrary<Input> = fc.oneof({ weight: 5, arbitrary: plainInput }, anyInput)
 
 const field = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(...names) },

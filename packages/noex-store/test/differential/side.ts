@@ -127,7 +127,8 @@ export class Side {
     for (const [bucket, definition] of definitions) await this.store.defineBucket(bucket, definition)
     await this.#listen()
     for (const [query, { define }] of [...this.watched]) {
-      if (other.watched.has(query)) await this.watch(query, define).catch(() => {})
+      this.watched.delete(query)
+      if (other.watched.has(query)) await this.watch(query, define)
     }
   }
 }
