@@ -46,9 +46,9 @@ export class EventHub {
     this.#wildcards.clear()
   }
 
-  /** Publishes a commit; one that is taken back is not published. */
-  publish ({ changes, undone }: Commit): void {
-    if (undone === true || (this.#exact.size === 0 && this.#wildcards.size === 0)) return
+  /** Publishes a durable commit. */
+  publish ({ changes }: Commit): void {
+    if (this.#exact.size === 0 && this.#wildcards.size === 0) return
     for (const change of changes) if (isRecordChange(change)) this.#publishChange(change)
   }
 
