@@ -258,12 +258,16 @@ export const writeDifferences: readonly Difference[] = [
     before: 'a record stays until the next round, and its key is taken',
     now: 'it is gone from `_expiresAt` on',
     why: 'a time to live is a promise',
-    right: ({ world, theirs }) => {
+    right: ({ world, theirs, ours }) => {
+      const isUp = (record: StoreRecord | undefined): boolean => (record?.['_expiresAt'] as number) <= Date.now()
       const contents = Object.fromEntries(Object.entries(theirs.contents).map(([name, records]) => {
         const isTimed = world.buckets.get(name)?.definition.ttl !== undefined
-        return [name, isTimed ? records.filter(record => !((record['_expiresAt'] as number) <= Date.now())) : records]
+        return [name, isTimed ? records.filter(record => !isUp(record)) : records]
       }))
-      return isSame(contents, theirs.contents) ? undefined : { ...theirs, contents }
+      if (isSame(contents, theirs.contents)) return undefined
+      // The first read has removed them.
+      const expired = ours.events.filter(({ type, record }) => type === 'deleted' && isUp(record))
+      return { ...theirs, contents, events: [...theirs.events, ...expired] }
     }
   }
 ]
