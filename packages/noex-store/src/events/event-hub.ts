@@ -1,5 +1,6 @@
 import type { Change, Commit, RecordChange } from '../types/commit.js'
 import type { BucketEvent } from '../types/events.js'
+import { callSafely } from './call-safely.js'
 import { compilePattern, hasWildcard, type TopicMatch } from './topic-pattern.js'
 
 export type EventHandler = (message: never, topic: string) => unknown
@@ -64,16 +65,7 @@ export class EventHub {
     }
     if (subscribers.length === 0) return
     const event = eventOf(change)
-    for (const { handler } of subscribers) this.#call(handler, event, topic)
-  }
-
-  #call (handler: Subscriber['handler'], event: BucketEvent, topic: string): void {
-    try {
-      const result = handler(event, topic)
-      if (result instanceof Promise) result.catch(this.#onFailure)
-    } catch (error) {
-      this.#onFailure(error)
-    }
+    for (const { handler } of subscribers) callSafely(() => handler(event, topic), this.#onFailure)
   }
 }
 

@@ -161,6 +161,13 @@ export const writeDifferences: readonly Difference[] = [
       errorOf(theirs).startsWith('UniqueConstraintError')
   },
   {
+    name: 'the unique field that is named',
+    before: 'of several that are taken, the first one of the first record',
+    now: 'the first field that is taken in any record',
+    why: 'fields are checked one by one, over all records of the commit',
+    isCause: ({ theirs, ours }) => [theirs, ours].every(side => errorOf(side).startsWith('UniqueConstraintError'))
+  },
+  {
     name: 'order of events',
     before: 'evicted and cascaded records first; in a transaction inserts, updates, deletes of one bucket each',
     now: 'the order of the writes, then what they cause; none of a record that was never stored',

@@ -17,6 +17,7 @@ class RefusingLog extends MemoryLog {
   }
 }
 
+const HOUR = 3_600_000
 const participants = fc.array(fc.array(anyAct, { minLength: 1, maxLength: 3 }), { minLength: 2, maxLength: 5 })
 
 const isExpected = (error: Error): boolean => error instanceof TransactionConflictError ||
@@ -66,17 +67,17 @@ async function seeDurable (store: Store, witness: Witness): Promise<void> {
   }
 }
 
-test('transactions, updates and reads in any order', async t => {
+test('transactions, updates and reads in any order', { timeout: HOUR }, async t => {
   let runs = 0
   await fc.assert(fc.asyncProperty(fc.scheduler(), participants, async (scheduler, acts) => {
     runs++
     const faults = await interleave(scheduler, acts)
     if (faults.length > 0) throw new Error(faults.join('\n'))
-  }), { numRuns: repetitions(60_000, 300) })
+  }), { numRuns: Number(process.env['INTERLEAVINGS'] ?? repetitions(60_000, 300)) })
   t.comment(`${runs} interleavings`)
 })
 
-test('the same with a log that refuses', async t => {
+test('the same with a log that refuses', { timeout: HOUR }, async t => {
   let runs = 0
   let refusals = 0
   const answers = fc.array(fc.integer({ min: 0, max: 2 }).map(n => n > 0), { maxLength: 6 })
@@ -85,7 +86,7 @@ test('the same with a log that refuses', async t => {
     refusals += Number(taken.includes(false))
     const faults = await interleave(scheduler, acts, taken)
     if (faults.length > 0) throw new Error(faults.join('\n'))
-  }), { numRuns: repetitions(40_000, 300) })
+  }), { numRuns: Number(process.env['INTERLEAVINGS'] ?? repetitions(40_000, 300)) })
   t.ok(refusals > 0)
   t.comment(`${runs} interleavings, ${refusals} with refusals`)
 })
