@@ -28,6 +28,8 @@ test('a filter from a hostile client', async t => {
     let doubled: WhereFilter = { n: 1 }
     for (let i = 0; i < 60; i++) doubled = { $and: [doubled, doubled] }
     t.match(await rejection(bucket.where(doubled)), { name: 'FilterError', message: /parts/ })
+    const flat = { $and: [{ $and: Array.from({ length: 200_000 }, () => ({ n: 1 })) }] }
+    t.match(await rejection(bucket.where(flat)), { name: 'FilterError', message: /parts/ })
     const wide = { $or: Array.from({ length: 5_000 }, (_, i) => ({ n: i })) }
     t.equal((await bucket.where(wide)).length, 100)
   })
