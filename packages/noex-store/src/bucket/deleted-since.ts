@@ -19,7 +19,8 @@ export function deletedSince (former: Bucket, bucket: Bucket): Array<readonly [u
   }
   return deleted
     .filter(([key]) => bucket.row(key) === undefined)
-    .map(([key, { version, place }]) => [bucket.keyOf(key), { version, place: placeIn(kept, place) }] as const)
+    .map(([key, { version, place }]) =>
+      [bucket.keyOf(key), { version, place: placeIn(kept, place) }] as const)
 }
 
 /** The new place of the last record before an old place; -1 for none. */

@@ -1,6 +1,6 @@
 /**
- * Calls a function of the application, which may throw, or return a promise that rejects: `onFailure` hears of
- * it, and the caller goes on.
+ * Calls a function of the application, which may throw, or return a promise that rejects: `onFailure` hears
+ * of it, and the caller goes on.
  */
 export function callSafely (callback: () => unknown, onFailure: (error: unknown) => void): void {
   try {
@@ -12,5 +12,6 @@ export function callSafely (callback: () => unknown, onFailure: (error: unknown)
 }
 
 function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  return typeof value === 'object' && value !== null &&
+    typeof (value as { then?: unknown }).then === 'function'
 }

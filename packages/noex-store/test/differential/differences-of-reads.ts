@@ -65,7 +65,8 @@ const byKeys = (concern: Concern): Pick<Difference, 'instead' | 'isCause'> => ({
 })
 
 const hasNoLength = (operation: Operation): boolean =>
-  (operation.kind === 'first' || operation.kind === 'last') ? operation.n <= 0
+  (operation.kind === 'first' || operation.kind === 'last')
+    ? operation.n <= 0
     : 'limit' in operation && operation.limit !== undefined && operation.limit <= 0
 
 export const readDifferences: readonly Difference[] = [

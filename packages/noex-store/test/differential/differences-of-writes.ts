@@ -22,7 +22,8 @@ const definitionsIn = (operation: Operation, world: World): BucketWorld[] =>
 
 /** Whether a bucket of the operation refers to another one, or is referred to. */
 function hasReferences (operation: Operation, world: World): boolean {
-  const names = operation.kind === 'transaction' ? operation.steps.map(({ bucket }) => bucket)
+  const names = operation.kind === 'transaction'
+    ? operation.steps.map(({ bucket }) => bucket)
     : 'bucket' in operation ? [operation.bucket] : []
   return names.some(name => [...world.buckets].some(([source, { definition }]) =>
     Object.values(definition.schema).some(({ ref }) => ref !== undefined && (source === name || ref === name))))

@@ -93,8 +93,10 @@ export class History {
     const step: Step = { operation, world, theirs, ours }
     if (!isSame(shown(theirs), shown(ours))) {
       const causes = differences.filter(({ isCause }) => isCause?.(step))
-      if (causes.length === 0) throw new Error(`No row of the table explains this: ` +
+      if (causes.length === 0) {
+        throw new Error('No row of the table explains this: ' +
         describe({ operation, before: world.contents, theirs: shown(theirs), ours: shown(ours) }))
+      }
       met.push(...causes.slice(0, 1).map(({ name }) => name))
     }
     this.#follow(operation, ours)

@@ -42,9 +42,12 @@ export type Operation =
   | SingleOperation
   | { readonly kind: 'transaction', readonly steps: readonly BucketOperation[], readonly isAborted: boolean }
   | OnBucket<'query'> & {
-    readonly filter: Filter | undefined, readonly sort: Readonly<Record<string, 'asc' | 'desc'>>,
-    readonly limit: number | undefined, readonly offset: number | undefined,
-    readonly fields: readonly string[], readonly readFilter: Filter | undefined
+    readonly filter: Filter | undefined,
+    readonly sort: Readonly<Record<string, 'asc' | 'desc'>>,
+    readonly limit: number | undefined,
+    readonly offset: number | undefined,
+    readonly fields: readonly string[],
+    readonly readFilter: Filter | undefined
   }
   | OnBucket<'subscribe'> & { readonly filter: Filter }
   | { readonly kind: 'unsubscribe' | 'stats' | 'purge' }
