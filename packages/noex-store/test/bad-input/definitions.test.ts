@@ -8,16 +8,19 @@ const plain: BucketDefinition = { key: 'id', schema: { id: { type: 'string' }, n
 test('names', async t => {
   t.test('of buckets and fields may have any characters', async t => {
     const store = await startStore(t)
-    const names = ['__proto__', 'constructor', 'toString', 'a.b', '*', ' ', '\0', '🦆', '\ud800', '\udc00', 'x'.repeat(1_000)]
+    const names = [
+      '__proto__', 'constructor', 'toString', 'a.b', '*', ' ', '\0', '🦆', '\ud800', '\udc00', 'x'.repeat(1_000)
+    ]
     const heard: string[] = []
     await store.on('bucket.*', ({ bucket }) => { heard.push(bucket) })
     for (const name of names) {
-      const schema = JSON.parse(`{"id":{"type":"string"},${JSON.stringify(name)}:{"type":"number","unique":true}}`)
+      const text = JSON.stringify(name)
+      const schema = JSON.parse(`{"id":{"type":"string"},${text}:{"type":"number","unique":true}}`)
       await store.defineBucket(name, { key: 'id', schema, indexes: [name] })
-      const input = JSON.parse(`{"id":"x",${JSON.stringify(name)}:7}`) as Record<string, unknown>
+      const input = JSON.parse(`{"id":"x",${text}:7}`) as Record<string, unknown>
       await store.bucket(name).insert(input)
       t.equal(await store.bucket(name).count({ id: 'x' }), 1)
-      t.equal(await store.bucket(name).count(JSON.parse(`{${JSON.stringify(name)}:7}`)), 1, JSON.stringify(name))
+      t.equal(await store.bucket(name).count(JSON.parse(`{${text}:7}`)), 1, text)
       await t.rejects(store.bucket(name).insert({ ...input, id: 'y' }), { name: 'UniqueConstraintError' })
       t.equal(await store.dropBucket(name), true)
     }
@@ -37,7 +40,8 @@ test('names', async t => {
   t.test('of the store\'s own members are refused as key', async t => {
     const store = await startStore(t)
     for (const key of ['_version', '_createdAt', '_updatedAt', '_expiresAt']) {
-      t.ok(await rejection(store.defineBucket('a', { key, schema: { [key]: { type: 'number' } } })) instanceof DefinitionError, key)
+      const failure = await rejection(store.defineBucket('a', { key, schema: { [key]: { type: 'number' } } }))
+      t.ok(failure instanceof DefinitionError, key)
     }
   })
 })
@@ -109,7 +113,8 @@ test('a default that is a function', async t => {
     for (const write of ['insert', 'upsert'] as const) {
       t.match(await rejection(store.bucket('a')[write]({ id: 'x' })), { message: 'mine' })
     }
-    t.match(await rejection(store.bucket('a').insertMany([{ id: 'x', n: 1 }, { id: 'y' }])), { message: 'mine' })
+    const batch = store.bucket('a').insertMany([{ id: 'x', n: 1 }, { id: 'y' }])
+    t.match(await rejection(batch), { message: 'mine' })
     t.equal(await store.bucket('a').count(), 0)
     t.equal(store.revision, 1)
   })

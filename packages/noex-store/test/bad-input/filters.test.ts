@@ -5,9 +5,12 @@ import { rejection, startStore } from '../support/store.js'
 async function numbers (t: Test): Promise<Store> {
   const store = await startStore(t)
   await store.defineBucket('a', {
-    key: 'id', schema: { id: { type: 'string' }, n: { type: 'number' }, o: { type: 'object' } }, indexes: ['n']
+    key: 'id',
+    schema: { id: { type: 'string' }, n: { type: 'number' }, o: { type: 'object' } },
+    indexes: ['n']
   })
-  await store.bucket('a').insertMany(Array.from({ length: 100 }, (_, i) => ({ id: `k${i}`, n: i, o: { x: i } })))
+  const records = Array.from({ length: 100 }, (_, i) => ({ id: `k${i}`, n: i, o: { x: i } }))
+  await store.bucket('a').insertMany(records)
   return store
 }
 
@@ -42,7 +45,10 @@ test('a filter from a hostile client', async t => {
   })
 
   t.test('with names that every object has finds what records have themselves', async t => {
-    for (const name of ['__proto__', 'constructor', 'toString', '__proto__.polluted', 'o.__proto__', 'o.constructor.name', '']) {
+    const names = [
+      '__proto__', 'constructor', 'toString', '__proto__.polluted', 'o.__proto__', 'o.constructor.name', ''
+    ]
+    for (const name of names) {
       const filter = JSON.parse(JSON.stringify({ x: 1 }).replace('x', name)) as WhereFilter
       t.equal(await bucket.count(filter), 0, name)
       t.equal(await bucket.count({ [name]: { $exists: false } } as WhereFilter), 100, name)
@@ -55,7 +61,8 @@ test('a filter from a hostile client', async t => {
 
   t.test('with operands of other types is refused, or finds nothing', async t => {
     const refused: unknown[] = [
-      { $in: 5 }, { $in: 'abc' }, { $in: { length: 1 } }, { $nin: null }, { $between: [1] }, { $between: [2, 1] },
+      { $in: 5 }, { $in: 'abc' }, { $in: { length: 1 } }, { $nin: null }, { $between: [1] },
+      { $between: [2, 1] },
       { $between: 'ab' }, { $contains: 1 }, { $startsWith: {} }, { $endsWith: [] }, { $gt: Symbol('x') }
     ]
     for (const condition of refused) {
@@ -67,7 +74,8 @@ test('a filter from a hostile client', async t => {
       { $exists: 'yes' }, {}, []
     ]
     for (const condition of empty) t.equal(await bucket.count({ n: condition }), 0)
-    for (const filter of [null, 5, 'n', [], [{ n: 1 }], { $or: {} }, { $and: 'x' }, { $or: [null] }, { $and: [[]] }]) {
+    const none = [null, 5, 'n', [], [{ n: 1 }], { $or: {} }, { $and: 'x' }, { $or: [null] }, { $and: [[]] }]
+    for (const filter of none) {
       t.ok(await rejection(bucket.where(filter as never)) instanceof FilterError, JSON.stringify(filter))
     }
     t.equal(await bucket.count({ n: 10n as never }), 0)

@@ -53,7 +53,9 @@ test('keys of every type', async t => {
     const store = await startStore(t)
     await store.defineBucket('a', { key: 'id', schema: { id: { type: 'string' } }, etsType: 'ordered_set' })
     const bucket = store.bucket('a')
-    const keys = ['k'.repeat(1 << 20), '__proto__', 'constructor', '\ud800', '\udc00\ud800', '🦆', '\0', ' ', 'é', 'e\u0301']
+    const keys = [
+      'k'.repeat(1 << 20), '__proto__', 'constructor', '\ud800', '\udc00\ud800', '🦆', '\0', ' ', 'é', 'e\u0301'
+    ]
     for (const id of keys) await bucket.insert({ id })
     for (const id of keys) t.equal((await bucket.get(id))?.['id'], id)
     t.equal((await bucket.paginate({ after: '🦆', limit: 20 })).records.every(({ id }) => id !== '🦆'), true)
@@ -112,7 +114,9 @@ test('a record whose time is up', async t => {
       const store = await startStore(t, { now: clock.now })
       await store.defineBucket('things', { key: 'id', schema: { id: { type: 'string' } } })
       await store.defineBucket('notes', {
-        key: 'id', schema: { id: { type: 'string' }, of: { type: 'string', ref: 'things', onDelete } }, ttl: 10
+        key: 'id',
+        schema: { id: { type: 'string' }, of: { type: 'string', ref: 'things', onDelete } },
+        ttl: 10
       })
       await store.bucket('things').insert({ id: 'x' })
       await store.bucket('notes').insert({ id: 'n', of: 'x' })

@@ -10,7 +10,10 @@ const TIMEOUT = 600_000
 test('records of 1 MB', async t => {
   const store = await startStore(t)
   await store.defineBucket('a', {
-    key: 'id', schema: { id: { type: 'string' }, text: { type: 'string' } }, indexes: ['text'], maxBytes: 20_000_000
+    key: 'id',
+    schema: { id: { type: 'string' }, text: { type: 'string' } },
+    indexes: ['text'],
+    maxBytes: 20_000_000
   })
   const text = (i: number): string => `${i}${'x'.repeat(1 << 20)}`
   const bucket = store.bucket('a')
@@ -18,10 +21,12 @@ test('records of 1 MB', async t => {
   t.equal(await bucket.count({ text: text(3) }), 1)
   t.equal((await bucket.where({ text: { $startsWith: '7x' } })).length, 1)
   t.equal(await bucket.updateMany({ text: { $endsWith: 'xx' } }, { text: 'short' }), 10)
-  const wide = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`field${i}`, 'a text of 20 letters']))
+  const fields = Array.from({ length: 50_000 }, (_, i) => [`field${i}`, 'a text of 20 letters'])
+  const wide = Object.fromEntries(fields) as Record<string, unknown>
   await bucket.insert({ id: 'wide', ...wide })
   t.match(await bucket.update('wide', { field49999: 'b' }), { field49999: 'b', _version: 2 })
-  await t.rejects(bucket.insertMany(Array.from({ length: 20 }, (_, i) => ({ id: `n${i}`, text: text(i) }))), /maxBytes/)
+  const more = Array.from({ length: 20 }, (_, i) => ({ id: `n${i}`, text: text(i) }))
+  await t.rejects(bucket.insertMany(more), /maxBytes/)
   let deep: Record<string, unknown> = {}
   for (let i = 0; i < 1_000; i++) deep = { deep }
   await bucket.insert({ id: 'deep', deep })
@@ -44,11 +49,13 @@ test('a cascade over very many records', { timeout: TIMEOUT }, async t => {
     const store = await startStore(t)
     await store.defineBucket('things', { key: 'id', schema: { id: { type: 'number' } } })
     await store.defineBucket('notes', {
-      key: 'id', schema: { id: { type: 'number' }, of: { type: 'number', ref: 'things', onDelete: 'cascade' } }
+      key: 'id',
+      schema: { id: { type: 'number' }, of: { type: 'number', ref: 'things', onDelete: 'cascade' } }
     })
     await store.bucket('things').insert({ id: 1 })
     await store.bucket('notes').insertMany(Array.from({ length: COUNT }, (_, id) => ({ id, of: 1 })))
-    t.ok(await rejection(store.bucket('things').delete(1, { maxChanges: 10_000 })) instanceof CommitTooLargeError)
+    const refused = store.bucket('things').delete(1, { maxChanges: 10_000 })
+    t.ok(await rejection(refused) instanceof CommitTooLargeError)
     t.equal(await store.bucket('notes').count(), COUNT)
     const start = performance.now()
     await store.bucket('things').delete(1)
@@ -62,7 +69,8 @@ test('a cascade over very many records', { timeout: TIMEOUT }, async t => {
       key: 'id', schema: { id: { type: 'number' }, to: { type: 'number', ref: 'chain', onDelete: 'cascade' } }
     })
     await store.transaction(async tx => {
-      await (await tx.bucket('chain')).insertMany(Array.from({ length: COUNT }, (_, id) => ({ id, to: id === 0 ? null : id - 1 })))
+      const links = Array.from({ length: COUNT }, (_, id) => ({ id, to: id === 0 ? null : id - 1 }))
+      await (await tx.bucket('chain')).insertMany(links)
     })
     await store.bucket('chain').delete(0)
     t.equal(await store.bucket('chain').count(), 0)

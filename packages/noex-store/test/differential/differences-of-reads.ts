@@ -26,7 +26,8 @@ const isNullInIndex: Concern = (filter, definition) => conditionsOf(filter).some
 const isByIndex: Concern = (filter, definition) => conditionsOf(filter).some(([field, value, isTop]) =>
   isTop && isIndexed(definition, field) && !isOperators(value))
 
-const isOnDate: Concern = (filter, definition) => conditionsOf(filter).some(([field]) => isDate(definition, field))
+const isOnDate: Concern = (filter, definition) =>
+  conditionsOf(filter).some(([field]) => isDate(definition, field))
 
 const isPath: Concern = filter =>
   conditionsOf(filter).some(([field]) => field.includes('.') || field in Object.prototype)
@@ -56,9 +57,10 @@ const byKeys = (concern: Concern): Pick<Difference, 'instead' | 'isCause'> => ({
     if (operation.kind !== 'updateMany' && operation.kind !== 'deleteMany') return undefined
     const bucket = world.buckets.get(operation.bucket)
     const filter = filterIn(operation, world)
-    if (bucket === undefined || filter === undefined || isBadFilter(filter, bucket.definition)) return undefined
-    if (!concern(filter, bucket.definition)) return undefined
-    const keys = bucket.records.filter(record => matches(record, filter, bucket.definition)).map(({ id }) => id)
+    if (bucket === undefined || filter === undefined) return undefined
+    const { definition, records } = bucket
+    if (isBadFilter(filter, definition) || !concern(filter, definition)) return undefined
+    const keys = records.filter(record => matches(record, filter, definition)).map(({ id }) => id)
     return { ...operation, filter: { _key: keys } }
   },
   isCause: ({ operation, world }) => isConcerned(concern, operation, world)

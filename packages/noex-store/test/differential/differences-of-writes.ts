@@ -26,7 +26,8 @@ function hasReferences (operation: Operation, world: World): boolean {
     ? operation.steps.map(({ bucket }) => bucket)
     : 'bucket' in operation ? [operation.bucket] : []
   return names.some(name => [...world.buckets].some(([source, { definition }]) =>
-    Object.values(definition.schema).some(({ ref }) => ref !== undefined && (source === name || ref === name))))
+    Object.values(definition.schema)
+      .some(({ ref }) => ref !== undefined && (source === name || ref === name))))
 }
 
 /** Raises the versions of records whose keys have been there before. */
@@ -82,7 +83,8 @@ function withNumber (input: Input, { definition }: BucketWorld, number: number):
   return { ...input, g: number }
 }
 
-const textOf = (event: HeardEvent): string => `${event.bucket} ${typeof event.key} ${String(event.key)} ${event.type}`
+const textOf = (event: HeardEvent): string =>
+  `${event.bucket} ${typeof event.key} ${String(event.key)} ${event.type}`
 
 /** The events of 0.2.0 in our order, without those of records that only passed through a full bucket. */
 function inOrder ({ world, theirs, ours }: Step): Observation | undefined {
@@ -122,7 +124,8 @@ export const writeDifferences: readonly Difference[] = [
       if (operation.kind === 'upsert' && version !== 1) return undefined
       const records = world.buckets.get(operation.bucket)?.records ?? []
       if (!records.some(record => record['id'] === id)) return undefined
-      return refused(`Error: Record with key "${String(id)}" already exists in bucket "${operation.bucket}"`, step)
+      const error = `Error: Record with key "${String(id)}" already exists in bucket "${operation.bucket}"`
+      return refused(error, step)
     }
   },
   {
@@ -166,11 +169,13 @@ export const writeDifferences: readonly Difference[] = [
     before: 'of several that are taken, the first one of the first record',
     now: 'the first field that is taken in any record',
     why: 'fields are checked one by one, over all records of the commit',
-    isCause: ({ theirs, ours }) => [theirs, ours].every(side => errorOf(side).startsWith('UniqueConstraintError'))
+    isCause: ({ theirs, ours }) =>
+      [theirs, ours].every(side => errorOf(side).startsWith('UniqueConstraintError'))
   },
   {
     name: 'order of events',
-    before: 'evicted and cascaded records first; in a transaction inserts, updates, deletes of one bucket each',
+    before: 'evicted and cascaded records first; ' +
+      'in a transaction inserts, updates, deletes of one bucket each',
     now: 'the order of the writes, then what they cause; none of a record that was never stored',
     why: 'events are the changes of one commit, in order',
     right: inOrder
@@ -186,7 +191,8 @@ export const writeDifferences: readonly Difference[] = [
       if (right === undefined || !hasReferences(step.operation, step.world)) return false
       if ('refusals' in right) return right.refusals.includes(errorOf(step.ours))
       // Setting a reference to null may be refused by a validator.
-      return errorOf(step.ours).startsWith('ValidationError') || isSameByKey(right.contents, step.ours.contents)
+      return errorOf(step.ours).startsWith('ValidationError') ||
+        isSameByKey(right.contents, step.ours.contents)
     }
   },
   {
@@ -215,12 +221,13 @@ export const writeDifferences: readonly Difference[] = [
   },
   {
     name: 'one key several times in a transaction',
-    before: 'delete and insert, insert twice, or insert of a taken key: `TransactionConflictError` at the end, ' +
-      'or a replaced record',
+    before: 'delete and insert, insert twice, or insert of a taken key: ' +
+      '`TransactionConflictError` at the end, or a replaced record',
     now: 'delete and insert is one change; the others are refused at once, as a single insert is',
     why: 'a conflict would be tried again, without end',
     isCause: ({ operation, theirs, ours }) => operation.kind === 'transaction' &&
-      (/^Error: (Record|Duplicate)/.test(errorOf(ours)) || errorOf(theirs).startsWith('TransactionConflictError') ||
+      (/^Error: (Record|Duplicate)/.test(errorOf(ours)) ||
+        errorOf(theirs).startsWith('TransactionConflictError') ||
         new Set(operation.steps.map(({ bucket }) => bucket)).size < operation.steps.length)
   },
   {
@@ -229,14 +236,16 @@ export const writeDifferences: readonly Difference[] = [
     now: 'are taken at once; one that fails has used some up',
     why: 'a number is never given twice',
     isCause: ({ operation, world }) => operation.kind === 'transaction' && definitionsIn(operation, world)
-      .some(({ definition }) => Object.values(definition.schema).some(({ generated }) => generated === 'autoincrement'))
+      .some(({ definition }) =>
+        Object.values(definition.schema).some(({ generated }) => generated === 'autoincrement'))
   },
   {
     name: 'a bucket that a transaction asks for in vain',
     before: 'a plain `Error`',
     now: '`BucketNotDefinedError`, with the same text',
     why: 'one fault has one class',
-    right: step => step.operation.kind === 'transaction' && errorOf(step.ours).startsWith('BucketNotDefinedError') &&
+    right: step => step.operation.kind === 'transaction' &&
+      errorOf(step.ours).startsWith('BucketNotDefinedError') &&
       errorOf(step.theirs) === errorOf(step.ours).replace('BucketNotDefinedError', 'Error')
       ? refused(errorOf(step.ours), step)
       : undefined
@@ -266,10 +275,13 @@ export const writeDifferences: readonly Difference[] = [
     before: 'a record stays until the next round, and its key is taken',
     now: 'it is gone from `_expiresAt` on',
     why: 'a time to live is a promise',
-    right: ({ world, theirs, ours }) => {
-      const isUp = (record: StoreRecord | undefined): boolean => (record?.['_expiresAt'] as number) <= Date.now()
+    right: ({ operation, world, theirs, ours }) => {
+      const isUp = (record: StoreRecord | undefined): boolean =>
+        (record?.['_expiresAt'] as number) <= Date.now()
+      // A bucket that gets a lifetime has records of an earlier one.
+      const isNew = operation.kind === 'redefine' && operation.change === 2
       const contents = Object.fromEntries(Object.entries(theirs.contents).map(([name, records]) => {
-        const isTimed = world.buckets.get(name)?.definition.ttl !== undefined
+        const isTimed = isNew || world.buckets.get(name)?.definition.ttl !== undefined
         return [name, isTimed ? records.filter(record => !isUp(record)) : records]
       }))
       if (isSame(contents, theirs.contents)) return undefined
@@ -283,5 +295,6 @@ export const writeDifferences: readonly Difference[] = [
 const isSameByKey = (a: Contents, b: Contents): boolean => isSame(byKey(a), byKey(b))
 
 function byKey (contents: Contents): unknown {
-  return Object.entries(contents).map(([name, records]) => [name, new Map(records.map(record => [record['id'], record]))])
+  return Object.entries(contents)
+    .map(([name, records]) => [name, new Map(records.map(record => [record['id'], record]))])
 }

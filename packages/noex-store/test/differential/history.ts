@@ -116,7 +116,9 @@ export class History {
       throw new Error(`${what}: ${describe({ operation, before: world.contents, ours: shown(ours), right })}`)
     }
     const right = rightRead(operation, world)
-    if (right !== undefined && !isSame(ours.outcome, right) && !isNear(ours.outcome, right)) fail('A wrong read', right)
+    if (right !== undefined && !isSame(ours.outcome, right) && !isNear(ours.outcome, right)) {
+      fail('A wrong read', right)
+    }
     const found = violation(operation, world, ours, this.#controlled.time)
     if (found !== undefined) fail('A broken promise', found)
     for (const [name, { bucket, filter }] of this.#filters) {
@@ -147,7 +149,8 @@ export class History {
     return isStructural(operation) || operation.kind === 'advance' || operation.kind === 'purge' ||
       operation.kind === 'transaction' ||
       (operation.kind === 'insertMany' && 'error' in outcome) ||
-      (operation.kind !== 'delete' && operation.kind !== 'deleteMany' && events.some(({ type }) => type === 'deleted'))
+      (operation.kind !== 'delete' && operation.kind !== 'deleteMany' &&
+        events.some(({ type }) => type === 'deleted'))
   }
 }
 
@@ -162,5 +165,6 @@ function isNear (a: unknown, b: unknown): boolean {
 }
 
 function describe (value: unknown): string {
-  return inspect(value, { depth: 7, breakLength: 108, compact: 8 }).replaceAll('[Object: null prototype] ', '')
+  return inspect(value, { depth: 7, breakLength: 108, compact: 8 })
+    .replaceAll('[Object: null prototype] ', '')
 }

@@ -68,7 +68,9 @@ const values: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   d: fc.constantFrom<unknown>(
     1_000, new Date(1_000), '1970-01-01T00:00:01.000Z', '1970-01-01', 0, 'soon', NaN, null
   ),
-  o: fc.constantFrom<unknown>({ p: 1 }, { p: 3 }, { q: [{ z: 1 }] }, {}, [], { p: 2, q: [null, { z: true }] }),
+  o: fc.constantFrom<unknown>(
+    { p: 1 }, { p: 3 }, { q: [{ z: 1 }] }, {}, [], { p: 2, q: [null, { z: true }] }
+  ),
   l: fc.constantFrom<unknown>([], [1], [0, 'x'], [['a'], ['ab', 1]], {}, [null]),
   g: fc.constantFrom<unknown>(1, 'g'),
   x: fc.constantFrom<unknown>(1, 'x', null, NaN, 1e308, { y: 1 })
@@ -174,7 +176,9 @@ export const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
     weight: 6,
     arbitrary: on('query', {
       filter: maybeFilter,
-      sort: fc.dictionary(fc.constantFrom('n', 's', 'd', 'id'), fc.constantFrom('asc', 'desc'), { maxKeys: 2 }),
+      sort: fc.dictionary(
+        fc.constantFrom('n', 's', 'd', 'id'), fc.constantFrom('asc', 'desc'), { maxKeys: 2 }
+      ),
       limit: fc.option(limit, { nil: undefined }),
       offset: fc.option(fc.nat(2), { nil: undefined }),
       fields: fc.subarray(['id', 'n', 's', 'none']),
@@ -182,13 +186,21 @@ export const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
     })
   },
   { weight: 3, arbitrary: on('subscribe', { filter }) },
-  { weight: 8, arbitrary: fc.record({ kind: fc.constantFrom('unsubscribe' as const, 'stats' as const, 'purge' as const) }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('advance' as const), ms: fc.constantFrom(1, 30, 60, 2_000) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({ kind: fc.constantFrom<'unsubscribe' | 'stats' | 'purge'>('unsubscribe', 'stats', 'purge') })
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('advance' as const), ms: fc.constantFrom(1, 30, 60, 2_000) })
+  },
   { weight: 2, arbitrary: on('redefine', { change }) },
   { weight: 2, arbitrary: fc.oneof(on('drop', {}), on('define', {})) },
   { weight: 2, arbitrary: on('migrate', { change }) },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constantFrom('backup' as const, 'restore' as const, 'deleteBackup' as const), name })
+    arbitrary: fc.record({
+      kind: fc.constantFrom<'backup' | 'restore' | 'deleteBackup'>('backup', 'restore', 'deleteBackup'), name
+    })
   }
 )
