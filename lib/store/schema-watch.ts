@@ -35,8 +35,9 @@ export function watchSchema (store: NoexStore, changed: (change: StoreChange) =>
       return dropped
     }),
     override(store, 'defineDeclarativeQuery', original => (query, config) => {
-      original(query, config)
+      const name = original(query, config)
       changed({ type: 'query_defined', query })
+      return name
     }),
     override(store, 'undefineQuery', original => query => {
       const undefinedNow = original(query)

@@ -25,6 +25,8 @@ import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
 import type { BucketDefinition, BucketSchemaUpdate } from './types/schema.js'
 import type { StoreOptions, StoreStats } from './types/store.js'
+import type { StoreSchema } from './types/record-types.js'
+import type { TypedStore, TypedStoreOptions } from './types/typed-store.js'
 
 /** Number of the interface between stores and what serves them. */
 const FORMAT = 1
@@ -67,9 +69,22 @@ export class Store extends StoreQueries {
     this.#expiry = new ExpiryTimer(this.#engine, options.ttlCheckIntervalMs ?? 1_000)
   }
 
+  /**
+   * Starts a store with the buckets of a schema. When one of them cannot be defined, the store is stopped.
+   * @throws what `defineBucket` throws
+   */
+  static start<S extends StoreSchema> (options: TypedStoreOptions<S>): Promise<TypedStore<S>>
   /** Starts a store without buckets. */
-  static async start (options: StoreOptions = {}): Promise<Store> {
-    return new Store(options)
+  static start (options?: StoreOptions): Promise<Store>
+  static async start (options: StoreOptions & { readonly schema?: StoreSchema } = {}): Promise<Store> {
+    const store = new Store(options)
+    if (options.schema === undefined) return store
+    try {
+      return await store.defineBuckets(options.schema)
+    } catch (error) {
+      await store.stop()
+      throw error
+    }
   }
 
   get name (): string {
@@ -100,6 +115,16 @@ export class Store extends StoreQueries {
       defineBucket(this.#engine, name, definition, await this.#saver.load(name))
     }
     await this.#whenDurable()
+  }
+
+  /**
+   * Defines the buckets of a schema, one after the other, and resolves with this store as one whose buckets
+   * have types. Those before one that cannot be defined stay.
+   * @throws what `defineBucket` throws
+   */
+  async defineBuckets<S extends StoreSchema> (schema: S): Promise<TypedStore<S>> {
+    for (const [name, definition] of Object.entries(schema)) await this.defineBucket(name, definition)
+    return this as unknown as TypedStore<S>
   }
 
   /**

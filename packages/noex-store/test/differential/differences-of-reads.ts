@@ -26,8 +26,11 @@ const isNullInIndex: Concern = (filter, definition) => conditionsOf(filter).some
 const isByIndex: Concern = (filter, definition) => conditionsOf(filter).some(([field, value, isTop]) =>
   isTop && isIndexed(definition, field) && !isOperators(value))
 
+const hasDate = (value: unknown): boolean => value instanceof Date ||
+  (typeof value === 'object' && value !== null && Object.values(value).some(hasDate))
+
 const isOnDate: Concern = (filter, definition) =>
-  conditionsOf(filter).some(([field]) => isDate(definition, field))
+  conditionsOf(filter).some(([field, value]) => isDate(definition, field) || hasDate(value))
 
 const isPath: Concern = filter =>
   conditionsOf(filter).some(([field]) => field.includes('.') || field in Object.prototype)
@@ -88,8 +91,8 @@ export const readDifferences: readonly Difference[] = [
   },
   {
     name: 'dates in filters, groups, sorts and unique fields',
-    before: '`Date`, milliseconds and ISO text of one time are three values',
-    now: 'in a field of type `date` they are one',
+    before: '`Date`, milliseconds and ISO text of one time are three values, two `Date`s of it two',
+    now: 'in a field of type `date` they are one, and two `Date`s are everywhere',
     why: 'they are one point in time',
     ...byKeys(isOnDate),
     isCause: ({ operation, world, ours }) => isConcerned(isOnDate, operation, world) ||
