@@ -61,9 +61,9 @@ export class Store extends StoreQueries {
       validatorTimeoutMs: options.validatorTimeoutMs ?? 10_000,
       onListenerError
     }, randomUUID())
-    // Events come before live queries, as they always did.
+    // Told when it is durable: no subscriber hears of a commit that is taken back.
     const events = new EventHub(onListenerError)
-    engine.lane.listen(commit => { events.publish(commit) })
+    engine.durableLane.listen(commit => { events.publish(commit) })
     const queries = new QueryRegistry(engine)
     super(queries)
     this.#engine = engine
@@ -214,8 +214,9 @@ export class Store extends StoreQueries {
   }
 
   /**
-   * Hears of changed records on `bucket.NAME.inserted`, `.updated`, `.deleted`. In a pattern `*` stands for
-   * one segment, at the end for one or more. Handlers run before the promise of the write resolves.
+   * Hears of changed records, once they are durable, on `bucket.NAME.inserted`, `.updated`, `.deleted`. In a
+   * pattern `*` stands for one segment, at the end for one or more. Handlers run before the promise of the
+   * write resolves.
    */
   async on<T = BucketEvent> (pattern: string, handler: (message: T, topic: string) => void): Promise<() =>
   Promise<void>> {

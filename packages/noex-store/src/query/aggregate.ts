@@ -56,7 +56,7 @@ class Total {
   #count = 0
   #sum = 0
   #scaled = 0
-  #hasInfinite = false
+  #hasNonFinite = false
 
   constructor (field: string) {
     this.#field = field
@@ -67,12 +67,12 @@ class Total {
     this.#count++
     this.#sum += value
     this.#scaled += value / UNIT
-    if (value === Infinity || value === -Infinity) this.#hasInfinite = true
+    if (!Number.isFinite(value)) this.#hasNonFinite = true
   }
 
   /** @throws AggregateOverflowError */
   sum (): number {
-    if (Number.isFinite(this.#sum) || this.#hasInfinite) return this.#sum
+    if (Number.isFinite(this.#sum) || this.#hasNonFinite) return this.#sum
     const sum = this.#scaled * UNIT
     if (!Number.isFinite(sum)) throw new AggregateOverflowError(this.#field)
     return sum
@@ -80,7 +80,7 @@ class Total {
 
   mean (): number {
     if (this.#count === 0) return 0
-    if (Number.isFinite(this.#sum) || this.#hasInfinite) return this.#sum / this.#count
+    if (Number.isFinite(this.#sum) || this.#hasNonFinite) return this.#sum / this.#count
     return this.#scaled / this.#count * UNIT
   }
 }
