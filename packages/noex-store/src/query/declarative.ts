@@ -78,8 +78,8 @@ async function project (
 ): Promise<object[]> {
   const projected: object[] = []
   for (const record of records) {
-    const kept = fields.filter(field => Object.hasOwn(record, field)).map(field => [field, record[field]] as const)
-    projected.push(Object.fromEntries(kept))
+    const kept = fields.filter(field => Object.hasOwn(record, field))
+    projected.push(Object.fromEntries(kept.map(field => [field, record[field]])))
     const turn = slicer.pause(projected.length)
     if (turn !== undefined) await turn
   }

@@ -1,6 +1,8 @@
 import type { Engine } from '../engine.js'
 import type { WorkMeter } from '../types/access.js'
-import type { QueryBucket, QueryContext, QueryDependencies, QueryRunOptions, ReadFilter } from '../types/query.js'
+import type {
+  QueryBucket, QueryContext, QueryDependencies, QueryRunOptions, ReadFilter
+} from '../types/query.js'
 import { BucketReader } from './bucket-reader.js'
 
 /** The buckets of one run of a query, confined by `readFilter`. */
