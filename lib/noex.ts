@@ -96,7 +96,7 @@ export class NoexService implements Noex {
     this.#access = access
     const { log } = environment
     const queries = new QueryRunner(access, { timeoutMs: options.queryTimeoutMs, clock, log })
-    this.#feeds = new Feeds(access, { queries, log, clock })
+    this.#feeds = new Feeds(access, { queries, log, clock, workBudget: options.workBudget })
     this.#authentication = authentication
     this.#revocations = revocations
     this.#trail = trail
@@ -123,10 +123,19 @@ export class NoexService implements Noex {
       log: environment.log
     })
     const [subscribe, hear] = ['store.subscribe', 'rules.subscribe'].map(name => operations.get(name)) as [Operation, Operation]
-    const { workBudget } = options
+    const { workBudget, maxCommitChanges } = options
     const factsOf = (name: string): QueryFacts => access.queryFacts(name)
     const gate = new Gate({
-      required, policy, authenticator, isRevoked, factsOf, store: access, subscribe, hear, workBudget
+      required,
+      policy,
+      authenticator,
+      isRevoked,
+      factsOf,
+      store: access,
+      subscribe,
+      hear,
+      workBudget,
+      maxCommitChanges
     })
     const services: Services = {
       access,
@@ -196,7 +205,7 @@ export class NoexService implements Noex {
       })
       procedures = await Procedures.open(access, options.procedures, { log, identity: authentication.identity, operations })
       const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail, procedures, metrics, refusals })
-      await service.#feeds.start()
+      service.#feeds.start()
       service.#fieldWarnings.start()
       return service
     } catch (error) {
@@ -221,7 +230,7 @@ export class NoexService implements Noex {
       options: this.#options,
       operations: operations.keys(),
       recordOperations: [...operations.values()].filter(touchesItsRecords).map(({ name }) => name),
-      bucketNames: await this.#access.bucketNames(),
+      bucketNames: this.#access.bucketNames(),
       topics: await this.#rules?.triggers() ?? [],
       identity: this.#authentication.identity
     }, this.#environment.log)

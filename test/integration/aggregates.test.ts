@@ -135,8 +135,11 @@ for (const [title, aggregate] of ways) {
   })
 }
 
-t.test('A number of the application that JSON does not have counts as none', async t => {
-  const setting = await withValues(t, NaN, 5, Infinity, 3, -Infinity, 'x', null, true, undefined)
+t.test('What is no number counts as none, and one that JSON does not have is no value', async t => {
+  for (const value of [NaN, Infinity, -Infinity]) {
+    await t.rejects(withValues(t, value), { name: 'ValidationError' }, 'the application is refused, too')
+  }
+  const setting = await withValues(t, 5, 3, 'x', null, true, undefined)
   for (const [title, aggregate] of ways) {
     if (title.startsWith('a step')) continue
     for (const [fn, value] of Object.entries({ sum: 8, avg: 4, min: 3, max: 5 })) {

@@ -153,12 +153,11 @@ export class Store extends StoreQueries {
     let result: T
     try {
       result = await fn(tx)
-      await tx.whenPurged()
     } catch (error) {
       tx.end()
       throw error
     }
-    tx.commitNow()
+    await tx.commit()
     await this.#whenDurable()
     return result
   }
@@ -175,6 +174,14 @@ export class Store extends StoreQueries {
 
   hasBucket (name: string): boolean {
     return this.#engine.buckets.has(name)
+  }
+
+  /**
+   * Returns the form in which keys of a bucket are compared: that of dates is the same for one instant. Keys
+   * of a bucket that does not exist are compared as they are.
+   */
+  keyOf (bucket: string, key: unknown): unknown {
+    return this.#engine.buckets.get(bucket)?.keyOf(key) ?? key
   }
 
   /** The definition of a bucket, frozen; `undefined` where there is none. */
@@ -209,12 +216,18 @@ export class Store extends StoreQueries {
     return await purge(this.#engine)
   }
 
-  async getStats (): Promise<StoreStats> {
-    return statsOf(this.#engine, this.#queries, this.#saver !== undefined, this.#expiry)
+  /** Names of all buckets, in the order in which they were defined. */
+  get bucketNames (): readonly string[] {
+    return [...this.#engine.buckets.keys()]
+  }
+
+  /** Counts what the store holds in the buckets that `isCounted` accepts: by default all. */
+  async getStats (isCounted: (bucket: string) => boolean = () => true): Promise<StoreStats> {
+    return statsOf(this.#engine, this.#queries, this.#saver !== undefined, this.#expiry, isCounted)
   }
 
   /**
-   * Hears of changed records, once they are durable, on `bucket.NAME.inserted`, `.updated`, `.deleted`. In a
+   * Hears of changed records on `bucket.NAME.inserted`, `.updated`, `.deleted`, once they are durable. In a
    * pattern `*` stands for one segment, at the end for one or more. Handlers run before the promise of the
    * write resolves.
    */

@@ -134,7 +134,7 @@ export class BucketCopy {
     const { bucket } = this
     const record = this.#transform === undefined ? source : this.#transformed(source)
     if (bucket.contents.rows.has(bucket.keyIn(record))) {
-      throw new DuplicateKeyError(bucket.name, record[bucket.schema.key])
+      throw new DuplicateKeyError(bucket.name, record[bucket.schema.key], bucket.schema.key)
     }
     for (const index of bucket.contents.uniques) {
       const value = index.valueOf(record)

@@ -2,7 +2,7 @@ import { ValidationError, ValidatorError, type ValidationIssue } from '../errors
 import type { BucketDefinition, FieldDefinition, FieldType, SchemaDefinition } from '../types/schema.js'
 import { isValidEmail, isValidIsoDate, isValidUrl } from './format.js'
 import { isInstant } from './instant.js'
-import { compilePattern } from './pattern.js'
+import { beginMatching, compilePattern } from './pattern.js'
 import { isThenable, pendingCheck, type PendingCheck } from './pending-checks.js'
 
 /** Levels of `properties` and `items` below the record that are checked. */
@@ -10,6 +10,11 @@ export const MAX_NESTING = 10
 
 /** Validators that run inside one another, by writing to the store; more are taken for a loop. */
 const MAX_RUNNING = 16
+
+/** Characters of one message of a validator. */
+const MAX_MESSAGE_CHARS = 4_096
+/** Messages of one validator of records. */
+const MAX_MESSAGES = 250
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -32,8 +37,10 @@ export function compileValidator (
   bucket: string, { schema, validate }: Pick<BucketDefinition, 'schema' | 'validate'>
 ): Validator {
   const checks = compileFields(bucket, schema, 0)
+  const matches = Object.values(schema).some(hasPattern)
   return record => {
     const issues: Findings = []
+    if (matches) beginMatching()
     checks(record, '', issues, record)
     if (validate !== undefined) checkRecord(bucket, validate, record, issues)
     if (issues.length > 0) throw new ValidationError(bucket, issues)
@@ -41,15 +48,21 @@ export function compileValidator (
   }
 }
 
+function hasPattern ({ pattern, items, properties = {} }: FieldDefinition): boolean {
+  return pattern !== undefined || (items !== undefined && hasPattern(items)) ||
+    Object.values(properties).some(hasPattern)
+}
+
 function checkRecord (
   bucket: string, validate: NonNullable<BucketDefinition['validate']>, record: Fields, issues: Findings
 ): void {
   ask(bucket, 'validator', issues, () => validate(record as Record<string, unknown>), answer => {
     if (answer === undefined || answer === null) return []
-    if (Array.isArray(answer) && answer.every(message => typeof message === 'string')) {
+    if (Array.isArray(answer) && answer.length <= MAX_MESSAGES && answer.every(isMessage)) {
       return answer.map((message: string) => ({ field: '_record', message, code: 'custom' }))
     }
-    throw new ValidatorError(bucket, 'validator', `must return undefined or a list of texts, ${got(answer)}`)
+    const texts = `at most ${MAX_MESSAGES} texts of at most ${MAX_MESSAGE_CHARS} characters`
+    throw new ValidatorError(bucket, 'validator', `must return undefined or ${texts}, ${got(answer)}`)
   })
 }
 
@@ -208,10 +221,15 @@ function checkCustom (bucket: string, validate: NonNullable<FieldDefinition['val
     const subject = `validator of field "${field}"`
     ask(bucket, subject, issues, () => validate(value, record as Record<string, unknown>), answer => {
       if (answer === undefined || answer === null) return []
-      if (typeof answer === 'string') return [{ field, message: answer, code: 'custom' }]
-      throw new ValidatorError(bucket, subject, `must return undefined or a text, ${got(answer)}`)
+      if (isMessage(answer)) return [{ field, message: answer, code: 'custom' }]
+      const text = `a text of at most ${MAX_MESSAGE_CHARS} characters`
+      throw new ValidatorError(bucket, subject, `must return undefined or ${text}, ${got(answer)}`)
     })
   }
+}
+
+function isMessage (value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_MESSAGE_CHARS
 }
 
 function describe (value: unknown): string {
