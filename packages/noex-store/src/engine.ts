@@ -10,7 +10,7 @@ import { checkReferences, followDeletes, type Inbound } from './commit/reference
 import { UndoLog, type Undo } from './commit/undo-log.js'
 import type { Change, Commit, RecordChange, WriteOptions } from './types/commit.js'
 import { BackgroundWork } from './scan/background.js'
-import { Slicer } from './scan/slicer.js'
+import { slicer } from './scan/slicer.js'
 
 export interface EngineOptions {
   readonly name: string
@@ -37,7 +37,8 @@ export class Engine {
   readonly durableLane: CommitLane
   readonly history = new CommitHistory()
   readonly undoLog = new UndoLog()
-  readonly slicer = new Slicer()
+  /** That of the process: all long work together has 5 ms of a turn. */
+  readonly slicer = slicer
   readonly background: BackgroundWork
   /** Text that names the history which revisions count. */
   epoch: string

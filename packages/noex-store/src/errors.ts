@@ -208,3 +208,12 @@ export class QueryNotDefinedError extends Error {
     super(`Query "${query}" is not defined`)
   }
 }
+
+/** Refuses to run a query that seems to run itself. */
+export class TooManyRunsError extends Error {
+  override readonly name = 'TooManyRunsError'
+
+  constructor (readonly query: string, readonly limit: number) {
+    super(`query "${query}" has ${limit} runs under way: it may run itself`)
+  }
+}

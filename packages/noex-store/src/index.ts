@@ -9,7 +9,8 @@ export type {
 export type { FilterOperators, FilterValue, WhereFilter } from './types/filter.js'
 export type {
   Aggregate, AggregateFunction, DeclarativeQueryConfig, GroupByResult, PaginatedResult, PaginateOptions,
-  QueryBucket, QueryContext, QueryDependencies, QueryFn, QueryInfo, QueryType, ReadFilter, ReadObserver
+  QueryBucket, QueryContext, QueryDependencies, QueryFn, QueryInfo, QueryRunOptions, QueryType, ReadFilter,
+  ReadObserver
 } from './types/query.js'
 export type { AccessOptions, WorkMeter } from './types/access.js'
 export type {
@@ -31,10 +32,11 @@ export {
   CommitMismatchError, CommitTooLargeError, DefinitionError, DuplicateKeyError, FilterError, NotLeaderError,
   PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError,
   RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, StoreStoppedError, StoreUnavailableError,
-  TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, WorkBudgetError, type
+  TooManyRunsError, TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, WorkBudgetError, type
   ValidationIssue
 } from './errors.js'
 export { Store } from './store.js'
+export { slicer, type Slicer } from './scan/slicer.js'
 export { BucketHandle } from './bucket-handle.js'
 export { TransactionContext } from './transaction/transaction.js'
 export { TransactionBucketHandle } from './transaction/transaction-bucket.js'

@@ -4,11 +4,12 @@ import type { ExpiryTimer } from './expiry-timer.js'
 import type { QueryRegistry } from './query/query-registry.js'
 import type { StoreStats } from './types/store.js'
 
-/** Counts what a store holds. */
+/** Counts what a store holds in the buckets that `isCounted` accepts. */
 export function statsOf (
-  engine: Engine, queries: QueryRegistry, hasPersistence: boolean, expiry: ExpiryTimer
+  engine: Engine, queries: QueryRegistry, hasPersistence: boolean, expiry: ExpiryTimer,
+  isCounted: (bucket: string) => boolean
 ): StoreStats {
-  const buckets = [...engine.buckets.values()]
+  const buckets = [...engine.buckets.values()].filter(({ name }) => isCounted(name))
   const sum = (count: (bucket: Bucket) => number): { total: number, perBucket: Record<string, number> } => ({
     total: buckets.reduce((total, bucket) => total + count(bucket), 0),
     perBucket: Object.fromEntries(buckets.map(bucket => [bucket.name, count(bucket)]))

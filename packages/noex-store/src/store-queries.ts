@@ -1,7 +1,7 @@
 import type { AnyQueryFn } from './query/declarative.js'
 import type { QueryRegistry } from './query/query-registry.js'
 import type {
-  DeclarativeQueryConfig, QueryContext, QueryInfo, ReadFilter, ReadObserver
+  DeclarativeQueryConfig, QueryContext, QueryInfo, QueryRunOptions, ReadFilter
 } from './types/query.js'
 
 /** The part of a store that defines, runs and watches queries. */
@@ -29,6 +29,7 @@ export class StoreQueries {
     this.#registry.defineDeclarative(name, config)
   }
 
+  /** Removes a query by a commit, and ends its subscriptions. Returns whether there was one. */
   undefineQuery (name: string): boolean {
     return this.#registry.undefine(name)
   }
@@ -57,12 +58,13 @@ export class StoreQueries {
   }
 
   /**
-   * Runs a query once.
-   * @throws QueryNotDefinedError, and what the query throws
+   * Runs a query once. `readFilter` is asked for each bucket that it opens; `options` hear what it reads before
+   * it does, and count its work.
+   * @throws QueryNotDefinedError, TooManyRunsError for one that runs itself, and what the query throws
    */
   async runQuery<TResult = unknown> (
-    queryName: string, params?: unknown, readFilter?: ReadFilter, observer?: ReadObserver
+    queryName: string, params?: unknown, readFilter?: ReadFilter, options?: QueryRunOptions
   ): Promise<TResult> {
-    return await this.#registry.run(queryName, params, readFilter, observer) as TResult
+    return await this.#registry.run(queryName, params, readFilter, options) as TResult
   }
 }

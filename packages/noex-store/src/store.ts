@@ -53,9 +53,8 @@ export class Store extends StoreQueries {
       maxWork: options.maxWork ?? 100_000_000,
       onListenerError
     }, randomUUID())
-    // Events come before live queries, as they always did.
     const events = new EventHub(onListenerError)
-    engine.lane.listen(commit => { events.publish(commit) })
+    engine.durableLane.listen(commit => { events.publish(commit) })
     const queries = new QueryRegistry(engine)
     super(queries)
     this.#engine = engine
@@ -173,13 +172,20 @@ export class Store extends StoreQueries {
     return await purge(this.#engine)
   }
 
-  async getStats (): Promise<StoreStats> {
-    return statsOf(this.#engine, this.#queries, this.#saver !== undefined, this.#expiry)
+  /** Names of all buckets, in the order in which they were defined. */
+  get bucketNames (): readonly string[] {
+    return [...this.#engine.buckets.keys()]
+  }
+
+  /** Counts what the store holds, as if it had no buckets but those that `isCounted` accepts: all by default. */
+  async getStats (isCounted: (bucket: string) => boolean = () => true): Promise<StoreStats> {
+    return statsOf(this.#engine, this.#queries, this.#saver !== undefined, this.#expiry, isCounted)
   }
 
   /**
-   * Hears of changed records on `bucket.NAME.inserted`, `.updated`, `.deleted`. In a pattern `*` stands for
-   * one segment, at the end for one or more. Handlers run before the promise of the write resolves.
+   * Hears of changed records on `bucket.NAME.inserted`, `.updated`, `.deleted`, once they are durable. In a
+   * pattern `*` stands for one segment, at the end for one or more. Handlers run before the promise of the write
+   * resolves.
    */
   async on<T = BucketEvent> (pattern: string, handler: (message: T, topic: string) => void): Promise<() =>
   Promise<void>> {

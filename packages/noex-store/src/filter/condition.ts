@@ -18,7 +18,12 @@ export interface Condition {
   readonly test: Test
   /** `undefined` where no index can help. */
   readonly lookup: Lookup | undefined
+  /** Whether it looks through texts, which may be long. */
+  readonly searchesTexts?: true
 }
+
+/** Characters that conditions have looked through so far. */
+export const searched = { chars: 0 }
 
 type Operand = (field: Field, operand: unknown) => Condition
 
@@ -173,6 +178,17 @@ const startsWith: Operand = (field, operand) => {
   return { ...condition, lookup: { kind: 'range', range, isPrefix: true } }
 }
 
+const contains: Operand = (field, operand) => {
+  const search = textual('$contains', part => {
+    const wanted = part.toLowerCase()
+    return value => {
+      searched.chars += value.length
+      return value.toLowerCase().includes(wanted)
+    }
+  })
+  return { ...search(field, operand), searchesTexts: true }
+}
+
 const exists: Operand = (field, operand) => {
   const isWanted = operand === true
   // Another operand than true and false equals neither, so it matches nothing.
@@ -193,10 +209,7 @@ const operators: ReadonlyMap<string, Operand> = new Map<string, Operand>([
   ['$lte', comparison('$lte', (value, bound) => value <= bound, upper => ({ upper }))],
   ['$in', isOneOf],
   ['$nin', isNoneOf],
-  ['$contains', textual('$contains', part => {
-    const wanted = part.toLowerCase()
-    return value => value.toLowerCase().includes(wanted)
-  })],
+  ['$contains', contains],
   ['$startsWith', startsWith],
   ['$endsWith', textual('$endsWith', part => value => value.endsWith(part))],
   ['$exists', exists],

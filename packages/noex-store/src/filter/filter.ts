@@ -18,6 +18,8 @@ export interface CompiledFilter {
   readonly choices: ReadonlyArray<readonly CompiledFilter[]>
   /** Conditions that a record is tried on at most. */
   readonly work: number
+  /** Whether it looks through texts, which may be long: `searched` tells how long they were. */
+  readonly searchesTexts: boolean
 }
 
 /**
@@ -48,7 +50,8 @@ export function compileFilter (
   }
   const tests = [...conditions.map(({ test }) => test), ...choices.map(oneOf)]
   const work = choices.flat().reduce((sum, choice) => sum + choice.work, conditions.length)
-  return { test: allOf(tests), conditions, choices, work }
+  const searchesTexts = [...conditions, ...choices.flat()].some(part => part.searchesTexts === true)
+  return { test: allOf(tests), conditions, choices, work, searchesTexts }
 }
 
 /** Tells whether a record matches a filter. Values are compared as they are, dates of one time as equal. */

@@ -1,3 +1,4 @@
+import type { Slicer } from '../scan/slicer.js'
 import type { Normalize } from '../schema/bucket-schema.js'
 import type { Aggregate, AggregateFunction, GroupByResult } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
@@ -13,14 +14,13 @@ export interface Accumulator {
   readonly result: () => number | undefined
 }
 
-/** Begins an aggregate; records whose field is no number do not count. */
+/** Begins an aggregate; records whose field is no finite number do not count. */
 export function accumulate ({ function: name, field }: Aggregate): Accumulator {
   if (name === 'count') {
     let count = 0
     return { add () { count++ }, result: () => count }
   }
-  const get = getterOf(field ?? '')
-  return accumulators[name](get, field ?? '')
+  return accumulators[name](getterOf(field ?? ''), field ?? '')
 }
 
 type Read = (record: StoreRecord) => unknown
@@ -44,44 +44,47 @@ function extreme (get: Read, isBetter: (value: number, best: number) => boolean)
   return {
     add (record) {
       const value = get(record)
-      if (typeof value === 'number' && (best === undefined || isBetter(value, best))) best = value
+      if (isFinite(value) && (best === undefined || isBetter(value, best))) best = value
     },
     result: () => best
   }
 }
 
-/** A sum that knows when it has overflowed, and a mean that does not. */
+function isFinite (value: unknown): value is number {
+  return Number.isFinite(value)
+}
+
+/** A sum and a mean of finite numbers, whichever order they come in. */
 class Total {
   readonly #field: string
   #count = 0
   #sum = 0
   #scaled = 0
-  #hasInfinite = false
 
   constructor (field: string) {
     this.#field = field
   }
 
   add (value: unknown): void {
-    if (typeof value !== 'number') return
+    if (!isFinite(value)) return
     this.#count++
     this.#sum += value
     this.#scaled += value / UNIT
-    if (value === Infinity || value === -Infinity) this.#hasInfinite = true
   }
 
-  /** @throws AggregateOverflowError */
+  /** @throws AggregateOverflowError for a sum that no number can hold */
   sum (): number {
-    if (Number.isFinite(this.#sum) || this.#hasInfinite) return this.#sum
-    const sum = this.#scaled * UNIT
+    const sum = Number.isFinite(this.#sum) ? this.#sum : this.#scaled * UNIT
     if (!Number.isFinite(sum)) throw new AggregateOverflowError(this.#field)
     return sum
   }
 
   mean (): number {
     if (this.#count === 0) return 0
-    if (Number.isFinite(this.#sum) || this.#hasInfinite) return this.#sum / this.#count
-    return this.#scaled / this.#count * UNIT
+    if (Number.isFinite(this.#sum)) return this.#sum / this.#count
+    const mean = this.#scaled / this.#count * UNIT
+    // Only rounding can have led beyond the greatest of the numbers.
+    return Number.isFinite(mean) ? mean : Math.sign(mean) * Number.MAX_VALUE
   }
 }
 
@@ -118,10 +121,14 @@ export class Groups {
     group.accumulator.add(record)
   }
 
-  /** Groups without a value have 0. */
-  results (): GroupByResult[] {
-    return [...this.#groups.values()].map(
-      ({ key, accumulator }) => ({ key, value: accumulator.result() ?? 0 })
-    )
+  /** Gives the aggregates in slices. Groups without a value have 0. */
+  async results (slicer: Slicer): Promise<GroupByResult[]> {
+    const results: GroupByResult[] = []
+    for (const { key, accumulator } of this.#groups.values()) {
+      results.push({ key, value: accumulator.result() ?? 0 })
+      const turn = slicer.pause(results.length, 256)
+      if (turn !== undefined) await turn
+    }
+    return results
   }
 }

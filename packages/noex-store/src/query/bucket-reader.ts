@@ -1,49 +1,52 @@
 import type { Bucket } from '../bucket/bucket.js'
 import { compareKeys } from '../bucket/compare-keys.js'
-import type { Row } from '../bucket/row.js'
+import type { Visit } from '../bucket/snapshot.js'
 import { expireDue } from '../commit/expiry.js'
 import type { Engine } from '../engine.js'
 import { bothOf } from '../filter/filter.js'
-import type { AccessOptions } from '../types/access.js'
+import { MIN_ORDERED } from '../filter/planner.js'
+import { requestOrder } from '../index/build-ordered.js'
+import { sortInSlices } from '../scan/sort.js'
+import type { AccessOptions, WorkMeter } from '../types/access.js'
 import type { WhereFilter } from '../types/filter.js'
 import type {
   Aggregate, AggregateFunction, GroupByResult, PaginatedResult, PaginateOptions, QueryBucket
 } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
-import { sortInSlices } from '../scan/sort.js'
 import { accumulate, Groups } from './aggregate.js'
-import { MIN_ORDERED } from '../filter/planner.js'
-import { requestOrder } from '../index/build-ordered.js'
 import { countNow } from './count.js'
 import { findByField } from './find-by-field.js'
-import { select, visibility, visitFrom, visitMatches } from './visit.js'
+import { select, visibility, visitFrom, visitMatches, type Visiting } from './visit.js'
+import { meterOf, unitsOfList, unitsOfSort } from './work.js'
 
 /** Records of one answer that are gathered at once; more are gathered in slices. */
 const MAX_AT_ONCE = 20_000
 
+/** Records between two looks at the clock while they are grouped: by texts, which may be long. */
+const GROUP_STEP = 16
+
 /**
- * The reads of a bucket, confined to the records that match `scope`. Each sees the bucket as it was at the
- * moment of the call; what takes long is done in slices, so that it holds up nothing else.
+ * The reads of a bucket, confined to the records that match `scope` and counted by `work`. Each sees the bucket
+ * as it was at the moment of the call; what takes long is done in slices, so that it holds up nothing else.
  */
 export class BucketReader implements QueryBucket {
   readonly #engine: Engine
   readonly #name: string
   readonly #scope: WhereFilter | undefined
+  readonly #work: WorkMeter | undefined
 
-  constructor (engine: Engine, name: string, access: AccessOptions = {}) {
+  constructor (engine: Engine, name: string, { scope, work }: AccessOptions = {}) {
     this.#engine = engine
     this.#name = name
-    this.#scope = access.scope
+    this.#scope = scope
+    this.#work = work
   }
 
   async get (key: unknown): Promise<StoreRecord | undefined> {
     const bucket = this.#open()
     const record = bucket.row(key)?.record
     if (record === undefined || !visibility(this.#engine, bucket)(record)) return undefined
-    if (this.#scope !== undefined && select(bucket, this.#scope).filter?.test(record) === false) {
-      return undefined
-    }
-    return record
+    return this.#isInScope(bucket, record) ? record : undefined
   }
 
   async all (): Promise<StoreRecord[]> {
@@ -54,7 +57,10 @@ export class BucketReader implements QueryBucket {
     const bucket = this.#open()
     if (this.#scope === undefined && !bucket.hasOverdue) {
       const rows = findByField(bucket, filter)
-      if (rows !== undefined) return rows.map(row => row.record as StoreRecord)
+      if (rows !== undefined) {
+        this.#work?.take(rows.length)
+        return rows.map(row => row.record as StoreRecord)
+      }
     }
     return await this.#collect(filter)
   }
@@ -80,18 +86,20 @@ export class BucketReader implements QueryBucket {
     return count
   }
 
-  async first (n: number): Promise<StoreRecord[]> {
+  async first (n: number, filter?: WhereFilter): Promise<StoreRecord[]> {
     const limit = limitOf(n)
-    return limit === 0 ? [] : (await this.#page(undefined, limit)).records
+    return limit === 0 ? [] : (await this.#page(undefined, limit, filter)).records
   }
 
-  async last (n: number): Promise<StoreRecord[]> {
+  async last (n: number, filter?: WhereFilter): Promise<StoreRecord[]> {
     const limit = limitOf(n)
     const bucket = this.#open()
-    if (this.#scope !== undefined || bucket.hasOverdue || limit > MAX_AT_ONCE) {
-      const records = await this.#inKeyOrder(bucket, await this.#collect(undefined))
+    const wanted = bothOf(this.#scope, filter)
+    if (wanted !== undefined || bucket.hasOverdue || limit > MAX_AT_ONCE) {
+      const records = await this.#inKeyOrder(bucket, await this.#collect(filter))
       return limit === 0 ? [] : records.slice(-limit)
     }
+    this.#meter().take(unitsOfList(Math.min(limit, bucket.size)))
     const records: StoreRecord[] = []
     for (const row of bucket.contents.byKey?.backwards() ?? bucket.contents.sequence.backwards()) {
       if (records.length >= limit) break
@@ -100,8 +108,8 @@ export class BucketReader implements QueryBucket {
     return records.reverse()
   }
 
-  async paginate ({ after, limit }: PaginateOptions): Promise<PaginatedResult> {
-    return await this.#page(after, limitOf(limit))
+  async paginate ({ after, limit, filter }: PaginateOptions): Promise<PaginatedResult> {
+    return await this.#page(after, limitOf(limit), filter)
   }
 
   async sum (field: string, filter?: WhereFilter): Promise<number> {
@@ -129,8 +137,8 @@ export class BucketReader implements QueryBucket {
     await this.#visit(filter, record => {
       groups.add(record)
       return undefined
-    }, fields.length)
-    return groups.results()
+    }, { perMatch: fields.length + 1, step: GROUP_STEP })
+    return await groups.results(this.#engine.slicer)
   }
 
   #open (): Bucket {
@@ -139,11 +147,24 @@ export class BucketReader implements QueryBucket {
     return bucket
   }
 
+  /** Counts one read. */
+  #meter (): WorkMeter {
+    return meterOf(this.#engine, this.#name, this.#work)
+  }
+
+  #isInScope (bucket: Bucket, record: StoreRecord): boolean {
+    if (this.#scope === undefined) return true
+    const { filter } = select(bucket, this.#scope)
+    if (filter === undefined) return true
+    this.#work?.take(Math.max(1, filter.work))
+    return filter.test(record)
+  }
+
   #visit (
-    filter: WhereFilter | undefined, visit: (record: StoreRecord, row: Row) => boolean | undefined, work = 0
+    filter: WhereFilter | undefined, visit: Visit, visiting: Omit<Visiting, 'meter'> = {}
   ): Promise<void> | undefined {
-    const bucket = this.#open()
-    return visitMatches(this.#engine, select(bucket, bothOf(this.#scope, filter)), visit, work)
+    const selection = select(this.#open(), bothOf(this.#scope, filter))
+    return visitMatches(this.#engine, selection, visit, { ...visiting, meter: this.#meter() })
   }
 
   async #collect (filter: WhereFilter | undefined): Promise<StoreRecord[]> {
@@ -162,7 +183,7 @@ export class BucketReader implements QueryBucket {
     await this.#visit(filter, record => {
       accumulator.add(record)
       return undefined
-    })
+    }, { perMatch: 1 })
     return accumulator.result()
   }
 
@@ -173,43 +194,66 @@ export class BucketReader implements QueryBucket {
     const index = bucket.contents.byField.get(field)
     if (index?.options.scalarType !== 'number' || index.options.normalize !== undefined) return undefined
     if (bucket.size > MIN_ORDERED) requestOrder(this.#engine, bucket, index)
-    return index.ordered?.ends?.[side] as number | undefined
+    const end = index.ordered?.ends?.[side] as number | undefined
+    return Number.isFinite(end) ? end : undefined
   }
 
-  async #page (after: unknown, limit: number): Promise<PaginatedResult> {
+  async #page (after: unknown, limit: number, filter: WhereFilter | undefined): Promise<PaginatedResult> {
     const bucket = this.#open()
     const rows = bucket.contents.byKey === undefined
-      ? await this.#rowsFrom(bucket, after, limit + 1)
-      : await this.#rowsByKey(bucket, after, limit + 1)
+      ? await this.#rowsFrom(bucket, after, limit + 1, filter)
+      : await this.#rowsByKey(bucket, after, limit + 1, filter)
     const records = rows.slice(0, limit)
     return { records, hasMore: rows.length > limit, nextCursor: records.at(-1)?.[bucket.schema.key] }
   }
 
-  async #rowsFrom (bucket: Bucket, after: unknown, limit: number): Promise<StoreRecord[]> {
-    const start = after === undefined ? 0 : placeAfter(bucket, after)
+  async #rowsFrom (
+    bucket: Bucket, after: unknown, limit: number, filter: WhereFilter | undefined
+  ): Promise<StoreRecord[]> {
+    const start = after === undefined ? 0 : this.#placeAfter(bucket, after)
     const records: StoreRecord[] = []
     // A key that was never seen ends the walk.
     if (start === undefined) return records
-    if (this.#scope === undefined && !bucket.hasOverdue && limit <= MAX_AT_ONCE) {
+    const wanted = bothOf(this.#scope, filter)
+    if (wanted === undefined && !bucket.hasOverdue && limit <= MAX_AT_ONCE) {
+      this.#meter().take(unitsOfList(Math.min(limit - 1, bucket.size)))
       for (const row of bucket.contents.sequence.from(start)) {
         if (records.push(row.record as StoreRecord) >= limit) break
       }
       return records
     }
-    await visitFrom(this.#engine, select(bucket, this.#scope), start, record => records.push(record) < limit)
+    const visit: Visit = record => records.push(record) < limit
+    await visitFrom(this.#engine, select(bucket, wanted), start, visit, { meter: this.#meter() })
     return records
   }
 
-  async #rowsByKey (bucket: Bucket, after: unknown, limit: number): Promise<StoreRecord[]> {
+  /**
+   * The place after the record of a key, also of a deleted one that is still known. Where a scope holds, the
+   * record must be there and in it: else a cursor would tell of records that do not exist for the reader.
+   */
+  #placeAfter (bucket: Bucket, key: unknown): number | undefined {
+    const row = bucket.row(key)
+    if (this.#scope !== undefined) {
+      return row !== undefined && this.#isInScope(bucket, row.record as StoreRecord) ? row.place + 1 : undefined
+    }
+    const place = row?.place ?? bucket.deleted.get(bucket.keyOf(key))?.place
+    return place === undefined ? undefined : place + 1
+  }
+
+  async #rowsByKey (
+    bucket: Bucket, after: unknown, limit: number, filter: WhereFilter | undefined
+  ): Promise<StoreRecord[]> {
     const cursor = bucket.keyOf(after)
     const byKey = bucket.contents.byKey as NonNullable<typeof bucket.contents.byKey>
-    if (this.#scope !== undefined || bucket.hasOverdue || limit > MAX_AT_ONCE) {
-      const records = await this.#inKeyOrder(bucket, await this.#collect(undefined))
+    const wanted = bothOf(this.#scope, filter)
+    if (wanted !== undefined || bucket.hasOverdue || limit > MAX_AT_ONCE) {
+      const records = await this.#inKeyOrder(bucket, await this.#collect(filter))
       const from = after === undefined
         ? 0
         : records.findIndex(record => compareKeys(bucket.keyIn(record), cursor) > 0)
       return from === -1 ? [] : records.slice(from, from + limit)
     }
+    this.#meter().take(unitsOfList(Math.min(limit - 1, bucket.size)))
     const place = bucket.row(after)?.place ?? Infinity
     const records: StoreRecord[] = []
     for (const row of after === undefined ? byKey.range({}) : byKey.after(cursor as string, place)) {
@@ -220,16 +264,11 @@ export class BucketReader implements QueryBucket {
 
   async #inKeyOrder (bucket: Bucket, records: StoreRecord[]): Promise<StoreRecord[]> {
     if (bucket.contents.byKey === undefined) return records
+    this.#meter().take(unitsOfSort(records.length))
     return await sortInSlices(
       records, (a, b) => compareKeys(bucket.keyIn(a), bucket.keyIn(b)), this.#engine.slicer
     )
   }
-}
-
-/** The place after the record of a key, also of a deleted one that is still known. */
-function placeAfter (bucket: Bucket, key: unknown): number | undefined {
-  const place = bucket.row(key)?.place ?? bucket.deleted.get(bucket.keyOf(key))?.place
-  return place === undefined ? undefined : place + 1
 }
 
 function limitOf (n: unknown): number {

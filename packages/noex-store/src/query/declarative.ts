@@ -1,18 +1,21 @@
 import type { Engine } from '../engine.js'
-import { sortInSlices } from '../scan/sort.js'
-import type { WhereFilter } from '../types/filter.js'
-import type { DeclarativeQueryConfig, QueryContext } from '../types/query.js'
-import type { StoreRecord } from '../types/record.js'
-import type { Normalize } from '../schema/bucket-schema.js'
 import { getterOf } from '../filter/path.js'
-import { accumulate, Groups } from './aggregate.js'
+import type { Slicer } from '../scan/slicer.js'
+import { sortInSlices } from '../scan/sort.js'
+import type { Normalize } from '../schema/bucket-schema.js'
+import type { WorkMeter } from '../types/access.js'
+import type { WhereFilter } from '../types/filter.js'
+import type { DeclarativeQueryConfig, QueryBucket } from '../types/query.js'
+import type { StoreRecord } from '../types/record.js'
+import type { TrackedContext } from './query-context.js'
+import { meterOf, unitsOfSort } from './work.js'
 
 /** A value that a parameter of the query stands for. */
 const PLACEHOLDER = /^\{\{\s*params\.(\w+)\s*\}\}$/
 
 type Params = Readonly<Record<string, unknown>> | undefined
 /** A query that is ready to run. */
-export type AnyQueryFn = (ctx: QueryContext, params?: unknown) => Promise<unknown>
+export type AnyQueryFn = (ctx: TrackedContext, params?: unknown) => Promise<unknown>
 
 /** Makes a function of a query that is given as data. */
 export function declarativeQuery (engine: Engine, config: DeclarativeQueryConfig): AnyQueryFn {
@@ -21,11 +24,9 @@ export function declarativeQuery (engine: Engine, config: DeclarativeQueryConfig
     const filter = config.filter === undefined
       ? undefined
       : fill(config.filter, params as Params) as WhereFilter
+    if (config.aggregate !== undefined) return await aggregateOf(bucket, config.aggregate, filter)
     const records = filter === undefined ? await bucket.all() : await bucket.where(filter)
-    const normalizeOf = (field: string): Normalize | undefined =>
-      engine.buckets.get(config.bucket)?.schema.normalizeOf(field)
-    if (config.aggregate !== undefined) return aggregateOf(records, config.aggregate, normalizeOf)
-    return await listOf(engine, records, config, normalizeOf)
+    return await listOf(engine, records, config, meterOf(engine, config.bucket, ctx.work))
   }
 }
 
@@ -40,27 +41,25 @@ function fill (value: unknown, params: Params): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, fill(item, params)]))
 }
 
-function aggregateOf (
-  records: readonly StoreRecord[], {
-    groupBy, ...aggregate
-  }: NonNullable<DeclarativeQueryConfig['aggregate']>,
-  normalizeOf: (field: string) => Normalize | undefined
-): unknown {
+async function aggregateOf (
+  bucket: QueryBucket, { groupBy, ...aggregate }: NonNullable<DeclarativeQueryConfig['aggregate']>,
+  filter: WhereFilter | undefined
+): Promise<unknown> {
+  const { function: name, field = '' } = aggregate
   if (groupBy !== undefined) {
-    const groups = new Groups(typeof groupBy === 'string' ? [groupBy] : groupBy, aggregate, normalizeOf)
-    for (const record of records) groups.add(record)
-    return groups.results()
+    return await bucket.groupBy(typeof groupBy === 'string' ? groupBy : [...groupBy], aggregate, filter)
   }
-  const accumulator = accumulate(aggregate)
-  for (const record of records) accumulator.add(record)
-  return accumulator.result()
+  return name === 'count' ? await bucket.count(filter) : await bucket[name](field, filter)
 }
 
 async function listOf (
-  engine: Engine, records: StoreRecord[], { sort, offset = 0, limit, fields }: DeclarativeQueryConfig,
-  normalizeOf: (field: string) => Normalize | undefined
+  engine: Engine, records: StoreRecord[], config: DeclarativeQueryConfig, meter: WorkMeter
 ): Promise<unknown[]> {
+  const { sort, offset = 0, limit, fields } = config
+  const normalizeOf = (field: string): Normalize | undefined =>
+    engine.buckets.get(config.bucket)?.schema.normalizeOf(field)
   const order = Object.entries(sort ?? {})
+  if (order.length > 0) meter.take(unitsOfSort(records.length))
   const sorted = order.length === 0
     ? records
     : await sortInSlices(records, comparator(order, normalizeOf), engine.slicer)
@@ -69,12 +68,22 @@ async function listOf (
     ? sorted
     : sorted.slice(start, limit === undefined ? undefined : start + Math.max(0, limit))
   if (fields === undefined || fields.length === 0) return page
-  return page.map(
-    record =>
-      Object.fromEntries(
-        fields.filter(field => Object.hasOwn(record, field)).map(field => [field, record[field]])
-      )
-  )
+  meter.take(page.length * fields.length)
+  return await project(page, fields, engine.slicer)
+}
+
+/** Keeps some members of records, in slices. */
+async function project (
+  records: readonly StoreRecord[], fields: readonly string[], slicer: Slicer
+): Promise<object[]> {
+  const projected: object[] = []
+  for (const record of records) {
+    const kept = fields.filter(field => Object.hasOwn(record, field)).map(field => [field, record[field]] as const)
+    projected.push(Object.fromEntries(kept))
+    const turn = slicer.pause(projected.length)
+    if (turn !== undefined) await turn
+  }
+  return projected
 }
 
 /** Null and absent values come last in both directions; equal ones keep their order. */

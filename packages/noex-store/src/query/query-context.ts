@@ -1,18 +1,24 @@
 import type { Engine } from '../engine.js'
-import type {
-  QueryBucket, QueryContext, QueryDependencies, ReadFilter, ReadObserver
-} from '../types/query.js'
+import type { WorkMeter } from '../types/access.js'
+import type { QueryBucket, QueryContext, QueryDependencies, QueryRunOptions, ReadFilter } from '../types/query.js'
 import { BucketReader } from './bucket-reader.js'
 
 /** The buckets of one run of a query, confined by `readFilter`. */
 export class TrackedContext implements QueryContext {
+  /** Counts the run; `undefined`: the store's `maxWork` holds for each read. */
+  readonly work: WorkMeter | undefined
   readonly #engine: Engine
-  readonly #observer: ReadObserver
+  readonly #onBucket: (bucket: string) => void
+  readonly #onRecord: (bucket: string, key: unknown) => void
   readonly #readFilter: ReadFilter | undefined
 
-  constructor (engine: Engine, observer: ReadObserver, readFilter?: ReadFilter) {
+  constructor (
+    engine: Engine, { onBucket = ignore, onRecord = ignore, work }: QueryRunOptions, readFilter?: ReadFilter
+  ) {
+    this.work = work
     this.#engine = engine
-    this.#observer = observer
+    this.#onBucket = onBucket
+    this.#onRecord = onRecord
     this.#readFilter = readFilter
   }
 
@@ -20,15 +26,16 @@ export class TrackedContext implements QueryContext {
   bucket (name: string): QueryBucket {
     const scope = this.#readFilter?.(name) ?? undefined
     const { schema } = this.#engine.bucket(name)
-    const reader = new BucketReader(this.#engine, name, scope === undefined ? {} : { scope })
-    const { onBucket, onRecord } = this.#observer
+    const { work } = this
+    const access = { ...(scope !== undefined && { scope }), ...(work !== undefined && { work }) }
+    const reader = new BucketReader(this.#engine, name, access)
     const whole = <A extends unknown[], R> (read: (...args: A) => R) => (...args: A): R => {
-      onBucket(name)
+      this.#onBucket(name)
       return read.apply(reader, args)
     }
     return {
       get: async key => {
-        onRecord(name, schema.normalizeOf(schema.key)?.(key) ?? key)
+        this.#onRecord(name, schema.normalizeOf(schema.key)?.(key) ?? key)
         return await reader.get(key)
       },
       all: whole(reader.all),
@@ -46,6 +53,8 @@ export class TrackedContext implements QueryContext {
     }
   }
 }
+
+function ignore (): void {}
 
 /** Records and buckets that a query has read so far. */
 export class ReadDependencies implements QueryDependencies {

@@ -1,12 +1,17 @@
 import type { Engine } from '../engine.js'
-import { BucketNotDefinedError, QueryAlreadyDefinedError, QueryNotDefinedError } from '../errors.js'
+import {
+  BucketNotDefinedError, QueryAlreadyDefinedError, QueryNotDefinedError, TooManyRunsError
+} from '../errors.js'
 import { frozenValue } from '../schema/frozen.js'
 import type { Commit } from '../types/commit.js'
-import type { DeclarativeQueryConfig, QueryInfo, ReadFilter, ReadObserver } from '../types/query.js'
+import type { DeclarativeQueryConfig, QueryInfo, QueryRunOptions, ReadFilter } from '../types/query.js'
 import { declarativeQuery, type AnyQueryFn } from './declarative.js'
 import { DependencyIndex } from './dependency-index.js'
 import { LiveQuery } from './live-query.js'
 import { TrackedContext } from './query-context.js'
+
+/** Runs of one query at a time; one that runs itself would go on until the memory is used up. */
+const MAX_RUNS = 10_000
 
 interface DefinedQuery {
   readonly fn: AnyQueryFn
@@ -29,7 +34,7 @@ export class QueryRegistry {
   /** @throws QueryAlreadyDefinedError */
   define (name: string, fn: AnyQueryFn): void {
     if (this.#queries.has(name)) throw new QueryAlreadyDefinedError(name)
-    this.#queries.set(name, { fn, config: undefined, live: new Set() })
+    this.#queries.set(name, { fn: limited(name, fn), config: undefined, live: new Set() })
   }
 
   /**
@@ -47,28 +52,29 @@ export class QueryRegistry {
       () => { this.put(name, undefined) })
   }
 
-  /** Removes a query and ends its subscriptions. Returns whether there was one. */
+  /** Removes a query by a commit, and ends its subscriptions. Returns whether there was one. */
   undefine (name: string): boolean {
     const query = this.#queries.get(name)
     if (query === undefined) return false
-    const { config } = query
-    if (config === undefined) {
-      this.put(name, undefined)
-    } else {
-      this.#engine.assertWritable()
-      this.#engine.commitStructure(
-        { type: 'query', query: name, config: undefined },
-        () => { this.put(name, undefined) },
-        () => { this.put(name, config) })
-    }
+    this.#engine.assertWritable()
+    this.#engine.commitStructure(
+      { type: 'query', query: name, config: undefined },
+      () => { this.#remove(name) },
+      () => { this.#queries.set(name, { ...query, live: new Set() }) })
     return true
   }
 
-  /** Puts a declarative query in, or removes a query, without a commit. */
+  /**
+   * Puts a declarative query in, or removes one, without a commit. A query in code is not removed: it is of
+   * this process alone.
+   */
   put (name: string, config: DeclarativeQueryConfig | undefined): void {
-    for (const live of this.#queries.get(name)?.live ?? []) live.end()
-    if (config === undefined) this.#queries.delete(name)
-    else this.#queries.set(name, { fn: declarativeQuery(this.#engine, config), config, live: new Set() })
+    const query = this.#queries.get(name)
+    if (config === undefined && query?.config === undefined) return
+    this.#remove(name)
+    if (config === undefined) return
+    const fn = limited(name, declarativeQuery(this.#engine, config))
+    this.#queries.set(name, { fn, config, live: new Set() })
   }
 
   list (): QueryInfo[] {
@@ -93,13 +99,13 @@ export class QueryRegistry {
 
   /**
    * Runs a query once.
-   * @throws QueryNotDefinedError, and what the query throws
+   * @throws QueryNotDefinedError, TooManyRunsError, and what the query throws
    */
   async run (
-    name: string, params: unknown, readFilter?: ReadFilter, observer: ReadObserver = noObserver
+    name: string, params: unknown, readFilter?: ReadFilter, options: QueryRunOptions = {}
   ): Promise<unknown> {
     const { fn } = this.#query(name)
-    const context = new TrackedContext(this.#engine, observer, readFilter)
+    const context = new TrackedContext(this.#engine, options, readFilter)
     return params === undefined ? await fn(context) : await fn(context, params)
   }
 
@@ -124,6 +130,11 @@ export class QueryRegistry {
   destroy (): void {
     for (const { live } of this.#queries.values()) for (const query of live) query.end()
     this.#queries.clear()
+  }
+
+  #remove (name: string): void {
+    for (const live of this.#queries.get(name)?.live ?? []) live.end()
+    this.#queries.delete(name)
   }
 
   #query (name: string): DefinedQuery {
@@ -151,7 +162,19 @@ export class QueryRegistry {
   }
 }
 
-const noObserver: ReadObserver = { onBucket () {}, onRecord () {} }
+/** Refuses to run a query that has too many runs under way. */
+function limited (name: string, fn: AnyQueryFn): AnyQueryFn {
+  let runs = 0
+  return async (...args) => {
+    if (runs === MAX_RUNS) throw new TooManyRunsError(name, MAX_RUNS)
+    runs++
+    try {
+      return await fn(...args)
+    } finally {
+      runs--
+    }
+  }
+}
 
 function infoOf (name: string, { config, live }: DefinedQuery): QueryInfo {
   return {

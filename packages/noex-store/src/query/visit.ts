@@ -1,23 +1,45 @@
 import type { Bucket } from '../bucket/bucket.js'
 import { Snapshot, type Visit } from '../bucket/snapshot.js'
+import type { Row } from '../bucket/row.js'
 import type { Engine } from '../engine.js'
-import { WorkBudgetError } from '../errors.js'
+import { searched } from '../filter/condition.js'
 import { type CompiledFilter, compileFilter } from '../filter/filter.js'
 import { findSource, rowsInOrder } from '../filter/planner.js'
 import { requestOrder } from '../index/build-ordered.js'
+import type { WorkMeter } from '../types/access.js'
 import type { StoreRecord } from '../types/record.js'
 import type { WhereFilter } from '../types/filter.js'
+import { meterOf, TextWork, unitsOfList } from './work.js'
 
 /** Places looked at between two looks at the clock. */
 const STEP = 256
 
-/** Records up to which a bucket is walked over in one go. */
-const MAX_AT_ONCE = 2_000
+/** Places of the first step of a walk that may end early. */
+const FIRST_STEP = 32
+
+/** Units of work up to which records are looked at in one go. */
+const MAX_AT_ONCE = 8_000
 
 /** A read of a bucket: what it looks for, compiled at its beginning. */
 export interface Selection {
   readonly bucket: Bucket
   readonly filter: CompiledFilter | undefined
+}
+
+/** How records are visited. */
+export interface Visiting {
+  /** Counts the work; by default the store's limit for one read does. */
+  readonly meter?: WorkMeter
+  /**
+   * Units that a record takes which matches.
+   * @default 0
+   */
+  readonly perMatch?: number
+  /**
+   * Records between two looks at the clock.
+   * @default 256
+   */
+  readonly step?: number
 }
 
 /**
@@ -32,67 +54,107 @@ export function select (bucket: Bucket, filter: WhereFilter | undefined): Select
 
 /**
  * Visits the records that match, in the order of their insertion, as they all were at one moment: that of the
- * call. Returns `undefined` when it is done at once; what takes longer goes on in slices.
- * @throws WorkBudgetError
+ * call. Returns `undefined` when it is done at once; what takes longer goes on in slices. The records that are
+ * looked at times the conditions are counted before the first one is.
+ * @throws WorkBudgetError, and what `meter` throws
  */
 export function visitMatches (
-  engine: Engine, { bucket, filter }: Selection, visit: Visit, work = 0
+  engine: Engine, { bucket, filter }: Selection, visit: Visit, visiting: Visiting = {}
 ): Promise<void> | undefined {
-  const isVisible = visibility(engine, bucket)
-  if (filter !== undefined) {
-    const source = findSource(bucket, filter, index => { requestOrder(engine, bucket, index) })
-    if (source !== undefined) {
-      for (const row of rowsInOrder(source)) {
-        const record = row.record as StoreRecord
-        if ((source.isExact || filter.test(record)) && isVisible(record) && visit(record, row) === false) {
-          return undefined
-        }
-      }
-      return undefined
-    }
+  const { meter = meterOf(engine, bucket.name), perMatch = 0 } = visiting
+  const conditions = Math.max(1, filter?.work ?? 0)
+  const isVisible = bucket.hasOverdue ? visibility(engine, bucket) : undefined
+  const counted = perMatch === 0 ? visit : countedVisit(visit, meter, perMatch)
+  const source = filter && findSource(bucket, filter, index => { requestOrder(engine, bucket, index) })
+  const step = visiting.step ?? (filter?.searchesTexts === true ? 1 : STEP)
+  const isShort = (records: number, units: number): boolean =>
+    filter?.searchesTexts !== true && records * (units + perMatch) <= MAX_AT_ONCE
+  if (source !== undefined) {
+    const rows = rowsInOrder(source)
+    // The index has compared one condition.
+    const units = source.isExact ? 1 : Math.max(1, conditions - 1)
+    meter.take(rows.length * units)
+    const wanted = selective(source.isExact ? undefined : filter, isVisible, counted, meter)
+    if (isShort(rows.length, units)) visitRows(rows, wanted)
+    else return visitListed(engine, rows, rows.map(({ record }) => record as StoreRecord), wanted, step)
+    return undefined
   }
-  const units = bucket.size * (work + (filter?.work ?? 0) + 1)
-  if (units > engine.options.maxWork) throw new WorkBudgetError(bucket.name, units, engine.options.maxWork)
-  const wanted = selective(filter, bucket.hasOverdue ? isVisible : undefined, visit)
-  if (bucket.size > MAX_AT_ONCE) return walk(engine, new Snapshot(bucket.contents), wanted)
-  for (const { slots } of bucket.contents.sequence.chunks) {
-    for (const row of slots) {
-      if (
-        row !== undefined && wanted(row.record as StoreRecord, row) === false
-      ) return undefined
-    }
+  meter.take(bucket.size * conditions)
+  const wanted = selective(filter, isVisible, counted, meter)
+  if (!isShort(bucket.size, conditions)) {
+    return walk(engine, new Snapshot(bucket.contents), wanted, () => step)
   }
+  for (const { slots } of bucket.contents.sequence.chunks) if (!visitRows(slots, wanted)) return undefined
   return undefined
 }
 
-/** Visits the records that match from a place on, in the order of their insertion. */
+/**
+ * Visits the records that match from a place on, in the order of their insertion. They are counted as the walk
+ * comes to them: `visit` may end it early.
+ */
 export function visitFrom (
-  engine: Engine, { bucket, filter }: Selection, place: number, visit: Visit
+  engine: Engine, { bucket, filter }: Selection, place: number, visit: Visit, { meter }: Visiting = {}
 ): Promise<void> | undefined {
+  const counter = meter ?? meterOf(engine, bucket.name)
   const isVisible = bucket.hasOverdue ? visibility(engine, bucket) : undefined
-  return walk(engine, new Snapshot(bucket.contents, place), selective(filter, isVisible, visit))
+  const wanted = selective(filter, isVisible, visit, counter)
+  let step = filter?.searchesTexts === true ? 1 : FIRST_STEP
+  let left = bucket.size
+  return walk(engine, new Snapshot(bucket.contents, place), wanted, () => {
+    const records = Math.min(step, left)
+    left -= records
+    counter.take(filter === undefined ? unitsOfList(records) : records * Math.max(1, filter.work))
+    const places = step
+    if (step > 1) step = Math.min(step * 2, STEP)
+    return places
+  })
 }
 
-/** Walks a snapshot to its end, the first steps at once. */
-export function walk (engine: Engine, snapshot: Snapshot, visit: Visit): Promise<void> | undefined {
+/**
+ * Walks a snapshot to its end, the first steps at once; `nextStep` tells the places of each step before it is
+ * made.
+ */
+export function walk (
+  engine: Engine, snapshot: Snapshot, visit: Visit, nextStep: () => number = () => STEP
+): Promise<void> | undefined {
   try {
     do {
-      if (snapshot.step(visit, STEP)) return undefined
+      if (snapshot.step(visit, nextStep())) return undefined
     } while (!engine.slicer.isSpent)
   } catch (error) {
     snapshot.close()
     throw error
   }
-  return walkOn(engine, snapshot, visit)
+  return walkOn(engine, snapshot, visit, nextStep)
 }
 
-async function walkOn (engine: Engine, snapshot: Snapshot, visit: Visit): Promise<void> {
+async function walkOn (
+  engine: Engine, snapshot: Snapshot, visit: Visit, nextStep: () => number
+): Promise<void> {
   try {
     do {
       if (engine.slicer.isSpent) await engine.slicer.nextTurn()
-    } while (!snapshot.step(visit, STEP))
+    } while (!snapshot.step(visit, nextStep()))
   } finally {
     snapshot.close()
+  }
+}
+
+/** Visits rows as they are now. Returns whether it came to their end. */
+function visitRows (rows: ReadonlyArray<Row | undefined>, visit: Visit): boolean {
+  for (const row of rows) {
+    if (row !== undefined && visit(row.record as StoreRecord, row) === false) return false
+  }
+  return true
+}
+
+/** Visits rows in slices with the records that they had at the beginning. */
+async function visitListed (
+  engine: Engine, rows: readonly Row[], records: readonly StoreRecord[], visit: Visit, step: number
+): Promise<void> {
+  for (let i = 0; i < rows.length; i++) {
+    if (i % step === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
+    if (visit(records[i] as StoreRecord, rows[i] as Row) === false) return
   }
 }
 
@@ -105,14 +167,32 @@ export function visibility (engine: Engine, bucket: Bucket): (record: StoreRecor
 
 const isAnyVisible = (): boolean => true
 
+function countedVisit (visit: Visit, meter: WorkMeter, units: number): Visit {
+  return (record, row) => {
+    meter.take(units)
+    return visit(record, row)
+  }
+}
+
 function selective (
-  filter: CompiledFilter | undefined, isVisible: ((record: StoreRecord) => boolean) | undefined, visit: Visit
+  filter: CompiledFilter | undefined, isVisible: ((record: StoreRecord) => boolean) | undefined, visit: Visit,
+  meter: WorkMeter
 ): Visit {
-  const test = filter?.test
+  const test = filter?.searchesTexts === true ? measured(filter.test, new TextWork(meter)) : filter?.test
   if (isVisible === undefined) {
     return test === undefined ? visit : (record, row) => test(record) ? visit(record, row) : undefined
   }
   return (record, row) => (test === undefined || test(record)) && isVisible(record)
     ? visit(record, row)
     : undefined
+}
+
+/** Counts the texts that a test looks through. */
+function measured (test: CompiledFilter['test'], work: TextWork): CompiledFilter['test'] {
+  return record => {
+    const before = searched.chars
+    const isMatch = test(record)
+    work.add(searched.chars - before)
+    return isMatch
+  }
 }

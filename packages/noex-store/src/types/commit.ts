@@ -29,7 +29,7 @@ export interface DefinitionChange {
   readonly records?: readonly StoreRecord[]
 }
 
-/** A declarative query that was defined or, with `config` undefined, removed. */
+/** A declarative query that was defined or, with `config` undefined, a query that was removed. */
 export interface QueryChange {
   readonly type: 'query'
   readonly query: string

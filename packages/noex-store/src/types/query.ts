@@ -1,3 +1,4 @@
+import type { WorkMeter } from './access.js'
 import type { WhereFilter } from './filter.js'
 import type { StoreRecord } from './record.js'
 
@@ -6,6 +7,11 @@ export interface PaginateOptions {
   readonly after?: unknown
   /** Most records of the page. */
   readonly limit: number
+  /**
+   * Filter of the records of the page; the one of `after` need not match it.
+   * @default all records
+   */
+  readonly filter?: WhereFilter | undefined
 }
 
 export interface PaginatedResult {
@@ -44,8 +50,8 @@ export interface QueryBucket {
   where (filter: WhereFilter): Promise<StoreRecord[]>
   findOne (filter: WhereFilter): Promise<StoreRecord | undefined>
   count (filter?: WhereFilter): Promise<number>
-  first (n: number): Promise<StoreRecord[]>
-  last (n: number): Promise<StoreRecord[]>
+  first (n: number, filter?: WhereFilter): Promise<StoreRecord[]>
+  last (n: number, filter?: WhereFilter): Promise<StoreRecord[]>
   paginate (options: PaginateOptions): Promise<PaginatedResult>
   sum (field: string, filter?: WhereFilter): Promise<number>
   avg (field: string, filter?: WhereFilter): Promise<number>
@@ -72,7 +78,16 @@ export interface ReadObserver {
   readonly onRecord: (bucket: string, key: unknown) => void
 }
 
-/** Returns the filter that all reads of a bucket are confined to, or `null`. */
+/** Options of one run of a query. */
+export interface QueryRunOptions extends Partial<ReadObserver> {
+  /** Counts the work of the run instead of the store's `maxWork`, which holds for each read. */
+  readonly work?: WorkMeter
+}
+
+/**
+ * Returns the filter that all reads of a bucket are confined to, or `null`. What it throws refuses the bucket:
+ * the query gets it where it opens the bucket.
+ */
 export type ReadFilter = (bucketName: string) => WhereFilter | null
 
 /** A query as data. Values of `filter` may be `{{ params.NAME }}`. */
