@@ -67,7 +67,7 @@ export class RowSequence {
 
   /** Rows in order from `place` on. Must not be used across changes. */
   * from (place: number): Generator<Row, undefined> {
-    for (let i = this.#indexFrom(place); i < this.#chunks.length; i++) {
+    for (let i = this.indexFrom(place); i < this.#chunks.length; i++) {
       const { start, slots } = this.#chunks[i] as Chunk
       for (let slot = Math.max(0, place - start); slot < slots.length; slot++) {
         const row = slots[slot]
@@ -88,7 +88,7 @@ export class RowSequence {
   }
 
   /** Index of the first chunk that reaches to `place` or beyond. */
-  #indexFrom (place: number): number {
+  indexFrom (place: number): number {
     const at = this.#indexOf(place)
     const before = this.#chunks[at - 1]
     return before !== undefined && before.start + before.slots.length > place ? at - 1 : at

@@ -18,48 +18,56 @@ interface Kept {
 export class Snapshot {
   readonly #contents: Contents
   readonly #chunks: readonly Chunk[]
+  readonly #start: number
   readonly #end: number
+  readonly #direction: 1 | -1
   readonly #kept = new Map<number, Kept>()
-  #chunk = 0
-  #slot = 0
+  #chunk: number
+  /** Place that the walk comes to next. */
+  #place: number
 
-  /** Begins at a place in the order of insertion. */
-  constructor (contents: Contents, place = 0) {
+  /** Walks from a place on to the last one in the order of insertion; backward from the last one to it. */
+  constructor (contents: Contents, place = 0, isBackward = false) {
+    const { sequence } = contents
     this.#contents = contents
-    this.#chunks = contents.sequence.chunks.slice()
-    this.#end = contents.sequence.nextPlace
+    this.#chunks = sequence.chunks.slice()
+    this.#start = place
+    this.#end = sequence.nextPlace
+    this.#direction = isBackward ? -1 : 1
+    this.#chunk = isBackward ? this.#chunks.length - 1 : sequence.indexFrom(place)
+    this.#place = isBackward ? this.#end - 1 : place
     contents.snapshots.add(this)
-    if (place === 0) return
-    this.#chunk = this.#chunks.findIndex(({ start, slots }) => start + slots.length > place)
-    if (this.#chunk === -1) this.#chunk = this.#chunks.length
-    this.#slot = Math.max(0, place - (this.#chunks[this.#chunk]?.start ?? 0))
   }
 
   /** Keeps the record of a row that is about to change. */
   keep (row: Row): void {
-    if (row.place >= this.#end || this.#kept.has(row.place)) return
-    const chunk = this.#chunks[this.#chunk]
-    if (chunk === undefined || row.place < chunk.start + this.#slot) return
-    this.#kept.set(row.place, { row, record: row.record as StoreRecord })
+    const { place } = row
+    if (place < this.#start || place >= this.#end || this.#kept.has(place)) return
+    if ((place - this.#place) * this.#direction < 0) return
+    this.#kept.set(place, { row, record: row.record as StoreRecord })
   }
 
   /** Walks on over at most `limit` places. Returns whether the walk is at its end. */
   step (visit: Visit, limit: number): boolean {
-    for (let left = limit; left > 0; left--) {
-      const chunk = this.#chunks[this.#chunk]
+    let left = limit
+    while (left > 0) {
+      const chunk = this.#enter()
       if (chunk === undefined) return this.close()
-      if (this.#slot >= chunk.slots.length) {
-        this.#chunk++
-        this.#slot = 0
-        continue
-      }
-      const slot = this.#slot++
-      const place = chunk.start + slot
-      if (place >= this.#end) return this.close()
-      const kept = this.#kept.size === 0 ? undefined : this.#kept.get(place)
-      const row = kept?.row ?? chunk.slots[slot]
-      if (row !== undefined && visit(kept?.record ?? row.record as StoreRecord, row) === false) {
-        return this.close()
+      const { start, slots } = chunk
+      const steps = Math.min(
+        left, this.#direction === 1
+          ? Math.min(start + slots.length, this.#end) - this.#place
+          : this.#place - Math.max(start, this.#start) + 1
+      )
+      left -= steps
+      for (let i = 0; i < steps; i++) {
+        const place = this.#place
+        this.#place += this.#direction
+        const kept = this.#kept.size === 0 ? undefined : this.#kept.get(place)
+        const row = kept?.row ?? slots[place - start]
+        if (row !== undefined && visit(kept?.record ?? row.record as StoreRecord, row) === false) {
+          return this.close()
+        }
       }
     }
     return false
@@ -69,5 +77,24 @@ export class Snapshot {
   close (): true {
     this.#contents.snapshots.delete(this)
     return true
+  }
+
+  /** Goes on to the chunk of the next place, `undefined` at the end. */
+  #enter (): Chunk | undefined {
+    for (;;) {
+      const chunk = this.#chunks[this.#chunk]
+      if (chunk === undefined) return undefined
+      const { start, slots } = chunk
+      if (this.#direction === 1) {
+        if (this.#place < start) this.#place = start
+        if (this.#place >= this.#end) return undefined
+        if (this.#place < start + slots.length) return chunk
+      } else {
+        if (this.#place >= start + slots.length) this.#place = start + slots.length - 1
+        if (this.#place < this.#start) return undefined
+        if (this.#place >= start) return chunk
+      }
+      this.#chunk += this.#direction
+    }
   }
 }

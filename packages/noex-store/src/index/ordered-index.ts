@@ -99,9 +99,57 @@ export class OrderedIndex {
     return size
   }
 
+  /** Number of the entries of a range. Looks at each chunk of it, and at no entry. */
+  count (range: Range): number {
+    const [from, to] = this.#bounds(range)
+    let size = to.slot - from.slot
+    for (let i = from.chunk; i < to.chunk; i++) size += (this.#chunks[i] as Chunk).rows.length
+    return Math.max(0, size)
+  }
+
   /** Rows of a range in ascending order. Must not be used across changes. */
   * range (range: Range): Generator<Row, undefined> {
     const [from, to] = this.#bounds(range)
+    yield * this.#between(from, to)
+  }
+
+  /**
+   * Rows of a range in descending order of value, those of one value in ascending order of place. Must not be
+   * used across changes.
+   */
+  * descending (range: Range): Generator<Row, undefined> {
+    const [first, end] = this.#bounds(range)
+    let to = this.#backTo(end)
+    while (to.chunk > first.chunk || (to.chunk === first.chunk && to.slot > first.slot)) {
+      const { values } = this.#chunks[to.chunk] as Chunk
+      const value = values[to.slot - 1] as Scalar
+      let slot = to.slot - 1
+      while (slot > 0 && values[slot - 1] === value) slot--
+      const from = slot === 0 ? this.#find(value, -Infinity) : { chunk: to.chunk, slot }
+      yield * this.#between(from, to)
+      to = this.#backTo(from)
+    }
+  }
+
+  /** Rows of a range in no order: less work than the others. */
+  rowsOf (range: Range): Row[] {
+    const [from, to] = this.#bounds(range)
+    const rows: Row[] = []
+    for (let i = from.chunk; i <= to.chunk && i < this.#chunks.length; i++) {
+      const chunk = (this.#chunks[i] as Chunk).rows
+      const end = i === to.chunk ? to.slot : chunk.length
+      for (let slot = i === from.chunk ? from.slot : 0; slot < end; slot++) rows.push(chunk[slot] as Row)
+    }
+    return rows
+  }
+
+  /** Returns the position of the end of an earlier chunk for one at the start of a chunk. */
+  #backTo ({ chunk, slot }: Position): Position {
+    if (slot > 0 || chunk === 0) return { chunk, slot }
+    return { chunk: chunk - 1, slot: (this.#chunks[chunk - 1] as Chunk).rows.length }
+  }
+
+  * #between (from: Position, to: Position): Generator<Row, undefined> {
     for (let i = from.chunk; i <= to.chunk && i < this.#chunks.length; i++) {
       const { rows } = this.#chunks[i] as Chunk
       const end = i === to.chunk ? to.slot : rows.length

@@ -23,7 +23,7 @@ export class TrackedContext implements QueryContext {
   }
 
   /** @throws BucketNotDefinedError, and what `readFilter` throws */
-  bucket (name: string): QueryBucket {
+  bucket (name: string): QueryBucket & Pick<BucketReader, 'find'> {
     const scope = this.#readFilter?.(name) ?? undefined
     const { schema } = this.#engine.bucket(name)
     const { work } = this
@@ -40,6 +40,7 @@ export class TrackedContext implements QueryContext {
       },
       all: whole(reader.all),
       where: whole(reader.where),
+      find: whole(reader.find),
       findOne: whole(reader.findOne),
       count: whole(reader.count),
       first: whole(reader.first),

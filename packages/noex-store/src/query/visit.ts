@@ -9,13 +9,10 @@ import { requestOrder } from '../index/build-ordered.js'
 import type { WorkMeter } from '../types/access.js'
 import type { StoreRecord } from '../types/record.js'
 import type { WhereFilter } from '../types/filter.js'
-import { meterOf, TextWork, unitsOfList } from './work.js'
+import { meterOf, TextWork } from './work.js'
 
 /** Places looked at between two looks at the clock. */
-const STEP = 256
-
-/** Places of the first step of a walk that may end early. */
-const FIRST_STEP = 32
+export const STEP = 256
 
 /** Units of work up to which records are looked at in one go. */
 const MAX_AT_ONCE = 8_000
@@ -89,28 +86,6 @@ export function visitMatches (
 }
 
 /**
- * Visits the records that match from a place on, in the order of their insertion. They are counted as the walk
- * comes to them: `visit` may end it early.
- */
-export function visitFrom (
-  engine: Engine, { bucket, filter }: Selection, place: number, visit: Visit, { meter }: Visiting = {}
-): Promise<void> | undefined {
-  const counter = meter ?? meterOf(engine, bucket.name)
-  const isVisible = bucket.hasOverdue ? visibility(engine, bucket) : undefined
-  const wanted = selective(filter, isVisible, visit, counter)
-  let step = filter?.searchesTexts === true ? 1 : FIRST_STEP
-  let left = bucket.size
-  return walk(engine, new Snapshot(bucket.contents, place), wanted, () => {
-    const records = Math.min(step, left)
-    left -= records
-    counter.take(filter === undefined ? unitsOfList(records) : records * Math.max(1, filter.work))
-    const places = step
-    if (step > 1) step = Math.min(step * 2, STEP)
-    return places
-  })
-}
-
-/**
  * Walks a snapshot to its end, the first steps at once; `nextStep` tells the places of each step before it is
  * made.
  */
@@ -174,7 +149,8 @@ function countedVisit (visit: Visit, meter: WorkMeter, units: number): Visit {
   }
 }
 
-function selective (
+/** Returns what visits the visible records that match, of those that it is given. */
+export function selective (
   filter: CompiledFilter | undefined, isVisible: ((record: StoreRecord) => boolean) | undefined, visit: Visit,
   meter: WorkMeter
 ): Visit {
