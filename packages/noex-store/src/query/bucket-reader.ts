@@ -3,8 +3,6 @@ import type { Visit } from '../bucket/snapshot.js'
 import { expireDue } from '../commit/expiry.js'
 import type { Engine } from '../engine.js'
 import { bothOf } from '../filter/filter.js'
-import { MIN_ORDERED } from '../filter/planner.js'
-import { requestOrder } from '../index/build-ordered.js'
 import type { AccessOptions, WorkMeter } from '../types/access.js'
 import type { WhereFilter } from '../types/filter.js'
 import type {
@@ -13,6 +11,7 @@ import type {
 import type { StoreRecord } from '../types/record.js'
 import { accumulate, Groups } from './aggregate.js'
 import { countNow } from './count.js'
+import { extremeByIndex } from './extreme.js'
 import { find } from './find.js'
 import { findByField } from './find-by-field.js'
 import { page, type PageBounds } from './page.js'
@@ -113,11 +112,11 @@ export class BucketReader implements QueryBucket {
   }
 
   async min (field: string, filter?: WhereFilter): Promise<number | undefined> {
-    return this.#end(field, filter, 0) ?? await this.#aggregate('min', field, filter)
+    return this.#extreme(field, filter, false) ?? await this.#aggregate('min', field, filter)
   }
 
   async max (field: string, filter?: WhereFilter): Promise<number | undefined> {
-    return this.#end(field, filter, 1) ?? await this.#aggregate('max', field, filter)
+    return this.#extreme(field, filter, true) ?? await this.#aggregate('max', field, filter)
   }
 
   async groupBy (
@@ -179,15 +178,9 @@ export class BucketReader implements QueryBucket {
     return accumulator.result()
   }
 
-  /** The lowest (0) or highest (1) number of a field, when an ordered index has it at hand. */
-  #end (field: string, filter: WhereFilter | undefined, side: 0 | 1): number | undefined {
-    const bucket = this.#open()
-    if (filter !== undefined || this.#scope !== undefined || bucket.hasOverdue) return undefined
-    const index = bucket.contents.byField.get(field)
-    if (index?.options.scalarType !== 'number' || index.options.normalize !== undefined) return undefined
-    if (bucket.size > MIN_ORDERED) requestOrder(this.#engine, bucket, index)
-    const end = index.ordered?.ends?.[side] as number | undefined
-    return Number.isFinite(end) ? end : undefined
+  #extreme (field: string, filter: WhereFilter | undefined, isHighest: boolean): number | undefined {
+    const selection = select(this.#open(), bothOf(this.#scope, filter))
+    return extremeByIndex(this.#engine, selection, field, isHighest, this.#meter())
   }
 
   async #page (after: unknown, limit: number, filter: WhereFilter | undefined): Promise<PaginatedResult> {
