@@ -42,7 +42,9 @@ async function measure (isOwn: boolean, group: Group, size: number): Promise<Fig
 }
 
 /** Median of the rounds: CPU time of the process for one figure. */
-async function microsOf (bench: Bench, { prepare, call, clean, weight }: Work, calls: number): Promise<number> {
+async function microsOf (
+  bench: Bench, { prepare, call, clean, weight }: Work, calls: number
+): Promise<number> {
   const rounds: number[] = []
   for (let round = 0; round < WARM_UP + ROUNDS; round++) {
     await prepare?.(bench, round * calls, calls)

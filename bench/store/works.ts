@@ -30,7 +30,9 @@ export interface Work {
   readonly clean?: (bench: Bench) => Promise<void>
 }
 
-/** `plain`: a bucket with two indexes; `full`: one that is at its `maxSize`; `expiring`: one with a lifetime. */
+/**
+ * `plain`: a bucket with two indexes; `full`: one that is at its `maxSize`; `expiring`: one with a lifetime.
+ */
 export type Group = 'plain' | 'full' | 'expiring'
 
 /** The record of a number: 20 of them share a role, each has a rank of its own, in no order. */

@@ -39,6 +39,25 @@ test('a filter', async t => {
     for (const [filter, isMatch] of cases) t.equal(matchesFilter(r, filter), isMatch, JSON.stringify(filter))
   })
 
+  t.test('does not stumble over an object that no text or number can be made of', async t => {
+    const store = await startStore(t)
+    await store.defineBucket('users', users)
+    const bucket = store.bucket('users')
+    const odd = { valueOf: 1, toString: 1 }
+    await bucket.insertMany([{ id: 'a', m: odd }, { id: 'b', m: 5 }, { id: 'c', m: [7] }])
+    const found = async (filter: WhereFilter): Promise<unknown> =>
+      (await bucket.where(filter)).map(({ id }) => id)
+    t.same(await found({ m: { $gt: 4 } }), ['b', 'c'])
+    t.same(await found({ m: { $lte: 9 } }), ['b', 'c'])
+    t.same(await found({ m: { $between: [6, 8] } }), ['c'])
+    t.same((await bucket.find({ sort: { m: 'desc' } })).map(({ id }) => id), ['b', 'a', 'c'])
+    t.equal((await bucket.groupBy('m', { function: 'count' })).length, 3)
+    for (const bound of [odd, Symbol('s'), Object.create(null)]) {
+      await t.rejects(bucket.where({ m: { $gt: bound as number } }), FilterError)
+      await t.rejects(bucket.where({ m: { $between: [bound as number, 5] } }), FilterError)
+    }
+  })
+
   t.test('follows dotted paths through own members only', async t => {
     const r = record({ meta: { k: 1, list: [{ x: 2 }] }, 'a.b': 3, a: { b: 4 }, text: 'abc' })
     for (const [filter, isMatch] of [

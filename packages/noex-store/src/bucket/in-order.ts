@@ -14,7 +14,8 @@ export function inOrder (rows: Row[]): Row[] {
   for (let i = 1; i < count && isSorted; i++) isSorted = (rows[i - 1] as Row).place <= (rows[i] as Row).place
   if (isSorted) return rows
   if (count < MIN_PACKED || count > MAX_PACKED) return rows.sort(byPlace)
-  // Each place with the index of its row in one number: numbers are sorted without a call for each comparison.
+  // Each place with the index of its row in one number: numbers are sorted without a call for each
+  // comparison.
   const packed = new Float64Array(count)
   for (let i = 0; i < count; i++) {
     const { place } = rows[i] as Row

@@ -34,7 +34,9 @@ export function findSource (
   return source
 }
 
-/** Tells whether a walk that ends at its `count`th match is shorter than by a source, as far as sizes tell. */
+/**
+ * Tells whether a walk that ends at its `count`th match is shorter than by a source, as far as sizes tell.
+ */
 export function isWalkShorter (bucket: Bucket, source: Source | undefined, count: number): boolean {
   return source === undefined || source.size * source.size > count * bucket.size
 }

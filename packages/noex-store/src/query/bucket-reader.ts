@@ -23,8 +23,9 @@ import { meterOf } from './work.js'
 const GROUP_STEP = 16
 
 /**
- * The reads of a bucket, confined to the records that match `scope` and counted by `work`. Each sees the bucket
- * as it was at the moment of the call; what takes long is done in slices, so that it holds up nothing else.
+ * The reads of a bucket, confined to the records that match `scope` and counted by `work`. Each sees the
+ * bucket as it was at the moment of the call; what takes long is done in slices, so that it holds up nothing
+ * else.
  */
 export class BucketReader implements QueryBucket {
   readonly #engine: Engine
@@ -63,8 +64,8 @@ export class BucketReader implements QueryBucket {
   }
 
   /**
-   * Finds a part of the records that match, sorted: the first ones by the ordered index of a field where there
-   * is one, else without sorting all.
+   * Finds a part of the records that match, sorted: the first ones by the ordered index of a field where
+   * there is one, else without sorting all.
    */
   async find ({ filter, sort, offset, limit }: FindOptions): Promise<StoreRecord[]> {
     const bucket = this.#open()
@@ -209,7 +210,8 @@ export class BucketReader implements QueryBucket {
   #placeAfter (bucket: Bucket, key: unknown): number | undefined {
     const row = bucket.row(key)
     if (this.#scope !== undefined) {
-      return row !== undefined && this.#isInScope(bucket, row.record as StoreRecord) ? row.place + 1 : undefined
+      const isSeen = row !== undefined && this.#isInScope(bucket, row.record as StoreRecord)
+      return isSeen ? row.place + 1 : undefined
     }
     const place = row?.place ?? bucket.deleted.get(bucket.keyOf(key))?.place
     return place === undefined ? undefined : place + 1

@@ -6,9 +6,9 @@ import { visibility, type Selection } from './visit.js'
 import { MAX_WALK, orderedIndex } from './walk-in-order.js'
 
 /**
- * Finds the lowest or highest finite number of a field by going along its ordered index to the first record that
- * matches. Returns `undefined` where there is no such index or number, or another way is shorter: the walk gives
- * up after some thousand rows.
+ * Finds the lowest or highest finite number of a field by going along its ordered index to the first record
+ * that matches. Returns `undefined` where there is no such index or number, or another way is shorter: the
+ * walk gives up after some thousand rows.
  */
 export function extremeByIndex (
   engine: Engine, { bucket, filter }: Selection, field: string, isHighest: boolean, meter: WorkMeter

@@ -24,8 +24,9 @@ export interface Wanted {
 }
 
 /**
- * Finds a part of the records that match. Without an order it ends when it has them; with one it goes along the
- * ordered index of the first field where that is short, else it looks at all that match and keeps the first.
+ * Finds a part of the records that match. Without an order it ends when it has them; with one it goes along
+ * the ordered index of the first field where that is short, else it looks at all that match and keeps the
+ * first.
  */
 export async function find (
   engine: Engine, selection: Selection, { order, offset, limit }: Wanted, meter: WorkMeter

@@ -90,7 +90,9 @@ function walkByKey (
   return left < 0 && records.length < limit ? undefined : inOrder(records, isLast)
 }
 
-function rowsByKey (bucket: Bucket, byKey: OrderedIndex, { after, isLast = false }: PageBounds): Iterable<Row> {
+function rowsByKey (
+  bucket: Bucket, byKey: OrderedIndex, { after, isLast = false }: PageBounds
+): Iterable<Row> {
   if (isLast) return byKey.backwards()
   if (after === undefined) return byKey.range({})
   return byKey.after(after as string, bucket.contents.rows.get(after)?.place ?? Infinity)

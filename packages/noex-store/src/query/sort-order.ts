@@ -14,8 +14,8 @@ export interface SortOrder {
 }
 
 /**
- * Compiles a sort. Numbers, booleans and dates are ordered by size and come before texts, which are ordered by
- * their code units. Null, absent and all other values, NaN among them, come last in both directions.
+ * Compiles a sort. Numbers, booleans and dates are ordered by size and come before texts, which are ordered
+ * by their code units. Null, absent and all other values, NaN among them, come last in both directions.
  */
 export function sortOrderOf (sort: Sort, normalizeOf: (field: string) => Normalize | undefined): SortOrder {
   const keys = Object.entries(sort).map(

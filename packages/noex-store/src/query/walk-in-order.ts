@@ -13,9 +13,9 @@ import { visibility, type Selection } from './visit.js'
 export const MAX_WALK = 2_000
 
 /**
- * Finds the first `count` records of an order by the ordered index of its first field. Returns `undefined` where
- * there is no such index, or another way is shorter: the walk gives up after some thousand rows. `count` is at
- * most 2,048.
+ * Finds the first `count` records of an order by the ordered index of its first field. Returns `undefined`
+ * where there is no such index, or another way is shorter: the walk gives up after some thousand rows.
+ * `count` is at most 2,048.
  */
 export function walkInOrder (
   engine: Engine, selection: Selection, { keys, compare }: SortOrder, count: number, meter: WorkMeter
@@ -32,7 +32,9 @@ export function walkInOrder (
   const found: StoreRecord[] = []
   const valueIn = (record: StoreRecord): unknown => index.valueOf(record) ?? null
   let left = MAX_WALK + count
-  /** Takes rows in until there are enough; those that follow the last value are needed only by another key. */
+  /**
+   * Takes rows in until there are enough; those that follow the last value are needed only by another key.
+   */
   const take = (rows: Iterable<Row>): 'enough' | 'all' | 'too long' => {
     let last: unknown
     for (const row of rows) {
@@ -62,7 +64,9 @@ export function orderedIndex (engine: Engine, bucket: Bucket, field: string): Fi
   return index?.ordered === undefined ? undefined : index
 }
 
-/** Rows whose value is null or absent, in the order of their insertion; `undefined` where they are too many. */
+/**
+ * Rows whose value is null or absent, in the order of their insertion; `undefined` where they are too many.
+ */
 function rowsWithout ({ hash }: FieldIndex, limit: number): Row[] | undefined {
   if (hash.size(null) + hash.size(undefined) > limit) return undefined
   return [...hash.rows(null), ...hash.rows(undefined)].sort((a, b) => a.place - b.place)

@@ -2,8 +2,8 @@
 const MIN_RUN = 64
 
 /**
- * Keeps the first of many items in an order, or the last ones, without sorting them all: O(log limit) for each,
- * and one comparison for most. Equal items are in the order in which they came.
+ * Keeps the first of many items in an order, or the last ones, without sorting them all: O(log limit) for
+ * each, and one comparison for most. Equal items are in the order in which they came.
  */
 export class BestOf<T> {
   readonly #limit: number
