@@ -54,6 +54,10 @@ export function spread (i: number, size: number): number {
 const role = (i: number, size: number): string => `r${spread(i, size / ROLE_ROWS)}`
 const newRecord = (i: number): Record<string, unknown> => ({ name: 'new', role: 'none', rank: -i, score: i })
 
+/** Records of one `insertMany`, whose ranks are those of no other. */
+const batch = Array.from({ length: 10_000 }, (_, i) =>
+  ({ ...recordOf(i, 10_000), id: `n${i}`, role: `n${i % 500}`, rank: -1 - spread(i, 10_000) }))
+
 const writes: Work[] = [
   {
     name: 'insert',
@@ -85,11 +89,9 @@ const writes: Work[] = [
     per: 'record',
     aim: 6,
     calls: 1,
-    weight: () => 10_000,
-    call: async ({ records, size }) => await records.insertMany(
-      Array.from({ length: 10_000 }, (_, i) => ({ ...recordOf(i, size), id: `n${i}`, role: 'none' }))
-    ),
-    clean: async ({ records }) => { await records.deleteMany({ role: 'none' }) }
+    weight: () => batch.length,
+    call: async ({ records }) => await records.insertMany(batch),
+    clean: async ({ records }) => { await records.deleteMany({ rank: { $lt: 0 } }) }
   },
   {
     name: 'transaction of 100 updates',

@@ -184,6 +184,10 @@ test('what takes more than some thousand rows', async t => {
   }
   t.equal(await store.bucket('users').max('age', filter), byAge.at(-1)?.age)
   t.equal(await store.bucket('users').min('age', { name: 'none' }), undefined)
+  t.equal(await store.bucket('users').count({ age: { $gt: 9_000, $lt: 500 } }), 0)
+  t.equal(await store.bucket('users').count({ age: { $gt: 500, $lte: 9_000 } }), 8_500)
+  const nothing: WhereFilter = { age: { $gt: 9_000, $lt: 500 } }
+  t.same(await store.bucket('users').find({ filter: nothing, sort: { age: 'desc' } }), [])
 
   t.test('is read as it was at the moment of the call, also backward', async t => {
     const bucket = store.bucket('users')

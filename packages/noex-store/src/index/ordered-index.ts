@@ -102,6 +102,7 @@ export class OrderedIndex {
   /** Number of the entries of a range. Looks at each chunk of it, and at no entry. */
   count (range: Range): number {
     const [from, to] = this.#bounds(range)
+    if (from.chunk > to.chunk) return 0
     let size = to.slot - from.slot
     for (let i = from.chunk; i < to.chunk; i++) size += (this.#chunks[i] as Chunk).rows.length
     return Math.max(0, size)

@@ -11,7 +11,7 @@ import type { StoreRecord } from '../types/record.js'
 import { MAX_KEPT } from './find.js'
 import { visibility, visitMatches, type Selection } from './visit.js'
 import { visitSome } from './visit-some.js'
-import { MAX_WALK } from './walk-in-order.js'
+import { maxWalk } from './walk-in-order.js'
 import { unitsOfList, unitsOfSort } from './work.js'
 
 /** Records of a page that are listed in one go. */
@@ -80,13 +80,14 @@ function walkByKey (
   if (filter !== undefined && !isWalkShorter(bucket, findSource(bucket, filter), limit)) return undefined
   const isVisible = visibility(engine, bucket)
   const records: StoreRecord[] = []
-  let left = MAX_WALK + limit
+  const most = maxWalk(filter, limit)
+  let left = most
   for (const row of rowsByKey(bucket, byKey, bounds)) {
     if (records.length >= limit || left-- === 0) break
     const record = row.record as StoreRecord
     if ((filter === undefined || filter.test(record)) && isVisible(record)) records.push(record)
   }
-  meter.take((MAX_WALK + limit - left) * Math.max(1, filter?.work ?? 0))
+  meter.take((most - left) * Math.max(1, filter?.work ?? 0))
   return left < 0 && records.length < limit ? undefined : inOrder(records, isLast)
 }
 

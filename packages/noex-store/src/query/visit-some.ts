@@ -2,9 +2,8 @@ import { Snapshot, type Visit } from '../bucket/snapshot.js'
 import type { Engine } from '../engine.js'
 import { findSource, isWalkShorter, rowsInOrder } from '../filter/planner.js'
 import { requestOrder } from '../index/build-ordered.js'
-import type { StoreRecord } from '../types/record.js'
 import type { WorkMeter } from '../types/access.js'
-import { selective, STEP, visibility, walk, type Selection } from './visit.js'
+import { selective, STEP, visibility, visitSource, walk, type Selection } from './visit.js'
 import { unitsOfList } from './work.js'
 
 /** Places of the first step of a walk that may end early. */
@@ -33,25 +32,21 @@ export function visitSome (
   engine: Engine, selection: Selection, visit: Visit, { meter, count, place = 0, isBackward = false }: Part
 ): Promise<void> | undefined {
   const { bucket, filter } = selection
-  const isVisible = bucket.hasOverdue ? visibility(engine, bucket) : undefined
-  // Texts that are searched may be long: they are looked at one by one, in slices.
+  // Texts that are searched may be long: they are looked at one by one.
   const isLong = filter?.searchesTexts === true
   if (filter !== undefined && !isLong) {
     const source = findSource(bucket, filter, index => { requestOrder(engine, bucket, index) })
     if (source !== undefined && !isWalkShorter(bucket, source, count)) {
-      const rows = rowsInOrder(source)
-      meter.take(rows.length * (source.isExact ? 1 : Math.max(1, filter.work)))
+      const all = rowsInOrder(source)
+      const rows = place === 0 ? all : all.filter(row => row.place >= place)
       if (isBackward) rows.reverse()
-      const wanted = selective(source.isExact ? undefined : filter, isVisible, visit, meter)
-      for (const row of rows) {
-        if (row.place >= place && wanted(row.record as StoreRecord, row) === false) break
-      }
-      return undefined
+      return visitSource(engine, selection, source, rows, visit, { meter })
     }
   }
   const units = Math.max(1, filter?.work ?? 0)
   let step = isLong ? 1 : FIRST_STEP
   let left = bucket.size
+  const isVisible = bucket.hasOverdue ? visibility(engine, bucket) : undefined
   const snapshot = new Snapshot(bucket.contents, place, isBackward)
   return walk(engine, snapshot, selective(filter, isVisible, visit, meter), () => {
     const records = Math.min(step, left)

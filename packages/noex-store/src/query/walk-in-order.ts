@@ -1,6 +1,7 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { Row } from '../bucket/row.js'
 import type { Engine } from '../engine.js'
+import type { CompiledFilter } from '../filter/filter.js'
 import { findSource, isWalkShorter, MIN_ORDERED, rangeOn } from '../filter/planner.js'
 import { requestOrder } from '../index/build-ordered.js'
 import type { FieldIndex } from '../index/field-index.js'
@@ -9,8 +10,16 @@ import type { StoreRecord } from '../types/record.js'
 import type { SortOrder } from './sort-order.js'
 import { visibility, type Selection } from './visit.js'
 
-/** Rows that a walk along an index looks at, at most: it is done in one go. */
-export const MAX_WALK = 2_000
+/** Records times conditions that a walk along an index looks at besides its result: it is done in one go. */
+const MAX_WALK = 2_000
+
+/** Rows of one value, null or absent, up to which they are gathered. */
+const MAX_WITHOUT = 2_000
+
+/** Returns the rows that a walk along an index may look at for `count` results. */
+export function maxWalk (filter: CompiledFilter | undefined, count: number): number {
+  return Math.floor((MAX_WALK + count) / Math.max(1, filter?.work ?? 0))
+}
 
 /**
  * Finds the first `count` records of an order by the ordered index of its first field. Returns `undefined`
@@ -31,7 +40,8 @@ export function walkInOrder (
   const isVisible = visibility(engine, bucket)
   const found: StoreRecord[] = []
   const valueIn = (record: StoreRecord): unknown => index.valueOf(record) ?? null
-  let left = MAX_WALK + count
+  const limit = maxWalk(filter, count)
+  let left = limit
   /**
    * Takes rows in until there are enough; those that follow the last value are needed only by another key.
    */
@@ -49,10 +59,10 @@ export function walkInOrder (
   }
   let end = take(first.isDescending ? ordered.descending(range) : ordered.range(range))
   if (end === 'all' && found.length < count) {
-    const rows = rowsWithout(index, MAX_WALK)
+    const rows = rowsWithout(index, MAX_WITHOUT)
     end = rows === undefined ? 'too long' : take(rows)
   }
-  meter.take((MAX_WALK + count - left) * Math.max(1, filter?.work ?? 0))
+  meter.take((limit - left) * Math.max(1, filter?.work ?? 0))
   if (end === 'too long') return undefined
   return (keys.length === 1 ? found : found.sort(compare)).slice(0, count)
 }
