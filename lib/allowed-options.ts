@@ -5,7 +5,7 @@ import { checkGroup, isBoolean, isInteger, isPath, isPathOrFalse, isPlainObject,
 import type { ResolvedOptions } from './options.js'
 import { MAX_TIMEOUT_MS } from './procedures/definition.js'
 import { ruleEngineMethods, type RuleEngine } from './rules/rule-engine.js'
-import { storeMethods } from './store/noex-store.js'
+import { storeProblem } from './store/noex-store.js'
 
 /** What the top level may have. `auth`, `audit`, `procedures` and `rateLimit` are checked where they are resolved. */
 export const allowed: Checks = {
@@ -100,11 +100,12 @@ function isObjectOrFalse (value: unknown, path: string): void {
   if (value !== false && !isPlainObject(value)) throw new NoexOptionsError(path, 'must be an object or false')
 }
 
-/** A store is known by what it can do, so that one from another copy of the package passes; so is a rule engine. */
 function isStore (value: unknown, path: string): void {
-  requireMethods(value, storeMethods, path, 'noex store')
+  const problem = storeProblem(value)
+  if (problem !== undefined) throw new NoexOptionsError(path, problem)
 }
 
+/** A rule engine is known by what it can do, so that one from another copy of the package passes. */
 function isRuleEngine (value: unknown, path: string): void {
   requireMethods(value, ruleEngineMethods, path, 'rule engine')
   if (typeof (value as RuleEngine).isRunning !== 'boolean') {

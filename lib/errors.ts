@@ -155,6 +155,8 @@ const libraryErrors = new Map<string, (error: LibraryError) => NoexServerError |
     `A record of bucket "${String(e['bucket'])}" was changed or created meanwhile`,
     { bucket: e['bucket'], key: e['key'] })],
   ['QueryAlreadyDefinedError', e => new NoexServerError('ALREADY_EXISTS', `Query "${String(e['query'])}" already exists`)],
+  ['AggregateOverflowError', () =>
+    new NoexServerError('VALIDATION_ERROR', 'The sum overflows: it is beyond ±1.8e308')],
   ['QueryNotDefinedError', e => queryNotDefined(String(e['query']))],
   ['ReferentialIntegrityError', referenceError]
 ])

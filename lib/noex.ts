@@ -196,7 +196,7 @@ export class NoexService implements Noex {
       })
       procedures = await Procedures.open(access, options.procedures, { log, identity: authentication.identity, operations })
       const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail, procedures, metrics, refusals })
-      await service.#feeds.start()
+      service.#feeds.start()
       service.#fieldWarnings.start()
       return service
     } catch (error) {
@@ -221,7 +221,7 @@ export class NoexService implements Noex {
       options: this.#options,
       operations: operations.keys(),
       recordOperations: [...operations.values()].filter(touchesItsRecords).map(({ name }) => name),
-      bucketNames: await this.#access.bucketNames(),
+      bucketNames: this.#access.bucketNames(),
       topics: await this.#rules?.triggers() ?? [],
       identity: this.#authentication.identity
     }, this.#environment.log)

@@ -11,7 +11,7 @@ import type { Log } from './log.js'
 import type { ResolvedOptions } from './options.js'
 import type { RuleService } from './rules/rule-service.js'
 import type { StoreAccess } from './store/store-access.js'
-import { withoutSystemBuckets } from './store/system-buckets.js'
+import { isSystemBucket } from './store/system-buckets.js'
 
 /** What the statistics are of. */
 export interface StatisticsOptions {
@@ -34,8 +34,20 @@ export class Statistics {
     this.#of = options
   }
 
-  /** Everything. Costs the same however many clients there are, and never rejects because of the store. */
+  /**
+   * Everything; system buckets where there are accounts, since there is a superadmin to see them then. Costs the
+   * same however many clients there are, and never rejects because of the store.
+   */
   async all (): Promise<ServerStats> {
+    return await this.#counting(this.#of.access.hasSystemBuckets)
+  }
+
+  /** Tells a client what it may see: system buckets are the superadmin's. */
+  async for (session: Session | undefined): Promise<ServerStats> {
+    return session?.roles.includes('superadmin') === true ? await this.all() : await this.#counting(false)
+  }
+
+  async #counting (withSystemBuckets: boolean): Promise<ServerStats> {
     const { options, connections, rules, trail, uptimeMs } = this.#of
     const address = this.#of.address()
     const { port, address: host } = typeof address === 'object' && address !== null ? address : { port: null, address: null }
@@ -55,17 +67,10 @@ export class Statistics {
         totalStoreSubscriptions: connections.quota.taken.store,
         totalRulesSubscriptions: connections.quota.taken.rules
       },
-      store: await this.#storeStats(),
+      store: await this.#storeStats(withSystemBuckets),
       rules: await rules?.stats() ?? null,
       ...(trail !== undefined && { audit: trail.stats })
     }
-  }
-
-  /** What a client may see: system buckets are the superadmin's. */
-  async for (session: Session | undefined): Promise<ServerStats> {
-    const stats = await this.all()
-    if (stats.store === null || session?.roles.includes('superadmin') === true) return stats
-    return { ...stats, store: withoutSystemBuckets(stats.store, this.#of.access) }
   }
 
   /** What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. */
@@ -75,14 +80,13 @@ export class Statistics {
   }
 
   /** The store's own, with the subscriptions that the store does not know of. */
-  async #storeStats (): Promise<StoreStats | null> {
+  async #storeStats (withSystemBuckets: boolean): Promise<StoreStats | null> {
     const { options, access, connections, log } = this.#of
     try {
-      const stats = plainAnswer('the store', await options.store.getStats())
+      const isCounted = (bucket: string): boolean => withSystemBuckets || !isSystemBucket(bucket, access)
+      const stats = plainAnswer('the store', await options.store.getStats(isCounted))
       const activeSubscriptions = stats.queries.activeSubscriptions + connections.quota.taken.store
-      // Where there are no accounts, there is no superadmin to see what is the server's own.
-      const shown = access.hasSystemBuckets ? stats : withoutSystemBuckets(stats, access)
-      return { ...shown, queries: { ...stats.queries, activeSubscriptions } }
+      return { ...stats, queries: { ...stats.queries, activeSubscriptions } }
     } catch (error) {
       log.warn({ err: error }, 'the store has no statistics')
       return null

@@ -1,6 +1,6 @@
-import type { ReadListener } from '../store/query-recorder.js'
+import type { ReadObserver } from '@hamicek/noex-store'
 
-/** Whoever must hear that something it has read has changed. */
+/** Hears that something it has read has changed. */
 export interface Reader {
   invalidate: () => void
 }
@@ -10,7 +10,7 @@ interface BucketReaders {
   readonly records: Map<unknown, Set<Reader>>
 }
 
-/** Who has read what: from a changed record to the live queries that it concerns, without asking the others. */
+/** Tells who has read what: from a changed record to the live queries that it concerns, without asking the others. */
 export class DependencyIndex {
   readonly #buckets = new Map<string, BucketReaders>()
 
@@ -19,7 +19,7 @@ export class DependencyIndex {
     return new Reads(reader, this.#buckets)
   }
 
-  /** Tells everybody who has read this record or its whole bucket. */
+  /** Tells all who have read this record or its whole bucket; `key` is as the store compares it. */
   changed (bucket: string, key: unknown): void {
     const readers = this.#buckets.get(bucket)
     if (readers === undefined) return
@@ -28,16 +28,16 @@ export class DependencyIndex {
     if (ofRecord !== undefined) for (const reader of ofRecord) reader.invalidate()
   }
 
-  /** Everybody who has read anything of this bucket. */
-  readersOf (bucket: string): Reader[] {
+  /** All who have read anything of this bucket. */
+  readersOf (bucket: string): Set<Reader> {
     const readers = this.#buckets.get(bucket)
-    if (readers === undefined) return []
-    return [...new Set([...readers.whole, ...[...readers.records.values()].flatMap(ofRecord => [...ofRecord])])]
+    if (readers === undefined) return new Set()
+    return new Set([...readers.whole, ...[...readers.records.values()].flatMap(ofRecord => [...ofRecord])])
   }
 }
 
 /** What one evaluation has read. It is in the index from the moment of the read, so no change is missed meanwhile. */
-export class Reads implements ReadListener {
+export class Reads implements ReadObserver {
   readonly #reader: Reader
   readonly #index: Map<string, BucketReaders>
   readonly #whole = new Set<string>()
@@ -48,13 +48,13 @@ export class Reads implements ReadListener {
     this.#index = index
   }
 
-  readBucket (bucket: string): void {
+  readonly onBucket = (bucket: string): void => {
     if (this.#whole.has(bucket)) return
     this.#whole.add(bucket)
     this.#readers(bucket).whole.add(this.#reader)
   }
 
-  readRecord (bucket: string, key: unknown): void {
+  readonly onRecord = (bucket: string, key: unknown): void => {
     let keys = this.#records.get(bucket)
     if (keys === undefined) this.#records.set(bucket, keys = new Set())
     if (keys.has(key)) return
@@ -67,8 +67,8 @@ export class Reads implements ReadListener {
 
   /** Adds what an earlier evaluation has read: after a failure, both may matter. */
   include (earlier: Reads): void {
-    for (const bucket of earlier.#whole) this.readBucket(bucket)
-    for (const [bucket, keys] of earlier.#records) for (const key of keys) this.readRecord(bucket, key)
+    for (const bucket of earlier.#whole) this.onBucket(bucket)
+    for (const [bucket, keys] of earlier.#records) for (const key of keys) this.onRecord(bucket, key)
   }
 
   /** Takes these reads out of the index, except those that `later` has made too. */

@@ -1,9 +1,10 @@
+import type { Change, Commit } from '@hamicek/noex-store'
 import { runInNextTurn } from '../clock.js'
 import type { Scope } from '../access/policy.js'
 import { bucketNotDefined, NoexServerError, queryNotDefined } from '../errors.js'
 import type { Log } from '../log.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import type { StoreChange } from '../store/schema-watch.js'
+import { isTurnOver, nextTurn } from '../slice.js'
 import type { StoreAccess } from '../store/store-access.js'
 import type { Clock } from '../clock.js'
 import { DependencyIndex, type Reader, type Reads } from './dependency-index.js'
@@ -33,7 +34,7 @@ export class Feeds implements FeedHost {
   /** Cancels the evaluations that wait for a pause to end. */
   readonly #postponed = new Set<() => void>()
   #evaluations = 0
-  #stopListening: Array<() => unknown> = []
+  #stopListening = (): void => {}
 
   constructor (access: StoreAccess, { queries, log, clock }: FeedsEnvironment) {
     this.#access = access
@@ -53,17 +54,12 @@ export class Feeds implements FeedHost {
   }
 
   /** Listens to the store. Call before the first subscription. */
-  async start (): Promise<void> {
-    // A trailing star matches any number of segments, so bucket names may have dots.
-    const stop = await this.#access.store.on<{ bucket: string, key: unknown }>('bucket.*', event => {
-      this.#index.changed(event.bucket, event.key)
-    })
-    this.#stopListening = [stop, this.#access.onChange(change => { this.#storeChanged(change) })]
+  start (): void {
+    this.#stopListening = this.#access.store.onDurable(commit => { this.#onCommit(commit) })
   }
 
-  async stop (): Promise<void> {
-    await Promise.all(this.#stopListening.map(stop => stop()))
-    this.#stopListening = []
+  stop (): void {
+    this.#stopListening()
     this.#scheduled = []
     for (const cancel of this.#postponed) cancel()
     this.#postponed.clear()
@@ -102,11 +98,11 @@ export class Feeds implements FeedHost {
 
   schedule (feed: Feed): void {
     if (this.#scheduled.push(feed) > 1) return
-    // After the replies of this tick: whoever made the change hears of its success first.
+    // After the replies of this tick: the client that made the change hears of its success first.
     runInNextTurn(() => {
       const scheduled = this.#scheduled
       this.#scheduled = []
-      for (const due of scheduled) due.evaluate()
+      this.#evaluate(scheduled).catch((error: unknown) => { this.#log.error({ err: error }, 'live queries failed') })
     })
   }
 
@@ -139,24 +135,45 @@ export class Feeds implements FeedHost {
     else if (feed.hasResult && !feed.failing) this.#log.warn({ err: error, query: feed.query }, 'live query failed; its subscribers keep the last result')
   }
 
-  #storeChanged (change: StoreChange): void {
+  /** Evaluates many feeds in slices. */
+  async #evaluate (feeds: readonly Feed[]): Promise<void> {
+    for (const feed of feeds) {
+      if (isTurnOver()) await nextTurn()
+      feed.evaluate()
+    }
+  }
+
+  /** All changes of a commit are through when a feed that they concern is evaluated, once. */
+  #onCommit ({ changes }: Commit): void {
+    for (const change of changes) this.#onChange(change)
+  }
+
+  #onChange (change: Change): void {
     switch (change.type) {
-      case 'reset': {
-        const readers = change.bucket === undefined ? this.#keys.keys() : this.#index.readersOf(change.bucket)
-        for (const reader of readers) reader.invalidate()
+      case 'insert':
+      case 'update':
+      case 'delete':
+        this.#index.changed(change.bucket, this.#access.store.keyOf(change.bucket, change.key))
         break
-      }
-      case 'bucket_defined':
+      case 'clear':
+      case 'redefine':
+        for (const reader of this.#index.readersOf(change.bucket)) reader.invalidate()
+        break
+      case 'define':
         // A live query may fail for want of this bucket.
         for (const feed of this.#keys.keys()) if (feed.failing) feed.invalidate()
         break
-      case 'bucket_dropped': {
-        const readers = new Set(this.#index.readersOf(change.bucket))
-        this.#end([...this.#keys.keys()].filter(feed => readers.has(feed)), change.type, bucketNotDefined(change.bucket))
+      case 'drop': {
+        const readers = this.#index.readersOf(change.bucket)
+        const feeds = [...this.#keys.keys()].filter(feed => readers.has(feed))
+        this.#end(feeds, 'bucket_dropped', bucketNotDefined(change.bucket))
         break
       }
-      case 'query_undefined':
-        this.#end([...this.#keys.keys()].filter(feed => feed.query === change.query), change.type, queryNotDefined(change.query))
+      case 'query': {
+        if (change.config !== undefined) break
+        const feeds = [...this.#keys.keys()].filter(feed => feed.query === change.query)
+        this.#end(feeds, 'query_undefined', queryNotDefined(change.query))
+      }
     }
   }
 

@@ -1,9 +1,9 @@
+import type { ReadObserver } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
 import { plainAnswerInSlices } from '../application/plain-answer.js'
 import { readableError } from '../application/thrown.js'
 import { LimitedRuns, type RunLimits } from '../application/limited-runs.js'
 import { encodeQueryResult } from '../protocol/encode.js'
-import type { ReadListener } from '../store/query-recorder.js'
 import type { Verdict } from '../store/row-filter.js'
 import type { StoreAccess } from '../store/store-access.js'
 import type { Work } from '../store/work.js'
@@ -17,8 +17,8 @@ export interface QueryRun {
   /** The id of the client for which it runs. */
   readonly owner: string
   /** Hears of each read before it happens. */
-  readonly reads?: ReadListener
-  /** What it takes, where that is counted: then it is done in slices. */
+  readonly reads?: ReadObserver
+  /** What it takes, where that is counted. */
   readonly work?: Work
 }
 
@@ -51,7 +51,7 @@ export class QueryRunner {
     // A declarative query reads and does nothing else.
     const isDeclarative = this.#access.store.getQueryInfo(query)?.config !== undefined
     if (!isDeclarative) return await this.#runOther(run)
-    return await this.#access.runQuery(query, params, rows, reads, work)
+    return await this.#access.runQuery(query, params, rows, { observer: reads, work })
   }
 
   async #runOther ({ query, params, rows, owner, reads, work }: QueryRun): Promise<unknown> {
@@ -61,8 +61,9 @@ export class QueryRunner {
         if (isOver()) throw new NoexServerError('INTERNAL_ERROR', `${subject} is not waited for any more`)
         return rows(bucket)
       }
-      const listener = reads && untilOver(reads, isOver)
-      return await withReadableErrors(() => this.#access.runQuery(query, params, rowsInTime, listener, work))
+      const observer = reads && untilOver(reads, isOver)
+      return await withReadableErrors(async () =>
+        await this.#access.runQuery(query, params, rowsInTime, { observer, work }))
     })
     return await plainAnswerInSlices(`query "${query}"`, result)
   }
@@ -78,13 +79,13 @@ async function withReadableErrors<T> (run: () => Promise<T>): Promise<T> {
 }
 
 /** Hears of no read that is made too late: the reads of that run have been forgotten. */
-function untilOver (reads: ReadListener, isOver: () => boolean): ReadListener {
+function untilOver (reads: ReadObserver, isOver: () => boolean): ReadObserver {
   return {
-    readBucket (bucket) {
-      if (!isOver()) reads.readBucket(bucket)
+    onBucket (bucket) {
+      if (!isOver()) reads.onBucket(bucket)
     },
-    readRecord (bucket, key) {
-      if (!isOver()) reads.readRecord(bucket, key)
+    onRecord (bucket, key) {
+      if (!isOver()) reads.onRecord(bucket, key)
     }
   }
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import type { BucketEvent, StoreRecord } from '@hamicek/noex-store'
+import type { Change, StoreRecord } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
 import type { Log } from '../log.js'
+import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
-import type { StoreChange } from '../store/schema-watch.js'
 import { repeatConflicts } from '../store/repeat-conflicts.js'
 import { StoreAccess } from '../store/store-access.js'
 import { ChangeQueue } from './change-queue.js'
@@ -11,7 +11,6 @@ import { changeBy, endOf, everything, Followers, type DirectoryChange, type Dire
 import { HashSettings } from './hash-settings.js'
 import { Mirror } from './mirror.js'
 import { warnOfCollisions } from './name-collisions.js'
-import { OwnWrite } from './own-write.js'
 import { isSystemRecord, type Resource, type SystemBucket, type User } from './records.js'
 import { systemBuckets } from './system-buckets.js'
 import { SUPERADMIN_ID, systemRoles, type NamedOperation } from './system-roles.js'
@@ -34,8 +33,9 @@ const bucketNames = Object.keys(systemBuckets) as SystemBucket[]
 const clientQueriesOf = new WeakMap<NoexStore, Set<string>>()
 
 /**
- * The accounts, roles, access lists and sessions of a store. What is in memory follows the store's events and nothing else,
- * so that it also knows what the application itself writes; every plugin instance on the store shares it.
+ * The accounts, roles, access lists and sessions of a store. What is in memory follows the store's commits and
+ * nothing else, so that it also knows what the application itself writes; every plugin instance on the store
+ * shares it.
  */
 export class Directory extends Mirror {
   readonly hashSettings = new HashSettings()
@@ -46,11 +46,8 @@ export class Directory extends Mirror {
   readonly #changes = new ChangeQueue()
   /** Sessions that are over although the store may still say otherwise. */
   readonly #ended = new Set<string>()
-  /** What has happened to a bucket since the reading of all its records was begun. */
-  readonly #loading = new Map<SystemBucket, BucketEvent[]>()
-  #own: OwnWrite | undefined
   #ready: Promise<void> | undefined
-  #stopListening: Array<() => unknown> = []
+  #stopListening: Array<() => void> = []
   #users = 0
   #hasComplained = false
 
@@ -86,12 +83,12 @@ export class Directory extends Mirror {
     const { store } = this.#access
     this.#access.hasSystemBuckets = true
     for (const name of bucketNames) {
-      const stop = await store.on<BucketEvent>(`bucket.${name}.*`, event => { this.#happened(name, event) })
-      this.#stopListening.push(stop)
       if (!store.hasBucket(name)) await store.defineBucket(name, systemBuckets[name])
     }
-    this.#stopListening.push(this.#access.onChange(change => { this.#storeChanged(change) }))
-    for (const name of bucketNames) await this.#load(name)
+    this.#stopListening.push(
+      await followBuckets(store, bucketNames, changes => { this.#apply(changes) }),
+      store.onDurable(({ changes }) => { for (const change of changes) this.#onChange(change) })
+    )
     const missing = systemRoles(operations).filter(({ name }) => this.roleByName(name) === undefined)
     if (missing.length > 0) await this.write(missing.map(role => ({ bucket: '_roles', insert: { ...role, system: true } })))
     await this.#forgetLostQueries()
@@ -103,7 +100,7 @@ export class Directory extends Mirror {
     if (--this.#users > 0) return
     if (Directory.#shared.get(this.#access.store) === this) Directory.#shared.delete(this.#access.store)
     await this.#changes.idle()
-    for (const stop of this.#stopListening.splice(0)) await stop()
+    for (const stop of this.#stopListening.splice(0)) stop()
     this.#access.close()
   }
 
@@ -144,40 +141,26 @@ export class Directory extends Mirror {
   }
 
   /**
-   * Makes all changes or none, and resolves with the new records when everybody who follows the directory has acted on them:
-   * on all of them at once. To be called inside `exclusive` or `eventually`.
+   * Makes all changes or none, and resolves with the new records when all who follow the directory have acted on
+   * them: on all of them at once. To be called inside `exclusive` or `eventually`.
    */
   async write (writes: readonly DirectoryWrite[]): Promise<StoreRecord[]> {
     return await repeatConflicts(this.#access, async () => await this.#write(writes))
   }
 
   async #write (writes: readonly DirectoryWrite[]): Promise<StoreRecord[]> {
-    const own = new OwnWrite()
-    try {
-      const records = await this.#access.store.transaction(async tx => {
-        const written: StoreRecord[] = []
-        for (const write of writes) {
-          const bucket = await tx.bucket(write.bucket)
-          if ('delete' in write) {
-            if (await bucket.get(write.delete) === undefined) continue
-            await bucket.delete(write.delete)
-            own.expect(write.bucket, write.delete)
-          } else {
-            const record = 'insert' in write ? await bucket.insert({ id: randomUUID(), ...write.insert }) : await bucket.update(write.update, { ...write.changes })
-            own.expect(write.bucket, record['id'])
-            written.push(record)
-          }
-        }
-        this.#own = own
-        return written
-      })
-      await own.completed()
-      return records
-    } finally {
-      this.#own = undefined
-      this.#followers.tell(own.takeChanges())
-      await this.#followers.settled()
-    }
+    const records = await this.#access.store.transaction(async tx => {
+      const written: StoreRecord[] = []
+      for (const write of writes) {
+        const bucket = await tx.bucket(write.bucket)
+        if ('delete' in write) await bucket.delete(write.delete)
+        else if ('insert' in write) written.push(await bucket.insert({ id: randomUUID(), ...write.insert }))
+        else written.push(await bucket.update(write.update, { ...write.changes }))
+      }
+      return written
+    })
+    await this.#followers.settled()
+    return records
   }
 
   /** Ends sessions at once. Resolves when the store has been told; what fails there is logged, and tried again by `endAgain`. */
@@ -201,39 +184,25 @@ export class Directory extends Mirror {
     }
   }
 
-  /** Reads all records of a bucket, while it goes on changing: what happens meanwhile happens again to what has been read. */
-  async #load (bucket: SystemBucket): Promise<void> {
-    const meanwhile: BucketEvent[] = []
-    this.#loading.set(bucket, meanwhile)
-    try {
-      const records = await this.#access.bucket(bucket).all()
-      this.#clear(bucket)
-      for (const record of records) this.#set(bucket, record)
-      for (const event of meanwhile) this.#apply(bucket, event)
-    } finally {
-      if (this.#loading.get(bucket) === meanwhile) this.#loading.delete(bucket)
-    }
-  }
-
-  #clear (bucket: SystemBucket): void {
-    this.tables[bucket].clear()
-    if (bucket === '_users') this.hashSettings.clear()
-  }
-
-  #happened (bucket: SystemBucket, event: BucketEvent): void {
-    this.#loading.get(bucket)?.push(event)
-    const change = this.#apply(bucket, event)
-    const own = this.#own
-    if (own?.saw(bucket, event.key, change) !== true) this.#followers.tell(change === undefined ? [] : [change])
-    else if (own.isComplete) this.#followers.tell(own.takeChanges())
+  /** Takes in the changes of one commit, and tells followers of them as one. */
+  #apply (changes: ReadonlyArray<BucketChange<SystemBucket>>): void {
+    const told = changes.map(change => this.#applyChange(change)).filter(change => change !== undefined)
+    this.#followers.tell(told)
   }
 
   /** Returns what followers have to know. */
-  #apply (bucket: SystemBucket, event: BucketEvent): DirectoryChange | undefined {
-    if (event.type !== 'deleted') return this.#set(bucket, event.type === 'inserted' ? event.record : event.newRecord)
-    const id = String(event.key)
-    if (bucket === '_sessions') this.#ended.delete(id)
-    return this.#remove(bucket, id)
+  #applyChange (change: BucketChange<SystemBucket>): DirectoryChange | undefined {
+    const { bucket } = change
+    switch (change.type) {
+      case 'set': return this.#set(bucket, change.record)
+      case 'delete':
+        if (bucket === '_sessions') this.#ended.delete(String(change.key))
+        return this.#remove(bucket, String(change.key))
+      case 'clear':
+        this.tables[bucket].clear()
+        if (bucket === '_users') this.hashSettings.clear()
+        return everything
+    }
   }
 
   #remove (bucket: SystemBucket, id: string): DirectoryChange | undefined {
@@ -256,37 +225,16 @@ export class Directory extends Mirror {
     return changeBy(bucket, record, earlier)
   }
 
-  #storeChanged (change: StoreChange): void {
-    switch (change.type) {
-      case 'reset':
-        this.#reload(bucketNames.filter(name => change.bucket === undefined || change.bucket === name))
-        break
-      case 'bucket_dropped':
-        this.#empty(bucketNames.filter(name => change.bucket === name))
-        this.#forget({ resourceType: 'bucket', resourceName: change.bucket })
-        break
-      case 'query_undefined':
-        this.#clientQueries.delete(change.query)
-        this.#forget({ resourceType: 'query', resourceName: change.query })
+  #onChange (change: Change): void {
+    if (change.type === 'drop') {
+      this.#forget({ resourceType: 'bucket', resourceName: change.bucket })
+    } else if (change.type === 'query' && change.config === undefined) {
+      this.#clientQueries.delete(change.query)
+      this.#forget({ resourceType: 'query', resourceName: change.query })
     }
   }
 
-  /** Records have changed without events. */
-  #reload (buckets: readonly SystemBucket[]): void {
-    for (const bucket of buckets) {
-      this.#load(bucket).then(() => { this.#followers.tell([everything]) }, (error: unknown) => {
-        this.#log.error({ err: error, bucket }, 'a system bucket could not be read, and counts as empty')
-        this.#empty([bucket])
-      })
-    }
-  }
-
-  #empty (buckets: readonly SystemBucket[]): void {
-    for (const bucket of buckets) this.#clear(bucket)
-    this.#followers.tell(buckets.map(() => everything))
-  }
-
-  /** A resource is gone, whoever has removed it: its next owner does not inherit who could reach it. */
+  /** A resource is gone: its next owner does not inherit who could reach it. */
   #forget (resource: Resource): void {
     this.eventually(async () => { await this.forgetResource(resource) })
       .catch((error: unknown) => { this.#log.error({ err: error, ...resource }, 'access to a resource that is gone could not be deleted') })

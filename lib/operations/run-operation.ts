@@ -5,36 +5,33 @@ import type { RequestMessage } from '../protocol/messages.js'
 import type { Operation, Services } from './operation.js'
 
 /**
- * Runs what a client has been let in for: a request, or a step of a procedure. Schema changes look after themselves;
- * everything else stays out of their way. Whatever has waited asks again whether it may.
+ * Runs what a client has been let in for: a request, or a step of a procedure. While it writes, `caller.writing`
+ * is what is waited for before rights are taken away from the client.
  */
-export async function runOperation (operation: Operation, request: RequestMessage, grant: Grant, caller: Pick<Caller, 'writing'>, services: Services): Promise<unknown> {
-  const { gate } = services.access
+export async function runOperation (
+  operation: Operation, request: RequestMessage, grant: Grant, caller: Pick<Caller, 'writing'>,
+  services: Services
+): Promise<unknown> {
   if (operation.tier === 'write' && operation.usesStore) {
-    return await writeFor(caller, services, async () => {
-      grant.ensure()
-      return await operation.run(services, request, grant)
-    })
-  }
-  if (operation.tier !== 'read') return await operation.run(services, request, grant)
-  if (gate.closed && operation.usesStore) {
-    await gate.opened()
-    grant.ensure()
+    return await writeFor(caller, services, async () => await operation.run(services, request, grant))
   }
   const data = await operation.run(services, request, grant)
-  // What was read for somebody who may not see it any more is not sent; a subscription has asked by itself.
+  if (operation.tier !== 'read') return data
+  // What was read for a client that may not see it any more is not sent; a subscription has asked by itself.
   if (!(data instanceof EncodedJson) || data.sent === undefined) grant.ensure()
   return data
 }
 
-/** Runs `work`, which writes, while no schema change is running, and tells whoever takes rights away from the client to wait for it. */
-export async function writeFor<T> (caller: Pick<Caller, 'writing'>, { access }: Pick<Services, 'access'>, work: () => Promise<T>): Promise<T> {
-  const writing = access.gate.write(work)
+/** Runs `work`, which writes, and notes it as the write of the client until it is done. */
+export async function writeFor<T> (
+  caller: Pick<Caller, 'writing'>, _services: unknown, work: () => Promise<T>
+): Promise<T> {
+  const writing = work()
   caller.writing = writing
   try {
     return await writing
   } finally {
-    // A later write may have begun: nobody may be waiting for this one any more.
+    // A later write may have begun; this one is waited for no more.
     if (caller.writing === writing) caller.writing = undefined
   }
 }

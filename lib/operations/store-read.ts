@@ -1,10 +1,9 @@
+import type { BucketHandle } from '@hamicek/noex-store'
 import { Type } from 'typebox'
 import type { Grant } from '../access/grant.js'
 import { checkFilter } from '../store/filter.js'
 import { fieldsIn, fieldsOfFilter, fieldsOfGroups } from '../store/named-fields.js'
-import { visible } from '../store/row-filter.js'
-import type { SlicedReads } from '../store/sliced-reads.js'
-import { withoutSystemBuckets } from '../store/system-buckets.js'
+import { isSystemBucket } from '../store/system-buckets.js'
 import {
   GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, PositiveInteger
 } from '../protocol/fields.js'
@@ -28,11 +27,12 @@ const checkFilterOf = (request: MaybeFilter) => {
 
 const fieldsOf = (request: MaybeFilter) => fieldsOfFilter(request.filter, 'filter')
 
-/** What a request may read of its bucket. To be used at once. */
+/** What a request may read of its bucket. */
 function reads (
   operation: string, { access }: Services, { bucket }: { readonly bucket: string }, grant: Grant
-): SlicedReads {
-  return access.read(bucket, grant.rows(operation, bucket), grant.work)
+): BucketHandle {
+  const scope = grant.rows(operation, bucket)
+  return access.bucket(bucket, { work: grant.work, ...(scope !== undefined && { scope }) })
 }
 
 type FieldAggregate = 'sum' | 'avg' | 'min' | 'max'
@@ -57,9 +57,7 @@ export const storeRead: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ bucket: Name, key: Key }),
     touches: touchesRecords,
-    async run ({ access }, r, grant) {
-      return visible(await access.bucket(r.bucket).get(r.key), grant.rows('store.get', r.bucket))
-    }
+    run: async (services, r, grant) => await reads('store.get', services, r, grant).get(r.key)
   }),
   defineOperation({
     name: 'store.all',
@@ -127,8 +125,8 @@ export const storeRead: readonly Operation[] = [
     fields: fieldsOf,
     async run (services, r, grant) {
       // A client that sends its empty cursor as null asks for the first page.
-      const page = { limit: r.limit, after: r.after ?? undefined }
-      return await reads('store.paginate', services, r, grant).paginate(page, filterOf(r))
+      const page = { limit: r.limit, after: r.after ?? undefined, filter: filterOf(r) }
+      return await reads('store.paginate', services, r, grant).paginate(page)
     }
   }),
   fieldAggregate('sum'),
@@ -149,7 +147,10 @@ export const storeRead: readonly Operation[] = [
     name: 'store.buckets',
     tier: 'read',
     request: Type.Object({}),
-    run: async ({ access }) => withoutSystemBuckets(await access.store.getStats(), access).buckets
+    async run ({ access }) {
+      const names = access.bucketNames().filter(name => !isSystemBucket(name, access))
+      return { count: names.length, names }
+    }
   }),
   defineOperation({
     name: 'store.stats',

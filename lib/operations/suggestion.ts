@@ -64,7 +64,7 @@ function mayAsk (name: string, { request, caller, gate, catalogue }: Asked): boo
 async function namesOf (kind: Named, { catalogue, services }: Asked): Promise<readonly string[]> {
   switch (kind) {
     case 'operation': return [...catalogue.values()].map(({ name }) => name)
-    case 'bucket': return await services.access.bucketNames()
+    case 'bucket': return services.access.bucketNames()
     case 'query': return services.access.store.getQueries().map(({ name }) => name)
     case 'procedure': return services.procedures.list().map(({ name }) => name)
     case 'rule': return (await services.rules?.reads.call('getRules'))?.map(({ id }) => id) ?? []

@@ -1,11 +1,11 @@
-import type { BucketEvent, BucketHandle } from '@hamicek/noex-store'
+import type { BucketHandle } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
 import { ChangeQueue } from '../identity/change-queue.js'
 import type { Log } from '../log.js'
 import { NoexOptionsError } from '../option-checks.js'
+import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
 import { StoreAccess } from '../store/store-access.js'
-import type { StoreChange } from '../store/schema-watch.js'
 import { PROCEDURES_BUCKET } from '../store/system-buckets.js'
 import { checkDefinition } from './definition.js'
 import { issueText } from './issues.js'
@@ -38,7 +38,7 @@ interface Pinned extends Registered {
 const noLimits = { maxSteps: Infinity, maxConditionDepth: Infinity }
 
 /**
- * The procedures of a store. Those that clients register are in a system bucket, whose events they follow, so that they
+ * The procedures of a store. Those that clients register are in a system bucket, whose commits they follow, so that they
  * live as long as the store does; those of the application are here as long as it serves the store.
  */
 export class ProcedureRegistry {
@@ -47,11 +47,9 @@ export class ProcedureRegistry {
   readonly #pinned = new Map<string, Pinned>()
   readonly #stored = new Map<string, Registered>()
   readonly #changes = new ChangeQueue()
-  /** What has happened since the reading of all records was begun. */
-  #meanwhile: BucketEvent[] | undefined
   #ready: Promise<void> | undefined
   #users = 0
-  #stops: Array<() => unknown> = []
+  #stop: (() => void) | undefined
 
   private constructor (access: StoreAccess, log: Log) {
     this.#access = access
@@ -79,11 +77,11 @@ export class ProcedureRegistry {
 
   async #enter (): Promise<void> {
     const { store } = this.#access
-    this.#stops.push(await store.on<BucketEvent>(`bucket.${PROCEDURES_BUCKET}.*`, event => { this.#happened(event) }))
     if (!store.hasBucket(PROCEDURES_BUCKET)) await store.defineBucket(PROCEDURES_BUCKET, proceduresBucket)
     if (this.#access.definition(PROCEDURES_BUCKET).key !== proceduresBucket.key) throw new Error(`the store has a bucket ${PROCEDURES_BUCKET}, a name that the plugin needs for itself`)
-    this.#stops.push(this.#access.onChange(change => { this.#storeChanged(change) }))
-    await this.#load()
+    this.#stop = await followBuckets(store, [PROCEDURES_BUCKET], changes => {
+      for (const change of changes) this.#apply(change)
+    })
   }
 
   /** Gives the registry back; the last one ends it. */
@@ -91,7 +89,7 @@ export class ProcedureRegistry {
     if (--this.#users > 0) return
     if (ProcedureRegistry.#shared.get(this.#access.store) === this) ProcedureRegistry.#shared.delete(this.#access.store)
     await this.#changes.idle()
-    for (const stop of this.#stops.splice(0)) await stop()
+    this.#stop?.()
     this.#access.close()
   }
 
@@ -145,47 +143,33 @@ export class ProcedureRegistry {
     const { name, definition } = procedure
     if (this.#stored.size >= MAX_PROCEDURES) throw new NoexServerError('RATE_LIMITED', `There are ${MAX_PROCEDURES} procedures already`)
     await this.#bucket.insert({ name, definition, ...(author !== undefined && { author }) })
-    this.#stored.set(name, { procedure, author, isFixed: false })
   }
 
   /** Puts another definition in the place of the one of that name. */
   async replace (procedure: Procedure, author: string | undefined): Promise<void> {
     const { name, definition } = procedure
     await this.#bucket.update(name, { definition, author: author ?? null })
-    this.#stored.set(name, { procedure, author, isFixed: false })
   }
 
   async delete (name: string): Promise<void> {
     await this.#bucket.delete(name)
-    this.#stored.delete(name)
   }
 
   get #bucket (): BucketHandle {
     return this.#access.bucket(PROCEDURES_BUCKET)
   }
 
-  /** Reads all records while they may go on changing: what happens meanwhile happens again to what has been read. */
-  async #load (): Promise<void> {
-    const meanwhile: BucketEvent[] = []
-    this.#meanwhile = meanwhile
-    try {
-      const records = await this.#bucket.all()
-      this.#stored.clear()
-      for (const record of records) this.#set(record)
-      for (const event of meanwhile) this.#apply(event)
-    } finally {
-      if (this.#meanwhile === meanwhile) this.#meanwhile = undefined
+  #apply (change: BucketChange): void {
+    switch (change.type) {
+      case 'set':
+        this.#set(change.record)
+        break
+      case 'delete':
+        this.#stored.delete(String(change.key))
+        break
+      case 'clear':
+        this.#stored.clear()
     }
-  }
-
-  #happened (event: BucketEvent): void {
-    this.#meanwhile?.push(event)
-    this.#apply(event)
-  }
-
-  #apply (event: BucketEvent): void {
-    if (event.type === 'deleted') this.#stored.delete(String(event.key))
-    else this.#set(event.type === 'inserted' ? event.record : event.newRecord)
   }
 
   #set (record: unknown): void {
@@ -198,16 +182,5 @@ export class ProcedureRegistry {
     const [issue] = checked?.issues ?? []
     this.#log.warn({ procedure: name, issue: issue && issueText(issue) }, 'a stored procedure is not what it should be, and does not count')
     this.#stored.delete(String(name))
-  }
-
-  #storeChanged (change: StoreChange): void {
-    const isOurs = 'bucket' in change && change.bucket === PROCEDURES_BUCKET
-    if (change.type === 'bucket_dropped' && isOurs) this.#stored.clear()
-    // Records have changed without events.
-    if (change.type !== 'reset' || (change.bucket !== undefined && !isOurs)) return
-    this.#load().catch((error: unknown) => {
-      this.#log.error({ err: error }, 'the stored procedures could not be read, and count as none')
-      this.#stored.clear()
-    })
   }
 }

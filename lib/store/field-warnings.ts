@@ -40,8 +40,10 @@ export class FieldWarnings {
    */
   start (): void {
     const access = this.#access
-    this.#stop = access.onChange(change => {
-      if (change.type === 'query_defined') this.#whenKnown(() => { this.#checkQuery(change.query) })
+    this.#stop = access.store.onCommit(({ changes }) => {
+      for (const change of changes) {
+        if (change.type === 'query') this.#whenKnown(() => { this.#checkQuery(change.query) })
+      }
     })
     for (const { name } of access.store.getQueries()) this.#whenKnown(() => { this.#checkQuery(name) })
     this.checkRules()
@@ -49,8 +51,8 @@ export class FieldWarnings {
 
   /** Looks at the row rules again: they may have changed. */
   checkRules (): void {
-    this.#whenKnown(async () => {
-      const buckets = (await this.#access.bucketNames()).filter(name => !isSystemBucket(name, this.#access))
+    this.#whenKnown(() => {
+      const buckets = this.#access.bucketNames().filter(name => !isSystemBucket(name, this.#access))
       for (const rule of this.#rules()) this.#checkRule(rule, buckets)
     })
   }
@@ -60,7 +62,7 @@ export class FieldWarnings {
   }
 
   /** Never throws: a store that has stopped needs no warnings. */
-  #whenKnown (check: () => Promise<void> | void): void {
+  #whenKnown (check: () => void): void {
     this.#access.fields.ready.then(check).catch(() => {})
   }
 

@@ -1,60 +1,20 @@
-import type { Store } from '@hamicek/noex-store'
-import type { NoexStore } from './noex-store.js'
-import { override } from './override.js'
+import type { Change } from '@hamicek/noex-store'
 
-/** What changed in a store without a store event, so that live queries must be told. */
+/** A change of a store that is not one of single records. */
 export type StoreChange =
-  /** A bucket came, or its definition changed; its records are the same. */
+  /** A bucket came. */
   | { readonly type: 'bucket_defined', readonly bucket: string }
-  /** The bucket's records changed, or its handle did; without a name, those of every bucket. */
+  /** The records of a bucket, or its definition, changed as a whole. */
   | { readonly type: 'reset', readonly bucket?: string }
   | { readonly type: 'bucket_dropped', readonly bucket: string }
-  /** A declarative query was defined. */
-  | { readonly type: 'query_defined', readonly query: string }
-  | { readonly type: 'query_undefined', readonly query: string }
 
-/**
- * Calls `changed` after each change of the schema, whoever makes it: an operation of a client or the
- * application itself. Returns what stops that.
- */
-export function watchSchema (store: NoexStore, changed: (change: StoreChange) => void): () => void {
-  // Part of a Store, though not of what the plugin needs: another implementation may lack them.
-  const whole = store as NoexStore & Partial<Pick<Store, 'rebuildBucket' | 'restoreBackup'>>
-  const restore = [
-    override(store, 'defineBucket', original => async (bucket, definition) => {
-      await original(bucket, definition)
-      changed({ type: 'bucket_defined', bucket })
-    }),
-    override(store, 'updateBucket', original => async (bucket, updates) => {
-      await original(bucket, updates)
-      changed({ type: 'reset', bucket })
-    }),
-    override(store, 'dropBucket', original => async bucket => {
-      const dropped = await original(bucket)
-      if (dropped) changed({ type: 'bucket_dropped', bucket })
-      return dropped
-    }),
-    override(store, 'defineDeclarativeQuery', original => (query, config) => {
-      original(query, config)
-      changed({ type: 'query_defined', query })
-    }),
-    override(store, 'undefineQuery', original => query => {
-      const undefinedNow = original(query)
-      if (undefinedNow) changed({ type: 'query_undefined', query })
-      return undefinedNow
-    }),
-    override(whole, 'rebuildBucket', original => original === undefined
-      ? original
-      : async (bucket, definition, transform) => {
-        await original(bucket, definition, transform)
-        changed({ type: 'reset', bucket })
-      }),
-    override(whole, 'restoreBackup', original => original === undefined
-      ? original
-      : async name => {
-        await original(name)
-        changed({ type: 'reset' })
-      })
-  ]
-  return () => { for (const step of restore) step() }
+/** Returns what a change of a commit is for those who look at single records otherwise. */
+export function storeChangeOf (change: Change): StoreChange | undefined {
+  switch (change.type) {
+    case 'define': return { type: 'bucket_defined', bucket: change.bucket }
+    case 'drop': return { type: 'bucket_dropped', bucket: change.bucket }
+    case 'clear':
+    case 'redefine': return { type: 'reset', bucket: change.bucket }
+    default: return undefined
+  }
 }

@@ -328,10 +328,10 @@ t.test('[G-G2] a timeout', async t => {
     t.equal(await client.ask('store.count', { bucket: 'accounts' }), 0)
   })
 
-  t.test('ends the wait for a schema change, and nothing runs after it', async t => {
+  t.test('is not used up by a schema change that takes long', async t => {
     const { client, store, connect } = await setUp(t)
     for (const transaction of [false, true]) {
-      await client.ask('procedures.register', { procedure: { name: `late ${transaction}`, steps: [insert({ id: 'late' })], timeoutMs: 100, transaction } })
+      await client.ask('procedures.register', { procedure: { name: `late ${transaction}`, steps: [insert({ id: `late ${transaction}` })], timeoutMs: 100, transaction } })
     }
     const turnstile = new Turnstile()
     const updateBucket = store.updateBucket.bind(store)
@@ -342,11 +342,10 @@ t.test('[G-G2] a timeout', async t => {
     const admin = await connect()
     const changing = admin.ask('store.updateBucket', { name: 'accounts', updates: {} })
     await turnstile.held()
-    for (const transaction of [false, true]) t.equal(await client.code('procedures.call', { name: `late ${transaction}` }), 'INTERNAL_ERROR')
+    for (const transaction of [false, true]) await client.ask('procedures.call', { name: `late ${transaction}` })
     turnstile.open()
     await changing
-    await client.settled()
-    t.equal(await client.ask('store.count', { bucket: 'items' }), 0)
+    t.equal(await client.ask('store.count', { bucket: 'items' }), 2)
   })
 
   t.test('is that of the options where a procedure has none, and a rule that hangs does not hold it up', async t => {

@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { Store as RegistryStore } from 'registry-noex-store'
 import type { FastifyInstance } from 'fastify'
 import * as face from '../../lib/index.js'
 import * as storeFace from '../../lib/exports/store.js'
@@ -9,22 +10,7 @@ import { FakeRuleEngine } from '../fake-rule-engine.js'
 const does = (): void => {}
 
 /** All that the options want of a store. */
-const store = {
-  bucket: does,
-  hasBucket: does,
-  getBucketSchema: does,
-  defineBucket: does,
-  dropBucket: does,
-  updateBucket: does,
-  defineDeclarativeQuery: does,
-  undefineQuery: does,
-  getQueries: does,
-  getQueryInfo: does,
-  runQuery: does,
-  transaction: does,
-  on: does,
-  getStats: does
-}
+const store = { [Symbol.for('noex.store')]: 1 }
 
 /** Options as a caller without TypeScript may give them. */
 function resolve (options: Record<string, unknown>) {
@@ -174,7 +160,17 @@ t.test('resolveOptions', t => {
     refuses(t, { store: undefined }, 'store')
     t.throws(() => resolve({ store: undefined }), /Store\.start/)
     for (const value of [null, 1, 'store', {}, []]) refuses(t, { store: value }, 'store')
-    t.throws(() => resolve({ store: { ...store, runQuery: undefined } }), /"runQuery"/)
+    t.throws(() => resolve({ store: { bucket: 1 } }), /must be a noex store.*Store\.start/)
+  })
+
+  t.test('names the import to change, and the format, of a store that it cannot serve', async t => {
+    const registry = await RegistryStore.start()
+    t.teardown(async () => { await registry.stop() })
+    refuses(t, { store: registry }, 'store')
+    t.throws(() => resolve({ store: registry }), {
+      message: /Store of the package @hamicek\/noex-store, .*import \{ Store \} from 'fastify-noex\/store'/
+    })
+    t.throws(() => resolve({ store: { [Symbol.for('noex.store')]: 7 } }), { message: /format 7, .*serves format 1/ })
   })
 
   const bad: Record<string, readonly unknown[]> = {

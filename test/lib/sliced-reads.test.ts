@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import {
-  matchesFilter, Store, type BucketDefinition, type DeclarativeQueryConfig, type WhereFilter
+  matchesFilter, Store, type BucketDefinition, type WhereFilter
 } from '@hamicek/noex-store'
 import { NoexServerError } from '../../lib/errors.js'
 import { nextTurn } from '../../lib/slice.js'
@@ -114,48 +114,6 @@ t.test('A compiled filter says of each record what the store says', async t => {
   }), { numRuns: 1_000 }))
 })
 
-t.test('Reads in slices answer what the store answers', async t => {
-  await t.resolves(fc.assert(fc.asyncProperty(bucketOf, filter, field, async (bucket, filter, field) => {
-    const { records, isOrdered, key } = bucket
-    const { store, access, close } = await open(undefined, { things: things(isOrdered) })
-    try {
-      await fill(store, 'things', records, key)
-      const ours = access.read('things', undefined, unlimited())
-      const theirs = store.bucket('things')
-      assert.deepStrictEqual(await ours.all(), await theirs.all())
-      assert.deepStrictEqual(await ours.where(filter), await theirs.where(filter))
-      assert.equal(await ours.findOne(filter), await theirs.findOne(filter))
-      for (const asked of [filter, {}, undefined]) {
-        assert.equal(await ours.count(asked), await theirs.count(asked))
-        for (const method of ['sum', 'avg', 'min', 'max'] as const) {
-          assert.equal(
-            await ours[method](field, asked), await theirs[method](field, asked), method
-          )
-        }
-        for (const fn of ['count', 'sum', 'avg', 'min', 'max'] as const) {
-          const aggregate = { function: fn, ...(fn !== 'count' && { field }) }
-          for (const by of [field, ['plain', 'indexed']]) {
-            assert.deepStrictEqual(
-              await ours.groupBy(by, aggregate, asked), await theirs.groupBy(by, aggregate, asked)
-            )
-          }
-        }
-      }
-      for (const n of [1, 3, 100]) {
-        assert.deepStrictEqual(await ours.first(n), await theirs.first(n))
-        assert.deepStrictEqual(await ours.last(n), await theirs.last(n))
-        for (const after of [undefined, key(1), key(2), 'none']) {
-          assert.deepStrictEqual(
-            await ours.paginate({ limit: n, after }), await theirs.paginate({ limit: n, after })
-          )
-        }
-      }
-    } finally {
-      await close()
-    }
-  }), RUNS))
-})
-
 t.test('The reads of a transaction answer what those of the store\'s own answer', async t => {
   await t.resolves(fc.assert(fc.asyncProperty(bucketOf, filter, async (filled, filter) => {
     const { records, isOrdered, key } = filled
@@ -181,45 +139,6 @@ t.test('The reads of a transaction answer what those of the store\'s own answer'
         assert.equal(count, await theirs.count(filter))
         assert.equal(all, await theirs.count())
       })
-    } finally {
-      await close()
-    }
-  }), RUNS))
-})
-
-const config = fc.record({
-  filter,
-  sort: fc.dictionary(field, fc.constantFrom('asc' as const, 'desc' as const), { maxKeys: 3 }),
-  offset: fc.nat(5),
-  limit: fc.nat(20),
-  fields: fc.array(field, { maxLength: 3 }),
-  aggregate: fc.record({
-    function: fc.constantFrom(
-      'count' as const, 'sum' as const, 'avg' as const, 'min' as const, 'max' as const
-    ),
-    field,
-    groupBy: fc.oneof(field, fc.array(field, { minLength: 1, maxLength: 3 }))
-  }, { requiredKeys: ['function', 'field'] })
-}, { requiredKeys: [] })
-
-t.test('A declarative query in slices has the result that it has in the store', async t => {
-  await t.resolves(fc.assert(fc.asyncProperty(bucketOf, config, value, async (bucket, config, given) => {
-    const { records, isOrdered, key } = bucket
-    const { store, access, close } = await open(undefined, { things: things(isOrdered) })
-    try {
-      await fill(store, 'things', records, key)
-      const asked = {
-        ...config,
-        bucket: 'things',
-        filter: { ...config.filter, plain: '{{ params.given }}', other: { $neq: '{{ params.missing }}' } }
-      }
-      for (const [i, query] of [{ ...config, bucket: 'things' }, asked].entries()) {
-        store.defineDeclarativeQuery(`q${i}`, query as unknown as DeclarativeQueryConfig)
-        for (const params of [undefined, { given }]) {
-          const ours = await access.runQuery(`q${i}`, params, () => true, undefined, unlimited())
-          assert.deepStrictEqual(ours, await store.runQuery(`q${i}`, params))
-        }
-      }
     } finally {
       await close()
     }
@@ -322,25 +241,6 @@ t.test('A request has a budget of work', async t => {
     t.equal(work.spent, units, name)
     await assert.rejects(run(new Work(units - 1)), isTooMuch(units - 1), name)
   }
-  const read = (work: Work) => access.read('things', undefined, work)
-  await takes('all', 1_000, async work => await read(work).all())
-  await takes('where, 2 conditions', 2_000, async work => await read(work).where({ n: { $gt: 5, $lt: 7 } }))
-  await takes('where, by an index', 100, async work => await read(work).where({ group: 3, n: { $gt: 5 } }))
-  await takes('where, nothing but an index', 100, async work => await read(work).where({ group: 3 }))
-  await takes('$or', 3_000, async work => await read(work).count({ $or: [{ n: 1 }, { n: 2 }, { n: 3 }] }))
-  await takes(
-    '$in counts as one',
-    1_000,
-    async work => await read(work).count({ n: { $in: Array.from({ length: 500 }, (_, i) => i) } })
-  )
-  await takes('a number of all', 2_000, async work => await read(work).sum('n', {}))
-  await takes(
-    'groups by three fields',
-    1_000 + 4_000,
-    async work => await read(work).groupBy(['a', 'b', 'c'], { function: 'count' })
-  )
-  await takes('a page', 100, async work => await read(work).paginate({ limit: 1 }))
-  t.equal(await read(new Work(0)).count(), 1_000, 'the number of all records is known')
   await takes(
     'each entry of a transaction adds up',
     3_000,
@@ -371,65 +271,6 @@ t.test('A request has a budget of work', async t => {
     deleteRecords(access, 'things', { n: { $gte: 0 } }, reach(new Work(999))), isTooMuch(999)
   )
   t.equal(await store.bucket('things').count({ n: 1 }), 1, 'and nothing was')
-  store.defineDeclarativeQuery('sorted', { bucket: 'things', sort: { n: 'desc' }, fields: ['n', 'id'] })
-  await takes(
-    'a declarative query',
-    1_000 + 1_000 + 10_000 + 2_000,
-    async work => await access.runQuery('sorted', undefined, () => true, undefined, work)
-  )
-  store.defineQuery('own', async context => await context.bucket('things').count({ n: 1 }))
-  const work = new Work(10)
-  t.equal(
-    await access.runQuery('own', undefined, () => true, undefined, work),
-    1,
-    'a query of the application is never too much'
-  )
-  t.equal(work.spent, 1_000, 'but counted')
-})
-
-t.test('Texts that are searched count by their length', async t => {
-  const { store, access } = await open(t, { texts: { key: 'id', schema: { id: { type: 'number' } } } })
-  await store.bucket('texts').insertMany(
-    Array.from({ length: 10 }, (_, id) => ({ id, text: 'x'.repeat(64_000) }))
-  )
-  const work = unlimited()
-  await access.read('texts', undefined, work).where({ text: { $contains: 'y' } })
-  t.equal(work.spent, 10 + 10 * 1_000)
-  await t.rejects(
-    access.read('texts', undefined, new Work(5_000)).where({ text: { $contains: 'y' } }),
-    { code: 'VALIDATION_ERROR' }
-  )
-})
-
-t.test('Long work lets others have their turn every 5 ms, however many requests there are', async t => {
-  const { store, access } = await open(t, { things: { key: 'id', schema: { id: { type: 'number' } } } })
-  for (let i = 0; i < 10; i++) {
-    await store.bucket('things').insertMany(
-      Array.from({ length: 5_000 }, (_, id) => ({ id: i * 5_000 + id, n: id }))
-    )
-  }
-  const conditions = { $and: Array.from({ length: 50 }, (_, i) => ({ n: { $neq: -i } })) }
-  // Time of the processor: the machine may be busy with other things.
-  const turns: number[] = []
-  let isDone = false
-  let at = process.cpuUsage()
-  const watch = (): void => {
-    const { user, system } = process.cpuUsage(at)
-    turns.push((user + system) / 1_000)
-    at = process.cpuUsage()
-    if (!isDone) setImmediate(watch)
-  }
-  setImmediate(watch)
-  await Promise.all(
-    Array.from(
-      { length: 4 }, async () => await access.read('things', undefined, unlimited()).count(conditions)
-    )
-  )
-  isDone = true
-  turns.sort((a, b) => a - b)
-  t.ok(turns.length > 20, `${turns.length} turns`)
-  const most = turns[Math.floor(turns.length * 0.9)] as number
-  t.ok(most < 15, `90 % of the turns take less than ${most} ms`)
 })
 
 t.test('An equality is found by an index in both spellings, in a transaction too', async t => {

@@ -145,6 +145,14 @@ export class Store extends StoreQueries {
     return this.#engine.buckets.has(name)
   }
 
+  /**
+   * Returns the form in which keys of a bucket are compared: that of dates is the same for one instant. Keys of a
+   * bucket that does not exist are compared as they are.
+   */
+  keyOf (bucket: string, key: unknown): unknown {
+    return this.#engine.buckets.get(bucket)?.keyOf(key) ?? key
+  }
+
   /** The definition of a bucket, frozen; `undefined` where there is none. */
   getBucketSchema (name: string): BucketDefinition | undefined {
     return this.#engine.buckets.get(name)?.schema.definition

@@ -12,6 +12,16 @@ export interface Chunk {
   size: number
 }
 
+/** The place of a slot. */
+export function placeAt ({ start }: Chunk, slot: number): number {
+  return start + slot
+}
+
+/** The first slot whose place is `place` or beyond; the number of slots where there is none. */
+export function slotFrom ({ start, slots }: Chunk, place: number): number {
+  return Math.min(slots.length, Math.max(0, place - start))
+}
+
 /**
  * The rows of a bucket in the order of their insertion. A row finds its slot by its place, so appending,
  * removing and putting back are O(1), and going on after any place, of a deleted row too, is O(log n).

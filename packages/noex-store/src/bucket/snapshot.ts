@@ -1,7 +1,7 @@
 import type { StoreRecord } from '../types/record.js'
 import type { Contents } from './contents.js'
 import type { Row } from './row.js'
-import type { Chunk } from './row-sequence.js'
+import { placeAt, slotFrom, type Chunk } from './row-sequence.js'
 
 /** Looks at a record; `false` ends the walk. */
 export type Visit = (record: StoreRecord, row: Row) => boolean | undefined
@@ -23,8 +23,8 @@ export class Snapshot {
   readonly #direction: 1 | -1
   readonly #kept = new Map<number, Kept>()
   #chunk: number
-  /** Place that the walk comes to next. */
-  #place: number
+  /** Slot that the walk comes to next. */
+  #slot: number
 
   /** Walks from a place on to the last one in the order of insertion; backward from the last one to it. */
   constructor (contents: Contents, place = 0, isBackward = false) {
@@ -35,7 +35,8 @@ export class Snapshot {
     this.#end = sequence.nextPlace
     this.#direction = isBackward ? -1 : 1
     this.#chunk = isBackward ? this.#chunks.length - 1 : sequence.indexFrom(place)
-    this.#place = isBackward ? this.#end - 1 : place
+    const first = this.#chunks[this.#chunk]
+    this.#slot = first === undefined ? 0 : isBackward ? first.slots.length - 1 : slotFrom(first, place)
     contents.snapshots.add(this)
   }
 
@@ -43,31 +44,29 @@ export class Snapshot {
   keep (row: Row): void {
     const { place } = row
     if (place < this.#start || place >= this.#end || this.#kept.has(place)) return
-    if ((place - this.#place) * this.#direction < 0) return
+    const chunk = this.#chunks[this.#chunk]
+    if (chunk === undefined || !this.#isAhead(chunk, place)) return
     this.#kept.set(place, { row, record: row.record as StoreRecord })
   }
 
   /** Walks on over at most `limit` places. Returns whether the walk is at its end. */
   step (visit: Visit, limit: number): boolean {
-    let left = limit
-    while (left > 0) {
-      const chunk = this.#enter()
+    for (let left = limit; left > 0; left--) {
+      const chunk = this.#chunks[this.#chunk]
       if (chunk === undefined) return this.close()
-      const { start, slots } = chunk
-      const steps = Math.min(
-        left, this.#direction === 1
-          ? Math.min(start + slots.length, this.#end) - this.#place
-          : this.#place - Math.max(start, this.#start) + 1
-      )
-      left -= steps
-      for (let i = 0; i < steps; i++) {
-        const place = this.#place
-        this.#place += this.#direction
-        const kept = this.#kept.size === 0 ? undefined : this.#kept.get(place)
-        const row = kept?.row ?? slots[place - start]
-        if (row !== undefined && visit(kept?.record ?? row.record as StoreRecord, row) === false) {
-          return this.close()
-        }
+      const slot = this.#slot
+      if (slot < 0 || slot >= chunk.slots.length) {
+        this.#chunk += this.#direction
+        this.#slot = this.#direction === 1 ? 0 : (this.#chunks[this.#chunk]?.slots.length ?? 0) - 1
+        continue
+      }
+      const place = placeAt(chunk, slot)
+      if (place >= this.#end || place < this.#start) return this.close()
+      this.#slot += this.#direction
+      const kept = this.#kept.size === 0 ? undefined : this.#kept.get(place)
+      const row = kept?.row ?? chunk.slots[slot]
+      if (row !== undefined && visit(kept?.record ?? row.record as StoreRecord, row) === false) {
+        return this.close()
       }
     }
     return false
@@ -79,22 +78,12 @@ export class Snapshot {
     return true
   }
 
-  /** Goes on to the chunk of the next place, `undefined` at the end. */
-  #enter (): Chunk | undefined {
-    for (;;) {
-      const chunk = this.#chunks[this.#chunk]
-      if (chunk === undefined) return undefined
-      const { start, slots } = chunk
-      if (this.#direction === 1) {
-        if (this.#place < start) this.#place = start
-        if (this.#place >= this.#end) return undefined
-        if (this.#place < start + slots.length) return chunk
-      } else {
-        if (this.#place >= start + slots.length) this.#place = start + slots.length - 1
-        if (this.#place < this.#start) return undefined
-        if (this.#place >= start) return chunk
-      }
-      this.#chunk += this.#direction
+  /** Whether the walk has not yet come to a place. */
+  #isAhead (chunk: Chunk, place: number): boolean {
+    const isIn = this.#slot >= 0 && this.#slot < chunk.slots.length
+    if (this.#direction === 1) {
+      return place >= (isIn ? placeAt(chunk, this.#slot) : placeAt(chunk, chunk.slots.length - 1) + 1)
     }
+    return place <= (isIn ? placeAt(chunk, this.#slot) : chunk.start - 1)
   }
 }

@@ -186,36 +186,37 @@ export class BucketReader implements QueryBucket {
 
   async #page (after: unknown, limit: number, filter: WhereFilter | undefined): Promise<PaginatedResult> {
     const bucket = this.#open()
-    const bounds = this.#boundsAfter(bucket, after)
+    if (after !== undefined && !this.#isCursor(bucket, after)) {
+      return { records: [], hasMore: false, nextCursor: undefined }
+    }
+    const bounds = boundsAfter(bucket, after)
+    const selection = select(bucket, bothOf(this.#scope, filter))
+    // A key that was never seen ends the walk.
     const rows = bounds === undefined
-      // A key that was never seen.
       ? []
-      : await page(this.#engine, select(bucket, bothOf(this.#scope, filter)),
-        { ...bounds, limit: limit + 1 }, this.#meter())
+      : await page(this.#engine, selection, { ...bounds, limit: limit + 1 }, this.#meter())
     const records = rows.slice(0, limit)
     return { records, hasMore: rows.length > limit, nextCursor: records.at(-1)?.[bucket.schema.key] }
   }
 
-  #boundsAfter (bucket: Bucket, after: unknown): Omit<PageBounds, 'limit'> | undefined {
-    if (after === undefined) return {}
-    if (bucket.contents.byKey !== undefined) return { after: bucket.keyOf(after) }
-    const place = this.#placeAfter(bucket, after)
-    return place === undefined ? undefined : { place }
-  }
-
   /**
-   * The place after the record of a key, also of a deleted one that is still known. Where a scope holds, the
-   * record must be there and in it: else a cursor would tell of records that do not exist for the reader.
+   * Returns whether a page may begin after this key. Where a scope holds, its record must be there and in it:
+   * else a cursor would tell of records that do not exist for the reader.
    */
-  #placeAfter (bucket: Bucket, key: unknown): number | undefined {
-    const row = bucket.row(key)
-    if (this.#scope !== undefined) {
-      const isSeen = row !== undefined && this.#isInScope(bucket, row.record as StoreRecord)
-      return isSeen ? row.place + 1 : undefined
-    }
-    const place = row?.place ?? bucket.deleted.get(bucket.keyOf(key))?.place
-    return place === undefined ? undefined : place + 1
+  #isCursor (bucket: Bucket, key: unknown): boolean {
+    if (this.#scope === undefined) return true
+    const record = bucket.row(key)?.record
+    return record !== undefined && this.#isInScope(bucket, record)
   }
+}
+
+/** The bounds of what comes after a key, also of a deleted one that is still known. */
+function boundsAfter (bucket: Bucket, after: unknown): Omit<PageBounds, 'limit'> | undefined {
+  if (after === undefined) return {}
+  const key = bucket.keyOf(after)
+  if (bucket.contents.byKey !== undefined) return { after: key }
+  const place = bucket.row(after)?.place ?? bucket.deleted.get(key)?.place
+  return place === undefined ? undefined : { place: place + 1 }
 }
 
 /** More records than there can be. */

@@ -1,6 +1,6 @@
 import type { Engine } from '../engine.js'
 import { isExactRange, rangeOn } from '../filter/planner.js'
-import { orderedIndex } from './walk-in-order.js'
+import { orderedIndex } from './index-walk.js'
 import type { Selection } from './visit.js'
 
 /**

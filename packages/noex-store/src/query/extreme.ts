@@ -3,7 +3,7 @@ import { findSource, isWalkShorter, rangeOn } from '../filter/planner.js'
 import type { WorkMeter } from '../types/access.js'
 import type { StoreRecord } from '../types/record.js'
 import { visibility, type Selection } from './visit.js'
-import { maxWalk, orderedIndex } from './walk-in-order.js'
+import { IndexWalk, orderedIndex } from './index-walk.js'
 
 /**
  * Finds the lowest or highest finite number of a field by going along its ordered index to the first record
@@ -21,17 +21,13 @@ export function extremeByIndex (
   if (filter !== undefined && !isWalkShorter(bucket, findSource(bucket, filter), 1)) return undefined
   const range = filter === undefined ? {} : rangeOn(index, filter)
   const isVisible = visibility(engine, bucket)
-  const limit = maxWalk(filter, 1)
-  let left = limit
+  const walk = new IndexWalk(filter, 1, meter)
   for (const row of isHighest ? index.ordered.descending(range) : index.ordered.range(range)) {
-    if (left-- === 0) break
+    if (!walk.isOn()) break
     const record = row.record as StoreRecord
     if ((filter !== undefined && !filter.test(record)) || !isVisible(record)) continue
     const value = index.valueOf(record) as number
-    if (!Number.isFinite(value)) continue
-    meter.take((limit - left) * Math.max(1, filter?.work ?? 0))
-    return value
+    if (Number.isFinite(value)) return value
   }
-  meter.take((limit - left) * Math.max(1, filter?.work ?? 0))
   return undefined
 }

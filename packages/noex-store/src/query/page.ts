@@ -11,7 +11,7 @@ import type { StoreRecord } from '../types/record.js'
 import { MAX_KEPT } from './find.js'
 import { visibility, visitMatches, type Selection } from './visit.js'
 import { visitSome } from './visit-some.js'
-import { maxWalk } from './walk-in-order.js'
+import { IndexWalk } from './index-walk.js'
 import { unitsOfList, unitsOfSort } from './work.js'
 
 /** Records of a page that are listed in one go. */
@@ -36,7 +36,8 @@ export async function page (
   if (limit === 0) return []
   const { byKey, sequence } = bucket.contents
   if (filter === undefined && !bucket.hasOverdue && limit <= MAX_AT_ONCE) {
-    meter.take(unitsOfList(Math.min(limit, bucket.size)))
+    // The one that tells whether there are more does not count.
+    meter.take(unitsOfList(Math.min(isLast ? limit : limit - 1, bucket.size)))
     const rows = byKey === undefined
       ? isLast ? sequence.backwards() : sequence.from(place)
       : rowsByKey(bucket, byKey, bounds)
@@ -80,15 +81,13 @@ function walkByKey (
   if (filter !== undefined && !isWalkShorter(bucket, findSource(bucket, filter), limit)) return undefined
   const isVisible = visibility(engine, bucket)
   const records: StoreRecord[] = []
-  const most = maxWalk(filter, limit)
-  let left = most
+  const walk = new IndexWalk(filter, limit, meter)
   for (const row of rowsByKey(bucket, byKey, bounds)) {
-    if (records.length >= limit || left-- === 0) break
+    if (records.length >= limit || !walk.isOn()) break
     const record = row.record as StoreRecord
     if ((filter === undefined || filter.test(record)) && isVisible(record)) records.push(record)
   }
-  meter.take((most - left) * Math.max(1, filter?.work ?? 0))
-  return left < 0 && records.length < limit ? undefined : inOrder(records, isLast)
+  return walk.isCut && records.length < limit ? undefined : inOrder(records, isLast)
 }
 
 function rowsByKey (

@@ -1,0 +1,68 @@
+import type { Change, StoreRecord } from '@hamicek/noex-store'
+import type { NoexStore } from './noex-store.js'
+
+/** What has happened to the records of a bucket. */
+export type BucketChange<Name extends string = string> = { readonly bucket: Name } & (
+  | { readonly type: 'set', readonly record: StoreRecord }
+  | { readonly type: 'delete', readonly key: unknown }
+  /** All records are gone. */
+  | { readonly type: 'clear' })
+
+type Apply<Name extends string> = (changes: ReadonlyArray<BucketChange<Name>>) => void
+
+/**
+ * Follows the records of some buckets: calls `apply` with those that there are, then with the changes of each
+ * commit that concerns them, as soon as it is durable. Resolves, with what ends that, when the first call is
+ * made; rejects as a read of the buckets does.
+ */
+export async function followBuckets<Name extends string> (
+  store: NoexStore, names: readonly Name[], apply: Apply<Name>
+): Promise<() => void> {
+  const isFollowed = (name: string): name is Name => (names as readonly string[]).includes(name)
+  // The changes that come while the buckets are read happen again to what has been read.
+  const meanwhile: Array<BucketChange<Name>> = []
+  let isLoading = true
+  const stop = store.onDurable(commit => {
+    const changes: Array<BucketChange<Name>> = []
+    for (const change of commit.changes) {
+      if ('bucket' in change && isFollowed(change.bucket)) changes.push(...changesOf(change.bucket, change))
+    }
+    if (changes.length === 0) return
+    if (isLoading) for (const change of changes) meanwhile.push(change)
+    else apply(changes)
+  })
+  try {
+    const found: Array<BucketChange<Name>> = []
+    for (const bucket of names) {
+      for (const record of await store.bucket(bucket).all()) found.push({ type: 'set', bucket, record })
+    }
+    isLoading = false
+    apply([...found, ...meanwhile])
+    return stop
+  } catch (error) {
+    stop()
+    throw error
+  }
+}
+
+function * changesOf<Name extends string> (bucket: Name, change: Change): Iterable<BucketChange<Name>> {
+  switch (change.type) {
+    case 'insert':
+    case 'update':
+      yield { type: 'set', bucket, record: change.after as StoreRecord }
+      break
+    case 'delete':
+      yield { type: 'delete', bucket, key: change.key }
+      break
+    case 'clear':
+    case 'drop':
+      yield { type: 'clear', bucket }
+      break
+    case 'define':
+    case 'redefine':
+      // Without them, the records are those of before.
+      if (change.records === undefined) break
+      yield { type: 'clear', bucket }
+      for (const record of change.records) yield { type: 'set', bucket, record }
+  }
+}
