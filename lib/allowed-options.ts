@@ -37,6 +37,7 @@ export const allowed: Checks = {
     maxUnauthenticatedPayloadBytes: isInteger(1, 2 ** 31 - 1)
   },
   workBudget: isInteger(1, Number.MAX_SAFE_INTEGER),
+  maxCommitChanges: isInteger(1, Number.MAX_SAFE_INTEGER),
   queryTimeoutMs: isInteger(1, MAX_TIMEOUT_MS),
   loginTimeoutMs: isInteger(1, MAX_TIMER_MS),
   maxConnectionsPerIp: isInteger(1, Number.MAX_SAFE_INTEGER),

@@ -1,3 +1,4 @@
+import { isStoreError, type StoreErrorCode } from '@hamicek/noex-store'
 import { quoted } from './nearest.js'
 
 /**
@@ -133,81 +134,82 @@ export function recordInvalid (bucket: string, issues: readonly RecordIssue[]): 
   )
 }
 
-type LibraryError = Error & Readonly<Record<string, unknown>>
+type Members = Readonly<Record<string, unknown>>
 
 /**
- * How the errors of noex-store are answered. They are matched by name, not by class, so that a store
- * from another copy of the package is served alike. Messages are our own: the store's carry values
- * that `exposeErrorDetails: false` must hide.
+ * How the errors of the store are answered, by their codes. Those that are not here are faults of the server.
+ * Messages are our own: the store's carry values that `exposeErrorDetails: false` must hide.
  */
-const libraryErrors = new Map<string, (error: LibraryError) => NoexServerError | undefined>([
-  ['BucketAlreadyExistsError', e => new NoexServerError('ALREADY_EXISTS', `Bucket "${String(e['bucket'])}" already exists`)],
-  ['BucketNotDefinedError', e => bucketNotDefined(String(e['bucket']))],
-  // Validators of the application use this name too; only the store's has issues.
-  [
-    'ValidationError',
-    e => Array.isArray(e['issues']) ? recordInvalid(bucketIn(e), e['issues'] as RecordIssue[]) : undefined
-  ],
-  ['UniqueConstraintError', e => new NoexServerError('ALREADY_EXISTS',
+const storeErrors: Readonly<Partial<Record<StoreErrorCode, (error: Members) => NoexServerError>>> = {
+  BUCKET_EXISTS: e => new NoexServerError('ALREADY_EXISTS', `Bucket "${String(e['bucket'])}" already exists`),
+  BUCKET_NOT_DEFINED: e => bucketNotDefined(String(e['bucket'])),
+  QUERY_EXISTS: e => new NoexServerError('ALREADY_EXISTS', `Query "${String(e['query'])}" already exists`),
+  QUERY_NOT_DEFINED: e => queryNotDefined(String(e['query'])),
+  DEFINITION: e => new NoexServerError('VALIDATION_ERROR', String(e['message'])),
+  FILTER: e => new NoexServerError('VALIDATION_ERROR', String(e['message'])),
+  UNKNOWN_FIELD: e => new NoexServerError('VALIDATION_ERROR',
+    `no record of bucket "${String(e['bucket'])}" has the field ${quoted(String(e['field']))}`),
+  VALIDATION: e => recordInvalid(String(e['bucket']), e['issues'] as RecordIssue[]),
+  RECORD_NOT_FOUND: e => new NoexServerError('NOT_FOUND',
+    `The record does not exist in bucket "${String(e['bucket'])}"`),
+  RECORD_EXISTS: keyTaken,
+  DUPLICATE_KEY: keyTaken,
+  UNIQUE: e => new NoexServerError('ALREADY_EXISTS',
     `Bucket "${String(e['bucket'])}" has another record with this "${String(e['field'])}"`,
-    { bucket: e['bucket'], field: e['field'], value: e['value'] })],
-  ['TransactionConflictError', e => new NoexServerError('CONFLICT',
+    { bucket: e['bucket'], field: e['field'], value: e['value'] }),
+  CONFLICT: e => new NoexServerError('CONFLICT',
     `A record of bucket "${String(e['bucket'])}" was changed or created meanwhile`,
-    { bucket: e['bucket'], key: e['key'] })],
-  ['QueryAlreadyDefinedError', e => new NoexServerError('ALREADY_EXISTS', `Query "${String(e['query'])}" already exists`)],
-  ['AggregateOverflowError', () =>
-    new NoexServerError('VALIDATION_ERROR', 'The sum overflows: it is beyond ±1.8e308')],
-  ['QueryNotDefinedError', e => queryNotDefined(String(e['query']))],
-  ['ReferentialIntegrityError', referenceError]
-])
+    { bucket: e['bucket'], key: e['key'] }),
+  VERSION_MISMATCH: e => new NoexServerError('CONFLICT',
+    `The record of bucket "${String(e['bucket'])}" is not at version ${String(e['expectedVersion'])}`,
+    {
+      bucket: e['bucket'], key: e['key'], expectedVersion: e['expectedVersion'], version: e['version'] ?? null
+    }),
+  REFERENCE_MISSING: e => new NoexServerError('VALIDATION_ERROR',
+    `Field "${String(e['sourceField'])}" refers to a record of bucket "${String(e['targetBucket'])}" ` +
+    'that does not exist', referenceIn(e)),
+  REFERENCE_HELD: e => new NoexServerError('CONFLICT',
+    `Records of bucket "${String(e['sourceBucket'])}" refer to this record by "${String(e['sourceField'])}"`,
+    referenceIn(e)),
+  OUT_OF_SCOPE: e => new NoexServerError('FORBIDDEN',
+    `This would change bucket "${String(e['bucket'])}" outside of the records that you may change`),
+  QUOTA_EXCEEDED: e => new NoexServerError('VALIDATION_ERROR',
+    `Bucket "${String(e['bucket'])}" is full: its ${String(e['quota'])} is ${String(e['limit'])}`,
+    { bucket: e['bucket'], quota: e['quota'], limit: e['limit'] }),
+  COMMIT_TOO_LARGE: e => new NoexServerError('VALIDATION_ERROR',
+    `The request changes more records at once than maxCommitChanges, ${String(e['limit'])}: change fewer, ` +
+    'by a narrower filter', { maxCommitChanges: e['limit'] }),
+  WORK_BUDGET: e => new NoexServerError('VALIDATION_ERROR',
+    `The request takes more work than the ${String(e['budget'])} units (records × conditions) of one read: ` +
+    'ask for less, or by an indexed field', { workBudget: e['budget'] }),
+  AGGREGATE_OVERFLOW: () =>
+    new NoexServerError('VALIDATION_ERROR', 'The sum overflows: it is beyond ±1.8e308'),
+  STORE_UNAVAILABLE: unavailable,
+  NOT_LEADER: unavailable
+}
 
-/** The store raises one class for both directions; only a refused delete speaks of deleting. */
-function referenceError (error: LibraryError): NoexServerError {
-  const details = {
+/** The refusal of a new record whose primary key another record has. */
+function keyTaken (error: Members): NoexServerError {
+  const { bucket, field, key: value } = error
+  return new NoexServerError('ALREADY_EXISTS',
+    `Bucket "${String(bucket)}" has another record with this primary key, "${String(field)}"`,
+    { bucket, field, value })
+}
+
+function referenceIn (error: Members): Members {
+  return {
     bucket: error['sourceBucket'],
     field: error['sourceField'],
     target: error['targetBucket'],
     key: error['targetKey']
   }
-  return error.message.startsWith('Cannot delete')
-    ? referenceHeld(details)
-    : danglingReference(details)
 }
 
-interface Reference {
-  readonly bucket: unknown
-  readonly field: unknown
-  readonly target: unknown
-  readonly key: unknown
+function unavailable (): NoexServerError {
+  return new NoexServerError(
+    'INTERNAL_ERROR', 'The store takes no writes at the moment', { reason: 'store_unavailable' }
+  )
 }
-
-/** Builds the refusal of a record that refers to a record which does not exist. */
-export function danglingReference (reference: Reference): NoexServerError {
-  return new NoexServerError('VALIDATION_ERROR',
-    `Field "${String(reference.field)}" refers to a record of bucket "${String(reference.target)}" that does not exist`, reference)
-}
-
-/** Builds the refusal of a delete that other records forbid. */
-export function referenceHeld (reference: Reference): NoexServerError {
-  return new NoexServerError('CONFLICT',
-    `Records of bucket "${String(reference.bucket)}" refer to this record by "${String(reference.field)}"`, reference)
-}
-
-/**
- * The store names the bucket of a record that does not fit in its message only, before the texts of all
- * issues.
- */
-function bucketIn ({ message }: LibraryError): string {
-  return /^Validation failed for bucket "(.*?)": /s.exec(message)?.[1] ?? ''
-}
-
-/** noex-store raises plain errors here, so their text is all there is; a test pins each of these. */
-const libraryMessages: ReadonlyArray<readonly [RegExp, (bucket: string) => NoexServerError]> = [
-  // The key comes first and may hold anything, so the bucket is what follows the last quote of this kind.
-  [/^Record with key ".*" not found in bucket "(.*)"$/s, bucket =>
-    new NoexServerError('NOT_FOUND', `The record does not exist in bucket "${bucket}"`)],
-  [/^Bucket "(.*)" is not defined$/s, bucketNotDefined]
-]
 
 /**
  * Returns the error to reply with, with the place where it was thrown before its message; its code and details
@@ -235,12 +237,5 @@ export function toReplyError (error: unknown): NoexServerError | undefined {
 
 function translated (error: unknown): NoexServerError | undefined {
   if (error instanceof NoexServerError) return error
-  if (!(error instanceof Error)) return undefined
-  const translate = libraryErrors.get(error.name)
-  if (translate !== undefined) return translate(error as LibraryError)
-  for (const [pattern, build] of libraryMessages) {
-    const bucket = pattern.exec(error.message)?.[1]
-    if (bucket !== undefined) return build(bucket)
-  }
-  return undefined
+  return isStoreError(error) ? storeErrors[error.code]?.(error as unknown as Members) : undefined
 }

@@ -96,7 +96,7 @@ export class NoexService implements Noex {
     this.#access = access
     const { log } = environment
     const queries = new QueryRunner(access, { timeoutMs: options.queryTimeoutMs, clock, log })
-    this.#feeds = new Feeds(access, { queries, log, clock })
+    this.#feeds = new Feeds(access, { queries, log, clock, workBudget: options.workBudget })
     this.#authentication = authentication
     this.#revocations = revocations
     this.#trail = trail
@@ -123,10 +123,19 @@ export class NoexService implements Noex {
       log: environment.log
     })
     const [subscribe, hear] = ['store.subscribe', 'rules.subscribe'].map(name => operations.get(name)) as [Operation, Operation]
-    const { workBudget } = options
+    const { workBudget, maxCommitChanges } = options
     const factsOf = (name: string): QueryFacts => access.queryFacts(name)
     const gate = new Gate({
-      required, policy, authenticator, isRevoked, factsOf, store: access, subscribe, hear, workBudget
+      required,
+      policy,
+      authenticator,
+      isRevoked,
+      factsOf,
+      store: access,
+      subscribe,
+      hear,
+      workBudget,
+      maxCommitChanges
     })
     const services: Services = {
       access,

@@ -136,6 +136,13 @@ export interface NoexOptions {
    */
   workBudget?: number | undefined
   /**
+   * Records that one request may change at once, those that a delete takes with it included: the store does it
+   * in one step, in which nothing else runs. More are refused with `VALIDATION_ERROR`. `store.clear` has no such
+   * limit. An application that writes to the store itself has none either.
+   * @default 10_000
+   */
+  maxCommitChanges?: number | undefined
+  /**
    * Time that a client has to log in, after it has connected and after it has logged out, where a login is required.
    * After it the connection is closed with 1008.
    * @default 60_000
@@ -240,6 +247,7 @@ export interface ResolvedOptions {
     readonly maxUnauthenticatedPayloadBytes: number
   }
   readonly workBudget: number
+  readonly maxCommitChanges: number
   readonly loginTimeoutMs: number
   readonly rateLimit: ResolvedRateLimit | undefined
   readonly maxConnectionsPerIp: number
@@ -275,6 +283,7 @@ const defaults: Omit<ResolvedOptions, 'store'> = {
     maxUnauthenticatedPayloadBytes: 32_768
   },
   workBudget: 50_000_000,
+  maxCommitChanges: 10_000,
   loginTimeoutMs: 60_000,
   rateLimit: undefined,
   maxConnectionsPerIp: Infinity,

@@ -65,7 +65,7 @@ function grantFor (client: FakeClient, { admission }: Operation): Grant {
     throw new NoexServerError('FORBIDDEN', `This takes the role ${admission}`)
   }
   ensure()
-  return { client, ensure, work: new Work(Infinity), rows: () => undefined, scope: () => { throw new Error('identity operations run no queries') } }
+  return { client, ensure, work: new Work(Infinity), maxChanges: Infinity, rows: () => undefined, scope: () => { throw new Error('identity operations run no queries') } }
 }
 
 interface Settings {

@@ -44,6 +44,8 @@ export interface GateOptions {
   readonly hear: GuardedOperation
   /** Units of work that one request may take. */
   readonly workBudget: number
+  /** Records that one request may change at once. */
+  readonly maxCommitChanges: number
 }
 
 /** Namespaces whose operations are nobody's to allow or forbid, even those that do not exist. */
@@ -141,6 +143,11 @@ export class Gate {
   /** Units of work that one request may take. */
   get workBudget (): number {
     return this.#options.workBudget
+  }
+
+  /** Records that one request may change at once. */
+  get maxCommitChanges (): number {
+    return this.#options.maxCommitChanges
   }
 
   /** Whether the client's right to a live query must be asked for before each push. */
@@ -269,6 +276,10 @@ class RequestGrant implements Grant {
   get work (): Work {
     this.#work ??= new Work(this.#gate.workBudget)
     return this.#work
+  }
+
+  get maxChanges (): number {
+    return this.#gate.maxCommitChanges
   }
 
   ensure (): void {

@@ -17,4 +17,6 @@ export interface Grant {
   readonly ensure: () => void
   /** What the request takes. */
   readonly work: Work
+  /** Records that it may change at once. */
+  readonly maxChanges: number
 }

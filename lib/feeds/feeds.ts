@@ -6,6 +6,7 @@ import type { Log } from '../log.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import { isTurnOver, nextTurn } from '../slice.js'
 import type { StoreAccess } from '../store/store-access.js'
+import { Work } from '../store/work.js'
 import type { Clock } from '../clock.js'
 import { DependencyIndex, type Reader, type Reads } from './dependency-index.js'
 import { Feed, type FeedHost } from './feed.js'
@@ -19,6 +20,8 @@ export interface FeedsEnvironment {
   readonly queries: QueryRunner
   readonly log: Log
   readonly clock: Clock
+  /** Units of work that one evaluation of a declarative query may take. */
+  readonly workBudget: number
 }
 
 /** All live queries of a service: finds the feed for a subscription and brings changes of the store to the feeds. */
@@ -27,6 +30,7 @@ export class Feeds implements FeedHost {
   readonly #queries: QueryRunner
   readonly #log: Log
   readonly #clock: Clock
+  readonly #workBudget: number
   readonly #feeds = new Map<string, Feed>()
   readonly #keys = new Map<Feed, string>()
   readonly #index = new DependencyIndex()
@@ -36,11 +40,12 @@ export class Feeds implements FeedHost {
   #evaluations = 0
   #stopListening = (): void => {}
 
-  constructor (access: StoreAccess, { queries, log, clock }: FeedsEnvironment) {
+  constructor (access: StoreAccess, { queries, log, clock, workBudget }: FeedsEnvironment) {
     this.#access = access
     this.#queries = queries
     this.#log = log
     this.#clock = clock
+    this.#workBudget = workBudget
   }
 
   /** Distinct live queries that are watched. */
@@ -93,7 +98,8 @@ export class Feeds implements FeedHost {
 
   async run ({ query, params, scope, owner }: Feed, reads: Reads): Promise<string> {
     this.#evaluations++
-    return await this.#queries.run({ query, params, rows: scope.rows, owner, reads })
+    const work = new Work(this.#workBudget)
+    return await this.#queries.run({ query, params, rows: scope.rows, owner, reads, work })
   }
 
   schedule (feed: Feed): void {

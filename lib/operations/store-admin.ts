@@ -4,7 +4,7 @@ import { defineBucket, dropBucket, updateBucket } from '../store/schema-change.j
 import { checkQueryConfig } from '../store/query-config.js'
 import { JsonObject, Name } from '../protocol/fields.js'
 import type { Touch } from '../access/policy.js'
-import { referencedBuckets } from '../store/references.js'
+import { referencedBuckets } from '../store/bucket-definition.js'
 import { defineOperation, nameIn, touchesBucket, touchesQuery, type Operation } from './operation.js'
 
 const Named = Type.Object({ name: Name })

@@ -1,10 +1,7 @@
 import { Type } from 'typebox'
-import { clearBucket, deleteRecord, deleteRecords } from '../store/delete.js'
 import { checkFilter } from '../store/filter.js'
-import { insertRecord, insertRecords, upsertRecord } from '../store/insert.js'
 import { fieldsOfFilter, fieldsOfIncrement } from '../store/named-fields.js'
-import { runEntry } from '../store/transaction.js'
-import { updateRecord, updateRecords } from '../store/update.js'
+import { Writes } from '../store/writes.js'
 import { ExpectedVersion, incrementFields, JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
 import { defineOperation, lengthOf, touchesBucket, touchesRecords, type Operation } from './operation.js'
 
@@ -17,7 +14,7 @@ export const storeWrite: readonly Operation[] = [
     tier: 'write',
     request: BucketData,
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await insertRecord(access, r.bucket, r.data, grant)
+    run: async ({ access }, r, grant) => await new Writes(access, grant).insert(r.bucket, r.data)
   }),
   defineOperation({
     name: 'store.insertMany',
@@ -25,7 +22,7 @@ export const storeWrite: readonly Operation[] = [
     charges: request => [{ operation: 'store.insertMany', times: Math.max(1, lengthOf(request['data'])) }],
     request: Type.Object({ bucket: Name, data: RecordBatch }),
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await insertRecords(access, r.bucket, r.data, grant)
+    run: async ({ access }, r, grant) => await new Writes(access, grant).insertMany(r.bucket, r.data)
   }),
   defineOperation({
     name: 'store.upsert',
@@ -33,7 +30,7 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object({ bucket: Name, data: JsonObject, expectedVersion: ExpectedVersion }),
     touches: touchesRecords,
     run: async ({ access }, r, grant) =>
-      await upsertRecord(access, r.bucket, r.data, grant, r.expectedVersion)
+      await new Writes(access, grant).upsert(r.bucket, r.data, r.expectedVersion)
   }),
   defineOperation({
     name: 'store.update',
@@ -41,7 +38,7 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object({ bucket: Name, key: Key, data: JsonObject, expectedVersion: ExpectedVersion }),
     touches: touchesRecords,
     run: async ({ access }, r, grant) =>
-      await updateRecord(access, r.bucket, r.key, r.data, grant, r.expectedVersion)
+      await new Writes(access, grant).update(r.bucket, r.key, r.data, r.expectedVersion)
   }),
   defineOperation({
     name: 'store.increment',
@@ -49,7 +46,7 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object(incrementFields),
     touches: touchesRecords,
     fields: r => fieldsOfIncrement(r.field, 'field'),
-    run: async ({ access }, r, grant) => await runEntry(access, { ...r, op: 'increment' }, grant)
+    run: async ({ access }, r, grant) => await new Writes(access, grant).increment(r.bucket, r)
   }),
   defineOperation({
     name: 'store.updateMany',
@@ -58,7 +55,7 @@ export const storeWrite: readonly Operation[] = [
     touches: touchesRecords,
     check: r => { checkFilter(r.filter, 'filter') },
     fields: r => fieldsOfFilter(r.filter, 'filter'),
-    run: async ({ access }, r, grant) => await updateRecords(access, r.bucket, r.filter, r.data, grant)
+    run: async ({ access }, r, grant) => await new Writes(access, grant).updateMany(r.bucket, r.filter, r.data)
   }),
   defineOperation({
     name: 'store.delete',
@@ -66,7 +63,7 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object({ bucket: Name, key: Key, expectedVersion: ExpectedVersion }),
     touches: touchesRecords,
     async run ({ access }, r, grant) {
-      await deleteRecord(access, r.bucket, r.key, grant, r.expectedVersion)
+      await new Writes(access, grant).delete(r.bucket, r.key, r.expectedVersion)
       return { deleted: true }
     }
   }),
@@ -77,7 +74,7 @@ export const storeWrite: readonly Operation[] = [
     touches: touchesRecords,
     check: r => { checkFilter(r.filter, 'filter') },
     fields: r => fieldsOfFilter(r.filter, 'filter'),
-    run: async ({ access }, r, grant) => await deleteRecords(access, r.bucket, r.filter, grant)
+    run: async ({ access }, r, grant) => await new Writes(access, grant).deleteMany(r.bucket, r.filter)
   }),
   defineOperation({
     name: 'store.clear',
@@ -85,7 +82,7 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object({ bucket: Name }),
     touches: touchesBucket('bucket'),
     async run ({ access }, r, grant) {
-      await clearBucket(access, r.bucket, grant)
+      await new Writes(access, grant).clear(r.bucket)
       return { cleared: true }
     }
   })

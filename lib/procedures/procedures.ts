@@ -152,7 +152,7 @@ export class Procedures {
     }
     try {
       const find = (operation: string): Operation => this.#operation(operation)
-      const call = { services, ...rights, find, deadline, ensure, work: grant.work }
+      const call = { services, ...rights, find, deadline, ensure, work: grant.work, maxChanges: grant.maxChanges }
       return await execute(procedure, checked, call, this.#environment.log)
     } finally {
       deadline.end()

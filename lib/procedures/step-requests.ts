@@ -18,6 +18,8 @@ export interface Call {
   readonly deadline: Deadline
   /** What all steps together take. */
   readonly work: Work
+  /** Records that one step may change, or all of a transaction. */
+  readonly maxChanges: number
   /** @throws when the call must not go on: its time is over, or the client may not call the procedure any more */
   readonly ensure: () => void
 }
@@ -79,6 +81,7 @@ function ensuring (grant: Grant, { ensure, work }: Call): Grant {
   return {
     client: grant.client,
     work,
+    maxChanges: grant.maxChanges,
     rows: (operation, bucket) => grant.rows(operation, bucket),
     scope: query => grant.scope(query),
     ensure () {

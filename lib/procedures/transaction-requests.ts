@@ -1,10 +1,11 @@
 import type { TransactionContext } from '@hamicek/noex-store'
 import type { Grant } from '../access/grant.js'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError, placedError } from '../errors.js'
+import { EntryWriters } from '../store/entry-writers.js'
 import type { Reach } from '../store/reach.js'
 import { EntryFields } from '../store/entry-fields.js'
 import { repeatConflicts, transact } from '../store/repeat-conflicts.js'
-import type { TransactionEntry } from '../store/transaction.js'
+import { refusalOfKey, type TransactionEntry } from '../store/transaction.js'
 import { TransactionRun } from '../store/transaction-run.js'
 import { runOperation, writeFor } from '../operations/run-operation.js'
 import { admit, type Call, type StepRequest, type StepRequests } from './step-requests.js'
@@ -24,8 +25,10 @@ export class TransactionRequests implements StepRequests {
   readonly #call: Call
   readonly #run: TransactionRun
   readonly #grants: Grant[] = []
-  readonly #buckets = new Set<string>()
   readonly #fields: EntryFields
+  readonly #writers = new EntryWriters()
+  /** Where the store steps stand, in the order in which they have run. */
+  readonly #paths: string[] = []
   readonly #later: Later[] = []
   /** That of the entry which is running. */
   #grant: Grant | undefined
@@ -36,10 +39,10 @@ export class TransactionRequests implements StepRequests {
     const reach: Reach = {
       rows: (operation, bucket) => this.#grant?.rows(operation, bucket),
       ensure: () => { this.ensure() },
-      work: call.work
+      work: call.work,
+      maxChanges: call.maxChanges
     }
-    this.#run = new TransactionRun(call.services.access, tx, reach, (bucket, _field, key) =>
-      new NoexServerError('CONFLICT', `Bucket "${bucket}" has another record with this primary key`, { bucket, key }))
+    this.#run = new TransactionRun(call.services.access, tx, reach, this.#writers)
   }
 
   /** What runs after the commit. */
@@ -49,7 +52,7 @@ export class TransactionRequests implements StepRequests {
 
   async perform (name: string, fields: Readonly<Record<string, unknown>>, path: string): Promise<unknown> {
     const { deadline, caller, services } = this.#call
-    if (name.startsWith(STORE)) return await deadline.race(this.#apply(name, fields))
+    if (name.startsWith(STORE)) return await deadline.race(this.#apply(name, fields, path))
     const step = admit(this.#call, name, fields)
     this.#grants.push(step.grant)
     if (step.operation.tier === 'read') {
@@ -60,23 +63,24 @@ export class TransactionRequests implements StepRequests {
     return null
   }
 
-  async #apply (name: string, fields: Readonly<Record<string, unknown>>): Promise<unknown> {
+  async #apply (name: string, fields: Readonly<Record<string, unknown>>, path: string): Promise<unknown> {
     const entry = { ...fields, op: name.slice(STORE.length) } as unknown as TransactionEntry
     const { grant } = admit(this.#call, name, fields, { name: 'store.transaction', fields: { operations: [entry] } })
     this.#grants.push(grant)
-    this.#buckets.add(entry.bucket)
     await this.#fields.check(entry, grant)
     this.#grant = grant
-    return await this.#run.apply(entry) ?? null
+    try {
+      return await this.#run.apply(entry, this.#paths.push(path) - 1) ?? null
+    } catch (error) {
+      throw refusalOfKey(error)
+    }
   }
 
-  /** Does what remains before the commit: full buckets lose their oldest records. @throws unless the client may still do all of it */
-  async complete (): Promise<void> {
-    const { access } = this.#call.services
-    for (const bucket of this.#buckets) await this.#run.evict(bucket, access.definition(bucket))
-    // The commit is one step of the store: others have their turn before it.
-    await this.#call.work.pause()
-    this.ensure()
+  /** Returns an error of the commit with the place of the step that is to blame, where that is known. */
+  placed (error: unknown): unknown {
+    const { store } = this.#call.services.access
+    const index = this.#writers.entryOf(error, bucket => store.getBucketSchema(bucket)?.key)
+    return index === undefined ? error : placedError(this.#paths[index] as string, error)
   }
 
   /** @throws unless the client may still do and see all that has been done for it */
@@ -107,12 +111,16 @@ export async function inTransaction<T> (
     begin()
     return await repeatConflicts(services.access, async () => {
       ensure()
-      return await transact(services.access, async tx => {
-        const requests = new TransactionRequests(call, tx)
-        const value = await steps(requests)
-        await requests.complete()
-        return { value, requests }
-      })
+      let requests: TransactionRequests | undefined
+      const beforeCommit = (): void => { requests?.ensure() }
+      try {
+        return await transact(services.access, async tx => {
+          const made = requests = new TransactionRequests(call, tx)
+          return { value: await steps(made), requests: made }
+        }, { maxChanges: call.maxChanges, beforeCommit })
+      } catch (error) {
+        throw requests?.placed(error) ?? error
+      }
     }, call.work)
   })
   // A schema change may be running for longer than there is time.

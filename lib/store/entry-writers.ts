@@ -1,25 +1,29 @@
-import type { BucketDefinition } from '@hamicek/noex-store'
-import { ReadConflictError } from './transaction-reads.js'
-
-type Written = Readonly<Record<string, unknown>>
+import { isStoreError, type BucketDefinition } from '@hamicek/noex-store'
+import type { RecordInput } from './record-input.js'
 
 /**
- * Remembers which entry of a transaction was the last to write a key or a unique value: the store looks at
- * these at the commit only.
+ * Remembers which entry of a transaction was the last to write a key, a unique value or a reference: the store
+ * looks at these at the commit only.
  */
 export class EntryWriters {
   /** Indexes of entries by bucket, field and value. */
   readonly #buckets = new Map<string, Map<string, Map<unknown, number>>>()
-  /** The entry that is writing. */
-  index = 0
+  /** The last entry that has deleted by a filter, by bucket. */
+  readonly #deleting = new Map<string, number>()
 
-  /** Takes note of what the present entry has written of a record: of one that it has deleted, the key. */
-  note (bucket: string, { key, schema }: BucketDefinition, written: Written): void {
+  /** Takes note of what the entry at `index` has written of a record: of one that it has deleted, the key. */
+  note (index: number, bucket: string, { key, schema }: BucketDefinition, written: RecordInput): void {
     for (const field of Object.keys(written)) {
-      if (field === key || (Object.hasOwn(schema, field) && schema[field]?.unique === true)) {
-        this.#valuesOf(bucket, field).set(written[field], this.index)
-      }
+      const definition = Object.hasOwn(schema, field) ? schema[field] : undefined
+      if (field !== key && definition?.unique !== true && definition?.ref === undefined) continue
+      this.#valuesOf(bucket, field).set(written[field], index)
     }
+  }
+
+  /** Takes note of what it writes into all records that match, or that it deletes them. */
+  noteFilter (index: number, bucket: string, definition: BucketDefinition, written?: RecordInput): void {
+    if (written !== undefined) this.note(index, bucket, definition, written)
+    else this.#deleting.set(bucket, index)
   }
 
   /**
@@ -27,14 +31,22 @@ export class EntryWriters {
    * that is not known, and where another writer was faster.
    */
   entryOf (error: unknown, keyOf: (bucket: string) => string | undefined): number | undefined {
-    if (!(error instanceof Error) || error instanceof ReadConflictError) return undefined
-    const { name, bucket, field, value, key } = error as Error & Written
-    const fields = this.#buckets.get(String(bucket))
-    switch (name) {
-      case 'UniqueConstraintError': return fields?.get(String(field))?.get(value)
-      case 'TransactionConflictError': return fields?.get(keyOf(String(bucket)) ?? '')?.get(key)
+    if (!isStoreError(error)) return undefined
+    const members = error as unknown as Readonly<Record<string, unknown>>
+    switch (error.code) {
+      case 'UNIQUE': return this.#find(members['bucket'], members['field'], members['value'])
+      case 'REFERENCE_MISSING':
+        return this.#find(members['sourceBucket'], members['sourceField'], members['targetKey'])
+      case 'REFERENCE_HELD': {
+        const bucket = String(members['targetBucket'])
+        return this.#find(bucket, keyOf(bucket), members['targetKey']) ?? this.#deleting.get(bucket)
+      }
       default: return undefined
     }
+  }
+
+  #find (bucket: unknown, field: unknown, value: unknown): number | undefined {
+    return this.#buckets.get(String(bucket))?.get(String(field))?.get(value)
   }
 
   #valuesOf (bucket: string, field: string): Map<unknown, number> {

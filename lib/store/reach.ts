@@ -1,4 +1,4 @@
-import type { WhereFilter } from '@hamicek/noex-store'
+import type { AccessOptions, WhereFilter, WriteOptions } from '@hamicek/noex-store'
 import type { Work } from './work.js'
 
 /** How far the request reaches that a write is done for. */
@@ -6,10 +6,23 @@ export interface Reach {
   /** The records of `bucket` that the request may read or change under `operation`; `undefined`: all of them. */
   readonly rows: (operation: string, bucket: string) => WhereFilter | undefined
   /**
-   * Called after a wait, right before something is written.
-   * @throws whatever answers a request that may no longer do all that `rows` has told
+   * Called in the step that writes.
+   * @throws the answer to a request that may no longer do all that `rows` has told
    */
   readonly ensure: () => void
   /** What the request takes. */
   readonly work: Work
+  /** Records that it may change at once. */
+  readonly maxChanges: number
+}
+
+/** What the store has to ask and to heed when it commits for a request. */
+export function commitOptions (reach: Pick<Reach, 'ensure' | 'maxChanges'>): WriteOptions {
+  return { maxChanges: reach.maxChanges, beforeCommit () { reach.ensure() } }
+}
+
+/** Confines and counts what is done under an operation in a bucket. */
+export function accessOf (reach: Reach, operation: string, bucket: string): AccessOptions {
+  const scope = reach.rows(operation, bucket)
+  return scope === undefined ? { work: reach.work } : { scope, work: reach.work }
 }

@@ -1,8 +1,6 @@
-import type { TransactionContext } from '@hamicek/noex-store'
+import { isStoreError, type TransactionContext, type WriteOptions } from '@hamicek/noex-store'
 import { systemClock } from '../clock.js'
-import { readsOf } from './checked-transactions.js'
 import type { StoreAccess } from './store-access.js'
-import { ReadConflictError } from './transaction-reads.js'
 import type { Work } from './work.js'
 
 /** Tries that a transaction has when other writers are faster. */
@@ -28,7 +26,7 @@ export async function repeatConflicts<T> (
         return await work()
       } catch (error) {
         // What the store refuses by itself, it would refuse again.
-        if (tries === MAX_TRIES || !(error instanceof ReadConflictError)) throw error
+        if (tries === MAX_TRIES || !isStoreError(error) || error.code !== 'CONFLICT') throw error
       }
       units?.forgive(units.spent - spent)
       if (leave === undefined) leave = await repeats.enter()
@@ -45,16 +43,16 @@ export async function repeatConflicts<T> (
  * @throws `TransactionConflictError`, and what `work` throws
  */
 export async function transact<T> (
-  { store }: Pick<StoreAccess, 'store'>, work: (tx: TransactionContext) => Promise<T>
+  { store }: Pick<StoreAccess, 'store'>, work: (tx: TransactionContext) => Promise<T>, options: WriteOptions
 ): Promise<T> {
   return await store.transaction(async tx => {
     try {
       return await work(tx)
     } catch (error) {
-      readsOf(tx)?.check()
+      tx.check()
       throw error
     }
-  })
+  }, options)
 }
 
 /** Resolves after a pause, in which others go on; under fake timers, too. */

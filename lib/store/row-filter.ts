@@ -1,7 +1,5 @@
 import { matchesFilter, type StoreRecord, type WhereFilter } from '@hamicek/noex-store'
-import { NoexServerError } from '../errors.js'
 import { isOperators } from './compiled-filter.js'
-import type { RecordInput } from './record-input.js'
 
 /** Which records of a bucket may be reached: none, all, or those that match. */
 export type Verdict = boolean | WhereFilter
@@ -10,28 +8,6 @@ export type Verdict = boolean | WhereFilter
 export function visible (record: StoreRecord | undefined, rows: WhereFilter | undefined): StoreRecord | undefined {
   if (record === undefined || rows === undefined) return record
   return matchesFilter(record, rows) ? record : undefined
-}
-
-/**
- * Gives a record back that is read to be changed, or has been made.
- * @throws `FORBIDDEN` when the row filter hides it
- */
-export function expectVisible (record: StoreRecord, rows: WhereFilter | undefined, bucket: string): StoreRecord {
-  if (visible(record, rows) === undefined) throw outsideRows(bucket)
-  return record
-}
-
-/** Whether an update by `data` may take a record out of the filter: the filter looks at what the update changes. */
-export function mayLeave (rows: WhereFilter, data: RecordInput): boolean {
-  return Object.entries(rows).some(([field, value]) => field === '$and' || field === '$or'
-    ? (value as readonly WhereFilter[]).some(part => mayLeave(part, data))
-    // The store itself changes members such as _version.
-    : field.startsWith('_') || Object.hasOwn(data, field))
-}
-
-/** Builds the refusal of a write that reaches past the row filter. */
-export function outsideRows (bucket: string): NoexServerError {
-  return new NoexServerError('FORBIDDEN', `This would change bucket "${bucket}" outside of the records that you may change`)
 }
 
 /**

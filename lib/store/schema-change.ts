@@ -32,8 +32,6 @@ export async function updateBucket (
   } catch (error) {
     throw sharedValue(error) ?? error
   }
-  const added = Object.values(update.addFields ?? {})
-  if (added.some(field => field.ref !== undefined)) access.referencesAdded.add(name)
 }
 
 /** Names the value that several records have of a field that is to be unique. */

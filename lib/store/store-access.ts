@@ -1,9 +1,7 @@
 import type { AccessOptions, BucketDefinition, BucketHandle, ReadObserver, WhereFilter } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
-import { CheckedTransactions } from './checked-transactions.js'
 import { KnownFields } from './known-fields.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
-import { RecordTemplates } from './record-template.js'
 import { RepeatQueue } from './repeat-queue.js'
 import type { Verdict } from './row-filter.js'
 import { storeChangeOf, type StoreChange } from './schema-watch.js'
@@ -21,18 +19,12 @@ export interface RunOptions {
 /** What every plugin instance that serves one store has to share about it. */
 export class StoreAccess {
   readonly store: NoexStore
-  readonly templates = new RecordTemplates()
   /** Where transactions wait that have to run again. */
   readonly repeats = new RepeatQueue()
   /** The fields that the records of each bucket have. */
   readonly fields: KnownFields
-  /** The last number that freeNumber has given, by bucket: it need not look at the numbers before again. */
-  readonly lastNumbers = new Map<string, number>()
-  /** Buckets to whose schema a reference was added later. */
-  readonly referencesAdded = new Set<string>()
   /** Whether the store holds the accounts of the built-in identity: see `SystemBuckets`. */
   hasSystemBuckets = false
-  readonly #transactions: CheckedTransactions
   #users = 0
   #leave: Array<() => void> = []
 
@@ -40,7 +32,6 @@ export class StoreAccess {
     this.store = store
     const open = (name: string): BucketHandle => store.bucket(name)
     this.fields = new KnownFields(store, open)
-    this.#transactions = new CheckedTransactions(store, open)
   }
 
   static readonly #shared = new WeakMap<NoexStore, StoreAccess>()
@@ -112,8 +103,6 @@ export class StoreAccess {
 
   /** Takes note of a change that is not one of single records. */
   announce (change: StoreChange): void {
-    this.#transactions.announced(change)
-    if (change.type === 'bucket_dropped') this.#forget(change.bucket)
     this.fields.storeChanged(change)
   }
 
@@ -127,7 +116,6 @@ export class StoreAccess {
 
   #enter (): void {
     this.#leave = [
-      this.#transactions.install(),
       this.store.onCommit(({ changes }) => {
         for (const change of changes) {
           const announced = storeChangeOf(change)
@@ -136,12 +124,6 @@ export class StoreAccess {
       })
     ]
     this.fields.start(async () => this.bucketNames())
-  }
-
-  #forget (bucket: string): void {
-    this.templates.forget(bucket)
-    this.referencesAdded.delete(bucket)
-    this.lastNumbers.delete(bucket)
   }
 }
 

@@ -29,7 +29,7 @@ t.test('The refusal of a record that does not fit names its fields, and never a 
     const client = await connect()
     const table: ReadonlyArray<readonly [type: string, fields: object, issues: string]> = [
       ['store.insert', { data: { id: 'x' } }, 'name: Field is required'],
-      ['store.insert', { data: {} }, 'id: Primary key must be a text, a number or a boolean'],
+      ['store.insert', { data: { name: 'Bob' } }, 'id: Field is required'],
       [
         'store.insert',
         { data: { id: 'x', name: 'A', age: 5, kind: SECRET } },
@@ -53,7 +53,7 @@ t.test('The refusal of a record that does not fit names its fields, and never a 
       [
         'store.insert',
         { data: { id: 'x', name: 'Bob', mail: `${SECRET}@${'x'.repeat(400)}` } },
-        'mail: A text of format email has at most 320 characters'
+        'mail: Invalid email format'
       ],
       ['store.insertMany', { data: [{ id: 'x', name: 'Bob' }, { id: 'y' }] }, 'name: Field is required'],
       ['store.upsert', { data: { id: 'u', name: null } }, 'name: Field is required'],

@@ -177,12 +177,12 @@ t.test('64 clients that count in one record lose nothing', { timeout: 120_000 },
 function interfere (store: Store, write: () => Promise<unknown>, times = 1): () => number {
   const transaction = store.transaction.bind(store)
   let tries = 0
-  store.transaction = async work =>
+  store.transaction = async (work, options) =>
     await transaction(async tx => {
       const result = await work(tx)
       if (tries++ < times) await write()
       return result
-    })
+    }, options)
   return () => {
     store.transaction = transaction
     return tries
@@ -381,7 +381,6 @@ t.test('Who is always overtaken is told CONFLICT after ten tries, and nothing is
         ]
       }
     ],
-    ['store.increment', { bucket: 'accounts', key: 'a0', field: 'balance', by: 1 }],
     ['procedures.call', { name: 'transfer', input: { from: 'a0', to: 'a1', amount: 1 } }]
   ]
   for (const [type, fields] of requests) {
@@ -402,8 +401,10 @@ t.test('A version that the client expects is not looked for again', async t => {
   const { connect, store } = await setUp(t, 1)
   const client = await connect()
   const stop = interfere(store, () => store.bucket('accounts').update('a0', { balance: 5 }))
-  const fields = { bucket: 'accounts', key: 'a0', field: 'balance', by: 1, expectedVersion: 1 }
-  t.match(await client.request('store.increment', fields), {
+  const operations = [
+    { op: 'increment', bucket: 'accounts', key: 'a0', field: 'balance', by: 1, expectedVersion: 1 }
+  ]
+  t.match(await client.request('store.transaction', { operations }), {
     code: 'CONFLICT',
     details: { expectedVersion: 1, version: 2 }
   })

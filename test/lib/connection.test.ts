@@ -1158,7 +1158,7 @@ t.test('Connection', t => {
   t.test('ends its subscriptions and gives its places back when the client goes', async t => {
     const { ws, connection, host, seen } = connectionOver()
     const feed = { join: async () => {}, leave () {}, id: 'sub-1', text: '[]', scope: unlimitedScope }
-    const grant = { client: connection, rows: () => undefined, scope: () => unlimitedScope, ensure () {}, work: new Work(Infinity) }
+    const grant = { client: connection, rows: () => undefined, scope: () => unlimitedScope, ensure () {}, work: new Work(Infinity), maxChanges: Infinity }
     await connection.subscriptions.add({ feed: () => feed } as never, 'query', undefined, grant)
     t.equal(connection.info.storeSubscriptionCount, 1)
     t.equal(host.quota.taken.store, 1)

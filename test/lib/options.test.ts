@@ -57,6 +57,7 @@ t.test('resolveOptions', t => {
         maxUnauthenticatedPayloadBytes: 32_768
       },
       workBudget: 50_000_000,
+      maxCommitChanges: 10_000,
       loginTimeoutMs: 60_000,
       rateLimit: undefined,
       maxConnectionsPerIp: Infinity,
@@ -94,6 +95,7 @@ t.test('resolveOptions', t => {
         maxUnauthenticatedPayloadBytes: 1
       },
       workBudget: 1,
+      maxCommitChanges: 2,
       loginTimeoutMs: 1,
       rateLimit: { maxRequests: 10, windowMs: 1, costs: { ping: 0, 'store.query': 10, work: 1_000_000 } },
       maxConnectionsPerIp: 1,

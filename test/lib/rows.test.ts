@@ -1,28 +1,30 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { Store, type BucketDefinition, type QueryContext, type StoreRecord, type TransactionBucketHandle, type WhereFilter } from '@hamicek/noex-store'
+import {
+  Store,
+  type AccessOptions, type BucketDefinition, type QueryContext, type StoreRecord, type TransactionBucketHandle,
+  type TransactionContext, type WhereFilter
+} from '@hamicek/noex-store'
 import { toReplyError } from '../../lib/errors.js'
-import { clearBucket, deleteRecord, deleteRecords } from '../../lib/store/delete.js'
+import { referencedBuckets } from '../../lib/store/bucket-definition.js'
 import { computeGroups } from '../../lib/store/group-by.js'
-import { insertRecord, insertRecords, upsertRecord } from '../../lib/store/insert.js'
 import type { Reach } from '../../lib/store/reach.js'
-import { referencedBuckets } from '../../lib/store/references.js'
 import { defineBucket, dropBucket, updateBucket } from '../../lib/store/schema-change.js'
 import { StoreAccess } from '../../lib/store/store-access.js'
 import { runTransaction, type TransactionEntry } from '../../lib/store/transaction.js'
-import { updateRecord, updateRecords } from '../../lib/store/update.js'
 import { Work } from '../../lib/store/work.js'
+import { Writes } from '../../lib/store/writes.js'
 import { sampled } from '../sampled.js'
 
 const work = new Work(Infinity)
 
 /** Reaches every record. */
-const everything: Reach = { rows: () => undefined, ensure () {}, work }
+const everything: Reach = { rows: () => undefined, ensure () {}, work, maxChanges: Infinity }
 
 /** Reaches the records that match, whatever the operation. */
 function within (rows: WhereFilter): Reach {
-  return { rows: () => rows, ensure () {}, work }
+  return { rows: () => rows, ensure () {}, work, maxChanges: Infinity }
 }
 
 const mine: WhereFilter = { owner: 'me' }
@@ -230,79 +232,79 @@ t.test('An index serves the row filter, or else what the client asks for', async
 type Write = readonly [title: string, write: (access: StoreAccess, reach: Reach) => Promise<unknown>, result: object | string | number, state?: readonly string[]]
 
 const writes: readonly Write[] = [
-  ['insert inside', (a, r) => insertRecord(a, 'notes', { id: 'n', owner: 'me' }, r), { id: 'n', _version: 1 }, [...untouched, 'n me undefined']],
-  ['insert outside', (a, r) => insertRecord(a, 'notes', { id: 'n', owner: 'you' }, r), 'FORBIDDEN'],
-  ['insert of nobody', (a, r) => insertRecord(a, 'notes', { id: 'n' }, r), 'FORBIDDEN'],
-  ['insert that does not fit', (a, r) => insertRecord(a, 'notes', { id: 'n', owner: 'me', text: 'much too long' }, r), 'VALIDATION_ERROR'],
-  ['insert without a key', (a, r) => insertRecord(a, 'notes', { owner: 'me' }, r), 'VALIDATION_ERROR'],
-  ['insert with a key that is taken inside', (a, r) => insertRecord(a, 'notes', { id: 'm1', owner: 'me' }, r), 'ALREADY_EXISTS'],
-  ['insert with a key that is taken outside', (a, r) => insertRecord(a, 'notes', { id: 'o1', owner: 'me' }, r), 'ALREADY_EXISTS'],
-  ['insert with a unique value that is taken outside', (a, r) => insertRecord(a, 'notes', { id: 'n', owner: 'me', code: 'O' }, r), 'ALREADY_EXISTS'],
-  ['insertMany inside', (a, r) => insertRecords(a, 'notes', [{ id: 'n', owner: 'me' }, { id: 'p', owner: 'me' }], r), [{ id: 'n' }, { id: 'p' }], [...untouched, 'n me undefined', 'p me undefined']],
-  ['insertMany of nothing', (a, r) => insertRecords(a, 'notes', [], r), []],
-  ['insertMany with one outside', (a, r) => insertRecords(a, 'notes', [{ id: 'n', owner: 'me' }, { id: 'p', owner: 'you' }], r), 'FORBIDDEN'],
-  ['insertMany with a key twice', (a, r) => insertRecords(a, 'notes', [{ id: 'n', owner: 'me' }, { id: 'n', owner: 'me' }], r), 'ALREADY_EXISTS'],
-  ['upsert of a new record inside', (a, r) => upsertRecord(a, 'notes', { id: 'n', owner: 'me' }, r), { id: 'n' }, [...untouched, 'n me undefined']],
-  ['upsert of a new record outside', (a, r) => upsertRecord(a, 'notes', { id: 'n', owner: 'you' }, r), 'FORBIDDEN'],
-  ['upsert inside', (a, r) => upsertRecord(a, 'notes', { id: 'm1', text: 'z' }, r), { id: 'm1', _version: 2 }, ['m1 me z', ...untouched.slice(1)]],
-  ['upsert that leads outside', (a, r) => upsertRecord(a, 'notes', { id: 'm1', owner: 'you' }, r), 'FORBIDDEN'],
-  ['upsert outside', (a, r) => upsertRecord(a, 'notes', { id: 'o1', text: 'z' }, r), 'FORBIDDEN'],
-  ['upsert that takes over a record', (a, r) => upsertRecord(a, 'notes', { id: 'o1', owner: 'me' }, r), 'FORBIDDEN'],
-  ['upsert with an object for a key', (a, r) => upsertRecord(a, 'notes', { id: {}, owner: 'me' }, r), 'VALIDATION_ERROR'],
-  ['update inside', (a, r) => updateRecord(a, 'notes', 'm1', { text: 'z' }, r), { id: 'm1', text: 'z', _version: 2 }, ['m1 me z', ...untouched.slice(1)]],
-  ['update that leads outside', (a, r) => updateRecord(a, 'notes', 'm1', { owner: 'you' }, r), 'FORBIDDEN'],
-  ['update outside', (a, r) => updateRecord(a, 'notes', 'o1', { text: 'z' }, r), 'FORBIDDEN'],
-  ['update outside that does not fit', (a, r) => updateRecord(a, 'notes', 'o1', { text: 'much too long' }, r), 'FORBIDDEN'],
-  ['update that takes over a record', (a, r) => updateRecord(a, 'notes', 'o1', { owner: 'me' }, r), 'FORBIDDEN'],
-  ['update of a missing record', (a, r) => updateRecord(a, 'notes', 'nope', { text: 'z' }, r), 'NOT_FOUND'],
-  ['updateMany', (a, r) => updateRecords(a, 'notes', { text: 'a' }, { text: 'z' }, r), 1, ['m1 me z', ...untouched.slice(1)]],
-  ['updateMany of everything', (a, r) => updateRecords(a, 'notes', {}, { text: 'z' }, r), 2, ['m1 me z', 'o1 you a', 'm2 me z', 'o2 you b']],
-  ['updateMany that stays inside', (a, r) => updateRecords(a, 'notes', {}, { owner: 'me', text: 'z' }, r), 2, ['m1 me z', 'o1 you a', 'm2 me z', 'o2 you b']],
-  ['updateMany that leads outside', (a, r) => updateRecords(a, 'notes', { text: 'a' }, { owner: 'you' }, r), 'FORBIDDEN'],
-  ['updateMany that asks for others', (a, r) => updateRecords(a, 'notes', { owner: 'you' }, { owner: 'me' }, r), 0],
-  ['updateMany that does not fit', (a, r) => updateRecords(a, 'notes', {}, { text: 'much too long' }, r), 'VALIDATION_ERROR'],
-  ['delete inside', (a, r) => deleteRecord(a, 'notes', 'm1', r), 'done', untouched.slice(1)],
-  ['delete outside', (a, r) => deleteRecord(a, 'notes', 'o1', r), 'FORBIDDEN'],
-  ['delete of a missing record', (a, r) => deleteRecord(a, 'notes', 'nope', r), 'done'],
+  ['insert inside', (a, r) => new Writes(a, r).insert('notes', { id: 'n', owner: 'me' }), { id: 'n', _version: 1 }, [...untouched, 'n me undefined']],
+  ['insert outside', (a, r) => new Writes(a, r).insert('notes', { id: 'n', owner: 'you' }), 'FORBIDDEN'],
+  ['insert of nobody', (a, r) => new Writes(a, r).insert('notes', { id: 'n' }), 'FORBIDDEN'],
+  ['insert that does not fit', (a, r) => new Writes(a, r).insert('notes', { id: 'n', owner: 'me', text: 'much too long' }), 'VALIDATION_ERROR'],
+  ['insert without a key', (a, r) => new Writes(a, r).insert('notes', { owner: 'me' }), 'VALIDATION_ERROR'],
+  ['insert with a key that is taken inside', (a, r) => new Writes(a, r).insert('notes', { id: 'm1', owner: 'me' }), 'ALREADY_EXISTS'],
+  ['insert with a key that is taken outside', (a, r) => new Writes(a, r).insert('notes', { id: 'o1', owner: 'me' }), 'ALREADY_EXISTS'],
+  ['insert with a unique value that is taken outside', (a, r) => new Writes(a, r).insert('notes', { id: 'n', owner: 'me', code: 'O' }), 'ALREADY_EXISTS'],
+  ['insertMany inside', (a, r) => new Writes(a, r).insertMany('notes', [{ id: 'n', owner: 'me' }, { id: 'p', owner: 'me' }]), [{ id: 'n' }, { id: 'p' }], [...untouched, 'n me undefined', 'p me undefined']],
+  ['insertMany of nothing', (a, r) => new Writes(a, r).insertMany('notes', []), []],
+  ['insertMany with one outside', (a, r) => new Writes(a, r).insertMany('notes', [{ id: 'n', owner: 'me' }, { id: 'p', owner: 'you' }]), 'FORBIDDEN'],
+  ['insertMany with a key twice', (a, r) => new Writes(a, r).insertMany('notes', [{ id: 'n', owner: 'me' }, { id: 'n', owner: 'me' }]), 'ALREADY_EXISTS'],
+  ['upsert of a new record inside', (a, r) => new Writes(a, r).upsert('notes', { id: 'n', owner: 'me' }), { id: 'n' }, [...untouched, 'n me undefined']],
+  ['upsert of a new record outside', (a, r) => new Writes(a, r).upsert('notes', { id: 'n', owner: 'you' }), 'FORBIDDEN'],
+  ['upsert inside', (a, r) => new Writes(a, r).upsert('notes', { id: 'm1', text: 'z' }), { id: 'm1', _version: 2 }, ['m1 me z', ...untouched.slice(1)]],
+  ['upsert that leads outside', (a, r) => new Writes(a, r).upsert('notes', { id: 'm1', owner: 'you' }), 'FORBIDDEN'],
+  ['upsert outside', (a, r) => new Writes(a, r).upsert('notes', { id: 'o1', text: 'z' }), 'FORBIDDEN'],
+  ['upsert that takes over a record', (a, r) => new Writes(a, r).upsert('notes', { id: 'o1', owner: 'me' }), 'FORBIDDEN'],
+  ['upsert with an object for a key', (a, r) => new Writes(a, r).upsert('notes', { id: {}, owner: 'me' }), 'VALIDATION_ERROR'],
+  ['update inside', (a, r) => new Writes(a, r).update('notes', 'm1', { text: 'z' }), { id: 'm1', text: 'z', _version: 2 }, ['m1 me z', ...untouched.slice(1)]],
+  ['update that leads outside', (a, r) => new Writes(a, r).update('notes', 'm1', { owner: 'you' }), 'FORBIDDEN'],
+  ['update outside', (a, r) => new Writes(a, r).update('notes', 'o1', { text: 'z' }), 'FORBIDDEN'],
+  ['update outside that does not fit', (a, r) => new Writes(a, r).update('notes', 'o1', { text: 'much too long' }), 'FORBIDDEN'],
+  ['update that takes over a record', (a, r) => new Writes(a, r).update('notes', 'o1', { owner: 'me' }), 'FORBIDDEN'],
+  ['update of a missing record', (a, r) => new Writes(a, r).update('notes', 'nope', { text: 'z' }), 'NOT_FOUND'],
+  ['updateMany', (a, r) => new Writes(a, r).updateMany('notes', { text: 'a' }, { text: 'z' }), 1, ['m1 me z', ...untouched.slice(1)]],
+  ['updateMany of everything', (a, r) => new Writes(a, r).updateMany('notes', {}, { text: 'z' }), 2, ['m1 me z', 'o1 you a', 'm2 me z', 'o2 you b']],
+  ['updateMany that stays inside', (a, r) => new Writes(a, r).updateMany('notes', {}, { owner: 'me', text: 'z' }), 2, ['m1 me z', 'o1 you a', 'm2 me z', 'o2 you b']],
+  ['updateMany that leads outside', (a, r) => new Writes(a, r).updateMany('notes', { text: 'a' }, { owner: 'you' }), 'FORBIDDEN'],
+  ['updateMany that asks for others', (a, r) => new Writes(a, r).updateMany('notes', { owner: 'you' }, { owner: 'me' }), 0],
+  ['updateMany that does not fit', (a, r) => new Writes(a, r).updateMany('notes', {}, { text: 'much too long' }), 'VALIDATION_ERROR'],
+  ['delete inside', (a, r) => new Writes(a, r).delete('notes', 'm1'), 'done', untouched.slice(1)],
+  ['delete outside', (a, r) => new Writes(a, r).delete('notes', 'o1'), 'FORBIDDEN'],
+  ['delete of a missing record', (a, r) => new Writes(a, r).delete('notes', 'nope'), 'done'],
   [
     'update inside at its version',
-    (a, r) => updateRecord(a, 'notes', 'm1', { text: 'z' }, r, 1),
+    (a, r) => new Writes(a, r).update('notes', 'm1', { text: 'z' }, 1),
     { id: 'm1', _version: 2 },
     ['m1 me z', ...untouched.slice(1)]
   ],
   [
     'update inside at another version',
-    (a, r) => updateRecord(a, 'notes', 'm1', { text: 'z' }, r, 2),
+    (a, r) => new Writes(a, r).update('notes', 'm1', { text: 'z' }, 2),
     'CONFLICT'
   ],
   [
     'update outside at its version',
-    (a, r) => updateRecord(a, 'notes', 'o1', { text: 'z' }, r, 1),
+    (a, r) => new Writes(a, r).update('notes', 'o1', { text: 'z' }, 1),
     'FORBIDDEN'
   ],
   [
     'update outside at another version',
-    (a, r) => updateRecord(a, 'notes', 'o1', { text: 'z' }, r, 2),
+    (a, r) => new Writes(a, r).update('notes', 'o1', { text: 'z' }, 2),
     'FORBIDDEN'
   ],
   [
     'upsert outside at another version',
-    (a, r) => upsertRecord(a, 'notes', { id: 'o1', text: 'z' }, r, 2),
+    (a, r) => new Writes(a, r).upsert('notes', { id: 'o1', text: 'z' }, 2),
     'FORBIDDEN'
   ],
   [
     'upsert inside at another version',
-    (a, r) => upsertRecord(a, 'notes', { id: 'm1', text: 'z' }, r, 2),
+    (a, r) => new Writes(a, r).upsert('notes', { id: 'm1', text: 'z' }, 2),
     'CONFLICT'
   ],
-  ['delete outside at another version', (a, r) => deleteRecord(a, 'notes', 'o1', r, 2), 'FORBIDDEN'],
-  ['delete inside at another version', (a, r) => deleteRecord(a, 'notes', 'm1', r, 2), 'CONFLICT'],
-  ['deleteMany', (a, r) => deleteRecords(a, 'notes', { text: 'a' }, r), 1, untouched.slice(1)],
-  ['deleteMany of everything', (a, r) => deleteRecords(a, 'notes', {}, r), 2, ['o1 you a', 'o2 you b']],
-  ['deleteMany that asks for others', (a, r) => deleteRecords(a, 'notes', { owner: 'you' }, r), 0],
-  ['clear', (a, r) => clearBucket(a, 'notes', r), 'FORBIDDEN'],
-  ['a write to a bucket that is not there', (a, r) => insertRecord(a, 'nope', {}, r), 'BUCKET_NOT_DEFINED'],
-  ['a delete in a bucket that is not there', (a, r) => deleteRecords(a, 'nope', {}, r), 'BUCKET_NOT_DEFINED']
+  ['delete outside at another version', (a, r) => new Writes(a, r).delete('notes', 'o1', 2), 'FORBIDDEN'],
+  ['delete inside at another version', (a, r) => new Writes(a, r).delete('notes', 'm1', 2), 'CONFLICT'],
+  ['deleteMany', (a, r) => new Writes(a, r).deleteMany('notes', { text: 'a' }), 1, untouched.slice(1)],
+  ['deleteMany of everything', (a, r) => new Writes(a, r).deleteMany('notes', {}), 2, ['o1 you a', 'o2 you b']],
+  ['deleteMany that asks for others', (a, r) => new Writes(a, r).deleteMany('notes', { owner: 'you' }), 0],
+  ['clear', (a, r) => new Writes(a, r).clear('notes'), 'FORBIDDEN'],
+  ['a write to a bucket that is not there', (a, r) => new Writes(a, r).insert('nope', {}), 'BUCKET_NOT_DEFINED'],
+  ['a delete in a bucket that is not there', (a, r) => new Writes(a, r).deleteMany('nope', {}), 'BUCKET_NOT_DEFINED']
 ]
 
 t.test('Writes under a row filter change no record outside of it, and make none', async t => {
@@ -331,10 +333,10 @@ t.test('Filters that name fields of the store, or have several parts, hold for w
     [{ $or: [] }, 'none']
   ]
   for (const [rows, code] of table) {
-    t.equal((await refusal(updateRecords(access, 'notes', {}, { text: 'z' }, within(rows)))).code, code, JSON.stringify(rows))
+    t.equal((await refusal(new Writes(access, within(rows)).updateMany('notes', {}, { text: 'z' }))).code, code, JSON.stringify(rows))
     t.same(await state(), untouched)
   }
-  t.equal(await updateRecords(access, 'notes', {}, { text: 'z' }, within({ $or: [{ owner: 'me' }, { owner: 'they' }] })), 2)
+  t.equal(await new Writes(access, within({ $or: [{ owner: 'me' }, { owner: 'they' }] })).updateMany('notes', {}, { text: 'z' }), 2)
 })
 
 t.test('What the store fills into a new record counts', async t => {
@@ -344,18 +346,18 @@ t.test('What the store fills into a new record counts', async t => {
     brief: { key: 'id', schema: { id: { type: 'string' }, owner: { type: 'string' } }, ttl: '1h' },
     small: { key: 'id', schema: { id: { type: 'string' }, owner: { type: 'string' } }, maxSize: 1 }
   })
-  t.match(await insertRecord(access, 'numbered', {}, within(mine)), { id: 1, owner: 'me' })
-  t.match(await insertRecord(access, 'numbered', { id: 2 }, within(mine)), { id: 2 })
-  t.match(await upsertRecord(access, 'numbered', {}, within(mine)), { id: 3 }, 'a number that is taken is passed over')
-  t.match(await insertRecords(access, 'numbered', [{}, { owner: 'me' }], within(mine)), [{ id: 4 }, { id: 5 }])
-  t.equal((await refusal(insertRecord(access, 'numbered', {}, within({ id: { $lt: 6 } })))).code, 'FORBIDDEN')
-  t.equal((await refusal(insertRecord(access, 'random', {}, within(mine)))).code, 'FORBIDDEN')
-  t.match(await insertRecord(access, 'random', {}, within({ owner: 'you', _version: 1 })), { id: String, owner: 'you' })
+  t.match(await new Writes(access, within(mine)).insert('numbered', {}), { id: 1, owner: 'me' })
+  t.match(await new Writes(access, within(mine)).insert('numbered', { id: 2 }), { id: 2 })
+  t.match(await new Writes(access, within(mine)).upsert('numbered', {}), { id: 3 }, 'a number that is taken is passed over')
+  t.match(await new Writes(access, within(mine)).insertMany('numbered', [{}, { owner: 'me' }]), [{ id: 4 }, { id: 5 }])
+  t.equal((await refusal(new Writes(access, within({ id: { $lt: 6 } })).insert('numbered', {}))).code, 'FORBIDDEN')
+  t.equal((await refusal(new Writes(access, within(mine)).insert('random', {}))).code, 'FORBIDDEN')
+  t.match(await new Writes(access, within({ owner: 'you', _version: 1 })).insert('random', {}), { id: String, owner: 'you' })
   const before = Date.now()
-  const { _expiresAt } = await insertRecord(access, 'brief', { id: 'a', owner: 'me', _expiresAt: 1e15 }, within(mine))
+  const { _expiresAt } = await new Writes(access, within(mine)).insert('brief', { id: 'a', owner: 'me', _expiresAt: 1e15 })
   t.ok(_expiresAt !== undefined && _expiresAt >= before + 3_600_000 && _expiresAt <= Date.now() + 3_600_000)
-  await insertRecord(access, 'small', { id: 'o', owner: 'you' }, everything)
-  await insertRecord(access, 'small', { id: 'm', owner: 'me' }, within(mine))
+  await new Writes(access, everything).insert('small', { id: 'o', owner: 'you' })
+  await new Writes(access, within(mine)).insert('small', { id: 'm', owner: 'me' })
   t.same(ids(await store.bucket('small').all()), ['m'], 'a full bucket gives up its oldest record, whoever sees it')
 })
 
@@ -365,13 +367,13 @@ t.test('A key that is taken is answered as without a row filter', async t => {
     fixed: { key: 'id', schema: { id: { type: 'string', default: 'only' }, owner: { type: 'string' } } }
   })
   const data = { id: 'x', owner: 'me' }
-  await insertRecord(access, 'notes', data, everything)
-  await insertRecord(access, 'fixed', { owner: 'me' }, everything)
+  await new Writes(access, everything).insert('notes', data)
+  await new Writes(access, everything).insert('fixed', { owner: 'me' })
   const table: ReadonlyArray<(reach: Reach) => Promise<unknown>> = [
-    reach => insertRecord(access, 'notes', data, reach),
-    reach => insertRecords(access, 'notes', [{ ...data, id: 'y' }, data], reach),
-    reach => insertRecords(access, 'notes', [{ ...data, id: 'y' }, { ...data, id: 'y' }], reach),
-    reach => insertRecord(access, 'fixed', { owner: 'me' }, reach)
+    reach => new Writes(access, reach).insert('notes', data),
+    reach => new Writes(access, reach).insertMany('notes', [{ ...data, id: 'y' }, data]),
+    reach => new Writes(access, reach).insertMany('notes', [{ ...data, id: 'y' }, { ...data, id: 'y' }]),
+    reach => new Writes(access, reach).insert('fixed', { owner: 'me' })
   ]
   for (const insert of table) {
     const plain = await refusal(insert(everything))
@@ -389,18 +391,18 @@ t.test('What a deletion does to the records that refer to it is not confined', a
   })
   const replies = store.bucket('replies')
   await replies.insertMany([{ id: 'a', owner: 'you', note: 'm1' }, { id: 'b', owner: 'you', seen: 'm2' }, { id: 'c', owner: 'you', note: 'o1' }])
-  await deleteRecord(access, 'notes', 'm1', within(mine))
-  t.equal(await deleteRecords(access, 'notes', {}, within(mine)), 1)
+  await new Writes(access, within(mine)).delete('notes', 'm1')
+  t.equal(await new Writes(access, within(mine)).deleteMany('notes', {}), 1)
   t.match(await replies.all(), [{ id: 'b', seen: null }, { id: 'c', note: 'o1' }])
 })
 
 /** Lets `interfere` run in transactions after a call of `method`, as another writer would. */
-function interfering (store: Store, method: 'get' | 'where' | 'update' | 'delete' | 'insert', interfere: () => Promise<unknown>): void {
+function interfering (store: Store, method: keyof TransactionBucketHandle, interfere: () => Promise<unknown>): void {
   const transaction = store.transaction.bind(store)
-  store.transaction = async work => await transaction(async tx => await work(new Proxy(tx, {
+  store.transaction = async (work, options) => await transaction(async tx => await work(new Proxy(tx, {
     get: (target, name) => name !== 'bucket'
-      ? Reflect.get(target, name)
-      : async (bucket: string) => new Proxy(await target.bucket(bucket), {
+      ? (target[name as keyof TransactionContext] as () => unknown).bind(target)
+      : async (bucket: string, access?: AccessOptions) => new Proxy(await target.bucket(bucket, access), {
         get (handle, member) {
           const value = handle[member as keyof TransactionBucketHandle] as unknown
           if (typeof value !== 'function') return value
@@ -411,20 +413,24 @@ function interfering (store: Store, method: 'get' | 'where' | 'update' | 'delete
           }
         }
       })
-  })))
+  })), options)
 }
+
+/** Runs one entry as a transaction, confined to the records of mine. */
+const alone = (entry: TransactionEntry) => async (access: StoreAccess): Promise<unknown> =>
+  await runTransaction(access, [entry], within(mine))
 
 t.test('A record that another writer takes away meanwhile is not changed', async t => {
   const table: ReadonlyArray<readonly [title: string, write: (access: StoreAccess) => Promise<unknown>, code: string]> = [
-    ['update', access => updateRecord(access, 'notes', 'm1', { text: 'z' }, within(mine)), 'FORBIDDEN'],
-    ['update that takes it back', access => updateRecord(access, 'notes', 'm1', { owner: 'me' }, within(mine)), 'FORBIDDEN'],
-    ['upsert', access => upsertRecord(access, 'notes', { id: 'm1', text: 'z' }, within(mine)), 'FORBIDDEN'],
-    ['delete', access => deleteRecord(access, 'notes', 'm1', within(mine)), 'FORBIDDEN'],
-    ['updateMany', access => updateRecords(access, 'notes', { text: 'a' }, { owner: 'me' }, within(mine)), 'none'],
-    ['deleteMany', access => deleteRecords(access, 'notes', { text: 'a' }, within(mine)), 'none']
+    ['update', alone({ op: 'update', bucket: 'notes', key: 'm1', data: { text: 'z' } }), 'FORBIDDEN'],
+    ['update that takes it back', alone({ op: 'update', bucket: 'notes', key: 'm1', data: { owner: 'me' } }), 'FORBIDDEN'],
+    ['upsert', alone({ op: 'upsert', bucket: 'notes', data: { id: 'm1', text: 'z' } }), 'FORBIDDEN'],
+    ['delete', alone({ op: 'delete', bucket: 'notes', key: 'm1' }), 'FORBIDDEN'],
+    ['updateMany', alone({ op: 'updateMany', bucket: 'notes', filter: { text: 'a' }, data: { owner: 'me' } }), 'none'],
+    ['deleteMany', alone({ op: 'deleteMany', bucket: 'notes', filter: { text: 'a' } }), 'none']
   ]
   for (const [title, write, code] of table) {
-    for (const method of ['get', 'where', 'update', 'delete'] as const) {
+    for (const method of ['update', 'upsert', 'updateMany', 'delete', 'deleteMany'] as const) {
       const { store, access, state } = await withNotes(t, { replies: { key: 'id', schema: { id: { type: 'string' }, note: { type: 'string', ref: 'notes' } } } })
       let taken = 0
       const handle = store.bucket('notes')
@@ -444,21 +450,22 @@ t.test('A record that another writer puts in the place of the one that was found
   const { store, access, state } = await withNotes(t)
   const handle = store.bucket('notes')
   let replaced = false
-  interfering(store, 'get', async () => {
+  interfering(store, 'update', async () => {
     if (replaced) return
     replaced = true
     await handle.delete('m1')
     // Its version is that of the record which was found.
     await handle.insert({ id: 'm1', owner: 'you', text: 'new' })
   })
-  t.equal((await refusal(updateRecord(access, 'notes', 'm1', { owner: 'me' }, within(mine)))).code, 'FORBIDDEN')
+  const update = alone({ op: 'update', bucket: 'notes', key: 'm1', data: { owner: 'me' } })
+  t.equal((await refusal(update(access))).code, 'FORBIDDEN')
   t.same(await state(), [...untouched.slice(1), 'm1 you new'])
 })
 
 t.test('A write that is not confined to some records, but expects a version, notices another writer too [G-F7]', async t => {
   const { store, access } = await withNotes(t)
   let done = false
-  interfering(store, 'get', async () => {
+  interfering(store, 'update', async () => {
     if (done) return
     done = true
     await store.bucket('notes').update('m1', { text: 'first' })
@@ -471,12 +478,13 @@ t.test('A write that is not confined to some records, but expects a version, not
 t.test('A key that another writer takes meanwhile', async t => {
   const insert = (owner: string) => async (store: Store) => { await store.bucket('notes').insert({ id: 'n', owner, text: 'x' }) }
   const table: ReadonlyArray<readonly [title: string, write: (access: StoreAccess) => Promise<unknown>, owner: string, code: string, state: string]> = [
-    ['insert', access => insertRecord(access, 'notes', { id: 'n', owner: 'me' }, within(mine)), 'me', 'ALREADY_EXISTS', 'n me x'],
-    ['upsert of what is visible', access => upsertRecord(access, 'notes', { id: 'n', owner: 'me', text: 'y' }, within(mine)), 'me', 'none', 'n me y'],
-    ['upsert of what is not', access => upsertRecord(access, 'notes', { id: 'n', owner: 'me', text: 'y' }, within(mine)), 'you', 'FORBIDDEN', 'n you x']
+    ['insert', alone({ op: 'insert', bucket: 'notes', data: { id: 'n', owner: 'me' } }), 'me', 'CONFLICT', 'n me x'],
+    ['upsert of what is visible', alone({ op: 'upsert', bucket: 'notes', data: { id: 'n', owner: 'me', text: 'y' } }), 'me', 'none', 'n me y'],
+    ['upsert of what is not', alone({ op: 'upsert', bucket: 'notes', data: { id: 'n', owner: 'me', text: 'y' } }), 'you', 'FORBIDDEN', 'n you x']
   ]
   for (const [title, write, owner, code, expected] of table) {
-    for (const method of ['get', 'insert'] as const) {
+    for (const method of ['insert', 'upsert'] as const) {
+      if (!title.startsWith(method)) continue
       const { store, access, state } = await withNotes(t)
       let taken = false
       interfering(store, method, async () => {
@@ -493,9 +501,13 @@ t.test('A key that another writer takes meanwhile', async t => {
 
 t.test('Whoever is always overtaken is told to try again', async t => {
   const { store, access } = await withNotes(t)
+  // The pauses between two tries keep no process alive.
+  const alive = setInterval(() => {}, 1_000)
+  t.teardown(() => { clearInterval(alive) })
   let tries = 0
   interfering(store, 'update', async () => { await store.bucket('notes').update('m1', { text: `t${++tries}` }) })
-  t.equal((await refusal(updateRecord(access, 'notes', 'm1', { text: 'z' }, within(mine)))).code, 'CONFLICT')
+  const update = alone({ op: 'update', bucket: 'notes', key: 'm1', data: { text: 'z' } })
+  t.equal((await refusal(update(access))).code, 'CONFLICT')
   t.equal(tries, 10)
   t.match(await store.bucket('notes').get('m1'), { text: 't10' })
 })
@@ -505,10 +517,10 @@ t.test('Writers that race never change a record that one of them does not see', 
   const key = fc.constantFrom('m1', 'm2', 'o1', 'o2', 'n1')
   type Act = (access: StoreAccess, reach: Reach, by: string) => Promise<unknown>
   const act: fc.Arbitrary<Act> = fc.oneof(
-    fc.tuple(key, owner).map(([id, owner]): Act => (access, reach, text) => upsertRecord(access, 'notes', { id, owner, text }, reach)),
-    fc.tuple(key, owner).map(([id, owner]): Act => (access, reach, text) => insertRecord(access, 'notes', { id, owner, text }, reach)),
-    fc.tuple(key, fc.option(owner)).map(([id, owner]): Act => (access, reach, text) => updateRecord(access, 'notes', id, { text, ...(owner !== null && { owner }) }, reach)),
-    fc.option(owner).map((owner): Act => (access, reach, text) => updateRecords(access, 'notes', {}, { text, ...(owner !== null && { owner }) }, reach)),
+    fc.tuple(key, owner).map(([id, owner]): Act => (access, reach, text) => new Writes(access, reach).upsert('notes', { id, owner, text })),
+    fc.tuple(key, owner).map(([id, owner]): Act => (access, reach, text) => new Writes(access, reach).insert('notes', { id, owner, text })),
+    fc.tuple(key, fc.option(owner)).map(([id, owner]): Act => (access, reach, text) => new Writes(access, reach).update('notes', id, { text, ...(owner !== null && { owner }) })),
+    fc.option(owner).map((owner): Act => (access, reach, text) => new Writes(access, reach).updateMany('notes', {}, { text, ...(owner !== null && { owner }) })),
     key.map((id): Act => (access, reach, text) => runTransaction(access, [{ op: 'update', bucket: 'notes', key: id, data: { text } }, { op: 'updateMany', bucket: 'notes', filter: {}, data: { text } }], reach))
   )
   let changes = 0
@@ -537,7 +549,7 @@ t.test('Each entry of a transaction is confined as the operation that it stands 
     const rows: Readonly<Record<string, WhereFilter>> = {
       'store.get': { owner: 'you' }, 'store.where': mine, 'store.findOne': mine, 'store.count': mine, 'store.groupBy': mine, 'store.insert': mine, 'store.insertMany': mine, 'store.upsert': mine, 'store.update': mine, 'store.increment': mine, 'store.updateMany': mine, 'store.delete': { text: 'b' }, 'store.deleteMany': mine
     }
-    const reach: Reach = { rows: operation => rows[operation], ensure () {}, work }
+    const reach: Reach = { rows: operation => rows[operation], ensure () {}, work, maxChanges: Infinity }
     return { ...opened, transact: async (...entries: TransactionEntry[]) => await runTransaction(opened.access, entries, reach) }
   }
   const bucket = 'notes'
@@ -705,23 +717,23 @@ t.test('A right that is lost while a write waits', async t => {
   const random: BucketDefinition = { ...plain, schema: { ...plain.schema, id: { type: 'string', generated: 'uuid' } } }
   type Case = readonly [title: string, write: (access: StoreAccess, reach: Reach) => Promise<unknown>, definition?: BucketDefinition, more?: Readonly<Record<string, BucketDefinition>>]
   const table: readonly Case[] = [
-    ['insert', (a, r) => insertRecord(a, 'notes', { id: 'n', owner: 'me' }, r)],
-    ['insert with a random key and a reference that was added later', (a, r) => insertRecord(a, 'notes', { owner: 'me' }, r), random],
-    ['insertMany', (a, r) => insertRecords(a, 'notes', [{ id: 'n', owner: 'me' }], r)],
-    ['upsert', (a, r) => upsertRecord(a, 'notes', { id: 'm1', text: 'z' }, r)],
-    ['upsert of a new record', (a, r) => upsertRecord(a, 'notes', { id: 'n', owner: 'me' }, r)],
-    ['upsert into a full bucket', (a, r) => upsertRecord(a, 'notes', { id: 'n', owner: 'me' }, r), small],
-    ['update', (a, r) => updateRecord(a, 'notes', 'm1', { text: 'z' }, r)],
-    ['updateMany', (a, r) => updateRecords(a, 'notes', {}, { text: 'z' }, r)],
-    ['updateMany of the filter\'s field', (a, r) => updateRecords(a, 'notes', {}, { owner: 'me' }, r)],
-    ['delete', (a, r) => deleteRecord(a, 'notes', 'm1', r)],
-    ['delete of what others refer to', (a, r) => deleteRecord(a, 'notes', 'm1', r), plain, referred],
-    ['deleteMany', (a, r) => deleteRecords(a, 'notes', {}, r)],
-    ['deleteMany of what others refer to', (a, r) => deleteRecords(a, 'notes', {}, r), plain, referred],
-    ['clear', (a, r) => clearBucket(a, 'notes', r)],
-    ['clear of what others refer to', (a, r) => clearBucket(a, 'notes', r), plain, referred],
+    ['insert', (a, r) => new Writes(a, r).insert('notes', { id: 'n', owner: 'me' })],
+    ['insert with a random key and a reference that was added later', (a, r) => new Writes(a, r).insert('notes', { owner: 'me' }), random],
+    ['insertMany', (a, r) => new Writes(a, r).insertMany('notes', [{ id: 'n', owner: 'me' }])],
+    ['upsert', (a, r) => new Writes(a, r).upsert('notes', { id: 'm1', text: 'z' })],
+    ['upsert of a new record', (a, r) => new Writes(a, r).upsert('notes', { id: 'n', owner: 'me' })],
+    ['upsert into a full bucket', (a, r) => new Writes(a, r).upsert('notes', { id: 'n', owner: 'me' }), small],
+    ['update', (a, r) => new Writes(a, r).update('notes', 'm1', { text: 'z' })],
+    ['updateMany', (a, r) => new Writes(a, r).updateMany('notes', {}, { text: 'z' })],
+    ['updateMany of the filter\'s field', (a, r) => new Writes(a, r).updateMany('notes', {}, { owner: 'me' })],
+    ['delete', (a, r) => new Writes(a, r).delete('notes', 'm1')],
+    ['delete of what others refer to', (a, r) => new Writes(a, r).delete('notes', 'm1'), plain, referred],
+    ['deleteMany', (a, r) => new Writes(a, r).deleteMany('notes', {})],
+    ['deleteMany of what others refer to', (a, r) => new Writes(a, r).deleteMany('notes', {}), plain, referred],
+    ['clear', (a, r) => new Writes(a, r).clear('notes')],
+    ['clear of what others refer to', (a, r) => new Writes(a, r).clear('notes'), plain, referred],
     ['transaction', (a, r) => runTransaction(a, [{ op: 'insert', bucket: 'notes', data: { id: 'n', owner: 'me' } }, { op: 'update', bucket: 'notes', key: 'm1', data: { text: 'z' } }], r)],
-    ['a number in the place of one that is taken', (a, r) => insertRecord(a, 'numbers', { owner: 'me' }, r)],
+    ['a number in the place of one that is taken', (a, r) => new Writes(a, r).insert('numbers', { owner: 'me' })],
     ['defineBucket', (a, r) => defineBucket(a, 'new', { key: 'id', schema: { id: { type: 'string' } } }, r)],
     ['updateBucket', (a, r) => updateBucket(a, 'notes', { addFields: { late: { type: 'string', unique: true } } }, r)],
     ['dropBucket', (a, r) => dropBucket(a, 'notes', r)]
@@ -736,7 +748,7 @@ t.test('A right that is lost while a write waits', async t => {
         const state = async () => [await store.getStats(), store.hasBucket('notes') && store.getBucketSchema('notes'), store.hasBucket('notes') && await store.bucket('notes').all()]
         const before = await state()
         let calls = 0
-        const refused = await refusal(write(access, { rows: () => rows, ensure () { if (calls++ === allowed) throw new Error('lost') }, work }))
+        const refused = await refusal(write(access, { rows: () => rows, ensure () { if (calls++ === allowed) throw new Error('lost') }, work, maxChanges: Infinity }))
         stopped = calls > allowed
         if (allowed === 0 && !(rows !== undefined && title.startsWith('clear'))) t.ok(stopped, `${title} asks`)
         if (stopped) {

@@ -1,10 +1,12 @@
-import { insertBatch } from './commit/insert-in-slices.js'
-import { clear, deleteMany, insert, remove, update, updateMany, upsert } from './commit/writes.js'
 import { whenPurged } from './commit/expiry.js'
+import { insertMany } from './commit/insert-many.js'
+import { WriteAccess } from './commit/write-access.js'
+import { deleteMany, updateMany } from './commit/write-many.js'
+import { clear, insert, remove, update, upsert } from './commit/writes.js'
 import type { Engine } from './engine.js'
 import { BucketReader } from './query/bucket-reader.js'
 import type { AccessOptions } from './types/access.js'
-import type { WriteOptions } from './types/commit.js'
+import type { Changes, UpsertOptions, WriteOptions } from './types/commit.js'
 import type { WhereFilter } from './types/filter.js'
 import type { StoreRecord } from './types/record.js'
 
@@ -18,11 +20,13 @@ export type WhenDurable = () => Promise<void> | undefined
 export class BucketHandle extends BucketReader {
   readonly #engine: Engine
   readonly #whenDurable: WhenDurable
+  readonly #access: WriteAccess
   readonly name: string
 
   /** Made by `Store.bucket`. */
-  constructor (engine: Engine, name: string, whenDurable: WhenDurable, access: AccessOptions = {}) {
+  constructor (engine: Engine, name: string, whenDurable: WhenDurable, access?: AccessOptions) {
     super(engine, name, access)
+    this.#access = access === undefined ? WriteAccess.unlimited : new WriteAccess(access)
     this.#engine = engine
     this.#whenDurable = whenDurable
     this.name = name
@@ -36,7 +40,7 @@ export class BucketHandle extends BucketReader {
   async insert (data: Record<string, unknown>, options?: WriteOptions): Promise<StoreRecord> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const record = insert(this.#engine, this.name, data, options)
+    const record = insert(this.#engine, this.name, data, options, this.#access)
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
     return record
@@ -49,7 +53,7 @@ export class BucketHandle extends BucketReader {
   async insertMany (data: Array<Record<string, unknown>>, options?: WriteOptions): Promise<StoreRecord[]> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const made = insertBatch(this.#engine, this.name, data, options)
+    const made = insertMany(this.#engine, this.name, data, options, this.#access)
     const records = Array.isArray(made) ? made : await made
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
@@ -57,15 +61,16 @@ export class BucketHandle extends BucketReader {
   }
 
   /**
-   * Changes members of a record; the key, generated fields and metadata stay as they are.
+   * Changes members of a record; the key, generated fields and metadata stay as they are. A function is given
+   * the record in the step that commits, so that no other writer comes between.
    * @throws RecordNotFoundError, and as `insert`
    */
   async update (
-    key: unknown, changes: Record<string, unknown>, options?: WriteOptions
+    key: unknown, changes: Changes, options?: WriteOptions
   ): Promise<StoreRecord> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const record = update(this.#engine, this.name, key, changes, options)
+    const record = update(this.#engine, this.name, key, changes, options, this.#access)
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
     return record
@@ -77,17 +82,19 @@ export class BucketHandle extends BucketReader {
   ): Promise<number> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const count = await updateMany(this.#engine, this.name, filter, changes, options)
+    const count = await updateMany(
+      this.#engine, this.name, filter, changes, options, this.#access
+    )
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
     return count
   }
 
   /** Updates the record with the key of `data`, or inserts one. */
-  async upsert (data: Record<string, unknown>, options?: WriteOptions): Promise<StoreRecord> {
+  async upsert (data: Record<string, unknown>, options?: UpsertOptions): Promise<StoreRecord> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const record = upsert(this.#engine, this.name, data, options)
+    const record = upsert(this.#engine, this.name, data, options, this.#access)
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
     return record
@@ -100,7 +107,8 @@ export class BucketHandle extends BucketReader {
   async delete (key: unknown, options?: WriteOptions): Promise<void> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    remove(this.#engine, this.name, key, options)
+    const removing = remove(this.#engine, this.name, key, options, this.#access)
+    if (removing !== undefined) await removing
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
   }
@@ -109,7 +117,7 @@ export class BucketHandle extends BucketReader {
   async deleteMany (filter: WhereFilter, options?: WriteOptions): Promise<number> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const count = await deleteMany(this.#engine, this.name, filter, options)
+    const count = await deleteMany(this.#engine, this.name, filter, options, this.#access)
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
     return count
@@ -119,7 +127,7 @@ export class BucketHandle extends BucketReader {
   async clear (options?: WriteOptions): Promise<void> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    clear(this.#engine, this.name, options)
+    clear(this.#engine, this.name, options, this.#access)
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
   }

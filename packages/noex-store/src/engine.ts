@@ -6,7 +6,7 @@ import { checkQuotas, checkUnchanged, checkUnique, evict } from './commit/check.
 import { CommitHistory } from './commit/history.js'
 import { CommitLane } from './commit/lane.js'
 import type { Plan, Step } from './commit/plan.js'
-import { checkReferences, followDeletes, type Inbound } from './commit/references.js'
+import { checkReferences, followDeletes, hasCauses, type Inbound } from './commit/references.js'
 import { UndoLog, type Undo } from './commit/undo-log.js'
 import type { Change, Commit, RecordChange, WriteOptions } from './types/commit.js'
 import { BackgroundWork } from './scan/background.js'
@@ -99,15 +99,38 @@ export class Engine {
     return this.#inbound.get(bucket) ?? []
   }
 
+  /** Adds to a plan what its deletes cause; may stop between two records. */
+  follow (plan: Plan): Generator<undefined, undefined> {
+    return followDeletes(plan, bucket => this.inboundOf(bucket), this.now)
+  }
+
+  /** Tells whether all records of a plan are still those that it was made of. */
+  isCurrent ({ steps }: Plan): boolean {
+    return steps.every(({ bucket, key, row, before }) => {
+      const current = bucket.contents.rows.get(key)
+      return current === row && current?.record === before && this.buckets.get(bucket.name) === bucket
+    })
+  }
+
+  /** Tells whether a plan deletes records to which others refer. */
+  hasCauses (plan: Plan): boolean {
+    return hasCauses(plan, bucket => this.inboundOf(bucket))
+  }
+
   /**
    * Completes a plan by what its deletes cause, checks it against the state that it would lead to, and
-   * commits it. A plan without steps commits nothing.
+   * commits it. A plan without steps commits nothing. `isFollowed` says that what its deletes cause is in it
+   * already, as the store is now.
    * @throws the reason why nothing of it is done
    */
-  commit (plan: Plan, options: WriteOptions = {}): Commit | undefined {
+  commit (plan: Plan, options: WriteOptions = {}, isFollowed = false): Commit | undefined {
     this.assertWritable()
+    options.beforeCommit?.()
     if (plan.steps.length === 0) return undefined
-    followDeletes(plan, bucket => this.inboundOf(bucket), this.now)
+    if (!isFollowed) {
+      const causes = this.follow(plan)
+      while (causes.next().done !== true);
+    }
     // From here on no code of the application runs until the commit is applied.
     this.#checkBuckets(plan)
     checkUnchanged(plan)

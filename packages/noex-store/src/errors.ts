@@ -6,12 +6,37 @@ export interface ValidationIssue {
   readonly code: string
 }
 
+/** Tells the errors of a store from all others, also those of another copy of this package. */
+const MARK: unique symbol = Symbol.for('noex.store.error')
+
+/** What went wrong, for programs: see the class that has it. */
+export type StoreErrorCode =
+  | 'VALIDATION' | 'DEFINITION' | 'FILTER' | 'UNKNOWN_FIELD' | 'OUT_OF_SCOPE'
+  | 'BUCKET_EXISTS' | 'BUCKET_NOT_DEFINED' | 'QUERY_EXISTS' | 'QUERY_NOT_DEFINED'
+  | 'RECORD_NOT_FOUND' | 'RECORD_EXISTS' | 'DUPLICATE_KEY' | 'UNIQUE'
+  | 'CONFLICT' | 'VERSION_MISMATCH' | 'REFERENCE_MISSING' | 'REFERENCE_HELD'
+  | 'QUOTA_EXCEEDED' | 'COMMIT_TOO_LARGE' | 'WORK_BUDGET' | 'AGGREGATE_OVERFLOW'
+  | 'STORE_STOPPED' | 'STORE_UNAVAILABLE' | 'NOT_LEADER' | 'COMMIT_MISMATCH'
+  | 'TOO_MANY_RUNS' | 'PERSISTENCE_REQUIRED' | 'BACKUP_NOT_FOUND'
+
+/** An error that the store itself raises. */
+export abstract class StoreError extends Error {
+  readonly [MARK] = true
+  abstract readonly code: StoreErrorCode
+}
+
+/** Tells whether a value is an error of a store, of whichever copy of this package. */
+export function isStoreError (error: unknown): error is StoreError {
+  return error instanceof Error && MARK in error
+}
+
 /** Refuses a record that does not fit the schema of its bucket. */
-export class ValidationError extends Error {
+export class ValidationError extends StoreError {
   override readonly name = 'ValidationError'
+  readonly code = 'VALIDATION'
   readonly issues: readonly ValidationIssue[]
 
-  constructor (bucket: string, issues: readonly ValidationIssue[]) {
+  constructor (readonly bucket: string, issues: readonly ValidationIssue[]) {
     const summary = issues.map(({ field, message }) => `${field}: ${message}`).join('; ')
     super(`Validation failed for bucket "${bucket}": ${summary}`)
     this.issues = issues
@@ -19,18 +44,21 @@ export class ValidationError extends Error {
 }
 
 /** Refuses a bucket definition, naming what is wrong with it. */
-export class DefinitionError extends Error {
+export class DefinitionError extends StoreError {
   override readonly name = 'DefinitionError'
+  readonly code = 'DEFINITION'
 }
 
 /** Refuses a filter that cannot be evaluated or cannot match anything. */
-export class FilterError extends Error {
+export class FilterError extends StoreError {
   override readonly name = 'FilterError'
+  readonly code = 'FILTER'
 }
 
 /** Refuses the name of a field that neither the schema nor any record of the bucket has. */
-export class UnknownFieldError extends Error {
+export class UnknownFieldError extends StoreError {
   override readonly name = 'UnknownFieldError'
+  readonly code = 'UNKNOWN_FIELD'
 
   constructor (readonly bucket: string, readonly field: string, readonly nearest: string | undefined) {
     const hint = nearest === undefined ? '' : `; the nearest is "${nearest}"`
@@ -38,24 +66,27 @@ export class UnknownFieldError extends Error {
   }
 }
 
-export class BucketAlreadyExistsError extends Error {
+export class BucketAlreadyExistsError extends StoreError {
   override readonly name = 'BucketAlreadyExistsError'
+  readonly code = 'BUCKET_EXISTS'
 
   constructor (readonly bucket: string) {
     super(`Bucket "${bucket}" already exists`)
   }
 }
 
-export class BucketNotDefinedError extends Error {
+export class BucketNotDefinedError extends StoreError {
   override readonly name = 'BucketNotDefinedError'
+  readonly code = 'BUCKET_NOT_DEFINED'
 
   constructor (readonly bucket: string) {
     super(`Bucket "${bucket}" is not defined`)
   }
 }
 
-export class UniqueConstraintError extends Error {
+export class UniqueConstraintError extends StoreError {
   override readonly name = 'UniqueConstraintError'
+  readonly code = 'UNIQUE'
 
   constructor (readonly bucket: string, readonly field: string, readonly value: unknown) {
     super(`Unique constraint violation in bucket "${bucket}": ` +
@@ -64,8 +95,9 @@ export class UniqueConstraintError extends Error {
 }
 
 /** Refuses a write because a record that it depends on is not the one that was read. */
-export class TransactionConflictError extends Error {
+export class TransactionConflictError extends StoreError {
   override readonly name = 'TransactionConflictError'
+  readonly code: 'CONFLICT' | 'VERSION_MISMATCH' = 'CONFLICT'
 
   constructor (
     readonly bucket: string, readonly key: unknown, message: string, readonly field?: string | undefined
@@ -74,11 +106,29 @@ export class TransactionConflictError extends Error {
   }
 }
 
-export class ReferentialIntegrityError extends Error {
+/** Refuses a write because the record does not have the version that the writer expects. */
+export class VersionMismatchError extends TransactionConflictError {
+  override readonly code = 'VERSION_MISMATCH'
+
+  /** `version` is `undefined` where there is no record. */
+  constructor (
+    bucket: string, key: unknown, readonly expectedVersion: number, readonly version: number | undefined
+  ) {
+    const found = version === undefined ? 'the record does not exist' : `got ${version}`
+    super(bucket, key, `Version mismatch: expected ${expectedVersion}, ${found}`)
+  }
+}
+
+/**
+ * Refuses a record that refers to one which does not exist (`REFERENCE_MISSING`), or to delete one to which
+ * others refer (`REFERENCE_HELD`).
+ */
+export class ReferentialIntegrityError extends StoreError {
   override readonly name = 'ReferentialIntegrityError'
 
   constructor (
     message: string,
+    readonly code: 'REFERENCE_MISSING' | 'REFERENCE_HELD',
     readonly sourceBucket: string,
     readonly sourceField: string,
     readonly targetBucket: string,
@@ -89,7 +139,7 @@ export class ReferentialIntegrityError extends Error {
 }
 
 /** Refuses a change of a record that does not exist. Its name is `Error`, as programs expect it. */
-export class RecordNotFoundError extends Error {
+export class RecordNotFoundError extends StoreError {
   readonly code = 'RECORD_NOT_FOUND'
 
   constructor (readonly bucket: string, readonly key: unknown) {
@@ -98,26 +148,42 @@ export class RecordNotFoundError extends Error {
 }
 
 /** Refuses an insert whose key is taken. Its name is `Error`, as programs expect it. */
-export class RecordExistsError extends Error {
+export class RecordExistsError extends StoreError {
   readonly code = 'RECORD_EXISTS'
 
-  constructor (readonly bucket: string, readonly key: unknown) {
+  /** `field` is the key field of the bucket. */
+  constructor (readonly bucket: string, readonly key: unknown, readonly field: string) {
     super(`Record with key "${String(key)}" already exists in bucket "${bucket}"`)
   }
 }
 
 /** Refuses a batch that has a key twice. Its name is `Error`, as programs expect it. */
-export class DuplicateKeyError extends Error {
+export class DuplicateKeyError extends StoreError {
   readonly code = 'DUPLICATE_KEY'
 
-  constructor (readonly bucket: string, readonly key: unknown) {
+  /** `field` is the key field of the bucket. */
+  constructor (readonly bucket: string, readonly key: unknown, readonly field: string) {
     super(`Duplicate key "${String(key)}" in batch for bucket "${bucket}"`)
   }
 }
 
+/** Refuses a write that reaches, or would leave, a record outside the scope of the handle that makes it. */
+export class OutOfScopeError extends StoreError {
+  override readonly name = 'OutOfScopeError'
+  readonly code = 'OUT_OF_SCOPE'
+
+  /** `key` is `undefined` for a write of a whole bucket. */
+  constructor (readonly bucket: string, readonly key: unknown) {
+    super(key === undefined
+      ? `Bucket "${bucket}" cannot be cleared by a writer who is confined to a part of it`
+      : `The record with key "${String(key)}" of bucket "${bucket}" is outside the scope of this write`)
+  }
+}
+
 /** Refuses a write that would take a bucket above its `maxRecords` or `maxBytes`. */
-export class QuotaExceededError extends Error {
+export class QuotaExceededError extends StoreError {
   override readonly name = 'QuotaExceededError'
+  readonly code = 'QUOTA_EXCEEDED'
 
   constructor (readonly bucket: string, readonly quota: 'maxRecords' | 'maxBytes', readonly limit: number) {
     super(`Bucket "${bucket}" is full: ${quota} is ${limit}`)
@@ -125,8 +191,9 @@ export class QuotaExceededError extends Error {
 }
 
 /** Refuses a commit of too many changes. */
-export class CommitTooLargeError extends Error {
+export class CommitTooLargeError extends StoreError {
   override readonly name = 'CommitTooLargeError'
+  readonly code = 'COMMIT_TOO_LARGE'
 
   constructor (readonly changes: number, readonly limit: number) {
     super(`The write makes ${changes} changes or more in one commit; at most ${limit} are allowed`)
@@ -134,8 +201,9 @@ export class CommitTooLargeError extends Error {
 }
 
 /** Refuses a read that would look at too many records times conditions. */
-export class WorkBudgetError extends Error {
+export class WorkBudgetError extends StoreError {
   override readonly name = 'WorkBudgetError'
+  readonly code = 'WORK_BUDGET'
 
   constructor (readonly bucket: string, readonly work: number, readonly budget: number) {
     super(`Reading bucket "${bucket}" would take ${work} units of work (records times conditions); ` +
@@ -144,8 +212,9 @@ export class WorkBudgetError extends Error {
 }
 
 /** Reports a sum that no number can hold. */
-export class AggregateOverflowError extends Error {
+export class AggregateOverflowError extends StoreError {
   override readonly name = 'AggregateOverflowError'
+  readonly code = 'AGGREGATE_OVERFLOW'
 
   constructor (readonly field: string) {
     super(`The sum of "${field}" overflows: it is greater than any number`)
@@ -153,8 +222,9 @@ export class AggregateOverflowError extends Error {
 }
 
 /** Refuses every call to a store that has stopped. */
-export class StoreStoppedError extends Error {
+export class StoreStoppedError extends StoreError {
   override readonly name = 'StoreStoppedError'
+  readonly code = 'STORE_STOPPED'
 
   constructor (readonly store: string) {
     super(`Store "${store}" has stopped`)
@@ -162,47 +232,53 @@ export class StoreStoppedError extends Error {
 }
 
 /** Refuses a commit of elsewhere that does not continue this store. */
-export class CommitMismatchError extends Error {
+export class CommitMismatchError extends StoreError {
   override readonly name = 'CommitMismatchError'
+  readonly code = 'COMMIT_MISMATCH'
 }
 
 /** Refuses writes while the log of commits does not take any. */
-export class StoreUnavailableError extends Error {
+export class StoreUnavailableError extends StoreError {
   override readonly name = 'StoreUnavailableError'
-  readonly code = 'store_unavailable'
+  readonly code = 'STORE_UNAVAILABLE'
 }
 
 /** Refuses writes of a store that follows another one at the moment. */
-export class NotLeaderError extends Error {
+export class NotLeaderError extends StoreError {
   override readonly name = 'NotLeaderError'
+  readonly code = 'NOT_LEADER'
 }
 
-export class PersistenceRequiredError extends Error {
+export class PersistenceRequiredError extends StoreError {
   override readonly name = 'PersistenceRequiredError'
+  readonly code = 'PERSISTENCE_REQUIRED'
 
   constructor (operation: string) {
     super(`Cannot ${operation}: persistence is not configured`)
   }
 }
 
-export class BackupNotFoundError extends Error {
+export class BackupNotFoundError extends StoreError {
   override readonly name = 'BackupNotFoundError'
+  readonly code = 'BACKUP_NOT_FOUND'
 
   constructor (readonly backup: string) {
     super(`Backup "${backup}" not found`)
   }
 }
 
-export class QueryAlreadyDefinedError extends Error {
+export class QueryAlreadyDefinedError extends StoreError {
   override readonly name = 'QueryAlreadyDefinedError'
+  readonly code = 'QUERY_EXISTS'
 
   constructor (readonly query: string) {
     super(`Query "${query}" is already defined`)
   }
 }
 
-export class QueryNotDefinedError extends Error {
+export class QueryNotDefinedError extends StoreError {
   override readonly name = 'QueryNotDefinedError'
+  readonly code = 'QUERY_NOT_DEFINED'
 
   constructor (readonly query: string) {
     super(`Query "${query}" is not defined`)
@@ -210,8 +286,9 @@ export class QueryNotDefinedError extends Error {
 }
 
 /** Refuses to run a query that seems to run itself. */
-export class TooManyRunsError extends Error {
+export class TooManyRunsError extends StoreError {
   override readonly name = 'TooManyRunsError'
+  readonly code = 'TOO_MANY_RUNS'
 
   constructor (readonly query: string, readonly limit: number) {
     super(`query "${query}" has ${limit} runs under way: it may run itself`)

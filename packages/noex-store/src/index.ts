@@ -14,7 +14,8 @@ export type {
 } from './types/query.js'
 export type { AccessOptions, WorkMeter } from './types/access.js'
 export type {
-  Change, ClearChange, Commit, DefinitionChange, QueryChange, RecordChange, WriteOptions
+  Change, Changes, ClearChange, Commit, DefinitionChange, QueryChange, RecordChange, UpsertOptions,
+  WriteOptions
 } from './types/commit.js'
 export type { BackupInfo, StorePersistenceConfig } from './types/persistence.js'
 export type { PersistedState, PersistenceKey, StateMetadata, StorageAdapter } from './storage/adapter.js'
@@ -29,17 +30,19 @@ export type { TransformRecords } from './commit/definitions.js'
 export type { BridgeOptions, EventReceiver } from './bridge/rules-bridge.js'
 export {
   AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError,
-  CommitMismatchError, CommitTooLargeError, DefinitionError, DuplicateKeyError, FilterError, NotLeaderError,
-  PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError,
-  RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, StoreStoppedError, StoreUnavailableError,
-  TooManyRunsError, TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, WorkBudgetError, type
-  ValidationIssue
+  CommitMismatchError, CommitTooLargeError, DefinitionError, DuplicateKeyError, FilterError, isStoreError,
+  NotLeaderError, OutOfScopeError, PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError,
+  QuotaExceededError, RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, StoreError,
+  StoreStoppedError, StoreUnavailableError, TooManyRunsError, TransactionConflictError, UniqueConstraintError,
+  UnknownFieldError, ValidationError, VersionMismatchError, WorkBudgetError, type StoreErrorCode,
+  type ValidationIssue
 } from './errors.js'
 export { Store } from './store.js'
 export { slicer, type Slicer } from './scan/slicer.js'
 export { BucketHandle } from './bucket-handle.js'
 export { TransactionContext } from './transaction/transaction.js'
 export { TransactionBucketHandle } from './transaction/transaction-bucket.js'
+export { MAX_NESTING } from './schema/validator.js'
 export { SchemaValidator } from './schema/schema-validator.js'
 export { matchesFilter } from './filter/filter.js'
 export { parseTtl } from './schema/ttl.js'

@@ -121,12 +121,11 @@ export class Store extends StoreQueries {
     let result: T
     try {
       result = await fn(tx)
-      await tx.whenPurged()
     } catch (error) {
       tx.end()
       throw error
     }
-    tx.commitNow()
+    await tx.commit()
     await this.#whenDurable()
     return result
   }

@@ -1,6 +1,7 @@
-import { test } from 'tap'
+import { test, type Test } from 'tap'
 import {
-  BucketNotDefinedError, QueryAlreadyDefinedError, QueryNotDefinedError, type StoreRecord
+  BucketNotDefinedError, MemoryLog, QueryAlreadyDefinedError, QueryNotDefinedError, StoreUnavailableError, type
+  StoreRecord
 } from '../src/index.js'
 import { startStore, users } from './support/store.js'
 
@@ -207,4 +208,127 @@ test('events', async t => {
     'all bucket.users.deleted', 'all bucket.eu.users.inserted',
     'all bucket.eu.users.deleted'
   ])
+})
+
+test('a run of a query', async t => {
+  const setting = async (t: Test) => {
+    const store = await startStore(t)
+    await store.defineBucket('users', users)
+    await store.defineBucket('secrets', { key: 'day', schema: { day: { type: 'date' } } })
+    await store.bucket('users').insertMany([{ id: 'a', age: 1 }, { id: 'b', age: 2 }])
+    return store
+  }
+
+  t.test('tells what it reads before it does, keys as they are compared', async t => {
+    const store = await setting(t)
+    const reads: unknown[] = []
+    const observer = {
+      onBucket (bucket: string) { reads.push(bucket) }, onRecord (bucket: string, key: unknown) { reads.push([bucket, key]) }
+    }
+    store.defineQuery('both', async ctx => {
+      await ctx.bucket('users').get('a')
+      reads.push('read')
+      await ctx.bucket('secrets').get('1970-01-01T00:00:01Z')
+      return await ctx.bucket('users').count()
+    })
+    t.equal(await store.runQuery('both', undefined, undefined, observer), 2)
+    t.same(reads, [['users', 'a'], 'read', ['secrets', 1_000], 'users'])
+    t.equal(store.keyOf('secrets', new Date(1_000)), 1_000)
+    t.equal(store.keyOf('none', 'x'), 'x')
+    reads.length = 0
+    await store.runQuery('both', undefined, undefined, { onRecord: observer.onRecord })
+    t.same(reads, [['users', 'a'], 'read', ['secrets', 1_000]], 'one of the two will do')
+  })
+
+  t.test('gets what the read filter throws where it opens the bucket', async t => {
+    const store = await setting(t)
+    store.defineQuery('careful', async ctx => {
+      try {
+        return await ctx.bucket('secrets').all()
+      } catch (error) {
+        return [(error as Error).message, await ctx.bucket('users').count()]
+      }
+    })
+    store.defineDeclarativeQuery('secrets', { bucket: 'secrets' })
+    const refuse = (bucket: string) => {
+      if (bucket === 'secrets') throw new Error('not yours')
+      return { age: 2 }
+    }
+    t.same(await store.runQuery('careful', undefined, refuse), ['not yours', 1])
+    await t.rejects(store.runQuery('secrets', undefined, refuse), { message: 'not yours' })
+  })
+
+  t.test('that runs itself is refused, and the query runs again afterwards', async t => {
+    const store = await setting(t)
+    let isWrong = true
+    store.defineQuery('self', async () => isWrong ? await store.runQuery('self') : 'right')
+    store.defineQuery('watched', async () => {
+      if (isWrong) await store.subscribe('watched', () => {})
+      return 'right'
+    })
+    for (const query of ['self', 'watched']) {
+      isWrong = true
+      await t.rejects(store.runQuery(query), { name: 'TooManyRunsError', query, message: /10000 runs under way/ })
+      isWrong = false
+      t.equal(await store.runQuery(query), 'right')
+    }
+  })
+
+  t.test('has an error for a sum that no number can hold, however it is asked for', async t => {
+    const store = await setting(t)
+    const huge = [1e308, 1e308, -1e308].map((n, i) => ({ id: `h${i}`, n, role: i < 2 ? 'x' : 'y' }))
+    await store.bucket('users').insertMany(huge)
+    const sum = { function: 'sum' as const, field: 'n' }
+    store.defineDeclarativeQuery('all', { bucket: 'users', aggregate: sum })
+    store.defineDeclarativeQuery('some', { bucket: 'users', filter: { role: 'x' }, aggregate: sum })
+    store.defineDeclarativeQuery('groups', { bucket: 'users', aggregate: { ...sum, groupBy: 'role' } })
+    store.defineQuery('code', async ctx => await ctx.bucket('users').sum('n', { role: 'x' }))
+    store.defineQuery('mean', async ctx => await ctx.bucket('users').avg('n', { role: 'x' }))
+    t.equal(await store.runQuery('all'), 1e308, 'a sum that fits is right, whatever it was in between')
+    t.equal(await store.runQuery('mean'), 1e308)
+    for (const query of ['some', 'groups', 'code']) await t.rejects(store.runQuery(query), { name: 'AggregateOverflowError' }, query)
+    await t.rejects(store.subscribe('some', () => {}), { name: 'AggregateOverflowError' })
+  })
+})
+
+test('a query in code', async t => {
+  t.test('is undefined by a commit, that ends its subscriptions and can be taken back', async t => {
+    const store = await startStore(t)
+    await store.defineBucket('users', users)
+    const log = new MemoryLog()
+    await store.attachLog(log)
+    log.append = async () => { throw new Error('the disk is full') }
+    store.defineQuery('count', async ctx => await ctx.bucket('users').count())
+    const commits: unknown[] = []
+    store.onCommit(({ changes, undone }) => { commits.push([changes, undone]) })
+    const change = { type: 'query', query: 'count', config: undefined }
+    t.equal(store.undefineQuery('count'), true)
+    t.same(commits, [[[change], undefined]])
+    const refused = t.rejects(store.runQuery('count'), QueryNotDefinedError)
+    await t.rejects(store.whenDurable(), StoreUnavailableError)
+    await refused
+    t.same(commits.at(-1), [[change], true])
+    t.equal(await store.runQuery('count'), 0)
+  })
+
+  t.test('stays where another store undefines one of its name', async t => {
+    const store = await startStore(t)
+    store.defineQuery('count', async () => 1)
+    store.apply({ revision: 1, time: 0, changes: [{ type: 'query', query: 'count', config: undefined }] })
+    t.equal(await store.runQuery('count'), 1)
+  })
+})
+
+test('names and statistics', async t => {
+  const store = await startStore(t)
+  for (const name of ['b', '_a']) await store.defineBucket(name, { ...users, indexes: ['age'] })
+  await store.bucket('_a').insertMany([{ id: 'a' }, { id: 'b' }])
+  await store.bucket('b').insert({ id: 'a' })
+  t.same(store.bucketNames, ['b', '_a'])
+  t.match(await store.getStats(), { buckets: { count: 2 }, records: { total: 3 } })
+  const stats = await store.getStats(name => !name.startsWith('_'))
+  t.match(stats, { buckets: { count: 1, names: ['b'] }, records: { total: 1, perBucket: { b: 1 } } })
+  t.notMatch(JSON.stringify(stats), /_a/)
+  t.equal(stats.bytes.total, stats.bytes.perBucket['b'])
+  t.equal(stats.indexes.total, stats.indexes.perBucket['b'])
 })

@@ -1,6 +1,6 @@
 import { test, type Test } from 'tap'
 import { defineBucket } from '../src/commit/definitions.js'
-import { insertBatch } from '../src/commit/insert-in-slices.js'
+import { insertMany } from '../src/commit/insert-many.js'
 import { Engine } from '../src/engine.js'
 import {
   slicer, WorkBudgetError, type BucketHandle, type DeclarativeQueryConfig, type QueryBucket, type Store, type
@@ -112,7 +112,7 @@ test('a read that its meter ends leaves no snapshot behind', async t => {
   const options = { name: 's', now: Date.now, maxDeletedKeys: 10, maxWork: Infinity, onListenerError () {} }
   const engine = new Engine(options, 'epoch')
   defineBucket(engine, 'many', { key: 'id', schema: { id: { type: 'number' } } })
-  await insertBatch(engine, 'many', Array.from({ length: 50_000 }, (_, id) => ({ id, n: id, text: 'y'.repeat(640) })))
+  await insertMany(engine, 'many', Array.from({ length: 50_000 }, (_, id) => ({ id, n: id, text: 'y'.repeat(640) })))
   const { snapshots } = engine.bucket('many').contents
   const reads: ReadonlyArray<(bucket: QueryBucket) => Promise<unknown>> = [
     async b => await b.sum('n', { n: { $gte: 0 } }),

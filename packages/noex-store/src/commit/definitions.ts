@@ -124,7 +124,7 @@ export function fill (bucket: Bucket, records: readonly StoreRecord[], counter: 
   bucket.counter = counter
   for (const record of records) {
     if (bucket.contents.rows.has(bucket.keyIn(record))) {
-      throw new DuplicateKeyError(bucket.name, record[bucket.schema.key])
+      throw new DuplicateKeyError(bucket.name, record[bucket.schema.key], bucket.schema.key)
     }
     for (const index of bucket.contents.uniques) {
       const value = index.valueOf(record)

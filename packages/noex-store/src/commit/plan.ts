@@ -1,7 +1,11 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { Row } from '../bucket/row.js'
-import type { StoreRecord } from '../types/record.js'
 import { CommitTooLargeError } from '../errors.js'
+import type { WorkMeter } from '../types/access.js'
+import type { StoreRecord } from '../types/record.js'
+
+/** Units that a record which is written takes: as long as so many conditions take to look at. */
+export const UNITS_PER_WRITE = 100
 
 /** Steps up to which they are searched one by one. */
 const MAX_SEARCHED = 4
@@ -21,19 +25,33 @@ export interface Step {
 export class Plan {
   readonly steps: Step[] = []
   readonly #maxSteps: number
+  /** Counts what the deletes of the plan cause. */
+  readonly work: WorkMeter | undefined
   #byKey: Map<Bucket, Map<unknown, Step>> | undefined
 
   /** More than `maxSteps` steps are refused. */
-  constructor (maxSteps = Infinity) {
+  constructor (maxSteps = Infinity, work?: WorkMeter) {
     this.#maxSteps = maxSteps
+    this.work = work
   }
 
   /** @throws CommitTooLargeError */
-  add (bucket: Bucket, key: unknown, row: Row | undefined, after: StoreRecord | undefined): Step {
+  add (
+    bucket: Bucket, key: unknown, row: Row | undefined, after: StoreRecord | undefined, before = row?.record
+  ): Step {
     if (this.steps.length >= this.#maxSteps) {
       throw new CommitTooLargeError(this.steps.length + 1, this.#maxSteps)
     }
-    return this.addFreely(bucket, key, row, after, row?.record)
+    return this.addFreely(bucket, key, row, after, before)
+  }
+
+  /**
+   * Adds a step that another one causes.
+   * @throws CommitTooLargeError
+   */
+  addCaused (bucket: Bucket, key: unknown, row: Row, after: StoreRecord | undefined): Step {
+    this.work?.take(UNITS_PER_WRITE)
+    return this.add(bucket, key, row, after)
   }
 
   /** Adds a step that does not count: the store's own, or one of another plan. */

@@ -32,12 +32,13 @@ export function checkInput (
 
 /**
  * Adds to a plan what its deletes do to the records that refer to the deleted ones: those are deleted too, or
- * lose the reference.
+ * lose the reference. What it has added before is left as it is. It may stop between two records, and go on
+ * in a later turn.
  * @throws ReferentialIntegrityError where a record refers to a deleted one by a field of `restrict`
  */
-export function followDeletes (
+export function * followDeletes (
   plan: Plan, inboundOf: (bucket: Bucket) => readonly Inbound[], time: number
-): void {
+): Generator<undefined, undefined> {
   const restricting: Array<readonly [Step, Inbound, Row]> = []
   // The list grows while it is walked.
   for (const step of plan.steps) {
@@ -45,10 +46,12 @@ export function followDeletes (
     for (const inbound of inboundOf(step.bucket)) {
       const index = inbound.source.contents.byField.get(inbound.reference.field)
       if (index === undefined || index.hash.size(step.key) === 0) continue
-      // Copied, because validators may write while the rows are gone through.
+      // Copied, because others may write while the rows are gone through.
       for (const row of [...index.hash.rows(step.key)]) {
+        plan.work?.take(1)
         if (inbound.reference.onDelete === 'restrict') restricting.push([step, inbound, row])
         else release(plan, inbound, row, step.key, time)
+        yield
       }
     }
   }
@@ -68,8 +71,15 @@ function release (plan: Plan, { source, reference }: Inbound, row: Row, target: 
   const after = reference.onDelete === 'cascade'
     ? undefined
     : source.prepareUpdate(record as StoreRecord, { [reference.field]: null }, time)
-  if (step === undefined) plan.add(source, row.key, row, after)
+  if (step === undefined) plan.addCaused(source, row.key, row, after)
   else step.after = after
+}
+
+/** Tells whether a plan deletes records that others may refer to. */
+export function hasCauses (plan: Plan, inboundOf: (bucket: Bucket) => readonly Inbound[]): boolean {
+  return plan.steps.some(({ bucket, before, after, key }) => after === undefined && before !== undefined &&
+    inboundOf(bucket).some(({ source, reference: { field } }) =>
+      (source.contents.byField.get(field)?.hash.size(key) ?? 0) > 0))
 }
 
 function refersTo (record: StoreRecord | undefined, source: Bucket, field: string, target: unknown): boolean {
@@ -83,16 +93,26 @@ function refersTo (record: StoreRecord | undefined, source: Bucket, field: strin
  * @throws ReferentialIntegrityError, BucketNotDefinedError
  */
 export function checkReferences (buckets: Buckets, plan: Plan, now: number): void {
-  for (const { bucket, before, after } of plan.steps) {
+  // Where nothing is deleted, what is there stays there: the plan need not be searched.
+  const losing = new Set<Bucket>()
+  for (const { bucket, after } of plan.steps) if (after === undefined) losing.add(bucket)
+  for (const step of plan.steps) {
+    const { bucket, before, after } = step
     if (after === undefined) continue
     for (const { field, target } of bucket.schema.references) {
       const key = after[field]
       if (key === undefined || key === null || before?.[field] === key) continue
       const targets = buckets.get(target)
       if (targets === undefined) throw new BucketNotDefinedError(target)
-      if (!targets.isLive(plan.recordAfter(targets, targets.keyOf(key)), now)) {
-        throw missing(bucket.name, field, target, key)
+      if (!losing.has(targets) && targets.isLive(targets.row(key)?.record, now)) continue
+      const wanted = targets.keyOf(key)
+      if (targets.isLive(plan.recordAfter(targets, wanted), now)) continue
+      const loss = plan.find(targets, wanted)
+      // What the writer has deleted after it had written the reference was held by that.
+      if (loss?.before !== undefined && plan.steps.indexOf(loss) > plan.steps.indexOf(step)) {
+        throw restricted(target, key, bucket.name, step.key, field)
       }
+      throw missing(bucket.name, field, target, key)
     }
   }
 }
@@ -100,7 +120,7 @@ export function checkReferences (buckets: Buckets, plan: Plan, now: number): voi
 function missing (bucket: string, field: string, target: string, key: unknown): ReferentialIntegrityError {
   const message = `Foreign key violation in bucket "${bucket}": field "${field}" ` +
     `references bucket "${target}" with key "${String(key)}", but no such record exists`
-  return new ReferentialIntegrityError(message, bucket, field, target, key)
+  return new ReferentialIntegrityError(message, 'REFERENCE_MISSING', bucket, field, target, key)
 }
 
 function restricted (
@@ -108,5 +128,5 @@ function restricted (
 ): ReferentialIntegrityError {
   const message = `Cannot delete from bucket "${bucket}" (key "${String(key)}"): ` +
     `referenced by bucket "${source}" (key "${String(sourceKey)}") via field "${field}"`
-  return new ReferentialIntegrityError(message, source, field, bucket, key)
+  return new ReferentialIntegrityError(message, 'REFERENCE_HELD', source, field, bucket, key)
 }

@@ -1,21 +1,17 @@
 import type { Bucket } from '../bucket/bucket.js'
-import type { Row } from '../bucket/row.js'
 import type { Engine } from '../engine.js'
-import {
-  DuplicateKeyError, RecordExistsError, RecordNotFoundError, TransactionConflictError, ValidationError
-} from '../errors.js'
-import type { WriteOptions } from '../types/commit.js'
-import type { WhereFilter } from '../types/filter.js'
+import { RecordExistsError, RecordNotFoundError, ValidationError, VersionMismatchError } from '../errors.js'
+import type { Changes, UpsertOptions, WriteOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
+import { changesOf, checkObject, type Input } from './changes.js'
 import { expireDue } from './expiry.js'
+import { commitCauses } from './commit-causes.js'
 import { Plan } from './plan.js'
 import { checkInput } from './references.js'
-import { selectForWrite } from './select-for-write.js'
+import { WriteAccess } from './write-access.js'
 
-/** Times that a write is planned anew because a function of the definition has written in between. */
+/** Times that a write is planned anew because a function of the application has written in between. */
 const MAX_ATTEMPTS = 10
-
-export type Input = Readonly<Record<string, unknown>>
 
 /**
  * Opens a bucket for a write.
@@ -40,84 +36,47 @@ export function keyOfNew (bucket: Bucket, record: StoreRecord): unknown {
   )
 }
 
-/**
- * Checks that input is an object.
- * @throws ValidationError
- */
-export function checkObject (bucket: Bucket, input: unknown): asserts input is Input {
-  if (typeof input === 'object' && input !== null && !Array.isArray(input)) return
-  throw new ValidationError(
-    bucket.name, [{ field: '_record', message: 'A record must be an object', code: 'type' }]
-  )
-}
-
-export function insert (engine: Engine, name: string, input: Input, options: WriteOptions = {}): StoreRecord {
+export function insert (
+  engine: Engine, name: string, input: Input, options: WriteOptions = {}, access = WriteAccess.unlimited
+): StoreRecord {
   const bucket = openForWrite(engine, name)
   checkObject(bucket, input)
+  access.takeWrites(1)
   checkInput(engine.buckets, bucket, input, engine.now)
   const record = bucket.prepareInsert(input, engine.now)
   const key = keyOfNew(bucket, record)
-  if (bucket.contents.rows.has(key)) throw new RecordExistsError(name, record[bucket.schema.key])
+  if (bucket.contents.rows.has(key)) {
+    throw new RecordExistsError(name, record[bucket.schema.key], bucket.schema.key)
+  }
+  access.check(bucket, record)
   const plan = new Plan(options.maxChanges)
   plan.add(bucket, key, undefined, record)
   engine.commit(plan, options)
   return record
 }
 
-export function insertMany (
-  engine: Engine, name: string, inputs: readonly Input[], options: WriteOptions = {}
-): StoreRecord[] {
-  const bucket = openForWrite(engine, name)
-  for (const input of inputs) {
-    checkObject(bucket, input)
-    checkInput(engine.buckets, bucket, input, engine.now)
-  }
-  const counter = bucket.counter
-  try {
-    const time = engine.now
-    const given = new Set(inputs.map(input => input[bucket.schema.key]))
-    const records = inputs.map(input => bucket.prepareInsert(input, time, number => given.has(number)))
-    return commitNew(engine, bucket, records, options)
-  } catch (error) {
-    // None of the numbers has been seen, unless functions of the definition have taken further ones.
-    if (bucket.counter <= counter + inputs.length && !bucket.schema.hasFunctions) bucket.counter = counter
-    throw error
-  }
-}
-
-/**
- * Commits new records of a bucket.
- * @throws RecordExistsError, DuplicateKeyError
- */
-export function commitNew (
-  engine: Engine, bucket: Bucket, records: readonly StoreRecord[], options: WriteOptions
-): StoreRecord[] {
-  const plan = new Plan(options.maxChanges)
-  const keys = new Set<unknown>()
-  for (const record of records) {
-    const key = keyOfNew(bucket, record)
-    if (bucket.contents.rows.has(key)) throw new RecordExistsError(bucket.name, record[bucket.schema.key])
-    if (keys.has(key)) throw new DuplicateKeyError(bucket.name, record[bucket.schema.key])
-    keys.add(key)
-    plan.add(bucket, key, undefined, record)
-  }
-  engine.commit(plan, options)
-  return [...records]
-}
-
+/** Changes a record by what is given, or by what a function makes of it in this step. */
 export function update (
-  engine: Engine, name: string, key: unknown, changes: Input, options: WriteOptions = {}
+  engine: Engine, name: string, key: unknown, changes: Changes, options: WriteOptions = {},
+  access = WriteAccess.unlimited
 ): StoreRecord {
   const bucket = openForWrite(engine, name)
-  checkObject(bucket, changes)
-  checkInput(engine.buckets, bucket, changes, engine.now)
+  if (typeof changes !== 'function') checkChanges(engine, bucket, changes)
   for (let attempt = 1; ; attempt++) {
     const row = bucket.row(key)
     const before = row?.record
-    if (row === undefined || before === undefined) throw new RecordNotFoundError(name, key)
+    if (row === undefined || before === undefined) {
+      checkVersion(bucket, key, undefined, options.expectedVersion)
+      throw new RecordNotFoundError(name, key)
+    }
+    access.check(bucket, before)
     checkVersion(bucket, key, before, options.expectedVersion)
-    const after = bucket.prepareUpdate(before, changes, engine.now)
+    if (attempt === 1) access.takeWrites(1)
+    const made = changesOf(bucket, changes, before)
+    if (made !== changes) checkChanges(engine, bucket, made)
+    const after = bucket.prepareUpdate(before, made, engine.now)
     if (row.record !== before && attempt < MAX_ATTEMPTS) continue
+    access.check(bucket, after)
     const plan = new Plan(options.maxChanges)
     plan.add(bucket, row.key, row, after)
     engine.commit(plan, options)
@@ -125,66 +84,57 @@ export function update (
   }
 }
 
-/** Deletes a record; one that does not exist is passed over, unless a version of it is expected. */
-export function remove (engine: Engine, name: string, key: unknown, options: WriteOptions = {}): void {
-  const bucket = openForWrite(engine, name)
-  const row = bucket.row(key)
-  checkVersion(bucket, key, row?.record, options.expectedVersion)
-  if (row === undefined) return
-  const plan = new Plan(options.maxChanges)
-  plan.add(bucket, row.key, row, undefined)
-  engine.commit(plan, options)
+/** @throws ValidationError, ReferentialIntegrityError */
+export function checkChanges (engine: Engine, bucket: Bucket, changes: unknown): asserts changes is Input {
+  checkObject(bucket, changes)
+  checkInput(engine.buckets, bucket, changes, engine.now)
 }
 
-export function upsert (engine: Engine, name: string, input: Input, options: WriteOptions = {}): StoreRecord {
+/**
+ * Deletes a record and what its references say; one that does not exist is passed over, unless a version of
+ * it is expected. Returns `undefined` when it is done at once.
+ */
+export function remove (
+  engine: Engine, name: string, key: unknown, options: WriteOptions = {}, access = WriteAccess.unlimited
+): Promise<unknown> | undefined {
+  return commitCauses(engine, () => {
+    const bucket = openForWrite(engine, name)
+    const row = bucket.row(key)
+    const record = row?.record
+    if (record !== undefined) access.check(bucket, record)
+    checkVersion(bucket, key, record, options.expectedVersion)
+    const plan = new Plan(options.maxChanges, access.work)
+    if (row === undefined) return plan
+    access.takeWrites(1)
+    plan.add(bucket, row.key, row, undefined)
+    return plan
+  }, options)
+}
+
+export function upsert (
+  engine: Engine, name: string, input: Input, options: UpsertOptions = {}, access = WriteAccess.unlimited
+): StoreRecord {
   const bucket = openForWrite(engine, name)
   checkObject(bucket, input)
   const key = input[bucket.schema.key]
-  return key !== undefined && bucket.row(key) !== undefined
-    ? update(engine, name, key, input, options)
-    : insert(engine, name, input, options)
-}
-
-/** Changes all records that match, in one commit. Resolves with their number. */
-export async function updateMany (
-  engine: Engine, name: string, filter: WhereFilter, changes: Input, options: WriteOptions = {}
-): Promise<number> {
-  const bucket = openForWrite(engine, name)
-  checkObject(bucket, changes)
-  checkInput(engine.buckets, bucket, changes, engine.now)
-  const commitRows = (rows: readonly Row[]): number => {
-    const plan = new Plan(options.maxChanges)
-    const time = engine.now
-    for (const row of rows) {
-      plan.add(
-        bucket, row.key, row, bucket.prepareUpdate(row.record as StoreRecord, changes, time)
-      )
-    }
-    engine.commit(plan, options)
-    return plan.steps.length
+  if (key !== undefined && bucket.row(key) !== undefined) {
+    return update(engine, name, key, options.update ?? input, options, access)
   }
-  const rows = selectForWrite(engine, bucket, filter)
-  return commitRows(Array.isArray(rows) ? rows : await rows)
+  checkVersion(bucket, key, undefined, options.expectedVersion)
+  return insert(engine, name, input, options, access)
 }
 
-/** Deletes all records that match, in one commit. Resolves with their number. */
-export async function deleteMany (
-  engine: Engine, name: string, filter: WhereFilter, options: WriteOptions = {}
-): Promise<number> {
+/**
+ * Removes all records of a bucket at once; records that refer to them stay as they are.
+ * @throws OutOfScopeError for a writer who is confined to a part of it
+ */
+export function clear (
+  engine: Engine, name: string, options: WriteOptions = {}, access = WriteAccess.unlimited
+): void {
   const bucket = openForWrite(engine, name)
-  const commitRows = (rows: readonly Row[]): number => {
-    const plan = new Plan(options.maxChanges)
-    for (const row of rows) plan.add(bucket, row.key, row, undefined)
-    engine.commit(plan, options)
-    return rows.length
-  }
-  const rows = selectForWrite(engine, bucket, filter)
-  return commitRows(Array.isArray(rows) ? rows : await rows)
-}
-
-/** Removes all records of a bucket at once; records that refer to them stay as they are. */
-export function clear (engine: Engine, name: string, options: WriteOptions = {}): void {
-  const bucket = openForWrite(engine, name)
+  access.checkWhole(bucket)
+  access.takeWrites(1)
+  options.beforeCommit?.()
   if (bucket.size === 0) return
   let former: ReturnType<Bucket['clear']>
   engine.commitStructure(
@@ -193,11 +143,10 @@ export function clear (engine: Engine, name: string, options: WriteOptions = {})
   )
 }
 
-/** @throws TransactionConflictError */
+/** @throws VersionMismatchError */
 export function checkVersion (
   bucket: Bucket, key: unknown, record: StoreRecord | undefined, expected: number | undefined
 ): void {
   if (expected === undefined || record?._version === expected) return
-  const found = record === undefined ? 'the record does not exist' : `got ${record._version}`
-  throw new TransactionConflictError(bucket.name, key, `Version mismatch: expected ${expected}, ${found}`)
+  throw new VersionMismatchError(bucket.name, key, expected, record?._version)
 }

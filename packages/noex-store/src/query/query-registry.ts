@@ -13,6 +13,9 @@ import { TrackedContext } from './query-context.js'
 /** Runs of one query at a time; one that runs itself would go on until the memory is used up. */
 const MAX_RUNS = 10_000
 
+/** Runs that may begin within each other before one waits for a microtask: so that the stack is not used up. */
+const MAX_NESTED = 100
+
 interface DefinedQuery {
   readonly fn: AnyQueryFn
   /** `undefined` for a query in code. */
@@ -169,6 +172,7 @@ function limited (name: string, fn: AnyQueryFn): AnyQueryFn {
     if (runs === MAX_RUNS) throw new TooManyRunsError(name, MAX_RUNS)
     runs++
     try {
+      if (runs % MAX_NESTED === 0) await undefined
       return await fn(...args)
     } finally {
       runs--

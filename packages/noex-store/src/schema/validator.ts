@@ -2,7 +2,7 @@ import { ValidationError, type ValidationIssue } from '../errors.js'
 import type { BucketDefinition, FieldDefinition, FieldType, SchemaDefinition } from '../types/schema.js'
 import { isValidEmail, isValidIsoDate, isValidUrl } from './format.js'
 import { isInstant } from './instant.js'
-import { compilePattern } from './pattern.js'
+import { beginMatching, compilePattern } from './pattern.js'
 
 /** Levels of `properties` and `items` below the record that are checked. */
 export const MAX_NESTING = 10
@@ -23,12 +23,19 @@ export function compileValidator (
   bucket: string, { schema, validate }: Pick<BucketDefinition, 'schema' | 'validate'>
 ): Validator {
   const checks = compileFields(schema, 0)
+  const matches = Object.values(schema).some(hasPattern)
   return record => {
     const issues: ValidationIssue[] = []
+    if (matches) beginMatching()
     checks(record, '', issues, record)
     if (validate !== undefined) checkRecord(validate, record, issues)
     if (issues.length > 0) throw new ValidationError(bucket, issues)
   }
+}
+
+function hasPattern ({ pattern, items, properties = {} }: FieldDefinition): boolean {
+  return pattern !== undefined || (items !== undefined && hasPattern(items)) ||
+    Object.values(properties).some(hasPattern)
 }
 
 function checkRecord (

@@ -5,14 +5,17 @@ import { changed } from '../commit/check.js'
 import type { StoreRecord } from '../types/record.js'
 import type { Test } from '../filter/condition.js'
 
+/** Filters whose results are checked in one step. */
+const MIN_SLICED = 8
+
 /** A read of all records that match. */
 interface PredicateRead {
   readonly bucket: Bucket
   readonly test: Test | undefined
   /** Whether only the number of matching records was read. */
   readonly isCount: boolean
-  /** Position of the history at which was read. */
-  readonly position: number
+  /** Position of the history at which was read, or up to which that is known to hold. */
+  position: number
   /** Time of the read, in epoch milliseconds: a record that was hidden then was not read. */
   readonly time: number
 }
@@ -32,6 +35,23 @@ export class ReadSet {
   /** Notes that all records which pass `test`, or all, were read or counted at a position of the history. */
   addPredicate (read: PredicateRead): void {
     this.#predicates.push(read)
+  }
+
+  /**
+   * Does most of `check` in slices, where there is much: what others have changed so far need not be looked
+   * at again.
+   */
+  checkInSlices (engine: Engine): Promise<void> | undefined {
+    return this.#predicates.length < MIN_SLICED ? undefined : this.#checkPredicates(engine)
+  }
+
+  async #checkPredicates (engine: Engine): Promise<void> {
+    for (const [i, read] of this.#predicates.entries()) {
+      checkPredicate(engine, read)
+      read.position = engine.history.position
+      const turn = engine.slicer.pause(i, MIN_SLICED)
+      if (turn !== undefined) await turn
+    }
   }
 
   /**

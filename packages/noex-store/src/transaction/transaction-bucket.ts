@@ -1,13 +1,19 @@
 import type { Bucket } from '../bucket/bucket.js'
 import { expireDue } from '../commit/expiry.js'
-import { checkObject, checkVersion, keyOfNew, type Input } from '../commit/writes.js'
+import { changesOf, checkObject, type Input } from '../commit/changes.js'
+import type { WriteAccess } from '../commit/write-access.js'
+import { checkVersion, keyOfNew } from '../commit/writes.js'
 import type { Engine } from '../engine.js'
 import { DuplicateKeyError, RecordExistsError, RecordNotFoundError } from '../errors.js'
+import { bothOf } from '../filter/filter.js'
+import { Groups } from '../query/aggregate.js'
 import { countNow } from '../query/count.js'
 import { select, visibility, visitMatches, type Selection } from '../query/visit.js'
-import type { WriteOptions } from '../types/commit.js'
+import type { Changes, UpsertOptions, WriteOptions } from '../types/commit.js'
 import type { WhereFilter } from '../types/filter.js'
+import type { Aggregate, GroupByResult } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
+import { followDelete } from './follow-delete.js'
 import type { Overlay } from './overlay.js'
 import type { ReadSet } from './read-set.js'
 
@@ -23,17 +29,24 @@ export class TransactionBucketHandle {
   readonly #bucket: Bucket
   readonly #reads: ReadSet
   readonly #overlay: Overlay
+  readonly #overlayOf: (bucket: Bucket) => Overlay
   readonly #assertOpen: () => void
+  readonly #access: WriteAccess
   #calls = 0
   #turn: Promise<void> | undefined
 
   /** Made by `TransactionContext.bucket`. */
-  constructor (engine: Engine, bucket: Bucket, reads: ReadSet, overlay: Overlay, assertOpen: () => void) {
+  constructor (
+    engine: Engine, reads: ReadSet, overlay: Overlay, overlayOf: (bucket: Bucket) => Overlay,
+    assertOpen: () => void, access: WriteAccess
+  ) {
     this.#engine = engine
-    this.#bucket = bucket
+    this.#bucket = overlay.bucket
     this.#reads = reads
     this.#overlay = overlay
+    this.#overlayOf = overlayOf
     this.#assertOpen = assertOpen
+    this.#access = access
   }
 
   get name (): string {
@@ -50,9 +63,9 @@ export class TransactionBucketHandle {
     return this.#insert(data)
   }
 
-  /** @throws RecordNotFoundError, TransactionConflictError for another version than `expectedVersion` */
+  /** @throws RecordNotFoundError, VersionMismatchError for another version than `expectedVersion` */
   async update (
-    key: unknown, changes: Record<string, unknown>, options: Pick<WriteOptions, 'expectedVersion'> = {}
+    key: unknown, changes: Changes, options: Pick<WriteOptions, 'expectedVersion'> = {}
   ): Promise<StoreRecord> {
     for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
     return this.#update(key, changes, options.expectedVersion)
@@ -61,7 +74,7 @@ export class TransactionBucketHandle {
   /** Deletes a record; one that does not exist is passed over, unless a version of it is expected. */
   async delete (key: unknown, options: Pick<WriteOptions, 'expectedVersion'> = {}): Promise<void> {
     for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
-    this.#delete(key, options.expectedVersion)
+    await this.#delete(key, options.expectedVersion)
   }
 
   async insertMany (data: Array<Record<string, unknown>>): Promise<StoreRecord[]> {
@@ -86,21 +99,28 @@ export class TransactionBucketHandle {
     const records = await this.#collect(filter)
     for (const record of records) {
       for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
-      this.#delete(record[this.#bucket.schema.key])
+      await this.#delete(record[this.#bucket.schema.key])
     }
     return records.length
   }
 
-  async upsert (data: Record<string, unknown>): Promise<StoreRecord> {
+  async upsert (
+    data: Record<string, unknown>, options: Pick<UpsertOptions, 'expectedVersion' | 'update'> = {}
+  ): Promise<StoreRecord> {
     for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
     checkObject(this.#bucket, data)
     const key = data[this.#bucket.schema.key]
-    return key !== undefined && this.#read(key) !== undefined ? this.#update(key, data) : this.#insert(data)
+    if (key !== undefined && this.#read(key) !== undefined) {
+      return this.#update(key, options.update ?? data, options.expectedVersion)
+    }
+    checkVersion(this.#bucket, key, undefined, options.expectedVersion)
+    return this.#insert(data)
   }
 
   async get (key: unknown): Promise<StoreRecord | undefined> {
     for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
-    return this.#read(key)
+    const record = this.#read(key)
+    return record !== undefined && this.#access.includes(this.#bucket, record) ? record : undefined
   }
 
   async all (): Promise<StoreRecord[]> {
@@ -122,7 +142,7 @@ export class TransactionBucketHandle {
 
   async count (filter?: WhereFilter): Promise<number> {
     this.#open()
-    const selection = select(this.#bucket, filter)
+    const selection = select(this.#bucket, bothOf(this.#access.scope, filter))
     let count = countNow(this.#engine, selection)
     if (count === undefined) {
       count = 0
@@ -135,10 +155,23 @@ export class TransactionBucketHandle {
     this.#notePredicate(selection, true)
     const matches = (record: StoreRecord | undefined): boolean =>
       record !== undefined && (selection.filter === undefined || selection.filter.test(record))
-    for (const [key, { after }] of this.#overlay.entries()) {
+    this.#access.work?.take(this.#overlay.size)
+    for (const { key, after } of this.#overlay.steps()) {
       count += Number(matches(after)) - Number(matches(this.#bucket.contents.rows.get(key)?.record))
     }
     return count
+  }
+
+  async groupBy (
+    field: string | string[], aggregate: Aggregate, filter?: WhereFilter
+  ): Promise<GroupByResult[]> {
+    const fields = typeof field === 'string' ? [field] : [...field]
+    const groups = new Groups(fields, aggregate, this.#bucket.schema.normalizeOf)
+    await this.#visit(filter, false, ({ record }) => {
+      groups.add(record)
+      return undefined
+    })
+    return await groups.results(this.#engine.slicer)
   }
 
   /** Lets others have a turn, when the calls have taken all of this one. Calls go on in their order. */
@@ -172,40 +205,63 @@ export class TransactionBucketHandle {
   #insert (data: Input): StoreRecord {
     this.#open()
     checkObject(this.#bucket, data)
-    const record = this.#bucket.prepareInsert(data, this.#engine.now, number => this.#overlay.has(number))
-    const key = keyOfNew(this.#bucket, record)
+    this.#access.takeWrites(1)
+    const bucket = this.#bucket
+    const { key: field } = bucket.schema
+    const record = bucket.prepareInsert(data, this.#engine.now, number => this.#overlay.has(number))
+    const key = keyOfNew(bucket, record)
     const written = this.#overlay.get(key)
-    const shown = record[this.#bucket.schema.key]
-    if (written?.after !== undefined) throw new DuplicateKeyError(this.name, shown)
-    if (written === undefined && this.#read(key) !== undefined) throw new RecordExistsError(this.name, shown)
+    if (written?.after !== undefined) throw new DuplicateKeyError(this.name, record[field], field)
+    if (written === undefined && this.#read(key) !== undefined) {
+      throw new RecordExistsError(this.name, record[field], field)
+    }
+    this.#access.check(bucket, record)
     // In the place of a record that this transaction has deleted: one change of the key in all.
     const version = written?.before === undefined ? record._version : written.before._version + 1
     const inserted = version === record._version ? record : Object.freeze({ ...record, _version: version })
-    this.#overlay.set(key, written === undefined ? undefined : written.before, inserted)
+    this.#overlay.set(key, undefined, inserted)
     return inserted
   }
 
-  #update (key: unknown, changes: Input, expectedVersion?: number): StoreRecord {
+  #update (key: unknown, changes: Changes, expectedVersion?: number): StoreRecord {
     this.#open()
-    checkObject(this.#bucket, changes)
+    if (typeof changes !== 'function') checkObject(this.#bucket, changes)
     const existing = this.#read(key)
-    if (existing === undefined) throw new RecordNotFoundError(this.name, key)
+    if (existing === undefined) {
+      checkVersion(this.#bucket, key, existing, expectedVersion)
+      throw new RecordNotFoundError(this.name, key)
+    }
+    this.#access.check(this.#bucket, existing)
     checkVersion(this.#bucket, key, existing, expectedVersion)
-    const wanted = this.#bucket.keyOf(key)
-    const written = this.#overlay.get(wanted)
-    const after = this.#bucket.prepareUpdate(existing, changes, this.#engine.now)
-    this.#overlay.set(wanted, written === undefined ? existing : written.before, after)
+    this.#access.takeWrites(1)
+    const made = changesOf(this.#bucket, changes, existing)
+    const after = this.#bucket.prepareUpdate(existing, made, this.#engine.now)
+    this.#access.check(this.#bucket, after)
+    this.#overlay.set(this.#bucket.keyOf(key), existing, after)
     return after
   }
 
-  #delete (key: unknown, expectedVersion?: number): void {
+  #delete (key: unknown, expectedVersion?: number): Promise<void> | undefined {
     this.#open()
     const existing = this.#read(key)
+    if (existing !== undefined) this.#access.check(this.#bucket, existing)
     checkVersion(this.#bucket, key, existing, expectedVersion)
-    if (existing === undefined) return
+    if (existing === undefined) return undefined
+    this.#access.takeWrites(1)
     const wanted = this.#bucket.keyOf(key)
-    const written = this.#overlay.get(wanted)
-    this.#overlay.set(wanted, written === undefined ? existing : written.before, undefined)
+    this.#overlay.set(wanted, existing, undefined)
+    if (this.#engine.inboundOf(this.#bucket).length === 0) return undefined
+    return this.#followDelete(wanted)
+  }
+
+  /** Does what a delete causes, in slices. */
+  async #followDelete (key: unknown): Promise<void> {
+    const causes = followDelete(this.#engine, this.#overlayOf, this.#bucket, key)
+    for (let i = 1; causes.next().done !== true; i++) {
+      this.#access.takeWrites(1)
+      const turn = this.#engine.slicer.pause(i)
+      if (turn !== undefined) await turn
+    }
   }
 
   async #collect (filter: WhereFilter | undefined): Promise<StoreRecord[]> {
@@ -225,12 +281,13 @@ export class TransactionBucketHandle {
     filter: WhereFilter | undefined, isCount: boolean, visit: (placed: Placed) => boolean | undefined
   ): Promise<void> {
     this.#open()
-    const selection = select(this.#bucket, filter)
+    const selection = select(this.#bucket, bothOf(this.#access.scope, filter))
+    this.#access.work?.take(this.#overlay.size)
     this.#notePredicate(selection, isCount)
     const written = this.#writtenMatches(selection)
     let next = 0
     let isStopped = false
-    const overlay = new Set(this.#overlay.entries().map(([key]) => key))
+    const overlay = new Set(Array.from(this.#overlay.steps(), ({ key }) => key))
     await visitMatches(this.#engine, selection, (record, row) => {
       if (overlay.has(row.key)) return undefined
       for (; !isStopped && next < written.length && (written[next] as Placed).place < row.place; next++) {
@@ -238,14 +295,14 @@ export class TransactionBucketHandle {
       }
       if (!isStopped) isStopped = visit({ place: row.place, record }) === false
       return !isStopped
-    })
+    }, this.#access.work && { meter: this.#access.work })
     for (; !isStopped && next < written.length; next++) isStopped = visit(written[next] as Placed) === false
   }
 
   /** Own writes that match, in the order of results: updated records in their place, new ones at the end. */
   #writtenMatches ({ filter }: Selection): Placed[] {
     const placed: Placed[] = []
-    for (const [key, { after }] of this.#overlay.entries()) {
+    for (const { key, after } of this.#overlay.steps()) {
       if (after === undefined || filter?.test(after) === false) continue
       placed.push({ place: this.#bucket.contents.rows.get(key)?.place ?? Infinity, record: after })
     }

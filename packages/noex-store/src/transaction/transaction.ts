@@ -1,11 +1,13 @@
 import type { Bucket } from '../bucket/bucket.js'
-import { changed } from '../commit/check.js'
+import { commitCauses, turnForCommit } from '../commit/commit-causes.js'
 import { whenPurged } from '../commit/expiry.js'
-import { Plan } from '../commit/plan.js'
+import { Plan, type Step } from '../commit/plan.js'
+import { WriteAccess } from '../commit/write-access.js'
 import type { Engine } from '../engine.js'
 import { CommitTooLargeError, StoreStoppedError } from '../errors.js'
-import type { Commit, WriteOptions } from '../types/commit.js'
-import { Overlay, type Written } from './overlay.js'
+import type { AccessOptions, WorkMeter } from '../types/access.js'
+import type { WriteOptions } from '../types/commit.js'
+import { Overlay } from './overlay.js'
 import { ReadSet } from './read-set.js'
 import { TransactionBucketHandle } from './transaction-bucket.js'
 
@@ -19,9 +21,11 @@ export class TransactionContext {
   readonly #reads = new ReadSet()
   readonly #overlays = new Map<Bucket, Overlay>()
   readonly #handles = new Map<string, TransactionBucketHandle>()
+  /** Counts what the commit causes. */
+  #work: WorkMeter | undefined
   readonly #endHistory: () => void
-  /** Written keys in the order of their first write. */
-  readonly #keys: Array<readonly [Overlay, unknown]> = []
+  /** Writes in the order of the first one of each key. */
+  readonly #steps: Step[] = []
   #isEnded = false
 
   /** Made by `Store.transaction`. */
@@ -32,62 +36,74 @@ export class TransactionContext {
   }
 
   /**
-   * The bucket of that name, as this transaction sees it.
+   * The bucket of that name, as this transaction sees it, confined and counted as `access` says. Opened
+   * several times, each time with another `access`, it is still one: all see the same writes.
    * @throws BucketNotDefinedError
    */
-  async bucket (name: string): Promise<TransactionBucketHandle> {
+  async bucket (name: string, access?: AccessOptions): Promise<TransactionBucketHandle> {
     this.#assertOpen()
-    const known = this.#handles.get(name)
+    const known = access === undefined ? this.#handles.get(name) : undefined
     if (known !== undefined) return known
     const bucket = this.#engine.bucket(name)
+    if (access?.work !== undefined) this.#work = access.work
     const handle = new TransactionBucketHandle(
-      this.#engine, bucket, this.#reads, this.#overlayOf(bucket), () => { this.#assertOpen() }
+      this.#engine, this.#reads, this.#overlayOf(bucket), source => this.#overlayOf(source),
+      () => { this.#assertOpen() }, access === undefined ? WriteAccess.unlimited : new WriteAccess(access)
     )
-    this.#handles.set(name, handle)
+    if (access === undefined) this.#handles.set(name, handle)
     return handle
   }
 
   /**
+   * Checks that everything which was read so far would be read again as it was.
+   * @throws TransactionConflictError naming what another writer has changed
+   */
+  check (): void {
+    this.#reads.check(this.#engine)
+  }
+
+  /**
    * Commits all writes in one step, or none. Without writes nothing is committed, but what was read is
-   * checked.
+   * checked. What takes long is done in slices before that step.
    * @throws TransactionConflictError, and the errors of the single writes
    */
   async commit (): Promise<void> {
-    await this.whenPurged()
-    this.commitNow()
-  }
-
-  /** Waits until the buckets that are written to have no hidden records whose time is up. */
-  async whenPurged (): Promise<void> {
-    for (const { name } of this.#overlays.keys()) await whenPurged(this.#engine, name)
-  }
-
-  /** Does `commit` at once. Returns the commit, `undefined` without writes. */
-  commitNow (): Commit | undefined {
     if (this.#isEnded) throw new Error('Transaction already committed')
+    this.#isEnded = true
     try {
-      this.#reads.check(this.#engine)
-      return this.#engine.commit(this.#plan(), this.#options)
+      for (const { name } of this.#overlays.keys()) {
+        const purged = whenPurged(this.#engine, name)
+        if (purged !== undefined) await purged
+      }
+      const checking = this.#reads.checkInSlices(this.#engine)
+      if (checking !== undefined) await checking
+      const turn = turnForCommit(this.#engine, this.#steps.length)
+      if (turn !== undefined) await turn
+      const committing = commitCauses(this.#engine, () => this.#plan(), {
+        ...this.#options,
+        beforeCommit: () => {
+          this.#reads.check(this.#engine)
+          this.#options.beforeCommit?.()
+        }
+      })
+      if (committing !== undefined) await committing
     } finally {
-      this.end()
+      this.#endHistory()
     }
   }
 
   /** Ends the transaction; what was not committed never happened. */
   end (): void {
+    if (this.#isEnded) return
     this.#isEnded = true
     this.#endHistory()
   }
 
+  /** Copies the steps: what deletes cause is written into them. */
   #plan (): Plan {
-    const plan = new Plan(this.#options.maxChanges)
-    for (const [overlay, key] of this.#keys) {
-      const { bucket } = overlay
-      const { before, after } = overlay.get(key) as Written
-      if (before === undefined && after === undefined) continue
-      const row = bucket.contents.rows.get(key)
-      if (row?.record !== before) throw changed(bucket, key, before)
-      plan.add(bucket, key, row, after)
+    const plan = new Plan(this.#options.maxChanges, this.#work)
+    for (const { bucket, key, row, before, after } of this.#steps) {
+      if (before !== undefined || after !== undefined) plan.add(bucket, key, row, after, before)
     }
     return plan
   }
@@ -95,17 +111,16 @@ export class TransactionContext {
   #overlayOf (bucket: Bucket): Overlay {
     let overlay = this.#overlays.get(bucket)
     if (overlay === undefined) {
-      const made = new Overlay(bucket, key => { this.#noteKey(made, key) })
+      const made = new Overlay(bucket, step => { this.#noteStep(step) })
       this.#overlays.set(bucket, overlay = made)
     }
     return overlay
   }
 
-  #noteKey (overlay: Overlay, key: unknown): void {
+  #noteStep (step: Step): void {
     const { maxChanges = Infinity } = this.#options
-    if (this.#keys.push([overlay, key]) > maxChanges) {
-      throw new CommitTooLargeError(this.#keys.length, maxChanges)
-    }
+    if (this.#steps.length >= maxChanges) throw new CommitTooLargeError(this.#steps.length + 1, maxChanges)
+    this.#steps.push(step)
   }
 
   #assertOpen (): void {

@@ -64,4 +64,19 @@ export interface WriteOptions {
    * @default Infinity
    */
   readonly maxChanges?: number
+  /**
+   * Called in the step that commits, before its checks: what it throws refuses the write. For what a writer
+   * has looked at before and must still hold. It must not write itself.
+   */
+  readonly beforeCommit?: () => void
+}
+
+/** The changes of an update, or the function that makes them of the record as it is in that moment. */
+export type Changes = Readonly<Record<string, unknown>> |
+  ((record: StoreRecord) => Readonly<Record<string, unknown>>)
+
+/** Members that the writer of an upsert may add. */
+export interface UpsertOptions extends WriteOptions {
+  /** The changes of the record, where there is one. @default those that are inserted otherwise */
+  readonly update?: Changes
 }

@@ -1,0 +1,83 @@
+import type { BucketHandle, StoreRecord, UpsertOptions, WhereFilter, WriteOptions } from '@hamicek/noex-store'
+import { checkCounter, incremented, type Increment } from './increment.js'
+import { accessOf, commitOptions, type Reach } from './reach.js'
+import { withoutExpiry, type RecordInput } from './record-input.js'
+import type { StoreAccess } from './store-access.js'
+
+/**
+ * The writes of one request. Each rejects with an error of the store, which toReplyError translates: among them
+ * `FORBIDDEN` for a record that is out of reach, or would be then.
+ */
+export class Writes {
+  readonly #access: StoreAccess
+  readonly #reach: Reach
+
+  constructor (access: StoreAccess, reach: Reach) {
+    this.#access = access
+    this.#reach = reach
+  }
+
+  async insert (bucket: string, data: RecordInput): Promise<StoreRecord> {
+    return await this.#open('store.insert', bucket).insert(withoutExpiry(data), this.#options())
+  }
+
+  /** Inserts all records or none. */
+  async insertMany (bucket: string, data: readonly RecordInput[]): Promise<StoreRecord[]> {
+    return await this.#open('store.insertMany', bucket).insertMany(data.map(withoutExpiry), this.#options())
+  }
+
+  /** Updates the record with this key, or inserts one; with `expectedVersion`, only updates one of that version. */
+  async upsert (bucket: string, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
+    const handle = this.#open('store.upsert', bucket)
+    return await handle.upsert(withoutExpiry(data), this.#options(expectedVersion))
+  }
+
+  /** Updates one record; with `expectedVersion`, only when that is its `_version`. */
+  async update (
+    bucket: string, key: unknown, data: RecordInput, expectedVersion?: number
+  ): Promise<StoreRecord> {
+    const handle = this.#open('store.update', bucket)
+    return await handle.update(key, withoutExpiry(data), this.#options(expectedVersion))
+  }
+
+  /** Adds to a number of a record, as it is in the moment of the write. */
+  async increment (
+    bucket: string, { key, field, by, expectedVersion }: Increment
+  ): Promise<StoreRecord> {
+    const handle = this.#open('store.increment', bucket)
+    checkCounter(this.#access.definition(bucket), field)
+    return await handle.update(
+      key, record => ({ [field]: incremented(record, field, by) }), this.#options(expectedVersion)
+    )
+  }
+
+  /** Updates all records that match and are within reach, or none. Resolves with their number. */
+  async updateMany (bucket: string, filter: WhereFilter, data: RecordInput): Promise<number> {
+    const handle = this.#open('store.updateMany', bucket)
+    return await handle.updateMany(filter, withoutExpiry(data), this.#options())
+  }
+
+  /** Deletes a record, and does to those that refer to it what their fields say. */
+  async delete (bucket: string, key: unknown, expectedVersion?: number): Promise<void> {
+    await this.#open('store.delete', bucket).delete(key, this.#options(expectedVersion))
+  }
+
+  /** Deletes all records that match and are within reach, or none. Resolves with their number. */
+  async deleteMany (bucket: string, filter: WhereFilter): Promise<number> {
+    return await this.#open('store.deleteMany', bucket).deleteMany(filter, this.#options())
+  }
+
+  /** Removes every record of a bucket, whatever refers to it; refused where some are out of reach. */
+  async clear (bucket: string): Promise<void> {
+    await this.#open('store.clear', bucket).clear(this.#options())
+  }
+
+  #open (operation: string, bucket: string): BucketHandle {
+    return this.#access.bucket(bucket, accessOf(this.#reach, operation, bucket))
+  }
+
+  #options (expectedVersion?: number): WriteOptions & UpsertOptions {
+    const options = commitOptions(this.#reach)
+    return expectedVersion === undefined ? options : { ...options, expectedVersion }
+  }
+}

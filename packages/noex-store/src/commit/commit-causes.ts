@@ -1,0 +1,68 @@
+import type { Engine } from '../engine.js'
+import type { Commit, WriteOptions } from '../types/commit.js'
+import type { Plan } from './plan.js'
+
+/** Times that what deletes cause is looked for in slices, before it is done in the step that commits. */
+const MAX_ATTEMPTS = 5
+/** Records above which the step that commits comes in a new turn when this one is spent. */
+const MIN_SHORT = 256
+/** Records above which it always has a turn of its own. */
+const MIN_LONG = 2_000
+/** Records looked at between two looks at the clock. */
+const STEP = 32
+
+/**
+ * Commits a plan whose deletes may cause many others: those are looked for in slices. Where others change
+ * meanwhile what the plan depends on, `build` makes it anew, for the last time in the step that commits.
+ * Returns `undefined` when all is done at once.
+ */
+export function commitCauses (
+  engine: Engine, build: () => Plan, options: WriteOptions
+): Promise<Commit | undefined> | undefined {
+  const plan = build()
+  const isCausing = engine.hasCauses(plan)
+  if (isCausing) {
+    const { revision } = engine
+    const causes = engine.follow(plan)
+    if (!isSoonDone(causes)) return followInSlices(engine, { plan, causes, revision }, build, options)
+  }
+  engine.commit(plan, options, isCausing)
+  return undefined
+}
+
+/** Waits, where the step that commits would come at the end of a turn that others wait for already. */
+export function turnForCommit ({ slicer }: Engine, records: number): Promise<void> | undefined {
+  return records > MIN_LONG || (records > MIN_SHORT && slicer.isSpent) ? slicer.nextTurn() : undefined
+}
+
+function isSoonDone (causes: Generator): boolean {
+  for (let i = 0; i < STEP; i++) if (causes.next().done === true) return true
+  return false
+}
+
+/** A plan, and the search for what its deletes cause that was begun at a revision. */
+interface Following {
+  readonly plan: Plan
+  readonly causes: Generator
+  readonly revision: number
+}
+
+async function followInSlices (
+  engine: Engine, begun: Following, build: () => Plan, options: WriteOptions
+): Promise<Commit | undefined> {
+  let { plan, causes, revision } = begun
+  for (let attempt = 1; attempt < MAX_ATTEMPTS; attempt++) {
+    for (let i = 0; causes.next().done !== true; i++) {
+      const turn = engine.slicer.pause(i, STEP)
+      if (turn !== undefined) await turn
+    }
+    const turn = turnForCommit(engine, plan.steps.length)
+    if (turn !== undefined) await turn
+    if (engine.revision === revision) return engine.commit(plan, options, true)
+    if (engine.isCurrent(plan)) return engine.commit(plan, options)
+    plan = build()
+    causes = engine.follow(plan)
+    revision = engine.revision
+  }
+  return engine.commit(plan, options)
+}

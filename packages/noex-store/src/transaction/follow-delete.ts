@@ -1,0 +1,52 @@
+import type { Bucket } from '../bucket/bucket.js'
+import type { Inbound } from '../commit/references.js'
+import type { Engine } from '../engine.js'
+import type { StoreRecord } from '../types/record.js'
+import type { Overlay } from './overlay.js'
+
+/** A record that refers to a deleted one, as the transaction sees it. */
+interface Referring {
+  readonly key: unknown
+  readonly record: StoreRecord
+}
+
+/**
+ * Does in a transaction what a delete causes, so that its later reads see it: records that refer to the deleted
+ * one are deleted too, or lose the reference. Those of `restrict` are looked at by the commit, in the state that
+ * it leads to. May stop between two records.
+ */
+export function * followDelete (
+  engine: Engine, overlayOf: (bucket: Bucket) => Overlay, bucket: Bucket, deleted: unknown
+): Generator<undefined, undefined> {
+  const pending: Array<readonly [bucket: Bucket, key: unknown]> = [[bucket, deleted]]
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const [target, key] = next
+    for (const inbound of engine.inboundOf(target)) {
+      const { source, reference: { field, onDelete } } = inbound
+      if (onDelete === 'restrict') continue
+      const overlay = overlayOf(source)
+      for (const { key: own, record } of referring(inbound, overlay, key)) {
+        if (onDelete === 'cascade') {
+          overlay.set(own, record, undefined)
+          pending.push([source, own])
+        } else {
+          overlay.set(own, record, source.prepareUpdate(record, { [field]: null }, engine.now))
+        }
+        yield
+      }
+    }
+  }
+}
+
+function referring ({ source, reference: { field } }: Inbound, overlay: Overlay, target: unknown): Referring[] {
+  const index = source.contents.byField.get(field)
+  const found: Referring[] = []
+  if (index === undefined) return found
+  for (const { key, record } of index.hash.rows(target)) {
+    if (record !== undefined && !overlay.has(key)) found.push({ key, record })
+  }
+  for (const { key, after } of overlay.steps()) {
+    if (after !== undefined && index.valueOf(after) === target) found.push({ key, record: after })
+  }
+  return found
+}
