@@ -5,7 +5,7 @@ import { Permission, type PermissionEntry } from './rule.js'
 import { unlimitedScope, type Policy, type QueryFacts, type Scope, type Tier, type Touch } from './policy.js'
 import type { AuthSession, Session } from './session.js'
 import { reaches, tierOf } from './tiers.js'
-import type { Verdict } from '../store/row-filter.js'
+import type { Verdict } from '../store/reach.js'
 
 /** One of `permissions.rules`: what a role is allowed. */
 export interface PermissionRule extends PermissionEntry {

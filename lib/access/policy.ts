@@ -1,4 +1,4 @@
-import type { Verdict } from '../store/row-filter.js'
+import type { Verdict } from '../store/reach.js'
 import type { Session } from './session.js'
 
 /** How far an operation reaches: what a role must have, and what the audit filters by. */

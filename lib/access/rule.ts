@@ -1,7 +1,7 @@
 import type { Session } from './session.js'
 import type { Touch } from './policy.js'
 import { Where, whereProblem, type Problem } from './where.js'
-import type { Verdict } from '../store/row-filter.js'
+import type { Verdict } from '../store/reach.js'
 
 /** A permission as it is written: in `permissions.rules`, and in the roles of the built-in identity. */
 export interface PermissionEntry {

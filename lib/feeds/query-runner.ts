@@ -4,7 +4,7 @@ import { plainAnswerInSlices } from '../application/plain-answer.js'
 import { readableError } from '../application/thrown.js'
 import { LimitedRuns, type RunLimits } from '../application/limited-runs.js'
 import { encodeQueryResult } from '../protocol/encode.js'
-import type { Verdict } from '../store/row-filter.js'
+import type { Verdict } from '../store/reach.js'
 import type { StoreAccess } from '../store/store-access.js'
 import type { Work } from '../store/work.js'
 

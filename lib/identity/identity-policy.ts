@@ -6,7 +6,7 @@ import type { Session } from '../access/session.js'
 import type { Directory } from './directory.js'
 import type { Identity } from './identity.js'
 import type { AccessClass, AclEntry, Resource, ResourceType, Role } from './records.js'
-import type { Verdict } from '../store/row-filter.js'
+import type { Verdict } from '../store/reach.js'
 
 /** For each class of access, an operation that it allows. */
 const operationsOf: Readonly<Record<ResourceType, Readonly<Record<AccessClass, string>>>> = {

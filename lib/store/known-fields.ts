@@ -1,16 +1,12 @@
-import { setImmediate } from 'node:timers/promises'
-import type { BucketEvent, BucketHandle } from '@hamicek/noex-store'
+import type { Change } from '@hamicek/noex-store'
+import { isTurnOver, nextTurn } from '../slice.js'
 import type { NoexStore } from './noex-store.js'
-import type { StoreChange } from './schema-watch.js'
 
 /** Names that are counted of one bucket; where there are more, no name is held to be unknown. */
 const MAX_NAMES = 1_000
 
 /** Characters of a name that is counted; a longer one is one of too many. */
 const MAX_NAME_CHARS = 256
-
-/** How long the records of a bucket are looked at in one piece, in milliseconds. */
-const MAX_STRETCH_MS = 5
 
 /** Records between two looks at the clock. */
 const RECORDS_PER_LOOK = 256
@@ -36,47 +32,29 @@ interface Seen {
  */
 export class KnownFields {
   readonly #store: NoexStore
-  readonly #open: (bucket: string) => Pick<BucketHandle, 'all'>
   readonly #seen = new Map<string, Seen>()
-  #ready: Promise<void> = Promise.resolve()
-  #stopListening: Array<() => Promise<unknown>> = []
-  #isStopped = true
+  #ready: Promise<unknown> = Promise.resolve()
+  #stopListening: (() => void) | undefined
 
-  /** `open` gives the store's own handle of a bucket. */
-  constructor (store: NoexStore, open: (bucket: string) => Pick<BucketHandle, 'all'>) {
+  constructor (store: NoexStore) {
     this.#store = store
-    this.#open = open
   }
 
   /** Resolves when the records that were there at the start have been looked at. */
-  get ready (): Promise<void> {
+  get ready (): Promise<unknown> {
     return this.#ready
   }
 
-  /** Begins to follow the store. `bucketNames` tells the buckets that there are. */
-  start (bucketNames: () => Promise<readonly string[]>): void {
-    this.#isStopped = false
-    this.#ready = this.#start(bucketNames)
+  /** Begins to follow the store. */
+  start (): void {
+    this.#stopListening = this.#store.onCommit(({ changes }) => { for (const change of changes) this.#onChange(change) })
+    this.#ready = this.#learnAll(this.#store.bucketNames)
   }
 
   stop (): void {
-    this.#isStopped = true
-    for (const stop of this.#stopListening) stop().catch(ignore)
-    this.#stopListening = []
+    this.#stopListening?.()
+    this.#stopListening = undefined
     this.#seen.clear()
-  }
-
-  /** Takes note of a change that has no store event. */
-  storeChanged (change: StoreChange): void {
-    switch (change.type) {
-      case 'bucket_dropped':
-        this.#seen.delete(change.bucket)
-        break
-      case 'bucket_defined':
-      case 'reset':
-        if (change.bucket !== undefined) this.#learn(change.bucket)
-        else for (const bucket of [...this.#seen.keys()]) this.#learn(bucket)
-    }
   }
 
   /**
@@ -117,21 +95,25 @@ export class KnownFields {
     return [...new Set([...this.declared(bucket), ...this.#seen.get(bucket)?.names ?? []])]
   }
 
-  async #start (bucketNames: () => Promise<readonly string[]>): Promise<void> {
-    try {
-      const stop = await this.#store.on<BucketEvent>('bucket.*', event => { this.#happened(event) })
-      if (this.#isStopped) await stop()
-      else this.#stopListening.push(stop)
-      for (const bucket of await bucketNames()) await this.#learn(bucket)
-    } catch {
-      // A store that has stopped has no clients to be told anything.
+  #onChange (change: Change): void {
+    switch (change.type) {
+      case 'insert':
+      case 'update': {
+        const seen = this.#of(change.bucket)
+        if (!seen.isFull) note(seen, change.after as object)
+        break
+      }
+      case 'define':
+      case 'redefine':
+        this.#learn(change.bucket)
+        break
+      case 'drop':
+        this.#seen.delete(change.bucket)
     }
   }
 
-  #happened (event: BucketEvent): void {
-    if (event.type === 'deleted') return
-    const seen = this.#of(event.bucket)
-    if (!seen.isFull) note(seen, event.type === 'inserted' ? event.record : event.newRecord)
+  async #learnAll (buckets: readonly string[]): Promise<void> {
+    for (const bucket of buckets) await this.#learn(bucket)
   }
 
   #of (bucket: string): Seen {
@@ -145,30 +127,23 @@ export class KnownFields {
 
   /** Looks at all records of a bucket. Never rejects: where that fails, the names stay incomplete. */
   async #learn (bucket: string): Promise<void> {
-    if (this.#isStopped) return
+    if (this.#stopListening === undefined) return
     const seen = this.#of(bucket)
     seen.isComplete = false
     const turn = ++seen.turn
     try {
-      const records = await this.#open(bucket).all()
-      let startedAt = performance.now()
+      const records = await this.#store.bucket(bucket).all()
       for (let i = 0; i < records.length && !seen.isFull; i++) {
         note(seen, records[i] as object)
-        if (i % RECORDS_PER_LOOK === 0 && performance.now() - startedAt > MAX_STRETCH_MS) {
-          await setImmediate(undefined, { ref: false })
-          startedAt = performance.now()
-        }
+        if (i % RECORDS_PER_LOOK === 0 && isTurnOver()) await nextTurn()
       }
       // Another turn has begun where the records were replaced meanwhile.
       if (turn === seen.turn) seen.isComplete = true
     } catch {
-      // The bucket is gone, or is being rebuilt: then it is looked at again.
+      // The bucket is gone.
     }
   }
 }
-
-/** A store that has stopped has stopped telling, too. */
-function ignore (): void {}
 
 function note (seen: Seen, record: object): void {
   const { names } = seen

@@ -1,5 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
-import type { WhereFilter } from '@hamicek/noex-store'
+import type { StoreRecord, WhereFilter } from '@hamicek/noex-store'
 import { invalid, type NoexServerError } from '../errors.js'
 import { didYouMean, nearestNames } from '../nearest.js'
 import type { StoreAccess } from './store-access.js'
@@ -67,14 +66,14 @@ export interface FieldScope {
   readonly isWritten?: (field: string) => boolean
 }
 
-type Access = Pick<StoreAccess, 'fields' | 'read'>
+type Access = Pick<StoreAccess, 'fields' | 'bucket'>
 
 /** Tells whether a name is a field. */
 type Knows = (field: string) => boolean
 
 /**
  * Refuses fields that no record of the bucket has that the request sees. Returns nothing where all of them
- * are known, and otherwise a promise: a record may be on its way to be known, or has to be looked for.
+ * are known, and otherwise a promise: records may have to be looked at.
  * @throws `VALIDATION_ERROR` with the nearest field
  */
 export function requireFields (
@@ -98,8 +97,6 @@ export function requireFields (
 async function refuseUnknown (
   { fields }: Access, { bucket }: FieldScope, unknown: readonly NamedField[], knows: Knows
 ): Promise<void> {
-  // The store may tell of a write only after it has answered the writer.
-  await setImmediate()
   refuse(bucket, unknown, knows, () => fields.all(bucket))
 }
 
@@ -112,11 +109,24 @@ async function refuseUnseen (
   rows: WhereFilter
 ): Promise<void> {
   const names = new Set(unknown.flatMap(({ field }) => [field, firstOf(field)]))
-  const seen = await access.read(bucket, rows, work).membersAmong(names)
+  const records = await access.bucket(bucket, { scope: rows, work }).all()
+  const seen = records.length === 0 ? undefined : await membersAmong(records, names, work)
   // Only the records of such a bucket will tell what they are like.
   if (seen === undefined && access.fields.isSchemaless(bucket)) return
   refuse(bucket, unknown, field => isDeclared(field) || seen?.has(field) === true,
     () => access.fields.declared(bucket))
+}
+
+/** Returns the names of these that are members of a record, in slices. */
+async function membersAmong (
+  records: readonly StoreRecord[], names: ReadonlySet<string>, work: Work
+): Promise<ReadonlySet<string>> {
+  const found = new Set<string>()
+  await work.each(records, names.size, record => {
+    for (const name of names) if (Object.hasOwn(record, name)) found.add(name)
+    return found.size < names.size
+  })
+  return found
 }
 
 /** Refuses the first field that is not known; `likely` tells those that may have been meant. */

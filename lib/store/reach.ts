@@ -26,3 +26,6 @@ export function accessOf (reach: Reach, operation: string, bucket: string): Acce
   const scope = reach.rows(operation, bucket)
   return scope === undefined ? { work: reach.work } : { scope, work: reach.work }
 }
+
+/** Which records of a bucket may be reached: none, all, or those that match. */
+export type Verdict = boolean | WhereFilter

@@ -1,11 +1,9 @@
-import type { AccessOptions, BucketDefinition, BucketHandle, ReadObserver, WhereFilter } from '@hamicek/noex-store'
+import type { AccessOptions, BucketDefinition, BucketHandle, ReadObserver } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
 import { KnownFields } from './known-fields.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
 import { RepeatQueue } from './repeat-queue.js'
-import type { Verdict } from './row-filter.js'
-import { storeChangeOf, type StoreChange } from './schema-watch.js'
-import { SlicedReads } from './sliced-reads.js'
+import type { Verdict } from './reach.js'
 import { Work } from './work.js'
 
 /** Options of one run of a query. */
@@ -26,12 +24,10 @@ export class StoreAccess {
   /** Whether the store holds the accounts of the built-in identity: see `SystemBuckets`. */
   hasSystemBuckets = false
   #users = 0
-  #leave: Array<() => void> = []
 
   private constructor (store: NoexStore) {
     this.store = store
-    const open = (name: string): BucketHandle => store.bucket(name)
-    this.fields = new KnownFields(store, open)
+    this.fields = new KnownFields(store)
   }
 
   static readonly #shared = new WeakMap<NoexStore, StoreAccess>()
@@ -46,21 +42,13 @@ export class StoreAccess {
       access = new StoreAccess(store)
       StoreAccess.#shared.set(store, access)
     }
-    if (access.#users++ === 0) access.#enter()
+    if (access.#users++ === 0) access.fields.start()
     return access
   }
 
   /** Returns a bucket, confined and counted as `options` say. @throws BucketNotDefinedError */
   bucket (name: string, options?: AccessOptions): BucketHandle {
     return this.store.bucket(name, options)
-  }
-
-  /**
-   * What may be read of a bucket by a request that sees the records that match `rows`, or all; to be used at
-   * once. Throws `BucketNotDefinedError`.
-   */
-  read (bucket: string, rows: WhereFilter | undefined, work: Work): SlicedReads {
-    return new SlicedReads(this.bucket(bucket), this.definition(bucket), rows, work)
   }
 
   /** The definition of a bucket. Throws `BUCKET_NOT_DEFINED`. */
@@ -101,29 +89,9 @@ export class StoreAccess {
     }
   }
 
-  /** Takes note of a change that is not one of single records. */
-  announce (change: StoreChange): void {
-    this.fields.storeChanged(change)
-  }
-
-  /** Leaves the store as it was found once the last user is done. */
+  /** Leaves the store once the last user is done. */
   close (): void {
-    if (--this.#users > 0) return
-    for (const leave of this.#leave) leave()
-    this.#leave = []
-    this.fields.stop()
-  }
-
-  #enter (): void {
-    this.#leave = [
-      this.store.onCommit(({ changes }) => {
-        for (const change of changes) {
-          const announced = storeChangeOf(change)
-          if (announced !== undefined) this.announce(announced)
-        }
-      })
-    ]
-    this.fields.start(async () => this.bucketNames())
+    if (--this.#users === 0) this.fields.stop()
   }
 }
 

@@ -1,7 +1,6 @@
-import { isStoreError, type WhereFilter } from '@hamicek/noex-store'
+import { isStoreError, type Aggregate, type WhereFilter } from '@hamicek/noex-store'
 import { bucketNotDefined, NoexServerError, placedError } from '../errors.js'
 import { EntryWriters } from './entry-writers.js'
-import type { GroupAggregate } from './group-by.js'
 import type { Increment } from './increment.js'
 import { commitOptions, type Reach } from './reach.js'
 import type { RecordInput } from './record-input.js'
@@ -27,7 +26,7 @@ export type TransactionEntry = { readonly bucket: string } & (
   | { readonly op: 'where', readonly filter: WhereFilter, readonly limit?: number | null }
   | { readonly op: 'deleteMany' | 'findOne', readonly filter: WhereFilter }
   | { readonly op: 'count', readonly filter?: WhereFilter | null }
-  | { readonly op: 'groupBy', readonly field: string | string[], readonly aggregate: GroupAggregate, readonly filter?: WhereFilter | null })
+  | { readonly op: 'groupBy', readonly field: string | string[], readonly aggregate: Aggregate, readonly filter?: WhereFilter | null })
 
 /**
  * Runs the entries in order; all of them take effect, or none. Later entries see what earlier ones did, and

@@ -8,7 +8,6 @@ import {
 } from '@hamicek/noex-store'
 import { toReplyError } from '../../lib/errors.js'
 import { referencedBuckets } from '../../lib/store/bucket-definition.js'
-import { computeGroups } from '../../lib/store/group-by.js'
 import type { Reach } from '../../lib/store/reach.js'
 import { defineBucket, dropBucket, updateBucket } from '../../lib/store/schema-change.js'
 import { StoreAccess } from '../../lib/store/store-access.js'
@@ -125,19 +124,16 @@ t.test('Reads under a row filter are those of a bucket that holds nothing else',
       })
       const handle = store.bucket(name)
       for (const { id, ...data } of inserts) await handle.insert({ id: key(id), ...data })
-      // What is updated comes last in an index, and stays where it is in the table.
       for (const { id, ...data } of updates) if (await handle.get(key(id)) !== undefined) await handle.update(key(id), data)
 
-      const reads = access.read(name, rows.filter, work)
+      const reads = access.bucket(name, { scope: rows.filter, work })
       const all = (await handle.all()).filter(rows.holds)
       const matching = all.filter(asked.holds)
-      const order = (records: readonly unknown[]) => indexes.length === 0 ? records : new Set(records)
       for (let id = 0; id < 31; id++) assert.equal(await reads.get(key(id)), all.find(record => record['id'] === key(id)))
-      assert.deepEqual(order(await reads.all()), order(all))
-      assert.deepEqual(order(await reads.where(asked.filter)), order(matching))
-      const found = await reads.findOne(asked.filter)
-      if (indexes.length === 0 || matching.length === 0) assert.equal(found, matching[0])
-      else assert.ok(found !== undefined && matching.includes(found))
+      // In the order of insertion, whichever index serves.
+      assert.deepEqual(await reads.all(), all)
+      assert.deepEqual(await reads.where(asked.filter), matching)
+      assert.equal(await reads.findOne(asked.filter), matching[0])
 
       for (const [filter, records] of [[asked.filter, matching], [undefined, all]] as const) {
         const numbers = records.map(record => record['n']).filter(n => typeof n === 'number')
@@ -148,8 +144,12 @@ t.test('Reads under a row filter are those of a bucket that holds nothing else',
         assert.equal(await reads.min('n', filter), numbers.length === 0 ? undefined : Math.min(...numbers))
         assert.equal(await reads.max('n', filter), numbers.length === 0 ? undefined : Math.max(...numbers))
         const groups = await reads.groupBy('status', { function: 'sum', field: 'n' }, filter)
-        const sorted = (list: typeof groups) => new Map(list.map(({ key, value }) => [String(key['status'] ?? 'null'), value]))
-        assert.deepEqual(sorted(groups), sorted(await computeGroups(records, 'status', { function: 'sum', field: 'n' }, work)))
+        const sums = new Map<string, number>()
+        for (const { status, n } of records) {
+          const name = String(status ?? 'null')
+          sums.set(name, (sums.get(name) ?? 0) + (typeof n === 'number' ? n : 0))
+        }
+        assert.deepEqual(groups.map(({ key, value }) => [String(key['status'] ?? 'null'), value]), [...sums])
       }
 
       const walk = ordered
@@ -186,7 +186,7 @@ t.test('Pages hold every visible record once and in order while others come, cha
     let after: unknown
     let next = 100
     for (let more = true; more;) {
-      const page = await access.read('notes', mine, work).paginate({ limit: 3, after })
+      const page = await access.bucket('notes', { scope: mine, work }).paginate({ limit: 3, after })
       seen.push(...ids(page.records))
       after = page.nextCursor
       more = page.hasMore
@@ -201,7 +201,7 @@ t.test('Pages hold every visible record once and in order while others come, cha
 
 t.test('Reads of a bucket that is not defined are refused', async t => {
   const { access } = await withNotes(t)
-  t.equal((await refusal((async () => access.read('nope', mine, work))())).code, 'BUCKET_NOT_DEFINED')
+  t.equal((await refusal((async () => access.bucket('nope', { scope: mine, work }))())).code, 'BUCKET_NOT_DEFINED')
 })
 
 t.test('An index serves the row filter, or else what the client asks for', async t => {

@@ -196,3 +196,12 @@ test('long work of all stores shares 5 ms of each turn', async t => {
   const most = turns[Math.floor(turns.length * 0.9)] as number
   t.ok(most < 15, `90 % of the turns take less than ${most} ms`)
 })
+
+test('a long sort is one of slices, and keeps the order of equal records', async t => {
+  const store = await startStore(t)
+  await store.defineBucket('many', { key: 'id', schema: { id: { type: 'number' } } })
+  const records = Array.from({ length: 7_001 }, (_, id) => ({ id, n: (id * 7_919) % 613 }))
+  await store.bucket('many').insertMany(records)
+  store.defineDeclarativeQuery('sorted', { bucket: 'many', sort: { n: 'desc' }, fields: ['id', 'n'] })
+  t.same(await store.runQuery('sorted'), [...records].sort((a, b) => b.n - a.n))
+})
