@@ -184,6 +184,9 @@ const storeErrors: Readonly<Partial<Record<StoreErrorCode, (error: Members) => N
     'ask for less, or by an indexed field', { workBudget: e['budget'] }),
   AGGREGATE_OVERFLOW: () =>
     new NoexServerError('VALIDATION_ERROR', 'The sum overflows: it is beyond ±1.8e308'),
+  DEFINITION_MISSING: e => new NoexServerError('INTERNAL_ERROR',
+    `Bucket "${String(e['bucket'])}" takes no writes: its definition is not complete`,
+    { reason: 'definition_missing' }),
   STORE_UNAVAILABLE: unavailable,
   NOT_LEADER: unavailable
 }

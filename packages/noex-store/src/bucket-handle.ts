@@ -40,7 +40,8 @@ export class BucketHandle extends BucketReader {
   async insert (data: Record<string, unknown>, options?: WriteOptions): Promise<StoreRecord> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const record = insert(this.#engine, this.name, data, options, this.#access)
+    const made = insert(this.#engine, this.name, data, options, this.#access)
+    const record = made instanceof Promise ? await made : made
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
     return record
@@ -70,7 +71,8 @@ export class BucketHandle extends BucketReader {
   ): Promise<StoreRecord> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const record = update(this.#engine, this.name, key, changes, options, this.#access)
+    const made = update(this.#engine, this.name, key, changes, options, this.#access)
+    const record = made instanceof Promise ? await made : made
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
     return record
@@ -94,7 +96,8 @@ export class BucketHandle extends BucketReader {
   async upsert (data: Record<string, unknown>, options?: UpsertOptions): Promise<StoreRecord> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const record = upsert(this.#engine, this.name, data, options, this.#access)
+    const made = upsert(this.#engine, this.name, data, options, this.#access)
+    const record = made instanceof Promise ? await made : made
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
     return record

@@ -10,6 +10,7 @@ import { checkReferences, followDeletes, hasCauses, type Inbound } from './commi
 import { UndoLog, type Undo } from './commit/undo-log.js'
 import type { Change, Commit, RecordChange, WriteOptions } from './types/commit.js'
 import { BackgroundWork } from './scan/background.js'
+import { CheckWaiter } from './schema/pending-checks.js'
 import { slicer } from './scan/slicer.js'
 
 export interface EngineOptions {
@@ -20,6 +21,8 @@ export interface EngineOptions {
   readonly maxDeletedKeys: number
   /** Records times conditions that one read may look at. */
   readonly maxWork: number
+  /** Time that an asynchronous validator may take, in milliseconds. */
+  readonly validatorTimeoutMs: number
   /** Hears what a listener throws. */
   readonly onListenerError: (error: unknown) => void
 }
@@ -40,6 +43,7 @@ export class Engine {
   /** That of the process: all long work together has 5 ms of a turn. */
   readonly slicer = slicer
   readonly background: BackgroundWork
+  readonly checks: CheckWaiter
   /** Text that names the history which revisions count. */
   epoch: string
   isStopped = false
@@ -55,6 +59,7 @@ export class Engine {
     this.lane = new CommitLane(options.onListenerError, commit => {
       if (!this.undoLog.isOn && commit.undone !== true) this.durableLane.tell(commit)
     })
+    this.checks = new CheckWaiter(options.validatorTimeoutMs)
     this.background = new BackgroundWork(options.onListenerError)
     this.durableLane = new CommitLane(options.onListenerError)
   }
@@ -212,7 +217,10 @@ export class Engine {
   #checkBuckets ({ steps }: Plan): void {
     for (const { bucket, key } of steps) {
       const current = this.buckets.get(bucket.name)
-      if (current === bucket) continue
+      if (current === bucket) {
+        bucket.assertComplete()
+        continue
+      }
       if (current === undefined) throw new BucketNotDefinedError(bucket.name)
       throw new TransactionConflictError(bucket.name, key, 'The bucket has been defined anew')
     }
@@ -235,8 +243,8 @@ export function applyStep (step: Step, undo: Undo[] | undefined): RecordChange {
   const type = before === undefined ? 'insert' : after === undefined ? 'delete' : 'update'
   if (after === undefined) {
     const row = step.row as NonNullable<Step['row']>
-    bucket.delete(row)
-    undo?.push(() => { bucket.undoDelete(row, before as NonNullable<typeof before>) })
+    const forgotten = bucket.delete(row)
+    undo?.push(() => { bucket.undoDelete(row, before as NonNullable<typeof before>, forgotten) })
   } else if (before === undefined) {
     const known = bucket.deleted.get(key)
     const row = bucket.insert(key, after)

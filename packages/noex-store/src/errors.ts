@@ -11,13 +11,12 @@ const MARK: unique symbol = Symbol.for('noex.store.error')
 
 /** What went wrong, for programs: see the class that has it. */
 export type StoreErrorCode =
-  | 'VALIDATION' | 'DEFINITION' | 'FILTER' | 'UNKNOWN_FIELD' | 'OUT_OF_SCOPE'
-  | 'BUCKET_EXISTS' | 'BUCKET_NOT_DEFINED' | 'QUERY_EXISTS' | 'QUERY_NOT_DEFINED'
-  | 'RECORD_NOT_FOUND' | 'RECORD_EXISTS' | 'DUPLICATE_KEY' | 'UNIQUE'
-  | 'CONFLICT' | 'VERSION_MISMATCH' | 'REFERENCE_MISSING' | 'REFERENCE_HELD'
-  | 'QUOTA_EXCEEDED' | 'COMMIT_TOO_LARGE' | 'WORK_BUDGET' | 'AGGREGATE_OVERFLOW'
-  | 'STORE_STOPPED' | 'STORE_UNAVAILABLE' | 'NOT_LEADER' | 'COMMIT_MISMATCH'
-  | 'TOO_MANY_RUNS' | 'PERSISTENCE_REQUIRED' | 'BACKUP_NOT_FOUND'
+  | 'VALIDATION' | 'VALIDATOR' | 'DEFINITION' | 'DEFINITION_MISSING' | 'DEFINITION_MISMATCH' | 'FILTER'
+  | 'UNKNOWN_FIELD' | 'OUT_OF_SCOPE' | 'BUCKET_EXISTS' | 'BUCKET_NOT_DEFINED' | 'QUERY_EXISTS'
+  | 'QUERY_NOT_DEFINED' | 'RECORD_NOT_FOUND' | 'RECORD_EXISTS' | 'DUPLICATE_KEY' | 'UNIQUE' | 'CONFLICT'
+  | 'VERSION_MISMATCH' | 'REFERENCE_MISSING' | 'REFERENCE_HELD' | 'QUOTA_EXCEEDED' | 'COMMIT_TOO_LARGE'
+  | 'WORK_BUDGET' | 'AGGREGATE_OVERFLOW' | 'STORE_STOPPED' | 'STORE_UNAVAILABLE' | 'NOT_LEADER'
+  | 'COMMIT_MISMATCH' | 'TOO_MANY_RUNS' | 'PERSISTENCE_REQUIRED' | 'BACKUP_NOT_FOUND'
 
 /** An error that the store itself raises. */
 export abstract class StoreError extends Error {
@@ -40,6 +39,17 @@ export class ValidationError extends StoreError {
     const summary = issues.map(({ field, message }) => `${field}: ${message}`).join('; ')
     super(`Validation failed for bucket "${bucket}": ${summary}`)
     this.issues = issues
+  }
+}
+
+/** Refuses a write whose validator cannot be understood, does not settle in time, or runs in a loop. */
+export class ValidatorError extends StoreError {
+  override readonly name = 'ValidatorError'
+  readonly code = 'VALIDATOR'
+
+  /** `subject` is the validator, `problem` a predicate: `must return undefined or a text, got number`. */
+  constructor (readonly bucket: string, subject: string, problem: string) {
+    super(`The ${subject} of bucket "${bucket}" ${problem}`)
   }
 }
 
@@ -241,6 +251,34 @@ export class CommitMismatchError extends StoreError {
 export class StoreUnavailableError extends StoreError {
   override readonly name = 'StoreUnavailableError'
   readonly code = 'STORE_UNAVAILABLE'
+}
+
+/**
+ * Refuses writes to a bucket that came from a log, where its definition had functions which this process has
+ * not handed in by `defineBucket`; reads go on.
+ */
+export class DefinitionMissingError extends StoreError {
+  override readonly name = 'DefinitionMissingError'
+  readonly code = 'DEFINITION_MISSING'
+  readonly details: { readonly reason: 'definition_missing', readonly functions: readonly string[] }
+
+  constructor (readonly bucket: string, functions: readonly string[]) {
+    super(`Bucket "${bucket}" takes no writes: its definition had functions that were not handed in ` +
+      `(${functions.slice(0, 5).join(', ')}). Define it with them`)
+    this.details = { reason: 'definition_missing', functions }
+  }
+}
+
+/** Refuses to define a bucket that came from a log in another way than it is there. */
+export class DefinitionMismatchError extends StoreError {
+  override readonly name = 'DefinitionMismatchError'
+  readonly code = 'DEFINITION_MISMATCH'
+
+  /** `difference` names the first members that differ. */
+  constructor (readonly bucket: string, readonly difference: string) {
+    super(`Bucket "${bucket}" is defined differently in the log: ${difference}. ` +
+      'Change it by updateBucket, rebuildBucket or a migration')
+  }
 }
 
 /** Refuses writes of a store that follows another one at the moment. */

@@ -26,15 +26,17 @@ export type { StoreOptions, StoreStats } from './types/store.js'
 export type { BackupData } from './persistence/backups.js'
 export type { BucketImage, ChangeLog, LogEntry, OpenedLog, StoreImage } from './log/change-log.js'
 export type { CommitListener } from './commit/lane.js'
-export type { TransformRecords } from './commit/definitions.js'
+export type { RebuildTransform, TransformRecords } from './commit/definitions.js'
+export type { TransformRecord } from './commit/bucket-copy.js'
 export type { BridgeOptions, EventReceiver } from './bridge/rules-bridge.js'
 export {
   AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError,
-  CommitMismatchError, CommitTooLargeError, DefinitionError, DuplicateKeyError, FilterError, isStoreError,
-  NotLeaderError, OutOfScopeError, PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError,
-  QuotaExceededError, RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, StoreError,
-  StoreStoppedError, StoreUnavailableError, TooManyRunsError, TransactionConflictError, UniqueConstraintError,
-  UnknownFieldError, ValidationError, VersionMismatchError, WorkBudgetError, type StoreErrorCode,
+  CommitMismatchError, CommitTooLargeError, DefinitionError, DefinitionMismatchError, DefinitionMissingError,
+  DuplicateKeyError, FilterError, isStoreError, NotLeaderError, OutOfScopeError, PersistenceRequiredError,
+  QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError, RecordExistsError, RecordNotFoundError,
+  ReferentialIntegrityError, StoreError, StoreStoppedError, StoreUnavailableError, TooManyRunsError,
+  TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, ValidatorError,
+  VersionMismatchError, WorkBudgetError, type StoreErrorCode,
   type ValidationIssue
 } from './errors.js'
 export { Store } from './store.js'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { BucketHandle, type WhenDurable } from './bucket-handle.js'
 import {
-  defineBucket, dropBucket, redefineBucket, updateBucket, type TransformRecords
+  defineBucket, dropBucket, redefineBucket, updateBucket, type RebuildTransform
 } from './commit/definitions.js'
 import { purge } from './commit/expiry.js'
 import type { CommitListener } from './commit/lane.js'
@@ -51,6 +51,7 @@ export class Store extends StoreQueries {
       now: options.now ?? Date.now,
       maxDeletedKeys: options.maxDeletedKeys ?? 100_000,
       maxWork: options.maxWork ?? 100_000_000,
+      validatorTimeoutMs: options.validatorTimeoutMs ?? 10_000,
       onListenerError
     }, randomUUID())
     const events = new EventHub(onListenerError)
@@ -94,9 +95,9 @@ export class Store extends StoreQueries {
    */
   async defineBucket (name: string, definition: BucketDefinition): Promise<void> {
     if (this.#saver === undefined || definition.persistent === false || this.#engine.buckets.has(name)) {
-      defineBucket(this.#engine, name, definition)
+      await defineBucket(this.#engine, name, definition)
     } else {
-      defineBucket(this.#engine, name, definition, await this.#saver.load(name))
+      await defineBucket(this.#engine, name, definition, await this.#saver.load(name))
     }
     await this.#whenDurable()
   }
@@ -162,15 +163,20 @@ export class Store extends StoreQueries {
    * @throws BucketNotDefinedError, DefinitionError, UniqueConstraintError
    */
   async updateBucket (name: string, updates: BucketSchemaUpdate): Promise<void> {
-    updateBucket(this.#engine, name, updates)
+    await updateBucket(this.#engine, name, updates)
     await this.#whenDurable()
   }
 
-  /** Gives a bucket another definition and, by `transform`, other records, in one commit. */
+  /**
+   * Gives a bucket another definition and, by `transform`, other records, in one commit. It is built in slices,
+   * while reads and writes go on; a `transform` of all records together is one step, and runs again when
+   * another writer has changed the bucket meanwhile.
+   * @throws DefinitionError, DuplicateKeyError, UniqueConstraintError, TransactionConflictError
+   */
   async rebuildBucket (
-    name: string, definition: BucketDefinition, transform?: TransformRecords
+    name: string, definition: BucketDefinition, transform?: RebuildTransform
   ): Promise<void> {
-    redefineBucket(this.#engine, name, definition, transform)
+    await redefineBucket(this.#engine, name, definition, transform)
     await this.#whenDurable()
   }
 

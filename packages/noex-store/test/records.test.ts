@@ -169,23 +169,6 @@ test('a validator', async t => {
     t.same(issue, ['f', 'pattern'])
   })
 
-  t.test('that is asynchronous refuses the record, and ends nothing', async t => {
-    const store = await startStore(t)
-    await store.defineBucket('users', {
-      ...users, validate: (async () => { throw new Error('late') }) as never
-    })
-    await t.rejects(store.bucket('users').insert({ id: 'a' }), { message: /asynchronous/ })
-    await store.defineBucket('more', {
-      key: 'id',
-      schema: {
-        id: { type: 'string' },
-        f: { type: 'object', default: (async () => { throw new Error('late') }) as never }
-      }
-    })
-    await t.rejects(store.bucket('more').insert({ id: 'a' }), { message: /asynchronous/ })
-    t.equal(await store.bucket('users').count(), 0)
-  })
-
   t.test('that throws refuses the write with its error', async t => {
     const store = await startStore(t)
     await store.defineBucket('users', { ...users, validate: () => { throw new RangeError('mine') } })

@@ -109,7 +109,7 @@ test('texts that are searched count by their length, and are looked at one by on
 })
 
 test('a read that its meter ends leaves no snapshot behind', async t => {
-  const options = { name: 's', now: Date.now, maxDeletedKeys: 10, maxWork: Infinity, onListenerError () {} }
+  const options = { name: 's', now: Date.now, maxDeletedKeys: 10, maxWork: Infinity, validatorTimeoutMs: 1_000, onListenerError () {} }
   const engine = new Engine(options, 'epoch')
   defineBucket(engine, 'many', { key: 'id', schema: { id: { type: 'number' } } })
   await insertMany(engine, 'many', Array.from({ length: 50_000 }, (_, id) => ({ id, n: id, text: 'y'.repeat(640) })))

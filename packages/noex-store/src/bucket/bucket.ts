@@ -1,13 +1,14 @@
-import { UnknownFieldError } from '../errors.js'
+import { DefinitionMissingError, UnknownFieldError, ValidatorError } from '../errors.js'
 import { compileSchema, type BucketSchema, type Normalize } from '../schema/bucket-schema.js'
 import { fillersOf } from '../schema/fillers.js'
 import { frozenValue } from '../schema/frozen.js'
+import type { PendingCheck } from '../schema/pending-checks.js'
 import { estimateBytes } from '../schema/size.js'
 import { RecordTemplate } from '../schema/template.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition } from '../types/schema.js'
 import { Contents } from './contents.js'
-import { DeletedKeys, type DeletedKey } from './deleted-keys.js'
+import { DeletedKeys, type DeletedEntry, type Forgotten } from './deleted-keys.js'
 import { FieldNames } from './field-names.js'
 import { Row } from './row.js'
 
@@ -17,8 +18,8 @@ const MAX_REMEMBERED_BY_CLEAR = 10_000
 /** A bucket: its compiled definition, its records, and what it remembers of deleted ones. */
 export class Bucket {
   readonly name: string
-  readonly schema: BucketSchema
-  readonly deleted: DeletedKeys
+  schema: BucketSchema
+  deleted: DeletedKeys
   readonly fieldNames: FieldNames
   contents: Contents
   /** Last given autoincrement number. */
@@ -27,9 +28,15 @@ export class Bucket {
   hasOverdue = false
   /** The removal of such records, while it is under way; resolves with their number. */
   purge: Promise<number> | undefined
+  /** Whether it came from a log, and no definition of this process has taken it over. */
+  isRecovered = false
+  /** Paths of functions that its definition had there and this process has not handed in. */
+  missingFunctions: readonly string[] = []
+  /** Number of inserts and deletes that were taken back. */
+  takenBack = 0
   /** Number of changes, to tell whether the bucket is as it was. */
   edits = 0
-  readonly #template: RecordTemplate
+  #template: RecordTemplate
   readonly #normalizeKey: Normalize | undefined
   #highestVersion = 0
 
@@ -41,8 +48,35 @@ export class Bucket {
     this.contents = new Contents(this.schema)
     this.fieldNames = new FieldNames(Object.keys(this.schema.definition.schema))
     this.#normalizeKey = this.schema.normalizeOf(this.schema.key)
-    const fillers = fillersOf(name, this.schema.definition, () => this.counter)
-    this.#template = new RecordTemplate(fillers, this.schema.ttlMs, names => { this.fieldNames.add(names) })
+    this.#template = this.#makeTemplate()
+  }
+
+  /** Takes over a definition that differs from the present one in its functions only. */
+  takeOver (schema: BucketSchema): void {
+    this.schema = schema
+    this.#template = this.#makeTemplate()
+    this.isRecovered = false
+    this.missingFunctions = []
+  }
+
+  /** Marks a bucket of a log, where its definition had functions at these paths. */
+  markRecovered (functions: readonly string[] = []): void {
+    this.isRecovered = true
+    const known = new Set(this.schema.functionPaths)
+    this.missingFunctions = functions.filter(path => !known.has(path))
+  }
+
+  #makeTemplate (): RecordTemplate {
+    const fillers = fillersOf(this.name, this.schema.definition, () => this.counter)
+    return new RecordTemplate(fillers, this.schema.ttlMs, names => { this.fieldNames.add(names) })
+  }
+
+  /**
+   * Refuses writes while functions of the definition are missing.
+   * @throws DefinitionMissingError
+   */
+  assertComplete (): void {
+    if (this.missingFunctions.length > 0) throw new DefinitionMissingError(this.name, this.missingFunctions)
   }
 
   get size (): number {
@@ -79,12 +113,14 @@ export class Bucket {
 
   /**
    * Makes the record of an insert: takes a number, runs defaults and validators. `isTaken` tells which keys
-   * are taken besides those of the bucket.
+   * are taken besides those of the bucket. Checks whose answer is still to come are added to `pending`;
+   * without it they are refused.
    *
    * @throws ValidationError, or what a function of the definition throws
    */
   prepareInsert (
-    input: Readonly<Record<string, unknown>>, time: number, isTaken?: (key: unknown) => boolean
+    input: Readonly<Record<string, unknown>>, time: number, isTaken?: (key: unknown) => boolean,
+    pending?: PendingCheck[]
   ): StoreRecord {
     const known = input[this.schema.key]
     if (this.schema.isNumbered) this.#takeNumber(known !== undefined, isTaken)
@@ -93,15 +129,19 @@ export class Bucket {
     const key = this.keyIn(record)
     const version = this.deleted.nextVersion(key)
     const versioned = version === record._version ? record : Object.freeze({ ...record, _version: version })
-    this.schema.validate(versioned)
+    const checks = this.schema.validate(versioned)
+    if (checks !== undefined) this.#defer(checks, pending)
     return versioned
   }
 
   /**
-   * Makes the record that an update replaces `before` with.
+   * Makes the record that an update replaces `before` with. Checks whose answer is still to come are added to
+   * `pending`; without it they are refused.
    * @throws ValidationError, or what a function of the definition throws
    */
-  prepareUpdate (before: StoreRecord, changes: Readonly<Record<string, unknown>>, time: number): StoreRecord {
+  prepareUpdate (
+    before: StoreRecord, changes: Readonly<Record<string, unknown>>, time: number, pending?: PendingCheck[]
+  ): StoreRecord {
     const record: Record<string, unknown> = { ...before }
     const { fixed } = this.schema
     for (const name of Object.keys(changes)) {
@@ -121,8 +161,18 @@ export class Bucket {
     record['_version'] = before._version + 1
     record['_updatedAt'] = time
     const after = Object.freeze(record) as StoreRecord
-    this.schema.validate(after)
+    const checks = this.schema.validate(after)
+    if (checks !== undefined) this.#defer(checks, pending)
     return after
+  }
+
+  #defer (checks: readonly PendingCheck[], pending: PendingCheck[] | undefined): void {
+    if (pending === undefined) {
+      throw new ValidatorError(
+        this.name, (checks[0] as PendingCheck).subject, 'is asynchronous; here it must return its answer at once'
+      )
+    }
+    pending.push(...checks)
   }
 
   insert (key: unknown, record: StoreRecord): Row {
@@ -150,63 +200,84 @@ export class Bucket {
     }
   }
 
-  delete (row: Row): void {
+  /** Deletes a record. Returns what is forgotten of former ones for it. */
+  delete (row: Row): Forgotten | undefined {
     const record = this.#leave(row)
-    this.deleted.add(row.key, { version: record._version, place: row.place })
+    return this.deleted.add(row.key, { version: record._version, place: row.place })
   }
 
   /** Takes back an insert; `known` is what the bucket knew of the key before. */
-  undoInsert (row: Row, known: DeletedKey | undefined): void {
+  undoInsert (row: Row, known: DeletedEntry | undefined): void {
+    this.takenBack++
     this.#leave(row)
-    if (known !== undefined) this.deleted.add(row.key, known)
+    if (known !== undefined) this.deleted.restore(known)
   }
 
-  /** Takes back a delete: the record is where it was. */
-  undoDelete (row: Row, record: StoreRecord): void {
+  /** Takes back a delete: the record is where it was, and what was forgotten for it is known again. */
+  undoDelete (row: Row, record: StoreRecord, forgotten: Forgotten | undefined): void {
+    this.takenBack++
     row.record = record
     this.contents.sequence.restore(row)
-    this.deleted.take(row.key)
+    this.deleted.undoAdd(row.key, forgotten)
     this.#enter(row, record)
   }
 
-  /** Removes all records at once and returns them. */
-  clear (): Contents {
+  /** Removes all records at once and returns what takes that back. */
+  clear (): () => void {
     const former = this.contents
     this.contents = new Contents(this.schema)
     this.contents.sequence.startAt(former.sequence.nextPlace)
     this.hasOverdue = false
     this.edits++
+    const { floor } = this.deleted
+    const forgotten: Array<readonly [unknown, Forgotten | undefined]> = []
     if (former.rows.size > MAX_REMEMBERED_BY_CLEAR) {
       this.deleted.raiseFloor(this.#highestVersion)
     } else {
       for (const row of former.sequence.from(0)) {
-        this.deleted.add(row.key, { version: (row.record as StoreRecord)._version, place: row.place })
+        const { _version: version } = row.record as StoreRecord
+        forgotten.push([row.key, this.deleted.add(row.key, { version, place: row.place })])
       }
     }
-    return former
+    return () => {
+      this.contents = former
+      this.edits++
+      for (const [key, entry] of forgotten.reverse()) this.deleted.undoAdd(key, entry)
+      this.deleted.lowerFloor(floor)
+    }
   }
 
-  /** Takes back a `clear`. */
-  undoClear (former: Contents): void {
-    this.contents = former
-    this.edits++
-    for (const key of former.rows.keys()) this.deleted.take(key)
-  }
-
-  /** Takes over from a bucket of the same name that this one replaces: versions, numbers and places go on. */
+  /**
+   * Takes over from a bucket of the same name that this one replaces: versions, numbers and places go on. What
+   * is known of deleted keys is shared from now on.
+   */
   follow (former: Bucket): void {
-    this.counter = former.counter
-    this.#highestVersion = former.#highestVersion
-    this.deleted.raiseFloor(former.deleted.floor)
-    for (const [key, deleted] of former.deleted.entries()) this.deleted.add(key, deleted)
+    this.counter = Math.max(this.counter, former.counter)
+    this.#highestVersion = Math.max(this.#highestVersion, former.#highestVersion)
+    this.deleted = former.deleted
+    const { sequence } = this.contents
+    sequence.startAt(Math.max(sequence.nextPlace, former.contents.sequence.nextPlace))
     this.fieldNames.add(former.fieldNames.list())
   }
 
-  /** Puts in a record of elsewhere as it is, with all its members. */
-  load (record: StoreRecord): void {
+  /** Puts in a record of elsewhere as it is, with all its members, at a place or as the last one. */
+  load (record: StoreRecord, place?: number): void {
     const frozen = Object.isFrozen(record) ? record : frozenValue(record) as StoreRecord
     this.fieldNames.add(Object.keys(frozen))
-    this.insert(this.keyIn(frozen), frozen)
+    const key = this.keyIn(frozen)
+    if (place === undefined) {
+      this.insert(key, frozen)
+      return
+    }
+    const row = new Row(key, frozen)
+    row.place = place
+    this.contents.sequence.put(row)
+    this.#enter(row, frozen)
+  }
+
+  /** Removes a record without remembering its key. */
+  remove (row: Row): void {
+    this.#leave(row)
   }
 
   /**

@@ -5,7 +5,11 @@ import { compareKeys } from './compare-keys.js'
 import { ExpiryHeap } from './expiry-heap.js'
 import type { Row } from './row.js'
 import { RowSequence } from './row-sequence.js'
-import type { Snapshot } from './snapshot.js'
+
+/** Hears of a row that is about to change or go. */
+export interface RowWatcher {
+  keep (row: Row): void
+}
 
 /** The records of a bucket with everything that finds them. Clearing a bucket swaps it as a whole. */
 export class Contents {
@@ -17,8 +21,8 @@ export class Contents {
   /** Rows by key, for a bucket that is sorted by key. */
   readonly byKey: OrderedIndex | undefined
   readonly expiry: ExpiryHeap | undefined
-  /** Views that are being read in slices. */
-  readonly snapshots = new Set<Snapshot>()
+  /** Told of each row before it changes: views that are being read in slices, and copies in the making. */
+  readonly snapshots = new Set<RowWatcher>()
   /** Estimated bytes of all records. */
   bytes = 0
 

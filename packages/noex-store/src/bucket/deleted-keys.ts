@@ -4,13 +4,30 @@ export interface DeletedKey {
   readonly place: number
 }
 
+/** A remembered key, between the one that was deleted before it and the one after. */
+export interface DeletedEntry extends DeletedKey {
+  readonly key: unknown
+  older: DeletedEntry | undefined
+  newer: DeletedEntry | undefined
+}
+
+/** What a deleted key has pushed out, for taking the deletion back. */
+export interface Forgotten {
+  readonly entry: DeletedEntry | undefined
+  readonly floor: number
+}
+
 /**
  * Remembers the newest deleted keys of a bucket, so that no version of a key is given twice and a cursor goes
  * on from a deleted record. The version of what is forgotten raises a floor above which every new key starts.
+ * An entry that is taken out knows its neighbours, so that changes which are taken back, the last one first,
+ * leave the order as it was.
  */
 export class DeletedKeys {
-  readonly #keys = new Map<unknown, DeletedKey>()
+  readonly #keys = new Map<unknown, DeletedEntry>()
   readonly #limit: number
+  #oldest: DeletedEntry | undefined
+  #newest: DeletedEntry | undefined
   #floor = 0
 
   /** `limit` is the number of keys remembered. */
@@ -27,7 +44,7 @@ export class DeletedKeys {
     return this.#keys.size
   }
 
-  get (key: unknown): DeletedKey | undefined {
+  get (key: unknown): DeletedEntry | undefined {
     return this.#keys.get(key)
   }
 
@@ -36,28 +53,66 @@ export class DeletedKeys {
     return (this.#keys.get(key)?.version ?? this.#floor) + 1
   }
 
-  add (key: unknown, deleted: DeletedKey): void {
-    // Deleted first, so that the key counts among the newest.
-    this.#keys.delete(key)
-    this.#keys.set(key, deleted)
-    if (this.#keys.size <= this.#limit) return
-    const [oldest, { version }] = this.#keys.entries().next().value as [unknown, DeletedKey]
-    this.#keys.delete(oldest)
-    this.raiseFloor(version)
+  /** Adds a key as the newest one. Returns what is forgotten for it, `undefined` where nothing is. */
+  add (key: unknown, { version, place }: DeletedKey): Forgotten | undefined {
+    this.take(key)
+    const entry: DeletedEntry = { key, version, place, older: this.#newest, newer: undefined }
+    this.#link(entry)
+    if (this.#keys.size <= this.#limit) return undefined
+    const forgotten = { entry: this.#oldest, floor: this.#floor }
+    const oldest = this.#oldest as DeletedEntry
+    this.#unlink(oldest)
+    this.raiseFloor(oldest.version)
+    return forgotten
+  }
+
+  /** Takes back an `add`. */
+  undoAdd (key: unknown, forgotten: Forgotten | undefined): void {
+    // In the opposite order: with a limit of 0 the key has forgotten itself.
+    if (forgotten?.entry !== undefined) this.restore(forgotten.entry, forgotten.floor)
+    this.take(key)
   }
 
   /** Forgets a key that has a record again, and returns what was known. */
-  take (key: unknown): DeletedKey | undefined {
-    const deleted = this.#keys.get(key)
-    if (deleted !== undefined) this.#keys.delete(key)
-    return deleted
+  take (key: unknown): DeletedEntry | undefined {
+    const entry = this.#keys.get(key)
+    if (entry !== undefined) this.#unlink(entry)
+    return entry
+  }
+
+  /** Puts an entry back between its neighbours, which must be those of when it was taken out. */
+  restore (entry: DeletedEntry, floor = this.#floor): void {
+    this.#link(entry)
+    this.#floor = floor
   }
 
   raiseFloor (version: number): void {
     if (version > this.#floor) this.#floor = version
   }
 
-  entries (): IterableIterator<[unknown, DeletedKey]> {
-    return this.#keys.entries()
+  /** Sets the floor back, for what is taken back. */
+  lowerFloor (version: number): void {
+    this.#floor = version
+  }
+
+  /** The entries, the oldest first. */
+  * entries (): Generator<[unknown, DeletedKey], undefined> {
+    for (let entry = this.#oldest; entry !== undefined; entry = entry.newer) yield [entry.key, entry]
+  }
+
+  #link (entry: DeletedEntry): void {
+    if (entry.older === undefined) this.#oldest = entry
+    else entry.older.newer = entry
+    if (entry.newer === undefined) this.#newest = entry
+    else entry.newer.older = entry
+    this.#keys.set(entry.key, entry)
+  }
+
+  #unlink (entry: DeletedEntry): void {
+    if (entry.older === undefined) this.#oldest = entry.newer
+    else entry.older.newer = entry.newer
+    if (entry.newer === undefined) this.#newest = entry.older
+    else entry.newer.older = entry.older
+    this.#keys.delete(entry.key)
   }
 }

@@ -1,11 +1,16 @@
 import { Bucket } from '../bucket/bucket.js'
 import type { Engine } from '../engine.js'
 import {
-  BucketAlreadyExistsError, BucketNotDefinedError, DuplicateKeyError, UniqueConstraintError
+  BucketAlreadyExistsError, DefinitionMismatchError, DuplicateKeyError, TransactionConflictError,
+  UniqueConstraintError
 } from '../errors.js'
+import { compileSchema } from '../schema/bucket-schema.js'
+import { differenceOf } from '../schema/definition-data.js'
 import type { Change, WriteOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition, BucketSchemaUpdate, FieldDefinition } from '../types/schema.js'
+import { BucketCopy, type TransformRecord } from './bucket-copy.js'
+import { CopiedRecords, recordsInSlices, recordsOf } from './copied-records.js'
 
 /** Contents that a new bucket starts with. */
 export interface InitialContents {
@@ -13,21 +18,69 @@ export interface InitialContents {
   readonly counter: number
 }
 
-/** @throws BucketAlreadyExistsError, DefinitionError */
-export function defineBucket (
+/** Records up to which a bucket is built in one step. */
+const MAX_AT_ONCE = 1_000
+/** Records entered between two looks at the clock. */
+const STEP = 64
+/** Times that a bucket is built anew because it was redefined or cleared meanwhile. */
+const MAX_ATTEMPTS = 10
+
+/**
+ * Defines a bucket. One that came from a log is taken over by the same definition.
+ * @throws BucketAlreadyExistsError, DefinitionError, DefinitionMismatchError
+ */
+export async function defineBucket (
   engine: Engine, name: string, definition: BucketDefinition, initial?: InitialContents
-): void {
+): Promise<void> {
   engine.assertWritable()
-  if (engine.buckets.has(name)) throw new BucketAlreadyExistsError(name)
+  const known = engine.buckets.get(name)
+  if (known?.isRecovered === true) {
+    takeOver(engine, known, definition)
+    return
+  }
+  if (known !== undefined) throw new BucketAlreadyExistsError(name)
   const bucket = new Bucket(name, definition, engine.options.maxDeletedKeys)
-  if (initial !== undefined) fill(bucket, initial.records, initial.counter)
+  if (initial !== undefined) {
+    if (initial.records.length > MAX_AT_ONCE) await fillInSlices(engine, bucket, initial.records, initial.counter)
+    else fill(bucket, initial.records, initial.counter)
+    engine.assertWritable()
+    if (engine.buckets.has(name)) throw new BucketAlreadyExistsError(name)
+  }
   const change: Change = {
     type: 'define',
     bucket: name,
     definition: bucket.schema.definition,
+    ...functionsOf(bucket),
     ...(initial && { records: recordsOf(bucket) })
   }
   replace(engine, change, bucket)
+}
+
+/**
+ * Hands the functions of a definition to a bucket that came from a log.
+ * @throws DefinitionMismatchError for another definition
+ */
+function takeOver (engine: Engine, bucket: Bucket, definition: BucketDefinition): void {
+  const schema = compileSchema(bucket.name, definition)
+  const former = bucket.schema.definition
+  const logged = [...bucket.schema.functionPaths, ...bucket.missingFunctions]
+  const difference = differenceOf(schema.definition, former, logged)
+  if (difference !== undefined) throw new DefinitionMismatchError(bucket.name, difference)
+  bucket.takeOver(schema)
+  if (schema.functionPaths.length === logged.length) return
+  // The log learns of the functions that have been added.
+  const change: Change = {
+    type: 'redefine', bucket: bucket.name, definition: schema.definition, ...functionsOf(bucket)
+  }
+  engine.commitStructure(change, () => {}, () => {})
+}
+
+/** The member of a change that names the functions of a definition; none where there are none. */
+export function functionsOf (
+  { schema, missingFunctions }: Bucket
+): { readonly functions?: readonly string[] } {
+  const functions = [...schema.functionPaths, ...missingFunctions]
+  return functions.length === 0 ? {} : { functions }
 }
 
 /** Removes a bucket with its records. Returns whether there was one. */
@@ -42,60 +95,121 @@ export function dropBucket (engine: Engine, name: string): boolean {
  * Changes a bucket's definition; its records stay as they are.
  * @throws Error naming the member that is wrong
  */
-export function updateBucket (engine: Engine, name: string, updates: BucketSchemaUpdate): void {
-  const { definition } = existing(engine, name).schema
-  redefineBucket(engine, name, mergeDefinition(name, definition, updates))
+export async function updateBucket (
+  engine: Engine, name: string, updates: BucketSchemaUpdate
+): Promise<void> {
+  await redefine(engine, name, former => mergeDefinition(name, former, updates), { keepsFunctions: true })
 }
 
-/** Replaces the records of a rebuilt bucket. */
+/** Replaces the records of a rebuilt bucket, all together. */
 export type TransformRecords =
   (records: ReadonlyArray<readonly [unknown, StoreRecord]>) => Array<[unknown, StoreRecord]>
 
+/** Replaces the records of a rebuilt bucket: all in one call, or each by itself while others go on. */
+export type RebuildTransform = TransformRecords | { readonly each: TransformRecord }
+
 /**
- * Gives a bucket another definition and, by `transform`, other records. Takes time with the number of
- * records, in one step.
+ * Gives a bucket another definition and, by `transform`, other records. It is built in slices beside the
+ * former one, which goes on taking writes, and replaces it in one commit.
  * @throws DefinitionError, DuplicateKeyError, UniqueConstraintError; then the bucket stays as it was
  */
-export function redefineBucket (
-  engine: Engine, name: string, definition: BucketDefinition, transform?: TransformRecords
-): void {
-  const former = existing(engine, name)
-  const bucket = new Bucket(name, definition, engine.options.maxDeletedKeys)
-  bucket.follow(former)
-  const records = transform === undefined
-    ? recordsOf(former)
-    : transform(entriesOf(former)).map(([, record]) => record)
-  fill(bucket, records, former.counter)
-  const change: Change = {
-    type: 'redefine',
-    bucket: name,
-    definition: bucket.schema.definition,
-    ...(transform && { records: recordsOf(bucket) })
+export async function redefineBucket (
+  engine: Engine, name: string, definition: BucketDefinition, transform?: RebuildTransform
+): Promise<void> {
+  if (typeof transform !== 'function') {
+    await redefine(engine, name, () => definition, transform)
+    return
   }
-  if (existing(engine, name) !== former) throw new BucketNotDefinedError(name)
-  replace(engine, change, bucket)
+  for (let attempt = 1; ; attempt++) {
+    const former = existing(engine, name)
+    const { edits } = former
+    const entries: Array<readonly [unknown, StoreRecord]> = []
+    const isBig = former.size > MAX_AT_ONCE && attempt < MAX_ATTEMPTS
+    for (const record of isBig ? await recordsInSlices(engine, former) : recordsOf(former)) {
+      entries.push([record[former.schema.key], record])
+    }
+    const bucket = new Bucket(name, definition, engine.options.maxDeletedKeys)
+    bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
+    const records = transform(entries).map(([, record]) => record)
+    if (isBig) await fillInSlices(engine, bucket, records, former.counter)
+    else fill(bucket, records, former.counter)
+    const current = existing(engine, name)
+    if ((current !== former || former.edits !== edits) && attempt < MAX_ATTEMPTS) continue
+    if (current !== former) throw overtaken(name)
+    bucket.follow(former)
+    replace(engine, redefinition(bucket, { records: recordsOf(bucket) }), bucket)
+    return
+  }
 }
 
-/** Replaces all records of a bucket by those of a backup. Numbers of `autoincrement` do not go back. */
-export function restoreBucket (engine: Engine, name: string, { records, counter }: InitialContents): void {
-  const former = existing(engine, name)
-  const bucket = new Bucket(name, former.schema.definition, engine.options.maxDeletedKeys)
-  bucket.follow(former)
-  fill(bucket, records, Math.max(counter, former.counter))
-  replace(
-    engine,
-    { type: 'redefine', bucket: name, definition: bucket.schema.definition, records: recordsOf(bucket) },
-    bucket
+interface RedefineOptions {
+  readonly each?: TransformRecord
+  /** Whether functions that were missing are so still. */
+  readonly keepsFunctions?: true
+}
+
+async function redefine (
+  engine: Engine, name: string, definitionOf: (former: BucketDefinition) => BucketDefinition,
+  { each, keepsFunctions }: RedefineOptions = {}
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const former = existing(engine, name)
+    const definition = definitionOf(former.schema.definition)
+    const bucket = new Bucket(name, definition, engine.options.maxDeletedKeys)
+    const copy = new BucketCopy(former, bucket, each, engine.slicer)
+    try {
+      // The commit of a small bucket is made in the step of the call.
+      if (former.size > MAX_AT_ONCE || each !== undefined) await copy.fill()
+      else copy.fillNow()
+      const records = each === undefined ? undefined : await CopiedRecords.of(engine, bucket)
+      const isOvertaken = existing(engine, name) !== former || copy.isVoid
+      const places = isOvertaken ? [] : copy.catchUp()
+      if (isOvertaken || copy.isVoid || engine.buckets.get(name) !== former) {
+        if (attempt >= MAX_ATTEMPTS) throw overtaken(name)
+        continue
+      }
+      bucket.follow(former)
+      if (keepsFunctions === true && former.isRecovered) bucket.markRecovered(functionsOf(former).functions)
+      replace(engine, redefinition(bucket, records && { records: records.patched(bucket, places) }), bucket)
+      return
+    } finally {
+      copy.close()
+    }
+  }
+}
+
+function redefinition (
+  bucket: Bucket, contents: { readonly records: readonly StoreRecord[] } | undefined
+): Change & { readonly bucket: string } {
+  const { definition } = bucket.schema
+  return { type: 'redefine', bucket: bucket.name, definition, ...functionsOf(bucket), ...contents }
+}
+
+function overtaken (name: string): TransactionConflictError {
+  return new TransactionConflictError(
+    name, undefined, 'The bucket has been redefined or cleared each time that it was to be rebuilt'
   )
 }
 
-/** All records of a bucket in the order of their insertion. */
-export function recordsOf ({ contents }: Bucket): StoreRecord[] {
-  return Array.from(contents.sequence.from(0), row => row.record as StoreRecord)
-}
-
-function entriesOf (bucket: Bucket): Array<readonly [unknown, StoreRecord]> {
-  return recordsOf(bucket).map(record => [record[bucket.schema.key], record])
+/** Replaces all records of a bucket by those of a backup. Numbers of `autoincrement` do not go back. */
+export async function restoreBucket (
+  engine: Engine, name: string, { records, counter }: InitialContents
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const former = existing(engine, name)
+    const bucket = new Bucket(name, former.schema.definition, engine.options.maxDeletedKeys)
+    bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
+    await fillInSlices(engine, bucket, records, counter)
+    const copied = await CopiedRecords.of(engine, bucket)
+    if (existing(engine, name) !== former) {
+      if (attempt >= MAX_ATTEMPTS) throw overtaken(name)
+      continue
+    }
+    bucket.follow(former)
+    if (former.isRecovered) bucket.markRecovered(functionsOf(former).functions)
+    replace(engine, redefinition(bucket, { records: copied.patched(bucket, []) }), bucket)
+    return
+  }
 }
 
 function existing (engine: Engine, name: string): Bucket {
@@ -119,7 +233,21 @@ function put (engine: Engine, name: string, bucket: Bucket | undefined): void {
   else engine.buckets.set(name, bucket)
 }
 
-/** @throws DuplicateKeyError, UniqueConstraintError */
+/** Fills a new bucket in slices. @throws as `fill` */
+export async function fillInSlices (
+  engine: Engine, bucket: Bucket, records: readonly StoreRecord[], counter: number
+): Promise<void> {
+  bucket.counter = counter
+  for (let i = 0; i < records.length; i += STEP) {
+    fill(bucket, records.slice(i, i + STEP), counter)
+    if (engine.slicer.isSpent) await engine.slicer.nextTurn()
+  }
+}
+
+/**
+ * Fills a bucket.
+ * @throws DuplicateKeyError, UniqueConstraintError
+ */
 export function fill (bucket: Bucket, records: readonly StoreRecord[], counter: number): void {
   bucket.counter = counter
   for (const record of records) {

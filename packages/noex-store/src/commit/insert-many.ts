@@ -1,6 +1,7 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { Engine } from '../engine.js'
 import { CommitTooLargeError, DuplicateKeyError, RecordExistsError } from '../errors.js'
+import type { PendingCheck } from '../schema/pending-checks.js'
 import type { WriteOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import { checkObject, type Input } from './changes.js'
@@ -33,14 +34,24 @@ export function insertMany (
 }
 
 function insertNow (
-  engine: Engine, name: string, inputs: readonly Input[], options: WriteOptions, access: WriteAccess
-): StoreRecord[] {
+  engine: Engine, name: string, inputs: readonly Input[], options: WriteOptions, access: WriteAccess,
+  attempt = 1
+): StoreRecord[] | Promise<StoreRecord[]> {
   const bucket = openForWrite(engine, name)
   const { counter } = bucket
   try {
     const batch = new Batch(engine, bucket, inputs, access)
-    for (const step of [batch.check(), batch.make(), batch.plan()]) while (step.next().done !== true);
-    return batch.commit(options)
+    drain(batch.check())
+    drain(batch.make())
+    const pending = batch.takePending()
+    if (pending.length > 0) {
+      const copies = [...inputs]
+      return engine.checks.settle(name, pending).then(() => {
+        const isStale = openForWrite(engine, name) !== bucket && attempt < MAX_ATTEMPTS
+        return isStale ? insertNow(engine, name, copies, options, access, attempt + 1) : batch.finish(options)
+      })
+    }
+    return batch.finish(options)
   } catch (error) {
     // None of the numbers has been seen, unless functions of the definition have taken further ones.
     if (bucket.counter <= counter + inputs.length && !bucket.schema.hasFunctions) bucket.counter = counter
@@ -55,17 +66,29 @@ async function insertInSlices (
     const bucket = openForWrite(engine, name)
     const batch = new Batch(engine, bucket, inputs, access)
     for (const steps of [batch.check(), batch.make(), batch.plan()]) {
-      for (let i = 0; steps.next().done !== true; i++) {
+      for (let i = 1; steps.next().done !== true; i++) {
+        if (i % STEP === 0) await settle(engine, name, batch)
         const turn = engine.slicer.pause(i, STEP)
         if (turn !== undefined) await turn
       }
+      await settle(engine, name, batch)
     }
     const turn = turnForCommit(engine, inputs.length)
     if (turn !== undefined) await turn
     // Another definition makes other records.
     if (openForWrite(engine, name) === bucket) return batch.commit(options)
   }
-  return insertNow(engine, name, inputs, options, access)
+  return await insertNow(engine, name, inputs, options, access, MAX_ATTEMPTS)
+}
+
+/** Waits for the checks of the records made so far, where there are any. */
+async function settle (engine: Engine, name: string, batch: Batch): Promise<void> {
+  const pending = batch.takePending()
+  if (pending.length > 0) await engine.checks.settle(name, pending)
+}
+
+function drain (steps: Generator): void {
+  while (steps.next().done !== true);
 }
 
 /** New records of one bucket, made one after the other: each step may be the last one of a turn. */
@@ -75,6 +98,7 @@ class Batch {
   readonly #inputs: readonly Input[]
   readonly #access: WriteAccess
   readonly #records: StoreRecord[] = []
+  #pending: PendingCheck[] = []
   /** Keys in the order of the records. */
   readonly #keys = new Set<unknown>()
   /** Changes of the bucket when the plan was begun. */
@@ -103,7 +127,7 @@ class Batch {
     this.#edits = bucket.edits
     const given = new Set(this.#inputs.map(input => input[bucket.schema.key]))
     for (const input of this.#inputs) {
-      this.#records.push(bucket.prepareInsert(input, time, number => given.has(number)))
+      this.#records.push(bucket.prepareInsert(input, time, number => given.has(number), this.#pending))
       yield
     }
   }
@@ -123,6 +147,19 @@ class Batch {
       this.#keys.add(key)
       yield
     }
+  }
+
+  /** Returns the checks of the records made so far that are still to be waited for, each once. */
+  takePending (): PendingCheck[] {
+    const pending = this.#pending
+    if (pending.length > 0) this.#pending = []
+    return pending
+  }
+
+  /** Looks at the keys and commits. */
+  finish (options: WriteOptions): StoreRecord[] {
+    drain(this.plan())
+    return this.commit(options)
   }
 
   commit (options: WriteOptions): StoreRecord[] {

@@ -35,7 +35,10 @@ export class Plan {
     this.work = work
   }
 
-  /** @throws CommitTooLargeError */
+  /**
+   * Adds a step; `before` is the record that it was made of.
+   * @throws CommitTooLargeError
+   */
   add (
     bucket: Bucket, key: unknown, row: Row | undefined, after: StoreRecord | undefined, before = row?.record
   ): Step {

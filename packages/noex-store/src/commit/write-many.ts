@@ -3,6 +3,7 @@ import type { Row } from '../bucket/row.js'
 import type { Engine } from '../engine.js'
 import { CommitTooLargeError, TransactionConflictError } from '../errors.js'
 import { bothOf } from '../filter/filter.js'
+import type { PendingCheck } from '../schema/pending-checks.js'
 import type { WriteOptions } from '../types/commit.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { StoreRecord } from '../types/record.js'
@@ -30,7 +31,7 @@ interface Made {
 }
 
 /** Makes the record that one is replaced with; `undefined` deletes it. */
-type Make = (bucket: Bucket, record: StoreRecord) => StoreRecord | undefined
+type Make = (bucket: Bucket, record: StoreRecord, pending: PendingCheck[]) => StoreRecord | undefined
 
 /** Changes all records that match, in one commit. Resolves with their number. */
 export async function updateMany (
@@ -39,8 +40,8 @@ export async function updateMany (
 ): Promise<number> {
   checkChanges(engine, openForWrite(engine, name), changes)
   const time = engine.now
-  return await changeMatching(engine, name, filter, (bucket, record) => {
-    const after = bucket.prepareUpdate(record, changes, time)
+  return await changeMatching(engine, name, filter, (bucket, record, pending) => {
+    const after = bucket.prepareUpdate(record, changes, time, pending)
     access.check(bucket, after)
     return after
   }, options, access)
@@ -70,10 +71,13 @@ async function changeMatching (
   }
 }
 
-/** Tells that a plan cannot be mended, because the bucket was cleared or defined anew. */
+/**
+ * Tells that a plan cannot be mended, because the bucket was cleared or defined anew, or others write faster than
+ * its validators answer.
+ */
 class StalePlanError extends TransactionConflictError {
   constructor (bucket: string) {
-    super(bucket, undefined, 'The bucket was cleared or defined anew meanwhile')
+    super(bucket, undefined, 'Others have changed what was to be written, each time')
   }
 }
 
@@ -86,6 +90,7 @@ class ChangeOfMatching {
   readonly #options: WriteOptions
   readonly #access: WriteAccess
   readonly #made = new Map<Row, Made>()
+  #pending: PendingCheck[] = []
   #isInOrder = true
 
   constructor (
@@ -110,24 +115,16 @@ class ChangeOfMatching {
     const { rows } = this.#matching
     this.#access.takeWrites(rows.length)
     this.#checkSize(rows.length)
-    let left: Iterable<Row> = rows
-    let isSliced = true
-    for (let round = 1; round <= MAX_ROUNDS; round++) {
-      let count = 0
-      for (const row of left) {
-        this.#planRow(row)
-        const turn = isSliced ? this.#engine.slicer.pause(++count, STEP) : undefined
+    let left: ReadonlySet<Row> | readonly Row[] | undefined = rows
+    for (let round = 1; round <= MAX_ROUNDS && left !== undefined; round++) {
+      const isSliced = round === 1 || (left as ReadonlySet<Row>).size > MAX_IN_STEP
+      await this.#planRows(left, isSliced)
+      if (round === 1) {
+        const turn = turnForCommit(this.#engine, this.#made.size)
         if (turn !== undefined) await turn
       }
-      const changed = this.#matching.changed()
-      if (changed === undefined) throw new StalePlanError(this.#bucket.name)
-      if (changed.size === 0) break
-      this.#isInOrder = false
-      left = changed
-      isSliced = changed.size > MAX_IN_STEP && round < MAX_ROUNDS - 1
+      left = this.#changed()
     }
-    const turn = turnForCommit(this.#engine, this.#made.size)
-    if (turn !== undefined) await turn
     const committing = commitCauses(this.#engine, () => this.#build(), this.#options)
     if (committing !== undefined) await committing
     return this.#made.size
@@ -145,22 +142,56 @@ class ChangeOfMatching {
     this.#matching.end()
   }
 
+  /** Plans for some rows, and waits for the checks of their records. */
+  #planRows (rows: Iterable<Row>, isSliced: boolean): Promise<void> | undefined {
+    if (isSliced) return this.#planInSlices(rows)
+    for (const row of rows) this.#planRow(row)
+    return this.#pending.length > 0 ? this.#settle() : undefined
+  }
+
+  async #planInSlices (rows: Iterable<Row>): Promise<void> {
+    let count = 0
+    for (const row of rows) {
+      this.#planRow(row)
+      if (this.#pending.length >= STEP) await this.#settle()
+      const turn = this.#engine.slicer.pause(++count, STEP)
+      if (turn !== undefined) await turn
+    }
+    if (this.#pending.length > 0) await this.#settle()
+  }
+
+  async #settle (): Promise<void> {
+    const pending = this.#pending
+    this.#pending = []
+    await this.#engine.checks.settle(this.#bucket.name, pending)
+  }
+
   #planRow (row: Row): void {
     if (!this.#matching.matches(row)) {
       this.#made.delete(row)
       return
     }
     const before = row.record as StoreRecord
-    this.#made.set(row, { before, after: this.#make(this.#bucket, before) })
+    if (this.#made.get(row)?.before === before) return
+    this.#made.set(row, { before, after: this.#make(this.#bucket, before, this.#pending) })
+  }
+
+  /**
+   * Returns the rows that others have changed since the last call, `undefined` where there are none.
+   * @throws StalePlanError
+   */
+  #changed (): ReadonlySet<Row> | undefined {
+    const changed = this.#matching.changed()
+    if (changed === undefined) throw new StalePlanError(this.#bucket.name)
+    if (changed.size === 0) return undefined
+    this.#isInOrder = false
+    return changed
   }
 
   #build (): Plan {
-    const changed = this.#matching.changed()
-    if (changed === undefined) throw new StalePlanError(this.#bucket.name)
-    for (const row of changed) {
-      this.#isInOrder = false
-      this.#planRow(row)
-    }
+    for (const row of this.#changed() ?? []) this.#planRow(row)
+    // There is no time to wait for validators in the step that commits.
+    if (this.#pending.length > 0) throw new StalePlanError(this.#bucket.name)
     const made = [...this.#made]
     if (!this.#isInOrder) made.sort(([a], [b]) => a.place - b.place)
     const plan = new Plan(this.#options.maxChanges, this.#access.work)

@@ -1,6 +1,7 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { Engine } from '../engine.js'
 import { RecordExistsError, RecordNotFoundError, ValidationError, VersionMismatchError } from '../errors.js'
+import type { PendingCheck } from '../schema/pending-checks.js'
 import type { Changes, UpsertOptions, WriteOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import { changesOf, checkObject, type Input } from './changes.js'
@@ -10,8 +11,8 @@ import { Plan } from './plan.js'
 import { checkInput } from './references.js'
 import { WriteAccess } from './write-access.js'
 
-/** Times that a write is planned anew because a function of the application has written in between. */
-const MAX_ATTEMPTS = 10
+/** Times that a write is planned anew because another one has come in between. */
+export const MAX_ATTEMPTS = 10
 
 /**
  * Opens a bucket for a write.
@@ -20,6 +21,8 @@ const MAX_ATTEMPTS = 10
 export function openForWrite (engine: Engine, name: string): Bucket {
   const bucket = engine.bucket(name)
   engine.assertWritable()
+  bucket.assertComplete()
+  if (bucket.schema.hasFunctions) engine.checks.assertRoom(name)
   expireDue(engine, bucket)
   return bucket
 }
@@ -36,33 +39,49 @@ export function keyOfNew (bucket: Bucket, record: StoreRecord): unknown {
   )
 }
 
+/** Inserts a record; a promise only where asynchronous validators are waited for. */
 export function insert (
-  engine: Engine, name: string, input: Input, options: WriteOptions = {}, access = WriteAccess.unlimited
-): StoreRecord {
+  engine: Engine, name: string, input: Input, options: WriteOptions = {}, access = WriteAccess.unlimited,
+  attempt = 1
+): StoreRecord | Promise<StoreRecord> {
   const bucket = openForWrite(engine, name)
   checkObject(bucket, input)
-  access.takeWrites(1)
+  if (attempt === 1) access.takeWrites(1)
   checkInput(engine.buckets, bucket, input, engine.now)
-  const record = bucket.prepareInsert(input, engine.now)
+  const pending: PendingCheck[] = []
+  const record = bucket.prepareInsert(input, engine.now, undefined, pending)
   const key = keyOfNew(bucket, record)
-  if (bucket.contents.rows.has(key)) {
-    throw new RecordExistsError(name, record[bucket.schema.key], bucket.schema.key)
-  }
+  const { key: field } = bucket.schema
+  if (bucket.contents.rows.has(key)) throw new RecordExistsError(name, record[field], field)
   access.check(bucket, record)
-  const plan = new Plan(options.maxChanges)
-  plan.add(bucket, key, undefined, record)
-  engine.commit(plan, options)
-  return record
+  const commit = (): StoreRecord => {
+    const plan = new Plan(options.maxChanges)
+    plan.add(bucket, key, undefined, record)
+    engine.commit(plan, options)
+    return record
+  }
+  if (pending.length === 0) return commit()
+  return engine.checks.settle(name, pending).then(() => {
+    if (openForWrite(engine, name).contents.rows.has(key)) {
+      throw new RecordExistsError(name, record[field], field)
+    }
+    const isStale = engine.buckets.get(name) !== bucket || record._version !== bucket.deleted.nextVersion(key)
+    const isAgain = isStale && attempt < MAX_ATTEMPTS
+    return isAgain ? insert(engine, name, input, options, access, attempt + 1) : commit()
+  })
 }
 
-/** Changes a record by what is given, or by what a function makes of it in this step. */
+/**
+ * Changes a record by what is given, or by what a function makes of it; a promise only where asynchronous
+ * validators are waited for.
+ */
 export function update (
   engine: Engine, name: string, key: unknown, changes: Changes, options: WriteOptions = {},
-  access = WriteAccess.unlimited
-): StoreRecord {
+  access = WriteAccess.unlimited, first = 1
+): StoreRecord | Promise<StoreRecord> {
   const bucket = openForWrite(engine, name)
   if (typeof changes !== 'function') checkChanges(engine, bucket, changes)
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = first; ; attempt++) {
     const row = bucket.row(key)
     const before = row?.record
     if (row === undefined || before === undefined) {
@@ -74,13 +93,23 @@ export function update (
     if (attempt === 1) access.takeWrites(1)
     const made = changesOf(bucket, changes, before)
     if (made !== changes) checkChanges(engine, bucket, made)
-    const after = bucket.prepareUpdate(before, made, engine.now)
-    if (row.record !== before && attempt < MAX_ATTEMPTS) continue
+    const pending: PendingCheck[] = []
+    const after = bucket.prepareUpdate(before, made, engine.now, pending)
     access.check(bucket, after)
-    const plan = new Plan(options.maxChanges)
-    plan.add(bucket, row.key, row, after)
-    engine.commit(plan, options)
-    return after
+    const commit = (): StoreRecord => {
+      const plan = new Plan(options.maxChanges)
+      plan.add(bucket, row.key, row, after, before)
+      engine.commit(plan, options)
+      return after
+    }
+    if (pending.length > 0) {
+      const next = attempt + 1
+      const isStale = (): boolean => row.record !== before || engine.buckets.get(name) !== bucket
+      return engine.checks.settle(name, pending).then(() => isStale() && next <= MAX_ATTEMPTS
+        ? update(engine, name, key, changes, options, access, next)
+        : commit())
+    }
+    if (row.record === before || attempt >= MAX_ATTEMPTS) return commit()
   }
 }
 
@@ -113,7 +142,7 @@ export function remove (
 
 export function upsert (
   engine: Engine, name: string, input: Input, options: UpsertOptions = {}, access = WriteAccess.unlimited
-): StoreRecord {
+): StoreRecord | Promise<StoreRecord> {
   const bucket = openForWrite(engine, name)
   checkObject(bucket, input)
   const key = input[bucket.schema.key]
@@ -135,11 +164,15 @@ export function clear (
   access.checkWhole(bucket)
   access.takeWrites(1)
   options.beforeCommit?.()
+  clearBucket(engine, bucket, options)
+}
+
+/** Does `clear` for a bucket that may take no other writes. */
+export function clearBucket (engine: Engine, bucket: Bucket, options: WriteOptions = {}): void {
   if (bucket.size === 0) return
-  let former: ReturnType<Bucket['clear']>
+  let undo: ReturnType<Bucket['clear']>
   engine.commitStructure(
-    { type: 'clear', bucket: name }, () => { former = bucket.clear() }, () => { bucket.undoClear(former) },
-    options
+    { type: 'clear', bucket: bucket.name }, () => { undo = bucket.clear() }, () => { undo() }, options
   )
 }
 

@@ -5,6 +5,9 @@ export type Scalar = number | string
 /** Entries above which a chunk is split in two. */
 const MAX_CHUNK = 512
 
+/** Entries below which a chunk is joined with one beside it. */
+const MIN_CHUNK = 32
+
 /** Entries in ascending order of value, those of one value in order of place. */
 interface Chunk {
   values: Scalar[]
@@ -85,7 +88,22 @@ export class OrderedIndex {
     this.#size--
     chunk.values.splice(slot, 1)
     chunk.rows.splice(slot, 1)
-    if (chunk.values.length === 0) this.#chunks.splice(at, 1)
+    if (chunk.values.length < MIN_CHUNK) this.#compact(at)
+  }
+
+  /** Joins a small chunk with the one after or before it, if the two are small together. */
+  #compact (at: number): void {
+    const chunk = this.#chunks[at] as Chunk
+    if (chunk.values.length === 0) {
+      this.#chunks.splice(at, 1)
+      return
+    }
+    const isRoomy = (other: Chunk | undefined): boolean =>
+      other !== undefined && other.values.length + chunk.values.length <= MAX_CHUNK / 4
+    const first = isRoomy(this.#chunks[at + 1]) ? at : isRoomy(this.#chunks[at - 1]) ? at - 1 : -1
+    if (first === -1) return
+    const [a, b] = [this.#chunks[first] as Chunk, this.#chunks[first + 1] as Chunk]
+    this.#chunks.splice(first, 2, { values: [...a.values, ...b.values], rows: [...a.rows, ...b.rows] })
   }
 
   /** Estimates the entries of a range from whole chunks: at most two chunks off. */

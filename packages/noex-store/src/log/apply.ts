@@ -1,5 +1,5 @@
 import { Bucket } from '../bucket/bucket.js'
-import { fill, recordsOf } from '../commit/definitions.js'
+import { fill } from '../commit/definitions.js'
 import type { Undo } from '../commit/undo-log.js'
 import { applyStep, type Engine } from '../engine.js'
 import { CommitMismatchError } from '../errors.js'
@@ -7,7 +7,8 @@ import type { QueryRegistry } from '../query/query-registry.js'
 import { frozenValue } from '../schema/frozen.js'
 import type { Change, Commit, DefinitionChange, RecordChange } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
-import { definitionFor, withFunctionsOf } from './image.js'
+import { withFunctionsOf } from '../schema/definition-data.js'
+import { definitionFor } from './image.js'
 
 /**
  * Puts in a commit of elsewhere exactly as it is there: versions, times, keys. All of it or nothing.
@@ -37,7 +38,7 @@ function applyChange (engine: Engine, queries: QueryRegistry, change: Change, un
   switch (change.type) {
     case 'query': {
       const former = queries.info(change.query)?.config
-      queries.put(change.query, change.config)
+      queries.put(change.query, change.config, true)
       undo.push(() => { queries.put(change.query, former) })
       return change
     }
@@ -47,8 +48,7 @@ function applyChange (engine: Engine, queries: QueryRegistry, change: Change, un
       return applyDefinition(engine, change, undo)
     case 'clear': {
       const bucket = find(engine, change.bucket)
-      const former = bucket.clear()
-      undo.push(() => { bucket.undoClear(former) })
+      undo.push(bucket.clear())
       return change
     }
     default:
@@ -84,7 +84,7 @@ function frozenRecord (record: StoreRecord | undefined): StoreRecord {
 }
 
 function applyDefinition (engine: Engine, change: DefinitionChange, undo: Undo[]): DefinitionChange {
-  const { type, bucket: name, definition, records } = change
+  const { type, bucket: name, definition, functions, records } = change
   const former = engine.buckets.get(name)
   const isDeclared = type === 'define' && former?.size === 0
   if ((type === 'define') === (former !== undefined) && !isDeclared) {
@@ -102,11 +102,19 @@ function applyDefinition (engine: Engine, change: DefinitionChange, undo: Undo[]
     return change
   }
   const complete = type === 'define' || former === undefined
-    ? definitionFor(engine, name, definition)
+    ? definitionFor(engine, name, definition, functions)
     : withFunctionsOf(former.schema.definition, definition)
   const bucket = new Bucket(name, complete, engine.options.maxDeletedKeys)
+  bucket.markRecovered(functions)
+  // Declared by this process, with all its functions.
+  if (former?.isRecovered === false && bucket.missingFunctions.length === 0) bucket.isRecovered = false
+  if (former !== undefined) bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
+  if (records !== undefined) {
+    fill(bucket, records, 0)
+  } else {
+    for (const row of former?.contents.sequence.from(0) ?? []) bucket.load(row.record as StoreRecord, row.place)
+  }
   if (former !== undefined) bucket.follow(former)
-  fill(bucket, records ?? (former === undefined ? [] : recordsOf(former)), bucket.counter)
   put(bucket)
   return change
 }

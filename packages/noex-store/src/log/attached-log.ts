@@ -1,6 +1,7 @@
 import type { Engine } from '../engine.js'
-import { clear } from '../commit/writes.js'
-import { recordsOf } from '../commit/definitions.js'
+import { clearBucket } from '../commit/writes.js'
+import { recordsOf } from '../commit/copied-records.js'
+import { functionsOf } from '../commit/definitions.js'
 import { CommitMismatchError, StoreUnavailableError } from '../errors.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { Change, Commit } from '../types/commit.js'
@@ -68,8 +69,8 @@ export class AttachedLog {
     engine.undoLog.isOn = true
     attached.#stopListening = engine.lane.listen(commit => { attached.#onCommit(commit) })
     // Buckets that are not to outlive a process are emptied by a commit, so that no revision is given twice.
-    for (const { name, schema } of engine.buckets.values()) {
-      if (isJoined && schema.definition.persistent === false) clear(engine, name)
+    for (const bucket of engine.buckets.values()) {
+      if (isJoined && bucket.schema.definition.persistent === false) clearBucket(engine, bucket)
     }
     return attached
   }
@@ -163,7 +164,10 @@ function firstEntry (engine: Engine, queries: QueryRegistry): LogEntry {
   for (const bucket of engine.buckets.values()) {
     const records = recordsOf(bucket)
     const { definition } = bucket.schema
-    changes.push({ type: 'define', bucket: bucket.name, definition, ...(records.length > 0 && { records }) })
+    const functions = functionsOf(bucket)
+    changes.push({
+      type: 'define', bucket: bucket.name, definition, ...functions, ...(records.length > 0 && { records })
+    })
     if (bucket.counter > 0) counters[bucket.name] = bucket.counter
   }
   for (const [query, config] of queries.configs) changes.push({ type: 'query', query, config })

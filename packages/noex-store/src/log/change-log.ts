@@ -16,6 +16,8 @@ export interface BucketImage {
   readonly name: string
   /** Without functions. */
   readonly definition: BucketDefinition
+  /** Paths of the functions that the definition had. */
+  readonly functions?: readonly string[]
   readonly counter: number
   /** Highest version of a deleted key that is not remembered. */
   readonly floor: number

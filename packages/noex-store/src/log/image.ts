@@ -1,15 +1,12 @@
 import { Bucket } from '../bucket/bucket.js'
-import { recordsOf } from '../commit/definitions.js'
+import { recordsOf } from '../commit/copied-records.js'
+import { functionsOf } from '../commit/definitions.js'
 import type { Engine } from '../engine.js'
 import { CommitMismatchError } from '../errors.js'
+import { differenceOf, withoutFunctions } from '../schema/definition-data.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { BucketDefinition } from '../types/schema.js'
 import type { BucketImage, StoreImage } from './change-log.js'
-
-/** Returns a definition as data: functions are left out. */
-export function withoutFunctions (definition: BucketDefinition): BucketDefinition {
-  return JSON.parse(JSON.stringify(definition)) as BucketDefinition
-}
 
 /** Takes the image of a store at its present revision. */
 export function imageOf (engine: Engine, queries: QueryRegistry): StoreImage {
@@ -25,6 +22,7 @@ function imageOfBucket (bucket: Bucket): BucketImage {
   return {
     name: bucket.name,
     definition: withoutFunctions(bucket.schema.definition),
+    ...functionsOf(bucket),
     counter: bucket.counter,
     floor: bucket.deleted.floor,
     deleted: Array.from(
@@ -56,8 +54,10 @@ export function loadImage (
 ): void {
   for (const image of buckets) {
     const bucket = new Bucket(
-      image.name, definitionFor(engine, image.name, image.definition), engine.options.maxDeletedKeys
+      image.name, definitionFor(engine, image.name, image.definition, image.functions),
+      engine.options.maxDeletedKeys
     )
+    if (!engine.buckets.has(image.name)) bucket.markRecovered(image.functions)
     bucket.counter = image.counter
     bucket.deleted.raiseFloor(image.floor)
     for (const record of image.records) bucket.load(record)
@@ -69,52 +69,20 @@ export function loadImage (
     }
     engine.buckets.set(image.name, bucket)
   }
-  for (const [name, config] of configs) queries.put(name, config)
+  for (const [name, config] of configs) queries.put(name, config, true)
 }
 
 /**
  * The declared definition of a bucket, with its functions, if it is the same one; else the one of the log.
+ * @throws CommitMismatchError for one that is declared differently
  */
-export function definitionFor (engine: Engine, name: string, definition: BucketDefinition): BucketDefinition {
+export function definitionFor (
+  engine: Engine, name: string, definition: BucketDefinition, functions: readonly string[] = []
+): BucketDefinition {
   const declared = engine.buckets.get(name)?.schema.definition
   if (declared === undefined) return definition
-  const difference = differenceOf(withoutFunctions(declared), withoutFunctions(definition))
+  const difference = differenceOf(declared, definition, functions)
   if (difference === undefined) return declared
   throw new CommitMismatchError(`Bucket "${name}" is defined differently in the log: ${difference}. ` +
     'Change it by updateBucket or a migration')
-}
-
-/** Returns the definition of a log with the functions that this process has declared for the bucket. */
-export function withFunctionsOf (declared: BucketDefinition, logged: BucketDefinition): BucketDefinition {
-  return withFunctions(declared, logged) as BucketDefinition
-}
-
-function withFunctions (declared: unknown, logged: unknown): unknown {
-  if (typeof declared === 'function') return logged ?? declared
-  if (!isObject(declared) || !isObject(logged)) return logged
-  const merged: Record<string, unknown> = { ...logged }
-  for (const name of Object.keys(declared)) {
-    // A member that the log has not is another one now, or a function.
-    if (name in logged || typeof declared[name] === 'function') {
-      merged[name] = withFunctions(declared[name], logged[name])
-    }
-  }
-  return merged
-}
-
-/** Names the first member in which two definitions differ, `undefined` when they are the same. */
-function differenceOf (declared: unknown, logged: unknown, path = ''): string | undefined {
-  if (isObject(declared) && isObject(logged)) {
-    for (const name of new Set([...Object.keys(declared), ...Object.keys(logged)])) {
-      const difference = differenceOf(declared[name], logged[name], path === '' ? name : `${path}.${name}`)
-      if (difference !== undefined) return difference
-    }
-    return undefined
-  }
-  const [here, there] = [JSON.stringify(declared), JSON.stringify(logged)]
-  return here === there ? undefined : `${path} is ${here ?? 'absent'} here and ${there ?? 'absent'} there`
-}
-
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

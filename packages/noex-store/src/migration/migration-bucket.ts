@@ -1,7 +1,5 @@
-import type { TransformRecords } from '../commit/definitions.js'
 import type { Store } from '../store.js'
 import type { MigrationBucketHandle } from '../types/migration.js'
-import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition, FieldDefinition, FieldType } from '../types/schema.js'
 
 type Fields = Record<string, unknown>
@@ -88,13 +86,9 @@ export class MigrationBucket implements MigrationBucketHandle {
   }
 
   async #rebuild (definition: BucketDefinition, transform?: (record: Fields) => Fields): Promise<void> {
-    const records: TransformRecords | undefined = transform === undefined
-      ? undefined
-      : all => all.map(([, record]) => {
-        const transformed = transform(record) as StoreRecord
-        return [transformed[definition.key], transformed]
-      })
-    await this.#store.rebuildBucket(this.#name, definition, records)
+    await this.#store.rebuildBucket(
+      this.#name, definition, transform === undefined ? undefined : { each: transform }
+    )
   }
 
   #definition (): BucketDefinition {

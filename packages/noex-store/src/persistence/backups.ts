@@ -1,4 +1,5 @@
-import { recordsOf, restoreBucket } from '../commit/definitions.js'
+import { recordsOf } from '../commit/copied-records.js'
+import { restoreBucket } from '../commit/definitions.js'
 import type { Engine } from '../engine.js'
 import { BackupNotFoundError } from '../errors.js'
 import type { BackupInfo } from '../types/persistence.js'
@@ -56,7 +57,7 @@ export class Backups {
     if (saved === undefined) throw new BackupNotFoundError(name)
     for (const [bucket, { records, autoincrementCounter }] of Object.entries(saved.state.buckets)) {
       if (!this.#engine.buckets.has(bucket)) continue
-      restoreBucket(
+      await restoreBucket(
         this.#engine, bucket, { records: records.map(([, record]) => record), counter: autoincrementCounter }
       )
     }

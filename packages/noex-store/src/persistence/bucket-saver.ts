@@ -1,4 +1,4 @@
-import { recordsOf } from '../commit/definitions.js'
+import { recordsOf } from '../commit/copied-records.js'
 import type { InitialContents } from '../commit/definitions.js'
 import type { Engine } from '../engine.js'
 import type { Change, Commit } from '../types/commit.js'

@@ -2,6 +2,7 @@ import type { Engine } from '../engine.js'
 import {
   BucketNotDefinedError, QueryAlreadyDefinedError, QueryNotDefinedError, TooManyRunsError
 } from '../errors.js'
+import { isSameData } from '../schema/definition-data.js'
 import { frozenValue } from '../schema/frozen.js'
 import type { Commit } from '../types/commit.js'
 import type { DeclarativeQueryConfig, QueryInfo, QueryRunOptions, ReadFilter } from '../types/query.js'
@@ -21,6 +22,8 @@ interface DefinedQuery {
   /** `undefined` for a query in code. */
   readonly config: DeclarativeQueryConfig | undefined
   readonly live: Set<LiveQuery>
+  /** Whether it came from a log, and no definition of this process has taken it over. */
+  isRecovered: boolean
 }
 
 /** The queries of a store and those who watch them. */
@@ -37,17 +40,22 @@ export class QueryRegistry {
   /** @throws QueryAlreadyDefinedError */
   define (name: string, fn: AnyQueryFn): void {
     if (this.#queries.has(name)) throw new QueryAlreadyDefinedError(name)
-    this.#queries.set(name, { fn: limited(name, fn), config: undefined, live: new Set() })
+    this.#queries.set(name, { fn: limited(name, fn), config: undefined, live: new Set(), isRecovered: false })
   }
 
   /**
-   * Defines a query as data, by a commit.
+   * Defines a query as data, by a commit. One that came from a log is taken over by the same definition.
    * @throws QueryAlreadyDefinedError, BucketNotDefinedError
    */
   defineDeclarative (name: string, config: DeclarativeQueryConfig): void {
     this.#engine.assertWritable()
     if (!this.#engine.buckets.has(config.bucket)) throw new BucketNotDefinedError(config.bucket)
-    if (this.#queries.has(name)) throw new QueryAlreadyDefinedError(name)
+    const known = this.#queries.get(name)
+    if (known?.isRecovered === true && isSameData(config, known.config)) {
+      known.isRecovered = false
+      return
+    }
+    if (known !== undefined) throw new QueryAlreadyDefinedError(name)
     const frozen = frozenValue(config) as DeclarativeQueryConfig
     this.#engine.commitStructure(
       { type: 'query', query: name, config: frozen },
@@ -71,13 +79,13 @@ export class QueryRegistry {
    * Puts a declarative query in, or removes one, without a commit. A query in code is not removed: it is of
    * this process alone.
    */
-  put (name: string, config: DeclarativeQueryConfig | undefined): void {
+  put (name: string, config: DeclarativeQueryConfig | undefined, isRecovered = false): void {
     const query = this.#queries.get(name)
     if (config === undefined && query?.config === undefined) return
     this.#remove(name)
     if (config === undefined) return
     const fn = limited(name, declarativeQuery(this.#engine, config))
-    this.#queries.set(name, { fn, config, live: new Set() })
+    this.#queries.set(name, { fn, config, live: new Set(), isRecovered })
   }
 
   list (): QueryInfo[] {

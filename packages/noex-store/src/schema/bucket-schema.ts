@@ -1,5 +1,6 @@
 import { DefinitionError } from '../errors.js'
 import type { BucketDefinition, FieldDefinition, FieldType, OnDeleteAction } from '../types/schema.js'
+import { functionPathsOf } from './definition-data.js'
 import { frozenValue } from './frozen.js'
 import { instantOf } from './instant.js'
 import { MAX_NESTING, compileValidator, type Validator } from './validator.js'
@@ -29,6 +30,8 @@ export interface BucketSchema {
   readonly validate: Validator
   /** Whether storing a record runs functions of the definition. */
   readonly hasFunctions: boolean
+  /** Paths of the functions in the definition. */
+  readonly functionPaths: readonly string[]
   /** Fields that an update leaves as they are: the key, generated fields, metadata. */
   readonly fixed: ReadonlySet<string>
   /** Indexed fields, declared ones first, those of references last. */
@@ -77,6 +80,7 @@ export function compileSchema (name: string, given: BucketDefinition): BucketSch
     const limit of ['maxSize', 'maxRecords', 'maxBytes'] as const
   ) checkLimit(name, limit, definition[limit])
   const references = referencesOf(name, definition)
+  const functionPaths = functionPathsOf(definition)
   const dates = new Set(
     Object.keys(schema).filter(field => (schema[field] as FieldDefinition).type === 'date')
   )
@@ -84,7 +88,8 @@ export function compileSchema (name: string, given: BucketDefinition): BucketSch
     definition,
     key,
     validate: compileChecked(name, definition),
-    hasFunctions: definition.validate !== undefined || Object.values(schema).some(hasFunctions),
+    hasFunctions: functionPaths.length > 0,
+    functionPaths,
     fixed: new Set(
       [
         key, ...Object.keys(schema).filter(field => schema[field]?.generated !== undefined), '_version',
@@ -155,12 +160,6 @@ function indexesOf (
   return [...fields].map(
     field => ({ field, isUnique: schema[field]?.unique === true, isDeclared: declared.has(field) })
   )
-}
-
-function hasFunctions (field: FieldDefinition): boolean {
-  return typeof field.default === 'function' || field.validate !== undefined ||
-    (field.items !== undefined && hasFunctions(field.items)) ||
-    Object.values(field.properties ?? {}).some(hasFunctions)
 }
 
 function isObject (value: unknown): value is Record<string, unknown> {

@@ -1,6 +1,7 @@
 import { ValidationError } from '../errors.js'
 import type { BucketDefinition } from '../types/schema.js'
 import { frozenValue } from './frozen.js'
+import { isThenable } from './pending-checks.js'
 import { generateCuid, generateTimestamp, generateUuid } from './generate.js'
 import type { Filler } from './template.js'
 
@@ -35,9 +36,10 @@ function constant (value: unknown): Filler {
 function compute (bucket: string, field: string, make: () => unknown): Filler {
   return () => {
     const value = make()
-    if (typeof value !== 'object' || value === null) return value
-    if (value instanceof Promise) {
-      value.catch(() => {})
+    if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return value
+    if (isThenable(value)) {
+      // Its rejection must not end the process.
+      Promise.resolve(value).catch(() => {})
       const message = 'The default is asynchronous; it must return its value at once'
       throw new ValidationError(bucket, [{ field, message, code: 'custom' }])
     }

@@ -1,35 +1,45 @@
-import { ValidationError, type ValidationIssue } from '../errors.js'
+import { ValidationError, ValidatorError, type ValidationIssue } from '../errors.js'
 import type { BucketDefinition, FieldDefinition, FieldType, SchemaDefinition } from '../types/schema.js'
 import { isValidEmail, isValidIsoDate, isValidUrl } from './format.js'
 import { isInstant } from './instant.js'
 import { beginMatching, compilePattern } from './pattern.js'
+import { isThenable, pendingCheck, type PendingCheck } from './pending-checks.js'
 
 /** Levels of `properties` and `items` below the record that are checked. */
 export const MAX_NESTING = 10
 
+/** Validators that run inside one another, by writing to the store; more are taken for a loop. */
+const MAX_RUNNING = 16
+
 type Fields = Readonly<Record<string, unknown>>
 
+/** What is wrong with a record, and the checks whose answer is still to come. */
+interface Findings extends Array<ValidationIssue> {
+  pending?: PendingCheck[]
+}
+
 /** Checks one value and adds what is wrong with it to `issues`. */
-type Check = (value: unknown, path: string, issues: ValidationIssue[], record: Fields) => void
+type Check = (value: unknown, path: string, issues: Findings, record: Fields) => void
 
 /**
- * Checks a whole record.
- * @throws ValidationError
+ * Checks a whole record. Returns the checks that are still to be waited for, if there are any.
+ * @throws ValidationError, ValidatorError, or what a validator throws
  */
-export type Validator = (record: Fields) => void
+export type Validator = (record: Fields) => PendingCheck[] | undefined
 
 /** Compiles the checks of a bucket's schema, once for all its records. */
 export function compileValidator (
   bucket: string, { schema, validate }: Pick<BucketDefinition, 'schema' | 'validate'>
 ): Validator {
-  const checks = compileFields(schema, 0)
+  const checks = compileFields(bucket, schema, 0)
   const matches = Object.values(schema).some(hasPattern)
   return record => {
-    const issues: ValidationIssue[] = []
+    const issues: Findings = []
     if (matches) beginMatching()
     checks(record, '', issues, record)
-    if (validate !== undefined) checkRecord(validate, record, issues)
+    if (validate !== undefined) checkRecord(bucket, validate, record, issues)
     if (issues.length > 0) throw new ValidationError(bucket, issues)
+    return issues.pending
   }
 }
 
@@ -39,21 +49,49 @@ function hasPattern ({ pattern, items, properties = {} }: FieldDefinition): bool
 }
 
 function checkRecord (
-  validate: NonNullable<BucketDefinition['validate']>, record: Fields, issues: ValidationIssue[]
+  bucket: string, validate: NonNullable<BucketDefinition['validate']>, record: Fields, issues: Findings
 ): void {
-  const messages: unknown = validate(record as Record<string, unknown>)
-  if (messages === undefined || messages === null) return
-  if (isPromise(messages)) {
-    issues.push({ field: '_record', message: asynchronous(messages), code: 'custom' })
-    return
-  }
-  for (const message of messages as string[]) issues.push({ field: '_record', message, code: 'custom' })
+  ask(bucket, 'validator', issues, () => validate(record as Record<string, unknown>), answer => {
+    if (answer === undefined || answer === null) return []
+    if (Array.isArray(answer) && answer.every(message => typeof message === 'string')) {
+      return answer.map((message: string) => ({ field: '_record', message, code: 'custom' }))
+    }
+    throw new ValidatorError(bucket, 'validator', `must return undefined or a list of texts, ${got(answer)}`)
+  })
 }
 
-function compileFields (schema: SchemaDefinition, depth: number): Check {
+let running = 0
+
+/** Runs a validator and adds what it finds, now or later. */
+function ask (
+  bucket: string, subject: string, issues: Findings, run: () => unknown,
+  read: (answer: unknown) => ValidationIssue[]
+): void {
+  if (running >= MAX_RUNNING) {
+    throw new ValidatorError(
+      bucket, subject, `runs inside ${MAX_RUNNING} others: it writes to the store in a loop`
+    )
+  }
+  running++
+  let answer: unknown
+  try {
+    answer = run()
+  } finally {
+    running--
+  }
+  if (answer === undefined) return
+  if (isThenable(answer)) (issues.pending ??= []).push(pendingCheck(subject, answer, read))
+  else issues.push(...read(answer))
+}
+
+function got (answer: unknown): string {
+  return `got ${answer === null ? 'null' : describe(answer)}`
+}
+
+function compileFields (bucket: string, schema: SchemaDefinition, depth: number): Check {
   if (depth > MAX_NESTING) return () => {}
   const fields = Object.entries(schema).map(([name, field]) =>
-    ({ name, isRequired: field.required === true, check: compileValue(field, depth) }))
+    ({ name, isRequired: field.required === true, check: compileValue(bucket, field, depth) }))
   return (members, prefix, issues, record) => {
     for (const { name, isRequired, check } of fields) {
       const value = (members as Fields)[name]
@@ -70,10 +108,10 @@ function compileFields (schema: SchemaDefinition, depth: number): Check {
   }
 }
 
-function compileValue (field: FieldDefinition, depth: number): Check {
+function compileValue (bucket: string, field: FieldDefinition, depth: number): Check {
   const isOfType = types[field.type]
-  const constraints = compileConstraints(field)
-  const nested = compileNested(field, depth)
+  const constraints = compileConstraints(bucket, field)
+  const nested = compileNested(bucket, field, depth)
   return (value, path, issues, record) => {
     if (!isOfType(value)) {
       issues.push(
@@ -86,10 +124,12 @@ function compileValue (field: FieldDefinition, depth: number): Check {
   }
 }
 
-function compileNested ({ type, properties, items }: FieldDefinition, depth: number): Check | undefined {
-  if (type === 'object' && properties !== undefined) return compileFields(properties, depth + 1)
+function compileNested (
+  bucket: string, { type, properties, items }: FieldDefinition, depth: number
+): Check | undefined {
+  if (type === 'object' && properties !== undefined) return compileFields(bucket, properties, depth + 1)
   if (type !== 'array' || items === undefined || depth + 1 > MAX_NESTING) return undefined
-  const check = compileValue(items, depth + 1)
+  const check = compileValue(bucket, items, depth + 1)
   return (list, path, issues, record) => {
     (list as unknown[]).forEach((value, i) => {
       if (value !== undefined && value !== null) check(value, `${path}[${i}]`, issues, record)
@@ -106,7 +146,7 @@ const types: Readonly<Record<FieldType, (value: unknown) => boolean>> = {
   date: isInstant
 }
 
-function compileConstraints (field: FieldDefinition): Check[] {
+function compileConstraints (bucket: string, field: FieldDefinition): Check[] {
   const { enum: values, minLength, maxLength, pattern, format, min, max, validate } = field
   const checks: Check[] = []
   if (values !== undefined) {
@@ -140,7 +180,7 @@ function compileConstraints (field: FieldDefinition): Check[] {
       refuseUnless(value => typeof value !== 'number' || value <= max, `Maximum value is ${max}`, 'max')
     )
   }
-  if (validate !== undefined) checks.push(checkCustom(validate))
+  if (validate !== undefined) checks.push(checkCustom(bucket, validate))
   return checks
 }
 
@@ -170,25 +210,15 @@ function checkPattern (source: string): Check {
   }
 }
 
-function checkCustom (validate: NonNullable<FieldDefinition['validate']>): Check {
+function checkCustom (bucket: string, validate: NonNullable<FieldDefinition['validate']>): Check {
   return (value, field, issues, record) => {
-    const message: unknown = validate(value, record as Record<string, unknown>)
-    if (message === undefined) return
-    issues.push(
-      { field, message: isPromise(message) ? asynchronous(message) : message as string, code: 'custom' }
-    )
+    const subject = `validator of field "${field}"`
+    ask(bucket, subject, issues, () => validate(value, record as Record<string, unknown>), answer => {
+      if (answer === undefined || answer === null) return []
+      if (typeof answer === 'string') return [{ field, message: answer, code: 'custom' }]
+      throw new ValidatorError(bucket, subject, `must return undefined or a text, ${got(answer)}`)
+    })
   }
-}
-
-function isPromise (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null &&
-    typeof (value as { then?: unknown }).then === 'function'
-}
-
-/** Returns the message that refuses an asynchronous validator, whose rejection must not end the process. */
-function asynchronous (promise: PromiseLike<unknown>): string {
-  promise.then(undefined, () => {})
-  return 'The validator is asynchronous; it must return its message at once'
 }
 
 function describe (value: unknown): string {

@@ -2,13 +2,16 @@ import type { Bucket } from '../bucket/bucket.js'
 import { expireDue } from '../commit/expiry.js'
 import { changesOf, checkObject, type Input } from '../commit/changes.js'
 import type { WriteAccess } from '../commit/write-access.js'
-import { checkVersion, keyOfNew } from '../commit/writes.js'
+import { checkVersion, keyOfNew, MAX_ATTEMPTS } from '../commit/writes.js'
 import type { Engine } from '../engine.js'
-import { DuplicateKeyError, RecordExistsError, RecordNotFoundError } from '../errors.js'
+import {
+  DuplicateKeyError, RecordExistsError, RecordNotFoundError, TransactionConflictError
+} from '../errors.js'
 import { bothOf } from '../filter/filter.js'
 import { Groups } from '../query/aggregate.js'
 import { countNow } from '../query/count.js'
 import { select, visibility, visitMatches, type Selection } from '../query/visit.js'
+import type { PendingCheck } from '../schema/pending-checks.js'
 import type { Changes, UpsertOptions, WriteOptions } from '../types/commit.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { Aggregate, GroupByResult } from '../types/query.js'
@@ -60,7 +63,7 @@ export class TransactionBucketHandle {
 
   async insert (data: Record<string, unknown>): Promise<StoreRecord> {
     for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
-    return this.#insert(data)
+    return await this.#insert(data)
   }
 
   /** @throws RecordNotFoundError, VersionMismatchError for another version than `expectedVersion` */
@@ -68,7 +71,7 @@ export class TransactionBucketHandle {
     key: unknown, changes: Changes, options: Pick<WriteOptions, 'expectedVersion'> = {}
   ): Promise<StoreRecord> {
     for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
-    return this.#update(key, changes, options.expectedVersion)
+    return await this.#update(key, changes, options.expectedVersion)
   }
 
   /** Deletes a record; one that does not exist is passed over, unless a version of it is expected. */
@@ -81,7 +84,8 @@ export class TransactionBucketHandle {
     const records: StoreRecord[] = []
     for (const item of data) {
       for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
-      records.push(this.#insert(item))
+      const made = this.#insert(item)
+      records.push(made instanceof Promise ? await made : made)
     }
     return records
   }
@@ -90,7 +94,8 @@ export class TransactionBucketHandle {
     const records = await this.#collect(filter)
     for (const record of records) {
       for (let turn = this.#pause(); turn !== undefined; turn = this.#pause()) await turn
-      this.#update(record[this.#bucket.schema.key], changes)
+      const updated = this.#update(record[this.#bucket.schema.key], changes)
+      if (updated instanceof Promise) await updated
     }
     return records.length
   }
@@ -111,10 +116,10 @@ export class TransactionBucketHandle {
     checkObject(this.#bucket, data)
     const key = data[this.#bucket.schema.key]
     if (key !== undefined && this.#read(key) !== undefined) {
-      return this.#update(key, options.update ?? data, options.expectedVersion)
+      return await this.#update(key, options.update ?? data, options.expectedVersion)
     }
     checkVersion(this.#bucket, key, undefined, options.expectedVersion)
-    return this.#insert(data)
+    return await this.#insert(data)
   }
 
   async get (key: unknown): Promise<StoreRecord | undefined> {
@@ -202,13 +207,17 @@ export class TransactionBucketHandle {
     return record !== undefined && visibility(this.#engine, this.#bucket)(record) ? record : undefined
   }
 
-  #insert (data: Input): StoreRecord {
+  #insert (data: Input, attempt = 1): StoreRecord | Promise<StoreRecord> {
     this.#open()
-    checkObject(this.#bucket, data)
-    this.#access.takeWrites(1)
     const bucket = this.#bucket
+    if (bucket.schema.hasFunctions) this.#engine.checks.assertRoom(this.name)
+    checkObject(bucket, data)
+    if (attempt === 1) this.#access.takeWrites(1)
     const { key: field } = bucket.schema
-    const record = bucket.prepareInsert(data, this.#engine.now, number => this.#overlay.has(number))
+    const pending: PendingCheck[] = []
+    const record = bucket.prepareInsert(
+      data, this.#engine.now, number => this.#overlay.has(number), pending
+    )
     const key = keyOfNew(bucket, record)
     const written = this.#overlay.get(key)
     if (written?.after !== undefined) throw new DuplicateKeyError(this.name, record[field], field)
@@ -219,26 +228,59 @@ export class TransactionBucketHandle {
     // In the place of a record that this transaction has deleted: one change of the key in all.
     const version = written?.before === undefined ? record._version : written.before._version + 1
     const inserted = version === record._version ? record : Object.freeze({ ...record, _version: version })
-    this.#overlay.set(key, undefined, inserted)
-    return inserted
+    const write = (): StoreRecord => {
+      this.#overlay.set(key, undefined, inserted)
+      return inserted
+    }
+    if (pending.length === 0) return write()
+    return this.#whenChecked(key, pending, attempt, write, () => this.#insert(data, attempt + 1))
   }
 
-  #update (key: unknown, changes: Changes, expectedVersion?: number): StoreRecord {
+  #update (
+    key: unknown, changes: Changes, expectedVersion?: number, attempt = 1
+  ): StoreRecord | Promise<StoreRecord> {
     this.#open()
-    if (typeof changes !== 'function') checkObject(this.#bucket, changes)
+    const bucket = this.#bucket
+    if (bucket.schema.hasFunctions) this.#engine.checks.assertRoom(this.name)
+    if (typeof changes !== 'function') checkObject(bucket, changes)
     const existing = this.#read(key)
     if (existing === undefined) {
-      checkVersion(this.#bucket, key, existing, expectedVersion)
+      checkVersion(bucket, key, existing, expectedVersion)
       throw new RecordNotFoundError(this.name, key)
     }
-    this.#access.check(this.#bucket, existing)
-    checkVersion(this.#bucket, key, existing, expectedVersion)
-    this.#access.takeWrites(1)
-    const made = changesOf(this.#bucket, changes, existing)
-    const after = this.#bucket.prepareUpdate(existing, made, this.#engine.now)
-    this.#access.check(this.#bucket, after)
-    this.#overlay.set(this.#bucket.keyOf(key), existing, after)
-    return after
+    this.#access.check(bucket, existing)
+    checkVersion(bucket, key, existing, expectedVersion)
+    if (attempt === 1) this.#access.takeWrites(1)
+    const pending: PendingCheck[] = []
+    const made = changesOf(bucket, changes, existing)
+    const after = bucket.prepareUpdate(existing, made, this.#engine.now, pending)
+    this.#access.check(bucket, after)
+    const wanted = bucket.keyOf(key)
+    const write = (): StoreRecord => {
+      this.#overlay.set(wanted, existing, after)
+      return after
+    }
+    if (pending.length === 0) return write()
+    const again = () => this.#update(key, changes, expectedVersion, attempt + 1)
+    return this.#whenChecked(wanted, pending, attempt, write, again)
+  }
+
+  /**
+   * Writes once the checks have passed; again from the beginning when the transaction itself has written the
+   * key meanwhile.
+   */
+  async #whenChecked (
+    key: unknown, pending: readonly PendingCheck[], attempt: number,
+    write: () => StoreRecord, again: () => StoreRecord | Promise<StoreRecord>
+  ): Promise<StoreRecord> {
+    const before = this.#overlay.get(key)?.after
+    const isFirst = !this.#overlay.has(key)
+    await this.#engine.checks.settle(this.name, pending)
+    this.#open()
+    const isSame = this.#overlay.get(key)?.after === before && !this.#overlay.has(key) === isFirst
+    if (isSame) return write()
+    if (attempt < MAX_ATTEMPTS) return await again()
+    throw new TransactionConflictError(this.name, key, 'Its own writes of the key overtake one another')
   }
 
   #delete (key: unknown, expectedVersion?: number): Promise<void> | undefined {

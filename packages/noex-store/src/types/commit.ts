@@ -25,6 +25,8 @@ export interface DefinitionChange {
   readonly bucket: string
   /** The definition after, `undefined` for a drop. */
   readonly definition: BucketDefinition | undefined
+  /** Paths of the functions in the definition, which a log does not hold: `schema.age.validate`. */
+  readonly functions?: readonly string[]
   /** The records that a definition starts with; `undefined` for none, or for those of before. */
   readonly records?: readonly StoreRecord[]
 }

@@ -32,8 +32,13 @@ export interface FieldDefinition {
   readonly properties?: SchemaDefinition
   /** Definition of the elements of an `array`. */
   readonly items?: FieldDefinition
-  /** Returns the message that refuses the value, or `undefined`. Must not be asynchronous. */
-  readonly validate?: (value: unknown, record: Record<string, unknown>) => string | undefined
+  /**
+   * Returns the message that refuses the value, or `undefined`; or a promise of it, which a write waits for
+   * before its commit. Such a validator may run again when the record has changed meanwhile.
+   */
+  readonly validate?: (
+    value: unknown, record: Record<string, unknown>
+  ) => string | undefined | Promise<string | undefined>
 }
 
 export type SchemaDefinition = Readonly<Record<string, FieldDefinition>>
@@ -58,8 +63,10 @@ export interface BucketDefinition {
   readonly maxRecords?: number
   /** Estimated bytes above which inserts and updates are refused by `QuotaExceededError`. */
   readonly maxBytes?: number
-  /** Returns the messages that refuse the record, or `undefined`. Must not be asynchronous. */
-  readonly validate?: (record: Record<string, unknown>) => string[] | undefined
+  /** Returns the messages that refuse the record, or `undefined`; or a promise, as that of a field. */
+  readonly validate?: (
+    record: Record<string, unknown>
+  ) => string[] | undefined | Promise<string[] | undefined>
 }
 
 /** Change of a bucket's definition that keeps its records. */

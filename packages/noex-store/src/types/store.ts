@@ -22,6 +22,11 @@ export interface StoreOptions {
    */
   readonly maxWork?: number
   /**
+   * Time that an asynchronous validator may take before its write is refused, in milliseconds.
+   * @default 10000
+   */
+  readonly validatorTimeoutMs?: number
+  /**
    * Returns the time in epoch milliseconds.
    * @default Date.now
    */

@@ -1,0 +1,62 @@
+import type { Bucket } from '../bucket/bucket.js'
+import { Snapshot } from '../bucket/snapshot.js'
+import type { Engine } from '../engine.js'
+import { walk } from '../query/visit.js'
+import type { StoreRecord } from '../types/record.js'
+
+/** All records of a bucket in the order of their insertion. */
+export function recordsOf ({ contents }: Bucket): StoreRecord[] {
+  return Array.from(contents.sequence.from(0), row => row.record as StoreRecord)
+}
+
+/** All records that a bucket has at the moment of the call, gathered in slices. */
+export async function recordsInSlices (engine: Engine, bucket: Bucket): Promise<StoreRecord[]> {
+  return (await CopiedRecords.of(engine, bucket)).records
+}
+
+/** The records of a bucket in the order of their insertion, with their places. */
+export class CopiedRecords {
+  readonly records: StoreRecord[] = []
+  readonly places: number[] = []
+
+  /** Gathers them in slices, as they are at the moment of the call. */
+  static async of (engine: Engine, bucket: Bucket): Promise<CopiedRecords> {
+    const copied = new CopiedRecords()
+    await walk(engine, new Snapshot(bucket.contents), (record, row) => {
+      copied.records.push(record)
+      copied.places.push(row.place)
+      return undefined
+    })
+    return copied
+  }
+
+  /** Returns the records, brought up to date at a few places. */
+  patched (bucket: Bucket, places: readonly number[]): StoreRecord[] {
+    for (const place of places) {
+      const at = this.#indexOf(place)
+      const isKnown = this.places[at] === place
+      const record = bucket.contents.sequence.at(place)?.record
+      if (record !== undefined && isKnown) {
+        this.records[at] = record
+      } else if (record !== undefined) {
+        this.records.splice(at, 0, record)
+        this.places.splice(at, 0, place)
+      } else if (isKnown) {
+        this.records.splice(at, 1)
+        this.places.splice(at, 1)
+      }
+    }
+    return this.records
+  }
+
+  #indexOf (place: number): number {
+    let low = 0
+    let high = this.places.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.places[middle] as number) < place) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
