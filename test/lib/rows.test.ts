@@ -28,6 +28,10 @@ function within (rows: WhereFilter): Reach {
 
 const mine: WhereFilter = { owner: 'me' }
 
+// The pauses between two tries of a transaction keep no process alive.
+const alive = setInterval(() => {}, 1_000)
+t.teardown(() => { clearInterval(alive) })
+
 async function open (t: Test, buckets: Readonly<Record<string, BucketDefinition>>): Promise<{ store: Store, access: StoreAccess }> {
   const store = await Store.start()
   t.teardown(async () => { await store.stop() })
@@ -501,9 +505,6 @@ t.test('A key that another writer takes meanwhile', async t => {
 
 t.test('Whoever is always overtaken is told to try again', async t => {
   const { store, access } = await withNotes(t)
-  // The pauses between two tries keep no process alive.
-  const alive = setInterval(() => {}, 1_000)
-  t.teardown(() => { clearInterval(alive) })
   let tries = 0
   interfering(store, 'update', async () => { await store.bucket('notes').update('m1', { text: `t${++tries}` }) })
   const update = alone({ op: 'update', bucket: 'notes', key: 'm1', data: { text: 'z' } })

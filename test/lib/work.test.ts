@@ -90,6 +90,12 @@ t.test('A request has a budget of work', async t => {
       if (error.code !== 'FORBIDDEN') throw error
     })
   })
+  let parent = 0
+  await takes(
+    'a delete',
+    100,
+    async work => await runTransaction(access, [{ op: 'delete', bucket: 'parents', key: parent++ }], reach(work))
+  )
   await assert.rejects(
     new Writes(access, reach(new Work(99_999))).updateMany('things', {}, { n: 1 }),
     isTooMuch(99_999),

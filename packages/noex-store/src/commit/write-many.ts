@@ -20,7 +20,7 @@ const MAX_ATTEMPTS = 5
 const MAX_ROUNDS = 10
 /** Records planned without a look at the clock. */
 const STEP = 32
-/** Changed records that are planned anew in the step that commits. */
+/** Records that are planned in one step. */
 const MAX_IN_STEP = 256
 
 /** A record, and what becomes of it. */
@@ -117,8 +117,8 @@ class ChangeOfMatching {
     this.#checkSize(rows.length)
     let left: ReadonlySet<Row> | readonly Row[] | undefined = rows
     for (let round = 1; round <= MAX_ROUNDS && left !== undefined; round++) {
-      const isSliced = round === 1 || (left as ReadonlySet<Row>).size > MAX_IN_STEP
-      await this.#planRows(left, isSliced)
+      const planning = this.#planRows(left, 'size' in left ? left.size : left.length)
+      if (planning !== undefined) await planning
       if (round === 1) {
         const turn = turnForCommit(this.#engine, this.#made.size)
         if (turn !== undefined) await turn
@@ -143,8 +143,8 @@ class ChangeOfMatching {
   }
 
   /** Plans for some rows, and waits for the checks of their records. */
-  #planRows (rows: Iterable<Row>, isSliced: boolean): Promise<void> | undefined {
-    if (isSliced) return this.#planInSlices(rows)
+  #planRows (rows: Iterable<Row>, count: number): Promise<void> | undefined {
+    if (count > MAX_IN_STEP) return this.#planInSlices(rows)
     for (const row of rows) this.#planRow(row)
     return this.#pending.length > 0 ? this.#settle() : undefined
   }
