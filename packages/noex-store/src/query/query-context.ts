@@ -23,7 +23,7 @@ export class TrackedContext implements QueryContext {
   }
 
   /** @throws BucketNotDefinedError, and what `readFilter` throws */
-  bucket (name: string): QueryBucket & Pick<BucketReader, 'find'> {
+  bucket (name: string): QueryBucket {
     const scope = this.#readFilter?.(name) ?? undefined
     const { schema } = this.#engine.bucket(name)
     const { work } = this

@@ -73,6 +73,8 @@ export interface QueryBucket {
   get (key: unknown): Promise<StoreRecord | undefined>
   all (): Promise<StoreRecord[]>
   where (filter: WhereFilter): Promise<StoreRecord[]>
+  /** Finds a part of the records that match, sorted. */
+  find (options: FindOptions): Promise<StoreRecord[]>
   findOne (filter: WhereFilter): Promise<StoreRecord | undefined>
   count (filter?: WhereFilter): Promise<number>
   first (n: number, filter?: WhereFilter): Promise<StoreRecord[]>
