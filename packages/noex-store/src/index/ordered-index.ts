@@ -33,6 +33,8 @@ export interface Range {
  */
 export class OrderedIndex {
   #chunks: Chunk[] = []
+  /** Last value of each chunk: a chunk is found without a look into the others. */
+  #lasts: Scalar[] = []
   #size = 0
   readonly #compare: Compare
 
@@ -47,7 +49,9 @@ export class OrderedIndex {
     const index = new OrderedIndex(compare)
     const step = MAX_CHUNK / 2
     for (let i = 0; i < rows.length; i += step) {
-      index.#chunks.push({ values: values.slice(i, i + step), rows: rows.slice(i, i + step) })
+      const chunk: Chunk = { values: values.slice(i, i + step), rows: rows.slice(i, i + step) }
+      index.#chunks.push(chunk)
+      index.#lasts.push(lastOf(chunk))
     }
     index.#size = rows.length
     return index
@@ -61,6 +65,7 @@ export class OrderedIndex {
     this.#size++
     if (this.#chunks.length === 0) {
       this.#chunks.push({ values: [value], rows: [row] })
+      this.#lasts.push(value)
       return
     }
     const at = Math.min(this.#chunkFor(value, row.place), this.#chunks.length - 1)
@@ -69,13 +74,17 @@ export class OrderedIndex {
     if (slot === values.length) {
       values.push(value)
       rows.push(row)
+      this.#lasts[at] = value
     } else {
       values.splice(slot, 0, value)
       rows.splice(slot, 0, row)
     }
     if (values.length <= MAX_CHUNK) return
     const half = values.length >>> 1
-    this.#chunks.splice(at + 1, 0, { values: values.splice(half), rows: rows.splice(half) })
+    this.#replace(at, 1, [
+      { values: values.slice(0, half), rows: rows.slice(0, half) },
+      { values: values.slice(half), rows: rows.slice(half) }
+    ])
   }
 
   /** Removes an entry; one that is not there is passed over. */
@@ -89,21 +98,28 @@ export class OrderedIndex {
     chunk.values.splice(slot, 1)
     chunk.rows.splice(slot, 1)
     if (chunk.values.length < MIN_CHUNK) this.#compact(at)
+    else this.#lasts[at] = lastOf(chunk)
   }
 
   /** Joins a small chunk with the one after or before it, if the two are small together. */
   #compact (at: number): void {
     const chunk = this.#chunks[at] as Chunk
     if (chunk.values.length === 0) {
-      this.#chunks.splice(at, 1)
+      this.#replace(at, 1, [])
       return
     }
+    this.#lasts[at] = lastOf(chunk)
     const isRoomy = (other: Chunk | undefined): boolean =>
       other !== undefined && other.values.length + chunk.values.length <= MAX_CHUNK / 4
     const first = isRoomy(this.#chunks[at + 1]) ? at : isRoomy(this.#chunks[at - 1]) ? at - 1 : -1
     if (first === -1) return
     const [a, b] = [this.#chunks[first] as Chunk, this.#chunks[first + 1] as Chunk]
-    this.#chunks.splice(first, 2, { values: [...a.values, ...b.values], rows: [...a.rows, ...b.rows] })
+    this.#replace(first, 2, [{ values: [...a.values, ...b.values], rows: [...a.rows, ...b.rows] }])
+  }
+
+  #replace (at: number, count: number, chunks: readonly Chunk[]): void {
+    this.#chunks.splice(at, count, ...chunks)
+    this.#lasts.splice(at, count, ...chunks.map(lastOf))
   }
 
   /** Estimates the entries of a range from whole chunks: at most two chunks off. */
@@ -227,8 +243,9 @@ export class OrderedIndex {
     let high = this.#chunks.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      const { values, rows } = this.#chunks[middle] as Chunk
-      if (this.#isBefore(values, rows, values.length - 1, value, place)) low = middle + 1
+      const order = this.#compare(this.#lasts[middle] as Scalar, value)
+      const isBefore = order === 0 ? lastRowOf(this.#chunks[middle] as Chunk).place < place : order < 0
+      if (isBefore) low = middle + 1
       else high = middle
     }
     return low
@@ -252,6 +269,14 @@ export class OrderedIndex {
     const order = this.#compare(values[slot] as Scalar, value)
     return order < 0 || (order === 0 && (rows[slot] as Row).place < place)
   }
+}
+
+function lastOf ({ values }: Chunk): Scalar {
+  return values[values.length - 1] as Scalar
+}
+
+function lastRowOf ({ rows }: Chunk): Row {
+  return rows[rows.length - 1] as Row
 }
 
 interface Position {
