@@ -62,7 +62,7 @@ function judged (target: Target, bare: number, noex: number): [text: string, met
 }
 
 function times (ratio: number): string {
-  return `${ratio.toFixed(2)}×`
+  return `${ratio.toFixed(ratio < 0.095 ? 4 : 2)}×`
 }
 
 function line (cells: readonly string[]): string {
