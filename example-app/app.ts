@@ -2,18 +2,18 @@ import { readFile } from 'node:fs/promises'
 import fp from 'fastify-plugin'
 import type { FastifyInstance } from 'fastify'
 import { noexPlugin, type NoexOptions } from 'fastify-noex'
-import type { Store } from 'fastify-noex/store'
 import { folder } from './folder.js'
+import type { DeskStore } from './model.js'
 import { startRules } from './rules.js'
 
 /** Time that browsers have to leave when the server stops, in milliseconds. */
 export const gracePeriodMs = 5_000
 
-/** Time for which everybody is still served after the end has been announced to load balancers, in milliseconds. */
+/** Time for which all clients are still served after load balancers were told of the end, in milliseconds. */
 export const drainDelayMs = 5_000
 
 export interface OrderDeskOptions {
-  readonly store: Store
+  readonly store: DeskStore
   /**
    * The web origins whose pages may connect. There is no login, so any site that a visitor has open could
    * otherwise write here.
@@ -50,12 +50,16 @@ const headers = {
   'x-content-type-options': 'nosniff'
 }
 
-/** The application, as a Fastify plugin: a web page, the store that it shows live, and the rules that react to it. Whoever registers it has `app.noex`. */
+/**
+ * The application, as a Fastify plugin: a web page, the store that it shows live, and the rules that react to
+ * it. It gives the scope that registers it `app.noex`.
+ */
 export const orderDesk = fp(register)
 
 async function register (app: FastifyInstance, options: OrderDeskOptions): Promise<void> {
   const { store, allowedOrigins, audit, paymentMs = 60_000 } = options
-  const { rules, stop } = await startRules(store, { paymentMs, onError: err => { app.log.error({ err }, 'a rule has failed') } })
+  const onError = (err: Error): void => { app.log.error({ err }, 'a rule has failed') }
+  const { rules, stop } = await startRules(store, { paymentMs, onError })
   app.addHook('onClose', stop)
   await app.register(noexPlugin, {
     store,

@@ -1,4 +1,6 @@
-import type { BucketDefinition, QueryContext, Store, StoreRecord } from 'fastify-noex/store'
+import {
+  defineSchema, type InsertOf, type RecordOf, type TypedQueryContext, type TypedStore
+} from 'fastify-noex/store'
 
 /** The stages of an order. It is open in the first two. */
 export const statuses = ['new', 'packed', 'shipped', 'cancelled'] as const
@@ -6,44 +8,12 @@ export type Status = typeof statuses[number]
 
 export const openStatuses: readonly Status[] = ['new', 'packed']
 
-/** Prices and totals are whole cents, so that sums stay exact. */
-export interface Product {
-  readonly sku: string
-  readonly name: string
-  readonly price: number
-  readonly stock: number
-}
-
-export interface Customer {
-  readonly id: string
-  readonly name: string
-  readonly email: string
-}
-
-export interface Order {
-  readonly number: number
-  readonly customerId: string
-  readonly sku: string
-  readonly quantity: number
-  readonly unitPrice: number
-  readonly total: number
-  readonly status: Status
-  readonly paid: boolean
-}
-
-/** A row of the live query `open-orders`. */
-export interface OpenOrder extends Pick<Order, 'number' | 'sku' | 'quantity' | 'total' | 'status' | 'paid'> {
-  readonly customer: string
-  readonly product: string
-  /** What `expectedVersion` has to be, for a change that is based on this row. */
-  readonly version: number
-}
-
 /**
- * The buckets. Browsers write to them directly, so what must hold whatever a client sends stands here:
- * no stock below zero, no order for nobody, no total that does not add up.
+ * The buckets. Browsers write to them directly, so every rule that holds for any client stands here: no
+ * stock below zero, no order without a customer, no total that does not add up. Prices and totals are whole
+ * cents, so that sums stay exact.
  */
-export const buckets: Readonly<Record<string, BucketDefinition>> = {
+export const schema = defineSchema({
   customers: {
     key: 'id',
     schema: {
@@ -71,17 +41,35 @@ export const buckets: Readonly<Record<string, BucketDefinition>> = {
       quantity: { type: 'number', required: true, min: 1, max: 1_000, validate: whole },
       unitPrice: { type: 'number', required: true, min: 0, validate: whole },
       total: { type: 'number', required: true },
-      status: { type: 'string', required: true, default: 'new' satisfies Status, enum: statuses },
-      paid: { type: 'boolean', default: false }
+      status: { type: 'string', required: true, default: 'new', enum: statuses },
+      paid: { type: 'boolean', required: true, default: false }
     },
     indexes: ['status', 'customerId', 'sku'],
     validate: ({ quantity, unitPrice, total }) =>
-      total === (quantity as number) * (unitPrice as number) ? undefined : ['total must be quantity × unitPrice']
+      total === Number(quantity) * Number(unitPrice) ? undefined : ['total must be quantity × unitPrice']
   }
+})
+
+/** The types of records, inserts and filters are made of this one. */
+export type Desk = typeof schema
+export type DeskStore = TypedStore<Desk>
+
+export type Product = RecordOf<Desk, 'products'>
+export type Customer = RecordOf<Desk, 'customers'>
+export type Order = RecordOf<Desk, 'orders'>
+export type NewProduct = InsertOf<Desk, 'products'>
+export type NewCustomer = InsertOf<Desk, 'customers'>
+
+/** A row of the live query `open-orders`. */
+export interface OpenOrder extends Pick<Order, 'number' | 'sku' | 'quantity' | 'total' | 'status' | 'paid'> {
+  readonly customer: string
+  readonly product: string
+  /** The `expectedVersion` of a change that is based on this row. */
+  readonly version: number
 }
 
 /** Defines the queries that clients watch. The buckets have to be defined before. */
-export function defineQueries (store: Store): void {
+export function defineQueries (store: DeskStore): void {
   store.defineQuery('open-orders', openOrders)
   store.defineDeclarativeQuery('orders-by-status', {
     bucket: 'orders',
@@ -95,22 +83,22 @@ export function defineQueries (store: Store): void {
   })
 }
 
-/** What has to be packed and shipped, newest first, with names in place of keys. */
-async function openOrders (ctx: QueryContext): Promise<OpenOrder[]> {
-  const orders = await ctx.bucket('orders').where({ status: { $in: openStatuses } }) as Array<StoreRecord<Order & Record<string, unknown>>>
+/** Orders to be packed and shipped, newest first, with names in place of keys. */
+async function openOrders (ctx: TypedQueryContext<Desk>): Promise<OpenOrder[]> {
+  const orders = await ctx.bucket('orders').where({ status: { $in: openStatuses } })
   const rows = orders.map(async ({ number, sku, customerId, quantity, total, status, paid, _version }) => {
     // Read one by one, these make the query depend on these very records and not on the whole buckets.
     const customer = await ctx.bucket('customers').get(customerId)
     const product = await ctx.bucket('products').get(sku)
     return {
       number,
-      customer: String(customer?.['name']),
-      product: String(product?.['name']),
+      customer: String(customer?.name),
+      product: String(product?.name),
       sku,
       quantity,
       total,
       status,
-      paid: paid === true,
+      paid,
       version: _version
     }
   })

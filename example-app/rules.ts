@@ -1,6 +1,6 @@
 import { RuleEngine, type RuleInput } from 'fastify-noex/rules'
-import { bridgeStoreToRules, type Store } from 'fastify-noex/store'
-import { openStatuses } from './model.js'
+import { bridgeStoreToRules } from 'fastify-noex/store'
+import { openStatuses, type DeskStore } from './model.js'
 
 /** An order of this much, in cents, is announced. */
 export const LARGE_ORDER = 20_000
@@ -18,7 +18,9 @@ export interface DeskRules {
 }
 
 /** Starts what reacts to changes of the orders. The desk's pages listen to `desk.*`. */
-export async function startRules (store: Store, { paymentMs, onError }: DeskRulesOptions): Promise<DeskRules> {
+export async function startRules (
+  store: DeskStore, { paymentMs, onError }: DeskRulesOptions
+): Promise<DeskRules> {
   const rules = await RuleEngine.start({ name: 'order-desk', onError })
   for (const rule of deskRules(paymentMs)) rules.registerRule(rule)
   const stopBridge = await bridgeStoreToRules(store, rules)
@@ -39,7 +41,11 @@ function deskRules (paymentMs: number): RuleInput[] {
       name: 'A large order is announced',
       trigger: { type: 'event', topic: 'bucket.orders.inserted' },
       conditions: [{ source: { type: 'event', field: 'record.total' }, operator: 'gte', value: LARGE_ORDER }],
-      actions: [{ type: 'emit_event', topic: 'desk.large-order', data: { number: { ref: 'event.record.number' }, total: { ref: 'event.record.total' } } }]
+      actions: [{
+        type: 'emit_event',
+        topic: 'desk.large-order',
+        data: { number: { ref: 'event.record.number' }, total: { ref: 'event.record.total' } }
+      }]
     },
     {
       id: 'await-payment',
@@ -51,31 +57,35 @@ function deskRules (paymentMs: number): RuleInput[] {
         timer: {
           name: 'payment:${event.key}',
           duration: paymentMs,
-          onExpire: { topic: 'desk.payment-due', data: { number: { ref: 'event.key' }, total: { ref: 'event.record.total' } } }
+          onExpire: {
+            topic: 'desk.payment-due',
+            data: { number: { ref: 'event.key' }, total: { ref: 'event.record.total' } }
+          }
         }
       }]
     },
-    settled('paid', 'A paid order is called to mind no more', { field: 'newRecord.paid', operator: 'eq', value: true }),
-    settled('cancelled', 'Neither is a cancelled one', { field: 'newRecord.status', operator: 'eq', value: 'cancelled' })
+    settled('paid', 'A paid order is called to mind no more', 'newRecord.paid', true),
+    settled('cancelled', 'Neither is a cancelled one', 'newRecord.status', 'cancelled')
   ]
 }
 
 /** A rule that ends the wait for a payment. */
-function settled (id: string, name: string, { field, operator, value }: { field: string, operator: 'eq', value: unknown }): RuleInput {
+function settled (id: string, name: string, field: string, value: unknown): RuleInput {
   return {
     id,
     name,
     trigger: { type: 'event', topic: 'bucket.orders.updated' },
-    conditions: [{ source: { type: 'event', field }, operator, value }],
+    conditions: [{ source: { type: 'event', field }, operator: 'eq', value }],
     actions: [{ type: 'cancel_timer', name: 'payment:${event.key}' }]
   }
 }
 
 /** Timers live in memory: those of an earlier process are set again, for the time that is left. */
-async function remindAgain (store: Store, rules: RuleEngine, paymentMs: number): Promise<void> {
+async function remindAgain (store: DeskStore, rules: RuleEngine, paymentMs: number): Promise<void> {
   const unpaid = await store.bucket('orders').where({ status: { $in: openStatuses }, paid: { $neq: true } })
   for (const { number, total, _createdAt } of unpaid) {
-    const duration = Math.max(1, Number(_createdAt) + paymentMs - Date.now())
-    await rules.setTimer({ name: `payment:${String(number)}`, duration, onExpire: { topic: 'desk.payment-due', data: { number, total } } })
+    const duration = Math.max(1, _createdAt + paymentMs - Date.now())
+    const onExpire = { topic: 'desk.payment-due', data: { number, total } }
+    await rules.setTimer({ name: `payment:${number}`, duration, onExpire })
   }
 }

@@ -1,14 +1,13 @@
-import type { Store } from 'fastify-noex/store'
-import type { Customer, Order, Product } from './model.js'
+import type { DeskStore, NewCustomer, NewProduct, Order } from './model.js'
 
-const customers: ReadonlyArray<Omit<Customer, 'id'>> = [
+const customers: NewCustomer[] = [
   { name: 'Ada Brook', email: 'ada@example.com' },
   { name: 'Café Nordlicht', email: 'hallo@nordlicht.example' },
   { name: 'Jun Mori', email: 'jun@example.net' },
   { name: 'Olive & Thyme', email: 'kitchen@olive.example' }
 ]
 
-const products: readonly Product[] = [
+const products: NewProduct[] = [
   { sku: 'CUP-001', name: 'Espresso cup', price: 1_250, stock: 48 },
   { sku: 'CUP-002', name: 'Latte bowl', price: 1_900, stock: 14 },
   { sku: 'POT-001', name: 'Stoneware teapot', price: 6_400, stock: 4 },
@@ -17,7 +16,7 @@ const products: readonly Product[] = [
   { sku: 'VAS-001', name: 'Bud vase', price: 2_700, stock: 21 }
 ]
 
-/** Who ordered how much of what: positions in the lists above. */
+/** Orders; customers and products are positions in the lists above. */
 const orders: ReadonlyArray<{ customer: number, product: number } & Pick<Order, 'quantity' | 'status'>> = [
   { customer: 1, product: 0, quantity: 12, status: 'shipped' },
   { customer: 0, product: 2, quantity: 1, status: 'shipped' },
@@ -27,11 +26,12 @@ const orders: ReadonlyArray<{ customer: number, product: number } & Pick<Order, 
 ]
 
 /** Fills an empty store with something to look at. */
-export async function seed (store: Store): Promise<void> {
-  const ids = (await store.bucket('customers').insertMany(customers.map(customer => ({ ...customer })))).map(({ id }) => id)
-  await store.bucket('products').insertMany(products.map(product => ({ ...product })))
+export async function seed (store: DeskStore): Promise<void> {
+  const ids = (await store.bucket('customers').insertMany(customers)).map(({ id }) => id)
+  await store.bucket('products').insertMany(products)
   await store.bucket('orders').insertMany(orders.map(({ customer, product, quantity, status }) => {
-    const { sku, price } = products[product] as Product
-    return { customerId: ids[customer], sku, quantity, unitPrice: price, total: quantity * price, status }
+    const { sku, price } = products[product] as NewProduct
+    const customerId = ids[customer] as string
+    return { customerId, sku, quantity, unitPrice: price, total: quantity * price, status }
   }))
 }

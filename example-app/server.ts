@@ -13,7 +13,8 @@ const host = process.env['HOST'] || '127.0.0.1'
 const directory = process.env['DATA_DIR'] || fileURLToPath(new URL('data/', folder))
 const paymentMs = Number(process.env['PAYMENT_MS'] || 60_000)
 const drainDelayMs = Number(process.env['DRAIN_DELAY_MS'] ?? defaultDrainDelayMs)
-const allowedOrigins = process.env['ALLOWED_ORIGINS']?.split(',') ?? [`http://localhost:${port}`, `http://127.0.0.1:${port}`]
+const ownOrigins = [`http://localhost:${port}`, `http://127.0.0.1:${port}`]
+const allowedOrigins = process.env['ALLOWED_ORIGINS']?.split(',') ?? ownOrigins
 
 // The addresses of the proxies in front, which say where clients are; separated by commas.
 const trustProxy = process.env['TRUST_PROXY'] || false
@@ -36,7 +37,7 @@ app.register(orderDesk, {
 await app.listen({ port, host })
 
 /**
- * SIGTERM, Ctrl-C or an error that nobody has caught: load balancers get to know, clients leave, and only then the server
+ * SIGTERM, Ctrl-C or an uncaught error: load balancers get to know, clients leave, and only then the server
  * closes, so that their last writes are saved too.
  */
 async function shutDown ({ signal, err }: { signal?: string, err?: Error }): Promise<void> {

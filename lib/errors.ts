@@ -176,6 +176,9 @@ const storeErrors: Readonly<Partial<Record<StoreErrorCode, (error: Members) => N
   QUOTA_EXCEEDED: e => new NoexServerError('VALIDATION_ERROR',
     `Bucket "${String(e['bucket'])}" is full: its ${String(e['quota'])} is ${String(e['limit'])}`,
     { bucket: e['bucket'], quota: e['quota'], limit: e['limit'] }),
+  INPUT_TOO_LARGE: e => new NoexServerError('VALIDATION_ERROR',
+    `The request writes more than ${String(e['limit'])} bytes to bucket "${String(e['bucket'])}"`,
+    { bucket: e['bucket'], limit: e['limit'] }),
   COMMIT_TOO_LARGE: e => new NoexServerError('VALIDATION_ERROR',
     `The request changes more records at once than maxCommitChanges, ${String(e['limit'])}: change fewer, ` +
     'by a narrower filter', { maxCommitChanges: e['limit'] }),
@@ -191,7 +194,7 @@ const storeErrors: Readonly<Partial<Record<StoreErrorCode, (error: Members) => N
   NOT_LEADER: unavailable
 }
 
-/** The refusal of a new record whose primary key another record has. */
+/** The refusal of a new record whose primary key another one has. */
 function keyTaken (error: Members): NoexServerError {
   const { bucket, field, key: value } = error
   return new NoexServerError('ALREADY_EXISTS',

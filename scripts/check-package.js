@@ -74,12 +74,12 @@ step('npm pack', () => {
   const packed = Object.values(JSON.parse(output.slice(output.search(/^[[{]/m))))[0]
   tarball = join(folder, packed.filename)
   const names = packed.files.map(({ path }) => path)
-  const licences = ['noex-rules', 'noex-store'].map(name => `dist/vendor/${name}/LICENSE`)
+  const licences = ['noex-journal', 'noex-rules', 'noex-store'].map(name => `dist/vendor/${name}/LICENSE`)
   for (const name of ['LICENSE', ...licences]) {
     if (!names.includes(name)) throw new Error(`${name} is not in the tarball`)
   }
   // Of the pages for users only: README.md links them.
-  for (const [, target] of readme.matchAll(/\]\(((?:packages|deploy|[A-Z]+\.md)[^)#]*)/g)) {
+  for (const [, target] of readme.matchAll(/\]\(((?:packages|deploy|docs|[A-Z]+\.md)[^)#]*)/g)) {
     const isThere = names.some(name => name === target || name.startsWith(`${target}/`))
     if (!isThere) throw new Error(`README.md links ${target}, which is not in the tarball`)
   }

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { RuleEngine } from '@hamicek/noex-rules'
 import type { Store } from '@hamicek/noex-store'
 import { SignJWT } from 'jose'
+import ts from 'typescript'
 import { jsonlDefaults } from '../lib/audit/jsonl-sink.js'
 import { postgresDefaults } from '../lib/audit/postgres-sink.js'
 import { verifyTrail } from '../lib/audit/verify.js'
@@ -104,6 +105,18 @@ t.test('README', async t => {
     t.teardown(async () => { await again.stop() })
     await again.defineBucket('orders', definition)
     t.equal(await again.bucket('orders').count(), 1)
+  })
+
+  t.test('its sample of types compiles, in both READMEs, and runs', async t => {
+    // npm run test:types compiles this file.
+    const compiled = readFileSync(join(root, 'packages/noex-store/test/types/readme.ts'), 'utf8')
+    t.equal(sample('types').replace('fastify-noex/store', '@hamicek/noex-store'), compiled)
+    t.ok(readFileSync(join(root, 'packages/noex-store/README.md'), 'utf8').includes(compiled))
+    const target = ts.ScriptTarget.ES2023
+    const plain = (code: string): string => ts.transpileModule(code, { compilerOptions: { target } }).outputText
+    const { store, first } = await run(t, 'types', ['store', 'first'], plain) as { store: Store, first: object }
+    t.teardown(async () => { await store.stop() })
+    t.match(first, { number: 1, status: 'new', total: 20, address: { city: 'Brno' } })
   })
 
   t.test('its sample of rules announces a large order', async t => {

@@ -3,6 +3,7 @@ import { connect } from './connect.js'
 import { fairness } from './fairness.js'
 import { fanOut } from './fan-out.js'
 import { idle } from './idle.js'
+import { journal } from './journal.js'
 import { login } from './login.js'
 import { metrics } from './metrics.js'
 import { permission } from './permission.js'
@@ -24,6 +25,7 @@ export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
   ['login', login],
   ['audit', audit],
   ['trail', trail],
+  ['journal', journal],
   ['rules', rules],
   ['connect', connect],
   ['idle', idle],

@@ -1,5 +1,4 @@
-import type { RawLine } from './trail-lines.js'
-import { textOf } from './trail-lines.js'
+import { textOf, type RawLine } from '@hamicek/noex-journal'
 import { nameEntries, parseNote, type EntryRange } from './trail-notes.js'
 
 /** What the trail itself tells of times at which something may have been taken from it. */

@@ -1,5 +1,6 @@
+import { textOf, type RawLine } from '@hamicek/noex-journal'
 import { hashOf, parseLine } from './chain.js'
-import { MAX_LINE_BYTES, textOf, type RawLine } from './trail-lines.js'
+import { MAX_LINE_BYTES } from './trail-lines.js'
 
 /** A chain of which the last hash may be unknown. */
 export interface Head {

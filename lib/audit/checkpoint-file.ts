@@ -1,9 +1,8 @@
 import type { KeyObject } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
+import { DurableFile, entryAt, setAside, syncDirectory } from '@hamicek/noex-journal'
 import { GENESIS, type ChainHead } from './chain.js'
 import { checkpointLine, digestOf, signCheckpoint, type Checkpoint } from './checkpoint.js'
-import { DurableFile, syncDirectory } from './durable-file.js'
-import { entryAt, setAside } from './foreign-file.js'
 import type { TrailFiles } from './segments.js'
 
 /** What the writer of a trail tells while it works. */
@@ -90,7 +89,7 @@ export class CheckpointFile {
       this.#listener.onWarning(
         `${checkpoints} has been removed, replaced, cut or added to: checkpoints are missing or damaged`
       )
-      if (entryAt(checkpoints)?.isFile === false) setAside(checkpoints)
+      if (entryAt(checkpoints)?.isFile === false) setAside(checkpoints, 'trail')
       const file = new DurableFile(checkpoints, true)
       this.#file.close()
       this.#file = file

@@ -1,8 +1,9 @@
 import type { KeyObject } from 'node:crypto'
 import { stat } from 'node:fs/promises'
+import { textOf, type RawLine } from '@hamicek/noex-journal'
 import { GENESIS, type ChainHead } from './chain.js'
 import { digestOf, hasGoodSignature, parseCheckpointLine, type Checkpoint } from './checkpoint.js'
-import { readLines, textOf, type RawLine } from './trail-lines.js'
+import { readLines } from './trail-lines.js'
 
 /** What is wrong with a line of a file. */
 export interface LineProblem {

@@ -1,10 +1,9 @@
 import { resolve } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { JournalThread } from '@hamicek/noex-journal'
 import { checkGroup, isBoolean, isInteger, merge, NoexOptionsError, type Checks } from '../option-checks.js'
 import { threadFile } from '../thread-file.js'
-import type { Checkpoint } from './checkpoint.js'
 import type { RecordedEntry } from './entry.js'
-import type { JournalCommand, JournalReport, JournalSettings } from './journal-messages.js'
+import type { JournalSettings, OpenedTrail, TrailNotice } from './journal-messages.js'
 import type { AuditSink, SinkContext, SinkPolicies, SinkWriter } from './sink.js'
 import { isCurrentSegment } from './segments.js'
 import {
@@ -68,104 +67,57 @@ export function jsonlSink (options: JsonlSinkOptions): AuditSink {
   }
 }
 
-/** The main thread's side of a journal. */
+/** The main thread's side of a trail's journal. */
 class JsonlWriter implements SinkWriter {
-  readonly #worker: Worker
-  readonly #context: SinkContext
-  readonly #tellCheckpoint: (checkpoint: Checkpoint) => void
-  #written: { readonly resolve: () => void, readonly reject: (error: Error) => void } | undefined
-  #opened: { readonly resolve: () => void, readonly reject: (error: Error) => void } | undefined
-  #refused = false
-  #closed = false
-  #ended = false
-  #onEnd: (() => void) | undefined
+  readonly #thread: JournalThread<OpenedTrail, TrailNotice>
+  /** Rejects when the writer is closed. */
+  readonly #closed: Promise<never>
+  #onClosed: (error: Error) => void = () => {}
 
-  private constructor (settings: JournalSettings, context: SinkContext, onCheckpoint: CheckpointListener | undefined) {
-    this.#context = context
-    this.#tellCheckpoint = checkpointTeller(onCheckpoint, context)
-    const file = threadFile('journal-worker.js', import.meta.url)
-    this.#worker = new Worker(file, { name: 'noex-audit', workerData: settings })
-    this.#worker.on('message', (report: JournalReport) => { this.#hear(report) })
-    let cause: Error | undefined
-    this.#worker.on('error', error => { cause = error })
-    this.#worker.on('exit', () => { this.#end(cause) })
+  private constructor (thread: JournalThread<OpenedTrail, TrailNotice>) {
+    this.#thread = thread
+    this.#closed = new Promise((_resolve, reject) => { this.#onClosed = reject })
+    this.#closed.catch(() => {})
   }
 
-  static async open (settings: JournalSettings, context: SinkContext, onCheckpoint: CheckpointListener | undefined): Promise<JsonlWriter> {
-    const writer = new JsonlWriter(settings, context, onCheckpoint)
-    await new Promise<void>((resolve, reject) => { writer.#opened = { resolve, reject } })
-    writer.#worker.unref()
-    return writer
+  static async open (
+    settings: JournalSettings, context: SinkContext, onCheckpoint: CheckpointListener | undefined
+  ): Promise<JsonlWriter> {
+    const tellCheckpoint = checkpointTeller(onCheckpoint, context)
+    const { log } = context
+    const { thread, opened } = await JournalThread.open<OpenedTrail, TrailNotice>({
+      file: threadFile('journal-worker.js', import.meta.url),
+      name: 'noex-audit',
+      settings,
+      title: 'the thread that writes the audit trail',
+      onNotice (notice) {
+        if (notice.type === 'checkpoint') tellCheckpoint(notice.checkpoint)
+        else log.error({ reason: notice.message }, 'files of the audit trail have been changed from outside')
+      },
+      onFailing (error, code) { context.failing(error, code ?? 'the trail cannot be written') },
+      onTrouble (message) { log.error({ reason: message }, 'an audit checkpoint cannot be written') },
+      onDeath (error) { context.failing(error, 'the writer has died') }
+    })
+    const { torn, unsealed, formerName } = opened
+    if (torn !== undefined) context.note('audit.recovered', torn)
+    if (unsealed > 0) context.note('audit.unsealed', { entries: unsealed, from: 1, to: unsealed })
+    if (formerName !== undefined) context.note('audit.renamed', { name: formerName })
+    return new JsonlWriter(thread)
   }
 
   async write (batch: readonly RecordedEntry[]): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#written = { resolve, reject }
-      // A thread that has died cannot tell how far it had come, so nothing is written twice: only a restart helps.
-      if (this.#ended) return
-      this.#worker.ref()
-      this.#tell({ type: 'write', entries: batch.map(({ json }) => json).join('\n') })
-    })
+    try {
+      await this.#thread.write(batch.map(({ json }) => json))
+    } catch (error) {
+      // A thread that has died cannot tell how far it had come, so nothing is written twice: only a restart
+      // helps.
+      if (this.#thread.death !== undefined) await this.#closed
+      throw error
+    }
   }
 
   async close (): Promise<void> {
-    if (!this.#ended) {
-      this.#worker.ref()
-      this.#tell({ type: 'close' })
-      await new Promise<void>(resolve => { this.#onEnd = resolve })
-    }
-    this.#written?.reject(new Error('the trail was closed before they were written'))
-  }
-
-  #tell (command: JournalCommand): void {
-    this.#worker.postMessage(command)
-  }
-
-  #hear (report: JournalReport): void {
-    switch (report.type) {
-      case 'open':
-        if (report.torn !== undefined) this.#context.note('audit.recovered', report.torn)
-        if (report.unsealed > 0) {
-          this.#context.note('audit.unsealed', { entries: report.unsealed, from: 1, to: report.unsealed })
-        }
-        if (report.formerName !== undefined) this.#context.note('audit.renamed', { name: report.formerName })
-        this.#opened?.resolve()
-        this.#opened = undefined
-        break
-      case 'refused':
-        this.#opened?.reject(new Error(report.message))
-        this.#refused = true
-        break
-      case 'durable':
-        this.#worker.unref()
-        this.#written?.resolve()
-        this.#written = undefined
-        break
-      case 'failing':
-        this.#context.failing(new Error(report.message), report.reason)
-        break
-      case 'checkpoint':
-        this.#tellCheckpoint(report.checkpoint)
-        break
-      case 'trouble':
-        this.#context.log.error({ reason: report.message }, 'an audit checkpoint cannot be written')
-        break
-      case 'warning':
-        this.#context.log.error(
-          { reason: report.message },
-          'files of the audit trail have been changed from outside'
-        )
-        break
-      case 'closed':
-        this.#closed = true
-    }
-  }
-
-  #end (cause: Error | undefined): void {
-    this.#ended = true
-    const died = new Error('the thread that writes the audit trail has died', { cause })
-    this.#opened?.reject(died)
-    if (!this.#refused && !this.#closed) this.#context.failing(died, 'the writer has died')
-    this.#onEnd?.()
+    await this.#thread.close()
+    this.#onClosed(new Error('the trail was closed before they were written'))
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Backoff } from './backoff.js'
+import { Backoff } from '@hamicek/noex-journal'
 import { seal, type ChainHead, type SealedEntry } from './chain.js'
 import { CheckpointAnnouncer } from './checkpoint-announcer.js'
 import type { RecordedEntry } from './entry.js'

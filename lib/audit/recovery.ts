@@ -1,14 +1,15 @@
+import {
+  cutTail, followLines, isRepeated, isTorn, keepTail, LINE_FEED as LF, MAX_WRITE_BYTES, readBytes, scanLines,
+  sizeOf, textOf, type Extent, type Followed
+} from '@hamicek/noex-journal'
 import { emptyChain, parseLine, type ChainHead } from './chain.js'
 import { parseCheckpointLine, type Checkpoint } from './checkpoint.js'
-import { readBytes, scanLines, sizeOf } from './file-scan.js'
-import { cutTail, followChain, keepTail, type Chain, type Extent } from './file-tail.js'
 import { seqInName, type TrailFiles } from './segments.js'
-import { MAX_LINE_BYTES, textOf } from './trail-lines.js'
+import { trailFormat } from './trail-format.js'
+import { MAX_LINE_BYTES } from './trail-lines.js'
 import { nameEntries, parseNote, type EntryRange } from './trail-notes.js'
 
-/** The longest write, in bytes, and so the longest tail that a crash can leave half written. */
-export const MAX_WRITE_BYTES = 4_194_304
-const LF = 0x0a
+type Chain = Followed<ChainHead>
 
 /** Where a trail goes on. */
 export interface Recovered {
@@ -23,9 +24,9 @@ export interface Recovered {
 }
 
 /**
- * Reads the end of a trail and repairs what a crash has left: a last write that is incomplete is moved to `.torn`.
- * Throws, and changes nothing, when something is wrong that no crash explains. It reads the current segment whole and
- * of other files the ends, and holds a few MiB at a time.
+ * Reads the end of a trail and repairs what a crash has left: a last write that is incomplete is moved to
+ * `.torn`. Throws, and changes nothing, when something is wrong that no crash explains. It reads the
+ * current segment whole and of other files the ends, and holds a few MiB at a time.
  */
 export function recoverTrail (files: TrailFiles): Recovered {
   const checkpoints = examineCheckpoints(files.checkpoints)
@@ -38,7 +39,11 @@ export function recoverTrail (files: TrailFiles): Recovered {
   if (firstSeq !== undefined && firstSeq !== before.seq + 1) {
     throw new Error(`${files.current}, line 1: it is entry ${firstSeq}, but what comes before it ends with entry ${before.seq}`)
   }
-  const current = followChain(files.current, 0, before, lastCheckpoint)
+  const current = followLines(files.current, trailFormat, {
+    before,
+    // A checkpoint ends it where it states another hash.
+    visit: (_line, { seq, hash }) => seq !== lastCheckpoint?.seq || hash === lastCheckpoint.hash
+  })
   refuseUnlessTorn(current, lastCheckpoint)
   if (lastCheckpoint !== undefined && lastCheckpoint.seq > current.head.seq) {
     throw new Error(`${files.current} ends with entry ${current.head.seq}, but a checkpoint names ${lastCheckpoint.seq}: entries are missing`)
@@ -47,16 +52,20 @@ export function recoverTrail (files: TrailFiles): Recovered {
   const tails = [current]
   // What the current segment repeats was moved there after a failed sync.
   if (closed !== undefined && !isRepeated(closed, files.current)) {
-    if (!isTorn(closed)) throw new Error(`${closed.path}: the closed segment is damaged at its end`)
+    if (!isTorn(closed, trailFormat)) throw new Error(`${closed.path}: the closed segment is damaged at its end`)
     tails.unshift(closed)
   }
-  const torn = Buffer.concat(tails.map(({ path, size, goodBytes }) => readBytes(path, goodBytes, size)))
-  for (const { path, goodBytes } of tails) keepTail(path, goodBytes, files.torn)
+  const torn = { bytes: 0, lines: 0 }
+  for (const { path, goodBytes } of tails) {
+    const { bytes, lines } = keepTail(path, goodBytes, files.torn)
+    torn.bytes += bytes
+    torn.lines += lines
+  }
   for (const extent of [closed, current, checkpoints]) if (extent !== undefined) cutTail(extent)
   return {
     head: current.head,
     firstSeq: current.lines === 0 ? undefined : firstSeq,
-    torn: torn.length === 0 ? undefined : { bytes: torn.length, lines: torn.filter(byte => byte === LF).length },
+    torn: torn.bytes === 0 ? undefined : torn,
     lastCheckpoint,
     oldestSeq: oldestSeq(files) ?? firstSeq ?? current.head.seq + 1
   }
@@ -65,20 +74,9 @@ export function recoverTrail (files: TrailFiles): Recovered {
 function refuseUnlessTorn (chain: Chain, lastCheckpoint: Checkpoint | undefined): void {
   const { path, head, lines } = chain
   const isOld = lastCheckpoint !== undefined && head.seq < lastCheckpoint.seq
-  if (!isTorn(chain) || (isOld && chain.size > chain.goodBytes)) {
+  if (!isTorn(chain, trailFormat) || (isOld && chain.size > chain.goodBytes)) {
     throw new Error(`${path}, line ${lines + 1}: the trail is damaged; move its files away to begin a new one`)
   }
-}
-
-/**
- * Whether a crash explains what lies behind the good bytes. A process that is killed leaves the beginning of a write: good
- * lines, and then less than a line. After a loss of power, parts of the last write can be missing: they read as zeros.
- * Lines that are whole and do not fit were put there, or changed, by somebody.
- */
-function isTorn ({ path, size, goodBytes }: Extent): boolean {
-  if (size - goodBytes > MAX_WRITE_BYTES) return false
-  const tail = readBytes(path, goodBytes, size)
-  return !tail.includes(LF) || tail.includes(0)
 }
 
 /** Finds the last checkpoint. A line that a crash has left incomplete may follow it. */
@@ -107,7 +105,7 @@ interface Beginning {
 
 function beginningOf (path: string): Beginning {
   let found: Beginning = { firstSeq: undefined, lost: undefined }
-  scanLines(path, 0, raw => {
+  scanLines(path, 0, MAX_LINE_BYTES, raw => {
     const text = raw.ended ? textOf(raw) ?? '' : ''
     const note = parseNote(text)
     found = {
@@ -161,7 +159,10 @@ function refuseUncovered (files: TrailFiles, closed: Chain | undefined, last: Ch
     `was closed with entry ${closed.head.seq}: checkpoints are missing`)
 }
 
-/** The number of the last whole line; a repeated tail may lie behind those that the next segment begins with. */
+/**
+ * The number of the last whole line; a repeated tail may lie behind those that the next segment begins
+ * with.
+ */
 function lastSeqOf (path: string): number | undefined {
   const size = sizeOf(path) ?? 0
   const tail = readBytes(path, Math.max(0, size - 2 * MAX_LINE_BYTES), size)
@@ -178,7 +179,10 @@ function examineClosed (files: TrailFiles, firstSeqAfter: number | undefined): C
   let start = Math.max(0, size - MAX_WRITE_BYTES - 2 * MAX_LINE_BYTES)
   // From the middle of a file, the first line feed is where lines begin.
   if (start > 0) start += readBytes(path, start, start + MAX_LINE_BYTES + 1).indexOf(LF) + 1
-  const chain = followChain(path, start, undefined, undefined, firstSeqAfter)
+  const chain = followLines(path, trailFormat, {
+    start,
+    visit: (_line, { seq }) => seq < (firstSeqAfter ?? Infinity)
+  })
   if (chain.lines === 0) throw new Error(`${path}: the closed segment is damaged at its end`)
   return chain
 }
@@ -198,7 +202,7 @@ function headBefore (
   if (closed !== undefined && !isTold({ firstSeq, lost }, closed.seq)) return closed
   let found: Checkpoint | undefined = lastCheckpoint?.seq === firstSeq - 1 ? lastCheckpoint : undefined
   if (found === undefined) {
-    scanLines(files.checkpoints, 0, line => {
+    scanLines(files.checkpoints, 0, MAX_LINE_BYTES, line => {
       const checkpoint = parseCheckpointLine(textOf(line) ?? '')
       if (checkpoint?.seq === firstSeq - 1) found = checkpoint
       return found === undefined
@@ -206,10 +210,4 @@ function headBefore (
   }
   if (found === undefined) throw new Error(`${files.current}: the segment before it is missing`)
   return found
-}
-
-/** Whether what is behind the good bytes also begins another file. */
-function isRepeated ({ path, size, goodBytes }: Extent, other: string): boolean {
-  const tail = readBytes(path, goodBytes, size)
-  return tail.equals(readBytes(other, 0, tail.length))
 }

@@ -1,10 +1,10 @@
 import { rmSync } from 'node:fs'
 import { dirname } from 'node:path'
+import {
+  DurableFile, keepTail, LineSplitter, readBytes, scanLines, syncDirectory, textOf, type RawLine
+} from '@hamicek/noex-journal'
 import { hashOf, parseLine, type ChainHead, type SealedEntry, type TrailLine } from './chain.js'
-import { DurableFile, syncDirectory } from './durable-file.js'
-import { readBytes, scanLines } from './file-scan.js'
-import { keepTail } from './file-tail.js'
-import { LineSplitter, textOf, type RawLine } from './trail-lines.js'
+import { MAX_LINE_BYTES } from './trail-lines.js'
 
 /** Where the entries of a spool end. All of them are of one stream. */
 export interface SpoolEnd extends ChainHead {
@@ -100,7 +100,8 @@ export class SpoolFile {
   read (generation: number, position: number, maxLines: number): SpoolPart {
     this.#beginAnew()
     if (generation !== this.#generation || position >= this.#file.size) return { lines: [], next: position }
-    const lines = new LineSplitter().push(readBytes(this.#path, position, Math.min(position + CHUNK_BYTES, this.#file.size))).slice(0, maxLines)
+    const part = readBytes(this.#path, position, Math.min(position + CHUNK_BYTES, this.#file.size))
+    const lines = new LineSplitter(MAX_LINE_BYTES).push(part).slice(0, maxLines)
     let next = position
     const texts = lines.map(raw => {
       const text = textOf(raw)
@@ -159,7 +160,7 @@ export class SpoolFile {
     let size = 0
     let number = 0
     let torn: number | undefined
-    scanLines(this.#path, 0, raw => {
+    scanLines(this.#path, 0, MAX_LINE_BYTES, raw => {
       number += 1
       const line = raw.ended ? followingLine(raw, end, torn !== undefined) : undefined
       if (line === undefined) {

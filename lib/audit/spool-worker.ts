@@ -1,6 +1,7 @@
 // The thread that writes a spool. See spool.ts.
 import { parentPort, workerData } from 'node:worker_threads'
-import { acquireLock, type FileLock } from './file-lock.js'
+import { acquireLock, type FileLock } from '@hamicek/noex-journal'
+import { LOCK_TAKEN } from './journal-messages.js'
 import { SpoolFile } from './spool-file.js'
 import type { SpoolAnswer, SpoolCommand } from './spool-messages.js'
 
@@ -45,7 +46,7 @@ function serve (spool: SpoolFile, held: FileLock): void {
       // Others may have removed the lock; then another process may have the file by now.
       if (command.type !== 'close' && !lock.isHeld()) {
         await lock.release()
-        lock = await acquireLock(lockPath)
+        lock = await acquireLock(lockPath, LOCK_TAKEN)
       }
       const outcome = run(spool, command)
       const size = command.type === 'close' ? 0 : spool.size
@@ -58,7 +59,7 @@ function serve (spool: SpoolFile, held: FileLock): void {
 }
 
 try {
-  const lock = await acquireLock(lockPath)
+  const lock = await acquireLock(lockPath, LOCK_TAKEN)
   try {
     serve(new SpoolFile(path), lock)
   } catch (error) {

@@ -1,69 +1,8 @@
-import { isUtf8 } from 'node:buffer'
 import { open, type FileHandle } from 'node:fs/promises'
+import { LINE_FEED, LineSplitter, type RawLine } from '@hamicek/noex-journal'
 
 /** Longer lines are none of a trail; they are passed over and never held. In bytes, without line feed. */
 export const MAX_LINE_BYTES = 65_536
-
-/** A line of a file, in its exact bytes. */
-export interface RawLine {
-  /** The bytes before the line feed; `undefined` when there are more than `MAX_LINE_BYTES`. */
-  readonly bytes: Buffer | undefined
-  /** Whether a line feed ends it: only the last line of a file may have none. */
-  readonly ended: boolean
-}
-
-const LINE_FEED = 0x0a
-
-/** Cuts chunks of bytes into lines, at line feeds only. It holds at most one line that has not ended. */
-export class LineSplitter {
-  #parts: Buffer[] = []
-  #pendingBytes = 0
-
-  /** Bytes since the last line feed, also those that are not held. */
-  get pendingBytes (): number {
-    return this.#pendingBytes
-  }
-
-  /** The lines that end within a chunk. */
-  push (chunk: Buffer): RawLine[] {
-    const lines: RawLine[] = []
-    let start = 0
-    for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {
-      this.#keep(chunk.subarray(start, end))
-      lines.push({ bytes: this.#take(), ended: true })
-      start = end + 1
-    }
-    this.#keep(chunk.subarray(start))
-    return lines
-  }
-
-  /** What is left after the last chunk: a line without line feed, if any. */
-  end (): RawLine[] {
-    return this.#pendingBytes === 0 ? [] : [{ bytes: this.#take(), ended: false }]
-  }
-
-  #keep (part: Buffer): void {
-    this.#pendingBytes += part.length
-    if (this.#pendingBytes > MAX_LINE_BYTES) this.#parts = []
-    else if (part.length > 0) this.#parts.push(part)
-  }
-
-  #take (): Buffer | undefined {
-    const bytes = this.#pendingBytes > MAX_LINE_BYTES ? undefined : joined(this.#parts)
-    this.#parts = []
-    this.#pendingBytes = 0
-    return bytes
-  }
-}
-
-function joined (parts: Buffer[]): Buffer {
-  return parts.length === 1 ? parts[0] as Buffer : Buffer.concat(parts)
-}
-
-/** The text of a line; `undefined` when it is too long or no UTF-8. Different bytes never give the same text. */
-export function textOf ({ bytes }: RawLine): string | undefined {
-  return bytes !== undefined && isUtf8(bytes) ? bytes.toString('utf8') : undefined
-}
 
 /** Which bytes of a file are read: from `start` up to but without `end`; absent: all. */
 export interface ByteRange {
@@ -73,7 +12,7 @@ export interface ByteRange {
 
 /** Reads a file by lines, as many at a time as a chunk has. A handle that is given stays open. */
 export async function * readLines (file: string | FileHandle, { start = 0, end = Infinity }: ByteRange = {}): AsyncGenerator<RawLine[], void, undefined> {
-  const splitter = new LineSplitter()
+  const splitter = new LineSplitter(MAX_LINE_BYTES)
   for await (const chunk of readChunks(file, start, end)) yield splitter.push(chunk)
   yield splitter.end()
 }

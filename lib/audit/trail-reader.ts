@@ -1,9 +1,10 @@
 import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { LineSplitter, textOf, type RawLine } from '@hamicek/noex-journal'
 import type { AuditEntry } from './entry.js'
 import { parseLine, type SealedEntry } from './chain.js'
 import { isCurrentSegment, seqInName, TrailFiles } from './segments.js'
-import { LineSplitter, MAX_LINE_BYTES, readLines, textOf, type ByteRange, type RawLine } from './trail-lines.js'
+import { MAX_LINE_BYTES, readLines, type ByteRange } from './trail-lines.js'
 
 /** One file of a trail. */
 export interface Segment {
@@ -117,7 +118,7 @@ async function readFirstSeq (file: string): Promise<number | undefined> {
   const handle = await open(file, 'r')
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(MAX_LINE_BYTES + 1), 0, MAX_LINE_BYTES + 1, 0)
-    const splitter = new LineSplitter()
+    const splitter = new LineSplitter(MAX_LINE_BYTES)
     const [first] = [...splitter.push(buffer.subarray(0, bytesRead)), ...splitter.end()]
     const text = first && textOf(first)
     return text === undefined ? undefined : parseLine(text)?.seq

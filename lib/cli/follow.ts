@@ -1,8 +1,9 @@
 import { watch } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { LineSplitter } from '@hamicek/noex-journal'
 import { findSegments, readItems, toItem, type TrailItem } from '../audit/trail-reader.js'
-import { LineSplitter, MAX_LINE_BYTES } from '../audit/trail-lines.js'
+import { MAX_LINE_BYTES } from '../audit/trail-lines.js'
 
 /** File systems that tell no changes are looked at this often. */
 const POLL_MS = 1_000
@@ -116,7 +117,7 @@ class CurrentSegment {
 
   /** The lines that have ended since the last call. */
   async * #newItems (): AsyncGenerator<TrailItem, void, undefined> {
-    const splitter = new LineSplitter()
+    const splitter = new LineSplitter(MAX_LINE_BYTES)
     let bytesRead = 0
     do {
       const chunk = await this.#handle.read(Buffer.allocUnsafeSlow(MAX_LINE_BYTES), 0, MAX_LINE_BYTES, this.#position)

@@ -2,8 +2,8 @@ import { isStoreError, type BucketDefinition } from '@hamicek/noex-store'
 import type { RecordInput } from './record-input.js'
 
 /**
- * Remembers which entry of a transaction was the last to write a key, a unique value or a reference: the store
- * looks at these at the commit only.
+ * Remembers which entry of a transaction was the last to write a key, a unique value or a reference: the
+ * store looks at these at the commit only.
  */
 export class EntryWriters {
   /** Indexes of entries by bucket, field and value. */

@@ -3,7 +3,7 @@ import type { Work } from './work.js'
 
 /** How far the request reaches that a write is done for. */
 export interface Reach {
-  /** The records of `bucket` that the request may read or change under `operation`; `undefined`: all of them. */
+  /** The records of `bucket` that the request may read or change under `operation`; `undefined`: all. */
   readonly rows: (operation: string, bucket: string) => WhereFilter | undefined
   /**
    * Called in the step that writes.

@@ -5,8 +5,8 @@ import { withoutExpiry, type RecordInput } from './record-input.js'
 import type { StoreAccess } from './store-access.js'
 
 /**
- * The writes of one request. Each rejects with an error of the store, which toReplyError translates: among them
- * `FORBIDDEN` for a record that is out of reach, or would be then.
+ * The writes of one request. Each rejects with an error of the store, which toReplyError translates: among
+ * them `FORBIDDEN` for a record that is out of reach, or would be then.
  */
 export class Writes {
   readonly #access: StoreAccess
@@ -26,7 +26,7 @@ export class Writes {
     return await this.#open('store.insertMany', bucket).insertMany(data.map(withoutExpiry), this.#options())
   }
 
-  /** Updates the record with this key, or inserts one; with `expectedVersion`, only updates one of that version. */
+  /** Updates the record with this key, or inserts one; with `expectedVersion`, only updates that version. */
   async upsert (bucket: string, data: RecordInput, expectedVersion?: number): Promise<StoreRecord> {
     const handle = this.#open('store.upsert', bucket)
     return await handle.upsert(withoutExpiry(data), this.#options(expectedVersion))

@@ -3,7 +3,7 @@ import Fastify from 'fastify'
 import noexPlugin, { NoexServer, type NoexOptions, type NoexState, type ServerStats } from 'fastify-noex'
 import { jsonlSink } from 'fastify-noex/audit'
 import { RuleEngine } from 'fastify-noex/rules'
-import { FileAdapter, Store, type StoreRecord } from 'fastify-noex/store'
+import { FileAdapter, Store, defineSchema, type RecordOf, type StoreRecord } from 'fastify-noex/store'
 
 const store = await Store.start({ persistence: { adapter: new FileAdapter({ directory: 'data' }) } })
 const options: NoexOptions = { store, rules: await RuleEngine.start(), heartbeat: { intervalMs: 30_000 } }
@@ -18,3 +18,9 @@ export const server = NoexServer.start({ store, fastify: { https: {}, trustProxy
 await app.register(noexPlugin, { store, nope: true })
 // @ts-expect-error: and no such method
 store.nope()
+const schema = defineSchema({ items: { key: 'id', schema: { id: { type: 'string' }, count: { type: 'number' } } } })
+const typed = await Store.start({ schema })
+await app.register(noexPlugin, { store: typed, prefix: '/c' })
+export const item: RecordOf<typeof schema, 'items'> = await typed.bucket('items').insert({ id: 'a', count: 1 })
+// @ts-expect-error: and of a store of a schema its fields
+await typed.bucket('items').where({ cuont: 1 })

@@ -9,6 +9,7 @@ import { noexPlugin } from '../../lib/index.js'
 import type { TestClient } from '../client.js'
 import { serve, startStore } from '../helper.js'
 import { ADMIN_SECRET } from '../identity.js'
+import { Turnstile } from '../turnstile.js'
 
 /** Three records that count to 3, in a bucket that expires and evicts. */
 const definition = {
@@ -116,6 +117,40 @@ t.test('what the application does to the store itself reaches a live query, once
     await store.defineBucket('other', definition)
     t.equal((await client.push())['data'], 0)
   })
+})
+
+t.test('a live query never shows half of a commit that comes between its reads', async t => {
+  const store = await startStore(t)
+  const turnstile = new Turnstile()
+  await store.defineBucket('accounts', { key: 'id', schema: { id: { type: 'string' }, n: { type: 'number' } } })
+  await store.bucket('accounts').insertMany([{ id: 'a', n: 10 }, { id: 'b', n: 0 }])
+  store.defineQuery('both', async (ctx: QueryContext) => {
+    const a = await ctx.bucket('accounts').get('a')
+    await turnstile.pass()
+    const b = await ctx.bucket('accounts').get('b')
+    return [a?.['n'], b?.['n']]
+  })
+  const move = async (n: number) => {
+    await store.transaction(async tx => {
+      const bucket = await tx.bucket('accounts')
+      await bucket.update('a', { n: 10 - n })
+      await bucket.update('b', { n })
+    })
+  }
+  const { connect } = await serve(t, {}, { store })
+  const client = await connect()
+  const subscribing = client.ask('store.subscribe', { query: 'both' })
+  await turnstile.held()
+  await move(1)
+  // The evaluation that has seen half, and the next one.
+  await turnstile.release()
+  await turnstile.release()
+  t.same((await subscribing).data, [9, 1], 'neither the first result')
+  await move(2)
+  await turnstile.held()
+  await move(3)
+  turnstile.open()
+  t.same((await client.push())['data'], [7, 3], 'nor a push')
 })
 
 t.test('a live query of one record follows a date by its instant, and no other record', async t => {

@@ -2,12 +2,13 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { LineSplitter } from '@hamicek/noex-journal'
 import t from 'tap'
 import { ChainCheck } from '../../lib/audit/chain-check.js'
 import { GENESIS, parseLine, seal, type ChainHead } from '../../lib/audit/chain.js'
 import { checkpointLine, digestOf, parseCheckpointLine, signCheckpoint, type Checkpoint } from '../../lib/audit/checkpoint.js'
 import { CheckpointCheck } from '../../lib/audit/checkpoint-reader.js'
-import { LineSplitter } from '../../lib/audit/trail-lines.js'
+import { MAX_LINE_BYTES } from '../../lib/audit/trail-lines.js'
 import { readTrail } from '../../lib/audit/trail-reader.js'
 import { verifyTrail } from '../../lib/audit/verify.js'
 import type { AuditEntry } from '../../lib/audit/entry.js'
@@ -296,7 +297,7 @@ t.test('each of thousands of random changes to a trail of 10,000 entries is foun
     const from = Math.max(0, starts.findLastIndex(start => start <= difference) - 1)
     const startSeq = firstSeqs[index] as number + from - 1
     const chain = new ChainCheck({ seq: startSeq, hash: hashes[startSeq] })
-    const splitter = new LineSplitter()
+    const splitter = new LineSplitter(MAX_LINE_BYTES)
     let line = from
     for (let at = starts[from] as number; at < changed.length; at += 16_384) {
       for (const raw of splitter.push(changed.subarray(at, Math.min(at + 16_384, changed.length)))) {
@@ -315,7 +316,7 @@ t.test('each of thousands of random changes to a trail of 10,000 entries is foun
 
   function findInSidecar (changed: Buffer): { file: string, line: number } | undefined {
     const check = new CheckpointCheck({ publicKey })
-    const splitter = new LineSplitter()
+    const splitter = new LineSplitter(MAX_LINE_BYTES)
     const lines = [...splitter.push(changed), ...splitter.end()]
     const bad = lines.findIndex(raw => {
       const checked = check.next(raw)

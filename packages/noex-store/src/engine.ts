@@ -19,6 +19,10 @@ export interface EngineOptions {
   readonly now: () => number
   /** Deleted keys that a bucket remembers. */
   readonly maxDeletedKeys: number
+  /** Estimated bytes of a record. */
+  readonly maxRecordBytes: number
+  /** Estimated bytes that one operation brings. */
+  readonly maxOperationBytes: number
   /** Records times conditions that one read may look at. */
   readonly maxWork: number
   /** Time that an asynchronous validator may take, in milliseconds. */

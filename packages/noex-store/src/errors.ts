@@ -14,7 +14,7 @@ export type StoreErrorCode =
   | 'VALIDATION' | 'VALIDATOR' | 'DEFINITION' | 'DEFINITION_MISSING' | 'DEFINITION_MISMATCH' | 'FILTER'
   | 'UNKNOWN_FIELD' | 'OUT_OF_SCOPE' | 'BUCKET_EXISTS' | 'BUCKET_NOT_DEFINED' | 'QUERY_EXISTS'
   | 'QUERY_NOT_DEFINED' | 'RECORD_NOT_FOUND' | 'RECORD_EXISTS' | 'DUPLICATE_KEY' | 'UNIQUE' | 'CONFLICT'
-  | 'VERSION_MISMATCH' | 'REFERENCE_MISSING' | 'REFERENCE_HELD' | 'QUOTA_EXCEEDED' | 'COMMIT_TOO_LARGE'
+  | 'VERSION_MISMATCH' | 'REFERENCE_MISSING' | 'REFERENCE_HELD' | 'QUOTA_EXCEEDED' | 'INPUT_TOO_LARGE' | 'COMMIT_TOO_LARGE'
   | 'WORK_BUDGET' | 'AGGREGATE_OVERFLOW' | 'STORE_STOPPED' | 'STORE_UNAVAILABLE' | 'NOT_LEADER'
   | 'COMMIT_MISMATCH' | 'TOO_MANY_RUNS' | 'PERSISTENCE_REQUIRED' | 'BACKUP_NOT_FOUND'
 
@@ -197,6 +197,17 @@ export class QuotaExceededError extends StoreError {
 
   constructor (readonly bucket: string, readonly quota: 'maxRecords' | 'maxBytes', readonly limit: number) {
     super(`Bucket "${bucket}" is full: ${quota} is ${limit}`)
+  }
+}
+
+/** Refuses a write that brings more bytes than the store allows for a record or an operation. */
+export class InputTooLargeError extends StoreError {
+  override readonly name = 'InputTooLargeError'
+  readonly code = 'INPUT_TOO_LARGE'
+
+  constructor (readonly bucket: string, readonly subject: 'record' | 'operation', readonly limit: number) {
+    const option = subject === 'record' ? 'maxRecordBytes' : 'maxOperationBytes'
+    super(`The ${subject} writes more than ${limit} bytes to bucket "${bucket}": see ${option}`)
   }
 }
 

@@ -23,17 +23,39 @@ export type {
   Migration, MigrationBucketHandle, MigrationContext, MigrationResult
 } from './types/migration.js'
 export type { StoreOptions, StoreStats } from './types/store.js'
+export type { Anything, DateValue, InputOf, ValueOf } from './types/field-value.js'
+export type {
+  BucketName, FieldName, FieldsOf, InsertOf, KeyOf, RecordOf, StoreSchema, UpdateOf
+} from './types/record-types.js'
+export type {
+  ConditionOf, EqualityOperators, FilterOf, NumericPath, OrderOperators, PathOf, PresenceOperators,
+  TextOperators, ValueAt
+} from './types/typed-filter.js'
+export type {
+  ConfigAggregate, ConfigParams, ConfigResult, KeptFields, ParamsOf, Placeholder, Query, QueryName, ResultOf,
+  TypedAggregate, TypedGroup, TypedPage, TypedPageOptions, TypedQueryBucket, TypedQueryConfig,
+  TypedQueryContext, TypedReads
+} from './types/typed-query.js'
+export type {
+  EventOf, TopicOf, TypedChange, TypedCommit, TypedDelete, TypedDeletedEvent, TypedInsert,
+  TypedInsertedEvent, TypedUpdate, TypedUpdatedEvent
+} from './types/typed-changes.js'
+export type {
+  ChangesOf, TypedBucket, TypedTransaction, TypedTransactionBucket, TypedTransactionWrites, TypedWrites
+} from './types/typed-bucket.js'
+export type { TypedStore, TypedStoreOptions } from './types/typed-store.js'
+export type { CheckedSchema } from './types/checked-schema.js'
 export type { BackupData } from './persistence/backups.js'
 export type { BucketImage, ChangeLog, LogEntry, OpenedLog, StoreImage } from './log/change-log.js'
 export type { CommitListener } from './commit/lane.js'
-export type { RebuildTransform, TransformRecords } from './commit/definitions.js'
+export type { RebuildTransform, TransformRecords } from './commit/redefinitions.js'
 export type { TransformRecord } from './commit/bucket-copy.js'
 export type { BridgeOptions, EventReceiver } from './bridge/rules-bridge.js'
 export {
   AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError,
   CommitMismatchError, CommitTooLargeError, DefinitionError, DefinitionMismatchError, DefinitionMissingError,
-  DuplicateKeyError, FilterError, isStoreError, NotLeaderError, OutOfScopeError, PersistenceRequiredError,
-  QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError, RecordExistsError, RecordNotFoundError,
+  DuplicateKeyError, FilterError, InputTooLargeError, isStoreError, NotLeaderError, OutOfScopeError,
+  PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError, RecordExistsError, RecordNotFoundError,
   ReferentialIntegrityError, StoreError, StoreStoppedError, StoreUnavailableError, TooManyRunsError,
   TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, ValidatorError,
   VersionMismatchError, WorkBudgetError, type StoreErrorCode,
@@ -48,11 +70,13 @@ export { MAX_NESTING } from './schema/validator.js'
 export { SchemaValidator } from './schema/schema-validator.js'
 export { matchesFilter } from './filter/filter.js'
 export { parseTtl } from './schema/ttl.js'
+export { defineSchema } from './schema/define-schema.js'
 export { generateCuid, generateTimestamp, generateUuid } from './schema/generate.js'
 export { isValidEmail, isValidIsoDate, isValidUrl } from './schema/format.js'
 export { runMigrations } from './migration/run-migrations.js'
 export { bridgeStoreToRules } from './bridge/rules-bridge.js'
 export { LogRefusedError } from './log/change-log.js'
+export { FileLog, type FileLogOptions } from './log/file-log.js'
 export { MemoryLog } from './log/memory-log.js'
 export {
   ChecksumMismatchError, CorruptedStateError, DeserializationError, PersistenceError, SerializationError,

@@ -3,6 +3,7 @@ import type { QueryRegistry } from './query/query-registry.js'
 import type {
   DeclarativeQueryConfig, QueryContext, QueryInfo, QueryRunOptions, ReadFilter
 } from './types/query.js'
+import type { ConfigParams, Query } from './types/typed-query.js'
 
 /** The part of a store that defines, runs and watches queries. */
 export class StoreQueries {
@@ -13,20 +14,24 @@ export class StoreQueries {
   }
 
   /**
-   * Defines a query in code.
+   * Defines a query in code. Returns its name, whose type tells a store of a schema what `runQuery` and
+   * `subscribe` give and take.
    * @throws QueryAlreadyDefinedError
    */
   defineQuery<TParams = void, TResult = unknown> (
-    name: string, fn: (ctx: QueryContext, params: TParams) => Promise<TResult>): void {
+    name: string, fn: (ctx: QueryContext, params: TParams) => Promise<TResult>
+  ): Query<TParams, TResult> {
     this.#registry.define(name, fn as AnyQueryFn)
+    return name as Query<TParams, TResult>
   }
 
   /**
-   * Defines a query as data.
+   * Defines a query as data. Returns its name, as `defineQuery` does.
    * @throws QueryAlreadyDefinedError, BucketNotDefinedError
    */
-  defineDeclarativeQuery (name: string, config: DeclarativeQueryConfig): void {
+  defineDeclarativeQuery (name: string, config: DeclarativeQueryConfig): Query<ConfigParams> {
     this.#registry.defineDeclarative(name, config)
+    return name as Query<ConfigParams>
   }
 
   /** Removes a query by a commit, and ends its subscriptions. Returns whether there was one. */

@@ -1,17 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { BucketHandle, type WhenDurable } from './bucket-handle.js'
-import {
-  defineBucket, dropBucket, redefineBucket, updateBucket, type RebuildTransform
-} from './commit/definitions.js'
+import { defineBucket, dropBucket } from './commit/definitions.js'
 import { purge } from './commit/expiry.js'
 import type { CommitListener } from './commit/lane.js'
+import { redefineBucket, updateBucket, type RebuildTransform } from './commit/redefinitions.js'
 import { Engine } from './engine.js'
 import { PersistenceRequiredError } from './errors.js'
 import { EventHub, type EventHandler } from './events/event-hub.js'
 import { applyCommit } from './log/apply.js'
 import { AttachedLog } from './log/attached-log.js'
 import type { ChangeLog, StoreImage } from './log/change-log.js'
-import { imageOf } from './log/image.js'
+import { imageInSlices, imageOf } from './log/image.js'
 import { Backups } from './persistence/backups.js'
 import { BucketSaver } from './persistence/bucket-saver.js'
 import { QueryRegistry } from './query/query-registry.js'
@@ -25,6 +24,8 @@ import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
 import type { BucketDefinition, BucketSchemaUpdate } from './types/schema.js'
 import type { StoreOptions, StoreStats } from './types/store.js'
+import type { StoreSchema } from './types/record-types.js'
+import type { TypedStore, TypedStoreOptions } from './types/typed-store.js'
 
 /** Number of the interface between stores and what serves them. */
 const FORMAT = 1
@@ -43,6 +44,8 @@ export class Store extends StoreQueries {
   readonly #expiry: ExpiryTimer
   readonly #saver: BucketSaver | undefined
   #log: AttachedLog | undefined
+  /** While the store joins a log. */
+  #attaching: Promise<AttachedLog> | undefined
 
   private constructor (options: StoreOptions) {
     const onListenerError = options.onListenerError ?? warn
@@ -51,6 +54,10 @@ export class Store extends StoreQueries {
       now: options.now ?? Date.now,
       maxDeletedKeys: options.maxDeletedKeys ?? 100_000,
       maxWork: options.maxWork ?? 100_000_000,
+      maxRecordBytes: Math.min(
+        options.maxRecordBytes ?? 16_777_216, options.maxOperationBytes ?? 67_108_864
+      ),
+      maxOperationBytes: options.maxOperationBytes ?? 67_108_864,
       validatorTimeoutMs: options.validatorTimeoutMs ?? 10_000,
       onListenerError
     }, randomUUID())
@@ -67,9 +74,22 @@ export class Store extends StoreQueries {
     this.#expiry = new ExpiryTimer(this.#engine, options.ttlCheckIntervalMs ?? 1_000)
   }
 
+  /**
+   * Starts a store with the buckets of a schema. When one of them cannot be defined, the store is stopped.
+   * @throws what `defineBucket` throws
+   */
+  static start<S extends StoreSchema> (options: TypedStoreOptions<S>): Promise<TypedStore<S>>
   /** Starts a store without buckets. */
-  static async start (options: StoreOptions = {}): Promise<Store> {
-    return new Store(options)
+  static start (options?: StoreOptions): Promise<Store>
+  static async start (options: StoreOptions & { readonly schema?: StoreSchema } = {}): Promise<Store> {
+    const store = new Store(options)
+    if (options.schema === undefined) return store
+    try {
+      return await store.defineBuckets(options.schema)
+    } catch (error) {
+      await store.stop()
+      throw error
+    }
   }
 
   get name (): string {
@@ -100,6 +120,16 @@ export class Store extends StoreQueries {
       await defineBucket(this.#engine, name, definition, await this.#saver.load(name))
     }
     await this.#whenDurable()
+  }
+
+  /**
+   * Defines the buckets of a schema, one after the other, and resolves with this store as one whose buckets
+   * have types. Those before one that cannot be defined stay.
+   * @throws what `defineBucket` throws
+   */
+  async defineBuckets<S extends StoreSchema> (schema: S): Promise<TypedStore<S>> {
+    for (const [name, definition] of Object.entries(schema)) await this.defineBucket(name, definition)
+    return this as unknown as TypedStore<S>
   }
 
   /**
@@ -168,9 +198,9 @@ export class Store extends StoreQueries {
   }
 
   /**
-   * Gives a bucket another definition and, by `transform`, other records, in one commit. It is built in slices,
-   * while reads and writes go on; a `transform` of all records together is one step, and runs again when
-   * another writer has changed the bucket meanwhile.
+   * Gives a bucket another definition and, by `transform`, other records, in one commit. It is built in
+   * slices, while reads and writes go on; a `transform` of all records together is one step, and runs again
+   * when another writer has changed the bucket meanwhile.
    * @throws DefinitionError, DuplicateKeyError, UniqueConstraintError, TransactionConflictError
    */
   async rebuildBucket (
@@ -254,11 +284,24 @@ export class Store extends StoreQueries {
    * @throws CommitMismatchError
    */
   async attachLog (log: ChangeLog): Promise<void> {
-    if (this.#log !== undefined) throw new Error(`Store "${this.name}" has a log already`)
-    this.#log = await AttachedLog.attach(this.#engine, this.#queries, log)
+    if (this.#log !== undefined || this.#attaching !== undefined) {
+      throw new Error(`Store "${this.name}" has a log already`)
+    }
+    const attaching = AttachedLog.attach(this.#engine, this.#queries, log)
+    this.#attaching = attaching
+    try {
+      this.#log = await attaching
+    } finally {
+      this.#attaching = undefined
+    }
   }
 
-  /** Takes the image of the store at its present revision. */
+  /** Takes the image of the store at the revision of the call, in slices: commits go on meanwhile. */
+  async takeImage (): Promise<StoreImage> {
+    return await imageInSlices(this.#engine, this.#queries)
+  }
+
+  /** Takes the image of the store at its present revision, in one step: see `takeImage` for a big store. */
   image (): StoreImage {
     return imageOf(this.#engine, this.#queries)
   }
@@ -308,7 +351,12 @@ export class Store extends StoreQueries {
     }
   }
 
-  readonly #whenDurable: WhenDurable = () => this.#log?.whenDurable(this.#engine.revision)
+  readonly #whenDurable: WhenDurable = () => {
+    const { revision } = this.#engine
+    if (this.#attaching === undefined) return this.#log?.whenDurable(revision)
+    // Without a log, where joining it fails, what is written is durable at once.
+    return this.#attaching.then(async log => { await log.whenDurable(revision) }, () => {})
+  }
 
   #backups (operation: string): Backups {
     if (this.#saver === undefined) throw new PersistenceRequiredError(operation)

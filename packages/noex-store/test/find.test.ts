@@ -9,7 +9,7 @@ const ids = (found: readonly StoreRecord[]): unknown[] => found.map(({ id }) => 
 /** Values of a field that is not in the schema, so that they may be of any type. */
 const mixed = fc.oneof(
   fc.integer({ min: -2, max: 12 }), fc.constantFrom<unknown>(
-    NaN, -0, '10', '9', '', 'a', true, false, null, undefined, Infinity, [2], {}, { valueOf: 1, toString: 1 }
+    -0, '10', '9', '', 'a', true, false, null, undefined, [2], {}, { valueOf: 1, toString: 1 }
   ),
   fc.integer({ min: 0, max: 5 }).map(ms => new Date(ms))
 )

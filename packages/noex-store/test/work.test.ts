@@ -98,7 +98,9 @@ test('texts that are searched count by their length, and are looked at one by on
   const store = await startStore(t)
   await store.defineBucket('texts', { key: 'id', schema: { id: { type: 'number' } } })
   const text = 'x'.repeat(64_000)
-  await store.bucket('texts').insertMany(Array.from({ length: 2_000 }, (_, id) => ({ id, text })))
+  for (let from = 0; from < 2_000; from += 500) {
+    await store.bucket('texts').insertMany(Array.from({ length: 500 }, (_, i) => ({ id: from + i, text })))
+  }
   const meter = new Meter()
   const turns = await turnsOf(async () => {
     await store.bucket('texts', { work: meter }).count({ text: { $contains: 'y' } })
@@ -109,7 +111,8 @@ test('texts that are searched count by their length, and are looked at one by on
 })
 
 test('a read that its meter ends leaves no snapshot behind', async t => {
-  const options = { name: 's', now: Date.now, maxDeletedKeys: 10, maxWork: Infinity, validatorTimeoutMs: 1_000, onListenerError () {} }
+  const bytes = { maxRecordBytes: 1e9, maxOperationBytes: 1e9 }
+  const options = { name: 's', now: Date.now, maxDeletedKeys: 10, maxWork: Infinity, validatorTimeoutMs: 1_000, ...bytes, onListenerError () {} }
   const engine = new Engine(options, 'epoch')
   defineBucket(engine, 'many', { key: 'id', schema: { id: { type: 'number' } } })
   await insertMany(engine, 'many', Array.from({ length: 50_000 }, (_, id) => ({ id, n: id, text: 'y'.repeat(640) })))

@@ -1,8 +1,9 @@
-import { DefinitionMissingError, UnknownFieldError, ValidatorError } from '../errors.js'
+import { DefinitionMissingError, InputTooLargeError, UnknownFieldError, ValidatorError } from '../errors.js'
 import { compileSchema, type BucketSchema, type Normalize } from '../schema/bucket-schema.js'
 import { fillersOf } from '../schema/fillers.js'
 import { frozenValue } from '../schema/frozen.js'
 import type { PendingCheck } from '../schema/pending-checks.js'
+import { InputReader } from '../schema/input-reader.js'
 import { estimateBytes } from '../schema/size.js'
 import { RecordTemplate } from '../schema/template.js'
 import type { StoreRecord } from '../types/record.js'
@@ -12,8 +13,17 @@ import { DeletedKeys, type DeletedEntry, type Forgotten } from './deleted-keys.j
 import { FieldNames } from './field-names.js'
 import { Row } from './row.js'
 
+/** Bytes of an update from which on the size of the whole record is looked at. */
+const MAX_SMALL_CHANGE = 1_024
+
 /** Records up to which a `clear` remembers the version of each; above, only the highest one. */
 const MAX_REMEMBERED_BY_CLEAR = 10_000
+
+/** Bounds that a store sets to its buckets. */
+export interface BucketLimits {
+  readonly maxDeletedKeys: number
+  readonly maxRecordBytes: number
+}
 
 /** A bucket: its compiled definition, its records, and what it remembers of deleted ones. */
 export class Bucket {
@@ -36,17 +46,21 @@ export class Bucket {
   takenBack = 0
   /** Number of changes, to tell whether the bucket is as it was. */
   edits = 0
+  readonly #maxBytes: number
+  readonly #reader: InputReader
   #template: RecordTemplate
   readonly #normalizeKey: Normalize | undefined
   #highestVersion = 0
 
   /** @throws DefinitionError */
-  constructor (name: string, definition: BucketDefinition, maxDeletedKeys: number) {
+  constructor (name: string, definition: BucketDefinition, { maxDeletedKeys, maxRecordBytes }: BucketLimits) {
     this.name = name
     this.schema = compileSchema(name, definition)
     this.deleted = new DeletedKeys(maxDeletedKeys)
     this.contents = new Contents(this.schema)
     this.fieldNames = new FieldNames(Object.keys(this.schema.definition.schema))
+    this.#maxBytes = maxRecordBytes
+    this.#reader = new InputReader(name, maxRecordBytes)
     this.#normalizeKey = this.schema.normalizeOf(this.schema.key)
     this.#template = this.#makeTemplate()
   }
@@ -68,7 +82,9 @@ export class Bucket {
 
   #makeTemplate (): RecordTemplate {
     const fillers = fillersOf(this.name, this.schema.definition, () => this.counter)
-    return new RecordTemplate(fillers, this.schema.ttlMs, names => { this.fieldNames.add(names) })
+    return new RecordTemplate(
+      fillers, this.schema.ttlMs, this.#reader, names => { this.fieldNames.add(names) }
+    )
   }
 
   /**
@@ -101,6 +117,11 @@ export class Bucket {
   isLive (record: StoreRecord | undefined, now: number): boolean {
     if (record === undefined) return false
     return this.schema.ttlMs === undefined || typeof record._expiresAt !== 'number' || record._expiresAt > now
+  }
+
+  /** Estimated bytes of the members that the last prepared record has got from its input. */
+  get inputBytes (): number {
+    return this.#reader.bytes
   }
 
   /** Takes the next autoincrement number; one that becomes a key passes over those that are taken. */
@@ -143,11 +164,12 @@ export class Bucket {
     before: StoreRecord, changes: Readonly<Record<string, unknown>>, time: number, pending?: PendingCheck[]
   ): StoreRecord {
     const record: Record<string, unknown> = { ...before }
+    this.#reader.begin()
     const { fixed } = this.schema
     for (const name of Object.keys(changes)) {
       if (fixed.has(name)) continue
       const value = changes[name]
-      const stored = typeof value === 'object' && value !== before[name] ? frozenValue(value) : value
+      const stored = value === before[name] ? value : this.#reader.read(name, value)
       if (Object.hasOwn(before, name)) {
         record[name] = stored
       } else {
@@ -157,6 +179,9 @@ export class Bucket {
           record, name, { value: stored, enumerable: true, writable: true, configurable: true }
         )
       }
+    }
+    if (this.#reader.bytes > MAX_SMALL_CHANGE && estimateBytes(record) > this.#maxBytes) {
+      throw new InputTooLargeError(this.name, 'record', this.#maxBytes)
     }
     record['_version'] = before._version + 1
     record['_updatedAt'] = time
@@ -169,7 +194,8 @@ export class Bucket {
   #defer (checks: readonly PendingCheck[], pending: PendingCheck[] | undefined): void {
     if (pending === undefined) {
       throw new ValidatorError(
-        this.name, (checks[0] as PendingCheck).subject, 'is asynchronous; here it must return its answer at once'
+        this.name, (checks[0] as PendingCheck).subject,
+        'is asynchronous; here it must return its answer at once'
       )
     }
     pending.push(...checks)
@@ -195,7 +221,7 @@ export class Bucket {
     contents.bytes += bytes - row.bytes
     row.bytes = bytes
     if (contents.expiry !== undefined && before._expiresAt !== after._expiresAt) {
-      if (typeof before._expiresAt === 'number') contents.expiry.discard()
+      contents.expiry.remove(row)
       if (typeof after._expiresAt === 'number') contents.expiry.add(row, after._expiresAt)
     }
   }
@@ -248,8 +274,8 @@ export class Bucket {
   }
 
   /**
-   * Takes over from a bucket of the same name that this one replaces: versions, numbers and places go on. What
-   * is known of deleted keys is shared from now on.
+   * Takes over from a bucket of the same name that this one replaces: versions, numbers and places go on. The
+   * two share their deleted keys from now on.
    */
   follow (former: Bucket): void {
     this.counter = Math.max(this.counter, former.counter)
@@ -315,7 +341,7 @@ export class Bucket {
     contents.byKey?.remove(row.key as string, row)
     contents.bytes -= row.bytes
     row.record = undefined
-    if (contents.expiry !== undefined && typeof record._expiresAt === 'number') contents.expiry.discard()
+    contents.expiry?.remove(row)
     return record
   }
 }

@@ -1,110 +1,84 @@
 import type { Row } from './row.js'
 
-/** Entries of rows that have changed or gone, beyond which the heap is built anew. */
-const MAX_STALE = 1_000
-
 /**
- * The rows of a bucket by the time at which they expire: the next one is found in O(1), entered in O(log n).
- * A row that is deleted, or expires at another time now, leaves a stale entry behind, which is passed over.
+ * The rows of a bucket by the time at which they expire: the next one is found in O(1), entered and removed
+ * in O(log n). Each row knows its place in the heap, so that none stays behind when its record goes.
  */
 export class ExpiryHeap {
-  #times: number[] = []
-  #rows: Row[] = []
-  #live = 0
+  readonly #times: number[] = []
+  readonly #rows: Row[] = []
 
-  add (row: Row, time: number): void {
-    if (this.#times.length > 2 * this.#live + MAX_STALE) this.#rebuild()
-    this.#live++
-    this.#push(row, time)
+  get size (): number {
+    return this.#rows.length
   }
 
-  /** Notes that a row with an entry has been deleted or expires at another time. */
-  discard (): void {
-    this.#live--
+  /** Enters a row that has no entry. */
+  add (row: Row, time: number): void {
+    this.#rise(this.#times.length, row, time)
+  }
+
+  /** Removes the entry of a row; one without is passed over. */
+  remove (row: Row): void {
+    const at = row.heapAt
+    if (this.#rows[at] !== row) return
+    row.heapAt = -1
+    const time = this.#times.pop() as number
+    const last = this.#rows.pop() as Row
+    if (at === this.#rows.length) return
+    // The last entry fills the gap: it goes up or down from there.
+    if (at > 0 && (this.#times[(at - 1) >>> 1] as number) > time) this.#rise(at, last, time)
+    else this.#sink(at, last, time)
   }
 
   /** The row that expires first, if its time is `now` or before. */
   due (now: number): Row | undefined {
-    while (this.#times.length > 0) {
-      const row = this.#rows[0] as Row
-      if (!isCurrent(row, this.#times[0] as number)) {
-        this.#pop()
-        continue
-      }
-      return (this.#times[0] as number) <= now ? row : undefined
-    }
-    return undefined
+    return this.nextTime <= now ? this.#rows[0] : undefined
   }
 
   /** Rows whose time is `now` or before, at most `limit`; they keep their entries. */
   allDue (now: number, limit: number): Row[] {
-    // A set, because a row whose time went to and fro has an entry for each.
-    const due = new Set<Row>()
+    const due: Row[] = []
     const pending = [0]
-    for (let at = pending.pop(); at !== undefined && due.size < limit; at = pending.pop()) {
+    for (let at = pending.pop(); at !== undefined && due.length < limit; at = pending.pop()) {
       const time = this.#times[at]
       if (time === undefined || time > now) continue
-      const row = this.#rows[at] as Row
-      if (isCurrent(row, time)) due.add(row)
+      due.push(this.#rows[at] as Row)
       pending.push(2 * at + 2, 2 * at + 1)
     }
-    return [...due]
+    return due
   }
 
-  /** Time of the earliest entry, in epoch milliseconds, which may be stale; `Infinity` when there is none. */
+  /** Time of the earliest entry, in epoch milliseconds; `Infinity` when there is none. */
   get nextTime (): number {
     return this.#times[0] ?? Infinity
   }
 
-  #push (row: Row, time: number): void {
-    let at = this.#times.length
+  #rise (from: number, row: Row, time: number): void {
+    let at = from
     while (at > 0) {
       const parent = (at - 1) >>> 1
       if ((this.#times[parent] as number) <= time) break
-      this.#move(parent, at)
+      this.#set(at, this.#rows[parent] as Row, this.#times[parent] as number)
       at = parent
     }
-    this.#times[at] = time
-    this.#rows[at] = row
+    this.#set(at, row, time)
   }
 
-  #pop (): void {
-    const time = this.#times.pop() as number
-    const row = this.#rows.pop() as Row
+  #sink (from: number, row: Row, time: number): void {
     const size = this.#times.length
-    if (size === 0) return
-    let at = 0
-    for (let child = 1; child < size; child = 2 * at + 1) {
+    let at = from
+    for (let child = 2 * at + 1; child < size; child = 2 * at + 1) {
       if (child + 1 < size && (this.#times[child + 1] as number) < (this.#times[child] as number)) child++
       if ((this.#times[child] as number) >= time) break
-      this.#move(child, at)
+      this.#set(at, this.#rows[child] as Row, this.#times[child] as number)
       at = child
     }
+    this.#set(at, row, time)
+  }
+
+  #set (at: number, row: Row, time: number): void {
     this.#times[at] = time
     this.#rows[at] = row
+    row.heapAt = at
   }
-
-  #move (from: number, to: number): void {
-    this.#times[to] = this.#times[from] as number
-    this.#rows[to] = this.#rows[from] as Row
-  }
-
-  #rebuild (): void {
-    const times = this.#times
-    const rows = this.#rows
-    this.#times = []
-    this.#rows = []
-    const seen = new Set<Row>()
-    rows.forEach((row, i) => {
-      const time = times[i] as number
-      if (!isCurrent(row, time) || seen.has(row)) return
-      seen.add(row)
-      this.#push(row, time)
-    })
-    this.#live = seen.size
-  }
-}
-
-function isCurrent (row: Row, time: number): boolean {
-  return row.record?._expiresAt === time
 }

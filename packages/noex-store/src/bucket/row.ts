@@ -11,6 +11,8 @@ export class Row {
   /** Estimated bytes of the record. */
   bytes = 0
   chunk: Chunk | undefined
+  /** Place in the heap of expiry times; -1 when it is not there. */
+  heapAt = -1
 
   constructor (key: unknown, record: StoreRecord) {
     this.key = key

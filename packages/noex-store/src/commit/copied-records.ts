@@ -1,8 +1,11 @@
 import type { Bucket } from '../bucket/bucket.js'
+import type { Row } from '../bucket/row.js'
 import { Snapshot } from '../bucket/snapshot.js'
 import type { Engine } from '../engine.js'
-import { walk } from '../query/visit.js'
 import type { StoreRecord } from '../types/record.js'
+
+/** Places looked at between two looks at the clock. */
+const STEP = 128
 
 /** All records of a bucket in the order of their insertion. */
 export function recordsOf ({ contents }: Bucket): StoreRecord[] {
@@ -22,12 +25,20 @@ export class CopiedRecords {
   /** Gathers them in slices, as they are at the moment of the call. */
   static async of (engine: Engine, bucket: Bucket): Promise<CopiedRecords> {
     const copied = new CopiedRecords()
-    await walk(engine, new Snapshot(bucket.contents), (record, row) => {
-      copied.records.push(record)
-      copied.places.push(row.place)
-      return undefined
-    })
+    const snapshot = new Snapshot(bucket.contents)
+    try {
+      do {
+        if (engine.slicer.isSpent) await engine.slicer.nextTurn()
+      } while (!snapshot.step((record, row) => { copied.#add(record, row) }, STEP))
+    } finally {
+      snapshot.close()
+    }
     return copied
+  }
+
+  #add (record: StoreRecord, { place }: Row): undefined {
+    this.records.push(record)
+    this.places.push(place)
   }
 
   /** Returns the records, brought up to date at a few places. */

@@ -1,16 +1,14 @@
 import { Bucket } from '../bucket/bucket.js'
 import type { Engine } from '../engine.js'
 import {
-  BucketAlreadyExistsError, DefinitionMismatchError, DuplicateKeyError, TransactionConflictError,
-  UniqueConstraintError
+  BucketAlreadyExistsError, DefinitionMismatchError, DuplicateKeyError, UniqueConstraintError
 } from '../errors.js'
 import { compileSchema } from '../schema/bucket-schema.js'
 import { differenceOf } from '../schema/definition-data.js'
 import type { Change, WriteOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
-import type { BucketDefinition, BucketSchemaUpdate, FieldDefinition } from '../types/schema.js'
-import { BucketCopy, type TransformRecord } from './bucket-copy.js'
-import { CopiedRecords, recordsInSlices, recordsOf } from './copied-records.js'
+import type { BucketDefinition } from '../types/schema.js'
+import { recordsOf } from './copied-records.js'
 
 /** Contents that a new bucket starts with. */
 export interface InitialContents {
@@ -19,11 +17,9 @@ export interface InitialContents {
 }
 
 /** Records up to which a bucket is built in one step. */
-const MAX_AT_ONCE = 1_000
+export const MAX_AT_ONCE = 1_000
 /** Records entered between two looks at the clock. */
 const STEP = 64
-/** Times that a bucket is built anew because it was redefined or cleared meanwhile. */
-const MAX_ATTEMPTS = 10
 
 /**
  * Defines a bucket. One that came from a log is taken over by the same definition.
@@ -39,10 +35,11 @@ export async function defineBucket (
     return
   }
   if (known !== undefined) throw new BucketAlreadyExistsError(name)
-  const bucket = new Bucket(name, definition, engine.options.maxDeletedKeys)
+  const bucket = new Bucket(name, definition, engine.options)
   if (initial !== undefined) {
-    if (initial.records.length > MAX_AT_ONCE) await fillInSlices(engine, bucket, initial.records, initial.counter)
-    else fill(bucket, initial.records, initial.counter)
+    const { records, counter } = initial
+    if (records.length > MAX_AT_ONCE) await fillInSlices(engine, bucket, records, counter)
+    else fill(bucket, records, counter)
     engine.assertWritable()
     if (engine.buckets.has(name)) throw new BucketAlreadyExistsError(name)
   }
@@ -91,133 +88,8 @@ export function dropBucket (engine: Engine, name: string): boolean {
   return true
 }
 
-/**
- * Changes a bucket's definition; its records stay as they are.
- * @throws Error naming the member that is wrong
- */
-export async function updateBucket (
-  engine: Engine, name: string, updates: BucketSchemaUpdate
-): Promise<void> {
-  await redefine(engine, name, former => mergeDefinition(name, former, updates), { keepsFunctions: true })
-}
-
-/** Replaces the records of a rebuilt bucket, all together. */
-export type TransformRecords =
-  (records: ReadonlyArray<readonly [unknown, StoreRecord]>) => Array<[unknown, StoreRecord]>
-
-/** Replaces the records of a rebuilt bucket: all in one call, or each by itself while others go on. */
-export type RebuildTransform = TransformRecords | { readonly each: TransformRecord }
-
-/**
- * Gives a bucket another definition and, by `transform`, other records. It is built in slices beside the
- * former one, which goes on taking writes, and replaces it in one commit.
- * @throws DefinitionError, DuplicateKeyError, UniqueConstraintError; then the bucket stays as it was
- */
-export async function redefineBucket (
-  engine: Engine, name: string, definition: BucketDefinition, transform?: RebuildTransform
-): Promise<void> {
-  if (typeof transform !== 'function') {
-    await redefine(engine, name, () => definition, transform)
-    return
-  }
-  for (let attempt = 1; ; attempt++) {
-    const former = existing(engine, name)
-    const { edits } = former
-    const entries: Array<readonly [unknown, StoreRecord]> = []
-    const isBig = former.size > MAX_AT_ONCE && attempt < MAX_ATTEMPTS
-    for (const record of isBig ? await recordsInSlices(engine, former) : recordsOf(former)) {
-      entries.push([record[former.schema.key], record])
-    }
-    const bucket = new Bucket(name, definition, engine.options.maxDeletedKeys)
-    bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
-    const records = transform(entries).map(([, record]) => record)
-    if (isBig) await fillInSlices(engine, bucket, records, former.counter)
-    else fill(bucket, records, former.counter)
-    const current = existing(engine, name)
-    if ((current !== former || former.edits !== edits) && attempt < MAX_ATTEMPTS) continue
-    if (current !== former) throw overtaken(name)
-    bucket.follow(former)
-    replace(engine, redefinition(bucket, { records: recordsOf(bucket) }), bucket)
-    return
-  }
-}
-
-interface RedefineOptions {
-  readonly each?: TransformRecord
-  /** Whether functions that were missing are so still. */
-  readonly keepsFunctions?: true
-}
-
-async function redefine (
-  engine: Engine, name: string, definitionOf: (former: BucketDefinition) => BucketDefinition,
-  { each, keepsFunctions }: RedefineOptions = {}
-): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    const former = existing(engine, name)
-    const definition = definitionOf(former.schema.definition)
-    const bucket = new Bucket(name, definition, engine.options.maxDeletedKeys)
-    const copy = new BucketCopy(former, bucket, each, engine.slicer)
-    try {
-      // The commit of a small bucket is made in the step of the call.
-      if (former.size > MAX_AT_ONCE || each !== undefined) await copy.fill()
-      else copy.fillNow()
-      const records = each === undefined ? undefined : await CopiedRecords.of(engine, bucket)
-      const isOvertaken = existing(engine, name) !== former || copy.isVoid
-      const places = isOvertaken ? [] : copy.catchUp()
-      if (isOvertaken || copy.isVoid || engine.buckets.get(name) !== former) {
-        if (attempt >= MAX_ATTEMPTS) throw overtaken(name)
-        continue
-      }
-      bucket.follow(former)
-      if (keepsFunctions === true && former.isRecovered) bucket.markRecovered(functionsOf(former).functions)
-      replace(engine, redefinition(bucket, records && { records: records.patched(bucket, places) }), bucket)
-      return
-    } finally {
-      copy.close()
-    }
-  }
-}
-
-function redefinition (
-  bucket: Bucket, contents: { readonly records: readonly StoreRecord[] } | undefined
-): Change & { readonly bucket: string } {
-  const { definition } = bucket.schema
-  return { type: 'redefine', bucket: bucket.name, definition, ...functionsOf(bucket), ...contents }
-}
-
-function overtaken (name: string): TransactionConflictError {
-  return new TransactionConflictError(
-    name, undefined, 'The bucket has been redefined or cleared each time that it was to be rebuilt'
-  )
-}
-
-/** Replaces all records of a bucket by those of a backup. Numbers of `autoincrement` do not go back. */
-export async function restoreBucket (
-  engine: Engine, name: string, { records, counter }: InitialContents
-): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    const former = existing(engine, name)
-    const bucket = new Bucket(name, former.schema.definition, engine.options.maxDeletedKeys)
-    bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
-    await fillInSlices(engine, bucket, records, counter)
-    const copied = await CopiedRecords.of(engine, bucket)
-    if (existing(engine, name) !== former) {
-      if (attempt >= MAX_ATTEMPTS) throw overtaken(name)
-      continue
-    }
-    bucket.follow(former)
-    if (former.isRecovered) bucket.markRecovered(functionsOf(former).functions)
-    replace(engine, redefinition(bucket, { records: copied.patched(bucket, []) }), bucket)
-    return
-  }
-}
-
-function existing (engine: Engine, name: string): Bucket {
-  engine.assertWritable()
-  return engine.bucket(name)
-}
-
-function replace (
+/** Commits that a bucket is another one now, or gone. */
+export function replace (
   engine: Engine, change: Change & { readonly bucket: string }, bucket: Bucket | undefined,
   options: WriteOptions = {}
 ): void {
@@ -261,28 +133,5 @@ export function fill (bucket: Bucket, records: readonly StoreRecord[], counter: 
       }
     }
     bucket.load(record)
-  }
-}
-
-function mergeDefinition (
-  name: string, { indexes = [], ttl, ...rest }: BucketDefinition, updates: BucketSchemaUpdate
-): BucketDefinition {
-  const schema: Record<string, FieldDefinition> = { ...rest.schema }
-  for (const [field, definition] of Object.entries(updates.addFields ?? {})) {
-    if (Object.hasOwn(schema, field)) throw new Error(`Field "${field}" already exists in bucket "${name}"`)
-    schema[field] = definition
-  }
-  for (const index of updates.addIndexes ?? []) {
-    if (!Object.hasOwn(schema, index)) {
-      throw new Error(`Index field "${index}" does not exist in schema for bucket "${name}"`)
-    }
-  }
-  const merged = [...new Set([...indexes, ...(updates.addIndexes ?? [])])]
-  const lifetime = updates.ttl === undefined ? ttl : updates.ttl ?? undefined
-  return {
-    ...rest,
-    schema,
-    ...(merged.length > 0 && { indexes: merged }),
-    ...(lifetime !== undefined && { ttl: lifetime })
   }
 }

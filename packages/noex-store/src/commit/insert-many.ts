@@ -1,6 +1,7 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { Engine } from '../engine.js'
 import { CommitTooLargeError, DuplicateKeyError, RecordExistsError } from '../errors.js'
+import { OperationBudget } from '../schema/size.js'
 import type { PendingCheck } from '../schema/pending-checks.js'
 import type { WriteOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
@@ -98,6 +99,7 @@ class Batch {
   readonly #inputs: readonly Input[]
   readonly #access: WriteAccess
   readonly #records: StoreRecord[] = []
+  readonly #budget: OperationBudget
   #pending: PendingCheck[] = []
   /** Keys in the order of the records. */
   readonly #keys = new Set<unknown>()
@@ -109,6 +111,7 @@ class Batch {
     this.#bucket = bucket
     this.#inputs = inputs
     this.#access = access
+    this.#budget = new OperationBudget(engine.options.maxOperationBytes)
   }
 
   /** Checks what is given. */
@@ -128,6 +131,7 @@ class Batch {
     const given = new Set(this.#inputs.map(input => input[bucket.schema.key]))
     for (const input of this.#inputs) {
       this.#records.push(bucket.prepareInsert(input, time, number => given.has(number), this.#pending))
+      this.#budget.add(bucket.name, bucket.inputBytes)
       yield
     }
   }

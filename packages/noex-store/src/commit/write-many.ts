@@ -72,8 +72,8 @@ async function changeMatching (
 }
 
 /**
- * Tells that a plan cannot be mended, because the bucket was cleared or defined anew, or others write faster than
- * its validators answer.
+ * Tells that a plan cannot be mended, because the bucket was cleared or defined anew, or others write faster
+ * than its validators answer.
  */
 class StalePlanError extends TransactionConflictError {
   constructor (bucket: string) {

@@ -7,6 +7,9 @@ import { sortInSlices } from '../scan/sort.js'
 import type { FieldIndex } from './field-index.js'
 import { OrderedIndex, type Scalar } from './ordered-index.js'
 
+/** Entries taken over between two looks at the clock. */
+const STEP = 256
+
 interface Entry {
   readonly value: Scalar
   readonly row: Row
@@ -29,9 +32,13 @@ async function build (engine: Engine, { contents }: Bucket, index: FieldIndex): 
     return undefined
   })
   const sorted = await sortInSlices(entries, compareEntries, engine.slicer)
-  index.finishOrdering(
-    OrderedIndex.fromSorted(sorted.map(({ value }) => value), sorted.map(({ row }) => row))
-  )
+  const ordered = new OrderedIndex()
+  for (let i = 0; i < sorted.length; i += STEP) {
+    ordered.appendSorted(sorted.slice(i, i + STEP))
+    if (engine.slicer.isSpent) await engine.slicer.nextTurn()
+  }
+  while (!index.catchUp(ordered, STEP)) if (engine.slicer.isSpent) await engine.slicer.nextTurn()
+  index.finishOrdering(ordered)
 }
 
 function compareEntries (a: Entry, b: Entry): number {

@@ -31,6 +31,7 @@ export class FieldIndex {
   readonly #get: Getter
   #ordered: OrderedIndex | undefined
   #missed: Missed[] | undefined
+  #caughtUp = 0
   /** Values that are neither of the field's type nor null: an ordered index does not hold them. */
   #foreign = 0
 
@@ -79,15 +80,22 @@ export class FieldIndex {
     this.#missed = []
   }
 
-  /**
-   * Takes over an ordered index of the rows that were there at `beginOrdering`, with what has changed since.
-   */
-  finishOrdering (ordered: OrderedIndex): void {
-    for (const { isAdded, value, row } of this.#missed ?? []) {
+  /** Adds at most `limit` of the missed changes to the index in the making. Returns whether none is left. */
+  catchUp (ordered: OrderedIndex, limit: number): boolean {
+    const missed = this.#missed ?? []
+    const end = Math.min(missed.length, this.#caughtUp + limit)
+    for (; this.#caughtUp < end; this.#caughtUp++) {
+      const { isAdded, value, row } = missed[this.#caughtUp] as Missed
       if (isAdded) ordered.add(value, row)
       else ordered.remove(value, row)
     }
+    return end === missed.length
+  }
+
+  /** Takes over an ordered index that has caught up with all changes since `beginOrdering`. */
+  finishOrdering (ordered: OrderedIndex): void {
     this.#missed = undefined
+    this.#caughtUp = 0
     this.#ordered = ordered
   }
 

@@ -42,19 +42,12 @@ export class OrderedIndex {
     this.#compare = compare
   }
 
-  /** Builds an index of entries that are in order already. */
-  static fromSorted (
-    values: readonly Scalar[], rows: readonly Row[], compare: Compare = compareScalars
-  ): OrderedIndex {
-    const index = new OrderedIndex(compare)
-    const step = MAX_CHUNK / 2
-    for (let i = 0; i < rows.length; i += step) {
-      const chunk: Chunk = { values: values.slice(i, i + step), rows: rows.slice(i, i + step) }
-      index.#chunks.push(chunk)
-      index.#lasts.push(lastOf(chunk))
-    }
-    index.#size = rows.length
-    return index
+  /** Adds at most half a chunk of entries that are in order and come after all others. */
+  appendSorted (entries: ReadonlyArray<{ readonly value: Scalar, readonly row: Row }>): void {
+    const chunk = { values: entries.map(({ value }) => value), rows: entries.map(({ row }) => row) }
+    this.#chunks.push(chunk)
+    this.#lasts.push(lastOf(chunk))
+    this.#size += entries.length
   }
 
   get size (): number {

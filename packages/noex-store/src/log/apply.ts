@@ -10,11 +10,21 @@ import type { StoreRecord } from '../types/record.js'
 import { withFunctionsOf } from '../schema/definition-data.js'
 import { definitionFor } from './image.js'
 
+/** Buckets that are built already, by the change that puts them in. */
+type PreparedBuckets = ReadonlyMap<DefinitionChange, Bucket>
+
+const noneIsPrepared: PreparedBuckets = new Map()
+
+/** Records entered between two looks at the clock. */
+const STEP = 64
+
 /**
  * Puts in a commit of elsewhere exactly as it is there: versions, times, keys. All of it or nothing.
  * @throws CommitMismatchError when it does not follow what this store has
  */
-export function applyCommit (engine: Engine, queries: QueryRegistry, commit: Commit): void {
+export function applyCommit (
+  engine: Engine, queries: QueryRegistry, commit: Commit, prepared: PreparedBuckets = noneIsPrepared
+): void {
   if (commit.revision !== engine.revision + 1) {
     throw new CommitMismatchError(
       `A commit of revision ${commit.revision} cannot follow revision ${engine.revision}`
@@ -22,7 +32,7 @@ export function applyCommit (engine: Engine, queries: QueryRegistry, commit: Com
   }
   const undo: Undo[] = []
   try {
-    const changes = commit.changes.map(change => applyChange(engine, queries, change, undo))
+    const changes = commit.changes.map(change => applyChange(engine, queries, change, undo, prepared))
     for (const [name, counter] of Object.entries(commit.counters ?? {})) {
       const bucket = engine.buckets.get(name)
       if (bucket !== undefined) bucket.counter = counter
@@ -34,7 +44,36 @@ export function applyCommit (engine: Engine, queries: QueryRegistry, commit: Com
   }
 }
 
-function applyChange (engine: Engine, queries: QueryRegistry, change: Change, undo: Undo[]): Change {
+/**
+ * Builds the big buckets of a commit in slices, so that `applyCommit` has only to put them in. Nothing else
+ * may be committed until then.
+ */
+export async function prepareBuckets (engine: Engine, { changes }: Commit): Promise<PreparedBuckets> {
+  const prepared = new Map<DefinitionChange, Bucket>()
+  const seen = new Set<string>()
+  for (const change of changes) {
+    if (!('bucket' in change)) continue
+    // Built of what is there before the commit: only the first change of a bucket can be.
+    const isFirst = !seen.has(change.bucket)
+    seen.add(change.bucket)
+    if (!isFirst || (change.type !== 'define' && change.type !== 'redefine')) continue
+    const former = engine.buckets.get(change.bucket)
+    const bucket = emptyBucket(engine, change, former)
+    if (bucket === undefined) continue
+    let count = 0
+    for (const load of loadsOf(bucket, change, former)) {
+      load()
+      if (++count % STEP === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
+    }
+    if (former !== undefined) bucket.follow(former)
+    prepared.set(change, bucket)
+  }
+  return prepared
+}
+
+function applyChange (
+  engine: Engine, queries: QueryRegistry, change: Change, undo: Undo[], prepared: PreparedBuckets
+): Change {
   switch (change.type) {
     case 'query': {
       const former = queries.info(change.query)?.config
@@ -45,7 +84,7 @@ function applyChange (engine: Engine, queries: QueryRegistry, change: Change, un
     case 'define':
     case 'redefine':
     case 'drop':
-      return applyDefinition(engine, change, undo)
+      return applyDefinition(engine, change, undo, prepared)
     case 'clear': {
       const bucket = find(engine, change.bucket)
       undo.push(bucket.clear())
@@ -83,8 +122,10 @@ function frozenRecord (record: StoreRecord | undefined): StoreRecord {
   return Object.isFrozen(record) ? record : frozenValue(record) as StoreRecord
 }
 
-function applyDefinition (engine: Engine, change: DefinitionChange, undo: Undo[]): DefinitionChange {
-  const { type, bucket: name, definition, functions, records } = change
+function applyDefinition (
+  engine: Engine, change: DefinitionChange, undo: Undo[], prepared: PreparedBuckets
+): DefinitionChange {
+  const { type, bucket: name, definition } = change
   const former = engine.buckets.get(name)
   const isDeclared = type === 'define' && former?.size === 0
   if ((type === 'define') === (former !== undefined) && !isDeclared) {
@@ -101,22 +142,43 @@ function applyDefinition (engine: Engine, change: DefinitionChange, undo: Undo[]
     put(undefined)
     return change
   }
+  let bucket = prepared.get(change)
+  if (bucket === undefined) {
+    bucket = emptyBucket(engine, change, former) as Bucket
+    for (const load of loadsOf(bucket, change, former)) load()
+    if (former !== undefined) bucket.follow(former)
+  }
+  put(bucket)
+  return change
+}
+
+/** The bucket of a definition, without records; `undefined` where there is no definition. */
+function emptyBucket (
+  engine: Engine, { type, bucket: name, definition, functions }: DefinitionChange, former: Bucket | undefined
+): Bucket | undefined {
+  if (definition === undefined) return undefined
   const complete = type === 'define' || former === undefined
     ? definitionFor(engine, name, definition, functions)
     : withFunctionsOf(former.schema.definition, definition)
-  const bucket = new Bucket(name, complete, engine.options.maxDeletedKeys)
+  const bucket = new Bucket(name, complete, engine.options)
   bucket.markRecovered(functions)
   // Declared by this process, with all its functions.
   if (former?.isRecovered === false && bucket.missingFunctions.length === 0) bucket.isRecovered = false
-  if (former !== undefined) bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
-  if (records !== undefined) {
-    fill(bucket, records, 0)
-  } else {
-    for (const row of former?.contents.sequence.from(0) ?? []) bucket.load(row.record as StoreRecord, row.place)
+  return bucket
+}
+
+/** What enters the records of a definition, one by one: those that it has, or those of before. */
+function * loadsOf (
+  bucket: Bucket, { records }: DefinitionChange, former: Bucket | undefined
+): Generator<() => void, undefined> {
+  const { sequence } = bucket.contents
+  if (former !== undefined && records !== undefined) sequence.startAt(former.contents.sequence.nextPlace)
+  for (const record of records ?? []) yield () => { fill(bucket, [record], 0) }
+  if (records !== undefined || former === undefined) return undefined
+  for (const row of former.contents.sequence.from(0)) {
+    yield () => { bucket.load(row.record as StoreRecord, row.place) }
   }
-  if (former !== undefined) bucket.follow(former)
-  put(bucket)
-  return change
+  return undefined
 }
 
 function find (engine: Engine, name: string): Bucket {

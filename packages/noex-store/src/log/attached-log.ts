@@ -1,13 +1,11 @@
 import type { Engine } from '../engine.js'
 import { clearBucket } from '../commit/writes.js'
-import { recordsOf } from '../commit/copied-records.js'
-import { functionsOf } from '../commit/definitions.js'
 import { CommitMismatchError, StoreUnavailableError } from '../errors.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { Change, Commit } from '../types/commit.js'
-import { applyCommit } from './apply.js'
-import type { ChangeLog, LogEntry } from './change-log.js'
-import { loadImage } from './image.js'
+import { applyCommit, prepareBuckets } from './apply.js'
+import type { ChangeLog, LogEntry, StoreImage } from './change-log.js'
+import { imageInSlices, loadImage } from './image.js'
 
 const { setTimeout: startTimer, clearTimeout: cancelTimer } = globalThis
 
@@ -50,29 +48,68 @@ export class AttachedLog {
    */
   static async attach (engine: Engine, queries: QueryRegistry, log: ChangeLog): Promise<AttachedLog> {
     const { epoch, snapshot, tail } = await log.open()
-    const isJoined = snapshot !== undefined || tail.length > 0
-    if (!isJoined) {
-      await log.append([firstEntry(engine, queries)], 0)
-      engine.startAt(Math.max(1, engine.revision), epoch)
-    } else {
-      const full = [...engine.buckets.values()].find(({ size }) => size > 0)
-      if (full !== undefined) {
-        throw new CommitMismatchError(
-          `The log has a store of its own, and bucket "${full.name}" has records: start with an empty store`
-        )
-      }
-      if (snapshot !== undefined) loadImage(engine, queries, snapshot)
+    engine.assertWritable()
+    if (snapshot === undefined && tail.length === 0) {
+      return await AttachedLog.#begin(engine, queries, log, epoch)
+    }
+    const full = [...engine.buckets.values()].find(({ size }) => size > 0)
+    if (full !== undefined) {
+      throw new CommitMismatchError(
+        `The log has a store of its own, and bucket "${full.name}" has records: start with an empty store`
+      )
+    }
+    engine.unavailable = new StoreUnavailableError('The store is reading its log and takes no writes yet')
+    try {
+      if (snapshot !== undefined) await loadImage(engine, queries, snapshot)
       engine.startAt(snapshot?.revision ?? (tail[0] as LogEntry).revision - 1, epoch)
-      for (const entry of tail) applyCommit(engine, queries, entry)
+      for (const entry of tail) {
+        applyCommit(engine, queries, entry, await prepareBuckets(engine, entry))
+        if (engine.slicer.isSpent) await engine.slicer.nextTurn()
+      }
+    } finally {
+      engine.unavailable = undefined
     }
     const attached = new AttachedLog(engine, log)
-    engine.undoLog.isOn = true
-    attached.#stopListening = engine.lane.listen(commit => { attached.#onCommit(commit) })
+    attached.#start()
     // Buckets that are not to outlive a process are emptied by a commit, so that no revision is given twice.
     for (const bucket of engine.buckets.values()) {
-      if (isJoined && bucket.schema.definition.persistent === false) clearBucket(engine, bucket)
+      if (bucket.schema.definition.persistent === false) clearBucket(engine, bucket)
     }
     return attached
+  }
+
+  /** Makes the store, as it is at the call, the first commit of an empty log; commits go on meanwhile. */
+  static async #begin (
+    engine: Engine, queries: QueryRegistry, log: ChangeLog, epoch: string
+  ): Promise<AttachedLog> {
+    const former = { revision: engine.revision, epoch: engine.epoch }
+    engine.startAt(Math.max(1, engine.revision), epoch)
+    const attached = new AttachedLog(engine, log)
+    // From this step on, for the commits that come while the first entry is made and appended.
+    attached.#isAppending = true
+    attached.#start()
+    const image = imageInSlices(engine, queries)
+    const time = engine.now
+    try {
+      await log.append([firstEntry(await image, time)], 0)
+    } catch (error) {
+      attached.#stopListening()
+      attached.#isClosed = true
+      // They stay: a store without a log is durable at once.
+      for (const commit of engine.undoLog.settle(engine.revision)) engine.durableLane.tell(commit)
+      engine.undoLog.isOn = false
+      if (engine.revision === 1 && former.revision === 0) engine.startAt(0, former.epoch)
+      else engine.startAt(engine.revision, former.epoch)
+      throw error
+    }
+    attached.#isAppending = false
+    if (attached.#pending.length > 0) attached.#append().catch(engine.options.onListenerError)
+    return attached
+  }
+
+  #start (): void {
+    this.#engine.undoLog.isOn = true
+    this.#stopListening = this.#engine.lane.listen(commit => { this.#onCommit(commit) })
   }
 
   /** Revision up to which all commits are durable. */
@@ -158,18 +195,19 @@ export class AttachedLog {
 }
 
 /** The whole store as one commit. */
-function firstEntry (engine: Engine, queries: QueryRegistry): LogEntry {
+function firstEntry ({ revision, buckets, queries }: StoreImage, time: number): LogEntry {
   const changes: Change[] = []
   const counters: Record<string, number> = {}
-  for (const bucket of engine.buckets.values()) {
-    const records = recordsOf(bucket)
-    const { definition } = bucket.schema
-    const functions = functionsOf(bucket)
+  for (const { name: bucket, definition, functions, records, counter } of buckets) {
     changes.push({
-      type: 'define', bucket: bucket.name, definition, ...functions, ...(records.length > 0 && { records })
+      type: 'define',
+      bucket,
+      definition,
+      ...(functions && { functions }),
+      ...(records.length > 0 && { records })
     })
-    if (bucket.counter > 0) counters[bucket.name] = bucket.counter
+    if (counter > 0) counters[bucket] = counter
   }
-  for (const [query, config] of queries.configs) changes.push({ type: 'query', query, config })
-  return { revision: Math.max(1, engine.revision), time: engine.now, changes, counters }
+  for (const [query, config] of queries) changes.push({ type: 'query', query, config })
+  return { revision, time, changes, counters }
 }

@@ -1,5 +1,5 @@
 import { Bucket } from '../bucket/bucket.js'
-import { recordsOf } from '../commit/copied-records.js'
+import { CopiedRecords, recordsOf } from '../commit/copied-records.js'
 import { functionsOf } from '../commit/definitions.js'
 import type { Engine } from '../engine.js'
 import { CommitMismatchError } from '../errors.js'
@@ -8,29 +8,60 @@ import type { QueryRegistry } from '../query/query-registry.js'
 import type { BucketDefinition } from '../types/schema.js'
 import type { BucketImage, StoreImage } from './change-log.js'
 
-/** Takes the image of a store at its present revision. */
+/** Records between two looks at the clock. */
+const STEP = 64
+
+/** Takes the image of a store at its present revision, in one step. */
 export function imageOf (engine: Engine, queries: QueryRegistry): StoreImage {
   return {
     revision: engine.revision,
-    buckets: Array.from(engine.buckets.values(), imageOfBucket),
+    buckets: Array.from(engine.buckets.values(), bucket => {
+      const { contents: { sequence } } = bucket
+      const places = Array.from(sequence.from(0), row => row.place)
+      const deleted = deletedOf(bucket, places)
+      return { ...imageWithoutRecords(bucket), deleted, records: recordsOf(bucket) }
+    }),
     queries: queries.configs
   }
 }
 
-function imageOfBucket (bucket: Bucket): BucketImage {
-  const places = Array.from(bucket.contents.sequence.from(0), row => row.place)
+/** Takes the image of a store at the revision of the call, in slices: commits go on meanwhile. */
+export async function imageInSlices (engine: Engine, queries: QueryRegistry): Promise<StoreImage> {
+  const { revision } = engine
+  const { configs } = queries
+  // All in this step; the records are gathered later, as they are now.
+  const begun = Array.from(engine.buckets.values(), bucket => ({
+    image: imageWithoutRecords(bucket),
+    deleted: [...bucket.deleted.entries()],
+    copied: CopiedRecords.of(engine, bucket)
+  }))
+  const buckets: BucketImage[] = []
+  for (const { image, deleted, copied } of begun) {
+    const { records, places } = await copied
+    const entries: Array<BucketImage['deleted'][number]> = []
+    for (const [key, { version, place }] of deleted) {
+      entries.push([key, version, countBefore(places, place)])
+      if (entries.length % STEP === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
+    }
+    buckets.push({ ...image, deleted: entries, records })
+  }
+  return { revision, buckets, queries: configs }
+}
+
+function imageWithoutRecords (bucket: Bucket): Omit<BucketImage, 'deleted' | 'records'> {
   return {
     name: bucket.name,
     definition: withoutFunctions(bucket.schema.definition),
     ...functionsOf(bucket),
     counter: bucket.counter,
-    floor: bucket.deleted.floor,
-    deleted: Array.from(
-      bucket.deleted.entries(),
-      ([key, { version, place }]) => [key, version, countBefore(places, place)] as const
-    ),
-    records: recordsOf(bucket)
+    floor: bucket.deleted.floor
   }
+}
+
+function deletedOf ({ deleted }: Bucket, places: readonly number[]): BucketImage['deleted'] {
+  return Array.from(
+    deleted.entries(), ([key, { version, place }]) => [key, version, countBefore(places, place)] as const
+  )
 }
 
 /** Counts the places up to `place`, which itself may be that of the record before a deleted one. */
@@ -46,29 +77,33 @@ function countBefore (places: readonly number[], place: number): number {
 }
 
 /**
- * Loads an image into a store without records. A bucket that is declared already keeps its functions.
+ * Loads an image into a store without records, in slices; its buckets are there all together in the end. A
+ * bucket that is declared already keeps its functions.
  * @throws CommitMismatchError for one that is declared differently
  */
-export function loadImage (
+export async function loadImage (
   engine: Engine, queries: QueryRegistry, { buckets, queries: configs }: StoreImage
-): void {
+): Promise<void> {
+  const loaded: Bucket[] = []
+  let count = 0
   for (const image of buckets) {
-    const bucket = new Bucket(
-      image.name, definitionFor(engine, image.name, image.definition, image.functions),
-      engine.options.maxDeletedKeys
-    )
+    const definition = definitionFor(engine, image.name, image.definition, image.functions)
+    const bucket = new Bucket(image.name, definition, engine.options)
     if (!engine.buckets.has(image.name)) bucket.markRecovered(image.functions)
     bucket.counter = image.counter
     bucket.deleted.raiseFloor(image.floor)
-    for (const record of image.records) bucket.load(record)
+    for (const record of image.records) {
+      bucket.load(record)
+      if (++count % STEP === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
+    }
     // A cursor from a deleted key goes on with the record that comes next: its place is just before that one.
     for (const [key, version, position] of image.deleted) {
-      bucket.deleted.add(
-        bucket.keyOf(key), { version, place: position - 1 }
-      )
+      bucket.deleted.add(bucket.keyOf(key), { version, place: position - 1 })
+      if (++count % STEP === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
     }
-    engine.buckets.set(image.name, bucket)
+    loaded.push(bucket)
   }
+  for (const bucket of loaded) engine.buckets.set(bucket.name, bucket)
   for (const [name, config] of configs) queries.put(name, config, true)
 }
 

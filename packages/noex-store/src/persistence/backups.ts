@@ -1,5 +1,5 @@
 import { recordsOf } from '../commit/copied-records.js'
-import { restoreBucket } from '../commit/definitions.js'
+import { restoreBucket } from '../commit/redefinitions.js'
 import type { Engine } from '../engine.js'
 import { BackupNotFoundError } from '../errors.js'
 import type { BackupInfo } from '../types/persistence.js'

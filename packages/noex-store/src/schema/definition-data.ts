@@ -55,7 +55,9 @@ export function differenceOf (
   const found: string[] = []
   collect(withoutFunctions(here), withoutFunctions(there), '', found)
   const given = new Set(functionPathsOf(here))
-  for (const path of functions) if (!given.has(path)) found.push(`${path} is absent here and a function there`)
+  for (const path of functions) {
+    if (!given.has(path)) found.push(`${path} is absent here and a function there`)
+  }
   return found.length === 0 ? undefined : found.slice(0, MAX_DIFFERENCES).join('; ')
 }
 

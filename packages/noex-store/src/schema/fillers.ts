@@ -1,4 +1,4 @@
-import { ValidationError } from '../errors.js'
+import { ValidatorError } from '../errors.js'
 import type { BucketDefinition } from '../types/schema.js'
 import { frozenValue } from './frozen.js'
 import { isThenable } from './pending-checks.js'
@@ -40,8 +40,9 @@ function compute (bucket: string, field: string, make: () => unknown): Filler {
     if (isThenable(value)) {
       // Its rejection must not end the process.
       Promise.resolve(value).catch(() => {})
-      const message = 'The default is asynchronous; it must return its value at once'
-      throw new ValidationError(bucket, [{ field, message, code: 'custom' }])
+      throw new ValidatorError(
+        bucket, `default of field "${field}"`, 'is asynchronous; it must return its value at once'
+      )
     }
     return frozenValue(value)
   }

@@ -47,7 +47,8 @@ export class CheckWaiter {
   assertRoom (bucket: string): void {
     if (this.#waiting < MAX_WAITING) return
     throw new ValidatorError(
-      bucket, 'validators', `cannot run: ${this.#waiting} answers are waited for, at most ${MAX_WAITING} may be`
+      bucket, 'validators',
+      `cannot run: ${this.#waiting} answers are waited for, at most ${MAX_WAITING} may be`
     )
   }
 

@@ -2,6 +2,8 @@ import type { BucketDefinition, SchemaDefinition } from '../types/schema.js'
 import type { StoreRecord } from '../types/record.js'
 import { Bucket } from '../bucket/bucket.js'
 
+const unlimited = { maxDeletedKeys: 0, maxRecordBytes: Infinity }
+
 /** Makes and checks records of a schema without a store. */
 export class SchemaValidator {
   readonly #bucket: Bucket
@@ -10,7 +12,7 @@ export class SchemaValidator {
   constructor (
     bucketName: string, schema: SchemaDefinition, keyField: string, validate?: BucketDefinition['validate']
   ) {
-    this.#bucket = new Bucket(bucketName, { key: keyField, schema, ...(validate && { validate }) }, 0)
+    this.#bucket = new Bucket(bucketName, { key: keyField, schema, ...(validate && { validate }) }, unlimited)
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { StoreRecord } from '../types/record.js'
-import { frozenValue } from './frozen.js'
+import type { InputReader } from './input-reader.js'
 
 /** Shapes remembered by a bucket; inputs of further shapes are built more slowly. */
 const MAX_SHAPES = 32
@@ -32,6 +32,7 @@ export interface NewMeta {
 export class RecordTemplate {
   readonly #fillers: ReadonlyMap<string, Filler>
   readonly #ttlMs: number | undefined
+  readonly #reader: InputReader
   readonly #onShape: (names: readonly string[]) => void
   readonly #shapes: Shape[] = []
   #last: Shape | undefined
@@ -41,11 +42,12 @@ export class RecordTemplate {
    * `onShape` hears of every new list of members.
    */
   constructor (
-    fillers: ReadonlyMap<string, Filler>, ttlMs: number | undefined,
+    fillers: ReadonlyMap<string, Filler>, ttlMs: number | undefined, reader: InputReader,
     onShape: (names: readonly string[]) => void
   ) {
     this.#fillers = fillers
     this.#ttlMs = ttlMs
+    this.#reader = reader
     this.#onShape = onShape
   }
 
@@ -56,12 +58,13 @@ export class RecordTemplate {
       ? this.#last
       : this.#shapeOf(plain)
     const record: Record<string, unknown> = { ...shape.empty }
+    const reader = this.#reader
+    reader.begin()
     for (const name of shape.names) {
       const value = plain[name]
-      if (value === undefined) record[name] = this.#fillers.get(name)?.()
-      else record[name] = typeof value === 'object' ? frozenValue(value) : value
+      record[name] = reader.read(name, value === undefined ? this.#fillers.get(name)?.() : value)
     }
-    for (const [name, filler] of shape.missing) record[name] = filler()
+    for (const [name, filler] of shape.missing) record[name] = reader.read(name, filler())
     record['_version'] = version
     record['_createdAt'] = time
     record['_updatedAt'] = time

@@ -11,6 +11,11 @@ export const MAX_NESTING = 10
 /** Validators that run inside one another, by writing to the store; more are taken for a loop. */
 const MAX_RUNNING = 16
 
+/** Characters of one message of a validator. */
+const MAX_MESSAGE_CHARS = 4_096
+/** Messages of one validator of records. */
+const MAX_MESSAGES = 250
+
 type Fields = Readonly<Record<string, unknown>>
 
 /** What is wrong with a record, and the checks whose answer is still to come. */
@@ -53,10 +58,11 @@ function checkRecord (
 ): void {
   ask(bucket, 'validator', issues, () => validate(record as Record<string, unknown>), answer => {
     if (answer === undefined || answer === null) return []
-    if (Array.isArray(answer) && answer.every(message => typeof message === 'string')) {
+    if (Array.isArray(answer) && answer.length <= MAX_MESSAGES && answer.every(isMessage)) {
       return answer.map((message: string) => ({ field: '_record', message, code: 'custom' }))
     }
-    throw new ValidatorError(bucket, 'validator', `must return undefined or a list of texts, ${got(answer)}`)
+    const texts = `at most ${MAX_MESSAGES} texts of at most ${MAX_MESSAGE_CHARS} characters`
+    throw new ValidatorError(bucket, 'validator', `must return undefined or ${texts}, ${got(answer)}`)
   })
 }
 
@@ -215,10 +221,15 @@ function checkCustom (bucket: string, validate: NonNullable<FieldDefinition['val
     const subject = `validator of field "${field}"`
     ask(bucket, subject, issues, () => validate(value, record as Record<string, unknown>), answer => {
       if (answer === undefined || answer === null) return []
-      if (typeof answer === 'string') return [{ field, message: answer, code: 'custom' }]
-      throw new ValidatorError(bucket, subject, `must return undefined or a text, ${got(answer)}`)
+      if (isMessage(answer)) return [{ field, message: answer, code: 'custom' }]
+      const text = `a text of at most ${MAX_MESSAGE_CHARS} characters`
+      throw new ValidatorError(bucket, subject, `must return undefined or ${text}, ${got(answer)}`)
     })
   }
+}
+
+function isMessage (value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_MESSAGE_CHARS
 }
 
 function describe (value: unknown): string {

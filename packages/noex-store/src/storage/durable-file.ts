@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { access, mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises'
+import { fsync as fsyncOf } from 'node:fs'
+import {
+  access, mkdir, open, readdir, readFile, rename, rm, unlink, type FileHandle
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 
 /** How a file is written. */
 export interface WriteOptions {
@@ -87,7 +91,7 @@ async function writeText (path: string, flags: string, text: string, fsync: bool
   const file = await open(path, flags, FILE_MODE)
   try {
     await file.writeFile(text)
-    if (fsync) await file.sync()
+    if (fsync) await sync(file)
   } finally {
     await file.close()
   }
@@ -108,9 +112,22 @@ async function syncDirectory (directory: string): Promise<void> {
   if (process.platform === 'win32') return
   const handle = await open(directory, 'r')
   try {
-    await handle.sync()
+    await sync(handle)
   } finally {
     await handle.close()
+  }
+}
+
+/**
+ * Waits until the disk has a file. Under Yarn's Plug'n'Play, handles throw that they have no `sync`, without the
+ * code of a system error; under Node's permission model only handles may sync.
+ */
+async function sync (handle: FileHandle): Promise<void> {
+  try {
+    await handle.sync()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== undefined) throw error
+    await promisify(fsyncOf)(handle.fd)
   }
 }
 

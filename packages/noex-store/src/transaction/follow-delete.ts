@@ -11,9 +11,9 @@ interface Referring {
 }
 
 /**
- * Does in a transaction what a delete causes, so that its later reads see it: records that refer to the deleted
- * one are deleted too, or lose the reference. Those of `restrict` are looked at by the commit, in the state that
- * it leads to. May stop between two records.
+ * Does in a transaction what a delete causes, so that its later reads see it: records that refer to the
+ * deleted one are deleted too, or lose the reference. Those of `restrict` are looked at by the commit, in the
+ * state that it leads to. May stop between two records.
  */
 export function * followDelete (
   engine: Engine, overlayOf: (bucket: Bucket) => Overlay, bucket: Bucket, deleted: unknown
@@ -38,7 +38,9 @@ export function * followDelete (
   }
 }
 
-function referring ({ source, reference: { field } }: Inbound, overlay: Overlay, target: unknown): Referring[] {
+function referring (
+  { source, reference: { field } }: Inbound, overlay: Overlay, target: unknown
+): Referring[] {
   const index = source.contents.byField.get(field)
   const found: Referring[] = []
   if (index === undefined) return found

@@ -11,6 +11,7 @@ import { bothOf } from '../filter/filter.js'
 import { Groups } from '../query/aggregate.js'
 import { countNow } from '../query/count.js'
 import { select, visibility, visitMatches, type Selection } from '../query/visit.js'
+import type { OperationBudget } from '../schema/size.js'
 import type { PendingCheck } from '../schema/pending-checks.js'
 import type { Changes, UpsertOptions, WriteOptions } from '../types/commit.js'
 import type { WhereFilter } from '../types/filter.js'
@@ -35,13 +36,14 @@ export class TransactionBucketHandle {
   readonly #overlayOf: (bucket: Bucket) => Overlay
   readonly #assertOpen: () => void
   readonly #access: WriteAccess
+  readonly #budget: OperationBudget
   #calls = 0
   #turn: Promise<void> | undefined
 
   /** Made by `TransactionContext.bucket`. */
   constructor (
     engine: Engine, reads: ReadSet, overlay: Overlay, overlayOf: (bucket: Bucket) => Overlay,
-    assertOpen: () => void, access: WriteAccess
+    assertOpen: () => void, access: WriteAccess, budget: OperationBudget
   ) {
     this.#engine = engine
     this.#bucket = overlay.bucket
@@ -50,6 +52,7 @@ export class TransactionBucketHandle {
     this.#overlayOf = overlayOf
     this.#assertOpen = assertOpen
     this.#access = access
+    this.#budget = budget
   }
 
   get name (): string {
@@ -218,6 +221,7 @@ export class TransactionBucketHandle {
     const record = bucket.prepareInsert(
       data, this.#engine.now, number => this.#overlay.has(number), pending
     )
+    this.#budget.add(this.name, bucket.inputBytes)
     const key = keyOfNew(bucket, record)
     const written = this.#overlay.get(key)
     if (written?.after !== undefined) throw new DuplicateKeyError(this.name, record[field], field)
@@ -254,6 +258,7 @@ export class TransactionBucketHandle {
     const pending: PendingCheck[] = []
     const made = changesOf(bucket, changes, existing)
     const after = bucket.prepareUpdate(existing, made, this.#engine.now, pending)
+    this.#budget.add(this.name, bucket.inputBytes)
     this.#access.check(bucket, after)
     const wanted = bucket.keyOf(key)
     const write = (): StoreRecord => {

@@ -5,6 +5,7 @@ import { Plan, type Step } from '../commit/plan.js'
 import { WriteAccess } from '../commit/write-access.js'
 import type { Engine } from '../engine.js'
 import { CommitTooLargeError, StoreStoppedError } from '../errors.js'
+import { OperationBudget } from '../schema/size.js'
 import type { AccessOptions, WorkMeter } from '../types/access.js'
 import type { WriteOptions } from '../types/commit.js'
 import { Overlay } from './overlay.js'
@@ -26,12 +27,14 @@ export class TransactionContext {
   readonly #endHistory: () => void
   /** Writes in the order of the first one of each key. */
   readonly #steps: Step[] = []
+  readonly #budget: OperationBudget
   #isEnded = false
 
   /** Made by `Store.transaction`. */
   constructor (engine: Engine, options: WriteOptions) {
     this.#engine = engine
     this.#options = options
+    this.#budget = new OperationBudget(engine.options.maxOperationBytes)
     this.#endHistory = engine.history.begin()
   }
 
@@ -48,7 +51,8 @@ export class TransactionContext {
     if (access?.work !== undefined) this.#work = access.work
     const handle = new TransactionBucketHandle(
       this.#engine, this.#reads, this.#overlayOf(bucket), source => this.#overlayOf(source),
-      () => { this.#assertOpen() }, access === undefined ? WriteAccess.unlimited : new WriteAccess(access)
+      () => { this.#assertOpen() }, access === undefined ? WriteAccess.unlimited : new WriteAccess(access),
+      this.#budget
     )
     if (access === undefined) this.#handles.set(name, handle)
     return handle

@@ -1,5 +1,8 @@
-/** Members that the store writes into every record. */
-export interface RecordMeta {
+/**
+ * Members that the store writes into every record. A type, not an interface: only so are records of a schema
+ * records of any store too.
+ */
+export type RecordMeta = {
   /** 1 for the first record of a key, one more at each change. Never repeated for a key of a bucket. */
   readonly _version: number
   /** Time of the insert, in epoch milliseconds. */

@@ -22,6 +22,18 @@ export interface StoreOptions {
    */
   readonly maxWork?: number
   /**
+   * Estimated bytes of JSON that a record may have when it is written; a larger one is refused by
+   * `InputTooLargeError`.
+   * @default 16777216
+   */
+  readonly maxRecordBytes?: number
+  /**
+   * Estimated bytes of JSON that the input of one write, batch or transaction may have; a larger one is
+   * refused by `InputTooLargeError` before anything of it is committed.
+   * @default 67108864
+   */
+  readonly maxOperationBytes?: number
+  /**
    * Time that an asynchronous validator may take before its write is refused, in milliseconds.
    * @default 10000
    */

@@ -19,7 +19,7 @@ export const definition: BucketDefinition = {
 
 /** Values of its fields. */
 const value = {
-  n: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom(null, undefined, -0, 0.5, Infinity)),
+  n: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom(null, undefined, -0, 0.5, Number.MAX_VALUE)),
   s: fc.oneof(fc.constantFrom('a', 'ab', 'abc', 'b', '', 'é'), fc.constantFrom(null, undefined)),
   d: fc.oneof(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 5 }).map(ms => new Date(ms)),
     fc.integer({ min: 0, max: 5 }).map(ms => new Date(ms).toISOString()), fc.constantFrom(null, undefined)),

@@ -10,12 +10,12 @@ export function entryAt (path: string): { readonly isFile: boolean, readonly siz
 }
 
 /**
- * Frees the name of a file of the trail from what others have put there: an empty file is removed, and
+ * Frees the name of a file of a journal from what others have put there: an empty file is removed, and
  * anything else, also a directory or a link, is moved to `<path>.foreign`, or `<path>.foreign.2` and so on.
- * Returns the new name; `undefined` when there is none.
+ * Returns the new name; `undefined` when there is none. `title`: what messages call the journal.
  * @throws an Error that says what the operator must do, when it cannot be moved
  */
-export function setAside (path: string): string | undefined {
+export function setAside (path: string, title: string): string | undefined {
   const found = entryAt(path)
   if (found === undefined) return undefined
   let aside = `${path}.foreign`
@@ -31,8 +31,8 @@ export function setAside (path: string): string | undefined {
     renameSync(path, aside)
   } catch (error) {
     throw new Error(
-      `${path} is not the trail's and cannot be moved to ${aside}: move it away, until then nothing is written ` +
-      `(${(error as Error).message})`,
+      `${path} is not the ${title}'s and cannot be moved to ${aside}: move it away, until then nothing is ` +
+      `written (${(error as Error).message})`,
       { cause: error }
     )
   }

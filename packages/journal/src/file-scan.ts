@@ -1,12 +1,15 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
-import { LineSplitter, type RawLine } from './trail-lines.js'
+import { LineSplitter, type RawLine } from './lines.js'
 
 const CHUNK_BYTES = 1_048_576
 
 /** Never through a symbolic link, and without waiting where it is a pipe. */
 const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
-/** Calls `use` with an open file and its size in bytes; returns `undefined` when there is no file. Throws when it is none. */
+/**
+ * Calls `use` with an open file and its size in bytes; returns `undefined` when there is no file. Throws
+ * when it is none.
+ */
 function withFile<T> (path: string, use: (fd: number, size: number) => T): T | undefined {
   let fd: number
   try {
@@ -24,22 +27,28 @@ function withFile<T> (path: string, use: (fd: number, size: number) => T): T | u
   }
 }
 
-/** The size of a file in bytes; `undefined` when there is none. */
+/** Returns the size of a file in bytes; `undefined` when there is none. */
 export function sizeOf (path: string): number | undefined {
   return withFile(path, (_fd, size) => size)
 }
 
-/** The bytes of a file from `start` up to but without `end`, as far as there are any; none when there is no file. */
+/** Returns the bytes of a file from `start` up to but without `end`, as far as there are any. */
 export function readBytes (path: string, start: number, end: number): Buffer {
   return withFile(path, (fd, size) => readAt(fd, start, Math.min(end, size))) ?? Buffer.alloc(0)
 }
 
-/** Calls `visit` for each line of a file until it returns false. Holds one chunk and one line at a time. */
-export function scanLines (path: string, start: number, visit: (line: RawLine) => boolean): void {
+/**
+ * Calls `visit` for each line of a file until it returns false. Holds one chunk and one line of at most
+ * `maxLineBytes` at a time.
+ */
+export function scanLines (
+  path: string, start: number, maxLineBytes: number, visit: (line: RawLine) => boolean
+): void {
   withFile(path, (fd, size) => {
-    const splitter = new LineSplitter()
+    const splitter = new LineSplitter(maxLineBytes)
     for (let at = start; at < size; at += CHUNK_BYTES) {
-      for (const line of splitter.push(readAt(fd, at, Math.min(at + CHUNK_BYTES, size)))) if (!visit(line)) return
+      const chunk = readAt(fd, at, Math.min(at + CHUNK_BYTES, size))
+      for (const line of splitter.push(chunk)) if (!visit(line)) return
     }
     for (const line of splitter.end()) if (!visit(line)) return
   })

@@ -3,7 +3,10 @@ import {
   lstatSync, openSync, renameSync, writeSync
 } from 'node:fs'
 
-/** A file that grows by whole pieces, each of which is on the disk before the next is begun. All calls are synchronous. */
+/**
+ * A file that grows by whole pieces, each of which is on the disk before the next is begun. All calls are
+ * synchronous.
+ */
 export class DurableFile {
   #path: string
   readonly #fd: number
@@ -14,7 +17,10 @@ export class DurableFile {
   /** Whether the last attempt to add something has left a part of it, perhaps. */
   #isUnfinished = false
 
-  /** Opens or creates a file that only its owner can read; one that others can read becomes so. `syncEach`: whether each piece waits for the disk. */
+  /**
+   * Opens or creates a file that only its owner can read; one that others can read becomes so. `syncEach`:
+   * whether each piece waits for the disk.
+   */
   constructor (path: string, syncEach: boolean) {
     this.#path = path
     this.#fd = openSync(path, openFlags, 0o600)
@@ -35,8 +41,8 @@ export class DurableFile {
   }
 
   /**
-   * Whether a sync has failed. The system may have dropped what was to be written and would call the next sync a success,
-   * so nothing may be added any more.
+   * Whether a sync has failed. The system may have dropped what was to be written and would call the next
+   * sync a success, so nothing may be added any more.
    */
   get poisoned (): boolean {
     return this.#poisoned
@@ -44,8 +50,8 @@ export class DurableFile {
 
   /**
    * Tells what others have done to the file: it is `gone` (removed or replaced: nothing under its name is
-   * this file, or it is a link to it), `shorter` than what was added, or `longer`. `undefined`: as it was left, as far as its name
-   * and size tell.
+   * this file, or it is a link to it), `shorter` than what was added, or `longer`. `undefined`: as it was
+   * left, as far as its name and size tell.
    */
   get change (): 'gone' | 'shorter' | 'longer' | undefined {
     const stats = lstatSync(this.#path, { throwIfNoEntry: false })
@@ -54,12 +60,15 @@ export class DurableFile {
     return stats.size > this.#size && !this.#isUnfinished && !this.#poisoned ? 'longer' : undefined
   }
 
-  /** Adds bytes. Throws when they are not on the disk; then none of them counts, and unless `poisoned` they can be added again. */
+  /**
+   * Adds bytes, in writes of at most 4 MiB and with one sync. Throws when they are not on the disk; then
+   * none of them counts, and unless `poisoned` they can be added again.
+   */
   append (bytes: Uint8Array): void {
     this.#isUnfinished = true
     try {
       let written = 0
-      while (written < bytes.length) written += writeSync(this.#fd, bytes, written, bytes.length - written, this.#size + written)
+      while (written < bytes.length) written += this.#writeSome(bytes, written)
     } catch (error) {
       this.#cutQuietly()
       throw error
@@ -67,6 +76,31 @@ export class DurableFile {
     if (this.#syncEach) this.sync()
     this.#size += bytes.length
     this.#isUnfinished = false
+  }
+
+  /** Throws unless the disk has room for `bytes` more now. They are not kept. */
+  probe (bytes: number): void {
+    this.#isUnfinished = true
+    try {
+      const zeros = Buffer.alloc(bytes)
+      for (let written = 0; written < bytes;) written += this.#writeSome(zeros, written)
+      if (this.#syncEach) this.sync()
+    } finally {
+      this.#cutQuietly()
+    }
+    this.#isUnfinished = false
+  }
+
+  /** Takes pieces behind `size` out of the file again, as far as the disk lets that happen. */
+  takeBack (size: number): void {
+    this.#size = size
+    this.#isUnfinished = true
+    this.#cutQuietly()
+  }
+
+  /** Takes a failed attempt out of the file again, as far as the disk lets that happen. */
+  discard (): void {
+    if (this.#isUnfinished || this.#poisoned) this.#cutQuietly()
   }
 
   /** Cuts off what lies behind `size`. */
@@ -96,7 +130,18 @@ export class DurableFile {
     closeSync(this.#fd)
   }
 
-  /** What was written in part is overwritten by the next attempt anyway. */
+  /** Writes a part behind `size`. Returns how many bytes. */
+  #writeSome (bytes: Uint8Array, from: number): number {
+    const wanted = Math.min(bytes.length - from, MAX_WRITE_BYTES)
+    const written = writeSync(this.#fd, bytes, from, wanted, this.#size + from)
+    // A disk that takes nothing and reports nothing would be asked for ever.
+    if (written <= 0) {
+      throw new Error(`${this.#path}: the system has written 0 of ${wanted} bytes and reports no error`)
+    }
+    return written
+  }
+
+  /** Cuts off what was written in part; where that fails, the next attempt overwrites it. */
   #cutQuietly (): void {
     try {
       ftruncateSync(this.#fd, this.#size)
@@ -104,8 +149,12 @@ export class DurableFile {
   }
 }
 
-/** Never through a symbolic link that somebody has put there, and without waiting where it is a pipe. */
-const openFlags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+/** Never through a symbolic link that others have put there, and without waiting where it is a pipe. */
+const openFlags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0) |
+  (constants.O_NONBLOCK ?? 0)
+
+/** Bytes of one system call. */
+const MAX_WRITE_BYTES = 4_194_304
 
 /** Makes new, renamed and removed names of a directory durable. */
 export function syncDirectory (path: string): void {

@@ -6,26 +6,29 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /** A lock that is held. */
 export interface FileLock {
-  /** Gives it back. Resolves when somebody else can have it. */
+  /** Gives it back. Resolves when another process can have it. */
   release: () => Promise<void>
   /** Whether it still has its name: others may have removed it, and then another process can take it. */
   isHeld: () => boolean
 }
 
-/** What the name of a socket can have, in bytes. */
+/** Longest name of a socket, in bytes. */
 const MAX_SOCKET_NAME = 100
 /** Time in which another process gets over the moment of giving back or removing a lock. */
 const STARTING_MS = 50
 
 /**
- * Takes the lock at `path`, against every process of this machine. It is a socket on which its owner listens, so
- * that nothing of it outlives the owner, however that ends. Rejects when somebody has the lock.
+ * Takes the lock at `path`, against every process of this machine. It is a socket on which its owner
+ * listens, so that nothing of it outlives the owner, however that ends. It is never waited for.
+ * @param taken what the error says when another process has it
+ * @throws when another process, or another owner in this one, has the lock
  */
-export async function acquireLock (path: string): Promise<FileLock> {
-  if (process.platform === 'win32') return await listenOnPipe(path)
+export async function acquireLock (path: string, taken: string): Promise<FileLock> {
+  if (process.platform === 'win32') return await listenOnPipe(path, taken)
   const directory = openSync(dirname(path), 'r')
   try {
-    // It listens under a name of its own first: a lock that appears is alive from its first moment, and never replaces another.
+    // It listens under a name of its own first: a lock that appears is alive from its first moment, and
+    // never replaces another.
     const own = `${path}.${randomBytes(6).toString('hex')}`
     const server = await listen(shortName(own, directory)) as Server
     try {
@@ -36,7 +39,7 @@ export async function acquireLock (path: string): Promise<FileLock> {
           isHeld: () => lstatSync(path, { throwIfNoEntry: false })?.ino === inode
         }
       }
-      throw new Error(`${path}: another process or sink writes this trail`)
+      throw new Error(`${path}: ${taken}`)
     } catch (error) {
       await close(server)
       throw error
@@ -48,12 +51,13 @@ export async function acquireLock (path: string): Promise<FileLock> {
   }
 }
 
-/** Gives the lock its name; false when somebody alive has it. */
+/** Gives the lock its name; false when a living owner has it. */
 async function claim (path: string, own: string, short: string): Promise<boolean> {
   for (let attempt = 0; attempt < 3; attempt++) {
     if (link(own, path)) {
       if (attempt === 0) return true
-      // Whoever has found the same dead lock may just be removing it, and puts back what is alive.
+      // Another process that has found the same dead lock may just be removing it, and puts back what is
+      // alive.
       await sleep(STARTING_MS)
       return inodeOf(path) === inodeOf(own)
     }
@@ -91,13 +95,15 @@ async function release (server: Server, path: string, inode: number): Promise<vo
 function shortName (path: string, directory: number): string {
   if (Buffer.byteLength(path) <= MAX_SOCKET_NAME) return path
   const short = join(`/proc/self/fd/${directory}`, basename(path))
-  if (process.platform !== 'linux' || Buffer.byteLength(short) > MAX_SOCKET_NAME) throw new Error(`${path}: the path is too long for a lock`)
+  if (process.platform !== 'linux' || Buffer.byteLength(short) > MAX_SOCKET_NAME) {
+    throw new Error(`${path}: the path is too long for a lock`)
+  }
   return short
 }
 
 /** Listens there; `undefined` when the name is taken. */
 async function listen (name: string): Promise<Server | undefined> {
-  // Whoever connects only wants to know that somebody is there.
+  // Other processes connect only to know that there is an owner.
   const server = createServer(socket => { socket.destroy() })
   return await new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
@@ -111,7 +117,7 @@ async function listen (name: string): Promise<Server | undefined> {
   })
 }
 
-/** Whether somebody listens there. One who has just begun gets the time to. */
+/** Returns whether a process listens there. One that has just begun gets the time to. */
 async function isAlive (name: string): Promise<boolean> {
   for (let attempt = 0; attempt < 3; attempt++) {
     if (attempt > 0) await sleep(STARTING_MS)
@@ -127,8 +133,10 @@ async function answers (name: string): Promise<boolean> {
       socket.destroy()
       resolve(true)
     })
-    // Whoever is too busy to answer is alive.
-    socket.once('error', ({ code }: NodeJS.ErrnoException) => { resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT') })
+    // One that is too busy to answer is alive.
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => {
+      resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT')
+    })
   })
 }
 
@@ -145,10 +153,10 @@ function setAside (path: string, inode: number): void {
   rmSync(aside)
 }
 
-async function listenOnPipe (path: string): Promise<FileLock> {
+async function listenOnPipe (path: string, taken: string): Promise<FileLock> {
   const name = createHash('sha256').update(resolve(path).toLowerCase()).digest('hex')
   const server = await listen(`\\\\.\\pipe\\noex-audit-${name}`)
-  if (server === undefined) throw new Error(`${path}: another process or sink writes this trail`)
+  if (server === undefined) throw new Error(`${path}: ${taken}`)
   return { release: async () => { await close(server) }, isHeld: () => true }
 }
 

@@ -1,0 +1,23 @@
+export { Backoff } from './backoff.js'
+export { crcFormat, textOfCrcLine, type CrcHead } from './crc-format.js'
+export { DurableFile, syncDirectory } from './durable-file.js'
+export { acquireLock, type FileLock } from './file-lock.js'
+export { readBytes, scanLines, sizeOf } from './file-scan.js'
+export {
+  cutTail, followLines, isRepeated, isTorn, keepTail, MAX_WRITE_BYTES, type Extent, type Followed
+} from './file-tail.js'
+export { entryAt, setAside } from './foreign-file.js'
+export type { JournalFormat } from './format.js'
+export {
+  Journal, type JournalKeeper, type JournalOptions, type JournalStart, type LineRange
+} from './journal.js'
+export { LINE_FEED, LineSplitter, textOf, type RawLine } from './lines.js'
+export { recoverJournal, type RecoveredJournal } from './recover.js'
+export { currentBeside, numberInName, SegmentNames } from './segment-names.js'
+export type { JournalCommand, JournalReport } from './thread/journal-messages.js'
+export { JournalThread, type JournalThreadOptions } from './thread/journal-thread.js'
+export {
+  serveJournal, type JournalServer, type JournalService, type ServedJournal
+} from './thread/serve-journal.js'
+export { threadFile } from './thread-file.js'
+export { Watermark } from './watermark.js'

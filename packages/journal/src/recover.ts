@@ -1,0 +1,120 @@
+import {
+  cutTail, followLines, isTorn, keepTail, MAX_WRITE_BYTES, type Followed
+} from './file-tail.js'
+import { sizeOf } from './file-scan.js'
+import type { JournalFormat } from './format.js'
+import type { JournalStart } from './journal.js'
+import type { SegmentNames } from './segment-names.js'
+
+/** A journal as it was read. */
+export interface RecoveredJournal<Head> extends JournalStart<Head> {
+  /** Number of the oldest line that is there; of the next one, when there is none. */
+  readonly oldest: number
+  /** Part of the last write, which a crash had left half written: it is in the `.torn` file now. */
+  readonly torn: { readonly bytes: number, readonly lines: number } | undefined
+}
+
+/**
+ * Reads all lines of a journal from a number on, and repairs what a crash has left: a last write that is
+ * incomplete is moved to `.torn`. `visit` gets each line once, in order, with its head.
+ * @throws when anything is wrong that no crash explains; then it has changed nothing
+ */
+export function recoverJournal<Head> (
+  names: SegmentNames, format: JournalFormat<Head>, from: number, visit: (line: string, head: Head) => void
+): RecoveredJournal<Head> {
+  const closed = names.listClosed()
+  const numbers = closed.map(path => names.numberIn(path) as number)
+  const tails: Array<Followed<Head>> = []
+  // Whole segments before the first line that is wanted are not read.
+  const begin = Math.max(0, numbers.findLastIndex(number => number <= from))
+  let head: Head | undefined
+  const read = (path: string, first: number | undefined, end: number): Followed<Head> => {
+    if (head !== undefined && first !== undefined && format.numberOf(head) + 1 !== first) {
+      throw new Error(`${path} begins with number ${first}, but what comes before it ends with ` +
+        `${format.numberOf(head)}: lines are missing`)
+    }
+    const found = followLines(path, format, {
+      before: head,
+      visit (line, next) {
+        const number = format.numberOf(next)
+        if (number >= end) return false
+        if (number >= from) visit(line, next)
+        return true
+      }
+    })
+    if (found.lines > 0) {
+      const number = format.numberOf(found.head) - found.lines + 1
+      if (first !== undefined && number !== first) {
+        throw new Error(`${path} begins with number ${number}, not with that of its name`)
+      }
+      head = found.head
+    }
+    tails.push(found)
+    return found
+  }
+  const first = firstNumber(names.current, format)
+  for (let i = begin; i < closed.length; i++) {
+    const path = closed[i] as string
+    const end = numbers[i + 1] ?? first ?? Infinity
+    const found = read(path, numbers[i], end)
+    const isLast = i === closed.length - 1
+    if (found.lines === 0) throw new Error(`${path}: the closed segment is damaged at its beginning`)
+    // Behind a failed sync stand lines that were never durable; the segment after it begins where they do.
+    const isSuperseded = end !== Infinity && format.numberOf(found.head) === end - 1
+    const isExplained = isSuperseded
+      ? isShort(found, format.maxLineBytes)
+      : isLast && end === Infinity && isTorn(found, format)
+    if (!isExplained) throw found.size > found.goodBytes ? damaged(found) : missing(found, end, format)
+  }
+  const current = read(names.current, first, Infinity)
+  if (!isTorn(current, format)) throw damaged(current)
+  return finish(names, tails, {
+    head: head ?? format.start,
+    first: current.lines === 0 ? undefined : first,
+    oldest: numbers[0] ?? first ?? format.numberOf(head ?? format.start) + 1
+  })
+}
+
+function finish<Head> (
+  names: SegmentNames, tails: ReadonlyArray<Followed<Head>>, found: Omit<RecoveredJournal<Head>, 'torn'>
+): RecoveredJournal<Head> {
+  let bytes = 0
+  let lines = 0
+  for (const { path, goodBytes } of tails) {
+    const kept = keepTail(path, goodBytes, names.torn)
+    bytes += kept.bytes
+    lines += kept.lines
+  }
+  for (const tail of tails) cutTail(tail)
+  return { ...found, torn: bytes === 0 ? undefined : { bytes, lines } }
+}
+
+/** Returns the number of the first line of a file; `undefined` without a good one. */
+function firstNumber<Head> (path: string, format: JournalFormat<Head>): number | undefined {
+  let number: number | undefined
+  if (sizeOf(path) === undefined) return undefined
+  followLines(path, format, {
+    visit (_line, head) {
+      number = format.numberOf(head)
+      return false
+    }
+  })
+  return number
+}
+
+/** Returns whether a tail is no longer than what one failed write can leave. */
+function isShort ({ size, goodBytes }: Followed<unknown>, maxLineBytes: number): boolean {
+  return size - goodBytes <= Math.max(MAX_WRITE_BYTES, maxLineBytes + 1)
+}
+
+function missing<Head> ({ path, head }: Followed<Head>, end: number, format: JournalFormat<Head>): Error {
+  const last = format.numberOf(head)
+  return new Error(
+    `${path} ends with number ${last}, but the segment after it begins with ${end}: lines are missing`
+  )
+}
+
+function damaged ({ path, lines, goodBytes }: Followed<unknown>): Error {
+  return new Error(`${path}, line ${lines + 1} (byte ${goodBytes}): the file is damaged there, and no ` +
+    'crash explains that: bring it back from a backup')
+}

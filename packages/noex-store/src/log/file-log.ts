@@ -1,0 +1,190 @@
+import { randomUUID } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { JournalThread, threadFile } from '@hamicek/noex-journal'
+import { encode, restore } from '../storage/tagged-value.js'
+import {
+  LogRefusedError, type ChangeLog, type LogEntry, type OpenedLog, type StoreImage
+} from './change-log.js'
+import { ImageReader, linesOfImage } from './image-lines.js'
+import type { LogCall, LogNotice, LogOpened, ReadLines } from './log-messages.js'
+
+export interface FileLogOptions {
+  /** Folder of the log's files; made if it is missing. For its owner only. */
+  readonly directory: string
+  /** Whether a commit counts as durable only when the disk has it. @default true */
+  readonly fsync?: boolean
+  /** Bytes after which a segment of the log is closed. @default 67_108_864 */
+  readonly segmentBytes?: number
+}
+
+/** Time that texts are parsed or made before other work has its turn, in milliseconds. */
+const SLICE_MS = 5
+/** Characters of one part of a snapshot. */
+const PART = 262_144
+
+/** A log of commits in files of one directory, written in a thread; see log-directory.ts for the files. */
+export class FileLog implements ChangeLog {
+  readonly #options: FileLogOptions
+  #thread: JournalThread<LogOpened, LogNotice> | undefined
+  #epoch: string = randomUUID()
+  #hasBegun = false
+  #revision = 0
+  #snapshotRevision = -1
+  #isFailing = false
+
+  constructor (options: FileLogOptions) {
+    this.#options = options
+  }
+
+  /** Revision of the last durable entry, 0 when there is none. */
+  get revision (): number {
+    return this.#revision
+  }
+
+  /**
+   * Reads the whole log and opens it for writing.
+   * @throws when another process has it, or anything in it is wrong: with the file and the remedy
+   */
+  async open (): Promise<OpenedLog & Pick<LogOpened, 'torn' | 'damaged'>> {
+    const { directory, fsync = true, segmentBytes = 67_108_864 } = this.#options
+    let snapshots: string[] = []
+    const tails: string[] = []
+    const { thread, opened } = await JournalThread.open<LogOpened, LogNotice>({
+      file: threadFile('log-worker.js', import.meta.url),
+      name: 'noex-store-log',
+      settings: { directory, fsync, maxBytes: segmentBytes },
+      title: 'the thread that writes the log of the store',
+      onNotice (notice) {
+        if (notice.type === 'snapshot-begin') snapshots = []
+        else if (notice.type === 'snapshot') snapshots.push(notice.lines)
+        else tails.push(notice.lines)
+      }
+    })
+    this.#thread = thread
+    const { epoch, revision, torn, damaged } = opened
+    const snapshot = await readImage(snapshots)
+    // Without flushing there is no telling what a crash has taken: the revisions may be given anew.
+    if (epoch !== undefined && fsync) this.#epoch = epoch
+    this.#hasBegun = epoch !== undefined
+    this.#revision = revision
+    this.#snapshotRevision = snapshot?.revision ?? -1
+    const first = snapshot === undefined ? revision - count(tails) + 1 : snapshot.revision + 1
+    const tail = await readEntries(tails, first)
+    return { epoch: this.#epoch, snapshot, tail, torn, damaged }
+  }
+
+  async append (entries: readonly LogEntry[], previousRevision: number): Promise<void> {
+    const thread = this.#opened()
+    const [first] = entries
+    if (first === undefined || this.#isFailing) {
+      await thread.probe()
+      this.#isFailing = false
+    }
+    if (first === undefined) return
+    if (!this.#hasBegun) {
+      await this.#call({ type: 'begin', epoch: this.#epoch, revision: first.revision })
+      this.#hasBegun = true
+      this.#revision = first.revision - 1
+    } else if (previousRevision !== this.#revision) {
+      throw new LogRefusedError(`The log is at revision ${this.#revision}, not at ${previousRevision}`)
+    }
+    for (const [i, { revision }] of entries.entries()) {
+      if (revision !== this.#revision + i + 1) {
+        throw new LogRefusedError(`Revision ${revision} does not follow revision ${this.#revision + i}`)
+      }
+    }
+    try {
+      await thread.write(entries.map(lineOfEntry))
+    } catch (error) {
+      this.#isFailing = true
+      throw error
+    }
+    this.#revision += entries.length
+  }
+
+  async * tail (from: number): AsyncIterable<LogEntry> {
+    for (let next = from + 1; ;) {
+      const { lines, count } = await this.#call({ type: 'read', from: next }) as ReadLines
+      if (count === 0) return
+      yield * await readEntries([lines], next)
+      next += count
+    }
+  }
+
+  /**
+   * Writes a snapshot in parts, none of which holds up the event loop, and cuts the log behind the one before.
+   */
+  async truncate (snapshot: StoreImage): Promise<void> {
+    if (snapshot.revision === this.#snapshotRevision) return
+    await this.#call({ type: 'snapshot-begin', revision: snapshot.revision })
+    let part: string[] = []
+    let length = 0
+    let began = performance.now()
+    for (const line of linesOfImage(snapshot)) {
+      part.push(line)
+      length += line.length
+      if (length < PART && performance.now() - began < SLICE_MS) continue
+      // One part is in the thread at a time, so that a slow disk holds back the reading.
+      await this.#call({ type: 'snapshot-part', lines: part.join('\n') })
+      await nextTurn()
+      part = []
+      length = 0
+      began = performance.now()
+    }
+    if (part.length > 0) await this.#call({ type: 'snapshot-part', lines: part.join('\n') })
+    await this.#call({ type: 'snapshot-end' })
+    this.#snapshotRevision = snapshot.revision
+  }
+
+  /** Closes the files and gives the lock back. Never rejects. */
+  async close (): Promise<void> {
+    await this.#thread?.close()
+  }
+
+  async #call (call: LogCall): Promise<unknown> {
+    return await this.#opened().call(call)
+  }
+
+  #opened (): JournalThread<LogOpened, LogNotice> {
+    if (this.#thread === undefined) throw new Error('The log is not open')
+    return this.#thread
+  }
+}
+
+function lineOfEntry ({ revision: _revision, ...entry }: LogEntry): string {
+  return JSON.stringify(encode(entry))
+}
+
+function count (texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + text.split('\n').length, 0)
+}
+
+/** Parses entries in slices. */
+async function readEntries (texts: readonly string[], first: number): Promise<LogEntry[]> {
+  const entries: LogEntry[] = []
+  let began = performance.now()
+  for (const text of texts) {
+    for (const line of text.split('\n')) {
+      entries.push({ ...restore(JSON.parse(line)) as LogEntry, revision: first + entries.length })
+      if (performance.now() - began < SLICE_MS) continue
+      await nextTurn()
+      began = performance.now()
+    }
+  }
+  return entries
+}
+
+async function readImage (texts: readonly string[]): Promise<StoreImage | undefined> {
+  if (texts.length === 0) return undefined
+  const reader = new ImageReader()
+  let began = performance.now()
+  for (const text of texts) {
+    for (const line of text.split('\n')) {
+      reader.add(line)
+      if (performance.now() - began < SLICE_MS) continue
+      await nextTurn()
+      began = performance.now()
+    }
+  }
+  return reader.end()
+}

@@ -1,0 +1,58 @@
+import { encode, restore } from '../storage/tagged-value.js'
+import type { DeclarativeQueryConfig } from '../types/query.js'
+import type { StoreRecord } from '../types/record.js'
+import type { BucketImage, StoreImage } from './change-log.js'
+
+/** Records or deleted keys in one line. */
+const PER_LINE = 50
+
+type ImageLine =
+  | {
+    readonly revision: number
+    readonly queries: ReadonlyArray<readonly [name: string, config: DeclarativeQueryConfig]>
+  }
+  | { readonly bucket: Omit<BucketImage, 'deleted' | 'records'> }
+  | { readonly deleted: BucketImage['deleted'] }
+  | { readonly records: readonly StoreRecord[] }
+
+/** Returns the lines of an image, one after the other: a head, and for each bucket a head and its contents. */
+export function * linesOfImage ({ revision, queries, buckets }: StoreImage): Generator<string> {
+  yield lineOf({ revision, queries })
+  for (const { deleted, records, ...bucket } of buckets) {
+    yield lineOf({ bucket })
+    for (let i = 0; i < deleted.length; i += PER_LINE) yield lineOf({ deleted: deleted.slice(i, i + PER_LINE) })
+    for (let i = 0; i < records.length; i += PER_LINE) yield lineOf({ records: records.slice(i, i + PER_LINE) })
+  }
+}
+
+function lineOf (line: ImageLine): string {
+  return JSON.stringify(encode(line))
+}
+
+interface Building extends Omit<BucketImage, 'deleted' | 'records'> {
+  readonly deleted: Array<BucketImage['deleted'][number]>
+  readonly records: StoreRecord[]
+}
+
+/** Puts an image together from its lines. */
+export class ImageReader {
+  #head: Pick<StoreImage, 'revision' | 'queries'> | undefined
+  readonly #buckets: Building[] = []
+
+  add (text: string): void {
+    const line = restore(JSON.parse(text)) as ImageLine
+    if ('revision' in line) this.#head = line
+    else if ('bucket' in line) this.#buckets.push({ ...line.bucket, deleted: [], records: [] })
+    else {
+      const bucket = this.#buckets.at(-1)
+      if ('deleted' in line) for (const entry of line.deleted) bucket?.deleted.push(entry)
+      else for (const record of line.records) bucket?.records.push(record)
+    }
+  }
+
+  /** Returns the image. @throws when its head is missing */
+  end (): StoreImage {
+    if (this.#head === undefined) throw new Error('The snapshot has no head')
+    return { ...this.#head, buckets: this.#buckets }
+  }
+}

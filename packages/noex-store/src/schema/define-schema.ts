@@ -1,0 +1,44 @@
+import { DefinitionError } from '../errors.js'
+import type { CheckedSchema } from '../types/checked-schema.js'
+import type { StoreSchema } from '../types/record-types.js'
+import type { BucketDefinition } from '../types/schema.js'
+import { compileSchema } from './bucket-schema.js'
+
+/**
+ * Checks the definitions of the buckets of a store, and returns a frozen copy. Its type is what the types of
+ * records, inserts, updates and filters are made of. Apart from that it has no effect.
+ *
+ * @throws DefinitionError naming the bucket and the field
+ *
+ * @example
+ * const schema = defineSchema({
+ *   orders: { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, total: { type: 'number' } } }
+ * })
+ * const store = await Store.start({ schema })
+ */
+export function defineSchema<const S extends CheckedSchema<S>> (schema: S): S {
+  if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) {
+    throw new DefinitionError('A schema must be an object of bucket definitions by name')
+  }
+  const definitions = Object.entries<BucketDefinition>(schema)
+    .map(([name, definition]) => [name, compileSchema(name, definition).definition] as const)
+  const checked: StoreSchema = Object.fromEntries(definitions)
+  for (const [name, { schema: fields }] of definitions) {
+    for (const [field, { ref, type }] of Object.entries(fields)) {
+      if (ref !== undefined) checkReference(checked, `"${field}" of bucket "${name}"`, ref, type)
+    }
+  }
+  return Object.freeze(checked) as unknown as S
+}
+
+function checkReference (schema: StoreSchema, field: string, ref: string, type: string): void {
+  if (!Object.hasOwn(schema, ref)) {
+    const names = Object.keys(schema).join(', ')
+    throw new DefinitionError(`Field ${field} refers to "${ref}", which is no bucket of the schema: ${names}`)
+  }
+  const { key, schema: fields } = schema[ref] as StoreSchema[string]
+  const wanted = fields[key]?.type
+  if (type !== wanted) {
+    throw new DefinitionError(`Field ${field} has type "${type}"; the key of "${ref}" has type "${wanted}"`)
+  }
+}

@@ -1,0 +1,133 @@
+import { InputTooLargeError, ValidationError } from '../errors.js'
+import { DATE_BYTES, MEMBER_BYTES, numberBytes } from './size.js'
+
+/** Levels of objects and arrays in the value of a member. */
+export const MAX_DEPTH = 100
+
+/**
+ * Reads the members of a record that comes from outside: each once, copied and frozen where it is an object,
+ * so that neither the caller nor a reader can change what is stored. Values that JSON would lose without a word
+ * are refused: a log and a reply would hold another record.
+ */
+export class InputReader {
+  readonly #bucket: string
+  readonly #maxBytes: number
+  /** Estimated bytes of what was read since `begin`. */
+  bytes = 0
+
+  /** A record of more than `maxBytes` estimated bytes of JSON is refused. */
+  constructor (bucket: string, maxBytes: number) {
+    this.#bucket = bucket
+    this.#maxBytes = maxBytes
+  }
+
+  /** Begins a record. */
+  begin (): void {
+    this.bytes = 0
+  }
+
+  /**
+   * Reads a member.
+   * @throws ValidationError naming what JSON cannot hold, InputTooLargeError
+   */
+  read (name: string, value: unknown): unknown {
+    this.bytes += name.length + MEMBER_BYTES
+    const stored = this.#value(value, name, noneIsAround)
+    if (this.bytes > this.#maxBytes) this.#refuseSize()
+    return stored
+  }
+
+  #value (value: unknown, path: string, around: readonly object[]): unknown {
+    switch (typeof value) {
+      case 'string':
+        this.bytes += value.length + 2
+        return value
+      case 'number':
+        if (!Number.isFinite(value)) this.#refuse(path, `the number ${value}, which JSON turns into null`)
+        this.bytes += numberBytes(value)
+        return value
+      case 'boolean':
+        this.bytes += 5
+        return value
+      case 'undefined':
+        return value
+      case 'object':
+        return value === null ? this.#null() : this.#object(value, path, around)
+      default:
+        return this.#refuse(path, `a ${typeof value}`)
+    }
+  }
+
+  #null (): null {
+    this.bytes += 4
+    return null
+  }
+
+  #object (value: object, path: string, around: readonly object[]): object {
+    if (value instanceof Date) {
+      const time = value.getTime()
+      if (Number.isNaN(time)) this.#refuse(path, 'an invalid date')
+      this.bytes += DATE_BYTES
+      return new Date(time)
+    }
+    if (around.includes(value)) this.#refuse(path, 'a circle')
+    if (around.length >= MAX_DEPTH) this.#refuse(path, `more than ${MAX_DEPTH} levels`)
+    const inside = [...around, value]
+    this.bytes += 2
+    return Array.isArray(value) ? this.#list(value, path, inside) : this.#members(value, path, inside)
+  }
+
+  #list (value: readonly unknown[], path: string, around: readonly object[]): readonly unknown[] {
+    const { length } = value
+    // Before anything of that length is made.
+    if (this.bytes + length > this.#maxBytes) this.#refuseSize()
+    const copy: unknown[] = []
+    for (let i = 0; i < length; i++) {
+      const item: unknown = value[i]
+      if (item === undefined) this.#refuse(`${path}[${i}]`, 'undefined in a list, which JSON turns into null')
+      this.bytes++
+      copy.push(this.#value(item, isLong(path) ? path : `${path}[${i}]`, around))
+      if (this.bytes > this.#maxBytes) this.#refuseSize()
+    }
+    return Object.freeze(copy)
+  }
+
+  #members (value: object, path: string, around: readonly object[]): object {
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype !== Object.prototype && prototype !== null) {
+      this.#refuse(path, `an instance of ${nameOf(prototype)}`)
+    }
+    const copy: Record<string, unknown> = { ...value }
+    for (const name of Object.keys(copy)) {
+      const member = copy[name]
+      this.bytes += name.length + MEMBER_BYTES
+      const stored = this.#value(member, isLong(path) ? path : `${path}.${name}`, around)
+      // An own member named __proto__ is replaced like any other.
+      if (stored !== member) copy[name] = stored
+      if (this.bytes > this.#maxBytes) this.#refuseSize()
+    }
+    return Object.freeze(copy)
+  }
+
+  #refuse (field: string, found: string): never {
+    const message = `A record holds what JSON can hold; got ${found}`
+    throw new ValidationError(this.#bucket, [{ field, message, code: 'type' }])
+  }
+
+  #refuseSize (): never {
+    throw new InputTooLargeError(this.#bucket, 'record', this.#maxBytes)
+  }
+}
+
+const noneIsAround: readonly object[] = []
+
+/** Whether a path is long enough: it only names the place in a message. */
+function isLong (path: string): boolean {
+  return path.length > 200
+}
+
+function nameOf (prototype: unknown): string {
+  const { constructor: made } = prototype as { readonly constructor?: unknown }
+  const name: unknown = typeof made === 'function' ? made.name : undefined
+  return typeof name === 'string' && name !== '' ? name : 'a class'
+}
