@@ -42,6 +42,7 @@ export class TrackedContext implements QueryContext {
       },
       all: whole(reader.all),
       where: whole(reader.where),
+      find: whole(reader.find),
       findOne: whole(reader.findOne),
       count: whole(reader.count),
       first: whole(reader.first),
