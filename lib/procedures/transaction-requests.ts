@@ -18,8 +18,9 @@ interface Later extends StepRequest {
 const STORE = 'store.'
 
 /**
- * Does the store steps of a procedure in one transaction. Each takes the right to a transaction on its bucket and the right to
- * its operation, as an entry of `store.transaction` does. Facts are read at once; what the rule engine is told waits for the commit.
+ * Does the store steps of a procedure in one transaction. Each takes the right to a transaction on its bucket
+ * and the right to its operation, as an entry of `store.transaction` does. Facts are read at once; what the
+ * rule engine is told waits for the commit.
  */
 export class TransactionRequests implements StepRequests {
   readonly #call: Call
@@ -56,7 +57,8 @@ export class TransactionRequests implements StepRequests {
     const step = admit(this.#call, name, fields)
     this.#grants.push(step.grant)
     if (step.operation.tier === 'read') {
-      return await deadline.race(runOperation(step.operation, step.request, step.grant, caller, services)) ?? null
+      const reading = runOperation(step.operation, step.request, step.grant, caller, services)
+      return await deadline.race(reading) ?? null
     }
     requireEngine(services.rules)
     this.#later.push({ ...step, path })
@@ -65,7 +67,8 @@ export class TransactionRequests implements StepRequests {
 
   async #apply (name: string, fields: Readonly<Record<string, unknown>>, path: string): Promise<unknown> {
     const entry = { ...fields, op: name.slice(STORE.length) } as unknown as TransactionEntry
-    const { grant } = admit(this.#call, name, fields, { name: 'store.transaction', fields: { operations: [entry] } })
+    const asked = { name: 'store.transaction', fields: { operations: [entry] } }
+    const { grant } = admit(this.#call, name, fields, asked)
     this.#grants.push(grant)
     await this.#fields.check(entry, grant)
     this.#grant = grant

@@ -26,7 +26,12 @@ export type TransactionEntry = { readonly bucket: string } & (
   | { readonly op: 'where', readonly filter: WhereFilter, readonly limit?: number | null }
   | { readonly op: 'deleteMany' | 'findOne', readonly filter: WhereFilter }
   | { readonly op: 'count', readonly filter?: WhereFilter | null }
-  | { readonly op: 'groupBy', readonly field: string | string[], readonly aggregate: Aggregate, readonly filter?: WhereFilter | null })
+  | {
+    readonly op: 'groupBy'
+    readonly field: string | string[]
+    readonly aggregate: Aggregate
+    readonly filter?: WhereFilter | null
+  })
 
 /**
  * Runs the entries in order; all of them take effect, or none. Later entries see what earlier ones did, and

@@ -1,6 +1,6 @@
+import Fastify from 'fastify'
 import t from 'tap'
 import { noexPlugin } from '../../lib/index.js'
-import Fastify from 'fastify'
 import { serve, startStore } from '../helper.js'
 
 const LIMIT = 5
@@ -12,7 +12,9 @@ async function setUp (t: Parameters<typeof serve>[0]) {
   await store.defineBucket('children', {
     key: 'id',
     schema: {
-      id: { type: 'string' }, n: { type: 'number' }, parent: { type: 'string', ref: 'parents', onDelete: 'cascade' }
+      id: { type: 'string' },
+      n: { type: 'number' },
+      parent: { type: 'string', ref: 'parents', onDelete: 'cascade' }
     }
   })
   await store.bucket('parents').insert({ id: 'p' })
@@ -35,7 +37,9 @@ t.test('A client changes no more than maxCommitChanges records at once', async t
     // With the records that refer to it.
     ['store.delete', { bucket: 'parents', key: 'p' }],
     ['store.transaction', { operations: [{ op: 'updateMany', bucket, filter: {}, data: { n: 1 } }] }],
-    ['store.transaction', { operations: rows(LIMIT + 1, {}, 100).map(data => ({ op: 'insert', bucket, data })) }],
+    ['store.transaction', {
+      operations: rows(LIMIT + 1, {}, 100).map(data => ({ op: 'insert', bucket, data }))
+    }],
     ['store.transaction', { operations: [{ op: 'delete', bucket: 'parents', key: 'p' }] }],
     ['procedures.call', { name: 'as a whole' }]
   ]
@@ -46,7 +50,8 @@ t.test('A client changes no more than maxCommitChanges records at once', async t
     }, `${type} ${JSON.stringify(fields)}`)
   }
   t.equal(store.revision, before, 'nothing was written')
-  t.equal(await client.ask('store.updateMany', { bucket, filter: { n: { $lt: LIMIT } }, data: { n: 1 } }), LIMIT)
+  const fields = { bucket, filter: { n: { $lt: LIMIT } }, data: { n: 1 } }
+  t.equal(await client.ask('store.updateMany', fields), LIMIT)
   t.equal((await client.ask('store.insertMany', { bucket, data: rows(LIMIT, {}, 200) })).length, LIMIT)
 })
 

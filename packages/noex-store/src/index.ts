@@ -53,13 +53,13 @@ export type { TransformRecord } from './commit/bucket-copy.js'
 export type { BridgeOptions, EventReceiver } from './bridge/rules-bridge.js'
 export {
   AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError,
-  CommitMismatchError, CommitTooLargeError, DefinitionError, DefinitionMismatchError, DefinitionMissingError,
-  DuplicateKeyError, FilterError, InputTooLargeError, isStoreError, NotLeaderError, OutOfScopeError,
-  PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError, RecordExistsError, RecordNotFoundError,
-  ReferentialIntegrityError, StoreError, StoreStoppedError, StoreUnavailableError, TooManyRunsError,
-  TransactionConflictError, UniqueConstraintError, UnknownFieldError, ValidationError, ValidatorError,
-  VersionMismatchError, WorkBudgetError, type StoreErrorCode,
-  type ValidationIssue
+  CommitMismatchError, CommitTooLargeError, DefinitionError, DefinitionMismatchError,
+  DefinitionMissingError, DuplicateKeyError, FilterError, InputTooLargeError, isStoreError, NotLeaderError,
+  OutOfScopeError, PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError,
+  QuotaExceededError, RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, StoreError,
+  StoreStoppedError, StoreUnavailableError, TooManyRunsError, TransactionConflictError,
+  UniqueConstraintError, UnknownFieldError, ValidationError, ValidatorError, VersionMismatchError,
+  WorkBudgetError, type StoreErrorCode, type ValidationIssue
 } from './errors.js'
 export { Store } from './store.js'
 export { slicer, type Slicer } from './scan/slicer.js'
