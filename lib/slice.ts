@@ -34,9 +34,9 @@ export function isBurstOver (): boolean {
 }
 
 /**
- * Returns whether long work, that of the stores included, has had its part of this turn of the event loop: then
- * each part of it waits for `nextTurn`. Costs about as much as looking at a record, so a loop asks once in a
- * while.
+ * Returns whether long work, that of the stores included, has had its part of this turn of the event loop:
+ * then each part of it waits for `nextTurn`. Costs about as much as looking at a record, so a loop asks once
+ * in a while.
  */
 export function isTurnOver (): boolean {
   return slicer.isSpent

@@ -9,6 +9,7 @@ import { metrics } from './metrics.js'
 import { permission } from './permission.js'
 import { rules } from './rules.js'
 import { request } from './request.js'
+import { store } from './store.js'
 import { trail } from './trail.js'
 import type { Row } from './row.js'
 
@@ -17,6 +18,7 @@ export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
   ['get', async () => await request('get', 1)],
   ['insert', async () => await request('insert', 1.5)],
   ['update', async () => await request('update', 1.2)],
+  ['store', store],
   ['fan-out', fanOut],
   ['permission', permission],
   ['metrics', metrics],

@@ -10,7 +10,7 @@ interface BucketReaders {
   readonly records: Map<unknown, Set<Reader>>
 }
 
-/** Tells who has read what: from a changed record to the live queries that it concerns, without asking the others. */
+/** Knows who has read what, so that a changed record reaches the live queries that it concerns alone. */
 export class DependencyIndex {
   readonly #buckets = new Map<string, BucketReaders>()
 
@@ -36,7 +36,10 @@ export class DependencyIndex {
   }
 }
 
-/** What one evaluation has read. It is in the index from the moment of the read, so no change is missed meanwhile. */
+/**
+ * The reads of one evaluation. They are in the index from the moment of the read, so no change is missed
+ * meanwhile.
+ */
 export class Reads implements ReadObserver {
   readonly #reader: Reader
   readonly #index: Map<string, BucketReaders>

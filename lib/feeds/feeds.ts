@@ -108,7 +108,9 @@ export class Feeds implements FeedHost {
     runInNextTurn(() => {
       const scheduled = this.#scheduled
       this.#scheduled = []
-      this.#evaluate(scheduled).catch((error: unknown) => { this.#log.error({ err: error }, 'live queries failed') })
+      this.#evaluate(scheduled).catch((error: unknown) => {
+        this.#log.error({ err: error }, 'live queries failed')
+      })
     })
   }
 

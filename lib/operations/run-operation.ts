@@ -5,8 +5,8 @@ import type { RequestMessage } from '../protocol/messages.js'
 import type { Operation, Services } from './operation.js'
 
 /**
- * Runs what a client has been let in for: a request, or a step of a procedure. While it writes, `caller.writing`
- * is what is waited for before rights are taken away from the client.
+ * Runs what a client has been let in for: a request, or a step of a procedure. While it writes,
+ * `caller.writing` is what is waited for before rights are taken away from the client.
  */
 export async function runOperation (
   operation: Operation, request: RequestMessage, grant: Grant, caller: Pick<Caller, 'writing'>,

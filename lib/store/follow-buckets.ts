@@ -1,7 +1,7 @@
 import type { Change, StoreRecord } from '@hamicek/noex-store'
 import type { NoexStore } from './noex-store.js'
 
-/** What has happened to the records of a bucket. */
+/** A change of the records of a bucket. */
 export type BucketChange<Name extends string = string> = { readonly bucket: Name } & (
   | { readonly type: 'set', readonly record: StoreRecord }
   | { readonly type: 'delete', readonly key: unknown }

@@ -47,7 +47,9 @@ export class KnownFields {
 
   /** Begins to follow the store. */
   start (): void {
-    this.#stopListening = this.#store.onCommit(({ changes }) => { for (const change of changes) this.#onChange(change) })
+    this.#stopListening = this.#store.onCommit(({ changes }) => {
+      for (const change of changes) this.#onChange(change)
+    })
     this.#ready = this.#learnAll(this.#store.bucketNames)
   }
 

@@ -3,8 +3,9 @@ import { bucketNotDefined } from '../errors.js'
 
 /** The part of a noex-store `Store` that the plugin uses. */
 export type NoexStore = Pick<Store,
-  'bucket' | 'bucketNames' | 'hasBucket' | 'getBucketSchema' | 'defineBucket' | 'dropBucket' | 'updateBucket' |
-  'defineDeclarativeQuery' | 'undefineQuery' | 'getQueries' | 'getQueryInfo' | 'runQuery' | 'keyOf' |
+  'bucket' | 'bucketNames' | 'hasBucket' | 'getBucketSchema' |
+  'defineBucket' | 'dropBucket' | 'updateBucket' | 'defineDeclarativeQuery' |
+  'undefineQuery' | 'getQueries' | 'getQueryInfo' | 'runQuery' | 'keyOf' |
   'transaction' | 'on' | 'onCommit' | 'onDurable' | 'getStats'
 >
 
@@ -14,20 +15,22 @@ const FORMAT = 1
 const IMPORT = "import { Store } from 'fastify-noex/store'"
 
 /**
- * Returns what is wrong with something that should be a store, `undefined` for a store that can be served. It is
- * known by its mark, so that one of another copy of the package is as good.
+ * Returns what is wrong with something that should be a store, `undefined` for a store that can be served. It
+ * is known by its mark, so that one of another copy of the package is as good.
  */
 export function storeProblem (value: unknown): string | undefined {
-  const members = (typeof value === 'object' && value !== null ? value : {}) as Record<string | symbol, unknown>
+  const isObject = typeof value === 'object' && value !== null
+  const members = (isObject ? value : {}) as Record<string | symbol, unknown>
   const format = members[Symbol.for('noex.store')]
   if (format === FORMAT) return undefined
   if (format !== undefined) {
-    return `is a store of format ${String(format)}, and this version of fastify-noex serves format ${FORMAT}: ` +
-      `take both from one version, by ${IMPORT}`
+    return `is a store of format ${String(format)}, and this version of fastify-noex serves ` +
+      `format ${FORMAT}: take both from one version, by ${IMPORT}`
   }
   const isForeign = ['bucket', 'transaction', 'runQuery'].every(name => typeof members[name] === 'function')
   return isForeign
-    ? `is a Store of the package @hamicek/noex-store, which cannot be served: import it by ${IMPORT} instead; ` +
+    ? 'is a Store of the package @hamicek/noex-store, which cannot be served: ' +
+      `import it by ${IMPORT} instead; ` +
       'nothing else of the program changes'
     : `must be a noex store, from Store.start(): ${IMPORT}`
 }

@@ -11,7 +11,9 @@ export async function defineBucket (
   access: StoreAccess, name: string, config: unknown, reach: Pick<Reach, 'ensure'>
 ): Promise<void> {
   checkBucketName(name)
-  if (access.store.hasBucket(name)) throw new NoexServerError('ALREADY_EXISTS', `Bucket "${name}" already exists`)
+  if (access.store.hasBucket(name)) {
+    throw new NoexServerError('ALREADY_EXISTS', `Bucket "${name}" already exists`)
+  }
   const definition = checkBucketDefinition(access.store, name, config)
   reach.ensure()
   await access.store.defineBucket(name, definition)
@@ -19,8 +21,8 @@ export async function defineBucket (
 
 /**
  * Changes a bucket's schema; its records are kept.
- * @throws `BUCKET_NOT_DEFINED`, `VALIDATION_ERROR`, `ALREADY_EXISTS` where records share a value that is to be
- * unique
+ * @throws `BUCKET_NOT_DEFINED`, `VALIDATION_ERROR`, `ALREADY_EXISTS` where records share a value that is to
+ * be unique
  */
 export async function updateBucket (
   access: StoreAccess, name: string, updates: unknown, reach: Pick<Reach, 'ensure'>
@@ -38,7 +40,8 @@ export async function updateBucket (
 function sharedValue (error: unknown): NoexServerError | undefined {
   if (!(error instanceof Error) || error.name !== 'UniqueConstraintError') return undefined
   const { bucket, field, value } = error as Error & Readonly<Record<'bucket' | 'field' | 'value', unknown>>
-  const problem = `Records of bucket "${String(bucket)}" share a value of "${String(field)}", so it cannot become unique`
+  const problem = `Records of bucket "${String(bucket)}" share a value of "${String(field)}", ` +
+    'so it cannot become unique'
   return new NoexServerError('ALREADY_EXISTS', problem, { bucket, field, value })
 }
 

@@ -14,7 +14,7 @@ export interface RunOptions {
   readonly work?: Work | undefined
 }
 
-/** What every plugin instance that serves one store has to share about it. */
+/** Shares among all plugin instances that serve one store what they know about it. */
 export class StoreAccess {
   readonly store: NoexStore
   /** Where transactions wait that have to run again. */
@@ -33,8 +33,8 @@ export class StoreAccess {
   static readonly #shared = new WeakMap<NoexStore, StoreAccess>()
 
   /**
-   * Returns the one access to `store`, which knows what earlier users did; each user calls `close()` once when
-   * done.
+   * Returns the one access to `store`, which knows what earlier users did. Each user calls `close()` once, at
+   * its end.
    */
   static open (store: NoexStore): StoreAccess {
     let access = StoreAccess.#shared.get(store)

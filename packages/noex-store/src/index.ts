@@ -8,9 +8,9 @@ export type {
 } from './types/events.js'
 export type { FilterOperators, FilterValue, WhereFilter } from './types/filter.js'
 export type {
-  Aggregate, AggregateFunction, DeclarativeQueryConfig, GroupByResult, PaginatedResult, PaginateOptions,
+  Aggregate, AggregateFunction, DeclarativeQueryConfig, FindOptions, GroupByResult, PaginatedResult, PaginateOptions,
   QueryBucket, QueryContext, QueryDependencies, QueryFn, QueryInfo, QueryRunOptions, QueryType, ReadFilter,
-  ReadObserver
+  ReadObserver, Sort
 } from './types/query.js'
 export type { AccessOptions, WorkMeter } from './types/access.js'
 export type {

@@ -61,6 +61,7 @@ export class Store extends StoreQueries {
       validatorTimeoutMs: options.validatorTimeoutMs ?? 10_000,
       onListenerError
     }, randomUUID())
+    // Told when it is durable: no subscriber hears of a commit that is taken back.
     const events = new EventHub(onListenerError)
     engine.durableLane.listen(commit => { events.publish(commit) })
     const queries = new QueryRegistry(engine)
@@ -176,8 +177,8 @@ export class Store extends StoreQueries {
   }
 
   /**
-   * Returns the form in which keys of a bucket are compared: that of dates is the same for one instant. Keys of a
-   * bucket that does not exist are compared as they are.
+   * Returns the form in which keys of a bucket are compared: that of dates is the same for one instant. Keys
+   * of a bucket that does not exist are compared as they are.
    */
   keyOf (bucket: string, key: unknown): unknown {
     return this.#engine.buckets.get(bucket)?.keyOf(key) ?? key
@@ -220,15 +221,15 @@ export class Store extends StoreQueries {
     return [...this.#engine.buckets.keys()]
   }
 
-  /** Counts what the store holds, as if it had no buckets but those that `isCounted` accepts: all by default. */
+  /** Counts what the store holds in the buckets that `isCounted` accepts: by default all. */
   async getStats (isCounted: (bucket: string) => boolean = () => true): Promise<StoreStats> {
     return statsOf(this.#engine, this.#queries, this.#saver !== undefined, this.#expiry, isCounted)
   }
 
   /**
    * Hears of changed records on `bucket.NAME.inserted`, `.updated`, `.deleted`, once they are durable. In a
-   * pattern `*` stands for one segment, at the end for one or more. Handlers run before the promise of the write
-   * resolves.
+   * pattern `*` stands for one segment, at the end for one or more. Handlers run before the promise of the
+   * write resolves.
    */
   async on<T = BucketEvent> (pattern: string, handler: (message: T, topic: string) => void): Promise<() =>
   Promise<void>> {

@@ -16,11 +16,15 @@ test('a query', async t => {
       'byRole', async (ctx, { role }: { role: string }) => await ctx.bucket('users').where({ role })
     )
     store.defineQuery('first', async ctx => await ctx.bucket('users').first(1))
+    store.defineQuery(
+      'oldest', async ctx => await ctx.bucket('users').find({ sort: { age: 'desc' }, limit: 1 })
+    )
     t.equal((await store.runQuery<StoreRecord[]>('byRole', { role: 'x' })).length, 2)
     t.match(await store.runQuery('byRole', { role: 'x' }, () => ({ age: { $gt: 1 } })), [{ id: 'c' }])
     t.match(
       await store.runQuery('first', undefined, name => name === 'users' ? { role: 'y' } : null), [{ id: 'b' }]
     )
+    t.match(await store.runQuery('oldest', undefined, () => ({ role: 'y' })), [{ id: 'b' }])
     t.throws(() => { store.defineQuery('first', async () => {}) }, QueryAlreadyDefinedError)
     await t.rejects(store.runQuery('none'), QueryNotDefinedError)
     await t.rejects(store.subscribe('none', () => {}), QueryNotDefinedError)

@@ -67,7 +67,7 @@ const reads: ReadonlyArray<readonly [title: string, units: number, read: Read, s
   ['where, by an index and two conditions', 200, async b => await b.where({ group: 3, n: { $gt: 5, $lt: 50 } })],
   ['$or', 3 * RECORDS, async b => await b.count({ $or: [{ n: 1 }, { n: 2 }, { n: 3 }] })],
   ['$in, which is one condition', RECORDS, async b => await b.count({ n: { $in: [1, 2, 3] } })],
-  ['findOne', RECORDS, async b => await b.findOne({ n: 1 })],
+  ['findOne: the steps of the walk', 32, async b => await b.findOne({ n: 1 })],
   ['count of all', 0, async b => await b.count()],
   ['count by an index', 0, async b => await b.count({ group: 1 })],
   ['sum', 2 * RECORDS, async b => await b.sum('n')],
@@ -80,7 +80,7 @@ const reads: ReadonlyArray<readonly [title: string, units: number, read: Read, s
   ['a page in a scope', 2 * 32, async b => await b.first(10), { n: { $gte: 0, $lt: 900 } }],
   ['a page in a scope that finds nothing', RECORDS, async b => await b.first(10), { n: -1 }],
   ['a page in the order of keys', 10, async b => await b.paginate({ limit: 100 }), undefined, 'sorted'],
-  ['a page in the order of keys in a scope', RECORDS + 10 * RECORDS, async b => await b.first(10), { n: { $gte: 0 } }, 'sorted']
+  ['a page in the order of keys in a scope', 32, async b => await b.first(10), { n: { $gte: 0 } }, 'sorted']
 ]
 
 test('a read takes units of the meter of its handle before it does the work', async t => {
@@ -153,7 +153,9 @@ const queries: ReadonlyArray<readonly [units: number, config: Omit<DeclarativeQu
   [0, { aggregate: { function: 'count' } }],
   [2 * RECORDS, { aggregate: { function: 'max', field: 'n' } }],
   [3 * RECORDS, { aggregate: { function: 'sum', field: 'n', groupBy: 'group' } }],
-  [RECORDS + 10 * RECORDS + 20, { sort: { n: 'desc' }, limit: 10, fields: ['n', 'id'] }]
+  [RECORDS + 10 * RECORDS, { sort: { n: 'desc' } }],
+  // Not all are sorted, when only the first are wanted.
+  [RECORDS + RECORDS + 20, { sort: { n: 'desc' }, limit: 10, fields: ['n', 'id'] }]
 ]
 
 test('a query takes units of the meter of its run', async t => {

@@ -10,6 +10,7 @@ import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition } from '../types/schema.js'
 import { Contents } from './contents.js'
 import { DeletedKeys, type DeletedEntry, type Forgotten } from './deleted-keys.js'
+import { deletedSince } from './deleted-since.js'
 import { FieldNames } from './field-names.js'
 import { Row } from './row.js'
 
@@ -274,16 +275,23 @@ export class Bucket {
   }
 
   /**
-   * Takes over from a bucket of the same name that this one replaces: versions, numbers and places go on. The
-   * two share their deleted keys from now on.
+   * Takes over from a bucket of the same name that this one, with its records in it, replaces: versions and
+   * numbers go on, and so do cursors. With `hasSameKeys` all records are here, in their places: then the two
+   * share their deleted keys from now on. Otherwise the keys that are here no more are deleted ones, which
+   * takes time with the number of records.
    */
-  follow (former: Bucket): void {
+  follow (former: Bucket, { hasSameKeys }: { readonly hasSameKeys: boolean }): void {
     this.counter = Math.max(this.counter, former.counter)
     this.#highestVersion = Math.max(this.#highestVersion, former.#highestVersion)
-    this.deleted = former.deleted
     const { sequence } = this.contents
     sequence.startAt(Math.max(sequence.nextPlace, former.contents.sequence.nextPlace))
     this.fieldNames.add(former.fieldNames.list())
+    if (hasSameKeys) {
+      this.deleted = former.deleted
+      return
+    }
+    this.deleted.raiseFloor(former.deleted.floor)
+    for (const [key, { version, place }] of deletedSince(former, this)) this.deleted.add(key, version, place)
   }
 
   /** Puts in a record of elsewhere as it is, with all its members, at a place or as the last one. */

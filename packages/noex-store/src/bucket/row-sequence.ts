@@ -101,7 +101,7 @@ export class RowSequence {
 
   /** The row at a place. */
   at (place: number): Row | undefined {
-    const chunk = this.#chunks[this.#indexFrom(place)]
+    const chunk = this.#chunks[this.indexFrom(place)]
     if (chunk === undefined) return undefined
     const slot = slotFrom(chunk, place)
     return slot < chunk.slots.length && placeAt(chunk, slot) === place ? chunk.slots[slot] : undefined
@@ -122,7 +122,7 @@ export class RowSequence {
   /** Puts a removed row back into its place. */
   restore (row: Row): void {
     const { place } = row
-    const at = this.#indexFrom(place)
+    const at = this.indexFrom(place)
     const chunk = this.#chunks[at]
     if (chunk === undefined || place < chunk.start) {
       this.#replace(at, 0, [row])
@@ -140,7 +140,7 @@ export class RowSequence {
 
   /** Rows in order from `place` on. Must not be used across changes. */
   * from (place: number): Generator<Row, undefined> {
-    for (let i = this.#indexFrom(place); i < this.#chunks.length; i++) {
+    for (let i = this.indexFrom(place); i < this.#chunks.length; i++) {
       const chunk = this.#chunks[i] as Chunk
       const { slots } = chunk
       for (let slot = slotFrom(chunk, place); slot < slots.length; slot++) {
@@ -180,7 +180,7 @@ export class RowSequence {
   }
 
   /** Index of the first chunk that reaches to `place` or beyond. */
-  #indexFrom (place: number): number {
+  indexFrom (place: number): number {
     const at = this.#indexOf(place)
     const before = this.#chunks[at - 1]
     return before !== undefined && lastPlace(before) >= place ? at - 1 : at

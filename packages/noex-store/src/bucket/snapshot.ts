@@ -1,7 +1,7 @@
 import type { StoreRecord } from '../types/record.js'
 import type { Contents } from './contents.js'
 import type { Row } from './row.js'
-import { lastPlace, placeAt, slotFrom, type Chunk } from './row-sequence.js'
+import { placeAt, slotFrom, type Chunk } from './row-sequence.js'
 
 /** Looks at a record; `false` ends the walk. */
 export type Visit = (record: StoreRecord, row: Row) => boolean | undefined
@@ -18,32 +18,35 @@ interface Kept {
 export class Snapshot {
   readonly #contents: Contents
   readonly #chunks: readonly Chunk[]
+  readonly #start: number
   readonly #end: number
+  readonly #direction: 1 | -1
   readonly #kept = new Map<number, Kept>()
-  #chunk = 0
-  #slot = 0
+  #chunk: number
+  /** Slot that the walk comes to next. */
+  #slot: number
 
-  /** Begins at a place in the order of insertion. */
-  constructor (contents: Contents, place = 0) {
+  /** Walks from a place on to the last one in the order of insertion; backward from the last one to it. */
+  constructor (contents: Contents, place = 0, isBackward = false) {
+    const { sequence } = contents
     this.#contents = contents
-    this.#chunks = contents.sequence.chunks.slice()
-    this.#end = contents.sequence.nextPlace
-    contents.snapshots.add(this)
-    if (place === 0) return
-    this.#chunk = this.#chunks.findIndex(chunk => lastPlace(chunk) >= place)
-    if (this.#chunk === -1) this.#chunk = this.#chunks.length
+    this.#chunks = sequence.chunks.slice()
+    this.#start = place
+    this.#end = sequence.nextPlace
+    this.#direction = isBackward ? -1 : 1
+    this.#chunk = isBackward ? this.#chunks.length - 1 : sequence.indexFrom(place)
     const first = this.#chunks[this.#chunk]
-    if (first !== undefined) this.#slot = slotFrom(first, place)
+    this.#slot = first === undefined ? 0 : isBackward ? first.slots.length - 1 : slotFrom(first, place)
+    contents.snapshots.add(this)
   }
 
   /** Keeps the record of a row that is about to change. */
   keep (row: Row): void {
-    if (row.place >= this.#end || this.#kept.has(row.place)) return
+    const { place } = row
+    if (place < this.#start || place >= this.#end || this.#kept.has(place)) return
     const chunk = this.#chunks[this.#chunk]
-    if (chunk === undefined) return
-    const next = this.#slot < chunk.slots.length ? placeAt(chunk, this.#slot) : lastPlace(chunk) + 1
-    if (row.place < next) return
-    this.#kept.set(row.place, { row, record: row.record as StoreRecord })
+    if (chunk === undefined || !this.#isAhead(chunk, place)) return
+    this.#kept.set(place, { row, record: row.record as StoreRecord })
   }
 
   /** Walks on over at most `limit` places. Returns whether the walk is at its end. */
@@ -51,14 +54,15 @@ export class Snapshot {
     for (let left = limit; left > 0; left--) {
       const chunk = this.#chunks[this.#chunk]
       if (chunk === undefined) return this.close()
-      if (this.#slot >= chunk.slots.length) {
-        this.#chunk++
-        this.#slot = 0
+      const slot = this.#slot
+      if (slot < 0 || slot >= chunk.slots.length) {
+        this.#chunk += this.#direction
+        this.#slot = this.#direction === 1 ? 0 : (this.#chunks[this.#chunk]?.slots.length ?? 0) - 1
         continue
       }
-      const slot = this.#slot++
       const place = placeAt(chunk, slot)
-      if (place >= this.#end) return this.close()
+      if (place >= this.#end || place < this.#start) return this.close()
+      this.#slot += this.#direction
       const kept = this.#kept.size === 0 ? undefined : this.#kept.get(place)
       const row = kept?.row ?? chunk.slots[slot]
       if (row !== undefined && visit(kept?.record ?? row.record as StoreRecord, row) === false) {
@@ -72,5 +76,14 @@ export class Snapshot {
   close (): true {
     this.#contents.snapshots.delete(this)
     return true
+  }
+
+  /** Whether the walk has not yet come to a place. */
+  #isAhead (chunk: Chunk, place: number): boolean {
+    const isIn = this.#slot >= 0 && this.#slot < chunk.slots.length
+    if (this.#direction === 1) {
+      return place >= (isIn ? placeAt(chunk, this.#slot) : placeAt(chunk, chunk.slots.length - 1) + 1)
+    }
+    return place <= (isIn ? placeAt(chunk, this.#slot) : chunk.start - 1)
   }
 }

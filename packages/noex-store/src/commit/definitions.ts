@@ -105,13 +105,14 @@ function put (engine: Engine, name: string, bucket: Bucket | undefined): void {
   else engine.buckets.set(name, bucket)
 }
 
-/** Fills a new bucket in slices. @throws as `fill` */
+/** Fills a new bucket in slices, with what `prepare` makes of the records. @throws as `fill` */
 export async function fillInSlices (
-  engine: Engine, bucket: Bucket, records: readonly StoreRecord[], counter: number
+  engine: Engine, bucket: Bucket, records: readonly StoreRecord[], counter: number,
+  prepare: (record: StoreRecord) => StoreRecord = record => record
 ): Promise<void> {
   bucket.counter = counter
   for (let i = 0; i < records.length; i += STEP) {
-    fill(bucket, records.slice(i, i + STEP), counter)
+    fill(bucket, records.slice(i, i + STEP).map(prepare), counter)
     if (engine.slicer.isSpent) await engine.slicer.nextTurn()
   }
 }

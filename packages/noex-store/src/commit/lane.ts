@@ -1,7 +1,8 @@
+import { callSafely } from '../events/call-safely.js'
 import type { Commit } from '../types/commit.js'
 
 /** Hears of commits. */
-export type CommitListener = (commit: Commit) => void
+export type CommitListener = (commit: Commit) => unknown
 
 /**
  * Tells of commits in their order, one at a time to all listeners: a listener that commits is not
@@ -14,7 +15,7 @@ export class CommitLane {
   readonly #onTold: CommitListener | undefined
   #isTelling = false
 
-  /** `onFailure` hears what a listener throws, `onTold` each commit after all listeners. */
+  /** `onFailure` hears what a listener throws or rejects with, `onTold` each commit after all listeners. */
   constructor (onFailure: (error: unknown) => void, onTold?: CommitListener) {
     this.#onFailure = onFailure
     this.#onTold = onTold
@@ -23,7 +24,7 @@ export class CommitLane {
   /** Adds a listener; returns what removes it. */
   listen (listener: CommitListener): () => void {
     // Wrapped, so that a function may listen twice.
-    const own: CommitListener = commit => { listener(commit) }
+    const own: CommitListener = commit => listener(commit)
     this.#listeners.add(own)
     return () => { this.#listeners.delete(own) }
   }
@@ -41,11 +42,7 @@ export class CommitLane {
 
   #deliver (commit: Commit): void {
     for (const listener of [...this.#listeners]) {
-      try {
-        listener(commit)
-      } catch (error) {
-        this.#onFailure(error)
-      }
+      callSafely(() => listener(commit), this.#onFailure)
     }
     this.#onTold?.(commit)
   }

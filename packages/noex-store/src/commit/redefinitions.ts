@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Bucket } from '../bucket/bucket.js'
 import type { Engine } from '../engine.js'
 import { TransactionConflictError } from '../errors.js'
@@ -58,7 +59,7 @@ export async function redefineBucket (
     const current = existing(engine, name)
     if ((current !== former || former.edits !== edits) && attempt < MAX_ATTEMPTS) continue
     if (current !== former) throw overtaken(name)
-    bucket.follow(former)
+    bucket.follow(former, { hasSameKeys: false })
     replace(engine, redefinition(bucket, { records: recordsOf(bucket) }), bucket)
     return
   }
@@ -90,7 +91,7 @@ async function redefine (
         if (attempt >= MAX_ATTEMPTS) throw overtaken(name)
         continue
       }
-      bucket.follow(former)
+      bucket.follow(former, { hasSameKeys: each === undefined })
       if (keepsFunctions === true && former.isRecovered) bucket.markRecovered(functionsOf(former).functions)
       replace(engine, redefinition(bucket, records && { records: records.patched(bucket, places) }), bucket)
       return
@@ -113,25 +114,43 @@ function overtaken (name: string): TransactionConflictError {
   )
 }
 
-/** Replaces all records of a bucket by those of a backup. Numbers of `autoincrement` do not go back. */
+/**
+ * Replaces all records of a bucket by those of a backup. Numbers of `autoincrement` and versions do not go
+ * back.
+ */
 export async function restoreBucket (
   engine: Engine, name: string, { records, counter }: InitialContents
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const former = existing(engine, name)
+    const { edits } = former
     const bucket = new Bucket(name, former.schema.definition, engine.options)
     bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
-    await fillInSlices(engine, bucket, records, counter)
-    const copied = await CopiedRecords.of(engine, bucket)
-    if (existing(engine, name) !== former) {
-      if (attempt >= MAX_ATTEMPTS) throw overtaken(name)
-      continue
-    }
-    bucket.follow(former)
+    const prepare = (record: StoreRecord): StoreRecord => withNewVersion(former, record)
+    const isBig = records.length > MAX_AT_ONCE && attempt < MAX_ATTEMPTS
+    if (isBig) await fillInSlices(engine, bucket, records, counter, prepare)
+    else fill(bucket, records.map(prepare), counter)
+    const copied = isBig ? await recordsInSlices(engine, bucket) : recordsOf(bucket)
+    const current = existing(engine, name)
+    if ((current !== former || former.edits !== edits) && attempt < MAX_ATTEMPTS) continue
+    if (current !== former) throw overtaken(name)
+    bucket.follow(former, { hasSameKeys: false })
     if (former.isRecovered) bucket.markRecovered(functionsOf(former).functions)
-    replace(engine, redefinition(bucket, { records: copied.patched(bucket, []) }), bucket)
+    replace(engine, redefinition(bucket, { records: copied }), bucket)
     return
   }
+}
+
+/**
+ * Returns a record of a backup with a version above that of the record which it replaces: no version of a key
+ * stands for two records.
+ */
+function withNewVersion (former: Bucket, record: StoreRecord): StoreRecord {
+  const key = former.keyIn(record)
+  const current = former.contents.rows.get(key)?.record
+  const version = current === undefined ? former.deleted.nextVersion(key) : current._version + 1
+  if (record._version >= version || isDeepStrictEqual(record, current)) return record
+  return Object.freeze({ ...record, _version: version })
 }
 
 function existing (engine: Engine, name: string): Bucket {

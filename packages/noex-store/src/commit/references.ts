@@ -48,6 +48,8 @@ export function * followDeletes (
       if (index === undefined || index.hash.size(step.key) === 0) continue
       // Copied, because others may write while the rows are gone through.
       for (const row of [...index.hash.rows(step.key)]) {
+        // A record whose time is up refers to nothing, though it may not be removed yet.
+        if (!inbound.source.isLive(row.record, time)) continue
         plan.work?.take(1)
         if (inbound.reference.onDelete === 'restrict') restricting.push([step, inbound, row])
         else release(plan, inbound, row, step.key, time)

@@ -1,5 +1,6 @@
 import type { Change, Commit, RecordChange } from '../types/commit.js'
 import type { BucketEvent } from '../types/events.js'
+import { callSafely } from './call-safely.js'
 import { compilePattern, hasWildcard, type TopicMatch } from './topic-pattern.js'
 
 export type EventHandler = (message: never, topic: string) => unknown
@@ -46,9 +47,9 @@ export class EventHub {
     this.#wildcards.clear()
   }
 
-  /** Publishes a commit; one that is taken back is not published. */
-  publish ({ changes, undone }: Commit): void {
-    if (undone === true || (this.#exact.size === 0 && this.#wildcards.size === 0)) return
+  /** Publishes a durable commit. */
+  publish ({ changes }: Commit): void {
+    if (this.#exact.size === 0 && this.#wildcards.size === 0) return
     for (const change of changes) if (isRecordChange(change)) this.#publishChange(change)
   }
 
@@ -64,16 +65,7 @@ export class EventHub {
     }
     if (subscribers.length === 0) return
     const event = eventOf(change)
-    for (const { handler } of subscribers) this.#call(handler, event, topic)
-  }
-
-  #call (handler: Subscriber['handler'], event: BucketEvent, topic: string): void {
-    try {
-      const result = handler(event, topic)
-      if (result instanceof Promise) result.catch(this.#onFailure)
-    } catch (error) {
-      this.#onFailure(error)
-    }
+    for (const { handler } of subscribers) callSafely(() => handler(event, topic), this.#onFailure)
   }
 }
 

@@ -87,17 +87,15 @@ function comparison (
 ): Operand {
   return ({ name, normalize, get }, operand) => {
     const bound = (normalize === undefined ? operand : normalize(operand)) as Scalar
-    if (typeof bound === 'symbol') {
-      throw new FilterError(`${operator} of "${name}" must be a number or a text`)
-    }
-    const isScalar = (typeof bound === 'number' && !Number.isNaN(bound)) || typeof bound === 'string'
+    if (!isComparable(bound)) throw new FilterError(`${operator} of "${name}" must be a number or a text`)
     return {
       field: name,
       test: record => {
         const value = get(record)
-        return value !== null && value !== undefined && compare(value as Scalar, bound)
+        if (value === null || value === undefined) return false
+        return (typeof value !== 'object' || isComparable(value)) && compare(value as Scalar, bound)
       },
-      lookup: isScalar ? { kind: 'range', range: rangeOf(bound) } : undefined
+      lookup: isScalar(bound) ? { kind: 'range', range: rangeOf(bound) } : undefined
     }
   }
 }
@@ -107,6 +105,9 @@ const between: Operand = ({ name, normalize, get }, operand) => {
     throw new FilterError(`$between of "${name}" must be an array of two bounds`)
   }
   const [lower, upper] = (normalize === undefined ? operand : operand.map(normalize)) as [Scalar, Scalar]
+  if (!isComparable(lower) || !isComparable(upper)) {
+    throw new FilterError(`The bounds of $between of "${name}" must be numbers or texts`)
+  }
   if (typeof lower === typeof upper && lower > upper) {
     throw new FilterError(
       `$between of "${name}" can match nothing: its lower bound is greater than its upper one`
@@ -116,11 +117,26 @@ const between: Operand = ({ name, normalize, get }, operand) => {
     field: name,
     test: record => {
       const value = get(record) as Scalar | null | undefined
-      return value !== null && value !== undefined && value >= lower && value <= upper
+      if (value === null || value === undefined) return false
+      return (typeof value !== 'object' || isComparable(value)) && value >= lower && value <= upper
     },
     lookup: isScalar(lower) && typeof lower === typeof upper
       ? { kind: 'range', range: { lower, upper } }
       : undefined
+  }
+}
+
+/**
+ * Tells whether JavaScript can compare a value: an object with a `toString` of its own may be none it can.
+ */
+function isComparable (value: unknown): boolean {
+  if (typeof value === 'symbol') return false
+  if (typeof value !== 'object' || value === null || value instanceof Date) return true
+  try {
+    Number(value)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -6,6 +6,13 @@ import { compileConditions, type Condition, type Test } from './condition.js'
 
 /** Levels of `$and` and `$or` in each other. */
 const MAX_DEPTH = 100
+/** Filters and conditions in one filter: those of a part that is there several times count as often. */
+const MAX_PARTS = 100_000
+
+/** Counts the parts of a filter down. */
+interface PartsLeft {
+  count: number
+}
 
 /**
  * A filter, compiled once for all records that it is tried on. It keeps nothing of the object it was made of.
@@ -27,22 +34,26 @@ export interface CompiledFilter {
  * @throws FilterError for an operand that cannot be used, or a range that can match nothing
  */
 export function compileFilter (
-  filter: WhereFilter, schema?: Pick<BucketSchema, 'normalizeOf'>, depth = 0
+  filter: WhereFilter, schema?: Pick<BucketSchema, 'normalizeOf'>, depth = 0,
+  left: PartsLeft = { count: MAX_PARTS }
 ): CompiledFilter {
   if (typeof filter !== 'object' || filter === null || Array.isArray(filter)) {
     throw new FilterError('A filter must be an object')
   }
   if (depth > MAX_DEPTH) throw new FilterError(`A filter may nest $and and $or in ${MAX_DEPTH} levels`)
+  const names = Object.keys(filter)
+  left.count -= names.length + 1
+  if (left.count < 0) throw new FilterError(`A filter may have ${MAX_PARTS} parts`)
   const conditions: Condition[] = []
   const choices: CompiledFilter[][] = []
-  for (const name of Object.keys(filter)) {
+  for (const name of names) {
     if (name === '$or') {
-      if (filter.$or !== undefined) choices.push(parts('$or', filter.$or, schema, depth))
+      if (filter.$or !== undefined) choices.push(parts('$or', filter.$or, schema, depth, left))
     } else if (name === '$and') {
       if (filter.$and === undefined) continue
-      for (const part of parts('$and', filter.$and, schema, depth)) {
-        conditions.push(...part.conditions)
-        choices.push(...part.choices as CompiledFilter[][])
+      for (const part of parts('$and', filter.$and, schema, depth, left)) {
+        for (const condition of part.conditions) conditions.push(condition)
+        for (const choice of part.choices) choices.push(choice as CompiledFilter[])
       }
     } else {
       conditions.push(...compileConditions(name, filter[name], schema?.normalizeOf(name)))
@@ -66,10 +77,11 @@ export function bothOf (a: WhereFilter | undefined, b: WhereFilter | undefined):
 }
 
 function parts (
-  name: string, filters: unknown, schema: Pick<BucketSchema, 'normalizeOf'> | undefined, depth: number
+  name: string, filters: unknown, schema: Pick<BucketSchema, 'normalizeOf'> | undefined, depth: number,
+  left: PartsLeft
 ): CompiledFilter[] {
   if (!Array.isArray(filters)) throw new FilterError(`${name} must be an array of filters`)
-  return filters.map((filter: WhereFilter) => compileFilter(filter, schema, depth + 1))
+  return filters.map((filter: WhereFilter) => compileFilter(filter, schema, depth + 1, left))
 }
 
 function oneOf (choice: readonly CompiledFilter[]): Test {

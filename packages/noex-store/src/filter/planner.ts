@@ -1,5 +1,6 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { Row } from '../bucket/row.js'
+import { inOrder } from '../bucket/in-order.js'
 import type { FieldIndex } from '../index/field-index.js'
 import type { Range, Scalar } from '../index/ordered-index.js'
 import type { Condition, Lookup } from './condition.js'
@@ -14,7 +15,8 @@ export const MIN_ORDERED = 1_000
 /** Rows that an index finds for a part of a filter. */
 export interface Source {
   readonly size: number
-  readonly rows: () => Iterable<Row>
+  /** Returns a list that is the caller's. */
+  readonly rows: () => Row[]
   /** Whether the rows are just those that match the filter, so that none need be tried on it. */
   readonly isExact: boolean
 }
@@ -32,13 +34,26 @@ export function findSource (
   return source
 }
 
+/**
+ * Tells whether a walk that ends at its `count`th match is shorter than by a source, as far as sizes tell.
+ */
+export function isWalkShorter (bucket: Bucket, source: Source | undefined, count: number): boolean {
+  return source === undefined || source.size * source.size > count * bucket.size
+}
+
+/** Returns the range of an index outside of which no record matches. */
+export function rangeOn ({ options }: FieldIndex, { conditions }: CompiledFilter): Range {
+  let found: Range | undefined
+  for (const { field, lookup } of conditions) {
+    if (field !== options.field || lookup?.kind !== 'range') continue
+    if (isOfType(lookup.range, options.scalarType)) found = narrow(found, lookup.range)
+  }
+  return found ?? {}
+}
+
 /** Returns the rows of a source in the order of their insertion. */
 export function rowsInOrder (source: Source): Row[] {
-  const rows = [...source.rows()]
-  for (let i = 1; i < rows.length; i++) {
-    if ((rows[i] as Row).place < (rows[i - 1] as Row).place) return rows.sort((a, b) => a.place - b.place)
-  }
-  return rows
+  return inOrder(source.rows())
 }
 
 function cheapest (
@@ -76,13 +91,17 @@ function byKey (
 function byHash ({ hash }: FieldIndex, lookup: Exclude<Lookup, { kind: 'range' }>, isAlone: boolean): Source {
   if (lookup.kind === 'equal') {
     const { value } = lookup
-    return { size: hash.size(value), rows: () => hash.rows(value), isExact: isAlone }
+    return { size: hash.size(value), rows: () => [...hash.rows(value)], isExact: isAlone }
   }
   const size = lookup.values.reduce<number>((sum, value) => sum + hash.size(value), 0)
   return {
     size,
     isExact: isAlone,
-    * rows () { for (const value of lookup.values) yield * hash.rows(value) }
+    rows () {
+      const rows: Row[] = []
+      for (const value of lookup.values) for (const row of hash.rows(value)) rows.push(row)
+      return rows
+    }
   }
 }
 
@@ -99,10 +118,11 @@ function byRange (
     return undefined
   }
   const isExact = choices.length === 0 && conditions.every(condition => isExactRange(condition, index))
-  return { size: ordered.estimate(range), rows: () => ordered.range(range), isExact }
+  return { size: ordered.estimate(range), rows: () => ordered.rowsOf(range), isExact }
 }
 
-function isExactRange ({ field, lookup }: Condition, index: FieldIndex): boolean {
+/** Tells whether a condition holds for just the values of one range of an index. */
+export function isExactRange ({ field, lookup }: Condition, index: FieldIndex): boolean {
   if (field !== index.options.field || lookup?.kind !== 'range' || lookup.isPrefix === true) return false
   return isOfType(lookup.range, index.options.scalarType)
 }
@@ -151,5 +171,5 @@ function union (
     size += source.size
   }
   const isExact = isAlone && sources.every(source => source.isExact)
-  return { size, isExact, rows: () => new Set(sources.flatMap(source => [...source.rows()])) }
+  return { size, isExact, rows: () => [...new Set(sources.flatMap(source => source.rows()))] }
 }

@@ -33,6 +33,8 @@ export interface Range {
  */
 export class OrderedIndex {
   #chunks: Chunk[] = []
+  /** Last value of each chunk: a chunk is found without a look into the others. */
+  #lasts: Scalar[] = []
   #size = 0
   readonly #compare: Compare
 
@@ -42,7 +44,9 @@ export class OrderedIndex {
 
   /** Adds at most half a chunk of entries that are in order and come after all others. */
   appendSorted (entries: ReadonlyArray<{ readonly value: Scalar, readonly row: Row }>): void {
-    this.#chunks.push({ values: entries.map(({ value }) => value), rows: entries.map(({ row }) => row) })
+    const chunk = { values: entries.map(({ value }) => value), rows: entries.map(({ row }) => row) }
+    this.#chunks.push(chunk)
+    this.#lasts.push(lastOf(chunk))
     this.#size += entries.length
   }
 
@@ -54,6 +58,7 @@ export class OrderedIndex {
     this.#size++
     if (this.#chunks.length === 0) {
       this.#chunks.push({ values: [value], rows: [row] })
+      this.#lasts.push(value)
       return
     }
     const at = Math.min(this.#chunkFor(value, row.place), this.#chunks.length - 1)
@@ -62,13 +67,17 @@ export class OrderedIndex {
     if (slot === values.length) {
       values.push(value)
       rows.push(row)
+      this.#lasts[at] = value
     } else {
       values.splice(slot, 0, value)
       rows.splice(slot, 0, row)
     }
     if (values.length <= MAX_CHUNK) return
     const half = values.length >>> 1
-    this.#chunks.splice(at + 1, 0, { values: values.splice(half), rows: rows.splice(half) })
+    this.#replace(at, 1, [
+      { values: values.slice(0, half), rows: rows.slice(0, half) },
+      { values: values.slice(half), rows: rows.slice(half) }
+    ])
   }
 
   /** Removes an entry; one that is not there is passed over. */
@@ -82,21 +91,28 @@ export class OrderedIndex {
     chunk.values.splice(slot, 1)
     chunk.rows.splice(slot, 1)
     if (chunk.values.length < MIN_CHUNK) this.#compact(at)
+    else this.#lasts[at] = lastOf(chunk)
   }
 
   /** Joins a small chunk with the one after or before it, if the two are small together. */
   #compact (at: number): void {
     const chunk = this.#chunks[at] as Chunk
     if (chunk.values.length === 0) {
-      this.#chunks.splice(at, 1)
+      this.#replace(at, 1, [])
       return
     }
+    this.#lasts[at] = lastOf(chunk)
     const isRoomy = (other: Chunk | undefined): boolean =>
       other !== undefined && other.values.length + chunk.values.length <= MAX_CHUNK / 4
     const first = isRoomy(this.#chunks[at + 1]) ? at : isRoomy(this.#chunks[at - 1]) ? at - 1 : -1
     if (first === -1) return
     const [a, b] = [this.#chunks[first] as Chunk, this.#chunks[first + 1] as Chunk]
-    this.#chunks.splice(first, 2, { values: [...a.values, ...b.values], rows: [...a.rows, ...b.rows] })
+    this.#replace(first, 2, [{ values: [...a.values, ...b.values], rows: [...a.rows, ...b.rows] }])
+  }
+
+  #replace (at: number, count: number, chunks: readonly Chunk[]): void {
+    this.#chunks.splice(at, count, ...chunks)
+    this.#lasts.splice(at, count, ...chunks.map(lastOf))
   }
 
   /** Estimates the entries of a range from whole chunks: at most two chunks off. */
@@ -110,9 +126,58 @@ export class OrderedIndex {
     return size
   }
 
+  /** Number of the entries of a range. Looks at each chunk of it, and at no entry. */
+  count (range: Range): number {
+    const [from, to] = this.#bounds(range)
+    if (from.chunk > to.chunk) return 0
+    let size = to.slot - from.slot
+    for (let i = from.chunk; i < to.chunk; i++) size += (this.#chunks[i] as Chunk).rows.length
+    return Math.max(0, size)
+  }
+
   /** Rows of a range in ascending order. Must not be used across changes. */
   * range (range: Range): Generator<Row, undefined> {
     const [from, to] = this.#bounds(range)
+    yield * this.#between(from, to)
+  }
+
+  /**
+   * Rows of a range in descending order of value, those of one value in ascending order of place. Must not be
+   * used across changes.
+   */
+  * descending (range: Range): Generator<Row, undefined> {
+    const [first, end] = this.#bounds(range)
+    let to = this.#backTo(end)
+    while (to.chunk > first.chunk || (to.chunk === first.chunk && to.slot > first.slot)) {
+      const { values } = this.#chunks[to.chunk] as Chunk
+      const value = values[to.slot - 1] as Scalar
+      let slot = to.slot - 1
+      while (slot > 0 && values[slot - 1] === value) slot--
+      const from = slot === 0 ? this.#find(value, -Infinity) : { chunk: to.chunk, slot }
+      yield * this.#between(from, to)
+      to = this.#backTo(from)
+    }
+  }
+
+  /** Rows of a range in no order: less work than the others. */
+  rowsOf (range: Range): Row[] {
+    const [from, to] = this.#bounds(range)
+    const rows: Row[] = []
+    for (let i = from.chunk; i <= to.chunk && i < this.#chunks.length; i++) {
+      const chunk = (this.#chunks[i] as Chunk).rows
+      const end = i === to.chunk ? to.slot : chunk.length
+      for (let slot = i === from.chunk ? from.slot : 0; slot < end; slot++) rows.push(chunk[slot] as Row)
+    }
+    return rows
+  }
+
+  /** Returns the position of the end of an earlier chunk for one at the start of a chunk. */
+  #backTo ({ chunk, slot }: Position): Position {
+    if (slot > 0 || chunk === 0) return { chunk, slot }
+    return { chunk: chunk - 1, slot: (this.#chunks[chunk - 1] as Chunk).rows.length }
+  }
+
+  * #between (from: Position, to: Position): Generator<Row, undefined> {
     for (let i = from.chunk; i <= to.chunk && i < this.#chunks.length; i++) {
       const { rows } = this.#chunks[i] as Chunk
       const end = i === to.chunk ? to.slot : rows.length
@@ -171,8 +236,9 @@ export class OrderedIndex {
     let high = this.#chunks.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      const { values, rows } = this.#chunks[middle] as Chunk
-      if (this.#isBefore(values, rows, values.length - 1, value, place)) low = middle + 1
+      const order = this.#compare(this.#lasts[middle] as Scalar, value)
+      const isBefore = order === 0 ? lastRowOf(this.#chunks[middle] as Chunk).place < place : order < 0
+      if (isBefore) low = middle + 1
       else high = middle
     }
     return low
@@ -196,6 +262,14 @@ export class OrderedIndex {
     const order = this.#compare(values[slot] as Scalar, value)
     return order < 0 || (order === 0 && (rows[slot] as Row).place < place)
   }
+}
+
+function lastOf ({ values }: Chunk): Scalar {
+  return values[values.length - 1] as Scalar
+}
+
+function lastRowOf ({ rows }: Chunk): Row {
+  return rows[rows.length - 1] as Row
 }
 
 interface Position {

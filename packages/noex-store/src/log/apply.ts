@@ -65,7 +65,7 @@ export async function prepareBuckets (engine: Engine, { changes }: Commit): Prom
       load()
       if (++count % STEP === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
     }
-    if (former !== undefined) bucket.follow(former)
+    if (former !== undefined) bucket.follow(former, { hasSameKeys: change.records === undefined })
     prepared.set(change, bucket)
   }
   return prepared
@@ -146,7 +146,7 @@ function applyDefinition (
   if (bucket === undefined) {
     bucket = emptyBucket(engine, change, former) as Bucket
     for (const load of loadsOf(bucket, change, former)) load()
-    if (former !== undefined) bucket.follow(former)
+    if (former !== undefined) bucket.follow(former, { hasSameKeys: change.records === undefined })
   }
   put(bucket)
   return change

@@ -110,7 +110,7 @@ export class Groups {
     let id = ''
     for (const { get, normalize } of this.#fields) {
       const value = get(record)
-      id += `${String((normalize === undefined ? value : normalize(value)) ?? 'null')}\0`
+      id += `${textOf((normalize === undefined ? value : normalize(value)) ?? 'null')}\0`
     }
     let group = this.#groups.get(id)
     if (group === undefined) {
@@ -130,5 +130,14 @@ export class Groups {
       if (turn !== undefined) await turn
     }
     return results
+  }
+}
+
+/** Returns the text form of a value, of an object that has none as of other objects. */
+function textOf (value: unknown): string {
+  try {
+    return String(value)
+  } catch {
+    return Object.prototype.toString.call(value)
   }
 }

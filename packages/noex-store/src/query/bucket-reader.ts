@@ -1,33 +1,31 @@
 import type { Bucket } from '../bucket/bucket.js'
-import { compareKeys } from '../bucket/compare-keys.js'
 import type { Visit } from '../bucket/snapshot.js'
 import { expireDue } from '../commit/expiry.js'
 import type { Engine } from '../engine.js'
 import { bothOf } from '../filter/filter.js'
-import { MIN_ORDERED } from '../filter/planner.js'
-import { requestOrder } from '../index/build-ordered.js'
-import { sortInSlices } from '../scan/sort.js'
 import type { AccessOptions, WorkMeter } from '../types/access.js'
 import type { WhereFilter } from '../types/filter.js'
 import type {
-  Aggregate, AggregateFunction, GroupByResult, PaginatedResult, PaginateOptions, QueryBucket
+  Aggregate, AggregateFunction, FindOptions, GroupByResult, PaginatedResult, PaginateOptions, QueryBucket
 } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
 import { accumulate, Groups } from './aggregate.js'
 import { countNow } from './count.js'
+import { extremeByIndex } from './extreme.js'
+import { find } from './find.js'
 import { findByField } from './find-by-field.js'
-import { select, visibility, visitFrom, visitMatches, type Visiting } from './visit.js'
-import { meterOf, unitsOfList, unitsOfSort } from './work.js'
-
-/** Records of one answer that are gathered at once; more are gathered in slices. */
-const MAX_AT_ONCE = 20_000
+import { page, type PageBounds } from './page.js'
+import { sortOrderOf } from './sort-order.js'
+import { select, visibility, visitMatches, type Visiting } from './visit.js'
+import { meterOf } from './work.js'
 
 /** Records between two looks at the clock while they are grouped: by texts, which may be long. */
 const GROUP_STEP = 16
 
 /**
- * The reads of a bucket, confined to the records that match `scope` and counted by `work`. Each sees the bucket
- * as it was at the moment of the call; what takes long is done in slices, so that it holds up nothing else.
+ * The reads of a bucket, confined to the records that match `scope` and counted by `work`. Each sees the
+ * bucket as it was at the moment of the call; what takes long is done in slices, so that it holds up nothing
+ * else.
  */
 export class BucketReader implements QueryBucket {
   readonly #engine: Engine
@@ -65,18 +63,24 @@ export class BucketReader implements QueryBucket {
     return await this.#collect(filter)
   }
 
+  /**
+   * Finds a part of the records that match, sorted: the first ones by the ordered index of a field where
+   * there is one, else without sorting all.
+   */
+  async find ({ filter, sort, offset, limit }: FindOptions): Promise<StoreRecord[]> {
+    const bucket = this.#open()
+    const order = sort && sortOrderOf(sort, bucket.schema.normalizeOf)
+    const wanted = { order, offset: limitOf(offset), limit: limit === undefined ? ALL : limitOf(limit) }
+    return await find(this.#engine, select(bucket, bothOf(this.#scope, filter)), wanted, this.#meter())
+  }
+
   async findOne (filter: WhereFilter): Promise<StoreRecord | undefined> {
-    let found: StoreRecord | undefined
-    await this.#visit(filter, record => {
-      found = record
-      return false
-    })
-    return found
+    return (await this.find({ filter, limit: 1 }))[0]
   }
 
   async count (filter?: WhereFilter): Promise<number> {
     const bucket = this.#open()
-    const known = countNow(select(bucket, bothOf(this.#scope, filter)))
+    const known = countNow(this.#engine, select(bucket, bothOf(this.#scope, filter)))
     if (known !== undefined) return known
     let count = 0
     await this.#visit(filter, () => {
@@ -92,20 +96,8 @@ export class BucketReader implements QueryBucket {
   }
 
   async last (n: number, filter?: WhereFilter): Promise<StoreRecord[]> {
-    const limit = limitOf(n)
-    const bucket = this.#open()
-    const wanted = bothOf(this.#scope, filter)
-    if (wanted !== undefined || bucket.hasOverdue || limit > MAX_AT_ONCE) {
-      const records = await this.#inKeyOrder(bucket, await this.#collect(filter))
-      return limit === 0 ? [] : records.slice(-limit)
-    }
-    this.#meter().take(unitsOfList(Math.min(limit, bucket.size)))
-    const records: StoreRecord[] = []
-    for (const row of bucket.contents.byKey?.backwards() ?? bucket.contents.sequence.backwards()) {
-      if (records.length >= limit) break
-      records.push(row.record as StoreRecord)
-    }
-    return records.reverse()
+    const selection = select(this.#open(), bothOf(this.#scope, filter))
+    return await page(this.#engine, selection, { limit: limitOf(n), isLast: true }, this.#meter())
   }
 
   async paginate ({ after, limit, filter }: PaginateOptions): Promise<PaginatedResult> {
@@ -121,11 +113,11 @@ export class BucketReader implements QueryBucket {
   }
 
   async min (field: string, filter?: WhereFilter): Promise<number | undefined> {
-    return this.#end(field, filter, 0) ?? await this.#aggregate('min', field, filter)
+    return this.#extreme(field, filter, false) ?? await this.#aggregate('min', field, filter)
   }
 
   async max (field: string, filter?: WhereFilter): Promise<number | undefined> {
-    return this.#end(field, filter, 1) ?? await this.#aggregate('max', field, filter)
+    return this.#extreme(field, filter, true) ?? await this.#aggregate('max', field, filter)
   }
 
   async groupBy (
@@ -187,15 +179,9 @@ export class BucketReader implements QueryBucket {
     return accumulator.result()
   }
 
-  /** The lowest (0) or highest (1) number of a field, when an ordered index has it at hand. */
-  #end (field: string, filter: WhereFilter | undefined, side: 0 | 1): number | undefined {
-    const bucket = this.#open()
-    if (filter !== undefined || this.#scope !== undefined || bucket.hasOverdue) return undefined
-    const index = bucket.contents.byField.get(field)
-    if (index?.options.scalarType !== 'number' || index.options.normalize !== undefined) return undefined
-    if (bucket.size > MIN_ORDERED) requestOrder(this.#engine, bucket, index)
-    const end = index.ordered?.ends?.[side] as number | undefined
-    return Number.isFinite(end) ? end : undefined
+  #extreme (field: string, filter: WhereFilter | undefined, isHighest: boolean): number | undefined {
+    const selection = select(this.#open(), bothOf(this.#scope, filter))
+    return extremeByIndex(this.#engine, selection, field, isHighest, this.#meter())
   }
 
   async #page (after: unknown, limit: number, filter: WhereFilter | undefined): Promise<PaginatedResult> {
@@ -203,9 +189,12 @@ export class BucketReader implements QueryBucket {
     if (after !== undefined && !this.#isCursor(bucket, after)) {
       return { records: [], hasMore: false, nextCursor: undefined }
     }
-    const rows = bucket.contents.byKey === undefined
-      ? await this.#rowsFrom(bucket, after, limit + 1, filter)
-      : await this.#rowsByKey(bucket, after, limit + 1, filter)
+    const bounds = boundsAfter(bucket, after)
+    const selection = select(bucket, bothOf(this.#scope, filter))
+    // A key that was never seen ends the walk.
+    const rows = bounds === undefined
+      ? []
+      : await page(this.#engine, selection, { ...bounds, limit: limit + 1 }, this.#meter())
     const records = rows.slice(0, limit)
     return { records, hasMore: rows.length > limit, nextCursor: records.at(-1)?.[bucket.schema.key] }
   }
@@ -219,65 +208,21 @@ export class BucketReader implements QueryBucket {
     const record = bucket.row(key)?.record
     return record !== undefined && this.#isInScope(bucket, record)
   }
-
-  async #rowsFrom (
-    bucket: Bucket, after: unknown, limit: number, filter: WhereFilter | undefined
-  ): Promise<StoreRecord[]> {
-    const start = after === undefined ? 0 : placeAfter(bucket, after)
-    const records: StoreRecord[] = []
-    // A key that was never seen ends the walk.
-    if (start === undefined) return records
-    const wanted = bothOf(this.#scope, filter)
-    if (wanted === undefined && !bucket.hasOverdue && limit <= MAX_AT_ONCE) {
-      this.#meter().take(unitsOfList(Math.min(limit - 1, bucket.size)))
-      for (const row of bucket.contents.sequence.from(start)) {
-        if (records.push(row.record as StoreRecord) >= limit) break
-      }
-      return records
-    }
-    const visit: Visit = record => records.push(record) < limit
-    await visitFrom(this.#engine, select(bucket, wanted), start, visit, { meter: this.#meter() })
-    return records
-  }
-
-  async #rowsByKey (
-    bucket: Bucket, after: unknown, limit: number, filter: WhereFilter | undefined
-  ): Promise<StoreRecord[]> {
-    const cursor = bucket.keyOf(after)
-    const byKey = bucket.contents.byKey as NonNullable<typeof bucket.contents.byKey>
-    const wanted = bothOf(this.#scope, filter)
-    if (wanted !== undefined || bucket.hasOverdue || limit > MAX_AT_ONCE) {
-      const records = await this.#inKeyOrder(bucket, await this.#collect(filter))
-      const from = after === undefined
-        ? 0
-        : records.findIndex(record => compareKeys(bucket.keyIn(record), cursor) > 0)
-      return from === -1 ? [] : records.slice(from, from + limit)
-    }
-    this.#meter().take(unitsOfList(Math.min(limit - 1, bucket.size)))
-    const place = bucket.row(after)?.place ?? Infinity
-    const records: StoreRecord[] = []
-    for (const row of after === undefined ? byKey.range({}) : byKey.after(cursor as string, place)) {
-      if (records.push(row.record as StoreRecord) >= limit) break
-    }
-    return records
-  }
-
-  async #inKeyOrder (bucket: Bucket, records: StoreRecord[]): Promise<StoreRecord[]> {
-    if (bucket.contents.byKey === undefined) return records
-    this.#meter().take(unitsOfSort(records.length))
-    return await sortInSlices(
-      records, (a, b) => compareKeys(bucket.keyIn(a), bucket.keyIn(b)), this.#engine.slicer
-    )
-  }
 }
 
-/** The place after the record of a key, also of a deleted one that is still known. */
-function placeAfter (bucket: Bucket, key: unknown): number | undefined {
-  const place = bucket.row(key)?.place ?? bucket.deleted.get(bucket.keyOf(key))?.place
-  return place === undefined ? undefined : place + 1
+/** The bounds of what comes after a key, also of a deleted one that is still known. */
+function boundsAfter (bucket: Bucket, after: unknown): Omit<PageBounds, 'limit'> | undefined {
+  if (after === undefined) return {}
+  const key = bucket.keyOf(after)
+  if (bucket.contents.byKey !== undefined) return { after: key }
+  const place = bucket.row(after)?.place ?? bucket.deleted.get(key)?.place
+  return place === undefined ? undefined : { place: place + 1 }
 }
+
+/** More records than there can be. */
+const ALL = Number.MAX_SAFE_INTEGER
 
 function limitOf (n: unknown): number {
-  if (n === Infinity) return Number.MAX_SAFE_INTEGER
+  if (n === Infinity) return ALL
   return typeof n === 'number' && n > 0 ? Math.floor(n) : 0
 }

@@ -1,6 +1,6 @@
 import type { Bucket } from '../bucket/bucket.js'
+import { inOrder } from '../bucket/in-order.js'
 import type { Row } from '../bucket/row.js'
-import { rowsInOrder } from '../filter/planner.js'
 import type { WhereFilter } from '../types/filter.js'
 
 /** Rows that are answered without a plan. */
@@ -28,5 +28,5 @@ export function findByField (bucket: Bucket, filter: WhereFilter): Row[] | undef
   const size = index.hash.size(wanted)
   return size > MAX_ROWS
     ? undefined
-    : rowsInOrder({ size, isExact: true, rows: () => index.hash.rows(wanted) })
+    : inOrder([...index.hash.rows(wanted)])
 }

@@ -1,6 +1,7 @@
 import type { Engine } from '../engine.js'
 import type { ReadFilter } from '../types/query.js'
 import type { AnyQueryFn } from './declarative.js'
+import { callSafely } from '../events/call-safely.js'
 import { deepEqual } from './deep-equal.js'
 import type { DependencyIndex } from './dependency-index.js'
 import { ReadDependencies, TrackedContext } from './query-context.js'
@@ -16,7 +17,7 @@ export interface LiveQueryOptions {
   readonly fn: AnyQueryFn
   readonly params: unknown
   readonly readFilter: ReadFilter | undefined
-  readonly onResult: (result: unknown) => void
+  readonly onResult: (result: unknown) => unknown
 }
 
 /**
@@ -74,7 +75,9 @@ export class LiveQuery {
   async #run (): Promise<void> {
     // All changes of this turn lead to one run.
     await undefined
-    while (this.#isDirty && !this.#isEnded) {
+    for (let run = 1; this.#isDirty && !this.#isEnded; run++) {
+      // A query, or a subscriber, that writes to what the query reads does not keep the others from running.
+      if (run > MAX_RERUNS) await this.#engine.slicer.nextTurn()
       let result: unknown
       try {
         result = await this.#evaluate()
@@ -84,7 +87,7 @@ export class LiveQuery {
       }
       if (this.#isEnded || deepEqual(this.#result, result)) continue
       this.#result = result
-      this.options.onResult(result)
+      callSafely(() => this.options.onResult(result), this.#engine.options.onListenerError)
     }
   }
 
@@ -107,8 +110,29 @@ export class LiveQuery {
         }
       }, this.options.readFilter)
       const { fn, params } = this.options
-      const result = params === undefined ? await fn(context) : await fn(context, params)
+      let result: unknown
+      try {
+        result = params === undefined ? await fn(context) : await fn(context, params)
+      } catch (error) {
+        // What it has not come to read this time counts on.
+        this.#keep(former)
+        throw error
+      }
       if (!this.#isDirty || run === MAX_RERUNS) return result
+    }
+  }
+
+  /** Goes on depending on what a run before has read. */
+  #keep ({ bucketLevel, recordLevel }: ReadDependencies): void {
+    for (const bucket of bucketLevel) {
+      this.#dependencies.bucketLevel.add(bucket)
+      if (!this.#isEnded) this.#index.addBucket(bucket, this)
+    }
+    for (const [bucket, keys] of recordLevel) {
+      for (const key of keys) {
+        this.#dependencies.addRecord(bucket, key)
+        if (!this.#isEnded) this.#index.addRecord(bucket, key, this)
+      }
     }
   }
 }

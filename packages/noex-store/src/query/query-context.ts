@@ -1,6 +1,8 @@
 import type { Engine } from '../engine.js'
 import type { WorkMeter } from '../types/access.js'
-import type { QueryBucket, QueryContext, QueryDependencies, QueryRunOptions, ReadFilter } from '../types/query.js'
+import type {
+  QueryBucket, QueryContext, QueryDependencies, QueryRunOptions, ReadFilter
+} from '../types/query.js'
 import { BucketReader } from './bucket-reader.js'
 
 /** The buckets of one run of a query, confined by `readFilter`. */
@@ -40,6 +42,7 @@ export class TrackedContext implements QueryContext {
       },
       all: whole(reader.all),
       where: whole(reader.where),
+      find: whole(reader.find),
       findOne: whole(reader.findOne),
       count: whole(reader.count),
       first: whole(reader.first),

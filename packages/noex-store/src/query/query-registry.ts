@@ -14,7 +14,7 @@ import { TrackedContext } from './query-context.js'
 /** Runs of one query at a time; one that runs itself would go on until the memory is used up. */
 const MAX_RUNS = 10_000
 
-/** Runs that may begin within each other before one waits for a microtask: so that the stack is not used up. */
+/** Runs that begin within each other before one waits for a microtask, so that the stack is not used up. */
 const MAX_NESTED = 100
 
 interface DefinedQuery {

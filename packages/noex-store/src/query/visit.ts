@@ -4,18 +4,15 @@ import type { Row } from '../bucket/row.js'
 import type { Engine } from '../engine.js'
 import { searched } from '../filter/condition.js'
 import { type CompiledFilter, compileFilter } from '../filter/filter.js'
-import { findSource, rowsInOrder } from '../filter/planner.js'
+import { findSource, rowsInOrder, type Source } from '../filter/planner.js'
 import { requestOrder } from '../index/build-ordered.js'
 import type { WorkMeter } from '../types/access.js'
 import type { StoreRecord } from '../types/record.js'
 import type { WhereFilter } from '../types/filter.js'
-import { meterOf, TextWork, unitsOfList } from './work.js'
+import { meterOf, TextWork } from './work.js'
 
 /** Places looked at between two looks at the clock. */
-const STEP = 256
-
-/** Places of the first step of a walk that may end early. */
-const FIRST_STEP = 32
+export const STEP = 256
 
 /** Units of work up to which records are looked at in one go. */
 const MAX_AT_ONCE = 8_000
@@ -54,60 +51,55 @@ export function select (bucket: Bucket, filter: WhereFilter | undefined): Select
 
 /**
  * Visits the records that match, in the order of their insertion, as they all were at one moment: that of the
- * call. Returns `undefined` when it is done at once; what takes longer goes on in slices. The records that are
- * looked at times the conditions are counted before the first one is.
+ * call. Returns `undefined` when it is done at once; what takes longer goes on in slices. The records that
+ * are looked at times the conditions are counted before the first one is.
  * @throws WorkBudgetError, and what `meter` throws
  */
 export function visitMatches (
   engine: Engine, { bucket, filter }: Selection, visit: Visit, visiting: Visiting = {}
 ): Promise<void> | undefined {
   const { meter = meterOf(engine, bucket.name), perMatch = 0 } = visiting
-  const conditions = Math.max(1, filter?.work ?? 0)
-  const isVisible = bucket.hasOverdue ? visibility(engine, bucket) : undefined
-  const counted = perMatch === 0 ? visit : countedVisit(visit, meter, perMatch)
   const source = filter && findSource(bucket, filter, index => { requestOrder(engine, bucket, index) })
-  const step = visiting.step ?? (filter?.searchesTexts === true ? 1 : STEP)
-  const isShort = (records: number, units: number): boolean =>
-    filter?.searchesTexts !== true && records * (units + perMatch) <= MAX_AT_ONCE
   if (source !== undefined) {
-    const rows = rowsInOrder(source)
-    // The index has compared one condition.
-    const units = source.isExact ? 1 : Math.max(1, conditions - 1)
-    meter.take(rows.length * units)
-    const wanted = selective(source.isExact ? undefined : filter, isVisible, counted, meter)
-    if (isShort(rows.length, units)) visitRows(rows, wanted)
-    else return visitListed(engine, rows, rows.map(({ record }) => record as StoreRecord), wanted, step)
-    return undefined
+    return visitSource(engine, { bucket, filter }, source, rowsInOrder(source), visit, { ...visiting, meter })
   }
+  const conditions = Math.max(1, filter?.work ?? 0)
   meter.take(bucket.size * conditions)
-  const wanted = selective(filter, isVisible, counted, meter)
-  if (!isShort(bucket.size, conditions)) {
-    return walk(engine, new Snapshot(bucket.contents), wanted, () => step)
+  const isVisible = bucket.hasOverdue ? visibility(engine, bucket) : undefined
+  const wanted = selective(filter, isVisible, counted(visit, meter, perMatch), meter)
+  if (!isShort(filter, bucket.size * (conditions + perMatch))) {
+    return walk(engine, new Snapshot(bucket.contents), wanted, () => stepOf(filter, visiting))
   }
   for (const { slots } of bucket.contents.sequence.chunks) if (!visitRows(slots, wanted)) return undefined
   return undefined
 }
 
-/**
- * Visits the records that match from a place on, in the order of their insertion. They are counted as the walk
- * comes to them: `visit` may end it early.
- */
-export function visitFrom (
-  engine: Engine, { bucket, filter }: Selection, place: number, visit: Visit, { meter }: Visiting = {}
+/** Visits those of some rows of a source that match: the index has compared one condition. */
+export function visitSource (
+  engine: Engine, { bucket, filter }: Selection, source: Source, rows: readonly Row[], visit: Visit,
+  visiting: Visiting & { readonly meter: WorkMeter }
 ): Promise<void> | undefined {
-  const counter = meter ?? meterOf(engine, bucket.name)
+  const { meter, perMatch = 0 } = visiting
   const isVisible = bucket.hasOverdue ? visibility(engine, bucket) : undefined
-  const wanted = selective(filter, isVisible, visit, counter)
-  let step = filter?.searchesTexts === true ? 1 : FIRST_STEP
-  let left = bucket.size
-  return walk(engine, new Snapshot(bucket.contents, place), wanted, () => {
-    const records = Math.min(step, left)
-    left -= records
-    counter.take(filter === undefined ? unitsOfList(records) : records * Math.max(1, filter.work))
-    const places = step
-    if (step > 1) step = Math.min(step * 2, STEP)
-    return places
-  })
+  const units = source.isExact ? 1 : Math.max(1, (filter?.work ?? 0) - 1)
+  meter.take(rows.length * units)
+  const tried = source.isExact ? undefined : filter
+  const wanted = selective(tried, isVisible, counted(visit, meter, perMatch), meter)
+  if (!isShort(filter, rows.length * (units + perMatch))) {
+    const records = rows.map(({ record }) => record as StoreRecord)
+    return visitListed(engine, rows, records, wanted, stepOf(filter, visiting))
+  }
+  visitRows(rows, wanted)
+  return undefined
+}
+
+/** Whether work is done in one go. */
+function isShort (filter: CompiledFilter | undefined, units: number): boolean {
+  return filter?.searchesTexts !== true && units <= MAX_AT_ONCE
+}
+
+function stepOf (filter: CompiledFilter | undefined, { step }: Visiting): number {
+  return step ?? (filter?.searchesTexts === true ? 1 : STEP)
 }
 
 /**
@@ -167,14 +159,16 @@ export function visibility (engine: Engine, bucket: Bucket): (record: StoreRecor
 
 const isAnyVisible = (): boolean => true
 
-function countedVisit (visit: Visit, meter: WorkMeter, units: number): Visit {
+function counted (visit: Visit, meter: WorkMeter, units: number): Visit {
+  if (units === 0) return visit
   return (record, row) => {
     meter.take(units)
     return visit(record, row)
   }
 }
 
-function selective (
+/** Returns what visits the visible records that match, of those that it is given. */
+export function selective (
   filter: CompiledFilter | undefined, isVisible: ((record: StoreRecord) => boolean) | undefined, visit: Visit,
   meter: WorkMeter
 ): Visit {

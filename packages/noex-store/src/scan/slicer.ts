@@ -17,8 +17,8 @@ export class Slicer {
   #turnStart: number | undefined
 
   /**
-   * Whether the long work of this turn must stop, and each part of it wait for `nextTurn`. Costs about as much
-   * as a look at a record, so a loop asks once in a while.
+   * Whether the long work of this turn must stop, and each part of it wait for `nextTurn`. Costs about as
+   * much as a look at a record, so a loop asks once in a while.
    */
   get isSpent (): boolean {
     return this.isSpentAt(ticks())

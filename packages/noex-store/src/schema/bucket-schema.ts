@@ -8,6 +8,8 @@ import { parseTtl } from './ttl.js'
 
 /** Most characters of a bucket's name. */
 const MAX_NAME = 1_000
+/** Members that the store writes into every record. */
+const METADATA: ReadonlySet<string> = new Set(['_version', '_createdAt', '_updatedAt', '_expiresAt'])
 /** Types that a key field may have: values of others are equal to themselves only. */
 const KEY_TYPES: ReadonlySet<FieldType> = new Set(['string', 'number', 'boolean', 'date'])
 const FIELD_TYPES: ReadonlySet<unknown> = new Set(['string', 'number', 'boolean', 'object', 'array', 'date'])
@@ -64,6 +66,11 @@ export function compileSchema (name: string, given: BucketDefinition): BucketSch
   const { key, schema } = definition
   if (!Object.hasOwn(schema, key)) {
     throw new DefinitionError(`Key field "${key}" does not exist in schema for bucket "${name}"`)
+  }
+  if (METADATA.has(key)) {
+    throw new DefinitionError(
+      `Key field "${key}" of bucket "${name}" is a member that the store writes itself`
+    )
   }
   for (const index of definition.indexes ?? []) {
     if (!Object.hasOwn(schema, index)) {

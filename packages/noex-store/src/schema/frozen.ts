@@ -1,26 +1,31 @@
+/** Levels in which a value may be nested. */
+const MAX_LEVELS = 2_000
+
 /**
  * Returns a nested value as a record keeps it: plain objects and arrays are copied and frozen, so that
  * neither the caller nor a reader can change what is stored. `Date`s are copied, instances of other classes
  * are kept.
+ * @throws RangeError for a value that is nested too deeply
  */
 export function frozenValue (value: unknown): unknown {
-  return typeof value === 'object' && value !== null ? frozenCopy(value, new Map()) : value
+  return typeof value === 'object' && value !== null ? frozenCopy(value, new Map(), 1) : value
 }
 
 /** `seen` has the copies of what surrounds the value: a circle stays one. */
-function frozenCopy (value: object, seen: Map<object, object>): object {
+function frozenCopy (value: object, seen: Map<object, object>, level: number): object {
   if (value instanceof Date) return new Date(value)
   const isArray = Array.isArray(value)
   if (!isArray && !isPlain(value)) return value
   const known = seen.get(value)
   if (known !== undefined) return known
+  if (level > MAX_LEVELS) throw new RangeError(`A value may be nested in ${MAX_LEVELS} levels`)
   const copy: Record<string, unknown> | unknown[] = isArray ? [...value] : { ...value }
   seen.set(value, copy)
   for (const name of Object.keys(copy)) {
     const member = (copy as Record<string, unknown>)[name]
     // An own member named __proto__ is replaced like any other.
     if (typeof member === 'object' && member !== null) {
-      (copy as Record<string, unknown>)[name] = frozenCopy(member, seen)
+      (copy as Record<string, unknown>)[name] = frozenCopy(member, seen, level + 1)
     }
   }
   return Object.freeze(copy)

@@ -25,11 +25,15 @@ export class ReadSet {
   readonly #records = new Map<Bucket, Map<unknown, StoreRecord | undefined>>()
   readonly #predicates: PredicateRead[] = []
 
-  /** Notes the first read of a key. `record` is `undefined` where there is none. */
+  /**
+   * Notes a read of a key. `record` is `undefined` where there is none.
+   * @throws TransactionConflictError when it has been read before, and was another one
+   */
   addRecord (bucket: Bucket, key: unknown, record: StoreRecord | undefined): void {
     let records = this.#records.get(bucket)
     if (records === undefined) this.#records.set(bucket, records = new Map())
     if (!records.has(key)) records.set(key, record)
+    else if (records.get(key) !== record) throw changed(bucket, key, records.get(key))
   }
 
   /** Notes that all records which pass `test`, or all, were read or counted at a position of the history. */

@@ -66,7 +66,7 @@ export class TransactionReader {
   async count (filter?: WhereFilter): Promise<number> {
     this.open()
     const selection = select(this.#bucket, bothOf(this.#access.scope, filter))
-    let count = countNow(selection)
+    let count = countNow(this.#engine, selection)
     if (count === undefined) {
       count = 0
       await this.#visit(filter, true, () => {

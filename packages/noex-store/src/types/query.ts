@@ -43,11 +43,38 @@ export interface Aggregate {
   readonly field?: string
 }
 
+/** Fields to sort by, the first one first. */
+export type Sort = Readonly<Record<string, 'asc' | 'desc'>>
+
+/** What `find` finds. */
+export interface FindOptions {
+  /** @default all records */
+  readonly filter?: WhereFilter | undefined
+  /**
+   * Numbers, booleans and dates come by size and before texts; null, absent and other values come last in both
+   * directions; equal ones are in the order of insertion.
+   * @default the order of insertion
+   */
+  readonly sort?: Sort | undefined
+  /**
+   * Records to pass over.
+   * @default 0
+   */
+  readonly offset?: number | undefined
+  /**
+   * Most records.
+   * @default all
+   */
+  readonly limit?: number | undefined
+}
+
 /** Reads of a bucket. */
 export interface QueryBucket {
   get (key: unknown): Promise<StoreRecord | undefined>
   all (): Promise<StoreRecord[]>
   where (filter: WhereFilter): Promise<StoreRecord[]>
+  /** Finds a part of the records that match, sorted. */
+  find (options: FindOptions): Promise<StoreRecord[]>
   findOne (filter: WhereFilter): Promise<StoreRecord | undefined>
   count (filter?: WhereFilter): Promise<number>
   first (n: number, filter?: WhereFilter): Promise<StoreRecord[]>
@@ -94,7 +121,7 @@ export type ReadFilter = (bucketName: string) => WhereFilter | null
 export interface DeclarativeQueryConfig {
   readonly bucket: string
   readonly filter?: Readonly<WhereFilter>
-  readonly sort?: Readonly<Record<string, 'asc' | 'desc'>>
+  readonly sort?: Sort
   readonly limit?: number
   /** Records to pass over before `limit` counts. */
   readonly offset?: number

@@ -42,6 +42,7 @@ interface OpenBucket extends BucketHandle {
   get: any
   all: any
   where: any
+  find: any
   findOne: any
   count: any
   first: any
@@ -68,6 +69,7 @@ export interface TypedBucket<S extends StoreSchema, N extends BucketName<S>>
   get: TypedQueryBucket<S, N>['get']
   all: TypedQueryBucket<S, N>['all']
   where: TypedQueryBucket<S, N>['where']
+  find: TypedQueryBucket<S, N>['find']
   findOne: TypedQueryBucket<S, N>['findOne']
   count: TypedQueryBucket<S, N>['count']
   first: TypedQueryBucket<S, N>['first']

@@ -1,5 +1,5 @@
 import type {
-  AggregateFunction, GroupByResult, PaginatedResult, PaginateOptions
+  FindOptions, AggregateFunction, GroupByResult, PaginatedResult, PaginateOptions
 } from './query.js'
 import type { BucketName, FieldName, KeyOf, RecordOf, StoreSchema } from './record-types.js'
 import type { RecordMeta } from './record.js'
@@ -40,8 +40,16 @@ export interface TypedReads<S extends StoreSchema, N extends BucketName<S>> {
   count (filter?: FilterOf<S, N>): Promise<number>
 }
 
+/** `FindOptions` of a bucket of a schema. */
+export interface TypedFindOptions<S extends StoreSchema, N extends BucketName<S>>
+  extends Pick<FindOptions, 'offset' | 'limit'> {
+  readonly filter?: FilterOf<S, N> | undefined
+  readonly sort?: Readonly<Partial<Record<PathOf<S, N>, 'asc' | 'desc'>>> | undefined
+}
+
 /** Reads of a bucket of a schema outside of a transaction. */
 export interface TypedQueryBucket<S extends StoreSchema, N extends BucketName<S>> extends TypedReads<S, N> {
+  find (options: TypedFindOptions<S, N>): Promise<Array<RecordOf<S, N>>>
   first (n: number): Promise<Array<RecordOf<S, N>>>
   last (n: number): Promise<Array<RecordOf<S, N>>>
   paginate (options: TypedPageOptions<S, N>): Promise<TypedPage<S, N>>

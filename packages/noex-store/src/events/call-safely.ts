@@ -1,0 +1,17 @@
+/**
+ * Calls a function of the application, which may throw, or return a promise that rejects: `onFailure` hears
+ * of it, and the caller goes on.
+ */
+export function callSafely (callback: () => unknown, onFailure: (error: unknown) => void): void {
+  try {
+    const result = callback()
+    if (isThenable(result)) result.then(undefined, onFailure)
+  } catch (error) {
+    onFailure(error)
+  }
+}
+
+function isThenable (value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null &&
+    typeof (value as { then?: unknown }).then === 'function'
+}

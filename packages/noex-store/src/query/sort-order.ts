@@ -1,0 +1,78 @@
+import { getterOf } from '../filter/path.js'
+import type { Normalize } from '../schema/bucket-schema.js'
+import type { Sort } from '../types/query.js'
+import type { StoreRecord } from '../types/record.js'
+
+/** A value that has a place in an order. */
+type Sortable = number | bigint | string
+
+/** Fields and directions by which records are sorted, compiled once. */
+export interface SortOrder {
+  readonly keys: ReadonlyArray<{ readonly field: string, readonly isDescending: boolean }>
+  /** Orders records; 0 for those that keep the order of the bucket. */
+  readonly compare: (a: StoreRecord, b: StoreRecord) => number
+}
+
+/**
+ * Compiles a sort. Numbers, booleans and dates are ordered by size and come before texts, which are ordered
+ * by their code units. Null, absent and all other values, NaN among them, come last in both directions.
+ */
+export function sortOrderOf (sort: Sort, normalizeOf: (field: string) => Normalize | undefined): SortOrder {
+  const keys = Object.entries(sort).map(
+    ([field, direction]) => ({ field, isDescending: direction === 'desc' })
+  )
+  const compares = keys.map(({ field, isDescending }) => compareOf(field, isDescending, normalizeOf(field)))
+  const [first, second] = compares
+  if (first === undefined) return { keys, compare: () => 0 }
+  if (second === undefined) return { keys, compare: first }
+  return {
+    keys,
+    compare (a, b) {
+      for (const compare of compares) {
+        const order = compare(a, b)
+        if (order !== 0) return order
+      }
+      return 0
+    }
+  }
+}
+
+function compareOf (
+  field: string, isDescending: boolean, normalize: Normalize | undefined
+): SortOrder['compare'] {
+  const get = getterOf(field)
+  const read = normalize === undefined ? get : (record: StoreRecord) => normalize(get(record))
+  const [less, greater] = isDescending ? [1, -1] : [-1, 1]
+  return (a, b) => {
+    const from = read(a)
+    const to = read(b)
+    if (typeof from === 'number' && typeof to === 'number') {
+      if (from < to) return less
+      if (from > to) return greater
+      if (from === to) return 0
+    }
+    return compareSortables(sortableOf(from), sortableOf(to), less, greater)
+  }
+}
+
+function compareSortables (
+  from: Sortable | undefined, to: Sortable | undefined, less: number, greater: number
+): number {
+  if (from === undefined || to === undefined) {
+    return from === to ? 0 : from === undefined ? 1 : -1
+  }
+  const isText = typeof from === 'string'
+  if (isText !== (typeof to === 'string')) return isText ? greater : less
+  return from < to ? less : from > to ? greater : 0
+}
+
+/** Returns a value as it is compared, `undefined` where it has no place in an order. */
+function sortableOf (value: unknown): Sortable | undefined {
+  switch (typeof value) {
+    case 'string':
+    case 'bigint': return value
+    case 'number': return Number.isNaN(value) ? undefined : value
+    case 'boolean': return Number(value)
+    default: return value instanceof Date ? sortableOf(value.getTime()) : undefined
+  }
+}
