@@ -57,6 +57,21 @@ function raised ({ operation, world, theirs }: Step): Observation | undefined {
   return isRaised ? { ...theirs, outcome, contents, events } : undefined
 }
 
+/** Raises the versions of records that a backup brings back over newer ones. */
+function restored ({ operation, world, theirs }: Step): Observation | undefined {
+  if (operation.kind !== 'restore') return undefined
+  const contents = Object.fromEntries(Object.entries(theirs.contents).map(([bucket, records]) => {
+    const known = world.buckets.get(bucket)
+    const key = known?.definition.key ?? 'id'
+    return [bucket, records.map(record => {
+      const current = known?.records.find(former => former[key] === record[key])
+      const last = current?._version ?? known?.graves.get(record[key]) ?? 0
+      return record._version > last || isSame(record, current) ? record : { ...record, _version: last + 1 }
+    })]
+  }))
+  return isSame(contents, theirs.contents) ? undefined : { ...theirs, contents }
+}
+
 /** Gives inserts the free numbers that 0.2.0 would not look for. */
 function withFreeNumbers (operation: Operation, world: World): Operation | undefined {
   if (!isInsert(operation) && operation.kind !== 'insertMany') return undefined
@@ -134,6 +149,22 @@ export const writeDifferences: readonly Difference[] = [
     now: 'it goes on from its last version',
     why: 'an `expectedVersion` of the record before must not pass',
     right: raised
+  },
+  {
+    name: 'restored records',
+    before: 'come back with the versions of the backup',
+    now: 'one that has changed or was deleted since goes on from its last version',
+    why: 'no version of a key stands for two records',
+    right: restored
+  },
+  {
+    name: 'values that JSON does not have',
+    before: 'are kept by reference: NaN, functions, BigInt, objects of classes, circles, any number of levels',
+    now: '`ValidationError` that names the member; at most 100 levels',
+    why: 'a log, a reply and a push would hold another record, or none',
+    right: step => errorOf(step.ours).includes('A record holds what JSON can hold') && !isSame(step.ours, step.theirs)
+      ? refused(errorOf(step.ours), step)
+      : undefined
   },
   {
     name: 'text in a date',
