@@ -34,7 +34,7 @@ export class QueryRegistry {
 
   constructor (engine: Engine) {
     this.#engine = engine
-    engine.lane.listen(commit => { this.#onCommit(commit) })
+    engine.onApplied(commit => { this.#onCommit(commit) })
   }
 
   /** @throws QueryAlreadyDefinedError */
