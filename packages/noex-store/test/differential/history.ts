@@ -7,8 +7,9 @@ import { differences, type Step } from './differences.js'
 import { isStructural, violation } from './invariants.js'
 import type { Operation } from './operations.js'
 import { perform, placed, type Setting } from './perform.js'
+import { ANY_FILTER_ERROR, rightStep, type RightStep } from './model-steps.js'
 import { isBadFilter, matches } from './reference.js'
-import { isSame, Side, type Observation } from './side.js'
+import { isSame, Side, type HeardEvent, type Observation } from './side.js'
 import { nextWorld, rightRead, type World } from './world.js'
 
 const makeAdapter = (): own.MemoryAdapter => new own.MemoryAdapter()
@@ -119,6 +120,12 @@ export class History {
     if (right !== undefined && !isSame(ours.outcome, right) && !isNear(ours.outcome, right)) {
       fail('A wrong read', right)
     }
+    this.#controlled.generateFrom(this.#step * 100)
+    const model = rightStep(operation, world, this.#controlled.time)
+    if (model !== undefined) {
+      if (!isRight(ours, model, operation)) fail('Not as the model', model)
+      this.#tally.set('by the model', (this.#tally.get('by the model') ?? 0) + 1)
+    }
     const found = violation(operation, world, ours, this.#controlled.time)
     if (found !== undefined) fail('A broken promise', found)
     for (const [name, { bucket, filter }] of this.#filters) {
@@ -156,6 +163,23 @@ export class History {
 
 /** What is compared: not the subscriptions of 0.2.0, which have a reference of their own. */
 const shown = ({ outcome, contents, events }: Observation): unknown => [outcome, contents, events]
+
+/** Whether a step has ended as the model says. */
+function isRight ({ outcome, contents, events }: Observation, right: RightStep, operation: Operation): boolean {
+  if ('errors' in right) {
+    if (!('error' in outcome)) return false
+    return [...right.errors].some(error => error === ANY_FILTER_ERROR
+      ? outcome.error.startsWith(`${error}: `)
+      : outcome.error === error)
+  }
+  if (!('value' in outcome) || !isSame(outcome.value, right.value)) return false
+  const data = Object.fromEntries(Object.entries(contents).filter(([name]) => name in right.contents))
+  if (!isSame(data, right.contents)) return false
+  return operation.kind === 'clear' || isSame(byKey(events), byKey(right.events))
+}
+
+const byKey = (events: readonly HeardEvent[]): Map<string, HeardEvent> =>
+  new Map(events.map(event => [`${event.bucket} ${typeof event.key} ${String(event.key)}`, event]))
 
 /** Numbers that differ by rounding alone. */
 function isNear (a: unknown, b: unknown): boolean {
