@@ -98,7 +98,10 @@ export const readDifferences: readonly Difference[] = [
     isCause: ({ operation, world, ours }) => isConcerned(isOnDate, operation, world) ||
       (operation.kind === 'groupBy' && operation.fields.some(field =>
         bucketsOf(operation, world).some(definition => isDate(definition, field)))) ||
-      (operation.kind === 'query' && 'd' in operation.sort) ||
+      (operation.kind === 'query' && Object.keys(operation.sort).some(field =>
+        bucketsOf(operation, world).some(definition => isDate(definition, field)))) ||
+      (['first', 'last', 'paginate'].includes(operation.kind) &&
+        bucketsOf(operation, world).some(definition => isDate(definition, 'id'))) ||
       ('error' in ours.outcome && ours.outcome.error.includes('field "d" already has value'))
   },
   {

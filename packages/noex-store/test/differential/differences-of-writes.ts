@@ -1,4 +1,5 @@
 import type { StoreRecord } from 'registry-noex-store'
+import { isPartOf } from './async-validators.js'
 import { rightDelete } from './deletes.js'
 import type { Difference, Step } from './differences.js'
 import { isStructural } from './invariants.js'
@@ -165,6 +166,15 @@ export const writeDifferences: readonly Difference[] = [
     right: step => errorOf(step.ours).includes('A record holds what JSON can hold') && !isSame(step.ours, step.theirs)
       ? refused(errorOf(step.ours), step)
       : undefined
+  },
+  {
+    name: 'asynchronous validators',
+    before: 'a promise passes as an answer',
+    now: 'are waited for; what refuses a write without them, refuses it first',
+    why: 'whether a name is free, a service knows',
+    isCause: ({ theirs, ours }) => isPartOf(errorOf(ours), errorOf(theirs)) ||
+      (errorOf(theirs).startsWith('ValidationError') &&
+      / already exists in bucket | in batch for bucket /.test(errorOf(ours)))
   },
   {
     name: 'text in a date',

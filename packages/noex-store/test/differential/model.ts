@@ -72,11 +72,10 @@ export class Table {
   insert (input: Fields, given: readonly unknown[], now: number): StoreRecord {
     this.#takeNumber(input, given)
     onlyRecordsOfJson(this.name, input)
-    const made = withBadDates(this.definition, input, fields =>
-      this.#validator.prepareInsert({ ...fields }, this.counter))
+    const made = this.#make(input)
     const slot = this.slot(made['id'])
     if (slot?.after !== undefined) throw new Refused([this.#taken(slot, made['id'])])
-    const version = (slot?.before?._version ?? this.#graves.get(this.keyOf(made['id'])) ?? 0) + 1
+    const version = (slot?.before?._version ?? this.#graves.get(made['id']) ?? 0) + 1
     const record: StoreRecord = { ...made, _version: version, ...this.#expiry(input, now) }
     if (slot !== undefined) {
       this.write(slot, record)
@@ -86,6 +85,18 @@ export class Table {
     this.slots.push(added)
     this.write(added, record)
     return record
+  }
+
+  #make (input: Fields): StoreRecord {
+    try {
+      return withBadDates(this.definition, input, fields =>
+        this.#validator.prepareInsert({ ...fields }, this.counter))
+    } catch (error) {
+      const slot = this.slot(input['id'])
+      // A taken key is found while a validator is waited for.
+      if (slot?.after === undefined || !(error instanceof Refused)) throw error
+      throw new Refused([...error.errors, this.#taken(slot, input['id'])])
+    }
   }
 
   update (slot: Slot, changes: Fields): StoreRecord {
