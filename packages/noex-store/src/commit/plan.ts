@@ -24,14 +24,14 @@ export interface Step {
 /** The steps of a commit: at most one for a key of a bucket. */
 export class Plan {
   readonly steps: Step[] = []
-  readonly #maxSteps: number
+  readonly maxSteps: number
   /** Counts what the deletes of the plan cause. */
   readonly work: WorkMeter | undefined
   #byKey: Map<Bucket, Map<unknown, Step>> | undefined
 
   /** More than `maxSteps` steps are refused. */
   constructor (maxSteps = Infinity, work?: WorkMeter) {
-    this.#maxSteps = maxSteps
+    this.maxSteps = maxSteps
     this.work = work
   }
 
@@ -42,8 +42,8 @@ export class Plan {
   add (
     bucket: Bucket, key: unknown, row: Row | undefined, after: StoreRecord | undefined, before = row?.record
   ): Step {
-    if (this.steps.length >= this.#maxSteps) {
-      throw new CommitTooLargeError(this.steps.length + 1, this.#maxSteps)
+    if (this.steps.length >= this.maxSteps) {
+      throw new CommitTooLargeError(this.steps.length + 1, this.maxSteps)
     }
     return this.addFreely(bucket, key, row, after, before)
   }

@@ -172,7 +172,10 @@ export const writeDifferences: readonly Difference[] = [
     before: 'a promise passes as an answer',
     now: 'are waited for; what refuses a write without them, refuses it first',
     why: 'whether a name is free, a service knows',
-    isCause: ({ theirs, ours }) => isPartOf(errorOf(ours), errorOf(theirs)) ||
+    isCause: ({ operation, theirs, ours }) => isPartOf(errorOf(ours), errorOf(theirs)) ||
+      // Of several records another one is refused first; which ones may be, says the model.
+      ('bucket' in operation && operation.kind.endsWith('Many') &&
+      [theirs, ours].every(side => errorOf(side).startsWith('ValidationError'))) ||
       (errorOf(theirs).startsWith('ValidationError') &&
       / already exists in bucket | in batch for bucket /.test(errorOf(ours)))
   },
