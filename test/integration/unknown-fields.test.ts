@@ -455,7 +455,7 @@ t.test('A query with a field that no record has is defined, with a warning in th
     ['late', 'aggregate.field', 'ages', 'age'],
     ['late', 'aggregate.groupBy[1]', 'shoe', undefined],
     ['direct', 'sort.shoe', 'shoe', undefined],
-    ['path', 'fields[0]', 'extra.a', undefined]
+    ['path', 'fields[0]', 'extra.a', 'extra']
   ])
   t.equal(lines.length, 7)
 })
