@@ -107,6 +107,28 @@ t.test('README', async t => {
     t.equal(await again.bucket('orders').count(), 1)
   })
 
+  t.test('its sample of the store finds the dearest orders, and changes one', async t => {
+    const { store, dearest, stop } = await run(t, 'find', ['store', 'dearest', 'stop'], code => code.replace(/console\.log\(.*?\)/, '')) as { store: Store, dearest: object[], stop: () => void }
+    t.teardown(async () => { await store.stop() })
+    stop()
+    t.match(dearest, [{ total: 90 }, { total: 55 }])
+    t.equal(await store.bucket('orders').sum('total'), 155)
+  })
+
+  t.test('its table of options of the store has each one, with the default of its type', async t => {
+    const types = readFileSync(join(root, 'packages/noex-store/src/types/store.ts'), 'utf8')
+    const options = /export interface StoreOptions \{([^]*?)\n\}/.exec(types)?.[1] ?? ''
+    const table = readme.slice(readme.indexOf('| option of `Store.start` |'))
+    const rows = table.slice(0, table.indexOf('\n\n'))
+    const names = [...options.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name as string)
+    t.ok(names.length > 8, 'there are options')
+    for (const name of names) {
+      t.ok(rows.includes(`\`${name}\``), name)
+      const value = new RegExp(`@default (\\d+)\n {3}\\*/\n  readonly ${name}\\?:`).exec(options)?.[1]
+      if (value !== undefined) t.match(rows, `| \`${name}\` | \`${Number(value).toLocaleString('en').replaceAll(',', '_')}\` |`)
+    }
+  })
+
   t.test('its sample of types compiles, in both READMEs, and runs', async t => {
     // npm run test:types compiles this file.
     const compiled = readFileSync(join(root, 'packages/noex-store/test/types/readme.ts'), 'utf8')
