@@ -24,6 +24,9 @@ import { projectFile } from './project-file.js'
 const root = projectFile('')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 const protocol = readFileSync(join(root, 'PROTOCOL.md'), 'utf8')
+const security = readFileSync(join(root, 'SECURITY.md'), 'utf8')
+const changelog = readFileSync(join(root, 'CHANGELOG.md'), 'utf8')
+const documents = { readme, protocol, security, changelog }
 
 /** The code below `<!-- sample: name -->` in the README. */
 function sample (name: string): string {
@@ -420,14 +423,23 @@ t.test('PROTOCOL.md names every operation, code and close', async t => {
 })
 
 t.test('links within the documents lead somewhere', async t => {
-  for (const [name, text] of Object.entries({ readme, protocol })) {
+  for (const [name, text] of Object.entries(documents)) {
     const anchors = new Set([...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) => (title as string).toLowerCase().replace(/[^\w\s-]/g, '').replaceAll(' ', '-')))
     for (const [, anchor] of text.matchAll(/\]\(#([\w-]+)\)/g)) t.ok(anchors.has(anchor as string), `${name}: #${anchor as string}`)
   }
 })
 
+t.test('links into another document lead to a heading of it', async t => {
+  const headings = (text: string): Set<string> => new Set([...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) => (title as string).toLowerCase().replace(/[^\w\s-]/g, '').replaceAll(' ', '-')))
+  for (const [name, text] of Object.entries(documents)) {
+    for (const [, path, anchor] of text.matchAll(/\]\(([\w./-]+\.md)#([\w-]+)\)/g)) {
+      t.ok(headings(readFileSync(join(root, path as string), 'utf8')).has(anchor as string), `${name}: ${path as string}#${anchor as string}`)
+    }
+  }
+})
+
 t.test('links to files lead to files', async t => {
-  for (const [name, text] of Object.entries({ readme, protocol })) {
+  for (const [name, text] of Object.entries(documents)) {
     for (const [, path] of text.matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)) t.ok(existsSync(join(root, path as string)), `${name}: ${path as string}`)
   }
 })
