@@ -19,7 +19,7 @@ import { statsOf } from './stats.js'
 import { StoreQueries } from './store-queries.js'
 import { TransactionContext } from './transaction/transaction.js'
 import type { AccessOptions } from './types/access.js'
-import type { Commit, WriteOptions } from './types/commit.js'
+import type { Commit, DefinitionOptions, WriteOptions } from './types/commit.js'
 import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
 import type { BucketDefinition, BucketSchemaUpdate } from './types/schema.js'
@@ -114,12 +114,12 @@ export class Store extends StoreQueries {
    * Defines a bucket; with `persistence` it has the records that were saved under its name.
    * @throws BucketAlreadyExistsError, DefinitionError, and what the adapter rejects with
    */
-  async defineBucket (name: string, definition: BucketDefinition): Promise<void> {
-    if (this.#saver === undefined || definition.persistent === false || this.#engine.buckets.has(name)) {
-      await defineBucket(this.#engine, name, definition)
-    } else {
-      await defineBucket(this.#engine, name, definition, await this.#saver.load(name))
-    }
+  async defineBucket (
+    name: string, definition: BucketDefinition, options?: DefinitionOptions
+  ): Promise<void> {
+    const isNew = definition.persistent !== false && !this.#engine.buckets.has(name)
+    const saved = isNew ? await this.#saver?.load(name) : undefined
+    await defineBucket(this.#engine, name, definition, saved, options)
     await this.#whenDurable()
   }
 
@@ -166,8 +166,8 @@ export class Store extends StoreQueries {
    * Removes a bucket with its records and ends the subscriptions that read it. Resolves with whether there
    * was one.
    */
-  async dropBucket (name: string): Promise<boolean> {
-    const isDropped = dropBucket(this.#engine, name)
+  async dropBucket (name: string, options?: DefinitionOptions): Promise<boolean> {
+    const isDropped = dropBucket(this.#engine, name, options)
     await this.#whenDurable()
     return isDropped
   }
@@ -193,8 +193,10 @@ export class Store extends StoreQueries {
    * Changes the definition of a bucket; its records stay.
    * @throws BucketNotDefinedError, DefinitionError, UniqueConstraintError
    */
-  async updateBucket (name: string, updates: BucketSchemaUpdate): Promise<void> {
-    await updateBucket(this.#engine, name, updates)
+  async updateBucket (
+    name: string, updates: BucketSchemaUpdate, options?: DefinitionOptions
+  ): Promise<void> {
+    await updateBucket(this.#engine, name, updates, options)
     await this.#whenDurable()
   }
 
