@@ -36,8 +36,7 @@ async function open (t: Test, buckets: Readonly<Record<string, BucketDefinition>
   const store = await Store.start()
   t.teardown(async () => { await store.stop() })
   for (const [name, definition] of Object.entries(buckets)) await store.defineBucket(name, definition)
-  const access = StoreAccess.open(store)
-  t.teardown(() => { access.close() })
+  const access = StoreAccess.of(store)
   return { store, access }
 }
 

@@ -7,21 +7,15 @@ import { startStore } from '../helper.js'
 t.test('StoreAccess', async t => {
   t.test('is shared by all who serve a store, and remembers what earlier ones did', async t => {
     const store = await startStore(t)
-    const first = StoreAccess.open(store)
-    const second = StoreAccess.open(store)
+    const first = StoreAccess.of(store)
+    const second = StoreAccess.of(store)
     t.equal(first, second)
-    first.close()
-    second.close()
-    const third = StoreAccess.open(store)
-    t.equal(third, first)
-    third.close()
   })
 
   t.test('leaves the methods of the store alone', async t => {
     const store = await startStore(t)
     const own = Reflect.ownKeys(store)
-    const access = StoreAccess.open(store)
-    t.teardown(() => { access.close() })
+    StoreAccess.of(store)
     t.same(Reflect.ownKeys(store), own)
   })
 
@@ -31,8 +25,7 @@ t.test('StoreAccess', async t => {
     await store.bucket('a').insertMany(Array.from({ length: 100 }, (_, id) => ({ id })))
     store.defineDeclarativeQuery('data', { bucket: 'a', sort: { id: 'desc' }, fields: ['id'] })
     store.defineQuery('code', async (ctx: QueryContext) => await ctx.bucket('a').count({ n: 1 }))
-    const access = StoreAccess.open(store)
-    t.teardown(() => { access.close() })
+    const access = StoreAccess.of(store)
     const all = (): boolean => true
     const work = new Work(900)
     t.equal((await access.runQuery('data', undefined, all, { work }) as unknown[]).length, 100)

@@ -14,9 +14,8 @@ async function open (
 ): Promise<{ store: Store, access: StoreAccess, close: () => Promise<void> }> {
   const store = await Store.start()
   for (const [name, definition] of Object.entries(buckets)) await store.defineBucket(name, definition)
-  const access = StoreAccess.open(store)
+  const access = StoreAccess.of(store)
   const close = async (): Promise<void> => {
-    access.close()
     await store.stop()
   }
   t?.teardown(close)

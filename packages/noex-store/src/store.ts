@@ -22,7 +22,7 @@ import type { AccessOptions } from './types/access.js'
 import type { Commit, DefinitionOptions, WriteOptions } from './types/commit.js'
 import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
-import type { BucketDefinition, BucketSchemaUpdate } from './types/schema.js'
+import type { BucketDefinition, BucketFields, BucketSchemaUpdate } from './types/schema.js'
 import type { StoreOptions, StoreStats } from './types/store.js'
 import type { StoreSchema } from './types/record-types.js'
 import type { TypedStore, TypedStoreOptions } from './types/typed-store.js'
@@ -187,6 +187,11 @@ export class Store extends StoreQueries {
   /** The definition of a bucket, frozen; `undefined` where there is none. */
   getBucketSchema (name: string): BucketDefinition | undefined {
     return this.#engine.buckets.get(name)?.schema.definition
+  }
+
+  /** The names of the members that records of a bucket have or had; `undefined` where there is no bucket. */
+  fieldsOf (name: string): BucketFields | undefined {
+    return this.#engine.buckets.get(name)?.fieldNames
   }
 
   /**

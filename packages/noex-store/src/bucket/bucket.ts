@@ -1,4 +1,4 @@
-import { DefinitionMissingError, InputTooLargeError, UnknownFieldError, ValidatorError } from '../errors.js'
+import { DefinitionMissingError, InputTooLargeError, ValidatorError } from '../errors.js'
 import { compileSchema, type BucketSchema, type Normalize } from '../schema/bucket-schema.js'
 import { fillersOf } from '../schema/fillers.js'
 import { frozenValue } from '../schema/frozen.js'
@@ -14,9 +14,6 @@ import { deletedSince } from './deleted-since.js'
 import { FieldNames } from './field-names.js'
 import { Row } from './row.js'
 
-/** Bytes of an update from which on the size of the whole record is looked at. */
-const MAX_SMALL_CHANGE = 1_024
-
 /** Records up to which a `clear` remembers the version of each; above, only the highest one. */
 const MAX_REMEMBERED_BY_CLEAR = 10_000
 
@@ -31,7 +28,7 @@ export class Bucket {
   readonly name: string
   schema: BucketSchema
   deleted: DeletedKeys
-  readonly fieldNames: FieldNames
+  readonly fieldNames = new FieldNames()
   contents: Contents
   /** Last given autoincrement number. */
   counter = 0
@@ -59,7 +56,6 @@ export class Bucket {
     this.schema = compileSchema(name, definition)
     this.deleted = new DeletedKeys(maxDeletedKeys)
     this.contents = new Contents(this.schema)
-    this.fieldNames = new FieldNames(Object.keys(this.schema.definition.schema))
     this.#maxBytes = maxRecordBytes
     this.#reader = new InputReader(name, maxRecordBytes)
     this.#normalizeKey = this.schema.normalizeOf(this.schema.key)
@@ -83,9 +79,7 @@ export class Bucket {
 
   #makeTemplate (): RecordTemplate {
     const fillers = fillersOf(this.name, this.schema.definition, () => this.counter)
-    return new RecordTemplate(
-      fillers, this.schema.ttlMs, this.#reader, names => { this.fieldNames.add(names) }
-    )
+    return new RecordTemplate(fillers, this.schema.ttlMs, this.#reader)
   }
 
   /**
@@ -157,12 +151,13 @@ export class Bucket {
   }
 
   /**
-   * Makes the record that an update replaces `before` with. Checks whose answer is still to come are added to
+   * Makes the record that an update replaces `before` with; `bytes` are those of `before`. Checks whose answer is still to come are added to
    * `pending`; without it they are refused.
-   * @throws ValidationError, or what a function of the definition throws
+   * @throws ValidationError, InputTooLargeError, or what a function of the definition throws
    */
   prepareUpdate (
-    before: StoreRecord, changes: Readonly<Record<string, unknown>>, time: number, pending?: PendingCheck[]
+    before: StoreRecord, changes: Readonly<Record<string, unknown>>, time: number, pending?: PendingCheck[],
+    bytes = estimateBytes(before)
   ): StoreRecord {
     const record: Record<string, unknown> = { ...before }
     this.#reader.begin()
@@ -174,14 +169,13 @@ export class Bucket {
       if (Object.hasOwn(before, name)) {
         record[name] = stored
       } else {
-        this.fieldNames.add([name])
         // Not assigned: a member named __proto__ would become the prototype.
         Object.defineProperty(
           record, name, { value: stored, enumerable: true, writable: true, configurable: true }
         )
       }
     }
-    if (this.#reader.bytes > MAX_SMALL_CHANGE && estimateBytes(record) > this.#maxBytes) {
+    if (bytes + this.#reader.bytes > this.#maxBytes && estimateBytes(record) > this.#maxBytes) {
       throw new InputTooLargeError(this.name, 'record', this.#maxBytes)
     }
     record['_version'] = before._version + 1
@@ -215,6 +209,7 @@ export class Bucket {
     const before = row.record as StoreRecord
     for (const snapshot of contents.snapshots) snapshot.keep(row)
     row.record = after
+    this.fieldNames.learn(after)
     this.edits++
     if (after._version > this.#highestVersion) this.#highestVersion = after._version
     for (const index of contents.indexes) index.update(row, before, after)
@@ -285,7 +280,7 @@ export class Bucket {
     this.#highestVersion = Math.max(this.#highestVersion, former.#highestVersion)
     const { sequence } = this.contents
     sequence.startAt(Math.max(sequence.nextPlace, former.contents.sequence.nextPlace))
-    this.fieldNames.add(former.fieldNames.list())
+    this.fieldNames.follow(former.fieldNames)
     if (hasSameKeys) {
       this.deleted = former.deleted
       return
@@ -297,7 +292,6 @@ export class Bucket {
   /** Puts in a record of elsewhere as it is, with all its members, at a place or as the last one. */
   load (record: StoreRecord, place?: number): void {
     const frozen = Object.isFrozen(record) ? record : frozenValue(record) as StoreRecord
-    this.fieldNames.add(Object.keys(frozen))
     const key = this.keyIn(frozen)
     if (place === undefined) {
       this.insert(key, frozen)
@@ -314,19 +308,10 @@ export class Bucket {
     this.#leave(row)
   }
 
-  /**
-   * Refuses a name that no record of the bucket has or had: a dotted path by its first part.
-   * @throws UnknownFieldError
-   */
-  checkField (path: string): void {
-    const [field = path] = path.split('.')
-    if (this.fieldNames.has(path) || this.fieldNames.has(field)) return
-    throw new UnknownFieldError(this.name, path, this.fieldNames.nearest(field))
-  }
-
   #enter (row: Row, record: StoreRecord): void {
     const { contents } = this
     contents.rows.set(row.key, row)
+    this.fieldNames.learn(record)
     this.edits++
     if (record._version > this.#highestVersion) this.#highestVersion = record._version
     for (const index of contents.indexes) index.add(row, record)

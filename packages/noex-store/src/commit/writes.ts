@@ -94,7 +94,7 @@ export function update (
     const made = changesOf(bucket, changes, before)
     if (made !== changes) checkChanges(engine, bucket, made)
     const pending: PendingCheck[] | undefined = bucket.schema.hasFunctions ? [] : undefined
-    const after = bucket.prepareUpdate(before, made, engine.now, pending)
+    const after = bucket.prepareUpdate(before, made, engine.now, pending, row.bytes)
     access.check(bucket, after)
     const plan = new Plan(options.maxChanges)
     plan.add(bucket, row.key, row, after, before)

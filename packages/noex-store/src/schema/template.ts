@@ -3,6 +3,9 @@ import type { InputReader } from './input-reader.js'
 
 /** Shapes remembered by a bucket; inputs of further shapes are built more slowly. */
 const MAX_SHAPES = 32
+/** Members, and characters of their names, of a shape that is remembered. */
+const MAX_MEMBERS = 250
+const MAX_CHARS = 16_384
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -33,22 +36,14 @@ export class RecordTemplate {
   readonly #fillers: ReadonlyMap<string, Filler>
   readonly #ttlMs: number | undefined
   readonly #reader: InputReader
-  readonly #onShape: (names: readonly string[]) => void
   readonly #shapes: Shape[] = []
   #last: Shape | undefined
 
-  /**
-   * `fillers` are in the order in which they run; `ttlMs` is the lifetime of a record in milliseconds;
-   * `onShape` hears of every new list of members.
-   */
-  constructor (
-    fillers: ReadonlyMap<string, Filler>, ttlMs: number | undefined, reader: InputReader,
-    onShape: (names: readonly string[]) => void
-  ) {
+  /** `fillers` are in the order in which they run; `ttlMs` is the lifetime of a record in milliseconds. */
+  constructor (fillers: ReadonlyMap<string, Filler>, ttlMs: number | undefined, reader: InputReader) {
     this.#fillers = fillers
     this.#ttlMs = ttlMs
     this.#reader = reader
-    this.#onShape = onShape
   }
 
   /** Returns the frozen record that the input of an insert becomes. Runs the defaults of the schema. */
@@ -101,10 +96,14 @@ export class RecordTemplate {
     // Parsed, because such an object has all its members inside.
     const empty = JSON.parse(`{${all.map(name => `${JSON.stringify(name)}:null`).join()}}`) as Fields
     const shape: Shape = { names, missing, isExpiryMissing, empty }
+    if (!isSmall(all)) return shape
     if (this.#shapes.length < MAX_SHAPES) this.#shapes.push(shape)
-    this.#onShape(all)
     return (this.#last = shape)
   }
+}
+
+function isSmall (names: readonly string[]): boolean {
+  return names.length <= MAX_MEMBERS && names.reduce((sum, name) => sum + name.length, 0) <= MAX_CHARS
 }
 
 function isPlain (value: object): boolean {
