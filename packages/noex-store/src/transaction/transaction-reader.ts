@@ -3,9 +3,10 @@ import { expireDue } from '../commit/expiry.js'
 import type { WriteAccess } from '../commit/write-access.js'
 import type { Engine } from '../engine.js'
 import { bothOf } from '../filter/filter.js'
-import { Groups } from '../query/aggregate.js'
+import { Groups, GROUP_STEP } from '../query/aggregate.js'
 import { countNow } from '../query/count.js'
-import { select, visibility, visitMatches, type Selection } from '../query/visit.js'
+import { select, visibility, visitMatches, type Selection, type Visiting } from '../query/visit.js'
+import { meterOf, TextWork } from '../query/work.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { Aggregate, GroupByResult } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
@@ -89,11 +90,12 @@ export class TransactionReader {
     field: string | string[], aggregate: Aggregate, filter?: WhereFilter
   ): Promise<GroupByResult[]> {
     const fields = typeof field === 'string' ? [field] : [...field]
-    const groups = new Groups(fields, aggregate, this.#bucket.schema.normalizeOf)
+    const work = new TextWork(meterOf(this.#engine, this.#bucket.name, this.#access.work))
+    const groups = new Groups(fields, aggregate, this.#bucket.schema.normalizeOf, work)
     await this.#visit(filter, false, ({ record }) => {
       groups.add(record)
       return undefined
-    }, fields.length)
+    }, { perMatch: fields.length + 1, step: GROUP_STEP })
     return await groups.results(this.#engine.slicer)
   }
 
@@ -140,7 +142,7 @@ export class TransactionReader {
    */
   async #visit (
     filter: WhereFilter | undefined, isCount: boolean, visit: (placed: Placed) => boolean | undefined,
-    perMatch = 0
+    visiting: Visiting = {}
   ): Promise<void> {
     this.open()
     const selection = select(this.#bucket, bothOf(this.#access.scope, filter))
@@ -157,7 +159,7 @@ export class TransactionReader {
       }
       if (!isStopped) isStopped = visit({ place: row.place, record }) === false
       return !isStopped
-    }, { perMatch, ...(this.#access.work && { meter: this.#access.work }) })
+    }, { ...visiting, ...(this.#access.work && { meter: this.#access.work }) })
     for (; !isStopped && next < written.length; next++) isStopped = visit(written[next] as Placed) === false
   }
 
