@@ -13,7 +13,7 @@ export async function runOperation (
   services: Services
 ): Promise<unknown> {
   if (operation.tier === 'write' && operation.usesStore) {
-    return await writeFor(caller, services, async () => await operation.run(services, request, grant))
+    return await writeFor(caller, async () => await operation.run(services, request, grant))
   }
   const data = await operation.run(services, request, grant)
   if (operation.tier !== 'read') return data
@@ -24,7 +24,7 @@ export async function runOperation (
 
 /** Runs `work`, which writes, and notes it as the write of the client until it is done. */
 export async function writeFor<T> (
-  caller: Pick<Caller, 'writing'>, _services: unknown, work: () => Promise<T>
+  caller: Pick<Caller, 'writing'>, work: () => Promise<T>
 ): Promise<T> {
   const writing = work()
   caller.writing = writing

@@ -1,6 +1,6 @@
 import type { BucketDefinition, SchemaDefinition } from '../types/schema.js'
 import type { StoreRecord } from '../types/record.js'
-import { Bucket } from '../bucket/bucket.js'
+import { Bucket } from './bucket.js'
 
 const unlimited = { maxDeletedKeys: 0, maxRecordBytes: Infinity }
 
