@@ -1,5 +1,7 @@
 import t from 'tap'
 import type { QueryContext } from '@hamicek/noex-store'
+import { NoexServerError } from '../../lib/errors.js'
+import { defineBucket, dropBucket, updateBucket } from '../../lib/store/schema-change.js'
 import { StoreAccess } from '../../lib/store/store-access.js'
 import { Work } from '../../lib/store/work.js'
 import { startStore } from '../helper.js'
@@ -35,4 +37,27 @@ t.test('StoreAccess', async t => {
     t.equal(await access.runQuery('code', undefined, all, { work: little }), 0)
     t.equal(little.spent, 100)
   })
+})
+
+t.test('A right that is taken away while a bucket is rebuilt counts in the step that commits', async t => {
+  const store = await startStore(t)
+  await store.defineBucket('a', { key: 'id', schema: { id: { type: 'number' } } })
+  await store.bucket('a').insertMany(Array.from({ length: 20_000 }, (_, id) => ({ id })))
+  const access = StoreAccess.of(store)
+  const { revision } = store
+  let mayWrite = true
+  const reach = {
+    ensure () {
+      if (!mayWrite) throw new NoexServerError('FORBIDDEN', 'No more')
+    }
+  }
+  const updating = updateBucket(access, 'a', { addFields: { n: { type: 'string' } } }, reach)
+  mayWrite = false
+  await t.rejects(updating, { code: 'FORBIDDEN' })
+  await t.rejects(defineBucket(access, 'b', { key: 'id', schema: { id: { type: 'string' } } }, reach), { code: 'FORBIDDEN' })
+  await t.rejects(dropBucket(access, 'a', reach), { code: 'FORBIDDEN' })
+  t.equal(store.revision, revision)
+  mayWrite = true
+  await updateBucket(access, 'a', { addFields: { n: { type: 'string' } } }, reach)
+  t.equal(store.revision, revision + 1)
 })
