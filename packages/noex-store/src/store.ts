@@ -117,8 +117,8 @@ export class Store extends StoreQueries {
   async defineBucket (
     name: string, definition: BucketDefinition, options?: DefinitionOptions
   ): Promise<void> {
-    const isNew = definition.persistent !== false && !this.#engine.buckets.has(name)
-    const saved = isNew ? await this.#saver?.load(name) : undefined
+    const isNew = !this.#engine.buckets.has(name)
+    const saved = isNew && isPersistent(definition) ? await this.#saver?.load(name) : undefined
     await defineBucket(this.#engine, name, definition, saved, options)
     await this.#whenDurable()
   }
@@ -370,6 +370,11 @@ export class Store extends StoreQueries {
     if (this.#saver === undefined) throw new PersistenceRequiredError(operation)
     return new Backups(this.#engine, this.#saver)
   }
+}
+
+/** Whether the records of a bucket are saved; its definition has not been checked yet. */
+function isPersistent (definition: unknown): boolean {
+  return (definition as { readonly persistent?: unknown } | null | undefined)?.persistent !== false
 }
 
 function warn (error: unknown): void {

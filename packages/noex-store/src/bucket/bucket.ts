@@ -79,7 +79,9 @@ export class Bucket {
 
   #makeTemplate (): RecordTemplate {
     const fillers = fillersOf(this.name, this.schema.definition, () => this.counter)
-    return new RecordTemplate(fillers, this.schema.ttlMs, this.#reader)
+    return new RecordTemplate(
+      fillers, this.schema.ttlMs, this.#reader, names => { this.fieldNames.expect(names) }
+    )
   }
 
   /**
@@ -169,6 +171,7 @@ export class Bucket {
       if (Object.hasOwn(before, name)) {
         record[name] = stored
       } else {
+        this.fieldNames.expect([name])
         // Not assigned: a member named __proto__ would become the prototype.
         Object.defineProperty(
           record, name, { value: stored, enumerable: true, writable: true, configurable: true }
@@ -292,6 +295,7 @@ export class Bucket {
   /** Puts in a record of elsewhere as it is, with all its members, at a place or as the last one. */
   load (record: StoreRecord, place?: number): void {
     const frozen = Object.isFrozen(record) ? record : frozenValue(record) as StoreRecord
+    this.fieldNames.expect(Object.keys(frozen))
     const key = this.keyIn(frozen)
     if (place === undefined) {
       this.insert(key, frozen)

@@ -36,11 +36,19 @@ export class RecordTemplate {
   readonly #fillers: ReadonlyMap<string, Filler>
   readonly #ttlMs: number | undefined
   readonly #reader: InputReader
+  readonly #onShape: (names: readonly string[]) => void
   readonly #shapes: Shape[] = []
   #last: Shape | undefined
 
-  /** `fillers` are in the order in which they run; `ttlMs` is the lifetime of a record in milliseconds. */
-  constructor (fillers: ReadonlyMap<string, Filler>, ttlMs: number | undefined, reader: InputReader) {
+  /**
+   * `fillers` are in the order in which they run; `ttlMs` is the lifetime of a record in milliseconds;
+   * `onShape` hears of every new list of members.
+   */
+  constructor (
+    fillers: ReadonlyMap<string, Filler>, ttlMs: number | undefined, reader: InputReader,
+    onShape: (names: readonly string[]) => void
+  ) {
+    this.#onShape = onShape
     this.#fillers = fillers
     this.#ttlMs = ttlMs
     this.#reader = reader
@@ -96,6 +104,7 @@ export class RecordTemplate {
     // Parsed, because such an object has all its members inside.
     const empty = JSON.parse(`{${all.map(name => `${JSON.stringify(name)}:null`).join()}}`) as Fields
     const shape: Shape = { names, missing, isExpiryMissing, empty }
+    this.#onShape(all)
     if (!isSmall(all)) return shape
     if (this.#shapes.length < MAX_SHAPES) this.#shapes.push(shape)
     return (this.#last = shape)
