@@ -136,13 +136,13 @@ export class Engine {
     this.assertWritable()
     options.beforeCommit?.()
     if (plan.steps.length === 0) return undefined
-    if (!isFollowed) {
+    if (!isFollowed && plan.hasDeletes) {
       const causes = this.follow(plan)
       while (causes.next().done !== true);
     }
     // From here on no code of the application runs until the commit is applied.
     this.#checkBuckets(plan)
-    checkUnchanged(plan)
+    if (!plan.isFresh) checkUnchanged(plan)
     checkReferences(this.buckets, plan, this.now)
     const complete = evict(plan)
     checkUnique(complete)
@@ -155,7 +155,8 @@ export class Engine {
     steps: readonly Step[], options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}
   ): Commit {
     const undo: Undo[] | undefined = this.undoLog.isOn ? [] : undefined
-    const changes = steps.map(step => applyStep(step, undo))
+    const changes: Change[] = []
+    for (const step of steps) changes.push(applyStep(step, undo))
     const bytes = this.history.isRead ? steps.reduce((sum, { row }) => sum + (row?.bytes ?? 0), 0) : 0
     return this.#finish(changes, undo, options, this.#countersOf(steps), bytes)
   }
