@@ -65,6 +65,7 @@ export class TransactionReader {
   }
 
   async count (filter?: WhereFilter): Promise<number> {
+    for (let turn = this.pause(1); turn !== undefined; turn = this.pause(1)) await turn
     this.open()
     const selection = select(this.#bucket, bothOf(this.#access.scope, filter))
     let count = countNow(this.#engine, selection)
@@ -99,10 +100,13 @@ export class TransactionReader {
     return await groups.results(this.#engine.slicer)
   }
 
-  /** Lets others have a turn, when the calls have taken all of this one. Calls go on in their order. */
-  protected pause (): Promise<void> | undefined {
+  /**
+   * Lets others have a turn, when the calls have taken all of this one, by a look at the clock at each
+   * `every`th. Calls go on in their order.
+   */
+  protected pause (every = 32): Promise<void> | undefined {
     if (this.#turn !== undefined) return this.#turn
-    this.#turn = this.#engine.slicer.pause(++this.#calls)?.then(() => { this.#turn = undefined })
+    this.#turn = this.#engine.slicer.pause(++this.#calls, every)?.then(() => { this.#turn = undefined })
     return this.#turn
   }
 
@@ -144,6 +148,7 @@ export class TransactionReader {
     filter: WhereFilter | undefined, isCount: boolean, visit: (placed: Placed) => boolean | undefined,
     visiting: Visiting = {}
   ): Promise<void> {
+    for (let turn = this.pause(1); turn !== undefined; turn = this.pause(1)) await turn
     this.open()
     const selection = select(this.#bucket, bothOf(this.#access.scope, filter))
     this.#access.work?.take(this.#overlay.size)
