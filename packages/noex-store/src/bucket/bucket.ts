@@ -1,17 +1,14 @@
-import { DefinitionMissingError, InputTooLargeError, ValidatorError } from '../errors.js'
+import { DefinitionMissingError } from '../errors.js'
 import { compileSchema, type BucketSchema, type Normalize } from '../schema/bucket-schema.js'
-import { fillersOf } from '../schema/fillers.js'
 import { frozenValue } from '../schema/frozen.js'
-import type { PendingCheck } from '../schema/pending-checks.js'
-import { InputReader } from '../schema/input-reader.js'
 import { estimateBytes } from '../schema/size.js'
-import { RecordTemplate } from '../schema/template.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition } from '../types/schema.js'
 import { Contents } from './contents.js'
 import { DeletedKeys, type DeletedEntry, type Forgotten } from './deleted-keys.js'
 import { deletedSince } from './deleted-since.js'
 import { FieldNames } from './field-names.js'
+import { RecordMaker } from './record-maker.js'
 import { Row } from './row.js'
 
 /** Records up to which a `clear` remembers the version of each; above, only the highest one. */
@@ -44,9 +41,8 @@ export class Bucket {
   takenBack = 0
   /** Number of changes, to tell whether the bucket is as it was. */
   edits = 0
-  readonly #maxBytes: number
-  readonly #reader: InputReader
-  #template: RecordTemplate
+  /** Makes the records that are written. */
+  readonly maker: RecordMaker
   readonly #normalizeKey: Normalize | undefined
   #highestVersion = 0
 
@@ -56,16 +52,14 @@ export class Bucket {
     this.schema = compileSchema(name, definition)
     this.deleted = new DeletedKeys(maxDeletedKeys)
     this.contents = new Contents(this.schema)
-    this.#maxBytes = maxRecordBytes
-    this.#reader = new InputReader(name, maxRecordBytes)
     this.#normalizeKey = this.schema.normalizeOf(this.schema.key)
-    this.#template = this.#makeTemplate()
+    this.maker = new RecordMaker(this, maxRecordBytes)
   }
 
   /** Takes over a definition that differs from the present one in its functions only. */
   takeOver (schema: BucketSchema): void {
     this.schema = schema
-    this.#template = this.#makeTemplate()
+    this.maker.renew()
     this.isRecovered = false
     this.missingFunctions = []
   }
@@ -75,13 +69,6 @@ export class Bucket {
     this.isRecovered = true
     const known = new Set(this.schema.functionPaths)
     this.missingFunctions = functions.filter(path => !known.has(path))
-  }
-
-  #makeTemplate (): RecordTemplate {
-    const fillers = fillersOf(this.name, this.schema.definition, () => this.counter)
-    return new RecordTemplate(
-      fillers, this.schema.ttlMs, this.#reader, names => { this.fieldNames.expect(names) }
-    )
   }
 
   /**
@@ -114,89 +101,6 @@ export class Bucket {
   isLive (record: StoreRecord | undefined, now: number): boolean {
     if (record === undefined) return false
     return this.schema.ttlMs === undefined || typeof record._expiresAt !== 'number' || record._expiresAt > now
-  }
-
-  /** Estimated bytes of the members that the last prepared record has got from its input. */
-  get inputBytes (): number {
-    return this.#reader.bytes
-  }
-
-  /** Takes the next autoincrement number; one that becomes a key passes over those that are taken. */
-  #takeNumber (isKeyGiven: boolean, isTaken: ((key: unknown) => boolean) | undefined): void {
-    this.counter++
-    const { key, definition } = this.schema
-    if (isKeyGiven || definition.schema[key]?.generated !== 'autoincrement') return
-    while (this.contents.rows.has(this.counter) || isTaken?.(this.counter) === true) this.counter++
-  }
-
-  /**
-   * Makes the record of an insert: takes a number, runs defaults and validators. `isTaken` tells which keys
-   * are taken besides those of the bucket. Checks whose answer is still to come are added to `pending`;
-   * without it they are refused.
-   *
-   * @throws ValidationError, or what a function of the definition throws
-   */
-  prepareInsert (
-    input: Readonly<Record<string, unknown>>, time: number, isTaken?: (key: unknown) => boolean,
-    pending?: PendingCheck[]
-  ): StoreRecord {
-    const known = input[this.schema.key]
-    if (this.schema.isNumbered) this.#takeNumber(known !== undefined, isTaken)
-    // The version of a key that is made here is corrected below; such a key is nearly always a new one.
-    const record = this.#template.build(input, { version: this.deleted.nextVersion(this.keyOf(known)), time })
-    const key = this.keyIn(record)
-    const version = this.deleted.nextVersion(key)
-    const versioned = version === record._version ? record : Object.freeze({ ...record, _version: version })
-    const checks = this.schema.validate(versioned)
-    if (checks !== undefined) this.#defer(checks, pending)
-    return versioned
-  }
-
-  /**
-   * Makes the record that an update replaces `before` with; `bytes` are those of `before`. Checks whose answer is still to come are added to
-   * `pending`; without it they are refused.
-   * @throws ValidationError, InputTooLargeError, or what a function of the definition throws
-   */
-  prepareUpdate (
-    before: StoreRecord, changes: Readonly<Record<string, unknown>>, time: number, pending?: PendingCheck[],
-    bytes = estimateBytes(before)
-  ): StoreRecord {
-    const record: Record<string, unknown> = { ...before }
-    this.#reader.begin()
-    const { fixed } = this.schema
-    for (const name of Object.keys(changes)) {
-      if (fixed.has(name)) continue
-      const value = changes[name]
-      const stored = value === before[name] ? value : this.#reader.read(name, value)
-      if (Object.hasOwn(before, name)) {
-        record[name] = stored
-      } else {
-        this.fieldNames.expect([name])
-        // Not assigned: a member named __proto__ would become the prototype.
-        Object.defineProperty(
-          record, name, { value: stored, enumerable: true, writable: true, configurable: true }
-        )
-      }
-    }
-    if (bytes + this.#reader.bytes > this.#maxBytes && estimateBytes(record) > this.#maxBytes) {
-      throw new InputTooLargeError(this.name, 'record', this.#maxBytes)
-    }
-    record['_version'] = before._version + 1
-    record['_updatedAt'] = time
-    const after = Object.freeze(record) as StoreRecord
-    const checks = this.schema.validate(after)
-    if (checks !== undefined) this.#defer(checks, pending)
-    return after
-  }
-
-  #defer (checks: readonly PendingCheck[], pending: PendingCheck[] | undefined): void {
-    if (pending === undefined) {
-      throw new ValidatorError(
-        this.name, (checks[0] as PendingCheck).subject,
-        'is asynchronous; here it must return its answer at once'
-      )
-    }
-    pending.push(...checks)
   }
 
   insert (key: unknown, record: StoreRecord): Row {

@@ -72,7 +72,7 @@ function release (plan: Plan, { source, reference }: Inbound, row: Row, target: 
   if (!refersTo(record, source, reference.field, target)) return
   const after = reference.onDelete === 'cascade'
     ? undefined
-    : source.prepareUpdate(record as StoreRecord, { [reference.field]: null }, time)
+    : source.maker.update(record as StoreRecord, { [reference.field]: null }, time)
   if (step === undefined) plan.addCaused(source, row.key, row, after)
   else step.after = after
 }

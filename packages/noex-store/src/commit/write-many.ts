@@ -43,7 +43,7 @@ export async function updateMany (
   checkChanges(engine, openForWrite(engine, name), changes)
   const time = engine.now
   return await changeMatching(engine, name, filter, (bucket, record, pending, bytes) => {
-    const after = bucket.prepareUpdate(record, changes, time, pending, bytes)
+    const after = bucket.maker.update(record, changes, time, pending, bytes)
     access.check(bucket, after)
     return after
   }, options, access)

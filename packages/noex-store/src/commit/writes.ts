@@ -50,7 +50,7 @@ export function insert (
   checkInput(engine.buckets, bucket, input, engine.now)
   const { edits } = bucket
   const pending: PendingCheck[] | undefined = bucket.schema.hasFunctions ? [] : undefined
-  const record = bucket.prepareInsert(input, engine.now, undefined, pending)
+  const record = bucket.maker.insert(input, engine.now, undefined, pending)
   const key = keyOfNew(bucket, record)
   const { key: field } = bucket.schema
   if (bucket.contents.rows.has(key)) throw new RecordExistsError(name, record[field], field)
@@ -96,7 +96,7 @@ export function update (
     const made = changesOf(bucket, changes, before)
     if (made !== changes) checkChanges(engine, bucket, made)
     const pending: PendingCheck[] | undefined = bucket.schema.hasFunctions ? [] : undefined
-    const after = bucket.prepareUpdate(before, made, engine.now, pending, row.bytes)
+    const after = bucket.maker.update(before, made, engine.now, pending, row.bytes)
     access.check(bucket, after)
     const plan = new Plan(options.maxChanges, undefined, edits)
     plan.add(bucket, row.key, row, after, before)
