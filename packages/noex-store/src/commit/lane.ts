@@ -9,7 +9,8 @@ export type CommitListener = (commit: Commit) => unknown
  * interrupted, its commit is told when all have heard the one before.
  */
 export class CommitLane {
-  readonly #listeners = new Set<CommitListener>()
+  /** Replaced and never changed: who is told of a commit is known when it is begun to be told. */
+  #listeners: readonly CommitListener[] = []
   readonly #queue: Commit[] = []
   readonly #onFailure: (error: unknown) => void
   readonly #onTold: CommitListener | undefined
@@ -25,8 +26,8 @@ export class CommitLane {
   listen (listener: CommitListener): () => void {
     // Wrapped, so that a function may listen twice.
     const own: CommitListener = commit => listener(commit)
-    this.#listeners.add(own)
-    return () => { this.#listeners.delete(own) }
+    this.#listeners = [...this.#listeners, own]
+    return () => { this.#listeners = this.#listeners.filter(listener => listener !== own) }
   }
 
   tell (commit: Commit): void {
@@ -41,9 +42,7 @@ export class CommitLane {
   }
 
   #deliver (commit: Commit): void {
-    for (const listener of [...this.#listeners]) {
-      callSafely(() => listener(commit), this.#onFailure)
-    }
+    for (const listener of this.#listeners) callSafely(listener, this.#onFailure, commit)
     this.#onTold?.(commit)
   }
 }
