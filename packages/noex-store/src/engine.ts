@@ -4,7 +4,7 @@ import {
 } from './errors.js'
 import { checkQuotas, checkUnchanged, checkUnique, evict } from './commit/check.js'
 import { CommitHistory } from './commit/history.js'
-import { CommitLane } from './commit/lane.js'
+import { CommitLane, type CommitListener } from './commit/lane.js'
 import type { Plan, Step } from './commit/plan.js'
 import { checkReferences, followDeletes, hasCauses, type Inbound } from './commit/references.js'
 import { UndoLog, type Undo } from './commit/undo-log.js'
@@ -51,21 +51,26 @@ export class Engine {
   /** Text that names the history which revisions count. */
   epoch: string
   isStopped = false
+  /** Resolves when a revision is durable, rejects when it is taken back; `undefined` while each is at once. */
+  whenDurable: ((revision: number) => Promise<void>) | undefined
+  /** Number of times that commits were taken back. */
+  takenBack = 0
   /** Why no commit is taken at the moment. */
   unavailable: Error | undefined
   #revision = 0
   #inbound: Map<Bucket, Inbound[]> | undefined
+  readonly #onApplied = new Set<CommitListener>()
   readonly #loggedCounters = new WeakMap<Bucket, number>()
 
   constructor (options: EngineOptions, epoch: string) {
     this.options = options
     this.epoch = epoch
-    this.lane = new CommitLane(options.onListenerError, commit => {
-      if (!this.undoLog.isOn && commit.undone !== true) this.durableLane.tell(commit)
-    })
     this.checks = new CheckWaiter(options.validatorTimeoutMs)
     this.background = new BackgroundWork(options.onListenerError)
-    this.durableLane = new CommitLane(options.onListenerError)
+    const { slicer, background } = this
+    const laneOptions = { onFailure: options.onListenerError, slicer, background }
+    this.lane = new CommitLane(laneOptions)
+    this.durableLane = new CommitLane(laneOptions)
   }
 
   /** Revision of the last commit. */
@@ -75,6 +80,15 @@ export class Engine {
 
   get now (): number {
     return this.options.now()
+  }
+
+  /**
+   * Adds a part of the store that hears of each commit, and of each that is taken back, in its step and before
+   * any listener. It neither writes nor throws. Returns what removes it.
+   */
+  onApplied (listener: CommitListener): () => void {
+    this.#onApplied.add(listener)
+    return () => { this.#onApplied.delete(listener) }
   }
 
   /** @throws BucketNotDefinedError, StoreStoppedError */
@@ -182,12 +196,15 @@ export class Engine {
    * @throws CommitMismatchError for a commit that is durable
    */
   undo (toRevision: number): void {
-    for (const { commit, undo } of this.undoLog.takeAfter(toRevision, this.#revision)) {
+    const commits = this.undoLog.takeAfter(toRevision, this.#revision)
+    if (commits.length > 0) this.takenBack++
+    for (const { commit, undo } of commits) {
       for (const step of undo.reverse()) step()
       this.#inbound = undefined
       this.#revision = commit.revision - 1
       const undone: Commit = { ...commit, undone: true }
       this.history.add(undone)
+      for (const listener of this.#onApplied) listener(undone)
       this.lane.tell(undone)
     }
   }
@@ -213,10 +230,13 @@ export class Engine {
     return commit
   }
 
+  readonly #tellDurable: CommitListener = commit => { this.durableLane.tell(commit) }
+
   #tell (commit: Commit, undo: Undo[] | undefined, bytes: number): void {
     if (undo !== undefined) this.undoLog.add(commit, undo)
     this.history.add(commit, bytes)
-    this.lane.tell(commit)
+    for (const listener of this.#onApplied) listener(commit)
+    this.lane.tell(commit, this.undoLog.isOn ? undefined : this.#tellDurable)
   }
 
   /** @throws BucketNotDefinedError, TransactionConflictError for a bucket that is another one now */

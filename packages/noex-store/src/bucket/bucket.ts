@@ -1,6 +1,6 @@
 import { DefinitionMissingError } from '../errors.js'
 import { compileSchema, type BucketSchema, type Normalize } from '../schema/bucket-schema.js'
-import { frozenValue } from '../schema/frozen.js'
+import { InputReader } from '../schema/input-reader.js'
 import { estimateBytes } from '../schema/size.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition } from '../types/schema.js'
@@ -196,9 +196,21 @@ export class Bucket {
     for (const [key, { version, place }] of deletedSince(former, this)) this.deleted.add(key, version, place)
   }
 
-  /** Puts in a record of elsewhere as it is, with all its members, at a place or as the last one. */
+  /**
+   * Returns a record of elsewhere as the bucket keeps it, with all its members; one that is frozen already is
+   * of a store.
+   * @throws ValidationError naming what JSON cannot hold
+   */
+  readRecord (record: StoreRecord): StoreRecord {
+    return Object.isFrozen(record) ? record : InputReader.readRecord(this.name, record) as StoreRecord
+  }
+
+  /**
+   * Puts in a record of elsewhere, at a place or as the last one.
+   * @throws as `readRecord`
+   */
   load (record: StoreRecord, place?: number): void {
-    const frozen = Object.isFrozen(record) ? record : frozenValue(record) as StoreRecord
+    const frozen = this.readRecord(record)
     this.fieldNames.expect(Object.keys(frozen))
     const key = this.keyIn(frozen)
     if (place === undefined) {

@@ -26,7 +26,7 @@ export class Plan {
   readonly steps: Step[] = []
   /** Whether a step deletes, so that others may have to follow. */
   hasDeletes = false
-  readonly #maxSteps: number
+  readonly maxSteps: number
   /** Counts what the deletes of the plan cause. */
   readonly work: WorkMeter | undefined
   #byKey: Map<Bucket, Map<unknown, Step>> | undefined
@@ -39,7 +39,7 @@ export class Plan {
    */
   constructor (maxSteps = Infinity, work?: WorkMeter, edits?: number) {
     this.#edits = edits
-    this.#maxSteps = maxSteps
+    this.maxSteps = maxSteps
     this.work = work
   }
 
@@ -55,8 +55,8 @@ export class Plan {
   add (
     bucket: Bucket, key: unknown, row: Row | undefined, after: StoreRecord | undefined, before = row?.record
   ): Step {
-    if (this.steps.length >= this.#maxSteps) {
-      throw new CommitTooLargeError(this.steps.length + 1, this.#maxSteps)
+    if (this.steps.length >= this.maxSteps) {
+      throw new CommitTooLargeError(this.steps.length + 1, this.maxSteps)
     }
     return this.addFreely(bucket, key, row, after, before)
   }

@@ -54,7 +54,9 @@ export async function redefineBucket (
     }
     const bucket = new Bucket(name, definition, engine.options)
     bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
-    const records = transform(entries).map(([, record]) => record)
+    // What is new is copied, so that it is read as what comes from outside, frozen or not.
+    const known = new Set(entries.map(([, record]) => record))
+    const records = transform(entries).map(([, record]) => known.has(record) ? record : { ...record })
     if (isBig) await fillInSlices(engine, bucket, records, former.counter)
     else fill(bucket, records, former.counter)
     const current = existing(engine, name)

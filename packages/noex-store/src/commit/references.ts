@@ -1,6 +1,6 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { Row } from '../bucket/row.js'
-import { BucketNotDefinedError, ReferentialIntegrityError } from '../errors.js'
+import { BucketNotDefinedError, CommitTooLargeError, ReferentialIntegrityError } from '../errors.js'
 import type { Reference } from '../schema/bucket-schema.js'
 import type { StoreRecord } from '../types/record.js'
 import type { Plan, Step } from './plan.js'
@@ -46,6 +46,7 @@ export function * followDeletes (
     for (const inbound of inboundOf(step.bucket)) {
       const index = inbound.source.contents.byField.get(inbound.reference.field)
       if (index === undefined || index.hash.size(step.key) === 0) continue
+      checkCauses(inbound, step.key, plan.maxSteps)
       // Copied, because others may write while the rows are gone through.
       for (const row of [...index.hash.rows(step.key)]) {
         // A record whose time is up refers to nothing, though it may not be removed yet.
@@ -63,6 +64,17 @@ export function * followDeletes (
       throw restricted(bucket.name, key, source.name, row.key, reference.field)
     }
   }
+}
+
+/**
+ * Refuses at once what its causes would make too large: all records that refer to a deleted one are written
+ * with it, but for those whose time is up.
+ * @throws CommitTooLargeError
+ */
+export function checkCauses ({ source, reference }: Inbound, key: unknown, maxChanges: number): void {
+  if (reference.onDelete === 'restrict' || source.schema.ttlMs !== undefined) return
+  const count = source.contents.byField.get(reference.field)?.hash.size(key) ?? 0
+  if (count > maxChanges) throw new CommitTooLargeError(count, maxChanges)
 }
 
 function release (plan: Plan, { source, reference }: Inbound, row: Row, target: unknown, time: number): void {

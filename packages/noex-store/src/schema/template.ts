@@ -9,7 +9,7 @@ const MAX_CHARS = 16_384
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** Makes the value of a field that an insert leaves out; frozen where it is an object. */
+/** Makes the value of a field that an insert leaves out; it is read like one of the input. */
 export type Filler = () => unknown
 
 /** A list of an input's members, and an empty record with all members that the record will have. */

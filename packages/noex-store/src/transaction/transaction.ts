@@ -117,7 +117,8 @@ export class TransactionContext {
   #overlayOf (bucket: Bucket): Overlay {
     let overlay = this.#overlays.get(bucket)
     if (overlay === undefined) {
-      const made = new Overlay(bucket, step => { this.#noteStep(step) })
+      const { maxChanges = Infinity } = this.#options
+      const made = new Overlay(bucket, maxChanges, step => { this.#noteStep(step) })
       this.#overlays.set(bucket, overlay = made)
     }
     return overlay
