@@ -150,13 +150,13 @@ export class Engine {
     this.assertWritable()
     options.beforeCommit?.()
     if (plan.steps.length === 0) return undefined
-    if (!isFollowed) {
+    if (!isFollowed && plan.hasDeletes) {
       const causes = this.follow(plan)
       while (causes.next().done !== true);
     }
     // From here on no code of the application runs until the commit is applied.
     this.#checkBuckets(plan)
-    checkUnchanged(plan)
+    if (!plan.isFresh) checkUnchanged(plan)
     checkReferences(this.buckets, plan, this.now)
     const complete = evict(plan)
     checkUnique(complete)
@@ -169,8 +169,10 @@ export class Engine {
     steps: readonly Step[], options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}
   ): Commit {
     const undo: Undo[] | undefined = this.undoLog.isOn ? [] : undefined
-    const changes = steps.map(step => applyStep(step, undo))
-    return this.#finish(changes, undo, options, this.#countersOf(steps))
+    const changes: Change[] = []
+    for (const step of steps) changes.push(applyStep(step, undo))
+    const bytes = this.history.isRead ? steps.reduce((sum, { row }) => sum + (row?.bytes ?? 0), 0) : 0
+    return this.#finish(changes, undo, options, this.#countersOf(steps), bytes)
   }
 
   /** Commits a change of definitions or of a whole bucket that `apply` makes; `undo` takes it back. */
@@ -186,7 +188,7 @@ export class Engine {
   adopt (commit: Commit, undo: Undo[]): void {
     this.#inbound = undefined
     this.#revision = commit.revision
-    this.#tell(commit, undo)
+    this.#tell(commit, undo, 0)
   }
 
   /**
@@ -215,7 +217,7 @@ export class Engine {
 
   #finish (
     changes: Change[], undo: Undo[] | undefined, options: WriteOptions & Partial<Pick<Commit, 'time'>>,
-    counters?: Record<string, number>
+    counters?: Record<string, number>, bytes = 0
   ): Commit {
     const commit: Commit = {
       revision: ++this.#revision,
@@ -224,15 +226,15 @@ export class Engine {
       ...(options.user !== undefined && { user: options.user }),
       ...(counters && { counters })
     }
-    this.#tell(commit, undo)
+    this.#tell(commit, undo, bytes)
     return commit
   }
 
   readonly #tellDurable: CommitListener = commit => { this.durableLane.tell(commit) }
 
-  #tell (commit: Commit, undo: Undo[] | undefined): void {
+  #tell (commit: Commit, undo: Undo[] | undefined, bytes: number): void {
     if (undo !== undefined) this.undoLog.add(commit, undo)
-    this.history.add(commit)
+    this.history.add(commit, bytes)
     for (const listener of this.#onApplied) listener(commit)
     this.lane.tell(commit, this.undoLog.isOn ? undefined : this.#tellDurable)
   }

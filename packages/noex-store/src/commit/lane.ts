@@ -28,7 +28,8 @@ export interface LaneOptions {
  * not hold the event loop: after 5 ms the rest is told in later turns, in order.
  */
 export class CommitLane {
-  readonly #listeners = new Set<CommitListener>()
+  /** Replaced and never changed: who is told of a commit is known when it is begun to be told. */
+  #listeners: readonly CommitListener[] = []
   readonly #options: LaneOptions
   #queue: Told[] = []
   /** Place in the queue of the next one that is told. */
@@ -43,8 +44,8 @@ export class CommitLane {
   listen (listener: CommitListener): () => void {
     // Wrapped, so that a function may listen twice.
     const own: CommitListener = commit => listener(commit)
-    this.#listeners.add(own)
-    return () => { this.#listeners.delete(own) }
+    this.#listeners = [...this.#listeners, own]
+    return () => { this.#listeners = this.#listeners.filter(listener => listener !== own) }
   }
 
   /** Tells of a commit; `onTold` hears of it after all listeners. */
@@ -85,6 +86,6 @@ export class CommitLane {
 
   #deliver (commit: Commit): void {
     const { onFailure } = this.#options
-    for (const listener of [...this.#listeners]) callSafely(() => listener(commit), onFailure)
+    for (const listener of this.#listeners) callSafely(listener, onFailure, commit)
   }
 }

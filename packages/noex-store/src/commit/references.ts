@@ -84,7 +84,7 @@ function release (plan: Plan, { source, reference }: Inbound, row: Row, target: 
   if (!refersTo(record, source, reference.field, target)) return
   const after = reference.onDelete === 'cascade'
     ? undefined
-    : source.prepareUpdate(record as StoreRecord, { [reference.field]: null }, time)
+    : source.maker.update(record as StoreRecord, { [reference.field]: null }, time)
   if (step === undefined) plan.addCaused(source, row.key, row, after)
   else step.after = after
 }
@@ -108,8 +108,9 @@ function refersTo (record: StoreRecord | undefined, source: Bucket, field: strin
  */
 export function checkReferences (buckets: Buckets, plan: Plan, now: number): void {
   // Where nothing is deleted, what is there stays there: the plan need not be searched.
-  const losing = new Set<Bucket>()
-  for (const { bucket, after } of plan.steps) if (after === undefined) losing.add(bucket)
+  const losing = plan.hasDeletes
+    ? new Set(plan.steps.filter(({ after }) => after === undefined).map(({ bucket }) => bucket))
+    : undefined
   for (const step of plan.steps) {
     const { bucket, before, after } = step
     if (after === undefined) continue
@@ -118,7 +119,7 @@ export function checkReferences (buckets: Buckets, plan: Plan, now: number): voi
       if (key === undefined || key === null || before?.[field] === key) continue
       const targets = buckets.get(target)
       if (targets === undefined) throw new BucketNotDefinedError(target)
-      if (!losing.has(targets) && targets.isLive(targets.row(key)?.record, now)) continue
+      if (losing?.has(targets) !== true && targets.isLive(targets.row(key)?.record, now)) continue
       const wanted = targets.keyOf(key)
       if (targets.isLive(plan.recordAfter(targets, wanted), now)) continue
       const loss = plan.find(targets, wanted)

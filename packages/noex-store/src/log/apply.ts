@@ -112,7 +112,7 @@ function applyRecord (
       `has version ${current._version}, not ${before._version}`)
   }
   const record = type === 'delete' ? undefined : recordIn(bucket, after)
-  if (record !== undefined) bucket.fieldNames.add(Object.keys(record))
+  if (record !== undefined) bucket.fieldNames.expect(Object.keys(record))
   return applyStep({ bucket, key: wanted, row, before: current, after: record }, undo)
 }
 

@@ -156,6 +156,7 @@ export class QueryRegistry {
 
   #onCommit ({ changes }: Commit): void {
     for (const change of changes) {
+      if (this.#index.isEmpty) return
       if (change.type === 'drop') this.#endReaders(change.bucket)
       const bucket = 'bucket' in change ? this.#engine.buckets.get(change.bucket) : undefined
       for (const live of this.#index.of(change, bucket)) live.invalidate()

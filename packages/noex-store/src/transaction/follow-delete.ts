@@ -32,7 +32,7 @@ export function * followDelete (
           overlay.set(own, record, undefined)
           pending.push([source, own])
         } else {
-          overlay.set(own, record, source.prepareUpdate(record, { [field]: null }, engine.now))
+          overlay.set(own, record, source.maker.update(record, { [field]: null }, engine.now))
         }
         yield
       }
