@@ -192,7 +192,7 @@ export class Tables {
           const gone = target?.slot(key)
           const isDeleted = gone?.before !== undefined
           if (isDeleted && (isNew || onDelete === 'restrict')) {
-            errors.push(restricted(ref, gone.before?.['id'], source.name, slot.key, field))
+            errors.push(restricted(ref, gone.before?.['id'], source.name, slot.after?.['id'], field))
           }
           if (!isNew) continue
           errors.push(target === undefined
