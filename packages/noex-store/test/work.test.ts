@@ -139,6 +139,25 @@ test('no text of one record holds others up, however often a filter looks throug
   t.equal(await bucket.count({ $or: [...words, { text: { $contains: 'XX' } }] }), 1, 'words are found fast')
 })
 
+test('long texts are compared and sorted in slices', async t => {
+  const store = await startStore(t)
+  await store.defineBucket('texts', { key: 'id', schema: { id: { type: 'number' } } })
+  const bucket = store.bucket('texts')
+  const prefix = 'x'.repeat(500_000)
+  // Not a concatenation, which would be put together at its first comparison.
+  const text = (i: number): string => Buffer.from(`${prefix}${String(i * 37 % 60).padStart(2, '0')}`).toString()
+  for (let id = 0; id < 60; id++) await bucket.insert({ id, text: text(id) })
+  const texts = Array.from({ length: 100 }, (_, i) => ({ text: { $gt: `${prefix}30${i}` } }))
+  let count: number | undefined
+  const compared = await turnsOf(async () => { count = await bucket.count({ $or: texts }) })
+  t.equal(count, 29)
+  t.ok(compared.length > 5, `compared in ${compared.length} turns`)
+  let sorted: unknown[] = []
+  const turns = await turnsOf(async () => { sorted = await bucket.find({ sort: { text: 'asc' } }) })
+  t.same(sorted.map(record => Number((record as { text: string }).text.slice(-2))), Array.from({ length: 60 }, (_, i) => i))
+  t.ok(turns.length > 1, `sorted in ${turns.length} turns`)
+})
+
 test('a read that its meter ends leaves no snapshot behind', async t => {
   const bytes = { maxRecordBytes: 1e9, maxOperationBytes: 1e9 }
   const options = { name: 's', now: Date.now, maxDeletedKeys: 10, maxWork: Infinity, validatorTimeoutMs: 1_000, ...bytes, onListenerError () {} }
