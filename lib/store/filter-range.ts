@@ -1,4 +1,4 @@
-import { isValidIsoDate } from '@hamicek/noex-store'
+import { instantOf } from '@hamicek/noex-store'
 
 /** A value that an operator compares with. */
 export type Bound = number | string
@@ -45,12 +45,13 @@ function isAbove (low: Limit, high: Limit): boolean {
   const isOpen = !(low.isIncluded && high.isIncluded)
   const isEmpty = (from: Bound, to: Bound): boolean => from > to || (from === to && isOpen)
   if (!isEmpty(low.bound, high.bound)) return false
-  const from = instantOf(low.bound)
-  const to = instantOf(high.bound)
+  const from = timeOf(low.bound)
+  const to = timeOf(high.bound)
   return from === undefined || to === undefined || isEmpty(from, to)
 }
 
 /** The time of an ISO 8601 text in epoch milliseconds: in fields of type `date` that is compared. */
-function instantOf (bound: Bound): number | undefined {
-  return typeof bound === 'string' && isValidIsoDate(bound) ? Date.parse(bound) : undefined
+function timeOf (bound: Bound): number | undefined {
+  const time = instantOf(bound)
+  return typeof bound === 'string' && typeof time === 'number' ? time : undefined
 }

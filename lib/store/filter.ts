@@ -134,7 +134,7 @@ function checkOperators (value: Record<string, unknown>, path: string, placehold
       const [nearest] = nearestNames(name, operators.keys())
       throw invalid(`${path}.${name}`, `is no operator${didYouMean(nearest)}`)
     }
-    // The store passes over an operator whose parameter was not given.
+    // The store passes over an operator that has no operand.
     if (operand === undefined) continue
     if (placeholders && isPlaceholder(operand)) {
       checkPlaceholder(operand, `${path}.${name}`)
@@ -147,11 +147,17 @@ function checkOperators (value: Record<string, unknown>, path: string, placehold
   }
 }
 
-/** Puts parameters in place of placeholders, as the store will: missing ones become undefined. */
+/**
+ * Puts parameters in place of placeholders, as the store will.
+ * @throws `VALIDATION_ERROR` naming a parameter that is not given: without it the filter would let more through.
+ */
 export function fillPlaceholders (value: unknown, params: Readonly<Record<string, unknown>>): unknown {
   if (typeof value === 'string') {
     const name = PLACEHOLDER.exec(value)?.[1]
-    return name === undefined ? value : params[name]
+    if (name === undefined) return value
+    const param = Object.hasOwn(params, name) ? params[name] : undefined
+    if (param === undefined) throw invalid(`params.${name}`, 'is required by the filter of the query')
+    return param
   }
   if (Array.isArray(value)) return value.map(item => fillPlaceholders(item, params))
   if (!isPlainObject(value)) return value

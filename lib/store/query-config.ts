@@ -49,13 +49,14 @@ export function checkQueryParams (store: NoexStore, query: string, params: unkno
     throw invalid('params', `must not be longer than ${MAX_PARAMS_CHARS} characters of JSON`)
   }
   const filter = store.getQueryInfo(query)?.config?.filter
-  if (filter === undefined || params === undefined) return
-  if (typeof params !== 'object' || params === null || Array.isArray(params)) throw invalid('params', 'must be an object')
-  for (const [name, value] of Object.entries(params)) {
+  if (filter === undefined) return
+  const values = params ?? {}
+  if (params === null || typeof values !== 'object' || Array.isArray(values)) throw invalid('params', 'must be an object')
+  for (const [name, value] of Object.entries(values)) {
     const items: unknown[] = Array.isArray(value) ? value : [value]
     if (items.some(item => typeof item === 'object' && item !== null)) {
       throw invalid(`params.${name}`, 'must be a text, a number, a boolean, null or an array of them')
     }
   }
-  checkFilter(fillPlaceholders(filter, params as Record<string, unknown>) as WhereFilter, 'filter')
+  checkFilter(fillPlaceholders(filter, values as Record<string, unknown>) as WhereFilter, 'filter')
 }

@@ -376,7 +376,6 @@ t.test('store.query gives the result of a query once', async t => {
     ['a parameter in a list', { filter: { id: { $in: ['{{ params.a }}', 'd'] } }, fields: ['id'] }, { a: 'b' }, [{ id: 'b' }, { id: 'd' }]],
     ['a list as parameter', { filter: { id: { $in: '{{ params.ids }}' } }, fields: ['id'] }, { ids: ['b', 'c'] }, [{ id: 'b' }, { id: 'c' }]],
     ['a parameter inside $or', { filter: { $or: [{ id: '{{ params.a }}' }, { n: { $between: ['{{ params.lo }}', 9] } }] }, fields: ['id'] }, { a: 'c', lo: 5 }, [{ id: 'c' }, { id: 'd' }]],
-    ['a missing parameter', { filter: { n: '{{ params.n }}' }, fields: ['id'] }, undefined, [{ id: 'c' }]],
     ['a null parameter', { filter: { n: '{{ params.n }}' }, fields: ['id'] }, { n: null }, []],
     ['text around the braces', { filter: { name: 'x{{ params.n }}' } }, { n: '' }, []],
     ['parameters that are not used', { filter: { id: 'a' }, fields: ['id'] }, { any: 'thing' }, [{ id: 'a' }]],
@@ -443,6 +442,25 @@ t.test('G-F10 a bad query definition is refused', async t => {
   }
   t.match(await client.request('store.defineQuery', { name: 'bad', config: {} }), { code: 'VALIDATION_ERROR', message: /^config\.bucket: / })
   t.same(await client.ask('store.listQueries'), { queries: [] }, 'the name is not taken')
+})
+
+t.test('A query as data is refused without a parameter of its filter, which would let more through', async t => {
+  const { client } = await connected(t)
+  await client.ask('store.insertMany', { bucket: 'items', data: [{ name: 'private', n: 1 }, { name: 'x' }] })
+  const wanted = '{{ params.p }}'
+  for (const [i, filter] of [{ name: wanted }, { name: { $eq: wanted } }, { $or: [{ n: { $gt: wanted } }] }, { name: { $in: [wanted, 'x'] } }].entries()) {
+    await client.ask('store.defineQuery', { name: `q${i}`, config: { bucket: 'items', filter } })
+    for (const params of [undefined, {}, { other: 'x' }]) {
+      for (const type of ['store.query', 'store.subscribe']) {
+        t.match(
+          await client.request(type, { query: `q${i}`, params }),
+          { code: 'VALIDATION_ERROR', message: 'params.p: is required by the filter of the query' },
+          `${type} ${JSON.stringify(filter)} ${JSON.stringify(params)}`
+        )
+      }
+    }
+  }
+  t.match((await client.ask('server.connections'))[0], { storeSubscriptionCount: 0 })
 })
 
 t.test('G-F14 a parameter of a declarative query cannot widen its filter', async t => {

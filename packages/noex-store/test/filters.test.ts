@@ -10,6 +10,20 @@ const record = (fields: Record<string, unknown>): StoreRecord =>
   ({ _version: 1, _createdAt: 0, _updatedAt: 0, ...fields })
 
 test('a filter', async t => {
+  t.test('finds the parts of long texts that the engine finds', async t => {
+    const text = fc.string({ unit: fc.constantFrom('a', 'b', 'B', 'İ'), minLength: 65, maxLength: 300 })
+    const part = fc.string({ unit: fc.constantFrom('a', 'b', 'A'), minLength: 1, maxLength: 20 })
+    let found = 0
+    fc.assert(fc.property(text, fc.nat(300), fc.nat(40), part, (s, from, length, other) => {
+      for (const wanted of [other, s.slice(from, from + length), `${s.slice(from, from + length)}a`]) {
+        const isThere = s.toLowerCase().includes(wanted.toLowerCase())
+        found += Number(isThere && wanted.length > 7)
+        t.equal(matchesFilter(record({ s }), { s: { $contains: wanted } }), isThere)
+      }
+    }), { numRuns: 300 })
+    t.ok(found > 50, `${found} long parts were found`)
+  })
+
   t.test('compares as JavaScript does', async t => {
     const r = record({ n: 5, s: 'Abc', z: null, nan: NaN, o: { k: 1 } })
     const cases: Array<readonly [WhereFilter, boolean]> = [

@@ -30,6 +30,28 @@ test('a query', async t => {
     await t.rejects(store.subscribe('none', () => {}), QueryNotDefinedError)
   })
 
+  t.test('as data is refused without a parameter of its filter', async t => {
+    const store = await startStore(t)
+    await store.defineBucket('users', users)
+    await store.bucket('users').insertMany([{ id: 'a', role: 'x' }, { id: 'b' }])
+    const wanted = '{{ params.role }}' as never
+    const conditions = [
+      wanted, { $eq: wanted }, { $neq: wanted }, { $gt: wanted }, { $in: wanted }, { $in: [wanted, 'x'] },
+      { $contains: wanted }, { $exists: wanted }, { $between: [wanted, 'z'] }
+    ]
+    const filters: Array<Record<string, unknown>> = conditions.flatMap(role => [{ role }, { $or: [{ role }] }])
+    for (const [i, filter] of filters.entries()) {
+      store.defineDeclarativeQuery(`q${i}`, { bucket: 'users', filter })
+      for (const params of [undefined, null, {}, { role: undefined }, { other: 1 }, Object.create({ role: 'x' })]) {
+        const error = { name: 'FilterError', message: 'The query needs the parameter "role", which is not given' }
+        await t.rejects(store.runQuery(`q${i}`, params), error, JSON.stringify(filter))
+        await t.rejects(store.subscribe(`q${i}`, params, () => {}), error, JSON.stringify(filter))
+      }
+    }
+    t.match(await store.runQuery('q0', { role: 'x' }), [{ id: 'a' }])
+    t.same(await store.runQuery('q0', { role: null }), [], 'null is a value')
+  })
+
   t.test('as data filters, sorts, cuts, projects and aggregates', async t => {
     const store = await startStore(t)
     await store.defineBucket('users', users)

@@ -1,8 +1,53 @@
+import { execFileSync } from 'node:child_process'
 import { test } from 'tap'
 import {
   DefinitionError, RecordExistsError, SchemaValidator, ValidationError, type FieldDefinition
 } from '../src/index.js'
 import { FakeClock, rejection, startStore, users } from './support/store.js'
+
+/** How many records with this date a process in a time zone finds at noon of the first day of 2024 in UTC. */
+function foundAtNoon (zone: string, date: string): string {
+  const program = `
+    import { Store } from ${JSON.stringify(new URL('../src/index.js', import.meta.url).href)}
+    const store = await Store.start({ name: 's' })
+    await store.defineBucket('b', { key: 'id', schema: { id: { type: 'number' }, d: { type: 'date' } } })
+    await store.bucket('b').insert({ id: 1, d: ${JSON.stringify(date)} })
+    console.log(await store.bucket('b').count({ d: Date.UTC(2024, 0, 1, 12) }))
+    await store.stop()`
+  const env = { ...process.env, TZ: zone, NODE_OPTIONS: '' }
+  return execFileSync(process.execPath, ['--input-type=module', '--eval', program], { env, encoding: 'utf8' }).trim()
+}
+
+test('dates', async t => {
+  t.test('are days of the calendar', async t => {
+    const store = await startStore(t)
+    await store.defineBucket('b', { key: 'id', schema: { id: { type: 'number' }, d: { type: 'date' } } })
+    const bucket = store.bucket('b')
+    let id = 0
+    const badDates = [
+      '2023-02-29', '2024-02-30', '2024-02-31T12:00:00Z', '2024-04-31', '2024-00-01', '2024-13-01', '2024-01-00',
+      '1900-02-29T00:00', '2024-01-01T24:01Z', '2024-01-01T24:00:01Z', '2024-01-01T25:00Z', '2024-01-01T12:60Z'
+    ]
+    for (const d of badDates) {
+      await t.rejects(bucket.insert({ id: id++, d }), { name: 'ValidationError', message: /d: Expected type "date"/ }, d)
+    }
+    await bucket.insert({ id: id++, d: '2024-02-29' })
+    await bucket.insert({ id: id++, d: '2000-02-29T23:59:59.5+02:00' })
+    await bucket.insert({ id: id++, d: '2024-01-01T24:00:00Z' })
+    t.equal(await bucket.count({ d: '2024-01-02' }), 1, '24:00 is the end of the day')
+    t.equal(await bucket.count({ d: '2024-02-29' }), 1)
+    t.equal(await bucket.count({ d: '2024-02-30' }), 0)
+    t.equal(await bucket.count({ d: '2024-03-01' }), 0)
+  })
+
+  t.test('are the same in every time zone', async t => {
+    for (const zone of ['UTC', 'America/New_York', 'Asia/Kolkata']) {
+      for (const date of ['2024-01-01T12:00', '2024-01-01T12:00:00.000', '2024-01-01T17:30+05:30']) {
+        t.equal(foundAtNoon(zone, date), '1', `${date} in ${zone}`)
+      }
+    }
+  })
+})
 
 test('records', async t => {
   t.test('have generated fields, defaults and metadata, in this order', async t => {

@@ -3,6 +3,7 @@ import type { Normalize } from '../schema/bucket-schema.js'
 import type { StoreRecord } from '../types/record.js'
 import { FilterError } from '../errors.js'
 import { getterOf, isPlainField } from './path.js'
+import { finderOf } from './text-search.js'
 
 export type Test = (record: StoreRecord) => boolean
 
@@ -21,9 +22,6 @@ export interface Condition {
   /** Whether it looks through texts, which may be long. */
   readonly searchesTexts?: true
 }
-
-/** Characters that conditions have looked through so far. */
-export const searched = { chars: 0 }
 
 type Operand = (field: Field, operand: unknown) => Condition
 
@@ -194,16 +192,8 @@ const startsWith: Operand = (field, operand) => {
   return { ...condition, lookup: { kind: 'range', range, isPrefix: true } }
 }
 
-const contains: Operand = (field, operand) => {
-  const search = textual('$contains', part => {
-    const wanted = part.toLowerCase()
-    return value => {
-      searched.chars += value.length
-      return value.toLowerCase().includes(wanted)
-    }
-  })
-  return { ...search(field, operand), searchesTexts: true }
-}
+const contains: Operand = (field, operand) =>
+  ({ ...textual('$contains', finderOf)(field, operand), searchesTexts: true })
 
 const exists: Operand = (field, operand) => {
   const isWanted = operand === true

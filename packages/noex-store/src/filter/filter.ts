@@ -3,6 +3,7 @@ import type { BucketSchema } from '../schema/bucket-schema.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { StoreRecord } from '../types/record.js'
 import { compileConditions, type Condition, type Test } from './condition.js'
+import { bounded } from './text-search.js'
 
 /** Levels of `$and` and `$or` in each other. */
 const MAX_DEPTH = 100
@@ -16,6 +17,7 @@ interface PartsLeft {
 
 /**
  * A filter, compiled once for all records that it is tried on. It keeps nothing of the object it was made of.
+ * The test of one that searches texts throws FilterError for a record with too much text.
  */
 export interface CompiledFilter {
   readonly test: Test
@@ -62,7 +64,8 @@ export function compileFilter (
   const tests = [...conditions.map(({ test }) => test), ...choices.map(oneOf)]
   const work = choices.flat().reduce((sum, choice) => sum + choice.work, conditions.length)
   const searchesTexts = [...conditions, ...choices.flat()].some(part => part.searchesTexts === true)
-  return { test: allOf(tests), conditions, choices, work, searchesTexts }
+  const test = allOf(tests)
+  return { test: searchesTexts && depth === 0 ? bounded(test) : test, conditions, choices, work, searchesTexts }
 }
 
 /** Tells whether a record matches a filter. Values are compared as they are, dates of one time as equal. */

@@ -1,4 +1,5 @@
 import type { Engine } from '../engine.js'
+import { FilterError } from '../errors.js'
 import type { Slicer } from '../scan/slicer.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { DeclarativeQueryConfig, QueryBucket } from '../types/query.js'
@@ -29,15 +30,26 @@ export function declarativeQuery (engine: Engine, config: DeclarativeQueryConfig
   }
 }
 
-/** Puts parameters in the place of placeholders; one that is not given becomes `undefined`. */
+/**
+ * Puts parameters in the place of placeholders.
+ * @throws FilterError for a parameter that is not given: without its condition a filter would let more through
+ */
 function fill (value: unknown, params: Params): unknown {
   if (typeof value === 'string') {
     const name = PLACEHOLDER.exec(value)?.[1]
-    return name === undefined ? value : params?.[name]
+    return name === undefined ? value : parameter(name, params)
   }
   if (Array.isArray(value)) return value.map(item => fill(item, params))
   if (typeof value !== 'object' || value === null || value instanceof Date) return value
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, fill(item, params)]))
+}
+
+function parameter (name: string, params: Params): unknown {
+  const value = typeof params === 'object' && params !== null && Object.hasOwn(params, name)
+    ? params[name]
+    : undefined
+  if (value === undefined) throw new FilterError(`The query needs the parameter "${name}", which is not given`)
+  return value
 }
 
 async function aggregateOf (

@@ -8,7 +8,7 @@ import type { SortOrder } from './sort-order.js'
 import { visitMatches, type Selection } from './visit.js'
 import { visitSome } from './visit-some.js'
 import { walkInOrder } from './walk-in-order.js'
-import { unitsOfSort } from './work.js'
+import { unitsOfSort, weightOf } from './work.js'
 
 /** Records up to which the first ones of an order are kept while all are looked at; more are sorted. */
 export const MAX_KEPT = 2_048
@@ -55,5 +55,6 @@ export async function find (
     return undefined
   }, { meter })
   meter.take(unitsOfSort(records.length))
-  return (await sortInSlices(records, order.compare, engine.slicer)).slice(offset, end)
+  const weight = weightOf(selection.bucket)
+  return (await sortInSlices(records, order.compare, engine.slicer, weight)).slice(offset, end)
 }

@@ -12,7 +12,7 @@ import { MAX_KEPT } from './find.js'
 import { visibility, visitMatches, type Selection } from './visit.js'
 import { visitSome } from './visit-some.js'
 import { IndexWalk } from './index-walk.js'
-import { unitsOfList, unitsOfSort } from './work.js'
+import { unitsOfList, unitsOfSort, weightOf } from './work.js'
 
 /** Records of a page that are listed in one go. */
 const MAX_AT_ONCE = 20_000
@@ -68,7 +68,7 @@ async function pageByKey (
   }, { meter, perMatch: 1 })
   if (best !== undefined) return best.items()
   meter.take(unitsOfSort(records.length))
-  const sorted = await sortInSlices(records, compare, engine.slicer)
+  const sorted = await sortInSlices(records, compare, engine.slicer, weightOf(bucket))
   return isLast ? sorted.slice(Math.max(0, sorted.length - limit)) : sorted.slice(0, limit)
 }
 

@@ -2,18 +2,21 @@ import type { Bucket } from '../bucket/bucket.js'
 import { Snapshot, type Visit } from '../bucket/snapshot.js'
 import type { Row } from '../bucket/row.js'
 import type { Engine } from '../engine.js'
-import { searched } from '../filter/condition.js'
 import { type CompiledFilter, compileFilter } from '../filter/filter.js'
 import { findSource, rowsInOrder, type Source } from '../filter/planner.js'
+import { searched } from '../filter/text-search.js'
 import { requestOrder } from './build-ordered.js'
 import { STEP, walk } from './walk.js'
 import type { WorkMeter } from '../types/access.js'
 import type { StoreRecord } from '../types/record.js'
 import type { WhereFilter } from '../types/filter.js'
-import { meterOf, TextWork } from './work.js'
+import { meterOf, TextWork, weightOf } from './work.js'
 
 /** Units of work up to which records are looked at in one go. */
 const MAX_AT_ONCE = 8_000
+
+/** Units of work between two looks at the clock, where these are not `STEP` records. */
+const STEP_UNITS = 2_048
 
 /** A read of a bucket: what it looks for, compiled at its beginning. */
 export interface Selection {
@@ -65,8 +68,9 @@ export function visitMatches (
   meter.take(bucket.size * conditions)
   const isVisible = bucket.hasOverdue ? visibility(engine, bucket) : undefined
   const wanted = selective(filter, isVisible, counted(visit, meter, perMatch), meter)
-  if (!isShort(filter, bucket.size * (conditions + perMatch))) {
-    return walk(engine, new Snapshot(bucket.contents), wanted, () => stepOf(filter, visiting))
+  const weight = filter === undefined ? conditions : conditions * weightOf(bucket)
+  if (!isShort(filter, bucket.size * (weight + perMatch))) {
+    return walk(engine, new Snapshot(bucket.contents), wanted, () => stepOf(filter, weight, visiting))
   }
   for (const { slots } of bucket.contents.sequence.chunks) if (!visitRows(slots, wanted)) return undefined
   return undefined
@@ -83,9 +87,10 @@ export function visitSource (
   meter.take(rows.length * units)
   const tried = source.isExact ? undefined : filter
   const wanted = selective(tried, isVisible, counted(visit, meter, perMatch), meter)
-  if (!isShort(filter, rows.length * (units + perMatch))) {
+  const weight = units * weightOf(bucket)
+  if (!isShort(filter, rows.length * (weight + perMatch))) {
     const records = rows.map(({ record }) => record as StoreRecord)
-    return visitListed(engine, rows, records, wanted, stepOf(filter, visiting))
+    return visitListed(engine, rows, records, wanted, stepOf(filter, weight, visiting))
   }
   visitRows(rows, wanted)
   return undefined
@@ -96,8 +101,10 @@ function isShort (filter: CompiledFilter | undefined, units: number): boolean {
   return filter?.searchesTexts !== true && units <= MAX_AT_ONCE
 }
 
-function stepOf (filter: CompiledFilter | undefined, { step }: Visiting): number {
-  return step ?? (filter?.searchesTexts === true ? 1 : STEP)
+/** Records between two looks at the clock; `weight`: units of one record. */
+function stepOf (filter: CompiledFilter | undefined, weight: number, { step }: Visiting): number {
+  if (step !== undefined) return step
+  return filter?.searchesTexts === true ? 1 : Math.max(1, Math.min(STEP, Math.floor(STEP_UNITS / weight)))
 }
 
 /** Visits rows as they are now. Returns whether it came to their end. */

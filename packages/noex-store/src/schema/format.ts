@@ -1,3 +1,5 @@
+import { isCalendarDay } from './calendar-day.js'
+
 /** Most characters of an email address. */
 const MAX_EMAIL = 320
 /** Most characters of a URL. */
@@ -24,8 +26,5 @@ export function isValidUrl (value: string): boolean {
 /** Tells whether a text is a date of the calendar in ISO 8601, with or without a time. */
 export function isValidIsoDate (value: string): boolean {
   const date = ISO_DATE.exec(value)?.[1]
-  if (date === undefined) return false
-  const midnight = new Date(`${date}T00:00:00Z`)
-  // The 30th of February becomes a day of March.
-  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(date)
+  return date !== undefined && isCalendarDay(date)
 }

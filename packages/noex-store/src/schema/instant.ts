@@ -1,20 +1,27 @@
-const DATE = String.raw`\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])`
-const TIME = String.raw`T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?`
+import { isCalendarDay } from './calendar-day.js'
+
+const DAY = String.raw`\d{4}-\d{2}-\d{2}`
+const TIME = String.raw`T(?:(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?|24:00(?::00(?:\.0+)?)?)`
 const ZONE = String.raw`(?:Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)`
-const ISO = new RegExp(`^${DATE}(?:${TIME}${ZONE}?)?$`)
+const ISO = new RegExp(`^(${DAY})(?:${TIME}(${ZONE})?)?$`)
+/** Characters of a day alone. */
+const DAY_LENGTH = 10
 
 /** Greatest distance of a `Date` from 1970, in milliseconds. */
 const MAX_INSTANT = 8.64e15
 
 /**
  * Returns the epoch milliseconds that a value of a `date` field stands for, and any value that stands for
- * none as it is. A text without a time is midnight in UTC, one without a zone is in the zone of the process.
+ * none as it is. A text without a time is midnight in UTC, one without a zone is in UTC too: a value is the
+ * same on every machine. `24:00` is the end of the day.
  */
 export function instantOf (value: unknown): unknown {
   if (typeof value === 'number') return value
   if (value instanceof Date) return value.getTime()
-  if (typeof value !== 'string' || !ISO.test(value)) return value
-  const time = Date.parse(value)
+  if (typeof value !== 'string') return value
+  const [text, day, zone] = ISO.exec(value) ?? []
+  if (text === undefined || !isCalendarDay(day as string)) return value
+  const time = Date.parse(text.length > DAY_LENGTH && zone === undefined ? `${text}Z` : text)
   return Number.isNaN(time) ? value : time
 }
 

@@ -117,7 +117,7 @@ export interface QueryRunOptions extends Partial<ReadObserver> {
  */
 export type ReadFilter = (bucketName: string) => WhereFilter | null
 
-/** A query as data. Values of `filter` may be `{{ params.NAME }}`. */
+/** A query as data. Values of `filter` may be `{{ params.NAME }}`: a run without NAME fails. */
 export interface DeclarativeQueryConfig {
   readonly bucket: string
   readonly filter?: Readonly<WhereFilter>

@@ -10,6 +10,12 @@ export const otherDifferences: readonly Difference[] = [
     why: 'what was acknowledged stays'
   },
   {
+    name: 'parameters of a query as data that are not given',
+    before: 'take their operator out of the filter, or match records without the field',
+    now: '`FilterError` that names the parameter',
+    why: 'a filter never lets more through because something is missing'
+  },
+  {
     name: 'subscriptions',
     before: 'one run for each changed record, which may overlap; `clear`, definitions and restores are not told',
     now: 'one run for each commit at most, and for every commit',

@@ -182,8 +182,9 @@ export const writeDifferences: readonly Difference[] = [
   {
     name: 'text in a date',
     before: 'a field of type `date` takes any text and any number',
-    now: 'a valid `Date`, epoch milliseconds or ISO 8601 text',
-    why: 'the others are no points in time',
+    now: 'a valid `Date`, epoch milliseconds or ISO 8601 text of a day of the calendar; one with a time and no ' +
+      'zone is in UTC, and 24:00 the end of the day',
+    why: 'the others are no points in time, and a value is the same on every machine',
     right: step => errorOf(step.ours).includes('Expected type "date", got string') &&
       !errorOf(step.theirs).includes('"date"')
       ? refused(errorOf(step.ours), step)
