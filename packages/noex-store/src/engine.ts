@@ -58,6 +58,8 @@ export class Engine {
   /** Why no commit is taken at the moment. */
   unavailable: Error | undefined
   #revision = 0
+  /** Time of the commit that is made at the moment. */
+  #time: number | undefined
   #inbound: Map<Bucket, Inbound[]> | undefined
   readonly #onApplied = new Set<CommitListener>()
   readonly #loggedCounters = new WeakMap<Bucket, number>()
@@ -78,8 +80,9 @@ export class Engine {
     return this.#revision
   }
 
+  /** The time in epoch milliseconds; one and the same within the step of a commit. */
   get now (): number {
-    return this.options.now()
+    return this.#time ?? this.options.now()
   }
 
   /**
@@ -147,6 +150,16 @@ export class Engine {
    * @throws the reason why nothing of it is done
    */
   commit (plan: Plan, options: WriteOptions = {}, isFollowed = false): Commit | undefined {
+    const outer = this.#time
+    this.#time = this.now
+    try {
+      return this.#commit(plan, options, isFollowed)
+    } finally {
+      this.#time = outer
+    }
+  }
+
+  #commit (plan: Plan, options: WriteOptions, isFollowed: boolean): Commit | undefined {
     this.assertWritable()
     options.beforeCommit?.()
     if (plan.steps.length === 0) return undefined
