@@ -188,13 +188,13 @@ export class Engine {
     return this.#finish(changes, undo, options, this.#countersOf(steps), bytes)
   }
 
-  /** Commits a change of definitions or of a whole bucket that `apply` makes; `undo` takes it back. */
+  /** Commits changes of definitions or of whole buckets that `apply` makes; `undo` takes them back. */
   commitStructure (
-    change: Change, apply: () => void, undo: Undo, options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}
+    changes: Change | Change[], apply: () => void, undo: Undo, options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}
   ): Commit {
     apply()
     this.#inbound = undefined
-    return this.#finish([change], [undo], options)
+    return this.#finish(Array.isArray(changes) ? changes : [changes], [undo], options)
   }
 
   /** Makes a commit of elsewhere, whose changes are applied already, the last one of this store. */
