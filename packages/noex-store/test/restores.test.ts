@@ -11,15 +11,15 @@ const parts: BucketDefinition = {
 
 /** Writes time and again until what it returns is called. */
 function writing (write: (i: number) => Promise<unknown>): () => Promise<void> {
-  let isOn = true
+  const state = { isOn: true }
   const running = (async () => {
-    for (let i = 0; isOn; i++) {
+    for (let i = 0; state.isOn; i++) {
       await write(i).catch(() => {})
       await new Promise(resolve => setImmediate(resolve))
     }
   })()
   return async () => {
-    isOn = false
+    state.isOn = false
     await running
   }
 }
