@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { MemoryAdapter, MemoryLog, type BucketDefinition, type Commit } from '../src/index.js'
+import { MemoryAdapter, MemoryLog, type BucketDefinition, type Commit, type StoreRecord } from '../src/index.js'
 import { startStore } from './support/store.js'
 
 const COUNT = 6_000
@@ -50,6 +50,37 @@ test('a backup is restored in one commit', async t => {
     t.same(structural.map(({ changes }) => changes.map(change => 'bucket' in change && change.bucket)),
       [['a', 'b', 'small']])
     t.equal(await store.bucket('a').sum('v') + await store.bucket('b').sum('v'), 2 * COUNT)
+  })
+
+  t.test('with a version of its own for each record that others write meanwhile', async t => {
+    const store = await startStore(t, { persistence: { adapter: new MemoryAdapter() } })
+    await store.defineBucket('a', accounts)
+    await store.bucket('a').insertMany(records)
+    await store.createBackup('k')
+    const versions = new Map<unknown, number>()
+    let restored: readonly StoreRecord[] | undefined
+    store.onCommit(({ changes }) => {
+      for (const change of changes) {
+        if (change.type === 'redefine') restored = change.records
+        else if (restored === undefined && 'after' in change && change.after !== undefined) {
+          versions.set(change.key, change.after._version)
+        }
+      }
+    })
+    const stop = writing(async i => {
+      await store.bucket('a').update(i % COUNT, { v: -i })
+      await store.bucket('a').delete(COUNT - 1 - i)
+      if (i % 2 === 0) await store.bucket('a').insert({ id: COUNT - 1 - i, v: -1 })
+    })
+    await new Promise(resolve => setTimeout(resolve, 5))
+    await store.restoreBackup('k')
+    await stop()
+    t.equal(restored?.length, COUNT)
+    t.ok(versions.size > 10, `${versions.size} written`)
+    t.same(restored?.filter(({ id, _version }) => _version <= (versions.get(id) ?? 0)), [])
+    const current = await store.bucket('a').where({ v: 1 })
+    const byKey = new Map(restored?.map(record => [record['id'], record._version]))
+    t.same(current.filter(({ id, _version }) => _version !== byKey.get(id)), [], 'the log has the same')
   })
 
   t.test('after which no record of it refers to one that is not there', async t => {
