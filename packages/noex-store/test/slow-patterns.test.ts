@@ -1,23 +1,12 @@
 import t from 'tap'
 import { Store } from '@hamicek/noex-store'
+import { turnsDuring } from './support/store.js'
 
 /** Takes milliseconds to match with some dozens of `a`, and matches. */
 const pattern = '^(?!a*a*a*a*b)a*$'
 const text = 'a'.repeat(70)
 const RECORDS = 60
 const records = Array.from({ length: RECORDS }, (_, id) => ({ id, text }))
-
-/** Returns how many turns of the event loop others have had while `work` was done. */
-async function turnsDuring (work: () => Promise<unknown>): Promise<number> {
-  let turns = 0
-  let waiting = setImmediate(function next () {
-    turns++
-    waiting = setImmediate(next)
-  })
-  await work()
-  clearImmediate(waiting)
-  return turns
-}
 
 t.test('Records whose texts take long to match are checked in slices, however they are written', async t => {
   const store = await Store.start()

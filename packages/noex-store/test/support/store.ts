@@ -38,3 +38,15 @@ export async function rejection (promise: Promise<unknown>): Promise<Error> {
   }
   throw new Error('The promise did not reject')
 }
+
+/** Resolves with the number of turns of the event loop that others have had while `work` was done. */
+export async function turnsDuring (work: () => Promise<unknown>): Promise<number> {
+  let turns = 0
+  let waiting = setImmediate(function next () {
+    turns++
+    waiting = setImmediate(next)
+  })
+  await work()
+  clearImmediate(waiting)
+  return turns
+}
