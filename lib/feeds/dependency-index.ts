@@ -45,27 +45,19 @@ export class Reads implements ReadObserver {
   readonly #index: Map<string, BucketReaders>
   readonly #whole = new Set<string>()
   readonly #records = new Map<string, Set<unknown>>()
-  #count = 0
 
   constructor (reader: Reader, index: Map<string, BucketReaders>) {
     this.#reader = reader
     this.#index = index
   }
 
-  /** Whether all was read at one moment: by one read. */
-  get isOfOneMoment (): boolean {
-    return this.#count <= 1
-  }
-
   readonly onBucket = (bucket: string): void => {
-    this.#count++
     if (this.#whole.has(bucket)) return
     this.#whole.add(bucket)
     this.#readers(bucket).whole.add(this.#reader)
   }
 
   readonly onRecord = (bucket: string, key: unknown): void => {
-    this.#count++
     let keys = this.#records.get(bucket)
     if (keys === undefined) this.#records.set(bucket, keys = new Set())
     if (keys.has(key)) return

@@ -43,9 +43,6 @@ export interface FeedSubject {
 /** Evaluations in a row during which something may change before the next ones wait. */
 const MAX_OVERTAKEN = 10
 
-/** Of these, the results that are thrown away where several reads may have seen different states. */
-const MAX_DISCARDED = 5
-
 interface Waiter {
   /** The number of the evaluation from which on the result is new enough. */
   readonly evaluation: number
@@ -66,8 +63,7 @@ export function subscriptionId (): string {
 /**
  * One distinct live query: evaluated once and encoded once, however many watch it.
  * One evaluation runs at a time; a change that arrives meanwhile leads to one more afterwards, so the last
- * result always is that of the last state. A result that may be of several states is not shown, unless that
- * happens time and again.
+ * result always is that of the last state.
  */
 export class Feed implements Reader {
   /** The subscription id that subscribers share, so that they can share the frame too. */
@@ -225,13 +221,9 @@ export class Feed implements Reader {
     }
     const changedMeanwhile = this.#dirty
     this.#overtaken = changedMeanwhile ? this.#overtaken + 1 : 0
-    // The next evaluation will do for those who wait for this one.
-    const isMixed = changedMeanwhile && !reads.isOfOneMoment && this.#overtaken <= MAX_DISCARDED
-    if (!isMixed) {
-      if (failure === undefined) this.#publish(text)
-      else this.#fail(failure.error)
-      this.#settle(evaluation, failure)
-    }
+    if (failure === undefined) this.#publish(text)
+    else this.#fail(failure.error)
+    this.#settle(evaluation, failure)
     if (changedMeanwhile) this.invalidate()
   }
 

@@ -58,6 +58,8 @@ export class Engine {
   /** Why no commit is taken at the moment. */
   unavailable: Error | undefined
   #revision = 0
+  /** Time of the commit that is made at the moment. */
+  #time: number | undefined
   #inbound: Map<Bucket, Inbound[]> | undefined
   readonly #onApplied = new Set<CommitListener>()
   readonly #loggedCounters = new WeakMap<Bucket, number>()
@@ -78,8 +80,9 @@ export class Engine {
     return this.#revision
   }
 
+  /** The time in epoch milliseconds; one and the same within the step of a commit. */
   get now (): number {
-    return this.options.now()
+    return this.#time ?? this.options.now()
   }
 
   /**
@@ -147,6 +150,16 @@ export class Engine {
    * @throws the reason why nothing of it is done
    */
   commit (plan: Plan, options: WriteOptions = {}, isFollowed = false): Commit | undefined {
+    const outer = this.#time
+    this.#time = this.now
+    try {
+      return this.#commit(plan, options, isFollowed)
+    } finally {
+      this.#time = outer
+    }
+  }
+
+  #commit (plan: Plan, options: WriteOptions, isFollowed: boolean): Commit | undefined {
     this.assertWritable()
     options.beforeCommit?.()
     if (plan.steps.length === 0) return undefined
@@ -175,13 +188,13 @@ export class Engine {
     return this.#finish(changes, undo, options, this.#countersOf(steps), bytes)
   }
 
-  /** Commits a change of definitions or of a whole bucket that `apply` makes; `undo` takes it back. */
+  /** Commits changes of definitions or of whole buckets that `apply` makes; `undo` takes them back. */
   commitStructure (
-    change: Change, apply: () => void, undo: Undo, options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}
+    changes: Change | Change[], apply: () => void, undo: Undo, options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}
   ): Commit {
     apply()
     this.#inbound = undefined
-    return this.#finish([change], [undo], options)
+    return this.#finish(Array.isArray(changes) ? changes : [changes], [undo], options)
   }
 
   /** Makes a commit of elsewhere, whose changes are applied already, the last one of this store. */

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import type { RecordChange } from '../src/index.js'
+import { TransactionConflictError, type RecordChange } from '../src/index.js'
 import { FakeClock, startStore, users } from './support/store.js'
 
 test('a record whose time is up', async t => {
@@ -143,4 +143,56 @@ test('writes of a bucket with overdue records', async t => {
   t.match(await Promise.all(writes), [/not found/, { _version: 4 }, 1, { _version: 3 }])
   await store.settle()
   t.equal(await bucket.deleteMany({}), 2)
+})
+
+test('a transaction does not commit on records whose time is up', async t => {
+  t.test('when the clock goes on within a read', async t => {
+    const clock = new FakeClock()
+    let ticks = Infinity
+    const now = (): number => ticks-- > 0 ? clock.time : clock.time + 1
+    const store = await startStore(t, { now })
+    await store.defineBucket('users', { ...users, ttl: 100 })
+    await store.defineBucket('log', users)
+    const bucket = store.bucket('users')
+    for (const read of ['where', 'findOne', 'count', 'get'] as const) {
+      for (let tick = 0; tick <= 6; tick++) {
+        ticks = Infinity
+        await bucket.clear()
+        await bucket.insert({ id: 'a' })
+        clock.time += 99
+        const commit = store.transaction(async tx => {
+          const users = await tx.bucket('users')
+          ticks = tick
+          const found = read === 'get' ? await users.get('a') : await users[read]({})
+          ticks = 0
+          await (await tx.bucket('log')).upsert({ id: 'a' })
+          return found === 1 || (typeof found === 'object' && (!Array.isArray(found) || found.length === 1))
+        }).catch((error: Error) => error.name)
+        t.not(await commit, true, `${read}, tick ${tick}`)
+      }
+    }
+  })
+
+  t.test('when it runs out after the read, also for more than one commit removes', async t => {
+    for (const count of [1, 5_000]) {
+      const clock = new FakeClock()
+      const store = await startStore(t, clock)
+      await store.defineBucket('users', { ...users, ttl: 100 })
+      await store.defineBucket('log', users)
+      await store.bucket('users').insertMany(Array.from({ length: count }, (_, i) => ({ id: `${i}` })))
+      for (const read of ['where', 'findOne', 'count', 'get'] as const) {
+        const commit = store.transaction(async tx => {
+          const users = await tx.bucket('users')
+          if (read === 'get') await users.get('0')
+          else await users[read]({})
+          clock.time += 100
+          await (await tx.bucket('log')).insert({ id: read })
+        })
+        await t.rejects(commit, TransactionConflictError, `${read} of ${count}`)
+        await store.bucket('users').clear()
+        await store.bucket('users').insertMany(Array.from({ length: count }, (_, i) => ({ id: `${i}` })))
+      }
+      t.equal(await store.bucket('log').count(), 0)
+    }
+  })
 })

@@ -31,6 +31,11 @@ export class Bucket {
   counter = 0
   /** Whether records whose time is up are still in `contents`, because they are too many for one commit. */
   hasOverdue = false
+  /**
+   * The moment as which it is read, in epoch milliseconds: that up to which records whose time is up were last
+   * removed, or have been hidden since.
+   */
+  readAt = 0
   /** The removal of such records, while it is under way; resolves with their number. */
   purge: Promise<number> | undefined
   /** Whether it came from a log, and no definition of this process has taken it over. */

@@ -22,6 +22,13 @@ export class CopiedRecords {
   readonly records: StoreRecord[] = []
   readonly places: number[] = []
 
+  /** Gathers them in one step. */
+  static now (bucket: Bucket): CopiedRecords {
+    const copied = new CopiedRecords()
+    for (const row of bucket.contents.sequence.from(0)) copied.#add(row.record as StoreRecord, row)
+    return copied
+  }
+
   /** Gathers them in slices, as they are at the moment of the call. */
   static async of (engine: Engine, bucket: Bucket): Promise<CopiedRecords> {
     const copied = new CopiedRecords()

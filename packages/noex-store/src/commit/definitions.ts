@@ -99,11 +99,27 @@ export function replace (
   engine: Engine, change: Change & { readonly bucket: string }, bucket: Bucket | undefined,
   options: DefinitionOptions = {}
 ): void {
+  replaceAll(engine, [{ change, bucket }], options)
+}
+
+/** A bucket that becomes another one; `bucket` is `undefined` where it goes. */
+export interface Replacement {
+  readonly change: Change & { readonly bucket: string }
+  readonly bucket: Bucket | undefined
+}
+
+/** Does `replace` for several buckets in one commit; none commit nothing. @throws as `replace` */
+export function replaceAll (
+  engine: Engine, replacements: readonly Replacement[], options: DefinitionOptions = {}
+): void {
   engine.assertWritable()
   options.beforeCommit?.()
-  const former = engine.buckets.get(change.bucket)
+  if (replacements.length === 0) return
+  const formers = replacements.map(({ change }) => engine.buckets.get(change.bucket))
   engine.commitStructure(
-    change, () => { put(engine, change.bucket, bucket) }, () => { put(engine, change.bucket, former) },
+    replacements.map(({ change }) => change),
+    () => { for (const { change, bucket } of replacements) put(engine, change.bucket, bucket) },
+    () => { replacements.forEach(({ change }, i) => { put(engine, change.bucket, formers[i]) }) },
     options
   )
 }

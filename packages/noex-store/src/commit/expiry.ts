@@ -10,15 +10,18 @@ const MAX_GROUPS = 2
 
 /**
  * Removes the records whose time is up, before a read or write of the bucket. Where they are too many for
- * that, the rest is hidden until `purge` has removed it.
+ * that, the rest is hidden until `purge` has removed it. The read that follows in the same step is of this moment.
  */
 export function expireDue (engine: Engine, bucket: Bucket): void {
   const { expiry } = bucket.contents
-  if (expiry === undefined || expiry.nextTime > engine.now) return
+  if (expiry === undefined) return
+  const { now } = engine
+  bucket.readAt = now
+  if (expiry.nextTime > now) return
   for (let group = 0; group < MAX_GROUPS; group++) {
-    if (expireGroup(engine, bucket) < MAX_GROUP) return
+    if (expireGroup(engine, bucket, now) < MAX_GROUP) return
   }
-  if (expiry.due(engine.now) !== undefined && !bucket.hasOverdue) {
+  if (expiry.due(now) !== undefined && !bucket.hasOverdue) {
     bucket.hasOverdue = true
     engine.background.add(purgeBucket(engine, bucket))
   }
@@ -54,7 +57,7 @@ function purgeBucket (engine: Engine, bucket: Bucket): Promise<number> {
 async function purgeInSlices (engine: Engine, bucket: Bucket): Promise<number> {
   let count = 0
   for (;;) {
-    const group = expireGroup(engine, bucket)
+    const group = expireGroup(engine, bucket, engine.now)
     count += group
     if (group < MAX_GROUP) break
     bucket.hasOverdue = true
@@ -66,10 +69,9 @@ async function purgeInSlices (engine: Engine, bucket: Bucket): Promise<number> {
 }
 
 /** Removes at most one commit's number of records. Returns how many. */
-function expireGroup (engine: Engine, bucket: Bucket): number {
+function expireGroup (engine: Engine, bucket: Bucket, now: number): number {
   const { expiry } = bucket.contents
   if (expiry === undefined || engine.isStopped) return 0
-  const { now } = engine
   if (expiry.due(now) === undefined) return 0
   if (engine.unavailable !== undefined) {
     bucket.hasOverdue = true

@@ -8,7 +8,6 @@ import type { StoreRecord } from '../types/record.js'
 import { checkObject, type Input } from './changes.js'
 import { turnForCommit } from './commit-causes.js'
 import { Plan } from './plan.js'
-import { checkInput } from './references.js'
 import { WriteAccess } from './write-access.js'
 import { keyOfNew, openForWrite } from './writes.js'
 
@@ -119,7 +118,6 @@ class Batch {
   * check (): Generator<undefined, undefined> {
     for (const input of this.#inputs) {
       checkObject(this.#bucket, input)
-      checkInput(this.#engine.buckets, this.#bucket, input, this.#engine.now)
       yield
     }
   }

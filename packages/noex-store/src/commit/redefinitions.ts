@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import { Bucket } from '../bucket/bucket.js'
 import type { Engine } from '../engine.js'
 import { TransactionConflictError } from '../errors.js'
@@ -7,12 +6,10 @@ import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition, BucketSchemaUpdate, FieldDefinition } from '../types/schema.js'
 import { BucketCopy, type TransformRecord } from './bucket-copy.js'
 import { CopiedRecords, recordsInSlices, recordsOf } from './copied-records.js'
-import {
-  MAX_AT_ONCE, fill, fillInSlices, functionsOf, replace, type InitialContents
-} from './definitions.js'
+import { MAX_AT_ONCE, fill, fillInSlices, functionsOf, replace } from './definitions.js'
 
 /** Times that a bucket is built anew because it was redefined or cleared meanwhile. */
-const MAX_ATTEMPTS = 10
+export const MAX_ATTEMPTS = 10
 
 /**
  * Changes a bucket's definition; its records stay as they are.
@@ -105,7 +102,8 @@ async function redefine (
   }
 }
 
-function redefinition (
+/** The change that a bucket has another definition, and other records where `contents` are given. */
+export function redefinition (
   bucket: Bucket, contents: { readonly records: readonly StoreRecord[] } | undefined
 ): Change & { readonly bucket: string } {
   const { definition } = bucket.schema
@@ -118,46 +116,8 @@ function overtaken (name: string): TransactionConflictError {
   )
 }
 
-/**
- * Replaces all records of a bucket by those of a backup. Numbers of `autoincrement` and versions do not go
- * back.
- */
-export async function restoreBucket (
-  engine: Engine, name: string, { records, counter }: InitialContents
-): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    const former = existing(engine, name)
-    const { edits } = former
-    const bucket = new Bucket(name, former.schema.definition, engine.options)
-    bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
-    const prepare = (record: StoreRecord): StoreRecord => withNewVersion(former, record)
-    const isBig = records.length > MAX_AT_ONCE && attempt < MAX_ATTEMPTS
-    if (isBig) await fillInSlices(engine, bucket, records, counter, prepare)
-    else fill(bucket, records.map(prepare), counter)
-    const copied = isBig ? await recordsInSlices(engine, bucket) : recordsOf(bucket)
-    const current = existing(engine, name)
-    if ((current !== former || former.edits !== edits) && attempt < MAX_ATTEMPTS) continue
-    if (current !== former) throw overtaken(name)
-    bucket.follow(former, { hasSameKeys: false })
-    if (former.isRecovered) bucket.markRecovered(functionsOf(former).functions)
-    replace(engine, redefinition(bucket, { records: copied }), bucket)
-    return
-  }
-}
-
-/**
- * Returns a record of a backup with a version above that of the record which it replaces: no version of a key
- * stands for two records.
- */
-function withNewVersion (former: Bucket, record: StoreRecord): StoreRecord {
-  const key = former.keyIn(record)
-  const current = former.contents.rows.get(key)?.record
-  const version = current === undefined ? former.deleted.nextVersion(key) : current._version + 1
-  if (record._version >= version || isDeepStrictEqual(record, current)) return record
-  return Object.freeze({ ...record, _version: version })
-}
-
-function existing (engine: Engine, name: string): Bucket {
+/** @throws BucketNotDefinedError, StoreStoppedError, StoreUnavailableError, NotLeaderError */
+export function existing (engine: Engine, name: string): Bucket {
   engine.assertWritable()
   return engine.bucket(name)
 }

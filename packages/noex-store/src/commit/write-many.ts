@@ -7,12 +7,12 @@ import type { PendingCheck } from '../schema/pending-checks.js'
 import type { WriteOptions } from '../types/commit.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { StoreRecord } from '../types/record.js'
-import type { Input } from './changes.js'
+import { checkObject, type Input } from './changes.js'
 import { commitCauses, turnForCommit } from './commit-causes.js'
 import { MatchingRows } from './matching-rows.js'
 import { Plan } from './plan.js'
 import { WriteAccess } from './write-access.js'
-import { checkChanges, openForWrite } from './writes.js'
+import { openForWrite } from './writes.js'
 
 /** Times that records are looked for in slices, before it is done in the step that commits. */
 const MAX_ATTEMPTS = 5
@@ -40,7 +40,7 @@ export async function updateMany (
   engine: Engine, name: string, filter: WhereFilter, changes: Input, options: WriteOptions = {},
   access = WriteAccess.unlimited
 ): Promise<number> {
-  checkChanges(engine, openForWrite(engine, name), changes)
+  checkObject(openForWrite(engine, name), changes)
   const time = engine.now
   return await changeMatching(engine, name, filter, (bucket, record, pending, bytes) => {
     const after = bucket.maker.update(record, changes, time, pending, bytes)

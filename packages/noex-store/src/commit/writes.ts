@@ -8,7 +8,6 @@ import { changesOf, checkObject, type Input } from './changes.js'
 import { expireDue } from './expiry.js'
 import { commitCauses } from './commit-causes.js'
 import { Plan } from './plan.js'
-import { checkInput } from './references.js'
 import { WriteAccess } from './write-access.js'
 
 /** Times that a write is planned anew because another one has come in between. */
@@ -47,7 +46,6 @@ export function insert (
   const bucket = openForWrite(engine, name)
   checkObject(bucket, input)
   if (attempt === 1) access.takeWrites(1)
-  checkInput(engine.buckets, bucket, input, engine.now)
   const { edits } = bucket
   const pending: PendingCheck[] | undefined = bucket.schema.hasFunctions ? [] : undefined
   const record = bucket.maker.insert(input, engine.now, undefined, pending)
@@ -81,7 +79,7 @@ export function update (
   access = WriteAccess.unlimited, first = 1
 ): StoreRecord | Promise<StoreRecord> {
   const bucket = openForWrite(engine, name)
-  if (typeof changes !== 'function') checkChanges(engine, bucket, changes)
+  if (typeof changes !== 'function') checkObject(bucket, changes)
   for (let attempt = first; ; attempt++) {
     const { edits } = bucket
     const row = bucket.row(key)
@@ -94,7 +92,7 @@ export function update (
     checkVersion(bucket, key, before, options.expectedVersion)
     if (attempt === 1) access.takeWrites(1)
     const made = changesOf(bucket, changes, before)
-    if (made !== changes) checkChanges(engine, bucket, made)
+    if (made !== changes) checkObject(bucket, made)
     const pending: PendingCheck[] | undefined = bucket.schema.hasFunctions ? [] : undefined
     const after = bucket.maker.update(before, made, engine.now, pending, row.bytes)
     access.check(bucket, after)
@@ -113,12 +111,6 @@ export function update (
     engine.commit(plan, options)
     return after
   }
-}
-
-/** @throws ValidationError, ReferentialIntegrityError */
-export function checkChanges (engine: Engine, bucket: Bucket, changes: unknown): asserts changes is Input {
-  checkObject(bucket, changes)
-  checkInput(engine.buckets, bucket, changes, engine.now)
 }
 
 /**

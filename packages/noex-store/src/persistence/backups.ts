@@ -1,5 +1,6 @@
 import { recordsOf } from '../commit/copied-records.js'
-import { restoreBucket } from '../commit/redefinitions.js'
+import type { InitialContents } from '../commit/definitions.js'
+import { restoreBuckets } from '../commit/restores.js'
 import type { Engine } from '../engine.js'
 import { BackupNotFoundError } from '../errors.js'
 import type { BackupInfo } from '../types/persistence.js'
@@ -51,16 +52,16 @@ export class Backups {
     return backups.sort((a, b) => a.createdAt - b.createdAt)
   }
 
-  /** Replaces the records of all buckets that are in the backup and defined; each is one commit. */
+  /** Replaces the records of all buckets that are in the backup and defined, in one commit. */
   async restore (name: string): Promise<void> {
     const saved = await this.#saver.adapter.load<BackupData>(this.#keyOf(name))
     if (saved === undefined) throw new BackupNotFoundError(name)
+    const contents = new Map<string, InitialContents>()
     for (const [bucket, { records, autoincrementCounter }] of Object.entries(saved.state.buckets)) {
       if (!this.#engine.buckets.has(bucket)) continue
-      await restoreBucket(
-        this.#engine, bucket, { records: records.map(([, record]) => record), counter: autoincrementCounter }
-      )
+      contents.set(bucket, { records: records.map(([, record]) => record), counter: autoincrementCounter })
     }
+    await restoreBuckets(this.#engine, contents)
   }
 
   async delete (name: string): Promise<boolean> {

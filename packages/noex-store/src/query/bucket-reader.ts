@@ -40,7 +40,7 @@ export class BucketReader implements QueryBucket {
   async get (key: unknown): Promise<StoreRecord | undefined> {
     const bucket = this.#open()
     const record = bucket.row(key)?.record
-    if (record === undefined || !visibility(this.#engine, bucket)(record)) return undefined
+    if (record === undefined || !visibility(bucket)(record)) return undefined
     return this.#isInScope(bucket, record) ? record : undefined
   }
 
@@ -204,7 +204,7 @@ export class BucketReader implements QueryBucket {
   #isCursor (bucket: Bucket, key: unknown): boolean {
     if (this.#scope === undefined) return true
     const record = bucket.row(key)?.record
-    return record !== undefined && this.#isInScope(bucket, record)
+    return record !== undefined && visibility(bucket)(record) && this.#isInScope(bucket, record)
   }
 }
 

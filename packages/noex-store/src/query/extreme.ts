@@ -20,7 +20,7 @@ export function extremeByIndex (
   if (index?.ordered === undefined || filter?.searchesTexts === true) return undefined
   if (filter !== undefined && !isWalkShorter(bucket, findSource(bucket, filter), 1)) return undefined
   const range = filter === undefined ? {} : rangeOn(index, filter)
-  const isVisible = visibility(engine, bucket)
+  const isVisible = visibility(bucket)
   const walk = new IndexWalk(filter, 1, meter)
   for (const row of isHighest ? index.ordered.descending(range) : index.ordered.range(range)) {
     if (!walk.isOn()) break

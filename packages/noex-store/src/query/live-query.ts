@@ -5,12 +5,7 @@ import { callSafely } from '../events/call-safely.js'
 import { deepEqual } from './deep-equal.js'
 import type { DependencyIndex } from './dependency-index.js'
 import { ReadDependencies, TrackedContext } from './query-context.js'
-
-/**
- * Runs of a query that are thrown away because what they read has changed meanwhile, before one counts all
- * the same.
- */
-const MAX_RERUNS = 5
+import { MAX_RERUNS, ReadMoment, type Dependent } from './read-moment.js'
 
 export interface LiveQueryOptions {
   readonly query: string
@@ -25,17 +20,17 @@ export interface LiveQueryOptions {
  * result that differs from the one before, once all that it shows is durable: no subscriber hears of a commit
  * that is taken back.
  */
-export class LiveQuery {
+export class LiveQuery implements Dependent {
   readonly options: LiveQueryOptions
   readonly #engine: Engine
-  readonly #index: DependencyIndex<LiveQuery>
+  readonly #index: DependencyIndex<Dependent>
   #dependencies = new ReadDependencies()
   #result: unknown
   #isDirty = false
   #isEnded = false
   #running: Promise<void> | undefined
 
-  constructor (engine: Engine, index: DependencyIndex<LiveQuery>, options: LiveQueryOptions) {
+  constructor (engine: Engine, index: DependencyIndex<Dependent>, options: LiveQueryOptions) {
     this.#engine = engine
     this.#index = index
     this.options = options
@@ -108,7 +103,7 @@ export class LiveQuery {
     return this.#isEnded
   }
 
-  /** Runs the query until nothing that it reads changes in the meantime. */
+  /** Runs the query until all that it reads is of one moment, or it has been run too often. */
   async #evaluate (): Promise<unknown> {
     for (let run = 0; ; run++) {
       this.#isDirty = false
@@ -117,6 +112,7 @@ export class LiveQuery {
       const dependencies = new ReadDependencies()
       this.#dependencies = dependencies
       this.#index.remove(former, this)
+      const moment = new ReadMoment(this.#index)
       const context = new TrackedContext(this.#engine, {
         onBucket: bucket => {
           dependencies.bucketLevel.add(bucket)
@@ -126,7 +122,7 @@ export class LiveQuery {
           dependencies.addRecord(bucket, key)
           if (!this.#isEnded && this.#dependencies === dependencies) this.#index.addRecord(bucket, key, this)
         }
-      }, this.options.readFilter)
+      }, this.options.readFilter, moment)
       const { fn, params } = this.options
       let result: unknown
       try {
@@ -135,10 +131,12 @@ export class LiveQuery {
         // What it has not come to read this time counts on.
         this.#keep(former)
         throw error
+      } finally {
+        moment.end()
       }
       // What a run has seen of commits that were taken back meanwhile is never shown.
       if (this.#engine.takenBack !== takenBack) continue
-      if (!this.#isDirty || run >= MAX_RERUNS) return result
+      if (!moment.isMixed || run >= MAX_RERUNS) return result
     }
   }
 

@@ -55,7 +55,7 @@ async function pageByKey (
 ): Promise<StoreRecord[]> {
   const { bucket } = selection
   const { limit, after, isLast = false } = bounds
-  const walked = walkByKey(engine, selection, byKey, bounds, meter)
+  const walked = walkByKey(selection, byKey, bounds, meter)
   if (walked !== undefined) return walked
   const compare = (a: StoreRecord, b: StoreRecord): number => compareKeys(bucket.keyIn(a), bucket.keyIn(b))
   const records: StoreRecord[] = []
@@ -74,12 +74,12 @@ async function pageByKey (
 
 /** Finds a page along the keys where that is shorter than another way; gives up after some thousand rows. */
 function walkByKey (
-  engine: Engine, { bucket, filter }: Selection, byKey: OrderedIndex, bounds: PageBounds, meter: WorkMeter
+  { bucket, filter }: Selection, byKey: OrderedIndex, bounds: PageBounds, meter: WorkMeter
 ): StoreRecord[] | undefined {
   const { limit, isLast = false } = bounds
   if (limit > MAX_KEPT || filter?.searchesTexts === true) return undefined
   if (filter !== undefined && !isWalkShorter(bucket, findSource(bucket, filter), limit)) return undefined
-  const isVisible = visibility(engine, bucket)
+  const isVisible = visibility(bucket)
   const records: StoreRecord[] = []
   const walk = new IndexWalk(filter, limit, meter)
   for (const row of rowsByKey(bucket, byKey, bounds)) {

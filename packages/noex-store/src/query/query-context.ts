@@ -4,6 +4,7 @@ import type {
   QueryBucket, QueryContext, QueryDependencies, QueryRunOptions, ReadFilter
 } from '../types/query.js'
 import { BucketReader } from './bucket-reader.js'
+import type { ReadMoment } from './read-moment.js'
 
 /** The buckets of one run of a query, confined by `readFilter`. */
 export class TrackedContext implements QueryContext {
@@ -13,15 +14,18 @@ export class TrackedContext implements QueryContext {
   readonly #onBucket: (bucket: string) => void
   readonly #onRecord: (bucket: string, key: unknown) => void
   readonly #readFilter: ReadFilter | undefined
+  readonly #moment: ReadMoment | undefined
 
   constructor (
-    engine: Engine, { onBucket = ignore, onRecord = ignore, work }: QueryRunOptions, readFilter?: ReadFilter
+    engine: Engine, { onBucket = ignore, onRecord = ignore, work }: QueryRunOptions, readFilter?: ReadFilter,
+    moment?: ReadMoment
   ) {
     this.work = work
     this.#engine = engine
     this.#onBucket = onBucket
     this.#onRecord = onRecord
     this.#readFilter = readFilter
+    this.#moment = moment
   }
 
   /** @throws BucketNotDefinedError, and what `readFilter` throws */
@@ -33,12 +37,18 @@ export class TrackedContext implements QueryContext {
     const reader = new BucketReader(this.#engine, name, access)
     const whole = <A extends unknown[], R> (read: (...args: A) => R) => (...args: A): R => {
       this.#onBucket(name)
-      return read.apply(reader, args)
+      const result = read.apply(reader, args)
+      // It has begun, and removed what expires before it.
+      this.#moment?.onBucketRead(name)
+      return result
     }
     return {
       get: async key => {
-        this.#onRecord(name, schema.normalizeOf(schema.key)?.(key) ?? key)
-        return await reader.get(key)
+        const wanted = schema.normalizeOf(schema.key)?.(key) ?? key
+        this.#onRecord(name, wanted)
+        const record = reader.get(key)
+        this.#moment?.onRecordRead(name, wanted)
+        return await record
       },
       all: whole(reader.all),
       where: whole(reader.where),

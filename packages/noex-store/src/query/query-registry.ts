@@ -10,6 +10,7 @@ import { declarativeQuery, type AnyQueryFn } from './declarative.js'
 import { DependencyIndex } from './dependency-index.js'
 import { LiveQuery } from './live-query.js'
 import { TrackedContext } from './query-context.js'
+import { MAX_RERUNS, ReadMoment, type Dependent } from './read-moment.js'
 
 /** Runs of one query at a time; one that runs itself would go on until the memory is used up. */
 const MAX_RUNS = 10_000
@@ -30,7 +31,7 @@ interface DefinedQuery {
 export class QueryRegistry {
   readonly #engine: Engine
   readonly #queries = new Map<string, DefinedQuery>()
-  readonly #index = new DependencyIndex<LiveQuery>()
+  readonly #index = new DependencyIndex<Dependent>()
 
   constructor (engine: Engine) {
     this.#engine = engine
@@ -109,15 +110,26 @@ export class QueryRegistry {
   }
 
   /**
-   * Runs a query once.
+   * Runs a query once; one in code again, up to five times, when its reads are of several moments.
    * @throws QueryNotDefinedError, TooManyRunsError, and what the query throws
    */
   async run (
     name: string, params: unknown, readFilter?: ReadFilter, options: QueryRunOptions = {}
   ): Promise<unknown> {
-    const { fn } = this.#query(name)
-    const context = new TrackedContext(this.#engine, options, readFilter)
-    return params === undefined ? await fn(context) : await fn(context, params)
+    const { fn, config } = this.#query(name)
+    for (let run = 0; ; run++) {
+      // A query as data makes one read.
+      const moment = config === undefined ? new ReadMoment(this.#index) : undefined
+      const context = new TrackedContext(this.#engine, options, readFilter, moment)
+      let result: unknown
+      try {
+        result = params === undefined ? await fn(context) : await fn(context, params)
+      } finally {
+        moment?.end()
+      }
+      if (moment?.isMixed !== true || run >= MAX_RERUNS) return result
+      await this.#engine.slicer.nextTurn()
+    }
   }
 
   /** Runs a query, and tells each result after the first one. Resolves with what ends that. */
@@ -159,7 +171,7 @@ export class QueryRegistry {
       if (this.#index.isEmpty) return
       if (change.type === 'drop') this.#endReaders(change.bucket)
       const bucket = 'bucket' in change ? this.#engine.buckets.get(change.bucket) : undefined
-      for (const live of this.#index.of(change, bucket)) live.invalidate()
+      for (const dependent of this.#index.of(change, bucket)) dependent.invalidate()
     }
   }
 

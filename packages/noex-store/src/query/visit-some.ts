@@ -47,7 +47,7 @@ export function visitSome (
   const units = Math.max(1, filter?.work ?? 0)
   let step = isLong ? 1 : FIRST_STEP
   let left = bucket.size
-  const isVisible = bucket.hasOverdue ? visibility(engine, bucket) : undefined
+  const isVisible = bucket.hasOverdue ? visibility(bucket) : undefined
   const snapshot = new Snapshot(bucket.contents, place, isBackward)
   return walk(engine, snapshot, selective(filter, isVisible, visit, meter), () => {
     const records = Math.min(step, left)

@@ -66,7 +66,7 @@ export function visitMatches (
   }
   const conditions = Math.max(1, filter?.work ?? 0)
   meter.take(bucket.size * conditions)
-  const isVisible = bucket.hasOverdue ? visibility(engine, bucket) : undefined
+  const isVisible = bucket.hasOverdue ? visibility(bucket) : undefined
   const wanted = selective(filter, isVisible, counted(visit, meter, perMatch), meter)
   const weight = filter === undefined ? conditions : conditions * weightOf(bucket)
   if (!isShort(filter, bucket.size * (weight + perMatch))) {
@@ -82,7 +82,7 @@ export function visitSource (
   visiting: Visiting & { readonly meter: WorkMeter }
 ): Promise<void> | undefined {
   const { meter, perMatch = 0 } = visiting
-  const isVisible = bucket.hasOverdue ? visibility(engine, bucket) : undefined
+  const isVisible = bucket.hasOverdue ? visibility(bucket) : undefined
   const units = source.isExact ? 1 : Math.max(1, (filter?.work ?? 0) - 1)
   meter.take(rows.length * units)
   const tried = source.isExact ? undefined : filter
@@ -125,11 +125,11 @@ async function visitListed (
   }
 }
 
-/** Returns the test that hides records whose time is up but which are still there. */
-export function visibility (engine: Engine, bucket: Bucket): (record: StoreRecord) => boolean {
+/** Returns the test that hides records whose time was up when the bucket was opened, but which are still there. */
+export function visibility (bucket: Bucket): (record: StoreRecord) => boolean {
   if (!bucket.hasOverdue) return isAnyVisible
-  const { now } = engine
-  return ({ _expiresAt: expiresAt }) => typeof expiresAt !== 'number' || expiresAt > now
+  const { readAt } = bucket
+  return ({ _expiresAt: expiresAt }) => typeof expiresAt !== 'number' || expiresAt > readAt
 }
 
 const isAnyVisible = (): boolean => true

@@ -27,7 +27,7 @@ export function walkInOrder (
   if (filter !== undefined && !isWalkShorter(bucket, findSource(bucket, filter), count)) return undefined
   const { ordered } = index
   const range = filter === undefined ? {} : rangeOn(index, filter)
-  const isVisible = visibility(engine, bucket)
+  const isVisible = visibility(bucket)
   const found: StoreRecord[] = []
   const valueIn = (record: StoreRecord): unknown => index.valueOf(record) ?? null
   const walk = new IndexWalk(filter, count, meter)

@@ -2,15 +2,19 @@ import type { Bucket } from '../bucket/bucket.js'
 import type { Engine } from '../engine.js'
 import { BucketNotDefinedError, TransactionConflictError } from '../errors.js'
 import { changed } from '../commit/check.js'
+import { expireDue } from '../commit/expiry.js'
 import type { WorkMeter } from '../types/access.js'
 import type { Change } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import type { Test } from '../filter/condition.js'
+import { visibility } from '../query/visit.js'
 
 /** Changes of others times filters that are looked at without a look at the clock. */
 const MAX_AT_ONCE = 2_000
 /** Of these, those that the step which commits may look at: some tens of milliseconds. */
 const MAX_IN_STEP = 500_000
+/** Records whose time is up that are looked at for each filter; where there are more, they conflict. */
+const MAX_OVERDUE = 1_000
 /** Times that what others have changed meanwhile is looked at in slices. */
 const MAX_ROUNDS = 5
 
@@ -77,21 +81,42 @@ export class ReadSet {
   }
 
   /**
-   * Checks that everything would be read again as it was.
+   * Checks that everything would be read again as it was: not where time is up since for a record that was.
    * @throws TransactionConflictError naming what another writer has changed
    */
   check (engine: Engine): void {
-    for (const [bucket, records] of this.#records) {
+    const buckets = new Set([...this.#records.keys(), ...this.#predicates.map(({ bucket }) => bucket)])
+    for (const bucket of buckets) {
       checkBucket(engine, bucket)
+      expireDue(engine, bucket)
+    }
+    for (const [bucket, records] of this.#records) {
+      const isVisible = visibility(bucket)
       for (const [key, record] of records) {
-        if (bucket.contents.rows.get(key)?.record !== record) throw changed(bucket, key, record)
+        const isSame = bucket.contents.rows.get(key)?.record === record
+        if (!isSame || (record !== undefined && !isVisible(record))) throw changed(bucket, key, record)
       }
     }
     if (this.#cost(engine) > MAX_IN_STEP) {
       const { name } = (this.#predicates[0] as PredicateRead).bucket
       throw new TransactionConflictError(name, undefined, 'Others write more than can be compared with its reads')
     }
-    for (const read of this.#predicates) checkChanges(read, changesFor(engine, read))
+    for (const read of this.#predicates) {
+      checkChanges(read, changesFor(engine, read))
+      checkOverdue(read)
+    }
+  }
+}
+
+/** @throws TransactionConflictError where a record that was read is hidden now, but not removed yet */
+function checkOverdue ({ bucket, test, time }: PredicateRead): void {
+  if (!bucket.hasOverdue) return
+  const due = bucket.contents.expiry?.allDue(bucket.readAt, MAX_OVERDUE) ?? []
+  for (const { key, record } of due) {
+    const wasRead = record !== undefined && bucket.isLive(record, time) && test?.(record) !== false
+    if (wasRead || due.length === MAX_OVERDUE) {
+      throw new TransactionConflictError(bucket.name, key, 'The time of what was read is up')
+    }
   }
 }
 

@@ -128,7 +128,7 @@ export class TransactionReader {
   /** The record of the store; hidden when its time is up. */
   #stored (key: unknown): StoreRecord | undefined {
     const record = this.#bucket.contents.rows.get(key)?.record
-    return record !== undefined && visibility(this.#engine, this.#bucket)(record) ? record : undefined
+    return record !== undefined && visibility(this.#bucket)(record) ? record : undefined
   }
 
   async #collect (filter: WhereFilter | undefined): Promise<StoreRecord[]> {
@@ -179,7 +179,8 @@ export class TransactionReader {
   }
 
   #notePredicate ({ filter }: Selection, isCount: boolean): void {
-    const { history: { position }, now: time } = this.#engine
+    const { history: { position } } = this.#engine
+    const { readAt: time } = this.#bucket
     this.#reads.addPredicate({ bucket: this.#bucket, test: filter?.test, isCount, position, time })
   }
 }

@@ -241,6 +241,15 @@ export const writeDifferences: readonly Difference[] = [
     }
   },
   {
+    name: 'references of single writes',
+    before: 'are checked first of all, record by record against the records before: none may refer to itself, ' +
+      'or to another one of its batch',
+    now: 'after schema and keys, in the state that the write leads to',
+    why: 'a transaction takes the same writes',
+    isCause: ({ operation, world, theirs }) => operation.kind !== 'transaction' &&
+      hasReferences(operation, world) && errorOf(theirs).startsWith('ReferentialIntegrityError: Foreign key')
+  },
+  {
     name: 'transactions and references',
     before: 'are not checked, and deletes do not cascade',
     now: 'are checked at the commit',

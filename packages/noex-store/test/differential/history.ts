@@ -167,6 +167,8 @@ export class History {
     return isStructural(operation) || operation.kind === 'advance' || operation.kind === 'purge' ||
       operation.kind === 'transaction' ||
       (operation.kind === 'insertMany' && 'error' in outcome) ||
+      // Has taken a number, which it has not in 0.2.0.
+      ('error' in outcome && outcome.error.startsWith('ReferentialIntegrityError')) ||
       (operation.kind !== 'delete' && operation.kind !== 'deleteMany' &&
         events.some(({ type }) => type === 'deleted'))
   }

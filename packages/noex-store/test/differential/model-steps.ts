@@ -77,41 +77,30 @@ function doStep (operation: BucketOperation, world: World, tables: Tables, isSin
   const of = <T extends Input> (input: T): T => placed(input, operation.bucket, world.definitions)
   const slotAt = (place: number): Slot | undefined =>
     table.slot(keyAt(world.definitions[operation.bucket], place))
-  const check = (input: Input): void => { if (isSingle) tables.checkInput(table, input) }
-  const insert = (input: Input): StoreRecord => {
-    check(input)
-    return table.insert(input, [], tables.now)
-  }
-  const update = (slot: Slot, input: Input): StoreRecord => {
-    check(input)
-    return table.update(slot, input)
-  }
+  const insert = (input: Input): StoreRecord => table.insert(input, [], tables.now)
   switch (operation.kind) {
     case 'insert': return insert(of(operation.input))
     case 'upsert': {
       const input = of(operation.input)
       const slot = input['id'] === undefined ? undefined : table.slot(input['id'])
-      return slot?.after === undefined ? insert(input) : update(slot, input)
+      return slot?.after === undefined ? insert(input) : table.update(slot, input)
     }
     case 'insertMany': {
       const inputs = operation.inputs.map(of)
-      inputs.forEach(check)
       const given = isSingle ? inputs.map(({ id }) => id) : []
       return attemptAll(inputs, input => table.insert(input, given, tables.now), isSingle)
     }
     case 'update': {
       const slot = slotAt(operation.key)
       const input = of(operation.input)
-      check(input)
       if (slot?.after === undefined) {
         const key = String(keyAt(world.definitions[operation.bucket], operation.key))
         throw new Refused([`Error: Record with key "${key}" not found in bucket "${operation.bucket}"`])
       }
-      return update(slot, input)
+      return table.update(slot, input)
     }
     case 'updateMany': {
       const input = of(operation.input)
-      check(input)
       const found = matching(table, of(operation.filter))
       return attemptAll(found, slot => table.update(slot, input), isSingle).length
     }

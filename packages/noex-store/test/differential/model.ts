@@ -145,15 +145,6 @@ export class Tables {
     return this.#tables.get(name) ?? new Table(name, this.#world)
   }
 
-  /** Refuses input of a single write that refers to nothing. */
-  checkInput (table: Table, input: Fields): void {
-    for (const [field, { ref }] of Object.entries(table.definition.schema)) {
-      const key = input[field]
-      if (ref === undefined || key === undefined || key === null) continue
-      if (this.table(ref).record(key) === undefined) throw new Refused([missing(table.name, field, ref, key)])
-    }
-  }
-
   /** Deletes a record, and what refers to it as its fields say. */
   delete (table: Table, slot: Slot): void {
     const key = slot.key

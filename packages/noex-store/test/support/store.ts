@@ -46,7 +46,10 @@ export async function turnsDuring (work: () => Promise<unknown>): Promise<number
     turns++
     waiting = setImmediate(next)
   })
-  await work()
-  clearImmediate(waiting)
+  try {
+    await work()
+  } finally {
+    clearImmediate(waiting)
+  }
   return turns
 }
