@@ -22,8 +22,10 @@ export interface TypedGroup<S extends StoreSchema, N extends BucketName<S>, P ex
 type GroupValue<S extends StoreSchema, N extends BucketName<S>, P extends string> =
   P extends keyof RecordOf<S, N> ? RecordOf<S, N>[P] : ValueAt<S, N, P> | null | undefined
 
-export interface TypedPageOptions<S extends StoreSchema, N extends BucketName<S>> extends PaginateOptions {
+export interface TypedPageOptions<S extends StoreSchema, N extends BucketName<S>>
+  extends Pick<PaginateOptions, 'limit'> {
   readonly after?: KeyOf<S, N> | undefined
+  readonly filter?: FilterOf<S, N> | undefined
 }
 
 export interface TypedPage<S extends StoreSchema, N extends BucketName<S>> extends PaginatedResult {
@@ -44,14 +46,14 @@ export interface TypedReads<S extends StoreSchema, N extends BucketName<S>> {
 export interface TypedFindOptions<S extends StoreSchema, N extends BucketName<S>>
   extends Pick<FindOptions, 'offset' | 'limit'> {
   readonly filter?: FilterOf<S, N> | undefined
-  readonly sort?: Readonly<Partial<Record<PathOf<S, N>, 'asc' | 'desc'>>> | undefined
+  readonly sort?: SortOf<PathOf<S, N>> | undefined
 }
 
 /** Reads of a bucket of a schema outside of a transaction. */
 export interface TypedQueryBucket<S extends StoreSchema, N extends BucketName<S>> extends TypedReads<S, N> {
   find (options: TypedFindOptions<S, N>): Promise<Array<RecordOf<S, N>>>
-  first (n: number): Promise<Array<RecordOf<S, N>>>
-  last (n: number): Promise<Array<RecordOf<S, N>>>
+  first (n: number, filter?: FilterOf<S, N>): Promise<Array<RecordOf<S, N>>>
+  last (n: number, filter?: FilterOf<S, N>): Promise<Array<RecordOf<S, N>>>
   paginate (options: TypedPageOptions<S, N>): Promise<TypedPage<S, N>>
   sum (field: NumericPath<S, N>, filter?: FilterOf<S, N>): Promise<number>
   avg (field: NumericPath<S, N>, filter?: FilterOf<S, N>): Promise<number>

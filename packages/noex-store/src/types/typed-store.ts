@@ -1,5 +1,5 @@
 import type { Store } from '../store.js'
-import type { AccessOptions } from './access.js'
+import type { TypedAccessOptions } from './access.js'
 import type { WriteOptions } from './commit.js'
 import type { ReadFilter } from './query.js'
 import type { StoreSchema } from './record-types.js'
@@ -36,7 +36,7 @@ interface OpenStore extends Store {
  */
 export interface TypedStore<S extends StoreSchema> extends OpenStore {
   /** Returns a bucket's reads and writes. */
-  bucket<N extends keyof S & string> (name: N, access?: AccessOptions): TypedBucket<S, N>
+  bucket<N extends keyof S & string> (name: N, access?: TypedAccessOptions<S, N>): TypedBucket<S, N>
   /** Runs `fn` and commits what it has written, as `Store.transaction` does. */
   transaction<T> (fn: (tx: TypedTransaction<S>) => Promise<T>, options?: WriteOptions): Promise<T>
   /** Hears of changed records; the topic tells the type of the message. */
