@@ -19,9 +19,10 @@ export interface Inbound {
  * @throws ReferentialIntegrityError, BucketNotDefinedError for the bucket referred to
  */
 export function checkInput (
-  buckets: Buckets, bucket: Bucket, input: Readonly<Record<string, unknown>>, now: number
+  buckets: Buckets, bucket: Bucket, input: Readonly<Record<string, unknown>>, now: number,
+  references: readonly Reference[] = bucket.schema.references
 ): void {
-  for (const { field, target } of bucket.schema.references) {
+  for (const { field, target } of references) {
     const key = input[field]
     if (key === undefined || key === null) continue
     const targets = buckets.get(target)
