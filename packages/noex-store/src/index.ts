@@ -31,8 +31,9 @@ export type {
   ConditionOf, EqualityOperators, FilterOf, NumericPath, OrderOperators, PathOf, PresenceOperators,
   TextOperators, ValueAt
 } from './types/typed-filter.js'
+export type { ConfigParams, ParamsIn, Placeholder } from './types/query-params.js'
 export type {
-  ConfigAggregate, ConfigParams, ConfigResult, KeptFields, ParamsOf, Placeholder, Query, QueryName, ResultOf,
+  ConfigAggregate, ConfigResult, KeptFields, ParamsOf, Query, QueryName, ResultOf,
   TypedAggregate, TypedFindOptions, TypedGroup, TypedPage, TypedPageOptions, TypedQueryBucket,
   TypedQueryConfig, TypedQueryContext, TypedReads
 } from './types/typed-query.js'

@@ -4,7 +4,8 @@ import type { DefinitionOptions } from './types/commit.js'
 import type {
   DeclarativeQueryConfig, QueryContext, QueryInfo, QueryRunOptions, ReadFilter
 } from './types/query.js'
-import type { ConfigParams, Query } from './types/typed-query.js'
+import type { ConfigParams } from './types/query-params.js'
+import type { Query } from './types/typed-query.js'
 
 /** The part of a store that defines, runs and watches queries. */
 export class StoreQueries {
