@@ -136,6 +136,15 @@ export function recordInvalid (bucket: string, issues: readonly RecordIssue[]): 
 
 type Members = Readonly<Record<string, unknown>>
 
+/** Why a bucket takes no writes whose functions the application has not handed in. */
+const DEFINITION_MISSING = 'definition_missing'
+
+/** The bucket that takes no writes since its definition is not complete; `undefined` for other errors. */
+export function incompleteBucket ({ details }: NoexServerError): string | undefined {
+  const { reason, bucket } = (details ?? {}) as { readonly reason?: unknown, readonly bucket?: unknown }
+  return reason === DEFINITION_MISSING ? String(bucket) : undefined
+}
+
 /** Answers a fault of the server or the application: `INTERNAL_ERROR`, and the log has the reason. */
 function isFault (): undefined {
   return undefined
@@ -193,7 +202,7 @@ const storeErrors: Readonly<Record<StoreErrorCode, (error: Members) => NoexServe
     new NoexServerError('VALIDATION_ERROR', 'The sum overflows: it is beyond ±1.8e308'),
   DEFINITION_MISSING: e => new NoexServerError('INTERNAL_ERROR',
     `Bucket "${String(e['bucket'])}" takes no writes: its definition is not complete`,
-    { reason: 'definition_missing' }),
+    { reason: DEFINITION_MISSING, bucket: e['bucket'] }),
   STORE_UNAVAILABLE: unavailable,
   NOT_LEADER: unavailable,
   VALIDATOR: isFault,

@@ -235,6 +235,7 @@ export function callerOf (grant: Grant): Caller {
 
 class RequestGrant implements Grant {
   readonly client: Caller
+  readonly user: string | undefined
   readonly #gate: Gate
   readonly #operation: GuardedOperation | undefined
   readonly #request: RequestMessage
@@ -259,6 +260,7 @@ class RequestGrant implements Grant {
       rows = gate.authorize(client, operation, request)
     }
     this.#rows = rows
+    this.user = client.session?.userId
     this.#version = client.accessVersion
   }
 

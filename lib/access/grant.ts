@@ -19,4 +19,6 @@ export interface Grant {
   readonly work: Work
   /** Records that it may change at once. */
   readonly maxChanges: number
+  /** The user that was logged in when the request was let in: commits name it. */
+  readonly user?: string | undefined
 }

@@ -2,7 +2,7 @@ import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.j
 import { RequestRecord, type Subject } from '../audit/request-record.js'
 import type { Caller, Gate } from '../access/gate.js'
 import type { Grant } from '../access/grant.js'
-import { NoexServerError, NothingNamedError, toReplyError, type NoexErrorCode } from '../errors.js'
+import { incompleteBucket, NoexServerError, NothingNamedError, toReplyError, type NoexErrorCode } from '../errors.js'
 import type { RequestLimiter } from '../limits/request-limiter.js'
 import type { RequestFigures } from '../metrics/request-figures.js'
 import type { Catalogue } from '../operations/index.js'
@@ -116,6 +116,7 @@ async function perform (
       }
     } catch (error) {
       failure = failureOf(error, operation, request, caller)
+      noteIncomplete(failure, caller, to)
       if (failure instanceof NothingNamedError) {
         failure = await suggested(failure, { operation, request, caller }, to)
       }
@@ -200,6 +201,14 @@ function failureOf (
   if (known !== undefined) return known
   caller.logFailure(error, request.type, operation?.resourceOf(request))
   return failedInside()
+}
+
+/** Tells the log of a bucket that takes no writes, once: the application has to define it. */
+function noteIncomplete (failure: NoexServerError, { log }: Requester, { services }: Dispatch): void {
+  const bucket = incompleteBucket(failure)
+  if (bucket === undefined || services.access.incomplete.has(bucket)) return
+  services.access.incomplete.add(bucket)
+  log.error({ bucket, reason: 'definition_missing' }, 'a bucket takes no writes: the application must define it')
 }
 
 function failedInside (): NoexServerError {

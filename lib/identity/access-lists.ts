@@ -59,12 +59,12 @@ export class AccessLists {
       const entry = this.#directory.aclEntry(resource, subject.subjectType, subject.subjectId)
       if (entry !== undefined) {
         const union = [...new Set([...entry.operations, ...classes])]
-        await this.#directory.write([{ bucket: '_acl', update: entry.id, changes: { operations: union } }])
+        await this.#directory.write([{ bucket: '_acl', update: entry.id, changes: { operations: union } }], session.userId)
         return
       }
       if (this.#directory.acl(resource).length >= MAX_ENTRIES) throw invalid('resourceName', `has ${MAX_ENTRIES} entries already: give a role to those users instead`)
       const { subjectType, subjectId } = subject
-      await this.#directory.write([{ bucket: '_acl', insert: { subjectType, subjectId, ...resource, operations: classes, grantedBy: session.userId } }])
+      await this.#directory.write([{ bucket: '_acl', insert: { subjectType, subjectId, ...resource, operations: classes, grantedBy: session.userId } }], session.userId)
     })
   }
 
@@ -73,13 +73,14 @@ export class AccessLists {
     const classes = checkClasses(operations ?? [])
     const resource = checkResource(named)
     await this.#directory.exclusive(async () => {
-      this.#requireControl(sessionOf(actor), resource)
+      const session = sessionOf(actor)
+      this.#requireControl(session, resource)
       const entry = this.#directory.aclEntry(resource, subject.subjectType, subject.subjectId)
       if (entry === undefined) throw new NoexServerError('NOT_FOUND', 'There is no such entry')
       const left = classes.length === 0 ? [] : entry.operations.filter(operation => !classes.includes(operation))
       await this.#directory.write([left.length === 0
         ? { bucket: '_acl', delete: entry.id }
-        : { bucket: '_acl', update: entry.id, changes: { operations: left } }])
+        : { bucket: '_acl', update: entry.id, changes: { operations: left } }], session.userId)
     })
   }
 
@@ -135,14 +136,14 @@ export class AccessLists {
       if (owner === undefined) throw new NoexServerError('NOT_FOUND', 'The resource has no owner')
       if (owner.userId !== session.userId && !isSuperadmin(session)) throw new NoexServerError('FORBIDDEN', 'Only the owner or a superadmin may do this')
       requireUser(this.#directory, newOwnerId)
-      await this.#directory.write([{ bucket: '_resource_owners', update: owner.id, changes: { userId: newOwnerId } }])
+      await this.#directory.write([{ bucket: '_resource_owners', update: owner.id, changes: { userId: newOwnerId } }], session.userId)
     })
   }
 
   /** Whoever makes something owns it; what has an owner keeps it. */
   async recordOwner (resource: Resource, userId: string): Promise<void> {
     await this.#directory.eventually(async () => {
-      if (this.#directory.owner(resource) === undefined) await this.#directory.write([{ bucket: '_resource_owners', insert: { userId, ...resource } }])
+      if (this.#directory.owner(resource) === undefined) await this.#directory.write([{ bucket: '_resource_owners', insert: { userId, ...resource } }], userId)
     })
   }
 

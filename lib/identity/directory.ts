@@ -4,6 +4,7 @@ import { NoexServerError } from '../errors.js'
 import type { Log } from '../log.js'
 import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
+import { causedBy } from '../store/reach.js'
 import { repeatConflicts } from '../store/repeat-conflicts.js'
 import { StoreAccess } from '../store/store-access.js'
 import { ChangeQueue } from './change-queue.js'
@@ -87,7 +88,7 @@ export class Directory extends Mirror {
     }
     this.#stopListening.push(
       await followBuckets(store, bucketNames, changes => { this.#apply(changes) }),
-      store.onDurable(({ changes }) => { for (const change of changes) this.#onChange(change) })
+      store.onDurable(({ changes, user }) => { for (const change of changes) this.#onChange(change, user) })
     )
     const missing = systemRoles(operations).filter(({ name }) => this.roleByName(name) === undefined)
     if (missing.length > 0) await this.write(missing.map(role => ({ bucket: '_roles', insert: { ...role, system: true } })))
@@ -141,13 +142,13 @@ export class Directory extends Mirror {
 
   /**
    * Makes all changes or none, and resolves with the new records when all who follow the directory have acted on
-   * them: on all of them at once. To be called inside `exclusive` or `eventually`.
+   * them: on all of them at once. To be called inside `exclusive` or `eventually`. The commit names `user`.
    */
-  async write (writes: readonly DirectoryWrite[]): Promise<StoreRecord[]> {
-    return await repeatConflicts(this.#access, async () => await this.#write(writes))
+  async write (writes: readonly DirectoryWrite[], user?: string): Promise<StoreRecord[]> {
+    return await repeatConflicts(this.#access, async () => await this.#write(writes, user))
   }
 
-  async #write (writes: readonly DirectoryWrite[]): Promise<StoreRecord[]> {
+  async #write (writes: readonly DirectoryWrite[], user: string | undefined): Promise<StoreRecord[]> {
     const records = await this.#access.store.transaction(async tx => {
       const written: StoreRecord[] = []
       for (const write of writes) {
@@ -157,17 +158,17 @@ export class Directory extends Mirror {
         else written.push(await bucket.update(write.update, { ...write.changes }))
       }
       return written
-    })
+    }, causedBy(user))
     await this.#followers.settled()
     return records
   }
 
   /** Ends sessions at once. Resolves when the store has been told; what fails there is logged, and tried again by `endAgain`. */
-  async endSessions (sessions: readonly string[]): Promise<void> {
+  async endSessions (sessions: readonly string[], user?: string): Promise<void> {
     const ended = sessions.map(id => this.tables._sessions.delete(id)).filter(session => session !== undefined)
     for (const { id } of ended) this.#ended.add(id)
     this.#followers.tell(ended.map(({ userId }) => ({ userId, rights: false })))
-    await this.#deleteSessions(ended.map(({ id }) => id))
+    await this.#deleteSessions(ended.map(({ id }) => id), user)
   }
 
   /** Tells the store once more of sessions that have ended. */
@@ -175,9 +176,9 @@ export class Directory extends Mirror {
     await this.#deleteSessions([...this.#ended])
   }
 
-  async #deleteSessions (ids: readonly string[]): Promise<void> {
+  async #deleteSessions (ids: readonly string[], user?: string): Promise<void> {
     try {
-      for (const id of ids) await this.#access.bucket('_sessions').delete(id)
+      for (const id of ids) await this.#access.bucket('_sessions').delete(id, causedBy(user))
     } catch (error) {
       this.#log.error({ err: error }, 'a session that has ended could not be deleted')
     }
@@ -224,25 +225,25 @@ export class Directory extends Mirror {
     return changeBy(bucket, record, earlier)
   }
 
-  #onChange (change: Change): void {
+  #onChange (change: Change, user: string | undefined): void {
     if (change.type === 'drop') {
-      this.#forget({ resourceType: 'bucket', resourceName: change.bucket })
+      this.#forget({ resourceType: 'bucket', resourceName: change.bucket }, user)
     } else if (change.type === 'query' && change.config === undefined) {
       this.#clientQueries.delete(change.query)
-      this.#forget({ resourceType: 'query', resourceName: change.query })
+      this.#forget({ resourceType: 'query', resourceName: change.query }, user)
     }
   }
 
   /** A resource is gone: its next owner does not inherit who could reach it. */
-  #forget (resource: Resource): void {
-    this.eventually(async () => { await this.forgetResource(resource) })
+  #forget (resource: Resource, user: string | undefined): void {
+    this.eventually(async () => { await this.forgetResource(resource, user) })
       .catch((error: unknown) => { this.#log.error({ err: error, ...resource }, 'access to a resource that is gone could not be deleted') })
   }
 
   /** Deletes owner and access list of a resource; to be called inside `exclusive` or `eventually`. */
-  async forgetResource (resource: Resource): Promise<void> {
+  async forgetResource (resource: Resource, user?: string): Promise<void> {
     const writes = this.#forgetting(resource)
-    if (writes.length > 0) await this.write(writes)
+    if (writes.length > 0) await this.write(writes, user)
   }
 
   #forgetting (resource: Resource): DirectoryWrite[] {

@@ -127,8 +127,10 @@ export class Identity {
   }
 
   /** A client has removed a bucket or a query. */
-  async forgetResource (resourceType: ResourceType, resourceName: string): Promise<void> {
-    await this.directory.eventually(async () => { await this.directory.forgetResource({ resourceType, resourceName }) })
+  async forgetResource (resourceType: ResourceType, resourceName: string, user?: string): Promise<void> {
+    await this.directory.eventually(async () => {
+      await this.directory.forgetResource({ resourceType, resourceName }, user)
+    })
   }
 
   /** Ends what runs; accounts and sessions stay in the store. */

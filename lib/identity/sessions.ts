@@ -107,7 +107,7 @@ export class Sessions implements Authenticator {
           ...(typeof userAgent === 'string' && { userAgent: userAgent.slice(0, MAX_USER_AGENT_CHARS) })
         }
       }
-    ])
+    ], userId)
     return { token, session: new IdentitySession(id, userId, expiresAt, this.#directory) }
   }
 
@@ -117,8 +117,8 @@ export class Sessions implements Authenticator {
   }
 
   /** Ends one session, wherever it is used. */
-  async end ({ id }: IdentitySession): Promise<void> {
-    await this.#directory.endSessions([id])
+  async end ({ id, userId }: IdentitySession): Promise<void> {
+    await this.#directory.endSessions([id], userId)
   }
 
   #sweep (): void {

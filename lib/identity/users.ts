@@ -64,10 +64,10 @@ export class Users {
     this.#refuseTaken(username)
     const passwordHash = await passwords.hash(input.password)
     return await directory.exclusive(async () => {
-      sessionOf(actor)
+      const session = sessionOf(actor)
       this.#refuseTaken(username)
       const insert = { username, passwordHash, enabled: input.enabled !== false, ...profile }
-      const [user] = await directory.write([{ bucket: '_users', insert }])
+      const [user] = await directory.write([{ bucket: '_users', insert }], session.userId)
       return user as unknown as User
     })
   }
@@ -132,7 +132,7 @@ export class Users {
         ...directory.assignmentsOf(userId).map(({ id }) => ({ bucket: '_user_roles' as const, delete: id })),
         ...directory.aclOfSubject('user', userId).map(({ id }) => ({ bucket: '_acl' as const, delete: id })),
         ...directory.ownedBy(userId).map(({ id }) => ({ bucket: '_resource_owners' as const, delete: id }))
-      ])
+      ], session.userId)
     })
   }
 
@@ -182,7 +182,7 @@ export class Users {
       if (!policy.covers(session, role)) throw new NoexServerError('FORBIDDEN', 'This role may do what you may not')
       requireAuthorityOver(directory, session, userId)
       if (directory.assignments(userId, role.id).length > 0) throw new NoexServerError('ALREADY_EXISTS', 'The user has this role')
-      await directory.write([{ bucket: '_user_roles', insert: { userId, roleId: role.id, grantedBy: session.userId } }])
+      await directory.write([{ bucket: '_user_roles', insert: { userId, roleId: role.id, grantedBy: session.userId } }], session.userId)
     })
   }
 
@@ -197,7 +197,7 @@ export class Users {
       const assignments = directory.assignments(userId, role.id)
       if (assignments.length === 0) throw new NoexServerError('NOT_FOUND', 'The user does not have this role')
       if (role.name === SUPERADMIN) keepLastSuperadmin(directory, session, userId)
-      await directory.write(assignments.map(({ id }) => ({ bucket: '_user_roles', delete: id })))
+      await directory.write(assignments.map(({ id }) => ({ bucket: '_user_roles', delete: id })), session.userId)
     })
   }
 
@@ -217,7 +217,7 @@ export class Users {
       const user = requireUser(directory, userId)
       if (session.userId !== userId) requireAuthorityOver(directory, session, userId)
       const made = writes(user)
-      if (made.length > 0) await directory.write(made)
+      if (made.length > 0) await directory.write(made, session.userId)
       return directory.user(userId) ?? user
     })
   }

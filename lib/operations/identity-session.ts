@@ -68,7 +68,7 @@ export const identitySession: readonly Operation[] = [
         const renewed = await identity.sessions.begin(session.userId, client.origin, [], session.id)
         // Before the old one ends, so that the client is somebody all the time.
         const result = logIn(services, client, renewed)
-        await identity.directory.write([{ bucket: '_sessions', delete: session.id }])
+        await identity.directory.write([{ bucket: '_sessions', delete: session.id }], session.userId)
         return result
       })
     }
@@ -98,14 +98,14 @@ function logIn (services: Services, client: Client, { token, session }: NewSessi
   const { directory } = accounts(services)
   const { userId, expiresAt } = session
   if (!client.open || session.state !== 'live' || services.revocations.has(userId)) {
-    directory.endSessions([session.id])
+    directory.endSessions([session.id], userId)
     throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
   }
   try {
     client.logIn(session)
   } catch (error) {
     // The user has too many connections: nobody is to keep the token.
-    directory.endSessions([session.id])
+    directory.endSessions([session.id], userId)
     throw error
   }
   const { roles } = session

@@ -5,6 +5,7 @@ import { checkQueryConfig } from '../store/query-config.js'
 import { JsonObject, Name } from '../protocol/fields.js'
 import type { Touch } from '../access/policy.js'
 import { referencedBuckets } from '../store/bucket-definition.js'
+import { causedBy } from '../store/reach.js'
 import { defineOperation, nameIn, touchesBucket, touchesQuery, type Operation } from './operation.js'
 
 const Named = Type.Object({ name: Name })
@@ -36,7 +37,7 @@ export const storeAdmin: readonly Operation[] = [
     touches: bucket,
     async run ({ access, identity }, r, grant) {
       await dropBucket(access, r.name, grant)
-      await identity?.forgetResource('bucket', r.name)
+      await identity?.forgetResource('bucket', r.name, grant.user)
       return { name: r.name, dropped: true }
     }
   }),
@@ -69,10 +70,10 @@ export const storeAdmin: readonly Operation[] = [
         { operation: 'store.where', tier: 'read', type: 'bucket', name: source, records: true }
       ]
     },
-    async run ({ access, identity }, r, { client }) {
+    async run ({ access, identity }, r, { client, user }) {
       const config = checkQueryConfig(r.config)
       if (!access.store.hasBucket(config.bucket)) throw bucketNotDefined(config.bucket)
-      access.store.defineDeclarativeQuery(r.name, config)
+      access.store.defineDeclarativeQuery(r.name, config, causedBy(user))
       await identity?.recordOwner('query', r.name, client.session)
       return { name: r.name, defined: true }
     }
@@ -82,9 +83,9 @@ export const storeAdmin: readonly Operation[] = [
     tier: 'admin',
     request: Named,
     touches: touchesQuery('name'),
-    async run ({ access, identity }, r) {
-      if (!access.store.undefineQuery(r.name)) throw queryNotDefined(r.name)
-      await identity?.forgetResource('query', r.name)
+    async run ({ access, identity }, r, { user }) {
+      if (!access.store.undefineQuery(r.name, causedBy(user))) throw queryNotDefined(r.name)
+      await identity?.forgetResource('query', r.name, user)
       return { name: r.name, undefined: true }
     }
   }),

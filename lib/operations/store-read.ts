@@ -73,10 +73,8 @@ export const storeRead: readonly Operation[] = [
     touches: touchesRecords,
     check: checkFilterOf,
     fields: fieldsOf,
-    async run (services, r, grant) {
-      const records = await reads('store.where', services, r, grant).where(r.filter)
-      return r.limit == null ? records : records.slice(0, r.limit)
-    }
+    run: (services, r, grant) =>
+      reads('store.where', services, r, grant).find({ filter: r.filter, limit: r.limit ?? undefined })
   }),
   defineOperation({
     name: 'store.findOne',

@@ -98,12 +98,12 @@ export class Procedures {
     await this.#registry.exclusive(async () => {
       if (this.#registry.find(name) !== undefined) throw new NoexServerError('ALREADY_EXISTS', `Procedure "${name}" already exists`)
       grant.ensure()
-      await this.#registry.insert(procedure, userId)
+      await this.#registry.insert(procedure, userId, grant.user)
       if (identity === undefined || userId === undefined) return
       try {
         await takeOwnership(identity, name, userId)
       } catch (error) {
-        await this.#registry.delete(name)
+        await this.#registry.delete(name, grant.user)
         throw error
       }
     })
@@ -120,7 +120,7 @@ export class Procedures {
       const procedure = this.#check({ ...registered.procedure.definition, ...updates, name })
       grant.ensure()
       const author = authorOfUpdate(registered, procedure, { hasSteps: Object.hasOwn(updates, 'steps'), session: grant.client.session, identity: this.#environment.identity })
-      await this.#registry.replace(procedure, author)
+      await this.#registry.replace(procedure, author, grant.user)
     })
   }
 
@@ -129,8 +129,8 @@ export class Procedures {
     await this.#registry.exclusive(async () => {
       this.#changeable(name)
       grant.ensure()
-      await this.#registry.delete(name)
-      await this.#environment.identity?.forgetResource('procedure', name)
+      await this.#registry.delete(name, grant.user)
+      await this.#environment.identity?.forgetResource('procedure', name, grant.user)
     })
   }
 
@@ -152,7 +152,7 @@ export class Procedures {
     }
     try {
       const find = (operation: string): Operation => this.#operation(operation)
-      const call = { services, ...rights, find, deadline, ensure, work: grant.work, maxChanges: grant.maxChanges }
+      const call = { services, ...rights, find, deadline, ensure, work: grant.work, maxChanges: grant.maxChanges, user: grant.user }
       return await execute(procedure, checked, call, this.#environment.log)
     } finally {
       deadline.end()

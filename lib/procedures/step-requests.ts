@@ -20,6 +20,8 @@ export interface Call {
   readonly work: Work
   /** Records that one step may change, or all of a transaction. */
   readonly maxChanges: number
+  /** The user that has called the procedure, whose rights it has not always. */
+  readonly user?: string | undefined
   /** @throws when the call must not go on: its time is over, or the client may not call the procedure any more */
   readonly ensure: () => void
 }
@@ -77,9 +79,10 @@ export function admit (call: Call, name: string, fields: Readonly<Record<string,
 /**
  * The same grant, which asks for more before anything is written or told, and counts the work as the call's.
  */
-function ensuring (grant: Grant, { ensure, work }: Call): Grant {
+function ensuring (grant: Grant, { ensure, work, user }: Call): Grant {
   return {
     client: grant.client,
+    user,
     work,
     maxChanges: grant.maxChanges,
     rows: (operation, bucket) => grant.rows(operation, bucket),

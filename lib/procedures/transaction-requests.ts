@@ -2,7 +2,7 @@ import type { TransactionContext } from '@hamicek/noex-store'
 import type { Grant } from '../access/grant.js'
 import { NoexServerError, placedError } from '../errors.js'
 import { EntryWriters } from '../store/entry-writers.js'
-import type { Reach } from '../store/reach.js'
+import { commitOptions, type Reach } from '../store/reach.js'
 import { EntryFields } from '../store/entry-fields.js'
 import { repeatConflicts, transact } from '../store/repeat-conflicts.js'
 import type { TransactionEntry } from '../store/transaction-entry.js'
@@ -121,7 +121,7 @@ export async function inTransaction<T> (
         return await transact(services.access, async tx => {
           const made = requests = new TransactionRequests(call, tx)
           return { value: await steps(made), requests: made }
-        }, { maxChanges: call.maxChanges, beforeCommit })
+        }, commitOptions({ ...call, ensure: beforeCommit }))
       } catch (error) {
         throw requests?.placed(error) ?? error
       }

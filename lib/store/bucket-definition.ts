@@ -41,7 +41,9 @@ const definitionShape = Type.Object({
   etsType: Type.Optional(Type.Enum(['set', 'ordered_set', 'bag', 'duplicate_bag'])),
   persistent: Type.Optional(Type.Boolean()),
   ttl: Type.Optional(Type.Union([Type.Number(), Type.String()])),
-  maxSize: Type.Optional(Type.Integer({ minimum: 1 }))
+  maxSize: Type.Optional(Type.Integer({ minimum: 1 })),
+  maxRecords: Type.Optional(Type.Integer({ minimum: 1 })),
+  maxBytes: Type.Optional(Type.Integer({ minimum: 1 }))
 }, { additionalProperties: false })
 const Definition = Compile(definitionShape)
 

@@ -12,6 +12,13 @@ export type NoexStore = Pick<Store,
 /** Number of the interface between stores and what serves them. */
 const FORMAT = 1
 
+/** The methods that a store is asked for. */
+const METHODS = [
+  'bucket', 'hasBucket', 'getBucketSchema', 'fieldsOf', 'defineBucket', 'dropBucket', 'updateBucket',
+  'defineDeclarativeQuery', 'undefineQuery', 'getQueries', 'getQueryInfo', 'runQuery', 'keyOf', 'transaction',
+  'on', 'onCommit', 'onDurable', 'getStats'
+] as const satisfies ReadonlyArray<keyof NoexStore>
+
 const IMPORT = "import { Store } from 'fastify-noex/store'"
 
 /**
@@ -22,7 +29,11 @@ export function storeProblem (value: unknown): string | undefined {
   const isObject = typeof value === 'object' && value !== null
   const members = (isObject ? value : {}) as Record<string | symbol, unknown>
   const format = members[Symbol.for('noex.store')]
-  if (format === FORMAT) return undefined
+  if (format === FORMAT) {
+    const missing = METHODS.find(name => typeof members[name] !== 'function')
+    return missing && `has the mark of a store, but no method ${missing}; ` +
+      `it must be a noex store, from Store.start(): ${IMPORT}`
+  }
   if (format !== undefined) {
     return `is a store of format ${String(format)}, and this version of fastify-noex serves ` +
       `format ${FORMAT}: take both from one version, by ${IMPORT}`

@@ -1,4 +1,4 @@
-import type { AccessOptions, WhereFilter, WriteOptions } from '@hamicek/noex-store'
+import type { AccessOptions, DefinitionOptions, WhereFilter, WriteOptions } from '@hamicek/noex-store'
 import type { Work } from './work.js'
 
 /** How far the request reaches that a write is done for. */
@@ -14,11 +14,23 @@ export interface Reach {
   readonly work: Work
   /** Records that it may change at once. */
   readonly maxChanges: number
+  /** The user that commits name; `undefined` for a request without a session. */
+  readonly user?: string | undefined
 }
 
 /** What the store has to ask and to heed when it commits for a request. */
-export function commitOptions (reach: Pick<Reach, 'ensure' | 'maxChanges'>): WriteOptions {
-  return { maxChanges: reach.maxChanges, beforeCommit () { reach.ensure() } }
+export function commitOptions (reach: Pick<Reach, 'ensure' | 'maxChanges' | 'user'>): WriteOptions {
+  return { maxChanges: reach.maxChanges, ...definitionOptions(reach) }
+}
+
+/** The same for a definition. */
+export function definitionOptions (reach: Pick<Reach, 'ensure' | 'user'>): DefinitionOptions {
+  return { ...causedBy(reach.user), beforeCommit () { reach.ensure() } }
+}
+
+/** Names the user that causes a commit, where there is one. */
+export function causedBy (user: string | undefined): Pick<WriteOptions, 'user'> {
+  return user === undefined ? {} : { user }
 }
 
 /** Confines and counts what is done under an operation in a bucket. */

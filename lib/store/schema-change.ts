@@ -1,6 +1,6 @@
 import { NoexServerError } from '../errors.js'
 import { checkBucketDefinition, checkBucketName, checkBucketUpdate } from './bucket-definition.js'
-import type { Reach } from './reach.js'
+import { definitionOptions, type Reach } from './reach.js'
 import type { StoreAccess } from './store-access.js'
 
 /**
@@ -8,14 +8,14 @@ import type { StoreAccess } from './store-access.js'
  * @throws `ALREADY_EXISTS`, `VALIDATION_ERROR`
  */
 export async function defineBucket (
-  access: StoreAccess, name: string, config: unknown, reach: Pick<Reach, 'ensure'>
+  access: StoreAccess, name: string, config: unknown, reach: Pick<Reach, 'ensure' | 'user'>
 ): Promise<void> {
   checkBucketName(name)
   if (access.store.hasBucket(name)) {
     throw new NoexServerError('ALREADY_EXISTS', `Bucket "${name}" already exists`)
   }
   const definition = checkBucketDefinition(access.store, name, config)
-  await access.store.defineBucket(name, definition, { beforeCommit () { reach.ensure() } })
+  await access.store.defineBucket(name, definition, definitionOptions(reach))
 }
 
 /**
@@ -24,11 +24,11 @@ export async function defineBucket (
  * be unique
  */
 export async function updateBucket (
-  access: StoreAccess, name: string, updates: unknown, reach: Pick<Reach, 'ensure'>
+  access: StoreAccess, name: string, updates: unknown, reach: Pick<Reach, 'ensure' | 'user'>
 ): Promise<void> {
   const update = checkBucketUpdate(access.store, name, access.definition(name), updates)
   try {
-    await access.store.updateBucket(name, update, { beforeCommit () { reach.ensure() } })
+    await access.store.updateBucket(name, update, definitionOptions(reach))
   } catch (error) {
     throw sharedValue(error) ?? error
   }
@@ -48,8 +48,8 @@ function sharedValue (error: unknown): NoexServerError | undefined {
  * @throws `BUCKET_NOT_DEFINED`
  */
 export async function dropBucket (
-  access: StoreAccess, name: string, reach: Pick<Reach, 'ensure'>
+  access: StoreAccess, name: string, reach: Pick<Reach, 'ensure' | 'user'>
 ): Promise<void> {
   access.definition(name)
-  await access.store.dropBucket(name, { beforeCommit () { reach.ensure() } })
+  await access.store.dropBucket(name, definitionOptions(reach))
 }

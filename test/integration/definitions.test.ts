@@ -121,6 +121,8 @@ t.test('G-F9 a bad definition is refused and leaves nothing behind', async t => 
     [{ ...minimal, validate: 'x' }, 'config.validate'],
     ...['zzz', '', '5', '5x', '-5s', '0s', '1 week', 's', `${'9'.repeat(400)}d`, 0, -1, null, true, {}, []].map(ttl => [{ ...minimal, ttl }, 'config.ttl'] as const),
     ...[0, -1, 1.5, '5', null].map(maxSize => [{ ...minimal, maxSize }, 'config.maxSize'] as const),
+    ...[0, -1, 1.5, '5', null].map(maxRecords => [{ ...minimal, maxRecords }, 'config.maxRecords'] as const),
+    ...[0, -1, 1.5, '5', null].map(maxBytes => [{ ...minimal, maxBytes }, 'config.maxBytes'] as const),
     ...['heap', 5, null].map(etsType => [{ ...minimal, etsType }, 'config.etsType'] as const),
     ...['x', 1, null].map(persistent => [{ ...minimal, persistent }, 'config.persistent'] as const),
     [{ ...minimal, indexes: 'id' }, 'config.indexes'],
@@ -190,6 +192,25 @@ t.test('G-F9 a bad definition is refused and leaves nothing behind', async t => 
   await isIntact(t, setting)
   t.same(await client.ask('store.defineBucket', { name: 'bad', config: minimal }), { name: 'bad', created: true })
   await isIntact(t, setting, ['items', 'kept', 'bad'])
+})
+
+t.test('A client may bound the records and bytes of a bucket, and give it only fields that its records fit', async t => {
+  const { client } = await connected(t)
+  await client.ask('store.defineBucket', { name: 'few', config: { ...minimal, maxRecords: 2 } })
+  await client.ask('store.insertMany', { bucket: 'few', data: [{ id: 'a' }, { id: 'b', q: 'text' }] })
+  t.match(
+    await client.request('store.insert', { bucket: 'few', data: { id: 'c' } }),
+    { code: 'VALIDATION_ERROR', details: { bucket: 'few', quota: 'maxRecords', limit: 2 } }
+  )
+  await client.ask('store.defineBucket', { name: 'small', config: { ...minimal, maxBytes: 100 } })
+  t.match(
+    await client.request('store.insert', { bucket: 'small', data: { id: 'x'.repeat(200) } }),
+    { code: 'VALIDATION_ERROR', details: { bucket: 'small', quota: 'maxBytes', limit: 100 } }
+  )
+  t.match(
+    await client.request('store.updateBucket', { name: 'few', updates: { addFields: { q: { type: 'number' } } } }),
+    { code: 'VALIDATION_ERROR', message: /key "b".*"q"/ }
+  )
 })
 
 t.test('A definition may refer to its own bucket, and nest as deep as the store looks', async t => {

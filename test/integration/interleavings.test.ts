@@ -130,7 +130,7 @@ t.test('[G-B6] after a revocation has resolved, nothing is pushed and nothing wr
 /** The store as the service sees it: each write and each query takes a step first. Counts what clients write. */
 function stepping (store: NoexStore, step: (label: string) => Promise<void>, writes: { begun: number, done: number }): NoexStore {
   const methods = [
-    'hasBucket', 'getBucketSchema', 'defineBucket', 'dropBucket', 'updateBucket', 'defineDeclarativeQuery',
+    'hasBucket', 'getBucketSchema', 'fieldsOf', 'defineBucket', 'dropBucket', 'updateBucket', 'defineDeclarativeQuery',
     'undefineQuery', 'getQueries', 'getQueryInfo', 'keyOf', 'on', 'onCommit', 'onDurable', 'getStats'
   ] as const
   const slow = {

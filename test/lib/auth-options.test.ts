@@ -1,10 +1,11 @@
 import t from 'tap'
+import { Store } from '@hamicek/noex-store'
 import { resolveAuth } from '../../lib/access/auth-options.js'
 import { NoexOptionsError } from '../../lib/option-checks.js'
 import { resolveOptions, type NoexOptions } from '../../lib/options.js'
 
 const validate = async (): Promise<null> => null
-const store = { [Symbol.for('noex.store')]: 1 }
+const store = Object.assign(Object.create(Store.prototype), { [Symbol.for('noex.store')]: 1 })
 const gateway = { userHeader: 'X-Forwarded-User', trustedProxies: ['127.0.0.1'] }
 const builtIn = { builtIn: true, adminSecret: 'a secret of some length' }
 

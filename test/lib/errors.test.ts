@@ -28,7 +28,7 @@ const replies: ReadonlyArray<readonly [StoreError, NoexErrorCode, RegExp, object
   [new CommitTooLargeError(6, 5), 'VALIDATION_ERROR', /maxCommitChanges, 5/, { maxCommitChanges: 5 }],
   [new DefinitionError('key is missing'), 'VALIDATION_ERROR', /^key is missing$/],
   [new DefinitionMissingError('b', ['n.validate']), 'INTERNAL_ERROR', /"b" takes no writes/,
-    { reason: 'definition_missing' }],
+    { reason: 'definition_missing', bucket: 'b' }],
   [new DuplicateKeyError('b', SECRET, 'id'), 'ALREADY_EXISTS', /primary key, "id"/, taken],
   [new FilterError('$in of "n" must be an array'), 'VALIDATION_ERROR', /^\$in of "n" must be an array$/],
   [new InputTooLargeError('b', 'record', 9), 'VALIDATION_ERROR', /record has more than 9 bytes .*"b"/,

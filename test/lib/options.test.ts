@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { Store } from '@hamicek/noex-store'
 import { Store as RegistryStore } from 'registry-noex-store'
 import type { FastifyInstance } from 'fastify'
 import * as face from '../../lib/index.js'
@@ -10,7 +11,7 @@ import { FakeRuleEngine } from '../fake-rule-engine.js'
 const does = (): void => {}
 
 /** All that the options want of a store. */
-const store = { [Symbol.for('noex.store')]: 1 }
+const store = Object.assign(Object.create(Store.prototype), { [Symbol.for('noex.store')]: 1 })
 
 /** Options as a caller without TypeScript may give them. */
 function resolve (options: Record<string, unknown>) {
@@ -172,6 +173,11 @@ t.test('resolveOptions', t => {
     t.throws(() => resolve({ store: registry }), {
       message: /Store of the package @hamicek\/noex-store, .*import \{ Store \} from 'fastify-noex\/store'/
     })
+    for (const missing of ['bucket', 'onCommit', 'getStats']) {
+      const broken = Object.assign(Object.create(Store.prototype), { [Symbol.for('noex.store')]: 1, [missing]: 5 })
+      t.throws(() => resolve({ store: broken }), { message: new RegExp(`no method ${missing};.*Store\\.start`) })
+    }
+    refuses(t, { store: { [Symbol.for('noex.store')]: 1 } }, 'store')
     t.throws(() => resolve({ store: { [Symbol.for('noex.store')]: 7 } }), { message: /format 7, .*serves format 1/ })
   })
 

@@ -12,7 +12,7 @@ export type {
   QueryBucket, QueryContext, QueryDependencies, QueryFn, QueryInfo, QueryRunOptions, QueryType, ReadFilter,
   ReadObserver, Sort
 } from './types/query.js'
-export type { AccessOptions, WorkMeter } from './types/access.js'
+export type { AccessOptions, TypedAccessOptions, WorkMeter } from './types/access.js'
 export type {
   Change, Changes, ClearChange, Commit, DefinitionChange, DefinitionOptions, QueryChange, RecordChange, UpsertOptions,
   WriteOptions
@@ -31,17 +31,19 @@ export type {
   ConditionOf, EqualityOperators, FilterOf, NumericPath, OrderOperators, PathOf, PresenceOperators,
   TextOperators, ValueAt
 } from './types/typed-filter.js'
+export type { ConfigParams, ParamsIn, Placeholder } from './types/query-params.js'
 export type {
-  ConfigAggregate, ConfigParams, ConfigResult, KeptFields, ParamsOf, Placeholder, Query, QueryName, ResultOf,
-  TypedAggregate, TypedGroup, TypedPage, TypedPageOptions, TypedQueryBucket, TypedQueryConfig,
-  TypedQueryContext, TypedReads
+  ConfigAggregate, ConfigResult, KeptFields, ParamsOf, Query, QueryName, ResultOf,
+  TypedAggregate, TypedFindOptions, TypedGroup, TypedPage, TypedPageOptions, TypedQueryBucket,
+  TypedQueryConfig, TypedQueryContext, TypedReads
 } from './types/typed-query.js'
 export type {
   EventOf, TopicOf, TypedChange, TypedCommit, TypedDelete, TypedDeletedEvent, TypedInsert,
   TypedInsertedEvent, TypedUpdate, TypedUpdatedEvent
 } from './types/typed-changes.js'
 export type {
-  ChangesOf, TypedBucket, TypedTransaction, TypedTransactionBucket, TypedTransactionWrites, TypedWrites
+  ChangesOf, TypedBucket, TypedTransaction, TypedTransactionBucket, TypedTransactionWrites,
+  TypedUpsertOptions, TypedWrites
 } from './types/typed-bucket.js'
 export type { TypedStore, TypedStoreOptions } from './types/typed-store.js'
 export type { CheckedSchema } from './types/checked-schema.js'

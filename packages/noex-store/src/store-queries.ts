@@ -1,9 +1,11 @@
 import type { AnyQueryFn } from './query/declarative.js'
 import type { QueryRegistry } from './query/query-registry.js'
+import type { DefinitionOptions } from './types/commit.js'
 import type {
   DeclarativeQueryConfig, QueryContext, QueryInfo, QueryRunOptions, ReadFilter
 } from './types/query.js'
-import type { ConfigParams, Query } from './types/typed-query.js'
+import type { ConfigParams } from './types/query-params.js'
+import type { Query } from './types/typed-query.js'
 
 /** The part of a store that defines, runs and watches queries. */
 export class StoreQueries {
@@ -29,14 +31,16 @@ export class StoreQueries {
    * Defines a query as data. Returns its name, as `defineQuery` does.
    * @throws QueryAlreadyDefinedError, BucketNotDefinedError
    */
-  defineDeclarativeQuery (name: string, config: DeclarativeQueryConfig): Query<ConfigParams> {
-    this.#registry.defineDeclarative(name, config)
+  defineDeclarativeQuery (
+    name: string, config: DeclarativeQueryConfig, options?: Pick<DefinitionOptions, 'user'>
+  ): Query<ConfigParams> {
+    this.#registry.defineDeclarative(name, config, options)
     return name as Query<ConfigParams>
   }
 
   /** Removes a query by a commit, and ends its subscriptions. Returns whether there was one. */
-  undefineQuery (name: string): boolean {
-    return this.#registry.undefine(name)
+  undefineQuery (name: string, options?: Pick<DefinitionOptions, 'user'>): boolean {
+    return this.#registry.undefine(name, options)
   }
 
   getQueries (): QueryInfo[] {

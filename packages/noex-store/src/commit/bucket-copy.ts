@@ -7,9 +7,18 @@ import type { FieldIndex } from '../index/field-index.js'
 import type { Slicer } from '../scan/slicer.js'
 import { isThenable } from '../schema/pending-checks.js'
 import type { StoreRecord } from '../types/record.js'
+import { checkOfNewFields } from './new-fields.js'
+import type { Buckets } from './references.js'
 
 /** Returns the record that one becomes in the rebuilt bucket. */
 export type TransformRecord = (record: StoreRecord) => Record<string, unknown>
+
+/** What a copy needs of its store. */
+interface Surroundings {
+  readonly slicer: Slicer
+  readonly buckets: Buckets
+  readonly now: number
+}
 
 /** Records copied between two looks at the clock. */
 const STEP = 64
@@ -36,8 +45,12 @@ export class BucketCopy {
   /** Rows from this place on have not been looked at. */
   #next: number
   readonly #suspects: Array<readonly [FieldIndex, unknown, StoreRecord]> = []
+  readonly #check: (record: StoreRecord) => void
 
-  constructor (former: Bucket, bucket: Bucket, transform: TransformRecord | undefined, slicer: Slicer) {
+  constructor (
+    former: Bucket, bucket: Bucket, transform: TransformRecord | undefined,
+    { slicer, buckets, now }: Surroundings
+  ) {
     this.#former = former
     this.#contents = former.contents
     this.#takenBack = former.takenBack
@@ -45,6 +58,7 @@ export class BucketCopy {
     this.#slicer = slicer
     this.bucket = bucket
     this.#next = former.contents.sequence.nextPlace
+    this.#check = checkOfNewFields(former, bucket, buckets, now)
   }
 
   /** Hears of rows that change while the copy is made. */
@@ -62,7 +76,8 @@ export class BucketCopy {
 
   /**
    * Copies all records, and what changes meanwhile until little is left.
-   * @throws DuplicateKeyError, UniqueConstraintError, what the transform throws
+   * @throws DefinitionError for a record that the new fields do not allow, DuplicateKeyError,
+   * UniqueConstraintError, what the transform throws
    */
   async fill (): Promise<void> {
     const snapshot = new Snapshot(this.#contents)
@@ -143,6 +158,7 @@ export class BucketCopy {
       if (isLate) this.#suspects.push([index, value, record])
       else if (index.hash.size(value) > 0) this.#refuse(index, record)
     }
+    this.#check(record)
     bucket.load(record, place)
   }
 

@@ -79,7 +79,7 @@ async function redefine (
     const former = existing(engine, name)
     const definition = definitionOf(former.schema.definition)
     const bucket = new Bucket(name, definition, engine.options)
-    const copy = new BucketCopy(former, bucket, each, engine.slicer)
+    const copy = new BucketCopy(former, bucket, each, engine)
     try {
       // The commit of a small bucket is made in the step of the call.
       if (former.size > MAX_AT_ONCE || each !== undefined) await copy.fill()

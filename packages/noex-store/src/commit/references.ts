@@ -15,6 +15,23 @@ export interface Inbound {
 }
 
 /**
+ * Refuses a record that refers to one which does not exist.
+ * @throws ReferentialIntegrityError, BucketNotDefinedError for the bucket that it refers to
+ */
+export function checkInput (
+  buckets: Buckets, bucket: Bucket, input: Readonly<Record<string, unknown>>, now: number,
+  references: readonly Reference[] = bucket.schema.references
+): void {
+  for (const { field, target } of references) {
+    const key = input[field]
+    if (key === undefined || key === null) continue
+    const targets = buckets.get(target)
+    if (targets === undefined) throw new BucketNotDefinedError(target)
+    if (!targets.isLive(targets.row(key)?.record, now)) throw missing(bucket.name, field, target, key)
+  }
+}
+
+/**
  * Adds to a plan what its deletes do to the records that refer to the deleted ones: those are deleted too, or
  * lose the reference. What it has added before is left as it is. It may stop between two records, and go on
  * in a later turn.

@@ -4,7 +4,7 @@ import {
 } from '../errors.js'
 import { isSameData } from '../schema/definition-data.js'
 import { frozenDefinition } from '../schema/frozen.js'
-import type { Commit } from '../types/commit.js'
+import type { Commit, DefinitionOptions } from '../types/commit.js'
 import type { DeclarativeQueryConfig, QueryInfo, QueryRunOptions, ReadFilter } from '../types/query.js'
 import { declarativeQuery, type AnyQueryFn } from './declarative.js'
 import { DependencyIndex } from './dependency-index.js'
@@ -48,7 +48,9 @@ export class QueryRegistry {
    * Defines a query as data, by a commit. One that came from a log is taken over by the same definition.
    * @throws QueryAlreadyDefinedError, BucketNotDefinedError
    */
-  defineDeclarative (name: string, config: DeclarativeQueryConfig): void {
+  defineDeclarative (
+    name: string, config: DeclarativeQueryConfig, options?: Pick<DefinitionOptions, 'user'>
+  ): void {
     this.#engine.assertWritable()
     if (!this.#engine.buckets.has(config.bucket)) throw new BucketNotDefinedError(config.bucket)
     const known = this.#queries.get(name)
@@ -61,18 +63,20 @@ export class QueryRegistry {
     this.#engine.commitStructure(
       { type: 'query', query: name, config: frozen },
       () => { this.put(name, frozen) },
-      () => { this.put(name, undefined) })
+      () => { this.put(name, undefined) },
+      options)
   }
 
   /** Removes a query by a commit, and ends its subscriptions. Returns whether there was one. */
-  undefine (name: string): boolean {
+  undefine (name: string, options?: Pick<DefinitionOptions, 'user'>): boolean {
     const query = this.#queries.get(name)
     if (query === undefined) return false
     this.#engine.assertWritable()
     this.#engine.commitStructure(
       { type: 'query', query: name, config: undefined },
       () => { this.#remove(name) },
-      () => { this.#queries.set(name, { ...query, live: new Set() }) })
+      () => { this.#queries.set(name, { ...query, live: new Set() }) },
+      options)
     return true
   }
 

@@ -1,4 +1,6 @@
 import type { WhereFilter } from './filter.js'
+import type { BucketName, StoreSchema } from './record-types.js'
+import type { FilterOf } from './typed-filter.js'
 
 /** Counts the work of one request, which may take several reads and writes. */
 export interface WorkMeter {
@@ -18,4 +20,10 @@ export interface AccessOptions {
   readonly scope?: WhereFilter
   /** Counts the work instead of the store's `maxWork`. */
   readonly work?: WorkMeter
+}
+
+/** `AccessOptions` of a bucket of a schema. */
+export interface TypedAccessOptions<S extends StoreSchema, N extends BucketName<S>>
+  extends Pick<AccessOptions, 'work'> {
+  readonly scope?: FilterOf<S, N>
 }

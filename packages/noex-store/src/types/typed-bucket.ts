@@ -10,13 +10,19 @@ import type { TypedQueryBucket, TypedReads } from './typed-query.js'
 export type ChangesOf<S extends StoreSchema, N extends BucketName<S>> =
   UpdateOf<S, N> | ((record: RecordOf<S, N>) => UpdateOf<S, N>)
 
+/** `UpsertOptions` of a bucket of a schema. */
+export interface TypedUpsertOptions<S extends StoreSchema, N extends BucketName<S>> extends WriteOptions {
+  /** The changes of the record, where there is one. @default those that are inserted otherwise */
+  readonly update?: ChangesOf<S, N>
+}
+
 /** Writes of a bucket of a schema. */
 export interface TypedWrites<S extends StoreSchema, N extends BucketName<S>> {
   insert (data: InsertOf<S, N>, options?: WriteOptions): Promise<RecordOf<S, N>>
   insertMany (data: Array<InsertOf<S, N>>, options?: WriteOptions): Promise<Array<RecordOf<S, N>>>
   update (key: KeyOf<S, N>, changes: ChangesOf<S, N>, options?: WriteOptions): Promise<RecordOf<S, N>>
   updateMany (filter: FilterOf<S, N>, changes: UpdateOf<S, N>, options?: WriteOptions): Promise<number>
-  upsert (data: InsertOf<S, N>, options?: WriteOptions): Promise<RecordOf<S, N>>
+  upsert (data: InsertOf<S, N>, options?: TypedUpsertOptions<S, N>): Promise<RecordOf<S, N>>
   delete (key: KeyOf<S, N>, options?: WriteOptions): Promise<void>
   deleteMany (filter: FilterOf<S, N>, options?: WriteOptions): Promise<number>
 }
@@ -27,7 +33,9 @@ export interface TypedTransactionWrites<S extends StoreSchema, N extends BucketN
   insertMany (data: Array<InsertOf<S, N>>): Promise<Array<RecordOf<S, N>>>
   update (key: KeyOf<S, N>, changes: ChangesOf<S, N>, options?: ExpectedVersion): Promise<RecordOf<S, N>>
   updateMany (filter: FilterOf<S, N>, changes: UpdateOf<S, N>): Promise<number>
-  upsert (data: InsertOf<S, N>): Promise<RecordOf<S, N>>
+  upsert (
+    data: InsertOf<S, N>, options?: Pick<TypedUpsertOptions<S, N>, 'expectedVersion' | 'update'>
+  ): Promise<RecordOf<S, N>>
   delete (key: KeyOf<S, N>, options?: ExpectedVersion): Promise<void>
   deleteMany (filter: FilterOf<S, N>): Promise<number>
 }

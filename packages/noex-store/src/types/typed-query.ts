@@ -3,10 +3,8 @@ import type {
 } from './query.js'
 import type { BucketName, FieldName, KeyOf, RecordOf, StoreSchema } from './record-types.js'
 import type { RecordMeta } from './record.js'
+import type { Fitting, Placeholder } from './query-params.js'
 import type { FilterOf, NumericPath, PathOf, ValueAt } from './typed-filter.js'
-
-/** A text such as `{{ params.atMost }}`, for which the query's parameter of that name is put. */
-export type Placeholder = `{{${string}params.${string}}}`
 
 /** An aggregate of a bucket; every function but `count` needs a field of numbers. */
 export type TypedAggregate<S extends StoreSchema, N extends BucketName<S>> =
@@ -22,8 +20,10 @@ export interface TypedGroup<S extends StoreSchema, N extends BucketName<S>, P ex
 type GroupValue<S extends StoreSchema, N extends BucketName<S>, P extends string> =
   P extends keyof RecordOf<S, N> ? RecordOf<S, N>[P] : ValueAt<S, N, P> | null | undefined
 
-export interface TypedPageOptions<S extends StoreSchema, N extends BucketName<S>> extends PaginateOptions {
+export interface TypedPageOptions<S extends StoreSchema, N extends BucketName<S>>
+  extends Pick<PaginateOptions, 'limit'> {
   readonly after?: KeyOf<S, N> | undefined
+  readonly filter?: FilterOf<S, N> | undefined
 }
 
 export interface TypedPage<S extends StoreSchema, N extends BucketName<S>> extends PaginatedResult {
@@ -44,14 +44,14 @@ export interface TypedReads<S extends StoreSchema, N extends BucketName<S>> {
 export interface TypedFindOptions<S extends StoreSchema, N extends BucketName<S>>
   extends Pick<FindOptions, 'offset' | 'limit'> {
   readonly filter?: FilterOf<S, N> | undefined
-  readonly sort?: Readonly<Partial<Record<PathOf<S, N>, 'asc' | 'desc'>>> | undefined
+  readonly sort?: SortOf<PathOf<S, N>> | undefined
 }
 
 /** Reads of a bucket of a schema outside of a transaction. */
 export interface TypedQueryBucket<S extends StoreSchema, N extends BucketName<S>> extends TypedReads<S, N> {
   find (options: TypedFindOptions<S, N>): Promise<Array<RecordOf<S, N>>>
-  first (n: number): Promise<Array<RecordOf<S, N>>>
-  last (n: number): Promise<Array<RecordOf<S, N>>>
+  first (n: number, filter?: FilterOf<S, N>): Promise<Array<RecordOf<S, N>>>
+  last (n: number, filter?: FilterOf<S, N>): Promise<Array<RecordOf<S, N>>>
   paginate (options: TypedPageOptions<S, N>): Promise<TypedPage<S, N>>
   sum (field: NumericPath<S, N>, filter?: FilterOf<S, N>): Promise<number>
   avg (field: NumericPath<S, N>, filter?: FilterOf<S, N>): Promise<number>
@@ -84,9 +84,6 @@ export type ParamsOf<Q extends Query> = Q extends Query<infer P> ? P : never
 /** The result of a defined query. */
 export type ResultOf<Q extends Query> = Q extends Query<any, infer R> ? R : never
 
-/** The parameters of a query as data: values for its placeholders, by name. */
-export type ConfigParams = Readonly<Record<string, unknown>> | void
-
 /** Members that a query as data may keep. */
 export type KeptFields<S extends StoreSchema, N extends BucketName<S>> =
   ReadonlyArray<FieldName<S, N> | keyof RecordMeta>
@@ -104,9 +101,11 @@ type SortOf<P extends string> =
 type IsPattern<P extends string> = Record<never, never> extends Record<P, unknown> ? true : false
 
 /** A query as data of a bucket of a schema. */
-export interface TypedQueryConfig<S extends StoreSchema, N extends BucketName<S>, F, A> {
+export interface TypedQueryConfig<
+  S extends StoreSchema, N extends BucketName<S>, F, A, C = FilterOf<S, N, Placeholder>
+> {
   readonly bucket: N
-  readonly filter?: FilterOf<S, N, Placeholder>
+  readonly filter?: Fitting<S, N, C>
   readonly sort?: SortOf<PathOf<S, N>>
   readonly limit?: number
   /** Records to pass over before `limit` counts. */

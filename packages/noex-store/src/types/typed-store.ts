@@ -1,12 +1,13 @@
 import type { Store } from '../store.js'
-import type { AccessOptions } from './access.js'
-import type { WriteOptions } from './commit.js'
+import type { TypedAccessOptions } from './access.js'
+import type { DefinitionOptions, WriteOptions } from './commit.js'
+import type { ParamsIn } from './query-params.js'
 import type { ReadFilter } from './query.js'
 import type { StoreSchema } from './record-types.js'
 import type { TypedBucket, TypedTransaction } from './typed-bucket.js'
 import type { EventOf, TopicOf, TypedCommit } from './typed-changes.js'
 import type {
-  ConfigAggregate, ConfigParams, ConfigResult, KeptFields, Query, QueryName, TypedQueryConfig,
+  ConfigAggregate, ConfigResult, KeptFields, Query, QueryName, TypedQueryConfig,
   TypedQueryContext
 } from './typed-query.js'
 import type { StoreOptions } from './store.js'
@@ -36,7 +37,7 @@ interface OpenStore extends Store {
  */
 export interface TypedStore<S extends StoreSchema> extends OpenStore {
   /** Returns a bucket's reads and writes. */
-  bucket<N extends keyof S & string> (name: N, access?: AccessOptions): TypedBucket<S, N>
+  bucket<N extends keyof S & string> (name: N, access?: TypedAccessOptions<S, N>): TypedBucket<S, N>
   /** Runs `fn` and commits what it has written, as `Store.transaction` does. */
   transaction<T> (fn: (tx: TypedTransaction<S>) => Promise<T>, options?: WriteOptions): Promise<T>
   /** Hears of changed records; the topic tells the type of the message. */
@@ -55,10 +56,11 @@ export interface TypedStore<S extends StoreSchema> extends OpenStore {
   defineDeclarativeQuery<
     N extends keyof S & string,
     const F extends KeptFields<S, N> = never,
-    const A extends ConfigAggregate<S, N> = never
+    const A extends ConfigAggregate<S, N> = never,
+    const C = never
   > (
-    name: string, config: TypedQueryConfig<S, N, F, A>
-  ): Query<ConfigParams, ConfigResult<S, N, F, A>>
+    name: string, config: TypedQueryConfig<S, N, F, A, C>, options?: Pick<DefinitionOptions, 'user'>
+  ): Query<ParamsIn<S, N, C>, ConfigResult<S, N, F, A>>
   /** Runs a query, and calls `callback` with each result after that. Resolves with what ends it. */
   subscribe<TResult = unknown> (
     queryName: QueryName, callback: (result: TResult) => void
