@@ -1,6 +1,6 @@
 import { Bucket } from './bucket/bucket.js'
 import {
-  BucketNotDefinedError, StoreStoppedError, TransactionConflictError
+  BucketNotDefinedError, InputTooLargeError, StoreStoppedError, TransactionConflictError
 } from './errors.js'
 import { checkQuotas, checkUnchanged, checkUnique, evict } from './commit/check.js'
 import { CommitHistory } from './commit/history.js'
@@ -53,6 +53,8 @@ export class Engine {
   isStopped = false
   /** Why no commit is taken at the moment. */
   unavailable: Error | undefined
+  /** Times that commits were taken back. */
+  takeBacks = 0
   #revision = 0
   #inbound: Map<Bucket, Inbound[]> | undefined
   readonly #loggedCounters = new WeakMap<Bucket, number>()
@@ -156,6 +158,7 @@ export class Engine {
   ): Commit {
     const undo: Undo[] | undefined = this.undoLog.isOn ? [] : undefined
     const changes = steps.map(step => applyStep(step, undo))
+    if (undo !== undefined && steps.length > 1) refuseTooManyBytes(steps, undo)
     return this.#finish(changes, undo, options, this.#countersOf(steps))
   }
 
@@ -180,7 +183,9 @@ export class Engine {
    * @throws CommitMismatchError for a commit that is durable
    */
   undo (toRevision: number): void {
-    for (const { commit, undo } of this.undoLog.takeAfter(toRevision, this.#revision)) {
+    const commits = this.undoLog.takeAfter(toRevision, this.#revision)
+    if (commits.length > 0) this.takeBacks++
+    for (const { commit, undo } of commits) {
       for (const step of undo.reverse()) step()
       this.#inbound = undefined
       this.#revision = commit.revision - 1
@@ -239,6 +244,18 @@ export class Engine {
     }
     return counters
   }
+}
+
+/** Estimated bytes of the records of a commit that goes to a log, as one line. */
+const MAX_LOGGED_BYTES = 41_943_040
+
+/** @throws InputTooLargeError, with all steps taken back, when a log could not hold their records in one line */
+function refuseTooManyBytes (steps: readonly Step[], undo: Undo[]): void {
+  let bytes = 0
+  for (const { row, after } of steps) if (after !== undefined) bytes += row?.bytes ?? 0
+  if (bytes <= MAX_LOGGED_BYTES) return
+  for (const step of undo.reverse()) step()
+  throw new InputTooLargeError((steps[0] as Step).bucket.name, 'operation', MAX_LOGGED_BYTES)
 }
 
 /** Does one step of a commit; what takes it back is added to `undo`. */
