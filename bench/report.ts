@@ -35,7 +35,8 @@ export const legend = `
   which run on both servers by turns. p50, p99: as the clients see it.
 bare ws: ws alone, no checks, records in a Map; for a fan-out it encodes the push once and calls ws.send(text) for
   each subscriber. bare route: Fastify with @fastify/websocket, one route.
-get, insert, update: 16 connections with 16 requests under way each. get, with permissions or metrics: beside the
+get, insert, update: 16 connections with 16 requests under way each, beside bare ws and beside sockets of Node without
+  any library (raw net); and 64 connections with one request each. get, with permissions or metrics: beside the
   same server without. login: beside a login to an account that exists. connect: from the upgrade to the first message.
 idle: growth of the resident memory (rss) and of the objects in it (heap) for each further connection, after a
   collection, in a fresh server whose young generation is kept at 1 MB.

@@ -15,9 +15,9 @@ import type { Row } from './row.js'
 
 /** All benchmarks by name, in the order in which they run. */
 export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
-  ['get', async () => await request('get', 1)],
-  ['insert', async () => await request('insert', 1.5)],
-  ['update', async () => await request('update', 1.2)],
+  ['get', async () => await request('get', { ws: 1, rawNet: 1.25, single: 1.05 })],
+  ['insert', async () => await request('insert', { ws: 1.5, rawNet: 1.4, single: 1.15 })],
+  ['update', async () => await request('update', { ws: 1.2, rawNet: 1.35, single: 1.05 })],
   ['store', store],
   ['fan-out', fanOut],
   ['permission', permission],

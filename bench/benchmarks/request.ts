@@ -1,35 +1,60 @@
 import { runClosedLoop } from '../driver/closed-loop.js'
 import { Client } from '../driver/client.js'
-import { alternate } from '../driver/rounds.js'
-import { ServerProcess } from '../driver/server-process.js'
+import { alternate, type Cost } from '../driver/rounds.js'
+import { ServerProcess, type ServerName } from '../driver/server-process.js'
 import { requests, type RequestName } from '../workload/requests.js'
 import { compareCosts, type Row } from './row.js'
 
-const CONNECTIONS = 16
-const IN_FLIGHT = 16
+/** How many connections, with how many requests of each under way at any time. */
+interface Load {
+  readonly connections: number
+  readonly inFlight: number
+}
+
+/** Highest ratios of the CPU time of an operation. */
+export interface RequestTargets {
+  /** Against bare ws, 16 × 16. */
+  readonly ws: number
+  /** Against sockets without a library, 16 × 16. */
+  readonly rawNet: number
+  /** Against bare ws, 64 × 1, where nothing can be answered together. */
+  readonly single: number
+}
+
 const ROUNDS = 11
-const OPERATIONS_PER_CONNECTION = 250
+const OPERATIONS = 4_000
 
-/** Measures one kind of request: 16 connections, 16 requests of each under way at any time. */
-export async function request (name: RequestName, ratioAtMost: number): Promise<Row[]> {
-  const servers = { bare: await ServerProcess.start('bare-ws'), noex: await ServerProcess.start('noex') }
+/** Measures one kind of request beside bare ws and beside raw sockets. */
+export async function request (name: RequestName, targets: RequestTargets): Promise<Row[]> {
+  const batched = await measure(name, { connections: 16, inFlight: 16 }, ['bare-ws', 'raw-net', 'noex'])
+  const single = await measure(name, { connections: 64, inFlight: 1 }, ['bare-ws', 'noex'])
+  return [
+    compareCosts(name, batched['bare-ws'], batched.noex, targets.ws),
+    compareCosts(`${name}, raw net`, batched['raw-net'], batched.noex, targets.rawNet),
+    compareCosts(`${name}, 64 × 1`, single['bare-ws'], single.noex, targets.single)
+  ]
+}
+
+async function measure<Name extends ServerName> (
+  name: RequestName, { connections, inFlight }: Load, programs: readonly Name[]
+): Promise<Record<Name, Cost>> {
+  const servers = {} as Record<Name, ServerProcess>
   const clients = new Map<ServerProcess, Client[]>()
-  for (const server of Object.values(servers)) {
-    clients.set(server, await Promise.all(Array.from({ length: CONNECTIONS }, async () => await Client.open(server.port))))
+  for (const program of programs) {
+    const server = await ServerProcess.start(program)
+    servers[program] = server
+    clients.set(
+      server, await Promise.all(Array.from({ length: connections }, async () => await Client.open(server.port)))
+    )
   }
-  const ring = requests(name)
-
-  const cost = await alternate(servers, { warmUp: 1, rounds: ROUNDS }, async server => ({
-    operations: CONNECTIONS * OPERATIONS_PER_CONNECTION,
+  const operations = Math.floor(OPERATIONS / connections)
+  const costs = await alternate(servers, { warmUp: 1, rounds: ROUNDS }, async server => ({
+    operations: connections * operations,
     tookMs: await runClosedLoop({
-      clients: clients.get(server) ?? [],
-      requests: ring,
-      inFlight: IN_FLIGHT,
-      operations: OPERATIONS_PER_CONNECTION
+      clients: clients.get(server) ?? [], requests: requests(name), inFlight, operations
     })
   }))
-
   for (const client of [...clients.values()].flat()) client.reset()
-  await Promise.all(Object.values(servers).map(async server => { await server.stop() }))
-  return [compareCosts(name, cost.bare, cost.noex, ratioAtMost)]
+  for (const server of clients.keys()) await server.stop()
+  return costs
 }

@@ -195,7 +195,8 @@ t.test('workBudget', t => {
     const count = { op: 'count', bucket, filter: { n: { $gte: 0 } } }
     const heavy: ReadonlyArray<readonly [string, object]> = [
       ['store.where', { bucket, filter: conditions }],
-      ['store.findOne', { bucket, filter: conditions }],
+      // One that is found at the beginning costs no more than the way there.
+      ['store.findOne', { bucket, filter: { n: { $gte: 1e9, $lte: 2e9, $neq: 4 } } }],
       ['store.count', { bucket, filter: conditions }],
       ['store.sum', { bucket, field: 'n', filter: conditions }],
       ['store.groupBy', { bucket, field: ['n', 'name'], aggregate: { function: 'count' } }],

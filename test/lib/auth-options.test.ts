@@ -4,10 +4,7 @@ import { NoexOptionsError } from '../../lib/option-checks.js'
 import { resolveOptions, type NoexOptions } from '../../lib/options.js'
 
 const validate = async (): Promise<null> => null
-const store = Object.fromEntries([
-  'bucket', 'hasBucket', 'getBucketSchema', 'defineBucket', 'dropBucket', 'updateBucket', 'defineDeclarativeQuery', 'undefineQuery',
-  'getQueries', 'getQueryInfo', 'runQuery', 'transaction', 'on', 'getStats'
-].map(name => [name, () => {}]))
+const store = { [Symbol.for('noex.store')]: 1 }
 const gateway = { userHeader: 'X-Forwarded-User', trustedProxies: ['127.0.0.1'] }
 const builtIn = { builtIn: true, adminSecret: 'a secret of some length' }
 

@@ -93,7 +93,9 @@ test('a value that a default makes is held to the same', async t => {
   await store.defineBucket('b', {
     key: 'id', schema: { id: { type: 'string' }, d: { type: 'object', default: () => new Map() } }
   })
-  t.match(await rejection(store.bucket('b').insert({ id: 'a' })), { message: /d: .* an instance of Map/ })
+  t.match(await rejection(store.bucket('b').insert({ id: 'a' })), {
+    code: 'VALIDATOR', message: /The default of field "d" of bucket "b" gave a wrong value.* an instance of Map/
+  })
 })
 
 test('bytes', async t => {

@@ -75,6 +75,8 @@ export class RowSequence {
       this.#chunks.push(last)
     }
     last.slots.push(row)
+    // One that was made smaller has its places in a list, though they may follow one another.
+    last.places?.push(row.place)
     last.size++
     row.chunk = last
   }

@@ -1,4 +1,4 @@
-import { InputTooLargeError, ValidationError } from '../errors.js'
+import { InputTooLargeError, ValidationError, ValidatorError } from '../errors.js'
 import { DATE_BYTES, MEMBER_BYTES, numberBytes } from './size.js'
 
 /** Levels of objects and arrays in the value of a member. */
@@ -35,6 +35,20 @@ export class InputReader {
     const stored = this.#value(value, name, noneIsAround)
     if (this.bytes > this.#maxBytes) this.#refuseSize()
     return stored
+  }
+
+  /**
+   * Reads a value that the definition has filled in, as `read` does.
+   * @throws ValidatorError naming what JSON cannot hold, because no writer can do anything about it
+   */
+  readDefault (name: string, value: unknown): unknown {
+    try {
+      return this.read(name, value)
+    } catch (error) {
+      if (!(error instanceof ValidationError)) throw error
+      const message = error.issues[0]?.message ?? error.message
+      throw new ValidatorError(this.#bucket, `default of field "${name}"`, `gave a wrong value. ${message}`)
+    }
   }
 
   #value (value: unknown, path: string, around: readonly object[]): unknown {

@@ -62,9 +62,11 @@ export class RecordTemplate {
     reader.begin()
     for (const name of shape.names) {
       const value = plain[name]
-      record[name] = reader.read(name, value === undefined ? this.#fillers.get(name)?.() : value)
+      record[name] = value === undefined
+        ? reader.readDefault(name, this.#fillers.get(name)?.())
+        : reader.read(name, value)
     }
-    for (const [name, filler] of shape.missing) record[name] = reader.read(name, filler())
+    for (const [name, filler] of shape.missing) record[name] = reader.readDefault(name, filler())
     record['_version'] = version
     record['_createdAt'] = time
     record['_updatedAt'] = time
