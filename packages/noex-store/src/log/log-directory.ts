@@ -95,6 +95,7 @@ export class LogDirectory implements ServedJournal {
   }
 
   close (): void {
+    this.#snapshots.drop()
     try {
       this.#journal.close(() => { this.#journal.sync() })
     } finally {
