@@ -165,7 +165,7 @@ const adminSecret = '9f1c5e0b7a3d48e2b6c4d1f0a8e7c3b5'
 
 t.test('a service that is killed', async t => {
   const folder = temporaryDirectory(t)
-  const [directory, trail] = [join(folder, 'store'), join(folder, 'audit', 'trail.jsonl')]
+  const [directory, trail] = [join(folder, 'store'), join(folder, 'trail.jsonl')]
   let child: ChildProcess | undefined
   t.teardown(() => { child?.kill('SIGKILL') })
   const start = async (): Promise<string> => {
