@@ -3,7 +3,7 @@ import { quoted } from './nearest.js'
 
 /**
  * The reply errors: each answers one request and leaves the socket open.
- * (What ends a connection is in close-codes.ts.) PROTOCOL.md, "Error codes".
+ * The codes that end a connection are in close-codes.ts. PROTOCOL.md, "Error codes".
  */
 export const ErrorCode = {
   /** The frame is no JSON object. Sent with id 0. Do not repeat. */
@@ -18,7 +18,7 @@ export const ErrorCode = {
   NOT_FOUND: 'NOT_FOUND',
   /** The name, the primary key or a unique value is taken. */
   ALREADY_EXISTS: 'ALREADY_EXISTS',
-  /** Somebody else changed the record, or other records refer to it. Read again, then retry. */
+  /** Another writer changed the record, or other records refer to it. Read again, then retry. */
   CONFLICT: 'CONFLICT',
   /** Not logged in. Log in, then retry. */
   UNAUTHORIZED: 'UNAUTHORIZED',
@@ -136,11 +136,16 @@ export function recordInvalid (bucket: string, issues: readonly RecordIssue[]): 
 
 type Members = Readonly<Record<string, unknown>>
 
+/** Answers a fault of the server or the application: `INTERNAL_ERROR`, and the log has the reason. */
+function isFault (): undefined {
+  return undefined
+}
+
 /**
- * How the errors of the store are answered, by their codes. Those that are not here are faults of the server.
- * Messages are our own: the store's carry values that `exposeErrorDetails: false` must hide.
+ * Answers the errors of the store by their codes; `undefined` for those that only the log tells. Messages are
+ * our own: the store's carry values that `exposeErrorDetails: false` must hide.
  */
-const storeErrors: Readonly<Partial<Record<StoreErrorCode, (error: Members) => NoexServerError>>> = {
+const storeErrors: Readonly<Record<StoreErrorCode, (error: Members) => NoexServerError | undefined>> = {
   BUCKET_EXISTS: e => new NoexServerError('ALREADY_EXISTS', `Bucket "${String(e['bucket'])}" already exists`),
   BUCKET_NOT_DEFINED: e => bucketNotDefined(String(e['bucket'])),
   QUERY_EXISTS: e => new NoexServerError('ALREADY_EXISTS', `Query "${String(e['query'])}" already exists`),
@@ -177,8 +182,9 @@ const storeErrors: Readonly<Partial<Record<StoreErrorCode, (error: Members) => N
     `Bucket "${String(e['bucket'])}" is full: its ${String(e['quota'])} is ${String(e['limit'])}`,
     { bucket: e['bucket'], quota: e['quota'], limit: e['limit'] }),
   INPUT_TOO_LARGE: e => new NoexServerError('VALIDATION_ERROR',
-    `The request writes more than ${String(e['limit'])} bytes to bucket "${String(e['bucket'])}"`,
-    { bucket: e['bucket'], limit: e['limit'] }),
+    `The ${e['subject'] === 'record' ? 'record' : 'request'} has more than ${String(e['limit'])} bytes for ` +
+    `bucket "${String(e['bucket'])}": write less at once`,
+    { bucket: e['bucket'], subject: e['subject'], limit: e['limit'] }),
   COMMIT_TOO_LARGE: e => new NoexServerError('VALIDATION_ERROR',
     `The request changes more records at once than maxCommitChanges, ${String(e['limit'])}: change fewer, ` +
     'by a narrower filter', { maxCommitChanges: e['limit'] }),
@@ -191,7 +197,14 @@ const storeErrors: Readonly<Partial<Record<StoreErrorCode, (error: Members) => N
     `Bucket "${String(e['bucket'])}" takes no writes: its definition is not complete`,
     { reason: 'definition_missing' }),
   STORE_UNAVAILABLE: unavailable,
-  NOT_LEADER: unavailable
+  NOT_LEADER: unavailable,
+  VALIDATOR: isFault,
+  DEFINITION_MISMATCH: isFault,
+  COMMIT_MISMATCH: isFault,
+  STORE_STOPPED: isFault,
+  TOO_MANY_RUNS: isFault,
+  PERSISTENCE_REQUIRED: isFault,
+  BACKUP_NOT_FOUND: isFault
 }
 
 /** The refusal of a new record whose primary key another one has. */
@@ -243,5 +256,6 @@ export function toReplyError (error: unknown): NoexServerError | undefined {
 
 function translated (error: unknown): NoexServerError | undefined {
   if (error instanceof NoexServerError) return error
-  return isStoreError(error) ? storeErrors[error.code]?.(error as unknown as Members) : undefined
+  if (!isStoreError(error) || !Object.hasOwn(storeErrors, error.code)) return undefined
+  return storeErrors[error.code](error as unknown as Members)
 }

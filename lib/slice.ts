@@ -25,7 +25,7 @@ export function noteWork (requests: number): void {
  * the clock.
  */
 export function isBurstOver (): boolean {
-  if (++unwatched < allowance) return false
+  if (++unwatched < allowance && !slicer.isLookDue) return false
   const before = watchedAt
   watchedAt = readTicks()
   allowance = (watchedAt - before) / unwatched < SMALL_MS ? Math.min(2 * allowance, MAX_UNWATCHED) : 1

@@ -24,6 +24,9 @@ import { projectFile } from './project-file.js'
 const root = projectFile('')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 const protocol = readFileSync(join(root, 'PROTOCOL.md'), 'utf8')
+const security = readFileSync(join(root, 'SECURITY.md'), 'utf8')
+const changelog = readFileSync(join(root, 'CHANGELOG.md'), 'utf8')
+const documents = { readme, protocol, security, changelog }
 
 /** The code below `<!-- sample: name -->` in the README. */
 function sample (name: string): string {
@@ -105,6 +108,28 @@ t.test('README', async t => {
     t.teardown(async () => { await again.stop() })
     await again.defineBucket('orders', definition)
     t.equal(await again.bucket('orders').count(), 1)
+  })
+
+  t.test('its sample of the store finds the dearest orders, and changes one', async t => {
+    const { store, dearest, stop } = await run(t, 'find', ['store', 'dearest', 'stop'], code => code.replace(/console\.log\(.*?\)/, '')) as { store: Store, dearest: object[], stop: () => void }
+    t.teardown(async () => { await store.stop() })
+    stop()
+    t.match(dearest, [{ total: 90 }, { total: 55 }])
+    t.equal(await store.bucket('orders').sum('total'), 155)
+  })
+
+  t.test('its table of options of the store has each one, with the default of its type', async t => {
+    const types = readFileSync(join(root, 'packages/noex-store/src/types/store.ts'), 'utf8')
+    const options = /export interface StoreOptions \{([^]*?)\n\}/.exec(types)?.[1] ?? ''
+    const table = readme.slice(readme.indexOf('| option of `Store.start` |'))
+    const rows = table.slice(0, table.indexOf('\n\n'))
+    const names = [...options.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name as string)
+    t.ok(names.length > 8, 'there are options')
+    for (const name of names) {
+      t.ok(rows.includes(`\`${name}\``), name)
+      const value = new RegExp(`@default (\\d+)\n {3}\\*/\n  readonly ${name}\\?:`).exec(options)?.[1]
+      if (value !== undefined) t.match(rows, `| \`${name}\` | \`${Number(value).toLocaleString('en').replaceAll(',', '_')}\` |`)
+    }
   })
 
   t.test('its sample of types compiles, in both READMEs, and runs', async t => {
@@ -398,14 +423,23 @@ t.test('PROTOCOL.md names every operation, code and close', async t => {
 })
 
 t.test('links within the documents lead somewhere', async t => {
-  for (const [name, text] of Object.entries({ readme, protocol })) {
+  for (const [name, text] of Object.entries(documents)) {
     const anchors = new Set([...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) => (title as string).toLowerCase().replace(/[^\w\s-]/g, '').replaceAll(' ', '-')))
     for (const [, anchor] of text.matchAll(/\]\(#([\w-]+)\)/g)) t.ok(anchors.has(anchor as string), `${name}: #${anchor as string}`)
   }
 })
 
+t.test('links into another document lead to a heading of it', async t => {
+  const headings = (text: string): Set<string> => new Set([...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) => (title as string).toLowerCase().replace(/[^\w\s-]/g, '').replaceAll(' ', '-')))
+  for (const [name, text] of Object.entries(documents)) {
+    for (const [, path, anchor] of text.matchAll(/\]\(([\w./-]+\.md)#([\w-]+)\)/g)) {
+      t.ok(headings(readFileSync(join(root, path as string), 'utf8')).has(anchor as string), `${name}: ${path as string}#${anchor as string}`)
+    }
+  }
+})
+
 t.test('links to files lead to files', async t => {
-  for (const [name, text] of Object.entries({ readme, protocol })) {
+  for (const [name, text] of Object.entries(documents)) {
     for (const [, path] of text.matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)) t.ok(existsSync(join(root, path as string)), `${name}: ${path as string}`)
   }
 })

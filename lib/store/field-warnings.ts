@@ -1,7 +1,7 @@
 import type { DeclarativeQueryConfig } from '@hamicek/noex-store'
 import type { Log } from '../log.js'
 import { cut, nearestNames } from '../nearest.js'
-import { fieldsIn, fieldsOfFilter, type NamedField } from './named-fields.js'
+import { fieldsIn, fieldsOfFilter, firstOf, type NamedField } from './named-fields.js'
 import type { StoreAccess } from './store-access.js'
 import { isSystemBucket } from './system-buckets.js'
 
@@ -70,7 +70,7 @@ export class FieldWarnings {
     const config = this.#access.store.getQueryInfo(query)?.config
     if (config === undefined) return
     for (const item of fieldsOfQuery(config)) {
-      if (this.#access.fields.has(config.bucket, item.field)) continue
+      if (this.#isKnown(config.bucket, item)) continue
       this.#warn(
         { query, bucket: config.bucket, ...item },
         'a query names a field that no record of its bucket has'
@@ -82,12 +82,18 @@ export class FieldWarnings {
   #checkRule ({ role, buckets, where }: RowRule, all: readonly string[]): void {
     const concerned = all.filter(bucket => buckets?.includes(bucket) !== false)
     for (const item of fieldsOfFilter(where, 'where')) {
-      const without = concerned.filter(bucket => !this.#access.fields.has(bucket, item.field))
+      const without = concerned.filter(bucket => !this.#isKnown(bucket, item))
       const isNowhere = all.length > 0 && without.length === all.length
       for (const bucket of buckets !== undefined ? without : isNowhere ? ['*'] : []) {
         this.#warn({ role, bucket, ...item }, 'a permission selects records by a field that none has')
       }
     }
+  }
+
+  /** Queries and row rules may name paths into fields; the members that a query keeps are whole ones. */
+  #isKnown (bucket: string, { path, field }: NamedField): boolean {
+    const { fields } = this.#access
+    return fields.has(bucket, field) || (!path.startsWith('fields') && fields.has(bucket, firstOf(field)))
   }
 
   #warn (found: Found, message: string): void {

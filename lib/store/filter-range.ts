@@ -1,3 +1,5 @@
+import { isValidIsoDate } from '@hamicek/noex-store'
+
 /** A value that an operator compares with. */
 export type Bound = number | string
 
@@ -37,7 +39,18 @@ export class FilterRange {
   }
 }
 
+/** Tells whether no value lies between two bounds; of dates, neither as texts nor as points in time. */
 function isAbove (low: Limit, high: Limit): boolean {
   if (typeof low.bound !== typeof high.bound) return false
-  return low.bound > high.bound || (low.bound === high.bound && !(low.isIncluded && high.isIncluded))
+  const isOpen = !(low.isIncluded && high.isIncluded)
+  const isEmpty = (from: Bound, to: Bound): boolean => from > to || (from === to && isOpen)
+  if (!isEmpty(low.bound, high.bound)) return false
+  const from = instantOf(low.bound)
+  const to = instantOf(high.bound)
+  return from === undefined || to === undefined || isEmpty(from, to)
+}
+
+/** The time of an ISO 8601 text in epoch milliseconds: in fields of type `date` that is compared. */
+function instantOf (bound: Bound): number | undefined {
+  return typeof bound === 'string' && isValidIsoDate(bound) ? Date.parse(bound) : undefined
 }

@@ -150,6 +150,6 @@ function fieldUnknown (
 }
 
 /** Returns the part of a name before its first dot. */
-function firstOf (field: string): string {
+export function firstOf (field: string): string {
   return field.split('.', 1)[0] ?? ''
 }

@@ -445,6 +445,8 @@ t.test('A query with a field that no record has is defined, with a warning in th
     }
   )
   store.defineDeclarativeQuery('direct', { bucket: 'people', sort: { shoe: 'asc' } })
+  // A query may go into a field, though what it keeps of records are whole members.
+  store.defineDeclarativeQuery('path', { bucket: 'people', filter: { 'extra.a': 1 }, fields: ['extra.a'] })
   t.same(await client.ask('store.query', { query: 'early', params: { name: 'x' } }), [], 'the query runs')
   t.match(lines.map(({ query, path, field, nearest }) => [query, path, field, nearest]), [
     ['early', 'filter.$or[0].nmae', 'nmae', 'name'],
@@ -452,9 +454,10 @@ t.test('A query with a field that no record has is defined, with a warning in th
     ['late', 'fields[0]', 'nam', 'name'],
     ['late', 'aggregate.field', 'ages', 'age'],
     ['late', 'aggregate.groupBy[1]', 'shoe', undefined],
-    ['direct', 'sort.shoe', 'shoe', undefined]
+    ['direct', 'sort.shoe', 'shoe', undefined],
+    ['path', 'fields[0]', 'extra.a', 'extra']
   ])
-  t.equal(lines.length, 6)
+  t.equal(lines.length, 7)
 })
 
 t.test('A row rule with a field that no record has is a warning in the log', async t => {
@@ -471,7 +474,7 @@ t.test('A row rule with a field that no record has is a warning in the log', asy
         role: 'right',
         allow: 'store.*',
         buckets: ['people'],
-        where: { name: '$userId', _version: { $gt: 0 } }
+        where: { name: '$userId', 'name.last': 'x', _version: { $gt: 0 } }
       }
     ]
   }

@@ -24,7 +24,7 @@ export function commitCauses (
   if (isCausing) {
     const { revision } = engine
     const causes = engine.follow(plan)
-    if (!isSoonDone(causes)) return followInSlices(engine, { plan, causes, revision }, build, options)
+    if (!isSoonDone(causes, engine)) return followInSlices(engine, { plan, causes, revision }, build, options)
   }
   engine.commit(plan, options, isCausing)
   return undefined
@@ -35,8 +35,8 @@ export function turnForCommit ({ slicer }: Engine, records: number): Promise<voi
   return records > MIN_LONG || (records > MIN_SHORT && slicer.isSpent) ? slicer.nextTurn() : undefined
 }
 
-function isSoonDone (causes: Generator): boolean {
-  for (let i = 0; i < STEP; i++) if (causes.next().done === true) return true
+function isSoonDone (causes: Generator, { slicer }: Engine): boolean {
+  for (let i = 0; i < STEP && !slicer.isLookDue; i++) if (causes.next().done === true) return true
   return false
 }
 

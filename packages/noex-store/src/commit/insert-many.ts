@@ -30,7 +30,8 @@ export function insertMany (
   const { maxChanges = Infinity } = options
   if (inputs.length > maxChanges) throw new CommitTooLargeError(inputs.length, maxChanges)
   access.takeWrites(inputs.length)
-  if (inputs.length <= MAX_AT_ONCE) return insertNow(engine, name, inputs, options, access)
+  const isLong = inputs.length > (openForWrite(engine, name).schema.isSlow ? 1 : MAX_AT_ONCE)
+  if (!isLong) return insertNow(engine, name, inputs, options, access)
   return insertInSlices(engine, name, [...inputs], options, access)
 }
 

@@ -144,7 +144,7 @@ class ChangeOfMatching {
 
   /** Plans for some rows, and waits for the checks of their records. */
   #planRows (rows: Iterable<Row>, count: number): Promise<void> | undefined {
-    if (count > MAX_IN_STEP) return this.#planInSlices(rows)
+    if (count > (this.#bucket.schema.isSlow ? 1 : MAX_IN_STEP)) return this.#planInSlices(rows)
     for (const row of rows) this.#planRow(row)
     return this.#pending.length > 0 ? this.#settle() : undefined
   }

@@ -15,6 +15,12 @@ export class Slicer {
   readonly #waiting: Array<() => void> = []
   /** When long work was first seen in this turn, in milliseconds; `undefined` until then. */
   #turnStart: number | undefined
+  #isLookDue = false
+
+  /** Whether a small part of work was long by itself since the last look at the clock. */
+  get isLookDue (): boolean {
+    return this.#isLookDue
+  }
 
   /**
    * Whether the long work of this turn must stop, and each part of it wait for `nextTurn`. Costs about as
@@ -26,15 +32,25 @@ export class Slicer {
 
   /** Whether it must stop at this time of `performance.now()`. */
   isSpentAt (now: number): boolean {
+    this.#isLookDue = false
     if (this.#turnStart !== undefined) return now - this.#turnStart >= SLICE_MS
     this.#turnStart = now
     runInNextTurn(this.#endTurn)
     return false
   }
 
-  /** Waits for a later turn once this one is spent; looks at the clock at each `every`th call only. */
+  /** Notes that a small part of work was long by itself: the next pause looks at the clock. */
+  noteLong (): void {
+    this.#isLookDue = true
+  }
+
+  /**
+   * Waits for a later turn once this one is spent; looks at the clock at each `every`th call only, and after
+   * `noteLong`.
+   */
   pause (call: number, every = 32): Promise<void> | undefined {
-    return call % every === 0 && this.isSpent ? this.nextTurn() : undefined
+    if (call % every !== 0 && !this.#isLookDue) return undefined
+    return this.isSpent ? this.nextTurn() : undefined
   }
 
   /**

@@ -3,6 +3,7 @@ import type { BucketDefinition, FieldDefinition, FieldType, OnDeleteAction } fro
 import { functionPathsOf } from './definition-data.js'
 import { frozenValue } from './frozen.js'
 import { instantOf } from './instant.js'
+import { matchingPower } from './pattern-power.js'
 import { MAX_NESTING, compileValidator, type Validator } from './validator.js'
 import { parseTtl } from './ttl.js'
 
@@ -32,6 +33,8 @@ export interface BucketSchema {
   readonly validate: Validator
   /** Whether storing a record runs functions of the definition. */
   readonly hasFunctions: boolean
+  /** Whether checking one record may take as long as many others: records are then not checked at once. */
+  readonly isSlow: boolean
   /** Paths of the functions in the definition. */
   readonly functionPaths: readonly string[]
   /** Fields that an update leaves as they are: the key, generated fields, metadata. */
@@ -97,6 +100,7 @@ export function compileSchema (name: string, given: BucketDefinition): BucketSch
     validate: compileChecked(name, definition),
     hasFunctions: functionPaths.length > 0,
     functionPaths,
+    isSlow: Object.values(schema).some(hasSlowPattern),
     fixed: new Set(
       [
         key, ...Object.keys(schema).filter(field => schema[field]?.generated !== undefined), '_version',
@@ -131,6 +135,12 @@ function checkField (bucket: string, path: string, field: unknown, depth: number
     const [name, property] of Object.entries(known.properties ?? {})
   ) checkField(bucket, `${path}.${name}`, property, depth + 1)
   if (known.items !== undefined) checkField(bucket, `${path}[]`, known.items, depth + 1)
+}
+
+/** Whether the time of matching a text grows faster than its length. */
+function hasSlowPattern ({ pattern, items, properties = {} }: FieldDefinition): boolean {
+  return (pattern !== undefined && matchingPower(pattern) > 1) ||
+    (items !== undefined && hasSlowPattern(items)) || Object.values(properties).some(hasSlowPattern)
 }
 
 function checkLimit (bucket: string, name: string, limit: unknown): void {

@@ -1,8 +1,12 @@
 import vm from 'node:vm'
+import { slicer } from '../scan/slicer.js'
 import { matchingPower } from './pattern-power.js'
 
 /** Steps that matching the texts of one record may take without being watched. */
 const MAX_STEPS = 1_000_000
+
+/** Steps of one match above which it is long by itself. */
+const LONG_STEPS = 10_000
 
 /** Time that the watched matches of one record may take together, in milliseconds. */
 const MATCH_MS = 50
@@ -36,6 +40,7 @@ export function compilePattern (source: string): (value: string) => Match {
   return value => {
     // Said apart, because 1 ** Infinity is no number.
     const steps = power === Infinity ? Infinity : value.length ** power * (source.length + 1)
+    if (steps > LONG_STEPS) slicer.noteLong()
     if (spent.steps + steps > MAX_STEPS) return matchWatched(pattern, value)
     spent.steps += steps
     return pattern.test(value) ? 'match' : 'mismatch'

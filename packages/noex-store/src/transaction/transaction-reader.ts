@@ -93,7 +93,7 @@ export class TransactionReader {
     await this.#visit(filter, false, ({ record }) => {
       groups.add(record)
       return undefined
-    }, fields.length)
+    }, fields.length + 1)
     return await groups.results(this.#engine.slicer)
   }
 

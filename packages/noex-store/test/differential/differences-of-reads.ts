@@ -78,7 +78,7 @@ export const readDifferences: readonly Difference[] = [
   {
     name: 'null in an index',
     before: '`{ field: null }` matches nothing where the field has an index',
-    now: 'records without a value',
+    now: 'records that hold null',
     why: 'an index never changes an answer',
     ...byKeys(isNullInIndex)
   },
