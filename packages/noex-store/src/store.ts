@@ -231,7 +231,7 @@ export class Store extends StoreQueries {
 
   /** Counts what the store holds in the buckets that `isCounted` accepts: by default all. */
   async getStats (isCounted: (bucket: string) => boolean = () => true): Promise<StoreStats> {
-    return statsOf(this.#engine, this.#queries, this.#saver !== undefined, this.#expiry, isCounted)
+    return statsOf(this.#engine, this.#queries, this.#log.status.mode !== 'memory', this.#expiry, isCounted)
   }
 
   /**
