@@ -1,7 +1,9 @@
 // Kills a writer of a durable store at one system call on its files after the other (strace sends SIGKILL), some of them in the
 // start that repairs what was left, puts noise behind the last write at times, starts a store on what is left, and counts
-// what was lost, given twice, or is not what the log says. Arguments: the number of kill points. Needs `npm run build`,
-// strace and Linux.
+// what was lost, given twice, or is not what the log says. Then has single writes and syncs fail, a fifth as often: the
+// store refuses writes for a while, or does not start. Arguments: the number of kill points, and of failing calls. Needs
+// `npm run build`, strace
+// and Linux.
 import { execFile } from 'node:child_process'
 import { appendFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,6 +11,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const points = Number(process.argv[2] ?? 1_000)
+const failing = Number(process.argv[3] ?? points / 5)
 const run = promisify(execFile)
 const library = new URL('../dist/lib/exports/store.js', import.meta.url).href
 const { Store } = await import(library)
@@ -26,49 +29,67 @@ const store = await Store.start({
 await store.defineBucket('orders', {
   key: 'id', schema: { id: { type: 'number', generated: 'autoincrement' }, n: { type: 'number' } }, indexes: ['n']
 }).catch(error => { if (error.code !== 'BUCKET_EXISTS') throw error })
+writeSync(1, 'ready\\n')
 const orders = store.bucket('orders')
+const attempt = async write => {
+  for (;;) {
+    try {
+      return await write()
+    } catch (error) {
+      if (error.code !== 'STORE_UNAVAILABLE') throw error
+      writeSync(1, 'refused\\n')
+      await new Promise(resolve => { setTimeout(resolve, 20) })
+    }
+  }
+}
 for (let round = 1; round <= rounds; round++) {
   await Promise.all(Array.from({ length: Number(size) }, async () => {
-    const { id } = await orders.insert({ n: 0, text: 'x'.repeat(round * 7 % 90) })
+    const { id } = await attempt(async () => await orders.insert({ n: 0, text: 'x'.repeat(round * 7 % 90) }))
     writeSync(1, 'put ' + id + ' 0\\n')
-    await orders.update(id, { n: round })
+    await attempt(async () => await orders.update(id, { n: round }))
     writeSync(1, 'put ' + id + ' ' + round + '\\n')
     if (id % 4 !== 0) return
     writeSync(1, 'deleting ' + id + '\\n')
-    await orders.delete(id)
+    await attempt(async () => await orders.delete(id))
     writeSync(1, 'deleted ' + id + '\\n')
   }))
 }
-await store.stop()
+await store.stop().catch(error => { if (error.code !== 'STORE_UNAVAILABLE') throw error })
 `)
 
 const calls = 'pwrite64,write,fdatasync,fsync,ftruncate,rename,unlink,linkat,openat'
 /** Rounds, writers at a time, bytes of a segment and between snapshots of the nth writer. */
 const shapeOf = n => [6 + 5 * (n % 5), 1 + n % 9, [4_096, 6_000, 1e6][n % 3], [4_096, 9_000, 1e9][n % 3]]
 
-const counts = { killed: 0, lost: 0, back: 0, twice: 0, bad: 0 }
+const counts = { killed: 0, failed: 0, refused: 0, unstarted: 0, lost: 0, back: 0, twice: 0, bad: 0 }
 const began = Date.now()
 
-/** Runs a writer on a directory; `when` is the system call on its files at which it is killed. */
-async function runWriter (directory, shape, when) {
+/** Runs a writer on a directory; `injections` are what strace does to system calls on its files. */
+async function runWriter (directory, shape, ...injections) {
   const names = ['store.log', 'store.json', 'store.json.new', 'store.mark', 'snapshot.new', 'store.lock', 'store.torn']
   const files = [directory, ...names.map(name => join(directory, name))].flatMap(name => ['-P', name])
   const args = [
-    '-f', '-qq', '-o', '/dev/null', ...files, '-e', `trace=${calls}`, '-e', `inject=${calls}:signal=SIGKILL:when=${when}`,
-    process.execPath, writer, directory, ...shape.map(String)
+    '-f', '-qq', '-o', '/dev/null', ...files, '-e', `trace=${calls}`,
+    ...injections.flatMap(injection => ['-e', `inject=${injection}`]), process.execPath, writer, directory, ...shape.map(String)
   ]
   return await run('strace', args).then(({ stdout }) => ({ stdout, isKilled: false }), error => {
-    // Any other end is a fault of the writer, or of this machine.
-    if (error.signal !== 'SIGKILL') throw error
-    return { stdout: error.stdout, isKilled: true }
+    if (error.signal === 'SIGKILL') return { stdout: error.stdout, isKilled: true }
+    // A start may be refused; any other end is a fault of the writer, or of this machine.
+    if (injections[0].includes('SIGKILL') || error.stdout.includes('ready')) throw error
+    counts.unstarted++
+    return { stdout: error.stdout, isKilled: false }
   })
 }
+
+const killAt = when => `${calls}:signal=SIGKILL:when=${when}`
 
 /** What a writer has said: the last value of each order, those that were being deleted, and numbers that came twice. */
 function note (stdout, known) {
   const fresh = new Set()
   for (const line of stdout.split('\n').slice(0, -1)) {
     const [word, id, n] = line.split(' ')
+    if (word === 'refused') counts.refused++
+    if (id === undefined) continue
     const order = known.get(id) ?? { n: -1, isDeleting: false, isDeleted: false }
     if (word === 'put' && n === '0') {
       if (known.has(id) || fresh.has(id)) counts.twice++
@@ -112,7 +133,7 @@ for (let n = 0; counts.killed < points; n++) {
   for (let when = 1 + n % 3; counts.killed < points; when += 3) {
     const directory = mkdtempSync(join(folder, 'run-'))
     const known = new Map()
-    const { stdout, isKilled } = await runWriter(directory, shape, when)
+    const { stdout, isKilled } = await runWriter(directory, shape, killAt(when))
     note(stdout, known)
     // It has made fewer calls than that: the next writer.
     if (!isKilled) break
@@ -124,7 +145,7 @@ for (let n = 0; counts.killed < points; n++) {
     }
     // A second crash, in the start that repairs the first or a little later.
     if (when % 5 === 0) {
-      const second = await runWriter(directory, shape, 1 + when % 23)
+      const second = await runWriter(directory, shape, killAt(1 + when % 23))
       note(second.stdout, known)
       if (second.isKilled) counts.killed++
     }
@@ -132,8 +153,22 @@ for (let n = 0; counts.killed < points; n++) {
     rmSync(directory, { recursive: true })
   }
 }
+
+const failures = [['fdatasync', 'EIO'], ['pwrite64', 'ENOSPC'], ['pwrite64', 'EIO'], ['fsync', 'EIO'], ['openat', 'EMFILE'], ['rename', 'EIO']]
+for (; counts.failed < failing; counts.failed++) {
+  const n = counts.failed
+  const [call, error] = failures[n % failures.length]
+  const directory = mkdtempSync(join(folder, 'run-'))
+  const known = new Map()
+  const when = 1 + Math.floor(n / failures.length) * (call === 'rename' || call === 'openat' ? 1 : 3) % 60
+  // One, or several in a row.
+  const { stdout } = await runWriter(directory, shapeOf(n), `${call}:error=${error}:when=${when}${n % 2 === 0 ? '' : `..${when + 4}`}`)
+  note(stdout, known)
+  await check(directory, known, `failure ${n}, ${call} ${when}`)
+  rmSync(directory, { recursive: true })
+}
 rmSync(folder, { recursive: true })
-const { killed, lost, back, twice, bad } = counts
-console.log(`${killed} kill points in ${Math.round((Date.now() - began) / 1_000)} s: ${lost} acknowledged changes lost, ` +
+const { killed, failed, refused, unstarted, lost, back, twice, bad } = counts
+console.log(`${killed} kill points, ${failed} failing calls (${refused} refused writes, ${unstarted} refused starts) in ${Math.round((Date.now() - began) / 1_000)} s: ${lost} acknowledged changes lost, ` +
   `${back} deleted orders back, ${twice} numbers given twice, ${bad} stores that did not start or differ from their log`)
 if (killed === 0 || lost + back + twice + bad > 0) process.exitCode = 1
