@@ -152,8 +152,6 @@ const storeErrors: Readonly<Record<StoreErrorCode, (error: Members) => NoexServe
   QUERY_NOT_DEFINED: e => queryNotDefined(String(e['query'])),
   DEFINITION: e => new NoexServerError('VALIDATION_ERROR', String(e['message'])),
   FILTER: e => new NoexServerError('VALIDATION_ERROR', String(e['message'])),
-  UNKNOWN_FIELD: e => new NoexServerError('VALIDATION_ERROR',
-    `no record of bucket "${String(e['bucket'])}" has the field ${quoted(String(e['field']))}`),
   VALIDATION: e => recordInvalid(String(e['bucket']), e['issues'] as RecordIssue[]),
   RECORD_NOT_FOUND: e => new NoexServerError('NOT_FOUND',
     `The record does not exist in bucket "${String(e['bucket'])}"`),

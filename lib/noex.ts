@@ -196,7 +196,7 @@ export class NoexService implements Noex {
     const { blacklistTtlMs } = options.revocation
     // Accounts are the store's, and so is who of them is revoked; other users are known to this instance only.
     const revocations = options.auth?.mode === 'builtIn' ? Revocations.of(options.store, blacklistTtlMs, clock) : new Revocations(blacklistTtlMs, clock)
-    const access = StoreAccess.open(options.store)
+    const access = StoreAccess.of(options.store)
     let authentication: Authentication | undefined
     let trail: AuditTrail | undefined
     let procedures: Procedures | undefined
@@ -222,7 +222,6 @@ export class NoexService implements Noex {
     } catch (error) {
       // The first error is the one to know of.
       await Promise.allSettled([metrics?.close(), procedures?.close(), authentication?.identity?.close(), trail?.close()])
-      access.close()
       throw error
     }
   }
@@ -380,8 +379,6 @@ export class NoexService implements Noex {
     this.#fieldWarnings.stop()
     this.#durability.stop()
     const ended = await Promise.allSettled([this.#scrapes?.close(), this.#procedures.close(), this.#authentication.identity?.close(), this.#feeds.stop(), this.#trail?.close()])
-    // The store gets its own methods back whatever has failed.
-    this.#access.close()
     for (const part of ended) if (part.status === 'rejected') throw part.reason
   }
 }

@@ -80,8 +80,7 @@ interface Settings {
 /** Accounts on a fresh store, or on `store`, and their operations without a connection; all of it closes with the test. */
 export async function startAccounts (t: Test, { store: given, options, auth, clock = new HandClock(), argon2 }: Settings = {}) {
   const store = given ?? await startStore(t, options)
-  const access = StoreAccess.open(store)
-  t.teardown(() => { access.close() })
+  const access = StoreAccess.of(store)
   const revocations = new Revocations(3_600_000, clock)
   const identity = await Identity.start(
     access,

@@ -66,7 +66,7 @@ export class Directory extends Mirror {
   static async open (access: StoreAccess, operations: Iterable<NamedOperation>, log: Log): Promise<Directory> {
     let directory = Directory.#shared.get(access.store)
     if (directory === undefined) {
-      directory = new Directory(StoreAccess.open(access.store), log)
+      directory = new Directory(StoreAccess.of(access.store), log)
       Directory.#shared.set(access.store, directory)
     }
     directory.#users++
@@ -101,7 +101,6 @@ export class Directory extends Mirror {
     if (Directory.#shared.get(this.#access.store) === this) Directory.#shared.delete(this.#access.store)
     await this.#changes.idle()
     for (const stop of this.#stopListening.splice(0)) stop()
-    this.#access.close()
   }
 
   /** Calls `listener` at each change. Returns what stops that. */

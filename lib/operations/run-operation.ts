@@ -13,7 +13,7 @@ export async function runOperation (
   services: Services
 ): Promise<unknown> {
   if (operation.tier === 'write' && operation.usesStore) {
-    return await writeFor(caller, services, async () => await operation.run(services, request, grant))
+    return await written(caller, operation.run(services, request, grant))
   }
   const data = await operation.run(services, request, grant)
   if (operation.tier !== 'read') return data
@@ -24,9 +24,12 @@ export async function runOperation (
 
 /** Runs `work`, which writes, and notes it as the write of the client until it is done. */
 export async function writeFor<T> (
-  caller: Pick<Caller, 'writing'>, _services: unknown, work: () => Promise<T>
+  caller: Pick<Caller, 'writing'>, work: () => Promise<T>
 ): Promise<T> {
-  const writing = work()
+  return await written(caller, work())
+}
+
+async function written<T> (caller: Pick<Caller, 'writing'>, writing: Promise<T>): Promise<T> {
   caller.writing = writing
   try {
     return await writing

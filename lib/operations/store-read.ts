@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import type { Grant } from '../access/grant.js'
 import { checkFilter } from '../store/filter.js'
 import { fieldsIn, fieldsOfFilter, fieldsOfGroups } from '../store/named-fields.js'
+import { accessOf } from '../store/reach.js'
 import { isSystemBucket } from '../store/system-buckets.js'
 import {
   GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, PositiveInteger
@@ -31,8 +32,7 @@ const fieldsOf = (request: MaybeFilter) => fieldsOfFilter(request.filter, 'filte
 function reads (
   operation: string, { access }: Services, { bucket }: { readonly bucket: string }, grant: Grant
 ): BucketHandle {
-  const scope = grant.rows(operation, bucket)
-  return access.bucket(bucket, { work: grant.work, ...(scope !== undefined && { scope }) })
+  return access.bucket(bucket, accessOf(grant, operation, bucket))
 }
 
 type FieldAggregate = 'sum' | 'avg' | 'min' | 'max'
@@ -45,8 +45,8 @@ function fieldAggregate (method: FieldAggregate): Operation {
     touches: touchesRecords,
     check: checkFilterOf,
     fields: r => [...fieldsIn(r.field, 'field'), ...fieldsOf(r)],
-    run: async (services, r, grant) =>
-      await reads(`store.${method}`, services, r, grant)[method](r.field, filterOf(r))
+    run: (services, r, grant) =>
+      reads(`store.${method}`, services, r, grant)[method](r.field, filterOf(r))
   })
 }
 
@@ -57,14 +57,14 @@ export const storeRead: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ bucket: Name, key: Key }),
     touches: touchesRecords,
-    run: async (services, r, grant) => await reads('store.get', services, r, grant).get(r.key)
+    run: (services, r, grant) => reads('store.get', services, r, grant).get(r.key)
   }),
   defineOperation({
     name: 'store.all',
     tier: 'read',
     request: Type.Object({ bucket: Name }),
     touches: touchesRecords,
-    run: async (services, r, grant) => await reads('store.all', services, r, grant).all()
+    run: (services, r, grant) => reads('store.all', services, r, grant).all()
   }),
   defineOperation({
     name: 'store.where',
@@ -85,7 +85,7 @@ export const storeRead: readonly Operation[] = [
     touches: touchesRecords,
     check: checkFilterOf,
     fields: fieldsOf,
-    run: async (services, r, grant) => await reads('store.findOne', services, r, grant).findOne(r.filter)
+    run: (services, r, grant) => reads('store.findOne', services, r, grant).findOne(r.filter)
   }),
   defineOperation({
     name: 'store.count',
@@ -94,7 +94,7 @@ export const storeRead: readonly Operation[] = [
     touches: touchesRecords,
     check: checkFilterOf,
     fields: fieldsOf,
-    run: async (services, r, grant) => await reads('store.count', services, r, grant).count(filterOf(r))
+    run: (services, r, grant) => reads('store.count', services, r, grant).count(filterOf(r))
   }),
   defineOperation({
     name: 'store.first',
@@ -103,7 +103,7 @@ export const storeRead: readonly Operation[] = [
     touches: touchesRecords,
     check: checkFilterOf,
     fields: fieldsOf,
-    run: async (services, r, grant) => await reads('store.first', services, r, grant).first(r.n, filterOf(r))
+    run: (services, r, grant) => reads('store.first', services, r, grant).first(r.n, filterOf(r))
   }),
   defineOperation({
     name: 'store.last',
@@ -112,7 +112,7 @@ export const storeRead: readonly Operation[] = [
     touches: touchesRecords,
     check: checkFilterOf,
     fields: fieldsOf,
-    run: async (services, r, grant) => await reads('store.last', services, r, grant).last(r.n, filterOf(r))
+    run: (services, r, grant) => reads('store.last', services, r, grant).last(r.n, filterOf(r))
   }),
   defineOperation({
     name: 'store.paginate',
@@ -140,8 +140,8 @@ export const storeRead: readonly Operation[] = [
     touches: touchesRecords,
     check: checkFilterOf,
     fields: r => fieldsOfGroups(r),
-    run: async (services, r, grant) =>
-      await reads('store.groupBy', services, r, grant).groupBy(r.field, r.aggregate, filterOf(r))
+    run: (services, r, grant) =>
+      reads('store.groupBy', services, r, grant).groupBy(r.field, r.aggregate, filterOf(r))
   }),
   defineOperation({
     name: 'store.buckets',

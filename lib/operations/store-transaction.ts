@@ -5,7 +5,8 @@ import { firstProblem } from '../protocol/shape.js'
 import { checkFilter } from '../store/filter.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { EntryFields } from '../store/entry-fields.js'
-import { placeOf, runTransaction, type TransactionEntry } from '../store/transaction.js'
+import type { TransactionEntry } from '../store/transaction-entry.js'
+import { placeOf, runTransaction } from '../store/transaction.js'
 import {
   ExpectedVersion, GroupBy, incrementFields, JsonObject, Key, MaybeLimit, MaybeObject, Name, RecordBatch
 } from '../protocol/fields.js'

@@ -14,7 +14,7 @@ export const storeWrite: readonly Operation[] = [
     tier: 'write',
     request: BucketData,
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await new Writes(access, grant).insert(r.bucket, r.data)
+    run: ({ access }, r, grant) => new Writes(access, grant).insert(r.bucket, r.data)
   }),
   defineOperation({
     name: 'store.insertMany',
@@ -22,23 +22,23 @@ export const storeWrite: readonly Operation[] = [
     charges: request => [{ operation: 'store.insertMany', times: Math.max(1, lengthOf(request['data'])) }],
     request: Type.Object({ bucket: Name, data: RecordBatch }),
     touches: touchesRecords,
-    run: async ({ access }, r, grant) => await new Writes(access, grant).insertMany(r.bucket, r.data)
+    run: ({ access }, r, grant) => new Writes(access, grant).insertMany(r.bucket, r.data)
   }),
   defineOperation({
     name: 'store.upsert',
     tier: 'write',
     request: Type.Object({ bucket: Name, data: JsonObject, expectedVersion: ExpectedVersion }),
     touches: touchesRecords,
-    run: async ({ access }, r, grant) =>
-      await new Writes(access, grant).upsert(r.bucket, r.data, r.expectedVersion)
+    run: ({ access }, r, grant) =>
+      new Writes(access, grant).upsert(r.bucket, r.data, r.expectedVersion)
   }),
   defineOperation({
     name: 'store.update',
     tier: 'write',
     request: Type.Object({ bucket: Name, key: Key, data: JsonObject, expectedVersion: ExpectedVersion }),
     touches: touchesRecords,
-    run: async ({ access }, r, grant) =>
-      await new Writes(access, grant).update(r.bucket, r.key, r.data, r.expectedVersion)
+    run: ({ access }, r, grant) =>
+      new Writes(access, grant).update(r.bucket, r.key, r.data, r.expectedVersion)
   }),
   defineOperation({
     name: 'store.increment',
@@ -46,7 +46,7 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object(incrementFields),
     touches: touchesRecords,
     fields: r => fieldsOfIncrement(r.field, 'field'),
-    run: async ({ access }, r, grant) => await new Writes(access, grant).increment(r.bucket, r)
+    run: ({ access }, r, grant) => new Writes(access, grant).increment(r.bucket, r)
   }),
   defineOperation({
     name: 'store.updateMany',
@@ -55,7 +55,7 @@ export const storeWrite: readonly Operation[] = [
     touches: touchesRecords,
     check: r => { checkFilter(r.filter, 'filter') },
     fields: r => fieldsOfFilter(r.filter, 'filter'),
-    run: async ({ access }, r, grant) => await new Writes(access, grant).updateMany(r.bucket, r.filter, r.data)
+    run: ({ access }, r, grant) => new Writes(access, grant).updateMany(r.bucket, r.filter, r.data)
   }),
   defineOperation({
     name: 'store.delete',
@@ -74,7 +74,7 @@ export const storeWrite: readonly Operation[] = [
     touches: touchesRecords,
     check: r => { checkFilter(r.filter, 'filter') },
     fields: r => fieldsOfFilter(r.filter, 'filter'),
-    run: async ({ access }, r, grant) => await new Writes(access, grant).deleteMany(r.bucket, r.filter)
+    run: ({ access }, r, grant) => new Writes(access, grant).deleteMany(r.bucket, r.filter)
   }),
   defineOperation({
     name: 'store.clear',

@@ -1,4 +1,4 @@
-import { aggregateValues, isFiniteNumber, mean } from '../store/aggregate.js'
+import { aggregateValues, isFiniteNumber, mean } from './aggregate-values.js'
 
 /** What can be made of an array. */
 export const aggregates = ['sum', 'avg', 'min', 'max', 'count'] as const

@@ -62,7 +62,7 @@ export class ProcedureRegistry {
   static async open (store: NoexStore, log: Log): Promise<ProcedureRegistry> {
     let registry = ProcedureRegistry.#shared.get(store)
     if (registry === undefined) {
-      registry = new ProcedureRegistry(StoreAccess.open(store), log)
+      registry = new ProcedureRegistry(StoreAccess.of(store), log)
       ProcedureRegistry.#shared.set(store, registry)
     }
     registry.#users++
@@ -90,7 +90,6 @@ export class ProcedureRegistry {
     if (ProcedureRegistry.#shared.get(this.#access.store) === this) ProcedureRegistry.#shared.delete(this.#access.store)
     await this.#changes.idle()
     this.#stop?.()
-    this.#access.close()
   }
 
   find (name: string): Registered | undefined {

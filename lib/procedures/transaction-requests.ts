@@ -5,7 +5,8 @@ import { EntryWriters } from '../store/entry-writers.js'
 import type { Reach } from '../store/reach.js'
 import { EntryFields } from '../store/entry-fields.js'
 import { repeatConflicts, transact } from '../store/repeat-conflicts.js'
-import { refusalOfKey, type TransactionEntry } from '../store/transaction.js'
+import type { TransactionEntry } from '../store/transaction-entry.js'
+import { refusalOfKey } from '../store/transaction.js'
 import { TransactionRun } from '../store/transaction-run.js'
 import { runOperation, writeFor } from '../operations/run-operation.js'
 import { admit, type Call, type StepRequest, type StepRequests } from './step-requests.js'
@@ -110,7 +111,7 @@ export async function inTransaction<T> (
   const { services, caller, deadline, ensure } = call
   let begin!: () => void
   const begun = new Promise<void>(resolve => { begin = resolve })
-  const running = writeFor(caller, services, async () => {
+  const running = writeFor(caller, async () => {
     begin()
     return await repeatConflicts(services.access, async () => {
       ensure()

@@ -1,4 +1,4 @@
-import { override } from '../store/override.js'
+import { override } from './override.js'
 import { EngineCalls, type EngineCallsOptions } from './engine-calls.js'
 import { EventFeeds, hidesRecord, type HearingRules } from './event-feeds.js'
 import type { RuleEngine, RuleSummary } from './rule-engine.js'

@@ -53,8 +53,7 @@ const updateShape = Type.Object({
 const Update = Compile(updateShape)
 
 /**
- * Checks the name of a new bucket. Control characters are refused, because the store's reference index
- * separates names by one of them.
+ * Checks the name of a new bucket. Control characters are refused: names stand in lines of logs.
  * @throws `VALIDATION_ERROR`
  */
 export function checkBucketName (name: string): void {
@@ -65,8 +64,8 @@ export function checkBucketName (name: string): void {
 }
 
 /**
- * Checks a bucket definition completely: what noex-store does not check leaves a bucket that can be
- * neither used nor dropped. PROTOCOL.md, "Bucket definitions".
+ * Checks a bucket definition completely, so that a client cannot make a bucket that takes no record.
+ * PROTOCOL.md, "Bucket definitions".
  * @throws `VALIDATION_ERROR` naming the member.
  */
 export function checkBucketDefinition (store: NoexStore, name: string, config: unknown): BucketDefinition {

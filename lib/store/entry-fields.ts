@@ -4,7 +4,7 @@ import {
 import type { Reach } from './reach.js'
 import type { RecordInput } from './record-input.js'
 import type { StoreAccess } from './store-access.js'
-import type { TransactionEntry } from './transaction.js'
+import type { TransactionEntry } from './transaction-entry.js'
 
 /**
  * Refuses entries of one transaction that name a field which no record has, and none that an entry before has

@@ -34,36 +34,26 @@ export class FieldWarnings {
     this.#rules = rules
   }
 
-  /**
-   * Looks at all queries and row rules once the store's records are known, and at each query that is defined
-   * later.
-   */
+  /** Looks at all queries and row rules, and at each query that is defined later. */
   start (): void {
     const access = this.#access
     this.#stop = access.store.onCommit(({ changes }) => {
       for (const change of changes) {
-        if (change.type === 'query') this.#whenKnown(() => { this.#checkQuery(change.query) })
+        if (change.type === 'query') this.#checkQuery(change.query)
       }
     })
-    for (const { name } of access.store.getQueries()) this.#whenKnown(() => { this.#checkQuery(name) })
+    for (const { name } of access.store.getQueries()) this.#checkQuery(name)
     this.checkRules()
   }
 
   /** Looks at the row rules again: they may have changed. */
   checkRules (): void {
-    this.#whenKnown(() => {
-      const buckets = this.#access.bucketNames().filter(name => !isSystemBucket(name, this.#access))
-      for (const rule of this.#rules()) this.#checkRule(rule, buckets)
-    })
+    const buckets = this.#access.bucketNames().filter(name => !isSystemBucket(name, this.#access))
+    for (const rule of this.#rules()) this.#checkRule(rule, buckets)
   }
 
   stop (): void {
     this.#stop()
-  }
-
-  /** Never throws: a store that has stopped needs no warnings. */
-  #whenKnown (check: () => void): void {
-    this.#access.fields.ready.then(check).catch(() => {})
   }
 
   #checkQuery (query: string): void {

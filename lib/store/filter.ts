@@ -56,8 +56,8 @@ function checkPlaceholder (placeholder: string, path: string): void {
 }
 
 /**
- * Checks a filter before the store sees it: noex-store ignores operators that it does not know and fails
- * on operands of a wrong type. `path` stands before the member names in the error.
+ * Checks a filter before the store sees it, so that an error names the member, and what was likely meant;
+ * `path` stands before it.
  * @throws `VALIDATION_ERROR` naming the member and the operator.
  */
 export function checkFilter (filter: unknown, path: string, placeholders = false): void {
@@ -147,7 +147,7 @@ function checkOperators (value: Record<string, unknown>, path: string, placehold
   }
 }
 
-/** Puts parameters in place of placeholders, as noex-store will: missing ones become undefined. */
+/** Puts parameters in place of placeholders, as the store will: missing ones become undefined. */
 export function fillPlaceholders (value: unknown, params: Readonly<Record<string, unknown>>): unknown {
   if (typeof value === 'string') {
     const name = PLACEHOLDER.exec(value)?.[1]

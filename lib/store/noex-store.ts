@@ -3,7 +3,7 @@ import { bucketNotDefined } from '../errors.js'
 
 /** The part of a noex-store `Store` that the plugin uses. */
 export type NoexStore = Pick<Store,
-  'bucket' | 'bucketNames' | 'hasBucket' | 'getBucketSchema' |
+  'bucket' | 'bucketNames' | 'hasBucket' | 'getBucketSchema' | 'fieldsOf' |
   'defineBucket' | 'dropBucket' | 'updateBucket' | 'defineDeclarativeQuery' |
   'undefineQuery' | 'getQueries' | 'getQueryInfo' | 'runQuery' | 'keyOf' |
   'transaction' | 'on' | 'onCommit' | 'onDurable' | 'getStats' |

@@ -22,7 +22,7 @@ export function commitOptions (reach: Pick<Reach, 'ensure' | 'maxChanges'>): Wri
 }
 
 /** Confines and counts what is done under an operation in a bucket. */
-export function accessOf (reach: Reach, operation: string, bucket: string): AccessOptions {
+export function accessOf (reach: Pick<Reach, 'rows' | 'work'>, operation: string, bucket: string): AccessOptions {
   const scope = reach.rows(operation, bucket)
   return scope === undefined ? { work: reach.work } : { scope, work: reach.work }
 }

@@ -49,7 +49,7 @@ export async function transact<T> (
     try {
       return await work(tx)
     } catch (error) {
-      tx.check()
+      await tx.check()
       throw error
     }
   }, options)

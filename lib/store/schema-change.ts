@@ -15,8 +15,7 @@ export async function defineBucket (
     throw new NoexServerError('ALREADY_EXISTS', `Bucket "${name}" already exists`)
   }
   const definition = checkBucketDefinition(access.store, name, config)
-  reach.ensure()
-  await access.store.defineBucket(name, definition)
+  await access.store.defineBucket(name, definition, { beforeCommit () { reach.ensure() } })
 }
 
 /**
@@ -28,9 +27,8 @@ export async function updateBucket (
   access: StoreAccess, name: string, updates: unknown, reach: Pick<Reach, 'ensure'>
 ): Promise<void> {
   const update = checkBucketUpdate(access.store, name, access.definition(name), updates)
-  reach.ensure()
   try {
-    await access.store.updateBucket(name, update)
+    await access.store.updateBucket(name, update, { beforeCommit () { reach.ensure() } })
   } catch (error) {
     throw sharedValue(error) ?? error
   }
@@ -53,6 +51,5 @@ export async function dropBucket (
   access: StoreAccess, name: string, reach: Pick<Reach, 'ensure'>
 ): Promise<void> {
   access.definition(name)
-  reach.ensure()
-  await access.store.dropBucket(name)
+  await access.store.dropBucket(name, { beforeCommit () { reach.ensure() } })
 }

@@ -23,7 +23,6 @@ export class StoreAccess {
   readonly fields: KnownFields
   /** Whether the store holds the accounts of the built-in identity: see `SystemBuckets`. */
   hasSystemBuckets = false
-  #users = 0
 
   private constructor (store: NoexStore) {
     this.store = store
@@ -32,17 +31,13 @@ export class StoreAccess {
 
   static readonly #shared = new WeakMap<NoexStore, StoreAccess>()
 
-  /**
-   * Returns the one access to `store`, which knows what earlier users did. Each user calls `close()` once, at
-   * its end.
-   */
-  static open (store: NoexStore): StoreAccess {
+  /** Returns the one access to `store`, which knows what earlier users did. */
+  static of (store: NoexStore): StoreAccess {
     let access = StoreAccess.#shared.get(store)
     if (access === undefined) {
       access = new StoreAccess(store)
       StoreAccess.#shared.set(store, access)
     }
-    if (access.#users++ === 0) access.fields.start()
     return access
   }
 
@@ -87,11 +82,6 @@ export class StoreAccess {
     } finally {
       if (counted !== work) work?.add(counted.spent)
     }
-  }
-
-  /** Leaves the store once the last user is done. */
-  close (): void {
-    if (--this.#users === 0) this.fields.stop()
   }
 }
 

@@ -6,7 +6,7 @@ import { checkCounter, incremented } from './increment.js'
 import { accessOf, type Reach } from './reach.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
 import type { StoreAccess } from './store-access.js'
-import type { TransactionEntry } from './transaction.js'
+import type { TransactionEntry } from './transaction-entry.js'
 
 /** One try to run the entries of a transaction. Nothing is written before the transaction is committed. */
 export class TransactionRun {

@@ -1,37 +1,11 @@
-import { isStoreError, type Aggregate, type WhereFilter } from '@hamicek/noex-store'
+import { isStoreError } from '@hamicek/noex-store'
 import { bucketNotDefined, NoexServerError, placedError } from '../errors.js'
 import { EntryWriters } from './entry-writers.js'
-import type { Increment } from './increment.js'
 import { commitOptions, type Reach } from './reach.js'
-import type { RecordInput } from './record-input.js'
 import { repeatConflicts, transact } from './repeat-conflicts.js'
 import type { StoreAccess } from './store-access.js'
+import type { TransactionEntry } from './transaction-entry.js'
 import { TransactionRun } from './transaction-run.js'
-
-interface MaybeVersion {
-  /** The `_version` that the record must have. */
-  readonly expectedVersion?: number | undefined
-}
-
-/** One step of a transaction, as PROTOCOL.md, "Transactions", lists them; its fields are checked already. */
-export type TransactionEntry = { readonly bucket: string } & (
-  | { readonly op: 'get', readonly key: unknown }
-  | { readonly op: 'insert', readonly data: RecordInput }
-  | { readonly op: 'upsert', readonly data: RecordInput } & MaybeVersion
-  | { readonly op: 'insertMany', readonly data: readonly RecordInput[] }
-  | { readonly op: 'update', readonly key: unknown, readonly data: RecordInput } & MaybeVersion
-  | { readonly op: 'increment' } & Increment
-  | { readonly op: 'updateMany', readonly filter: WhereFilter, readonly data: RecordInput }
-  | { readonly op: 'delete', readonly key: unknown } & MaybeVersion
-  | { readonly op: 'where', readonly filter: WhereFilter, readonly limit?: number | null }
-  | { readonly op: 'deleteMany' | 'findOne', readonly filter: WhereFilter }
-  | { readonly op: 'count', readonly filter?: WhereFilter | null }
-  | {
-    readonly op: 'groupBy'
-    readonly field: string | string[]
-    readonly aggregate: Aggregate
-    readonly filter?: WhereFilter | null
-  })
 
 /**
  * Runs the entries in order; all of them take effect, or none. Later entries see what earlier ones did, and

@@ -2,7 +2,6 @@ import t, { type Test } from 'tap'
 import { Store, type BucketDefinition } from '@hamicek/noex-store'
 import { MemoryAdapter } from '../../lib/exports/store.js'
 import type { PermissionConfig } from '../../lib/index.js'
-import { StoreAccess } from '../../lib/store/store-access.js'
 import type { TestClient } from '../client.js'
 import { serve, startStore, type Served } from '../helper.js'
 import { serveAccounts } from '../identity.js'
@@ -242,7 +241,6 @@ t.test('Records that were there before the service, and that come without events
   ))
   const { connect } = await serve(t, {}, { store })
   const client = await connect()
-  await StoreAccess.open(store).fields.ready
   t.match(
     await client.request('store.where', { bucket: 'people', filter: { last: 1 } }),
     { data: [{ id: '2999' }] }
@@ -432,7 +430,6 @@ t.test('A query with a field that no record has is defined, with a warning in th
   )
   const { connect } = await serve(t, {}, { store, fastify })
   const client = await connect()
-  await StoreAccess.open(store).fields.ready
   await client.ask(
     'store.defineQuery',
     {
@@ -484,7 +481,6 @@ t.test('A row rule with a field that no record has is a warning in the log', asy
     { store, fastify }
   )
   await connect()
-  await StoreAccess.open(store).fields.ready
   const found = lines.filter(({ path }) => path !== undefined).map(({ role, bucket, path, nearest }) => [
     role,
     bucket,

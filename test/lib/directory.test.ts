@@ -20,9 +20,8 @@ function keepingLog () {
 /** The directory of a fresh store, or of `store`; everything closes with the test. */
 async function open (t: Test, settings: { readonly store?: Store, readonly options?: StoreOptions } = {}) {
   const store = settings.store ?? await startStore(t, settings.options)
-  const access = StoreAccess.open(store)
+  const access = StoreAccess.of(store)
   const { log, messages } = keepingLog()
-  t.teardown(() => { access.close() })
   const directory = await Directory.open(access, operations.values(), log)
   t.teardown(async () => { await directory.close() })
   const changes: DirectoryChange[] = []
@@ -73,8 +72,7 @@ t.test('the first start', async t => {
 
   t.test('that fails leaves nothing behind, and the next one succeeds', async t => {
     const store = await startStore(t)
-    const access = StoreAccess.open(store)
-    t.teardown(() => { access.close() })
+    const access = StoreAccess.of(store)
     const onDurable = store.onDurable.bind(store)
     let listening = 0
     store.onDurable = listener => {
@@ -330,8 +328,7 @@ t.test('several users of one directory', async t => {
 
   t.test('may come while the last one leaves', async t => {
     const store = await startStore(t)
-    const access = StoreAccess.open(store)
-    t.teardown(() => { access.close() })
+    const access = StoreAccess.of(store)
     const { log } = keepingLog()
     const first = await Directory.open(access, operations.values(), log)
     const opening = Directory.open(access, operations.values(), log)

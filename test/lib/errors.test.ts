@@ -11,7 +11,7 @@ const {
   PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError,
   RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, SerializationError, StorageError,
   StoreStoppedError, StoreUnavailableError, TooManyRunsError, TransactionConflictError, UniqueConstraintError,
-  UnknownFieldError, ValidationError, ValidatorError, VersionMismatchError, WorkBudgetError
+  ValidationError, ValidatorError, VersionMismatchError, WorkBudgetError
 } = storeExports
 
 const SECRET = 'secret'

@@ -11,7 +11,8 @@ import { referencedBuckets } from '../../lib/store/bucket-definition.js'
 import type { Reach } from '../../lib/store/reach.js'
 import { defineBucket, dropBucket, updateBucket } from '../../lib/store/schema-change.js'
 import { StoreAccess } from '../../lib/store/store-access.js'
-import { runTransaction, type TransactionEntry } from '../../lib/store/transaction.js'
+import type { TransactionEntry } from '../../lib/store/transaction-entry.js'
+import { runTransaction } from '../../lib/store/transaction.js'
 import { Work } from '../../lib/store/work.js'
 import { Writes } from '../../lib/store/writes.js'
 import { sampled } from '../sampled.js'
@@ -36,8 +37,7 @@ async function open (t: Test, buckets: Readonly<Record<string, BucketDefinition>
   const store = await Store.start()
   t.teardown(async () => { await store.stop() })
   for (const [name, definition] of Object.entries(buckets)) await store.defineBucket(name, definition)
-  const access = StoreAccess.open(store)
-  t.teardown(() => { access.close() })
+  const access = StoreAccess.of(store)
   return { store, access }
 }
 

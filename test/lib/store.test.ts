@@ -1,5 +1,7 @@
 import t from 'tap'
 import type { QueryContext } from '@hamicek/noex-store'
+import { NoexServerError } from '../../lib/errors.js'
+import { defineBucket, dropBucket, updateBucket } from '../../lib/store/schema-change.js'
 import { StoreAccess } from '../../lib/store/store-access.js'
 import { Work } from '../../lib/store/work.js'
 import { startStore } from '../helper.js'
@@ -7,21 +9,15 @@ import { startStore } from '../helper.js'
 t.test('StoreAccess', async t => {
   t.test('is shared by all who serve a store, and remembers what earlier ones did', async t => {
     const store = await startStore(t)
-    const first = StoreAccess.open(store)
-    const second = StoreAccess.open(store)
+    const first = StoreAccess.of(store)
+    const second = StoreAccess.of(store)
     t.equal(first, second)
-    first.close()
-    second.close()
-    const third = StoreAccess.open(store)
-    t.equal(third, first)
-    third.close()
   })
 
   t.test('leaves the methods of the store alone', async t => {
     const store = await startStore(t)
     const own = Reflect.ownKeys(store)
-    const access = StoreAccess.open(store)
-    t.teardown(() => { access.close() })
+    StoreAccess.of(store)
     t.same(Reflect.ownKeys(store), own)
   })
 
@@ -31,8 +27,7 @@ t.test('StoreAccess', async t => {
     await store.bucket('a').insertMany(Array.from({ length: 100 }, (_, id) => ({ id })))
     store.defineDeclarativeQuery('data', { bucket: 'a', sort: { id: 'desc' }, fields: ['id'] })
     store.defineQuery('code', async (ctx: QueryContext) => await ctx.bucket('a').count({ n: 1 }))
-    const access = StoreAccess.open(store)
-    t.teardown(() => { access.close() })
+    const access = StoreAccess.of(store)
     const all = (): boolean => true
     const work = new Work(900)
     t.equal((await access.runQuery('data', undefined, all, { work }) as unknown[]).length, 100)
@@ -42,4 +37,27 @@ t.test('StoreAccess', async t => {
     t.equal(await access.runQuery('code', undefined, all, { work: little }), 0)
     t.equal(little.spent, 100)
   })
+})
+
+t.test('A right that is taken away while a bucket is rebuilt counts in the step that commits', async t => {
+  const store = await startStore(t)
+  await store.defineBucket('a', { key: 'id', schema: { id: { type: 'number' } } })
+  await store.bucket('a').insertMany(Array.from({ length: 20_000 }, (_, id) => ({ id })))
+  const access = StoreAccess.of(store)
+  const { revision } = store
+  let mayWrite = true
+  const reach = {
+    ensure () {
+      if (!mayWrite) throw new NoexServerError('FORBIDDEN', 'No more')
+    }
+  }
+  const updating = updateBucket(access, 'a', { addFields: { n: { type: 'string' } } }, reach)
+  mayWrite = false
+  await t.rejects(updating, { code: 'FORBIDDEN' })
+  await t.rejects(defineBucket(access, 'b', { key: 'id', schema: { id: { type: 'string' } } }, reach), { code: 'FORBIDDEN' })
+  await t.rejects(dropBucket(access, 'a', reach), { code: 'FORBIDDEN' })
+  t.equal(store.revision, revision)
+  mayWrite = true
+  await updateBucket(access, 'a', { addFields: { n: { type: 'string' } } }, reach)
+  t.equal(store.revision, revision + 1)
 })

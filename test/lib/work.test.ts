@@ -5,7 +5,8 @@ import { NoexServerError } from '../../lib/errors.js'
 import { nextTurn } from '../../lib/slice.js'
 import type { Reach } from '../../lib/store/reach.js'
 import { StoreAccess } from '../../lib/store/store-access.js'
-import { runTransaction, type TransactionEntry } from '../../lib/store/transaction.js'
+import type { TransactionEntry } from '../../lib/store/transaction-entry.js'
+import { runTransaction } from '../../lib/store/transaction.js'
 import { Writes } from '../../lib/store/writes.js'
 import { Work } from '../../lib/store/work.js'
 
@@ -14,9 +15,8 @@ async function open (
 ): Promise<{ store: Store, access: StoreAccess, close: () => Promise<void> }> {
   const store = await Store.start()
   for (const [name, definition] of Object.entries(buckets)) await store.defineBucket(name, definition)
-  const access = StoreAccess.open(store)
+  const access = StoreAccess.of(store)
   const close = async (): Promise<void> => {
-    access.close()
     await store.stop()
   }
   t?.teardown(close)

@@ -134,12 +134,4 @@ export class BucketHandle extends BucketReader {
     const pending = this.#whenDurable()
     if (pending !== undefined) await pending
   }
-
-  /**
-   * Refuses a field, or dotted path, that neither the schema nor any record of the bucket has.
-   * @throws UnknownFieldError
-   */
-  checkField (path: string): void {
-    this.#engine.bucket(this.name).checkField(path)
-  }
 }

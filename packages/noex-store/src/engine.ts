@@ -4,7 +4,7 @@ import {
 } from './errors.js'
 import { checkQuotas, checkUnchanged, checkUnique, evict } from './commit/check.js'
 import { CommitHistory } from './commit/history.js'
-import { CommitLane } from './commit/lane.js'
+import { CommitLane, type CommitListener } from './commit/lane.js'
 import type { Plan, Step } from './commit/plan.js'
 import { checkReferences, followDeletes, hasCauses, type Inbound } from './commit/references.js'
 import { UndoLog, type Undo } from './commit/undo-log.js'
@@ -51,23 +51,26 @@ export class Engine {
   /** Text that names the history which revisions count. */
   epoch: string
   isStopped = false
+  /** Resolves when a revision is durable, rejects when it is taken back; `undefined` while each is at once. */
+  whenDurable: ((revision: number) => Promise<void>) | undefined
+  /** Number of times that commits were taken back. */
+  takenBack = 0
   /** Why no commit is taken at the moment. */
   unavailable: Error | undefined
-  /** Times that commits were taken back. */
-  takeBacks = 0
   #revision = 0
   #inbound: Map<Bucket, Inbound[]> | undefined
+  readonly #onApplied = new Set<CommitListener>()
   readonly #loggedCounters = new WeakMap<Bucket, number>()
 
   constructor (options: EngineOptions, epoch: string) {
     this.options = options
     this.epoch = epoch
-    this.lane = new CommitLane(options.onListenerError, commit => {
-      if (!this.undoLog.isOn && commit.undone !== true) this.durableLane.tell(commit)
-    })
     this.checks = new CheckWaiter(options.validatorTimeoutMs)
     this.background = new BackgroundWork(options.onListenerError)
-    this.durableLane = new CommitLane(options.onListenerError)
+    const { slicer, background } = this
+    const laneOptions = { onFailure: options.onListenerError, slicer, background }
+    this.lane = new CommitLane(laneOptions)
+    this.durableLane = new CommitLane(laneOptions)
   }
 
   /** Revision of the last commit. */
@@ -77,6 +80,15 @@ export class Engine {
 
   get now (): number {
     return this.options.now()
+  }
+
+  /**
+   * Adds a part of the store that hears of each commit, and of each that is taken back, in its step and before
+   * any listener. It neither writes nor throws. Returns what removes it.
+   */
+  onApplied (listener: CommitListener): () => void {
+    this.#onApplied.add(listener)
+    return () => { this.#onApplied.delete(listener) }
   }
 
   /** @throws BucketNotDefinedError, StoreStoppedError */
@@ -138,13 +150,13 @@ export class Engine {
     this.assertWritable()
     options.beforeCommit?.()
     if (plan.steps.length === 0) return undefined
-    if (!isFollowed) {
+    if (!isFollowed && plan.hasDeletes) {
       const causes = this.follow(plan)
       while (causes.next().done !== true);
     }
     // From here on no code of the application runs until the commit is applied.
     this.#checkBuckets(plan)
-    checkUnchanged(plan)
+    if (!plan.isFresh) checkUnchanged(plan)
     checkReferences(this.buckets, plan, this.now)
     const complete = evict(plan)
     checkUnique(complete)
@@ -157,9 +169,11 @@ export class Engine {
     steps: readonly Step[], options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}
   ): Commit {
     const undo: Undo[] | undefined = this.undoLog.isOn ? [] : undefined
-    const changes = steps.map(step => applyStep(step, undo))
+    const changes: Change[] = []
+    for (const step of steps) changes.push(applyStep(step, undo))
     if (undo !== undefined && steps.length > 1) refuseTooManyBytes(steps, undo)
-    return this.#finish(changes, undo, options, this.#countersOf(steps))
+    const bytes = this.history.isRead ? steps.reduce((sum, { row }) => sum + (row?.bytes ?? 0), 0) : 0
+    return this.#finish(changes, undo, options, this.#countersOf(steps), bytes)
   }
 
   /** Commits a change of definitions or of a whole bucket that `apply` makes; `undo` takes it back. */
@@ -175,7 +189,7 @@ export class Engine {
   adopt (commit: Commit, undo: Undo[]): void {
     this.#inbound = undefined
     this.#revision = commit.revision
-    this.#tell(commit, undo)
+    this.#tell(commit, undo, 0)
   }
 
   /**
@@ -184,13 +198,14 @@ export class Engine {
    */
   undo (toRevision: number): void {
     const commits = this.undoLog.takeAfter(toRevision, this.#revision)
-    if (commits.length > 0) this.takeBacks++
+    if (commits.length > 0) this.takenBack++
     for (const { commit, undo } of commits) {
       for (const step of undo.reverse()) step()
       this.#inbound = undefined
       this.#revision = commit.revision - 1
       const undone: Commit = { ...commit, undone: true }
       this.history.add(undone)
+      for (const listener of this.#onApplied) listener(undone)
       this.lane.tell(undone)
     }
   }
@@ -203,7 +218,7 @@ export class Engine {
 
   #finish (
     changes: Change[], undo: Undo[] | undefined, options: WriteOptions & Partial<Pick<Commit, 'time'>>,
-    counters?: Record<string, number>
+    counters?: Record<string, number>, bytes = 0
   ): Commit {
     const commit: Commit = {
       revision: ++this.#revision,
@@ -212,14 +227,17 @@ export class Engine {
       ...(options.user !== undefined && { user: options.user }),
       ...(counters && { counters })
     }
-    this.#tell(commit, undo)
+    this.#tell(commit, undo, bytes)
     return commit
   }
 
-  #tell (commit: Commit, undo: Undo[] | undefined): void {
+  readonly #tellDurable: CommitListener = commit => { this.durableLane.tell(commit) }
+
+  #tell (commit: Commit, undo: Undo[] | undefined, bytes: number): void {
     if (undo !== undefined) this.undoLog.add(commit, undo)
-    this.history.add(commit)
-    this.lane.tell(commit)
+    this.history.add(commit, bytes)
+    for (const listener of this.#onApplied) listener(commit)
+    this.lane.tell(commit, this.undoLog.isOn ? undefined : this.#tellDurable)
   }
 
   /** @throws BucketNotDefinedError, TransactionConflictError for a bucket that is another one now */

@@ -12,7 +12,7 @@ const MARK: unique symbol = Symbol.for('noex.store.error')
 /** What went wrong, for programs: see the class that has it. */
 export type StoreErrorCode =
   | 'VALIDATION' | 'VALIDATOR' | 'DEFINITION' | 'DEFINITION_MISSING' | 'DEFINITION_MISMATCH' | 'FILTER'
-  | 'UNKNOWN_FIELD' | 'OUT_OF_SCOPE' | 'BUCKET_EXISTS' | 'BUCKET_NOT_DEFINED' | 'QUERY_EXISTS'
+  | 'OUT_OF_SCOPE' | 'BUCKET_EXISTS' | 'BUCKET_NOT_DEFINED' | 'QUERY_EXISTS'
   | 'QUERY_NOT_DEFINED' | 'RECORD_NOT_FOUND' | 'RECORD_EXISTS' | 'DUPLICATE_KEY' | 'UNIQUE' | 'CONFLICT'
   | 'VERSION_MISMATCH' | 'REFERENCE_MISSING' | 'REFERENCE_HELD' | 'QUOTA_EXCEEDED' | 'INPUT_TOO_LARGE'
   | 'COMMIT_TOO_LARGE' | 'WORK_BUDGET' | 'AGGREGATE_OVERFLOW' | 'STORE_STOPPED' | 'STORE_UNAVAILABLE' | 'NOT_LEADER'
@@ -63,17 +63,6 @@ export class DefinitionError extends StoreError {
 export class FilterError extends StoreError {
   override readonly name = 'FilterError'
   readonly code = 'FILTER'
-}
-
-/** Refuses the name of a field that neither the schema nor any record of the bucket has. */
-export class UnknownFieldError extends StoreError {
-  override readonly name = 'UnknownFieldError'
-  readonly code = 'UNKNOWN_FIELD'
-
-  constructor (readonly bucket: string, readonly field: string, readonly nearest: string | undefined) {
-    const hint = nearest === undefined ? '' : `; the nearest is "${nearest}"`
-    super(`Bucket "${bucket}" has no field "${field}"${hint}`)
-  }
 }
 
 export class BucketAlreadyExistsError extends StoreError {

@@ -1,5 +1,5 @@
 export type {
-  BucketDefinition, BucketSchemaUpdate, EtsTableType, FieldDefinition, FieldType, FormatType, GeneratedType,
+  BucketDefinition, BucketFields, BucketSchemaUpdate, EtsTableType, FieldDefinition, FieldType, FormatType, GeneratedType,
   OnDeleteAction, SchemaDefinition
 } from './types/schema.js'
 export type { RecordMeta, StoreRecord } from './types/record.js'
@@ -14,7 +14,7 @@ export type {
 } from './types/query.js'
 export type { AccessOptions, WorkMeter } from './types/access.js'
 export type {
-  Change, Changes, ClearChange, Commit, DefinitionChange, QueryChange, RecordChange, UpsertOptions,
+  Change, Changes, ClearChange, Commit, DefinitionChange, DefinitionOptions, QueryChange, RecordChange, UpsertOptions,
   WriteOptions
 } from './types/commit.js'
 export type {
@@ -62,7 +62,7 @@ export {
   OutOfScopeError, PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError,
   QuotaExceededError, RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, StoreError,
   StoreStoppedError, StoreUnavailableError, TooManyRunsError, TransactionConflictError,
-  UniqueConstraintError, UnknownFieldError, ValidationError, ValidatorError, VersionMismatchError,
+  UniqueConstraintError, ValidationError, ValidatorError, VersionMismatchError,
   WorkBudgetError, type StoreErrorCode, type ValidationIssue
 } from './errors.js'
 export { Store } from './store.js'
@@ -71,7 +71,7 @@ export { BucketHandle } from './bucket-handle.js'
 export { TransactionContext } from './transaction/transaction.js'
 export { TransactionBucketHandle } from './transaction/transaction-bucket.js'
 export { MAX_NESTING } from './schema/validator.js'
-export { SchemaValidator } from './schema/schema-validator.js'
+export { SchemaValidator } from './bucket/schema-validator.js'
 export { matchesFilter } from './filter/filter.js'
 export { parseTtl } from './schema/ttl.js'
 export { defineSchema } from './schema/define-schema.js'

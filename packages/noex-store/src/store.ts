@@ -20,11 +20,11 @@ import { statsOf } from './stats.js'
 import { StoreQueries } from './store-queries.js'
 import { TransactionContext } from './transaction/transaction.js'
 import type { AccessOptions } from './types/access.js'
-import type { Commit, WriteOptions } from './types/commit.js'
+import type { Commit, DefinitionOptions, WriteOptions } from './types/commit.js'
 import type { DurabilityStatus } from './types/durability.js'
 import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
-import type { BucketDefinition, BucketSchemaUpdate } from './types/schema.js'
+import type { BucketDefinition, BucketFields, BucketSchemaUpdate } from './types/schema.js'
 import type { StoreOptions, StoreStats } from './types/store.js'
 import type { StoreSchema } from './types/record-types.js'
 import type { TypedStore, TypedStoreOptions } from './types/typed-store.js'
@@ -122,12 +122,12 @@ export class Store extends StoreQueries {
    * Defines a bucket; with `persistence` it has the records that were saved under its name.
    * @throws BucketAlreadyExistsError, DefinitionError, and what the adapter rejects with
    */
-  async defineBucket (name: string, definition: BucketDefinition): Promise<void> {
-    if (this.#saver === undefined || definition.persistent === false || this.#engine.buckets.has(name)) {
-      await defineBucket(this.#engine, name, definition)
-    } else {
-      await defineBucket(this.#engine, name, definition, await this.#saver.load(name))
-    }
+  async defineBucket (
+    name: string, definition: BucketDefinition, options?: DefinitionOptions
+  ): Promise<void> {
+    const isNew = !this.#engine.buckets.has(name)
+    const saved = isNew && isPersistent(definition) ? await this.#saver?.load(name) : undefined
+    await defineBucket(this.#engine, name, definition, saved, options)
     await this.#whenDurable()
   }
 
@@ -174,8 +174,8 @@ export class Store extends StoreQueries {
    * Removes a bucket with its records and ends the subscriptions that read it. Resolves with whether there
    * was one.
    */
-  async dropBucket (name: string): Promise<boolean> {
-    const isDropped = dropBucket(this.#engine, name)
+  async dropBucket (name: string, options?: DefinitionOptions): Promise<boolean> {
+    const isDropped = dropBucket(this.#engine, name, options)
     await this.#whenDurable()
     return isDropped
   }
@@ -197,12 +197,19 @@ export class Store extends StoreQueries {
     return this.#engine.buckets.get(name)?.schema.definition
   }
 
+  /** The names of the members that records of a bucket have or had; `undefined` where there is no bucket. */
+  fieldsOf (name: string): BucketFields | undefined {
+    return this.#engine.buckets.get(name)?.fieldNames
+  }
+
   /**
    * Changes the definition of a bucket; its records stay.
    * @throws BucketNotDefinedError, DefinitionError, UniqueConstraintError
    */
-  async updateBucket (name: string, updates: BucketSchemaUpdate): Promise<void> {
-    await updateBucket(this.#engine, name, updates)
+  async updateBucket (
+    name: string, updates: BucketSchemaUpdate, options?: DefinitionOptions
+  ): Promise<void> {
+    await updateBucket(this.#engine, name, updates, options)
     await this.#whenDurable()
   }
 
@@ -381,6 +388,11 @@ export class Store extends StoreQueries {
     if (this.#saver === undefined) throw new PersistenceRequiredError(operation)
     return new Backups(this.#engine, this.#saver)
   }
+}
+
+/** Whether the records of a bucket are saved; its definition has not been checked yet. */
+function isPersistent (definition: unknown): boolean {
+  return (definition as { readonly persistent?: unknown } | null | undefined)?.persistent !== false
 }
 
 function warn (error: unknown): void {

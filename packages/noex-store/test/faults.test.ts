@@ -95,7 +95,7 @@ test('a transaction copies the bucket for each read', async t => {
 })
 
 test('indexes serve plain equality only, not `$in`, ranges, `$or`', async t => {
-  const store = await startStore(t, { maxWork: 15_000 })
+  const store = await startStore(t, { maxWork: 9_000 })
   await store.defineBucket('things', things as never)
   await store.bucket('things').insertMany(records(10_000))
   const bucket = store.bucket('things')

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import {
-  FilterError, matchesFilter, UnknownFieldError, type StoreRecord, type WhereFilter
+  FilterError, matchesFilter, type StoreRecord, type WhereFilter
 } from '../src/index.js'
 import { definition, filters, records } from './support/filters.js'
-import { startStore, users } from './support/store.js'
+import { rejection, startStore, users } from './support/store.js'
 
 const record = (fields: Record<string, unknown>): StoreRecord =>
   ({ _version: 1, _createdAt: 0, _updatedAt: 0, ...fields })
@@ -125,16 +125,33 @@ test('a filter', async t => {
     const store = await startStore(t)
     await store.defineBucket('users', users)
     const bucket = store.bucket('users')
-    t.throws(() => { bucket.checkField('nmae') }, new UnknownFieldError('users', 'nmae', 'name'))
-    t.throws(() => { bucket.checkField('zzzzzz.x') }, new UnknownFieldError('users', 'zzzzzz.x', undefined))
-    for (const known of ['name', '_version', '_expiresAt', 'extra.any.thing']) bucket.checkField(known)
+    t.equal(store.fieldsOf('none'), undefined)
+    t.same(store.fieldsOf('users')?.list(), [])
+    const knows = (...names: string[]): boolean[] =>
+      names.map(name => store.fieldsOf('users')?.has(name) === true)
+    await rejection(bucket.insert({ id: 'a', age: 'text', refused: 1 }))
+    t.same(knows('refused', 'age'), [false, false], 'what was not committed is no record')
     await bucket.insert({ id: 'a', nmae: 1 })
     await bucket.update('a', { other: 1 })
+    await rejection(bucket.update('a', { age: 'text', later: 1 }))
     await bucket.delete('a')
-    bucket.checkField('nmae')
-    bucket.checkField('other')
+    t.same(knows('id', 'nmae', 'other', 'role', '_version', 'later', 'email'),
+      [true, true, true, true, true, false, false])
+    await store.updateBucket('users', { ttl: '1h' })
+    t.same(knows('other', 'later'), [true, false])
     await bucket.insertMany(Array.from({ length: 1_000 }, (_, i) => ({ id: `${i}`, [`f${i}`]: 1 })))
-    bucket.checkField('anything')
+    t.same(knows('anything'), [true])
+    t.match(store.fieldsOf('users'), { isFull: true })
+    await store.updateBucket('users', { ttl: '2h' })
+    t.same(knows('anything'), [true], 'also when it is defined anew')
+  })
+
+  t.test('and a name of any length takes no memory', async t => {
+    const store = await startStore(t)
+    await store.defineBucket('users', users)
+    await store.bucket('users').insert({ id: 'a', ['x'.repeat(257)]: 1 })
+    t.match(store.fieldsOf('users'), { isFull: true })
+    t.same(store.fieldsOf('users')?.list(), [])
   })
 })
 

@@ -176,6 +176,29 @@ test('bytes', async t => {
     t.ok(ratio > 2.5 && ratio <= 3, `${ratio}`)
   })
 
+  t.test('a record does not outgrow its bound by many small updates', async t => {
+    const writes: Array<(store: Store, changes: Record<string, unknown>) => Promise<unknown>> = [
+      async (store, changes) => await store.bucket('b').update('a', changes),
+      async (store, changes) => await store.bucket('b').updateMany({ id: 'a' }, changes),
+      async (store, changes) => await store.bucket('b').upsert({ id: 'a', ...changes }),
+      async (store, changes) => await store.transaction(async tx => {
+        await (await tx.bucket('b')).update('a', changes)
+      })
+    ]
+    for (const [i, write] of writes.entries()) {
+      const store = await startStore(t, { maxRecordBytes: 10_000 })
+      await store.defineBucket('b', anything)
+      await store.bucket('b').insert({ id: 'a' })
+      for (let n = 0; n < 15; n++) await write(store, { [`f${n}`]: 'x'.repeat(500) })
+      t.match(await rejection((async () => {
+        for (let n = 15; n < 40; n++) await write(store, { [`f${n}`]: 'x'.repeat(500) })
+      })()), { name: 'InputTooLargeError', subject: 'record' }, `write ${i}`)
+      t.ok(JSON.stringify(await store.bucket('b').get('a')).length < 10_500)
+      await write(store, { f0: 'y'.repeat(500) })
+      t.match(await store.bucket('b').get('a'), { f0: /^y+$/ }, 'one that does not grow it passes')
+    }
+  })
+
   t.test('quotas count records and bytes', async t => {
     const store = await startStore(t)
     await store.defineBucket('b', { ...anything, maxRecords: 2, maxBytes: 400 })

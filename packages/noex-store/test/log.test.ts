@@ -2,31 +2,11 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
-  CommitMismatchError, MemoryLog, NotLeaderError, Store, StoreUnavailableError, type Commit, type LogEntry,
+  CommitMismatchError, MemoryLog, NotLeaderError, Store, StoreUnavailableError, type Commit,
   type StoreImage
 } from '../src/index.js'
+import { SlowLog } from './support/slow-log.js'
 import { FakeClock, rejection, startStore, users } from './support/store.js'
-
-/** A log that takes entries only when it is told to. */
-class SlowLog extends MemoryLog {
-  fails = false
-  #waiting: Array<() => void> = []
-
-  override async append (entries: readonly LogEntry[], previousRevision: number): Promise<void> {
-    if (entries.length > 0 && this.revision > 0) {
-      await new Promise<void>(resolve => { this.#waiting.push(resolve) })
-    }
-    if (this.fails) throw new Error('disk full')
-    await super.append(entries, previousRevision)
-  }
-
-  async release (): Promise<void> {
-    while (this.#waiting.length > 0) {
-      for (const resolve of this.#waiting.splice(0)) resolve()
-      await new Promise(resolve => { setImmediate(resolve) })
-    }
-  }
-}
 
 /** The image of a store as JSON, where two equal stores are equal texts. */
 const textOf = (store: Store): string => JSON.stringify(normalize(store.image()))

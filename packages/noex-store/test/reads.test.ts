@@ -298,3 +298,34 @@ test('a handle', async t => {
   await t.rejects(store.defineBucket('b', users), StoreStoppedError)
   await store.stop()
 })
+
+test('groups', async t => {
+  t.test('of two texts are told apart, whatever the texts hold', async t => {
+    const store = await startStore(t)
+    await store.defineBucket('b', { key: 'id', schema: { id: { type: 'string' } } })
+    const bucket = store.bucket('b')
+    const long = 'x'.repeat(1_000)
+    await bucket.insertMany([
+      { id: '1', a: 'u\0v', b: 'w' }, { id: '2', a: 'u', b: 'v\0w' }, { id: '3', a: '1:u', b: '' },
+      { id: '4', a: long, b: 'w' }, { id: '5', a: `${long}y`, b: 'w' }, { id: '6', a: long, b: 'w' }
+    ])
+    const count = { function: 'count' } as const
+    t.same((await bucket.groupBy(['a', 'b'], count)).map(({ value }) => value), [1, 1, 1, 2, 1])
+    const inside = await store.transaction(async tx =>
+      await (await tx.bucket('b')).groupBy(['a', 'b'], count))
+    t.same(inside.map(({ value }) => value), [1, 1, 1, 2, 1])
+  })
+
+  t.test('of long texts count as work and keep no copies', async t => {
+    const store = await startStore(t)
+    await store.defineBucket('b', { key: 'id', schema: { id: { type: 'number' } } })
+    const text = 'x'.repeat(64_000)
+    await store.bucket('b').insertMany(Array.from({ length: 50 }, (_, id) => ({ id, a: `${text}${id}` })))
+    let units = 0
+    const work = { take (count: number) { units += count } }
+    const fields = Array.from({ length: 16 }, () => 'a')
+    const groups = await store.bucket('b', { work }).groupBy(fields, { function: 'count' })
+    t.equal(groups.length, 50)
+    t.ok(units > 50 * 16 * 1_000, `${units}`)
+  })
+})

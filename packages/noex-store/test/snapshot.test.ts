@@ -15,7 +15,7 @@ test('a snapshot shows all records as they were, in steps between which they cha
   fc.assert(fc.property(read, ({ place, isBackward, gone, turns }) => {
     const bucket = new Bucket('b', { key: 'id', schema: { id: { type: 'number' } } }, limits)
     const rows: Row[] = []
-    for (let id = 0; id < 150; id++) rows.push(bucket.insert(id, bucket.prepareInsert({ id }, 0)))
+    for (let id = 0; id < 150; id++) rows.push(bucket.insert(id, bucket.maker.insert({ id }, 0)))
     const remove = (id: number): void => {
       const row = rows[id] as Row
       if (row.record !== undefined) bucket.delete(row)
@@ -31,10 +31,10 @@ test('a snapshot shows all records as they were, in steps between which they cha
       for (const [id, isDeleted] of changes) {
         const row = rows[id] as Row
         if (isDeleted) remove(id)
-        else if (row.record !== undefined) bucket.update(row, bucket.prepareUpdate(row.record, { n: id }, 1))
+        else if (row.record !== undefined) bucket.update(row, bucket.maker.update(row.record, { n: id }, 1))
       }
       const id = 1_000 + seen.length * 20 + steps
-      if (bucket.row(id) === undefined) bucket.insert(id, bucket.prepareInsert({ id }, 0))
+      if (bucket.row(id) === undefined) bucket.insert(id, bucket.maker.insert({ id }, 0))
     }
     while (!isDone) isDone = snapshot.step(see, 7)
     const inOrder = isBackward ? expected.reverse() : expected

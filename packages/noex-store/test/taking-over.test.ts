@@ -80,7 +80,7 @@ for (const how of ['tail', 'snapshot', 'late'] as const) {
       ].map(rejection))) {
         t.ok(error instanceof DefinitionMissingError, String(error))
         t.match(error, {
-          code: 'definition_missing',
+          code: 'DEFINITION_MISSING',
           message: /"full" takes no writes/,
           details: {
             reason: 'definition_missing',

@@ -1,21 +1,15 @@
-import { DefinitionMissingError, InputTooLargeError, UnknownFieldError, ValidatorError } from '../errors.js'
+import { DefinitionMissingError } from '../errors.js'
 import { compileSchema, type BucketSchema, type Normalize } from '../schema/bucket-schema.js'
-import { fillersOf } from '../schema/fillers.js'
-import { frozenValue } from '../schema/frozen.js'
-import type { PendingCheck } from '../schema/pending-checks.js'
 import { InputReader } from '../schema/input-reader.js'
 import { estimateBytes } from '../schema/size.js'
-import { RecordTemplate } from '../schema/template.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition } from '../types/schema.js'
 import { Contents } from './contents.js'
 import { DeletedKeys, type DeletedEntry, type Forgotten } from './deleted-keys.js'
 import { deletedSince } from './deleted-since.js'
 import { FieldNames } from './field-names.js'
+import { RecordMaker } from './record-maker.js'
 import { Row } from './row.js'
-
-/** Bytes of an update from which on the size of the whole record is looked at. */
-const MAX_SMALL_CHANGE = 1_024
 
 /** Records up to which a `clear` remembers the version of each; above, only the highest one. */
 const MAX_REMEMBERED_BY_CLEAR = 10_000
@@ -31,7 +25,7 @@ export class Bucket {
   readonly name: string
   schema: BucketSchema
   deleted: DeletedKeys
-  readonly fieldNames: FieldNames
+  readonly fieldNames = new FieldNames()
   contents: Contents
   /** Last given autoincrement number. */
   counter = 0
@@ -47,9 +41,8 @@ export class Bucket {
   takenBack = 0
   /** Number of changes, to tell whether the bucket is as it was. */
   edits = 0
-  readonly #maxBytes: number
-  readonly #reader: InputReader
-  #template: RecordTemplate
+  /** Makes the records that are written. */
+  readonly maker: RecordMaker
   readonly #normalizeKey: Normalize | undefined
   #highestVersion = 0
 
@@ -59,17 +52,14 @@ export class Bucket {
     this.schema = compileSchema(name, definition)
     this.deleted = new DeletedKeys(maxDeletedKeys)
     this.contents = new Contents(this.schema)
-    this.fieldNames = new FieldNames(Object.keys(this.schema.definition.schema))
-    this.#maxBytes = maxRecordBytes
-    this.#reader = new InputReader(name, maxRecordBytes)
     this.#normalizeKey = this.schema.normalizeOf(this.schema.key)
-    this.#template = this.#makeTemplate()
+    this.maker = new RecordMaker(this, maxRecordBytes)
   }
 
   /** Takes over a definition that differs from the present one in its functions only. */
   takeOver (schema: BucketSchema): void {
     this.schema = schema
-    this.#template = this.#makeTemplate()
+    this.maker.renew()
     this.isRecovered = false
     this.missingFunctions = []
   }
@@ -79,13 +69,6 @@ export class Bucket {
     this.isRecovered = true
     const known = new Set(this.schema.functionPaths)
     this.missingFunctions = functions.filter(path => !known.has(path))
-  }
-
-  #makeTemplate (): RecordTemplate {
-    const fillers = fillersOf(this.name, this.schema.definition, () => this.counter)
-    return new RecordTemplate(
-      fillers, this.schema.ttlMs, this.#reader, names => { this.fieldNames.add(names) }
-    )
   }
 
   /**
@@ -120,88 +103,6 @@ export class Bucket {
     return this.schema.ttlMs === undefined || typeof record._expiresAt !== 'number' || record._expiresAt > now
   }
 
-  /** Estimated bytes of the members that the last prepared record has got from its input. */
-  get inputBytes (): number {
-    return this.#reader.bytes
-  }
-
-  /** Takes the next autoincrement number; one that becomes a key passes over those that are taken. */
-  #takeNumber (isKeyGiven: boolean, isTaken: ((key: unknown) => boolean) | undefined): void {
-    this.counter++
-    const { key, definition } = this.schema
-    if (isKeyGiven || definition.schema[key]?.generated !== 'autoincrement') return
-    while (this.contents.rows.has(this.counter) || isTaken?.(this.counter) === true) this.counter++
-  }
-
-  /**
-   * Makes the record of an insert: takes a number, runs defaults and validators. `isTaken` tells which keys
-   * are taken besides those of the bucket. Checks whose answer is still to come are added to `pending`;
-   * without it they are refused.
-   *
-   * @throws ValidationError, or what a function of the definition throws
-   */
-  prepareInsert (
-    input: Readonly<Record<string, unknown>>, time: number, isTaken?: (key: unknown) => boolean,
-    pending?: PendingCheck[]
-  ): StoreRecord {
-    const known = input[this.schema.key]
-    if (this.schema.isNumbered) this.#takeNumber(known !== undefined, isTaken)
-    // The version of a key that is made here is corrected below; such a key is nearly always a new one.
-    const record = this.#template.build(input, { version: this.deleted.nextVersion(this.keyOf(known)), time })
-    const key = this.keyIn(record)
-    const version = this.deleted.nextVersion(key)
-    const versioned = version === record._version ? record : Object.freeze({ ...record, _version: version })
-    const checks = this.schema.validate(versioned)
-    if (checks !== undefined) this.#defer(checks, pending)
-    return versioned
-  }
-
-  /**
-   * Makes the record that an update replaces `before` with. Checks whose answer is still to come are added to
-   * `pending`; without it they are refused.
-   * @throws ValidationError, or what a function of the definition throws
-   */
-  prepareUpdate (
-    before: StoreRecord, changes: Readonly<Record<string, unknown>>, time: number, pending?: PendingCheck[]
-  ): StoreRecord {
-    const record: Record<string, unknown> = { ...before }
-    this.#reader.begin()
-    const { fixed } = this.schema
-    for (const name of Object.keys(changes)) {
-      if (fixed.has(name)) continue
-      const value = changes[name]
-      const stored = value === before[name] ? value : this.#reader.read(name, value)
-      if (Object.hasOwn(before, name)) {
-        record[name] = stored
-      } else {
-        this.fieldNames.add([name])
-        // Not assigned: a member named __proto__ would become the prototype.
-        Object.defineProperty(
-          record, name, { value: stored, enumerable: true, writable: true, configurable: true }
-        )
-      }
-    }
-    if (this.#reader.bytes > MAX_SMALL_CHANGE && estimateBytes(record) > this.#maxBytes) {
-      throw new InputTooLargeError(this.name, 'record', this.#maxBytes)
-    }
-    record['_version'] = before._version + 1
-    record['_updatedAt'] = time
-    const after = Object.freeze(record) as StoreRecord
-    const checks = this.schema.validate(after)
-    if (checks !== undefined) this.#defer(checks, pending)
-    return after
-  }
-
-  #defer (checks: readonly PendingCheck[], pending: PendingCheck[] | undefined): void {
-    if (pending === undefined) {
-      throw new ValidatorError(
-        this.name, (checks[0] as PendingCheck).subject,
-        'is asynchronous; here it must return its answer at once'
-      )
-    }
-    pending.push(...checks)
-  }
-
   insert (key: unknown, record: StoreRecord): Row {
     const row = new Row(key, record)
     this.contents.sequence.append(row)
@@ -215,6 +116,7 @@ export class Bucket {
     const before = row.record as StoreRecord
     for (const snapshot of contents.snapshots) snapshot.keep(row)
     row.record = after
+    this.fieldNames.learn(after)
     this.edits++
     if (after._version > this.#highestVersion) this.#highestVersion = after._version
     for (const index of contents.indexes) index.update(row, before, after)
@@ -285,7 +187,7 @@ export class Bucket {
     this.#highestVersion = Math.max(this.#highestVersion, former.#highestVersion)
     const { sequence } = this.contents
     sequence.startAt(Math.max(sequence.nextPlace, former.contents.sequence.nextPlace))
-    this.fieldNames.add(former.fieldNames.list())
+    this.fieldNames.follow(former.fieldNames)
     if (hasSameKeys) {
       this.deleted = former.deleted
       return
@@ -294,10 +196,22 @@ export class Bucket {
     for (const [key, { version, place }] of deletedSince(former, this)) this.deleted.add(key, version, place)
   }
 
-  /** Puts in a record of elsewhere as it is, with all its members, at a place or as the last one. */
+  /**
+   * Returns a record of elsewhere as the bucket keeps it, with all its members; one that is frozen already is
+   * of a store.
+   * @throws ValidationError naming what JSON cannot hold
+   */
+  readRecord (record: StoreRecord): StoreRecord {
+    return Object.isFrozen(record) ? record : InputReader.readRecord(this.name, record) as StoreRecord
+  }
+
+  /**
+   * Puts in a record of elsewhere, at a place or as the last one.
+   * @throws as `readRecord`
+   */
   load (record: StoreRecord, place?: number): void {
-    const frozen = Object.isFrozen(record) ? record : frozenValue(record) as StoreRecord
-    this.fieldNames.add(Object.keys(frozen))
+    const frozen = this.readRecord(record)
+    this.fieldNames.expect(Object.keys(frozen))
     const key = this.keyIn(frozen)
     if (place === undefined) {
       this.insert(key, frozen)
@@ -314,19 +228,10 @@ export class Bucket {
     this.#leave(row)
   }
 
-  /**
-   * Refuses a name that no record of the bucket has or had: a dotted path by its first part.
-   * @throws UnknownFieldError
-   */
-  checkField (path: string): void {
-    const [field = path] = path.split('.')
-    if (this.fieldNames.has(path) || this.fieldNames.has(field)) return
-    throw new UnknownFieldError(this.name, path, this.fieldNames.nearest(field))
-  }
-
   #enter (row: Row, record: StoreRecord): void {
     const { contents } = this
     contents.rows.set(row.key, row)
+    this.fieldNames.learn(record)
     this.edits++
     if (record._version > this.#highestVersion) this.#highestVersion = record._version
     for (const index of contents.indexes) index.add(row, record)

@@ -7,7 +7,7 @@ type PlacePair = readonly [before: number, now: number]
 
 /**
  * Returns what a bucket must remember of the one that it replaces: keys that were deleted there, and those
- * that have no record here. Each place is that of the record that was before it, where a cursor goes on.
+ * that have no record here. Each place is that of the record before it, where a cursor goes on.
  */
 export function deletedSince (former: Bucket, bucket: Bucket): Array<readonly [unknown, DeletedKey]> {
   const kept: PlacePair[] = []
@@ -23,13 +23,13 @@ export function deletedSince (former: Bucket, bucket: Bucket): Array<readonly [u
       [bucket.keyOf(key), { version, place: placeIn(kept, place) }] as const)
 }
 
-/** The new place of the last record before an old place; -1 for none. */
+/** The new place of the last record up to an old place, which may be one of a former rebuild; -1 for none. */
 function placeIn (kept: readonly PlacePair[], place: number): number {
   let low = 0
   let high = kept.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if ((kept[middle] as PlacePair)[0] < place) low = middle + 1
+    if ((kept[middle] as PlacePair)[0] <= place) low = middle + 1
     else high = middle
   }
   return kept[low - 1]?.[1] ?? -1

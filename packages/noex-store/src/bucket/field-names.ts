@@ -1,62 +1,70 @@
+import type { BucketFields } from '../types/schema.js'
+
 /** Names that a bucket counts; beyond, any name counts as known. */
 const MAX_NAMES = 1_000
-/** Longest name for which a near one is looked for. */
-const MAX_COMPARED = 64
+/** Characters of a name that is counted; a longer one is one of too many. */
+const MAX_NAME_CHARS = 256
 
-const METADATA = ['_version', '_createdAt', '_updatedAt', '_expiresAt']
+/**
+ * The names of the members that the committed records of a bucket have or had. Commits look at their records
+ * only while one of them may have a name that is new.
+ */
+export class FieldNames implements BucketFields {
+  readonly #names = new Set<string>()
+  /** Names of records that are planned, and of none that is committed. */
+  readonly #expected = new Set<string>()
+  /** Whether more names are expected than are remembered. */
+  #isUnsure = false
+  #isFull = false
 
-/** The names of the members that the records of a bucket have or had. */
-export class FieldNames {
-  readonly #names: Set<string>
-
-  constructor (schema: readonly string[]) {
-    this.#names = new Set([...schema, ...METADATA])
+  get isFull (): boolean {
+    return this.#isFull
   }
 
-  add (names: readonly string[]): void {
+  /** Notes the members of a record that may be committed. */
+  expect (names: readonly string[]): void {
+    if (this.#isFull || this.#isUnsure) return
     for (const name of names) {
-      if (this.#names.size >= MAX_NAMES) return
-      this.#names.add(name)
+      if (this.#names.has(name)) continue
+      if (name.length > MAX_NAME_CHARS || this.#expected.size === MAX_NAMES) this.#isUnsure = true
+      else this.#expected.add(name)
     }
+  }
+
+  /** Notes the members of a record that is committed; those that were not expected are known already. */
+  learn (record: object): void {
+    if (this.#expected.size === 0 && !this.#isUnsure) return
+    for (const name in record) this.#note(name)
+  }
+
+  /** Takes over what is known of a bucket that this one replaces. */
+  follow (former: FieldNames): void {
+    if (former.#isFull) this.#fill()
+    for (const name of former.#names) this.#note(name)
   }
 
   has (name: string): boolean {
-    return this.#names.has(name) || this.#names.size >= MAX_NAMES
+    return this.#isFull || this.#names.has(name)
   }
 
-  list (): string[] {
+  list (): readonly string[] {
     return [...this.#names]
   }
 
-  /**
-   * The known name with the fewest edits from `name`, `undefined` when more than a third of it differs, or
-   * more than two letters of a short one.
-   */
-  nearest (name: string): string | undefined {
-    if (name.length > MAX_COMPARED) return undefined
-    let nearest: string | undefined
-    let fewest = Math.min(name.length, Math.max(2, Math.floor(name.length / 3)) + 1)
-    for (const known of this.#names) {
-      if (Math.abs(known.length - name.length) >= fewest) continue
-      const edits = distance(name.toLowerCase(), known.toLowerCase())
-      if (edits >= fewest) continue
-      fewest = edits
-      nearest = known
+  #note (name: string): void {
+    if (this.#isFull || this.#names.has(name)) return
+    if (name.length > MAX_NAME_CHARS || this.#names.size === MAX_NAMES) {
+      this.#fill()
+    } else {
+      this.#names.add(name)
+      this.#expected.delete(name)
     }
-    return nearest
   }
-}
 
-/** Counts the letters to insert, delete or replace. */
-function distance (from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= to.length; j++) {
-      const replaced = (row[j - 1] as number) + (from[i - 1] === to[j - 1] ? 0 : 1)
-      next[j] = Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1)
-    }
-    row = next
+  #fill (): void {
+    this.#isFull = true
+    this.#isUnsure = false
+    this.#names.clear()
+    this.#expected.clear()
   }
-  return row[to.length] as number
 }

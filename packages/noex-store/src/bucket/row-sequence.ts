@@ -36,7 +36,7 @@ export function slotFrom ({ start, slots, places }: Chunk, place: number): numbe
 }
 
 /** Place of the last slot. */
-export function lastPlace (chunk: Chunk): number {
+function lastPlace (chunk: Chunk): number {
   return placeAt(chunk, chunk.slots.length - 1)
 }
 

@@ -90,10 +90,11 @@ function taken (
  * @throws QuotaExceededError
  */
 export function checkQuotas ({ steps }: Plan): void {
-  const growth = new Map<Bucket, { records: number, bytes: number }>()
+  let growth: Map<Bucket, { records: number, bytes: number }> | undefined
   for (const { bucket, row, before, after } of steps) {
     const { maxRecords, maxBytes } = bucket.schema.definition
     if (maxRecords === undefined && maxBytes === undefined) continue
+    growth ??= new Map()
     const grown = growth.get(bucket) ?? { records: 0, bytes: 0 }
     grown.records += Number(after !== undefined) - Number(before !== undefined)
     if (maxBytes !== undefined) {
@@ -101,7 +102,7 @@ export function checkQuotas ({ steps }: Plan): void {
     }
     growth.set(bucket, grown)
   }
-  for (const [bucket, { records, bytes }] of growth) {
+  for (const [bucket, { records, bytes }] of growth ?? []) {
     const { maxRecords, maxBytes } = bucket.schema.definition
     if (maxRecords !== undefined && records > 0 && bucket.size + records > maxRecords) {
       throw new QuotaExceededError(bucket.name, 'maxRecords', maxRecords)
@@ -117,13 +118,15 @@ export function checkQuotas ({ steps }: Plan): void {
  * plan itself writes last. Returns the plan without the inserts for which there is no room at all.
  */
 export function evict (plan: Plan): Plan {
-  const inserts = new Map<Bucket, number>()
+  let inserts: Map<Bucket, number> | undefined
   for (const { bucket, before, after } of plan.steps) {
     if (bucket.schema.definition.maxSize === undefined) continue
+    inserts ??= new Map()
     inserts.set(
       bucket, (inserts.get(bucket) ?? 0) + Number(after !== undefined) - Number(before !== undefined)
     )
   }
+  if (inserts === undefined) return plan
   let kept = plan
   for (const [bucket, grown] of inserts) {
     let surplus = bucket.size + grown - (bucket.schema.definition.maxSize as number)

@@ -5,7 +5,7 @@ import {
 } from '../errors.js'
 import { compileSchema } from '../schema/bucket-schema.js'
 import { differenceOf } from '../schema/definition-data.js'
-import type { Change, WriteOptions } from '../types/commit.js'
+import type { Change, DefinitionOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition } from '../types/schema.js'
 import { recordsOf } from './copied-records.js'
@@ -26,12 +26,13 @@ const STEP = 64
  * @throws BucketAlreadyExistsError, DefinitionError, DefinitionMismatchError
  */
 export async function defineBucket (
-  engine: Engine, name: string, definition: BucketDefinition, initial?: InitialContents
+  engine: Engine, name: string, definition: BucketDefinition, initial?: InitialContents,
+  options: DefinitionOptions = {}
 ): Promise<void> {
   engine.assertWritable()
   const known = engine.buckets.get(name)
   if (known?.isRecovered === true) {
-    takeOver(engine, known, definition)
+    takeOver(engine, known, definition, options)
     return
   }
   if (known !== undefined) throw new BucketAlreadyExistsError(name)
@@ -40,7 +41,6 @@ export async function defineBucket (
     const { records, counter } = initial
     if (records.length > MAX_AT_ONCE) await fillInSlices(engine, bucket, records, counter)
     else fill(bucket, records, counter)
-    engine.assertWritable()
     if (engine.buckets.has(name)) throw new BucketAlreadyExistsError(name)
   }
   const change: Change = {
@@ -50,26 +50,29 @@ export async function defineBucket (
     ...functionsOf(bucket),
     ...(initial && { records: recordsOf(bucket) })
   }
-  replace(engine, change, bucket)
+  replace(engine, change, bucket, options)
 }
 
 /**
  * Hands the functions of a definition to a bucket that came from a log.
  * @throws DefinitionMismatchError for another definition
  */
-function takeOver (engine: Engine, bucket: Bucket, definition: BucketDefinition): void {
+function takeOver (
+  engine: Engine, bucket: Bucket, definition: BucketDefinition, options: DefinitionOptions
+): void {
   const schema = compileSchema(bucket.name, definition)
   const former = bucket.schema.definition
   const logged = [...bucket.schema.functionPaths, ...bucket.missingFunctions]
   const difference = differenceOf(schema.definition, former, logged)
   if (difference !== undefined) throw new DefinitionMismatchError(bucket.name, difference)
+  options.beforeCommit?.()
   bucket.takeOver(schema)
   if (schema.functionPaths.length === logged.length) return
   // The log learns of the functions that have been added.
   const change: Change = {
     type: 'redefine', bucket: bucket.name, definition: schema.definition, ...functionsOf(bucket)
   }
-  engine.commitStructure(change, () => {}, () => {})
+  engine.commitStructure(change, () => {}, () => {}, options)
 }
 
 /** The member of a change that names the functions of a definition; none where there are none. */
@@ -81,18 +84,23 @@ export function functionsOf (
 }
 
 /** Removes a bucket with its records. Returns whether there was one. */
-export function dropBucket (engine: Engine, name: string): boolean {
+export function dropBucket (engine: Engine, name: string, options: DefinitionOptions = {}): boolean {
   engine.assertWritable()
   if (!engine.buckets.has(name)) return false
-  replace(engine, { type: 'drop', bucket: name, definition: undefined }, undefined)
+  replace(engine, { type: 'drop', bucket: name, definition: undefined }, undefined, options)
   return true
 }
 
-/** Commits that a bucket is another one now, or gone. */
+/**
+ * Commits that a bucket is another one now, or gone.
+ * @throws StoreStoppedError, StoreUnavailableError, NotLeaderError, what `beforeCommit` throws
+ */
 export function replace (
   engine: Engine, change: Change & { readonly bucket: string }, bucket: Bucket | undefined,
-  options: WriteOptions = {}
+  options: DefinitionOptions = {}
 ): void {
+  engine.assertWritable()
+  options.beforeCommit?.()
   const former = engine.buckets.get(change.bucket)
   engine.commitStructure(
     change, () => { put(engine, change.bucket, bucket) }, () => { put(engine, change.bucket, former) },

@@ -131,8 +131,8 @@ class Batch {
     this.#edits = bucket.edits
     const given = new Set(this.#inputs.map(input => input[bucket.schema.key]))
     for (const input of this.#inputs) {
-      this.#records.push(bucket.prepareInsert(input, time, number => given.has(number), this.#pending))
-      this.#budget.add(bucket.name, bucket.inputBytes)
+      this.#records.push(bucket.maker.insert(input, time, number => given.has(number), this.#pending))
+      this.#budget.add(bucket.name, bucket.maker.inputBytes)
       yield
     }
   }

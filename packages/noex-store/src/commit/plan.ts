@@ -24,15 +24,28 @@ export interface Step {
 /** The steps of a commit: at most one for a key of a bucket. */
 export class Plan {
   readonly steps: Step[] = []
-  readonly #maxSteps: number
+  /** Whether a step deletes, so that others may have to follow. */
+  hasDeletes = false
+  readonly maxSteps: number
   /** Counts what the deletes of the plan cause. */
   readonly work: WorkMeter | undefined
   #byKey: Map<Bucket, Map<unknown, Step>> | undefined
+  /** `edits` of the bucket of the first step, when the plan was begun. */
+  readonly #edits: number | undefined
 
-  /** More than `maxSteps` steps are refused. */
-  constructor (maxSteps = Infinity, work?: WorkMeter) {
-    this.#maxSteps = maxSteps
+  /**
+   * More than `maxSteps` steps are refused. A plan of one step may be given the `edits` that its bucket had
+   * before anything of it was read.
+   */
+  constructor (maxSteps = Infinity, work?: WorkMeter, edits?: number) {
+    this.#edits = edits
+    this.maxSteps = maxSteps
     this.work = work
+  }
+
+  /** Whether nothing in the bucket can have changed since the plan was begun. */
+  get isFresh (): boolean {
+    return this.steps.length === 1 && (this.steps[0] as Step).bucket.edits === this.#edits
   }
 
   /**
@@ -42,8 +55,8 @@ export class Plan {
   add (
     bucket: Bucket, key: unknown, row: Row | undefined, after: StoreRecord | undefined, before = row?.record
   ): Step {
-    if (this.steps.length >= this.#maxSteps) {
-      throw new CommitTooLargeError(this.steps.length + 1, this.#maxSteps)
+    if (this.steps.length >= this.maxSteps) {
+      throw new CommitTooLargeError(this.steps.length + 1, this.maxSteps)
     }
     return this.addFreely(bucket, key, row, after, before)
   }
@@ -63,13 +76,15 @@ export class Plan {
   ): Step {
     const step: Step = { bucket, key, row, before, after }
     this.steps.push(step)
+    if (after === undefined) this.hasDeletes = true
     if (this.#byKey !== undefined) this.#enter(step)
     return step
   }
 
   find (bucket: Bucket, key: unknown): Step | undefined {
     if (this.steps.length <= MAX_SEARCHED) {
-      return this.steps.find(step => step.key === key && step.bucket === bucket)
+      for (const step of this.steps) if (step.key === key && step.bucket === bucket) return step
+      return undefined
     }
     if (this.#byKey === undefined) {
       this.#byKey = new Map()

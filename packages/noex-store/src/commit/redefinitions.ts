@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { Bucket } from '../bucket/bucket.js'
 import type { Engine } from '../engine.js'
 import { TransactionConflictError } from '../errors.js'
-import type { Change } from '../types/commit.js'
+import type { Change, DefinitionOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition, BucketSchemaUpdate, FieldDefinition } from '../types/schema.js'
 import { BucketCopy, type TransformRecord } from './bucket-copy.js'
@@ -19,9 +19,10 @@ const MAX_ATTEMPTS = 10
  * @throws Error naming the member that is wrong
  */
 export async function updateBucket (
-  engine: Engine, name: string, updates: BucketSchemaUpdate
+  engine: Engine, name: string, updates: BucketSchemaUpdate, options: DefinitionOptions = {}
 ): Promise<void> {
-  await redefine(engine, name, former => mergeDefinition(name, former, updates), { keepsFunctions: true })
+  const definitionOf = (former: BucketDefinition): BucketDefinition => mergeDefinition(name, former, updates)
+  await redefine(engine, name, definitionOf, { ...options, keepsFunctions: true })
 }
 
 /** Replaces the records of a rebuilt bucket, all together. */
@@ -53,7 +54,9 @@ export async function redefineBucket (
     }
     const bucket = new Bucket(name, definition, engine.options)
     bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
-    const records = transform(entries).map(([, record]) => record)
+    // What is new is copied, so that it is read as what comes from outside, frozen or not.
+    const known = new Set(entries.map(([, record]) => record))
+    const records = transform(entries).map(([, record]) => known.has(record) ? record : { ...record })
     if (isBig) await fillInSlices(engine, bucket, records, former.counter)
     else fill(bucket, records, former.counter)
     const current = existing(engine, name)
@@ -65,7 +68,7 @@ export async function redefineBucket (
   }
 }
 
-interface RedefineOptions {
+interface RedefineOptions extends DefinitionOptions {
   readonly each?: TransformRecord
   /** Whether functions that were missing are so still. */
   readonly keepsFunctions?: true
@@ -73,7 +76,7 @@ interface RedefineOptions {
 
 async function redefine (
   engine: Engine, name: string, definitionOf: (former: BucketDefinition) => BucketDefinition,
-  { each, keepsFunctions }: RedefineOptions = {}
+  { each, keepsFunctions, ...options }: RedefineOptions = {}
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const former = existing(engine, name)
@@ -93,7 +96,8 @@ async function redefine (
       }
       bucket.follow(former, { hasSameKeys: each === undefined })
       if (keepsFunctions === true && former.isRecovered) bucket.markRecovered(functionsOf(former).functions)
-      replace(engine, redefinition(bucket, records && { records: records.patched(bucket, places) }), bucket)
+      const change = redefinition(bucket, records && { records: records.patched(bucket, places) })
+      replace(engine, change, bucket, options)
       return
     } finally {
       copy.close()

@@ -1,6 +1,6 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { Row } from '../bucket/row.js'
-import { BucketNotDefinedError, ReferentialIntegrityError } from '../errors.js'
+import { BucketNotDefinedError, CommitTooLargeError, ReferentialIntegrityError } from '../errors.js'
 import type { Reference } from '../schema/bucket-schema.js'
 import type { StoreRecord } from '../types/record.js'
 import type { Plan, Step } from './plan.js'
@@ -46,6 +46,7 @@ export function * followDeletes (
     for (const inbound of inboundOf(step.bucket)) {
       const index = inbound.source.contents.byField.get(inbound.reference.field)
       if (index === undefined || index.hash.size(step.key) === 0) continue
+      checkCauses(inbound, step.key, plan.maxSteps)
       // Copied, because others may write while the rows are gone through.
       for (const row of [...index.hash.rows(step.key)]) {
         // A record whose time is up refers to nothing, though it may not be removed yet.
@@ -65,6 +66,17 @@ export function * followDeletes (
   }
 }
 
+/**
+ * Refuses at once what its causes would make too large: all records that refer to a deleted one are written
+ * with it, but for those whose time is up.
+ * @throws CommitTooLargeError
+ */
+export function checkCauses ({ source, reference }: Inbound, key: unknown, maxChanges: number): void {
+  if (reference.onDelete === 'restrict' || source.schema.ttlMs !== undefined) return
+  const count = source.contents.byField.get(reference.field)?.hash.size(key) ?? 0
+  if (count > maxChanges) throw new CommitTooLargeError(count, maxChanges)
+}
+
 function release (plan: Plan, { source, reference }: Inbound, row: Row, target: unknown, time: number): void {
   const step = plan.find(source, row.key)
   const record = step === undefined ? row.record : step.after
@@ -72,7 +84,7 @@ function release (plan: Plan, { source, reference }: Inbound, row: Row, target: 
   if (!refersTo(record, source, reference.field, target)) return
   const after = reference.onDelete === 'cascade'
     ? undefined
-    : source.prepareUpdate(record as StoreRecord, { [reference.field]: null }, time)
+    : source.maker.update(record as StoreRecord, { [reference.field]: null }, time)
   if (step === undefined) plan.addCaused(source, row.key, row, after)
   else step.after = after
 }
@@ -96,8 +108,9 @@ function refersTo (record: StoreRecord | undefined, source: Bucket, field: strin
  */
 export function checkReferences (buckets: Buckets, plan: Plan, now: number): void {
   // Where nothing is deleted, what is there stays there: the plan need not be searched.
-  const losing = new Set<Bucket>()
-  for (const { bucket, after } of plan.steps) if (after === undefined) losing.add(bucket)
+  const losing = plan.hasDeletes
+    ? new Set(plan.steps.filter(({ after }) => after === undefined).map(({ bucket }) => bucket))
+    : undefined
   for (const step of plan.steps) {
     const { bucket, before, after } = step
     if (after === undefined) continue
@@ -106,7 +119,7 @@ export function checkReferences (buckets: Buckets, plan: Plan, now: number): voi
       if (key === undefined || key === null || before?.[field] === key) continue
       const targets = buckets.get(target)
       if (targets === undefined) throw new BucketNotDefinedError(target)
-      if (!losing.has(targets) && targets.isLive(targets.row(key)?.record, now)) continue
+      if (losing?.has(targets) !== true && targets.isLive(targets.row(key)?.record, now)) continue
       const wanted = targets.keyOf(key)
       if (targets.isLive(plan.recordAfter(targets, wanted), now)) continue
       const loss = plan.find(targets, wanted)

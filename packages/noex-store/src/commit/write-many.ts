@@ -31,7 +31,9 @@ interface Made {
 }
 
 /** Makes the record that one is replaced with; `undefined` deletes it. */
-type Make = (bucket: Bucket, record: StoreRecord, pending: PendingCheck[]) => StoreRecord | undefined
+type Make = (
+  bucket: Bucket, record: StoreRecord, pending: PendingCheck[], bytes: number
+) => StoreRecord | undefined
 
 /** Changes all records that match, in one commit. Resolves with their number. */
 export async function updateMany (
@@ -40,8 +42,8 @@ export async function updateMany (
 ): Promise<number> {
   checkChanges(engine, openForWrite(engine, name), changes)
   const time = engine.now
-  return await changeMatching(engine, name, filter, (bucket, record, pending) => {
-    const after = bucket.prepareUpdate(record, changes, time, pending)
+  return await changeMatching(engine, name, filter, (bucket, record, pending, bytes) => {
+    const after = bucket.maker.update(record, changes, time, pending, bytes)
     access.check(bucket, after)
     return after
   }, options, access)
@@ -173,7 +175,7 @@ class ChangeOfMatching {
     }
     const before = row.record as StoreRecord
     if (this.#made.get(row)?.before === before) return
-    this.#made.set(row, { before, after: this.#make(this.#bucket, before, this.#pending) })
+    this.#made.set(row, { before, after: this.#make(this.#bucket, before, this.#pending, row.bytes) })
   }
 
   /**

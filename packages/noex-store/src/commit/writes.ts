@@ -48,13 +48,14 @@ export function insert (
   checkObject(bucket, input)
   if (attempt === 1) access.takeWrites(1)
   checkInput(engine.buckets, bucket, input, engine.now)
+  const { edits } = bucket
   const pending: PendingCheck[] | undefined = bucket.schema.hasFunctions ? [] : undefined
-  const record = bucket.prepareInsert(input, engine.now, undefined, pending)
+  const record = bucket.maker.insert(input, engine.now, undefined, pending)
   const key = keyOfNew(bucket, record)
   const { key: field } = bucket.schema
   if (bucket.contents.rows.has(key)) throw new RecordExistsError(name, record[field], field)
   access.check(bucket, record)
-  const plan = new Plan(options.maxChanges)
+  const plan = new Plan(options.maxChanges, undefined, edits)
   plan.add(bucket, key, undefined, record)
   if (pending === undefined || pending.length === 0) {
     engine.commit(plan, options)
@@ -82,6 +83,7 @@ export function update (
   const bucket = openForWrite(engine, name)
   if (typeof changes !== 'function') checkChanges(engine, bucket, changes)
   for (let attempt = first; ; attempt++) {
+    const { edits } = bucket
     const row = bucket.row(key)
     const before = row?.record
     if (row === undefined || before === undefined) {
@@ -94,9 +96,9 @@ export function update (
     const made = changesOf(bucket, changes, before)
     if (made !== changes) checkChanges(engine, bucket, made)
     const pending: PendingCheck[] | undefined = bucket.schema.hasFunctions ? [] : undefined
-    const after = bucket.prepareUpdate(before, made, engine.now, pending)
+    const after = bucket.maker.update(before, made, engine.now, pending, row.bytes)
     access.check(bucket, after)
-    const plan = new Plan(options.maxChanges)
+    const plan = new Plan(options.maxChanges, undefined, edits)
     plan.add(bucket, row.key, row, after, before)
     if (pending !== undefined && pending.length > 0) {
       const next = attempt + 1
@@ -141,7 +143,7 @@ function planOfRemoval (bucket: Bucket, key: unknown, options: WriteOptions, acc
   const record = row?.record
   if (record !== undefined) access.check(bucket, record)
   checkVersion(bucket, key, record, options.expectedVersion)
-  const plan = new Plan(options.maxChanges, access.work)
+  const plan = new Plan(options.maxChanges, access.work, bucket.edits)
   if (row === undefined) return plan
   access.takeWrites(1)
   plan.add(bucket, row.key, row, undefined)

@@ -65,7 +65,7 @@ export class EventHub {
     }
     if (subscribers.length === 0) return
     const event = eventOf(change)
-    for (const { handler } of subscribers) callSafely(() => handler(event, topic), this.#onFailure)
+    for (const { handler } of subscribers) callSafely(handler, this.#onFailure, event, topic)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { Row } from '../bucket/row.js'
-import { inOrder } from '../bucket/in-order.js'
+import { inOrder } from '../index/in-order.js'
 import type { FieldIndex } from '../index/field-index.js'
 import type { Range, Scalar } from '../index/ordered-index.js'
 import type { Condition, Lookup } from './condition.js'

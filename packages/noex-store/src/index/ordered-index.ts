@@ -17,7 +17,7 @@ interface Chunk {
 /** Compares values of one type. */
 export type Compare = (a: Scalar, b: Scalar) => number
 
-export const compareScalars: Compare = (a, b) => a < b ? -1 : a > b ? 1 : 0
+const compareScalars: Compare = (a, b) => a < b ? -1 : a > b ? 1 : 0
 
 /** Bounds of a range; an absent one is open. */
 export interface Range {

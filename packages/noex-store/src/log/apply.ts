@@ -4,7 +4,6 @@ import type { Undo } from '../commit/undo-log.js'
 import { applyStep, type Engine } from '../engine.js'
 import { CommitMismatchError } from '../errors.js'
 import type { QueryRegistry } from '../query/query-registry.js'
-import { frozenValue } from '../schema/frozen.js'
 import type { Change, Commit, DefinitionChange, RecordChange } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import { withFunctionsOf } from '../schema/definition-data.js'
@@ -112,14 +111,14 @@ function applyRecord (
     throw new CommitMismatchError(`The record with key "${String(key)}" of bucket "${bucket.name}" ` +
       `has version ${current._version}, not ${before._version}`)
   }
-  const record = type === 'delete' ? undefined : frozenRecord(after)
-  if (record !== undefined) bucket.fieldNames.add(Object.keys(record))
+  const record = type === 'delete' ? undefined : recordIn(bucket, after)
+  if (record !== undefined) bucket.fieldNames.expect(Object.keys(record))
   return applyStep({ bucket, key: wanted, row, before: current, after: record }, undo)
 }
 
-function frozenRecord (record: StoreRecord | undefined): StoreRecord {
+function recordIn (bucket: Bucket, record: StoreRecord | undefined): StoreRecord {
   if (record === undefined || record === null) throw new CommitMismatchError('A change has no record')
-  return Object.isFrozen(record) ? record : frozenValue(record) as StoreRecord
+  return bucket.readRecord(record)
 }
 
 function applyDefinition (

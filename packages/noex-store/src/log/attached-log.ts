@@ -132,6 +132,8 @@ export class AttachedLog {
       // They stay: a store without a log is durable at once.
       for (const commit of engine.undoLog.settle(engine.revision)) engine.durableLane.tell(commit)
       engine.undoLog.isOn = false
+      engine.whenDurable = undefined
+      for (const waiter of attached.#waiters) waiter.resolve()
       if (engine.revision === 1 && former.revision === 0) engine.startAt(0, former.epoch)
       else engine.startAt(engine.revision, former.epoch)
       throw error
@@ -144,7 +146,8 @@ export class AttachedLog {
 
   #start (): void {
     this.#engine.undoLog.isOn = true
-    this.#stopListening = this.#engine.lane.listen(commit => { this.#onCommit(commit) })
+    this.#engine.whenDurable = this.whenDurable.bind(this)
+    this.#stopListening = this.#engine.onApplied(commit => { this.#onCommit(commit) })
   }
 
   /** Revision up to which all commits are durable. */
@@ -196,10 +199,22 @@ export class AttachedLog {
   }
 
   #onCommit (commit: Commit): void {
-    if (commit.undone === true) return
+    if (commit.undone === true) {
+      this.#forget(commit)
+      return
+    }
     this.#pending.add(commit)
     // After the microtasks of this turn, so that commits of one turn go in one group.
     if (!this.#isAppending) this.#append().catch(this.#engine.options.onListenerError)
+  }
+
+  /** Leaves out a commit that the application takes back: its writer and all that have seen it are told. */
+  #forget ({ revision }: Commit): void {
+    this.#pending.dropLast(revision)
+    const waiters = this.#waiters
+    this.#waiters = waiters.filter(waiter => waiter.revision < revision)
+    const error = new StoreUnavailableError('The write was taken back')
+    for (const waiter of waiters) if (waiter.revision >= revision) waiter.reject(error)
   }
 
   async #append (): Promise<void> {
@@ -208,14 +223,17 @@ export class AttachedLog {
       await undefined
       while (this.#pending.size > 0 && !this.#isClosed) {
         const group = this.#pending.takeGroup()
+        const { revision } = group.at(-1) as LogEntry
         try {
           await this.#log.append(group, this.#durable)
         } catch (error) {
           this.#takeBack(error)
           return
         }
-        this.#settle((group.at(-1) as LogEntry).revision)
+        this.#settle(revision)
         this.#snapshots.check()
+        // A log in memory answers in microtasks: what hears of durable commits and writes would hold the loop.
+        if (this.#engine.slicer.isSpent) await this.#engine.slicer.nextTurn()
       }
     } finally {
       this.#isAppending = false
@@ -238,9 +256,9 @@ export class AttachedLog {
     this.#engine.unavailable = error
     this.#trouble = error
     this.#pending.clear()
-    this.#engine.undo(this.#durable)
     const waiters = this.#waiters
     this.#waiters = []
+    this.#engine.undo(this.#durable)
     for (const waiter of waiters) waiter.reject(error)
     const { message } = cause as Error
     this.#onNotice({

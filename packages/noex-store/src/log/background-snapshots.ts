@@ -78,16 +78,16 @@ export class BackgroundSnapshots {
 
   async #write (): Promise<void> {
     const { snapshotBytes, whenDurable, onNotice } = this.#options
-    const { takeBacks } = this.#engine
+    const { takenBack } = this.#engine
     try {
       const image = await imageInSlices(this.#engine, this.#queries)
       // A snapshot must hold nothing that is taken back.
       await whenDurable(image.revision)
-      if (this.#engine.takeBacks !== takeBacks || this.#isStopped) return
+      if (this.#engine.takenBack !== takenBack || this.#isStopped) return
       await this.#log.truncate(image)
       this.#nextBytes = snapshotBytes
     } catch (error) {
-      if (this.#isStopped || this.#engine.takeBacks !== takeBacks) return
+      if (this.#isStopped || this.#engine.takenBack !== takenBack) return
       this.#nextBytes = (this.#log.tailBytes ?? 0) + snapshotBytes
       const { message } = error as Error
       onNotice({

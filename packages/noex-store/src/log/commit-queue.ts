@@ -18,6 +18,11 @@ export class CommitQueue {
     this.#entries.push(entry)
   }
 
+  /** Leaves out the last commit, where it is the one of this revision. */
+  dropLast (revision: number): void {
+    if (this.#entries.at(-1)?.revision === revision) this.#entries.pop()
+  }
+
   clear (): void {
     this.#entries = []
   }

@@ -61,9 +61,9 @@ export class StoreLog {
     const log = this.#log
     if (log === undefined) return isDurable
     const engine = this.#engine
-    const { takeBacks } = engine
+    const { takenBack } = engine
     return () => {
-      if (engine.takeBacks !== takeBacks) return Promise.reject(takenBack())
+      if (engine.takenBack !== takenBack) return Promise.reject(takenBackError())
       return engine.revision > log.durableRevision ? log.whenDurable(engine.revision) : undefined
     }
   }
@@ -135,6 +135,6 @@ export class StoreLog {
   }
 }
 
-function takenBack (): StoreUnavailableError {
+function takenBackError (): StoreUnavailableError {
   return new StoreUnavailableError('What was read has been taken back: the log of commits did not take it')
 }

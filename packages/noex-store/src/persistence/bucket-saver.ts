@@ -35,7 +35,7 @@ export class BucketSaver {
     this.#engine = engine
     this.#debounceMs = debounceMs
     this.#onError = onError
-    engine.lane.listen(commit => { this.#onCommit(commit) })
+    engine.onApplied(commit => { this.#onCommit(commit) })
   }
 
   /**

@@ -1,12 +1,20 @@
+import { hash } from 'node:crypto'
 import type { Slicer } from '../scan/slicer.js'
 import type { Normalize } from '../schema/bucket-schema.js'
 import type { Aggregate, AggregateFunction, GroupByResult } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
 import { AggregateOverflowError } from '../errors.js'
 import { getterOf } from '../filter/path.js'
+import type { TextWork } from './work.js'
 
 /** Numbers are also added up in this unit, where their sum cannot overflow. */
 const UNIT = 2 ** 64
+
+/** Characters of a text that tells groups apart by itself; of a longer one its digest does. */
+const MAX_PLAIN = 128
+
+/** Records between two looks at the clock while they are grouped: by texts, which may be long. */
+export const GROUP_STEP = 4
 
 /** Takes in records one by one, and gives their aggregate. */
 export interface Accumulator {
@@ -99,9 +107,14 @@ export class Groups {
     readonly key: Record<string, unknown>, readonly accumulator: Accumulator
   }>()
 
+  readonly #work: TextWork
+
+  /** `work` counts the texts that are compared. */
   constructor (
-    fields: readonly string[], aggregate: Aggregate, normalizeOf: (field: string) => Normalize | undefined
+    fields: readonly string[], aggregate: Aggregate, normalizeOf: (field: string) => Normalize | undefined,
+    work: TextWork
   ) {
+    this.#work = work
     this.#fields = fields.map(name => ({ name, get: getterOf(name), normalize: normalizeOf(name) }))
     this.#aggregate = aggregate
   }
@@ -110,7 +123,14 @@ export class Groups {
     let id = ''
     for (const { get, normalize } of this.#fields) {
       const value = get(record)
-      id += `${textOf((normalize === undefined ? value : normalize(value)) ?? 'null')}\0`
+      const text = textOf((normalize === undefined ? value : normalize(value)) ?? 'null')
+      if (text.length > MAX_PLAIN) {
+        this.#work.add(text.length)
+        id += `${hash('sha256', text)};`
+      } else {
+        // With its length, so that no text of one field reads like those of two.
+        id += `${text.length}:${text}`
+      }
     }
     let group = this.#groups.get(id)
     if (group === undefined) {

@@ -9,7 +9,7 @@ import type {
   Aggregate, AggregateFunction, FindOptions, GroupByResult, PaginatedResult, PaginateOptions, QueryBucket
 } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
-import { accumulate, Groups } from './aggregate.js'
+import { accumulate, Groups, GROUP_STEP } from './aggregate.js'
 import { countNow } from './count.js'
 import { extremeByIndex } from './extreme.js'
 import { find } from './find.js'
@@ -17,10 +17,7 @@ import { findByField } from './find-by-field.js'
 import { page, type PageBounds } from './page.js'
 import { sortOrderOf } from './sort-order.js'
 import { select, visibility, visitMatches, type Visiting } from './visit.js'
-import { meterOf } from './work.js'
-
-/** Records between two looks at the clock while they are grouped: by texts, which may be long. */
-const GROUP_STEP = 16
+import { meterOf, TextWork } from './work.js'
 
 /**
  * The reads of a bucket, confined to the records that match `scope` and counted by `work`. Each sees the
@@ -125,11 +122,12 @@ export class BucketReader implements QueryBucket {
   ): Promise<GroupByResult[]> {
     const fields = typeof field === 'string' ? [field] : [...field]
     const { normalizeOf } = this.#open().schema
-    const groups = new Groups(fields, aggregate, normalizeOf)
+    const meter = this.#meter()
+    const groups = new Groups(fields, aggregate, normalizeOf, new TextWork(meter))
     await this.#visit(filter, record => {
       groups.add(record)
       return undefined
-    }, { perMatch: fields.length + 1, step: GROUP_STEP })
+    }, { perMatch: fields.length + 1, step: GROUP_STEP, meter })
     return await groups.results(this.#engine.slicer)
   }
 
@@ -153,10 +151,10 @@ export class BucketReader implements QueryBucket {
   }
 
   #visit (
-    filter: WhereFilter | undefined, visit: Visit, visiting: Omit<Visiting, 'meter'> = {}
+    filter: WhereFilter | undefined, visit: Visit, visiting: Visiting = {}
   ): Promise<void> | undefined {
     const selection = select(this.#open(), bothOf(this.#scope, filter))
-    return visitMatches(this.#engine, selection, visit, { ...visiting, meter: this.#meter() })
+    return visitMatches(this.#engine, selection, visit, { meter: this.#meter(), ...visiting })
   }
 
   async #collect (filter: WhereFilter | undefined): Promise<StoreRecord[]> {

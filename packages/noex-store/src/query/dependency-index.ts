@@ -21,6 +21,11 @@ export class DependencyIndex<T> {
     else dependents.add(dependent)
   }
 
+  /** Whether nothing depends on anything. */
+  get isEmpty (): boolean {
+    return this.#buckets.size === 0 && this.#records.size === 0
+  }
+
   remove ({ bucketLevel, recordLevel }: ReadDependencies, dependent: T): void {
     for (const bucket of bucketLevel) drop(this.#buckets, bucket, dependent)
     for (const [bucket, keys] of recordLevel) {

@@ -1,5 +1,5 @@
 import type { Bucket } from '../bucket/bucket.js'
-import { inOrder } from '../bucket/in-order.js'
+import { inOrder } from '../index/in-order.js'
 import type { Row } from '../bucket/row.js'
 import type { WhereFilter } from '../types/filter.js'
 

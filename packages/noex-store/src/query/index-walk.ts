@@ -2,7 +2,7 @@ import type { Bucket } from '../bucket/bucket.js'
 import type { Engine } from '../engine.js'
 import type { CompiledFilter } from '../filter/filter.js'
 import { MIN_ORDERED } from '../filter/planner.js'
-import { requestOrder } from '../index/build-ordered.js'
+import { requestOrder } from './build-ordered.js'
 import type { FieldIndex } from '../index/field-index.js'
 import type { WorkMeter } from '../types/access.js'
 

@@ -22,7 +22,8 @@ export interface LiveQueryOptions {
 
 /**
  * A subscribed query: it runs once per commit that concerns it at most, one run at a time, and tells each
- * result that differs from the one before.
+ * result that differs from the one before, once all that it shows is durable: no subscriber hears of a commit
+ * that is taken back.
  */
 export class LiveQuery {
   readonly options: LiveQueryOptions
@@ -86,15 +87,32 @@ export class LiveQuery {
         continue
       }
       if (this.#isEnded || deepEqual(this.#result, result)) continue
+      if (await this.#isTakenBack()) {
+        this.#isDirty = true
+        continue
+      }
+      if (this.#hasEnded()) return
       this.#result = result
       callSafely(() => this.options.onResult(result), this.#engine.options.onListenerError)
     }
+  }
+
+  /** Waits until all that the last run has seen is durable; tells whether it was taken back instead. */
+  async #isTakenBack (): Promise<boolean> {
+    const { whenDurable, revision } = this.#engine
+    if (whenDurable === undefined) return false
+    return await whenDurable(revision).then(() => false, () => true)
+  }
+
+  #hasEnded (): boolean {
+    return this.#isEnded
   }
 
   /** Runs the query until nothing that it reads changes in the meantime. */
   async #evaluate (): Promise<unknown> {
     for (let run = 0; ; run++) {
       this.#isDirty = false
+      const { takenBack } = this.#engine
       const former = this.#dependencies
       const dependencies = new ReadDependencies()
       this.#dependencies = dependencies
@@ -118,7 +136,9 @@ export class LiveQuery {
         this.#keep(former)
         throw error
       }
-      if (!this.#isDirty || run === MAX_RERUNS) return result
+      // What a run has seen of commits that were taken back meanwhile is never shown.
+      if (this.#engine.takenBack !== takenBack) continue
+      if (!this.#isDirty || run >= MAX_RERUNS) return result
     }
   }
 

@@ -3,7 +3,7 @@ import {
   BucketNotDefinedError, QueryAlreadyDefinedError, QueryNotDefinedError, TooManyRunsError
 } from '../errors.js'
 import { isSameData } from '../schema/definition-data.js'
-import { frozenValue } from '../schema/frozen.js'
+import { frozenDefinition } from '../schema/frozen.js'
 import type { Commit } from '../types/commit.js'
 import type { DeclarativeQueryConfig, QueryInfo, QueryRunOptions, ReadFilter } from '../types/query.js'
 import { declarativeQuery, type AnyQueryFn } from './declarative.js'
@@ -34,7 +34,7 @@ export class QueryRegistry {
 
   constructor (engine: Engine) {
     this.#engine = engine
-    engine.lane.listen(commit => { this.#onCommit(commit) })
+    engine.onApplied(commit => { this.#onCommit(commit) })
   }
 
   /** @throws QueryAlreadyDefinedError */
@@ -56,7 +56,7 @@ export class QueryRegistry {
       return
     }
     if (known !== undefined) throw new QueryAlreadyDefinedError(name)
-    const frozen = frozenValue(config) as DeclarativeQueryConfig
+    const frozen = frozenDefinition(config) as DeclarativeQueryConfig
     this.#engine.commitStructure(
       { type: 'query', query: name, config: frozen },
       () => { this.put(name, frozen) },
@@ -156,6 +156,7 @@ export class QueryRegistry {
 
   #onCommit ({ changes }: Commit): void {
     for (const change of changes) {
+      if (this.#index.isEmpty) return
       if (change.type === 'drop') this.#endReaders(change.bucket)
       const bucket = 'bucket' in change ? this.#engine.buckets.get(change.bucket) : undefined
       for (const live of this.#index.of(change, bucket)) live.invalidate()

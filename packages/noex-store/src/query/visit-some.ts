@@ -1,9 +1,10 @@
 import { Snapshot, type Visit } from '../bucket/snapshot.js'
 import type { Engine } from '../engine.js'
 import { findSource, isWalkShorter, rowsInOrder } from '../filter/planner.js'
-import { requestOrder } from '../index/build-ordered.js'
+import { requestOrder } from './build-ordered.js'
 import type { WorkMeter } from '../types/access.js'
-import { selective, STEP, visibility, visitSource, walk, type Selection } from './visit.js'
+import { selective, visibility, visitSource, type Selection } from './visit.js'
+import { STEP, walk } from './walk.js'
 import { unitsOfList } from './work.js'
 
 /** Places of the first step of a walk that may end early. */

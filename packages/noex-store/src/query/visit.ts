@@ -5,14 +5,12 @@ import type { Engine } from '../engine.js'
 import { searched } from '../filter/condition.js'
 import { type CompiledFilter, compileFilter } from '../filter/filter.js'
 import { findSource, rowsInOrder, type Source } from '../filter/planner.js'
-import { requestOrder } from '../index/build-ordered.js'
+import { requestOrder } from './build-ordered.js'
+import { STEP, walk } from './walk.js'
 import type { WorkMeter } from '../types/access.js'
 import type { StoreRecord } from '../types/record.js'
 import type { WhereFilter } from '../types/filter.js'
 import { meterOf, TextWork } from './work.js'
-
-/** Places looked at between two looks at the clock. */
-export const STEP = 256
 
 /** Units of work up to which records are looked at in one go. */
 const MAX_AT_ONCE = 8_000
@@ -100,36 +98,6 @@ function isShort (filter: CompiledFilter | undefined, units: number): boolean {
 
 function stepOf (filter: CompiledFilter | undefined, { step }: Visiting): number {
   return step ?? (filter?.searchesTexts === true ? 1 : STEP)
-}
-
-/**
- * Walks a snapshot to its end, the first steps at once; `nextStep` tells the places of each step before it is
- * made.
- */
-export function walk (
-  engine: Engine, snapshot: Snapshot, visit: Visit, nextStep: () => number = () => STEP
-): Promise<void> | undefined {
-  try {
-    do {
-      if (snapshot.step(visit, nextStep())) return undefined
-    } while (!engine.slicer.isSpent)
-  } catch (error) {
-    snapshot.close()
-    throw error
-  }
-  return walkOn(engine, snapshot, visit, nextStep)
-}
-
-async function walkOn (
-  engine: Engine, snapshot: Snapshot, visit: Visit, nextStep: () => number
-): Promise<void> {
-  try {
-    do {
-      if (engine.slicer.isSpent) await engine.slicer.nextTurn()
-    } while (!snapshot.step(visit, nextStep()))
-  } finally {
-    snapshot.close()
-  }
 }
 
 /** Visits rows as they are now. Returns whether it came to their end. */

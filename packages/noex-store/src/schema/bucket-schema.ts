@@ -1,7 +1,7 @@
 import { DefinitionError } from '../errors.js'
 import type { BucketDefinition, FieldDefinition, FieldType, OnDeleteAction } from '../types/schema.js'
 import { functionPathsOf } from './definition-data.js'
-import { frozenValue } from './frozen.js'
+import { frozenDefinition } from './frozen.js'
 import { instantOf } from './instant.js'
 import { matchingPower } from './pattern-power.js'
 import { MAX_NESTING, compileValidator, type Validator } from './validator.js'
@@ -65,7 +65,7 @@ export function compileSchema (name: string, given: BucketDefinition): BucketSch
       `The definition of bucket "${name}" must be an object with the members key and schema`
     )
   }
-  const definition = frozenValue(given) as BucketDefinition
+  const definition = frozenDefinition(given) as BucketDefinition
   const { key, schema } = definition
   if (!Object.hasOwn(schema, key)) {
     throw new DefinitionError(`Key field "${key}" does not exist in schema for bucket "${name}"`)

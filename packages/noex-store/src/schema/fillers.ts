@@ -1,6 +1,5 @@
 import { ValidatorError } from '../errors.js'
 import type { BucketDefinition } from '../types/schema.js'
-import { frozenValue } from './frozen.js'
 import { isThenable } from './pending-checks.js'
 import { generateCuid, generateTimestamp, generateUuid } from './generate.js'
 import type { Filler } from './template.js'
@@ -29,8 +28,7 @@ export function fillersOf (
 }
 
 function constant (value: unknown): Filler {
-  const frozen = frozenValue(value)
-  return () => frozen
+  return () => value
 }
 
 function compute (bucket: string, field: string, make: () => unknown): Filler {
@@ -44,6 +42,6 @@ function compute (bucket: string, field: string, make: () => unknown): Filler {
         bucket, `default of field "${field}"`, 'is asynchronous; it must return its value at once'
       )
     }
-    return frozenValue(value)
+    return value
   }
 }

@@ -1,13 +1,13 @@
-/** Levels in which a value may be nested. */
+/** Levels of a definition: more than any filter or schema can use, fewer than would fill the stack. */
 const MAX_LEVELS = 2_000
 
 /**
- * Returns a nested value as a record keeps it: plain objects and arrays are copied and frozen, so that
- * neither the caller nor a reader can change what is stored. `Date`s are copied, instances of other classes
- * are kept.
- * @throws RangeError for a value that is nested too deeply
+ * Returns the definition of a bucket or query as the store keeps it: plain objects and arrays are copied and
+ * frozen, so that neither the caller nor a reader can change it. `Date`s are copied, functions and instances
+ * of other classes are kept. Values of records are read by `InputReader`.
+ * @throws RangeError for one that is nested too deeply
  */
-export function frozenValue (value: unknown): unknown {
+export function frozenDefinition (value: unknown): unknown {
   return typeof value === 'object' && value !== null ? frozenCopy(value, new Map(), 1) : value
 }
 
@@ -18,7 +18,7 @@ function frozenCopy (value: object, seen: Map<object, object>, level: number): o
   if (!isArray && !isPlain(value)) return value
   const known = seen.get(value)
   if (known !== undefined) return known
-  if (level > MAX_LEVELS) throw new RangeError(`A value may be nested in ${MAX_LEVELS} levels`)
+  if (level > MAX_LEVELS) throw new RangeError(`A definition may be nested in ${MAX_LEVELS} levels`)
   const copy: Record<string, unknown> | unknown[] = isArray ? [...value] : { ...value }
   seen.set(value, copy)
   for (const name of Object.keys(copy)) {

@@ -1,8 +1,10 @@
 import { InputTooLargeError, ValidationError, ValidatorError } from '../errors.js'
 import { DATE_BYTES, MEMBER_BYTES, numberBytes } from './size.js'
 
-/** Levels of objects and arrays in the value of a member. */
+/** Levels of objects and arrays in the value of a record's member: the one bound of records. */
 export const MAX_DEPTH = 100
+
+type Fields = Readonly<Record<string, unknown>>
 
 /**
  * Reads the members of a record that comes from outside: each once, copied and frozen where it is an object,
@@ -19,6 +21,18 @@ export class InputReader {
   constructor (bucket: string, maxBytes: number) {
     this.#bucket = bucket
     this.#maxBytes = maxBytes
+  }
+
+  /**
+   * Reads all members of a record that another store has written, of whatever size.
+   * @throws ValidationError
+   */
+  static readRecord (bucket: string, record: Fields): Fields {
+    const reader = new InputReader(bucket, Infinity)
+    const copy: Record<string, unknown> = { ...record }
+    // An own member named __proto__ is replaced like any other.
+    for (const name of Object.keys(copy)) copy[name] = reader.read(name, copy[name])
+    return Object.freeze(copy)
   }
 
   /** Begins a record. */

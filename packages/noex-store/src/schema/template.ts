@@ -3,10 +3,13 @@ import type { InputReader } from './input-reader.js'
 
 /** Shapes remembered by a bucket; inputs of further shapes are built more slowly. */
 const MAX_SHAPES = 32
+/** Members, and characters of their names, of a shape that is remembered. */
+const MAX_MEMBERS = 250
+const MAX_CHARS = 16_384
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** Makes the value of a field that an insert leaves out; frozen where it is an object. */
+/** Makes the value of a field that an insert leaves out; it is read like one of the input. */
 export type Filler = () => unknown
 
 /** A list of an input's members, and an empty record with all members that the record will have. */
@@ -45,10 +48,10 @@ export class RecordTemplate {
     fillers: ReadonlyMap<string, Filler>, ttlMs: number | undefined, reader: InputReader,
     onShape: (names: readonly string[]) => void
   ) {
+    this.#onShape = onShape
     this.#fillers = fillers
     this.#ttlMs = ttlMs
     this.#reader = reader
-    this.#onShape = onShape
   }
 
   /** Returns the frozen record that the input of an insert becomes. Runs the defaults of the schema. */
@@ -101,10 +104,15 @@ export class RecordTemplate {
     // Parsed, because such an object has all its members inside.
     const empty = JSON.parse(`{${all.map(name => `${JSON.stringify(name)}:null`).join()}}`) as Fields
     const shape: Shape = { names, missing, isExpiryMissing, empty }
-    if (this.#shapes.length < MAX_SHAPES) this.#shapes.push(shape)
     this.#onShape(all)
+    if (!isSmall(all)) return shape
+    if (this.#shapes.length < MAX_SHAPES) this.#shapes.push(shape)
     return (this.#last = shape)
   }
+}
+
+function isSmall (names: readonly string[]): boolean {
+  return names.length <= MAX_MEMBERS && names.reduce((sum, name) => sum + name.length, 0) <= MAX_CHARS
 }
 
 function isPlain (value: object): boolean {

@@ -1,5 +1,5 @@
 import type { Bucket } from '../bucket/bucket.js'
-import type { Inbound } from '../commit/references.js'
+import { checkCauses, type Inbound } from '../commit/references.js'
 import type { Engine } from '../engine.js'
 import type { StoreRecord } from '../types/record.js'
 import type { Overlay } from './overlay.js'
@@ -14,6 +14,7 @@ interface Referring {
  * Does in a transaction what a delete causes, so that its later reads see it: records that refer to the
  * deleted one are deleted too, or lose the reference. Those of `restrict` are looked at by the commit, in the
  * state that it leads to. May stop between two records.
+ * @throws CommitTooLargeError
  */
 export function * followDelete (
   engine: Engine, overlayOf: (bucket: Bucket) => Overlay, bucket: Bucket, deleted: unknown
@@ -25,12 +26,13 @@ export function * followDelete (
       const { source, reference: { field, onDelete } } = inbound
       if (onDelete === 'restrict') continue
       const overlay = overlayOf(source)
+      checkCauses(inbound, key, overlay.maxChanges)
       for (const { key: own, record } of referring(inbound, overlay, key)) {
         if (onDelete === 'cascade') {
           overlay.set(own, record, undefined)
           pending.push([source, own])
         } else {
-          overlay.set(own, record, source.prepareUpdate(record, { [field]: null }, engine.now))
+          overlay.set(own, record, source.maker.update(record, { [field]: null }, engine.now))
         }
         yield
       }
@@ -47,8 +49,8 @@ function referring (
   for (const { key, record } of index.hash.rows(target)) {
     if (record !== undefined && !overlay.has(key)) found.push({ key, record })
   }
-  for (const { key, after } of overlay.steps()) {
-    if (after !== undefined && index.valueOf(after) === target) found.push({ key, record: after })
+  for (const { key, after } of overlay.having(index, target)) {
+    if (after !== undefined) found.push({ key, record: after })
   }
   return found
 }

@@ -1,5 +1,6 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { Step } from '../commit/plan.js'
+import type { FieldIndex } from '../index/field-index.js'
 import type { StoreRecord } from '../types/record.js'
 
 /**
@@ -8,12 +9,17 @@ import type { StoreRecord } from '../types/record.js'
  */
 export class Overlay {
   readonly bucket: Bucket
+  /** Writes that the whole transaction may have. */
+  readonly maxChanges: number
   readonly #steps = new Map<unknown, Step>()
   readonly #onStep: (step: Step) => void
+  /** Steps by the value that a field has after them; for fields that were asked for. */
+  readonly #byField = new Map<FieldIndex, Map<unknown, Set<Step>>>()
 
   /** `onStep` is called before the first write of each key. */
-  constructor (bucket: Bucket, onStep: (step: Step) => void) {
+  constructor (bucket: Bucket, maxChanges: number, onStep: (step: Step) => void) {
     this.bucket = bucket
+    this.maxChanges = maxChanges
     this.#onStep = onStep
   }
 
@@ -34,13 +40,39 @@ export class Overlay {
   set (key: unknown, before: StoreRecord | undefined, after: StoreRecord | undefined): void {
     const known = this.#steps.get(key)
     if (known !== undefined) {
+      this.#leave(known)
       known.after = after
+      this.#enter(known)
       return
     }
     const row = before === undefined ? undefined : this.bucket.contents.rows.get(key)
     const step: Step = { bucket: this.bucket, key, row, before, after }
     this.#onStep(step)
     this.#steps.set(key, step)
+    this.#enter(step)
+  }
+
+  /** The writes so far after which a field has a value. */
+  having (field: FieldIndex, value: unknown): Iterable<Step> {
+    let byValue = this.#byField.get(field)
+    if (byValue === undefined) {
+      this.#byField.set(field, byValue = new Map())
+      for (const step of this.#steps.values()) add(byValue, field, step)
+    }
+    return byValue.get(value) ?? none
+  }
+
+  #enter (step: Step): void {
+    for (const [field, byValue] of this.#byField) add(byValue, field, step)
+  }
+
+  #leave (step: Step): void {
+    if (step.after === undefined) return
+    for (const [field, byValue] of this.#byField) {
+      const value = field.valueOf(step.after)
+      const steps = byValue.get(value)
+      if (steps?.delete(step) === true && steps.size === 0) byValue.delete(value)
+    }
   }
 
   /** The writes so far, in the order of each key's first one. */
@@ -48,3 +80,13 @@ export class Overlay {
     return this.#steps.values()
   }
 }
+
+function add (byValue: Map<unknown, Set<Step>>, field: FieldIndex, step: Step): void {
+  if (step.after === undefined) return
+  const value = field.valueOf(step.after)
+  const steps = byValue.get(value)
+  if (steps === undefined) byValue.set(value, new Set([step]))
+  else steps.add(step)
+}
+
+const none: readonly Step[] = []

@@ -2,11 +2,17 @@ import type { Bucket } from '../bucket/bucket.js'
 import type { Engine } from '../engine.js'
 import { BucketNotDefinedError, TransactionConflictError } from '../errors.js'
 import { changed } from '../commit/check.js'
+import type { WorkMeter } from '../types/access.js'
+import type { Change } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import type { Test } from '../filter/condition.js'
 
-/** Filters whose results are checked in one step. */
-const MIN_SLICED = 8
+/** Changes of others times filters that are looked at without a look at the clock. */
+const MAX_AT_ONCE = 2_000
+/** Of these, those that the step which commits may look at: some tens of milliseconds. */
+const MAX_IN_STEP = 500_000
+/** Times that what others have changed meanwhile is looked at in slices. */
+const MAX_ROUNDS = 5
 
 /** A read of all records that match. */
 interface PredicateRead {
@@ -42,20 +48,32 @@ export class ReadSet {
   }
 
   /**
-   * Does most of `check` in slices, where there is much: what others have changed so far need not be looked
-   * at again.
+   * Does most of `check` in slices, where there is much, counted by `work`: what others have changed so far
+   * need not be looked at again.
+   * @throws as `check`, and what `work` throws
    */
-  checkInSlices (engine: Engine): Promise<void> | undefined {
-    return this.#predicates.length < MIN_SLICED ? undefined : this.#checkPredicates(engine)
+  checkInSlices (engine: Engine, work?: WorkMeter): Promise<void> | undefined {
+    return this.#cost(engine) <= MAX_AT_ONCE ? undefined : this.#checkPredicates(engine, work)
   }
 
-  async #checkPredicates (engine: Engine): Promise<void> {
-    for (const [i, read] of this.#predicates.entries()) {
-      checkPredicate(engine, read)
-      read.position = engine.history.position
-      const turn = engine.slicer.pause(i, MIN_SLICED)
-      if (turn !== undefined) await turn
+  async #checkPredicates (engine: Engine, work: WorkMeter | undefined): Promise<void> {
+    for (let round = 1; round <= MAX_ROUNDS && this.#cost(engine) > MAX_AT_ONCE; round++) {
+      for (const read of this.#predicates) {
+        const { position } = engine.history
+        const changes = changesFor(engine, read)
+        work?.take(changes.length)
+        for (let i = 0; i < changes.length; i += MAX_AT_ONCE) {
+          checkChanges(read, changes.slice(i, i + MAX_AT_ONCE))
+          if (engine.slicer.isSpent) await engine.slicer.nextTurn()
+        }
+        read.position = position
+      }
     }
+  }
+
+  /** Changes of others that are still to be looked at, for all filters. */
+  #cost ({ history }: Engine): number {
+    return this.#predicates.reduce((sum, { position }) => sum + history.countSince(position), 0)
   }
 
   /**
@@ -69,7 +87,11 @@ export class ReadSet {
         if (bucket.contents.rows.get(key)?.record !== record) throw changed(bucket, key, record)
       }
     }
-    for (const read of this.#predicates) checkPredicate(engine, read)
+    if (this.#cost(engine) > MAX_IN_STEP) {
+      const { name } = (this.#predicates[0] as PredicateRead).bucket
+      throw new TransactionConflictError(name, undefined, 'Others write more than can be compared with its reads')
+    }
+    for (const read of this.#predicates) checkChanges(read, changesFor(engine, read))
   }
 }
 
@@ -80,12 +102,18 @@ function checkBucket (engine: Engine, bucket: Bucket): void {
   throw new TransactionConflictError(bucket.name, undefined, 'The bucket has been defined anew')
 }
 
-function checkPredicate (engine: Engine, { bucket, test, isCount, position, time }: PredicateRead): void {
+/** What others have changed in the bucket since the read. @throws TransactionConflictError where unknown */
+function changesFor (engine: Engine, { bucket, position }: PredicateRead): Change[] {
   checkBucket(engine, bucket)
   const changes = engine.history.since(position, bucket.name)
   if (changes === undefined) {
     throw new TransactionConflictError(bucket.name, undefined, 'It has been read too long ago')
   }
+  return changes
+}
+
+/** @throws TransactionConflictError where one of the changes is of what was read */
+function checkChanges ({ bucket, test, isCount, time }: PredicateRead, changes: readonly Change[]): void {
   const isTimed = bucket.schema.ttlMs !== undefined
   const matches = (record: StoreRecord | undefined): boolean => record !== undefined &&
     (test === undefined || test(record)) &&

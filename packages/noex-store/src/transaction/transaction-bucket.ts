@@ -117,10 +117,10 @@ export class TransactionBucketHandle extends TransactionReader {
     if (attempt === 1) this.#access.takeWrites(1)
     const { key: field } = bucket.schema
     const pending: PendingCheck[] = []
-    const record = bucket.prepareInsert(
+    const record = bucket.maker.insert(
       data, this.#engine.now, number => this.#overlay.has(number), pending
     )
-    this.#budget.add(this.name, bucket.inputBytes)
+    this.#budget.add(this.name, bucket.maker.inputBytes)
     const key = keyOfNew(bucket, record)
     const written = this.#overlay.get(key)
     if (written?.after !== undefined) throw new DuplicateKeyError(this.name, record[field], field)
@@ -156,8 +156,8 @@ export class TransactionBucketHandle extends TransactionReader {
     if (attempt === 1) this.#access.takeWrites(1)
     const pending: PendingCheck[] = []
     const made = changesOf(bucket, changes, existing)
-    const after = bucket.prepareUpdate(existing, made, this.#engine.now, pending)
-    this.#budget.add(this.name, bucket.inputBytes)
+    const after = bucket.maker.update(existing, made, this.#engine.now, pending)
+    this.#budget.add(this.name, bucket.maker.inputBytes)
     this.#access.check(bucket, after)
     const wanted = bucket.keyOf(key)
     const write = (): StoreRecord => {

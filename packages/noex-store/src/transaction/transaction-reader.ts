@@ -3,9 +3,10 @@ import { expireDue } from '../commit/expiry.js'
 import type { WriteAccess } from '../commit/write-access.js'
 import type { Engine } from '../engine.js'
 import { bothOf } from '../filter/filter.js'
-import { Groups } from '../query/aggregate.js'
+import { Groups, GROUP_STEP } from '../query/aggregate.js'
 import { countNow } from '../query/count.js'
-import { select, visibility, visitMatches, type Selection } from '../query/visit.js'
+import { select, visibility, visitMatches, type Selection, type Visiting } from '../query/visit.js'
+import { meterOf, TextWork } from '../query/work.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { Aggregate, GroupByResult } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
@@ -64,6 +65,7 @@ export class TransactionReader {
   }
 
   async count (filter?: WhereFilter): Promise<number> {
+    for (let turn = this.pause(1); turn !== undefined; turn = this.pause(1)) await turn
     this.open()
     const selection = select(this.#bucket, bothOf(this.#access.scope, filter))
     let count = countNow(this.#engine, selection)
@@ -89,18 +91,22 @@ export class TransactionReader {
     field: string | string[], aggregate: Aggregate, filter?: WhereFilter
   ): Promise<GroupByResult[]> {
     const fields = typeof field === 'string' ? [field] : [...field]
-    const groups = new Groups(fields, aggregate, this.#bucket.schema.normalizeOf)
+    const work = new TextWork(meterOf(this.#engine, this.#bucket.name, this.#access.work))
+    const groups = new Groups(fields, aggregate, this.#bucket.schema.normalizeOf, work)
     await this.#visit(filter, false, ({ record }) => {
       groups.add(record)
       return undefined
-    }, fields.length + 1)
+    }, { perMatch: fields.length + 1, step: GROUP_STEP })
     return await groups.results(this.#engine.slicer)
   }
 
-  /** Lets others have a turn, when the calls have taken all of this one. Calls go on in their order. */
-  protected pause (): Promise<void> | undefined {
+  /**
+   * Lets others have a turn, when the calls have taken all of this one, by a look at the clock at each
+   * `every`th. Calls go on in their order.
+   */
+  protected pause (every = 32): Promise<void> | undefined {
     if (this.#turn !== undefined) return this.#turn
-    this.#turn = this.#engine.slicer.pause(++this.#calls)?.then(() => { this.#turn = undefined })
+    this.#turn = this.#engine.slicer.pause(++this.#calls, every)?.then(() => { this.#turn = undefined })
     return this.#turn
   }
 
@@ -140,8 +146,9 @@ export class TransactionReader {
    */
   async #visit (
     filter: WhereFilter | undefined, isCount: boolean, visit: (placed: Placed) => boolean | undefined,
-    perMatch = 0
+    visiting: Visiting = {}
   ): Promise<void> {
+    for (let turn = this.pause(1); turn !== undefined; turn = this.pause(1)) await turn
     this.open()
     const selection = select(this.#bucket, bothOf(this.#access.scope, filter))
     this.#access.work?.take(this.#overlay.size)
@@ -157,7 +164,7 @@ export class TransactionReader {
       }
       if (!isStopped) isStopped = visit({ place: row.place, record }) === false
       return !isStopped
-    }, { perMatch, ...(this.#access.work && { meter: this.#access.work }) })
+    }, { ...visiting, ...(this.#access.work && { meter: this.#access.work }) })
     for (; !isStopped && next < written.length; next++) isStopped = visit(written[next] as Placed) === false
   }
 

@@ -59,10 +59,12 @@ export class TransactionContext {
   }
 
   /**
-   * Checks that everything which was read so far would be read again as it was.
+   * Checks that everything which was read so far would be read again as it was; what takes long in slices.
    * @throws TransactionConflictError naming what another writer has changed
    */
-  check (): void {
+  async check (): Promise<void> {
+    const checking = this.#reads.checkInSlices(this.#engine, this.#work)
+    if (checking !== undefined) await checking
     this.#reads.check(this.#engine)
   }
 
@@ -79,7 +81,7 @@ export class TransactionContext {
         const purged = whenPurged(this.#engine, name)
         if (purged !== undefined) await purged
       }
-      const checking = this.#reads.checkInSlices(this.#engine)
+      const checking = this.#reads.checkInSlices(this.#engine, this.#work)
       if (checking !== undefined) await checking
       const turn = turnForCommit(this.#engine, this.#steps.length)
       if (turn !== undefined) await turn
@@ -115,7 +117,8 @@ export class TransactionContext {
   #overlayOf (bucket: Bucket): Overlay {
     let overlay = this.#overlays.get(bucket)
     if (overlay === undefined) {
-      const made = new Overlay(bucket, step => { this.#noteStep(step) })
+      const { maxChanges = Infinity } = this.#options
+      const made = new Overlay(bucket, maxChanges, step => { this.#noteStep(step) })
       this.#overlays.set(bucket, overlay = made)
     }
     return overlay

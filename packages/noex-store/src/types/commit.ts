@@ -73,6 +73,9 @@ export interface WriteOptions {
   readonly beforeCommit?: () => void
 }
 
+/** Members that the writer of a definition may add to its commit. */
+export type DefinitionOptions = Pick<WriteOptions, 'user' | 'beforeCommit'>
+
 /** The changes of an update, or the function that makes them of the record as it is in that moment. */
 export type Changes = Readonly<Record<string, unknown>> |
   ((record: StoreRecord) => Readonly<Record<string, unknown>>)

@@ -78,3 +78,13 @@ export interface BucketSchemaUpdate {
   /** New lifetime of records; `null` removes it. */
   readonly ttl?: number | string | null
 }
+
+/** The names of the members that the records of a bucket have or had since it was defined. */
+export interface BucketFields {
+  /** Whether there are too many names, or too long ones, to know: then every name counts as one. */
+  readonly isFull: boolean
+  /** Whether a record has or had a member of this name. */
+  has (name: string): boolean
+  /** All names that are known; none where there are too many. */
+  list (): readonly string[]
+}

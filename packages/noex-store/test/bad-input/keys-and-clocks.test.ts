@@ -9,7 +9,7 @@ const odd: readonly unknown[] = [
 
 test('keys of every type', async t => {
   const taken: ReadonlyArray<readonly [FieldType, readonly unknown[]]> = [
-    ['string', ['', '0', '1', 'NaN', 'true']], ['number', [0, 1, Infinity]], ['boolean', [true, false]]
+    ['string', ['', '0', '1', 'NaN', 'true']], ['number', [0, 1]], ['boolean', [true, false]]
   ]
   for (const [type, right] of taken) {
     t.test(`a key of type ${type}`, async t => {

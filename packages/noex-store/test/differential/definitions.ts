@@ -19,7 +19,8 @@ const keys: readonly FieldDefinition[] = [
   { type: 'string', generated: 'cuid' },
   { type: 'number', required: true },
   { type: 'number', generated: 'autoincrement' },
-  { type: 'boolean', required: true }
+  { type: 'boolean', required: true },
+  { type: 'date', required: true }
 ]
 
 /** Definitions that each field may have, the plainest first. */
@@ -131,5 +132,7 @@ function withReferenceTypes (definitions: Definitions): Definitions {
 /** The key of a bucket that stands at a place: histories name keys by small numbers. */
 export function keyAt (definition: BucketDefinition, place: number): unknown {
   const { type } = definition.schema['id'] as FieldDefinition
+  // One form for each key: 0.2.0 knows a date by its form.
+  if (type === 'date') return place % 2 === 0 ? new Date(place * 1_000).toISOString() : place * 1_000
   return type === 'number' ? place : type === 'boolean' ? place % 2 === 0 : `k${place}`
 }

@@ -1,7 +1,7 @@
 import type { BucketDefinition } from 'registry-noex-store'
 import type { Difference } from './differences.js'
 import type { Operation } from './operations.js'
-import { isBadFilter, isDate, isOperators, matches } from './reference.js'
+import { isBadFilter, isDate, isMixed, isOperators, matches } from './reference.js'
 import { filterIn, type World } from './world.js'
 import { placed } from './perform.js'
 
@@ -98,7 +98,10 @@ export const readDifferences: readonly Difference[] = [
     isCause: ({ operation, world, ours }) => isConcerned(isOnDate, operation, world) ||
       (operation.kind === 'groupBy' && operation.fields.some(field =>
         bucketsOf(operation, world).some(definition => isDate(definition, field)))) ||
-      (operation.kind === 'query' && 'd' in operation.sort) ||
+      (operation.kind === 'query' && Object.keys(operation.sort).some(field =>
+        bucketsOf(operation, world).some(definition => isDate(definition, field)))) ||
+      (['first', 'last', 'paginate'].includes(operation.kind) &&
+        bucketsOf(operation, world).some(definition => isDate(definition, 'id'))) ||
       ('error' in ours.outcome && ours.outcome.error.includes('field "d" already has value'))
   },
   {
@@ -118,6 +121,14 @@ export const readDifferences: readonly Difference[] = [
     why: 'a mistake is told, whether there are records or not',
     isCause: ({ operation, world, ours }) => isConcerned(isBadFilter, operation, world) &&
       'error' in ours.outcome && ours.outcome.error.startsWith('FilterError: ')
+  },
+  {
+    name: 'sorts of mixed values',
+    before: 'a text and a number, or objects, count as equal, so that the order depends on the records between',
+    now: 'numbers, booleans and dates before texts; all other values last',
+    why: 'an order that is one: with an index and without, page by page',
+    isCause: ({ operation, world }) => operation.kind === 'query' &&
+      isMixed(world.contents[operation.bucket] ?? [], Object.keys(operation.sort))
   },
   {
     name: 'no length',

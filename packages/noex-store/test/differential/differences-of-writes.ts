@@ -1,4 +1,5 @@
 import type { StoreRecord } from 'registry-noex-store'
+import { isPartOf } from './async-validators.js'
 import { rightDelete } from './deletes.js'
 import type { Difference, Step } from './differences.js'
 import { isStructural } from './invariants.js'
@@ -55,6 +56,21 @@ function raised ({ operation, world, theirs }: Step): Observation | undefined {
     .map(([name, value]) => [name, within(value, event.bucket)])) as unknown as HeardEvent)
   const outcome = 'value' in theirs.outcome ? { value: valueOf(theirs.outcome.value) } : theirs.outcome
   return isRaised ? { ...theirs, outcome, contents, events } : undefined
+}
+
+/** Raises the versions of records that a backup brings back over newer ones. */
+function restored ({ operation, world, theirs }: Step): Observation | undefined {
+  if (operation.kind !== 'restore') return undefined
+  const contents = Object.fromEntries(Object.entries(theirs.contents).map(([bucket, records]) => {
+    const known = world.buckets.get(bucket)
+    const key = known?.definition.key ?? 'id'
+    return [bucket, records.map(record => {
+      const current = known?.records.find(former => former[key] === record[key])
+      const last = current?._version ?? known?.graves.get(record[key]) ?? 0
+      return record._version > last || isSame(record, current) ? record : { ...record, _version: last + 1 }
+    })]
+  }))
+  return isSame(contents, theirs.contents) ? undefined : { ...theirs, contents }
 }
 
 /** Gives inserts the free numbers that 0.2.0 would not look for. */
@@ -134,6 +150,34 @@ export const writeDifferences: readonly Difference[] = [
     now: 'it goes on from its last version',
     why: 'an `expectedVersion` of the record before must not pass',
     right: raised
+  },
+  {
+    name: 'restored records',
+    before: 'come back with the versions of the backup',
+    now: 'one that has changed or was deleted since goes on from its last version',
+    why: 'no version of a key stands for two records',
+    right: restored
+  },
+  {
+    name: 'values that JSON does not have',
+    before: 'are kept by reference: NaN, functions, BigInt, objects of classes, circles, any number of levels',
+    now: '`ValidationError` that names the member; at most 100 levels',
+    why: 'a log, a reply and a push would hold another record, or none',
+    right: step => errorOf(step.ours).includes('A record holds what JSON can hold') && !isSame(step.ours, step.theirs)
+      ? refused(errorOf(step.ours), step)
+      : undefined
+  },
+  {
+    name: 'asynchronous validators',
+    before: 'a promise passes as an answer',
+    now: 'are waited for; what refuses a write without them, refuses it first',
+    why: 'whether a name is free, a service knows',
+    isCause: ({ operation, theirs, ours }) => isPartOf(errorOf(ours), errorOf(theirs)) ||
+      // Of several records another one is refused first; which ones may be, says the model.
+      ('bucket' in operation && operation.kind.endsWith('Many') &&
+      [theirs, ours].every(side => errorOf(side).startsWith('ValidationError'))) ||
+      (errorOf(theirs).startsWith('ValidationError') &&
+      / already exists in bucket | in batch for bucket /.test(errorOf(ours)))
   },
   {
     name: 'text in a date',

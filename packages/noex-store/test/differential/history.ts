@@ -1,14 +1,16 @@
 import * as registry from 'registry-noex-store'
 import { inspect } from 'node:util'
 import * as own from '../../src/index.js'
+import { isPartOf, withAsyncValidators } from './async-validators.js'
 import { Controlled } from './controlled.js'
 import { bucketNames, type Definitions } from './definitions.js'
 import { differences, type Step } from './differences.js'
 import { isStructural, violation } from './invariants.js'
 import type { Operation } from './operations.js'
 import { perform, placed, type Setting } from './perform.js'
+import { ANY_FILTER_ERROR, rightStep, type RightStep } from './model-steps.js'
 import { isBadFilter, matches } from './reference.js'
-import { isSame, Side, type Observation } from './side.js'
+import { isSame, Side, type HeardEvent, type Observation } from './side.js'
 import { nextWorld, rightRead, type World } from './world.js'
 
 const makeAdapter = (): own.MemoryAdapter => new own.MemoryAdapter()
@@ -82,7 +84,8 @@ export class History {
       return await perform(side, altered, setting, runTheirs)
     })
     this.#controlled.generateFrom(this.#step * 100)
-    const ours = await this.#ours.observe(async side => await perform(side, operation, setting, runOurs))
+    const ourSetting = { ...setting, definitions: withAsyncValidators(this.#definitions) }
+    const ours = await this.#ours.observe(async side => await perform(side, operation, ourSetting, runOurs))
     this.#checkOurs(operation, ours)
     for (const { name, right } of differences) {
       const corrected = right?.({ operation, world, theirs, ours })
@@ -119,6 +122,12 @@ export class History {
     if (right !== undefined && !isSame(ours.outcome, right) && !isNear(ours.outcome, right)) {
       fail('A wrong read', right)
     }
+    this.#controlled.generateFrom(this.#step * 100)
+    const model = rightStep(operation, world, this.#controlled.time)
+    if (model !== undefined) {
+      if (!isRight(ours, model, operation) && !this.#isEarly(ours, model)) fail('Not as the model', model)
+      this.#tally.set('by the model', (this.#tally.get('by the model') ?? 0) + 1)
+    }
     const found = violation(operation, world, ours, this.#controlled.time)
     if (found !== undefined) fail('A broken promise', found)
     for (const [name, { bucket, filter }] of this.#filters) {
@@ -129,6 +138,15 @@ export class History {
       const records = (ours.contents[bucket] ?? []).filter(record => matches(record, wanted, definition))
       if (!isSame(ours.live[name], records)) fail('A stale live query', records)
     }
+  }
+
+  /** Whether a bucket with asynchronous validators has refused before they have answered. */
+  #isEarly ({ outcome }: Observation, right: RightStep): boolean {
+    if (!('error' in outcome) || !('errors' in right)) return false
+    const definitions = withAsyncValidators(this.#definitions)
+    return bucketNames.some(name => definitions[name] !== this.#definitions[name] &&
+      outcome.error.includes(`for bucket "${name}"`)) &&
+      [...right.errors].some(error => isPartOf(outcome.error, error))
   }
 
   /** Notes what begins and ends with a step. */
@@ -156,6 +174,23 @@ export class History {
 
 /** What is compared: not the subscriptions of 0.2.0, which have a reference of their own. */
 const shown = ({ outcome, contents, events }: Observation): unknown => [outcome, contents, events]
+
+/** Whether a step has ended as the model says. */
+function isRight ({ outcome, contents, events }: Observation, right: RightStep, operation: Operation): boolean {
+  if ('errors' in right) {
+    if (!('error' in outcome)) return false
+    return [...right.errors].some(error => error === ANY_FILTER_ERROR
+      ? outcome.error.startsWith(`${error}: `)
+      : outcome.error === error)
+  }
+  if (!('value' in outcome) || !isSame(outcome.value, right.value)) return false
+  const data = Object.fromEntries(Object.entries(contents).filter(([name]) => name in right.contents))
+  if (!isSame(data, right.contents)) return false
+  return operation.kind === 'clear' || isSame(byKey(events), byKey(right.events))
+}
+
+const byKey = (events: readonly HeardEvent[]): Map<string, HeardEvent> =>
+  new Map(events.map(event => [`${event.bucket} ${typeof event.key} ${String(event.key)}`, event]))
 
 /** Numbers that differ by rounding alone. */
 function isNear (a: unknown, b: unknown): boolean {

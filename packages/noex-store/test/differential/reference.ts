@@ -134,20 +134,32 @@ export function groups (
   }))
 }
 
-/** Sorts by fields: absent values last, equal ones in their order. */
+/** Sorts by fields: numbers before texts, values without a place last in both directions, equal ones in their order. */
 export function sort (
   records: readonly StoreRecord[], order: Readonly<Record<string, 'asc' | 'desc'>>, definition: BucketDefinition
 ): StoreRecord[] {
   return [...records].sort((a, b) => {
     for (const [field, direction] of Object.entries(order)) {
-      const [from, to] = [a, b].map(record => comparable(definition, field, valueOf(record, field))) as [number, number]
-      if (from === to || (from ?? to) === undefined || ((from ?? null) === null && (to ?? null) === null)) continue
-      if ((from ?? null) === null) return 1
-      if ((to ?? null) === null) return -1
-      const sign = direction === 'desc' ? -1 : 1
-      if (from < to) return -sign
-      if (from > to) return sign
+      const [from, to] = [a, b].map(record => sortable(comparable(definition, field, valueOf(record, field))))
+      if (from === to) continue
+      if (from === undefined) return 1
+      if (to === undefined) return -1
+      const isLess = typeof from === typeof to ? from < to : typeof from === 'number'
+      return isLess === (direction === 'asc') ? -1 : 1
     }
     return 0
   })
+}
+
+/** What a value is sorted by; `undefined` where it has no place in an order. */
+function sortable (value: unknown): number | string | undefined {
+  if (typeof value === 'boolean' || value instanceof Date) return Number(value)
+  return typeof value === 'string' || typeof value === 'number' ? value : undefined
+}
+
+/** Whether values of several kinds, or of none that has an order, meet in a sort. */
+export function isMixed (records: readonly StoreRecord[], fields: readonly string[]): boolean {
+  return fields.some(field => new Set(records.map(record => record[field])
+    .filter(value => value !== null && value !== undefined)
+    .map(value => typeof value === 'object' ? {} : typeof value)).size > 1)
 }

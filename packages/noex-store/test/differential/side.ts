@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { BucketDefinition, Store, StoreRecord } from 'registry-noex-store'
+import { withoutAsyncValidators } from './async-validators.js'
 import type { MemoryAdapter } from '../../src/index.js'
 
 /** How an operation ended: with a value, or with an error as a program sees it. */
@@ -113,7 +114,7 @@ export class Side {
     const { names } = (await other.store.getStats()).buckets
     const definitions: Array<readonly [string, BucketDefinition]> = []
     for (const bucket of names) {
-      const definition = other.store.getBucketSchema(bucket) as BucketDefinition
+      const definition = withoutAsyncValidators(other.store.getBucketSchema(bucket) as BucketDefinition)
       definitions.push([bucket, definition])
       const records = await other.store.bucket(bucket).all()
       const counter = await counterOf(other.store, bucket)

@@ -1,8 +1,9 @@
 import type { BucketDefinition, StoreRecord } from 'registry-noex-store'
+import { withoutAsyncValidators } from './async-validators.js'
 import { keyAt, type Definitions } from './definitions.js'
 import type { Operation } from './operations.js'
 import { placed } from './perform.js'
-import { aggregate, groups, isBadFilter, matches, sort } from './reference.js'
+import { aggregate, comparable, groups, isBadFilter, matches, sort } from './reference.js'
 import { counterOf, type Contents, type Outcome, type Side } from './side.js'
 
 /** A bucket as it is before a step, by what could be seen so far. */
@@ -34,7 +35,7 @@ export async function nextWorld (
       !world.buckets.has(name)
       ? undefined
       : world.buckets.get(name)
-    const definition = side.store.getBucketSchema(name) as BucketDefinition
+    const definition = withoutAsyncValidators(side.store.getBucketSchema(name) as BucketDefinition)
     const keys = records.map(record => record[definition.key])
     const isThere = new Set(keys)
     const wasThere = new Set(former?.records.map(record => record[definition.key]))
@@ -126,8 +127,11 @@ function rightQuery (
 /** The records of a bucket in the order of its pages. */
 function inOrder ({ records, definition }: BucketWorld): StoreRecord[] {
   if (definition.etsType !== 'ordered_set') return [...records]
-  return [...records].sort((a, b) => compareKeys(a['id'], b['id']))
+  return [...records].sort((a, b) => compareKeys(keyIn(a, definition), keyIn(b, definition)))
 }
+
+const keyIn = (record: StoreRecord, definition: BucketDefinition): unknown =>
+  comparable(definition, 'id', record['id'])
 
 function compareKeys (a: unknown, b: unknown): number {
   return typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b))
@@ -141,7 +145,8 @@ function page (
   if (after !== undefined) {
     const cursor = keyAt(definition, after)
     if (definition.etsType === 'ordered_set') {
-      rest = rest.filter(({ id }) => compareKeys(id, cursor) > 0)
+      const place = comparable(definition, 'id', cursor)
+      rest = rest.filter(record => compareKeys(keyIn(record, definition), place) > 0)
     } else {
       const place = order.indexOf(cursor)
       rest = place === -1 ? [] : rest.filter(({ id }) => order.indexOf(id) > place)

@@ -1,6 +1,6 @@
 import type { BucketDefinition, SchemaDefinition } from '../types/schema.js'
 import type { StoreRecord } from '../types/record.js'
-import { Bucket } from '../bucket/bucket.js'
+import { Bucket } from './bucket.js'
 
 const unlimited = { maxDeletedKeys: 0, maxRecordBytes: Infinity }
 
@@ -22,7 +22,7 @@ export class SchemaValidator {
   prepareInsert (input: Record<string, unknown>, autoincrementCounter: number): StoreRecord {
     // The number is taken by the insert itself.
     this.#bucket.counter = autoincrementCounter - 1
-    return this.#bucket.prepareInsert(input, Date.now())
+    return this.#bucket.maker.insert(input, Date.now())
   }
 
   /**
@@ -30,6 +30,6 @@ export class SchemaValidator {
    * @throws ValidationError
    */
   prepareUpdate (existing: StoreRecord, changes: Record<string, unknown>): StoreRecord {
-    return this.#bucket.prepareUpdate(existing, changes, Date.now())
+    return this.#bucket.maker.update(existing, changes, Date.now())
   }
 }

@@ -2,7 +2,7 @@ import type { AggregateFunction } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
 
 /** Numbers whose plain sum overflows are added in this scale, where 2^64 of them fit. */
-export const SCALE = 2 ** -64
+const SCALE = 2 ** -64
 
 /**
  * Makes one number of the values, of which only finite numbers count; the minimum or maximum of none is
@@ -27,16 +27,9 @@ export function isFiniteNumber (value: unknown): value is number {
 
 /** Adds finite numbers. @throws `VALIDATION_ERROR` when the sum is beyond what a number holds */
 function sum (numbers: readonly number[]): number {
-  return sumOf(numbers.reduce((a, b) => a + b, 0), scaledSum(numbers))
-}
-
-/**
- * Returns the sum of finite numbers that have been added up both as they are and in the scale `SCALE`.
- * @throws `VALIDATION_ERROR` when the sum is beyond what a number holds
- */
-export function sumOf (plain: number, scaled: number): number {
+  const plain = plainSum(numbers)
   if (Number.isFinite(plain)) return plain
-  const total = scaled / SCALE
+  const total = scaledSum(numbers) / SCALE
   if (Number.isFinite(total)) return total
   throw new NoexServerError('VALIDATION_ERROR', 'The sum overflows: it is beyond ±1.8e308')
 }
@@ -46,16 +39,16 @@ export function sumOf (plain: number, scaled: number): number {
  * count of 0.
  */
 export function mean (numbers: readonly number[], count: number): number {
-  return meanOf(numbers.reduce((a, b) => a + b, 0), scaledSum(numbers), count)
-}
-
-/** Does the same for numbers that have been added up both as they are and in the scale `SCALE`. */
-export function meanOf (plain: number, scaled: number, count: number): number {
   if (count === 0) return 0
+  const plain = plainSum(numbers)
   if (Number.isFinite(plain)) return plain / count
-  const average = scaled / count / SCALE
+  const average = scaledSum(numbers) / count / SCALE
   // Only rounding can have led beyond the largest of them.
   return Number.isFinite(average) ? average : Math.sign(average) * Number.MAX_VALUE
+}
+
+function plainSum (numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0)
 }
 
 function scaledSum (numbers: readonly number[]): number {

@@ -1,4 +1,4 @@
-import { invalid } from '../errors.js'
+import { invalid } from './errors.js'
 
 /**
  * Adds two numbers; `path` names the sum in errors.

@@ -2,10 +2,10 @@ import type { Bucket } from '../bucket/bucket.js'
 import type { Row } from '../bucket/row.js'
 import { Snapshot } from '../bucket/snapshot.js'
 import type { Engine } from '../engine.js'
-import { walk } from '../query/visit.js'
+import { walk } from './walk.js'
 import { sortInSlices } from '../scan/sort.js'
-import type { FieldIndex } from './field-index.js'
-import { OrderedIndex, type Scalar } from './ordered-index.js'
+import type { FieldIndex } from '../index/field-index.js'
+import { OrderedIndex, type Scalar } from '../index/ordered-index.js'
 
 /** Entries taken over between two looks at the clock. */
 const STEP = 256

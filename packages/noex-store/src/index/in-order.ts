@@ -1,4 +1,4 @@
-import type { Row } from './row.js'
+import type { Row } from '../bucket/row.js'
 
 /** Rows above which sorting numbers pays. */
 const MIN_PACKED = 32
