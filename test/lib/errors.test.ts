@@ -51,7 +51,6 @@ const replies: ReadonlyArray<readonly [StoreError, NoexErrorCode, RegExp, object
   [new TransactionConflictError('b', SECRET, SECRET), 'CONFLICT', /"b" was changed/, { bucket: 'b', key: SECRET }],
   [new UniqueConstraintError('b', 'n', SECRET), 'ALREADY_EXISTS', /another record with this "n"/,
     { bucket: 'b', field: 'n', value: SECRET }],
-  [new UnknownFieldError('b', 'n', SECRET), 'VALIDATION_ERROR', /no record of bucket "b" has the field "n"/],
   [new ValidationError('b', issues), 'VALIDATION_ERROR', /"b": n: Field is required/, issues],
   [new VersionMismatchError('b', SECRET, 2, undefined), 'CONFLICT', /"b" is not at version 2/,
     { bucket: 'b', key: SECRET, expectedVersion: 2, version: null }],
