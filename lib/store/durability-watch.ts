@@ -29,7 +29,8 @@ export class DurabilityWatch {
         this.#log.error({ error: lastError?.message, revision: durableRevision },
           'the store cannot make commits durable: writes are refused until it can')
       } else {
-        this.#log.warn({ revision: durableRevision }, 'the store makes commits durable again: writes are accepted')
+        const message = 'the store makes commits durable again: writes are accepted'
+        this.#log.warn({ revision: durableRevision }, message)
       }
     })
   }
@@ -40,14 +41,15 @@ export class DurabilityWatch {
 }
 
 /**
- * Refuses a store with a bucket that came from its log and whose definition had functions which this process has
- * not handed in: its writes would all be refused.
+ * Refuses a store with a bucket that came from its log and whose definition had functions which this process
+ * has not handed in: its writes would all be refused.
  */
 export function requireCompleteBuckets (store: NoexStore): void {
   const [first] = store.incompleteBuckets
   if (first === undefined) return
   const { bucket, functions } = first
-  throw new NoexOptionsError('store', `bucket "${bucket}" came from the log of the store, and the functions of its ` +
-    `definition (${functions.slice(0, 5).join(', ')}) were not handed in: call store.defineBucket('${bucket}', …) ` +
-    'with them before the plugin is registered')
+  const paths = functions.slice(0, 5).join(', ')
+  throw new NoexOptionsError('store', `bucket "${bucket}" came from the log of the store, and the functions of ` +
+    `its definition (${paths}) were not handed in: call store.defineBucket('${bucket}', …) with them before ` +
+    'the plugin is registered')
 }

@@ -88,7 +88,9 @@ export class AttachedLog {
     engine.unavailable = new StoreUnavailableError('The store is reading its log and takes no writes yet')
     try {
       if (snapshot !== undefined) {
-        await loadImage(engine, queries, snapshot, (done, total) => { onProgress({ phase: 'load', done, total }) })
+        await loadImage(engine, queries, snapshot, (done, total) => {
+          onProgress({ phase: 'load', done, total })
+        })
       }
       engine.startAt(snapshot?.revision ?? (tail[0] as LogEntry).revision - 1, epoch)
       for (const [done, entry] of tail.entries()) {

@@ -35,7 +35,9 @@ export function * linesOfImage ({ revision, queries, buckets }: StoreImage): Gen
 function endOfLine (records: readonly StoreRecord[], from: number): number {
   let bytes = 0
   let end = from
-  while (end < records.length && end - from < PER_LINE && bytes < LINE_BYTES) bytes += estimateBytes(records[end++])
+  while (end < records.length && end - from < PER_LINE && bytes < LINE_BYTES) {
+    bytes += estimateBytes(records[end++])
+  }
   return end
 }
 
