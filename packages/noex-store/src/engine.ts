@@ -51,7 +51,7 @@ export class Engine {
   /** Text that names the history which revisions count. */
   epoch: string
   isStopped = false
-  /** Resolves when a revision is durable, rejects when it is taken back; `undefined` while each is at once. */
+  /** Resolves when a revision is durable, rejects when it is taken back; `undefined`: each is at once. */
   whenDurable: ((revision: number) => Promise<void>) | undefined
   /** Number of times that commits were taken back. */
   takenBack = 0
@@ -83,8 +83,8 @@ export class Engine {
   }
 
   /**
-   * Adds a part of the store that hears of each commit, and of each that is taken back, in its step and before
-   * any listener. It neither writes nor throws. Returns what removes it.
+   * Adds a part of the store that hears of each commit, and of each that is taken back, in its step and
+   * before any listener. It neither writes nor throws. Returns what removes it.
    */
   onApplied (listener: CommitListener): () => void {
     this.#onApplied.add(listener)

@@ -5,7 +5,8 @@ import { startStore, users } from './support/store.js'
 
 for (const where of ['onCommit', 'onDurable', 'on'] as const) {
   for (const hasLog of [false, true]) {
-    test(`${where} of a listener that writes at every commit (${hasLog ? 'with' : 'without'} a log)`, async t => {
+    const title = `${where} of a listener that writes at every commit (${hasLog ? 'with' : 'without'} a log)`
+    test(title, async t => {
       const store = await startStore(t)
       const log = new MemoryLog()
       if (hasLog) await store.attachLog(log)

@@ -1,5 +1,7 @@
 import { test, type Test } from 'tap'
-import { MemoryAdapter, type BucketDefinition, type Commit, type Store, type StoreRecord } from '../src/index.js'
+import {
+  MemoryAdapter, type BucketDefinition, type Commit, type Store, type StoreRecord
+} from '../src/index.js'
 import { Bucket } from '../src/bucket/bucket.js'
 import { startStore } from './support/store.js'
 

@@ -150,7 +150,9 @@ export class BucketCopy {
     const record: unknown = (this.#transform as TransformRecord)(source)
     if (record === source) return source
     // Copied, so that it is read as what comes from outside, frozen or not.
-    if (typeof record === 'object' && record !== null && !isThenable(record)) return { ...record } as StoreRecord
+    if (typeof record === 'object' && record !== null && !isThenable(record)) {
+      return { ...record } as StoreRecord
+    }
     if (isThenable(record)) Promise.resolve(record).catch(() => {})
     throw new TypeError(`The transform of bucket "${this.bucket.name}" must return a record at once`)
   }

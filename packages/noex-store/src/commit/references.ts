@@ -61,7 +61,7 @@ export function * followDeletes (
   for (const [{ bucket, before }, { source, reference }, row] of restricting) {
     const key = before?.[bucket.schema.key]
     if (refersTo(plan.recordAfter(source, row.key), source, reference.field, bucket.keyOf(key))) {
-      throw restricted(bucket.name, key, source.name, row.key, reference.field)
+      throw restricted(bucket.name, key, source.name, row.record?.[source.schema.key], reference.field)
     }
   }
 }
@@ -125,7 +125,7 @@ export function checkReferences (buckets: Buckets, plan: Plan, now: number): voi
       const loss = plan.find(targets, wanted)
       // What the writer has deleted after it had written the reference was held by that.
       if (loss?.before !== undefined && plan.steps.indexOf(loss) > plan.steps.indexOf(step)) {
-        throw restricted(target, key, bucket.name, step.key, field)
+        throw restricted(target, key, bucket.name, after[bucket.schema.key], field)
       }
       throw missing(bucket.name, field, target, key)
     }

@@ -61,8 +61,15 @@ test('a cascade over very many records', { timeout: TIMEOUT }, async t => {
     })
     await store.bucket('things').insert({ id: 1 })
     await store.bucket('notes').insertMany(Array.from({ length: COUNT }, (_, id) => ({ id, of: 1 })))
-    const refused = store.bucket('things').delete(1, { maxChanges: 10_000 })
+    let units = 0
+    const work = { take: (more: number): void => { units += more } }
+    const refused = store.bucket('things', { work }).delete(1, { maxChanges: 10_000 })
     t.ok(await rejection(refused) instanceof CommitTooLargeError)
+    const transaction = store.transaction(async tx => {
+      await (await tx.bucket('things', { work })).delete(1)
+    }, { maxChanges: 10_000 })
+    t.ok(await rejection(transaction) instanceof CommitTooLargeError)
+    t.ok(units < 1_000, 'none of the records has been looked at')
     t.equal(await store.bucket('notes').count(), COUNT)
     const start = performance.now()
     await store.bucket('things').delete(1)
@@ -79,6 +86,14 @@ test('a cascade over very many records', { timeout: TIMEOUT }, async t => {
       const links = Array.from({ length: COUNT }, (_, id) => ({ id, to: id === 0 ? null : id - 1 }))
       await (await tx.bucket('chain')).insertMany(links)
     })
+    // In proportion: quadratic would take minutes.
+    await t.rejects(store.transaction(async tx => {
+      const bucket = await tx.bucket('chain')
+      await bucket.delete(0)
+      t.equal(await bucket.count(), 0)
+      throw new Error('as planned')
+    }), /as planned/)
+    t.equal(await store.bucket('chain').count(), COUNT)
     await store.bucket('chain').delete(0)
     t.equal(await store.bucket('chain').count(), 0)
   })

@@ -69,7 +69,8 @@ for (const [title, make] of [
   const store = await make()
   const inTransaction = async (maxChanges?: number): Promise<void> => {
     await store.transaction(
-      async tx => { await (await tx.bucket('things')).delete(0) }, maxChanges === undefined ? {} : { maxChanges }
+      async tx => { await (await tx.bucket('things')).delete(0) },
+      maxChanges === undefined ? {} : { maxChanges }
     )
   }
   await measure(`${title}, a client's delete`, async () => {

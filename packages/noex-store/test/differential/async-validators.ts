@@ -23,10 +23,10 @@ export function withAsyncValidators (definitions: Definitions): Definitions {
  * write may be refused before they have answered.
  */
 export function isPartOf (part: string, whole: string): boolean {
-  const issuesOf = (text: string): string[] => text.replace(/^ValidationError: Validation failed for bucket "\w+": /, '').split('; ')
-  const issues = issuesOf(whole)
-  return part !== whole && whole.startsWith('ValidationError') && part.slice(0, 50) === whole.slice(0, 50) &&
-    issuesOf(part).every(issue => issues.includes(issue))
+  const [start] = /^ValidationError: Validation failed for bucket "\w+": /.exec(whole) ?? []
+  if (start === undefined || part === whole || !part.startsWith(start)) return false
+  const issues = whole.slice(start.length).split('; ')
+  return part.slice(start.length).split('; ').every(issue => issues.includes(issue))
 }
 
 /** The definition with the validators that 0.2.0 can run. */

@@ -112,7 +112,7 @@ export class History {
     }
   }
 
-  /** Checks what is right whatever 0.2.0 does: reads by their reference, live queries, invariants. */
+  /** Checks what is right without 0.2.0: steps by the model, reads by their reference, live queries, invariants. */
   #checkOurs (operation: Operation, ours: Observation): void {
     const world = this.#world
     const fail = (what: string, right: unknown): never => {

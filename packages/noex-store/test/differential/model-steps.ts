@@ -1,6 +1,7 @@
 import type { StoreRecord } from 'registry-noex-store'
 import { keyAt } from './definitions.js'
-import { Refused, Tables, type Slot, type Table } from './model.js'
+import { Tables, type Slot, type Table } from './model.js'
+import { Refused } from './model-values.js'
 import type { BucketOperation, Input, Operation } from './operations.js'
 import { placed } from './perform.js'
 import { isBadFilter, matches } from './reference.js'
@@ -132,7 +133,7 @@ function doStep (operation: BucketOperation, world: World, tables: Tables, isSin
   }
 }
 
-/** Does the same to all; outside of a transaction any of the refusals is right, whichever is looked at first. */
+/** Does the same to all; outside of a transaction any of the refusals is right. */
 function attemptAll<T, R> (items: readonly T[], run: (item: T) => R, isSingle: boolean): R[] {
   const errors: string[] = []
   const results: R[] = []

@@ -1,8 +1,17 @@
 import type { BucketDefinition, StoreRecord } from 'registry-noex-store'
-import { Refused } from './model.js'
 import { comparable, isDate } from './reference.js'
 
 type Fields = Readonly<Record<string, unknown>>
+
+/** A refusal of the model: the errors of which one is right. */
+export class Refused extends Error {
+  readonly errors: ReadonlySet<string>
+
+  constructor (errors: Iterable<string>) {
+    super('refused')
+    this.errors = new Set(errors)
+  }
+}
 
 /** Refuses the values of histories that JSON does not have. */
 export function onlyRecordsOfJson (bucket: string, input: Fields): void {
@@ -29,8 +38,8 @@ export function withBadDates (
     return make({ ...input, ...Object.fromEntries(bad.map(name => [name, false])) })
   } catch (error) {
     const { name, message } = error as Error
-    throw new Refused([`${name}: ${bad.reduce(
-      (text, field) => text.replace(`${field}: Expected type "date", got boolean`, `${field}: Expected type "date", got string`),
-      message)}`])
+    const shown = (field: string, type: string): string => `${field}: Expected type "date", got ${type}`
+    const right = bad.reduce((text, field) => text.replace(shown(field, 'boolean'), shown(field, 'string')), message)
+    throw new Refused([`${name}: ${right}`])
   }
 }

@@ -1,20 +1,9 @@
 import { SchemaValidator, type BucketDefinition, type StoreRecord } from 'registry-noex-store'
-import type { BucketOperation, Operation } from './operations.js'
-import { onlyRecordsOfJson, withBadDates } from './model-values.js'
+import { onlyRecordsOfJson, Refused, withBadDates } from './model-values.js'
 import { comparable } from './reference.js'
 import type { World } from './world.js'
 
 type Fields = Readonly<Record<string, unknown>>
-
-/** A refusal of the model: the errors of which one is right. */
-export class Refused extends Error {
-  readonly errors: ReadonlySet<string>
-
-  constructor (errors: Iterable<string>) {
-    super('refused')
-    this.errors = new Set(errors)
-  }
-}
 
 /** One key that had or gets a record. */
 export interface Slot {
@@ -202,7 +191,9 @@ export class Tables {
           const isNew = source.written.has(slot) && slot.before?.[field] !== key
           const gone = target?.slot(key)
           const isDeleted = gone?.before !== undefined
-          if (isDeleted && (isNew || onDelete === 'restrict')) errors.push(restricted(ref, gone.before?.['id'], source.name, slot.key, field))
+          if (isDeleted && (isNew || onDelete === 'restrict')) {
+            errors.push(restricted(ref, gone.before?.['id'], source.name, slot.after?.['id'], field))
+          }
           if (!isNew) continue
           errors.push(target === undefined
             ? `BucketNotDefinedError: Bucket "${ref}" is not defined`
@@ -249,10 +240,9 @@ function missing (bucket: string, field: string, target: string, key: unknown): 
     `references bucket "${target}" with key "${String(key)}", but no such record exists`
 }
 
-function restricted (bucket: string, key: unknown, source: string, sourceKey: unknown, field: string): string {
+function restricted (
+  bucket: string, key: unknown, source: string, sourceKey: unknown, field: string
+): string {
   return `ReferentialIntegrityError: Cannot delete from bucket "${bucket}" (key "${String(key)}"): ` +
     `referenced by bucket "${source}" (key "${String(sourceKey)}") via field "${field}"`
 }
-
-/** Operations that the model does. */
-export type ModelOperation = BucketOperation | Extract<Operation, { kind: 'transaction' | 'clear' | 'advance' | 'purge' }>

@@ -38,6 +38,9 @@ export async function defineAccounts (store: Store): Promise<void> {
     })
     await store.bucket(bucket).insertMany(accounts.map(id => ({ id, balance: 0, unique: id })))
   }
+  store.defineQuery('everything', async ctx => (
+    await Promise.all(accountBuckets.map(async bucket => await ctx.bucket(bucket).all()))
+  ).flat())
   store.defineQuery('total', async ctx => totalOf(
     await Promise.all(accountBuckets.map(async bucket => await ctx.bucket(bucket).all()))
   ))

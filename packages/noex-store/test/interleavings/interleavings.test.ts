@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { test } from 'tap'
-import { MemoryLog, Store, StoreUnavailableError, TransactionConflictError, type LogEntry } from '../../src/index.js'
+import { MemoryLog, Store, StoreUnavailableError, TransactionConflictError, type LogEntry, type StoreRecord } from '../../src/index.js'
 import { repetitions } from '../support/campaign.js'
 import { act, anyAct, defineAccounts, type Act, type Pause } from './actors.js'
 import { Witness } from './witness.js'
@@ -36,6 +36,7 @@ async function interleave (
   await witness.listen()
   let watched = 0
   await store.subscribe('total', (total: number) => { watched = total })
+  await store.subscribe('everything', (records: StoreRecord[]) => { witness.pushed.push(records) })
   if (log !== undefined) Object.assign(log, { pause, answers: [...answers ?? []] })
   const all = acts.map(async (own, writer) => {
     for (const doing of own) {

@@ -1,4 +1,5 @@
-import type { Commit, Store } from '../../src/index.js'
+import { isDeepStrictEqual } from 'node:util'
+import type { Commit, Store, StoreRecord } from '../../src/index.js'
 
 /** The marks that a participant has left, by bucket, key and participant. */
 type Marks = Map<string, { readonly bucket: string, readonly key: string, readonly field: string, value: number }>
@@ -10,6 +11,8 @@ export class Witness {
   readonly durable: Commit[] = []
   readonly undone: Commit[] = []
   readonly events: string[] = []
+  /** Results that a subscriber of all records was told. */
+  readonly pushed: Array<readonly StoreRecord[]> = []
   readonly #store: Store
   readonly #acknowledged: Marks = new Map()
   readonly #versions = new Set<string>()
@@ -51,6 +54,7 @@ export class Witness {
       const record = await this.#store.bucket(bucket).get(key)
       if (record?.[field] !== value) this.faults.push(`mark ${value} of ${bucket} ${key} was taken back`)
     }
+    await this.#closePushes()
     const kept = this.heard.filter(commit => !this.undone.some(undone => undone.changes === commit.changes))
     if (kept.map(({ revision }) => revision).join() !== this.durable.map(({ revision }) => revision).join()) {
       this.faults.push('what is durable is not what was committed and kept')
@@ -60,6 +64,19 @@ export class Witness {
       : []))
     if (told.join('\n') !== this.events.join('\n')) this.faults.push('the events are not those of the commits, in order')
     return this.faults
+  }
+
+  /** No push shows what was taken back, and the last one is the end. */
+  async #closePushes (): Promise<void> {
+    const lost = new Set(this.undone.flatMap(({ changes }) =>
+      changes.flatMap(change => 'after' in change ? change.after ?? [] : [])))
+    if (this.pushed.some(records => records.some(record => lost.has(record)))) {
+      this.faults.push('a subscriber was told of what was taken back')
+    }
+    const records = await this.#store.runQuery<StoreRecord[]>('everything')
+    if (this.pushed.length > 0 && !isDeepStrictEqual(this.pushed.at(-1), records)) {
+      this.faults.push('the last push is not the end')
+    }
   }
 
   #onCommit (commit: Commit): void {
