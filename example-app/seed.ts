@@ -25,13 +25,18 @@ const orders: ReadonlyArray<{ customer: number, product: number } & Pick<Order, 
   { customer: 2, product: 3, quantity: 1, status: 'new' }
 ]
 
-/** Fills an empty store with something to look at. */
+/** Fills an empty store with something to look at: all of it, or nothing where the process ends meanwhile. */
 export async function seed (store: DeskStore): Promise<void> {
-  const ids = (await store.bucket('customers').insertMany(customers)).map(({ id }) => id)
-  await store.bucket('products').insertMany(products)
-  await store.bucket('orders').insertMany(orders.map(({ customer, product, quantity, status }) => {
-    const { sku, price } = products[product] as NewProduct
-    const customerId = ids[customer] as string
-    return { customerId, sku, quantity, unitPrice: price, total: quantity * price, status }
-  }))
+  await store.transaction(async tx => {
+    const [customerBucket, productBucket, orderBucket] =
+      [await tx.bucket('customers'), await tx.bucket('products'), await tx.bucket('orders')]
+    const ids: string[] = []
+    for (const customer of customers) ids.push((await customerBucket.insert(customer)).id)
+    for (const product of products) await productBucket.insert(product)
+    for (const { customer, product, quantity, status } of orders) {
+      const { sku, price } = products[product] as NewProduct
+      const customerId = ids[customer] as string
+      await orderBucket.insert({ customerId, sku, quantity, unitPrice: price, total: quantity * price, status })
+    }
+  })
 }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
 import Fastify from 'fastify'
 import { jsonlSink } from 'fastify-noex/audit'
+import type { DurabilityNotice } from 'fastify-noex/store'
 import { drainDelayMs as defaultDrainDelayMs, gracePeriodMs, orderDesk } from './app.js'
 import { folder } from './folder.js'
 import { openStore } from './store.js'
@@ -21,10 +22,10 @@ const trustProxy = process.env['TRUST_PROXY'] || false
 
 // Connections that hang must not hold the shutdown.
 const app = Fastify({ logger: true, forceCloseConnections: true, trustProxy })
-const { store, close: closeStore } = await openStore({ directory, onSaveError })
+const { store, close: closeStore } = await openStore({ directory, onNotice })
 // To drain takes at most two seconds longer than the delay and the grace period; the rest is for saving.
 closeWithGrace({ delay: drainDelayMs + gracePeriodMs + 5_000, logger: app.log }, shutDown)
-// Beside the store's own files, which the store lists.
+// In a folder of its own, beside the files of the store.
 const trail = join(directory, 'audit')
 mkdirSync(trail, { recursive: true })
 app.register(orderDesk, {
@@ -49,9 +50,10 @@ async function shutDown ({ signal, err }: { signal?: string, err?: Error }): Pro
   } finally {
     await closeStore()
   }
-  app.log.info('data saved')
+  app.log.info('store stopped')
 }
 
-function onSaveError (err: Error): void {
-  app.log.error({ err }, 'data could not be saved')
+function onNotice ({ type, message, error: err }: DurabilityNotice): void {
+  const level = type === 'unavailable' || type === 'snapshot_failed' ? 'error' : 'warn'
+  app.log[level]({ err, notice: type }, message)
 }

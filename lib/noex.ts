@@ -37,6 +37,7 @@ import { adviseOnNames } from './deployment/name-advice.js'
 import type { ResolvedOptions } from './options.js'
 import { Procedures } from './procedures/procedures.js'
 import { RuleService } from './rules/rule-service.js'
+import { DurabilityWatch, requireCompleteBuckets } from './store/durability-watch.js'
 import { FieldWarnings } from './store/field-warnings.js'
 import { StoreAccess } from './store/store-access.js'
 import { Statistics } from './statistics.js'
@@ -62,6 +63,12 @@ interface Parts {
   readonly refusals: Refusals
 }
 
+/** Why clients should be sent elsewhere. */
+export interface Obstacle {
+  readonly status: 'draining' | 'audit_unavailable' | 'store_unavailable'
+  readonly reason?: string
+}
+
 /** Time for which names are compared before the service is ready without that, in milliseconds. */
 const ADVICE_TIMEOUT_MS = 1_000
 
@@ -83,6 +90,7 @@ export class NoexService implements Noex {
   readonly #trail: AuditTrail | undefined
   readonly #procedures: Procedures
   readonly #fieldWarnings: FieldWarnings
+  readonly #durability: DurabilityWatch
   readonly #startedAt: number
   #state: NoexState = 'serving'
   #drain: Drain | undefined
@@ -96,6 +104,7 @@ export class NoexService implements Noex {
     this.#access = access
     const { log } = environment
     const queries = new QueryRunner(access, { timeoutMs: options.queryTimeoutMs, clock, log })
+    this.#durability = new DurabilityWatch(access.store, log)
     this.#feeds = new Feeds(access, { queries, log, clock, workBudget: options.workBudget })
     this.#authentication = authentication
     this.#revocations = revocations
@@ -169,7 +178,7 @@ export class NoexService implements Noex {
       uptimeMs: () => this.uptimeMs,
       log: environment.log
     })
-    this.#scrapes = metrics && new Scrapes(metrics, { connections: this.#connections, feeds: this.#feeds, rules: this.#rules, trail, refusals, httpAccess, service: this })
+    this.#scrapes = metrics && new Scrapes(metrics, { connections: this.#connections, feeds: this.#feeds, rules: this.#rules, trail, refusals, httpAccess, durability: this.#durability, service: this })
     this.#fieldWarnings = new FieldWarnings(access, environment.log, () => rowRulesOf(options.auth, identity))
     identity?.onChange(async ({ userId, rights }) => {
       if (rights) this.#fieldWarnings.checkRules()
@@ -204,9 +213,11 @@ export class NoexService implements Noex {
         operations: [...operations.values()]
       })
       procedures = await Procedures.open(access, options.procedures, { log, identity: authentication.identity, operations })
+      requireCompleteBuckets(options.store)
       const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail, procedures, metrics, refusals })
       service.#feeds.start()
       service.#fieldWarnings.start()
+      service.#durability.start()
       return service
     } catch (error) {
       // The first error is the one to know of.
@@ -253,10 +264,11 @@ export class NoexService implements Noex {
   }
 
   /** Why clients should be sent elsewhere; `undefined` when they should not. */
-  get obstacle (): { readonly status: 'draining' | 'audit_unavailable', readonly reason?: string } | undefined {
+  get obstacle (): Obstacle | undefined {
     if (this.#state !== 'serving') return { status: 'draining' }
     const reason = this.#trail?.problem
-    return reason === undefined ? undefined : { status: 'audit_unavailable', reason }
+    if (reason !== undefined) return { status: 'audit_unavailable', reason }
+    return this.#durability.isUnavailable ? { status: 'store_unavailable' } : undefined
   }
 
   /** Returns the address of the client behind a request, also of one that is refused. */
@@ -365,6 +377,7 @@ export class NoexService implements Noex {
     this.#connections.stop()
     this.#rules?.stop()
     this.#fieldWarnings.stop()
+    this.#durability.stop()
     const ended = await Promise.allSettled([this.#scrapes?.close(), this.#procedures.close(), this.#authentication.identity?.close(), this.#feeds.stop(), this.#trail?.close()])
     for (const part of ended) if (part.status === 'rejected') throw part.reason
   }

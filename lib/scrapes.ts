@@ -6,6 +6,7 @@ import type { Feeds } from './feeds/feeds.js'
 import { limits, type Refusals } from './limits/refusals.js'
 import type { RuleService } from './rules/rule-service.js'
 import type { Metrics } from './metrics/metrics.js'
+import type { DurabilityWatch } from './store/durability-watch.js'
 import type { Readings } from './metrics/readings.js'
 
 /** What metrics are read from. */
@@ -16,6 +17,7 @@ export interface Sources {
   readonly trail: AuditTrail | undefined
   readonly refusals: Refusals
   readonly httpAccess: HttpAccess
+  readonly durability: DurabilityWatch
   /** The service itself. */
   readonly service: {
     readonly state: 'serving' | 'draining' | 'closed'
@@ -56,7 +58,7 @@ export class Scrapes {
   }
 
   #read (): Readings {
-    const { connections, feeds, rules, trail, refusals, service } = this.#sources
+    const { connections, feeds, rules, trail, refusals, service, durability } = this.#sources
     const { quota } = connections
     const closes = connections.endings.counts
     return {
@@ -75,6 +77,7 @@ export class Scrapes {
         ...Object.fromEntries(refusingCloses.map(reason => [reason, closes[reason] ?? 0]))
       },
       closes,
+      store: { isUnavailable: durability.isUnavailable, lagMs: durability.lagMs },
       sinks: trail?.stats.sinks ?? []
     }
   }

@@ -15,12 +15,12 @@ const unhealthy = {
   type: 'object',
   required: ['status'],
   properties: {
-    status: { type: 'string', enum: ['draining', 'audit_unavailable'] },
+    status: { type: 'string', enum: ['draining', 'audit_unavailable', 'store_unavailable'] },
     reason: { type: 'string', description: 'why the audit trail cannot be written' }
   }
 } as const
 
-/** `GET /healthz`: whether to send clients here. 503 from the first moment of a shutdown, and while requests are refused because the audit trail cannot be written. It asks nothing of the store. */
+/** `GET /healthz`: whether to send clients here. 503 from the first moment of a shutdown, and while requests are refused because the audit trail or the log of the store cannot be written. */
 export function healthz (service: NoexService) {
   return {
     schema: { response: { 200: ok, 503: unhealthy } },

@@ -144,6 +144,16 @@ t.test('README', async t => {
     t.match(first, { number: 1, status: 'new', total: 20, address: { city: 'Brno' } })
   })
 
+  t.test('its sample of a durable store has its orders after a restart', async t => {
+    const directory = temporaryDirectory(t)
+    const change = (code: string): string => code.replace('\'data\'', JSON.stringify(directory))
+    const { store, number } = await run(t, 'durability', ['store', 'number'], change) as { store: Store, number: number }
+    t.equal(number, 1)
+    await store.stop()
+    const next = await startStore(t, { durability: { directory } })
+    t.match(await next.bucket('orders').all(), [{ number: 1, total: 20 }])
+  })
+
   t.test('its sample of rules announces a large order', async t => {
     const { app, store } = await run(t, 'rules', ['app', 'store'], anyPort) as { app: FastifyInstance, store: Store }
     t.teardown(async () => { await store.stop() })
@@ -379,6 +389,7 @@ t.test('README, in production', async t => {
     const store = {} as ServerConfig['store']
     const gateway = { userHeader: 'X-User', trustedProxies: ['10.0.0.1'], secret: 'x' }
     const given: ServerConfig[] = [{ store }, { store, auth: { validate: () => null } }, { store, auth: { builtIn: true, adminSecret: 'x' } }, { store, auth: { gateway }, audit: {} }]
+    given.push(...['memory', 'adapter'].map(mode => ({ store: { durability: { mode } } as ServerConfig['store'] })))
     const all = new Set(given.flatMap(options => checkDeployment(options, { production: true }).map(({ id, option }) => `${id} ${option}`)))
     const table = readme.slice(readme.indexOf('| advice | option |'))
     const shown = [...table.slice(0, table.indexOf('\n\n')).matchAll(/^\| `([a-z]+-[a-z-]+)` \| (.+?) \|/gm)].flatMap(([, id, options]) => [...(options as string).matchAll(/`([\w.]+)`/g)].map(([, option]) => `${id as string} ${option as string}`))

@@ -8,7 +8,7 @@ import type { RequestFigures } from '../metrics/request-figures.js'
 import type { Catalogue } from '../operations/index.js'
 import type { Operation, Services } from '../operations/operation.js'
 import { completeAnswer, type Asked } from '../operations/suggestion.js'
-import { runOperation } from '../operations/run-operation.js'
+import { runDurably } from '../operations/durable-operation.js'
 import { decode } from '../protocol/decode.js'
 import { EncodedJson, encodeBigResult, encodeError, encodeResult } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
@@ -107,7 +107,7 @@ async function perform (
       caller.answering = operation
       operation.guard?.(caller)
       operation.validate(request)
-      const data = await runOperation(operation, request, grant, caller, to.services)
+      const data = await runDurably(operation, request, grant, caller, to.services)
       if (mayBeBig(data)) {
         reply = await answerBig(operation, request, data, grant, caller)
       } else {

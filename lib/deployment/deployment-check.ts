@@ -25,6 +25,8 @@ export type AdviceId =
   | 'no-grace-period'
   | 'no-rate-limit'
   | 'no-tls'
+  | 'store-behind'
+  | 'store-in-memory'
   | 'unlimited-connections'
   | 'weak-secret'
 
@@ -76,6 +78,8 @@ interface Deployment {
   readonly isProduction: boolean
   readonly speaksTls: boolean
   readonly hasCookies: boolean
+  /** How the store outlives the process; `undefined` where it does not tell. */
+  readonly durability: unknown
 }
 
 interface Risk {
@@ -128,6 +132,18 @@ const risks: readonly Risk[] = [
     option: 'audit.sinks',
     isRun: ({ at }) => at('audit') !== undefined && at('audit.onEntry') === undefined && !isFilled(at('audit.sinks')),
     message: 'the audit trail is lost when the process ends: set audit.sinks to a jsonlSink or a postgresSink'
+  },
+  {
+    id: 'store-in-memory',
+    option: 'store',
+    isRun: ({ durability, isProduction }) => isProduction && durability === 'memory',
+    message: 'all records are lost when the process ends: set store to one that was started with durability: { directory }'
+  },
+  {
+    id: 'store-behind',
+    option: 'store',
+    isRun: ({ durability, isProduction }) => isProduction && durability === 'adapter',
+    message: 'a crash takes back changes that clients were told are made: set store to one that was started with durability: { directory } in place of persistence'
   },
   {
     id: 'no-rate-limit',
@@ -191,8 +207,14 @@ function deploymentOf (options: DeploymentOptions, place: DeploymentPlace): Depl
     isExposed: publicHost !== undefined || isBehindProxy,
     isProduction: place.production ?? isProduction(),
     speaksTls: place.https ?? Boolean(at('fastify.https')),
-    hasCookies: place.hasCookies ?? false
+    hasCookies: place.hasCookies ?? false,
+    durability: durabilityOf(options.store)
   }
+}
+
+/** The store may be anything: options are checked elsewhere. */
+function durabilityOf (store: unknown): unknown {
+  return (store as { durability?: { mode?: unknown } } | null | undefined)?.durability?.mode
 }
 
 /** Whether the environment says that this is production. */

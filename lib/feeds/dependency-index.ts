@@ -1,8 +1,8 @@
 import type { ReadObserver } from '@hamicek/noex-store'
 
-/** Hears that something it has read has changed. */
+/** Hears that something it has read has changed, by the commit of a revision. */
 export interface Reader {
-  invalidate: () => void
+  invalidate: (revision: number) => void
 }
 
 interface BucketReaders {
@@ -19,13 +19,16 @@ export class DependencyIndex {
     return new Reads(reader, this.#buckets)
   }
 
-  /** Tells all who have read this record or its whole bucket; `key` is as the store compares it. */
-  changed (bucket: string, key: unknown): void {
+  /**
+   * Tells all who have read this record or its whole bucket that a commit has changed it; `key` is as the store
+   * compares it.
+   */
+  changed (bucket: string, key: unknown, revision: number): void {
     const readers = this.#buckets.get(bucket)
     if (readers === undefined) return
-    for (const reader of readers.whole) reader.invalidate()
+    for (const reader of readers.whole) reader.invalidate(revision)
     const ofRecord = readers.records.get(key)
-    if (ofRecord !== undefined) for (const reader of ofRecord) reader.invalidate()
+    if (ofRecord !== undefined) for (const reader of ofRecord) reader.invalidate(revision)
   }
 
   /** All who have read anything of this bucket. */

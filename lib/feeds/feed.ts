@@ -4,6 +4,7 @@ import type { Scope } from '../access/policy.js'
 import { encodePush } from '../protocol/encode.js'
 import { textFrame } from '../protocol/frame.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
+import { isTakenBack } from '../store/noex-store.js'
 import type { Reader, Reads } from './dependency-index.js'
 
 /** Somebody who watches a feed. */
@@ -14,11 +15,22 @@ export interface Subscriber {
   ended: (reason: SubscriptionEnd) => void
 }
 
+/** The result of one run of a query. */
+export interface FeedRun {
+  /** Its JSON. */
+  readonly text: string
+  /** Revision of the store at the end of the run. */
+  readonly revision: number
+  /** Settles when every state that it may have read is durable, or taken back; absent where all are. */
+  readonly durable: Promise<void> | undefined
+}
+
 /** What a feed needs from the feeds around it. */
 export interface FeedHost {
+  /** Revision of the store. */
+  readonly revision: number
   record: (reader: Reader) => Reads
-  /** Resolves with the JSON of the result. */
-  run: (feed: Feed, reads: Reads) => Promise<string>
+  run: (feed: Feed, reads: Reads) => Promise<FeedRun>
   /** Returns the feed of this query with these parameters, as far as `scope` lets it read. */
   feed: (query: string, params: unknown, scope: Scope, owner: string) => Feed
   /** Calls `feed.evaluate()` once the changes of this tick are through. */
@@ -42,6 +54,9 @@ export interface FeedSubject {
 
 /** Evaluations in a row during which something may change before the next ones wait. */
 const MAX_OVERTAKEN = 10
+
+/** Runs of one evaluation, of which all but the last have read a state that was taken back. */
+const MAX_RUNS = 5
 
 interface Waiter {
   /** The number of the evaluation from which on the result is new enough. */
@@ -80,6 +95,10 @@ export class Feed implements Reader {
   /** Evaluations in a row during which something that they read has changed. */
   #overtaken = 0
   #running = false
+  /** Revision of the store at the beginning of the run that is under way. */
+  #begunAt = 0
+  /** Revision of the first change since then to what the query reads. */
+  #changedAt = Infinity
   /** Something that the last evaluation has read may have changed since, or there was none. */
   #dirty = true
   #scheduled = false
@@ -157,9 +176,16 @@ export class Feed implements Reader {
     if (this.#end === undefined) this.#host.abandoned(this)
   }
 
-  /** Something that the query has read has changed. */
-  invalidate (): void {
+  /** Something that the query has read has changed, by the commit of a revision. */
+  invalidate (revision: number): void {
+    // A commit is told when it is durable, and then a run may have seen it already.
+    if (this.#running && revision <= this.#begunAt) return
     this.#dirty = true
+    this.#changedAt = Math.min(this.#changedAt, revision)
+    this.#plan()
+  }
+
+  #plan (): void {
     if (this.#running || this.#scheduled || this.#end !== undefined) return
     this.#scheduled = true
     if (this.#overtaken < MAX_OVERTAKEN) this.#host.schedule(this)
@@ -200,13 +226,12 @@ export class Feed implements Reader {
   async #evaluate (): Promise<void> {
     const evaluation = ++this.#evaluation
     this.#running = true
-    this.#dirty = false
     const reads = this.#host.record(this)
     const earlier = this.#reads
     let failure: Failure | undefined
-    let text = ''
+    let run: FeedRun | undefined
     try {
-      text = await this.#host.run(this, reads)
+      run = await this.#run(reads)
       earlier?.forget(reads)
     } catch (error) {
       failure = { error }
@@ -219,12 +244,30 @@ export class Feed implements Reader {
       this.#reads = undefined
       return
     }
-    const changedMeanwhile = this.#dirty
+    const isOutdated = this.#dirty
+    // A change after the run, while its state became durable, is none in between.
+    const changedMeanwhile = isOutdated && this.#changedAt <= (run?.revision ?? Infinity)
     this.#overtaken = changedMeanwhile ? this.#overtaken + 1 : 0
-    if (failure === undefined) this.#publish(text)
-    else this.#fail(failure.error)
+    if (run !== undefined) this.#publish(run.text)
+    else this.#fail(failure?.error)
     this.#settle(evaluation, failure)
-    if (changedMeanwhile) this.invalidate()
+    if (isOutdated) this.#plan()
+  }
+
+  /** Runs the query until its result is of a durable state. */
+  async #run (reads: Reads): Promise<FeedRun> {
+    for (let count = 1; ; count++) {
+      this.#dirty = false
+      this.#begunAt = this.#host.revision
+      this.#changedAt = Infinity
+      try {
+        const run = await this.#host.run(this, reads)
+        if (run.durable !== undefined) await run.durable
+        return run
+      } catch (error) {
+        if (count === MAX_RUNS || !isTakenBack(error)) throw error
+      }
+    }
   }
 
   #publish (text: string): void {

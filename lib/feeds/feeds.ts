@@ -9,7 +9,7 @@ import type { StoreAccess } from '../store/store-access.js'
 import { Work } from '../store/work.js'
 import type { Clock } from '../clock.js'
 import { DependencyIndex, type Reader, type Reads } from './dependency-index.js'
-import { Feed, type FeedHost } from './feed.js'
+import { Feed, type FeedHost, type FeedRun } from './feed.js'
 import type { QueryRunner } from './query-runner.js'
 
 /** Longest pause between two evaluations of a feed that changes during each, in milliseconds. */
@@ -96,10 +96,23 @@ export class Feeds implements FeedHost {
     return this.#index.record(reader)
   }
 
-  async run ({ query, params, scope, owner }: Feed, reads: Reads): Promise<string> {
+  get revision (): number {
+    return this.#access.store.revision
+  }
+
+  async run ({ query, params, scope, owner }: Feed, reads: Reads): Promise<FeedRun> {
     this.#evaluations++
     const work = new Work(this.#workBudget)
-    return await this.#queries.run({ query, params, rows: scope.rows, owner, reads, work })
+    const endRead = this.#access.store.beginRead()
+    try {
+      const text = await this.#queries.run({ query, params, rows: scope.rows, owner, reads, work })
+      return { text, revision: this.revision, durable: endRead() }
+    } catch (error) {
+      // A failure shows the state that it comes from.
+      const pending = endRead()
+      if (pending !== undefined) await pending
+      throw error
+    }
   }
 
   schedule (feed: Feed): void {
@@ -152,24 +165,24 @@ export class Feeds implements FeedHost {
   }
 
   /** All changes of a commit are through when a feed that they concern is evaluated, once. */
-  #onCommit ({ changes }: Commit): void {
-    for (const change of changes) this.#onChange(change)
+  #onCommit ({ changes, revision }: Commit): void {
+    for (const change of changes) this.#onChange(change, revision)
   }
 
-  #onChange (change: Change): void {
+  #onChange (change: Change, revision: number): void {
     switch (change.type) {
       case 'insert':
       case 'update':
       case 'delete':
-        this.#index.changed(change.bucket, this.#access.store.keyOf(change.bucket, change.key))
+        this.#index.changed(change.bucket, this.#access.store.keyOf(change.bucket, change.key), revision)
         break
       case 'clear':
       case 'redefine':
-        for (const reader of this.#index.readersOf(change.bucket)) reader.invalidate()
+        for (const reader of this.#index.readersOf(change.bucket)) reader.invalidate(revision)
         break
       case 'define':
         // A live query may fail for want of this bucket.
-        for (const feed of this.#keys.keys()) if (feed.failing) feed.invalidate()
+        for (const feed of this.#keys.keys()) if (feed.failing) feed.invalidate(revision)
         break
       case 'drop': {
         const readers = this.#index.readersOf(change.bucket)

@@ -117,9 +117,12 @@ export class Directory extends Mirror {
     return (userId === SUPERADMIN_ID || this.user(userId)?.enabled === true) && !this.isRevoked(userId)
   }
 
-  /** Whether a query was defined by a client of this process, and not by the application. */
+  /**
+   * Whether a query was defined by a client, and not by the application. One of the store's log that the
+   * application of this process has not defined is a client's: none gets the application's rights by a restart.
+   */
   isClientQuery (name: string): boolean {
-    return this.#clientQueries.has(name)
+    return this.#clientQueries.has(name) || this.#access.store.getQueryInfo(name)?.isRecovered === true
   }
 
   noteClientQuery (name: string): void {
@@ -253,12 +256,15 @@ export class Directory extends Mirror {
     ]
   }
 
-  /** Queries do not outlive the process, so one that an earlier process knew is none of its owner's: it may be the application's now. */
+  /**
+   * A query that is not here any more is none of its owner's: with a store in memory none outlives the process, and
+   * one of that name may be the application's now.
+   */
   async #forgetLostQueries (): Promise<void> {
     const { store } = this.#access
     for (const name of this.#clientQueries) if (store.getQueryInfo(name) === undefined) this.#clientQueries.delete(name)
     const owned = new Set(this.tables._resource_owners.all().filter(({ resourceType }) => resourceType === 'query').map(({ resourceName }) => resourceName))
-    const lost = [...owned].filter(name => !this.#clientQueries.has(name))
+    const lost = [...owned].filter(name => !this.isClientQuery(name))
     const writes = lost.flatMap(resourceName => this.#forgetting({ resourceType: 'query', resourceName }))
     if (writes.length > 0) await this.write(writes)
   }

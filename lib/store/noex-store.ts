@@ -1,4 +1,4 @@
-import type { BucketDefinition, Store } from '@hamicek/noex-store'
+import { isStoreError, type BucketDefinition, type Store } from '@hamicek/noex-store'
 import { bucketNotDefined } from '../errors.js'
 
 /** The part of a noex-store `Store` that the plugin uses. */
@@ -6,7 +6,8 @@ export type NoexStore = Pick<Store,
   'bucket' | 'bucketNames' | 'hasBucket' | 'getBucketSchema' | 'fieldsOf' |
   'defineBucket' | 'dropBucket' | 'updateBucket' | 'defineDeclarativeQuery' |
   'undefineQuery' | 'getQueries' | 'getQueryInfo' | 'runQuery' | 'keyOf' |
-  'transaction' | 'on' | 'onCommit' | 'onDurable' | 'getStats'
+  'transaction' | 'on' | 'onCommit' | 'onDurable' | 'getStats' |
+  'revision' | 'beginRead' | 'durability' | 'onDurabilityChange' | 'incompleteBuckets'
 >
 
 /** Number of the interface between stores and what serves them. */
@@ -51,4 +52,9 @@ export function definitionOf (store: NoexStore, bucket: string): BucketDefinitio
   const definition = store.getBucketSchema(bucket)
   if (definition === undefined) throw bucketNotDefined(bucket)
   return definition
+}
+
+/** Whether an error says that what was read or written has been taken back. */
+export function isTakenBack (error: unknown): boolean {
+  return isStoreError(error) && error.code === 'STORE_UNAVAILABLE'
 }

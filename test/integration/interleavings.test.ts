@@ -130,12 +130,16 @@ t.test('[G-B6] after a revocation has resolved, nothing is pushed and nothing wr
 /** The store as the service sees it: each write and each query takes a step first. Counts what clients write. */
 function stepping (store: NoexStore, step: (label: string) => Promise<void>, writes: { begun: number, done: number }): NoexStore {
   const methods = [
-    'hasBucket', 'getBucketSchema', 'fieldsOf', 'defineBucket', 'dropBucket', 'updateBucket', 'defineDeclarativeQuery',
-    'undefineQuery', 'getQueries', 'getQueryInfo', 'keyOf', 'on', 'onCommit', 'onDurable', 'getStats'
+    'hasBucket', 'getBucketSchema', 'fieldsOf', 'defineBucket', 'dropBucket', 'updateBucket',
+    'defineDeclarativeQuery', 'undefineQuery', 'getQueries', 'getQueryInfo', 'keyOf', 'on', 'onCommit',
+    'onDurable', 'getStats', 'beginRead', 'onDurabilityChange'
   ] as const
   const slow = {
     [Symbol.for('noex.store')]: 1,
     get bucketNames () { return store.bucketNames },
+    get revision () { return store.revision },
+    get durability () { return store.durability },
+    get incompleteBuckets () { return store.incompleteBuckets },
     ...Object.fromEntries(methods.map(name => [name, store[name].bind(store)]))
   } as unknown as NoexStore
   const counted = async <T>(label: string, work: () => Promise<T>, isClients: boolean): Promise<T> => {

@@ -15,9 +15,12 @@ const auth = { builtIn: true, adminSecret } as const
 const sinks = [{ name: 'durable' } as AuditSink]
 const gateway = { userHeader: 'X-Forwarded-User', trustedProxies: ['10.0.0.1'] }
 
+/** A store as far as the check looks at it. */
+const storeIn = (mode: string): NoexStore => ({ durability: { mode } } as NoexStore)
+
 /** Options without a known risk, of a server that a proxy at another address reaches. */
 const sound: ServerConfig = {
-  store: {} as NoexStore,
+  store: storeIn('log'),
   host: '0.0.0.0',
   fastify: { trustProxy: '10.0.0.1' },
   auth,
@@ -59,6 +62,13 @@ const rows: readonly Row[] = [
   { id: 'default-payload-limit', option: 'maxPayloadBytes', risk: { maxPayloadBytes: undefined }, mended: { maxPayloadBytes: 1_048_576 } },
   { id: 'default-subscription-limit', option: 'connectionLimits.maxSubscriptionsPerConnection', risk: { connectionLimits: { maxConnections: 1 } }, mended: { connectionLimits: { maxConnections: 1, maxSubscriptionsPerConnection: 100 } } },
   { id: 'error-details', option: 'exposeErrorDetails', risk: { exposeErrorDetails: undefined }, place: { production: true }, mended: { exposeErrorDetails: false } },
+  ...['memory', 'adapter'].map((mode): Row => ({
+    id: mode === 'memory' ? 'store-in-memory' : 'store-behind',
+    option: 'store',
+    risk: { store: storeIn(mode) },
+    place: { production: true },
+    mended: { store: storeIn('log') }
+  })),
   { id: 'no-grace-period', option: 'shutdown.gracePeriodMs', risk: { shutdown: {} }, mended: { shutdown: { gracePeriodMs: 1 } } },
   { id: 'no-grace-period', option: 'shutdown.gracePeriodMs', risk: { shutdown: undefined }, mended: { shutdown: { gracePeriodMs: 1 } } }
 ]
@@ -95,8 +105,8 @@ t.test('checkDeployment', t => {
   }
 
   t.test('has a row above for each risk', async t => {
-    const all = ids({ store: sound.store, auth: { builtIn: true, adminSecret: 'x' } }, { hasCookies: true, production: true })
-    const others = ids({ store: sound.store, audit: {} })
+    const all = ids({ store: storeIn('memory'), auth: { builtIn: true, adminSecret: 'x' } }, { hasCookies: true, production: true })
+    const others = ids({ store: storeIn('adapter'), audit: {} }, { production: true })
     t.same([...new Set([...all, ...others])].sort(), [...new Set(rows.map(({ id }) => id))].sort())
   })
 
@@ -218,7 +228,7 @@ t.test('advice in the log', t => {
     const { app, advice } = build(t)
     await app.register(noexPlugin, { store: await startStore(t) })
     await app.listen({ port: 0, host: '127.0.0.1' })
-    t.same(advice().map(line => line['advice']), ['default-payload-limit', 'default-subscription-limit', 'error-details', 'no-grace-period'])
+    t.same(advice().map(line => line['advice']), ['store-in-memory', 'default-payload-limit', 'default-subscription-limit', 'error-details', 'no-grace-period'])
   })
 
   t.test('takes a trusted proxy for one that brings strangers, in an enclosed scope too', async t => {

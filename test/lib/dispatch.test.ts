@@ -16,7 +16,8 @@ function parts (...broken: string[]): Dispatch {
   }
   const work = { get spent () { return or('spent', () => 0)() } }
   const clock = { ticks: or('ticks', () => 0) }
-  const services = { trail: undefined, clock, access: { gate: { closed: false } } }
+  const store = { beginRead: or('beginRead', () => () => undefined) }
+  const services = { trail: undefined, clock, access: { store } }
   const stubs = {
     catalogue: { find: () => operation },
     gate: { isStale: or('isStale', () => false), admit: () => ({ work, ensure () {} }) },

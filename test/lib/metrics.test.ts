@@ -20,6 +20,7 @@ const readings: Readings = {
   queued: { allBytes: 2_048, largestBytes: 1_500 },
   refusals: { rate_limit: 2, per_ip: 0 },
   closes: { client: 3, slow_consumer: 0 },
+  store: { isUnavailable: false, lagMs: 0 },
   sinks: []
 }
 

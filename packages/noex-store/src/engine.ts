@@ -1,6 +1,6 @@
 import { Bucket } from './bucket/bucket.js'
 import {
-  BucketNotDefinedError, StoreStoppedError, TransactionConflictError
+  BucketNotDefinedError, InputTooLargeError, StoreStoppedError, TransactionConflictError
 } from './errors.js'
 import { checkQuotas, checkUnchanged, checkUnique, evict } from './commit/check.js'
 import { CommitHistory } from './commit/history.js'
@@ -184,6 +184,7 @@ export class Engine {
     const undo: Undo[] | undefined = this.undoLog.isOn ? [] : undefined
     const changes: Change[] = []
     for (const step of steps) changes.push(applyStep(step, undo))
+    if (undo !== undefined && steps.length > 1) refuseTooManyBytes(steps, undo)
     const bytes = this.history.isRead ? steps.reduce((sum, { row }) => sum + (row?.bytes ?? 0), 0) : 0
     return this.#finish(changes, undo, options, this.#countersOf(steps), bytes)
   }
@@ -274,6 +275,18 @@ export class Engine {
     }
     return counters
   }
+}
+
+/** Estimated bytes of the records of a commit that goes to a log, as one line. */
+const MAX_LOGGED_BYTES = 41_943_040
+
+/** @throws InputTooLargeError, with all steps taken back, when a log could not hold their records in one line */
+function refuseTooManyBytes (steps: readonly Step[], undo: Undo[]): void {
+  let bytes = 0
+  for (const { row, after } of steps) if (after !== undefined) bytes += row?.bytes ?? 0
+  if (bytes <= MAX_LOGGED_BYTES) return
+  for (const step of undo.reverse()) step()
+  throw new InputTooLargeError((steps[0] as Step).bucket.name, 'operation', MAX_LOGGED_BYTES)
 }
 
 /** Does one step of a commit; what takes it back is added to `undo`. */

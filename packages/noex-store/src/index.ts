@@ -17,6 +17,10 @@ export type {
   Change, Changes, ClearChange, Commit, DefinitionChange, DefinitionOptions, QueryChange, RecordChange, UpsertOptions,
   WriteOptions
 } from './types/commit.js'
+export type {
+  DurabilityNotice, DurabilityOptions, DurabilityStatus, LogFacts, RecoveryProgress, SnapshotInfo
+} from './types/durability.js'
+export type { EndRead } from './log/store-log.js'
 export type { BackupInfo, StorePersistenceConfig } from './types/persistence.js'
 export type { PersistedState, PersistenceKey, StateMetadata, StorageAdapter } from './storage/adapter.js'
 export type {

@@ -8,9 +8,10 @@ import { Engine } from './engine.js'
 import { PersistenceRequiredError } from './errors.js'
 import { EventHub, type EventHandler } from './events/event-hub.js'
 import { applyCommit } from './log/apply.js'
-import { AttachedLog } from './log/attached-log.js'
 import type { ChangeLog, StoreImage } from './log/change-log.js'
+import { resolveDurability } from './log/durability-options.js'
 import { imageInSlices, imageOf } from './log/image.js'
+import { StoreLog, type EndRead } from './log/store-log.js'
 import { Backups } from './persistence/backups.js'
 import { BucketSaver } from './persistence/bucket-saver.js'
 import { QueryRegistry } from './query/query-registry.js'
@@ -20,6 +21,7 @@ import { StoreQueries } from './store-queries.js'
 import { TransactionContext } from './transaction/transaction.js'
 import type { AccessOptions } from './types/access.js'
 import type { Commit, DefinitionOptions, WriteOptions } from './types/commit.js'
+import type { DurabilityStatus } from './types/durability.js'
 import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
 import type { BucketDefinition, BucketFields, BucketSchemaUpdate } from './types/schema.js'
@@ -43,9 +45,8 @@ export class Store extends StoreQueries {
   readonly #events: EventHub
   readonly #expiry: ExpiryTimer
   readonly #saver: BucketSaver | undefined
-  #log: AttachedLog | undefined
-  /** While the store joins a log. */
-  #attaching: Promise<AttachedLog> | undefined
+  readonly #log: StoreLog
+  readonly #whenDurable: WhenDurable
 
   private constructor (options: StoreOptions) {
     const onListenerError = options.onListenerError ?? warn
@@ -72,23 +73,30 @@ export class Store extends StoreQueries {
     this.#saver = options.persistence === undefined
       ? undefined
       : new BucketSaver(this.#engine, options.persistence)
+    this.#log = new StoreLog(engine, queries, options.persistence !== undefined)
+    this.#whenDurable = () => this.#log.whenDurable()
     this.#expiry = new ExpiryTimer(this.#engine, options.ttlCheckIntervalMs ?? 1_000)
   }
 
   /**
-   * Starts a store with the buckets of a schema. When one of them cannot be defined, the store is stopped.
-   * @throws what `defineBucket` throws
+   * Starts a store with the buckets of a schema, and with `durability` those of its log. When one of them cannot
+   * be defined, the store is stopped.
+   * @throws what `defineBucket` throws; a TypeError that names a wrong option; when the files of `durability` are
+   * another process's, or not whole: an error with the file and the remedy
    */
   static start<S extends StoreSchema> (options: TypedStoreOptions<S>): Promise<TypedStore<S>>
-  /** Starts a store without buckets. */
+  /** Starts a store without buckets, or with those of its log. */
   static start (options?: StoreOptions): Promise<Store>
   static async start (options: StoreOptions & { readonly schema?: StoreSchema } = {}): Promise<Store> {
+    const durability = resolveDurability(options.durability, options.persistence !== undefined)
     const store = new Store(options)
-    if (options.schema === undefined) return store
     try {
+      if (durability !== undefined) await store.#log.openFiles(durability)
+      if (options.schema === undefined) return store
       return await store.defineBuckets(options.schema)
     } catch (error) {
-      await store.stop()
+      // The first error is the one to know of.
+      await store.stop().catch(() => {})
       throw error
     }
   }
@@ -230,7 +238,7 @@ export class Store extends StoreQueries {
 
   /** Counts what the store holds in the buckets that `isCounted` accepts: by default all. */
   async getStats (isCounted: (bucket: string) => boolean = () => true): Promise<StoreStats> {
-    return statsOf(this.#engine, this.#queries, this.#saver !== undefined, this.#expiry, isCounted)
+    return statsOf(this.#engine, this.#queries, this.#log.status.mode !== 'memory', this.#expiry, isCounted)
   }
 
   /**
@@ -262,7 +270,33 @@ export class Store extends StoreQueries {
    * @throws StoreUnavailableError when it is taken back
    */
   async whenDurable (revision = this.#engine.revision): Promise<void> {
-    await this.#log?.whenDurable(revision)
+    await this.#log.whenDurable(revision)
+  }
+
+  /** How far the store is durable, and whether it takes writes. */
+  get durability (): DurabilityStatus {
+    return this.#log.status
+  }
+
+  /** Hears when the disk begins or ceases to refuse commits. Returns what ends it. */
+  onDurabilityChange (listener: (status: DurabilityStatus) => void): () => void {
+    return this.#log.onChange(listener)
+  }
+
+  /**
+   * Begins a read whose result is shown to others. Its end, called when all has been read, resolves when every
+   * state that was there meanwhile is durable, and is `undefined` where that is so at once. It rejects with
+   * `StoreUnavailableError` when one of them was taken back: then the read has to be repeated.
+   */
+  beginRead (): EndRead {
+    return this.#log.beginRead()
+  }
+
+  /** Buckets of a log that take no writes, because functions of their definitions were not handed in. */
+  get incompleteBuckets (): ReadonlyArray<{ readonly bucket: string, readonly functions: readonly string[] }> {
+    return [...this.#engine.buckets.values()]
+      .filter(({ missingFunctions }) => missingFunctions.length > 0)
+      .map(({ name, missingFunctions }) => ({ bucket: name, functions: missingFunctions }))
   }
 
   /**
@@ -287,21 +321,12 @@ export class Store extends StoreQueries {
   }
 
   /**
-   * Joins the store to a log, to which all commits go from now on. Either is empty: the store becomes what
-   * the log says, or the first commit of the log.
+   * Joins the store to a log, to which all commits go from now on, and which is closed with the store. Either is
+   * empty: the store becomes what the log says, or the first commit of the log.
    * @throws CommitMismatchError
    */
   async attachLog (log: ChangeLog): Promise<void> {
-    if (this.#log !== undefined || this.#attaching !== undefined) {
-      throw new Error(`Store "${this.name}" has a log already`)
-    }
-    const attaching = AttachedLog.attach(this.#engine, this.#queries, log)
-    this.#attaching = attaching
-    try {
-      this.#log = await attaching
-    } finally {
-      this.#attaching = undefined
-    }
+    await this.#log.attach(log)
   }
 
   /** Takes the image of the store at the revision of the call, in slices: commits go on meanwhile. */
@@ -343,27 +368,20 @@ export class Store extends StoreQueries {
 
   /**
    * Saves what is to be saved, and ends the store: every later call rejects.
-   * @throws when something cannot be saved
+   * @throws when something cannot be saved or made durable, or the disk refuses commits at the end
    */
   async stop (): Promise<void> {
     if (this.#engine.isStopped) return
     this.#expiry.stop()
     this.#queries.destroy()
     try {
-      await this.#log?.close()
+      await this.#log.close()
       await this.#saver?.stop()
     } finally {
       this.#engine.isStopped = true
       this.#events.clear()
       this.#engine.buckets.clear()
     }
-  }
-
-  readonly #whenDurable: WhenDurable = () => {
-    const { revision } = this.#engine
-    if (this.#attaching === undefined) return this.#log?.whenDurable(revision)
-    // Without a log, where joining it fails, what is written is durable at once.
-    return this.#attaching.then(async log => { await log.whenDurable(revision) }, () => {})
   }
 
   #backups (operation: string): Backups {

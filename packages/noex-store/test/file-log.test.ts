@@ -178,7 +178,8 @@ test('a damaged file never means less in silence', async t => {
         },
         append: async (entries, previous) => { await log.append(entries, previous) },
         tail: from => log.tail(from),
-        truncate: async image => { await log.truncate(image) }
+        truncate: async image => { await log.truncate(image) },
+        close: async () => { await log.close() }
       })
       return JSON.stringify(store.image()) === whole ? 'all' : told ? 'less, and told' : 'less in silence'
     } catch (error) {

@@ -227,7 +227,8 @@ test('a store with a log', async t => {
       open: async () => ({ epoch, snapshot: undefined, tail: asJson(tail) }),
       append: async (entries, previous) => { await log.append(entries, previous) },
       tail: from => log.tail(from),
-      truncate: async () => {}
+      truncate: async () => {},
+      close: async () => {}
     })
     t.match(await second.bucket('users').insert({ id: 'a' }), { tag: 'made', more: 1 })
   })

@@ -335,6 +335,7 @@ test('a query in code', async t => {
     await refused
     t.same(commits.at(-1), [[change], true])
     t.equal(await store.runQuery('count'), 0)
+    await t.rejects(store.stop(), StoreUnavailableError)
   })
 
   t.test('stays where another store undefines one of its name', async t => {

@@ -19,6 +19,11 @@ export class UndoLog {
     return this.#commits.length
   }
 
+  /** The oldest commit that is not durable. */
+  get oldest (): Commit | undefined {
+    return this.#commits[0]?.commit
+  }
+
   add (commit: Commit, undo: Undo[]): void {
     if (this.isOn) this.#commits.push({ commit, undo })
   }

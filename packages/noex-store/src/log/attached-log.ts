@@ -1,16 +1,18 @@
 import type { Engine } from '../engine.js'
 import { clearBucket } from '../commit/writes.js'
-import { CommitMismatchError, StoreUnavailableError } from '../errors.js'
+import { CommitMismatchError, StoreStoppedError, StoreUnavailableError } from '../errors.js'
 import type { QueryRegistry } from '../query/query-registry.js'
-import type { Change, Commit } from '../types/commit.js'
+import type { Commit } from '../types/commit.js'
+import type { DurabilityNotice, DurabilityStatus, RecoveryProgress } from '../types/durability.js'
 import { applyCommit, prepareBuckets } from './apply.js'
-import type { ChangeLog, LogEntry, StoreImage } from './change-log.js'
+import { BackgroundSnapshots } from './background-snapshots.js'
+import type { ChangeLog, LogEntry } from './change-log.js'
+import { CommitQueue } from './commit-queue.js'
+import { firstEntry } from './first-entry.js'
 import { imageInSlices, loadImage } from './image.js'
 
 const { setTimeout: startTimer, clearTimeout: cancelTimer } = globalThis
 
-/** Commits that are appended in one call. */
-const MAX_GROUP = 1_000
 /** Pauses between two attempts of a log that does not take entries, in milliseconds. */
 const RETRY_MS = [50, 100, 200, 500, 1_000, 2_000] as const
 
@@ -20,6 +22,16 @@ interface Waiter {
   readonly reject: (error: Error) => void
 }
 
+export interface AttachOptions {
+  /**
+   * Bytes of commits after which the log is cut by a snapshot, where it has `tailBytes`.
+   * @default Infinity
+   */
+  readonly snapshotBytes?: number
+  readonly onProgress?: (progress: RecoveryProgress) => void
+  readonly onNotice?: (notice: DurabilityNotice) => void
+}
+
 /**
  * A log that all commits of a store go to. A commit that it does not take is taken back, and while it takes
  * none, writes are refused; reads go on.
@@ -27,18 +39,30 @@ interface Waiter {
 export class AttachedLog {
   readonly #engine: Engine
   readonly #log: ChangeLog
-  #pending: LogEntry[] = []
+  readonly #snapshots: BackgroundSnapshots
+  readonly #onNotice: (notice: DurabilityNotice) => void
+  readonly #pending = new CommitQueue()
   #waiters: Waiter[] = []
   #durable: number
   #isAppending = false
   #isClosed = false
+  /** Why the log takes no entries. */
+  #trouble: StoreUnavailableError | undefined
+  #lastError: DurabilityStatus['lastError']
   #stopListening: () => void = () => {}
   #retry: NodeJS.Timeout | undefined
 
-  private constructor (engine: Engine, log: ChangeLog) {
+  private constructor (
+    engine: Engine, queries: QueryRegistry, log: ChangeLog,
+    { snapshotBytes = Infinity, onNotice = () => {} }: AttachOptions
+  ) {
     this.#engine = engine
     this.#log = log
+    this.#onNotice = onNotice
     this.#durable = engine.revision
+    this.#snapshots = new BackgroundSnapshots(engine, queries, log, {
+      snapshotBytes, onNotice, whenDurable: async revision => { await this.whenDurable(revision) }
+    })
   }
 
   /**
@@ -46,12 +70,15 @@ export class AttachedLog {
    * no records and becomes what the log says; buckets and queries defined before count as declared.
    * @throws CommitMismatchError when both have records, or declare a bucket differently
    */
-  static async attach (engine: Engine, queries: QueryRegistry, log: ChangeLog): Promise<AttachedLog> {
+  static async attach (
+    engine: Engine, queries: QueryRegistry, log: ChangeLog, options: AttachOptions = {}
+  ): Promise<AttachedLog> {
     const { epoch, snapshot, tail } = await log.open()
     engine.assertWritable()
     if (snapshot === undefined && tail.length === 0) {
-      return await AttachedLog.#begin(engine, queries, log, epoch)
+      return await AttachedLog.#begin(engine, queries, log, epoch, options)
     }
+    const { onProgress = () => {} } = options
     const full = [...engine.buckets.values()].find(({ size }) => size > 0)
     if (full !== undefined) {
       throw new CommitMismatchError(
@@ -60,31 +87,39 @@ export class AttachedLog {
     }
     engine.unavailable = new StoreUnavailableError('The store is reading its log and takes no writes yet')
     try {
-      if (snapshot !== undefined) await loadImage(engine, queries, snapshot)
+      if (snapshot !== undefined) {
+        await loadImage(engine, queries, snapshot, (done, total) => {
+          onProgress({ phase: 'load', done, total })
+        })
+      }
       engine.startAt(snapshot?.revision ?? (tail[0] as LogEntry).revision - 1, epoch)
-      for (const entry of tail) {
+      for (const [done, entry] of tail.entries()) {
         applyCommit(engine, queries, entry, await prepareBuckets(engine, entry))
-        if (engine.slicer.isSpent) await engine.slicer.nextTurn()
+        if (!engine.slicer.isSpent) continue
+        onProgress({ phase: 'apply', done, total: tail.length })
+        await engine.slicer.nextTurn()
       }
     } finally {
       engine.unavailable = undefined
     }
-    const attached = new AttachedLog(engine, log)
+    const attached = new AttachedLog(engine, queries, log, options)
     attached.#start()
     // Buckets that are not to outlive a process are emptied by a commit, so that no revision is given twice.
     for (const bucket of engine.buckets.values()) {
       if (bucket.schema.definition.persistent === false) clearBucket(engine, bucket)
     }
+    await attached.#snapshots.refresh()
+    attached.#snapshots.check()
     return attached
   }
 
   /** Makes the store, as it is at the call, the first commit of an empty log; commits go on meanwhile. */
   static async #begin (
-    engine: Engine, queries: QueryRegistry, log: ChangeLog, epoch: string
+    engine: Engine, queries: QueryRegistry, log: ChangeLog, epoch: string, options: AttachOptions
   ): Promise<AttachedLog> {
     const former = { revision: engine.revision, epoch: engine.epoch }
     engine.startAt(Math.max(1, engine.revision), epoch)
-    const attached = new AttachedLog(engine, log)
+    const attached = new AttachedLog(engine, queries, log, options)
     // From this step on, for the commits that come while the first entry is made and appended.
     attached.#isAppending = true
     attached.#start()
@@ -95,6 +130,7 @@ export class AttachedLog {
     } catch (error) {
       attached.#stopListening()
       attached.#isClosed = true
+      await attached.#snapshots.stop()
       // They stay: a store without a log is durable at once.
       for (const commit of engine.undoLog.settle(engine.revision)) engine.durableLane.tell(commit)
       engine.undoLog.isOn = false
@@ -105,7 +141,8 @@ export class AttachedLog {
       throw error
     }
     attached.#isAppending = false
-    if (attached.#pending.length > 0) attached.#append().catch(engine.options.onListenerError)
+    if (attached.#pending.size > 0) attached.#append().catch(engine.options.onListenerError)
+    await attached.#snapshots.refresh()
     return attached
   }
 
@@ -120,23 +157,46 @@ export class AttachedLog {
     return this.#durable
   }
 
+  get status (): DurabilityStatus {
+    const { revision, undoLog, now } = this.#engine
+    const oldest = undoLog.oldest?.time ?? now
+    return {
+      mode: 'log',
+      state: this.#trouble === undefined ? 'ok' : 'unavailable',
+      durableRevision: this.#durable,
+      lag: { commits: revision - this.#durable, ms: Math.max(0, now - oldest) },
+      lastError: this.#lastError,
+      files: this.#snapshots.facts
+    }
+  }
+
   /**
    * Resolves when a revision is durable.
    * @throws StoreUnavailableError when it is taken back
    */
   async whenDurable (revision: number): Promise<void> {
     if (revision <= this.#durable) return
+    if (this.#isClosed) throw new StoreStoppedError(this.#engine.options.name)
     await new Promise<void>((resolve, reject) => { this.#waiters.push({ revision, resolve, reject }) })
   }
 
-  /** Resolves when all commits are durable. No further ones go to the log. */
+  /**
+   * Makes all commits durable, ends the store for further ones, and closes the log.
+   * @throws when commits could not be made durable, or the log does not take any at the end
+   */
   async close (): Promise<void> {
     try {
-      await this.whenDurable(this.#engine.revision)
+      // Commits of others may come meanwhile.
+      while (this.#durable < this.#engine.revision) await this.whenDurable(this.#engine.revision)
+      if (this.#trouble !== undefined) throw this.#trouble
     } finally {
+      this.#engine.isStopped = true
       this.#isClosed = true
       this.#stopListening()
       cancelTimer(this.#retry)
+      const snapshot = this.#snapshots.stop()
+      await this.#log.close()
+      await snapshot
     }
   }
 
@@ -145,14 +205,14 @@ export class AttachedLog {
       this.#forget(commit)
       return
     }
-    this.#pending.push(commit)
+    this.#pending.add(commit)
     // After the microtasks of this turn, so that commits of one turn go in one group.
     if (!this.#isAppending) this.#append().catch(this.#engine.options.onListenerError)
   }
 
   /** Leaves out a commit that the application takes back: its writer and all that have seen it are told. */
   #forget ({ revision }: Commit): void {
-    if (this.#pending.at(-1)?.revision === revision) this.#pending.pop()
+    this.#pending.dropLast(revision)
     const waiters = this.#waiters
     this.#waiters = waiters.filter(waiter => waiter.revision < revision)
     const error = new StoreUnavailableError('The write was taken back')
@@ -163,8 +223,8 @@ export class AttachedLog {
     this.#isAppending = true
     try {
       await undefined
-      while (this.#pending.length > 0 && !this.#isClosed) {
-        const group = this.#pending.splice(0, MAX_GROUP)
+      while (this.#pending.size > 0 && !this.#isClosed) {
+        const group = this.#pending.takeGroup()
         const { revision } = group.at(-1) as LogEntry
         try {
           await this.#log.append(group, this.#durable)
@@ -173,6 +233,7 @@ export class AttachedLog {
           return
         }
         this.#settle(revision)
+        this.#snapshots.check()
         // A log in memory answers in microtasks: what hears of durable commits and writes would hold the loop.
         if (this.#engine.slicer.isSpent) await this.#engine.slicer.nextTurn()
       }
@@ -193,39 +254,42 @@ export class AttachedLog {
     const error = new StoreUnavailableError(
       'The log of commits takes none at the moment; the write was taken back', { cause }
     )
+    this.#noteError(cause)
     this.#engine.unavailable = error
-    this.#pending = []
+    this.#trouble = error
+    this.#pending.clear()
     const waiters = this.#waiters
     this.#waiters = []
     this.#engine.undo(this.#durable)
     for (const waiter of waiters) waiter.reject(error)
+    const { message } = cause as Error
+    this.#onNotice({
+      type: 'unavailable', message: `the store takes no writes: ${message}`, error: cause as Error
+    })
     this.#tryLater(0)
   }
 
+  #noteError (cause: unknown): void {
+    this.#lastError = {
+      message: cause instanceof Error ? cause.message : String(cause), time: this.#engine.now
+    }
+  }
+
   #tryLater (attempt: number): void {
+    if (this.#isClosed) return
     const delay = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] as number
     this.#retry = startTimer(() => {
-      this.#log.append([], this.#durable).then(
-        () => { this.#engine.unavailable = undefined },
-        () => { if (!this.#isClosed) this.#tryLater(attempt + 1) })
+      this.#log.append([], this.#durable).then(() => { this.#recover() }, (error: unknown) => {
+        this.#noteError(error)
+        this.#tryLater(attempt + 1)
+      })
     }, delay).unref()
   }
-}
 
-/** The whole store as one commit. */
-function firstEntry ({ revision, buckets, queries }: StoreImage, time: number): LogEntry {
-  const changes: Change[] = []
-  const counters: Record<string, number> = {}
-  for (const { name: bucket, definition, functions, records, counter } of buckets) {
-    changes.push({
-      type: 'define',
-      bucket,
-      definition,
-      ...(functions && { functions }),
-      ...(records.length > 0 && { records })
-    })
-    if (counter > 0) counters[bucket] = counter
+  #recover (): void {
+    // Something else may refuse writes meanwhile.
+    if (this.#engine.unavailable === this.#trouble) this.#engine.unavailable = undefined
+    this.#trouble = undefined
+    if (!this.#isClosed) this.#onNotice({ type: 'available', message: 'the store takes writes again' })
   }
-  for (const [query, config] of queries) changes.push({ type: 'query', query, config })
-  return { revision, time, changes, counters }
 }

@@ -1,4 +1,5 @@
 import type { Commit } from '../types/commit.js'
+import type { LogFacts } from '../types/durability.js'
 import type { DeclarativeQueryConfig } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition } from '../types/schema.js'
@@ -62,4 +63,13 @@ export interface ChangeLog {
   tail (from: number): AsyncIterable<LogEntry>
   /** Replaces what is up to the snapshot's revision by the snapshot. */
   truncate (snapshot: StoreImage): Promise<void>
+  /**
+   * Ends the log; it can be called again.
+   * @throws when something that `append` has called durable may not be on the disk
+   */
+  close (): Promise<void>
+  /** Bytes of the entries after the snapshot; absent where they do not count. */
+  readonly tailBytes?: number
+  /** Room that the log takes and has; absent where that is of no interest. */
+  facts?(): Promise<LogFacts>
 }

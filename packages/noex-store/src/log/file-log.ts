@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { JournalThread, threadFile } from '@hamicek/noex-journal'
 import { encode, restore } from '../storage/tagged-value.js'
+import type { Change } from '../types/commit.js'
+import type { LogFacts, RecoveryProgress } from '../types/durability.js'
 import {
   LogRefusedError, type ChangeLog, type LogEntry, type OpenedLog, type StoreImage
 } from './change-log.js'
@@ -15,6 +17,8 @@ export interface FileLogOptions {
   readonly fsync?: boolean
   /** Bytes after which a segment of the log is closed. @default 67_108_864 */
   readonly segmentBytes?: number
+  /** Hears how much of the files has been read. */
+  readonly onProgress?: (progress: RecoveryProgress) => void
 }
 
 /** Time that texts are parsed or made before other work has its turn, in milliseconds. */
@@ -31,6 +35,11 @@ export class FileLog implements ChangeLog {
   #revision = 0
   #snapshotRevision = -1
   #isFailing = false
+  #tailBytes = 0
+  #isClosing = false
+  /** Texts of what went wrong while the log was closed. */
+  readonly #troubles: string[] = []
+  #recovered: Pick<LogOpened, 'torn' | 'damaged'> = { torn: undefined, damaged: [] }
 
   constructor (options: FileLogOptions) {
     this.#options = options
@@ -41,13 +50,24 @@ export class FileLog implements ChangeLog {
     return this.#revision
   }
 
+  /** Characters of the entries after the snapshot. */
+  get tailBytes (): number {
+    return this.#tailBytes
+  }
+
+  /** Faults of the files that the opening has found and got over. */
+  get recovered (): Pick<LogOpened, 'torn' | 'damaged'> {
+    return this.#recovered
+  }
+
   /**
    * Reads the whole log and opens it for writing.
    * @throws when another process has it, or anything in it is wrong: with the file and the remedy
    */
   async open (): Promise<OpenedLog & Pick<LogOpened, 'torn' | 'damaged'>> {
-    const { directory, fsync = true, segmentBytes = 67_108_864 } = this.#options
+    const { directory, fsync = true, segmentBytes = 67_108_864, onProgress } = this.#options
     let snapshots: string[] = []
+    let done = 0
     const tails: string[] = []
     const { thread, opened } = await JournalThread.open<LogOpened, LogNotice>({
       file: threadFile('log-worker.js', import.meta.url),
@@ -55,10 +75,12 @@ export class FileLog implements ChangeLog {
       settings: { directory, fsync, maxBytes: segmentBytes },
       title: 'the thread that writes the log of the store',
       onNotice (notice) {
+        if ('lines' in notice) onProgress?.({ phase: 'read', done: done += notice.lines.length })
         if (notice.type === 'snapshot-begin') snapshots = []
         else if (notice.type === 'snapshot') snapshots.push(notice.lines)
         else tails.push(notice.lines)
-      }
+      },
+      onTrouble: message => { if (this.#isClosing) this.#troubles.push(message) }
     })
     this.#thread = thread
     const { epoch, revision, torn, damaged } = opened
@@ -67,6 +89,8 @@ export class FileLog implements ChangeLog {
     if (epoch !== undefined && fsync) this.#epoch = epoch
     this.#hasBegun = epoch !== undefined
     this.#revision = revision
+    this.#recovered = { torn, damaged }
+    this.#tailBytes = tails.reduce((sum, { length }) => sum + length, 0)
     this.#snapshotRevision = snapshot?.revision ?? -1
     const first = snapshot === undefined ? revision - count(tails) + 1 : snapshot.revision + 1
     const tail = await readEntries(tails, first)
@@ -93,13 +117,15 @@ export class FileLog implements ChangeLog {
         throw new LogRefusedError(`Revision ${revision} does not follow revision ${this.#revision + i}`)
       }
     }
+    const lines = entries.map(lineOfEntry)
     try {
-      await thread.write(entries.map(lineOfEntry))
+      await thread.write(lines)
     } catch (error) {
       this.#isFailing = true
       throw error
     }
     this.#revision += entries.length
+    for (const { length } of lines) this.#tailBytes += length
   }
 
   async * tail (from: number): AsyncIterable<LogEntry> {
@@ -116,6 +142,7 @@ export class FileLog implements ChangeLog {
    */
   async truncate (snapshot: StoreImage): Promise<void> {
     if (snapshot.revision === this.#snapshotRevision) return
+    const { tailBytes } = this
     await this.#call({ type: 'snapshot-begin', revision: snapshot.revision })
     let part: string[] = []
     let length = 0
@@ -134,11 +161,21 @@ export class FileLog implements ChangeLog {
     if (part.length > 0) await this.#call({ type: 'snapshot-part', lines: part.join('\n') })
     await this.#call({ type: 'snapshot-end' })
     this.#snapshotRevision = snapshot.revision
+    this.#tailBytes -= tailBytes
   }
 
-  /** Closes the files and gives the lock back. Never rejects. */
+  async facts (): Promise<LogFacts> {
+    return await this.#call({ type: 'facts' }) as LogFacts
+  }
+
+  /**
+   * Closes the files and gives the lock back.
+   * @throws when the disk may not have everything
+   */
   async close (): Promise<void> {
+    this.#isClosing = true
     await this.#thread?.close()
+    if (this.#troubles.length > 0) throw new Error(this.#troubles.splice(0).join('; '))
   }
 
   async #call (call: LogCall): Promise<unknown> {
@@ -151,8 +188,15 @@ export class FileLog implements ChangeLog {
   }
 }
 
-function lineOfEntry ({ revision: _revision, ...entry }: LogEntry): string {
-  return JSON.stringify(encode(entry))
+/** Of a record before, the log keeps what tells whether the change fits. */
+function lineOfEntry ({ revision: _revision, changes, ...entry }: LogEntry): string {
+  return JSON.stringify(encode({ ...entry, changes: changes.map(withoutRecordBefore) }))
+}
+
+function withoutRecordBefore (change: Change): Change {
+  if (!('before' in change) || change.before === undefined) return change
+  const { _version, _createdAt, _updatedAt } = change.before
+  return { ...change, before: { _version, _createdAt, _updatedAt } }
 }
 
 function count (texts: readonly string[]): number {

@@ -1,3 +1,4 @@
+import { estimateBytes } from '../schema/size.js'
 import { encode, restore } from '../storage/tagged-value.js'
 import type { DeclarativeQueryConfig } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
@@ -5,6 +6,8 @@ import type { BucketImage, StoreImage } from './change-log.js'
 
 /** Records or deleted keys in one line. */
 const PER_LINE = 50
+/** Estimated bytes after which a line ends. */
+const LINE_BYTES = 65_536
 
 type ImageLine =
   | {
@@ -21,8 +24,21 @@ export function * linesOfImage ({ revision, queries, buckets }: StoreImage): Gen
   for (const { deleted, records, ...bucket } of buckets) {
     yield lineOf({ bucket })
     for (let i = 0; i < deleted.length; i += PER_LINE) yield lineOf({ deleted: deleted.slice(i, i + PER_LINE) })
-    for (let i = 0; i < records.length; i += PER_LINE) yield lineOf({ records: records.slice(i, i + PER_LINE) })
+    for (let i = 0; i < records.length;) {
+      const end = endOfLine(records, i)
+      yield lineOf({ records: records.slice(i, end) })
+      i = end
+    }
   }
+}
+
+function endOfLine (records: readonly StoreRecord[], from: number): number {
+  let bytes = 0
+  let end = from
+  while (end < records.length && end - from < PER_LINE && bytes < LINE_BYTES) {
+    bytes += estimateBytes(records[end++])
+  }
+  return end
 }
 
 function lineOf (line: ImageLine): string {

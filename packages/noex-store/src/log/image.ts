@@ -82,10 +82,16 @@ function countBefore (places: readonly number[], place: number): number {
  * @throws CommitMismatchError for one that is declared differently
  */
 export async function loadImage (
-  engine: Engine, queries: QueryRegistry, { buckets, queries: configs }: StoreImage
+  engine: Engine, queries: QueryRegistry, { buckets, queries: configs }: StoreImage,
+  onProgress: (done: number, total: number) => void = () => {}
 ): Promise<void> {
   const loaded: Bucket[] = []
   let count = 0
+  const total = buckets.reduce((sum, { records, deleted }) => sum + records.length + deleted.length, 0)
+  const pause = async (): Promise<void> => {
+    onProgress(count, total)
+    await engine.slicer.nextTurn()
+  }
   for (const image of buckets) {
     const definition = definitionFor(engine, image.name, image.definition, image.functions)
     const bucket = new Bucket(image.name, definition, engine.options)
@@ -94,12 +100,12 @@ export async function loadImage (
     bucket.deleted.raiseFloor(image.floor)
     for (const record of image.records) {
       bucket.load(record)
-      if (++count % STEP === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
+      if (++count % STEP === 0 && engine.slicer.isSpent) await pause()
     }
     // A cursor from a deleted key goes on with the record that comes next: its place is just before that one.
     for (const [key, version, position] of image.deleted) {
       bucket.deleted.add(bucket.keyOf(key), version, position - 1)
-      if (++count % STEP === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
+      if (++count % STEP === 0 && engine.slicer.isSpent) await pause()
     }
     loaded.push(bucket)
   }

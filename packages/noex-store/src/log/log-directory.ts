@@ -1,9 +1,10 @@
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   crcFormat, DurableFile, followLines, Journal, recoverJournal, SegmentNames, sizeOf, syncDirectory, textOfCrcLine,
   Watermark, type CrcHead, type ServedJournal
 } from '@hamicek/noex-journal'
+import type { LogFacts } from '../types/durability.js'
 import type { LogCall, LogNotice, LogOpened, LogSettings, ReadLines } from './log-messages.js'
 import { SnapshotFiles } from './snapshot-files.js'
 
@@ -42,6 +43,7 @@ export class LogDirectory implements ServedJournal {
     this.#names = new SegmentNames(join(directory, 'store.log'), '.log', 'store')
     this.#snapshots = new SnapshotFiles(directory, this.#format)
     refuseForeign(directory)
+    this.#snapshots.drop()
     const identity = readIdentity(directory)
     const markPath = join(directory, 'store.mark')
     const mark = Watermark.read(markPath)
@@ -93,6 +95,7 @@ export class LogDirectory implements ServedJournal {
   }
 
   close (): void {
+    this.#snapshots.drop()
     try {
       this.#journal.close(() => { this.#journal.sync() })
     } finally {
@@ -127,8 +130,20 @@ export class LogDirectory implements ServedJournal {
       }
       case 'read':
         return this.#read(call.from)
+      case 'facts':
+        return this.#facts()
     }
     return undefined
+  }
+
+  #facts (): LogFacts {
+    const { bavail, bsize } = statfsSync(this.#settings.directory)
+    const files = [...this.#names.listClosed(), this.#names.current]
+    return {
+      logBytes: files.reduce((sum, path) => sum + (sizeOf(path) ?? 0), 0),
+      freeBytes: bavail * bsize,
+      snapshots: this.#snapshots.infos
+    }
   }
 
   #begin (epoch: string, first: number): void {

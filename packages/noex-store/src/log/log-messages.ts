@@ -35,6 +35,8 @@ export type LogCall =
   | { readonly type: 'snapshot-end' }
   /** Answers with commits from this revision on, as many as go in one message. */
   | { readonly type: 'read', readonly from: number }
+  /** Answers with the room that the log takes and has: `LogFacts`. */
+  | { readonly type: 'facts' }
 
 /** Answer to `read`: texts of commits, one in a line; empty when there are none. */
 export interface ReadLines {

@@ -33,4 +33,6 @@ export class MemoryLog implements ChangeLog {
     this.#snapshot = snapshot
     this.#entries = this.#entries.filter(({ revision }) => revision > snapshot.revision)
   }
+
+  async close (): Promise<void> {}
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import {
   DurableFile, followLines, sizeOf, syncDirectory, textOfCrcLine, type CrcHead, type JournalFormat
 } from '@hamicek/noex-journal'
+import type { SnapshotInfo } from '../types/durability.js'
 import type { LogNotice } from './log-messages.js'
 
 /** Snapshots that are kept: the second one serves when the first is damaged. */
@@ -48,13 +49,26 @@ export class SnapshotFiles {
 
   /** Begins a snapshot; another one that was not ended is dropped. */
   begin (revision: number): void {
-    this.#writing?.file.close()
+    this.drop()
     const path = join(this.#directory, 'snapshot.new')
-    rmSync(path, { force: true })
     this.#writing = { path, revision, file: new DurableFile(path, false), head: this.#format.start }
   }
 
-  /** Adds lines. */
+  /** Removes what there is of a snapshot that was not ended. */
+  drop (): void {
+    this.#writing?.file.close()
+    this.#writing = undefined
+    rmSync(join(this.#directory, 'snapshot.new'), { force: true })
+  }
+
+  /** The snapshots that are there, oldest first. */
+  get infos (): SnapshotInfo[] {
+    return this.#list().map(({ name, revision }) => (
+      { revision, bytes: sizeOf(join(this.#directory, name)) ?? 0 }
+    ))
+  }
+
+  /** Adds lines. When that fails, the snapshot is dropped: it takes no room on a full disk. */
   add (lines: string): void {
     const writing = this.#writing
     if (writing === undefined) throw new Error('no snapshot has begun')
@@ -64,7 +78,12 @@ export class SnapshotFiles {
       text += `${sealed.line}\n`
       writing.head = sealed.head
     }
-    writing.file.append(Buffer.from(text))
+    try {
+      writing.file.append(Buffer.from(text))
+    } catch (error) {
+      this.drop()
+      throw error
+    }
   }
 
   /** Ends a snapshot, and removes those that are not needed. Returns the revision of the oldest that is kept. */

@@ -205,11 +205,12 @@ function limited (name: string, fn: AnyQueryFn): AnyQueryFn {
   }
 }
 
-function infoOf (name: string, { config, live }: DefinedQuery): QueryInfo {
+function infoOf (name: string, { config, live, isRecovered }: DefinedQuery): QueryInfo {
   return {
     name,
     type: config === undefined ? 'programmatic' : 'declarative',
     activeSubscriptions: live.size,
+    isRecovered,
     ...(config !== undefined && { config })
   }
 }

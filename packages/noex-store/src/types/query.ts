@@ -138,4 +138,6 @@ export interface QueryInfo {
   /** Present for declarative queries. */
   readonly config?: DeclarativeQueryConfig
   readonly activeSubscriptions: number
+  /** Whether it came from a log, and this process has not defined it again. */
+  readonly isRecovered: boolean
 }

@@ -1,9 +1,17 @@
+import type { DurabilityOptions } from './durability.js'
 import type { StorePersistenceConfig } from './persistence.js'
 
 /** Options of `Store.start`. */
 export interface StoreOptions {
   /** @default `store-N` */
   readonly name?: string
+  /**
+   * How commits outlive the process: `'memory'` for not at all, a folder for a log of commits, in which each is
+   * on the disk before its promise resolves. Excludes `persistence`.
+   * @default 'memory'
+   */
+  readonly durability?: 'memory' | DurabilityOptions
+  /** Whole buckets are saved a while after they change; a crash takes the changes of that time. */
   readonly persistence?: StorePersistenceConfig
   /**
    * Time between two looks for records whose time is up, in milliseconds; 0 for none. They are hidden and

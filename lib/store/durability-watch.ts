@@ -1,0 +1,55 @@
+import type { Log } from '../log.js'
+import { NoexOptionsError } from '../option-checks.js'
+import type { NoexStore } from './noex-store.js'
+
+/** Follows whether a store can make commits durable, and logs when that ends and begins again. */
+export class DurabilityWatch {
+  readonly #store: NoexStore
+  readonly #log: Log
+  #stop = (): void => {}
+
+  constructor (store: NoexStore, log: Log) {
+    this.#store = store
+    this.#log = log
+  }
+
+  /** Whether writes are refused because the log of the store does not take commits. */
+  get isUnavailable (): boolean {
+    return this.#store.durability.state === 'unavailable'
+  }
+
+  /** Age of the oldest commit that is not durable, in milliseconds; 0 where there is none. */
+  get lagMs (): number {
+    return this.#store.durability.lag.ms
+  }
+
+  start (): void {
+    this.#stop = this.#store.onDurabilityChange(({ state, lastError, durableRevision }) => {
+      if (state === 'unavailable') {
+        this.#log.error({ error: lastError?.message, revision: durableRevision },
+          'the store cannot make commits durable: writes are refused until it can')
+      } else {
+        const message = 'the store makes commits durable again: writes are accepted'
+        this.#log.warn({ revision: durableRevision }, message)
+      }
+    })
+  }
+
+  stop (): void {
+    this.#stop()
+  }
+}
+
+/**
+ * Refuses a store with a bucket that came from its log and whose definition had functions which this process
+ * has not handed in: its writes would all be refused.
+ */
+export function requireCompleteBuckets (store: NoexStore): void {
+  const [first] = store.incompleteBuckets
+  if (first === undefined) return
+  const { bucket, functions } = first
+  const paths = functions.slice(0, 5).join(', ')
+  throw new NoexOptionsError('store', `bucket "${bucket}" came from the log of the store, and the functions of ` +
+    `its definition (${paths}) were not handed in: call store.defineBucket('${bucket}', …) with them before ` +
+    'the plugin is registered')
+}
