@@ -197,12 +197,12 @@ export class Bucket {
   }
 
   /**
-   * Returns a record of elsewhere as the bucket keeps it, with all its members; one that is frozen already is
-   * of a store.
+   * Returns a record of elsewhere as the bucket keeps it, with all its members; one of a store is kept as
+   * it is.
    * @throws ValidationError naming what JSON cannot hold
    */
   readRecord (record: StoreRecord): StoreRecord {
-    return Object.isFrozen(record) ? record : InputReader.readRecord(this.name, record) as StoreRecord
+    return InputReader.isStored(record) ? record : InputReader.readRecord(this.name, record) as StoreRecord
   }
 
   /**

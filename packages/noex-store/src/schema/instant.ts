@@ -1,3 +1,5 @@
+import { timeOf } from './stored-date.js'
+
 const DATE = String.raw`\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])`
 const TIME = String.raw`T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?`
 const ZONE = String.raw`(?:Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)`
@@ -12,7 +14,7 @@ const MAX_INSTANT = 8.64e15
  */
 export function instantOf (value: unknown): unknown {
   if (typeof value === 'number') return value
-  if (value instanceof Date) return value.getTime()
+  if (value instanceof Date) return timeOf(value)
   if (typeof value !== 'string' || !ISO.test(value)) return value
   const time = Date.parse(value)
   return Number.isNaN(time) ? value : time
