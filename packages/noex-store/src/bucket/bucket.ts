@@ -193,7 +193,9 @@ export class Bucket {
       return
     }
     this.deleted.raiseFloor(former.deleted.floor)
-    for (const [key, { version, place }] of deletedSince(former, this)) this.deleted.add(key, version, place)
+    for (const [key, { version, place }] of deletedSince(former, this)) {
+      this.deleted.add(key, Math.max(version, this.deleted.get(key)?.version ?? 0), place)
+    }
   }
 
   /**

@@ -2,13 +2,13 @@ import { isDeepStrictEqual } from 'node:util'
 import { Bucket } from '../bucket/bucket.js'
 import type { Engine } from '../engine.js'
 import { TransactionConflictError } from '../errors.js'
-import type { Change, DefinitionOptions } from '../types/commit.js'
+import type { Change, DefinitionChange, DefinitionOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition, BucketSchemaUpdate, FieldDefinition } from '../types/schema.js'
 import { BucketCopy, type TransformRecord } from './bucket-copy.js'
 import { CopiedRecords, recordsInSlices, recordsOf } from './copied-records.js'
 import {
-  MAX_AT_ONCE, fill, fillInSlices, functionsOf, replace, type InitialContents
+  MAX_AT_ONCE, fill, fillInSlices, functionsOf, isBig, replace, type InitialContents
 } from './definitions.js'
 
 /** Times that a bucket is built anew because it was redefined or cleared meanwhile. */
@@ -48,8 +48,8 @@ export async function redefineBucket (
     const former = existing(engine, name)
     const { edits } = former
     const entries: Array<readonly [unknown, StoreRecord]> = []
-    const isBig = former.size > MAX_AT_ONCE && attempt < MAX_ATTEMPTS
-    for (const record of isBig ? await recordsInSlices(engine, former) : recordsOf(former)) {
+    const isSliced = former.size > MAX_AT_ONCE && attempt < MAX_ATTEMPTS
+    for (const record of isSliced ? await recordsInSlices(engine, former) : recordsOf(former)) {
       entries.push([record[former.schema.key], record])
     }
     const bucket = new Bucket(name, definition, engine.options)
@@ -57,7 +57,7 @@ export async function redefineBucket (
     // What is new is copied, so that it is read as what comes from outside, frozen or not.
     const known = new Set(entries.map(([, record]) => record))
     const records = transform(entries).map(([, record]) => known.has(record) ? record : { ...record })
-    if (isBig) await fillInSlices(engine, bucket, records, former.counter)
+    if (isSliced) await fillInSlices(engine, bucket, { records, counter: former.counter })
     else fill(bucket, records, former.counter)
     const current = existing(engine, name)
     if ((current !== former || former.edits !== edits) && attempt < MAX_ATTEMPTS) continue
@@ -106,7 +106,7 @@ async function redefine (
 }
 
 function redefinition (
-  bucket: Bucket, contents: { readonly records: readonly StoreRecord[] } | undefined
+  bucket: Bucket, contents: Pick<DefinitionChange, 'records' | 'remembered'> | undefined
 ): Change & { readonly bucket: string } {
   const { definition } = bucket.schema
   return { type: 'redefine', bucket: bucket.name, definition, ...functionsOf(bucket), ...contents }
@@ -123,24 +123,25 @@ function overtaken (name: string): TransactionConflictError {
  * back.
  */
 export async function restoreBucket (
-  engine: Engine, name: string, { records, counter }: InitialContents
+  engine: Engine, name: string, contents: InitialContents
 ): Promise<void> {
+  const { remembered } = contents
   for (let attempt = 1; ; attempt++) {
     const former = existing(engine, name)
     const { edits } = former
     const bucket = new Bucket(name, former.schema.definition, engine.options)
     bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
     const prepare = (record: StoreRecord): StoreRecord => withNewVersion(former, record)
-    const isBig = records.length > MAX_AT_ONCE && attempt < MAX_ATTEMPTS
-    if (isBig) await fillInSlices(engine, bucket, records, counter, prepare)
-    else fill(bucket, records.map(prepare), counter)
-    const copied = isBig ? await recordsInSlices(engine, bucket) : recordsOf(bucket)
+    const isSliced = isBig(contents) && attempt < MAX_ATTEMPTS
+    if (isSliced) await fillInSlices(engine, bucket, contents, prepare)
+    else fill(bucket, contents.records.map(prepare), contents.counter, remembered)
+    const copied = isSliced ? await recordsInSlices(engine, bucket) : recordsOf(bucket)
     const current = existing(engine, name)
     if ((current !== former || former.edits !== edits) && attempt < MAX_ATTEMPTS) continue
     if (current !== former) throw overtaken(name)
     bucket.follow(former, { hasSameKeys: false })
     if (former.isRecovered) bucket.markRecovered(functionsOf(former).functions)
-    replace(engine, redefinition(bucket, { records: copied }), bucket)
+    replace(engine, redefinition(bucket, { records: copied, ...(remembered && { remembered }) }), bucket)
     return
   }
 }
