@@ -1,7 +1,8 @@
 import { test } from 'tap'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
-  BackupNotFoundError, PersistenceRequiredError, runMigrations, type PersistedState, type StorageAdapter
+  BackupNotFoundError, PersistenceRequiredError, runMigrations, type Commit, type PersistedState,
+  type StorageAdapter, type Store
 } from '../src/index.js'
 import { bridgeStoreToRules } from '../src/index.js'
 import { startStore, users } from './support/store.js'
@@ -50,6 +51,64 @@ test('a store with an adapter', async t => {
     await second.defineBucket('orders', definition)
     t.same(await second.bucket('orders').all(), orders)
     t.match(await second.bucket('orders').insert({}), { id: 3 })
+  })
+
+  t.test('gives no version twice after a restart, nor after a restore elsewhere', async t => {
+    const adapter = new Adapter()
+    const definition = { key: 'id', schema: { id: { type: 'number' } } } as const
+    const open = async (maxDeletedKeys = 100): Promise<Store> => {
+      const store = await startStore(t, { name: 'shop', persistence: { adapter }, maxDeletedKeys })
+      await store.defineBucket('a', definition)
+      return store
+    }
+    let store = await open()
+    const remembered = store.bucket('a')
+    await remembered.insertMany([{ id: 1 }, { id: 2 }, { id: 3 }])
+    await remembered.update(2, { n: 1 })
+    await remembered.update(2, { n: 2 })
+    await remembered.deleteMany({ id: { $in: [1, 2] } })
+    await store.createBackup('b')
+    await store.stop()
+    t.match(adapter.states.get('shop:bucket:a'), {
+      state: { records: [[3, { id: 3 }]], remembered: { floor: 0, deleted: [[1, 1, 0], [2, 3, 0]] } }
+    })
+
+    store = await open()
+    const commits: Commit[] = []
+    const follower = await startStore(t, { name: 'follower' })
+    await store.bucket('a').insert({ id: 1 })
+    t.match(await store.bucket('a').get(1), { _version: 2 })
+    await t.rejects(
+      store.bucket('a').update(1, { n: 1 }, { expectedVersion: 1 }), { name: 'TransactionConflictError' }
+    )
+    t.match(await store.bucket('a').insert({ id: 2 }), { _version: 4 })
+    t.match(await store.bucket('a').insert({ id: 9 }), { _version: 1 }, 'a key that is new')
+    await store.stop()
+
+    adapter.states.delete('shop:bucket:a')
+    store = await startStore(t, { name: 'shop', persistence: { adapter } })
+    store.onCommit(commit => { commits.push(commit) })
+    await store.defineBucket('a', definition)
+    await store.restoreBackup('b')
+    for (const commit of commits) follower.apply(JSON.parse(JSON.stringify(commit)) as Commit)
+    for (const each of [store, follower]) {
+      t.match(await each.bucket('a').insert({ id: 2 }), { _version: 4 }, 'of the backup')
+      t.match(await each.bucket('a').insert({ id: 10 }), { _version: 1 })
+    }
+    await store.stop()
+
+    store = await open(0)
+    t.match(await store.bucket('a').insert({ id: 1 }), { _version: 2 }, 'the floor, where no key is remembered')
+    await store.bucket('a').delete(2)
+    await store.stop()
+    store = await open(0)
+    t.match(await store.bucket('a').insert({ id: 2 }), { _version: 5 }, 'the floor is saved')
+    await store.stop()
+
+    const old = adapter.states.get('shop:bucket:a') as PersistedState<{ remembered?: unknown }>
+    delete old.state.remembered
+    store = await open()
+    t.match(await store.bucket('a').insert({ id: 77 }), { _version: 6 }, 'a state of 0.2.0: above all versions')
   })
 
   t.test('saves again what could not be saved, and says so', async t => {

@@ -1,6 +1,6 @@
 import { test, type Test } from 'tap'
 import {
-  MemoryAdapter, type BucketDefinition, type Commit, type Store, type StoreRecord
+  MemoryAdapter, MemoryLog, type BucketDefinition, type Commit, type Store, type StoreRecord
 } from '../src/index.js'
 import { Bucket } from '../src/bucket/bucket.js'
 import { startStore } from './support/store.js'
@@ -193,4 +193,17 @@ test('a cursor goes on from a key that is gone', async t => {
     }
     isEqual(t, stores)
   })
+})
+
+test('a log that a store joins late knows which versions its deleted keys had', async t => {
+  const log = new MemoryLog()
+  const store = await startStore(t, { name: 'late' })
+  await store.defineBucket('a', { key: 'id', schema: { id: { type: 'string' } } })
+  await store.bucket('a').insert({ id: 'k' })
+  await store.bucket('a').delete('k')
+  await store.attachLog(log)
+  await store.stop()
+  const again = await startStore(t, { name: 'late' })
+  await again.attachLog(log)
+  t.match(await again.bucket('a').insert({ id: 'k' }), { _version: 2 })
 })

@@ -198,16 +198,18 @@ export class Bucket {
       return
     }
     this.deleted.raiseFloor(former.deleted.floor)
-    for (const [key, { version, place }] of deletedSince(former, this)) this.deleted.add(key, version, place)
+    for (const [key, { version, place }] of deletedSince(former, this)) {
+      this.deleted.add(key, Math.max(version, this.deleted.get(key)?.version ?? 0), place)
+    }
   }
 
   /**
-   * Returns a record of elsewhere as the bucket keeps it, with all its members; one that is frozen already is
-   * of a store.
+   * Returns a record of elsewhere as the bucket keeps it, with all its members; one of a store is kept as
+   * it is.
    * @throws ValidationError naming what JSON cannot hold
    */
   readRecord (record: StoreRecord): StoreRecord {
-    return Object.isFrozen(record) ? record : InputReader.readRecord(this.name, record) as StoreRecord
+    return InputReader.isStored(record) ? record : InputReader.readRecord(this.name, record) as StoreRecord
   }
 
   /**

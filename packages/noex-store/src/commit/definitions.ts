@@ -1,11 +1,12 @@
 import { Bucket } from '../bucket/bucket.js'
+import { remembering } from '../bucket/remembered.js'
 import type { Engine } from '../engine.js'
 import {
   BucketAlreadyExistsError, DefinitionMismatchError, DuplicateKeyError, UniqueConstraintError
 } from '../errors.js'
 import { compileSchema } from '../schema/bucket-schema.js'
 import { differenceOf } from '../schema/definition-data.js'
-import type { Change, DefinitionOptions } from '../types/commit.js'
+import type { Change, DefinitionOptions, RememberedKeys } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition } from '../types/schema.js'
 import { recordsOf } from './copied-records.js'
@@ -14,6 +15,7 @@ import { recordsOf } from './copied-records.js'
 export interface InitialContents {
   readonly records: readonly StoreRecord[]
   readonly counter: number
+  readonly remembered?: RememberedKeys | undefined
 }
 
 /** Records up to which a bucket is built in one step. */
@@ -38,9 +40,8 @@ export async function defineBucket (
   if (known !== undefined) throw new BucketAlreadyExistsError(name)
   const bucket = new Bucket(name, definition, engine.options)
   if (initial !== undefined) {
-    const { records, counter } = initial
-    if (records.length > MAX_AT_ONCE) await fillInSlices(engine, bucket, records, counter)
-    else fill(bucket, records, counter)
+    if (isBig(initial)) await fillInSlices(engine, bucket, initial)
+    else fill(bucket, initial.records, initial.counter, initial.remembered)
     if (engine.buckets.has(name)) throw new BucketAlreadyExistsError(name)
   }
   const change: Change = {
@@ -48,7 +49,8 @@ export async function defineBucket (
     bucket: name,
     definition: bucket.schema.definition,
     ...functionsOf(bucket),
-    ...(initial && { records: recordsOf(bucket) })
+    ...(initial && { records: recordsOf(bucket) }),
+    ...(initial?.remembered && { remembered: initial.remembered })
   }
   replace(engine, change, bucket, options)
 }
@@ -131,7 +133,7 @@ function put (engine: Engine, name: string, bucket: Bucket | undefined): void {
 
 /** Fills a new bucket in slices, with what `prepare` makes of the records. @throws as `fill` */
 export async function fillInSlices (
-  engine: Engine, bucket: Bucket, records: readonly StoreRecord[], counter: number,
+  engine: Engine, bucket: Bucket, { records, counter, remembered }: InitialContents,
   prepare: (record: StoreRecord) => StoreRecord = record => record
 ): Promise<void> {
   bucket.counter = counter
@@ -139,13 +141,25 @@ export async function fillInSlices (
     fill(bucket, records.slice(i, i + STEP).map(prepare), counter)
     if (engine.slicer.isSpent) await engine.slicer.nextTurn()
   }
+  if (remembered === undefined) return
+  for (const remember of remembering(bucket, remembered)) {
+    remember()
+    if (engine.slicer.isSpent) await engine.slicer.nextTurn()
+  }
+}
+
+/** Whether a bucket of these contents is built in slices. */
+export function isBig ({ records, remembered }: InitialContents): boolean {
+  return records.length + (remembered?.deleted.length ?? 0) > MAX_AT_ONCE
 }
 
 /**
  * Fills a bucket.
  * @throws DuplicateKeyError, UniqueConstraintError
  */
-export function fill (bucket: Bucket, records: readonly StoreRecord[], counter: number): void {
+export function fill (
+  bucket: Bucket, records: readonly StoreRecord[], counter: number, remembered?: RememberedKeys
+): void {
   bucket.counter = counter
   for (const record of records) {
     if (bucket.contents.rows.has(bucket.keyIn(record))) {
@@ -159,4 +173,5 @@ export function fill (bucket: Bucket, records: readonly StoreRecord[], counter: 
     }
     bucket.load(record)
   }
+  if (remembered !== undefined) for (const remember of remembering(bucket, remembered)) remember()
 }

@@ -1,7 +1,7 @@
 import { Bucket } from '../bucket/bucket.js'
 import type { Engine } from '../engine.js'
 import { TransactionConflictError } from '../errors.js'
-import type { Change, DefinitionOptions } from '../types/commit.js'
+import type { Change, DefinitionChange, DefinitionOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition, BucketSchemaUpdate, FieldDefinition } from '../types/schema.js'
 import { BucketCopy, type TransformRecord } from './bucket-copy.js'
@@ -45,8 +45,8 @@ export async function redefineBucket (
     const former = existing(engine, name)
     const { edits } = former
     const entries: Array<readonly [unknown, StoreRecord]> = []
-    const isBig = former.size > MAX_AT_ONCE && attempt < MAX_ATTEMPTS
-    for (const record of isBig ? await recordsInSlices(engine, former) : recordsOf(former)) {
+    const isSliced = former.size > MAX_AT_ONCE && attempt < MAX_ATTEMPTS
+    for (const record of isSliced ? await recordsInSlices(engine, former) : recordsOf(former)) {
       entries.push([record[former.schema.key], record])
     }
     const bucket = new Bucket(name, definition, engine.options)
@@ -54,7 +54,7 @@ export async function redefineBucket (
     // What is new is copied, so that it is read as what comes from outside, frozen or not.
     const known = new Set(entries.map(([, record]) => record))
     const records = transform(entries).map(([, record]) => known.has(record) ? record : { ...record })
-    if (isBig) await fillInSlices(engine, bucket, records, former.counter)
+    if (isSliced) await fillInSlices(engine, bucket, { records, counter: former.counter })
     else fill(bucket, records, former.counter)
     const current = existing(engine, name)
     if ((current !== former || former.edits !== edits) && attempt < MAX_ATTEMPTS) continue
@@ -104,7 +104,7 @@ async function redefine (
 
 /** The change that a bucket has another definition, and other records where `contents` are given. */
 export function redefinition (
-  bucket: Bucket, contents: { readonly records: readonly StoreRecord[] } | undefined
+  bucket: Bucket, contents: Pick<DefinitionChange, 'records' | 'remembered'> | undefined
 ): Change & { readonly bucket: string } {
   const { definition } = bucket.schema
   return { type: 'redefine', bucket: bucket.name, definition, ...functionsOf(bucket), ...contents }

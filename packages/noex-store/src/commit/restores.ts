@@ -6,7 +6,7 @@ import type { Engine } from '../engine.js'
 import type { StoreRecord } from '../types/record.js'
 import { CopiedRecords } from './copied-records.js'
 import {
-  MAX_AT_ONCE, fill, fillInSlices, functionsOf, replaceAll, type InitialContents, type Replacement
+  fill, fillInSlices, functionsOf, isBig, replaceAll, type InitialContents, type Replacement
 } from './definitions.js'
 import { MAX_ATTEMPTS, existing, redefinition } from './redefinitions.js'
 
@@ -23,13 +23,13 @@ export async function restoreBuckets (
   const isCurrent = (name: string): boolean => built.get(name)?.isOf(existing(engine, name)) === true
   try {
     for (let attempt = 1; ![...contents.keys()].every(isCurrent); attempt++) {
-      for (const [name, { records, counter }] of contents) {
+      for (const [name, initial] of contents) {
         if (isCurrent(name)) continue
         built.get(name)?.close()
-        const restored = new RestoredBucket(engine, existing(engine, name))
+        const restored = new RestoredBucket(engine, existing(engine, name), initial)
         built.set(name, restored)
-        if (records.length > MAX_AT_ONCE && attempt < MAX_ATTEMPTS) await restored.fillInSlices(records, counter)
-        else restored.fillNow(records, counter)
+        if (isBig(initial) && attempt < MAX_ATTEMPTS) await restored.fillInSlices()
+        else restored.fillNow()
       }
     }
     replaceAll(engine, [...built.values()].map(restored => restored.finish()))
@@ -45,13 +45,15 @@ class RestoredBucket {
   readonly #contents: Contents
   readonly #takenBack: number
   readonly #bucket: Bucket
+  readonly #initial: InitialContents
   /** Rows of the former bucket that have changed since this was begun; new ones come from `#next` on. */
   readonly #touched = new Set<Row>()
   readonly #next: number
   #copied = new CopiedRecords()
 
-  constructor (engine: Engine, former: Bucket) {
+  constructor (engine: Engine, former: Bucket, initial: InitialContents) {
     this.#engine = engine
+    this.#initial = initial
     this.#former = former
     this.#contents = former.contents
     this.#takenBack = former.takenBack
@@ -76,14 +78,15 @@ class RestoredBucket {
     return bucket === this.#former && bucket.contents === this.#contents && bucket.takenBack === this.#takenBack
   }
 
-  fillNow (records: readonly StoreRecord[], counter: number): void {
-    fill(this.#bucket, records.map(record => withNewVersion(this.#former, record)), counter)
+  fillNow (): void {
+    const { records, counter, remembered } = this.#initial
+    fill(this.#bucket, records.map(record => withNewVersion(this.#former, record)), counter, remembered)
     this.#copied = CopiedRecords.now(this.#bucket)
   }
 
-  async fillInSlices (records: readonly StoreRecord[], counter: number): Promise<void> {
+  async fillInSlices (): Promise<void> {
     const prepare = (record: StoreRecord): StoreRecord => withNewVersion(this.#former, record)
-    await fillInSlices(this.#engine, this.#bucket, records, counter, prepare)
+    await fillInSlices(this.#engine, this.#bucket, this.#initial, prepare)
     this.#copied = await CopiedRecords.of(this.#engine, this.#bucket)
   }
 
@@ -102,7 +105,9 @@ class RestoredBucket {
     }
     bucket.follow(former, { hasSameKeys: false })
     if (former.isRecovered) bucket.markRecovered(functionsOf(former).functions)
-    return { change: redefinition(bucket, { records: this.#copied.patched(bucket, places) }), bucket }
+    const { remembered } = this.#initial
+    const records = this.#copied.patched(bucket, places)
+    return { change: redefinition(bucket, { records, ...(remembered && { remembered }) }), bucket }
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Range, Scalar } from '../index/ordered-index.js'
 import type { Normalize } from '../schema/bucket-schema.js'
+import { timeOf } from '../schema/stored-date.js'
 import type { StoreRecord } from '../types/record.js'
 import { FilterError } from '../errors.js'
 import { getterOf, isPlainField } from './path.js'
@@ -72,7 +73,7 @@ const equal: Operand = (field, operand) => {
 }
 
 function isSameTime (value: unknown, date: Date): boolean {
-  return value === date || (value instanceof Date && value.getTime() === date.getTime())
+  return value === date || (value instanceof Date && timeOf(value) === timeOf(date))
 }
 
 function other ({ name, get }: Field, matches: (value: unknown) => boolean): Condition {
@@ -149,12 +150,12 @@ function listOf (
   if (!Array.isArray(operand)) throw new FilterError(`${operator} of "${name}" must be an array`)
   const values = new Set<unknown>(normalize === undefined ? operand : operand.map(normalize))
   const dates = new Set<number>()
-  for (const value of values) if (value instanceof Date) dates.add(value.getTime())
+  for (const value of values) if (value instanceof Date) dates.add(timeOf(value))
   return { values, dates }
 }
 
 function isIn ({ values, dates }: ReturnType<typeof listOf>, value: unknown): boolean {
-  return values.has(value) || (dates.size > 0 && value instanceof Date && dates.has(value.getTime()))
+  return values.has(value) || (dates.size > 0 && value instanceof Date && dates.has(timeOf(value)))
 }
 
 const isOneOf: Operand = (field, operand) => {

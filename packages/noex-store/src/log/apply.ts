@@ -1,4 +1,5 @@
 import { Bucket } from '../bucket/bucket.js'
+import { remembering } from '../bucket/remembered.js'
 import { fill } from '../commit/definitions.js'
 import type { Undo } from '../commit/undo-log.js'
 import { applyStep, type Engine } from '../engine.js'
@@ -168,11 +169,12 @@ function emptyBucket (
 
 /** What enters the records of a definition, one by one: those that it has, or those of before. */
 function * loadsOf (
-  bucket: Bucket, { records }: DefinitionChange, former: Bucket | undefined
+  bucket: Bucket, { records, remembered }: DefinitionChange, former: Bucket | undefined
 ): Generator<() => void, undefined> {
   const { sequence } = bucket.contents
   if (former !== undefined && records !== undefined) sequence.startAt(former.contents.sequence.nextPlace)
   for (const record of records ?? []) yield () => { fill(bucket, [record], 0) }
+  if (remembered !== undefined) yield * remembering(bucket, remembered)
   if (records !== undefined || former === undefined) return undefined
   for (const row of former.contents.sequence.from(0)) {
     yield () => { bucket.load(row.record as StoreRecord, row.place) }

@@ -1,4 +1,5 @@
 import { Bucket } from '../bucket/bucket.js'
+import { countBefore, deletedOf, remembering } from '../bucket/remembered.js'
 import { CopiedRecords, recordsOf } from '../commit/copied-records.js'
 import { functionsOf } from '../commit/definitions.js'
 import type { Engine } from '../engine.js'
@@ -58,24 +59,6 @@ function imageWithoutRecords (bucket: Bucket): Omit<BucketImage, 'deleted' | 're
   }
 }
 
-function deletedOf ({ deleted }: Bucket, places: readonly number[]): BucketImage['deleted'] {
-  return Array.from(
-    deleted.entries(), ([key, { version, place }]) => [key, version, countBefore(places, place)] as const
-  )
-}
-
-/** Counts the places up to `place`, which itself may be that of the record before a deleted one. */
-function countBefore (places: readonly number[], place: number): number {
-  let low = 0
-  let high = places.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((places[middle] as number) <= place) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
 /**
  * Loads an image into a store without records, in slices; its buckets are there all together in the end. A
  * bucket that is declared already keeps its functions.
@@ -97,14 +80,12 @@ export async function loadImage (
     const bucket = new Bucket(image.name, definition, engine.options)
     if (!engine.buckets.has(image.name)) bucket.markRecovered(image.functions)
     bucket.counter = image.counter
-    bucket.deleted.raiseFloor(image.floor)
     for (const record of image.records) {
       bucket.load(record)
       if (++count % STEP === 0 && engine.slicer.isSpent) await pause()
     }
-    // A cursor from a deleted key goes on with the record that comes next: its place is just before that one.
-    for (const [key, version, position] of image.deleted) {
-      bucket.deleted.add(bucket.keyOf(key), version, position - 1)
+    for (const remember of remembering(bucket, image)) {
+      remember()
       if (++count % STEP === 0 && engine.slicer.isSpent) await pause()
     }
     loaded.push(bucket)

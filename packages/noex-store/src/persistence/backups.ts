@@ -1,10 +1,9 @@
-import { recordsOf } from '../commit/copied-records.js'
 import type { InitialContents } from '../commit/definitions.js'
 import { restoreBuckets } from '../commit/restores.js'
 import type { Engine } from '../engine.js'
 import { BackupNotFoundError } from '../errors.js'
 import type { BackupInfo } from '../types/persistence.js'
-import type { BucketSaver, PersistedBucketState } from './bucket-saver.js'
+import { contentsOf, savedStateOf, type BucketSaver, type PersistedBucketState } from './bucket-saver.js'
 
 /** A backup in the form that the original's adapters hold. */
 export interface BackupData {
@@ -27,10 +26,7 @@ export class Backups {
     const saved = [...this.#engine.buckets.values()].filter(
       ({ schema }) => schema.definition.persistent !== false
     )
-    const entries = saved.map((bucket): [string, PersistedBucketState] => [bucket.name, {
-      records: recordsOf(bucket).map(record => [record[bucket.schema.key], record]),
-      autoincrementCounter: bucket.counter
-    }])
+    const entries = saved.map(bucket => [bucket.name, savedStateOf(bucket)] as const)
     const meta = {
       name,
       createdAt: now,
@@ -57,9 +53,8 @@ export class Backups {
     const saved = await this.#saver.adapter.load<BackupData>(this.#keyOf(name))
     if (saved === undefined) throw new BackupNotFoundError(name)
     const contents = new Map<string, InitialContents>()
-    for (const [bucket, { records, autoincrementCounter }] of Object.entries(saved.state.buckets)) {
-      if (!this.#engine.buckets.has(bucket)) continue
-      contents.set(bucket, { records: records.map(([, record]) => record), counter: autoincrementCounter })
+    for (const [bucket, state] of Object.entries(saved.state.buckets)) {
+      if (this.#engine.buckets.has(bucket)) contents.set(bucket, contentsOf(state))
     }
     await restoreBuckets(this.#engine, contents)
   }

@@ -1,7 +1,9 @@
+import type { Bucket } from '../bucket/bucket.js'
+import { readRemembered, rememberedOf } from '../bucket/remembered.js'
 import { recordsOf } from '../commit/copied-records.js'
 import type { InitialContents } from '../commit/definitions.js'
 import type { Engine } from '../engine.js'
-import type { Change, Commit } from '../types/commit.js'
+import type { Change, Commit, RememberedKeys } from '../types/commit.js'
 import type { PersistedState, StorageAdapter } from '../storage/adapter.js'
 import { toError } from '../storage/errors.js'
 import type { StorePersistenceConfig } from '../types/persistence.js'
@@ -11,6 +13,25 @@ import type { StoreRecord } from '../types/record.js'
 export interface PersistedBucketState {
   readonly records: ReadonlyArray<readonly [unknown, StoreRecord]>
   readonly autoincrementCounter: number
+  /** What is remembered of deleted keys; the original does not know it. */
+  readonly remembered?: RememberedKeys
+}
+
+/** The state of a bucket at the moment of the call. */
+export function savedStateOf (bucket: Bucket): PersistedBucketState {
+  return {
+    records: recordsOf(bucket).map(record => [record[bucket.schema.key], record]),
+    autoincrementCounter: bucket.counter,
+    remembered: rememberedOf(bucket) ?? { floor: 0, deleted: [] }
+  }
+}
+
+/** The contents that a saved state gives a bucket. */
+export function contentsOf (
+  { records: entries, autoincrementCounter, remembered }: PersistedBucketState
+): InitialContents {
+  const records = entries.map(([, record]) => record)
+  return { records, counter: autoincrementCounter ?? 0, remembered: readRemembered(remembered, records) }
 }
 
 /** Longest pause before a failed save is tried again, in milliseconds. */
@@ -48,8 +69,7 @@ export class BucketSaver {
     try {
       const saved = await this.adapter.load<PersistedBucketState>(this.#keyOf(name))
       if (saved === undefined || saved === null) return undefined
-      const { records, autoincrementCounter } = saved.state
-      return { records: records.map(([, record]) => record), counter: autoincrementCounter ?? 0 }
+      return contentsOf(saved.state)
     } catch (error) {
       this.#report(error)
       throw error
@@ -139,11 +159,7 @@ export class BucketSaver {
   async #saveBucket (name: string): Promise<void> {
     const bucket = this.#engine.buckets.get(name)
     if (bucket === undefined) return
-    const state: PersistedBucketState = {
-      records: recordsOf(bucket).map(record => [record[bucket.schema.key], record]),
-      autoincrementCounter: bucket.counter
-    }
-    await this.adapter.save(this.#keyOf(name), this.documentOf(state))
+    await this.adapter.save(this.#keyOf(name), this.documentOf(savedStateOf(bucket)))
   }
 
   /** Returns a state with the facts that adapters keep beside it. */

@@ -1,5 +1,6 @@
 import { getterOf } from '../filter/path.js'
 import type { Normalize } from '../schema/bucket-schema.js'
+import { timeOf } from '../schema/stored-date.js'
 import type { Sort } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
 
@@ -73,6 +74,6 @@ function sortableOf (value: unknown): Sortable | undefined {
     case 'bigint': return value
     case 'number': return Number.isNaN(value) ? undefined : value
     case 'boolean': return Number(value)
-    default: return value instanceof Date ? sortableOf(value.getTime()) : undefined
+    default: return value instanceof Date ? sortableOf(timeOf(value)) : undefined
   }
 }

@@ -1,9 +1,11 @@
+import { storedDate, timeOf } from './stored-date.js'
+
 /** Levels of a definition: more than any filter or schema can use, fewer than would fill the stack. */
 const MAX_LEVELS = 2_000
 
 /**
  * Returns the definition of a bucket or query as the store keeps it: plain objects and arrays are copied and
- * frozen, so that neither the caller nor a reader can change it. `Date`s are copied, functions and instances
+ * frozen, so that neither the caller nor a reader can change it. `Date`s are copied and cannot be changed, functions and instances
  * of other classes are kept. Values of records are read by `InputReader`.
  * @throws RangeError for one that is nested too deeply
  */
@@ -13,7 +15,7 @@ export function frozenDefinition (value: unknown): unknown {
 
 /** `seen` has the copies of what surrounds the value: a circle stays one. */
 function frozenCopy (value: object, seen: Map<object, object>, level: number): object {
-  if (value instanceof Date) return new Date(value)
+  if (value instanceof Date) return storedDate(timeOf(value))
   const isArray = Array.isArray(value)
   if (!isArray && !isPlain(value)) return value
   const known = seen.get(value)

@@ -1,5 +1,6 @@
 import { InputTooLargeError, ValidationError, ValidatorError } from '../errors.js'
 import { DATE_BYTES, MEMBER_BYTES, numberBytes } from './size.js'
+import { isStoredDate, storedDate, timeOf } from './stored-date.js'
 
 /** Levels of objects and arrays in the value of a record's member: the one bound of records. */
 export const MAX_DEPTH = 100
@@ -33,6 +34,14 @@ export class InputReader {
     // An own member named __proto__ is replaced like any other.
     for (const name of Object.keys(copy)) copy[name] = reader.read(name, copy[name])
     return Object.freeze(copy)
+  }
+
+  /**
+   * Tells whether a record is one of a store: frozen, with all that is in it, and with dates that cannot be
+   * changed.
+   */
+  static isStored (record: object): boolean {
+    return isStored(record, MAX_DEPTH)
   }
 
   /** Begins a record. */
@@ -93,10 +102,10 @@ export class InputReader {
 
   #object (value: object, path: string, around: readonly object[]): object {
     if (value instanceof Date) {
-      const time = value.getTime()
+      const time = timeOf(value)
       if (Number.isNaN(time)) this.#refuse(path, 'an invalid date')
       this.bytes += DATE_BYTES
-      return new Date(time)
+      return isStoredDate(value) ? value : storedDate(time)
     }
     if (around.includes(value)) this.#refuse(path, 'a circle')
     if (around.length >= MAX_DEPTH) this.#refuse(path, `more than ${MAX_DEPTH} levels`)
@@ -148,6 +157,24 @@ export class InputReader {
 }
 
 const noneIsAround: readonly object[] = []
+
+function isStored (value: object, levels: number): boolean {
+  if (value instanceof Date) return isStoredDate(value)
+  const isPlain = Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype
+  if (!isPlain || levels < 0 || !Object.isFrozen(value)) return false
+  for (const name in value) {
+    if (!isStoredValue((value as Fields)[name], levels)) return false
+  }
+  return true
+}
+
+function isStoredValue (value: unknown, levels: number): boolean {
+  switch (typeof value) {
+    case 'object': return value === null || isStored(value, levels - 1)
+    case 'number': return Number.isFinite(value)
+    default: return typeof value === 'string' || typeof value === 'boolean' || value === undefined
+  }
+}
 
 /** Whether a path is long enough: it only names the place in a message. */
 function isLong (path: string): boolean {

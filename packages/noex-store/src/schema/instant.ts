@@ -1,4 +1,5 @@
 import { isCalendarDay } from './calendar-day.js'
+import { timeOf } from './stored-date.js'
 
 const DAY = String.raw`\d{4}-\d{2}-\d{2}`
 const TIME = String.raw`T(?:(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?|24:00(?::00(?:\.0+)?)?)`
@@ -17,7 +18,7 @@ const MAX_INSTANT = 8.64e15
  */
 export function instantOf (value: unknown): unknown {
   if (typeof value === 'number') return value
-  if (value instanceof Date) return value.getTime()
+  if (value instanceof Date) return timeOf(value)
   if (typeof value !== 'string') return value
   const [text, day, zone] = ISO.exec(value) ?? []
   if (text === undefined || !isCalendarDay(day as string)) return value

@@ -19,6 +19,14 @@ export interface ClearChange {
   readonly bucket: string
 }
 
+/** What a bucket remembers of deleted keys, so that no version of a key comes again. */
+export interface RememberedKeys {
+  /** Highest version of a deleted key that is not among them. */
+  readonly floor: number
+  /** The newest deleted keys, oldest first: key, last version, number of records before it in their order. */
+  readonly deleted: ReadonlyArray<readonly [key: unknown, version: number, position: number]>
+}
+
 /** A bucket that was defined, redefined or dropped. */
 export interface DefinitionChange {
   readonly type: 'define' | 'redefine' | 'drop'
@@ -29,6 +37,8 @@ export interface DefinitionChange {
   readonly functions?: readonly string[]
   /** The records that a definition starts with; `undefined` for none, or for those of before. */
   readonly records?: readonly StoreRecord[]
+  /** Deleted keys of where the records come from: a saved state, a backup, the store of a new log. */
+  readonly remembered?: RememberedKeys
 }
 
 /** A declarative query that was defined or, with `config` undefined, a query that was removed. */
