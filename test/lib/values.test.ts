@@ -44,23 +44,23 @@ t.test('A filter has a bound, and does not see what every object has', async t =
   t.equal(await client.ask('store.count', { bucket: 'items' }), 1)
 })
 
-t.test('Texts that were stored before their field had a pattern are guarded, too', async t => {
+t.test('A field with a pattern is refused while a stored text does not fit it, or takes too long to match', async t => {
   const { connect } = await serve(t)
   const client = await connect()
   const bucket = 'late'
-  await client.ask('store.defineBucket', { name: bucket, config: { key: 'id', schema: { id: { type: 'string' } } } })
+  const config = { key: 'id', schema: { id: { type: 'string' } } }
+  await client.ask('store.defineBucket', { name: bucket, config })
   await client.ask('store.insert', { bucket, data: { id: 'x', z: 'a'.repeat(3_000) } })
-  await client.ask('store.updateBucket', { name: bucket, updates: { addFields: { z: { type: 'string', pattern: '^a*a*a*b' } } } })
-  const writes: ReadonlyArray<readonly [type: string, fields: object]> = [
-    ['store.update', { key: 'x', data: { n: 1 } }],
-    ['store.updateMany', { filter: {}, data: { n: 1 } }],
-    ['store.upsert', { data: { id: 'x', n: 1 } }],
-    ['store.transaction', { operations: [{ op: 'update', bucket, key: 'x', data: { n: 1 } }] }]
-  ]
-  for (const [type, fields] of writes) {
-    t.match(await client.request(type, { bucket, ...fields }), { code: 'VALIDATION_ERROR', details: [{ field: 'z', code: 'pattern' }] }, type)
-  }
-  t.match(await client.ask('store.update', { bucket, key: 'x', data: { z: 'b' } }), { z: 'b', _version: 2 }, 'a better text is taken')
+  const change = { name: bucket, updates: { addFields: { z: { type: 'string', pattern: '^a*a*a*b' } } } }
+  t.match(await client.request('store.updateBucket', change), {
+    code: 'VALIDATION_ERROR', message: /record with key "x" does not fit: field "z": Matching .* takes too long/
+  })
+  t.match(await client.ask('store.update', { bucket, key: 'x', data: { z: 'b' } }), { z: 'b', _version: 2 })
+  await client.ask('store.updateBucket', change)
+  t.match(
+    await client.request('store.update', { bucket, key: 'x', data: { z: 'a'.repeat(3_000) } }),
+    { code: 'VALIDATION_ERROR', details: [{ field: 'z', code: 'pattern' }] }
+  )
 })
 
 t.test('What is done for each record has a bound', async t => {

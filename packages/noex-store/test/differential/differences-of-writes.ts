@@ -247,7 +247,8 @@ export const writeDifferences: readonly Difference[] = [
     now: 'after schema and keys, in the state that the write leads to',
     why: 'a transaction takes the same writes',
     isCause: ({ operation, world, theirs }) => operation.kind !== 'transaction' &&
-      hasReferences(operation, world) && errorOf(theirs).startsWith('ReferentialIntegrityError: Foreign key')
+      hasReferences(operation, world) &&
+      /^(?:ReferentialIntegrityError: Foreign key|BucketNotDefinedError)/.test(errorOf(theirs))
   },
   {
     name: 'transactions and references',
