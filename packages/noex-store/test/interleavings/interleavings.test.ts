@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { MemoryLog, Store, StoreUnavailableError, TransactionConflictError, type LogEntry, type StoreRecord } from '../../src/index.js'
 import { repetitions } from '../support/campaign.js'
+import { stopStore } from '../support/store.js'
 import { act, anyAct, defineAccounts, type Act, type Pause } from './actors.js'
 import { Witness } from './witness.js'
 
@@ -54,7 +55,7 @@ async function interleave (
   witness.saw(watched, 'a subscriber')
   const faults = await witness.close()
   if (log !== undefined && log.revision !== store.revision) return [...faults, 'the log is not at the revision of the store']
-  await store.stop()
+  await stopStore(store)
   return faults
 }
 
