@@ -15,6 +15,8 @@ import { StoreLog, type EndRead } from './log/store-log.js'
 import { Backups } from './persistence/backups.js'
 import { BucketSaver } from './persistence/bucket-saver.js'
 import { QueryRegistry } from './query/query-registry.js'
+import { compileSchema } from './schema/bucket-schema.js'
+import { checkOptionNames } from './schema/option-names.js'
 import { ExpiryTimer } from './expiry-timer.js'
 import { statsOf } from './stats.js'
 import { StoreQueries } from './store-queries.js'
@@ -137,6 +139,10 @@ export class Store extends StoreQueries {
    * @throws what `defineBucket` throws
    */
   async defineBuckets<S extends StoreSchema> (schema: S): Promise<TypedStore<S>> {
+    for (const [name, definition] of Object.entries(schema)) {
+      compileSchema(name, definition)
+      checkOptionNames(name, definition)
+    }
     for (const [name, definition] of Object.entries(schema)) await this.defineBucket(name, definition)
     return this as unknown as TypedStore<S>
   }

@@ -29,6 +29,27 @@ test('defineSchema', async t => {
     }
   })
 
+  t.test('refuses an option that does not exist, wherever it stands', async t => {
+    const bad = (definition: object): (() => unknown) => () => defineSchema({ a: definition } as never)
+    const field = (options: object): object =>
+      ({ key: 'id', schema: { id, f: { type: 'string', ...options } } })
+    t.throws(
+      bad({ key: 'id', schema: { id }, maxsize: 5 }), { message: /Bucket "a" has no option "maxsize".* maxSize/ }
+    )
+    t.throws(
+      bad(field({ requird: true })), { message: /Field "f" of bucket "a" has no option "requird".* required/ }
+    )
+    t.throws(bad(field({ onDelet: 'cascade' })), { message: /no option "onDelet"/ })
+    const items = { type: 'string', minlength: 1 }
+    t.throws(bad(field({ type: 'array', items })), { message: /Field "f\[\]" .*"minlength"/ })
+    const properties = { g: { type: 'string', uniqe: true } }
+    t.throws(bad(field({ type: 'object', properties })), { message: /Field "f\.g" .*"uniqe"/ })
+    const schema = { b: { key: 'id', schema: { id } }, a: { key: 'id', schema: { id }, maxsize: 5 } }
+    const store = await startStore(t)
+    t.match(await rejection(store.defineBuckets(schema as never)), { message: /no option "maxsize"/ })
+    t.notOk(store.hasBucket('b'), 'none is defined')
+  })
+
   t.test('refuses a reference that leads nowhere, or to a key of another type', async t => {
     const withField = (field: object): (() => unknown) => () => defineSchema({
       customers: { key: 'id', schema: { id } },

@@ -3,12 +3,13 @@ import type { CheckedSchema } from '../types/checked-schema.js'
 import type { StoreSchema } from '../types/record-types.js'
 import type { BucketDefinition } from '../types/schema.js'
 import { compileSchema } from './bucket-schema.js'
+import { checkOptionNames } from './option-names.js'
 
 /**
  * Checks the definitions of the buckets of a store, and returns a frozen copy. Its type is what the types of
  * records, inserts, updates and filters are made of. Apart from that it has no effect.
  *
- * @throws DefinitionError naming the bucket and the field
+ * @throws DefinitionError naming the bucket and the field, also for an option that does not exist
  *
  * @example
  * const schema = defineSchema({
@@ -22,6 +23,7 @@ export function defineSchema<const S extends CheckedSchema<S>> (schema: S): S {
   }
   const definitions = Object.entries<BucketDefinition>(schema)
     .map(([name, definition]) => [name, compileSchema(name, definition).definition] as const)
+  for (const [name, definition] of definitions) checkOptionNames(name, definition)
   const checked: StoreSchema = Object.fromEntries(definitions)
   for (const [name, { schema: fields }] of definitions) {
     for (const [field, { ref, type }] of Object.entries(fields)) {
