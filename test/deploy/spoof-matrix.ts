@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { connect as connectTcp, type AddressInfo } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import Fastify from 'fastify'
@@ -199,9 +198,12 @@ async function send (port: number, isTls: boolean, { headers, connection }: Atte
     received += String(data)
     if (!received.startsWith('HTTP/1.1 101 ') ? received.includes('\r\n\r\n') : received.includes('"welcome"')) socket.destroy()
   })
-  socket.on('error', () => {})
+  let failure: Error | undefined
+  // A server that has answered may end the connection with what it has not read.
+  socket.on('error', (error: NodeJS.ErrnoException) => { if (error.code !== 'ECONNRESET') failure = error })
   socket.setTimeout(PATIENCE_MS, () => { socket.destroy(new Error('no answer')) })
   socket.write([...lines, '', ''].join('\r\n'), 'latin1')
-  await once(socket, 'close')
+  await new Promise(resolve => { socket.on('close', resolve) })
+  if (failure !== undefined) throw failure
   return received
 }
