@@ -221,7 +221,7 @@ test('a directory of another process, or of a storage adapter, is refused', asyn
   await t.rejects(new FileLog({ directory }).open(), /store\.lock: another process has this store/)
   await stop(run)
   writeFileSync(join(directory, 'production_bucket_orders.json'), '{}')
-  await t.rejects(new FileLog({ directory }).open(), /production_bucket_orders\.json.*npx fastify-noex import/)
+  await t.rejects(new FileLog({ directory }).open(), /production_bucket_orders\.json.*a FileAdapter of "persistence"/)
 })
 
 test('a start from damaged snapshots needs the older one and the log', async t => {

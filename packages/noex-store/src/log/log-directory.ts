@@ -226,7 +226,7 @@ function refuseForeign (directory: string): void {
   const foreign = readdirSync(directory).find(name => name.endsWith('.json') && name !== 'store.json')
   if (foreign === undefined) return
   throw new Error(`${directory} has the data of a storage adapter (${foreign}), which is not read here: ` +
-    `import it with "npx fastify-noex import ${directory}"`)
+    'a FileAdapter of "persistence" reads it; name an empty directory for "durability"')
 }
 
 /** Reads which history a directory has; `undefined` for none. Throws when there is a log without it. */
