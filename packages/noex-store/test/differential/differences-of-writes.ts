@@ -251,6 +251,13 @@ export const writeDifferences: readonly Difference[] = [
       /^(?:ReferentialIntegrityError: Foreign key|BucketNotDefinedError)/.test(errorOf(theirs))
   },
   {
+    name: 'a field that stored records do not fit',
+    before: 'is added or changed by a new definition or migration; later updates of these records are refused',
+    now: 'the definition is refused, naming the first such record',
+    why: 'a commit is checked in the state that it leads to',
+    isCause: ({ ours }) => / cannot take this definition: its record with key /.test(errorOf(ours))
+  },
+  {
     name: 'transactions and references',
     before: 'are not checked, and deletes do not cascade',
     now: 'are checked at the commit',

@@ -168,7 +168,7 @@ export class History {
       operation.kind === 'transaction' ||
       (operation.kind === 'insertMany' && 'error' in outcome) ||
       // Has taken a number, which it has not in 0.2.0.
-      ('error' in outcome && outcome.error.startsWith('ReferentialIntegrityError')) ||
+      ('error' in outcome && /^(?:ReferentialIntegrity|BucketNotDefined)Error/.test(outcome.error)) ||
       (operation.kind !== 'delete' && operation.kind !== 'deleteMany' &&
         events.some(({ type }) => type === 'deleted'))
   }
