@@ -5,7 +5,7 @@ import { turnsDuring } from './support/store.js'
 /** Takes milliseconds to match with some dozens of `a`, and matches. */
 const pattern = '^(?!a*a*a*a*b)a*$'
 const text = 'a'.repeat(50)
-const RECORDS = 60
+const RECORDS = 300
 const records = Array.from({ length: RECORDS }, (_, id) => ({ id, text }))
 
 t.test('Records whose texts take long to match are checked in slices, however they are written', async t => {
