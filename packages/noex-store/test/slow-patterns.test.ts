@@ -4,8 +4,8 @@ import { turnsDuring } from './support/store.js'
 
 /** Takes milliseconds to match with some dozens of `a`, and matches. */
 const pattern = '^(?!a*a*a*a*b)a*$'
-const text = 'a'.repeat(50)
-const RECORDS = 300
+const text = 'a'.repeat(60)
+const RECORDS = 60
 const records = Array.from({ length: RECORDS }, (_, id) => ({ id, text }))
 
 t.test('Records whose texts take long to match are checked in slices, however they are written', async t => {
@@ -33,7 +33,7 @@ t.test('Records whose texts take long to match are checked in slices, however th
   }
   for (const [name, write] of Object.entries(writes)) {
     const turns = await turnsDuring(write)
-    t.ok(turns > 5, `${name}: ${turns} turns of others`)
+    t.ok(turns > 2, `${name}: ${turns} turns of others`)
   }
   t.equal(await slow.count({ n: 1 }), RECORDS)
 })
