@@ -36,7 +36,8 @@ export async function seed (store: DeskStore): Promise<void> {
     for (const { customer, product, quantity, status } of orders) {
       const { sku, price } = products[product] as NewProduct
       const customerId = ids[customer] as string
-      await orderBucket.insert({ customerId, sku, quantity, unitPrice: price, total: quantity * price, status })
+      const total = quantity * price
+      await orderBucket.insert({ customerId, sku, quantity, unitPrice: price, total, status })
     }
   })
 }

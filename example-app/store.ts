@@ -31,7 +31,9 @@ export async function openStore ({ directory, onNotice }: OrderStoreOptions): Pr
   const close = async (): Promise<void> => { await store.stop() }
   try {
     defineQueries(store)
-    const counts = [store.bucket('customers').count(), store.bucket('products').count(), store.bucket('orders').count()]
+    const counts = [
+      store.bucket('customers').count(), store.bucket('products').count(), store.bucket('orders').count()
+    ]
     if ((await Promise.all(counts)).every(count => count === 0)) await seed(store)
     return { store, close }
   } catch (error) {

@@ -238,8 +238,8 @@ function unavailable (): NoexServerError {
 }
 
 /**
- * Returns the error to reply with, with the place where it was thrown before its message; its code and details
- * stay. `undefined` when the client may learn no more than `INTERNAL_ERROR`.
+ * Returns the error to reply with, with the place where it was thrown before its message; its code and
+ * details stay. `undefined` when the client may learn no more than `INTERNAL_ERROR`.
  */
 export function placedError (place: string, error: unknown): NoexServerError | undefined {
   const known = toReplyError(error)

@@ -26,6 +26,6 @@ export { getOperationTier, hasAccessForTier, isBuiltInAuth, isBuiltinRole } from
 export type {
   AuditConfig, AuditQuery, AuthConfig, BackpressureConfig, BuiltInAuthConfig, ClientMessage, ClientRequest,
   ConnectionLimitsConfig, ConnectionMetadata, ConnectionsStats, ErrorResponse, HeartbeatConfig, HeartbeatPing,
-  HeartbeatPong, OperationTier, ProceduresConfig, PushMessage, RateLimitConfig, RevocationConfig, RevokedEntry,
-  ServerMessage, SuccessResponse, SystemMessage, WelcomeMessage
+  HeartbeatPong, OperationTier, ProceduresConfig, PushMessage, RateLimitConfig, RevocationConfig,
+  RevokedEntry, ServerMessage, SuccessResponse, SystemMessage, WelcomeMessage
 } from './exports/noex-server.js'

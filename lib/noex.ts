@@ -178,7 +178,16 @@ export class NoexService implements Noex {
       uptimeMs: () => this.uptimeMs,
       log: environment.log
     })
-    this.#scrapes = metrics && new Scrapes(metrics, { connections: this.#connections, feeds: this.#feeds, rules: this.#rules, trail, refusals, httpAccess, durability: this.#durability, service: this })
+    this.#scrapes = metrics && new Scrapes(metrics, {
+      connections: this.#connections,
+      feeds: this.#feeds,
+      rules: this.#rules,
+      trail,
+      refusals,
+      httpAccess,
+      durability: this.#durability,
+      service: this
+    })
     this.#fieldWarnings = new FieldWarnings(access, environment.log, () => rowRulesOf(options.auth, identity))
     identity?.onChange(async ({ userId, rights }) => {
       if (rights) this.#fieldWarnings.checkRules()
@@ -228,8 +237,8 @@ export class NoexService implements Noex {
 
   /**
    * Warns of names in permissions and procedures that mean nothing so far. To be called when the application
-   * has defined what it defines before it serves. Resolves within a second; rejects when the store or the rule
-   * engine cannot be asked.
+   * has defined what it defines before it serves. Resolves within a second; rejects when the store or the
+   * rule engine cannot be asked.
    */
   async adviseOnNames (): Promise<void> {
     await within(ADVICE_TIMEOUT_MS, this.#adviseOnNames(), this.#clock)

@@ -136,9 +136,9 @@ export interface NoexOptions {
    */
   workBudget?: number | undefined
   /**
-   * Records that one request may change at once, those that a delete takes with it included: the store does it
-   * in one step, in which nothing else runs. More are refused with `VALIDATION_ERROR`. `store.clear` has no such
-   * limit. An application that writes to the store itself has none either.
+   * Records that one request may change at once, those that a delete takes with it included: the store does
+   * it in one step, in which nothing else runs. More are refused with `VALIDATION_ERROR`. `store.clear` has
+   * no such limit. An application that writes to the store itself has none either.
    * @default 10_000
    */
   maxCommitChanges?: number | undefined

@@ -35,8 +35,8 @@ export class Statistics {
   }
 
   /**
-   * Everything; system buckets where there are accounts, since there is a superadmin to see them then. Costs the
-   * same however many clients there are, and never rejects because of the store.
+   * Everything; system buckets where there are accounts, since there is a superadmin to see them then. Costs
+   * the same however many clients there are, and never rejects because of the store.
    */
   async all (): Promise<ServerStats> {
     return await this.#counting(this.#of.access.hasSystemBuckets)

@@ -20,7 +20,10 @@ const unhealthy = {
   }
 } as const
 
-/** `GET /healthz`: whether to send clients here. 503 from the first moment of a shutdown, and while requests are refused because the audit trail or the log of the store cannot be written. */
+/**
+ * `GET /healthz`: whether to send clients here. 503 from the first moment of a shutdown, and while requests
+ * are refused because the audit trail or the log of the store cannot be written.
+ */
 export function healthz (service: NoexService) {
   return {
     schema: { response: { 200: ok, 503: unhealthy } },

@@ -31,9 +31,9 @@ export function plainAddress (address: string | undefined): string {
 }
 
 /**
- * Reads an address as proxies write it into headers: with or without port (0 to 65535), brackets (RFC 3986) and zone.
- * Returns it as `plainAddress` spells it, or `undefined` for text that is not one address: a name, a list,
- * `unknown` or another identifier of RFC 7239.
+ * Reads an address as proxies write it into headers: with or without port (0 to 65535), brackets (RFC 3986)
+ * and zone. Returns it as `plainAddress` spells it, or `undefined` for text that is not one address: a name,
+ * a list, `unknown` or another identifier of RFC 7239.
  */
 export function readAddress (text: string): string | undefined {
   if (text.length > MAX_CHARS) return undefined

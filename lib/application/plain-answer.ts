@@ -8,8 +8,8 @@ const MAX_DEPTH = 32
 /**
  * Returns an answer of the application as JSON will have it, or throws an error that names `subject`: when
  * something in it is a promise, or makes one of itself in `toJSON`, and when it cannot be read. JSON would
- * have `{}` in its place, and its rejection would end the process. Returns `answer` itself where no member of it
- * makes its JSON by itself, which is only looked for.
+ * have `{}` in its place, and its rejection would end the process. Returns `answer` itself where no member of
+ * it makes its JSON by itself, which is only looked for.
  */
 export function plainAnswer<T> (subject: string, answer: T): T {
   try {

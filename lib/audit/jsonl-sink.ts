@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { JournalThread } from '@hamicek/noex-journal'
 import { checkGroup, isBoolean, isInteger, merge, NoexOptionsError, type Checks } from '../option-checks.js'
-import { threadFile } from '../thread-file.js'
+import { threadFile } from '@hamicek/noex-journal'
 import type { RecordedEntry } from './entry.js'
 import type { JournalSettings, OpenedTrail, TrailNotice } from './journal-messages.js'
 import type { AuditSink, SinkContext, SinkPolicies, SinkWriter } from './sink.js'

@@ -52,7 +52,9 @@ export function recoverTrail (files: TrailFiles): Recovered {
   const tails = [current]
   // What the current segment repeats was moved there after a failed sync.
   if (closed !== undefined && !isRepeated(closed, files.current)) {
-    if (!isTorn(closed, trailFormat)) throw new Error(`${closed.path}: the closed segment is damaged at its end`)
+    if (!isTorn(closed, trailFormat)) {
+      throw new Error(`${closed.path}: the closed segment is damaged at its end`)
+    }
     tails.unshift(closed)
   }
   const torn = { bytes: 0, lines: 0 }

@@ -14,8 +14,8 @@ export interface Attempts {
 }
 
 /**
- * Gives a batch to a sink, again and again until it is durable. A sink that throws, or returns no promise, is as good
- * as one that rejects or resolves. Rejects when the sink was closed before.
+ * Gives a batch to a sink, again and again until it is durable. A sink that throws, or returns no promise, is
+ * as good as one that rejects or resolves. Rejects when the sink was closed before.
  */
 export async function writeUntilDurable (
   batch: readonly RecordedEntry[],

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { threadFile } from '../thread-file.js'
+import { threadFile } from '@hamicek/noex-journal'
 import { SinkRefusal } from './sink-refusal.js'
 import type { SpoolEnd, SpoolPart } from './spool-file.js'
 import type { SpoolAnswer, SpoolCommand } from './spool-messages.js'

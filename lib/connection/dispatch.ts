@@ -2,7 +2,9 @@ import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.j
 import { RequestRecord, type Subject } from '../audit/request-record.js'
 import type { Caller, Gate } from '../access/gate.js'
 import type { Grant } from '../access/grant.js'
-import { incompleteBucket, NoexServerError, NothingNamedError, toReplyError, type NoexErrorCode } from '../errors.js'
+import {
+  incompleteBucket, NoexServerError, NothingNamedError, toReplyError, type NoexErrorCode
+} from '../errors.js'
 import type { RequestLimiter } from '../limits/request-limiter.js'
 import type { RequestFigures } from '../metrics/request-figures.js'
 import type { Catalogue } from '../operations/index.js'
@@ -208,7 +210,8 @@ function noteIncomplete (failure: NoexServerError, { log }: Requester, { service
   const bucket = incompleteBucket(failure)
   if (bucket === undefined || services.access.incomplete.has(bucket)) return
   services.access.incomplete.add(bucket)
-  log.error({ bucket, reason: 'definition_missing' }, 'a bucket takes no writes: the application must define it')
+  const reason = 'definition_missing'
+  log.error({ bucket, reason }, 'a bucket takes no writes: the application must define it')
 }
 
 function failedInside (): NoexServerError {

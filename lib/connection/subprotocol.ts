@@ -5,10 +5,14 @@ import { isPlainObject } from '../option-checks.js'
 /** The subprotocol of PROTOCOL.md. */
 const SUBPROTOCOL = 'noex.v1'
 
-/** A word that announces a secret, before anything that may be one: `bearer.…`, `access_token-…`, `x.jwt.…`. */
+/**
+ * A word that announces a secret, before anything that may be one: `bearer.…`, `access_token-…`, `x.jwt.…`.
+ */
 const ANNOUNCES_SECRET = /(?:^|[^a-z0-9])(?:bearer|token|jwt|secret|password)[^a-z0-9]+[a-z0-9]/i
 
-/** How the header of a JSON Web Token begins in base64url: it is an object, and blanks may follow the brace. */
+/**
+ * How the header of a JSON Web Token begins in base64url: it is an object, and blanks may follow the brace.
+ */
 const HEADER_BEGINS = /(?:^|[^a-z0-9])e[yw]/i
 
 const BASE64URL = /^[\w-]+$/

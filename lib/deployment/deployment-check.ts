@@ -137,13 +137,15 @@ const risks: readonly Risk[] = [
     id: 'store-in-memory',
     option: 'store',
     isRun: ({ durability, isProduction }) => isProduction && durability === 'memory',
-    message: 'all records are lost when the process ends: set store to one that was started with durability: { directory }'
+    message: 'all records are lost when the process ends: ' +
+      'set store to one that was started with durability: { directory }'
   },
   {
     id: 'store-behind',
     option: 'store',
     isRun: ({ durability, isProduction }) => isProduction && durability === 'adapter',
-    message: 'a crash takes back changes that clients were told are made: set store to one that was started with durability: { directory } in place of persistence'
+    message: 'a crash takes back changes that clients were told are made: ' +
+      'set store to one that was started with durability: { directory } in place of persistence'
   },
   {
     id: 'no-rate-limit',

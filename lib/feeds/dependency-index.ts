@@ -20,8 +20,8 @@ export class DependencyIndex {
   }
 
   /**
-   * Tells all who have read this record or its whole bucket that a commit has changed it; `key` is as the store
-   * compares it.
+   * Tells all who have read this record or its whole bucket that a commit has changed it; `key` is as the
+   * store compares it.
    */
   changed (bucket: string, key: unknown, revision: number): void {
     const readers = this.#buckets.get(bucket)

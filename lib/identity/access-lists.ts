@@ -59,12 +59,15 @@ export class AccessLists {
       const entry = this.#directory.aclEntry(resource, subject.subjectType, subject.subjectId)
       if (entry !== undefined) {
         const union = [...new Set([...entry.operations, ...classes])]
-        await this.#directory.write([{ bucket: '_acl', update: entry.id, changes: { operations: union } }], session.userId)
+        const update = { bucket: '_acl', update: entry.id, changes: { operations: union } } as const
+        await this.#directory.write([update], session.userId)
         return
       }
       if (this.#directory.acl(resource).length >= MAX_ENTRIES) throw invalid('resourceName', `has ${MAX_ENTRIES} entries already: give a role to those users instead`)
       const { subjectType, subjectId } = subject
-      await this.#directory.write([{ bucket: '_acl', insert: { subjectType, subjectId, ...resource, operations: classes, grantedBy: session.userId } }], session.userId)
+      const { userId } = session
+      const insert = { subjectType, subjectId, ...resource, operations: classes, grantedBy: userId }
+      await this.#directory.write([{ bucket: '_acl', insert }], userId)
     })
   }
 
@@ -136,14 +139,16 @@ export class AccessLists {
       if (owner === undefined) throw new NoexServerError('NOT_FOUND', 'The resource has no owner')
       if (owner.userId !== session.userId && !isSuperadmin(session)) throw new NoexServerError('FORBIDDEN', 'Only the owner or a superadmin may do this')
       requireUser(this.#directory, newOwnerId)
-      await this.#directory.write([{ bucket: '_resource_owners', update: owner.id, changes: { userId: newOwnerId } }], session.userId)
+      const update = { bucket: '_resource_owners', update: owner.id, changes: { userId: newOwnerId } } as const
+      await this.#directory.write([update], session.userId)
     })
   }
 
   /** Whoever makes something owns it; what has an owner keeps it. */
   async recordOwner (resource: Resource, userId: string): Promise<void> {
     await this.#directory.eventually(async () => {
-      if (this.#directory.owner(resource) === undefined) await this.#directory.write([{ bucket: '_resource_owners', insert: { userId, ...resource } }], userId)
+      if (this.#directory.owner(resource) !== undefined) return
+      await this.#directory.write([{ bucket: '_resource_owners', insert: { userId, ...resource } }], userId)
     })
   }
 

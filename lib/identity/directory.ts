@@ -34,9 +34,9 @@ const bucketNames = Object.keys(systemBuckets) as SystemBucket[]
 const clientQueriesOf = new WeakMap<NoexStore, Set<string>>()
 
 /**
- * The accounts, roles, access lists and sessions of a store. What is in memory follows the store's commits and
- * nothing else, so that it also knows what the application itself writes; every plugin instance on the store
- * shares it.
+ * The accounts, roles, access lists and sessions of a store. What is in memory follows the store's commits
+ * and nothing else, so that it also knows what the application itself writes; every plugin instance on the
+ * store shares it.
  */
 export class Directory extends Mirror {
   readonly hashSettings = new HashSettings()
@@ -119,7 +119,8 @@ export class Directory extends Mirror {
 
   /**
    * Whether a query was defined by a client, and not by the application. One of the store's log that the
-   * application of this process has not defined is a client's: none gets the application's rights by a restart.
+   * application of this process has not defined is a client's: none gets the application's rights by a
+   * restart.
    */
   isClientQuery (name: string): boolean {
     return this.#clientQueries.has(name) || this.#access.store.getQueryInfo(name)?.isRecovered === true
@@ -144,8 +145,9 @@ export class Directory extends Mirror {
   }
 
   /**
-   * Makes all changes or none, and resolves with the new records when all who follow the directory have acted on
-   * them: on all of them at once. To be called inside `exclusive` or `eventually`. The commit names `user`.
+   * Makes all changes or none, and resolves with the new records when all who follow the directory have acted
+   * on them: on all of them at once. To be called inside `exclusive` or `eventually`. The commit names
+   * `user`.
    */
   async write (writes: readonly DirectoryWrite[], user?: string): Promise<StoreRecord[]> {
     return await repeatConflicts(this.#access, async () => await this.#write(writes, user))
@@ -257,8 +259,8 @@ export class Directory extends Mirror {
   }
 
   /**
-   * A query that is not here any more is none of its owner's: with a store in memory none outlives the process, and
-   * one of that name may be the application's now.
+   * A query that is not here any more is none of its owner's: with a store in memory none outlives the
+   * process, and one of that name may be the application's now.
    */
   async #forgetLostQueries (): Promise<void> {
     const { store } = this.#access

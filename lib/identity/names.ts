@@ -23,7 +23,8 @@ export function checkName (name: string, field: string, min: number, max: number
   const { length } = [...kept]
   if (length < min || length > max) throw invalid(field, `must have ${min} to ${max} characters`)
   if (INVISIBLE.test(kept) || MEANINGLESS.test(kept) || !kept.isWellFormed()) {
-    const problem = 'must not have characters that cannot be seen, nor private-use characters or noncharacters'
+    const problem =
+      'must not have characters that cannot be seen, nor private-use characters or noncharacters'
     throw invalid(field, problem)
   }
   return kept

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { NoexServerError } from '../errors.js'
-import { threadFile } from '../thread-file.js'
+import { threadFile } from '@hamicek/noex-journal'
 import type { KeyRequest } from './password-key.js'
 
 /** Keys of one password, all computed by one worker. */

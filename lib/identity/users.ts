@@ -182,7 +182,8 @@ export class Users {
       if (!policy.covers(session, role)) throw new NoexServerError('FORBIDDEN', 'This role may do what you may not')
       requireAuthorityOver(directory, session, userId)
       if (directory.assignments(userId, role.id).length > 0) throw new NoexServerError('ALREADY_EXISTS', 'The user has this role')
-      await directory.write([{ bucket: '_user_roles', insert: { userId, roleId: role.id, grantedBy: session.userId } }], session.userId)
+      const insert = { userId, roleId: role.id, grantedBy: session.userId }
+      await directory.write([{ bucket: '_user_roles', insert }], session.userId)
     })
   }
 
@@ -197,7 +198,8 @@ export class Users {
       const assignments = directory.assignments(userId, role.id)
       if (assignments.length === 0) throw new NoexServerError('NOT_FOUND', 'The user does not have this role')
       if (role.name === SUPERADMIN) keepLastSuperadmin(directory, session, userId)
-      await directory.write(assignments.map(({ id }) => ({ bucket: '_user_roles', delete: id })), session.userId)
+      const removed = assignments.map(({ id }) => ({ bucket: '_user_roles', delete: id }) as const)
+      await directory.write(removed, session.userId)
     })
   }
 

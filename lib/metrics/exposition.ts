@@ -103,7 +103,11 @@ function define (prom: PromClient, registry: Registry) {
 
   return {
     uptime: gauge('noex_uptime_seconds', 'Time since the plugin started.'),
-    ready: gauge('noex_ready', 'Whether clients should be sent here: 1, or 0 during a shutdown and while the audit trail or the log of the store cannot be written.'),
+    ready: gauge(
+      'noex_ready',
+      'Whether clients should be sent here: 1, or 0 during a shutdown and while the audit trail or the log of ' +
+        'the store cannot be written.'
+    ),
     draining: gauge('noex_draining', 'Whether the service is shutting down: 0 or 1.'),
     connections: gauge('noex_connections', 'WebSocket connections.'),
     authenticated: gauge('noex_authenticated_connections', 'WebSocket connections on which somebody is logged in.'),
@@ -116,8 +120,12 @@ function define (prom: PromClient, registry: Registry) {
     refusals: counters('noex_refusals_total', 'Upgrades, connections and requests that were refused, by the limit that was reached.', 'limit'),
     closes: counters('noex_closes_total', 'Connections that have ended, by reason.', 'reason'),
     requests: counters('noex_requests_total', 'Requests that were answered, by operation and by ok or the code of the error.', 'operation', 'code'),
-    storeUnavailable: gauge('noex_store_unavailable', 'Whether the store refuses writes because its log takes none: 0 or 1.'),
-    storeLag: gauge('noex_store_lag_seconds', 'Age of the oldest commit of the store that is not durable yet.'),
+    storeUnavailable: gauge(
+      'noex_store_unavailable', 'Whether the store refuses writes because its log takes none: 0 or 1.'
+    ),
+    storeLag: gauge(
+      'noex_store_lag_seconds', 'Age of the oldest commit of the store that is not durable yet.'
+    ),
     sinkLag: gauges('noex_audit_lag_seconds', 'Age of the oldest audit entry that is not durable yet.', 'sink'),
     sinkQueued: gauges('noex_audit_queued_entries', 'Audit entries that are not durable yet.', 'sink'),
     sinkDropped: counters('noex_audit_dropped_entries_total', 'Audit entries that were left out, each in a gap that the trail names.', 'sink'),

@@ -25,7 +25,10 @@ export interface Readings {
   readonly refusals: Readonly<Record<string, number>>
   /** Connections that have ended since the start, by reason. */
   readonly closes: Readonly<Record<string, number>>
-  /** Whether the store refuses writes because its log takes none, and the age of its oldest commit that is not durable. */
+  /**
+   * Whether the store refuses writes because its log takes none, and the age of its oldest commit that is not
+   * durable.
+   */
   readonly store: { readonly isUnavailable: boolean, readonly lagMs: number }
   /** The sinks of the audit trail; none where there is no trail. */
   readonly sinks: readonly SinkStats[]

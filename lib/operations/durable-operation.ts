@@ -43,7 +43,8 @@ export async function runDurably (
 }
 
 /**
- * Whether an operation has waited itself for what it shows: a write for its commit, a live query for its result.
+ * Whether an operation has waited itself for what it shows: a write for its commit, a live query for its
+ * result.
  */
 function waitsByItself ({ tier, usesStore }: Operation, data: unknown): boolean {
   return (tier === 'write' && usesStore) || (data instanceof EncodedJson && data.sent !== undefined)

@@ -52,7 +52,9 @@ export interface Services {
 export interface Operation extends GuardedOperation, AuditedOperation {
   /** The request's fields; unknown members are ignored. */
   readonly request: TObject
-  /** Whether all that it does is done in the store; what it writes is waited for when rights are taken away. */
+  /**
+   * Whether all that it does is done in the store; what it writes is waited for when rights are taken away.
+   */
   readonly usesStore: boolean
   /** What a request costs the rate limit, where that is not one of its own; works on unchecked input. */
   readonly chargesOf: ((request: RequestMessage) => readonly Charge[]) | undefined

@@ -152,7 +152,8 @@ export class Procedures {
     }
     try {
       const find = (operation: string): Operation => this.#operation(operation)
-      const call = { services, ...rights, find, deadline, ensure, work: grant.work, maxChanges: grant.maxChanges, user: grant.user }
+      const { work, maxChanges, user } = grant
+      const call = { services, ...rights, find, deadline, ensure, work, maxChanges, user }
       return await execute(procedure, checked, call, this.#environment.log)
     } finally {
       deadline.end()

@@ -39,8 +39,9 @@ interface Pinned extends Registered {
 const noLimits = { maxSteps: Infinity, maxConditionDepth: Infinity }
 
 /**
- * The procedures of a store. Those that clients register are in a system bucket, whose commits they follow, so that they
- * live as long as the store does; those of the application are here as long as it serves the store.
+ * The procedures of a store. Those that clients register are in a system bucket, whose commits they follow,
+ * so that they live as long as the store does; those of the application are here as long as it serves the
+ * store.
  */
 export class ProcedureRegistry {
   readonly #access: StoreAccess

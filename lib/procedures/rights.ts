@@ -67,7 +67,8 @@ export async function takeOwnership ({ directory }: Identity, name: string, user
   const resource = resourceOf(name)
   await directory.eventually(async () => {
     const before: DirectoryWrite[] = directory.ownershipsOf(resource).map(({ id }) => ({ bucket: '_resource_owners', delete: id }))
-    await directory.write([...before, { bucket: '_resource_owners', insert: { userId, ...resource } }], userId)
+    const owner = { bucket: '_resource_owners', insert: { userId, ...resource } } as const
+    await directory.write([...before, owner], userId)
   })
 }
 

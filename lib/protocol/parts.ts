@@ -58,8 +58,8 @@ function isPlain (value: object): boolean {
 
 /**
  * Makes the JSON of a value that may be big, between `before` and `after`, in slices: others have their turn
- * meanwhile. The text is that of `JSON.stringify`. Rejects with a TypeError for what JSON cannot hold, and with
- * a RangeError for what would be longer than a text can be.
+ * meanwhile. The text is that of `JSON.stringify`. Rejects with a TypeError for what JSON cannot hold, and
+ * with a RangeError for what would be longer than a text can be.
  */
 export async function encodeInSlices (before: string, value: unknown, after: string): Promise<MessageText> {
   const encoding = new Encoding()

@@ -171,14 +171,17 @@ function checkFilledInField (field: FieldDefinition, path: string): void {
 /** Tries a field with the store's own means, as the only one of a record beside its key. */
 function accepts (field: FieldDefinition, record: Record<string, unknown>): boolean {
   try {
-    new SchemaValidator('new', { id: { type: 'number', default: 0 }, value: field }, 'id').prepareInsert(record, 1)
+    const schema = { id: { type: 'number', default: 0 }, value: field } as const
+    new SchemaValidator('new', schema, 'id').prepareInsert(record, 1)
     return true
   } catch {
     return false
   }
 }
 
-/** Tells whether texts that fit each by itself do so in one record: the time to match all of them is bounded. */
+/**
+ * Tells whether texts that fit each by itself do so in one record: the time to match all of them is bounded.
+ */
 function acceptsTogether (schema: SchemaDefinition): boolean {
   const fields = Object.entries(schema).flatMap(([name, { type, pattern, default: text }]) =>
     pattern === undefined || text == null ? [] : [[name, { type, pattern, default: text }] as const])
@@ -205,7 +208,10 @@ function checkReference (store: NoexStore, bucket: string, field: FieldDefinitio
   if (field.onDelete === 'set_null' && field.required === true) throw invalid(`${path}.onDelete`, 'cannot be "set_null" for a required field')
 }
 
-/** The buckets that the fields of a bucket definition, or of an update of one, refer to. Works on unchecked input. */
+/**
+ * The buckets that the fields of a bucket definition, or of an update of one, refer to. Works on unchecked
+ * input.
+ */
 export function referencedBuckets (config: unknown, member: 'schema' | 'addFields'): string[] {
   const fields: unknown = (config as Readonly<Record<string, unknown>> | null | undefined)?.[member]
   const refs = Object.values(fields ?? {}).map((field: { ref?: unknown } | null | undefined) => field?.ref)

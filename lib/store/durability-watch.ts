@@ -49,7 +49,8 @@ export function requireCompleteBuckets (store: NoexStore): void {
   if (first === undefined) return
   const { bucket, functions } = first
   const paths = functions.slice(0, 5).join(', ')
-  throw new NoexOptionsError('store', `bucket "${bucket}" came from the log of the store, and the functions of ` +
-    `its definition (${paths}) were not handed in: call store.defineBucket('${bucket}', …) with them before ` +
+  throw new NoexOptionsError('store',
+    `bucket "${bucket}" came from the log of the store, and the functions of its definition (${paths}) ` +
+    `were not handed in: call store.defineBucket('${bucket}', …) with them before ` +
     'the plugin is registered')
 }

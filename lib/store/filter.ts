@@ -149,7 +149,8 @@ function checkOperators (value: Record<string, unknown>, path: string, placehold
 
 /**
  * Puts parameters in place of placeholders, as the store will.
- * @throws `VALIDATION_ERROR` naming a parameter that is not given: without it the filter would let more through.
+ * @throws `VALIDATION_ERROR` naming a parameter that is not given: without it the filter would let more
+ * through.
  */
 export function fillPlaceholders (value: unknown, params: Readonly<Record<string, unknown>>): unknown {
   if (typeof value === 'string') {

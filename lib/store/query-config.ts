@@ -51,7 +51,9 @@ export function checkQueryParams (store: NoexStore, query: string, params: unkno
   const filter = store.getQueryInfo(query)?.config?.filter
   if (filter === undefined) return
   const values = params ?? {}
-  if (params === null || typeof values !== 'object' || Array.isArray(values)) throw invalid('params', 'must be an object')
+  if (params === null || typeof values !== 'object' || Array.isArray(values)) {
+    throw invalid('params', 'must be an object')
+  }
   for (const [name, value] of Object.entries(values)) {
     const items: unknown[] = Array.isArray(value) ? value : [value]
     if (items.some(item => typeof item === 'object' && item !== null)) {

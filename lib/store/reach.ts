@@ -34,7 +34,9 @@ export function causedBy (user: string | undefined): Pick<WriteOptions, 'user'> 
 }
 
 /** Confines and counts what is done under an operation in a bucket. */
-export function accessOf (reach: Pick<Reach, 'rows' | 'work'>, operation: string, bucket: string): AccessOptions {
+export function accessOf (
+  reach: Pick<Reach, 'rows' | 'work'>, operation: string, bucket: string
+): AccessOptions {
   const scope = reach.rows(operation, bucket)
   return scope === undefined ? { work: reach.work } : { scope, work: reach.work }
 }

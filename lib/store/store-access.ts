@@ -23,7 +23,9 @@ export class StoreAccess {
   readonly fields: KnownFields
   /** Whether the store holds the accounts of the built-in identity: see `SystemBuckets`. */
   hasSystemBuckets = false
-  /** Buckets that take no writes since the application has not completed their definition, as the log knows. */
+  /**
+   * Buckets that take no writes since the application has not completed their definition, as the log knows.
+   */
   readonly incomplete = new Set<string>()
 
   private constructor (store: NoexStore) {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { threadFile } from '../../lib/thread-file.js'
+import { threadFile } from '@hamicek/noex-journal'
 import { projectFile } from '../project-file.js'
 import { temporaryDirectory } from '../temporary-directory.js'
 

@@ -21,8 +21,8 @@ export interface JournalOptions<Head> {
   /** Whether to wait for the disk. */
   readonly fsync: boolean
   /**
-   * Whether the entries of one `append` stand or fall together: they stay in one segment, and when one of their
-   * writes fails, those before are taken out again.
+   * Whether the entries of one `append` stand or fall together: they stay in one segment, and when one of
+   * their writes fails, those before are taken out again.
    */
   readonly wholeGroups?: boolean
 }
@@ -223,8 +223,8 @@ export class Journal<Head> {
   }
 
   /**
-   * Adds the entries from `from` on that have room, in one write. Returns how many: none when the first one has
-   * no room in a segment that is in use.
+   * Adds the entries from `from` on that have room, in one write. Returns how many: none when the first one
+   * has no room in a segment that is in use.
    */
   #writeSome (
     segment: DurableFile, entries: readonly string[], from: number, room: number, isInUse: boolean

@@ -13,6 +13,9 @@ import { BackgroundWork } from './scan/background.js'
 import { CheckWaiter } from './schema/pending-checks.js'
 import { slicer } from './scan/slicer.js'
 
+/** Options of a commit; `time` is that of a commit of elsewhere, in epoch milliseconds. */
+type CommitOptions = WriteOptions & Partial<Pick<Commit, 'time'>>
+
 export interface EngineOptions {
   readonly name: string
   /** Returns the time in epoch milliseconds. */
@@ -179,7 +182,7 @@ export class Engine {
 
   /** Commits steps that need no check: the store's own, or those of another machine. */
   commitUnchecked (
-    steps: readonly Step[], options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}
+    steps: readonly Step[], options: CommitOptions = {}
   ): Commit {
     const undo: Undo[] | undefined = this.undoLog.isOn ? [] : undefined
     const changes: Change[] = []
@@ -191,7 +194,7 @@ export class Engine {
 
   /** Commits changes of definitions or of whole buckets that `apply` makes; `undo` takes them back. */
   commitStructure (
-    changes: Change | Change[], apply: () => void, undo: Undo, options: WriteOptions & Partial<Pick<Commit, 'time'>> = {}
+    changes: Change | Change[], apply: () => void, undo: Undo, options: CommitOptions = {}
   ): Commit {
     apply()
     this.#inbound = undefined
@@ -230,7 +233,7 @@ export class Engine {
   }
 
   #finish (
-    changes: Change[], undo: Undo[] | undefined, options: WriteOptions & Partial<Pick<Commit, 'time'>>,
+    changes: Change[], undo: Undo[] | undefined, options: CommitOptions,
     counters?: Record<string, number>, bytes = 0
   ): Commit {
     const commit: Commit = {
@@ -280,7 +283,9 @@ export class Engine {
 /** Estimated bytes of the records of a commit that goes to a log, as one line. */
 const MAX_LOGGED_BYTES = 41_943_040
 
-/** @throws InputTooLargeError, with all steps taken back, when a log could not hold their records in one line */
+/**
+ * @throws InputTooLargeError, with all steps taken back, when a log could not hold their records in one line
+ */
 function refuseTooManyBytes (steps: readonly Step[], undo: Undo[]): void {
   let bytes = 0
   for (const { row, after } of steps) if (after !== undefined) bytes += row?.bytes ?? 0

@@ -1,5 +1,6 @@
 export type {
-  BucketDefinition, BucketFields, BucketSchemaUpdate, EtsTableType, FieldDefinition, FieldType, FormatType, GeneratedType,
+  BucketDefinition, BucketFields, BucketSchemaUpdate, EtsTableType, FieldDefinition, FieldType, FormatType,
+  GeneratedType, IncompleteBucket,
   OnDeleteAction, SchemaDefinition
 } from './types/schema.js'
 export type { RecordMeta, StoreRecord } from './types/record.js'
@@ -8,13 +9,15 @@ export type {
 } from './types/events.js'
 export type { FilterOperators, FilterValue, WhereFilter } from './types/filter.js'
 export type {
-  Aggregate, AggregateFunction, DeclarativeQueryConfig, FindOptions, GroupByResult, PaginatedResult, PaginateOptions,
+  Aggregate, AggregateFunction, DeclarativeQueryConfig, FindOptions, GroupByResult, PaginatedResult,
+  PaginateOptions,
   QueryBucket, QueryContext, QueryDependencies, QueryFn, QueryInfo, QueryRunOptions, QueryType, ReadFilter,
   ReadObserver, Sort
 } from './types/query.js'
 export type { AccessOptions, TypedAccessOptions, WorkMeter } from './types/access.js'
 export type {
-  Change, Changes, ClearChange, Commit, DefinitionChange, DefinitionOptions, QueryChange, RecordChange, RememberedKeys, UpsertOptions,
+  Change, Changes, ClearChange, Commit, DefinitionChange, DefinitionOptions, QueryChange, RecordChange,
+  RememberedKeys, UpsertOptions,
   WriteOptions
 } from './types/commit.js'
 export type {

@@ -67,8 +67,8 @@ export class StoreQueries {
   }
 
   /**
-   * Runs a query once. `readFilter` is asked for each bucket that it opens; `options` hear what it reads before
-   * it does, and count its work.
+   * Runs a query once. `readFilter` is asked for each bucket that it opens; `options` hear what it reads
+   * before it does, and count its work.
    * @throws QueryNotDefinedError, TooManyRunsError for one that runs itself, and what the query throws
    */
   async runQuery<TResult = unknown> (

@@ -15,8 +15,7 @@ import { StoreLog, type EndRead } from './log/store-log.js'
 import { Backups } from './persistence/backups.js'
 import { BucketSaver } from './persistence/bucket-saver.js'
 import { QueryRegistry } from './query/query-registry.js'
-import { compileSchema } from './schema/bucket-schema.js'
-import { checkOptionNames } from './schema/option-names.js'
+import { checkDefinitions } from './schema/define-schema.js'
 import { ExpiryTimer } from './expiry-timer.js'
 import { statsOf } from './stats.js'
 import { StoreQueries } from './store-queries.js'
@@ -26,7 +25,7 @@ import type { Commit, DefinitionOptions, WriteOptions } from './types/commit.js'
 import type { DurabilityStatus } from './types/durability.js'
 import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
-import type { BucketDefinition, BucketFields, BucketSchemaUpdate } from './types/schema.js'
+import type { BucketDefinition, BucketFields, BucketSchemaUpdate, IncompleteBucket } from './types/schema.js'
 import type { StoreOptions, StoreStats } from './types/store.js'
 import type { StoreSchema } from './types/record-types.js'
 import type { TypedStore, TypedStoreOptions } from './types/typed-store.js'
@@ -81,10 +80,10 @@ export class Store extends StoreQueries {
   }
 
   /**
-   * Starts a store with the buckets of a schema, and with `durability` those of its log. When one of them cannot
-   * be defined, the store is stopped.
-   * @throws what `defineBucket` throws; a TypeError that names a wrong option; when the files of `durability` are
-   * another process's, or not whole: an error with the file and the remedy
+   * Starts a store with the buckets of a schema, and with `durability` those of its log. When one of them
+   * cannot be defined, the store is stopped.
+   * @throws what `defineBucket` throws; a TypeError that names a wrong option; when the files of `durability`
+   * are another process's, or not whole: an error with the file and the remedy
    */
   static start<S extends StoreSchema> (options: TypedStoreOptions<S>): Promise<TypedStore<S>>
   /** Starts a store without buckets, or with those of its log. */
@@ -139,10 +138,7 @@ export class Store extends StoreQueries {
    * @throws what `defineBucket` throws
    */
   async defineBuckets<S extends StoreSchema> (schema: S): Promise<TypedStore<S>> {
-    for (const [name, definition] of Object.entries(schema)) {
-      compileSchema(name, definition)
-      checkOptionNames(name, definition)
-    }
+    checkDefinitions(schema)
     for (const [name, definition] of Object.entries(schema)) await this.defineBucket(name, definition)
     return this as unknown as TypedStore<S>
   }
@@ -290,16 +286,16 @@ export class Store extends StoreQueries {
   }
 
   /**
-   * Begins a read whose result is shown to others. Its end, called when all has been read, resolves when every
-   * state that was there meanwhile is durable, and is `undefined` where that is so at once. It rejects with
-   * `StoreUnavailableError` when one of them was taken back: then the read has to be repeated.
+   * Begins a read whose result is shown to others. Its end, called when all has been read, resolves when
+   * every state that was there meanwhile is durable, and is `undefined` where that is so at once. It rejects
+   * with `StoreUnavailableError` when one of them was taken back: then the read has to be repeated.
    */
   beginRead (): EndRead {
     return this.#log.beginRead()
   }
 
   /** Buckets of a log that take no writes, because functions of their definitions were not handed in. */
-  get incompleteBuckets (): ReadonlyArray<{ readonly bucket: string, readonly functions: readonly string[] }> {
+  get incompleteBuckets (): readonly IncompleteBucket[] {
     return [...this.#engine.buckets.values()]
       .filter(({ missingFunctions }) => missingFunctions.length > 0)
       .map(({ name, missingFunctions }) => ({ bucket: name, functions: missingFunctions }))
@@ -327,8 +323,8 @@ export class Store extends StoreQueries {
   }
 
   /**
-   * Joins the store to a log, to which all commits go from now on, and which is closed with the store. Either is
-   * empty: the store becomes what the log says, or the first commit of the log.
+   * Joins the store to a log, to which all commits go from now on, and which is closed with the store. Either
+   * is empty: the store becomes what the log says, or the first commit of the log.
    * @throws CommitMismatchError
    */
   async attachLog (log: ChangeLog): Promise<void> {

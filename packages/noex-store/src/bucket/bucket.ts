@@ -32,8 +32,8 @@ export class Bucket {
   /** Whether records whose time is up are still in `contents`, because they are too many for one commit. */
   hasOverdue = false
   /**
-   * The moment as which it is read, in epoch milliseconds: that up to which records whose time is up were last
-   * removed, or have been hidden since.
+   * The moment as which it is read, in epoch milliseconds: that up to which records whose time is up were
+   * last removed, or have been hidden since.
    */
   readAt = 0
   /** The removal of such records, while it is under way; resolves with their number. */

@@ -66,8 +66,8 @@ export class RecordMaker {
   }
 
   /**
-   * Makes the record that an update replaces `before` with; `bytes` are those of `before`. Checks whose answer is still to come are added to
-   * `pending`; without it they are refused.
+   * Makes the record that an update replaces `before` with; `bytes` are those of `before`. Checks whose
+   * answer is still to come are added to `pending`; without it they are refused.
    * @throws ValidationError, InputTooLargeError, or what a function of the definition throws
    */
   update (

@@ -62,7 +62,9 @@ export function readRemembered (
   if (isVersion(floor) && Array.isArray(deleted)) {
     return { floor, deleted: (deleted as unknown[]).filter(isRememberedKey) }
   }
-  const highest = records.reduce((most, { _version }) => isVersion(_version) ? Math.max(most, _version) : most, 0)
+  const highest = records.reduce(
+    (most, { _version }) => isVersion(_version) ? Math.max(most, _version) : most, 0
+  )
   return { floor: highest, deleted: [] }
 }
 

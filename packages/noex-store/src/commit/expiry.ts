@@ -10,7 +10,8 @@ const MAX_GROUPS = 2
 
 /**
  * Removes the records whose time is up, before a read or write of the bucket. Where they are too many for
- * that, the rest is hidden until `purge` has removed it. The read that follows in the same step is of this moment.
+ * that, the rest is hidden until `purge` has removed it. The read that follows in the same step is of this
+ * moment.
  */
 export function expireDue (engine: Engine, bucket: Bucket): void {
   const { expiry } = bucket.contents

@@ -75,7 +75,8 @@ class RestoredBucket {
 
   /** Whether it can replace this bucket. */
   isOf (bucket: Bucket): boolean {
-    return bucket === this.#former && bucket.contents === this.#contents && bucket.takenBack === this.#takenBack
+    return bucket === this.#former && bucket.contents === this.#contents &&
+      bucket.takenBack === this.#takenBack
   }
 
   fillNow (): void {
@@ -90,7 +91,10 @@ class RestoredBucket {
     this.#copied = await CopiedRecords.of(this.#engine, this.#bucket)
   }
 
-  /** Raises the versions of the keys that others have written meanwhile, and takes over from the former bucket. */
+  /**
+   * Raises the versions of the keys that others have written meanwhile, and takes over from the former
+   * bucket.
+   */
   finish (): Replacement {
     const bucket = this.#bucket
     const former = this.#former

@@ -1,3 +1,5 @@
+import { isThenable } from '../value-kinds.js'
+
 /**
  * Calls a function of the application, which may throw, or return a promise that rejects: `onFailure` hears
  * of it, and the caller goes on.
@@ -11,9 +13,4 @@ export function callSafely<A extends unknown[]> (
   } catch (error) {
     onFailure(error)
   }
-}
-
-function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null &&
-    typeof (value as { then?: unknown }).then === 'function'
 }

@@ -65,7 +65,8 @@ export function compileFilter (
   const work = choices.flat().reduce((sum, choice) => sum + choice.work, conditions.length)
   const searchesTexts = [...conditions, ...choices.flat()].some(part => part.searchesTexts === true)
   const test = allOf(tests)
-  return { test: searchesTexts && depth === 0 ? bounded(test) : test, conditions, choices, work, searchesTexts }
+  const whole = searchesTexts && depth === 0 ? bounded(test) : test
+  return { test: whole, conditions, choices, work, searchesTexts }
 }
 
 /** Tells whether a record matches a filter. Values are compared as they are, dates of one time as equal. */

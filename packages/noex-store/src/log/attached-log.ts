@@ -234,7 +234,8 @@ export class AttachedLog {
         }
         this.#settle(revision)
         this.#snapshots.check()
-        // A log in memory answers in microtasks: what hears of durable commits and writes would hold the loop.
+        // A log in memory answers in microtasks: what hears of durable commits and writes would hold the
+        // loop.
         if (this.#engine.slicer.isSpent) await this.#engine.slicer.nextTurn()
       }
     } finally {

@@ -138,7 +138,8 @@ export class FileLog implements ChangeLog {
   }
 
   /**
-   * Writes a snapshot in parts, none of which holds up the event loop, and cuts the log behind the one before.
+   * Writes a snapshot in parts, none of which holds up the event loop, and cuts the log behind the one
+   * before.
    */
   async truncate (snapshot: StoreImage): Promise<void> {
     if (snapshot.revision === this.#snapshotRevision) return

@@ -18,12 +18,16 @@ type ImageLine =
   | { readonly deleted: BucketImage['deleted'] }
   | { readonly records: readonly StoreRecord[] }
 
-/** Returns the lines of an image, one after the other: a head, and for each bucket a head and its contents. */
+/**
+ * Returns the lines of an image, one after the other: a head, and for each bucket a head and its contents.
+ */
 export function * linesOfImage ({ revision, queries, buckets }: StoreImage): Generator<string> {
   yield lineOf({ revision, queries })
   for (const { deleted, records, ...bucket } of buckets) {
     yield lineOf({ bucket })
-    for (let i = 0; i < deleted.length; i += PER_LINE) yield lineOf({ deleted: deleted.slice(i, i + PER_LINE) })
+    for (let i = 0; i < deleted.length; i += PER_LINE) {
+      yield lineOf({ deleted: deleted.slice(i, i + PER_LINE) })
+    }
     for (let i = 0; i < records.length;) {
       const end = endOfLine(records, i)
       yield lineOf({ records: records.slice(i, end) })

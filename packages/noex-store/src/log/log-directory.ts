@@ -1,7 +1,8 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  crcFormat, DurableFile, followLines, Journal, recoverJournal, SegmentNames, sizeOf, syncDirectory, textOfCrcLine,
+  crcFormat, DurableFile, followLines, Journal, recoverJournal, SegmentNames, sizeOf, syncDirectory,
+  textOfCrcLine,
   Watermark, type CrcHead, type ServedJournal
 } from '@hamicek/noex-journal'
 import type { LogFacts } from '../types/durability.js'
@@ -24,8 +25,8 @@ interface Identity {
 
 /**
  * The files of a store's log in one directory: `store.json` names the history, `store.log` and the closed
- * segments beside it have the commits, `snapshot.<revision>.log` the states, `store.mark` says how far it goes.
- * All calls are synchronous.
+ * segments beside it have the commits, `snapshot.<revision>.log` the states, `store.mark` says how far it
+ * goes. All calls are synchronous.
  */
 export class LogDirectory implements ServedJournal {
   readonly opened: LogOpened
@@ -241,7 +242,8 @@ function readIdentity (directory: string): Identity | undefined {
   const identity = parseIdentity(readFileSync(path, 'utf8'))
   if (identity === undefined) throw new Error(`${path} is damaged: bring it back from a backup`)
   if (identity.format !== FORMAT) {
-    throw new Error(`${path}: the log has format ${String(identity.format)}, and this version reads ${FORMAT}`)
+    const format = String(identity.format)
+    throw new Error(`${path}: the log has format ${format}, and this version reads ${FORMAT}`)
   }
   return identity
 }

@@ -16,7 +16,9 @@ await serveJournal<LogDirectory, LogOpened>(port, {
   taken: 'another process has this store',
   retries: false,
   open () {
-    if (isOpened) throw new Error(`${settings.directory}: another process has written to this store: start anew`)
+    if (isOpened) {
+      throw new Error(`${settings.directory}: another process has written to this store: start anew`)
+    }
     isOpened = true
     return new LogDirectory(settings, (notice: LogNotice) => { port.postMessage({ type: 'notice', notice }) })
   },

@@ -20,8 +20,8 @@ interface Writing {
 }
 
 /**
- * The snapshots in a directory: `snapshot.<revision>.log`, each of numbered lines with a CRC and an end. One is
- * written under the name `snapshot.new` and has its own name only when it is whole and on the disk.
+ * The snapshots in a directory: `snapshot.<revision>.log`, each of numbered lines with a CRC and an end. One
+ * is written under the name `snapshot.new` and has its own name only when it is whole and on the disk.
  */
 export class SnapshotFiles {
   readonly #directory: string
@@ -34,8 +34,8 @@ export class SnapshotFiles {
   }
 
   /**
-   * Tells the lines of the newest good snapshot. Returns its revision, `undefined` without one, and the names of
-   * newer ones that are damaged.
+   * Tells the lines of the newest good snapshot. Returns its revision, `undefined` without one, and the names
+   * of newer ones that are damaged.
    */
   readNewest (tell: (notice: LogNotice) => void): { revision: number | undefined, damaged: string[] } {
     const damaged: string[] = []
@@ -86,7 +86,9 @@ export class SnapshotFiles {
     }
   }
 
-  /** Ends a snapshot, and removes those that are not needed. Returns the revision of the oldest that is kept. */
+  /**
+   * Ends a snapshot, and removes those that are not needed. Returns the revision of the oldest that is kept.
+   */
   end (): number | undefined {
     this.add(END)
     const { path, revision, file } = this.#writing as Writing

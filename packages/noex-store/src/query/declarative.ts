@@ -32,7 +32,8 @@ export function declarativeQuery (engine: Engine, config: DeclarativeQueryConfig
 
 /**
  * Puts parameters in the place of placeholders.
- * @throws FilterError for a parameter that is not given: without its condition a filter would let more through
+ * @throws FilterError for a parameter that is not given: without its condition a filter would let more
+ * through
  */
 function fill (value: unknown, params: Params): unknown {
   if (typeof value === 'string') {
@@ -48,7 +49,9 @@ function parameter (name: string, params: Params): unknown {
   const value = typeof params === 'object' && params !== null && Object.hasOwn(params, name)
     ? params[name]
     : undefined
-  if (value === undefined) throw new FilterError(`The query needs the parameter "${name}", which is not given`)
+  if (value === undefined) {
+    throw new FilterError(`The query needs the parameter "${name}", which is not given`)
+  }
   return value
 }
 

@@ -1,4 +1,5 @@
 import { timeOf } from '../schema/stored-date.js'
+import { isPlain } from '../value-kinds.js'
 
 /** Tells whether two results are the same: same values in the same places, dates of the same time. */
 export function deepEqual (a: unknown, b: unknown): boolean {
@@ -12,9 +13,4 @@ export function deepEqual (a: unknown, b: unknown): boolean {
   const names = Object.keys(a)
   return names.length === Object.keys(b).length &&
     names.every(name => Object.hasOwn(b, name) && deepEqual(a[name], b[name]))
-}
-
-function isPlain (value: object): value is Record<string, unknown> {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }

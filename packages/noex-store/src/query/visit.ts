@@ -125,7 +125,10 @@ async function visitListed (
   }
 }
 
-/** Returns the test that hides records whose time was up when the bucket was opened, but which are still there. */
+/**
+ * Returns the test that hides records whose time was up when the bucket was opened, but which are still
+ * there.
+ */
 export function visibility (bucket: Bucket): (record: StoreRecord) => boolean {
   if (!bucket.hasOverdue) return isAnyVisible
   const { readAt } = bucket

@@ -21,7 +21,8 @@ export async function sortInSlices<T> (
     const merged: T[][] = []
     for (let i = 0; i < runs.length; i += 2) {
       const other = runs[i + 1]
-      merged.push(other === undefined ? runs[i] as T[] : await merge(runs[i] as T[], other, compare, slicer, run))
+      const one = runs[i] as T[]
+      merged.push(other === undefined ? one : await merge(one, other, compare, slicer, run))
     }
     runs = merged
   }

@@ -6,6 +6,7 @@ import { instantOf } from './instant.js'
 import { matchingPower } from './pattern-power.js'
 import { MAX_NESTING, compileValidator, type Validator } from './validator.js'
 import { parseTtl } from './ttl.js'
+import { isObject } from '../value-kinds.js'
 
 /** Most characters of a bucket's name. */
 const MAX_NAME = 1_000
@@ -177,8 +178,4 @@ function indexesOf (
   return [...fields].map(
     field => ({ field, isUnique: schema[field]?.unique === true, isDeclared: declared.has(field) })
   )
-}
-
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

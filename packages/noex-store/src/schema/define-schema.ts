@@ -1,9 +1,9 @@
 import { DefinitionError } from '../errors.js'
 import type { CheckedSchema } from '../types/checked-schema.js'
 import type { StoreSchema } from '../types/record-types.js'
-import type { BucketDefinition } from '../types/schema.js'
 import { compileSchema } from './bucket-schema.js'
 import { checkOptionNames } from './option-names.js'
+import { isObject } from '../value-kinds.js'
 
 /**
  * Checks the definitions of the buckets of a store, and returns a frozen copy. Its type is what the types of
@@ -18,19 +18,26 @@ import { checkOptionNames } from './option-names.js'
  * const store = await Store.start({ schema })
  */
 export function defineSchema<const S extends CheckedSchema<S>> (schema: S): S {
-  if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) {
-    throw new DefinitionError('A schema must be an object of bucket definitions by name')
-  }
-  const definitions = Object.entries<BucketDefinition>(schema)
-    .map(([name, definition]) => [name, compileSchema(name, definition).definition] as const)
-  for (const [name, definition] of definitions) checkOptionNames(name, definition)
-  const checked: StoreSchema = Object.fromEntries(definitions)
-  for (const [name, { schema: fields }] of definitions) {
+  if (!isObject(schema)) throw new DefinitionError('A schema must be an object of bucket definitions by name')
+  const checked = checkDefinitions(schema)
+  for (const [name, { schema: fields }] of Object.entries(checked)) {
     for (const [field, { ref, type }] of Object.entries(fields)) {
       if (ref !== undefined) checkReference(checked, `"${field}" of bucket "${name}"`, ref, type)
     }
   }
   return Object.freeze(checked) as unknown as S
+}
+
+/**
+ * Checks definitions each by itself. Returns frozen copies.
+ * @throws DefinitionError naming the bucket and what is wrong, also an option that does not exist
+ */
+export function checkDefinitions (schema: StoreSchema): StoreSchema {
+  return Object.fromEntries(Object.entries(schema).map(([name, given]) => {
+    const { definition } = compileSchema(name, given)
+    checkOptionNames(name, definition)
+    return [name, definition]
+  }))
 }
 
 function checkReference (schema: StoreSchema, field: string, ref: string, type: string): void {

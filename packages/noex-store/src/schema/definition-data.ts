@@ -1,4 +1,5 @@
 import type { BucketDefinition, FieldDefinition } from '../types/schema.js'
+import { isObject } from '../value-kinds.js'
 
 /** Differences of two definitions that are named. */
 const MAX_DIFFERENCES = 5
@@ -83,8 +84,4 @@ function collect (here: unknown, there: unknown, path: string, found: string[]):
 function shown (text: string | undefined): string {
   if (text === undefined) return 'absent'
   return text.length > 200 ? `${text.slice(0, 200)}…` : text
-}
-
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

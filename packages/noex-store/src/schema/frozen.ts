@@ -1,12 +1,13 @@
 import { storedDate, timeOf } from './stored-date.js'
+import { isPlain } from '../value-kinds.js'
 
 /** Levels of a definition: more than any filter or schema can use, fewer than would fill the stack. */
 const MAX_LEVELS = 2_000
 
 /**
  * Returns the definition of a bucket or query as the store keeps it: plain objects and arrays are copied and
- * frozen, so that neither the caller nor a reader can change it. `Date`s are copied and cannot be changed, functions and instances
- * of other classes are kept. Values of records are read by `InputReader`.
+ * frozen, so that neither the caller nor a reader can change it. `Date`s are copied and cannot be changed,
+ * functions and instances of other classes are kept. Values of records are read by `InputReader`.
  * @throws RangeError for one that is nested too deeply
  */
 export function frozenDefinition (value: unknown): unknown {
@@ -31,9 +32,4 @@ function frozenCopy (value: object, seen: Map<object, object>, level: number): o
     }
   }
   return Object.freeze(copy)
-}
-
-function isPlain (value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }

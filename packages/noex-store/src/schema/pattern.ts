@@ -47,7 +47,9 @@ export function compilePattern (source: string): (value: string) => Match {
   }
 }
 
-/** Matches under the limit. A match that was stopped because the machine was busy with others is tried again. */
+/**
+ * Matches under the limit. A match that was stopped because the machine was busy with others is tried again.
+ */
 function matchWatched (pattern: RegExp, value: string): Match {
   context['pattern'] = pattern
   context['value'] = value

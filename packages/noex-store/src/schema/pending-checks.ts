@@ -13,12 +13,6 @@ export interface PendingCheck {
   readonly issues: Promise<readonly ValidationIssue[]>
 }
 
-/** Whether `await` would wait for a value. Throws what reading its `then` throws. */
-export function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
-    typeof (value as { then?: unknown }).then === 'function'
-}
-
 /** Notes the answer of a validator that is still to come. */
 export function pendingCheck (
   subject: string, answer: PromiseLike<unknown>, read: (answer: unknown) => readonly ValidationIssue[]

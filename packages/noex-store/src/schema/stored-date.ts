@@ -1,6 +1,9 @@
 import { types } from 'node:util'
 
-/** Member of a stored date that holds its epoch milliseconds, also when a setter of `Date.prototype` is called on it. */
+/**
+ * Member of a stored date that holds its epoch milliseconds, also when a setter of `Date.prototype` is called
+ * on it.
+ */
 const TIME = Symbol('time')
 
 type StoredDate = Date & { readonly [TIME]: number }

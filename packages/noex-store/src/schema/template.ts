@@ -1,5 +1,6 @@
 import type { StoreRecord } from '../types/record.js'
 import type { InputReader } from './input-reader.js'
+import { isPlain } from '../value-kinds.js'
 
 /** Shapes remembered by a bucket; inputs of further shapes are built more slowly. */
 const MAX_SHAPES = 32
@@ -56,7 +57,7 @@ export class RecordTemplate {
 
   /** Returns the frozen record that the input of an insert becomes. Runs the defaults of the schema. */
   build (input: Fields, { version, time }: NewMeta): StoreRecord {
-    const plain = isPlain(input) ? input : { ...input }
+    const plain: Fields = isPlain(input) ? input : { ...(input as Fields) }
     const shape = this.#last !== undefined && this.#fits(this.#last, plain)
       ? this.#last
       : this.#shapeOf(plain)
@@ -113,9 +114,4 @@ export class RecordTemplate {
 
 function isSmall (names: readonly string[]): boolean {
   return names.length <= MAX_MEMBERS && names.reduce((sum, name) => sum + name.length, 0) <= MAX_CHARS
-}
-
-function isPlain (value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }

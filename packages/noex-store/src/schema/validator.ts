@@ -3,7 +3,8 @@ import type { BucketDefinition, FieldDefinition, FieldType, SchemaDefinition } f
 import { isValidEmail, isValidIsoDate, isValidUrl } from './format.js'
 import { isInstant } from './instant.js'
 import { beginMatching, compilePattern } from './pattern.js'
-import { isThenable, pendingCheck, type PendingCheck } from './pending-checks.js'
+import { isThenable } from '../value-kinds.js'
+import { pendingCheck, type PendingCheck } from './pending-checks.js'
 
 /** Levels of `properties` and `items` below the record that are checked. */
 export const MAX_NESTING = 10

@@ -119,8 +119,8 @@ async function syncDirectory (directory: string): Promise<void> {
 }
 
 /**
- * Waits until the disk has a file. Under Yarn's Plug'n'Play, handles throw that they have no `sync`, without the
- * code of a system error; under Node's permission model only handles may sync.
+ * Waits until the disk has a file. Under Yarn's Plug'n'Play, handles throw that they have no `sync`, without
+ * the code of a system error; under Node's permission model only handles may sync.
  */
 async function sync (handle: FileHandle): Promise<void> {
   try {

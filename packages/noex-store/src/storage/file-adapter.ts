@@ -3,7 +3,9 @@ import type { PersistedState, StorageAdapter } from './adapter.js'
 import {
   deleteIfPresent, isPresent, listFiles, readIfPresent, removeStrayFiles, setAside, writeFileDurably, type WriteOptions
 } from './durable-file.js'
-import { ChecksumMismatchError, CorruptedStateError, StorageError, toError, type StorageOperation } from './errors.js'
+import {
+  ChecksumMismatchError, CorruptedStateError, StorageError, toError, type StorageOperation
+} from './errors.js'
 import { isHashedStem, keyOf, stemOf } from './file-name.js'
 import { KeyQueue } from './key-queue.js'
 import { makeSerializer, type StateSerializer } from './serializer.js'

@@ -99,7 +99,9 @@ export class ReadSet {
     }
     if (this.#cost(engine) > MAX_IN_STEP) {
       const { name } = (this.#predicates[0] as PredicateRead).bucket
-      throw new TransactionConflictError(name, undefined, 'Others write more than can be compared with its reads')
+      throw new TransactionConflictError(
+        name, undefined, 'Others write more than can be compared with its reads'
+      )
     }
     for (const read of this.#predicates) {
       checkChanges(read, changesFor(engine, read))

@@ -1,8 +1,8 @@
 /** Options of a store whose commits are kept in files. */
 export interface DurabilityOptions {
   /**
-   * Folder of the files, for this store alone; made if it is missing. Its mode becomes 0700, that of its files
-   * is 0600.
+   * Folder of the files, for this store alone; made if it is missing. Its mode becomes 0700, that of its
+   * files is 0600.
    */
   readonly directory: string
   /**
@@ -38,9 +38,11 @@ export interface DurabilityNotice {
    * - `unavailable`: the disk does not take commits; writes are refused
    * - `available`: it takes them again
    * - `snapshot_failed`: a snapshot could not be written; the log grows until the next attempt
-   * - `disk_low`: the disk has less room left than two snapshots and two lengths of the log until the next one
+   * - `disk_low`: the disk has less room left than two snapshots and two lengths of the log until the next
+   *   one
    */
-  readonly type: 'progress' | 'torn' | 'damaged' | 'unavailable' | 'available' | 'snapshot_failed' | 'disk_low'
+  readonly type:
+  | 'progress' | 'torn' | 'damaged' | 'unavailable' | 'available' | 'snapshot_failed' | 'disk_low'
   /** One sentence, in lower case like a line of a log. */
   readonly message: string
   readonly error?: Error

@@ -51,8 +51,8 @@ export interface FindOptions {
   /** @default all records */
   readonly filter?: WhereFilter | undefined
   /**
-   * Numbers, booleans and dates come by size and before texts; null, absent and other values come last in both
-   * directions; equal ones are in the order of insertion.
+   * Numbers, booleans and dates come by size and before texts; null, absent and other values come last in
+   * both directions; equal ones are in the order of insertion.
    * @default the order of insertion
    */
   readonly sort?: Sort | undefined
@@ -112,8 +112,8 @@ export interface QueryRunOptions extends Partial<ReadObserver> {
 }
 
 /**
- * Returns the filter that all reads of a bucket are confined to, or `null`. What it throws refuses the bucket:
- * the query gets it where it opens the bucket.
+ * Returns the filter that all reads of a bucket are confined to, or `null`. What it throws refuses the
+ * bucket: the query gets it where it opens the bucket.
  */
 export type ReadFilter = (bucketName: string) => WhereFilter | null
 

@@ -88,3 +88,10 @@ export interface BucketFields {
   /** All names that are known; none where there are too many. */
   list (): readonly string[]
 }
+
+/** A bucket of a log that takes no writes. */
+export interface IncompleteBucket {
+  readonly bucket: string
+  /** Paths of the functions of its definition that were not handed in, such as `schema.age.validate`. */
+  readonly functions: readonly string[]
+}

@@ -6,8 +6,8 @@ export interface StoreOptions {
   /** @default `store-N` */
   readonly name?: string
   /**
-   * How commits outlive the process: `'memory'` for not at all, a folder for a log of commits, in which each is
-   * on the disk before its promise resolves. Excludes `persistence`.
+   * How commits outlive the process: `'memory'` for not at all, a folder for a log of commits, in which each
+   * is on the disk before its promise resolves. Excludes `persistence`.
    * @default 'memory'
    */
   readonly durability?: 'memory' | DurabilityOptions

@@ -104,6 +104,7 @@ interface OpenTransactionBucket extends TransactionBucketHandle {
   where: any
   findOne: any
   count: any
+  groupBy: any
   insert: any
   insertMany: any
   update: any
@@ -122,6 +123,7 @@ export interface TypedTransactionBucket<S extends StoreSchema, N extends BucketN
   where: TypedReads<S, N>['where']
   findOne: TypedReads<S, N>['findOne']
   count: TypedReads<S, N>['count']
+  groupBy: TypedQueryBucket<S, N>['groupBy']
   insert: TypedTransactionWrites<S, N>['insert']
   insertMany: TypedTransactionWrites<S, N>['insertMany']
   update: TypedTransactionWrites<S, N>['update']

@@ -36,7 +36,10 @@ for (const [name, listen] of Object.entries(listeners)) {
   test(`a callback of ${name}`, async t => {
     for (const [how, callback] of Object.entries({
       throws: () => { throw new Error('mine') },
-      rejects: async () => { throw new Error('mine') }
+      rejects: async () => { throw new Error('mine') },
+      'returns a function that rejects': () => Object.assign(() => {}, {
+        then (_resolve: unknown, reject: (error: Error) => void) { reject(new Error('mine')) }
+      })
     })) {
       t.test(`that ${how} is reported, and the others hear everything`, async t => {
         const { store, errors } = await watchedStore(t)

@@ -29,6 +29,8 @@ test('a transaction has typed buckets', async () => {
     await orders.update(1, { total: '1' })
     // @ts-expect-error 'totl' does not exist in type
     await orders.count({ totl: 1 })
+    // @ts-expect-error '"statu"' is not assignable to parameter of type
+    await orders.groupBy('statu', { function: 'count' })
     // @ts-expect-error Argument of type '"oders"' is not assignable to parameter of type
     await tx.bucket('oders')
     return await orders.insert({ customerId: 'a', total: 1, lines: [] })

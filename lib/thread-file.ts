@@ -1,1 +1,0 @@
-export { threadFile } from '@hamicek/noex-journal'
