@@ -35,18 +35,20 @@ export const legend = `
   which run on both servers by turns. p50, p99: as the clients see it.
 bare ws: ws alone, no checks, records in a Map; for a fan-out it encodes the push once and calls ws.send(text) for
   each subscriber. bare route: Fastify with @fastify/websocket, one route.
-get, insert, update: 16 connections with 16 requests under way each, beside bare ws and beside sockets of Node without
-  any library (raw net); and 64 connections with one request each. get, with permissions or metrics: beside the
-  same server without. login: beside a login to an account that exists. connect: from the upgrade to the first message.
+get, insert, update: 16 connections with 16 requests under way each, beside bare ws and beside sockets of Node
+  without any library (raw net); and 64 connections with one request each. get, with permissions or metrics:
+  beside the same server without. login: beside a login to an account that exists. connect: from the upgrade
+  to the first message.
 idle: growth of the resident memory (rss) and of the objects in it (heap) for each further connection, after a
   collection, in a fresh server whose young generation is kept at 1 MB.
-fairness: p99.9 of a client's store.get, of which one is due each millisecond, beside the heaviest requests that
-  one user may send, on buckets of 100,000 records; with the CPU time of the longest turn of the server's event loop,
-  which tells more where the machine is busy with other things, and with what the requests were answered. With
-  NOEX_BENCH_UNLIMITED=1, without a budget of work.
-store: packages/noex-store alone, in a process of its own; bare: the registry's package, both on a bucket of 100,000
-  records. Behind them the figures of ours on 10,000 / 100,000 / 1,000,000 records, and the aim for the last one, which
-  is for a machine on which a server of raw net sockets answers a get in 14.4 µs of CPU; it is not scaled here.`
+fairness: p99.9 of a client's store.get, of which one is due each millisecond, beside the heaviest requests
+  that one user may send, on buckets of 100,000 records; with the CPU time of the longest turn of the server's
+  event loop, which tells more where the machine is busy with other things, and with what the requests were
+  answered. With NOEX_BENCH_UNLIMITED=1, without a budget of work.
+store: packages/noex-store alone, in a process of its own; bare: the registry's package, both on a bucket of
+  100,000 records. Behind them the figures of ours on 10,000 / 100,000 / 1,000,000 records, and the aim for
+  the last one, which is for a machine on which a server of raw net sockets answers a get in 14.4 µs of CPU;
+  it is not scaled here.`
 
 function targetText (target: Target, bare: number, noex: number): string {
   const [text, met] = judged(target, bare, noex)

@@ -126,7 +126,8 @@ try {
 
   for (const format of ['esm', 'cjs']) {
     // fastify is CommonJS, and esbuild gives its modules no require() in an ES module.
-    const requireFunction = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);'
+    const requireFunction = 'import { createRequire } from "node:module"; ' +
+      'const require = createRequire(import.meta.url);'
     const banner = format === 'esm' ? [`--banner:js=${requireFunction}`] : []
     const bundle = (name, ...flags) => {
       const file = join(folder, 'npm', `${name}.${format === 'esm' ? 'mjs' : 'cjs'}`)
@@ -156,7 +157,9 @@ try {
   const strict = '--noEmit --strict --exactOptionalPropertyTypes --skipLibCheck false --esModuleInterop ' +
     '--target es2022 --types node'
   for (const [compiler, files, flags] of settings) {
-    step(`${compiler} ${flags}`, () => { useTool(compiler, `${files} ${strict} ${flags}`.split(' '), { cwd: project }) })
+    step(`${compiler} ${flags}`, () => {
+      useTool(compiler, `${files} ${strict} ${flags}`.split(' '), { cwd: project })
+    })
   }
   console.log(`the package works (${Math.round((Date.now() - began) / 1_000)} s)`)
 } finally {

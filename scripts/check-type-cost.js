@@ -15,9 +15,10 @@ const numbers = Array.from({ length: 100 }, (_, i) => i)
 /** One of ten kinds of fields. */
 function field (bucket, i) {
   switch (i % 10) {
-    case 0: return `{ type: 'object', properties: { a: { type: 'string', required: true }, b: { type: 'number' },
-      c: { type: 'object', properties: { d: { type: 'date' } } } } }`
-    case 1: return '{ type: \'array\', items: { type: \'object\', properties: { sku: { type: \'string\' } } } }'
+    case 0: return `{ type: 'object', properties: { a: { type: 'string', required: true },
+      b: { type: 'number' }, c: { type: 'object', properties: { d: { type: 'date' } } } } }`
+    case 1: return `{ type: 'array',
+      items: { type: 'object', properties: { sku: { type: 'string' } } } }`
     case 2: return `{ type: 'string', required: true, ref: 'bucket${(bucket + i) % 100}' }`
     case 3: return `{ type: 'string', enum: ['x${bucket}', 'y', 'z'], default: 'y' }`
     case 4: return '{ type: \'date\' }'
@@ -40,7 +41,9 @@ export const loose: Store = store\n`
 const uses = numbers.map(i => `{
   const bucket = store.bucket('bucket${i}')
   await bucket.update('a', { f7: (await bucket.get('a'))?.f8 ?? null })
-  await bucket.where({ f3: 'y', 'f10.a': { $startsWith: 'x' }, $or: [{ f3: { $in: ['y'] } }, { f7: { $gte: 1 } }] })
+  await bucket.where({
+    f3: 'y', 'f10.a': { $startsWith: 'x' }, $or: [{ f3: { $in: ['y'] } }, { f7: { $gte: 1 } }]
+  })
   const groups = await bucket.groupBy('f3', { function: 'sum', field: 'f10.b' })
   console.log(groups.map(group => group.key.f3))
   await store.on('bucket.bucket${i}.updated', ({ newRecord }) => { console.log(newRecord.f3) })

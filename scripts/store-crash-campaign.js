@@ -1,9 +1,8 @@
-// Kills a writer of a durable store at one system call on its files after the other (strace sends SIGKILL), some of them in the
-// start that repairs what was left, puts noise behind the last write at times, starts a store on what is left, and counts
-// what was lost, given twice, or is not what the log says. Then has single writes and syncs fail, a fifth as often: the
-// store refuses writes for a while, or does not start. Arguments: the number of kill points, and of failing calls. Needs
-// `npm run build`, strace
-// and Linux.
+// Kills a writer of a durable store at one system call on its files after the other (strace sends SIGKILL),
+// some of them in the start that repairs what was left, puts noise behind the last write at times, starts a
+// store on what is left, and counts what was lost, given twice, or is not what the log says. Then has single
+// writes and syncs fail, a fifth as often: the store refuses writes for a while, or does not start.
+// Arguments: the number of kill points, and of failing calls. Needs `npm run build`, strace and Linux.
 import { execFile } from 'node:child_process'
 import { appendFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -24,10 +23,14 @@ import { Store } from '${library}'
 const [directory, rounds, size, segmentBytes, snapshotBytes] = process.argv.slice(2)
 const store = await Store.start({
   ttlCheckIntervalMs: 0,
-  durability: { directory, segmentBytes: Number(segmentBytes), snapshotBytes: Number(snapshotBytes), onNotice () {} }
+  durability: {
+    directory, segmentBytes: Number(segmentBytes), snapshotBytes: Number(snapshotBytes), onNotice () {}
+  }
 })
 await store.defineBucket('orders', {
-  key: 'id', schema: { id: { type: 'number', generated: 'autoincrement' }, n: { type: 'number' } }, indexes: ['n']
+  key: 'id',
+  schema: { id: { type: 'number', generated: 'autoincrement' }, n: { type: 'number' } },
+  indexes: ['n']
 }).catch(error => { if (error.code !== 'BUCKET_EXISTS') throw error })
 writeSync(1, 'ready\\n')
 const orders = store.bucket('orders')
@@ -66,11 +69,14 @@ const began = Date.now()
 
 /** Runs a writer on a directory; `injections` are what strace does to system calls on its files. */
 async function runWriter (directory, shape, ...injections) {
-  const names = ['store.log', 'store.json', 'store.json.new', 'store.mark', 'snapshot.new', 'store.lock', 'store.torn']
+  const names = [
+    'store.log', 'store.json', 'store.json.new', 'store.mark', 'snapshot.new', 'store.lock', 'store.torn'
+  ]
   const files = [directory, ...names.map(name => join(directory, name))].flatMap(name => ['-P', name])
   const args = [
     '-f', '-qq', '-o', '/dev/null', ...files, '-e', `trace=${calls}`,
-    ...injections.flatMap(injection => ['-e', `inject=${injection}`]), process.execPath, writer, directory, ...shape.map(String)
+    ...injections.flatMap(injection => ['-e', `inject=${injection}`]),
+    process.execPath, writer, directory, ...shape.map(String)
   ]
   return await run('strace', args).then(({ stdout }) => ({ stdout, isKilled: false }), error => {
     if (error.signal === 'SIGKILL') return { stdout: error.stdout, isKilled: true }
@@ -83,7 +89,10 @@ async function runWriter (directory, shape, ...injections) {
 
 const killAt = when => `${calls}:signal=SIGKILL:when=${when}`
 
-/** What a writer has said: the last value of each order, those that were being deleted, and numbers that came twice. */
+/**
+ * What a writer has said: the last value of each order, those that were being deleted, and numbers that
+ * came twice.
+ */
 function note (stdout, known) {
   const fresh = new Set()
   for (const line of stdout.split('\n').slice(0, -1)) {
@@ -108,7 +117,8 @@ async function check (directory, known, place) {
     const durability = { directory, onNotice () {} }
     const store = await Store.start({ ttlCheckIntervalMs: 0, durability })
     const found = new Map()
-    if (store.hasBucket('orders')) for (const { id, n } of await store.bucket('orders').all()) found.set(String(id), n)
+    const orders = store.hasBucket('orders') ? await store.bucket('orders').all() : []
+    for (const { id, n } of orders) found.set(String(id), n)
     const image = JSON.stringify(store.image())
     await store.stop()
     const again = await Store.start({ ttlCheckIntervalMs: 0, durability })
@@ -120,7 +130,7 @@ async function check (directory, known, place) {
       if (isDeleted && now !== undefined) counts.back++
     }
     // What was under way has happened, or has not.
-    for (const id of found.keys()) if (!known.has(id)) known.set(id, { n: found.get(id), isDeleting: false, isDeleted: false })
+    for (const [id, n] of found) if (!known.has(id)) known.set(id, { n, isDeleting: false, isDeleted: false })
     for (const [id, order] of known) if (!found.has(id)) order.isDeleted = true
   } catch (error) {
     counts.bad++
@@ -141,7 +151,10 @@ for (let n = 0; counts.killed < points; n++) {
     // A loss of power may leave zeros or noise behind the last sync.
     const names = readdirSync(directory)
     if (when % 4 === 0 && names.includes('store.log') && names.includes('store.json')) {
-      appendFileSync(join(directory, 'store.log'), when % 8 === 0 ? Buffer.alloc(700) : Buffer.from('5f0c 12 noise'))
+      appendFileSync(
+        join(directory, 'store.log'),
+        when % 8 === 0 ? Buffer.alloc(700) : Buffer.from('5f0c 12 noise')
+      )
     }
     // A second crash, in the start that repairs the first or a little later.
     if (when % 5 === 0) {
@@ -154,7 +167,14 @@ for (let n = 0; counts.killed < points; n++) {
   }
 }
 
-const failures = [['fdatasync', 'EIO'], ['pwrite64', 'ENOSPC'], ['pwrite64', 'EIO'], ['fsync', 'EIO'], ['openat', 'EMFILE'], ['rename', 'EIO']]
+const failures = [
+  ['fdatasync', 'EIO'],
+  ['pwrite64', 'ENOSPC'],
+  ['pwrite64', 'EIO'],
+  ['fsync', 'EIO'],
+  ['openat', 'EMFILE'],
+  ['rename', 'EIO']
+]
 for (; counts.failed < failing; counts.failed++) {
   const n = counts.failed
   const [call, error] = failures[n % failures.length]
@@ -162,13 +182,18 @@ for (; counts.failed < failing; counts.failed++) {
   const known = new Map()
   const when = 1 + Math.floor(n / failures.length) * (call === 'rename' || call === 'openat' ? 1 : 3) % 60
   // One, or several in a row.
-  const { stdout } = await runWriter(directory, shapeOf(n), `${call}:error=${error}:when=${when}${n % 2 === 0 ? '' : `..${when + 4}`}`)
+  const range = n % 2 === 0 ? when : `${when}..${when + 4}`
+  const { stdout } = await runWriter(directory, shapeOf(n), `${call}:error=${error}:when=${range}`)
   note(stdout, known)
   await check(directory, known, `failure ${n}, ${call} ${when}`)
   rmSync(directory, { recursive: true })
 }
 rmSync(folder, { recursive: true })
 const { killed, failed, refused, unstarted, lost, back, twice, bad } = counts
-console.log(`${killed} kill points, ${failed} failing calls (${refused} refused writes, ${unstarted} refused starts) in ${Math.round((Date.now() - began) / 1_000)} s: ${lost} acknowledged changes lost, ` +
-  `${back} deleted orders back, ${twice} numbers given twice, ${bad} stores that did not start or differ from their log`)
+const seconds = Math.round((Date.now() - began) / 1_000)
+console.log(
+  `${killed} kill points, ${failed} failing calls (${refused} refused writes, ${unstarted} refused starts) ` +
+  `in ${seconds} s: ${lost} acknowledged changes lost, ${back} deleted orders back, ` +
+  `${twice} numbers given twice, ${bad} stores that did not start or differ from their log`
+)
 if (killed === 0 || lost + back + twice + bad > 0) process.exitCode = 1

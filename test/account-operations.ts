@@ -65,7 +65,14 @@ function grantFor (client: FakeClient, { admission }: Operation): Grant {
     throw new NoexServerError('FORBIDDEN', `This takes the role ${admission}`)
   }
   ensure()
-  return { client, ensure, work: new Work(Infinity), maxChanges: Infinity, rows: () => undefined, scope: () => { throw new Error('identity operations run no queries') } }
+  return {
+    client,
+    ensure,
+    work: new Work(Infinity),
+    maxChanges: Infinity,
+    rows: () => undefined,
+    scope: () => { throw new Error('identity operations run no queries') }
+  }
 }
 
 interface Settings {
@@ -78,7 +85,13 @@ interface Settings {
 }
 
 /** Accounts on a fresh store, or on `store`, and their operations without a connection; all of it closes with the test. */
-export async function startAccounts (t: Test, { store: given, options, auth, clock = new HandClock(), argon2 }: Settings = {}) {
+export async function startAccounts (t: Test, {
+  store: given,
+  options,
+  auth,
+  clock = new HandClock(),
+  argon2
+}: Settings = {}) {
   const store = given ?? await startStore(t, options)
   const access = StoreAccess.of(store)
   const revocations = new Revocations(3_600_000, clock)

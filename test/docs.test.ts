@@ -111,7 +111,10 @@ t.test('README', async t => {
   })
 
   t.test('its sample of the store finds the dearest orders, and changes one', async t => {
-    const { store, dearest, stop } = await run(t, 'find', ['store', 'dearest', 'stop'], code => code.replace(/console\.log\(.*?\)/, '')) as { store: Store, dearest: object[], stop: () => void }
+    const silent = (code: string): string => code.replace(/console\.log\(.*?\)/, '')
+    const { store, dearest, stop } = await run(t, 'find', ['store', 'dearest', 'stop'], silent) as {
+      store: Store, dearest: object[], stop: () => void
+    }
     t.teardown(async () => { await store.stop() })
     stop()
     t.match(dearest, [{ total: 90 }, { total: 55 }])
@@ -128,7 +131,8 @@ t.test('README', async t => {
     for (const name of names) {
       t.ok(rows.includes(`\`${name}\``), name)
       const value = new RegExp(`@default (\\d+)\n {3}\\*/\n  readonly ${name}\\?:`).exec(options)?.[1]
-      if (value !== undefined) t.match(rows, `| \`${name}\` | \`${Number(value).toLocaleString('en').replaceAll(',', '_')}\` |`)
+      const shown = Number(value).toLocaleString('en').replaceAll(',', '_')
+      if (value !== undefined) t.match(rows, `| \`${name}\` | \`${shown}\` |`)
     }
   })
 
@@ -138,8 +142,11 @@ t.test('README', async t => {
     t.equal(sample('types').replace('fastify-noex/store', '@hamicek/noex-store'), compiled)
     t.ok(readFileSync(join(root, 'packages/noex-store/README.md'), 'utf8').includes(compiled))
     const target = ts.ScriptTarget.ES2023
-    const plain = (code: string): string => ts.transpileModule(code, { compilerOptions: { target } }).outputText
-    const { store, first } = await run(t, 'types', ['store', 'first'], plain) as { store: Store, first: object }
+    const plain = (code: string): string =>
+      ts.transpileModule(code, { compilerOptions: { target } }).outputText
+    const { store, first } = await run(t, 'types', ['store', 'first'], plain) as {
+      store: Store, first: object
+    }
     t.teardown(async () => { await store.stop() })
     t.match(first, { number: 1, status: 'new', total: 20, address: { city: 'Brno' } })
   })
@@ -147,7 +154,9 @@ t.test('README', async t => {
   t.test('its sample of a durable store has its orders after a restart', async t => {
     const directory = temporaryDirectory(t)
     const change = (code: string): string => code.replace('\'data\'', JSON.stringify(directory))
-    const { store, number } = await run(t, 'durability', ['store', 'number'], change) as { store: Store, number: number }
+    const { store, number } = await run(t, 'durability', ['store', 'number'], change) as {
+      store: Store, number: number
+    }
     t.equal(number, 1)
     await store.stop()
     const next = await startStore(t, { durability: { directory } })
@@ -389,7 +398,9 @@ t.test('README, in production', async t => {
     const store = {} as ServerConfig['store']
     const gateway = { userHeader: 'X-User', trustedProxies: ['10.0.0.1'], secret: 'x' }
     const given: ServerConfig[] = [{ store }, { store, auth: { validate: () => null } }, { store, auth: { builtIn: true, adminSecret: 'x' } }, { store, auth: { gateway }, audit: {} }]
-    given.push(...['memory', 'adapter'].map(mode => ({ store: { durability: { mode } } as ServerConfig['store'] })))
+    given.push(...['memory', 'adapter'].map(mode => ({
+      store: { durability: { mode } } as ServerConfig['store']
+    })))
     const all = new Set(given.flatMap(options => checkDeployment(options, { production: true }).map(({ id, option }) => `${id} ${option}`)))
     const table = readme.slice(readme.indexOf('| advice | option |'))
     const shown = [...table.slice(0, table.indexOf('\n\n')).matchAll(/^\| `([a-z]+-[a-z-]+)` \| (.+?) \|/gm)].flatMap(([, id, options]) => [...(options as string).matchAll(/`([\w.]+)`/g)].map(([, option]) => `${id as string} ${option as string}`))
@@ -441,10 +452,13 @@ t.test('links within the documents lead somewhere', async t => {
 })
 
 t.test('links into another document lead to a heading of it', async t => {
-  const headings = (text: string): Set<string> => new Set([...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) => (title as string).toLowerCase().replace(/[^\w\s-]/g, '').replaceAll(' ', '-')))
+  const anchorOf = (title: string): string =>
+    title.toLowerCase().replace(/[^\w\s-]/g, '').replaceAll(' ', '-')
+  const headings = (text: string): Set<string> =>
+    new Set([...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) => anchorOf(title as string)))
   for (const [name, text] of Object.entries(documents)) {
-    for (const [, path, anchor] of text.matchAll(/\]\(([\w./-]+\.md)#([\w-]+)\)/g)) {
-      t.ok(headings(readFileSync(join(root, path as string), 'utf8')).has(anchor as string), `${name}: ${path as string}#${anchor as string}`)
+    for (const [, path = '', anchor = ''] of text.matchAll(/\]\(([\w./-]+\.md)#([\w-]+)\)/g)) {
+      t.ok(headings(readFileSync(join(root, path), 'utf8')).has(anchor), `${name}: ${path}#${anchor}`)
     }
   }
 })

@@ -27,7 +27,9 @@ export interface Meddled extends Served {
   readonly unharmed: () => Promise<void>
 }
 
-export async function serveMeddled (t: Test, add: Add, options: Omit<NoexOptions, 'store'> = {}): Promise<Meddled> {
+export async function serveMeddled (
+  t: Test, add: Add, options: Omit<NoexOptions, 'store'> = {}
+): Promise<Meddled> {
   const accidents = watchForAccidents(t)
   const lines: Line[] = []
   const served = await serve(

@@ -107,7 +107,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 t.test('the code has no client besides these', t => {
   const root = projectFile('.')
   const found: Record<string, string[]> = {}
-  for (const folder of ['lib', 'routes', 'packages/journal/src', 'packages/noex-store/src', 'packages/noex-rules/src']) {
+  const folders = [
+    'lib', 'routes', 'packages/journal/src', 'packages/noex-store/src', 'packages/noex-rules/src'
+  ]
+  for (const folder of folders) {
     for (const entry of readdirSync(join(root, folder), { recursive: true, withFileTypes: true })) {
       if (!entry.isFile() || !entry.name.endsWith('.ts')) continue
       const file = join(entry.parentPath, entry.name)

@@ -13,8 +13,9 @@ let state = seed
 let isSeedTold = false
 
 /**
- * Returns the rows of a long table that a test runs through, in their order: all in a thorough run, else a tenth, at
- * least one, drawn anew in each run. The output tells the seed, and `SAMPLE_SEED` repeats what was drawn by it.
+ * Returns the rows of a long table that a test runs through, in their order: all in a thorough run, else a
+ * tenth, at least one, drawn anew in each run. The output tells the seed, and `SAMPLE_SEED` repeats what was
+ * drawn by it.
  */
 export function sampleOf<T> (t: Test, table: readonly T[]): readonly T[] {
   if (isThorough) return table

@@ -43,9 +43,8 @@ async function measure<Name extends ServerName> (
   for (const program of programs) {
     const server = await ServerProcess.start(program)
     servers[program] = server
-    clients.set(
-      server, await Promise.all(Array.from({ length: connections }, async () => await Client.open(server.port)))
-    )
+    const opening = Array.from({ length: connections }, async () => await Client.open(server.port))
+    clients.set(server, await Promise.all(opening))
   }
   const operations = Math.floor(OPERATIONS / connections)
   const costs = await alternate(servers, { warmUp: 1, rounds: ROUNDS }, async server => ({

@@ -39,8 +39,9 @@ export class FrameReader {
       if (next > end) break
       const first = bytes[start]
       if (first === TEXT) this.onMessage(bytes, payload, next)
-      else if (first === FIRST_FRAGMENT) this.#head = Buffer.from(bytes.subarray(payload, payload + HEAD_BYTES))
-      else if (first === LAST_FRAGMENT) this.onMessage(this.#head, 0, this.#head.length)
+      else if (first === FIRST_FRAGMENT) {
+        this.#head = Buffer.from(bytes.subarray(payload, payload + HEAD_BYTES))
+      } else if (first === LAST_FRAGMENT) this.onMessage(this.#head, 0, this.#head.length)
       start = next
     }
     this.#rest = start === end ? NOTHING : Buffer.from(bytes.subarray(start, end))

@@ -28,7 +28,8 @@ export function answer (request: BareRequest): unknown {
     case 'store.insert': {
       const { name, email, score, active } = request.data
       const now = Date.now()
-      // Member by member, because that is the cheapest way; adding members to a copy costs half as much again.
+      // Member by member, because that is the cheapest way; adding members to a copy costs
+      // half as much again.
       const record: UserRecord = {
         name, email, score, active, id: randomUUID(), _version: 1, _createdAt: now, _updatedAt: now
       }

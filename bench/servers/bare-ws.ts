@@ -25,7 +25,9 @@ reportTo((server.address() as AddressInfo).port)
 
 /** Encodes the board once and sends the text to every subscriber. */
 function publish (): void {
-  const push = { type: 'push', channel: 'subscription', subscriptionId: 'sub-0123456789ab', data: boardRows() }
+  const push = {
+    type: 'push', channel: 'subscription', subscriptionId: 'sub-0123456789ab', data: boardRows()
+  }
   const text = JSON.stringify(push)
   for (const ws of subscribers) ws.send(text)
 }

@@ -51,7 +51,9 @@ await app.register(noexPlugin, {
     definitions: [
       {
         name: 'search',
-        steps: ['first', 'second'].map(as => ({ action: 'store.count' as const, bucket: 'big', as, filter: nothing }))
+        steps: ['first', 'second'].map(as => ({
+          action: 'store.count' as const, bucket: 'big', as, filter: nothing
+        }))
       },
       {
         name: 'all',

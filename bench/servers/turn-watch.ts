@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync } from 'node:fs'
 const schedule = Buffer.alloc(128)
 
 /**
- * Watches how long the main thread works at a stretch, in its own CPU time: whatever else the machine does is
+ * Watches how long the main thread works at a stretch, in its own CPU time: what else the machine does is
  * not in it. Linux only.
  * Returns what tells the longest turn since it was last asked, in microseconds.
  */

@@ -1,6 +1,6 @@
 import type { BucketHandle, Store } from '@hamicek/noex-store'
 
-/** Records that share a value of the field `role`, whatever the size of the bucket. */
+/** Records that share a value of the field `role`, in a bucket of any size. */
 export const ROLE_ROWS = 20
 
 /** What a work runs on: a store whose bucket `records` holds `size` records. */

@@ -26,7 +26,8 @@ const longList = { n: { $nin: Array.from({ length: 9_900 }, (_, i) => -1 - i) } 
 const everything = { n: { $gte: 0 } }
 const FIELDS = Array.from({ length: 16 }, (_, i) => i % 2 === 0 ? 'name' : 'n')
 const longText = 'x'.repeat(900_000)
-const times = <T> (count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i))
+const times = <T> (count: number, make: (i: number) => T): T[] =>
+  Array.from({ length: count }, (_, i) => make(i))
 const insertAll = {
   type: 'store.insertMany',
   bucket: 'grow',
@@ -131,7 +132,9 @@ export const heavyLoads: Readonly<Record<string, readonly HeavyLoad[]>> = {
       { op: 'groupBy', bucket, field: FIELDS, aggregate: { function: 'count' } },
       { op: 'where', bucket, filter: everything }
     ]),
-    transaction('100 deletes, referred to', times(100, i => ({ op: 'delete', bucket: 'parents', key: `p${i + 100}` }))),
+    transaction('100 deletes, referred to', times(100, i => ({
+      op: 'delete', bucket: 'parents', key: `p${i + 100}`
+    }))),
     transaction('1,000 writes',
       times(1_000, i => ({ op: 'update', bucket: 'scratch', key: `k${i}`, data: { n: i } })), COMMIT),
     transaction('5,000 writes',

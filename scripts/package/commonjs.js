@@ -1,5 +1,5 @@
-// The faces for CommonJS and its TypeScript: require() returns the plugin itself with all other exports as its
-// properties, as Fastify's own plugins do, and TypeScript finds declarations that it takes for CommonJS.
+// The faces for CommonJS and its TypeScript: require() returns the plugin itself with all other exports as
+// its properties, as Fastify's own plugins do, and TypeScript finds declarations that it takes for CommonJS.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 

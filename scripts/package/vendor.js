@@ -63,7 +63,9 @@ function copyPackage (root, name, dependencies) {
   const manifest = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'))
   for (const [dependency, range] of Object.entries(manifest.dependencies ?? {})) {
     if (dependency.startsWith(SCOPE) || dependencies[dependency] === range) continue
-    throw new Error(`package.json must have the dependency "${dependency}": "${range}", because ${name} has it`)
+    throw new Error(
+      `package.json must have the dependency "${dependency}": "${range}", because ${name} has it`
+    )
   }
   const { types, default: main, import: esm = main } = manifest.exports['.']
   const hasIndex = /\/index\.js$/.test(esm) && dirname(types) === dirname(esm)

@@ -1,5 +1,6 @@
-// How long a close takes is promised, whatever clients do: the grace period and two seconds. Here a few clients do
-// each thing, with and without a grace period; where the run is not thorough one client, with the one or the other.
+// How long a close takes is promised, no matter what clients do: the grace period and two seconds. Here a few
+// clients do each thing, with and without a grace period; where the run is not thorough one client, with the
+// one or the other.
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { behaviours, type Behaviour } from './close-behaviours.js'

@@ -201,7 +201,10 @@ for (const [place] of Object.entries(places)) {
         )
         t.match(logged(), said)
         if (isNamed) {
-          t.ok(logged().toLowerCase().includes(place.replaceAll('"', '\\"').toLowerCase()), 'the log names the function')
+          t.ok(
+            logged().toLowerCase().includes(place.replaceAll('"', '\\"').toLowerCase()),
+            'the log names the function'
+          )
         }
         t.ok(await client.ask('store.insert', { bucket: 'items', data: {} }), 'the connection goes on')
       })

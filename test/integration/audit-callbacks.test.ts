@@ -72,7 +72,7 @@ function awkward (): Record<string, (argument: unknown) => unknown> {
     }) as unknown,
     'never settles': () => new Promise(() => {}),
     'changes what it gets': argument => {
-      (argument as Record<string, unknown>)['userId'] = 'somebody-else'
+      (argument as Record<string, unknown>)['userId'] = 'another-user'
     }
   }
 }
@@ -452,7 +452,10 @@ t.test('a pool that is none of pg, or fails', async t => {
     [{ connect: async () => { throw new Error('later') } }, /database cannot be reached: later/],
     [{ connect: async () => ({ ...client, query () {} }) }, /query must resolve with a result/],
     [{ connect: async () => ({ ...client, query: fail }) }, /database cannot be reached: broken/],
-    [{ connect: async () => ({ ...client, query: async () => { fail() }, release: fail }) }, /be reached: broken/]
+    [
+      { connect: async () => ({ ...client, query: async () => { fail() }, release: fail }) },
+      /be reached: broken/
+    ]
   ]
   for (const [pool, message] of cases) {
     await t.rejects(serve(t, { audit: { sinks: [postgresSink({ pool: pool as never })] } }), { message })

@@ -96,7 +96,9 @@ t.test('[G-A5] a client that sends faster than it is served', t => {
 
     turnstile.open()
     t.match(await client.next(frame => 'id' in frame), { id: 1, data: 'done' })
-    for (let i = 0; i < FRAMES; i++) t.match(await client.next(frame => 'id' in frame), { id: 1_000 + i, type: 'result', data: null })
+    for (let i = 0; i < FRAMES; i++) {
+      t.match(await client.next(frame => 'id' in frame), { id: 1_000 + i, type: 'result', data: null })
+    }
     await sending
   })
 

@@ -19,7 +19,9 @@ const definition = {
   maxSize: 4
 }
 
-/** A store with a clock that is set by hand, and a client that watches the number and the sum of its records. */
+/**
+ * A store with a clock that is set by hand, and a client that watches the number and the sum of its records.
+ */
 async function watched (t: Test, options: StoreOptions = {}) {
   const clock = { now: Date.now() }
   const store = await startStore(t, { now: () => clock.now, ttlCheckIntervalMs: 0, ...options })
@@ -39,7 +41,11 @@ async function watched (t: Test, options: StoreOptions = {}) {
 
 type Watched = Awaited<ReturnType<typeof watched>>
 
-const changes: ReadonlyArray<readonly [title: string, expected: unknown, change: (to: Watched) => Promise<unknown>]> = [
+const changes: ReadonlyArray<readonly [
+  title: string,
+  expected: unknown,
+  change: (to: Watched) => Promise<unknown>
+]> = [
   ['clear', [0, 0], async ({ store }) => { await store.bucket('watched').clear() }],
   ['insertMany', [4, 15], async ({ store }) => await store.bucket('watched').insertMany([{ id: 'd', n: 8 }])],
   ['updateMany', [3, 3], async ({ store }) => await store.bucket('watched').updateMany({}, { n: 1 })],
@@ -67,7 +73,11 @@ const changes: ReadonlyArray<readonly [title: string, expected: unknown, change:
       revision: store.revision + 1,
       time: Date.now(),
       changes: [{
-        type: 'insert', bucket: 'watched', key: 'x', before: undefined, after: { id: 'x', n: 100, _version: 1, _createdAt: 0, _updatedAt: 0 }
+        type: 'insert',
+        bucket: 'watched',
+        key: 'x',
+        before: undefined,
+        after: { id: 'x', n: 100, _version: 1, _createdAt: 0, _updatedAt: 0 }
       }]
     })
   }]
@@ -122,7 +132,9 @@ t.test('what the application does to the store itself reaches a live query, once
 t.test('a live query never shows half of a commit that comes between its reads', async t => {
   const store = await startStore(t)
   const turnstile = new Turnstile()
-  await store.defineBucket('accounts', { key: 'id', schema: { id: { type: 'string' }, n: { type: 'number' } } })
+  await store.defineBucket('accounts', {
+    key: 'id', schema: { id: { type: 'string' }, n: { type: 'number' } }
+  })
   await store.bucket('accounts').insertMany([{ id: 'a', n: 10 }, { id: 'b', n: 0 }])
   store.defineQuery('both', async (ctx: QueryContext) => {
     const a = await ctx.bucket('accounts').get('a')
@@ -176,8 +188,12 @@ t.test('a live query of one record follows a date by its instant, and no other r
 
 t.test('an evaluation of a declarative live query is bounded by workBudget', async t => {
   const { connect, store } = await serve(t, { workBudget: 1_000 })
-  store.defineDeclarativeQuery('some', { bucket: 'items', filter: { n: { $gte: 0 } }, aggregate: { function: 'count' } })
-  const insert = async (count: number) => await store.bucket('items').insertMany(Array.from({ length: count }, (_, n) => ({ n })))
+  store.defineDeclarativeQuery('some', {
+    bucket: 'items', filter: { n: { $gte: 0 } }, aggregate: { function: 'count' }
+  })
+  const insert = async (count: number) => await store.bucket('items').insertMany(
+    Array.from({ length: count }, (_, n) => ({ n }))
+  )
   await insert(900)
   const client = await connect()
   t.equal((await client.ask('store.subscribe', { query: 'some' })).data, 900)
@@ -210,11 +226,17 @@ t.test('a store of another copy of the package is served like any other', async 
   const { connect } = await serve(t, { auth: { builtIn: true, adminSecret: ADMIN_SECRET } }, { store })
   const client: TestClient = await connect()
   await client.ask('identity.loginWithSecret', { secret: ADMIN_SECRET })
-  await client.ask('store.defineQuery', { name: 'count', config: { bucket: 'items', aggregate: { function: 'count' } } })
+  await client.ask('store.defineQuery', {
+    name: 'count', config: { bucket: 'items', aggregate: { function: 'count' } }
+  })
   await client.ask('store.subscribe', { query: 'count' })
   await client.ask('store.insert', { bucket: 'items', data: { id: 'a', n: 1 } })
   t.equal((await client.push())['data'], 1)
-  await client.ask('store.transaction', { operations: [{ op: 'insert', bucket: 'items', data: { n: 2 } }, { op: 'delete', bucket: 'items', key: 'a' }] })
+  await client.ask('store.transaction', {
+    operations: [
+      { op: 'insert', bucket: 'items', data: { n: 2 } }, { op: 'delete', bucket: 'items', key: 'a' }
+    ]
+  })
   t.equal(await client.code('store.insert', { bucket: 'nowhere', data: {} }), 'BUCKET_NOT_DEFINED')
   t.equal(await client.code('store.update', { bucket: 'items', key: 'a', data: {} }), 'NOT_FOUND')
   t.equal(await client.code('store.insert', { bucket: 'items', data: { n: 'x' } }), 'VALIDATION_ERROR')

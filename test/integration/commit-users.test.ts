@@ -160,7 +160,9 @@ t.test('Without a session a commit names no user', async t => {
   t.same(users, [false, false, false])
 })
 
-async function withoutAccounts (t: Test): Promise<{ readonly client: TestClient, readonly store: Accounts['store'] }> {
+async function withoutAccounts (t: Test): Promise<{
+  readonly client: TestClient, readonly store: Accounts['store']
+}> {
   const { connect, store } = await serve(t)
   return { client: await connect(), store }
 }

@@ -345,7 +345,11 @@ t.test('A unique field', async t => {
     [['a', undefined, 1], ['b', 'B1', 1], ['c', undefined, 1]], 'nothing was changed')
   t.match(await client.ask('store.update', { bucket: 'goods', key: 'b', data: { code: 'B1' } }), { _version: 2 }, 'a record may keep its own value')
   await client.ask('store.delete', { bucket: 'goods', key: 'b' })
-  t.match(await client.ask('store.insert', { bucket: 'goods', data: { id: 'b', name: 'bb', code: 'B1' } }), { _version: 3 }, 'a value is free again, and no version of a key comes twice')
+  t.match(
+    await client.ask('store.insert', { bucket: 'goods', data: { id: 'b', name: 'bb', code: 'B1' } }),
+    { _version: 3 },
+    'a value is free again, and no version of a key comes twice'
+  )
 })
 
 t.test('A full bucket loses no record to an insert that is refused', async t => {
@@ -380,7 +384,11 @@ t.test('The writing operations', async t => {
   t.same(await ask('clear'), { cleared: true })
   t.same(await ask('clear'), { cleared: true })
   t.equal(await ask('count'), 0)
-  t.match(await ask('insert', { data: { id: 'a', name: 'aa' } }), { _version: 2 }, 'a cleared bucket takes records, and no version of a key comes twice')
+  t.match(
+    await ask('insert', { data: { id: 'a', name: 'aa' } }),
+    { _version: 2 },
+    'a cleared bucket takes records, and no version of a key comes twice'
+  )
 })
 
 t.test('G-F2 the update of a missing record answers NOT_FOUND', async t => {

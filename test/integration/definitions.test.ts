@@ -194,7 +194,7 @@ t.test('G-F9 a bad definition is refused and leaves nothing behind', async t => 
   await isIntact(t, setting, ['items', 'kept', 'bad'])
 })
 
-t.test('A client may bound the records and bytes of a bucket, and give it only fields that its records fit', async t => {
+t.test('A client may bound records and bytes of a bucket, and give it only fields that they fit', async t => {
   const { client } = await connected(t)
   await client.ask('store.defineBucket', { name: 'few', config: { ...minimal, maxRecords: 2 } })
   await client.ask('store.insertMany', { bucket: 'few', data: [{ id: 'a' }, { id: 'b', q: 'text' }] })
@@ -208,7 +208,9 @@ t.test('A client may bound the records and bytes of a bucket, and give it only f
     { code: 'VALIDATION_ERROR', details: { bucket: 'small', quota: 'maxBytes', limit: 100 } }
   )
   t.match(
-    await client.request('store.updateBucket', { name: 'few', updates: { addFields: { q: { type: 'number' } } } }),
+    await client.request('store.updateBucket', {
+      name: 'few', updates: { addFields: { q: { type: 'number' } } }
+    }),
     { code: 'VALIDATION_ERROR', message: /key "b".*"q"/ }
   )
 })
@@ -465,11 +467,17 @@ t.test('G-F10 a bad query definition is refused', async t => {
   t.same(await client.ask('store.listQueries'), { queries: [] }, 'the name is not taken')
 })
 
-t.test('A query as data is refused without a parameter of its filter, which would let more through', async t => {
+t.test('A query as data is refused without a parameter of its filter, which would match more', async t => {
   const { client } = await connected(t)
   await client.ask('store.insertMany', { bucket: 'items', data: [{ name: 'private', n: 1 }, { name: 'x' }] })
   const wanted = '{{ params.p }}'
-  for (const [i, filter] of [{ name: wanted }, { name: { $eq: wanted } }, { $or: [{ n: { $gt: wanted } }] }, { name: { $in: [wanted, 'x'] } }].entries()) {
+  const filters = [
+    { name: wanted },
+    { name: { $eq: wanted } },
+    { $or: [{ n: { $gt: wanted } }] },
+    { name: { $in: [wanted, 'x'] } }
+  ]
+  for (const [i, filter] of filters.entries()) {
     await client.ask('store.defineQuery', { name: `q${i}`, config: { bucket: 'items', filter } })
     for (const params of [undefined, {}, { other: 'x' }]) {
       for (const type of ['store.query', 'store.subscribe']) {
@@ -496,7 +504,13 @@ t.test('G-F14 a parameter of a declarative query cannot widen its filter', async
     ...[null, true, [1], { $gt: 0 }].map(n => ['above', { n }] as const)
   ]
   for (const [query, params] of table) {
-    for (const type of ['store.query', 'store.subscribe']) t.match(await client.request(type, { query, params }), { code: 'VALIDATION_ERROR', message: /^(?:params\b|filter\.n\.\$gt: )/ }, `${type} ${query} ${JSON.stringify(params)}`)
+    for (const type of ['store.query', 'store.subscribe']) {
+      t.match(
+        await client.request(type, { query, params }),
+        { code: 'VALIDATION_ERROR', message: /^(?:params\b|filter\.n\.\$gt: )/ },
+        `${type} ${query} ${JSON.stringify(params)}`
+      )
+    }
   }
   await client.ask('store.defineQuery', {
     name: 'between',

@@ -20,7 +20,9 @@ class HeldLog extends MemoryLog {
   #waiting: Array<() => void> = []
 
   override async append (entries: readonly LogEntry[], previousRevision: number): Promise<void> {
-    if (this.isHolding && entries.length > 0) await new Promise<void>(resolve => { this.#waiting.push(resolve) })
+    if (this.isHolding && entries.length > 0) {
+      await new Promise<void>(resolve => { this.#waiting.push(resolve) })
+    }
     if (this.isFull) throw new Error('ENOSPC: no space left on device')
     await super.append(entries, previousRevision)
   }
@@ -41,7 +43,9 @@ async function serveHeld (t: Test): Promise<HeldService> {
   const log = new HeldLog()
   await store.attachLog(log)
   const lines: Array<Record<string, unknown>> = []
-  const served = await serve(t, { routes: { metrics: '/metrics' } }, { store, fastify: { logger: logInto(lines) } })
+  const served = await serve(t, { routes: { metrics: '/metrics' } }, {
+    store, fastify: { logger: logInto(lines) }
+  })
   store.defineDeclarativeQuery('all', { bucket: 'items' })
   await store.bucket('items').insert({ id: 'first', n: 1 })
   return { ...served, log, lines }
@@ -115,10 +119,18 @@ t.test('a write that cannot be made durable was never shown', async t => {
   t.equal((await app.inject('/healthz')).statusCode, 200)
   t.match((await app.inject('/metrics')).body, /noex_store_unavailable 0\n/)
   await writer.ask('store.update', { bucket: 'items', key: 'first', data: { n: 3 } })
-  t.match(await watcher.push(subscriptionId), { data: [{ n: 3 }] }, 'the next push is that of the next commit')
+  t.match(
+    await watcher.push(subscriptionId),
+    { data: [{ n: 3 }] },
+    'the next push is that of the next commit'
+  )
   t.equal(watcher.waiting.length, 0)
   const told = lines.filter(({ msg }) => /durable/.test(String(msg)))
-  t.match(told, [{ level: 50, error: /ENOSPC/ }, { level: 40 }], 'the log tells the beginning and the end, once each')
+  t.match(
+    told,
+    [{ level: 50, error: /ENOSPC/ }, { level: 40 }],
+    'the log tells the beginning and the end, once each'
+  )
 })
 
 t.test('live queries keep up while commits are made all the time', async t => {
@@ -154,8 +166,12 @@ t.test('a bucket whose functions are missing refuses the boot, naming it', async
   })
   await first.stop()
   const store = await startStore(t, { durability })
-  await t.rejects(serve(t, {}, { store }), { message: /store.*"checked".*validate.*defineBucket\('checked', …\)/ })
-  await store.defineBucket('checked', { key: 'id', schema: { id: { type: 'string' } }, validate: () => undefined })
+  await t.rejects(serve(t, {}, { store }), {
+    message: /store.*"checked".*validate.*defineBucket\('checked', …\)/
+  })
+  await store.defineBucket('checked', {
+    key: 'id', schema: { id: { type: 'string' } }, validate: () => undefined
+  })
   const { connect } = await serve(t, {}, { store })
   await (await connect()).ask('store.insert', { bucket: 'checked', data: { id: 'a' } })
 })
@@ -169,7 +185,9 @@ t.test('a service that is killed', async t => {
   let child: ChildProcess | undefined
   t.teardown(() => { child?.kill('SIGKILL') })
   const start = async (): Promise<string> => {
-    child = fork(program, [directory, trail, adminSecret], { execArgv: [], env: { ...process.env, NODE_OPTIONS: '' } })
+    child = fork(program, [directory, trail, adminSecret], {
+      execArgv: [], env: { ...process.env, NODE_OPTIONS: '' }
+    })
     const [port] = await Promise.race([once(child, 'message'), once(child, 'exit')])
     return `ws://127.0.0.1:${String(port)}`
   }
@@ -186,7 +204,9 @@ t.test('a service that is killed', async t => {
   // The newest value of each order that a client was told of, by a reply, a read or a push.
   const told = new Map<number, number>()
   const numbers = new Set<number>()
-  const tell = ({ id, n }: { id: number, n: number }): void => { told.set(id, Math.max(n, told.get(id) ?? 0)) }
+  const tell = ({ id, n }: { id: number, n: number }): void => {
+    told.set(id, Math.max(n, told.get(id) ?? 0))
+  }
   let replies = 0
   for (let round = 0; round < 5; round++) {
     const clients = await Promise.all(Array.from({ length: 4 }, async () => await logIn(url)))
@@ -195,7 +215,9 @@ t.test('a service that is killed', async t => {
     for (const order of data) tell(order)
     const own = clients.map(async (client, i) => {
       for (let n = 1; ; n++) {
-        const order = await client.ask('store.insert', { bucket: 'orders', data: { tag: `${round}-${i}`, n } })
+        const order = await client.ask('store.insert', {
+          bucket: 'orders', data: { tag: `${round}-${i}`, n }
+        })
         if (numbers.has(order.id)) t.fail(`number ${String(order.id)} is given twice`)
         numbers.add(order.id)
         tell(order)
@@ -204,7 +226,8 @@ t.test('a service that is killed', async t => {
       }
     })
     const reading = (async () => {
-      for (;;) for (const order of await watcher.ask('store.where', { bucket: 'orders', filter: { tag: `${round}-0` } })) tell(order)
+      const query = { bucket: 'orders', filter: { tag: `${round}-0` } }
+      for (;;) for (const order of await watcher.ask('store.where', query)) tell(order)
     })()
     const watching = (async () => {
       for (;;) for (const order of (await watcher.push(subscriptionId))['data']) tell(order)
@@ -257,17 +280,32 @@ t.test('a query that a client has defined stays a client\'s after a restart', as
       const admin = await login(served)
       if (round === 0) {
         await admin.ask('store.insert', { bucket: 'items', data: { id: 'secret' } })
-        owner = (await admin.ask('identity.createUser', { username: 'owner', password: 'correct horse 1' })).id
-        const { id: reader } = await admin.ask('identity.createUser', { username: 'reader', password: 'correct horse 1' })
-        await admin.ask('identity.grant', { subjectType: 'user', subjectId: owner, resourceType: 'bucket', resourceName: 'items', operations: ['read', 'write', 'admin'] })
-        await admin.ask('identity.grant', { subjectType: 'user', subjectId: owner, resourceType: 'query', resourceName: 'mine', operations: ['read', 'write', 'admin'] })
-        await admin.ask('identity.grant', { subjectType: 'user', subjectId: reader, resourceType: 'query', resourceName: 'mine', operations: ['read'] })
-        await (await login(served, 'owner')).ask('store.defineQuery', { name: 'mine', config: { bucket: 'items' } })
+        const password = 'correct horse 1'
+        owner = (await admin.ask('identity.createUser', { username: 'owner', password })).id
+        const { id: reader } = await admin.ask('identity.createUser', { username: 'reader', password })
+        const bucket = { resourceType: 'bucket', resourceName: 'items' }
+        const query = { resourceType: 'query', resourceName: 'mine' }
+        const all = ['read', 'write', 'admin']
+        const grants = [
+          { subjectType: 'user', subjectId: owner, ...bucket, operations: all },
+          { subjectType: 'user', subjectId: owner, ...query, operations: all },
+          { subjectType: 'user', subjectId: reader, ...query, operations: ['read'] }
+        ]
+        for (const grant of grants) await admin.ask('identity.grant', grant)
+        const ownerClient = await login(served, 'owner')
+        await ownerClient.ask('store.defineQuery', { name: 'mine', config: { bucket: 'items' } })
         t.match(await read(served), { data: { data: [{ id: 'secret' }] } })
       }
-      // The owner may read the bucket no longer, and so neither may those who have the query of the owner alone.
-      await admin.request('identity.revoke', { subjectType: 'user', subjectId: owner, resourceType: 'bucket', resourceName: 'items' })
-      t.match(await read(served), { type: 'error', code: 'FORBIDDEN' }, 'it has its owner\'s rights, not those of the application')
+      // The owner may read the bucket no longer, and so neither may those who have the query of the
+      // owner alone.
+      await admin.request('identity.revoke', {
+        subjectType: 'user', subjectId: owner, resourceType: 'bucket', resourceName: 'items'
+      })
+      t.match(
+        await read(served),
+        { type: 'error', code: 'FORBIDDEN' },
+        'it has its owner\'s rights, not those of the application'
+      )
     })
     await store.stop()
   }
@@ -285,7 +323,9 @@ t.test('a full disk', async t => {
   const acknowledged: string[] = []
   let refusal: Frame | undefined
   for (let i = 0; refusal === undefined && i < 2_000; i++) {
-    const reply = await client.request('store.insert', { bucket: 'items', data: { id: `${i}`, name: 'x'.repeat(200) } })
+    const reply = await client.request('store.insert', {
+      bucket: 'items', data: { id: `${i}`, name: 'x'.repeat(200) }
+    })
     if (reply['type'] === 'result') acknowledged.push(`${i}`)
     else refusal = reply
   }

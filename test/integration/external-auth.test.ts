@@ -126,9 +126,11 @@ t.test('login', async t => {
     holey[1] = 'a'
     const answers: unknown[] = [
       new Error('database away'), undefined, {}, { userId: '' }, { userId: 5, roles: [] }, { userId: 'a', roles: 'admin' }, { userId: 'a', roles: [5] },
-      { userId: 'a', roles: [], expiresAt: 'soon' }, { userId: 'a', roles: [], expiresAt: Infinity }, true, 'a', 5,
+      { userId: 'a', roles: [], expiresAt: 'soon' }, { userId: 'a', roles: [], expiresAt: Infinity },
+      true, 'a', 5,
       { userId: 'a', roles: holey }, { userId: 'a', roles: Array(3) }, { userId: 'a', roles: ['a', null] },
-      { userId: 'a'.repeat(257), roles: [] }, { userId: 'a'.repeat(100_000), roles: [] }, { userId: 'a\ud800', roles: [] },
+      { userId: 'a'.repeat(257), roles: [] }, { userId: 'a'.repeat(100_000), roles: [] },
+      { userId: 'a\ud800', roles: [] },
       { userId: 'a', roles: Array(101).fill('a') }, { userId: 'a', roles: ['a'.repeat(257)] },
       { userId: 'a', roles: ['\udc00'] }, { userId: 'a', roles: Array(4_294_967_295) }
     ]
@@ -141,7 +143,11 @@ t.test('login', async t => {
     })
     const client = await connect()
     for (const [i, answer] of answers.entries()) {
-      t.equal(await client.code('auth.login', { token: String(i) }), answer === undefined ? 'UNAUTHORIZED' : 'INTERNAL_ERROR', `answer ${i}`)
+      t.equal(
+        await client.code('auth.login', { token: String(i) }),
+        answer === undefined ? 'UNAUTHORIZED' : 'INTERNAL_ERROR',
+        `answer ${i}`
+      )
     }
     t.same(await client.ask('auth.whoami'), { authenticated: false })
   })

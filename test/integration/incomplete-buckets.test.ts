@@ -28,7 +28,10 @@ t.test('A bucket whose definition is not complete is logged once, and answered e
       const insert = { bucket, data: { id: 'a' } }
       const failure = { code: 'INTERNAL_ERROR', details: { reason: 'definition_missing', bucket } }
       t.match(await client.request('store.insert', insert), failure)
-      t.match(await client.request('store.transaction', { operations: [{ op: 'insert', ...insert }] }), failure)
+      t.match(
+        await client.request('store.transaction', { operations: [{ op: 'insert', ...insert }] }),
+        failure
+      )
     }
   }
   await second.close()

@@ -125,7 +125,7 @@ t.test('checkpoints go to onCheckpoint, and what that throws harms nobody', asyn
   t.same(seqs, [0, 2, 4], 'at the beginning, after two entries, and at the end')
 })
 
-t.test('a file that is removed under the running service is missed; after a checkpoint all is good again', async t => {
+t.test('a file removed under a running service is missed; after a checkpoint all is good again', async t => {
   const directory = temporaryDirectory(t)
   const path = join(directory, 'audit.jsonl')
   const publicKey = join(directory, 'public.pem')

@@ -204,11 +204,16 @@ t.test('names that may still come are a warning, with the one that was meant', a
       { role: 'c', allow: 'store.clear', where },
       { role: 'd', allow: ['store.get', 'store.defineBucket', 'rules.*'], where },
       { role: 'e', allow: '*', where },
-      { role: 'f', allow: ['store.*', 'store.transaction', 'store.subscribe', 'store.query', 'store.count'], where },
+      {
+        role: 'f',
+        allow: ['store.*', 'store.transaction', 'store.subscribe', 'store.query', 'store.count'],
+        where
+      },
       { role: 'g', allow: 'store.clear', buckets: ['orders'] }
     ])
     const empty = (operation: string, what: string): string =>
-      `is empty: no ${operation} operation is allowed here; leave it out to allow every ${what}, or leave out the permission`
+      `is empty: no ${operation} operation is allowed here; ` +
+      `leave it out to allow every ${what}, or leave out the permission`
     const never = (pattern: string): string =>
       `never allows "${pattern}", which neither reads nor changes single records; ` +
       'it needs a permission of its own, without where'

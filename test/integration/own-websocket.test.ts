@@ -269,7 +269,9 @@ t.test('an upgrade that the application refuses or never answers gives its place
           })
         }
       }
-      if (status === 503 || name.includes('promise')) t.match(lines.map(({ msg }) => msg).join(), /upgrade (cut off|refused): .*verifyClient/)
+      if (status === 503 || name.includes('promise')) {
+        t.match(lines.map(({ msg }) => msg).join(), /upgrade (cut off|refused): .*verifyClient/)
+      }
       t.same(accidents, [])
     })
   }

@@ -403,7 +403,10 @@ t.test('row rules', async t => {
     for (const [type, fields] of attempts) t.equal(await outcome(ann, type, { bucket: 'orders', ...fields }), 'FORBIDDEN', `${type} ${JSON.stringify(fields)}`)
     t.same(await store.bucket('orders').all(), before)
     t.equal(await outcome(ann, 'store.update', { bucket: 'orders', key: 99, data: {} }), 'NOT_FOUND')
-    t.equal(await outcome(ann, 'store.increment', { bucket: 'orders', key: 99, field: 'total', by: 1 }), 'NOT_FOUND')
+    t.equal(
+      await outcome(ann, 'store.increment', { bucket: 'orders', key: 99, field: 'total', by: 1 }),
+      'NOT_FOUND'
+    )
     t.equal(await outcome(ann, 'store.delete', { bucket: 'orders', key: 99 }), 'ok')
   })
 
@@ -413,7 +416,9 @@ t.test('row rules', async t => {
     t.match(await ann.ask('store.insert', { bucket: 'orders', data: { owner: 'ann' } }), { number: 6, total: 0 })
     t.match(await ann.request('store.insert', { bucket: 'orders', data: { number: 6, owner: 'ann' } }), { code: 'ALREADY_EXISTS', details: { bucket: 'orders', field: 'number', value: 6 } })
     t.match(await ann.ask('store.update', { bucket: 'orders', key: 1, data: { total: 50 } }), { total: 50, owner: 'ann' })
-    t.match(await ann.ask('store.increment', { bucket: 'orders', key: 1, field: 'total', by: 5 }), { total: 55, owner: 'ann' })
+    t.match(await ann.ask('store.increment', { bucket: 'orders', key: 1, field: 'total', by: 5 }), {
+      total: 55, owner: 'ann'
+    })
     t.equal(await ann.ask('store.updateMany', { bucket: 'orders', filter: {}, data: { total: 7 } }), 4)
     t.equal(await ann.ask('store.deleteMany', { bucket: 'orders', filter: {} }), 4)
     t.same((await store.bucket('orders').all()).map(({ owner, total }) => [owner, total]), [['bob', 1], ['bob', 3]])

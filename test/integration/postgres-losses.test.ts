@@ -111,7 +111,8 @@ t.test('a writer that connects again tells which of its rows are gone', async t 
   await writer.write(numberedBatch(1, 20))
   await pool.query(`DELETE FROM ${table} WHERE seq > 15`)
   const failure = context.nextFailure()
-  await pool.query(`SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+  await pool.query(`SELECT pg_terminate_backend(pid)
+    FROM pg_locks JOIN pg_database ON pg_database.oid = database
     WHERE locktype = 'advisory' AND datname = current_database() AND pid <> pg_backend_pid()`)
   const written = writer.write(numberedBatch(21, 22))
   await failure

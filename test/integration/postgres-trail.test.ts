@@ -79,7 +79,8 @@ t.test('a connection that is killed again and again loses nothing and writes not
     let applied = 0
     for (let n = 0; n < 60; n++) {
       if (n % 15 === 7) {
-        await db.pool.query(`SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+        await db.pool.query(`SELECT pg_terminate_backend(pid)
+          FROM pg_locks JOIN pg_database ON pg_database.oid = database
           WHERE locktype = 'advisory' AND datname = current_database() AND pid <> pg_backend_pid()`)
       }
       const reply = await client.request('store.insert', { bucket: 'items', data: { n } })

@@ -321,7 +321,11 @@ t.test('[G-G2] a timeout', async t => {
       }
       return await work(tx)
     })
-    t.match(await run([insert({ id: '1' }), insert({ id: 'a', balance: 1 }, 'x', 'accounts')], { transaction: true, timeoutMs: 1_000 }), { code: 'INTERNAL_ERROR', message: /^steps\[1\]/, details: undefined })
+    const steps = [insert({ id: '1' }), insert({ id: 'a', balance: 1 }, 'x', 'accounts')]
+    t.match(
+      await run(steps, { transaction: true, timeoutMs: 1_000 }),
+      { code: 'INTERNAL_ERROR', message: /^steps\[1\]/, details: undefined }
+    )
     turnstile.open()
     await client.settled()
     t.equal(await client.ask('store.count', { bucket: 'items' }), 0)
@@ -331,7 +335,9 @@ t.test('[G-G2] a timeout', async t => {
   t.test('is not used up by a schema change that takes long', async t => {
     const { client, store, connect } = await setUp(t)
     for (const transaction of [false, true]) {
-      await client.ask('procedures.register', { procedure: { name: `late ${transaction}`, steps: [insert({ id: `late ${transaction}` })], timeoutMs: 100, transaction } })
+      const name = `late ${transaction}`
+      const procedure = { name, steps: [insert({ id: name })], timeoutMs: 100, transaction }
+      await client.ask('procedures.register', { procedure })
     }
     const turnstile = new Turnstile()
     const updateBucket = store.updateBucket.bind(store)
@@ -342,7 +348,9 @@ t.test('[G-G2] a timeout', async t => {
     const admin = await connect()
     const changing = admin.ask('store.updateBucket', { name: 'accounts', updates: {} })
     await turnstile.held()
-    for (const transaction of [false, true]) await client.ask('procedures.call', { name: `late ${transaction}` })
+    for (const transaction of [false, true]) {
+      await client.ask('procedures.call', { name: `late ${transaction}` })
+    }
     turnstile.open()
     await changing
     t.equal(await client.ask('store.count', { bucket: 'items' }), 2)
@@ -481,9 +489,12 @@ t.test('hostile definitions and inputs are answered, and never as a failure of t
     await client.ask('procedures.unregister', { name })
   }
   const all = { action: 'store.where', bucket: 'items', filter: { id: 'taken' }, as: 'all' }
-  const steps = [false, true].flatMap(transaction => bases.flatMap(base => Object.keys(base).flatMap(member => {
-    return values.map(value => ({ name: 'hostile', transaction, steps: [all, { ...base, [member]: value }] }))
-  })))
+  const changed = bases.flatMap(base => Object.keys(base).flatMap(member => {
+    return values.map(value => ({ ...base, [member]: value }))
+  }))
+  const steps = [false, true].flatMap(transaction => {
+    return changed.map(step => ({ name: 'hostile', transaction, steps: [all, step] }))
+  })
   const members = ['name', 'description', 'input', 'steps', 'transaction', 'runAs'].flatMap(member => {
     return values.map(value => ({ name: 'hostile', steps: [all], [member]: value }))
   })

@@ -32,16 +32,16 @@ const table: ReadonlyArray<readonly [offers: string | string[], answer: string]>
   [['Bearer.abc', 'base64url.bearer.authorization.k8s.io.abc', 'mqtt'], 'mqtt'],
   [['bearer', 'forbearer.x'], 'bearer'],
   ...[
-    'bearer.abc', 'bearer-abc', 'Bearer_abc', 'token.eyJx', 'access_token.abc', 'access-token-abc', 'x.jwt.abc', 'JWT~abc',
-    'client_secret.abc', 'password!abc', 'my.password--abc', jwt, `noex.${jwt}`, `x-${jwt.slice(0, -3)}`,
-    jwt.replace(/[^.]*$/, '')
+    'bearer.abc', 'bearer-abc', 'Bearer_abc', 'token.eyJx', 'access_token.abc', 'access-token-abc',
+    'x.jwt.abc', 'JWT~abc', 'client_secret.abc', 'password!abc', 'my.password--abc', jwt, `noex.${jwt}`,
+    `x-${jwt.slice(0, -3)}`, jwt.replace(/[^.]*$/, '')
   ].flatMap((offer): Array<[string | string[], string]> => [
     [offer, 'Server sent no subprotocol'],
     [[offer, 'mqtt'], 'mqtt']
   ]),
   ...[
-    'token', 'jwt', 'tokenized.v1', 'my-token', 'passwordless.v2', 'a.b.c', 'v12.stomp.x', 'eyJ.b.c', 'eye.b.c',
-    'graphql-transport-ws'
+    'token', 'jwt', 'tokenized.v1', 'my-token', 'passwordless.v2', 'a.b.c', 'v12.stomp.x', 'eyJ.b.c',
+    'eye.b.c', 'graphql-transport-ws'
   ].map((offer): [string, string] => [offer, offer]),
   [['bearer.abc', 'bearer.def'], 'Server sent no subprotocol']
 ]

@@ -164,23 +164,38 @@ t.test('The message of an entry that fails is that of the operation, behind its 
 t.test('Entries are checked before any runs', async t => {
   const { client } = await withAccounts(t)
   const write = { op: 'insert', bucket: 'items', data: { id: 'x' } }
-  const entry = (fields: object) => ({ bucket: 'items', key: 'k', by: 1, data: {}, filter: {}, field: 'n', aggregate: { function: 'count' }, ...fields })
+  const aggregate = { function: 'count' }
+  const whole = { bucket: 'items', key: 'k', by: 1, data: {}, filter: {}, field: 'n', aggregate }
+  const entry = (fields: object) => ({ ...whole, ...fields })
+  const names = [
+    'get', 'insert', 'insertMany', 'upsert', 'update', 'increment', 'updateMany', 'delete', 'deleteMany',
+    'where', 'findOne', 'count', 'groupBy'
+  ]
   const table: ReadonlyArray<readonly [entry: unknown, at: string]> = [
     ...[null, 5, 'get', true, [], [{ op: 'get' }]].map(value => [value, ': ']),
     ...[undefined, null, '', 5, 'GET', 'store.get', 'clear', 'constructor', '__proto__', {}].map(op => [entry({ op }), '.op: ']),
-    ...['get', 'insert', 'insertMany', 'upsert', 'update', 'increment', 'updateMany', 'delete', 'deleteMany', 'where', 'findOne', 'count', 'groupBy'].flatMap(op =>
-      [undefined, null, '', 5].map(bucket => [entry({ op, bucket, data: op === 'insertMany' ? [] : {} }), '.bucket: '])),
-    ...['get', 'update', 'increment', 'delete'].flatMap(op => [undefined, null].map(key => [entry({ op, key }), '.key: '])),
-    ...['insert', 'upsert', 'update', 'updateMany'].flatMap(op => [undefined, null, 5, []].map(data => [entry({ op, data }), '.data: '])),
+    ...names.flatMap(op => [undefined, null, '', 5].map(bucket => {
+      return [entry({ op, bucket, data: op === 'insertMany' ? [] : {} }), '.bucket: ']
+    })),
+    ...['get', 'update', 'increment', 'delete'].flatMap(op => {
+      return [undefined, null].map(key => [entry({ op, key }), '.key: '])
+    }),
+    ...['insert', 'upsert', 'update', 'updateMany'].flatMap(op => {
+      return [undefined, null, 5, []].map(data => [entry({ op, data }), '.data: '])
+    }),
     ...[undefined, null, {}].map(data => [entry({ op: 'insertMany', data }), '.data: ']),
     [entry({ op: 'insertMany', data: [{}, 5] }), '.data[1]: '],
-    ...['updateMany', 'deleteMany', 'where', 'findOne'].flatMap(op => [undefined, null, 5, []].map(filter => [entry({ op, filter }), '.filter: '])),
+    ...['updateMany', 'deleteMany', 'where', 'findOne'].flatMap(op => {
+      return [undefined, null, 5, []].map(filter => [entry({ op, filter }), '.filter: '])
+    }),
     ...['count', 'groupBy'].flatMap(op => [5, 'x', []].map(filter => [entry({ op, filter }), '.filter: '])),
     ...['updateMany', 'deleteMany', 'where', 'findOne', 'count', 'groupBy'].flatMap(op => [
       [entry({ op, filter: { n: { $foo: 1 } } }), '.filter.n.$foo: '],
       [entry({ op, filter: { $or: [{}, { n: { $in: 5 } }] } }), '.filter.$or[1].n.$in: ']
     ]),
-    ...['update', 'increment', 'delete'].flatMap(op => [null, 0, -1, 1.5, '1'].map(expectedVersion => [entry({ op, expectedVersion }), '.expectedVersion: '])),
+    ...['update', 'increment', 'delete'].flatMap(op => [null, 0, -1, 1.5, '1'].map(expectedVersion => {
+      return [entry({ op, expectedVersion }), '.expectedVersion: ']
+    })),
     ...[undefined, null, '', 5, ['n']].map(field => [entry({ op: 'increment', field }), '.field: ']),
     ...[undefined, null, '1', [], {}, 2 ** 53, -1e308].map(by => [entry({ op: 'increment', by }), '.by: ']),
     [entry({ op: 'groupBy', field: [] }), '.field: '],
@@ -259,10 +274,15 @@ t.test('G-F5 one key may be written several times', async t => {
   const { client } = await withAccounts(t)
   const bucket = 'accounts'
   const update = { op: 'update', bucket, key: 'a', data: { balance: 1 } }
-  t.match(await transact(client, update, { op: 'delete', bucket, key: 'a' }), [{ balance: 1 }, { deleted: true }])
+  t.match(await transact(client, update, { op: 'delete', bucket, key: 'a' }), [
+    { balance: 1 }, { deleted: true }
+  ])
   t.equal(await client.ask('store.get', { bucket, key: 'a' }), null)
   const insert = (id: string) => ({ op: 'insert', bucket, data: { id, balance: 1 } })
-  t.match(await transact(client, insert('c'), { op: 'delete', bucket, key: 'c' }, insert('c')), [{}, {}, { id: 'c' }])
+  t.match(
+    await transact(client, insert('c'), { op: 'delete', bucket, key: 'c' }, insert('c')),
+    [{}, {}, { id: 'c' }]
+  )
   t.match(await transact(client, { op: 'delete', bucket, key: 'c' }, insert('c')), [{}, { _version: 2 }])
   t.match(await client.ask('store.get', { bucket, key: 'c' }), { balance: 1, _version: 2 })
 })

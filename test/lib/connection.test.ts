@@ -423,7 +423,8 @@ function messagesIn (bytes: Buffer): Array<{ readonly text: string, readonly fra
     assert.equal(first & 0x0f, payloads.length === 0 ? 1 : 0, 'a text, then its continuation')
     const short = bytes[offset + 1] as number
     const start = offset + (short < 126 ? 2 : short === 126 ? 4 : 10)
-    const length = short < 126 ? short : short === 126 ? bytes.readUInt16BE(offset + 2) : bytes.readUInt32BE(offset + 6)
+    const extended = () => short === 126 ? bytes.readUInt16BE(offset + 2) : bytes.readUInt32BE(offset + 6)
+    const length = short < 126 ? short : extended()
     payloads.push(bytes.subarray(start, start + length))
     // A part that is no whole text would not survive this.
     assert.ok(isUtf8(payloads.at(-1) as Buffer))
@@ -568,7 +569,7 @@ t.test('Outbox', t => {
 
   const BIG = 262_144
 
-  t.test('sends what is not big in one frame, whatever its parts', async t => {
+  t.test('sends what is not big in one frame, no matter what its parts are', async t => {
     const { outbox, stream } = outboxOver({ maxBufferedBytes: 1e9, markBytes: 1e9 })
     const text = 'x'.repeat(BIG - 1)
     outbox.send(text)
@@ -591,7 +592,8 @@ t.test('Outbox', t => {
     await setImmediate()
     const messages = messagesIn(Buffer.concat(stream.writes))
     t.same(messages.map(({ frames }) => frames > 1), [false, true, false, false, true, false])
-    t.ok(messages.map(({ text }) => text).join() === ['before', big, 'behind', 'frame', `${'x'.repeat(BIG)}y`, 'last'].join())
+    const sent = ['before', big, 'behind', 'frame', `${'x'.repeat(BIG)}y`, 'last']
+    t.ok(messages.map(({ text }) => text).join() === sent.join())
     t.notOk(outbox.busy)
     t.equal(outbox.bufferedBytes, 0)
   })
@@ -1158,7 +1160,14 @@ t.test('Connection', t => {
   t.test('ends its subscriptions and gives its places back when the client goes', async t => {
     const { ws, connection, host, seen } = connectionOver()
     const feed = { join: async () => {}, leave () {}, id: 'sub-1', text: '[]', scope: unlimitedScope }
-    const grant = { client: connection, rows: () => undefined, scope: () => unlimitedScope, ensure () {}, work: new Work(Infinity), maxChanges: Infinity }
+    const grant = {
+      client: connection,
+      rows: () => undefined,
+      scope: () => unlimitedScope,
+      ensure () {},
+      work: new Work(Infinity),
+      maxChanges: Infinity
+    }
     await connection.subscriptions.add({ feed: () => feed } as never, 'query', undefined, grant)
     t.equal(connection.info.storeSubscriptionCount, 1)
     t.equal(host.quota.taken.store, 1)

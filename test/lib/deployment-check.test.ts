@@ -105,7 +105,9 @@ t.test('checkDeployment', t => {
   }
 
   t.test('has a row above for each risk', async t => {
-    const all = ids({ store: storeIn('memory'), auth: { builtIn: true, adminSecret: 'x' } }, { hasCookies: true, production: true })
+    const all = ids({ store: storeIn('memory'), auth: { builtIn: true, adminSecret: 'x' } }, {
+      hasCookies: true, production: true
+    })
     const others = ids({ store: storeIn('adapter'), audit: {} }, { production: true })
     t.same([...new Set([...all, ...others])].sort(), [...new Set(rows.map(({ id }) => id))].sort())
   })
@@ -228,7 +230,13 @@ t.test('advice in the log', t => {
     const { app, advice } = build(t)
     await app.register(noexPlugin, { store: await startStore(t) })
     await app.listen({ port: 0, host: '127.0.0.1' })
-    t.same(advice().map(line => line['advice']), ['store-in-memory', 'default-payload-limit', 'default-subscription-limit', 'error-details', 'no-grace-period'])
+    t.same(advice().map(line => line['advice']), [
+      'store-in-memory',
+      'default-payload-limit',
+      'default-subscription-limit',
+      'error-details',
+      'no-grace-period'
+    ])
   })
 
   t.test('takes a trusted proxy for one that brings strangers, in an enclosed scope too', async t => {

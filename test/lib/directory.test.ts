@@ -273,7 +273,11 @@ t.test('records that are none do not count, and are complained about once', asyn
     _roles: [{ id: 'a', name: 'role', permissions: 'all' }, { id: 'b', name: null, permissions: [] }],
     _user_roles: [{ id: 'a', userId: SUPERADMIN_ID }, { id: 'b', roleId: 'a' }],
     _acl: [{ id: 'a', subjectType: 'everybody', subjectId: 'a', resourceType: 'bucket', resourceName: 'items', operations: ['read'] }, { id: 'b', subjectType: 'user', subjectId: 'a', resourceType: 'planet', resourceName: 'mars', operations: ['read'] }],
-    _sessions: [{ id: 'a', userId: 'u' }, { id: 'b', userId: 'u', expiresAt: 'never' }, { id: 'c', userId: 7, expiresAt: 1 }],
+    _sessions: [
+      { id: 'a', userId: 'u' },
+      { id: 'b', userId: 'u', expiresAt: 'never' },
+      { id: 'c', userId: 7, expiresAt: 1 }
+    ],
     _resource_owners: [{ id: 'a', userId: 'u', resourceType: 'bucket' }, { id: 'b', userId: 'u', resourceType: [], resourceName: 'items' }]
   }
   for (const [name, records] of Object.entries(odd)) for (const record of records) await store.bucket(name).insert(record as Record<string, unknown>)

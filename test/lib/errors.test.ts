@@ -48,7 +48,12 @@ const replies: ReadonlyArray<readonly [StoreError, NoexErrorCode, RegExp, object
   [new ReferentialIntegrityError(SECRET, 'REFERENCE_HELD', ...reference), 'CONFLICT',
     /Records of bucket "orders" refer to this record by "customer"/, held],
   [new StoreUnavailableError(SECRET), 'INTERNAL_ERROR', /takes no writes/, { reason: 'store_unavailable' }],
-  [new TransactionConflictError('b', SECRET, SECRET), 'CONFLICT', /"b" was changed/, { bucket: 'b', key: SECRET }],
+  [
+    new TransactionConflictError('b', SECRET, SECRET),
+    'CONFLICT',
+    /"b" was changed/,
+    { bucket: 'b', key: SECRET }
+  ],
   [new UniqueConstraintError('b', 'n', SECRET), 'ALREADY_EXISTS', /another record with this "n"/,
     { bucket: 'b', field: 'n', value: SECRET }],
   [new ValidationError('b', issues), 'VALIDATION_ERROR', /"b": n: Field is required/, issues],
@@ -79,7 +84,8 @@ t.test('each error of the store has its reply', async t => {
 t.test('no class of errors that the store exports is left out', async t => {
   const known = new Set([...replies.map(([error]) => error), ...faults].map(({ constructor }) => constructor))
   const classes = Object.values(storeExports).filter((value): value is typeof Error =>
-    typeof value === 'function' && value.prototype instanceof Error && value !== storeExports.StoreError as unknown)
+    typeof value === 'function' && value.prototype instanceof Error &&
+    value !== storeExports.StoreError as unknown)
   t.ok(classes.length > 30, 'there are classes')
   t.same(classes.filter(value => !known.has(value)).map(({ name }) => name), [])
 })

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import {
-  appendFileSync, chmodSync, copyFileSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync,
-  statSync, symlinkSync, truncateSync, writeFileSync
+  appendFileSync, chmodSync, copyFileSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync,
+  renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -301,7 +301,11 @@ t.test('what others put in the place of a file of the trail is set aside, and th
       journal.append(entries(from, from + 2))
       replace(path)
       const waiting = entries(from + 3, from + 3)
-      t.throws(() => { journal.append(waiting) }, /(removed or replaced|cut): lost to the trail: .* new file$/, title)
+      t.throws(
+        () => { journal.append(waiting) },
+        /(removed or replaced|cut): lost to the trail: .* new file$/,
+        title
+      )
       journal.append(waiting)
       t.match(readFileSync(path, 'utf8'), /^[^\n]*"operation":"audit.lost"/, title)
     }

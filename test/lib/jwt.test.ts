@@ -248,7 +248,9 @@ t.test('a token that somebody made up is refused', t => {
     const validate = validator(withSecret)
     const part = fc.oneof(fc.base64String(), fc.json().map(encoded), fc.constantFrom(...hs256(alice).split('.')))
     const texts = fc.oneof(fc.string({ unit: 'binary' }), fc.array(part, { maxLength: 6 }).map(parts => parts.join('.')))
-    await fc.assert(fc.asyncProperty(texts.filter(text => text !== hs256(alice)), async text => await validate(text) === null), { numRuns: sampled(2_000) })
+    const others = texts.filter(text => text !== hs256(alice))
+    const property = fc.asyncProperty(others, async text => await validate(text) === null)
+    await fc.assert(property, { numRuns: sampled(2_000) })
   })
 
   t.test('when anything in a good one was changed', async t => {

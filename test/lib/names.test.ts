@@ -72,7 +72,10 @@ t.test('a name of another length, or with what cannot be seen, is refused by its
   for (const character of invisible) {
     t.throws(
       () => checkName(`al${character}ice`, 'name', 1, 64),
-      { code: 'VALIDATION_ERROR', message: /^name: must not have characters that cannot be seen, nor private-use/ },
+      {
+        code: 'VALIDATION_ERROR',
+        message: /^name: must not have characters that cannot be seen, nor private-use/
+      },
       `U+${character.codePointAt(0)?.toString(16)}`
     )
   }

@@ -112,7 +112,13 @@ t.test('resolveOptions', t => {
       shutdown: { gracePeriodMs: 0, drainDelayMs: 0, reconnectWindowMs: 0 }
     }
     const { work, ...costs } = given.rateLimit.costs
-    t.same(resolve(given), { store, ...given, rateLimit: { maxRequests: 10, windowMs: 1, costs: new Map(Object.entries(costs)), unitsPerRequest: work } })
+    t.same(resolve(given), {
+      store,
+      ...given,
+      rateLimit: {
+        maxRequests: 10, windowMs: 1, costs: new Map(Object.entries(costs)), unitsPerRequest: work
+      }
+    })
   })
 
   t.test('fills in the rest of a group that is given in part', async t => {
@@ -174,11 +180,17 @@ t.test('resolveOptions', t => {
       message: /Store of the package @hamicek\/noex-store, .*import \{ Store \} from 'fastify-noex\/store'/
     })
     for (const missing of ['bucket', 'onCommit', 'getStats']) {
-      const broken = Object.assign(Object.create(Store.prototype), { [Symbol.for('noex.store')]: 1, [missing]: 5 })
-      t.throws(() => resolve({ store: broken }), { message: new RegExp(`no method ${missing};.*Store\\.start`) })
+      const broken = Object.assign(Object.create(Store.prototype), {
+        [Symbol.for('noex.store')]: 1, [missing]: 5
+      })
+      t.throws(() => resolve({ store: broken }), {
+        message: new RegExp(`no method ${missing};.*Store\\.start`)
+      })
     }
     refuses(t, { store: { [Symbol.for('noex.store')]: 1 } }, 'store')
-    t.throws(() => resolve({ store: { [Symbol.for('noex.store')]: 7 } }), { message: /format 7, .*serves format 1/ })
+    t.throws(() => resolve({ store: { [Symbol.for('noex.store')]: 7 } }), {
+      message: /format 7, .*serves format 1/
+    })
   })
 
   const bad: Record<string, readonly unknown[]> = {
@@ -289,7 +301,10 @@ t.test('resolveOptions', t => {
     }
     for (const value of [null, 1, [], 'all']) refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, costs: value } }, 'rateLimit.costs')
     for (const value of [null, -1, 0.5, 6, '1']) refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, costs: { ping: value } } }, 'rateLimit.costs.ping')
-    for (const value of [null, 0, 0.5, '1']) refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, costs: { work: value } } }, 'rateLimit.costs.work')
+    for (const value of [null, 0, 0.5, '1']) {
+      const rateLimit = { maxRequests: 5, windowMs: 1, costs: { work: value } }
+      refuses(t, { rateLimit }, 'rateLimit.costs.work')
+    }
     refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, burst: 1 } }, 'rateLimit.burst')
   })
   t.end()
@@ -304,8 +319,8 @@ t.test('the public face', t => {
   t.test('exports these values and no others', async t => {
     t.same(Object.keys(face).sort(), [
       'ErrorCode', 'NoexOptionsError', 'NoexServer', 'NoexServerError', 'PROTOCOL_VERSION', 'checkDeployment',
-      'closeReasons', 'default', 'getOperationTier', 'hasAccessForTier', 'isBuiltInAuth', 'isBuiltinRole', 'jwtAuth',
-      'noexPlugin'
+      'closeReasons', 'default', 'getOperationTier', 'hasAccessForTier', 'isBuiltInAuth', 'isBuiltinRole',
+      'jwtAuth', 'noexPlugin'
     ])
     t.equal(face.PROTOCOL_VERSION, '1.0.0')
     t.equal(Object.keys(face.ErrorCode).length, 16)

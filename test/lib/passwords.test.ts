@@ -31,7 +31,10 @@ function originalHash (password: string): string {
   return `$scrypt$16384$8$1$${salt.toString('base64')}$${key.toString('base64')}`
 }
 
-/** A hash of a password that was not normalised, as earlier versions have made it; its key is one of `Digests`. */
+/**
+ * A hash of a password that was not normalised, as earlier versions have made it; its key is one of
+ * `Digests`.
+ */
 function hashAsGiven (password: string, setting: PasswordSetting): string {
   const salt = new Uint8Array(randomBytes(16))
   return formatHash({ setting, salt, key: digestOf(password, { setting, salt, keyBytes: 32 }) })

@@ -13,7 +13,9 @@ const steps: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'store.findOne': { bucket: 'b', filter: {}, as: 'x' },
   'store.insert': { bucket: 'b', data: {}, as: 'x' },
   'store.update': { bucket: 'b', key: 'k', data: {}, as: 'x' },
-  'store.increment': { bucket: 'b', key: 'k', field: 'n', by: 1, expectedVersion: '{{ input.version }}', as: 'x' },
+  'store.increment': {
+    bucket: 'b', key: 'k', field: 'n', by: 1, expectedVersion: '{{ input.version }}', as: 'x'
+  },
   'store.delete': { bucket: 'b', key: 'k' },
   'store.count': { bucket: 'b', filter: {}, as: 'x' },
   aggregate: { source: 's', op: 'sum', field: 'f', as: 'x' },
@@ -113,8 +115,14 @@ t.test('conditions, and what a transformation takes, are checked', async t => {
     [stepOf('transform', { ...steps['transform'], operation: 'map', args: '{{ input.set }}' }), []],
     [stepOf('transform', { ...steps['transform'], operation: 'pick', args: ['a', 'b'] }), []],
     [stepOf('transform', { ...steps['transform'], operation: 'pluck', args: 'a' }), []],
-    ...['sum', 'avg', 'min', 'max'].map(op => [stepOf('aggregate', { source: 's', op, as: 'x' }), ['steps[0].field: is required unless "op" is "count"']] as const),
-    ...['add', 'subtract', 'multiply', 'divide', 'min', 'max'].map(op => [stepOf('compute', { op, left: 1, as: 'x' }), ['steps[0].right: is required unless "op" is "round"']] as const)
+    ...['sum', 'avg', 'min', 'max'].map(op => [
+      stepOf('aggregate', { source: 's', op, as: 'x' }),
+      ['steps[0].field: is required unless "op" is "count"']
+    ] as const),
+    ...['add', 'subtract', 'multiply', 'divide', 'min', 'max'].map(op => [
+      stepOf('compute', { op, left: 1, as: 'x' }),
+      ['steps[0].right: is required unless "op" is "round"']
+    ] as const)
   ]
   for (const [step, issues] of table) t.same(issuesOf(procedureOf(step)), issues, JSON.stringify(step))
 })

@@ -179,7 +179,11 @@ t.test('Integers that a number does not hold are refused', async t => {
     ['under a long name', `"${'n'.repeat(100)}":${unsafe}`, /^n{64}…: /]
   ]
   for (const [title, member, message] of refused) {
-    t.match(decode(`{"id":42,"type":"x",${member}}`), { kind: 'malformed', id: 42, error: { code: 'VALIDATION_ERROR', message } }, title)
+    t.match(
+      decode(`{"id":42,"type":"x",${member}}`),
+      { kind: 'malformed', id: 42, error: { code: 'VALIDATION_ERROR', message } },
+      title
+    )
   }
   for (const id of [unsafe, '9007199254740993', '-9007199254740992', '123456789012345678901234567890']) {
     t.match(

@@ -92,6 +92,8 @@ t.test('the types are those of the options and of what goes over the wire', asyn
 t.test('PROTOCOL.md lists what stays different', async t => {
   const protocol = readFileSync(projectFile('PROTOCOL.md'), 'utf8')
   const [, differences = ''] = protocol.split('## Differences from `@hamicek/noex-server`')
-  const topics = ['`loginTimeoutMs`', 'windows', 'unknown members', '`check`', '`resource`', '[limits](#limits)']
+  const topics = [
+    '`loginTimeoutMs`', 'windows', 'unknown members', '`check`', '`resource`', '[limits](#limits)'
+  ]
   for (const topic of topics) t.match(differences, topic)
 })

@@ -32,7 +32,9 @@ t.test('StoreAccess', async t => {
     const work = new Work(900)
     t.equal((await access.runQuery('data', undefined, all, { work }) as unknown[]).length, 100)
     t.equal(work.spent, 100 + 100 * 7 + 100, 'records, their order, and a field of each')
-    await t.rejects(access.runQuery('data', undefined, all, { work: new Work(899) }), { code: 'VALIDATION_ERROR' })
+    await t.rejects(access.runQuery('data', undefined, all, { work: new Work(899) }), {
+      code: 'VALIDATION_ERROR'
+    })
     const little = new Work(10)
     t.equal(await access.runQuery('code', undefined, all, { work: little }), 0)
     t.equal(little.spent, 100)
@@ -54,7 +56,10 @@ t.test('A right that is taken away while a bucket is rebuilt counts in the step 
   const updating = updateBucket(access, 'a', { addFields: { n: { type: 'string' } } }, reach)
   mayWrite = false
   await t.rejects(updating, { code: 'FORBIDDEN' })
-  await t.rejects(defineBucket(access, 'b', { key: 'id', schema: { id: { type: 'string' } } }, reach), { code: 'FORBIDDEN' })
+  await t.rejects(
+    defineBucket(access, 'b', { key: 'id', schema: { id: { type: 'string' } } }, reach),
+    { code: 'FORBIDDEN' }
+  )
   await t.rejects(dropBucket(access, 'a', reach), { code: 'FORBIDDEN' })
   t.equal(store.revision, revision)
   mayWrite = true

@@ -34,7 +34,9 @@ const service = `
   import { FileAdapter, Store } from 'fastify-noex/store'
   import WebSocket from 'ws'
   const data = process.env.DATA
-  const store = await Store.start({ persistence: { adapter: new FileAdapter({ directory: data + '/store' }) } })
+  const store = await Store.start({
+    persistence: { adapter: new FileAdapter({ directory: data + '/store' }) }
+  })
   try {
     const server = await NoexServer.start({
       store, port: 0, host: '127.0.0.1',
@@ -46,13 +48,17 @@ const service = `
     ws.on('message', text => { replies.push(JSON.parse(text)) })
     const ask = async fields => {
       ws.send(JSON.stringify(fields))
-      while (!replies.some(({ id }) => id === fields.id)) await new Promise(resolve => ws.once('message', resolve))
+      while (!replies.some(({ id }) => id === fields.id)) {
+        await new Promise(resolve => ws.once('message', resolve))
+      }
       return replies.find(({ id }) => id === fields.id)
     }
     await new Promise(resolve => ws.once('open', resolve))
     await ask({ id: 1, type: 'identity.loginWithSecret', secret: 'the secret of this test' })
     await ask({ id: 2, type: 'identity.createUser', username: 'alice', password: 'correct horse' })
-    console.log((await ask({ id: 3, type: 'identity.login', username: 'alice', password: 'correct horse' })).type)
+    console.log(
+      (await ask({ id: 3, type: 'identity.login', username: 'alice', password: 'correct horse' })).type
+    )
     ws.close()
     await server.stop()
   } catch (error) {
@@ -78,7 +84,10 @@ t.test('with Node\'s permission model', async t => {
     return stdout.trim()
   }
   t.equal(await start(['--allow-worker']), 'result', 'the flags of the README are enough for accounts')
-  t.match(await start([]), /^fastify-noex runs \S+ in a thread, which this process may not start: add --allow-worker$/)
+  t.match(
+    await start([]),
+    /^fastify-noex runs \S+ in a thread, which this process may not start: add --allow-worker$/
+  )
   const withTrail = await start(['--allow-worker'], ['TRAIL=1'])
   t.match(withTrail, /is disabled when Permission Model is enabled/, 'a trail in files does not start')
 })

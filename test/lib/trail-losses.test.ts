@@ -477,7 +477,9 @@ t.test('the files of another trail are none of this one', async t => {
     copyFileSync(other.path, trail.path)
     trail.write(1)
     trail.close()
-    t.match(trail.failures, [/what was in its place is now .*audit\.jsonl\.foreign, and the next entry begins a new file/])
+    t.match(trail.failures, [
+      /what was in its place is now .*audit\.jsonl\.foreign, and the next entry begins a new file/
+    ])
     t.same(readFileSync(`${trail.path}.foreign`), readFileSync(other.path))
     t.match(await trail.verify(), { ok: false, problem: /^entries 1 to 3 are gone: .*audit\.lost/ })
   })

@@ -104,15 +104,27 @@ t.test('what the trail itself admits is a warning', async t => {
   t.match(await verifyTrail({ files: [path] }), { ok: true, warnings: [/^entry 1: .*\.torn file$/, /^entry 3: .*signed them as they were$/, /^entry 4: entries were left out.*1 times more/] })
 })
 
-t.test('entries whose checkpoints were gone at a start are not signed, though the start has signed them', async t => {
-  const unsealed = { operation: 'audit.unsealed', sessionId: null, userId: null, details: { entries: 2, from: 1, to: 2 } }
+t.test('entries whose checkpoints were gone at a start are not signed, though it signed them', async t => {
+  const unsealed = {
+    operation: 'audit.unsealed', sessionId: null, userId: null, details: { entries: 2, from: 1, to: 2 }
+  }
   const entry = (seq: number): AuditEntry => numberedEntry(seq, seq === 3 ? unsealed : {})
-  const { path, sidecar } = writeTrail(temporaryDirectory(t), { segments: [6], checkpointEvery: 2, key: privateKey, entry })
+  const { path, sidecar } = writeTrail(temporaryDirectory(t), {
+    segments: [6], checkpointEvery: 2, key: privateKey, entry
+  })
   const problem = /^the checkpoints of entries 1 to 2 are gone/
-  t.match(await verifyTrail({ files: [path], publicKey }), { ok: false, file: path, line: 3, seq: 3, problem })
-  t.match(await verifyTrail({ files: [path] }), { ok: true, warnings: [/^entry 3: a start has found entries and no checkpoint/] })
+  t.match(await verifyTrail({ files: [path], publicKey }), {
+    ok: false, file: path, line: 3, seq: 3, problem
+  })
+  t.match(await verifyTrail({ files: [path] }), {
+    ok: true, warnings: [/^entry 3: a start has found entries and no checkpoint/]
+  })
   const [after] = linesOf(sidecar).map(line => parseCheckpointLine(line.trimEnd())) as [Checkpoint]
-  t.match(await verifyTrail({ files: [path], publicKey, after }), { ok: true }, 'unless one is known that states them')
+  t.match(
+    await verifyTrail({ files: [path], publicKey, after }),
+    { ok: true },
+    'unless one is known that states them'
+  )
 })
 
 t.test('with a key, a trail without any checkpoint is not good', async t => {
@@ -147,7 +159,13 @@ t.test('the first bad line is named, and why', async t => {
     'swapped lines': { change: ({ path }) => { editLines(path, lines => { lines.splice(3, 2, lines[4] as string, lines[3] as string) }) }, file: 'audit.jsonl', line: 4, seq: 74, problem: /entry 75, where entry 74/ },
     'a cut tail': { change: ({ path }) => { editLines(path, lines => { lines.length = 20 }) }, file: 'audit.jsonl', line: 21, seq: 91, problem: /ends here.*entry 95/ },
     'a tail of which nothing is left': { change: ({ path }) => { writeFileSync(path, '') }, file: 'audit.jsonl', line: 1, seq: 71, problem: /ends here/ },
-    'a missing segment': { change: ({ files }) => { rmSync(files[1] as string) }, file: 'audit.jsonl', line: 1, seq: 31, problem: /^entries 31 to 70 are gone/ },
+    'a missing segment': {
+      change: ({ files }) => { rmSync(files[1] as string) },
+      file: 'audit.jsonl',
+      line: 1,
+      seq: 31,
+      problem: /^entries 31 to 70 are gone/
+    },
     'a missing last segment': { change: ({ path }) => { rmSync(path) }, file: 'audit.0000000000000031.jsonl', line: 41, seq: 71, problem: /ends here/ },
     'a changed checkpoint': { change: ({ sidecar }) => { editLines(sidecar, lines => { lines[1] = (lines[1] as string).replace('"seq":20', '"seq":21') }) }, file: 'audit.checkpoints', line: 2, problem: /damaged/ },
     'a checkpoint without line feed': { change: ({ sidecar }) => { writeFileSync(sidecar, readFileSync(sidecar).subarray(0, -1)) }, file: 'audit.checkpoints', line: 10, problem: /line feed/ },
@@ -194,7 +212,12 @@ t.test('a trail that was written anew as a whole is shown by a checkpoint that w
   const [kept] = linesOf(trail.sidecar).map(line => parseCheckpointLine(line.trimEnd())) as [Checkpoint]
   t.match(await verifyTrail({ files: [trail.path], publicKey, anchor: kept }), { ok: true, checkpoints: 8 })
 
-  writeTrail(directory, { segments: [30, 40], checkpointEvery: 10, key: privateKey, entry: seq => numberedEntry(seq, { userId: 'somebody-else' }) })
+  writeTrail(directory, {
+    segments: [30, 40],
+    checkpointEvery: 10,
+    key: privateKey,
+    entry: seq => numberedEntry(seq, { userId: 'another-user' })
+  })
   t.match(await verifyTrail({ files: [trail.path], publicKey }), { ok: true })
   t.match(await verifyTrail({ files: [trail.path], publicKey, anchor: kept }), { ok: false, file: trail.files[0], line: 10, seq: 10, problem: /\(anchor\)/ })
   const { signature, ...unsigned } = kept

@@ -24,7 +24,9 @@ async function open (
 }
 
 const unlimited = (): Work => new Work(Infinity)
-const reach = (work = unlimited()): Reach => ({ rows: () => undefined, ensure () {}, work, maxChanges: Infinity })
+const reach = (work = unlimited()): Reach => ({
+  rows: () => undefined, ensure () {}, work, maxChanges: Infinity
+})
 
 t.test('A search in slices takes what others change meanwhile into account', async t => {
   const { store, access } = await open(t, { things: { key: 'id', schema: { id: { type: 'number' } } } })
@@ -94,7 +96,11 @@ t.test('A request has a budget of work', async t => {
   await takes(
     'a delete',
     100,
-    async work => await runTransaction(access, [{ op: 'delete', bucket: 'parents', key: parent++ }], reach(work))
+    async work => await runTransaction(
+      access,
+      [{ op: 'delete', bucket: 'parents', key: parent++ }],
+      reach(work)
+    )
   )
   await assert.rejects(
     new Writes(access, reach(new Work(99_999))).updateMany('things', {}, { n: 1 }),
@@ -133,7 +139,9 @@ t.test('An equality is found by an index in both spellings, in a transaction too
     const read = await spent(async work => await access.bucket(bucket, { work }).where(filter))
     t.ok(read <= 9, `where ${title}`)
     t.ok(
-      await spent(async work => await access.bucket(bucket, { scope: { g: { $eq: 'g5' } }, work }).where({ id: 5 })) <= 9,
+      await spent(async work => {
+        return await access.bucket(bucket, { scope: { g: { $eq: 'g5' } }, work }).where({ id: 5 })
+      }) <= 9,
       'a row rule'
     )
     for (const change of [

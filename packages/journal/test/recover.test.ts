@@ -57,7 +57,7 @@ t.test('a last group that was cut anywhere keeps its good lines; the rest is mov
   t.end()
 })
 
-t.test('pages of the last group that never reached the disk are torn, whatever stands behind them', t => {
+t.test('pages of the last group that never reached the disk are torn, no matter what is behind them', t => {
   const directory = temporaryDirectory(t)
   const { path, ends } = writeGroups(directory, [40, 60])
   const content = readFileSync(path)

@@ -43,8 +43,11 @@ test('a big bucket is redefined while others write', async t => {
     ['updateBucket', store => store.updateBucket('b', { addIndexes: ['n'] })],
     ['rebuildBucket', store => store.rebuildBucket('b', { ...definition, indexes: ['group', 'n'] })],
     ['rebuildBucket with each', store => store.rebuildBucket(
-      'b', { ...definition, indexes: ['group', 'n'] },
-      { each: record => record['n'] === undefined ? record : { ...record, twice: 2 * (record['n'] as number) } }
+      'b',
+      { ...definition, indexes: ['group', 'n'] },
+      {
+        each: record => record['n'] === undefined ? record : { ...record, twice: 2 * (record['n'] as number) }
+      }
     )]
   ] as ReadonlyArray<readonly [string, (store: Store) => Promise<void>]>) {
     await t.test(title, async t => {
@@ -222,7 +225,7 @@ test('a clock that jumps', async t => {
   t.equal(await bucket.count(), 0)
 })
 
-test('records that expire at one moment go in groups of 1,000, hidden meanwhile, and the loop turns', async t => {
+test('records that expire at one moment go in groups of 1,000, hidden meanwhile; the loop turns', async t => {
   const clock = new FakeClock()
   const store = await startStore(t, clock)
   await store.defineBucket('t', { ...definition, ttl: 1_000 })

@@ -34,7 +34,8 @@ test('defineSchema', async t => {
     const field = (options: object): object =>
       ({ key: 'id', schema: { id, f: { type: 'string', ...options } } })
     t.throws(
-      bad({ key: 'id', schema: { id }, maxsize: 5 }), { message: /Bucket "a" has no option "maxsize".* maxSize/ }
+      bad({ key: 'id', schema: { id }, maxsize: 5 }),
+      { message: /Bucket "a" has no option "maxsize".* maxSize/ }
     )
     t.throws(
       bad(field({ requird: true })), { message: /Field "f" of bucket "a" has no option "requird".* required/ }
@@ -55,7 +56,8 @@ test('defineSchema', async t => {
       customers: { key: 'id', schema: { id } },
       orders: { key: 'id', schema: { id, by: field } }
     } as never)
-    t.throws(withField({ type: 'string', ref: 'custmers' }), new DefinitionError('Field "by" of bucket "orders" ' +
+    t.throws(withField({ type: 'string', ref: 'custmers' }), new DefinitionError(
+      'Field "by" of bucket "orders" ' +
       'refers to "custmers", which is no bucket of the schema: customers, orders'))
     t.throws(withField({ type: 'string', ref: 'toString' }), { name: 'DefinitionError' })
     t.throws(withField({ type: 'number', ref: 'customers' }), new DefinitionError(

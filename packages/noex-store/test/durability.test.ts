@@ -9,8 +9,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { test, type Test } from 'tap'
 import {
-  DefinitionMissingError, DefinitionMismatchError, FileLog, MemoryAdapter, MemoryLog, Store, StoreUnavailableError,
-  type BucketDefinition, type DurabilityNotice, type DurabilityOptions, type StoreOptions, type StoreRecord
+  DefinitionMissingError, DefinitionMismatchError, FileLog, MemoryAdapter, MemoryLog, Store,
+  StoreUnavailableError, type BucketDefinition, type DurabilityNotice, type DurabilityOptions,
+  type StoreOptions, type StoreRecord
 } from '../src/index.js'
 import { smallDisk } from './support/small-disk.js'
 import { users } from './support/store.js'
@@ -204,7 +205,8 @@ for (const [kind, snapshotBytes] of [['with snapshots', 40_000], ['without snaps
       }
       t.same(twice, [], 'no number is given twice')
       const { store } = await startDurable(t, directory, { snapshotBytes })
-      const found = new Map((await store.bucket('orders').all()).map(({ id, n }) => [id as number, n as number]))
+      const orders = await store.bucket('orders').all()
+      const found = new Map(orders.map(({ id, n }) => [id as number, n as number]))
       for (const [id, n] of said) known.set(id, n ?? -1)
       const lost = [...known].filter(([id, n]) => {
         const now = found.get(id)
@@ -220,7 +222,9 @@ for (const [kind, snapshotBytes] of [['with snapshots', 40_000], ['without snaps
       const { revision } = store
       const records = await store.bucket('orders').all()
       await store.stop()
-      if (snapshotBytes === 1e9) t.same(await replayed(t, directory, revision), records, 'the state equals the log')
+      if (snapshotBytes === 1e9) {
+        t.same(await replayed(t, directory, revision), records, 'the state equals the log')
+      }
     }
     t.ok(changes > 200, `${changes} changes`)
   })
@@ -268,7 +272,8 @@ test('a full disk', async t => {
   let refusal: unknown
   for (let i = 0; refusal === undefined && i < 5_000; i += 10) {
     const ids = Array.from({ length: 10 }, (_, j) => `${i + j}`)
-    const outcomes = await Promise.allSettled(ids.map(async id => await bucket.insert({ id, name: 'x'.repeat(100) })))
+    const inserts = ids.map(async id => await bucket.insert({ id, name: 'x'.repeat(100) }))
+    const outcomes = await Promise.allSettled(inserts)
     for (const [j, outcome] of outcomes.entries()) {
       if (outcome.status === 'fulfilled') acknowledged.add(ids[j] as string)
       else refusal = outcome.reason
@@ -279,7 +284,11 @@ test('a full disk', async t => {
   await t.rejects(bucket.insert({ id: 'refused' }), StoreUnavailableError)
   t.equal(await bucket.count(), acknowledged.size, 'reads go on, and show what is durable alone')
   t.equal(undone.length > 0, true)
-  t.same(durable.filter(revision => undone.includes(revision)), [], 'nothing was told as durable and taken back')
+  t.same(
+    durable.filter(revision => undone.includes(revision)),
+    [],
+    'nothing was told as durable and taken back'
+  )
   t.equal(store.revision, store.durability.durableRevision)
 
   disk.free()

@@ -27,7 +27,9 @@ async function filled (t: Test, count: number, definition = things): Promise<Sto
 test('an acknowledged update is taken back, without any crash', async t => {
   const losses = async (store: AnyStore): Promise<number> => {
     await store.defineBucket('left', things)
-    await store.defineBucket('right', { ...things, schema: { ...things.schema, n: { type: 'number', unique: true } } })
+    await store.defineBucket('right', {
+      ...things, schema: { ...things.schema, n: { type: 'number', unique: true } }
+    })
     let lost = 0
     for (let offset = 0; offset < 40; offset++) {
       const id = `k${offset}`
@@ -126,7 +128,9 @@ test('`first`, `last`, `paginate` copy all keys; ordered sets sort all keys per 
       const bucket = store.bucket('things')
       return await leastTime(async () => {
         for (let i = 0; i < 50; i++) {
-          await Promise.all([bucket.first(10), bucket.last(10), bucket.paginate({ after: `k${i * 5}`, limit: 10 })])
+          await Promise.all([
+            bucket.first(10), bucket.last(10), bucket.paginate({ after: `k${i * 5}`, limit: 10 })
+          ])
         }
       })
     }
@@ -167,7 +171,7 @@ test('TTL: a scan of all records each second', async t => {
   t.ok(await purging(50_000) < 20 * await purging(500))
 })
 
-test('expired records stay visible, hold their key, and an update of one is acknowledged and lost', async t => {
+test('expired records stay visible, hold their key; an update of one is acknowledged and lost', async t => {
   const { theirs } = await startBoth(t)
   await theirs.defineBucket('things', { ...things, ttl: 1 })
   await theirs.bucket('things').insert({ id: 'k' })
@@ -187,7 +191,8 @@ test('deleting a record reads every record of the buckets that may refer to it',
   const deleting = async (count: number): Promise<number> => {
     const store = await filled(t, count)
     await store.defineBucket('notes', {
-      key: 'id', schema: { id: { type: 'string' }, of: { type: 'string', ref: 'things', onDelete: 'cascade' } }
+      key: 'id',
+      schema: { id: { type: 'string' }, of: { type: 'string', ref: 'things', onDelete: 'cascade' } }
     })
     await store.bucket('notes').insertMany(records(count).map(({ id }) => ({ id, of: id })))
     let next = 0
@@ -209,7 +214,9 @@ test('`_version` starts at 1 again: a stale `expectedVersion` passes', async t =
   t.equal(await again(theirs), 1, 'the trigger bites')
   t.equal(await again(ours), 2)
   const stale = { expectedVersion: 1 }
-  await t.rejects((ours as unknown as Store).bucket('things').update('k', { n: 1 }, stale), { name: 'TransactionConflictError' })
+  await t.rejects((ours as unknown as Store).bucket('things').update('k', { n: 1 }, stale), {
+    name: 'TransactionConflictError'
+  })
 })
 
 test('`insertMany` over `maxSize` publishes `deleted` before `inserted`', async t => {
@@ -236,7 +243,9 @@ test('`clear`, definitions, restore publish nothing', async t => {
     await store.subscribe('all', result => { results.push(result) })
     await store.bucket('things').clear()
     await store.settle()
-    await store.rebuildBucket('things', things, () => [['new', { id: 'new', _version: 1, _createdAt: 0, _updatedAt: 0 }]])
+    await store.rebuildBucket('things', things, () => [
+      ['new', { id: 'new', _version: 1, _createdAt: 0, _updatedAt: 0 }]
+    ])
     await store.settle()
     return results
   }
@@ -249,7 +258,9 @@ test('`type: \'date\'` takes any text or number; forms of one time never match e
   const found = async (store: AnyStore): Promise<unknown> => {
     await store.defineBucket('things', { key: 'id', schema: { id: { type: 'string' }, d: { type: 'date' } } })
     const bucket = store.bucket('things')
-    await bucket.insertMany([{ id: 'a', d: new Date(1_000) }, { id: 'b', d: 1_000 }, { id: 'c', d: '1970-01-01T00:00:01Z' }])
+    await bucket.insertMany([
+      { id: 'a', d: new Date(1_000) }, { id: 'b', d: 1_000 }, { id: 'c', d: '1970-01-01T00:00:01Z' }
+    ])
     const isRefused = await bucket.insert({ id: 'd', d: 'soon' }).then(() => false, () => true)
     return [isRefused, (await bucket.where({ d: 1_000 })).length]
   }
@@ -258,7 +269,7 @@ test('`type: \'date\'` takes any text or number; forms of one time never match e
   t.same(await found(ours), [true, 3])
 })
 
-test('no revision, no transaction boundary in the events, no way to apply a change from elsewhere', async t => {
+test('no revision, no transaction boundary in events, no way to apply a change from elsewhere', async t => {
   const { theirs } = await startBoth(t)
   t.notOk('revision' in theirs || 'onCommit' in theirs || 'apply' in theirs)
   const [from, to] = [await startStore(t), await startStore(t)]

@@ -97,7 +97,10 @@ test('values that JSON does not have come back', async t => {
     _updatedAt: 1
   }
   const entry: LogEntry = {
-    revision: 1, time: 1, changes: [{ type: 'insert', bucket: 'b', key: 'a', before: undefined, after }], term: 4
+    revision: 1,
+    time: 1,
+    changes: [{ type: 'insert', bucket: 'b', key: 'a', before: undefined, after }],
+    term: 4
   }
   await log.append([entry], 0)
   await log.close()
@@ -221,7 +224,10 @@ test('a directory of another process, or of a storage adapter, is refused', asyn
   await t.rejects(new FileLog({ directory }).open(), /store\.lock: another process has this store/)
   await stop(run)
   writeFileSync(join(directory, 'production_bucket_orders.json'), '{}')
-  await t.rejects(new FileLog({ directory }).open(), /production_bucket_orders\.json.*a FileAdapter of "persistence"/)
+  await t.rejects(
+    new FileLog({ directory }).open(),
+    /production_bucket_orders\.json.*a FileAdapter of "persistence"/
+  )
 })
 
 test('a start from damaged snapshots needs the older one and the log', async t => {

@@ -115,7 +115,9 @@ test('a definition', async t => {
     isAllowed = false
     t.match(await rejection(updating), { message: 'not allowed any more' })
     t.notOk(Object.hasOwn(store.getBucketSchema('a')?.schema ?? {}, 'm'))
-    t.match(await rejection(store.defineBucket('b', counted, { beforeCommit })), { message: 'not allowed any more' })
+    t.match(await rejection(store.defineBucket('b', counted, { beforeCommit })), {
+      message: 'not allowed any more'
+    })
     t.match(await rejection(store.dropBucket('a', { beforeCommit })), { message: 'not allowed any more' })
     t.same(store.bucketNames, ['a'])
     t.equal(store.revision, revision, 'nothing is committed')

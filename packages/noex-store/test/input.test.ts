@@ -94,7 +94,8 @@ test('a value that a default makes is held to the same', async t => {
     key: 'id', schema: { id: { type: 'string' }, d: { type: 'object', default: () => new Map() } }
   })
   t.match(await rejection(store.bucket('b').insert({ id: 'a' })), {
-    code: 'VALIDATOR', message: /The default of field "d" of bucket "b" gave a wrong value.* an instance of Map/
+    code: 'VALIDATOR',
+    message: /The default of field "d" of bucket "b" gave a wrong value.* an instance of Map/
   })
 })
 

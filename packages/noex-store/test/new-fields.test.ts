@@ -3,7 +3,9 @@ import { Store, type BucketDefinition, type FieldDefinition } from '@hamicek/noe
 
 const definition: BucketDefinition = { key: 'id', schema: { id: { type: 'number' } } }
 
-async function withRecords (t: { teardown: (end: () => Promise<void>) => void }, count: number): Promise<Store> {
+async function withRecords (
+  t: { teardown: (end: () => Promise<void>) => void }, count: number
+): Promise<Store> {
   const store = await Store.start({ name: 'new fields' })
   t.teardown(async () => { await store.stop() })
   await store.defineBucket('others', { key: 'id', schema: { id: { type: 'string' } } })
@@ -15,7 +17,12 @@ async function withRecords (t: { teardown: (end: () => Promise<void>) => void },
   return store
 }
 
-const refused: ReadonlyArray<readonly [title: string, name: string, field: FieldDefinition, message: RegExp]> = [
+const refused: ReadonlyArray<readonly [
+  title: string,
+  name: string,
+  field: FieldDefinition,
+  message: RegExp
+]> = [
   ['a type', 'q', { type: 'number' }, /key "-5".*"q"/],
   ['a constraint', 'q', { type: 'string', maxLength: 3 }, /key "-5".*"q"/],
   ['an item', 'list', { type: 'array', items: { type: 'string' } }, /key "-5".*"list\[1\]|list\.1/],
@@ -27,11 +34,17 @@ for (const count of [1, 5_000]) {
     const store = await withRecords(t, count)
     const before = store.getBucketSchema('b')
     for (const [title, name, field, message] of refused) {
-      await t.rejects(store.updateBucket('b', { addFields: { [name]: field } }), { name: 'DefinitionError', message }, title)
+      await t.rejects(
+        store.updateBucket('b', { addFields: { [name]: field } }),
+        { name: 'DefinitionError', message },
+        title
+      )
       t.equal(store.getBucketSchema('b'), before, 'the bucket is as before')
     }
     await store.bucket('b').update(-5, { other: 1 })
-    await store.updateBucket('b', { addFields: { q: { type: 'string' }, r: { type: 'string', ref: 'others' } } })
+    await store.updateBucket('b', {
+      addFields: { q: { type: 'string' }, r: { type: 'string', ref: 'others' } }
+    })
     t.match(await store.bucket('b').update(-5, { q: 'more' }), { q: 'more', r: 'there' })
     await t.rejects(store.bucket('others').delete('there'), { name: 'ReferentialIntegrityError' })
   })

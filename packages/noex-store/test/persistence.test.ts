@@ -98,7 +98,11 @@ test('a store with an adapter', async t => {
     await store.stop()
 
     store = await open(0)
-    t.match(await store.bucket('a').insert({ id: 1 }), { _version: 2 }, 'the floor, where no key is remembered')
+    t.match(
+      await store.bucket('a').insert({ id: 1 }),
+      { _version: 2 },
+      'the floor, where no key is remembered'
+    )
     await store.bucket('a').delete(2)
     await store.stop()
     store = await open(0)
@@ -108,7 +112,11 @@ test('a store with an adapter', async t => {
     const old = adapter.states.get('shop:bucket:a') as PersistedState<{ remembered?: unknown }>
     delete old.state.remembered
     store = await open()
-    t.match(await store.bucket('a').insert({ id: 77 }), { _version: 6 }, 'a state of 0.2.0: above all versions')
+    t.match(
+      await store.bucket('a').insert({ id: 77 }),
+      { _version: 6 },
+      'a state of 0.2.0: above all versions'
+    )
   })
 
   t.test('saves again what could not be saved, and says so', async t => {

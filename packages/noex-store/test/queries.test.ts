@@ -1,7 +1,7 @@
 import { test, type Test } from 'tap'
 import {
-  BucketNotDefinedError, MemoryLog, QueryAlreadyDefinedError, QueryNotDefinedError, StoreUnavailableError, type
-  StoreRecord
+  BucketNotDefinedError, MemoryLog, QueryAlreadyDefinedError, QueryNotDefinedError, StoreUnavailableError,
+  type StoreRecord
 } from '../src/index.js'
 import { startStore, users } from './support/store.js'
 
@@ -39,11 +39,16 @@ test('a query', async t => {
       wanted, { $eq: wanted }, { $neq: wanted }, { $gt: wanted }, { $in: wanted }, { $in: [wanted, 'x'] },
       { $contains: wanted }, { $exists: wanted }, { $between: [wanted, 'z'] }
     ]
-    const filters: Array<Record<string, unknown>> = conditions.flatMap(role => [{ role }, { $or: [{ role }] }])
+    const filters: Array<Record<string, unknown>> = conditions.flatMap(role => [
+      { role }, { $or: [{ role }] }
+    ])
     for (const [i, filter] of filters.entries()) {
       store.defineDeclarativeQuery(`q${i}`, { bucket: 'users', filter })
-      for (const params of [undefined, null, {}, { role: undefined }, { other: 1 }, Object.create({ role: 'x' })]) {
-        const error = { name: 'FilterError', message: 'The query needs the parameter "role", which is not given' }
+      const inherited = Object.create({ role: 'x' })
+      for (const params of [undefined, null, {}, { role: undefined }, { other: 1 }, inherited]) {
+        const error = {
+          name: 'FilterError', message: 'The query needs the parameter "role", which is not given'
+        }
         await t.rejects(store.runQuery(`q${i}`, params), error, JSON.stringify(filter))
         await t.rejects(store.subscribe(`q${i}`, params, () => {}), error, JSON.stringify(filter))
       }
@@ -249,7 +254,8 @@ test('a run of a query', async t => {
     const store = await setting(t)
     const reads: unknown[] = []
     const observer = {
-      onBucket (bucket: string) { reads.push(bucket) }, onRecord (bucket: string, key: unknown) { reads.push([bucket, key]) }
+      onBucket (bucket: string) { reads.push(bucket) },
+      onRecord (bucket: string, key: unknown) { reads.push([bucket, key]) }
     }
     store.defineQuery('both', async ctx => {
       await ctx.bucket('users').get('a')
@@ -294,7 +300,9 @@ test('a run of a query', async t => {
     })
     for (const query of ['self', 'watched']) {
       isWrong = true
-      await t.rejects(store.runQuery(query), { name: 'TooManyRunsError', query, message: /10000 runs under way/ })
+      await t.rejects(store.runQuery(query), {
+        name: 'TooManyRunsError', query, message: /10000 runs under way/
+      })
       isWrong = false
       t.equal(await store.runQuery(query), 'right')
     }
@@ -310,9 +318,11 @@ test('a run of a query', async t => {
     store.defineDeclarativeQuery('groups', { bucket: 'users', aggregate: { ...sum, groupBy: 'role' } })
     store.defineQuery('code', async ctx => await ctx.bucket('users').sum('n', { role: 'x' }))
     store.defineQuery('mean', async ctx => await ctx.bucket('users').avg('n', { role: 'x' }))
-    t.equal(await store.runQuery('all'), 1e308, 'a sum that fits is right, whatever it was in between')
+    t.equal(await store.runQuery('all'), 1e308, 'a sum that fits is right, no matter what it was in between')
     t.equal(await store.runQuery('mean'), 1e308)
-    for (const query of ['some', 'groups', 'code']) await t.rejects(store.runQuery(query), { name: 'AggregateOverflowError' }, query)
+    for (const query of ['some', 'groups', 'code']) {
+      await t.rejects(store.runQuery(query), { name: 'AggregateOverflowError' }, query)
+    }
     await t.rejects(store.subscribe('some', () => {}), { name: 'AggregateOverflowError' })
   })
 })

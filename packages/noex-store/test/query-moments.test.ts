@@ -28,7 +28,9 @@ test('a query in code whose reads are of several moments', async t => {
     const store = await twoBuckets(t)
     const reads = {
       'of buckets': async (ctx: QueryContext, bucket: string) => await ctx.bucket(bucket).sum('v'),
-      'of records': async (ctx: QueryContext, bucket: string) => (await ctx.bucket(bucket).get(1))?.['v'] as number
+      'of records': async (ctx: QueryContext, bucket: string) => {
+        return (await ctx.bucket(bucket).get(1))?.['v'] as number
+      }
     }
     for (const [name, read] of Object.entries(reads)) {
       let runs = 0

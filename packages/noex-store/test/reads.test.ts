@@ -300,7 +300,7 @@ test('a handle', async t => {
 })
 
 test('groups', async t => {
-  t.test('of two texts are told apart, whatever the texts hold', async t => {
+  t.test('of two texts are told apart, no matter what the texts hold', async t => {
     const store = await startStore(t)
     await store.defineBucket('b', { key: 'id', schema: { id: { type: 'string' } } })
     const bucket = store.bucket('b')

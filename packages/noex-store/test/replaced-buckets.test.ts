@@ -68,7 +68,7 @@ test('Bucket.follow', async t => {
     t.equal(next.insert('e', record('e')).place, 4)
   })
 
-  t.test('with other keys remembers those that are gone, at the places where their neighbours are', async t => {
+  t.test('with other keys remembers those that are gone, at the places of their neighbours', async t => {
     const next = new Bucket('a', definition, limits)
     next.contents.sequence.startAt(former.contents.sequence.nextPlace)
     for (const id of ['d', 'b', 'x']) next.load(record(id, 9))
@@ -125,7 +125,9 @@ test('a backup that is restored over newer records', async t => {
     await leader.createBackup('one')
     const { _version: seen } = await bucket.update('k1', { n: 101 })
     await leader.restoreBackup('one')
-    await t.rejects(bucket.update('k1', { n: 1 }, { expectedVersion: seen }), { name: 'TransactionConflictError' })
+    await t.rejects(bucket.update('k1', { n: 1 }, { expectedVersion: seen }), {
+      name: 'TransactionConflictError'
+    })
   })
 
   t.test('is restored in slices likewise, beside writers', async t => {
@@ -162,7 +164,11 @@ test('a cursor goes on from a key that is gone', async t => {
     const stores = await pair(t)
     const { leader } = stores
     await leader.bucket('a').delete('k4')
-    await leader.rebuildBucket('a', definition, records => records.filter(([key]) => key !== 'k5').map(([key, one]) => [key, one]))
+    await leader.rebuildBucket(
+      'a',
+      definition,
+      records => records.filter(([key]) => key !== 'k5').map(([key, one]) => [key, one])
+    )
     for (const store of Object.values(stores)) {
       t.same(await pageAfter(store, 'k4'), ['k6', 'k7', 'k8'])
       t.same(await pageAfter(store, 'k5'), ['k6', 'k7', 'k8'])

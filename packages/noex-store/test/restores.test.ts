@@ -1,5 +1,7 @@
 import { test } from 'tap'
-import { MemoryAdapter, MemoryLog, type BucketDefinition, type Commit, type StoreRecord } from '../src/index.js'
+import {
+  MemoryAdapter, MemoryLog, type BucketDefinition, type Commit, type StoreRecord
+} from '../src/index.js'
 import { startStore } from './support/store.js'
 
 const COUNT = 6_000
@@ -106,7 +108,9 @@ test('a backup is restored in one commit', async t => {
     await store.bucket('a').clear()
     await store.bucket('b').clear()
     await store.dropBucket('b')
-    await store.defineBucket('b', { ...accounts, schema: { ...accounts.schema, v: { type: 'number', unique: true } } })
+    await store.defineBucket('b', {
+      ...accounts, schema: { ...accounts.schema, v: { type: 'number', unique: true } }
+    })
     await t.rejects(store.restoreBackup('k'), /nique/)
     t.equal(await store.bucket('a').count(), 0)
   })

@@ -54,7 +54,10 @@ test('rows come in the order of their places, however many are appended, removed
         [...sequence.from(middle)].length !== places.filter(place => place >= middle).length ||
         rows.some(row => sequence.at(row.place) !== row) ||
         removed.some(row => sequence.at(row.place) !== undefined)
-      ) throw new Error(`places ${places.join()} became ${[...sequence.from(0)].map(({ place }) => place).join()}`)
+      ) {
+        const found = [...sequence.from(0)].map(({ place }) => place)
+        throw new Error(`places ${places.join()} became ${found.join()}`)
+      }
     }
   }), { numRuns: 500 })
   t.end()

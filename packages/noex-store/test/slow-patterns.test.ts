@@ -15,7 +15,11 @@ t.test('Records whose texts take long to match are checked in slices, however th
   await store.defineBucket('targets', { key: 'id', schema: { id: key } })
   await store.defineBucket('slow', {
     key: 'id',
-    schema: { id: key, text: { type: 'string', pattern }, ref: { type: 'number', ref: 'targets', onDelete: 'set_null' } }
+    schema: {
+      id: key,
+      text: { type: 'string', pattern },
+      ref: { type: 'number', ref: 'targets', onDelete: 'set_null' }
+    }
   })
   await store.bucket('targets').insert({ id: 1 })
   const slow = store.bucket('slow')
@@ -41,8 +45,12 @@ t.test('Records whose texts take long to match are checked in slices, however th
 t.test('A text that takes too long refuses the batch as a whole', async t => {
   const store = await Store.start()
   t.teardown(async () => { await store.stop() })
-  await store.defineBucket('slow', { key: 'id', schema: { id: { type: 'number' }, text: { type: 'string', pattern } } })
+  await store.defineBucket('slow', {
+    key: 'id', schema: { id: { type: 'number' }, text: { type: 'string', pattern } }
+  })
   const bad = [...records.slice(0, 5), { id: 99, text: 'a'.repeat(1_000) }]
-  await t.rejects(store.bucket('slow').insertMany(bad), { name: 'ValidationError', message: /takes too long/ })
+  await t.rejects(store.bucket('slow').insertMany(bad), {
+    name: 'ValidationError', message: /takes too long/
+  })
   t.equal(await store.bucket('slow').count(), 0)
 })

@@ -136,7 +136,11 @@ test('a validator that does wrong refuses its write, names itself and holds up n
     ['is a thenable that never settles', () => ({ then () {} }), /has not settled/],
     ['is a thenable that throws', () => ({ then () { throw new TypeError('own') } }), /^own$/, 'TypeError'],
     ['cannot be looked at', () => trap, /^trap$/, 'Error'],
-    ['returns a boolean', () => false, /field "n" of bucket "b" must return undefined or a text of .*, got bool/],
+    [
+      'returns a boolean',
+      () => false,
+      /field "n" of bucket "b" must return undefined or a text of .*, got bool/
+    ],
     ['resolves with a boolean', async () => true, /must return undefined or a text of .*, got boolean/],
     ['returns a number', () => 1, /got number/],
     ['resolves with a list', async () => ['x'], /got array/]

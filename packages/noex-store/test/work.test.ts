@@ -32,7 +32,9 @@ async function filled (t: Test): Promise<Store> {
   await store.defineBucket('things', { key: 'id', schema: { id, group: id }, indexes: ['group'] })
   await store.defineBucket('sorted', { key: 'id', schema: { id }, etsType: 'ordered_set' })
   for (const name of ['things', 'sorted']) {
-    await store.bucket(name).insertMany(Array.from({ length: RECORDS }, (_, i) => ({ id: i, group: i % 10, n: i })))
+    await store.bucket(name).insertMany(Array.from({ length: RECORDS }, (_, i) => ({
+      id: i, group: i % 10, n: i
+    })))
   }
   return store
 }
@@ -55,7 +57,13 @@ async function turnsOf (work: () => Promise<void>): Promise<number[]> {
 
 type Read = (bucket: BucketHandle) => Promise<unknown>
 
-const reads: ReadonlyArray<readonly [title: string, units: number, read: Read, scope?: WhereFilter | undefined, bucket?: string]> = [
+const reads: ReadonlyArray<readonly [
+  title: string,
+  units: number,
+  read: Read,
+  scope?: WhereFilter | undefined,
+  bucket?: string
+]> = [
   ['get', 0, async b => await b.get(1)],
   ['get in a scope of two conditions', 2, async b => await b.get(1), { n: { $gte: 0, $lt: 5 } }],
   ['all', RECORDS, async b => await b.all()],
@@ -64,7 +72,11 @@ const reads: ReadonlyArray<readonly [title: string, units: number, read: Read, s
   ['where, by an index alone', 100, async b => await b.where({ group: 3 })],
   ['where, by the index of the scope', 100, async b => await b.all(), { group: 3 }],
   ['where, by an index and one condition', 100, async b => await b.where({ group: 3, n: { $gt: 5 } })],
-  ['where, by an index and two conditions', 200, async b => await b.where({ group: 3, n: { $gt: 5, $lt: 50 } })],
+  [
+    'where, by an index and two conditions',
+    200,
+    async b => await b.where({ group: 3, n: { $gt: 5, $lt: 50 } })
+  ],
   ['$or', 3 * RECORDS, async b => await b.count({ $or: [{ n: 1 }, { n: 2 }, { n: 3 }] })],
   ['$in, which is one condition', RECORDS, async b => await b.count({ n: { $in: [1, 2, 3] } })],
   ['findOne: the steps of the walk', 32, async b => await b.findOne({ n: 1 })],
@@ -76,7 +88,11 @@ const reads: ReadonlyArray<readonly [title: string, units: number, read: Read, s
   ['a page', 10, async b => await b.paginate({ limit: 100 })],
   ['a page behind a cursor', 2, async b => await b.paginate({ limit: 20, after: 3 })],
   ['the first and last records', 4, async b => [await b.first(20), await b.last(20)]],
-  ['a page with a filter: the steps of the walk', 32, async b => await b.paginate({ limit: 10, filter: { n: { $gte: 5 } } })],
+  [
+    'a page with a filter: the steps of the walk',
+    32,
+    async b => await b.paginate({ limit: 10, filter: { n: { $gte: 5 } } })
+  ],
   ['a page in a scope', 2 * 32, async b => await b.first(10), { n: { $gte: 0, $lt: 900 } }],
   ['a page in a scope that finds nothing', RECORDS, async b => await b.first(10), { n: -1 }],
   ['a page in the order of keys', 10, async b => await b.paginate({ limit: 100 }), undefined, 'sorted'],
@@ -107,7 +123,10 @@ test('texts that are searched count by their length, and are looked at one by on
   })
   t.equal(meter.units, 2_000 + 2_000 * 4_000)
   t.ok(turns.length > 2, `${turns.length} turns`)
-  await t.rejects(store.bucket('texts', { work: new Meter(5_000) }).where({ text: { $contains: 'y' } }), /too much/)
+  await t.rejects(
+    store.bucket('texts', { work: new Meter(5_000) }).where({ text: { $contains: 'y' } }),
+    /too much/
+  )
 })
 
 test('no text of one record holds others up, however often a filter looks through it', async t => {
@@ -130,7 +149,9 @@ test('no text of one record holds others up, however often a filter looks throug
   ]
   for (const read of tries) {
     const turns = await turnsOf(async () => {
-      await t.rejects(read({ $or: parts(120) }), { name: 'FilterError', message: /5 ms on the texts of one record/ })
+      await t.rejects(read({ $or: parts(120) }), {
+        name: 'FilterError', message: /5 ms on the texts of one record/
+      })
     })
     // 120 searches take more than 500 ms.
     t.ok(Math.max(...turns) < 100, `${Math.max(...turns)} ms`)
@@ -145,7 +166,8 @@ test('long texts are compared and sorted in slices', async t => {
   const bucket = store.bucket('texts')
   const prefix = 'x'.repeat(500_000)
   // Not a concatenation, which would be put together at its first comparison.
-  const text = (i: number): string => Buffer.from(`${prefix}${String(i * 37 % 60).padStart(2, '0')}`).toString()
+  const text = (i: number): string =>
+    Buffer.from(`${prefix}${String(i * 37 % 60).padStart(2, '0')}`).toString()
   for (let id = 0; id < 60; id++) await bucket.insert({ id, text: text(id) })
   const texts = Array.from({ length: 100 }, (_, i) => ({ text: { $gt: `${prefix}30${i}` } }))
   let count: number | undefined
@@ -154,16 +176,29 @@ test('long texts are compared and sorted in slices', async t => {
   t.ok(compared.length > 5, `compared in ${compared.length} turns`)
   let sorted: unknown[] = []
   const turns = await turnsOf(async () => { sorted = await bucket.find({ sort: { text: 'asc' } }) })
-  t.same(sorted.map(record => Number((record as { text: string }).text.slice(-2))), Array.from({ length: 60 }, (_, i) => i))
+  t.same(
+    sorted.map(record => Number((record as { text: string }).text.slice(-2))),
+    Array.from({ length: 60 }, (_, i) => i)
+  )
   t.ok(turns.length > 1, `sorted in ${turns.length} turns`)
 })
 
 test('a read that its meter ends leaves no snapshot behind', async t => {
   const bytes = { maxRecordBytes: 1e9, maxOperationBytes: 1e9 }
-  const options = { name: 's', now: Date.now, maxDeletedKeys: 10, maxWork: Infinity, validatorTimeoutMs: 1_000, ...bytes, onListenerError () {} }
+  const options = {
+    name: 's',
+    now: Date.now,
+    maxDeletedKeys: 10,
+    maxWork: Infinity,
+    validatorTimeoutMs: 1_000,
+    ...bytes,
+    onListenerError () {}
+  }
   const engine = new Engine(options, 'epoch')
   defineBucket(engine, 'many', { key: 'id', schema: { id: { type: 'number' } } })
-  await insertMany(engine, 'many', Array.from({ length: 50_000 }, (_, id) => ({ id, n: id, text: 'y'.repeat(640) })))
+  await insertMany(engine, 'many', Array.from({ length: 50_000 }, (_, id) => ({
+    id, n: id, text: 'y'.repeat(640)
+  })))
   const { snapshots } = engine.bucket('many').contents
   const reads: ReadonlyArray<(bucket: QueryBucket) => Promise<unknown>> = [
     async b => await b.sum('n', { n: { $gte: 0 } }),
@@ -190,7 +225,10 @@ test('without a meter, all of one read counts against maxWork', async t => {
   const bucket = store.bucket('things')
   await bucket.insertMany(Array.from({ length: RECORDS }, (_, id) => ({ id, n: id })))
   t.equal(await bucket.sum('n', { n: { $gte: 0, $lt: 500 } }), 124_750)
-  await t.rejects(bucket.count({ $and: Array.from({ length: 6 }, (_, i) => ({ n: { $neq: -i } })) }), WorkBudgetError)
+  await t.rejects(
+    bucket.count({ $and: Array.from({ length: 6 }, (_, i) => ({ n: { $neq: -i } })) }),
+    WorkBudgetError
+  )
   await t.rejects(bucket.groupBy(['a', 'b', 'c', 'd'], { function: 'count' }), WorkBudgetError)
   store.defineDeclarativeQuery('sorted', { bucket: 'things', sort: { n: 'desc' } })
   await t.rejects(store.runQuery('sorted'), { name: 'WorkBudgetError', budget: 5_000 })
@@ -216,7 +254,9 @@ test('a query takes units of the meter of its run', async t => {
     if (units === 0) continue
     await t.rejects(store.runQuery(`q${i}`, undefined, undefined, { work: new Meter(units - 1) }), /too much/)
   }
-  store.defineQuery('code', async ctx => [await ctx.bucket('things').count({ n: 1 }), await ctx.bucket('things').all()])
+  store.defineQuery('code', async ctx => [
+    await ctx.bucket('things').count({ n: 1 }), await ctx.bucket('things').all()
+  ])
   const work = new Meter()
   await store.runQuery('code', undefined, undefined, { work })
   t.equal(work.units, 2 * RECORDS)
@@ -225,8 +265,12 @@ test('a query takes units of the meter of its run', async t => {
 test('long work of all stores shares 5 ms of each turn', async t => {
   const stores = await Promise.all([startStore(t), startStore(t)])
   for (const store of stores) {
-    await store.defineBucket('many', { key: 'id', schema: { id: { type: 'number' }, g: { type: 'number' } }, indexes: ['g'] })
-    await store.bucket('many').insertMany(Array.from({ length: 20_000 }, (_, id) => ({ id, n: id, g: id % 2 })))
+    await store.defineBucket('many', {
+      key: 'id', schema: { id: { type: 'number' }, g: { type: 'number' } }, indexes: ['g']
+    })
+    await store.bucket('many').insertMany(
+      Array.from({ length: 20_000 }, (_, id) => ({ id, n: id, g: id % 2 }))
+    )
   }
   const slow = { $and: Array.from({ length: 100 }, (_, i) => ({ n: { $neq: -i } })) }
   const turns = await turnsOf(async () => {

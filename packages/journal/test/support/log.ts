@@ -20,7 +20,9 @@ export interface OpenedLog {
 }
 
 /** Recovers a log and opens it for writing. */
-export function openLog (directory: string, { maxBytes = 67_108_864, from = 1, wholeGroups = false } = {}): OpenedLog {
+export function openLog (
+  directory: string, { maxBytes = 67_108_864, from = 1, wholeGroups = false } = {}
+): OpenedLog {
   const names = namesIn(directory)
   const texts: string[] = []
   const recovered = recoverJournal(names, format, from, line => { texts.push(textOfCrcLine(line)) })

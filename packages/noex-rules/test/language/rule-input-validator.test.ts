@@ -110,14 +110,18 @@ t.test('a validator does not throw, whatever it is given', async t => {
   })).node
 
   t.test('of garbage', async t => {
-    t.doesNotThrow(() => fc.assert(fc.property(garbage, input => isResult(validator.validate(input))), { numRuns: RUNS }))
+    t.doesNotThrow(
+      () => fc.assert(fc.property(garbage, input => isResult(validator.validate(input))), { numRuns: RUNS })
+    )
   })
 
   t.test('of a rule with garbage in it', async t => {
     const members = fc.record({
       trigger: fc.oneof(fc.constant(minimal.trigger), garbage), conditions: garbage, actions: garbage, lookups: garbage, tags: garbage, priority: garbage
     }, { requiredKeys: [] })
-    t.doesNotThrow(() => fc.assert(fc.property(members, given => isResult(validateWith(given))), { numRuns: RUNS }))
+    t.doesNotThrow(
+      () => fc.assert(fc.property(members, given => isResult(validateWith(given))), { numRuns: RUNS })
+    )
   })
 
   t.test('of a valid rule in which one thing is replaced', async t => {

@@ -9,7 +9,8 @@ test('names', async t => {
   t.test('of buckets and fields may have any characters', async t => {
     const store = await startStore(t)
     const names = [
-      '__proto__', 'constructor', 'toString', 'a.b', '*', ' ', '\0', '🦆', '\ud800', '\udc00', 'x'.repeat(1_000)
+      '__proto__', 'constructor', 'toString', 'a.b', '*', ' ', '\0', '🦆', '\ud800', '\udc00',
+      'x'.repeat(1_000)
     ]
     const heard: string[] = []
     await store.on('bucket.*', ({ bucket }) => { heard.push(bucket) })

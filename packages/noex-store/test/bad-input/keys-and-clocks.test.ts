@@ -54,7 +54,8 @@ test('keys of every type', async t => {
     await store.defineBucket('a', { key: 'id', schema: { id: { type: 'string' } }, etsType: 'ordered_set' })
     const bucket = store.bucket('a')
     const keys = [
-      'k'.repeat(1 << 20), '__proto__', 'constructor', '\ud800', '\udc00\ud800', '🦆', '\0', ' ', 'é', 'e\u0301'
+      'k'.repeat(1 << 20), '__proto__', 'constructor', '\ud800', '\udc00\ud800', '🦆', '\0', ' ', 'é',
+      'e\u0301'
     ]
     for (const id of keys) await bucket.insert({ id })
     for (const id of keys) t.equal((await bucket.get(id))?.['id'], id)

@@ -59,7 +59,10 @@ type Work = (store: Store) => Promise<unknown>
 
 const works: ReadonlyArray<readonly [name: string, work: Work, isPrepared?: false]> = [
   ['insertMany', async store => await store.bucket('b').insertMany(rows(COUNT)), false],
-  ['updateMany', async store => await store.bucket('b').updateMany({ name: { $exists: true } }, { role: 'x', age: 5 })],
+  [
+    'updateMany',
+    async store => await store.bucket('b').updateMany({ name: { $exists: true } }, { role: 'x', age: 5 })
+  ],
   ['deleteMany', async store => await store.bucket('b').deleteMany({ name: { $exists: true } })],
   ['cascade', async store => { await store.bucket('parents').delete('p') }],
   ['transaction of updates', async store => {

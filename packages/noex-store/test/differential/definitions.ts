@@ -98,7 +98,15 @@ const anyBucket: fc.Arbitrary<BucketDefinition> = fc.record({
     validate: fc.constant(fewMembers)
   }, { requiredKeys: [] }),
   isPlain: fc.boolean()
-}).map(({ key, fields, reference, other, indexes, options: { etsType, ttl, maxSize, validate }, isPlain }) => {
+}).map(({
+  key,
+  fields,
+  reference,
+  other,
+  indexes,
+  options: { etsType, ttl, maxSize, validate },
+  isPlain
+}) => {
   const schema = {
     id: key, ...fields, ...(reference && { r: reference }), ...(other && { r2: other })
   } as Record<string, FieldDefinition>

@@ -18,7 +18,9 @@ export function rightDelete (operation: Operation, world: World): RightDelete | 
   if (operation.kind !== 'delete' && operation.kind !== 'deleteMany') return undefined
   const bucket = world.buckets.get(operation.bucket)
   if (bucket === undefined) return undefined
-  const filter = filterIn(operation, world) ?? { id: keyAt(bucket.definition, 'key' in operation ? operation.key : 0) }
+  const filter = filterIn(operation, world) ?? {
+    id: keyAt(bucket.definition, 'key' in operation ? operation.key : 0)
+  }
   if (isBadFilter(filter, bucket.definition)) return undefined
   const targets: Target[] = bucket.records.filter(record => matches(record, filter, bucket.definition))
     .map(record => ({ bucket: operation.bucket, key: record['id'] }))
@@ -60,7 +62,8 @@ function after (
   return Object.fromEntries(Object.entries(world.contents).map(([bucket, records]) => {
     const kept = records.filter(record => !gone.has(textOf({ bucket, key: record['id'] })))
     return [bucket, kept.map(record => {
-      const fields = freed.filter(one => one.bucket === bucket && one.key === record['id']).map(({ field }) => field)
+      const own = freed.filter(one => one.bucket === bucket && one.key === record['id'])
+      const fields = own.map(({ field }) => field)
       if (fields.length === 0) return record
       return {
         ...record,
@@ -75,6 +78,7 @@ function after (
 const textOf = ({ bucket, key }: Target): string => `${bucket} ${typeof key} ${String(key)}`
 
 function refusal (target: Target, from: Target, field: string): string {
-  return `ReferentialIntegrityError: Cannot delete from bucket "${target.bucket}" (key "${String(target.key)}"): ` +
+  return 'ReferentialIntegrityError: ' +
+    `Cannot delete from bucket "${target.bucket}" (key "${String(target.key)}"): ` +
     `referenced by bucket "${from.bucket}" (key "${String(from.key)}") via field "${field}"`
 }

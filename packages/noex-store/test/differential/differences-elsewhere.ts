@@ -4,8 +4,8 @@ import type { Difference } from './differences.js'
 export const otherDifferences: readonly Difference[] = [
   {
     name: 'two writers',
-    before: 'a transaction over two buckets that is refused takes back an acknowledged update of another writer; ' +
-      'readers see half of it',
+    before: 'a transaction over two buckets that is refused takes back an acknowledged update of another ' +
+      'writer; readers see half of it',
     now: 'a commit is one step',
     why: 'what was acknowledged stays'
   },
@@ -17,7 +17,8 @@ export const otherDifferences: readonly Difference[] = [
   },
   {
     name: 'subscriptions',
-    before: 'one run for each changed record, which may overlap; `clear`, definitions and restores are not told',
+    before: 'one run for each changed record, which may overlap; `clear`, definitions and restores ' +
+      'are not told',
     now: 'one run for each commit at most, and for every commit',
     why: 'a result that is shown is the present one'
   },

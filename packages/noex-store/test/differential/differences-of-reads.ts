@@ -124,7 +124,8 @@ export const readDifferences: readonly Difference[] = [
   },
   {
     name: 'sorts of mixed values',
-    before: 'a text and a number, or objects, count as equal, so that the order depends on the records between',
+    before: 'a text and a number, or objects, count as equal, so that the order depends on the ' +
+      'records between',
     now: 'numbers, booleans and dates before texts; all other values last',
     why: 'an order that is one: with an index and without, page by page',
     isCause: ({ operation, world }) => operation.kind === 'query' &&

@@ -160,10 +160,12 @@ export const writeDifferences: readonly Difference[] = [
   },
   {
     name: 'values that JSON does not have',
-    before: 'are kept by reference: NaN, functions, BigInt, objects of classes, circles, any number of levels',
+    before: 'are kept by reference: NaN, functions, BigInt, objects of classes, circles, any number ' +
+      'of levels',
     now: '`ValidationError` that names the member; at most 100 levels',
     why: 'a log, a reply and a push would hold another record, or none',
-    right: step => errorOf(step.ours).includes('A record holds what JSON can hold') && !isSame(step.ours, step.theirs)
+    right: step => errorOf(step.ours).includes('A record holds what JSON can hold') &&
+      !isSame(step.ours, step.theirs)
       ? refused(errorOf(step.ours), step)
       : undefined
   },
@@ -182,8 +184,8 @@ export const writeDifferences: readonly Difference[] = [
   {
     name: 'text in a date',
     before: 'a field of type `date` takes any text and any number',
-    now: 'a valid `Date`, epoch milliseconds or ISO 8601 text of a day of the calendar; one with a time and no ' +
-      'zone is in UTC, and 24:00 the end of the day',
+    now: 'a valid `Date`, epoch milliseconds or ISO 8601 text of a day of the calendar; one with a time ' +
+      'and no zone is in UTC, and 24:00 the end of the day',
     why: 'the others are no points in time, and a value is the same on every machine',
     right: step => errorOf(step.ours).includes('Expected type "date", got string') &&
       !errorOf(step.theirs).includes('"date"')
@@ -242,8 +244,8 @@ export const writeDifferences: readonly Difference[] = [
   },
   {
     name: 'references of single writes',
-    before: 'are checked first of all, record by record against the records before: none may refer to itself, ' +
-      'or to another one of its batch',
+    before: 'are checked first of all, record by record against the records before: none may refer to ' +
+      'itself, or to another one of its batch',
     now: 'after schema and keys, in the state that the write leads to',
     why: 'a transaction takes the same writes',
     isCause: ({ operation, world, theirs }) => operation.kind !== 'transaction' &&
@@ -252,7 +254,8 @@ export const writeDifferences: readonly Difference[] = [
   },
   {
     name: 'a field that stored records do not fit',
-    before: 'is added or changed by a new definition or migration; later updates of these records are refused',
+    before: 'is added or changed by a new definition or migration; later updates of these records ' +
+      'are refused',
     now: 'the definition is refused, naming the first such record',
     why: 'a commit is checked in the state that it leads to',
     isCause: ({ ours }) => / cannot take this definition: its record with key /.test(errorOf(ours))

@@ -22,7 +22,9 @@ export interface Difference {
   /** What is right, and done here. */
   readonly now: string
   readonly why: string
-  /** The operation that makes 0.2.0 do what is right for this one; `undefined` where it is right by itself. */
+  /**
+   * The operation that makes 0.2.0 do what is right for this one; `undefined` where it is right by itself.
+   */
   readonly instead?: (operation: Operation, world: World) => Operation | undefined
   /** What 0.2.0 should have shown; `undefined` where this difference does not concern the step. */
   readonly right?: (step: Step) => Observation | undefined

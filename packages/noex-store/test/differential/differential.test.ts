@@ -11,7 +11,9 @@ const OPERATIONS = Number(process.env['DIFFERENTIAL_OPERATIONS'] ?? repetitions(
 const LENGTH = 60
 const HOUR = 3_600_000
 
-test('random histories are those of the registry\'s package, but for the table of differences', { timeout: HOUR }, async t => {
+const title = 'random histories are those of the registry\'s package, but for the table of differences'
+
+test(title, { timeout: HOUR }, async t => {
   const tally: Tally = new Map()
   const operations = fc.array(anyOperation, { minLength: 1, maxLength: LENGTH, size: 'max' })
   await fc.assert(fc.asyncProperty(anyDefinitions, operations, async (definitions, history) => {

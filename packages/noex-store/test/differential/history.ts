@@ -112,7 +112,10 @@ export class History {
     }
   }
 
-  /** Checks what is right without 0.2.0: steps by the model, reads by their reference, live queries, invariants. */
+  /**
+   * Checks what is right without 0.2.0: steps by the model, reads by their reference, live queries,
+   * invariants.
+   */
   #checkOurs (operation: Operation, ours: Observation): void {
     const world = this.#world
     const fail = (what: string, right: unknown): never => {
@@ -178,7 +181,9 @@ export class History {
 const shown = ({ outcome, contents, events }: Observation): unknown => [outcome, contents, events]
 
 /** Whether a step has ended as the model says. */
-function isRight ({ outcome, contents, events }: Observation, right: RightStep, operation: Operation): boolean {
+function isRight (
+  { outcome, contents, events }: Observation, right: RightStep, operation: Operation
+): boolean {
   if ('errors' in right) {
     if (!('error' in outcome)) return false
     return [...right.errors].some(error => error === ANY_FILTER_ERROR

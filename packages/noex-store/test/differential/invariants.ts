@@ -37,8 +37,11 @@ function bucketViolation (
   const bucket = buckets.get(name)
   if (bucket === undefined) return undefined
   const { definition, graves } = bucket
-  if (definition.maxSize !== undefined && records.length > definition.maxSize && !isWhole) return 'too many records'
-  if (definition.ttl !== undefined && !isWhole && records.some(record => (record['_expiresAt'] as number) <= now)) {
+  if (definition.maxSize !== undefined && records.length > definition.maxSize && !isWhole) {
+    return 'too many records'
+  }
+  const isOver = (record: StoreRecord): boolean => (record['_expiresAt'] as number) <= now
+  if (definition.ttl !== undefined && !isWhole && records.some(isOver)) {
     return 'a record whose time is up'
   }
   if (isWhole) return undefined
@@ -62,12 +65,15 @@ function bucketViolation (
 
 /** Does what events tell of, in their order. */
 function replay (contents: Contents, events: readonly HeardEvent[]): Contents {
-  const buckets = new Map(Object.entries(contents)
-    .map(([name, records]) => [name, new Map(records.map(record => [record['id'] ?? record['version'], record]))]))
+  const buckets = new Map(Object.entries(contents).map(([name, records]) => [
+    name,
+    new Map(records.map(record => [record['id'] ?? record['version'], record]))
+  ]))
   for (const { type, bucket, key, record, oldRecord, newRecord } of events) {
     const records = buckets.get(bucket)
     const former = records?.get(key)
-    if (type === 'inserted' ? former !== undefined : !isSame(former, type === 'updated' ? oldRecord : record)) {
+    const expected = type === 'updated' ? oldRecord : record
+    if (type === 'inserted' ? former !== undefined : !isSame(former, expected)) {
       return { [`event of ${bucket}`]: [{ type, key } as unknown as StoreRecord] }
     }
     if (type === 'deleted') records?.delete(key)

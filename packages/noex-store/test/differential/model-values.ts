@@ -39,7 +39,10 @@ export function withBadDates (
   } catch (error) {
     const { name, message } = error as Error
     const shown = (field: string, type: string): string => `${field}: Expected type "date", got ${type}`
-    const right = bad.reduce((text, field) => text.replace(shown(field, 'boolean'), shown(field, 'string')), message)
+    const right = bad.reduce(
+      (text, field) => text.replace(shown(field, 'boolean'), shown(field, 'string')),
+      message
+    )
     throw new Refused([`${name}: ${right}`])
   }
 }

@@ -188,7 +188,9 @@ export const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 3, arbitrary: on('subscribe', { filter }) },
   {
     weight: 8,
-    arbitrary: fc.record({ kind: fc.constantFrom<'unsubscribe' | 'stats' | 'purge'>('unsubscribe', 'stats', 'purge') })
+    arbitrary: fc.record({
+      kind: fc.constantFrom<'unsubscribe' | 'stats' | 'purge'>('unsubscribe', 'stats', 'purge')
+    })
   },
   {
     weight: 4,

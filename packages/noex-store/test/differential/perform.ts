@@ -62,7 +62,10 @@ export async function perform (
       return [sorted(backup), (await store.listBackups()).map(sorted)]
     }
     case 'restore': return await store.restoreBackup(operation.name)
-    case 'deleteBackup': return [await store.deleteBackup(operation.name), await store.listBackups().then(all => all.length)]
+    case 'deleteBackup': return [
+      await store.deleteBackup(operation.name),
+      await store.listBackups().then(all => all.length)
+    ]
     default: return await single(store.bucket(operation.bucket), operation, setting.definitions)
   }
 }

@@ -83,7 +83,8 @@ function holds (operator: string, found: unknown, operand: unknown): boolean {
     case '$lte': return isThere && value <= bound
     case '$in': return (operand as unknown[]).some(item => isIncluded(found, item))
     case '$nin': return !(operand as unknown[]).some(item => isIncluded(found, item))
-    case '$contains': return typeof found === 'string' && found.toLowerCase().includes(String(operand).toLowerCase())
+    case '$contains':
+      return typeof found === 'string' && found.toLowerCase().includes(String(operand).toLowerCase())
     case '$startsWith': return typeof found === 'string' && found.startsWith(operand as string)
     case '$endsWith': return typeof found === 'string' && found.endsWith(operand as string)
     case '$exists': return operand === isThere
@@ -112,7 +113,9 @@ export function aggregate (name: string, records: readonly Fields[], field: stri
   if (name === 'avg') {
     if (numbers.length === 0) return 0
     // Where the sum overflows, each number is divided first.
-    return sum === Infinity ? numbers.reduce((mean, number) => mean + number / numbers.length, 0) : sum / numbers.length
+    return sum === Infinity
+      ? numbers.reduce((mean, number) => mean + number / numbers.length, 0)
+      : sum / numbers.length
   }
   return numbers.reduce<number | undefined>((best, number) =>
     best === undefined || (name === 'min' ? number < best : number > best) ? number : best, undefined)
@@ -134,9 +137,14 @@ export function groups (
   }))
 }
 
-/** Sorts by fields: numbers before texts, values without a place last in both directions, equal ones in their order. */
+/**
+ * Sorts by fields: numbers before texts, values without a place last in both directions, equal ones in their
+ * order.
+ */
 export function sort (
-  records: readonly StoreRecord[], order: Readonly<Record<string, 'asc' | 'desc'>>, definition: BucketDefinition
+  records: readonly StoreRecord[],
+  order: Readonly<Record<string, 'asc' | 'desc'>>,
+  definition: BucketDefinition
 ): StoreRecord[] {
   return [...records].sort((a, b) => {
     for (const [field, direction] of Object.entries(order)) {

@@ -96,7 +96,8 @@ export function rightRead (operation: Operation, world: World): Outcome | undefi
     case 'sum':
       if (aggregate('sum', records, operation.field) === Infinity) {
         return {
-          error: `AggregateOverflowError: The sum of "${operation.field}" overflows: it is greater than any number`
+          error: `AggregateOverflowError: The sum of "${operation.field}" overflows: ` +
+            'it is greater than any number'
         }
       }
       return { value: aggregate('sum', records, operation.field) }
@@ -110,7 +111,14 @@ export function rightRead (operation: Operation, world: World): Outcome | undefi
 }
 
 function rightQuery (
-  { readFilter, sort: order, offset = 0, limit = Infinity, fields, bucket }: Extract<Operation, { kind: 'query' }>,
+  {
+    readFilter,
+    sort: order,
+    offset = 0,
+    limit = Infinity,
+    fields,
+    bucket
+  }: Extract<Operation, { kind: 'query' }>,
   records: readonly StoreRecord[], definition: BucketDefinition, world: World
 ): Outcome | undefined {
   const confinement = readFilter === undefined ? {} : placed(readFilter, bucket, world.definitions)

@@ -9,17 +9,25 @@ const accounts = ['1', '2'] as const
 /** What one participant does, again and again. */
 export type Act =
   | { readonly kind: 'transfer', readonly from: number, readonly to: number, readonly fails: boolean }
-  | { readonly kind: 'mark' | 'markMany' | 'flip' | 'move' | 'look' | 'query' | 'watch', readonly place: number }
+  | {
+    readonly kind: 'mark' | 'markMany' | 'flip' | 'move' | 'look' | 'query' | 'watch',
+    readonly place: number
+  }
 
 const place = fc.nat(5)
 export const anyAct: fc.Arbitrary<Act> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('transfer' as const), from: place, to: place, fails: fc.boolean() }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('transfer' as const), from: place, to: place, fails: fc.boolean()
+    })
+  },
   {
     weight: 7,
     arbitrary: fc.record({
       kind: fc.constantFrom(
-        'mark' as const, 'markMany' as const, 'flip' as const, 'move' as const, 'look' as const, 'query' as const,
-        'watch' as const
+        'mark' as const, 'markMany' as const, 'flip' as const, 'move' as const, 'look' as const,
+        'query' as const, 'watch' as const
       ),
       place
     })
@@ -33,7 +41,9 @@ export async function defineAccounts (store: Store): Promise<void> {
   for (const bucket of accountBuckets) {
     await store.defineBucket(bucket, {
       key: 'id',
-      schema: { id: { type: 'string' }, balance: { type: 'number' }, unique: { type: 'string', unique: true } },
+      schema: {
+        id: { type: 'string' }, balance: { type: 'number' }, unique: { type: 'string', unique: true }
+      },
       indexes: ['balance']
     })
     await store.bucket(bucket).insertMany(accounts.map(id => ({ id, balance: 0, unique: id })))
@@ -62,7 +72,9 @@ export async function act (
     case 'transfer': return await transfer(store, doing, pause)
     case 'mark': {
       const [bucket, key] = at(doing.place)
-      return await witness.mark(bucket, key, writer, async mark => { await store.bucket(bucket).update(key, mark) })
+      return await witness.mark(bucket, key, writer, async mark => {
+        await store.bucket(bucket).update(key, mark)
+      })
     }
     case 'markMany': {
       const [bucket, key] = at(doing.place)

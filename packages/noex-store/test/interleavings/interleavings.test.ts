@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { test } from 'tap'
-import { MemoryLog, Store, StoreUnavailableError, TransactionConflictError, type LogEntry, type StoreRecord } from '../../src/index.js'
+import {
+  MemoryLog, Store, StoreUnavailableError, TransactionConflictError, type LogEntry, type StoreRecord
+} from '../../src/index.js'
 import { repetitions } from '../support/campaign.js'
 import { stopStore } from '../support/store.js'
 import { act, anyAct, defineAccounts, type Act, type Pause } from './actors.js'
@@ -19,7 +21,8 @@ class RefusingLog extends MemoryLog {
 }
 
 const HOUR = 3_600_000
-const participants = fc.array(fc.array(anyAct, { minLength: 1, maxLength: 3 }), { minLength: 2, maxLength: 5 })
+const acts = fc.array(anyAct, { minLength: 1, maxLength: 3 })
+const participants = fc.array(acts, { minLength: 2, maxLength: 5 })
 
 const isExpected = (error: Error): boolean => error instanceof TransactionConflictError ||
   error instanceof StoreUnavailableError || error.message === 'as planned'
@@ -54,7 +57,9 @@ async function interleave (
   await store.settle()
   witness.saw(watched, 'a subscriber')
   const faults = await witness.close()
-  if (log !== undefined && log.revision !== store.revision) return [...faults, 'the log is not at the revision of the store']
+  if (log !== undefined && log.revision !== store.revision) {
+    return [...faults, 'the log is not at the revision of the store']
+  }
   await stopStore(store)
   return faults
 }

@@ -2,7 +2,12 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Commit, Store, StoreRecord } from '../../src/index.js'
 
 /** The marks that a participant has left, by bucket, key and participant. */
-type Marks = Map<string, { readonly bucket: string, readonly key: string, readonly field: string, value: number }>
+type Marks = Map<string, {
+  readonly bucket: string,
+  readonly key: string,
+  readonly field: string,
+  value: number
+}>
 
 /** Watches a store, and notes everything that must never be seen. */
 export class Witness {
@@ -59,10 +64,14 @@ export class Witness {
     if (kept.map(({ revision }) => revision).join() !== this.durable.map(({ revision }) => revision).join()) {
       this.faults.push('what is durable is not what was committed and kept')
     }
-    const told = this.durable.flatMap(({ changes }) => changes.flatMap(change => 'after' in change
-      ? [`${change.type.replace(/e?$/, 'ed')} ${change.bucket} ${String(change.key)} ${(change.after ?? change.before)?._version}`]
-      : []))
-    if (told.join('\n') !== this.events.join('\n')) this.faults.push('the events are not those of the commits, in order')
+    const told = this.durable.flatMap(({ changes }) => changes.flatMap(change => {
+      if (!('after' in change)) return []
+      const { _version } = change.after ?? change.before ?? {}
+      return [`${change.type.replace(/e?$/, 'ed')} ${change.bucket} ${String(change.key)} ${_version}`]
+    }))
+    if (told.join('\n') !== this.events.join('\n')) {
+      this.faults.push('the events are not those of the commits, in order')
+    }
     return this.faults
   }
 
@@ -81,13 +90,17 @@ export class Witness {
 
   #onCommit (commit: Commit): void {
     if (commit.undone === true) {
-      if (commit.revision !== this.#revision) this.faults.push(`revision ${commit.revision} was taken back out of order`)
+      if (commit.revision !== this.#revision) {
+        this.faults.push(`revision ${commit.revision} was taken back out of order`)
+      }
       this.#revision = commit.revision - 1
       this.undone.push(commit)
       for (const change of commit.changes) if ('after' in change) this.#versions.delete(versionOf(change))
       return
     }
-    if (commit.revision !== this.#revision + 1) this.faults.push(`revision ${commit.revision} after ${this.#revision}`)
+    if (commit.revision !== this.#revision + 1) {
+      this.faults.push(`revision ${commit.revision} after ${this.#revision}`)
+    }
     this.#revision = commit.revision
     this.heard.push(commit)
     for (const change of commit.changes) {

@@ -8,8 +8,12 @@ test('first, last, paginate and find take a filter of the bucket', async () => {
   const orders = store.bucket('orders')
   expect(await orders.first(2, { status: 'new' })).type.toBe<Order[]>()
   expect(await orders.last(2, { total: { $gt: 1 } })).type.toBe<Order[]>()
-  expect((await orders.paginate({ limit: 2, filter: { 'address.city': 'Brno' } })).records).type.toBe<Order[]>()
-  const options: TypedFindOptions<Shop, 'orders'> = { filter: { status: 'new' }, sort: { total: 'desc' }, limit: 1 }
+  expect(
+    (await orders.paginate({ limit: 2, filter: { 'address.city': 'Brno' } })).records
+  ).type.toBe<Order[]>()
+  const options: TypedFindOptions<Shop, 'orders'> = {
+    filter: { status: 'new' }, sort: { total: 'desc' }, limit: 1
+  }
   expect(await orders.find(options)).type.toBe<Order[]>()
   expect(await orders.find({ sort: { 'extra.x': 'asc' } })).type.toBe<Order[]>()
   // @ts-expect-error 'totl' does not exist in type
