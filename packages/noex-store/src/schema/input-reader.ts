@@ -25,7 +25,7 @@ export class InputReader {
   }
 
   /**
-   * Reads all members of a record that another store has written, of whatever size.
+   * Reads all members of a record that another store has written, of any size.
    * @throws ValidationError
    */
   static readRecord (bucket: string, record: Fields): Fields {
