@@ -47,7 +47,7 @@ export class History {
     this.#theirs = theirs
     this.#ours = ours
     this.#tally = tally
-    this.#world = { definitions, buckets: new Map(), contents: {} }
+    this.#world = { definitions, buckets: new Map(), contents: {}, backups: new Map() }
   }
 
   /** Runs a history from its definitions to its end. Rejects at the first difference that is in no table. */
@@ -103,7 +103,7 @@ export class History {
       met.push(...causes.slice(0, 1).map(({ name }) => name))
     }
     this.#follow(operation, ours)
-    this.#world = await nextWorld(world, this.#ours, operation, ours.contents)
+    this.#world = await nextWorld(world, this.#ours, operation, ours, this.#controlled.time)
     for (const name of met) this.#tally.set(name, (this.#tally.get(name) ?? 0) + 1)
     if ('value' in ours.outcome) this.#tally.set('done', (this.#tally.get('done') ?? 0) + 1)
     this.#tally.set('operations', (this.#tally.get('operations') ?? 0) + 1)

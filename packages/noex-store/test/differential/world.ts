@@ -4,7 +4,7 @@ import { keyAt, type Definitions } from './definitions.js'
 import type { Operation } from './operations.js'
 import { placed } from './perform.js'
 import { aggregate, comparable, groups, isBadFilter, matches, sort } from './reference.js'
-import { counterOf, type Contents, type Outcome, type Side } from './side.js'
+import { counterOf, type Contents, type Observation, type Outcome, type Side } from './side.js'
 
 /** A bucket as it is before a step, by what could be seen so far. */
 export interface BucketWorld {
@@ -23,12 +23,18 @@ export interface World {
   readonly definitions: Definitions
   readonly buckets: ReadonlyMap<string, BucketWorld>
   readonly contents: Contents
+  /** Records in each backup. */
+  readonly backups: ReadonlyMap<string, Contents>
 }
 
 /** Follows what becomes of the buckets of a side. */
 export async function nextWorld (
-  world: World, side: Side, operation: Operation, contents: Contents
+  world: World, side: Side, operation: Operation, { outcome, contents }: Observation, now: number
 ): Promise<World> {
+  const isDone = 'value' in outcome
+  const backups = new Map(world.backups)
+  if (operation.kind === 'backup' && isDone) backups.set(operation.name, contents)
+  const restored = operation.kind === 'restore' && isDone ? backups.get(operation.name) : undefined
   const buckets = new Map<string, BucketWorld>()
   for (const [name, records] of Object.entries(contents)) {
     const former = operation.kind === 'define' && operation.bucket === name &&
@@ -44,6 +50,12 @@ export async function nextWorld (
       if (!isThere.has(record[definition.key])) graves.set(record[definition.key], record._version)
     }
     for (const key of keys) graves.delete(key)
+    // A record that has expired since its backup comes with a version of its own and is not seen.
+    for (const record of restored?.[name] ?? []) {
+      const key = record[definition.key]
+      if (isThere.has(key) || ((record['_expiresAt'] ?? Infinity) as number) > now) continue
+      graves.set(key, Math.max(record._version, (graves.get(key) ?? 0) + 1))
+    }
     // A key that comes again is at the end; one that a transaction deletes and inserts stays in its place.
     const isNew = new Set(keys.filter(key => !wasThere.has(key)))
     const order = withDeleted(keys, (former?.order ?? []).filter(key => !isNew.has(key)))
@@ -51,7 +63,7 @@ export async function nextWorld (
     const counter = isNumbered ? await counterOf(side.store, name) : 0
     buckets.set(name, { definition, records, graves, order, counter })
   }
-  return { definitions: world.definitions, buckets, contents }
+  return { definitions: world.definitions, buckets, contents, backups }
 }
 
 /** Puts deleted keys behind the ones that they were behind. */
