@@ -11,6 +11,7 @@ import { rules } from './rules.js'
 import { request } from './request.js'
 import { store } from './store.js'
 import { trail } from './trail.js'
+import { transfer } from './transfer.js'
 import type { Row } from './row.js'
 
 /** All benchmarks by name, in the order in which they run. */
@@ -26,6 +27,7 @@ export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
   ['audit', audit],
   ['trail', trail],
   ['journal', journal],
+  ['transfer', transfer],
   ['rules', rules],
   ['connect', connect],
   ['idle', idle],

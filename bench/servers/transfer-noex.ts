@@ -1,0 +1,46 @@
+// The plugin with a procedure for transfers, over a store whose commits are in files. Argument: its folder.
+import { Store } from '@hamicek/noex-store'
+import Fastify from 'fastify'
+import type { AddressInfo } from 'node:net'
+import { noexPlugin } from '../../lib/index.js'
+import { OPENING_BALANCE, TRANSFER_ACCOUNTS } from '../workload/transfers.js'
+import { reportTo } from './control.js'
+
+const PART = 10_000
+
+const store = await Store.start({ name: 'bench', durability: { directory: process.argv[2] as string } })
+await store.defineBucket('accounts', {
+  key: 'id', schema: { id: { type: 'number' }, balance: { type: 'number', required: true } }
+})
+const accounts = store.bucket('accounts')
+for (let id = await accounts.count(); id < TRANSFER_ACCOUNTS; id += PART) {
+  await accounts.insertMany(Array.from({ length: PART }, (_, i) => ({ id: id + i, balance: OPENING_BALANCE })))
+}
+
+const app = Fastify({ logger: false })
+await app.register(noexPlugin, {
+  store,
+  procedures: {
+    definitions: [{
+      name: 'transfer',
+      transaction: true,
+      input: { from: { type: 'number' }, to: { type: 'number' }, amount: { type: 'number' } },
+      steps: [
+        { action: 'store.get', bucket: 'accounts', key: '{{ input.from }}', as: '_from' },
+        { action: 'store.get', bucket: 'accounts', key: '{{ input.to }}', as: '_to' },
+        { action: 'compute', op: 'subtract', left: '{{ _from.balance }}', right: '{{ input.amount }}', as: 'from' },
+        { action: 'compute', op: 'add', left: '{{ _to.balance }}', right: '{{ input.amount }}', as: 'to' },
+        { action: 'store.update', bucket: 'accounts', key: '{{ input.from }}', data: { balance: '{{ from }}' } },
+        { action: 'store.update', bucket: 'accounts', key: '{{ input.to }}', data: { balance: '{{ to }}' } }
+      ]
+    }]
+  }
+})
+await app.listen({ port: 0, host: '127.0.0.1' })
+reportTo((app.server.address() as AddressInfo).port, {
+  balances: async () => {
+    const balances: number[] = []
+    for (const { id, balance } of await accounts.all()) balances[id as number] = balance as number
+    return balances
+  }
+})
