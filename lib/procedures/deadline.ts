@@ -25,9 +25,13 @@ export class Deadline {
     if (this.#clock.ticks() >= this.#at) throw this.#error()
   }
 
-  /** Waits for `work`, but no longer than there is time: what becomes of it afterwards is nobody's concern. @throws `INTERNAL_ERROR` */
-  async race<T> (work: Promise<T>): Promise<T> {
-    return await Promise.race([work, this.#passed])
+  /**
+   * Waits for `work`, but no longer than there is time: what becomes of it afterwards does not count.
+   * @throws `INTERNAL_ERROR`, as `explain` makes it
+   */
+  async race<T> (work: Promise<T>, explain: (error: unknown) => unknown = error => error): Promise<T> {
+    const passed = this.#passed.catch((error: unknown) => { throw explain(error) })
+    return await Promise.race([work, passed])
   }
 
   /** Stops counting. */
