@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { diskLatency } from '../driver/disk.js'
 import { createDatabase } from '../driver/postgres-database.js'
 import { installRivals } from '../driver/rivals.js'
@@ -17,16 +16,25 @@ const ROUNDS = { warmUp: 1, rounds: 3, turns: 3 }
 
 /** How the transfers in a second compare with a rival's, by how many each client has under way. */
 const loads = [
-  { inFlight: 1, lastsMs: 250, atLeast: { 'SQLite FULL': 5, PostgreSQL: 5, 'SQLite NORMAL': 1, 'Redis always': 1.5 } },
-  { inFlight: 40, lastsMs: 500, atLeast: { 'SQLite FULL': 20, PostgreSQL: 20, 'SQLite NORMAL': 3, 'Redis always': 3 } }
+  {
+    inFlight: 1,
+    lastsMs: 250,
+    atLeast: { 'SQLite FULL': 5, PostgreSQL: 5, 'SQLite NORMAL': 1, 'Redis always': 1.5 }
+  },
+  {
+    inFlight: 40,
+    lastsMs: 500,
+    atLeast: { 'SQLite FULL': 20, PostgreSQL: 20, 'SQLite NORMAL': 3, 'Redis always': 3 }
+  }
 ] as const
 
 /** The highest ratio of the CPU time of a transfer against ws with a Map and the same journal. */
 const BARE_AT_MOST = 2
 
-const SIZE_MS = 500
+/** How long ours works before it is killed. */
+const KILLED_AFTER_MS = 500
 
-/** Measures transfers of money beside databases and a bare server, and looks whether all balances are right. */
+/** Measures transfers of money beside databases and a bare server, and looks at all balances. */
 export async function transfer (): Promise<Row[]> {
   const rivals = installRivals()
   const folder = mkdtempSync(join(tmpdir(), 'noex-bench-'))
@@ -57,8 +65,10 @@ async function measure (
     const { name, distribution } = ways.find(way => way.key === key) as typeof ways[number]
     return await setting.run(name, { distribution, inFlight, lastsMs })
   })
-  const costOf = (distribution: Distribution, name: ServedName): Cost => costs[`${distribution} ${name}`] as Cost
-  const rows = distributions.flatMap(distribution => setting.names.filter(name => name !== 'noex').flatMap(name => {
+  const costOf = (distribution: Distribution, name: ServedName): Cost =>
+    costs[`${distribution} ${name}`] as Cost
+  const others = setting.names.filter(name => name !== 'noex')
+  const rows = distributions.flatMap(distribution => others.flatMap(name => {
     const [theirs, ours] = [costOf(distribution, name), costOf(distribution, 'noex')]
     const title = `${distribution} ${CLIENTS} × ${inFlight}, ${name}`
     const ratioAtLeast = name === 'bare ws' ? undefined : atLeast[name as keyof typeof atLeast]
@@ -79,7 +89,8 @@ function row (name: string, unit: 'TPS' | 'µs CPU', bare: Cost, noex: Cost, tar
 }
 
 /**
- * Looks at the balances of all servers, then kills ours while it works, and looks at what it has after a restart.
+ * Looks at the balances of all servers, then kills ours while it works, and looks at what it has after a
+ * restart.
  * @throws where a rival has lost something: what it was measured at is not worth anything then
  */
 async function proven (setting: TransferSetting): Promise<Row[]> {
@@ -87,16 +98,14 @@ async function proven (setting: TransferSetting): Promise<Row[]> {
     const { totalOff, accountsOff, refused } = await setting.audit(name)
     if (name === 'noex') continue
     if (totalOff !== 0 || accountsOff !== 0 || refused !== 0) {
-      throw new Error(`${name} has refused ${refused} transfers, ${accountsOff} accounts are wrong, the total by ${totalOff}`)
+      throw new Error(`${name} has refused ${refused} transfers, and is wrong in ${accountsOff} accounts, ` +
+        `in total by ${totalOff}`)
     }
   }
   const before = await setting.audit('noex')
-  const killed = setting.run('noex', { distribution: 'even', inFlight: 40, lastsMs: Infinity })
-  await setTimeout(SIZE_MS)
-  await setting.restartKilled()
-  void killed
+  await setting.killUnderLoad({ distribution: 'even', inFlight: 40, lastsMs: KILLED_AFTER_MS })
   const after = await setting.audit('noex')
-  const zero = (name: string, figure: number): Row => ({ name, unit: '', noex: figure, target: { exactly: 0 } })
+  const zero = (name: string, noex: number): Row => ({ name, unit: '', noex, target: { exactly: 0 } })
   return [
     zero('transfers refused', before.refused),
     zero('total of all balances, difference', before.totalOff),

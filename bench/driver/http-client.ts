@@ -28,7 +28,9 @@ export class HttpClient {
       onread: { buffer: readBuffer, callback: length => this.#read(length) }
     })
     this.#socket.on('error', error => { if (!this.#leaving) throw error })
-    this.#socket.on('close', () => { if (!this.#leaving) throw new Error('the server has closed a connection') })
+    this.#socket.on('close', () => {
+      if (!this.#leaving) throw new Error('the server has closed a connection')
+    })
   }
 
   /** Connects. */

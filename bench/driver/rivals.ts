@@ -19,7 +19,7 @@ export interface Rivals {
  * @throws where one is missing, with the remedy
  */
 export function installRivals (): Rivals {
-  if (process.platform !== 'linux') throw new Error('transfer reads what databases use from /proc: run it on Linux')
+  if (process.platform !== 'linux') throw new Error('transfer reads /proc of databases: run it on Linux')
   requireProgram('redis-server', 'apt-get install redis-server')
   const folder = join(tmpdir(), 'noex-bench-rivals')
   const node = join(folder, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node')
@@ -31,8 +31,8 @@ export function installRivals (): Rivals {
     try {
       execFileSync('npm', ['install', '--prefix', folder, ...options, ...packages], { stdio: 'inherit' })
     } catch (error) {
-      throw new Error(`npm cannot install ${packages.join(', ')} into ${folder}: run it where the registry of ` +
-        'npm can be reached', { cause: error })
+      throw new Error(`npm cannot install ${packages.join(', ')} into ${folder}: run it where the registry ` +
+        'of npm can be reached', { cause: error })
     }
   }
   return { folder, node }

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { drawTransfers, transferFrames, transferPosts, type Distribution } from '../workload/transfers.js'
 import type { Rivals } from './rivals.js'
 import type { Load } from './rounds.js'
@@ -49,12 +50,15 @@ export class TransferSetting {
   static async open (options: SettingOptions): Promise<TransferSetting> {
     const setting = new TransferSetting(options)
     const { folder, rivals, database } = options
-    const start = async (name: ServedName, server: Promise<ServerProcess>, isHttp: boolean): Promise<void> => {
+    const start = async (
+      name: ServedName, server: Promise<ServerProcess>, isHttp: boolean
+    ): Promise<void> => {
       setting.#served.set(name, await setting.#serve(await server, new TransferLedger(), isHttp))
     }
-    const sqlite = async (mode: string): Promise<ServerProcess> => await ServerProcess.start('transfer-sqlite', {
-      args: [rivals.folder, folder, mode], execPath: rivals.node
-    })
+    const sqlite = async (mode: string): Promise<ServerProcess> => {
+      const args = [rivals.folder, folder, mode]
+      return await ServerProcess.start('transfer-sqlite', { args, execPath: rivals.node })
+    }
     try {
       await start('bare ws', ServerProcess.start('transfer-bare-ws', { args: [folder] }), false)
       await start('noex', setting.#startOurs(), false)
@@ -63,7 +67,8 @@ export class TransferSetting {
       await start('PostgreSQL', ServerProcess.start('transfer-postgres', { args: [database] }), true)
       const redis = join(folder, 'redis')
       mkdirSync(redis)
-      await start('Redis always', ServerProcess.start('transfer-redis', { args: [rivals.folder, redis] }), true)
+      const args = [rivals.folder, redis]
+      await start('Redis always', ServerProcess.start('transfer-redis', { args }), true)
     } catch (error) {
       await setting.close()
       throw error
@@ -92,10 +97,14 @@ export class TransferSetting {
     return { ...ledger.audit(await server.balances()), refused: ledger.refused }
   }
 
-  /** Kills ours, whatever it does, and starts it again. */
-  async restartKilled (): Promise<void> {
+  /** Kills ours when it has worked for `lastsMs`, while clients wait for answers, and starts it again. */
+  async killUnderLoad (load: TransferLoad): Promise<void> {
     const { server, clients, ledger } = this.#of('noex')
     for (const client of clients) client.expectEnd()
+    const isAnswered = await Promise.race([
+      this.run('noex', { ...load, lastsMs: Infinity }).then(() => true), setTimeout(load.lastsMs, false)
+    ])
+    if (isAnswered) throw new Error('there is nothing left to answer when the server is killed')
     await server.kill()
     this.#served.set('noex', await this.#serve(await this.#startOurs(), ledger, false))
   }

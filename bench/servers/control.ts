@@ -29,7 +29,9 @@ export interface Report {
 
 /** Tells the driver the port, answers its questions, and ends the process when the driver has gone. */
 export function reportTo (port: number, report: Report = {}): void {
-  process.on('message', (question: Question) => { void answer(question, report) })
+  process.on('message', (question: Question) => {
+    answer(question, report).catch((error: unknown) => { throw error })
+  })
   process.on('disconnect', () => { process.exit() })
   process.send?.(port)
 }

@@ -2,7 +2,7 @@
 import { Store } from '@hamicek/noex-store'
 import Fastify from 'fastify'
 import type { AddressInfo } from 'node:net'
-import { noexPlugin } from '../../lib/index.js'
+import { noexPlugin, type ProcedureDefinition } from '../../lib/index.js'
 import { OPENING_BALANCE, TRANSFER_ACCOUNTS } from '../workload/transfers.js'
 import { reportTo } from './control.js'
 
@@ -14,28 +14,27 @@ await store.defineBucket('accounts', {
 })
 const accounts = store.bucket('accounts')
 for (let id = await accounts.count(); id < TRANSFER_ACCOUNTS; id += PART) {
-  await accounts.insertMany(Array.from({ length: PART }, (_, i) => ({ id: id + i, balance: OPENING_BALANCE })))
+  const part = Array.from({ length: PART }, (_, i) => ({ id: id + i, balance: OPENING_BALANCE }))
+  await accounts.insertMany(part)
 }
 
+const bucket = 'accounts'
+const right = '{{ input.amount }}'
+const transfer: ProcedureDefinition = {
+  name: 'transfer',
+  transaction: true,
+  input: { from: { type: 'number' }, to: { type: 'number' }, amount: { type: 'number' } },
+  steps: [
+    { action: 'store.get', bucket, key: '{{ input.from }}', as: '_from' },
+    { action: 'store.get', bucket, key: '{{ input.to }}', as: '_to' },
+    { action: 'compute', op: 'subtract', left: '{{ _from.balance }}', right, as: 'from' },
+    { action: 'compute', op: 'add', left: '{{ _to.balance }}', right, as: 'to' },
+    { action: 'store.update', bucket, key: '{{ input.from }}', data: { balance: '{{ from }}' } },
+    { action: 'store.update', bucket, key: '{{ input.to }}', data: { balance: '{{ to }}' } }
+  ]
+}
 const app = Fastify({ logger: false })
-await app.register(noexPlugin, {
-  store,
-  procedures: {
-    definitions: [{
-      name: 'transfer',
-      transaction: true,
-      input: { from: { type: 'number' }, to: { type: 'number' }, amount: { type: 'number' } },
-      steps: [
-        { action: 'store.get', bucket: 'accounts', key: '{{ input.from }}', as: '_from' },
-        { action: 'store.get', bucket: 'accounts', key: '{{ input.to }}', as: '_to' },
-        { action: 'compute', op: 'subtract', left: '{{ _from.balance }}', right: '{{ input.amount }}', as: 'from' },
-        { action: 'compute', op: 'add', left: '{{ _to.balance }}', right: '{{ input.amount }}', as: 'to' },
-        { action: 'store.update', bucket: 'accounts', key: '{{ input.from }}', data: { balance: '{{ from }}' } },
-        { action: 'store.update', bucket: 'accounts', key: '{{ input.to }}', data: { balance: '{{ to }}' } }
-      ]
-    }]
-  }
-})
+await app.register(noexPlugin, { store, procedures: { definitions: [transfer] } })
 await app.listen({ port: 0, host: '127.0.0.1' })
 reportTo((app.server.address() as AddressInfo).port, {
   balances: async () => {

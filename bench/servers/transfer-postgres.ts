@@ -8,13 +8,18 @@ import { serveTransfers, type Balances } from './transfer-route.js'
 const CONNECTIONS = 32
 
 const pool = new pg.Pool({
-  connectionString: process.argv[2], max: CONNECTIONS, idleTimeoutMillis: 0, options: '-c synchronous_commit=on'
+  connectionString: process.argv[2],
+  max: CONNECTIONS,
+  idleTimeoutMillis: 0,
+  options: '-c synchronous_commit=on'
 })
 for (const setting of ['fsync', 'synchronous_commit']) {
   const { rows } = await pool.query<Record<string, string>>(`SHOW ${setting}`)
-  if (rows[0]?.[setting] !== 'on') throw new Error(`PostgreSQL has ${setting} off: set it on in postgresql.conf`)
+  if (rows[0]?.[setting] === 'on') continue
+  throw new Error(`PostgreSQL has ${setting} off: set it on in postgresql.conf`)
 }
-await pool.query('CREATE TABLE accounts (id integer PRIMARY KEY, balance bigint NOT NULL) WITH (fillfactor = 80)')
+await pool.query(
+  'CREATE TABLE accounts (id integer PRIMARY KEY, balance bigint NOT NULL) WITH (fillfactor = 80)')
 await pool.query('INSERT INTO accounts SELECT id, $2 FROM generate_series(0, $1 - 1) AS id',
   [TRANSFER_ACCOUNTS, OPENING_BALANCE])
 await pool.query('VACUUM ANALYZE accounts')

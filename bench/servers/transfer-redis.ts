@@ -1,5 +1,5 @@
-// Redis, which syncs its file before it answers, behind a route of HTTP. Arguments: the folder with the client
-// `redis`, and that of the server.
+// Redis, which syncs its file before it answers, behind a route of HTTP. Arguments: the folder with the
+// client `redis`, and that of the server.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -27,10 +27,10 @@ const PATIENCE_MS = 10_000
 
 const [, , rivals = '', folder = ''] = process.argv
 const path = join(folder, 'redis.sock')
-const settings = { port: 0, unixsocket: path, dir: folder, appendonly: 'yes', appendfsync: 'always', save: '' }
-const server = spawn('redis-server', Object.entries(settings).flatMap(([name, value]) => [`--${name}`, `${value}`]), {
-  stdio: 'ignore'
-})
+const server = spawn('redis-server', [
+  ...['--port', '0', '--unixsocket', path, '--dir', folder],
+  ...['--appendonly', 'yes', '--appendfsync', 'always', '--save', '']
+], { stdio: 'ignore' })
 server.on('exit', code => { throw new Error(`redis-server has exited with code ${code}`) })
 process.on('exit', () => { server.kill() })
 for (let waited = 0; !existsSync(path); waited += 10) {
@@ -39,7 +39,9 @@ for (let waited = 0; !existsSync(path); waited += 10) {
 }
 
 const { createClient } = createRequire(join(rivals, 'package.json'))('redis') as {
-  readonly createClient: (options: { readonly socket: { readonly path: string, readonly tls: false } }) => Redis
+  readonly createClient: (options: {
+    readonly socket: { readonly path: string, readonly tls: false }
+  }) => Redis
 }
 const client = createClient({ socket: { path, tls: false } })
 client.on('error', error => { throw error })

@@ -1,5 +1,5 @@
-// SQLite behind a route of HTTP. Arguments: the folder with better-sqlite3, that of the database, and what the
-// pragma `synchronous` is to be.
+// SQLite behind a route of HTTP. Arguments: the folder with better-sqlite3, that of the database, and the
+// value of the pragma `synchronous`.
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { OPENING_BALANCE, TRANSFER_ACCOUNTS, type Transfer } from '../workload/transfers.js'
@@ -22,13 +22,14 @@ interface Database {
 }
 
 const [, , rivals = '', folder = '', synchronous = ''] = process.argv
-const open = createRequire(join(rivals, 'package.json'))('better-sqlite3') as new (path: string) => Database
+const require = createRequire(join(rivals, 'package.json'))
+const SqliteDatabase = require('better-sqlite3') as new (path: string) => Database
 
-const database = new open(join(folder, `${synchronous}.sqlite`))
+const database = new SqliteDatabase(join(folder, `${synchronous}.sqlite`))
 database.pragma('journal_mode = WAL')
 database.pragma(`synchronous = ${synchronous}`)
-const set = [database.pragma('journal_mode', { simple: true }), database.pragma('synchronous', { simple: true })]
-if (String(set) !== `wal,${synchronous === 'FULL' ? 2 : 1}`) throw new Error(`SQLite is set to ${String(set)}`)
+const modes = ['journal_mode', 'synchronous'].map(name => database.pragma(name, { simple: true }))
+if (String(modes) !== `wal,${synchronous === 'FULL' ? 2 : 1}`) throw new Error(`SQLite has ${String(modes)}`)
 database.exec('CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL)')
 const insert = database.prepare('INSERT INTO accounts (id, balance) VALUES (?, ?)')
 database.transaction(() => {

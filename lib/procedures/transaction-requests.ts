@@ -17,6 +17,8 @@ interface Later extends StepRequest {
   readonly path: string
 }
 
+type StepFields = Readonly<Record<string, unknown>>
+
 const STORE = 'store.'
 
 /**
@@ -28,7 +30,7 @@ export class TransactionRequests implements StepRequests {
   readonly #call: Call
   readonly #run: TransactionRun
   readonly #grants: Grant[] = []
-  /** What store steps have been let in with, by operation and bucket: another such step needs no other right. */
+  /** With what store steps were let in, by operation and bucket: another such step needs no other right. */
   readonly #storeGrants = new Map<string, Grant>()
   readonly #fields: EntryFields
   readonly #writers = new EntryWriters()
@@ -55,8 +57,12 @@ export class TransactionRequests implements StepRequests {
     return this.#later
   }
 
-  async perform (name: string, fields: Readonly<Record<string, unknown>>, path: string): Promise<unknown> {
-    if (name.startsWith(STORE)) return await this.#apply(name, fields, path)
+  perform (name: string, fields: StepFields, path: string): Promise<unknown> {
+    return name.startsWith(STORE) ? this.#apply(name, fields, path) : this.#tell(name, fields, path)
+  }
+
+  /** Asks the rule engine, or notes what it is to be told. */
+  async #tell (name: string, fields: StepFields, path: string): Promise<unknown> {
     const { caller, services } = this.#call
     const step = admit(this.#call, name, fields)
     this.#grants.push(step.grant)
@@ -68,7 +74,7 @@ export class TransactionRequests implements StepRequests {
     return null
   }
 
-  async #apply (name: string, fields: Readonly<Record<string, unknown>>, path: string): Promise<unknown> {
+  async #apply (name: string, fields: StepFields, path: string): Promise<unknown> {
     const entry = { ...fields, op: name.slice(STORE.length) } as unknown as TransactionEntry
     const { grant } = admit(this.#call, name, fields, () => this.#right(entry))
     await this.#fields.check(entry, grant)
