@@ -3,7 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** What is compared with and is no dependency; each brings its binaries within the package. */
+/** The packages that are compared with; none is a dependency, and each brings its binaries within the package. */
 const packages = [`node-linux-${process.arch}@24`, 'better-sqlite3@13', 'redis@6']
 
 /** Where the rivals are. */

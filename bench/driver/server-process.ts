@@ -56,7 +56,7 @@ export class ServerProcess {
     return await this.#ask('collect') as Reading
   }
 
-  /** What each account has, by its number, where there are accounts. */
+  /** The balances by the numbers of the accounts, where there are any. */
   async balances (): Promise<number[]> {
     return await this.#ask('balances') as number[]
   }

@@ -1,6 +1,6 @@
 import { OPENING_BALANCE, TRANSFER_ACCOUNTS, type Transfer } from '../workload/transfers.js'
 
-/** What the balances turn out to be. */
+/** How the balances differ from the answers. */
 export interface Audit {
   /** The difference of the total from what it was at the start. */
   readonly totalOff: number
@@ -11,7 +11,7 @@ export interface Audit {
 /** Keeps what was asked of one server and what it has answered. */
 export class TransferLedger {
   readonly #answered = new Float64Array(TRANSFER_ACCOUNTS).fill(OPENING_BALANCE)
-  /** What transfers without an answer could take from each account, and bring to it. */
+  /** Amounts that transfers without an answer could take from each account, and bring to it. */
   readonly #openDebits = new Float64Array(TRANSFER_ACCOUNTS)
   readonly #openCredits = new Float64Array(TRANSFER_ACCOUNTS)
   refused = 0

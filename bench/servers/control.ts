@@ -1,4 +1,4 @@
-/** What a server process has used. */
+/** The use that a server process has made of the machine. */
 export interface Reading {
   /** CPU time of all threads, user and system, with that of its database where there is one. */
   readonly cpuMicros: number
@@ -17,13 +17,13 @@ export interface Reading {
 /** The questions that a server process is asked. */
 export type Question = 'read' | 'collect' | 'balances'
 
-/** What a server can tell beside what each process has used. */
+/** Answers of a server beside the use of its process. */
 export interface Report {
   readonly evaluations?: () => number
   readonly longestTurnMicros?: () => number
   /** CPU time of the processes of its database. */
   readonly databaseMicros?: () => number
-  /** What each account has, by its number. */
+  /** The balances by the numbers of the accounts. */
   readonly balances?: () => Promise<number[]>
 }
 
