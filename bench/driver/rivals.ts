@@ -3,7 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** The packages that are compared with; none is a dependency, and each brings its binaries within the package. */
+/** The packages that are compared with, none of them a dependency; each brings its own binaries. */
 const packages = [`node-linux-${process.arch}@24`, 'better-sqlite3@13', 'redis@6']
 
 /** Where the rivals are. */
