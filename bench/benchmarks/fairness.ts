@@ -33,7 +33,7 @@ export async function fairness (): Promise<Row[]> {
   const names = [...operations.keys()]
   const missing = names.find(name => heavyLoads[name] === undefined)
   if (missing !== undefined) throw new Error(`no load is defined for the operation ${missing}`)
-  const server = await ServerProcess.start('noex-fairness', ['--max-old-space-size=4096'])
+  const server = await ServerProcess.start('noex-fairness', { nodeOptions: ['--max-old-space-size=4096'] })
   const other = await logIn(server)
   // The same for all loads: a user has a limited number of sessions.
   const users = await Promise.all(Array.from({ length: CONNECTIONS }, async () => await logIn(server)))

@@ -32,7 +32,7 @@ export async function idle (): Promise<Row[]> {
 }
 
 async function measure (name: ServerName, count: number): Promise<Memory> {
-  const server = await ServerProcess.start(name, NODE_OPTIONS)
+  const server = await ServerProcess.start(name, { nodeOptions: NODE_OPTIONS })
   const clients = await openMany(server.port, FIRST)
   const before = await server.readCollected()
   clients.push(...await openMany(server.port, count))

@@ -11,6 +11,7 @@ import { rules } from './rules.js'
 import { request } from './request.js'
 import { store } from './store.js'
 import { trail } from './trail.js'
+import { transfer } from './transfer.js'
 import type { Row } from './row.js'
 
 /** All benchmarks by name, in the order in which they run. */
@@ -29,5 +30,7 @@ export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
   ['rules', rules],
   ['connect', connect],
   ['idle', idle],
-  ['fairness', fairness]
+  ['fairness', fairness],
+  // Last, since it needs databases.
+  ['transfer', transfer]
 ])

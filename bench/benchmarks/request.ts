@@ -35,6 +35,12 @@ export async function request (name: RequestName, targets: RequestTargets): Prom
   ]
 }
 
+/** Measures a get of sockets without a library: the figure for which aims in microseconds are scaled. */
+export async function rawNetGet (): Promise<Row> {
+  const { 'raw-net': cost } = await measure('get', { connections: 16, inFlight: 16 }, ['raw-net'])
+  return { name: 'get of raw net', unit: 'µs CPU', noex: cost.cpuMicros }
+}
+
 async function measure<Name extends ServerName> (
   name: RequestName, { connections, inFlight }: Load, programs: readonly Name[]
 ): Promise<Record<Name, Cost>> {

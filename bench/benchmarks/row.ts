@@ -19,6 +19,7 @@ export interface Row {
 /** A limit for the ratio or the difference, or the figure that is expected where nothing is compared. */
 export type Target =
   | { readonly ratioAtMost: number }
+  | { readonly ratioAtLeast: number }
   | { readonly ratioFrom: number, readonly ratioTo: number }
   | { readonly addedAtMost: number }
   | { readonly atMost: number }

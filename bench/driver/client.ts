@@ -75,6 +75,11 @@ export class Client {
     })
   }
 
+  /** Takes an end of the connection for no error from now on. */
+  expectEnd (): void {
+    this.#leaving = true
+  }
+
   /** Ends the socket at once and leaves nothing behind in the TCP stack. */
   reset (): void {
     this.#leaving = true

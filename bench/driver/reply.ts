@@ -1,4 +1,5 @@
-const ID_START = '{"id":'.length
+const START = '{"id":'
+const ID_START = START.length
 const AFTER_ID = ',"type":"'.length
 const COMMA = 0x2c
 const ZERO = 0x30
@@ -11,6 +12,12 @@ export function isResultOf (bytes: Buffer, start: number, id: number): boolean {
   let found = 0
   for (; bytes[i] !== COMMA && i < start + ID_START + 10; i++) found = found * 10 + (bytes[i] ?? 0) - ZERO
   return found === id && bytes[i + AFTER_ID] === LETTER_R
+}
+
+/** The id of the request that the message answers, told in the same way; `NaN` for no reply. */
+export function idOf (bytes: Buffer, start: number): number {
+  if (bytes.toString('latin1', start, start + ID_START) !== START) return NaN
+  return parseInt(bytes.toString('latin1', start + ID_START, start + ID_START + 10), 10)
 }
 
 /** Whether the message is a push. */

@@ -11,47 +11,63 @@ export interface Load {
 export interface Rounds {
   readonly warmUp: number
   readonly rounds: number
+  /**
+   * Parts of a round: the servers take turns with each, so that what disturbs a round disturbs all of them alike.
+   * @default 8
+   */
+  readonly turns?: number
 }
-
-/** Parts of a round: the servers take turns with each, so that what disturbs a round disturbs all of them alike. */
-const TURNS = 8
 
 /** What an operation costs on one server. */
 export interface Cost extends Latency {
   /** The median of the rounds. */
   readonly cpuMicros: number
   readonly rounds: readonly number[]
+  /** Operations in a second of each round. */
+  readonly perSecond: readonly number[]
 }
 
 /**
  * Runs the load on the servers by turns, since the machine is not the same from one second to the next. A round is
- * eight loads, long enough to hold its share of garbage collection. The rounds for warming up do not count.
+ * some loads, long enough to hold its share of garbage collection. The rounds for warming up do not count.
  */
 export async function alternate<Name extends string> (
-  servers: Readonly<Record<Name, ServerProcess>>, { warmUp, rounds }: Rounds, run: (server: ServerProcess) => Promise<Load>
+  servers: Readonly<Record<Name, ServerProcess>>, { warmUp, rounds, turns = 8 }: Rounds,
+  run: (server: ServerProcess, name: Name) => Promise<Load>
 ): Promise<Record<Name, Cost>> {
   const names = Object.keys(servers) as Name[]
-  const samples = names.map(() => ({ cpuMicros: [] as number[], tookMs: [] as Array<ArrayLike<number>> }))
+  const samples = names.map((): Samples => ({ cpuMicros: [], perSecond: [], tookMs: [] }))
   for (let round = 0; round < warmUp + rounds; round++) {
-    const used = names.map(() => ({ cpuMicros: 0, operations: 0 }))
-    for (let turn = 0; turn < TURNS; turn++) {
+    const used = names.map(() => ({ cpuMicros: 0, operations: 0, elapsedMs: 0 }))
+    for (let turn = 0; turn < turns; turn++) {
       const order = [...names.entries()]
       for (const [i, name] of turn % 2 === 0 ? order : order.reverse()) {
+        const sum = used[i] as typeof used[number]
         const before = await servers[name].read()
-        const { operations, tookMs } = await run(servers[name])
+        const began = performance.now()
+        const { operations, tookMs } = await run(servers[name], name)
+        sum.elapsedMs += performance.now() - began
         const after = await servers[name].read()
-        const sum = used[i] as { cpuMicros: number, operations: number }
         sum.cpuMicros += after.cpuMicros - before.cpuMicros
         sum.operations += operations
         if (round >= warmUp) samples[i]?.tookMs.push(...tookMs)
       }
     }
     if (round < warmUp) continue
-    for (const [i, { cpuMicros, operations }] of used.entries()) samples[i]?.cpuMicros.push(cpuMicros / operations)
+    for (const [i, { cpuMicros, operations, elapsedMs }] of used.entries()) {
+      samples[i]?.cpuMicros.push(cpuMicros / operations)
+      samples[i]?.perSecond.push(operations / elapsedMs * 1_000)
+    }
   }
   const costs = {} as Record<Name, Cost>
-  for (const [i, { cpuMicros, tookMs }] of samples.entries()) {
-    costs[names[i] as Name] = { cpuMicros: median(cpuMicros), rounds: cpuMicros, ...latencyOf(tookMs) }
+  for (const [i, { cpuMicros, perSecond, tookMs }] of samples.entries()) {
+    costs[names[i] as Name] = { cpuMicros: median(cpuMicros), rounds: cpuMicros, perSecond, ...latencyOf(tookMs) }
   }
   return costs
+}
+
+interface Samples {
+  readonly cpuMicros: number[]
+  readonly perSecond: number[]
+  readonly tookMs: Array<ArrayLike<number>>
 }

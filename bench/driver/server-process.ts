@@ -1,12 +1,23 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
-import type { Reading } from '../servers/control.js'
+import type { Question, Reading } from '../servers/control.js'
 
 /** The programs in `servers/`. */
 export type ServerName =
   | 'bare-ws' | 'raw-net' | 'bare-route' | 'noex' | 'noex-permissions' | 'noex-identity' | 'noex-audit-drop'
   | 'noex-audit-block' | 'noex-rules' | 'noex-metrics' | 'noex-fairness'
+  | 'transfer-noex' | 'transfer-bare-ws' | 'transfer-sqlite' | 'transfer-postgres' | 'transfer-redis'
+
+/** How a server is started. */
+export interface ServerStart {
+  /** Of Node. */
+  readonly nodeOptions?: readonly string[]
+  /** Of the program. */
+  readonly args?: readonly string[]
+  /** Another Node than the driver's. */
+  readonly execPath?: string
+}
 
 /** A server in a process of its own, which tells what it has used. */
 export class ServerProcess {
@@ -22,9 +33,12 @@ export class ServerProcess {
     this.#exited = exited
   }
 
-  /** Starts a server, Node with these options, and resolves when it listens. */
-  static async start (name: ServerName, nodeOptions: readonly string[] = []): Promise<ServerProcess> {
-    const child = fork(new URL(`../servers/${name}.js`, import.meta.url), { execArgv: ['--expose-gc', ...nodeOptions, ...process.execArgv] })
+  /** Starts a server and resolves when it listens. */
+  static async start (
+    name: ServerName, { nodeOptions = [], args = [], execPath = process.execPath }: ServerStart = {}
+  ): Promise<ServerProcess> {
+    const execArgv = ['--expose-gc', ...nodeOptions, ...process.execArgv]
+    const child = fork(new URL(`../servers/${name}.js`, import.meta.url), args, { execArgv, execPath })
     const exited = failure(name, child)
     const [port] = await Promise.race([once(child, 'message'), exited]) as [number]
     return new ServerProcess(name, child, exited, port)
@@ -32,14 +46,26 @@ export class ServerProcess {
 
   /** What the process has used so far. */
   async read (): Promise<Reading> {
-    return await this.#ask('read')
+    return await this.#ask('read') as Reading
   }
 
   /** The same after a collection of all garbage, and some time for the memory to go back to the system. */
   async readCollected (): Promise<Reading> {
     await this.#ask('collect')
     await setTimeout(200)
-    return await this.#ask('collect')
+    return await this.#ask('collect') as Reading
+  }
+
+  /** The balances by the numbers of the accounts, where there are any. */
+  async balances (): Promise<number[]> {
+    return await this.#ask('balances') as number[]
+  }
+
+  /** Ends the process without a chance to write anything more. */
+  async kill (): Promise<void> {
+    const exit = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
+    await exit
   }
 
   async stop (): Promise<void> {
@@ -48,10 +74,10 @@ export class ServerProcess {
     await exit
   }
 
-  async #ask (question: 'read' | 'collect'): Promise<Reading> {
+  async #ask (question: Question): Promise<unknown> {
     this.#child.send(question)
-    const [reading] = await Promise.race([once(this.#child, 'message'), this.#exited]) as [Reading]
-    return reading
+    const [answer] = await Promise.race([once(this.#child, 'message'), this.#exited]) as [unknown]
+    return answer
   }
 }
 

@@ -1,6 +1,6 @@
-/** What a server process has used. */
+/** The use that a server process has made of the machine. */
 export interface Reading {
-  /** CPU time of all threads, user and system. */
+  /** CPU time of all threads, user and system, with that of its database where there is one. */
   readonly cpuMicros: number
   readonly rssBytes: number
   /** Live and dead objects of JavaScript. */
@@ -14,23 +14,42 @@ export interface Reading {
   readonly longestTurnMicros: number
 }
 
+/** The questions that a server process is asked. */
+export type Question = 'read' | 'collect' | 'balances'
+
+/** Answers of a server beside the use of its process. */
+export interface Report {
+  readonly evaluations?: () => number
+  readonly longestTurnMicros?: () => number
+  /** CPU time of the processes of its database. */
+  readonly databaseMicros?: () => number
+  /** The balances by the numbers of the accounts. */
+  readonly balances?: () => Promise<number[]>
+}
+
 /** Tells the driver the port, answers its questions, and ends the process when the driver has gone. */
-export function reportTo (
-  port: number, evaluations: () => number = () => NaN, longestTurnMicros: () => number = () => NaN
-): void {
-  process.on('message', question => {
-    if (question === 'collect') globalThis.gc?.()
-    const { user, system } = process.cpuUsage()
-    const { rss, heapUsed } = process.memoryUsage()
-    const reading: Reading = {
-      cpuMicros: user + system,
-      rssBytes: rss,
-      heapBytes: heapUsed,
-      evaluations: evaluations(),
-      longestTurnMicros: longestTurnMicros()
-    }
-    process.send?.(reading)
+export function reportTo (port: number, report: Report = {}): void {
+  process.on('message', (question: Question) => {
+    answer(question, report).catch((error: unknown) => { throw error })
   })
   process.on('disconnect', () => { process.exit() })
   process.send?.(port)
+}
+
+async function answer (question: Question, report: Report): Promise<void> {
+  if (question === 'balances') {
+    process.send?.(await report.balances?.())
+    return
+  }
+  if (question === 'collect') globalThis.gc?.()
+  const { user, system } = process.cpuUsage()
+  const { rss, heapUsed } = process.memoryUsage()
+  const reading: Reading = {
+    cpuMicros: user + system + (report.databaseMicros?.() ?? 0),
+    rssBytes: rss,
+    heapBytes: heapUsed,
+    evaluations: report.evaluations?.() ?? NaN,
+    longestTurnMicros: report.longestTurnMicros?.() ?? NaN
+  }
+  process.send?.(reading)
 }

@@ -1,23 +1,17 @@
 import type { Clock } from '../clock.js'
 import { NoexServerError } from '../errors.js'
 
-/** The time that one call has. Whoever makes it calls `end`. */
+/** The time that one call has. */
 export class Deadline {
   readonly #limitMs: number
   readonly #clock: Clock
   readonly #at: number
-  readonly #passed: Promise<never>
-  readonly #cancel: () => void
 
   /** Begins to count. */
   constructor (limitMs: number, clock: Clock) {
     this.#limitMs = limitMs
     this.#clock = clock
     this.#at = clock.ticks() + limitMs
-    let pass!: (error: Error) => void
-    this.#passed = new Promise((_resolve, reject) => { pass = reject })
-    this.#passed.catch(() => {})
-    this.#cancel = clock.after(limitMs, () => { pass(this.#error()) })
   }
 
   /** @throws `INTERNAL_ERROR` when the time is over */
@@ -25,17 +19,25 @@ export class Deadline {
     if (this.#clock.ticks() >= this.#at) throw this.#error()
   }
 
-  /** Waits for `work`, but no longer than there is time: what becomes of it afterwards is nobody's concern. @throws `INTERNAL_ERROR` */
-  async race<T> (work: Promise<T>): Promise<T> {
-    return await Promise.race([work, this.#passed])
-  }
-
-  /** Stops counting. */
-  end (): void {
-    this.#cancel()
+  /**
+   * Waits for `work`, but no longer than there is time: what becomes of it afterwards does not count.
+   * @throws `INTERNAL_ERROR`, as `explain` makes it
+   */
+  async race<T> (work: Promise<T>, explain: (error: Error) => Error = error => error): Promise<T> {
+    let cancel!: () => void
+    const passed = new Promise<never>((_resolve, reject) => {
+      const leftMs = Math.max(0, this.#at - this.#clock.ticks())
+      cancel = this.#clock.after(leftMs, () => { reject(explain(this.#error())) })
+    })
+    try {
+      return await Promise.race([work, passed])
+    } finally {
+      cancel()
+    }
   }
 
   #error (): NoexServerError {
-    return new NoexServerError('INTERNAL_ERROR', `The procedure took longer than ${this.#limitMs} ms and was stopped`)
+    const message = `The procedure took longer than ${this.#limitMs} ms and was stopped`
+    return new NoexServerError('INTERNAL_ERROR', message)
   }
 }

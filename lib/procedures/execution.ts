@@ -1,6 +1,7 @@
 import { NoexServerError, placedError, toReplyError } from '../errors.js'
 import type { Log } from '../log.js'
 import { runOperation } from '../operations/run-operation.js'
+import { isTurnOver, nextTurn } from '../slice.js'
 import type { Work } from '../store/work.js'
 import type { Procedure, Step } from './procedure.js'
 import type { Values } from './reference.js'
@@ -61,6 +62,8 @@ async function finish (requests: TransactionRequests, call: Call, name: string):
 /** One run through the steps. */
 class Run {
   #name = ''
+  /** Where the step stands that is running. */
+  #path = ''
   readonly #requests: StepRequests
   readonly #values: { readonly input: Values['input'], readonly results: Map<string, unknown> }
   readonly #room = new Room(MAX_RESULTS_CHARS)
@@ -78,20 +81,25 @@ class Run {
     return { success: true, ...(this.#returned !== undefined && { result: this.#returned.value }), results: Object.fromEntries(shown) }
   }
 
-  /** Runs the steps of the procedure until one returns. */
-  async start ({ name, steps }: Procedure, call: Pick<Call, 'ensure'>): Promise<void> {
+  /** Runs the steps of the procedure until one returns, or the time is over. */
+  async start ({ name, steps }: Procedure, { deadline, ensure }: Pick<Call, 'deadline' | 'ensure'>): Promise<void> {
     this.#name = name
-    await this.#steps(steps, call.ensure)
+    await deadline.race(this.#steps(steps, ensure), error => failureAt(this.#path, error, name))
   }
 
   async #steps (steps: readonly Step[], ensure: () => void): Promise<void> {
     for (const step of steps) {
+      this.#path = step.path
       // Many steps must not hold up other clients, and the clock of the deadline with them.
-      await this.#work.pause()
+      if (isTurnOver()) await nextTurn()
       let inner: readonly Step[] | undefined
       try {
         ensure()
-        inner = step.kind === 'if' ? this.#branch(step) : await this.#step(step)
+        if (step.kind === 'if') inner = this.#branch(step)
+        else {
+          const doing = this.#step(step)
+          if (doing !== undefined) await doing
+        }
       } catch (error) {
         throw failureAt(step.path, error, this.#name)
       }
@@ -104,25 +112,35 @@ class Run {
     return test(this.#values) ? then : otherwise
   }
 
-  async #step (step: Exclude<Step, { kind: 'if' }>): Promise<undefined> {
+  /** Returns `undefined` when the step is done at once. */
+  #step (step: Exclude<Step, { kind: 'if' }>): Promise<void> | undefined {
     switch (step.kind) {
-      case 'request': {
-        const result = await this.#requests.perform(step.operation, step.fields(this.#values), step.path)
-        if (step.as !== undefined) await this.#keep(step.as, result)
-        break
-      }
-      case 'compute':
-        await this.#keep(step.as, step.compute(this.#values, this.#room))
-        break
+      case 'request': return this.#request(step)
+      case 'compute': return this.#keep(step.as, step.compute(this.#values, this.#room))
       case 'return':
         this.#returned = { value: step.value(this.#values, this.#room) }
+        return undefined
     }
+  }
+
+  async #request ({ operation, fields, path, as }: Extract<Step, { kind: 'request' }>): Promise<void> {
+    const result = await this.#requests.perform(operation, fields(this.#values), path)
+    if (as === undefined) return
+    const keeping = this.#keep(as, result)
+    if (keeping !== undefined) await keeping
+  }
+
+  /** Returns `undefined` when the value is kept at once. */
+  #keep (name: string, value: unknown): Promise<void> | undefined {
+    if (Array.isArray(value)) return this.#keepInSlices(name, value)
+    this.#room.takeValue(value)
+    this.#values.results.set(name, value)
     return undefined
   }
 
-  async #keep (name: string, value: unknown): Promise<void> {
-    await this.#room.takeInSlices(value, this.#work)
-    this.#values.results.set(name, value)
+  async #keepInSlices (name: string, values: readonly unknown[]): Promise<void> {
+    await this.#room.takeInSlices(values, this.#work)
+    this.#values.results.set(name, values)
   }
 }
 

@@ -150,14 +150,9 @@ export class Procedures {
       deadline.check()
       grant.ensure()
     }
-    try {
-      const find = (operation: string): Operation => this.#operation(operation)
-      const { work, maxChanges, user } = grant
-      const call = { services, ...rights, find, deadline, ensure, work, maxChanges, user }
-      return await execute(procedure, checked, call, this.#environment.log)
-    } finally {
-      deadline.end()
-    }
+    const { work, maxChanges, user } = grant
+    const call = { services, ...rights, find: this.#find, deadline, ensure, work, maxChanges, user }
+    return await execute(procedure, checked, call, this.#environment.log)
   }
 
   /** @throws `VALIDATION_ERROR`, `FORBIDDEN` */
@@ -178,7 +173,7 @@ export class Procedures {
     return registered
   }
 
-  #operation (name: string): Operation {
+  readonly #find = (name: string): Operation => {
     const operation = this.#environment.operations.get(name)
     if (operation === undefined) throw new Error(`there is no operation ${name}`)
     return operation

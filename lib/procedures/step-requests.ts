@@ -49,9 +49,9 @@ export class DirectRequests implements StepRequests {
   }
 
   async perform (name: string, fields: Readonly<Record<string, unknown>>): Promise<unknown> {
-    const { services, caller, deadline } = this.#call
+    const { services, caller } = this.#call
     const { operation, request, grant } = admit(this.#call, name, fields)
-    const result = await deadline.race(runOperation(operation, request, grant, caller, services))
+    const result = await runOperation(operation, request, grant, caller, services)
     if (operation.tier === 'read') this.#read.push(grant)
     return result ?? null
   }
@@ -62,24 +62,26 @@ export class DirectRequests implements StepRequests {
   }
 }
 
-/** Lets a step in as a request of its operation; `asked` is the request that permissions look at, where that is another. */
-export function admit (call: Call, name: string, fields: Readonly<Record<string, unknown>>, asked?: { readonly name: string, readonly fields: Readonly<Record<string, unknown>> }): StepRequest {
-  call.ensure()
+/**
+ * Lets a step in as a request of its operation; that the call may go on was looked at just before. `ask` asks for
+ * another right than that to the request.
+ */
+export function admit (
+  call: Call, name: string, fields: Readonly<Record<string, unknown>>, ask?: () => Grant
+): StepRequest {
   const operation = call.find(name)
   const request: RequestMessage = { ...fields, id: 0, type: name }
   const problem = checkJson(request)
   if (problem !== undefined) throw invalid(name, problem)
-  const grant = asked === undefined
-    ? call.gate.admit(call.caller, operation, request)
-    : call.gate.admit(call.caller, call.find(asked.name), { ...asked.fields, id: 0, type: asked.name })
+  const grant = ask === undefined ? ensuring(call.gate.admit(call.caller, operation, request), call) : ask()
   operation.validate(request)
-  return { operation, request, grant: ensuring(grant, call) }
+  return { operation, request, grant }
 }
 
 /**
  * The same grant, which asks for more before anything is written or told, and counts the work as the call's.
  */
-function ensuring (grant: Grant, { ensure, work, user }: Call): Grant {
+export function ensuring (grant: Grant, { ensure, work, user }: Call): Grant {
   return {
     client: grant.client,
     user,

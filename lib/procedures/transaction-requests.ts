@@ -9,12 +9,15 @@ import type { TransactionEntry } from '../store/transaction-entry.js'
 import { refusalOfKey } from '../store/transaction.js'
 import { TransactionRun } from '../store/transaction-run.js'
 import { runOperation, writeFor } from '../operations/run-operation.js'
-import { admit, type Call, type StepRequest, type StepRequests } from './step-requests.js'
+import { admit, ensuring, type Call, type StepRequest, type StepRequests } from './step-requests.js'
+import { Turns } from './turns.js'
 
 /** What runs once the transaction is committed, and the step that it belongs to. */
 interface Later extends StepRequest {
   readonly path: string
 }
+
+type StepFields = Readonly<Record<string, unknown>>
 
 const STORE = 'store.'
 
@@ -27,6 +30,8 @@ export class TransactionRequests implements StepRequests {
   readonly #call: Call
   readonly #run: TransactionRun
   readonly #grants: Grant[] = []
+  /** With what store steps were let in, by operation and bucket: another such step needs no other right. */
+  readonly #storeGrants = new Map<string, Grant>()
   readonly #fields: EntryFields
   readonly #writers = new EntryWriters()
   /** Where the store steps stand, in the order in which they have run. */
@@ -52,25 +57,26 @@ export class TransactionRequests implements StepRequests {
     return this.#later
   }
 
-  async perform (name: string, fields: Readonly<Record<string, unknown>>, path: string): Promise<unknown> {
-    const { deadline, caller, services } = this.#call
-    if (name.startsWith(STORE)) return await deadline.race(this.#apply(name, fields, path))
+  perform (name: string, fields: StepFields, path: string): Promise<unknown> {
+    return name.startsWith(STORE) ? this.#apply(name, fields, path) : this.#tell(name, fields, path)
+  }
+
+  /** Asks the rule engine, or notes what it is to be told. */
+  async #tell (name: string, fields: StepFields, path: string): Promise<unknown> {
+    const { caller, services } = this.#call
     const step = admit(this.#call, name, fields)
     this.#grants.push(step.grant)
     if (step.operation.tier === 'read') {
-      const reading = runOperation(step.operation, step.request, step.grant, caller, services)
-      return await deadline.race(reading) ?? null
+      return await runOperation(step.operation, step.request, step.grant, caller, services) ?? null
     }
     requireEngine(services.rules)
     this.#later.push({ ...step, path })
     return null
   }
 
-  async #apply (name: string, fields: Readonly<Record<string, unknown>>, path: string): Promise<unknown> {
+  async #apply (name: string, fields: StepFields, path: string): Promise<unknown> {
     const entry = { ...fields, op: name.slice(STORE.length) } as unknown as TransactionEntry
-    const asked = { name: 'store.transaction', fields: { operations: [entry] } }
-    const { grant } = admit(this.#call, name, fields, asked)
-    this.#grants.push(grant)
+    const { grant } = admit(this.#call, name, fields, () => this.#right(entry))
     await this.#fields.check(entry, grant)
     this.#grant = grant
     try {
@@ -78,6 +84,22 @@ export class TransactionRequests implements StepRequests {
     } catch (error) {
       throw refusalOfKey(error)
     }
+  }
+
+  /** Asks for the right to a transaction with this entry, or once more for the one that was given. */
+  #right (entry: TransactionEntry): Grant {
+    const key = `${entry.op} ${entry.bucket}`
+    const known = this.#storeGrants.get(key)
+    if (known !== undefined) {
+      known.ensure()
+      return known
+    }
+    const { gate, caller, find } = this.#call
+    const request = { id: 0, type: 'store.transaction', operations: [entry] }
+    const grant = ensuring(gate.admit(caller, find(request.type), request), this.#call)
+    this.#storeGrants.set(key, grant)
+    this.#grants.push(grant)
+    return grant
   }
 
   /** Returns an error of the commit with the place of the step that is to blame, where that is known. */
@@ -108,28 +130,27 @@ interface Committed<T> {
 export async function inTransaction<T> (
   call: Call, steps: (requests: TransactionRequests) => Promise<T>
 ): Promise<Committed<T>> {
-  const { services, caller, deadline, ensure } = call
-  let begin!: () => void
-  const begun = new Promise<void>(resolve => { begin = resolve })
-  const running = writeFor(caller, async () => {
-    begin()
-    return await repeatConflicts(services.access, async () => {
+  const { services: { access }, caller, ensure } = call
+  return await writeFor(caller, async () => await repeatConflicts(access, async () => {
+    const leave = await Turns.of(access).enter()
+    let requests: TransactionRequests | undefined
+    // The step that commits is under way then: it is done before another transaction begins.
+    const beforeCommit = (): void => {
+      leave()
+      requests?.ensure()
+    }
+    try {
       ensure()
-      let requests: TransactionRequests | undefined
-      const beforeCommit = (): void => { requests?.ensure() }
-      try {
-        return await transact(services.access, async tx => {
-          const made = requests = new TransactionRequests(call, tx)
-          return { value: await steps(made), requests: made }
-        }, commitOptions({ ...call, ensure: beforeCommit }))
-      } catch (error) {
-        throw requests?.placed(error) ?? error
-      }
-    }, call.work)
-  })
-  // A schema change may be running for longer than there is time.
-  await deadline.race(Promise.race([begun, running]))
-  return await running
+      return await transact(access, async tx => {
+        const made = requests = new TransactionRequests(call, tx)
+        return { value: await steps(made), requests: made }
+      }, commitOptions({ ...call, ensure: beforeCommit }))
+    } catch (error) {
+      throw requests?.placed(error) ?? error
+    } finally {
+      leave()
+    }
+  }, call.work))
 }
 
 /** Nothing should be written when the engine cannot be told of it. @throws `RULES_NOT_AVAILABLE` */

@@ -222,9 +222,9 @@ t.test('[G-G2] a deadline gives up what takes too long, and leaves no timer', as
   clock.turn(1)
   await t.rejects(waiting, { code: 'INTERNAL_ERROR', message: 'The procedure took longer than 100 ms and was stopped' })
   t.throws(() => { deadline.check() }, { code: 'INTERNAL_ERROR' })
-  deadline.end()
-
-  const early = new Deadline(100, clock)
-  early.end()
+  const late = deadline.race(new Promise(() => {}), error => new Error('late', { cause: error }))
+  clock.turn(0)
+  await t.rejects(late, { message: 'late', cause: { code: 'INTERNAL_ERROR' } })
+  await t.rejects(new Deadline(100, clock).race(Promise.reject(new Error('its own'))), { message: 'its own' })
   t.equal(clock.pending, 0)
 })
