@@ -6,7 +6,7 @@ import type { Commit } from '../types/commit.js'
 import type { DurabilityNotice, DurabilityStatus, RecoveryProgress } from '../types/durability.js'
 import { applyCommit, prepareBuckets } from './apply.js'
 import { BackgroundSnapshots } from './background-snapshots.js'
-import type { ChangeLog, LogEntry } from './change-log.js'
+import type { ChangeLog, LogBackups, LogEntry } from './change-log.js'
 import { CommitQueue } from './commit-queue.js'
 import { firstEntry } from './first-entry.js'
 import { imageInSlices, loadImage } from './image.js'
@@ -155,6 +155,11 @@ export class AttachedLog {
   /** Revision up to which all commits are durable. */
   get durableRevision (): number {
     return this.#durable
+  }
+
+  /** Backups beside the log; `undefined` where it keeps none. */
+  get backups (): LogBackups | undefined {
+    return this.#log.backups
   }
 
   get status (): DurabilityStatus {

@@ -4,7 +4,7 @@ import { callSafely } from '../events/call-safely.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { DurabilityNotice, DurabilityOptions, DurabilityStatus } from '../types/durability.js'
 import { AttachedLog, type AttachOptions } from './attached-log.js'
-import type { ChangeLog } from './change-log.js'
+import type { ChangeLog, LogBackups } from './change-log.js'
 import { FileLog } from './file-log.js'
 import { progressNotices } from './recovery-progress.js'
 
@@ -41,6 +41,11 @@ export class StoreLog {
       lastError: undefined,
       files: undefined
     }
+  }
+
+  /** Backups beside the log; `undefined` where there is none, or it keeps none. */
+  get backups (): LogBackups | undefined {
+    return this.#log?.backups
   }
 
   /** Hears when the log begins or ceases to take commits. Returns what ends it. */
