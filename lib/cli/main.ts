@@ -4,12 +4,20 @@ import { auditTail } from './audit-tail.js'
 import { auditVerify } from './audit-verify.js'
 import { FAILED, OK, type CommandFunction, type CommandIo } from './command.js'
 import { Output, escapeText } from './print.js'
+import { storeBackup } from './store-backup.js'
+import { storeCompact } from './store-compact.js'
+import { storeRestore } from './store-restore.js'
+import { storeVerify } from './store-verify.js'
 
 /** Each command: its name, of one word or two, a line of help, and the function. */
 const commands: ReadonlyArray<readonly [name: string, help: string, run: CommandFunction]> = [
   ['audit tail', 'print the last entries of an audit trail, and follow it', auditTail],
   ['audit query', 'print the entries that match', auditQuery],
-  ['audit verify', 'check that nothing has been changed, removed or added', auditVerify]
+  ['audit verify', 'check that nothing has been changed, removed or added', auditVerify],
+  ['backup', "copy a store's log into one file, also beside its server", storeBackup],
+  ['restore', "make a store's directory out of a backup", storeRestore],
+  ['verify', "check the files of a store's log, also beside its server", storeVerify],
+  ['compact', "remove what was deleted from the files of a store's log", storeCompact]
 ]
 
 const help = `Usage: fastify-noex COMMAND [options] ARGUMENT...

@@ -19,7 +19,7 @@ export function vendor (root, { dependencies }) {
   const vendored = new Set()
   let files = listFiles(dist, ['lib', 'routes'])
   while (files.length > 0) {
-    const missing = new Set(files.flatMap(file => rewrite(dist, file)).filter(name => !vendored.has(name)))
+    const missing = new Set(files.flatMap(file => rewrite(root, file)).filter(name => !vendored.has(name)))
     files = [...missing].flatMap(name => copyPackage(root, name, dependencies))
     for (const name of missing) vendored.add(name)
   }
@@ -37,8 +37,8 @@ export function listFiles (dist, folders = publishedFolders) {
  * Rewrites one file, or removes it when it is a source map. Returns the packages of the scope that it
  * imports.
  */
-function rewrite (dist, file) {
-  const path = join(dist, file)
+function rewrite (root, file) {
+  const path = join(root, 'dist', file)
   if (file.endsWith('.map')) {
     rmSync(path)
     return []
@@ -49,25 +49,42 @@ function rewrite (dist, file) {
   const text = rewriteSpecifiers(code, specifier => {
     const name = packageOf(specifier)
     if (name?.startsWith(SCOPE) !== true) return specifier
-    if (specifier !== name) throw new Error(`${file} imports ${specifier}: only whole packages are copied`)
     names.push(name)
-    return relativeSpecifier(posix.dirname(file), `${folderOf(name)}/index.js`)
+    return relativeSpecifier(posix.dirname(file), `${folderOf(name)}/${entryOf(root, name, specifier)}`)
   })
   writeFileSync(path, text)
   return names
 }
 
+/** Returns the file that a specifier of a package means, from the folder of its index. */
+function entryOf (root, name, specifier) {
+  const { exports } = manifestOf(root, name)
+  const entry = exports[`.${specifier.slice(name.length)}`]
+  if (entry === undefined) throw new Error(`${name} exports no ${specifier}`)
+  return posix.relative(posix.dirname(codeOf(exports['.'])), codeOf(entry))
+}
+
+function manifestOf (root, name) {
+  return JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8'))
+}
+
+/** Returns the module that an entry of the exports of a package gives to `import`. */
+function codeOf ({ default: main, import: esm = main }) {
+  return esm
+}
+
 /** Copies one package; returns the files that are code. */
 function copyPackage (root, name, dependencies) {
   const source = join(root, 'node_modules', name)
-  const manifest = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'))
+  const manifest = manifestOf(root, name)
   for (const [dependency, range] of Object.entries(manifest.dependencies ?? {})) {
     if (dependency.startsWith(SCOPE) || dependencies[dependency] === range) continue
     throw new Error(
       `package.json must have the dependency "${dependency}": "${range}", because ${name} has it`
     )
   }
-  const { types, default: main, import: esm = main } = manifest.exports['.']
+  const { types } = manifest.exports['.']
+  const esm = codeOf(manifest.exports['.'])
   const hasIndex = /\/index\.js$/.test(esm) && dirname(types) === dirname(esm)
   if (!hasIndex) throw new Error(`${name} has no index.js with its types beside it`)
   const target = folderOf(name)

@@ -24,7 +24,6 @@ export interface FileLogOptions {
   readonly onProgress?: (progress: RecoveryProgress) => void
 }
 
-
 /** A log of commits in files of one directory, written in a thread; see log-directory.ts for the files. */
 export class FileLog implements ChangeLog {
   /** Backups of the store beside the log. */

@@ -97,6 +97,7 @@ export class LogDirectory implements ServedJournal {
 
   close (): void {
     this.#snapshots.drop()
+    this.#backups.drop()
     try {
       this.#journal.close(() => { this.#journal.sync() })
     } finally {
@@ -243,7 +244,7 @@ class LineSender {
 }
 
 /** Throws when a directory has data of the original, or of a storage adapter. */
-function refuseForeign (directory: string): void {
+export function refuseForeign (directory: string): void {
   const foreign = readdirSync(directory).find(name => name.endsWith('.json') && name !== 'store.json')
   if (foreign === undefined) return
   throw new Error(`${directory} has the data of a storage adapter (${foreign}), which is not read here: ` +
