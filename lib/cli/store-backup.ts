@@ -23,11 +23,14 @@ export async function storeBackup (args: readonly string[], io: CommandIo): Prom
     help,
     options,
     async run ({ values, files: [directory, file, another], output, style }) {
-      if (file === undefined || another !== undefined) throw new UsageError('backup takes a directory and a file')
+      if (file === undefined || another !== undefined) {
+        throw new UsageError('backup takes a directory and a file')
+      }
       const report = await backupLog(directory, file, values.force)
       const { revision, buckets, records, bytes } = report
+      const holds = `revision ${revision}, buckets: ${buckets}, records: ${records}, ${bytes} bytes`
       await output.line(style.pretty
-        ? `${escapeText(file)}: revision ${revision}, ${records} records in ${buckets} buckets, ${bytes} bytes`
+        ? `${escapeText(file)}: ${holds}`
         : JSON.stringify(report))
       return OK
     }

@@ -24,9 +24,10 @@ export async function storeCompact (args: readonly string[], io: CommandIo): Pro
       if (another !== undefined) throw new UsageError('compact takes one directory')
       const report = await compactLog(directory)
       const { revision, bytesBefore, bytesAfter, backups } = report
-      const kept = backups === 0 ? '' : `; ${backups} backups stay as they are`
+      const sizes = `${bytesBefore} bytes before, ${bytesAfter} now`
+      const kept = backups === 0 ? '' : `; backups that stay as they are: ${backups}`
       await output.line(style.pretty
-        ? `${escapeText(directory)}: revision ${revision}, ${bytesBefore} bytes before, ${bytesAfter} now${kept}`
+        ? `${escapeText(directory)}: revision ${revision}, ${sizes}${kept}`
         : JSON.stringify(report))
       return OK
     }

@@ -26,7 +26,7 @@ export async function storeRestore (args: readonly string[], io: CommandIo): Pro
       const report = await restoreLog(file, directory)
       const { revision, buckets, records } = report
       await output.line(style.pretty
-        ? `${escapeText(directory)}: revision ${revision}, ${records} records in ${buckets} buckets`
+        ? `${escapeText(directory)}: revision ${revision}, buckets: ${buckets}, records: ${records}`
         : JSON.stringify({ directory, ...report }))
       return OK
     }

@@ -1,6 +1,6 @@
 import { verifyLog, type LogReport } from '@hamicek/noex-store/tools'
 import { BAD, OK, runCommand, UsageError, type CommandIo } from './command.js'
-import { escapeText, paint, type EntryStyle } from './print.js'
+import { escapeText, formatTime, paint, type EntryStyle } from './print.js'
 
 const help = `Usage: fastify-noex verify [options] DIRECTORY
 
@@ -43,8 +43,9 @@ function formatReport (report: LogReport, { colour }: EntryStyle): string {
     ...(tornBytes === 0 ? [] : [`end of the log that is half written: ${tornBytes} bytes`]),
     ...(asideBytes === 0 ? [] : [`ends that were moved to store.torn: ${asideBytes} bytes`]),
     ...snapshots.map(snapshot => `snapshot: revision ${snapshot.revision}, ${snapshot.bytes} bytes`),
-    ...backups.map(({ name, createdAt, revision, bytes }) => (
-      `backup: ${escapeText(name)}, ${new Date(createdAt).toISOString()}, revision ${revision}, ${bytes} bytes`
+    ...backups.map(({ name, createdAt, ...backup }) => (
+      `backup: ${escapeText(name)}, ${formatTime(createdAt)}, revision ${backup.revision}, ` +
+      `${backup.bytes} bytes`
     )),
     ...(buckets === undefined ? [] : [`buckets: ${entries.length}, records: ${total}`]),
     ...entries.map(([name, count]) => `  ${escapeText(name).padEnd(24)} ${count}`)

@@ -348,7 +348,7 @@ export class Store extends StoreQueries {
    */
   async createBackup (name = `backup-${Date.now()}`): Promise<BackupInfo> {
     const backups = this.#backups('create backup')
-    await this.#saver?.flush()
+    if (this.#saver !== undefined) await this.#saver.flush()
     return await backups.create(name)
   }
 

@@ -16,7 +16,7 @@ export interface Identity {
   readonly snapshot?: number
 }
 
-/** Name of the file that is there while a command makes the log of a directory; its text names the command. */
+/** Name of the file that is there while a command makes a log; its text names the command. */
 export const UNFINISHED = 'store.unfinished'
 
 /**

@@ -17,8 +17,8 @@ export async function inSlices (lines: Iterable<string>, visit: (line: string) =
 }
 
 /**
- * Sends lines in parts, none of which holds up the event loop. One part is sent at a time, so that a slow disk
- * holds back the making of the next.
+ * Sends lines in parts, none of which holds up the event loop. One part is sent at a time, so that a slow
+ * disk holds back the making of the next.
  */
 export async function sendLines (
   lines: Iterable<string>, send: (lines: string) => Promise<void>

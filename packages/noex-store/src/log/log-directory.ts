@@ -78,8 +78,10 @@ export class LogDirectory implements ServedJournal {
     return this.#journal.isForeign
   }
 
+  /** Adds entries, all or none. Before they are told to be durable the mark says so: backups go by it. */
   append (entries: string[]): void {
     this.#journal.append(entries)
+    this.#mark.write(this.#journal.head.revision)
   }
 
   discard (): void {
@@ -103,11 +105,6 @@ export class LogDirectory implements ServedJournal {
     } finally {
       this.#mark.close()
     }
-  }
-
-  /** Says how far the log goes. */
-  mark (): void {
-    this.#mark.write(this.#journal.head.revision)
   }
 
   carryOut (call: LogCall): unknown {
@@ -252,8 +249,8 @@ export function refuseForeign (directory: string): void {
 }
 
 function baseText (directory: string, base: number): string {
-  return `${directory}: the snapshot of revision ${base}, with which the log begins, is missing or damaged: ` +
-    'bring its files back from a backup'
+  return `${directory}: the snapshot of revision ${base}, with which the log begins, is missing or ` +
+    'damaged: bring its files back from a backup'
 }
 
 function missingText (directory: string, from: number, to: number, damaged: readonly string[]): string {

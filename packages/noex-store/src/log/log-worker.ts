@@ -22,6 +22,5 @@ await serveJournal<LogDirectory, LogOpened>(port, {
     return new LogDirectory(settings, (notice: LogNotice) => { port.postMessage({ type: 'notice', notice }) })
   },
   opened: directory => directory.opened,
-  onDurable (directory) { directory.mark() },
   onCall: (directory, call) => directory.carryOut(call as LogCall)
 })

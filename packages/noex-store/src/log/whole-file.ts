@@ -67,7 +67,7 @@ export interface WholeRead {
   readonly goodBytes: number
 }
 
-/** Tells the texts of the lines of a file, in order and without its end. Holds a chunk and a line at a time. */
+/** Tells the texts of the lines of a file, in order, without its end. Holds a chunk and a line at a time. */
 export function readWhole (path: string, visit: (text: string) => void): WholeRead {
   let last = ''
   const { goodBytes, size, lines } = followLines(path, logFormat, {

@@ -2,7 +2,7 @@ import type { Identity } from '../log/identity.js'
 import type { ImageFile } from './image-file.js'
 import { changesOf, differenceOf, RunningCounts, type Counts } from './record-counts.js'
 
-/** Counts records along a log, from its beginning or the oldest snapshot on, and compares at each snapshot. */
+/** Counts records along a log, from its beginning or the oldest snapshot on, and compares with snapshots. */
 export class LogCounts {
   readonly #identity: Identity | undefined
   readonly #snapshots: readonly ImageFile[]

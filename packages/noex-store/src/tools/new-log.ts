@@ -7,9 +7,9 @@ import { refuseForeign } from '../log/log-directory.js'
 import { SnapshotFiles } from '../log/snapshot-files.js'
 
 /**
- * Makes the log of a new history in a directory, which begins with a snapshot of `revision`: with a new epoch,
- * and revisions that go on above. One rename decides; until then a start is refused, and the command can be
- * run again, also after it was killed. Returns the epoch.
+ * Makes the log of a new history in a directory, which begins with a snapshot of `revision`: with a new
+ * epoch, and revisions that go on above. One rename decides; until then a start is refused, and the command
+ * can be run again, also after it was killed. Returns the epoch.
  * @param command what an error calls the command that has not finished
  * @param write gives the lines of the snapshot to `add`
  * @throws when the directory has a log, or a part of one, or another process has it

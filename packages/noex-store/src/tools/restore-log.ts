@@ -9,8 +9,8 @@ const PART = 262_144
 /**
  * Makes a directory with the log of a store out of a backup: the state of the backup under its revision, as
  * the beginning of a new history. Holds a line at a time.
- * @throws when the backup is damaged, cut or of a newer format, and nothing is written then; when the directory
- * has a log, or a part of one
+ * @throws when the backup is damaged, cut or of a newer format, and nothing is written then; when the
+ * directory has a log, or a part of one
  */
 export async function restoreLog (file: string, directory: string): Promise<BackupReport> {
   const path = realpathSync(file)

@@ -7,8 +7,8 @@ const ATTEMPTS = 5
 const PAUSE_MS = 100
 
 /**
- * Reads the files of a directory that a server may be writing to: again as long as it is not content with what
- * it has read and the files have changed meanwhile.
+ * Reads the files of a directory that a server may be writing to: again, up to four times, when the result is
+ * not good or the reading throws and the files have changed meanwhile.
  * @throws what the last attempt throws
  */
 export async function readSteadily<T> (
