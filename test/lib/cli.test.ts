@@ -247,8 +247,8 @@ t.test('wrong usage and unreadable files are told in a line, with code 2', async
   writeFileSync(join(directory, 'half.json'), '{"stream":"audit","seq":3}')
   writeFileSync(join(directory, 'long.json'), ' '.repeat(100_000))
   const cases: Array<[CommandFunction, string[], RegExp]> = [
-    [auditQuery, [], /a file is missing/],
-    [auditQuery, [''], /a file is missing/],
+    [auditQuery, [], /a file or directory is missing/],
+    [auditQuery, [''], /a file or directory is missing/],
     [auditQuery, ['--what', path], /--what/],
     [auditQuery, ['--result', 'maybe', path], /--result takes success or error/],
     [auditQuery, ['--from', 'yesterday', path], /--from takes/],
@@ -260,7 +260,7 @@ t.test('wrong usage and unreadable files are told in a line, with code 2', async
     [auditTail, ['-n', 'all', path], /--lines takes/],
     [auditTail, [path, path], /one file/],
     [auditTail, [join(directory, 'folder.jsonl')], /is not a file/],
-    [auditVerify, ['--public-key', path], /a file is missing/],
+    [auditVerify, ['--public-key', path], /a file or directory is missing/],
     [auditVerify, ['--public-key', join(directory, 'bad.pem'), path], /.+/],
     [auditVerify, ['--checkpoints', join(directory, 'missing'), path], /ENOENT/],
     [auditVerify, ['--after', join(directory, 'missing'), path], /ENOENT/],
