@@ -281,7 +281,7 @@ export class Store extends StoreQueries {
     return this.#log.status
   }
 
-  /** Hears when the disk begins or ceases to refuse commits. Returns what ends it. */
+  /** Hears when the disk begins or ceases to refuse commits, or to be low. Returns what ends it. */
   onDurabilityChange (listener: (status: DurabilityStatus) => void): () => void {
     return this.#log.onChange(listener)
   }

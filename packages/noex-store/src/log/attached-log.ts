@@ -171,7 +171,8 @@ export class AttachedLog {
       durableRevision: this.#durable,
       lag: { commits: revision - this.#durable, ms: Math.max(0, now - oldest) },
       lastError: this.#lastError,
-      files: this.#snapshots.facts
+      files: this.#snapshots.facts,
+      isDiskLow: this.#snapshots.isDiskLow
     }
   }
 

@@ -11,6 +11,11 @@ import { progressNotices } from './recovery-progress.js'
 /** Ends what `Store.beginRead` has begun. */
 export type EndRead = () => Promise<void> | undefined
 
+/** Notices that go with another status. */
+const telling: ReadonlySet<DurabilityNotice['type']> = new Set(
+  ['unavailable', 'available', 'disk_low', 'disk_ok']
+)
+
 /** The end of a read of states that are all durable. */
 const isDurable: EndRead = () => undefined
 
@@ -39,7 +44,8 @@ export class StoreLog {
       durableRevision: revision,
       lag: { commits: 0, ms: 0 },
       lastError: undefined,
-      files: undefined
+      files: undefined,
+      isDiskLow: false
     }
   }
 
@@ -48,7 +54,7 @@ export class StoreLog {
     return this.#log?.backups
   }
 
-  /** Hears when the log begins or ceases to take commits. Returns what ends it. */
+  /** Hears when the log begins or ceases to take commits, or the disk to be low. Returns what ends it. */
   onChange (listener: (status: DurabilityStatus) => void): () => void {
     const own = (status: DurabilityStatus): void => { listener(status) }
     this.#listeners.add(own)
@@ -82,7 +88,7 @@ export class StoreLog {
       ...options,
       onNotice: notice => {
         this.#call(() => { onNotice(notice) })
-        if (notice.type === 'unavailable' || notice.type === 'available') this.#tell()
+        if (telling.has(notice.type)) this.#tell()
       }
     })
     this.#attaching = attaching
