@@ -50,41 +50,32 @@ function rewrite (root, file) {
     const name = packageOf(specifier)
     if (name?.startsWith(SCOPE) !== true) return specifier
     names.push(name)
-    return relativeSpecifier(posix.dirname(file), `${folderOf(name)}/${entryOf(root, name, specifier)}`)
+    return relativeSpecifier(posix.dirname(file), `${folderOf(name)}/${fileOf(root, specifier, name)}`)
   })
   writeFileSync(path, text)
   return names
 }
 
-/** Returns the file that a specifier of a package means, from the folder of its index. */
-function entryOf (root, name, specifier) {
-  const { exports } = manifestOf(root, name)
-  const entry = exports[`.${specifier.slice(name.length)}`]
-  if (entry === undefined) throw new Error(`${name} exports no ${specifier}`)
-  return posix.relative(posix.dirname(codeOf(exports['.'])), codeOf(entry))
-}
-
-function manifestOf (root, name) {
-  return JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8'))
-}
-
-/** Returns the module that an entry of the exports of a package gives to `import`. */
-function codeOf ({ default: main, import: esm = main }) {
-  return esm
+/** The file, below the folder of its package, that a specifier means by the package's exports. */
+function fileOf (root, specifier, name) {
+  const { exports } = JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8'))
+  const target = ({ default: main, import: esm = main } = {}) => esm
+  const file = target(exports[`.${specifier.slice(name.length)}`])
+  if (file === undefined) throw new Error(`${name} does not export ${specifier}`)
+  return posix.relative(posix.dirname(target(exports['.'])), file)
 }
 
 /** Copies one package; returns the files that are code. */
 function copyPackage (root, name, dependencies) {
   const source = join(root, 'node_modules', name)
-  const manifest = manifestOf(root, name)
+  const manifest = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'))
   for (const [dependency, range] of Object.entries(manifest.dependencies ?? {})) {
     if (dependency.startsWith(SCOPE) || dependencies[dependency] === range) continue
     throw new Error(
       `package.json must have the dependency "${dependency}": "${range}", because ${name} has it`
     )
   }
-  const { types } = manifest.exports['.']
-  const esm = codeOf(manifest.exports['.'])
+  const { types, default: main, import: esm = main } = manifest.exports['.']
   const hasIndex = /\/index\.js$/.test(esm) && dirname(types) === dirname(esm)
   if (!hasIndex) throw new Error(`${name} has no index.js with its types beside it`)
   const target = folderOf(name)

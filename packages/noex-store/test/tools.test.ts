@@ -4,12 +4,12 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { DefinitionMissingError } from '../src/index.js'
+import { DefinitionMissingError, FileLog } from '../src/index.js'
 import { backupLog, compactLog, readStore, restoreLog, verifyLog } from '../src/tools/index.js'
 import {
   changeByte, filesOf, startOn, stateOf, storeWithHistory, temporaryDirectory
 } from './support/log-files.js'
-import { rejection } from './support/store.js'
+import { rejection, startStore } from './support/store.js'
 
 test('a backup is a whole store in one file', async t => {
   const folder = temporaryDirectory(t)
@@ -165,6 +165,32 @@ test('compact leaves nothing of deleted records in the files', async t => {
   t.equal((await verifyLog(directory)).ok, false)
   bringBack()
   await (await startOn(t, directory)).stop()
+})
+
+test('a deleted record is gone from the log and its snapshots after three snapshots', async t => {
+  const directory = temporaryDirectory(t)
+  const log = new FileLog({ directory })
+  const store = await startStore(t)
+  await store.attachLog(log)
+  await store.defineBucket('notes', { key: 'id', schema: { id: { type: 'number' } } })
+  const notes = store.bucket('notes')
+  const isThere = (): boolean => filesOf(directory).some(
+    name => readFileSync(join(directory, name), 'utf8').includes('deleted-text')
+  )
+  await notes.insert({ id: 0, text: 'deleted-text' })
+  await log.truncate(store.image())
+  // Deleted while a snapshot is written: the segment with both goes on behind it.
+  const image = store.image()
+  await notes.insert({ id: 1, text: 'deleted-text' })
+  await notes.delete(0)
+  await notes.delete(1)
+  await log.truncate(image)
+  t.ok(isThere())
+  for (let id = 2; id < 5; id++) {
+    await notes.insert({ id })
+    await log.truncate(store.image())
+  }
+  t.notOk(isThere())
 })
 
 test('compact refuses what it cannot read whole, and makes no log', async t => {
