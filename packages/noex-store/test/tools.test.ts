@@ -4,12 +4,12 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { DefinitionMissingError, FileLog } from '../src/index.js'
+import { DefinitionMissingError, FileLog, Store } from '../src/index.js'
 import { backupLog, compactLog, readStore, restoreLog, verifyLog } from '../src/tools/index.js'
 import {
   changeByte, filesOf, startOn, stateOf, storeWithHistory, temporaryDirectory
 } from './support/log-files.js'
-import { rejection, startStore } from './support/store.js'
+import { FakeClock, rejection, startStore } from './support/store.js'
 
 test('a backup is a whole store in one file', async t => {
   const folder = temporaryDirectory(t)
@@ -191,6 +191,24 @@ test('a deleted record is gone from the log and its snapshots after three snapsh
     await log.truncate(store.image())
   }
   t.notOk(isThere())
+})
+
+test('records whose time is up while the server is stopped are nowhere after compact', async t => {
+  const directory = temporaryDirectory(t)
+  const clock = new FakeClock()
+  const store = await Store.start({ now: clock.now, ttlCheckIntervalMs: 0, durability: { directory } })
+  t.teardown(async () => { await store.stop() })
+  // Its function is in no log: the process that compacts has none of the program's.
+  const check = (): undefined => undefined
+  await store.defineBucket('codes', {
+    key: 'id', schema: { id: { type: 'string' }, code: { type: 'string', validate: check } }, ttl: '1h'
+  } as never)
+  await store.bucket('codes').insert({ id: 'a', code: 'expired-text' })
+  await store.stop()
+  t.match(readFileSync(join(directory, 'store.log'), 'utf8'), /expired-text/)
+  await compactLog(directory)
+  t.match(await verifyLog(directory), { ok: true, buckets: { codes: 0 } })
+  for (const name of filesOf(directory)) t.notMatch(readFileSync(join(directory, name), 'utf8'), /expired-text/)
 })
 
 test('compact refuses what it cannot read whole, and makes no log', async t => {

@@ -28,6 +28,8 @@ export async function compactLog (directory: string): Promise<CompactReport> {
   const store = await Store.start({ ttlCheckIntervalMs: 0, maxDeletedKeys: Infinity })
   try {
     await store.attachLog(log)
+    // Records whose time was up while no process has had the store are deleted ones, too.
+    await store.purgeTtl()
     const image = await store.takeImage()
     await store.whenDurable(image.revision)
     await log.compact(image)

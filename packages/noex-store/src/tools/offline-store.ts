@@ -33,6 +33,18 @@ export async function readStore (directory: string): Promise<OfflineStore> {
 }
 
 async function read (directory: string): Promise<OfflineStore> {
+  try {
+    return await readNow(directory)
+  } catch (error) {
+    const { message } = error as Error
+    if (message.includes(directory)) throw error
+    throw new Error(`${directory}: the log cannot be read: ${message}: bring its files back from a backup`, {
+      cause: error
+    })
+  }
+}
+
+async function readNow (directory: string): Promise<OfflineStore> {
   refuseForeign(directory)
   const identity = readIdentity(directory)
   if (identity === undefined) throw new Error(`${directory} has no log of a store`)
