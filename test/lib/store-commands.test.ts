@@ -78,7 +78,8 @@ t.test('the commands on the files of a store', { timeout: 240_000 }, async t => 
 
   await t.test('say how they are used', async t => {
     for (const command of ['verify', 'backup', 'restore', 'compact']) {
-      t.match(await execute(command, '--help'), { code: 0, stdout: new RegExp(`^Usage: fastify-noex ${command} `) })
+      const usage = new RegExp(`^Usage: fastify-noex ${command} `)
+      t.match(await execute(command, '--help'), { code: 0, stdout: usage })
       t.match(await execute(command), { code: 2, stderr: /a file or directory is missing\nAdd --help/ })
       t.match(await execute(command, 'a', 'b', 'c'), { code: 2, stderr: new RegExp(`${command} takes`) })
       t.match(await execute(command, '--colour', 'a'), { code: 2, stderr: /--colour/ })
@@ -86,6 +87,6 @@ t.test('the commands on the files of a store', { timeout: 240_000 }, async t => 
     for (const command of ['backup', 'restore']) {
       t.match(await execute(command, 'a'), { code: 2, stderr: new RegExp(`${command} takes`) })
     }
-    t.match(await execute('verify', join(folder, 'none')), { code: 2, stderr: /there is no such directory\n$/ })
+    t.match(await execute('verify', join(folder, 'none')), { code: 2, stderr: /there is no such/ })
   })
 })

@@ -5,7 +5,7 @@ import { logFormat, MAX_LINE_BYTES } from './log-format.js'
 
 const FORMAT = 1
 
-/** What a backup says of itself in its first line; the lines of an image follow. */
+/** The first line of a backup, which says what it is; the lines of an image follow. */
 export interface BackupHead {
   readonly format: typeof FORMAT
   readonly name: string

@@ -37,7 +37,7 @@ export class BackupsOfLog {
     const image = savedImage(await imageInSlices(engine, this.#queries))
     await engine.whenDurable?.(image.revision)
     if (engine.takenBack !== takenBack) {
-      throw new StoreUnavailableError('A part of the backup was taken back: the log of commits did not take it')
+      throw new StoreUnavailableError('A part of the backup was taken back: the log did not take it')
     }
     const head = headOf(image, { name, createdAt, epoch })
     await this.#backups.create(image, head)

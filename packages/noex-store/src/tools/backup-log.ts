@@ -7,7 +7,7 @@ import { sendLines } from '../log/line-slices.js'
 import { WholeFile } from '../log/whole-file.js'
 import { readStore } from './offline-store.js'
 
-/** What a backup holds, or a log that was made of it. */
+/** Figures of a backup, or of a log that was made of it. */
 export interface BackupReport {
   readonly file: string
   readonly bytes: number
@@ -18,8 +18,8 @@ export interface BackupReport {
 }
 
 /**
- * Copies the newest durable state of a log into one file, also while a server writes to the log. What buckets
- * hold that are not to outlive a process is left out. The file is there when it is whole and on the disk; a
+ * Copies the newest durable state of a log into one file, also while a server writes to the log. Records of
+ * buckets that are not to outlive a process are left out. The file is there when it is whole and on the disk; a
  * copy that is cut short leaves `FILE.<12 digits>.new`.
  * @param isForced whether a file that is there may be replaced
  * @throws when there is a file, or the log cannot be read: with the file and the remedy

@@ -12,7 +12,7 @@ import { checkBackup, checkSnapshot, type ImageFile } from './image-file.js'
 import { LogCounts } from './log-counts.js'
 import { readSteadily } from './steady.js'
 
-/** What the files of a log have, and everything that is wrong with them. */
+/** Contents of the files of a log, and everything that is wrong with them. */
 export interface LogReport {
   /** Whether nothing is wrong. */
   readonly ok: boolean
