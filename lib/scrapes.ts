@@ -77,7 +77,9 @@ export class Scrapes {
         ...Object.fromEntries(refusingCloses.map(reason => [reason, closes[reason] ?? 0]))
       },
       closes,
-      store: { isUnavailable: durability.isUnavailable, lagMs: durability.lagMs },
+      store: {
+        isUnavailable: durability.isUnavailable, lagMs: durability.lagMs, diskBytes: durability.diskBytes
+      },
       sinks: trail?.stats.sinks ?? []
     }
   }

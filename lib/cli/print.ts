@@ -30,7 +30,8 @@ export function paint (text: string, code: number, colour: boolean): string {
   return colour ? `\u001b[${code}m${text}\u001b[39m` : text
 }
 
-function formatTime (timestamp: number): string {
+/** Returns a time in epoch milliseconds as ISO 8601; one that is none as it is. */
+export function formatTime (timestamp: number): string {
   const date = new Date(timestamp)
   return Number.isNaN(date.getTime()) ? String(timestamp) : date.toISOString()
 }

@@ -47,6 +47,7 @@ export class Exposition {
     this.#durations.set(operations)
     set.storeUnavailable(Number(readings.store.isUnavailable))
     set.storeLag(readings.store.lagMs / 1_000)
+    set.storeDisk(readings.store.diskBytes)
     this.#setSinks(readings)
     set.delayP50(eventLoop.p50)
     set.delayP99(eventLoop.p99)
@@ -125,6 +126,9 @@ function define (prom: PromClient, registry: Registry) {
     ),
     storeLag: gauge(
       'noex_store_lag_seconds', 'Age of the oldest commit of the store that is not durable yet.'
+    ),
+    storeDisk: gauges(
+      'noex_store_disk_bytes', 'Bytes that the log of the store and its snapshots take, and that are free.', 'kind'
     ),
     sinkLag: gauges('noex_audit_lag_seconds', 'Age of the oldest audit entry that is not durable yet.', 'sink'),
     sinkQueued: gauges('noex_audit_queued_entries', 'Audit entries that are not durable yet.', 'sink'),

@@ -26,10 +26,14 @@ export interface Readings {
   /** Connections that have ended since the start, by reason. */
   readonly closes: Readonly<Record<string, number>>
   /**
-   * Whether the store refuses writes because its log takes none, and the age of its oldest commit that is not
-   * durable.
+   * Whether the store refuses writes because its log takes none, the age of its oldest commit that is not
+   * durable, and the room that its log takes and has.
    */
-  readonly store: { readonly isUnavailable: boolean, readonly lagMs: number }
+  readonly store: {
+    readonly isUnavailable: boolean
+    readonly lagMs: number
+    readonly diskBytes: ReadonlyArray<readonly [kind: string, bytes: number]>
+  }
   /** The sinks of the audit trail; none where there is no trail. */
   readonly sinks: readonly SinkStats[]
 }

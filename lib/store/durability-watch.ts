@@ -23,16 +23,34 @@ export class DurabilityWatch {
     return this.#store.durability.lag.ms
   }
 
+  /** Room that the log of the store takes and has, in bytes; none where it has no files. */
+  get diskBytes (): ReadonlyArray<readonly [kind: 'log' | 'snapshots' | 'free', bytes: number]> {
+    const { files } = this.#store.durability
+    if (files === undefined) return []
+    const snapshots = files.snapshots.reduce((sum, { bytes }) => sum + bytes, 0)
+    return [['log', files.logBytes], ['snapshots', snapshots], ['free', files.freeBytes]]
+  }
+
   start (): void {
-    this.#stop = this.#store.onDurabilityChange(({ state, lastError, durableRevision }) => {
-      if (state === 'unavailable') {
+    let { state: former, isDiskLow: wasLow } = this.#store.durability
+    if (wasLow) this.#tellDiskLow()
+    this.#stop = this.#store.onDurabilityChange(({ state, lastError, durableRevision, isDiskLow }) => {
+      if (state !== former && state === 'unavailable') {
         this.#log.error({ error: lastError?.message, revision: durableRevision },
           'the store cannot make commits durable: writes are refused until it can')
-      } else {
+      } else if (state !== former) {
         const message = 'the store makes commits durable again: writes are accepted'
         this.#log.warn({ revision: durableRevision }, message)
       }
+      if (isDiskLow && !wasLow) this.#tellDiskLow()
+      former = state
+      wasLow = isDiskLow
     })
+  }
+
+  #tellDiskLow (): void {
+    this.#log.warn(Object.fromEntries(this.diskBytes.map(([kind, bytes]) => [`${kind}Bytes`, bytes])),
+      'the disk of the store has little room left: make some before writes are refused')
   }
 
   stop (): void {

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { AuditSink } from '../../lib/audit/sink.js'
+import { Store } from '../../lib/exports/store.js'
 import { serve } from '../helper.js'
 import { Scrape } from '../prometheus-text.js'
 import { projectFile } from '../project-file.js'
+import { temporaryDirectory } from '../temporary-directory.js'
 
 interface Target {
   readonly expr: string
@@ -43,7 +45,10 @@ function names (text: string): string[] {
 
 t.test('the dashboard', async t => {
   const sink: AuditSink = { name: 'sink', policy: { admin: 'drop', write: 'drop', read: 'drop' }, open: async () => ({ async write () {}, async close () {} }) }
-  const { app, connect } = await serve(t, { routes: { metrics: '/metrics' }, audit: { sinks: [sink], logLevel: 'silent' } })
+  const store = await Store.start({ durability: { directory: temporaryDirectory(t) } })
+  t.teardown(async () => { await store.stop() })
+  const options = { routes: { metrics: '/metrics' }, audit: { sinks: [sink], logLevel: 'silent' } } as const
+  const { app, connect } = await serve(t, options, { store })
   await (await connect()).ask('store.buckets')
   const scrape = new Scrape((await app.inject('/metrics')).body)
 

@@ -84,6 +84,28 @@ t.test('what a client is shown is durable', async t => {
   log.isHolding = false
 })
 
+t.test('a disk with little room left is logged, and the metrics show it', async t => {
+  const log = Object.assign(new HeldLog(), {
+    facts: async () => ({ logBytes: 300, freeBytes: 150, snapshots: [{ revision: 1, bytes: 100 }] })
+  })
+  const store = await Store.start()
+  t.teardown(async () => { await store.stop().catch(() => {}) })
+  await store.attachLog(log)
+  const lines: Array<Record<string, unknown>> = []
+  const { app } = await serve(t, { routes: { metrics: '/metrics' } }, {
+    store, fastify: { logger: logInto(lines) }
+  })
+  t.match(lines.filter(({ msg }) => /little room left/.test(String(msg))), [
+    { level: 40, logBytes: 300, snapshotsBytes: 100, freeBytes: 150 }
+  ])
+  const { body } = await app.inject('/metrics')
+  for (const [kind, bytes] of [['log', 300], ['snapshots', 100], ['free', 150]]) {
+    t.match(body, `noex_store_disk_bytes{kind="${kind}"} ${bytes}\n`)
+  }
+  const inMemory = await serve(t, { routes: { metrics: '/metrics' } })
+  t.notMatch((await inMemory.app.inject('/metrics')).body, /noex_store_disk_bytes\{/)
+})
+
 t.test('a write that cannot be made durable was never shown', async t => {
   const { connect, log, app, lines, store } = await serveHeld(t)
   const [writer, reader, watcher] = [await connect(), await connect(), await connect()]

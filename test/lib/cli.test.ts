@@ -11,7 +11,7 @@ import type { AuditEntry } from '../../lib/audit/entry.js'
 import { auditQuery } from '../../lib/cli/audit-query.js'
 import { auditTail } from '../../lib/cli/audit-tail.js'
 import { auditVerify } from '../../lib/cli/audit-verify.js'
-import type { CommandIo } from '../../lib/cli/command.js'
+import type { CommandFunction, CommandIo } from '../../lib/cli/command.js'
 import { escapeText } from '../../lib/cli/print.js'
 import { START, keys, numberedEntry, writeTrail } from '../audit-trail-files.js'
 import { temporaryDirectory } from '../temporary-directory.js'
@@ -36,9 +36,9 @@ class Collector extends Writable {
   }
 }
 
-type CommandFunction = (args: readonly string[], io: CommandIo) => Promise<number>
-
-async function run (command: CommandFunction, args: readonly string[], given: Partial<CommandIo> = {}): Promise<{ code: number, lines: string[], errors: string[] }> {
+async function run (
+  command: CommandFunction, args: readonly string[], given: Partial<CommandIo> = {}
+): Promise<{ code: number, lines: string[], errors: string[] }> {
   const stdout = new Collector()
   const stderr = new Collector()
   const code = await command(args, { stdout, stderr, isTTY: false, env: {}, ...given })
@@ -247,8 +247,8 @@ t.test('wrong usage and unreadable files are told in a line, with code 2', async
   writeFileSync(join(directory, 'half.json'), '{"stream":"audit","seq":3}')
   writeFileSync(join(directory, 'long.json'), ' '.repeat(100_000))
   const cases: Array<[CommandFunction, string[], RegExp]> = [
-    [auditQuery, [], /a file is missing/],
-    [auditQuery, [''], /a file is missing/],
+    [auditQuery, [], /a file or directory is missing/],
+    [auditQuery, [''], /a file or directory is missing/],
     [auditQuery, ['--what', path], /--what/],
     [auditQuery, ['--result', 'maybe', path], /--result takes success or error/],
     [auditQuery, ['--from', 'yesterday', path], /--from takes/],
@@ -260,7 +260,7 @@ t.test('wrong usage and unreadable files are told in a line, with code 2', async
     [auditTail, ['-n', 'all', path], /--lines takes/],
     [auditTail, [path, path], /one file/],
     [auditTail, [join(directory, 'folder.jsonl')], /is not a file/],
-    [auditVerify, ['--public-key', path], /a file is missing/],
+    [auditVerify, ['--public-key', path], /a file or directory is missing/],
     [auditVerify, ['--public-key', join(directory, 'bad.pem'), path], /.+/],
     [auditVerify, ['--checkpoints', join(directory, 'missing'), path], /ENOENT/],
     [auditVerify, ['--after', join(directory, 'missing'), path], /ENOENT/],
@@ -310,9 +310,10 @@ t.test('the program fastify-noex', { timeout: 120_000 }, async t => {
   })
 
   t.test('tells how it is used', async t => {
-    t.match(await execute('--help'), { code: 0, stdout: /^Usage: fastify-noex audit COMMAND/ })
-    t.match(await execute('audit', '--help'), { code: 0, stdout: /^Usage: fastify-noex audit COMMAND/ })
+    t.match(await execute('--help'), { code: 0, stdout: /^Usage: fastify-noex COMMAND/ })
+    t.match(await execute('audit', '--help'), { code: 0, stdout: /^Usage: fastify-noex COMMAND/ })
     t.match(await execute('audit'), { code: 2, stdout: '', stderr: /a command is missing/ })
+    t.match(await execute('erase', path), { code: 2, stdout: '', stderr: /there is no command erase\n/ })
     t.match(await execute('audit', 'erase', path), { code: 2, stdout: '', stderr: /there is no command audit erase/ })
   })
 

@@ -20,7 +20,7 @@ const readings: Readings = {
   queued: { allBytes: 2_048, largestBytes: 1_500 },
   refusals: { rate_limit: 2, per_ip: 0 },
   closes: { client: 3, slow_consumer: 0 },
-  store: { isUnavailable: false, lagMs: 0 },
+  store: { isUnavailable: false, lagMs: 0, diskBytes: [['log', 7], ['free', 9]] },
   sinks: []
 }
 
@@ -70,6 +70,8 @@ t.test('a scrape', async t => {
       ['noex_evaluations_total', {}, 11],
       ['noex_pushes_total', { kind: 'store' }, 110],
       ['noex_pushes_total', { kind: 'rules' }, 8],
+      ['noex_store_disk_bytes', { kind: 'log' }, 7],
+      ['noex_store_disk_bytes', { kind: 'free' }, 9],
       ['noex_queued_bytes', {}, 2_048],
       ['noex_largest_queue_bytes', {}, 1_500],
       ['noex_refusals_total', { limit: 'rate_limit' }, 2],

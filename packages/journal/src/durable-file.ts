@@ -1,7 +1,8 @@
 import {
   closeSync, constants, fchmodSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync,
-  lstatSync, openSync, renameSync, writeSync
+  lstatSync, mkdirSync, openSync, renameSync, writeSync
 } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 
 /**
  * A file that grows by whole pieces, each of which is on the disk before the next is begun. All calls are
@@ -165,5 +166,16 @@ export function syncDirectory (path: string): void {
     fsyncSync(fd)
   } finally {
     closeSync(fd)
+  }
+}
+
+/** Makes a directory for its owner only, with those above it that are missing, durably. */
+export function makeDirectory (path: string): void {
+  const firstMade = mkdirSync(path, { recursive: true, mode: 0o700 })
+  if (firstMade === undefined) return
+  // A new directory is a name in the one above it.
+  const outermost = dirname(resolve(firstMade))
+  for (let made = resolve(path); made !== outermost && made !== dirname(made); made = dirname(made)) {
+    syncDirectory(dirname(made))
   }
 }

@@ -51,6 +51,18 @@ export async function acquireLock (path: string, taken: string): Promise<FileLoc
   }
 }
 
+/** Returns whether a living process, or another owner in this one, has the lock at `path`. */
+export async function isLocked (path: string): Promise<boolean> {
+  if (process.platform === 'win32') return await answers(pipeName(path))
+  if (inodeOf(path) === undefined) return false
+  const directory = openSync(dirname(path), 'r')
+  try {
+    return await isAlive(shortName(path, directory))
+  } finally {
+    closeSync(directory)
+  }
+}
+
 /** Gives the lock its name; false when a living owner has it. */
 async function claim (path: string, own: string, short: string): Promise<boolean> {
   for (let attempt = 0; attempt < 3; attempt++) {
@@ -154,10 +166,14 @@ function setAside (path: string, inode: number): void {
 }
 
 async function listenOnPipe (path: string, taken: string): Promise<FileLock> {
-  const name = createHash('sha256').update(resolve(path).toLowerCase()).digest('hex')
-  const server = await listen(`\\\\.\\pipe\\noex-audit-${name}`)
+  const server = await listen(pipeName(path))
   if (server === undefined) throw new Error(`${path}: ${taken}`)
   return { release: async () => { await close(server) }, isHeld: () => true }
+}
+
+function pipeName (path: string): string {
+  const name = createHash('sha256').update(resolve(path).toLowerCase()).digest('hex')
+  return `\\\\.\\pipe\\noex-audit-${name}`
 }
 
 async function close (server: Server): Promise<void> {

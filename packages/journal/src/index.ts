@@ -1,7 +1,7 @@
 export { Backoff } from './backoff.js'
-export { crcFormat, textOfCrcLine, type CrcHead } from './crc-format.js'
-export { DurableFile, syncDirectory } from './durable-file.js'
-export { acquireLock, type FileLock } from './file-lock.js'
+export { crc32, crcFormat, textOfCrcLine, type CrcHead } from './crc-format.js'
+export { DurableFile, makeDirectory, syncDirectory } from './durable-file.js'
+export { acquireLock, isLocked, type FileLock } from './file-lock.js'
 export { readBytes, scanLines, sizeOf } from './file-scan.js'
 export {
   cutTail, followLines, isRepeated, isTorn, keepTail, MAX_WRITE_BYTES, type Extent, type Followed
@@ -12,7 +12,9 @@ export {
   Journal, type JournalKeeper, type JournalOptions, type JournalStart, type LineRange
 } from './journal.js'
 export { LINE_FEED, LineSplitter, textOf, type RawLine } from './lines.js'
-export { recoverJournal, type RecoveredJournal } from './recover.js'
+export {
+  readJournal, recoverJournal, type ReadJournal, type RecoveredJournal
+} from './recover.js'
 export { currentBeside, numberInName, SegmentNames } from './segment-names.js'
 export type { JournalCommand, JournalReport } from './thread/journal-messages.js'
 export { JournalThread, type JournalThreadOptions } from './thread/journal-thread.js'

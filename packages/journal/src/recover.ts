@@ -7,12 +7,20 @@ import type { JournalStart } from './journal.js'
 import type { SegmentNames } from './segment-names.js'
 
 /** A journal as it was read. */
-export interface RecoveredJournal<Head> extends JournalStart<Head> {
+export interface ReadJournal<Head> extends JournalStart<Head> {
   /** Number of the oldest line that is there; of the next one, when there is none. */
   readonly oldest: number
+  /** How much of each file that was read is good, in order. */
+  readonly files: ReadonlyArray<Followed<Head>>
+}
+
+/** A journal as it was read and repaired. */
+export interface RecoveredJournal<Head> extends ReadJournal<Head> {
   /** Part of the last write, which a crash had left half written: it is in the `.torn` file now. */
   readonly torn: { readonly bytes: number, readonly lines: number } | undefined
 }
+
+type Visit<Head> = (line: string, head: Head) => void
 
 /**
  * Reads all lines of a journal from a number on, and repairs what a crash has left: a last write that is
@@ -20,11 +28,30 @@ export interface RecoveredJournal<Head> extends JournalStart<Head> {
  * @throws when anything is wrong that no crash explains; then it has changed nothing
  */
 export function recoverJournal<Head> (
-  names: SegmentNames, format: JournalFormat<Head>, from: number, visit: (line: string, head: Head) => void
+  names: SegmentNames, format: JournalFormat<Head>, from: number, visit: Visit<Head>
 ): RecoveredJournal<Head> {
+  const journal = readJournal(names, format, from, visit)
+  let bytes = 0
+  let lines = 0
+  for (const { path, goodBytes } of journal.files) {
+    const kept = keepTail(path, goodBytes, names.torn)
+    bytes += kept.bytes
+    lines += kept.lines
+  }
+  for (const file of journal.files) cutTail(file)
+  return { ...journal, torn: bytes === 0 ? undefined : { bytes, lines } }
+}
+
+/**
+ * Reads all lines of a journal from a number on, as `recoverJournal` does, and changes nothing.
+ * @throws when anything is wrong that no crash explains
+ */
+export function readJournal<Head> (
+  names: SegmentNames, format: JournalFormat<Head>, from: number, visit: Visit<Head>
+): ReadJournal<Head> {
   const closed = names.listClosed()
   const numbers = closed.map(path => names.numberIn(path) as number)
-  const tails: Array<Followed<Head>> = []
+  const files: Array<Followed<Head>> = []
   // Whole segments before the first line that is wanted are not read.
   const begin = Math.max(0, numbers.findLastIndex(number => number <= from))
   let head: Head | undefined
@@ -49,7 +76,7 @@ export function recoverJournal<Head> (
       }
       head = found.head
     }
-    tails.push(found)
+    files.push(found)
     return found
   }
   const first = firstNumber(names.current, format)
@@ -68,25 +95,12 @@ export function recoverJournal<Head> (
   }
   const current = read(names.current, first, Infinity)
   if (!isTorn(current, format)) throw damaged(current)
-  return finish(names, tails, {
+  return {
     head: head ?? format.start,
     first: current.lines === 0 ? undefined : first,
-    oldest: numbers[0] ?? first ?? format.numberOf(head ?? format.start) + 1
-  })
-}
-
-function finish<Head> (
-  names: SegmentNames, tails: ReadonlyArray<Followed<Head>>, found: Omit<RecoveredJournal<Head>, 'torn'>
-): RecoveredJournal<Head> {
-  let bytes = 0
-  let lines = 0
-  for (const { path, goodBytes } of tails) {
-    const kept = keepTail(path, goodBytes, names.torn)
-    bytes += kept.bytes
-    lines += kept.lines
+    oldest: numbers[0] ?? first ?? format.numberOf(head ?? format.start) + 1,
+    files
   }
-  for (const tail of tails) cutTail(tail)
-  return { ...found, torn: bytes === 0 ? undefined : { bytes, lines } }
 }
 
 /** Returns the number of the first line of a file; `undefined` without a good one. */

@@ -6,8 +6,8 @@ const LENGTH = 26
 
 /**
  * A file that says how far a journal goes, by which lines that others have cut off show at the next start.
- * It is written behind each group and never waited for: after a loss of power it may be older, which is no
- * fault.
+ * It is written behind each group and the disk is never waited for: after a loss of power it may be older,
+ * which is no fault.
  */
 export class Watermark {
   readonly #fd: number

@@ -13,6 +13,7 @@ import { resolveDurability } from './log/durability-options.js'
 import { imageInSlices, imageOf } from './log/image.js'
 import { StoreLog, type EndRead } from './log/store-log.js'
 import { Backups } from './persistence/backups.js'
+import { BackupsOfLog } from './persistence/log-backups.js'
 import { BucketSaver } from './persistence/bucket-saver.js'
 import { QueryRegistry } from './query/query-registry.js'
 import { checkDefinitions } from './schema/define-schema.js'
@@ -280,7 +281,7 @@ export class Store extends StoreQueries {
     return this.#log.status
   }
 
-  /** Hears when the disk begins or ceases to refuse commits. Returns what ends it. */
+  /** Hears when the disk begins or ceases to refuse commits, or to be low. Returns what ends it. */
   onDurabilityChange (listener: (status: DurabilityStatus) => void): () => void {
     return this.#log.onChange(listener)
   }
@@ -341,10 +342,13 @@ export class Store extends StoreQueries {
     return imageOf(this.#engine, this.#queries)
   }
 
-  /** @throws PersistenceRequiredError */
+  /**
+   * Copies all buckets under a name, in place of a copy that has it: beside the log, or by the adapter.
+   * @throws PersistenceRequiredError
+   */
   async createBackup (name = `backup-${Date.now()}`): Promise<BackupInfo> {
     const backups = this.#backups('create backup')
-    await this.#saver?.flush()
+    if (this.#saver !== undefined) await this.#saver.flush()
     return await backups.create(name)
   }
 
@@ -353,9 +357,13 @@ export class Store extends StoreQueries {
     return await this.#backups('list backups').list()
   }
 
-  /** @throws PersistenceRequiredError, BackupNotFoundError */
+  /**
+   * Replaces the records of all buckets that are in a backup and defined, in one commit.
+   * @throws PersistenceRequiredError, BackupNotFoundError
+   */
   async restoreBackup (nameOrId: string): Promise<void> {
     await this.#backups('restore backup').restore(nameOrId)
+    await this.#whenDurable()
   }
 
   /** @throws PersistenceRequiredError */
@@ -386,7 +394,9 @@ export class Store extends StoreQueries {
     }
   }
 
-  #backups (operation: string): Backups {
+  #backups (operation: string): Backups | BackupsOfLog {
+    const { backups } = this.#log
+    if (backups !== undefined) return new BackupsOfLog(this.#engine, this.#queries, backups)
     if (this.#saver === undefined) throw new PersistenceRequiredError(operation)
     return new Backups(this.#engine, this.#saver)
   }

@@ -251,6 +251,37 @@ async function replayed (t: Test, directory: string, revision: number): Promise<
   return [...records.values()]
 }
 
+test('a disk with little room left is told before it is full', async t => {
+  const disk = smallDisk(t)
+  if (disk === undefined) return
+  const directory = join(disk.directory, 'store')
+  const { store, notices } = await startDurable(t, directory, { snapshotBytes: 16_384 })
+  await store.defineBucket('users', users)
+  t.match(store.durability, { isDiskLow: false, files: { snapshots: [] } })
+  const told: boolean[] = []
+  store.onDurabilityChange(({ isDiskLow }) => { told.push(isDiskLow) })
+  /** Writes so much that a snapshot is written, after which the room is looked at. */
+  const write = async (count: number, from: number): Promise<void> => {
+    for (let i = from; i < from + count; i++) {
+      await store.bucket('users').insert({ id: `${i}`, name: 'x'.repeat(900) })
+    }
+  }
+  await write(14, 0)
+  disk.fill()
+  await write(4, 14)
+  await until(() => store.durability.isDiskLow, 'the disk is low')
+  t.equal(store.durability.state, 'ok', 'and writes go on')
+  disk.free()
+  await write(20, 20)
+  await until(() => !store.durability.isDiskLow, 'there is room again')
+  t.same(told.filter((isLow, i) => isLow !== told[i - 1]), [true, false])
+  const rooms = notices.filter(({ type }) => type.startsWith('disk_'))
+  t.match(rooms, [
+    { type: 'disk_low', message: /has \d+ bytes left, and \d+ are wanted for snapshots/ },
+    { type: 'disk_ok', message: /has \d+ bytes left, which is enough again/ }
+  ])
+})
+
 test('a full disk', async t => {
   const disk = smallDisk(t)
   if (disk === undefined) return

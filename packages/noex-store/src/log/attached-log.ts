@@ -6,7 +6,7 @@ import type { Commit } from '../types/commit.js'
 import type { DurabilityNotice, DurabilityStatus, RecoveryProgress } from '../types/durability.js'
 import { applyCommit, prepareBuckets } from './apply.js'
 import { BackgroundSnapshots } from './background-snapshots.js'
-import type { ChangeLog, LogEntry } from './change-log.js'
+import type { ChangeLog, LogBackups, LogEntry } from './change-log.js'
 import { CommitQueue } from './commit-queue.js'
 import { firstEntry } from './first-entry.js'
 import { imageInSlices, loadImage } from './image.js'
@@ -157,6 +157,11 @@ export class AttachedLog {
     return this.#durable
   }
 
+  /** Backups beside the log; `undefined` where it keeps none. */
+  get backups (): LogBackups | undefined {
+    return this.#log.backups
+  }
+
   get status (): DurabilityStatus {
     const { revision, undoLog, now } = this.#engine
     const oldest = undoLog.oldest?.time ?? now
@@ -166,7 +171,8 @@ export class AttachedLog {
       durableRevision: this.#durable,
       lag: { commits: revision - this.#durable, ms: Math.max(0, now - oldest) },
       lastError: this.#lastError,
-      files: this.#snapshots.facts
+      files: this.#snapshots.facts,
+      isDiskLow: this.#snapshots.isDiskLow
     }
   }
 

@@ -45,6 +45,11 @@ export class BackgroundSnapshots {
     return this.#facts
   }
 
+  /** Whether the disk has little room left: see `DurabilityStatus`. */
+  get isDiskLow (): boolean {
+    return this.#isLow
+  }
+
   /** Begins a snapshot when the log has become long. */
   check (): void {
     const { tailBytes = 0 } = this.#log
@@ -57,16 +62,21 @@ export class BackgroundSnapshots {
     this.#facts = await this.#log.facts?.() ?? this.#facts
     if (this.#facts === undefined) return
     const { freeBytes, snapshots } = this.#facts
-    const needed = 2 * (this.#options.snapshotBytes + (snapshots.at(-1)?.bytes ?? 0))
+    const { snapshotBytes } = this.#options
+    // Without snapshots by itself, the log alone does not say how long it becomes.
+    const length = Number.isFinite(snapshotBytes) ? snapshotBytes : 0
+    const needed = 2 * (length + (snapshots.at(-1)?.bytes ?? 0))
     const isLow = freeBytes < needed
-    if (isLow && !this.#isLow) {
-      this.#options.onNotice({
-        type: 'disk_low',
-        message: `the disk of the store has ${freeBytes} bytes left, and ${needed} are wanted ` +
-          'for snapshots and the log between them: make room before writes are refused'
-      })
-    }
+    if (isLow === this.#isLow) return
     this.#isLow = isLow
+    const room = `the disk of the store has ${freeBytes} bytes left`
+    this.#options.onNotice(isLow
+      ? {
+          type: 'disk_low',
+          message: `${room}, and ${needed} are wanted for snapshots and the log between them: ` +
+            'make room before writes are refused'
+        }
+      : { type: 'disk_ok', message: `${room}, which is enough again` })
   }
 
   /** Ends it; resolves when a snapshot that is under way has ended, or was given up. */

@@ -1,8 +1,10 @@
 import type { Commit } from '../types/commit.js'
 import type { LogFacts } from '../types/durability.js'
+import type { BackupInfo } from '../types/persistence.js'
 import type { DeclarativeQueryConfig } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition } from '../types/schema.js'
+import type { BackupHead } from './backup-format.js'
 
 /** A commit as a log keeps it. */
 export interface LogEntry extends Commit {
@@ -72,4 +74,18 @@ export interface ChangeLog {
   readonly tailBytes?: number
   /** Room that the log takes and has; absent where that is of no interest. */
   facts?(): Promise<LogFacts>
+  /** Backups beside the log; absent where it keeps none. */
+  readonly backups?: LogBackups
+}
+
+/** Named images of a store that are kept beside its log. */
+export interface LogBackups {
+  /** Keeps an image, in place of one of the same name. */
+  create (image: StoreImage, head: BackupHead): Promise<void>
+  /** The oldest first. */
+  list (): Promise<BackupInfo[]>
+  /** Reads a backup; `undefined` where there is none. */
+  read (name: string): Promise<StoreImage | undefined>
+  /** Resolves with whether there was one. */
+  delete (name: string): Promise<boolean>
 }

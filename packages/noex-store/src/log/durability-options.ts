@@ -48,6 +48,6 @@ function bytesOf (name: string, value = DEFAULT_BYTES): number {
 }
 
 function warnOf ({ type, message }: DurabilityNotice): void {
-  if (type === 'available') return
+  if (type === 'available' || type === 'disk_ok') return
   process.emitWarning(message, { type: 'NoexStoreWarning', code: `store-${type.replace('_', '-')}` })
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { JournalThread, threadFile } from '@hamicek/noex-journal'
 import { encode, restore } from '../storage/tagged-value.js'
 import type { Change } from '../types/commit.js'
@@ -7,12 +6,16 @@ import type { LogFacts, RecoveryProgress } from '../types/durability.js'
 import {
   LogRefusedError, type ChangeLog, type LogEntry, type OpenedLog, type StoreImage
 } from './change-log.js'
+import { FileBackups } from './file-backups.js'
 import { ImageReader, linesOfImage } from './image-lines.js'
+import { inSlices, sendLines } from './line-slices.js'
 import type { LogCall, LogNotice, LogOpened, ReadLines } from './log-messages.js'
 
 export interface FileLogOptions {
   /** Folder of the log's files; made if it is missing. For its owner only. */
   readonly directory: string
+  /** Whether there must be a log, so that none is begun. @default false */
+  readonly isKnown?: boolean
   /** Whether a commit counts as durable only when the disk has it. @default true */
   readonly fsync?: boolean
   /** Bytes after which a segment of the log is closed. @default 67_108_864 */
@@ -21,13 +24,10 @@ export interface FileLogOptions {
   readonly onProgress?: (progress: RecoveryProgress) => void
 }
 
-/** Time that texts are parsed or made before other work has its turn, in milliseconds. */
-const SLICE_MS = 5
-/** Characters of one part of a snapshot. */
-const PART = 262_144
-
 /** A log of commits in files of one directory, written in a thread; see log-directory.ts for the files. */
 export class FileLog implements ChangeLog {
+  /** Backups of the store beside the log. */
+  readonly backups = new FileBackups(async call => await this.#call({ type: 'backup', call }))
   readonly #options: FileLogOptions
   #thread: JournalThread<LogOpened, LogNotice> | undefined
   #epoch: string = randomUUID()
@@ -65,14 +65,14 @@ export class FileLog implements ChangeLog {
    * @throws when another process has it, or anything in it is wrong: with the file and the remedy
    */
   async open (): Promise<OpenedLog & Pick<LogOpened, 'torn' | 'damaged'>> {
-    const { directory, fsync = true, segmentBytes = 67_108_864, onProgress } = this.#options
+    const { directory, fsync = true, segmentBytes = 67_108_864, isKnown = false, onProgress } = this.#options
     let snapshots: string[] = []
     let done = 0
     const tails: string[] = []
     const { thread, opened } = await JournalThread.open<LogOpened, LogNotice>({
       file: threadFile('log-worker.js', import.meta.url),
       name: 'noex-store-log',
-      settings: { directory, fsync, maxBytes: segmentBytes },
+      settings: { directory, fsync, maxBytes: segmentBytes, isKnown },
       title: 'the thread that writes the log of the store',
       onNotice (notice) {
         if ('lines' in notice) onProgress?.({ phase: 'read', done: done += notice.lines.length })
@@ -145,24 +145,21 @@ export class FileLog implements ChangeLog {
     if (snapshot.revision === this.#snapshotRevision) return
     const { tailBytes } = this
     await this.#call({ type: 'snapshot-begin', revision: snapshot.revision })
-    let part: string[] = []
-    let length = 0
-    let began = performance.now()
-    for (const line of linesOfImage(snapshot)) {
-      part.push(line)
-      length += line.length
-      if (length < PART && performance.now() - began < SLICE_MS) continue
-      // One part is in the thread at a time, so that a slow disk holds back the reading.
-      await this.#call({ type: 'snapshot-part', lines: part.join('\n') })
-      await nextTurn()
-      part = []
-      length = 0
-      began = performance.now()
-    }
-    if (part.length > 0) await this.#call({ type: 'snapshot-part', lines: part.join('\n') })
+    await sendLines(linesOfImage(snapshot), async lines => {
+      await this.#call({ type: 'snapshot-part', lines })
+    })
     await this.#call({ type: 'snapshot-end' })
     this.#snapshotRevision = snapshot.revision
     this.#tailBytes -= tailBytes
+  }
+
+  /**
+   * Writes a snapshot of the newest revision and removes everything that is older, so that records which
+   * were deleted are nowhere in the files.
+   */
+  async compact (snapshot: StoreImage): Promise<void> {
+    await this.truncate(snapshot)
+    await this.#call({ type: 'compact' })
   }
 
   async facts (): Promise<LogFacts> {
@@ -207,29 +204,19 @@ function count (texts: readonly string[]): number {
 /** Parses entries in slices. */
 async function readEntries (texts: readonly string[], first: number): Promise<LogEntry[]> {
   const entries: LogEntry[] = []
-  let began = performance.now()
-  for (const text of texts) {
-    for (const line of text.split('\n')) {
-      entries.push({ ...restore(JSON.parse(line)) as LogEntry, revision: first + entries.length })
-      if (performance.now() - began < SLICE_MS) continue
-      await nextTurn()
-      began = performance.now()
-    }
-  }
+  await inSlices(linesIn(texts), line => {
+    entries.push({ ...restore(JSON.parse(line)) as LogEntry, revision: first + entries.length })
+  })
   return entries
 }
 
 async function readImage (texts: readonly string[]): Promise<StoreImage | undefined> {
   if (texts.length === 0) return undefined
   const reader = new ImageReader()
-  let began = performance.now()
-  for (const text of texts) {
-    for (const line of text.split('\n')) {
-      reader.add(line)
-      if (performance.now() - began < SLICE_MS) continue
-      await nextTurn()
-      began = performance.now()
-    }
-  }
+  await inSlices(linesIn(texts), line => { reader.add(line) })
   return reader.end()
+}
+
+function * linesIn (texts: readonly string[]): Generator<string> {
+  for (const text of texts) yield * text.split('\n')
 }

@@ -1,27 +1,19 @@
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
+import { chmodSync, readdirSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  crcFormat, DurableFile, followLines, Journal, recoverJournal, SegmentNames, sizeOf, syncDirectory,
-  textOfCrcLine,
+  followLines, Journal, recoverJournal, SegmentNames, sizeOf, syncDirectory, textOfCrcLine,
   Watermark, type CrcHead, type ServedJournal
 } from '@hamicek/noex-journal'
 import type { LogFacts } from '../types/durability.js'
+import { BackupFiles } from './backup-files.js'
+import { readIdentity, UNFINISHED, writeIdentity, type Identity } from './identity.js'
+import { logFormat } from './log-format.js'
 import type { LogCall, LogNotice, LogOpened, LogSettings, ReadLines } from './log-messages.js'
 import { SnapshotFiles } from './snapshot-files.js'
+import { readWhole } from './whole-file.js'
 
-/** Longest line, in bytes: a commit, or a part of a snapshot. */
-export const MAX_LINE_BYTES = 268_435_456
 /** Characters of one message. */
 const MAX_MESSAGE = 1_048_576
-const FORMAT = 1
-
-interface Identity {
-  readonly format: typeof FORMAT
-  /** Names the history. */
-  readonly epoch: string
-  /** Revision of the first commit of the history. */
-  readonly first: number
-}
 
 /**
  * The files of a store's log in one directory: `store.json` names the history, `store.log` and the closed
@@ -32,9 +24,10 @@ export class LogDirectory implements ServedJournal {
   readonly opened: LogOpened
   readonly #settings: LogSettings
   readonly #names: SegmentNames
-  readonly #format = crcFormat(MAX_LINE_BYTES)
   readonly #snapshots: SnapshotFiles
+  readonly #backups: BackupFiles
   readonly #mark: Watermark
+  #identity: Identity | undefined
   #journal: Journal<CrcHead>
 
   /** Reads the log, tells what it has, and opens it for writing. Throws when anything in it is wrong. */
@@ -42,25 +35,32 @@ export class LogDirectory implements ServedJournal {
     const { directory } = settings
     this.#settings = settings
     this.#names = new SegmentNames(join(directory, 'store.log'), '.log', 'store')
-    this.#snapshots = new SnapshotFiles(directory, this.#format)
+    this.#snapshots = new SnapshotFiles(directory)
+    this.#backups = new BackupFiles(directory)
     refuseForeign(directory)
-    this.#snapshots.drop()
     const identity = readIdentity(directory)
+    if (identity === undefined && settings.isKnown) throw new Error(`${directory} has no log of a store`)
+    this.#snapshots.drop()
+    this.#backups.drop()
+    rmSync(join(directory, UNFINISHED), { force: true })
+    this.#identity = identity
     const markPath = join(directory, 'store.mark')
     const mark = Watermark.read(markPath)
     if (identity === undefined) {
-      this.#journal = this.#open(this.#format.start, undefined)
+      this.#journal = this.#open(logFormat.start, undefined)
       this.opened = { epoch: undefined, revision: 0, torn: undefined, damaged: [] }
     } else {
       const { revision: snapshot, damaged } = this.#snapshots.readNewest(tell)
+      const { snapshot: base = 0 } = identity
+      if ((snapshot ?? 0) < base) throw new Error(baseText(directory, base))
       const from = snapshot === undefined ? identity.first : snapshot + 1
       const sender = new LineSender(from, tell)
-      const recovered = recoverJournal(this.#names, this.#format, from, (line, { revision }) => {
+      const recovered = recoverJournal(this.#names, logFormat, from, (line, { revision }) => {
         sender.add(textOfCrcLine(line), revision)
       })
       const { head, first, torn, oldest } = recovered
       sender.flush()
-      const { revision } = head
+      const revision = head.revision === 0 ? base : head.revision
       const end = Math.max(mark, snapshot ?? 0)
       if (revision < end || (oldest > from && revision > 0)) {
         throw new Error(missingText(directory, from, oldest > from ? oldest - 1 : end, damaged))
@@ -78,8 +78,10 @@ export class LogDirectory implements ServedJournal {
     return this.#journal.isForeign
   }
 
+  /** Adds entries, all or none. Before they are told to be durable the mark says so: backups go by it. */
   append (entries: string[]): void {
     this.#journal.append(entries)
+    this.#mark.write(this.#journal.head.revision)
   }
 
   discard (): void {
@@ -97,16 +99,12 @@ export class LogDirectory implements ServedJournal {
 
   close (): void {
     this.#snapshots.drop()
+    this.#backups.drop()
     try {
       this.#journal.close(() => { this.#journal.sync() })
     } finally {
       this.#mark.close()
     }
-  }
-
-  /** Says how far the log goes. */
-  mark (): void {
-    this.#mark.write(this.#journal.head.revision)
   }
 
   carryOut (call: LogCall): unknown {
@@ -133,6 +131,11 @@ export class LogDirectory implements ServedJournal {
         return this.#read(call.from)
       case 'facts':
         return this.#facts()
+      case 'compact':
+        this.#compact()
+        break
+      case 'backup':
+        return this.#backups.carryOut(call.call)
     }
     return undefined
   }
@@ -149,24 +152,39 @@ export class LogDirectory implements ServedJournal {
 
   #begin (epoch: string, first: number): void {
     const { directory } = this.#settings
-    const identity: Identity = { format: FORMAT, epoch, first }
-    const path = join(directory, 'store.json.new')
-    rmSync(path, { force: true })
-    const file = new DurableFile(path, true)
-    try {
-      file.append(Buffer.from(`${JSON.stringify(identity)}\n`))
-      file.rename(join(directory, 'store.json'))
-    } finally {
-      file.close()
-    }
-    syncDirectory(directory)
+    this.#identity = { epoch, first }
+    writeIdentity(directory, this.#identity)
     this.#journal.release()
     this.#journal = this.#open({ revision: first - 1, durable: first - 1 }, undefined)
   }
 
+  /** Removes everything that is older than the newest snapshot, which must be that of the newest revision. */
+  #compact (): void {
+    const { directory } = this.#settings
+    const { revision } = this.#journal.head
+    const snapshots = this.#snapshots.list()
+    const newest = snapshots.pop()
+    const isWhole = newest?.revision === revision && readWhole(newest.path, () => {}).isWhole
+    if (!isWhole || this.#identity === undefined) {
+      throw new Error(`${directory}: the snapshot that was just written is not whole: check the disk`)
+    }
+    this.#journal.rotate()
+    this.#identity = { epoch: this.#identity.epoch, first: revision + 1, snapshot: revision }
+    writeIdentity(directory, this.#identity)
+    const aside = readdirSync(directory)
+      .filter(name => name === 'store.torn' || /\.foreign(\.\d+)?$/.test(name))
+      .map(name => join(directory, name))
+    // Oldest first, each one before the next also after a loss of power: what is left follows on.
+    const older = [...snapshots.map(({ path }) => path), ...this.#names.listClosed(), ...aside]
+    for (const path of older) {
+      rmSync(path, { recursive: true, force: true })
+      syncDirectory(directory)
+    }
+  }
+
   #open (head: CrcHead, first: number | undefined): Journal<CrcHead> {
     const { fsync, maxBytes } = this.#settings
-    const options = { names: this.#names, format: this.#format, maxBytes, maxAgeMs: Infinity, fsync }
+    const options = { names: this.#names, format: logFormat, maxBytes, maxAgeMs: Infinity, fsync }
     return new Journal({ ...options, wholeGroups: true }, { head, first })
   }
 
@@ -177,7 +195,7 @@ export class LogDirectory implements ServedJournal {
     let length = 0
     const { revision: end } = this.#journal.head
     for (const path of [...closed.slice(Math.max(0, begin)), this.#names.current]) {
-      followLines(path, this.#format, {
+      followLines(path, logFormat, {
         visit (line, { revision }) {
           if (revision > end || length > MAX_MESSAGE) return false
           const next = from + lines.length
@@ -223,39 +241,16 @@ class LineSender {
 }
 
 /** Throws when a directory has data of the original, or of a storage adapter. */
-function refuseForeign (directory: string): void {
+export function refuseForeign (directory: string): void {
   const foreign = readdirSync(directory).find(name => name.endsWith('.json') && name !== 'store.json')
   if (foreign === undefined) return
   throw new Error(`${directory} has the data of a storage adapter (${foreign}), which is not read here: ` +
     'a FileAdapter of "persistence" reads it; name an empty directory for "durability"')
 }
 
-/** Reads which history a directory has; `undefined` for none. Throws when there is a log without it. */
-function readIdentity (directory: string): Identity | undefined {
-  const path = join(directory, 'store.json')
-  if (!existsSync(path)) {
-    const isLog = (name: string): boolean => /^(store|snapshot)\.(\d{16}\.)?log$/.test(name)
-    const remains = readdirSync(directory).find(name => isLog(name) && sizeOf(join(directory, name)) !== 0)
-    if (remains === undefined) return undefined
-    throw new Error(`${path} is missing, but there is ${remains}: bring the directory back from a backup`)
-  }
-  const identity = parseIdentity(readFileSync(path, 'utf8'))
-  if (identity === undefined) throw new Error(`${path} is damaged: bring it back from a backup`)
-  if (identity.format !== FORMAT) {
-    const format = String(identity.format)
-    throw new Error(`${path}: the log has format ${format}, and this version reads ${FORMAT}`)
-  }
-  return identity
-}
-
-function parseIdentity (text: string): Identity | undefined {
-  try {
-    const { format, epoch, first } = JSON.parse(text) as Identity
-    const isGood = Number.isSafeInteger(format) && typeof epoch === 'string' && Number.isSafeInteger(first)
-    return isGood ? { format, epoch, first } : undefined
-  } catch {
-    return undefined
-  }
+function baseText (directory: string, base: number): string {
+  return `${directory}: the snapshot of revision ${base}, with which the log begins, is missing or ` +
+    'damaged: bring its files back from a backup'
 }
 
 function missingText (directory: string, from: number, to: number, damaged: readonly string[]): string {

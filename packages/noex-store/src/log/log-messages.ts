@@ -1,9 +1,13 @@
+import type { BackupCall } from './backup-files.js'
+
 /** Settings of the thread that writes a store's log. */
 export interface LogSettings {
   readonly directory: string
   readonly fsync: boolean
   /** A segment is closed before the next group once it has so many bytes. */
   readonly maxBytes: number
+  /** Whether the directory must have a log. */
+  readonly isKnown: boolean
 }
 
 /** State of a log at its opening. */
@@ -37,6 +41,9 @@ export type LogCall =
   | { readonly type: 'read', readonly from: number }
   /** Answers with the room that the log takes and has: `LogFacts`. */
   | { readonly type: 'facts' }
+  /** Removes all that is older than a snapshot of the newest revision. */
+  | { readonly type: 'compact' }
+  | { readonly type: 'backup', readonly call: BackupCall }
 
 /** Answer to `read`: texts of commits, one in a line; empty when there are none. */
 export interface ReadLines {

@@ -1,8 +1,7 @@
 // The thread that writes the files of a store's log. See file-log.ts.
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
-import { serveJournal } from '@hamicek/noex-journal'
+import { makeDirectory, serveJournal } from '@hamicek/noex-journal'
 import { LogDirectory } from './log-directory.js'
 import type { LogCall, LogNotice, LogOpened, LogSettings } from './log-messages.js'
 
@@ -10,7 +9,7 @@ const settings = workerData as LogSettings
 const port = parentPort as MessagePort
 let isOpened = false
 
-mkdirSync(settings.directory, { recursive: true, mode: 0o700 })
+if (!settings.isKnown) makeDirectory(settings.directory)
 await serveJournal<LogDirectory, LogOpened>(port, {
   lockPath: join(settings.directory, 'store.lock'),
   taken: 'another process has this store',
@@ -23,6 +22,5 @@ await serveJournal<LogDirectory, LogOpened>(port, {
     return new LogDirectory(settings, (notice: LogNotice) => { port.postMessage({ type: 'notice', notice }) })
   },
   opened: directory => directory.opened,
-  onDurable (directory) { directory.mark() },
   onCall: (directory, call) => directory.carryOut(call as LogCall)
 })

@@ -1,22 +1,19 @@
-import { readdirSync, renameSync, rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  DurableFile, followLines, sizeOf, syncDirectory, textOfCrcLine, type CrcHead, type JournalFormat
-} from '@hamicek/noex-journal'
+import { sizeOf } from '@hamicek/noex-journal'
 import type { SnapshotInfo } from '../types/durability.js'
 import type { LogNotice } from './log-messages.js'
+import { readWhole, WholeFile } from './whole-file.js'
 
 /** Snapshots that are kept: the second one serves when the first is damaged. */
 const KEPT = 2
 const MAX_MESSAGE = 1_048_576
-/** Text of the last line, by which a whole snapshot shows. */
-const END = '"end"'
 
-interface Writing {
+/** A snapshot by its name. */
+export interface SnapshotFile {
+  readonly name: string
   readonly path: string
   readonly revision: number
-  readonly file: DurableFile
-  head: CrcHead
 }
 
 /**
@@ -25,12 +22,10 @@ interface Writing {
  */
 export class SnapshotFiles {
   readonly #directory: string
-  readonly #format: JournalFormat<CrcHead>
-  #writing: Writing | undefined
+  #writing: { readonly revision: number, readonly file: WholeFile } | undefined
 
-  constructor (directory: string, format: JournalFormat<CrcHead>) {
+  constructor (directory: string) {
     this.#directory = directory
-    this.#format = format
   }
 
   /**
@@ -39,9 +34,9 @@ export class SnapshotFiles {
    */
   readNewest (tell: (notice: LogNotice) => void): { revision: number | undefined, damaged: string[] } {
     const damaged: string[] = []
-    for (const { name, revision } of this.#list().reverse()) {
+    for (const { name, path, revision } of this.list().reverse()) {
       tell({ type: 'snapshot-begin', revision })
-      if (this.#read(join(this.#directory, name), tell)) return { revision, damaged }
+      if (this.#read(path, tell)) return { revision, damaged }
       damaged.push(name)
     }
     return { revision: undefined, damaged }
@@ -50,38 +45,28 @@ export class SnapshotFiles {
   /** Begins a snapshot; another one that was not ended is dropped. */
   begin (revision: number): void {
     this.drop()
-    const path = join(this.#directory, 'snapshot.new')
-    this.#writing = { path, revision, file: new DurableFile(path, false), head: this.#format.start }
+    this.#writing = { revision, file: new WholeFile(join(this.#directory, 'snapshot.new')) }
   }
 
   /** Removes what there is of a snapshot that was not ended. */
   drop (): void {
-    this.#writing?.file.close()
+    this.#writing?.file.drop()
     this.#writing = undefined
     rmSync(join(this.#directory, 'snapshot.new'), { force: true })
   }
 
   /** The snapshots that are there, oldest first. */
   get infos (): SnapshotInfo[] {
-    return this.#list().map(({ name, revision }) => (
-      { revision, bytes: sizeOf(join(this.#directory, name)) ?? 0 }
-    ))
+    return this.list().map(({ path, revision }) => ({ revision, bytes: sizeOf(path) ?? 0 }))
   }
 
-  /** Adds lines. When that fails, the snapshot is dropped: it takes no room on a full disk. */
+  /** Adds lines. When that fails, the snapshot is dropped. */
   add (lines: string): void {
-    const writing = this.#writing
-    if (writing === undefined) throw new Error('no snapshot has begun')
-    let text = ''
-    for (const line of lines.split('\n')) {
-      const sealed = this.#format.seal(line, writing.head, this.#format.start)
-      text += `${sealed.line}\n`
-      writing.head = sealed.head
-    }
+    if (this.#writing === undefined) throw new Error('no snapshot has begun')
     try {
-      writing.file.append(Buffer.from(text))
+      this.#writing.file.add(lines)
     } catch (error) {
-      this.drop()
+      this.#writing = undefined
       throw error
     }
   }
@@ -90,19 +75,13 @@ export class SnapshotFiles {
    * Ends a snapshot, and removes those that are not needed. Returns the revision of the oldest that is kept.
    */
   end (): number | undefined {
-    this.add(END)
-    const { path, revision, file } = this.#writing as Writing
+    if (this.#writing === undefined) throw new Error('no snapshot has begun')
+    const { revision, file } = this.#writing
     this.#writing = undefined
-    try {
-      file.sync()
-    } finally {
-      file.close()
-    }
-    renameSync(path, join(this.#directory, `snapshot.${String(revision).padStart(16, '0')}.log`))
-    syncDirectory(this.#directory)
-    const all = this.#list()
+    file.end(join(this.#directory, `snapshot.${String(revision).padStart(16, '0')}.log`))
+    const all = this.list()
     const kept = all.slice(-KEPT)
-    for (const { name } of all.slice(0, -KEPT)) rmSync(join(this.#directory, name))
+    for (const { path } of all.slice(0, -KEPT)) rmSync(path)
     // With one alone, the whole log stands for it should it be damaged.
     return kept.length < KEPT ? undefined : kept[0]?.revision
   }
@@ -111,33 +90,29 @@ export class SnapshotFiles {
   #read (path: string, tell: (notice: LogNotice) => void): boolean {
     let lines: string[] = []
     let length = 0
-    let last = ''
     const flush = (): void => {
       if (lines.length > 0) tell({ type: 'snapshot', lines: lines.join('\n') })
       lines = []
       length = 0
     }
-    const { goodBytes, size } = followLines(path, this.#format, {
-      before: this.#format.start,
-      visit (line) {
-        if (last === END) return false
-        last = textOfCrcLine(line)
-        if (last === END) return true
-        lines.push(last)
-        length += last.length
-        if (length > MAX_MESSAGE) flush()
-        return true
-      }
+    const { isWhole } = readWhole(path, text => {
+      lines.push(text)
+      length += text.length
+      if (length > MAX_MESSAGE) flush()
     })
     flush()
-    return last === END && goodBytes === size && size === sizeOf(path)
+    return isWhole
   }
 
-  /** Returns the snapshots, oldest first. */
-  #list (): Array<{ name: string, revision: number }> {
+  /** Returns the snapshots, oldest first. Reads the directory. */
+  list (): SnapshotFile[] {
     return readdirSync(this.#directory)
       .filter(name => /^snapshot\.\d{16}\.log$/.test(name))
       .sort()
-      .map(name => ({ name, revision: Number(name.slice('snapshot.'.length, -'.log'.length)) }))
+      .map(name => ({
+        name,
+        path: join(this.#directory, name),
+        revision: Number(name.slice('snapshot.'.length, -'.log'.length))
+      }))
   }
 }

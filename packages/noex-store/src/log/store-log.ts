@@ -4,12 +4,17 @@ import { callSafely } from '../events/call-safely.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { DurabilityNotice, DurabilityOptions, DurabilityStatus } from '../types/durability.js'
 import { AttachedLog, type AttachOptions } from './attached-log.js'
-import type { ChangeLog } from './change-log.js'
+import type { ChangeLog, LogBackups } from './change-log.js'
 import { FileLog } from './file-log.js'
 import { progressNotices } from './recovery-progress.js'
 
 /** Ends what `Store.beginRead` has begun. */
 export type EndRead = () => Promise<void> | undefined
+
+/** Notices that go with another status. */
+const telling: ReadonlySet<DurabilityNotice['type']> = new Set(
+  ['unavailable', 'available', 'disk_low', 'disk_ok']
+)
 
 /** The end of a read of states that are all durable. */
 const isDurable: EndRead = () => undefined
@@ -39,11 +44,17 @@ export class StoreLog {
       durableRevision: revision,
       lag: { commits: 0, ms: 0 },
       lastError: undefined,
-      files: undefined
+      files: undefined,
+      isDiskLow: false
     }
   }
 
-  /** Hears when the log begins or ceases to take commits. Returns what ends it. */
+  /** Backups beside the log; `undefined` where there is none, or it keeps none. */
+  get backups (): LogBackups | undefined {
+    return this.#log?.backups
+  }
+
+  /** Hears when the log begins or ceases to take commits, or the disk to be low. Returns what ends it. */
   onChange (listener: (status: DurabilityStatus) => void): () => void {
     const own = (status: DurabilityStatus): void => { listener(status) }
     this.#listeners.add(own)
@@ -77,7 +88,7 @@ export class StoreLog {
       ...options,
       onNotice: notice => {
         this.#call(() => { onNotice(notice) })
-        if (notice.type === 'unavailable' || notice.type === 'available') this.#tell()
+        if (telling.has(notice.type)) this.#tell()
       }
     })
     this.#attaching = attaching

@@ -40,9 +40,10 @@ export interface DurabilityNotice {
    * - `snapshot_failed`: a snapshot could not be written; the log grows until the next attempt
    * - `disk_low`: the disk has less room left than two snapshots and two lengths of the log until the next
    *   one
+   * - `disk_ok`: it has that room again
    */
   readonly type:
-  | 'progress' | 'torn' | 'damaged' | 'unavailable' | 'available' | 'snapshot_failed' | 'disk_low'
+  | 'progress' | 'torn' | 'damaged' | 'unavailable' | 'available' | 'snapshot_failed' | 'disk_low' | 'disk_ok'
   /** One sentence, in lower case like a line of a log. */
   readonly message: string
   readonly error?: Error
@@ -88,4 +89,9 @@ export interface DurabilityStatus {
   readonly lastError: { readonly message: string, readonly time: number } | undefined
   /** As they were at most 10 s ago; `undefined` where the log has no files. */
   readonly files: LogFacts | undefined
+  /**
+   * Whether the disk has less room left than two snapshots and two lengths of the log until the next one:
+   * room should be made before commits are refused.
+   */
+  readonly isDiskLow: boolean
 }

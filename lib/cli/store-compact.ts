@@ -1,0 +1,35 @@
+import { compactLog } from '@hamicek/noex-store/tools'
+import { OK, runCommand, UsageError, type CommandIo } from './command.js'
+import { escapeText } from './print.js'
+
+const help = `Usage: fastify-noex compact [options] DIRECTORY
+
+Writes the newest state of a store that is stopped, and removes all older files of its log: records that
+were deleted are nowhere in them any more. Of deleted keys the key and the version stay, and backups stay
+as they are. History and revisions go on.
+
+Options:
+  --json      print one JSON object, as in a pipe
+  --pretty    print for people, as on a terminal
+  -h, --help  print this
+
+Exit codes: 0 done, 2 wrong usage, or not done. When it was killed, run it again.`
+
+/** `fastify-noex compact`. Resolves with the exit code. */
+export async function storeCompact (args: readonly string[], io: CommandIo): Promise<number> {
+  return await runCommand({
+    help,
+    options: {},
+    async run ({ files: [directory, another], output, style }) {
+      if (another !== undefined) throw new UsageError('compact takes one directory')
+      const report = await compactLog(directory)
+      const { revision, bytesBefore, bytesAfter, backups } = report
+      const sizes = `${bytesBefore} bytes before, ${bytesAfter} now`
+      const kept = backups === 0 ? '' : `; backups that stay as they are: ${backups}`
+      await output.line(style.pretty
+        ? `${escapeText(directory)}: revision ${revision}, ${sizes}${kept}`
+        : JSON.stringify(report))
+      return OK
+    }
+  }, args, io)
+}

@@ -1,0 +1,52 @@
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { FileLog } from '../log/file-log.js'
+import { Store } from '../store.js'
+import { requireLog } from './directory.js'
+
+export interface CompactReport {
+  readonly directory: string
+  readonly revision: number
+  /** Bytes of all files but the backups, before and after. */
+  readonly bytesBefore: number
+  readonly bytesAfter: number
+  /** Backups beside the log: they hold what they held. */
+  readonly backups: number
+}
+
+/**
+ * Writes a snapshot of the newest state of a log and removes everything older, so that records which were
+ * deleted are nowhere in its files. History and revisions go on. When it is killed, the log is whole, and the
+ * command can be run again.
+ * @throws when another process has the store, there is none, or anything in its files is wrong
+ */
+export async function compactLog (directory: string): Promise<CompactReport> {
+  requireLog(directory)
+  const bytesBefore = bytesOf(directory)
+  const log = new FileLog({ directory, isKnown: true })
+  // Deleted keys are forgotten by the application's own limit only.
+  const store = await Store.start({ ttlCheckIntervalMs: 0, maxDeletedKeys: Infinity })
+  try {
+    await store.attachLog(log)
+    // Records whose time was up while no process has had the store are deleted ones, too.
+    await store.purgeTtl()
+    const image = await store.takeImage()
+    await store.whenDurable(image.revision)
+    await log.compact(image)
+    const backups = (await store.listBackups()).length
+    const { revision } = store
+    await store.stop()
+    return { directory, revision, bytesBefore, bytesAfter: bytesOf(directory), backups }
+  } catch (error) {
+    await store.stop().catch(() => {})
+    await log.close().catch(() => {})
+    throw error
+  }
+}
+
+function bytesOf (directory: string): number {
+  return readdirSync(directory).reduce((sum, name) => {
+    const stats = statSync(join(directory, name), { throwIfNoEntry: false })
+    return sum + (stats?.isFile() === true ? stats.size : 0)
+  }, 0)
+}
