@@ -3,6 +3,7 @@ import {
   lstatSync, mkdirSync, openSync, renameSync, writeSync
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { onFile, withPath } from './system-error.js'
 
 /**
  * A file that grows by whole pieces, each of which is on the disk before the next is begun. All calls are
@@ -72,7 +73,7 @@ export class DurableFile {
       while (written < bytes.length) written += this.#writeSome(bytes, written)
     } catch (error) {
       this.#cutQuietly()
-      throw error
+      throw withPath(this.#path, error)
     }
     if (this.#syncEach) this.sync()
     this.#size += bytes.length
@@ -84,7 +85,9 @@ export class DurableFile {
     this.#isUnfinished = true
     try {
       const zeros = Buffer.alloc(bytes)
-      for (let written = 0; written < bytes;) written += this.#writeSome(zeros, written)
+      onFile(this.#path, () => {
+        for (let written = 0; written < bytes;) written += this.#writeSome(zeros, written)
+      })
       if (this.#syncEach) this.sync()
     } finally {
       this.#cutQuietly()
@@ -106,7 +109,7 @@ export class DurableFile {
 
   /** Cuts off what lies behind `size`. */
   cut (size = this.#size): void {
-    ftruncateSync(this.#fd, size)
+    onFile(this.#path, () => { ftruncateSync(this.#fd, size) })
     this.#size = size
     if (this.#syncEach && !this.#poisoned) this.sync()
   }
@@ -117,7 +120,7 @@ export class DurableFile {
       fdatasyncSync(this.#fd)
     } catch (error) {
       this.#poisoned = true
-      throw error
+      throw withPath(this.#path, error)
     }
   }
 

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { LineSplitter, type RawLine } from './lines.js'
+import { withPath } from './system-error.js'
 
 const CHUNK_BYTES = 1_048_576
 
@@ -22,6 +23,8 @@ function withFile<T> (path: string, use: (fd: number, size: number) => T): T | u
     const stats = fstatSync(fd)
     if (!stats.isFile()) throw new Error(`${path} is not a file`)
     return use(fd, stats.size)
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).syscall === 'read' ? withPath(path, error) : error
   } finally {
     closeSync(fd)
   }

@@ -22,6 +22,8 @@ export interface JournalService<J extends ServedJournal, Opened> {
   readonly lockPath: string
   /** Text of the error when another process has the lock. */
   readonly taken: string
+  /** Makes the place of the journal, before its lock is taken. */
+  readonly prepare?: () => void
   /** Opens the journal. Runs again when another process has written to its files meanwhile. */
   readonly open: () => J
   /** Returns what the starter of the thread is told. */
@@ -44,6 +46,7 @@ export async function serveJournal<J extends ServedJournal, Opened> (
   port: MessagePort, service: JournalService<J, Opened>
 ): Promise<JournalServer<J, Opened> | undefined> {
   try {
+    service.prepare?.()
     const lock = await acquireLock(service.lockPath, service.taken)
     try {
       return new JournalServer(port, service, lock, service.open())
