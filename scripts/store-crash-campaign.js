@@ -137,8 +137,8 @@ const { killed, second, cut, failed, refused, unstarted, bad } = counts
 const { lost, back, twice } = found
 const seconds = Math.round((Date.now() - began) / 1_000)
 console.log(
-  `${killed} kill points (${second} in a start after a crash, ${cut} with a loss of power), ${failed} failing ` +
-  `calls (${refused} refused writes, ${unstarted} refused starts) in ${seconds} s: ` +
+  `${killed} kill points (${second} in a start after a crash, ${cut} with a loss of power), ` +
+  `${failed} failing calls (${refused} refused writes, ${unstarted} refused starts) in ${seconds} s: ` +
   `${lost} acknowledged changes lost, ${back} deleted orders back, ${twice} numbers given twice, ` +
   `${bad} stores that did not start or differ from their log`
 )

@@ -33,8 +33,8 @@ export class Orders {
   }
 
   /**
-   * Starts a store on what is left, and compares: with what was said, and with the log, or where that has been
-   * cut with a second start.
+   * Starts a store on what is left, and compares: with what was said, and with the log, or where that has
+   * been cut with a second start.
    * @throws where the store does not start, or differs from its log
    */
   async check (directory) {

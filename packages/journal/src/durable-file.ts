@@ -166,15 +166,23 @@ export function syncDirectory (path: string): void {
   if (process.platform === 'win32') return
   const fd = openSync(path, 'r')
   try {
-    fsyncSync(fd)
+    onFile(path, () => { fsyncSync(fd) })
   } finally {
     closeSync(fd)
   }
 }
 
+function makeDirectories (path: string): string | undefined {
+  try {
+    return mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw withPath(path, error, 'cannot be made: name a directory where this process may write')
+  }
+}
+
 /** Makes a directory for its owner only, with those above it that are missing, durably. */
 export function makeDirectory (path: string): void {
-  const firstMade = mkdirSync(path, { recursive: true, mode: 0o700 })
+  const firstMade = makeDirectories(path)
   if (firstMade === undefined) return
   // A new directory is a name in the one above it.
   const outermost = dirname(resolve(firstMade))

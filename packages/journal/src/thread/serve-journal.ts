@@ -73,6 +73,8 @@ class JournalServer<J extends ServedJournal, Opened> {
   #attempt = 0
   #retry: NodeJS.Timeout | undefined
   #regaining: Promise<void> | undefined
+  /** Why this process cannot have the files any more: another one has written to them. */
+  #loss: Error | undefined
   #isClosing = false
   #isScheduled = false
 
@@ -196,13 +198,21 @@ class JournalServer<J extends ServedJournal, Opened> {
 
   /** Takes the lock anew when others have removed it. Rejects while another process has it. */
   async #regainLock (): Promise<void> {
+    if (this.#loss !== undefined) throw this.#loss
     this.#regaining ??= (async () => {
       await this.#lock.release()
       this.#lock = await acquireLock(this.#service.lockPath, this.#service.taken)
       if (!this.#journal.isForeign) return
-      const next = this.#service.open()
-      this.#journal.release()
-      this.#journal = next
+      try {
+        const next = this.#service.open()
+        this.#journal.release()
+        this.#journal = next
+      } catch (error) {
+        // It must not keep others from what it cannot write to.
+        await this.#lock.release()
+        if (!this.#service.retries) this.#loss = error as Error
+        throw error
+      }
     })().finally(() => { this.#regaining = undefined })
     await this.#regaining
   }

@@ -261,8 +261,8 @@ export function refuseForeign (directory: string): void {
 }
 
 function emptiedText (directory: string, mark: number): string {
-  return `${directory} has had a log up to revision ${mark}, and has none now: bring it back from a backup, ` +
-    'or remove store.mark to begin anew'
+  return `${directory} has had a log up to revision ${mark}, and has none now: ` +
+    'bring it back from a backup, or remove store.mark to begin anew'
 }
 
 function shortText (path: string, last: number, end: number): string {
