@@ -1,9 +1,16 @@
 import {
-  closeSync, constants, fchmodSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync,
+  chmodSync, closeSync, constants, fchmodSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync,
   lstatSync, mkdirSync, openSync, renameSync, writeSync
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { readBytes } from './file-scan.js'
 import { onFile, withPath } from './system-error.js'
+
+/**
+ * Whether Node's permission model is on, which forbids `fsync` and `fchmod`: files are opened so that the
+ * system calls no write ended before the disk has it.
+ */
+const isRestricted = process.permission !== undefined
 
 /**
  * A file that grows by whole pieces, each of which is on the disk before the next is begun. All calls are
@@ -15,6 +22,8 @@ export class DurableFile {
   readonly #inode: number
   readonly #syncEach: boolean
   #size: number
+  /** Bytes that the file had when it was opened, as long as they may not be on the disk. */
+  #foundBytes: number
   #poisoned = false
   /** Whether the last attempt to add something has left a part of it, perhaps. */
   #isUnfinished = false
@@ -31,9 +40,13 @@ export class DurableFile {
       closeSync(this.#fd)
       throw new Error(`${path} is not a file`)
     }
-    if ((stats.mode & 0o777) !== 0o600) fchmodSync(this.#fd, 0o600)
+    if ((stats.mode & 0o777) !== 0o600) {
+      if (isRestricted) chmodSync(path, 0o600)
+      else fchmodSync(this.#fd, 0o600)
+    }
     this.#inode = stats.ino
     this.#size = stats.size
+    this.#foundBytes = stats.size
     this.#syncEach = syncEach
   }
 
@@ -72,6 +85,8 @@ export class DurableFile {
       let written = 0
       while (written < bytes.length) written += this.#writeSome(bytes, written)
     } catch (error) {
+      // Then the write was its own sync.
+      if (isRestricted && (error as NodeJS.ErrnoException).code === 'EIO') this.#poisoned = true
       this.#cutQuietly()
       throw withPath(this.#path, error)
     }
@@ -117,7 +132,8 @@ export class DurableFile {
   /** Waits until the disk has everything. */
   sync (): void {
     try {
-      fdatasyncSync(this.#fd)
+      if (isRestricted) this.#writeAgain()
+      else fdatasyncSync(this.#fd)
     } catch (error) {
       this.#poisoned = true
       throw withPath(this.#path, error)
@@ -145,6 +161,15 @@ export class DurableFile {
     return written
   }
 
+  /** Writes what was found in the file over itself, by which it is on the disk. */
+  #writeAgain (): void {
+    for (let at = 0; at < Math.min(this.#foundBytes, this.#size);) {
+      const bytes = readBytes(this.#path, at, Math.min(at + MAX_WRITE_BYTES, this.#size))
+      at += writeSync(this.#fd, bytes, 0, bytes.length, at)
+    }
+    this.#foundBytes = 0
+  }
+
   /** Cuts off what was written in part; where that fails, the next attempt overwrites it. */
   #cutQuietly (): void {
     try {
@@ -155,7 +180,7 @@ export class DurableFile {
 
 /** Never through a symbolic link that others have put there, and without waiting where it is a pipe. */
 const openFlags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0) |
-  (constants.O_NONBLOCK ?? 0)
+  (constants.O_NONBLOCK ?? 0) | (isRestricted ? constants.O_DSYNC ?? 0 : 0)
 
 /** Bytes of one system call. */
 const MAX_WRITE_BYTES = 4_194_304
@@ -164,6 +189,8 @@ const MAX_WRITE_BYTES = 4_194_304
 export function syncDirectory (path: string): void {
   // Windows cannot open a directory, and needs no sync for it.
   if (process.platform === 'win32') return
+  // Where it is forbidden, a file's first write has to bring its name with it: ext4, xfs and btrfs do that.
+  if (isRestricted) return
   const fd = openSync(path, 'r')
   try {
     onFile(path, () => { fsyncSync(fd) })

@@ -133,7 +133,7 @@ test('a directory that is read-only', async t => {
 test('a directory that is none, or has what is no file', async t => {
   const folder = temporaryDirectory(t)
   writeFileSync(join(folder, 'file'), 'text')
-  await t.rejects(startOn(t, join(folder, 'file')), /file cannot be made: name a directory where this/
+  await t.rejects(startOn(t, join(folder, 'file')), /file cannot be made: name a directory/)
   for (const name of ['store.json', 'store.log', 'store.mark', 'store.lock']) {
     const directory = join(folder, name)
     await writeSmallStore(directory)
