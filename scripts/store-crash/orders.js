@@ -60,7 +60,7 @@ export class Orders {
       if (isDeleted ? false : now === undefined ? !isDeleting : now < n) this.lost++
       if (isDeleted && now !== undefined) this.back++
     }
-    // What was under way has happened, or has not.
+    // A change that was under way has happened, or has not.
     for (const [id, n] of found) {
       if (!this.#known.has(id)) this.#known.set(id, { n, isDeleting: false, isDeleted: false })
     }

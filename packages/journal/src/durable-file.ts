@@ -38,7 +38,7 @@ export class DurableFile {
     const stats = fstatSync(this.#fd)
     if (!stats.isFile()) {
       closeSync(this.#fd)
-      throw new Error(`${path} is not a file`)
+      throw new Error(`${path} is not a file: move it away`)
     }
     if ((stats.mode & 0o777) !== 0o600) {
       if (isRestricted) chmodSync(path, 0o600)

@@ -21,7 +21,7 @@ function withFile<T> (path: string, use: (fd: number, size: number) => T): T | u
   }
   try {
     const stats = fstatSync(fd)
-    if (!stats.isFile()) throw new Error(`${path} is not a file`)
+    if (!stats.isFile()) throw new Error(`${path} is not a file: move it away`)
     return use(fd, stats.size)
   } catch (error) {
     throw (error as NodeJS.ErrnoException).syscall === 'read' ? withPath(path, error) : error
