@@ -84,7 +84,8 @@ t.test('with Node\'s permission model', async t => {
   const start = async (flags: string[], variables: string[] = []): Promise<string> => {
     const hasNet = process.allowedNodeEnvironmentFlags.has('--allow-net')
     const files = [`--allow-fs-read=${root}*`, `--allow-fs-read=${data}*`, `--allow-fs-write=${data}*`]
-    const node = [process.execPath, flag, '--no-warnings', ...files, ...hasNet ? ['--allow-net'] : [], ...flags, file]
+    const net = hasNet ? ['--allow-net'] : []
+    const node = [process.execPath, flag, '--no-warnings', ...files, ...net, ...flags, file]
     // The test runner adds options of its own, which need more than these permissions.
     const args = ['-u', 'NODE_OPTIONS', `DATA=${data}`, ...variables, ...node]
     const { stdout } = await promisify(execFile)('env', args, { cwd: root })

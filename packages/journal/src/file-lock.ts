@@ -110,7 +110,9 @@ function link (own: string, path: string): boolean {
 /** The inode of a lock; `undefined` when there is none. */
 function inodeOf (path: string): number | undefined {
   const stats = lstatSync(path, { throwIfNoEntry: false })
-  if (stats !== undefined && !stats.isSocket()) throw new Error(`${path} is in the way and no lock: move it away`)
+  if (stats !== undefined && !stats.isSocket()) {
+    throw new Error(`${path} is in the way and no lock: move it away`)
+  }
   return stats?.ino
 }
 

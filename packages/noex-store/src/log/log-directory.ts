@@ -62,7 +62,8 @@ export class LogDirectory implements ServedJournal {
         sender.add(textOfCrcLine(line), revision)
       }, ({ head, oldest }) => {
         const last = head.revision === 0 ? base : head.revision
-        const end = Math.max(mark, snapshot ?? 0)
+        // Where the disk is not waited for, the mark may have reached it before the last lines.
+        const end = Math.max(settings.fsync || last === 0 ? mark : 0, snapshot ?? 0)
         if (oldest > from && last > 0) throw new Error(missingText(directory, from, oldest - 1, damaged))
         if (last < end) throw new Error(shortText(this.#names.current, last, end))
       })
@@ -75,6 +76,7 @@ export class LogDirectory implements ServedJournal {
       this.opened = { epoch, revision, torn, damaged }
     }
     this.#mark = new Watermark(markPath)
+    if (mark > this.opened.revision) this.#mark.write(this.opened.revision)
   }
 
   get isForeign (): boolean {

@@ -63,8 +63,10 @@ test('a write that is taken in part', { skip: await isMissing('prlimit') }, asyn
   const directory = join(temporaryDirectory(t), 'store')
   mkdirSync(directory)
   // The test runner's hooks, which it gives to children all the same, would end them at this signal.
-  const args = ['-c', 'trap "" XFSZ; unset NODE_OPTIONS; exec "$@"', 'sh', process.execPath, writer, directory, '30']
-  const child = spawn('sh', args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const shell = ['-c', 'trap "" XFSZ; unset NODE_OPTIONS; exec "$@"', 'sh']
+  const child = spawn('sh', [...shell, process.execPath, writer, directory, '30'], {
+    env, stdio: ['ignore', 'pipe', 'inherit']
+  })
   t.teardown(() => { child.kill('SIGKILL') })
   const limit = async (size: string): Promise<void> => {
     await run('prlimit', ['--pid', String(child.pid), `--fsize=${size}:unlimited`])

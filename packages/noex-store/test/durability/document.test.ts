@@ -1,7 +1,10 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { Store, type DurabilityNotice } from '../../src/index.js'
+import { readIdentity, writeIdentity, type Identity } from '../../src/log/identity.js'
 import { copiesOf, temporaryDirectory, writeSmallStore } from '../support/directory-copies.js'
 import { faultRows, faultTable } from './fault-rows.js'
 
@@ -57,6 +60,10 @@ function change (path: string, at: number): void {
   writeFileSync(path, content)
 }
 
+function cut (path: string, bytes: number): void {
+  truncateSync(path, readFileSync(path).length - bytes)
+}
+
 /** Does to a copy of a store each fault that a start tells by a message of its own. */
 const refusals: ReadonlyArray<(directory: string) => void> = [
   directory => { change(join(directory, 'store.json'), 20) },
@@ -71,9 +78,7 @@ const refusals: ReadonlyArray<(directory: string) => void> = [
   directory => { change(filesOf(directory, segments).at(-1) as string, 30) },
   directory => { change(join(directory, 'store.log'), 30) },
   directory => {
-    const path = join(directory, 'store.log')
-    truncateSync(path, readFileSync(path).length - 3)
-    rmSync(join(directory, 'store.torn'), { force: true })
+    cut(join(directory, 'store.log'), 3)
   },
   directory => {
     const [first = '', second = ''] = filesOf(directory, snapshots)
@@ -81,6 +86,14 @@ const refusals: ReadonlyArray<(directory: string) => void> = [
     rmSync(second)
   },
   directory => { for (const path of filesOf(directory, snapshots)) change(path, 30) },
+  directory => {
+    // As a log that was compacted.
+    const [older = '', newer = ''] = filesOf(directory, snapshots)
+    const snapshot = Number(/\d{16}/.exec(newer)?.[0])
+    writeIdentity(directory, { ...readIdentity(directory) as Identity, first: snapshot + 1, snapshot })
+    rmSync(older)
+    rmSync(newer)
+  },
   directory => {
     const [path = ''] = filesOf(directory, segments)
     renameSync(path, path.replace(/\d+\.log$/, '0000000000000003.log'))
@@ -107,7 +120,9 @@ async function notices (copy: () => string): Promise<string[]> {
     ttlCheckIntervalMs: 0,
     durability: {
       directory,
-      onNotice ({ type, message }: DurabilityNotice) { if (type !== 'disk_low') told.push(message) }
+      onNotice ({ type, message }: DurabilityNotice) {
+        if (type !== 'disk_low' && type !== 'progress') told.push(message)
+      }
     }
   })
   const torn = copy()
@@ -121,7 +136,7 @@ async function notices (copy: () => string): Promise<string[]> {
   for (const meddle of [
     (path: string) => { rmSync(join(path, 'store.json')) },
     (path: string) => { rmSync(join(path, 'store.log')) },
-    (path: string) => { truncateSync(join(path, 'store.log'), readFileSync(join(path, 'store.log')).length - 9) }
+    (path: string) => { cut(join(path, 'store.log'), 9) }
   ]) {
     const directory = copy()
     const running = await start(directory)

@@ -23,7 +23,8 @@ export const faultRows: readonly FaultRow[] = [
   },
   {
     fault: 'loss of power: the end of the log is cut, or reads as zeros or noise',
-    outcome: 'the same with `fsync: true`; the half-written end, never acknowledged, is moved to `store.torn`',
+    outcome: 'the same with `fsync: true`; the half-written end, never acknowledged, is moved to ' +
+      '`store.torn`',
     remedy: 'start it again',
     tests: [['packages/journal/test/recover.test.ts', 'pages of the last group'], [campaign, 'cutPower']]
   },

@@ -1,3 +1,5 @@
+import { readFileSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { Store, type BucketDefinition, type DurabilityNotice } from '../../src/index.js'
 import { temporaryDirectory } from '../support/directory-copies.js'
@@ -9,7 +11,7 @@ async function startOn (t: Test, directory: string, now = Date.now): Promise<Sto
     now, ttlCheckIntervalMs: 0, durability: { directory, onNotice: notice => { notices.push(notice) } }
   })
   t.teardown(async () => { await store.stop().catch(() => {}) })
-  t.same(notices.filter(({ type }) => type !== 'disk_low'), [])
+  t.same(notices.filter(({ type }) => type !== 'disk_low' && type !== 'progress'), [])
   return store
 }
 
@@ -54,6 +56,26 @@ test('a clock that jumps, also over a restart', async t => {
   clock.time = begun + HOUR
   store = await startOn(t, directory, clock.now)
   t.equal(await store.bucket('sessions').get('next'), undefined, 'time counts while it is stopped')
+})
+
+test('without fsync, a loss of power takes the last commits, and the start goes on without them', async t => {
+  const directory = temporaryDirectory(t)
+  const start = async (): Promise<Store> => await Store.start({
+    ttlCheckIntervalMs: 0, durability: { directory, fsync: false, onNotice () {} }
+  })
+  let store = await start()
+  await store.defineBucket('users', users)
+  for (const id of ['a', 'b', 'c']) await store.bucket('users').insert({ id })
+  await store.stop()
+  const path = join(directory, 'store.log')
+  for (const [lost, expected] of [[20, ['a', 'b']], ['a line', ['a']]] as const) {
+    const content = readFileSync(path)
+    const end = lost === 20 ? content.length - 20 : content.lastIndexOf(10, content.length - 2) + 1
+    truncateSync(path, end)
+    store = await start()
+    t.same((await store.bucket('users').all()).map(({ id }) => id), expected)
+    await store.stop()
+  }
 })
 
 test('a hundred buckets, defined in another order', async t => {
