@@ -76,7 +76,7 @@ async function kill (n, when) {
     const { said, isKilled } = await runWriter(directory, shapeOf(n), `${calls}:signal=SIGKILL:when=${call}`)
     orders.hear(said)
     if (!isKilled) return false
-    counts.killed++
+    if (++counts.killed % 250 === 0) console.log(`${counts.killed} kill points`)
     if (damage % 2 === 0 && cutPower(directory, orders.acknowledged, Math.floor(damage / 2))) counts.cut++
     return true
   }
