@@ -11,8 +11,8 @@ import { temporaryDirectory } from '../support/directory-copies.js'
 
 const run = promisify(execFile)
 const writer = fileURLToPath(new URL('../fixtures/counting-writer.js', import.meta.url))
-/** Without the hooks of the test runner, which would make system calls of their own. */
-const env = { ...process.env, NODE_OPTIONS: '' }
+/** Starts the writer without the hooks of the test runner, which reach each Node that a test starts. */
+const program = ['env', '-u', 'NODE_OPTIONS', process.execPath, writer]
 
 const has = async (program: string): Promise<boolean> =>
   await run(program, ['--version']).then(() => true, () => false)
@@ -46,11 +46,11 @@ test('the Nth write or sync fails', { skip: await isMissing('strace') }, async t
         const folder = temporaryDirectory(t)
         const [directory, trace] = [join(folder, 'store'), join(folder, 'trace')]
         const inject = `inject=${call}:${fault}:when=${nth}${times > 1 ? `..${nth + times - 1}` : ''}`
-        const args = ['-f', '-qq', '-o', trace, '-e', `trace=${call}`, '-e', inject, process.execPath, writer]
-        const { stdout, stderr } = await run('strace', [...args, directory, '9'], { env, timeout: 60_000 })
+        const args = ['-f', '-qq', '-o', trace, '-e', `trace=${call}`, '-e', inject, ...program]
+        const { stdout, stderr } = await run('strace', [...args, directory, '6'], { timeout: 60_000 })
           .catch((error: { stdout: string, stderr: string }) => error)
         if (!readFileSync(trace, 'utf8').includes('INJECTED')) last = nth
-        if (!stdout.includes('ready')) t.ok(stderr.includes(directory), `the ${nth}th: it says where`)
+        if (!stdout.includes('ready')) t.ok(stderr.includes(folder), `the ${nth}th: it says where`)
         refused += stdout.split('\n').filter(line => line.startsWith('-')).length
         t.same(await numbersIn(directory), durableOf(stdout), `the ${nth}th: what was acknowledged, no more`)
       }
@@ -62,11 +62,8 @@ test('the Nth write or sync fails', { skip: await isMissing('strace') }, async t
 test('a write that is taken in part', { skip: await isMissing('prlimit') }, async t => {
   const directory = join(temporaryDirectory(t), 'store')
   mkdirSync(directory)
-  // The test runner's hooks, which it gives to children all the same, would end them at this signal.
-  const shell = ['-c', 'trap "" XFSZ; unset NODE_OPTIONS; exec "$@"', 'sh']
-  const child = spawn('sh', [...shell, process.execPath, writer, directory, '30'], {
-    env, stdio: ['ignore', 'pipe', 'inherit']
-  })
+  const shell = ['-c', 'trap "" XFSZ; exec "$@"', 'sh']
+  const child = spawn('sh', [...shell, ...program, directory, '30'], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => { child.kill('SIGKILL') })
   const limit = async (size: string): Promise<void> => {
     await run('prlimit', ['--pid', String(child.pid), `--fsize=${size}:unlimited`])
