@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { threadFile } from '@hamicek/noex-journal'
+import { verifyTrail } from '../../lib/exports/audit.js'
 import { projectFile } from '../project-file.js'
 import { temporaryDirectory } from '../temporary-directory.js'
 
@@ -35,7 +36,9 @@ const service = `
   import WebSocket from 'ws'
   const data = process.env.DATA
   const store = await Store.start({
-    persistence: { adapter: new FileAdapter({ directory: data + '/store' }) }
+    ...process.env.DURABLE
+      ? { durability: { directory: data + '/log' } }
+      : { persistence: { adapter: new FileAdapter({ directory: data + '/store' }) } }
   })
   try {
     const server = await NoexServer.start({
@@ -55,8 +58,11 @@ const service = `
     }
     await new Promise(resolve => ws.once('open', resolve))
     await ask({ id: 1, type: 'identity.loginWithSecret', secret: 'the secret of this test' })
-    await ask({ id: 2, type: 'identity.createUser', username: 'alice', password: 'correct horse' })
+    const { type } = await ask({
+      id: 2, type: 'identity.createUser', username: 'alice', password: 'correct horse'
+    })
     console.log(
+      type,
       (await ask({ id: 3, type: 'identity.login', username: 'alice', password: 'correct horse' })).type
     )
     ws.close()
@@ -76,18 +82,22 @@ t.test('with Node\'s permission model', async t => {
   writeFileSync(file, service)
   t.teardown(() => { rmSync(file) })
   const start = async (flags: string[], variables: string[] = []): Promise<string> => {
+    const hasNet = process.allowedNodeEnvironmentFlags.has('--allow-net')
     const files = [`--allow-fs-read=${root}*`, `--allow-fs-read=${data}*`, `--allow-fs-write=${data}*`]
-    const node = [process.execPath, flag, '--no-warnings', ...files, ...flags, file]
+    const net = hasNet ? ['--allow-net'] : []
+    const node = [process.execPath, flag, '--no-warnings', ...files, ...net, ...flags, file]
     // The test runner adds options of its own, which need more than these permissions.
     const args = ['-u', 'NODE_OPTIONS', `DATA=${data}`, ...variables, ...node]
     const { stdout } = await promisify(execFile)('env', args, { cwd: root })
     return stdout.trim()
   }
-  t.equal(await start(['--allow-worker']), 'result', 'the flags of the README are enough for accounts')
+  t.equal(await start(['--allow-worker']), 'result result', 'the flags of the README are enough for accounts')
   t.match(
     await start([]),
     /^fastify-noex runs \S+ in a thread, which this process may not start: add --allow-worker$/
   )
-  const withTrail = await start(['--allow-worker'], ['TRAIL=1'])
-  t.match(withTrail, /is disabled when Permission Model is enabled/, 'a trail in files does not start')
+  const durable = ['TRAIL=1', 'DURABLE=1']
+  t.equal(await start(['--allow-worker'], durable), 'result result', 'and for a durable store and a trail')
+  t.equal(await start(['--allow-worker'], durable), 'error result', 'which have the account after a restart')
+  t.match(await verifyTrail({ files: [join(data, 'audit.jsonl')] }), { ok: true })
 })

@@ -1,8 +1,16 @@
 import {
-  closeSync, constants, fchmodSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync,
+  chmodSync, closeSync, constants, fchmodSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync,
   lstatSync, mkdirSync, openSync, renameSync, writeSync
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { readBytes } from './file-scan.js'
+import { onFile, withPath } from './system-error.js'
+
+/**
+ * Whether Node's permission model is on, which forbids `fsync` and `fchmod`: files are opened so that the
+ * system calls no write ended before the disk has it.
+ */
+const isRestricted = process.permission !== undefined
 
 /**
  * A file that grows by whole pieces, each of which is on the disk before the next is begun. All calls are
@@ -14,6 +22,8 @@ export class DurableFile {
   readonly #inode: number
   readonly #syncEach: boolean
   #size: number
+  /** Bytes that the file had when it was opened, as long as they may not be on the disk. */
+  #foundBytes: number
   #poisoned = false
   /** Whether the last attempt to add something has left a part of it, perhaps. */
   #isUnfinished = false
@@ -28,11 +38,15 @@ export class DurableFile {
     const stats = fstatSync(this.#fd)
     if (!stats.isFile()) {
       closeSync(this.#fd)
-      throw new Error(`${path} is not a file`)
+      throw new Error(`${path} is not a file: move it away`)
     }
-    if ((stats.mode & 0o777) !== 0o600) fchmodSync(this.#fd, 0o600)
+    if ((stats.mode & 0o777) !== 0o600) {
+      if (isRestricted) chmodSync(path, 0o600)
+      else fchmodSync(this.#fd, 0o600)
+    }
     this.#inode = stats.ino
     this.#size = stats.size
+    this.#foundBytes = stats.size
     this.#syncEach = syncEach
   }
 
@@ -71,8 +85,10 @@ export class DurableFile {
       let written = 0
       while (written < bytes.length) written += this.#writeSome(bytes, written)
     } catch (error) {
+      // Then the write was its own sync.
+      if (isRestricted && (error as NodeJS.ErrnoException).code === 'EIO') this.#poisoned = true
       this.#cutQuietly()
-      throw error
+      throw withPath(this.#path, error)
     }
     if (this.#syncEach) this.sync()
     this.#size += bytes.length
@@ -84,7 +100,9 @@ export class DurableFile {
     this.#isUnfinished = true
     try {
       const zeros = Buffer.alloc(bytes)
-      for (let written = 0; written < bytes;) written += this.#writeSome(zeros, written)
+      onFile(this.#path, () => {
+        for (let written = 0; written < bytes;) written += this.#writeSome(zeros, written)
+      })
       if (this.#syncEach) this.sync()
     } finally {
       this.#cutQuietly()
@@ -106,7 +124,7 @@ export class DurableFile {
 
   /** Cuts off what lies behind `size`. */
   cut (size = this.#size): void {
-    ftruncateSync(this.#fd, size)
+    onFile(this.#path, () => { ftruncateSync(this.#fd, size) })
     this.#size = size
     if (this.#syncEach && !this.#poisoned) this.sync()
   }
@@ -114,10 +132,11 @@ export class DurableFile {
   /** Waits until the disk has everything. */
   sync (): void {
     try {
-      fdatasyncSync(this.#fd)
+      if (isRestricted) this.#writeAgain()
+      else fdatasyncSync(this.#fd)
     } catch (error) {
       this.#poisoned = true
-      throw error
+      throw withPath(this.#path, error)
     }
   }
 
@@ -142,6 +161,15 @@ export class DurableFile {
     return written
   }
 
+  /** Writes what was found in the file over itself, by which it is on the disk. */
+  #writeAgain (): void {
+    for (let at = 0; at < Math.min(this.#foundBytes, this.#size);) {
+      const bytes = readBytes(this.#path, at, Math.min(at + MAX_WRITE_BYTES, this.#size))
+      at += writeSync(this.#fd, bytes, 0, bytes.length, at)
+    }
+    this.#foundBytes = 0
+  }
+
   /** Cuts off what was written in part; where that fails, the next attempt overwrites it. */
   #cutQuietly (): void {
     try {
@@ -152,7 +180,7 @@ export class DurableFile {
 
 /** Never through a symbolic link that others have put there, and without waiting where it is a pipe. */
 const openFlags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0) |
-  (constants.O_NONBLOCK ?? 0)
+  (constants.O_NONBLOCK ?? 0) | (isRestricted ? constants.O_DSYNC ?? 0 : 0)
 
 /** Bytes of one system call. */
 const MAX_WRITE_BYTES = 4_194_304
@@ -161,17 +189,27 @@ const MAX_WRITE_BYTES = 4_194_304
 export function syncDirectory (path: string): void {
   // Windows cannot open a directory, and needs no sync for it.
   if (process.platform === 'win32') return
+  // Where it is forbidden, a file's first write has to bring its name with it: ext4, xfs and btrfs do that.
+  if (isRestricted) return
   const fd = openSync(path, 'r')
   try {
-    fsyncSync(fd)
+    onFile(path, () => { fsyncSync(fd) })
   } finally {
     closeSync(fd)
   }
 }
 
+function makeDirectories (path: string): string | undefined {
+  try {
+    return mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw withPath(path, error, 'cannot be made: name a directory where this process may write')
+  }
+}
+
 /** Makes a directory for its owner only, with those above it that are missing, durably. */
 export function makeDirectory (path: string): void {
-  const firstMade = mkdirSync(path, { recursive: true, mode: 0o700 })
+  const firstMade = makeDirectories(path)
   if (firstMade === undefined) return
   // A new directory is a name in the one above it.
   const outermost = dirname(resolve(firstMade))

@@ -3,6 +3,7 @@ import { closeSync, linkSync, lstatSync, openSync, renameSync, rmSync } from 'no
 import { connect, createServer, type Server } from 'node:net'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { withPath } from './system-error.js'
 
 /** A lock that is held. */
 export interface FileLock {
@@ -16,6 +17,8 @@ export interface FileLock {
 const MAX_SOCKET_NAME = 100
 /** Time in which another process gets over the moment of giving back or removing a lock. */
 const STARTING_MS = 50
+const CANNOT_BE_MADE = 'cannot be made: the directory must be on a local disk that has room and takes ' +
+  'sockets and links, and belong to the user of this process'
 
 /**
  * Takes the lock at `path`, against every process of this machine. It is a socket on which its owner
@@ -25,12 +28,14 @@ const STARTING_MS = 50
  */
 export async function acquireLock (path: string, taken: string): Promise<FileLock> {
   if (process.platform === 'win32') return await listenOnPipe(path, taken)
-  const directory = openSync(dirname(path), 'r')
+  const directory = openDirectory(dirname(path))
   try {
     // It listens under a name of its own first: a lock that appears is alive from its first moment, and
     // never replaces another.
     const own = `${path}.${randomBytes(6).toString('hex')}`
-    const server = await listen(shortName(own, directory)) as Server
+    const server = await listen(shortName(own, directory)).catch((error: unknown) => {
+      throw withPath(path, error, CANNOT_BE_MADE)
+    }) as Server
     try {
       const inode = lstatSync(own).ino
       if (await claim(path, own, shortName(path, directory))) {
@@ -63,6 +68,17 @@ export async function isLocked (path: string): Promise<boolean> {
   }
 }
 
+function openDirectory (path: string): number {
+  try {
+    return openSync(path, 'r')
+  } catch (error) {
+    const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    throw withPath(path, error, isGone
+      ? 'is not there: bring it back, or name another directory'
+      : 'cannot be opened: it must be a directory of the user of this process')
+  }
+}
+
 /** Gives the lock its name; false when a living owner has it. */
 async function claim (path: string, own: string, short: string): Promise<boolean> {
   for (let attempt = 0; attempt < 3; attempt++) {
@@ -87,14 +103,16 @@ function link (own: string, path: string): boolean {
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
+    throw withPath(path, error, CANNOT_BE_MADE)
   }
 }
 
 /** The inode of a lock; `undefined` when there is none. */
 function inodeOf (path: string): number | undefined {
   const stats = lstatSync(path, { throwIfNoEntry: false })
-  if (stats !== undefined && !stats.isSocket()) throw new Error(`${path} is in the way: it is no lock`)
+  if (stats !== undefined && !stats.isSocket()) {
+    throw new Error(`${path} is in the way and no lock: move it away`)
+  }
   return stats?.ino
 }
 

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { LineSplitter, type RawLine } from './lines.js'
+import { withPath } from './system-error.js'
 
 const CHUNK_BYTES = 1_048_576
 
@@ -20,8 +21,10 @@ function withFile<T> (path: string, use: (fd: number, size: number) => T): T | u
   }
   try {
     const stats = fstatSync(fd)
-    if (!stats.isFile()) throw new Error(`${path} is not a file`)
+    if (!stats.isFile()) throw new Error(`${path} is not a file: move it away`)
     return use(fd, stats.size)
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).syscall === 'read' ? withPath(path, error) : error
   } finally {
     closeSync(fd)
   }

@@ -22,15 +22,21 @@ export interface RecoveredJournal<Head> extends ReadJournal<Head> {
 
 type Visit<Head> = (line: string, head: Head) => void
 
+/** What helps against every damage of a journal. */
+const REMEDY = 'bring it back from a backup'
+
 /**
  * Reads all lines of a journal from a number on, and repairs what a crash has left: a last write that is
  * incomplete is moved to `.torn`. `visit` gets each line once, in order, with its head.
- * @throws when anything is wrong that no crash explains; then it has changed nothing
+ * `check` throws where its user misses something in what was read.
+ * @throws when anything is wrong that no crash explains, or `check` does; then it has changed nothing
  */
 export function recoverJournal<Head> (
-  names: SegmentNames, format: JournalFormat<Head>, from: number, visit: Visit<Head>
+  names: SegmentNames, format: JournalFormat<Head>, from: number, visit: Visit<Head>,
+  check: (journal: ReadJournal<Head>) => void = () => {}
 ): RecoveredJournal<Head> {
   const journal = readJournal(names, format, from, visit)
+  check(journal)
   let bytes = 0
   let lines = 0
   for (const { path, goodBytes } of journal.files) {
@@ -58,7 +64,7 @@ export function readJournal<Head> (
   const read = (path: string, first: number | undefined, end: number): Followed<Head> => {
     if (head !== undefined && first !== undefined && format.numberOf(head) + 1 !== first) {
       throw new Error(`${path} begins with number ${first}, but what comes before it ends with ` +
-        `${format.numberOf(head)}: lines are missing`)
+        `${format.numberOf(head)}: lines are missing; ${REMEDY}`)
     }
     const found = followLines(path, format, {
       before: head,
@@ -72,7 +78,7 @@ export function readJournal<Head> (
     if (found.lines > 0) {
       const number = format.numberOf(found.head) - found.lines + 1
       if (first !== undefined && number !== first) {
-        throw new Error(`${path} begins with number ${number}, not with that of its name`)
+        throw new Error(`${path} begins with number ${number}, not with that of its name: ${REMEDY}`)
       }
       head = found.head
     }
@@ -85,7 +91,7 @@ export function readJournal<Head> (
     const end = numbers[i + 1] ?? first ?? Infinity
     const found = read(path, numbers[i], end)
     const isLast = i === closed.length - 1
-    if (found.lines === 0) throw new Error(`${path}: the closed segment is damaged at its beginning`)
+    if (found.lines === 0) throw new Error(`${path} is damaged at its beginning: ${REMEDY}`)
     // Behind a failed sync stand lines that were never durable; the segment after it begins where they do.
     const isSuperseded = end !== Infinity && format.numberOf(found.head) === end - 1
     const isExplained = isSuperseded
@@ -123,12 +129,11 @@ function isShort ({ size, goodBytes }: Followed<unknown>, maxLineBytes: number):
 
 function missing<Head> ({ path, head }: Followed<Head>, end: number, format: JournalFormat<Head>): Error {
   const last = format.numberOf(head)
-  return new Error(
-    `${path} ends with number ${last}, but the segment after it begins with ${end}: lines are missing`
-  )
+  return new Error(`${path} ends with number ${last}, but the segment after it begins with ${end}: ` +
+    `lines are missing; ${REMEDY}`)
 }
 
 function damaged ({ path, lines, goodBytes }: Followed<unknown>): Error {
   return new Error(`${path}, line ${lines + 1} (byte ${goodBytes}): the file is damaged there, and no ` +
-    'crash explains that: bring it back from a backup')
+    `crash explains that: ${REMEDY}`)
 }

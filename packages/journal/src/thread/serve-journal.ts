@@ -22,6 +22,8 @@ export interface JournalService<J extends ServedJournal, Opened> {
   readonly lockPath: string
   /** Text of the error when another process has the lock. */
   readonly taken: string
+  /** Makes the place of the journal, before its lock is taken. */
+  readonly prepare?: () => void
   /** Opens the journal. Runs again when another process has written to its files meanwhile. */
   readonly open: () => J
   /** Returns what the starter of the thread is told. */
@@ -44,6 +46,7 @@ export async function serveJournal<J extends ServedJournal, Opened> (
   port: MessagePort, service: JournalService<J, Opened>
 ): Promise<JournalServer<J, Opened> | undefined> {
   try {
+    service.prepare?.()
     const lock = await acquireLock(service.lockPath, service.taken)
     try {
       return new JournalServer(port, service, lock, service.open())
@@ -70,6 +73,8 @@ class JournalServer<J extends ServedJournal, Opened> {
   #attempt = 0
   #retry: NodeJS.Timeout | undefined
   #regaining: Promise<void> | undefined
+  /** Why this process cannot have the files any more: another one has written to them. */
+  #loss: Error | undefined
   #isClosing = false
   #isScheduled = false
 
@@ -193,13 +198,21 @@ class JournalServer<J extends ServedJournal, Opened> {
 
   /** Takes the lock anew when others have removed it. Rejects while another process has it. */
   async #regainLock (): Promise<void> {
+    if (this.#loss !== undefined) throw this.#loss
     this.#regaining ??= (async () => {
       await this.#lock.release()
       this.#lock = await acquireLock(this.#service.lockPath, this.#service.taken)
       if (!this.#journal.isForeign) return
-      const next = this.#service.open()
-      this.#journal.release()
-      this.#journal = next
+      try {
+        const next = this.#service.open()
+        this.#journal.release()
+        this.#journal = next
+      } catch (error) {
+        // It must not keep others from what it cannot write to.
+        await this.#lock.release()
+        if (!this.#service.retries) this.#loss = error as Error
+        throw error
+      }
     })().finally(() => { this.#regaining = undefined })
     await this.#regaining
   }

@@ -1,13 +1,14 @@
-import { chmodSync, readdirSync, rmSync, statfsSync } from 'node:fs'
+import { readdirSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  followLines, Journal, recoverJournal, SegmentNames, sizeOf, syncDirectory, textOfCrcLine,
+  entryAt, followLines, Journal, recoverJournal, SegmentNames, sizeOf, syncDirectory, textOfCrcLine,
   Watermark, type CrcHead, type ServedJournal
 } from '@hamicek/noex-journal'
 import type { LogFacts } from '../types/durability.js'
 import { BackupFiles } from './backup-files.js'
 import { readIdentity, UNFINISHED, writeIdentity, type Identity } from './identity.js'
 import { logFormat } from './log-format.js'
+import { makePrivate } from './make-private.js'
 import type { LogCall, LogNotice, LogOpened, LogSettings, ReadLines } from './log-messages.js'
 import { SnapshotFiles } from './snapshot-files.js'
 import { readWhole } from './whole-file.js'
@@ -40,12 +41,14 @@ export class LogDirectory implements ServedJournal {
     refuseForeign(directory)
     const identity = readIdentity(directory)
     if (identity === undefined && settings.isKnown) throw new Error(`${directory} has no log of a store`)
+    const markPath = join(directory, 'store.mark')
+    const mark = Watermark.read(markPath)
+    if (identity === undefined && mark > 0) throw new Error(emptiedText(directory, mark))
+    makePrivate(directory)
     this.#snapshots.drop()
     this.#backups.drop()
     rmSync(join(directory, UNFINISHED), { force: true })
     this.#identity = identity
-    const markPath = join(directory, 'store.mark')
-    const mark = Watermark.read(markPath)
     if (identity === undefined) {
       this.#journal = this.#open(logFormat.start, undefined)
       this.opened = { epoch: undefined, revision: 0, torn: undefined, damaged: [] }
@@ -57,21 +60,23 @@ export class LogDirectory implements ServedJournal {
       const sender = new LineSender(from, tell)
       const recovered = recoverJournal(this.#names, logFormat, from, (line, { revision }) => {
         sender.add(textOfCrcLine(line), revision)
+      }, ({ head, oldest }) => {
+        const last = head.revision === 0 ? base : head.revision
+        // Where the disk is not waited for, the mark may have reached it before the last lines.
+        const end = Math.max(settings.fsync || last === 0 ? mark : 0, snapshot ?? 0)
+        if (oldest > from && last > 0) throw new Error(missingText(directory, from, oldest - 1, damaged))
+        if (last < end) throw new Error(shortText(this.#names.current, last, end))
       })
-      const { head, first, torn, oldest } = recovered
+      const { head, first, torn } = recovered
       sender.flush()
       const revision = head.revision === 0 ? base : head.revision
-      const end = Math.max(mark, snapshot ?? 0)
-      if (revision < end || (oldest > from && revision > 0)) {
-        throw new Error(missingText(directory, from, oldest > from ? oldest - 1 : end, damaged))
-      }
       this.#journal = this.#open({ revision, durable: revision }, first)
       // A history that has no commit yet begins anew.
       const epoch = revision === 0 ? undefined : identity.epoch
       this.opened = { epoch, revision, torn, damaged }
     }
     this.#mark = new Watermark(markPath)
-    chmodSync(directory, 0o700)
+    if (mark > this.opened.revision) this.#mark.write(this.opened.revision)
   }
 
   get isForeign (): boolean {
@@ -80,6 +85,7 @@ export class LogDirectory implements ServedJournal {
 
   /** Adds entries, all or none. Before they are told to be durable the mark says so: backups go by it. */
   append (entries: string[]): void {
+    this.#assertThere()
     this.#journal.append(entries)
     this.#mark.write(this.#journal.head.revision)
   }
@@ -89,6 +95,7 @@ export class LogDirectory implements ServedJournal {
   }
 
   probe (bytes: number): void {
+    this.#assertThere()
     this.#journal.probe(bytes)
   }
 
@@ -138,6 +145,13 @@ export class LogDirectory implements ServedJournal {
         return this.#backups.carryOut(call.call)
     }
     return undefined
+  }
+
+  /** Throws when the directory has been emptied or replaced: what is written could not be read again. */
+  #assertThere (): void {
+    const path = join(this.#settings.directory, 'store.json')
+    if (this.#identity === undefined || entryAt(path) !== undefined) return
+    throw new Error(`${path} is gone: stop the service, and bring the directory back from a backup`)
   }
 
   #facts (): LogFacts {
@@ -246,6 +260,15 @@ export function refuseForeign (directory: string): void {
   if (foreign === undefined) return
   throw new Error(`${directory} has the data of a storage adapter (${foreign}), which is not read here: ` +
     'a FileAdapter of "persistence" reads it; name an empty directory for "durability"')
+}
+
+function emptiedText (directory: string, mark: number): string {
+  return `${directory} has had a log up to revision ${mark}, and has none now: ` +
+    'bring it back from a backup, or remove store.mark to begin anew'
+}
+
+function shortText (path: string, last: number, end: number): string {
+  return `${path} ends with revision ${last}, but ${end} was on the disk: bring it back from a backup`
 }
 
 function baseText (directory: string, base: number): string {

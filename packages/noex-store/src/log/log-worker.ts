@@ -9,11 +9,13 @@ const settings = workerData as LogSettings
 const port = parentPort as MessagePort
 let isOpened = false
 
-if (!settings.isKnown) makeDirectory(settings.directory)
 await serveJournal<LogDirectory, LogOpened>(port, {
   lockPath: join(settings.directory, 'store.lock'),
   taken: 'another process has this store',
   retries: false,
+  prepare () {
+    if (!settings.isKnown) makeDirectory(settings.directory)
+  },
   open () {
     if (isOpened) {
       throw new Error(`${settings.directory}: another process has written to this store: start anew`)
