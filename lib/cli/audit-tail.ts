@@ -30,7 +30,7 @@ export async function auditTail (args: readonly string[], io: CommandIo): Promis
     help,
     options,
     async run ({ values, files, printer, signal }) {
-      const [file, another] = files as [string, ...string[]]
+      const [file, another] = files
       if (another !== undefined) throw new UsageError('tail takes one file')
       const count = toInteger('--lines', values.lines, 0)
       let lastSeq = 0

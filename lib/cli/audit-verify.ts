@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { parseJson, toCheckpoint, type Checkpoint } from '../audit/checkpoint.js'
 import { verifyTrail, type VerifyResult } from '../audit/verify.js'
-import { BAD_TRAIL, OK, runCommand, UsageError, type CommandIo } from './command.js'
+import { BAD, OK, runCommand, UsageError, type CommandIo } from './command.js'
 import { escapeText, paint, type EntryStyle } from './print.js'
 
 const help = `Usage: fastify-noex audit verify [options] FILE...
@@ -45,7 +45,7 @@ export async function auditVerify (args: readonly string[], io: CommandIo): Prom
         { files, publicKey, checkpoints: values.checkpoints, after, anchor, stream: values.stream }
       )
       await output.line(style.pretty ? formatResult(result, style) : JSON.stringify(result))
-      return result.ok ? OK : BAD_TRAIL
+      return result.ok ? OK : BAD
     }
   }, args, io)
 }

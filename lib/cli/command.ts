@@ -13,9 +13,12 @@ export interface CommandIo {
   readonly signal?: AbortSignal
 }
 
-/** Exit codes. */
+/** Runs a command on the words behind its name. Resolves with the exit code. */
+export type CommandFunction = (args: readonly string[], io: CommandIo) => Promise<number>
+
+/** Exit codes: done and good, something is damaged, wrong usage or not done. */
 export const OK = 0
-export const BAD_TRAIL = 1
+export const BAD = 1
 export const FAILED = 2
 
 /** The arguments make no sense. */
@@ -37,8 +40,8 @@ export interface Command<Given extends Options> {
 /** What a command is run with. */
 export interface CommandRun<Given extends Options> {
   readonly values: ReturnType<typeof parseArgs<{ options: Given }>>['values']
-  /** At least one. */
-  readonly files: string[]
+  /** Files and folders that are named: at least one. */
+  readonly files: readonly [string, ...string[]]
   readonly output: Output
   readonly printer: EntryPrinter
   readonly style: EntryStyle
@@ -53,23 +56,31 @@ const common = {
 } as const
 
 /** Runs a command and resolves with its exit code. Errors are told on `stderr`, in one line. */
-export async function runCommand<Given extends Options> (command: Command<Given>, args: readonly string[], io: CommandIo): Promise<number> {
+export async function runCommand<Given extends Options> (
+  command: Command<Given>, args: readonly string[], io: CommandIo
+): Promise<number> {
   const output = new Output(io.stdout)
   const errors = new Output(io.stderr)
   try {
-    const { values, positionals } = parseArgs({ args: [...args], options: { ...command.options, ...common }, allowPositionals: true })
+    const { values, positionals } = parseArgs({
+      args: [...args], options: { ...command.options, ...common }, allowPositionals: true
+    })
     const { help, json, pretty } = values as { help?: boolean, json?: boolean, pretty?: boolean }
     if (help === true) {
       await output.line(command.help)
       return OK
     }
     if (json === true && pretty === true) throw new UsageError('--json and --pretty exclude each other')
-    if (positionals.length === 0 || positionals.includes('')) throw new UsageError('a file is missing')
-    const style = { pretty: pretty ?? (json !== true && io.isTTY), colour: io.isTTY && (io.env['NO_COLOR'] ?? '') === '' }
+    const [first, ...others] = positionals
+    if (first === undefined || positionals.includes('')) throw new UsageError('a file is missing')
+    const style = {
+      pretty: pretty ?? (json !== true && io.isTTY),
+      colour: io.isTTY && (io.env['NO_COLOR'] ?? '') === ''
+    }
     const signals = [output.gone, ...(io.signal === undefined ? [] : [io.signal])]
     const code = await command.run({
       values: values as CommandRun<Given>['values'],
-      files: positionals,
+      files: [first, ...others],
       output,
       printer: new EntryPrinter(output, errors, style),
       style,
@@ -86,12 +97,15 @@ export async function runCommand<Given extends Options> (command: Command<Given>
 }
 
 function isUsageError (error: unknown): boolean {
-  return error instanceof UsageError || String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS_')
+  return error instanceof UsageError ||
+    String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS_')
 }
 
 /** Reads an integer that an option has. */
 export function toInteger (option: string, text: string, min: number): number {
   const value = Number(text)
-  if (!/^\d{1,15}$/.test(text) || value < min) throw new UsageError(`${option} takes an integer of at least ${min}`)
+  if (!/^\d{1,15}$/.test(text) || value < min) {
+    throw new UsageError(`${option} takes an integer of at least ${min}`)
+  }
   return value
 }

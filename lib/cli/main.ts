@@ -2,32 +2,39 @@
 import { auditQuery } from './audit-query.js'
 import { auditTail } from './audit-tail.js'
 import { auditVerify } from './audit-verify.js'
-import { FAILED, OK, type CommandIo } from './command.js'
+import { FAILED, OK, type CommandFunction, type CommandIo } from './command.js'
 import { Output, escapeText } from './print.js'
 
-const help = `Usage: fastify-noex audit COMMAND [options] FILE...
+/** Each command: its name, of one word or two, a line of help, and the function. */
+const commands: ReadonlyArray<readonly [name: string, help: string, run: CommandFunction]> = [
+  ['audit tail', 'print the last entries of an audit trail, and follow it', auditTail],
+  ['audit query', 'print the entries that match', auditQuery],
+  ['audit verify', 'check that nothing has been changed, removed or added', auditVerify]
+]
+
+const help = `Usage: fastify-noex COMMAND [options] ARGUMENT...
 
 Commands:
-  audit tail    print the last entries of an audit trail, and follow it
-  audit query   print the entries that match
-  audit verify  check that nothing has been changed, removed or added
+${commands.map(([name, line]) => `  ${name.padEnd(14)}${line}`).join('\n')}
 
 Add --help to a command to see its options.`
-
-const commands = new Map([['tail', auditTail], ['query', auditQuery], ['verify', auditVerify]])
 
 const { stdout, stderr, env } = process
 process.exitCode = await main(process.argv.slice(2), { stdout, stderr, isTTY: Boolean(stdout.isTTY), env })
 
-async function main ([group, name, ...args]: readonly string[], io: CommandIo): Promise<number> {
-  const command = group === 'audit' ? commands.get(name ?? '') : undefined
-  if (command !== undefined) return await command(args, io)
-  const word = group === 'audit' ? name : group
+async function main (args: readonly string[], io: CommandIo): Promise<number> {
+  for (const [name, , run] of commands) {
+    const words = name.split(' ')
+    if (words.every((word, i) => args[i] === word)) return await run(args.slice(words.length), io)
+  }
+  const isGroup = commands.some(([name]) => name.startsWith(`${args[0]} `))
+  const word = args[isGroup ? 1 : 0]
   if (word === '--help' || word === '-h') {
     await new Output(io.stdout).line(help)
     return OK
   }
-  const problem = word === undefined ? 'a command is missing' : `there is no command ${[group, name].join(' ').trim()}`
+  const wrong = args.slice(0, isGroup ? 2 : 1).join(' ')
+  const problem = word === undefined ? 'a command is missing' : `there is no command ${wrong}`
   await new Output(io.stderr).line(`fastify-noex: ${escapeText(problem)}\nAdd --help to see the commands.`)
   return FAILED
 }

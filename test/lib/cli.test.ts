@@ -11,7 +11,7 @@ import type { AuditEntry } from '../../lib/audit/entry.js'
 import { auditQuery } from '../../lib/cli/audit-query.js'
 import { auditTail } from '../../lib/cli/audit-tail.js'
 import { auditVerify } from '../../lib/cli/audit-verify.js'
-import type { CommandIo } from '../../lib/cli/command.js'
+import type { CommandFunction, CommandIo } from '../../lib/cli/command.js'
 import { escapeText } from '../../lib/cli/print.js'
 import { START, keys, numberedEntry, writeTrail } from '../audit-trail-files.js'
 import { temporaryDirectory } from '../temporary-directory.js'
@@ -36,9 +36,9 @@ class Collector extends Writable {
   }
 }
 
-type CommandFunction = (args: readonly string[], io: CommandIo) => Promise<number>
-
-async function run (command: CommandFunction, args: readonly string[], given: Partial<CommandIo> = {}): Promise<{ code: number, lines: string[], errors: string[] }> {
+async function run (
+  command: CommandFunction, args: readonly string[], given: Partial<CommandIo> = {}
+): Promise<{ code: number, lines: string[], errors: string[] }> {
   const stdout = new Collector()
   const stderr = new Collector()
   const code = await command(args, { stdout, stderr, isTTY: false, env: {}, ...given })
@@ -310,9 +310,10 @@ t.test('the program fastify-noex', { timeout: 120_000 }, async t => {
   })
 
   t.test('tells how it is used', async t => {
-    t.match(await execute('--help'), { code: 0, stdout: /^Usage: fastify-noex audit COMMAND/ })
-    t.match(await execute('audit', '--help'), { code: 0, stdout: /^Usage: fastify-noex audit COMMAND/ })
+    t.match(await execute('--help'), { code: 0, stdout: /^Usage: fastify-noex COMMAND/ })
+    t.match(await execute('audit', '--help'), { code: 0, stdout: /^Usage: fastify-noex COMMAND/ })
     t.match(await execute('audit'), { code: 2, stdout: '', stderr: /a command is missing/ })
+    t.match(await execute('erase', path), { code: 2, stdout: '', stderr: /there is no command erase\n/ })
     t.match(await execute('audit', 'erase', path), { code: 2, stdout: '', stderr: /there is no command audit erase/ })
   })
 
