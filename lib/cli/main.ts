@@ -3,13 +3,15 @@ import { auditQuery } from './audit-query.js'
 import { auditTail } from './audit-tail.js'
 import { auditVerify } from './audit-verify.js'
 import { FAILED, OK, type CommandFunction, type CommandIo } from './command.js'
+import { importCommand } from './import.js'
 import { Output, escapeText } from './print.js'
 
 /** Each command: its name, of one word or two, a line of help, and the function. */
 const commands: ReadonlyArray<readonly [name: string, help: string, run: CommandFunction]> = [
   ['audit tail', 'print the last entries of an audit trail, and follow it', auditTail],
   ['audit query', 'print the entries that match', auditQuery],
-  ['audit verify', 'check that nothing has been changed, removed or added', auditVerify]
+  ['audit verify', 'check that nothing has been changed, removed or added', auditVerify],
+  ['import', 'turn the files of an earlier version into the log of a durable store', importCommand]
 ]
 
 const help = `Usage: fastify-noex COMMAND [options] ARGUMENT...

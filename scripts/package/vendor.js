@@ -19,7 +19,7 @@ export function vendor (root, { dependencies }) {
   const vendored = new Set()
   let files = listFiles(dist, ['lib', 'routes'])
   while (files.length > 0) {
-    const missing = new Set(files.flatMap(file => rewrite(dist, file)).filter(name => !vendored.has(name)))
+    const missing = new Set(files.flatMap(file => rewrite(root, file)).filter(name => !vendored.has(name)))
     files = [...missing].flatMap(name => copyPackage(root, name, dependencies))
     for (const name of missing) vendored.add(name)
   }
@@ -37,8 +37,8 @@ export function listFiles (dist, folders = publishedFolders) {
  * Rewrites one file, or removes it when it is a source map. Returns the packages of the scope that it
  * imports.
  */
-function rewrite (dist, file) {
-  const path = join(dist, file)
+function rewrite (root, file) {
+  const path = join(root, 'dist', file)
   if (file.endsWith('.map')) {
     rmSync(path)
     return []
@@ -49,12 +49,20 @@ function rewrite (dist, file) {
   const text = rewriteSpecifiers(code, specifier => {
     const name = packageOf(specifier)
     if (name?.startsWith(SCOPE) !== true) return specifier
-    if (specifier !== name) throw new Error(`${file} imports ${specifier}: only whole packages are copied`)
     names.push(name)
-    return relativeSpecifier(posix.dirname(file), `${folderOf(name)}/index.js`)
+    return relativeSpecifier(posix.dirname(file), `${folderOf(name)}/${fileOf(root, specifier, name)}`)
   })
   writeFileSync(path, text)
   return names
+}
+
+/** The file, below the folder of its package, that a specifier means by the package's exports. */
+function fileOf (root, specifier, name) {
+  const { exports } = JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8'))
+  const target = ({ default: main, import: esm = main } = {}) => esm
+  const file = target(exports[`.${specifier.slice(name.length)}`])
+  if (file === undefined) throw new Error(`${name} does not export ${specifier}`)
+  return posix.relative(posix.dirname(target(exports['.'])), file)
 }
 
 /** Copies one package; returns the files that are code. */

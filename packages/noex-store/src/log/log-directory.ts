@@ -5,6 +5,8 @@ import {
   textOfCrcLine,
   Watermark, type CrcHead, type ServedJournal
 } from '@hamicek/noex-journal'
+import { bucketFilesIn } from '../storage/bucket-files.js'
+import { isImporting } from './staged-log.js'
 import type { LogFacts } from '../types/durability.js'
 import type { LogCall, LogNotice, LogOpened, LogSettings, ReadLines } from './log-messages.js'
 import { SnapshotFiles } from './snapshot-files.js'
@@ -43,7 +45,7 @@ export class LogDirectory implements ServedJournal {
     this.#settings = settings
     this.#names = new SegmentNames(join(directory, 'store.log'), '.log', 'store')
     this.#snapshots = new SnapshotFiles(directory, this.#format)
-    refuseForeign(directory)
+    refuseUnimported(directory)
     this.#snapshots.drop()
     const identity = readIdentity(directory)
     const markPath = join(directory, 'store.mark')
@@ -222,12 +224,13 @@ class LineSender {
   }
 }
 
-/** Throws when a directory has data of the original, or of a storage adapter. */
-function refuseForeign (directory: string): void {
-  const foreign = readdirSync(directory).find(name => name.endsWith('.json') && name !== 'store.json')
-  if (foreign === undefined) return
-  throw new Error(`${directory} has the data of a storage adapter (${foreign}), which is not read here: ` +
-    'a FileAdapter of "persistence" reads it; name an empty directory for "durability"')
+/** Throws when a directory has buckets of a storage adapter: none is taken for an empty one. */
+function refuseUnimported (directory: string): void {
+  const isBegun = isImporting(directory)
+  const [file] = isBegun ? [] : bucketFilesIn(directory)
+  if (file === undefined && !isBegun) return
+  const what = isBegun ? 'an import that has not ended' : `buckets of a storage adapter (${file?.name})`
+  throw new Error(`${directory} has ${what}: run "npx fastify-noex import ${directory}" first`)
 }
 
 /** Reads which history a directory has; `undefined` for none. Throws when there is a log without it. */

@@ -1,0 +1,1 @@
+export { importDirectory, type ImportOptions, type ImportReport } from './import-directory.js'
