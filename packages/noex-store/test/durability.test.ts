@@ -131,7 +131,7 @@ test('what is not whole rejects the start, with the file', async t => {
   await t.rejects(startDurable(t, directory), /store\.log|missing/)
   writeFileSync(path, whole)
   writeFileSync(join(directory, 'production_bucket_orders.json'), '{}')
-  await t.rejects(startDurable(t, directory), /name an empty directory for "durability"/)
+  await t.rejects(startDurable(t, directory), /orders\.json\): run "npx fastify-noex import .*" first/)
   await rm(join(directory, 'production_bucket_orders.json'))
   appendFileSync(path, '0123')
   const { store: next, notices } = await startDurable(t, directory)

@@ -109,7 +109,7 @@ function readRecord (bucket: string, record: Readonly<Record<string, unknown>>):
   throw new Error(`has more than ${MAX_RECORD_BYTES} bytes`)
 }
 
-/** Finds the field that holds the keys of a bucket: in each record it has the key that this is saved under. */
+/** Finds the field that holds the keys of a bucket: each record is saved under the key that it has there. */
 class KeyFields {
   readonly #seen = new Set<unknown>()
   #fields: string[] | undefined
