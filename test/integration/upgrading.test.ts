@@ -5,7 +5,8 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
-import { Store, type BucketDefinition } from '@hamicek/noex-store'
+import { RuleEngine } from '@hamicek/noex-rules'
+import { FileAdapter, Store, type BucketDefinition } from '@hamicek/noex-store'
 import { jsonlSink } from '../../lib/audit/jsonl-sink.js'
 import { postgresSink } from '../../lib/audit/postgres-sink.js'
 import { verifyTable } from '../../lib/audit/postgres-verify.js'
@@ -19,7 +20,7 @@ import { temporaryDirectory } from '../temporary-directory.js'
 
 const run = promisify(execFile)
 const guide = readFileSync(projectFile('docs/upgrading.md'), 'utf8')
-const ADMIN_SECRET = 'the admin secret of version 0.1'
+const ADMIN_SECRET = '4c1f8e7b-0b52-4a5e-9a77-3c1d2f6e8b90'
 const PASSWORD = 'correct horse battery staple'
 
 function sample (name: string): string {
@@ -112,6 +113,9 @@ t.test('data of 0.1 is imported by the command, and everything goes on', async t
   t.match(await store.bucket('Day.Totals').get('2025-06-01'), { total: 4.5 })
   t.ok(Number((await store.bucket('carts').get('cart-1'))?.['_expiresAt']) > 1e12)
   t.match(await store.bucket('empty').insert({}), { id: 2 })
+  const rules = await RuleEngine.start({ persistence: { adapter: new FileAdapter({ directory }) } })
+  t.match(rules.getRule('large-order'), { name: 'A large order is announced' })
+  await rules.stop()
 
   const { connect } = await serve(t, { auth }, { store })
   t.same(store.incompleteBuckets, [])

@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
 import {
   BucketAlreadyExistsError, CommitMismatchError, DefinitionError, DefinitionMissingError, FileAdapter,
-  FileLog, Store, UniqueConstraintError, type BucketDefinition, type FieldDefinition, type StoreImage
+  FileLog, MemoryLog, Store, UniqueConstraintError, type BucketDefinition, type FieldDefinition, type StoreImage
 } from '../src/index.js'
 import { importDirectory, type ImportOptions } from '../src/tools/index.js'
 
@@ -92,6 +92,12 @@ test('a folder of FileAdapter becomes a log in its place', async t => {
     t.same(store.image().buckets.find(({ name }) => name === 'orders')?.records.slice(0, 3), records)
     if (start < 3) {
       t.same(store.incompleteBuckets.map(({ bucket }) => bucket), ['customers', 'orders'])
+      const copy = new MemoryLog()
+      await copy.truncate(store.image())
+      const follower = await Store.start()
+      await follower.attachLog(copy)
+      t.same(follower.incompleteBuckets, store.incompleteBuckets, 'also by way of a snapshot')
+      await follower.stop()
       await t.rejects(store.bucket('orders').insert({ total: 1 }), DefinitionMissingError)
       await t.rejects(store.bucket('orders').clear(), DefinitionMissingError)
     } else {
@@ -267,6 +273,7 @@ test('what is not as an adapter has written it is refused by file, and nothing i
     [`%h-${createHash('sha256').update('x').digest('hex')}.json`, '{', /its key is not the one of its name/],
     ['shop_bucket_things.json', '', /Unexpected end of JSON/],
     ['shop_bucket_things.json', '{"state":{"records":[]}}', /no state or no metadata/],
+    ['shop_bucket_things.json', '{}', /no state or no metadata/],
     ['shop_bucket_things.json', original(records(['a', record]), { checksum: 'abc' }), /checksum is not abc/],
     ['shop_bucket_things.json', original(tagged({ __noex_type__: 'RegExp', v: 1 })), /unknown type "RegExp"/],
     ['shop_bucket_things.json', original(tagged({ __noex_type__: 'Date', v: 'x' })), /"x".*invalid date/],

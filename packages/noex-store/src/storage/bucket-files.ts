@@ -1,6 +1,7 @@
 import { closeSync, openSync, readFileSync, readdirSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isHashedStem, keyOf } from './file-name.js'
+import { isObject } from '../value-kinds.js'
 import { keyOfDocument } from './state-document.js'
 
 /** Bytes at the beginning of a file by which a big one is known. */
@@ -42,7 +43,7 @@ function hashedKeyOf (path: string): string {
   return (isFile(path) ? keyOfDocument(headOf(path)) : '') ?? 'unknown:bucket:unknown'
 }
 
-/** Whether a file that is named like one of the original's holds a bucket, or is damaged. */
+/** Whether a file that is named like one of the original's is one, perhaps damaged, and not another's. */
 function mayBeOriginal (path: string): boolean {
   if (!path.endsWith('.json')) return /^\s*\{[^]*"state"[^]*"records"/.test(headOf(path))
   if (statSync(path).size > WHOLE_BYTES) {
@@ -50,8 +51,9 @@ function mayBeOriginal (path: string): boolean {
     return !/^\s*[[{]/.test(head) || head.includes('"state"')
   }
   try {
-    const document = JSON.parse(readFileSync(path, 'utf8')) as { state?: { records?: unknown } } | null
-    return Array.isArray(document?.state?.records)
+    const document: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    if (!isObject(document)) return false
+    return 'state' in document || 'metadata' in document || Object.keys(document).length === 0
   } catch {
     return true
   }
