@@ -11,7 +11,8 @@ import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
 import {
   BucketAlreadyExistsError, CommitMismatchError, DefinitionError, DefinitionMissingError, FileAdapter,
-  FileLog, MemoryLog, Store, UniqueConstraintError, type BucketDefinition, type FieldDefinition, type StoreImage
+  FileLog, MemoryLog, Store, UniqueConstraintError, type BucketDefinition, type FieldDefinition,
+  type StoreImage
 } from '../src/index.js'
 import { importDirectory, type ImportOptions } from '../src/tools/index.js'
 
