@@ -15,6 +15,7 @@ import {
   type StoreImage
 } from '../src/index.js'
 import { importDirectory, type ImportOptions } from '../src/tools/index.js'
+import { smallDisk } from './support/small-disk.js'
 
 const run = promisify(execFile)
 const importer = fileURLToPath(new URL('./fixtures/importer.js', import.meta.url))
@@ -296,6 +297,21 @@ test('what is not as an adapter has written it is refused by file, and nothing i
     }
     await t.rejects(startOn(t, directory), /fastify-noex import/)
   }
+})
+
+test('a disk that is full: nothing is imported, until there is room', async t => {
+  const disk = smallDisk(t)
+  if (disk === undefined) return
+  const directory = join(disk.directory, 'data')
+  mkdirSync(directory)
+  const record = { id: 'a', text: 'x'.repeat(100_000), ...meta }
+  const name = 'shop%3abucket%3athings.json'
+  writeFileSync(join(directory, name), saved('shop:bucket:things', records(['a', record])))
+  disk.fill()
+  await t.rejects(importDirectory({ directory }), /ENOSPC|no space/)
+  t.same(readdirSync(directory), [name])
+  disk.free()
+  t.match(await importDirectory({ directory }), { buckets: [{ name: 'things', records: 1 }] })
 })
 
 test('names are harmless', async t => {

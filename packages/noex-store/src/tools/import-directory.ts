@@ -2,11 +2,11 @@ import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs
 import { join, resolve } from 'node:path'
 import { acquireLock } from '@hamicek/noex-journal'
 import { FileLog } from '../log/file-log.js'
+import { finishStaged, stageLog, type StagedPlan } from '../log/staged-log.js'
 import { bucketFilesIn, type BucketFile } from '../storage/bucket-files.js'
 import { Store } from '../store.js'
 import { readSavedBucket } from './bucket-state.js'
 import { commitsOf, importedBucketOf, type ImportedBucket } from './imported-bucket.js'
-import { finishStaged, stageLog, type StagedPlan } from '../log/staged-log.js'
 
 export interface ImportOptions {
   /** Folder with the files of `FileAdapter`, or of the adapter of noex-server. No store may be using it. */
