@@ -65,7 +65,7 @@ function makeProject (name, files) {
 function installLine ({ name, line, comment = '' }, tarball) {
   const [, args] = new RegExp(`^${line}( fastify \\S+(?: --\\S+)*) *${comment}`, 'm').exec(readme) ?? []
   if (args === undefined) throw new Error(`the README does not say how to install with ${name}`)
-  return `${line}${args}`.split(' ').slice(1).map(part => part.replace('./fastify-noex-0.1.0.tgz', tarball))
+  return `${line}${args}`.split(' ').slice(1).map(part => part.replace('./fastify-noex-0.2.0.tgz', tarball))
 }
 
 let tarball

@@ -3,6 +3,7 @@ import { auditQuery } from './audit-query.js'
 import { auditTail } from './audit-tail.js'
 import { auditVerify } from './audit-verify.js'
 import { FAILED, OK, type CommandFunction, type CommandIo } from './command.js'
+import { importCommand } from './import.js'
 import { Output, escapeText } from './print.js'
 import { storeBackup } from './store-backup.js'
 import { storeCompact } from './store-compact.js'
@@ -17,7 +18,8 @@ const commands: ReadonlyArray<readonly [name: string, help: string, run: Command
   ['backup', "copy a store's log into one file, also beside its server", storeBackup],
   ['restore', "make a store's directory out of a backup", storeRestore],
   ['verify', "check the files of a store's log, also beside its server", storeVerify],
-  ['compact', "remove what was deleted from the files of a store's log", storeCompact]
+  ['compact', "remove what was deleted from the files of a store's log", storeCompact],
+  ['import', 'turn the files of an earlier version into the log of a durable store', importCommand]
 ]
 
 const help = `Usage: fastify-noex COMMAND [options] ARGUMENT...

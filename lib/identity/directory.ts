@@ -4,6 +4,7 @@ import { NoexServerError } from '../errors.js'
 import type { Log } from '../log.js'
 import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
+import { defineOwnBucket } from '../store/own-buckets.js'
 import { causedBy } from '../store/reach.js'
 import { repeatConflicts } from '../store/repeat-conflicts.js'
 import { StoreAccess } from '../store/store-access.js'
@@ -83,9 +84,7 @@ export class Directory extends Mirror {
   async #enter (operations: Iterable<NamedOperation>): Promise<void> {
     const { store } = this.#access
     this.#access.hasSystemBuckets = true
-    for (const name of bucketNames) {
-      if (!store.hasBucket(name)) await store.defineBucket(name, systemBuckets[name])
-    }
+    for (const name of bucketNames) await defineOwnBucket(store, name, systemBuckets[name])
     this.#stopListening.push(
       await followBuckets(store, bucketNames, changes => { this.#apply(changes) }),
       store.onDurable(({ changes, user }) => { for (const change of changes) this.#onChange(change, user) })

@@ -7,6 +7,7 @@ import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
 import { causedBy } from '../store/reach.js'
 import { StoreAccess } from '../store/store-access.js'
+import { defineOwnBucket } from '../store/own-buckets.js'
 import { PROCEDURES_BUCKET } from '../store/system-buckets.js'
 import { checkDefinition } from './definition.js'
 import { issueText } from './issues.js'
@@ -79,7 +80,7 @@ export class ProcedureRegistry {
 
   async #enter (): Promise<void> {
     const { store } = this.#access
-    if (!store.hasBucket(PROCEDURES_BUCKET)) await store.defineBucket(PROCEDURES_BUCKET, proceduresBucket)
+    await defineOwnBucket(store, PROCEDURES_BUCKET, proceduresBucket)
     if (this.#access.definition(PROCEDURES_BUCKET).key !== proceduresBucket.key) throw new Error(`the store has a bucket ${PROCEDURES_BUCKET}, a name that the plugin needs for itself`)
     this.#stop = await followBuckets(store, [PROCEDURES_BUCKET], changes => {
       for (const change of changes) this.#apply(change)

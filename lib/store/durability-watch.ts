@@ -59,7 +59,7 @@ export class DurabilityWatch {
 }
 
 /**
- * Refuses a store with a bucket that came from its log and whose definition had functions which this process
+ * Refuses a store with a bucket that came from its log and whose definition, or functions in it, this process
  * has not handed in: its writes would all be refused.
  */
 export function requireCompleteBuckets (store: NoexStore): void {
@@ -67,8 +67,10 @@ export function requireCompleteBuckets (store: NoexStore): void {
   if (first === undefined) return
   const { bucket, functions } = first
   const paths = functions.slice(0, 5).join(', ')
-  throw new NoexOptionsError('store',
-    `bucket "${bucket}" came from the log of the store, and the functions of its definition (${paths}) ` +
-    `were not handed in: call store.defineBucket('${bucket}', …) with them before ` +
-    'the plugin is registered')
+  const [missing, remedy] = functions.includes('definition')
+    ? ['it was imported without a definition', `store.defineBucket('${bucket}', …), or store.dropBucket('${bucket}'),`]
+    : [`the functions of its definition (${paths}) were not handed in`,
+        `store.defineBucket('${bucket}', …) with them`]
+  throw new NoexOptionsError('store', `bucket "${bucket}" came from the log of the store, and ${missing}: ` +
+    `call ${remedy} before the plugin is registered`)
 }

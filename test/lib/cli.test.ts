@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -14,6 +14,7 @@ import { auditVerify } from '../../lib/cli/audit-verify.js'
 import type { CommandFunction, CommandIo } from '../../lib/cli/command.js'
 import { escapeText } from '../../lib/cli/print.js'
 import { START, keys, numberedEntry, writeTrail } from '../audit-trail-files.js'
+import { projectFile } from '../project-file.js'
 import { temporaryDirectory } from '../temporary-directory.js'
 
 /** Collects what is written, and lets a test wait for lines. */
@@ -309,12 +310,36 @@ t.test('the program fastify-noex', { timeout: 120_000 }, async t => {
     t.match(await execute('audit', 'verify', path), { code: 1, stdout: /^\{"ok":false,.*\}\n$/, stderr: '' })
   })
 
+  t.test('imports a folder, and tells people', async t => {
+    const directory = join(temporaryDirectory(t), 'data')
+    cpSync(projectFile('test/fixtures/noex-server'), directory, { recursive: true })
+    const told = [
+      `Store "production": 4 buckets with 7 records are in the log in ${directory}-log now.`,
+      '  _users         1', '  customers      2', '  orders         3', '  user.sessions  1',
+      'The old files are where they were.',
+      'Left alone: my_bucket_list.json, production_backup_nightly.json, rules.json'
+    ]
+    const options = ['--pretty', '--into', `${directory}-log`, '--rename', 'user_sessions=user.sessions']
+    t.match(await execute('import', ...options, directory), { code: 0, stdout: `${told.join('\n')}\n`, stderr: '' })
+    t.match(await execute('import', '--pretty', directory), { code: 0, stdout: /in \S+data\/before-import\.\n/ })
+    const again = `Nothing is left to import: ${directory} has a log.\n`
+    t.match(await execute('import', '--pretty', directory), { code: 0, stdout: again, stderr: '' })
+  })
+
   t.test('tells how it is used', async t => {
     t.match(await execute('--help'), { code: 0, stdout: /^Usage: fastify-noex COMMAND/ })
     t.match(await execute('audit', '--help'), { code: 0, stdout: /^Usage: fastify-noex COMMAND/ })
     t.match(await execute('audit'), { code: 2, stdout: '', stderr: /a command is missing/ })
     t.match(await execute('erase', path), { code: 2, stdout: '', stderr: /there is no command erase\n/ })
     t.match(await execute('audit', 'erase', path), { code: 2, stdout: '', stderr: /there is no command audit erase/ })
+    t.match(await execute('import', '--help'), { code: 0, stdout: /^Usage: fastify-noex import \[options\] DIR/ })
+    t.match(await execute('import'), { code: 2, stdout: '', stderr: /is missing/ })
+    t.match(await execute('import', '/a', '/b'), { code: 2, stderr: /import takes one folder/ })
+    t.match(await execute('import', '--into', '', '/a'), { code: 2, stderr: /--into takes a folder/ })
+    for (const wrong of ['a', '=b', 'a=']) {
+      t.match(await execute('import', '--rename', wrong, '/a'), { code: 2, stderr: /--rename takes OLD=NEW/ })
+    }
+    t.match(await execute('import', '/none'), { code: 2, stdout: '', stderr: /^fastify-noex: \/none is not a folder/ })
   })
 
   t.test('ends quietly when its reader does', async t => {

@@ -1,3 +1,5 @@
+import { WHOLE_DEFINITION } from './schema/definition-data.js'
+
 /** One reason why a record does not fit its schema. */
 export interface ValidationIssue {
   /** Path of the field: `name`, `address.city`, `tags[0]`, or `_record`. */
@@ -256,7 +258,7 @@ export class StoreUnavailableError extends StoreError {
 
 /**
  * Refuses writes to a bucket that came from a log, where its definition had functions which this process has
- * not handed in by `defineBucket`; reads go on.
+ * not handed in by `defineBucket`, or that was imported and never defined; reads go on.
  */
 export class DefinitionMissingError extends StoreError {
   override readonly name = 'DefinitionMissingError'
@@ -264,8 +266,10 @@ export class DefinitionMissingError extends StoreError {
   readonly details: { readonly reason: 'definition_missing', readonly functions: readonly string[] }
 
   constructor (readonly bucket: string, functions: readonly string[]) {
-    super(`Bucket "${bucket}" takes no writes: its definition had functions that were not handed in ` +
-      `(${functions.slice(0, 5).join(', ')}). Define it with them`)
+    super(`Bucket "${bucket}" takes no writes: ${functions.includes(WHOLE_DEFINITION)
+      ? 'it was imported without a definition. Define it'
+      : 'its definition had functions that were not handed in ' +
+        `(${functions.slice(0, 5).join(', ')}). Define it with them`}`)
     this.details = { reason: 'definition_missing', functions }
   }
 }

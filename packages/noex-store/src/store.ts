@@ -3,7 +3,7 @@ import { BucketHandle, type WhenDurable } from './bucket-handle.js'
 import { defineBucket, dropBucket } from './commit/definitions.js'
 import { purge } from './commit/expiry.js'
 import type { CommitListener } from './commit/lane.js'
-import { redefineBucket, updateBucket, type RebuildTransform } from './commit/redefinitions.js'
+import { adoptBucket, redefineBucket, updateBucket, type RebuildTransform } from './commit/redefinitions.js'
 import { Engine } from './engine.js'
 import { PersistenceRequiredError } from './errors.js'
 import { EventHub, type EventHandler } from './events/event-hub.js'
@@ -121,15 +121,17 @@ export class Store extends StoreQueries {
   }
 
   /**
-   * Defines a bucket; with `persistence` it has the records that were saved under its name.
+   * Defines a bucket; with `persistence` it has the records that were saved under its name. One that was
+   * imported takes any definition that its records fit.
    * @throws BucketAlreadyExistsError, DefinitionError, and what the adapter rejects with
    */
   async defineBucket (
     name: string, definition: BucketDefinition, options?: DefinitionOptions
   ): Promise<void> {
-    const isNew = !this.#engine.buckets.has(name)
-    const saved = isNew && isPersistent(definition) ? await this.#saver?.load(name) : undefined
-    await defineBucket(this.#engine, name, definition, saved, options)
+    const known = this.#engine.buckets.get(name)
+    const saved = known === undefined && isPersistent(definition) ? await this.#saver?.load(name) : undefined
+    if (known?.isImported === true) await adoptBucket(this.#engine, name, definition, options)
+    else await defineBucket(this.#engine, name, definition, saved, options)
     await this.#whenDurable()
   }
 
@@ -295,7 +297,7 @@ export class Store extends StoreQueries {
     return this.#log.beginRead()
   }
 
-  /** Buckets of a log that take no writes, because functions of their definitions were not handed in. */
+  /** Buckets of a log that take no writes: their definitions, or functions in them, were not handed in. */
   get incompleteBuckets (): readonly IncompleteBucket[] {
     return [...this.#engine.buckets.values()]
       .filter(({ missingFunctions }) => missingFunctions.length > 0)

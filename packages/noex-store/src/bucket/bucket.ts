@@ -1,5 +1,6 @@
 import { DefinitionMissingError } from '../errors.js'
 import { compileSchema, type BucketSchema, type Normalize } from '../schema/bucket-schema.js'
+import { WHOLE_DEFINITION } from '../schema/definition-data.js'
 import { InputReader } from '../schema/input-reader.js'
 import { estimateBytes } from '../schema/size.js'
 import type { StoreRecord } from '../types/record.js'
@@ -40,7 +41,7 @@ export class Bucket {
   purge: Promise<number> | undefined
   /** Whether it came from a log, and no definition of this process has taken it over. */
   isRecovered = false
-  /** Paths of functions that its definition had there and this process has not handed in. */
+  /** Paths of what its definition had there and this process has not handed in: functions, or all of it. */
   missingFunctions: readonly string[] = []
   /** Number of inserts and deletes that were taken back. */
   takenBack = 0
@@ -69,6 +70,11 @@ export class Bucket {
     this.missingFunctions = []
   }
 
+  /** Whether it was imported, and no process has defined it since. */
+  get isImported (): boolean {
+    return this.missingFunctions.includes(WHOLE_DEFINITION)
+  }
+
   /** Marks a bucket of a log, where its definition had functions at these paths. */
   markRecovered (functions: readonly string[] = []): void {
     this.isRecovered = true
@@ -77,7 +83,7 @@ export class Bucket {
   }
 
   /**
-   * Refuses writes while functions of the definition are missing.
+   * Refuses writes while functions of the definition, or all of it, are missing.
    * @throws DefinitionMissingError
    */
   assertComplete (): void {
@@ -184,8 +190,8 @@ export class Bucket {
   /**
    * Takes over from a bucket of the same name that this one, with its records in it, replaces: versions and
    * numbers go on, and so do cursors. With `hasSameKeys` all records are here, in their places: then the two
-   * share their deleted keys from now on. Otherwise the keys that are here no more are deleted ones, which
-   * takes time with the number of records.
+   * share their deleted keys from now on, if they compare keys in the same way. Otherwise the keys that are
+   * here no more are deleted ones, which takes time with the number of records.
    */
   follow (former: Bucket, { hasSameKeys }: { readonly hasSameKeys: boolean }): void {
     this.counter = Math.max(this.counter, former.counter)
@@ -193,7 +199,7 @@ export class Bucket {
     const { sequence } = this.contents
     sequence.startAt(Math.max(sequence.nextPlace, former.contents.sequence.nextPlace))
     this.fieldNames.follow(former.fieldNames)
-    if (hasSameKeys) {
+    if (hasSameKeys && this.#normalizeKey === former.#normalizeKey) {
       this.deleted = former.deleted
       return
     }

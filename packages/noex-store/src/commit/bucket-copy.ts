@@ -7,7 +7,7 @@ import type { FieldIndex } from '../index/field-index.js'
 import type { Slicer } from '../scan/slicer.js'
 import { isThenable } from '../value-kinds.js'
 import type { StoreRecord } from '../types/record.js'
-import { checkOfNewFields } from './new-fields.js'
+import { checkOfImported, checkOfNewFields } from './new-fields.js'
 import type { Buckets } from './references.js'
 
 /** Returns the record that one becomes in the rebuilt bucket. */
@@ -58,7 +58,9 @@ export class BucketCopy {
     this.#slicer = slicer
     this.bucket = bucket
     this.#next = former.contents.sequence.nextPlace
-    this.#check = checkOfNewFields(former, bucket, buckets, now)
+    this.#check = former.isImported
+      ? checkOfImported(former, bucket, transform === undefined)
+      : checkOfNewFields(former, bucket, buckets, now)
   }
 
   /** Hears of rows that change while the copy is made. */

@@ -1,7 +1,7 @@
 import type { Bucket } from '../bucket/bucket.js'
 import { DefinitionError, isStoreError, type ValidationError } from '../errors.js'
 import { isSameData } from '../schema/definition-data.js'
-import { compileValidator } from '../schema/validator.js'
+import { compileValidator, type Validator } from '../schema/validator.js'
 import type { StoreRecord } from '../types/record.js'
 import type { FieldDefinition, SchemaDefinition } from '../types/schema.js'
 import { checkInput, type Buckets } from './references.js'
@@ -18,24 +18,55 @@ export function checkOfNewFields (
   const changed = Object.entries(bucket.schema.definition.schema)
     .filter(([name, field]) => !Object.hasOwn(before, name) || !isSameData(field, before[name]))
   if (changed.length === 0) return () => {}
-  const schema: SchemaDefinition = Object.fromEntries(
-    changed.map(([name, field]) => [name, withoutValidators(field)])
-  )
-  const validate = compileValidator(bucket.name, { schema })
-  const references = bucket.schema.references.filter(({ field }) => Object.hasOwn(schema, field))
+  const fields = Object.fromEntries(changed)
+  const validate = validatorOf(bucket, fields)
+  const references = bucket.schema.references.filter(({ field }) => Object.hasOwn(fields, field))
   return record => {
     try {
       validate(record)
       checkInput(buckets, bucket, record, now, references)
     } catch (error) {
-      if (!isStoreError(error)) throw error
-      const key = String(record[bucket.schema.key])
-      throw new DefinitionError(
-        `Bucket "${bucket.name}" cannot take this definition: its record with key "${key}" does not fit: ` +
-        reasonOf(error)
-      )
+      throw refusalOf(bucket, record[bucket.schema.key], error)
     }
   }
+}
+
+/**
+ * Makes the check of records that were imported against the first definition of their bucket: keys, types and
+ * constraints. References are taken as they are, functions are asked when a record is written next. With
+ * `hasSameKeys` each record must have the key that it was imported with. The check throws DefinitionError,
+ * which names the key of the record and the remedy.
+ */
+export function checkOfImported (
+  former: Bucket, bucket: Bucket, hasSameKeys: boolean
+): (record: StoreRecord) => void {
+  const { key, definition } = bucket.schema
+  const validate = validatorOf(bucket, definition.schema)
+  return record => {
+    try {
+      validate(record)
+      const isKept = !hasSameKeys || bucket.keyIn(record) === bucket.keyOf(former.keyIn(record))
+      if (isKept && record[key] !== undefined && record[key] !== null) return
+      throw new DefinitionError(`field "${key}" has not the key that it was saved under`)
+    } catch (error) {
+      throw refusalOf(bucket, record[former.schema.key], error,
+        '. Define the bucket as its records are, or change them as well, by rebuildBucket')
+    }
+  }
+}
+
+function validatorOf (bucket: Bucket, fields: SchemaDefinition): Validator {
+  const schema = Object.entries(fields).map(([name, field]) => [name, withoutValidators(field)] as const)
+  return compileValidator(bucket.name, { schema: Object.fromEntries(schema) })
+}
+
+/** The error for a record that does not fit; another error than the store's stays as it is. */
+function refusalOf (bucket: Bucket, key: unknown, error: unknown, remedy = ''): unknown {
+  if (!isStoreError(error)) return error
+  return new DefinitionError(
+    `Bucket "${bucket.name}" cannot take this definition: its record with key ` +
+    `"${String(key)}" does not fit: ${reasonOf(error)}${remedy}`
+  )
 }
 
 function reasonOf (error: Error): string {

@@ -1,6 +1,6 @@
 import { Bucket } from '../bucket/bucket.js'
 import type { Engine } from '../engine.js'
-import { TransactionConflictError } from '../errors.js'
+import { BucketAlreadyExistsError, TransactionConflictError } from '../errors.js'
 import type { Change, DefinitionChange, DefinitionOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition, BucketSchemaUpdate, FieldDefinition } from '../types/schema.js'
@@ -20,6 +20,21 @@ export async function updateBucket (
 ): Promise<void> {
   const definitionOf = (former: BucketDefinition): BucketDefinition => mergeDefinition(name, former, updates)
   await redefine(engine, name, definitionOf, { ...options, keepsFunctions: true })
+}
+
+/**
+ * Gives an imported bucket its definition, if its records fit; they stay as they are.
+ * @throws DefinitionError naming the first record that does not fit, UniqueConstraintError,
+ * BucketAlreadyExistsError when another call has defined it meanwhile
+ */
+export async function adoptBucket (
+  engine: Engine, name: string, definition: BucketDefinition, options: DefinitionOptions = {}
+): Promise<void> {
+  const definitionFor = (): BucketDefinition => {
+    if (!existing(engine, name).isImported) throw new BucketAlreadyExistsError(name)
+    return definition
+  }
+  await redefine(engine, name, definitionFor, options)
 }
 
 /** Replaces the records of a rebuilt bucket, all together. */

@@ -4,7 +4,7 @@ import { CopiedRecords, recordsOf } from '../commit/copied-records.js'
 import { functionsOf } from '../commit/definitions.js'
 import type { Engine } from '../engine.js'
 import { CommitMismatchError } from '../errors.js'
-import { differenceOf, withoutFunctions } from '../schema/definition-data.js'
+import { differenceOf, WHOLE_DEFINITION, withoutFunctions } from '../schema/definition-data.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { BucketDefinition } from '../types/schema.js'
 import type { BucketImage, StoreImage } from './change-log.js'
@@ -103,6 +103,9 @@ export function definitionFor (
 ): BucketDefinition {
   const declared = engine.buckets.get(name)?.schema.definition
   if (declared === undefined) return definition
+  if (functions.includes(WHOLE_DEFINITION)) {
+    throw new CommitMismatchError(`Bucket "${name}" was imported: define it after the log has been attached`)
+  }
   const difference = differenceOf(declared, definition, functions)
   if (difference === undefined) return declared
   throw new CommitMismatchError(`Bucket "${name}" is defined differently in the log: ${difference}. ` +

@@ -4,6 +4,8 @@ import {
   entryAt, followLines, Journal, recoverJournal, SegmentNames, sizeOf, syncDirectory, textOfCrcLine,
   Watermark, type CrcHead, type ServedJournal
 } from '@hamicek/noex-journal'
+import { bucketFilesIn } from '../storage/bucket-files.js'
+import { isImporting } from './staged-log.js'
 import type { LogFacts } from '../types/durability.js'
 import { BackupFiles } from './backup-files.js'
 import { readIdentity, UNFINISHED, writeIdentity, type Identity } from './identity.js'
@@ -38,7 +40,7 @@ export class LogDirectory implements ServedJournal {
     this.#names = new SegmentNames(join(directory, 'store.log'), '.log', 'store')
     this.#snapshots = new SnapshotFiles(directory)
     this.#backups = new BackupFiles(directory)
-    refuseForeign(directory)
+    refuseUnimported(directory)
     const identity = readIdentity(directory)
     if (identity === undefined && settings.isKnown) throw new Error(`${directory} has no log of a store`)
     const markPath = join(directory, 'store.mark')
@@ -254,12 +256,13 @@ class LineSender {
   }
 }
 
-/** Throws when a directory has data of the original, or of a storage adapter. */
-export function refuseForeign (directory: string): void {
-  const foreign = readdirSync(directory).find(name => name.endsWith('.json') && name !== 'store.json')
-  if (foreign === undefined) return
-  throw new Error(`${directory} has the data of a storage adapter (${foreign}), which is not read here: ` +
-    'a FileAdapter of "persistence" reads it; name an empty directory for "durability"')
+/** Throws when a directory has buckets of a storage adapter: none is taken for an empty one. */
+export function refuseUnimported (directory: string): void {
+  const isBegun = isImporting(directory)
+  const [file] = isBegun ? [] : bucketFilesIn(directory)
+  if (file === undefined && !isBegun) return
+  const what = isBegun ? 'an import that has not ended' : `buckets of a storage adapter (${file?.name})`
+  throw new Error(`${directory} has ${what}: run "npx fastify-noex import ${directory}" first`)
 }
 
 function emptiedText (directory: string, mark: number): string {

@@ -23,7 +23,8 @@ export async function runMigrations (
   store: Store, migrations: readonly Migration[]
 ): Promise<MigrationResult> {
   checkMigrations(migrations)
-  if (!store.hasBucket(APPLIED)) await store.defineBucket(APPLIED, definition)
+  const isImported = store.incompleteBuckets.some(({ bucket }) => bucket === APPLIED)
+  if (isImported || !store.hasBucket(APPLIED)) await store.defineBucket(APPLIED, definition)
   const bucket = store.bucket(APPLIED)
   let applied = 0
   for (const { version, name, up } of [...migrations].sort((a, b) => a.version - b.version)) {

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { acquireLock, DurableFile, makeDirectory, syncDirectory } from '@hamicek/noex-journal'
 import { UNFINISHED, writeIdentity } from '../log/identity.js'
-import { refuseForeign } from '../log/log-directory.js'
+import { refuseUnimported } from '../log/log-directory.js'
 import { SnapshotFiles } from '../log/snapshot-files.js'
 
 /**
@@ -43,7 +43,7 @@ export async function makeLog (
 
 /** Throws when a directory has more of a log than such a command leaves that was killed. */
 function refuseLog (directory: string, isUnfinished: boolean): void {
-  refuseForeign(directory)
+  refuseUnimported(directory)
   const isOwn = isUnfinished && !existsSync(join(directory, 'store.json'))
     ? /^(store\.lock.*|store\.unfinished|store\.json\.new|snapshot\.(new|\d{16}\.log))$/
     : /^store\.lock/

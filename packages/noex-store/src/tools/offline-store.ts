@@ -8,7 +8,7 @@ import type { LogEntry, StoreImage } from '../log/change-log.js'
 import { readIdentity } from '../log/identity.js'
 import { imageOf, loadImage } from '../log/image.js'
 import { ImageReader } from '../log/image-lines.js'
-import { refuseForeign } from '../log/log-directory.js'
+import { refuseUnimported } from '../log/log-directory.js'
 import { logFormat } from '../log/log-format.js'
 import { SnapshotFiles } from '../log/snapshot-files.js'
 import { QueryRegistry } from '../query/query-registry.js'
@@ -45,7 +45,7 @@ async function read (directory: string): Promise<OfflineStore> {
 }
 
 async function readNow (directory: string): Promise<OfflineStore> {
-  refuseForeign(directory)
+  refuseUnimported(directory)
   const identity = readIdentity(directory)
   if (identity === undefined) throw new Error(`${directory} has no log of a store`)
   const isRunning = await isLocked(join(directory, 'store.lock'))

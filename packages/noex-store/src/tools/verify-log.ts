@@ -4,7 +4,7 @@ import {
   isLocked, readJournal, SegmentNames, sizeOf, textOfCrcLine, Watermark, type ReadJournal, type CrcHead
 } from '@hamicek/noex-journal'
 import { readIdentity, type Identity } from '../log/identity.js'
-import { refuseForeign } from '../log/log-directory.js'
+import { refuseUnimported } from '../log/log-directory.js'
 import { logFormat } from '../log/log-format.js'
 import { SnapshotFiles } from '../log/snapshot-files.js'
 import { requireLog } from './directory.js'
@@ -62,7 +62,7 @@ async function verify (directory: string): Promise<LogReport> {
       return undefined
     }
   }
-  attempt(() => { refuseForeign(directory) })
+  attempt(() => { refuseUnimported(directory) })
   const identity = attempt(() => readIdentity(directory))
   const mark = attempt(() => readMark(join(directory, 'store.mark'))) ?? 0
   const isRunning = await isLocked(join(directory, 'store.lock'))

@@ -92,6 +92,9 @@ export interface BucketFields {
 /** A bucket of a log that takes no writes. */
 export interface IncompleteBucket {
   readonly bucket: string
-  /** Paths of the functions of its definition that were not handed in, such as `schema.age.validate`. */
+  /**
+   * Paths of the functions of its definition that were not handed in, such as `schema.age.validate`;
+   * `definition` alone for a bucket that was imported and has none.
+   */
   readonly functions: readonly string[]
 }
