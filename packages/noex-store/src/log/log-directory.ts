@@ -7,6 +7,7 @@ import {
 } from '@hamicek/noex-journal'
 import type { LogFacts } from '../types/durability.js'
 import type { LogCall, LogNotice, LogOpened, LogSettings, ReadLines } from './log-messages.js'
+import { readNotes } from './log-notes.js'
 import { SnapshotFiles } from './snapshot-files.js'
 
 /** Longest line, in bytes: a commit, or a part of a snapshot. */
@@ -131,6 +132,8 @@ export class LogDirectory implements ServedJournal {
       }
       case 'read':
         return this.#read(call.from)
+      case 'notes':
+        return readNotes(this.#names, this.#format, Math.min(call.before, this.#journal.head.revision + 1))
       case 'facts':
         return this.#facts()
     }
