@@ -66,10 +66,13 @@ export function parseEntry (text: string): SealedEntry | undefined {
   }
 }
 
-function isEntry ({ timestamp, userId, sessionId, operation, resource, result, error, remoteAddress }: AuditEntry): boolean {
+function isEntry (entry: AuditEntry): boolean {
+  const { timestamp, userId, sessionId, operation, resource, result, error, remoteAddress } = entry
+  const { revision, epoch } = entry
   return Number.isSafeInteger(timestamp) && isTextOrNull(userId) && isTextOrNull(sessionId) &&
     typeof operation === 'string' && typeof resource === 'string' && (result === 'success' || result === 'error') &&
-    (error === undefined || typeof error === 'string') && typeof remoteAddress === 'string'
+    (error === undefined || typeof error === 'string') && typeof remoteAddress === 'string' &&
+    (revision === undefined ? epoch === undefined : Number.isSafeInteger(revision) && typeof epoch === 'string')
 }
 
 function isTextOrNull (value: unknown): boolean {
