@@ -75,7 +75,8 @@ for (let n = 0; counts.killed < points; n++) {
       }
     } catch (error) {
       counts.different++
-      console.log(`shape ${shape.join()}, call ${when}: it does not start again: ${error.stderr ?? error.stack}`)
+      const text = error.stderr ?? error.stack
+      console.log(`shape ${shape.join()}, call ${when}: it does not start again: ${text}`)
     }
     rmSync(root, { recursive: true })
   }

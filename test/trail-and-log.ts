@@ -40,7 +40,8 @@ export async function compareTrailWithLog (directory: string, trail: string): Pr
   }
   const known = new Set([...requests.values()].flat())
   for (const { revision = 0, operation } of entries) {
-    if (!known.has(revision)) differences.push(`${operation} names revision ${revision}, which the log has not`)
+    if (known.has(revision)) continue
+    differences.push(`${operation} names revision ${revision}, which the log has not`)
   }
   for (const revisions of requests.values()) {
     const own = entries.filter(({ revision = 0 }) => revisions.includes(revision))

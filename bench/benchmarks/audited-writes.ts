@@ -5,8 +5,8 @@ import { ServerProcess } from '../driver/server-process.js'
 import { requests } from '../workload/requests.js'
 import { compareCosts, type Row } from './row.js'
 
-const ROUNDS = 7
-const OPERATIONS = 4_000
+const ROUNDS = 5
+const OPERATIONS = 2_000
 const loads = [{ connections: 64, inFlight: 1 }, { connections: 16, inFlight: 16 }] as const
 
 type Servers = Record<'noex-audited-off' | 'noex-audited-waiting' | 'noex-audited-noted', ServerProcess>

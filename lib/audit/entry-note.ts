@@ -1,5 +1,6 @@
 import { isPlainObject } from '../option-checks.js'
 import type { AuditEntry, RecordedEntry } from './entry.js'
+import { isEntry } from './trail-reader.js'
 
 /** Marks the notes of the audit among those of the application, and numbers their format. */
 const FORMAT = 1
@@ -35,7 +36,7 @@ export function parseNoteText (text: string): EntryNote | undefined {
   try {
     const { request, whole, told, entry } = JSON.parse(text) as EntryNote
     const isGood = typeof request === 'string' && typeof whole === 'boolean' && isPlainObject(told) &&
-      Object.values(told).every(Number.isSafeInteger) && isPlainObject(entry)
+      Object.values(told).every(Number.isSafeInteger) && isPlainObject(entry) && isEntry(entry as AuditEntry)
     return isGood ? { request, whole, told, entry } : undefined
   } catch {
     return undefined

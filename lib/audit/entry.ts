@@ -19,8 +19,8 @@ export interface AuditEntry {
   /** The client's address; empty for what the server does by itself. */
   readonly remoteAddress: string
   /**
-   * Revision of the last commit that the request has made; only in sinks that bring entries back from commits, and
-   * in memory where there is one.
+   * Revision of the last commit that the request has made: where the notes of commits bring back what a crash
+   * takes.
    */
   readonly revision?: number
   /** Names the history which `revision` counts. */

@@ -7,7 +7,7 @@ import type { RestoredEntry } from './sink-queue.js'
 
 /** Commits that are looked at: more than can be on the way to a trail at once. */
 const MAX_COMMITS = 65_536
-/** An entry is not older than its commit by more than this, in milliseconds, also when a clock is set back. */
+/** How much older than its commit an entry may be when a clock was set back, in milliseconds. */
 const CLOCK_SLACK_MS = 3_600_000
 const ENDED = 'the server ended before the operation did'
 const OTHER_TRAIL = 'writes of this store were recorded in another audit trail: ' +
@@ -62,7 +62,7 @@ async function findCandidates (
     const toldHere = parsed.told[trail]
     if (toldHere === undefined) {
       // Another service's, or this one's before it was given another trail.
-      if (!hasWarned) log.warn({ trails: Object.keys(parsed.told), trail }, OTHER_TRAIL)
+      if (!hasWarned && told === undefined) log.warn({ trails: Object.keys(parsed.told), trail }, OTHER_TRAIL)
       hasWarned = true
       continue
     }

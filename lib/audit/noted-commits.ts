@@ -49,7 +49,9 @@ export class NotedCommits {
   /** Makes the note of a commit, and expects its entry from now on. */
   note (commit: NotedCommit, request: string, whole: boolean, recorded: RecordedEntry): string {
     const { queues } = this.#options
-    const told = queues.map((queue, i) => [this.#paths[i] as string, queue.toldBefore(commit.revision)] as const)
+    const told = queues.map(
+      (queue, i) => [this.#paths[i] as string, queue.toldBefore(commit.revision)] as const
+    )
     const text = noteText({ request, whole }, told, recorded)
     for (const queue of queues) queue.expect(commit)
     return text

@@ -71,8 +71,8 @@ export class RequestRecord {
   }
 
   /**
-   * Makes the notes of the commits of the request; `undefined` where no sink brings entries back from them. To
-   * be asked for when there is room for the entry.
+   * Makes the notes of the commits of the request; `undefined` where no sink brings entries back from them.
+   * To be asked for when there is room for the entry.
    */
   get note (): NoteOf | undefined {
     const { commits } = this.#trail

@@ -128,8 +128,8 @@ export class SinkQueue {
 
   /** The revision up to which the entries of all commits before this one are durable here. */
   toldBefore (revision: number): number {
-    for (const commit of this.#expected) return Math.min(commit.revision, revision) - 1
-    return revision - 1
+    const [oldest] = this.#expected
+    return Math.min(oldest?.revision ?? revision, revision) - 1
   }
 
   /** Takes a place for an entry that is to be durable; returns a promise when one must become free first, which rejects when none does in time. */
@@ -150,7 +150,7 @@ export class SinkQueue {
     this.#admit()
   }
 
-  /** Adds entries that the log of the store has with their commits: each takes a place, and no reply waits. */
+  /** Adds entries that a start has brought back: each takes a place, and no reply waits. */
   restore (entries: readonly RestoredEntry[]): void {
     for (const { recorded, commits } of entries) {
       this.#places++
@@ -165,8 +165,8 @@ export class SinkQueue {
   }
 
   /**
-   * Adds the entry for which a place is taken. Resolves with whether it has become durable before waiting lost
-   * its use; it stays queued anyway.
+   * Adds the entry for which a place is taken. Resolves with whether it has become durable before waiting
+   * lost its use; it stays queued anyway.
    */
   async append (recorded: RecordedEntry, commits = noCommits): Promise<boolean> {
     return await new Promise(resolve => {

@@ -65,8 +65,8 @@ export interface SinkCommits {
 /** An open sink. */
 export interface SinkWriter {
   /**
-   * With it, the reply to a write does not wait for the sink where the log of the store has the entry with the
-   * commit. Absent: it waits.
+   * With it, the reply to a write does not wait for the sink where the log of the store has the entry with
+   * the commit. Absent: it waits.
    */
   readonly commits?: SinkCommits
   /**

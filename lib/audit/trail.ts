@@ -106,7 +106,8 @@ export class AuditTrail {
       }
       queue.restore(missing)
       if (missing.length > 0) {
-        this.#log.warn({ entries: missing.length }, 'audit entries that a crash had taken were brought back from the store')
+        const message = 'audit entries that a crash had taken were brought back from the store'
+        this.#log.warn({ entries: missing.length }, message)
       }
     }
     this.#commits = new NotedCommits({ store, queues })

@@ -149,7 +149,8 @@ export class AccessLists {
   async recordOwner (resource: Resource, userId: string, note?: NoteOf): Promise<void> {
     await this.#directory.eventually(async () => {
       if (this.#directory.owner(resource) !== undefined) return
-      await this.#directory.write([{ bucket: '_resource_owners', insert: { userId, ...resource } }], { user: userId, note })
+      const insert = { userId, ...resource }
+      await this.#directory.write([{ bucket: '_resource_owners', insert }], { user: userId, note })
     })
   }
 

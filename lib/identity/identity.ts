@@ -122,9 +122,12 @@ export class Identity {
   }
 
   /** A client has defined a bucket or a query. */
-  async recordOwner (resourceType: ResourceType, resourceName: string, session: Session | undefined, note?: NoteOf): Promise<void> {
+  async recordOwner (
+    resourceType: ResourceType, resourceName: string, session: Session | undefined, note?: NoteOf
+  ): Promise<void> {
     if (resourceType === 'query') this.directory.noteClientQuery(resourceName)
-    if (session !== undefined) await this.accessLists.recordOwner({ resourceType, resourceName }, session.userId, note)
+    if (session === undefined) return
+    await this.accessLists.recordOwner({ resourceType, resourceName }, session.userId, note)
   }
 
   /** A client has removed a bucket or a query. */

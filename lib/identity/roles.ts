@@ -59,7 +59,8 @@ export class Roles {
       }
       const made = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
       if (Object.keys(made).length > 0) {
-        await this.#directory.write([{ bucket: '_roles', update: roleId, changes: made }], causeOf(actor, session))
+        const update = { bucket: '_roles', update: roleId, changes: made } as const
+        await this.#directory.write([update], causeOf(actor, session))
       }
       return this.#directory.role(roleId) ?? role
     })

@@ -2,7 +2,10 @@ import type { Origin, Session } from '../access/session.js'
 import { invalid, NoexServerError } from '../errors.js'
 import type { LoginLimiter } from '../limits/login-limiter.js'
 import { isPlainObject } from '../option-checks.js'
-import { causeOf, isAdmin, isSuperadmin, keepLastSuperadmin, requireAuthorityOver, requireRole, requireUser, sessionOf, type Actor } from './authority.js'
+import {
+  causeOf, isAdmin, isSuperadmin, keepLastSuperadmin, requireAuthorityOver, requireRole, requireUser,
+  sessionOf, type Actor
+} from './authority.js'
 import type { Directory, DirectoryWrite } from './directory.js'
 import type { IdentityPolicy } from './identity-policy.js'
 import { attemptKey, settled, type Logins } from './logins.js'

@@ -22,7 +22,8 @@ export const identitySession: readonly Operation[] = [
     async run (services, { username, password }, { client, note }) {
       const { logins } = accounts(services)
       const isHere = (): boolean => client.open
-      return logIn(services, client, await logins.withPassword(username, password, client.origin, isHere, note), note)
+      const begun = await logins.withPassword(username, password, client.origin, isHere, note)
+      return logIn(services, client, begun, note)
     }
   }),
   defineOperation({
@@ -33,7 +34,8 @@ export const identitySession: readonly Operation[] = [
     async run (services, { secret }, { client, note }) {
       const { logins } = accounts(services)
       const isHere = (): boolean => client.open
-      return logIn(services, client, await logins.withSecret(secret, client.origin, isHere, note), note)
+      const begun = await logins.withSecret(secret, client.origin, isHere, note)
+      return logIn(services, client, begun, note)
     }
   }),
   defineOperation({
@@ -68,10 +70,12 @@ export const identitySession: readonly Operation[] = [
       const session = sessionOf(client)
       return await identity.directory.exclusive(async () => {
         grant.ensure()
-        const renewed = await identity.sessions.begin(session.userId, client.origin, { replaced: session.id, note })
+        const options = { replaced: session.id, note }
+        const renewed = await identity.sessions.begin(session.userId, client.origin, options)
         // Before the old one ends, so that the client is somebody all the time.
         const result = logIn(services, client, renewed, note)
-        await identity.directory.write([{ bucket: '_sessions', delete: session.id }], { user: session.userId, note })
+        const ending = { bucket: '_sessions', delete: session.id } as const
+        await identity.directory.write([ending], { user: session.userId, note })
         return result
       })
     }

@@ -64,7 +64,9 @@ export function authorOfUpdate (before: Registered, after: Registered['procedure
 }
 
 /** Makes a user the owner of a procedure, in the place of whoever was that of one of the same name. */
-export async function takeOwnership ({ directory }: Identity, name: string, userId: string, note: NoteOf | undefined): Promise<void> {
+export async function takeOwnership (
+  { directory }: Identity, name: string, userId: string, note: NoteOf | undefined
+): Promise<void> {
   const resource = resourceOf(name)
   await directory.eventually(async () => {
     const before: DirectoryWrite[] = directory.ownershipsOf(resource).map(({ id }) => ({ bucket: '_resource_owners', delete: id }))

@@ -103,13 +103,16 @@ t.test('the entry of a write is in its commit, and the reply does not wait for t
   await client.ask('store.transaction', {
     operations: [{ op: 'insert', bucket: 'items', data: { id: 'b' } }]
   })
-  t.notOk(writesIn(at.path).some(({ operation }) => operation !== 'store.insert'), 'the trail has them not yet')
+  const isLater = ({ operation }: Line): boolean => operation !== 'store.insert'
+  t.notOk(writesIn(at.path).some(isLater), 'the trail has them not yet')
   sink.isHolding = false
   const { entries } = await client.ask('audit.query', { operation: 'store.update' })
   t.match(entries, [{ revision, epoch: store.epoch, result: 'success' }], 'memory has it')
   await service.stop()
-  t.same(writesIn(at.path).map(({ operation, revision: own, result }) => [operation, own - revision, result]), [
-    ['store.insert', -1, 'success'], ['store.update', 0, 'success'], ['store.transaction', 1, 'success']
+  t.match(writesIn(at.path), [
+    { operation: 'store.insert', revision: revision - 1, result: 'success' },
+    { operation: 'store.update', revision, result: 'success' },
+    { operation: 'store.transaction', revision: revision + 1, result: 'success' }
   ])
   t.match(await compareTrailWithLog(at.directory, at.path), { differences: [], requests: 3, recovered: 0 })
 })
@@ -119,11 +122,12 @@ t.test('what fails, or commits more than once, waits for the trail', async t => 
   const { sink, connect } = await serveAudited(t, at)
   const clients = await Promise.all([connect(), connect(), connect()])
   await clients[0].ask('procedures.register', { procedure: { name: 'both', steps } })
+  const config = { key: 'id', schema: { id: { type: 'string' } } }
   sink.isHolding = true
   const waiting = [
     clients[0].request('store.insert', { bucket: 'items', data: { id: 1 } }),
     clients[1].request('procedures.call', { name: 'both' }),
-    clients[2].request('store.defineBucket', { name: 'more', config: { key: 'id', schema: { id: { type: 'string' } } } })
+    clients[2].request('store.defineBucket', { name: 'more', config })
   ]
   t.equal(await Promise.race([...waiting, delay(60, 'waiting')]), 'waiting')
   sink.isHolding = false
@@ -159,13 +163,24 @@ t.test('a start brings back what a crash has taken from the trail', async t => {
   const recovered = writesIn(at.path).slice(2)
   t.match(recovered, [
     {
-      operation: 'store.insert', resource: 'items', result: 'success', revision,
-      details: { recovered: true }, remoteAddress: '127.0.0.1'
+      operation: 'store.insert',
+      resource: 'items',
+      result: 'success',
+      revision,
+      details: { recovered: true },
+      remoteAddress: '127.0.0.1'
     },
-    { operation: 'store.transaction', result: 'success', revision: revision + 1, details: { buckets: ['items'], recovered: true } },
     {
-      operation: 'procedures.call', resource: 'both', result: 'error', revision: revision + 3,
-      error: 'the server ended before the operation did', details: { recovered: true }
+      operation: 'store.transaction', result: 'success', revision: revision + 1,
+      details: { buckets: ['items'], recovered: true }
+    },
+    {
+      operation: 'procedures.call',
+      resource: 'both',
+      result: 'error',
+      revision: revision + 3,
+      error: 'the server ended before the operation did',
+      details: { recovered: true }
     },
     { operation: 'store.insert', result: 'success', revision: revision + 5 }
   ])
@@ -212,7 +227,8 @@ t.test('revisions of another history do not count', async t => {
   const epochs = new Set(writesIn(at.path).map(({ epoch }) => epoch))
   t.equal(epochs.size, 2)
   t.match(await compareTrailWithLog(at.directory, at.path), { differences: [], requests: 2, recovered: 2 })
-  t.match(await compareTrailWithLog(`${at.directory}-old`, at.path), { differences: [], requests: 5, recovered: 0 })
+  const old = await compareTrailWithLog(`${at.directory}-old`, at.path)
+  t.match(old, { differences: [], requests: 5, recovered: 0 })
 })
 
 t.test('a write that is taken back has no success entry, and its revision none of its own', async t => {
@@ -233,7 +249,8 @@ t.test('a write that is taken back has no success entry, and its revision none o
   await client.ask('procedures.register', { procedure: { name: 'both', steps } })
   const { revision } = store
   isFull = true
-  t.match(await client.request('store.insert', { bucket: 'items', data: { id: 'a' } }), { code: 'INTERNAL_ERROR' })
+  const write = { bucket: 'items', data: { id: 'a' } }
+  t.match(await client.request('store.insert', write), { code: 'INTERNAL_ERROR' })
   isFull = false
   for (let i = 0; store.durability.state !== 'ok' && i < 2_000; i++) await delay(2)
   // The second commit of the procedure is refused.
@@ -278,16 +295,19 @@ t.test('a trail that cannot be written refuses the next requests, and loses no e
 })
 
 t.test('full disks', async t => {
-  for (const [name, members] of [['of the trail', ['path']], ['of the store', ['directory']], ['of both', ['path', 'directory']]] as const) {
-    await t.test(name, async t => {
+  for (const small of [['path'], ['directory'], ['path', 'directory']] as const) {
+    await t.test(`of ${small.join(' and ')}`, async t => {
       const disk = smallDisk(t)
       if (disk === undefined) return
-      const at = { ...place(t), ...Object.fromEntries(members.map(member => [member, join(disk.directory, member === 'path' ? 'trail.jsonl' : 'store')])) }
+      const onDisk = { path: join(disk.directory, 'trail.jsonl'), directory: join(disk.directory, 'store') }
+      const at = { ...place(t), ...Object.fromEntries(small.map(member => [member, onDisk[member]])) }
       const first = await serveAudited(t, at)
       const client = await first.connect()
       disk.fill()
-      const write = async (id: string): Promise<string> =>
-        (await client.request('store.upsert', { bucket: 'items', data: { id, name: 'x'.repeat(300) } }))['type']
+      const write = async (id: string): Promise<string> => {
+        const data = { id, name: 'x'.repeat(300) }
+        return (await client.request('store.upsert', { bucket: 'items', data }))['type']
+      }
       let answered = 0
       for (let i = 0; i < 2_000 && await write(`k${i % 10}`) === 'result'; i++) answered++
       t.ok(answered < 2_000, `${answered} were answered`)
@@ -335,7 +355,7 @@ t.test('a service that is killed under load', async t => {
     return `ws://127.0.0.1:${String(port)}`
   }
   let answered = 0
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < 3; round++) {
     const url = await start()
     const clients = await Promise.all(Array.from({ length: 64 }, async () => await TestClient.open(t, url)))
     await Promise.all(clients.map(async client => {
@@ -363,12 +383,21 @@ t.test('a service that is killed under load', async t => {
 })
 
 t.test('a note is read as what it is', async t => {
-  const entry = { timestamp: 1, userId: null, sessionId: 'c', operation: 'store.insert', resource: 'x', result: 'success', remoteAddress: '' }
+  const entry = {
+    timestamp: 1,
+    userId: null,
+    sessionId: 'c',
+    operation: 'store.insert',
+    resource: '*',
+    result: 'success',
+    remoteAddress: ''
+  }
   const note = { audit: 1, request: 'a', whole: true, told: { '/t': 1 }, entry }
   t.match(parseNoteText(JSON.stringify(note)), { request: 'a', whole: true, told: { '/t': 1 }, entry })
-  const others = [
-    '', 'text', '{"audit":1,', '[]', JSON.stringify({ ...note, audit: 2 }), JSON.stringify({ ...note, request: 1 }),
-    JSON.stringify({ ...note, told: { '/t': 'x' } }), JSON.stringify({ ...note, entry: null }), JSON.stringify({ ...note, whole: 1 })
+  const wrong = [
+    { audit: 2 }, { request: 1 }, { told: { '/t': 'x' } }, { told: [] }, { whole: 1 },
+    { entry: null }, { entry: {} }, { entry: { ...entry, operation: 1 } }
   ]
+  const others = ['', 'text', '{"audit":1,', '[]', ...wrong.map(one => JSON.stringify({ ...note, ...one }))]
   for (const other of others) t.equal(parseNoteText(other), undefined, other)
 })

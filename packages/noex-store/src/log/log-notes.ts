@@ -27,7 +27,8 @@ export function readNotes (
     const first = names.numberIn(path) ?? revisionOf(readBytes(path, 0, BEGINNING))
     if (first === undefined || first >= limit) continue
     scanLinesBackwards(path, format.maxLineBytes, raw => {
-      const [, revision, hasNote] = lineBeginning.exec(raw.bytes?.toString('latin1', 0, BEGINNING) ?? '') ?? []
+      const beginning = raw.bytes?.toString('latin1', 0, BEGINNING) ?? ''
+      const [, revision, hasNote] = lineBeginning.exec(beginning) ?? []
       if (hasNote === undefined || !raw.ended || Number(revision) >= limit) return true
       const note = noteOf(textOf(raw) ?? '', format)
       if (note === undefined) {
