@@ -6,7 +6,7 @@ import { requests } from '../workload/requests.js'
 import { compareCosts, type Row } from './row.js'
 
 const ROUNDS = 5
-const OPERATIONS = 2_000
+const OPERATIONS = 640
 const loads = [{ connections: 64, inFlight: 1 }, { connections: 16, inFlight: 16 }] as const
 
 type Servers = Record<'noex-audited-off' | 'noex-audited-waiting' | 'noex-audited-noted', ServerProcess>

@@ -171,7 +171,9 @@ t.test('a start brings back what a crash has taken from the trail', async t => {
       remoteAddress: '127.0.0.1'
     },
     {
-      operation: 'store.transaction', result: 'success', revision: revision + 1,
+      operation: 'store.transaction',
+      result: 'success',
+      revision: revision + 1,
       details: { buckets: ['items'], recovered: true }
     },
     {
