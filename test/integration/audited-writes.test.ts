@@ -13,7 +13,7 @@ import { smallDisk } from '../small-disk.js'
 import { temporaryDirectory } from '../temporary-directory.js'
 import { compareTrailWithLog } from '../trail-and-log.js'
 import { parseNoteText } from '../../lib/audit/entry-note.js'
-import { jsonlSink, type AuditSink, type RecordedEntry } from '../../lib/exports/audit.js'
+import { jsonlSink, type AuditEntry, type AuditSink, type RecordedEntry } from '../../lib/exports/audit.js'
 
 /** A sink whose files are those of a trail, and which holds back what it is given while it is told to. */
 function heldSink (path: string): AuditSink & { isHolding: boolean, isLost: boolean } {
@@ -402,4 +402,72 @@ t.test('a note is read as what it is', async t => {
   ]
   const others = ['', 'text', '{"audit":1,', '[]', ...wrong.map(one => JSON.stringify({ ...note, ...one }))]
   for (const other of others) t.equal(parseNoteText(other), undefined, other)
+})
+
+t.test('the entry of every operation that writes names its last commit', async t => {
+  const { directory, path } = place(t)
+  const store = await Store.start({ durability: { directory, onNotice () {} } })
+  t.teardown(async () => { await store.stop().catch(() => {}) })
+  const entries: AuditEntry[] = []
+  const audit = {
+    tiers: ['admin' as const, 'write' as const],
+    sinks: [jsonlSink({ path })],
+    onEntry: (entry: AuditEntry) => { entries.push(entry) }
+  }
+  const { connect } = await serve(t, { audit, auth: { builtIn: true, adminSecret } }, { store })
+  const client = await connect()
+  const password = 'correct horse 1'
+  const procedure = { name: 'both', steps }
+  const config = { key: 'id', schema: { id: { type: 'string' } } }
+  const shop = { resourceType: 'bucket', resourceName: 'shop' }
+  await client.ask('identity.loginWithSecret', { secret: adminSecret })
+  const { id: userId } = await client.ask('identity.createUser', { username: 'alice', password })
+  const { id: roleId } = await client.ask('identity.createRole', { name: 'clerk', permissions: [] })
+  const alice = { subjectType: 'user', subjectId: userId, ...shop }
+  const user = await connect()
+  const asked: Array<readonly [TestClient, string, object?]> = [
+    [client, 'identity.updateUser', { userId, displayName: 'Alice' }],
+    [client, 'identity.updateRole', { roleId, description: 'sells' }],
+    [client, 'identity.assignRole', { userId, roleName: 'clerk' }],
+    [client, 'identity.removeRole', { userId, roleName: 'clerk' }],
+    [client, 'identity.deleteRole', { roleId }],
+    [client, 'store.defineBucket', { name: 'shop', config }],
+    [client, 'identity.grant', { ...alice, operations: ['read', 'write'] }],
+    [client, 'identity.revoke', { ...alice, operations: ['write'] }],
+    [client, 'identity.transferOwner', { ...shop, newOwnerId: userId }],
+    [user, 'identity.login', { username: 'alice', password }],
+    [user, 'identity.refreshSession'],
+    [user, 'identity.changePassword', { userId, currentPassword: password, newPassword: `${password}2` }],
+    [user, 'identity.logout'],
+    [client, 'identity.resetPassword', { userId, newPassword: password }],
+    [client, 'identity.disableUser', { userId }],
+    [client, 'identity.enableUser', { userId }],
+    [client, 'identity.deleteUser', { userId }],
+    [client, 'store.updateBucket', { name: 'shop', updates: { addFields: { n: { type: 'number' } } } }],
+    [client, 'store.defineQuery', { name: 'all', config: { bucket: 'shop' } }],
+    [client, 'store.undefineQuery', { name: 'all' }],
+    [client, 'store.dropBucket', { name: 'shop' }],
+    [client, 'procedures.register', { procedure }],
+    [client, 'procedures.update', { name: 'both', updates: { description: 'two' } }],
+    [client, 'procedures.call', { name: 'both' }],
+    [client, 'procedures.unregister', { name: 'both' }],
+    [client, 'store.insert', { bucket: 'items', data: { id: 'a', n: 1 } }],
+    [client, 'store.insertMany', { bucket: 'items', data: [{ id: 'b' }, { id: 'c' }] }],
+    [client, 'store.update', { bucket: 'items', key: 'a', data: { n: 2 } }],
+    [client, 'store.increment', { bucket: 'items', key: 'a', field: 'n', by: 1 }],
+    [client, 'store.upsert', { bucket: 'items', data: { id: 'a', n: 3 } }],
+    [client, 'store.updateMany', { bucket: 'items', filter: { id: 'b' }, data: { n: 4 } }],
+    [client, 'store.delete', { bucket: 'items', key: 'a' }],
+    [client, 'store.deleteMany', { bucket: 'items', filter: { id: 'b' } }],
+    [client, 'store.clear', { bucket: 'items' }]
+  ]
+  for (const [asking, type, fields] of asked) {
+    const { revision } = store
+    await asking.ask(type, fields)
+    const entry = entries.at(-1)
+    t.match(entry, { operation: type, result: 'success', epoch: store.epoch })
+    t.ok((entry?.revision ?? 0) > revision && (entry?.revision ?? 0) <= store.revision, type)
+  }
+  await client.ask('store.delete', { bucket: 'items', key: 'none' })
+  t.notOk('revision' in (entries.at(-1) ?? {}), 'one that has changed nothing names none')
 })
