@@ -5,7 +5,7 @@ import { parseNoteText } from '../lib/audit/entry-note.js'
 import { readTrail } from '../lib/audit/trail-reader.js'
 import { verifyTrail } from '../lib/exports/audit.js'
 
-/** What a trail and the log of a store say of the writes of clients. */
+/** A comparison of a trail with the log of a store. */
 export interface TrailAndLog {
   /** Where they disagree, in words. */
   readonly differences: string[]

@@ -5,8 +5,8 @@ import type { Client } from './client.js'
 import type { Scope } from './policy.js'
 
 /**
- * What the gate has found about one request: who asks, which records it may reach, and what commits tell of
- * it. `user` is who was logged in when it was let in.
+ * Findings of the gate about one request: who asks, which records it may reach, and the cause that its
+ * commits name. `user` was logged in when it was let in.
  */
 export interface Grant extends Cause {
   readonly client: Client

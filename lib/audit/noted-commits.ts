@@ -9,7 +9,7 @@ export interface NotedCommit {
   readonly revision: number
 }
 
-/** What the commits of a service need: its store, and the queues of sinks that bring entries back. */
+/** The store of a service, and the queues of sinks that bring entries back. */
 export interface NotedCommitsOptions {
   readonly store: Pick<NoexStore, 'epoch' | 'whenDurable'>
   readonly queues: readonly SinkQueue[]

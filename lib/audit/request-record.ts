@@ -111,7 +111,7 @@ export class RequestRecord {
   }
 
   get #userId (): string | null {
-    // Who has logged out is still who did it.
+    // A user who has logged out is still the one who did it.
     return this.#subject.session?.userId ?? this.#userBefore ?? null
   }
 

@@ -111,7 +111,7 @@ export class SinkQueue {
     return { name: this.#name, problem: this.problem ?? null, queued: this.#pending, lagMs: Math.round(this.#lagMs), dropped: this.#dropped }
   }
 
-  /** What brings back entries that a crash takes; `undefined` where the sink has none of it. */
+  /** Brings back entries that a crash takes; `undefined` where the sink has none of it. */
   get commits (): SinkCommits | undefined {
     return this.#writer?.commits
   }

@@ -52,11 +52,11 @@ export interface WantedCommits {
 }
 
 /**
- * What a sink has that gets back, at the next start, the entries that a crash has taken between a commit and
- * it: they are in the notes of commits.
+ * The part of a sink that gets back, at the next start, the entries that a crash has taken between a commit
+ * and it: they are in the notes of commits.
  */
 export interface SinkCommits {
-  /** Names the trail among all that record what is done in a store: its path. */
+  /** Names the trail among all of a store: its path. */
   readonly trail: string
   /** Resolves with those of `revisions` that entries of the trail name. */
   readonly find: (wanted: WantedCommits) => Promise<readonly number[]>

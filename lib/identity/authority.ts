@@ -19,7 +19,7 @@ export function sessionOf (actor: Actor): Session {
   return session
 }
 
-/** What commits tell of a change that an actor makes in this session. */
+/** Returns the cause of the commits of a change that an actor makes in this session. */
 export function causeOf ({ note }: Actor, { userId }: Pick<Session, 'userId'>): Cause {
   return { user: userId, note }
 }

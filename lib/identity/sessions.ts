@@ -49,7 +49,7 @@ export interface NewSession {
   readonly session: IdentitySession
 }
 
-/** What may be told of a session that begins. */
+/** Options of a session that begins. */
 export interface BeginOptions {
   /** They take effect in the same step. */
   readonly writes?: readonly DirectoryWrite[]

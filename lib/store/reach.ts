@@ -6,7 +6,7 @@ import type { Work } from './work.js'
 /** Makes the note of a commit, see `WriteOptions`. */
 export type NoteOf = NonNullable<WriteOptions['note']>
 
-/** What commits tell of the request that causes them. */
+/** The cause of commits: a request. */
 export interface Cause {
   /** `undefined` for a request without a session. */
   readonly user?: string | undefined
@@ -39,7 +39,7 @@ export function definitionOptions (reach: Cause & Pick<Reach, 'ensure'>): Defini
   return { ...causedBy(reach), beforeCommit () { reach.ensure() } }
 }
 
-/** Tells a commit what has caused it. */
+/** Names the cause of a commit, as the store takes it. */
 export function causedBy ({ user, note }: Cause): CommitCause {
   return { ...(user !== undefined && { user }), ...(note !== undefined && { note }) }
 }

@@ -27,7 +27,7 @@ t.test('a start brings back what a crash has taken from the trail', async t => {
   clients[1]?.request('procedures.call', { name: 'both' }).catch(() => {})
   for (let i = 0; first.store.revision < revision + 3 && i < 1_000; i++) await delay(2)
   await first.store.whenDurable()
-  // The application's own writes are nobody's request.
+  // A write of the application itself belongs to no request.
   await first.store.bucket('items').insert({ id: 'own' }, { note: () => 'of the application' })
   await first.crash()
   t.equal(writesIn(at.path).length, 2, 'the trail has the registration and the first insert')

@@ -40,7 +40,7 @@ export function readNotes (
       return length < MAX_MESSAGE
     })
     if (length >= MAX_MESSAGE) return { notes, isEnd: false }
-    // What a failed sync has left at the end of the segment before is in this one once more.
+    // A failed sync has left lines at the end of the segment before, which are in this one once more.
     limit = Math.min(limit, first)
   }
   return { notes, isEnd: true }

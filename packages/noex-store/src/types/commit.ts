@@ -104,7 +104,7 @@ export interface UpsertOptions extends WriteOptions {
   readonly update?: Changes
 }
 
-/** What a commit tells of its cause. */
+/** The members of a commit that tell of its cause. */
 export type CommitCause = Pick<WriteOptions, 'user' | 'note'>
 
 /** Note of a commit of the log. */
