@@ -3,7 +3,9 @@ export { jwtAuth, type JwtAuthOptions } from './access/jwt.js'
 export type { AuthOptions, BuiltInAuth, ExternalAuth, GatewayAuth } from './access/auth-options.js'
 export type { AuditLogLevel, AuditOptions } from './audit/audit-options.js'
 export type { AuditEntry } from './audit/entry.js'
-export type { AuditSink, SinkContext, SinkPolicies, SinkPolicy, SinkWriter } from './audit/sink.js'
+export type {
+  AuditSink, SinkCommits, SinkContext, SinkPolicies, SinkPolicy, SinkWriter, WantedCommits
+} from './audit/sink.js'
 export type { RecordedEntry } from './audit/entry.js'
 export type { GatewayOptions } from './access/gateway-headers.js'
 export type { PermissionConfig, PermissionRule } from './access/permission-policy.js'

@@ -213,6 +213,7 @@ export class NoexService implements Noex {
     try {
       metrics = options.routes.metrics === false ? undefined : await Metrics.open(clock)
       trail = options.audit && await AuditTrail.open(options.audit, log, clock)
+      await trail?.join(options.store)
       const isRevoked = (userId: string): boolean => revocations.has(userId)
       authentication = await startAuthentication(options.auth, access, {
         log,

@@ -1,4 +1,5 @@
 import { audit } from './audit.js'
+import { auditedWrites } from './audited-writes.js'
 import { connect } from './connect.js'
 import { fairness } from './fairness.js'
 import { fanOut } from './fan-out.js'
@@ -25,6 +26,7 @@ export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
   ['metrics', metrics],
   ['login', login],
   ['audit', audit],
+  ['audited-writes', auditedWrites],
   ['trail', trail],
   ['journal', journal],
   ['rules', rules],

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { auditDefaults } from '../../lib/audit/audit-options.js'
+import { recordEntry } from '../../lib/audit/entry.js'
 import { AuditTrail } from '../../lib/audit/trail.js'
 import { systemClock } from '../../lib/clock.js'
 import { jsonlSink } from '../../lib/exports/audit.js'
@@ -26,7 +27,7 @@ export async function trail (): Promise<Row[]> {
   const write = async (): Promise<void> => {
     const place = opened.reserve('write')
     if (place !== undefined) await place
-    const durable = await opened.record({
+    const durable = await opened.record(recordEntry({
       timestamp: Date.now(),
       userId: 'alice',
       sessionId: 'conn-7',
@@ -34,7 +35,7 @@ export async function trail (): Promise<Row[]> {
       resource: `orders-${++n}`,
       result: 'success',
       remoteAddress: '192.168.1.10'
-    }, { tier: 'write', reserved: true, log: silent })
+    }), { tier: 'write', reserved: true, log: silent })
     if (durable !== true) throw new Error('an entry has not become durable')
   }
   const latency = await openLoop(write)

@@ -8,6 +8,7 @@ export type ServerName =
   | 'bare-ws' | 'raw-net' | 'bare-route' | 'noex' | 'noex-permissions' | 'noex-identity' | 'noex-audit-drop'
   | 'noex-audit-block' | 'noex-rules' | 'noex-metrics' | 'noex-fairness'
   | 'transfer-noex' | 'transfer-bare-ws' | 'transfer-sqlite' | 'transfer-postgres' | 'transfer-redis'
+  | 'noex-audited-off' | 'noex-audited-waiting' | 'noex-audited-noted'
 
 /** How a server is started. */
 export interface ServerStart {

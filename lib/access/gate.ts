@@ -3,6 +3,7 @@ import { NoexServerError } from '../errors.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { Hearing } from '../rules/event-subscriptions.js'
 import { stemOf } from '../rules/topic-pattern.js'
+import type { NoteOf } from '../store/reach.js'
 import { isSystemBucket, type SystemBuckets } from '../store/system-buckets.js'
 import { Work } from '../store/work.js'
 import type { Authenticator } from './authenticator.js'
@@ -77,11 +78,14 @@ export class Gate {
   }
 
   /**
-   * Lets a request in; `operation` is `undefined` when the request names none that exists.
+   * Lets a request in; `operation` is `undefined` when the request names none that exists. `note` is that of
+   * its commits.
    * @throws `UNAUTHORIZED`, `FORBIDDEN`, or a CallbackError of `permissions.check`
    */
-  admit (client: Caller, operation: GuardedOperation | undefined, request: RequestMessage): Grant {
-    return new RequestGrant(this, client, operation, request)
+  admit (
+    client: Caller, operation: GuardedOperation | undefined, request: RequestMessage, note?: NoteOf
+  ): Grant {
+    return new RequestGrant(this, client, operation, request, note)
   }
 
   /** @throws `UNAUTHORIZED` */
@@ -236,6 +240,7 @@ export function callerOf (grant: Grant): Caller {
 class RequestGrant implements Grant {
   readonly client: Caller
   readonly user: string | undefined
+  readonly note: NoteOf | undefined
   readonly #gate: Gate
   readonly #operation: GuardedOperation | undefined
   readonly #request: RequestMessage
@@ -245,8 +250,12 @@ class RequestGrant implements Grant {
   #version: number
   #work: Work | undefined
 
-  constructor (gate: Gate, client: Caller, operation: GuardedOperation | undefined, request: RequestMessage) {
+  constructor (
+    gate: Gate, client: Caller, operation: GuardedOperation | undefined, request: RequestMessage,
+    note: NoteOf | undefined
+  ) {
     this.client = client
+    this.note = note
     this.#gate = gate
     this.#operation = operation
     this.#request = request

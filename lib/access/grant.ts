@@ -1,10 +1,14 @@
 import type { WhereFilter } from '@hamicek/noex-store'
+import type { Cause } from '../store/reach.js'
 import type { Work } from '../store/work.js'
 import type { Client } from './client.js'
 import type { Scope } from './policy.js'
 
-/** What the gate has found about one request: who asks, and which records it may reach. */
-export interface Grant {
+/**
+ * Findings of the gate about one request: who asks, which records it may reach, and the cause that its
+ * commits name. `user` was logged in when it was let in.
+ */
+export interface Grant extends Cause {
   readonly client: Client
   /** The records of `bucket` that the request may read or change under `operation`; `undefined`: all of them. */
   readonly rows: (operation: string, bucket: string) => WhereFilter | undefined
@@ -19,6 +23,4 @@ export interface Grant {
   readonly work: Work
   /** Records that it may change at once. */
   readonly maxChanges: number
-  /** The user that was logged in when the request was let in: commits name it. */
-  readonly user?: string | undefined
 }

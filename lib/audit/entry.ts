@@ -18,6 +18,13 @@ export interface AuditEntry {
   readonly details?: Readonly<Record<string, unknown>>
   /** The client's address; empty for what the server does by itself. */
   readonly remoteAddress: string
+  /**
+   * Revision of the last commit that the request has made: where the notes of commits bring back what a crash
+   * takes.
+   */
+  readonly revision?: number
+  /** Names the history which `revision` counts. */
+  readonly epoch?: string
 }
 
 /** An entry with its JSON text, made once for everybody who stores it. */
@@ -54,6 +61,16 @@ export function recordEntry (entry: EntryInput): RecordedEntry {
   recorded.remoteAddress = remoteAddress
   // The application gets it, and so do its logger and its sinks: none of them changes what the others get.
   return { entry: Object.freeze(recorded), json: JSON.stringify(recorded) }
+}
+
+/** Adds the commit that an entry is about. */
+export function withCommit (
+  { entry, json }: RecordedEntry, commit: Required<Pick<AuditEntry, 'revision' | 'epoch'>>
+): RecordedEntry {
+  return {
+    entry: Object.freeze({ ...entry, ...commit }),
+    json: `${json.slice(0, -1)},${JSON.stringify(commit).slice(1)}`
+  }
 }
 
 const plain = /^[ -~]*$/

@@ -2,9 +2,11 @@
 import { createPrivateKey } from 'node:crypto'
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { serveJournal, type JournalReport } from '@hamicek/noex-journal'
+import { findCommits } from './commits-in-trail.js'
 import { Journal } from './journal.js'
 import { LOCK_TAKEN, type JournalSettings, type OpenedTrail, type TrailNotice } from './journal-messages.js'
 import { TrailFiles } from './segments.js'
+import type { WantedCommits } from './sink.js'
 
 const { checkpointIntervalMs, signingKey, ...options } = workerData as JournalSettings
 const port = parentPort as MessagePort
@@ -39,6 +41,7 @@ const server = await serveJournal<Journal, OpenedTrail>(port, {
   retries: true,
   open: openJournal,
   opened: ({ recovered, unsealed, formerName }) => ({ torn: recovered, unsealed, formerName }),
+  onCall: (_journal, call) => findCommits(new TrailFiles(options.path), call as WantedCommits),
   onDurable (journal) { if (journal.checkpointIsDue) checkpoint(journal) }
 })
 if (server !== undefined) {

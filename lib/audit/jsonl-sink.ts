@@ -4,7 +4,7 @@ import { checkGroup, isBoolean, isInteger, merge, NoexOptionsError, type Checks 
 import { threadFile } from '@hamicek/noex-journal'
 import type { RecordedEntry } from './entry.js'
 import type { JournalSettings, OpenedTrail, TrailNotice } from './journal-messages.js'
-import type { AuditSink, SinkContext, SinkPolicies, SinkWriter } from './sink.js'
+import type { AuditSink, SinkCommits, SinkContext, SinkPolicies, SinkWriter } from './sink.js'
 import { isCurrentSegment } from './segments.js'
 import {
   checkpointTeller, isPathWith, sinkChecks, sinkDefaults, toPrivateKey,
@@ -69,13 +69,15 @@ export function jsonlSink (options: JsonlSinkOptions): AuditSink {
 
 /** The main thread's side of a trail's journal. */
 class JsonlWriter implements SinkWriter {
+  readonly commits: SinkCommits
   readonly #thread: JournalThread<OpenedTrail, TrailNotice>
   /** Rejects when the writer is closed. */
   readonly #closed: Promise<never>
   #onClosed: (error: Error) => void = () => {}
 
-  private constructor (thread: JournalThread<OpenedTrail, TrailNotice>) {
+  private constructor (thread: JournalThread<OpenedTrail, TrailNotice>, trail: string) {
     this.#thread = thread
+    this.commits = { trail, find: async wanted => await thread.call(wanted) as number[] }
     this.#closed = new Promise((_resolve, reject) => { this.#onClosed = reject })
     this.#closed.catch(() => {})
   }
@@ -102,7 +104,7 @@ class JsonlWriter implements SinkWriter {
     if (torn !== undefined) context.note('audit.recovered', torn)
     if (unsealed > 0) context.note('audit.unsealed', { entries: unsealed, from: 1, to: unsealed })
     if (formerName !== undefined) context.note('audit.renamed', { name: formerName })
-    return new JsonlWriter(thread)
+    return new JsonlWriter(thread, settings.path)
   }
 
   async write (batch: readonly RecordedEntry[]): Promise<void> {

@@ -3,6 +3,9 @@ import type { Log } from '../log.js'
 import type { Tier } from '../access/policy.js'
 import type { Origin, Session } from '../access/session.js'
 import type { RequestMessage } from '../protocol/messages.js'
+import type { NoteOf } from '../store/reach.js'
+import { recordEntry, type RecordedEntry } from './entry.js'
+import type { RequestCommits } from './noted-commits.js'
 import type { AuditTrail } from './trail.js'
 
 /** Who a request comes from, as the trail names it. */
@@ -16,6 +19,8 @@ export interface Subject {
 export interface AuditedOperation {
   readonly name: string
   readonly tier: Tier | undefined
+  /** Whether all that it does is done in the store: a write is one commit then. */
+  readonly usesStore: boolean
   /** What the request concerns; `*` where it names nothing. */
   readonly resourceOf: (request: RequestMessage) => string
   /** What of the request may be recorded. */
@@ -32,6 +37,9 @@ export class RequestRecord {
   readonly #clock: Clock
   readonly #userBefore: string | undefined
   #reserved = false
+  #commits: RequestCommits | undefined
+  /** The entry in the note of the last commit. */
+  #noted: RecordedEntry | undefined
 
   private constructor (trail: AuditTrail, operation: AuditedOperation, tier: Tier, request: RequestMessage, subject: Subject, clock: Clock) {
     this.#trail = trail
@@ -62,21 +70,63 @@ export class RequestRecord {
     return waiting.then(() => { this.#reserved = true })
   }
 
-  /** Records the outcome; `error` is the message that the client gets. Returns a promise when the reply must wait, see `AuditTrail.record`. */
+  /**
+   * Makes the notes of the commits of the request; `undefined` where no sink brings entries back from them.
+   * To be asked for when there is room for the entry.
+   */
+  get note (): NoteOf | undefined {
+    const { commits } = this.#trail
+    if (commits?.covers(this.#tier) !== true) return undefined
+    return revision => {
+      this.#commits ??= commits.begin()
+      this.#noted = this.#recordAs(undefined)
+      return this.#commits.note(revision, this.#isOneCommit, this.#noted)
+    }
+  }
+
+  /** Waits until it is known which commits stand; `undefined` where it is. To be called before `end`. */
+  settled (): Promise<unknown> | undefined {
+    return this.#commits?.settled()
+  }
+
+  /**
+   * Records the outcome; `error` is the message that the client gets. Returns a promise when the reply must
+   * wait, see `AuditTrail.record`.
+   */
   end (error: string | undefined): Promise<boolean> | undefined {
-    const { origin, session, log } = this.#subject
-    const details = this.#operation.detailsOf(this.#request)
-    return this.#trail.record({
+    const { standing = [], count = 0 } = this.#commits ?? {}
+    const noted = this.#noted
+    // The log of the store has the very entry, on the disk.
+    const isKept = noted !== undefined && error === undefined && this.#isOneCommit && count === 1 &&
+      standing.length === 1 && noted.entry.userId === this.#userId
+    const recorded = isKept ? noted : this.#recordAs(error)
+    const { log } = this.#subject
+    return this.#trail.record(recorded, {
+      tier: this.#tier, reserved: this.#reserved, log, commits: standing, isKept
+    })
+  }
+
+  get #isOneCommit (): boolean {
+    return this.#tier === 'write' && this.#operation.usesStore
+  }
+
+  get #userId (): string | null {
+    // A user who has logged out is still the one who did it.
+    return this.#subject.session?.userId ?? this.#userBefore ?? null
+  }
+
+  #recordAs (error: string | undefined): RecordedEntry {
+    const { origin } = this.#subject
+    return recordEntry({
       timestamp: this.#clock.now(),
-      // Who has logged out is still who did it.
-      userId: session?.userId ?? this.#userBefore ?? null,
+      userId: this.#userId,
       sessionId: origin.connectionId,
       operation: this.#operation.name,
       resource: this.#operation.resourceOf(this.#request),
       result: error === undefined ? 'success' : 'error',
       error,
-      details,
+      details: this.#operation.detailsOf(this.#request),
       remoteAddress: origin.remoteAddress
-    }, { tier: this.#tier, reserved: this.#reserved, log })
+    })
   }
 }

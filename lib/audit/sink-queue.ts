@@ -5,7 +5,8 @@ import { auditUnavailable } from './audit-unavailable.js'
 import type { RecordedEntry } from './entry.js'
 import { Gap } from './gap.js'
 import { closeQuietly, writeUntilDurable } from './sink-attempts.js'
-import type { AuditSink, SinkPolicies, SinkWriter } from './sink.js'
+import type { NotedCommit } from './noted-commits.js'
+import type { AuditSink, SinkCommits, SinkPolicies, SinkWriter } from './sink.js'
 
 /** Entries whose replies wait, together with the requests that have a place for theirs. More requests wait for a place. */
 const MAX_BLOCKING = 10_000
@@ -23,8 +24,21 @@ interface Item {
   /** Ticks of the clock. */
   readonly since: number
   readonly blocking: boolean
+  /** Commits that the entry is about. */
+  readonly commits: readonly NotedCommit[]
   /** Tells whoever waits whether the entry is durable; `undefined` when they know, or nobody waits. */
   settle: ((durable: boolean) => void) | undefined
+}
+
+const noCommits: readonly NotedCommit[] = []
+
+/** How an entry is queued that no reply waits for. */
+const unawaited = { blocking: false, commits: noCommits, settle: undefined }
+
+/** An entry that a crash has taken from a trail, and the commits that it is about. */
+export interface RestoredEntry {
+  readonly recorded: RecordedEntry
+  readonly commits: readonly NotedCommit[]
 }
 
 interface Waiter {
@@ -56,6 +70,10 @@ export class SinkQueue {
   #writer: SinkWriter | undefined
   #waiting: Item[] = []
   #writing: readonly Item[] = []
+  /** Entries in `#waiting` whose replies wait. */
+  #awaited = 0
+  /** Commits whose entries are not durable here, in their order. */
+  readonly #expected = new Set<NotedCommit>()
   #places = 0
   #droppable = 0
   #chars = 0
@@ -93,6 +111,27 @@ export class SinkQueue {
     return { name: this.#name, problem: this.problem ?? null, queued: this.#pending, lagMs: Math.round(this.#lagMs), dropped: this.#dropped }
   }
 
+  /** Brings back entries that a crash takes; `undefined` where the sink has none of it. */
+  get commits (): SinkCommits | undefined {
+    return this.#writer?.commits
+  }
+
+  /** Notes that the entry of a commit will come. */
+  expect (commit: NotedCommit): void {
+    this.#expected.add(commit)
+  }
+
+  /** Notes that a commit was taken back. */
+  forget (commit: NotedCommit): void {
+    this.#expected.delete(commit)
+  }
+
+  /** The revision up to which the entries of all commits before this one are durable here. */
+  toldBefore (revision: number): number {
+    const [oldest] = this.#expected
+    return Math.min(oldest?.revision ?? revision, revision) - 1
+  }
+
   /** Takes a place for an entry that is to be durable; returns a promise when one must become free first, which rejects when none does in time. */
   reserve (): Promise<void> | undefined {
     if (this.#waiters.length === 0 && this.#hasPlace) {
@@ -111,24 +150,42 @@ export class SinkQueue {
     this.#admit()
   }
 
-  /** Adds the entry for which a place is taken. Resolves with whether it has become durable before waiting lost its use; it stays queued anyway. */
-  async append (recorded: RecordedEntry): Promise<boolean> {
+  /** Adds entries that a start has brought back: each takes a place, and no reply waits. */
+  restore (entries: readonly RestoredEntry[]): void {
+    for (const { recorded, commits } of entries) {
+      this.#places++
+      for (const commit of commits) this.expect(commit)
+      this.follow(recorded, commits)
+    }
+  }
+
+  /** Adds the entry for which a place is taken, where the log of the store has it already. */
+  follow (recorded: RecordedEntry, commits: readonly NotedCommit[]): void {
+    this.#push(recorded, { blocking: true, commits, settle: undefined })
+  }
+
+  /**
+   * Adds the entry for which a place is taken. Resolves with whether it has become durable before waiting
+   * lost its use; it stays queued anyway.
+   */
+  async append (recorded: RecordedEntry, commits = noCommits): Promise<boolean> {
     return await new Promise(resolve => {
       // The sink has failed while the request ran: its entry is kept, and nobody waits.
       const settle = this.#failure === undefined ? resolve : undefined
-      this.#push(recorded, true, settle)
+      this.#push(recorded, { blocking: true, commits, settle })
       if (settle === undefined) resolve(false)
       else this.#watch()
     })
   }
 
   /** Adds an entry that nobody waits for. Beyond the bounds it is left out, and the trail says so. */
-  offer (recorded: RecordedEntry): void {
+  offer (recorded: RecordedEntry, commits = noCommits): void {
     if (this.#droppable < MAX_DROPPABLE && this.#chars < MAX_CHARS && !this.#closed) {
       this.#droppable++
-      this.#push(recorded, false, undefined)
+      this.#push(recorded, { ...unawaited, commits })
       return
     }
+    for (const commit of commits) this.forget(commit)
     const { timestamp } = recorded.entry
     this.#dropped++
     this.#gap ??= new Gap(timestamp)
@@ -173,10 +230,11 @@ export class SinkQueue {
     return oldest === undefined ? 0 : this.#clock.ticks() - oldest.since
   }
 
-  #push (recorded: RecordedEntry, blocking: boolean, settle: Item['settle']): void {
+  #push (recorded: RecordedEntry, item: Pick<Item, 'blocking' | 'commits' | 'settle'>): void {
     this.#closeGap()
     this.#chars += recorded.json.length
-    this.#waiting.push({ recorded, since: this.#clock.ticks(), blocking, settle })
+    if (item.settle !== undefined) this.#awaited++
+    this.#waiting.push({ recorded, since: this.#clock.ticks(), ...item })
     this.#schedule()
   }
 
@@ -187,13 +245,13 @@ export class SinkQueue {
     this.#gap = undefined
     this.#log.warn({ sink: this.#name, ...gap.details }, 'audit entries were left out')
     this.#droppable++
-    this.#push(gap.entry(this.#clock.now()), false, undefined)
+    this.#push(gap.entry(this.#clock.now()), unawaited)
   }
 
   /** Waits for the end of the tick, so that what comes together is written together; and longer when nobody waits for any of it. */
   #schedule (): void {
     if (this.#scheduled || this.#writer === undefined || this.#writing.length > 0 || this.#waiting.length === 0) return
-    if (this.#places === 0 && this.#waiting.length < MAX_BATCH && !this.#closed) {
+    if (this.#awaited === 0 && this.#waiting.length < MAX_BATCH && !this.#closed) {
       this.#cancelGathering ??= this.#clock.after(GATHER_MS, () => { this.#write() })
       return
     }
@@ -213,6 +271,7 @@ export class SinkQueue {
     while (count < this.#waiting.length && count < MAX_BATCH && chars < MAX_BATCH_CHARS) chars += (this.#waiting[count++] as Item).recorded.json.length
     const batch = this.#waiting.splice(0, count)
     this.#writing = batch
+    this.#awaited = this.#waiting.reduce((sum, { settle }) => settle === undefined ? sum : sum + 1, 0)
     const attempts = {
       writer: () => this.#writer,
       onFailure: (error: unknown) => { this.failing(error, 'it rejects entries') },
@@ -233,6 +292,7 @@ export class SinkQueue {
       this.#chars -= item.recorded.json.length
       if (item.blocking) this.#places--
       else this.#droppable--
+      for (const commit of item.commits) this.#expected.delete(commit)
       item.settle?.(true)
     }
     if (this.#waiting.length === 0) this.#closeGap()

@@ -40,8 +40,35 @@ export interface AuditSink {
   open: (context: SinkContext) => Promise<SinkWriter>
 }
 
+/** Which commits are looked for in a trail. */
+export interface WantedCommits {
+  /** Names the history of the store: entries of others do not count. */
+  readonly epoch: string
+  readonly revisions: readonly number[]
+  /** An entry of this revision or an earlier one stands before those of all `revisions`. */
+  readonly told: number
+  /** No entry of them is older, in epoch milliseconds. */
+  readonly since: number
+}
+
+/**
+ * The part of a sink that gets back, at the next start, the entries that a crash has taken between a commit
+ * and it: they are in the notes of commits.
+ */
+export interface SinkCommits {
+  /** Names the trail among all of a store: its path. */
+  readonly trail: string
+  /** Resolves with those of `revisions` that entries of the trail name. */
+  readonly find: (wanted: WantedCommits) => Promise<readonly number[]>
+}
+
 /** An open sink. */
 export interface SinkWriter {
+  /**
+   * With it, the reply to a write does not wait for the sink where the log of the store has the entry with
+   * the commit. Absent: it waits.
+   */
+  readonly commits?: SinkCommits
   /**
    * Resolves when all of these entries are durable, in this order. There is one call at a time. A sink tries
    * by itself and tells `failing` of each attempt that fails, or it rejects: then the same entries are given

@@ -66,10 +66,15 @@ export function parseEntry (text: string): SealedEntry | undefined {
   }
 }
 
-function isEntry ({ timestamp, userId, sessionId, operation, resource, result, error, remoteAddress }: AuditEntry): boolean {
+/** Whether the members of an object are those of an entry. */
+export function isEntry (entry: AuditEntry): boolean {
+  const { timestamp, userId, sessionId, operation, resource, result, error, remoteAddress } = entry
+  const { revision, epoch } = entry
   return Number.isSafeInteger(timestamp) && isTextOrNull(userId) && isTextOrNull(sessionId) &&
     typeof operation === 'string' && typeof resource === 'string' && (result === 'success' || result === 'error') &&
-    (error === undefined || typeof error === 'string') && typeof remoteAddress === 'string'
+    (error === undefined || typeof error === 'string') && typeof remoteAddress === 'string' &&
+    (revision === undefined || Number.isSafeInteger(revision)) &&
+    (epoch === undefined || typeof epoch === 'string')
 }
 
 function isTextOrNull (value: unknown): boolean {

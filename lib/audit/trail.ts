@@ -2,12 +2,15 @@ import type { Tier } from '../access/policy.js'
 import { ApplicationListener } from '../application/application-listener.js'
 import type { Clock } from '../clock.js'
 import type { Log } from '../log.js'
+import type { NoexStore } from '../store/noex-store.js'
 import type { ResolvedAudit } from './audit-options.js'
 import { auditUnavailable } from './audit-unavailable.js'
-import { recordEntry, type AuditEntry, type EntryInput } from './entry.js'
+import { recordEntry, withCommit, type AuditEntry, type RecordedEntry } from './entry.js'
 import { EntryListener } from './entry-listener.js'
+import { missingEntries } from './missing-entries.js'
+import { NotedCommits, type NotedCommit } from './noted-commits.js'
 import { Ring, type AuditFilter } from './ring.js'
-import type { AuditSink, SinkWriter } from './sink.js'
+import type { AuditSink, SinkCommits, SinkWriter } from './sink.js'
 import { SinkQueue, type SinkStats } from './sink-queue.js'
 
 /** How an entry is recorded. */
@@ -15,6 +18,10 @@ export interface Recording {
   readonly tier: Tier
   /** Whether `reserve` has taken the places for it. */
   readonly reserved: boolean
+  /** The commits of its request that stand. @default none */
+  readonly commits?: readonly NotedCommit[]
+  /** Whether the log of the store has it on the disk, in the note of its commit. @default false */
+  readonly isKept?: boolean
   /** The logger of whoever the entry is about. */
   readonly log: Log
 }
@@ -36,6 +43,7 @@ export class AuditTrail {
   readonly #ring: Ring
   readonly #queues: readonly SinkQueue[]
   readonly #blocking: Readonly<Record<Tier, readonly SinkQueue[]>>
+  #commits: NotedCommits | undefined
   #entries = 0
 
   private constructor (options: ResolvedAudit, log: Log, clock: Clock) {
@@ -78,6 +86,38 @@ export class AuditTrail {
     }
   }
 
+  /**
+   * Joins the trail to the store of its service: brings back the entries that a crash has taken between a
+   * commit and the trail, and has the commits of requests keep their entries from now on. Nothing of it where
+   * the store is not on the disk, or no sink has `commits`.
+   * @throws naming the file when the log of the store cannot be read
+   */
+  async join (store: NoexStore): Promise<void> {
+    if (!store.keepsNotes) return
+    const queues = this.#queues.filter(({ commits }) => commits !== undefined)
+    if (queues.length === 0) return
+    const told = new Set<number>()
+    for (const queue of queues) {
+      const missing = await missingEntries(store, queue.commits as SinkCommits, this.#log)
+      for (const { recorded } of missing) {
+        const { revision } = recorded.entry
+        if (!told.has(revision as number)) this.#tell(recorded.entry, this.#log)
+        told.add(revision as number)
+      }
+      queue.restore(missing)
+      if (missing.length > 0) {
+        const message = 'audit entries that a crash had taken were brought back from the store'
+        this.#log.warn({ entries: missing.length }, message)
+      }
+    }
+    this.#commits = new NotedCommits({ store, queues })
+  }
+
+  /** The commits of the service whose notes have entries; `undefined` where there are none. */
+  get commits (): NotedCommits | undefined {
+    return this.#commits
+  }
+
   /** Whether requests of this tier are recorded. */
   covers (tier: Tier | undefined): tier is Tier {
     return this.#tiers.has(tier)
@@ -117,20 +157,34 @@ export class AuditTrail {
     throw auditUnavailable()
   }
 
-  /** Records an entry. Returns a promise when the reply must wait, which resolves with whether the entry has become durable in time. */
-  record (entry: EntryInput, { tier, reserved, log }: Recording): Promise<boolean> | undefined {
-    const recorded = recordEntry(entry)
-    this.#entries++
-    this.#ring.add(recorded.entry)
-    const { logLevel } = this.#options
-    if (logLevel !== 'silent') log[logLevel]({ audit: recorded.entry }, 'audit')
-    this.#listener?.tell(recorded.entry)
+  /**
+   * Records an entry. Returns a promise when the reply must wait, which resolves with whether the entry has
+   * become durable in time.
+   */
+  record (recorded: RecordedEntry, recording: Recording): Promise<boolean> | undefined {
+    const { tier, reserved, log, commits = [], isKept = false } = recording
+    const last = commits.at(-1)
+    const full = last === undefined || this.#commits === undefined
+      ? recorded
+      : withCommit(recorded, { revision: last.revision, epoch: this.#commits.epoch })
+    this.#tell(full.entry, log)
     let durable: Promise<boolean> | undefined
     for (const queue of this.#queues) {
-      if (!reserved || queue.policies[tier] === 'drop') queue.offer(recorded)
-      else durable = both(durable, queue.append(recorded))
+      const own = queue.commits === undefined ? recorded : full
+      if (!reserved || queue.policies[tier] === 'drop') queue.offer(own, commits)
+      else if (isKept && queue.commits !== undefined) queue.follow(own, commits)
+      else durable = both(durable, queue.append(own, commits))
     }
     return durable
+  }
+
+  /** Tells memory, the log and the application. */
+  #tell (entry: AuditEntry, log: Log): void {
+    this.#entries++
+    this.#ring.add(entry)
+    const { logLevel } = this.#options
+    if (logLevel !== 'silent') log[logLevel]({ audit: entry }, 'audit')
+    this.#listener?.tell(entry)
   }
 
   /** Records what happens outside requests. Nobody waits for it. */
@@ -144,7 +198,7 @@ export class AuditTrail {
       remoteAddress: '',
       ...event
     }
-    this.record(entry, { tier: 'admin', reserved: false, log })
+    this.record(recordEntry(entry), { tier: 'admin', reserved: false, log })
   }
 
   /** The entries in memory that match, newest first. */

@@ -11,8 +11,14 @@ export function escapeText (text: string): string {
   return text.replace(unsafe, char => char === '\\' ? '\\\\' : `\\u{${(char.codePointAt(0) as number).toString(16)}}`)
 }
 
-/** An entry in one line for people: time, user, operation, resource, result, address and, if any, the error. */
-export function formatEntry ({ timestamp, userId, operation, resource, result, error, remoteAddress }: SealedEntry, colour: boolean): string {
+/**
+ * An entry in one line for people: time, user, operation, resource, result, address and, if any, the commit
+ * and the error.
+ */
+export function formatEntry (
+  { timestamp, userId, operation, resource, result, error, remoteAddress, revision }: SealedEntry,
+  colour: boolean
+): string {
   const columns = [
     formatTime(timestamp).padEnd(24),
     escapeText(userId ?? '-').padEnd(16),
@@ -21,6 +27,7 @@ export function formatEntry ({ timestamp, userId, operation, resource, result, e
     paint(result.padEnd(7), result === 'success' ? 32 : 31, colour),
     escapeText(remoteAddress === '' ? '-' : remoteAddress).padEnd(15)
   ]
+  if (revision !== undefined) columns.push(`commit ${revision}`)
   if (error !== undefined) columns.push(escapeText(error))
   return columns.join('  ').trimEnd()
 }

@@ -104,7 +104,7 @@ async function perform (
       if (place !== undefined) await place
       // A client that cannot be confirmed may still leave, or log in anew.
       if (operation?.admission !== 'everyone' && to.gate.isStale(caller)) await caller.confirm()
-      grant = to.gate.admit(caller, operation, request)
+      grant = to.gate.admit(caller, operation, request, record?.note)
       if (operation === undefined) throw to.catalogue.unknown(request.type)
       caller.answering = operation
       operation.guard?.(caller)
@@ -126,6 +126,8 @@ async function perform (
     }
     if (grant !== undefined) to.limiter?.charge(userId, caller.addressKey, grant.work.spent)
     const made = reply
+    const settled = record?.settled()
+    if (settled !== undefined) await settled
     const released = record?.end(failure?.message)
     isAnswered = true
     if (released === undefined) caller.reply(made)

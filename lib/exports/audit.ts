@@ -4,4 +4,6 @@ export { listStreams, verifyTable, type VerifyTableOptions, type VerifyTableResu
 export { verifyTrail, type BadTrail, type GoodTrail, type VerifyOptions, type VerifyResult } from '../audit/verify.js'
 export type { Checkpoint } from '../audit/checkpoint.js'
 export type { AuditEntry, RecordedEntry } from '../audit/entry.js'
-export type { AuditSink, SinkContext, SinkPolicies, SinkPolicy, SinkWriter } from '../audit/sink.js'
+export type {
+  AuditSink, SinkCommits, SinkContext, SinkPolicies, SinkPolicy, SinkWriter, WantedCommits
+} from '../audit/sink.js'

@@ -1,6 +1,7 @@
 import type { Session } from '../access/session.js'
 import { invalid, NoexServerError, NothingNamedError } from '../errors.js'
-import { isAdmin, isSuperadmin, requireUser, sessionOf, type Actor } from './authority.js'
+import { causeOf, isAdmin, isSuperadmin, requireUser, sessionOf, type Actor } from './authority.js'
+import type { NoteOf } from '../store/reach.js'
 import type { Directory } from './directory.js'
 import type { IdentityPolicy } from './identity-policy.js'
 import { accessClasses, resourceTypes, type AccessClass, type Resource, type ResourceType } from './records.js'
@@ -60,14 +61,14 @@ export class AccessLists {
       if (entry !== undefined) {
         const union = [...new Set([...entry.operations, ...classes])]
         const update = { bucket: '_acl', update: entry.id, changes: { operations: union } } as const
-        await this.#directory.write([update], session.userId)
+        await this.#directory.write([update], causeOf(actor, session))
         return
       }
       if (this.#directory.acl(resource).length >= MAX_ENTRIES) throw invalid('resourceName', `has ${MAX_ENTRIES} entries already: give a role to those users instead`)
       const { subjectType, subjectId } = subject
       const { userId } = session
       const insert = { subjectType, subjectId, ...resource, operations: classes, grantedBy: userId }
-      await this.#directory.write([{ bucket: '_acl', insert }], userId)
+      await this.#directory.write([{ bucket: '_acl', insert }], causeOf(actor, session))
     })
   }
 
@@ -83,7 +84,7 @@ export class AccessLists {
       const left = classes.length === 0 ? [] : entry.operations.filter(operation => !classes.includes(operation))
       await this.#directory.write([left.length === 0
         ? { bucket: '_acl', delete: entry.id }
-        : { bucket: '_acl', update: entry.id, changes: { operations: left } }], session.userId)
+        : { bucket: '_acl', update: entry.id, changes: { operations: left } }], causeOf(actor, session))
     })
   }
 
@@ -140,15 +141,16 @@ export class AccessLists {
       if (owner.userId !== session.userId && !isSuperadmin(session)) throw new NoexServerError('FORBIDDEN', 'Only the owner or a superadmin may do this')
       requireUser(this.#directory, newOwnerId)
       const update = { bucket: '_resource_owners', update: owner.id, changes: { userId: newOwnerId } } as const
-      await this.#directory.write([update], session.userId)
+      await this.#directory.write([update], causeOf(actor, session))
     })
   }
 
   /** Whoever makes something owns it; what has an owner keeps it. */
-  async recordOwner (resource: Resource, userId: string): Promise<void> {
+  async recordOwner (resource: Resource, userId: string, note?: NoteOf): Promise<void> {
     await this.#directory.eventually(async () => {
       if (this.#directory.owner(resource) !== undefined) return
-      await this.#directory.write([{ bucket: '_resource_owners', insert: { userId, ...resource } }], userId)
+      const insert = { userId, ...resource }
+      await this.#directory.write([{ bucket: '_resource_owners', insert }], { user: userId, note })
     })
   }
 

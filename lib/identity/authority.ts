@@ -1,12 +1,15 @@
 import type { Grant } from '../access/grant.js'
 import type { Session } from '../access/session.js'
+import type { Cause } from '../store/reach.js'
 import { NoexServerError, NothingNamedError } from '../errors.js'
 import type { Directory } from './directory.js'
 import type { Role, User } from './records.js'
 import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
 
 /** Who makes a change: asked again when its turn comes, since the right may be gone by then. */
-export type Actor = Pick<Grant, 'ensure'> & { readonly client: { readonly session: Session | undefined } }
+export type Actor = Pick<Grant, 'ensure' | 'note'> & {
+  readonly client: { readonly session: Session | undefined }
+}
 
 /** The session of an actor, who may still do what was asked for. Throws `UNAUTHORIZED` or `FORBIDDEN` otherwise. */
 export function sessionOf (actor: Actor): Session {
@@ -14,6 +17,11 @@ export function sessionOf (actor: Actor): Session {
   const { session } = actor.client
   if (session === undefined) throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
   return session
+}
+
+/** Returns the cause of the commits of a change that an actor makes in this session. */
+export function causeOf ({ note }: Actor, { userId }: Pick<Session, 'userId'>): Cause {
+  return { user: userId, note }
 }
 
 export function isSuperadmin ({ roles }: Session): boolean {

@@ -5,7 +5,7 @@ import type { Log } from '../log.js'
 import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
 import { defineOwnBucket } from '../store/own-buckets.js'
-import { causedBy } from '../store/reach.js'
+import { causedBy, type Cause } from '../store/reach.js'
 import { repeatConflicts } from '../store/repeat-conflicts.js'
 import { StoreAccess } from '../store/store-access.js'
 import { ChangeQueue } from './change-queue.js'
@@ -145,14 +145,13 @@ export class Directory extends Mirror {
 
   /**
    * Makes all changes or none, and resolves with the new records when all who follow the directory have acted
-   * on them: on all of them at once. To be called inside `exclusive` or `eventually`. The commit names
-   * `user`.
+   * on them: on all of them at once. To be called inside `exclusive` or `eventually`.
    */
-  async write (writes: readonly DirectoryWrite[], user?: string): Promise<StoreRecord[]> {
-    return await repeatConflicts(this.#access, async () => await this.#write(writes, user))
+  async write (writes: readonly DirectoryWrite[], cause: Cause = {}): Promise<StoreRecord[]> {
+    return await repeatConflicts(this.#access, async () => await this.#write(writes, cause))
   }
 
-  async #write (writes: readonly DirectoryWrite[], user: string | undefined): Promise<StoreRecord[]> {
+  async #write (writes: readonly DirectoryWrite[], cause: Cause): Promise<StoreRecord[]> {
     const records = await this.#access.store.transaction(async tx => {
       const written: StoreRecord[] = []
       for (const write of writes) {
@@ -162,17 +161,17 @@ export class Directory extends Mirror {
         else written.push(await bucket.update(write.update, { ...write.changes }))
       }
       return written
-    }, causedBy(user))
+    }, causedBy(cause))
     await this.#followers.settled()
     return records
   }
 
   /** Ends sessions at once. Resolves when the store has been told; what fails there is logged, and tried again by `endAgain`. */
-  async endSessions (sessions: readonly string[], user?: string): Promise<void> {
+  async endSessions (sessions: readonly string[], cause: Cause = {}): Promise<void> {
     const ended = sessions.map(id => this.tables._sessions.delete(id)).filter(session => session !== undefined)
     for (const { id } of ended) this.#ended.add(id)
     this.#followers.tell(ended.map(({ userId }) => ({ userId, rights: false })))
-    await this.#deleteSessions(ended.map(({ id }) => id), user)
+    await this.#deleteSessions(ended.map(({ id }) => id), cause)
   }
 
   /** Tells the store once more of sessions that have ended. */
@@ -180,9 +179,9 @@ export class Directory extends Mirror {
     await this.#deleteSessions([...this.#ended])
   }
 
-  async #deleteSessions (ids: readonly string[], user?: string): Promise<void> {
+  async #deleteSessions (ids: readonly string[], cause: Cause = {}): Promise<void> {
     try {
-      for (const id of ids) await this.#access.bucket('_sessions').delete(id, causedBy(user))
+      for (const id of ids) await this.#access.bucket('_sessions').delete(id, causedBy(cause))
     } catch (error) {
       this.#log.error({ err: error }, 'a session that has ended could not be deleted')
     }
@@ -240,14 +239,14 @@ export class Directory extends Mirror {
 
   /** A resource is gone: its next owner does not inherit who could reach it. */
   #forget (resource: Resource, user: string | undefined): void {
-    this.eventually(async () => { await this.forgetResource(resource, user) })
+    this.eventually(async () => { await this.forgetResource(resource, { user }) })
       .catch((error: unknown) => { this.#log.error({ err: error, ...resource }, 'access to a resource that is gone could not be deleted') })
   }
 
   /** Deletes owner and access list of a resource; to be called inside `exclusive` or `eventually`. */
-  async forgetResource (resource: Resource, user?: string): Promise<void> {
+  async forgetResource (resource: Resource, cause?: Cause): Promise<void> {
     const writes = this.#forgetting(resource)
-    if (writes.length > 0) await this.write(writes, user)
+    if (writes.length > 0) await this.write(writes, cause)
   }
 
   #forgetting (resource: Resource): DirectoryWrite[] {

@@ -9,6 +9,7 @@ import type { Clock } from '../clock.js'
 import { LoginLimiter } from '../limits/login-limiter.js'
 import type { Refusals } from '../limits/refusals.js'
 import type { Log } from '../log.js'
+import type { Cause, NoteOf } from '../store/reach.js'
 import type { StoreAccess } from '../store/store-access.js'
 import { AccessLists } from './access-lists.js'
 import { Directory } from './directory.js'
@@ -121,15 +122,18 @@ export class Identity {
   }
 
   /** A client has defined a bucket or a query. */
-  async recordOwner (resourceType: ResourceType, resourceName: string, session: Session | undefined): Promise<void> {
+  async recordOwner (
+    resourceType: ResourceType, resourceName: string, session: Session | undefined, note?: NoteOf
+  ): Promise<void> {
     if (resourceType === 'query') this.directory.noteClientQuery(resourceName)
-    if (session !== undefined) await this.accessLists.recordOwner({ resourceType, resourceName }, session.userId)
+    if (session === undefined) return
+    await this.accessLists.recordOwner({ resourceType, resourceName }, session.userId, note)
   }
 
   /** A client has removed a bucket or a query. */
-  async forgetResource (resourceType: ResourceType, resourceName: string, user?: string): Promise<void> {
+  async forgetResource (resourceType: ResourceType, resourceName: string, cause?: Cause): Promise<void> {
     await this.directory.eventually(async () => {
-      await this.directory.forgetResource({ resourceType, resourceName }, user)
+      await this.directory.forgetResource({ resourceType, resourceName }, cause)
     })
   }
 

@@ -3,6 +3,7 @@ import { addressKey } from '../access/client-address.js'
 import type { Origin } from '../access/session.js'
 import { NoexServerError } from '../errors.js'
 import type { Attempt, LoginLimiter } from '../limits/login-limiter.js'
+import type { NoteOf } from '../store/reach.js'
 import type { Directory, DirectoryWrite } from './directory.js'
 import { nameKey } from './names.js'
 import type { Passwords } from './passwords.js'
@@ -37,7 +38,9 @@ export class Logins {
    * Begins a session for whoever knows the password. `isHere` says whether the client still is.
    * @throws `RATE_LIMITED`, `UNAUTHORIZED`, `SESSION_REVOKED`
    */
-  async withPassword (username: string, password: string, origin: Origin, isHere: () => boolean): Promise<NewSession> {
+  async withPassword (
+    username: string, password: string, origin: Origin, isHere: () => boolean, note?: NoteOf
+  ): Promise<NewSession> {
     const { directory, sessions, limiter } = this.#parts
     const account = attemptKey(directory.findUser(username), username)
     const attempt = limiter.attemptLogin(account, addressKey(origin.remoteAddress))
@@ -57,7 +60,7 @@ export class Logins {
           attempt.succeeded()
           this.#refuseRevoked(current.id)
           requirePresence(isHere)
-          return await sessions.begin(current.id, origin, writes)
+          return await sessions.begin(current.id, origin, { writes, note })
         })
         if (begun !== undefined) return begun
         if (tries === MAX_TRIES) throw new NoexServerError('UNAUTHORIZED', 'Invalid credentials')
@@ -69,7 +72,9 @@ export class Logins {
    * Begins a session of the superadmin.
    * @throws `RATE_LIMITED`, `UNAUTHORIZED`, `SESSION_REVOKED`
    */
-  async withSecret (secret: string, origin: Origin, isHere: () => boolean): Promise<NewSession> {
+  async withSecret (
+    secret: string, origin: Origin, isHere: () => boolean, note?: NoteOf
+  ): Promise<NewSession> {
     const { directory, sessions, limiter } = this.#parts
     const attempt = limiter.attemptSecret(addressKey(origin.remoteAddress))
     // Hashes are of equal length, so comparing them takes a time that tells nothing.
@@ -78,7 +83,7 @@ export class Logins {
     this.#refuseRevoked(SUPERADMIN_ID)
     return await directory.exclusive(async () => {
       requirePresence(isHere)
-      return await sessions.begin(SUPERADMIN_ID, origin)
+      return await sessions.begin(SUPERADMIN_ID, origin, { note })
     })
   }
 

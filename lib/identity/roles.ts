@@ -1,7 +1,7 @@
 import type { OperationNames } from '../access/operation-names.js'
 import { ruleProblem, type PermissionEntry } from '../access/rule.js'
 import { invalid, NoexServerError } from '../errors.js'
-import { requireRole, sessionOf, type Actor } from './authority.js'
+import { causeOf, requireRole, sessionOf, type Actor } from './authority.js'
 import type { Directory } from './directory.js'
 import { checkName } from './names.js'
 import type { Role } from './records.js'
@@ -35,7 +35,7 @@ export class Roles {
     const name = checkName(wanted, 'name', 1, 64)
     this.#check({ description, permissions })
     return await this.#directory.exclusive(async () => {
-      const { userId } = sessionOf(actor)
+      const session = sessionOf(actor)
       if (this.#directory.isRoleNameTaken(name)) {
         throw new NoexServerError(
           'ALREADY_EXISTS',
@@ -43,7 +43,7 @@ export class Roles {
         )
       }
       const insert = { name, permissions, system: false, ...(description !== undefined && { description }) }
-      const [role] = await this.#directory.write([{ bucket: '_roles', insert }], userId)
+      const [role] = await this.#directory.write([{ bucket: '_roles', insert }], causeOf(actor, session))
       return role as unknown as Role
     })
   }
@@ -52,14 +52,15 @@ export class Roles {
   async update (actor: Actor, roleId: string, changes: RoleInput): Promise<Role> {
     this.#check(changes)
     return await this.#directory.exclusive(async () => {
-      const { userId } = sessionOf(actor)
+      const session = sessionOf(actor)
       const role = requireRole(this.#directory.role(roleId), roleId)
       if (role.name === SUPERADMIN && changes.permissions !== undefined) {
         throw new NoexServerError('FORBIDDEN', 'The role superadmin may do everything, always')
       }
       const made = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
       if (Object.keys(made).length > 0) {
-        await this.#directory.write([{ bucket: '_roles', update: roleId, changes: made }], userId)
+        const update = { bucket: '_roles', update: roleId, changes: made } as const
+        await this.#directory.write([update], causeOf(actor, session))
       }
       return this.#directory.role(roleId) ?? role
     })
@@ -68,14 +69,14 @@ export class Roles {
   /** Deletes a role with everything that was given to it. @throws `NOT_FOUND`, `FORBIDDEN` */
   async delete (actor: Actor, roleId: string): Promise<void> {
     await this.#directory.exclusive(async () => {
-      const { userId } = sessionOf(actor)
+      const session = sessionOf(actor)
       const role = requireRole(this.#directory.role(roleId), roleId)
       if (role.system) throw new NoexServerError('FORBIDDEN', 'This role belongs to the system')
       await this.#directory.write([
         { bucket: '_roles', delete: roleId },
         ...this.#directory.holdersOf(roleId).map(({ id }) => ({ bucket: '_user_roles' as const, delete: id })),
         ...this.#directory.aclOfSubject('role', roleId).map(({ id }) => ({ bucket: '_acl' as const, delete: id }))
-      ], userId)
+      ], causeOf(actor, session))
     })
   }
 

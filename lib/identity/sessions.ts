@@ -3,6 +3,7 @@ import type { Authenticator } from '../access/authenticator.js'
 import type { Origin, Session } from '../access/session.js'
 import { TokenRefusal } from '../access/token-refusal.js'
 import type { Clock } from '../clock.js'
+import type { NoteOf } from '../store/reach.js'
 import type { Directory, DirectoryWrite } from './directory.js'
 
 /** 256 bits, so that guessing is hopeless and a fast hash of it tells nothing. */
@@ -48,6 +49,15 @@ export interface NewSession {
   readonly session: IdentitySession
 }
 
+/** Options of a session that begins. */
+export interface BeginOptions {
+  /** They take effect in the same step. */
+  readonly writes?: readonly DirectoryWrite[]
+  /** The id of a session that is about to end, and takes no other's place. */
+  readonly replaced?: string
+  readonly note?: NoteOf | undefined
+}
+
 /** The sessions of the built-in identity: records that know a token by its hash. */
 export class Sessions implements Authenticator {
   readonly #directory: Directory
@@ -81,10 +91,11 @@ export class Sessions implements Authenticator {
   confirm = async (session: Session): Promise<Session> => session
 
   /**
-   * Begins a session; the oldest of the user's end when there would be too many. `writes` take effect in the same step.
-   * `replaced` is a session that is about to end, and takes nobody's place. Inside `exclusive`.
+   * Begins a session; the oldest of the user's end when there would be too many. Inside `exclusive`.
    */
-  async begin (userId: string, { remoteAddress, headers }: Origin, writes: readonly DirectoryWrite[] = [], replaced?: string): Promise<NewSession> {
+  async begin (
+    userId: string, { remoteAddress, headers }: Origin, { writes = [], replaced, note }: BeginOptions = {}
+  ): Promise<NewSession> {
     const now = this.#clock.now()
     const ending = new Set([replaced, ...writes.map(write => 'delete' in write ? write.delete : undefined)])
     const present = this.#directory.sessionsOf(userId).filter(({ id, expiresAt }) => expiresAt >= now && !ending.has(id)).sort((a, b) => a.createdAt - b.createdAt)
@@ -107,7 +118,7 @@ export class Sessions implements Authenticator {
           ...(typeof userAgent === 'string' && { userAgent: userAgent.slice(0, MAX_USER_AGENT_CHARS) })
         }
       }
-    ], userId)
+    ], { user: userId, note })
     return { token, session: new IdentitySession(id, userId, expiresAt, this.#directory) }
   }
 
@@ -117,8 +128,8 @@ export class Sessions implements Authenticator {
   }
 
   /** Ends one session, wherever it is used. */
-  async end ({ id, userId }: IdentitySession): Promise<void> {
-    await this.#directory.endSessions([id], userId)
+  async end ({ id, userId }: IdentitySession, note?: NoteOf): Promise<void> {
+    await this.#directory.endSessions([id], { user: userId, note })
   }
 
   #sweep (): void {

@@ -2,7 +2,10 @@ import type { Origin, Session } from '../access/session.js'
 import { invalid, NoexServerError } from '../errors.js'
 import type { LoginLimiter } from '../limits/login-limiter.js'
 import { isPlainObject } from '../option-checks.js'
-import { isAdmin, isSuperadmin, keepLastSuperadmin, requireAuthorityOver, requireRole, requireUser, sessionOf, type Actor } from './authority.js'
+import {
+  causeOf, isAdmin, isSuperadmin, keepLastSuperadmin, requireAuthorityOver, requireRole, requireUser,
+  sessionOf, type Actor
+} from './authority.js'
 import type { Directory, DirectoryWrite } from './directory.js'
 import type { IdentityPolicy } from './identity-policy.js'
 import { attemptKey, settled, type Logins } from './logins.js'
@@ -67,7 +70,7 @@ export class Users {
       const session = sessionOf(actor)
       this.#refuseTaken(username)
       const insert = { username, passwordHash, enabled: input.enabled !== false, ...profile }
-      const [user] = await directory.write([{ bucket: '_users', insert }], session.userId)
+      const [user] = await directory.write([{ bucket: '_users', insert }], causeOf(actor, session))
       return user as unknown as User
     })
   }
@@ -132,7 +135,7 @@ export class Users {
         ...directory.assignmentsOf(userId).map(({ id }) => ({ bucket: '_user_roles' as const, delete: id })),
         ...directory.aclOfSubject('user', userId).map(({ id }) => ({ bucket: '_acl' as const, delete: id })),
         ...directory.ownedBy(userId).map(({ id }) => ({ bucket: '_resource_owners' as const, delete: id }))
-      ], session.userId)
+      ], causeOf(actor, session))
     })
   }
 
@@ -152,7 +155,10 @@ export class Users {
     return await directory.exclusive(async () => {
       sessionOf(actor)
       if (directory.user(userId)?.passwordHash !== user.passwordHash) throw new NoexServerError('CONFLICT', 'The password was changed meanwhile')
-      return await sessions.begin(userId, origin, [{ bucket: '_users', update: userId, changes: { passwordHash } }, ...sessions.endAll(userId)])
+      return await sessions.begin(userId, origin, {
+        writes: [{ bucket: '_users', update: userId, changes: { passwordHash } }, ...sessions.endAll(userId)],
+        note: actor.note
+      })
     })
   }
 
@@ -183,7 +189,7 @@ export class Users {
       requireAuthorityOver(directory, session, userId)
       if (directory.assignments(userId, role.id).length > 0) throw new NoexServerError('ALREADY_EXISTS', 'The user has this role')
       const insert = { userId, roleId: role.id, grantedBy: session.userId }
-      await directory.write([{ bucket: '_user_roles', insert }], session.userId)
+      await directory.write([{ bucket: '_user_roles', insert }], causeOf(actor, session))
     })
   }
 
@@ -199,7 +205,7 @@ export class Users {
       if (assignments.length === 0) throw new NoexServerError('NOT_FOUND', 'The user does not have this role')
       if (role.name === SUPERADMIN) keepLastSuperadmin(directory, session, userId)
       const removed = assignments.map(({ id }) => ({ bucket: '_user_roles', delete: id }) as const)
-      await directory.write(removed, session.userId)
+      await directory.write(removed, causeOf(actor, session))
     })
   }
 
@@ -219,7 +225,7 @@ export class Users {
       const user = requireUser(directory, userId)
       if (session.userId !== userId) requireAuthorityOver(directory, session, userId)
       const made = writes(user)
-      if (made.length > 0) await directory.write(made, session.userId)
+      if (made.length > 0) await directory.write(made, causeOf(actor, session))
       return directory.user(userId) ?? user
     })
   }

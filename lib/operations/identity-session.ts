@@ -3,6 +3,7 @@ import type { Client } from '../access/client.js'
 import { NoexServerError } from '../errors.js'
 import { IdentitySession, type NewSession } from '../identity/sessions.js'
 import { SUPERADMIN_ID } from '../identity/system-roles.js'
+import type { NoteOf } from '../store/reach.js'
 import { Name } from '../protocol/fields.js'
 import { accounts, defineOperation, userIn, type Operation, type Services } from './operation.js'
 
@@ -18,9 +19,11 @@ export const identitySession: readonly Operation[] = [
     details: ['username'],
     admission: 'everyone',
     request: Type.Object({ username: Credential, password: Credential }),
-    async run (services, r, { client }) {
-      const identity = accounts(services)
-      return logIn(services, client, await identity.logins.withPassword(r.username, r.password, client.origin, () => client.open))
+    async run (services, { username, password }, { client, note }) {
+      const { logins } = accounts(services)
+      const isHere = (): boolean => client.open
+      const begun = await logins.withPassword(username, password, client.origin, isHere, note)
+      return logIn(services, client, begun, note)
     }
   }),
   defineOperation({
@@ -28,9 +31,11 @@ export const identitySession: readonly Operation[] = [
     tier: 'admin',
     admission: 'everyone',
     request: Type.Object({ secret: Credential }),
-    async run (services, r, { client }) {
-      const identity = accounts(services)
-      return logIn(services, client, await identity.logins.withSecret(r.secret, client.origin, () => client.open))
+    async run (services, { secret }, { client, note }) {
+      const { logins } = accounts(services)
+      const isHere = (): boolean => client.open
+      const begun = await logins.withSecret(secret, client.origin, isHere, note)
+      return logIn(services, client, begun, note)
     }
   }),
   defineOperation({
@@ -38,10 +43,10 @@ export const identitySession: readonly Operation[] = [
     tier: 'admin',
     admission: 'session',
     request: Type.Object({}),
-    async run (services, _request, { client }) {
+    async run (services, _request, { client, note }) {
       const session = sessionOf(client)
       client.logOut()
-      await accounts(services).sessions.end(session)
+      await accounts(services).sessions.end(session, note)
       return { loggedOut: true }
     }
   }),
@@ -61,14 +66,16 @@ export const identitySession: readonly Operation[] = [
     request: Type.Object({}),
     async run (services, _request, grant) {
       const identity = accounts(services)
-      const { client } = grant
+      const { client, note } = grant
       const session = sessionOf(client)
       return await identity.directory.exclusive(async () => {
         grant.ensure()
-        const renewed = await identity.sessions.begin(session.userId, client.origin, [], session.id)
+        const options = { replaced: session.id, note }
+        const renewed = await identity.sessions.begin(session.userId, client.origin, options)
         // Before the old one ends, so that the client is somebody all the time.
-        const result = logIn(services, client, renewed)
-        await identity.directory.write([{ bucket: '_sessions', delete: session.id }], session.userId)
+        const result = logIn(services, client, renewed, note)
+        const ending = { bucket: '_sessions', delete: session.id } as const
+        await identity.directory.write([ending], { user: session.userId, note })
         return result
       })
     }
@@ -81,8 +88,12 @@ export const identitySession: readonly Operation[] = [
     admission: 'session',
     request: Type.Object({ userId: Name, currentPassword: Credential, newPassword: Credential }),
     async run (services, r, grant) {
-      const { client } = grant
-      logIn(services, client, await accounts(services).users.changePassword(grant, r.userId, r.currentPassword, r.newPassword, client.origin))
+      const { client, note } = grant
+      const { users } = accounts(services)
+      const begun = await users.changePassword(
+        grant, r.userId, r.currentPassword, r.newPassword, client.origin
+      )
+      logIn(services, client, begun, note)
       return { changed: true }
     }
   })
@@ -94,18 +105,20 @@ function sessionOf ({ session }: Client): IdentitySession {
 }
 
 /** Makes a new session the client's, unless it may not be by now: the user may be revoked or the client gone while the session is written. */
-function logIn (services: Services, client: Client, { token, session }: NewSession): object {
+function logIn (
+  services: Services, client: Client, { token, session }: NewSession, note: NoteOf | undefined
+): object {
   const { directory } = accounts(services)
   const { userId, expiresAt } = session
   if (!client.open || session.state !== 'live' || services.revocations.has(userId)) {
-    directory.endSessions([session.id], userId)
+    directory.endSessions([session.id], { user: userId, note })
     throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
   }
   try {
     client.logIn(session)
   } catch (error) {
     // The user has too many connections: nobody is to keep the token.
-    directory.endSessions([session.id], userId)
+    directory.endSessions([session.id], { user: userId, note })
     throw error
   }
   const { roles } = session

@@ -26,7 +26,7 @@ export const storeAdmin: readonly Operation[] = [
     touches: (request, self) => [...bucket(request, self), ...references(request['config'], 'schema')],
     async run ({ access, identity }, r, grant) {
       await defineBucket(access, r.name, r.config, grant)
-      await identity?.recordOwner('bucket', r.name, grant.client.session)
+      await identity?.recordOwner('bucket', r.name, grant.client.session, grant.note)
       return { name: r.name, created: true }
     }
   }),
@@ -37,7 +37,7 @@ export const storeAdmin: readonly Operation[] = [
     touches: bucket,
     async run ({ access, identity }, r, grant) {
       await dropBucket(access, r.name, grant)
-      await identity?.forgetResource('bucket', r.name, grant.user)
+      await identity?.forgetResource('bucket', r.name, grant)
       return { name: r.name, dropped: true }
     }
   }),
@@ -70,11 +70,11 @@ export const storeAdmin: readonly Operation[] = [
         { operation: 'store.where', tier: 'read', type: 'bucket', name: source, records: true }
       ]
     },
-    async run ({ access, identity }, r, { client, user }) {
+    async run ({ access, identity }, r, grant) {
       const config = checkQueryConfig(r.config)
       if (!access.store.hasBucket(config.bucket)) throw bucketNotDefined(config.bucket)
-      access.store.defineDeclarativeQuery(r.name, config, causedBy(user))
-      await identity?.recordOwner('query', r.name, client.session)
+      access.store.defineDeclarativeQuery(r.name, config, causedBy(grant))
+      await identity?.recordOwner('query', r.name, grant.client.session, grant.note)
       return { name: r.name, defined: true }
     }
   }),
@@ -83,9 +83,9 @@ export const storeAdmin: readonly Operation[] = [
     tier: 'admin',
     request: Named,
     touches: touchesQuery('name'),
-    async run ({ access, identity }, r, { user }) {
-      if (!access.store.undefineQuery(r.name, causedBy(user))) throw queryNotDefined(r.name)
-      await identity?.forgetResource('query', r.name, user)
+    async run ({ access, identity }, r, grant) {
+      if (!access.store.undefineQuery(r.name, causedBy(grant))) throw queryNotDefined(r.name)
+      await identity?.forgetResource('query', r.name, grant)
       return { name: r.name, undefined: true }
     }
   }),

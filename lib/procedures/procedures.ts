@@ -98,12 +98,12 @@ export class Procedures {
     await this.#registry.exclusive(async () => {
       if (this.#registry.find(name) !== undefined) throw new NoexServerError('ALREADY_EXISTS', `Procedure "${name}" already exists`)
       grant.ensure()
-      await this.#registry.insert(procedure, userId, grant.user)
+      await this.#registry.insert(procedure, userId, grant)
       if (identity === undefined || userId === undefined) return
       try {
-        await takeOwnership(identity, name, userId)
+        await takeOwnership(identity, name, userId, grant.note)
       } catch (error) {
-        await this.#registry.delete(name, grant.user)
+        await this.#registry.delete(name, grant)
         throw error
       }
     })
@@ -120,7 +120,7 @@ export class Procedures {
       const procedure = this.#check({ ...registered.procedure.definition, ...updates, name })
       grant.ensure()
       const author = authorOfUpdate(registered, procedure, { hasSteps: Object.hasOwn(updates, 'steps'), session: grant.client.session, identity: this.#environment.identity })
-      await this.#registry.replace(procedure, author, grant.user)
+      await this.#registry.replace(procedure, author, grant)
     })
   }
 
@@ -129,8 +129,8 @@ export class Procedures {
     await this.#registry.exclusive(async () => {
       this.#changeable(name)
       grant.ensure()
-      await this.#registry.delete(name, grant.user)
-      await this.#environment.identity?.forgetResource('procedure', name, grant.user)
+      await this.#registry.delete(name, grant)
+      await this.#environment.identity?.forgetResource('procedure', name, grant)
     })
   }
 
@@ -150,8 +150,8 @@ export class Procedures {
       deadline.check()
       grant.ensure()
     }
-    const { work, maxChanges, user } = grant
-    const call = { services, ...rights, find: this.#find, deadline, ensure, work, maxChanges, user }
+    const { work, maxChanges, user, note } = grant
+    const call = { services, ...rights, find: this.#find, deadline, ensure, work, maxChanges, user, note }
     return await execute(procedure, checked, call, this.#environment.log)
   }
 

@@ -5,7 +5,7 @@ import type { Log } from '../log.js'
 import { NoexOptionsError } from '../option-checks.js'
 import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
-import { causedBy } from '../store/reach.js'
+import { causedBy, type Cause } from '../store/reach.js'
 import { StoreAccess } from '../store/store-access.js'
 import { defineOwnBucket } from '../store/own-buckets.js'
 import { PROCEDURES_BUCKET } from '../store/system-buckets.js'
@@ -141,20 +141,20 @@ export class ProcedureRegistry {
   }
 
   /** Keeps a new procedure. To be called inside `exclusive`, as what follows. @throws `RATE_LIMITED` when there are too many */
-  async insert (procedure: Procedure, author: string | undefined, user?: string): Promise<void> {
+  async insert (procedure: Procedure, author: string | undefined, cause: Cause = {}): Promise<void> {
     const { name, definition } = procedure
     if (this.#stored.size >= MAX_PROCEDURES) throw new NoexServerError('RATE_LIMITED', `There are ${MAX_PROCEDURES} procedures already`)
-    await this.#bucket.insert({ name, definition, ...(author !== undefined && { author }) }, causedBy(user))
+    await this.#bucket.insert({ name, definition, ...(author !== undefined && { author }) }, causedBy(cause))
   }
 
   /** Puts another definition in the place of the one of that name. */
-  async replace (procedure: Procedure, author: string | undefined, user?: string): Promise<void> {
+  async replace (procedure: Procedure, author: string | undefined, cause: Cause = {}): Promise<void> {
     const { name, definition } = procedure
-    await this.#bucket.update(name, { definition, author: author ?? null }, causedBy(user))
+    await this.#bucket.update(name, { definition, author: author ?? null }, causedBy(cause))
   }
 
-  async delete (name: string, user?: string): Promise<void> {
-    await this.#bucket.delete(name, causedBy(user))
+  async delete (name: string, cause: Cause = {}): Promise<void> {
+    await this.#bucket.delete(name, causedBy(cause))
   }
 
   get #bucket (): BucketHandle {

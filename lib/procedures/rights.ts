@@ -5,6 +5,7 @@ import { isSuperadmin } from '../identity/authority.js'
 import type { Identity } from '../identity/identity.js'
 import type { Resource } from '../identity/records.js'
 import type { DirectoryWrite } from '../identity/directory.js'
+import type { NoteOf } from '../store/reach.js'
 import type { Services } from '../operations/operation.js'
 import { Deputy } from './deputy.js'
 import type { Registered } from './registry.js'
@@ -63,12 +64,14 @@ export function authorOfUpdate (before: Registered, after: Registered['procedure
 }
 
 /** Makes a user the owner of a procedure, in the place of whoever was that of one of the same name. */
-export async function takeOwnership ({ directory }: Identity, name: string, userId: string): Promise<void> {
+export async function takeOwnership (
+  { directory }: Identity, name: string, userId: string, note: NoteOf | undefined
+): Promise<void> {
   const resource = resourceOf(name)
   await directory.eventually(async () => {
     const before: DirectoryWrite[] = directory.ownershipsOf(resource).map(({ id }) => ({ bucket: '_resource_owners', delete: id }))
     const owner = { bucket: '_resource_owners', insert: { userId, ...resource } } as const
-    await directory.write([...before, owner], userId)
+    await directory.write([...before, owner], { user: userId, note })
   })
 }
 

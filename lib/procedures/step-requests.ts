@@ -5,11 +5,14 @@ import type { Operation, Services } from '../operations/operation.js'
 import { runOperation } from '../operations/run-operation.js'
 import { checkJson } from '../protocol/json-guard.js'
 import type { RequestMessage } from '../protocol/messages.js'
+import type { Cause } from '../store/reach.js'
 import type { Work } from '../store/work.js'
 import type { Deadline } from './deadline.js'
 
-/** One call of a procedure, as its steps see it. */
-export interface Call {
+/**
+ * One call of a procedure, as its steps see it. `user` is who has called it, whose rights it has not always.
+ */
+export interface Call extends Cause {
   readonly services: Services
   readonly find: (operation: string) => Operation
   /** Lets the steps in, in the name of `caller`. */
@@ -20,8 +23,6 @@ export interface Call {
   readonly work: Work
   /** Records that one step may change, or all of a transaction. */
   readonly maxChanges: number
-  /** The user that has called the procedure, whose rights it has not always. */
-  readonly user?: string | undefined
   /** @throws when the call must not go on: its time is over, or the client may not call the procedure any more */
   readonly ensure: () => void
 }
@@ -81,10 +82,11 @@ export function admit (
 /**
  * The same grant, which asks for more before anything is written or told, and counts the work as the call's.
  */
-export function ensuring (grant: Grant, { ensure, work, user }: Call): Grant {
+export function ensuring (grant: Grant, { ensure, work, user, note }: Call): Grant {
   return {
     client: grant.client,
     user,
+    note,
     work,
     maxChanges: grant.maxChanges,
     rows: (operation, bucket) => grant.rows(operation, bucket),

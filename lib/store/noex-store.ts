@@ -7,7 +7,8 @@ export type NoexStore = Pick<Store,
   'defineBucket' | 'dropBucket' | 'updateBucket' | 'defineDeclarativeQuery' |
   'undefineQuery' | 'getQueries' | 'getQueryInfo' | 'runQuery' | 'keyOf' |
   'transaction' | 'on' | 'onCommit' | 'onDurable' | 'getStats' |
-  'revision' | 'beginRead' | 'durability' | 'onDurabilityChange' | 'incompleteBuckets'
+  'revision' | 'epoch' | 'whenDurable' | 'keepsNotes' | 'notes' |
+  'beginRead' | 'durability' | 'onDurabilityChange' | 'incompleteBuckets'
 >
 
 /** Number of the interface between stores and what serves them. */

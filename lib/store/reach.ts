@@ -1,8 +1,21 @@
-import type { AccessOptions, DefinitionOptions, WhereFilter, WriteOptions } from '@hamicek/noex-store'
+import type {
+  AccessOptions, CommitCause, DefinitionOptions, WhereFilter, WriteOptions
+} from '@hamicek/noex-store'
 import type { Work } from './work.js'
 
+/** Makes the note of a commit, see `WriteOptions`. */
+export type NoteOf = NonNullable<WriteOptions['note']>
+
+/** The cause of commits: a request. */
+export interface Cause {
+  /** `undefined` for a request without a session. */
+  readonly user?: string | undefined
+  /** `undefined` where the audit needs none. */
+  readonly note?: NoteOf | undefined
+}
+
 /** How far the request reaches that a write is done for. */
-export interface Reach {
+export interface Reach extends Cause {
   /** The records of `bucket` that the request may read or change under `operation`; `undefined`: all. */
   readonly rows: (operation: string, bucket: string) => WhereFilter | undefined
   /**
@@ -14,23 +27,21 @@ export interface Reach {
   readonly work: Work
   /** Records that it may change at once. */
   readonly maxChanges: number
-  /** The user that commits name; `undefined` for a request without a session. */
-  readonly user?: string | undefined
 }
 
 /** What the store has to ask and to heed when it commits for a request. */
-export function commitOptions (reach: Pick<Reach, 'ensure' | 'maxChanges' | 'user'>): WriteOptions {
+export function commitOptions (reach: Cause & Pick<Reach, 'ensure' | 'maxChanges'>): WriteOptions {
   return { maxChanges: reach.maxChanges, ...definitionOptions(reach) }
 }
 
 /** The same for a definition. */
-export function definitionOptions (reach: Pick<Reach, 'ensure' | 'user'>): DefinitionOptions {
-  return { ...causedBy(reach.user), beforeCommit () { reach.ensure() } }
+export function definitionOptions (reach: Cause & Pick<Reach, 'ensure'>): DefinitionOptions {
+  return { ...causedBy(reach), beforeCommit () { reach.ensure() } }
 }
 
-/** Names the user that causes a commit, where there is one. */
-export function causedBy (user: string | undefined): Pick<WriteOptions, 'user'> {
-  return user === undefined ? {} : { user }
+/** Names the cause of a commit, as the store takes it. */
+export function causedBy ({ user, note }: Cause): CommitCause {
+  return { ...(user !== undefined && { user }), ...(note !== undefined && { note }) }
 }
 
 /** Confines and counts what is done under an operation in a bucket. */

@@ -1,6 +1,6 @@
 import { NoexServerError } from '../errors.js'
 import { checkBucketDefinition, checkBucketName, checkBucketUpdate } from './bucket-definition.js'
-import { definitionOptions, type Reach } from './reach.js'
+import { definitionOptions, type Cause, type Reach } from './reach.js'
 import type { StoreAccess } from './store-access.js'
 
 /**
@@ -8,7 +8,7 @@ import type { StoreAccess } from './store-access.js'
  * @throws `ALREADY_EXISTS`, `VALIDATION_ERROR`
  */
 export async function defineBucket (
-  access: StoreAccess, name: string, config: unknown, reach: Pick<Reach, 'ensure' | 'user'>
+  access: StoreAccess, name: string, config: unknown, reach: Cause & Pick<Reach, 'ensure'>
 ): Promise<void> {
   checkBucketName(name)
   if (access.store.hasBucket(name)) {
@@ -24,7 +24,7 @@ export async function defineBucket (
  * be unique
  */
 export async function updateBucket (
-  access: StoreAccess, name: string, updates: unknown, reach: Pick<Reach, 'ensure' | 'user'>
+  access: StoreAccess, name: string, updates: unknown, reach: Cause & Pick<Reach, 'ensure'>
 ): Promise<void> {
   const update = checkBucketUpdate(access.store, name, access.definition(name), updates)
   try {
@@ -48,7 +48,7 @@ function sharedValue (error: unknown): NoexServerError | undefined {
  * @throws `BUCKET_NOT_DEFINED`
  */
 export async function dropBucket (
-  access: StoreAccess, name: string, reach: Pick<Reach, 'ensure' | 'user'>
+  access: StoreAccess, name: string, reach: Cause & Pick<Reach, 'ensure'>
 ): Promise<void> {
   access.definition(name)
   await access.store.dropBucket(name, definitionOptions(reach))

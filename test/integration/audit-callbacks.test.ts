@@ -421,7 +421,7 @@ t.test('loggers that fail', async t => {
       }
       t.equal(trail.reserve('write'), undefined)
       t.equal(
-        await trail.record(entry, { tier: 'write', reserved: true, log: guarded }),
+        await trail.record(recordEntry(entry), { tier: 'write', reserved: true, log: guarded }),
         true,
         `loggers that ${title}`
       )

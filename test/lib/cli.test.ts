@@ -12,7 +12,7 @@ import { auditQuery } from '../../lib/cli/audit-query.js'
 import { auditTail } from '../../lib/cli/audit-tail.js'
 import { auditVerify } from '../../lib/cli/audit-verify.js'
 import type { CommandFunction, CommandIo } from '../../lib/cli/command.js'
-import { escapeText } from '../../lib/cli/print.js'
+import { escapeText, formatEntry } from '../../lib/cli/print.js'
 import { START, keys, numberedEntry, writeTrail } from '../audit-trail-files.js'
 import { projectFile } from '../project-file.js'
 import { temporaryDirectory } from '../temporary-directory.js'
@@ -102,6 +102,8 @@ t.test('people get aligned columns', async t => {
   t.equal(lines[0], '2026-01-31T12:00:00.001Z  user-1            store.get                 bücket-1              success  192.0.2.1')
   t.equal(lines[9], '2026-01-31T12:00:00.010Z  user-3            store.insert              bücket-0              error    192.0.2.1        no record 10')
   t.match(lines[2], /Z {2}- +store/, 'nobody')
+  const written = { ...numberedEntry(1), seq: 1, hash: '', revision: 7, epoch: 'e' }
+  t.match(formatEntry(written, false), / 192\.0\.2\.1 +commit 7$/, 'with the commit of a write')
   t.same((await run(auditQuery, ['--pretty', path])).lines, lines, 'in a pipe when asked for')
   t.equal((await run(auditQuery, ['--limit', '1', path], { isTTY: true })).lines[0]?.includes('\u001b[32msuccess'), true, 'with colour')
 })

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
-import { LineSplitter, type RawLine } from './lines.js'
+import { LINE_FEED, LineSplitter, type RawLine } from './lines.js'
 import { withPath } from './system-error.js'
 
 const CHUNK_BYTES = 1_048_576
@@ -55,6 +55,51 @@ export function scanLines (
     }
     for (const line of splitter.end()) if (!visit(line)) return
   })
+}
+
+/**
+ * Calls `visit` for each line of a file, the last one first, until it returns false. Holds one chunk and one
+ * line of at most `maxLineBytes` at a time.
+ */
+export function scanLinesBackwards (
+  path: string, maxLineBytes: number, visit: (line: RawLine) => boolean
+): void {
+  withFile(path, (fd, size) => {
+    // Of the line that is being gathered, the last part first.
+    let parts: Buffer[] = []
+    let bytes = 0
+    let isLast = true
+    const take = (part: Buffer): boolean => {
+      bytes += part.length
+      const line = bytes > maxLineBytes ? undefined : joined(part, parts)
+      const goesOn = (isLast && bytes === 0) || visit({ bytes: line, ended: !isLast })
+      isLast = false
+      parts = []
+      bytes = 0
+      return goesOn
+    }
+    for (let end = size; end > 0; end -= CHUNK_BYTES) {
+      const chunk = readAt(fd, Math.max(0, end - CHUNK_BYTES), end)
+      let to = chunk.length
+      for (let at = lineFeedBefore(chunk, to); at !== -1; at = lineFeedBefore(chunk, to)) {
+        if (!take(chunk.subarray(at + 1, to))) return
+        to = at
+      }
+      bytes += to
+      if (bytes > maxLineBytes) parts = []
+      else parts.push(chunk.subarray(0, to))
+    }
+    take(Buffer.alloc(0))
+  })
+}
+
+/** Puts together a line from its beginning and its other parts, the last one first. */
+function joined (beginning: Buffer, rest: readonly Buffer[]): Buffer {
+  return rest.length === 0 ? beginning : Buffer.concat([beginning, ...rest.toReversed()])
+}
+
+function lineFeedBefore (chunk: Buffer, end: number): number {
+  return end === 0 ? -1 : chunk.lastIndexOf(LINE_FEED, end - 1)
 }
 
 function readAt (fd: number, start: number, end: number): Buffer {

@@ -2,7 +2,7 @@ export { Backoff } from './backoff.js'
 export { crc32, crcFormat, textOfCrcLine, type CrcHead } from './crc-format.js'
 export { DurableFile, makeDirectory, syncDirectory } from './durable-file.js'
 export { acquireLock, isLocked, type FileLock } from './file-lock.js'
-export { readBytes, scanLines, sizeOf } from './file-scan.js'
+export { readBytes, scanLines, scanLinesBackwards, sizeOf } from './file-scan.js'
 export {
   cutTail, followLines, isRepeated, isTorn, keepTail, MAX_WRITE_BYTES, type Extent, type Followed
 } from './file-tail.js'

@@ -10,25 +10,20 @@ import type { Changes, UpsertOptions, WriteOptions } from './types/commit.js'
 import type { WhereFilter } from './types/filter.js'
 import type { StoreRecord } from './types/record.js'
 
-/** Waits until what was just written is durable; `undefined` where it is so at once. */
-export type WhenDurable = () => Promise<void> | undefined
-
 /**
  * A bucket of a store: reads and writes of its records. It follows the name: after the bucket is updated or
  * defined anew it works on that, after it is dropped every call rejects with `BucketNotDefinedError`.
  */
 export class BucketHandle extends BucketReader {
   readonly #engine: Engine
-  readonly #whenDurable: WhenDurable
   readonly #access: WriteAccess
   readonly name: string
 
   /** Made by `Store.bucket`. */
-  constructor (engine: Engine, name: string, whenDurable: WhenDurable, access?: AccessOptions) {
+  constructor (engine: Engine, name: string, access?: AccessOptions) {
     super(engine, name, access)
     this.#access = access === undefined ? WriteAccess.unlimited : new WriteAccess(access)
     this.#engine = engine
-    this.#whenDurable = whenDurable
     this.name = name
   }
 
@@ -41,10 +36,7 @@ export class BucketHandle extends BucketReader {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
     const made = insert(this.#engine, this.name, data, options, this.#access)
-    const record = made instanceof Promise ? await made : made
-    const pending = this.#whenDurable()
-    if (pending !== undefined) await pending
-    return record
+    return made instanceof Promise ? await made : made
   }
 
   /**
@@ -55,10 +47,7 @@ export class BucketHandle extends BucketReader {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
     const made = insertMany(this.#engine, this.name, data, options, this.#access)
-    const records = Array.isArray(made) ? made : await made
-    const pending = this.#whenDurable()
-    if (pending !== undefined) await pending
-    return records
+    return made instanceof Promise ? await made : made
   }
 
   /**
@@ -72,10 +61,7 @@ export class BucketHandle extends BucketReader {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
     const made = update(this.#engine, this.name, key, changes, options, this.#access)
-    const record = made instanceof Promise ? await made : made
-    const pending = this.#whenDurable()
-    if (pending !== undefined) await pending
-    return record
+    return made instanceof Promise ? await made : made
   }
 
   /** Changes all records that match, or none. Resolves with their number. */
@@ -84,12 +70,7 @@ export class BucketHandle extends BucketReader {
   ): Promise<number> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const count = await updateMany(
-      this.#engine, this.name, filter, changes, options, this.#access
-    )
-    const pending = this.#whenDurable()
-    if (pending !== undefined) await pending
-    return count
+    return await updateMany(this.#engine, this.name, filter, changes, options, this.#access)
   }
 
   /** Updates the record with the key of `data`, or inserts one. */
@@ -97,10 +78,7 @@ export class BucketHandle extends BucketReader {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
     const made = upsert(this.#engine, this.name, data, options, this.#access)
-    const record = made instanceof Promise ? await made : made
-    const pending = this.#whenDurable()
-    if (pending !== undefined) await pending
-    return record
+    return made instanceof Promise ? await made : made
   }
 
   /**
@@ -112,26 +90,20 @@ export class BucketHandle extends BucketReader {
     if (purged !== undefined) await purged
     const removing = remove(this.#engine, this.name, key, options, this.#access)
     if (removing !== undefined) await removing
-    const pending = this.#whenDurable()
-    if (pending !== undefined) await pending
   }
 
   /** Deletes all records that match, or none. Resolves with their number. */
   async deleteMany (filter: WhereFilter, options?: WriteOptions): Promise<number> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    const count = await deleteMany(this.#engine, this.name, filter, options, this.#access)
-    const pending = this.#whenDurable()
-    if (pending !== undefined) await pending
-    return count
+    return await deleteMany(this.#engine, this.name, filter, options, this.#access)
   }
 
   /** Removes all records at once. Records of other buckets that refer to them stay as they are. */
   async clear (options?: WriteOptions): Promise<void> {
     const purged = whenPurged(this.#engine, this.name)
     if (purged !== undefined) await purged
-    clear(this.#engine, this.name, options, this.#access)
-    const pending = this.#whenDurable()
-    if (pending !== undefined) await pending
+    const clearing = clear(this.#engine, this.name, options, this.#access)
+    if (clearing !== undefined) await clearing
   }
 }

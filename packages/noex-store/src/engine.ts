@@ -9,9 +9,13 @@ import type { Plan, Step } from './commit/plan.js'
 import { checkReferences, followDeletes, hasCauses, type Inbound } from './commit/references.js'
 import { UndoLog, type Undo } from './commit/undo-log.js'
 import type { Change, Commit, RecordChange, WriteOptions } from './types/commit.js'
+import { callSafely } from './events/call-safely.js'
 import { BackgroundWork } from './scan/background.js'
 import { CheckWaiter } from './schema/pending-checks.js'
 import { slicer } from './scan/slicer.js'
+
+/** Longest note of a commit, in characters. */
+const MAX_NOTE_CHARS = 65_536
 
 /** Options of a commit; `time` is that of a commit of elsewhere, in epoch milliseconds. */
 type CommitOptions = WriteOptions & Partial<Pick<Commit, 'time'>>
@@ -56,6 +60,8 @@ export class Engine {
   isStopped = false
   /** Resolves when a revision is durable, rejects when it is taken back; `undefined`: each is at once. */
   whenDurable: ((revision: number) => Promise<void>) | undefined
+  /** Waits until the present revision is durable; `undefined` where it is so at once. The store sets it. */
+  whenPresentIsDurable: () => Promise<void> | undefined = () => undefined
   /** Number of times that commits were taken back. */
   takenBack = 0
   /** Why no commit is taken at the moment. */
@@ -180,6 +186,16 @@ export class Engine {
     return this.commitUnchecked(complete.steps, options)
   }
 
+  /**
+   * Gives `value` when everything up to the present revision is durable. To be called in the step that has
+   * committed: then it waits for that commit, and for none of those that come later.
+   * @throws StoreUnavailableError when it is taken back
+   */
+  durably<T> (value: T): T | Promise<T> {
+    const pending = this.whenPresentIsDurable()
+    return pending === undefined ? value : pending.then(() => value)
+  }
+
   /** Commits steps that need no check: the store's own, or those of another machine. */
   commitUnchecked (
     steps: readonly Step[], options: CommitOptions = {}
@@ -236,15 +252,30 @@ export class Engine {
     changes: Change[], undo: Undo[] | undefined, options: CommitOptions,
     counters?: Record<string, number>, bytes = 0
   ): Commit {
+    const revision = ++this.#revision
+    const note = options.note && this.#noteOf(revision, options.note)
     const commit: Commit = {
-      revision: ++this.#revision,
+      revision,
       time: options.time ?? this.now,
       changes,
       ...(options.user !== undefined && { user: options.user }),
+      ...(note !== undefined && { note }),
       ...(counters && { counters })
     }
     this.#tell(commit, undo, bytes)
     return commit
+  }
+
+  /** Never throws: the changes are applied already. */
+  #noteOf (revision: number, noteOf: (revision: number) => string): string | undefined {
+    try {
+      const note: unknown = noteOf(revision)
+      if (typeof note === 'string' && note.length <= MAX_NOTE_CHARS) return note
+      throw new TypeError(`The note of a commit must be a text of at most ${MAX_NOTE_CHARS} characters`)
+    } catch (error) {
+      callSafely(this.options.onListenerError, () => {}, error)
+      return undefined
+    }
   }
 
   readonly #tellDurable: CommitListener = commit => { this.durableLane.tell(commit) }

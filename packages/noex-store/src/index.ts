@@ -16,8 +16,8 @@ export type {
 } from './types/query.js'
 export type { AccessOptions, TypedAccessOptions, WorkMeter } from './types/access.js'
 export type {
-  Change, Changes, ClearChange, Commit, DefinitionChange, DefinitionOptions, QueryChange, RecordChange,
-  RememberedKeys, UpsertOptions,
+  Change, Changes, ClearChange, Commit, CommitCause, CommitNote, DefinitionChange, DefinitionOptions,
+  QueryChange, RecordChange, RememberedKeys, UpsertOptions,
   WriteOptions
 } from './types/commit.js'
 export type {

@@ -1,6 +1,6 @@
 import type { AnyQueryFn } from './query/declarative.js'
 import type { QueryRegistry } from './query/query-registry.js'
-import type { DefinitionOptions } from './types/commit.js'
+import type { CommitCause } from './types/commit.js'
 import type {
   DeclarativeQueryConfig, QueryContext, QueryInfo, QueryRunOptions, ReadFilter
 } from './types/query.js'
@@ -32,14 +32,14 @@ export class StoreQueries {
    * @throws QueryAlreadyDefinedError, BucketNotDefinedError
    */
   defineDeclarativeQuery (
-    name: string, config: DeclarativeQueryConfig, options?: Pick<DefinitionOptions, 'user'>
+    name: string, config: DeclarativeQueryConfig, options?: CommitCause
   ): Query<ConfigParams> {
     this.#registry.defineDeclarative(name, config, options)
     return name as Query<ConfigParams>
   }
 
   /** Removes a query by a commit, and ends its subscriptions. Returns whether there was one. */
-  undefineQuery (name: string, options?: Pick<DefinitionOptions, 'user'>): boolean {
+  undefineQuery (name: string, options?: CommitCause): boolean {
     return this.#registry.undefine(name, options)
   }
 

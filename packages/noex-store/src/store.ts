@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { BucketHandle, type WhenDurable } from './bucket-handle.js'
+import { BucketHandle } from './bucket-handle.js'
 import { defineBucket, dropBucket } from './commit/definitions.js'
 import { purge } from './commit/expiry.js'
 import type { CommitListener } from './commit/lane.js'
@@ -22,7 +22,7 @@ import { statsOf } from './stats.js'
 import { StoreQueries } from './store-queries.js'
 import { TransactionContext } from './transaction/transaction.js'
 import type { AccessOptions } from './types/access.js'
-import type { Commit, DefinitionOptions, WriteOptions } from './types/commit.js'
+import type { Commit, CommitNote, DefinitionOptions, WriteOptions } from './types/commit.js'
 import type { DurabilityStatus } from './types/durability.js'
 import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
@@ -48,7 +48,6 @@ export class Store extends StoreQueries {
   readonly #expiry: ExpiryTimer
   readonly #saver: BucketSaver | undefined
   readonly #log: StoreLog
-  readonly #whenDurable: WhenDurable
 
   private constructor (options: StoreOptions) {
     const onListenerError = options.onListenerError ?? warn
@@ -76,7 +75,7 @@ export class Store extends StoreQueries {
       ? undefined
       : new BucketSaver(this.#engine, options.persistence)
     this.#log = new StoreLog(engine, queries, options.persistence !== undefined)
-    this.#whenDurable = () => this.#log.whenDurable()
+    engine.whenPresentIsDurable = () => this.#log.whenDurable()
     this.#expiry = new ExpiryTimer(this.#engine, options.ttlCheckIntervalMs ?? 1_000)
   }
 
@@ -132,7 +131,6 @@ export class Store extends StoreQueries {
     const saved = known === undefined && isPersistent(definition) ? await this.#saver?.load(name) : undefined
     if (known?.isImported === true) await adoptBucket(this.#engine, name, definition, options)
     else await defineBucket(this.#engine, name, definition, saved, options)
-    await this.#whenDurable()
   }
 
   /**
@@ -152,7 +150,7 @@ export class Store extends StoreQueries {
    */
   bucket (name: string, access?: AccessOptions): BucketHandle {
     this.#engine.bucket(name)
-    return new BucketHandle(this.#engine, name, this.#whenDurable, access)
+    return new BucketHandle(this.#engine, name, access)
   }
 
   /**
@@ -171,7 +169,6 @@ export class Store extends StoreQueries {
       throw error
     }
     await tx.commit()
-    await this.#whenDurable()
     return result
   }
 
@@ -180,9 +177,7 @@ export class Store extends StoreQueries {
    * was one.
    */
   async dropBucket (name: string, options?: DefinitionOptions): Promise<boolean> {
-    const isDropped = dropBucket(this.#engine, name, options)
-    await this.#whenDurable()
-    return isDropped
+    return await this.#engine.durably(dropBucket(this.#engine, name, options))
   }
 
   hasBucket (name: string): boolean {
@@ -215,7 +210,6 @@ export class Store extends StoreQueries {
     name: string, updates: BucketSchemaUpdate, options?: DefinitionOptions
   ): Promise<void> {
     await updateBucket(this.#engine, name, updates, options)
-    await this.#whenDurable()
   }
 
   /**
@@ -228,7 +222,6 @@ export class Store extends StoreQueries {
     name: string, definition: BucketDefinition, transform?: RebuildTransform
   ): Promise<void> {
     await redefineBucket(this.#engine, name, definition, transform)
-    await this.#whenDurable()
   }
 
   /** Removes all records whose time is up. Resolves with their number. */
@@ -286,6 +279,20 @@ export class Store extends StoreQueries {
   /** Hears when the disk begins or ceases to refuse commits, or to be low. Returns what ends it. */
   onDurabilityChange (listener: (status: DurabilityStatus) => void): () => void {
     return this.#log.onChange(listener)
+  }
+
+  /** Whether a note is on the disk as soon as its commit is durable, and `notes` has it after a restart. */
+  get keepsNotes (): boolean {
+    return this.#log.keepsNotes
+  }
+
+  /**
+   * Reads the notes of commits from the log, newest first, as far back as it has not been cut; none without a
+   * log in files.
+   * @throws naming the file with a commit that is damaged
+   */
+  notes (): AsyncIterable<CommitNote> {
+    return this.#log.notes()
   }
 
   /**
@@ -365,7 +372,6 @@ export class Store extends StoreQueries {
    */
   async restoreBackup (nameOrId: string): Promise<void> {
     await this.#backups('restore backup').restore(nameOrId)
-    await this.#whenDurable()
   }
 
   /** @throws PersistenceRequiredError */

@@ -198,6 +198,7 @@ test('a store with a log', async t => {
     await first.attachLog(log)
     await first.bucket('users').delete('b')
     first.defineDeclarativeQuery('all', { bucket: 'users' })
+    await first.whenDurable()
     for (let round = 0; round < 2; round++) {
       const second = await startStore(t, clock)
       await second.defineBucket('users', definition)

@@ -1,5 +1,5 @@
 import type { Engine } from '../engine.js'
-import type { Commit, WriteOptions } from '../types/commit.js'
+import type { WriteOptions } from '../types/commit.js'
 import type { Plan } from './plan.js'
 
 /** Times that what deletes cause is looked for in slices, before it is done in the step that commits. */
@@ -14,20 +14,24 @@ const STEP = 32
 /**
  * Commits a plan whose deletes may cause many others: those are looked for in slices. Where others change
  * meanwhile what the plan depends on, `build` makes it anew, for the last time in the step that commits.
- * Returns `undefined` when all is done at once.
+ * Resolves when the commit is durable; `undefined` when all is so at once. `committed` is called in the step
+ * that has committed.
  */
 export function commitCauses (
-  engine: Engine, build: () => Plan, options: WriteOptions
-): Promise<Commit | undefined> | undefined {
+  engine: Engine, build: () => Plan, options: WriteOptions, committed: () => void = () => {}
+): Promise<void> | undefined {
   const plan = build()
   const isCausing = engine.hasCauses(plan)
   if (isCausing) {
     const { revision } = engine
     const causes = engine.follow(plan)
-    if (!isSoonDone(causes, engine)) return followInSlices(engine, { plan, causes, revision }, build, options)
+    if (!isSoonDone(causes, engine)) {
+      return followInSlices(engine, { plan, causes, revision }, build, options, committed)
+    }
   }
   engine.commit(plan, options, isCausing)
-  return undefined
+  committed()
+  return engine.whenPresentIsDurable()
 }
 
 /** Waits, where the step that commits would come at the end of a turn that others wait for already. */
@@ -48,9 +52,14 @@ interface Following {
 }
 
 async function followInSlices (
-  engine: Engine, begun: Following, build: () => Plan, options: WriteOptions
-): Promise<Commit | undefined> {
+  engine: Engine, begun: Following, build: () => Plan, options: WriteOptions, committed: () => void
+): Promise<void> {
   let { plan, causes, revision } = begun
+  const commit = async (isFollowed: boolean): Promise<void> => {
+    engine.commit(plan, options, isFollowed)
+    committed()
+    await engine.whenPresentIsDurable()
+  }
   for (let attempt = 1; attempt < MAX_ATTEMPTS; attempt++) {
     for (let i = 0; causes.next().done !== true; i++) {
       const turn = engine.slicer.pause(i, STEP)
@@ -58,11 +67,11 @@ async function followInSlices (
     }
     const turn = turnForCommit(engine, plan.steps.length)
     if (turn !== undefined) await turn
-    if (engine.revision === revision) return engine.commit(plan, options, true)
-    if (engine.isCurrent(plan)) return engine.commit(plan, options)
+    const isFollowed = engine.revision === revision
+    if (isFollowed || engine.isCurrent(plan)) return await commit(isFollowed)
     plan = build()
     causes = engine.follow(plan)
     revision = engine.revision
   }
-  return engine.commit(plan, options)
+  await commit(false)
 }

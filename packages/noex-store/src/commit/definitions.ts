@@ -35,6 +35,7 @@ export async function defineBucket (
   const known = engine.buckets.get(name)
   if (known?.isRecovered === true) {
     takeOver(engine, known, definition, options)
+    await engine.whenPresentIsDurable()
     return
   }
   if (known !== undefined) throw new BucketAlreadyExistsError(name)
@@ -53,6 +54,7 @@ export async function defineBucket (
     ...(initial?.remembered && { remembered: initial.remembered })
   }
   replace(engine, change, bucket, options)
+  await engine.whenPresentIsDurable()
 }
 
 /**

@@ -43,7 +43,7 @@ export function whenPurged (engine: Engine, name: string): Promise<unknown> | un
 export async function purge (engine: Engine): Promise<number> {
   let count = 0
   for (const bucket of [...engine.buckets.values()]) count += await purgeBucket(engine, bucket)
-  return count
+  return await engine.durably(count)
 }
 
 /**

@@ -77,7 +77,7 @@ async function insertInSlices (
     const turn = turnForCommit(engine, inputs.length)
     if (turn !== undefined) await turn
     // Another definition makes other records.
-    if (openForWrite(engine, name) === bucket) return batch.commit(options)
+    if (openForWrite(engine, name) === bucket) return await batch.commit(options)
   }
   return await insertNow(engine, name, inputs, options, access, MAX_ATTEMPTS)
 }
@@ -160,18 +160,18 @@ class Batch {
   }
 
   /** Looks at the keys and commits. */
-  finish (options: WriteOptions): StoreRecord[] {
+  finish (options: WriteOptions): StoreRecord[] | Promise<StoreRecord[]> {
     drain(this.plan())
     return this.commit(options)
   }
 
-  commit (options: WriteOptions): StoreRecord[] {
+  commit (options: WriteOptions): StoreRecord[] | Promise<StoreRecord[]> {
     if (this.#bucket.edits !== this.#edits) this.#mend()
     const plan = new Plan(options.maxChanges)
     let i = 0
     for (const key of this.#keys) plan.add(this.#bucket, key, undefined, this.#records[i++])
     this.#engine.commit(plan, options)
-    return this.#records
+    return this.#engine.durably(this.#records)
   }
 
   /** Looks once more at keys that others may have taken, or taken and deleted, meanwhile. */

@@ -76,6 +76,7 @@ export async function redefineBucket (
     if (current !== former) throw overtaken(name)
     bucket.follow(former, { hasSameKeys: false })
     replace(engine, redefinition(bucket, { records: recordsOf(bucket) }), bucket)
+    await engine.whenPresentIsDurable()
     return
   }
 }
@@ -110,6 +111,7 @@ async function redefine (
       if (keepsFunctions === true && former.isRecovered) bucket.markRecovered(functionsOf(former).functions)
       const change = redefinition(bucket, records && { records: records.patched(bucket, places) })
       replace(engine, change, bucket, options)
+      await engine.whenPresentIsDurable()
       return
     } finally {
       copy.close()

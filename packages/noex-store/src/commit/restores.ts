@@ -33,6 +33,7 @@ export async function restoreBuckets (
       }
     }
     replaceAll(engine, [...built.values()].map(restored => restored.finish()))
+    await engine.whenPresentIsDurable()
   } finally {
     for (const restored of built.values()) restored.close()
   }

@@ -64,7 +64,7 @@ async function changeMatching (
     const bucket = openForWrite(engine, name)
     const change = new ChangeOfMatching(engine, bucket, bothOf(access.scope, filter), make, options, access)
     try {
-      return attempt < MAX_ATTEMPTS ? await change.run() : change.runNow()
+      return await (attempt < MAX_ATTEMPTS ? change.run() : change.runNow())
     } catch (error) {
       if (!(error instanceof StalePlanError) || attempt === MAX_ATTEMPTS) throw error
     } finally {
@@ -127,17 +127,18 @@ class ChangeOfMatching {
       }
       left = this.#changed()
     }
-    const committing = commitCauses(this.#engine, () => this.#build(), this.#options)
+    const committing = commitCauses(this.#engine, () => this.#build(), this.#options, () => { this.end() })
     if (committing !== undefined) await committing
     return this.#made.size
   }
 
   /** Does `run` in one step. */
-  runNow (): number {
+  runNow (): number | Promise<number> {
     this.#matching.findNow()
     for (const row of this.#matching.rows) this.#planRow(row)
     this.#engine.commit(this.#build(), this.#options)
-    return this.#made.size
+    this.end()
+    return this.#engine.durably(this.#made.size)
   }
 
   end (): void {

@@ -38,7 +38,7 @@ export function keyOfNew (bucket: Bucket, record: StoreRecord): unknown {
   )
 }
 
-/** Inserts a record; a promise only where asynchronous validators are waited for. */
+/** Inserts a record; a promise only where asynchronous validators, or the log, are waited for. */
 export function insert (
   engine: Engine, name: string, input: Input, options: WriteOptions = {}, access = WriteAccess.unlimited,
   attempt = 1
@@ -57,7 +57,7 @@ export function insert (
   plan.add(bucket, key, undefined, record)
   if (pending === undefined || pending.length === 0) {
     engine.commit(plan, options)
-    return record
+    return engine.durably(record)
   }
   return engine.checks.settle(name, pending).then(() => {
     if (openForWrite(engine, name).contents.rows.has(key)) {
@@ -66,13 +66,13 @@ export function insert (
     const isStale = engine.buckets.get(name) !== bucket || record._version !== bucket.deleted.nextVersion(key)
     if (isStale && attempt < MAX_ATTEMPTS) return insert(engine, name, input, options, access, attempt + 1)
     engine.commit(plan, options)
-    return record
+    return engine.durably(record)
   })
 }
 
 /**
  * Changes a record by what is given, or by what a function makes of it; a promise only where asynchronous
- * validators are waited for.
+ * validators, or the log, are waited for.
  */
 export function update (
   engine: Engine, name: string, key: unknown, changes: Changes, options: WriteOptions = {},
@@ -104,12 +104,12 @@ export function update (
         const isStale = row.record !== before || engine.buckets.get(name) !== bucket
         if (isStale && next <= MAX_ATTEMPTS) return update(engine, name, key, changes, options, access, next)
         engine.commit(plan, options)
-        return after
+        return engine.durably(after)
       })
     }
     if (row.record !== before && attempt < MAX_ATTEMPTS) continue
     engine.commit(plan, options)
-    return after
+    return engine.durably(after)
   }
 }
 
@@ -123,7 +123,7 @@ export function remove (
   const bucket = openForWrite(engine, name)
   if (engine.inboundOf(bucket).length === 0) {
     engine.commit(planOfRemoval(bucket, key, options, access), options)
-    return undefined
+    return engine.whenPresentIsDurable()
   }
   return commitCauses(
     engine, () => planOfRemoval(openForWrite(engine, name), key, options, access), options
@@ -161,12 +161,13 @@ export function upsert (
  */
 export function clear (
   engine: Engine, name: string, options: WriteOptions = {}, access = WriteAccess.unlimited
-): void {
+): Promise<void> | undefined {
   const bucket = openForWrite(engine, name)
   access.checkWhole(bucket)
   access.takeWrites(1)
   options.beforeCommit?.()
   clearBucket(engine, bucket, options)
+  return engine.whenPresentIsDurable()
 }
 
 /** Does `clear` for a bucket that may take no other writes. */

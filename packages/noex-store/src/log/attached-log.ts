@@ -2,7 +2,7 @@ import type { Engine } from '../engine.js'
 import { clearBucket } from '../commit/writes.js'
 import { CommitMismatchError, StoreStoppedError, StoreUnavailableError } from '../errors.js'
 import type { QueryRegistry } from '../query/query-registry.js'
-import type { Commit } from '../types/commit.js'
+import type { Commit, CommitNote } from '../types/commit.js'
 import type { DurabilityNotice, DurabilityStatus, RecoveryProgress } from '../types/durability.js'
 import { applyCommit, prepareBuckets } from './apply.js'
 import { BackgroundSnapshots } from './background-snapshots.js'
@@ -160,6 +160,15 @@ export class AttachedLog {
   /** Backups beside the log; `undefined` where it keeps none. */
   get backups (): LogBackups | undefined {
     return this.#log.backups
+  }
+
+  get keepsNotes (): boolean {
+    return this.#log.keepsNotes ?? false
+  }
+
+  /** Notes of commits, newest first; none where the log keeps none. */
+  async * notes (): AsyncIterable<CommitNote> {
+    if (this.#log.notes !== undefined) yield * this.#log.notes()
   }
 
   get status (): DurabilityStatus {

@@ -1,4 +1,4 @@
-import type { Commit } from '../types/commit.js'
+import type { Commit, CommitNote } from '../types/commit.js'
 import type { LogFacts } from '../types/durability.js'
 import type { BackupInfo } from '../types/persistence.js'
 import type { DeclarativeQueryConfig } from '../types/query.js'
@@ -63,6 +63,13 @@ export interface ChangeLog {
   append (entries: readonly LogEntry[], previousRevision: number): Promise<void>
   /** Entries after a revision, in order, as far as there are any. */
   tail (from: number): AsyncIterable<LogEntry>
+  /**
+   * Notes of commits, newest first, as far as the log has them. Absent where the log keeps none for another
+   * process.
+   */
+  notes?(): AsyncIterable<CommitNote>
+  /** Whether `append` has the notes on the disk; absent: no. */
+  readonly keepsNotes?: boolean
   /** Replaces what is up to the snapshot's revision by the snapshot. */
   truncate (snapshot: StoreImage): Promise<void>
   /**

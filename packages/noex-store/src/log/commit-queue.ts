@@ -40,8 +40,8 @@ export class CommitQueue {
   }
 }
 
-function bytesOf ({ changes }: LogEntry): number {
-  let bytes = 0
+function bytesOf ({ changes, note = '' }: LogEntry): number {
+  let bytes = note.length
   for (const change of changes) {
     if ('after' in change && change.after !== undefined) bytes += estimateBytes(change.after)
     else if ('records' in change) bytes += estimateBytes(change.records)

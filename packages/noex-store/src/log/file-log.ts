@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { JournalThread, threadFile } from '@hamicek/noex-journal'
 import { encode, restore } from '../storage/tagged-value.js'
-import type { Change } from '../types/commit.js'
+import type { Change, CommitNote } from '../types/commit.js'
 import type { LogFacts, RecoveryProgress } from '../types/durability.js'
 import {
   LogRefusedError, type ChangeLog, type LogEntry, type OpenedLog, type StoreImage
@@ -9,7 +9,7 @@ import {
 import { FileBackups } from './file-backups.js'
 import { ImageReader, linesOfImage } from './image-lines.js'
 import { inSlices, sendLines } from './line-slices.js'
-import type { LogCall, LogNotice, LogOpened, ReadLines } from './log-messages.js'
+import type { LogCall, LogNotice, LogOpened, ReadLines, ReadNotes } from './log-messages.js'
 
 export interface FileLogOptions {
   /** Folder of the log's files; made if it is missing. For its owner only. */
@@ -137,6 +137,19 @@ export class FileLog implements ChangeLog {
     }
   }
 
+  get keepsNotes (): boolean {
+    return this.#options.fsync ?? true
+  }
+
+  async * notes (): AsyncIterable<CommitNote> {
+    for (let before = Infinity; ;) {
+      const { notes, isEnd } = await this.#call({ type: 'notes', before }) as ReadNotes
+      yield * notes
+      if (isEnd) return
+      before = notes.at(-1)?.revision ?? 0
+    }
+  }
+
   /**
    * Writes a snapshot in parts, none of which holds up the event loop, and cuts the log behind the one
    * before.
@@ -186,9 +199,13 @@ export class FileLog implements ChangeLog {
   }
 }
 
-/** Of a record before, the log keeps what tells whether the change fits. */
-function lineOfEntry ({ revision: _revision, changes, ...entry }: LogEntry): string {
-  return JSON.stringify(encode({ ...entry, changes: changes.map(withoutRecordBefore) }))
+/**
+ * Of a record before, the log keeps what tells whether the change fits. A note comes first, where it is found
+ * without reading the rest.
+ */
+function lineOfEntry ({ revision: _revision, changes, note, time, ...entry }: LogEntry): string {
+  const begin = note === undefined ? { time } : { note, time }
+  return JSON.stringify(encode({ ...begin, ...entry, changes: changes.map(withoutRecordBefore) }))
 }
 
 function withoutRecordBefore (change: Change): Change {

@@ -12,6 +12,7 @@ import { readIdentity, UNFINISHED, writeIdentity, type Identity } from './identi
 import { logFormat } from './log-format.js'
 import { makePrivate } from './make-private.js'
 import type { LogCall, LogNotice, LogOpened, LogSettings, ReadLines } from './log-messages.js'
+import { readNotes } from './log-notes.js'
 import { SnapshotFiles } from './snapshot-files.js'
 import { readWhole } from './whole-file.js'
 
@@ -138,6 +139,8 @@ export class LogDirectory implements ServedJournal {
       }
       case 'read':
         return this.#read(call.from)
+      case 'notes':
+        return readNotes(this.#names, logFormat, Math.min(call.before, this.#journal.head.revision + 1))
       case 'facts':
         return this.#facts()
       case 'compact':

@@ -1,4 +1,5 @@
 import type { BackupCall } from './backup-files.js'
+import type { CommitNote } from '../types/commit.js'
 
 /** Settings of the thread that writes a store's log. */
 export interface LogSettings {
@@ -39,11 +40,20 @@ export type LogCall =
   | { readonly type: 'snapshot-end' }
   /** Answers with commits from this revision on, as many as go in one message. */
   | { readonly type: 'read', readonly from: number }
+  /** Answers with notes of commits before this revision, newest first, as many as go in one message. */
+  | { readonly type: 'notes', readonly before: number }
   /** Answers with the room that the log takes and has: `LogFacts`. */
   | { readonly type: 'facts' }
   /** Removes all that is older than a snapshot of the newest revision. */
   | { readonly type: 'compact' }
   | { readonly type: 'backup', readonly call: BackupCall }
+
+/** Answer to `notes`. */
+export interface ReadNotes {
+  readonly notes: readonly CommitNote[]
+  /** Whether there are no earlier ones. */
+  readonly isEnd: boolean
+}
 
 /** Answer to `read`: texts of commits, one in a line; empty when there are none. */
 export interface ReadLines {

@@ -2,6 +2,7 @@ import type { Engine } from '../engine.js'
 import { StoreUnavailableError } from '../errors.js'
 import { callSafely } from '../events/call-safely.js'
 import type { QueryRegistry } from '../query/query-registry.js'
+import type { CommitNote } from '../types/commit.js'
 import type { DurabilityNotice, DurabilityOptions, DurabilityStatus } from '../types/durability.js'
 import { AttachedLog, type AttachOptions } from './attached-log.js'
 import type { ChangeLog, LogBackups } from './change-log.js'
@@ -66,6 +67,14 @@ export class StoreLog {
     if (this.#attaching === undefined) return this.#log?.whenDurable(revision)
     // Without a log, where joining it fails, what is written is durable at once.
     return this.#attaching.then(async log => { await log.whenDurable(revision) }, () => {})
+  }
+
+  get keepsNotes (): boolean {
+    return this.#log?.keepsNotes ?? false
+  }
+
+  async * notes (): AsyncIterable<CommitNote> {
+    if (this.#log !== undefined) yield * this.#log.notes()
   }
 
   beginRead (): EndRead {

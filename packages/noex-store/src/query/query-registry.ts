@@ -4,7 +4,7 @@ import {
 } from '../errors.js'
 import { isSameData } from '../schema/definition-data.js'
 import { frozenDefinition } from '../schema/frozen.js'
-import type { Commit, DefinitionOptions } from '../types/commit.js'
+import type { Commit, CommitCause } from '../types/commit.js'
 import type { DeclarativeQueryConfig, QueryInfo, QueryRunOptions, ReadFilter } from '../types/query.js'
 import { declarativeQuery, type AnyQueryFn } from './declarative.js'
 import { DependencyIndex } from './dependency-index.js'
@@ -49,7 +49,7 @@ export class QueryRegistry {
    * @throws QueryAlreadyDefinedError, BucketNotDefinedError
    */
   defineDeclarative (
-    name: string, config: DeclarativeQueryConfig, options?: Pick<DefinitionOptions, 'user'>
+    name: string, config: DeclarativeQueryConfig, options?: CommitCause
   ): void {
     this.#engine.assertWritable()
     if (!this.#engine.buckets.has(config.bucket)) throw new BucketNotDefinedError(config.bucket)
@@ -68,7 +68,7 @@ export class QueryRegistry {
   }
 
   /** Removes a query by a commit, and ends its subscriptions. Returns whether there was one. */
-  undefine (name: string, options?: Pick<DefinitionOptions, 'user'>): boolean {
+  undefine (name: string, options?: CommitCause): boolean {
     const query = this.#queries.get(name)
     if (query === undefined) return false
     this.#engine.assertWritable()

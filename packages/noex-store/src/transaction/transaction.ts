@@ -69,8 +69,8 @@ export class TransactionContext {
   }
 
   /**
-   * Commits all writes in one step, or none. Without writes nothing is committed, but what was read is
-   * checked. What takes long is done in slices before that step.
+   * Commits all writes in one step, or none, and resolves when they are durable. Without writes nothing is
+   * committed, but what was read is checked. What takes long is done in slices before that step.
    * @throws TransactionConflictError, and the errors of the single writes
    */
   async commit (): Promise<void> {
@@ -85,13 +85,12 @@ export class TransactionContext {
       if (checking !== undefined) await checking
       const turn = turnForCommit(this.#engine, this.#steps.length)
       if (turn !== undefined) await turn
-      const committing = commitCauses(this.#engine, () => this.#plan(), {
-        ...this.#options,
-        beforeCommit: () => {
-          this.#reads.check(this.#engine)
-          this.#options.beforeCommit?.()
-        }
-      })
+      const beforeCommit = (): void => {
+        this.#reads.check(this.#engine)
+        this.#options.beforeCommit?.()
+      }
+      const options = { ...this.#options, beforeCommit }
+      const committing = commitCauses(this.#engine, () => this.#plan(), options, this.#endHistory)
       if (committing !== undefined) await committing
     } finally {
       this.#endHistory()

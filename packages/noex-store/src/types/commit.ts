@@ -59,6 +59,8 @@ export interface Commit {
   readonly changes: readonly Change[]
   /** The user that caused it, where the writer has told. */
   readonly user?: string
+  /** Text of its writer, which is in the log together with it. */
+  readonly note?: string
   /** Last given autoincrement numbers of the buckets whose number has moved. */
   readonly counters?: Readonly<Record<string, number>>
   /** Present on a commit that is heard again because it is taken back. */
@@ -69,6 +71,12 @@ export interface Commit {
 export interface WriteOptions {
   /** User that the commit names. */
   readonly user?: string
+  /**
+   * Returns a text that the commit keeps in the log, of at most 65,536 characters: `Store.notes` reads it.
+   * It is called in the step that commits, with the revision, and must not write itself. When it throws, or
+   * the text is longer, `onListenerError` hears of it and the commit has no note.
+   */
+  readonly note?: (revision: number) => string
   /** Version that the record must have; another one is refused by `TransactionConflictError`. */
   readonly expectedVersion?: number
   /**
@@ -84,7 +92,7 @@ export interface WriteOptions {
 }
 
 /** Members that the writer of a definition may add to its commit. */
-export type DefinitionOptions = Pick<WriteOptions, 'user' | 'beforeCommit'>
+export type DefinitionOptions = Pick<WriteOptions, 'user' | 'note' | 'beforeCommit'>
 
 /** The changes of an update, or the function that makes them of the record as it is in that moment. */
 export type Changes = Readonly<Record<string, unknown>> |
@@ -94,4 +102,15 @@ export type Changes = Readonly<Record<string, unknown>> |
 export interface UpsertOptions extends WriteOptions {
   /** The changes of the record, where there is one. @default those that are inserted otherwise */
   readonly update?: Changes
+}
+
+/** The members of a commit that tell of its cause. */
+export type CommitCause = Pick<WriteOptions, 'user' | 'note'>
+
+/** Note of a commit of the log. */
+export interface CommitNote {
+  readonly revision: number
+  /** Time of the commit, in epoch milliseconds. */
+  readonly time: number
+  readonly note: string
 }

@@ -1,6 +1,6 @@
 import type { Store } from '../store.js'
 import type { TypedAccessOptions } from './access.js'
-import type { DefinitionOptions, WriteOptions } from './commit.js'
+import type { CommitCause, WriteOptions } from './commit.js'
 import type { ParamsIn } from './query-params.js'
 import type { ReadFilter } from './query.js'
 import type { StoreSchema } from './record-types.js'
@@ -59,7 +59,7 @@ export interface TypedStore<S extends StoreSchema> extends OpenStore {
     const A extends ConfigAggregate<S, N> = never,
     const C = never
   > (
-    name: string, config: TypedQueryConfig<S, N, F, A, C>, options?: Pick<DefinitionOptions, 'user'>
+    name: string, config: TypedQueryConfig<S, N, F, A, C>, options?: CommitCause
   ): Query<ParamsIn<S, N, C>, ConfigResult<S, N, F, A>>
   /** Runs a query, and calls `callback` with each result after that. Resolves with what ends it. */
   subscribe<TResult = unknown> (

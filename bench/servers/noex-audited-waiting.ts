@@ -1,0 +1,3 @@
+import { serveDurable } from './durable-audit-server.js'
+
+await serveDurable('waiting')

@@ -1,0 +1,38 @@
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { emptyChain, seal, type ChainHead } from '../../lib/audit/chain.js'
+import { findCommits } from '../../lib/audit/commits-in-trail.js'
+import { recordEntry, withCommit } from '../../lib/audit/entry.js'
+import { TrailFiles } from '../../lib/audit/segments.js'
+import { numberedEntry } from '../audit-trail-files.js'
+import { temporaryDirectory } from '../temporary-directory.js'
+
+const [epoch, other] = ['one', 'other']
+
+t.test('commits are looked for from the end of a trail, no further than they can stand', t => {
+  const files = new TrailFiles(join(temporaryDirectory(t), 'trail.jsonl'))
+  let head: ChainHead = emptyChain
+  const write = (path: string, timestamp: number, revision?: number, history = epoch): void => {
+    const recorded = recordEntry({ ...numberedEntry(head.seq + 1), timestamp })
+    const { json } = revision === undefined ? recorded : withCommit(recorded, { revision, epoch: history })
+    const sealed = seal(json, head)
+    head = sealed
+    appendFileSync(path, `${sealed.line}\n`)
+  }
+  const find = (revisions: number[], told = 0, since = 0): number[] =>
+    findCommits(files, { epoch, revisions, told, since })
+  t.same(find([1, 2]), [], 'there is no trail yet')
+  for (const revision of [3, 4, 6]) write(files.closed(1), 100 + revision, revision)
+  for (const revision of [5, 8, 7]) write(files.closed(4), 100 + revision, revision)
+  write(files.current, 200)
+  write(files.current, 201, 9, other)
+  write(files.current, 202, 11)
+  appendFileSync(files.current, '{"half of a li')
+  t.same(find([9, 10, 11]), [11], 'those of another history do not count')
+  t.same(find([5, 6, 7, 8]).sort(), [5, 6, 7, 8], 'in all segments')
+  t.same(find([3, 8], 5), [8], 'not behind an entry of what is told')
+  t.same(find([6, 8], 4), [8, 6], 'but up to it')
+  t.same(find([3, 8], 0, 106), [8], 'and not behind one that is too old')
+  t.end()
+})
