@@ -1,5 +1,6 @@
 import { audit } from './audit.js'
 import { connect } from './connect.js'
+import { durability } from './durability.js'
 import { fairness } from './fairness.js'
 import { fanOut } from './fan-out.js'
 import { idle } from './idle.js'
@@ -26,6 +27,7 @@ export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
   ['audit', audit],
   ['trail', trail],
   ['journal', journal],
+  ['durability', durability],
   ['rules', rules],
   ['connect', connect],
   ['idle', idle],

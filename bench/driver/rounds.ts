@@ -21,6 +21,8 @@ export interface Cost extends Latency {
   /** The median of the rounds. */
   readonly cpuMicros: number
   readonly rounds: readonly number[]
+  /** µs from the beginning to the end of a round, for each of its operations. */
+  readonly passedMicros: readonly number[]
 }
 
 /**
@@ -31,27 +33,37 @@ export async function alternate<Name extends string> (
   servers: Readonly<Record<Name, ServerProcess>>, { warmUp, rounds }: Rounds, run: (server: ServerProcess) => Promise<Load>
 ): Promise<Record<Name, Cost>> {
   const names = Object.keys(servers) as Name[]
-  const samples = names.map(() => ({ cpuMicros: [] as number[], tookMs: [] as Array<ArrayLike<number>> }))
+  const samples = names.map(() => ({
+    cpuMicros: [] as number[], passedMicros: [] as number[], tookMs: [] as Array<ArrayLike<number>>
+  }))
   for (let round = 0; round < warmUp + rounds; round++) {
-    const used = names.map(() => ({ cpuMicros: 0, operations: 0 }))
+    const used = names.map(() => ({ cpuMicros: 0, passedMicros: 0, operations: 0 }))
     for (let turn = 0; turn < TURNS; turn++) {
       const order = [...names.entries()]
       for (const [i, name] of turn % 2 === 0 ? order : order.reverse()) {
         const before = await servers[name].read()
+        const began = performance.now()
         const { operations, tookMs } = await run(servers[name])
+        const passedMicros = (performance.now() - began) * 1_000
         const after = await servers[name].read()
-        const sum = used[i] as { cpuMicros: number, operations: number }
+        const sum = used[i] as { cpuMicros: number, passedMicros: number, operations: number }
         sum.cpuMicros += after.cpuMicros - before.cpuMicros
+        sum.passedMicros += passedMicros
         sum.operations += operations
         if (round >= warmUp) samples[i]?.tookMs.push(...tookMs)
       }
     }
     if (round < warmUp) continue
-    for (const [i, { cpuMicros, operations }] of used.entries()) samples[i]?.cpuMicros.push(cpuMicros / operations)
+    for (const [i, { cpuMicros, passedMicros, operations }] of used.entries()) {
+      samples[i]?.cpuMicros.push(cpuMicros / operations)
+      samples[i]?.passedMicros.push(passedMicros / operations)
+    }
   }
   const costs = {} as Record<Name, Cost>
-  for (const [i, { cpuMicros, tookMs }] of samples.entries()) {
-    costs[names[i] as Name] = { cpuMicros: median(cpuMicros), rounds: cpuMicros, ...latencyOf(tookMs) }
+  for (const [i, { cpuMicros, passedMicros, tookMs }] of samples.entries()) {
+    costs[names[i] as Name] = {
+      cpuMicros: median(cpuMicros), rounds: cpuMicros, passedMicros, ...latencyOf(tookMs)
+    }
   }
   return costs
 }

@@ -6,7 +6,7 @@ import type { Reading } from '../servers/control.js'
 /** The programs in `servers/`. */
 export type ServerName =
   | 'bare-ws' | 'raw-net' | 'bare-route' | 'noex' | 'noex-permissions' | 'noex-identity' | 'noex-audit-drop'
-  | 'noex-audit-block' | 'noex-rules' | 'noex-metrics' | 'noex-fairness'
+  | 'noex-audit-block' | 'noex-rules' | 'noex-metrics' | 'noex-fairness' | 'noex-durable'
 
 /** A server in a process of its own, which tells what it has used. */
 export class ServerProcess {

@@ -1,4 +1,4 @@
-import { Store, type BucketDefinition } from '@hamicek/noex-store'
+import { Store, type BucketDefinition, type DurabilityOptions } from '@hamicek/noex-store'
 import { BOARD_ROWS, inputOf, keyOf, USERS } from '../workload/records.js'
 
 /** A store with a schema of the usual kind, and how often its live query was evaluated. */
@@ -19,8 +19,8 @@ const users: BucketDefinition = {
 }
 
 /** Starts the store that every noex server of the benchmarks serves. */
-export async function startBenchStore (): Promise<BenchStore> {
-  const store = await Store.start({ name: 'bench' })
+export async function startBenchStore (durability: 'memory' | DurabilityOptions = 'memory'): Promise<BenchStore> {
+  const store = await Store.start({ name: 'bench', durability })
   for (const [bucket, size] of [['users', USERS], ['board', BOARD_ROWS]] as const) {
     await store.defineBucket(bucket, users)
     await store.bucket(bucket).insertMany(Array.from({ length: size }, (_, i) => ({ ...inputOf(i), id: keyOf(i) })))
