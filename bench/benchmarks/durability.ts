@@ -7,9 +7,9 @@ import { requests } from '../workload/requests.js'
 import { disk, durableBuckets } from './durable-buckets.js'
 import { compareCosts, compareRounds, type Row } from './row.js'
 
-const ROUNDS = 11
+const ROUNDS = 7
 /** Inserts of one turn of a round. */
-const OPERATIONS = 4_096
+const OPERATIONS = 2_048
 
 /** Writers, each with one insert under way, and the highest ratios against a store in memory. */
 const loads = [
@@ -34,7 +34,7 @@ async function overSockets ({ writers, passed, cpu }: typeof loads[number]): Pro
     clients.set(servers[name], await openMany(servers[name].port, writers))
   }
   const operations = OPERATIONS / writers
-  const costs = await alternate(servers, { warmUp: 2, rounds: ROUNDS }, async server => ({
+  const costs = await alternate(servers, { warmUp: 1, rounds: ROUNDS }, async server => ({
     operations: OPERATIONS,
     tookMs: await runClosedLoop({
       clients: clients.get(server) ?? [], requests: requests('insert'), inFlight: 1, operations

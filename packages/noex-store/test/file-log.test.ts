@@ -124,6 +124,37 @@ const stop = async ({ store, log }: { store: Store, log: FileLog }): Promise<voi
   await log.close()
 }
 
+test('the line of a definition with many records has all of them', async t => {
+  const directory = temporaryDirectory(t)
+  const log = await openLog(t, directory)
+  await log.open()
+  const records = Array.from({ length: 20_000 }, (_, i) => (
+    { id: `k${i}`, at: new Date(i), '"$noex"': `"$noex"${i}`, _version: 1, _createdAt: 1, _updatedAt: 1 }
+  ))
+  const entry: LogEntry = {
+    revision: 7,
+    time: 1,
+    user: 'alice',
+    changes: [
+      { type: 'define', bucket: 'empty', definition: { key: 'id', schema: {} } },
+      {
+        type: 'define',
+        bucket: 'full',
+        definition: { key: 'id', schema: { id: { type: 'string', default: undefined } } },
+        records,
+        remembered: { floor: 2, deleted: [[new Date(1), 3, 0]] }
+      },
+      { type: 'query', query: 'gone', config: undefined },
+      { type: 'redefine', bucket: 'few', definition: { key: 'id', schema: {} }, records: records.slice(0, 2) }
+    ],
+    counters: { full: 4 }
+  }
+  await log.append([entry, { ...entryOf(8), user: 'bob' }], 0)
+  await log.close()
+  const { tail } = await (await openLog(t, directory)).open()
+  t.strictSame(tail, [entry, { ...entryOf(8), user: 'bob' }])
+})
+
 test('members that are not there take no room in a line, and a line that has them is read alike', async t => {
   const record = { id: 'a', at: { $noex: 'date', value: 5 }, _version: 1, _createdAt: 1, _updatedAt: 1 }
   const before = { _version: 1, _createdAt: 1, _updatedAt: 1 }

@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { JournalThread, threadFile } from '@hamicek/noex-journal'
-import { encode, parseEncoded } from '../storage/tagged-value.js'
-import type { Change } from '../types/commit.js'
-import type { StoreRecord } from '../types/record.js'
 import type { LogFacts, RecoveryProgress } from '../types/durability.js'
 import {
   LogRefusedError, type ChangeLog, type LogEntry, type OpenedLog, type StoreImage
 } from './change-log.js'
+import { entryOfLine, lineOfEntry } from './entry-lines.js'
 import { ImageReader, linesOfImage } from './image-lines.js'
 import type { LogCall, LogNotice, LogOpened, ReadLines } from './log-messages.js'
 
@@ -118,7 +116,11 @@ export class FileLog implements ChangeLog {
         throw new LogRefusedError(`Revision ${revision} does not follow revision ${this.#revision + i}`)
       }
     }
-    const lines = entries.map(lineOfEntry)
+    const lines: string[] = []
+    for (const entry of entries) {
+      const line = lineOfEntry(entry)
+      lines.push(typeof line === 'string' ? line : await line)
+    }
     try {
       await thread.write(lines)
     } catch (error) {
@@ -188,37 +190,6 @@ export class FileLog implements ChangeLog {
     if (this.#thread === undefined) throw new Error('The log is not open')
     return this.#thread
   }
-}
-
-/** Encodes what is not JSON by itself alone: to look at a whole entry takes longer than to write it. */
-function lineOfEntry (entry: LogEntry): string {
-  return JSON.stringify({ ...entry, revision: undefined, changes: entry.changes.map(loggedChange) })
-}
-
-/** Of a record before, the log keeps what tells whether the change fits. */
-function loggedChange (change: Change): unknown {
-  if (!('key' in change)) return encode(change)
-  const { type, bucket, key, before, after } = change
-  return {
-    type,
-    bucket,
-    key: encode(key),
-    before: before && beginningOf(before),
-    after: after && encode(after)
-  }
-}
-
-function beginningOf ({ _version, _createdAt, _updatedAt }: StoreRecord): Partial<StoreRecord> {
-  return { _version, _createdAt, _updatedAt }
-}
-
-/** Completes a change of a record by the members that JSON leaves out. */
-function entryOfLine (line: string, revision: number): LogEntry {
-  const entry = parseEncoded(line) as LogEntry
-  const changes = entry.changes.map(change => (
-    'key' in change ? { ...change, before: change.before, after: change.after } : change
-  ))
-  return { ...entry, changes, revision }
 }
 
 function count (texts: readonly string[]): number {
