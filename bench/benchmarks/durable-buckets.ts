@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { latencyOf } from '../driver/statistics.js'
 import type { LongestTurns } from '../servers/turn-watch.js'
 import type { DurableFigures, Part } from '../store/durable.js'
-import type { Row, Target } from './row.js'
+import type { Row } from './row.js'
 
 const SIZES = [1_000, 10_000, 100_000, 1_000_000] as const
 /** Syncs of the disk by which its speed is told, and bytes before each: about those of a small commit. */
@@ -52,26 +52,28 @@ async function measure (size: number): Promise<Row[]> {
 function rowsOf (size: number, log: DurableFigures, snapshot: DurableFigures): Row[] {
   const rows: Row[] = []
   const of = size.toLocaleString('en')
-  const add = (name: string, unit: string, noex: number, target: Target, note?: string): void => {
-    rows.push({ name: `${name} ${of}`, unit, noex, target, ...(note !== undefined && { note }) })
-  }
-  const turn = (name: string, { cpuMicros, passedMicros }: LongestTurns, atMost: number, note = ''): void => {
-    const passed = `${(passedMicros / 1_000).toFixed(1)} ms passed`
-    add(`longest turn, ${name}`, 'ms CPU', cpuMicros / 1_000, { atMost }, `${passed}${note}`)
+  const turn = (name: string, { cpuMicros, passedMicros }: LongestTurns, atMost: number, also = ''): void => {
+    const note = `${(passedMicros / 1_000).toFixed(1)} ms passed${also}`
+    rows.push({ name, unit: 'ms CPU', noex: cpuMicros / 1_000, target: { atMost }, note })
   }
   const { write } = snapshot
   if (write !== undefined) {
-    add('durable write, bucket of', 'µs CPU', write.cpuMicros, { atMost: 300 }, `p50 ${write.p50Ms.toFixed(2)} ms`)
-    turn('such writes, bucket of', write.turns, 5)
+    const note = `p50 ${write.p50Ms.toFixed(2)} ms`
+    rows.push({
+      name: `durable write, ${of}`, unit: 'µs CPU', noex: write.cpuMicros, target: { atMost: 300 }, note
+    })
+    turn('  longest turn', write.turns, 5)
   }
-  for (const [name, { start }] of [['log', log], ['snapshot', snapshot]] as const) {
-    const cpu = `${start.cpuSeconds.toFixed(1)} s of CPU`
-    add(`start from a ${name} of`, 's passed', start.seconds, { atMost: 15 }, cpu)
-    turn(`start from a ${name} of`, start.turns, 20)
+  for (const [name, { start }] of [['the log', log], ['a snapshot', snapshot]] as const) {
+    const note = `${start.cpuSeconds.toFixed(1)} s of CPU`
+    rows.push({
+      name: `start from ${name}, ${of}`, unit: 's passed', noex: start.seconds, target: { atMost: 15 }, note
+    })
+    turn('  longest turn', start.turns, 20)
   }
   if (log.cut !== undefined) {
     const { turns, writes, seconds } = log.cut
-    turn('writes beside a snapshot of', turns, 20, `; ${writes} writes in ${seconds.toFixed(1)} s`)
+    turn(`turn beside a snapshot, ${of}`, turns, 20, `; ${writes} writes in ${seconds.toFixed(1)} s`)
   }
   return rows
 }

@@ -66,4 +66,4 @@ await app.register(noexPlugin, {
 })
 await app.listen({ port: 0, host: '127.0.0.1' })
 const turns = watchTurns()
-reportTo((app.server.address() as AddressInfo).port, undefined, () => turns().cpuMicros)
+reportTo((app.server.address() as AddressInfo).port, undefined, () => turns.longest().cpuMicros)

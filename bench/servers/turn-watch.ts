@@ -9,11 +9,15 @@ export interface LongestTurns {
   readonly passedMicros: number
 }
 
-/**
- * Watches how long the main thread works at a stretch. Linux only. Returns what tells the longest turns since
- * it was last asked.
- */
-export function watchTurns (): () => LongestTurns {
+export interface TurnWatch {
+  /** Tells the longest turns since it was last asked. */
+  readonly longest: () => LongestTurns
+  /** Ends the watch, which takes some CPU time itself. */
+  readonly stop: () => void
+}
+
+/** Watches how long the main thread works at a stretch. Linux only. */
+export function watchTurns (): TurnWatch {
   const file = openSync('/proc/self/schedstat', 'r')
   process.on('exit', () => { closeSync(file) })
   // Of the thread that the process began with: nanoseconds on a core, and others.
@@ -26,7 +30,7 @@ export function watchTurns (): () => LongestTurns {
   let cpuBefore = cpuNow()
   let before = performance.now()
   // A timer fires in each turn, once it is due.
-  setInterval(() => {
+  const timer = setInterval(() => {
     const cpu = cpuNow()
     const now = performance.now()
     cpuMicros = Math.max(cpuMicros, cpu - cpuBefore)
@@ -34,10 +38,13 @@ export function watchTurns (): () => LongestTurns {
     cpuBefore = cpu
     before = now
   }, 1).unref()
-  return () => {
-    const longest = { cpuMicros, passedMicros }
-    cpuMicros = 0
-    passedMicros = 0
-    return longest
+  return {
+    longest () {
+      const longest = { cpuMicros, passedMicros }
+      cpuMicros = 0
+      passedMicros = 0
+      return longest
+    },
+    stop () { clearInterval(timer) }
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { Store } from '@hamicek/noex-store'
 import { latencyOf } from '../driver/statistics.js'
-import { watchTurns, type LongestTurns } from '../servers/turn-watch.js'
+import { watchTurns, type LongestTurns, type TurnWatch } from '../servers/turn-watch.js'
 import { fill } from './buckets.js'
 
 /**
@@ -28,18 +28,17 @@ const [part, directory, size] = process.argv.slice(2) as [Part, string, string]
 process.send?.(await measure(), () => { process.exit() })
 
 async function measure (): Promise<DurableFigures> {
-  const turns = watchTurns()
-  turns()
+  const watch = watchTurns()
   const cpu = process.cpuUsage()
   const began = performance.now()
   const snapshotBytes = part === 'log' ? 4_096 : NEVER
   const durability = { directory, snapshotBytes, onNotice () {} }
   const store = await Store.start({ ttlCheckIntervalMs: 0, durability })
   const start = {
-    seconds: (performance.now() - began) / 1_000, cpuSeconds: cpuSince(cpu) / 1e6, turns: turns()
+    seconds: (performance.now() - began) / 1_000, cpuSeconds: cpuSince(cpu) / 1e6, turns: watch.longest()
   }
-  const cut = part === 'log' && { cut: await besideSnapshot(store, turns) }
-  const write = part === 'snapshot' && { write: await writesOf(store, turns) }
+  const cut = part === 'log' && { cut: await besideSnapshot(store, watch) }
+  const write = part === 'snapshot' && { write: await writesOf(store, watch) }
   if (part === 'fill') await fill(store, 'plain', Number(size))
   await store.stop()
   return { start, ...cut, ...write }
@@ -47,7 +46,7 @@ async function measure (): Promise<DurableFigures> {
 
 /** Writes, each when the one before is durable. */
 async function writesOf (
-  store: Store, turns: () => LongestTurns
+  store: Store, watch: TurnWatch
 ): Promise<NonNullable<DurableFigures['write']>> {
   const records = store.bucket('records')
   const tookMs: number[] = []
@@ -56,19 +55,22 @@ async function writesOf (
     await records.update(String(i % Number(size)), { score: i })
   }
   for (let i = 0; i < WRITES; i++) await write(i)
-  turns()
+  watch.longest()
+  for (let i = 0; i < WRITES; i++) await write(i)
+  const turns = watch.longest()
+  watch.stop()
   const cpu = process.cpuUsage()
   for (let i = 0; i < WRITES; i++) {
     const began = performance.now()
     await write(i)
     tookMs.push(performance.now() - began)
   }
-  return { cpuMicros: cpuSince(cpu) / WRITES, p50Ms: latencyOf([tookMs]).p50Ms, turns: turns() }
+  return { cpuMicros: cpuSince(cpu) / WRITES, p50Ms: latencyOf([tookMs]).p50Ms, turns }
 }
 
 /** Writes on until the snapshot that the long log has begun is on the disk. */
 async function besideSnapshot (
-  store: Store, turns: () => LongestTurns
+  store: Store, watch: TurnWatch
 ): Promise<NonNullable<DurableFigures['cut']>> {
   const records = store.bucket('records')
   let writes = 0
@@ -79,10 +81,10 @@ async function besideSnapshot (
       writes++
     }
   }))
-  turns()
+  watch.longest()
   const began = performance.now()
   while ((store.durability.files?.snapshots.length ?? 0) === 0) await setTimeout(10)
-  const figures = { writes, seconds: (performance.now() - began) / 1_000, turns: turns() }
+  const figures = { writes, seconds: (performance.now() - began) / 1_000, turns: watch.longest() }
   over.abort()
   await writing
   return figures

@@ -7,7 +7,8 @@ const MANY = 140_000
 
 /** Keys of all kinds that a record may have, some of which a `Map` takes for the same. */
 const key = fc.oneof(
-  fc.string(), fc.integer({ min: -3, max: 3 }), fc.double(), fc.boolean(), fc.constantFrom(0, -0, NaN, null, '')
+  fc.string(), fc.integer({ min: -3, max: 3 }), fc.double(), fc.boolean(),
+  fc.constantFrom(0, -0, NaN, null, '')
 )
 const step = fc.record({ kind: fc.constantFrom('set' as const, 'delete' as const), key })
 
@@ -22,7 +23,8 @@ test('a map of many keys has what a Map has', t => {
   for (let i = 0; i < MANY; i++) set(i / 4, i)
   const check = (keys: Iterable<unknown>): void => {
     for (const key of keys) {
-      if (full.get(key) !== model.get(key)) t.fail(`of ${String(key)} ${full.get(key)}, not ${model.get(key)}`)
+      const [found, expected] = [full.get(key), model.get(key)]
+      if (found !== expected) t.fail(`of ${String(key)} ${found}, not ${expected}`)
       if (full.has(key) !== model.has(key)) t.fail(`${String(key)} is there: ${full.has(key)}`)
     }
   }
