@@ -1,6 +1,7 @@
 import { audit } from './audit.js'
 import { auditedWrites } from './audited-writes.js'
 import { connect } from './connect.js'
+import { durability } from './durability.js'
 import { fairness } from './fairness.js'
 import { fanOut } from './fan-out.js'
 import { idle } from './idle.js'
@@ -29,6 +30,7 @@ export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
   ['audited-writes', auditedWrites],
   ['trail', trail],
   ['journal', journal],
+  ['durability', durability],
   ['rules', rules],
   ['connect', connect],
   ['idle', idle],

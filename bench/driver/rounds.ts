@@ -25,6 +25,8 @@ export interface Cost extends Latency {
   readonly rounds: readonly number[]
   /** Operations in a second of each round. */
   readonly perSecond: readonly number[]
+  /** µs from the beginning to the end of a round, for each of its operations. */
+  readonly passedMicros: readonly number[]
 }
 
 /**
@@ -36,9 +38,9 @@ export async function alternate<Name extends string> (
   run: (server: ServerProcess, name: Name) => Promise<Load>
 ): Promise<Record<Name, Cost>> {
   const names = Object.keys(servers) as Name[]
-  const samples = names.map((): Samples => ({ cpuMicros: [], perSecond: [], tookMs: [] }))
+  const samples = names.map((): Samples => ({ cpuMicros: [], perSecond: [], passedMicros: [], tookMs: [] }))
   for (let round = 0; round < warmUp + rounds; round++) {
-    const used = names.map(() => ({ cpuMicros: 0, operations: 0, elapsedMs: 0 }))
+    const used = names.map(() => ({ cpuMicros: 0, passedMicros: 0, operations: 0 }))
     for (let turn = 0; turn < turns; turn++) {
       const order = [...names.entries()]
       for (const [i, name] of turn % 2 === 0 ? order : order.reverse()) {
@@ -46,7 +48,7 @@ export async function alternate<Name extends string> (
         const before = await servers[name].read()
         const began = performance.now()
         const { operations, tookMs } = await run(servers[name], name)
-        sum.elapsedMs += performance.now() - began
+        sum.passedMicros += (performance.now() - began) * 1_000
         const after = await servers[name].read()
         sum.cpuMicros += after.cpuMicros - before.cpuMicros
         sum.operations += operations
@@ -54,14 +56,17 @@ export async function alternate<Name extends string> (
       }
     }
     if (round < warmUp) continue
-    for (const [i, { cpuMicros, operations, elapsedMs }] of used.entries()) {
+    for (const [i, { cpuMicros, passedMicros, operations }] of used.entries()) {
       samples[i]?.cpuMicros.push(cpuMicros / operations)
-      samples[i]?.perSecond.push(operations / elapsedMs * 1_000)
+      samples[i]?.perSecond.push(operations / passedMicros * 1_000_000)
+      samples[i]?.passedMicros.push(passedMicros / operations)
     }
   }
   const costs = {} as Record<Name, Cost>
-  for (const [i, { cpuMicros, perSecond, tookMs }] of samples.entries()) {
-    costs[names[i] as Name] = { cpuMicros: median(cpuMicros), rounds: cpuMicros, perSecond, ...latencyOf(tookMs) }
+  for (const [i, { cpuMicros, tookMs, ...others }] of samples.entries()) {
+    costs[names[i] as Name] = {
+      cpuMicros: median(cpuMicros), rounds: cpuMicros, ...others, ...latencyOf(tookMs)
+    }
   }
   return costs
 }
@@ -69,5 +74,6 @@ export async function alternate<Name extends string> (
 interface Samples {
   readonly cpuMicros: number[]
   readonly perSecond: number[]
+  readonly passedMicros: number[]
   readonly tookMs: Array<ArrayLike<number>>
 }

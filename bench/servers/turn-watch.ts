@@ -2,30 +2,49 @@ import { closeSync, openSync, readSync } from 'node:fs'
 
 const schedule = Buffer.alloc(128)
 
-/**
- * Watches how long the main thread works at a stretch, in its own CPU time: what else the machine does is
- * not in it. Linux only.
- * Returns what tells the longest turn since it was last asked, in microseconds.
- */
-export function watchTurns (): () => number {
+/** The longest turns of an event loop, which need not be one and the same. */
+export interface LongestTurns {
+  /** CPU time of the main thread: what else the machine does is not in it. */
+  readonly cpuMicros: number
+  readonly passedMicros: number
+}
+
+export interface TurnWatch {
+  /** Tells the longest turns since it was last asked. */
+  readonly longest: () => LongestTurns
+  /** Ends the watch, which takes some CPU time itself. */
+  readonly stop: () => void
+}
+
+/** Watches how long the main thread works at a stretch. Linux only. */
+export function watchTurns (): TurnWatch {
   const file = openSync('/proc/self/schedstat', 'r')
   process.on('exit', () => { closeSync(file) })
   // Of the thread that the process began with: nanoseconds on a core, and others.
-  const cpuMicros = (): number => {
+  const cpuNow = (): number => {
     const length = readSync(file, schedule, 0, schedule.length, 0)
     return parseInt(schedule.toString('latin1', 0, length), 10) / 1_000
   }
-  let longest = 0
-  let before = cpuMicros()
+  let cpuMicros = 0
+  let passedMicros = 0
+  let cpuBefore = cpuNow()
+  let before = performance.now()
   // A timer fires in each turn, once it is due.
-  setInterval(() => {
-    const now = cpuMicros()
-    longest = Math.max(longest, now - before)
+  const timer = setInterval(() => {
+    const cpu = cpuNow()
+    const now = performance.now()
+    cpuMicros = Math.max(cpuMicros, cpu - cpuBefore)
+    passedMicros = Math.max(passedMicros, (now - before) * 1_000)
+    cpuBefore = cpu
     before = now
-  }, 1)
-  return () => {
-    const result = longest
-    longest = 0
-    return result
+  }, 1).unref()
+  return {
+    longest () {
+      const longest = { cpuMicros, passedMicros }
+      cpuMicros = 0
+      passedMicros = 0
+      return longest
+    },
+    stop () { clearInterval(timer) }
   }
 }

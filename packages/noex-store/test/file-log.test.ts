@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
+import { crcFormat } from '@hamicek/noex-journal'
 import {
   FileLog, LogRefusedError, MemoryLog, Store, type ChangeLog, type LogEntry
 } from '../src/index.js'
@@ -122,6 +123,86 @@ const stop = async ({ store, log }: { store: Store, log: FileLog }): Promise<voi
   await store.stop()
   await log.close()
 }
+
+test('the line of a definition with many records has all of them', async t => {
+  const directory = temporaryDirectory(t)
+  const log = await openLog(t, directory)
+  await log.open()
+  const records = Array.from({ length: 20_000 }, (_, i) => (
+    { id: `k${i}`, at: new Date(i), '"$noex"': `"$noex"${i}`, _version: 1, _createdAt: 1, _updatedAt: 1 }
+  ))
+  const entry: LogEntry = {
+    revision: 7,
+    time: 1,
+    user: 'alice',
+    changes: [
+      { type: 'define', bucket: 'empty', definition: { key: 'id', schema: {} } },
+      {
+        type: 'define',
+        bucket: 'full',
+        definition: { key: 'id', schema: { id: { type: 'string', default: undefined } } },
+        records,
+        remembered: { floor: 2, deleted: [[new Date(1), 3, 0]] }
+      },
+      { type: 'query', query: 'gone', config: undefined },
+      { type: 'redefine', bucket: 'few', definition: { key: 'id', schema: {} }, records: records.slice(0, 2) }
+    ],
+    counters: { full: 4 }
+  }
+  await log.append([entry, { ...entryOf(8), user: 'bob' }], 0)
+  await log.close()
+  const { tail } = await (await openLog(t, directory)).open()
+  t.strictSame(tail, [entry, { ...entryOf(8), user: 'bob' }])
+})
+
+test('members that are not there take no room in a line, and a line that has them is read alike', async t => {
+  const record = { id: 'a', at: { $noex: 'date', value: 5 }, _version: 1, _createdAt: 1, _updatedAt: 1 }
+  const before = { _version: 1, _createdAt: 1, _updatedAt: 1 }
+  const none = { $noex: 'undefined' }
+  const change = { bucket: 'users', key: 'a' }
+  const definition = { key: 'id', schema: { id: { type: 'string' }, at: { type: 'date' } } }
+  // As the first version of the format has written them.
+  const lines = [
+    [{ type: 'define', bucket: 'users', definition }, { type: 'query', query: 'gone', config: none }],
+    [{ ...change, type: 'insert', before: none, after: record }],
+    [{ ...change, type: 'update', before, after: { ...record, _version: 2 } }],
+    [{ ...change, type: 'delete', before: { ...before, _version: 2 }, after: none }]
+  ].map((changes, i) => JSON.stringify({ time: i, changes }))
+  const directory = temporaryDirectory(t)
+  const format = crcFormat(1_000)
+  let head = format.start
+  let text = ''
+  for (const line of lines) {
+    const sealed = format.seal(line, head, head)
+    text += `${sealed.line}\n`
+    head = sealed.head
+  }
+  writeFileSync(join(directory, 'store.json'), '{"format":1,"epoch":"e","first":1}')
+  writeFileSync(join(directory, 'store.log'), text)
+
+  const former = await openLog(t, directory)
+  const { tail } = await former.open()
+  t.strictSame(tail.map(({ changes }) => changes.at(-1)), [
+    { type: 'query', query: 'gone', config: undefined },
+    { ...change, type: 'insert', before: undefined, after: { ...record, at: new Date(5) } },
+    { ...change, type: 'update', before, after: { ...record, at: new Date(5), _version: 2 } },
+    { ...change, type: 'delete', before: { ...before, _version: 2 }, after: undefined }
+  ])
+  const again = temporaryDirectory(t)
+  const log = await openLog(t, again)
+  await log.open()
+  await log.append(tail, 0)
+  await log.close()
+  const written = readFileSync(join(again, 'store.log'), 'utf8').trimEnd().split('\n')
+  t.notMatch(written.slice(1).join(), /"\$noex":"undefined"/)
+  t.ok(written.slice(1).join().length < lines.slice(1).join().length)
+  t.strictSame((await (await openLog(t, again)).open()).tail, tail)
+
+  const store = await startStore(t)
+  await former.close()
+  await store.attachLog(await openLog(t, directory))
+  t.strictSame([store.revision, await store.bucket('users').count()], [4, 0])
+})
 
 test('a store is what it was, with and without snapshots', async t => {
   const directory = temporaryDirectory(t)

@@ -3,6 +3,7 @@ import { OrderedIndex } from '../index/ordered-index.js'
 import type { BucketSchema } from '../schema/bucket-schema.js'
 import { compareKeys } from './compare-keys.js'
 import { ExpiryHeap } from './expiry-heap.js'
+import { KeyMap } from './key-map.js'
 import type { Row } from './row.js'
 import { RowSequence } from './row-sequence.js'
 
@@ -13,7 +14,7 @@ export interface RowWatcher {
 
 /** The records of a bucket with everything that finds them. Clearing a bucket swaps it as a whole. */
 export class Contents {
-  readonly rows = new Map<unknown, Row>()
+  readonly rows = new KeyMap<Row>()
   readonly sequence = new RowSequence()
   readonly indexes: readonly FieldIndex[]
   readonly byField: ReadonlyMap<string, FieldIndex>

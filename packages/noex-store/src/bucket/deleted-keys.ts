@@ -100,6 +100,14 @@ export class DeletedKeys {
     for (let entry = this.#oldest; entry !== undefined; entry = entry.newer) yield [entry.key, entry]
   }
 
+  /** A list of the entries as they are now, the oldest first; without an iterator, in one short step. */
+  list (): DeletedEntry[] {
+    const list = new Array<DeletedEntry>(this.size)
+    let count = 0
+    for (let entry = this.#oldest; entry !== undefined; entry = entry.newer) list[count++] = entry
+    return list
+  }
+
   #link (entry: DeletedEntry): void {
     if (entry.older === undefined) this.#oldest = entry
     else entry.older.newer = entry

@@ -19,19 +19,26 @@ export async function recordsInSlices (engine: Engine, bucket: Bucket): Promise<
 
 /** The records of a bucket in the order of their insertion, with their places. */
 export class CopiedRecords {
-  readonly records: StoreRecord[] = []
-  readonly places: number[] = []
+  readonly records: StoreRecord[]
+  readonly places: number[]
+  #count = 0
+
+  /** `size`: records that there are. Lists that grow are copied, which takes long with a million. */
+  private constructor (size: number) {
+    this.records = new Array<StoreRecord>(size)
+    this.places = new Array<number>(size)
+  }
 
   /** Gathers them in one step. */
   static now (bucket: Bucket): CopiedRecords {
-    const copied = new CopiedRecords()
+    const copied = new CopiedRecords(bucket.size)
     for (const row of bucket.contents.sequence.from(0)) copied.#add(row.record as StoreRecord, row)
     return copied
   }
 
   /** Gathers them in slices, as they are at the moment of the call. */
   static async of (engine: Engine, bucket: Bucket): Promise<CopiedRecords> {
-    const copied = new CopiedRecords()
+    const copied = new CopiedRecords(bucket.size)
     const snapshot = new Snapshot(bucket.contents)
     try {
       do {
@@ -44,8 +51,8 @@ export class CopiedRecords {
   }
 
   #add (record: StoreRecord, { place }: Row): undefined {
-    this.records.push(record)
-    this.places.push(place)
+    this.records[this.#count] = record
+    this.places[this.#count++] = place
   }
 
   /** Returns the records, brought up to date at a few places. */

@@ -50,7 +50,7 @@ class RestoredBucket {
   /** Rows of the former bucket that have changed since this was begun; new ones come from `#next` on. */
   readonly #touched = new Set<Row>()
   readonly #next: number
-  #copied = new CopiedRecords()
+  #copied: CopiedRecords | undefined
 
   constructor (engine: Engine, former: Bucket, initial: InitialContents) {
     this.#engine = engine
@@ -111,7 +111,7 @@ class RestoredBucket {
     bucket.follow(former, { hasSameKeys: false })
     if (former.isRecovered) bucket.markRecovered(functionsOf(former).functions)
     const { remembered } = this.#initial
-    const records = this.#copied.patched(bucket, places)
+    const records = (this.#copied as CopiedRecords).patched(bucket, places)
     return { change: redefinition(bucket, { records, ...(remembered && { remembered }) }), bucket }
   }
 }

@@ -1,3 +1,4 @@
+import { KeyMap } from '../bucket/key-map.js'
 import type { Row } from '../bucket/row.js'
 
 /** Rows of one value up to which they are a list, which is smaller than a set. */
@@ -8,7 +9,7 @@ const MAX_LISTED = 32
  * itself, a value of several a list, of many a set.
  */
 export class HashIndex {
-  readonly #rows = new Map<unknown, Row | Row[] | Set<Row>>()
+  readonly #rows = new KeyMap<Row | Row[] | Set<Row>>()
 
   add (value: unknown, row: Row): void {
     const known = this.#rows.get(value)
@@ -62,7 +63,7 @@ export class HashIndex {
   }
 
   /** Distinct values. */
-  get values (): IterableIterator<unknown> {
+  get values (): Iterable<unknown> {
     return this.#rows.keys()
   }
 }

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { JournalThread, threadFile } from '@hamicek/noex-journal'
-import { encode, restore } from '../storage/tagged-value.js'
-import type { Change, CommitNote } from '../types/commit.js'
+import type { CommitNote } from '../types/commit.js'
 import type { LogFacts, RecoveryProgress } from '../types/durability.js'
 import {
   LogRefusedError, type ChangeLog, type LogEntry, type OpenedLog, type StoreImage
 } from './change-log.js'
+import { entryOfLine, lineOfEntry } from './entry-lines.js'
 import { FileBackups } from './file-backups.js'
 import { ImageReader, linesOfImage } from './image-lines.js'
 import { inSlices, sendLines } from './line-slices.js'
@@ -117,7 +117,11 @@ export class FileLog implements ChangeLog {
         throw new LogRefusedError(`Revision ${revision} does not follow revision ${this.#revision + i}`)
       }
     }
-    const lines = entries.map(lineOfEntry)
+    const lines: string[] = []
+    for (const entry of entries) {
+      const line = lineOfEntry(entry)
+      lines.push(typeof line === 'string' ? line : await line)
+    }
     try {
       await thread.write(lines)
     } catch (error) {
@@ -199,21 +203,6 @@ export class FileLog implements ChangeLog {
   }
 }
 
-/**
- * Of a record before, the log keeps what tells whether the change fits. A note comes first, where it is found
- * without reading the rest.
- */
-function lineOfEntry ({ revision: _revision, changes, note, time, ...entry }: LogEntry): string {
-  const begin = note === undefined ? { time } : { note, time }
-  return JSON.stringify(encode({ ...begin, ...entry, changes: changes.map(withoutRecordBefore) }))
-}
-
-function withoutRecordBefore (change: Change): Change {
-  if (!('before' in change) || change.before === undefined) return change
-  const { _version, _createdAt, _updatedAt } = change.before
-  return { ...change, before: { _version, _createdAt, _updatedAt } }
-}
-
 function count (texts: readonly string[]): number {
   return texts.reduce((sum, text) => sum + text.split('\n').length, 0)
 }
@@ -221,9 +210,7 @@ function count (texts: readonly string[]): number {
 /** Parses entries in slices. */
 async function readEntries (texts: readonly string[], first: number): Promise<LogEntry[]> {
   const entries: LogEntry[] = []
-  await inSlices(linesIn(texts), line => {
-    entries.push({ ...restore(JSON.parse(line)) as LogEntry, revision: first + entries.length })
-  })
+  await inSlices(linesIn(texts), line => { entries.push(entryOfLine(line, first + entries.length)) })
   return entries
 }
 

@@ -1,5 +1,5 @@
 import { estimateBytes } from '../schema/size.js'
-import { encode, restore } from '../storage/tagged-value.js'
+import { encode, parseEncoded } from '../storage/tagged-value.js'
 import type { DeclarativeQueryConfig } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketImage, StoreImage } from './change-log.js'
@@ -60,7 +60,7 @@ export class ImageReader {
   readonly #buckets: Building[] = []
 
   add (text: string): void {
-    const line = restore(JSON.parse(text)) as ImageLine
+    const line = parseEncoded(text) as ImageLine
     if ('revision' in line) this.#head = line
     else if ('bucket' in line) this.#buckets.push({ ...line.bucket, deleted: [], records: [] })
     else {

@@ -33,14 +33,14 @@ export async function imageInSlices (engine: Engine, queries: QueryRegistry): Pr
   // All in this step; the records are gathered later, as they are now.
   const begun = Array.from(engine.buckets.values(), bucket => ({
     image: imageWithoutRecords(bucket),
-    deleted: [...bucket.deleted.entries()],
+    deleted: bucket.deleted.list(),
     copied: CopiedRecords.of(engine, bucket)
   }))
   const buckets: BucketImage[] = []
   for (const { image, deleted, copied } of begun) {
     const { records, places } = await copied
     const entries: Array<BucketImage['deleted'][number]> = []
-    for (const [key, { version, place }] of deleted) {
+    for (const { key, version, place } of deleted) {
       entries.push([key, version, countBefore(places, place)])
       if (entries.length % STEP === 0 && engine.slicer.isSpent) await engine.slicer.nextTurn()
     }

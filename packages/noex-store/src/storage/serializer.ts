@@ -1,5 +1,5 @@
 import { DeserializationError, SerializationError, toError } from './errors.js'
-import { encode, restore, TAG } from './tagged-value.js'
+import { encode, parseEncoded } from './tagged-value.js'
 
 /** Writes values as text and reads them back. */
 export interface StateSerializer {
@@ -34,8 +34,7 @@ export function makeSerializer (indent: number): StateSerializer {
 
     deserialize<T> (text: string): T {
       try {
-        const parsed: unknown = JSON.parse(text)
-        return (text.includes(`"${TAG}"`) ? restore(parsed) : parsed) as T
+        return parseEncoded(text) as T
       } catch (error) {
         if (error instanceof DeserializationError) throw error
         const cause = toError(error)

@@ -1,0 +1,80 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { encode, parseEncoded } from '../storage/tagged-value.js'
+import type { Change } from '../types/commit.js'
+import type { StoreRecord } from '../types/record.js'
+import type { LogEntry } from './change-log.js'
+
+/** Records of a definition up to which its line is made in one step. */
+const MAX_AT_ONCE = 1_000
+/** Time that texts are made before other work has its turn, in milliseconds. */
+const SLICE_MS = 5
+
+/**
+ * Returns the line of an entry, without its revision; a promise where that takes long and is done in slices.
+ * Members that are not JSON by themselves are encoded alone: to look at the whole entry takes longer than to
+ * write it. A note comes first, where it is found without reading the rest.
+ */
+export function lineOfEntry (entry: LogEntry): string | Promise<string> {
+  if (isLong(entry)) return longLineOf(entry)
+  const { note, ...rest } = entry
+  return JSON.stringify({ note, ...rest, revision: undefined, changes: entry.changes.map(loggedChange) })
+}
+
+/** Whether it takes long to make the line of an entry: that of a definition with many records. */
+function isLong ({ changes }: LogEntry): boolean {
+  return changes.some(change => 'records' in change && (change.records?.length ?? 0) > MAX_AT_ONCE)
+}
+
+/** Makes the same line, but for the order of its members. */
+async function longLineOf (entry: LogEntry): Promise<string> {
+  const changes: string[] = []
+  let began = performance.now()
+  for (const change of entry.changes) {
+    const { records = undefined, ...rest } = 'records' in change ? change : {}
+    if (records === undefined) {
+      changes.push(JSON.stringify(loggedChange(change)))
+      continue
+    }
+    const texts: string[] = []
+    for (const record of records) {
+      texts.push(JSON.stringify(encode(record)))
+      if (performance.now() - began < SLICE_MS) continue
+      await nextTurn()
+      began = performance.now()
+    }
+    changes.push(withLast(rest, 'records', texts))
+  }
+  const { revision: _revision, changes: _changes, note, ...rest } = entry
+  return withLast(note === undefined ? rest : { note, ...rest }, 'changes', changes)
+}
+
+/** Returns the text of an object that has members, and behind them one more: a list of these texts. */
+function withLast (object: object, name: string, texts: readonly string[]): string {
+  return `${JSON.stringify(encode(object)).slice(0, -1)},"${name}":[${texts.join(',')}]}`
+}
+
+/** Of a record before, the log keeps what tells whether the change fits. */
+function loggedChange (change: Change): unknown {
+  if (!('key' in change)) return encode(change)
+  const { type, bucket, key, before, after } = change
+  return {
+    type,
+    bucket,
+    key: encode(key),
+    before: before && beginningOf(before),
+    after: after && encode(after)
+  }
+}
+
+function beginningOf ({ _version, _createdAt, _updatedAt }: StoreRecord): Partial<StoreRecord> {
+  return { _version, _createdAt, _updatedAt }
+}
+
+/** Reads a line; changes of records have the members again that JSON leaves out. */
+export function entryOfLine (line: string, revision: number): LogEntry {
+  const entry = parseEncoded(line) as LogEntry
+  const changes = entry.changes.map(change => (
+    'key' in change ? { ...change, before: change.before, after: change.after } : change
+  ))
+  return { ...entry, changes, revision }
+}
