@@ -8,7 +8,7 @@ import { filesIn, temporaryDirectory, writeSmallStore } from '../support/directo
 /** Opens a log in this thread; returns all that it tells. */
 function textsIn (directory: string): string {
   let texts = ''
-  const log = new LogDirectory({ directory, fsync: false, maxBytes: 1e6, isKnown: false }, notice => {
+  const log = new LogDirectory({ directory, fsync: true, maxBytes: 1e6, isKnown: false }, notice => {
     // Lines of a snapshot that is passed over do not count.
     if (notice.type === 'snapshot-begin') texts = `${notice.revision}\n`
     else texts += `${notice.lines}\n`
