@@ -8,7 +8,7 @@ import { filesIn, temporaryDirectory, writeSmallStore } from '../support/directo
 /** Opens a log in this thread; returns all that it tells. */
 function textsIn (directory: string): string {
   let texts = ''
-  const log = new LogDirectory({ directory, fsync: false, maxBytes: 1e6, isKnown: false }, notice => {
+  const log = new LogDirectory({ directory, fsync: true, maxBytes: 1e6, isKnown: false }, notice => {
     // Lines of a snapshot that is passed over do not count.
     if (notice.type === 'snapshot-begin') texts = `${notice.revision}\n`
     else texts += `${notice.lines}\n`
@@ -83,7 +83,7 @@ test('each byte of each file', async t => {
     for (let at = 0; at < content.length; at++) {
       await expect(`${name} is cut at ${at}`, path => { truncateSync(join(path, name), at) })
       const byte = content[at] as number
-      for (const value of new Set([byte ^ 1, 0, 10])) {
+      for (const value of new Set(process.env['THOROUGH'] === '1' ? [byte ^ 1, 10] : [byte ^ 1])) {
         if (value === byte) continue
         const changed = Buffer.from(content)
         changed[at] = value
