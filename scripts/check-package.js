@@ -112,7 +112,13 @@ try {
   step('CommonJS', () => { expect(run(process.execPath, ['commonjs.cjs'], { cwd: project })) })
   const installed = join('node_modules', 'fastify-noex')
   step('the command line', () => {
-    run('npx', ['--no-install', 'fastify-noex', 'audit', 'verify', 'audit.jsonl'], { cwd: project })
+    const command = (...words) => run('npx', ['--no-install', 'fastify-noex', ...words], { cwd: project })
+    command('audit', 'verify', 'audit.jsonl')
+    command('import', 'data')
+    for (const directory of ['data', 'durable']) command('verify', directory)
+    command('backup', 'durable', 'durable.backup')
+    command('restore', 'durable.backup', 'restored')
+    command('compact', 'restored')
   })
   step('a store of another copy', () => {
     expect(run(process.execPath, ['other-copy.mjs', join(folder, 'Yarn-1', installed)], { cwd: project }))
@@ -136,7 +142,7 @@ try {
       return run(process.execPath, [file], { cwd: project })
     }
     const remedy = 'leave fastify-noex out of the bundle (esbuild --external:fastify-noex'
-    step(`esbuild, ${format}`, () => { expect(bundle('whole'), { accounts: remedy, trail: remedy }) })
+    step(`esbuild, ${format}`, () => { expect(bundle('whole'), { accounts: remedy, trail: remedy, durable: remedy }) })
     step(`esbuild, ${format}, fastify-noex left out`, () => {
       expect(bundle('external', '--external:fastify-noex', '--external:fastify'))
     })

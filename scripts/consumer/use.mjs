@@ -9,7 +9,7 @@ import { FileAdapter, Store } from 'fastify-noex/store'
 import WebSocket from 'ws'
 
 const secret = 'the secret of this check'
-const features = { plugin, server, rules, accounts, trail }
+const features = { plugin, server, rules, accounts, trail, durable }
 
 async function main () {
   const results = {}
@@ -67,6 +67,22 @@ async function accounts () {
 async function trail () {
   const audit = { sinks: [jsonlSink({ path: 'audit.jsonl' })], tiers: ['admin', 'write', 'read'] }
   await withServer({ audit }, async ask => { await ask({ type: 'store.buckets' }) })
+}
+
+/** And so is the log of a store. */
+async function durable () {
+  for (const count of [1, 2]) {
+    const store = await Store.start({ name: 'durable', durability: { directory: 'durable' } })
+    try {
+      if (!store.hasBucket('runs')) await store.defineBucket('runs', { key: 'id', schema: { id: { type: 'number' } } })
+      const runs = store.bucket('runs')
+      const before = await runs.count()
+      await runs.insert({ id: before + 1 })
+      if (before < count - 1) throw new Error(`start ${count} finds ${before} records`)
+    } finally {
+      await store.stop()
+    }
+  }
 }
 
 async function withServer (options, use) {

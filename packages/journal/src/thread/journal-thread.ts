@@ -209,6 +209,8 @@ export class JournalThread<Opened, Notice = never> {
         break
       case 'closed':
         this.#isClosed = true
+        // Everything is given back. Under Deno a thread does not end by itself.
+        this.#worker.terminate().catch(() => {})
     }
   }
 
