@@ -5,7 +5,7 @@ import { watchTurns, type LongestTurns, type TurnWatch } from '../servers/turn-w
 import { fill } from './buckets.js'
 
 /**
- * What a process does with a store in files: fills it; reads its log, and cuts that by a snapshot beside
+ * Works on a store in files in a process: fills it; reads its log, and cuts that by a snapshot beside
  * writes; or reads the snapshot, and writes by itself.
  */
 export type Part = 'fill' | 'log' | 'snapshot'

@@ -1,6 +1,6 @@
 import { FileLog, Store } from '../../dist/lib/exports/store.js'
 
-/** What a writer of orders has said, over its runs on one directory, and what a start must show of it. */
+/** Lines of a writer of orders, over its runs on one directory, and the state that a start must show. */
 export class Orders {
   /** The last value of each order, and whether it was being deleted, or is. */
   #known = new Map()

@@ -22,7 +22,7 @@ export interface RecoveredJournal<Head> extends ReadJournal<Head> {
 
 type Visit<Head> = (line: string, head: Head) => void
 
-/** What helps against every damage of a journal. */
+/** The remedy for every damage of a journal. */
 const REMEDY = 'bring it back from a backup'
 
 /**

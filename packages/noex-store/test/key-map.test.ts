@@ -46,7 +46,7 @@ test('a map of many keys has what a Map has', t => {
   }))
   t.strictSame(new Set(full.keys()), new Set(model.keys()))
 
-  // What is in the first map, and what is not, goes and comes again.
+  // Keys that are in the first map, and others, go and come again.
   for (const key of ['k0', `k${MANY - 1}`, 0, (MANY - 1) / 4]) {
     full.delete(key)
     model.delete(key)

@@ -33,7 +33,7 @@ async function notesOf (store: Store): Promise<CommitNote[]> {
   return notes
 }
 
-test('a note is in the commit and in the log, whatever is written', async t => {
+test('a note is in the commit and in the log of each kind of write', async t => {
   const { open } = place(t)
   const store = await open()
   t.equal(store.keepsNotes, true)

@@ -8,7 +8,7 @@ const UNFINISHED = 'import.new'
 const WHOLE = 'import.done'
 const PLAN = 'plan.json'
 
-/** What is left to do once a log is whole. */
+/** Steps that are left once a log is whole. */
 export interface StagedPlan {
   readonly store: string
   readonly buckets: ReadonlyArray<{

@@ -14,7 +14,7 @@ export interface BucketFile {
   readonly name: string
   /** Whether the original's adapter has named it, which puts `_` for most characters. */
   readonly isOriginal: boolean
-  /** What the name says, as far as it does. */
+  /** By the name of the file, as far as that says it. */
   readonly store: string
   readonly bucket: string
 }

@@ -14,7 +14,7 @@ import { restoreOriginal } from './original-value.js'
 /** The version of the files that adapters write. */
 const FORMAT = 1
 
-/** What a file says of a bucket, not looked at closely. */
+/** Contents of a file of a bucket, not looked at closely. */
 export interface SavedBucket {
   readonly bucket: string
   readonly state: Readonly<Record<string, unknown>>

@@ -19,7 +19,7 @@ export interface ImportOptions {
   readonly rename?: ReadonlyMap<string, string>
 }
 
-/** What an import has done. */
+/** Result of an import. */
 export interface ImportReport {
   /** Folder of the log. */
   readonly directory: string

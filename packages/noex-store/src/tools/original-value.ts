@@ -16,7 +16,7 @@ export function restoreOriginal (value: unknown): unknown {
   return value
 }
 
-/** What an object with a type stands for: its one other member is the value. */
+/** Returns the value that an object with a type stands for: its one other member. */
 function standInOf (object: object): unknown {
   const { [TYPE]: type, ...others } = object as Readonly<Record<string, unknown>>
   const values = Object.values(others)

@@ -70,7 +70,7 @@ export class TransactionContext {
 
   /**
    * Commits all writes in one step, or none, and resolves when they are durable. Without writes nothing is
-   * committed, but what was read is checked. What takes long is done in slices before that step.
+   * committed, but what was read is checked. Long work is done in slices before that step.
    * @throws TransactionConflictError, and the errors of the single writes
    */
   async commit (): Promise<void> {
