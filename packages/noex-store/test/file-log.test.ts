@@ -13,6 +13,7 @@ import { crcFormat } from '@hamicek/noex-journal'
 import {
   FileLog, LogRefusedError, MemoryLog, Store, type ChangeLog, type LogEntry
 } from '../src/index.js'
+import { writeIdentity } from '../src/log/identity.js'
 import { startStore, users } from './support/store.js'
 
 const run = promisify(execFile)
@@ -177,7 +178,7 @@ test('members that are not there take no room in a line, and a line that has the
     text += `${sealed.line}\n`
     head = sealed.head
   }
-  writeFileSync(join(directory, 'store.json'), '{"format":1,"epoch":"e","first":1}')
+  writeIdentity(directory, { epoch: 'e', first: 1 })
   writeFileSync(join(directory, 'store.log'), text)
 
   const former = await openLog(t, directory)
@@ -307,7 +308,7 @@ test('a directory of another process, or of a storage adapter, is refused', asyn
   writeFileSync(join(directory, 'production_bucket_orders.json'), '{}')
   await t.rejects(
     new FileLog({ directory }).open(),
-    /production_bucket_orders\.json.*a FileAdapter of "persistence"/
+    /production_bucket_orders\.json\): run "npx fastify-noex import/
   )
 })
 
