@@ -1,6 +1,6 @@
 import {
   chmodSync, closeSync, constants, fchmodSync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync,
-  lstatSync, mkdirSync, openSync, renameSync, writeSync
+  lstatSync, mkdirSync, openSync, renameSync, statSync, writeSync
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { readBytes } from './file-scan.js'
@@ -199,21 +199,45 @@ export function syncDirectory (path: string): void {
   }
 }
 
-function makeDirectories (path: string): string | undefined {
+/**
+ * Makes a directory, and those above it that are missing. Returns the outermost one that was made. Node's own
+ * way to do so does not end where a file system knows no new names, as that of `/proc`.
+ */
+function makeMissing (path: string, mode: number): string | undefined {
   try {
-    return mkdirSync(path, { recursive: true, mode: 0o700 })
+    mkdirSync(path, { mode })
+    return path
   } catch (error) {
-    throw withPath(path, error, 'cannot be made: name a directory where this process may write')
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return undefined
+    const parent = dirname(path)
+    if (code !== 'ENOENT' || parent === path) throw error
+    const outermost = makeMissing(parent, mode)
+    mkdirSync(path, { mode })
+    return outermost ?? path
   }
 }
 
-/** Makes a directory for its owner only, with those above it that are missing, durably. */
-export function makeDirectory (path: string): void {
-  const firstMade = makeDirectories(path)
-  if (firstMade === undefined) return
+/**
+ * Makes a directory, by default for its owner only, with those above it that are missing, durably. Returns
+ * the outermost one that was made; `undefined` where none was.
+ * @throws naming the path and the remedy
+ */
+export function makeDirectory (path: string, mode = 0o700): string | undefined {
+  const outermost = attemptMaking(resolve(path), mode)
+  if (outermost === undefined) return undefined
   // A new directory is a name in the one above it.
-  const outermost = dirname(resolve(firstMade))
-  for (let made = resolve(path); made !== outermost && made !== dirname(made); made = dirname(made)) {
+  const end = dirname(outermost)
+  for (let made = resolve(path); made !== end && made !== dirname(made); made = dirname(made)) {
     syncDirectory(dirname(made))
+  }
+  return outermost
+}
+
+function attemptMaking (path: string, mode: number): string | undefined {
+  try {
+    return makeMissing(path, mode)
+  } catch (error) {
+    throw withPath(path, error, 'cannot be made: name a directory where this process may write')
   }
 }

@@ -116,6 +116,19 @@ for (const how of ['tail', 'snapshot', 'late'] as const) {
       await store.defineBucket('plain', plain)
     })
 
+    t.test('is taken over by a definition that names the defaults', async t => {
+      const store = await restarted(t, how)
+      const n = { type: 'number', required: false, unique: false, onDelete: 'restrict' } as const
+      const schema = { ...plain.schema, n }
+      const defaults = { indexes: [], etsType: 'set', persistent: true } as const
+      const required = { ...schema, n: { ...n, required: true } }
+      t.match(
+        await rejection(store.defineBucket('plain', { ...plain, ...defaults, schema: required })),
+        { message: /schema\.n\.required is true here and absent there/ }
+      )
+      await store.defineBucket('plain', { ...plain, ...defaults, schema })
+    })
+
     t.test('says in the log which functions a definition has got', async t => {
       const store = await restarted(t, how)
       const commits: Commit[] = []

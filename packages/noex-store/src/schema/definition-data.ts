@@ -53,19 +53,52 @@ function withFunctions (declared: unknown, logged: unknown): unknown {
 }
 
 /**
- * Names the first members in which two definitions differ, as JSON has them; `functions` are the paths at
- * which the one there has functions. Returns `undefined` when they are the same.
+ * Names the first members in which two definitions differ, as JSON has them; a member with its default value
+ * is the same as none. `functions` are the paths at which the one there has functions. Returns `undefined`
+ * when they are the same.
  */
 export function differenceOf (
   here: BucketDefinition, there: BucketDefinition, functions: readonly string[]
 ): string | undefined {
   const found: string[] = []
-  collect(withoutFunctions(here), withoutFunctions(there), '', found)
+  collect(withoutDefaults(withoutFunctions(here)), withoutDefaults(withoutFunctions(there)), '', found)
   const given = new Set(functionPathsOf(here))
   for (const path of functions) {
     if (!given.has(path)) found.push(`${path} is absent here and a function there`)
   }
   return found.length === 0 ? undefined : found.slice(0, MAX_DIFFERENCES).join('; ')
+}
+
+/** Members of definitions that say the same when they are absent. */
+const bucketDefaults = { indexes: [], etsType: 'set', persistent: true }
+const fieldDefaults = { required: false, unique: false, onDelete: 'restrict' }
+
+/** Returns the data of a definition without members that have their default value. */
+function withoutDefaults (definition: BucketDefinition): Record<string, unknown> {
+  return { ...without(definition, bucketDefaults), schema: fieldsWithoutDefaults(definition.schema) }
+}
+
+function fieldsWithoutDefaults (fields: BucketDefinition['schema']): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [name, fieldWithoutDefaults(field)])
+  )
+}
+
+function fieldWithoutDefaults (field: FieldDefinition): Record<string, unknown> {
+  const { items, properties } = field
+  return {
+    ...without(field, fieldDefaults),
+    ...(items && { items: fieldWithoutDefaults(items) }),
+    ...(properties && { properties: fieldsWithoutDefaults(properties) })
+  }
+}
+
+function without (
+  members: object, defaults: Readonly<Record<string, unknown>>
+): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(members).filter(([name, value]) => (
+    !Object.hasOwn(defaults, name) || JSON.stringify(value) !== JSON.stringify(defaults[name])
+  )))
 }
 
 /** Whether two values are the same as JSON. */

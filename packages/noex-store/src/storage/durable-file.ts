@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { fsync as fsyncOf } from 'node:fs'
 import {
-  access, mkdir, open, readdir, readFile, rename, rm, unlink, type FileHandle
+  access, open, readdir, readFile, rename, rm, unlink, type FileHandle
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { makeDirectory } from '@hamicek/noex-journal'
 
 /** How a file is written. */
 export interface WriteOptions {
@@ -29,7 +30,7 @@ export async function writeFileDurably (
   { atomic, fsync }: WriteOptions
 ): Promise<void> {
   const directory = dirname(path)
-  await makeDirectory(directory, fsync)
+  makeDirectory(directory, 0o777)
   if (!atomic) {
     await writeText(path, 'w', text, fsync)
   } else {
@@ -94,16 +95,6 @@ async function writeText (path: string, flags: string, text: string, fsync: bool
     if (fsync) await sync(file)
   } finally {
     await file.close()
-  }
-}
-
-async function makeDirectory (directory: string, fsync: boolean): Promise<void> {
-  const firstMade = await mkdir(directory, { recursive: true })
-  if (firstMade === undefined || !fsync) return
-  // A new directory is an entry of its parent, which the disk needs as well.
-  const outermost = dirname(firstMade)
-  for (let made = directory; made.length > outermost.length; made = dirname(made)) {
-    await syncDirectory(dirname(made))
   }
 }
 

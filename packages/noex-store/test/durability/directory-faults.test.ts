@@ -134,6 +134,8 @@ test('a directory that is none, or has what is no file', async t => {
   const folder = temporaryDirectory(t)
   writeFileSync(join(folder, 'file'), 'text')
   await t.rejects(startOn(t, join(folder, 'file')), /file cannot be made: name a directory/)
+  await t.rejects(startOn(t, join(folder, 'file', 'below')), /below cannot be made: name a directory/)
+  await t.rejects(startOn(t, '/proc/none/below'), /below cannot be made: name a directory.*ENOENT/)
   for (const name of ['store.json', 'store.log', 'store.mark', 'store.lock']) {
     const directory = join(folder, name)
     await writeSmallStore(directory)
