@@ -36,6 +36,11 @@ export function * linesOfImage ({ revision, queries, buckets }: StoreImage): Gen
   }
 }
 
+/** Returns whether the first line of an image says that it is of this revision. */
+export function isHeadOf (text: string, revision: number): boolean {
+  return text.startsWith(`{"revision":${revision},`)
+}
+
 function endOfLine (records: readonly StoreRecord[], from: number): number {
   let bytes = 0
   let end = from

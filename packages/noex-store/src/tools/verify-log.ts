@@ -4,7 +4,7 @@ import {
   isLocked, readJournal, SegmentNames, sizeOf, textOfCrcLine, Watermark, type ReadJournal, type CrcHead
 } from '@hamicek/noex-journal'
 import { readIdentity, type Identity } from '../log/identity.js'
-import { refuseUnimported } from '../log/log-directory.js'
+import { aheadText, refuseUnimported } from '../log/log-directory.js'
 import { logFormat } from '../log/log-format.js'
 import { SnapshotFiles } from '../log/snapshot-files.js'
 import { requireLog } from './directory.js'
@@ -125,7 +125,10 @@ function checkEnds (
       'damaged: bring its files back from a backup')
   }
   const end = Math.max(mark, newest, base)
-  if (revision < end) {
+  const ahead = snapshots.at(-1)
+  if (ahead !== undefined && ahead.revision > revision && mark <= revision) {
+    faults.push(aheadText(ahead.path, revision))
+  } else if (revision < end) {
     const last = files.at(-1)
     const place = last === undefined ? directory : `${last.path}, byte ${last.goodBytes}`
     faults.push(`${place}: revisions ${revision + 1} to ${end} are missing or damaged: bring the file back ` +
