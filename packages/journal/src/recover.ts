@@ -21,14 +21,14 @@ export interface RecoveredJournal<Head> extends ReadJournal<Head> {
   readonly torn: { readonly bytes: number, readonly lines: number } | undefined
 }
 
-type Visit<Head> = (line: string, head: Head) => void
+type Visit<Head> = (line: string, head: Head, path: string) => void
 
 /** The remedy for every damage of a journal. */
 const REMEDY = 'bring it back from a backup'
 
 /**
  * Reads all lines of a journal from a number on, and repairs what a crash has left: a last write that is
- * incomplete is moved to `.torn`. `visit` gets each line once, in order, with its head.
+ * incomplete is moved to `.torn`. `visit` gets each line once, in order, with its head and file.
  * `check` throws where its user misses something in what was read.
  * @throws when anything is wrong that no crash explains, or `check` does; then it has changed nothing
  */
@@ -68,7 +68,7 @@ export function readJournal<Head> (
       visit (line, next) {
         const number = format.numberOf(next)
         if (number >= end) return false
-        if (number >= from) visit(line, next)
+        if (number >= from) visit(line, next, path)
         return true
       }
     })
@@ -88,9 +88,9 @@ export function readJournal<Head> (
     const isExplained = isSuperseded
       ? isShort(found, format.maxLineBytes)
       : isLast && end === Infinity && isTorn(found, format)
-    if (!isExplained) throw found.size > found.goodBytes
-      ? damaged(found)
-      : missing(found, end, closed[i + 1] ?? names.current, format)
+    if (isExplained) continue
+    if (found.size > found.goodBytes) throw damaged(found)
+    throw missing(found, end, closed[i + 1] ?? names.current, format)
   }
   const current = read(names.current, Infinity)
   if (!isTorn(current, format)) throw damaged(current)

@@ -1,10 +1,13 @@
 import {
-  cpSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync
+  cpSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync,
+  writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { FileAdapter, Store } from '../src/index.js'
-import { backupLog, compactLog, importDirectory, restoreLog, verifyLog } from '../src/tools/index.js'
+import {
+  backupLog, compactLog, importDirectory, readStore, restoreLog, verifyLog
+} from '../src/tools/index.js'
 import { filesOf, startOn, storeWithHistory, temporaryDirectory } from './support/log-files.js'
 import { rejection } from './support/store.js'
 
@@ -56,7 +59,9 @@ test('a backup is written into no store, under no name of a log, and over nothin
   t.match(await rejection(backupLog(data, join(folder, 'none', 'x'))), {
     message: /none\/x: .*none is no directory: make it, or name another file/
   })
-  t.match(await rejection(backupLog(data, join(folder, 'letter', 'x'))), { message: /letter is no directory/ })
+  t.match(await rejection(backupLog(data, join(folder, 'letter', 'x'))), {
+    message: /letter is no directory/
+  })
   t.same([contentsOf(data), contentsOf(other)], before)
 
   writeFileSync(join(empty, 'was-empty'), '')
@@ -137,7 +142,9 @@ test('import --into leaves the old files alone, by any name of their folder', as
   t.same(contentsOf(folder), before)
   // A part of a log in the folder itself is not written over, either.
   cpSync(join(other, 'store.log'), join(data, 'store.log'))
-  t.match(await rejection(importDirectory({ directory: data })), { message: /has a part of a log \(store\.log\)/ })
+  t.match(await rejection(importDirectory({ directory: data })), {
+    message: /has a part of a log \(store\.log\): move it to another folder/
+  })
   renameSync(join(data, 'store.log'), join(folder, 'away'))
   await importDirectory({ directory: join(folder, 'link'), into: join(data, 'sub') })
   t.match(await verifyLog(join(data, 'sub')), { ok: true, buckets: { orders: 1 } })
@@ -170,6 +177,9 @@ test('a foreign file in the place of one of the log is the one that is named', a
   await (await storeWithHistory(t, young, 3)).stop()
   const last = closed.at(-1) as string
   const ahead = 'snapshot.0000000000009999.log'
+  const unmarked = join(folder, 'unmarked')
+  cpSync(young, unmarked, { recursive: true })
+  rmSync(join(unmarked, 'store.mark'))
   const cases: ReadonlyArray<readonly [source: string, name: string, directory?: string]> = [
     [backup, 'store.log'], [join(data, snapshots[0] as string), 'store.log'],
     [join(data, snapshots[1] as string), 'store.log'], [join(data, closed[0] as string), 'store.log'],
@@ -179,8 +189,10 @@ test('a foreign file in the place of one of the log is the one that is named', a
     [join(data, 'store.json'), 'store.0000000000009999.log'],
     [join(data, last), 'store.0000000000009999.log'], [backup, ahead],
     [join(data, snapshots[1] as string), ahead], [join(data, 'store.json'), ahead],
-    [backup, 'store.log', young], [join(data, snapshots[1] as string), 'store.log', young],
-    [join(data, snapshots[1] as string), snapshots[1] as string, young]
+    [backup, 'store.log', young], [backup, 'store.log', unmarked],
+    [join(data, snapshots[1] as string), 'store.log', young],
+    [join(data, snapshots[1] as string), snapshots[1] as string, young],
+    [join(data, snapshots[1] as string), snapshots[1] as string, unmarked]
   ]
   for (const [source, name, directory = data] of cases) {
     const copy = join(temporaryDirectory(t), 'copy')
@@ -193,7 +205,9 @@ test('a foreign file in the place of one of the log is the one that is named', a
     t.match(message, /bring|move it away/)
     const { faults } = await verifyLog(copy)
     const culprits = faults.filter(fault => fault.startsWith(join(copy, name)))
-    t.equal(culprits.length > 0, true, `verify: ${title}: ${faults.join('; ')}`)
+    t.ok(culprits.length > 0 && culprits.length === faults.length, `verify: ${title}: ${faults.join('; ')}`)
+    const read = await rejection(readStore(copy)) as Error
+    t.ok(read.message.startsWith(join(copy, name)), `read: ${title}: ${read.message}`)
     t.same(contentsOf(copy), before)
   }
 })

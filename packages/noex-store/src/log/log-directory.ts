@@ -9,6 +9,7 @@ import { isImporting } from './staged-log.js'
 import type { LogFacts } from '../types/durability.js'
 import { BackupFiles } from './backup-files.js'
 import { readIdentity, UNFINISHED, writeIdentity, type Identity } from './identity.js'
+import { refuseImageLine } from './image-lines.js'
 import { logFormat } from './log-format.js'
 import { makePrivate } from './make-private.js'
 import type { LogCall, LogNotice, LogOpened, LogSettings, ReadLines } from './log-messages.js'
@@ -61,8 +62,10 @@ export class LogDirectory implements ServedJournal {
       if ((snapshot ?? 0) < base) throw new Error(baseText(directory, base))
       const from = snapshot === undefined ? identity.first : snapshot + 1
       const sender = new LineSender(from, tell)
-      const recovered = recoverJournal(this.#names, logFormat, from, (line, { revision }) => {
-        sender.add(textOfCrcLine(line), revision)
+      const recovered = recoverJournal(this.#names, logFormat, from, (line, { revision }, path) => {
+        const text = textOfCrcLine(line)
+        refuseImageLine(text, path)
+        sender.add(text, revision)
       }, ({ head, oldest }) => {
         const last = head.revision === 0 ? base : head.revision
         // Where the disk is not waited for, the mark may have reached it before the last lines.

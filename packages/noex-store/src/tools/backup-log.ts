@@ -21,8 +21,8 @@ export interface BackupReport {
 
 /**
  * Copies the newest durable state of a log into one file, also while a server writes to the log. Records of
- * buckets that are not to outlive a process are left out. The file is there when it is whole and on the disk; a
- * copy that is cut short leaves `FILE.<12 digits>.new`.
+ * buckets that are not to outlive a process are left out. The file is there when it is whole and on the disk;
+ * a copy that is cut short leaves `FILE.<12 digits>.new`.
  * @param file outside of every directory of a store, and of no name that a log's files have
  * @param isForced whether an earlier backup may be replaced, or an empty file
  * @throws when the file is in the way, or the log cannot be read: with the file and the remedy

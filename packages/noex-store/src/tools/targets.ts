@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { isLogFile } from '../log/identity.js'
 
 /** Names of files that a log has, or that a start would take for its own, in letters of any case. */
-const logNames = /^(store\.(\d{16}\.)?log|store\.(json|lock|mark|torn|unfinished)|snapshot\.(\d{16}\.log|new))$/i
+const logNames = /^(store\.((\d{16}\.)?log|json|lock|mark|torn|unfinished)|snapshot\.(\d{16}\.log|new))$/i
 
 /**
  * Returns where a file is to be written, without links. Neither has it a name of a log's files, nor is it in
