@@ -9,7 +9,8 @@ the server first. The old files are moved to a folder before-import beside the l
 buckets come from the program: the first defineBucket of each. After a crash, the same command again finishes.
 
 Options:
-  --into OTHER      write the log to another folder, which is empty or missing, and leave the old files alone
+  --into OTHER      write the log to another folder, which is empty or missing, and leave the old files alone;
+                    it may be inside DIRECTORY, but neither that itself nor one above it
   --store NAME      the store whose buckets are imported, where the folder has several; needs --into
   --rename OLD=NEW  give a bucket another name, repeatable: files of noex-server have _ for other characters
   --json            print one JSON object, as in a pipe

@@ -5,10 +5,11 @@ import { escapeText } from './print.js'
 const help = `Usage: fastify-noex backup [options] DIRECTORY FILE
 
 Copies the newest durable state of a store's log into one file. Takes no lock, and may run beside the
-server. Buckets with persistent: false are empty in it. Takes as much memory as the store.
+server. Buckets with persistent: false are empty in it. Takes as much memory as the store. FILE is
+outside of DIRECTORY and of that of every other store.
 
 Options:
-  --force     replace a FILE that is there
+  --force     replace a FILE that is there, which must be a backup, or empty
   --json      print one JSON object, as in a pipe
   --pretty    print for people, as on a terminal
   -h, --help  print this

@@ -4,8 +4,9 @@ import { escapeText } from './print.js'
 
 const help = `Usage: fastify-noex restore [options] FILE DIRECTORY
 
-Makes the DIRECTORY of a store out of a backup. It has no log yet, nor a part of one. The store is a new
-history: revisions go on above that of the backup, and clients that were connected begin anew.
+Makes the DIRECTORY of a store out of a backup. It has no log yet, nor a part of one. It is outside of
+those of other stores, and not the folder of FILE. The store is a new history: revisions go on above that
+of the backup, and clients that were connected begin anew.
 
 Options:
   --json      print one JSON object, as in a pipe

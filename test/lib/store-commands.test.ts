@@ -40,6 +40,14 @@ t.test('the commands on the files of a store', { timeout: 240_000 }, async t => 
     t.match(await execute('backup', '--force', '--pretty', data, file), {
       code: 0, stdout: /shop\.backup: revision \d+, buckets: 1, records: 1, \d+ bytes\n$/
     })
+    t.match(await execute('backup', '--force', data, join(data, 'store.log')), {
+      code: 2, stdout: '', stderr: /store\.log is inside .*data, the directory of a store: name a file/
+    })
+    t.match(await execute('backup', data, join(folder, 'none', 'x')), { code: 2, stderr: /make it, or name/ })
+    t.match(await execute('restore', join(folder, 'none'), restored), { code: 2, stderr: /name a backup\n$/ })
+    t.match(await execute('import', data, '--into', `${folder}/./data`), {
+      code: 2, stderr: /leave --into out/
+    })
     t.match(await execute('compact', data), { code: 2, stderr: /another process has this store\n$/ })
     t.match(await execute('restore', file, data), { code: 2, stderr: /another process has this store\n$/ })
   })

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import {
   cutTail, followLines, isTorn, keepTail, MAX_WRITE_BYTES, type Followed
 } from './file-tail.js'
@@ -20,14 +21,14 @@ export interface RecoveredJournal<Head> extends ReadJournal<Head> {
   readonly torn: { readonly bytes: number, readonly lines: number } | undefined
 }
 
-type Visit<Head> = (line: string, head: Head) => void
+type Visit<Head> = (line: string, head: Head, path: string) => void
 
 /** The remedy for every damage of a journal. */
 const REMEDY = 'bring it back from a backup'
 
 /**
  * Reads all lines of a journal from a number on, and repairs what a crash has left: a last write that is
- * incomplete is moved to `.torn`. `visit` gets each line once, in order, with its head.
+ * incomplete is moved to `.torn`. `visit` gets each line once, in order, with its head and file.
  * `check` throws where its user misses something in what was read.
  * @throws when anything is wrong that no crash explains, or `check` does; then it has changed nothing
  */
@@ -61,45 +62,37 @@ export function readJournal<Head> (
   // Whole segments before the first line that is wanted are not read.
   const begin = Math.max(0, numbers.findLastIndex(number => number <= from))
   let head: Head | undefined
-  const read = (path: string, first: number | undefined, end: number): Followed<Head> => {
-    if (head !== undefined && first !== undefined && format.numberOf(head) + 1 !== first) {
-      throw new Error(`${path} begins with number ${first}, but what comes before it ends with ` +
-        `${format.numberOf(head)}: lines are missing; ${REMEDY}`)
-    }
+  const read = (path: string, end: number): Followed<Head> => {
     const found = followLines(path, format, {
       before: head,
       visit (line, next) {
         const number = format.numberOf(next)
         if (number >= end) return false
-        if (number >= from) visit(line, next)
+        if (number >= from) visit(line, next, path)
         return true
       }
     })
-    if (found.lines > 0) {
-      const number = format.numberOf(found.head) - found.lines + 1
-      if (first !== undefined && number !== first) {
-        throw new Error(`${path} begins with number ${number}, not with that of its name: ${REMEDY}`)
-      }
-      head = found.head
-    }
+    if (found.lines > 0) head = found.head
     files.push(found)
     return found
   }
-  const first = firstNumber(names.current, format)
+  const first = checkBeginnings(names, closed.slice(begin), format)
   for (let i = begin; i < closed.length; i++) {
     const path = closed[i] as string
     const end = numbers[i + 1] ?? first ?? Infinity
-    const found = read(path, numbers[i], end)
+    const found = read(path, end)
     const isLast = i === closed.length - 1
-    if (found.lines === 0) throw new Error(`${path} is damaged at its beginning: ${REMEDY}`)
+    if (found.lines === 0) throw damagedAtBeginning(path)
     // Behind a failed sync stand lines that were never durable; the segment after it begins where they do.
     const isSuperseded = end !== Infinity && format.numberOf(found.head) === end - 1
     const isExplained = isSuperseded
       ? isShort(found, format.maxLineBytes)
       : isLast && end === Infinity && isTorn(found, format)
-    if (!isExplained) throw found.size > found.goodBytes ? damaged(found) : missing(found, end, format)
+    if (isExplained) continue
+    if (found.size > found.goodBytes) throw damaged(found)
+    throw missing(found, end, closed[i + 1] ?? names.current, format)
   }
-  const current = read(names.current, first, Infinity)
+  const current = read(names.current, Infinity)
   if (!isTorn(current, format)) throw damaged(current)
   return {
     head: head ?? format.start,
@@ -107,6 +100,27 @@ export function readJournal<Head> (
     oldest: numbers[0] ?? first ?? format.numberOf(head ?? format.start) + 1,
     files
   }
+}
+
+/**
+ * Checks that each closed segment begins with the number of its name, and the current one behind them all.
+ * Returns the number with which that begins; `undefined` without a good line.
+ */
+function checkBeginnings<Head> (
+  names: SegmentNames, closed: readonly string[], format: JournalFormat<Head>
+): number | undefined {
+  for (const path of closed) {
+    const number = firstNumber(path, format)
+    if (number === undefined) throw damagedAtBeginning(path)
+    if (number === names.numberIn(path)) continue
+    throw new Error(`${path} begins with number ${number}, not with that of its name: ${REMEDY}`)
+  }
+  const first = firstNumber(names.current, format)
+  const newest = closed.at(-1)
+  const before = newest === undefined ? undefined : names.numberIn(newest)
+  if (first === undefined || newest === undefined || before === undefined || first > before) return first
+  throw new Error(`${names.current} begins with number ${first}, but ${basename(newest)} already with ` +
+    `${before}: another file is in its place; ${REMEDY}`)
 }
 
 /** Returns the number of the first line of a file; `undefined` without a good one. */
@@ -127,10 +141,16 @@ function isShort ({ size, goodBytes }: Followed<unknown>, maxLineBytes: number):
   return size - goodBytes <= Math.max(MAX_WRITE_BYTES, maxLineBytes + 1)
 }
 
-function missing<Head> ({ path, head }: Followed<Head>, end: number, format: JournalFormat<Head>): Error {
+function missing<Head> (
+  { path, head }: Followed<Head>, end: number, next: string, format: JournalFormat<Head>
+): Error {
   const last = format.numberOf(head)
-  return new Error(`${path} ends with number ${last}, but the segment after it begins with ${end}: ` +
-    `lines are missing; ${REMEDY}`)
+  return new Error(`${path} ends with number ${last}, and ${basename(next)} begins with ${end}: ` +
+    `lines ${last + 1} to ${end - 1} are missing; bring the files back from a backup`)
+}
+
+function damagedAtBeginning (path: string): Error {
+  return new Error(`${path} is damaged at its beginning: ${REMEDY}`)
 }
 
 function damaged ({ path, lines, goodBytes }: Followed<unknown>): Error {

@@ -174,15 +174,15 @@ t.test('a missing, renamed or shortened segment is refused', t => {
     // Without the first one, the log begins later: its reader knows whether that is enough.
     const without = copy()
     rmSync(join(without, name))
-    if (i > 0) t.throws(() => readLog(without), /lines are missing/, name)
+    if (i > 0) t.throws(() => readLog(without), /lines \d+ to \d+ are missing/, name)
     else t.ok(readLog(without).recovered.oldest > 1)
     const renamed = copy()
     copyFileSync(join(renamed, name), join(renamed, 'store.0000000000000099.log'))
-    t.throws(() => readLog(renamed), /lines are missing|not with that of its name|damaged/, name)
+    t.throws(() => readLog(renamed), /lines .* are missing|not with that of its name|damaged/, name)
     for (const bytes of [1, 40]) {
       const cut = copy()
       truncateSync(join(cut, name), statSync(join(cut, name)).size - bytes)
-      t.throws(() => readLog(cut), /damaged|lines are missing/, `${name} cut by ${bytes}`)
+      t.throws(() => readLog(cut), /damaged|lines .* are missing/, `${name} cut by ${bytes}`)
     }
   }
   t.end()

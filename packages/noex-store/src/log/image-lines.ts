@@ -36,6 +36,19 @@ export function * linesOfImage ({ revision, queries, buckets }: StoreImage): Gen
   }
 }
 
+/** Returns whether the first line of an image says that it is of this revision. */
+export function isHeadOf (text: string, revision: number): boolean {
+  return text.startsWith(`{"revision":${revision},`)
+}
+
+/**
+ * Throws when a line of a log is one of a snapshot or a backup, which has been put in the place of its file.
+ */
+export function refuseImageLine (text: string, path: string): void {
+  if (!/^(\{"(backup|revision|bucket|deleted|records)":|"end"$)/.test(text)) return
+  throw new Error(`${path} is a backup or a snapshot, and no part of a log: bring it back from a backup`)
+}
+
 function endOfLine (records: readonly StoreRecord[], from: number): number {
   let bytes = 0
   let end = from

@@ -9,6 +9,7 @@ import { isImporting } from './staged-log.js'
 import type { LogFacts } from '../types/durability.js'
 import { BackupFiles } from './backup-files.js'
 import { readIdentity, UNFINISHED, writeIdentity, type Identity } from './identity.js'
+import { refuseImageLine } from './image-lines.js'
 import { logFormat } from './log-format.js'
 import { makePrivate } from './make-private.js'
 import type { LogCall, LogNotice, LogOpened, LogSettings, ReadLines } from './log-messages.js'
@@ -61,13 +62,19 @@ export class LogDirectory implements ServedJournal {
       if ((snapshot ?? 0) < base) throw new Error(baseText(directory, base))
       const from = snapshot === undefined ? identity.first : snapshot + 1
       const sender = new LineSender(from, tell)
-      const recovered = recoverJournal(this.#names, logFormat, from, (line, { revision }) => {
-        sender.add(textOfCrcLine(line), revision)
+      const recovered = recoverJournal(this.#names, logFormat, from, (line, { revision }, path) => {
+        const text = textOfCrcLine(line)
+        refuseImageLine(text, path)
+        sender.add(text, revision)
       }, ({ head, oldest }) => {
         const last = head.revision === 0 ? base : head.revision
         // Where the disk is not waited for, the mark may have reached it before the last lines.
         const end = Math.max(settings.fsync || last === 0 ? mark : 0, snapshot ?? 0)
         if (oldest > from && last > 0) throw new Error(missingText(directory, from, oldest - 1, damaged))
+        const ahead = this.#snapshots.list().at(-1)
+        if (ahead !== undefined && ahead.revision > last && mark <= last) {
+          throw new Error(aheadText(ahead.path, last))
+        }
         if (last < end) throw new Error(shortText(this.#names.current, last, end))
       })
       const { head, first, torn } = recovered
@@ -275,6 +282,12 @@ function emptiedText (directory: string, mark: number): string {
 
 function shortText (path: string, last: number, end: number): string {
   return `${path} ends with revision ${last}, but ${end} was on the disk: bring it back from a backup`
+}
+
+/** Returns the message of a snapshot that is newer than the log, whose end is there by its mark. */
+export function aheadText (path: string, last: number): string {
+  return `${path} is ahead of the log, which ends with revision ${last}: move it away if it is not of this ` +
+    'store, else bring the files of the log back from a backup'
 }
 
 function baseText (directory: string, base: number): string {

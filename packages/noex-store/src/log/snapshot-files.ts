@@ -2,6 +2,7 @@ import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { sizeOf } from '@hamicek/noex-journal'
 import type { SnapshotInfo } from '../types/durability.js'
+import { isHeadOf } from './image-lines.js'
 import type { LogNotice } from './log-messages.js'
 import { readWhole, WholeFile } from './whole-file.js'
 
@@ -36,7 +37,7 @@ export class SnapshotFiles {
     const damaged: string[] = []
     for (const { name, path, revision } of this.list().reverse()) {
       tell({ type: 'snapshot-begin', revision })
-      if (this.#read(path, tell)) return { revision, damaged }
+      if (this.#read(path, revision, tell)) return { revision, damaged }
       damaged.push(name)
     }
     return { revision: undefined, damaged }
@@ -86,22 +87,25 @@ export class SnapshotFiles {
     return kept.length < KEPT ? undefined : kept[0]?.revision
   }
 
-  /** Tells the lines of a snapshot. Returns whether it is whole. */
-  #read (path: string, tell: (notice: LogNotice) => void): boolean {
+  /** Tells the lines of a snapshot. Returns whether it is whole, and that of the revision of its name. */
+  #read (path: string, revision: number, tell: (notice: LogNotice) => void): boolean {
     let lines: string[] = []
     let length = 0
+    let isOwn: boolean | undefined
     const flush = (): void => {
       if (lines.length > 0) tell({ type: 'snapshot', lines: lines.join('\n') })
       lines = []
       length = 0
     }
     const { isWhole } = readWhole(path, text => {
+      isOwn ??= isHeadOf(text, revision)
+      if (!isOwn) return
       lines.push(text)
       length += text.length
       if (length > MAX_MESSAGE) flush()
     })
     flush()
-    return isWhole
+    return isWhole && isOwn === true
   }
 
   /** Returns the snapshots, oldest first. Reads the directory. */

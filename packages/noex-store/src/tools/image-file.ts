@@ -19,7 +19,7 @@ export function checkSnapshot (path: string, revision: number): ImageFile {
   const file = checkLines(path, 'snapshot', 'the store starts without it where an older one and the log ' +
     'have everything, and writes a new one later: check the disk', new ImageCounts())
   if (file.revision === revision) return file
-  throw new Error(`${path} has revision ${file.revision}, which is not that of its name`)
+  throw new Error(`${path} has revision ${file.revision}, which is not that of its name: give it its own`)
 }
 
 /**

@@ -2,16 +2,21 @@ import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs
 import { join, resolve } from 'node:path'
 import { acquireLock } from '@hamicek/noex-journal'
 import { FileLog } from '../log/file-log.js'
+import { isLogFile } from '../log/identity.js'
 import { finishStaged, stageLog, type StagedPlan } from '../log/staged-log.js'
 import { bucketFilesIn, type BucketFile } from '../storage/bucket-files.js'
 import { Store } from '../store.js'
 import { readSavedBucket } from './bucket-state.js'
 import { commitsOf, importedBucketOf, type ImportedBucket } from './imported-bucket.js'
+import { isBelow, isSameDirectory, refuseTargetDirectory } from './targets.js'
 
 export interface ImportOptions {
   /** Folder with the files of `FileAdapter`, or of the adapter of noex-server. No store may be using it. */
   readonly directory: string
-  /** Folder of the log: empty, or missing. @default `directory`, where the old files are moved to a folder */
+  /**
+   * Folder of the log: empty, or missing, and another one than `directory`, below it perhaps.
+   * @default `directory`, where the old files are moved to a folder
+   */
   readonly into?: string | undefined
   /** Name of the store whose buckets are imported, where there are several. */
   readonly store?: string | undefined
@@ -42,8 +47,10 @@ export async function importDirectory (options: ImportOptions): Promise<ImportRe
   const directory = resolve(options.directory)
   const into = resolve(options.into ?? directory)
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw new Error(`${directory} is not a folder`)
+    throw new Error(`${directory} is not a folder: name that of an adapter's files`)
   }
+  if (options.into !== undefined) refuseInto(directory, into)
+  refuseTargetDirectory(into)
   const made = mkdirSync(into, { recursive: true, mode: 0o700 })
   try {
     const lock = await acquireLock(join(into, 'store.lock'), 'another process has this store: stop it first')
@@ -56,6 +63,16 @@ export async function importDirectory (options: ImportOptions): Promise<ImportRe
   } catch (error) {
     if (made !== undefined) removeEmpty(into)
     throw error
+  }
+}
+
+/** Throws when a folder for a log is that of the old files, or has that in it. */
+function refuseInto (directory: string, into: string): void {
+  if (isSameDirectory(directory, into)) {
+    throw new Error(`${into} is the folder that is imported: name another one, or leave --into out`)
+  }
+  if (isBelow(directory, into)) {
+    throw new Error(`${into} has the folder that is imported in it: name an empty folder`)
   }
 }
 
@@ -74,6 +91,11 @@ async function begin (
       ? `${directory} has a log, and beside it files of an adapter (${(files[0] as BucketFile).name}): ` +
         'move those to another folder, and import that one where they are wanted'
       : `${into} has a store already: name an empty folder`)
+  }
+  const part = readdirSync(into).find(isLogFile)
+  if (part !== undefined) {
+    throw new Error(`${into} has a part of a log (${part}): ` +
+      (isInPlace ? 'move it to another folder' : 'name an empty folder'))
   }
   const [other] = isInPlace ? [] : bucketFilesIn(into)
   if (other !== undefined) {

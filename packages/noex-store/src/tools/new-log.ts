@@ -5,6 +5,7 @@ import { acquireLock, DurableFile, makeDirectory, syncDirectory } from '@hamicek
 import { UNFINISHED, writeIdentity } from '../log/identity.js'
 import { refuseUnimported } from '../log/log-directory.js'
 import { SnapshotFiles } from '../log/snapshot-files.js'
+import { refuseTargetDirectory } from './targets.js'
 
 /**
  * Makes the log of a new history in a directory, which begins with a snapshot of `revision`: with a new
@@ -12,12 +13,14 @@ import { SnapshotFiles } from '../log/snapshot-files.js'
  * can be run again, also after it was killed. Returns the epoch.
  * @param command what an error calls the command that has not finished
  * @param write gives the lines of the snapshot to `add`
- * @throws when the directory has a log, or a part of one, or another process has it
+ * @throws when the directory has a log, or a part of one, is inside that of another store, or another process
+ * has it
  */
 export async function makeLog (
   directory: string, command: string, revision: number,
   write: (add: (lines: string) => void) => void | Promise<void>
 ): Promise<string> {
+  refuseTargetDirectory(directory)
   makeDirectory(directory)
   const lock = await acquireLock(join(directory, 'store.lock'), 'another process has this store')
   try {

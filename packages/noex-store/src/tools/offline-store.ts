@@ -7,8 +7,8 @@ import { applyCommit } from '../log/apply.js'
 import type { LogEntry, StoreImage } from '../log/change-log.js'
 import { readIdentity } from '../log/identity.js'
 import { imageOf, loadImage } from '../log/image.js'
-import { ImageReader } from '../log/image-lines.js'
-import { refuseUnimported } from '../log/log-directory.js'
+import { ImageReader, refuseImageLine } from '../log/image-lines.js'
+import { aheadText, refuseUnimported } from '../log/log-directory.js'
 import { logFormat } from '../log/log-format.js'
 import { SnapshotFiles } from '../log/snapshot-files.js'
 import { QueryRegistry } from '../query/query-registry.js'
@@ -51,7 +51,9 @@ async function readNow (directory: string): Promise<OfflineStore> {
   const isRunning = await isLocked(join(directory, 'store.lock'))
   const mark = Watermark.read(join(directory, 'store.mark'))
   let reader = new ImageReader()
-  const { revision: snapshot } = new SnapshotFiles(directory).readNewest(notice => {
+  const snapshots = new SnapshotFiles(directory)
+  const newest = snapshots.list().at(-1)
+  const { revision: snapshot } = snapshots.readNewest(notice => {
     if (notice.type === 'snapshot-begin') reader = new ImageReader()
     else for (const line of notice.lines.split('\n')) reader.add(line)
   })
@@ -64,6 +66,9 @@ async function readNow (directory: string): Promise<OfflineStore> {
   const names = new SegmentNames(join(directory, 'store.log'), '.log', 'store')
   const { head, oldest } = readJournal(names, logFormat, from, apply)
   const revision = head.revision === 0 ? base : head.revision
+  if (newest !== undefined && newest.revision > revision && mark <= revision) {
+    throw new Error(aheadText(newest.path, revision))
+  }
   const needed = Math.max(mark, base, snapshot ?? 0)
   if ((snapshot ?? 0) < base || revision < needed || (oldest > from && head.revision > 0)) {
     throw new Error(`${directory}: revisions ${from} to ${Math.max(needed, oldest - 1)} are missing: ` +
@@ -96,7 +101,7 @@ function offlineEngine (epoch: string): { readonly engine: Engine, readonly quer
  */
 function appender (
   directory: string, engine: Engine, queries: QueryRegistry, mark: number
-): { readonly apply: (line: string, head: CrcHead) => void, readonly end: () => void } {
+): { readonly apply: (line: string, head: CrcHead, path: string) => void, readonly end: () => void } {
   let waiting: string[] = []
   const end = (): void => {
     for (const line of waiting) {
@@ -112,7 +117,13 @@ function appender (
     waiting = []
   }
   return {
-    apply (line, { revision, durable }) {
+    apply (line, { revision, durable }, path) {
+      refuseImageLine(textOfCrcLine(line), path)
+      const next = engine.revision + waiting.length + 1
+      if (revision > next) {
+        throw new Error(`${directory}: revisions ${next} to ${revision - 1} are missing: bring its files ` +
+          'back from a backup')
+      }
       if (durable >= revision - 1) end()
       waiting.push(line)
       if (revision <= mark) end()

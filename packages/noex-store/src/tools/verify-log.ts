@@ -4,9 +4,10 @@ import {
   isLocked, readJournal, SegmentNames, sizeOf, textOfCrcLine, Watermark, type ReadJournal, type CrcHead
 } from '@hamicek/noex-journal'
 import { readIdentity, type Identity } from '../log/identity.js'
-import { refuseUnimported } from '../log/log-directory.js'
+import { refuseImageLine } from '../log/image-lines.js'
+import { aheadText, refuseUnimported } from '../log/log-directory.js'
 import { logFormat } from '../log/log-format.js'
-import { SnapshotFiles } from '../log/snapshot-files.js'
+import { SnapshotFiles, type SnapshotFile } from '../log/snapshot-files.js'
 import { requireLog } from './directory.js'
 import { checkBackup, checkSnapshot, type ImageFile } from './image-file.js'
 import { LogCounts } from './log-counts.js'
@@ -72,7 +73,9 @@ async function verify (directory: string): Promise<LogReport> {
     .filter(file => file !== undefined)
   const counts = new LogCounts(identity, snapshots)
   const journal = attempt(() => readLog(directory, counts))
-  if (journal !== undefined) faults.push(...checkEnds(directory, journal, identity, mark, snapshots))
+  if (journal !== undefined) {
+    faults.push(...checkEnds(directory, journal, identity, mark, snapshots, files.at(-1)))
+  }
   if (counts.fault !== undefined) faults.push(`${directory}: ${counts.fault}`)
   const backups = backupsIn(directory)
     .map(path => attempt(() => checkBackup(path)))
@@ -106,15 +109,17 @@ function readMark (path: string): number {
 
 function readLog (directory: string, counts: LogCounts): ReadJournal<CrcHead> {
   const names = new SegmentNames(join(directory, 'store.log'), '.log', 'store')
-  return readJournal(names, logFormat, 0, (line, { revision }) => {
-    counts.add(textOfCrcLine(line), revision)
+  return readJournal(names, logFormat, 0, (line, { revision }, path) => {
+    const text = textOfCrcLine(line)
+    refuseImageLine(text, path)
+    counts.add(text, revision)
   })
 }
 
 /** Returns what is wrong with the beginning and the end of a log. */
 function checkEnds (
   directory: string, { head, oldest, files }: ReadJournal<CrcHead>, identity: Identity | undefined,
-  mark: number, snapshots: readonly ImageFile[]
+  mark: number, snapshots: readonly ImageFile[], last: SnapshotFile | undefined
 ): string[] {
   const faults: string[] = []
   const base = identity?.snapshot ?? 0
@@ -125,9 +130,11 @@ function checkEnds (
       'damaged: bring its files back from a backup')
   }
   const end = Math.max(mark, newest, base)
-  if (revision < end) {
-    const last = files.at(-1)
-    const place = last === undefined ? directory : `${last.path}, byte ${last.goodBytes}`
+  if (last !== undefined && last.revision > revision && mark <= revision) {
+    faults.push(aheadText(last.path, revision))
+  } else if (revision < end) {
+    const file = files.at(-1)
+    const place = file === undefined ? directory : `${file.path}, byte ${file.goodBytes}`
     faults.push(`${place}: revisions ${revision + 1} to ${end} are missing or damaged: bring the file back ` +
       'from a backup')
   }

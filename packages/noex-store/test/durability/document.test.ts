@@ -1,5 +1,6 @@
 import {
-  mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync
+  appendFileSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync,
+  writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
@@ -110,7 +111,21 @@ const refusals: ReadonlyArray<(directory: string) => void> = [
     rmSync(join(directory, 'store.log'))
     mkdirSync(join(directory, 'store.log'))
   },
-  directory => { writeFileSync(join(directory, 'store.lock'), '') }
+  directory => { writeFileSync(join(directory, 'store.lock'), '') },
+  directory => { copyFileSync(filesOf(directory, snapshots).at(-1) as string, join(directory, 'store.log')) },
+  directory => {
+    copyFileSync(filesOf(directory, snapshots).at(-1) as string, join(directory, 'store.log'))
+    for (const path of [...filesOf(directory, segments), ...filesOf(directory, snapshots)]) rmSync(path)
+  },
+  directory => {
+    const [segment = ''] = filesOf(directory, segments)
+    const text = readFileSync(segment, 'utf8')
+    writeFileSync(segment, text.slice(0, text.indexOf('\n') + 1))
+  },
+  directory => {
+    const snapshot = filesOf(directory, snapshots).at(-1) as string
+    copyFileSync(snapshot, snapshot.replace(/\d+\.log$/, '0000000000009999.log'))
+  }
 ]
 
 /** Notices and errors of a store that runs, or starts after a fault that it gets over. */
@@ -136,7 +151,12 @@ async function notices (copy: () => string): Promise<string[]> {
   for (const meddle of [
     (path: string) => { rmSync(join(path, 'store.json')) },
     (path: string) => { rmSync(join(path, 'store.log')) },
-    (path: string) => { cut(join(path, 'store.log'), 9) }
+    (path: string) => { cut(join(path, 'store.log'), 9) },
+    (path: string) => { appendFileSync(join(path, 'store.log'), 'of another program') },
+    (path: string) => {
+      rmSync(join(path, 'store.log'))
+      writeFileSync(join(path, 'store.log'), 'of another program')
+    }
   ]) {
     const directory = copy()
     const running = await start(directory)
