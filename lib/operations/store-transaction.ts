@@ -56,7 +56,8 @@ export const storeTransaction: Operation = defineOperation({
     const entries = request.operations as TransactionEntry[]
     const fields = new EntryFields(access)
     for (const [index, entry] of entries.entries()) {
-      await fields.check(entry, grant, `${placeOf(index)}.`)
+      const checking = fields.check(entry, grant, `${placeOf(index)}.`)
+      if (checking !== undefined) await checking
     }
     const results = await runTransaction(access, entries, grant)
     return { results: results.map((data, index) => ({ index, data: data ?? null })) }

@@ -1,5 +1,6 @@
 import { NoexServerError, placedError, toReplyError } from '../errors.js'
 import type { Log } from '../log.js'
+import { DurableResult } from '../operations/durable-result.js'
 import { runOperation } from '../operations/run-operation.js'
 import { isTurnOver, nextTurn } from '../slice.js'
 import type { Work } from '../store/work.js'
@@ -23,8 +24,13 @@ export interface Outcome {
   readonly results: Readonly<Record<string, unknown>>
 }
 
-/** Runs a procedure. Rejects with the error of the step that failed, which keeps its code and details. */
-export async function execute (procedure: Procedure, input: Values['input'], call: Call, log: Log): Promise<Outcome> {
+/**
+ * Runs a procedure. Rejects with the error of the step that failed, which keeps its code and details. What a
+ * transaction shows is durable with its commit, where its steps know of the store only.
+ */
+export async function execute (
+  procedure: Procedure, input: Values['input'], call: Call, log: Log
+): Promise<Outcome | DurableResult> {
   if (procedure.definition.transaction !== true) {
     const requests = new DirectRequests(call)
     const run = new Run(input, requests, call.work)
@@ -32,17 +38,17 @@ export async function execute (procedure: Procedure, input: Values['input'], cal
     requests.ensureReadable()
     return run.outcome
   }
-  const { value: run, requests } = await inTransaction(call, async requests => {
+  const { value: run, requests } = await inTransaction(call, requests => {
     const run = new Run(input, requests, call.work)
-    await run.start(procedure, call)
-    return run
+    const running = run.start(procedure, call)
+    return running === undefined ? run : running.then(() => run)
   })
   try {
     await finish(requests, call, procedure.name)
   } catch (error) {
     throw appliedAlready(error, procedure, log)
   }
-  return run.outcome
+  return requests.isOfStore ? new DurableResult(run.outcome) : run.outcome
 }
 
 /** Tells the rule engine what it has to be told after the commit. */
@@ -81,31 +87,54 @@ class Run {
     return { success: true, ...(this.#returned !== undefined && { result: this.#returned.value }), results: Object.fromEntries(shown) }
   }
 
-  /** Runs the steps of the procedure until one returns, or the time is over. */
-  async start ({ name, steps }: Procedure, { deadline, ensure }: Pick<Call, 'deadline' | 'ensure'>): Promise<void> {
+  /** Runs the steps of the procedure until one returns, or the time is over; `undefined` when all is done at once. */
+  start (
+    { name, steps }: Procedure, { deadline, ensure }: Pick<Call, 'deadline' | 'ensure'>
+  ): Promise<void> | undefined {
     this.#name = name
-    await deadline.race(this.#steps(steps, ensure), error => failureAt(this.#path, error, name))
+    const running = this.#steps(steps, ensure)
+    return running && deadline.race(running, error => failureAt(this.#path, error, name))
   }
 
-  async #steps (steps: readonly Step[], ensure: () => void): Promise<void> {
-    for (const step of steps) {
-      this.#path = step.path
-      // Many steps must not hold up other clients, and the clock of the deadline with them.
-      if (isTurnOver()) await nextTurn()
-      let inner: readonly Step[] | undefined
-      try {
-        ensure()
-        if (step.kind === 'if') inner = this.#branch(step)
-        else {
-          const doing = this.#step(step)
-          if (doing !== undefined) await doing
-        }
-      } catch (error) {
-        throw failureAt(step.path, error, this.#name)
-      }
-      if (inner !== undefined) await this.#steps(inner, ensure)
-      if (this.#returned !== undefined) return
+  /** Returns `undefined` when the steps are done at once. */
+  #steps (steps: readonly Step[], ensure: () => void): Promise<void> | undefined {
+    for (const [index, step] of steps.entries()) {
+      const doing = this.#do(step, ensure)
+      if (doing !== undefined) return this.#stepsBehind(doing, steps, index, ensure)
+      if (this.#returned !== undefined) return undefined
     }
+    return undefined
+  }
+
+  async #stepsBehind (
+    doing: Promise<void>, steps: readonly Step[], index: number, ensure: () => void
+  ): Promise<void> {
+    await doing
+    for (let next = index + 1; next < steps.length && this.#returned === undefined; next++) {
+      const doing = this.#do(steps[next] as Step, ensure)
+      if (doing !== undefined) await doing
+    }
+  }
+
+  /** Returns `undefined` when the step, with those within it, is done at once. */
+  #do (step: Step, ensure: () => void): Promise<void> | undefined {
+    this.#path = step.path
+    // Many steps must not hold up other clients, and the clock of the deadline with them.
+    if (isTurnOver()) return nextTurn().then(async () => { await this.#doNow(step, ensure) })
+    return this.#doNow(step, ensure)
+  }
+
+  #doNow (step: Step, ensure: () => void): Promise<void> | undefined {
+    const failed = (error: unknown): never => { throw failureAt(step.path, error, this.#name) }
+    let inner: readonly Step[]
+    try {
+      ensure()
+      if (step.kind !== 'if') return this.#step(step)?.catch(failed)
+      inner = this.#branch(step)
+    } catch (error) {
+      return failed(error)
+    }
+    return this.#steps(inner, ensure)
   }
 
   #branch ({ test, then, otherwise }: Extract<Step, { kind: 'if' }>): readonly Step[] {
@@ -123,15 +152,15 @@ class Run {
     }
   }
 
-  async #request ({ operation, fields, path, as }: Extract<Step, { kind: 'request' }>): Promise<void> {
-    const result = await this.#requests.perform(operation, fields(this.#values), path)
-    if (as === undefined) return
-    const keeping = this.#keep(as, result)
-    if (keeping !== undefined) await keeping
+  #request ({ operation, fields, path, as }: Extract<Step, { kind: 'request' }>): Promise<void> | undefined {
+    const result = this.#requests.perform(operation, fields(this.#values), path)
+    if (result instanceof Promise) return result.then(value => this.#keep(as, value))
+    return this.#keep(as, result)
   }
 
   /** Returns `undefined` when the value is kept at once. */
-  #keep (name: string, value: unknown): Promise<void> | undefined {
+  #keep (name: string | undefined, value: unknown): Promise<void> | undefined {
+    if (name === undefined) return undefined
     if (Array.isArray(value)) return this.#keepInSlices(name, value)
     this.#room.takeValue(value)
     this.#values.results.set(name, value)
