@@ -84,6 +84,44 @@ t.test('what a client is shown is durable', async t => {
   log.isHolding = false
 })
 
+t.test('the transaction of a procedure waits for its own commit, not for those that came later', async t => {
+  const { connect, log, store } = await serveHeld(t)
+  const [caller, writer] = [await connect(), await connect()]
+  const key = 'first'
+  const procedure = {
+    name: 'add',
+    transaction: true,
+    steps: [
+      { action: 'store.get', bucket: 'items', key, as: 'before' },
+      { action: 'compute', op: 'add', left: '{{ before.n }}', right: 1, as: 'n' },
+      { action: 'store.update', bucket: 'items', key, data: { n: '{{ n }}' } }
+    ]
+  }
+  await caller.ask('procedures.register', { procedure })
+  const { revision } = store
+  log.isHolding = true
+  const call = caller.ask('procedures.call', { name: 'add' })
+  while (store.revision === revision) await delay(1)
+  t.equal(await isAnswered(call), false)
+  const write = writer.ask('store.insert', { bucket: 'items', data: { id: 'later' } })
+  while (store.revision === revision + 1) await delay(1)
+  log.release()
+  t.match(await call, { results: { n: 2 } })
+  t.equal(store.durability.durableRevision, revision + 1)
+  t.equal(await isAnswered(write), false)
+
+  const refused = caller.request('procedures.call', { name: 'add' })
+  while (store.revision === revision + 2) await delay(1)
+  t.equal(await isAnswered(refused), false, 'what it has read is not durable either')
+  log.isFull = true
+  log.isHolding = false
+  log.release()
+  t.match(await refused, { code: 'INTERNAL_ERROR', details: { reason: 'store_unavailable' } })
+  t.match(await writer.request('store.get', { bucket: 'items', key }), { data: { n: 2 } })
+  log.isFull = false
+  await write.catch(() => {})
+})
+
 t.test('a disk with little room left is logged, and the metrics show it', async t => {
   const log = Object.assign(new HeldLog(), {
     facts: async () => ({ logBytes: 300, freeBytes: 150, snapshots: [{ revision: 1, bytes: 100 }] })
