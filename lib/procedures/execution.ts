@@ -2,7 +2,7 @@ import { NoexServerError, placedError, toReplyError } from '../errors.js'
 import type { Log } from '../log.js'
 import { DurableResult } from '../operations/durable-result.js'
 import { runOperation } from '../operations/run-operation.js'
-import { isTurnOver, nextTurn } from '../slice.js'
+import { pause } from '../slice.js'
 import type { Work } from '../store/work.js'
 import type { Procedure, Step } from './procedure.js'
 import type { Values } from './reference.js'
@@ -12,6 +12,9 @@ import { inTransaction, type TransactionRequests } from './transaction-requests.
 
 /** About how many characters of JSON all results of one call may have together. */
 const MAX_RESULTS_CHARS = 16_777_216
+
+/** Steps between two looks at the clock. A step that may be long has its own slices. */
+const STEPS_UNWATCHED = 16
 
 /** A result whose name begins like this stays inside. */
 const INNER = '_'
@@ -68,6 +71,8 @@ async function finish (requests: TransactionRequests, call: Call, name: string):
 /** One run through the steps. */
 class Run {
   #name = ''
+  /** Steps that have begun. */
+  #begun = 0
   /** Where the step stands that is running. */
   #path = ''
   readonly #requests: StepRequests
@@ -120,8 +125,8 @@ class Run {
   #do (step: Step, ensure: () => void): Promise<void> | undefined {
     this.#path = step.path
     // Many steps must not hold up other clients, and the clock of the deadline with them.
-    if (isTurnOver()) return nextTurn().then(async () => { await this.#doNow(step, ensure) })
-    return this.#doNow(step, ensure)
+    const turn = pause(++this.#begun, STEPS_UNWATCHED)
+    return turn === undefined ? this.#doNow(step, ensure) : turn.then(() => this.#doNow(step, ensure))
   }
 
   #doNow (step: Step, ensure: () => void): Promise<void> | undefined {
