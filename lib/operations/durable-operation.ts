@@ -3,7 +3,6 @@ import type { Grant } from '../access/grant.js'
 import { EncodedJson } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { isTakenBack } from '../store/noex-store.js'
-import { DurableResult } from './durable-result.js'
 import type { Operation, Services } from './operation.js'
 import { runOperation } from './run-operation.js'
 
@@ -25,7 +24,6 @@ export async function runDurably (
     let outcome: { readonly data: unknown } | { readonly error: unknown }
     try {
       const data = await runOperation(operation, request, grant, caller, services)
-      if (data instanceof DurableResult) return data.data
       if (waitsByItself(operation, data)) return data
       outcome = { data }
     } catch (error) {

@@ -1,6 +1,5 @@
 import { NoexServerError, placedError, toReplyError } from '../errors.js'
 import type { Log } from '../log.js'
-import { DurableResult } from '../operations/durable-result.js'
 import { runOperation } from '../operations/run-operation.js'
 import { pause } from '../slice.js'
 import type { Work } from '../store/work.js'
@@ -27,13 +26,8 @@ export interface Outcome {
   readonly results: Readonly<Record<string, unknown>>
 }
 
-/**
- * Runs a procedure. Rejects with the error of the step that failed, which keeps its code and details. What a
- * transaction shows is durable with its commit, where its steps know of the store only.
- */
-export async function execute (
-  procedure: Procedure, input: Values['input'], call: Call, log: Log
-): Promise<Outcome | DurableResult> {
+/** Runs a procedure. Rejects with the error of the step that failed, which keeps its code and details. */
+export async function execute (procedure: Procedure, input: Values['input'], call: Call, log: Log): Promise<Outcome> {
   if (procedure.definition.transaction !== true) {
     const requests = new DirectRequests(call)
     const run = new Run(input, requests, call.work)
@@ -46,12 +40,14 @@ export async function execute (
     const running = run.start(procedure, call)
     return running === undefined ? run : running.then(() => run)
   })
+  // The rule engine is told of nothing that may be taken back.
+  if (requests.later.length > 0) await call.services.access.store.whenDurable()
   try {
     await finish(requests, call, procedure.name)
   } catch (error) {
     throw appliedAlready(error, procedure, log)
   }
-  return requests.isOfStore ? new DurableResult(run.outcome) : run.outcome
+  return run.outcome
 }
 
 /** Tells the rule engine what it has to be told after the commit. */
@@ -92,7 +88,9 @@ class Run {
     return { success: true, ...(this.#returned !== undefined && { result: this.#returned.value }), results: Object.fromEntries(shown) }
   }
 
-  /** Runs the steps of the procedure until one returns, or the time is over; `undefined` when all is done at once. */
+  /**
+   * Runs the steps of the procedure until one returns, or the time is over; `undefined` when all is done at once.
+   */
   start (
     { name, steps }: Procedure, { deadline, ensure }: Pick<Call, 'deadline' | 'ensure'>
   ): Promise<void> | undefined {

@@ -4,7 +4,6 @@ import { NoexServerError, NothingNamedError } from '../errors.js'
 import type { Identity } from '../identity/identity.js'
 import type { Log } from '../log.js'
 import { NoexOptionsError } from '../option-checks.js'
-import type { DurableResult } from '../operations/durable-result.js'
 import type { Operation, Services } from '../operations/operation.js'
 import type { StoreAccess } from '../store/store-access.js'
 import { isSystemBucket } from '../store/system-buckets.js'
@@ -136,9 +135,7 @@ export class Procedures {
   }
 
   /** Runs a procedure. @throws `NOT_FOUND`, `VALIDATION_ERROR`, `FORBIDDEN`, and what its steps fail with */
-  async call (
-    name: string, input: Readonly<Record<string, unknown>>, grant: Grant, services: Services
-  ): Promise<Outcome | DurableResult> {
+  async call (name: string, input: Readonly<Record<string, unknown>>, grant: Grant, services: Services): Promise<Outcome> {
     const registered = this.get(name)
     const { procedure } = registered
     const { maxSteps, maxConditionDepth, defaultTimeoutMs } = this.#options

@@ -37,7 +37,6 @@ export class TransactionRequests implements StepRequests {
   /** Where the store steps stand, in the order in which they have run. */
   readonly #paths: string[] = []
   readonly #later: Later[] = []
-  #isOfStore = true
   /** That of the entry which is running. */
   #grant: Grant | undefined
 
@@ -58,11 +57,6 @@ export class TransactionRequests implements StepRequests {
     return this.#later
   }
 
-  /** Whether all that the steps know is of the transaction. */
-  get isOfStore (): boolean {
-    return this.#isOfStore
-  }
-
   perform (name: string, fields: StepFields, path: string): unknown {
     return name.startsWith(STORE) ? this.#apply(name, fields, path) : this.#tell(name, fields, path)
   }
@@ -70,7 +64,6 @@ export class TransactionRequests implements StepRequests {
   /** Asks the rule engine, or notes what it is to be told. */
   async #tell (name: string, fields: StepFields, path: string): Promise<unknown> {
     const { caller, services } = this.#call
-    this.#isOfStore = false
     const step = admit(this.#call, name, fields)
     this.#grants.push(step.grant)
     if (step.operation.tier === 'read') {
@@ -140,7 +133,8 @@ interface Committed<T> {
 /**
  * Runs `steps` in one transaction and returns what they return. Where other writers change what they have
  * read, they are run again: nothing has been written then, and the rule engine not told. They are given up
- * when the time is over, and nothing is written either; once the commit has begun, it is waited for.
+ * when the time is over, and nothing is written either; once the commit has begun, it is waited for. Resolves
+ * when it is made: what is shown of it has to wait until it is durable.
  */
 export async function inTransaction<T> (
   call: Call, steps: (requests: TransactionRequests) => T | Promise<T>
@@ -163,7 +157,7 @@ export async function inTransaction<T> (
         const running = steps(made)
         if (!(running instanceof Promise)) return { value: running, requests: made }
         return running.then(value => ({ value, requests: made }))
-      }, commitOptions({ ...call, ensure: beforeCommit }))
+      }, { ...commitOptions({ ...call, ensure: beforeCommit }), until: 'committed' })
     } catch (error) {
       throw requests?.placed(error) ?? error
     } finally {

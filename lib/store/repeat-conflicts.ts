@@ -1,4 +1,4 @@
-import { isStoreError, type TransactionContext, type WriteOptions } from '@hamicek/noex-store'
+import { isStoreError, type TransactionContext, type TransactionOptions } from '@hamicek/noex-store'
 import { systemClock } from '../clock.js'
 import type { StoreAccess } from './store-access.js'
 import type { Work } from './work.js'
@@ -49,7 +49,7 @@ export async function repeatConflicts<T> (
  */
 export async function transact<T> (
   { store }: Pick<StoreAccess, 'store'>, work: (tx: TransactionContext) => T | Promise<T>,
-  options: WriteOptions
+  options: TransactionOptions
 ): Promise<T> {
   return await store.transaction(tx => {
     try {

@@ -22,7 +22,7 @@ import { statsOf } from './stats.js'
 import { StoreQueries } from './store-queries.js'
 import { TransactionContext } from './transaction/transaction.js'
 import type { AccessOptions } from './types/access.js'
-import type { Commit, CommitNote, DefinitionOptions, WriteOptions } from './types/commit.js'
+import type { Commit, CommitNote, DefinitionOptions, TransactionOptions } from './types/commit.js'
 import type { DurabilityStatus } from './types/durability.js'
 import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
@@ -155,12 +155,12 @@ export class Store extends StoreQueries {
 
   /**
    * Runs `fn` and commits what it has written, all in one step or nothing. What it has read is checked in
-   * that step: it is as if the whole had happened at that moment. Resolves when it is durable. Where `fn` does
-   * not wait, all is done within this call but for that.
+   * that step: it is as if the whole had happened at that moment. Resolves when it is durable, or as
+   * `until` says. Where `fn` does not wait, all is done within this call but for that.
    * @throws TransactionConflictError when another writer has changed what was read; what `fn` throws
    */
   async transaction<T> (
-    fn: (tx: TransactionContext) => T | Promise<T>, options: WriteOptions = {}
+    fn: (tx: TransactionContext) => T | Promise<T>, options: TransactionOptions = {}
   ): Promise<T> {
     this.#engine.assertWritable()
     const tx = new TransactionContext(this.#engine, options)

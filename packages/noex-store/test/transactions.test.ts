@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import {
-  BucketNotDefinedError, RecordNotFoundError, TransactionConflictError, UniqueConstraintError, type Store
+  BucketNotDefinedError, MemoryLog, RecordNotFoundError, TransactionConflictError, UniqueConstraintError,
+  type Store
 } from '../src/index.js'
 import { FakeClock, rejection, startStore, users } from './support/store.js'
 
@@ -343,4 +344,34 @@ test('what is to be done soon waits where it has to', async t => {
     return await Promise.all(reads)
   })
   t.ok(reads.every(record => (record as { readonly n: number }).n === 1), 'and for the turns of others')
+})
+
+test('a transaction resolves when it is durable, or when it is committed', async t => {
+  const store = await twoBuckets(t)
+  const log = new MemoryLog()
+  await store.attachLog(log)
+  const append = log.append.bind(log)
+  let release = (): void => {}
+  const released = new Promise<void>(resolve => { release = resolve })
+  log.append = async (...args) => {
+    await released
+    await append(...args)
+  }
+  const add = async (until?: 'committed'): Promise<void> => {
+    await store.transaction(async tx => {
+      const bucket = await tx.bucket('left')
+      await bucket.update('a', ({ balance }) => ({ balance: Number(balance) + 1 }))
+    }, until && { until })
+  }
+  await add('committed')
+  t.equal(store.revision, store.durability.durableRevision + 1)
+  let isDurable = false
+  const durable = add().then(() => { isDurable = true })
+  await ticks(100)
+  t.equal(store.revision, store.durability.durableRevision + 2)
+  t.equal(isDurable, false)
+  release()
+  await durable
+  t.equal(store.durability.durableRevision, store.revision)
+  t.match(await store.bucket('left').get('a'), { balance: 2 })
 })

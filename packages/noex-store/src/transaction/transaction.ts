@@ -7,7 +7,7 @@ import type { Engine } from '../engine.js'
 import { CommitTooLargeError, StoreStoppedError } from '../errors.js'
 import { OperationBudget } from '../schema/size.js'
 import type { AccessOptions, WorkMeter } from '../types/access.js'
-import type { WriteOptions } from '../types/commit.js'
+import type { TransactionOptions } from '../types/commit.js'
 import { Overlay } from './overlay.js'
 import { ReadSet } from './read-set.js'
 import { TransactionBucketHandle } from './transaction-bucket.js'
@@ -18,7 +18,7 @@ import { TransactionBucketHandle } from './transaction-bucket.js'
  */
 export class TransactionContext {
   readonly #engine: Engine
-  readonly #options: WriteOptions
+  readonly #options: TransactionOptions
   readonly #reads = new ReadSet()
   readonly #overlays = new Map<Bucket, Overlay>()
   readonly #handles = new Map<string, TransactionBucketHandle>()
@@ -31,7 +31,7 @@ export class TransactionContext {
   #isEnded = false
 
   /** Made by `Store.transaction`. */
-  constructor (engine: Engine, options: WriteOptions) {
+  constructor (engine: Engine, options: TransactionOptions) {
     this.#engine = engine
     this.#options = options
     this.#budget = new OperationBudget(engine.options.maxOperationBytes)
@@ -82,7 +82,7 @@ export class TransactionContext {
     await this.commitSoon()
   }
 
-  /** Does `commit`, at once where nothing takes long before it. Returns `undefined` when it is durable, too. */
+  /** Does `commit`, at once where nothing takes long before it. Returns `undefined` when all is done. */
   commitSoon (): Promise<void> | undefined {
     if (this.#isEnded) throw new Error('Transaction already committed')
     this.#isEnded = true
