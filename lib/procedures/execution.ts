@@ -89,7 +89,8 @@ class Run {
   }
 
   /**
-   * Runs the steps of the procedure until one returns, or the time is over; `undefined` when all is done at once.
+   * Runs the steps of the procedure until one returns, or the time is over. Returns `undefined` when all is
+   * done at once.
    */
   start (
     { name, steps }: Procedure, { deadline, ensure }: Pick<Call, 'deadline' | 'ensure'>

@@ -29,7 +29,9 @@ export interface Reach extends Cause {
   readonly maxChanges: number
 }
 
-/** What the store has to ask and to heed when it commits for a request; `committing` is called in that step. */
+/**
+ * What the store has to ask and to heed when it commits for a request; `committing` is called in that step.
+ */
 export function commitOptions (
   reach: Cause & Pick<Reach, 'ensure' | 'maxChanges'>, committing?: () => void
 ): WriteOptions {

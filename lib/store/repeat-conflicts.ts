@@ -11,10 +11,10 @@ const MAX_PAUSE_MS = 64
 
 /**
  * Runs `work`, which is a transaction, until no other writer was faster, at most ten times. From the second
- * try on it has a turn in the queue of the store, with pauses that grow and are of random length. `work` calls
- * `committing` in the step that commits: the turn ends there, not when that is durable. A try that is repeated
- * leaves the budget of `units` as it was. Rejects as `work` does, with a `TransactionConflictError` when the
- * last try has failed, too.
+ * try on it has a turn in the queue of the store, with pauses that grow and are of random length. `work`
+ * calls `committing` in the step that commits: the turn ends there, not when that is durable. A try that is
+ * repeated leaves the budget of `units` as it was. Rejects as `work` does, with a `TransactionConflictError`
+ * when the last try has failed, too.
  */
 export async function repeatConflicts<T> (
   { repeats }: Pick<StoreAccess, 'repeats'>, work: (committing: () => void) => Promise<T>, units?: Work

@@ -23,7 +23,9 @@ export class TransactionRun {
     this.#writers = writers
   }
 
-  /** Runs the entry at a place among all, and gives its result: at once where there is nothing to wait for. */
+  /**
+   * Runs the entry at a place among all, and gives its result: at once where there is nothing to wait for.
+   */
   apply (entry: TransactionEntry, index = 0): unknown {
     const access = accessOf(this.#reach, `store.${entry.op}`, entry.bucket)
     const bucket = this.#tx.open(entry.bucket, access)

@@ -14,8 +14,8 @@ const STEP = 32
 /**
  * Commits a plan whose deletes may cause many others: those are looked for in slices. Where others change
  * meanwhile what the plan depends on, `build` makes it anew, for the last time in the step that commits.
- * Resolves when the commit is durable, or made, as `until` says; `undefined` when that is so at once. `committed` is called in the step
- * that has committed.
+ * Resolves when the commit is durable, or made, as `until` says; `undefined` when that is so at once.
+ * `committed` is called in the step that has committed.
  */
 export function commitCauses (
   engine: Engine, build: () => Plan, options: TransactionOptions, committed: () => void = () => {}

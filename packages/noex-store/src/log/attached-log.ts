@@ -221,7 +221,7 @@ export class AttachedLog {
       return
     }
     this.#pending.add(commit)
-    // After the microtasks of this turn, so that commits of one turn go in one group.
+    // In a microtask, so that commits of one step go in one group.
     if (!this.#isAppending) this.#append().catch(this.#engine.options.onListenerError)
   }
 
