@@ -42,14 +42,6 @@ export function isTurnOver (): boolean {
   return slicer.isSpent
 }
 
-/**
- * Waits for a later turn once this one is spent, `undefined` before. Looks at the clock at each `every`th of
- * the calls that are numbered `call`, and where one was long by itself.
- */
-export function pause (call: number, every: number): Promise<void> | undefined {
-  return slicer.pause(call, every)
-}
-
 /** Resolves in a later turn of the event loop, when what has arrived meanwhile has been read. */
 export async function nextTurn (): Promise<void> {
   await slicer.nextTurn()

@@ -1,7 +1,8 @@
+import { readTicks } from '../clock.js'
 import { NoexServerError, placedError, toReplyError } from '../errors.js'
 import type { Log } from '../log.js'
 import { runOperation } from '../operations/run-operation.js'
-import { pause } from '../slice.js'
+import { isTurnOver, nextTurn } from '../slice.js'
 import type { Work } from '../store/work.js'
 import type { Procedure, Step } from './procedure.js'
 import type { Values } from './reference.js'
@@ -12,8 +13,8 @@ import { inTransaction, type TransactionRequests } from './transaction-requests.
 /** About how many characters of JSON all results of one call may have together. */
 const MAX_RESULTS_CHARS = 16_777_216
 
-/** Steps between two looks at the clock. A step that may be long has its own slices. */
-const STEPS_UNWATCHED = 16
+/** Milliseconds that steps go on for although others wait: most procedures are done by then. */
+const SHORT_MS = 1
 
 /** A result whose name begins like this stays inside. */
 const INNER = '_'
@@ -67,8 +68,8 @@ async function finish (requests: TransactionRequests, call: Call, name: string):
 /** One run through the steps. */
 class Run {
   #name = ''
-  /** Steps that have begun. */
-  #begun = 0
+  /** When the steps of this turn have begun, in milliseconds. */
+  #since = readTicks()
   /** Where the step stands that is running. */
   #path = ''
   readonly #requests: StepRequests
@@ -124,8 +125,11 @@ class Run {
   #do (step: Step, ensure: () => void): Promise<void> | undefined {
     this.#path = step.path
     // Many steps must not hold up other clients, and the clock of the deadline with them.
-    const turn = pause(++this.#begun, STEPS_UNWATCHED)
-    return turn === undefined ? this.#doNow(step, ensure) : turn.then(() => this.#doNow(step, ensure))
+    if (readTicks() - this.#since < SHORT_MS || !isTurnOver()) return this.#doNow(step, ensure)
+    return nextTurn().then(() => {
+      this.#since = readTicks()
+      return this.#doNow(step, ensure)
+    })
   }
 
   #doNow (step: Step, ensure: () => void): Promise<void> | undefined {
