@@ -30,7 +30,8 @@ export interface Reach extends Cause {
 }
 
 /**
- * What the store has to ask and to heed when it commits for a request; `committing` is called in that step.
+ * Returns what the store has to ask and to heed when it commits for a request; `committing` is called in that
+ * step.
  */
 export function commitOptions (
   reach: Cause & Pick<Reach, 'ensure' | 'maxChanges'>, committing?: () => void
