@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Change, StoreRecord } from '@hamicek/noex-store'
+import type { Change, StoreRecord, WriteOptions } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
 import type { Log } from '../log.js'
 import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
@@ -148,10 +148,11 @@ export class Directory extends Mirror {
    * on them: on all of them at once. To be called inside `exclusive` or `eventually`.
    */
   async write (writes: readonly DirectoryWrite[], cause: Cause = {}): Promise<StoreRecord[]> {
-    return await repeatConflicts(this.#access, async () => await this.#write(writes, cause))
+    return await repeatConflicts(this.#access, async committing =>
+      await this.#write(writes, { ...causedBy(cause), beforeCommit: committing }))
   }
 
-  async #write (writes: readonly DirectoryWrite[], cause: Cause): Promise<StoreRecord[]> {
+  async #write (writes: readonly DirectoryWrite[], options: WriteOptions): Promise<StoreRecord[]> {
     const records = await this.#access.store.transaction(async tx => {
       const written: StoreRecord[] = []
       for (const write of writes) {
@@ -161,7 +162,7 @@ export class Directory extends Mirror {
         else written.push(await bucket.update(write.update, { ...write.changes }))
       }
       return written
-    }, causedBy(cause))
+    }, options)
     await this.#followers.settled()
     return records
   }

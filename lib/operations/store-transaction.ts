@@ -56,7 +56,8 @@ export const storeTransaction: Operation = defineOperation({
     const entries = request.operations as TransactionEntry[]
     const fields = new EntryFields(access)
     for (const [index, entry] of entries.entries()) {
-      await fields.check(entry, grant, `${placeOf(index)}.`)
+      const checking = fields.check(entry, grant, `${placeOf(index)}.`)
+      if (checking !== undefined) await checking
     }
     const results = await runTransaction(access, entries, grant)
     return { results: results.map((data, index) => ({ index, data: data ?? null })) }
@@ -104,6 +105,8 @@ function touchesEntries (...[request, self]: Parameters<Touches>): readonly Touc
 
 /** The buckets that the entries name, each once; `*` for an entry that names none, and where there are no entries. */
 function bucketsIn ({ operations }: RequestMessage): string[] {
+  // A step of a procedure.
+  if (Array.isArray(operations) && operations.length === 1) return [nameIn(memberIn(operations[0], 'bucket'))]
   const buckets = new Set(Array.isArray(operations) ? operations.map((entry: unknown) => nameIn((entry as { bucket?: unknown } | null | undefined)?.bucket)) : [])
   return buckets.size === 0 ? ['*'] : [...buckets]
 }

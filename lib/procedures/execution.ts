@@ -1,3 +1,4 @@
+import { readTicks } from '../clock.js'
 import { NoexServerError, placedError, toReplyError } from '../errors.js'
 import type { Log } from '../log.js'
 import { runOperation } from '../operations/run-operation.js'
@@ -11,6 +12,9 @@ import { inTransaction, type TransactionRequests } from './transaction-requests.
 
 /** About how many characters of JSON all results of one call may have together. */
 const MAX_RESULTS_CHARS = 16_777_216
+
+/** Milliseconds that steps go on for although others wait: most procedures are done by then. */
+const SHORT_MS = 1
 
 /** A result whose name begins like this stays inside. */
 const INNER = '_'
@@ -32,11 +36,13 @@ export async function execute (procedure: Procedure, input: Values['input'], cal
     requests.ensureReadable()
     return run.outcome
   }
-  const { value: run, requests } = await inTransaction(call, async requests => {
+  const { value: run, requests } = await inTransaction(call, requests => {
     const run = new Run(input, requests, call.work)
-    await run.start(procedure, call)
-    return run
+    const running = run.start(procedure, call)
+    return running === undefined ? run : running.then(() => run)
   })
+  // The rule engine is told of nothing that may be taken back.
+  if (requests.later.length > 0) await call.services.access.store.whenDurable()
   try {
     await finish(requests, call, procedure.name)
   } catch (error) {
@@ -62,6 +68,8 @@ async function finish (requests: TransactionRequests, call: Call, name: string):
 /** One run through the steps. */
 class Run {
   #name = ''
+  /** When the steps of this turn have begun, in milliseconds. */
+  #since = readTicks()
   /** Where the step stands that is running. */
   #path = ''
   readonly #requests: StepRequests
@@ -81,31 +89,60 @@ class Run {
     return { success: true, ...(this.#returned !== undefined && { result: this.#returned.value }), results: Object.fromEntries(shown) }
   }
 
-  /** Runs the steps of the procedure until one returns, or the time is over. */
-  async start ({ name, steps }: Procedure, { deadline, ensure }: Pick<Call, 'deadline' | 'ensure'>): Promise<void> {
+  /**
+   * Runs the steps of the procedure until one returns, or the time is over. Returns `undefined` when all is
+   * done at once.
+   */
+  start (
+    { name, steps }: Procedure, { deadline, ensure }: Pick<Call, 'deadline' | 'ensure'>
+  ): Promise<void> | undefined {
     this.#name = name
-    await deadline.race(this.#steps(steps, ensure), error => failureAt(this.#path, error, name))
+    const running = this.#steps(steps, ensure)
+    return running && deadline.race(running, error => failureAt(this.#path, error, name))
   }
 
-  async #steps (steps: readonly Step[], ensure: () => void): Promise<void> {
-    for (const step of steps) {
-      this.#path = step.path
-      // Many steps must not hold up other clients, and the clock of the deadline with them.
-      if (isTurnOver()) await nextTurn()
-      let inner: readonly Step[] | undefined
-      try {
-        ensure()
-        if (step.kind === 'if') inner = this.#branch(step)
-        else {
-          const doing = this.#step(step)
-          if (doing !== undefined) await doing
-        }
-      } catch (error) {
-        throw failureAt(step.path, error, this.#name)
-      }
-      if (inner !== undefined) await this.#steps(inner, ensure)
-      if (this.#returned !== undefined) return
+  /** Returns `undefined` when the steps are done at once. */
+  #steps (steps: readonly Step[], ensure: () => void): Promise<void> | undefined {
+    for (const [index, step] of steps.entries()) {
+      const doing = this.#do(step, ensure)
+      if (doing !== undefined) return this.#stepsBehind(doing, steps, index, ensure)
+      if (this.#returned !== undefined) return undefined
     }
+    return undefined
+  }
+
+  async #stepsBehind (
+    doing: Promise<void>, steps: readonly Step[], index: number, ensure: () => void
+  ): Promise<void> {
+    await doing
+    for (let next = index + 1; next < steps.length && this.#returned === undefined; next++) {
+      const doing = this.#do(steps[next] as Step, ensure)
+      if (doing !== undefined) await doing
+    }
+  }
+
+  /** Returns `undefined` when the step, with those within it, is done at once. */
+  #do (step: Step, ensure: () => void): Promise<void> | undefined {
+    this.#path = step.path
+    // Many steps must not hold up other clients, and the clock of the deadline with them.
+    if (readTicks() - this.#since < SHORT_MS || !isTurnOver()) return this.#doNow(step, ensure)
+    return nextTurn().then(() => {
+      this.#since = readTicks()
+      return this.#doNow(step, ensure)
+    })
+  }
+
+  #doNow (step: Step, ensure: () => void): Promise<void> | undefined {
+    const failed = (error: unknown): never => { throw failureAt(step.path, error, this.#name) }
+    let inner: readonly Step[]
+    try {
+      ensure()
+      if (step.kind !== 'if') return this.#step(step)?.catch(failed)
+      inner = this.#branch(step)
+    } catch (error) {
+      return failed(error)
+    }
+    return this.#steps(inner, ensure)
   }
 
   #branch ({ test, then, otherwise }: Extract<Step, { kind: 'if' }>): readonly Step[] {
@@ -123,15 +160,15 @@ class Run {
     }
   }
 
-  async #request ({ operation, fields, path, as }: Extract<Step, { kind: 'request' }>): Promise<void> {
-    const result = await this.#requests.perform(operation, fields(this.#values), path)
-    if (as === undefined) return
-    const keeping = this.#keep(as, result)
-    if (keeping !== undefined) await keeping
+  #request ({ operation, fields, path, as }: Extract<Step, { kind: 'request' }>): Promise<void> | undefined {
+    const result = this.#requests.perform(operation, fields(this.#values), path)
+    if (result instanceof Promise) return result.then(value => this.#keep(as, value))
+    return this.#keep(as, result)
   }
 
   /** Returns `undefined` when the value is kept at once. */
-  #keep (name: string, value: unknown): Promise<void> | undefined {
+  #keep (name: string | undefined, value: unknown): Promise<void> | undefined {
+    if (name === undefined) return undefined
     if (Array.isArray(value)) return this.#keepInSlices(name, value)
     this.#room.takeValue(value)
     this.#values.results.set(name, value)

@@ -70,9 +70,9 @@ export class Room {
   }
 
   #takeMembers (value: object, depth: number): void {
-    for (const [name, item] of Object.entries(value)) {
+    for (const name of Object.keys(value)) {
       this.take(name.length + 4)
-      this.takeValue(item, depth + 1)
+      this.takeValue((value as Readonly<Record<string, unknown>>)[name], depth + 1)
     }
   }
 }

@@ -36,8 +36,8 @@ export interface StepRequest {
 
 /** Does what the steps of a procedure ask for. */
 export interface StepRequests {
-  /** Resolves with the result of the operation, `undefined` as null. */
-  readonly perform: (operation: string, fields: Readonly<Record<string, unknown>>, path: string) => Promise<unknown>
+  /** Returns the result of the operation, `undefined` as null, or resolves with it where that takes time. */
+  readonly perform: (operation: string, fields: Readonly<Record<string, unknown>>, path: string) => unknown
 }
 
 /** Does each step as if the client had sent it as a request: with the same checks, one after the other. */

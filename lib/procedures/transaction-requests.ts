@@ -57,7 +57,7 @@ export class TransactionRequests implements StepRequests {
     return this.#later
   }
 
-  perform (name: string, fields: StepFields, path: string): Promise<unknown> {
+  perform (name: string, fields: StepFields, path: string): unknown {
     return name.startsWith(STORE) ? this.#apply(name, fields, path) : this.#tell(name, fields, path)
   }
 
@@ -74,13 +74,21 @@ export class TransactionRequests implements StepRequests {
     return null
   }
 
-  async #apply (name: string, fields: StepFields, path: string): Promise<unknown> {
+  /** Returns the result at once, where there is nothing to wait for. */
+  #apply (name: string, fields: StepFields, path: string): unknown {
     const entry = { ...fields, op: name.slice(STORE.length) } as unknown as TransactionEntry
     const { grant } = admit(this.#call, name, fields, () => this.#right(entry))
-    await this.#fields.check(entry, grant)
+    const checking = this.#fields.check(entry, grant)
+    if (checking !== undefined) return checking.then(() => this.#applyChecked(entry, grant, path))
+    return this.#applyChecked(entry, grant, path)
+  }
+
+  #applyChecked (entry: TransactionEntry, grant: Grant, path: string): unknown {
     this.#grant = grant
     try {
-      return await this.#run.apply(entry, this.#paths.push(path) - 1) ?? null
+      const result = this.#run.apply(entry, this.#paths.push(path) - 1)
+      if (!(result instanceof Promise)) return result ?? null
+      return result.then(value => value ?? null, (error: unknown) => { throw refusalOfKey(error) })
     } catch (error) {
       throw refusalOfKey(error)
     }
@@ -125,26 +133,31 @@ interface Committed<T> {
 /**
  * Runs `steps` in one transaction and returns what they return. Where other writers change what they have
  * read, they are run again: nothing has been written then, and the rule engine not told. They are given up
- * when the time is over, and nothing is written either; once the commit has begun, it is waited for.
+ * when the time is over, and nothing is written either; once the commit has begun, it is waited for. Resolves
+ * when it is made: what is shown of it has to wait until it is durable.
  */
 export async function inTransaction<T> (
-  call: Call, steps: (requests: TransactionRequests) => Promise<T>
+  call: Call, steps: (requests: TransactionRequests) => T | Promise<T>
 ): Promise<Committed<T>> {
   const { services: { access }, caller, ensure } = call
-  return await writeFor(caller, async () => await repeatConflicts(access, async () => {
-    const leave = await Turns.of(access).enter()
+  return await writeFor(caller, async () => await repeatConflicts(access, async committing => {
+    const entering = Turns.of(access).enter()
+    const leave = entering instanceof Promise ? await entering : entering
     let requests: TransactionRequests | undefined
     // The step that commits is under way then: it is done before another transaction begins.
     const beforeCommit = (): void => {
       leave()
+      committing()
       requests?.ensure()
     }
     try {
       ensure()
-      return await transact(access, async tx => {
+      return await transact(access, tx => {
         const made = requests = new TransactionRequests(call, tx)
-        return { value: await steps(made), requests: made }
-      }, commitOptions({ ...call, ensure: beforeCommit }))
+        const running = steps(made)
+        if (!(running instanceof Promise)) return { value: running, requests: made }
+        return running.then(value => ({ value, requests: made }))
+      }, { ...commitOptions({ ...call, ensure: beforeCommit }), until: 'committed' })
     } catch (error) {
       throw requests?.placed(error) ?? error
     } finally {

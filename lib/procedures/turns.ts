@@ -7,9 +7,10 @@ import type { StoreAccess } from '../store/store-access.js'
  * loop lets the next ones run. There is one for each store.
  */
 export class Turns {
-  #last: Promise<unknown> = Promise.resolve()
   /** Ends the turn that has begun. */
   #leave: (() => void) | undefined
+  /** Begin the turns of those who wait, first come first served. */
+  readonly #waiting: Array<(leave: () => void) => void> = []
   #isWatched = false
 
   static readonly #shared = new WeakMap<StoreAccess, Turns>()
@@ -21,29 +22,36 @@ export class Turns {
     return turns
   }
 
-  /** Waits for its turn. Resolves with the function that ends the turn, as often as it is called. */
-  async enter (): Promise<() => void> {
-    const before = this.#last
-    let end!: () => void
-    this.#last = new Promise<void>(resolve => { end = resolve })
-    await before
-    const leave = (): void => {
-      if (this.#leave === leave) this.#leave = undefined
-      end()
-    }
-    this.#leave = leave
+  /**
+   * Begins a turn: at once, when there is none. Returns the function that ends it, as often as it is called,
+   * or resolves with it.
+   */
+  enter (): (() => void) | Promise<() => void> {
+    if (this.#leave === undefined) return this.#begin()
+    const entering = new Promise<() => void>(resolve => { this.#waiting.push(resolve) })
     if (!this.#isWatched) {
       this.#isWatched = true
       this.#watch().catch(() => {})
     }
+    return entering
+  }
+
+  #begin (): () => void {
+    const leave = (): void => {
+      if (this.#leave !== leave) return
+      this.#leave = undefined
+      const next = this.#waiting.shift()
+      if (next !== undefined) next(this.#begin())
+    }
+    this.#leave = leave
     return leave
   }
 
-  /** Ends a turn that has begun before the last turn of the event loop, until there is none. */
+  /** Ends a turn that has begun before the last turn of the event loop, for as long as others wait. */
   async #watch (): Promise<void> {
     let seen: (() => void) | undefined
-    while (this.#leave !== undefined) {
-      if (this.#leave === seen) seen()
+    while (this.#waiting.length > 0) {
+      if (this.#leave === seen) seen?.()
       seen = this.#leave
       await nextTurn()
     }

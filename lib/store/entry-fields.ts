@@ -21,14 +21,23 @@ export class EntryFields {
 
   /**
    * Looks at the next entry, which has been checked otherwise; `path` is that of the entry, with a dot at its
-   * end. Records that `reach` hides from it make no name a field.
+   * end. Records that `reach` hides from it make no name a field. Returns `undefined` when it has looked.
    * @throws `VALIDATION_ERROR` with the nearest field
    */
-  async check (entry: TransactionEntry, reach: Pick<Reach, 'rows' | 'work'>, path = ''): Promise<void> {
+  check (
+    entry: TransactionEntry, reach: Pick<Reach, 'rows' | 'work'>, path = ''
+  ): Promise<void> | undefined {
     const { bucket } = entry
     const isWritten = (field: string): boolean => this.#written.get(bucket)?.has(field) === true
     const scope = { bucket, rows: reach.rows(`store.${entry.op}`, bucket), work: reach.work, isWritten }
-    await requireFields(this.#access, scope, fieldsOfEntry(entry, path))
+    const checking = requireFields(this.#access, scope, fieldsOfEntry(entry, path))
+    if (checking !== undefined) return checking.then(() => { this.#keepEntry(entry) })
+    this.#keepEntry(entry)
+    return undefined
+  }
+
+  #keepEntry (entry: TransactionEntry): void {
+    const { bucket } = entry
     if ('data' in entry) this.#keep(bucket, entry.data)
     if (entry.op === 'increment') this.#keep(bucket, { [entry.field]: entry.by })
   }

@@ -29,9 +29,22 @@ export interface Reach extends Cause {
   readonly maxChanges: number
 }
 
-/** What the store has to ask and to heed when it commits for a request. */
-export function commitOptions (reach: Cause & Pick<Reach, 'ensure' | 'maxChanges'>): WriteOptions {
-  return { maxChanges: reach.maxChanges, ...definitionOptions(reach) }
+/**
+ * Returns what the store has to ask and to heed when it commits for a request; `committing` is called in that
+ * step.
+ */
+export function commitOptions (
+  reach: Cause & Pick<Reach, 'ensure' | 'maxChanges'>, committing?: () => void
+): WriteOptions {
+  const options = { maxChanges: reach.maxChanges, ...causedBy(reach) }
+  if (committing === undefined) return { ...options, beforeCommit () { reach.ensure() } }
+  return {
+    ...options,
+    beforeCommit () {
+      committing()
+      reach.ensure()
+    }
+  }
 }
 
 /** The same for a definition. */

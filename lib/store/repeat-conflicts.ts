@@ -1,4 +1,4 @@
-import { isStoreError, type TransactionContext, type WriteOptions } from '@hamicek/noex-store'
+import { isStoreError, type TransactionContext, type TransactionOptions } from '@hamicek/noex-store'
 import { systemClock } from '../clock.js'
 import type { StoreAccess } from './store-access.js'
 import type { Work } from './work.js'
@@ -11,19 +11,24 @@ const MAX_PAUSE_MS = 64
 
 /**
  * Runs `work`, which is a transaction, until no other writer was faster, at most ten times. From the second
- * try on it has a turn in the queue of the store, with pauses that grow and are of random length. A try that
- * is repeated leaves the budget of `units` as it was. Rejects as `work` does, with a
- * `TransactionConflictError` when the last try has failed, too.
+ * try on it has a turn in the queue of the store, with pauses that grow and are of random length. `work`
+ * calls `committing` in the step that commits: the turn ends there, not when that is durable. A try that is
+ * repeated leaves the budget of `units` as it was. Rejects as `work` does, with a `TransactionConflictError`
+ * when the last try has failed, too.
  */
 export async function repeatConflicts<T> (
-  { repeats }: Pick<StoreAccess, 'repeats'>, work: () => Promise<T>, units?: Work
+  { repeats }: Pick<StoreAccess, 'repeats'>, work: (committing: () => void) => Promise<T>, units?: Work
 ): Promise<T> {
   let leave: (() => void) | undefined
+  const committing = (): void => {
+    leave?.()
+    leave = undefined
+  }
   try {
     for (let tries = 1; ; tries++) {
       const spent = units?.spent ?? 0
       try {
-        return await work()
+        return await work(committing)
       } catch (error) {
         // What the store refuses by itself, it would refuse again.
         if (tries === MAX_TRIES || !isStoreError(error) || error.code !== 'CONFLICT') throw error
@@ -33,7 +38,7 @@ export async function repeatConflicts<T> (
       else await pause(Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS))
     }
   } finally {
-    leave?.()
+    committing()
   }
 }
 
@@ -43,16 +48,22 @@ export async function repeatConflicts<T> (
  * @throws `TransactionConflictError`, and what `work` throws
  */
 export async function transact<T> (
-  { store }: Pick<StoreAccess, 'store'>, work: (tx: TransactionContext) => Promise<T>, options: WriteOptions
+  { store }: Pick<StoreAccess, 'store'>, work: (tx: TransactionContext) => T | Promise<T>,
+  options: TransactionOptions
 ): Promise<T> {
-  return await store.transaction(async tx => {
+  return await store.transaction(tx => {
     try {
-      return await work(tx)
+      const working = work(tx)
+      return working instanceof Promise ? working.catch(async error => await refused(tx, error)) : working
     } catch (error) {
-      await tx.check()
-      throw error
+      return refused(tx, error)
     }
   }, options)
+}
+
+async function refused (tx: TransactionContext, error: unknown): Promise<never> {
+  await tx.check()
+  throw error
 }
 
 /** Resolves after a pause, in which others go on; under fake timers, too. */

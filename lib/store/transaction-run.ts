@@ -23,13 +23,32 @@ export class TransactionRun {
     this.#writers = writers
   }
 
-  /** Runs the entry at a place among all, and gives its result. */
-  async apply (entry: TransactionEntry, index = 0): Promise<unknown> {
+  /**
+   * Runs the entry at a place among all, and gives its result: at once where there is nothing to wait for.
+   */
+  apply (entry: TransactionEntry, index = 0): unknown {
     const access = accessOf(this.#reach, `store.${entry.op}`, entry.bucket)
-    const bucket = await this.#tx.bucket(entry.bucket, access)
+    const bucket = this.#tx.open(entry.bucket, access)
+    switch (entry.op) {
+      case 'get': return bucket.getSoon(entry.key)
+      case 'insert':
+      case 'upsert':
+      case 'update':
+      case 'increment': {
+        const definition = this.#access.definition(entry.bucket)
+        const writing = write(bucket, entry, definition)
+        if (!(writing instanceof Promise)) return this.#noted(writing, entry, definition, index)
+        return writing.then(record => this.#noted(record, entry, definition, index))
+      }
+      default: return this.#applyMany(entry, bucket, index)
+    }
+  }
+
+  async #applyMany (
+    entry: Exclude<TransactionEntry, WriteOfOne | Get>, bucket: TransactionBucketHandle, index: number
+  ): Promise<unknown> {
     const definition = this.#access.definition(entry.bucket)
     switch (entry.op) {
-      case 'get': return await bucket.get(entry.key)
       case 'where': {
         const records = await bucket.where(entry.filter)
         return entry.limit == null ? records : records.slice(0, entry.limit)
@@ -52,33 +71,36 @@ export class TransactionRun {
         for (const record of records) this.#writers?.note(index, entry.bucket, definition, record)
         return records
       }
-      default: {
-        const record = await write(bucket, entry, definition)
-        const { key } = definition
-        const written = entry.op === 'insert' || record._version === 1
-          ? record
-          : { ...('data' in entry && entry.data), [key]: record[key] }
-        this.#writers?.note(index, entry.bucket, definition, written)
-        return record
-      }
     }
+  }
+
+  #noted (
+    record: StoreRecord, entry: WriteOfOne, definition: BucketDefinition, index: number
+  ): StoreRecord {
+    const { key } = definition
+    const written = entry.op === 'insert' || record._version === 1
+      ? record
+      : { ...('data' in entry && entry.data), [key]: record[key] }
+    this.#writers?.note(index, entry.bucket, definition, written)
+    return record
   }
 }
 
+type Get = Extract<TransactionEntry, { readonly op: 'get' }>
 type WriteOfOne = Extract<TransactionEntry, { readonly op: 'insert' | 'upsert' | 'update' | 'increment' }>
 
-async function write (
+function write (
   bucket: TransactionBucketHandle, entry: WriteOfOne, definition: BucketDefinition
-): Promise<StoreRecord> {
+): StoreRecord | Promise<StoreRecord> {
   switch (entry.op) {
-    case 'insert': return await bucket.insert(withoutExpiry(entry.data))
-    case 'upsert': return await bucket.upsert(withoutExpiry(entry.data), versionOf(entry))
-    case 'update': return await bucket.update(entry.key, withoutExpiry(entry.data), versionOf(entry))
+    case 'insert': return bucket.insertSoon(withoutExpiry(entry.data))
+    case 'upsert': return bucket.upsert(withoutExpiry(entry.data), versionOf(entry))
+    case 'update': return bucket.updateSoon(entry.key, withoutExpiry(entry.data), versionOf(entry))
     case 'increment': {
       const { key, field, by } = entry
       checkCounter(definition, field)
       const add = (record: StoreRecord): RecordInput => ({ [field]: incremented(record, field, by) })
-      return await bucket.update(key, add, versionOf(entry))
+      return bucket.updateSoon(key, add, versionOf(entry))
     }
   }
 }

@@ -23,15 +23,13 @@ export async function runTransaction (
     const refusal = bucketNotDefined(bucket)
     throw placedError(placeOf(index), refusal) ?? refusal
   }
-  return await repeatConflicts(access, async () => {
+  return await repeatConflicts(access, async committing => {
     const writers = new EntryWriters()
     try {
-      return await transact(access, async tx => {
+      return await transact(access, tx => {
         const run = new TransactionRun(access, tx, reach, writers)
-        const results: unknown[] = []
-        for (const [index, entry] of entries.entries()) results.push(await applyAt(run, entry, index))
-        return results
-      }, commitOptions(reach))
+        return applyAll(run, entries, [])
+      }, commitOptions(reach, committing))
     } catch (error) {
       // The commit has failed: the entries themselves have not.
       const index = writers.entryOf(error, bucket => access.store.getBucketSchema(bucket)?.key)
@@ -40,12 +38,39 @@ export async function runTransaction (
   }, reach.work)
 }
 
-async function applyAt (run: TransactionRun, entry: TransactionEntry, index: number): Promise<unknown> {
-  try {
-    return await run.apply(entry, index)
-  } catch (error) {
+/** Runs the entries behind those that have `results`, all at once where there is nothing to wait for. */
+function applyAll (
+  run: TransactionRun, entries: readonly TransactionEntry[], results: unknown[]
+): unknown[] | Promise<unknown[]> {
+  while (results.length < entries.length) {
+    const result = applyAt(run, entries[results.length] as TransactionEntry, results.length)
+    if (result instanceof Promise) return applyBehind(result, run, entries, results)
+    results.push(result)
+  }
+  return results
+}
+
+async function applyBehind (
+  result: Promise<unknown>, run: TransactionRun, entries: readonly TransactionEntry[], results: unknown[]
+): Promise<unknown[]> {
+  results.push(await result)
+  while (results.length < entries.length) {
+    results.push(await applyAt(run, entries[results.length] as TransactionEntry, results.length))
+  }
+  return results
+}
+
+/** Returns the result at once, where there is nothing to wait for. */
+function applyAt (run: TransactionRun, entry: TransactionEntry, index: number): unknown {
+  const refused = (error: unknown): never => {
     const refusal = refusalOfKey(error)
     throw placedError(placeOf(index), refusal) ?? refusal
+  }
+  try {
+    const result = run.apply(entry, index)
+    return result instanceof Promise ? result.catch(refused) : result
+  } catch (error) {
+    return refused(error)
   }
 }
 

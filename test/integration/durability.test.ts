@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { MemoryLog, Store, type LogEntry } from '@hamicek/noex-store'
 import { TestClient, type Frame } from '../client.js'
+import { FakeRuleEngine } from '../fake-rule-engine.js'
 import { serve, startStore, type Served } from '../helper.js'
 import { logInto } from '../log-into.js'
 import { smallDisk } from '../small-disk.js'
@@ -35,6 +36,7 @@ class HeldLog extends MemoryLog {
 interface HeldService extends Served {
   readonly log: HeldLog
   readonly lines: Array<Record<string, unknown>>
+  readonly engine: FakeRuleEngine
 }
 
 async function serveHeld (t: Test): Promise<HeldService> {
@@ -43,12 +45,13 @@ async function serveHeld (t: Test): Promise<HeldService> {
   const log = new HeldLog()
   await store.attachLog(log)
   const lines: Array<Record<string, unknown>> = []
-  const served = await serve(t, { routes: { metrics: '/metrics' } }, {
+  const engine = new FakeRuleEngine()
+  const served = await serve(t, { routes: { metrics: '/metrics' }, rules: engine }, {
     store, fastify: { logger: logInto(lines) }
   })
   store.defineDeclarativeQuery('all', { bucket: 'items' })
   await store.bucket('items').insert({ id: 'first', n: 1 })
-  return { ...served, log, lines }
+  return { ...served, log, lines, engine }
 }
 
 /** Resolves with whether a reply is there within a while. */
@@ -82,6 +85,77 @@ t.test('what a client is shown is durable', async t => {
   t.match(await watcher.push(subscriptionId), { data: [{ n: 2 }] })
   t.equal(store.durability.durableRevision, revision)
   log.isHolding = false
+})
+
+t.test('the transaction of a procedure waits for its own commit, not for those that came later', async t => {
+  const { connect, log, store } = await serveHeld(t)
+  const [caller, writer] = [await connect(), await connect()]
+  const key = 'first'
+  const procedure = {
+    name: 'add',
+    transaction: true,
+    steps: [
+      { action: 'store.get', bucket: 'items', key, as: 'before' },
+      { action: 'compute', op: 'add', left: '{{ before.n }}', right: 1, as: 'n' },
+      { action: 'store.update', bucket: 'items', key, data: { n: '{{ n }}' } }
+    ]
+  }
+  await caller.ask('procedures.register', { procedure })
+  const { revision } = store
+  log.isHolding = true
+  const call = caller.ask('procedures.call', { name: 'add' })
+  while (store.revision === revision) await delay(1)
+  t.equal(await isAnswered(call), false)
+  const write = writer.ask('store.insert', { bucket: 'items', data: { id: 'later' } })
+  while (store.revision === revision + 1) await delay(1)
+  log.release()
+  t.match(await call, { results: { n: 2 } })
+  t.equal(store.durability.durableRevision, revision + 1)
+  t.equal(await isAnswered(write), false)
+
+  const refused = caller.request('procedures.call', { name: 'add' })
+  while (store.revision === revision + 2) await delay(1)
+  t.equal(await isAnswered(refused), false, 'what it has read is not durable either')
+  log.isFull = true
+  log.isHolding = false
+  log.release()
+  t.match(await refused, { code: 'INTERNAL_ERROR', details: { reason: 'store_unavailable' } })
+  t.match(await writer.request('store.get', { bucket: 'items', key }), { data: { n: 2 } })
+  log.isFull = false
+  await write.catch(() => {})
+})
+
+t.test('the rule engine hears of the transaction of a procedure when that is durable', async t => {
+  const { connect, log, store, engine } = await serveHeld(t)
+  const client = await connect()
+  const procedure = {
+    name: 'tell',
+    transaction: true,
+    steps: [
+      { action: 'store.insert', bucket: 'items', data: { id: '{{ input.id }}' } },
+      { action: 'rules.emit', topic: '{{ input.id }}' }
+    ]
+  }
+  await client.ask('procedures.register', { procedure })
+  for (const id of ['kept', 'lost']) {
+    const { revision } = store
+    log.isHolding = true
+    const call = client.request('procedures.call', { name: 'tell', input: { id } })
+    while (store.revision === revision) await delay(1)
+    t.equal(await isAnswered(call), false)
+    t.equal(engine.emitted.includes(id), false)
+    log.isFull = id === 'lost'
+    log.isHolding = false
+    log.release()
+    if (id === 'kept') {
+      t.match(await call, { type: 'result' })
+    } else {
+      const { details } = await call
+      t.same(details, { reason: 'store_unavailable' }, 'it does not count as applied')
+    }
+  }
+  t.same(engine.emitted, ['kept'])
+  log.isFull = false
 })
 
 t.test('a disk with little room left is logged, and the metrics show it', async t => {

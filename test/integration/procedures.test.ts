@@ -314,10 +314,15 @@ t.test('[G-G2] a timeout', async t => {
     const turnstile = new Turnstile()
     const transaction = store.transaction.bind(store)
     store.transaction = async work => await transaction(async tx => {
-      const bucket = tx.bucket.bind(tx)
-      tx.bucket = async name => {
-        if (name === 'accounts') await turnstile.pass()
-        return await bucket(name)
+      const open = tx.open.bind(tx)
+      tx.open = name => {
+        const handle = open(name)
+        const insertSoon = handle.insertSoon.bind(handle)
+        handle.insertSoon = async data => {
+          if (name === 'accounts') await turnstile.pass()
+          return await insertSoon(data)
+        }
+        return handle
       }
       return await work(tx)
     })

@@ -27,7 +27,7 @@ t.test('one that waits for longer than a turn of the event loop lets the next on
   const leaveLate = await turns.enter()
   const leave = await turns.enter()
   let isThird = false
-  const third = turns.enter().then(leave => {
+  const third = Promise.resolve(turns.enter()).then(leave => {
     isThird = true
     return leave
   })

@@ -553,19 +553,19 @@ function interfering (
 ): void {
   const transaction = store.transaction.bind(store)
   store.transaction = async (work, options) => await transaction(async tx => await work(new Proxy(tx, {
-    get: (target, name) => name !== 'bucket'
+    get: (target, name) => name !== 'open'
       ? (target[name as keyof TransactionContext] as () => unknown).bind(target)
-      : async (bucket: string, access?: AccessOptions) => new Proxy(await target.bucket(bucket, access), {
-        get (handle, member) {
-          const value = handle[member as keyof TransactionBucketHandle] as unknown
-          if (typeof value !== 'function') return value
-          return async (...args: unknown[]) => {
-            const result: unknown = await value.apply(handle, args)
-            if (member === method) await interfere()
-            return result
+      : (bucket: string, access?: AccessOptions) => new Proxy(target.open(bucket, access), {
+          get (handle, member) {
+            const value = handle[member as keyof TransactionBucketHandle] as unknown
+            if (typeof value !== 'function') return value
+            return async (...args: unknown[]) => {
+              const result: unknown = await value.apply(handle, args)
+              if (member === method || member === `${method}Soon`) await interfere()
+              return result
+            }
           }
-        }
-      })
+        })
   })), options)
 }
 

@@ -22,7 +22,7 @@ import { statsOf } from './stats.js'
 import { StoreQueries } from './store-queries.js'
 import { TransactionContext } from './transaction/transaction.js'
 import type { AccessOptions } from './types/access.js'
-import type { Commit, CommitNote, DefinitionOptions, WriteOptions } from './types/commit.js'
+import type { Commit, CommitNote, DefinitionOptions, TransactionOptions } from './types/commit.js'
 import type { DurabilityStatus } from './types/durability.js'
 import type { BucketEvent } from './types/events.js'
 import type { BackupInfo } from './types/persistence.js'
@@ -155,20 +155,25 @@ export class Store extends StoreQueries {
 
   /**
    * Runs `fn` and commits what it has written, all in one step or nothing. What it has read is checked in
-   * that step: it is as if the whole had happened at that moment.
+   * that step: it is as if the whole had happened at that moment. Resolves when it is durable, or as
+   * `until` says. Where `fn` does not wait, all is done within this call but for that.
    * @throws TransactionConflictError when another writer has changed what was read; what `fn` throws
    */
-  async transaction<T> (fn: (tx: TransactionContext) => Promise<T>, options: WriteOptions = {}): Promise<T> {
+  async transaction<T> (
+    fn: (tx: TransactionContext) => T | Promise<T>, options: TransactionOptions = {}
+  ): Promise<T> {
     this.#engine.assertWritable()
     const tx = new TransactionContext(this.#engine, options)
     let result: T
     try {
-      result = await fn(tx)
+      const running = fn(tx)
+      result = isThenable(running) ? await running : running
     } catch (error) {
       tx.end()
       throw error
     }
-    await tx.commit()
+    const committing = tx.commitSoon()
+    if (committing !== undefined) await committing
     return result
   }
 
@@ -408,6 +413,11 @@ export class Store extends StoreQueries {
     if (this.#saver === undefined) throw new PersistenceRequiredError(operation)
     return new Backups(this.#engine, this.#saver)
   }
+}
+
+/** Whether a value is a promise, of any making. */
+function isThenable<T> (value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as { readonly then?: unknown } | null | undefined)?.then === 'function'
 }
 
 /** Whether the records of a bucket are saved; its definition has not been checked yet. */

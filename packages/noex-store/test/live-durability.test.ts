@@ -11,7 +11,7 @@ async function watched (t: Test): Promise<{ store: Store, log: SlowLog, results:
   await store.attachLog(log)
   const defined = store.defineBucket('users', users)
   const other = store.defineBucket('others', users)
-  await turn()
+  await turns(2)
   await log.release()
   await Promise.all([defined, other])
   store.defineQuery('count', async ctx => await ctx.bucket('users').count())

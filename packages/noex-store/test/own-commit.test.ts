@@ -2,11 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { MemoryLog, Store, type LogEntry } from '../src/index.js'
 
-/** A log that never answers for commits of the bucket `others`, nor for those behind them. */
+/** A log that never answers for inserts into the bucket `big`, nor for commits behind them. */
 class StuckLog extends MemoryLog {
   override async append (entries: readonly LogEntry[], previousRevision: number): Promise<void> {
     const changes = entries.flatMap(entry => entry.changes)
-    if (changes.some(change => 'bucket' in change && change.bucket === 'others')) await new Promise(() => {})
+    const isStuck = changes.some(change => change.type === 'insert' && change.bucket === 'big')
+    if (isStuck) await new Promise(() => {})
     await super.append(entries, previousRevision)
   }
 }
@@ -43,6 +44,9 @@ for (const [name, write] of Object.entries(writes)) {
     await store.attachLog(new StuckLog())
     await store.defineBucket('items', { key: 'id', schema })
     await store.defineBucket('checked', { key: 'id', schema: { ...schema, n: slow } })
+    await store.defineBucket('big', {
+      key: 'id', schema: { id: { type: 'string' }, text: { type: 'string' } }
+    })
     await store.bucket('items').insert({ id: 'a', n: 1 })
     await store.bucket('checked').insert({ id: 'a', n: 1 })
     // The log has nothing more to do.
@@ -50,10 +54,10 @@ for (const [name, write] of Object.entries(writes)) {
     let later = 0
     const stop = store.onCommit(({ revision }) => {
       stop()
-      // The group of the first commit is taken, and its writer has not gone on yet.
+      // The writer has not gone on yet. A commit as big as this has a group of its own.
       queueMicrotask(() => {
         later = revision + 1
-        store.defineBucket('others', { key: 'id', schema }).catch(() => {})
+        store.bucket('big').insert({ id: 'b', text: 'x'.repeat(2_000_000) }).catch(() => {})
       })
     })
     const waiting = new AbortController()

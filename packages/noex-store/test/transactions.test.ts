@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import {
-  BucketNotDefinedError, RecordNotFoundError, TransactionConflictError, UniqueConstraintError, type Store
+  BucketNotDefinedError, MemoryLog, RecordNotFoundError, TransactionConflictError, UniqueConstraintError,
+  type Store
 } from '../src/index.js'
 import { FakeClock, rejection, startStore, users } from './support/store.js'
 
@@ -290,4 +291,87 @@ test('a transaction', async t => {
     t.ok(order.every((number, i) => number === i))
     t.match(await store.bucket('users').get('7'), { age: 29_907 })
   })
+})
+
+test('a transaction that waits for nothing is committed within the call', async t => {
+  const store = await twoBuckets(t)
+  const { revision } = store
+  const done = store.transaction(tx => {
+    const [left, right] = [tx.open('left'), tx.open('right')]
+    t.match(left.getSoon('a'), { balance: 0 })
+    left.updateSoon('a', { balance: -1 })
+    t.match(right.updateSoon('a', { balance: 1 }), { balance: 1 })
+    t.match(left.insertSoon({ id: 'b', balance: 2 }), { _version: 1 })
+    t.match(left.getSoon('b'), { balance: 2 })
+    return 'done'
+  })
+  t.equal(store.revision, revision + 1)
+  t.equal(await done, 'done')
+  t.match(await store.bucket('left').all(), [{ id: 'a', balance: -1 }, { id: 'b', balance: 2 }])
+
+  t.match(await rejection(store.transaction(tx => {
+    tx.open('left').updateSoon('a', { balance: 5 })
+    throw new RangeError('no')
+  })), { message: 'no' })
+  t.match(await store.bucket('left').get('a'), { balance: -1 }, 'nothing of one that throws')
+  t.type(await rejection(store.transaction(tx => tx.open('none'))), BucketNotDefinedError)
+})
+
+test('what is to be done soon waits where it has to', async t => {
+  const store = await startStore(t)
+  let pass = (): void => {}
+  const checked = new Promise<undefined>(resolve => { pass = () => { resolve(undefined) } })
+  await store.defineBucket('checked', {
+    key: 'id', schema: { id: { type: 'string' }, n: { type: 'number', validate: async () => await checked } }
+  })
+  const { revision } = store
+  const done = store.transaction(tx => {
+    const inserting = tx.open('checked').insertSoon({ id: 'a', n: 1 })
+    t.ok(inserting instanceof Promise, 'for an asynchronous validator')
+    return inserting
+  })
+  await ticks(100)
+  t.equal(store.revision, revision)
+  pass()
+  t.match(await done, { id: 'a', n: 1 })
+  t.equal(store.revision, revision + 1)
+
+  const reads = await store.transaction(async tx => {
+    const bucket = tx.open('checked')
+    const reads: unknown[] = []
+    const end = performance.now() + 20
+    while (performance.now() < end) reads.push(bucket.getSoon('a'))
+    return await Promise.all(reads)
+  })
+  t.ok(reads.every(record => (record as { readonly n: number }).n === 1), 'and for the turns of others')
+})
+
+test('a transaction resolves when it is durable, or when it is committed', async t => {
+  const store = await twoBuckets(t)
+  const log = new MemoryLog()
+  await store.attachLog(log)
+  const append = log.append.bind(log)
+  let release = (): void => {}
+  const released = new Promise<void>(resolve => { release = resolve })
+  log.append = async (...args) => {
+    await released
+    await append(...args)
+  }
+  const add = async (until?: 'committed'): Promise<void> => {
+    await store.transaction(async tx => {
+      const bucket = await tx.bucket('left')
+      await bucket.update('a', ({ balance }) => ({ balance: Number(balance) + 1 }))
+    }, until && { until })
+  }
+  await add('committed')
+  t.equal(store.revision, store.durability.durableRevision + 1)
+  let isDurable = false
+  const durable = add().then(() => { isDurable = true })
+  await ticks(100)
+  t.equal(store.revision, store.durability.durableRevision + 2)
+  t.equal(isDurable, false)
+  release()
+  await durable
+  t.equal(store.durability.durableRevision, store.revision)
+  t.match(await store.bucket('left').get('a'), { balance: 2 })
 })

@@ -1,11 +1,11 @@
 import type { Engine } from '../engine.js'
-import type { WriteOptions } from '../types/commit.js'
+import type { TransactionOptions } from '../types/commit.js'
 import type { Plan } from './plan.js'
 
 /** Times that what deletes cause is looked for in slices, before it is done in the step that commits. */
 const MAX_ATTEMPTS = 5
 /** Records above which the step that commits comes in a new turn when this one is spent. */
-const MIN_SHORT = 256
+export const MAX_SHORT = 256
 /** Records above which it always has a turn of its own. */
 const MIN_LONG = 2_000
 /** Records looked at between two looks at the clock. */
@@ -14,11 +14,11 @@ const STEP = 32
 /**
  * Commits a plan whose deletes may cause many others: those are looked for in slices. Where others change
  * meanwhile what the plan depends on, `build` makes it anew, for the last time in the step that commits.
- * Resolves when the commit is durable; `undefined` when all is so at once. `committed` is called in the step
- * that has committed.
+ * Resolves when the commit is durable, or made, as `until` says; `undefined` when that is so at once.
+ * `committed` is called in the step that has committed.
  */
 export function commitCauses (
-  engine: Engine, build: () => Plan, options: WriteOptions, committed: () => void = () => {}
+  engine: Engine, build: () => Plan, options: TransactionOptions, committed: () => void = () => {}
 ): Promise<void> | undefined {
   const plan = build()
   const isCausing = engine.hasCauses(plan)
@@ -31,12 +31,16 @@ export function commitCauses (
   }
   engine.commit(plan, options, isCausing)
   committed()
-  return engine.whenPresentIsDurable()
+  return whenDone(engine, options)
+}
+
+function whenDone (engine: Engine, { until }: TransactionOptions): Promise<void> | undefined {
+  return until === 'committed' ? undefined : engine.whenPresentIsDurable()
 }
 
 /** Waits, where the step that commits would come at the end of a turn that others wait for already. */
 export function turnForCommit ({ slicer }: Engine, records: number): Promise<void> | undefined {
-  return records > MIN_LONG || (records > MIN_SHORT && slicer.isSpent) ? slicer.nextTurn() : undefined
+  return records > MIN_LONG || (records > MAX_SHORT && slicer.isSpent) ? slicer.nextTurn() : undefined
 }
 
 function isSoonDone (causes: Generator, { slicer }: Engine): boolean {
@@ -52,13 +56,13 @@ interface Following {
 }
 
 async function followInSlices (
-  engine: Engine, begun: Following, build: () => Plan, options: WriteOptions, committed: () => void
+  engine: Engine, begun: Following, build: () => Plan, options: TransactionOptions, committed: () => void
 ): Promise<void> {
   let { plan, causes, revision } = begun
   const commit = async (isFollowed: boolean): Promise<void> => {
     engine.commit(plan, options, isFollowed)
     committed()
-    await engine.whenPresentIsDurable()
+    await whenDone(engine, options)
   }
   for (let attempt = 1; attempt < MAX_ATTEMPTS; attempt++) {
     for (let i = 0; causes.next().done !== true; i++) {

@@ -33,10 +33,15 @@ export function expireDue (engine: Engine, bucket: Bucket): void {
  * values free; `undefined` when there are none.
  */
 export function whenPurged (engine: Engine, name: string): Promise<unknown> | undefined {
+  return isOverdue(engine, name) ? purgeBucket(engine, engine.buckets.get(name) as Bucket) : undefined
+}
+
+/** Whether a bucket has more records whose time is up than this step removes. */
+export function isOverdue (engine: Engine, name: string): boolean {
   const bucket = engine.buckets.get(name)
-  if (bucket === undefined || bucket.contents.expiry === undefined) return undefined
+  if (bucket === undefined || bucket.contents.expiry === undefined) return false
   expireDue(engine, bucket)
-  return bucket.hasOverdue ? purgeBucket(engine, bucket) : undefined
+  return bucket.hasOverdue
 }
 
 /** Removes all records of all buckets whose time is up, in slices. Resolves with their number. */

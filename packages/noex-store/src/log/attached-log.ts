@@ -11,7 +11,7 @@ import { CommitQueue } from './commit-queue.js'
 import { firstEntry } from './first-entry.js'
 import { imageInSlices, loadImage } from './image.js'
 
-const { setTimeout: startTimer, clearTimeout: cancelTimer } = globalThis
+const { setTimeout: startTimer, clearTimeout: cancelTimer, setImmediate: runInNextTurn } = globalThis
 
 /** Pauses between two attempts of a log that does not take entries, in milliseconds. */
 const RETRY_MS = [50, 100, 200, 500, 1_000, 2_000] as const
@@ -221,7 +221,7 @@ export class AttachedLog {
       return
     }
     this.#pending.add(commit)
-    // After the microtasks of this turn, so that commits of one turn go in one group.
+    // At the end of this turn of the event loop, so that commits of many sockets go in one group.
     if (!this.#isAppending) this.#append().catch(this.#engine.options.onListenerError)
   }
 
@@ -237,7 +237,7 @@ export class AttachedLog {
   async #append (): Promise<void> {
     this.#isAppending = true
     try {
-      await undefined
+      await new Promise<void>(resolve => { runInNextTurn(resolve) })
       while (this.#pending.size > 0 && !this.#isClosed) {
         const group = this.#pending.takeGroup()
         const { revision } = group.at(-1) as LogEntry

@@ -57,7 +57,12 @@ export class ReadSet {
    * @throws as `check`, and what `work` throws
    */
   checkInSlices (engine: Engine, work?: WorkMeter): Promise<void> | undefined {
-    return this.#cost(engine) <= MAX_AT_ONCE ? undefined : this.#checkPredicates(engine, work)
+    return this.isLong(engine) ? this.#checkPredicates(engine, work) : undefined
+  }
+
+  /** Whether `checkInSlices` takes slices. */
+  isLong (engine: Engine): boolean {
+    return this.#predicates.length > 0 && this.#cost(engine) > MAX_AT_ONCE
   }
 
   async #checkPredicates (engine: Engine, work: WorkMeter | undefined): Promise<void> {

@@ -49,22 +49,31 @@ export class TransactionBucketHandle extends TransactionReader {
   }
 
   async insert (data: Record<string, unknown>): Promise<StoreRecord> {
-    for (let turn = this.pause(); turn !== undefined; turn = this.pause()) await turn
-    return await this.#insert(data)
+    return await this.insertSoon(data)
+  }
+
+  /** Does `insert` at once, where there is nothing to wait for. */
+  insertSoon (data: Record<string, unknown>): StoreRecord | Promise<StoreRecord> {
+    return this.inTurn(() => this.#insert(data))
   }
 
   /** @throws RecordNotFoundError, VersionMismatchError for another version than `expectedVersion` */
   async update (
     key: unknown, changes: Changes, options: Pick<WriteOptions, 'expectedVersion'> = {}
   ): Promise<StoreRecord> {
-    for (let turn = this.pause(); turn !== undefined; turn = this.pause()) await turn
-    return await this.#update(key, changes, options.expectedVersion)
+    return await this.updateSoon(key, changes, options)
+  }
+
+  /** Does `update` at once, where there is nothing to wait for. */
+  updateSoon (
+    key: unknown, changes: Changes, { expectedVersion }: Pick<WriteOptions, 'expectedVersion'> = {}
+  ): StoreRecord | Promise<StoreRecord> {
+    return this.inTurn(() => this.#update(key, changes, expectedVersion))
   }
 
   /** Deletes a record; one that does not exist is passed over, unless a version of it is expected. */
   async delete (key: unknown, options: Pick<WriteOptions, 'expectedVersion'> = {}): Promise<void> {
-    for (let turn = this.pause(); turn !== undefined; turn = this.pause()) await turn
-    await this.#delete(key, options.expectedVersion)
+    await this.inTurn(() => this.#delete(key, options.expectedVersion))
   }
 
   async insertMany (data: Array<Record<string, unknown>>): Promise<StoreRecord[]> {

@@ -42,9 +42,15 @@ export class TransactionReader {
   }
 
   async get (key: unknown): Promise<StoreRecord | undefined> {
-    for (let turn = this.pause(); turn !== undefined; turn = this.pause()) await turn
-    const record = this.read(key)
-    return record !== undefined && this.#access.includes(this.#bucket, record) ? record : undefined
+    return await this.getSoon(key)
+  }
+
+  /** Does `get` at once, unless others are to have a turn first. */
+  getSoon (key: unknown): StoreRecord | undefined | Promise<StoreRecord | undefined> {
+    return this.inTurn(() => {
+      const record = this.read(key)
+      return record !== undefined && this.#access.includes(this.#bucket, record) ? record : undefined
+    })
   }
 
   async all (): Promise<StoreRecord[]> {
@@ -108,6 +114,12 @@ export class TransactionReader {
     if (this.#turn !== undefined) return this.#turn
     this.#turn = this.#engine.slicer.pause(++this.#calls, every)?.then(() => { this.#turn = undefined })
     return this.#turn
+  }
+
+  /** Does `work` at once, or after the turn that others are to have. */
+  protected inTurn<T> (work: () => T | Promise<T>): T | Promise<T> {
+    const turn = this.pause()
+    return turn === undefined ? work() : turn.then(() => this.inTurn(work))
   }
 
   protected open (): void {

@@ -1,13 +1,13 @@
 import type { Bucket } from '../bucket/bucket.js'
-import { commitCauses, turnForCommit } from '../commit/commit-causes.js'
-import { whenPurged } from '../commit/expiry.js'
+import { commitCauses, MAX_SHORT, turnForCommit } from '../commit/commit-causes.js'
+import { isOverdue, whenPurged } from '../commit/expiry.js'
 import { Plan, type Step } from '../commit/plan.js'
 import { WriteAccess } from '../commit/write-access.js'
 import type { Engine } from '../engine.js'
 import { CommitTooLargeError, StoreStoppedError } from '../errors.js'
 import { OperationBudget } from '../schema/size.js'
 import type { AccessOptions, WorkMeter } from '../types/access.js'
-import type { WriteOptions } from '../types/commit.js'
+import type { TransactionOptions } from '../types/commit.js'
 import { Overlay } from './overlay.js'
 import { ReadSet } from './read-set.js'
 import { TransactionBucketHandle } from './transaction-bucket.js'
@@ -18,7 +18,7 @@ import { TransactionBucketHandle } from './transaction-bucket.js'
  */
 export class TransactionContext {
   readonly #engine: Engine
-  readonly #options: WriteOptions
+  readonly #options: TransactionOptions
   readonly #reads = new ReadSet()
   readonly #overlays = new Map<Bucket, Overlay>()
   readonly #handles = new Map<string, TransactionBucketHandle>()
@@ -31,7 +31,7 @@ export class TransactionContext {
   #isEnded = false
 
   /** Made by `Store.transaction`. */
-  constructor (engine: Engine, options: WriteOptions) {
+  constructor (engine: Engine, options: TransactionOptions) {
     this.#engine = engine
     this.#options = options
     this.#budget = new OperationBudget(engine.options.maxOperationBytes)
@@ -44,6 +44,11 @@ export class TransactionContext {
    * @throws BucketNotDefinedError
    */
   async bucket (name: string, access?: AccessOptions): Promise<TransactionBucketHandle> {
+    return this.open(name, access)
+  }
+
+  /** Does `bucket` at once. @throws BucketNotDefinedError */
+  open (name: string, access?: AccessOptions): TransactionBucketHandle {
     this.#assertOpen()
     const known = access === undefined ? this.#handles.get(name) : undefined
     if (known !== undefined) return known
@@ -74,8 +79,30 @@ export class TransactionContext {
    * @throws TransactionConflictError, and the errors of the single writes
    */
   async commit (): Promise<void> {
+    await this.commitSoon()
+  }
+
+  /** Does `commit`, at once where nothing takes long before it. Returns `undefined` when all is done. */
+  commitSoon (): Promise<void> | undefined {
     if (this.#isEnded) throw new Error('Transaction already committed')
     this.#isEnded = true
+    if (!this.#isShort) return this.#commitInSlices()
+    try {
+      return this.#commit()
+    } finally {
+      this.#endHistory()
+    }
+  }
+
+  /** Whether nothing is done in slices before the step that commits. */
+  get #isShort (): boolean {
+    if (this.#steps.length > MAX_SHORT || this.#steps.some(({ after }) => after === undefined)) return false
+    if (this.#reads.isLong(this.#engine)) return false
+    for (const { name } of this.#overlays.keys()) if (isOverdue(this.#engine, name)) return false
+    return true
+  }
+
+  async #commitInSlices (): Promise<void> {
     try {
       for (const { name } of this.#overlays.keys()) {
         const purged = whenPurged(this.#engine, name)
@@ -85,16 +112,19 @@ export class TransactionContext {
       if (checking !== undefined) await checking
       const turn = turnForCommit(this.#engine, this.#steps.length)
       if (turn !== undefined) await turn
-      const beforeCommit = (): void => {
-        this.#reads.check(this.#engine)
-        this.#options.beforeCommit?.()
-      }
-      const options = { ...this.#options, beforeCommit }
-      const committing = commitCauses(this.#engine, () => this.#plan(), options, this.#endHistory)
-      if (committing !== undefined) await committing
+      await this.#commit()
     } finally {
       this.#endHistory()
     }
+  }
+
+  #commit (): Promise<void> | undefined {
+    const beforeCommit = (): void => {
+      this.#reads.check(this.#engine)
+      this.#options.beforeCommit?.()
+    }
+    const options = { ...this.#options, beforeCommit }
+    return commitCauses(this.#engine, () => this.#plan(), options, this.#endHistory)
   }
 
   /** Ends the transaction; what was not committed never happened. */

@@ -91,6 +91,16 @@ export interface WriteOptions {
   readonly beforeCommit?: () => void
 }
 
+/** Members that a transaction may have. */
+export interface TransactionOptions extends WriteOptions {
+  /**
+   * When `Store.transaction` resolves. Once it is committed, others see it, and it may still be taken back:
+   * `Store.whenDurable` and the end of `Store.beginRead` wait for what is left.
+   * @default 'durable'
+   */
+  readonly until?: 'durable' | 'committed'
+}
+
 /** Members that the writer of a definition may add to its commit. */
 export type DefinitionOptions = Pick<WriteOptions, 'user' | 'note' | 'beforeCommit'>
 

@@ -1,6 +1,6 @@
 import type { Store } from '../store.js'
 import type { TypedAccessOptions } from './access.js'
-import type { CommitCause, WriteOptions } from './commit.js'
+import type { CommitCause, TransactionOptions } from './commit.js'
 import type { ParamsIn } from './query-params.js'
 import type { ReadFilter } from './query.js'
 import type { StoreSchema } from './record-types.js'
@@ -39,7 +39,7 @@ export interface TypedStore<S extends StoreSchema> extends OpenStore {
   /** Returns a bucket's reads and writes. */
   bucket<N extends keyof S & string> (name: N, access?: TypedAccessOptions<S, N>): TypedBucket<S, N>
   /** Runs `fn` and commits what it has written, as `Store.transaction` does. */
-  transaction<T> (fn: (tx: TypedTransaction<S>) => Promise<T>, options?: WriteOptions): Promise<T>
+  transaction<T> (fn: (tx: TypedTransaction<S>) => Promise<T>, options?: TransactionOptions): Promise<T>
   /** Hears of changed records; the topic tells the type of the message. */
   on<P extends TopicOf<S>> (
     pattern: P, handler: (message: EventOf<S, P>, topic: string) => void
