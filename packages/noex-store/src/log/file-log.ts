@@ -9,6 +9,7 @@ import { entryOfLine, lineOfEntry } from './entry-lines.js'
 import { FileBackups } from './file-backups.js'
 import { ImageReader, linesOfImage } from './image-lines.js'
 import { inSlices, sendLines } from './line-slices.js'
+import { withRemedy } from './remedy.js'
 import type { LogCall, LogNotice, LogOpened, ReadLines, ReadNotes } from './log-messages.js'
 
 export interface FileLogOptions {
@@ -98,10 +99,9 @@ export class FileLog implements ChangeLog {
   }
 
   async append (entries: readonly LogEntry[], previousRevision: number): Promise<void> {
-    const thread = this.#opened()
     const [first] = entries
     if (first === undefined || this.#isFailing) {
-      await thread.probe()
+      await this.#attempt(async thread => { await thread.probe() })
       this.#isFailing = false
     }
     if (first === undefined) return
@@ -123,7 +123,7 @@ export class FileLog implements ChangeLog {
       lines.push(typeof line === 'string' ? line : await line)
     }
     try {
-      await thread.write(lines)
+      await this.#attempt(async thread => { await thread.write(lines) })
     } catch (error) {
       this.#isFailing = true
       throw error
@@ -190,11 +190,22 @@ export class FileLog implements ChangeLog {
   async close (): Promise<void> {
     this.#isClosing = true
     await this.#thread?.close()
-    if (this.#troubles.length > 0) throw new Error(this.#troubles.splice(0).join('; '))
+    if (this.#troubles.length === 0) return
+    throw withRemedy(this.#options.directory, new Error(this.#troubles.splice(0).join('; ')))
   }
 
   async #call (call: LogCall): Promise<unknown> {
-    return await this.#opened().call(call)
+    return await this.#attempt(async thread => await thread.call(call))
+  }
+
+  /** Does something with the thread. An error has the file and the remedy. */
+  async #attempt<T> (work: (thread: JournalThread<LogOpened, LogNotice>) => Promise<T>): Promise<T> {
+    const thread = this.#opened()
+    try {
+      return await work(thread)
+    } catch (error) {
+      throw withRemedy(this.#options.directory, error)
+    }
   }
 
   #opened (): JournalThread<LogOpened, LogNotice> {

@@ -5,6 +5,7 @@ import { headOf, lineOfHead, savedImage } from '../log/backup-format.js'
 import { linesOfImage } from '../log/image-lines.js'
 import { sendLines } from '../log/line-slices.js'
 import { WholeFile } from '../log/whole-file.js'
+import { isAfterCrash } from './after-crash.js'
 import { readStore } from './offline-store.js'
 
 /** Figures of a backup, or of a log that was made of it. */
@@ -17,6 +18,14 @@ export interface BackupReport {
   readonly records: number
 }
 
+export interface BackupMade extends BackupReport {
+  /**
+   * Whether the process that had the store has died, and the log keeps what its audit trail may not have:
+   * that is in no backup. A start of the service brings it back.
+   */
+  readonly afterCrash: boolean
+}
+
 /**
  * Copies the newest durable state of a log into one file, also while a server writes to the log. Records of
  * buckets that are not to outlive a process are left out. The file is there when it is whole and on the disk; a
@@ -24,7 +33,7 @@ export interface BackupReport {
  * @param isForced whether a file that is there may be replaced
  * @throws when there is a file, or the log cannot be read: with the file and the remedy
  */
-export async function backupLog (directory: string, file: string, isForced = false): Promise<BackupReport> {
+export async function backupLog (directory: string, file: string, isForced = false): Promise<BackupMade> {
   refuseExisting(file, isForced)
   const { epoch, image } = await readStore(directory)
   const saved = savedImage(image)
@@ -42,7 +51,13 @@ export async function backupLog (directory: string, file: string, isForced = fal
   whole.end(file)
   const { revision, bucketNames, totalRecords } = head
   return {
-    file, bytes: sizeOf(file) ?? 0, epoch, revision, buckets: bucketNames.length, records: totalRecords
+    file,
+    bytes: sizeOf(file) ?? 0,
+    epoch,
+    revision,
+    buckets: bucketNames.length,
+    records: totalRecords,
+    afterCrash: await isAfterCrash(directory)
   }
 }
 

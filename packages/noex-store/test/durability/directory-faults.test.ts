@@ -1,12 +1,14 @@
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
-import { Store, StoreUnavailableError } from '../../src/index.js'
+import { Store, StoreUnavailableError, type DurabilityNotice } from '../../src/index.js'
 import { filesIn, temporaryDirectory, writeSmallStore } from '../support/directory-copies.js'
 import { smallDisk } from '../support/small-disk.js'
 import { users } from '../support/store.js'
@@ -105,6 +107,36 @@ test('a directory that is removed under a running server', async t => {
     t.equal(await store.bucket('users').count(), 1, 'reads go on')
     await t.rejects(store.stop())
     t.same(isMadeAgain ? [...filesIn(directory).keys()] : [], [], 'nothing is written there')
+  }
+})
+
+test('each error of a log that is cut, removed or replaced under a running server has file and remedy', async t => {
+  const faults: Record<string, (path: string) => void> = {
+    'it is cut' (path) { truncateSync(path, statSync(path).size - 9) },
+    'it is removed' (path) { rmSync(path) },
+    'it is replaced' (path) {
+      rmSync(path)
+      writeFileSync(path, 'of others')
+    }
+  }
+  for (const [title, meddle] of Object.entries(faults)) {
+    const directory = temporaryDirectory(t)
+    const notices: DurabilityNotice[] = []
+    const onNotice = (notice: DurabilityNotice): void => { notices.push(notice) }
+    const store = await Store.start({ ttlCheckIntervalMs: 0, durability: { directory, onNotice } })
+    t.teardown(async () => { await store.stop().catch(() => {}) })
+    await store.defineBucket('users', users)
+    meddle(join(directory, 'store.log'))
+    const told = new RegExp(`${directory}/store\\.log .*lost to the store: .*stop the service, and bring .*back`)
+    for (let i = 0; i < 3; i++) {
+      const error = await store.bucket('users').insert({ id: `${i}` }).then(() => undefined, (e: Error) => e)
+      t.match(error, { name: 'StoreUnavailableError', cause: { message: told } }, title)
+      t.notOk(error?.message.includes(directory), 'the message may go to clients')
+      t.match(store.durability.lastError, { message: told }, title)
+      await new Promise(resolve => { setTimeout(resolve, 120) })
+    }
+    t.match(notices.find(({ type }) => type === 'unavailable'), { message: told, error: { message: told } })
+    await t.rejects(store.stop(), { message: told }, title)
   }
 })
 
