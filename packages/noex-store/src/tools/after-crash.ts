@@ -8,9 +8,9 @@ export const AFTER_CRASH = 'the process that had it has died, and its audit trai
   'entries, which the log keeps'
 
 /**
- * Tells whether a log keeps notes of commits, and the process that had it last has died: a stop in order takes
- * `store.lock` away. What is noted may be nowhere else until a service has started on the log. On Windows the
- * lock of a dead process leaves no trace: always `false`.
+ * Tells whether a log keeps notes of commits, and the process that had it last has died: a stop in order
+ * takes `store.lock` away. The notes may be nowhere else until a service has started on the log. On Windows
+ * the lock of a dead process leaves no trace: always `false`.
  */
 export async function isAfterCrash (directory: string): Promise<boolean> {
   const lock = join(directory, 'store.lock')

@@ -20,8 +20,8 @@ export interface CompactReport {
  * deleted are nowhere in its files. History and revisions go on. When it is killed, the log is whole, and the
  * command can be run again.
  * @param isForced whether notes for an audit trail may be removed that a start has not seen since a crash
- * @throws when another process has the store, there is none, anything in its files is wrong, or there are such
- * notes: with the remedy
+ * @throws when another process has the store, there is none, anything in its files is wrong, or there are
+ * such notes: with the remedy
  */
 export async function compactLog (directory: string, isForced = false): Promise<CompactReport> {
   requireLog(directory)
