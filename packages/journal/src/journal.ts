@@ -302,16 +302,19 @@ export class Journal<Head> {
    */
   #freeName (): string {
     const { current, title } = this.#names
+    const isEnd = this.#keeper.lostEntry === undefined && this.#lost !== undefined
+    let rest = ''
     try {
       const aside = setAside(current, title)
-      const rest = aside === undefined ? '' : `what was in its place is now ${aside}, and `
-      const next = this.#keeper.lostEntry === undefined && this.#lost !== undefined
-        ? 'nothing more is written: stop the service, and bring its directory back from a backup'
-        : 'the next entry begins a new file'
-      return `${rest}${next}`
+      if (aside !== undefined) rest = `what was in its place is now ${aside}, and `
     } catch (error) {
-      return (error as Error).message
+      const { message } = error as Error
+      if (!isEnd) return message
+      rest = `${message}, and `
     }
+    return rest + (isEnd
+      ? 'nothing more is written: stop the service, and bring its directory back from a backup'
+      : 'the next entry begins a new file')
   }
 
   /**

@@ -204,7 +204,8 @@ export class FileLog implements ChangeLog {
     try {
       return await work(thread)
     } catch (error) {
-      throw withRemedy(this.#options.directory, error)
+      const measure = thread.death === undefined ? '' : 'start the service again'
+      throw withRemedy(this.#options.directory, error, measure)
     }
   }
 
