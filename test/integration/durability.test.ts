@@ -384,18 +384,23 @@ t.test('a full disk that has the trail, too', async t => {
   const write = async (i: number): Promise<Frame> => await client.request('store.insert', {
     bucket: 'items', data: { id: `${i}`, name: 'x'.repeat(200) }
   })
+  const told = async (): Promise<string> => String((await app.inject('/readyz')).json<Frame>()['status'])
   let i = 0
   while (i < 2_000 && (await write(i))['type'] === 'result') i++
+  // The trail may have room for some entries of refusals yet.
+  for (let n = 0; await told() !== 'audit_unavailable' && n < 1_000; n++) await write(i)
   const refused = await write(i)
   t.match(refused, { code: 'INTERNAL_ERROR', message: /audit trail cannot be written/ })
   t.notOk('details' in refused)
-  const status = await app.inject('/readyz')
-  t.match([status.statusCode, status.json()], [503, { status: 'audit_unavailable' }])
-  t.equal(store.durability.state, 'unavailable')
+  const [ready, health] = await Promise.all([app.inject('/readyz'), app.inject('/healthz')])
+  const unavailable = [503, { status: 'audit_unavailable' }]
+  t.match([ready.statusCode, ready.json()], unavailable)
+  t.match([health.statusCode, health.json()], unavailable)
   const next = await connect()
   t.match(await next.request('identity.loginWithSecret', login), { code: 'INTERNAL_ERROR' })
-  t.equal(await client.ask('store.count', { bucket: 'items' }), i, 'reads go on')
+  // A write that was applied and not recorded is answered with an error.
+  t.ok(Number(await client.ask('store.count', { bucket: 'items' })) >= i, 'reads go on')
   disk.free()
   for (let n = 0; (await app.inject('/readyz')).statusCode !== 200 && n < 2_000; n++) await delay(5)
-  t.match(await write(i), { type: 'result' })
+  t.match(await write(-1), { type: 'result' })
 })
