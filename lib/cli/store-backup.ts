@@ -1,12 +1,14 @@
-import { backupLog } from '@hamicek/noex-store/tools'
+import { AFTER_CRASH, backupLog } from '@hamicek/noex-store/tools'
 import { OK, runCommand, UsageError, type CommandIo } from './command.js'
-import { escapeText } from './print.js'
+import { escapeText, Output } from './print.js'
 
 const help = `Usage: fastify-noex backup [options] DIRECTORY FILE
 
 Copies the newest durable state of a store's log into one file. Takes no lock, and may run beside the
 server. Buckets with persistent: false are empty in it. Takes as much memory as the store. FILE is
-outside of DIRECTORY and of that of every other store.
+outside of DIRECTORY and of that of every other store. After a crash of a service with an audit trail it
+warns: entries that the trail may not have yet are in the log alone, and in no backup. Start the service
+once, so that the trail gets them.
 
 Options:
   --force     replace a FILE that is there, which must be a backup, or empty
@@ -28,7 +30,11 @@ export async function storeBackup (args: readonly string[], io: CommandIo): Prom
         throw new UsageError('backup takes a directory and a file')
       }
       const report = await backupLog(directory, file, values.force)
-      const { revision, buckets, records, bytes } = report
+      const { revision, buckets, records, bytes, afterCrash } = report
+      if (afterCrash) {
+        await new Output(io.stderr).line(`fastify-noex: ${escapeText(directory)}: ${AFTER_CRASH}; ` +
+          'they are in no backup: start the service once, so that the trail gets them')
+      }
       const holds = `revision ${revision}, buckets: ${buckets}, records: ${records}, ${bytes} bytes`
       await output.line(style.pretty
         ? `${escapeText(file)}: ${holds}`

@@ -1,14 +1,16 @@
-import { fork, type ChildProcess } from 'node:child_process'
+import { execFile, fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { renameSync, rmSync } from 'node:fs'
+import { existsSync, renameSync, rmSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { adminSecret, place, serveAudited, steps, writesIn } from '../audited-service.js'
 import { TestClient } from '../client.js'
 import { compareTrailWithLog } from '../trail-and-log.js'
 
 const program = fileURLToPath(new URL('../fixtures/durable-server.js', import.meta.url))
+const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
 
 t.test('a start brings back what a crash has taken from the trail', async t => {
   const at = place(t)
@@ -146,4 +148,58 @@ t.test('a service that is killed under load', async t => {
   const { differences, recovered, successes } = await compareTrailWithLog(directory, path)
   t.same(differences.slice(0, 5), [])
   t.ok((successes['store.insert'] ?? 0) >= answered, `${answered} answered, ${recovered} brought back`)
+})
+
+t.test('compact and backup after a crash, before a start has brought back entries', async t => {
+  const { directory, path } = place(t)
+  let child: ChildProcess | undefined
+  t.teardown(() => { child?.kill('SIGKILL') })
+  const start = async (): Promise<TestClient> => {
+    child = fork(program, [directory, path, adminSecret, '1000000000'], {
+      execArgv: [], env: { ...process.env, NODE_OPTIONS: '' }
+    })
+    const [port] = await once(child, 'message')
+    const client = await TestClient.open(t, `ws://127.0.0.1:${String(port)}`)
+    await client.ask('identity.loginWithSecret', { secret: adminSecret })
+    return client
+  }
+  const end = async (how: () => unknown): Promise<void> => {
+    const exited = once(child as ChildProcess, 'exit')
+    how()
+    await exited
+  }
+  const execute = async (...args: string[]): Promise<{ code: number, stdout: string, stderr: string }> =>
+    await promisify(execFile)(process.execPath, [main, ...args])
+      .then(output => ({ code: 0, ...output }), error => error)
+  const file = `${directory}.backup`
+  const backup = async (): Promise<readonly [number, Record<string, unknown>, string]> => {
+    const { code, stdout, stderr } = await execute('backup', '--force', directory, file)
+    return [code, JSON.parse(stdout) as Record<string, unknown>, stderr]
+  }
+  const compact = async (...args: string[]): Promise<readonly [number, string]> => {
+    const { code, stderr } = await execute('compact', ...args, directory)
+    return [code, stderr]
+  }
+
+  const client = await start()
+  t.match(await backup(), [0, { afterCrash: false }, ''], 'beside the server')
+  for (let n = 0; n < 30; n++) await client.ask('store.insert', { bucket: 'orders', data: { tag: 'a', n } })
+  await end(() => child?.kill('SIGKILL'))
+  const refusal = /^[^\n]*store: [^\n]* died, .* start the service once [^\n]*--force[^\n]*\n$/
+  for (let i = 0; i < 2; i++) t.match(await compact(), [2, refusal], 'refused, however often')
+  t.match(await backup(), [0, { afterCrash: true }, /^[^\n]*store: [^\n]* died, [^\n]*\n$/])
+  t.ok(existsSync(file))
+
+  await start()
+  await end(() => child?.send('stop'))
+  t.match(await backup(), [0, { afterCrash: false }, ''])
+  const inserts = writesIn(path).filter(({ operation }) => operation === 'store.insert')
+  t.equal(inserts.length, 30, 'the trail has all entries')
+  t.match(await compact(), [0, ''])
+
+  const next = await start()
+  await next.ask('store.insert', { bucket: 'orders', data: { tag: 'b', n: 1 } })
+  await end(() => child?.kill('SIGKILL'))
+  t.match(await compact(), [2, refusal])
+  t.match(await compact('--force'), [0, ''])
 })

@@ -12,7 +12,7 @@ import { serve, startStore, type Served } from '../helper.js'
 import { logInto } from '../log-into.js'
 import { smallDisk } from '../small-disk.js'
 import { temporaryDirectory } from '../temporary-directory.js'
-import { verifyTrail } from '../../lib/exports/audit.js'
+import { jsonlSink, verifyTrail } from '../../lib/exports/audit.js'
 
 /** A log that takes entries when it is told to, or refuses them. */
 class HeldLog extends MemoryLog {
@@ -426,6 +426,8 @@ t.test('a full disk', async t => {
     else refusal = reply
   }
   t.match(refusal, { code: 'INTERNAL_ERROR', details: { reason: 'store_unavailable' } })
+  t.match(store.durability.lastError?.message, `${disk.directory}/store/store.log: ENOSPC`)
+  t.notOk(JSON.stringify(refusal).includes(disk.directory), 'clients see no path')
   t.equal(await client.ask('store.count', { bucket: 'items' }), acknowledged.length)
   t.equal((await app.inject('/healthz')).statusCode, 503)
   disk.free()
@@ -435,4 +437,44 @@ t.test('a full disk', async t => {
   await store.stop()
   const next = await startStore(t, { durability })
   t.same((await next.bucket('items').all()).map(({ id }) => id), acknowledged, 'none is lost')
+})
+
+t.test('a full disk that has the trail, too', async t => {
+  const disk = smallDisk(t)
+  if (disk === undefined) return
+  const durability = { directory: join(disk.directory, 'store'), onNotice: () => {} }
+  const store = await Store.start({ durability })
+  t.teardown(async () => { await store.stop().catch(() => {}) })
+  const sinks = [jsonlSink({ path: join(disk.directory, 'audit.jsonl') })]
+  const { connect, app } = await serve(t, {
+    audit: { tiers: ['admin', 'write'], sinks, writeTimeoutMs: 1_000 },
+    auth: { builtIn: true, adminSecret },
+    exposeErrorDetails: false
+  }, { store })
+  const client = await connect()
+  const login = { secret: adminSecret }
+  await client.ask('identity.loginWithSecret', login)
+  disk.fill()
+  const write = async (i: number): Promise<Frame> => await client.request('store.insert', {
+    bucket: 'items', data: { id: `${i}`, name: 'x'.repeat(200) }
+  })
+  const told = async (): Promise<string> => String((await app.inject('/readyz')).json<Frame>()['status'])
+  let i = 0
+  while (i < 2_000 && (await write(i))['type'] === 'result') i++
+  // The trail may have room for some entries of refusals yet.
+  for (let n = 0; await told() !== 'audit_unavailable' && n < 1_000; n++) await write(i)
+  const refused = await write(i)
+  t.match(refused, { code: 'INTERNAL_ERROR', message: /audit trail cannot be written/ })
+  t.notOk('details' in refused)
+  const [ready, health] = await Promise.all([app.inject('/readyz'), app.inject('/healthz')])
+  const unavailable = [503, { status: 'audit_unavailable' }]
+  t.match([ready.statusCode, ready.json()], unavailable)
+  t.match([health.statusCode, health.json()], unavailable)
+  const next = await connect()
+  t.match(await next.request('identity.loginWithSecret', login), { code: 'INTERNAL_ERROR' })
+  // A write that was applied and not recorded is answered with an error.
+  t.ok(Number(await client.ask('store.count', { bucket: 'items' })) >= i, 'reads go on')
+  disk.free()
+  for (let n = 0; (await app.inject('/readyz')).statusCode !== 200 && n < 2_000; n++) await delay(5)
+  t.match(await write(-1), { type: 'result' })
 })

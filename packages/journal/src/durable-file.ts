@@ -4,7 +4,7 @@ import {
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { readBytes } from './file-scan.js'
-import { onFile, withPath } from './system-error.js'
+import { onFile, onOpen, withPath } from './system-error.js'
 
 /**
  * Whether Node's permission model is on, which forbids `fsync` and `fchmod`: files are opened so that the
@@ -34,7 +34,7 @@ export class DurableFile {
    */
   constructor (path: string, syncEach: boolean) {
     this.#path = path
-    this.#fd = openSync(path, openFlags, 0o600)
+    this.#fd = onOpen(path, () => openSync(path, openFlags, 0o600))
     const stats = fstatSync(this.#fd)
     if (!stats.isFile()) {
       closeSync(this.#fd)

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { LINE_FEED, LineSplitter, type RawLine } from './lines.js'
-import { withPath } from './system-error.js'
+import { onOpen, withPath } from './system-error.js'
 
 const CHUNK_BYTES = 1_048_576
 
@@ -14,7 +14,7 @@ const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.
 function withFile<T> (path: string, use: (fd: number, size: number) => T): T | undefined {
   let fd: number
   try {
-    fd = openSync(path, readFlags)
+    fd = onOpen(path, () => openSync(path, readFlags))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error

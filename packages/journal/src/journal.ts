@@ -69,6 +69,8 @@ export class Journal<Head> {
   #head: Head
   /** Lines that others have taken away, until the journal says so. */
   #lost: LineRange | undefined
+  /** Message about them, of a journal that takes no more lines. */
+  #lossText = ''
 
   /** Opens or creates the current segment, and makes sure of what was recovered. */
   constructor (
@@ -260,7 +262,7 @@ export class Journal<Head> {
   #readySegment (): DurableFile {
     const isOld = this.#first !== undefined && Date.now() - this.#openedAt > this.#options.maxAgeMs
     if (this.#segment?.change !== undefined) throw new Error(this.#leaveSegment(this.#segment))
-    if (this.#lost !== undefined && this.#keeper.lostEntry === undefined) throw new Error(this.#lostText())
+    if (this.#lost !== undefined && this.#keeper.lostEntry === undefined) throw new Error(this.#lossText)
     if (this.#segment === undefined || this.#segment.poisoned || isOld) this.#rotate()
     this.#tellLost()
     return this.#segment as DurableFile
@@ -285,7 +287,8 @@ export class Journal<Head> {
     this.#first = undefined
     const changed = `${current} has been ${isCut ? 'cut' : 'removed or replaced'}`
     const lost = this.#lost === undefined ? '' : `: ${this.#lostText()}`
-    return `${changed}${lost}; ${this.#freeName()}`
+    this.#lossText = `${changed}${lost}; ${this.#freeName()}`
+    return this.#lossText
   }
 
   #lostText (): string {
@@ -299,16 +302,19 @@ export class Journal<Head> {
    */
   #freeName (): string {
     const { current, title } = this.#names
+    const isEnd = this.#keeper.lostEntry === undefined && this.#lost !== undefined
+    let rest = ''
     try {
       const aside = setAside(current, title)
-      const rest = aside === undefined ? '' : `what was in its place is now ${aside}, and `
-      const next = this.#keeper.lostEntry === undefined && this.#lost !== undefined
-        ? 'nothing more is written'
-        : 'the next entry begins a new file'
-      return `${rest}${next}`
+      if (aside !== undefined) rest = `what was in its place is now ${aside}, and `
     } catch (error) {
-      return (error as Error).message
+      const { message } = error as Error
+      if (!isEnd) return message
+      rest = `${message}, and `
     }
+    return rest + (isEnd
+      ? 'nothing more is written: stop the service, and bring its directory back from a backup'
+      : 'the next entry begins a new file')
   }
 
   /**

@@ -10,6 +10,18 @@ export function onFile<T> (path: string, work: () => T): T {
   }
 }
 
+/** Opens a file. Where that is forbidden, the error says whose the file must be. */
+export function onOpen<T> (path: string, open: () => T): T {
+  try {
+    return open()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const isForbidden = code === 'EACCES' || code === 'EPERM'
+    if (!isForbidden) throw error
+    throw withPath(path, error, 'cannot be opened: give it to the user of this process')
+  }
+}
+
 /** Returns an error of the system with a path in front, unless it names that already. `why`: the remedy. */
 export function withPath (path: string, error: unknown, why = ''): Error {
   const { message, code } = error as NodeJS.ErrnoException

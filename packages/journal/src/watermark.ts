@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { readBytes } from './file-scan.js'
 import { crc32 } from './crc-format.js'
+import { onOpen } from './system-error.js'
 
 const LENGTH = 26
 
@@ -14,7 +15,7 @@ export class Watermark {
 
   constructor (path: string) {
     const { O_RDWR, O_CREAT, O_NOFOLLOW = 0 } = constants
-    this.#fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+    this.#fd = onOpen(path, () => openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600))
   }
 
   /** Returns the number in the file; 0 when there is none, or it is broken. */

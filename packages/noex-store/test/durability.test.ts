@@ -312,6 +312,9 @@ test('a full disk', async t => {
   }
   t.ok(refusal instanceof StoreUnavailableError, String(refusal))
   t.match(store.durability, { state: 'unavailable', lag: { commits: 0 }, lastError: { message: /ENOSPC/ } })
+  const told = new RegExp(`^${directory}/store\\.log: ENOSPC: .*: make room on the disk`)
+  t.match(store.durability, { lastError: { message: told } })
+  t.match(refusal, { cause: { message: told, code: 'ENOSPC' } })
   await t.rejects(bucket.insert({ id: 'refused' }), StoreUnavailableError)
   t.equal(await bucket.count(), acknowledged.size, 'reads go on, and show what is durable alone')
   t.equal(undone.length > 0, true)
@@ -334,6 +337,20 @@ test('a full disk', async t => {
   const { store: next } = await startDurable(t, directory)
   t.same(new Set((await next.bucket('users').all()).map(({ id }) => id)), acknowledged, 'none is lost')
   await next.stop()
+})
+
+test('a stop while the disk is full', async t => {
+  const disk = smallDisk(t)
+  if (disk === undefined) return
+  const directory = join(disk.directory, 'store')
+  const { store } = await startDurable(t, directory)
+  await store.defineBucket('users', users)
+  disk.fill()
+  const write = async (i: number): Promise<unknown> =>
+    await store.bucket('users').insert({ id: `${i}`, name: 'x'.repeat(1_000) })
+  for (let i = 0; store.durability.state === 'ok' && i < 1_000; i++) await write(i).catch(() => {})
+  const told = new RegExp(`${directory}/store\\.log: ENOSPC: .*: make room on the disk`)
+  await t.rejects(store.stop(), { name: 'StoreUnavailableError', message: told, cause: { message: told } })
 })
 
 test('a read that is shown waits for what it has seen', async t => {

@@ -1,15 +1,18 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync,
   truncateSync, writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
 import { DefinitionMissingError, FileLog, Store } from '../src/index.js'
 import { backupLog, compactLog, readStore, restoreLog, verifyLog } from '../src/tools/index.js'
 import {
   changeByte, filesOf, startOn, stateOf, storeWithHistory, temporaryDirectory
 } from './support/log-files.js'
-import { FakeClock, rejection, startStore } from './support/store.js'
+import { FakeClock, rejection, startStore, users } from './support/store.js'
 
 test('a backup is a whole store in one file', async t => {
   const folder = temporaryDirectory(t)
@@ -228,4 +231,37 @@ test('compact refuses what it cannot read whole, and makes no log', async t => {
   changeByte(join(directory, newest), 50)
   await compactLog(directory)
   t.match(await verifyLog(directory), { ok: true, buckets: { orders: 100 } }, 'a snapshot is made anew')
+})
+
+test('compact and backup after a crash go by what the log notes', async t => {
+  const folder = temporaryDirectory(t)
+  const file = join(folder, 'backup')
+  const writer = fileURLToPath(new URL('./fixtures/counting-writer.js', import.meta.url))
+  const crash = async (directory: string): Promise<void> => {
+    const child = spawn(process.execPath, [writer, directory, '1'], {
+      env: { ...process.env, NODE_OPTIONS: '', HOLD: '1' }, stdio: ['pipe', 'pipe', 'inherit']
+    })
+    t.teardown(() => { child.kill('SIGKILL') })
+    let said = ''
+    while (!said.includes('\n1\n')) said += String((await once(child.stdout, 'data'))[0])
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+  const plain = join(folder, 'plain')
+  await crash(plain)
+  t.match(await backupLog(plain, file), { afterCrash: false }, 'without notes there is nothing to lose')
+  await compactLog(plain)
+
+  const noted = join(folder, 'noted')
+  const store = await startOn(t, noted)
+  await store.defineBucket('users', users)
+  await store.bucket('users').insert({ id: 'a' }, { note: () => 'of a trail' })
+  await store.stop()
+  t.match(await backupLog(noted, file, true), { afterCrash: false }, 'stopped in order')
+  await crash(noted)
+  t.match(await backupLog(noted, file, true), { afterCrash: true })
+  for (let i = 0; i < 2; i++) await t.rejects(compactLog(noted), { message: /noted: .*start the service once/ })
+  await (await startOn(t, noted)).stop()
+  await compactLog(noted)
+  t.match(await verifyLog(noted), { ok: true })
 })

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
+import { logFormat } from '../src/log/log-format.js'
 import { backupLog, readStore, verifyLog } from '../src/tools/index.js'
 import { changeByte, filesOf, startOn, storeWithHistory, temporaryDirectory } from './support/log-files.js'
 import { rejection } from './support/store.js'
@@ -39,6 +40,33 @@ test('verify says what a log has', async t => {
   appendFileSync(join(directory, 'store.log'), '5f0c 12 noise')
   t.match(await verifyLog(directory), { ...expected, tornBytes: 13 }, 'the end of a crash is no fault')
   t.match(readFileSync(join(directory, 'store.log'), 'latin1'), /noise$/, 'and stays')
+})
+
+test('lines of a version that is not known are refused by name', async t => {
+  const directory = temporaryDirectory(t)
+  const store = await startOn(t, directory)
+  await store.defineBucket('orders', { key: 'id', schema: { id: { type: 'string' } } })
+  const { revision } = store
+  await store.stop()
+  const path = join(directory, 'store.log')
+  const before = readFileSync(path, 'utf8')
+  const change = { type: 'insert', bucket: 'orders', key: 'a', after: { id: { $noex: 'hologram' } } }
+  const other = { ...change, type: 'teleport', after: { id: 'a' } }
+  for (const [unknown, wrong] of [[change, /hologram/], [other, /teleport/]] as const) {
+    const head = { revision, durable: revision }
+    const { line } = logFormat.seal(JSON.stringify({ time: 1, changes: [unknown] }), head, head)
+    writeFileSync(path, `${before}${line}\n`)
+    const { message } = await rejection(startOn(t, directory))
+    t.match(message, wrong)
+    t.ok(message.startsWith(`${directory}: revision ${revision + 1} of the log cannot be read`), message)
+    t.match(message, /run the version of the package that wrote it, or bring the directory back from a backup/)
+    t.match((await verifyLog(directory)).faults, [/revision \d of the log .*: bring its files back/])
+  }
+  writeFileSync(path, before)
+  const identity = join(directory, 'store.json')
+  writeFileSync(identity, readFileSync(identity, 'utf8').replace('"format":1', '"format":2'))
+  t.match((await verifyLog(directory)).faults, [/the log has format 2/])
+  t.equal((await verifyLog(directory)).faults.length, 1, 'and the log is not called damaged')
 })
 
 test('verify finds a changed byte at any place of any file', async t => {

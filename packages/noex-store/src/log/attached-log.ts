@@ -197,13 +197,17 @@ export class AttachedLog {
 
   /**
    * Makes all commits durable, ends the store for further ones, and closes the log.
-   * @throws when commits could not be made durable, or the log does not take any at the end
+   * @throws when commits could not be made durable, or the log does not take any at the end: with the reason
    */
   async close (): Promise<void> {
     try {
       // Commits of others may come meanwhile.
       while (this.#durable < this.#engine.revision) await this.whenDurable(this.#engine.revision)
       if (this.#trouble !== undefined) throw this.#trouble
+    } catch (error) {
+      const { cause } = error as Error
+      if (!(error instanceof StoreUnavailableError) || cause === undefined) throw error
+      throw new StoreUnavailableError(`The log of commits takes none at the end: ${textOf(cause)}`, { cause })
     } finally {
       this.#engine.isStopped = true
       this.#isClosed = true
@@ -278,17 +282,14 @@ export class AttachedLog {
     this.#waiters = []
     this.#engine.undo(this.#durable)
     for (const waiter of waiters) waiter.reject(error)
-    const { message } = cause as Error
     this.#onNotice({
-      type: 'unavailable', message: `the store takes no writes: ${message}`, error: cause as Error
+      type: 'unavailable', message: `the store takes no writes: ${textOf(cause)}`, error: cause as Error
     })
     this.#tryLater(0)
   }
 
   #noteError (cause: unknown): void {
-    this.#lastError = {
-      message: cause instanceof Error ? cause.message : String(cause), time: this.#engine.now
-    }
+    this.#lastError = { message: textOf(cause), time: this.#engine.now }
   }
 
   #tryLater (attempt: number): void {
@@ -308,4 +309,8 @@ export class AttachedLog {
     this.#trouble = undefined
     if (!this.#isClosed) this.#onNotice({ type: 'available', message: 'the store takes writes again' })
   }
+}
+
+function textOf (cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
 }

@@ -70,11 +70,24 @@ function beginningOf ({ _version, _createdAt, _updatedAt }: StoreRecord): Partia
   return { _version, _createdAt, _updatedAt }
 }
 
-/** Reads a line; changes of records have the members again that JSON leaves out. */
+const types: ReadonlySet<string> = new Set<Change['type']>(
+  ['insert', 'update', 'delete', 'clear', 'define', 'redefine', 'drop', 'query']
+)
+
+/** Whether this version knows a type of changes. */
+export function isChangeType (type: unknown): type is Change['type'] {
+  return typeof type === 'string' && types.has(type)
+}
+
+/**
+ * Reads a line; changes of records have the members again that JSON leaves out.
+ * @throws where it has a change or a value that this version does not know
+ */
 export function entryOfLine (line: string, revision: number): LogEntry {
   const entry = parseEncoded(line) as LogEntry
-  const changes = entry.changes.map(change => (
-    'key' in change ? { ...change, before: change.before, after: change.after } : change
-  ))
+  const changes = entry.changes.map(change => {
+    if (!isChangeType(change.type)) throw new Error(`it has a change of type ${JSON.stringify(change.type)}`)
+    return 'key' in change ? { ...change, before: change.before, after: change.after } : change
+  })
   return { ...entry, changes, revision }
 }

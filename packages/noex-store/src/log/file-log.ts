@@ -9,6 +9,7 @@ import { entryOfLine, lineOfEntry } from './entry-lines.js'
 import { FileBackups } from './file-backups.js'
 import { ImageReader, linesOfImage } from './image-lines.js'
 import { inSlices, sendLines } from './line-slices.js'
+import { withRemedy } from './remedy.js'
 import type { LogCall, LogNotice, LogOpened, ReadLines, ReadNotes } from './log-messages.js'
 
 export interface FileLogOptions {
@@ -84,7 +85,7 @@ export class FileLog implements ChangeLog {
     })
     this.#thread = thread
     const { epoch, revision, torn, damaged } = opened
-    const snapshot = await readImage(snapshots)
+    const snapshot = await readImage(snapshots, directory)
     // Without flushing there is no telling what a crash has taken: the revisions may be given anew.
     if (epoch !== undefined && fsync) this.#epoch = epoch
     this.#hasBegun = epoch !== undefined
@@ -93,15 +94,14 @@ export class FileLog implements ChangeLog {
     this.#tailBytes = tails.reduce((sum, { length }) => sum + length, 0)
     this.#snapshotRevision = snapshot?.revision ?? -1
     const first = snapshot === undefined ? revision - count(tails) + 1 : snapshot.revision + 1
-    const tail = await readEntries(tails, first)
+    const tail = await readEntries(tails, first, directory)
     return { epoch: this.#epoch, snapshot, tail, torn, damaged }
   }
 
   async append (entries: readonly LogEntry[], previousRevision: number): Promise<void> {
-    const thread = this.#opened()
     const [first] = entries
     if (first === undefined || this.#isFailing) {
-      await thread.probe()
+      await this.#attempt(async thread => { await thread.probe() })
       this.#isFailing = false
     }
     if (first === undefined) return
@@ -123,7 +123,7 @@ export class FileLog implements ChangeLog {
       lines.push(typeof line === 'string' ? line : await line)
     }
     try {
-      await thread.write(lines)
+      await this.#attempt(async thread => { await thread.write(lines) })
     } catch (error) {
       this.#isFailing = true
       throw error
@@ -136,7 +136,7 @@ export class FileLog implements ChangeLog {
     for (let next = from + 1; ;) {
       const { lines, count } = await this.#call({ type: 'read', from: next }) as ReadLines
       if (count === 0) return
-      yield * await readEntries([lines], next)
+      yield * await readEntries([lines], next, this.#options.directory)
       next += count
     }
   }
@@ -190,11 +190,23 @@ export class FileLog implements ChangeLog {
   async close (): Promise<void> {
     this.#isClosing = true
     await this.#thread?.close()
-    if (this.#troubles.length > 0) throw new Error(this.#troubles.splice(0).join('; '))
+    if (this.#troubles.length === 0) return
+    throw withRemedy(this.#options.directory, new Error(this.#troubles.splice(0).join('; ')))
   }
 
   async #call (call: LogCall): Promise<unknown> {
-    return await this.#opened().call(call)
+    return await this.#attempt(async thread => await thread.call(call))
+  }
+
+  /** Does something with the thread. An error has the file and the remedy. */
+  async #attempt<T> (work: (thread: JournalThread<LogOpened, LogNotice>) => Promise<T>): Promise<T> {
+    const thread = this.#opened()
+    try {
+      return await work(thread)
+    } catch (error) {
+      const measure = thread.death === undefined ? '' : 'start the service again'
+      throw withRemedy(this.#options.directory, error, measure)
+    }
   }
 
   #opened (): JournalThread<LogOpened, LogNotice> {
@@ -207,18 +219,36 @@ function count (texts: readonly string[]): number {
   return texts.reduce((sum, text) => sum + text.split('\n').length, 0)
 }
 
-/** Parses entries in slices. */
-async function readEntries (texts: readonly string[], first: number): Promise<LogEntry[]> {
+/** Parses entries in slices. @throws naming the directory, the revision and the remedy */
+async function readEntries (texts: readonly string[], first: number, directory: string): Promise<LogEntry[]> {
   const entries: LogEntry[] = []
-  await inSlices(linesIn(texts), line => { entries.push(entryOfLine(line, first + entries.length)) })
+  await inSlices(linesIn(texts), line => {
+    const revision = first + entries.length
+    try {
+      entries.push(entryOfLine(line, revision))
+    } catch (error) {
+      throw unreadable(`${directory}: revision ${revision} of the log`, error)
+    }
+  })
   return entries
 }
 
-async function readImage (texts: readonly string[]): Promise<StoreImage | undefined> {
+/** @throws naming the directory and the remedy */
+async function readImage (texts: readonly string[], directory: string): Promise<StoreImage | undefined> {
   if (texts.length === 0) return undefined
   const reader = new ImageReader()
-  await inSlices(linesIn(texts), line => { reader.add(line) })
-  return reader.end()
+  try {
+    await inSlices(linesIn(texts), line => { reader.add(line) })
+    return reader.end()
+  } catch (error) {
+    throw unreadable(`${directory}: its newest snapshot`, error)
+  }
+}
+
+/** Its bytes are those that were written, so that another version has written them. */
+function unreadable (subject: string, error: unknown): Error {
+  return new Error(`${subject} cannot be read (${(error as Error).message}): run the version of the package ` +
+    'that wrote it, or bring the directory back from a backup', { cause: error })
 }
 
 function * linesIn (texts: readonly string[]): Generator<string> {

@@ -5,6 +5,7 @@ import { headOf, lineOfHead, readHead, savedImage } from '../log/backup-format.j
 import { linesOfImage } from '../log/image-lines.js'
 import { sendLines } from '../log/line-slices.js'
 import { WholeFile } from '../log/whole-file.js'
+import { isAfterCrash } from './after-crash.js'
 import { requireLog } from './directory.js'
 import { readStore } from './offline-store.js'
 import { targetFile } from './targets.js'
@@ -19,6 +20,14 @@ export interface BackupReport {
   readonly records: number
 }
 
+export interface BackupMade extends BackupReport {
+  /**
+   * Whether the process that had the store has died, and the log keeps what its audit trail may not have:
+   * that is in no backup. A start of the service brings it back.
+   */
+  readonly afterCrash: boolean
+}
+
 /**
  * Copies the newest durable state of a log into one file, also while a server writes to the log. Records of
  * buckets that are not to outlive a process are left out. The file is there when it is whole and on the disk;
@@ -27,7 +36,7 @@ export interface BackupReport {
  * @param isForced whether an earlier backup may be replaced, or an empty file
  * @throws when the file is in the way, or the log cannot be read: with the file and the remedy
  */
-export async function backupLog (directory: string, file: string, isForced = false): Promise<BackupReport> {
+export async function backupLog (directory: string, file: string, isForced = false): Promise<BackupMade> {
   requireLog(directory)
   const path = targetFile(file, directory)
   refuseExisting(file, path, isForced)
@@ -47,7 +56,13 @@ export async function backupLog (directory: string, file: string, isForced = fal
   whole.end(path)
   const { revision, bucketNames, totalRecords } = head
   return {
-    file, bytes: sizeOf(path) ?? 0, epoch, revision, buckets: bucketNames.length, records: totalRecords
+    file,
+    bytes: sizeOf(path) ?? 0,
+    epoch,
+    revision,
+    buckets: bucketNames.length,
+    records: totalRecords,
+    afterCrash: await isAfterCrash(directory)
   }
 }
 

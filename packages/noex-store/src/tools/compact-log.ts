@@ -2,6 +2,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { FileLog } from '../log/file-log.js'
 import { Store } from '../store.js'
+import { AFTER_CRASH, isAfterCrash } from './after-crash.js'
 import { requireLog } from './directory.js'
 
 export interface CompactReport {
@@ -18,10 +19,16 @@ export interface CompactReport {
  * Writes a snapshot of the newest state of a log and removes everything older, so that records which were
  * deleted are nowhere in its files. History and revisions go on. When it is killed, the log is whole, and the
  * command can be run again.
- * @throws when another process has the store, there is none, or anything in its files is wrong
+ * @param isForced whether notes for an audit trail may be removed that a start has not seen since a crash
+ * @throws when another process has the store, there is none, anything in its files is wrong, or there are
+ * such notes: with the remedy
  */
-export async function compactLog (directory: string): Promise<CompactReport> {
+export async function compactLog (directory: string, isForced = false): Promise<CompactReport> {
   requireLog(directory)
+  if (!isForced && await isAfterCrash(directory)) {
+    throw new Error(`${directory}: ${AFTER_CRASH}: start the service once and stop it, so that the trail ` +
+      'gets them, or add --force to lose them')
+  }
   const bytesBefore = bytesOf(directory)
   const log = new FileLog({ directory, isKnown: true })
   // Deleted keys are forgotten by the application's own limit only.

@@ -1,5 +1,6 @@
 // Commands on the files of a store that no process, or another one, has open.
-export { backupLog, type BackupReport } from './backup-log.js'
+export { AFTER_CRASH } from './after-crash.js'
+export { backupLog, type BackupMade, type BackupReport } from './backup-log.js'
 export { compactLog, type CompactReport } from './compact-log.js'
 export { importDirectory, type ImportOptions, type ImportReport } from './import-directory.js'
 export { makeLog } from './new-log.js'

@@ -1,3 +1,5 @@
+import { isChangeType } from '../log/entry-lines.js'
+import { parseEncoded } from '../storage/tagged-value.js'
 import { isObject } from '../value-kinds.js'
 
 /** Number of records of each bucket. */
@@ -96,21 +98,17 @@ interface CommitChange {
   readonly records: number | undefined
 }
 
-const types: ReadonlySet<unknown> = new Set(
-  ['insert', 'update', 'delete', 'clear', 'define', 'redefine', 'drop', 'query']
-)
-
 /** Returns the changes of the text of a commit. @throws where it is none */
 export function changesOf (text: string): CommitChange[] {
   const { time, changes } = parse(text)
   if (typeof time !== 'number' || !Array.isArray(changes)) throw new Error('is no commit')
   return changes.map((change: unknown) => {
     const { type, bucket, query, records } = isObject(change) ? change : {}
-    if (!types.has(type) || typeof (type === 'query' ? query : bucket) !== 'string') {
+    if (!isChangeType(type) || typeof (type === 'query' ? query : bucket) !== 'string') {
       throw new Error('has a change that is none')
     }
     return {
-      type: type as string,
+      type,
       bucket: String(bucket),
       records: Array.isArray(records) ? records.length : undefined
     }
@@ -120,8 +118,10 @@ export function changesOf (text: string): CommitChange[] {
 function parse (text: string): Readonly<Record<string, unknown>> {
   let value: unknown
   try {
-    value = JSON.parse(text)
-  } catch {}
+    value = parseEncoded(text)
+  } catch (error) {
+    throw new Error(`cannot be read: ${(error as Error).message}`, { cause: error })
+  }
   if (!isObject(value)) throw new Error('is no JSON object')
   return value
 }

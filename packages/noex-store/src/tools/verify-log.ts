@@ -73,7 +73,8 @@ async function verify (directory: string): Promise<LogReport> {
     .filter(file => file !== undefined)
   const counts = new LogCounts(identity, snapshots)
   const journal = attempt(() => readLog(directory, counts))
-  if (journal !== undefined) {
+  // Without knowing where the log begins, there is no telling what is missing.
+  if (journal !== undefined && identity !== undefined) {
     faults.push(...checkEnds(directory, journal, identity, mark, snapshots, files.at(-1)))
   }
   if (counts.fault !== undefined) faults.push(`${directory}: ${counts.fault}`)

@@ -1,12 +1,15 @@
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
-import { Store, StoreUnavailableError } from '../../src/index.js'
+import { Store, StoreUnavailableError, type DurabilityNotice } from '../../src/index.js'
 import { filesIn, temporaryDirectory, writeSmallStore } from '../support/directory-copies.js'
 import { smallDisk } from '../support/small-disk.js'
 import { users } from '../support/store.js'
@@ -108,6 +111,37 @@ test('a directory that is removed under a running server', async t => {
   }
 })
 
+test('errors of a log that is cut, removed or replaced have its name and the remedy', async t => {
+  const faults: Record<string, (path: string) => void> = {
+    'it is cut' (path) { truncateSync(path, statSync(path).size - 9) },
+    'it is removed' (path) { rmSync(path) },
+    'it is replaced' (path) {
+      rmSync(path)
+      writeFileSync(path, 'of others')
+    }
+  }
+  for (const [title, meddle] of Object.entries(faults)) {
+    const directory = temporaryDirectory(t)
+    const notices: DurabilityNotice[] = []
+    const onNotice = (notice: DurabilityNotice): void => { notices.push(notice) }
+    const store = await Store.start({ ttlCheckIntervalMs: 0, durability: { directory, onNotice } })
+    t.teardown(async () => { await store.stop().catch(() => {}) })
+    await store.defineBucket('users', users)
+    meddle(join(directory, 'store.log'))
+    const told = new RegExp(`${directory}/store\\.log .*lost to the store: .*stop the service, and bring`)
+    for (let i = 0; i < 3; i++) {
+      const write = store.bucket('users').insert({ id: `${i}` })
+      const error = await write.then(() => undefined, (error: Error) => error)
+      t.match(error, { name: 'StoreUnavailableError', cause: { message: told } }, title)
+      t.notOk(error?.message.includes(directory), 'the message may go to clients')
+      t.match(store.durability.lastError, { message: told }, title)
+      await new Promise(resolve => { setTimeout(resolve, 120) })
+    }
+    t.match(notices.find(({ type }) => type === 'unavailable'), { message: told, error: { message: told } })
+    await t.rejects(store.stop(), { message: told }, title)
+  }
+})
+
 test('a directory that has been emptied is not begun anew in silence', async t => {
   const directory = temporaryDirectory(t)
   await writeSmallStore(directory)
@@ -168,8 +202,13 @@ test('a directory of another user', { skip: !isRoot && 'needs root' }, async t =
   const folder = mkdtempSync(join(tmpdir(), 'noex-owner-'))
   t.teardown(() => { rmSync(folder, { recursive: true }) })
   chmodSync(folder, 0o755)
-  const [closed, open] = [join(folder, 'closed'), join(folder, 'open')]
+  const [closed, open, mixed] = ['closed', 'open', 'mixed'].map(name => join(folder, name)) as
+    [string, string, string]
   await writeSmallStore(closed)
+  await writeSmallStore(mixed)
+  for (const name of ['', ...readdirSync(mixed)]) {
+    if (name !== 'store.log') chownSync(join(mixed, name), 65534, 65534)
+  }
   mkdirSync(open, { mode: 0o777 })
   chmodSync(open, 0o777)
   const run = async (directory: string): Promise<string> => {
@@ -180,4 +219,5 @@ test('a directory of another user', { skip: !isRoot && 'needs root' }, async t =
   }
   t.match(await run(closed), /closed cannot be opened: it must be a directory of the user of this process/)
   t.match(await run(open), /open belongs to another user: give it to the user of this process/)
+  t.match(await run(mixed), /store\.log cannot be opened: give it to the user of this process/)
 })
