@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { Store } from '@hamicek/noex-store'
-import { jsonlSink, type AuditSink, type RecordedEntry } from '../lib/exports/audit.js'
+import { jsonlSink, type AuditSink, type JsonlSinkOptions, type RecordedEntry } from '../lib/exports/audit.js'
 import { serve, type Served } from './helper.js'
 import { logInto } from './log-into.js'
 import { temporaryDirectory } from './temporary-directory.js'
@@ -11,8 +11,8 @@ import { temporaryDirectory } from './temporary-directory.js'
 export const adminSecret = '9f1c5e0b7a3d48e2b6c4d1f0a8e7c3b5'
 
 /** A sink whose files are those of a trail, and which holds back what it is given while it is told to. */
-export function heldSink (path: string): AuditSink & { isHolding: boolean, isLost: boolean } {
-  const sink = jsonlSink({ path })
+export function heldSink (options: JsonlSinkOptions): AuditSink & { isHolding: boolean, isLost: boolean } {
+  const sink = jsonlSink(options)
   const held = {
     name: 'held',
     policy: sink.policy,
@@ -50,13 +50,16 @@ export interface Place {
 }
 
 /** Serves a durable store with a trail in files, which is recorded through a held sink. */
-export async function serveAudited (t: Test, { directory, path }: Place): Promise<Audited> {
+export async function serveAudited (
+  t: Test, { directory, path }: Place, options?: Partial<JsonlSinkOptions>, isHolding = false
+): Promise<Audited> {
   const store = await Store.start({ durability: { directory, onNotice () {} } })
   t.teardown(async () => { await store.stop().catch(() => {}) })
-  const sink = heldSink(path)
+  const sink = heldSink({ ...options, path })
+  sink.isHolding = isHolding
   const lines: Array<Record<string, unknown>> = []
   const audit = { tiers: ['admin' as const, 'write' as const], sinks: [sink], writeTimeoutMs: 400 }
-  const served = await serve(t, { audit }, { store, fastify: { logger: logInto(lines) } })
+  const served = await serve(t, { audit }, { store, fastify: { logger: logInto(lines, 'info') } })
   const stop = async (): Promise<void> => {
     await served.app.close().catch(() => {})
     await store.stop()

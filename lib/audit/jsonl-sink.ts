@@ -4,7 +4,7 @@ import { checkGroup, isBoolean, isInteger, merge, NoexOptionsError, type Checks 
 import { threadFile } from '@hamicek/noex-journal'
 import type { RecordedEntry } from './entry.js'
 import type { JournalSettings, OpenedTrail, TrailNotice } from './journal-messages.js'
-import type { AuditSink, SinkCommits, SinkContext, SinkPolicies, SinkWriter } from './sink.js'
+import type { AuditSink, FoundCommits, SinkCommits, SinkContext, SinkPolicies, SinkWriter } from './sink.js'
 import { isCurrentSegment } from './segments.js'
 import {
   checkpointTeller, isPathWith, sinkChecks, sinkDefaults, toPrivateKey,
@@ -77,7 +77,7 @@ class JsonlWriter implements SinkWriter {
 
   private constructor (thread: JournalThread<OpenedTrail, TrailNotice>, trail: string) {
     this.#thread = thread
-    this.commits = { trail, find: async wanted => await thread.call(wanted) as number[] }
+    this.commits = { trail, find: async wanted => await thread.call(wanted) as FoundCommits }
     this.#closed = new Promise((_resolve, reject) => { this.#onClosed = reject })
     this.#closed.catch(() => {})
   }

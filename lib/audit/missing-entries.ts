@@ -2,7 +2,7 @@ import type { Log } from '../log.js'
 import type { NoexStore } from '../store/noex-store.js'
 import { recordEntry, withCommit } from './entry.js'
 import { parseNoteText, type EntryNote } from './entry-note.js'
-import type { SinkCommits } from './sink.js'
+import type { FoundCommits, SinkCommits } from './sink.js'
 import type { RestoredEntry } from './sink-queue.js'
 
 /** Commits that are looked at: more than can be on the way to a trail at once. */
@@ -10,38 +10,52 @@ const MAX_COMMITS = 65_536
 /** How much older than its commit an entry may be when a clock was set back, in milliseconds. */
 const CLOCK_SLACK_MS = 3_600_000
 const ENDED = 'the server ended before the operation did'
-const OTHER_TRAIL = 'writes of this store were recorded in another audit trail: ' +
-  'a start with that one brings back what a crash has taken from it'
+const OTHER_TRAIL = 'writes of this store were recorded in another audit trail: unless another service ' +
+  'of this store opens it, a start with that one brings back what a crash has taken from it'
+const LACKING = 'the audit trail lacks entries that were in it: its files were moved away or removed'
+const TOO_MANY = 'the audit trail may lack more entries than were looked for: those of earlier commits'
 
 /** A commit that the trail may not have. */
 interface Candidate extends EntryNote {
   readonly revision: number
   readonly time: number
+  /** The revision up to which the entries of all commits were in the trail before this one. */
+  readonly toldHere: number
+}
+
+/** What was found of the commits of a store in a trail. */
+interface Search {
+  /** Newest first. */
+  readonly candidates: readonly Candidate[]
+  readonly found: ReadonlySet<number>
+  /** Entries of commits up to this revision are not brought back: the trail has them, or is another. */
+  readonly bound: number
+  /** Nor are those of commits until this time, in epoch milliseconds: they were in the trail. */
+  readonly removedUntil: number
 }
 
 /**
  * Finds the entries that commits of a store keep and a trail does not have, in the order of the commits: the
- * process has ended between the two. Of a request that had not ended, the entry is an error that says so.
+ * process has ended between the two, or the trail has lost its end. Of a request that had not ended, the
+ * entry is an error that says so.
  * @throws naming the file when the log cannot be read
  */
 export async function missingEntries (
-  store: Pick<NoexStore, 'epoch' | 'notes'>, { trail, find }: SinkCommits, log: Log
+  store: Pick<NoexStore, 'epoch' | 'notes'>, sink: SinkCommits, log: Log
 ): Promise<RestoredEntry[]> {
-  const candidates = await findCandidates(store, trail, log)
-  if (candidates.length === 0) return []
   const { epoch } = store
-  const found = new Set(await find({
-    epoch,
-    revisions: candidates.map(({ revision }) => revision),
-    told: Math.min(...candidates.map(({ told }) => told[trail] as number)),
-    since: Math.min(...candidates.map(({ time }) => time)) - CLOCK_SLACK_MS
-  }))
+  const { candidates, found, bound, removedUntil } = await search(store, sink, log)
+  if (candidates.length === MAX_COMMITS && (candidates.at(-1)?.revision ?? 0) > bound) {
+    log.error({ trail: sink.trail, before: candidates.at(-1)?.revision }, TOO_MANY)
+  }
   // Newest first: so are the commits of each, and the requests by their last commits.
   const requests = new Map<string, Candidate[]>()
   for (const candidate of candidates) {
     const commits = requests.get(candidate.request)
-    if (commits === undefined) requests.set(candidate.request, [candidate])
-    else commits.push(candidate)
+    if (commits !== undefined) commits.push(candidate)
+    else if (candidate.revision > bound && candidate.time > removedUntil) {
+      requests.set(candidate.request, [candidate])
+    }
   }
   return [...requests.values()]
     .filter(commits => !commits.some(({ revision }) => found.has(revision)))
@@ -49,27 +63,76 @@ export async function missingEntries (
     .map(commits => restoredEntry(commits as [Candidate, ...Candidate[]], epoch))
 }
 
-async function findCandidates (
-  store: Pick<NoexStore, 'notes'>, trail: string, log: Log
-): Promise<Candidate[]> {
+/**
+ * Goes back over the commits until the trail has one, and from there to those before it that may have been on
+ * the way: what that commit was told of the trail still holds, since a trail loses nothing but its end.
+ */
+async function search (
+  store: Pick<NoexStore, 'epoch' | 'notes'>, { trail, find }: SinkCommits, log: Log
+): Promise<Search> {
   const candidates: Candidate[] = []
-  let told: number | undefined
-  let hasWarned = false
+  const commits = commitsOf(store, trail, log)
+  let isOver = false
+  const readTo = async (isEnough: (candidate: Candidate) => boolean): Promise<void> => {
+    while (!isOver && candidates.length < MAX_COMMITS) {
+      const { value, done } = await commits.next()
+      if (done === true) isOver = true
+      else if (candidates.push(value) && isEnough(value)) return
+    }
+    isOver = true
+  }
+  const findFrom = async (since: number): Promise<FoundCommits> => await find({
+    epoch: store.epoch,
+    revisions: candidates.map(({ revision }) => revision),
+    told: candidates.reduce((least, { toldHere }) => Math.min(least, toldHere), Infinity),
+    since
+  })
+  try {
+    await readTo(({ revision, toldHere }) => revision <= (candidates[0] ?? { toldHere }).toldHere)
+    const [newest] = candidates
+    if (newest === undefined) return { candidates, found: new Set(), bound: 0, removedUntil: 0 }
+    for (;;) {
+      const oldest = candidates.at(-1) as Candidate
+      const { revisions, removedUntil = 0 } = await findFrom(oldest.time - CLOCK_SLACK_MS)
+      const found = new Set(revisions)
+      const bound = candidates.reduce(
+        (most, { revision, toldHere }) => found.has(revision) ? Math.max(most, toldHere) : most, -1
+      )
+      if (bound >= 0 && (isOver || oldest.revision <= bound)) {
+        return { candidates, found, bound, removedUntil }
+      }
+      if (isOver) break
+      const count = 2 * candidates.length
+      await readTo(({ revision }) => bound < 0 ? candidates.length >= count : revision <= bound)
+    }
+    // The trail has none of them: it has lost them all, or is not the same any more.
+    const { revisions, removedUntil } = await findFrom(-Infinity)
+    const isOther = revisions.length === 0 && removedUntil === undefined
+    const bound = isOther ? newest.toldHere : -1
+    const lacking = candidates.filter(({ revision }) => revision <= bound)
+    if (lacking.length > 0) {
+      log.error({ trail, from: lacking.at(-1)?.revision, to: lacking[0]?.revision }, LACKING)
+    }
+    return { candidates, found: new Set(revisions), bound, removedUntil: removedUntil ?? 0 }
+  } finally {
+    await commits.return()
+  }
+}
+
+/** Reads the commits whose entries belong into a trail, newest first. */
+async function * commitsOf (
+  store: Pick<NoexStore, 'notes'>, trail: string, log: Log
+): AsyncGenerator<Candidate, void, undefined> {
+  let isFirst = true
   for await (const { revision, time, note } of store.notes()) {
-    if (told !== undefined && revision <= told) break
     const parsed = parseNoteText(note)
     if (parsed === undefined) continue
     const toldHere = parsed.told[trail]
-    if (toldHere === undefined) {
-      // Another service's, or this one's before it was given another trail.
-      if (!hasWarned && told === undefined) log.warn({ trails: Object.keys(parsed.told), trail }, OTHER_TRAIL)
-      hasWarned = true
-      continue
-    }
-    told ??= toldHere
-    if (revision <= told || candidates.push({ ...parsed, revision, time }) === MAX_COMMITS) break
+    // Another service's, or this one's before it was given another trail.
+    if (toldHere === undefined && isFirst) log.info({ trails: Object.keys(parsed.told), trail }, OTHER_TRAIL)
+    isFirst = false
+    if (toldHere !== undefined) yield { ...parsed, revision, time, toldHere }
   }
-  return candidates
 }
 
 /** Makes the entry of a request of its commits, the last one first. */

@@ -150,13 +150,17 @@ export class SinkQueue {
     this.#admit()
   }
 
-  /** Adds entries that a start has brought back: each takes a place, and no reply waits. */
-  restore (entries: readonly RestoredEntry[]): void {
-    for (const { recorded, commits } of entries) {
+  /**
+   * Adds entries that a start brings back: each takes a place. Resolves with whether all have become durable
+   * before waiting lost its use; they stay queued anyway.
+   */
+  async restore (entries: readonly RestoredEntry[]): Promise<boolean> {
+    const durable = await Promise.all(entries.map(async ({ recorded, commits }) => {
       this.#places++
       for (const commit of commits) this.expect(commit)
-      this.follow(recorded, commits)
-    }
+      return await this.append(recorded, commits)
+    }))
+    return durable.every(Boolean)
   }
 
   /** Adds the entry for which a place is taken, where the log of the store has it already. */

@@ -51,6 +51,17 @@ export interface WantedCommits {
   readonly since: number
 }
 
+/** What the end of a trail has of them. */
+export interface FoundCommits {
+  /** The revisions that entries of that history name, as far as the trail was searched. */
+  readonly revisions: readonly number[]
+  /**
+   * Time of the oldest entry, in epoch milliseconds, where older ones were removed and the search came to it.
+   * Commits until then are none that a crash has taken the entries of.
+   */
+  readonly removedUntil?: number
+}
+
 /**
  * The part of a sink that gets back, at the next start, the entries that a crash has taken between a commit
  * and it: they are in the notes of commits.
@@ -58,8 +69,8 @@ export interface WantedCommits {
 export interface SinkCommits {
   /** Names the trail among all of a store: its path. */
   readonly trail: string
-  /** Resolves with those of `revisions` that entries of the trail name. */
-  readonly find: (wanted: WantedCommits) => Promise<readonly number[]>
+  /** Searches the trail from its end. */
+  readonly find: (wanted: WantedCommits) => Promise<FoundCommits>
 }
 
 /** An open sink. */

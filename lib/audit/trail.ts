@@ -11,7 +11,10 @@ import { missingEntries } from './missing-entries.js'
 import { NotedCommits, type NotedCommit } from './noted-commits.js'
 import { Ring, type AuditFilter } from './ring.js'
 import type { AuditSink, SinkCommits, SinkWriter } from './sink.js'
-import { SinkQueue, type SinkStats } from './sink-queue.js'
+import { SinkQueue, type RestoredEntry, type SinkStats } from './sink-queue.js'
+
+const BROUGHT_BACK = 'audit entries that a crash had taken were brought back from the store'
+const WAITING = 'audit entries that a crash had taken wait for a sink that does not write them'
 
 /** How an entry is recorded. */
 export interface Recording {
@@ -88,8 +91,9 @@ export class AuditTrail {
 
   /**
    * Joins the trail to the store of its service: brings back the entries that a crash has taken between a
-   * commit and the trail, and has the commits of requests keep their entries from now on. Nothing of it where
-   * the store is not on the disk, or no sink has `commits`.
+   * commit and the trail, waits for at most `writeTimeoutMs` until they are durable there, and has the
+   * commits of requests keep their entries from now on. Nothing of it where the store is not on the disk, or
+   * no sink has `commits`.
    * @throws naming the file when the log of the store cannot be read
    */
   async join (store: NoexStore): Promise<void> {
@@ -97,6 +101,7 @@ export class AuditTrail {
     const queues = this.#queues.filter(({ commits }) => commits !== undefined)
     if (queues.length === 0) return
     const told = new Set<number>()
+    const restored: Array<Promise<void>> = []
     for (const queue of queues) {
       const missing = await missingEntries(store, queue.commits as SinkCommits, this.#log)
       for (const { recorded } of missing) {
@@ -104,13 +109,16 @@ export class AuditTrail {
         if (!told.has(revision as number)) this.#tell(recorded.entry, this.#log)
         told.add(revision as number)
       }
-      queue.restore(missing)
-      if (missing.length > 0) {
-        const message = 'audit entries that a crash had taken were brought back from the store'
-        this.#log.warn({ entries: missing.length }, message)
-      }
+      if (missing.length > 0) restored.push(this.#restore(queue, missing))
     }
+    await Promise.all(restored)
     this.#commits = new NotedCommits({ store, queues })
+  }
+
+  async #restore (queue: SinkQueue, missing: readonly RestoredEntry[]): Promise<void> {
+    const details = { entries: missing.length }
+    if (await queue.restore(missing)) this.#log.warn(details, BROUGHT_BACK)
+    else this.#log.error(details, WAITING)
   }
 
   /** The commits of the service whose notes have entries; `undefined` where there are none. */

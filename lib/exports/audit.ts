@@ -5,5 +5,5 @@ export { verifyTrail, type BadTrail, type GoodTrail, type VerifyOptions, type Ve
 export type { Checkpoint } from '../audit/checkpoint.js'
 export type { AuditEntry, RecordedEntry } from '../audit/entry.js'
 export type {
-  AuditSink, SinkCommits, SinkContext, SinkPolicies, SinkPolicy, SinkWriter, WantedCommits
+  AuditSink, FoundCommits, SinkCommits, SinkContext, SinkPolicies, SinkPolicy, SinkWriter, WantedCommits
 } from '../audit/sink.js'

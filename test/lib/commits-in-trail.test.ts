@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { emptyChain, seal, type ChainHead } from '../../lib/audit/chain.js'
@@ -21,7 +21,7 @@ t.test('commits are looked for from the end of a trail, no further than they can
     appendFileSync(path, `${sealed.line}\n`)
   }
   const find = (revisions: number[], told = 0, since = 0): number[] =>
-    findCommits(files, { epoch, revisions, told, since })
+    [...findCommits(files, { epoch, revisions, told, since }).revisions]
   t.same(find([1, 2]), [], 'there is no trail yet')
   for (const revision of [3, 4, 6]) write(files.closed(1), 100 + revision, revision)
   for (const revision of [5, 8, 7]) write(files.closed(4), 100 + revision, revision)
@@ -29,10 +29,15 @@ t.test('commits are looked for from the end of a trail, no further than they can
   write(files.current, 201, 9, other)
   write(files.current, 202, 11)
   appendFileSync(files.current, '{"half of a li')
-  t.same(find([9, 10, 11]), [11], 'those of another history do not count')
-  t.same(find([5, 6, 7, 8]).sort(), [5, 6, 7, 8], 'in all segments')
-  t.same(find([3, 8], 5), [8], 'not behind an entry of what is told')
-  t.same(find([6, 8], 4), [8, 6], 'but up to it')
-  t.same(find([3, 8], 0, 106), [8], 'and not behind one that is too old')
+  t.same(find([9, 10, 11], 8), [11, 7], 'those of another history do not count')
+  t.same(find([5, 6, 7, 8]), [11, 7, 8, 5, 6], 'in all segments')
+  t.same(find([3, 8], 5), [11, 7, 8, 5], 'not behind an entry of what is told')
+  t.same(find([6, 8], 4), [11, 7, 8, 5, 6], 'but up to it')
+  t.same(find([3, 8], 0, 106), [11, 7, 8, 5], 'and not behind one that is too old')
+  const all = { epoch, revisions: [1], told: 0, since: 0 }
+  t.notOk('removedUntil' in findCommits(files, all), 'the first entry of all is there')
+  rmSync(files.closed(1))
+  t.equal(findCommits(files, all).removedUntil, 105, 'it was removed')
+  t.notOk('removedUntil' in findCommits(files, { ...all, told: 8 }), 'the search has not come to the oldest')
   t.end()
 })
