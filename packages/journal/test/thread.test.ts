@@ -178,7 +178,7 @@ const skip = !hasStrace && process.env['CI'] === undefined && 'no strace'
 t.test('a writer killed at any system call has lost nothing that it acknowledged', { skip }, async t => {
   const calls = 'pwrite64,write,fdatasync,fsync,ftruncate,rename,unlink'
   const folder = temporaryDirectory(t)
-  const points = process.env['THOROUGH'] === '1' ? 200 : 20
+  const points = process.env['THOROUGH'] === '1' ? 100 : 20
   let killed = 0
   for (let point = 0; point < points; point++) {
     const directory = mkdtempSync(join(folder, 'run-'))
