@@ -397,7 +397,7 @@ test('an import that is killed at any call has imported nothing, or goes on', { 
       counts.set(caller, (counts.get(caller) ?? 0) + 1)
       return `${call}:signal=SIGKILL:when=${counts.get(caller)}`
     })
-    const stride = process.env['THOROUGH'] === '1' ? 4 : 16
+    const stride = process.env['THOROUGH'] === '1' ? 4 : 8
     const first = Math.floor(Math.random() * stride)
     for (const inject of [...new Set(points)].filter((_, i) => i % stride === first)) {
       const point = `${inject} ${isThread ? 'in the thread ' : ''}${isInPlace ? 'in place' : 'into another'}`
