@@ -52,13 +52,13 @@ store: packages/noex-store alone, in a process of its own; bare: the registry's 
 transfer: a procedure with two reads and two updates of 100,000 accounts in one transaction, answered when the
   disk has it, beside the same work elsewhere, the CPU time of a database included; 64 clients with 1 and with
   40 transfers under way each; even: any account as likely as another, hot: by Zipf's law with exponent 1.5.
-  bare ws: a Map, with the journal of the store. SQLite, PostgreSQL, Redis: behind a route of Fastify over HTTP,
-  whose clients do not wait for an answer before the next request.
-durability: writers that insert over sockets, each one after the other, into a store in files, beside one in memory
-  (bare) in the same run, and that beside raw net; µs passed: of the whole round for each insert, so that 1/0.5 and
-  1/0.7 are the aims of the throughput. Then, on buckets of 1,000 to 1,000,000 records with two indexes: a write at a
-  time, a start from the log and from a snapshot, and the longest turns of the event loop meanwhile, and while a
-  snapshot is written beside 16 writers. The disk is that of TMPDIR.`
+  bare ws: a Map, with the journal of the store. SQLite, PostgreSQL, Redis: behind a route of Fastify over
+  HTTP, whose clients do not wait for an answer before the next request.
+durability: writers that insert over sockets, each one after the other, into a store in files, beside one in
+  memory (bare) in the same run, and that beside raw net; µs passed: of the whole round for each insert, so
+  that 1/0.5 and 1/0.7 are the aims of the throughput. Then, on buckets of 1,000 to 1,000,000 records with two
+  indexes: a write at a time, a start from the log and from a snapshot, and the longest turns of the event
+  loop meanwhile, and while a snapshot is written beside 16 writers. The disk is that of TMPDIR.`
 
 function targetText (target: Target, bare: number, noex: number): string {
   const [text, met] = judged(target, bare, noex)

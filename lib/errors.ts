@@ -121,7 +121,7 @@ const MAX_TOLD_CHARS = 200
  * schema asks of them, never a value of a record: what a check of the application says is in the details
  * only.
  */
-export function recordInvalid (bucket: string, issues: readonly RecordIssue[]): NoexServerError {
+function recordInvalid (bucket: string, issues: readonly RecordIssue[]): NoexServerError {
   const told = issues.slice(0, MAX_TOLD_ISSUES).map(({ field, message, code }) => {
     const text = code === 'custom' ? 'Value is refused by a check of its own' : message
     return `${field}: ${text.length > MAX_TOLD_CHARS ? `${text.slice(0, MAX_TOLD_CHARS)}…` : text}`

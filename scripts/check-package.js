@@ -142,7 +142,9 @@ try {
       return run(process.execPath, [file], { cwd: project })
     }
     const remedy = 'leave fastify-noex out of the bundle (esbuild --external:fastify-noex'
-    step(`esbuild, ${format}`, () => { expect(bundle('whole'), { accounts: remedy, trail: remedy, durable: remedy }) })
+    step(`esbuild, ${format}`, () => {
+      expect(bundle('whole'), { accounts: remedy, trail: remedy, durable: remedy })
+    })
     step(`esbuild, ${format}, fastify-noex left out`, () => {
       expect(bundle('external', '--external:fastify-noex', '--external:fastify'))
     })

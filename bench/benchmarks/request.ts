@@ -6,7 +6,7 @@ import { requests, type RequestName } from '../workload/requests.js'
 import { compareCosts, type Row } from './row.js'
 
 /** How many connections, with how many requests of each under way at any time. */
-interface Load {
+export interface Load {
   readonly connections: number
   readonly inFlight: number
 }
@@ -21,13 +21,18 @@ export interface RequestTargets {
   readonly single: number
 }
 
-const ROUNDS = 11
-const OPERATIONS = 4_000
+/** How often each server is measured, and with how many operations in all. */
+export interface Extent {
+  readonly rounds: number
+  readonly operations: number
+}
+
+const usual: Extent = { rounds: 11, operations: 4_000 }
 
 /** Measures one kind of request beside bare ws and beside raw sockets. */
 export async function request (name: RequestName, targets: RequestTargets): Promise<Row[]> {
-  const batched = await measure(name, { connections: 16, inFlight: 16 }, ['bare-ws', 'raw-net', 'noex'])
-  const single = await measure(name, { connections: 64, inFlight: 1 }, ['bare-ws', 'noex'])
+  const batched = await measureRequest(name, { connections: 16, inFlight: 16 }, ['bare-ws', 'raw-net', 'noex'])
+  const single = await measureRequest(name, { connections: 64, inFlight: 1 }, ['bare-ws', 'noex'])
   return [
     compareCosts(name, batched['bare-ws'], batched.noex, targets.ws),
     compareCosts(`${name}, raw net`, batched['raw-net'], batched.noex, targets.rawNet),
@@ -37,12 +42,13 @@ export async function request (name: RequestName, targets: RequestTargets): Prom
 
 /** Measures a get of sockets without a library: the figure for which aims in microseconds are scaled. */
 export async function rawNetGet (): Promise<Row> {
-  const { 'raw-net': cost } = await measure('get', { connections: 16, inFlight: 16 }, ['raw-net'])
+  const { 'raw-net': cost } = await measureRequest('get', { connections: 16, inFlight: 16 }, ['raw-net'])
   return { name: 'get of raw net', unit: 'µs CPU', noex: cost.cpuMicros }
 }
 
-async function measure<Name extends ServerName> (
-  name: RequestName, { connections, inFlight }: Load, programs: readonly Name[]
+/** Measures one kind of request on some servers, which take turns. */
+export async function measureRequest<Name extends ServerName> (
+  name: RequestName, { connections, inFlight }: Load, programs: readonly Name[], extent = usual
 ): Promise<Record<Name, Cost>> {
   const servers = {} as Record<Name, ServerProcess>
   const clients = new Map<ServerProcess, Client[]>()
@@ -52,8 +58,8 @@ async function measure<Name extends ServerName> (
     const opening = Array.from({ length: connections }, async () => await Client.open(server.port))
     clients.set(server, await Promise.all(opening))
   }
-  const operations = Math.floor(OPERATIONS / connections)
-  const costs = await alternate(servers, { warmUp: 1, rounds: ROUNDS }, async server => ({
+  const operations = Math.floor(extent.operations / connections)
+  const costs = await alternate(servers, { warmUp: 1, rounds: extent.rounds }, async server => ({
     operations: connections * operations,
     tookMs: await runClosedLoop({
       clients: clients.get(server) ?? [], requests: requests(name), inFlight, operations

@@ -88,9 +88,14 @@ async function measure (
 
 function row (name: string, unit: 'TPS' | 'µs CPU', bare: Cost, noex: Cost, target: Target | undefined): Row {
   const compared = unit === 'TPS'
-    ? { ...compareRounds(name, unit, bare.perSecond, noex.perSecond), latency: { bare, noex } }
+    ? { ...compareRounds(name, unit, perSecond(bare), perSecond(noex)), latency: { bare, noex } }
     : compareRounds(name, unit, bare.rounds, noex.rounds)
   return { ...compared, ...(target && { target }) }
+}
+
+/** Returns the operations in a second of each round. */
+function perSecond ({ passedMicros }: Cost): number[] {
+  return passedMicros.map(micros => 1_000_000 / micros)
 }
 
 /**

@@ -12,7 +12,8 @@ export interface Rounds {
   readonly warmUp: number
   readonly rounds: number
   /**
-   * Parts of a round: the servers take turns with each, so that what disturbs a round disturbs all of them alike.
+   * Parts of a round: the servers take turns with each, so that what disturbs a round disturbs all of them
+   * alike.
    * @default 8
    */
   readonly turns?: number
@@ -23,22 +24,21 @@ export interface Cost extends Latency {
   /** The median of the rounds. */
   readonly cpuMicros: number
   readonly rounds: readonly number[]
-  /** Operations in a second of each round. */
-  readonly perSecond: readonly number[]
   /** µs from the beginning to the end of a round, for each of its operations. */
   readonly passedMicros: readonly number[]
 }
 
 /**
- * Runs the load on the servers by turns, since the machine is not the same from one second to the next. A round is
- * some loads, long enough to hold its share of garbage collection. The rounds for warming up do not count.
+ * Runs the load on the servers by turns, since the machine is not the same from one second to the next. A
+ * round is some loads, long enough to hold its share of garbage collection. The rounds for warming up do not
+ * count.
  */
 export async function alternate<Name extends string> (
   servers: Readonly<Record<Name, ServerProcess>>, { warmUp, rounds, turns = 8 }: Rounds,
   run: (server: ServerProcess, name: Name) => Promise<Load>
 ): Promise<Record<Name, Cost>> {
   const names = Object.keys(servers) as Name[]
-  const samples = names.map((): Samples => ({ cpuMicros: [], perSecond: [], passedMicros: [], tookMs: [] }))
+  const samples = names.map((): Samples => ({ cpuMicros: [], passedMicros: [], tookMs: [] }))
   for (let round = 0; round < warmUp + rounds; round++) {
     const used = names.map(() => ({ cpuMicros: 0, passedMicros: 0, operations: 0 }))
     for (let turn = 0; turn < turns; turn++) {
@@ -58,7 +58,6 @@ export async function alternate<Name extends string> (
     if (round < warmUp) continue
     for (const [i, { cpuMicros, passedMicros, operations }] of used.entries()) {
       samples[i]?.cpuMicros.push(cpuMicros / operations)
-      samples[i]?.perSecond.push(operations / passedMicros * 1_000_000)
       samples[i]?.passedMicros.push(passedMicros / operations)
     }
   }
@@ -73,7 +72,6 @@ export async function alternate<Name extends string> (
 
 interface Samples {
   readonly cpuMicros: number[]
-  readonly perSecond: number[]
   readonly passedMicros: number[]
   readonly tookMs: Array<ArrayLike<number>>
 }

@@ -27,15 +27,12 @@ export interface AuditEntry {
   readonly epoch?: string
 }
 
-/** An entry with its JSON text, made once for everybody who stores it. */
+/** An entry with its JSON text, made once for all that store it. */
 export interface RecordedEntry {
   readonly entry: AuditEntry
-  /** The entry's members in their order, in one line. At most `MAX_ENTRY_CHARS` long. */
+  /** The entry's members in their order, in one line of at most 16,384 characters: longer parts are cut. */
   readonly json: string
 }
-
-/** No entry is longer than this, whatever a client sends: what is too long is cut, and says so. */
-export const MAX_ENTRY_CHARS = 16_384
 
 const MAX_TEXT_CHARS = 256
 const MAX_ERROR_CHARS = 1_024

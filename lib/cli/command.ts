@@ -72,7 +72,9 @@ export async function runCommand<Given extends Options> (
     }
     if (json === true && pretty === true) throw new UsageError('--json and --pretty exclude each other')
     const [first, ...others] = positionals
-    if (first === undefined || positionals.includes('')) throw new UsageError('a file or directory is missing')
+    if (first === undefined || positionals.includes('')) {
+      throw new UsageError('a file or directory is missing')
+    }
     const style = {
       pretty: pretty ?? (json !== true && io.isTTY),
       colour: io.isTTY && (io.env['NO_COLOR'] ?? '') === ''

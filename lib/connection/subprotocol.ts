@@ -52,7 +52,7 @@ function isJsonObject (base64url: string): boolean {
  * that is, since browsers and `ws` give up a connection on which none of their offers is named. An offer that
  * looks like a token is never returned, so that it does not come back in a header; `false` when all do.
  */
-export function chooseSubprotocol (offers: Iterable<string>): string | false {
+function chooseSubprotocol (offers: Iterable<string>): string | false {
   const speakable = [...offers].filter(offer => !carriesToken(offer))
   return speakable.includes(SUBPROTOCOL) ? SUBPROTOCOL : speakable[0] ?? false
 }

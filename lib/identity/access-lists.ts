@@ -140,7 +140,8 @@ export class AccessLists {
       if (owner === undefined) throw new NoexServerError('NOT_FOUND', 'The resource has no owner')
       if (owner.userId !== session.userId && !isSuperadmin(session)) throw new NoexServerError('FORBIDDEN', 'Only the owner or a superadmin may do this')
       requireUser(this.#directory, newOwnerId)
-      const update = { bucket: '_resource_owners', update: owner.id, changes: { userId: newOwnerId } } as const
+      const changes = { userId: newOwnerId }
+      const update = { bucket: '_resource_owners', update: owner.id, changes } as const
       await this.#directory.write([update], causeOf(actor, session))
     })
   }

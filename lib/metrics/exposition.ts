@@ -106,8 +106,8 @@ function define (prom: PromClient, registry: Registry) {
     uptime: gauge('noex_uptime_seconds', 'Time since the plugin started.'),
     ready: gauge(
       'noex_ready',
-      'Whether clients should be sent here: 1, or 0 during a shutdown and while the audit trail or the log of ' +
-        'the store cannot be written.'
+      'Whether clients should be sent here: 1, or 0 during a shutdown and while the audit trail or the log ' +
+        'of the store cannot be written.'
     ),
     draining: gauge('noex_draining', 'Whether the service is shutting down: 0 or 1.'),
     connections: gauge('noex_connections', 'WebSocket connections.'),
@@ -128,7 +128,9 @@ function define (prom: PromClient, registry: Registry) {
       'noex_store_lag_seconds', 'Age of the oldest commit of the store that is not durable yet.'
     ),
     storeDisk: gauges(
-      'noex_store_disk_bytes', 'Bytes that the log of the store and its snapshots take, and that are free.', 'kind'
+      'noex_store_disk_bytes',
+      'Bytes that the log of the store and its snapshots take, and that are free.',
+      'kind'
     ),
     sinkLag: gauges('noex_audit_lag_seconds', 'Age of the oldest audit entry that is not durable yet.', 'sink'),
     sinkQueued: gauges('noex_audit_queued_entries', 'Audit entries that are not durable yet.', 'sink'),

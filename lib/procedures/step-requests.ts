@@ -64,8 +64,8 @@ export class DirectRequests implements StepRequests {
 }
 
 /**
- * Lets a step in as a request of its operation; that the call may go on was looked at just before. `ask` asks for
- * another right than that to the request.
+ * Lets a step in as a request of its operation; that the call may go on was looked at just before. `ask` asks
+ * for another right than that to the request.
  */
 export function admit (
   call: Call, name: string, fields: Readonly<Record<string, unknown>>, ask?: () => Grant

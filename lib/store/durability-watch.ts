@@ -68,7 +68,8 @@ export function requireCompleteBuckets (store: NoexStore): void {
   const { bucket, functions } = first
   const paths = functions.slice(0, 5).join(', ')
   const [missing, remedy] = functions.includes('definition')
-    ? ['it was imported without a definition', `store.defineBucket('${bucket}', …), or store.dropBucket('${bucket}'),`]
+    ? ['it was imported without a definition',
+        `store.defineBucket('${bucket}', …), or store.dropBucket('${bucket}'),`]
     : [`the functions of its definition (${paths}) were not handed in`,
         `store.defineBucket('${bucket}', …) with them`]
   throw new NoexOptionsError('store', `bucket "${bucket}" came from the log of the store, and ${missing}: ` +

@@ -74,7 +74,9 @@ async function durable () {
   for (const count of [1, 2]) {
     const store = await Store.start({ name: 'durable', durability: { directory: 'durable' } })
     try {
-      if (!store.hasBucket('runs')) await store.defineBucket('runs', { key: 'id', schema: { id: { type: 'number' } } })
+      if (!store.hasBucket('runs')) {
+        await store.defineBucket('runs', { key: 'id', schema: { id: { type: 'number' } } })
+      }
       const runs = store.bucket('runs')
       const before = await runs.count()
       await runs.insert({ id: before + 1 })

@@ -1,6 +1,8 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -322,8 +324,10 @@ t.test('the program fastify-noex', { timeout: 120_000 }, async t => {
       'Left alone: my_bucket_list.json, production_backup_nightly.json, rules.json'
     ]
     const options = ['--pretty', '--into', `${directory}-log`, '--rename', 'user_sessions=user.sessions']
-    t.match(await execute('import', ...options, directory), { code: 0, stdout: `${told.join('\n')}\n`, stderr: '' })
-    t.match(await execute('import', '--pretty', directory), { code: 0, stdout: /in \S+data\/before-import\.\n/ })
+    const outcome = await execute('import', ...options, directory)
+    t.match(outcome, { code: 0, stdout: `${told.join('\n')}\n`, stderr: '' })
+    const pretty = await execute('import', '--pretty', directory)
+    t.match(pretty, { code: 0, stdout: /in \S+data\/before-import\.\n/ })
     const again = `Nothing is left to import: ${directory} has a log.\n`
     t.match(await execute('import', '--pretty', directory), { code: 0, stdout: again, stderr: '' })
   })
@@ -334,14 +338,16 @@ t.test('the program fastify-noex', { timeout: 120_000 }, async t => {
     t.match(await execute('audit'), { code: 2, stdout: '', stderr: /a command is missing/ })
     t.match(await execute('erase', path), { code: 2, stdout: '', stderr: /there is no command erase\n/ })
     t.match(await execute('audit', 'erase', path), { code: 2, stdout: '', stderr: /there is no command audit erase/ })
-    t.match(await execute('import', '--help'), { code: 0, stdout: /^Usage: fastify-noex import \[options\] DIR/ })
+    const help = await execute('import', '--help')
+    t.match(help, { code: 0, stdout: /^Usage: fastify-noex import \[options\] DIR/ })
     t.match(await execute('import'), { code: 2, stdout: '', stderr: /is missing/ })
     t.match(await execute('import', '/a', '/b'), { code: 2, stderr: /import takes one folder/ })
     t.match(await execute('import', '--into', '', '/a'), { code: 2, stderr: /--into takes a folder/ })
     for (const wrong of ['a', '=b', 'a=']) {
       t.match(await execute('import', '--rename', wrong, '/a'), { code: 2, stderr: /--rename takes OLD=NEW/ })
     }
-    t.match(await execute('import', '/none'), { code: 2, stdout: '', stderr: /^fastify-noex: \/none is not a folder/ })
+    const none = await execute('import', '/none')
+    t.match(none, { code: 2, stdout: '', stderr: /^fastify-noex: \/none is not a folder/ })
   })
 
   t.test('ends quietly when its reader does', async t => {

@@ -20,7 +20,8 @@ test('lines are read backwards as they are read forwards', async t => {
   const long = 'x'.repeat(1_048_576)
   const texts = [
     '', '\n', '\n\n', 'a', 'a\n', 'a\nb', 'a\nb\n', '\na\n\nb\n', 'ž\n€',
-    `${long}\n`, `a\n${long}b\nc\n`, `${long}${long}${long}\n${long}`, `a\n${long.slice(1)}\n${long.slice(2)}\n`
+    `${long}\n`, `a\n${long}b\nc\n`, `${long}${long}${long}\n${long}`,
+    `a\n${long.slice(1)}\n${long.slice(2)}\n`
   ]
   for (const text of texts) {
     const path = fileOf(t, text)
@@ -28,7 +29,8 @@ test('lines are read backwards as they are read forwards', async t => {
       const [forwards, backwards]: Seen[][] = [[], []]
       scanLines(path, 0, max, line => (forwards as Seen[]).push(seenOf(line)) > 0)
       scanLinesBackwards(path, max, line => (backwards as Seen[]).push(seenOf(line)) > 0)
-      t.ok(JSON.stringify(backwards?.reverse()) === JSON.stringify(forwards), `${text.length} characters, ${max}`)
+      const isSame = JSON.stringify(backwards?.reverse()) === JSON.stringify(forwards)
+      t.ok(isSame, `${text.length} characters, ${max}`)
     }
   }
 })

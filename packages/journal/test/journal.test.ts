@@ -121,7 +121,8 @@ t.test('what others do to the current segment stops a journal that may miss noth
     const { journal } = openLog(directory)
     journal.append(entries(1, 3))
     change(path)
-    const told = /(removed or replaced|cut): lost to the log: .*nothing more is written: stop the service, and bring/
+    const told =
+      /(removed or replaced|cut): lost to the log: .*nothing more is written: stop the service, and bring/
     t.throws(() => { journal.append([entry(4)]) }, told, title)
     for (let i = 0; i < 2; i++) t.throws(() => { journal.append([entry(4)]) }, told, title)
     t.throws(() => { journal.close() }, told, title)

@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process'
 import {
-  appendFileSync, mkdtempSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync
+  appendFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync
 } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -15,12 +14,7 @@ import {
 } from '../src/index.js'
 import { smallDisk } from './support/small-disk.js'
 import { users } from './support/store.js'
-
-function temporaryDirectory (t: Test): string {
-  const directory = mkdtempSync(join(tmpdir(), 'noex-durable-'))
-  t.teardown(async () => { await rm(directory, { recursive: true, force: true }) })
-  return directory
-}
+import { temporaryDirectory } from './support/temporary-directory.js'
 
 /** Starts a durable store that ends with the test. */
 async function startDurable (

@@ -3,8 +3,6 @@ import {
   appendFileSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync,
   writeFileSync
 } from 'node:fs'
-import { rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -15,14 +13,9 @@ import {
 } from '../src/index.js'
 import { writeIdentity } from '../src/log/identity.js'
 import { startStore, users } from './support/store.js'
+import { temporaryDirectory } from './support/temporary-directory.js'
 
 const run = promisify(execFile)
-
-function temporaryDirectory (t: Test): string {
-  const directory = mkdtempSync(join(tmpdir(), 'noex-log-'))
-  t.teardown(async () => { await rm(directory, { recursive: true, force: true }) })
-  return directory
-}
 
 const entryOf = (revision: number): LogEntry => ({
   revision,

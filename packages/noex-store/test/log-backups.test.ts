@@ -5,12 +5,11 @@ import {
   BackupNotFoundError, MemoryLog, PersistenceRequiredError, Store, StoreUnavailableError
 } from '../src/index.js'
 import { restoreLog } from '../src/tools/index.js'
-import {
-  changeByte, filesOf, startOn, stateOf, storeWithHistory, temporaryDirectory
-} from './support/log-files.js'
+import { changeByte, filesOf, startOn, stateOf, storeWithHistory } from './support/log-files.js'
 import { smallDisk } from './support/small-disk.js'
 import { SlowLog } from './support/slow-log.js'
 import { rejection, startStore, turnsDuring, users } from './support/store.js'
+import { temporaryDirectory } from './support/temporary-directory.js'
 
 test('a store with a log makes, lists, restores and deletes backups', async t => {
   const directory = temporaryDirectory(t)

@@ -8,8 +8,9 @@ import { FileAdapter, Store } from '../src/index.js'
 import {
   backupLog, compactLog, importDirectory, readStore, restoreLog, verifyLog
 } from '../src/tools/index.js'
-import { filesOf, startOn, storeWithHistory, temporaryDirectory } from './support/log-files.js'
+import { filesOf, startOn, storeWithHistory } from './support/log-files.js'
 import { rejection } from './support/store.js'
+import { temporaryDirectory } from './support/temporary-directory.js'
 
 /** Names of the files in a directory and in those below it; no links. */
 const filesIn = (directory: string): string[] =>

@@ -9,10 +9,9 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
 import { DefinitionMissingError, FileLog, Store } from '../src/index.js'
 import { backupLog, compactLog, readStore, restoreLog, verifyLog } from '../src/tools/index.js'
-import {
-  changeByte, filesOf, startOn, stateOf, storeWithHistory, temporaryDirectory
-} from './support/log-files.js'
+import { changeByte, filesOf, startOn, stateOf, storeWithHistory } from './support/log-files.js'
 import { FakeClock, rejection, startStore, users } from './support/store.js'
+import { temporaryDirectory } from './support/temporary-directory.js'
 
 test('a backup is a whole store in one file', async t => {
   const folder = temporaryDirectory(t)
@@ -260,7 +259,9 @@ test('compact and backup after a crash go by what the log notes', async t => {
   t.match(await backupLog(noted, file, true), { afterCrash: false }, 'stopped in order')
   await crash(noted)
   t.match(await backupLog(noted, file, true), { afterCrash: true })
-  for (let i = 0; i < 2; i++) await t.rejects(compactLog(noted), { message: /noted: .*start the service once/ })
+  for (let i = 0; i < 2; i++) {
+    await t.rejects(compactLog(noted), { message: /noted: .*start the service once/ })
+  }
   await (await startOn(t, noted)).stop()
   await compactLog(noted)
   t.match(await verifyLog(noted), { ok: true })

@@ -10,8 +10,9 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
 import { logFormat } from '../src/log/log-format.js'
 import { backupLog, readStore, verifyLog } from '../src/tools/index.js'
-import { changeByte, filesOf, startOn, storeWithHistory, temporaryDirectory } from './support/log-files.js'
+import { changeByte, filesOf, startOn, storeWithHistory } from './support/log-files.js'
 import { rejection } from './support/store.js'
+import { temporaryDirectory } from './support/temporary-directory.js'
 
 test('verify says what a log has', async t => {
   const directory = temporaryDirectory(t)
@@ -59,7 +60,7 @@ test('lines of a version that is not known are refused by name', async t => {
     const { message } = await rejection(startOn(t, directory))
     t.match(message, wrong)
     t.ok(message.startsWith(`${directory}: revision ${revision + 1} of the log cannot be read`), message)
-    t.match(message, /run the version of the package that wrote it, or bring the directory back from a backup/)
+    t.match(message, /run the version of the package that wrote it, or bring the directory back/)
     t.match((await verifyLog(directory)).faults, [/revision \d of the log .*: bring its files back/])
   }
   writeFileSync(path, before)

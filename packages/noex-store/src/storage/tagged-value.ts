@@ -2,7 +2,7 @@ import { types } from 'node:util'
 import { DeserializationError, SerializationError } from './errors.js'
 
 /** The property that marks an object as the stand-in for a value that JSON does not have. */
-export const TAG = '$noex'
+const TAG = '$noex'
 
 /** How the name of that property stands in JSON, where it has no escapes; `encode` and JSON write none. */
 const MARK = `"${TAG}"`

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, rmdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { acquireLock } from '@hamicek/noex-journal'
+import { acquireLock, makeDirectory } from '@hamicek/noex-journal'
 import { FileLog } from '../log/file-log.js'
 import { isLogFile } from '../log/identity.js'
 import { finishStaged, stageLog, type StagedPlan } from '../log/staged-log.js'
@@ -51,7 +51,7 @@ export async function importDirectory (options: ImportOptions): Promise<ImportRe
   }
   if (options.into !== undefined) refuseInto(directory, into)
   refuseTargetDirectory(into)
-  const made = mkdirSync(into, { recursive: true, mode: 0o700 })
+  const made = makeDirectory(into)
   try {
     const lock = await acquireLock(join(into, 'store.lock'), 'another process has this store: stop it first')
     try {

@@ -7,12 +7,14 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
 import { Store, StoreUnavailableError, type DurabilityNotice } from '../../src/index.js'
-import { filesIn, temporaryDirectory, writeSmallStore } from '../support/directory-copies.js'
+import { filesIn, writeSmallStore } from '../support/directory-copies.js'
 import { smallDisk } from '../support/small-disk.js'
 import { users } from '../support/store.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const writer = fileURLToPath(new URL('../fixtures/counting-writer.js', import.meta.url))
 const env = { ...process.env, NODE_OPTIONS: '' }
@@ -92,6 +94,12 @@ test('two stores of one process', async t => {
   await store.defineBucket('users', users)
 })
 
+/** Waits until a store has tried once more, in vain, whether its log takes commits. */
+async function nextAttempt (store: Store): Promise<void> {
+  const { lastError } = store.durability
+  while (store.durability.lastError === lastError) await nextTurn()
+}
+
 test('a directory that is removed under a running server', async t => {
   for (const isMadeAgain of [false, true]) {
     const directory = join(temporaryDirectory(t), 'store')
@@ -103,7 +111,7 @@ test('a directory that is removed under a running server', async t => {
     for (let i = 0; i < 3; i++) {
       await t.rejects(store.bucket('users').insert({ id: `b${i}` }), StoreUnavailableError)
       t.match(store.durability, { state: 'unavailable', lastError: { message: /store.* bring .*back/ } })
-      await new Promise(resolve => { setTimeout(resolve, 120) })
+      await nextAttempt(store)
     }
     t.equal(await store.bucket('users').count(), 1, 'reads go on')
     await t.rejects(store.stop())
@@ -135,7 +143,7 @@ test('errors of a log that is cut, removed or replaced have its name and the rem
       t.match(error, { name: 'StoreUnavailableError', cause: { message: told } }, title)
       t.notOk(error?.message.includes(directory), 'the message may go to clients')
       t.match(store.durability.lastError, { message: told }, title)
-      await new Promise(resolve => { setTimeout(resolve, 120) })
+      await nextAttempt(store)
     }
     t.match(notices.find(({ type }) => type === 'unavailable'), { message: told, error: { message: told } })
     await t.rejects(store.stop(), { message: told }, title)

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { test } from 'tap'
 import { Store } from '../../src/index.js'
 import { repetitions } from '../support/campaign.js'
-import { temporaryDirectory } from '../support/directory-copies.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const run = promisify(execFile)
 const writer = fileURLToPath(new URL('../fixtures/counting-writer.js', import.meta.url))

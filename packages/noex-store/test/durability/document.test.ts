@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { Store, type DurabilityNotice } from '../../src/index.js'
 import { readIdentity, writeIdentity, type Identity } from '../../src/log/identity.js'
-import { copiesOf, temporaryDirectory, writeSmallStore } from '../support/directory-copies.js'
+import { copiesOf, writeSmallStore } from '../support/directory-copies.js'
 import { faultRows, faultTable } from './fault-rows.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const root = new URL('../../../../../', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')

@@ -3,7 +3,8 @@ import { basename, join } from 'node:path'
 import { test } from 'tap'
 import { Store } from '../../src/index.js'
 import { LogDirectory } from '../../src/log/log-directory.js'
-import { filesIn, temporaryDirectory, writeSmallStore } from '../support/directory-copies.js'
+import { filesIn, writeSmallStore } from '../support/directory-copies.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 /** Opens a log in this thread; returns all that it tells. */
 function textsIn (directory: string): string {

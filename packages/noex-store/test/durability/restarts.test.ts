@@ -2,8 +2,8 @@ import { readFileSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { Store, type BucketDefinition, type DurabilityNotice } from '../../src/index.js'
-import { temporaryDirectory } from '../support/directory-copies.js'
 import { FakeClock, users } from '../support/store.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 async function startOn (t: Test, directory: string, now = Date.now): Promise<Store> {
   const notices: DurabilityNotice[] = []

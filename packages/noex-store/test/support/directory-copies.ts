@@ -1,17 +1,9 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { FileLog, Store } from '../../src/index.js'
 import { users } from './store.js'
-
-/** Makes a folder that is removed with the test. */
-export function temporaryDirectory (t: Test, parent = tmpdir()): string {
-  const directory = mkdtempSync(join(parent, 'noex-store-'))
-  t.teardown(async () => { await rm(directory, { recursive: true, force: true }) })
-  return directory
-}
+import { temporaryDirectory } from './temporary-directory.js'
 
 /** Writes a small store with all kinds of files, `records` between two snapshots; returns its image. */
 export async function writeSmallStore (directory: string, records = 2): Promise<string> {

@@ -1,15 +1,7 @@
-import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { Store, type DurabilityNotice } from '../../src/index.js'
-
-export function temporaryDirectory (t: Test): string {
-  const directory = mkdtempSync(join(tmpdir(), 'noex-tools-'))
-  t.teardown(async () => { await rm(directory, { recursive: true, force: true }) })
-  return directory
-}
 
 /** Starts a store on a log of small files, that ends with the test. */
 export async function startOn (
