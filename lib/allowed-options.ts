@@ -1,5 +1,5 @@
 import { checkHeaderName, reducedName } from './access/raw-headers.js'
-import { trustedPeers } from './access/trusted-peers.js'
+import { trustedProxyMatcher } from './access/trusted-peers.js'
 import { closeTimeoutMs, inFlightTimeoutMs } from './deadlines.js'
 import { checkGroup, isBoolean, isInteger, isPath, isPathOrFalse, isPlainObject, isPrefix, isText, isTextArray, MAX_TIMER_MS, NoexOptionsError, type Checks } from './option-checks.js'
 import type { ResolvedOptions } from './options.js'
@@ -8,7 +8,7 @@ import { ruleEngineMethods, type RuleEngine } from './rules/rule-engine.js'
 import { storeProblem } from './store/noex-store.js'
 
 /** What the top level may have. `auth`, `audit`, `procedures` and `rateLimit` are checked where they are resolved. */
-export const allowed: Checks = {
+export const optionChecks: Checks = {
   store: isStore,
   rules: isRuleEngine,
   rulesTimeoutMs: isInteger(1, MAX_TIMER_MS),
@@ -43,7 +43,7 @@ export const allowed: Checks = {
   maxConnectionsPerIp: isInteger(1, Number.MAX_SAFE_INTEGER),
   allowedOrigins: isOriginArray,
   realIpHeader: checkHeaderName,
-  trustedProxies: (value, path) => { trustedPeers(value as string[], path) },
+  trustedProxies: (value, path) => { trustedProxyMatcher(value as string[], path) },
   revocation: { blacklistTtlMs: isInteger(1, Number.MAX_SAFE_INTEGER) },
   exposeErrorDetails: isBoolean,
   shutdown: { gracePeriodMs: isGracePeriod, drainDelayMs: isGracePeriod, reconnectWindowMs: isInteger(0, MAX_TIMER_MS) }

@@ -8,7 +8,7 @@ import { secretProblem } from './access/secret-strength.js'
 import type { Clock } from './clock.js'
 import { Identity, type IdentityEnvironment } from './identity/identity.js'
 import type { RowRule } from './store/field-warnings.js'
-import type { StoreAccess } from './store/store-access.js'
+import type { SharedStore } from './store/store-access.js'
 
 /** What the option `auth` comes to. */
 export interface Authentication {
@@ -24,8 +24,8 @@ export interface Authentication {
 }
 
 /** Starts what the option `auth` asks for. Rejects when the built-in identity cannot be set up, and leaves nothing behind. */
-export async function startAuthentication (auth: ResolvedAuth | undefined, access: StoreAccess, environment: IdentityEnvironment & { readonly clock: Clock }): Promise<Authentication> {
-  const factsOf = (name: string): QueryFacts => access.queryFacts(name)
+export async function startAuthentication (auth: ResolvedAuth | undefined, sharedStore: SharedStore, environment: IdentityEnvironment & { readonly clock: Clock }): Promise<Authentication> {
+  const factsOf = (name: string): QueryFacts => sharedStore.queryFacts(name)
   const none = { authenticator: undefined, identity: undefined }
   switch (auth?.mode) {
     case undefined:
@@ -49,7 +49,7 @@ export async function startAuthentication (auth: ResolvedAuth | undefined, acces
       }
     }
     case 'builtIn': {
-      const identity = await Identity.start(access, auth, environment)
+      const identity = await Identity.start(sharedStore, auth, environment)
       return { required: true, requiresAuth: true, policy: identity.policy, authenticator: identity.authenticator, identity }
     }
   }

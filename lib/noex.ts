@@ -1,48 +1,48 @@
 import type { AddressInfo } from 'node:net'
 import type { WebSocket } from 'ws'
-import { Arrivals, type ArrivingRequest } from './access/arrival.js'
+import { RequestOriginResolver, type IncomingRequest } from './access/arrival.js'
 import { checkAllowed } from './access/auth-options.js'
-import { Gate } from './access/gate.js'
-import { headersToKeep } from './access/headers-to-keep.js'
-import { HttpAccess, type HttpRefusal } from './access/http-access.js'
+import { Authorizer } from './access/gate.js'
+import { retainedHeaders } from './access/headers-to-keep.js'
+import { HttpAuthorizer, type HttpRefusal } from './access/http-access.js'
 import { OperationNames } from './access/operation-names.js'
 import type { QueryFacts } from './access/policy.js'
 import { Revocations } from './access/revocations.js'
 import type { RequestHeaders, Session } from './access/session.js'
 import { rowRulesOf, startAuthentication, type Authentication } from './authentication.js'
 import { systemClock, type Clock } from './clock.js'
-import { Admissions, type AdmittedUpgrade, type UpgradeRefusal } from './connection/admission.js'
+import { UpgradeAdmission, type AcceptedUpgrade, type UpgradeRefusal } from './connection/admission.js'
 import { Connections } from './connection/connections.js'
-import { dispatch, type Dispatch } from './connection/dispatch.js'
+import { dispatch, type DispatchContext } from './connection/dispatch.js'
 import type { Upgrade } from './connection/upgrade.js'
 import type { ConnectionInfo, ServerStats } from './info.js'
 import type { DrainOptions, Noex, NoexState } from './decorator.js'
-import { Feeds } from './feeds/feeds.js'
+import { LiveQueries } from './feeds/feeds.js'
 import { QueryRunner } from './feeds/query-runner.js'
 import type { Log } from './log.js'
 import { Drain } from './lifecycle/drain.js'
 import { ConnectionAudit } from './audit/connection-audit.js'
 import { AuditTrail } from './audit/trail.js'
 import { closeReasons, REVOKED_REASON } from './close-codes.js'
-import { Catalogue, operations } from './operations/index.js'
-import { touchesItsRecords, type Operation, type Services } from './operations/operation.js'
+import { OperationRegistry, operations } from './operations/index.js'
+import { accessesRecords, type Operation, type ServerContext } from './operations/operation.js'
 import { checkDrainOptions } from './allowed-options.js'
 import { ConnectionQuota } from './limits/connection-quota.js'
 import { checkCosts } from './limits/rate-limit-options.js'
-import { Refusals } from './limits/refusals.js'
+import { Rejections } from './limits/refusals.js'
 import { RequestLimiter } from './limits/request-limiter.js'
 import { Metrics } from './metrics/metrics.js'
-import { Scrapes, type ScrapeText } from './scrapes.js'
+import { MetricsCollector, type MetricsText } from './scrapes.js'
 import { adviseOnNames } from './deployment/name-advice.js'
 import type { ResolvedOptions } from './options.js'
 import { Procedures } from './procedures/procedures.js'
 import { RuleService } from './rules/rule-service.js'
 import { DurabilityWatch, requireCompleteBuckets } from './store/durability-watch.js'
 import { FieldWarnings } from './store/field-warnings.js'
-import { StoreAccess } from './store/store-access.js'
+import { SharedStore } from './store/store-access.js'
 import { Statistics } from './statistics.js'
 import { isSystemBucket } from './store/system-buckets.js'
-import { within } from './within.js'
+import { withTimeout } from './within.js'
 
 /** Where the service runs. */
 export interface NoexEnvironment {
@@ -60,11 +60,11 @@ interface Parts {
   readonly trail: AuditTrail | undefined
   readonly procedures: Procedures
   readonly metrics: Metrics | undefined
-  readonly refusals: Refusals
+  readonly rejections: Rejections
 }
 
 /** Why clients should be sent elsewhere. */
-export interface Obstacle {
+export interface NotReadyReason {
   readonly status: 'draining' | 'audit_unavailable' | 'store_unavailable'
   readonly reason?: string
 }
@@ -77,14 +77,14 @@ export class NoexService implements Noex {
   readonly #options: ResolvedOptions
   readonly #environment: NoexEnvironment
   readonly #clock: Clock
-  readonly #access: StoreAccess
-  readonly #feeds: Feeds
+  readonly #sharedStore: SharedStore
+  readonly #liveQueries: LiveQueries
   readonly #rules: RuleService | undefined
   readonly #connections: Connections
-  readonly #arrivals: Arrivals
-  readonly #admissions: Admissions
+  readonly #originResolver: RequestOriginResolver
+  readonly #admissions: UpgradeAdmission
   readonly #statistics: Statistics
-  readonly #scrapes: Scrapes | undefined
+  readonly #metricsCollector: MetricsCollector | undefined
   readonly #authentication: Authentication
   readonly #revocations: Revocations
   readonly #trail: AuditTrail | undefined
@@ -96,61 +96,61 @@ export class NoexService implements Noex {
   #drain: Drain | undefined
   #closed: Promise<void> | undefined
 
-  private constructor (options: ResolvedOptions, environment: NoexEnvironment, access: StoreAccess, { clock, revocations, authentication, trail, procedures, metrics, refusals }: Parts) {
+  private constructor (options: ResolvedOptions, environment: NoexEnvironment, sharedStore: SharedStore, { clock, revocations, authentication, trail, procedures, metrics, rejections }: Parts) {
     this.#options = options
     this.#environment = environment
     this.#clock = clock
     this.#startedAt = clock.ticks()
-    this.#access = access
+    this.#sharedStore = sharedStore
     const { log } = environment
-    const queries = new QueryRunner(access, { timeoutMs: options.queryTimeoutMs, clock, log })
-    this.#durability = new DurabilityWatch(access.store, log)
-    this.#feeds = new Feeds(access, { queries, log, clock, workBudget: options.workBudget })
+    const queries = new QueryRunner(sharedStore, { timeoutMs: options.queryTimeoutMs, clock, log })
+    this.#durability = new DurabilityWatch(sharedStore.store, log)
+    this.#liveQueries = new LiveQueries(sharedStore, { queries, log, clock, workBudget: options.workBudget })
     this.#authentication = authentication
     this.#revocations = revocations
     this.#trail = trail
     this.#procedures = procedures
     const isRevoked = (userId: string): boolean => revocations.has(userId)
-    this.#arrivals = new Arrivals({ ...options, isRevoked })
+    this.#originResolver = new RequestOriginResolver({ ...options, isRevoked })
     const { required, requiresAuth, policy, authenticator, identity } = authentication
-    const places = new ConnectionQuota(options.connectionLimits, requiresAuth, refusals)
-    this.#admissions = new Admissions({ ...options, arrivals: this.#arrivals, places, refusals, requiresOrigin: options.auth?.mode === 'gateway' })
-    const httpAccess = new HttpAccess({
+    const connectionQuota = new ConnectionQuota(options.connectionLimits, requiresAuth, rejections)
+    this.#admissions = new UpgradeAdmission({ ...options, originResolver: this.#originResolver, connectionQuota, rejections, requiresOrigin: options.auth?.mode === 'gateway' })
+    const httpAuthorizer = new HttpAuthorizer({
       required,
       policy,
       authenticator,
       isRevoked,
       clock,
       rateLimit: options.rateLimit,
-      arrive: request => this.#arrivals.receive(request),
-      headersToKeep: headers => this.headersToKeep(headers)
+      resolveOrigin: request => this.#originResolver.resolve(request),
+      retainedHeaders: headers => this.retainedHeaders(headers)
     })
-    const hearing = { isHidden: (bucket: string) => isSystemBucket(bucket, access) }
-    this.#rules = options.rules && new RuleService(options.rules, hearing, {
+    const visibility = { isHidden: (bucket: string) => isSystemBucket(bucket, sharedStore) }
+    this.#rules = options.rules && new RuleService(options.rules, visibility, {
       timeoutMs: options.rulesTimeoutMs,
       clock,
       log: environment.log
     })
-    const [subscribe, hear] = ['store.subscribe', 'rules.subscribe'].map(name => operations.get(name)) as [Operation, Operation]
+    const [subscribe, subscribeToEvents] = ['store.subscribe', 'rules.subscribe'].map(name => operations.get(name)) as [Operation, Operation]
     const { workBudget, maxCommitChanges } = options
-    const factsOf = (name: string): QueryFacts => access.queryFacts(name)
-    const gate = new Gate({
+    const factsOf = (name: string): QueryFacts => sharedStore.queryFacts(name)
+    const authorizer = new Authorizer({
       required,
       policy,
       authenticator,
       isRevoked,
       factsOf,
-      store: access,
+      store: sharedStore,
       subscribe,
-      hear,
+      subscribeToEvents,
       workBudget,
       maxCommitChanges
     })
-    const services: Services = {
-      access,
-      gate,
+    const services: ServerContext = {
+      sharedStore,
+      authorizer,
       procedures,
-      feeds: this.#feeds,
+      liveQueries: this.#liveQueries,
       queries,
       rules: this.#rules,
       authenticator,
@@ -162,36 +162,36 @@ export class NoexService implements Noex {
       getConnections: () => this.getConnections()
     }
     const { exposeErrorDetails } = options
-    const catalogue = new Catalogue({ mode: options.auth?.mode, hasAudit: trail !== undefined, hasRules: options.rules !== undefined })
-    const limiter = options.rateLimit && new RequestLimiter(options.rateLimit, clock, refusals)
-    const to: Dispatch = { catalogue, gate, limiter, figures: metrics?.requests, services, exposeErrorDetails }
-    this.#connections = new Connections(options, environment.log, clock, { requiresAuth, gate, places, refusals, audit: trail && new ConnectionAudit(trail) },
+    const registry = new OperationRegistry({ mode: options.auth?.mode, hasAudit: trail !== undefined, hasRules: options.rules !== undefined })
+    const limiter = options.rateLimit && new RequestLimiter(options.rateLimit, clock, rejections)
+    const to: DispatchContext = { registry, authorizer, limiter, requestMetrics: metrics?.requests, services, exposeErrorDetails }
+    this.#connections = new Connections(options, environment.log, clock, { requiresAuth, authorizer, connectionQuota, rejections, audit: trail && new ConnectionAudit(trail) },
       (text, connection) => dispatch(text, connection, to))
     this.#statistics = new Statistics({
       options,
-      access,
+      sharedStore,
       connections: this.#connections,
       rules: this.#rules,
       trail,
-      httpAccess,
+      httpAuthorizer,
       address: environment.address,
       uptimeMs: () => this.uptimeMs,
       log: environment.log
     })
-    this.#scrapes = metrics && new Scrapes(metrics, {
+    this.#metricsCollector = metrics && new MetricsCollector(metrics, {
       connections: this.#connections,
-      feeds: this.#feeds,
+      liveQueries: this.#liveQueries,
       rules: this.#rules,
       trail,
-      refusals,
-      httpAccess,
+      rejections,
+      httpAuthorizer,
       durability: this.#durability,
       service: this
     })
-    this.#fieldWarnings = new FieldWarnings(access, environment.log, () => rowRulesOf(options.auth, identity))
+    this.#fieldWarnings = new FieldWarnings(sharedStore, environment.log, () => rowRulesOf(options.auth, identity))
     identity?.onChange(async ({ userId, rights }) => {
       if (rights) this.#fieldWarnings.checkRules()
-      await this.#connections.followAccess(userId)
+      await this.#connections.onPermissionsChanged(userId)
     })
   }
 
@@ -201,11 +201,11 @@ export class NoexService implements Noex {
     checkCosts(options.rateLimit, known)
     checkAllowed(options.auth, known)
     const { log, clock = systemClock } = environment
-    const refusals = new Refusals()
+    const rejections = new Rejections()
     const { blacklistTtlMs } = options.revocation
     // Accounts are the store's, and so is who of them is revoked; other users are known to this instance only.
     const revocations = options.auth?.mode === 'builtIn' ? Revocations.of(options.store, blacklistTtlMs, clock) : new Revocations(blacklistTtlMs, clock)
-    const access = StoreAccess.of(options.store)
+    const sharedStore = SharedStore.of(options.store)
     let authentication: Authentication | undefined
     let trail: AuditTrail | undefined
     let procedures: Procedures | undefined
@@ -215,17 +215,17 @@ export class NoexService implements Noex {
       trail = options.audit && await AuditTrail.open(options.audit, log, clock)
       await trail?.join(options.store)
       const isRevoked = (userId: string): boolean => revocations.has(userId)
-      authentication = await startAuthentication(options.auth, access, {
+      authentication = await startAuthentication(options.auth, sharedStore, {
         log,
         clock,
         isRevoked,
-        refusals,
+        rejections,
         operations: [...operations.values()]
       })
-      procedures = await Procedures.open(access, options.procedures, { log, identity: authentication.identity, operations })
+      procedures = await Procedures.open(sharedStore, options.procedures, { log, identity: authentication.identity, operations })
       requireCompleteBuckets(options.store)
-      const service = new NoexService(options, environment, access, { clock, revocations, authentication, trail, procedures, metrics, refusals })
-      service.#feeds.start()
+      const service = new NoexService(options, environment, sharedStore, { clock, revocations, authentication, trail, procedures, metrics, rejections })
+      service.#liveQueries.start()
       service.#fieldWarnings.start()
       service.#durability.start()
       return service
@@ -242,15 +242,15 @@ export class NoexService implements Noex {
    * rule engine cannot be asked.
    */
   async adviseOnNames (): Promise<void> {
-    await within(ADVICE_TIMEOUT_MS, this.#adviseOnNames(), this.#clock)
+    await withTimeout(ADVICE_TIMEOUT_MS, this.#adviseOnNames(), this.#clock)
   }
 
   async #adviseOnNames (): Promise<void> {
     adviseOnNames({
       options: this.#options,
       operations: operations.keys(),
-      recordOperations: [...operations.values()].filter(touchesItsRecords).map(({ name }) => name),
-      bucketNames: this.#access.bucketNames(),
+      recordOperations: [...operations.values()].filter(accessesRecords).map(({ name }) => name),
+      bucketNames: this.#sharedStore.bucketNames(),
       topics: await this.#rules?.triggers() ?? [],
       identity: this.#authentication.identity
     }, this.#environment.log)
@@ -269,12 +269,12 @@ export class NoexService implements Noex {
   }
 
   /** Lets an upgrade in: tells where it comes from, and in gateway mode from whom. Or tells why not. */
-  admit (request: ArrivingRequest): AdmittedUpgrade | UpgradeRefusal {
+  admit (request: IncomingRequest): AcceptedUpgrade | UpgradeRefusal {
     return this.#admissions.admit(request)
   }
 
   /** Why clients should be sent elsewhere; `undefined` when they should not. */
-  get obstacle (): Obstacle | undefined {
+  get notReady (): NotReadyReason | undefined {
     if (this.#state !== 'serving') return { status: 'draining' }
     const reason = this.#trail?.problem
     if (reason !== undefined) return { status: 'audit_unavailable', reason }
@@ -282,8 +282,8 @@ export class NoexService implements Noex {
   }
 
   /** Returns the address of the client behind a request, also of one that is refused. */
-  addressOf (request: ArrivingRequest): string {
-    return this.#arrivals.addressOf(request)
+  addressOf (request: IncomingRequest): string {
+    return this.#originResolver.addressOf(request)
   }
 
   /** Records that an upgrade from an address is refused. `log` is the request's logger. */
@@ -292,8 +292,8 @@ export class NoexService implements Noex {
   }
 
   /** What of the headers of an upgrade is kept as long as the connection. */
-  headersToKeep (headers: RequestHeaders): RequestHeaders {
-    return headersToKeep(headers, this.#options)
+  retainedHeaders (headers: RequestHeaders): RequestHeaders {
+    return retainedHeaders(headers, this.#options)
   }
 
   /** Takes over a WebSocket in the tick in which it opens, and the place of its admission. */
@@ -347,13 +347,13 @@ export class NoexService implements Noex {
   }
 
   /** What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. */
-  async statsOver (request: ArrivingRequest): Promise<ServerStats | HttpRefusal> {
-    return await this.#statistics.over(request)
+  async statsForHttp (request: IncomingRequest): Promise<ServerStats | HttpRefusal> {
+    return await this.#statistics.forHttp(request)
   }
 
   /** What `/metrics` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. Only with `routes.metrics`. */
-  async scrapeOver (request: ArrivingRequest): Promise<ScrapeText | HttpRefusal> {
-    return await (this.#scrapes as Scrapes).over(request)
+  async metricsForHttp (request: IncomingRequest): Promise<MetricsText | HttpRefusal> {
+    return await (this.#metricsCollector as MetricsCollector).forHttp(request)
   }
 
   async drain (options: DrainOptions = {}): Promise<void> {
@@ -367,7 +367,7 @@ export class NoexService implements Noex {
       this.#drain = new Drain({ drainDelayMs, gracePeriodMs, reconnectWindowMs }, {
         connections: this.#connections,
         clock: this.#clock,
-        closeDoor: () => { this.#admissions.close() }
+        stopAccepting: () => { this.#admissions.close() }
       })
     }
     await this.#drain.ended
@@ -381,14 +381,14 @@ export class NoexService implements Noex {
 
   async #close (): Promise<void> {
     // Whoever closes the server serves nobody any more: there is nothing to wait for before the clients are told.
-    this.#drain?.hurry()
+    this.#drain?.skipDelay()
     await this.drain({ drainDelayMs: 0 })
     this.#state = 'closed'
     this.#connections.stop()
     this.#rules?.stop()
     this.#fieldWarnings.stop()
     this.#durability.stop()
-    const ended = await Promise.allSettled([this.#scrapes?.close(), this.#procedures.close(), this.#authentication.identity?.close(), this.#feeds.stop(), this.#trail?.close()])
+    const ended = await Promise.allSettled([this.#metricsCollector?.close(), this.#procedures.close(), this.#authentication.identity?.close(), this.#liveQueries.stop(), this.#trail?.close()])
     for (const part of ended) if (part.status === 'rejected') throw part.reason
   }
 }

@@ -1,7 +1,7 @@
 import type { FastifyHelmetOptions } from '@fastify/helmet'
 import { resolveAuth, type AuthOptions, type ResolvedAuth } from './access/auth-options.js'
 import { resolveAudit, type AuditOptions, type ResolvedAudit } from './audit/audit-options.js'
-import { allowed, checkTogether } from './allowed-options.js'
+import { optionChecks, checkTogether } from './allowed-options.js'
 import type { ConnectionLimits } from './limits/connection-quota.js'
 import { resolveRateLimit, type RateLimitOptions, type ResolvedRateLimit } from './limits/rate-limit-options.js'
 import { checkGroup, merge, NoexOptionsError } from './option-checks.js'
@@ -311,10 +311,10 @@ const ofFastify = ['logLevel', 'logSerializers']
 export function resolveOptions (options: NoexOptions): ResolvedOptions {
   const entries = Object.entries(options).filter(([name, value]) => value !== undefined && !ofFastify.includes(name))
   const given: Record<string, unknown> = Object.fromEntries(entries)
-  checkGroup(given, allowed, '')
+  checkGroup(given, optionChecks, '')
   if (!('store' in given)) throw new NoexOptionsError('store', 'is required: pass the result of Store.start()')
   const resolved = {
-    ...merge(defaults, given, allowed),
+    ...merge(defaults, given, optionChecks),
     auth: resolveAuth(given['auth']),
     audit: resolveAudit(given['audit']),
     procedures: resolveProcedures(given['procedures']),

@@ -1,8 +1,8 @@
 import type { AddressInfo } from 'node:net'
 import type { StoreStats } from '@hamicek/noex-store'
 import { plainAnswer } from './application/plain-answer.js'
-import type { ArrivingRequest } from './access/arrival.js'
-import type { HttpAccess, HttpRefusal } from './access/http-access.js'
+import type { IncomingRequest } from './access/arrival.js'
+import type { HttpAuthorizer, HttpRefusal } from './access/http-access.js'
 import type { Session } from './access/session.js'
 import type { AuditTrail } from './audit/trail.js'
 import type { Connections } from './connection/connections.js'
@@ -10,17 +10,17 @@ import type { ServerStats } from './info.js'
 import type { Log } from './log.js'
 import type { ResolvedOptions } from './options.js'
 import type { RuleService } from './rules/rule-service.js'
-import type { StoreAccess } from './store/store-access.js'
+import type { SharedStore } from './store/store-access.js'
 import { isSystemBucket } from './store/system-buckets.js'
 
 /** What the statistics are of. */
 export interface StatisticsOptions {
   readonly options: ResolvedOptions
-  readonly access: StoreAccess
+  readonly sharedStore: SharedStore
   readonly connections: Connections
   readonly rules: RuleService | undefined
   readonly trail: AuditTrail | undefined
-  readonly httpAccess: HttpAccess
+  readonly httpAuthorizer: HttpAuthorizer
   readonly address: () => AddressInfo | string | null
   readonly uptimeMs: () => number
   readonly log: Log
@@ -39,7 +39,7 @@ export class Statistics {
    * the same however many clients there are, and never rejects because of the store.
    */
   async all (): Promise<ServerStats> {
-    return await this.#counting(this.#of.access.hasSystemBuckets)
+    return await this.#counting(this.#of.sharedStore.hasSystemBuckets)
   }
 
   /** Tells a client what it may see: system buckets are the superadmin's. */
@@ -74,16 +74,16 @@ export class Statistics {
   }
 
   /** What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. */
-  async over (request: ArrivingRequest): Promise<ServerStats | HttpRefusal> {
-    const admitted = await this.#of.httpAccess.admitToStats(request)
+  async forHttp (request: IncomingRequest): Promise<ServerStats | HttpRefusal> {
+    const admitted = await this.#of.httpAuthorizer.authorizeStats(request)
     return 'refused' in admitted ? admitted : await this.for(admitted.session)
   }
 
   /** The store's own, with the subscriptions that the store does not know of. */
   async #storeStats (withSystemBuckets: boolean): Promise<StoreStats | null> {
-    const { options, access, connections, log } = this.#of
+    const { options, sharedStore, connections, log } = this.#of
     try {
-      const isCounted = (bucket: string): boolean => withSystemBuckets || !isSystemBucket(bucket, access)
+      const isCounted = (bucket: string): boolean => withSystemBuckets || !isSystemBucket(bucket, sharedStore)
       const stats = plainAnswer('the store', await options.store.getStats(isCounted))
       const activeSubscriptions = stats.queries.activeSubscriptions + connections.quota.taken.store
       return { ...stats, queries: { ...stats.queries, activeSubscriptions } }

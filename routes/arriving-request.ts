@@ -1,9 +1,9 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyRequest } from 'fastify'
-import type { ArrivingRequest } from '../lib/access/arrival.js'
+import type { IncomingRequest } from '../lib/access/arrival.js'
 
 /** What a request tells about who sends it. One that a test injects has no socket, and may not have its headers as they came. */
-export function arrivingRequest (request: FastifyRequest): ArrivingRequest {
+export function incomingRequest (request: FastifyRequest): IncomingRequest {
   const { raw, headers } = request
   const { socket, rawHeaders } = raw as Partial<typeof raw>
   // With `trustProxy` Fastify reads the address from the socket.

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { ArrivingRequest } from '../lib/access/arrival.js'
+import type { IncomingRequest } from '../lib/access/arrival.js'
 import type { LogGuard } from '../lib/application/log-guard.js'
 import type { NoexService } from '../lib/noex.js'
 import { operatorAnswer } from './operator-answer.js'
@@ -9,7 +9,7 @@ export function metrics (service: NoexService, logGuard: LogGuard) {
   return {
     async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       const question = { what: 'metrics', logGuard }
-      const ask = async (arriving: ArrivingRequest) => await service.scrapeOver(arriving)
+      const ask = async (arriving: IncomingRequest) => await service.metricsForHttp(arriving)
       const scrape = await operatorAnswer(request, reply, question, ask)
       if (scrape === undefined) return reply
       return await reply.type(scrape.contentType).send(scrape.text)

@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { LogGuard } from '../lib/application/log-guard.js'
-import type { ArrivingRequest } from '../lib/access/arrival.js'
+import type { IncomingRequest } from '../lib/access/arrival.js'
 import type { HttpRefusal } from '../lib/access/http-access.js'
-import { arrivingRequest, refusal } from './arriving-request.js'
+import { incomingRequest, refusal } from './arriving-request.js'
 
 const reasons = { 400: 'The request is not acceptable', 401: 'A valid token is required', 403: 'Not allowed', 429: 'Too many wrong tokens', 503: 'Whether this is allowed cannot be found out at the moment' } as const
 
@@ -19,13 +19,13 @@ interface Question {
  */
 export async function operatorAnswer<T extends object> (
   request: FastifyRequest, reply: FastifyReply, { what, logGuard }: Question,
-  ask: (request: ArrivingRequest) => Promise<T | HttpRefusal>
+  ask: (request: IncomingRequest) => Promise<T | HttpRefusal>
 ): Promise<T | undefined> {
   const log = logGuard.wrap(request.log)
   reply.header('cache-control', 'no-store')
   let answer
   try {
-    answer = await ask(arrivingRequest(request))
+    answer = await ask(incomingRequest(request))
   } catch (error) {
     log.error({ err: error }, `whether a request for ${what} is allowed could not be found out`)
     refuse(reply, 503)

@@ -59,7 +59,7 @@ export const socketRoute: FastifyPluginAsync<SocketRouteOptions> = async (scope,
       // The plugin's default shutdown closes its clients without a code; the service closes its own itself.
       scope.websocketServer.clients?.delete(ws)
       const { remoteAddress, session } = admitted
-      service.accept(ws, { remoteAddress, requestId: request.id, headers: service.headersToKeep(request.headers), session })
+      service.accept(ws, { remoteAddress, requestId: request.id, headers: service.retainedHeaders(request.headers), session })
     }
   })
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { ArrivingRequest } from '../lib/access/arrival.js'
+import type { IncomingRequest } from '../lib/access/arrival.js'
 import type { LogGuard } from '../lib/application/log-guard.js'
 import type { NoexService } from '../lib/noex.js'
 import { operatorAnswer } from './operator-answer.js'
@@ -63,7 +63,7 @@ export function stats (service: NoexService, logGuard: LogGuard) {
     schema: { response: { 200: response } },
     async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       const question = { what: 'statistics', logGuard }
-      const ask = async (arriving: ArrivingRequest) => await service.statsOver(arriving)
+      const ask = async (arriving: IncomingRequest) => await service.statsForHttp(arriving)
       const stats = await operatorAnswer(request, reply, question, ask)
       return stats ?? reply
     }

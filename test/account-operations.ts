@@ -8,16 +8,16 @@ import { NoexServerError, toReplyError } from '../lib/errors.js'
 import { Identity } from '../lib/identity/identity.js'
 import { SUPERADMIN_ID } from '../lib/identity/system-roles.js'
 import type { Log } from '../lib/log.js'
-import { Refusals } from '../lib/limits/refusals.js'
+import { Rejections } from '../lib/limits/refusals.js'
 import { operations } from '../lib/operations/index.js'
 import type { Client } from '../lib/access/client.js'
-import type { Operation, Services } from '../lib/operations/operation.js'
+import type { Operation, ServerContext } from '../lib/operations/operation.js'
 import type { RequestMessage } from '../lib/protocol/messages.js'
-import { StoreAccess } from '../lib/store/store-access.js'
+import { SharedStore } from '../lib/store/store-access.js'
 import { Work } from '../lib/store/work.js'
-import { HandClock } from './hand-clock.js'
+import { FakeClock } from './hand-clock.js'
 import { startStore } from './helper.js'
-import { Turnstile } from './turnstile.js'
+import { Barrier } from './turnstile.js'
 
 const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
 
@@ -56,18 +56,18 @@ export class FakeClient implements Client {
 }
 
 /** What the gate would say: who is not logged in, or has not the role, may not. */
-function grantFor (client: FakeClient, { admission }: Operation): Grant {
-  const ensure = (): void => {
-    if (admission === 'everyone') return
+function grantFor (client: FakeClient, { accessLevel }: Operation): Grant {
+  const assertStillAllowed = (): void => {
+    if (accessLevel === 'everyone') return
     const { session } = client
     if (!client.open || session?.state !== 'live') throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
-    if (admission === 'session' || session.roles.includes('superadmin') || (admission === 'admin' && session.roles.includes('admin'))) return
-    throw new NoexServerError('FORBIDDEN', `This takes the role ${admission}`)
+    if (accessLevel === 'session' || session.roles.includes('superadmin') || (accessLevel === 'admin' && session.roles.includes('admin'))) return
+    throw new NoexServerError('FORBIDDEN', `This takes the role ${accessLevel}`)
   }
-  ensure()
+  assertStillAllowed()
   return {
     client,
-    ensure,
+    assertStillAllowed,
     work: new Work(Infinity),
     maxChanges: Infinity,
     rows: () => undefined,
@@ -79,7 +79,7 @@ interface Settings {
   readonly store?: Store
   readonly options?: StoreOptions
   readonly auth?: Partial<typeof defaults>
-  readonly clock?: HandClock
+  readonly clock?: FakeClock
   /** `false`: new passwords are hashed by scrypt, in a third of a second each. */
   readonly argon2?: false
 }
@@ -89,20 +89,20 @@ export async function startAccounts (t: Test, {
   store: given,
   options,
   auth,
-  clock = new HandClock(),
+  clock = new FakeClock(),
   argon2
 }: Settings = {}) {
   const store = given ?? await startStore(t, options)
-  const access = StoreAccess.of(store)
+  const sharedStore = SharedStore.of(store)
   const revocations = new Revocations(3_600_000, clock)
   const identity = await Identity.start(
-    access,
+    sharedStore,
     { ...defaults, ...auth },
     {
       log: silentLog,
       clock,
       isRevoked: userId => revocations.has(userId),
-      refusals: new Refusals(),
+      rejections: new Rejections(),
       operations: [...operations.values()],
       ...(argon2 === undefined ? {} : { argon2 })
     }
@@ -113,21 +113,21 @@ export async function startAccounts (t: Test, {
   const unused = (): never => {
     throw new Error('identity operations do without')
   }
-  const services: Services = {
-    access,
+  const services: ServerContext = {
+    sharedStore,
     identity,
     rules: undefined,
     trail: undefined,
     revocations,
     clock,
     authenticator: identity.authenticator,
-    get gate () {
+    get authorizer () {
       return unused()
     },
     get procedures () {
       return unused()
     },
-    get feeds () {
+    get liveQueries () {
       return unused()
     },
     get queries () {
@@ -171,12 +171,12 @@ export async function startAccounts (t: Test, {
   }
 
   const root = async (): Promise<FakeClient> => await as(SUPERADMIN_ID)
-  return { store, access, identity, revocations, clock, ask, code, user, as, root }
+  return { store, sharedStore, identity, revocations, clock, ask, code, user, as, root }
 }
 
 /** Holds every transaction of a store, after it is composed and before it is committed. */
-export function holdTransactions (store: Store): { readonly turnstile: Turnstile, readonly letGo: () => void } {
-  const turnstile = new Turnstile()
+export function holdTransactions (store: Store): { readonly turnstile: Barrier, readonly letGo: () => void } {
+  const turnstile = new Barrier()
   const transaction = store.transaction.bind(store)
   store.transaction = async work => await transaction(async tx => {
     const result = await work(tx)

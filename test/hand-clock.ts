@@ -6,7 +6,7 @@ interface Timer {
 }
 
 /** A clock that moves only when the test turns it. */
-export class HandClock implements Clock {
+export class FakeClock implements Clock {
   #elapsed = 0
   readonly #timers = new Set<Timer>()
 

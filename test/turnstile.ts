@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 
 /** Holds whoever passes until the test lets it go: slowness that needs no clock. */
-export class Turnstile {
+export class Barrier {
   readonly #held: Array<() => void> = []
   readonly #arrivals = new EventEmitter()
   /** How many have come so far. */

@@ -3,10 +3,10 @@ import { gatewayHeaders, type Gateway } from './gateway-headers.js'
 import type { ResolvedAuth } from './auth-options.js'
 import { refuseTooMany, type HeaderRefusal } from './raw-headers.js'
 import type { RequestHeaders, Session } from './session.js'
-import { trustedPeers } from './trusted-peers.js'
+import { trustedProxyMatcher } from './trusted-peers.js'
 
 /** An HTTP request, as far as it tells who sends it. */
-export interface ArrivingRequest {
+export interface IncomingRequest {
   /** `request.ip`: what Fastify's `trustProxy` makes of the peer and its headers. */
   readonly ip: string | undefined
   /** Whether `trustProxy` has `ip` read from `X-Forwarded-For`, as far as Fastify trusts the peer. */
@@ -19,18 +19,18 @@ export interface ArrivingRequest {
 }
 
 /** Where a request comes from, and from whom if a gateway says so. */
-export interface Arrival {
+export interface RequestOrigin {
   readonly remoteAddress: string
   readonly session: Session | undefined
 }
 
 /** Why a request is refused. 403: its user is known, and revoked. */
-export interface ArrivalRefusal extends Omit<HeaderRefusal, 'refused'> {
+export interface RequestOriginRefusal extends Omit<HeaderRefusal, 'refused'> {
   readonly refused: HeaderRefusal['refused'] | 403
 }
 
 /** What arrivals are told by. */
-export interface ArrivalOptions {
+export interface RequestOriginOptions {
   readonly auth: ResolvedAuth | undefined
   readonly realIpHeader: string | undefined
   readonly trustedProxies: readonly string[] | undefined
@@ -38,19 +38,19 @@ export interface ArrivalOptions {
 }
 
 /** Finds out where requests come from, before they become connections. */
-export class Arrivals {
+export class RequestOriginResolver {
   readonly #clientAddress: ClientAddress | undefined
   readonly #gateway: Gateway | undefined
   readonly #isRevoked: (userId: string) => boolean
 
-  constructor ({ auth, realIpHeader, trustedProxies, isRevoked }: ArrivalOptions) {
-    this.#clientAddress = realIpHeader === undefined ? undefined : clientAddress(realIpHeader, trustedPeers(trustedProxies ?? [], 'trustedProxies'))
+  constructor ({ auth, realIpHeader, trustedProxies, isRevoked }: RequestOriginOptions) {
+    this.#clientAddress = realIpHeader === undefined ? undefined : clientAddress(realIpHeader, trustedProxyMatcher(trustedProxies ?? [], 'trustedProxies'))
     this.#gateway = auth?.mode === 'gateway' ? gatewayHeaders(auth.gateway) : undefined
     this.#isRevoked = isRevoked
   }
 
   /** Tells where a request comes from, or why it is refused. */
-  receive (request: ArrivingRequest): Arrival | ArrivalRefusal {
+  resolve (request: IncomingRequest): RequestOrigin | RequestOriginRefusal {
     const { peer, rawHeaders } = request
     const found = this.#find(request)
     if ('refused' in found) return found
@@ -63,12 +63,12 @@ export class Arrivals {
   }
 
   /** The address of whoever sends a request, also of one that is refused: the peer's, where it does not say its client's. */
-  addressOf (request: ArrivingRequest): string {
+  addressOf (request: IncomingRequest): string {
     const found = this.#find(request)
     return 'refused' in found ? plainAddress(request.peer) : found.address
   }
 
-  #find (request: ArrivingRequest): ReturnType<ClientAddress> {
+  #find (request: IncomingRequest): ReturnType<ClientAddress> {
     const { peer, rawHeaders } = request
     const address = refuseTooMany(rawHeaders) ?? this.#clientAddress?.(peer, rawHeaders)
     return address ?? addressFromFastify(request)
@@ -81,7 +81,7 @@ export class Arrivals {
  * Fastify does not tell which it trusts.
  */
 function addressFromFastify (
-  { ip, peer, readsForwarded = false, headers }: ArrivingRequest
+  { ip, peer, readsForwarded = false, headers }: IncomingRequest
 ): ReturnType<ClientAddress> {
   const forwarded = headers['x-forwarded-for']
   if (readsForwarded && forwarded !== undefined && /^[\s,]*$/.test(String(forwarded))) {

@@ -1,8 +1,8 @@
-import type { SubscriptionTable } from '../feeds/subscription-table.js'
+import type { QuerySubscriptions } from '../feeds/subscription-table.js'
 import type { EventSubscriptions } from '../rules/event-subscriptions.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { Log } from '../log.js'
-import type { Tier, Touch } from './policy.js'
+import type { Tier, ResourceAccess } from './policy.js'
 import type { Origin, Session } from './session.js'
 
 /** The client that sent a request, as far as operations know it. */
@@ -15,7 +15,7 @@ export interface Client {
   readonly open: boolean
   readonly session: Session | undefined
   /** To live queries. */
-  readonly subscriptions: SubscriptionTable
+  readonly subscriptions: QuerySubscriptions
   /** To rule events. */
   readonly eventSubscriptions: EventSubscriptions
   /** Makes this the client's session, in place of any other; its subscriptions are looked at anew. Does nothing once the client has gone. */
@@ -29,14 +29,14 @@ export interface Client {
  * it concerns nothing but the caller's own. `permission`: whoever the policy allows all that is touched.
  * `admin`, `superadmin`: who holds such a role of the built-in identity.
  */
-export type Admission = 'everyone' | 'session' | 'permission' | 'admin' | 'superadmin'
+export type AccessLevel = 'everyone' | 'session' | 'permission' | 'admin' | 'superadmin'
 
 /** What decides who may call an operation. */
 export interface GuardedOperation {
   readonly name: string
   /** `undefined` for what concerns nobody's data: no role is asked for it and no audit names it. */
   readonly tier: Tier | undefined
-  readonly admission: Admission
+  readonly accessLevel: AccessLevel
   /** All that the request touches. Works on unchecked input: what is missing or mistyped counts as `*`. */
-  readonly touches: (request: RequestMessage) => readonly Touch[]
+  readonly resources: (request: RequestMessage) => readonly ResourceAccess[]
 }

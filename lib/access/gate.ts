@@ -1,7 +1,7 @@
 import type { WhereFilter } from '@hamicek/noex-store'
 import { NoexServerError } from '../errors.js'
 import type { RequestMessage } from '../protocol/messages.js'
-import type { Hearing } from '../rules/event-subscriptions.js'
+import type { TopicScope } from '../rules/event-subscriptions.js'
 import { stemOf } from '../rules/topic-pattern.js'
 import type { NoteOf } from '../store/reach.js'
 import { isSystemBucket, type SystemBuckets } from '../store/system-buckets.js'
@@ -9,28 +9,28 @@ import { Work } from '../store/work.js'
 import type { Authenticator } from './authenticator.js'
 import type { Client, GuardedOperation } from './client.js'
 import type { Grant } from './grant.js'
-import { unlimited, type Policy, type QueryFacts, type Scope, type Touch } from './policy.js'
+import { unlimited, type Policy, type QueryFacts, type Scope, type ResourceAccess } from './policy.js'
 import type { Session } from './session.js'
 import { TokenRefusal } from './token-refusal.js'
 
 /** A client as the gate sees it. */
 export interface Caller extends Client {
   /** Counts the changes of who the client is and of what it may do. */
-  readonly accessVersion: number
+  readonly version: number
   /** The operation that is being answered, from when it is let in until the reply is sent. */
   answering: GuardedOperation | undefined
   /** What is being written for the client. */
   writing: Promise<unknown> | undefined
   /** Ends the session if it is over. */
-  settleSession: () => void
+  checkExpiry: () => void
   /** Whether a session has run out since this was last asked. */
-  takeExpired: () => boolean
+  consumeExpiryNotice: () => boolean
   /** Confirms the session with whoever issued it, and ends it unless that succeeds. Rejects when it cannot be found out. */
   confirm: () => Promise<void>
 }
 
 /** What the gate goes by. */
-export interface GateOptions {
+export interface AuthorizerOptions {
   /** Whether a client must log in before it may do anything. */
   readonly required: boolean
   readonly policy: Policy
@@ -42,7 +42,7 @@ export interface GateOptions {
   /** `store.subscribe`: what a live query goes on needing. */
   readonly subscribe: GuardedOperation
   /** `rules.subscribe`: what hearing events goes on needing. */
-  readonly hear: GuardedOperation
+  readonly subscribeToEvents: GuardedOperation
   /** Units of work that one request may take. */
   readonly workBudget: number
   /** Records that one request may change at once. */
@@ -56,10 +56,10 @@ const OWN_RULES = /^(?:auth|identity)\./
 const UNKNOWN_TO_ALL = /^(?:auth\..*|ping|identity\.login|identity\.loginWithSecret)$/s
 
 /** The one place that lets requests in: who asks, and may they. PROTOCOL.md, "Request pipeline". */
-export class Gate {
-  readonly #options: GateOptions
+export class Authorizer {
+  readonly #options: AuthorizerOptions
 
-  constructor (options: GateOptions) {
+  constructor (options: AuthorizerOptions) {
     this.#options = options
   }
 
@@ -91,10 +91,10 @@ export class Gate {
   /** @throws `UNAUTHORIZED` */
   authenticate (client: Caller, operation: GuardedOperation | undefined, type: string): void {
     if (!client.open) throw new NoexServerError('UNAUTHORIZED', 'The connection has ended')
-    if (operation === undefined ? UNKNOWN_TO_ALL.test(type) : operation.admission === 'everyone') return
-    client.settleSession()
+    if (operation === undefined ? UNKNOWN_TO_ALL.test(type) : operation.accessLevel === 'everyone') return
+    client.checkExpiry()
     if (client.session !== undefined) return
-    if (client.takeExpired()) throw new NoexServerError('UNAUTHORIZED', 'Session expired')
+    if (client.consumeExpiryNotice()) throw new NoexServerError('UNAUTHORIZED', 'Session expired')
     if (this.#options.required) throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
   }
 
@@ -103,15 +103,15 @@ export class Gate {
    * @throws `FORBIDDEN`
    */
   authorize (client: Caller, operation: GuardedOperation | undefined, request: RequestMessage): ReadonlyMap<string, WhereFilter> | undefined {
-    switch (operation?.admission) {
+    switch (operation?.accessLevel) {
       case 'everyone':
       case 'session':
         return undefined
       case 'admin':
       case 'superadmin':
-        return this.#requireRole(client, operation.admission)
+        return this.#requireRole(client, operation.accessLevel)
       case 'permission':
-        return this.#permit(client, operation, operation.touches(request))
+        return this.#permit(client, operation, operation.resources(request))
       case undefined:
         if (OWN_RULES.test(request.type)) return undefined
         return this.#permit(client, undefined, [{ operation: request.type, tier: undefined, type: 'server', name: '*', records: false }])
@@ -124,24 +124,24 @@ export class Gate {
     throw new NoexServerError('FORBIDDEN', `This takes the role ${role}`)
   }
 
-  #permit ({ session }: Caller, operation: GuardedOperation | undefined, touches: readonly Touch[]): ReadonlyMap<string, WhereFilter> | undefined {
+  #permit ({ session }: Caller, operation: GuardedOperation | undefined, touches: readonly ResourceAccess[]): ReadonlyMap<string, WhereFilter> | undefined {
     const { policy, store } = this.#options
     if (operation?.tier !== undefined && !policy.admits(session, operation.tier)) {
       throw new NoexServerError('FORBIDDEN', `${operation.name} requires ${operation.tier} access`)
     }
     let rows: Map<string, WhereFilter> | undefined
-    for (const touch of touches) {
-      const verdict = policy.decide(session, touch)
-      if (verdict === false) throw forbidden(touch.operation, touch.name)
-      if (verdict !== true) (rows ??= new Map()).set(rowsKey(touch.operation, touch.name), verdict)
-      if (isOfStore(touch) && isSystemBucket(touch.name, store)) throw new NoexServerError('FORBIDDEN', `"${touch.name}" is the name of a system bucket`)
+    for (const resource of touches) {
+      const verdict = policy.decide(session, resource)
+      if (verdict === false) throw forbidden(resource.operation, resource.name)
+      if (verdict !== true) (rows ??= new Map()).set(rowAccessKey(resource.operation, resource.name), verdict)
+      if (isOfStore(resource) && isSystemBucket(resource.name, store)) throw new NoexServerError('FORBIDDEN', `"${resource.name}" is the name of a system bucket`)
     }
     return rows
   }
 
   /** A gate that lets everybody do everything, but for what is nobody's to do. */
-  withoutLimits (): Gate {
-    return new Gate({ ...this.#options, required: false, policy: unlimited, authenticator: undefined })
+  unrestricted (): Authorizer {
+    return new Authorizer({ ...this.#options, required: false, policy: unlimited, authenticator: undefined })
   }
 
   /** Units of work that one request may take. */
@@ -176,29 +176,29 @@ export class Gate {
   }
 
   /** What of a pattern of topics a client may hear; `undefined`: nothing. A permission for `stem.*` is none for `stem`, which the pattern matches too. */
-  hearing (client: Caller, pattern: string): Hearing | undefined {
-    const { hear } = this.#options
+  topicScope (client: Caller, pattern: string): TopicScope | undefined {
+    const { subscribeToEvents } = this.#options
     return this.#allowed(() => {
-      this.#ask(client, hear, { pattern })
+      this.#ask(client, subscribeToEvents, { pattern })
       const stem = stemOf(pattern)
       if (stem === undefined) return 'whole'
-      return this.#allowed(() => { this.#ask(client, hear, { pattern: stem }); return 'whole' }) ?? 'below'
+      return this.#allowed(() => { this.#ask(client, subscribeToEvents, { pattern: stem }); return 'whole' }) ?? 'below'
     })
   }
 
   /** Whether a client may do this to that, at least to some of its records. */
-  mayReach ({ session }: Caller, touch: Touch): boolean {
+  mayAccess ({ session }: Caller, resource: ResourceAccess): boolean {
     const { policy, store } = this.#options
-    if (isOfStore(touch) && isSystemBucket(touch.name, store)) return false
+    if (isOfStore(resource) && isSystemBucket(resource.name, store)) return false
     return this.#allowed(() => {
-      const isInTier = touch.tier === undefined || policy.admits(session, touch.tier)
-      return isInTier && policy.decide(session, touch) !== false
+      const isInTier = resource.tier === undefined || policy.admits(session, resource.tier)
+      return isInTier && policy.decide(session, resource) !== false
     }) === true
   }
 
   /** Whether a client would be let in with a request; unlike `admit`, this changes nothing. */
   mayAsk (client: Caller, operation: GuardedOperation, request: RequestMessage): boolean {
-    const needsLogin = this.#options.required && operation.admission !== 'everyone'
+    const needsLogin = this.#options.required && operation.accessLevel !== 'everyone'
     if (needsLogin && client.session === undefined) return false
     return this.#allowed(() => { this.authorize(client, operation, request); return true }) === true
   }
@@ -222,7 +222,7 @@ export class Gate {
 }
 
 /** Whether the name of what is touched is one of the store's. */
-function isOfStore ({ type }: Touch): boolean {
+function isOfStore ({ type }: ResourceAccess): boolean {
   return type === 'bucket' || type === 'query'
 }
 
@@ -241,7 +241,7 @@ class RequestGrant implements Grant {
   readonly client: Caller
   readonly user: string | undefined
   readonly note: NoteOf | undefined
-  readonly #gate: Gate
+  readonly #authorizer: Authorizer
   readonly #operation: GuardedOperation | undefined
   readonly #request: RequestMessage
   readonly #rows: ReadonlyMap<string, WhereFilter> | undefined
@@ -251,64 +251,64 @@ class RequestGrant implements Grant {
   #work: Work | undefined
 
   constructor (
-    gate: Gate, client: Caller, operation: GuardedOperation | undefined, request: RequestMessage,
+    authorizer: Authorizer, client: Caller, operation: GuardedOperation | undefined, request: RequestMessage,
     note: NoteOf | undefined
   ) {
     this.client = client
     this.note = note
-    this.#gate = gate
+    this.#authorizer = authorizer
     this.#operation = operation
     this.#request = request
-    gate.authenticate(client, operation, request.type)
+    authorizer.authenticate(client, operation, request.type)
     const { session } = client
-    let rows = gate.authorize(client, operation, request)
+    let rows = authorizer.authorize(client, operation, request)
     if (!client.open || client.session !== session) {
       // A function of the application that was asked has ended the session: what it has decided was about
       // another client.
-      gate.authenticate(client, operation, request.type)
-      rows = gate.authorize(client, operation, request)
+      authorizer.authenticate(client, operation, request.type)
+      rows = authorizer.authorize(client, operation, request)
     }
     this.#rows = rows
     this.user = client.session?.userId
-    this.#version = client.accessVersion
+    this.#version = client.version
   }
 
   rows (operation: string, bucket: string): WhereFilter | undefined {
-    return this.#rows?.get(rowsKey(operation, bucket))
+    return this.#rows?.get(rowAccessKey(operation, bucket))
   }
 
   scope (query: string): Scope {
-    const scope = this.#gate.scope(this.client, this.#request.type, query)
+    const scope = this.#authorizer.scope(this.client, this.#request.type, query)
     this.#scope = { query, key: scope.key }
     return scope
   }
 
   /** Made when it is first asked for: most requests take none. */
   get work (): Work {
-    this.#work ??= new Work(this.#gate.workBudget)
+    this.#work ??= new Work(this.#authorizer.workBudget)
     return this.#work
   }
 
   get maxChanges (): number {
-    return this.#gate.maxCommitChanges
+    return this.#authorizer.maxCommitChanges
   }
 
-  ensure (): void {
+  assertStillAllowed (): void {
     const { client } = this
-    if (client.open && client.accessVersion === this.#version) return
-    this.#gate.authenticate(client, this.#operation, this.#request.type)
-    const rows = this.#gate.authorize(client, this.#operation, this.#request)
+    if (client.open && client.version === this.#version) return
+    this.#authorizer.authenticate(client, this.#operation, this.#request.type)
+    const rows = this.#authorizer.authorize(client, this.#operation, this.#request)
     // What has been prepared was prepared for other records.
     if (!sameRows(rows, this.#rows) || !this.#hasSameScope()) throw new NoexServerError('FORBIDDEN', 'Permissions have changed while the request waited; send it again')
-    this.#version = client.accessVersion
+    this.#version = client.version
   }
 
   #hasSameScope (): boolean {
-    return this.#scope === undefined || this.#gate.scope(this.client, this.#request.type, this.#scope.query).key === this.#scope.key
+    return this.#scope === undefined || this.#authorizer.scope(this.client, this.#request.type, this.#scope.query).key === this.#scope.key
   }
 }
 
-function rowsKey (operation: string, bucket: string): string {
+function rowAccessKey (operation: string, bucket: string): string {
   return `${operation} ${bucket}`
 }
 

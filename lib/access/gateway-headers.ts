@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { checkGroup, isPlainObject, NoexOptionsError, type Checks } from '../option-checks.js'
 import { checkHeaderName, headerReader, reducedName, type HeaderRefusal } from './raw-headers.js'
-import { trustedPeers } from './trusted-peers.js'
+import { trustedProxyMatcher } from './trusted-peers.js'
 
 /** The option `auth.gateway`: a proxy in front knows the user and says so in headers. */
 export interface GatewayOptions {
@@ -52,7 +52,7 @@ const aboutRequests = new Set([
 const checks: Checks = {
   userHeader: checkName,
   rolesHeader: checkName,
-  trustedProxies: (value, path) => { trustedPeers(value as string[], path) },
+  trustedProxies: (value, path) => { trustedProxyMatcher(value as string[], path) },
   secretHeader: checkName,
   secret: checkSecret
 }
@@ -67,7 +67,7 @@ const checks: Checks = {
 export function gatewayHeaders (options: GatewayOptions): Gateway {
   checkOptions(options)
   const { userHeader, rolesHeader, secretHeader } = options
-  const isTrusted = trustedPeers(options.trustedProxies, `${PATH}.trustedProxies`)
+  const isTrusted = trustedProxyMatcher(options.trustedProxies, `${PATH}.trustedProxies`)
   const secretHash = options.secret === undefined ? undefined : hash(options.secret)
   const read = headerReader([userHeader, rolesHeader, secretHeader].filter(name => name !== undefined))
 

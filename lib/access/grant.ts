@@ -18,7 +18,7 @@ export interface Grant extends Cause {
    * To be called after a wait, before anything is changed or told.
    * @throws `UNAUTHORIZED` or `FORBIDDEN` unless the client may still do what it asked for
    */
-  readonly ensure: () => void
+  readonly assertStillAllowed: () => void
   /** What the request takes. */
   readonly work: Work
   /** Records that it may change at once. */

@@ -4,7 +4,7 @@ import type { RequestHeaders } from './session.js'
 const noHeaders: RequestHeaders = {}
 
 /** What of the headers of a request whoever checks a login may see, and so what is kept as long as a connection. */
-export function headersToKeep (headers: RequestHeaders, { auth, allowedOrigins }: { readonly auth: ResolvedAuth | undefined, readonly allowedOrigins: readonly string[] | undefined }): RequestHeaders {
+export function retainedHeaders (headers: RequestHeaders, { auth, allowedOrigins }: { readonly auth: ResolvedAuth | undefined, readonly allowedOrigins: readonly string[] | undefined }): RequestHeaders {
   switch (auth?.mode) {
     case 'external': return allowedOrigins === undefined ? withoutAmbient(headers) : { ...headers }
     case 'builtIn': return { 'user-agent': headers['user-agent'] }

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js'
 import { WindowLimiter } from '../limits/window-limiter.js'
-import type { Arrival, ArrivalRefusal, ArrivingRequest } from './arrival.js'
+import type { RequestOrigin, RequestOriginRefusal, IncomingRequest } from './arrival.js'
 import type { Authenticator } from './authenticator.js'
 import { addressKey } from './client-address.js'
 import type { Policy } from './policy.js'
@@ -8,33 +8,33 @@ import { isExpired, type RequestHeaders, type Session } from './session.js'
 import { TokenRefusal } from './token-refusal.js'
 
 /** What decides about plain HTTP requests. */
-export interface HttpAccessOptions {
+export interface HttpAuthorizerOptions {
   /** Whether a client must log in before it may do anything. */
   readonly required: boolean
   readonly policy: Policy
   readonly authenticator: Authenticator | undefined
   readonly isRevoked: (userId: string) => boolean
   readonly clock: Clock
-  readonly arrive: (request: ArrivingRequest) => Arrival | ArrivalRefusal
+  readonly resolveOrigin: (request: IncomingRequest) => RequestOrigin | RequestOriginRefusal
   /** How many wrong tokens an address may send; `undefined`: any number. */
   readonly rateLimit: { readonly maxRequests: number, readonly windowMs: number } | undefined
   /** What of the headers whoever checks a token may see. */
-  readonly headersToKeep: (headers: RequestHeaders) => RequestHeaders
+  readonly retainedHeaders: (headers: RequestHeaders) => RequestHeaders
 }
 
 /** Why a plain HTTP request is refused. 429: its address has sent too many wrong tokens. */
-export interface HttpRefusal extends Omit<ArrivalRefusal, 'refused'> {
-  readonly refused: ArrivalRefusal['refused'] | 429
+export interface HttpRefusal extends Omit<RequestOriginRefusal, 'refused'> {
+  readonly refused: RequestOriginRefusal['refused'] | 429
   /** With 429: milliseconds. */
   readonly retryAfterMs?: number
 }
 
 /** Lets plain HTTP requests in by the same rights as requests over the WebSocket. */
-export class HttpAccess {
-  readonly #options: HttpAccessOptions
+export class HttpAuthorizer {
+  readonly #options: HttpAuthorizerOptions
   readonly #guesses: WindowLimiter | undefined
 
-  constructor (options: HttpAccessOptions) {
+  constructor (options: HttpAuthorizerOptions) {
     const { rateLimit, clock } = options
     this.#options = options
     this.#guesses = rateLimit && new WindowLimiter({ max: rateLimit.maxRequests, windowMs: rateLimit.windowMs }, clock)
@@ -44,10 +44,10 @@ export class HttpAccess {
    * Who sends a request that is to read the statistics (`undefined`: somebody anonymous who may), or the status and the
    * reason of its refusal. Rejects when nobody can tell.
    */
-  async admitToStats (request: ArrivingRequest): Promise<{ readonly session: Session | undefined } | HttpRefusal> {
-    const { required, policy, authenticator, arrive } = this.#options
+  async authorizeStats (request: IncomingRequest): Promise<{ readonly session: Session | undefined } | HttpRefusal> {
+    const { required, policy, authenticator, resolveOrigin } = this.#options
     const guesses = this.#guesses
-    const arrival = arrive(request)
+    const arrival = resolveOrigin(request)
     if ('refused' in arrival) return arrival
     const token = authenticator === undefined ? undefined : bearerToken(request.headers)
     const key = addressKey(arrival.remoteAddress)
@@ -67,11 +67,11 @@ export class HttpAccess {
 
   async #sessionOf (
     token: string,
-    { remoteAddress }: Arrival,
+    { remoteAddress }: RequestOrigin,
     headers: RequestHeaders
   ): Promise<Session | TokenRefusal> {
-    const { authenticator, clock, headersToKeep, isRevoked } = this.#options
-    const origin = { remoteAddress, connectionId: null, headers: headersToKeep(headers) }
+    const { authenticator, clock, retainedHeaders, isRevoked } = this.#options
+    const origin = { remoteAddress, connectionId: null, headers: retainedHeaders(headers) }
     const session = await authenticator?.identify(token, origin) ?? new TokenRefusal('there are no tokens')
     if (session instanceof TokenRefusal) return session
     if (isExpired(session, clock.now())) return new TokenRefusal('it has expired')

@@ -2,10 +2,10 @@ import { ApplicationCallback } from '../application/application-callback.js'
 import type { CallbackEnvironment } from '../application/failure-log.js'
 import { plainAnswer } from '../application/plain-answer.js'
 import { Permission, type PermissionEntry } from './rule.js'
-import { unlimitedScope, type Policy, type QueryFacts, type Scope, type Tier, type Touch } from './policy.js'
+import { unlimitedScope, type Policy, type QueryFacts, type Scope, type Tier, type ResourceAccess } from './policy.js'
 import type { AuthSession, Session } from './session.js'
 import { reaches, tierOf } from './tiers.js'
-import type { Verdict } from '../store/reach.js'
+import type { RowAccess } from '../store/reach.js'
 
 /** One of `permissions.rules`: what a role is allowed. */
 export interface PermissionRule extends PermissionEntry {
@@ -80,15 +80,15 @@ export class PermissionPolicy implements Policy {
     return !this.#isOpen || reaches('write', tier)
   }
 
-  decide (session: Session | undefined, touch: Touch): Verdict {
-    const checked = this.#check(session, touch.operation, touch.name)
+  decide (session: Session | undefined, resource: ResourceAccess): RowAccess {
+    const checked = this.#check(session, resource.operation, resource.name)
     if (checked !== undefined) return checked
-    const source = touch.type === 'query' ? touch.source ?? this.#factsOf(touch.name).bucket : undefined
+    const source = resource.type === 'query' ? resource.source ?? this.#factsOf(resource.name).bucket : undefined
     const roles = session?.roles ?? anonymousRoles
-    const rule = this.#rules.find(rule => roles.includes(rule.role) && rule.allows(touch, source))
+    const rule = this.#rules.find(rule => roles.includes(rule.role) && rule.allows(resource, source))
     // What a query may read is the scope's matter.
-    if (rule !== undefined) return touch.type === 'query' ? true : rule.rows(session)
-    return this.#byDefault(session, touch.tier)
+    if (rule !== undefined) return resource.type === 'query' ? true : rule.rows(session)
+    return this.#byDefault(session, resource.tier)
   }
 
   /** A default makes no administrator of whoever has not even the role for it. */
@@ -101,7 +101,7 @@ export class PermissionPolicy implements Policy {
     if (this.#check(session, operation, query.name) === true) return unlimitedScope
     const roles = session?.roles ?? anonymousRoles
     const rules = this.#rules.filter(rule => roles.includes(rule.role))
-    const rows = (bucket: string): Verdict => {
+    const rows = (bucket: string): RowAccess => {
       const checked = this.#check(session, operation, bucket)
       if (checked !== undefined) return checked
       const rule = rules.find(rule => rule.allowsReading(operation, bucket)) ?? rules.find(rule => rule.names(operation, query.name))
@@ -137,8 +137,8 @@ export class PermissionPolicy implements Policy {
 }
 
 /** The scope of a query of which is known that it reads `bucket` and nothing else. */
-export function scopeOfBucket (bucket: string, verdict: Verdict): Scope {
-  return { key: verdict === true ? '' : JSON.stringify(verdict), rows: opened => opened === bucket && verdict }
+export function scopeOfBucket (bucket: string, rowAccess: RowAccess): Scope {
+  return { key: rowAccess === true ? '' : JSON.stringify(rowAccess), rows: opened => opened === bucket && rowAccess }
 }
 
 /** Anything else than these three denies: a promise, for instance, is as true as an object can be. */

@@ -1,11 +1,11 @@
-import type { Verdict } from '../store/reach.js'
+import type { RowAccess } from '../store/reach.js'
 import type { Session } from './session.js'
 
 /** How far an operation reaches: what a role must have, and what the audit filters by. */
 export type Tier = 'read' | 'write' | 'admin'
 
 /** Something that an operation reads or changes, and the right that this takes. */
-export interface Touch {
+export interface ResourceAccess {
   /** The operation that must be allowed on the resource; a transaction needs the right to each of its entries too. */
   readonly operation: string
   /** The tier of that operation; `undefined` for one that has none or does not exist. */
@@ -24,7 +24,7 @@ export interface Scope {
   /** Equal for whoever may read the same, so that they share one live query. */
   readonly key: string
   /** Depends on nothing that changes: it answers as long as it is used as it did when it was made. */
-  readonly rows: (bucket: string) => Verdict
+  readonly rows: (bucket: string) => RowAccess
 }
 
 /** A query as policies see it. */
@@ -41,7 +41,7 @@ export interface Policy {
   /** Whether the caller's roles reach as far as an operation of this tier. */
   admits: (session: Session | undefined, tier: Tier) => boolean
   /** Whether the caller may do this to that; `session` is `undefined` for an anonymous client. */
-  decide: (session: Session | undefined, touch: Touch) => Verdict
+  decide: (session: Session | undefined, resource: ResourceAccess) => RowAccess
   /** What a query may read for the caller when it runs under `operation` (`store.query` or `store.subscribe`). */
   scope: (session: Session | undefined, operation: string, query: QueryFacts) => Scope
 }

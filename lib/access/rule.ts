@@ -1,7 +1,7 @@
 import type { Session } from './session.js'
-import type { Touch } from './policy.js'
+import type { ResourceAccess } from './policy.js'
 import { Where, whereProblem, type Problem } from './where.js'
-import type { Verdict } from '../store/reach.js'
+import type { RowAccess } from '../store/reach.js'
 
 /** A permission as it is written: in `permissions.rules`, and in the roles of the built-in identity. */
 export interface PermissionEntry {
@@ -59,18 +59,18 @@ export class Permission {
   }
 
   /** Whether it allows what `touch` does, at least for some records. `source` is the bucket that a touched query reads, where that is known. */
-  allows (touch: Touch, source: string | undefined): boolean {
-    if (!this.#operations.matches(touch.operation)) return false
-    if (this.where !== undefined && !touch.records) return false
-    if (touch.operation.startsWith('store.')) return this.#reaches(touch, source)
-    return this.#topics === undefined || !touch.operation.startsWith('rules.') || this.#topics.matches(touch.name)
+  allows (resource: ResourceAccess, source: string | undefined): boolean {
+    if (!this.#operations.matches(resource.operation)) return false
+    if (this.where !== undefined && !resource.records) return false
+    if (resource.operation.startsWith('store.')) return this.#reaches(resource, source)
+    return this.#topics === undefined || !resource.operation.startsWith('rules.') || this.#topics.matches(resource.name)
   }
 
-  #reaches (touch: Touch, source: string | undefined): boolean {
-    if (this.#buckets === undefined || this.#buckets.has(touch.name)) return true
-    if (touch.type !== 'query') return false
+  #reaches (resource: ResourceAccess, source: string | undefined): boolean {
+    if (this.#buckets === undefined || this.#buckets.has(resource.name)) return true
+    if (resource.type !== 'query') return false
     // What a query in code reads is known when it runs: then each bucket is asked for.
-    return source === undefined ? touch.records : this.#buckets.has(source)
+    return source === undefined ? resource.records : this.#buckets.has(source)
   }
 
   /** Whether it allows a query to read a bucket, when the query runs under `operation`. */
@@ -93,7 +93,7 @@ export class Permission {
   }
 
   /** The records that it allows, where it allows something. */
-  rows (session: Pick<Session, 'userId' | 'roles'> | undefined): Verdict {
+  rows (session: Pick<Session, 'userId' | 'roles'> | undefined): RowAccess {
     return this.where === undefined ? true : this.where.for(session)
   }
 }

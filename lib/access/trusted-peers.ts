@@ -20,7 +20,7 @@ const ipv6: Family = { name: 'IPv6', bits: 128, shortest: 7 }
  * peer does not count. `undefined`, the peer of a Unix socket, is never trusted.
  * @throws {NoexOptionsError} when the list at `path` is empty, or an entry is something else or trusts too much.
  */
-export function trustedPeers (list: readonly string[], path: string): (address: string | undefined) => boolean {
+export function trustedProxyMatcher (list: readonly string[], path: string): (address: string | undefined) => boolean {
   if (!Array.isArray(list) || list.length === 0) throw new NoexOptionsError(path, 'must be an array of at least one IP address or network')
   const prefixes = list.map((entry: unknown, i) => prefixOf(entry, `${path}[${i}]`))
   return address => {

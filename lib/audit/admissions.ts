@@ -2,7 +2,7 @@ import { textOf, type RawLine } from '@hamicek/noex-journal'
 import { nameEntries, parseNote, type EntryRange } from './trail-notes.js'
 
 /** What the trail itself tells of times at which something may have been taken from it. */
-const admitted: ReadonlyMap<string, string> = new Map([
+const warningTexts: ReadonlyMap<string, string> = new Map([
   ['audit.recovered', 'a start has cut off what a crash had left unfinished, and kept it in the .torn file'],
   ['audit.unsealed', 'a start has found entries and no checkpoint, and has signed them as they were'],
   ['audit.gap', 'entries were left out because the queue was full'],
@@ -17,12 +17,12 @@ interface Found {
 }
 
 /** Collects what a trail says about itself, entry by entry. */
-export class Admissions {
+export class TrailWarnings {
   readonly #found = new Map<string, Found>()
   #prunedTo = 0
   #coveredTo = 0
   /** Entries that a start found without any checkpoint, where the start was to make sure of one. */
-  unsealed: { readonly seq: number, readonly to: number } | undefined
+  unsigned: { readonly seq: number, readonly to: number } | undefined
 
   /** Looks at a line; `seq` is the number of its entry. */
   look (raw: RawLine, seq: number): void {
@@ -35,8 +35,8 @@ export class Admissions {
     if (operation === 'audit.pruned' && range !== undefined) {
       this.#prunedTo = Math.max(this.#prunedTo, range.to)
     }
-    if (operation === 'audit.unsealed' && range !== undefined) this.unsealed ??= { seq, to: range.to }
-    if (!admitted.has(operation)) return
+    if (operation === 'audit.unsealed' && range !== undefined) this.unsigned ??= { seq, to: range.to }
+    if (!warningTexts.has(operation)) return
     const found = this.#found.get(operation)
     if (found === undefined) this.#found.set(operation, { firstSeq: seq, range, count: 1 })
     else found.count += 1
@@ -56,8 +56,8 @@ export class Admissions {
   }
 
   /** One text for each kind of admission. */
-  warnings (): string[] {
-    return [...admitted].flatMap(([operation, warning]) => {
+  texts (): string[] {
+    return [...warningTexts].flatMap(([operation, warning]) => {
       const found = this.#found.get(operation)
       if (found === undefined) return []
       const { firstSeq, range, count } = found

@@ -14,7 +14,7 @@ export interface JournalSettings extends Omit<JournalOptions, 'key'> {
 /** State of a trail at its opening. */
 export interface OpenedTrail {
   readonly torn: { readonly bytes: number, readonly lines: number } | undefined
-  readonly unsealed: number
+  readonly unsigned: number
   readonly formerName: string | undefined
 }
 

@@ -40,7 +40,7 @@ const server = await serveJournal<Journal, OpenedTrail>(port, {
   taken: LOCK_TAKEN,
   retries: true,
   open: openJournal,
-  opened: ({ recovered, unsealed, formerName }) => ({ torn: recovered, unsealed, formerName }),
+  opened: ({ recovered, unsigned, formerName }) => ({ torn: recovered, unsigned, formerName }),
   onCall: (_journal, call) => findCommits(new TrailFiles(options.path), call as WantedCommits),
   onDurable (journal) { if (journal.checkpointIsDue) checkpoint(journal) }
 })

@@ -38,7 +38,7 @@ export class Journal {
   readonly #checkpoints: CheckpointFile
   readonly recovered: Recovered['torn']
   /** Entries that were there although no checkpoint states any: the file of checkpoints is missing. */
-  readonly unsealed: number
+  readonly unsigned: number
   /** The name that the last checkpoint gives to the trail, when it is another one. */
   readonly formerName: string | undefined
 
@@ -55,7 +55,7 @@ export class Journal {
       onLostTold: () => { this.checkpoint() }
     })
     this.recovered = torn
-    this.unsealed = lastCheckpoint === undefined ? head.seq : 0
+    this.unsigned = lastCheckpoint === undefined ? head.seq : 0
     this.formerName = lastCheckpoint?.stream === names.stream ? undefined : lastCheckpoint?.stream
     // From here on, entries without any checkpoint show that others have taken the checkpoints away.
     if (head.seq === 0) this.checkpoint()

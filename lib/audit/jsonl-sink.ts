@@ -100,9 +100,9 @@ class JsonlWriter implements SinkWriter {
       onTrouble (message) { log.error({ reason: message }, 'an audit checkpoint cannot be written') },
       onDeath (error) { context.failing(error, 'the writer has died') }
     })
-    const { torn, unsealed, formerName } = opened
+    const { torn, unsigned, formerName } = opened
     if (torn !== undefined) context.note('audit.recovered', torn)
-    if (unsealed > 0) context.note('audit.unsealed', { entries: unsealed, from: 1, to: unsealed })
+    if (unsigned > 0) context.note('audit.unsealed', { entries: unsigned, from: 1, to: unsigned })
     if (formerName !== undefined) context.note('audit.renamed', { name: formerName })
     return new JsonlWriter(thread, settings.path)
   }

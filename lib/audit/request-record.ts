@@ -9,7 +9,7 @@ import type { RequestCommits } from './noted-commits.js'
 import type { AuditTrail } from './trail.js'
 
 /** Who a request comes from, as the trail names it. */
-export interface Subject {
+export interface AuditSubject {
   readonly origin: Origin
   readonly session: Session | undefined
   readonly log: Log
@@ -28,12 +28,12 @@ export interface AuditedOperation {
 }
 
 /** The entry of one request, from its arrival to its outcome. */
-export class RequestRecord {
+export class RequestAudit {
   readonly #trail: AuditTrail
   readonly #operation: AuditedOperation
   readonly #tier: Tier
   readonly #request: RequestMessage
-  readonly #subject: Subject
+  readonly #subject: AuditSubject
   readonly #clock: Clock
   readonly #userBefore: string | undefined
   #reserved = false
@@ -41,7 +41,7 @@ export class RequestRecord {
   /** The entry in the note of the last commit. */
   #noted: RecordedEntry | undefined
 
-  private constructor (trail: AuditTrail, operation: AuditedOperation, tier: Tier, request: RequestMessage, subject: Subject, clock: Clock) {
+  private constructor (trail: AuditTrail, operation: AuditedOperation, tier: Tier, request: RequestMessage, subject: AuditSubject, clock: Clock) {
     this.#trail = trail
     this.#operation = operation
     this.#tier = tier
@@ -52,9 +52,9 @@ export class RequestRecord {
   }
 
   /** Begins the entry of a request; `undefined` when requests like it are not recorded. */
-  static begin (trail: AuditTrail, operation: AuditedOperation | undefined, request: RequestMessage, subject: Subject, clock: Clock): RequestRecord | undefined {
+  static begin (trail: AuditTrail, operation: AuditedOperation | undefined, request: RequestMessage, subject: AuditSubject, clock: Clock): RequestAudit | undefined {
     if (operation === undefined || !trail.covers(operation.tier)) return undefined
-    return new RequestRecord(trail, operation, operation.tier, request, subject, clock)
+    return new RequestAudit(trail, operation, operation.tier, request, subject, clock)
   }
 
   /**

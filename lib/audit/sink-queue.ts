@@ -1,6 +1,6 @@
 import { runInNextTurn, type Clock } from '../clock.js'
 import type { Log } from '../log.js'
-import { within } from '../within.js'
+import { withTimeout } from '../within.js'
 import { auditUnavailable } from './audit-unavailable.js'
 import type { RecordedEntry } from './entry.js'
 import { Gap } from './gap.js'
@@ -158,7 +158,7 @@ export class SinkQueue {
     const durable = await Promise.all(entries.map(async ({ recorded, commits }) => {
       this.#places++
       for (const commit of commits) this.expect(commit)
-      return await this.append(recorded, commits)
+      return await this.enqueueBlocking(recorded, commits)
     }))
     return durable.every(Boolean)
   }
@@ -172,7 +172,7 @@ export class SinkQueue {
    * Adds the entry for which a place is taken. Resolves with whether it has become durable before waiting
    * lost its use; it stays queued anyway.
    */
-  async append (recorded: RecordedEntry, commits = noCommits): Promise<boolean> {
+  async enqueueBlocking (recorded: RecordedEntry, commits = noCommits): Promise<boolean> {
     return await new Promise(resolve => {
       // The sink has failed while the request ran: its entry is kept, and nobody waits.
       const settle = this.#failure === undefined ? resolve : undefined
@@ -183,7 +183,7 @@ export class SinkQueue {
   }
 
   /** Adds an entry that nobody waits for. Beyond the bounds it is left out, and the trail says so. */
-  offer (recorded: RecordedEntry, commits = noCommits): void {
+  enqueueDroppable (recorded: RecordedEntry, commits = noCommits): void {
     if (this.#droppable < MAX_DROPPABLE && this.#chars < MAX_CHARS && !this.#closed) {
       this.#droppable++
       this.#push(recorded, { ...unawaited, commits })
@@ -204,20 +204,20 @@ export class SinkQueue {
     // Nothing else may keep the process alive by now.
     const alive = setInterval(() => {}, 1_000)
     try {
-      await within(this.#writeTimeoutMs, new Promise<void>(resolve => {
+      await withTimeout(this.#writeTimeoutMs, new Promise<void>(resolve => {
         if (this.#pending === 0) resolve()
         else this.#idle.push(resolve)
       }), this.#clock)
       const writer = this.#writer
       this.#writer = undefined
       if (writer !== undefined) {
-        await within(this.#writeTimeoutMs, closeQuietly(writer, this.#name, this.#log), this.#clock)
+        await withTimeout(this.#writeTimeoutMs, closeQuietly(writer, this.#name, this.#log), this.#clock)
       }
       return this.#pending
     } finally {
       clearInterval(alive)
       this.#cancelTimer?.()
-      this.#giveUp()
+      this.#rejectWaiters()
     }
   }
 
@@ -278,7 +278,7 @@ export class SinkQueue {
     this.#awaited = this.#waiting.reduce((sum, { settle }) => settle === undefined ? sum : sum + 1, 0)
     const attempts = {
       writer: () => this.#writer,
-      onFailure: (error: unknown) => { this.failing(error, 'it rejects entries') },
+      onFailure: (error: unknown) => { this.onFailure(error, 'it rejects entries') },
       clock: this.#clock
     }
     const entries = batch.map(({ recorded }) => recorded)
@@ -306,13 +306,13 @@ export class SinkQueue {
   }
 
   /** Notes that an attempt to write has failed: all who wait are told at once. */
-  failing (error: unknown, reason: unknown): void {
+  onFailure (error: unknown, reason: unknown): void {
     if (this.#failure === undefined) this.#log.error({ err: error, sink: this.#name, queued: this.#pending }, 'audit sink has failed')
     this.#failure = typeof reason === 'string' ? reason : 'it has failed'
-    this.#giveUp()
+    this.#rejectWaiters()
   }
 
-  #giveUp (): void {
+  #rejectWaiters (): void {
     for (const item of [...this.#writing, ...this.#waiting]) {
       item.settle?.(false)
       item.settle = undefined

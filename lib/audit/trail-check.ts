@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { textOf, type RawLine } from '@hamicek/noex-journal'
-import { Admissions } from './admissions.js'
+import { TrailWarnings } from './admissions.js'
 import { GENESIS, parseLine, type ChainHead } from './chain.js'
 import { ChainCheck } from './chain-check.js'
 import type { Checkpoint } from './checkpoint.js'
@@ -81,7 +81,7 @@ export async function checkTrail (trail: TrailInput): Promise<VerifyResult> {
 class TrailCheck {
   readonly #trail: TrailInput
   readonly #checkpoints: Checkpoints
-  readonly #admissions = new Admissions()
+  readonly #admissions = new TrailWarnings()
   /** Entries up to this one may be missing. */
   readonly #afterSeq: number
   readonly #startSeq: number
@@ -92,7 +92,7 @@ class TrailCheck {
   #isFirstUnchecked = false
   #lostBefore: EntryRange | undefined
   #uncovered: BadTrail | undefined
-  #unsealed: BadTrail | undefined
+  #unsigned: BadTrail | undefined
 
   constructor (trail: TrailInput, checkpoints: Checkpoints) {
     const [{ file, firstSeq }] = trail.segments as [Segment]
@@ -107,7 +107,7 @@ class TrailCheck {
   async run (): Promise<VerifyResult> {
     const bad = await this.#resume(this.#startSeq) ?? await this.#readSegments() ??
       this.#checkEnd() ?? this.#checkBeginning()
-    return bad ?? this.#checkSidecars() ?? this.#unsealed ?? this.#goodTrail()
+    return bad ?? this.#checkSidecars() ?? this.#unsigned ?? this.#goodTrail()
   }
 
   async #readSegments (): Promise<BadTrail | undefined> {
@@ -173,11 +173,11 @@ class TrailCheck {
 
   /** Where checkpoints are signed, entries of which a start found none have no signature of their time. */
   #checkSealed (seq: number): void {
-    const { unsealed } = this.#admissions
-    if (unsealed?.seq !== seq || unsealed.to <= this.#afterSeq || this.#trail.publicKey === undefined) return
-    const problem = `the checkpoints of ${nameEntries({ from: 1, to: unsealed.to })} are gone: ` +
+    const { unsigned } = this.#admissions
+    if (unsigned?.seq !== seq || unsigned.to <= this.#afterSeq || this.#trail.publicKey === undefined) return
+    const problem = `the checkpoints of ${nameEntries({ from: 1, to: unsigned.to })} are gone: ` +
       'a start has signed them as they were (audit.unsealed)'
-    this.#unsealed = { ...this.#bad(this.#place.line, problem), seq }
+    this.#unsigned = { ...this.#bad(this.#place.line, problem), seq }
   }
 
   /** A segment is closed with a checkpoint, so one that is missing has been taken away. */
@@ -265,7 +265,7 @@ class TrailCheck {
     const { count, names, lastSeq = 0 } = this.#checkpoints
     const { seq, hash } = this.#chain.head
     const entries = this.#entries
-    const warnings = this.#admissions.warnings()
+    const warnings = this.#admissions.texts()
     const gap = this.#beginningGap
     if (gap !== undefined) {
       warnings.push(`${nameEntries(gap)} are gone, ` +

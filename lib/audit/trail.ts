@@ -73,7 +73,7 @@ export class AuditTrail {
         const writer: unknown = await sink.open({
           log: trail.#log,
           clock,
-          failing: (error, reason) => { queue.failing(error, reason) },
+          failing: (error, reason) => { queue.onFailure(error, reason) },
           note (operation, details, error) {
             const told = error === undefined ? {} : { error: String(error) }
             trail.note({ operation: checkNote(operation), details, ...told })
@@ -179,9 +179,9 @@ export class AuditTrail {
     let durable: Promise<boolean> | undefined
     for (const queue of this.#queues) {
       const own = queue.commits === undefined ? recorded : full
-      if (!reserved || queue.policies[tier] === 'drop') queue.offer(own, commits)
+      if (!reserved || queue.policies[tier] === 'drop') queue.enqueueDroppable(own, commits)
       else if (isKept && queue.commits !== undefined) queue.follow(own, commits)
-      else durable = both(durable, queue.append(own, commits))
+      else durable = both(durable, queue.enqueueBlocking(own, commits))
     }
     return durable
   }

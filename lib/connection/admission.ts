@@ -1,23 +1,23 @@
-import type { Arrival, ArrivalRefusal, Arrivals, ArrivingRequest } from '../access/arrival.js'
+import type { RequestOrigin, RequestOriginRefusal, RequestOriginResolver, IncomingRequest } from '../access/arrival.js'
 import type { ConnectionQuota } from '../limits/connection-quota.js'
-import type { Refusals } from '../limits/refusals.js'
+import type { Rejections } from '../limits/refusals.js'
 
 /** An upgrade that is let in: a place is kept for its connection. */
-export interface AdmittedUpgrade extends Arrival {
+export interface AcceptedUpgrade extends RequestOrigin {
   /** Gives the place back when the socket closes before it is a WebSocket. */
-  readonly giveBack: () => void
+  readonly release: () => void
 }
 
 /** Why an upgrade is refused. 403: its user is revoked, or its origin not allowed. 429: its user has too many connections. 503: the server has, or it stops. */
-export interface UpgradeRefusal extends Omit<ArrivalRefusal, 'refused'> {
-  readonly refused: ArrivalRefusal['refused'] | 429 | 503
+export interface UpgradeRefusal extends Omit<RequestOriginRefusal, 'refused'> {
+  readonly refused: RequestOriginRefusal['refused'] | 429 | 503
 }
 
 /** What upgrades are let in by. */
-export interface AdmissionOptions {
-  readonly arrivals: Arrivals
-  readonly places: ConnectionQuota
-  readonly refusals: Refusals
+export interface UpgradeAdmissionOptions {
+  readonly originResolver: RequestOriginResolver
+  readonly connectionQuota: ConnectionQuota
+  readonly rejections: Rejections
   /** `undefined`: every origin. */
   readonly allowedOrigins: readonly string[] | undefined
   /** Whether a browser logs in without knowing it: then the page must say where it comes from. */
@@ -25,11 +25,11 @@ export interface AdmissionOptions {
 }
 
 /** Decides about upgrades before they become connections. PROTOCOL.md, "Connection". */
-export class Admissions {
-  readonly #options: AdmissionOptions
+export class UpgradeAdmission {
+  readonly #options: UpgradeAdmissionOptions
   #isClosed = false
 
-  constructor (options: AdmissionOptions) {
+  constructor (options: UpgradeAdmissionOptions) {
     this.#options = options
   }
 
@@ -43,21 +43,21 @@ export class Admissions {
   }
 
   /** Lets an upgrade in, or tells why not. */
-  admit (request: ArrivingRequest): AdmittedUpgrade | UpgradeRefusal {
-    const { arrivals, places, refusals } = this.#options
+  admit (request: IncomingRequest): AcceptedUpgrade | UpgradeRefusal {
+    const { originResolver, connectionQuota, rejections } = this.#options
     if (this.#isClosed) return { refused: 503, reason: 'the server is shutting down' }
-    if (!this.#mayCome(request)) {
-      refusals.count('origin')
+    if (!this.#isAllowedOrigin(request)) {
+      rejections.count('origin')
       return { refused: 403, reason: 'the origin is not allowed' }
     }
-    const arrival = arrivals.receive(request)
+    const arrival = originResolver.resolve(request)
     if ('refused' in arrival) return arrival
-    const place = places.enter(arrival.session?.userId)
-    return typeof place === 'function' ? { ...arrival, giveBack: place } : place
+    const place = connectionQuota.acquire(arrival.session?.userId)
+    return typeof place === 'function' ? { ...arrival, release: place } : place
   }
 
   /** A client that sends no origin is no browser. One that sends several is nobody honest. */
-  #mayCome ({ rawHeaders }: ArrivingRequest): boolean {
+  #isAllowedOrigin ({ rawHeaders }: IncomingRequest): boolean {
     const { allowedOrigins, requiresOrigin } = this.#options
     if (allowedOrigins === undefined) return true
     const origins = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'origin')

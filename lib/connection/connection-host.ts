@@ -23,13 +23,13 @@ export interface ConnectionHost extends PrincipalHost {
   readonly closing: DeadlineQueue<Connection>
   dispatch: (text: string, connection: Connection) => Promise<void> | undefined
   /** Somebody is about to log in on the connection, or out. @throws `RATE_LIMITED` when the user has too many connections */
-  changing: (connection: Connection, from: Session | undefined, to: Session | undefined) => void
+  beforeSessionChange: (connection: Connection, from: Session | undefined, to: Session | undefined) => void
   /** Nobody is logged in on the connection any more. */
-  loggedOut: (connection: Connection) => void
+  onLoggedOut: (connection: Connection) => void
   /** The connection takes no more requests; `ending` is what `Endings` count, `wasLoggedIn` whether somebody was until now. */
-  stopped: (connection: Connection, ending: string | number, wasLoggedIn: boolean) => void
+  onStopped: (connection: Connection, ending: string | number, wasLoggedIn: boolean) => void
   /** The socket has ended. */
-  closed: (connection: Connection, code: number) => void
+  onClosed: (connection: Connection, code: number) => void
   /** The logger of a connection, made when there is something to log: an idle client has none. */
   logOf: (connection: Connection) => Log
 }

@@ -4,16 +4,16 @@ import { closeReasons } from '../close-codes.js'
  * Why a connection has ended: the reason of a close that the server began, or `client`: the client began it, `lost`: it, or the
  * network, has gone without a close, `failed`: it broke RFC 6455.
  */
-export type Ending = (typeof closeReasons)[keyof typeof closeReasons]['reason'] | 'client' | 'lost' | 'failed'
+export type CloseCause = (typeof closeReasons)[keyof typeof closeReasons]['reason'] | 'client' | 'lost' | 'failed'
 
-const endings: readonly Ending[] = [...Object.values(closeReasons).map(({ reason }) => reason), 'client', 'lost', 'failed']
+const closeCauses: readonly CloseCause[] = [...Object.values(closeReasons).map(({ reason }) => reason), 'client', 'lost', 'failed']
 
 /** What `ws` calls the end of a socket without a close frame. */
 const LOST = 1006
 
 /** Counts how the connections of a service end: each once, when it takes no more requests. */
-export class Endings {
-  readonly #counts = new Map<string, number>(endings.map(ending => [ending, 0]))
+export class CloseCounters {
+  readonly #counts = new Map<string, number>(closeCauses.map(ending => [ending, 0]))
 
   /** `ending`: an `Ending`, or the code with which the socket has ended by itself. Nothing else is counted. */
   count (ending: string | number): void {

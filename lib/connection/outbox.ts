@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { runInNextTick } from '../clock.js'
-import type { Sink } from '../feeds/subscription-table.js'
+import type { PushTarget } from '../feeds/subscription-table.js'
 import { textFrame, textFrames } from '../protocol/frame.js'
 import { charsOf, cut, type MessageText } from '../protocol/parts.js'
 import { noteWork } from '../slice.js'
@@ -38,7 +38,7 @@ export interface OutboxOwner {
  * several frames, as fast as the client reads, and what is sent after it waits until the last one.
  * It drops nothing: replies are always written, and whoever pushes asks `congested` first.
  */
-export class Outbox implements Sink, FragmentedMessageOwner {
+export class Outbox implements PushTarget, FragmentedMessageOwner {
   readonly #owner: OutboxOwner
   readonly #stream: Duplex
   readonly #limits: OutboxLimits

@@ -5,8 +5,8 @@ import { TokenRefusal } from '../access/token-refusal.js'
 import type { Clock } from '../clock.js'
 import { REVOKED_REASON } from '../close-codes.js'
 import type { SubscriptionQuota } from '../feeds/subscription-quota.js'
-import { SubscriptionTable, type Sink, type Watcher } from '../feeds/subscription-table.js'
-import { EventSubscriptions, type Hearer, type Hearing } from '../rules/event-subscriptions.js'
+import { QuerySubscriptions, type PushTarget, type QuerySubscriber } from '../feeds/subscription-table.js'
+import { EventSubscriptions, type EventSubscriber, type TopicScope } from '../rules/event-subscriptions.js'
 import type { ConnectionInfo } from '../info.js'
 import { MAX_TIMER_MS } from '../option-checks.js'
 
@@ -19,7 +19,7 @@ export interface PrincipalHost {
   /** What a live query may read for a client; `undefined` when the client may not watch it. */
   scopeOf: (client: Caller, query: string) => Scope | undefined
   /** What of a pattern of topics a client may hear; `undefined`: nothing. */
-  hearing: (client: Caller, pattern: string) => Hearing | undefined
+  topicScope: (client: Caller, pattern: string) => TopicScope | undefined
   /** Whether the client's session must be confirmed before it is used again. */
   isStale: (client: Caller) => boolean
   /** See `Authenticator.confirm`. */
@@ -31,7 +31,7 @@ export interface PrincipalOwner extends Caller {
   /** The client's account is gone: nothing more may happen on its connection. */
   revoke: (reason: string) => void
   /** Somebody is about to log in or out. Throws when that must not be: nobody is kept from logging out. */
-  changing: (from: Session | undefined, to: Session | undefined) => void
+  beforeSessionChange: (from: Session | undefined, to: Session | undefined) => void
   logFailure: (error: unknown, operation: string) => void
 }
 
@@ -39,13 +39,13 @@ export interface PrincipalOwner extends Caller {
  * Who a client is, and what follows from it: when somebody logs in or out, when the session runs out or is ended
  * elsewhere, and when rights change, the client's subscriptions follow in the same moment.
  */
-export class Principal implements Watcher, Hearer {
+export class Principal implements QuerySubscriber, EventSubscriber {
   /** Counts the changes of who the client is and of what it may do. */
   version = 0
   readonly #owner: PrincipalOwner
   readonly #host: PrincipalHost
-  readonly #sink: Sink
-  #subscriptions: SubscriptionTable | undefined
+  readonly #target: PushTarget
+  #subscriptions: QuerySubscriptions | undefined
   #eventSubscriptions: EventSubscriptions | undefined
   #session: Session | undefined
   #hasExpired = false
@@ -53,10 +53,10 @@ export class Principal implements Watcher, Hearer {
   /** `asked`: whether the session is still good; `confirmed`: it is, and what has waited for it may go out. */
   #confirmation: 'none' | 'asked' | 'confirmed' = 'none'
 
-  constructor (owner: PrincipalOwner, host: PrincipalHost, sink: Sink) {
+  constructor (owner: PrincipalOwner, host: PrincipalHost, target: PushTarget) {
     this.#owner = owner
     this.#host = host
-    this.#sink = sink
+    this.#target = target
   }
 
   get session (): Session | undefined {
@@ -68,13 +68,13 @@ export class Principal implements Watcher, Hearer {
   }
 
   /** Made when they are first asked for: most of what an idle client does not have, it does not pay for. */
-  get subscriptions (): SubscriptionTable {
-    this.#subscriptions ??= new SubscriptionTable(this.#sink, this.#host.quota, this)
+  get subscriptions (): QuerySubscriptions {
+    this.#subscriptions ??= new QuerySubscriptions(this.#target, this.#host.quota, this)
     return this.#subscriptions
   }
 
   get eventSubscriptions (): EventSubscriptions {
-    this.#eventSubscriptions ??= new EventSubscriptions(this.#sink, this.#host.quota, this)
+    this.#eventSubscriptions ??= new EventSubscriptions(this.#target, this.#host.quota, this)
     return this.#eventSubscriptions
   }
 
@@ -100,7 +100,7 @@ export class Principal implements Watcher, Hearer {
   }
 
   /** Ends a session that is over. */
-  settle (): void {
+  checkExpiry (): void {
     const session = this.#session
     if (session === undefined) return
     if (isExpired(session, this.#host.clock.now())) {
@@ -114,16 +114,16 @@ export class Principal implements Watcher, Hearer {
   }
 
   /** What users may do has changed: whatever this client may not have any more ends. */
-  follow (): void {
+  onPermissionsChanged (): void {
     if (this.#session === undefined) return
-    this.settle()
+    this.checkExpiry()
     if (this.#session === undefined) return
     this.version++
     this.#review()
   }
 
   /** Whether a session has run out since the last login or the last call: whoever asks tells the client, once. */
-  takeExpired (): boolean {
+  consumeExpiryNotice (): boolean {
     const hasExpired = this.#hasExpired
     this.#hasExpired = false
     return hasExpired
@@ -150,12 +150,12 @@ export class Principal implements Watcher, Hearer {
     return this.#host.scopeOf(this.#owner, query)
   }
 
-  hearing (pattern: string): Hearing | undefined {
-    return this.#host.hearing(this.#owner, pattern)
+  topicScope (pattern: string): TopicScope | undefined {
+    return this.#host.topicScope(this.#owner, pattern)
   }
 
   mayPush (): boolean {
-    this.settle()
+    this.checkExpiry()
     if (this.#confirmation === 'confirmed' || !this.#host.isStale(this.#owner)) return true
     if (this.#confirmation === 'none') this.#confirmPushes()
     return false
@@ -193,7 +193,7 @@ export class Principal implements Watcher, Hearer {
   }
 
   #replace (session: Session | undefined): void {
-    this.#owner.changing(this.#session, session)
+    this.#owner.beforeSessionChange(this.#session, session)
     this.#cancelExpiry?.()
     this.#cancelExpiry = undefined
     this.#hasExpired = false
@@ -207,7 +207,7 @@ export class Principal implements Watcher, Hearer {
   #awaitExpiry (end: number): void {
     const leftMs = Math.max(0, end - this.#host.clock.now() + 1)
     this.#cancelExpiry = this.#host.clock.after(Math.min(leftMs, MAX_TIMER_MS), () => {
-      if (this.#host.clock.now() > end) this.settle()
+      if (this.#host.clock.now() > end) this.checkExpiry()
       else this.#awaitExpiry(end)
     })
   }

@@ -5,18 +5,18 @@ import { encodePush } from '../protocol/encode.js'
 import { textFrame } from '../protocol/frame.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import { isTakenBack } from '../store/noex-store.js'
-import type { Reader, Reads } from './dependency-index.js'
+import type { Dependent, ReadSet } from './dependency-index.js'
 
 /** Somebody who watches a feed. */
-export interface Subscriber {
+export interface LiveQueryListener {
   /** The feed has a result that may differ from the one before. */
-  changed: () => void
+  onChange: () => void
   /** The feed will not have another result. */
-  ended: (reason: SubscriptionEnd) => void
+  onEnd: (reason: SubscriptionEnd) => void
 }
 
 /** The result of one run of a query. */
-export interface FeedRun {
+export interface LiveQueryRun {
   /** Its JSON. */
   readonly text: string
   /** Revision of the store at the end of the run. */
@@ -26,24 +26,24 @@ export interface FeedRun {
 }
 
 /** What a feed needs from the feeds around it. */
-export interface FeedHost {
+export interface LiveQueryHost {
   /** Revision of the store. */
   readonly revision: number
-  record: (reader: Reader) => Reads
-  run: (feed: Feed, reads: Reads) => Promise<FeedRun>
+  track: (dependent: Dependent) => ReadSet
+  run: (liveQuery: LiveQuery, reads: ReadSet) => Promise<LiveQueryRun>
   /** Returns the feed of this query with these parameters, as far as `scope` lets it read. */
-  feed: (query: string, params: unknown, scope: Scope, owner: string) => Feed
+  liveQuery: (query: string, params: unknown, scope: Scope, owner: string) => LiveQuery
   /** Calls `feed.evaluate()` once the changes of this tick are through. */
-  schedule: (feed: Feed) => void
+  schedule: (liveQuery: LiveQuery) => void
   /** Calls `feed.evaluate()` after a pause that grows with `overtaken`, from 0 on. */
-  postpone: (feed: Feed, overtaken: number) => void
+  postpone: (liveQuery: LiveQuery, overtaken: number) => void
   /** The last subscriber has left. */
-  abandoned: (feed: Feed) => void
-  failed: (feed: Feed, error: unknown) => void
+  onAbandoned: (liveQuery: LiveQuery) => void
+  onFailure: (liveQuery: LiveQuery, error: unknown) => void
 }
 
 /** The subject of a feed: feeds of equal subjects are one. */
-export interface FeedSubject {
+export interface LiveQueryKey {
   readonly query: string
   readonly params: unknown
   /** Tells what the query may read for those who watch it. */
@@ -80,17 +80,17 @@ export function subscriptionId (): string {
  * One evaluation runs at a time; a change that arrives meanwhile leads to one more afterwards, so the last
  * result always is that of the last state.
  */
-export class Feed implements Reader {
+export class LiveQuery implements Dependent {
   /** The subscription id that subscribers share, so that they can share the frame too. */
   readonly id = subscriptionId()
   readonly query: string
   readonly params: unknown
   readonly scope: Scope
   readonly owner: string
-  readonly #host: FeedHost
-  readonly #subscribers = new Set<Subscriber>()
+  readonly #host: LiveQueryHost
+  readonly #subscribers = new Set<LiveQueryListener>()
   #waiters: Waiter[] = []
-  #reads: Reads | undefined
+  #reads: ReadSet | undefined
   #evaluation = 0
   /** Evaluations in a row during which something that they read has changed. */
   #overtaken = 0
@@ -102,12 +102,12 @@ export class Feed implements Reader {
   /** Something that the last evaluation has read may have changed since, or there was none. */
   #dirty = true
   #scheduled = false
-  #failing = false
+  #isFailing = false
   #end: SubscriptionEnd | undefined
   #text: string | undefined
   #frame: Buffer | undefined
 
-  constructor ({ query, params, scope, owner }: FeedSubject, host: FeedHost) {
+  constructor ({ query, params, scope, owner }: LiveQueryKey, host: LiveQueryHost) {
     this.query = query
     this.params = params
     this.scope = scope
@@ -130,8 +130,8 @@ export class Feed implements Reader {
   }
 
   /** Whether the next failure follows another one. */
-  get failing (): boolean {
-    return this.#failing
+  get isFailing (): boolean {
+    return this.#isFailing
   }
 
   /** The push of the newest result under a subscription id. */
@@ -142,7 +142,7 @@ export class Feed implements Reader {
   }
 
   /** Adds a subscriber and resolves when `text` is at least as new as this call. Rejects when the query fails. */
-  async join (subscriber: Subscriber): Promise<void> {
+  async join (subscriber: LiveQueryListener): Promise<void> {
     this.#subscribers.add(subscriber)
     try {
       await this.#fresh()
@@ -156,24 +156,24 @@ export class Feed implements Reader {
    * Adds a subscriber that has an older result or none, and tells it as soon as there is one at least as new as this call.
    * Unlike `join` it does not give up when the query fails: then the next change brings the result.
    */
-  watch (subscriber: Subscriber): void {
+  watch (subscriber: LiveQueryListener): void {
     this.#subscribers.add(subscriber)
     this.#fresh().then(() => {
-      if (this.#subscribers.has(subscriber)) subscriber.changed()
+      if (this.#subscribers.has(subscriber)) subscriber.onChange()
     }, () => {})
   }
 
   /** The feed of the same query and parameters for those who may read something else. */
-  under (scope: Scope): Feed {
-    return this.#host.feed(this.query, this.params, scope, this.owner)
+  under (scope: Scope): LiveQuery {
+    return this.#host.liveQuery(this.query, this.params, scope, this.owner)
   }
 
-  leave (subscriber: Subscriber): void {
+  leave (subscriber: LiveQueryListener): void {
     if (!this.#subscribers.delete(subscriber) || this.#subscribers.size > 0) return
-    this.#reads?.forget()
+    this.#reads?.release()
     this.#reads = undefined
     this.#dirty = true
-    if (this.#end === undefined) this.#host.abandoned(this)
+    if (this.#end === undefined) this.#host.onAbandoned(this)
   }
 
   /** Something that the query has read has changed, by the commit of a revision. */
@@ -198,7 +198,7 @@ export class Feed implements Reader {
     if (this.#running || !this.#dirty || this.#subscribers.size === 0 || this.#end !== undefined) return
     // What may fail has been caught; this is for the rest, so that nobody waits for ever.
     this.#evaluate().catch(error => {
-      this.#host.failed(this, error)
+      this.#host.onFailure(this, error)
       this.#settle(Infinity, { error })
     })
   }
@@ -210,7 +210,7 @@ export class Feed implements Reader {
     this.#settle(Infinity, { error })
     for (const subscriber of [...this.#subscribers]) {
       this.leave(subscriber)
-      subscriber.ended(reason)
+      subscriber.onEnd(reason)
     }
   }
 
@@ -226,13 +226,13 @@ export class Feed implements Reader {
   async #evaluate (): Promise<void> {
     const evaluation = ++this.#evaluation
     this.#running = true
-    const reads = this.#host.record(this)
+    const reads = this.#host.track(this)
     const earlier = this.#reads
     let failure: Failure | undefined
-    let run: FeedRun | undefined
+    let run: LiveQueryRun | undefined
     try {
       run = await this.#run(reads)
-      earlier?.forget(reads)
+      earlier?.release(reads)
     } catch (error) {
       failure = { error }
       if (earlier !== undefined) reads.include(earlier)
@@ -240,7 +240,7 @@ export class Feed implements Reader {
     this.#reads = reads
     this.#running = false
     if (this.#subscribers.size === 0 || this.#end !== undefined) {
-      reads.forget()
+      reads.release()
       this.#reads = undefined
       return
     }
@@ -255,7 +255,7 @@ export class Feed implements Reader {
   }
 
   /** Runs the query until its result is of a durable state. */
-  async #run (reads: Reads): Promise<FeedRun> {
+  async #run (reads: ReadSet): Promise<LiveQueryRun> {
     for (let count = 1; ; count++) {
       this.#dirty = false
       this.#begunAt = this.#host.revision
@@ -271,18 +271,18 @@ export class Feed implements Reader {
   }
 
   #publish (text: string): void {
-    this.#failing = false
+    this.#isFailing = false
     if (text === this.#text) return
     this.#text = text
     this.#frame = undefined
-    for (const subscriber of this.#subscribers) subscriber.changed()
+    for (const subscriber of this.#subscribers) subscriber.onChange()
   }
 
   /** Keeps the last result for those who have it; whoever subscribes next has the query evaluated again. */
   #fail (error: unknown): void {
     this.#dirty = true
-    this.#host.failed(this, error)
-    this.#failing = true
+    this.#host.onFailure(this, error)
+    this.#isFailing = true
   }
 
   /** Answers those who wait for this evaluation or an earlier one. */

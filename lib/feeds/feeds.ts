@@ -5,18 +5,18 @@ import { bucketNotDefined, NoexServerError, queryNotDefined } from '../errors.js
 import type { Log } from '../log.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import { isTurnOver, nextTurn } from '../slice.js'
-import type { StoreAccess } from '../store/store-access.js'
+import type { SharedStore } from '../store/store-access.js'
 import { Work } from '../store/work.js'
 import type { Clock } from '../clock.js'
-import { DependencyIndex, type Reader, type Reads } from './dependency-index.js'
-import { Feed, type FeedHost, type FeedRun } from './feed.js'
+import { DependencyIndex, type Dependent, type ReadSet } from './dependency-index.js'
+import { LiveQuery, type LiveQueryHost, type LiveQueryRun } from './feed.js'
 import type { QueryRunner } from './query-runner.js'
 
 /** Longest pause between two evaluations of a feed that changes during each, in milliseconds. */
 const MAX_PAUSE_MS = 1_000
 
 /** The parts that live queries work with. */
-export interface FeedsEnvironment {
+export interface LiveQueriesEnvironment {
   readonly queries: QueryRunner
   readonly log: Log
   readonly clock: Clock
@@ -25,23 +25,23 @@ export interface FeedsEnvironment {
 }
 
 /** All live queries of a service: finds the feed for a subscription and brings changes of the store to the feeds. */
-export class Feeds implements FeedHost {
-  readonly #access: StoreAccess
+export class LiveQueries implements LiveQueryHost {
+  readonly #sharedStore: SharedStore
   readonly #queries: QueryRunner
   readonly #log: Log
   readonly #clock: Clock
   readonly #workBudget: number
-  readonly #feeds = new Map<string, Feed>()
-  readonly #keys = new Map<Feed, string>()
+  readonly #liveQueries = new Map<string, LiveQuery>()
+  readonly #keys = new Map<LiveQuery, string>()
   readonly #index = new DependencyIndex()
-  #scheduled: Feed[] = []
+  #scheduled: LiveQuery[] = []
   /** Cancels the evaluations that wait for a pause to end. */
   readonly #postponed = new Set<() => void>()
   #evaluations = 0
   #stopListening = (): void => {}
 
-  constructor (access: StoreAccess, { queries, log, clock, workBudget }: FeedsEnvironment) {
-    this.#access = access
+  constructor (sharedStore: SharedStore, { queries, log, clock, workBudget }: LiveQueriesEnvironment) {
+    this.#sharedStore = sharedStore
     this.#queries = queries
     this.#log = log
     this.#clock = clock
@@ -50,7 +50,7 @@ export class Feeds implements FeedHost {
 
   /** Distinct live queries that are watched. */
   get size (): number {
-    return this.#feeds.size
+    return this.#liveQueries.size
   }
 
   /** Evaluations since the start. */
@@ -60,7 +60,7 @@ export class Feeds implements FeedHost {
 
   /** Listens to the store. Call before the first subscription. */
   start (): void {
-    this.#stopListening = this.#access.store.onDurable(commit => { this.#onCommit(commit) })
+    this.#stopListening = this.#sharedStore.store.onDurable(commit => { this.#onCommit(commit) })
   }
 
   stop (): void {
@@ -74,36 +74,36 @@ export class Feeds implements FeedHost {
    * Returns the feed of a query with these parameters for those who may read as much as `scope`; equal ones
    * share it. `owner` is the id of the client that asks for it.
    */
-  feed (query: string, params: unknown, scope: Scope, owner: string): Feed {
+  liveQuery (query: string, params: unknown, scope: Scope, owner: string): LiveQuery {
     const key = JSON.stringify([query, sortedMembers(params), scope.key])
-    let feed = this.#feeds.get(key)
-    if (feed === undefined) {
-      feed = new Feed({ query, params, scope, owner }, this)
-      this.#feeds.set(key, feed)
-      this.#keys.set(feed, key)
+    let liveQuery = this.#liveQueries.get(key)
+    if (liveQuery === undefined) {
+      liveQuery = new LiveQuery({ query, params, scope, owner }, this)
+      this.#liveQueries.set(key, liveQuery)
+      this.#keys.set(liveQuery, key)
     }
-    return feed
+    return liveQuery
   }
 
   /** Subscriptions to a query, whatever their parameters. */
   subscribersOf (query: string): number {
     let count = 0
-    for (const feed of this.#keys.keys()) if (feed.query === query) count += feed.subscribers
+    for (const liveQuery of this.#keys.keys()) if (liveQuery.query === query) count += liveQuery.subscribers
     return count
   }
 
-  record (reader: Reader): Reads {
-    return this.#index.record(reader)
+  track (dependent: Dependent): ReadSet {
+    return this.#index.track(dependent)
   }
 
   get revision (): number {
-    return this.#access.store.revision
+    return this.#sharedStore.store.revision
   }
 
-  async run ({ query, params, scope, owner }: Feed, reads: Reads): Promise<FeedRun> {
+  async run ({ query, params, scope, owner }: LiveQuery, reads: ReadSet): Promise<LiveQueryRun> {
     this.#evaluations++
     const work = new Work(this.#workBudget)
-    const endRead = this.#access.store.beginRead()
+    const endRead = this.#sharedStore.store.beginRead()
     try {
       const text = await this.#queries.run({ query, params, rows: scope.rows, owner, reads, work })
       return { text, revision: this.revision, durable: endRead() }
@@ -115,8 +115,8 @@ export class Feeds implements FeedHost {
     }
   }
 
-  schedule (feed: Feed): void {
-    if (this.#scheduled.push(feed) > 1) return
+  schedule (liveQuery: LiveQuery): void {
+    if (this.#scheduled.push(liveQuery) > 1) return
     // After the replies of this tick: the client that made the change hears of its success first.
     runInNextTurn(() => {
       const scheduled = this.#scheduled
@@ -127,40 +127,40 @@ export class Feeds implements FeedHost {
     })
   }
 
-  postpone (feed: Feed, overtaken: number): void {
+  postpone (liveQuery: LiveQuery, overtaken: number): void {
     const pauseMs = Math.min(2 ** overtaken, MAX_PAUSE_MS)
     if (overtaken === 0) {
       const problem = 'what a live query reads changes during each evaluation; they are made less often'
-      this.#log.warn({ query: feed.query }, problem)
+      this.#log.warn({ query: liveQuery.query }, problem)
     }
     const cancel = this.#clock.after(pauseMs, () => {
       this.#postponed.delete(cancel)
-      feed.evaluate()
+      liveQuery.evaluate()
     })
     this.#postponed.add(cancel)
   }
 
-  abandoned (feed: Feed): void {
-    const key = this.#keys.get(feed)
+  onAbandoned (liveQuery: LiveQuery): void {
+    const key = this.#keys.get(liveQuery)
     if (key === undefined) return
-    this.#keys.delete(feed)
-    this.#feeds.delete(key)
+    this.#keys.delete(liveQuery)
+    this.#liveQueries.delete(key)
   }
 
-  failed (feed: Feed, error: unknown): void {
+  onFailure (liveQuery: LiveQuery, error: unknown): void {
     // The application has undefined the query itself.
-    if (error instanceof Error && error.name === 'QueryNotDefinedError') this.#end([feed], 'query_undefined', queryNotDefined(feed.query))
+    if (error instanceof Error && error.name === 'QueryNotDefinedError') this.#end([liveQuery], 'query_undefined', queryNotDefined(liveQuery.query))
     // It has begun to read what its subscribers may not.
-    else if (error instanceof NoexServerError && error.code === 'FORBIDDEN') this.#end([feed], 'forbidden', error)
+    else if (error instanceof NoexServerError && error.code === 'FORBIDDEN') this.#end([liveQuery], 'forbidden', error)
     // Who waits for the first result is told of the failure, and it is logged there.
-    else if (feed.hasResult && !feed.failing) this.#log.warn({ err: error, query: feed.query }, 'live query failed; its subscribers keep the last result')
+    else if (liveQuery.hasResult && !liveQuery.isFailing) this.#log.warn({ err: error, query: liveQuery.query }, 'live query failed; its subscribers keep the last result')
   }
 
   /** Evaluates many feeds in slices. */
-  async #evaluate (feeds: readonly Feed[]): Promise<void> {
-    for (const feed of feeds) {
+  async #evaluate (feeds: readonly LiveQuery[]): Promise<void> {
+    for (const liveQuery of feeds) {
       if (isTurnOver()) await nextTurn()
-      feed.evaluate()
+      liveQuery.evaluate()
     }
   }
 
@@ -174,34 +174,34 @@ export class Feeds implements FeedHost {
       case 'insert':
       case 'update':
       case 'delete':
-        this.#index.changed(change.bucket, this.#access.store.keyOf(change.bucket, change.key), revision)
+        this.#index.changed(change.bucket, this.#sharedStore.store.keyOf(change.bucket, change.key), revision)
         break
       case 'clear':
       case 'redefine':
-        for (const reader of this.#index.readersOf(change.bucket)) reader.invalidate(revision)
+        for (const dependent of this.#index.readersOf(change.bucket)) dependent.invalidate(revision)
         break
       case 'define':
         // A live query may fail for want of this bucket.
-        for (const feed of this.#keys.keys()) if (feed.failing) feed.invalidate(revision)
+        for (const liveQuery of this.#keys.keys()) if (liveQuery.isFailing) liveQuery.invalidate(revision)
         break
       case 'drop': {
         const readers = this.#index.readersOf(change.bucket)
-        const feeds = [...this.#keys.keys()].filter(feed => readers.has(feed))
+        const feeds = [...this.#keys.keys()].filter(liveQuery => readers.has(liveQuery))
         this.#end(feeds, 'bucket_dropped', bucketNotDefined(change.bucket))
         break
       }
       case 'query': {
         if (change.config !== undefined) break
-        const feeds = [...this.#keys.keys()].filter(feed => feed.query === change.query)
+        const feeds = [...this.#keys.keys()].filter(liveQuery => liveQuery.query === change.query)
         this.#end(feeds, 'query_undefined', queryNotDefined(change.query))
       }
     }
   }
 
-  #end (feeds: readonly Feed[], reason: SubscriptionEnd, error: NoexServerError): void {
-    for (const feed of feeds) {
-      this.abandoned(feed)
-      feed.end(reason, error)
+  #end (feeds: readonly LiveQuery[], reason: SubscriptionEnd, error: NoexServerError): void {
+    for (const liveQuery of feeds) {
+      this.onAbandoned(liveQuery)
+      liveQuery.end(reason, error)
     }
   }
 }

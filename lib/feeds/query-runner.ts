@@ -4,8 +4,8 @@ import { plainAnswerInSlices } from '../application/plain-answer.js'
 import { readableError } from '../application/thrown.js'
 import { LimitedRuns, type RunLimits } from '../application/limited-runs.js'
 import { encodeQueryResult } from '../protocol/encode.js'
-import type { Verdict } from '../store/reach.js'
-import type { StoreAccess } from '../store/store-access.js'
+import type { RowAccess } from '../store/reach.js'
+import type { SharedStore } from '../store/store-access.js'
 import type { Work } from '../store/work.js'
 
 /** One run of a query. */
@@ -13,7 +13,7 @@ export interface QueryRun {
   readonly query: string
   readonly params: unknown
   /** Tells what may be read of a bucket. */
-  readonly rows: (bucket: string) => Verdict
+  readonly rows: (bucket: string) => RowAccess
   /** The id of the client for which it runs. */
   readonly owner: string
   /** Hears of each read before it happens. */
@@ -24,11 +24,11 @@ export interface QueryRun {
 
 /** Runs the queries of one service, and waits for those of the application no longer than they may take. */
 export class QueryRunner {
-  readonly #access: StoreAccess
+  readonly #sharedStore: SharedStore
   readonly #runs: LimitedRuns
 
-  constructor (access: StoreAccess, limits: RunLimits) {
-    this.#access = access
+  constructor (sharedStore: SharedStore, limits: RunLimits) {
+    this.#sharedStore = sharedStore
     this.#runs = new LimitedRuns(limits)
   }
 
@@ -49,21 +49,21 @@ export class QueryRunner {
   async result (run: QueryRun): Promise<unknown> {
     const { query, params, rows, reads, work } = run
     // A declarative query reads and does nothing else.
-    const isDeclarative = this.#access.store.getQueryInfo(query)?.config !== undefined
+    const isDeclarative = this.#sharedStore.store.getQueryInfo(query)?.config !== undefined
     if (!isDeclarative) return await this.#runOther(run)
-    return await this.#access.runQuery(query, params, rows, { observer: reads, work })
+    return await this.#sharedStore.runQuery(query, params, rows, { observer: reads, work })
   }
 
   async #runOther ({ query, params, rows, owner, reads, work }: QueryRun): Promise<unknown> {
     const subject = `Query "${query}"`
     const result = await this.#runs.run(subject, owner, async isOver => {
-      const rowsInTime = (bucket: string): Verdict => {
+      const rowsInTime = (bucket: string): RowAccess => {
         if (isOver()) throw new NoexServerError('INTERNAL_ERROR', `${subject} is not waited for any more`)
         return rows(bucket)
       }
       const observer = reads && untilOver(reads, isOver)
       return await withReadableErrors(async () =>
-        await this.#access.runQuery(query, params, rowsInTime, { observer, work }))
+        await this.#sharedStore.runQuery(query, params, rowsInTime, { observer, work }))
     })
     return await plainAnswerInSlices(`query "${query}"`, result)
   }

@@ -1,5 +1,5 @@
 /** Whose subscriptions they are. */
-export interface SubscriptionOwner {
+export interface Subscriber {
   /** Whether somebody is logged in. */
   readonly isLoggedIn: boolean
   /** Subscriptions of all kinds. */

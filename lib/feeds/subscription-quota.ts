@@ -1,5 +1,5 @@
 import { NoexServerError } from '../errors.js'
-import type { Refusals } from '../limits/refusals.js'
+import type { Rejections } from '../limits/refusals.js'
 
 /** What is subscribed to: live queries, or rule events. */
 export type SubscriptionKind = 'store' | 'rules'
@@ -11,10 +11,10 @@ export class SubscriptionQuota {
   readonly #taken: Record<SubscriptionKind, number> = { store: 0, rules: 0 }
   /** Pushes since the start, one for each client that was sent it. */
   readonly pushes: Record<SubscriptionKind, number> = { store: 0, rules: 0 }
-  readonly #refusals: Refusals
+  readonly #rejections: Rejections
 
-  constructor (limits: { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number }, refusals: Refusals) {
-    this.#refusals = refusals
+  constructor (limits: { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number }, rejections: Rejections) {
+    this.#rejections = rejections
     this.#perConnection = limits.maxSubscriptionsPerConnection
     this.#total = limits.maxTotalSubscriptions
   }
@@ -27,11 +27,11 @@ export class SubscriptionQuota {
   /** Throws `RATE_LIMITED` when a connection that has `count` subscriptions may not have another. */
   check (count: number): void {
     if (count >= this.#perConnection) {
-      this.#refusals.count('subscriptions')
+      this.#rejections.count('subscriptions')
       throw new NoexServerError('RATE_LIMITED', `Subscription limit of ${this.#perConnection} per connection is reached`)
     }
     if (this.#taken.store + this.#taken.rules >= this.#total) {
-      this.#refusals.count('subscriptions')
+      this.#rejections.count('subscriptions')
       throw new NoexServerError('RATE_LIMITED', `Global subscription limit of ${this.#total} is reached`)
     }
   }

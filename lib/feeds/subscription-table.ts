@@ -2,13 +2,13 @@ import type { Grant } from '../access/grant.js'
 import type { Scope } from '../access/policy.js'
 import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import { subscriptionId, type Feed, type Subscriber } from './feed.js'
-import type { Feeds } from './feeds.js'
-import { EndedSubscriptions, type SubscriptionOwner } from './subscription-owner.js'
+import { subscriptionId, type LiveQuery, type LiveQueryListener } from './feed.js'
+import type { LiveQueries } from './feeds.js'
+import { EndedSubscriptions, type Subscriber } from './subscription-owner.js'
 import type { SubscriptionQuota } from './subscription-quota.js'
 
 /** Where pushes go: the outbox of a connection. */
-export interface Sink {
+export interface PushTarget {
   /** Whether so much waits for the client that pushes must wait too. */
   readonly congested: boolean
   send: (text: string) => void
@@ -16,16 +16,16 @@ export interface Sink {
 }
 
 /** Whose subscriptions they are, and what it may watch at the moment. */
-export interface Watcher extends SubscriptionOwner {
+export interface QuerySubscriber extends Subscriber {
   /** What a live query may read for the client; `undefined` when it may not watch it. */
   scopeOf: (query: string) => Scope | undefined
 }
 
 /** The subscriptions of one connection. */
-export class SubscriptionTable {
-  readonly #sink: Sink
+export class QuerySubscriptions {
+  readonly #target: PushTarget
   readonly #quota: SubscriptionQuota
-  readonly #watcher: Watcher
+  readonly #subscriber: QuerySubscriber
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #ended = new EndedSubscriptions()
   readonly #waiting = new Set<Subscription>()
@@ -33,10 +33,10 @@ export class SubscriptionTable {
   #joining = 0
   #closed = false
 
-  constructor (sink: Sink, quota: SubscriptionQuota, watcher: Watcher) {
-    this.#sink = sink
+  constructor (target: PushTarget, quota: SubscriptionQuota, subscriber: QuerySubscriber) {
+    this.#target = target
     this.#quota = quota
-    this.#watcher = watcher
+    this.#subscriber = subscriber
   }
 
   get size (): number {
@@ -45,30 +45,30 @@ export class SubscriptionTable {
 
   /** Throws `RATE_LIMITED` when there is no room for another subscription. */
   checkRoom (): void {
-    this.#quota.check(this.#watcher.subscriptionCount)
+    this.#quota.check(this.#subscriber.subscriptionCount)
   }
 
   /**
    * Subscribes and returns the reply: the id and the current result. Pushes start when the reply has been sent.
    * @throws `RATE_LIMITED`, `QUERY_NOT_DEFINED`, `BUCKET_NOT_DEFINED`, `FORBIDDEN`, `UNAUTHORIZED`, or what the query throws
    */
-  async add (feeds: Feeds, query: string, params: unknown, grant: Grant): Promise<EncodedJson> {
+  async add (liveQueries: LiveQueries, query: string, params: unknown, grant: Grant): Promise<EncodedJson> {
     this.checkRoom()
     // Taken before the first wait: what is only counted afterwards can be overrun.
     this.#quota.take('store')
     this.#joining++
     const subscription = new Subscription(this)
     try {
-      await join(subscription, feeds, query, params, grant)
+      await join(subscription, liveQueries, query, params, grant)
     } catch (error) {
       if (!this.#closed) this.#quota.release('store')
       throw error
     } finally {
       this.#joining--
     }
-    const { feed } = subscription
-    const { text } = feed
-    this.#subscriptions.set(subscription.id = this.#freeId(feed), subscription)
+    const { liveQuery } = subscription
+    const { text } = liveQuery
+    this.#subscriptions.set(subscription.id = this.#freeId(liveQuery), subscription)
     return new EncodedJson(`{"subscriptionId":${JSON.stringify(subscription.id)},"data":${text}}`, () => { subscription.activate(text) }, () => { this.remove(subscription.id) })
   }
 
@@ -84,7 +84,7 @@ export class SubscriptionTable {
   resume (): void {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
-    for (const subscription of waiting) subscription.changed()
+    for (const subscription of waiting) subscription.onChange()
   }
 
   /**
@@ -93,9 +93,9 @@ export class SubscriptionTable {
    */
   review (): void {
     for (const subscription of [...this.#subscriptions.values()]) {
-      const scope = this.#watcher.scopeOf(subscription.feed.query)
+      const scope = this.#subscriber.scopeOf(subscription.liveQuery.query)
       if (scope !== undefined) subscription.follow(scope)
-      else if (this.#watcher.isLoggedIn) this.lost(subscription, 'forbidden')
+      else if (this.#subscriber.isLoggedIn) this.lost(subscription, 'forbidden')
       else this.#suspend(subscription)
     }
   }
@@ -112,24 +112,24 @@ export class SubscriptionTable {
 
   /** Pushes the feed's newest result, now or when it may. */
   push (subscription: Subscription): void {
-    const mayPush = !this.#sink.congested && this.#watcher.mayPush()
+    const mayPush = !this.#target.congested && this.#subscriber.mayPush()
     // Finding out whether it may can have ended or suspended it.
     if (!subscription.isWatching) return
     if (!mayPush) {
       this.#waiting.add(subscription)
       return
     }
-    if (this.#watcher.isVolatile && !this.#isCurrent(subscription)) return
-    this.#sink.sendFrame(subscription.feed.frame(subscription.id))
+    if (this.#subscriber.isVolatile && !this.#isCurrent(subscription)) return
+    this.#target.sendFrame(subscription.liveQuery.frame(subscription.id))
     this.#quota.pushes.store++
-    subscription.sentText = subscription.feed.text
+    subscription.sentText = subscription.liveQuery.text
   }
 
   /** Asks whether the client may still watch what the subscription shows; if not, it ends, or goes on with what the client may see now. */
   #isCurrent (subscription: Subscription): boolean {
-    const scope = this.#watcher.scopeOf(subscription.feed.query)
+    const scope = this.#subscriber.scopeOf(subscription.liveQuery.query)
     if (scope === undefined) this.lost(subscription, 'forbidden')
-    else if (scope.key !== subscription.feed.scope.key) subscription.follow(scope)
+    else if (scope.key !== subscription.liveQuery.scope.key) subscription.follow(scope)
     else return true
     return false
   }
@@ -139,7 +139,7 @@ export class SubscriptionTable {
     if (this.#subscriptions.get(subscription.id) !== subscription) return
     this.#drop(subscription)
     this.#ended.add(subscription.id)
-    this.#sink.send(encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId: subscription.id, reason }))
+    this.#target.send(encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId: subscription.id, reason }))
   }
 
   #suspend (subscription: Subscription): void {
@@ -154,16 +154,16 @@ export class SubscriptionTable {
   }
 
   /** Subscribers of a feed share its id, and so the frame; only a second subscription of one connection needs its own. */
-  #freeId (feed: Feed): string {
-    return this.#subscriptions.has(feed.id) || this.#ended.has(feed.id) ? subscriptionId() : feed.id
+  #freeId (liveQuery: LiveQuery): string {
+    return this.#subscriptions.has(liveQuery.id) || this.#ended.has(liveQuery.id) ? subscriptionId() : liveQuery.id
   }
 }
 
 /** Brings a subscription to its first result, unless the client may not see it any more when it is there. */
-async function join (subscription: Subscription, feeds: Feeds, query: string, params: unknown, grant: Grant): Promise<void> {
-  await subscription.join(feeds.feed(query, params, grant.scope(query), grant.client.id))
+async function join (subscription: Subscription, liveQueries: LiveQueries, query: string, params: unknown, grant: Grant): Promise<void> {
+  await subscription.join(liveQueries.liveQuery(query, params, grant.scope(query), grant.client.id))
   try {
-    grant.ensure()
+    grant.assertStillAllowed()
   } catch (error) {
     subscription.suspend()
     throw error
@@ -171,49 +171,49 @@ async function join (subscription: Subscription, feeds: Feeds, query: string, pa
 }
 
 /** One subscription: what it watches and what of it the client has been sent. */
-class Subscription implements Subscriber {
+class Subscription implements LiveQueryListener {
   id = ''
   /** The result that the client has. */
   sentText: string | undefined
-  readonly #table: SubscriptionTable
+  readonly #table: QuerySubscriptions
   /** Of one that is suspended: the feed that it has left. */
-  #feed!: Feed
+  #liveQuery!: LiveQuery
   #watching = false
   #active = false
   #lost: SubscriptionEnd | undefined
 
-  constructor (table: SubscriptionTable) {
+  constructor (table: QuerySubscriptions) {
     this.#table = table
   }
 
-  get feed (): Feed {
-    return this.#feed
+  get liveQuery (): LiveQuery {
+    return this.#liveQuery
   }
 
   get isWatching (): boolean {
     return this.#watching
   }
 
-  async join (feed: Feed): Promise<void> {
-    this.#feed = feed
+  async join (liveQuery: LiveQuery): Promise<void> {
+    this.#liveQuery = liveQuery
     this.#watching = true
-    await feed.join(this)
+    await liveQuery.join(this)
   }
 
   /** Watches under this scope from now on; the client is sent the result as soon as it differs from what it has. */
   follow (scope: Scope): void {
-    if (this.#watching && scope.key === this.#feed.scope.key) return
+    if (this.#watching && scope.key === this.#liveQuery.scope.key) return
     this.suspend()
-    this.#feed = this.#feed.under(scope)
+    this.#liveQuery = this.#liveQuery.under(scope)
     this.#watching = true
-    this.#feed.watch(this)
+    this.#liveQuery.watch(this)
   }
 
   /** Watches nothing until `follow`. */
   suspend (): void {
     if (!this.#watching) return
     this.#watching = false
-    this.#feed.leave(this)
+    this.#liveQuery.leave(this)
   }
 
   /** The reply with this result is on its way: from now on pushes may follow. */
@@ -221,14 +221,14 @@ class Subscription implements Subscriber {
     this.#active = true
     this.sentText = text
     if (this.#lost !== undefined) this.#table.lost(this, this.#lost)
-    else if (this.#watching && this.#feed.hasResult) this.changed()
+    else if (this.#watching && this.#liveQuery.hasResult) this.onChange()
   }
 
-  changed (): void {
-    if (this.#active && this.#watching && this.sentText !== this.#feed.text) this.#table.push(this)
+  onChange (): void {
+    if (this.#active && this.#watching && this.sentText !== this.#liveQuery.text) this.#table.push(this)
   }
 
-  ended (reason: SubscriptionEnd): void {
+  onEnd (reason: SubscriptionEnd): void {
     this.#lost = reason
     if (this.#active) this.#table.lost(this, reason)
   }

@@ -148,7 +148,7 @@ export class AccessLists {
 
   /** Whoever makes something owns it; what has an owner keeps it. */
   async recordOwner (resource: Resource, userId: string, note?: NoteOf): Promise<void> {
-    await this.#directory.eventually(async () => {
+    await this.#directory.retryLater(async () => {
       if (this.#directory.owner(resource) !== undefined) return
       const insert = { userId, ...resource }
       await this.#directory.write([{ bucket: '_resource_owners', insert }], { user: userId, note })

@@ -7,13 +7,13 @@ import type { Role, User } from './records.js'
 import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
 
 /** Who makes a change: asked again when its turn comes, since the right may be gone by then. */
-export type Actor = Pick<Grant, 'ensure' | 'note'> & {
+export type Actor = Pick<Grant, 'assertStillAllowed' | 'note'> & {
   readonly client: { readonly session: Session | undefined }
 }
 
 /** The session of an actor, who may still do what was asked for. Throws `UNAUTHORIZED` or `FORBIDDEN` otherwise. */
 export function sessionOf (actor: Actor): Session {
-  actor.ensure()
+  actor.assertStillAllowed()
   const { session } = actor.client
   if (session === undefined) throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
   return session

@@ -11,7 +11,7 @@ export interface DirectoryChange {
 export type DirectoryListener = (change: DirectoryChange) => void | Promise<void>
 
 /** Whoever acts on changes of a directory. */
-export class Followers {
+export class ChangeListeners {
   readonly #listeners = new Set<DirectoryListener>()
   readonly #acting = new Set<Promise<void>>()
   readonly #log: Log

@@ -8,16 +8,16 @@ import type { Directory, DirectoryWrite } from './directory.js'
 import { nameKey } from './names.js'
 import type { Passwords } from './passwords.js'
 import type { User } from './records.js'
-import type { NewSession, Sessions } from './sessions.js'
+import type { NewSession, SessionService } from './sessions.js'
 import { SUPERADMIN_ID } from './system-roles.js'
 
 /** Tries that a login has when the hash of its password is being renewed. */
 const MAX_TRIES = 3
 
 /** What logins need. */
-export interface LoginParts {
+export interface LoginServiceParts {
   readonly directory: Directory
-  readonly sessions: Sessions
+  readonly sessions: SessionService
   readonly passwords: Passwords
   readonly limiter: LoginLimiter
   readonly adminSecret: string
@@ -25,11 +25,11 @@ export interface LoginParts {
 }
 
 /** Lets users in: by password or by the admin secret. */
-export class Logins {
-  readonly #parts: LoginParts
+export class LoginService {
+  readonly #parts: LoginServiceParts
   readonly #secretHash: Buffer
 
-  constructor (parts: LoginParts) {
+  constructor (parts: LoginServiceParts) {
     this.#parts = parts
     this.#secretHash = sha256(parts.adminSecret)
   }

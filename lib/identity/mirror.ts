@@ -83,7 +83,7 @@ class Table<T extends StoredRecord> {
 }
 
 /** The system buckets in memory, so that every question about users and their rights is answered at once. */
-export class Mirror {
+export class DirectoryCache {
   readonly #usersByName = new Index<User>(user => user.username)
   readonly #usersByKey = new Index<User>(user => nameKey(user.username))
   readonly #rolesByName = new Index<Role>(role => role.name)

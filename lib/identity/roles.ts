@@ -17,7 +17,7 @@ export interface RoleInput {
 }
 
 /** The roles and what they allow. */
-export class Roles {
+export class RoleService {
   readonly #directory: Directory
   readonly #operations: OperationNames
 

@@ -59,7 +59,7 @@ export interface BeginOptions {
 }
 
 /** The sessions of the built-in identity: records that know a token by its hash. */
-export class Sessions implements Authenticator {
+export class SessionService implements Authenticator {
   readonly #directory: Directory
   readonly #clock: Clock
   readonly #ttlMs: number

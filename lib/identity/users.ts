@@ -8,11 +8,11 @@ import {
 } from './authority.js'
 import type { Directory, DirectoryWrite } from './directory.js'
 import type { IdentityPolicy } from './identity-policy.js'
-import { attemptKey, settled, type Logins } from './logins.js'
+import { attemptKey, settled, type LoginService } from './logins.js'
 import { checkName, nameKey } from './names.js'
 import { normalPassword, type Passwords } from './passwords.js'
 import type { Role, User } from './records.js'
-import type { NewSession, Sessions } from './sessions.js'
+import type { NewSession, SessionService } from './sessions.js'
 import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
 
 /** What a client may choose of a new account; what has another type counts as absent. */
@@ -26,12 +26,12 @@ export interface UserInput {
 }
 
 /** What users need. */
-export interface UserParts {
+export interface UserServiceParts {
   readonly directory: Directory
-  readonly sessions: Sessions
+  readonly sessions: SessionService
   readonly passwords: Passwords
   readonly limiter: LoginLimiter
-  readonly logins: Logins
+  readonly logins: LoginService
   readonly policy: Pick<IdentityPolicy, 'covers'>
   readonly passwordMinLength: number
 }
@@ -45,10 +45,10 @@ const MAX_PAGE_SIZE = 200
 const DEFAULT_PAGE_SIZE = 50
 
 /** The accounts: each change is checked and made in one step, and acts on open connections before it resolves. */
-export class Users {
-  readonly #parts: UserParts
+export class UserService {
+  readonly #parts: UserServiceParts
 
-  constructor (parts: UserParts) {
+  constructor (parts: UserServiceParts) {
     this.#parts = parts
   }
 

@@ -1,5 +1,5 @@
 import { NoexServerError } from '../errors.js'
-import type { Limit, Refusals } from './refusals.js'
+import type { RejectionReason, Rejections } from './refusals.js'
 
 /** How many connections there may be at a time. */
 export interface ConnectionLimits {
@@ -24,23 +24,23 @@ export interface QuotaRefusal {
 export class ConnectionQuota {
   readonly #limits: ConnectionLimits
   readonly #requiresAuth: boolean
-  readonly #refusals: Refusals
+  readonly #rejections: Rejections
   readonly #perUser = new Map<string, number>()
   #connections = 0
   #unauthenticated = 0
 
   /** `requiresAuth`: whether whoever is not logged in has yet to do so. */
-  constructor (limits: ConnectionLimits, requiresAuth: boolean, refusals: Refusals) {
+  constructor (limits: ConnectionLimits, requiresAuth: boolean, rejections: Rejections) {
     this.#limits = limits
     this.#requiresAuth = requiresAuth
-    this.#refusals = refusals
+    this.#rejections = rejections
   }
 
   /**
    * Counts an upgrade; `userId` is whom a gateway names. Returns what takes the count back when no connection comes of it: once,
    * and without effect afterwards. Or why it is refused.
    */
-  enter (userId: string | undefined): (() => void) | QuotaRefusal {
+  acquire (userId: string | undefined): (() => void) | QuotaRefusal {
     if (this.#connections >= this.#limits.maxConnections) return this.#refuse('connections', 503, 'there are too many connections')
     if (userId === undefined && this.#requiresAuth && this.#unauthenticated >= this.#limits.maxUnauthenticatedConnections) {
       return this.#refuse('unauthenticated_connections', 503, 'too many connections have not logged in')
@@ -53,7 +53,7 @@ export class ConnectionQuota {
       if (!isCounted) return
       isCounted = false
       this.stop(userId)
-      this.leave()
+      this.release()
     }
   }
 
@@ -64,7 +64,7 @@ export class ConnectionQuota {
   change (from: string | undefined, to: string | undefined): void {
     if (from === to) return
     if (to !== undefined && this.#isFull(to)) {
-      this.#refusals.count('connections_per_user')
+      this.#rejections.count('connections_per_user')
       throw new NoexServerError('RATE_LIMITED', 'This user has too many connections')
     }
     this.#add(from, -1)
@@ -77,7 +77,7 @@ export class ConnectionQuota {
   }
 
   /** The socket of a connection has ended. */
-  leave (): void {
+  release (): void {
     this.#connections--
   }
 
@@ -95,8 +95,8 @@ export class ConnectionQuota {
     else this.#perUser.set(userId, count)
   }
 
-  #refuse (limit: Limit, refused: QuotaRefusal['refused'], reason: string): QuotaRefusal {
-    this.#refusals.count(limit)
+  #refuse (limit: RejectionReason, refused: QuotaRefusal['refused'], reason: string): QuotaRefusal {
+    this.#rejections.count(limit)
     return { refused, reason }
   }
 }

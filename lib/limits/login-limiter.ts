@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js'
 import { NoexServerError } from '../errors.js'
-import type { Refusals } from './refusals.js'
+import type { Rejections } from './refusals.js'
 import { WindowLimiter } from './window-limiter.js'
 
 /** Unsuccessful attempts that one address has, in those of one account: many people may share it. */
@@ -51,10 +51,10 @@ export class LoginLimiter {
   /** Attempts that an address must keep unused while those of everybody are used up. */
   readonly #reserve: number
 
-  readonly #refusals: Refusals
+  readonly #rejections: Rejections
 
-  constructor ({ maxAttempts, windowMs }: LoginLimits, clock: Clock, refusals: Refusals) {
-    this.#refusals = refusals
+  constructor ({ maxAttempts, windowMs }: LoginLimits, clock: Clock, rejections: Rejections) {
+    this.#rejections = rejections
     this.#accounts = new WindowLimiter({ max: maxAttempts, windowMs }, clock)
     this.#addresses = new WindowLimiter({ max: ACCOUNTS_PER_ADDRESS * maxAttempts, windowMs }, clock)
     this.#secrets = new WindowLimiter({ max: maxAttempts, windowMs }, clock)
@@ -112,7 +112,7 @@ export class LoginLimiter {
   }
 
   #refusal (retryAfterMs: number): NoexServerError {
-    this.#refusals.count('login_attempts')
+    this.#rejections.count('login_attempts')
     return new NoexServerError('RATE_LIMITED', 'Too many attempts', { retryAfterMs })
   }
 }

@@ -1,5 +1,5 @@
 /** What is refused because of a limit. */
-export const limits = [
+export const rejectionReasons = [
   /** A request: the user, or the address, has made too many. */
   'rate_limit',
   /** A login: too many attempts. */
@@ -18,18 +18,18 @@ export const limits = [
   'origin'
 ] as const
 
-export type Limit = typeof limits[number]
+export type RejectionReason = typeof rejectionReasons[number]
 
 /** Counts what a service refuses. */
-export class Refusals {
-  readonly #counts = new Map<Limit, number>(limits.map(limit => [limit, 0]))
+export class Rejections {
+  readonly #counts = new Map<RejectionReason, number>(rejectionReasons.map(limit => [limit, 0]))
 
-  count (limit: Limit): void {
+  count (limit: RejectionReason): void {
     this.#counts.set(limit, this.of(limit) + 1)
   }
 
   /** Refusals since the start. */
-  of (limit: Limit): number {
+  of (limit: RejectionReason): number {
     return this.#counts.get(limit) ?? 0
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js'
 import { NoexServerError } from '../errors.js'
 import type { ResolvedRateLimit } from './rate-limit-options.js'
-import type { Refusals } from './refusals.js'
+import type { Rejections } from './refusals.js'
 import { WindowLimiter } from './window-limiter.js'
 
 /** What a request is counted as: so many of an operation. */
@@ -22,17 +22,17 @@ export class RequestLimiter {
   readonly #maxRequests: number
   readonly #users: WindowLimiter
   readonly #addresses: WindowLimiter
-  readonly #refusals: Refusals
+  readonly #rejections: Rejections
 
   constructor (
-    { maxRequests, windowMs, costs, unitsPerRequest }: ResolvedRateLimit, clock: Clock, refusals: Refusals
+    { maxRequests, windowMs, costs, unitsPerRequest }: ResolvedRateLimit, clock: Clock, rejections: Rejections
   ) {
     this.#costs = costs
     this.#unitsPerRequest = unitsPerRequest
     this.#maxRequests = maxRequests
     this.#users = new WindowLimiter({ max: maxRequests, windowMs }, clock)
     this.#addresses = new WindowLimiter({ max: maxRequests, windowMs }, clock)
-    this.#refusals = refusals
+    this.#rejections = rejections
   }
 
   /**
@@ -48,7 +48,7 @@ export class RequestLimiter {
     if (cost === 0) return undefined
     const [limiter, key] = this.#counter(userId, addressKey)
     if (limiter.take(key, cost) !== undefined) return undefined
-    this.#refusals.count('rate_limit')
+    this.#rejections.count('rate_limit')
     return new NoexServerError(
       'RATE_LIMITED',
       'Rate limit exceeded',

@@ -1,9 +1,9 @@
 import type { Registry } from 'prom-client'
 import type { EventLoopReading } from './event-loop-delay.js'
 import type { PromClient } from './load-prom-client.js'
-import type { Readings } from './readings.js'
+import type { MetricsSnapshot } from './readings.js'
 import { RequestDurations } from './request-durations.js'
-import type { OperationFigures } from './request-figures.js'
+import type { OperationMetrics } from './request-figures.js'
 
 /** Sets the value of a metric that has no label. */
 type SetOne = (value: number) => void
@@ -28,7 +28,7 @@ export class Exposition {
   }
 
   /** The text format of Prometheus. What two calls at a time write does not mix: the values are taken before the first wait. */
-  async text (readings: Readings, operations: readonly OperationFigures[], eventLoop: EventLoopReading): Promise<string> {
+  async text (readings: MetricsSnapshot, operations: readonly OperationMetrics[], eventLoop: EventLoopReading): Promise<string> {
     const set = this.#set
     set.uptime(readings.uptimeMs / 1_000)
     set.ready(Number(readings.ready))
@@ -36,12 +36,12 @@ export class Exposition {
     set.connections(readings.connections)
     set.authenticated(readings.authenticated)
     set.subscriptions(Object.entries(readings.subscriptions))
-    set.feeds(Object.entries(readings.feeds))
+    set.feeds(Object.entries(readings.distinctSubscriptions))
     set.evaluations(readings.evaluations)
     set.pushes(Object.entries(readings.pushes))
     set.queued(readings.queued.allBytes)
     set.largestQueue(readings.queued.largestBytes)
-    set.refusals(Object.entries(readings.refusals))
+    set.refusals(Object.entries(readings.rejections))
     set.closes(Object.entries(readings.closes))
     set.requests(operations.flatMap(({ operation, codes }) => [...codes].map(([code, count]) => [operation, code, count] as const)))
     this.#durations.set(operations)
@@ -56,7 +56,7 @@ export class Exposition {
   }
 
   /** Nothing keeps an application from giving two sinks one name: then the second has its place behind it. */
-  #setSinks ({ sinks }: Readings): void {
+  #setSinks ({ sinks }: MetricsSnapshot): void {
     const named = sinks.map((sink, i) => {
       const isFirst = sinks.findIndex(({ name }) => name === sink.name) === i
       return { sink, label: isFirst ? sink.name : `${sink.name}#${i + 1}` }

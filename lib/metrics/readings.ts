@@ -5,7 +5,7 @@ import type { SubscriptionKind } from '../feeds/subscription-quota.js'
 export type ByKind = Readonly<Record<SubscriptionKind, number>>
 
 /** What the parts of a service know at the moment of a scrape, beside the requests. */
-export interface Readings {
+export interface MetricsSnapshot {
   readonly uptimeMs: number
   /** Whether clients should be sent here. */
   readonly ready: boolean
@@ -14,7 +14,7 @@ export interface Readings {
   readonly authenticated: number
   readonly subscriptions: ByKind
   /** What is watched, each once however many watch it. */
-  readonly feeds: ByKind
+  readonly distinctSubscriptions: ByKind
   /** Evaluations of live queries since the start. */
   readonly evaluations: number
   /** Pushes since the start, one for each client that was sent it. */
@@ -22,7 +22,7 @@ export interface Readings {
   /** Bytes that wait for clients. */
   readonly queued: { readonly allBytes: number, readonly largestBytes: number }
   /** What was refused since the start, by the limit that was reached. */
-  readonly refusals: Readonly<Record<string, number>>
+  readonly rejections: Readonly<Record<string, number>>
   /** Connections that have ended since the start, by reason. */
   readonly closes: Readonly<Record<string, number>>
   /**

@@ -1,5 +1,5 @@
 import type { Metric } from 'prom-client'
-import { DURATION_BOUNDS, type OperationFigures } from './request-figures.js'
+import { DURATION_BOUNDS, type OperationMetrics } from './request-figures.js'
 
 interface Sample {
   readonly metricName: string
@@ -17,7 +17,7 @@ export class RequestDurations {
   readonly aggregator = 'sum'
   #samples: readonly Sample[] = []
 
-  set (operations: readonly OperationFigures[]): void {
+  set (operations: readonly OperationMetrics[]): void {
     this.#samples = operations.flatMap(samplesOf)
   }
 
@@ -39,7 +39,7 @@ export class RequestDurations {
 }
 
 /** The buckets of Prometheus count what those before them have counted too. */
-function samplesOf ({ operation, buckets, totalMs }: OperationFigures): Sample[] {
+function samplesOf ({ operation, buckets, totalMs }: OperationMetrics): Sample[] {
   let count = 0
   const cumulated = [...DURATION_BOUNDS.map(String), '+Inf'].map((le, i) => {
     count += buckets[i] ?? 0

@@ -12,7 +12,7 @@ export const DURATION_BOUNDS = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.00
 const boundsMs = DURATION_BOUNDS.map(bound => bound * 1_000)
 
 /** What is known of the requests of one operation. */
-export interface OperationFigures {
+export interface OperationMetrics {
   readonly operation: string
   /** Requests by code: `ok`, or the code of the error. */
   readonly codes: ReadonlyMap<string, number>
@@ -26,11 +26,11 @@ export interface OperationFigures {
  * Counts requests by operation and code, and how long they take. Each request passes here, so counting is a look-up and some
  * additions; what prom-client needs is made of it at a scrape. There are as many figures as operations, whatever clients send.
  */
-export class RequestFigures {
-  readonly #operations = new Map<string, Figures>()
+export class RequestMetrics {
+  readonly #operations = new Map<string, OperationCounters>()
 
   /** All operations of which there was a request. */
-  get operations (): readonly OperationFigures[] {
+  get operations (): readonly OperationMetrics[] {
     return [...this.#operations.values()]
   }
 
@@ -43,12 +43,12 @@ export class RequestFigures {
   ended (operation: string | undefined, code: NoexErrorCode | undefined, durationMs: number): void {
     const name = operation ?? UNKNOWN
     let figures = this.#operations.get(name)
-    if (figures === undefined) this.#operations.set(name, figures = new Figures(name))
+    if (figures === undefined) this.#operations.set(name, figures = new OperationCounters(name))
     figures.add(code, durationMs)
   }
 }
 
-class Figures implements OperationFigures {
+class OperationCounters implements OperationMetrics {
   readonly operation: string
   readonly buckets = new Float64Array(boundsMs.length + 1)
   readonly #failures = new Map<NoexErrorCode, number>()

@@ -14,7 +14,7 @@ export const auth: readonly Operation[] = [
   defineOperation({
     name: 'auth.login',
     tier: 'admin',
-    admission: 'everyone',
+    accessLevel: 'everyone',
     request: Type.Object({ token: Token }),
     async run ({ authenticator, clock, revocations }, r, { client }) {
       const session = await authenticator?.identify(r.token, client.origin)
@@ -34,7 +34,7 @@ export const auth: readonly Operation[] = [
   defineOperation({
     name: 'auth.logout',
     tier: 'admin',
-    admission: 'everyone',
+    accessLevel: 'everyone',
     request: Type.Object({}),
     async run ({ identity }, _request, { client }) {
       const { session } = client
@@ -46,7 +46,7 @@ export const auth: readonly Operation[] = [
   }),
   defineOperation({
     name: 'auth.whoami',
-    admission: 'everyone',
+    accessLevel: 'everyone',
     request: Type.Object({}),
     async run ({ clock }, _request, { client: { session } }) {
       if (session === undefined || isExpired(session, clock.now()) || session.state !== 'live') return { authenticated: false }

@@ -15,7 +15,7 @@ export const identityAcl: readonly Operation[] = [
     tier: 'admin',
     resource: accessedResource,
     details: ['subjectType', 'subjectId', 'resourceType', 'resourceName', 'operations'],
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({ ...Entry, operations: Type.Array(Type.Unknown()) }),
     async run (services, r, grant) {
       await accounts(services).accessLists.grant(grant, r, r, r.operations)
@@ -27,7 +27,7 @@ export const identityAcl: readonly Operation[] = [
     tier: 'admin',
     resource: accessedResource,
     details: ['subjectType', 'subjectId', 'resourceType', 'resourceName', 'operations'],
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({ ...Entry, operations: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Unknown())])) }),
     async run (services, r, grant) {
       await accounts(services).accessLists.revoke(grant, r, r, r.operations)
@@ -36,13 +36,13 @@ export const identityAcl: readonly Operation[] = [
   }),
   defineOperation({
     name: 'identity.getAcl',
-    admission: 'session',
+    accessLevel: 'session',
     request: OfResource,
     run: async (services, r, grant) => ({ entries: accounts(services).accessLists.list(sessionOf(grant), r) })
   }),
   defineOperation({
     name: 'identity.myAccess',
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({}),
     async run (services, _request, grant) {
       const { directory, accessLists } = accounts(services)
@@ -53,7 +53,7 @@ export const identityAcl: readonly Operation[] = [
   }),
   defineOperation({
     name: 'identity.getOwner',
-    admission: 'session',
+    accessLevel: 'session',
     request: OfResource,
     run: async (services, r, grant) => ({ owner: accounts(services).accessLists.owner(sessionOf(grant), r) })
   }),
@@ -62,7 +62,7 @@ export const identityAcl: readonly Operation[] = [
     tier: 'admin',
     resource: accessedResource,
     details: ['resourceType', 'resourceName', 'newOwnerId'],
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({ resourceType: Name, resourceName: Name, newOwnerId: Name }),
     async run (services, r, grant) {
       await accounts(services).accessLists.transfer(grant, r, r.newOwnerId)

@@ -16,7 +16,7 @@ export const identityRoles: readonly Operation[] = [
     tier: 'admin',
     resource: request => nameIn(request['name']),
     details: permissionsIn,
-    admission: 'superadmin',
+    accessLevel: 'superadmin',
     request: Type.Object({ name: Name, description: Description, permissions: Permissions }),
     async run (services, { name, description, permissions }, grant) {
       return shownRole(await accounts(services).roles.create(grant, name, given(description, permissions)))
@@ -27,7 +27,7 @@ export const identityRoles: readonly Operation[] = [
     tier: 'admin',
     resource: request => prefixed('role', request['roleId']),
     details: permissionsIn,
-    admission: 'superadmin',
+    accessLevel: 'superadmin',
     request: Type.Object({ roleId: Name, description: Description, permissions: Permissions }),
     async run (services, { roleId, description, permissions }, grant) {
       return shownRole(await accounts(services).roles.update(grant, roleId, given(description, permissions)))
@@ -37,7 +37,7 @@ export const identityRoles: readonly Operation[] = [
     name: 'identity.deleteRole',
     tier: 'admin',
     resource: request => prefixed('role', request['roleId']),
-    admission: 'superadmin',
+    accessLevel: 'superadmin',
     request: Type.Object({ roleId: Name }),
     async run (services, r, grant) {
       await accounts(services).roles.delete(grant, r.roleId)
@@ -46,7 +46,7 @@ export const identityRoles: readonly Operation[] = [
   }),
   defineOperation({
     name: 'identity.listRoles',
-    admission: 'admin',
+    accessLevel: 'admin',
     request: Type.Object({}),
     run: async services => ({ roles: accounts(services).roles.list().map(shownRole) })
   })

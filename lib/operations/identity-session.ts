@@ -5,7 +5,7 @@ import { IdentitySession, type NewSession } from '../identity/sessions.js'
 import { SUPERADMIN_ID } from '../identity/system-roles.js'
 import type { NoteOf } from '../store/reach.js'
 import { Name } from '../protocol/fields.js'
-import { accounts, defineOperation, userIn, type Operation, type Services } from './operation.js'
+import { accounts, defineOperation, userIn, type Operation, type ServerContext } from './operation.js'
 
 /** What a client types to log in: as long as somebody could want, and no longer. */
 const Credential = Type.String({ minLength: 1, maxLength: 4_096 })
@@ -17,7 +17,7 @@ export const identitySession: readonly Operation[] = [
     tier: 'admin',
     resource: userIn('username'),
     details: ['username'],
-    admission: 'everyone',
+    accessLevel: 'everyone',
     request: Type.Object({ username: Credential, password: Credential }),
     async run (services, { username, password }, { client, note }) {
       const { logins } = accounts(services)
@@ -29,7 +29,7 @@ export const identitySession: readonly Operation[] = [
   defineOperation({
     name: 'identity.loginWithSecret',
     tier: 'admin',
-    admission: 'everyone',
+    accessLevel: 'everyone',
     request: Type.Object({ secret: Credential }),
     async run (services, { secret }, { client, note }) {
       const { logins } = accounts(services)
@@ -41,7 +41,7 @@ export const identitySession: readonly Operation[] = [
   defineOperation({
     name: 'identity.logout',
     tier: 'admin',
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({}),
     async run (services, _request, { client, note }) {
       const session = sessionOf(client)
@@ -52,7 +52,7 @@ export const identitySession: readonly Operation[] = [
   }),
   defineOperation({
     name: 'identity.whoami',
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({}),
     async run (_services, _request, { client }) {
       const { userId, roles, expiresAt } = sessionOf(client)
@@ -62,14 +62,14 @@ export const identitySession: readonly Operation[] = [
   defineOperation({
     name: 'identity.refreshSession',
     tier: 'admin',
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({}),
     async run (services, _request, grant) {
       const identity = accounts(services)
       const { client, note } = grant
       const session = sessionOf(client)
       return await identity.directory.exclusive(async () => {
-        grant.ensure()
+        grant.assertStillAllowed()
         const options = { replaced: session.id, note }
         const renewed = await identity.sessions.begin(session.userId, client.origin, options)
         // Before the old one ends, so that the client is somebody all the time.
@@ -85,7 +85,7 @@ export const identitySession: readonly Operation[] = [
     tier: 'admin',
     resource: userIn('userId'),
     details: ['userId'],
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({ userId: Name, currentPassword: Credential, newPassword: Credential }),
     async run (services, r, grant) {
       const { client, note } = grant
@@ -106,7 +106,7 @@ function sessionOf ({ session }: Client): IdentitySession {
 
 /** Makes a new session the client's, unless it may not be by now: the user may be revoked or the client gone while the session is written. */
 function logIn (
-  services: Services, client: Client, { token, session }: NewSession, note: NoteOf | undefined
+  services: ServerContext, client: Client, { token, session }: NewSession, note: NoteOf | undefined
 ): object {
   const { directory } = accounts(services)
   const { userId, expiresAt } = session

@@ -48,7 +48,7 @@ export interface Features {
 }
 
 /** The operations that a service has, and what it answers to all others. */
-export class Catalogue {
+export class OperationRegistry {
   readonly #table: ReadonlyMap<string, Operation>
   readonly #namespaces: ReadonlySet<string>
 

@@ -1,10 +1,10 @@
 import type { Static, TObject, TProperties } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Authenticator } from '../access/authenticator.js'
-import type { Admission, Client, GuardedOperation } from '../access/client.js'
-import type { Gate } from '../access/gate.js'
+import type { AccessLevel, Client, GuardedOperation } from '../access/client.js'
+import type { Authorizer } from '../access/gate.js'
 import type { Grant } from '../access/grant.js'
-import type { Tier, Touch } from '../access/policy.js'
+import type { Tier, ResourceAccess } from '../access/policy.js'
 import type { AuditedOperation } from '../audit/request-record.js'
 import type { AuditTrail } from '../audit/trail.js'
 import type { Revocations } from '../access/revocations.js'
@@ -12,7 +12,7 @@ import type { Session } from '../access/session.js'
 import type { Clock } from '../clock.js'
 import { NoexServerError } from '../errors.js'
 import type { ConnectionInfo, ServerStats } from '../info.js'
-import type { Feeds } from '../feeds/feeds.js'
+import type { LiveQueries } from '../feeds/feeds.js'
 import type { QueryRunner } from '../feeds/query-runner.js'
 import type { Identity } from '../identity/identity.js'
 import type { Charge } from '../limits/request-limiter.js'
@@ -21,15 +21,15 @@ import type { Procedures } from '../procedures/procedures.js'
 import { firstProblem } from '../protocol/shape.js'
 import type { RuleService } from '../rules/rule-service.js'
 import { requireFields, type NamedField } from '../store/named-fields.js'
-import type { StoreAccess } from '../store/store-access.js'
+import type { SharedStore } from '../store/store-access.js'
 
 /** What operations work with: the same for every request of a service. */
-export interface Services {
-  readonly access: StoreAccess
+export interface ServerContext {
+  readonly sharedStore: SharedStore
   /** Lets the steps of procedures in, as it does with requests. */
-  readonly gate: Gate
+  readonly authorizer: Authorizer
   readonly procedures: Procedures
-  readonly feeds: Feeds
+  readonly liveQueries: LiveQueries
   /** Runs queries, no longer than they may take. */
   readonly queries: QueryRunner
   /** The rule engine, and who hears its events; `undefined` where `rules` is not configured. */
@@ -63,7 +63,7 @@ export interface Operation extends GuardedOperation, AuditedOperation {
   /** Checks the fields. Throws `VALIDATION_ERROR` naming the first wrong one. */
   readonly validate: (request: RequestMessage) => void
   /** Does the work; the resolved value is the reply's `data`, `undefined` is sent as `null`. */
-  readonly run: (services: Services, request: RequestMessage, grant: Grant) => Promise<unknown>
+  readonly run: (services: ServerContext, request: RequestMessage, grant: Grant) => Promise<unknown>
 }
 
 /** Names a user as the audit does: by the field that holds the id or the user name. */
@@ -77,19 +77,19 @@ export function prefixed (kind: string, name: unknown): string {
 }
 
 /** An operation as a touch names it. */
-type Self = Pick<Touch, 'operation' | 'tier'>
+type Self = Pick<ResourceAccess, 'operation' | 'tier'>
 
 /** Tells what a request of the operation `self` touches. */
-export type Touches = (request: RequestMessage, self: Self) => readonly Touch[]
+export type ResourcesOf = (request: RequestMessage, self: Self) => readonly ResourceAccess[]
 
 interface OperationDefinition<Fields extends TProperties> {
   readonly name: string
   readonly tier?: Tier
   /** @default 'permission' */
-  readonly admission?: Admission
+  readonly accessLevel?: AccessLevel
   readonly request: TObject<Fields>
   /** `self` is the operation itself, as a touch names it. @default the server as a whole */
-  readonly touches?: Touches
+  readonly resources?: ResourcesOf
   /** What the audit calls the resource. @default the first that `touches` names */
   readonly resource?: (request: RequestMessage) => string
   /** The members of the request that the audit records, as far as they are texts or lists of texts: nothing that is secret, and no record data. */
@@ -101,11 +101,11 @@ interface OperationDefinition<Fields extends TProperties> {
   readonly check?: (request: Static<TObject<Fields>>) => void
   /** The fields of records that the request names: those that no record of its `bucket` has are refused. */
   readonly fields?: (request: Static<TObject<Fields>>) => Iterable<NamedField>
-  readonly run: (services: Services, request: Static<TObject<Fields>>, grant: Grant) => Promise<unknown>
+  readonly run: (services: ServerContext, request: Static<TObject<Fields>>, grant: Grant) => Promise<unknown>
 }
 
 /** The accounts, for operations that exist with them only. */
-export function accounts ({ identity }: Services): Identity {
+export function accounts ({ identity }: ServerContext): Identity {
   if (identity === undefined) throw new NoexServerError('UNKNOWN_OPERATION', 'Identity management is not configured')
   return identity
 }
@@ -113,17 +113,17 @@ export function accounts ({ identity }: Services): Identity {
 /** Makes one entry of the operation table. The schema is compiled once; the request's type comes from it. */
 export function defineOperation<Fields extends TProperties> (definition: OperationDefinition<Fields>): Operation {
   const schema = Compile(definition.request)
-  const { name, tier, admission = 'permission', touches = touchesServer, details } = definition
+  const { name, tier, accessLevel = 'permission', resources = wholeServer, details } = definition
   const { check, fields, run } = definition
   const self: Self = { operation: name, tier }
   return {
     name,
     tier,
-    admission,
+    accessLevel,
     request: definition.request,
     usesStore: name.startsWith('store.'),
-    touches: request => touches(request, self),
-    resourceOf: definition.resource ?? (request => touches(request, self)[0]?.name ?? '*'),
+    resources: request => resources(request, self),
+    resourceOf: definition.resource ?? (request => resources(request, self)[0]?.name ?? '*'),
     detailsOf: detailsFrom(details),
     chargesOf: definition.charges,
     guard: definition.guard,
@@ -144,7 +144,7 @@ function withKnownFields (operation: string, fieldsIn: FieldsIn, run: Operation[
   return async (services, request, grant) => {
     const bucket = request['bucket'] as string
     const scope = { bucket, rows: grant.rows(operation, bucket), work: grant.work }
-    const refusal = requireFields(services.access, scope, fieldsIn(request))
+    const refusal = requireFields(services.sharedStore, scope, fieldsIn(request))
     if (refusal !== undefined) await refusal
     return await run(services, request, grant)
   }
@@ -169,20 +169,20 @@ function recordable (value: unknown): string | readonly string[] | undefined {
 }
 
 /** Touches records of the bucket that the field `bucket` names. Written out: to spread `self` costs more than the whole check of a permission. */
-export const touchesRecords: Touches = (request, { operation, tier }) => [{ operation, tier, type: 'bucket', name: nameIn(request['bucket']), records: true }]
+export const recordsOfBucket: ResourcesOf = (request, { operation, tier }) => [{ operation, tier, type: 'bucket', name: nameIn(request['bucket']), records: true }]
 
 /** Touches the query that the field names. */
-export function touchesQuery (field: 'query' | 'name'): Touches {
+export function namedQuery (field: 'query' | 'name'): ResourcesOf {
   return (request, { operation, tier }) => [{ operation, tier, type: 'query', name: nameIn(request[field]), records: field === 'query' }]
 }
 
 /** Touches the bucket that the field names as a whole. */
-export function touchesBucket (field: 'bucket' | 'name'): Touches {
+export function wholeBucket (field: 'bucket' | 'name'): ResourcesOf {
   return (request, { operation, tier }) => [{ operation, tier, type: 'bucket', name: nameIn(request[field]), records: false }]
 }
 
 /** Touches the topic, fact, pattern or rule that the request names: permissions treat them alike. */
-export function touchesTopic (named: (request: RequestMessage) => unknown): Touches {
+export function namedTopic (named: (request: RequestMessage) => unknown): ResourcesOf {
   return (request, { operation, tier }) => [{ operation, tier, type: 'topic', name: nameIn(named(request)), records: false }]
 }
 
@@ -197,13 +197,13 @@ const sample = {
 }
 
 /** Whether an operation reads or changes records, so that a permission with `where` can allow it. */
-export function touchesItsRecords ({ name, touches }: Operation): boolean {
-  const touched = touches({ id: 0, type: name, ...sample })
+export function accessesRecords ({ name, resources }: Operation): boolean {
+  const touched = resources({ id: 0, type: name, ...sample })
   return touched.some(({ operation, records }) => operation === name && records)
 }
 
 /** Touches nothing in particular. */
-const touchesServer: Touches = (_request, self) => [{ ...self, type: 'server', name: '*', records: false }]
+const wholeServer: ResourcesOf = (_request, self) => [{ ...self, type: 'server', name: '*', records: false }]
 
 /** The name of a resource as a request gives it, or `*`. */
 export function nameIn (value: unknown): string {

@@ -10,8 +10,8 @@ import { placeOf, runTransaction } from '../store/transaction.js'
 import {
   ExpectedVersion, GroupBy, incrementFields, JsonObject, Key, MaybeLimit, MaybeObject, Name, RecordBatch
 } from '../protocol/fields.js'
-import type { Tier, Touch } from '../access/policy.js'
-import { defineOperation, lengthOf, memberIn, nameIn, type Operation, type Touches } from './operation.js'
+import type { Tier, ResourceAccess } from '../access/policy.js'
+import { defineOperation, lengthOf, memberIn, nameIn, type Operation, type ResourcesOf } from './operation.js'
 
 /** As many as one `insertMany` of its own may have. */
 const MAX_RECORDS = 10_000
@@ -40,7 +40,7 @@ export const storeTransaction: Operation = defineOperation({
   name: 'store.transaction',
   tier: 'write',
   request: Type.Object({ operations: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 1_000 }) }),
-  touches: touchesEntries,
+  resources: touchesEntries,
   resource: request => bucketsIn(request).length === 1 ? bucketsIn(request)[0] as string : '*',
   details: request => ({ buckets: bucketsIn(request) }),
   charges: request => [
@@ -52,14 +52,14 @@ export const storeTransaction: Operation = defineOperation({
     const records = (request.operations as TransactionEntry[]).reduce((sum, entry) => sum + (entry.op === 'insertMany' ? entry.data.length : 0), 0)
     if (records > MAX_RECORDS) throw invalid('operations', `must not insert more than ${MAX_RECORDS} records by insertMany`)
   },
-  async run ({ access }, request, grant) {
+  async run ({ sharedStore }, request, grant) {
     const entries = request.operations as TransactionEntry[]
-    const fields = new EntryFields(access)
+    const fields = new EntryFields(sharedStore)
     for (const [index, entry] of entries.entries()) {
       const checking = fields.check(entry, grant, `${placeOf(index)}.`)
       if (checking !== undefined) await checking
     }
-    const results = await runTransaction(access, entries, grant)
+    const results = await runTransaction(sharedStore, entries, grant)
     return { results: results.map((data, index) => ({ index, data: data ?? null })) }
   }
 })
@@ -92,9 +92,9 @@ const entryTiers: Readonly<Record<TransactionEntry['op'], Tier>> = {
 }
 
 /** The right to a transaction on each bucket, and for each entry the right to the operation that it stands for. What is no entry is left to validation. */
-function touchesEntries (...[request, self]: Parameters<Touches>): readonly Touch[] {
+function touchesEntries (...[request, self]: Parameters<ResourcesOf>): readonly ResourceAccess[] {
   const operations: unknown = request['operations']
-  const touches: Touch[] = []
+  const touches: ResourceAccess[] = []
   for (const entry of Array.isArray(operations) ? operations as unknown[] : []) {
     const { op, bucket } = (entry ?? {}) as { op?: unknown, bucket?: unknown }
     const name = nameIn(bucket)

@@ -1,11 +1,11 @@
 import type { Origin, Session } from '../access/session.js'
 import type { Log } from '../log.js'
 import type { Caller } from '../access/gate.js'
-import type { SubscriptionTable } from '../feeds/subscription-table.js'
+import type { QuerySubscriptions } from '../feeds/subscription-table.js'
 import type { EventSubscriptions } from '../rules/event-subscriptions.js'
 
 /** Whose rights a deputy has. */
-export interface Mandate {
+export interface Impersonation {
   /** `undefined`: no user's. */
   readonly session: Session | undefined
   /** Throws when the rights may not be used any more. */
@@ -13,15 +13,15 @@ export interface Mandate {
 }
 
 /** Asks the gate with other rights than its own, on the connection of the client that has called a procedure. */
-export class Deputy implements Caller {
+export class ImpersonatedPrincipal implements Caller {
   readonly answering = undefined
   readonly #caller: Caller
-  readonly #mandate: Mandate
+  readonly #impersonation: Impersonation
   #asked = 0
 
-  constructor (caller: Caller, mandate: Mandate) {
+  constructor (caller: Caller, impersonation: Impersonation) {
     this.#caller = caller
-    this.#mandate = mandate
+    this.#impersonation = impersonation
   }
 
   get id (): string {
@@ -41,10 +41,10 @@ export class Deputy implements Caller {
   }
 
   get session (): Session | undefined {
-    return this.#mandate.session
+    return this.#impersonation.session
   }
 
-  get subscriptions (): SubscriptionTable {
+  get subscriptions (): QuerySubscriptions {
     return this.#caller.subscriptions
   }
 
@@ -61,15 +61,15 @@ export class Deputy implements Caller {
   }
 
   /** Nobody tells when the rights change, so they are asked for each time. */
-  get accessVersion (): number {
+  get version (): number {
     return this.#asked++
   }
 
-  settleSession (): void {
-    this.#mandate.confirm()
+  checkExpiry (): void {
+    this.#impersonation.confirm()
   }
 
-  takeExpired (): boolean {
+  consumeExpiryNotice (): boolean {
     return false
   }
 

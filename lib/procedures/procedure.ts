@@ -1,6 +1,6 @@
 import type { Computation } from './compute.js'
-import type { Room } from './room.js'
-import type { Values } from './reference.js'
+import type { SizeBudget } from './room.js'
+import type { Variables } from './reference.js'
 
 /** What a declared member of the input must be. */
 export interface InputField {
@@ -90,16 +90,16 @@ export interface ProcedureDefinition {
 }
 
 /** The fields of a request, made from what the procedure has so far. */
-export type Fields = (values: Values) => Readonly<Record<string, unknown>>
+export type Fields = (variables: Variables) => Readonly<Record<string, unknown>>
 
 /** A step, ready to run. `path` tells where it stands in the definition. */
 export type Step =
   /** Does what a request of the client would; the result is kept as `as`, if at all. */
   | { readonly kind: 'request', readonly path: string, readonly operation: string, readonly fields: Fields, readonly as: string | undefined }
   /** Makes something new of the results. */
-  | { readonly kind: 'compute', readonly path: string, readonly compute: (values: Values, room: Room) => unknown, readonly as: string }
-  | { readonly kind: 'if', readonly path: string, readonly test: (values: Values) => boolean, readonly then: readonly Step[], readonly otherwise: readonly Step[] }
-  | { readonly kind: 'return', readonly path: string, readonly value: (values: Values, room: Room) => unknown }
+  | { readonly kind: 'compute', readonly path: string, readonly compute: (variables: Variables, sizeBudget: SizeBudget) => unknown, readonly as: string }
+  | { readonly kind: 'if', readonly path: string, readonly test: (variables: Variables) => boolean, readonly then: readonly Step[], readonly otherwise: readonly Step[] }
+  | { readonly kind: 'return', readonly path: string, readonly value: (variables: Variables, sizeBudget: SizeBudget) => unknown }
 
 /** A procedure, ready to run. */
 export interface Procedure {

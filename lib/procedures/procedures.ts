@@ -4,8 +4,8 @@ import { NoexServerError, NothingNamedError } from '../errors.js'
 import type { Identity } from '../identity/identity.js'
 import type { Log } from '../log.js'
 import { NoexOptionsError } from '../option-checks.js'
-import type { Operation, Services } from '../operations/operation.js'
-import type { StoreAccess } from '../store/store-access.js'
+import type { Operation, ServerContext } from '../operations/operation.js'
+import type { SharedStore } from '../store/store-access.js'
 import { isSystemBucket } from '../store/system-buckets.js'
 import { Deadline } from './deadline.js'
 import { invalidDefinition, requireDefinition } from './definition.js'
@@ -35,32 +35,32 @@ export interface ListedProcedure {
 /** Stored procedures, as one service offers them. PROTOCOL.md, "Procedures". */
 export class Procedures {
   readonly #registry: ProcedureRegistry
-  readonly #access: StoreAccess
+  readonly #sharedStore: SharedStore
   readonly #options: ResolvedProcedures
   readonly #environment: ProceduresEnvironment
 
-  private constructor (registry: ProcedureRegistry, access: StoreAccess, options: ResolvedProcedures, environment: ProceduresEnvironment) {
+  private constructor (registry: ProcedureRegistry, sharedStore: SharedStore, options: ResolvedProcedures, environment: ProceduresEnvironment) {
     this.#registry = registry
-    this.#access = access
+    this.#sharedStore = sharedStore
     this.#options = options
     this.#environment = environment
   }
 
   /** Loads what the store has and adds the procedures of the options. Rejects when that fails, and leaves nothing behind. */
-  static async open (access: StoreAccess, options: ResolvedProcedures, environment: ProceduresEnvironment): Promise<Procedures> {
+  static async open (sharedStore: SharedStore, options: ResolvedProcedures, environment: ProceduresEnvironment): Promise<Procedures> {
     const { log, identity } = environment
     options.definitions.forEach(({ buckets }, index) => {
-      const hidden = buckets.find(({ bucket }) => isSystemBucket(bucket, access))
+      const hidden = buckets.find(({ bucket }) => isSystemBucket(bucket, sharedStore))
       if (hidden !== undefined) throw new NoexOptionsError(`procedures.definitions[${index}].${hidden.path}`, `must not be "${hidden.bucket}", a system bucket`)
     })
-    const registry = await ProcedureRegistry.open(access.store, log)
+    const registry = await ProcedureRegistry.open(sharedStore.store, log)
     let isPinned = false
     try {
       registry.pin(options.definitions)
       isPinned = true
       for (const { name } of options.definitions) await replaceStored(registry, name, environment)
       if (identity !== undefined) await forgetLostProcedures(identity, name => registry.hasStored(name))
-      return new Procedures(registry, access, options, environment)
+      return new Procedures(registry, sharedStore, options, environment)
     } catch (error) {
       if (isPinned) registry.unpin(options.definitions)
       await registry.close()
@@ -97,7 +97,7 @@ export class Procedures {
     const userId = identity === undefined ? undefined : grant.client.session?.userId
     await this.#registry.exclusive(async () => {
       if (this.#registry.find(name) !== undefined) throw new NoexServerError('ALREADY_EXISTS', `Procedure "${name}" already exists`)
-      grant.ensure()
+      grant.assertStillAllowed()
       await this.#registry.insert(procedure, userId, grant)
       if (identity === undefined || userId === undefined) return
       try {
@@ -118,7 +118,7 @@ export class Procedures {
     await this.#registry.exclusive(async () => {
       const registered = this.#changeable(name)
       const procedure = this.#check({ ...registered.procedure.definition, ...updates, name })
-      grant.ensure()
+      grant.assertStillAllowed()
       const author = authorOfUpdate(registered, procedure, { hasSteps: Object.hasOwn(updates, 'steps'), session: grant.client.session, identity: this.#environment.identity })
       await this.#registry.replace(procedure, author, grant)
     })
@@ -128,14 +128,14 @@ export class Procedures {
   async unregister (name: string, grant: Grant): Promise<void> {
     await this.#registry.exclusive(async () => {
       this.#changeable(name)
-      grant.ensure()
+      grant.assertStillAllowed()
       await this.#registry.delete(name, grant)
       await this.#environment.identity?.forgetResource('procedure', name, grant)
     })
   }
 
   /** Runs a procedure. @throws `NOT_FOUND`, `VALIDATION_ERROR`, `FORBIDDEN`, and what its steps fail with */
-  async call (name: string, input: Readonly<Record<string, unknown>>, grant: Grant, services: Services): Promise<Outcome> {
+  async call (name: string, input: Readonly<Record<string, unknown>>, grant: Grant, services: ServerContext): Promise<Outcome> {
     const registered = this.get(name)
     const { procedure } = registered
     const { maxSteps, maxConditionDepth, defaultTimeoutMs } = this.#options
@@ -146,12 +146,12 @@ export class Procedures {
     const checked = checkInput(definition.input, input)
     const rights = rightsFor(registered, callerOf(grant), services)
     const deadline = new Deadline(definition.timeoutMs ?? defaultTimeoutMs, services.clock)
-    const ensure = (): void => {
+    const assertStillAllowed = (): void => {
       deadline.check()
-      grant.ensure()
+      grant.assertStillAllowed()
     }
     const { work, maxChanges, user, note } = grant
-    const call = { services, ...rights, find: this.#find, deadline, ensure, work, maxChanges, user, note }
+    const call = { services, ...rights, find: this.#find, deadline, assertStillAllowed, work, maxChanges, user, note }
     return await execute(procedure, checked, call, this.#environment.log)
   }
 
@@ -161,7 +161,7 @@ export class Procedures {
     if (runsAsOwner(procedure) && this.#environment.identity === undefined) {
       throw invalidDefinition([{ path: 'runAs', problem: 'must not be "owner" where there are no accounts: only procedures of the options may have it' }])
     }
-    const hidden = procedure.buckets.find(({ bucket }) => isSystemBucket(bucket, this.#access))
+    const hidden = procedure.buckets.find(({ bucket }) => isSystemBucket(bucket, this.#sharedStore))
     if (hidden !== undefined) throw new NoexServerError('FORBIDDEN', `${hidden.path}: "${hidden.bucket}" is the name of a system bucket`)
     return procedure
   }

@@ -1,11 +1,11 @@
 /** What a procedure has so far: its input, and the results that its steps have named. */
-export interface Values {
+export interface Variables {
   readonly input: Readonly<Record<string, unknown>>
   readonly results: ReadonlyMap<string, unknown>
 }
 
 /** Follows a path; `undefined` where it leads to nothing. */
-export type Reference = (values: Values) => unknown
+export type Reference = (variables: Variables) => unknown
 
 /**
  * Makes a reference of a path such as `order.items.0.sku`: its first part names a result, or `input`, and the others are

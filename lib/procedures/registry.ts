@@ -6,7 +6,7 @@ import { NoexOptionsError } from '../option-checks.js'
 import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
 import { causedBy, type Cause } from '../store/reach.js'
-import { StoreAccess } from '../store/store-access.js'
+import { SharedStore } from '../store/store-access.js'
 import { defineOwnBucket } from '../store/own-buckets.js'
 import { PROCEDURES_BUCKET } from '../store/system-buckets.js'
 import { checkDefinition } from './definition.js'
@@ -45,7 +45,7 @@ const noLimits = { maxSteps: Infinity, maxConditionDepth: Infinity }
  * store.
  */
 export class ProcedureRegistry {
-  readonly #access: StoreAccess
+  readonly #sharedStore: SharedStore
   readonly #log: Log
   readonly #pinned = new Map<string, Pinned>()
   readonly #stored = new Map<string, Registered>()
@@ -54,8 +54,8 @@ export class ProcedureRegistry {
   #users = 0
   #stop: (() => void) | undefined
 
-  private constructor (access: StoreAccess, log: Log) {
-    this.#access = access
+  private constructor (sharedStore: SharedStore, log: Log) {
+    this.#sharedStore = sharedStore
     this.#log = log
   }
 
@@ -65,7 +65,7 @@ export class ProcedureRegistry {
   static async open (store: NoexStore, log: Log): Promise<ProcedureRegistry> {
     let registry = ProcedureRegistry.#shared.get(store)
     if (registry === undefined) {
-      registry = new ProcedureRegistry(StoreAccess.of(store), log)
+      registry = new ProcedureRegistry(SharedStore.of(store), log)
       ProcedureRegistry.#shared.set(store, registry)
     }
     registry.#users++
@@ -79,9 +79,9 @@ export class ProcedureRegistry {
   }
 
   async #enter (): Promise<void> {
-    const { store } = this.#access
+    const { store } = this.#sharedStore
     await defineOwnBucket(store, PROCEDURES_BUCKET, proceduresBucket)
-    if (this.#access.definition(PROCEDURES_BUCKET).key !== proceduresBucket.key) throw new Error(`the store has a bucket ${PROCEDURES_BUCKET}, a name that the plugin needs for itself`)
+    if (this.#sharedStore.definition(PROCEDURES_BUCKET).key !== proceduresBucket.key) throw new Error(`the store has a bucket ${PROCEDURES_BUCKET}, a name that the plugin needs for itself`)
     this.#stop = await followBuckets(store, [PROCEDURES_BUCKET], changes => {
       for (const change of changes) this.#apply(change)
     })
@@ -90,7 +90,7 @@ export class ProcedureRegistry {
   /** Gives the registry back; the last one ends it. */
   async close (): Promise<void> {
     if (--this.#users > 0) return
-    if (ProcedureRegistry.#shared.get(this.#access.store) === this) ProcedureRegistry.#shared.delete(this.#access.store)
+    if (ProcedureRegistry.#shared.get(this.#sharedStore.store) === this) ProcedureRegistry.#shared.delete(this.#sharedStore.store)
     await this.#changes.idle()
     this.#stop?.()
   }
@@ -158,7 +158,7 @@ export class ProcedureRegistry {
   }
 
   get #bucket (): BucketHandle {
-    return this.#access.bucket(PROCEDURES_BUCKET)
+    return this.#sharedStore.bucket(PROCEDURES_BUCKET)
   }
 
   #apply (change: BucketChange): void {

@@ -6,8 +6,8 @@ import type { Identity } from '../identity/identity.js'
 import type { Resource } from '../identity/records.js'
 import type { DirectoryWrite } from '../identity/directory.js'
 import type { NoteOf } from '../store/reach.js'
-import type { Services } from '../operations/operation.js'
-import { Deputy } from './deputy.js'
+import type { ServerContext } from '../operations/operation.js'
+import { ImpersonatedPrincipal } from './deputy.js'
 import type { Registered } from './registry.js'
 import type { Call } from './step-requests.js'
 
@@ -21,11 +21,11 @@ export function runsAsOwner ({ definition }: Registered['procedure']): boolean {
  * do everything, but for what is nobody's to do.
  * @throws `FORBIDDEN` when the owner is gone, disabled or not who has written the steps
  */
-export function rightsFor (registered: Registered, caller: Caller, { gate, identity }: Pick<Services, 'gate' | 'identity'>): Pick<Call, 'gate' | 'caller'> {
-  if (!runsAsOwner(registered.procedure)) return { gate, caller }
-  if (registered.isFixed) return { gate: gate.withoutLimits(), caller: new Deputy(caller, { session: undefined, confirm () {} }) }
+export function rightsFor (registered: Registered, caller: Caller, { authorizer, identity }: Pick<ServerContext, 'authorizer' | 'identity'>): Pick<Call, 'authorizer' | 'caller'> {
+  if (!runsAsOwner(registered.procedure)) return { authorizer, caller }
+  if (registered.isFixed) return { authorizer: authorizer.unrestricted(), caller: new ImpersonatedPrincipal(caller, { session: undefined, confirm () {} }) }
   const mandate = { session: sessionOfOwner(registered, identity), confirm: () => { requireOwner(registered, identity) } }
-  return { gate, caller: new Deputy(caller, mandate) }
+  return { authorizer, caller: new ImpersonatedPrincipal(caller, mandate) }
 }
 
 /** The owner as if it were logged in: its rights are those that it has at any moment. */
@@ -68,7 +68,7 @@ export async function takeOwnership (
   { directory }: Identity, name: string, userId: string, note: NoteOf | undefined
 ): Promise<void> {
   const resource = resourceOf(name)
-  await directory.eventually(async () => {
+  await directory.retryLater(async () => {
     const before: DirectoryWrite[] = directory.ownershipsOf(resource).map(({ id }) => ({ bucket: '_resource_owners', delete: id }))
     const owner = { bucket: '_resource_owners', insert: { userId, ...resource } } as const
     await directory.write([...before, owner], { user: userId, note })
@@ -77,7 +77,7 @@ export async function takeOwnership (
 
 /** Ends the ownership of procedures that are not there any more. */
 export async function forgetLostProcedures ({ directory }: Identity, isThere: (name: string) => boolean): Promise<void> {
-  await directory.eventually(async () => {
+  await directory.retryLater(async () => {
     const lost = directory.tables._resource_owners.all().filter(({ resourceType, resourceName }) => resourceType === 'procedure' && !isThere(resourceName))
     if (lost.length > 0) await directory.write(lost.map(({ id }) => ({ bucket: '_resource_owners', delete: id })))
   })

@@ -5,7 +5,7 @@ import type { Work } from '../store/work.js'
 const MAX_DEPTH = 64
 
 /** About how many characters of JSON may still be made. It runs out while a value is built, not afterwards. */
-export class Room {
+export class SizeBudget {
   readonly #total: number
   #left: number
 
@@ -79,7 +79,7 @@ export class Room {
 
 /** About how many characters the JSON of a value has. Throws `VALIDATION_ERROR` above `limit`. */
 export function jsonChars (value: unknown, limit: number): number {
-  const room = new Room(limit)
-  room.takeValue(value)
-  return limit - room.left
+  const sizeBudget = new SizeBudget(limit)
+  sizeBudget.takeValue(value)
+  return limit - sizeBudget.left
 }

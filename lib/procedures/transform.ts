@@ -1,7 +1,7 @@
 import { invalid } from '../errors.js'
 import { isPlainObject } from '../option-checks.js'
 import { memberOf } from './aggregate.js'
-import { jsonChars, type Room } from './room.js'
+import { jsonChars, type SizeBudget } from './room.js'
 
 /** How one result can be made into another. */
 export const transformations = ['map', 'filter', 'pick', 'pluck'] as const
@@ -16,12 +16,12 @@ const MAX_WORK = 1_000_000
  * of `args`. `map`: each object among the items with the members of `args` laid over it.
  * @throws `VALIDATION_ERROR` when the source or the arguments are of another type, or it is too much work
  */
-export function transform (source: unknown, operation: Transformation, args: unknown, room: Room): unknown {
+export function transform (source: unknown, operation: Transformation, args: unknown, sizeBudget: SizeBudget): unknown {
   switch (operation) {
     case 'pick': return pick(source, args as readonly string[])
     case 'pluck': return itemsOf(source).map(item => memberOf(item, args as string) ?? null)
     case 'filter': return filter(itemsOf(source), membersOf(args))
-    case 'map': return map(itemsOf(source), membersOf(args), room)
+    case 'map': return map(itemsOf(source), membersOf(args), sizeBudget)
   }
 }
 
@@ -37,9 +37,9 @@ function filter (items: readonly unknown[], args: Readonly<Record<string, unknow
     isPlainObject(item) && members.every(([name, value]) => memberOf(item, name) === value))
 }
 
-function map (items: readonly unknown[], args: Readonly<Record<string, unknown>>, room: Room): unknown[] {
+function map (items: readonly unknown[], args: Readonly<Record<string, unknown>>, sizeBudget: SizeBudget): unknown[] {
   checkWork(items.length * Object.keys(args).length)
-  room.require(items.length * jsonChars(args, room.left))
+  sizeBudget.require(items.length * jsonChars(args, sizeBudget.left))
   const withArgs = (item: object): object =>
     Object.fromEntries([...Object.entries(item), ...Object.entries(args)])
   return items.map(item => isPlainObject(item) ? withArgs(item) : item)

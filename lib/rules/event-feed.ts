@@ -6,11 +6,11 @@ import { compilePattern, hasWildcard, stemOf } from './topic-pattern.js'
 /** Somebody who hears the events of a feed. */
 export interface EventListener {
   /** `event`: its JSON; `undefined`: there was one that cannot be sent. */
-  heard: (topic: string, event: string | undefined) => void
+  onEvent: (topic: string, event: string | undefined) => void
 }
 
 /** The events of one pattern, for all who subscribe to it. */
-export class EventFeed {
+export class EventChannel {
   /** The subscription id that subscribers share, so that they can share the frame too. */
   readonly id = subscriptionId()
   /** Equal for equal feeds. */
@@ -47,7 +47,7 @@ export class EventFeed {
   }
 
   publish (topic: string, event: string | undefined): void {
-    for (const listener of this.#listeners) listener.heard(topic, event)
+    for (const listener of this.#listeners) listener.onEvent(topic, event)
     this.#frame = undefined
   }
 

@@ -1,12 +1,12 @@
 import type { Log } from '../log.js'
 import { encodeEvent } from '../protocol/encode.js'
 import { EngineListener } from './engine-listener.js'
-import { EventFeed, type EventListener } from './event-feed.js'
+import { EventChannel, type EventListener } from './event-feed.js'
 import type { RuleEngine, RuleEvent } from './rule-engine.js'
 import { hasWildcard } from './topic-pattern.js'
 
 /** What may be heard. */
-export interface HearingRules {
+export interface EventVisibility {
   /** Whether events that carry records of this bucket are for no client. */
   readonly isHidden: (bucket: string) => boolean
 }
@@ -15,16 +15,16 @@ export interface HearingRules {
  * All subscriptions of a service to rule events: one subscription of the engine serves them all, and an event is encoded
  * once, however many hear it. An event costs what its listeners cost, and a look at each pattern with wildcards.
  */
-export class EventFeeds {
+export class EventChannels {
   readonly #listener: EngineListener
-  readonly #rules: HearingRules
+  readonly #rules: EventVisibility
   readonly #log: Log
-  readonly #feeds = new Map<string, EventFeed>()
+  readonly #channels = new Map<string, EventChannel>()
   /** By topic. */
-  readonly #exact = new Map<string, EventFeed>()
-  readonly #open = new Set<EventFeed>()
+  readonly #exact = new Map<string, EventChannel>()
+  readonly #open = new Set<EventChannel>()
 
-  constructor (engine: RuleEngine, rules: HearingRules, log: Log) {
+  constructor (engine: RuleEngine, rules: EventVisibility, log: Log) {
     this.#listener = new EngineListener(engine, log, event => { this.#publish(event) })
     this.#rules = rules
     this.#log = log
@@ -32,18 +32,18 @@ export class EventFeeds {
 
   /** Distinct patterns that are heard. */
   get size (): number {
-    return this.#feeds.size
+    return this.#channels.size
   }
 
   /**
    * Adds a listener and returns the feed that it hears until it leaves. Throws what the engine throws.
    * @param withStem whether a pattern `stem.*` is to match the topic `stem` too
    */
-  join (pattern: string, withStem: boolean, listener: EventListener): EventFeed {
+  join (pattern: string, withStem: boolean, listener: EventListener): EventChannel {
     this.#listener.start()
-    const feed = this.#feedOf(pattern, withStem)
-    feed.add(listener)
-    return feed
+    const channel = this.#channelOf(pattern, withStem)
+    channel.add(listener)
+    return channel
   }
 
   /** Logs why a subscription cannot go on. */
@@ -51,12 +51,12 @@ export class EventFeeds {
     this.#log.error({ err: error, pattern }, 'a subscription to rule events has ended: the engine refused')
   }
 
-  leave (feed: EventFeed, listener: EventListener): void {
-    if (!feed.remove(listener) || feed.size > 0) return
-    this.#feeds.delete(feed.key)
-    this.#open.delete(feed)
-    if (this.#exact.get(feed.pattern) === feed) this.#exact.delete(feed.pattern)
-    if (this.#feeds.size === 0) this.stop()
+  leave (channel: EventChannel, listener: EventListener): void {
+    if (!channel.remove(listener) || channel.size > 0) return
+    this.#channels.delete(channel.key)
+    this.#open.delete(channel)
+    if (this.#exact.get(channel.pattern) === channel) this.#exact.delete(channel.pattern)
+    if (this.#channels.size === 0) this.stop()
   }
 
   /** Hears nothing any more. */
@@ -64,19 +64,19 @@ export class EventFeeds {
     this.#listener.stop()
   }
 
-  #feedOf (pattern: string, withStem: boolean): EventFeed {
+  #channelOf (pattern: string, withStem: boolean): EventChannel {
     const key = `${withStem ? '+' : '-'}${pattern}`
-    let feed = this.#feeds.get(key)
-    if (feed !== undefined) return feed
-    feed = new EventFeed(key, pattern, withStem)
-    this.#feeds.set(key, feed)
-    if (hasWildcard(pattern)) this.#open.add(feed)
-    else this.#exact.set(pattern, feed)
-    return feed
+    let channel = this.#channels.get(key)
+    if (channel !== undefined) return channel
+    channel = new EventChannel(key, pattern, withStem)
+    this.#channels.set(key, channel)
+    if (hasWildcard(pattern)) this.#open.add(channel)
+    else this.#exact.set(pattern, channel)
+    return channel
   }
 
   #publish (event: RuleEvent): void {
-    const heard = this.#hearing(event.topic)
+    const heard = this.#channelsOf(event.topic)
     if (heard.length === 0 || hidesRecord(event.data, this.#rules)) return
     let text: string | undefined
     try {
@@ -84,21 +84,21 @@ export class EventFeeds {
     } catch (error) {
       this.#log.error({ err: error, topic: event.topic }, 'a rule event cannot be sent: its data is no JSON')
     }
-    for (const feed of heard) feed.publish(event.topic, text)
+    for (const channel of heard) channel.publish(event.topic, text)
   }
 
-  #hearing (topic: string): EventFeed[] {
+  #channelsOf (topic: string): EventChannel[] {
     const exact = this.#exact.get(topic)
     const heard = exact === undefined ? [] : [exact]
     if (this.#open.size === 0) return heard
     const segments = topic.split('.')
-    for (const feed of this.#open) if (feed.matches(topic, segments)) heard.push(feed)
+    for (const channel of this.#open) if (channel.matches(topic, segments)) heard.push(channel)
     return heard
   }
 }
 
 /** Whether the data of an event is what the bridge from a store sends, whole records, of a bucket whose records are for nobody. */
-export function hidesRecord (data: Readonly<Record<string, unknown>> | undefined, { isHidden }: HearingRules): boolean {
+export function hidesRecord (data: Readonly<Record<string, unknown>> | undefined, { isHidden }: EventVisibility): boolean {
   const bucket = data !== undefined && data !== null && Object.hasOwn(data, 'bucket') ? data['bucket'] : undefined
   return typeof bucket === 'string' && isHidden(bucket)
 }

@@ -1,11 +1,11 @@
-import { EndedSubscriptions, type SubscriptionOwner } from '../feeds/subscription-owner.js'
+import { EndedSubscriptions, type Subscriber } from '../feeds/subscription-owner.js'
 import type { SubscriptionQuota } from '../feeds/subscription-quota.js'
-import type { Sink } from '../feeds/subscription-table.js'
+import type { PushTarget } from '../feeds/subscription-table.js'
 import { subscriptionId } from '../feeds/feed.js'
 import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import type { EventFeed, EventListener } from './event-feed.js'
-import type { EventFeeds } from './event-feeds.js'
+import type { EventChannel, EventListener } from './event-feed.js'
+import type { EventChannels } from './event-feeds.js'
 
 /** Events that may wait for one client. More are counted, and the client is told how many it has missed. */
 export const MAX_WAITING_EVENTS = 1_000
@@ -14,12 +14,12 @@ export const MAX_WAITING_EVENTS = 1_000
 export const MAX_WAITING_EVENT_BYTES = 1_048_576
 
 /** Which topics of a pattern a client may hear: `below`: of `stem.*`, all but `stem` itself. */
-export type Hearing = 'whole' | 'below'
+export type TopicScope = 'whole' | 'below'
 
 /** Whose subscriptions they are, and what it may hear at the moment. */
-export interface Hearer extends SubscriptionOwner {
+export interface EventSubscriber extends Subscriber {
   /** What of a pattern the client may hear; `undefined`: nothing. */
-  hearing: (pattern: string) => Hearing | undefined
+  topicScope: (pattern: string) => TopicScope | undefined
 }
 
 interface Waiting {
@@ -29,9 +29,9 @@ interface Waiting {
 
 /** The subscriptions of one connection to rule events. */
 export class EventSubscriptions {
-  readonly #sink: Sink
+  readonly #target: PushTarget
   readonly #quota: SubscriptionQuota
-  readonly #hearer: Hearer
+  readonly #subscriber: EventSubscriber
   readonly #subscriptions = new Map<string, EventSubscription>()
   readonly #ended = new EndedSubscriptions()
   /** Events that came while the client did not read, or before it knew of its subscription; in order. */
@@ -39,10 +39,10 @@ export class EventSubscriptions {
   #waitingBytes = 0
   #closed = false
 
-  constructor (sink: Sink, quota: SubscriptionQuota, hearer: Hearer) {
-    this.#sink = sink
+  constructor (target: PushTarget, quota: SubscriptionQuota, subscriber: EventSubscriber) {
+    this.#target = target
     this.#quota = quota
-    this.#hearer = hearer
+    this.#subscriber = subscriber
   }
 
   get size (): number {
@@ -51,18 +51,18 @@ export class EventSubscriptions {
 
   /** Throws `RATE_LIMITED` when there is no room for another subscription. */
   checkRoom (): void {
-    this.#quota.check(this.#hearer.subscriptionCount)
+    this.#quota.check(this.#subscriber.subscriptionCount)
   }
 
   /**
    * Subscribes to the events of a pattern and returns the reply. What happens from now on is pushed, after the reply.
    * @throws `RATE_LIMITED`, or what the engine throws
    */
-  add (feeds: EventFeeds, pattern: string): EncodedJson {
+  add (channels: EventChannels, pattern: string): EncodedJson {
     this.checkRoom()
-    const subscription = new EventSubscription(this, feeds, pattern)
-    const feed = subscription.follow(this.#hearer.hearing(pattern) ?? 'below')
-    const id = subscription.id = this.#subscriptions.has(feed.id) || this.#ended.has(feed.id) ? subscriptionId() : feed.id
+    const subscription = new EventSubscription(this, channels, pattern)
+    const channel = subscription.follow(this.#subscriber.topicScope(pattern) ?? 'below')
+    const id = subscription.id = this.#subscriptions.has(channel.id) || this.#ended.has(channel.id) ? subscriptionId() : channel.id
     this.#subscriptions.set(id, subscription)
     this.#quota.take('rules')
     return new EncodedJson(`{"subscriptionId":${JSON.stringify(id)}}`, () => {
@@ -101,7 +101,7 @@ export class EventSubscriptions {
    * logged in, such subscriptions are silent until somebody is; otherwise they end. PROTOCOL.md, "Subscriptions".
    */
   review (): void {
-    for (const subscription of [...this.#subscriptions.values()]) this.#isHeard(subscription)
+    for (const subscription of [...this.#subscriptions.values()]) this.#isStillAllowed(subscription)
   }
 
   /** Ends everything: the connection is going away, or must not hear anything any more. */
@@ -115,7 +115,7 @@ export class EventSubscriptions {
   }
 
   /** An event of a subscription: pushed now, or when it may be. */
-  hear (subscription: EventSubscription, topic: string, event: string | undefined): void {
+  onEvent (subscription: EventSubscription, topic: string, event: string | undefined): void {
     const maySend = this.#maySend()
     if (!subscription.isListening) return
     if (event === undefined) {
@@ -130,17 +130,17 @@ export class EventSubscriptions {
 
   /** Nobody may be sent what has waited for somebody else. */
   #maySend (): boolean {
-    return !this.#sink.congested && this.#hearer.mayPush()
+    return !this.#target.congested && this.#subscriber.mayPush()
   }
 
   #send ({ subscription, push }: Waiting): void {
-    if (this.#hearer.isVolatile && !this.#isHeard(subscription)) {
+    if (this.#subscriber.isVolatile && !this.#isStillAllowed(subscription)) {
       // It goes on with other topics: whether this event is one of them is not known any more.
       if (subscription.isListening) subscription.missed++
       return
     }
-    if (typeof push === 'string') this.#sink.send(push)
-    else this.#sink.sendFrame(push)
+    if (typeof push === 'string') this.#target.send(push)
+    else this.#target.sendFrame(push)
     this.#quota.pushes.rules++
   }
 
@@ -159,25 +159,25 @@ export class EventSubscriptions {
   #tellGaps (): void {
     for (const subscription of this.#subscriptions.values()) {
       if (subscription.missed === 0 || !subscription.active) continue
-      this.#sink.send(encodeNotice({ type: 'system', event: 'gap', subscriptionId: subscription.id, count: subscription.missed }))
+      this.#target.send(encodeNotice({ type: 'system', event: 'gap', subscriptionId: subscription.id, count: subscription.missed }))
       subscription.missed = 0
     }
   }
 
   /** Asks whether the client may hear the subscription as it is; if not, it goes on with what it may hear, is silent, or ends. */
-  #isHeard (subscription: EventSubscription): boolean {
-    const hearing = this.#hearer.hearing(subscription.pattern)
-    if (subscription.isListening && hearing === subscription.hearing) return true
-    if (hearing !== undefined) this.#follow(subscription, hearing)
-    else if (this.#hearer.isLoggedIn) this.#lose(subscription, 'forbidden')
+  #isStillAllowed (subscription: EventSubscription): boolean {
+    const topicScope = this.#subscriber.topicScope(subscription.pattern)
+    if (subscription.isListening && topicScope === subscription.topicScope) return true
+    if (topicScope !== undefined) this.#follow(subscription, topicScope)
+    else if (this.#subscriber.isLoggedIn) this.#lose(subscription, 'forbidden')
     else this.#silence(subscription)
     return false
   }
 
   /** Goes on with other topics. Where the engine does not let the server listen, the subscription ends. */
-  #follow (subscription: EventSubscription, hearing: Hearing): void {
+  #follow (subscription: EventSubscription, topicScope: TopicScope): void {
     try {
-      subscription.follow(hearing)
+      subscription.follow(topicScope)
     } catch (error) {
       subscription.tellFailure(error)
       this.#lose(subscription, 'failed')
@@ -196,7 +196,7 @@ export class EventSubscriptions {
     this.#drop(subscription)
     this.#ended.add(subscription.id)
     const { id: subscriptionId } = subscription
-    this.#sink.send(encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId, reason }))
+    this.#target.send(encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId, reason }))
   }
 
   #drop (subscription: EventSubscription): void {
@@ -219,49 +219,49 @@ class EventSubscription implements EventListener {
   active = false
   /** Events that there was no room for. */
   missed = 0
-  hearing: Hearing | undefined
+  topicScope: TopicScope | undefined
   readonly pattern: string
   readonly #table: EventSubscriptions
-  readonly #feeds: EventFeeds
-  #feed: EventFeed | undefined
+  readonly #channels: EventChannels
+  #channel: EventChannel | undefined
 
-  constructor (table: EventSubscriptions, feeds: EventFeeds, pattern: string) {
+  constructor (table: EventSubscriptions, channels: EventChannels, pattern: string) {
     this.#table = table
-    this.#feeds = feeds
+    this.#channels = channels
     this.pattern = pattern
   }
 
   get isListening (): boolean {
-    return this.#feed !== undefined
+    return this.#channel !== undefined
   }
 
   /** Hears so much of the pattern from now on. */
-  follow (hearing: Hearing): EventFeed {
-    const before = this.#feed
+  follow (topicScope: TopicScope): EventChannel {
+    const before = this.#channel
     // The new one first: the server goes on listening to the engine.
-    this.#feed = this.#feeds.join(this.pattern, hearing === 'whole', this)
-    this.hearing = hearing
-    if (before !== undefined && before !== this.#feed) this.#feeds.leave(before, this)
-    return this.#feed
+    this.#channel = this.#channels.join(this.pattern, topicScope === 'whole', this)
+    this.topicScope = topicScope
+    if (before !== undefined && before !== this.#channel) this.#channels.leave(before, this)
+    return this.#channel
   }
 
   /** Logs why it cannot go on. */
   tellFailure (error: unknown): void {
-    this.#feeds.tellFailure(error, this.pattern)
+    this.#channels.tellFailure(error, this.pattern)
   }
 
   /** Hears nothing until `follow`. */
   suspend (): void {
-    if (this.#feed === undefined) return
-    this.#feeds.leave(this.#feed, this)
-    this.#feed = undefined
+    if (this.#channel === undefined) return
+    this.#channels.leave(this.#channel, this)
+    this.#channel = undefined
   }
 
   push (topic: string, event: string): string | Buffer {
-    return (this.#feed as EventFeed).push(this.id, topic, event)
+    return (this.#channel as EventChannel).push(this.id, topic, event)
   }
 
-  heard (topic: string, event: string | undefined): void {
-    this.#table.hear(this, topic, event)
+  onEvent (topic: string, event: string | undefined): void {
+    this.#table.onEvent(this, topic, event)
   }
 }

@@ -1,6 +1,6 @@
 import { override } from './override.js'
 import { EngineCalls, type EngineCallsOptions } from './engine-calls.js'
-import { EventFeeds, hidesRecord, type HearingRules } from './event-feeds.js'
+import { EventChannels, hidesRecord, type EventVisibility } from './event-feeds.js'
 import type { RuleEngine, RuleSummary } from './rule-engine.js'
 import { notAvailable, toRuleError } from './rule-errors.js'
 
@@ -13,14 +13,14 @@ export class RuleService {
   readonly #engine: RuleEngine
   readonly #calls: EngineCalls
   readonly #log: EngineCallsOptions['log']
-  readonly #feeds: EventFeeds
+  readonly #channels: EventChannels
   readonly #giveBack: () => void
 
-  constructor (engine: RuleEngine, hearing: HearingRules, options: EngineCallsOptions) {
+  constructor (engine: RuleEngine, hearing: EventVisibility, options: EngineCallsOptions) {
     this.#engine = engine
     this.#calls = new EngineCalls(engine, options)
     this.#log = options.log
-    this.#feeds = new EventFeeds(engine, hearing, options.log)
+    this.#channels = new EventChannels(engine, hearing, options.log)
     // An engine of another package may take more than it is given here.
     this.#giveBack = override(engine, 'emit', emit => async (topic, data, ...others: unknown[]) => {
       if (hidesRecord(data, hearing)) throw new Error('events with records of system buckets are not for rules')
@@ -40,14 +40,14 @@ export class RuleService {
   }
 
   /** Who hears its events. Throws `RULES_NOT_AVAILABLE` when it is stopped. */
-  get feeds (): EventFeeds {
+  get channels (): EventChannels {
     this.ensureRunning()
-    return this.#feeds
+    return this.#channels
   }
 
   /** Distinct patterns that clients hear. */
-  get feedCount (): number {
-    return this.#feeds.size
+  get channelCount (): number {
+    return this.#channels.size
   }
 
   /**
@@ -80,7 +80,7 @@ export class RuleService {
 
   /** Hears nothing any more, and gives the engine its own `emit` back. */
   stop (): void {
-    this.#feeds.stop()
+    this.#channels.stop()
     this.#giveBack()
   }
 

@@ -15,14 +15,14 @@ export interface Cause {
 }
 
 /** How far the request reaches that a write is done for. */
-export interface Reach extends Cause {
+export interface RowScope extends Cause {
   /** The records of `bucket` that the request may read or change under `operation`; `undefined`: all. */
   readonly rows: (operation: string, bucket: string) => WhereFilter | undefined
   /**
    * Called in the step that writes.
    * @throws the answer to a request that may no longer do all that `rows` has told
    */
-  readonly ensure: () => void
+  readonly assertStillAllowed: () => void
   /** What the request takes. */
   readonly work: Work
   /** Records that it may change at once. */
@@ -34,22 +34,22 @@ export interface Reach extends Cause {
  * step.
  */
 export function commitOptions (
-  reach: Cause & Pick<Reach, 'ensure' | 'maxChanges'>, committing?: () => void
+  reach: Cause & Pick<RowScope, 'assertStillAllowed' | 'maxChanges'>, committing?: () => void
 ): WriteOptions {
   const options = { maxChanges: reach.maxChanges, ...causedBy(reach) }
-  if (committing === undefined) return { ...options, beforeCommit () { reach.ensure() } }
+  if (committing === undefined) return { ...options, beforeCommit () { reach.assertStillAllowed() } }
   return {
     ...options,
     beforeCommit () {
       committing()
-      reach.ensure()
+      reach.assertStillAllowed()
     }
   }
 }
 
 /** The same for a definition. */
-export function definitionOptions (reach: Cause & Pick<Reach, 'ensure'>): DefinitionOptions {
-  return { ...causedBy(reach), beforeCommit () { reach.ensure() } }
+export function definitionOptions (reach: Cause & Pick<RowScope, 'assertStillAllowed'>): DefinitionOptions {
+  return { ...causedBy(reach), beforeCommit () { reach.assertStillAllowed() } }
 }
 
 /** Names the cause of a commit, as the store takes it. */
@@ -59,11 +59,11 @@ export function causedBy ({ user, note }: Cause): CommitCause {
 
 /** Confines and counts what is done under an operation in a bucket. */
 export function accessOf (
-  reach: Pick<Reach, 'rows' | 'work'>, operation: string, bucket: string
+  reach: Pick<RowScope, 'rows' | 'work'>, operation: string, bucket: string
 ): AccessOptions {
   const scope = reach.rows(operation, bucket)
   return scope === undefined ? { work: reach.work } : { scope, work: reach.work }
 }
 
 /** Which records of a bucket may be reached: none, all, or those that match. */
-export type Verdict = boolean | WhereFilter
+export type RowAccess = boolean | WhereFilter

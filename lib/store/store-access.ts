@@ -3,7 +3,7 @@ import { NoexServerError } from '../errors.js'
 import { KnownFields } from './known-fields.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
 import { RepeatQueue } from './repeat-queue.js'
-import type { Verdict } from './reach.js'
+import type { RowAccess } from './reach.js'
 import { Work } from './work.js'
 
 /** Options of one run of a query. */
@@ -15,7 +15,7 @@ export interface RunOptions {
 }
 
 /** Shares among all plugin instances that serve one store what they know about it. */
-export class StoreAccess {
+export class SharedStore {
   readonly store: NoexStore
   /** Where transactions wait that have to run again. */
   readonly repeats = new RepeatQueue()
@@ -33,16 +33,16 @@ export class StoreAccess {
     this.fields = new KnownFields(store)
   }
 
-  static readonly #shared = new WeakMap<NoexStore, StoreAccess>()
+  static readonly #shared = new WeakMap<NoexStore, SharedStore>()
 
   /** Returns the one access to `store`, which knows what earlier users did. */
-  static of (store: NoexStore): StoreAccess {
-    let access = StoreAccess.#shared.get(store)
-    if (access === undefined) {
-      access = new StoreAccess(store)
-      StoreAccess.#shared.set(store, access)
+  static of (store: NoexStore): SharedStore {
+    let sharedStore = SharedStore.#shared.get(store)
+    if (sharedStore === undefined) {
+      sharedStore = new SharedStore(store)
+      SharedStore.#shared.set(store, sharedStore)
     }
-    return access
+    return sharedStore
   }
 
   /** Returns a bucket, confined and counted as `options` say. @throws BucketNotDefinedError */
@@ -73,7 +73,7 @@ export class StoreAccess {
    * @throws what the query throws; `FORBIDDEN` where it opens a bucket that may not be read
    */
   async runQuery (
-    query: string, params: unknown, rows: (bucket: string) => Verdict, { observer, work }: RunOptions = {}
+    query: string, params: unknown, rows: (bucket: string) => RowAccess, { observer, work }: RunOptions = {}
   ): Promise<unknown> {
     const isDeclarative = this.store.getQueryInfo(query)?.config !== undefined
     const counted = isDeclarative && work !== undefined ? work : new Work(Infinity)

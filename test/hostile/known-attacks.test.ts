@@ -3,7 +3,7 @@ import t from 'tap'
 import { TestClient } from '../client.js'
 import { serve } from '../helper.js'
 import { RawSocket, upgradeHeaders } from '../raw-socket.js'
-import { Turnstile } from '../turnstile.js'
+import { Barrier } from '../turnstile.js'
 import { serveAttacked } from './bystander.js'
 import { HostileClient } from './hostile-client.js'
 import { usedBytes } from './used-bytes.js'
@@ -113,7 +113,7 @@ t.test('CVE-2022-39386, CVE-2022-21676, CVE-2024-38355: a frame that is none, on
 })
 
 t.test('CVE-2022-41940, CVE-2026-126343, CVE-2026-129500: a reset while the upgrade is still being decided about', async t => {
-  const turnstile = new Turnstile()
+  const turnstile = new Barrier()
   const { port, unharmed } = await serveAttacked(t, {}, {
     before: app => { app.addHook('onRequest', async request => { if (request.headers['x-slow'] !== undefined) await turnstile.pass() }) }
   })

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { TestClient } from '../client.js'
-import { Turnstile } from '../turnstile.js'
+import { Barrier } from '../turnstile.js'
 import { serveAttacked, type Attacked } from './bystander.js'
 import { FaultProxy } from './fault-proxy.js'
 import { HostileClient } from './hostile-client.js'
@@ -97,7 +97,7 @@ t.test('a reset during a login that takes its time leaves nothing', async t => {
 })
 
 t.test('a login that succeeds when its client has gone logs nobody in', async t => {
-  const turnstile = new Turnstile()
+  const turnstile = new Barrier()
   const served = await serveAttacked(t, { auth: { required: false, validate: async () => { await turnstile.pass(); return { userId: 'ann', roles: [] } } } })
   t.teardown(() => { turnstile.open() })
   const client = await HostileClient.open(t, served.port)

@@ -6,7 +6,7 @@ import type { TestClient } from '../client.js'
 import { serve, type Served } from '../helper.js'
 import { watchForAccidents } from '../hostile/accidents.js'
 import { logText } from '../log-into.js'
-import { Turnstile } from '../turnstile.js'
+import { Barrier } from '../turnstile.js'
 
 type Query = (ctx: QueryContext, params: unknown) => Promise<unknown>
 
@@ -53,7 +53,7 @@ t.test('a query that never ends is not waited for, and the connection goes on', 
 })
 
 t.test('what a query returns or rejects with too late is dropped', async t => {
-  const turnstile = new Turnstile()
+  const turnstile = new Barrier()
   const { client } = await setUp(t, {
     async late (ctx: QueryContext) {
       await turnstile.pass()
@@ -98,7 +98,7 @@ t.test(
 )
 
 t.test('runs that do not end are bounded, for one client and for all', async t => {
-  const turnstile = new Turnstile()
+  const turnstile = new Barrier()
   const slow: Query = async (_ctx, params) => (params === 'hang' ? await turnstile.pass() : 'quick')
   const { client, connect } = await setUp(t, { slow }, { queryTimeoutMs: 20 })
   const hang = async (client: TestClient, type = 'store.query') =>

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import type { TestClient } from '../client.js'
 import { isThorough } from '../sampled.js'
 import { serve, type Served } from '../helper.js'
-import { Turnstile } from '../turnstile.js'
+import { Barrier } from '../turnstile.js'
 
 const MIB = 2 ** 20
 
@@ -54,8 +54,8 @@ async function fill (change: () => Promise<void>, runs: () => number, times = 12
 }
 
 /** A query that is answered when the test says so. */
-function defineSlow (t: Test, served: Served): Turnstile {
-  const turnstile = new Turnstile()
+function defineSlow (t: Test, served: Served): Barrier {
+  const turnstile = new Barrier()
   served.store.defineQuery('slow', async () => {
     await turnstile.pass()
     return 'done'

@@ -10,14 +10,14 @@ import {
   type Origin
 } from '../../lib/index.js'
 import { TestClient } from '../client.js'
-import { HandClock } from '../hand-clock.js'
+import { FakeClock } from '../hand-clock.js'
 import { serve, startStore, type Served } from '../helper.js'
 import { InProcessClient } from '../in-process-client.js'
 import { NoexService } from '../../lib/noex.js'
 import { resolveOptions } from '../../lib/options.js'
 import type { Log } from '../../lib/log.js'
 import { logInto } from '../log-into.js'
-import { Turnstile } from '../turnstile.js'
+import { Barrier } from '../turnstile.js'
 
 const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
 
@@ -164,7 +164,7 @@ t.test('login', async t => {
   })
 
   t.test('a client that has gone while its token was checked is logged in nowhere', async t => {
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     const { connect, app } = await serveTokens(t, {
       async validate () {
         await turnstile.pass()
@@ -482,7 +482,7 @@ t.test('revocation', async t => {
   })
 
   t.test('ends with the confirmation of a token that was being checked', async t => {
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     const { connect, app } = await serveTokens(t, {
       async validate () {
         await turnstile.pass()
@@ -530,7 +530,7 @@ t.test('optional login', async t => {
 })
 
 t.test('[G-B3] a session that runs out while the server is busy is pushed nothing, though no timer has told of it', async t => {
-  const clock = new HandClock()
+  const clock = new FakeClock()
   let late = 0
   const store = await startStore(t)
   await store.defineBucket('items', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } })

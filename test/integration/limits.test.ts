@@ -5,7 +5,7 @@ import { TestClient, type Frame } from '../client.js'
 import { serve, startStore, type Served } from '../helper.js'
 import { serveAccounts } from '../identity.js'
 import { RawSocket, upgradeHeaders } from '../raw-socket.js'
-import { Turnstile } from '../turnstile.js'
+import { Barrier } from '../turnstile.js'
 
 /** Tokens are user ids; the user `admin` may do everything. */
 const tokens: NoexOptions['auth'] = {
@@ -180,7 +180,7 @@ t.test('connections', t => {
   })
 
   t.test('are counted when they come at the same time, and not any more when they never become one', async t => {
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     const { port, app, url } = await serve(t, { connectionLimits: { maxConnections: 3 } }, { before: app => { app.addHook('preHandler', async () => { await turnstile.pass() }) } })
     const waiting = await Promise.all(Array.from({ length: 3 }, async () => await RawSocket.upgrade(t, port)))
     await turnstile.held(3)
@@ -290,7 +290,7 @@ t.test('whoever has to log in', t => {
   })
 
   t.test('has no longer for a login that hangs', async t => {
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     t.teardown(() => { turnstile.open() })
     const { connect, app } = await serve(t, {
       auth: {

@@ -16,7 +16,7 @@ import { TestClient } from '../client.js'
 import { serve, startStore, type Served } from '../helper.js'
 import { Scrape } from '../prometheus-text.js'
 import { temporaryDirectory } from '../temporary-directory.js'
-import { Turnstile } from '../turnstile.js'
+import { Barrier } from '../turnstile.js'
 
 const routes = { metrics: '/metrics' }
 
@@ -58,7 +58,7 @@ t.test('requests', async t => {
 
   t.test('that take long have a long duration', async t => {
     const { app, store, connect } = await serve(t, { routes })
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     store.defineQuery('slow', async () => {
       await turnstile.pass()
       return 1
@@ -360,7 +360,7 @@ t.test('without the package prom-client', async t => {
 class HeldSink implements AuditSink {
   readonly name = 'held'
   readonly policy = { admin: 'drop', write: 'block', read: 'drop' } as const
-  readonly turnstile = new Turnstile()
+  readonly turnstile = new Barrier()
 
   async open () {
     return {

@@ -147,9 +147,9 @@ t.test('G-C16 what a request touches can be told of any input', async t => {
     }
     const bad: unknown[] = []
     for (const fields of requests) {
-      const touches = operation.touches({ ...fields, id: 1, type: name })
+      const touches = operation.resources({ ...fields, id: 1, type: name })
       const total = touches.length > 0 &&
-        touches.every(touch => typeof touch.name === 'string' && touch.name !== '' && touch.operation.startsWith(name.slice(0, 4)) && ['bucket', 'query', 'topic', 'procedure', 'server'].includes(touch.type))
+        touches.every(resource => typeof resource.name === 'string' && resource.name !== '' && resource.operation.startsWith(name.slice(0, 4)) && ['bucket', 'query', 'topic', 'procedure', 'server'].includes(resource.type))
       if (!total) bad.push({ fields, touches })
     }
     t.same(bad, [], `${name} always touches something with a name`)
@@ -175,6 +175,6 @@ t.test('A valid request touches what it names', async t => {
     ['procedures.call', { name: 'p', bucket: 'decoy', procedure: { name: 'decoy' } }, [['procedures.call', 'p']]]
   ]
   for (const [type, fields, expected] of table) {
-    t.same(operations.get(type)?.touches({ ...fields, id: 1, type }).map(({ operation, name }) => [operation, name]), expected, `${type} ${JSON.stringify(fields)}`)
+    t.same(operations.get(type)?.resources({ ...fields, id: 1, type }).map(({ operation, name }) => [operation, name]), expected, `${type} ${JSON.stringify(fields)}`)
   }
 })

@@ -5,7 +5,7 @@ import type { TestClient } from '../client.js'
 import { FakeRuleEngine } from '../fake-rule-engine.js'
 import { serve } from '../helper.js'
 import { serveAccounts, type Accounts } from '../identity.js'
-import { Turnstile } from '../turnstile.js'
+import { Barrier } from '../turnstile.js'
 
 const add: ProcedureDefinition = { name: 'add', steps: [{ action: 'store.insert', bucket: 'items', data: { id: '{{ input.id }}' }, as: 'item' }] }
 const list: ProcedureDefinition = { name: 'list', steps: [{ action: 'store.where', bucket: 'items', filter: {}, as: 'items' }, { action: 'transform', source: 'items', operation: 'pluck', args: 'id', as: 'ids' }, { action: 'return', value: '{{ ids }}' }] }
@@ -153,7 +153,7 @@ t.test('steps have the rights of the caller', async t => {
 
   t.test('a right that is lost on the way ends it', async t => {
     await root.ask('procedures.register', { procedure: { name: 'slow', steps: [{ action: 'store.where', bucket: 'items', filter: {}, as: 'items' }, { action: 'rules.emit', topic: 'wait' }, { action: 'store.insert', bucket: 'items', data: { id: 'late' } }] } })
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     engine.onEmit = async () => { await turnstile.pass() }
     const id = await user('lena', 'writer')
     const client = await as(id)
@@ -170,7 +170,7 @@ t.test('steps have the rights of the caller', async t => {
     await role(root, 'caller', { allow: ['procedures.call', 'rules.*'] })
     for (const transaction of [false, true]) {
       await root.ask('procedures.update', { name: 'last', updates: { transaction } })
-      const turnstile = new Turnstile()
+      const turnstile = new Barrier()
       engine.onEmit = async () => { await turnstile.pass() }
       const id = await user(`leni ${transaction}`, 'writer', 'caller')
       const calling = call(await as(id), 'last')
@@ -252,7 +252,7 @@ t.test('[G-C5] a procedure that runs as its owner', async t => {
     await root.ask('procedures.register', { procedure: { name: 'slow', runAs: 'owner', steps: [{ action: 'rules.emit', topic: 'wait' }, ...add.steps] } })
     const id = await user('carl')
     await grant(root, id, 'slow', 'write')
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     engine.onEmit = async () => { await turnstile.pass() }
     const calling = call(await as(id), 'slow', { id: '1' })
     await turnstile.held()

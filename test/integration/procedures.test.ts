@@ -6,7 +6,7 @@ import type { Frame, TestClient } from '../client.js'
 import { FakeRuleEngine } from '../fake-rule-engine.js'
 import { serve, startStore, type Served, type ServeSettings } from '../helper.js'
 import { temporaryDirectory } from '../temporary-directory.js'
-import { Turnstile } from '../turnstile.js'
+import { Barrier } from '../turnstile.js'
 import { sampled, sampleOf } from '../sampled.js'
 
 interface Setting extends Served {
@@ -277,8 +277,8 @@ t.test('[G-G1] a transaction', async t => {
 })
 
 /** Holds every insert into a bucket until the test lets it go. */
-function holdInserts (store: Store, bucket: string): Turnstile {
-  const turnstile = new Turnstile()
+function holdInserts (store: Store, bucket: string): Barrier {
+  const turnstile = new Barrier()
   const original = store.bucket.bind(store)
   store.bucket = name => {
     const handle = original(name)
@@ -311,7 +311,7 @@ t.test('[G-G2] a timeout', async t => {
 
   t.test('writes nothing of a transaction', async t => {
     const { run, client, store } = await setUp(t)
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     const transaction = store.transaction.bind(store)
     store.transaction = async work => await transaction(async tx => {
       const open = tx.open.bind(tx)
@@ -344,7 +344,7 @@ t.test('[G-G2] a timeout', async t => {
       const procedure = { name, steps: [insert({ id: name })], timeoutMs: 100, transaction }
       await client.ask('procedures.register', { procedure })
     }
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     const updateBucket = store.updateBucket.bind(store)
     store.updateBucket = async (...args) => {
       await turnstile.pass()
@@ -374,7 +374,7 @@ t.test('[G-G2] a timeout', async t => {
 t.test('a client that leaves ends its procedure before the next step', async t => {
   const { client, engine, connect, app } = await setUp(t)
   await client.ask('procedures.register', { procedure: { name: 'two', steps: [{ action: 'rules.emit', topic: 'x' }, insert({ id: '1' })] } })
-  const turnstile = new Turnstile()
+  const turnstile = new Barrier()
   engine.onEmit = async () => { await turnstile.pass() }
   const leaving = await connect()
   leaving.send({ id: 1, type: 'procedures.call', name: 'two' })

@@ -6,7 +6,7 @@ import { noexPlugin } from '../../lib/index.js'
 import type { Frame, TestClient } from '../client.js'
 import { serve, startStore } from '../helper.js'
 import { logInto } from '../log-into.js'
-import { Turnstile } from '../turnstile.js'
+import { Barrier } from '../turnstile.js'
 
 interface Item { readonly id: string, readonly name?: string, readonly n?: number }
 
@@ -275,7 +275,7 @@ t.test('[G-E10] one evaluation per change', t => {
 
   t.test('serves subscribers that come while the first evaluation runs', async t => {
     const { connect, store } = await serve(t)
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     defineCounted(store, 'slow', async ctx => {
       const result = await count(ctx)
       await turnstile.pass()
@@ -358,7 +358,7 @@ t.test('[G-E10] one evaluation per change', t => {
 t.test('the order of result and pushes', t => {
   t.test('[G-E3] puts the result before the first push when somebody writes meanwhile', async t => {
     const { connect, store } = await serve(t)
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     store.defineQuery('slow', async ctx => {
       const result = await count(ctx)
       await turnstile.pass()
@@ -410,7 +410,7 @@ t.test('the order of result and pushes', t => {
 
   t.test('[G-E3] gives whoever subscribes after a write a result that has it', async t => {
     const { connect, store } = await serve(t)
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     store.defineQuery('slow', async ctx => {
       const result = await count(ctx)
       await turnstile.pass()
@@ -431,7 +431,7 @@ t.test('the order of result and pushes', t => {
 
   t.test('[G-E4] ends a slow query on the final state, one run at a time', async t => {
     const { connect, store } = await serve(t)
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     let running = 0
     store.defineQuery('slow', async ctx => {
       t.equal(++running, 1)
@@ -679,7 +679,7 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
 
   t.test('is refused when that happens during its first evaluation', async t => {
     const { connect, store, app } = await serve(t)
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     store.defineQuery('slow', async ctx => {
       const result = await count(ctx)
       await turnstile.pass()
@@ -890,7 +890,7 @@ t.test('limits', t => {
 
   t.test('[G-E9] hold for all connections together when they subscribe at once', async t => {
     const { connect, store, app } = await serve(t, { connectionLimits: { maxTotalSubscriptions: 3 } })
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     defineCounted<number>(store, 'slow', async (ctx, n) => {
       await turnstile.pass()
       return [n, await count(ctx)]
@@ -916,7 +916,7 @@ t.test('limits', t => {
 
   t.test('give places back when a connection ends, also one whose subscription is being evaluated', async t => {
     const { connect, store, app } = await serve(t, { connectionLimits: { maxTotalSubscriptions: 2 } })
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     store.defineQuery('count', count)
     store.defineQuery('slow', async ctx => {
       await turnstile.pass()

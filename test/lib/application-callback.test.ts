@@ -4,11 +4,11 @@ import { ApplicationCallback, CallbackError } from '../../lib/application/applic
 import { LogGuard } from '../../lib/application/log-guard.js'
 import { NoexServerError } from '../../lib/errors.js'
 import type { Log } from '../../lib/log.js'
-import { HandClock } from '../hand-clock.js'
+import { FakeClock } from '../hand-clock.js'
 
 /** A function of the application under a name, with what has been logged of it. */
 function callback (call: (...args: unknown[]) => unknown) {
-  const clock = new HandClock()
+  const clock = new FakeClock()
   const logged: string[] = []
   const error = (details: object, message: string): void => {
     logged.push(`${(details as { err: Error }).err.message} | ${message}`)
@@ -141,7 +141,7 @@ t.test('an answer that cannot be read, and a logger that throws, refuse as well'
   const message = 'options.fn has answered wrongly: it cannot be read'
   t.throws(() => unreadable.called.decide(member), { message })
   const log = new LogGuard().wrap({ ...silent, error () { throw new Error('the disk is full') } })
-  const clock = new HandClock()
+  const clock = new FakeClock()
   const never = async (): Promise<unknown> => await new Promise(() => {})
   const called = new ApplicationCallback('options.fn', never, { log, clock })
   const asked = called.ask(10, number)
@@ -153,7 +153,7 @@ t.test('an error that cannot be read is logged by what can be read of it', async
   const nasty = Object.defineProperty(new Error('x'), 'message', { get () { throw new Error('no message') } })
   const logged: Array<{ readonly err: Error }> = []
   const log: Log = { ...silent, error (details) { logged.push(details as { readonly err: Error }) } }
-  const called = new ApplicationCallback('options.fn', () => { throw nasty }, { log, clock: new HandClock() })
+  const called = new ApplicationCallback('options.fn', () => { throw nasty }, { log, clock: new FakeClock() })
   t.throws(() => called.decide(number), { message: 'options.fn has failed' })
   const cause = { message: 'an error without a text' }
   t.match(logged, [{ err: { message: 'options.fn has failed', cause } }])

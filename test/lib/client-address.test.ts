@@ -2,7 +2,7 @@ import { BlockList, isIPv4 } from 'node:net'
 import t, { type Test } from 'tap'
 import fc from 'fast-check'
 import { addressKey, clientAddress, plainAddress, readAddress } from '../../lib/access/client-address.js'
-import { trustedPeers } from '../../lib/access/trusted-peers.js'
+import { trustedProxyMatcher } from '../../lib/access/trusted-peers.js'
 import { NoexOptionsError } from '../../lib/option-checks.js'
 import { sampled } from '../sampled.js'
 
@@ -196,11 +196,11 @@ t.test('trustedPeers', t => {
       ['::/8', ['::1', '::a00:1'], ['10.0.0.1', '::ffff:10.0.0.1', '::ffff:8.8.8.8', '0.0.0.1']]
     ]
     for (const [entry, inside, outside] of table) {
-      const isTrusted = trustedPeers([entry], 'trustedProxies')
+      const isTrusted = trustedProxyMatcher([entry], 'trustedProxies')
       for (const peer of inside) t.equal(isTrusted(peer), true, `${entry} has ${String(peer)}`)
       for (const peer of [...outside, undefined, '', 'unknown', 'localhost']) t.equal(isTrusted(peer), false, `${entry} does not have ${String(peer)}`)
     }
-    const isTrusted = trustedPeers(['10.0.0.1', '2001:db8::/32'], 'trustedProxies')
+    const isTrusted = trustedProxyMatcher(['10.0.0.1', '2001:db8::/32'], 'trustedProxies')
     t.same(['10.0.0.1', '2001:db8::1', '10.0.0.2'].map(isTrusted), [true, true, false], 'one of several is enough')
   })
 
@@ -254,16 +254,16 @@ t.test('trustedPeers', t => {
       ['fd00::1/8', 'is no network']
     ]
     for (const [entry, problem] of table) {
-      refuses(t, () => trustedPeers(['10.0.0.1', entry as string], 'trustedProxies'), 'trustedProxies[1]', problem, JSON.stringify(entry) ?? 'undefined')
+      refuses(t, () => trustedProxyMatcher(['10.0.0.1', entry as string], 'trustedProxies'), 'trustedProxies[1]', problem, JSON.stringify(entry) ?? 'undefined')
     }
     for (const list of [[], undefined, null, '10.0.0.1', { 0: '10.0.0.1', length: 1 }]) {
-      refuses(t, () => trustedPeers(list as string[], 'auth.gateway.trustedProxies'), 'auth.gateway.trustedProxies', 'at least one', JSON.stringify(list) ?? 'undefined')
+      refuses(t, () => trustedProxyMatcher(list as string[], 'auth.gateway.trustedProxies'), 'auth.gateway.trustedProxies', 'at least one', JSON.stringify(list) ?? 'undefined')
     }
   })
 
   t.test('does not change with the list that it was built from', async t => {
     const list = ['10.0.0.1']
-    const isTrusted = trustedPeers(list, 'trustedProxies')
+    const isTrusted = trustedProxyMatcher(list, 'trustedProxies')
     list[0] = '10.0.0.2'
     t.same(['10.0.0.1', '10.0.0.2'].map(isTrusted), [true, false])
   })
@@ -277,7 +277,7 @@ t.test('trustedPeers', t => {
       list.addSubnet(network, length, 'ipv4')
       const expected = list.check(peer, 'ipv4')
       if (expected) inside++
-      return trustedPeers([`${network}/${length}`], 'list')(mapped ? `::ffff:${peer}` : peer) === expected
+      return trustedProxyMatcher([`${network}/${length}`], 'list')(mapped ? `::ffff:${peer}` : peer) === expected
     }), RUNS)
     fc.assert(fc.property(groups, fc.integer({ min: 7, max: 128 }), fc.nat(127), (groups, length, flip) => {
       // BlockList takes IPv4 addresses for IPv6 ones too: compare outside of the network of these.
@@ -288,7 +288,7 @@ t.test('trustedPeers', t => {
       list.addSubnet(network, length, 'ipv6')
       const expected = list.check(peer, 'ipv6')
       if (expected) inside++
-      return isIPv4(plainAddress(peer)) || trustedPeers([`${network}/${length}`], 'list')(peer) === expected
+      return isIPv4(plainAddress(peer)) || trustedProxyMatcher([`${network}/${length}`], 'list')(peer) === expected
     }), RUNS)
     t.ok(inside > sampled(200), 'many of the peers were inside')
   })
@@ -305,7 +305,7 @@ function hexadecimal (value: bigint): string {
 }
 
 t.test('[G-D7] clientAddress', t => {
-  const addressOf = clientAddress('X-Real-IP', trustedPeers(['10.0.0.0/8', 'fd00::1'], 'trustedProxies'))
+  const addressOf = clientAddress('X-Real-IP', trustedProxyMatcher(['10.0.0.0/8', 'fd00::1'], 'trustedProxies'))
   const trusted = ['10.0.0.1', '::ffff:10.0.0.1', 'fd00::1', 'FD00:0:0:0:0:0:0:1']
   const strangers = ['11.0.0.1', '::ffff:11.0.0.1', '127.0.0.1', '::1', 'fd00::2', undefined]
 
@@ -371,7 +371,7 @@ t.test('[G-D7] clientAddress', t => {
   })
 
   t.test('wants the name of a header that can say it', async t => {
-    const isTrusted = trustedPeers(['10.0.0.1'], 'trustedProxies')
+    const isTrusted = trustedProxyMatcher(['10.0.0.1'], 'trustedProxies')
     for (const name of ['x-real-ip', 'X-Forwarded-For', 'CF-Connecting-IP', 'True-Client-IP']) t.ok(clientAddress(name, isTrusted), name)
     for (const name of ['', 'X Real IP', 'X-Real-IP:', 'X-Réal-IP', 'x-real-ip\r\n', '-', '_', undefined, null, true, 1, ['X-Real-IP']]) {
       refuses(t, () => clientAddress(name as string, isTrusted), 'realIpHeader', 'must be the name of a header', JSON.stringify(name) ?? 'undefined')

@@ -9,15 +9,15 @@ import { unlimitedScope } from '../../lib/access/policy.js'
 import type { ConnectionHost } from '../../lib/connection/connection-host.js'
 import { Connection } from '../../lib/connection/connection.js'
 import { DeadlineQueue } from '../../lib/connection/deadline-queue.js'
-import { Heartbeat, type Pulse } from '../../lib/connection/heartbeat.js'
+import { Heartbeat, type Pingable } from '../../lib/connection/heartbeat.js'
 import { Inbox, UnauthenticatedInboxes } from '../../lib/connection/inbox.js'
 import { Outbox, type OutboxLimits } from '../../lib/connection/outbox.js'
 import type { Log } from '../../lib/log.js'
-import { Refusals } from '../../lib/limits/refusals.js'
+import { Rejections } from '../../lib/limits/refusals.js'
 import { SubscriptionQuota } from '../../lib/feeds/subscription-quota.js'
 import { textFrame } from '../../lib/protocol/frame.js'
 import { Work } from '../../lib/store/work.js'
-import { HandClock } from '../hand-clock.js'
+import { FakeClock } from '../hand-clock.js'
 
 const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
 
@@ -727,7 +727,7 @@ t.test('Outbox', t => {
 
 t.test('DeadlineQueue', t => {
   function queue (delayMs = 100) {
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const expired: Array<readonly [string, number]> = []
     const queue = new DeadlineQueue<string>(delayMs, clock, item => { expired.push([item, clock.ticks()]) })
     return { clock, expired, queue }
@@ -789,7 +789,7 @@ t.test('DeadlineQueue', t => {
   })
 
   t.test('lets an expired item start again without delaying the others', async t => {
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const expired: Array<readonly [string, number]> = []
     const deadlines = new DeadlineQueue<string>(100, clock, item => {
       expired.push([item, clock.ticks()])
@@ -804,7 +804,7 @@ t.test('DeadlineQueue', t => {
   })
 
   t.test('may be cleared by what expires', async t => {
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const expired: string[] = []
     const deadlines = new DeadlineQueue<string>(100, clock, item => {
       expired.push(item)
@@ -818,8 +818,8 @@ t.test('DeadlineQueue', t => {
   })
 
   t.test('never expires early when the timer does', async t => {
-    const clock = new HandClock()
-    const early: HandClock['after'] = (delayMs, callback) => clock.after(delayMs - 0.4, callback)
+    const clock = new FakeClock()
+    const early: FakeClock['after'] = (delayMs, callback) => clock.after(delayMs - 0.4, callback)
     const expired: number[] = []
     const deadlines = new DeadlineQueue<string>(100, { now: () => clock.now(), ticks: () => clock.ticks(), after: early },
       () => { expired.push(clock.ticks()) })
@@ -832,36 +832,36 @@ t.test('DeadlineQueue', t => {
 })
 
 /** A connection as the heartbeat sees it, that notes when it was pinged and when it was lost. */
-function pulseAt (clock: HandClock, answers: 'at once' | 'never') {
-  const pulse: Pulse & { pings: number[], losses: number[], paused: boolean } = {
-    heard: true,
-    paused: false,
+function pingableAt (clock: FakeClock, answers: 'at once' | 'never') {
+  const pingable: Pingable & { pings: number[], losses: number[], isPaused: boolean } = {
+    isAlive: true,
+    isPaused: false,
     pings: [],
     losses: [],
     ping () {
-      pulse.pings.push(clock.ticks())
-      if (answers === 'at once') pulse.heard = true
+      pingable.pings.push(clock.ticks())
+      if (answers === 'at once') pingable.isAlive = true
     },
-    lost () { pulse.losses.push(clock.ticks()) }
+    onTimeout () { pingable.losses.push(clock.ticks()) }
   }
-  return pulse
+  return pingable
 }
 
 t.test('Heartbeat', t => {
   t.test('pings once per interval, the first time after one interval', async t => {
-    const clock = new HandClock()
-    const pulse = pulseAt(clock, 'at once')
-    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pulse)
+    const clock = new FakeClock()
+    const pingable = pingableAt(clock, 'at once')
+    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pingable)
     clock.turn(350)
-    t.same(pulse.pings, [100, 200, 300])
-    t.same(pulse.losses, [])
+    t.same(pingable.pings, [100, 200, 300])
+    t.same(pingable.losses, [])
   })
 
   t.test('pings connections that came at different times each in its own rhythm', async t => {
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
-    const early = pulseAt(clock, 'at once')
-    const late = pulseAt(clock, 'at once')
+    const early = pingableAt(clock, 'at once')
+    const late = pingableAt(clock, 'at once')
     heartbeat.add(early)
     clock.turn(30)
     heartbeat.add(late)
@@ -871,98 +871,98 @@ t.test('Heartbeat', t => {
   })
 
   t.test('[G-I4] loses a silent connection when timeoutMs have passed since the ping', async t => {
-    const clock = new HandClock()
-    const pulse = pulseAt(clock, 'never')
-    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pulse)
+    const clock = new FakeClock()
+    const pingable = pingableAt(clock, 'never')
+    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pingable)
     clock.turn(139)
-    t.same(pulse.losses, [])
+    t.same(pingable.losses, [])
     clock.turn(1)
-    t.same(pulse.losses, [140])
+    t.same(pingable.losses, [140])
   })
 
   for (const timeoutMs of [100, 250]) {
     t.test(`[G-I4] looks at the next ping when timeoutMs is ${timeoutMs === 100 ? 'equal to' : 'above'} the interval`, async t => {
-      const clock = new HandClock()
-      const pulse = pulseAt(clock, 'never')
-      new Heartbeat({ intervalMs: 100, timeoutMs }, clock).add(pulse)
+      const clock = new FakeClock()
+      const pingable = pingableAt(clock, 'never')
+      new Heartbeat({ intervalMs: 100, timeoutMs }, clock).add(pingable)
       clock.turn(199)
-      t.same(pulse.losses, [])
+      t.same(pingable.losses, [])
       clock.turn(1)
-      t.same(pulse.losses, [200])
-      t.same(pulse.pings, [100])
+      t.same(pingable.losses, [200])
+      t.same(pingable.pings, [100])
       clock.turn(1_000)
-      t.same(pulse.losses, [200], 'a lost connection is reported once')
+      t.same(pingable.losses, [200], 'a lost connection is reported once')
       t.equal(clock.pending, 0)
     })
   }
 
   t.test('[G-I5] takes any frame after the ping for its answer, and one of before for none', async t => {
-    const clock = new HandClock()
-    const pulse = pulseAt(clock, 'never')
-    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pulse)
+    const clock = new FakeClock()
+    const pingable = pingableAt(clock, 'never')
+    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pingable)
     clock.turn(120)
-    pulse.heard = true
+    pingable.isAlive = true
     clock.turn(99)
-    t.same(pulse.pings, [100, 200])
-    t.same(pulse.losses, [])
+    t.same(pingable.pings, [100, 200])
+    t.same(pingable.losses, [])
     clock.turn(21)
-    t.same(pulse.losses, [240], 'what was heard before the second ping does not answer it')
+    t.same(pingable.losses, [240], 'what was heard before the second ping does not answer it')
   })
 
   t.test('[G-I5] is not switched off by one early answer', async t => {
-    const clock = new HandClock()
-    const pulse = pulseAt(clock, 'never')
-    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pulse)
+    const clock = new FakeClock()
+    const pingable = pingableAt(clock, 'never')
+    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pingable)
     clock.turn(50)
-    pulse.heard = true
+    pingable.isAlive = true
     clock.turn(90)
-    t.same(pulse.losses, [140])
+    t.same(pingable.losses, [140])
   })
 
   t.test('[G-I6] does not count silence while the server does not read', async t => {
-    const clock = new HandClock()
-    const pulse = pulseAt(clock, 'never')
-    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pulse)
+    const clock = new FakeClock()
+    const pingable = pingableAt(clock, 'never')
+    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pingable)
     clock.turn(90)
-    pulse.paused = true
+    pingable.isPaused = true
     clock.turn(500)
-    t.same(pulse.losses, [])
-    t.same(pulse.pings, [100, 200, 300, 400, 500], 'the client still hears of the server')
-    pulse.paused = false
+    t.same(pingable.losses, [])
+    t.same(pingable.pings, [100, 200, 300, 400, 500], 'the client still hears of the server')
+    pingable.isPaused = false
     clock.turn(50)
-    t.same(pulse.losses, [600])
+    t.same(pingable.losses, [600])
   })
 
   t.test('leaves a deleted connection alone', async t => {
-    const clock = new HandClock()
-    const pulse = pulseAt(clock, 'never')
+    const clock = new FakeClock()
+    const pingable = pingableAt(clock, 'never')
     const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
-    heartbeat.add(pulse)
+    heartbeat.add(pingable)
     clock.turn(110)
-    heartbeat.delete(pulse)
+    heartbeat.delete(pingable)
     clock.turn(1_000)
-    t.same(pulse.losses, [])
-    t.same(pulse.pings, [100])
+    t.same(pingable.losses, [])
+    t.same(pingable.pings, [100])
   })
 
   t.test('keeps no timer when it has stopped', async t => {
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
-    heartbeat.add(pulseAt(clock, 'never'))
+    heartbeat.add(pingableAt(clock, 'never'))
     clock.turn(110)
     heartbeat.stop()
     t.equal(clock.pending, 0)
   })
 
   t.test('serves ten thousand connections with two timers', async t => {
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
-    const pulses = Array.from({ length: 10_000 }, () => pulseAt(clock, 'at once'))
-    for (const pulse of pulses) heartbeat.add(pulse)
+    const pulses = Array.from({ length: 10_000 }, () => pingableAt(clock, 'at once'))
+    for (const pingable of pulses) heartbeat.add(pingable)
     t.equal(clock.pending, 1)
     clock.turn(110)
     t.equal(clock.pending, 2)
-    t.ok(pulses.every(pulse => pulse.pings.length === 1))
+    t.ok(pulses.every(pingable => pingable.pings.length === 1))
     heartbeat.stop()
   })
   t.end()
@@ -992,7 +992,7 @@ class FakeWebSocket extends EventEmitter {
 
 /** A connection whose requests are answered when the test says so. */
 function connectionOver () {
-  const clock = new HandClock()
+  const clock = new FakeClock()
   const ws = new FakeWebSocket()
   const requests: string[] = []
   const pending: Array<() => void> = []
@@ -1000,7 +1000,7 @@ function connectionOver () {
   const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
   const host: ConnectionHost = {
     clock,
-    quota: new SubscriptionQuota({ maxSubscriptionsPerConnection: 10, maxTotalSubscriptions: 10 }, new Refusals()),
+    quota: new SubscriptionQuota({ maxSubscriptionsPerConnection: 10, maxTotalSubscriptions: 10 }, new Rejections()),
     outboxLimits: { maxBufferedBytes: 1_000, markBytes: 800 },
     maxPayloadBytes: 1_000,
     maxUnauthenticatedPayloadBytes: 100,
@@ -1008,7 +1008,7 @@ function connectionOver () {
     requiresAuth: false,
     isVolatile: false,
     scopeOf: () => unlimitedScope,
-    hearing: () => 'whole',
+    topicScope: () => 'whole',
     isStale: () => false,
     confirm: async (_client, session) => session,
     stalled: new DeadlineQueue<Connection>(50, clock, connection => { connection.close({ code: 1013, reason: 'slow_consumer', comeBack: true }) }),
@@ -1017,13 +1017,13 @@ function connectionOver () {
       requests.push(text)
       await new Promise<void>(resolve => { pending.push(resolve) })
     },
-    changing () {},
-    loggedOut () {},
-    stopped (connection) {
+    beforeSessionChange () {},
+    onLoggedOut () {},
+    onStopped (connection) {
       seen.stopped++
       heartbeat.delete(connection)
     },
-    closed (_connection, code) { seen.closed.push(code) },
+    onClosed (_connection, code) { seen.closed.push(code) },
     audit: undefined,
     logOf: () => silentLog
   }
@@ -1164,11 +1164,11 @@ t.test('Connection', t => {
       client: connection,
       rows: () => undefined,
       scope: () => unlimitedScope,
-      ensure () {},
+      assertStillAllowed () {},
       work: new Work(Infinity),
       maxChanges: Infinity
     }
-    await connection.subscriptions.add({ feed: () => feed } as never, 'query', undefined, grant)
+    await connection.subscriptions.add({ liveQuery: () => feed } as never, 'query', undefined, grant)
     t.equal(connection.info.storeSubscriptionCount, 1)
     t.equal(host.quota.taken.store, 1)
     ws.emit('close', 1001)

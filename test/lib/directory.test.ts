@@ -7,7 +7,7 @@ import { systemBuckets } from '../../lib/identity/system-buckets.js'
 import { SUPERADMIN_ID } from '../../lib/identity/system-roles.js'
 import type { Log } from '../../lib/log.js'
 import { operations } from '../../lib/operations/index.js'
-import { StoreAccess } from '../../lib/store/store-access.js'
+import { SharedStore } from '../../lib/store/store-access.js'
 
 /** A log that keeps what is written to it. */
 function keepingLog () {
@@ -20,13 +20,13 @@ function keepingLog () {
 /** The directory of a fresh store, or of `store`; everything closes with the test. */
 async function open (t: Test, settings: { readonly store?: Store, readonly options?: StoreOptions } = {}) {
   const store = settings.store ?? await startStore(t, settings.options)
-  const access = StoreAccess.of(store)
+  const sharedStore = SharedStore.of(store)
   const { log, messages } = keepingLog()
-  const directory = await Directory.open(access, operations.values(), log)
+  const directory = await Directory.open(sharedStore, operations.values(), log)
   t.teardown(async () => { await directory.close() })
   const changes: DirectoryChange[] = []
   directory.onChange(change => { changes.push(change) })
-  return { store, access, directory, messages, changes, log }
+  return { store, sharedStore, directory, messages, changes, log }
 }
 
 async function startStore (t: Test, options?: StoreOptions): Promise<Store> {
@@ -72,7 +72,7 @@ t.test('the first start', async t => {
 
   t.test('that fails leaves nothing behind, and the next one succeeds', async t => {
     const store = await startStore(t)
-    const access = StoreAccess.of(store)
+    const sharedStore = SharedStore.of(store)
     const onDurable = store.onDurable.bind(store)
     let listening = 0
     store.onDurable = listener => {
@@ -88,7 +88,7 @@ t.test('the first start', async t => {
       if (name === '_acl') throw new Error('the disk is full')
       await defineBucket(name, definition)
     }
-    const starts = [1, 2].map(async () => await Directory.open(access, operations.values(), keepingLog().log))
+    const starts = [1, 2].map(async () => await Directory.open(sharedStore, operations.values(), keepingLog().log))
     for (const start of starts) await t.rejects(start, { message: 'the disk is full' })
     t.equal(listening, 0)
     store.defineBucket = defineBucket
@@ -168,7 +168,7 @@ t.test('changes run one after the other, and no more than a thousand wait', asyn
     order.push(i)
   }))
   await t.rejects(directory.exclusive(async () => {}), { code: 'RATE_LIMITED', details: { retryAfterMs: Number } })
-  const followUp = directory.eventually(async () => order.length)
+  const followUp = directory.retryLater(async () => order.length)
   await Promise.all(running)
   t.same(order, Array.from({ length: 1_000 }, (_, i) => i))
   t.equal(await followUp, 1_000, 'what follows from something that has happened is not refused')
@@ -202,13 +202,13 @@ t.test('sessions that are ended', async t => {
   })
 
   t.test('stay over when the store fails to delete them', async t => {
-    const { store, access, directory, messages } = await open(t)
+    const { store, sharedStore, directory, messages } = await open(t)
     await store.bucket('_sessions').insert({ id: 'a', userId: 'u', expiresAt: 1 })
-    const bucket = access.bucket.bind(access)
-    access.bucket = name => Object.assign(bucket(name), { delete: async () => await Promise.reject(new Error('the disk is full')) })
+    const bucket = sharedStore.bucket.bind(sharedStore)
+    sharedStore.bucket = name => Object.assign(bucket(name), { delete: async () => await Promise.reject(new Error('the disk is full')) })
     directory.endSessions(['a'])
     await setImmediate()
-    access.bucket = bucket
+    sharedStore.bucket = bucket
     t.same(messages, ['a session that has ended could not be deleted'])
     await store.bucket('_sessions').update('a', { ip: 'elsewhere' })
     t.equal(directory.session('a'), undefined, 'a late change does not bring it back')
@@ -322,8 +322,8 @@ t.test('the settings of hashes are those of the users there are', async t => {
 
 t.test('several users of one directory', async t => {
   t.test('share it, and the last one ends it', async t => {
-    const { store, access, directory, log } = await open(t)
-    const other = await Directory.open(access, operations.values(), log)
+    const { store, sharedStore, directory, log } = await open(t)
+    const other = await Directory.open(sharedStore, operations.values(), log)
     t.equal(other, directory)
     await other.close()
     const { id } = await store.bucket('_users').insert(alice)
@@ -332,16 +332,16 @@ t.test('several users of one directory', async t => {
 
   t.test('may come while the last one leaves', async t => {
     const store = await startStore(t)
-    const access = StoreAccess.of(store)
+    const sharedStore = SharedStore.of(store)
     const { log } = keepingLog()
-    const first = await Directory.open(access, operations.values(), log)
-    const opening = Directory.open(access, operations.values(), log)
+    const first = await Directory.open(sharedStore, operations.values(), log)
+    const opening = Directory.open(sharedStore, operations.values(), log)
     await first.close()
     const second = await opening
     const { id } = await store.bucket('_users').insert(alice)
     t.ok(second.user(String(id)), 'it follows')
     await second.close()
-    const third = await Directory.open(access, operations.values(), log)
+    const third = await Directory.open(sharedStore, operations.values(), log)
     t.ok(third.user(String(id)))
     await third.close()
   })
@@ -349,7 +349,7 @@ t.test('several users of one directory', async t => {
 
 t.test('queries that clients have defined', async t => {
   t.test('are known to the next directory on the store', async t => {
-    const { store, access, directory, log } = await open(t)
+    const { store, sharedStore, directory, log } = await open(t)
     await store.defineBucket('items', { key: 'id', schema: { id: { type: 'string' } } })
     for (const name of ['kept', 'undefined meanwhile']) {
       store.defineDeclarativeQuery(name, { bucket: 'items' })
@@ -357,7 +357,7 @@ t.test('queries that clients have defined', async t => {
     }
     await directory.close()
     store.undefineQuery('undefined meanwhile')
-    const next = await Directory.open(access, operations.values(), log)
+    const next = await Directory.open(sharedStore, operations.values(), log)
     t.equal(next.isClientQuery('kept'), true)
     t.equal(next.isClientQuery('undefined meanwhile'), false)
     store.undefineQuery('kept')

@@ -1,15 +1,15 @@
 import t from 'tap'
-import { dispatch, type Dispatch, type Requester } from '../../lib/connection/dispatch.js'
+import { dispatch, type DispatchContext, type Requester } from '../../lib/connection/dispatch.js'
 
 const trap = (): never => { throw new Error('trapped') }
 
 /** Parts of a service of which nothing works that `broken` names. */
-function parts (...broken: string[]): Dispatch {
+function parts (...broken: string[]): DispatchContext {
   const or = (name: string, right: () => unknown) => broken.includes(name) ? trap : right
   const operation = {
     name: 'x.y',
     tier: 'admin',
-    admission: 'session',
+    accessLevel: 'session',
     validate: or('validate', () => {}),
     resourceOf: or('resourceOf', () => '*'),
     run: or('run', async () => 1)
@@ -17,19 +17,19 @@ function parts (...broken: string[]): Dispatch {
   const work = { get spent () { return or('spent', () => 0)() } }
   const clock = { ticks: or('ticks', () => 0) }
   const store = { beginRead: or('beginRead', () => () => undefined) }
-  const services = { trail: undefined, clock, access: { store } }
+  const services = { trail: undefined, clock, sharedStore: { store } }
   const stubs = {
-    catalogue: { find: () => operation },
-    gate: { isStale: or('isStale', () => false), admit: () => ({ work, ensure () {} }) },
+    registry: { find: () => operation },
+    authorizer: { isStale: or('isStale', () => false), admit: () => ({ work, assertStillAllowed () {} }) },
     limiter: { count: () => undefined, charge: (_u: string, _k: string, spent: number) => spent },
-    figures: { ended: or('figures', () => {}) },
+    requestMetrics: { ended: or('requestMetrics', () => {}) },
     services,
     exposeErrorDetails: true
   }
-  return stubs as unknown as Dispatch
+  return stubs as unknown as DispatchContext
 }
 
-async function repliesOf (to: Dispatch, thrown?: () => never): Promise<string[]> {
+async function repliesOf (to: DispatchContext, thrown?: () => never): Promise<string[]> {
   const replies: string[] = []
   const caller = {
     session: undefined,
@@ -51,6 +51,6 @@ t.test('a request has exactly one reply, also when a part of the service fails',
     t.equal(replies.length, 1, broken.join())
     t.match(replies[0], /^{"id":1,"type":"error","code":"INTERNAL_ERROR"/, broken.join())
   }
-  t.equal((await repliesOf(parts('figures'))).length, 1)
+  t.equal((await repliesOf(parts('requestMetrics'))).length, 1)
   t.equal((await repliesOf(parts(), trap)).length, 1, 'also when what follows the reply fails')
 })

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import type { Connections } from '../../lib/connection/connections.js'
 import { Drain, type DrainTimes } from '../../lib/lifecycle/drain.js'
-import { HandClock } from '../hand-clock.js'
+import { FakeClock } from '../hand-clock.js'
 
 interface FakeConnection {
   open: boolean
@@ -12,7 +12,7 @@ interface FakeConnection {
 
 /** Drains `count` clients that do nothing by themselves. `run` turns the clock. */
 function drain (count: number, times: Partial<DrainTimes>) {
-  const clock = new HandClock()
+  const clock = new FakeClock()
   const seen = { doorClosedAt: undefined as number | undefined, notices: 0, endedAt: undefined as number | undefined }
   let emptied: () => void = () => {}
   const empty = new Promise<void>(resolve => { emptied = resolve })
@@ -46,7 +46,7 @@ function drain (count: number, times: Partial<DrainTimes>) {
   const drain = new Drain({ drainDelayMs: 0, gracePeriodMs: 0, reconnectWindowMs: 5_000, ...times }, {
     connections: connections as unknown as Connections,
     clock,
-    closeDoor () { seen.doorClosedAt = clock.ticks() }
+    stopAccepting () { seen.doorClosedAt = clock.ticks() }
   })
   drain.ended.then(() => { seen.endedAt = clock.ticks() }, () => {})
   const run = async (ms: number): Promise<void> => {
@@ -76,7 +76,7 @@ t.test('the delay', t => {
   t.test('ends at once when the server is in a hurry', async t => {
     const { seen, run, drain: draining } = drain(3, { drainDelayMs: 500, gracePeriodMs: 100 })
     await run(10)
-    draining.hurry()
+    draining.skipDelay()
     await run(1)
     t.equal(seen.notices, 3)
     await run(120)

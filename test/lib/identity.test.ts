@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { SUPERADMIN_ID } from '../../lib/identity/system-roles.js'
 import { ADMIN_SECRET, FakeClient, PASSWORD, startAccounts } from '../account-operations.js'
-import { HandClock } from '../hand-clock.js'
+import { FakeClock } from '../hand-clock.js'
 
 t.test('bad input', async t => {
   /** Fields with which each operation would be answered, but for `wrong` in the place of one of them. */
@@ -188,7 +188,7 @@ t.test('sessions', async t => {
   })
 
   t.test('[G-B12] last as long as sessionTtl says, above the longest timer too, and then are swept up', async t => {
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const sessionTtl = 25 * 86_400_000
     const { store, identity, user, as } = await startAccounts(t, { clock, auth: { sessionTtl } })
     const { session } = await as(await user('alice'))

@@ -360,13 +360,13 @@ t.test('files that others can read become the owner\'s', async t => {
 t.test('entries without a checkpoint are told', async t => {
   const { privateKey } = generateKeyPairSync('ed25519')
   const directory = temporaryDirectory(t)
-  t.equal(open(directory, { key: privateKey }).journal.unsealed, 0, 'an empty trail has none')
+  t.equal(open(directory, { key: privateKey }).journal.unsigned, 0, 'an empty trail has none')
   open(directory).journal.append(entries(1, 5))
   rmSync(join(directory, 'audit.checkpoints'))
   const { journal } = open(directory, { key: privateKey })
-  t.equal(journal.unsealed, 5)
+  t.equal(journal.unsigned, 5)
   journal.close()
-  t.equal(open(directory, { key: privateKey }).journal.unsealed, 0)
+  t.equal(open(directory, { key: privateKey }).journal.unsigned, 0)
 })
 
 t.test('an interrupted move to a new segment is finished', async t => {

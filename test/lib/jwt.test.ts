@@ -14,7 +14,7 @@ import { jwtAuth, tokenValidator, type TokenValidator } from '../../lib/access/j
 import type { JwtAlgorithm } from '../../lib/access/jwt-key.js'
 import { resolveJwt, type JwtAuthOptions } from '../../lib/access/jwt-options.js'
 import { NoexOptionsError } from '../../lib/option-checks.js'
-import { HandClock } from '../hand-clock.js'
+import { FakeClock } from '../hand-clock.js'
 import { projectFile } from '../project-file.js'
 import { sampled } from '../sampled.js'
 
@@ -31,7 +31,7 @@ const ofAlice = { userId: 'alice', roles: ['writer'], expiresAt: (NOW + 600) * 1
 const base: Pick<JwtAuthOptions, 'issuer' | 'audience'> = { issuer: ISSUER, audience: AUDIENCE }
 const withSecret: JwtAuthOptions = { ...base, secret: SECRET, algorithms: ['HS256'] }
 
-function validator (options: JwtAuthOptions, clock = new HandClock()): TokenValidator {
+function validator (options: JwtAuthOptions, clock = new FakeClock()): TokenValidator {
   return tokenValidator(resolveJwt(options), clock)
 }
 
@@ -299,7 +299,7 @@ t.test('the claims decide', t => {
   })
 
   t.test('exp and nbf hold within the tolerance of 5 seconds', async t => {
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const validate = validator(withSecret, clock)
     const late = await validate(hs256({ ...alice, exp: NOW - 4 }))
     t.match(late, { expiresAt: (NOW - 4) * 1_000 }, 'the session goes on as long after it')
@@ -498,7 +498,7 @@ t.test('the keys of a jwksUri', t => {
 
   t.test('are names only, whatever they look like', async t => {
     const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'a')])
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const validate = validator(remote(server), clock)
     const kids: unknown[] = ['', 'A', 'a\0', '../../../../dev/null', '/etc/passwd', "a' OR '1'='1", 'a; DROP TABLE keys', '__proto__', 'constructor', '0', 0, null, true, ['a'], { kid: 'a' }, 'a'.repeat(4_000)]
     for (const kid of kids) {
@@ -529,7 +529,7 @@ t.test('the keys of a jwksUri', t => {
 
   t.test('may change: a new one is found after the cool-down, and one that was withdrawn counts no longer', async t => {
     const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'old')])
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const validate = validator(remote(server), clock)
     const old = await signed(rsa.privateKey, { alg: 'RS256', kid: 'old' })
     const fresh = await signed(otherRsa.privateKey, { alg: 'RS256', kid: 'new' })
@@ -548,7 +548,7 @@ t.test('the keys of a jwksUri', t => {
 
   t.test('are fetched once more at most, however many tokens name unknown ones', async t => {
     const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'a')])
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const validate = validator(remote(server, { cooldownMs: 45_000 }), clock)
     const good = await signed(rsa.privateKey, { alg: 'RS256', kid: 'a' })
     t.same(await validate(good), ofAlice)
@@ -564,7 +564,7 @@ t.test('the keys of a jwksUri', t => {
   t.test('stay known while the endpoint fails, but not for more than 10 minutes', async t => {
     const keys = [await jwkOf(rsa.publicKey, 'a')]
     const server = await keyServer(t, keys)
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const validate = validator(remote(server), clock)
     const token = await signed(rsa.privateKey, { alg: 'RS256', kid: 'a' }, { ...alice, exp: NOW + 86_400 })
     const session = { ...ofAlice, expiresAt: (NOW + 86_400) * 1_000 }
@@ -599,7 +599,7 @@ t.test('the keys of a jwksUri', t => {
 
   t.test('are fetched anew while they are good, so that no token waits and a withdrawn one is noticed', async t => {
     const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'a'), await jwkOf(p256.publicKey, 'b')])
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const validate = validator(remote(server), clock)
     const token = await signed(rsa.privateKey, { alg: 'RS256', kid: 'a' })
     t.same(await validate(token), ofAlice)
@@ -616,7 +616,7 @@ t.test('the keys of a jwksUri', t => {
 
   t.test('that were not used for 10 minutes are fetched before the next token is looked at', async t => {
     const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'a')])
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const validate = validator(remote(server), clock)
     const token = await signed(rsa.privateKey, { alg: 'RS256', kid: 'a' }, { ...alice, exp: NOW + 86_400 })
     t.match(await validate(token), { userId: 'alice' })
@@ -664,7 +664,7 @@ t.test('an endpoint that does not give keys', t => {
   for (const [title, answer] of Object.entries(failures)) {
     t.test(`and ${title} is asked once in a cool-down, and the fault is not the token's`, async t => {
       const server = await keyServer(t, answer)
-      const clock = new HandClock()
+      const clock = new FakeClock()
       const validate = validator(remote(server), clock)
       const good = await signed(rsa.privateKey, { alg: 'RS256', kid: 'a' })
       await t.rejects(validate(good), { name: 'JwksError', message: `the keys at ${new URL(server.url).origin}/keys cannot be fetched` })
@@ -687,7 +687,7 @@ t.test('an endpoint that does not give keys', t => {
   t.test('and takes more than 5 seconds is given up, before its answer or within', async t => {
     for (const start of [(_response: ServerResponse) => {}, (response: ServerResponse) => { response.write('{"keys":[') }]) {
       const server = await keyServer(t, start)
-      const clock = new HandClock()
+      const clock = new FakeClock()
       const validate = validator(remote(server), clock)
       const attempts = Promise.allSettled(Array.from({ length: 1_000 }, async (_, i) => await validate(unknownKid(i))))
       let settled = 0
@@ -708,7 +708,7 @@ t.test('an endpoint that does not give keys', t => {
 
   t.test('and takes longer than a short cool-down is not asked again meanwhile', async t => {
     const server = await keyServer(t, () => {})
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const validate = validator(remote(server, { cooldownMs: 1_000 }), clock)
     const first = validate(unknownKid())
     await server.whenAsked(1)
@@ -736,7 +736,7 @@ t.test('an endpoint that does not give keys', t => {
 
   t.test('and holds up a fetch does not hold up the tokens whose keys are known', async t => {
     const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'a')])
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const validate = validator(remote(server), clock)
     const good = await signed(rsa.privateKey, { alg: 'RS256', kid: 'a' })
     t.same(await validate(good), ofAlice)

@@ -1,17 +1,17 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { NoexServerError } from '../../lib/errors.js'
-import { Refusals } from '../../lib/limits/refusals.js'
+import { Rejections } from '../../lib/limits/refusals.js'
 import { LoginLimiter, type Attempt, type LoginLimits } from '../../lib/limits/login-limiter.js'
-import { HandClock } from '../hand-clock.js'
+import { FakeClock } from '../hand-clock.js'
 import { sampled } from '../sampled.js'
 
 const WINDOW_MS = 900_000
 
 function start (limits: Partial<LoginLimits> = {}) {
-  const clock = new HandClock()
-  const refusals = new Refusals()
-  return { clock, limiter: new LoginLimiter({ maxAttempts: 5, windowMs: WINDOW_MS, ...limits }, clock, refusals), refusals }
+  const clock = new FakeClock()
+  const rejections = new Rejections()
+  return { clock, limiter: new LoginLimiter({ maxAttempts: 5, windowMs: WINDOW_MS, ...limits }, clock, rejections), rejections }
 }
 
 /** The time to wait that a refusal tells, or `undefined` when the attempt is made; it fails unless `then` does something. */
@@ -54,9 +54,9 @@ function flood (limiter: LoginLimiter, maxAttempts: number): void {
 
 t.test('an account', t => {
   t.test('has maxAttempts in a window, and is refused the right password too after that', async t => {
-    const { clock, limiter, refusals } = start()
+    const { clock, limiter, rejections } = start()
     t.equal(evaluated(10, i => limiter.attemptLogin('anna', `address-${i}`)), 5)
-    t.equal(refusals.of('login_attempts'), 5, 'the others are counted as refused')
+    t.equal(rejections.of('login_attempts'), 5, 'the others are counted as refused')
     t.throws(() => limiter.attemptLogin('anna', 'her own address'), { code: 'RATE_LIMITED', details: { retryAfterMs: WINDOW_MS } })
     clock.turn(WINDOW_MS - 1)
     t.equal(retryAfterMs(() => limiter.attemptLogin('anna', 'home')), 1)

@@ -4,7 +4,7 @@ import type { StoreOptions } from '@hamicek/noex-store'
 import { NoexServerError } from '../../lib/errors.js'
 import { SUPERADMIN_ID } from '../../lib/identity/system-roles.js'
 import { ADMIN_SECRET, FakeClient, holdTransactions, oldHash, PASSWORD, startAccounts } from '../account-operations.js'
-import { HandClock } from '../hand-clock.js'
+import { FakeClock } from '../hand-clock.js'
 import { temporaryDirectory } from '../temporary-directory.js'
 
 t.test('login', async t => {
@@ -136,7 +136,7 @@ t.test('[G-B11] a new password leaves the client that asked for it logged in, an
 t.test('[G-B13] what is kept survives a restart: users, sessions, buckets with owner, but no queries', async t => {
   const directory = temporaryDirectory(t)
   const persistence = (): StoreOptions => ({ name: 'accounts', persistence: { adapter: new FileAdapter({ directory }), debounceMs: 1 } })
-  const clock = new HandClock()
+  const clock = new FakeClock()
   const first = await startAccounts(t, { options: persistence(), clock })
   const userId = await first.user('alice', 'reader')
   const { token } = await first.ask(new FakeClient(), 'identity.login', { username: 'alice', password: PASSWORD }) as { token: string }

@@ -2,23 +2,23 @@ import t from 'tap'
 import { register as globalRegistry } from 'prom-client'
 import { EventLoopDelay } from '../../lib/metrics/event-loop-delay.js'
 import { Metrics } from '../../lib/metrics/metrics.js'
-import type { Readings } from '../../lib/metrics/readings.js'
-import { RequestFigures } from '../../lib/metrics/request-figures.js'
-import { HandClock } from '../hand-clock.js'
+import type { MetricsSnapshot } from '../../lib/metrics/readings.js'
+import { RequestMetrics } from '../../lib/metrics/request-figures.js'
+import { FakeClock } from '../hand-clock.js'
 import { Scrape } from '../prometheus-text.js'
 
-const readings: Readings = {
+const readings: MetricsSnapshot = {
   uptimeMs: 12_345,
   ready: true,
   draining: false,
   connections: 7,
   authenticated: 5,
   subscriptions: { store: 30, rules: 4 },
-  feeds: { store: 3, rules: 2 },
+  distinctSubscriptions: { store: 3, rules: 2 },
   evaluations: 11,
   pushes: { store: 110, rules: 8 },
   queued: { allBytes: 2_048, largestBytes: 1_500 },
-  refusals: { rate_limit: 2, per_ip: 0 },
+  rejections: { rate_limit: 2, per_ip: 0 },
   closes: { client: 3, slow_consumer: 0 },
   store: { isUnavailable: false, lagMs: 0, diskBytes: [['log', 7], ['free', 9]] },
   sinks: []
@@ -26,12 +26,12 @@ const readings: Readings = {
 
 t.test('requests', t => {
   t.test('are counted by operation and code, and their durations fall into buckets up to and including the bound', t => {
-    const figures = new RequestFigures()
-    for (const durationMs of [0.05, 0.1, 0.100_1, 5_000, 5_001]) figures.ended('store.get', undefined, durationMs)
-    figures.ended('store.get', 'FORBIDDEN', 1)
-    figures.ended('store.get', 'FORBIDDEN', 1)
-    t.equal(figures.operations.length, 1)
-    const [{ operation, codes, buckets, totalMs }] = figures.operations as [typeof figures.operations[0]]
+    const requestMetrics = new RequestMetrics()
+    for (const durationMs of [0.05, 0.1, 0.100_1, 5_000, 5_001]) requestMetrics.ended('store.get', undefined, durationMs)
+    requestMetrics.ended('store.get', 'FORBIDDEN', 1)
+    requestMetrics.ended('store.get', 'FORBIDDEN', 1)
+    t.equal(requestMetrics.operations.length, 1)
+    const [{ operation, codes, buckets, totalMs }] = requestMetrics.operations as [typeof requestMetrics.operations[0]]
     t.equal(operation, 'store.get')
     t.same([...codes], [['ok', 5], ['FORBIDDEN', 2]])
     t.same([...Array.from(buckets)], [2, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 1])
@@ -40,9 +40,9 @@ t.test('requests', t => {
   })
 
   t.test('for what is no operation have one name', t => {
-    const figures = new RequestFigures()
-    for (let i = 0; i < 1_000; i++) figures.ended(undefined, 'UNKNOWN_OPERATION', 0.01)
-    t.same(figures.operations.map(({ operation, codes }) => [operation, [...codes]]), [['unknown', [['ok', 0], ['UNKNOWN_OPERATION', 1_000]]]])
+    const requestMetrics = new RequestMetrics()
+    for (let i = 0; i < 1_000; i++) requestMetrics.ended(undefined, 'UNKNOWN_OPERATION', 0.01)
+    t.same(requestMetrics.operations.map(({ operation, codes }) => [operation, [...codes]]), [['unknown', [['ok', 0], ['UNKNOWN_OPERATION', 1_000]]]])
     t.end()
   })
 
@@ -51,7 +51,7 @@ t.test('requests', t => {
 
 t.test('a scrape', async t => {
   t.test('has every figure, in seconds and bytes, and is what the format asks for', async t => {
-    const metrics = await Metrics.open(new HandClock())
+    const metrics = await Metrics.open(new FakeClock())
     t.teardown(() => { metrics.close() })
     metrics.requests.ended('store.get', undefined, 2)
     metrics.requests.ended('store.get', 'NOT_FOUND', 3)
@@ -91,7 +91,7 @@ t.test('a scrape', async t => {
   })
 
   t.test('replaces the one before: counts are not added twice, and what is gone is gone', async t => {
-    const metrics = await Metrics.open(new HandClock())
+    const metrics = await Metrics.open(new FakeClock())
     t.teardown(() => { metrics.close() })
     const sink = { name: 'file', problem: null, queued: 1, lagMs: 20, dropped: 0 }
     await metrics.scrape({ ...readings, sinks: [sink] })
@@ -103,7 +103,7 @@ t.test('a scrape', async t => {
   })
 
   t.test('tells the sinks apart, whatever their names are', async t => {
-    const metrics = await Metrics.open(new HandClock())
+    const metrics = await Metrics.open(new FakeClock())
     t.teardown(() => { metrics.close() })
     const odd = 'a "quoted" name\\with\na second line'
     const sinks = [
@@ -119,7 +119,7 @@ t.test('a scrape', async t => {
   })
 
   t.test('of one instance has nothing of another, and nothing reaches the registry of the application', async t => {
-    const [one, two] = [await Metrics.open(new HandClock()), await Metrics.open(new HandClock())] as const
+    const [one, two] = [await Metrics.open(new FakeClock()), await Metrics.open(new FakeClock())] as const
     t.teardown(() => {
       one.close()
       two.close()
@@ -133,7 +133,7 @@ t.test('a scrape', async t => {
 
 t.test('the delay of the event loop', t => {
   t.test('is that beyond the time between two looks, and no reader takes a peak from another', async t => {
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const delay = new EventLoopDelay(clock)
     t.teardown(() => { delay.stop() })
     t.same(delay.read(), { p50: 0, p99: 0, max: 0 }, 'before the first look')

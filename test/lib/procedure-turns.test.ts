@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { Turns } from '../../lib/procedures/turns.js'
-import { StoreAccess } from '../../lib/store/store-access.js'
+import { SharedStore } from '../../lib/store/store-access.js'
 import { startStore } from '../helper.js'
 
 t.test('transactions of procedures take turns', async t => {
   const store = await startStore(t)
-  const turns = Turns.of(StoreAccess.of(store))
-  t.equal(Turns.of(StoreAccess.of(store)), turns, 'there is one for each store')
+  const turns = Turns.of(SharedStore.of(store))
+  t.equal(Turns.of(SharedStore.of(store)), turns, 'there is one for each store')
 
   const order: string[] = []
   const run = async (name: string): Promise<void> => {
@@ -23,7 +23,7 @@ t.test('transactions of procedures take turns', async t => {
 })
 
 t.test('one that waits for longer than a turn of the event loop lets the next one run', async t => {
-  const turns = Turns.of(StoreAccess.of(await startStore(t)))
+  const turns = Turns.of(SharedStore.of(await startStore(t)))
   const leaveLate = await turns.enter()
   const leave = await turns.enter()
   let isThird = false

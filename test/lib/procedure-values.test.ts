@@ -4,15 +4,15 @@ import { compileCondition } from '../../lib/procedures/condition.js'
 import { Deadline } from '../../lib/procedures/deadline.js'
 import { checkInput } from '../../lib/procedures/input.js'
 import type { Condition, InputField } from '../../lib/procedures/procedure.js'
-import type { Values } from '../../lib/procedures/reference.js'
-import { jsonChars, Room } from '../../lib/procedures/room.js'
+import type { Variables } from '../../lib/procedures/reference.js'
+import { jsonChars, SizeBudget } from '../../lib/procedures/room.js'
 import { compileTemplate, type Place } from '../../lib/procedures/template.js'
 import { transform, type Transformation } from '../../lib/procedures/transform.js'
-import { HandClock } from '../hand-clock.js'
+import { FakeClock } from '../hand-clock.js'
 
 const ROOM = 1_000_000
 
-const values: Values = {
+const variables: Variables = {
   input: { name: 'Ann', n: 5, zero: 0, no: false, nothing: null, list: [1, 'two', { three: 3 }], deep: { a: { b: 'c' } }, length: 7 },
   results: new Map<string, unknown>([
     ['item', { id: 'i', tags: ['x', 'y'], sku: { code: 'S' } }],
@@ -24,20 +24,20 @@ const values: Values = {
   ])
 }
 
-const fill = (template: unknown, place: Place = 'data', room = new Room(ROOM)): unknown => compileTemplate(template, place, 'at')(values, room)
+const fill = (template: unknown, place: Place = 'data', sizeBudget = new SizeBudget(ROOM)): unknown => compileTemplate(template, place, 'at')(variables, sizeBudget)
 
 t.test('a text that is one placeholder becomes the value itself', async t => {
   const table: ReadonlyArray<readonly [template: string, expected: unknown]> = [
     ['{{ input.name }}', 'Ann'],
     ['{{input.n}}', 5],
     ['{{   input.no   }}', false],
-    ['{{ input }}', values.input],
+    ['{{ input }}', variables.input],
     ['{{ input.deep.a.b }}', 'c'],
     ['{{ input.list.1 }}', 'two'],
     ['{{ input.list.2.three }}', 3],
     ['{{ input.list.length }}', 3],
     ['{{ input.length }}', 7],
-    ['{{ item }}', values.results.get('item')],
+    ['{{ item }}', variables.results.get('item')],
     ['{{ item.tags.0 }}', 'x'],
     ['{{ items.1.id }}', 'b'],
     ['{{ items.length }}', 2],
@@ -93,21 +93,21 @@ t.test('in a filter a reference widens nothing: it is a scalar or a list of them
 })
 
 t.test('what is made is limited while it is made', async t => {
-  const room = (): Room => new Room(100)
+  const room = (): SizeBudget => new SizeBudget(100)
   t.throws(() => fill('x'.repeat(101), 'data', room()), { code: 'VALIDATION_ERROR' })
   t.throws(() => fill(Array.from({ length: 20 }, () => '{{ item }}'), 'data', room()), { code: 'VALIDATION_ERROR' })
   t.throws(() => fill('{{ item }}'.repeat(20), 'data', room()), { code: 'VALIDATION_ERROR' })
   t.throws(() => fill(Array.from({ length: 101 }, () => null), 'data', room()), { code: 'VALIDATION_ERROR' })
-  t.same(fill('{{ item }}', 'data', room()), values.results.get('item'))
-  t.ok(jsonChars(values.input, ROOM) >= JSON.stringify(values.input).length)
-  t.ok(jsonChars(values.input, ROOM) < 2 * JSON.stringify(values.input).length)
+  t.same(fill('{{ item }}', 'data', room()), variables.results.get('item'))
+  t.ok(jsonChars(variables.input, ROOM) >= JSON.stringify(variables.input).length)
+  t.ok(jsonChars(variables.input, ROOM) < 2 * JSON.stringify(variables.input).length)
   const cyclic: unknown[] = []
   cyclic.push(cyclic)
   t.throws(() => jsonChars(cyclic, ROOM), { code: 'VALIDATION_ERROR', message: /nested deeper/ })
 })
 
 t.test('conditions', async t => {
-  const test = (ref: string, operator: Condition['operator'], value?: unknown): boolean => compileCondition({ ref, operator, value }, 'value', ROOM)(values)
+  const test = (ref: string, operator: Condition['operator'], value?: unknown): boolean => compileCondition({ ref, operator, value }, 'value', ROOM)(variables)
   const table: ReadonlyArray<readonly [ref: string, operator: Condition['operator'], value: unknown, expected: boolean]> = [
     ['input.n', 'eq', 5, true],
     ['input.n', 'eq', '5', false],
@@ -166,7 +166,7 @@ t.test('transformations', async t => {
   ]
   for (const [source, operation, args, expected] of table) {
     const before = structuredClone(source)
-    t.strictSame(transform(source, operation, args, new Room(ROOM)), expected, `${operation} ${JSON.stringify(args)}`)
+    t.strictSame(transform(source, operation, args, new SizeBudget(ROOM)), expected, `${operation} ${JSON.stringify(args)}`)
     t.same(source, before, 'the source is what it was')
   }
   const wrong: ReadonlyArray<readonly [source: unknown, operation: Transformation, args: unknown]> = [
@@ -174,14 +174,14 @@ t.test('transformations', async t => {
     ...[undefined, null, 5, 'x', []].map(source => [source, 'pick', ['a']] as const),
     ...[undefined, null, 5, 'x', []].flatMap(args => (['filter', 'map'] as const).map(operation => [items, operation, args] as const))
   ]
-  for (const [source, operation, args] of wrong) t.throws(() => transform(source, operation, args, new Room(ROOM)), { code: 'VALIDATION_ERROR' }, `${operation} of ${JSON.stringify(source)} by ${JSON.stringify(args)}`)
+  for (const [source, operation, args] of wrong) t.throws(() => transform(source, operation, args, new SizeBudget(ROOM)), { code: 'VALIDATION_ERROR' }, `${operation} of ${JSON.stringify(source)} by ${JSON.stringify(args)}`)
 })
 
 t.test('a transformation of too much is refused before it is begun', async t => {
   const many = Array.from({ length: 20_000 }, () => ({}))
   const members = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`m${i}`, 1]))
-  for (const operation of ['filter', 'map'] as const) t.throws(() => transform(many, operation, members, new Room(1e9)), { code: 'VALIDATION_ERROR', message: /too many items/ })
-  t.throws(() => transform(many, 'map', { a: 'x'.repeat(100) }, new Room(1_000_000)), { code: 'VALIDATION_ERROR', message: /more than 1000000/ })
+  for (const operation of ['filter', 'map'] as const) t.throws(() => transform(many, operation, members, new SizeBudget(1e9)), { code: 'VALIDATION_ERROR', message: /too many items/ })
+  t.throws(() => transform(many, 'map', { a: 'x'.repeat(100) }, new SizeBudget(1_000_000)), { code: 'VALIDATION_ERROR', message: /more than 1000000/ })
 })
 
 t.test('input', async t => {
@@ -213,7 +213,7 @@ t.test('input', async t => {
 })
 
 t.test('[G-G2] a deadline gives up what takes too long, and leaves no timer', async t => {
-  const clock = new HandClock()
+  const clock = new FakeClock()
   const deadline = new Deadline(100, clock)
   t.equal(await deadline.race(Promise.resolve(5)), 5)
   const waiting = deadline.race(new Promise(() => {}))

@@ -2,7 +2,7 @@ import { TransactionConflictError } from '@hamicek/noex-store'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { repeatConflicts } from '../../lib/store/repeat-conflicts.js'
-import { StoreAccess } from '../../lib/store/store-access.js'
+import { SharedStore } from '../../lib/store/store-access.js'
 import { startStore } from '../helper.js'
 
 /** Resolves with `outcome`, or with `waits` when that takes several turns of the event loop. */
@@ -15,7 +15,7 @@ async function soon (outcome: Promise<string>): Promise<string> {
 }
 
 t.test('a transaction that is repeated has its turn until the step that commits', async t => {
-  const access = StoreAccess.of(await startStore(t))
+  const sharedStore = SharedStore.of(await startStore(t))
   let makeDurable = (): void => {}
   const durable = new Promise<void>(resolve => { makeDurable = resolve })
   let commit = (): void => {}
@@ -23,7 +23,7 @@ t.test('a transaction that is repeated has its turn until the step that commits'
 
   const overtakenOnce = (work: (committing: () => void) => Promise<string>): Promise<string> => {
     let tries = 0
-    return repeatConflicts(access, async committing => {
+    return repeatConflicts(sharedStore, async committing => {
       if (tries++ === 0) throw new TransactionConflictError('items', 'a', 'Another writer was faster')
       return await work(committing)
     })
@@ -44,15 +44,15 @@ t.test('a transaction that is repeated has its turn until the step that commits'
 })
 
 t.test('one that was overtaken in the step that commits has another turn', async t => {
-  const access = StoreAccess.of(await startStore(t))
+  const sharedStore = SharedStore.of(await startStore(t))
   let tries = 0
   const entered: number[] = []
-  const enter = access.repeats.enter.bind(access.repeats)
-  access.repeats.enter = async () => {
+  const enter = sharedStore.repeats.enter.bind(sharedStore.repeats)
+  sharedStore.repeats.enter = async () => {
     entered.push(tries)
     return await enter()
   }
-  t.equal(await repeatConflicts(access, async committing => {
+  t.equal(await repeatConflicts(sharedStore, async committing => {
     committing()
     if (++tries < 3) throw new TransactionConflictError('items', 'a', 'The bucket has been defined anew')
     return 'done'

@@ -8,9 +8,9 @@ import {
 } from '@hamicek/noex-store'
 import { toReplyError } from '../../lib/errors.js'
 import { referencedBuckets } from '../../lib/store/bucket-definition.js'
-import type { Reach } from '../../lib/store/reach.js'
+import type { RowScope } from '../../lib/store/reach.js'
 import { defineBucket, dropBucket, updateBucket } from '../../lib/store/schema-change.js'
-import { StoreAccess } from '../../lib/store/store-access.js'
+import { SharedStore } from '../../lib/store/store-access.js'
 import type { TransactionEntry } from '../../lib/store/transaction-entry.js'
 import { runTransaction } from '../../lib/store/transaction.js'
 import { Work } from '../../lib/store/work.js'
@@ -20,11 +20,11 @@ import { sampled } from '../sampled.js'
 const work = new Work(Infinity)
 
 /** Reaches every record. */
-const everything: Reach = { rows: () => undefined, ensure () {}, work, maxChanges: Infinity }
+const everything: RowScope = { rows: () => undefined, assertStillAllowed () {}, work, maxChanges: Infinity }
 
 /** Reaches the records that match, whatever the operation. */
-function within (rows: WhereFilter): Reach {
-  return { rows: () => rows, ensure () {}, work, maxChanges: Infinity }
+function within (rows: WhereFilter): RowScope {
+  return { rows: () => rows, assertStillAllowed () {}, work, maxChanges: Infinity }
 }
 
 const mine: WhereFilter = { owner: 'me' }
@@ -33,12 +33,12 @@ const mine: WhereFilter = { owner: 'me' }
 const alive = setInterval(() => {}, 1_000)
 t.teardown(() => { clearInterval(alive) })
 
-async function open (t: Test, buckets: Readonly<Record<string, BucketDefinition>>): Promise<{ store: Store, access: StoreAccess }> {
+async function open (t: Test, buckets: Readonly<Record<string, BucketDefinition>>): Promise<{ store: Store, sharedStore: SharedStore }> {
   const store = await Store.start()
   t.teardown(async () => { await store.stop() })
   for (const [name, definition] of Object.entries(buckets)) await store.defineBucket(name, definition)
-  const access = StoreAccess.of(store)
-  return { store, access }
+  const sharedStore = SharedStore.of(store)
+  return { store, sharedStore }
 }
 
 const notes: BucketDefinition = {
@@ -111,7 +111,7 @@ const entry = fc.record({
 }, { requiredKeys: ['id'] })
 
 t.test('Reads under a row filter are those of a bucket that holds nothing else', async t => {
-  const { store, access } = await open(t, {})
+  const { store, sharedStore } = await open(t, {})
   let buckets = 0
   await fc.assert(fc.asyncProperty(
     fc.uniqueArray(entry, { selector: ({ id }) => id }), fc.array(entry), fc.subarray(['owner', 'status', 'n']),
@@ -130,7 +130,7 @@ t.test('Reads under a row filter are those of a bucket that holds nothing else',
       for (const { id, ...data } of inserts) await handle.insert({ id: key(id), ...data })
       for (const { id, ...data } of updates) if (await handle.get(key(id)) !== undefined) await handle.update(key(id), data)
 
-      const reads = access.bucket(name, { scope: rows.filter, work })
+      const reads = sharedStore.bucket(name, { scope: rows.filter, work })
       const all = (await handle.all()).filter(rows.holds)
       const matching = all.filter(asked.holds)
       for (let id = 0; id < 31; id++) assert.equal(await reads.get(key(id)), all.find(record => record['id'] === key(id)))
@@ -178,7 +178,7 @@ t.test('Reads under a row filter are those of a bucket that holds nothing else',
 
 t.test('Pages hold every visible record once and in order while others come, change and go', async t => {
   for (const etsType of ['set', 'ordered_set'] as const) {
-    const { store, access } = await open(t, {
+    const { store, sharedStore } = await open(t, {
       notes: { key: 'id', schema: { id: { type: 'number' }, owner: { type: 'string' } }, indexes: ['owner'], etsType }
     })
     const handle = store.bucket('notes')
@@ -190,7 +190,7 @@ t.test('Pages hold every visible record once and in order while others come, cha
     let after: unknown
     let next = 100
     for (let more = true; more;) {
-      const page = await access.bucket('notes', { scope: mine, work }).paginate({ limit: 3, after })
+      const page = await sharedStore.bucket('notes', { scope: mine, work }).paginate({ limit: 3, after })
       seen.push(...ids(page.records))
       after = page.nextCursor
       more = page.hasMore
@@ -204,13 +204,13 @@ t.test('Pages hold every visible record once and in order while others come, cha
 })
 
 t.test('Reads of a bucket that is not defined are refused', async t => {
-  const { access } = await withNotes(t)
-  const reading = (async () => access.bucket('nope', { scope: mine, work }))()
+  const { sharedStore } = await withNotes(t)
+  const reading = (async () => sharedStore.bucket('nope', { scope: mine, work }))()
   t.equal((await refusal(reading)).code, 'BUCKET_NOT_DEFINED')
 })
 
 t.test('An index serves the row filter, or else what the client asks for', async t => {
-  const { store, access } = await open(t, {
+  const { store, sharedStore } = await open(t, {
     notes: { key: 'id', schema: { id: { type: 'string' }, owner: { type: 'string' }, text: { type: 'string' } }, indexes: ['owner', 'text'] }
   })
   const handle = store.bucket('notes')
@@ -219,19 +219,19 @@ t.test('An index serves the row filter, or else what the client asks for', async
   const always = { id: { $exists: true } }
   const looksAt = async (scope: WhereFilter, filter: WhereFilter): Promise<unknown> => {
     const work = new Work(Infinity)
-    const found = await access.bucket('notes', { scope, work }).where(filter)
+    const found = await sharedStore.bucket('notes', { scope, work }).where(filter)
     return [found.length, work.spent]
   }
   t.same(await looksAt(always, always), [2_000, 4_000], 'all of the bucket, twice')
   t.same(await looksAt(mine, always), [20, 20], 'those of the index on owner')
   t.same(await looksAt(always, { text: '5' }), [10, 10], 'those of the index on text')
   t.same(await looksAt(mine, { text: '0' }), [10, 10], 'the smaller of the two')
-  const reads = access.bucket('notes', { scope: mine, work })
+  const reads = sharedStore.bucket('notes', { scope: mine, work })
   t.same(ids(await reads.first(2)), ['0', '100'])
   t.same(ids(await reads.last(2)), ['1800', '1900'])
   t.same(ids((await reads.paginate({ limit: 2 })).records), ['0', '100'])
   await handle.update('0', { owner: null })
-  const unowned = access.bucket('notes', { scope: { owner: null }, work })
+  const unowned = sharedStore.bucket('notes', { scope: { owner: null }, work })
   t.same(ids(await unowned.all()), ['0'], 'an index knows what is null')
   t.same(
     await looksAt(mine, { owner: 'you' }),
@@ -242,7 +242,7 @@ t.test('An index serves the row filter, or else what the client asks for', async
 
 type Write = readonly [
   title: string,
-  write: (access: StoreAccess, reach: Reach) => Promise<unknown>,
+  write: (sharedStore: SharedStore, rowScope: RowScope) => Promise<unknown>,
   result: object | string | number,
   state?: readonly string[]
 ]
@@ -450,11 +450,11 @@ t.test('Writes under a row filter change no record outside of it, and make none'
     for (const [title, write, result, state = untouched] of writes) {
       const opened = await withNotes(t, more)
       if (typeof result === 'string' && result !== 'done') {
-        const { code, message } = await refusal(write(opened.access, within(mine)))
+        const { code, message } = await refusal(write(opened.sharedStore, within(mine)))
         t.equal(code, result, title)
         if (result === 'FORBIDDEN') t.notMatch(message, /\bme\b|[mo][12]/, 'the refusal holds no values')
       } else {
-        t.match(await write(opened.access, within(mine)) ?? 'done', result, title)
+        t.match(await write(opened.sharedStore, within(mine)) ?? 'done', result, title)
       }
       t.same(await opened.state(), state, title)
     }
@@ -462,7 +462,7 @@ t.test('Writes under a row filter change no record outside of it, and make none'
 })
 
 t.test('Filters that name fields of the store, or have several parts, hold for what a write makes', async t => {
-  const { access, state } = await withNotes(t)
+  const { sharedStore, state } = await withNotes(t)
   const table: ReadonlyArray<readonly [rows: WhereFilter, code: string]> = [
     [{ _version: 1 }, 'FORBIDDEN'],
     [{ $and: [{ owner: 'me' }, { $or: [{ text: 'a' }, { text: 'b' }] }] }, 'FORBIDDEN'],
@@ -470,61 +470,61 @@ t.test('Filters that name fields of the store, or have several parts, hold for w
     [{ $or: [] }, 'none']
   ]
   for (const [rows, code] of table) {
-    const update = new Writes(access, within(rows)).updateMany('notes', {}, { text: 'z' })
+    const update = new Writes(sharedStore, within(rows)).updateMany('notes', {}, { text: 'z' })
     t.equal((await refusal(update)).code, code, JSON.stringify(rows))
     t.same(await state(), untouched)
   }
   const either = within({ $or: [{ owner: 'me' }, { owner: 'they' }] })
-  t.equal(await new Writes(access, either).updateMany('notes', {}, { text: 'z' }), 2)
+  t.equal(await new Writes(sharedStore, either).updateMany('notes', {}, { text: 'z' }), 2)
 })
 
 t.test('What the store fills into a new record counts', async t => {
-  const { store, access } = await open(t, {
+  const { store, sharedStore } = await open(t, {
     numbered: { key: 'id', schema: { id: { type: 'number', generated: 'autoincrement' }, owner: { type: 'string', default: 'me' } } },
     random: { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, owner: { type: 'string', default: () => 'you' } } },
     brief: { key: 'id', schema: { id: { type: 'string' }, owner: { type: 'string' } }, ttl: '1h' },
     small: { key: 'id', schema: { id: { type: 'string' }, owner: { type: 'string' } }, maxSize: 1 }
   })
-  t.match(await new Writes(access, within(mine)).insert('numbered', {}), { id: 1, owner: 'me' })
-  t.match(await new Writes(access, within(mine)).insert('numbered', { id: 2 }), { id: 2 })
+  t.match(await new Writes(sharedStore, within(mine)).insert('numbered', {}), { id: 1, owner: 'me' })
+  t.match(await new Writes(sharedStore, within(mine)).insert('numbered', { id: 2 }), { id: 2 })
   t.match(
-    await new Writes(access, within(mine)).upsert('numbered', {}),
+    await new Writes(sharedStore, within(mine)).upsert('numbered', {}),
     { id: 3 },
     'a number that is taken is passed over'
   )
   t.match(
-    await new Writes(access, within(mine)).insertMany('numbered', [{}, { owner: 'me' }]),
+    await new Writes(sharedStore, within(mine)).insertMany('numbered', [{}, { owner: 'me' }]),
     [{ id: 4 }, { id: 5 }]
   )
   const low = within({ id: { $lt: 6 } })
-  t.equal((await refusal(new Writes(access, low).insert('numbered', {}))).code, 'FORBIDDEN')
-  t.equal((await refusal(new Writes(access, within(mine)).insert('random', {}))).code, 'FORBIDDEN')
-  t.match(await new Writes(access, within({ owner: 'you', _version: 1 })).insert('random', {}), {
+  t.equal((await refusal(new Writes(sharedStore, low).insert('numbered', {}))).code, 'FORBIDDEN')
+  t.equal((await refusal(new Writes(sharedStore, within(mine)).insert('random', {}))).code, 'FORBIDDEN')
+  t.match(await new Writes(sharedStore, within({ owner: 'you', _version: 1 })).insert('random', {}), {
     id: String, owner: 'you'
   })
   const before = Date.now()
-  const { _expiresAt } = await new Writes(access, within(mine)).insert('brief', {
+  const { _expiresAt } = await new Writes(sharedStore, within(mine)).insert('brief', {
     id: 'a', owner: 'me', _expiresAt: 1e15
   })
   t.ok(_expiresAt !== undefined && _expiresAt >= before + 3_600_000 && _expiresAt <= Date.now() + 3_600_000)
-  await new Writes(access, everything).insert('small', { id: 'o', owner: 'you' })
-  await new Writes(access, within(mine)).insert('small', { id: 'm', owner: 'me' })
+  await new Writes(sharedStore, everything).insert('small', { id: 'o', owner: 'you' })
+  await new Writes(sharedStore, within(mine)).insert('small', { id: 'm', owner: 'me' })
   t.same(ids(await store.bucket('small').all()), ['m'], 'a full bucket gives up its oldest record, whoever sees it')
 })
 
 t.test('A key that is taken is answered as without a row filter', async t => {
-  const { access } = await open(t, {
+  const { sharedStore } = await open(t, {
     notes: { key: 'id', schema: { id: { type: 'string' }, owner: { type: 'string' } } },
     fixed: { key: 'id', schema: { id: { type: 'string', default: 'only' }, owner: { type: 'string' } } }
   })
   const data = { id: 'x', owner: 'me' }
-  await new Writes(access, everything).insert('notes', data)
-  await new Writes(access, everything).insert('fixed', { owner: 'me' })
-  const table: ReadonlyArray<(reach: Reach) => Promise<unknown>> = [
-    reach => new Writes(access, reach).insert('notes', data),
-    reach => new Writes(access, reach).insertMany('notes', [{ ...data, id: 'y' }, data]),
-    reach => new Writes(access, reach).insertMany('notes', [{ ...data, id: 'y' }, { ...data, id: 'y' }]),
-    reach => new Writes(access, reach).insert('fixed', { owner: 'me' })
+  await new Writes(sharedStore, everything).insert('notes', data)
+  await new Writes(sharedStore, everything).insert('fixed', { owner: 'me' })
+  const table: ReadonlyArray<(rowScope: RowScope) => Promise<unknown>> = [
+    rowScope => new Writes(sharedStore, rowScope).insert('notes', data),
+    rowScope => new Writes(sharedStore, rowScope).insertMany('notes', [{ ...data, id: 'y' }, data]),
+    rowScope => new Writes(sharedStore, rowScope).insertMany('notes', [{ ...data, id: 'y' }, { ...data, id: 'y' }]),
+    rowScope => new Writes(sharedStore, rowScope).insert('fixed', { owner: 'me' })
   ]
   for (const insert of table) {
     const plain = await refusal(insert(everything))
@@ -534,7 +534,7 @@ t.test('A key that is taken is answered as without a row filter', async t => {
 })
 
 t.test('What a deletion does to the records that refer to it is not confined', async t => {
-  const { store, access } = await withNotes(t, {
+  const { store, sharedStore } = await withNotes(t, {
     replies: {
       key: 'id',
       schema: { id: { type: 'string' }, owner: { type: 'string' }, note: { type: 'string', ref: 'notes', onDelete: 'cascade' }, seen: { type: 'string', ref: 'notes', onDelete: 'set_null' } }
@@ -542,8 +542,8 @@ t.test('What a deletion does to the records that refer to it is not confined', a
   })
   const replies = store.bucket('replies')
   await replies.insertMany([{ id: 'a', owner: 'you', note: 'm1' }, { id: 'b', owner: 'you', seen: 'm2' }, { id: 'c', owner: 'you', note: 'o1' }])
-  await new Writes(access, within(mine)).delete('notes', 'm1')
-  t.equal(await new Writes(access, within(mine)).deleteMany('notes', {}), 1)
+  await new Writes(sharedStore, within(mine)).delete('notes', 'm1')
+  t.equal(await new Writes(sharedStore, within(mine)).deleteMany('notes', {}), 1)
   t.match(await replies.all(), [{ id: 'b', seen: null }, { id: 'c', note: 'o1' }])
 })
 
@@ -570,11 +570,11 @@ function interfering (
 }
 
 /** Runs one entry as a transaction, confined to the records of mine. */
-const alone = (entry: TransactionEntry) => async (access: StoreAccess): Promise<unknown> =>
-  await runTransaction(access, [entry], within(mine))
+const alone = (entry: TransactionEntry) => async (sharedStore: SharedStore): Promise<unknown> =>
+  await runTransaction(sharedStore, [entry], within(mine))
 
 t.test('A record that another writer takes away meanwhile is not changed', async t => {
-  const table: ReadonlyArray<readonly [title: string, write: (access: StoreAccess) => Promise<unknown>, code: string]> = [
+  const table: ReadonlyArray<readonly [title: string, write: (sharedStore: SharedStore) => Promise<unknown>, code: string]> = [
     ['update', alone({ op: 'update', bucket: 'notes', key: 'm1', data: { text: 'z' } }), 'FORBIDDEN'],
     [
       'update that takes it back',
@@ -592,11 +592,11 @@ t.test('A record that another writer takes away meanwhile is not changed', async
   ]
   for (const [title, write, code] of table) {
     for (const method of ['update', 'upsert', 'updateMany', 'delete', 'deleteMany'] as const) {
-      const { store, access, state } = await withNotes(t, { replies: { key: 'id', schema: { id: { type: 'string' }, note: { type: 'string', ref: 'notes' } } } })
+      const { store, sharedStore, state } = await withNotes(t, { replies: { key: 'id', schema: { id: { type: 'string' }, note: { type: 'string', ref: 'notes' } } } })
       let taken = 0
       const handle = store.bucket('notes')
       interfering(store, method, async () => { if (taken++ === 0) await handle.update('m1', { owner: 'you' }) })
-      const refused = await refusal(write(access))
+      const refused = await refusal(write(sharedStore))
       if (taken === 0) {
         t.equal(refused.code, 'none', `${title} has no ${method}`)
         continue
@@ -608,7 +608,7 @@ t.test('A record that another writer takes away meanwhile is not changed', async
 })
 
 t.test('A record that another writer puts in the place of the one that was found is not changed', async t => {
-  const { store, access, state } = await withNotes(t)
+  const { store, sharedStore, state } = await withNotes(t)
   const handle = store.bucket('notes')
   let replaced = false
   interfering(store, 'update', async () => {
@@ -619,12 +619,12 @@ t.test('A record that another writer puts in the place of the one that was found
     await handle.insert({ id: 'm1', owner: 'you', text: 'new' })
   })
   const update = alone({ op: 'update', bucket: 'notes', key: 'm1', data: { owner: 'me' } })
-  t.equal((await refusal(update(access))).code, 'FORBIDDEN')
+  t.equal((await refusal(update(sharedStore))).code, 'FORBIDDEN')
   t.same(await state(), [...untouched.slice(1), 'm1 you new'])
 })
 
 t.test('A write that is not confined to some records, but expects a version, notices another writer too [G-F7]', async t => {
-  const { store, access } = await withNotes(t)
+  const { store, sharedStore } = await withNotes(t)
   let done = false
   interfering(store, 'update', async () => {
     if (done) return
@@ -632,13 +632,13 @@ t.test('A write that is not confined to some records, but expects a version, not
     await store.bucket('notes').update('m1', { text: 'first' })
   })
   const entry: TransactionEntry = { op: 'update', bucket: 'notes', key: 'm1', data: { text: 'stale' }, expectedVersion: 1 }
-  t.equal((await refusal(runTransaction(access, [entry], everything))).code, 'CONFLICT')
+  t.equal((await refusal(runTransaction(sharedStore, [entry], everything))).code, 'CONFLICT')
   t.match(await store.bucket('notes').get('m1'), { text: 'first', _version: 2 })
 })
 
 t.test('A key that another writer takes meanwhile', async t => {
   const insert = (owner: string) => async (store: Store) => { await store.bucket('notes').insert({ id: 'n', owner, text: 'x' }) }
-  const table: ReadonlyArray<readonly [title: string, write: (access: StoreAccess) => Promise<unknown>, owner: string, code: string, state: string]> = [
+  const table: ReadonlyArray<readonly [title: string, write: (sharedStore: SharedStore) => Promise<unknown>, owner: string, code: string, state: string]> = [
     [
       'insert',
       alone({ op: 'insert', bucket: 'notes', data: { id: 'n', owner: 'me' } }),
@@ -664,14 +664,14 @@ t.test('A key that another writer takes meanwhile', async t => {
   for (const [title, write, owner, code, expected] of table) {
     for (const method of ['insert', 'upsert'] as const) {
       if (!title.startsWith(method)) continue
-      const { store, access, state } = await withNotes(t)
+      const { store, sharedStore, state } = await withNotes(t)
       let taken = false
       interfering(store, method, async () => {
         if (taken) return
         taken = true
         await insert(owner)(store)
       })
-      t.equal((await refusal(write(access))).code, code, `${title}, after ${method}`)
+      t.equal((await refusal(write(sharedStore))).code, code, `${title}, after ${method}`)
       t.ok(taken)
       t.same(await state(), [...untouched, expected])
     }
@@ -679,11 +679,11 @@ t.test('A key that another writer takes meanwhile', async t => {
 })
 
 t.test('Whoever is always overtaken is told to try again', async t => {
-  const { store, access } = await withNotes(t)
+  const { store, sharedStore } = await withNotes(t)
   let tries = 0
   interfering(store, 'update', async () => { await store.bucket('notes').update('m1', { text: `t${++tries}` }) })
   const update = alone({ op: 'update', bucket: 'notes', key: 'm1', data: { text: 'z' } })
-  t.equal((await refusal(update(access))).code, 'CONFLICT')
+  t.equal((await refusal(update(sharedStore))).code, 'CONFLICT')
   t.equal(tries, 10)
   t.match(await store.bucket('notes').get('m1'), { text: 't10' })
 })
@@ -691,29 +691,29 @@ t.test('Whoever is always overtaken is told to try again', async t => {
 t.test('Writers that race never change a record that one of them does not see', async t => {
   const owner = fc.constantFrom('me', 'you')
   const key = fc.constantFrom('m1', 'm2', 'o1', 'o2', 'n1')
-  type Act = (access: StoreAccess, reach: Reach, by: string) => Promise<unknown>
+  type Act = (sharedStore: SharedStore, rowScope: RowScope, by: string) => Promise<unknown>
   const act: fc.Arbitrary<Act> = fc.oneof(
-    fc.tuple(key, owner).map(([id, owner]): Act => (access, reach, text) =>
-      new Writes(access, reach).upsert('notes', { id, owner, text })),
-    fc.tuple(key, owner).map(([id, owner]): Act => (access, reach, text) =>
-      new Writes(access, reach).insert('notes', { id, owner, text })),
-    fc.tuple(key, fc.option(owner)).map(([id, owner]): Act => (access, reach, text) =>
-      new Writes(access, reach).update('notes', id, { text, ...(owner !== null && { owner }) })),
-    fc.option(owner).map((owner): Act => (access, reach, text) =>
-      new Writes(access, reach).updateMany('notes', {}, { text, ...(owner !== null && { owner }) })),
-    key.map((id): Act => (access, reach, text) => runTransaction(access, [
+    fc.tuple(key, owner).map(([id, owner]): Act => (sharedStore, rowScope, text) =>
+      new Writes(sharedStore, rowScope).upsert('notes', { id, owner, text })),
+    fc.tuple(key, owner).map(([id, owner]): Act => (sharedStore, rowScope, text) =>
+      new Writes(sharedStore, rowScope).insert('notes', { id, owner, text })),
+    fc.tuple(key, fc.option(owner)).map(([id, owner]): Act => (sharedStore, rowScope, text) =>
+      new Writes(sharedStore, rowScope).update('notes', id, { text, ...(owner !== null && { owner }) })),
+    fc.option(owner).map((owner): Act => (sharedStore, rowScope, text) =>
+      new Writes(sharedStore, rowScope).updateMany('notes', {}, { text, ...(owner !== null && { owner }) })),
+    key.map((id): Act => (sharedStore, rowScope, text) => runTransaction(sharedStore, [
       { op: 'update', bucket: 'notes', key: id, data: { text } },
       { op: 'updateMany', bucket: 'notes', filter: {}, data: { text } }
-    ], reach))
+    ], rowScope))
   )
   let changes = 0
   await fc.assert(fc.asyncProperty(fc.array(fc.tuple(act, fc.boolean(), fc.nat({ max: 12 })), { minLength: 2, maxLength: 12 }), async acts => {
-    const { store, access } = await withNotes(t)
+    const { store, sharedStore } = await withNotes(t)
     const seen: Array<{ oldRecord?: StoreRecord, newRecord?: StoreRecord, record?: StoreRecord }> = []
     const stop = await store.on('bucket.*', event => { seen.push(event as never) })
     await Promise.all(acts.map(async ([act, confined, delay]) => {
       for (let turn = 0; turn < delay; turn++) await Promise.resolve()
-      await refusal(act(access, confined ? within(mine) : everything, confined ? 'confined' : 'free'))
+      await refusal(act(sharedStore, confined ? within(mine) : everything, confined ? 'confined' : 'free'))
     }))
     await store.settle()
     await stop()
@@ -744,8 +744,8 @@ t.test('Each entry of a transaction is confined as the operation that it stands 
       'store.delete': { text: 'b' },
       'store.deleteMany': mine
     }
-    const reach: Reach = { rows: operation => rows[operation], ensure () {}, work, maxChanges: Infinity }
-    return { ...opened, transact: async (...entries: TransactionEntry[]) => await runTransaction(opened.access, entries, reach) }
+    const rowScope: RowScope = { rows: operation => rows[operation], assertStillAllowed () {}, work, maxChanges: Infinity }
+    return { ...opened, transact: async (...entries: TransactionEntry[]) => await runTransaction(opened.sharedStore, entries, rowScope) }
   }
   const bucket = 'notes'
 
@@ -803,21 +803,21 @@ t.test('Each entry of a transaction is confined as the operation that it stands 
 
 t.test('A query', async t => {
   const setting = async (t: Test) => {
-    const { store, access } = await withNotes(t, { secrets: { key: 'id', schema: { id: { type: 'string' } } } })
+    const { store, sharedStore } = await withNotes(t, { secrets: { key: 'id', schema: { id: { type: 'string' } } } })
     await store.bucket('secrets').insert({ id: 's' })
     store.defineDeclarativeQuery('notes', { bucket: 'notes', fields: ['id'] })
     store.defineDeclarativeQuery('secrets', { bucket: 'secrets', fields: ['id'] })
     const define = (name: string, read: (ctx: QueryContext) => Promise<unknown>) => { store.defineQuery(name, read) }
-    return { store, access, define }
+    return { store, sharedStore, define }
   }
   const confined = (bucket: string) => bucket === 'notes' ? mine : bucket !== 'secrets'
 
   t.test('reads the records that its scope allows of each bucket [G-C3]', async t => {
-    const { access, define } = await setting(t)
-    t.same(await access.runQuery('notes', undefined, () => true), [{ id: 'm1' }, { id: 'o1' }, { id: 'm2' }, { id: 'o2' }])
-    t.same(await access.runQuery('notes', undefined, confined), [{ id: 'm1' }, { id: 'm2' }])
+    const { sharedStore, define } = await setting(t)
+    t.same(await sharedStore.runQuery('notes', undefined, () => true), [{ id: 'm1' }, { id: 'o1' }, { id: 'm2' }, { id: 'o2' }])
+    t.same(await sharedStore.runQuery('notes', undefined, confined), [{ id: 'm1' }, { id: 'm2' }])
     t.match(
-      await refusal(access.runQuery('secrets', undefined, confined)),
+      await refusal(sharedStore.runQuery('secrets', undefined, confined)),
       { code: 'FORBIDDEN', message: /bucket that you may not read/ }
     )
     define('every read', async ctx => {
@@ -830,20 +830,20 @@ t.test('A query', async t => {
         await bucket.groupBy('owner', { function: 'count' })
       ]
     })
-    t.match(await access.runQuery('every read', undefined, confined), [
+    t.match(await sharedStore.runQuery('every read', undefined, confined), [
       { id: 'm1' }, undefined, [{ id: 'm1' }, { id: 'm2' }], [{ id: 'm1' }], undefined,
       2, [{ id: 'm1' }], [{ id: 'm2' }], { records: [{ id: 'm1' }], hasMore: true, nextCursor: 'm1' }, { records: [{ id: 'm2' }], hasMore: false, nextCursor: 'm2' },
       2, 1, 1, undefined,
       [{ key: { owner: 'me' }, value: 2 }]
     ])
     t.match(
-      await refusal(access.runQuery('every read', undefined, () => false)),
+      await refusal(sharedStore.runQuery('every read', undefined, () => false)),
       { code: 'FORBIDDEN', message: /bucket that you may not read/ }
     )
   })
 
   t.test('that swallows the refusal reads nothing all the same', async t => {
-    const { access, define } = await setting(t)
+    const { sharedStore, define } = await setting(t)
     define('stubborn', async ctx => {
       const got: unknown[] = []
       for (let tries = 0; tries < 3; tries++) {
@@ -856,11 +856,11 @@ t.test('A query', async t => {
       }
       return [got, (await ctx.bucket('notes').all()).length]
     })
-    t.same(await access.runQuery('stubborn', undefined, confined), [['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'], 2])
+    t.same(await sharedStore.runQuery('stubborn', undefined, confined), [['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'], 2])
   })
 
   t.test('that swallows a bucket which does not exist goes on', async t => {
-    const { access, define } = await setting(t)
+    const { sharedStore, define } = await setting(t)
     define('curious', async ctx => {
       try {
         return await ctx.bucket('nope').all()
@@ -868,38 +868,38 @@ t.test('A query', async t => {
         return await ctx.bucket('notes').count()
       }
     })
-    t.equal(await access.runQuery('curious', undefined, () => mine), 2)
+    t.equal(await sharedStore.runQuery('curious', undefined, () => mine), 2)
   })
 
   t.test('has as many answers as there are scopes, also at the same time', async t => {
-    const { access, define } = await setting(t)
+    const { sharedStore, define } = await setting(t)
     define('slow', async ctx => {
       const notes = ctx.bucket('notes')
       await new Promise(resolve => { setImmediate(resolve) })
       return [await notes.count(), await ctx.bucket('notes').count({ text: 'a' })]
     })
     const scopes = [() => true, () => mine, () => ({ text: 'b' }), () => ({ $or: [] })]
-    t.same(await Promise.all(scopes.map(async rows => await access.runQuery('slow', undefined, rows))), [[4, 2], [2, 1], [2, 0], [0, 0]])
+    t.same(await Promise.all(scopes.map(async rows => await sharedStore.runQuery('slow', undefined, rows))), [[4, 2], [2, 1], [2, 0], [0, 0]])
   })
 
   t.test('depends under a row filter on what it depends on without', async t => {
-    const { access, define } = await setting(t)
+    const { sharedStore, define } = await setting(t)
     define('both', async ctx => [await ctx.bucket('notes').get('o1'), await ctx.bucket('notes').first(1)])
     const log: unknown[] = []
     const observer = {
       onBucket (bucket: string) { log.push(bucket) },
       onRecord (bucket: string, key: unknown) { log.push([bucket, key]) }
     }
-    await access.runQuery('both', undefined, () => mine, { observer })
+    await sharedStore.runQuery('both', undefined, () => mine, { observer })
     t.same(log, [['notes', 'o1'], 'notes'])
   })
 
   t.test('loses a row that leaves the filter, and gains one that enters it', async t => {
-    const { store, access } = await setting(t)
+    const { store, sharedStore } = await setting(t)
     await store.bucket('notes').update('m1', { owner: 'you' })
-    t.same(await access.runQuery('notes', undefined, confined), [{ id: 'm2' }])
+    t.same(await sharedStore.runQuery('notes', undefined, confined), [{ id: 'm2' }])
     await store.bucket('notes').update('o2', { owner: 'me' })
-    t.same(await access.runQuery('notes', undefined, confined), [{ id: 'm2' }, { id: 'o2' }])
+    t.same(await sharedStore.runQuery('notes', undefined, confined), [{ id: 'm2' }, { id: 'o2' }])
   })
 
   t.end()
@@ -911,7 +911,7 @@ t.test('A right that is lost while a write waits', async t => {
   const numbered: BucketDefinition = { key: 'id', schema: { id: { type: 'number', generated: 'autoincrement' }, owner: { type: 'string' } } }
   const small: BucketDefinition = { ...plain, maxSize: 4 }
   const random: BucketDefinition = { ...plain, schema: { ...plain.schema, id: { type: 'string', generated: 'uuid' } } }
-  type Case = readonly [title: string, write: (access: StoreAccess, reach: Reach) => Promise<unknown>, definition?: BucketDefinition, more?: Readonly<Record<string, BucketDefinition>>]
+  type Case = readonly [title: string, write: (sharedStore: SharedStore, rowScope: RowScope) => Promise<unknown>, definition?: BucketDefinition, more?: Readonly<Record<string, BucketDefinition>>]
   const table: readonly Case[] = [
     ['insert', (a, r) => new Writes(a, r).insert('notes', { id: 'n', owner: 'me' })],
     [
@@ -963,14 +963,14 @@ t.test('A right that is lost while a write waits', async t => {
     for (const rows of [undefined, mine]) {
       // Stops at the first call, then at the second, until there are none left.
       for (let allowed = 0, stopped = true; stopped; allowed++) {
-        const { store, access } = await withNotes(t, { ...more, numbers: numbered }, definition)
+        const { store, sharedStore } = await withNotes(t, { ...more, numbers: numbered }, definition)
         await store.bucket('numbers').insert({ id: 2 })
-        await updateBucket(access, 'notes', { addFields: { parent: { type: 'string', ref: 'notes' } } }, everything)
+        await updateBucket(sharedStore, 'notes', { addFields: { parent: { type: 'string', ref: 'notes' } } }, everything)
         const state = async () => [await store.getStats(), store.hasBucket('notes') && store.getBucketSchema('notes'), store.hasBucket('notes') && await store.bucket('notes').all()]
         const before = await state()
         let calls = 0
-        const ensure = (): void => { if (calls++ === allowed) throw new Error('lost') }
-        const refused = await refusal(write(access, { rows: () => rows, ensure, work, maxChanges: Infinity }))
+        const assertStillAllowed = (): void => { if (calls++ === allowed) throw new Error('lost') }
+        const refused = await refusal(write(sharedStore, { rows: () => rows, assertStillAllowed, work, maxChanges: Infinity }))
         stopped = calls > allowed
         if (allowed === 0 && !(rows !== undefined && title.startsWith('clear'))) t.ok(stopped, `${title} asks`)
         if (stopped) {

@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import t from 'tap'
 import { WindowLimiter, type WindowLimits } from '../../lib/limits/window-limiter.js'
-import { HandClock } from '../hand-clock.js'
+import { FakeClock } from '../hand-clock.js'
 import { sampled } from '../sampled.js'
 
 const WINDOW_MS = 1_000
@@ -18,7 +18,7 @@ function heapUsed (): number {
 }
 
 function start (limits: Partial<WindowLimits> = {}) {
-  const clock = new HandClock()
+  const clock = new FakeClock()
   const limiter = new WindowLimiter({ max: 3, windowMs: WINDOW_MS, ...limits }, clock)
   /** How many of `times` counts are allowed. */
   const allowed = (key: string, times: number): number => {

@@ -3,8 +3,8 @@ import t, { type Test } from 'tap'
 import { Store, type BucketDefinition, type WhereFilter } from '@hamicek/noex-store'
 import { NoexServerError } from '../../lib/errors.js'
 import { nextTurn } from '../../lib/slice.js'
-import type { Reach } from '../../lib/store/reach.js'
-import { StoreAccess } from '../../lib/store/store-access.js'
+import type { RowScope } from '../../lib/store/reach.js'
+import { SharedStore } from '../../lib/store/store-access.js'
 import type { TransactionEntry } from '../../lib/store/transaction-entry.js'
 import { runTransaction } from '../../lib/store/transaction.js'
 import { Writes } from '../../lib/store/writes.js'
@@ -12,28 +12,28 @@ import { Work } from '../../lib/store/work.js'
 
 async function open (
   t: Test | undefined, buckets: Readonly<Record<string, BucketDefinition>>
-): Promise<{ store: Store, access: StoreAccess, close: () => Promise<void> }> {
+): Promise<{ store: Store, sharedStore: SharedStore, close: () => Promise<void> }> {
   const store = await Store.start()
   for (const [name, definition] of Object.entries(buckets)) await store.defineBucket(name, definition)
-  const access = StoreAccess.of(store)
+  const sharedStore = SharedStore.of(store)
   const close = async (): Promise<void> => {
     await store.stop()
   }
   t?.teardown(close)
-  return { store, access, close }
+  return { store, sharedStore, close }
 }
 
 const unlimited = (): Work => new Work(Infinity)
-const reach = (work = unlimited()): Reach => ({
-  rows: () => undefined, ensure () {}, work, maxChanges: Infinity
+const reach = (work = unlimited()): RowScope => ({
+  rows: () => undefined, assertStillAllowed () {}, work, maxChanges: Infinity
 })
 
 t.test('A search in slices takes what others change meanwhile into account', async t => {
-  const { store, access } = await open(t, { things: { key: 'id', schema: { id: { type: 'number' } } } })
+  const { store, sharedStore } = await open(t, { things: { key: 'id', schema: { id: { type: 'number' } } } })
   const handle = store.bucket('things')
   await handle.insertMany(Array.from({ length: 20_000 }, (_, id) => ({ id, group: id % 2 })))
   const conditions = Array.from({ length: 240 }, (_, i) => ({ group: { $gte: 1 - i } }))
-  const changing = new Writes(access, reach()).updateMany(
+  const changing = new Writes(sharedStore, reach()).updateMany(
     'things', { group: 1, $and: conditions }, { done: true }
   )
   await nextTurn()
@@ -60,7 +60,7 @@ t.test('A request has a budget of work', async t => {
     parents: { key: 'id', schema: { id: { type: 'number' } } },
     full: { key: 'id', schema: { id: { type: 'number' } }, maxSize: 5 }
   }
-  const { store, access } = await open(t, buckets)
+  const { store, sharedStore } = await open(t, buckets)
   await store.bucket('parents').insertMany(Array.from({ length: 100 }, (_, id) => ({ id })))
   await store.bucket('things').insertMany(
     Array.from({ length: 1_000 }, (_, id) => ({ id, group: id % 10, n: id }))
@@ -80,15 +80,15 @@ t.test('A request has a budget of work', async t => {
     'each entry of a transaction adds up',
     3_000,
     async work => await runTransaction(
-      access,
+      sharedStore,
       Array.from({ length: 3 }, () => ({ op: 'count', bucket: 'things', filter: { n: { $gt: 5 } } })),
       reach(work)
     )
   )
   await takes('insertMany', 200, async work => {
-    const ensure = (): void => { throw new NoexServerError('FORBIDDEN', 'nothing is written') }
+    const assertStillAllowed = (): void => { throw new NoexServerError('FORBIDDEN', 'nothing is written') }
     const entry: TransactionEntry = { op: 'insertMany', bucket: 'full', data: [{ id: 1 }, { id: 2 }] }
-    await runTransaction(access, [entry], { ...reach(work), ensure }).catch((error: NoexServerError) => {
+    await runTransaction(sharedStore, [entry], { ...reach(work), assertStillAllowed }).catch((error: NoexServerError) => {
       if (error.code !== 'FORBIDDEN') throw error
     })
   })
@@ -97,18 +97,18 @@ t.test('A request has a budget of work', async t => {
     'a delete',
     100,
     async work => await runTransaction(
-      access,
+      sharedStore,
       [{ op: 'delete', bucket: 'parents', key: parent++ }],
       reach(work)
     )
   )
   await assert.rejects(
-    new Writes(access, reach(new Work(99_999))).updateMany('things', {}, { n: 1 }),
+    new Writes(sharedStore, reach(new Work(99_999))).updateMany('things', {}, { n: 1 }),
     isTooMuch(99_999),
     'each record that is written counts'
   )
   await assert.rejects(
-    new Writes(access, reach(new Work(999))).deleteMany('things', { n: { $gte: 0 } }), isTooMuch(999)
+    new Writes(sharedStore, reach(new Work(999))).deleteMany('things', { n: { $gte: 0 } }), isTooMuch(999)
   )
   t.equal(await store.bucket('things').count({ n: 1 }), 1, 'and nothing was')
 })
@@ -119,7 +119,7 @@ t.test('An equality is found by an index in both spellings, in a transaction too
     schema: { id: { type: 'number' }, g: { type: 'string' }, n: { type: 'number' } },
     indexes: ['g']
   }
-  const { store, access } = await open(t, { things: definition })
+  const { store, sharedStore } = await open(t, { things: definition })
   const bucket = 'things'
   const records = Array.from({ length: 3_000 }, (_, id) => ({ id, g: `g${id % 1_000}` }))
   await store.bucket(bucket).insertMany(records)
@@ -136,11 +136,11 @@ t.test('An equality is found by an index in both spellings, in a transaction too
   ]
   for (const filter of filters) {
     const title = JSON.stringify(filter)
-    const read = await spent(async work => await access.bucket(bucket, { work }).where(filter))
+    const read = await spent(async work => await sharedStore.bucket(bucket, { work }).where(filter))
     t.ok(read <= 9, `where ${title}`)
     t.ok(
       await spent(async work => {
-        return await access.bucket(bucket, { scope: { g: { $eq: 'g5' } }, work }).where({ id: 5 })
+        return await sharedStore.bucket(bucket, { scope: { g: { $eq: 'g5' } }, work }).where({ id: 5 })
       }) <= 9,
       'a row rule'
     )
@@ -154,20 +154,20 @@ t.test('An equality is found by an index in both spellings, in a transaction too
         { op: 'count', bucket, filter }
       ]
       const all = await spent(async work => {
-        await t.rejects(runTransaction(access, [
+        await t.rejects(runTransaction(sharedStore, [
           ...entries, change, ...entries.slice(1), { op: 'get', bucket: 'nowhere', key: 1 }
         ], reach(work)))
       })
       t.equal(all, 0, 'a bucket that is not there is noticed at once')
       const taken = await spent(async work => {
-        await t.rejects(runTransaction(access, [
+        await t.rejects(runTransaction(sharedStore, [
           ...entries, change, ...entries.slice(1), { op: 'update', bucket, key: -1, data: {} }
         ], reach(work)), { code: 'NOT_FOUND' })
       })
       t.ok(taken < 500, `${change.op} ${title}: ${taken} units`)
     }
     const narrow = await spent(async work => {
-      await new Writes(access, reach(work)).updateMany(bucket, filter, { n: 2 })
+      await new Writes(sharedStore, reach(work)).updateMany(bucket, filter, { n: 2 })
     })
     t.ok(narrow < 500, `updateMany ${title}: ${narrow} units`)
   }
