@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { NoexService } from '../lib/noex.js'
+import type { NoexService } from '../lib/service/service.js'
 
 const ok = {
   type: 'object',

@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { LogGuard } from '../lib/application/log-guard.js'
-import type { IncomingRequest } from '../lib/access/arrival.js'
-import type { HttpRefusal } from '../lib/access/http-access.js'
-import { incomingRequest, refusal } from './arriving-request.js'
+import type { IncomingRequest } from '../lib/handshake/request-origin.js'
+import type { HttpRefusal } from '../lib/auth/http-authorizer.js'
+import { incomingRequest, refusal } from './incoming-request.js'
 
 const reasons = { 400: 'The request is not acceptable', 401: 'A valid token is required', 403: 'Not allowed', 429: 'Too many wrong tokens', 503: 'Whether this is allowed cannot be found out at the moment' } as const
 

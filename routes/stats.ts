@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { IncomingRequest } from '../lib/access/arrival.js'
+import type { IncomingRequest } from '../lib/handshake/request-origin.js'
 import type { LogGuard } from '../lib/application/log-guard.js'
-import type { NoexService } from '../lib/noex.js'
+import type { NoexService } from '../lib/service/service.js'
 import { operatorAnswer } from './operator-answer.js'
 
 const integer = { type: 'integer' } as const

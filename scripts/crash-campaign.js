@@ -17,7 +17,7 @@ writeFileSync(writer, `
 import { writeSync } from 'node:fs'
 import { jsonlSink } from '${new URL('dist/lib/exports/audit.js', root).href}'
 import { recordEntry } from '${new URL('dist/lib/audit/entry.js', root).href}'
-import { systemClock } from '${new URL('dist/lib/clock.js', root).href}'
+import { systemClock } from '${new URL('dist/lib/util/clock.js', root).href}'
 const [path, batches, size, maxBytes] = process.argv.slice(2)
 const sink = await jsonlSink({ path, maxBytes: Number(maxBytes), checkpointEntries: 7 }).open({ log: console, clock: systemClock, failing () {}, note () {} })
 for (let batch = 1; batch <= batches; batch++) {

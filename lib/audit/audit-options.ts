@@ -1,5 +1,5 @@
-import type { Tier } from '../access/policy.js'
-import { checkGroup, isFunction, isInteger, isPlainObject, MAX_TIMER_MS, merge, NoexOptionsError, type Checks } from '../option-checks.js'
+import type { Tier } from '../permissions/policy.js'
+import { checkGroup, isFunction, isInteger, isPlainObject, MAX_TIMER_MS, merge, NoexOptionsError, type Checks } from '../util/option-schema.js'
 import type { AuditEntry } from './entry.js'
 import { isPolicy, type AuditSink } from './sink.js'
 

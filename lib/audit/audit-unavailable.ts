@@ -1,4 +1,4 @@
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 
 /** Builds the refusal of a request whose entry cannot become durable: it has not run. */
 export function auditUnavailable (): NoexServerError {

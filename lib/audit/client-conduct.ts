@@ -1,5 +1,5 @@
 import type { ConnectionAudit } from './connection-audit.js'
-import type { AuditSubject } from './request-record.js'
+import type { AuditSubject } from './request-audit.js'
 
 /**
  * What one client does wrong, for the audit trail: the first of each kind, and at the end how many there were. A client

@@ -1,5 +1,5 @@
-import { closeReasons, type CloseReason } from '../close-codes.js'
-import type { AuditSubject } from './request-record.js'
+import { closeReasons, type CloseReason } from '../protocol/close-codes.js'
+import type { AuditSubject } from './request-audit.js'
 import type { AuditTrail } from './trail.js'
 
 /** What is done to a connection otherwise than by its requests, as the trail records it. PROTOCOL.md, "Audit". */

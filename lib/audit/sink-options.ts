@@ -1,7 +1,7 @@
 import { createPrivateKey, KeyObject } from 'node:crypto'
 import { ApplicationListener } from '../application/application-listener.js'
-import { isFunction, isInteger, MAX_TIMER_MS, NoexOptionsError, type Checks } from '../option-checks.js'
-import type { Checkpoint } from './checkpoint.js'
+import { isFunction, isInteger, MAX_TIMER_MS, NoexOptionsError, type Checks } from '../util/option-schema.js'
+import type { Checkpoint } from './chain/checkpoint.js'
 import { defaultPolicies, isPolicy, type SinkContext, type SinkPolicies } from './sink.js'
 
 /** What every sink of this package takes. Durations are milliseconds. */

@@ -1,7 +1,7 @@
-import type { Tier } from '../access/policy.js'
-import type { Clock } from '../clock.js'
-import type { Log } from '../log.js'
-import { NoexOptionsError } from '../option-checks.js'
+import type { Tier } from '../permissions/policy.js'
+import type { Clock } from '../util/clock.js'
+import type { Log } from '../util/log.js'
+import { NoexOptionsError } from '../util/option-schema.js'
 import type { RecordedEntry } from './entry.js'
 
 /** Whether a reply waits until its entry is durable, or an entry may be left out when too many wait. */

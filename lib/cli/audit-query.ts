@@ -1,5 +1,5 @@
-import type { SealedEntry } from '../audit/chain.js'
-import { readTrail } from '../audit/trail-reader.js'
+import type { SealedEntry } from '../audit/chain/chain.js'
+import { readTrail } from '../audit/file/trail-reader.js'
 import { OK, UsageError, runCommand, toInteger, type CommandIo } from './command.js'
 
 const help = `Usage: fastify-noex audit query [options] FILE...

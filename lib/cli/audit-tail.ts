@@ -1,5 +1,5 @@
-import { findLastLines } from '../audit/trail-lines.js'
-import { findSegments, readItems, type Segment, type TrailItem } from '../audit/trail-reader.js'
+import { findLastLines } from '../audit/file/trail-lines.js'
+import { findSegments, readItems, type Segment, type TrailItem } from '../audit/file/trail-reader.js'
 import { OK, UsageError, runCommand, toInteger, type CommandIo } from './command.js'
 import { followTrail } from './follow.js'
 

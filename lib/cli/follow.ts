@@ -2,8 +2,8 @@ import { watch } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { LineSplitter } from '@hamicek/noex-journal'
-import { findSegments, readItems, toItem, type TrailItem } from '../audit/trail-reader.js'
-import { MAX_LINE_BYTES } from '../audit/trail-lines.js'
+import { findSegments, readItems, toItem, type TrailItem } from '../audit/file/trail-reader.js'
+import { MAX_LINE_BYTES } from '../audit/file/trail-lines.js'
 
 /** File systems that tell no changes are looked at this often. */
 const POLL_MS = 1_000

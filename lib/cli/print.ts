@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
-import type { SealedEntry } from '../audit/chain.js'
-import type { TrailItem } from '../audit/trail-reader.js'
+import type { SealedEntry } from '../audit/chain/chain.js'
+import type { TrailItem } from '../audit/file/trail-reader.js'
 
 /** Ends of lines, control, bidi and other invisible characters, and the backslash that marks them. A space stays. */
 const unsafe = /(?! )[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800\\]/gu

@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.js'
-import { DeadlineQueue } from './deadline-queue.js'
+import type { Clock } from '../util/clock.js'
+import { DeadlineQueue } from '../util/deadline-queue.js'
 
 /** A connection as the heartbeat sees it. */
 export interface Pingable {

@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream'
-import { runInNextTick } from '../clock.js'
-import type { PushTarget } from '../feeds/subscription-table.js'
+import { runInNextTick } from '../util/clock.js'
+import type { PushTarget } from '../subscriptions/query-subscriptions.js'
 import { textFrame, textFrames } from '../protocol/frame.js'
 import { charsOf, cut, type MessageText } from '../protocol/parts.js'
-import { noteWork } from '../slice.js'
+import { noteWork } from '../util/slice.js'
 import { FragmentedMessage, type FragmentedMessageOwner } from './fragmented-message.js'
 
 /** Characters that are encoded in about the time of a small request. */

@@ -1,7 +1,7 @@
 import { PassThrough, type Duplex } from 'node:stream'
 import type { ServerResponse } from 'node:http'
 import type { RawData, WebSocket, WebSocketServer } from 'ws'
-import { runInNextTurn } from '../clock.js'
+import { runInNextTurn } from '../util/clock.js'
 import { closeTimeoutMs } from '../deadlines.js'
 
 /**

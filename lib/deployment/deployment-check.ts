@@ -1,6 +1,6 @@
-import { secretProblem } from '../access/secret-strength.js'
-import { isPlainObject } from '../option-checks.js'
-import type { NoexOptions } from '../options.js'
+import { secretProblem } from '../auth/secret-strength.js'
+import { isPlainObject } from '../util/option-schema.js'
+import type { NoexOptions } from '../options/options.js'
 import { isLoopback } from './loopback.js'
 
 /** A risk of a deployment, and the option that mends it. */

@@ -1,12 +1,12 @@
 import type { WhereFilter } from '@hamicek/noex-store'
-import { scopeOfBucket } from '../access/permission-policy.js'
-import type { Policy, QueryFacts, Scope, ResourceAccess } from '../access/policy.js'
-import { Permission, ruleProblem } from '../access/rule.js'
-import type { Session } from '../access/session.js'
+import { scopeOfBucket } from '../permissions/rule-policy.js'
+import type { Policy, QueryFacts, Scope, ResourceAccess } from '../permissions/policy.js'
+import { Permission, ruleProblem } from '../permissions/permission.js'
+import type { Session } from '../protocol/session.js'
 import type { Directory } from './directory.js'
 import type { Identity } from './identity.js'
 import type { AccessClass, AclEntry, Resource, ResourceType, Role } from './records.js'
-import type { RowAccess } from '../store/reach.js'
+import type { RowAccess } from '../store/row-scope.js'
 
 /** For each class of access, an operation that it allows. */
 const operationsOf: Readonly<Record<ResourceType, Readonly<Record<AccessClass, string>>>> = {

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { threadFile } from '@hamicek/noex-journal'
 import type { KeyRequest } from './password-key.js'
 

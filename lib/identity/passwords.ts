@@ -1,5 +1,5 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { formatHash, formatSetting, parseHash, parseSetting, type PasswordHash, type PasswordSetting } from './password-hash.js'
 import { hasArgon2, type KeyRequest } from './password-key.js'
 import { PasswordWorkers, type KeySource } from './password-workers.js'

@@ -1,4 +1,4 @@
-import type { PermissionEntry } from '../access/rule.js'
+import type { PermissionEntry } from '../permissions/permission.js'
 import { SUPERADMIN_ID } from './system-roles.js'
 
 /** What every record of the store has. Timestamps are epoch milliseconds. */

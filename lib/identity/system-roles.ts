@@ -1,5 +1,5 @@
-import type { Tier } from '../access/policy.js'
-import type { PermissionEntry } from '../access/rule.js'
+import type { Tier } from '../permissions/policy.js'
+import type { PermissionEntry } from '../permissions/permission.js'
 
 /** The role that may do everything, and its virtual holder, who has no account. */
 export const SUPERADMIN = 'superadmin'

@@ -1,8 +1,8 @@
-import type { Clock } from '../clock.js'
-import { closeReasons } from '../close-codes.js'
+import type { Clock } from '../util/clock.js'
+import { closeReasons } from '../protocol/close-codes.js'
 import type { Connections } from '../connection/connections.js'
 import { inFlightTimeoutMs } from '../deadlines.js'
-import { withTimeout } from '../within.js'
+import { withTimeout } from '../util/with-timeout.js'
 
 /** Few clients need not wait for each other: each takes no more than this of the time over which they are spread. */
 const MAX_PACE_MS = 20

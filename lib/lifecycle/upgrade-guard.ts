@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { runInNextTick, systemClock } from '../clock.js'
-import { DeadlineQueue } from '../connection/deadline-queue.js'
+import { runInNextTick, systemClock } from '../util/clock.js'
+import { DeadlineQueue } from '../util/deadline-queue.js'
 import { responseOf } from '../connection/socket.js'
 import { closeTimeoutMs, inFlightTimeoutMs } from '../deadlines.js'
 

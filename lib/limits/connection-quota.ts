@@ -1,5 +1,5 @@
-import { NoexServerError } from '../errors.js'
-import type { RejectionReason, Rejections } from './refusals.js'
+import { NoexServerError } from '../protocol/errors.js'
+import type { RejectionReason, Rejections } from './rejections.js'
 
 /** How many connections there may be at a time. */
 export interface ConnectionLimits {

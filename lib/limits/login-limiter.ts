@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.js'
-import { NoexServerError } from '../errors.js'
-import type { Rejections } from './refusals.js'
+import type { Clock } from '../util/clock.js'
+import { NoexServerError } from '../protocol/errors.js'
+import type { Rejections } from './rejections.js'
 import { WindowLimiter } from './window-limiter.js'
 
 /** Unsuccessful attempts that one address has, in those of one account: many people may share it. */

@@ -1,7 +1,7 @@
-import type { Clock } from '../clock.js'
-import { NoexServerError } from '../errors.js'
+import type { Clock } from '../util/clock.js'
+import { NoexServerError } from '../protocol/errors.js'
 import type { ResolvedRateLimit } from './rate-limit-options.js'
-import type { Rejections } from './refusals.js'
+import type { Rejections } from './rejections.js'
 import { WindowLimiter } from './window-limiter.js'
 
 /** What a request is counted as: so many of an operation. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Clock } from '../clock.js'
+import type { Clock } from '../util/clock.js'
 
 /** Longer keys are kept as a digest. It has one character more than this, so it is never equal to a key kept as it is. */
 const MAX_KEY_CHARS = 64

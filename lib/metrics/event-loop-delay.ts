@@ -1,5 +1,5 @@
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
-import type { Clock } from '../clock.js'
+import type { Clock } from '../util/clock.js'
 
 /** How often the event loop is looked at, in milliseconds. What Node measures is the time between two looks. */
 const RESOLUTION_MS = 20

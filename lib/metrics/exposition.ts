@@ -1,9 +1,9 @@
 import type { Registry } from 'prom-client'
 import type { EventLoopReading } from './event-loop-delay.js'
 import type { PromClient } from './load-prom-client.js'
-import type { MetricsSnapshot } from './readings.js'
+import type { MetricsSnapshot } from './metrics-snapshot.js'
 import { RequestDurations } from './request-durations.js'
-import type { OperationMetrics } from './request-figures.js'
+import type { OperationMetrics } from './request-metrics.js'
 
 /** Sets the value of a metric that has no label. */
 type SetOne = (value: number) => void

@@ -1,4 +1,4 @@
-import { NoexOptionsError } from '../option-checks.js'
+import { NoexOptionsError } from '../util/option-schema.js'
 
 /** The part of `prom-client` that is used. */
 export type PromClient = Pick<typeof import('prom-client'), 'Counter' | 'Gauge' | 'Registry'>

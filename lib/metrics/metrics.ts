@@ -1,9 +1,9 @@
-import type { Clock } from '../clock.js'
+import type { Clock } from '../util/clock.js'
 import { EventLoopDelay } from './event-loop-delay.js'
 import { Exposition } from './exposition.js'
 import { loadPromClient, type PromClient } from './load-prom-client.js'
-import type { MetricsSnapshot } from './readings.js'
-import { RequestMetrics } from './request-figures.js'
+import type { MetricsSnapshot } from './metrics-snapshot.js'
+import { RequestMetrics } from './request-metrics.js'
 
 /**
  * The metrics of one service, in a registry of its own: services in one process do not meet, and what the application has

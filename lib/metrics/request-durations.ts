@@ -1,5 +1,5 @@
 import type { Metric } from 'prom-client'
-import { DURATION_BOUNDS, type OperationMetrics } from './request-figures.js'
+import { DURATION_BOUNDS, type OperationMetrics } from './request-metrics.js'
 
 interface Sample {
   readonly metricName: string

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { defineOperation, userIn, type Operation } from './operation.js'
 
 /** The operations of the `audit` namespace. PROTOCOL.md, "Audit". */

@@ -1,9 +1,9 @@
 import { Type } from 'typebox'
-import type { Client } from '../access/client.js'
-import { isExpired } from '../access/session.js'
-import { TokenRefusal } from '../access/token-refusal.js'
-import { NoexServerError } from '../errors.js'
-import { IdentitySession } from '../identity/sessions.js'
+import type { Client } from '../permissions/client.js'
+import { isExpired } from '../protocol/session.js'
+import { TokenRefusal } from '../auth/token-refusal.js'
+import { NoexServerError } from '../protocol/errors.js'
+import { IdentitySession } from '../identity/session-service.js'
 import { defineOperation, type Operation } from './operation.js'
 
 /** A client's token is kept as long as its session. */

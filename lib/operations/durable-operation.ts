@@ -1,5 +1,5 @@
-import type { Caller } from '../access/gate.js'
-import type { Grant } from '../access/grant.js'
+import type { Caller } from '../permissions/authorizer.js'
+import type { Grant } from '../permissions/grant.js'
 import { EncodedJson } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { isTakenBack } from '../store/noex-store.js'

@@ -1,9 +1,9 @@
 import { Type } from 'typebox'
-import type { Client } from '../access/client.js'
-import { NoexServerError } from '../errors.js'
-import { IdentitySession, type NewSession } from '../identity/sessions.js'
+import type { Client } from '../permissions/client.js'
+import { NoexServerError } from '../protocol/errors.js'
+import { IdentitySession, type NewSession } from '../identity/session-service.js'
 import { SUPERADMIN_ID } from '../identity/system-roles.js'
-import type { NoteOf } from '../store/reach.js'
+import type { NoteOf } from '../store/row-scope.js'
 import { Name } from '../protocol/fields.js'
 import { accounts, defineOperation, userIn, type Operation, type ServerContext } from './operation.js'
 

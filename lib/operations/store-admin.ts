@@ -1,11 +1,11 @@
 import { Type } from 'typebox'
-import { bucketNotDefined, queryNotDefined } from '../errors.js'
+import { bucketNotDefined, queryNotDefined } from '../protocol/errors.js'
 import { defineBucket, dropBucket, updateBucket } from '../store/schema-change.js'
 import { checkQueryConfig } from '../store/query-config.js'
 import { JsonObject, Name } from '../protocol/fields.js'
-import type { ResourceAccess } from '../access/policy.js'
+import type { ResourceAccess } from '../permissions/policy.js'
 import { referencedBuckets } from '../store/bucket-definition.js'
-import { causedBy } from '../store/reach.js'
+import { causedBy } from '../store/row-scope.js'
 import { defineOperation, nameIn, wholeBucket, namedQuery, type Operation } from './operation.js'
 
 const Named = Type.Object({ name: Name })

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { checkQueryParams } from '../store/query-config.js'
 import { Name } from '../protocol/fields.js'
 import { defineOperation, namedQuery, type Operation } from './operation.js'

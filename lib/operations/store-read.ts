@@ -1,9 +1,9 @@
 import type { BucketHandle } from '@hamicek/noex-store'
 import { Type } from 'typebox'
-import type { Grant } from '../access/grant.js'
+import type { Grant } from '../permissions/grant.js'
 import { checkFilter } from '../store/filter.js'
 import { fieldsIn, fieldsOfFilter, fieldsOfGroups } from '../store/named-fields.js'
-import { accessOf } from '../store/reach.js'
+import { accessOf } from '../store/row-scope.js'
 import { isSystemBucket } from '../store/system-buckets.js'
 import {
   GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, PositiveInteger

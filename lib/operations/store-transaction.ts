@@ -1,6 +1,6 @@
 import { Type, type TObject } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
-import { invalid } from '../errors.js'
+import { invalid } from '../protocol/errors.js'
 import { firstProblem } from '../protocol/shape.js'
 import { checkFilter } from '../store/filter.js'
 import type { RequestMessage } from '../protocol/messages.js'
@@ -10,7 +10,7 @@ import { placeOf, runTransaction } from '../store/transaction.js'
 import {
   ExpectedVersion, GroupBy, incrementFields, JsonObject, Key, MaybeLimit, MaybeObject, Name, RecordBatch
 } from '../protocol/fields.js'
-import type { Tier, ResourceAccess } from '../access/policy.js'
+import type { Tier, ResourceAccess } from '../permissions/policy.js'
 import { defineOperation, lengthOf, memberIn, nameIn, type Operation, type ResourcesOf } from './operation.js'
 
 /** As many as one `insertMany` of its own may have. */

@@ -1,9 +1,9 @@
-import type { Caller, Authorizer } from '../access/gate.js'
-import type { ResourceAccess } from '../access/policy.js'
-import { NoexServerError, NothingNamedError, type Named } from '../errors.js'
-import { didYouMean, nearestNames } from '../nearest.js'
+import type { Caller, Authorizer } from '../permissions/authorizer.js'
+import type { ResourceAccess } from '../permissions/policy.js'
+import { NoexServerError, NothingNamedError, type Named } from '../protocol/errors.js'
+import { didYouMean, nearestNames } from '../util/nearest.js'
 import type { RequestMessage } from '../protocol/messages.js'
-import type { OperationRegistry } from './index.js'
+import type { OperationRegistry } from './registry.js'
 import type { Operation, ServerContext } from './operation.js'
 
 /** Likely names for which the client's rights are asked. */

@@ -2,10 +2,10 @@ import { aggregate } from './aggregate.js'
 import { compileCondition } from './condition.js'
 import { compute } from './compute.js'
 import type { Fields, Procedure, ProcedureStep, Step } from './procedure.js'
-import { SizeBudget } from './room.js'
+import { SizeBudget } from './size-budget.js'
 import { compileTemplate, type Place, type Template } from './template.js'
 import { transform } from './transform.js'
-import { invalid } from '../errors.js'
+import { invalid } from '../protocol/errors.js'
 
 /** About how many characters of JSON what is made for one step may have. */
 const MAX_VALUE_CHARS = 1_048_576

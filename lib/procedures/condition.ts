@@ -1,7 +1,7 @@
 import { compileReference, type Variables } from './reference.js'
 import type { Condition } from './procedure.js'
 import { compileTemplate } from './template.js'
-import { SizeBudget } from './room.js'
+import { SizeBudget } from './size-budget.js'
 
 /** What `if` steps can ask. */
 export const operators = ['eq', 'neq', 'gt', 'gte', 'lt', 'lte', 'exists', 'not_exists'] as const satisfies ReadonlyArray<Condition['operator']>

@@ -1,4 +1,4 @@
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { checkJson } from '../protocol/json-guard.js'
 import { compileSteps } from './compile.js'
 import { hasType, inputTypes } from './input.js'

@@ -1,4 +1,4 @@
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 import type { InputField } from './procedure.js'
 
 /** Issues that are told of one input. */

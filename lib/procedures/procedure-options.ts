@@ -1,4 +1,4 @@
-import { checkGroup, isInteger, isPlainObject, merge, NoexOptionsError, type Checks } from '../option-checks.js'
+import { checkGroup, isInteger, isPlainObject, merge, NoexOptionsError, type Checks } from '../util/option-schema.js'
 import { checkDefinition, MAX_TIMEOUT_MS } from './definition.js'
 import type { Procedure, ProcedureDefinition } from './procedure.js'
 import type { ProcedureLimits } from './step-check.js'

@@ -1,5 +1,5 @@
 import type { Computation } from './compute.js'
-import type { SizeBudget } from './room.js'
+import type { SizeBudget } from './size-budget.js'
 import type { Variables } from './reference.js'
 
 /** What a declared member of the input must be. */

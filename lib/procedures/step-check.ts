@@ -1,4 +1,4 @@
-import { didYouMean, nearestNames } from '../nearest.js'
+import { didYouMean, nearestNames } from '../util/nearest.js'
 import { aggregates } from './aggregate.js'
 import { computations } from './compute.js'
 import { operators } from './condition.js'

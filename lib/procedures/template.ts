@@ -1,6 +1,6 @@
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { compileReference, piecesOf, type Reference, type Variables } from './reference.js'
-import type { SizeBudget } from './room.js'
+import type { SizeBudget } from './size-budget.js'
 
 /**
  * Fills in the placeholders of a value. What it makes uses up `room`.

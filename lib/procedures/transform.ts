@@ -1,7 +1,7 @@
-import { invalid } from '../errors.js'
-import { isPlainObject } from '../option-checks.js'
+import { invalid } from '../protocol/errors.js'
+import { isPlainObject } from '../util/option-schema.js'
 import { memberOf } from './aggregate.js'
-import { jsonChars, type SizeBudget } from './room.js'
+import { jsonChars, type SizeBudget } from './size-budget.js'
 
 /** How one result can be made into another. */
 export const transformations = ['map', 'filter', 'pick', 'pluck'] as const

@@ -1,5 +1,5 @@
-import { nextTurn } from '../slice.js'
-import type { SharedStore } from '../store/store-access.js'
+import { nextTurn } from '../util/slice.js'
+import type { SharedStore } from '../store/shared-store.js'
 
 /**
  * Lets transactions of procedures run one after the other, so that they do not overtake each other: a single

@@ -1,4 +1,4 @@
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from './errors.js'
 import { checkJson, MAX_JSON_DEPTH, withoutDepths } from './json-guard.js'
 import { withoutUnsafeIntegers } from './json-text.js'
 import type { RequestMessage } from './messages.js'

@@ -1,5 +1,5 @@
 import { plainAnswer } from '../application/plain-answer.js'
-import type { NoexServerError } from '../errors.js'
+import type { NoexServerError } from './errors.js'
 import type { NoticeMessage } from './messages.js'
 import { encodeInSlices, type MessageText } from './parts.js'
 

@@ -1,4 +1,4 @@
-import type { NoexErrorCode } from '../errors.js'
+import type { NoexErrorCode } from './errors.js'
 
 /** The protocol version that the welcome names. PROTOCOL.md, "Welcome". */
 export const PROTOCOL_VERSION = '1.0.0'

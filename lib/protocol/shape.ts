@@ -1,5 +1,5 @@
-import { NoexServerError, invalid } from '../errors.js'
-import { didYouMean, nearestNames } from '../nearest.js'
+import { NoexServerError, invalid } from './errors.js'
+import { didYouMean, nearestNames } from '../util/nearest.js'
 
 /** One thing that is wrong with a value, as a compiled TypeBox schema tells it. */
 interface SchemaProblem {

@@ -1,9 +1,9 @@
 import {
   fieldsOfFilter, fieldsOfGroups, fieldsOfIncrement, requireFields, type NamedField
 } from './named-fields.js'
-import type { RowScope } from './reach.js'
+import type { RowScope } from './row-scope.js'
 import type { RecordInput } from './record-input.js'
-import type { SharedStore } from './store-access.js'
+import type { SharedStore } from './shared-store.js'
 import type { TransactionEntry } from './transaction-entry.js'
 
 /**

@@ -1,8 +1,8 @@
 import type { DeclarativeQueryConfig } from '@hamicek/noex-store'
-import type { Log } from '../log.js'
-import { cut, nearestNames } from '../nearest.js'
+import type { Log } from '../util/log.js'
+import { cut, nearestNames } from '../util/nearest.js'
 import { fieldsIn, fieldsOfFilter, firstOf, type NamedField } from './named-fields.js'
-import type { SharedStore } from './store-access.js'
+import type { SharedStore } from './shared-store.js'
 import { isSystemBucket } from './system-buckets.js'
 
 /** Warnings that are remembered, so that none comes twice. */

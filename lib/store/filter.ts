@@ -1,6 +1,6 @@
-import { invalid } from '../errors.js'
-import { didYouMean, nearestNames } from '../nearest.js'
-import { isPlainObject } from '../option-checks.js'
+import { invalid } from '../protocol/errors.js'
+import { didYouMean, nearestNames } from '../util/nearest.js'
+import { isPlainObject } from '../util/option-schema.js'
 import { FilterRange, type Bound } from './filter-range.js'
 
 /** Elements that all `$in` and `$nin` of a filter may have: each is compared with each record. */

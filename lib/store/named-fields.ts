@@ -1,7 +1,7 @@
 import type { StoreRecord, WhereFilter } from '@hamicek/noex-store'
-import { invalid, type NoexServerError } from '../errors.js'
-import { didYouMean, nearestNames } from '../nearest.js'
-import type { SharedStore } from './store-access.js'
+import { invalid, type NoexServerError } from '../protocol/errors.js'
+import { didYouMean, nearestNames } from '../util/nearest.js'
+import type { SharedStore } from './shared-store.js'
 import type { Work } from './work.js'
 
 /** A field of records that a request names, and where it does so. */

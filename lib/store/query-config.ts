@@ -1,7 +1,7 @@
 import type { DeclarativeQueryConfig, WhereFilter } from '@hamicek/noex-store'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { invalid } from '../errors.js'
+import { invalid } from '../protocol/errors.js'
 import { Count, GroupFields, Name } from '../protocol/fields.js'
 import { firstProblem } from '../protocol/shape.js'
 import { checkFilter, fillPlaceholders } from './filter.js'

@@ -1,6 +1,6 @@
 import { isStoreError, type TransactionContext, type TransactionOptions } from '@hamicek/noex-store'
-import { systemClock } from '../clock.js'
-import type { SharedStore } from './store-access.js'
+import { systemClock } from '../util/clock.js'
+import type { SharedStore } from './shared-store.js'
 import type { Work } from './work.js'
 
 /** Tries that a transaction has when other writers are faster. */

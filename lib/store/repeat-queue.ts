@@ -1,5 +1,5 @@
-import { systemClock } from '../clock.js'
-import { withTimeout } from '../within.js'
+import { systemClock } from '../util/clock.js'
+import { withTimeout } from '../util/with-timeout.js'
 
 /** Milliseconds that a turn is waited for: one that takes longer does not hold up the others. */
 const MAX_WAIT_MS = 500

@@ -1,7 +1,7 @@
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { checkBucketDefinition, checkBucketName, checkBucketUpdate } from './bucket-definition.js'
-import { definitionOptions, type Cause, type RowScope } from './reach.js'
-import type { SharedStore } from './store-access.js'
+import { definitionOptions, type Cause, type RowScope } from './row-scope.js'
+import type { SharedStore } from './shared-store.js'
 
 /**
  * Defines a bucket once its definition is known to be sound.

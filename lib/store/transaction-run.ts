@@ -3,9 +3,9 @@ import type {
 } from '@hamicek/noex-store'
 import type { EntryWriters } from './entry-writers.js'
 import { checkCounter, incremented } from './increment.js'
-import { accessOf, type RowScope } from './reach.js'
+import { accessOf, type RowScope } from './row-scope.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
-import type { SharedStore } from './store-access.js'
+import type { SharedStore } from './shared-store.js'
 import type { TransactionEntry } from './transaction-entry.js'
 
 /** One try to run the entries of a transaction. Nothing is written before the transaction is committed. */

@@ -1,8 +1,8 @@
 import type { BucketHandle, StoreRecord, UpsertOptions, WhereFilter, WriteOptions } from '@hamicek/noex-store'
 import { checkCounter, incremented, type Increment } from './increment.js'
-import { accessOf, commitOptions, type RowScope } from './reach.js'
+import { accessOf, commitOptions, type RowScope } from './row-scope.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
-import type { SharedStore } from './store-access.js'
+import type { SharedStore } from './shared-store.js'
 
 /**
  * The writes of one request. Each rejects with an error of the store, which toReplyError translates: among

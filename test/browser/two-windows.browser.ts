@@ -5,7 +5,7 @@ import { chromium, type Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { orderDesk } from '../../example-app/app.js'
 import { openStore } from '../../example-app/store.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
 const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mutatedFrame, mutatedHandshake, mutatedMessage, Random } from '../hostile/mutations.js'
 import { encodeFrame, textFrame } from '../hostile/web-socket-frame.js'
-import { upgradeHeaders } from '../raw-socket.js'
+import { upgradeHeaders } from '../support/raw-socket.js'
 
 /** What the driver is told to do. */
 export interface Attack {

@@ -6,11 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import WebSocket from 'ws'
-import { postgresSink } from '../../lib/audit/postgres-sink.js'
-import { verifyTable } from '../../lib/audit/postgres-verify.js'
-import { serve } from '../helper.js'
-import { makeServer, postgresPrograms } from '../postgres.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { postgresSink } from '../../lib/audit/postgres/postgres-sink.js'
+import { verifyTable } from '../../lib/audit/postgres/verify-table.js'
+import { serve } from '../support/service.js'
+import { makeServer, postgresPrograms } from '../support/postgres.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const AWAY_MS = Number(process.env['OUTAGE_SECONDS'] ?? 60) * 1_000
 const WRITES_PER_SECOND = 1_000

@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Test } from 'tap'
 import { FileAdapter, Store } from '../../lib/exports/store.js'
-import { projectFile } from '../project-file.js'
+import { projectFile } from '../support/project-file.js'
 
 const fixture = projectFile('test/fixtures/saving-server.js')
 

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { AuditSink } from '../../lib/audit/sink.js'
 import { Store } from '../../lib/exports/store.js'
-import { serve } from '../helper.js'
-import { Scrape } from '../prometheus-text.js'
-import { projectFile } from '../project-file.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { serve } from '../support/service.js'
+import { Scrape } from '../support/prometheus-text.js'
+import { projectFile } from '../support/project-file.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 interface Target {
   readonly expr: string

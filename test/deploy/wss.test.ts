@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { request } from 'node:https'
 import t, { type Test } from 'tap'
 import type { AuditEntry, NoexOptions } from '../../lib/index.js'
-import { TestClient } from '../client.js'
-import { serve, type Served, type ServeSettings } from '../helper.js'
+import { TestClient } from '../support/client.js'
+import { serve, type Served, type ServeSettings } from '../support/service.js'
 import { certificate, hasProxies, proxyKinds, startProxy, type Proxy } from './proxy.js'
 
 /** Where the client is: not where the proxy is, so that nobody can take the one for the other. */

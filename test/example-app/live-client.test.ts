@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import WebSocket, { WebSocketServer } from 'ws'
-import type { Frame } from '../client.js'
-import { projectFile } from '../project-file.js'
+import type { Frame } from '../support/client.js'
+import { projectFile } from '../support/project-file.js'
 
 interface Client {
   connect: () => void

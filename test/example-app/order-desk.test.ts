@@ -10,10 +10,10 @@ import t, { type Test } from 'tap'
 import { orderDesk } from '../../example-app/app.js'
 import type { Customer, OpenOrder, Product } from '../../example-app/model.js'
 import { openStore } from '../../example-app/store.js'
-import { verifyTrail } from '../../lib/audit/verify.js'
-import { TestClient, type Frame } from '../client.js'
-import { temporaryDirectory } from '../temporary-directory.js'
-import { projectFile } from '../project-file.js'
+import { verifyTrail } from '../../lib/audit/file/verify.js'
+import { TestClient, type Frame } from '../support/client.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
+import { projectFile } from '../support/project-file.js'
 
 type Stored<T> = T & { readonly _version: number }
 

@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import type { NoexOptions } from '../../lib/index.js'
-import type { TestClient } from '../client.js'
-import { serve, type Served, type ServeSettings } from '../helper.js'
+import type { TestClient } from '../support/client.js'
+import { serve, type Served, type ServeSettings } from '../support/service.js'
 import { watchForAccidents } from './accidents.js'
 
 /** Time after which whatever an attack has opened must be gone, in milliseconds. */

@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { behaviours, type Behaviour } from './close-behaviours.js'
 import { ALLOWANCE_MS, serveToClose, type ServerKind } from './closing-server.js'
-import { isThorough } from '../sampled.js'
+import { isThorough } from '../support/sampled.js'
 
 const CLIENTS = isThorough ? 3 : 1
 

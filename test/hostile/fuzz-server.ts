@@ -1,8 +1,8 @@
 import { RuleEngine } from '@hamicek/noex-rules'
 import type { Test } from 'tap'
-import { serveAccounts } from '../identity.js'
-import { serve, type Served } from '../helper.js'
-import type { TestClient } from '../client.js'
+import { serveAccounts } from '../support/identity.js'
+import { serve, type Served } from '../support/service.js'
+import type { TestClient } from '../support/client.js'
 import type { NoexOptions } from '../../lib/index.js'
 
 /** Whose requests a server gets. */

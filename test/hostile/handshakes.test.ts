@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { RawSocket } from '../raw-socket.js'
-import { Barrier } from '../turnstile.js'
+import { RawSocket } from '../support/raw-socket.js'
+import { Barrier } from '../support/barrier.js'
 import { serveAttacked, type Attacked } from './bystander.js'
 
 const host = 'Host: localhost'

@@ -1,9 +1,9 @@
 // Attacks that worked against other WebSocket servers and their libraries, by the number under which they are known.
 import t from 'tap'
-import { TestClient } from '../client.js'
-import { serve } from '../helper.js'
-import { RawSocket, upgradeHeaders } from '../raw-socket.js'
-import { Barrier } from '../turnstile.js'
+import { TestClient } from '../support/client.js'
+import { serve } from '../support/service.js'
+import { RawSocket, upgradeHeaders } from '../support/raw-socket.js'
+import { Barrier } from '../support/barrier.js'
 import { serveAttacked } from './bystander.js'
 import { HostileClient } from './hostile-client.js'
 import { usedBytes } from './used-bytes.js'

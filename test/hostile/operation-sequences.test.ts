@@ -3,9 +3,9 @@ import { RuleEngine } from '@hamicek/noex-rules'
 import fc, { type AsyncCommand } from 'fast-check'
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { isThorough } from '../sampled.js'
-import type { TestClient } from '../client.js'
-import { serve, type Served } from '../helper.js'
+import { isThorough } from '../support/sampled.js'
+import type { TestClient } from '../support/client.js'
+import { serve, type Served } from '../support/service.js'
 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? (isThorough ? 20 : 5))
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)

@@ -2,13 +2,13 @@
 import fc from 'fast-check'
 import t from 'tap'
 import WebSocket from 'ws'
-import type { Frame, TestClient } from '../client.js'
-import { isThorough } from '../sampled.js'
-import { baseRequests } from '../base-requests.js'
+import type { Frame, TestClient } from '../support/client.js'
+import { isThorough } from '../support/sampled.js'
+import { baseRequests } from '../support/base-requests.js'
 import { secrets, serveFuzz, type FuzzServer, type Mode } from './fuzz-server.js'
 import { requestsOf, type FieldsText } from './request-arbitraries.js'
-import { ErrorCode } from '../../lib/errors.js'
-import { operations } from '../../lib/operations/index.js'
+import { ErrorCode } from '../../lib/protocol/errors.js'
+import { operations } from '../../lib/operations/registry.js'
 import { MAX_JSON_DEPTH } from '../../lib/protocol/json-guard.js'
 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? (isThorough ? 2 : 1))

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import type { NoexOptions } from '../../lib/index.js'
-import { serve, type Served } from '../helper.js'
-import { RawSocket } from '../raw-socket.js'
+import { serve, type Served } from '../support/service.js'
+import { RawSocket } from '../support/raw-socket.js'
 
 const allowed = 'https://desk.example'
 

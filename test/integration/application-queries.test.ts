@@ -2,11 +2,11 @@ import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { QueryContext } from '@hamicek/noex-store'
 import type { NoexOptions } from '../../lib/index.js'
-import type { TestClient } from '../client.js'
-import { serve, type Served } from '../helper.js'
+import type { TestClient } from '../support/client.js'
+import { serve, type Served } from '../support/service.js'
 import { watchForAccidents } from '../hostile/accidents.js'
-import { logText } from '../log-into.js'
-import { Barrier } from '../turnstile.js'
+import { logText } from '../support/log-into.js'
+import { Barrier } from '../support/barrier.js'
 
 type Query = (ctx: QueryContext, params: unknown) => Promise<unknown>
 

@@ -3,10 +3,10 @@ import t, { type Test } from 'tap'
 import WebSocket from 'ws'
 import { recordEntry, type AuditEntry, type RecordedEntry } from '../../lib/audit/entry.js'
 import type { AuditSink, SinkContext, SinkPolicies } from '../../lib/audit/sink.js'
-import { TestClient } from '../client.js'
-import { serve } from '../helper.js'
-import { ADMIN_SECRET, PASSWORD, serveAccounts } from '../identity.js'
-import { logInto } from '../log-into.js'
+import { TestClient } from '../support/client.js'
+import { serve } from '../support/service.js'
+import { ADMIN_SECRET, PASSWORD, serveAccounts } from '../support/identity.js'
+import { logInto } from '../support/log-into.js'
 
 const everything = { tiers: ['read', 'write', 'admin'] as const, logLevel: 'silent' as const }
 

@@ -4,10 +4,10 @@ import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
-import type { TestClient } from '../client.js'
-import { isThorough } from '../sampled.js'
-import { serve, type Served } from '../helper.js'
-import { Barrier } from '../turnstile.js'
+import type { TestClient } from '../support/client.js'
+import { isThorough } from '../support/sampled.js'
+import { serve, type Served } from '../support/service.js'
+import { Barrier } from '../support/barrier.js'
 
 const MIB = 2 ** 20
 

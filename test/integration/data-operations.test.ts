@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { BucketDefinition } from '@hamicek/noex-store'
-import type { TestClient } from '../client.js'
-import { serve, startStore, type Served } from '../helper.js'
+import type { TestClient } from '../support/client.js'
+import { serve, startStore, type Served } from '../support/service.js'
 
 interface Setting extends Served {
   readonly client: TestClient

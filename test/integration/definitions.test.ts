@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { MemoryAdapter } from '@hamicek/noex-store'
-import type { TestClient } from '../client.js'
-import { serve, startStore, type Served } from '../helper.js'
+import type { TestClient } from '../support/client.js'
+import { serve, startStore, type Served } from '../support/service.js'
 
 interface Setting extends Served {
   readonly client: TestClient

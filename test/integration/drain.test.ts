@@ -1,7 +1,7 @@
 import t from 'tap'
-import { TestClient } from '../client.js'
-import { serve, type Served } from '../helper.js'
-import { RawSocket } from '../raw-socket.js'
+import { TestClient } from '../support/client.js'
+import { serve, type Served } from '../support/service.js'
+import { RawSocket } from '../support/raw-socket.js'
 
 const shutDown = { code: 1000, reason: 'server_shutdown' }
 

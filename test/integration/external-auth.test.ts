@@ -9,15 +9,15 @@ import {
   type NoexOptions,
   type Origin
 } from '../../lib/index.js'
-import { TestClient } from '../client.js'
-import { FakeClock } from '../hand-clock.js'
-import { serve, startStore, type Served } from '../helper.js'
-import { InProcessClient } from '../in-process-client.js'
-import { NoexService } from '../../lib/noex.js'
-import { resolveOptions } from '../../lib/options.js'
-import type { Log } from '../../lib/log.js'
-import { logInto } from '../log-into.js'
-import { Barrier } from '../turnstile.js'
+import { TestClient } from '../support/client.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { serve, startStore, type Served } from '../support/service.js'
+import { InProcessClient } from '../support/in-process-client.js'
+import { NoexService } from '../../lib/service/service.js'
+import { resolveOptions } from '../../lib/options/options.js'
+import type { Log } from '../../lib/util/log.js'
+import { logInto } from '../support/log-into.js'
+import { Barrier } from '../support/barrier.js'
 
 const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
 

@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
 import type { GatewayOptions, NoexOptions } from '../../lib/index.js'
-import { TestClient } from '../client.js'
-import { serve, type ServeSettings, type Served } from '../helper.js'
-import { RawSocket } from '../raw-socket.js'
-import { Barrier } from '../turnstile.js'
+import { TestClient } from '../support/client.js'
+import { serve, type ServeSettings, type Served } from '../support/service.js'
+import { RawSocket } from '../support/raw-socket.js'
+import { Barrier } from '../support/barrier.js'
 
 const local = ['127.0.0.1']
 

@@ -1,9 +1,9 @@
 import t from 'tap'
 import Fastify from 'fastify'
 import { noexPlugin } from '../../lib/index.js'
-import { TestClient } from '../client.js'
-import { startStore } from '../helper.js'
-import { ADMIN_SECRET, PASSWORD, serveAccounts } from '../identity.js'
+import { TestClient } from '../support/client.js'
+import { startStore } from '../support/service.js'
+import { ADMIN_SECRET, PASSWORD, serveAccounts } from '../support/identity.js'
 import type { AddressInfo } from 'node:net'
 
 t.test('accounts', async t => {

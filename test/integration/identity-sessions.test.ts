@@ -1,8 +1,8 @@
 import t from 'tap'
 import { FileAdapter, Store } from '../../lib/exports/store.js'
-import { ADMIN_SECRET, PASSWORD, serveAccounts } from '../identity.js'
-import { TestClient } from '../client.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { ADMIN_SECRET, PASSWORD, serveAccounts } from '../support/identity.js'
+import { TestClient } from '../support/client.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const rightPassword = { password: PASSWORD }
 

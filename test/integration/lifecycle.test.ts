@@ -6,10 +6,10 @@ import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { noexPlugin, NoexServer, type NoexOptions } from '../../lib/index.js'
-import { TestClient } from '../client.js'
-import { serve, startStore, type Served } from '../helper.js'
-import { RawSocket, upgradeHeaders } from '../raw-socket.js'
-import { Barrier } from '../turnstile.js'
+import { TestClient } from '../support/client.js'
+import { serve, startStore, type Served } from '../support/service.js'
+import { RawSocket, upgradeHeaders } from '../support/raw-socket.js'
+import { Barrier } from '../support/barrier.js'
 
 /** What a shutdown may take beyond its grace period, whatever clients do. */
 const ALLOWANCE_MS = 2_000

@@ -1,11 +1,11 @@
 import websocket from '@fastify/websocket'
 import t, { type Test } from 'tap'
 import { NoexServer, type AuditEntry, type NoexOptions } from '../../lib/index.js'
-import { TestClient, type Frame } from '../client.js'
-import { serve, startStore, type Served } from '../helper.js'
-import { serveAccounts } from '../identity.js'
-import { RawSocket, upgradeHeaders } from '../raw-socket.js'
-import { Barrier } from '../turnstile.js'
+import { TestClient, type Frame } from '../support/client.js'
+import { serve, startStore, type Served } from '../support/service.js'
+import { serveAccounts } from '../support/identity.js'
+import { RawSocket, upgradeHeaders } from '../support/raw-socket.js'
+import { Barrier } from '../support/barrier.js'
 
 /** Tokens are user ids; the user `admin` may do everything. */
 const tokens: NoexOptions['auth'] = {

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { NoexServerError } from '../../lib/index.js'
-import { TestClient, type Frame } from '../client.js'
-import { serve } from '../helper.js'
+import { TestClient, type Frame } from '../support/client.js'
+import { serve } from '../support/service.js'
 
 /** Checks that the connection answers, and that nothing else has arrived. */
 async function isQuiet (t: Test, client: TestClient): Promise<void> {

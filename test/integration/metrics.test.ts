@@ -12,11 +12,11 @@ import { register as globalRegistry } from 'prom-client'
 import t, { type Test } from 'tap'
 import type { AuditSink } from '../../lib/audit/sink.js'
 import { noexPlugin, type ExternalAuth } from '../../lib/index.js'
-import { TestClient } from '../client.js'
-import { serve, startStore, type Served } from '../helper.js'
-import { Scrape } from '../prometheus-text.js'
-import { temporaryDirectory } from '../temporary-directory.js'
-import { Barrier } from '../turnstile.js'
+import { TestClient } from '../support/client.js'
+import { serve, startStore, type Served } from '../support/service.js'
+import { Scrape } from '../support/prometheus-text.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
+import { Barrier } from '../support/barrier.js'
 
 const routes = { metrics: '/metrics' }
 

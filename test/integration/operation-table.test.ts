@@ -1,11 +1,11 @@
 import { RuleEngine } from '@hamicek/noex-rules'
 import t, { type Test } from 'tap'
-import type { TestClient } from '../client.js'
-import { baseRequests } from '../base-requests.js'
-import { serve, type Served } from '../helper.js'
-import { ADMIN_SECRET, serveAccounts } from '../identity.js'
-import { operations } from '../../lib/operations/index.js'
-import { sampleOf } from '../sampled.js'
+import type { TestClient } from '../support/client.js'
+import { baseRequests } from '../support/base-requests.js'
+import { serve, type Served } from '../support/service.js'
+import { ADMIN_SECRET, serveAccounts } from '../support/identity.js'
+import { operations } from '../../lib/operations/registry.js'
+import { sampleOf } from '../support/sampled.js'
 
 /** What a hostile request may be answered, beside a result. */
 const acceptable = new Set(['VALIDATION_ERROR', 'NOT_FOUND', 'ALREADY_EXISTS', 'CONFLICT', 'BUCKET_NOT_DEFINED', 'QUERY_NOT_DEFINED', 'RATE_LIMITED', 'UNAUTHORIZED', 'FORBIDDEN'])

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import type { PermissionConfig } from '../../lib/index.js'
-import type { TestClient } from '../client.js'
-import { serve, type Served } from '../helper.js'
+import type { TestClient } from '../support/client.js'
+import { serve, type Served } from '../support/service.js'
 
 interface Guarded extends Served {
   /** Opens a client that is logged in as a user of this name with these roles. */

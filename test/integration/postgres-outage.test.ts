@@ -2,12 +2,12 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres-sink.js'
-import { verifyTable } from '../../lib/audit/postgres-verify.js'
+import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres/postgres-sink.js'
+import { verifyTable } from '../../lib/audit/postgres/verify-table.js'
 import type { SinkWriter } from '../../lib/audit/sink.js'
-import { makeServer, numberedBatch, postgresPrograms, testContext, type PostgresServer, type TestContext } from '../postgres.js'
-import { smallDisk } from '../small-disk.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { makeServer, numberedBatch, postgresPrograms, testContext, type PostgresServer, type TestContext } from '../support/postgres.js'
+import { smallDisk } from '../support/small-disk.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 interface OpenSink {
   readonly writer: SinkWriter

@@ -1,11 +1,11 @@
 import t from 'tap'
 import type { PermissionConfig } from '../../lib/index.js'
 import type { ProcedureDefinition } from '../../lib/procedures/procedure.js'
-import type { TestClient } from '../client.js'
-import { FakeRuleEngine } from '../fake-rule-engine.js'
-import { serve } from '../helper.js'
-import { serveAccounts, type Accounts } from '../identity.js'
-import { Barrier } from '../turnstile.js'
+import type { TestClient } from '../support/client.js'
+import { FakeRuleEngine } from '../support/fake-rule-engine.js'
+import { serve } from '../support/service.js'
+import { serveAccounts, type Accounts } from '../support/identity.js'
+import { Barrier } from '../support/barrier.js'
 
 const add: ProcedureDefinition = { name: 'add', steps: [{ action: 'store.insert', bucket: 'items', data: { id: '{{ input.id }}' }, as: 'item' }] }
 const list: ProcedureDefinition = { name: 'list', steps: [{ action: 'store.where', bucket: 'items', filter: {}, as: 'items' }, { action: 'transform', source: 'items', operation: 'pluck', args: 'id', as: 'ids' }, { action: 'return', value: '{{ ids }}' }] }

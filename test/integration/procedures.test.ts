@@ -2,12 +2,12 @@ import t, { type Test } from 'tap'
 import { FileAdapter, Store } from '../../lib/exports/store.js'
 import type { NoexOptions } from '../../lib/index.js'
 import type { ProcedureDefinition } from '../../lib/procedures/procedure.js'
-import type { Frame, TestClient } from '../client.js'
-import { FakeRuleEngine } from '../fake-rule-engine.js'
-import { serve, startStore, type Served, type ServeSettings } from '../helper.js'
-import { temporaryDirectory } from '../temporary-directory.js'
-import { Barrier } from '../turnstile.js'
-import { sampled, sampleOf } from '../sampled.js'
+import type { Frame, TestClient } from '../support/client.js'
+import { FakeRuleEngine } from '../support/fake-rule-engine.js'
+import { serve, startStore, type Served, type ServeSettings } from '../support/service.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
+import { Barrier } from '../support/barrier.js'
+import { sampled, sampleOf } from '../support/sampled.js'
 
 interface Setting extends Served {
   readonly client: TestClient

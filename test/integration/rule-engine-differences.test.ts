@@ -16,8 +16,8 @@ import {
   type TimerSetting
 } from '@hamicek/noex-rules'
 import t, { type Test } from 'tap'
-import { FakeClock } from '../hand-clock.js'
-import { projectFile } from '../project-file.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { projectFile } from '../support/project-file.js'
 
 const SILENT = { debug () {}, info () {}, warn () {}, error () {} }
 

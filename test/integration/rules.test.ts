@@ -4,10 +4,10 @@ import { bridgeStoreToRules } from '@hamicek/noex-store'
 import { RuleEngine, type RuleEngineConfig } from '@hamicek/noex-rules'
 import t, { type Test } from 'tap'
 import type { NoexOptions } from '../../lib/index.js'
-import { MAX_WAITING_EVENTS } from '../../lib/rules/event-subscriptions.js'
-import type { Frame, TestClient } from '../client.js'
-import { serve, startStore, type Served } from '../helper.js'
-import { serveAccounts } from '../identity.js'
+import { MAX_WAITING_EVENTS } from '../../lib/subscriptions/event-subscriptions.js'
+import type { Frame, TestClient } from '../support/client.js'
+import { serve, startStore, type Served } from '../support/service.js'
+import { serveAccounts } from '../support/identity.js'
 
 interface ServedRules extends Served {
   readonly engine: RuleEngine

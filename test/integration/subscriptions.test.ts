@@ -3,10 +3,10 @@ import t, { type Test } from 'tap'
 import { MemoryAdapter } from '@hamicek/noex-store'
 import type { QueryContext, Store } from '@hamicek/noex-store'
 import { noexPlugin } from '../../lib/index.js'
-import type { Frame, TestClient } from '../client.js'
-import { serve, startStore } from '../helper.js'
-import { logInto } from '../log-into.js'
-import { Barrier } from '../turnstile.js'
+import type { Frame, TestClient } from '../support/client.js'
+import { serve, startStore } from '../support/service.js'
+import { logInto } from '../support/log-into.js'
+import { Barrier } from '../support/barrier.js'
 
 interface Item { readonly id: string, readonly name?: string, readonly n?: number }
 
