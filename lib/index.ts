@@ -11,7 +11,13 @@ export type { GatewayOptions } from './handshake/gateway-headers.js'
 export type { PermissionConfig, PermissionRule } from './permissions/rule-policy.js'
 export type { PermissionEntry } from './permissions/permission.js'
 export type { AuthSession, Origin } from './protocol/session.js'
-export { checkDeployment, type AdviceId, type DeploymentAdvice, type DeploymentOptions, type DeploymentPlace } from './deployment/deployment-check.js'
+export {
+  checkDeployment,
+  type AdviceId,
+  type DeploymentAdvice,
+  type DeploymentOptions,
+  type DeploymentPlace
+} from './deployment/deployment-check.js'
 export { NoexServer, type ServerConfig } from './server.js'
 export type { DrainOptions, Noex, NoexState } from './types.js'
 export { NoexOptionsError } from './util/option-schema.js'

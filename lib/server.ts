@@ -19,15 +19,21 @@ export interface ServerConfig extends NoexOptions {
   host?: string | undefined
   /**
    * Options of the Fastify server: `logger`, `trustProxy`, `https` and so on.
-   * @default `forceCloseConnections`, `requestTimeout` 15_000, and in `http` or `https` `headersTimeout` 10_000
+   * @default `forceCloseConnections`, `requestTimeout` 15_000, and in `http` or `https` `headersTimeout`
+   * 10_000
    */
   fastify?: FastifyServerOptions & { http?: HttpOptions | null, https?: HttpsOptions | null } | undefined
 }
 
-/** The time for the head of a request. What is sent here is short: whoever takes longer only keeps a socket. */
+/**
+ * The time for the head of a request. What is sent here is short: whoever takes longer only keeps a socket.
+ */
 function headTimeouts (given: HttpOptions | null | undefined): HttpOptions {
   // Node refuses one that is longer than the time for the whole request; 0 is none.
-  return { headersTimeout: Math.min(10_000, given?.requestTimeout || Infinity), connectionsCheckingInterval: 2_500 }
+  return {
+    headersTimeout: Math.min(10_000, given?.requestTimeout || Infinity),
+    connectionsCheckingInterval: 2_500
+  }
 }
 
 const serverDefaults = {
@@ -49,11 +55,17 @@ export class NoexServer {
     this.#port = (app.server.address() as AddressInfo).port
   }
 
-  /** Starts a server and resolves when it listens. Rejects when an option is bad or the port is taken, and leaves nothing behind. */
+  /**
+   * Starts a server and resolves when it listens. Rejects when an option is bad or the port is taken, and
+   * leaves nothing behind.
+   */
   static async start (config: ServerConfig): Promise<NoexServer> {
     const { port = 8080, host = '0.0.0.0', fastify, ...options } = config
     const { http, https, ...rest } = fastify ?? {}
-    const listening = https == null ? { http: { ...headTimeouts(http), ...http } } : { https: { ...headTimeouts(https), ...https } }
+    const listening =
+      https == null
+        ? { http: { ...headTimeouts(http), ...http } }
+        : { https: { ...headTimeouts(https), ...https } }
     const app = Fastify({ ...serverDefaults, ...rest, ...listening } as FastifyServerOptions)
     try {
       await app.register(noexPlugin, options)
@@ -100,8 +112,8 @@ export class NoexServer {
   }
 
   /**
-   * Stops: see `Noex.drain`; then the server closes. Takes at most two seconds longer than delay and grace period.
-   * Later calls wait for the first.
+   * Stops: see `Noex.drain`; then the server closes. Takes at most two seconds longer than delay and grace
+   * period. Later calls wait for the first.
    */
   async stop (options: DrainOptions = {}): Promise<void> {
     checkDrainOptions(options)

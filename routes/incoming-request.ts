@@ -2,7 +2,10 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import type { IncomingRequest } from '../lib/handshake/request-origin.js'
 
-/** What a request tells about who sends it. One that a test injects has no socket, and may not have its headers as they came. */
+/**
+ * What a request tells about who sends it. One that a test injects has no socket, and may not have its
+ * headers as they came.
+ */
 export function incomingRequest (request: FastifyRequest): IncomingRequest {
   const { raw, headers } = request
   const { socket, rawHeaders } = raw as Partial<typeof raw>
@@ -16,7 +19,9 @@ export function incomingRequest (request: FastifyRequest): IncomingRequest {
 }
 
 function asTheyCame (headers: FastifyRequest['headers']): string[] {
-  return Object.entries(headers).flatMap(([name, values]) => [values ?? []].flat().flatMap(value => [name, value]))
+  return Object.entries(headers).flatMap(([name, values]) =>
+    [values ?? []].flat().flatMap(value => [name, value])
+  )
 }
 
 /** The body of a refusal, as Fastify's own look. */

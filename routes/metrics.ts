@@ -4,7 +4,10 @@ import type { LogGuard } from '../lib/application/log-guard.js'
 import type { NoexService } from '../lib/service/service.js'
 import { operatorAnswer } from './operator-answer.js'
 
-/** `GET /metrics`: the metrics in the text format of Prometheus, to whoever may run `server.stats`, as `/stats` is. */
+/**
+ * `GET /metrics`: the metrics in the text format of Prometheus, to whoever may run `server.stats`, as
+ * `/stats` is.
+ */
 export function metrics (service: NoexService, logGuard: LogGuard) {
   return {
     async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {

@@ -4,7 +4,13 @@ import type { IncomingRequest } from '../lib/handshake/request-origin.js'
 import type { HttpRefusal } from '../lib/auth/http-authorizer.js'
 import { incomingRequest, refusal } from './incoming-request.js'
 
-const reasons = { 400: 'The request is not acceptable', 401: 'A valid token is required', 403: 'Not allowed', 429: 'Too many wrong tokens', 503: 'Whether this is allowed cannot be found out at the moment' } as const
+const reasons = {
+  400: 'The request is not acceptable',
+  401: 'A valid token is required',
+  403: 'Not allowed',
+  429: 'Too many wrong tokens',
+  503: 'Whether this is allowed cannot be found out at the moment'
+} as const
 
 /** A question that only some may have answered. */
 interface Question {
@@ -14,8 +20,9 @@ interface Question {
 }
 
 /**
- * Asks for what only some may see, and returns it; or refuses with 400, 401, 403 or 429, and with 503 when nobody can tell whether it is
- * allowed: then the reply is sent, and it resolves with `undefined`. No cache keeps an answer.
+ * Asks for what only some may see, and returns it; or refuses with 400, 401, 403 or 429, and with 503 when
+ * nobody can tell whether it is allowed: then the reply is sent, and it resolves with `undefined`. No cache
+ * keeps an answer.
  */
 export async function operatorAnswer<T extends object> (
   request: FastifyRequest, reply: FastifyReply, { what, logGuard }: Question,

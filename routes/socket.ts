@@ -59,7 +59,12 @@ export const socketRoute: FastifyPluginAsync<SocketRouteOptions> = async (scope,
       // The plugin's default shutdown closes its clients without a code; the service closes its own itself.
       scope.websocketServer.clients?.delete(ws)
       const { remoteAddress, session } = admitted
-      service.accept(ws, { remoteAddress, requestId: request.id, headers: service.retainedHeaders(request.headers), session })
+      service.accept(ws, {
+        remoteAddress,
+        requestId: request.id,
+        headers: service.retainedHeaders(request.headers),
+        session
+      })
     }
   })
 }
@@ -72,12 +77,15 @@ export function urlOf (prefix: string, path: string): string {
 /** Refuses to boot when another route has the path already. `option` is where the path comes from. */
 export function refuseTakenPath (scope: FastifyInstance, path: string, option: string): void {
   const url = urlOf(scope.prefix, path)
-  if (scope.hasRoute({ method: 'GET', url })) throw new NoexOptionsError(option, `is "${path}", but GET ${url} is taken by another route`)
+  if (scope.hasRoute({ method: 'GET', url })) {
+    throw new NoexOptionsError(option, `is "${path}", but GET ${url} is taken by another route`)
+  }
 }
 
 /**
  * Uses the `@fastify/websocket` that this scope can see, or brings one. One upgrade listener on a server is
- * enough: where another instance of that plugin listens already, ours gets its upgrades through Fastify's router.
+ * enough: where another instance of that plugin listens already, ours gets its upgrades through Fastify's
+ * router.
  */
 async function provideWebsocket (
   scope: FastifyInstance, { maxPayloadBytes }: ResolvedOptions, url: string, log: Log

@@ -31,7 +31,13 @@ const audit = object({
   entries: integer,
   sinks: {
     type: 'array',
-    items: object({ name: string, problem: { type: 'string', nullable: true }, queued: integer, lagMs: integer, dropped: integer })
+    items: object({
+      name: string,
+      problem: { type: 'string', nullable: true },
+      queued: integer,
+      lagMs: integer,
+      dropped: integer
+    })
   }
 })
 
@@ -55,8 +61,8 @@ const response = object({
 }, { audit })
 
 /**
- * `GET /stats`: what `app.noex.getStats()` tells, to whoever may run `server.stats`: the bearer of a token that would
- * log in, a user whom the gateway names, or everybody where there is no `auth`.
+ * `GET /stats`: what `app.noex.getStats()` tells, to whoever may run `server.stats`: the bearer of a token
+ * that would log in, a user whom the gateway names, or everybody where there is no `auth`.
  */
 export function stats (service: NoexService, logGuard: LogGuard) {
   return {

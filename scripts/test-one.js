@@ -1,5 +1,6 @@
-// Builds, then runs single test files: npm run test:one -- test/lib/options/options.test.ts [more files] [--watch]
-// With --watch it goes on: each change is built, and the files that it concerns run again. Ends by Ctrl+C.
+// Builds, then runs single test files: npm run test:one -- test/lib/options/options.test.ts [more files]
+// [--watch] With --watch it goes on: each change is built, and the files that it concerns run again. Ends by
+// Ctrl+C.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, relative } from 'node:path'

@@ -2,7 +2,9 @@ import { closeReasons, type CloseReason } from '../protocol/close-codes.js'
 import type { AuditSubject } from './request-audit.js'
 import type { AuditTrail } from './trail.js'
 
-/** What is done to a connection otherwise than by its requests, as the trail records it. PROTOCOL.md, "Audit". */
+/**
+ * What is done to a connection otherwise than by its requests, as the trail records it. PROTOCOL.md, "Audit".
+ */
 export class ConnectionAudit {
   readonly #trail: AuditTrail
 
@@ -46,8 +48,23 @@ export class ConnectionAudit {
     this.#note(subject, 'connection.limited', 'frames that the rate limit has refused', { frames })
   }
 
-  #note ({ session, origin, log }: AuditSubject, operation: string, error: string, details?: Readonly<Record<string, unknown>>): void {
+  #note (
+    { session, origin, log }: AuditSubject,
+    operation: string,
+    error: string,
+    details?: Readonly<Record<string, unknown>>
+  ): void {
     const { connectionId, remoteAddress } = origin
-    this.#trail.note({ userId: session?.userId ?? null, sessionId: connectionId, operation, error, ...(details && { details }), remoteAddress }, log)
+    this.#trail.note(
+      {
+        userId: session?.userId ?? null,
+        sessionId: connectionId,
+        operation,
+        error,
+        ...(details && { details }),
+        remoteAddress
+      },
+      log
+    )
   }
 }

@@ -41,7 +41,14 @@ export class RequestAudit {
   /** The entry in the note of the last commit. */
   #noted: RecordedEntry | undefined
 
-  private constructor (trail: AuditTrail, operation: AuditedOperation, tier: Tier, request: RequestMessage, subject: AuditSubject, clock: Clock) {
+  private constructor (
+    trail: AuditTrail,
+    operation: AuditedOperation,
+    tier: Tier,
+    request: RequestMessage,
+    subject: AuditSubject,
+    clock: Clock
+  ) {
     this.#trail = trail
     this.#operation = operation
     this.#tier = tier
@@ -52,13 +59,20 @@ export class RequestAudit {
   }
 
   /** Begins the entry of a request; `undefined` when requests like it are not recorded. */
-  static begin (trail: AuditTrail, operation: AuditedOperation | undefined, request: RequestMessage, subject: AuditSubject, clock: Clock): RequestAudit | undefined {
+  static begin (
+    trail: AuditTrail,
+    operation: AuditedOperation | undefined,
+    request: RequestMessage,
+    subject: AuditSubject,
+    clock: Clock
+  ): RequestAudit | undefined {
     if (operation === undefined || !trail.covers(operation.tier)) return undefined
     return new RequestAudit(trail, operation, operation.tier, request, subject, clock)
   }
 
   /**
-   * Makes sure that there is room for the entry before the request runs; returns a promise when it must be waited for.
+   * Makes sure that there is room for the entry before the request runs; returns a promise when it must be
+   * waited for.
    * @throws `INTERNAL_ERROR`, see `AuditTrail.reserve`
    */
   reserve (): Promise<void> | undefined {

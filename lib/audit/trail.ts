@@ -36,7 +36,10 @@ export interface AuditStats {
   readonly sinks: readonly SinkStats[]
 }
 
-/** The audit trail of a service: every entry passes here, on its way to memory, the log, the application and the sinks. PROTOCOL.md, "Audit". */
+/**
+ * The audit trail of a service: every entry passes here, on its way to memory, the log, the application and
+ * the sinks. PROTOCOL.md, "Audit".
+ */
 export class AuditTrail {
   readonly #options: ResolvedAudit
   readonly #log: Log
@@ -60,7 +63,8 @@ export class AuditTrail {
     this.#tiers = new Set(options.tiers)
     this.#ring = new Ring(options.maxEntries)
     this.#queues = options.sinks.map(sink => new SinkQueue(sink, options.writeTimeoutMs, this.#log, clock))
-    const blocking = (tier: Tier): SinkQueue[] => this.#queues.filter(({ policies }) => policies[tier] === 'block')
+    const blocking = (tier: Tier): SinkQueue[] =>
+      this.#queues.filter(({ policies }) => policies[tier] === 'block')
     this.#blocking = { read: blocking('read'), write: blocking('write'), admin: blocking('admin') }
   }
 
@@ -143,8 +147,10 @@ export class AuditTrail {
   }
 
   /**
-   * Takes a place for the entry of a request wherever it must become durable; returns a promise when a place must become free first.
-   * @throws `INTERNAL_ERROR` with `details.reason: 'audit_unavailable'`, also as a rejection: then no place is taken.
+   * Takes a place for the entry of a request wherever it must become durable; returns a promise when a place
+   * must become free first.
+   * @throws `INTERNAL_ERROR` with `details.reason: 'audit_unavailable'`, also as a rejection: then no place
+   * is taken.
    */
   reserve (tier: Tier): Promise<void> | undefined {
     const queues = this.#blocking[tier]
@@ -158,7 +164,10 @@ export class AuditTrail {
     return waits ? this.#awaitPlaces(queues, places) : undefined
   }
 
-  async #awaitPlaces (queues: readonly SinkQueue[], places: ReadonlyArray<Promise<void> | undefined>): Promise<void> {
+  async #awaitPlaces (
+    queues: readonly SinkQueue[],
+    places: ReadonlyArray<Promise<void> | undefined>
+  ): Promise<void> {
     const taken = await Promise.allSettled(places)
     if (taken.every(({ status }) => status === 'fulfilled')) return
     taken.forEach(({ status }, i) => { if (status === 'fulfilled') queues[i]?.release() })

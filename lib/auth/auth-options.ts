@@ -34,11 +34,14 @@ export interface ExternalAuth {
    * @default true
    */
   required?: boolean | undefined
-  /** @default none: every role may read and write, `admin` may do everything, `writer` and `reader` as much as their names say */
+  /**
+   * @default none: every role may read and write, `admin` may do everything, `writer` and `reader` as much as
+   * their names say
+   */
   permissions?: PermissionConfig | undefined
   /**
-   * When `validate` is asked again whether the token is still good, before a request or a push: `false`, never; 0, each
-   * time; otherwise when so many milliseconds have passed since it was last asked.
+   * When `validate` is asked again whether the token is still good, before a request or a push: `false`,
+   * never; 0, each time; otherwise when so many milliseconds have passed since it was last asked.
    * @default false
    */
   revalidateMs?: number | false | undefined
@@ -93,9 +96,13 @@ export type AuthOptions = ExternalAuth | GatewayAuth | BuiltInAuth
 
 /** `auth` with every default filled in, and checked. */
 export type ResolvedAuth =
-  | { readonly mode: 'external' } & ResolvedExternal
-  | { readonly mode: 'gateway', readonly gateway: GatewayOptions, readonly permissions: PermissionConfig | undefined }
-  | { readonly mode: 'builtIn' } & ResolvedBuiltIn
+  | ({ readonly mode: 'external' } & ResolvedExternal)
+  | {
+    readonly mode: 'gateway'
+    readonly gateway: GatewayOptions
+    readonly permissions: PermissionConfig | undefined
+  }
+  | ({ readonly mode: 'builtIn' } & ResolvedBuiltIn)
 
 /** The options of external authentication with every default filled in. */
 export interface ResolvedExternal {
@@ -155,7 +162,11 @@ const checks: Readonly<Record<Mode, Checks>> = {
 }
 
 /** The member that each form cannot do without. */
-const required: Readonly<Record<Mode, string>> = { external: 'validate', gateway: 'gateway', builtIn: 'adminSecret' }
+const required: Readonly<Record<Mode, string>> = {
+  external: 'validate',
+  gateway: 'gateway',
+  builtIn: 'adminSecret'
+}
 
 /**
  * Checks the option `auth` and fills in its defaults; `undefined` stays so.
@@ -164,7 +175,8 @@ const required: Readonly<Record<Mode, string>> = { external: 'validate', gateway
 export function resolveAuth (auth: unknown): ResolvedAuth | undefined {
   if (auth === undefined) return undefined
   if (!isPlainObject(auth)) throw new NoexOptionsError('auth', 'must be an object')
-  const mode: Mode = auth['gateway'] !== undefined ? 'gateway' : auth['builtIn'] !== undefined ? 'builtIn' : 'external'
+  const mode: Mode =
+    auth['gateway'] !== undefined ? 'gateway' : auth['builtIn'] !== undefined ? 'builtIn' : 'external'
   checkGroup(auth, checks[mode], 'auth.')
   const member = required[mode]
   if (auth[member] === undefined) throw new NoexOptionsError(`auth.${member}`, 'is required')
@@ -198,8 +210,14 @@ function isRules (value: unknown, path: string): void {
     const { role, ...entry } = rule
     isText(role, `${at}.role`)
     const found = ruleProblem(entry)
-    if (found !== undefined) throw new NoexOptionsError(found.path === '' ? at : `${at}.${found.path}`, found.problem)
-    if (role === ANONYMOUS && entry['where'] !== undefined && new Where(entry['where'] as Record<string, unknown>).isPersonal) {
+    if (found !== undefined) {
+      throw new NoexOptionsError(found.path === '' ? at : `${at}.${found.path}`, found.problem)
+    }
+    if (
+      role === ANONYMOUS &&
+      entry['where'] !== undefined &&
+      new Where(entry['where'] as Record<string, unknown>).isPersonal
+    ) {
       throw new NoexOptionsError(`${at}.where`, 'asks for the user, and an anonymous client has none')
     }
   })

@@ -41,13 +41,19 @@ export class ExternalAuthenticator implements Authenticator {
   }
 
   isStale (session: Session): boolean {
-    return this.#revalidateMs !== false && session instanceof ExternalSession && this.#clock.ticks() - session.validatedAt >= this.#revalidateMs
+    return (
+      this.#revalidateMs !== false &&
+      session instanceof ExternalSession &&
+      this.#clock.ticks() - session.validatedAt >= this.#revalidateMs
+    )
   }
 
   async confirm (session: Session, origin: Origin): Promise<Session | TokenRefusal> {
     if (!(session instanceof ExternalSession)) return session
     // Requests and pushes may ask at the same time; one answer does for all.
-    session.confirming ??= this.identify(session.token, origin).finally(() => { session.confirming = undefined })
+    session.confirming ??= this.identify(session.token, origin).finally(
+      () => { session.confirming = undefined }
+    )
     const confirmed = await session.confirming
     if (confirmed instanceof TokenRefusal || confirmed.userId === session.userId) return confirmed
     return new TokenRefusal('it is another user\'s now')

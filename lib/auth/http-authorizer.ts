@@ -37,14 +37,17 @@ export class HttpAuthorizer {
   constructor (options: HttpAuthorizerOptions) {
     const { rateLimit, clock } = options
     this.#options = options
-    this.#guesses = rateLimit && new WindowLimiter({ max: rateLimit.maxRequests, windowMs: rateLimit.windowMs }, clock)
+    this.#guesses =
+      rateLimit && new WindowLimiter({ max: rateLimit.maxRequests, windowMs: rateLimit.windowMs }, clock)
   }
 
   /**
-   * Who sends a request that is to read the statistics (`undefined`: somebody anonymous who may), or the status and the
-   * reason of its refusal. Rejects when nobody can tell.
+   * Who sends a request that is to read the statistics (`undefined`: somebody anonymous who may), or the
+   * status and the reason of its refusal. Rejects when nobody can tell.
    */
-  async authorizeStats (request: IncomingRequest): Promise<{ readonly session: Session | undefined } | HttpRefusal> {
+  async authorizeStats (
+    request: IncomingRequest
+  ): Promise<{ readonly session: Session | undefined } | HttpRefusal> {
     const { required, policy, authenticator, resolveOrigin } = this.#options
     const guesses = this.#guesses
     const arrival = resolveOrigin(request)
@@ -56,11 +59,18 @@ export class HttpAuthorizer {
     if (token !== undefined && guesses !== undefined && giveBack === undefined) {
       return { refused: 429, reason: 'too many wrong tokens', retryAfterMs: guesses.retryAfterMs(key) }
     }
-    const session = token === undefined ? arrival.session : await this.#sessionOf(token, arrival, request.headers)
+    const session =
+      token === undefined ? arrival.session : await this.#sessionOf(token, arrival, request.headers)
     if (session instanceof TokenRefusal) return { refused: 401, reason: `no valid token: ${session.reason}` }
     giveBack?.()
     if (session === undefined && required) return { refused: 401, reason: 'no token' }
-    const touch = { operation: 'server.stats', tier: 'admin', type: 'server', name: '*', records: false } as const
+    const touch = {
+      operation: 'server.stats',
+      tier: 'admin',
+      type: 'server',
+      name: '*',
+      records: false
+    } as const
     const mayRead = policy.admits(session, 'admin') && policy.decide(session, touch) === true
     return mayRead ? { session } : { refused: 403, reason: 'no permission for server.stats' }
   }

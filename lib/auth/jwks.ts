@@ -10,7 +10,10 @@ const MAX_BYTES = 1_048_576
 /** No key is used that was fetched longer ago, in milliseconds: the issuer may have withdrawn it. */
 const MAX_AGE_MS = 600_000
 
-/** Keys this old are fetched anew while they are still good, so that an endpoint which fails for a moment is not noticed. */
+/**
+ * Keys this old are fetched anew while they are still good, so that an endpoint which fails for a moment is
+ * not noticed.
+ */
 export const REFRESH_AGE_MS = 300_000
 
 /** The keys could not be fetched, so nobody knows whether the token is good. The cause says what happened. */
@@ -19,8 +22,9 @@ export class JwksError extends Error {
 }
 
 /**
- * The public keys of an issuer, fetched when they are needed. Whatever tokens come, and whether it answers or not, the
- * endpoint is asked at most once in `cooldownMs`: jose's own remote set asks a dead endpoint again for every token.
+ * The public keys of an issuer, fetched when they are needed. Whatever tokens come, and whether it answers or
+ * not, the endpoint is asked at most once in `cooldownMs`: jose's own remote set asks a dead endpoint again
+ * for every token.
  */
 export class RemoteKeys {
   readonly #url: URL
@@ -41,7 +45,8 @@ export class RemoteKeys {
 
   /**
    * Finds the key that a token names.
-   * @throws {JwksError} when that cannot be found out now; an error of jose when there is no such key, or more than one.
+   * @throws {JwksError} when that cannot be found out now; an error of jose when there is no such key, or
+   * more than one.
    */
   readonly find: JWTVerifyGetKey = async (header, token) => {
     const age = this.#clock.ticks() - this.#loadedAt
@@ -77,13 +82,19 @@ export class RemoteKeys {
       this.#failure = undefined
     } catch (cause) {
       // Without its query, which may be a secret.
-      this.#failure = new JwksError(`the keys at ${this.#url.origin}${this.#url.pathname} cannot be fetched`, { cause })
+      this.#failure = new JwksError(
+        `the keys at ${this.#url.origin}${this.#url.pathname} cannot be fetched`,
+        { cause }
+      )
     }
   }
 
   async #fetch (): Promise<JSONWebKeySet> {
     const abort = new AbortController()
-    const cancel = this.#clock.after(TIMEOUT_MS, () => { abort.abort(new Error(`no whole answer within ${TIMEOUT_MS} ms`)) })
+    const cancel = this.#clock.after(
+      TIMEOUT_MS,
+      () => { abort.abort(new Error(`no whole answer within ${TIMEOUT_MS} ms`)) }
+    )
     try {
       const headers = { accept: 'application/jwk-set+json, application/json' }
       const response = await fetch(this.#url, { headers, redirect: 'manual', signal: abort.signal })

@@ -1,16 +1,33 @@
 import type { KeyObject } from 'node:crypto'
-import { checkGroup, isInteger, isPlainObject, isText, isTextArray, NoexOptionsError, type Checks } from '../util/option-schema.js'
+import {
+  checkGroup,
+  isInteger,
+  isPlainObject,
+  isText,
+  isTextArray,
+  NoexOptionsError,
+  type Checks
+} from '../util/option-schema.js'
 import { REFRESH_AGE_MS } from './jwks.js'
 import { checkAlgorithms, publicKey, secretKey, type JwtAlgorithm, type PublicKeyInput } from './jwt-key.js'
 import type { PermissionConfig } from '../permissions/rule-policy.js'
 
 /** What `jwtAuth` takes. Exactly one of `secret`, `publicKey` and `jwksUri` says how tokens are signed. */
 export interface JwtAuthOptions {
-  /** The secret that the issuer shares with this server: at least as many bytes as the hash of `algorithms` has, 32 for `HS256`. */
+  /**
+   * The secret that the issuer shares with this server: at least as many bytes as the hash of `algorithms`
+   * has, 32 for `HS256`.
+   */
   secret?: string | Uint8Array | undefined
-  /** The issuer's public key: PEM text (SPKI or an X.509 certificate), a `KeyObject` or a JWK. RSA keys have at least 2,048 bits. */
+  /**
+   * The issuer's public key: PEM text (SPKI or an X.509 certificate), a `KeyObject` or a JWK. RSA keys have
+   * at least 2,048 bits.
+   */
   publicKey?: PublicKeyInput | undefined
-  /** Where the issuer publishes its public keys (JWKS): `https`, or `http` on this machine. Keys are used for at most 10 minutes. */
+  /**
+   * Where the issuer publishes its public keys (JWKS): `https`, or `http` on this machine. Keys are used for
+   * at most 10 minutes.
+   */
   jwksUri?: string | undefined
   /** The algorithms that tokens may be signed with. No other is accepted, whatever a token says. */
   algorithms: readonly JwtAlgorithm[]
@@ -19,7 +36,8 @@ export interface JwtAuthOptions {
   /** Whom a token must be meant for (`aud`); one of them, where there are more. */
   audience: string | readonly string[]
   /**
-   * The claim that lists the roles: a name, taken as it is, or the names on the way to it, for instance `['realm_access', 'roles']`.
+   * The claim that lists the roles: a name, taken as it is, or the names on the way to it, for instance
+   * `['realm_access', 'roles']`.
    * @default 'roles'
    */
   rolesClaim?: string | readonly string[] | undefined
@@ -30,7 +48,8 @@ export interface JwtAuthOptions {
    */
   clockToleranceMs?: number | undefined
   /**
-   * Time between two fetches from `jwksUri`, at least. A token whose key is not known may have to wait so long. From 1,000 to 300,000.
+   * Time between two fetches from `jwksUri`, at least. A token whose key is not known may have to wait so
+   * long. From 1,000 to 300,000.
    * @default 30_000
    */
   cooldownMs?: number | undefined
@@ -71,7 +90,9 @@ const DEFAULT_TOLERANCE_MS = 5_000
 
 const keyOptions = ['secret', 'publicKey', 'jwksUri'] as const
 
-/** What can be checked by itself. The others follow from the key, or belong to every `auth` (auth-options.ts). */
+/**
+ * What can be checked by itself. The others follow from the key, or belong to every `auth` (auth-options.ts).
+ */
 const checks: Checks = {
   secret: () => {},
   publicKey: () => {},
@@ -97,11 +118,15 @@ export function resolveJwt (options: JwtAuthOptions): ResolvedJwt {
   checkGroup(options, checks, `${PATH}.`)
   const given = keyOptions.filter(name => options[name] !== undefined)
   const [kind] = given
-  if (kind === undefined || given.length > 1) throw new NoexOptionsError(PATH, `needs exactly one of ${keyOptions.join(', ')}`)
+  if (kind === undefined || given.length > 1) {
+    throw new NoexOptionsError(PATH, `needs exactly one of ${keyOptions.join(', ')}`)
+  }
   for (const name of ['algorithms', 'issuer', 'audience'] as const) {
     if (options[name] === undefined) throw new NoexOptionsError(`${PATH}.${name}`, 'is required')
   }
-  if (options.cooldownMs !== undefined && kind !== 'jwksUri') throw new NoexOptionsError(`${PATH}.cooldownMs`, 'has no effect without jwksUri')
+  if (options.cooldownMs !== undefined && kind !== 'jwksUri') {
+    throw new NoexOptionsError(`${PATH}.cooldownMs`, 'has no effect without jwksUri')
+  }
   checkAlgorithms(options.algorithms, kind === 'secret' ? 'secret' : 'public', `${PATH}.algorithms`)
   return {
     key: keyOf(kind, options),
@@ -116,17 +141,24 @@ export function resolveJwt (options: JwtAuthOptions): ResolvedJwt {
 function keyOf (kind: typeof keyOptions[number], options: JwtAuthOptions): ResolvedJwt['key'] {
   const path = `${PATH}.${kind}`
   if (kind === 'secret') return secretKey(options.secret, options.algorithms, path)
-  if (kind === 'publicKey') return publicKey(options.publicKey, options.algorithms, path, `${PATH}.algorithms`)
+  if (kind === 'publicKey') {
+    return publicKey(options.publicKey, options.algorithms, path, `${PATH}.algorithms`)
+  }
   return { url: jwksUrl(options.jwksUri ?? '', path), cooldownMs: options.cooldownMs ?? DEFAULT_COOLDOWN_MS }
 }
 
 /** Over plain http anybody on the way could put in a key of their own. */
 function jwksUrl (text: string, path: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !(url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)))) {
+  if (
+    url === undefined ||
+    !(url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)))
+  ) {
     throw new NoexOptionsError(path, 'must be an https URL, or an http URL of a loopback host')
   }
-  if (url.username !== '' || url.password !== '') throw new NoexOptionsError(path, 'must have no user name and no password')
+  if (url.username !== '' || url.password !== '') {
+    throw new NoexOptionsError(path, 'must have no user name and no password')
+  }
   return url
 }
 

@@ -4,7 +4,13 @@ import { isPlainObject } from '../util/option-schema.js'
 import { resolveAuth, type ExternalAuth } from './auth-options.js'
 import { JwksError, RemoteKeys } from './jwks.js'
 import { resolveJwt, type JwtAuthOptions, type ResolvedJwt } from './jwt-options.js'
-import { isRoles, isUserId, MAX_LIFETIME_MS, MAX_USER_ID_CHARS, type AuthSession } from '../protocol/session.js'
+import {
+  isRoles,
+  isUserId,
+  MAX_LIFETIME_MS,
+  MAX_USER_ID_CHARS,
+  type AuthSession
+} from '../protocol/session.js'
 import { TokenRefusal, withReasons, type ExplainedValidator } from './token-refusal.js'
 
 export type { JwtAuthOptions } from './jwt-options.js'
@@ -15,7 +21,10 @@ export interface JwtAuth extends ExternalAuth {
   validate: TokenValidator
 }
 
-/** Tells whose token this is; `null` when it is no good. Rejects with a `JwksError` when the keys cannot be fetched. */
+/**
+ * Tells whose token this is; `null` when it is no good. Rejects with a `JwksError` when the keys cannot be
+ * fetched.
+ */
 export type TokenValidator = (token: string) => Promise<AuthSession | null>
 
 /** A longer token is refused before anything is computed. */
@@ -27,11 +36,12 @@ const MAX_REASON_CHARS = 200
 const DEFAULT_REVALIDATE_MS = 60_000
 
 /**
- * Builds the option `auth` for signed JSON Web Tokens (JWS, RFC 7519). A token is good when an algorithm of the list
- * signed it, issuer and audience are the configured ones, `nbf` has come and `exp`, which it must have, has
- * not. No claim about time may be more than ten years ahead: it would be in another unit than seconds. Then
- * `sub` is the user: 1 to 256 characters. The roles are at most 100 texts of at most 256 characters each; a
- * token without the claim has none. Tokens have at most 8,192 characters. Why a token is refused is logged.
+ * Builds the option `auth` for signed JSON Web Tokens (JWS, RFC 7519). A token is good when an algorithm of
+ * the list signed it, issuer and audience are the configured ones, `nbf` has come and `exp`, which it must
+ * have, has not. No claim about time may be more than ten years ahead: it would be in another unit than
+ * seconds. Then `sub` is the user: 1 to 256 characters. The roles are at most 100 texts of at most 256
+ * characters each; a token without the claim has none. Tokens have at most 8,192 characters. Why a token is
+ * refused is logged.
  * @throws {NoexOptionsError} for a bad option, with its path below `auth`.
  */
 export function jwtAuth (options: JwtAuthOptions): JwtAuth {
@@ -113,8 +123,8 @@ function isNear (seconds: number | undefined, now: number): boolean {
 }
 
 /**
- * The claim at the end of the path: an empty list where it is not there, `undefined` where the path leads through something
- * else than objects. Own members only: every object inherits some.
+ * The claim at the end of the path: an empty list where it is not there, `undefined` where the path leads
+ * through something else than objects. Own members only: every object inherits some.
  */
 function rolesAt (claims: unknown, path: readonly string[]): unknown {
   let found = claims

@@ -14,7 +14,10 @@ export class Revocations {
 
   static readonly #shared = new WeakMap<object, Revocations>()
 
-  /** Those that everybody shares who serves the accounts in `store`. The first to ask chooses how long they last. */
+  /**
+   * Those that everybody shares who serves the accounts in `store`. The first to ask chooses how long they
+   * last.
+   */
   static of (store: object, ttlMs: number, clock: Clock): Revocations {
     const revocations = Revocations.#shared.get(store) ?? new Revocations(ttlMs, clock)
     Revocations.#shared.set(store, revocations)

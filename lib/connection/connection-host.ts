@@ -22,11 +22,17 @@ export interface ConnectionHost extends PrincipalHost {
   /** Connections whose close frame is on its way. */
   readonly closing: DeadlineQueue<Connection>
   dispatch: (text: string, connection: Connection) => Promise<void> | undefined
-  /** Somebody is about to log in on the connection, or out. @throws `RATE_LIMITED` when the user has too many connections */
+  /**
+   * Somebody is about to log in on the connection, or out. @throws `RATE_LIMITED` when the user has too many
+   * connections
+   */
   beforeSessionChange: (connection: Connection, from: Session | undefined, to: Session | undefined) => void
   /** Nobody is logged in on the connection any more. */
   onLoggedOut: (connection: Connection) => void
-  /** The connection takes no more requests; `ending` is what `Endings` count, `wasLoggedIn` whether somebody was until now. */
+  /**
+   * The connection takes no more requests; `ending` is what `Endings` count, `wasLoggedIn` whether somebody
+   * was until now.
+   */
   onStopped: (connection: Connection, ending: string | number, wasLoggedIn: boolean) => void
   /** The socket has ended. */
   onClosed: (connection: Connection, code: number) => void

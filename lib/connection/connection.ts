@@ -26,10 +26,12 @@ import type { Upgrade } from '../handshake/upgrade.js'
 const FRAME_TOO_LONG = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
 
 /**
- * One client, from open to close. It must be made in the tick in which the WebSocket opens, so that no frame is missed.
- * What it keeps is what an idle client costs: listeners are shared and nothing refers to the upgrade request.
+ * One client, from open to close. It must be made in the tick in which the WebSocket opens, so that no frame
+ * is missed. What it keeps is what an idle client costs: listeners are shared and nothing refers to the
+ * upgrade request.
  */
-export class Connection implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketListener {
+export class Connection
+implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketListener {
   readonly id: string
   readonly upgrade: Upgrade
   readonly addressKey: string
@@ -46,7 +48,10 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   #held: HeldReplies | undefined
   #log: Log | undefined
   #conduct: ClientConduct | undefined
-  /** Why the session was revoked while the request that did so was being answered: the close waits for the reply. */
+  /**
+   * Why the session was revoked while the request that did so was being answered: the close waits for the
+   * reply.
+   */
   #revoked: string | undefined
   /** Whether it must log in and never has. */
   #isUnauthenticated: boolean
@@ -119,7 +124,12 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   }
 
   get info (): ConnectionInfo {
-    return { connectionId: this.id, remoteAddress: this.upgrade.remoteAddress, connectedAt: this.connectedAt, ...this.#principal.info }
+    return {
+      connectionId: this.id,
+      remoteAddress: this.upgrade.remoteAddress,
+      connectedAt: this.connectedAt,
+      ...this.#principal.info
+    }
   }
 
   logIn (session: Session): void {
@@ -165,13 +175,18 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.#principal.onPermissionsChanged()
   }
 
-  /** Ends the session and its subscriptions at once, and with them the connection: the client is told not to come back. */
+  /**
+   * Ends the session and its subscriptions at once, and with them the connection: the client is told not to
+   * come back.
+   */
   revoke (reason: string): void {
     if (!this.open || this.#revoked !== undefined) return
     this.#recordClose(closeReasons.sessionRevoked)
     if (!this.open) return
     // Whoever bars their own account is told that it worked.
-    if (this.answering?.accessLevel === 'admin' || this.answering?.accessLevel === 'superadmin') this.#revoked = reason
+    if (this.answering?.accessLevel === 'admin' || this.answering?.accessLevel === 'superadmin') {
+      this.#revoked = reason
+    }
     this.#principal.end()
     if (this.#revoked === undefined) this.#closeRevoked(reason)
   }
@@ -183,7 +198,12 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   /** Sends the first message of every connection. PROTOCOL.md, "Welcome". */
   welcome (): void {
-    this.notify({ type: 'welcome', version: PROTOCOL_VERSION, serverTime: this.#host.clock.now(), requiresAuth: this.#host.requiresAuth })
+    this.notify({
+      type: 'welcome',
+      version: PROTOCOL_VERSION,
+      serverTime: this.#host.clock.now(),
+      requiresAuth: this.#host.requiresAuth
+    })
   }
 
   notify (message: NoticeMessage): void {
@@ -195,7 +215,10 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     if (hold === undefined && this.#held?.empty !== false) {
       this.#deliver(reply)
     } else {
-      this.#held ??= new HeldReplies(this.#host.outboxLimits.maxBufferedBytes, held => { this.#deliver(held) })
+      this.#held ??= new HeldReplies(
+        this.#host.outboxLimits.maxBufferedBytes,
+        held => { this.#deliver(held) }
+      )
       this.#held.add(reply, hold)
       if (this.#full) this.regulate()
     }
@@ -253,7 +276,8 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   ping (): void {
     this.notify({ type: 'ping', timestamp: this.#host.clock.now() })
-    // Behind a slow request nothing is read: listen until something arrives, to tell a busy client from a dead one.
+    // Behind a slow request nothing is read: listen until something arrives, to tell a busy client from a
+    // dead one.
     if (this.#ws.isPaused && !this.#outbox.full && !this.#inbox.overfull) this.#ws.resume()
   }
 
@@ -363,7 +387,8 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.#isEnding = true
     this.#host.audit?.failed(this, error)
     if (!this.open) return
-    // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we do.
+    // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we
+    // do.
     this.#shut('closing', 'failed')
     this.#host.closing.add(this)
   }

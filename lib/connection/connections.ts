@@ -64,7 +64,13 @@ export class Connections implements ConnectionHost {
   #authenticated = 0
   #emptied: Array<() => void> = []
 
-  constructor (options: ResolvedOptions, log: Log, clock: Clock, { requiresAuth, authorizer, connectionQuota, rejections, audit }: ConnectionsParts, dispatch: ConnectionHost['dispatch']) {
+  constructor (
+    options: ResolvedOptions,
+    log: Log,
+    clock: Clock,
+    { requiresAuth, authorizer, connectionQuota, rejections, audit }: ConnectionsParts,
+    dispatch: ConnectionHost['dispatch']
+  ) {
     const { maxBufferedBytes, highWaterMark, drainTimeoutMs } = options.backpressure
     this.clock = clock
     this.dispatch = dispatch
@@ -76,14 +82,22 @@ export class Connections implements ConnectionHost {
       options.connectionLimits.maxUnauthenticatedPayloadBytes
     )
     this.unauthenticatedInboxes = new UnauthenticatedInboxes(this.maxUnauthenticatedPayloadBytes)
-    this.stalled = new DeadlineQueue(drainTimeoutMs, clock, connection => { connection.close(closeReasons.slowConsumer) })
+    this.stalled = new DeadlineQueue(
+      drainTimeoutMs,
+      clock,
+      connection => { connection.close(closeReasons.slowConsumer) }
+    )
     this.closing = new DeadlineQueue(closeTimeoutMs, clock, connection => { connection.terminate() })
     this.requiresAuth = requiresAuth
     this.audit = audit
     this.#authorizer = authorizer
     this.#connectionQuota = connectionQuota
     this.#rejections = rejections
-    this.#unauthenticated = new DeadlineQueue(options.loginTimeoutMs, clock, connection => { connection.close(closeReasons.loginTimeout) })
+    this.#unauthenticated = new DeadlineQueue(
+      options.loginTimeoutMs,
+      clock,
+      connection => { connection.close(closeReasons.loginTimeout) }
+    )
     this.#log = log
     this.#maxPerAddress = options.maxConnectionsPerIp
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
@@ -117,7 +131,10 @@ export class Connections implements ConnectionHost {
     return [...this.#connections].map(connection => connection.info)
   }
 
-  /** Takes over a WebSocket in the tick in which it opens, and the place that `ConnectionQuota.enter` has kept for it. Returns its connection. */
+  /**
+   * Takes over a WebSocket in the tick in which it opens, and the place that `ConnectionQuota.enter` has kept
+   * for it. Returns its connection.
+   */
   accept (ws: WebSocket, upgrade: Upgrade): Connection {
     // Who it is counts from now on as it changes.
     this.#connectionQuota.change(upgrade.session?.userId, undefined)
@@ -171,8 +188,9 @@ export class Connections implements ConnectionHost {
   }
 
   /**
-   * What a user may do has changed, or with `undefined` what all may: their clients follow at once. Resolves when the writes that
-   * were being executed for them are through, so that nothing is written afterwards on the strength of what held before.
+   * What a user may do has changed, or with `undefined` what all may: their clients follow at once. Resolves
+   * when the writes that were being executed for them are through, so that nothing is written afterwards on
+   * the strength of what held before.
    */
   async onPermissionsChanged (userId: string | undefined): Promise<void> {
     const writing: Array<Promise<unknown>> = []
@@ -184,8 +202,14 @@ export class Connections implements ConnectionHost {
     await Promise.allSettled(writing)
   }
 
-  /** Revokes the sessions that match and closes their connections. Returns the users, and how many connections there were. */
-  revoke (matches: (session: Session) => boolean, reason: string): { readonly users: ReadonlySet<string>, readonly connections: number } {
+  /**
+   * Revokes the sessions that match and closes their connections. Returns the users, and how many connections
+   * there were.
+   */
+  revoke (
+    matches: (session: Session) => boolean,
+    reason: string
+  ): { readonly users: ReadonlySet<string>, readonly connections: number } {
     const matching = [...this.#connections].filter(({ session }) => session !== undefined && matches(session))
     const users = new Set(matching.map(({ session }) => (session as Session).userId))
     for (const connection of matching) connection.revoke(reason)
@@ -220,14 +244,18 @@ export class Connections implements ConnectionHost {
     this.#heartbeat.delete(connection)
     this.#unauthenticated.delete(connection)
     this.stalled.delete(connection)
-    // A user may come back at once. A stranger counts as one as long as the socket is there: it is only kept by not answering.
+    // A user may come back at once. A stranger counts as one as long as the socket is there: it is only kept
+    // by not answering.
     if (wasLoggedIn) this.#connectionQuota.stop(undefined)
     else this.#closingUnauthenticated.add(connection)
   }
 
   onClosed (connection: Connection, code: number): void {
     this.closing.delete(connection)
-    this.logOf(connection).info({ code, durationMs: this.clock.now() - connection.connectedAt }, 'connection closed')
+    this.logOf(connection).info(
+      { code, durationMs: this.clock.now() - connection.connectedAt },
+      'connection closed'
+    )
     this.#stopCounting(connection)
     if (!this.#connections.delete(connection)) return
     this.#connectionQuota.release()

@@ -47,7 +47,8 @@ export interface DispatchContext {
 
 /**
  * Handles one frame: every request of every client passes here. Returns a promise when the reply takes time;
- * it never rejects. There is exactly one reply to a request, and none to a pong. PROTOCOL.md, "Request pipeline".
+ * it never rejects. There is exactly one reply to a request, and none to a pong. PROTOCOL.md, "Request
+ * pipeline".
  */
 export function dispatch (text: string, caller: Requester, to: DispatchContext): Promise<void> | undefined {
   const decoded = decode(text)
@@ -82,7 +83,13 @@ function refusalOf (
 }
 
 /** Answers what is not looked at any further. */
-function refuse (id: number, type: string | undefined, error: NoexServerError, caller: Requester, { registry, requestMetrics, exposeErrorDetails }: DispatchContext): void {
+function refuse (
+  id: number,
+  type: string | undefined,
+  error: NoexServerError,
+  caller: Requester,
+  { registry, requestMetrics, exposeErrorDetails }: DispatchContext
+): void {
   caller.reply({ text: encodeError(id, error, exposeErrorDetails) })
   requestMetrics?.ended(type === undefined ? undefined : registry.find(type)?.name, error.code, 0)
 }
@@ -165,17 +172,34 @@ async function answerBehind (releasePushes: () => void, text: Promise<MessageTex
   }
 }
 
-/** Counts a request once its reply may leave: later than it was made when its entry must become durable first. */
-function count (operation: Operation | undefined, failure: NoexServerError | undefined, since: number, released: Promise<boolean> | undefined, { requestMetrics, services }: DispatchContext): void {
-  const counted = (code: NoexErrorCode | undefined): void => { requestMetrics?.ended(operation?.name, code, services.clock.ticks() - since) }
+/**
+ * Counts a request once its reply may leave: later than it was made when its entry must become durable first.
+ */
+function count (
+  operation: Operation | undefined,
+  failure: NoexServerError | undefined,
+  since: number,
+  released: Promise<boolean> | undefined,
+  { requestMetrics, services }: DispatchContext
+): void {
+  const counted = (code: NoexErrorCode | undefined): void => {
+    requestMetrics?.ended(operation?.name, code, services.clock.ticks() - since)
+  }
   if (released === undefined) counted(failure?.code)
   else released.then(isDurable => { counted(isDurable ? failure?.code : 'INTERNAL_ERROR') })
 }
 
 const noFollowUp = { sent: undefined, unsent: undefined }
 
-/** What is answered instead when the entry has not become durable in time. What could be taken back has been. */
-function encodeUnaudited (failure: NoexServerError | undefined, { unsent }: Reply, request: RequestMessage, to: DispatchContext): string {
+/**
+ * What is answered instead when the entry has not become durable in time. What could be taken back has been.
+ */
+function encodeUnaudited (
+  failure: NoexServerError | undefined,
+  { unsent }: Reply,
+  request: RequestMessage,
+  to: DispatchContext
+): string {
   const error = failure === undefined && unsent === undefined ? appliedUnaudited() : auditUnavailable()
   return encodeError(request.id, error, to.exposeErrorDetails)
 }
@@ -221,7 +245,12 @@ function failedInside (): NoexServerError {
 }
 
 /** Never throws, though `details` may come from anywhere and hold what JSON cannot. */
-function encodeFailure (failure: NoexServerError, request: RequestMessage, caller: Requester, to: DispatchContext): string {
+function encodeFailure (
+  failure: NoexServerError,
+  request: RequestMessage,
+  caller: Requester,
+  to: DispatchContext
+): string {
   try {
     return encodeError(request.id, failure, to.exposeErrorDetails)
   } catch {

@@ -3,9 +3,15 @@ import { DeadlineQueue } from '../util/deadline-queue.js'
 
 /** A connection as the heartbeat sees it. */
 export interface Pingable {
-  /** Whether a frame has arrived, or reading has begun again, since this was last set to `false`; `true` at first. */
+  /**
+   * Whether a frame has arrived, or reading has begun again, since this was last set to `false`; `true` at
+   * first.
+   */
   isAlive: boolean
-  /** Whether the server has stopped reading because the client has: then silence says nothing, and another deadline counts. */
+  /**
+   * Whether the server has stopped reading because the client has: then silence says nothing, and another
+   * deadline counts.
+   */
   readonly isPaused: boolean
   /** Sends a ping, and listens for the answer. */
   ping: () => void
@@ -25,9 +31,14 @@ export class Heartbeat {
   constructor (options: { readonly intervalMs: number, readonly timeoutMs: number }, clock: Clock) {
     this.#next = new DeadlineQueue<Pingable>(options.intervalMs, clock, pingable => { this.#tick(pingable) })
     // With no time of its own, an answer is looked for at the next ping.
-    this.#answer = options.timeoutMs < options.intervalMs
-      ? new DeadlineQueue<Pingable>(options.timeoutMs, clock, pingable => { if (this.#isSilent(pingable)) pingable.onTimeout() })
-      : undefined
+    this.#answer =
+      options.timeoutMs < options.intervalMs
+        ? new DeadlineQueue<Pingable>(
+          options.timeoutMs,
+          clock,
+          pingable => { if (this.#isSilent(pingable)) pingable.onTimeout() }
+        )
+        : undefined
   }
 
   /** Starts to ping; the first time after one interval. */

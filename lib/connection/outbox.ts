@@ -188,7 +188,10 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
     this.#owner.congested()
   }
 
-  /** What brought the buffer above the mark has left: also when it left at once, because somebody may wait since. */
+  /**
+   * What brought the buffer above the mark has left: also when it left at once, because somebody may wait
+   * since.
+   */
   #drained (): void {
     if (this.#stream.destroyed || this.bufferedBytes >= this.#limits.markBytes) return
     this.#congested = false
@@ -206,7 +209,10 @@ function flush (outbox: Outbox): void {
   outbox.flush()
 }
 
-/** Texts that follow each other become one buffer; prepared frames are shared with other clients and stay as they are. */
+/**
+ * Texts that follow each other become one buffer; prepared frames are shared with other clients and stay as
+ * they are.
+ */
 function toChunks (items: ReadonlyArray<string | Buffer>): Buffer[] {
   if (items.length === 1) {
     const item = items[0] as string | Buffer

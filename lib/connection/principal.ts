@@ -5,8 +5,16 @@ import { TokenRefusal } from '../auth/token-refusal.js'
 import type { Clock } from '../util/clock.js'
 import { REVOKED_REASON } from '../protocol/close-codes.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
-import { QuerySubscriptions, type PushTarget, type QuerySubscriber } from '../subscriptions/query-subscriptions.js'
-import { EventSubscriptions, type EventSubscriber, type TopicScope } from '../subscriptions/event-subscriptions.js'
+import {
+  QuerySubscriptions,
+  type PushTarget,
+  type QuerySubscriber
+} from '../subscriptions/query-subscriptions.js'
+import {
+  EventSubscriptions,
+  type EventSubscriber,
+  type TopicScope
+} from '../subscriptions/event-subscriptions.js'
 import type { ConnectionInfo } from '../operations/server-info.js'
 import { MAX_TIMER_MS } from '../util/option-schema.js'
 
@@ -36,8 +44,8 @@ export interface PrincipalOwner extends Caller {
 }
 
 /**
- * Who a client is, and what follows from it: when somebody logs in or out, when the session runs out or is ended
- * elsewhere, and when rights change, the client's subscriptions follow in the same moment.
+ * Who a client is, and what follows from it: when somebody logs in or out, when the session runs out or is
+ * ended elsewhere, and when rights change, the client's subscriptions follow in the same moment.
  */
 export class Principal implements QuerySubscriber, EventSubscriber {
   /** Counts the changes of who the client is and of what it may do. */
@@ -50,7 +58,9 @@ export class Principal implements QuerySubscriber, EventSubscriber {
   #session: Session | undefined
   #hasExpired = false
   #cancelExpiry: (() => void) | undefined
-  /** `asked`: whether the session is still good; `confirmed`: it is, and what has waited for it may go out. */
+  /**
+   * `asked`: whether the session is still good; `confirmed`: it is, and what has waited for it may go out.
+   */
   #confirmation: 'none' | 'asked' | 'confirmed' = 'none'
 
   constructor (owner: PrincipalOwner, host: PrincipalHost, target: PushTarget) {
@@ -83,7 +93,10 @@ export class Principal implements QuerySubscriber, EventSubscriber {
   }
 
   /** What the list of connections tells of the client. */
-  get info (): Pick<ConnectionInfo, 'authenticated' | 'userId' | 'roles' | 'storeSubscriptionCount' | 'rulesSubscriptionCount'> {
+  get info (): Pick<
+    ConnectionInfo,
+    'authenticated' | 'userId' | 'roles' | 'storeSubscriptionCount' | 'rulesSubscriptionCount'
+  > {
     return {
       authenticated: this.isLoggedIn,
       userId: this.#session?.userId ?? null,
@@ -93,7 +106,10 @@ export class Principal implements QuerySubscriber, EventSubscriber {
     }
   }
 
-  /** Makes `session` the client's; `undefined`: nobody is logged in. Throws what `PrincipalOwner.changing` does, and changes nothing then. */
+  /**
+   * Makes `session` the client's; `undefined`: nobody is logged in. Throws what `PrincipalOwner.changing`
+   * does, and changes nothing then.
+   */
   change (session: Session | undefined): void {
     this.#replace(session)
     this.#review()
@@ -122,7 +138,9 @@ export class Principal implements QuerySubscriber, EventSubscriber {
     this.#review()
   }
 
-  /** Whether a session has run out since the last login or the last call: whoever asks tells the client, once. */
+  /**
+   * Whether a session has run out since the last login or the last call: whoever asks tells the client, once.
+   */
   consumeExpiryNotice (): boolean {
     const hasExpired = this.#hasExpired
     this.#hasExpired = false

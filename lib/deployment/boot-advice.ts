@@ -42,11 +42,22 @@ function adviseAbout (fastify: FastifyInstance, options: NoexOptions, log: Log):
   }
 }
 
-/** Fastify does not tell its option `trustProxy`, nor does anything else that can be asked before there is a request. */
+/**
+ * Fastify does not tell its option `trustProxy`, nor does anything else that can be asked before there is a
+ * request.
+ */
 function trustsProxy (fastify: FastifyInstance): boolean {
-  for (let instance: object | null = fastify; instance !== null; instance = Object.getPrototypeOf(instance) as object | null) {
-    const key = Object.getOwnPropertySymbols(instance).find(symbol => symbol.description === 'fastify.options')
-    if (key !== undefined) return Boolean((Reflect.get(instance, key) as { trustProxy?: unknown } | undefined)?.trustProxy)
+  for (
+    let instance: object | null = fastify;
+    instance !== null;
+    instance = Object.getPrototypeOf(instance) as object | null
+  ) {
+    const key = Object.getOwnPropertySymbols(instance).find(
+      symbol => symbol.description === 'fastify.options'
+    )
+    if (key !== undefined) {
+      return Boolean((Reflect.get(instance, key) as { trustProxy?: unknown } | undefined)?.trustProxy)
+    }
   }
   return false
 }

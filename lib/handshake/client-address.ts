@@ -16,9 +16,9 @@ const ZONE = /^([0-9a-f:.]+)%[\w.~-]+$/i
 const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/
 
 /**
- * Writes an address in its one spelling: IPv4 also where a dual-stack socket reports it as IPv6, IPv6 compressed
- * (RFC 5952) and without zone. Other text is returned as it is, cut after 64 characters; `undefined`, the peer of
- * a Unix socket, is `unknown`.
+ * Writes an address in its one spelling: IPv4 also where a dual-stack socket reports it as IPv6, IPv6
+ * compressed (RFC 5952) and without zone. Other text is returned as it is, cut after 64 characters;
+ * `undefined`, the peer of a Unix socket, is `unknown`.
  */
 export function plainAddress (address: string | undefined): string {
   if (address === undefined) return 'unknown'
@@ -46,21 +46,26 @@ export function readAddress (text: string): string | undefined {
 }
 
 /**
- * What limiters count a client by: an IPv4 address, the /64 network of an IPv6 address (one customer has at least
- * that much, so a whole address would be a new key at will), or other text as `plainAddress` returns it.
+ * What limiters count a client by: an IPv4 address, the /64 network of an IPv6 address (one customer has at
+ * least that much, so a whole address would be a new key at will), or other text as `plainAddress` returns
+ * it.
  */
 export function addressKey (address: string | undefined): string {
   const plain = plainAddress(address)
   return isIPv6(plain) ? `${compressed(`${ipv6Groups(plain).slice(0, 4).join(':')}::`)}/64` : plain
 }
 
-/** The eight groups of an IPv6 address that `plainAddress` has written, in hexadecimal without leading zeros. */
+/**
+ * The eight groups of an IPv6 address that `plainAddress` has written, in hexadecimal without leading zeros.
+ */
 export function ipv6Groups (plain: string): string[] {
   const [before = [], after = []] = plain.split('::').map(half => half === '' ? [] : half.split(':'))
   return [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after]
 }
 
-/** URLs write IPv6 addresses as RFC 5952 does, except that those in IPv4-mapped notation are all hexadecimal. */
+/**
+ * URLs write IPv6 addresses as RFC 5952 does, except that those in IPv4-mapped notation are all hexadecimal.
+ */
 function compressed (ipv6: string): string {
   return new URL(`http://[${ipv6}]`).hostname.slice(1, -1)
 }
@@ -71,15 +76,21 @@ function bytes (group: string): [high: number, low: number] {
 }
 
 /** Tells the address of the client behind `peer`, spelled as `plainAddress` does, or refuses the request. */
-export type ClientAddress = (peer: string | undefined, rawHeaders: readonly string[]) => { readonly address: string } | HeaderRefusal
+export type ClientAddress = (
+  peer: string | undefined,
+  rawHeaders: readonly string[]
+) => { readonly address: string } | HeaderRefusal
 
 /**
- * Builds what finds the client's address with the option `realIpHeader`. From a trusted peer the header counts: it
- * must be there once, under exactly this name, with one address; without it, the peer itself is the client. From
- * any other peer the header is ignored.
+ * Builds what finds the client's address with the option `realIpHeader`. From a trusted peer the header
+ * counts: it must be there once, under exactly this name, with one address; without it, the peer itself is
+ * the client. From any other peer the header is ignored.
  * @throws {NoexOptionsError} when `realIpHeader` cannot be the name of such a header.
  */
-export function clientAddress (realIpHeader: string, isTrusted: (peer: string | undefined) => boolean): ClientAddress {
+export function clientAddress (
+  realIpHeader: string,
+  isTrusted: (peer: string | undefined) => boolean
+): ClientAddress {
   checkHeaderName(realIpHeader, 'realIpHeader')
   const read = headerReader([realIpHeader])
   return (peer, rawHeaders) => {

@@ -1,15 +1,18 @@
 import { NoexOptionsError } from '../util/option-schema.js'
 
 /**
- * Requests with so many headers are refused. By default Node keeps 1,000, and many of its releases drop the others
- * without a word: a header that a proxy adds last would be missing.
+ * Requests with so many headers are refused. By default Node keeps 1,000, and many of its releases drop the
+ * others without a word: a header that a proxy adds last would be missing.
  */
 const TOO_MANY_HEADERS = 1_000
 
 /** RFC 9110, section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i
 
-/** Headers with a meaning of their own: a client sends them, or they belong to one connection. By reduced name. */
+/**
+ * Headers with a meaning of their own: a client sends them, or they belong to one connection. By reduced
+ * name.
+ */
 const standard = new Set([
   'accept', 'accept-charset', 'accept-encoding', 'accept-language', 'authorization', 'cache-control', 'connection',
   'content-encoding', 'content-length', 'content-type', 'cookie', 'date', 'expect', 'forwarded', 'host', 'http2-settings',
@@ -26,8 +29,8 @@ export interface HeaderRefusal {
 }
 
 /**
- * The letters and digits of a header's name, in lower case. Names that are equal here are one header to some program
- * on the way: CGI and WSGI turn `-` into `_`, others `.` too.
+ * The letters and digits of a header's name, in lower case. Names that are equal here are one header to some
+ * program on the way: CGI and WSGI turn `-` into `_`, others `.` too.
  */
 export function reducedName (name: string): string {
   return name.replace(/[^0-9a-z]/gi, '').toLowerCase()
@@ -52,11 +55,13 @@ export function refuseTooMany (rawHeaders: readonly string[]): HeaderRefusal | u
 }
 
 /**
- * Builds what reads the headers `names` from the headers of a request as they came, name and value by turns. It
- * answers with the values by name, without those that are missing, and refuses a request in which one of the headers is
- * repeated, is there in another spelling (`X_User` for `X-User`), or may have been lost.
+ * Builds what reads the headers `names` from the headers of a request as they came, name and value by turns.
+ * It answers with the values by name, without those that are missing, and refuses a request in which one of
+ * the headers is repeated, is there in another spelling (`X_User` for `X-User`), or may have been lost.
  */
-export function headerReader (names: readonly string[]): (rawHeaders: readonly string[]) => ReadonlyMap<string, string> | HeaderRefusal {
+export function headerReader (
+  names: readonly string[]
+): (rawHeaders: readonly string[]) => ReadonlyMap<string, string> | HeaderRefusal {
   const wanted = new Map(names.map(name => [reducedName(name), name]))
   return rawHeaders => {
     const tooMany = refuseTooMany(rawHeaders)
@@ -66,7 +71,9 @@ export function headerReader (names: readonly string[]): (rawHeaders: readonly s
       const [sent = '', value = ''] = rawHeaders.slice(i, i + 2)
       const name = wanted.get(reducedName(sent))
       if (name === undefined) continue
-      if (sent.toLowerCase() !== name.toLowerCase()) return { refused: 400, reason: `header "${name}" is there in another spelling` }
+      if (sent.toLowerCase() !== name.toLowerCase()) {
+        return { refused: 400, reason: `header "${name}" is there in another spelling` }
+      }
       if (found.has(name)) return { refused: 400, reason: `header "${name}" is there more than once` }
       found.set(name, value)
     }

@@ -44,7 +44,10 @@ export class RequestOriginResolver {
   readonly #isRevoked: (userId: string) => boolean
 
   constructor ({ auth, realIpHeader, trustedProxies, isRevoked }: RequestOriginOptions) {
-    this.#clientAddress = realIpHeader === undefined ? undefined : clientAddress(realIpHeader, trustedProxyMatcher(trustedProxies ?? [], 'trustedProxies'))
+    this.#clientAddress =
+      realIpHeader === undefined
+        ? undefined
+        : clientAddress(realIpHeader, trustedProxyMatcher(trustedProxies ?? [], 'trustedProxies'))
     this.#gateway = auth?.mode === 'gateway' ? gatewayHeaders(auth.gateway) : undefined
     this.#isRevoked = isRevoked
   }
@@ -62,7 +65,10 @@ export class RequestOriginResolver {
     return { remoteAddress, session: { ...identity, state: 'live' } }
   }
 
-  /** The address of whoever sends a request, also of one that is refused: the peer's, where it does not say its client's. */
+  /**
+   * The address of whoever sends a request, also of one that is refused: the peer's, where it does not say
+   * its client's.
+   */
   addressOf (request: IncomingRequest): string {
     const found = this.#find(request)
     return 'refused' in found ? plainAddress(request.peer) : found.address

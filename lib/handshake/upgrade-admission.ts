@@ -1,4 +1,9 @@
-import type { RequestOrigin, RequestOriginRefusal, RequestOriginResolver, IncomingRequest } from './request-origin.js'
+import type {
+  RequestOrigin,
+  RequestOriginRefusal,
+  RequestOriginResolver,
+  IncomingRequest
+} from './request-origin.js'
 import type { ConnectionQuota } from '../limits/connection-quota.js'
 import type { Rejections } from '../limits/rejections.js'
 
@@ -8,7 +13,10 @@ export interface AcceptedUpgrade extends RequestOrigin {
   readonly release: () => void
 }
 
-/** Why an upgrade is refused. 403: its user is revoked, or its origin not allowed. 429: its user has too many connections. 503: the server has, or it stops. */
+/**
+ * Why an upgrade is refused. 403: its user is revoked, or its origin not allowed. 429: its user has too many
+ * connections. 503: the server has, or it stops.
+ */
 export interface UpgradeRefusal extends Omit<RequestOriginRefusal, 'refused'> {
   readonly refused: RequestOriginRefusal['refused'] | 429 | 503
 }

@@ -1,7 +1,10 @@
 import type { Log } from '../util/log.js'
 import type { SystemBucket, SystemRecords, User } from './records.js'
 
-/** What has changed. `userId`: for this user only. `rights`: who may do what, and not just whose session there is. */
+/**
+ * What has changed. `userId`: for this user only. `rights`: who may do what, and not just whose session there
+ * is.
+ */
 export interface DirectoryChange {
   readonly userId: string | undefined
   readonly rights: boolean
@@ -26,7 +29,10 @@ export class ChangeListeners {
     return () => { this.#listeners.delete(listener) }
   }
 
-  /** Tells everybody of changes that were made in one step, as one. One that fails keeps nobody else from being told. */
+  /**
+   * Tells everybody of changes that were made in one step, as one. One that fails keeps nobody else from
+   * being told.
+   */
   tell (changes: readonly DirectoryChange[]): void {
     const [first] = changes
     if (first === undefined) return
@@ -36,7 +42,9 @@ export class ChangeListeners {
     }
     for (const listener of this.#listeners) {
       const acting: Promise<void> = act(listener, change)
-        .catch((error: unknown) => { this.#log.error({ err: error }, 'a change of accounts was not followed') })
+        .catch(
+          (error: unknown) => { this.#log.error({ err: error }, 'a change of accounts was not followed') }
+        )
         .finally(() => { this.#acting.delete(acting) })
       this.#acting.add(acting)
     }
@@ -57,7 +65,11 @@ async function act (listener: DirectoryListener, change: DirectoryChange): Promi
 export const everything: DirectoryChange = { userId: undefined, rights: true }
 
 /** Whom a new or changed record concerns; `undefined`: nobody who is connected. */
-export function changeBy (bucket: SystemBucket, record: SystemRecords[SystemBucket], earlier: SystemRecords[SystemBucket] | undefined): DirectoryChange | undefined {
+export function changeBy (
+  bucket: SystemBucket,
+  record: SystemRecords[SystemBucket],
+  earlier: SystemRecords[SystemBucket] | undefined
+): DirectoryChange | undefined {
   if (bucket === '_sessions') return undefined
   if (bucket !== '_users') return { userId: undefined, rights: true }
   // A new account has no connections, and a new password is for the sessions to tell.

@@ -1,7 +1,18 @@
 import type { Collisions } from './name-collisions.js'
 import { nameKey } from './names.js'
 import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
-import type { AclEntry, Ownership, Resource, Role, RoleAssignment, SessionRecord, StoredRecord, SystemBucket, SystemRecords, User } from './records.js'
+import type {
+  AclEntry,
+  Ownership,
+  Resource,
+  Role,
+  RoleAssignment,
+  SessionRecord,
+  StoredRecord,
+  SystemBucket,
+  SystemRecords,
+  User
+} from './records.js'
 
 /** Records by what they have in common, in the order in which they came. */
 class Index<T extends StoredRecord> {
@@ -176,8 +187,13 @@ export class DirectoryCache {
   }
 
   rolesOf (userId: string): Role[] {
-    const ids = userId === SUPERADMIN_ID ? [this.roleByName(SUPERADMIN)?.id] : this.assignmentsOf(userId).map(({ roleId }) => roleId)
-    return [...new Set(ids)].map(id => id === undefined ? undefined : this.role(id)).filter(role => role !== undefined)
+    const ids =
+      userId === SUPERADMIN_ID
+        ? [this.roleByName(SUPERADMIN)?.id]
+        : this.assignmentsOf(userId).map(({ roleId }) => roleId)
+    return [...new Set(ids)]
+      .map(id => (id === undefined ? undefined : this.role(id)))
+      .filter(role => role !== undefined)
   }
 
   /** The virtual superadmin is one whatever has become of the role's record. */
@@ -195,7 +211,9 @@ export class DirectoryCache {
   }
 
   aclEntry (resource: Resource, subjectType: string, subjectId: string): AclEntry | undefined {
-    return this.acl(resource).find(entry => entry.subjectType === subjectType && entry.subjectId === subjectId)
+    return this.acl(resource).find(
+      entry => entry.subjectType === subjectType && entry.subjectId === subjectId
+    )
   }
 
   /** Entries for a user or a role itself. */
@@ -205,7 +223,10 @@ export class DirectoryCache {
 
   /** Entries for a user and for its roles. */
   aclOf (userId: string): AclEntry[] {
-    return [...this.aclOfSubject('user', userId), ...this.rolesOf(userId).flatMap(role => this.aclOfSubject('role', role.id))]
+    return [
+      ...this.aclOfSubject('user', userId),
+      ...this.rolesOf(userId).flatMap(role => this.aclOfSubject('role', role.id))
+    ]
   }
 
   owner (resource: Resource): Ownership | undefined {

@@ -9,7 +9,14 @@ import { causedBy, type Cause } from '../store/row-scope.js'
 import { repeatConflicts } from '../store/repeat-conflicts.js'
 import { SharedStore } from '../store/shared-store.js'
 import { ChangeQueue } from './change-queue.js'
-import { changeBy, endOf, everything, ChangeListeners, type DirectoryChange, type DirectoryListener } from './change-listeners.js'
+import {
+  changeBy,
+  endOf,
+  everything,
+  ChangeListeners,
+  type DirectoryChange,
+  type DirectoryListener
+} from './change-listeners.js'
 import { HashSettings } from './hash-settings.js'
 import { DirectoryCache } from './directory-cache.js'
 import { warnOfCollisions } from './name-collisions.js'
@@ -31,7 +38,10 @@ export type DirectoryWrite = { readonly bucket: SystemBucket } & (
 
 const bucketNames = Object.keys(systemBuckets) as SystemBucket[]
 
-/** Queries that clients have defined, by store. They outlast the directory: the next one on the store has to know them. */
+/**
+ * Queries that clients have defined, by store. They outlast the directory: the next one on the store has to
+ * know them.
+ */
 const clientQueriesOf = new WeakMap<NoexStore, Set<string>>()
 
 /**
@@ -64,8 +74,15 @@ export class Directory extends DirectoryCache {
 
   static readonly #shared = new WeakMap<NoexStore, Directory>()
 
-  /** The directory of the store, set up and loaded; each user calls `close` once when done. Rejects when the store does not take its buckets. */
-  static async open (sharedStore: SharedStore, operations: Iterable<NamedOperation>, log: Log): Promise<Directory> {
+  /**
+   * The directory of the store, set up and loaded; each user calls `close` once when done. Rejects when the
+   * store does not take its buckets.
+   */
+  static async open (
+    sharedStore: SharedStore,
+    operations: Iterable<NamedOperation>,
+    log: Log
+  ): Promise<Directory> {
     let directory = Directory.#shared.get(sharedStore.store)
     if (directory === undefined) {
       directory = new Directory(SharedStore.of(sharedStore.store), log)
@@ -90,7 +107,9 @@ export class Directory extends DirectoryCache {
       store.onDurable(({ changes, user }) => { for (const change of changes) this.#onChange(change, user) })
     )
     const missing = systemRoles(operations).filter(({ name }) => this.roleByName(name) === undefined)
-    if (missing.length > 0) await this.write(missing.map(role => ({ bucket: '_roles', insert: { ...role, system: true } })))
+    if (missing.length > 0) {
+      await this.write(missing.map(role => ({ bucket: '_roles', insert: { ...role, system: true } })))
+    }
     await this.#forgetLostQueries()
     warnOfCollisions(this.collisions, this.#log)
   }
@@ -98,7 +117,9 @@ export class Directory extends DirectoryCache {
   /** Gives the directory back; the last one ends it. */
   async close (): Promise<void> {
     if (--this.#users > 0) return
-    if (Directory.#shared.get(this.#sharedStore.store) === this) Directory.#shared.delete(this.#sharedStore.store)
+    if (Directory.#shared.get(this.#sharedStore.store) === this) {
+      Directory.#shared.delete(this.#sharedStore.store)
+    }
     await this.#changes.idle()
     for (const stop of this.#stopListening.splice(0)) stop()
   }
@@ -134,7 +155,9 @@ export class Directory extends DirectoryCache {
    * @throws `RATE_LIMITED` when too many wait
    */
   async exclusive<T> (change: () => Promise<T>): Promise<T> {
-    if (this.#changes.size >= MAX_WAITING) throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', { retryAfterMs: RETRY_AFTER_MS })
+    if (this.#changes.size >= MAX_WAITING) {
+      throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', { retryAfterMs: RETRY_AFTER_MS })
+    }
     return await this.#changes.run(change)
   }
 
@@ -167,9 +190,14 @@ export class Directory extends DirectoryCache {
     return records
   }
 
-  /** Ends sessions at once. Resolves when the store has been told; what fails there is logged, and tried again by `endAgain`. */
+  /**
+   * Ends sessions at once. Resolves when the store has been told; what fails there is logged, and tried again
+   * by `endAgain`.
+   */
   async endSessions (sessions: readonly string[], cause: Cause = {}): Promise<void> {
-    const ended = sessions.map(id => this.tables._sessions.delete(id)).filter(session => session !== undefined)
+    const ended = sessions
+      .map(id => this.tables._sessions.delete(id))
+      .filter(session => session !== undefined)
     for (const { id } of ended) this.#ended.add(id)
     this.#listeners.tell(ended.map(({ userId }) => ({ userId, rights: false })))
     await this.#deleteSessions(ended.map(({ id }) => id), cause)
@@ -217,7 +245,9 @@ export class Directory extends DirectoryCache {
 
   #set<Bucket extends SystemBucket> (bucket: Bucket, record: unknown): DirectoryChange | undefined {
     if (!isSystemRecord(bucket, record)) {
-      if (!this.#hasComplained) this.#log.warn({ bucket }, 'a record of a system bucket is not what it should be, and does not count')
+      if (!this.#hasComplained) {
+        this.#log.warn({ bucket }, 'a record of a system bucket is not what it should be, and does not count')
+      }
       this.#hasComplained = true
       return this.#remove(bucket, String((record as { readonly id?: unknown } | null)?.id))
     }
@@ -240,8 +270,11 @@ export class Directory extends DirectoryCache {
 
   /** A resource is gone: its next owner does not inherit who could reach it. */
   #forget (resource: Resource, user: string | undefined): void {
-    this.retryLater(async () => { await this.forgetResource(resource, { user }) })
-      .catch((error: unknown) => { this.#log.error({ err: error, ...resource }, 'access to a resource that is gone could not be deleted') })
+    this.retryLater(async () => {
+      await this.forgetResource(resource, { user })
+    }).catch((error: unknown) => {
+      this.#log.error({ err: error, ...resource }, 'access to a resource that is gone could not be deleted')
+    })
   }
 
   /** Deletes owner and access list of a resource; to be called inside `exclusive` or `eventually`. */
@@ -263,8 +296,15 @@ export class Directory extends DirectoryCache {
    */
   async #forgetLostQueries (): Promise<void> {
     const { store } = this.#sharedStore
-    for (const name of this.#clientQueries) if (store.getQueryInfo(name) === undefined) this.#clientQueries.delete(name)
-    const owned = new Set(this.tables._resource_owners.all().filter(({ resourceType }) => resourceType === 'query').map(({ resourceName }) => resourceName))
+    for (const name of this.#clientQueries) {
+      if (store.getQueryInfo(name) === undefined) this.#clientQueries.delete(name)
+    }
+    const owned = new Set(
+      this.tables._resource_owners
+        .all()
+        .filter(({ resourceType }) => resourceType === 'query')
+        .map(({ resourceName }) => resourceName)
+    )
     const lost = [...owned].filter(name => !this.isClientQuery(name))
     const writes = lost.flatMap(resourceName => this.#forgetting({ resourceType: 'query', resourceName }))
     if (writes.length > 0) await this.write(writes)

@@ -35,7 +35,9 @@ export interface IdentityEnvironment {
   readonly argon2?: boolean
 }
 
-/** Accounts in the store: who there is, who is logged in, and who may do what. PROTOCOL.md, "Users and roles". */
+/**
+ * Accounts in the store: who there is, who is logged in, and who may do what. PROTOCOL.md, "Users and roles".
+ */
 export class Identity {
   readonly directory: Directory
   readonly policy: IdentityPolicy
@@ -58,24 +60,54 @@ export class Identity {
     directory.hashSettings.start(hash => passwords.settingOf(hash), directory.users())
     const sessions = new SessionService(directory, clock, options)
     const limiter = new LoginLimiter(options.loginRateLimit, clock, rejections)
-    const logins = new LoginService({ directory, sessions, passwords, limiter, isRevoked, adminSecret: options.adminSecret })
+    const logins = new LoginService({
+      directory,
+      sessions,
+      passwords,
+      limiter,
+      isRevoked,
+      adminSecret: options.adminSecret
+    })
     this.directory = directory
     directory.isRevoked = isRevoked
     const policy = new IdentityPolicy(this, name => sharedStore.queryFacts(name))
     this.policy = policy
     this.sessions = sessions
     this.logins = logins
-    this.users = new UserService({ directory, sessions, passwords, limiter, logins, policy, passwordMinLength: options.passwordMinLength })
-    this.roles = new RoleService(directory, new OperationNames(environment.operations.map(({ name }) => name)))
+    this.users = new UserService({
+      directory,
+      sessions,
+      passwords,
+      limiter,
+      logins,
+      policy,
+      passwordMinLength: options.passwordMinLength
+    })
+    this.roles = new RoleService(
+      directory,
+      new OperationNames(environment.operations.map(({ name }) => name))
+    )
     this.accessLists = new AccessLists(directory, policy)
     this.#passwords = passwords
   }
 
-  /** Sets up what is missing in the store and loads the rest. Rejects when that fails, and leaves nothing behind. */
-  static async start (sharedStore: SharedStore, options: ResolvedBuiltIn, environment: IdentityEnvironment): Promise<Identity> {
+  /**
+   * Sets up what is missing in the store and loads the rest. Rejects when that fails, and leaves nothing
+   * behind.
+   */
+  static async start (
+    sharedStore: SharedStore,
+    options: ResolvedBuiltIn,
+    environment: IdentityEnvironment
+  ): Promise<Identity> {
     const { log, operations } = environment
     const problem = secretProblem(options.adminSecret)
-    if (problem !== undefined) log.warn({ advice: 'weak-secret', option: 'auth.adminSecret' }, `the admin secret ${problem} and can be guessed`)
+    if (problem !== undefined) {
+      log.warn(
+        { advice: 'weak-secret', option: 'auth.adminSecret' },
+  `the admin secret ${problem} and can be guessed`
+      )
+    }
     return new Identity(await Directory.open(sharedStore, operations, log), sharedStore, options, environment)
   }
 
@@ -108,7 +140,9 @@ export class Identity {
 
   /** Users with a session that match. */
   usersWithSessions (matches: (user: Pick<Session, 'userId' | 'roles'>) => boolean): string[] {
-    return this.directory.usersWithSessions().filter(userId => matches({ userId, roles: this.directory.roleNamesOf(userId) }))
+    return this.directory
+      .usersWithSessions()
+      .filter(userId => matches({ userId, roles: this.directory.roleNamesOf(userId) }))
   }
 
   /** Ends all sessions of a user at once; the store is told afterwards. */

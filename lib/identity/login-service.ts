@@ -53,7 +53,8 @@ export class LoginService {
         )
         const begun = await directory.exclusive(async () => {
           const current = directory.user(user.id)
-          // Another login may have renewed the hash meanwhile: then the password is still the same, and is checked again.
+          // Another login may have renewed the hash meanwhile: then the password is still the same, and is
+          // checked again.
           if (current?.passwordHash !== user.passwordHash) return undefined
           // Only who knows the password is told.
           if (!current.enabled) throw new NoexServerError('UNAUTHORIZED', 'Account disabled')
@@ -78,7 +79,9 @@ export class LoginService {
     const { directory, sessions, limiter } = this.#parts
     const attempt = limiter.attemptSecret(addressKey(origin.remoteAddress))
     // Hashes are of equal length, so comparing them takes a time that tells nothing.
-    if (!timingSafeEqual(sha256(secret), this.#secretHash)) throw new NoexServerError('UNAUTHORIZED', 'Invalid credentials')
+    if (!timingSafeEqual(sha256(secret), this.#secretHash)) {
+      throw new NoexServerError('UNAUTHORIZED', 'Invalid credentials')
+    }
     attempt.succeeded()
     this.#refuseRevoked(SUPERADMIN_ID)
     return await directory.exclusive(async () => {
@@ -88,21 +91,28 @@ export class LoginService {
   }
 
   /**
-   * Checks a password, doing the same work for a user that does not exist. Returns the user, and the write that renews
-   * a hash which is weaker than those of today.
+   * Checks a password, doing the same work for a user that does not exist. Returns the user, and the write
+   * that renews a hash which is weaker than those of today.
    * @throws `UNAUTHORIZED` with `refusal`
    */
-  async checkPassword (user: User | undefined, password: string, refusal: string): Promise<{ readonly user: User, readonly writes: DirectoryWrite[] }> {
+  async checkPassword (
+    user: User | undefined,
+    password: string,
+    refusal: string
+  ): Promise<{ readonly user: User, readonly writes: DirectoryWrite[] }> {
     const { directory, passwords } = this.#parts
     const check = await passwords.check(password, user?.passwordHash, directory.hashSettings.inUse)
     if (user === undefined || !check.valid) throw new NoexServerError('UNAUTHORIZED', refusal)
     const { renewed } = check
-    const writes: DirectoryWrite[] = renewed === undefined ? [] : [{ bucket: '_users', update: user.id, changes: { passwordHash: renewed } }]
+    const writes: DirectoryWrite[] =
+      renewed === undefined ? [] : [{ bucket: '_users', update: user.id, changes: { passwordHash: renewed } }]
     return { user, writes }
   }
 
   #refuseRevoked (userId: string): void {
-    if (this.#parts.isRevoked(userId)) throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
+    if (this.#parts.isRevoked(userId)) {
+      throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
+    }
   }
 }
 

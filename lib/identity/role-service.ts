@@ -74,8 +74,12 @@ export class RoleService {
       if (role.system) throw new NoexServerError('FORBIDDEN', 'This role belongs to the system')
       await this.#directory.write([
         { bucket: '_roles', delete: roleId },
-        ...this.#directory.holdersOf(roleId).map(({ id }) => ({ bucket: '_user_roles' as const, delete: id })),
-        ...this.#directory.aclOfSubject('role', roleId).map(({ id }) => ({ bucket: '_acl' as const, delete: id }))
+        ...this.#directory
+          .holdersOf(roleId)
+          .map(({ id }) => ({ bucket: '_user_roles' as const, delete: id })),
+        ...this.#directory
+          .aclOfSubject('role', roleId)
+          .map(({ id }) => ({ bucket: '_acl' as const, delete: id }))
       ], causeOf(actor, session))
     })
   }

@@ -66,7 +66,11 @@ export class SessionService implements Authenticator {
   readonly #maxPerUser: number
   #cancelSweep: () => void
 
-  constructor (directory: Directory, clock: Clock, { sessionTtl, maxSessionsPerUser }: { readonly sessionTtl: number, readonly maxSessionsPerUser: number }) {
+  constructor (
+    directory: Directory,
+    clock: Clock,
+    { sessionTtl, maxSessionsPerUser }: { readonly sessionTtl: number, readonly maxSessionsPerUser: number }
+  ) {
     this.#directory = directory
     this.#clock = clock
     this.#ttlMs = sessionTtl
@@ -98,7 +102,10 @@ export class SessionService implements Authenticator {
   ): Promise<NewSession> {
     const now = this.#clock.now()
     const ending = new Set([replaced, ...writes.map(write => 'delete' in write ? write.delete : undefined)])
-    const present = this.#directory.sessionsOf(userId).filter(({ id, expiresAt }) => expiresAt >= now && !ending.has(id)).sort((a, b) => a.createdAt - b.createdAt)
+    const present = this.#directory
+      .sessionsOf(userId)
+      .filter(({ id, expiresAt }) => expiresAt >= now && !ending.has(id))
+      .sort((a, b) => a.createdAt - b.createdAt)
     const surplus = present.slice(0, Math.max(0, present.length - this.#maxPerUser + 1))
     const token = randomBytes(TOKEN_BYTES).toString('base64url')
     const id = idOf(token)
@@ -135,7 +142,14 @@ export class SessionService implements Authenticator {
   #sweep (): void {
     const now = this.#clock.now()
     this.#directory.endAgain().catch(() => {})
-    this.#directory.endSessions(this.#directory.sessions().filter(({ expiresAt }) => expiresAt < now).map(({ id }) => id)).catch(() => {})
+    this.#directory
+      .endSessions(
+        this.#directory
+          .sessions()
+          .filter(({ expiresAt }) => expiresAt < now)
+          .map(({ id }) => id)
+      )
+      .catch(() => {})
     this.#cancelSweep = this.#clock.after(SWEEP_MS, () => { this.#sweep() })
   }
 }

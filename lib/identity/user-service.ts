@@ -44,7 +44,9 @@ const MAX_EMAIL_CHARS = 320
 const MAX_PAGE_SIZE = 200
 const DEFAULT_PAGE_SIZE = 50
 
-/** The accounts: each change is checked and made in one step, and acts on open connections before it resolves. */
+/**
+ * The accounts: each change is checked and made in one step, and acts on open connections before it resolves.
+ */
 export class UserService {
   readonly #parts: UserServiceParts
 
@@ -90,17 +92,32 @@ export class UserService {
     const all = this.#parts.directory.users()
     const number = Math.max(1, wholeOr(page, 1))
     const size = Math.min(MAX_PAGE_SIZE, Math.max(1, wholeOr(pageSize, DEFAULT_PAGE_SIZE)))
-    return { users: all.slice((number - 1) * size, number * size), total: all.length, page: number, pageSize: size }
+    return {
+      users: all.slice((number - 1) * size, number * size),
+      total: all.length,
+      page: number,
+      pageSize: size
+    }
   }
 
-  /** Absent members stay, others that are no text or no object are cleared. @throws `FORBIDDEN`, `NOT_FOUND` */
-  async update (actor: Actor, userId: string, changes: { readonly displayName?: unknown, readonly email?: unknown, readonly metadata?: unknown }): Promise<User> {
+  /**
+   * Absent members stay, others that are no text or no object are cleared. @throws `FORBIDDEN`, `NOT_FOUND`
+   */
+  async update (
+    actor: Actor,
+    userId: string,
+    changes: { readonly displayName?: unknown, readonly email?: unknown, readonly metadata?: unknown }
+  ): Promise<User> {
     return await this.#change(actor, userId, session => {
-      if (session.userId !== userId && !isAdmin(session)) throw new NoexServerError('FORBIDDEN', 'Only administrators may change other users')
+      if (session.userId !== userId && !isAdmin(session)) {
+        throw new NoexServerError('FORBIDDEN', 'Only administrators may change other users')
+      }
     }, () => {
       const { displayName, email, metadata } = changes
       const profile = checkProfile({
-        ...(displayName !== undefined && { displayName: typeof displayName === 'string' ? displayName : null }),
+        ...(displayName !== undefined && {
+          displayName: typeof displayName === 'string' ? displayName : null
+        }),
         ...(email !== undefined && { email: typeof email === 'string' ? email : null }),
         ...(metadata !== undefined && { metadata: isPlainObject(metadata) ? metadata : {} })
       })
@@ -112,10 +129,14 @@ export class UserService {
   async setEnabled (actor: Actor, userId: string, enabled: boolean): Promise<User> {
     const { directory, sessions } = this.#parts
     return await this.#change(actor, userId, session => {
-      if (userId === SUPERADMIN_ID && !enabled) throw new NoexServerError('FORBIDDEN', 'The superadmin cannot be disabled')
+      if (userId === SUPERADMIN_ID && !enabled) {
+        throw new NoexServerError('FORBIDDEN', 'The superadmin cannot be disabled')
+      }
       if (!enabled) keepLastSuperadmin(directory, session, userId)
     }, user => [
-      ...(user.enabled === enabled ? [] : [{ bucket: '_users' as const, update: userId, changes: { enabled } }]),
+      ...(user.enabled === enabled
+        ? []
+        : [{ bucket: '_users' as const, update: userId, changes: { enabled } }]),
       ...(enabled ? [] : sessions.endAll(userId))
     ])
   }
@@ -143,18 +164,31 @@ export class UserService {
    * Replaces a user's own password and ends all its sessions; the client that asks for it gets a new one.
    * @throws `FORBIDDEN`, `VALIDATION_ERROR`, `NOT_FOUND`, `RATE_LIMITED`, `UNAUTHORIZED`
    */
-  async changePassword (actor: Actor, userId: string, current: string, next: string, origin: Origin): Promise<NewSession> {
+  async changePassword (
+    actor: Actor,
+    userId: string,
+    current: string,
+    next: string,
+    origin: Origin
+  ): Promise<NewSession> {
     const { directory, passwords, limiter, logins, sessions } = this.#parts
-    if (sessionOf(actor).userId !== userId) throw new NoexServerError('FORBIDDEN', 'Only the user may do this')
+    if (sessionOf(actor).userId !== userId) {
+      throw new NoexServerError('FORBIDDEN', 'Only the user may do this')
+    }
     this.#checkLength(next, 'newPassword')
     const user = requireUser(directory, userId)
     const attempt = limiter.attemptPassword(attemptKey(user, user.username))
-    await settled(attempt, async () => await logins.checkPassword(user, current, 'The current password is wrong'))
+    await settled(
+      attempt,
+      async () => await logins.checkPassword(user, current, 'The current password is wrong')
+    )
     attempt.succeeded()
     const passwordHash = await passwords.hash(next)
     return await directory.exclusive(async () => {
       sessionOf(actor)
-      if (directory.user(userId)?.passwordHash !== user.passwordHash) throw new NoexServerError('CONFLICT', 'The password was changed meanwhile')
+      if (directory.user(userId)?.passwordHash !== user.passwordHash) {
+        throw new NoexServerError('CONFLICT', 'The password was changed meanwhile')
+      }
       return await sessions.begin(userId, origin, {
         writes: [{ bucket: '_users', update: userId, changes: { passwordHash } }, ...sessions.endAll(userId)],
         note: actor.note
@@ -162,14 +196,22 @@ export class UserService {
     })
   }
 
-  /** Replaces somebody's password and ends all their sessions. @throws `FORBIDDEN`, `VALIDATION_ERROR`, `NOT_FOUND` */
+  /**
+   * Replaces somebody's password and ends all their sessions. @throws `FORBIDDEN`, `VALIDATION_ERROR`,
+   * `NOT_FOUND`
+   */
   async resetPassword (actor: Actor, userId: string, next: string): Promise<void> {
     const { directory, passwords, sessions } = this.#parts
     this.#checkLength(next, 'newPassword')
     requireUser(directory, userId)
     requireAuthorityOver(directory, sessionOf(actor), userId)
     const passwordHash = await passwords.hash(next)
-    await this.#change(actor, userId, () => {}, () => [{ bucket: '_users', update: userId, changes: { passwordHash } }, ...sessions.endAll(userId)])
+    await this.#change(
+      actor,
+      userId,
+      () => {},
+      () => [{ bucket: '_users', update: userId, changes: { passwordHash } }, ...sessions.endAll(userId)]
+    )
   }
 
   /** @throws `NOT_FOUND`, `FORBIDDEN`, `ALREADY_EXISTS` */
@@ -185,9 +227,13 @@ export class UserService {
       requireUser(directory, userId)
       const role = requireRole(directory.findRole(roleName), roleName)
       requireAuthorityToGive(session, role)
-      if (!policy.covers(session, role)) throw new NoexServerError('FORBIDDEN', 'This role may do what you may not')
+      if (!policy.covers(session, role)) {
+        throw new NoexServerError('FORBIDDEN', 'This role may do what you may not')
+      }
       requireAuthorityOver(directory, session, userId)
-      if (directory.assignments(userId, role.id).length > 0) throw new NoexServerError('ALREADY_EXISTS', 'The user has this role')
+      if (directory.assignments(userId, role.id).length > 0) {
+        throw new NoexServerError('ALREADY_EXISTS', 'The user has this role')
+      }
       const insert = { userId, roleId: role.id, grantedBy: session.userId }
       await directory.write([{ bucket: '_user_roles', insert }], causeOf(actor, session))
     })
@@ -216,8 +262,16 @@ export class UserService {
     return directory.rolesOf(userId)
   }
 
-  /** Makes a change to an account that exists, for somebody who has authority over it, and returns the account. */
-  async #change (actor: Actor, userId: string, check: (session: Session) => void, writes: (user: User) => DirectoryWrite[]): Promise<User> {
+  /**
+   * Makes a change to an account that exists, for somebody who has authority over it, and returns the
+   * account.
+   */
+  async #change (
+    actor: Actor,
+    userId: string,
+    check: (session: Session) => void,
+    writes: (user: User) => DirectoryWrite[]
+  ): Promise<User> {
     const { directory } = this.#parts
     return await directory.exclusive(async () => {
       const session = sessionOf(actor)
@@ -251,10 +305,16 @@ function requireAuthorityToGive (session: Session, { name }: Role): void {
 
 function checkProfile (profile: Record<string, unknown>): Record<string, unknown> {
   const { displayName, email, metadata } = profile
-  if (typeof displayName === 'string' && displayName.length > MAX_DISPLAY_NAME_CHARS) throw invalid('displayName', `must not be longer than ${MAX_DISPLAY_NAME_CHARS} characters`)
+  if (typeof displayName === 'string' && displayName.length > MAX_DISPLAY_NAME_CHARS) {
+    throw invalid('displayName', `must not be longer than ${MAX_DISPLAY_NAME_CHARS} characters`)
+  }
   // The store's own check of a longer text takes long.
-  if (typeof email === 'string' && email.length > MAX_EMAIL_CHARS) throw invalid('email', `must not be longer than ${MAX_EMAIL_CHARS} characters`)
-  if (metadata !== undefined && JSON.stringify(metadata).length > MAX_METADATA_CHARS) throw invalid('metadata', `must not be longer than ${MAX_METADATA_CHARS} characters of JSON`)
+  if (typeof email === 'string' && email.length > MAX_EMAIL_CHARS) {
+    throw invalid('email', `must not be longer than ${MAX_EMAIL_CHARS} characters`)
+  }
+  if (metadata !== undefined && JSON.stringify(metadata).length > MAX_METADATA_CHARS) {
+    throw invalid('metadata', `must not be longer than ${MAX_METADATA_CHARS} characters of JSON`)
+  }
   return profile
 }
 

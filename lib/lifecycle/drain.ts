@@ -4,12 +4,17 @@ import type { Connections } from '../connection/connections.js'
 import { inFlightTimeoutMs } from '../deadlines.js'
 import { withTimeout } from '../util/with-timeout.js'
 
-/** Few clients need not wait for each other: each takes no more than this of the time over which they are spread. */
+/**
+ * Few clients need not wait for each other: each takes no more than this of the time over which they are
+ * spread.
+ */
 const MAX_PACE_MS = 20
 
 /** How long a drain takes, in milliseconds. */
 export interface DrainTimes {
-  /** Before anything happens to the clients: load balancers get to know that they must send nobody any more. */
+  /**
+   * Before anything happens to the clients: load balancers get to know that they must send nobody any more.
+   */
   readonly drainDelayMs: number
   /** That clients have to leave by themselves. */
   readonly gracePeriodMs: number
@@ -26,11 +31,12 @@ export interface DrainHost {
 }
 
 /**
- * Brings every connection to its end. First everything goes on for `drainDelayMs`, except that somebody outside says
- * that it will not. Then nobody is let in any more; the clients are told, and have the grace period to leave; requests
- * in flight are answered, and who is left is closed. So that not all come back at the same moment, each
- * is told how long to wait before it does, and those who are left are closed one by one over the last part of the grace period.
- * Takes at most the delay, the grace period and the two deadlines of deadlines.ts, whatever the clients do. PROTOCOL.md, "Shutdown".
+ * Brings every connection to its end. First everything goes on for `drainDelayMs`, except that somebody
+ * outside says that it will not. Then nobody is let in any more; the clients are told, and have the grace
+ * period to leave; requests in flight are answered, and who is left is closed. So that not all come back at
+ * the same moment, each is told how long to wait before it does, and those who are left are closed one by one
+ * over the last part of the grace period. Takes at most the delay, the grace period and the two deadlines of
+ * deadlines.ts, whatever the clients do. PROTOCOL.md, "Shutdown".
  */
 export class Drain {
   readonly #host: DrainHost
@@ -70,7 +76,12 @@ export class Drain {
     const all = shuffled(connections.all)
     const windowMs = Math.min(reconnectWindowMs, all.length * MAX_PACE_MS)
     for (const [i, connection] of all.entries()) {
-      connection.notify({ type: 'system', event: 'shutdown', gracePeriodMs, reconnectAfterMs: Math.round(windowMs * (i + Math.random()) / all.length) })
+      connection.notify({
+        type: 'system',
+        event: 'shutdown',
+        gracePeriodMs,
+        reconnectAfterMs: Math.round((windowMs * (i + Math.random())) / all.length)
+      })
     }
     const endsAt = clock.ticks() + gracePeriodMs
     const pacedMs = Math.min(windowMs, gracePeriodMs / 2)

@@ -17,9 +17,9 @@ export interface QuotaRefusal {
 }
 
 /**
- * Counts connections from the moment in which their upgrade is let in, so that those that come at the same time cannot
- * be more than the limits allow. A connection counts as its user's as long as it takes requests, and
- * as a connection, and as one on which nobody has logged in, until its socket has ended.
+ * Counts connections from the moment in which their upgrade is let in, so that those that come at the same
+ * time cannot be more than the limits allow. A connection counts as its user's as long as it takes requests,
+ * and as a connection, and as one on which nobody has logged in, until its socket has ended.
  */
 export class ConnectionQuota {
   readonly #limits: ConnectionLimits
@@ -37,15 +37,23 @@ export class ConnectionQuota {
   }
 
   /**
-   * Counts an upgrade; `userId` is whom a gateway names. Returns what takes the count back when no connection comes of it: once,
-   * and without effect afterwards. Or why it is refused.
+   * Counts an upgrade; `userId` is whom a gateway names. Returns what takes the count back when no connection
+   * comes of it: once, and without effect afterwards. Or why it is refused.
    */
   acquire (userId: string | undefined): (() => void) | QuotaRefusal {
-    if (this.#connections >= this.#limits.maxConnections) return this.#refuse('connections', 503, 'there are too many connections')
-    if (userId === undefined && this.#requiresAuth && this.#unauthenticated >= this.#limits.maxUnauthenticatedConnections) {
+    if (this.#connections >= this.#limits.maxConnections) {
+      return this.#refuse('connections', 503, 'there are too many connections')
+    }
+    if (
+      userId === undefined &&
+      this.#requiresAuth &&
+      this.#unauthenticated >= this.#limits.maxUnauthenticatedConnections
+    ) {
       return this.#refuse('unauthenticated_connections', 503, 'too many connections have not logged in')
     }
-    if (userId !== undefined && this.#isFull(userId)) return this.#refuse('connections_per_user', 429, 'the user has too many connections')
+    if (userId !== undefined && this.#isFull(userId)) {
+      return this.#refuse('connections_per_user', 429, 'the user has too many connections')
+    }
     this.#connections++
     this.#add(userId, 1)
     let isCounted = true

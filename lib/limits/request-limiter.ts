@@ -11,10 +11,11 @@ export interface Charge {
 }
 
 /**
- * Limits requests: those of a user on all connections together, and those of an address for everybody there who is
- * not logged in, as whoever logs in is until then. Users and addresses are counted apart, so a user named like
- * an address shares nothing with it. Everything that a client sends is counted but pongs: also what is malformed, unknown,
- * or refused by the gate afterwards. What is refused here is not. PROTOCOL.md, "Rate limit".
+ * Limits requests: those of a user on all connections together, and those of an address for everybody there
+ * who is not logged in, as whoever logs in is until then. Users and addresses are counted apart, so a user
+ * named like an address shares nothing with it. Everything that a client sends is counted but pongs: also
+ * what is malformed, unknown, or refused by the gate afterwards. What is refused here is not. PROTOCOL.md,
+ * "Rate limit".
  */
 export class RequestLimiter {
   readonly #costs: ReadonlyMap<string, number>
@@ -36,10 +37,9 @@ export class RequestLimiter {
   }
 
   /**
-   * Counts a request of a user, or of an address on which nobody is logged in; `addressKey` is what `addressKey()` makes of
-   * it, and `charges` is `undefined` for what is no request. Returns its refusal when there were too many:
-   * `RATE_LIMITED` with
-   * `retryAfterMs`. No request costs more than a whole window.
+   * Counts a request of a user, or of an address on which nobody is logged in; `addressKey` is what
+   * `addressKey()` makes of it, and `charges` is `undefined` for what is no request. Returns its refusal when
+   * there were too many: `RATE_LIMITED` with `retryAfterMs`. No request costs more than a whole window.
    */
   count (
     userId: string | undefined, addressKey: string, charges: string | readonly Charge[] | undefined

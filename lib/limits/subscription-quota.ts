@@ -4,7 +4,10 @@ import type { Rejections } from './rejections.js'
 /** What is subscribed to: live queries, or rule events. */
 export type SubscriptionKind = 'store' | 'rules'
 
-/** Counts the subscriptions of all connections, so that the limits cost the same however many there are, and what is pushed to them. */
+/**
+ * Counts the subscriptions of all connections, so that the limits cost the same however many there are, and
+ * what is pushed to them.
+ */
 export class SubscriptionQuota {
   readonly #perConnection: number
   readonly #total: number
@@ -13,7 +16,10 @@ export class SubscriptionQuota {
   readonly pushes: Record<SubscriptionKind, number> = { store: 0, rules: 0 }
   readonly #rejections: Rejections
 
-  constructor (limits: { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number }, rejections: Rejections) {
+  constructor (
+    limits: { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number },
+    rejections: Rejections
+  ) {
     this.#rejections = rejections
     this.#perConnection = limits.maxSubscriptionsPerConnection
     this.#total = limits.maxTotalSubscriptions
@@ -28,7 +34,10 @@ export class SubscriptionQuota {
   check (count: number): void {
     if (count >= this.#perConnection) {
       this.#rejections.count('subscriptions')
-      throw new NoexServerError('RATE_LIMITED', `Subscription limit of ${this.#perConnection} per connection is reached`)
+      throw new NoexServerError(
+        'RATE_LIMITED',
+        `Subscription limit of ${this.#perConnection} per connection is reached`
+      )
     }
     if (this.#taken.store + this.#taken.rules >= this.#total) {
       this.#rejections.count('subscriptions')

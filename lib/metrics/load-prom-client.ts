@@ -11,6 +11,8 @@ export async function loadPromClient (): Promise<PromClient> {
   try {
     return (await import('prom-client')).default
   } catch (error) {
-    throw new NoexOptionsError('routes.metrics', 'needs the package prom-client: npm install prom-client', { cause: error })
+    throw new NoexOptionsError('routes.metrics', 'needs the package prom-client: npm install prom-client', {
+      cause: error
+    })
   }
 }

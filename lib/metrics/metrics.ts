@@ -6,8 +6,8 @@ import type { MetricsSnapshot } from './metrics-snapshot.js'
 import { RequestMetrics } from './request-metrics.js'
 
 /**
- * The metrics of one service, in a registry of its own: services in one process do not meet, and what the application has
- * registered with prom-client stays untouched. A service without metrics has none of this.
+ * The metrics of one service, in a registry of its own: services in one process do not meet, and what the
+ * application has registered with prom-client stays untouched. A service without metrics has none of this.
  */
 export class Metrics {
   readonly requests = new RequestMetrics()

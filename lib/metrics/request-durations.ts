@@ -9,7 +9,10 @@ interface Sample {
 
 const NAME = 'noex_request_duration_seconds'
 
-/** What the last `set` was given, as a histogram of prom-client, whose own can only be fed one observation at a time. */
+/**
+ * What the last `set` was given, as a histogram of prom-client, whose own can only be fed one observation at
+ * a time.
+ */
 export class RequestDurations {
   readonly name = NAME
   readonly help = 'Time from the arrival of a request to its reply.'

@@ -6,8 +6,13 @@ export const UNKNOWN = 'unknown'
 /** The label of requests that were answered with a result. */
 export const OK = 'ok'
 
-/** Upper bounds of the buckets of the durations, in seconds: from a read of one record to what a client gives up on. */
-export const DURATION_BOUNDS = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5] as const
+/**
+ * Upper bounds of the buckets of the durations, in seconds: from a read of one record to what a client gives
+ * up on.
+ */
+export const DURATION_BOUNDS = [
+  0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5
+] as const
 
 const boundsMs = DURATION_BOUNDS.map(bound => bound * 1_000)
 
@@ -16,15 +21,19 @@ export interface OperationMetrics {
   readonly operation: string
   /** Requests by code: `ok`, or the code of the error. */
   readonly codes: ReadonlyMap<string, number>
-  /** Requests by duration: one count for each of `DURATION_BOUNDS`, up to it and above the one before, and one for those above all. */
+  /**
+   * Requests by duration: one count for each of `DURATION_BOUNDS`, up to it and above the one before, and one
+   * for those above all.
+   */
   readonly buckets: ArrayLike<number>
   /** The sum of the durations. */
   readonly totalMs: number
 }
 
 /**
- * Counts requests by operation and code, and how long they take. Each request passes here, so counting is a look-up and some
- * additions; what prom-client needs is made of it at a scrape. There are as many figures as operations, whatever clients send.
+ * Counts requests by operation and code, and how long they take. Each request passes here, so counting is a
+ * look-up and some additions; what prom-client needs is made of it at a scrape. There are as many figures as
+ * operations, whatever clients send.
  */
 export class RequestMetrics {
   readonly #operations = new Map<string, OperationCounters>()

@@ -49,8 +49,15 @@ export const auth: readonly Operation[] = [
     accessLevel: 'everyone',
     request: Type.Object({}),
     async run ({ clock }, _request, { client: { session } }) {
-      if (session === undefined || isExpired(session, clock.now()) || session.state !== 'live') return { authenticated: false }
-      return { authenticated: true, userId: session.userId, roles: session.roles, expiresAt: session.expiresAt ?? null }
+      if (session === undefined || isExpired(session, clock.now()) || session.state !== 'live') {
+        return { authenticated: false }
+      }
+      return {
+        authenticated: true,
+        userId: session.userId,
+        roles: session.roles,
+        expiresAt: session.expiresAt ?? null
+      }
     }
   })
 ]

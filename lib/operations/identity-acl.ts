@@ -8,7 +8,10 @@ import { accounts, defineOperation, nameIn, type Operation } from './operation.j
 const OfResource = Type.Object({ resourceType: Name, resourceName: Name })
 const Entry = { subjectType: Name, subjectId: Name, resourceType: Name, resourceName: Name }
 
-/** The operations of the `identity` namespace that concern access to single resources. PROTOCOL.md, "Users and roles". */
+/**
+ * The operations of the `identity` namespace that concern access to single resources. PROTOCOL.md, "Users and
+ * roles".
+ */
 export const identityAcl: readonly Operation[] = [
   defineOperation({
     name: 'identity.grant',
@@ -28,7 +31,10 @@ export const identityAcl: readonly Operation[] = [
     resource: accessedResource,
     details: ['subjectType', 'subjectId', 'resourceType', 'resourceName', 'operations'],
     accessLevel: 'session',
-    request: Type.Object({ ...Entry, operations: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Unknown())])) }),
+    request: Type.Object({
+      ...Entry,
+      operations: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Unknown())]))
+    }),
     async run (services, r, grant) {
       await accounts(services).accessLists.revoke(grant, r, r, r.operations)
       return { revoked: true }
@@ -73,5 +79,7 @@ export const identityAcl: readonly Operation[] = [
 
 /** A resource as the audit names it. */
 function accessedResource ({ resourceType, resourceName }: RequestMessage): string {
-  return nameIn(resourceType) === '*' && nameIn(resourceName) === '*' ? '*' : `${nameIn(resourceType)}:${nameIn(resourceName)}`
+  return nameIn(resourceType) === '*' && nameIn(resourceName) === '*'
+    ? '*'
+    : `${nameIn(resourceType)}:${nameIn(resourceName)}`
 }

@@ -60,7 +60,9 @@ function given (description: string | null | undefined, permissions: unknown): R
 /** A role as clients see it. */
 /** The permissions that a request gives to a role, unless one of them is none. */
 function permissionsIn ({ permissions }: RequestMessage): { readonly permissions: unknown } | undefined {
-  return Array.isArray(permissions) && permissions.every(entry => ruleProblem(entry) === undefined) ? { permissions } : undefined
+  return Array.isArray(permissions) && permissions.every(entry => ruleProblem(entry) === undefined)
+    ? { permissions }
+    : undefined
 }
 
 export function shownRole ({ _version, ...shown }: Role): object {

@@ -10,7 +10,10 @@ import { accounts, defineOperation, userIn, type Operation, type ServerContext }
 /** What a client types to log in: as long as somebody could want, and no longer. */
 const Credential = Type.String({ minLength: 1, maxLength: 4_096 })
 
-/** The operations of the `identity` namespace that concern the client's own session. PROTOCOL.md, "Users and roles". */
+/**
+ * The operations of the `identity` namespace that concern the client's own session. PROTOCOL.md, "Users and
+ * roles".
+ */
 export const identitySession: readonly Operation[] = [
   defineOperation({
     name: 'identity.login',
@@ -104,7 +107,10 @@ function sessionOf ({ session }: Client): IdentitySession {
   throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
 }
 
-/** Makes a new session the client's, unless it may not be by now: the user may be revoked or the client gone while the session is written. */
+/**
+ * Makes a new session the client's, unless it may not be by now: the user may be revoked or the client gone
+ * while the session is written.
+ */
 function logIn (
   services: ServerContext, client: Client, { token, session }: NewSession, note: NoteOf | undefined
 ): object {
@@ -127,6 +133,11 @@ function logIn (
   return {
     token,
     expiresAt,
-    user: { id: userId, username: user?.username ?? SUPERADMIN_ID, ...(displayName != null && { displayName }), roles }
+    user: {
+      id: userId,
+      username: user?.username ?? SUPERADMIN_ID,
+      ...(displayName != null && { displayName }),
+      roles
+    }
   }
 }

@@ -19,9 +19,25 @@ export const identityUsers: readonly Operation[] = [
     resource: userIn('username'),
     details: ['username'],
     accessLevel: 'admin',
-    request: Type.Object({ username: Name, password: NewPassword, displayName: Maybe, email: Maybe, enabled: Maybe, metadata: Maybe }),
+    request: Type.Object({
+      username: Name,
+      password: NewPassword,
+      displayName: Maybe,
+      email: Maybe,
+      enabled: Maybe,
+      metadata: Maybe
+    }),
     async run (services, { username, password, displayName, email, enabled, metadata }, grant) {
-      return shownUser(await accounts(services).users.create(grant, { username, password, displayName, email, enabled, metadata }))
+      return shownUser(
+        await accounts(services).users.create(grant, {
+          username,
+          password,
+          displayName,
+          email,
+          enabled,
+          metadata
+        })
+      )
     }
   }),
   defineOperation({
@@ -113,7 +129,8 @@ function setEnabled (name: string, enabled: boolean): Operation {
     resource: userIn('userId'),
     accessLevel: 'admin',
     request: OfUser,
-    run: async (services, r, grant) => shownUser(await accounts(services).users.setEnabled(grant, r.userId, enabled))
+    run: async (services, r, grant) =>
+      shownUser(await accounts(services).users.setEnabled(grant, r.userId, enabled))
   })
 }
 

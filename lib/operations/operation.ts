@@ -92,8 +92,12 @@ interface OperationDefinition<Fields extends TProperties> {
   readonly resources?: ResourcesOf
   /** What the audit calls the resource. @default the first that `touches` names */
   readonly resource?: (request: RequestMessage) => string
-  /** The members of the request that the audit records, as far as they are texts or lists of texts: nothing that is secret, and no record data. */
-  readonly details?: readonly string[] | ((request: RequestMessage) => Readonly<Record<string, unknown>> | undefined)
+  /**
+   * The members of the request that the audit records, as far as they are texts or lists of texts: nothing
+   * that is secret, and no record data.
+   */
+  readonly details?:
+    readonly string[] | ((request: RequestMessage) => Readonly<Record<string, unknown>> | undefined)
   /** What a request costs the rate limit. Works on unchecked input. @default one of its own */
   readonly charges?: (request: RequestMessage) => readonly Charge[]
   readonly guard?: (client: Client) => void
@@ -106,12 +110,16 @@ interface OperationDefinition<Fields extends TProperties> {
 
 /** The accounts, for operations that exist with them only. */
 export function accounts ({ identity }: ServerContext): Identity {
-  if (identity === undefined) throw new NoexServerError('UNKNOWN_OPERATION', 'Identity management is not configured')
+  if (identity === undefined) {
+    throw new NoexServerError('UNKNOWN_OPERATION', 'Identity management is not configured')
+  }
   return identity
 }
 
 /** Makes one entry of the operation table. The schema is compiled once; the request's type comes from it. */
-export function defineOperation<Fields extends TProperties> (definition: OperationDefinition<Fields>): Operation {
+export function defineOperation<Fields extends TProperties> (
+  definition: OperationDefinition<Fields>
+): Operation {
   const schema = Compile(definition.request)
   const { name, tier, accessLevel = 'permission', resources = wholeServer, details } = definition
   const { check, fields, run } = definition
@@ -156,9 +164,17 @@ function detailsFrom (details: OperationDefinition<TProperties>['details']): Ope
   return typeof details === 'function' ? details : request => pick(request, details)
 }
 
-/** The texts, and lists of texts, of these names that the request has: whatever else a client puts there is nobody's to record. */
-function pick (request: RequestMessage, names: readonly string[]): Readonly<Record<string, unknown>> | undefined {
-  const present = names.filter(name => Object.hasOwn(request, name)).map(name => [name, recordable(request[name])] as const)
+/**
+ * The texts, and lists of texts, of these names that the request has: whatever else a client puts there is
+ * nobody's to record.
+ */
+function pick (
+  request: RequestMessage,
+  names: readonly string[]
+): Readonly<Record<string, unknown>> | undefined {
+  const present = names
+    .filter(name => Object.hasOwn(request, name))
+    .map(name => [name, recordable(request[name])] as const)
   const kept = present.filter(([, value]) => value !== undefined)
   return kept.length === 0 ? undefined : Object.fromEntries(kept)
 }
@@ -168,22 +184,33 @@ function recordable (value: unknown): string | readonly string[] | undefined {
   return Array.isArray(value) ? value.filter(item => typeof item === 'string') : undefined
 }
 
-/** Touches records of the bucket that the field `bucket` names. Written out: to spread `self` costs more than the whole check of a permission. */
-export const recordsOfBucket: ResourcesOf = (request, { operation, tier }) => [{ operation, tier, type: 'bucket', name: nameIn(request['bucket']), records: true }]
+/**
+ * Touches records of the bucket that the field `bucket` names. Written out: to spread `self` costs more than
+ * the whole check of a permission.
+ */
+export const recordsOfBucket: ResourcesOf = (request, { operation, tier }) => [
+  { operation, tier, type: 'bucket', name: nameIn(request['bucket']), records: true }
+]
 
 /** Touches the query that the field names. */
 export function namedQuery (field: 'query' | 'name'): ResourcesOf {
-  return (request, { operation, tier }) => [{ operation, tier, type: 'query', name: nameIn(request[field]), records: field === 'query' }]
+  return (request, { operation, tier }) => [
+    { operation, tier, type: 'query', name: nameIn(request[field]), records: field === 'query' }
+  ]
 }
 
 /** Touches the bucket that the field names as a whole. */
 export function wholeBucket (field: 'bucket' | 'name'): ResourcesOf {
-  return (request, { operation, tier }) => [{ operation, tier, type: 'bucket', name: nameIn(request[field]), records: false }]
+  return (request, { operation, tier }) => [
+    { operation, tier, type: 'bucket', name: nameIn(request[field]), records: false }
+  ]
 }
 
 /** Touches the topic, fact, pattern or rule that the request names: permissions treat them alike. */
 export function namedTopic (named: (request: RequestMessage) => unknown): ResourcesOf {
-  return (request, { operation, tier }) => [{ operation, tier, type: 'topic', name: nameIn(named(request)), records: false }]
+  return (request, { operation, tier }) => [
+    { operation, tier, type: 'topic', name: nameIn(named(request)), records: false }
+  ]
 }
 
 /** Counts the elements of a list; 0 where there is none. */
@@ -212,5 +239,7 @@ export function nameIn (value: unknown): string {
 
 /** A member of a value that may be anything; `undefined` where it has none of that name. */
 export function memberIn (value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Readonly<Record<string, unknown>>)[name] : undefined
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined
 }

@@ -6,7 +6,9 @@ import { defineOperation, memberIn, nameIn, type Operation, type ResourcesOf } f
 const Named = Type.Object({ name: Name })
 
 function touchesProcedure (named: (request: RequestMessage) => unknown): ResourcesOf {
-  return (request, { operation, tier }) => [{ operation, tier, type: 'procedure', name: nameIn(named(request)), records: false }]
+  return (request, { operation, tier }) => [
+    { operation, tier, type: 'procedure', name: nameIn(named(request)), records: false }
+  ]
 }
 
 const touchesNamed = touchesProcedure(request => request['name'])
@@ -20,7 +22,10 @@ export const procedures: readonly Operation[] = [
     request: Type.Object({ procedure: JsonObject }),
     resources: touchesGiven,
     details: request => runAsIn(request['procedure']),
-    run: async ({ procedures }, { procedure }, grant) => ({ name: await procedures.register(procedure, grant), registered: true })
+    run: async ({ procedures }, { procedure }, grant) => ({
+      name: await procedures.register(procedure, grant),
+      registered: true
+    })
   }),
   defineOperation({
     name: 'procedures.unregister',
@@ -62,7 +67,8 @@ export const procedures: readonly Operation[] = [
     tier: 'write',
     request: Type.Object({ name: Name, input: MaybeObject }),
     resources: touchesNamed,
-    run: async (services, { name, input }, grant) => await services.procedures.call(name, input ?? {}, grant, services)
+    run: async (services, { name, input }, grant) =>
+      await services.procedures.call(name, input ?? {}, grant, services)
   })
 ]
 

@@ -16,14 +16,36 @@ import { storeRead } from './store-read.js'
 import { storeTransaction } from './store-transaction.js'
 import { storeWrite } from './store-write.js'
 
-const always: readonly Operation[] = [...storeRead, ...storeWrite, storeTransaction, ...storeQuery, ...storeAdmin, ...procedures, ...server]
-const identity: readonly Operation[] = [...identitySession, ...identityUsers, ...identityRoles, ...identityAcl]
+const always: readonly Operation[] = [
+  ...storeRead,
+  ...storeWrite,
+  storeTransaction,
+  ...storeQuery,
+  ...storeAdmin,
+  ...procedures,
+  ...server
+]
+const identity: readonly Operation[] = [
+  ...identitySession,
+  ...identityUsers,
+  ...identityRoles,
+  ...identityAcl
+]
 
 /** What a gateway has decided cannot be changed by the client. */
 const underGateway = auth.filter(({ name }) => name === 'auth.whoami')
 
-/** The table of operations: dispatch, validation, permissions, audit and the protocol reference read it and nothing else. */
-export const operations: ReadonlyMap<string, Operation> = tableOf([...always, ...auth, ...identity, ...audit, ...rules])
+/**
+ * The table of operations: dispatch, validation, permissions, audit and the protocol reference read it and
+ * nothing else.
+ */
+export const operations: ReadonlyMap<string, Operation> = tableOf([
+  ...always,
+  ...auth,
+  ...identity,
+  ...audit,
+  ...rules
+])
 
 /** The operations that each mode of authentication adds. */
 const ofMode: Readonly<Record<ResolvedAuth['mode'], readonly Operation[]>> = {
@@ -53,7 +75,12 @@ export class OperationRegistry {
   readonly #namespaces: ReadonlySet<string>
 
   constructor ({ mode, hasAudit, hasRules }: Features) {
-    const offered = [...always, ...(mode === undefined ? [] : ofMode[mode]), ...(hasAudit ? audit : []), ...(hasRules ? rules : [])]
+    const offered = [
+      ...always,
+      ...(mode === undefined ? [] : ofMode[mode]),
+      ...(hasAudit ? audit : []),
+      ...(hasRules ? rules : [])
+    ]
     this.#table = tableOf(offered)
     this.#namespaces = new Set(offered.map(({ name }) => namespaceOf(name)))
   }

@@ -7,7 +7,14 @@ import type { EngineCalls } from '../rules/engine-calls.js'
 import type { RuleSummary } from '../rules/rule-engine.js'
 import type { RuleService } from '../subscriptions/rule-service.js'
 import { MAX_PATTERN_LENGTH } from '../rules/topic-pattern.js'
-import { defineOperation, memberIn, namedTopic, type Operation, type ServerContext, type ResourcesOf } from './operation.js'
+import {
+  defineOperation,
+  memberIn,
+  namedTopic,
+  type Operation,
+  type ServerContext,
+  type ResourcesOf
+} from './operation.js'
 
 /** A topic, a key or a pattern of either. */
 const RuleName = Type.String({ minLength: 1, maxLength: MAX_PATTERN_LENGTH })
@@ -17,8 +24,13 @@ const RuleId = Type.Object({ ruleId: Name })
 const ruleOf = namedTopic(request => request['ruleId'])
 const givenRule = namedTopic(request => memberIn(request['rule'], 'id'))
 const factOf = namedTopic(request => request['key'])
-/** What a rule hears, keeps, sends and calls is up to whoever writes it: that takes the right to all topics, beside that to the rule. */
-const withAllTopics = (touches: ResourcesOf): ResourcesOf => (request, self) => [...touches(request, self), ...namedTopic(() => '*')(request, self)]
+/**
+ * What a rule hears, keeps, sends and calls is up to whoever writes it: that takes the right to all topics,
+ * beside that to the rule.
+ */
+const withAllTopics =
+  (touches: ResourcesOf): ResourcesOf =>
+    (request, self) => [...touches(request, self), ...namedTopic(() => '*')(request, self)]
 const patternOf = namedTopic(request => request['pattern'])
 
 /** The operations of the `rules` namespace. PROTOCOL.md, "Rules". */
@@ -26,7 +38,12 @@ export const rules: readonly Operation[] = [
   defineOperation({
     name: 'rules.emit',
     tier: 'write',
-    request: Type.Object({ topic: RuleName, data: MaybeObject, correlationId: MaybeName, causationId: MaybeName }),
+    request: Type.Object({
+      topic: RuleName,
+      data: MaybeObject,
+      correlationId: MaybeName,
+      causationId: MaybeName
+    }),
     resources: namedTopic(request => request['topic']),
     run: onEngine(async (calls, { topic, data, correlationId, causationId }) => {
       const given = data ?? {}
@@ -77,7 +94,8 @@ export const rules: readonly Operation[] = [
     request: Type.Object({ pattern: RuleName }),
     resources: patternOf,
     guard: client => { client.eventSubscriptions.checkRoom() },
-    run: async (services, { pattern }, { client }) => client.eventSubscriptions.add(serviceOf(services).channels, pattern)
+    run: async (services, { pattern }, { client }) =>
+      client.eventSubscriptions.add(serviceOf(services).channels, pattern)
   }),
   defineOperation({
     name: 'rules.unsubscribe',

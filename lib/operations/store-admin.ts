@@ -12,12 +12,24 @@ const Named = Type.Object({ name: Name })
 
 const bucket = wholeBucket('name')
 
-/** A reference tells whether a record exists, and can keep it from being deleted: that takes the right to read it. */
+/**
+ * A reference tells whether a record exists, and can keep it from being deleted: that takes the right to read
+ * it.
+ */
 function references (definition: unknown, member: 'schema' | 'addFields'): ResourceAccess[] {
-  return referencedBuckets(definition, member).map(name => ({ operation: 'store.get', tier: 'read', type: 'bucket', name, records: false }))
+  return referencedBuckets(definition, member).map(name => ({
+    operation: 'store.get',
+    tier: 'read',
+    type: 'bucket',
+    name,
+    records: false
+  }))
 }
 
-/** The operations of the `store` namespace that change buckets and queries. PROTOCOL.md, "Bucket definitions" and "Declarative queries". */
+/**
+ * The operations of the `store` namespace that change buckets and queries. PROTOCOL.md, "Bucket definitions"
+ * and "Declarative queries".
+ */
 export const storeAdmin: readonly Operation[] = [
   defineOperation({
     name: 'store.defineBucket',
@@ -94,7 +106,14 @@ export const storeAdmin: readonly Operation[] = [
     tier: 'admin',
     request: Type.Object({}),
     run: async ({ sharedStore, liveQueries }) => ({
-      queries: sharedStore.store.getQueries().map(({ name, type, config }) => ({ name, type, activeSubscriptions: liveQueries.subscribersOf(name), config }))
+      queries: sharedStore.store
+        .getQueries()
+        .map(({ name, type, config }) => ({
+          name,
+          type,
+          activeSubscriptions: liveQueries.subscribersOf(name),
+          config
+        }))
     })
   })
 ]

@@ -39,7 +39,10 @@ export const storeQuery: readonly Operation[] = [
     accessLevel: 'session',
     async run (_services, r, { client }) {
       if (!client.subscriptions.remove(r.subscriptionId)) {
-        throw new NoexServerError('NOT_FOUND', `Subscription "${r.subscriptionId}" is not one of this connection`)
+        throw new NoexServerError(
+          'NOT_FOUND',
+          `Subscription "${r.subscriptionId}" is not one of this connection`
+        )
       }
       return { unsubscribed: true }
     }

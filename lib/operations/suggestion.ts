@@ -45,9 +45,14 @@ export async function completeAnswer (error: NothingNamedError, asked: Asked): P
 }
 
 /** Returns the touches of the request that have the name. */
-function touchesOf ({ kind, asked }: NothingNamedError, { operation, request }: Asked): readonly ResourceAccess[] {
+function touchesOf (
+  { kind, asked }: NothingNamedError,
+  { operation, request }: Asked
+): readonly ResourceAccess[] {
   const type = kind === 'rule' ? 'topic' : kind
-  return operation?.resources(request).filter(resource => resource.type === type && resource.name === asked) ?? []
+  return (
+    operation?.resources(request).filter(resource => resource.type === type && resource.name === asked) ?? []
+  )
 }
 
 /** Whether the client might learn of the bucket by reading it. */

@@ -1,13 +1,29 @@
 import { checkHeaderName, reducedName } from '../handshake/raw-headers.js'
 import { trustedProxyMatcher } from '../handshake/trusted-proxies.js'
 import { closeTimeoutMs, inFlightTimeoutMs } from '../deadlines.js'
-import { checkGroup, isBoolean, isInteger, isPath, isPathOrFalse, isPlainObject, isPrefix, isText, isTextArray, MAX_TIMER_MS, NoexOptionsError, type Checks } from '../util/option-schema.js'
+import {
+  checkGroup,
+  isBoolean,
+  isInteger,
+  isPath,
+  isPathOrFalse,
+  isPlainObject,
+  isPrefix,
+  isText,
+  isTextArray,
+  MAX_TIMER_MS,
+  NoexOptionsError,
+  type Checks
+} from '../util/option-schema.js'
 import type { ResolvedOptions } from './options.js'
 import { MAX_TIMEOUT_MS } from '../procedures/definition.js'
 import { ruleEngineMethods, type RuleEngine } from '../rules/rule-engine.js'
 import { storeProblem } from '../store/noex-store.js'
 
-/** What the top level may have. `auth`, `audit`, `procedures` and `rateLimit` are checked where they are resolved. */
+/**
+ * What the top level may have. `auth`, `audit`, `procedures` and `rateLimit` are checked where they are
+ * resolved.
+ */
 export const optionChecks: Checks = {
   store: isStore,
   rules: isRuleEngine,
@@ -19,7 +35,13 @@ export const optionChecks: Checks = {
   path: isPath,
   prefix: isPrefix,
   name: isText,
-  routes: { healthz: isPathOrFalse, readyz: isPathOrFalse, livez: isPathOrFalse, stats: isPathOrFalse, metrics: isPathOrFalse },
+  routes: {
+    healthz: isPathOrFalse,
+    readyz: isPathOrFalse,
+    livez: isPathOrFalse,
+    stats: isPathOrFalse,
+    metrics: isPathOrFalse
+  },
   helmet: isObjectOrFalse,
   maxPayloadBytes: isInteger(1, 2 ** 31 - 1),
   heartbeat: { intervalMs: isInteger(1, MAX_TIMER_MS), timeoutMs: isInteger(1, MAX_TIMER_MS) },
@@ -46,7 +68,11 @@ export const optionChecks: Checks = {
   trustedProxies: (value, path) => { trustedProxyMatcher(value as string[], path) },
   revocation: { blacklistTtlMs: isInteger(1, Number.MAX_SAFE_INTEGER) },
   exposeErrorDetails: isBoolean,
-  shutdown: { gracePeriodMs: isGracePeriod, drainDelayMs: isGracePeriod, reconnectWindowMs: isInteger(0, MAX_TIMER_MS) }
+  shutdown: {
+    gracePeriodMs: isGracePeriod,
+    drainDelayMs: isGracePeriod,
+    reconnectWindowMs: isInteger(0, MAX_TIMER_MS)
+  }
 }
 
 const ofDrain: Checks = { gracePeriodMs: isGracePeriod, drainDelayMs: isGracePeriod }
@@ -60,19 +86,34 @@ export function checkDrainOptions (options: unknown): void {
 /** What is right by itself, but not beside the others. */
 export function checkTogether ({ auth, allowedOrigins, realIpHeader, trustedProxies }: ResolvedOptions): void {
   if (realIpHeader !== undefined && trustedProxies === undefined) {
-    throw new NoexOptionsError('trustedProxies', 'is required with realIpHeader: without it, every client could choose its address')
+    throw new NoexOptionsError(
+      'trustedProxies',
+      'is required with realIpHeader: without it, every client could choose its address'
+    )
   }
-  if (trustedProxies !== undefined && realIpHeader === undefined) throw new NoexOptionsError('trustedProxies', 'has no effect without realIpHeader')
+  if (trustedProxies !== undefined && realIpHeader === undefined) {
+    throw new NoexOptionsError('trustedProxies', 'has no effect without realIpHeader')
+  }
   if (auth?.mode === 'gateway' && allowedOrigins === undefined) {
-    throw new NoexOptionsError('allowedOrigins', 'is required with auth.gateway: a page of any site could connect as whoever looks at it')
+    throw new NoexOptionsError(
+      'allowedOrigins',
+      'is required with auth.gateway: a page of any site could connect as whoever looks at it'
+    )
   }
   if (auth?.mode === 'gateway' && allowedOrigins?.includes('null') === true) {
-    throw new NoexOptionsError('allowedOrigins', 'must not have "null" with auth.gateway: any site can open a page with that origin')
+    throw new NoexOptionsError(
+      'allowedOrigins',
+      'must not have "null" with auth.gateway: any site can open a page with that origin'
+    )
   }
   if (auth?.mode === 'gateway' && realIpHeader !== undefined) {
     const { userHeader, rolesHeader, secretHeader } = auth.gateway
-    const taken = [userHeader, rolesHeader, secretHeader].map(name => name === undefined ? undefined : reducedName(name))
-    if (taken.includes(reducedName(realIpHeader))) throw new NoexOptionsError('realIpHeader', 'is one of the headers of auth.gateway')
+    const taken = [userHeader, rolesHeader, secretHeader].map(name =>
+      name === undefined ? undefined : reducedName(name)
+    )
+    if (taken.includes(reducedName(realIpHeader))) {
+      throw new NoexOptionsError('realIpHeader', 'is one of the headers of auth.gateway')
+    }
   }
 }
 
@@ -88,13 +129,18 @@ function isOriginArray (value: unknown, path: string): void {
     // Other schemes, those of extensions for instance, have no spelling that could be checked.
     const url = /^https?:/i.test(origin) && URL.canParse(origin) ? new URL(origin).origin : origin
     if (origin !== url || !/^(?:null|[a-z][a-z0-9+.-]*:\/\/[^/?#@*\s]+)$/.test(origin)) {
-      throw new NoexOptionsError(path, `must be origins as browsers send them, such as "https://app.example.com"; "${origin}" is none`)
+      throw new NoexOptionsError(
+        path,
+        `must be origins as browsers send them, such as "https://app.example.com"; "${origin}" is none`
+      )
     }
   }
 }
 
 function isShare (value: unknown, path: string): void {
-  if (typeof value !== 'number' || !(value > 0 && value <= 1)) throw new NoexOptionsError(path, 'must be a number above 0 and at most 1')
+  if (typeof value !== 'number' || !(value > 0 && value <= 1)) {
+    throw new NoexOptionsError(path, 'must be a number above 0 and at most 1')
+  }
 }
 
 function isObjectOrFalse (value: unknown, path: string): void {
@@ -120,5 +166,7 @@ function isRuleEngine (value: unknown, path: string): void {
 
 function requireMethods (value: unknown, names: readonly string[], path: string, what: string): void {
   const missing = names.find(name => typeof (value as Record<string, unknown> | null)?.[name] !== 'function')
-  if (missing !== undefined) throw new NoexOptionsError(path, `must be a ${what}; it has no method "${missing}"`)
+  if (missing !== undefined) {
+    throw new NoexOptionsError(path, `must be a ${what}; it has no method "${missing}"`)
+  }
 }

@@ -3,9 +3,17 @@ import { resolveAuth, type AuthOptions, type ResolvedAuth } from '../auth/auth-o
 import { resolveAudit, type AuditOptions, type ResolvedAudit } from '../audit/audit-options.js'
 import { optionChecks, checkTogether } from './allowed-options.js'
 import type { ConnectionLimits } from '../limits/connection-quota.js'
-import { resolveRateLimit, type RateLimitOptions, type ResolvedRateLimit } from '../limits/rate-limit-options.js'
+import {
+  resolveRateLimit,
+  type RateLimitOptions,
+  type ResolvedRateLimit
+} from '../limits/rate-limit-options.js'
 import { checkGroup, merge, NoexOptionsError } from '../util/option-schema.js'
-import { resolveProcedures, type ProcedureOptions, type ResolvedProcedures } from '../procedures/procedure-options.js'
+import {
+  resolveProcedures,
+  type ProcedureOptions,
+  type ResolvedProcedures
+} from '../procedures/procedure-options.js'
 import type { RuleEngine } from '../rules/rule-engine.js'
 import type { NoexStore } from '../store/noex-store.js'
 
@@ -14,8 +22,8 @@ export interface NoexOptions {
   /** The store to serve, from `Store.start()`. It stays the application's: the plugin never stops it. */
   store: NoexStore
   /**
-   * The rule engine of the operations `rules.*`, from `RuleEngine.start()` of `fastify-noex/rules` or of another
-   * `@hamicek/noex-rules`. It stays the application's too. @default none
+   * The rule engine of the operations `rules.*`, from `RuleEngine.start()` of `fastify-noex/rules` or of
+   * another `@hamicek/noex-rules`. It stays the application's too. @default none
    */
   rules?: RuleEngine | undefined
   /**
@@ -82,8 +90,8 @@ export interface NoexOptions {
      */
     maxBufferedBytes?: number | undefined
     /**
-     * Share of `maxBufferedBytes` above which pushes wait: the client gets the newest state once it has drained.
-     * More than 0, at most 1.
+     * Share of `maxBufferedBytes` above which pushes wait: the client gets the newest state once it has
+     * drained. More than 0, at most 1.
      * @default 0.8
      */
     highWaterMark?: number | undefined
@@ -110,8 +118,8 @@ export interface NoexOptions {
      */
     maxConnections?: number | undefined
     /**
-     * Connections of one user at a time. A login on one more is answered with `RATE_LIMITED`, or an upgrade with 429 where a
-     * gateway names the user.
+     * Connections of one user at a time. A login on one more is answered with `RATE_LIMITED`, or an upgrade
+     * with 429 where a gateway names the user.
      * @default unlimited
      */
     maxConnectionsPerUser?: number | undefined
@@ -143,13 +151,14 @@ export interface NoexOptions {
    */
   maxCommitChanges?: number | undefined
   /**
-   * Time that a client has to log in, after it has connected and after it has logged out, where a login is required.
-   * After it the connection is closed with 1008.
+   * Time that a client has to log in, after it has connected and after it has logged out, where a login is
+   * required. After it the connection is closed with 1008.
    * @default 60_000
    */
   loginTimeoutMs?: number | undefined
   /**
-   * How much a user, or an address on which nobody is logged in, may ask for. What is above it gets `RATE_LIMITED`.
+   * How much a user, or an address on which nobody is logged in, may ask for. What is above it gets
+   * `RATE_LIMITED`.
    * @default unlimited
    */
   rateLimit?: RateLimitOptions | undefined
@@ -180,8 +189,8 @@ export interface NoexOptions {
     blacklistTtlMs?: number | undefined
   } | undefined
   /**
-   * The header in which a proxy says which address a client has, for instance `X-Real-IP`. It counts from the peers in
-   * `trustedProxies` only. Instead of it, Fastify's `trustProxy` can say what `request.ip` is.
+   * The header in which a proxy says which address a client has, for instance `X-Real-IP`. It counts from the
+   * peers in `trustedProxies` only. Instead of it, Fastify's `trustProxy` can say what `request.ip` is.
    * @default `request.ip`
    */
   realIpHeader?: string | undefined
@@ -196,8 +205,8 @@ export interface NoexOptions {
    */
   maxConnectionsPerIp?: number | undefined
   /**
-   * Values of the `Origin` header that may connect, compared byte by byte; others get 403, and so does who sends
-   * several. A client that sends no `Origin` is no browser and passes, except with `auth.gateway`.
+   * Values of the `Origin` header that may connect, compared byte by byte; others get 403, and so does who
+   * sends several. A client that sends no `Origin` is no browser and passes, except with `auth.gateway`.
    * @default every origin
    */
   allowedOrigins?: readonly string[] | undefined
@@ -213,8 +222,9 @@ export interface NoexOptions {
      */
     gracePeriodMs?: number | undefined
     /**
-     * Time for which `drain()` goes on serving everybody, new clients too, while `/healthz` answers 503 already: load balancers
-     * need it to notice. `app.close()` by itself does not wait: nobody is served then.
+     * Time for which `drain()` goes on serving everybody, new clients too, while `/healthz` answers 503
+     * already: load balancers need it to notice. `app.close()` by itself does not wait: nobody is served
+     * then.
      * @default 0
      */
     drainDelayMs?: number | undefined
@@ -232,7 +242,13 @@ export interface ResolvedOptions {
   readonly path: string
   readonly prefix: string
   readonly name: string
-  readonly routes: { readonly healthz: string | false, readonly readyz: string | false, readonly livez: string | false, readonly stats: string | false, readonly metrics: string | false }
+  readonly routes: {
+    readonly healthz: string | false
+    readonly readyz: string | false
+    readonly livez: string | false
+    readonly stats: string | false
+    readonly metrics: string | false
+  }
   readonly helmet: FastifyHelmetOptions | false
   readonly maxPayloadBytes: number
   readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number }
@@ -262,7 +278,11 @@ export interface ResolvedOptions {
   readonly procedures: ResolvedProcedures
   readonly revocation: { readonly blacklistTtlMs: number }
   readonly exposeErrorDetails: boolean
-  readonly shutdown: { readonly gracePeriodMs: number, readonly drainDelayMs: number, readonly reconnectWindowMs: number }
+  readonly shutdown: {
+    readonly gracePeriodMs: number
+    readonly drainDelayMs: number
+    readonly reconnectWindowMs: number
+  }
 }
 
 const defaults: Omit<ResolvedOptions, 'store'> = {
@@ -305,14 +325,19 @@ const defaults: Omit<ResolvedOptions, 'store'> = {
 const ofFastify = ['logLevel', 'logSerializers']
 
 /**
- * Checks the options and fills in the defaults. The given object is not changed; `undefined` counts as absent.
+ * Checks the options and fills in the defaults. The given object is not changed; `undefined` counts as
+ * absent.
  * @throws {NoexOptionsError} at the first option that is unknown or out of bounds.
  */
 export function resolveOptions (options: NoexOptions): ResolvedOptions {
-  const entries = Object.entries(options).filter(([name, value]) => value !== undefined && !ofFastify.includes(name))
+  const entries = Object.entries(options).filter(
+    ([name, value]) => value !== undefined && !ofFastify.includes(name)
+  )
   const given: Record<string, unknown> = Object.fromEntries(entries)
   checkGroup(given, optionChecks, '')
-  if (!('store' in given)) throw new NoexOptionsError('store', 'is required: pass the result of Store.start()')
+  if (!('store' in given)) {
+    throw new NoexOptionsError('store', 'is required: pass the result of Store.start()')
+  }
   const resolved = {
     ...merge(defaults, given, optionChecks),
     auth: resolveAuth(given['auth']),

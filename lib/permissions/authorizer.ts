@@ -25,7 +25,10 @@ export interface Caller extends Client {
   checkExpiry: () => void
   /** Whether a session has run out since this was last asked. */
   consumeExpiryNotice: () => boolean
-  /** Confirms the session with whoever issued it, and ends it unless that succeeds. Rejects when it cannot be found out. */
+  /**
+   * Confirms the session with whoever issued it, and ends it unless that succeeds. Rejects when it cannot be
+   * found out.
+   */
   confirm: () => Promise<void>
 }
 
@@ -63,10 +66,15 @@ export class Authorizer {
     this.#options = options
   }
 
-  /** Whether the client's session must be confirmed before its request is looked at, or the client be sent anything. */
+  /**
+   * Whether the client's session must be confirmed before its request is looked at, or the client be sent
+   * anything.
+   */
   isStale (client: Caller): boolean {
     const { authenticator } = this.#options
-    return authenticator !== undefined && client.session !== undefined && authenticator.isStale(client.session)
+    return (
+      authenticator !== undefined && client.session !== undefined && authenticator.isStale(client.session)
+    )
   }
 
   /** See `Authenticator.confirm`. A user that was revoked meanwhile has no session. */
@@ -102,7 +110,11 @@ export class Authorizer {
    * The records to which the request is confined, by operation and bucket; `undefined` when it is not.
    * @throws `FORBIDDEN`
    */
-  authorize (client: Caller, operation: GuardedOperation | undefined, request: RequestMessage): ReadonlyMap<string, WhereFilter> | undefined {
+  authorize (
+    client: Caller,
+    operation: GuardedOperation | undefined,
+    request: RequestMessage
+  ): ReadonlyMap<string, WhereFilter> | undefined {
     switch (operation?.accessLevel) {
       case 'everyone':
       case 'session':
@@ -114,7 +126,9 @@ export class Authorizer {
         return this.#permit(client, operation, operation.resources(request))
       case undefined:
         if (OWN_RULES.test(request.type)) return undefined
-        return this.#permit(client, undefined, [{ operation: request.type, tier: undefined, type: 'server', name: '*', records: false }])
+        return this.#permit(client, undefined, [
+          { operation: request.type, tier: undefined, type: 'server', name: '*', records: false }
+        ])
     }
   }
 
@@ -124,7 +138,11 @@ export class Authorizer {
     throw new NoexServerError('FORBIDDEN', `This takes the role ${role}`)
   }
 
-  #permit ({ session }: Caller, operation: GuardedOperation | undefined, touches: readonly ResourceAccess[]): ReadonlyMap<string, WhereFilter> | undefined {
+  #permit (
+    { session }: Caller,
+    operation: GuardedOperation | undefined,
+    touches: readonly ResourceAccess[]
+  ): ReadonlyMap<string, WhereFilter> | undefined {
     const { policy, store } = this.#options
     if (operation?.tier !== undefined && !policy.admits(session, operation.tier)) {
       throw new NoexServerError('FORBIDDEN', `${operation.name} requires ${operation.tier} access`)
@@ -134,7 +152,9 @@ export class Authorizer {
       const verdict = policy.decide(session, resource)
       if (verdict === false) throw forbidden(resource.operation, resource.name)
       if (verdict !== true) (rows ??= new Map()).set(rowAccessKey(resource.operation, resource.name), verdict)
-      if (isOfStore(resource) && isSystemBucket(resource.name, store)) throw new NoexServerError('FORBIDDEN', `"${resource.name}" is the name of a system bucket`)
+      if (isOfStore(resource) && isSystemBucket(resource.name, store)) {
+        throw new NoexServerError('FORBIDDEN', `"${resource.name}" is the name of a system bucket`)
+      }
     }
     return rows
   }
@@ -166,7 +186,9 @@ export class Authorizer {
     return { key, rows: bucket => !isSystemBucket(bucket, store) && rows(bucket) }
   }
 
-  /** What a live query may go on to read for a client; `undefined` when the client may not watch it any more. */
+  /**
+   * What a live query may go on to read for a client; `undefined` when the client may not watch it any more.
+   */
   scopeOfSubscription (client: Caller, query: string): Scope | undefined {
     const { subscribe } = this.#options
     return this.#allowed(() => {
@@ -175,14 +197,20 @@ export class Authorizer {
     })
   }
 
-  /** What of a pattern of topics a client may hear; `undefined`: nothing. A permission for `stem.*` is none for `stem`, which the pattern matches too. */
+  /**
+   * What of a pattern of topics a client may hear; `undefined`: nothing. A permission for `stem.*` is none
+   * for `stem`, which the pattern matches too.
+   */
   topicScope (client: Caller, pattern: string): TopicScope | undefined {
     const { subscribeToEvents } = this.#options
     return this.#allowed(() => {
       this.#ask(client, subscribeToEvents, { pattern })
       const stem = stemOf(pattern)
       if (stem === undefined) return 'whole'
-      return this.#allowed(() => { this.#ask(client, subscribeToEvents, { pattern: stem }); return 'whole' }) ?? 'below'
+      return (
+        this.#allowed(() => { this.#ask(client, subscribeToEvents, { pattern: stem }); return 'whole' }) ??
+        'below'
+      )
     })
   }
 
@@ -299,12 +327,17 @@ class RequestGrant implements Grant {
     this.#authorizer.authenticate(client, this.#operation, this.#request.type)
     const rows = this.#authorizer.authorize(client, this.#operation, this.#request)
     // What has been prepared was prepared for other records.
-    if (!sameRows(rows, this.#rows) || !this.#hasSameScope()) throw new NoexServerError('FORBIDDEN', 'Permissions have changed while the request waited; send it again')
+    if (!sameRows(rows, this.#rows) || !this.#hasSameScope()) {
+      throw new NoexServerError('FORBIDDEN', 'Permissions have changed while the request waited; send it again')
+    }
     this.#version = client.version
   }
 
   #hasSameScope (): boolean {
-    return this.#scope === undefined || this.#authorizer.scope(this.client, this.#request.type, this.#scope.query).key === this.#scope.key
+    return (
+      this.#scope === undefined ||
+      this.#authorizer.scope(this.client, this.#request.type, this.#scope.query).key === this.#scope.key
+    )
   }
 }
 
@@ -312,6 +345,9 @@ function rowAccessKey (operation: string, bucket: string): string {
   return `${operation} ${bucket}`
 }
 
-function sameRows (a: ReadonlyMap<string, WhereFilter> | undefined, b: ReadonlyMap<string, WhereFilter> | undefined): boolean {
+function sameRows (
+  a: ReadonlyMap<string, WhereFilter> | undefined,
+  b: ReadonlyMap<string, WhereFilter> | undefined
+): boolean {
   return a === b || (a !== undefined && b !== undefined && JSON.stringify([...a]) === JSON.stringify([...b]))
 }

@@ -18,16 +18,19 @@ export interface Client {
   readonly subscriptions: QuerySubscriptions
   /** To rule events. */
   readonly eventSubscriptions: EventSubscriptions
-  /** Makes this the client's session, in place of any other; its subscriptions are looked at anew. Does nothing once the client has gone. */
+  /**
+   * Makes this the client's session, in place of any other; its subscriptions are looked at anew. Does
+   * nothing once the client has gone.
+   */
   logIn: (session: Session) => void
   /** Makes the client anonymous; its subscriptions are suspended unless an anonymous client may have them. */
   logOut: () => void
 }
 
 /**
- * Who may call an operation at all. `everyone`: without a login. `session`: whoever may talk to the server, because
- * it concerns nothing but the caller's own. `permission`: whoever the policy allows all that is touched.
- * `admin`, `superadmin`: who holds such a role of the built-in identity.
+ * Who may call an operation at all. `everyone`: without a login. `session`: whoever may talk to the server,
+ * because it concerns nothing but the caller's own. `permission`: whoever the policy allows all that is
+ * touched. `admin`, `superadmin`: who holds such a role of the built-in identity.
  */
 export type AccessLevel = 'everyone' | 'session' | 'permission' | 'admin' | 'superadmin'
 

@@ -10,7 +10,9 @@ import type { Scope } from './policy.js'
  */
 export interface Grant extends Cause {
   readonly client: Client
-  /** The records of `bucket` that the request may read or change under `operation`; `undefined`: all of them. */
+  /**
+   * The records of `bucket` that the request may read or change under `operation`; `undefined`: all of them.
+   */
   readonly rows: (operation: string, bucket: string) => WhereFilter | undefined
   /** What a query may read for the client, under the request's operation. */
   readonly scope: (query: string) => Scope

@@ -9,11 +9,15 @@ export interface PermissionEntry {
   allow: string | readonly string[]
   /** Restricts `store.*` operations to these buckets, and to the queries that read them or are named here. */
   buckets?: readonly string[] | undefined
-  /** Restricts `rules.*` operations to these topics, facts and patterns; `*` and a trailing `.*` or `:*` as in `allow`. */
+  /**
+   * Restricts `rules.*` operations to these topics, facts and patterns; `*` and a trailing `.*` or `:*` as in
+   * `allow`.
+   */
   topics?: readonly string[] | undefined
   /**
-   * Restricts the operations to records that match this filter, in which `'$userId'` and, as the list of `$in` or
-   * `$nin`, `'$roles'` stand for the user who asks. Such a permission allows what reads and changes records, and nothing else.
+   * Restricts the operations to records that match this filter, in which `'$userId'` and, as the list of
+   * `$in` or `$nin`, `'$roles'` stand for the user who asks. Such a permission allows what reads and changes
+   * records, and nothing else.
    */
   where?: Readonly<Record<string, unknown>> | undefined
 }
@@ -22,7 +26,10 @@ export interface PermissionEntry {
 const MAX_ITEMS = 250
 const MAX_CHARS = 256
 
-/** Texts of which each stands for itself, `*` for all, and one that ends with `.*` or `:*` for what starts with the rest. */
+/**
+ * Texts of which each stands for itself, `*` for all, and one that ends with `.*` or `:*` for what starts
+ * with the rest.
+ */
 export class Patterns {
   readonly #all: boolean
   readonly #exact: ReadonlySet<string>
@@ -31,7 +38,9 @@ export class Patterns {
   constructor (patterns: readonly string[]) {
     this.#all = patterns.includes('*')
     this.#exact = new Set(patterns)
-    this.#prefixes = patterns.filter(pattern => pattern.endsWith('.*') || pattern.endsWith(':*')).map(pattern => pattern.slice(0, -1))
+    this.#prefixes = patterns
+      .filter(pattern => pattern.endsWith('.*') || pattern.endsWith(':*'))
+      .map(pattern => pattern.slice(0, -1))
   }
 
   /** Whether everything that `others` match is matched. */
@@ -58,12 +67,19 @@ export class Permission {
     this.where = entry.where && new Where(entry.where)
   }
 
-  /** Whether it allows what `touch` does, at least for some records. `source` is the bucket that a touched query reads, where that is known. */
+  /**
+   * Whether it allows what `touch` does, at least for some records. `source` is the bucket that a touched
+   * query reads, where that is known.
+   */
   allows (resource: ResourceAccess, source: string | undefined): boolean {
     if (!this.#operations.matches(resource.operation)) return false
     if (this.where !== undefined && !resource.records) return false
     if (resource.operation.startsWith('store.')) return this.#reaches(resource, source)
-    return this.#topics === undefined || !resource.operation.startsWith('rules.') || this.#topics.matches(resource.name)
+    return (
+      this.#topics === undefined ||
+      !resource.operation.startsWith('rules.') ||
+      this.#topics.matches(resource.name)
+    )
   }
 
   #reaches (resource: ResourceAccess, source: string | undefined): boolean {
@@ -98,15 +114,23 @@ export class Permission {
   }
 }
 
-/** What is wrong with a permission that comes from outside, and in which member; `undefined` when nothing is. */
+/**
+ * What is wrong with a permission that comes from outside, and in which member; `undefined` when nothing is.
+ */
 export function ruleProblem (entry: unknown): Problem | undefined {
-  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return { path: '', problem: 'must be an object' }
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) {
+    return { path: '', problem: 'must be an object' }
+  }
   const { allow, buckets, topics, where, ...others } = entry as Record<string, unknown>
   const [unknown] = Object.keys(others)
   if (unknown !== undefined) return { path: unknown, problem: 'is unknown' }
-  if (!isText(allow) && !(isTexts(allow) && allow.length > 0)) return { path: 'allow', problem: 'must be a non-empty text or an array of them' }
+  if (!isText(allow) && !(isTexts(allow) && allow.length > 0)) {
+    return { path: 'allow', problem: 'must be a non-empty text or an array of them' }
+  }
   for (const [path, value] of Object.entries({ buckets, topics })) {
-    if (value !== undefined && !isTexts(value)) return { path, problem: `must be an array of at most ${MAX_ITEMS} non-empty texts` }
+    if (value !== undefined && !isTexts(value)) {
+      return { path, problem: `must be an array of at most ${MAX_ITEMS} non-empty texts` }
+    }
   }
   return where === undefined ? undefined : whereProblem(where)
 }

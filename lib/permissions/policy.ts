@@ -6,7 +6,10 @@ export type Tier = 'read' | 'write' | 'admin'
 
 /** Something that an operation reads or changes, and the right that this takes. */
 export interface ResourceAccess {
-  /** The operation that must be allowed on the resource; a transaction needs the right to each of its entries too. */
+  /**
+   * The operation that must be allowed on the resource; a transaction needs the right to each of its entries
+   * too.
+   */
   readonly operation: string
   /** The tier of that operation; `undefined` for one that has none or does not exist. */
   readonly tier: Tier | undefined
@@ -42,7 +45,9 @@ export interface Policy {
   admits: (session: Session | undefined, tier: Tier) => boolean
   /** Whether the caller may do this to that; `session` is `undefined` for an anonymous client. */
   decide: (session: Session | undefined, resource: ResourceAccess) => RowAccess
-  /** What a query may read for the caller when it runs under `operation` (`store.query` or `store.subscribe`). */
+  /**
+   * What a query may read for the caller when it runs under `operation` (`store.query` or `store.subscribe`).
+   */
   scope: (session: Session | undefined, operation: string, query: QueryFacts) => Scope
 }
 
@@ -50,4 +55,9 @@ export interface Policy {
 export const unlimitedScope: Scope = { key: '', rows: () => true }
 
 /** The policy of a service without authentication. */
-export const unlimited: Policy = { isVolatile: false, admits: () => true, decide: () => true, scope: () => unlimitedScope }
+export const unlimited: Policy = {
+  isVolatile: false,
+  admits: () => true,
+  decide: () => true,
+  scope: () => unlimitedScope
+}

@@ -2,7 +2,14 @@ import { ApplicationCallback } from '../application/application-callback.js'
 import type { CallbackEnvironment } from '../application/failure-log.js'
 import { plainAnswer } from '../application/plain-answer.js'
 import { Permission, type PermissionEntry } from './permission.js'
-import { unlimitedScope, type Policy, type QueryFacts, type Scope, type Tier, type ResourceAccess } from './policy.js'
+import {
+  unlimitedScope,
+  type Policy,
+  type QueryFacts,
+  type Scope,
+  type Tier,
+  type ResourceAccess
+} from './policy.js'
 import type { AuthSession, Session } from '../protocol/session.js'
 import { reaches, tierOf } from './tiers.js'
 import type { RowAccess } from '../store/row-scope.js'
@@ -30,10 +37,10 @@ export interface PermissionConfig {
   /** The first one that fits decides, with its `where`. */
   rules?: readonly PermissionRule[] | undefined
   /**
-   * Asked before the rules, for everything that a request touches: `true` and `false` decide, `undefined` leaves it to the rules.
-   * `session` is `null` for an anonymous client. It is also asked before each push, so it must be quick. Not
-   * an async function; a promise, any other answer, or an error denies with `INTERNAL_ERROR`, and the log
-   * says so.
+   * Asked before the rules, for everything that a request touches: `true` and `false` decide, `undefined`
+   * leaves it to the rules. `session` is `null` for an anonymous client. It is also asked before each push,
+   * so it must be quick. Not an async function; a promise, any other answer, or an error denies with
+   * `INTERNAL_ERROR`, and the log says so.
    */
   check?: PermissionCheck | undefined
 }
@@ -76,14 +83,16 @@ export class PermissionPolicy implements Policy {
   admits (session: Session | undefined, tier: Tier): boolean {
     const own = session && tierOf(session.roles)
     if (own !== undefined) return reaches(own, tier)
-    // A role of the application's own means nothing without permissions, so it does not make an administrator.
+    // A role of the application's own means nothing without permissions, so it does not make an
+    // administrator.
     return !this.#isOpen || reaches('write', tier)
   }
 
   decide (session: Session | undefined, resource: ResourceAccess): RowAccess {
     const checked = this.#check(session, resource.operation, resource.name)
     if (checked !== undefined) return checked
-    const source = resource.type === 'query' ? resource.source ?? this.#factsOf(resource.name).bucket : undefined
+    const source =
+      resource.type === 'query' ? (resource.source ?? this.#factsOf(resource.name).bucket) : undefined
     const roles = session?.roles ?? anonymousRoles
     const rule = this.#rules.find(rule => roles.includes(rule.role) && rule.allows(resource, source))
     // What a query may read is the scope's matter.
@@ -104,10 +113,14 @@ export class PermissionPolicy implements Policy {
     const rows = (bucket: string): RowAccess => {
       const checked = this.#check(session, operation, bucket)
       if (checked !== undefined) return checked
-      const rule = rules.find(rule => rule.allowsReading(operation, bucket)) ?? rules.find(rule => rule.names(operation, query.name))
+      const rule =
+        rules.find(rule => rule.allowsReading(operation, bucket)) ??
+        rules.find(rule => rule.names(operation, query.name))
       return rule === undefined ? this.#byDefault(session, 'read') : rule.rows(session)
     }
-    return query.bucket === undefined ? { key: this.#scopeKey(session, rules), rows } : scopeOfBucket(query.bucket, rows(query.bucket))
+    return query.bucket === undefined
+      ? { key: this.#scopeKey(session, rules), rows }
+      : scopeOfBucket(query.bucket, rows(query.bucket))
   }
 
   /** Sessions that a check cannot tell apart share it; one that is no JSON stands for itself. */
@@ -138,7 +151,10 @@ export class PermissionPolicy implements Policy {
 
 /** The scope of a query of which is known that it reads `bucket` and nothing else. */
 export function scopeOfBucket (bucket: string, rowAccess: RowAccess): Scope {
-  return { key: rowAccess === true ? '' : JSON.stringify(rowAccess), rows: opened => opened === bucket && rowAccess }
+  return {
+    key: rowAccess === true ? '' : JSON.stringify(rowAccess),
+    rows: opened => opened === bucket && rowAccess
+  }
 }
 
 /** Anything else than these three denies: a promise, for instance, is as true as an object can be. */

@@ -3,7 +3,11 @@ import type { Tier } from './policy.js'
 const levels: Readonly<Record<Tier, number>> = { read: 1, write: 2, admin: 3 }
 
 /** The roles that have a meaning of their own, and how far each reaches. PROTOCOL.md, "Tiers". */
-const builtInRoles: ReadonlyMap<string, Tier> = new Map([['reader', 'read'], ['writer', 'write'], ['admin', 'admin']])
+const builtInRoles: ReadonlyMap<string, Tier> = new Map([
+  ['reader', 'read'],
+  ['writer', 'write'],
+  ['admin', 'admin']
+])
 
 /** Whether `tier` reaches as far as `needed`. */
 export function reaches (tier: Tier, needed: Tier): boolean {

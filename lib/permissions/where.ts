@@ -24,7 +24,10 @@ export class Where {
     this.#filter = structuredClone(filter)
   }
 
-  /** The records that it selects for somebody; `false`, none at all, where it asks for a user and there is none. */
+  /**
+   * The records that it selects for somebody; `false`, none at all, where it asks for a user and there is
+   * none.
+   */
   for (session: Pick<Session, 'userId' | 'roles'> | undefined): WhereFilter | false {
     if (this.#isConstant) return this.#filter
     if (session === undefined && this.isPersonal) return false
@@ -49,7 +52,9 @@ export interface Problem {
 /** What is wrong with the `where` of a permission; `undefined` when nothing is. */
 export function whereProblem (filter: unknown): Problem | undefined {
   const misplaced = misplacedRoles(filter, 'where')
-  if (misplaced !== undefined) return { path: misplaced, problem: `"${ROLES}" can only be the list of $in or $nin` }
+  if (misplaced !== undefined) {
+    return { path: misplaced, problem: `"${ROLES}" can only be the list of $in or $nin` }
+  }
   try {
     checkFilter(filled(filter, 'user', ['role']), 'where')
   } catch (error) {
@@ -57,7 +62,9 @@ export function whereProblem (filter: unknown): Problem | undefined {
     const [path = '', ...problem] = error.message.split(': ')
     return { path, problem: problem.join(': ') }
   }
-  return Object.keys(filter as object).length === 0 ? { path: 'where', problem: 'must name at least one field' } : undefined
+  return Object.keys(filter as object).length === 0
+    ? { path: 'where', problem: 'must name at least one field' }
+    : undefined
 }
 
 /** A list compares equal to nothing, so elsewhere it would select no record without a word. */

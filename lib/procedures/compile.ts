@@ -13,7 +13,8 @@ const MAX_VALUE_CHARS = 1_048_576
 /** Makes the steps of a definition, which has been checked, ready to run. */
 export function compileSteps (steps: readonly ProcedureStep[]): Pick<Procedure, 'steps' | 'buckets'> {
   const buckets: Array<{ path: string, bucket: string }> = []
-  const compileAll = (list: readonly ProcedureStep[], path: string): Step[] => list.map((step, index) => compileStep(step, `${path}[${index}]`))
+  const compileAll = (list: readonly ProcedureStep[], path: string): Step[] =>
+    list.map((step, index) => compileStep(step, `${path}[${index}]`))
 
   function compileStep (step: ProcedureStep, path: string): Step {
     if ('bucket' in step) buckets.push({ path: `${path}.bucket`, bucket: step.bucket })
@@ -76,15 +77,23 @@ type Compute = Extract<Step, { kind: 'compute' }>['compute']
 
 /** Names of members are no templates. */
 function compileTransform ({ source, operation, args }: TransformStep): Compute {
-  const template = operation === 'pick' || operation === 'pluck' ? undefined : compileTemplate(args, 'data', 'args')
-  return (variables, sizeBudget) => transform(variables.results.get(source), operation, template === undefined ? args : template(variables, new SizeBudget(MAX_VALUE_CHARS)), sizeBudget)
+  const template =
+    operation === 'pick' || operation === 'pluck' ? undefined : compileTemplate(args, 'data', 'args')
+  return (variables, sizeBudget) =>
+    transform(
+      variables.results.get(source),
+      operation,
+      template === undefined ? args : template(variables, new SizeBudget(MAX_VALUE_CHARS)),
+      sizeBudget
+    )
 }
 
 function compileComputation ({ op, left, right }: Extract<ProcedureStep, { action: 'compute' }>): Compute {
   const [first, second] = [compileTemplate(left, 'data', 'left'), compileTemplate(right, 'data', 'right')]
   // A placeholder that leads to nothing is not the same as no second number at all.
   const hasSecond = right !== undefined
-  const otherOf: Compute = (variables, sizeBudget) => hasSecond ? second(variables, sizeBudget) ?? null : undefined
+  const otherOf: Compute = (variables, sizeBudget) =>
+    hasSecond ? (second(variables, sizeBudget) ?? null) : undefined
   return (variables, sizeBudget) => compute(op, first(variables, sizeBudget), otherOf(variables, sizeBudget))
 }
 

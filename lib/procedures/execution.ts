@@ -28,7 +28,12 @@ export interface Outcome {
 }
 
 /** Runs a procedure. Rejects with the error of the step that failed, which keeps its code and details. */
-export async function execute (procedure: Procedure, input: Variables['input'], call: Call, log: Log): Promise<Outcome> {
+export async function execute (
+  procedure: Procedure,
+  input: Variables['input'],
+  call: Call,
+  log: Log
+): Promise<Outcome> {
   if (procedure.definition.transaction !== true) {
     const requests = new DirectRequests(call)
     const run = new Run(input, requests, call.work)
@@ -86,7 +91,11 @@ class Run {
 
   get outcome (): Outcome {
     const shown = [...this.#values.results].filter(([name]) => !name.startsWith(INNER))
-    return { success: true, ...(this.#returned !== undefined && { result: this.#returned.value }), results: Object.fromEntries(shown) }
+    return {
+      success: true,
+      ...(this.#returned !== undefined && { result: this.#returned.value }),
+      results: Object.fromEntries(shown)
+    }
   }
 
   /**
@@ -94,7 +103,8 @@ class Run {
    * done at once.
    */
   start (
-    { name, steps }: Procedure, { deadline, assertStillAllowed }: Pick<Call, 'deadline' | 'assertStillAllowed'>
+    { name, steps }: Procedure,
+    { deadline, assertStillAllowed }: Pick<Call, 'deadline' | 'assertStillAllowed'>
   ): Promise<void> | undefined {
     this.#name = name
     const running = this.#steps(steps, assertStillAllowed)
@@ -190,8 +200,14 @@ function failureAt (path: string, error: unknown, procedure: string): Error {
 /** Says that the transaction is committed although the call has failed. */
 function appliedAlready (error: unknown, { name }: Procedure, log: Log): NoexServerError {
   const known = toReplyError(error)
-  if (known === undefined) log.error({ err: error, procedure: name }, 'a step after the commit of a procedure has failed')
-  const { code, message, details } = known ?? new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')
-  const others = typeof details === 'object' && details !== null && !Array.isArray(details) ? details : details !== undefined && { details }
+  if (known === undefined) {
+    log.error({ err: error, procedure: name }, 'a step after the commit of a procedure has failed')
+  }
+  const { code, message, details } =
+    known ?? new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')
+  const others =
+    typeof details === 'object' && details !== null && !Array.isArray(details)
+      ? details
+      : details !== undefined && { details }
   return new NoexServerError(code, `${message} (the transaction is committed)`, { ...others, applied: true })
 }

@@ -12,7 +12,9 @@ export interface Impersonation {
   readonly confirm: () => void
 }
 
-/** Asks the gate with other rights than its own, on the connection of the client that has called a procedure. */
+/**
+ * Asks the gate with other rights than its own, on the connection of the client that has called a procedure.
+ */
 export class ImpersonatedPrincipal implements Caller {
   readonly answering = undefined
   readonly #caller: Caller

@@ -8,8 +8,8 @@ export interface Variables {
 export type Reference = (variables: Variables) => unknown
 
 /**
- * Makes a reference of a path such as `order.items.0.sku`: its first part names a result, or `input`, and the others are
- * own members of objects and arrays. What every object inherits is not there.
+ * Makes a reference of a path such as `order.items.0.sku`: its first part names a result, or `input`, and the
+ * others are own members of objects and arrays. What every object inherits is not there.
  */
 export function compileReference (path: string): Reference {
   const [first, ...steps] = path.split('.') as [string, ...string[]]

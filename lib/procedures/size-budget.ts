@@ -1,10 +1,14 @@
 import { NoexServerError } from '../protocol/errors.js'
 import type { Work } from '../store/work.js'
 
-/** Nesting of values that procedures work with. Requests nest less; what an application stores may nest more. */
+/**
+ * Nesting of values that procedures work with. Requests nest less; what an application stores may nest more.
+ */
 const MAX_DEPTH = 64
 
-/** About how many characters of JSON may still be made. It runs out while a value is built, not afterwards. */
+/**
+ * About how many characters of JSON may still be made. It runs out while a value is built, not afterwards.
+ */
 export class SizeBudget {
   readonly #total: number
   #left: number
@@ -37,7 +41,9 @@ export class SizeBudget {
     } else if (typeof value !== 'object' || value === null) {
       this.take(typeof value === 'number' ? String(value).length : 4)
     } else {
-      if (depth === MAX_DEPTH) throw new NoexServerError('VALIDATION_ERROR', `A value is nested deeper than ${MAX_DEPTH} levels`)
+      if (depth === MAX_DEPTH) {
+        throw new NoexServerError('VALIDATION_ERROR', `A value is nested deeper than ${MAX_DEPTH} levels`)
+      }
       this.take(2)
       if (Array.isArray(value)) this.#takeItems(value, depth)
       else this.#takeMembers(value, depth)
@@ -59,7 +65,9 @@ export class SizeBudget {
 
   /** @throws `VALIDATION_ERROR` when there are not so many left */
   require (chars: number): void {
-    if (chars > this.#left) throw new NoexServerError('VALIDATION_ERROR', `This would take more than ${this.#total} characters of JSON`)
+    if (chars > this.#left) {
+      throw new NoexServerError('VALIDATION_ERROR', `This would take more than ${this.#total} characters of JSON`)
+    }
   }
 
   #takeItems (items: readonly unknown[], depth: number): void {

@@ -23,7 +23,9 @@ export interface Call extends Cause {
   readonly work: Work
   /** Records that one step may change, or all of a transaction. */
   readonly maxChanges: number
-  /** @throws when the call must not go on: its time is over, or the client may not call the procedure any more */
+  /**
+   * @throws when the call must not go on: its time is over, or the client may not call the procedure any more
+   */
   readonly assertStillAllowed: () => void
 }
 
@@ -74,7 +76,8 @@ export function admit (
   const request: RequestMessage = { ...fields, id: 0, type: name }
   const problem = checkJson(request)
   if (problem !== undefined) throw invalid(name, problem)
-  const grant = ask === undefined ? ensuring(call.authorizer.admit(call.caller, operation, request), call) : ask()
+  const grant =
+    ask === undefined ? ensuring(call.authorizer.admit(call.caller, operation, request), call) : ask()
   operation.validate(request)
   return { operation, request, grant }
 }

@@ -9,21 +9,26 @@ import type { SizeBudget } from './size-budget.js'
 export type Template = (variables: Variables, sizeBudget: SizeBudget) => unknown
 
 /**
- * Where a template stands. In a filter, a reference stands for a text, a number, a boolean, null or an array of them: an
- * object would change what is asked for, as would the absence of a condition, so there what leads to nothing is null.
+ * Where a template stands. In a filter, a reference stands for a text, a number, a boolean, null or an array
+ * of them: an object would change what is asked for, as would the absence of a condition, so there what leads
+ * to nothing is null.
  */
 export type Place = 'data' | 'filter'
 
 /**
- * Makes a template of a value of a definition: placeholders are looked for in texts, also within objects and arrays.
- * A text that is one placeholder becomes the value itself, `undefined` where it leads to nothing; in an object that
- * member is left out then. `path` names the value in errors.
+ * Makes a template of a value of a definition: placeholders are looked for in texts, also within objects and
+ * arrays. A text that is one placeholder becomes the value itself, `undefined` where it leads to nothing; in
+ * an object that member is left out then. `path` names the value in errors.
  */
 export function compileTemplate (value: unknown, place: Place, path: string): Template {
   if (typeof value === 'string') return compileText(value, place, path)
   if (typeof value !== 'object' || value === null) return literal(value)
-  if (Array.isArray(value)) return compileArray(value.map((item, index) => compileTemplate(item, place, `${path}[${index}]`)))
-  return compileObject(Object.entries(value).map(([name, item]) => [name, compileTemplate(item, place, `${path}.${name}`)]))
+  if (Array.isArray(value)) {
+    return compileArray(value.map((item, index) => compileTemplate(item, place, `${path}[${index}]`)))
+  }
+  return compileObject(
+    Object.entries(value).map(([name, item]) => [name, compileTemplate(item, place, `${path}.${name}`)])
+  )
 }
 
 function literal (value: unknown): Template {
@@ -57,9 +62,16 @@ function compileObject (members: ReadonlyArray<readonly [string, Template]>): Te
 function compileText (text: string, place: Place, path: string): Template {
   const pieces = piecesOf(text).map(piece => typeof piece === 'string' ? piece : compileReference(piece.path))
   const [first] = pieces
-  if (pieces.length === 1 && typeof first === 'function') return place === 'filter' ? plain(first, `${path}: ${text}`) : typed(first)
+  if (pieces.length === 1 && typeof first === 'function') {
+    return place === 'filter' ? plain(first, `${path}: ${text}`) : typed(first)
+  }
   if (pieces.length === 1) return literal(text)
-  return (variables, sizeBudget) => pieces.map(piece => typeof piece === 'string' ? taken(piece, sizeBudget) : textOf(piece(variables), sizeBudget)).join('')
+  return (variables, sizeBudget) =>
+    pieces
+      .map(piece =>
+        typeof piece === 'string' ? taken(piece, sizeBudget) : textOf(piece(variables), sizeBudget)
+      )
+      .join('')
 }
 
 function typed (reference: Reference): Template {
@@ -75,7 +87,10 @@ function plain (reference: Reference, what: string): Template {
     const value = reference(variables) ?? null
     const items: readonly unknown[] = Array.isArray(value) ? value : [value]
     if (items.some(item => typeof item === 'object' && item !== null)) {
-      throw new NoexServerError('VALIDATION_ERROR', `${what} must be a text, a number, a boolean, null or an array of them`)
+      throw new NoexServerError(
+        'VALIDATION_ERROR',
+        `${what} must be a text, a number, a boolean, null or an array of them`
+      )
     }
     sizeBudget.takeValue(value)
     return value

@@ -33,7 +33,9 @@ export function decode (text: string): Decoded {
     return malformed('INVALID_REQUEST', 'type: must be a non-empty string')
   }
   if (type === 'pong') {
-    return Number.isFinite(message['timestamp']) ? PONG : malformed('INVALID_REQUEST', 'timestamp: must be a finite number')
+    return Number.isFinite(message['timestamp'])
+      ? PONG
+      : malformed('INVALID_REQUEST', 'timestamp: must be a finite number')
   }
   if (!Number.isFinite(id)) {
     return malformed('INVALID_REQUEST', 'id: must be a finite number')
@@ -64,6 +66,10 @@ function isSafe (id: number): boolean {
   return Math.abs(id) <= Number.MAX_SAFE_INTEGER
 }
 
-function malformed (code: 'PARSE_ERROR' | 'INVALID_REQUEST' | 'VALIDATION_ERROR', message: string, id = 0): Decoded {
+function malformed (
+  code: 'PARSE_ERROR' | 'INVALID_REQUEST' | 'VALIDATION_ERROR',
+  message: string,
+  id = 0
+): Decoded {
   return { kind: 'malformed', id, error: new NoexServerError(code, message) }
 }

@@ -52,7 +52,9 @@ export interface Session {
   readonly expiresAt?: number | undefined
   /** Milliseconds for which it goes on after that, since clocks differ. */
   readonly toleranceMs?: number
-  /** `ended`: the client may log in again; `barred`: the user is gone or disabled, and the connection with it. */
+  /**
+   * `ended`: the client may log in again; `barred`: the user is gone or disabled, and the connection with it.
+   */
   readonly state: 'live' | 'ended' | 'barred'
 }
 
@@ -63,8 +65,8 @@ export interface Origin {
   /** `null` for a plain HTTP request. */
   readonly connectionId: string | null
   /**
-   * Of the upgrade request. What a browser adds by itself, `cookie` and `authorization`, is among them only when
-   * `allowedOrigins` is set: else a page of any site could log in as whoever looks at it.
+   * Of the upgrade request. What a browser adds by itself, `cookie` and `authorization`, is among them only
+   * when `allowedOrigins` is set: else a page of any site could log in as whoever looks at it.
    */
   readonly headers: RequestHeaders
 }

@@ -35,7 +35,10 @@ export interface MetricsText {
 /** Closes that are refusals, too: the client did not keep a limit. */
 const refusingCloses = ['login_timeout', 'overloaded', 'slow_consumer', 'heartbeat_timeout'] as const
 
-/** The metrics of a service, read at the moment in which somebody asks: between two scrapes, only the requests are counted for them. */
+/**
+ * The metrics of a service, read at the moment in which somebody asks: between two scrapes, only the requests
+ * are counted for them.
+ */
 export class MetricsCollector {
   readonly #metrics: Metrics
   readonly #sources: MetricsSources
@@ -45,7 +48,10 @@ export class MetricsCollector {
     this.#sources = sources
   }
 
-  /** What `/metrics` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. */
+  /**
+   * What `/metrics` answers to a request, or the status and the reason of its refusal. Rejects when nobody
+   * can tell.
+   */
   async forHttp (request: IncomingRequest): Promise<MetricsText | HttpRefusal> {
     const admitted = await this.#sources.httpAuthorizer.authorizeStats(request)
     if ('refused' in admitted) return admitted

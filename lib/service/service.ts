@@ -11,7 +11,11 @@ import { Revocations } from '../auth/revocations.js'
 import type { RequestHeaders, Session } from '../protocol/session.js'
 import { rowRulesOf, startAuthentication, type Authentication } from './start-auth.js'
 import { systemClock, type Clock } from '../util/clock.js'
-import { UpgradeAdmission, type AcceptedUpgrade, type UpgradeRefusal } from '../handshake/upgrade-admission.js'
+import {
+  UpgradeAdmission,
+  type AcceptedUpgrade,
+  type UpgradeRefusal
+} from '../handshake/upgrade-admission.js'
 import { Connections } from '../connection/connections.js'
 import { dispatch, type DispatchContext } from '../connection/dispatch.js'
 import type { Upgrade } from '../handshake/upgrade.js'
@@ -96,7 +100,12 @@ export class NoexService implements Noex {
   #drain: Drain | undefined
   #closed: Promise<void> | undefined
 
-  private constructor (options: ResolvedOptions, environment: NoexEnvironment, sharedStore: SharedStore, { clock, revocations, authentication, trail, procedures, metrics, rejections }: Parts) {
+  private constructor (
+    options: ResolvedOptions,
+    environment: NoexEnvironment,
+    sharedStore: SharedStore,
+    { clock, revocations, authentication, trail, procedures, metrics, rejections }: Parts
+  ) {
     this.#options = options
     this.#environment = environment
     this.#clock = clock
@@ -114,7 +123,13 @@ export class NoexService implements Noex {
     this.#originResolver = new RequestOriginResolver({ ...options, isRevoked })
     const { required, requiresAuth, policy, authenticator, identity } = authentication
     const connectionQuota = new ConnectionQuota(options.connectionLimits, requiresAuth, rejections)
-    this.#admissions = new UpgradeAdmission({ ...options, originResolver: this.#originResolver, connectionQuota, rejections, requiresOrigin: options.auth?.mode === 'gateway' })
+    this.#admissions = new UpgradeAdmission({
+      ...options,
+      originResolver: this.#originResolver,
+      connectionQuota,
+      rejections,
+      requiresOrigin: options.auth?.mode === 'gateway'
+    })
     const httpAuthorizer = new HttpAuthorizer({
       required,
       policy,
@@ -131,7 +146,9 @@ export class NoexService implements Noex {
       clock,
       log: environment.log
     })
-    const [subscribe, subscribeToEvents] = ['store.subscribe', 'rules.subscribe'].map(name => operations.get(name)) as [Operation, Operation]
+    const [subscribe, subscribeToEvents] = ['store.subscribe', 'rules.subscribe'].map(name =>
+      operations.get(name)
+    ) as [Operation, Operation]
     const { workBudget, maxCommitChanges } = options
     const factsOf = (name: string): QueryFacts => sharedStore.queryFacts(name)
     const authorizer = new Authorizer({
@@ -162,11 +179,27 @@ export class NoexService implements Noex {
       getConnections: () => this.getConnections()
     }
     const { exposeErrorDetails } = options
-    const registry = new OperationRegistry({ mode: options.auth?.mode, hasAudit: trail !== undefined, hasRules: options.rules !== undefined })
+    const registry = new OperationRegistry({
+      mode: options.auth?.mode,
+      hasAudit: trail !== undefined,
+      hasRules: options.rules !== undefined
+    })
     const limiter = options.rateLimit && new RequestLimiter(options.rateLimit, clock, rejections)
-    const to: DispatchContext = { registry, authorizer, limiter, requestMetrics: metrics?.requests, services, exposeErrorDetails }
-    this.#connections = new Connections(options, environment.log, clock, { requiresAuth, authorizer, connectionQuota, rejections, audit: trail && new ConnectionAudit(trail) },
-      (text, connection) => dispatch(text, connection, to))
+    const to: DispatchContext = {
+      registry,
+      authorizer,
+      limiter,
+      requestMetrics: metrics?.requests,
+      services,
+      exposeErrorDetails
+    }
+    this.#connections = new Connections(
+      options,
+      environment.log,
+      clock,
+      { requiresAuth, authorizer, connectionQuota, rejections, audit: trail && new ConnectionAudit(trail) },
+      (text, connection) => dispatch(text, connection, to)
+    )
     this.#statistics = new Statistics({
       options,
       sharedStore,
@@ -188,7 +221,9 @@ export class NoexService implements Noex {
       durability: this.#durability,
       service: this
     })
-    this.#fieldWarnings = new FieldWarnings(sharedStore, environment.log, () => rowRulesOf(options.auth, identity))
+    this.#fieldWarnings = new FieldWarnings(sharedStore, environment.log, () =>
+      rowRulesOf(options.auth, identity)
+    )
     identity?.onChange(async ({ userId, rights }) => {
       if (rights) this.#fieldWarnings.checkRules()
       await this.#connections.onPermissionsChanged(userId)
@@ -203,8 +238,12 @@ export class NoexService implements Noex {
     const { log, clock = systemClock } = environment
     const rejections = new Rejections()
     const { blacklistTtlMs } = options.revocation
-    // Accounts are the store's, and so is who of them is revoked; other users are known to this instance only.
-    const revocations = options.auth?.mode === 'builtIn' ? Revocations.of(options.store, blacklistTtlMs, clock) : new Revocations(blacklistTtlMs, clock)
+    // Accounts are the store's, and so is who of them is revoked; other users are known to this instance
+    // only.
+    const revocations =
+      options.auth?.mode === 'builtIn'
+        ? Revocations.of(options.store, blacklistTtlMs, clock)
+        : new Revocations(blacklistTtlMs, clock)
     const sharedStore = SharedStore.of(options.store)
     let authentication: Authentication | undefined
     let trail: AuditTrail | undefined
@@ -222,16 +261,33 @@ export class NoexService implements Noex {
         rejections,
         operations: [...operations.values()]
       })
-      procedures = await Procedures.open(sharedStore, options.procedures, { log, identity: authentication.identity, operations })
+      procedures = await Procedures.open(sharedStore, options.procedures, {
+        log,
+        identity: authentication.identity,
+        operations
+      })
       requireCompleteBuckets(options.store)
-      const service = new NoexService(options, environment, sharedStore, { clock, revocations, authentication, trail, procedures, metrics, rejections })
+      const service = new NoexService(options, environment, sharedStore, {
+        clock,
+        revocations,
+        authentication,
+        trail,
+        procedures,
+        metrics,
+        rejections
+      })
       service.#liveQueries.start()
       service.#fieldWarnings.start()
       service.#durability.start()
       return service
     } catch (error) {
       // The first error is the one to know of.
-      await Promise.allSettled([metrics?.close(), procedures?.close(), authentication?.identity?.close(), trail?.close()])
+      await Promise.allSettled([
+        metrics?.close(),
+        procedures?.close(),
+        authentication?.identity?.close(),
+        trail?.close()
+      ])
       throw error
     }
   }
@@ -315,7 +371,9 @@ export class NoexService implements Noex {
   }
 
   revokeSession (userId: string): number {
-    if (typeof userId !== 'string' || userId === '') throw new TypeError('revokeSession: userId must be a non-empty text')
+    if (typeof userId !== 'string' || userId === '') {
+      throw new TypeError('revokeSession: userId must be a non-empty text')
+    }
     this.#requireAuth()
     // Whether or not the user is here at the moment.
     this.#revocations.add(userId)
@@ -325,13 +383,16 @@ export class NoexService implements Noex {
   revokeSessions (filter: { userId?: string, role?: string }): number {
     for (const [name, value] of Object.entries(filter)) {
       // A member that is there by mistake without a value would match everybody.
-      if (!['userId', 'role'].includes(name) || typeof value !== 'string' || value === '') throw new TypeError(`revokeSessions: ${name} must be a non-empty text`)
+      if (!['userId', 'role'].includes(name) || typeof value !== 'string' || value === '') {
+        throw new TypeError(`revokeSessions: ${name} must be a non-empty text`)
+      }
     }
     this.#requireAuth()
     const { userId, role } = filter
     const { identity } = this.#authentication
     const matches = (session: Pick<Session, 'userId' | 'roles'>): boolean =>
-      (userId === undefined || session.userId === userId) && (role === undefined || session.roles.includes(role))
+      (userId === undefined || session.userId === userId) &&
+      (role === undefined || session.roles.includes(role))
     const { users, connections } = this.#connections.revoke(matches, REVOKED_REASON)
     for (const user of new Set([...users, ...identity?.usersWithSessions(matches) ?? []])) {
       this.#revocations.add(user)
@@ -343,26 +404,43 @@ export class NoexService implements Noex {
   }
 
   #requireAuth (): void {
-    if (this.#options.auth === undefined) throw new Error('there are no sessions to revoke: the option auth is not set')
+    if (this.#options.auth === undefined) {
+      throw new Error('there are no sessions to revoke: the option auth is not set')
+    }
   }
 
-  /** What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. */
+  /**
+   * What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can
+   * tell.
+   */
   async statsForHttp (request: IncomingRequest): Promise<ServerStats | HttpRefusal> {
     return await this.#statistics.forHttp(request)
   }
 
-  /** What `/metrics` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. Only with `routes.metrics`. */
+  /**
+   * What `/metrics` answers to a request, or the status and the reason of its refusal. Rejects when nobody
+   * can tell. Only with `routes.metrics`.
+   */
   async metricsForHttp (request: IncomingRequest): Promise<MetricsText | HttpRefusal> {
     return await (this.#metricsCollector as MetricsCollector).forHttp(request)
   }
 
   async drain (options: DrainOptions = {}): Promise<void> {
     checkDrainOptions(options)
-    const { gracePeriodMs = this.#options.shutdown.gracePeriodMs, drainDelayMs = this.#options.shutdown.drainDelayMs } = options
+    const {
+      gracePeriodMs = this.#options.shutdown.gracePeriodMs,
+      drainDelayMs = this.#options.shutdown.drainDelayMs
+    } = options
     if (this.#drain === undefined) {
       if (this.#state === 'serving') this.#state = 'draining'
-      this.#environment.log.info({ drainDelayMs, gracePeriodMs, connections: this.#connections.size }, 'draining')
-      this.#trail?.note({ operation: 'server.drain', details: { drainDelayMs, gracePeriodMs, connections: this.#connections.size } })
+      this.#environment.log.info(
+        { drainDelayMs, gracePeriodMs, connections: this.#connections.size },
+        'draining'
+      )
+      this.#trail?.note({
+        operation: 'server.drain',
+        details: { drainDelayMs, gracePeriodMs, connections: this.#connections.size }
+      })
       const { reconnectWindowMs } = this.#options.shutdown
       this.#drain = new Drain({ drainDelayMs, gracePeriodMs, reconnectWindowMs }, {
         connections: this.#connections,
@@ -380,7 +458,8 @@ export class NoexService implements Noex {
   }
 
   async #close (): Promise<void> {
-    // Whoever closes the server serves nobody any more: there is nothing to wait for before the clients are told.
+    // Whoever closes the server serves nobody any more: there is nothing to wait for before the clients are
+    // told.
     this.#drain?.skipDelay()
     await this.drain({ drainDelayMs: 0 })
     this.#state = 'closed'
@@ -388,7 +467,13 @@ export class NoexService implements Noex {
     this.#rules?.stop()
     this.#fieldWarnings.stop()
     this.#durability.stop()
-    const ended = await Promise.allSettled([this.#metricsCollector?.close(), this.#procedures.close(), this.#authentication.identity?.close(), this.#liveQueries.stop(), this.#trail?.close()])
+    const ended = await Promise.allSettled([
+      this.#metricsCollector?.close(),
+      this.#procedures.close(),
+      this.#authentication.identity?.close(),
+      this.#liveQueries.stop(),
+      this.#trail?.close()
+    ])
     for (const part of ended) if (part.status === 'rejected') throw part.reason
   }
 }

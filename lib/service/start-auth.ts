@@ -23,8 +23,15 @@ export interface Authentication {
   readonly identity: Identity | undefined
 }
 
-/** Starts what the option `auth` asks for. Rejects when the built-in identity cannot be set up, and leaves nothing behind. */
-export async function startAuthentication (auth: ResolvedAuth | undefined, sharedStore: SharedStore, environment: IdentityEnvironment & { readonly clock: Clock }): Promise<Authentication> {
+/**
+ * Starts what the option `auth` asks for. Rejects when the built-in identity cannot be set up, and leaves
+ * nothing behind.
+ */
+export async function startAuthentication (
+  auth: ResolvedAuth | undefined,
+  sharedStore: SharedStore,
+  environment: IdentityEnvironment & { readonly clock: Clock }
+): Promise<Authentication> {
   const factsOf = (name: string): QueryFacts => sharedStore.queryFacts(name)
   const none = { authenticator: undefined, identity: undefined }
   switch (auth?.mode) {
@@ -40,7 +47,12 @@ export async function startAuthentication (auth: ResolvedAuth | undefined, share
       }
     case 'gateway': {
       const problem = auth.gateway.secret === undefined ? undefined : secretProblem(auth.gateway.secret)
-      if (problem !== undefined) environment.log.warn({ advice: 'weak-secret', option: 'auth.gateway.secret' }, `the gateway's secret ${problem} and can be guessed`)
+      if (problem !== undefined) {
+        environment.log.warn(
+          { advice: 'weak-secret', option: 'auth.gateway.secret' },
+  `the gateway's secret ${problem} and can be guessed`
+        )
+      }
       return {
         ...none,
         required: true,
@@ -50,7 +62,13 @@ export async function startAuthentication (auth: ResolvedAuth | undefined, share
     }
     case 'builtIn': {
       const identity = await Identity.start(sharedStore, auth, environment)
-      return { required: true, requiresAuth: true, policy: identity.policy, authenticator: identity.authenticator, identity }
+      return {
+        required: true,
+        requiresAuth: true,
+        policy: identity.policy,
+        authenticator: identity.authenticator,
+        identity
+      }
     }
   }
 }

@@ -50,7 +50,8 @@ export class Statistics {
   async #counting (withSystemBuckets: boolean): Promise<ServerStats> {
     const { options, connections, rules, trail, uptimeMs } = this.#of
     const address = this.#of.address()
-    const { port, address: host } = typeof address === 'object' && address !== null ? address : { port: null, address: null }
+    const { port, address: host } =
+      typeof address === 'object' && address !== null ? address : { port: null, address: null }
     const active = connections.size
     return {
       name: options.name,
@@ -73,7 +74,10 @@ export class Statistics {
     }
   }
 
-  /** What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can tell. */
+  /**
+   * What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can
+   * tell.
+   */
   async forHttp (request: IncomingRequest): Promise<ServerStats | HttpRefusal> {
     const admitted = await this.#of.httpAuthorizer.authorizeStats(request)
     return 'refused' in admitted ? admitted : await this.for(admitted.session)

@@ -24,7 +24,10 @@ export async function defineBucket (
  * be unique
  */
 export async function updateBucket (
-  sharedStore: SharedStore, name: string, updates: unknown, reach: Cause & Pick<RowScope, 'assertStillAllowed'>
+  sharedStore: SharedStore,
+  name: string,
+  updates: unknown,
+  reach: Cause & Pick<RowScope, 'assertStillAllowed'>
 ): Promise<void> {
   const update = checkBucketUpdate(sharedStore.store, name, sharedStore.definition(name), updates)
   try {

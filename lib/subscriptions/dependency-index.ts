@@ -80,7 +80,9 @@ export class ReadSet implements ReadObserver {
   /** Takes these reads out of the index, except those that `later` has made too. */
   release (later?: ReadSet): void {
     for (const bucket of this.#whole) {
-      if (later === undefined || !later.#whole.has(bucket)) this.#remove(bucket, readers => { readers.whole.delete(this.#dependent) })
+      if (later === undefined || !later.#whole.has(bucket)) {
+        this.#remove(bucket, readers => { readers.whole.delete(this.#dependent) })
+      }
     }
     for (const [bucket, keys] of this.#records) {
       const kept = later === undefined ? undefined : later.#records.get(bucket)

@@ -43,7 +43,9 @@ export class EventChannel {
 
   /** Whether it has a topic, given whole and split on `.`. */
   matches (topic: string, segments: readonly string[]): boolean {
-    return this.#matches === undefined ? topic === this.pattern : topic !== this.#without && this.#matches(segments)
+    return this.#matches === undefined
+      ? topic === this.pattern
+      : topic !== this.#without && this.#matches(segments)
   }
 
   publish (topic: string, event: string | undefined): void {
@@ -51,7 +53,10 @@ export class EventChannel {
     this.#frame = undefined
   }
 
-  /** The push of the event that is being published, under a subscription id; made once for those who share the feed's id. */
+  /**
+   * The push of the event that is being published, under a subscription id; made once for those who share the
+   * feed's id.
+   */
   push (id: string, topic: string, event: string): string | Buffer {
     // What one client gets alone, its outbox puts together with the rest.
     if (id !== this.id || this.size === 1) return encodeEventPush(id, topic, event)

@@ -12,8 +12,9 @@ export interface EventVisibility {
 }
 
 /**
- * All subscriptions of a service to rule events: one subscription of the engine serves them all, and an event is encoded
- * once, however many hear it. An event costs what its listeners cost, and a look at each pattern with wildcards.
+ * All subscriptions of a service to rule events: one subscription of the engine serves them all, and an event
+ * is encoded once, however many hear it. An event costs what its listeners cost, and a look at each pattern
+ * with wildcards.
  */
 export class EventChannels {
   readonly #listener: EngineListener
@@ -97,8 +98,15 @@ export class EventChannels {
   }
 }
 
-/** Whether the data of an event is what the bridge from a store sends, whole records, of a bucket whose records are for nobody. */
-export function hidesRecord (data: Readonly<Record<string, unknown>> | undefined, { isHidden }: EventVisibility): boolean {
-  const bucket = data !== undefined && data !== null && Object.hasOwn(data, 'bucket') ? data['bucket'] : undefined
+/**
+ * Whether the data of an event is what the bridge from a store sends, whole records, of a bucket whose
+ * records are for nobody.
+ */
+export function hidesRecord (
+  data: Readonly<Record<string, unknown>> | undefined,
+  { isHidden }: EventVisibility
+): boolean {
+  const bucket =
+    data !== undefined && data !== null && Object.hasOwn(data, 'bucket') ? data['bucket'] : undefined
   return typeof bucket === 'string' && isHidden(bucket)
 }

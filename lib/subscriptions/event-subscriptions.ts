@@ -55,14 +55,16 @@ export class EventSubscriptions {
   }
 
   /**
-   * Subscribes to the events of a pattern and returns the reply. What happens from now on is pushed, after the reply.
+   * Subscribes to the events of a pattern and returns the reply. What happens from now on is pushed, after
+   * the reply.
    * @throws `RATE_LIMITED`, or what the engine throws
    */
   add (channels: EventChannels, pattern: string): EncodedJson {
     this.checkRoom()
     const subscription = new EventSubscription(this, channels, pattern)
     const channel = subscription.follow(this.#subscriber.topicScope(pattern) ?? 'below')
-    const id = subscription.id = this.#subscriptions.has(channel.id) || this.#ended.has(channel.id) ? subscriptionId() : channel.id
+    const id = (subscription.id =
+      this.#subscriptions.has(channel.id) || this.#ended.has(channel.id) ? subscriptionId() : channel.id)
     this.#subscriptions.set(id, subscription)
     this.#quota.take('rules')
     return new EncodedJson(`{"subscriptionId":${JSON.stringify(id)}}`, () => {
@@ -71,7 +73,10 @@ export class EventSubscriptions {
     }, () => { this.remove(id) })
   }
 
-  /** Ends a subscription. Returns whether there was one, or one that ended by itself and has not been unsubscribed since. */
+  /**
+   * Ends a subscription. Returns whether there was one, or one that ended by itself and has not been
+   * unsubscribed since.
+   */
   remove (id: string): boolean {
     const subscription = this.#subscriptions.get(id)
     if (subscription === undefined) return this.#ended.take(id)
@@ -97,8 +102,9 @@ export class EventSubscriptions {
   }
 
   /**
-   * What the client may hear has changed, or who it is. Nothing is pushed any more that it may not hear: where nobody is
-   * logged in, such subscriptions are silent until somebody is; otherwise they end. PROTOCOL.md, "Subscriptions".
+   * What the client may hear has changed, or who it is. Nothing is pushed any more that it may not hear:
+   * where nobody is logged in, such subscriptions are silent until somebody is; otherwise they end.
+   * PROTOCOL.md, "Subscriptions".
    */
   review (): void {
     for (const subscription of [...this.#subscriptions.values()]) this.#isStillAllowed(subscription)
@@ -124,8 +130,11 @@ export class EventSubscriptions {
       return
     }
     const push = subscription.push(topic, event)
-    if (subscription.active && maySend && subscription.missed === 0 && this.#waiting.length === 0) this.#send({ subscription, push })
-    else this.#wait({ subscription, push })
+    if (subscription.active && maySend && subscription.missed === 0 && this.#waiting.length === 0) {
+      this.#send({ subscription, push })
+    } else {
+      this.#wait({ subscription, push })
+    }
   }
 
   /** Nobody may be sent what has waited for somebody else. */
@@ -146,7 +155,8 @@ export class EventSubscriptions {
 
   #wait (item: Waiting): void {
     const { subscription, push } = item
-    const isFull = this.#waiting.length >= MAX_WAITING_EVENTS || this.#waitingBytes + push.length > MAX_WAITING_EVENT_BYTES
+    const isFull =
+      this.#waiting.length >= MAX_WAITING_EVENTS || this.#waitingBytes + push.length > MAX_WAITING_EVENT_BYTES
     // What follows a gap belongs behind the notice of it.
     if (isFull || subscription.missed > 0) {
       subscription.missed++
@@ -159,12 +169,22 @@ export class EventSubscriptions {
   #tellGaps (): void {
     for (const subscription of this.#subscriptions.values()) {
       if (subscription.missed === 0 || !subscription.active) continue
-      this.#target.send(encodeNotice({ type: 'system', event: 'gap', subscriptionId: subscription.id, count: subscription.missed }))
+      this.#target.send(
+        encodeNotice({
+          type: 'system',
+          event: 'gap',
+          subscriptionId: subscription.id,
+          count: subscription.missed
+        })
+      )
       subscription.missed = 0
     }
   }
 
-  /** Asks whether the client may hear the subscription as it is; if not, it goes on with what it may hear, is silent, or ends. */
+  /**
+   * Asks whether the client may hear the subscription as it is; if not, it goes on with what it may hear, is
+   * silent, or ends.
+   */
   #isStillAllowed (subscription: EventSubscription): boolean {
     const topicScope = this.#subscriber.topicScope(subscription.pattern)
     if (subscription.isListening && topicScope === subscription.topicScope) return true

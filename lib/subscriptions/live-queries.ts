@@ -24,7 +24,10 @@ export interface LiveQueriesEnvironment {
   readonly workBudget: number
 }
 
-/** All live queries of a service: finds the feed for a subscription and brings changes of the store to the feeds. */
+/**
+ * All live queries of a service: finds the feed for a subscription and brings changes of the store to the
+ * feeds.
+ */
 export class LiveQueries implements LiveQueryHost {
   readonly #sharedStore: SharedStore
   readonly #queries: QueryRunner
@@ -148,12 +151,18 @@ export class LiveQueries implements LiveQueryHost {
   }
 
   onFailure (liveQuery: LiveQuery, error: unknown): void {
-    // The application has undefined the query itself.
-    if (error instanceof Error && error.name === 'QueryNotDefinedError') this.#end([liveQuery], 'query_undefined', queryNotDefined(liveQuery.query))
-    // It has begun to read what its subscribers may not.
-    else if (error instanceof NoexServerError && error.code === 'FORBIDDEN') this.#end([liveQuery], 'forbidden', error)
-    // Who waits for the first result is told of the failure, and it is logged there.
-    else if (liveQuery.hasResult && !liveQuery.isFailing) this.#log.warn({ err: error, query: liveQuery.query }, 'live query failed; its subscribers keep the last result')
+    if (error instanceof Error && error.name === 'QueryNotDefinedError') {
+      this.#end([liveQuery], 'query_undefined', queryNotDefined(liveQuery.query))
+    } else if (error instanceof NoexServerError && error.code === 'FORBIDDEN') {
+      // It has begun to read a bucket that its subscribers may not.
+      this.#end([liveQuery], 'forbidden', error)
+    } else if (liveQuery.hasResult && !liveQuery.isFailing) {
+      // A client that waits for the first result is told of the failure, and it is logged there.
+      this.#log.warn(
+        { err: error, query: liveQuery.query },
+        'live query failed; its subscribers keep the last result'
+      )
+    }
   }
 
   /** Evaluates many feeds in slices. */

@@ -141,7 +141,9 @@ export class LiveQuery implements Dependent {
     return this.#frame
   }
 
-  /** Adds a subscriber and resolves when `text` is at least as new as this call. Rejects when the query fails. */
+  /**
+   * Adds a subscriber and resolves when `text` is at least as new as this call. Rejects when the query fails.
+   */
   async join (subscriber: LiveQueryListener): Promise<void> {
     this.#subscribers.add(subscriber)
     try {
@@ -153,8 +155,9 @@ export class LiveQuery implements Dependent {
   }
 
   /**
-   * Adds a subscriber that has an older result or none, and tells it as soon as there is one at least as new as this call.
-   * Unlike `join` it does not give up when the query fails: then the next change brings the result.
+   * Adds a subscriber that has an older result or none, and tells it as soon as there is one at least as new
+   * as this call. Unlike `join` it does not give up when the query fails: then the next change brings the
+   * result.
    */
   watch (subscriber: LiveQueryListener): void {
     this.#subscribers.add(subscriber)
@@ -203,7 +206,10 @@ export class LiveQuery implements Dependent {
     })
   }
 
-  /** Tells everybody that there will be no more results; who still waits for the first is refused with `error`. */
+  /**
+   * Tells everybody that there will be no more results; who still waits for the first is refused with
+   * `error`.
+   */
   end (reason: SubscriptionEnd, error: NoexServerError): void {
     if (this.#end !== undefined) return
     this.#end = reason
@@ -218,7 +224,9 @@ export class LiveQuery implements Dependent {
     if (!this.#running && !this.#dirty) return
     // An evaluation that runs will do, unless something it has read has changed meanwhile.
     const evaluation = this.#running && !this.#dirty ? this.#evaluation : this.#evaluation + 1
-    const fresh = new Promise<void>((resolve, reject) => { this.#waiters.push({ evaluation, resolve, reject }) })
+    const fresh = new Promise<void>(
+      (resolve, reject) => { this.#waiters.push({ evaluation, resolve, reject }) }
+    )
     this.evaluate()
     await fresh
   }

@@ -49,8 +49,10 @@ export class QuerySubscriptions {
   }
 
   /**
-   * Subscribes and returns the reply: the id and the current result. Pushes start when the reply has been sent.
-   * @throws `RATE_LIMITED`, `QUERY_NOT_DEFINED`, `BUCKET_NOT_DEFINED`, `FORBIDDEN`, `UNAUTHORIZED`, or what the query throws
+   * Subscribes and returns the reply: the id and the current result. Pushes start when the reply has been
+   * sent.
+   * @throws `RATE_LIMITED`, `QUERY_NOT_DEFINED`, `BUCKET_NOT_DEFINED`, `FORBIDDEN`, `UNAUTHORIZED`, or what
+   * the query throws
    */
   async add (liveQueries: LiveQueries, query: string, params: unknown, grant: Grant): Promise<EncodedJson> {
     this.checkRoom()
@@ -69,10 +71,17 @@ export class QuerySubscriptions {
     const { liveQuery } = subscription
     const { text } = liveQuery
     this.#subscriptions.set(subscription.id = this.#freeId(liveQuery), subscription)
-    return new EncodedJson(`{"subscriptionId":${JSON.stringify(subscription.id)},"data":${text}}`, () => { subscription.activate(text) }, () => { this.remove(subscription.id) })
+    return new EncodedJson(
+      `{"subscriptionId":${JSON.stringify(subscription.id)},"data":${text}}`,
+      () => { subscription.activate(text) },
+      () => { this.remove(subscription.id) }
+    )
   }
 
-  /** Ends a subscription. Returns whether there was one, or one that ended by itself and has not been unsubscribed since. */
+  /**
+   * Ends a subscription. Returns whether there was one, or one that ended by itself and has not been
+   * unsubscribed since.
+   */
   remove (id: string): boolean {
     const subscription = this.#subscriptions.get(id)
     if (subscription === undefined) return this.#ended.take(id)
@@ -88,8 +97,9 @@ export class QuerySubscriptions {
   }
 
   /**
-   * What the client may watch has changed, or who it is. Nothing is pushed any more that it may not see: where nobody is
-   * logged in, such subscriptions are suspended until somebody is; otherwise they end. PROTOCOL.md, "Subscriptions".
+   * What the client may watch has changed, or who it is. Nothing is pushed any more that it may not see:
+   * where nobody is logged in, such subscriptions are suspended until somebody is; otherwise they end.
+   * PROTOCOL.md, "Subscriptions".
    */
   review (): void {
     for (const subscription of [...this.#subscriptions.values()]) {
@@ -125,7 +135,10 @@ export class QuerySubscriptions {
     subscription.sentText = subscription.liveQuery.text
   }
 
-  /** Asks whether the client may still watch what the subscription shows; if not, it ends, or goes on with what the client may see now. */
+  /**
+   * Asks whether the client may still watch what the subscription shows; if not, it ends, or goes on with
+   * what the client may see now.
+   */
   #isCurrent (subscription: Subscription): boolean {
     const scope = this.#subscriber.scopeOf(subscription.liveQuery.query)
     if (scope === undefined) this.lost(subscription, 'forbidden')
@@ -139,7 +152,9 @@ export class QuerySubscriptions {
     if (this.#subscriptions.get(subscription.id) !== subscription) return
     this.#drop(subscription)
     this.#ended.add(subscription.id)
-    this.#target.send(encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId: subscription.id, reason }))
+    this.#target.send(
+      encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId: subscription.id, reason })
+    )
   }
 
   #suspend (subscription: Subscription): void {
@@ -153,14 +168,25 @@ export class QuerySubscriptions {
     this.#quota.release('store')
   }
 
-  /** Subscribers of a feed share its id, and so the frame; only a second subscription of one connection needs its own. */
+  /**
+   * Subscribers of a feed share its id, and so the frame; only a second subscription of one connection needs
+   * its own.
+   */
   #freeId (liveQuery: LiveQuery): string {
-    return this.#subscriptions.has(liveQuery.id) || this.#ended.has(liveQuery.id) ? subscriptionId() : liveQuery.id
+    return this.#subscriptions.has(liveQuery.id) || this.#ended.has(liveQuery.id)
+      ? subscriptionId()
+      : liveQuery.id
   }
 }
 
 /** Brings a subscription to its first result, unless the client may not see it any more when it is there. */
-async function join (subscription: Subscription, liveQueries: LiveQueries, query: string, params: unknown, grant: Grant): Promise<void> {
+async function join (
+  subscription: Subscription,
+  liveQueries: LiveQueries,
+  query: string,
+  params: unknown,
+  grant: Grant
+): Promise<void> {
   await subscription.join(liveQueries.liveQuery(query, params, grant.scope(query), grant.client.id))
   try {
     grant.assertStillAllowed()
@@ -200,7 +226,10 @@ class Subscription implements LiveQueryListener {
     await liveQuery.join(this)
   }
 
-  /** Watches under this scope from now on; the client is sent the result as soon as it differs from what it has. */
+  /**
+   * Watches under this scope from now on; the client is sent the result as soon as it differs from what it
+   * has.
+   */
   follow (scope: Scope): void {
     if (this.#watching && scope.key === this.#liveQuery.scope.key) return
     this.suspend()

@@ -5,9 +5,9 @@ import type { RuleEngine, RuleSummary } from '../rules/rule-engine.js'
 import { notAvailable, toRuleError } from '../rules/rule-errors.js'
 
 /**
- * The rule engine as clients reach it. The engine itself is the application's: nobody here starts or stops it. As long as
- * it is served, it takes no events that carry records of system buckets, as the bridge from a store would bring them: rules
- * that clients register could keep what is in them, and tell it to others.
+ * The rule engine as clients reach it. The engine itself is the application's: nobody here starts or stops
+ * it. As long as it is served, it takes no events that carry records of system buckets, as the bridge from a
+ * store would bring them: rules that clients register could keep what is in them, and tell it to others.
  */
 export class RuleService {
   readonly #engine: RuleEngine
@@ -23,7 +23,9 @@ export class RuleService {
     this.#channels = new EventChannels(engine, hearing, options.log)
     // An engine of another package may take more than it is given here.
     this.#giveBack = override(engine, 'emit', emit => async (topic, data, ...others: unknown[]) => {
-      if (hidesRecord(data, hearing)) throw new Error('events with records of system buckets are not for rules')
+      if (hidesRecord(data, hearing)) {
+        throw new Error('events with records of system buckets are not for rules')
+      }
       return await Reflect.apply(emit, undefined, [topic, data, ...others])
     })
   }

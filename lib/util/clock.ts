@@ -28,7 +28,8 @@ export const systemClock: Clock = {
   after (delayMs, callback) {
     let arrived: NodeJS.Immediate | undefined
     const timer = startTimer(() => {
-      // After a stall of the process timers fire before sockets are read: what has arrived in time is looked at first.
+      // After a stall of the process timers fire before sockets are read: what has arrived in time is looked
+      // at first.
       arrived = runInNextTurn(callback)
     }, delayMs)
     timer.unref()

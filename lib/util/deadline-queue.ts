@@ -51,9 +51,11 @@ export class DeadlineQueue<T> {
       this.#due.delete(item)
       this.#expired(item)
     }
-    // What was added meanwhile is due later than what waits already, so a timer that it started is not the next.
+    // What was added meanwhile is due later than what waits already, so a timer that it started is not the
+    // next.
     this.#cancel?.()
     // Rounded up: a timer may fire a fraction of a millisecond early.
-    this.#cancel = next === undefined ? undefined : this.#clock.after(Math.max(1, Math.ceil(next - now)), this.#check)
+    this.#cancel =
+      next === undefined ? undefined : this.#clock.after(Math.max(1, Math.ceil(next - now)), this.#check)
   }
 }

@@ -42,14 +42,24 @@ export function checkGroup (given: Readonly<Record<string, unknown>>, group: Che
   }
 }
 
-/** Lays `given`, which has been checked, over the defaults, group by group. Arrays are copied, other objects kept. */
-export function merge (defaults: object, given: Readonly<Record<string, unknown>>, group: Checks): Record<string, unknown> {
+/**
+ * Lays `given`, which has been checked, over the defaults, group by group. Arrays are copied, other objects
+ * kept.
+ */
+export function merge (
+  defaults: object,
+  given: Readonly<Record<string, unknown>>,
+  group: Checks
+): Record<string, unknown> {
   const merged: Record<string, unknown> = { ...defaults }
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined) continue
     const inner = group[name]
-    if (typeof inner === 'object') merged[name] = merge(merged[name] as object, value as Record<string, unknown>, inner)
-    else merged[name] = Array.isArray(value) ? [...value as unknown[]] : value
+    if (typeof inner === 'object') {
+      merged[name] = merge(merged[name] as object, value as Record<string, unknown>, inner)
+    } else {
+      merged[name] = Array.isArray(value) ? [...value as unknown[]] : value
+    }
   }
   return merged
 }
@@ -105,7 +115,10 @@ export function isSynchronousFunction (value: unknown, path: string): void {
 /** Throws unless `value` is a path of a route. */
 export function isPath (value: unknown, path: string): void {
   if (typeof value !== 'string' || !/^\/[^\s?#:*]*$/.test(value)) {
-    throw new NoexOptionsError(path, 'must be a path that starts with "/" and has no blank, "?", "#", ":" or "*"')
+    throw new NoexOptionsError(
+      path,
+      'must be a path that starts with "/" and has no blank, "?", "#", ":" or "*"'
+    )
   }
 }
 

@@ -15,12 +15,14 @@ export function shipped (name: string): string {
 }
 
 /**
- * A file of deploy/ with the ports, paths and certificates of a test. Throws when one of the texts to replace is not in
- * it, so that a copy never differs from what was meant.
+ * A file of deploy/ with the ports, paths and certificates of a test. Throws when one of the texts to replace
+ * is not in it, so that a copy never differs from what was meant.
  */
 export function adapted (name: string, replacements: readonly Replacement[]): string {
   return replacements.reduce((text, [from, to]) => {
-    if (!(typeof from === 'string' ? text.includes(from) : from.test(text))) throw new Error(`deploy/${name} does not contain ${String(from)}`)
+    if (!(typeof from === 'string' ? text.includes(from) : from.test(text))) {
+      throw new Error(`deploy/${name} does not contain ${String(from)}`)
+    }
     return text.replaceAll(typeof from === 'string' ? from : new RegExp(from, `${from.flags}g`), () => to)
   }, shipped(name))
 }

@@ -3,7 +3,15 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { FileLog, Store, type LogEntry } from '@hamicek/noex-store'
-import { adminSecret, linesOf, place, serveAudited, steps, writesIn, type Line } from '../support/audited-service.js'
+import {
+  adminSecret,
+  linesOf,
+  place,
+  serveAudited,
+  steps,
+  writesIn,
+  type Line
+} from '../support/audited-service.js'
 import type { TestClient } from '../support/client.js'
 import { serve } from '../support/service.js'
 import { smallDisk } from '../support/small-disk.js'

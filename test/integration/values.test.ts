@@ -3,7 +3,10 @@ import { serve } from '../support/service.js'
 
 t.test('Every way to write is guarded', async t => {
   const { connect, store } = await serve(t)
-  await store.defineBucket('people', { key: 'id', schema: { id: { type: 'string' }, mail: { type: 'string', format: 'email' } } })
+  await store.defineBucket('people', {
+    key: 'id',
+    schema: { id: { type: 'string' }, mail: { type: 'string', format: 'email' } }
+  })
   const client = await connect()
   const bucket = 'people'
   const mail = `a@${'a.'.repeat(30_000)}@`
@@ -23,7 +26,11 @@ t.test('Every way to write is guarded', async t => {
     ].map(entry => ['store.transaction', { operations: [{ bucket, ...entry }] }] as const)
   ]
   for (const [type, fields] of writes) {
-    t.match(await client.request(type, { bucket, ...fields }), { code: 'VALIDATION_ERROR', details: [{ field: 'mail', code: 'format' }] }, type)
+    t.match(
+      await client.request(type, { bucket, ...fields }),
+      { code: 'VALIDATION_ERROR', details: [{ field: 'mail', code: 'format' }] },
+      type
+    )
   }
   t.match(await client.ask('store.all', { bucket }), [{ id: 'x', mail: 'a@b.cz', _version: 1 }])
 })
@@ -34,11 +41,23 @@ t.test('A filter has a bound, and does not see what every object has', async t =
   await client.ask('store.insert', { bucket: 'items', data: { n: 1 } })
   const or = (length: number) => ({ $or: Array.from({ length }, (_, n) => ({ n })) })
   t.equal(await client.ask('store.count', { bucket: 'items', filter: or(249) }), 1)
-  t.match(await client.request('store.count', { bucket: 'items', filter: or(250) }), { code: 'VALIDATION_ERROR', message: /250/ })
+  t.match(await client.request('store.count', { bucket: 'items', filter: or(250) }), {
+    code: 'VALIDATION_ERROR',
+    message: /250/
+  })
   for (const name of ['constructor', 'valueOf', 'hasOwnProperty']) {
-    t.equal(await client.code('store.deleteMany', { bucket: 'items', filter: { [name]: { $exists: true } } }), 'VALIDATION_ERROR')
+    t.equal(
+      await client.code('store.deleteMany', { bucket: 'items', filter: { [name]: { $exists: true } } }),
+      'VALIDATION_ERROR'
+    )
     for (const value of [`{{ params.${name} }}`, { $eq: `{{params.${name}}}` }]) {
-      t.equal(await client.code('store.defineQuery', { name: 'q', config: { bucket: 'items', filter: { n: value } } }), 'VALIDATION_ERROR')
+      t.equal(
+        await client.code('store.defineQuery', {
+          name: 'q',
+          config: { bucket: 'items', filter: { n: value } }
+        }),
+        'VALIDATION_ERROR'
+      )
     }
   }
   t.equal(await client.ask('store.count', { bucket: 'items' }), 1)
@@ -70,17 +89,69 @@ t.test('What is done for each record has a bound', async t => {
   const many = (length: number) => Array.from({ length }, (_, i) => `f${i}`)
   const bad: ReadonlyArray<readonly [type: string, fields: object, path: string]> = [
     ['store.where', { filter: { s: { $contains: 'x'.repeat(1_001) } } }, 'filter.s.$contains'],
-    ['store.where', { filter: { $or: [{ n: { $in: many(6_000) } }, { n: { $nin: many(6_000) } }] } }, 'filter.$or[1].n.$nin'],
+    [
+      'store.where',
+      { filter: { $or: [{ n: { $in: many(6_000) } }, { n: { $nin: many(6_000) } }] } },
+      'filter.$or[1].n.$nin'
+    ],
     ['store.groupBy', { field: many(17), aggregate: { function: 'count' } }, 'field'],
-    ['store.defineQuery', { name: 'q', config: { bucket: 'items', sort: Object.fromEntries(many(17).map(name => [name, 'asc'])) } }, 'config.sort'],
+    [
+      'store.defineQuery',
+      {
+        name: 'q',
+        config: { bucket: 'items', sort: Object.fromEntries(many(17).map(name => [name, 'asc'])) }
+      },
+      'config.sort'
+    ],
     ['store.defineQuery', { name: 'q', config: { bucket: 'items', fields: many(251) } }, 'config.fields'],
-    ['store.transaction', { operations: many(1_001).map(key => ({ op: 'get', bucket: 'items', key })) }, 'operations'],
+    [
+      'store.transaction',
+      { operations: many(1_001).map(key => ({ op: 'get', bucket: 'items', key })) },
+      'operations'
+    ],
     ['store.insertMany', { data: many(10_001).map(() => ({})) }, 'data'],
-    ['store.transaction', { operations: [1, 2].map(() => ({ op: 'insertMany', bucket: 'items', data: many(5_001).map(() => ({})) })) }, 'operations'],
-    ['store.defineBucket', { name: 'b', config: { key: 'id', schema: Object.fromEntries(['id', ...many(400)].map(name => [name, { type: 'string', pattern: '^a*a*a*a*c|d$', default: `${'a'.repeat(90)}d` }])) } }, 'config.schema'],
-    ['store.defineBucket', { name: 'b', config: { key: 'id', schema: { id: { type: 'string', enum: many(251) } } } }, 'config.schema.id.enum'],
-    ['store.defineBucket', { name: 'b', config: { key: 'id', schema: { id: { type: 'string', enum: ['x'.repeat(5_000)] } } } }, 'config.schema.id.enum'],
-    ['store.defineBucket', { name: 'b', config: { key: 'id', schema: { id: { type: 'string', pattern: 'a'.repeat(501) } } } }, 'config.schema.id.pattern']
+    [
+      'store.transaction',
+      {
+        operations: [1, 2].map(() => ({
+          op: 'insertMany',
+          bucket: 'items',
+          data: many(5_001).map(() => ({}))
+        }))
+      },
+      'operations'
+    ],
+    [
+      'store.defineBucket',
+      {
+        name: 'b',
+        config: {
+          key: 'id',
+          schema: Object.fromEntries(
+            ['id', ...many(400)].map(name => [
+              name,
+              { type: 'string', pattern: '^a*a*a*a*c|d$', default: `${'a'.repeat(90)}d` }
+            ])
+          )
+        }
+      },
+      'config.schema'
+    ],
+    [
+      'store.defineBucket',
+      { name: 'b', config: { key: 'id', schema: { id: { type: 'string', enum: many(251) } } } },
+      'config.schema.id.enum'
+    ],
+    [
+      'store.defineBucket',
+      { name: 'b', config: { key: 'id', schema: { id: { type: 'string', enum: ['x'.repeat(5_000)] } } } },
+      'config.schema.id.enum'
+    ],
+    [
+      'store.defineBucket',
+      { name: 'b', config: { key: 'id', schema: { id: { type: 'string', pattern: 'a'.repeat(501) } } } },
+      'config.schema.id.pattern'
+    ]
   ]
   for (const [type, fields, path] of bad) {
     const { code, message } = await client.request(type, { bucket: 'items', ...fields })

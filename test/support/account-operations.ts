@@ -28,7 +28,13 @@ export const ADMIN_SECRET = 'the admin secret of the tests'
 const salt = randomBytes(16)
 export const oldHash = `$scrypt$16384$8$1$${salt.toString('base64')}$${scryptSync(PASSWORD, salt, 64, { N: 16_384, r: 8, p: 1 }).toString('base64')}`
 
-const defaults = { adminSecret: ADMIN_SECRET, sessionTtl: 86_400_000, passwordMinLength: 8, maxSessionsPerUser: 10, loginRateLimit: { maxAttempts: 5, windowMs: 900_000 } }
+const defaults = {
+  adminSecret: ADMIN_SECRET,
+  sessionTtl: 86_400_000,
+  passwordMinLength: 8,
+  maxSessionsPerUser: 10,
+  loginRateLimit: { maxAttempts: 5, windowMs: 900_000 }
+}
 
 /** A client that remembers its session as a connection does. */
 export class FakeClient implements Client {
@@ -60,8 +66,16 @@ function grantFor (client: FakeClient, { accessLevel }: Operation): Grant {
   const assertStillAllowed = (): void => {
     if (accessLevel === 'everyone') return
     const { session } = client
-    if (!client.open || session?.state !== 'live') throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
-    if (accessLevel === 'session' || session.roles.includes('superadmin') || (accessLevel === 'admin' && session.roles.includes('admin'))) return
+    if (!client.open || session?.state !== 'live') {
+      throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
+    }
+    if (
+      accessLevel === 'session' ||
+      session.roles.includes('superadmin') ||
+      (accessLevel === 'admin' && session.roles.includes('admin'))
+    ) {
+      return
+    }
     throw new NoexServerError('FORBIDDEN', `This takes the role ${accessLevel}`)
   }
   assertStillAllowed()
@@ -84,7 +98,10 @@ interface Settings {
   readonly argon2?: false
 }
 
-/** Accounts on a fresh store, or on `store`, and their operations without a connection; all of it closes with the test. */
+/**
+ * Accounts on a fresh store, or on `store`, and their operations without a connection; all of it closes with
+ * the test.
+ */
 export async function startAccounts (t: Test, {
   store: given,
   options,
@@ -158,14 +175,18 @@ export async function startAccounts (t: Test, {
 
   async function user (username: string, ...roles: string[]): Promise<string> {
     const { id } = await store.bucket('_users').insert({ username, passwordHash: oldHash })
-    for (const name of roles) await store.bucket('_user_roles').insert({ userId: id, roleId: identity.directory.roleByName(name)?.id })
+    for (const name of roles) {
+      await store.bucket('_user_roles').insert({ userId: id, roleId: identity.directory.roleByName(name)?.id })
+    }
     return String(id)
   }
 
   /** A client on which this user is logged in, without a password being computed. */
   async function as (userId: string): Promise<FakeClient> {
     const client = new FakeClient()
-    const { session } = await identity.directory.exclusive(async () => await identity.sessions.begin(userId, client.origin))
+    const { session } = await identity.directory.exclusive(
+      async () => await identity.sessions.begin(userId, client.origin)
+    )
     client.logIn(session)
     return client
   }

@@ -29,7 +29,10 @@ export function numberedEntry (seq: number, members: Partial<AuditEntry> = {}): 
 export interface TrailPlan {
   /** Entries of each segment; the last is the current one. */
   readonly segments: readonly number[]
-  /** A checkpoint follows each so many entries, besides those at the end of every segment. Default: only these. */
+  /**
+   * A checkpoint follows each so many entries, besides those at the end of every segment. Default: only
+   * these.
+   */
   readonly checkpointEvery?: number
   readonly key?: KeyObject
   readonly entry?: (seq: number) => AuditEntry
@@ -57,14 +60,20 @@ export function writeTrail (directory: string, plan: TrailPlan): WrittenTrail {
   let head: ChainHead = emptyChain
   let previous = GENESIS
   for (const [i, count] of segments.entries()) {
-    const file = i === segments.length - 1 ? path : join(directory, `audit.${String(head.seq + 1).padStart(16, '0')}.jsonl`)
+    const file =
+      i === segments.length - 1
+        ? path
+        : join(directory, `audit.${String(head.seq + 1).padStart(16, '0')}.jsonl`)
     const lines: string[] = []
     for (let left = count; left > 0; left--) {
       const sealed = seal(recordEntry(entry(head.seq + 1)).json, head)
       head = { seq: sealed.seq, hash: sealed.hash }
       lines.push(`${sealed.line}\n`)
       if (left === 1 || head.seq % checkpointEvery === 0) {
-        const checkpoint = signCheckpoint({ stream: 'audit', ...head, timestamp: START + head.seq, previous }, key)
+        const checkpoint = signCheckpoint(
+          { stream: 'audit', ...head, timestamp: START + head.seq, previous },
+          key
+        )
         checkpoints.push(`${checkpointLine(checkpoint)}\n`)
         previous = digestOf(checkpoint)
       }

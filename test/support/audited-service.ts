@@ -3,7 +3,12 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { Store } from '@hamicek/noex-store'
-import { jsonlSink, type AuditSink, type JsonlSinkOptions, type RecordedEntry } from '../../lib/exports/audit.js'
+import {
+  jsonlSink,
+  type AuditSink,
+  type JsonlSinkOptions,
+  type RecordedEntry
+} from '../../lib/exports/audit.js'
 import { serve, type Served } from './service.js'
 import { logInto } from './log-into.js'
 import { temporaryDirectory } from './temporary-directory.js'

@@ -52,7 +52,15 @@ export const baseRequests: Readonly<Record<string, object>> = {
   'rules.getRule': { ruleId: 'kept' },
   'rules.getRules': {},
   'rules.validateRule': { rule: { id: 'x', name: 'x', trigger: { type: 'event', topic: 'x' } } },
-  'procedures.register': { procedure: { name: 'fresh', input: { id: { type: 'string' } }, steps: [{ action: 'store.get', bucket: 'items', key: '{{ input.id }}', as: 'item' }], transaction: true, timeoutMs: 1_000 } },
+  'procedures.register': {
+    procedure: {
+      name: 'fresh',
+      input: { id: { type: 'string' } },
+      steps: [{ action: 'store.get', bucket: 'items', key: '{{ input.id }}', as: 'item' }],
+      transaction: true,
+      timeoutMs: 1_000
+    }
+  },
   'procedures.unregister': { name: 'fresh' },
   'procedures.update': { name: 'kept', updates: { description: 'x' } },
   'procedures.get': { name: 'kept' },
@@ -69,8 +77,19 @@ export const baseRequests: Readonly<Record<string, object>> = {
   'identity.logout': {},
   'identity.whoami': {},
   'identity.refreshSession': {},
-  'identity.changePassword': { userId: '__superadmin__', currentPassword: 'x', newPassword: 'another password' },
-  'identity.createUser': { username: 'al', password: 'x', displayName: 'Alice', email: 'a@example.com', enabled: true, metadata: {} },
+  'identity.changePassword': {
+    userId: '__superadmin__',
+    currentPassword: 'x',
+    newPassword: 'another password'
+  },
+  'identity.createUser': {
+    username: 'al',
+    password: 'x',
+    displayName: 'Alice',
+    email: 'a@example.com',
+    enabled: true,
+    metadata: {}
+  },
   'identity.getUser': { userId: 'alice' },
   'identity.updateUser': { userId: 'alice', displayName: 'Alice', email: 'a@example.com', metadata: {} },
   'identity.deleteUser': { userId: 'bob' },
@@ -85,8 +104,20 @@ export const baseRequests: Readonly<Record<string, object>> = {
   'identity.updateRole': { roleId: 'x', description: 'x', permissions: [{ allow: '*' }] },
   'identity.deleteRole': { roleId: 'x' },
   'identity.listRoles': {},
-  'identity.grant': { subjectType: 'user', subjectId: 'alice', resourceType: 'bucket', resourceName: 'items', operations: ['read'] },
-  'identity.revoke': { subjectType: 'user', subjectId: 'alice', resourceType: 'bucket', resourceName: 'items', operations: ['read'] },
+  'identity.grant': {
+    subjectType: 'user',
+    subjectId: 'alice',
+    resourceType: 'bucket',
+    resourceName: 'items',
+    operations: ['read']
+  },
+  'identity.revoke': {
+    subjectType: 'user',
+    subjectId: 'alice',
+    resourceType: 'bucket',
+    resourceName: 'items',
+    operations: ['read']
+  },
   'identity.getAcl': { resourceType: 'bucket', resourceName: 'items' },
   'identity.myAccess': {},
   'identity.getOwner': { resourceType: 'bucket', resourceName: 'items' },

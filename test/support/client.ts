@@ -13,7 +13,10 @@ export interface Closed {
   readonly reason: string
 }
 
-/** A client that keeps every frame until the test looks at it, so that nothing is lost and nothing must be slept for. */
+/**
+ * A client that keeps every frame until the test looks at it, so that nothing is lost and nothing must be
+ * slept for.
+ */
 export class TestClient {
   readonly ws: WebSocket
   /** Resolves when the connection has ended. */
@@ -35,7 +38,9 @@ export class TestClient {
     ws.on('error', () => {})
     ws.on('message', data => {
       const frame = JSON.parse(String(data)) as Frame
-      if (frame['type'] === 'ping' && this.answersPings) ws.send(JSON.stringify({ type: 'pong', timestamp: frame['timestamp'] }))
+      if (frame['type'] === 'ping' && this.answersPings) {
+        ws.send(JSON.stringify({ type: 'pong', timestamp: frame['timestamp'] }))
+      }
       this.#frames.push(frame)
       this.#wake()
     })
@@ -67,7 +72,9 @@ export class TestClient {
         const index = this.#frames.findIndex(matches)
         if (index !== -1) return this.#frames.splice(index, 1)[0] as Frame
         if (late || this.ws.readyState === WebSocket.CLOSED) {
-          throw new Error(`${late ? 'no such frame' : 'closed while waiting'}; frames left: ${JSON.stringify(this.#frames.slice(0, 20))}`)
+          throw new Error(
+            `${late ? 'no such frame' : 'closed while waiting'}; frames left: ${JSON.stringify(this.#frames.slice(0, 20))}`
+          )
         }
         await new Promise<void>(resolve => { this.#arrived.push(resolve) })
       }
@@ -84,7 +91,11 @@ export class TestClient {
 
   /** Takes the next push off the queue. */
   async push (subscriptionId?: string): Promise<Frame> {
-    return await this.next(frame => frame['type'] === 'push' && (subscriptionId === undefined || frame['subscriptionId'] === subscriptionId))
+    return await this.next(
+      frame =>
+        frame['type'] === 'push' &&
+        (subscriptionId === undefined || frame['subscriptionId'] === subscriptionId)
+    )
   }
 
   /** Everything that has arrived and was not taken. */

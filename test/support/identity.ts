@@ -27,8 +27,17 @@ export interface Accounts extends Served {
 }
 
 /** Serves a store with accounts. */
-export async function serveAccounts (t: Test, auth: Partial<BuiltInAuth> = {}, options: Omit<NoexOptions, 'store' | 'auth'> = {}, settings: ServeSettings = {}): Promise<Accounts> {
-  const served = await serve(t, { ...options, auth: { builtIn: true, adminSecret: ADMIN_SECRET, ...auth } }, settings)
+export async function serveAccounts (
+  t: Test,
+  auth: Partial<BuiltInAuth> = {},
+  options: Omit<NoexOptions, 'store' | 'auth'> = {},
+  settings: ServeSettings = {}
+): Promise<Accounts> {
+  const served = await serve(
+    t,
+    { ...options, auth: { builtIn: true, adminSecret: ADMIN_SECRET, ...auth } },
+    settings
+  )
   const { store, connect } = served
 
   async function superadmin (): Promise<TestClient> {
@@ -49,7 +58,14 @@ export async function serveAccounts (t: Test, auth: Partial<BuiltInAuth> = {}, o
 
   async function token (userId: string, fields: object = {}): Promise<string> {
     const text = randomBytes(32).toString('base64url')
-    await store.bucket('_sessions').insert({ id: createHash('sha256').update(text).digest('hex'), userId, expiresAt: Date.now() + 3_600_000, ...fields })
+    await store
+      .bucket('_sessions')
+      .insert({
+        id: createHash('sha256').update(text).digest('hex'),
+        userId,
+        expiresAt: Date.now() + 3_600_000,
+        ...fields
+      })
     return text
   }
 
@@ -59,6 +75,7 @@ export async function serveAccounts (t: Test, auth: Partial<BuiltInAuth> = {}, o
     return client
   }
 
-  const login = async (username: string, ...roles: string[]): Promise<TestClient> => await as(await user(username, ...roles))
+  const login = async (username: string, ...roles: string[]): Promise<TestClient> =>
+    await as(await user(username, ...roles))
   return { ...served, superadmin, user, token, as, login }
 }

@@ -43,14 +43,22 @@ class LocalWebSocket extends EventEmitter {
   }
 }
 
-/** A client without a network: what it sends has arrived, and what is sent to it too. Its messages are below 64 KB. */
+/**
+ * A client without a network: what it sends has arrived, and what is sent to it too. Its messages are below
+ * 64 KB.
+ */
 export class InProcessClient {
   readonly #ws = new LocalWebSocket()
   #lastId = 0
 
   constructor (service: NoexService) {
     service.admit({ ip: '127.0.0.1', peer: '127.0.0.1', rawHeaders: [], headers: {} })
-    service.accept(this.#ws as unknown as WebSocket, { remoteAddress: '127.0.0.1', requestId: 'req', headers: {}, session: undefined })
+    service.accept(this.#ws as unknown as WebSocket, {
+      remoteAddress: '127.0.0.1',
+      requestId: 'req',
+      headers: {},
+      session: undefined
+    })
   }
 
   /** Everything that the server has sent. */

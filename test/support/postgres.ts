@@ -104,7 +104,11 @@ export async function makeServer (t: Test, programs: string): Promise<PostgresSe
   let child: ChildProcess | undefined
   chmodSync(folder, 0o777)
   const settings = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
-  execFileSync(join(programs, 'initdb'), settings, { stdio: ['ignore', 'ignore', 'inherit'], cwd: folder, ...account() })
+  execFileSync(join(programs, 'initdb'), settings, {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    cwd: folder,
+    ...account()
+  })
 
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
@@ -124,7 +128,13 @@ export async function makeServer (t: Test, programs: string): Promise<PostgresSe
   return {
     connectionString,
     async start () {
-      const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'max_connections=20']
+      const settings = [
+        `port=${port}`,
+        'listen_addresses=127.0.0.1',
+        'unix_socket_directories=',
+        'fsync=off',
+        'max_connections=20'
+      ]
       const args = ['-D', data, ...settings.flatMap(setting => ['-c', setting])]
       child = spawn(join(programs, 'postgres'), args, { stdio: 'ignore', cwd: folder, ...account() })
       await untilAnswered(connectionString)
@@ -146,7 +156,13 @@ function account (): { readonly uid?: number, readonly gid?: number } {
 /** The server's processes, the first of them first. */
 function processesOf (data: string): number[] {
   const first = Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
-  return [first, ...readFileSync(`/proc/${first}/task/${first}/children`, 'utf8').split(' ').filter(pid => pid !== '').map(Number)]
+  return [
+    first,
+    ...readFileSync(`/proc/${first}/task/${first}/children`, 'utf8')
+      .split(' ')
+      .filter(pid => pid !== '')
+      .map(Number)
+  ]
 }
 
 function signalAll (pids: readonly number[], signal: NodeJS.Signals): void {
@@ -226,7 +242,9 @@ export function testContext (): TestContext {
       changed()
     },
     note (operation, details) { notes.push({ operation, details }) },
-    logged: async pattern => { await until(() => messages.some(message => pattern.test(message)) ? true : undefined) },
+    logged: async pattern => {
+      await until(() => (messages.some(message => pattern.test(message)) ? true : undefined))
+    },
     nextFailure: async () => {
       const { length } = failures
       return await until(() => failures[length]?.reason)
@@ -236,5 +254,7 @@ export function testContext (): TestContext {
 
 /** The entries from number `first` to number `last`. */
 export function numberedBatch (first: number, last: number): RecordedEntry[] {
-  return Array.from({ length: last - first + 1 }, (_, i) => recordEntry({ ...numberedEntry(first + i), resource: `entry-${first + i}`, details: { n: first + i } }))
+  return Array.from({ length: last - first + 1 }, (_, i) =>
+    recordEntry({ ...numberedEntry(first + i), resource: `entry-${first + i}`, details: { n: first + i } })
+  )
 }

@@ -1,6 +1,8 @@
 /** One line of a scrape. */
 export interface Sample {
-  /** The name as it stands there: that of the family, or that with `_bucket`, `_sum` or `_count` behind it. */
+  /**
+   * The name as it stands there: that of the family, or that with `_bucket`, `_sum` or `_count` behind it.
+   */
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
@@ -50,8 +52,12 @@ export class Scrape {
         help = [name, rest]
         continue
       }
-      if (help?.[0] !== name || this.families.has(name)) throw new Error(`no help before, or a second type: ${line}`)
-      if (!NAME.test(name) || !['counter', 'gauge', 'histogram'].includes(rest)) throw new Error(`no type: ${line}`)
+      if (help?.[0] !== name || this.families.has(name)) {
+        throw new Error(`no help before, or a second type: ${line}`)
+      }
+      if (!NAME.test(name) || !['counter', 'gauge', 'histogram'].includes(rest)) {
+        throw new Error(`no type: ${line}`)
+      }
       if ((rest === 'counter') !== name.endsWith('_total')) throw new Error(`${name} is a ${rest}`)
       family = { name, type: rest as Family['type'], help: help[1], samples: [] }
       this.families.set(name, family)
@@ -62,7 +68,8 @@ export class Scrape {
   /** The sample with this name and these labels, and no others; `undefined` when there is none. */
   value (name: string, labels: Readonly<Record<string, string>> = {}): number | undefined {
     const wanted = JSON.stringify(Object.entries(labels).sort())
-    return this.samples(name).find(sample => JSON.stringify(Object.entries(sample.labels).sort()) === wanted)?.value
+    return this.samples(name).find(sample => JSON.stringify(Object.entries(sample.labels).sort()) === wanted)
+      ?.value
   }
 
   /** All samples with this name. */
@@ -108,9 +115,16 @@ function checkHistogram (name: string, samples: readonly Sample[]): void {
     const buckets = of.filter(sample => sample.name === `${name}_bucket`)
     const bounds = buckets.map(({ labels }) => Number(labels['le']?.replace('Inf', 'Infinity') ?? NaN))
     const counts = buckets.map(({ value }) => value)
-    const rises = (list: readonly number[], strictly: boolean): boolean => list.every((item, i) => i === 0 || (strictly ? item > (list[i - 1] as number) : item >= (list[i - 1] as number)))
+    const rises = (list: readonly number[], strictly: boolean): boolean =>
+      list.every(
+        (item, i) => i === 0 || (strictly ? item > (list[i - 1] as number) : item >= (list[i - 1] as number))
+      )
     const [sum, count] = ['sum', 'count'].map(part => of.filter(sample => sample.name === `${name}_${part}`))
-    if (!rises(bounds, true) || bounds.at(-1) !== Infinity || !rises(counts, false)) throw new Error(`${name}${key}: buckets ${bounds.join()} have ${counts.join()}`)
-    if (sum?.length !== 1 || count?.length !== 1 || count[0]?.value !== counts.at(-1)) throw new Error(`${name}${key}: sum or count is wrong`)
+    if (!rises(bounds, true) || bounds.at(-1) !== Infinity || !rises(counts, false)) {
+      throw new Error(`${name}${key}: buckets ${bounds.join()} have ${counts.join()}`)
+    }
+    if (sum?.length !== 1 || count?.length !== 1 || count[0]?.value !== counts.at(-1)) {
+      throw new Error(`${name}${key}: sum or count is wrong`)
+    }
   }
 }

@@ -41,7 +41,12 @@ export class RawSocket {
   }
 
   /** Opens a socket and sends an upgrade request. */
-  static async upgrade (t: Test, port: number, target = '/', headers: readonly string[] = ['Host: localhost']): Promise<RawSocket> {
+  static async upgrade (
+    t: Test,
+    port: number,
+    target = '/',
+    headers: readonly string[] = ['Host: localhost']
+  ): Promise<RawSocket> {
     const raw = await RawSocket.open(t, port)
     raw.request(`GET ${target} HTTP/1.1`, ...headers, ...upgradeHeaders)
     return raw

@@ -30,8 +30,15 @@ export interface ServeSettings {
   readonly before?: (app: FastifyInstance) => void | Promise<void>
 }
 
-/** Serves a fresh store with an empty bucket `items` (key `id`, generated uuid) on a port of its own; all of it closes with the test. */
-export async function serve (t: Test, options: Omit<NoexOptions, 'store'> = {}, settings: ServeSettings = {}): Promise<Served> {
+/**
+ * Serves a fresh store with an empty bucket `items` (key `id`, generated uuid) on a port of its own; all of
+ * it closes with the test.
+ */
+export async function serve (
+  t: Test,
+  options: Omit<NoexOptions, 'store'> = {},
+  settings: ServeSettings = {}
+): Promise<Served> {
   const store = settings.store ?? await startStore(t)
   if (!store.hasBucket('items')) {
     await store.defineBucket('items', {
@@ -46,5 +53,11 @@ export async function serve (t: Test, options: Omit<NoexOptions, 'store'> = {}, 
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   const url = `ws://127.0.0.1:${port}`
-  return { app, store, port, url, connect: async (path = options.path ?? '/') => await TestClient.open(t, url + path) }
+  return {
+    app,
+    store,
+    port,
+    url,
+    connect: async (path = options.path ?? '/') => await TestClient.open(t, url + path)
+  }
 }

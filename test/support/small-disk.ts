@@ -27,7 +27,12 @@ export function smallDisk (t: Test): SmallDisk | undefined {
   const filler = join(directory, 'filler')
   return {
     directory,
-    fill () { execFileSync('sh', ['-c', `head -c 300000 /dev/zero > ${filler} 2> /dev/null; truncate -s -32k ${filler}`]) },
+    fill () {
+      execFileSync('sh', [
+        '-c',
+        `head -c 300000 /dev/zero > ${filler} 2> /dev/null; truncate -s -32k ${filler}`
+      ])
+    },
     free () { rmSync(filler) }
   }
 }

@@ -24,8 +24,9 @@ export interface TrailLine extends ChainHead {
 }
 
 /**
- * Adds an entry to a chain: its JSON gets the members `seq` and `hash`. The hash is SHA-256, over the 64 digits of
- * the hash before it and the exact bytes of the line without its own `hash` member. The line has no line feed.
+ * Adds an entry to a chain: its JSON gets the members `seq` and `hash`. The hash is SHA-256, over the 64
+ * digits of the hash before it and the exact bytes of the line without its own `hash` member. The line has no
+ * line feed.
  */
 export function seal (json: string, previous: ChainHead): ChainHead & { readonly line: string } {
   const seq = previous.seq + 1
@@ -41,7 +42,10 @@ export function hashOf (body: string, previousHash: string): string {
 
 const lineEnd = /,"seq":([1-9]\d{0,15}),"hash":"([0-9a-f]{64})"\}$/
 
-/** Takes a line apart, without line feed; `undefined` when it is none of a trail. It does not look at the hash. */
+/**
+ * Takes a line apart, without line feed; `undefined` when it is none of a trail. It does not look at the
+ * hash.
+ */
 export function parseLine (line: string): TrailLine | undefined {
   const match = lineEnd.exec(line)
   if (match === null || !line.startsWith('{')) return undefined

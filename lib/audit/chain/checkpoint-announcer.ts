@@ -50,7 +50,10 @@ export class CheckpointAnnouncer {
     const { signingKey, onCheckpoint } = this.#options
     if (onCheckpoint === undefined || this.#head.seq === this.#announced) return
     this.#announced = this.#head.seq
-    const checkpoint = signCheckpoint({ stream: this.#stream, ...this.#head, timestamp: this.#context.clock.now() }, signingKey)
+    const checkpoint = signCheckpoint(
+      { stream: this.#stream, ...this.#head, timestamp: this.#context.clock.now() },
+      signingKey
+    )
     this.#tell(checkpoint)
   }
 }

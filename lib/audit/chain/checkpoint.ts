@@ -1,13 +1,19 @@
 import { createHash, createPublicKey, KeyObject, sign, verify } from 'node:crypto'
 import type { ChainHead } from './chain.js'
 
-/** A statement of how far a trail went at some time. Kept elsewhere, it shows when the trail is cut or written anew. */
+/**
+ * A statement of how far a trail went at some time. Kept elsewhere, it shows when the trail is cut or written
+ * anew.
+ */
 export interface Checkpoint extends ChainHead {
   /** The trail: the base name of its file, or the `stream` of a table. */
   readonly stream: string
   /** Epoch milliseconds. */
   readonly timestamp: number
-  /** The digest of the checkpoint before it, `GENESIS` for the first. Absent where checkpoints stand in no file. */
+  /**
+   * The digest of the checkpoint before it, `GENESIS` for the first. Absent where checkpoints stand in no
+   * file.
+   */
   readonly previous?: string
   /**
    * The number of the first entry that `keep` has left in the files. Absent where checkpoints stand in no
@@ -23,13 +29,24 @@ export function checkpointText ({ stream, seq, hash, timestamp, previous, first 
   return JSON.stringify({ stream, seq, hash, timestamp, previous, first })
 }
 
-export function signCheckpoint (checkpoint: Omit<Checkpoint, 'signature'>, key: KeyObject | undefined): Checkpoint {
-  return key === undefined ? checkpoint : { ...checkpoint, signature: sign(null, Buffer.from(checkpointText(checkpoint)), key).toString('base64') }
+export function signCheckpoint (
+  checkpoint: Omit<Checkpoint, 'signature'>,
+  key: KeyObject | undefined
+): Checkpoint {
+  return key === undefined
+    ? checkpoint
+    : {
+        ...checkpoint,
+        signature: sign(null, Buffer.from(checkpointText(checkpoint)), key).toString('base64')
+      }
 }
 
 export function hasGoodSignature (checkpoint: Checkpoint, publicKey: KeyObject): boolean {
   const { signature } = checkpoint
-  return signature !== undefined && verify(null, Buffer.from(checkpointText(checkpoint)), publicKey, Buffer.from(signature, 'base64'))
+  return (
+    signature !== undefined &&
+    verify(null, Buffer.from(checkpointText(checkpoint)), publicKey, Buffer.from(signature, 'base64'))
+  )
 }
 
 /** The line of a checkpoint file, without line feed: a checkpoint and the digest by which damage shows. */
@@ -37,9 +54,14 @@ export function checkpointLine (checkpoint: Checkpoint): string {
   return JSON.stringify({ ...checkpoint, digest: digestOf(checkpoint) })
 }
 
-/** SHA-256 over a checkpoint with its signature, in hex: what the next one in the file names as `previous`. */
+/**
+ * SHA-256 over a checkpoint with its signature, in hex: what the next one in the file names as `previous`.
+ */
 export function digestOf (checkpoint: Checkpoint): string {
-  return createHash('sha256').update(checkpointText(checkpoint)).update(checkpoint.signature ?? '').digest('hex')
+  return createHash('sha256')
+    .update(checkpointText(checkpoint))
+    .update(checkpoint.signature ?? '')
+    .digest('hex')
 }
 
 /** Reads a line of a checkpoint file; `undefined` when it is damaged or none. */

@@ -54,7 +54,9 @@ export class CheckpointCheck {
     if (checkpoint === undefined) return 'the checkpoint is damaged'
     const { seq, previous } = checkpoint
     const isOld = seq <= this.#afterSeq
-    if (seq <= this.#lastSeq) return `the checkpoint is for entry ${seq}, but one for entry ${this.#lastSeq} comes before it`
+    if (seq <= this.#lastSeq) {
+      return `the checkpoint is for entry ${seq}, but one for entry ${this.#lastSeq} comes before it`
+    }
     if (previous !== this.#lastDigest && previous !== this.#afterDigest && !isOld) {
       return `the checkpoint for entry ${seq} does not follow the one before it: lines are missing or changed`
     }
@@ -66,7 +68,10 @@ export class CheckpointCheck {
 }
 
 /** What is wrong with a signature; nothing is without a key. */
-export function signatureProblem (checkpoint: Checkpoint, publicKey: KeyObject | undefined): string | undefined {
+export function signatureProblem (
+  checkpoint: Checkpoint,
+  publicKey: KeyObject | undefined
+): string | undefined {
   if (publicKey === undefined || hasGoodSignature(checkpoint, publicKey)) return undefined
   return `the checkpoint for entry ${checkpoint.seq} ${checkpoint.signature === undefined ? 'is not signed' : 'has a signature of another key or text'}`
 }

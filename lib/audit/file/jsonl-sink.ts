@@ -1,6 +1,13 @@
 import { resolve } from 'node:path'
 import { JournalThread } from '@hamicek/noex-journal'
-import { checkGroup, isBoolean, isInteger, merge, NoexOptionsError, type Checks } from '../../util/option-schema.js'
+import {
+  checkGroup,
+  isBoolean,
+  isInteger,
+  merge,
+  NoexOptionsError,
+  type Checks
+} from '../../util/option-schema.js'
 import { threadFile } from '@hamicek/noex-journal'
 import type { RecordedEntry } from '../entry.js'
 import type { JournalSettings, OpenedTrail, TrailNotice } from './journal-messages.js'
@@ -47,19 +54,30 @@ const checks: Checks = {
 
 function isSegmentPath (value: unknown, path: string): void {
   isPathWith('.jsonl')(value, path)
-  if (!isCurrentSegment(value as string)) throw new NoexOptionsError(path, 'must not have the name of a closed segment')
+  if (!isCurrentSegment(value as string)) {
+    throw new NoexOptionsError(path, 'must not have the name of a closed segment')
+  }
 }
 
 /**
- * A sink that writes the trail to files: one line for each entry, in segments, chained by hashes. PROTOCOL.md, "Audit".
+ * A sink that writes the trail to files: one line for each entry, in segments, chained by hashes.
+ * PROTOCOL.md, "Audit".
  * @throws {NoexOptionsError} at an option that is unknown or wrong
  */
 export function jsonlSink (options: JsonlSinkOptions): AuditSink {
   const given = options as unknown as Record<string, unknown>
   checkGroup(given, checks, 'jsonlSink.')
   if (given['path'] === undefined) throw new NoexOptionsError('jsonlSink.path', 'is required')
-  const { policy, onCheckpoint, signingKey, path, ...rest } = merge(jsonlDefaults, given, checks) as unknown as Required<JsonlSinkOptions> & { policy: SinkPolicies }
-  const settings = { ...rest, path: resolve(path), signingKey: signingKey && toPrivateKey(signingKey).export({ type: 'pkcs8', format: 'pem' }) } as JournalSettings
+  const { policy, onCheckpoint, signingKey, path, ...rest } = merge(
+    jsonlDefaults,
+    given,
+    checks
+  ) as unknown as Required<JsonlSinkOptions> & { policy: SinkPolicies }
+  const settings = {
+    ...rest,
+    path: resolve(path),
+    signingKey: signingKey && toPrivateKey(signingKey).export({ type: 'pkcs8', format: 'pem' })
+  } as JournalSettings
   return {
     name: 'jsonl',
     policy,

@@ -37,7 +37,9 @@ export function recoverTrail (files: TrailFiles): Recovered {
   refuseUncovered(files, closed, lastCheckpoint)
   const before = headBefore(files, closed?.head, firstSeq, lost, lastCheckpoint)
   if (firstSeq !== undefined && firstSeq !== before.seq + 1) {
-    throw new Error(`${files.current}, line 1: it is entry ${firstSeq}, but what comes before it ends with entry ${before.seq}`)
+    throw new Error(
+      `${files.current}, line 1: it is entry ${firstSeq}, but what comes before it ends with entry ${before.seq}`
+    )
   }
   const current = followLines(files.current, trailFormat, {
     before,
@@ -46,7 +48,9 @@ export function recoverTrail (files: TrailFiles): Recovered {
   })
   refuseUnlessTorn(current, lastCheckpoint)
   if (lastCheckpoint !== undefined && lastCheckpoint.seq > current.head.seq) {
-    throw new Error(`${files.current} ends with entry ${current.head.seq}, but a checkpoint names ${lastCheckpoint.seq}: entries are missing`)
+    throw new Error(
+      `${files.current} ends with entry ${current.head.seq}, but a checkpoint names ${lastCheckpoint.seq}: entries are missing`
+    )
   }
 
   const tails = [current]
@@ -77,7 +81,9 @@ function refuseUnlessTorn (chain: Chain, lastCheckpoint: Checkpoint | undefined)
   const { path, head, lines } = chain
   const isOld = lastCheckpoint !== undefined && head.seq < lastCheckpoint.seq
   if (!isTorn(chain, trailFormat) || (isOld && chain.size > chain.goodBytes)) {
-    throw new Error(`${path}, line ${lines + 1}: the trail is damaged; move its files away to begin a new one`)
+    throw new Error(
+      `${path}, line ${lines + 1}: the trail is damaged; move its files away to begin a new one`
+    )
   }
 }
 

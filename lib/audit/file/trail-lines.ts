@@ -11,13 +11,20 @@ export interface ByteRange {
 }
 
 /** Reads a file by lines, as many at a time as a chunk has. A handle that is given stays open. */
-export async function * readLines (file: string | FileHandle, { start = 0, end = Infinity }: ByteRange = {}): AsyncGenerator<RawLine[], void, undefined> {
+export async function * readLines (
+  file: string | FileHandle,
+  { start = 0, end = Infinity }: ByteRange = {}
+): AsyncGenerator<RawLine[], void, undefined> {
   const splitter = new LineSplitter(MAX_LINE_BYTES)
   for await (const chunk of readChunks(file, start, end)) yield splitter.push(chunk)
   yield splitter.end()
 }
 
-async function * readChunks (file: string | FileHandle, start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
+async function * readChunks (
+  file: string | FileHandle,
+  start: number,
+  end: number
+): AsyncGenerator<Buffer, void, undefined> {
   const handle = typeof file === 'string' ? await open(file, 'r') : file
   try {
     let position = start
@@ -35,8 +42,8 @@ async function * readChunks (file: string | FileHandle, start: number, end: numb
 }
 
 /**
- * Where the last `count` lines of a file begin, in bytes, and how many there are: fewer only when the file has
- * fewer. Reads from the end, no more than needed.
+ * Where the last `count` lines of a file begin, in bytes, and how many there are: fewer only when the file
+ * has fewer. Reads from the end, no more than needed.
  */
 export async function findLastLines (file: string, count: number): Promise<{ start: number, lines: number }> {
   const handle = await open(file, 'r')

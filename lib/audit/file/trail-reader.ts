@@ -34,7 +34,10 @@ export interface ReadOptions {
  * Reads trails line by line, in the order of seq. `files` is what `findSegments` takes.
  * It rejects when a file cannot be read; bad lines are items without entry.
  */
-export async function * readTrail (files: readonly string[], { filter = () => true }: ReadOptions = {}): AsyncGenerator<TrailItem, void, undefined> {
+export async function * readTrail (
+  files: readonly string[],
+  { filter = () => true }: ReadOptions = {}
+): AsyncGenerator<TrailItem, void, undefined> {
   for (const { file } of await findSegments(files)) {
     for await (const item of readItems(file)) {
       if (item.entry === undefined || filter(item.entry)) yield item
@@ -43,7 +46,10 @@ export async function * readTrail (files: readonly string[], { filter = () => tr
 }
 
 /** Reads the lines of one file, or of a part of it that begins with a line. */
-export async function * readItems (file: string, range: ByteRange = {}): AsyncGenerator<TrailItem, void, undefined> {
+export async function * readItems (
+  file: string,
+  range: ByteRange = {}
+): AsyncGenerator<TrailItem, void, undefined> {
   let line = 0
   for await (const lines of readLines(file, range)) {
     for (const raw of lines) yield toItem(file, ++line, raw)
@@ -55,7 +61,10 @@ export function toItem (file: string, line: number, raw: RawLine): TrailItem {
   return { file, line, text, entry: text === undefined ? undefined : parseEntry(text) }
 }
 
-/** Reads the entry of a line; `undefined` when the line is none of a trail or its members are not those of an entry. */
+/**
+ * Reads the entry of a line; `undefined` when the line is none of a trail or its members are not those of an
+ * entry.
+ */
 export function parseEntry (text: string): SealedEntry | undefined {
   if (parseLine(text) === undefined) return undefined
   try {
@@ -70,11 +79,18 @@ export function parseEntry (text: string): SealedEntry | undefined {
 export function isEntry (entry: AuditEntry): boolean {
   const { timestamp, userId, sessionId, operation, resource, result, error, remoteAddress } = entry
   const { revision, epoch } = entry
-  return Number.isSafeInteger(timestamp) && isTextOrNull(userId) && isTextOrNull(sessionId) &&
-    typeof operation === 'string' && typeof resource === 'string' && (result === 'success' || result === 'error') &&
-    (error === undefined || typeof error === 'string') && typeof remoteAddress === 'string' &&
+  return (
+    Number.isSafeInteger(timestamp) &&
+    isTextOrNull(userId) &&
+    isTextOrNull(sessionId) &&
+    typeof operation === 'string' &&
+    typeof resource === 'string' &&
+    (result === 'success' || result === 'error') &&
+    (error === undefined || typeof error === 'string') &&
+    typeof remoteAddress === 'string' &&
     (revision === undefined || Number.isSafeInteger(revision)) &&
     (epoch === undefined || typeof epoch === 'string')
+  )
 }
 
 function isTextOrNull (value: unknown): boolean {
@@ -82,15 +98,16 @@ function isTextOrNull (value: unknown): boolean {
 }
 
 /**
- * The files of a trail, in the order of the seq of their first lines. One file that is named like a current segment
- * (`audit.jsonl`) stands for its whole trail: the closed segments beside it come too, and it may itself be missing
- * when there are some. Otherwise the trail is what is given, each file once.
- * It rejects when there is none, or one cannot be read.
+ * The files of a trail, in the order of the seq of their first lines. One file that is named like a current
+ * segment (`audit.jsonl`) stands for its whole trail: the closed segments beside it come too, and it may
+ * itself be missing when there are some. Otherwise the trail is what is given, each file once. It rejects
+ * when there is none, or one cannot be read.
  */
 export async function findSegments (files: readonly string[]): Promise<Segment[]> {
   const given = [...new Map(files.map(file => [resolve(file), file])).values()]
   const [only] = given
-  const paths = given.length === 1 && isCurrentSegment(only as string) ? await wholeTrail(only as string) : given
+  const paths =
+    given.length === 1 && isCurrentSegment(only as string) ? await wholeTrail(only as string) : given
   const segments: Segment[] = []
   for (const file of paths) segments.push({ file, firstSeq: await readFirstSeq(file) })
   return segments.sort((a, b) => orderOf(a) - orderOf(b))
@@ -122,7 +139,12 @@ async function readFirstSeq (file: string): Promise<number | undefined> {
   if (!(await stat(file)).isFile()) throw new Error(`${file} is not a file`)
   const handle = await open(file, 'r')
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(MAX_LINE_BYTES + 1), 0, MAX_LINE_BYTES + 1, 0)
+    const { buffer, bytesRead } = await handle.read(
+      Buffer.allocUnsafe(MAX_LINE_BYTES + 1),
+      0,
+      MAX_LINE_BYTES + 1,
+      0
+    )
     const splitter = new LineSplitter(MAX_LINE_BYTES)
     const [first] = [...splitter.push(buffer.subarray(0, bytesRead)), ...splitter.end()]
     const text = first && textOf(first)

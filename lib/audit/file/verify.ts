@@ -11,15 +11,21 @@ export type { BadTrail, GoodTrail, VerifyResult } from './trail-check.js'
 /** What `verifyTrail` takes. */
 export interface VerifyOptions {
   /**
-   * A current segment (`audit.jsonl`), which stands for its whole trail, or segments in any order. The trail must
-   * reach to its last checkpoint, so the last segment may not be left out.
+   * A current segment (`audit.jsonl`), which stands for its whole trail, or segments in any order. The trail
+   * must reach to its last checkpoint, so the last segment may not be left out.
    */
   readonly files: readonly string[]
-  /** The Ed25519 key of the signatures, as PEM text or object. With it, every checkpoint must be signed, and there must be one. */
+  /**
+   * The Ed25519 key of the signatures, as PEM text or object. With it, every checkpoint must be signed, and
+   * there must be one.
+   */
   readonly publicKey?: string | KeyObject | undefined
   /** Checkpoint files. Absent: those beside the files, as far as they exist. */
   readonly checkpoints?: readonly string[] | undefined
-  /** A checkpoint that was kept elsewhere: it shows when trail and checkpoints have been written anew together. */
+  /**
+   * A checkpoint that was kept elsewhere: it shows when trail and checkpoints have been written anew
+   * together.
+   */
   readonly anchor?: Checkpoint | undefined
   /**
    * A checkpoint of this trail: its entry and those before it may be missing. What is there of them is
@@ -63,8 +69,15 @@ export async function verifyTrail (options: VerifyOptions): Promise<VerifyResult
   }
 }
 
-/** With `mayRetry`, it resolves with `undefined` when the trail has changed in a way that may explain what was seen. */
-async function verifyOnce (options: VerifyOptions, publicKey: KeyObject | undefined, mayRetry: boolean): Promise<VerifyResult | undefined> {
+/**
+ * With `mayRetry`, it resolves with `undefined` when the trail has changed in a way that may explain what was
+ * seen.
+ */
+async function verifyOnce (
+  options: VerifyOptions,
+  publicKey: KeyObject | undefined,
+  mayRetry: boolean
+): Promise<VerifyResult | undefined> {
   const trail = await findTrail(options)
   const { file } = trail.segments.at(-1) as Segment
   const before = await stateOf(trail)
@@ -74,7 +87,9 @@ async function verifyOnce (options: VerifyOptions, publicKey: KeyObject | undefi
     if (mayRetry && !isSameState(before, await stateOf(await findTrail(options)), true)) return undefined
     const result = await checkTrail({ ...trail, ...options, publicKey, last: handle })
     // A line may have been read before it was written to its end.
-    if (!result.ok && mayRetry && !isSameState(before, await stateOf(await findTrail(options)), false)) return undefined
+    if (!result.ok && mayRetry && !isSameState(before, await stateOf(await findTrail(options)), false)) {
+      return undefined
+    }
     return result
   } finally {
     await handle.close()

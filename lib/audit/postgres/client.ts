@@ -51,7 +51,10 @@ export class PostgresConnection {
 
   /** Connects. Rejects when that fails or takes too long. */
   static async open ({ pool, connectionString = '' }: PostgresSource): Promise<PostgresConnection> {
-    const connection = pool === undefined ? await PostgresConnection.#connect(connectionString) : await PostgresConnection.#borrow(pool)
+    const connection =
+      pool === undefined
+        ? await PostgresConnection.#connect(connectionString)
+        : await PostgresConnection.#borrow(pool)
     try {
       await connection.query(settings)
       return connection
@@ -145,7 +148,9 @@ export function isAway (error: unknown): boolean {
 /** Why the database takes nothing, without names and addresses. */
 export function reasonOf (error: unknown): string {
   if (error instanceof SinkRefusal) return error.reason
-  return isAway(error) ? 'database unreachable' : `database refuses the entries (${(error as { code: string }).code})`
+  return isAway(error)
+    ? 'database unreachable'
+    : `database refuses the entries (${(error as { code: string }).code})`
 }
 
 /** `EPIPE` looks like one of the database's own codes. */
@@ -157,7 +162,11 @@ async function loadPg (): Promise<typeof import('pg')> {
   try {
     return (await import('pg')).default as unknown as typeof import('pg')
   } catch (error) {
-    throw new SinkRefusal('postgresSink with connectionString needs the package pg: npm install pg', 'pg is missing', { cause: error })
+    throw new SinkRefusal(
+      'postgresSink with connectionString needs the package pg: npm install pg',
+      'pg is missing',
+      { cause: error }
+    )
   }
 }
 
@@ -184,5 +193,7 @@ async function within<T> (promise: Promise<T>, ms: number, problem: string): Pro
 /** An error with a message: one for several addresses has none of its own. */
 export function describe (error: unknown): Error {
   const { message, code } = error as Error & { code?: string }
-  return message === '' && error instanceof Error ? new Error(code ?? error.name, { cause: error }) : error as Error
+  return message === '' && error instanceof Error
+    ? new Error(code ?? error.name, { cause: error })
+    : (error as Error)
 }

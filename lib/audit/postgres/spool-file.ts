@@ -177,10 +177,17 @@ export class SpoolFile {
 }
 
 /** A line, if it follows the one before. After a damaged line, it is enough that it is one. */
-function followingLine (raw: RawLine, previous: SpoolEnd | undefined, anywhere: boolean): SpoolLine | undefined {
+function followingLine (
+  raw: RawLine,
+  previous: SpoolEnd | undefined,
+  anywhere: boolean
+): SpoolLine | undefined {
   const text = textOf(raw)
   const line = text === undefined ? undefined : parseSpoolLine(text)
   if (line === undefined || previous === undefined || anywhere) return line
-  const follows = line.stream === previous.stream && line.seq === previous.seq + 1 && hashOf(line.body, previous.hash) === line.hash
+  const follows =
+    line.stream === previous.stream &&
+    line.seq === previous.seq + 1 &&
+    hashOf(line.body, previous.hash) === line.hash
   return follows ? line : undefined
 }

@@ -18,7 +18,12 @@ export type SpoolCommand =
  * first answer is that to its start.
  */
 export type SpoolAnswer =
-  | { readonly type: 'open', readonly size: number, readonly end: SpoolEnd | undefined, readonly torn: number }
+  | {
+    readonly type: 'open'
+    readonly size: number
+    readonly end: SpoolEnd | undefined
+    readonly torn: number
+  }
   | {
     readonly type: 'done'
     readonly size: number

@@ -13,8 +13,8 @@ interface Waiting {
 }
 
 /**
- * A file in which entries are durable while the database is away. A thread of its own waits for the disk. Calls are
- * carried out one after the other; each rejects when it has failed.
+ * A file in which entries are durable while the database is away. A thread of its own waits for the disk.
+ * Calls are carried out one after the other; each rejects when it has failed.
  */
 export class Spool {
   readonly #worker: Worker

@@ -77,7 +77,10 @@ export class TableSession {
 
   /** Where the stream stands. */
   async last (): Promise<ChainHead> {
-    const { rows } = await this.#connection.query(`SELECT seq::text, hash FROM ${this.#table} AS entry WHERE stream = $1 ORDER BY entry.seq DESC LIMIT 1`, [this.#stream])
+    const { rows } = await this.#connection.query(
+      `SELECT seq::text, hash FROM ${this.#table} AS entry WHERE stream = $1 ORDER BY entry.seq DESC LIMIT 1`,
+      [this.#stream]
+    )
     const [row] = rows as Array<{ seq: string, hash: string }>
     return row === undefined ? emptyChain : { seq: Number(row.seq), hash: row.hash }
   }
@@ -113,9 +116,16 @@ export class TableSession {
     const { rows } = await this.#connection.query(
       `SELECT seq::text, hash FROM ${this.#table} WHERE stream = $1 AND seq = ANY($2::bigint[])`,
       [this.#stream, entries.map(({ seq }) => seq)])
-    const hashes = new Map((rows as Array<{ seq: string, hash: string }>).map(({ seq, hash }) => [Number(seq), hash]))
+    const hashes = new Map(
+      (rows as Array<{ seq: string, hash: string }>).map(({ seq, hash }) => [Number(seq), hash])
+    )
     const wrong = entries.find(({ seq, hash }) => hashes.get(seq) !== hash)
-    if (wrong !== undefined) throw new StreamTakenError(`entry ${wrong.seq} of the stream ${this.#stream} is not the one that was written: somebody else writes this stream`, STREAM_REASON)
+    if (wrong !== undefined) {
+      throw new StreamTakenError(
+  `entry ${wrong.seq} of the stream ${this.#stream} is not the one that was written: somebody else writes this stream`,
+  STREAM_REASON
+      )
+    }
   }
 }
 
@@ -156,7 +166,9 @@ async function checkTable (connection: PostgresConnection, table: string): Promi
   for (const [name, type, nullable] of columns) {
     const column = found.get(name)
     if (column === undefined) throw wrongTable(`table ${table} has no column ${name}`)
-    if (column.type !== type) throw wrongTable(`column ${name} of table ${table} is ${column.type}, but must be ${type}`)
+    if (column.type !== type) {
+      throw wrongTable(`column ${name} of table ${table} is ${column.type}, but must be ${type}`)
+    }
     if (column.required && nullable) throw wrongTable(`column ${name} of table ${table} must be nullable`)
     found.delete(name)
   }
@@ -164,7 +176,9 @@ async function checkTable (connection: PostgresConnection, table: string): Promi
     if (required) throw wrongTable(`column ${name} of table ${table} is unknown, and must be nullable`)
   }
   const encoding = await connection.query('SHOW server_encoding')
-  if ((encoding.rows[0] as { server_encoding: string }).server_encoding !== 'UTF8') throw wrongTable('the encoding of the database must be UTF8')
+  if ((encoding.rows[0] as { server_encoding: string }).server_encoding !== 'UTF8') {
+    throw wrongTable('the encoding of the database must be UTF8')
+  }
 }
 
 function wrongTable (problem: string): SinkRefusal {
@@ -181,5 +195,8 @@ async function lockStream (connection: PostgresConnection, table: string, stream
     const result = await connection.query('SELECT pg_try_advisory_lock($1::bigint) AS locked', [key])
     if ((result.rows[0] as { locked: boolean }).locked) return
   }
-  throw new SinkRefusal(`somebody else writes the stream ${stream} of table ${table}: each process needs a stream of its own`, STREAM_REASON)
+  throw new SinkRefusal(
+    `somebody else writes the stream ${stream} of table ${table}: each process needs a stream of its own`,
+    STREAM_REASON
+  )
 }

@@ -15,8 +15,8 @@ export interface VerifyTableOptions {
   readonly table?: string
   readonly stream: string
   /**
-   * The last of the entries that have been removed on purpose: a checkpoint that `onCheckpoint` got, or the `lastSeq` and
-   * `lastHash` of an earlier verification. Absent, the stream must begin with entry 1.
+   * The last of the entries that have been removed on purpose: a checkpoint that `onCheckpoint` got, or the
+   * `lastSeq` and `lastHash` of an earlier verification. Absent, the stream must begin with entry 1.
    */
   readonly after?: ChainHead | Checkpoint
   /**
@@ -32,7 +32,10 @@ export interface VerifyTableOptions {
   readonly publicKey?: string | KeyObject
 }
 
-/** What `verifyTable` finds. `entries`: those that it has read. `seq`: the entry with which something is wrong. */
+/**
+ * What `verifyTable` finds. `entries`: those that it has read. `seq`: the entry with which something is
+ * wrong.
+ */
 export type VerifyTableResult =
   | { readonly ok: true, readonly entries: number, readonly lastSeq: number, readonly lastHash: string }
   | { readonly ok: false, readonly seq: number, readonly problem: string }
@@ -52,8 +55,9 @@ interface EntryRow {
 }
 
 /**
- * Reads a stream of a table from its first to its last row, and checks that no entry is missing or changed. The table
- * may be written meanwhile. Rejects when it cannot be read, and with a TypeError when an option is none.
+ * Reads a stream of a table from its first to its last row, and checks that no entry is missing or changed.
+ * The table may be written meanwhile. Rejects when it cannot be read, and with a TypeError when an option is
+ * none.
  */
 export async function verifyTable (
   client: PostgresQueries,
@@ -90,7 +94,13 @@ export async function verifyTable (
       const seq = head.seq + 1
       if (row.seq !== String(seq)) return { ok: false, seq, problem: nameMissing(row, seq) }
       const sealed = seal(jsonOf(row), head)
-      if (sealed.hash !== row.hash) return { ok: false, seq, problem: `entry ${seq} does not have the hash that follows from its columns and the entry before` }
+      if (sealed.hash !== row.hash) {
+        return {
+          ok: false,
+          seq,
+          problem: `entry ${seq} does not have the hash that follows from its columns and the entry before`
+        }
+      }
       head = { seq, hash: sealed.hash }
       if (!checkpoints.agree(head)) {
         return { ok: false, seq, problem: `entry ${seq} does not have the hash that a checkpoint states` }
@@ -168,7 +178,10 @@ class KnownCheckpoints {
   }
 }
 
-/** The streams of a table, by name. A process that had to start without its database has written under a name of its own: `<stream>@<time>`. */
+/**
+ * The streams of a table, by name. A process that had to start without its database has written under a name
+ * of its own: `<stream>@<time>`.
+ */
 export async function listStreams (client: PostgresQueries, table = 'audit_log'): Promise<string[]> {
   if (!isTableName(table)) throw new TypeError('table must be a name or schema.name of plain identifiers')
   const { rows } = await client.query(`SELECT DISTINCT stream FROM ${quoteTable(table)} ORDER BY stream`, [])

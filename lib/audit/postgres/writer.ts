@@ -65,7 +65,9 @@ export class PostgresWriter implements SinkWriter {
     try {
       const start = await begin(settings, context, spool)
       const writer = new PostgresWriter(settings, context, spool, start)
-      if (spool !== undefined && spool.torn > 0) context.note('audit.recovered', { bytes: spool.torn, spool: true })
+      if (spool !== undefined && spool.torn > 0) {
+        context.note('audit.recovered', { bytes: spool.torn, spool: true })
+      }
       if (spool?.isEmpty === false) writer.#startReplay(spool)
       return writer
     } catch (error) {
@@ -249,8 +251,11 @@ export class PostgresWriter implements SinkWriter {
   /** Waits; `close` ends it. */
   async #pause (ms: number): Promise<void> {
     const { signal } = this.#closing
-    if (ms !== Infinity) await sleep(ms, undefined, { signal }).catch(() => {})
-    else if (!signal.aborted) await new Promise(resolve => { signal.addEventListener('abort', resolve, { once: true }) })
+    if (ms !== Infinity) {
+      await sleep(ms, undefined, { signal }).catch(() => {})
+    } else if (!signal.aborted) {
+      await new Promise(resolve => { signal.addEventListener('abort', resolve, { once: true }) })
+    }
   }
 }
 

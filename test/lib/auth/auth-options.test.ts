@@ -38,7 +38,9 @@ t.test('auth has three forms, each with defaults of its own', async t => {
     maxSessionsPerUser: 10,
     loginRateLimit: { maxAttempts: 5, windowMs: 900_000 }
   })
-  t.match(resolveAuth({ ...builtIn, loginRateLimit: { maxAttempts: 3 } }), { loginRateLimit: { maxAttempts: 3, windowMs: 900_000 } })
+  t.match(resolveAuth({ ...builtIn, loginRateLimit: { maxAttempts: 3 } }), {
+    loginRateLimit: { maxAttempts: 3, windowMs: 900_000 }
+  })
 })
 
 t.test('a bad auth is refused by the path of what is wrong', async t => {
@@ -63,17 +65,44 @@ t.test('a bad auth is refused by the path of what is wrong', async t => {
     [{ validate, permissions: { rules: [null] } }, 'auth.permissions.rules[0]'],
     [{ validate, permissions: { rules: [{ allow: '*' }] } }, 'auth.permissions.rules[0].role'],
     [{ validate, permissions: { rules: [{ role: '', allow: '*' }] } }, 'auth.permissions.rules[0].role'],
-    [{ validate, permissions: { rules: [{ role: 'a', allow: '*' }, { role: 'a' }] } }, 'auth.permissions.rules[1].allow'],
+    [
+      { validate, permissions: { rules: [{ role: 'a', allow: '*' }, { role: 'a' }] } },
+      'auth.permissions.rules[1].allow'
+    ],
     [{ validate, permissions: { rules: [{ role: 'a', allow: [] }] } }, 'auth.permissions.rules[0].allow'],
     [{ validate, permissions: { rules: [{ role: 'a', allow: [5] }] } }, 'auth.permissions.rules[0].allow'],
-    [{ validate, permissions: { rules: [{ role: 'a', allow: '*', buckets: 'x' }] } }, 'auth.permissions.rules[0].buckets'],
-    [{ validate, permissions: { rules: [{ role: 'a', allow: '*', topics: [''] }] } }, 'auth.permissions.rules[0].topics'],
-    [{ validate, permissions: { rules: [{ role: 'a', allow: '*', deny: true }] } }, 'auth.permissions.rules[0].deny'],
-    [{ validate, permissions: { rules: [{ role: 'a', allow: '*', where: 'x' }] } }, 'auth.permissions.rules[0].where'],
-    [{ validate, permissions: { rules: [{ role: 'a', allow: '*', where: {} }] } }, 'auth.permissions.rules[0].where'],
-    [{ validate, permissions: { rules: [{ role: 'a', allow: '*', where: { x: { $foo: 1 } } }] } }, 'auth.permissions.rules[0].where.x.$foo'],
-    [{ validate, permissions: { rules: [{ role: 'a', allow: '*', where: { team: '$roles' } }] } }, 'auth.permissions.rules[0].where.team'],
-    [{ validate, permissions: { rules: [{ role: 'anonymous', allow: '*', where: { owner: '$userId' } }] } }, 'auth.permissions.rules[0].where'],
+    [
+      { validate, permissions: { rules: [{ role: 'a', allow: '*', buckets: 'x' }] } },
+      'auth.permissions.rules[0].buckets'
+    ],
+    [
+      { validate, permissions: { rules: [{ role: 'a', allow: '*', topics: [''] }] } },
+      'auth.permissions.rules[0].topics'
+    ],
+    [
+      { validate, permissions: { rules: [{ role: 'a', allow: '*', deny: true }] } },
+      'auth.permissions.rules[0].deny'
+    ],
+    [
+      { validate, permissions: { rules: [{ role: 'a', allow: '*', where: 'x' }] } },
+      'auth.permissions.rules[0].where'
+    ],
+    [
+      { validate, permissions: { rules: [{ role: 'a', allow: '*', where: {} }] } },
+      'auth.permissions.rules[0].where'
+    ],
+    [
+      { validate, permissions: { rules: [{ role: 'a', allow: '*', where: { x: { $foo: 1 } } }] } },
+      'auth.permissions.rules[0].where.x.$foo'
+    ],
+    [
+      { validate, permissions: { rules: [{ role: 'a', allow: '*', where: { team: '$roles' } }] } },
+      'auth.permissions.rules[0].where.team'
+    ],
+    [
+      { validate, permissions: { rules: [{ role: 'anonymous', allow: '*', where: { owner: '$userId' } }] } },
+      'auth.permissions.rules[0].where'
+    ],
     [{ gateway: null }, 'auth.gateway'],
     [{ gateway: {} }, 'auth.gateway.userHeader'],
     [{ gateway: { userHeader: 'X-User' } }, 'auth.gateway.trustedProxies'],
@@ -98,14 +127,23 @@ t.test('a bad auth is refused by the path of what is wrong', async t => {
 })
 
 t.test('what does not go together is refused at boot', async t => {
-  const resolve = (options: object): string => refused(() => resolveOptions({ store, ...options } as unknown as NoexOptions))
+  const resolve = (options: object): string =>
+    refused(() => resolveOptions({ store, ...options } as unknown as NoexOptions))
   t.equal(resolve({ realIpHeader: 'x-real-ip' }), 'trustedProxies')
   t.equal(resolve({ trustedProxies: ['10.0.0.0/8'] }), 'trustedProxies')
   t.equal(resolve({ realIpHeader: 'x-real-ip', trustedProxies: [] }), 'trustedProxies')
   t.equal(resolve({ realIpHeader: 'x-real-ip', trustedProxies: ['0.0.0.0/0'] }), 'trustedProxies[0]')
   t.equal(resolve({ realIpHeader: 'x real ip', trustedProxies: ['10.0.0.0/8'] }), 'realIpHeader')
   t.equal(resolve({ auth: { gateway } }), 'allowedOrigins')
-  t.equal(resolve({ auth: { gateway: { ...gateway, userHeader: 'X-Client' } }, realIpHeader: 'x_client', trustedProxies: ['127.0.0.1'], allowedOrigins: [] }), 'realIpHeader')
+  t.equal(
+    resolve({
+      auth: { gateway: { ...gateway, userHeader: 'X-Client' } },
+      realIpHeader: 'x_client',
+      trustedProxies: ['127.0.0.1'],
+      allowedOrigins: []
+    }),
+    'realIpHeader'
+  )
   t.equal(resolve({ auth: { gateway }, allowedOrigins: ['https://a.example'] }), 'accepted')
   t.equal(resolve({ realIpHeader: 'x-real-ip', trustedProxies: ['10.0.0.0/8'] }), 'accepted')
 })

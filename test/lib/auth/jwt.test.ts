@@ -1,12 +1,28 @@
 import { once } from 'node:events'
-import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, KeyObject, sign, X509Certificate } from 'node:crypto'
+import {
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  KeyObject,
+  sign,
+  X509Certificate
+} from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import fc from 'fast-check'
-import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT, type CryptoKey, type JWK, type JWTHeaderParameters } from 'jose'
+import {
+  exportJWK,
+  generateKeyPair,
+  SignJWT,
+  UnsecuredJWT,
+  type CryptoKey,
+  type JWK,
+  type JWTHeaderParameters
+} from 'jose'
 import { resolveAuth } from '../../../lib/auth/auth-options.js'
 import { explainedBy, TokenRefusal } from '../../../lib/auth/token-refusal.js'
 import { JwksError } from '../../../lib/auth/jwks.js'
@@ -50,7 +66,11 @@ function hs256 (claims: unknown): string {
   return forged({ alg: 'HS256' }, claims)
 }
 
-async function signed (key: CryptoKey | KeyObject, header: JWTHeaderParameters, claims: object = alice): Promise<string> {
+async function signed (
+  key: CryptoKey | KeyObject,
+  header: JWTHeaderParameters,
+  claims: object = alice
+): Promise<string> {
   return await new SignJWT({ ...claims }).setProtectedHeader(header).sign(key)
 }
 
@@ -59,7 +79,12 @@ function tokenOfLength (chars: number): string {
   for (let kid = ''; kid.length < 4; kid += 'k') {
     for (let padding = 0; padding < chars; padding++) {
       // Only every length but one in four can be had by the claims alone.
-      const length = encoded({ alg: 'HS256', kid }).length + 1 + encoded({ ...alice, padding: 'p'.repeat(padding) }).length + 1 + 43
+      const length =
+        encoded({ alg: 'HS256', kid }).length +
+        1 +
+        encoded({ ...alice, padding: 'p'.repeat(padding) }).length +
+        1 +
+        43
       if (length === chars) return forged({ alg: 'HS256', kid }, { ...alice, padding: 'p'.repeat(padding) })
       if (length < chars - 8) padding += Math.floor((chars - length - 8) / 2)
     }
@@ -92,7 +117,11 @@ t.test('jwtAuth', t => {
       validateTimeoutMs: 30_000
     })
     const exp = Math.floor(Date.now() / 1_000) + 60
-    t.same(await auth.validate(hs256({ ...alice, exp })), { ...ofAlice, expiresAt: exp * 1_000 }, 'by the clock of the system')
+    t.same(
+      await auth.validate(hs256({ ...alice, exp })),
+      { ...ofAlice, expiresAt: exp * 1_000 },
+      'by the clock of the system'
+    )
     t.equal(await auth.validate(hs256({ ...alice, exp: exp - 3_600 })), null)
   })
 
@@ -123,21 +152,55 @@ t.test('a good token is accepted', t => {
     for (const [alg, hash] of [['HS256', 'sha256'], ['HS384', 'sha384'], ['HS512', 'sha512']] as const) {
       const token = forged({ alg, typ: 'JWT' }, alice, SECRET, hash)
       t.same(await validator({ ...withSecret, algorithms: [alg] })(token), ofAlice, alg)
-      t.same(await validator({ ...withSecret, secret: Buffer.from(SECRET), algorithms: ['HS256', 'HS384', 'HS512'] })(token), ofAlice, `${alg} of three`)
+      t.same(
+        await validator({
+          ...withSecret,
+          secret: Buffer.from(SECRET),
+          algorithms: ['HS256', 'HS384', 'HS512']
+        })(token),
+        ofAlice,
+        `${alg} of three`
+      )
     }
   })
 
   t.test('by the public key, for each algorithm and each form of key', async t => {
-    for (const alg of ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const) {
+    for (const alg of [
+      'RS256',
+      'RS384',
+      'RS512',
+      'PS256',
+      'PS384',
+      'PS512',
+      'ES256',
+      'ES384',
+      'ES512',
+      'EdDSA',
+      'Ed25519'
+    ] as const) {
       const pair = await generateKeyPair(alg, { extractable: true })
       const token = await signed(pair.privateKey, { alg })
       const key = KeyObject.from(pair.publicKey)
-      const forms = { KeyObject: key, PEM: key.export({ type: 'spki', format: 'pem' }) as string, JWK: key.export({ format: 'jwk' }) }
+      const forms = {
+        KeyObject: key,
+        PEM: key.export({ type: 'spki', format: 'pem' }) as string,
+        JWK: key.export({ format: 'jwk' })
+      }
       for (const [form, publicKey] of Object.entries(forms)) {
-        t.same(await validator({ ...base, publicKey, algorithms: [alg] })(token), ofAlice, `${alg} by ${form}`)
+        t.same(
+          await validator({ ...base, publicKey, algorithms: [alg] })(token),
+          ofAlice,
+          `${alg} by ${form}`
+        )
       }
       const another = await generateKeyPair(alg)
-      t.equal(await validator({ ...base, publicKey: key, algorithms: [alg] })(await signed(another.privateKey, { alg })), null, `${alg} by another key`)
+      t.equal(
+        await validator({ ...base, publicKey: key, algorithms: [alg] })(
+          await signed(another.privateKey, { alg })
+        ),
+        null,
+        `${alg} by another key`
+      )
     }
   })
 
@@ -148,8 +211,17 @@ t.test('a good token is accepted', t => {
   })
 
   t.test('from one of several issuers, for one of several audiences', async t => {
-    const validate = validator({ ...withSecret, issuer: [ISSUER, 'https://second.example'], audience: [AUDIENCE, 'stock'] })
-    for (const claims of [{}, { iss: 'https://second.example' }, { aud: 'stock' }, { aud: ['cars', 'stock'] }]) {
+    const validate = validator({
+      ...withSecret,
+      issuer: [ISSUER, 'https://second.example'],
+      audience: [AUDIENCE, 'stock']
+    })
+    for (const claims of [
+      {},
+      { iss: 'https://second.example' },
+      { aud: 'stock' },
+      { aud: ['cars', 'stock'] }
+    ]) {
       t.same(await validate(hs256({ ...alice, ...claims })), ofAlice, JSON.stringify(claims))
     }
     for (const claims of [{ iss: 'https://third.example' }, { aud: 'cars' }, { aud: ['cars'] }]) {
@@ -168,7 +240,12 @@ t.test('a token that somebody made up is refused', t => {
       rsaPem, rsaPem.trim(), ` ${rsaPem}`, rsaPem.replaceAll('\n', ''),
       rsa.publicKey.export({ type: 'spki', format: 'der' }), rsa.publicKey.export({ type: 'pkcs1', format: 'pem' }), JSON.stringify(rsa.publicKey.export({ format: 'jwk' }))
     ]
-    for (const [alg, hash] of [['HS256', 'sha256'], ['HS384', 'sha384'], ['HS512', 'sha512'], ['RS256', 'sha256']] as const) {
+    for (const [alg, hash] of [
+      ['HS256', 'sha256'],
+      ['HS384', 'sha384'],
+      ['HS512', 'sha512'],
+      ['RS256', 'sha256']
+    ] as const) {
       for (const secret of spellings) t.equal(await validate(forged({ alg }, alice, secret, hash)), null, alg)
     }
   })
@@ -201,16 +278,35 @@ t.test('a token that somebody made up is refused', t => {
   t.test('with another secret or key', async t => {
     t.equal(await validator(withSecret)(forged({ alg: 'HS256' }, alice, SECRET.slice(1))), null)
     t.equal(await validator(withSecret)(forged({ alg: 'HS256' }, alice, '')), null)
-    t.equal(await validator({ ...base, publicKey: rsaPem, algorithms: ['RS256'] })(await signed(otherRsa.privateKey, { alg: 'RS256' })), null)
+    t.equal(
+      await validator({ ...base, publicKey: rsaPem, algorithms: ['RS256'] })(
+        await signed(otherRsa.privateKey, { alg: 'RS256' })
+      ),
+      null
+    )
   })
 
   t.test('with a key of its own in the header, or the address of one, which is not asked', async t => {
     const server = await keyServer(t, [await jwkOf(otherRsa.publicKey, 'evil')])
     const jwk = await exportJWK(otherRsa.publicKey)
     const validate = validator({ ...base, publicKey: rsaPem, algorithms: ['RS256'] })
-    for (const header of [{ jwk }, { jku: server.url }, { x5u: server.url }, { x5c: [jwk.n ?? ''] }, { jwk, kid: 'evil', jku: server.url }]) {
-      t.equal(await validate(await signed(otherRsa.privateKey, { alg: 'RS256', ...header })), null, Object.keys(header).join())
-      t.same(await validate(await signed(rsa.privateKey, { alg: 'RS256', ...header })), ofAlice, 'by the right key, the header does not matter')
+    for (const header of [
+      { jwk },
+      { jku: server.url },
+      { x5u: server.url },
+      { x5c: [jwk.n ?? ''] },
+      { jwk, kid: 'evil', jku: server.url }
+    ]) {
+      t.equal(
+        await validate(await signed(otherRsa.privateKey, { alg: 'RS256', ...header })),
+        null,
+        Object.keys(header).join()
+      )
+      t.same(
+        await validate(await signed(rsa.privateKey, { alg: 'RS256', ...header })),
+        ofAlice,
+        'by the right key, the header does not matter'
+      )
     }
     t.equal(server.asked, 0)
   })
@@ -231,8 +327,16 @@ t.test('a token that somebody made up is refused', t => {
       t.equal(await validate(forged(text, alice)), null, `header ${text}`)
       t.equal(await validate(forged({ alg: 'HS256' }, text)), null, `claims ${text}`)
     }
-    t.equal(await validate(forged({ alg: 'HS256' }, `${'['.repeat(2_500)}${']'.repeat(2_500)}`)), null, 'deep claims')
-    t.equal(await validate(`${encoded({ alg: 'dir', enc: 'A256GCM' })}..AAAA.AAAA.AAAA`), null, 'an encrypted token')
+    t.equal(
+      await validate(forged({ alg: 'HS256' }, `${'['.repeat(2_500)}${']'.repeat(2_500)}`)),
+      null,
+      'deep claims'
+    )
+    t.equal(
+      await validate(`${encoded({ alg: 'dir', enc: 'A256GCM' })}..AAAA.AAAA.AAAA`),
+      null,
+      'an encrypted token'
+    )
   })
 
   t.test('with one character more than 8,192, before anything is computed', async t => {
@@ -246,8 +350,15 @@ t.test('a token that somebody made up is refused', t => {
 
   t.test('whatever text it is', async () => {
     const validate = validator(withSecret)
-    const part = fc.oneof(fc.base64String(), fc.json().map(encoded), fc.constantFrom(...hs256(alice).split('.')))
-    const texts = fc.oneof(fc.string({ unit: 'binary' }), fc.array(part, { maxLength: 6 }).map(parts => parts.join('.')))
+    const part = fc.oneof(
+      fc.base64String(),
+      fc.json().map(encoded),
+      fc.constantFrom(...hs256(alice).split('.'))
+    )
+    const texts = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.array(part, { maxLength: 6 }).map(parts => parts.join('.'))
+    )
     const others = texts.filter(text => text !== hs256(alice))
     const property = fc.asyncProperty(others, async text => await validate(text) === null)
     await fc.assert(property, { numRuns: sampled(2_000) })
@@ -255,11 +366,22 @@ t.test('a token that somebody made up is refused', t => {
 
   t.test('when anything in a good one was changed', async t => {
     const es256 = validator({ ...base, publicKey: p256.publicKey, algorithms: ['ES256'] })
-    const good: Array<[TokenValidator, string]> = [[validator(withSecret), hs256(alice)], [es256, await signed(p256.privateKey, { alg: 'ES256' })]]
+    const good: Array<[TokenValidator, string]> = [
+      [validator(withSecret), hs256(alice)],
+      [es256, await signed(p256.privateKey, { alg: 'ES256' })]
+    ]
     for (const [validate, token] of good) {
       t.same(await validate(token), ofAlice)
-      const change = fc.tuple(fc.nat(token.length - 1), fc.constantFrom('', 'A', '-', '_', '.', '=', '+', '/', ' ', '\n', '\0', 'é'), fc.nat(3))
-      const changed = fc.array(change, { minLength: 1, maxLength: 3 }).map(changes => changes.reduce((text, [at, put, cut]) => text.slice(0, at) + put + text.slice(at + cut), token))
+      const change = fc.tuple(
+        fc.nat(token.length - 1),
+        fc.constantFrom('', 'A', '-', '_', '.', '=', '+', '/', ' ', '\n', '\0', 'é'),
+        fc.nat(3)
+      )
+      const changed = fc
+        .array(change, { minLength: 1, maxLength: 3 })
+        .map(changes =>
+          changes.reduce((text, [at, put, cut]) => text.slice(0, at) + put + text.slice(at + cut), token)
+        )
       await fc.assert(fc.asyncProperty(changed, async text => {
         fc.pre(!isSame(text, token))
         return await validate(text) === null
@@ -270,32 +392,82 @@ t.test('a token that somebody made up is refused', t => {
   t.end()
 })
 
-/** Whether two tokens sign the same bytes with the same bytes: the last character of a base64 text has bits that nothing is made of. */
+/**
+ * Whether two tokens sign the same bytes with the same bytes: the last character of a base64 text has bits
+ * that nothing is made of.
+ */
 function isSame (text: string, token: string): boolean {
   const [header, claims, signature = '', ...more] = text.split('.')
   const [goodHeader, goodClaims, goodSignature = ''] = token.split('.')
-  return more.length === 0 && header === goodHeader && claims === goodClaims && Buffer.from(signature, 'base64url').equals(Buffer.from(goodSignature, 'base64url'))
+  return (
+    more.length === 0 &&
+    header === goodHeader &&
+    claims === goodClaims &&
+    Buffer.from(signature, 'base64url').equals(Buffer.from(goodSignature, 'base64url'))
+  )
 }
 
 t.test('the claims decide', t => {
   t.test('issuer and audience must be there and be the right ones', async t => {
     const validate = validator(withSecret)
-    for (const iss of [undefined, null, '', 'https://evil.example', `${ISSUER}/`, ISSUER.toUpperCase(), [ISSUER], { [ISSUER]: 1 }, 0, true]) {
+    for (const iss of [
+      undefined,
+      null,
+      '',
+      'https://evil.example',
+      `${ISSUER}/`,
+      ISSUER.toUpperCase(),
+      [ISSUER],
+      { [ISSUER]: 1 },
+      0,
+      true
+    ]) {
       t.equal(await validate(hs256({ ...alice, iss })), null, `iss ${JSON.stringify(iss)}`)
     }
-    for (const aud of [undefined, null, '', 'order', 'orders2', 'Orders', [], [[AUDIENCE]], { 0: AUDIENCE }, 0, true]) {
+    for (const aud of [
+      undefined,
+      null,
+      '',
+      'order',
+      'orders2',
+      'Orders',
+      [],
+      [[AUDIENCE]],
+      { 0: AUDIENCE },
+      0,
+      true
+    ]) {
       t.equal(await validate(hs256({ ...alice, aud })), null, `aud ${JSON.stringify(aud)}`)
     }
   })
 
   t.test('[G-B2] a token without exp is refused, as is one with an exp that never comes or is no number', async t => {
     const validate = validator(withSecret)
-    for (const exp of [undefined, null, '', String(NOW + 600), `${NOW + 600}`, true, [NOW + 600], {}, 0, -1, -NOW]) {
+    for (const exp of [
+      undefined,
+      null,
+      '',
+      String(NOW + 600),
+      `${NOW + 600}`,
+      true,
+      [NOW + 600],
+      {},
+      0,
+      -1,
+      -NOW
+    ]) {
       t.equal(await validate(hs256({ ...alice, exp })), null, JSON.stringify(exp))
     }
-    const claims = (exp: string): string => JSON.stringify({ ...alice, exp: 0 }).replace('"exp":0', `"exp":${exp}`)
-    for (const exp of ['1e400', '-1e400', '1e308', '8640000000001']) t.equal(await validate(hs256(claims(exp))), null, exp)
-    t.match(await validate(hs256(claims(`${NOW + 600}.5`))), { expiresAt: (NOW + 600) * 1_000 + 500 }, 'parts of a second count')
+    const claims = (exp: string): string =>
+      JSON.stringify({ ...alice, exp: 0 }).replace('"exp":0', `"exp":${exp}`)
+    for (const exp of ['1e400', '-1e400', '1e308', '8640000000001']) {
+      t.equal(await validate(hs256(claims(exp))), null, exp)
+    }
+    t.match(
+      await validate(hs256(claims(`${NOW + 600}.5`))),
+      { expiresAt: (NOW + 600) * 1_000 + 500 },
+      'parts of a second count'
+    )
   })
 
   t.test('exp and nbf hold within the tolerance of 5 seconds', async t => {
@@ -306,8 +478,14 @@ t.test('the claims decide', t => {
     t.equal(await validate(hs256({ ...alice, exp: NOW - 5 })), null)
     t.same(await validate(hs256({ ...alice, nbf: NOW + 5 })), ofAlice)
     t.equal(await validate(hs256({ ...alice, nbf: NOW + 6 })), null)
-    for (const nbf of [null, '', String(NOW), true, []]) t.equal(await validate(hs256({ ...alice, nbf })), null, `nbf ${JSON.stringify(nbf)}`)
-    t.same(await validate(hs256({ ...alice, nbf: NOW - 60, iat: NOW + 60 })), ofAlice, 'when it was issued does not matter')
+    for (const nbf of [null, '', String(NOW), true, []]) {
+      t.equal(await validate(hs256({ ...alice, nbf })), null, `nbf ${JSON.stringify(nbf)}`)
+    }
+    t.same(
+      await validate(hs256({ ...alice, nbf: NOW - 60, iat: NOW + 60 })),
+      ofAlice,
+      'when it was issued does not matter'
+    )
 
     const token = hs256(alice)
     clock.turn(604_999)
@@ -379,41 +557,107 @@ t.test('the claims decide', t => {
 
   t.test('roles must be texts, not too many and not too long; without the claim there are none', async t => {
     const validate = validator(withSecret)
-    for (const roles of [null, 'admin', '', 0, true, {}, { 0: 'admin', length: 1 }, [1], [null], [['admin']], ['admin', {}], ['r'.repeat(257)], Array(101).fill('r')]) {
+    for (const roles of [
+      null,
+      'admin',
+      '',
+      0,
+      true,
+      {},
+      { 0: 'admin', length: 1 },
+      [1],
+      [null],
+      [['admin']],
+      ['admin', {}],
+      ['r'.repeat(257)],
+      Array(101).fill('r')
+    ]) {
       t.equal(await validate(hs256({ ...alice, roles })), null, JSON.stringify(roles).slice(0, 40))
     }
-    for (const roles of [[], ['a', 'a'], ['__proto__', 'constructor'], ['r'.repeat(256)], Array<string>(100).fill('r')]) {
-      t.same(await validate(hs256({ ...alice, roles })), { ...ofAlice, roles }, JSON.stringify(roles).slice(0, 40))
+    for (const roles of [
+      [],
+      ['a', 'a'],
+      ['__proto__', 'constructor'],
+      ['r'.repeat(256)],
+      Array<string>(100).fill('r')
+    ]) {
+      t.same(
+        await validate(hs256({ ...alice, roles })),
+        { ...ofAlice, roles },
+        JSON.stringify(roles).slice(0, 40)
+      )
     }
     t.same(await validate(hs256({ ...alice, roles: undefined })), { ...ofAlice, roles: [] })
   })
 
   t.test('roles come from the configured claim only, taken as it is written', async t => {
     const validate = validator({ ...withSecret, rolesClaim: 'https://example.com/app.roles' })
-    t.same(await validate(hs256({ ...alice, 'https://example.com/app.roles': ['reader'] })), { ...ofAlice, roles: ['reader'] })
-    t.same(await validate(hs256({ ...alice, 'https://example.com/app': { roles: ['admin'] } })), { ...ofAlice, roles: [] }, 'a dot is no step')
+    t.same(await validate(hs256({ ...alice, 'https://example.com/app.roles': ['reader'] })), {
+      ...ofAlice,
+      roles: ['reader']
+    })
+    t.same(
+      await validate(hs256({ ...alice, 'https://example.com/app': { roles: ['admin'] } })),
+      { ...ofAlice, roles: [] },
+      'a dot is no step'
+    )
   })
 
   t.test('or from within other claims, by a path', async t => {
     const validate = validator({ ...withSecret, rolesClaim: ['realm_access', 'roles'] })
-    t.same(await validate(hs256({ ...alice, realm_access: { roles: ['reader'] } })), { ...ofAlice, roles: ['reader'] })
+    t.same(await validate(hs256({ ...alice, realm_access: { roles: ['reader'] } })), {
+      ...ofAlice,
+      roles: ['reader']
+    })
     t.same(await validate(hs256(alice)), { ...ofAlice, roles: [] }, 'the claim is not there')
-    t.same(await validate(hs256({ ...alice, realm_access: {} })), { ...ofAlice, roles: [] }, 'the member is not there')
-    for (const access of [null, 'roles', 1, true, [], [{ roles: ['admin'] }], { roles: 'admin' }, { roles: { 0: 'admin' } }]) {
+    t.same(
+      await validate(hs256({ ...alice, realm_access: {} })),
+      { ...ofAlice, roles: [] },
+      'the member is not there'
+    )
+    for (const access of [
+      null,
+      'roles',
+      1,
+      true,
+      [],
+      [{ roles: ['admin'] }],
+      { roles: 'admin' },
+      { roles: { 0: 'admin' } }
+    ]) {
       t.equal(await validate(hs256({ ...alice, realm_access: access })), null, JSON.stringify(access))
     }
   })
 
   t.test('but never from what every object inherits', async t => {
     for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
-      for (const rolesClaim of [name, [name], [name, 'name'], ['realm_access', name], ['realm_access', name, 'roles'], [name, name]]) {
+      for (const rolesClaim of [
+        name,
+        [name],
+        [name, 'name'],
+        ['realm_access', name],
+        ['realm_access', name, 'roles'],
+        [name, name]
+      ]) {
         const validate = validator({ ...withSecret, rolesClaim })
-        t.same(await validate(hs256({ ...alice, realm_access: {} })), { ...ofAlice, roles: [] }, JSON.stringify(rolesClaim))
+        t.same(
+          await validate(hs256({ ...alice, realm_access: {} })),
+          { ...ofAlice, roles: [] },
+          JSON.stringify(rolesClaim)
+        )
       }
       const own = `${JSON.stringify(alice).slice(0, -1)},"${name}":["reader"]}`
-      t.same(await validator({ ...withSecret, rolesClaim: name })(hs256(own)), { ...ofAlice, roles: ['reader'] }, `a claim of its own named ${name}`)
+      t.same(
+        await validator({ ...withSecret, rolesClaim: name })(hs256(own)),
+        { ...ofAlice, roles: ['reader'] },
+        `a claim of its own named ${name}`
+      )
       const smuggled = `${JSON.stringify({ ...alice, roles: undefined }).slice(0, -1)},"${name}":{"roles":["admin"]}}`
-      t.same(await validator(withSecret)(hs256(smuggled)), { ...ofAlice, roles: [] }, `roles in a claim named ${name}`)
+      t.same(
+        await validator(withSecret)(hs256(smuggled)),
+        { ...ofAlice, roles: [] },
+        `roles in a claim named ${name}`
+      )
     }
   })
 
@@ -474,7 +718,11 @@ function unknownKid (i = 0): string {
 
 t.test('the keys of a jwksUri', t => {
   t.test('are fetched for the first token and kept', async t => {
-    const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'rsa'), await jwkOf(p256.publicKey, 'p256'), await jwkOf(ed25519.publicKey, 'ed')])
+    const server = await keyServer(t, [
+      await jwkOf(rsa.publicKey, 'rsa'),
+      await jwkOf(p256.publicKey, 'p256'),
+      await jwkOf(ed25519.publicKey, 'ed')
+    ])
     const validate = validator(remote(server))
     t.equal(server.asked, 0)
     const tokens = [
@@ -483,9 +731,21 @@ t.test('the keys of a jwksUri', t => {
     ]
     for (const session of await Promise.all([...tokens, ...tokens].map(validate))) t.same(session, ofAlice)
     t.equal(server.asked, 1)
-    t.equal(await validate(await signed(otherRsa.privateKey, { alg: 'RS256', kid: 'rsa' })), null, 'signed by another key')
-    t.equal(await validate(await signed(p256.privateKey, { alg: 'ES256', kid: 'ed' })), null, 'under the name of another key')
-    t.equal(await validate(forged({ alg: 'HS256', kid: 'rsa' }, alice, rsaPem)), null, 'with the public key as the secret')
+    t.equal(
+      await validate(await signed(otherRsa.privateKey, { alg: 'RS256', kid: 'rsa' })),
+      null,
+      'signed by another key'
+    )
+    t.equal(
+      await validate(await signed(p256.privateKey, { alg: 'ES256', kid: 'ed' })),
+      null,
+      'under the name of another key'
+    )
+    t.equal(
+      await validate(forged({ alg: 'HS256', kid: 'rsa' }, alice, rsaPem)),
+      null,
+      'with the public key as the secret'
+    )
     t.equal(server.asked, 1)
   })
 
@@ -500,12 +760,30 @@ t.test('the keys of a jwksUri', t => {
     const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'a')])
     const clock = new FakeClock()
     const validate = validator(remote(server), clock)
-    const kids: unknown[] = ['', 'A', 'a\0', '../../../../dev/null', '/etc/passwd', "a' OR '1'='1", 'a; DROP TABLE keys', '__proto__', 'constructor', '0', 0, null, true, ['a'], { kid: 'a' }, 'a'.repeat(4_000)]
+    const kids: unknown[] = [
+      '',
+      'A',
+      'a\0',
+      '../../../../dev/null',
+      '/etc/passwd',
+      "a' OR '1'='1",
+      'a; DROP TABLE keys',
+      '__proto__',
+      'constructor',
+      '0',
+      0,
+      null,
+      true,
+      ['a'],
+      { kid: 'a' },
+      'a'.repeat(4_000)
+    ]
     for (const kid of kids) {
       const input = `${encoded({ alg: 'RS256', kid })}.${encoded(alice)}`
       const token = `${input}.${(await signed(rsa.privateKey, { alg: 'RS256', kid: 'a' })).split('.')[2] ?? ''}`
       t.equal(await validate(token), null, String(JSON.stringify(kid)).slice(0, 40))
-      const honest = typeof kid === 'string' ? await validate(await signed(rsa.privateKey, { alg: 'RS256', kid })) : null
+      const honest =
+        typeof kid === 'string' ? await validate(await signed(rsa.privateKey, { alg: 'RS256', kid })) : null
       t.equal(honest, null)
     }
     t.equal(server.asked, 1)
@@ -522,29 +800,38 @@ t.test('the keys of a jwksUri', t => {
       t.equal(await validate(await signed(rsa.privateKey, { alg: 'RS256', kid })), null, kid)
     }
     const input = `${encoded({ alg: 'RS256', kid: 'weak' })}.${encoded(alice)}`
-    t.equal(await validate(`${input}.${sign('sha256', Buffer.from(input), weakRsa.privateKey).toString('base64url')}`), null, 'weak')
+    t.equal(
+      await validate(
+        `${input}.${sign('sha256', Buffer.from(input), weakRsa.privateKey).toString('base64url')}`
+      ),
+      null,
+      'weak'
+    )
     t.equal(await validate(forged({ alg: 'HS256', kid: 'oct' }, alice)), null, 'oct')
     t.same(await validate(await signed(p256.privateKey, { alg: 'ES256', kid: 'good' })), ofAlice)
   })
 
-  t.test('may change: a new one is found after the cool-down, and one that was withdrawn counts no longer', async t => {
-    const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'old')])
-    const clock = new FakeClock()
-    const validate = validator(remote(server), clock)
-    const old = await signed(rsa.privateKey, { alg: 'RS256', kid: 'old' })
-    const fresh = await signed(otherRsa.privateKey, { alg: 'RS256', kid: 'new' })
-    t.same(await validate(old), ofAlice)
+  t.test(
+    'may change: a new one is found after the cool-down, and one that was withdrawn counts no longer',
+    async t => {
+      const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'old')])
+      const clock = new FakeClock()
+      const validate = validator(remote(server), clock)
+      const old = await signed(rsa.privateKey, { alg: 'RS256', kid: 'old' })
+      const fresh = await signed(otherRsa.privateKey, { alg: 'RS256', kid: 'new' })
+      t.same(await validate(old), ofAlice)
 
-    server.answer = [await jwkOf(otherRsa.publicKey, 'new')]
-    clock.turn(29_999)
-    t.equal(await validate(fresh), null)
-    t.equal(server.asked, 1)
-    clock.turn(1)
-    t.same(await validate(fresh), ofAlice)
-    t.equal(server.asked, 2)
-    t.equal(await validate(old), null)
-    t.equal(server.asked, 2)
-  })
+      server.answer = [await jwkOf(otherRsa.publicKey, 'new')]
+      clock.turn(29_999)
+      t.equal(await validate(fresh), null)
+      t.equal(server.asked, 1)
+      clock.turn(1)
+      t.same(await validate(fresh), ofAlice)
+      t.equal(server.asked, 2)
+      t.equal(await validate(old), null)
+      t.equal(server.asked, 2)
+    }
+  )
 
   t.test('are fetched once more at most, however many tokens name unknown ones', async t => {
     const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'a')])
@@ -554,7 +841,9 @@ t.test('the keys of a jwksUri', t => {
     t.same(await validate(good), ofAlice)
     for (const [afterMs, asked] of [[44_999, 1], [1, 2], [1, 2], [44_999, 3]] as const) {
       clock.turn(afterMs)
-      const sessions = await Promise.all(Array.from({ length: 1_000 }, async (_, i) => await validate(unknownKid(i))))
+      const sessions = await Promise.all(
+        Array.from({ length: 1_000 }, async (_, i) => await validate(unknownKid(i)))
+      )
       t.ok(sessions.every(session => session === null))
       t.equal(server.asked, asked)
       t.same(await validate(good), ofAlice)
@@ -597,22 +886,25 @@ t.test('the keys of a jwksUri', t => {
     t.equal(server.asked, 5)
   })
 
-  t.test('are fetched anew while they are good, so that no token waits and a withdrawn one is noticed', async t => {
-    const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'a'), await jwkOf(p256.publicKey, 'b')])
-    const clock = new FakeClock()
-    const validate = validator(remote(server), clock)
-    const token = await signed(rsa.privateKey, { alg: 'RS256', kid: 'a' })
-    t.same(await validate(token), ofAlice)
-    server.answer = [await jwkOf(p256.publicKey, 'b')]
-    clock.turn(299_999)
-    t.same(await validate(token), ofAlice)
-    t.equal(server.asked, 1)
-    clock.turn(1)
-    t.same(await validate(token), ofAlice)
-    t.equal(await validate(unknownKid()), null, 'this one waits for the answer')
-    t.equal(server.asked, 2)
-    t.equal(await validate(token), null)
-  })
+  t.test(
+    'are fetched anew while they are good, so that no token waits and a withdrawn one is noticed',
+    async t => {
+      const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'a'), await jwkOf(p256.publicKey, 'b')])
+      const clock = new FakeClock()
+      const validate = validator(remote(server), clock)
+      const token = await signed(rsa.privateKey, { alg: 'RS256', kid: 'a' })
+      t.same(await validate(token), ofAlice)
+      server.answer = [await jwkOf(p256.publicKey, 'b')]
+      clock.turn(299_999)
+      t.same(await validate(token), ofAlice)
+      t.equal(server.asked, 1)
+      clock.turn(1)
+      t.same(await validate(token), ofAlice)
+      t.equal(await validate(unknownKid()), null, 'this one waits for the answer')
+      t.equal(server.asked, 2)
+      t.equal(await validate(token), null)
+    }
+  )
 
   t.test('that were not used for 10 minutes are fetched before the next token is looked at', async t => {
     const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'a')])
@@ -657,7 +949,11 @@ t.test('an endpoint that does not give keys', t => {
     'sends keys that are none': response => { response.end('{"keys":[null]}') },
     'sends a set without keys': response => { response.end('{"keys":[]}') },
     'sends more than 1 MiB': response => { response.end(`{"keys":[{"kty":"RSA"}]}${' '.repeat(1_048_576)}`) },
-    'sends more than 1 MiB when unpacked': response => { response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(`{"keys":[{"kty":"RSA"}]}${' '.repeat(1_048_576)}`)) },
+    'sends more than 1 MiB when unpacked': response => {
+      response
+        .writeHead(200, { 'content-encoding': 'gzip' })
+        .end(gzipSync(`{"keys":[{"kty":"RSA"}]}${' '.repeat(1_048_576)}`))
+    },
     'sends without end': sendWithoutEnd
   }
 
@@ -667,9 +963,14 @@ t.test('an endpoint that does not give keys', t => {
       const clock = new FakeClock()
       const validate = validator(remote(server), clock)
       const good = await signed(rsa.privateKey, { alg: 'RS256', kid: 'a' })
-      await t.rejects(validate(good), { name: 'JwksError', message: `the keys at ${new URL(server.url).origin}/keys cannot be fetched` })
+      await t.rejects(validate(good), {
+        name: 'JwksError',
+        message: `the keys at ${new URL(server.url).origin}/keys cannot be fetched`
+      })
       clock.turn(29_999)
-      const outcomes = await Promise.allSettled(Array.from({ length: 1_000 }, async (_, i) => await validate(i % 2 === 0 ? good : unknownKid(i))))
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 1_000 }, async (_, i) => await validate(i % 2 === 0 ? good : unknownKid(i)))
+      )
       t.ok(outcomes.every(outcome => outcome.status === 'rejected' && outcome.reason instanceof JwksError))
       t.equal(server.asked, 1)
       clock.turn(1)
@@ -685,11 +986,18 @@ t.test('an endpoint that does not give keys', t => {
   }
 
   t.test('and takes more than 5 seconds is given up, before its answer or within', async t => {
-    for (const start of [(_response: ServerResponse) => {}, (response: ServerResponse) => { response.write('{"keys":[') }]) {
+    for (const start of [
+      (_response: ServerResponse) => {},
+      (response: ServerResponse) => {
+        response.write('{"keys":[')
+      }
+    ]) {
       const server = await keyServer(t, start)
       const clock = new FakeClock()
       const validate = validator(remote(server), clock)
-      const attempts = Promise.allSettled(Array.from({ length: 1_000 }, async (_, i) => await validate(unknownKid(i))))
+      const attempts = Promise.allSettled(
+        Array.from({ length: 1_000 }, async (_, i) => await validate(unknownKid(i)))
+      )
       let settled = 0
       const first = validate(unknownKid()).finally(() => { settled++ })
       await server.whenAsked(1)
@@ -752,8 +1060,14 @@ t.test('an endpoint that does not give keys', t => {
   t.test('and sends elsewhere is not followed', async t => {
     const elsewhere = await keyServer(t, [await jwkOf(rsa.publicKey, 'a')])
     for (const status of [301, 302, 303, 307, 308]) {
-      const server = await keyServer(t, response => { response.writeHead(status, { location: elsewhere.url }).end() })
-      await t.rejects(validator(remote(server))(await signed(rsa.privateKey, { alg: 'RS256', kid: 'a' })), { name: 'JwksError', cause: { message: `the answer has status ${status}` } })
+      const server = await keyServer(
+        t,
+        response => { response.writeHead(status, { location: elsewhere.url }).end() }
+      )
+      await t.rejects(validator(remote(server))(await signed(rsa.privateKey, { alg: 'RS256', kid: 'a' })), {
+        name: 'JwksError',
+        cause: { message: `the answer has status ${status}` }
+      })
       t.equal(server.asked, 1)
     }
     t.equal(elsewhere.asked, 0)
@@ -789,7 +1103,9 @@ t.test('jwtAuth refuses at once', t => {
   }
 
   function shown (value: unknown): string {
-    return JSON.stringify(value, (_name, member: unknown) => member === undefined || typeof member === 'number' ? String(member) : member)?.slice(0, 120)
+    return JSON.stringify(value, (_name, member: unknown) =>
+      member === undefined || typeof member === 'number' ? String(member) : member
+    )?.slice(0, 120)
   }
 
   const table: Record<string, { path: string, refused: object[], accepted: object[] }> = {
@@ -800,7 +1116,12 @@ t.test('jwtAuth refuses at once', t => {
     },
     'anything but one source of keys': {
       path: 'auth',
-      refused: [{ secret: undefined }, { publicKey: rsaPem }, { jwksUri: 'https://issuer.example' }, { ...rs256, jwksUri: 'https://issuer.example' }],
+      refused: [
+        { secret: undefined },
+        { publicKey: rsaPem },
+        { jwksUri: 'https://issuer.example' },
+        { ...rs256, jwksUri: 'https://issuer.example' }
+      ],
       accepted: [{}, rs256, jwks]
     },
     'a secret that is none or too short for the strongest algorithm': {
@@ -824,7 +1145,12 @@ t.test('jwtAuth refuses at once', t => {
         p256.privateKey.export({ type: 'sec1', format: 'pem' }), rsa.privateKey.export({ format: 'jwk' }), ed25519.privateKey.export({ format: 'jwk' }),
         { kty: 'oct', k: encoded(long) }, { kty: 'RSA' }, Buffer.from(rsaPem), weakRsa.publicKey, weakRsa.publicKey.export({ format: 'jwk' })
       ].map(publicKey => ({ ...rs256, publicKey })),
-      accepted: [rsaPem, rsa.publicKey, rsa.publicKey.export({ format: 'jwk' }), rsa.publicKey.export({ type: 'pkcs1', format: 'pem' })].map(publicKey => ({ ...rs256, publicKey }))
+      accepted: [
+        rsaPem,
+        rsa.publicKey,
+        rsa.publicKey.export({ format: 'jwk' }),
+        rsa.publicKey.export({ type: 'pkcs1', format: 'pem' })
+      ].map(publicKey => ({ ...rs256, publicKey }))
     },
     'a list of algorithms that is none': {
       path: 'auth.algorithms',
@@ -834,12 +1160,43 @@ t.test('jwtAuth refuses at once', t => {
     'an algorithm that it does not know, or that does not fit the key': {
       path: 'auth.algorithms[0]',
       refused: [
-        ...['none', 'None', '', 'hs256', 'HS1', 'constructor', '__proto__', 1, null, ['HS256'], 'RS256', 'PS256', 'ES256', 'EdDSA'].map(name => ({ algorithms: [name] })),
-        ...['none', 'HS256', 'HS512', 'RSA-OAEP', 'dir', 'ES256K', 'ES256', 'ES384', 'EdDSA', 'Ed25519'].map(name => ({ ...rs256, algorithms: [name, 'RS256'] })),
+        ...[
+          'none',
+          'None',
+          '',
+          'hs256',
+          'HS1',
+          'constructor',
+          '__proto__',
+          1,
+          null,
+          ['HS256'],
+          'RS256',
+          'PS256',
+          'ES256',
+          'EdDSA'
+        ].map(name => ({ algorithms: [name] })),
+        ...['none', 'HS256', 'HS512', 'RSA-OAEP', 'dir', 'ES256K', 'ES256', 'ES384', 'EdDSA', 'Ed25519'].map(
+          name => ({ ...rs256, algorithms: [name, 'RS256'] })
+        ),
         ...['none', 'HS256', 'ES256K'].map(name => ({ ...jwks, algorithms: [name] })),
-        ...['ES384', 'ES512', 'RS256', 'EdDSA'].map(name => ({ ...rs256, publicKey: p256.publicKey, algorithms: [name] })),
-        ...['ES256', 'RS256', 'PS256'].map(name => ({ ...rs256, publicKey: ed25519.publicKey, algorithms: [name] })),
-        ...[rsaPss, secp256k1, x25519].flatMap(pair => ['PS256', 'ES256', 'EdDSA'].map(name => ({ ...rs256, publicKey: pair.publicKey, algorithms: [name] })))
+        ...['ES384', 'ES512', 'RS256', 'EdDSA'].map(name => ({
+          ...rs256,
+          publicKey: p256.publicKey,
+          algorithms: [name]
+        })),
+        ...['ES256', 'RS256', 'PS256'].map(name => ({
+          ...rs256,
+          publicKey: ed25519.publicKey,
+          algorithms: [name]
+        })),
+        ...[rsaPss, secp256k1, x25519].flatMap(pair =>
+          ['PS256', 'ES256', 'EdDSA'].map(name => ({
+            ...rs256,
+            publicKey: pair.publicKey,
+            algorithms: [name]
+          }))
+        )
       ],
       accepted: [
         { ...rs256, algorithms: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] }, { ...rs256, publicKey: p256.publicKey, algorithms: ['ES256'] },
@@ -848,7 +1205,12 @@ t.test('jwtAuth refuses at once', t => {
     },
     'an algorithm that stands behind good ones': {
       path: 'auth.algorithms[1]',
-      refused: [{ algorithms: ['HS256', 'none'] }, { algorithms: ['HS256', 'RS256'] }, { ...rs256, algorithms: ['RS256', 'HS256'] }, { ...rs256, algorithms: ['RS256', 'ES256'] }],
+      refused: [
+        { algorithms: ['HS256', 'none'] },
+        { algorithms: ['HS256', 'RS256'] },
+        { ...rs256, algorithms: ['RS256', 'HS256'] },
+        { ...rs256, algorithms: ['RS256', 'ES256'] }
+      ],
       accepted: []
     },
     'an issuer that says nothing': {
@@ -872,16 +1234,32 @@ t.test('jwtAuth refuses at once', t => {
         '', 'x', '/keys', 1, null, [], 'http://issuer.example/keys', 'http://10.0.0.1', 'http://localhost.example', 'http://127.0.0.1.example', 'http://[::2]', 'http://0.0.0.0',
         'ftp://issuer.example', 'file:///etc/keys', 'data:application/json,{}', 'https://', 'https://user@issuer.example', 'https://:secret@issuer.example', 'http://issuer.example@[::2]/'
       ].map(jwksUri => ({ ...jwks, jwksUri })),
-      accepted: ['https://issuer.example/keys?a=b', 'http://localhost:8080', 'http://LOCALHOST', 'http://127.0.0.1', 'http://127.1', 'http://[::1]:80/'].map(jwksUri => ({ ...jwks, jwksUri }))
+      accepted: [
+        'https://issuer.example/keys?a=b',
+        'http://localhost:8080',
+        'http://LOCALHOST',
+        'http://127.0.0.1',
+        'http://127.1',
+        'http://[::1]:80/'
+      ].map(jwksUri => ({ ...jwks, jwksUri }))
     },
     'a tolerance of more than a minute': {
       path: 'auth.clockToleranceMs',
-      refused: [-1, 60_001, 0.5, NaN, Infinity, '5', null, true].map(clockToleranceMs => ({ clockToleranceMs })),
+      refused: [-1, 60_001, 0.5, NaN, Infinity, '5', null, true].map(clockToleranceMs => ({
+        clockToleranceMs
+      })),
       accepted: [{ clockToleranceMs: 0 }, { clockToleranceMs: 60_000 }]
     },
     'a cool-down that is out of bounds or has no use': {
       path: 'auth.cooldownMs',
-      refused: [...[0, -1, 999, 300_001, 1.5, NaN, Infinity, '30000', null].map(cooldownMs => ({ ...jwks, cooldownMs })), { cooldownMs: 30_000 }, { ...rs256, cooldownMs: 30_000 }],
+      refused: [
+        ...[0, -1, 999, 300_001, 1.5, NaN, Infinity, '30000', null].map(cooldownMs => ({
+          ...jwks,
+          cooldownMs
+        })),
+        { cooldownMs: 30_000 },
+        { ...rs256, cooldownMs: 30_000 }
+      ],
       accepted: [{ ...jwks, cooldownMs: 1_000 }, { ...jwks, cooldownMs: 300_000 }]
     },
     'a bad time to check again': {
@@ -907,16 +1285,24 @@ t.test('jwtAuth refuses at once', t => {
         const error = refusal({ ...withSecret, ...options })
         t.equal(error?.path, path, shown(options))
       }
-      for (const options of accepted) t.equal(refusal({ ...withSecret, ...options }), undefined, shown(options))
+      for (const options of accepted) {
+        t.equal(refusal({ ...withSecret, ...options }), undefined, shown(options))
+      }
     })
   }
 
   t.test('options that are no object', async t => {
-    for (const options of [undefined, null, SECRET, 1, [], () => {}]) t.equal(refusal(options)?.path, 'auth', shown(options))
+    for (const options of [undefined, null, SECRET, 1, [], () => {}]) {
+      t.equal(refusal(options)?.path, 'auth', shown(options))
+    }
   })
 
   t.test('without ever showing a secret or a key', async t => {
-    for (const options of [{ secret: 'short secret' }, { ...rs256, publicKey: rsaPrivatePem }, { ...jwks, jwksUri: 'https://:short secret@issuer.example' }]) {
+    for (const options of [
+      { secret: 'short secret' },
+      { ...rs256, publicKey: rsaPrivatePem },
+      { ...jwks, jwksUri: 'https://:short secret@issuer.example' }
+    ]) {
       const { message } = refusal({ ...withSecret, ...options }) ?? {}
       t.type(message, 'string')
       t.notMatch(message, /short secret|BEGIN|MII/)

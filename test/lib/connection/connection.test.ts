@@ -519,18 +519,21 @@ t.test('Outbox', t => {
     t.same(owner.calls, [])
   })
 
-  t.test('is congested from the mark on and full from the limit on, what waits for the tick included', async t => {
-    const { outbox, stream } = outboxOver()
-    stream.blocked = true
-    outbox.send('x'.repeat(799))
-    t.notOk(outbox.congested)
-    outbox.send('x')
-    t.ok(outbox.congested)
-    t.notOk(outbox.full)
-    outbox.send('x'.repeat(200))
-    t.ok(outbox.full)
-    t.equal(outbox.bufferedBytes, 1_000)
-  })
+  t.test(
+    'is congested from the mark on and full from the limit on, what waits for the tick included',
+    async t => {
+      const { outbox, stream } = outboxOver()
+      stream.blocked = true
+      outbox.send('x'.repeat(799))
+      t.notOk(outbox.congested)
+      outbox.send('x')
+      t.ok(outbox.congested)
+      t.notOk(outbox.full)
+      outbox.send('x'.repeat(200))
+      t.ok(outbox.full)
+      t.equal(outbox.bufferedBytes, 1_000)
+    }
+  )
 
   t.test('tells its owner once when the mark is passed, and when it has drained', async t => {
     const { outbox, stream, owner } = outboxOver()
@@ -551,21 +554,24 @@ t.test('Outbox', t => {
     t.same(stream.texts.map(text => text.length), [500, 500, 10], 'nothing is dropped')
   })
 
-  t.test('is congested until it has drained below the mark, not until the first write is through', async t => {
-    const { outbox, stream, owner } = outboxOver()
-    stream.blocked = true
-    outbox.send('x'.repeat(900))
-    await setImmediate()
-    outbox.send('y'.repeat(900))
-    await setImmediate()
-    stream.unblockOne()
-    await setImmediate()
-    t.same(owner.calls, ['congested'])
-    t.ok(outbox.congested)
-    await stream.unblock()
-    t.same(unique(owner.calls), ['congested', 'drained'])
-    t.equal(outbox.bufferedBytes, 0)
-  })
+  t.test(
+    'is congested until it has drained below the mark, not until the first write is through',
+    async t => {
+      const { outbox, stream, owner } = outboxOver()
+      stream.blocked = true
+      outbox.send('x'.repeat(900))
+      await setImmediate()
+      outbox.send('y'.repeat(900))
+      await setImmediate()
+      stream.unblockOne()
+      await setImmediate()
+      t.same(owner.calls, ['congested'])
+      t.ok(outbox.congested)
+      await stream.unblock()
+      t.same(unique(owner.calls), ['congested', 'drained'])
+      t.equal(outbox.bufferedBytes, 0)
+    }
+  )
 
   const BIG = 262_144
 
@@ -821,8 +827,11 @@ t.test('DeadlineQueue', t => {
     const clock = new FakeClock()
     const early: FakeClock['after'] = (delayMs, callback) => clock.after(delayMs - 0.4, callback)
     const expired: number[] = []
-    const deadlines = new DeadlineQueue<string>(100, { now: () => clock.now(), ticks: () => clock.ticks(), after: early },
-      () => { expired.push(clock.ticks()) })
+    const deadlines = new DeadlineQueue<string>(
+      100,
+      { now: () => clock.now(), ticks: () => clock.ticks(), after: early },
+      () => { expired.push(clock.ticks()) }
+    )
     deadlines.add('a')
     clock.turn(200)
     t.equal(expired.length, 1)
@@ -881,19 +890,22 @@ t.test('Heartbeat', t => {
   })
 
   for (const timeoutMs of [100, 250]) {
-    t.test(`[G-I4] looks at the next ping when timeoutMs is ${timeoutMs === 100 ? 'equal to' : 'above'} the interval`, async t => {
-      const clock = new FakeClock()
-      const pingable = pingableAt(clock, 'never')
-      new Heartbeat({ intervalMs: 100, timeoutMs }, clock).add(pingable)
-      clock.turn(199)
-      t.same(pingable.losses, [])
-      clock.turn(1)
-      t.same(pingable.losses, [200])
-      t.same(pingable.pings, [100])
-      clock.turn(1_000)
-      t.same(pingable.losses, [200], 'a lost connection is reported once')
-      t.equal(clock.pending, 0)
-    })
+    t.test(
+      `[G-I4] looks at the next ping when timeoutMs is ${timeoutMs === 100 ? 'equal to' : 'above'} the interval`,
+      async t => {
+        const clock = new FakeClock()
+        const pingable = pingableAt(clock, 'never')
+        new Heartbeat({ intervalMs: 100, timeoutMs }, clock).add(pingable)
+        clock.turn(199)
+        t.same(pingable.losses, [])
+        clock.turn(1)
+        t.same(pingable.losses, [200])
+        t.same(pingable.pings, [100])
+        clock.turn(1_000)
+        t.same(pingable.losses, [200], 'a lost connection is reported once')
+        t.equal(clock.pending, 0)
+      }
+    )
   }
 
   t.test('[G-I5] takes any frame after the ping for its answer, and one of before for none', async t => {
@@ -1000,7 +1012,10 @@ function connectionOver () {
   const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
   const host: ConnectionHost = {
     clock,
-    quota: new SubscriptionQuota({ maxSubscriptionsPerConnection: 10, maxTotalSubscriptions: 10 }, new Rejections()),
+    quota: new SubscriptionQuota(
+      { maxSubscriptionsPerConnection: 10, maxTotalSubscriptions: 10 },
+      new Rejections()
+    ),
     outboxLimits: { maxBufferedBytes: 1_000, markBytes: 800 },
     maxPayloadBytes: 1_000,
     maxUnauthenticatedPayloadBytes: 100,
@@ -1011,7 +1026,11 @@ function connectionOver () {
     topicScope: () => 'whole',
     isStale: () => false,
     confirm: async (_client, session) => session,
-    stalled: new DeadlineQueue<Connection>(50, clock, connection => { connection.close({ code: 1013, reason: 'slow_consumer', comeBack: true }) }),
+    stalled: new DeadlineQueue<Connection>(
+      50,
+      clock,
+      connection => { connection.close({ code: 1013, reason: 'slow_consumer', comeBack: true }) }
+    ),
     closing: new DeadlineQueue<Connection>(80, clock, connection => { connection.terminate() }),
     async dispatch (text) {
       requests.push(text)
@@ -1027,7 +1046,12 @@ function connectionOver () {
     audit: undefined,
     logOf: () => silentLog
   }
-  const connection = new Connection(ws as unknown as WebSocket, 'conn-1', { remoteAddress: '::1', requestId: 'req-1', headers: {}, session: undefined }, host)
+  const connection = new Connection(
+    ws as unknown as WebSocket,
+    'conn-1',
+    { remoteAddress: '::1', requestId: 'req-1', headers: {}, session: undefined },
+    host
+  )
   heartbeat.add(connection)
   const answerAll = async (): Promise<void> => {
     while (pending.length > 0) {

@@ -54,7 +54,9 @@ t.test('the first start', async t => {
   t.test('makes the roles that are missing, and leaves the others as they are', async t => {
     const store = await startStore(t)
     await store.defineBucket('_roles', systemBuckets._roles)
-    await store.bucket('_roles').insert({ name: 'reader', description: 'ours', system: true, permissions: [] })
+    await store
+      .bucket('_roles')
+      .insert({ name: 'reader', description: 'ours', system: true, permissions: [] })
     const { directory } = await open(t, { store })
     t.same(directory.roles().map(({ name }) => name).sort(), ['admin', 'reader', 'superadmin', 'writer'])
     t.match(directory.roleByName('reader'), { description: 'ours', permissions: [] })
@@ -64,7 +66,10 @@ t.test('the first start', async t => {
   t.test('gives writers and readers what the table of operations says', async t => {
     const { directory } = await open(t)
     const allowed = (role: string): unknown => directory.roleByName(role)?.permissions[0]?.allow
-    const named = (...tiers: unknown[]): string[] => [...operations.values()].filter(({ name, tier }) => /^(?:store|rules|procedures)\./.test(name) && tiers.includes(tier)).map(({ name }) => name)
+    const named = (...tiers: unknown[]): string[] =>
+      [...operations.values()]
+        .filter(({ name, tier }) => /^(?:store|rules|procedures)\./.test(name) && tiers.includes(tier))
+        .map(({ name }) => name)
     t.same(allowed('reader'), named('read'))
     t.same(allowed('writer'), named('read', 'write'))
     t.ok(named('read').length > 10, 'there are some')
@@ -88,7 +93,9 @@ t.test('the first start', async t => {
       if (name === '_acl') throw new Error('the disk is full')
       await defineBucket(name, definition)
     }
-    const starts = [1, 2].map(async () => await Directory.open(sharedStore, operations.values(), keepingLog().log))
+    const starts = [1, 2].map(
+      async () => await Directory.open(sharedStore, operations.values(), keepingLog().log)
+    )
     for (const start of starts) await t.rejects(start, { message: 'the disk is full' })
     t.equal(listening, 0)
     store.defineBucket = defineBucket
@@ -123,11 +130,17 @@ t.test('a change of several records', async t => {
     const { store, directory } = await open(t)
     const { id } = await store.bucket('_users').insert(alice)
     const userId = String(id)
-    for (const name of ['reader', 'writer']) await store.bucket('_user_roles').insert({ userId, roleId: directory.roleByName(name)?.id })
+    for (const name of ['reader', 'writer']) {
+      await store.bucket('_user_roles').insert({ userId, roleId: directory.roleByName(name)?.id })
+    }
     const seen: unknown[] = []
-    directory.onChange(change => { seen.push([change, directory.user(userId), directory.assignmentsOf(userId)]) })
+    directory.onChange(
+      change => { seen.push([change, directory.user(userId), directory.assignmentsOf(userId)]) }
+    )
     await directory.exclusive(async () => await directory.write([
-      ...directory.assignmentsOf(userId).map(assignment => ({ bucket: '_user_roles' as const, delete: assignment.id })),
+      ...directory
+        .assignmentsOf(userId)
+        .map(assignment => ({ bucket: '_user_roles' as const, delete: assignment.id })),
       { bucket: '_users', delete: userId }
     ]))
     t.same(seen, [[{ userId: undefined, rights: true }, undefined, []]])
@@ -140,15 +153,23 @@ t.test('a change of several records', async t => {
       await setImmediate()
       acted = true
     })
-    await directory.exclusive(async () => await directory.write([{ bucket: '_roles', insert: { name: 'staff', permissions: [] } }]))
+    await directory.exclusive(
+      async () => await directory.write([{ bucket: '_roles', insert: { name: 'staff', permissions: [] } }])
+    )
     t.equal(acted, true)
   })
 
   t.test('that fails changes nothing and tells nobody', async t => {
     const { store, directory, changes } = await open(t)
     await store.bucket('_users').insert(alice)
-    const writes = [{ bucket: '_roles' as const, insert: { name: 'staff', permissions: [] } }, { bucket: '_users' as const, insert: alice }]
-    await t.rejects(directory.exclusive(async () => await directory.write(writes)), { name: 'UniqueConstraintError' })
+    const writes = [
+      { bucket: '_roles' as const, insert: { name: 'staff', permissions: [] } },
+      { bucket: '_users' as const, insert: alice }
+    ]
+    await t.rejects(
+      directory.exclusive(async () => await directory.write(writes)),
+      { name: 'UniqueConstraintError' }
+    )
     t.equal(directory.roleByName('staff'), undefined)
     t.equal(await store.bucket('_roles').count(), 4)
     t.same(changes, [])
@@ -156,7 +177,12 @@ t.test('a change of several records', async t => {
 
   t.test('may delete what is gone already', async t => {
     const { directory } = await open(t)
-    t.same(await directory.exclusive(async () => await directory.write([{ bucket: '_sessions', delete: 'unknown' }])), [])
+    t.same(
+      await directory.exclusive(
+        async () => await directory.write([{ bucket: '_sessions', delete: 'unknown' }])
+      ),
+      []
+    )
   })
 })
 
@@ -167,12 +193,18 @@ t.test('changes run one after the other, and no more than a thousand wait', asyn
     await setImmediate()
     order.push(i)
   }))
-  await t.rejects(directory.exclusive(async () => {}), { code: 'RATE_LIMITED', details: { retryAfterMs: Number } })
+  await t.rejects(
+    directory.exclusive(async () => {}),
+    { code: 'RATE_LIMITED', details: { retryAfterMs: Number } }
+  )
   const followUp = directory.retryLater(async () => order.length)
   await Promise.all(running)
   t.same(order, Array.from({ length: 1_000 }, (_, i) => i))
   t.equal(await followUp, 1_000, 'what follows from something that has happened is not refused')
-  await t.rejects(directory.exclusive(async () => { throw new Error('this one fails') }), { message: 'this one fails' })
+  await t.rejects(
+    directory.exclusive(async () => { throw new Error('this one fails') }),
+    { message: 'this one fails' }
+  )
   t.equal(await directory.exclusive(async () => 'the next one runs'), 'the next one runs')
 })
 
@@ -182,7 +214,9 @@ t.test('somebody who fails to follow a change keeps nobody else from it', async 
   directory.onChange(async () => await Promise.reject(new Error('failed later')))
   const seen: DirectoryChange[] = []
   directory.onChange(change => { seen.push(change) })
-  await directory.exclusive(async () => await directory.write([{ bucket: '_roles', insert: { name: 'staff', permissions: [] } }]))
+  await directory.exclusive(
+    async () => await directory.write([{ bucket: '_roles', insert: { name: 'staff', permissions: [] } }])
+  )
   t.equal(seen.length, 1)
   t.same(messages, ['a change of accounts was not followed', 'a change of accounts was not followed'])
   t.equal(await store.bucket('_roles').count({ name: 'staff' }), 1)
@@ -205,7 +239,8 @@ t.test('sessions that are ended', async t => {
     const { store, sharedStore, directory, messages } = await open(t)
     await store.bucket('_sessions').insert({ id: 'a', userId: 'u', expiresAt: 1 })
     const bucket = sharedStore.bucket.bind(sharedStore)
-    sharedStore.bucket = name => Object.assign(bucket(name), { delete: async () => await Promise.reject(new Error('the disk is full')) })
+    sharedStore.bucket = name =>
+      Object.assign(bucket(name), { delete: async () => await Promise.reject(new Error('the disk is full')) })
     directory.endSessions(['a'])
     await setImmediate()
     sharedStore.bucket = bucket
@@ -220,10 +255,19 @@ t.test('sessions that are ended', async t => {
 t.test('access lists keep the order in which access was granted', async t => {
   const { store, directory } = await open(t)
   const resource = { resourceType: 'bucket', resourceName: 'items' } as const
-  for (const subjectId of ['a', 'b', 'c']) await store.bucket('_acl').insert({ subjectType: 'user', subjectId, ...resource, operations: ['read'] })
+  for (const subjectId of ['a', 'b', 'c']) {
+    await store.bucket('_acl').insert({ subjectType: 'user', subjectId, ...resource, operations: ['read'] })
+  }
   const [first] = directory.acl(resource)
   await store.bucket('_acl').update(first?.id, { operations: ['read', 'write'] })
-  t.same(directory.acl(resource).map(({ subjectId, operations }) => [subjectId, ...operations]), [['a', 'read', 'write'], ['b', 'read'], ['c', 'read']])
+  t.same(
+    directory.acl(resource).map(({ subjectId, operations }) => [subjectId, ...operations]),
+    [
+      ['a', 'read', 'write'],
+      ['b', 'read'],
+      ['c', 'read']
+    ]
+  )
   await store.bucket('_acl').update(first?.id, { resourceName: 'others' })
   t.same(directory.acl(resource).map(({ subjectId }) => subjectId), ['b', 'c'])
   t.same(directory.acl({ ...resource, resourceName: 'others' }).map(({ subjectId }) => subjectId), ['a'])
@@ -267,22 +311,60 @@ t.test('changes of the buckets themselves', async t => {
 
 t.test('records that are none do not count, and are complained about once', async t => {
   const store = await startStore(t)
-  for (const name of Object.keys(systemBuckets)) await store.defineBucket(name, { key: 'id', schema: { id: { type: 'string' } } })
+  for (const name of Object.keys(systemBuckets)) {
+    await store.defineBucket(name, { key: 'id', schema: { id: { type: 'string' } } })
+  }
   const odd: Record<string, object[]> = {
-    _users: [{ id: 'a' }, { id: 'b', username: 5, passwordHash: 'x' }, { id: 'c', username: 'carol', passwordHash: {} }, { id: SUPERADMIN_ID, ...alice, enabled: true }],
+    _users: [
+      { id: 'a' },
+      { id: 'b', username: 5, passwordHash: 'x' },
+      { id: 'c', username: 'carol', passwordHash: {} },
+      { id: SUPERADMIN_ID, ...alice, enabled: true }
+    ],
     _roles: [{ id: 'a', name: 'role', permissions: 'all' }, { id: 'b', name: null, permissions: [] }],
     _user_roles: [{ id: 'a', userId: SUPERADMIN_ID }, { id: 'b', roleId: 'a' }],
-    _acl: [{ id: 'a', subjectType: 'everybody', subjectId: 'a', resourceType: 'bucket', resourceName: 'items', operations: ['read'] }, { id: 'b', subjectType: 'user', subjectId: 'a', resourceType: 'planet', resourceName: 'mars', operations: ['read'] }],
+    _acl: [
+      {
+        id: 'a',
+        subjectType: 'everybody',
+        subjectId: 'a',
+        resourceType: 'bucket',
+        resourceName: 'items',
+        operations: ['read']
+      },
+      {
+        id: 'b',
+        subjectType: 'user',
+        subjectId: 'a',
+        resourceType: 'planet',
+        resourceName: 'mars',
+        operations: ['read']
+      }
+    ],
     _sessions: [
       { id: 'a', userId: 'u' },
       { id: 'b', userId: 'u', expiresAt: 'never' },
       { id: 'c', userId: 7, expiresAt: 1 }
     ],
-    _resource_owners: [{ id: 'a', userId: 'u', resourceType: 'bucket' }, { id: 'b', userId: 'u', resourceType: [], resourceName: 'items' }]
+    _resource_owners: [
+      { id: 'a', userId: 'u', resourceType: 'bucket' },
+      { id: 'b', userId: 'u', resourceType: [], resourceName: 'items' }
+    ]
   }
-  for (const [name, records] of Object.entries(odd)) for (const record of records) await store.bucket(name).insert(record as Record<string, unknown>)
+  for (const [name, records] of Object.entries(odd)) {
+    for (const record of records) await store.bucket(name).insert(record as Record<string, unknown>)
+  }
   const { directory, messages } = await open(t, { store })
-  t.same([directory.users(), directory.sessions(), directory.usersWithSessions(), directory.aclOf('a'), directory.ownedBy('u')], [[], [], [], [], []])
+  t.same(
+    [
+      directory.users(),
+      directory.sessions(),
+      directory.usersWithSessions(),
+      directory.aclOf('a'),
+      directory.ownedBy('u')
+    ],
+    [[], [], [], [], []]
+  )
   t.equal(directory.roles().length, 4, 'the roles of the system are made beside them')
   t.equal(directory.user(SUPERADMIN_ID), undefined, 'nobody has the account of the virtual superadmin')
   await store.bucket('_users').insert({ id: 'late' })
@@ -311,7 +393,10 @@ t.test('the settings of hashes are those of the users there are', async t => {
   const { store, directory } = await open(t)
   directory.hashSettings.start(hash => hash === 'none' ? undefined : hash.slice(0, 3), directory.users())
   const users = store.bucket('_users')
-  const [a, b] = [await users.insert({ username: 'ann', passwordHash: 'old 1' }), await users.insert({ username: 'bea', passwordHash: 'old 2' })]
+  const [a, b] = [
+    await users.insert({ username: 'ann', passwordHash: 'old 1' }),
+    await users.insert({ username: 'bea', passwordHash: 'old 2' })
+  ]
   await users.insert({ username: 'cat', passwordHash: 'none' })
   t.same([...directory.hashSettings.inUse], ['old'])
   await users.update(a['id'], { passwordHash: 'new 1' })
@@ -366,15 +451,39 @@ t.test('queries that clients have defined', async t => {
 
   t.test('are nobody\'s any more after a restart, and buckets still their owner\'s', async t => {
     const store = await startStore(t)
-    for (const name of ['_resource_owners', '_acl'] as const) await store.defineBucket(name, systemBuckets[name])
+    for (const name of ['_resource_owners', '_acl'] as const) {
+      await store.defineBucket(name, systemBuckets[name])
+    }
     for (const resourceType of ['query', 'bucket']) {
       await store.bucket('_resource_owners').insert({ userId: 'u', resourceType, resourceName: 'old' })
-      await store.bucket('_acl').insert({ subjectType: 'user', subjectId: 'v', resourceType, resourceName: 'old', operations: ['read'] })
+      await store
+        .bucket('_acl')
+        .insert({
+          subjectType: 'user',
+          subjectId: 'v',
+          resourceType,
+          resourceName: 'old',
+          operations: ['read']
+        })
     }
-    await store.bucket('_acl').insert({ subjectType: 'user', subjectId: 'v', resourceType: 'query', resourceName: 'of the application', operations: ['read'] })
+    await store
+      .bucket('_acl')
+      .insert({
+        subjectType: 'user',
+        subjectId: 'v',
+        resourceType: 'query',
+        resourceName: 'of the application',
+        operations: ['read']
+      })
     const { directory } = await open(t, { store })
     t.same(directory.ownedBy('u').map(({ resourceType }) => resourceType), ['bucket'])
-    t.same(directory.aclOf('v').map(({ resourceType, resourceName }) => [resourceType, resourceName]), [['bucket', 'old'], ['query', 'of the application']])
+    t.same(
+      directory.aclOf('v').map(({ resourceType, resourceName }) => [resourceType, resourceName]),
+      [
+        ['bucket', 'old'],
+        ['query', 'of the application']
+      ]
+    )
     t.equal(await store.bucket('_resource_owners').count(), 1)
   })
 })

@@ -9,9 +9,19 @@ import { verifySync } from '@node-rs/argon2'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { NoexServerError } from '../../../lib/protocol/errors.js'
-import { formatHash, formatSetting, parseHash, type PasswordSetting } from '../../../lib/identity/password-hash.js'
+import {
+  formatHash,
+  formatSetting,
+  parseHash,
+  type PasswordSetting
+} from '../../../lib/identity/password-hash.js'
 import { deriveKey, type KeyRequest } from '../../../lib/identity/password-key.js'
-import { MAX_WAITING_JOBS, PasswordWorkers, type KeyJob, type KeySource } from '../../../lib/identity/password-workers.js'
+import {
+  MAX_WAITING_JOBS,
+  PasswordWorkers,
+  type KeyJob,
+  type KeySource
+} from '../../../lib/identity/password-workers.js'
 import { Passwords } from '../../../lib/identity/passwords.js'
 import { isThorough } from '../../support/sampled.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
@@ -68,7 +78,10 @@ class Zeros implements KeySource {
 
   /** The settings that were computed since the last call, in alphabetical order. */
   taken (): string[] {
-    return this.jobs.splice(0).flatMap(({ requests }) => requests.map(({ setting }) => formatSetting(setting))).sort()
+    return this.jobs
+      .splice(0)
+      .flatMap(({ requests }) => requests.map(({ setting }) => formatSetting(setting)))
+      .sort()
   }
 }
 
@@ -78,7 +91,11 @@ const zeroKey = 'A'.repeat(43)
 /** A hash that any password fits where the keys are zeros. */
 const zeroHash = (setting: string): string => `${setting}$${zeroSalt}$${zeroKey}`
 
-const cheap: KeyRequest = { setting: { algorithm: 'scrypt', N: 2, r: 1, p: 1 }, salt: randomBytes(16), keyBytes: 16 }
+const cheap: KeyRequest = {
+  setting: { algorithm: 'scrypt', N: 2, r: 1, p: 1 },
+  salt: randomBytes(16),
+  keyBytes: 16
+}
 const job = (...requests: KeyRequest[]): KeyJob => ({ password: 'swordfish', requests })
 
 /** The threads that are started from now on, as long as the test runs. */
@@ -102,7 +119,12 @@ t.test('a new hash', t => {
     const hash = await passwords.hash('pässword')
     t.match(hash, /^\$scrypt\$ln=15,r=8,p=3\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/)
     const [salt = '', key = ''] = hash.split('$').slice(3)
-    const expected = scryptSync(Buffer.from('pässword', 'utf8'), Buffer.from(salt, 'base64'), 32, { N: 32_768, r: 8, p: 3, maxmem: 64 * 1024 * 1024 })
+    const expected = scryptSync(Buffer.from('pässword', 'utf8'), Buffer.from(salt, 'base64'), 32, {
+      N: 32_768,
+      r: 8,
+      p: 3,
+      maxmem: 64 * 1024 * 1024
+    })
     t.equal(key, expected.toString('base64').replaceAll('=', ''))
     const other = await passwords.hash('pässword')
     t.not(other.split('$')[3], salt)
@@ -136,7 +158,11 @@ t.test('a check', t => {
     const hash = await passwords.hash('caf\u00e9')
     t.same(await passwords.check('caf\u00e9', hash), { valid: true, renewed: undefined })
     t.same(await passwords.check('cafe', hash), { valid: false, renewed: undefined })
-    t.same(await passwords.check('caf\u00e9', undefined), { valid: false, renewed: undefined }, 'nobody has any password')
+    t.same(
+      await passwords.check('caf\u00e9', undefined),
+      { valid: false, renewed: undefined },
+      'nobody has any password'
+    )
   })
 
   t.test('takes every spelling of a character for the same', async t => {
@@ -204,19 +230,31 @@ t.test('a check', t => {
     t.same(await passwords.check('swordfish', renewed), { valid: true, renewed: undefined })
   })
 
-  t.test('renews hashes of scrypt when Argon2 has come, and does not read those of Argon2 when it has gone', async t => {
-    const { renewed = '' } = await new Passwords({}, workers).check('swordfish', originalHash('swordfish'))
-    t.ok(verifySync(renewed, 'swordfish'))
-    const without = new Passwords({ argon2: false }, workers)
-    t.equal(without.settingOf(renewed), undefined)
-    t.same(await without.check('swordfish', renewed, [ARGON2_SETTING]), { valid: false, renewed: undefined })
-  })
+  t.test(
+    'renews hashes of scrypt when Argon2 has come, and does not read those of Argon2 when it has gone',
+    async t => {
+      const { renewed = '' } = await new Passwords({}, workers).check('swordfish', originalHash('swordfish'))
+      t.ok(verifySync(renewed, 'swordfish'))
+      const without = new Passwords({ argon2: false }, workers)
+      t.equal(without.settingOf(renewed), undefined)
+      t.same(await without.check('swordfish', renewed, [ARGON2_SETTING]), {
+        valid: false,
+        renewed: undefined
+      })
+    }
+  )
 
   t.test('computes no more for a password of more than 1,024 characters, which is wrong', async t => {
     const keys = new Zeros()
     const passwords = new Passwords({ argon2: false }, keys)
-    t.same(await passwords.check('x'.repeat(1_024), zeroHash(SCRYPT_SETTING)), { valid: true, renewed: undefined })
-    t.same(await passwords.check('x'.repeat(1_025), zeroHash(SCRYPT_SETTING)), { valid: false, renewed: undefined })
+    t.same(await passwords.check('x'.repeat(1_024), zeroHash(SCRYPT_SETTING)), {
+      valid: true,
+      renewed: undefined
+    })
+    t.same(await passwords.check('x'.repeat(1_025), zeroHash(SCRYPT_SETTING)), {
+      valid: false,
+      renewed: undefined
+    })
     t.same(keys.jobs.map(({ password }) => password.length), [1_024, 0])
     t.same(keys.taken(), [SCRYPT_SETTING, SCRYPT_SETTING])
   })
@@ -250,7 +288,9 @@ t.test('a check', t => {
     const passwords = new Passwords({ argon2: false }, keys)
     await passwords.check('swordfish', zeroHash(OLD_SETTING), [OLD_SETTING])
     await passwords.check('swordfish', undefined, [OLD_SETTING])
-    const salts = keys.jobs.flatMap(({ requests }) => requests.map(({ salt }) => Buffer.from(salt).toString('hex')))
+    const salts = keys.jobs.flatMap(({ requests }) =>
+      requests.map(({ salt }) => Buffer.from(salt).toString('hex'))
+    )
     t.equal(salts.filter(salt => /^0+$/.test(salt)).length, 1)
     t.equal(new Set(salts).size, 4)
   })
@@ -268,7 +308,12 @@ t.test('a check', t => {
 
   t.test('computes no setting that nobody could have', async t => {
     const keys = new Zeros()
-    await new Passwords({ argon2: false }, keys).check('swordfish', undefined, ['', 'scrypt', '$scrypt$ln=30,r=8,p=1', ARGON2_SETTING])
+    await new Passwords({ argon2: false }, keys).check('swordfish', undefined, [
+      '',
+      'scrypt',
+      '$scrypt$ln=30,r=8,p=1',
+      ARGON2_SETTING
+    ])
     t.same(keys.taken(), [SCRYPT_SETTING])
   })
 
@@ -322,12 +367,24 @@ t.test('a stored text', t => {
   })
 
   t.test('is never more than can be computed', async t => {
-    const cost = fc.record({ ln: fc.integer({ min: 0, max: 20 }), r: fc.integer({ min: 1, max: 99 }), p: fc.integer({ min: 1, max: 20 }) })
+    const cost = fc
+      .record({
+        ln: fc.integer({ min: 0, max: 20 }),
+        r: fc.integer({ min: 1, max: 99 }),
+        p: fc.integer({ min: 1, max: 20 })
+      })
       .filter(({ ln, r, p }) => 2 ** ln * r * p <= 65_536)
       .map(({ ln, r, p }) => `$scrypt$ln=${ln},r=${r},p=${p}`)
-    const lanes = fc.record({ m: fc.integer({ min: 1, max: 512 }), t: fc.integer({ min: 1, max: 2 }), p: fc.integer({ min: 1, max: 20 }) })
+    const lanes = fc
+      .record({
+        m: fc.integer({ min: 1, max: 512 }),
+        t: fc.integer({ min: 1, max: 2 }),
+        p: fc.integer({ min: 1, max: 20 })
+      })
       .map(({ m, t, p }) => `$argon2id$v=19$m=${m},t=${t},p=${p}`)
-    const bytes = fc.uint8Array({ minLength: 7, maxLength: 66, size: 'max' }).map(bytes => Buffer.from(bytes).toString('base64').replaceAll('=', ''))
+    const bytes = fc
+      .uint8Array({ minLength: 7, maxLength: 66, size: 'max' })
+      .map(bytes => Buffer.from(bytes).toString('base64').replaceAll('=', ''))
     const runs = isThorough ? 300 : 60
     let computed = 0
     fc.assert(fc.property(fc.oneof(cost, lanes), bytes, bytes, (setting, salt, key) => {
@@ -335,7 +392,10 @@ t.test('a stored text', t => {
       const hash = parseHash(text)
       if (hash === undefined) return true
       computed++
-      return deriveKey('swordfish', { ...hash, keyBytes: hash.key.length }).length === hash.key.length && formatHash(hash) === text
+      return (
+        deriveKey('swordfish', { ...hash, keyBytes: hash.key.length }).length === hash.key.length &&
+        formatHash(hash) === text
+      )
     }), { numRuns: runs })
     t.ok(computed > runs / 15, `${computed} were computed`)
     const largest = parseHash(zeroHash('$scrypt$ln=18,r=8,p=1'))?.setting as PasswordSetting
@@ -419,7 +479,9 @@ t.test('the threads', t => {
     const keys = start(t, 1)
     const passwords = new Passwords({ argon2: false }, keys)
     const hash = await passwords.hash('swordfish')
-    const refusals = [hash, undefined, hash].map(async hash => { await t.rejects(passwords.check('swordfish', hash), { message: /closed/ }) })
+    const refusals = [hash, undefined, hash].map(
+      async hash => { await t.rejects(passwords.check('swordfish', hash), { message: /closed/ }) }
+    )
     const exit = once(started[0] as Worker, 'exit')
     await passwords.close()
     await Promise.all([...refusals, exit])
@@ -434,7 +496,9 @@ t.test('the threads', t => {
     writeFileSync(script, `
       import { Passwords } from ${JSON.stringify(source)}
       console.log(await new Passwords({ argon2: false }).hash('swordfish'))`)
-    const child = spawn(process.execPath, [...process.execArgv, script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [...process.execArgv, script], {
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
     t.teardown(() => { child.kill('SIGKILL') })
     let output = ''
     child.stdout.on('data', (chunk: Buffer) => { output += String(chunk) })

@@ -13,7 +13,11 @@ interface FakeConnection {
 /** Drains `count` clients that do nothing by themselves. `run` turns the clock. */
 function drain (count: number, times: Partial<DrainTimes>) {
   const clock = new FakeClock()
-  const seen = { doorClosedAt: undefined as number | undefined, notices: 0, endedAt: undefined as number | undefined }
+  const seen = {
+    doorClosedAt: undefined as number | undefined,
+    notices: 0,
+    endedAt: undefined as number | undefined
+  }
   let emptied: () => void = () => {}
   const empty = new Promise<void>(resolve => { emptied = resolve })
   const close = (connection: FakeConnection): void => {
@@ -106,7 +110,10 @@ t.test('the clients', t => {
     t.ok(all.every(({ open }) => open), 'the first half is everybody\'s')
     await run(1_010)
     const closed = all.map(({ closedAt }) => closedAt as number)
-    t.ok(Math.min(...closed) >= 1_000 && Math.max(...closed) <= 2_002, `${Math.min(...closed)} to ${Math.max(...closed)}`)
+    t.ok(
+      Math.min(...closed) >= 1_000 && Math.max(...closed) <= 2_002,
+      `${Math.min(...closed)} to ${Math.max(...closed)}`
+    )
     t.ok(mostWithin(closed, 100) <= 110, `at most ${mostWithin(closed, 100)} of them in 100 ms`)
     t.ok(seen.endedAt !== undefined && seen.endedAt <= 2_003)
   })

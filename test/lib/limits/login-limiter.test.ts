@@ -11,11 +11,21 @@ const WINDOW_MS = 900_000
 function start (limits: Partial<LoginLimits> = {}) {
   const clock = new FakeClock()
   const rejections = new Rejections()
-  return { clock, limiter: new LoginLimiter({ maxAttempts: 5, windowMs: WINDOW_MS, ...limits }, clock, rejections), rejections }
+  return {
+    clock,
+    limiter: new LoginLimiter({ maxAttempts: 5, windowMs: WINDOW_MS, ...limits }, clock, rejections),
+    rejections
+  }
 }
 
-/** The time to wait that a refusal tells, or `undefined` when the attempt is made; it fails unless `then` does something. */
-function retryAfterMs (begin: () => Attempt, then: (attempt: Attempt) => void = () => {}): number | undefined {
+/**
+ * The time to wait that a refusal tells, or `undefined` when the attempt is made; it fails unless `then` does
+ * something.
+ */
+function retryAfterMs (
+  begin: () => Attempt,
+  then: (attempt: Attempt) => void = () => {}
+): number | undefined {
   let attempt: Attempt
   try {
     attempt = begin()
@@ -57,7 +67,10 @@ t.test('an account', t => {
     const { clock, limiter, rejections } = start()
     t.equal(evaluated(10, i => limiter.attemptLogin('anna', `address-${i}`)), 5)
     t.equal(rejections.of('login_attempts'), 5, 'the others are counted as refused')
-    t.throws(() => limiter.attemptLogin('anna', 'her own address'), { code: 'RATE_LIMITED', details: { retryAfterMs: WINDOW_MS } })
+    t.throws(() => limiter.attemptLogin('anna', 'her own address'), {
+      code: 'RATE_LIMITED',
+      details: { retryAfterMs: WINDOW_MS }
+    })
     clock.turn(WINDOW_MS - 1)
     t.equal(retryAfterMs(() => limiter.attemptLogin('anna', 'home')), 1)
     clock.turn(1)
@@ -81,7 +94,9 @@ t.test('an account', t => {
 
   t.test('has lost nothing by what was not evaluated', async t => {
     const { limiter } = start()
-    for (let i = 0; i < 100; i++) t.equal(retryAfterMs(() => limiter.attemptLogin('anna', 'home'), cancel), undefined)
+    for (let i = 0; i < 100; i++) {
+      t.equal(retryAfterMs(() => limiter.attemptLogin('anna', 'home'), cancel), undefined)
+    }
     t.equal(limiter.size, 0)
     t.equal(evaluated(10, () => limiter.attemptLogin('anna', 'home')), 5)
   })
@@ -100,7 +115,10 @@ t.test('an account', t => {
     const { limiter } = start()
     t.equal(evaluated(3, () => limiter.attemptPassword('anna')), 3)
     t.equal(evaluated(10, () => limiter.attemptLogin('anna', 'home')), 2)
-    t.throws(() => limiter.attemptPassword('anna'), { code: 'RATE_LIMITED', details: { retryAfterMs: WINDOW_MS } })
+    t.throws(() => limiter.attemptPassword('anna'), {
+      code: 'RATE_LIMITED',
+      details: { retryAfterMs: WINDOW_MS }
+    })
     t.equal(retryAfterMs(() => limiter.attemptPassword('berta'), cancel), undefined)
     t.equal(evaluated(4, () => limiter.attemptPassword('berta')), 4)
     t.equal(retryAfterMs(() => limiter.attemptPassword('berta'), succeed), undefined)
@@ -130,7 +148,13 @@ t.test('an address', t => {
     clock.turn(1_000)
     t.equal(evaluated(30, i => limiter.attemptLogin(`more-${i}`, 'villain')), 20)
     t.equal(retryAfterMs(() => limiter.attemptLogin('anna', 'villain')), WINDOW_MS - 1_000)
-    getsIn(t, limiter, 'anna', 'home', 'from another address, as the refused attempt is not counted on the account')
+    getsIn(
+      t,
+      limiter,
+      'anna',
+      'home',
+      'from another address, as the refused attempt is not counted on the account'
+    )
     clock.turn(WINDOW_MS - 1_001)
     t.equal(retryAfterMs(() => limiter.attemptLogin('anna', 'villain')), 1)
     clock.turn(1)
@@ -182,7 +206,10 @@ t.test('the admin secret', t => {
   t.test('can be tried maxAttempts times from an address', async t => {
     const { clock, limiter } = start()
     t.equal(evaluated(30, () => limiter.attemptSecret('home')), 5)
-    t.throws(() => limiter.attemptSecret('home'), { code: 'RATE_LIMITED', details: { retryAfterMs: WINDOW_MS } })
+    t.throws(() => limiter.attemptSecret('home'), {
+      code: 'RATE_LIMITED',
+      details: { retryAfterMs: WINDOW_MS }
+    })
     t.equal(retryAfterMs(() => limiter.attemptSecret('office'), succeed), undefined, 'another one')
     clock.turn(WINDOW_MS)
     t.equal(retryAfterMs(() => limiter.attemptSecret('home')), undefined)
@@ -276,11 +303,15 @@ t.test('all addresses together', t => {
         } else if ('turn' in act) {
           clock.turn(act.turn)
           for (const end of late.splice(0)) end()
-        } else if (retryAfterMs(() => kinds[act.kind](act.username, act.address), ends[act.end]) !== undefined) {
+        } else if (
+          retryAfterMs(() => kinds[act.kind](act.username, act.address), ends[act.end]) !== undefined
+        ) {
           seen.refused++
         }
       }
-      if (evaluated(20 * maxAttempts, i => limiter.attemptLogin(`guess-${i}`, 'villain')) === maxAttempts) seen.squeezed++
+      if (evaluated(20 * maxAttempts, i => limiter.attemptLogin(`guess-${i}`, 'villain')) === maxAttempts) {
+        seen.squeezed++
+      }
       return retryAfterMs(() => limiter.attemptLogin('anna', 'home'), succeed) === undefined &&
         retryAfterMs(() => limiter.attemptSecret('home'), succeed) === undefined
     }), { numRuns: sampled(300) })

@@ -106,7 +106,11 @@ t.test('what is given back', t => {
 
   t.test('does not count when its window has ended, been cleared or been evicted since', async t => {
     const { clock, limiter, allowed } = start({ maxKeys: 1 })
-    const endings = [() => { clock.turn(WINDOW_MS) }, () => { limiter.clear('a') }, () => { limiter.take('b') }]
+    const endings = [
+      () => { clock.turn(WINDOW_MS) },
+      () => { limiter.clear('a') },
+      () => { limiter.take('b') }
+    ]
     for (const end of endings) {
       limiter.clear('a')
       const giveBack = limiter.take('a')
@@ -215,10 +219,17 @@ t.test('long keys', t => {
   t.end()
 })
 
-/** The limiter as one would explain it: a list of windows with a list of counts in each, searched from end to end. */
+/**
+ * The limiter as one would explain it: a list of windows with a list of counts in each, searched from end to
+ * end.
+ */
 class Model {
   now = 0
-  windows: Array<{ readonly key: string, readonly startedAt: number, counts: Array<{ readonly id: number, readonly cost: number }> }> = []
+  windows: Array<{
+    readonly key: string
+    readonly startedAt: number
+    counts: Array<{ readonly id: number, readonly cost: number }>
+  }> = []
 
   constructor (readonly limits: Required<WindowLimits>) {}
 
@@ -228,7 +239,10 @@ class Model {
   }
 
   used (key: string): number {
-    return this.windows.filter(window => window.key === key).flatMap(({ counts }) => counts).reduce((sum, { cost }) => sum + cost, 0)
+    return this.windows
+      .filter(window => window.key === key)
+      .flatMap(({ counts }) => counts)
+      .reduce((sum, { cost }) => sum + cost, 0)
   }
 
   take (key: string, cost: number, id: number): boolean {
@@ -253,7 +267,9 @@ class Model {
 
   retryAfterMs (key: string, cost: number): number {
     const window = this.windows.find(window => window.key === key)
-    return window === undefined || this.used(key) + cost <= this.limits.max ? 0 : window.startedAt + this.limits.windowMs - this.now
+    return window === undefined || this.used(key) + cost <= this.limits.max
+      ? 0
+      : window.startedAt + this.limits.windowMs - this.now
   }
 }
 
@@ -292,7 +308,13 @@ t.test('does what a naive model does, whatever is called', async t => {
         clock.turn(call.turn)
         model.turn(call.turn)
       }
-      if (keys.some(key => [1, 2, 3].some(cost => limiter.retryAfterMs(key, cost) !== model.retryAfterMs(key, cost)))) return false
+      if (
+        keys.some(key =>
+          [1, 2, 3].some(cost => limiter.retryAfterMs(key, cost) !== model.retryAfterMs(key, cost))
+        )
+      ) {
+        return false
+      }
       if (limiter.size > limits.maxKeys || limiter.size < model.windows.length) return false
     }
     return true

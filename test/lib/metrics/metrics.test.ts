@@ -25,24 +25,42 @@ const readings: MetricsSnapshot = {
 }
 
 t.test('requests', t => {
-  t.test('are counted by operation and code, and their durations fall into buckets up to and including the bound', t => {
-    const requestMetrics = new RequestMetrics()
-    for (const durationMs of [0.05, 0.1, 0.100_1, 5_000, 5_001]) requestMetrics.ended('store.get', undefined, durationMs)
-    requestMetrics.ended('store.get', 'FORBIDDEN', 1)
-    requestMetrics.ended('store.get', 'FORBIDDEN', 1)
-    t.equal(requestMetrics.operations.length, 1)
-    const [{ operation, codes, buckets, totalMs }] = requestMetrics.operations as [typeof requestMetrics.operations[0]]
-    t.equal(operation, 'store.get')
-    t.same([...codes], [['ok', 5], ['FORBIDDEN', 2]])
-    t.same([...Array.from(buckets)], [2, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 1])
-    t.ok(Math.abs(totalMs - 10_003.250_1) < 1e-6)
-    t.end()
-  })
+  t.test(
+    'are counted by operation and code, and their durations fall into buckets up to and including the bound',
+    t => {
+      const requestMetrics = new RequestMetrics()
+      for (const durationMs of [0.05, 0.1, 0.100_1, 5_000, 5_001]) {
+        requestMetrics.ended('store.get', undefined, durationMs)
+      }
+      requestMetrics.ended('store.get', 'FORBIDDEN', 1)
+      requestMetrics.ended('store.get', 'FORBIDDEN', 1)
+      t.equal(requestMetrics.operations.length, 1)
+      const [{ operation, codes, buckets, totalMs }] = requestMetrics.operations as [
+        (typeof requestMetrics.operations)[0]
+      ]
+      t.equal(operation, 'store.get')
+      t.same([...codes], [['ok', 5], ['FORBIDDEN', 2]])
+      t.same([...Array.from(buckets)], [2, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 1])
+      t.ok(Math.abs(totalMs - 10_003.250_1) < 1e-6)
+      t.end()
+    }
+  )
 
   t.test('for what is no operation have one name', t => {
     const requestMetrics = new RequestMetrics()
     for (let i = 0; i < 1_000; i++) requestMetrics.ended(undefined, 'UNKNOWN_OPERATION', 0.01)
-    t.same(requestMetrics.operations.map(({ operation, codes }) => [operation, [...codes]]), [['unknown', [['ok', 0], ['UNKNOWN_OPERATION', 1_000]]]])
+    t.same(
+      requestMetrics.operations.map(({ operation, codes }) => [operation, [...codes]]),
+      [
+        [
+          'unknown',
+          [
+            ['ok', 0],
+            ['UNKNOWN_OPERATION', 1_000]
+          ]
+        ]
+      ]
+    )
     t.end()
   })
 
@@ -87,7 +105,9 @@ t.test('a scrape', async t => {
       ['noex_request_duration_seconds_sum', { operation: 'store.get' }, 0.005],
       ['noex_request_duration_seconds_count', { operation: 'store.get' }, 2]
     ]
-    for (const [name, labels, value] of expected) t.equal(scrape.value(name, labels), value, `${name}${JSON.stringify(labels)}`)
+    for (const [name, labels, value] of expected) {
+      t.equal(scrape.value(name, labels), value, `${name}${JSON.stringify(labels)}`)
+    }
   })
 
   t.test('replaces the one before: counts are not added twice, and what is gone is gone', async t => {
@@ -95,7 +115,12 @@ t.test('a scrape', async t => {
     t.teardown(() => { metrics.close() })
     const sink = { name: 'file', problem: null, queued: 1, lagMs: 20, dropped: 0 }
     await metrics.scrape({ ...readings, sinks: [sink] })
-    const [one, two] = (await Promise.all([metrics.scrape(readings), metrics.scrape({ ...readings, evaluations: 12, ready: false })])).map(text => new Scrape(text)) as [Scrape, Scrape]
+    const [one, two] = (
+      await Promise.all([
+        metrics.scrape(readings),
+        metrics.scrape({ ...readings, evaluations: 12, ready: false })
+      ])
+    ).map(text => new Scrape(text)) as [Scrape, Scrape]
     t.equal(one.value('noex_evaluations_total'), 11)
     t.equal(one.value('noex_pushes_total', { kind: 'store' }), 110)
     t.equal(one.samples('noex_audit_lag_seconds').length, 0)
@@ -118,17 +143,26 @@ t.test('a scrape', async t => {
     t.equal(scrape.value('noex_audit_queued_entries', { sink: 'postgres#3' }), 4)
   })
 
-  t.test('of one instance has nothing of another, and nothing reaches the registry of the application', async t => {
-    const [one, two] = [await Metrics.open(new FakeClock()), await Metrics.open(new FakeClock())] as const
-    t.teardown(() => {
-      one.close()
-      two.close()
-    })
-    one.requests.ended('store.get', undefined, 1)
-    t.equal(new Scrape(await one.scrape(readings)).value('noex_requests_total', { operation: 'store.get', code: 'ok' }), 1)
-    t.equal(new Scrape(await two.scrape(readings)).samples('noex_requests_total').length, 0)
-    t.same(globalRegistry.getMetricsAsArray(), [])
-  })
+  t.test(
+    'of one instance has nothing of another, and nothing reaches the registry of the application',
+    async t => {
+      const [one, two] = [await Metrics.open(new FakeClock()), await Metrics.open(new FakeClock())] as const
+      t.teardown(() => {
+        one.close()
+        two.close()
+      })
+      one.requests.ended('store.get', undefined, 1)
+      t.equal(
+        new Scrape(await one.scrape(readings)).value('noex_requests_total', {
+          operation: 'store.get',
+          code: 'ok'
+        }),
+        1
+      )
+      t.equal(new Scrape(await two.scrape(readings)).samples('noex_requests_total').length, 0)
+      t.same(globalRegistry.getMetricsAsArray(), [])
+    }
+  )
 })
 
 t.test('the delay of the event loop', t => {

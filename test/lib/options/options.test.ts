@@ -25,7 +25,9 @@ function refuses (t: Test, options: Record<string, unknown>, path: string): void
   } catch (error) {
     thrown = error
   }
-  const sentence = JSON.stringify(options, (_name, value: unknown) => typeof value === 'number' || value === undefined ? String(value) : value)
+  const sentence = JSON.stringify(options, (_name, value: unknown) =>
+    typeof value === 'number' || value === undefined ? String(value) : value
+  )
   if (!(thrown instanceof NoexOptionsError)) {
     t.fail(`${sentence} is accepted`)
     return
@@ -100,11 +102,25 @@ t.test('resolveOptions', t => {
       loginTimeoutMs: 1,
       rateLimit: { maxRequests: 10, windowMs: 1, costs: { ping: 0, 'store.query': 10, work: 1_000_000 } },
       maxConnectionsPerIp: 1,
-      allowedOrigins: ['https://a.example', 'http://localhost:8080', 'http://[::1]:8080', 'chrome-extension://abcdefgh', 'capacitor://localhost', 'null'],
+      allowedOrigins: [
+        'https://a.example',
+        'http://localhost:8080',
+        'http://[::1]:8080',
+        'chrome-extension://abcdefgh',
+        'capacitor://localhost',
+        'null'
+      ],
       realIpHeader: 'X-Real-IP',
       trustedProxies: ['127.0.0.1', '10.0.0.0/8'],
       auth: undefined,
-      audit: { tiers: ['read'], maxEntries: 1, onEntry: does, logLevel: 'silent', sinks: [], writeTimeoutMs: 1 },
+      audit: {
+        tiers: ['read'],
+        maxEntries: 1,
+        onEntry: does,
+        logLevel: 'silent',
+        sinks: [],
+        writeTimeoutMs: 1
+      },
       queryTimeoutMs: 1,
       procedures: { maxSteps: 1, maxConditionDepth: 0, defaultTimeoutMs: 1, definitions: [] },
       revocation: { blacklistTtlMs: 1 },
@@ -153,7 +169,12 @@ t.test('resolveOptions', t => {
   })
 
   t.test('does not change what it is given', async t => {
-    const given = { store, heartbeat: { timeoutMs: 5 }, routes: { healthz: undefined }, allowedOrigins: ['https://a.example'] }
+    const given = {
+      store,
+      heartbeat: { timeoutMs: 5 },
+      routes: { healthz: undefined },
+      allowedOrigins: ['https://a.example']
+    }
     const before = structuredClone({ ...given, store: undefined })
     resolveOptions(Object.freeze(given) as unknown as NoexOptions)
     t.same({ ...given, store: undefined }, before)
@@ -259,16 +280,22 @@ t.test('resolveOptions', t => {
     refuses(t, { heartbeat: { interval: 1 } }, 'heartbeat.interval')
     refuses(t, { routes: { health: '/up' } }, 'routes.health')
     refuses(t, { audit: { file: 'audit.jsonl' } }, 'audit.file')
-    for (const sink of [null, {}, { name: 'x', policy: {} }, 'audit.jsonl']) refuses(t, { audit: { sinks: [sink] } }, 'audit.sinks[0]')
+    for (const sink of [null, {}, { name: 'x', policy: {} }, 'audit.jsonl']) {
+      refuses(t, { audit: { sinks: [sink] } }, 'audit.sinks[0]')
+    }
     refuses(t, { heartbeat: { logLevel: 'warn' } }, 'heartbeat.logLevel')
     refuses(t, { procedures: { timeoutMs: 1 } }, 'procedures.timeoutMs')
-    for (const inherited of ['constructor', 'toString', 'hasOwnProperty']) refuses(t, { [inherited]: 1 }, inherited)
+    for (const inherited of ['constructor', 'toString', 'hasOwnProperty']) {
+      refuses(t, { [inherited]: 1 }, inherited)
+    }
     refuses(t, JSON.parse('{"__proto__":{"path":"/live"}}') as Record<string, unknown>, '__proto__')
   })
 
   t.test('takes procedures that are sound, and names what is wrong with others', async t => {
     const sound = { name: 'p', steps: [{ action: 'return', value: 1 }] }
-    const { definitions } = resolve({ procedures: { definitions: [sound, { ...sound, name: 'q', runAs: 'owner', timeoutMs: undefined }] } }).procedures
+    const { definitions } = resolve({
+      procedures: { definitions: [sound, { ...sound, name: 'q', runAs: 'owner', timeoutMs: undefined }] }
+    }).procedures
     t.match(definitions, [{ name: 'p', definition: sound, stepCount: 1 }, { name: 'q' }])
     const table: ReadonlyArray<readonly [definition: unknown, path: string]> = [
       [null, ''],
@@ -280,7 +307,13 @@ t.test('resolveOptions', t => {
       [{ ...sound, steps: [sound.steps[0], sound.steps[0]] }, '.steps'],
       [sound, '.name']
     ]
-    for (const [definition, path] of table) refuses(t, { procedures: { maxSteps: 1, definitions: [sound, definition] } }, `procedures.definitions[1]${path}`)
+    for (const [definition, path] of table) {
+      refuses(
+        t,
+        { procedures: { maxSteps: 1, definitions: [sound, definition] } },
+  `procedures.definitions[1]${path}`
+      )
+    }
   })
 
   t.test('refuses an option whose feature is not there instead of ignoring it', async t => {
@@ -299,8 +332,12 @@ t.test('resolveOptions', t => {
       refuses(t, { rateLimit: { maxRequests: value, windowMs: 1 } }, 'rateLimit.maxRequests')
       refuses(t, { rateLimit: { maxRequests: 1, windowMs: value } }, 'rateLimit.windowMs')
     }
-    for (const value of [null, 1, [], 'all']) refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, costs: value } }, 'rateLimit.costs')
-    for (const value of [null, -1, 0.5, 6, '1']) refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, costs: { ping: value } } }, 'rateLimit.costs.ping')
+    for (const value of [null, 1, [], 'all']) {
+      refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, costs: value } }, 'rateLimit.costs')
+    }
+    for (const value of [null, -1, 0.5, 6, '1']) {
+      refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, costs: { ping: value } } }, 'rateLimit.costs.ping')
+    }
     for (const value of [null, 0, 0.5, '1']) {
       const rateLimit = { maxRequests: 5, windowMs: 1, costs: { work: value } }
       refuses(t, { rateLimit }, 'rateLimit.costs.work')
@@ -327,27 +364,38 @@ t.test('the public face', t => {
   })
 
   t.test('says of each close whether the client should come back', async t => {
-    t.same(Object.values(face.closeReasons).map(({ code, reason, comeBack }) => `${code} ${reason} ${comeBack}`), [
-      '1000 server_shutdown true',
-      '1003 binary_not_supported false',
-      '1008 login_timeout true',
-      '1013 overloaded true',
-      '1013 slow_consumer true',
-      '4001 heartbeat_timeout true',
-      '4002 session_revoked false',
-      '4003 too_many_connections false'
-    ])
+    t.same(
+      Object.values(face.closeReasons).map(({ code, reason, comeBack }) => `${code} ${reason} ${comeBack}`),
+      [
+        '1000 server_shutdown true',
+        '1003 binary_not_supported false',
+        '1008 login_timeout true',
+        '1013 overloaded true',
+        '1013 slow_consumer true',
+        '4001 heartbeat_timeout true',
+        '4002 session_revoked false',
+        '4003 too_many_connections false'
+      ]
+    )
   })
 
   t.test('has an error for applications that carries what the client is told', async t => {
     const error = new face.NoexServerError('CONFLICT', 'somebody was faster', { bucket: 'items' })
-    t.match(error, { name: 'NoexServerError', code: 'CONFLICT', message: 'somebody was faster', details: { bucket: 'items' } })
+    t.match(error, {
+      name: 'NoexServerError',
+      code: 'CONFLICT',
+      message: 'somebody was faster',
+      details: { bucket: 'items' }
+    })
   })
 
   t.test('tells Fastify the name of the plugin and the versions that it works with', async t => {
     const symbols = Object.getOwnPropertySymbols(face.noexPlugin)
     const meta = symbols.find(symbol => symbol.description === 'plugin-meta') as symbol
-    t.match((face.noexPlugin as unknown as Record<symbol, unknown>)[meta], { name: 'fastify-noex', fastify: '5.x' })
+    t.match((face.noexPlugin as unknown as Record<symbol, unknown>)[meta], {
+      name: 'fastify-noex',
+      fastify: '5.x'
+    })
   })
 
   t.test('gives the store on a path of its own', async t => {

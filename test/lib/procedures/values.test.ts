@@ -13,7 +13,16 @@ import { FakeClock } from '../../support/fake-clock.js'
 const ROOM = 1_000_000
 
 const variables: Variables = {
-  input: { name: 'Ann', n: 5, zero: 0, no: false, nothing: null, list: [1, 'two', { three: 3 }], deep: { a: { b: 'c' } }, length: 7 },
+  input: {
+    name: 'Ann',
+    n: 5,
+    zero: 0,
+    no: false,
+    nothing: null,
+    list: [1, 'two', { three: 3 }],
+    deep: { a: { b: 'c' } },
+    length: 7
+  },
   results: new Map<string, unknown>([
     ['item', { id: 'i', tags: ['x', 'y'], sku: { code: 'S' } }],
     ['items', [{ id: 'a', n: 1 }, { id: 'b', n: 2 }]],
@@ -24,7 +33,8 @@ const variables: Variables = {
   ])
 }
 
-const fill = (template: unknown, place: Place = 'data', sizeBudget = new SizeBudget(ROOM)): unknown => compileTemplate(template, place, 'at')(variables, sizeBudget)
+const fill = (template: unknown, place: Place = 'data', sizeBudget = new SizeBudget(ROOM)): unknown =>
+  compileTemplate(template, place, 'at')(variables, sizeBudget)
 
 t.test('a text that is one placeholder becomes the value itself', async t => {
   const table: ReadonlyArray<readonly [template: string, expected: unknown]> = [
@@ -49,11 +59,37 @@ t.test('a text that is one placeholder becomes the value itself', async t => {
 })
 
 t.test('what leads to nothing is absent: in an object left out, in an array null, in a text empty', async t => {
-  const nowhere = ['input.nope', 'nope', 'nope.a.b', 'input.nothing.a', 'input.name.length', 'input.n.toFixed', 'text.0', 'input.list.9', 'input.list.-1', 'item.id.x', 'input.', '.', 'input..name',
-    'constructor', 'input.constructor', 'input.__proto__', 'input.toString', 'input.list.map', 'item.constructor.name', '__proto__', 'hasOwnProperty', 'items.constructor']
+  const nowhere = [
+    'input.nope',
+    'nope',
+    'nope.a.b',
+    'input.nothing.a',
+    'input.name.length',
+    'input.n.toFixed',
+    'text.0',
+    'input.list.9',
+    'input.list.-1',
+    'item.id.x',
+    'input.',
+    '.',
+    'input..name',
+    'constructor',
+    'input.constructor',
+    'input.__proto__',
+    'input.toString',
+    'input.list.map',
+    'item.constructor.name',
+    '__proto__',
+    'hasOwnProperty',
+    'items.constructor'
+  ]
   for (const path of nowhere) {
     t.equal(fill(`{{ ${path} }}`), undefined, path)
-    t.strictSame(fill({ a: `{{ ${path} }}`, b: [`{{ ${path} }}`], c: `<{{ ${path} }}>` }), { b: [null], c: '<>' }, path)
+    t.strictSame(
+      fill({ a: `{{ ${path} }}`, b: [`{{ ${path} }}`], c: `<{{ ${path} }}>` }),
+      { b: [null], c: '<>' },
+      path
+    )
   }
 })
 
@@ -78,24 +114,55 @@ t.test('in a longer text a placeholder becomes text', async t => {
 })
 
 t.test('objects and arrays are filled in as deep as they go, their names are not', async t => {
-  t.same(fill({ a: ['{{ input.n }}', { b: '{{ item.id }}' }], '{{ input.name }}': 1, c: null, d: 5 }), { a: [5, { b: 'i' }], '{{ input.name }}': 1, c: null, d: 5 })
-  const filled = fill(JSON.parse('{"__proto__":{"polluted":true},"a":"{{ input.n }}"}')) as Record<string, unknown>
+  t.same(fill({ a: ['{{ input.n }}', { b: '{{ item.id }}' }], '{{ input.name }}': 1, c: null, d: 5 }), {
+    a: [5, { b: 'i' }],
+    '{{ input.name }}': 1,
+    c: null,
+    d: 5
+  })
+  const filled = fill(JSON.parse('{"__proto__":{"polluted":true},"a":"{{ input.n }}"}')) as Record<
+    string,
+    unknown
+  >
   t.equal(Object.getPrototypeOf(filled), Object.prototype)
   t.ok(Object.hasOwn(filled, '__proto__'))
   t.equal(filled['polluted'], undefined)
 })
 
 t.test('in a filter a reference widens nothing: it is a scalar or a list of them, and null where it leads to nothing', async t => {
-  t.strictSame(fill({ a: '{{ input.nope }}', b: { $gt: '{{ input.n }}' }, c: { $in: '{{ item.tags }}' }, d: '<{{ input.deep }}>' }, 'filter'), { a: null, b: { $gt: 5 }, c: { $in: ['x', 'y'] }, d: '<{"a":{"b":"c"}}>' })
+  t.strictSame(
+    fill(
+      {
+        a: '{{ input.nope }}',
+        b: { $gt: '{{ input.n }}' },
+        c: { $in: '{{ item.tags }}' },
+        d: '<{{ input.deep }}>'
+      },
+      'filter'
+    ),
+    { a: null, b: { $gt: 5 }, c: { $in: ['x', 'y'] }, d: '<{"a":{"b":"c"}}>' }
+  )
   for (const path of ['input', 'input.deep', 'input.list', 'item', 'items']) {
-    t.throws(() => fill({ a: `{{ ${path} }}` }, 'filter'), { code: 'VALIDATION_ERROR', message: /^at\.a: / }, path)
+    t.throws(
+      () => fill({ a: `{{ ${path} }}` }, 'filter'),
+      { code: 'VALIDATION_ERROR', message: /^at\.a: / },
+      path
+    )
   }
 })
 
 t.test('what is made is limited while it is made', async t => {
   const room = (): SizeBudget => new SizeBudget(100)
   t.throws(() => fill('x'.repeat(101), 'data', room()), { code: 'VALIDATION_ERROR' })
-  t.throws(() => fill(Array.from({ length: 20 }, () => '{{ item }}'), 'data', room()), { code: 'VALIDATION_ERROR' })
+  t.throws(
+    () =>
+      fill(
+        Array.from({ length: 20 }, () => '{{ item }}'),
+        'data',
+        room()
+      ),
+    { code: 'VALIDATION_ERROR' }
+  )
   t.throws(() => fill('{{ item }}'.repeat(20), 'data', room()), { code: 'VALIDATION_ERROR' })
   t.throws(() => fill(Array.from({ length: 101 }, () => null), 'data', room()), { code: 'VALIDATION_ERROR' })
   t.same(fill('{{ item }}', 'data', room()), variables.results.get('item'))
@@ -107,8 +174,11 @@ t.test('what is made is limited while it is made', async t => {
 })
 
 t.test('conditions', async t => {
-  const test = (ref: string, operator: Condition['operator'], value?: unknown): boolean => compileCondition({ ref, operator, value }, 'value', ROOM)(variables)
-  const table: ReadonlyArray<readonly [ref: string, operator: Condition['operator'], value: unknown, expected: boolean]> = [
+  const test = (ref: string, operator: Condition['operator'], value?: unknown): boolean =>
+    compileCondition({ ref, operator, value }, 'value', ROOM)(variables)
+  const table: ReadonlyArray<
+    readonly [ref: string, operator: Condition['operator'], value: unknown, expected: boolean]
+  > = [
     ['input.n', 'eq', 5, true],
     ['input.n', 'eq', '5', false],
     ['input.n', 'eq', '{{ input.n }}', true],
@@ -141,7 +211,9 @@ t.test('conditions', async t => {
     ['input.nope', 'not_exists', undefined, true],
     ['input.n', 'not_exists', undefined, false]
   ]
-  for (const [ref, operator, value, expected] of table) t.equal(test(ref, operator, value), expected, `${ref} ${operator} ${JSON.stringify(value)}`)
+  for (const [ref, operator, value, expected] of table) {
+    t.equal(test(ref, operator, value), expected, `${ref} ${operator} ${JSON.stringify(value)}`)
+  }
 })
 
 t.test('aggregates', async t => {
@@ -149,39 +221,81 @@ t.test('aggregates', async t => {
   t.same(aggregates.map(op => aggregate(items, op, 'n')), [3, 3 / 8, -2, 4, 8])
   t.same(aggregates.map(op => aggregate([], op, 'n')), [0, 0, 0, 0, 0])
   t.same(aggregates.map(op => aggregate([{ n: 'x' }], op, 'n')), [0, 0, 0, 0, 1])
-  t.equal(aggregate(Array.from({ length: 300_000 }, (_, n) => ({ n })), 'max', 'n'), 299_999, 'however many there are')
+  t.equal(
+    aggregate(
+      Array.from({ length: 300_000 }, (_, n) => ({ n })),
+      'max',
+      'n'
+    ),
+    299_999,
+    'however many there are'
+  )
 })
 
 t.test('transformations', async t => {
   const items = [{ id: 'a', n: 1 }, { id: 'b', n: 2 }, 5, null, [1]]
-  const table: ReadonlyArray<readonly [source: unknown, operation: Transformation, args: unknown, expected: unknown]> = [
+  const table: ReadonlyArray<
+    readonly [source: unknown, operation: Transformation, args: unknown, expected: unknown]
+  > = [
     [items, 'pluck', 'id', ['a', 'b', null, null, null]],
     [items, 'pluck', 'constructor', [null, null, null, null, null]],
     [items, 'filter', { n: 2 }, [{ id: 'b', n: 2 }]],
     [items, 'filter', { n: '2' }, []],
     [items, 'filter', { n: 2, id: 'a' }, []],
-    [items, 'filter', {}, [{ id: 'a', n: 1 }, { id: 'b', n: 2 }]],
+    [
+      items,
+      'filter',
+      {},
+      [
+        { id: 'a', n: 1 },
+        { id: 'b', n: 2 }
+      ]
+    ],
     [items, 'map', { n: 9, x: 1 }, [{ id: 'a', n: 9, x: 1 }, { id: 'b', n: 9, x: 1 }, 5, null, [1]]],
     [{ a: 1, b: 2 }, 'pick', ['b', 'c', 'toString'], { b: 2 }]
   ]
   for (const [source, operation, args, expected] of table) {
     const before = structuredClone(source)
-    t.strictSame(transform(source, operation, args, new SizeBudget(ROOM)), expected, `${operation} ${JSON.stringify(args)}`)
+    t.strictSame(
+      transform(source, operation, args, new SizeBudget(ROOM)),
+      expected,
+      `${operation} ${JSON.stringify(args)}`
+    )
     t.same(source, before, 'the source is what it was')
   }
   const wrong: ReadonlyArray<readonly [source: unknown, operation: Transformation, args: unknown]> = [
-    ...[undefined, null, 5, 'x', {}].flatMap(source => (['pluck', 'filter', 'map'] as const).map(operation => [source, operation, operation === 'pluck' ? 'a' : {}] as const)),
+    ...[undefined, null, 5, 'x', {}].flatMap(source =>
+      (['pluck', 'filter', 'map'] as const).map(
+        operation => [source, operation, operation === 'pluck' ? 'a' : {}] as const
+      )
+    ),
     ...[undefined, null, 5, 'x', []].map(source => [source, 'pick', ['a']] as const),
-    ...[undefined, null, 5, 'x', []].flatMap(args => (['filter', 'map'] as const).map(operation => [items, operation, args] as const))
+    ...[undefined, null, 5, 'x', []].flatMap(args =>
+      (['filter', 'map'] as const).map(operation => [items, operation, args] as const)
+    )
   ]
-  for (const [source, operation, args] of wrong) t.throws(() => transform(source, operation, args, new SizeBudget(ROOM)), { code: 'VALIDATION_ERROR' }, `${operation} of ${JSON.stringify(source)} by ${JSON.stringify(args)}`)
+  for (const [source, operation, args] of wrong) {
+    t.throws(
+      () => transform(source, operation, args, new SizeBudget(ROOM)),
+      { code: 'VALIDATION_ERROR' },
+  `${operation} of ${JSON.stringify(source)} by ${JSON.stringify(args)}`
+    )
+  }
 })
 
 t.test('a transformation of too much is refused before it is begun', async t => {
   const many = Array.from({ length: 20_000 }, () => ({}))
   const members = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`m${i}`, 1]))
-  for (const operation of ['filter', 'map'] as const) t.throws(() => transform(many, operation, members, new SizeBudget(1e9)), { code: 'VALIDATION_ERROR', message: /too many items/ })
-  t.throws(() => transform(many, 'map', { a: 'x'.repeat(100) }, new SizeBudget(1_000_000)), { code: 'VALIDATION_ERROR', message: /more than 1000000/ })
+  for (const operation of ['filter', 'map'] as const) {
+    t.throws(() => transform(many, operation, members, new SizeBudget(1e9)), {
+      code: 'VALIDATION_ERROR',
+      message: /too many items/
+    })
+  }
+  t.throws(() => transform(many, 'map', { a: 'x'.repeat(100) }, new SizeBudget(1_000_000)), {
+    code: 'VALIDATION_ERROR',
+    message: /more than 1000000/
+  })
 })
 
 t.test('input', async t => {
@@ -193,17 +307,44 @@ t.test('input', async t => {
     l: { type: 'array', required: false, default: null }
   }
   t.strictSame(checkInput(declared, { s: 'x' }), { s: 'x', b: true, o: { a: 1 }, l: null })
-  t.strictSame(checkInput(declared, { s: '', n: null, b: null, o: {}, l: [], more: { of: 'it' } }), { s: '', n: null, b: true, o: {}, l: [], more: { of: 'it' } })
+  t.strictSame(checkInput(declared, { s: '', n: null, b: null, o: {}, l: [], more: { of: 'it' } }), {
+    s: '',
+    n: null,
+    b: true,
+    o: {},
+    l: [],
+    more: { of: 'it' }
+  })
   t.strictSame(checkInput(undefined, { any: 'thing' }), { any: 'thing' })
-  const table: ReadonlyArray<readonly [input: Readonly<Record<string, unknown>>, issues: readonly string[]]> = [
-    [{}, ['input.s: is required']],
-    [{ s: null }, ['input.s: is required']],
-    [{ s: 5, n: '5', b: 0, o: [], l: {} }, ['input.s: must be of type string', 'input.n: must be of type number', 'input.b: must be of type boolean', 'input.o: must be of type object', 'input.l: must be of type array']]
-  ]
-  for (const [input, issues] of table) t.throws(() => checkInput(declared, input), { code: 'VALIDATION_ERROR', details: { issues } })
-  const named = checkInput({ constructor: { type: 'string', required: false }, toString: { type: 'string', required: false } } as Readonly<Record<string, InputField>>, {})
+  const table: ReadonlyArray<readonly [input: Readonly<Record<string, unknown>>, issues: readonly string[]]> =
+    [
+      [{}, ['input.s: is required']],
+      [{ s: null }, ['input.s: is required']],
+      [
+        { s: 5, n: '5', b: 0, o: [], l: {} },
+        [
+          'input.s: must be of type string',
+          'input.n: must be of type number',
+          'input.b: must be of type boolean',
+          'input.o: must be of type object',
+          'input.l: must be of type array'
+        ]
+      ]
+    ]
+  for (const [input, issues] of table) {
+    t.throws(() => checkInput(declared, input), { code: 'VALIDATION_ERROR', details: { issues } })
+  }
+  const named = checkInput(
+    {
+      constructor: { type: 'string', required: false },
+      toString: { type: 'string', required: false }
+    } as Readonly<Record<string, InputField>>,
+    {}
+  )
   t.strictSame(named, {}, 'what every object inherits is not given')
-  const hundreds = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`f${i}`, { type: 'string' } as const]))
+  const hundreds = Object.fromEntries(
+    Array.from({ length: 300 }, (_, i) => [`f${i}`, { type: 'string' } as const])
+  )
   try {
     checkInput(hundreds, {})
     t.fail('accepted')
@@ -220,7 +361,10 @@ t.test('[G-G2] a deadline gives up what takes too long, and leaves no timer', as
   clock.turn(99)
   deadline.check()
   clock.turn(1)
-  await t.rejects(waiting, { code: 'INTERNAL_ERROR', message: 'The procedure took longer than 100 ms and was stopped' })
+  await t.rejects(waiting, {
+    code: 'INTERNAL_ERROR',
+    message: 'The procedure took longer than 100 ms and was stopped'
+  })
   t.throws(() => { deadline.check() }, { code: 'INTERNAL_ERROR' })
   const late = deadline.race(new Promise(() => {}), error => new Error('late', { cause: error }))
   clock.turn(0)

@@ -4,7 +4,15 @@ import { Compile } from 'typebox/compile'
 import * as ws from 'ws'
 import { NoexServerError } from '../../../lib/protocol/errors.js'
 import { decode, type Decoded } from '../../../lib/protocol/decode.js'
-import { EncodedJson, encodeError, encodeJson, encodeNotice, encodePush, encodeQueryResult, encodeResult } from '../../../lib/protocol/encode.js'
+import {
+  EncodedJson,
+  encodeError,
+  encodeJson,
+  encodeNotice,
+  encodePush,
+  encodeQueryResult,
+  encodeResult
+} from '../../../lib/protocol/encode.js'
 import { headerBytes, textFrame, textFrames } from '../../../lib/protocol/frame.js'
 import { checkJson, MAX_JSON_DEPTH, withoutDepths } from '../../../lib/protocol/json-guard.js'
 import { withoutUnsafeIntegers } from '../../../lib/protocol/json-text.js'
@@ -25,7 +33,9 @@ function nested (depth: number, padding = 0): string {
 const SCANNED = 600
 
 t.test('decode', async t => {
-  const table: ReadonlyArray<readonly [title: string, text: string, expected: readonly [number, string] | string]> = [
+  const table: ReadonlyArray<
+    readonly [title: string, text: string, expected: readonly [number, string] | string]
+  > = [
     ['an empty frame', '', [0, 'PARSE_ERROR']],
     ['blanks', '  ', [0, 'PARSE_ERROR']],
     ['half an object', '{"id":1', [0, 'PARSE_ERROR']],
@@ -76,14 +86,21 @@ t.test('decode', async t => {
   }
 
   t.test('decides the rows in order', async t => {
-    t.same(outcome('{"type":"pong","id":"x"}'), [0, 'INVALID_REQUEST'], 'the timestamp of a pong before its id')
+    t.same(
+      outcome('{"type":"pong","id":"x"}'),
+      [0, 'INVALID_REQUEST'],
+      'the timestamp of a pong before its id'
+    )
     t.match(decode('{"type":"pong","id":"x"}'), { error: { message: /^timestamp/ } })
     t.match(decode('{"type":"","id":"x"}'), { error: { message: /^type/ } })
     t.match(decode('{"type":"x","id":"x","v":1e999}'), { error: { message: /^id/ } })
   })
 
   t.test('returns the request as it was sent', async t => {
-    t.same(decode('{"id":1,"type":"x","a":{"b":[1,null,"c"]}}'), { kind: 'request', request: { id: 1, type: 'x', a: { b: [1, null, 'c'] } } })
+    t.same(decode('{"id":1,"type":"x","a":{"b":[1,null,"c"]}}'), {
+      kind: 'request',
+      request: { id: 1, type: 'x', a: { b: [1, null, 'c'] } }
+    })
   })
 })
 
@@ -235,18 +252,41 @@ t.test('What must not reach the store is refused with the id of the request', as
     ['surrogates in the wrong order', '"data":"\\udc00\\ud800"', /Unicode/]
   ]
   for (const [title, member, message] of table) {
-    t.match(decode(`{"id":42,"type":"x",${member}}`), { kind: 'malformed', id: 42, error: { code: 'VALIDATION_ERROR', message } }, title)
+    t.match(
+      decode(`{"id":42,"type":"x",${member}}`),
+      { kind: 'malformed', id: 42, error: { code: 'VALIDATION_ERROR', message } },
+      title
+    )
   }
-  t.match(decode('{"id":42,"type":"\\ud800"}'), { id: 42, error: { code: 'VALIDATION_ERROR', message: /Unicode/ } }, 'a lone surrogate as type')
+  t.match(
+    decode('{"id":42,"type":"\\ud800"}'),
+    { id: 42, error: { code: 'VALIDATION_ERROR', message: /Unicode/ } },
+    'a lone surrogate as type'
+  )
 
-  const harmless = ['"constructor":1', '"constructor":{"a":1}', '"constructor":null', '"constructor":["prototype"]', '"prototype":{}',
-    '"data":"__proto__"', '"data":{"s":"\\ud83d\\ude00"}', '"data":1e308', '"data":-0', '"data":1e-400']
-  for (const member of harmless) t.equal(outcome(`{"id":42,"type":"x",${member}}`), 'request', `${member} is accepted`)
+  const harmless = [
+    '"constructor":1',
+    '"constructor":{"a":1}',
+    '"constructor":null',
+    '"constructor":["prototype"]',
+    '"prototype":{}',
+    '"data":"__proto__"',
+    '"data":{"s":"\\ud83d\\ude00"}',
+    '"data":1e308',
+    '"data":-0',
+    '"data":1e-400'
+  ]
+  for (const member of harmless) {
+    t.equal(outcome(`{"id":42,"type":"x",${member}}`), 'request', `${member} is accepted`)
+  }
   t.equal(Object.hasOwn(Object.prototype, 'admin'), false, 'no prototype was changed')
 })
 
 t.test('A member that would keep others from comparing the record is refused', async t => {
-  t.match(decode('{"id":42,"type":"x","data":{"a":{"toString":1}}}'), { id: 42, error: { code: 'VALIDATION_ERROR', message: /toString/ } })
+  t.match(decode('{"id":42,"type":"x","data":{"a":{"toString":1}}}'), {
+    id: 42,
+    error: { code: 'VALIDATION_ERROR', message: /toString/ }
+  })
 })
 
 t.test('checkJson finds nothing wrong with ordinary values', async t => {
@@ -257,20 +297,41 @@ t.test('checkJson finds nothing wrong with ordinary values', async t => {
 
 t.test('Replies', async t => {
   t.equal(encodeResult(12, { deleted: true }), '{"id":12,"type":"result","data":{"deleted":true}}')
-  t.equal(encodeResult(-1.5, undefined), '{"id":-1.5,"type":"result","data":null}', 'undefined is sent as null')
-  t.equal(encodeResult(1, new EncodedJson('[1,2]')), '{"id":1,"type":"result","data":[1,2]}', 'final text is not encoded again')
+  t.equal(
+    encodeResult(-1.5, undefined),
+    '{"id":-1.5,"type":"result","data":null}',
+    'undefined is sent as null'
+  )
+  t.equal(
+    encodeResult(1, new EncodedJson('[1,2]')),
+    '{"id":1,"type":"result","data":[1,2]}',
+    'final text is not encoded again'
+  )
   t.throws(() => encodeJson(1n), TypeError, 'what JSON cannot hold is refused')
 
   const error = new NoexServerError('ALREADY_EXISTS', 'taken', { bucket: 'b' })
-  t.equal(encodeError(13, error, true), '{"id":13,"type":"error","code":"ALREADY_EXISTS","message":"taken","details":{"bucket":"b"}}')
-  t.equal(encodeError(13, error, false), '{"id":13,"type":"error","code":"ALREADY_EXISTS","message":"taken"}', 'details can be hidden')
-  t.equal(encodeError(0, new NoexServerError('NOT_FOUND', 'gone'), true), '{"id":0,"type":"error","code":"NOT_FOUND","message":"gone"}')
+  t.equal(
+    encodeError(13, error, true),
+    '{"id":13,"type":"error","code":"ALREADY_EXISTS","message":"taken","details":{"bucket":"b"}}'
+  )
+  t.equal(
+    encodeError(13, error, false),
+    '{"id":13,"type":"error","code":"ALREADY_EXISTS","message":"taken"}',
+    'details can be hidden'
+  )
+  t.equal(
+    encodeError(0, new NoexServerError('NOT_FOUND', 'gone'), true),
+    '{"id":0,"type":"error","code":"NOT_FOUND","message":"gone"}'
+  )
   t.equal(encodeError(1, new NoexServerError('RATE_LIMITED', 'slow', { retryAfterMs: 5 }), false),
     '{"id":1,"type":"error","code":"RATE_LIMITED","message":"slow","details":{"retryAfterMs":5}}', 'hiding spares the time to wait')
 })
 
 t.test('Messages that answer no request', async t => {
-  t.equal(encodePush('sub-4', '3'), '{"type":"push","channel":"subscription","subscriptionId":"sub-4","data":3}')
+  t.equal(
+    encodePush('sub-4', '3'),
+    '{"type":"push","channel":"subscription","subscriptionId":"sub-4","data":3}'
+  )
   t.equal(encodeNotice({ type: 'welcome', version: '1.0.0', serverTime: 5, requiresAuth: false }),
     '{"type":"welcome","version":"1.0.0","serverTime":5,"requiresAuth":false}')
   t.equal(encodeNotice({ type: 'ping', timestamp: 5 }), '{"type":"ping","timestamp":5}')
@@ -278,7 +339,18 @@ t.test('Messages that answer no request', async t => {
 
 t.test('Query results', async t => {
   const record = { id: 'a', _version: 1, _createdAt: 1, _updatedAt: 2 }
-  const results: readonly unknown[] = [record, [record, record], [], [1, 'x', null], { a: 1 }, 3, 'x', null, [[record]], [{ _version: 'x', _updatedAt: 1 }]]
+  const results: readonly unknown[] = [
+    record,
+    [record, record],
+    [],
+    [1, 'x', null],
+    { a: 1 },
+    3,
+    'x',
+    null,
+    [[record]],
+    [{ _version: 'x', _updatedAt: 1 }]
+  ]
   for (const result of results) {
     t.equal(encodeQueryResult(result), JSON.stringify(result))
     t.equal(encodeQueryResult(result), JSON.stringify(result), 'also the second time')
@@ -293,7 +365,10 @@ t.test('Query results', async t => {
 
 t.test('Frames are those of the ws package', async t => {
   const { Sender } = ws as unknown as { Sender: { frame: (data: Buffer, options: object) => Buffer[] } }
-  const reference = (text: string) => Buffer.concat(Sender.frame(Buffer.from(text), { fin: true, opcode: 1, mask: false, rsv1: false, readOnly: true }))
+  const reference = (text: string) =>
+    Buffer.concat(
+      Sender.frame(Buffer.from(text), { fin: true, opcode: 1, mask: false, rsv1: false, readOnly: true })
+    )
 
   for (const size of [0, 1, 125, 126, 127, 65_535, 65_536, 70_000]) {
     const text = 'x'.repeat(size)
@@ -327,7 +402,11 @@ t.test('firstProblem names the member as the client wrote it', async t => {
     [{ name: 'x' }, 'config', /^config: is not acceptable$/]
   ]
   for (const [value, path, message] of table) {
-    t.match(firstProblem(schema, value, path), { name: 'NoexServerError', code: 'VALIDATION_ERROR', message }, `${JSON.stringify(value)} at "${path}"`)
+    t.match(
+      firstProblem(schema, value, path),
+      { name: 'NoexServerError', code: 'VALIDATION_ERROR', message },
+      `${JSON.stringify(value)} at "${path}"`
+    )
   }
 })
 

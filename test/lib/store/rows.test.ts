@@ -33,7 +33,10 @@ const mine: WhereFilter = { owner: 'me' }
 const alive = setInterval(() => {}, 1_000)
 t.teardown(() => { clearInterval(alive) })
 
-async function open (t: Test, buckets: Readonly<Record<string, BucketDefinition>>): Promise<{ store: Store, sharedStore: SharedStore }> {
+async function open (
+  t: Test,
+  buckets: Readonly<Record<string, BucketDefinition>>
+): Promise<{ store: Store, sharedStore: SharedStore }> {
   const store = await Store.start()
   t.teardown(async () => { await store.stop() })
   for (const [name, definition] of Object.entries(buckets)) await store.defineBucket(name, definition)
@@ -43,7 +46,12 @@ async function open (t: Test, buckets: Readonly<Record<string, BucketDefinition>
 
 const notes: BucketDefinition = {
   key: 'id',
-  schema: { id: { type: 'string' }, owner: { type: 'string' }, text: { type: 'string', maxLength: 10 }, code: { type: 'string', unique: true } }
+  schema: {
+    id: { type: 'string' },
+    owner: { type: 'string' },
+    text: { type: 'string', maxLength: 10 },
+    code: { type: 'string', unique: true }
+  }
 }
 
 /** A bucket with two records of mine, m1 and m2, and two of another, o1 and o2. */
@@ -64,7 +72,9 @@ function shown (records: readonly StoreRecord[]): string[] {
 }
 
 /** The code with which the failure of `work` would be answered. */
-async function refusal (work: Promise<unknown>): Promise<{ code: string | undefined, message: string, details: unknown }> {
+async function refusal (
+  work: Promise<unknown>
+): Promise<{ code: string | undefined, message: string, details: unknown }> {
   try {
     await work
   } catch (error) {
@@ -90,18 +100,41 @@ const field = fc.constantFrom('owner', 'status', 'n')
 const value = fc.constantFrom<unknown>('a', 'a', 'b', null, 1, 2)
 const simple: fc.Arbitrary<Condition> = fc.oneof(
   fc.constantFrom(says({}, () => true), says({ $or: [] }, () => false)),
-  { weight: 3, arbitrary: fc.tuple(field, value).map(([field, value]) => says({ [field]: value }, record => record[field] === value)) },
-  fc.tuple(field, value).map(([field, value]) => says({ [field]: { $neq: value } }, record => record[field] !== value)),
-  fc.tuple(field, fc.array(value)).map(([field, list]) => says({ [field]: { $in: list } }, record => list.includes(record[field]))),
-  fc.tuple(field, fc.boolean()).map(([field, exists]) => says({ [field]: { $exists: exists } }, record => (record[field] != null) === exists)),
-  fc.integer({ min: 0, max: 3 }).map(n => says({ n: { $gte: n } }, record => typeof record['n'] === 'number' && record['n'] >= n))
+  {
+    weight: 3,
+    arbitrary: fc
+      .tuple(field, value)
+      .map(([field, value]) => says({ [field]: value }, record => record[field] === value))
+  },
+  fc
+    .tuple(field, value)
+    .map(([field, value]) => says({ [field]: { $neq: value } }, record => record[field] !== value)),
+  fc
+    .tuple(field, fc.array(value))
+    .map(([field, list]) => says({ [field]: { $in: list } }, record => list.includes(record[field]))),
+  fc
+    .tuple(field, fc.boolean())
+    .map(([field, exists]) =>
+      says({ [field]: { $exists: exists } }, record => (record[field] != null) === exists)
+    ),
+  fc
+    .integer({ min: 0, max: 3 })
+    .map(n => says({ n: { $gte: n } }, record => typeof record['n'] === 'number' && record['n'] >= n))
 )
 const several = fc.array(simple, { maxLength: 3 })
 const condition: fc.Arbitrary<Condition> = fc.oneof(
   { weight: 3, arbitrary: simple },
-  several.map(parts => says({ $and: parts.map(part => part.filter) }, record => parts.every(part => part.holds(record)))),
-  several.map(parts => says({ $or: parts.map(part => part.filter) }, record => parts.some(part => part.holds(record)))),
-  fc.tuple(value, value).map(([owner, status]) => says({ owner, status }, record => record['owner'] === owner && record['status'] === status))
+  several.map(parts =>
+    says({ $and: parts.map(part => part.filter) }, record => parts.every(part => part.holds(record)))
+  ),
+  several.map(parts =>
+    says({ $or: parts.map(part => part.filter) }, record => parts.some(part => part.holds(record)))
+  ),
+  fc
+    .tuple(value, value)
+    .map(([owner, status]) =>
+      says({ owner, status }, record => record['owner'] === owner && record['status'] === status)
+    )
 )
 const entry = fc.record({
   id: fc.integer({ min: 0, max: 30 }),
@@ -122,18 +155,27 @@ t.test('Reads under a row filter are those of a bucket that holds nothing else',
       const key = (id: number): unknown => named ? `k${id}` : id
       await store.defineBucket(name, {
         key: 'id',
-        schema: { id: { type: named ? 'string' : 'number' }, owner: { type: 'string' }, status: { type: 'string' }, n: { type: 'number' } },
+        schema: {
+          id: { type: named ? 'string' : 'number' },
+          owner: { type: 'string' },
+          status: { type: 'string' },
+          n: { type: 'number' }
+        },
         indexes,
         ...(ordered && { etsType: 'ordered_set' })
       })
       const handle = store.bucket(name)
       for (const { id, ...data } of inserts) await handle.insert({ id: key(id), ...data })
-      for (const { id, ...data } of updates) if (await handle.get(key(id)) !== undefined) await handle.update(key(id), data)
+      for (const { id, ...data } of updates) {
+        if (await handle.get(key(id)) !== undefined) await handle.update(key(id), data)
+      }
 
       const reads = sharedStore.bucket(name, { scope: rows.filter, work })
       const all = (await handle.all()).filter(rows.holds)
       const matching = all.filter(asked.holds)
-      for (let id = 0; id < 31; id++) assert.equal(await reads.get(key(id)), all.find(record => record['id'] === key(id)))
+      for (let id = 0; id < 31; id++) {
+        assert.equal(await reads.get(key(id)), all.find(record => record['id'] === key(id)))
+      }
       // In the order of insertion, whichever index serves.
       assert.deepEqual(await reads.all(), all)
       assert.deepEqual(await reads.where(asked.filter), matching)
@@ -157,18 +199,32 @@ t.test('Reads under a row filter are those of a bucket that holds nothing else',
       }
 
       const walk = ordered
-        ? all.toSorted((a, b) => named ? String(a['id']).localeCompare(String(b['id'])) : Number(a['id']) - Number(b['id']))
+        ? all.toSorted((a, b) =>
+          named ? String(a['id']).localeCompare(String(b['id'])) : Number(a['id']) - Number(b['id'])
+        )
         : all
       assert.deepEqual(await reads.first(n), walk.slice(0, n))
       assert.deepEqual(await reads.last(n), walk.slice(-n))
-      assert.deepEqual(await reads.paginate({ limit: n }), { records: walk.slice(0, n), hasMore: walk.length > n, nextCursor: walk.slice(0, n).at(-1)?.['id'] })
+      assert.deepEqual(await reads.paginate({ limit: n }), {
+        records: walk.slice(0, n),
+        hasMore: walk.length > n,
+        nextCursor: walk.slice(0, n).at(-1)?.['id']
+      })
       for (const [i, record] of walk.entries()) {
         const records = walk.slice(i + 1, i + 1 + n)
-        assert.deepEqual(await reads.paginate({ limit: n, after: record['id'] }), { records, hasMore: i + 1 + n < walk.length, nextCursor: records.at(-1)?.['id'] })
+        assert.deepEqual(await reads.paginate({ limit: n, after: record['id'] }), {
+          records,
+          hasMore: i + 1 + n < walk.length,
+          nextCursor: records.at(-1)?.['id']
+        })
       }
       const hidden = (await handle.all()).find(record => !rows.holds(record))
       for (const after of [hidden?.['id'] ?? 'gone', 'gone', null]) {
-        assert.deepEqual(await reads.paginate({ limit: n, after }), { records: [], hasMore: false, nextCursor: undefined })
+        assert.deepEqual(await reads.paginate({ limit: n, after }), {
+          records: [],
+          hasMore: false,
+          nextCursor: undefined
+        })
       }
       await store.dropBucket(name)
     }
@@ -179,7 +235,12 @@ t.test('Reads under a row filter are those of a bucket that holds nothing else',
 t.test('Pages hold every visible record once and in order while others come, change and go', async t => {
   for (const etsType of ['set', 'ordered_set'] as const) {
     const { store, sharedStore } = await open(t, {
-      notes: { key: 'id', schema: { id: { type: 'number' }, owner: { type: 'string' } }, indexes: ['owner'], etsType }
+      notes: {
+        key: 'id',
+        schema: { id: { type: 'number' }, owner: { type: 'string' } },
+        indexes: ['owner'],
+        etsType
+      }
     })
     const handle = store.bucket('notes')
     const owners = Array.from({ length: 40 }, (_, i) => i % 3 === 0 ? 'me' : 'you')
@@ -211,7 +272,11 @@ t.test('Reads of a bucket that is not defined are refused', async t => {
 
 t.test('An index serves the row filter, or else what the client asks for', async t => {
   const { store, sharedStore } = await open(t, {
-    notes: { key: 'id', schema: { id: { type: 'string' }, owner: { type: 'string' }, text: { type: 'string' } }, indexes: ['owner', 'text'] }
+    notes: {
+      key: 'id',
+      schema: { id: { type: 'string' }, owner: { type: 'string' }, text: { type: 'string' } },
+      indexes: ['owner', 'text']
+    }
   })
   const handle = store.bucket('notes')
   const record = (i: number) => ({ id: `${i}`, owner: i % 100 === 0 ? 'me' : 'you', text: `${i % 200}` })
@@ -445,7 +510,10 @@ const writes: readonly Write[] = [
 ]
 
 t.test('Writes under a row filter change no record outside of it, and make none', async t => {
-  const replies: BucketDefinition = { key: 'id', schema: { id: { type: 'string' }, note: { type: 'string', ref: 'notes', onDelete: 'cascade' } } }
+  const replies: BucketDefinition = {
+    key: 'id',
+    schema: { id: { type: 'string' }, note: { type: 'string', ref: 'notes', onDelete: 'cascade' } }
+  }
   for (const more of [{}, { replies }]) {
     for (const [title, write, result, state = untouched] of writes) {
       const opened = await withNotes(t, more)
@@ -461,27 +529,36 @@ t.test('Writes under a row filter change no record outside of it, and make none'
   }
 })
 
-t.test('Filters that name fields of the store, or have several parts, hold for what a write makes', async t => {
-  const { sharedStore, state } = await withNotes(t)
-  const table: ReadonlyArray<readonly [rows: WhereFilter, code: string]> = [
-    [{ _version: 1 }, 'FORBIDDEN'],
-    [{ $and: [{ owner: 'me' }, { $or: [{ text: 'a' }, { text: 'b' }] }] }, 'FORBIDDEN'],
-    [{ owner: 'me', text: { $neq: 'z' } }, 'FORBIDDEN'],
-    [{ $or: [] }, 'none']
-  ]
-  for (const [rows, code] of table) {
-    const update = new Writes(sharedStore, within(rows)).updateMany('notes', {}, { text: 'z' })
-    t.equal((await refusal(update)).code, code, JSON.stringify(rows))
-    t.same(await state(), untouched)
+t.test(
+  'Filters that name fields of the store, or have several parts, hold for what a write makes',
+  async t => {
+    const { sharedStore, state } = await withNotes(t)
+    const table: ReadonlyArray<readonly [rows: WhereFilter, code: string]> = [
+      [{ _version: 1 }, 'FORBIDDEN'],
+      [{ $and: [{ owner: 'me' }, { $or: [{ text: 'a' }, { text: 'b' }] }] }, 'FORBIDDEN'],
+      [{ owner: 'me', text: { $neq: 'z' } }, 'FORBIDDEN'],
+      [{ $or: [] }, 'none']
+    ]
+    for (const [rows, code] of table) {
+      const update = new Writes(sharedStore, within(rows)).updateMany('notes', {}, { text: 'z' })
+      t.equal((await refusal(update)).code, code, JSON.stringify(rows))
+      t.same(await state(), untouched)
+    }
+    const either = within({ $or: [{ owner: 'me' }, { owner: 'they' }] })
+    t.equal(await new Writes(sharedStore, either).updateMany('notes', {}, { text: 'z' }), 2)
   }
-  const either = within({ $or: [{ owner: 'me' }, { owner: 'they' }] })
-  t.equal(await new Writes(sharedStore, either).updateMany('notes', {}, { text: 'z' }), 2)
-})
+)
 
 t.test('What the store fills into a new record counts', async t => {
   const { store, sharedStore } = await open(t, {
-    numbered: { key: 'id', schema: { id: { type: 'number', generated: 'autoincrement' }, owner: { type: 'string', default: 'me' } } },
-    random: { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, owner: { type: 'string', default: () => 'you' } } },
+    numbered: {
+      key: 'id',
+      schema: { id: { type: 'number', generated: 'autoincrement' }, owner: { type: 'string', default: 'me' } }
+    },
+    random: {
+      key: 'id',
+      schema: { id: { type: 'string', generated: 'uuid' }, owner: { type: 'string', default: () => 'you' } }
+    },
     brief: { key: 'id', schema: { id: { type: 'string' }, owner: { type: 'string' } }, ttl: '1h' },
     small: { key: 'id', schema: { id: { type: 'string' }, owner: { type: 'string' } }, maxSize: 1 }
   })
@@ -509,7 +586,11 @@ t.test('What the store fills into a new record counts', async t => {
   t.ok(_expiresAt !== undefined && _expiresAt >= before + 3_600_000 && _expiresAt <= Date.now() + 3_600_000)
   await new Writes(sharedStore, everything).insert('small', { id: 'o', owner: 'you' })
   await new Writes(sharedStore, within(mine)).insert('small', { id: 'm', owner: 'me' })
-  t.same(ids(await store.bucket('small').all()), ['m'], 'a full bucket gives up its oldest record, whoever sees it')
+  t.same(
+    ids(await store.bucket('small').all()),
+    ['m'],
+    'a full bucket gives up its oldest record, whoever sees it'
+  )
 })
 
 t.test('A key that is taken is answered as without a row filter', async t => {
@@ -523,7 +604,11 @@ t.test('A key that is taken is answered as without a row filter', async t => {
   const table: ReadonlyArray<(rowScope: RowScope) => Promise<unknown>> = [
     rowScope => new Writes(sharedStore, rowScope).insert('notes', data),
     rowScope => new Writes(sharedStore, rowScope).insertMany('notes', [{ ...data, id: 'y' }, data]),
-    rowScope => new Writes(sharedStore, rowScope).insertMany('notes', [{ ...data, id: 'y' }, { ...data, id: 'y' }]),
+    rowScope =>
+      new Writes(sharedStore, rowScope).insertMany('notes', [
+        { ...data, id: 'y' },
+        { ...data, id: 'y' }
+      ]),
     rowScope => new Writes(sharedStore, rowScope).insert('fixed', { owner: 'me' })
   ]
   for (const insert of table) {
@@ -537,11 +622,20 @@ t.test('What a deletion does to the records that refer to it is not confined', a
   const { store, sharedStore } = await withNotes(t, {
     replies: {
       key: 'id',
-      schema: { id: { type: 'string' }, owner: { type: 'string' }, note: { type: 'string', ref: 'notes', onDelete: 'cascade' }, seen: { type: 'string', ref: 'notes', onDelete: 'set_null' } }
+      schema: {
+        id: { type: 'string' },
+        owner: { type: 'string' },
+        note: { type: 'string', ref: 'notes', onDelete: 'cascade' },
+        seen: { type: 'string', ref: 'notes', onDelete: 'set_null' }
+      }
     }
   })
   const replies = store.bucket('replies')
-  await replies.insertMany([{ id: 'a', owner: 'you', note: 'm1' }, { id: 'b', owner: 'you', seen: 'm2' }, { id: 'c', owner: 'you', note: 'o1' }])
+  await replies.insertMany([
+    { id: 'a', owner: 'you', note: 'm1' },
+    { id: 'b', owner: 'you', seen: 'm2' },
+    { id: 'c', owner: 'you', note: 'o1' }
+  ])
   await new Writes(sharedStore, within(mine)).delete('notes', 'm1')
   t.equal(await new Writes(sharedStore, within(mine)).deleteMany('notes', {}), 1)
   t.match(await replies.all(), [{ id: 'b', seen: null }, { id: 'c', note: 'o1' }])
@@ -574,7 +668,9 @@ const alone = (entry: TransactionEntry) => async (sharedStore: SharedStore): Pro
   await runTransaction(sharedStore, [entry], within(mine))
 
 t.test('A record that another writer takes away meanwhile is not changed', async t => {
-  const table: ReadonlyArray<readonly [title: string, write: (sharedStore: SharedStore) => Promise<unknown>, code: string]> = [
+  const table: ReadonlyArray<
+    readonly [title: string, write: (sharedStore: SharedStore) => Promise<unknown>, code: string]
+  > = [
     ['update', alone({ op: 'update', bucket: 'notes', key: 'm1', data: { text: 'z' } }), 'FORBIDDEN'],
     [
       'update that takes it back',
@@ -592,10 +688,16 @@ t.test('A record that another writer takes away meanwhile is not changed', async
   ]
   for (const [title, write, code] of table) {
     for (const method of ['update', 'upsert', 'updateMany', 'delete', 'deleteMany'] as const) {
-      const { store, sharedStore, state } = await withNotes(t, { replies: { key: 'id', schema: { id: { type: 'string' }, note: { type: 'string', ref: 'notes' } } } })
+      const { store, sharedStore, state } = await withNotes(t, {
+        replies: { key: 'id', schema: { id: { type: 'string' }, note: { type: 'string', ref: 'notes' } } }
+      })
       let taken = 0
       const handle = store.bucket('notes')
-      interfering(store, method, async () => { if (taken++ === 0) await handle.update('m1', { owner: 'you' }) })
+      interfering(
+        store,
+        method,
+        async () => { if (taken++ === 0) await handle.update('m1', { owner: 'you' }) }
+      )
       const refused = await refusal(write(sharedStore))
       if (taken === 0) {
         t.equal(refused.code, 'none', `${title} has no ${method}`)
@@ -623,22 +725,41 @@ t.test('A record that another writer puts in the place of the one that was found
   t.same(await state(), [...untouched.slice(1), 'm1 you new'])
 })
 
-t.test('A write that is not confined to some records, but expects a version, notices another writer too [G-F7]', async t => {
-  const { store, sharedStore } = await withNotes(t)
-  let done = false
-  interfering(store, 'update', async () => {
-    if (done) return
-    done = true
-    await store.bucket('notes').update('m1', { text: 'first' })
-  })
-  const entry: TransactionEntry = { op: 'update', bucket: 'notes', key: 'm1', data: { text: 'stale' }, expectedVersion: 1 }
-  t.equal((await refusal(runTransaction(sharedStore, [entry], everything))).code, 'CONFLICT')
-  t.match(await store.bucket('notes').get('m1'), { text: 'first', _version: 2 })
-})
+t.test(
+  'A write that is not confined to some records, but expects a version, notices another writer too [G-F7]',
+  async t => {
+    const { store, sharedStore } = await withNotes(t)
+    let done = false
+    interfering(store, 'update', async () => {
+      if (done) return
+      done = true
+      await store.bucket('notes').update('m1', { text: 'first' })
+    })
+    const entry: TransactionEntry = {
+      op: 'update',
+      bucket: 'notes',
+      key: 'm1',
+      data: { text: 'stale' },
+      expectedVersion: 1
+    }
+    t.equal((await refusal(runTransaction(sharedStore, [entry], everything))).code, 'CONFLICT')
+    t.match(await store.bucket('notes').get('m1'), { text: 'first', _version: 2 })
+  }
+)
 
 t.test('A key that another writer takes meanwhile', async t => {
-  const insert = (owner: string) => async (store: Store) => { await store.bucket('notes').insert({ id: 'n', owner, text: 'x' }) }
-  const table: ReadonlyArray<readonly [title: string, write: (sharedStore: SharedStore) => Promise<unknown>, owner: string, code: string, state: string]> = [
+  const insert = (owner: string) => async (store: Store) => {
+    await store.bucket('notes').insert({ id: 'n', owner, text: 'x' })
+  }
+  const table: ReadonlyArray<
+    readonly [
+      title: string,
+      write: (sharedStore: SharedStore) => Promise<unknown>,
+      owner: string,
+      code: string,
+      state: string
+    ]
+  > = [
     [
       'insert',
       alone({ op: 'insert', bucket: 'notes', data: { id: 'n', owner: 'me' } }),
@@ -681,7 +802,11 @@ t.test('A key that another writer takes meanwhile', async t => {
 t.test('Whoever is always overtaken is told to try again', async t => {
   const { store, sharedStore } = await withNotes(t)
   let tries = 0
-  interfering(store, 'update', async () => { await store.bucket('notes').update('m1', { text: `t${++tries}` }) })
+  interfering(
+    store,
+    'update',
+    async () => { await store.bucket('notes').update('m1', { text: `t${++tries}` }) }
+  )
   const update = alone({ op: 'update', bucket: 'notes', key: 'm1', data: { text: 'z' } })
   t.equal((await refusal(update(sharedStore))).code, 'CONFLICT')
   t.equal(tries, 10)
@@ -707,22 +832,32 @@ t.test('Writers that race never change a record that one of them does not see', 
     ], rowScope))
   )
   let changes = 0
-  await fc.assert(fc.asyncProperty(fc.array(fc.tuple(act, fc.boolean(), fc.nat({ max: 12 })), { minLength: 2, maxLength: 12 }), async acts => {
-    const { store, sharedStore } = await withNotes(t)
-    const seen: Array<{ oldRecord?: StoreRecord, newRecord?: StoreRecord, record?: StoreRecord }> = []
-    const stop = await store.on('bucket.*', event => { seen.push(event as never) })
-    await Promise.all(acts.map(async ([act, confined, delay]) => {
-      for (let turn = 0; turn < delay; turn++) await Promise.resolve()
-      await refusal(act(sharedStore, confined ? within(mine) : everything, confined ? 'confined' : 'free'))
-    }))
-    await store.settle()
-    await stop()
-    for (const { oldRecord, newRecord, record = newRecord } of seen) {
-      if (record?.['text'] !== 'confined') continue
-      changes++
-      if (record['owner'] !== 'me' || (oldRecord !== undefined && oldRecord['owner'] !== 'me')) assert.fail(JSON.stringify([oldRecord, record]))
-    }
-  }), { numRuns: sampled(300) })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(act, fc.boolean(), fc.nat({ max: 12 })), { minLength: 2, maxLength: 12 }),
+      async acts => {
+        const { store, sharedStore } = await withNotes(t)
+        const seen: Array<{ oldRecord?: StoreRecord, newRecord?: StoreRecord, record?: StoreRecord }> = []
+        const stop = await store.on('bucket.*', event => { seen.push(event as never) })
+        await Promise.all(acts.map(async ([act, confined, delay]) => {
+          for (let turn = 0; turn < delay; turn++) await Promise.resolve()
+          await refusal(
+            act(sharedStore, confined ? within(mine) : everything, confined ? 'confined' : 'free')
+          )
+        }))
+        await store.settle()
+        await stop()
+        for (const { oldRecord, newRecord, record = newRecord } of seen) {
+          if (record?.['text'] !== 'confined') continue
+          changes++
+          if (record['owner'] !== 'me' || (oldRecord !== undefined && oldRecord['owner'] !== 'me')) {
+            assert.fail(JSON.stringify([oldRecord, record]))
+          }
+        }
+      }
+    ),
+    { numRuns: sampled(300) }
+  )
   t.ok(changes > sampled(200), `${changes} confined changes were seen`)
 })
 
@@ -744,32 +879,60 @@ t.test('Each entry of a transaction is confined as the operation that it stands 
       'store.delete': { text: 'b' },
       'store.deleteMany': mine
     }
-    const rowScope: RowScope = { rows: operation => rows[operation], assertStillAllowed () {}, work, maxChanges: Infinity }
-    return { ...opened, transact: async (...entries: TransactionEntry[]) => await runTransaction(opened.sharedStore, entries, rowScope) }
+    const rowScope: RowScope = {
+      rows: operation => rows[operation],
+      assertStillAllowed () {},
+      work,
+      maxChanges: Infinity
+    }
+    return {
+      ...opened,
+      transact: async (...entries: TransactionEntry[]) =>
+        await runTransaction(opened.sharedStore, entries, rowScope)
+    }
   }
   const bucket = 'notes'
 
   await t.test('which sees what earlier ones have made visible', async t => {
     const { transact, state } = await setting()
-    t.match(await transact(
-      { op: 'get', bucket, key: 'm1' },
-      { op: 'get', bucket, key: 'o1' },
-      { op: 'insert', bucket, data: { id: 'n', owner: 'me', text: 'b' } },
-      { op: 'insertMany', bucket, data: [{ id: 'p', owner: 'me' }] },
-      { op: 'where', bucket, filter: { text: 'b' } },
-      { op: 'findOne', bucket, filter: { owner: 'you' } },
-      { op: 'count', bucket },
-      { op: 'count', bucket, filter: { text: 'a' } },
-      { op: 'groupBy', bucket, field: 'owner', aggregate: { function: 'count' } },
-      { op: 'upsert', bucket, data: { id: 'm1', text: 'c' } },
-      { op: 'update', bucket, key: 'm1', data: { text: 'd' } },
-      { op: 'updateMany', bucket, filter: { text: 'b' }, data: { text: 'e' } },
-      { op: 'delete', bucket, key: 'o2' },
-      { op: 'delete', bucket, key: 'nope' },
-      { op: 'deleteMany', bucket, filter: { text: { $exists: false } } },
-      { op: 'where', bucket, filter: {} }
-    ), [undefined, { id: 'o1' }, { id: 'n' }, [{ id: 'p' }], [{ id: 'm2' }, { id: 'n' }], undefined, 4, 1, [{ key: { owner: 'me' }, value: 4 }],
-      { text: 'c' }, { text: 'd' }, 2, { deleted: true }, { deleted: true }, 1, [{ id: 'm1' }, { id: 'm2' }, { id: 'n' }]])
+    t.match(
+      await transact(
+        { op: 'get', bucket, key: 'm1' },
+        { op: 'get', bucket, key: 'o1' },
+        { op: 'insert', bucket, data: { id: 'n', owner: 'me', text: 'b' } },
+        { op: 'insertMany', bucket, data: [{ id: 'p', owner: 'me' }] },
+        { op: 'where', bucket, filter: { text: 'b' } },
+        { op: 'findOne', bucket, filter: { owner: 'you' } },
+        { op: 'count', bucket },
+        { op: 'count', bucket, filter: { text: 'a' } },
+        { op: 'groupBy', bucket, field: 'owner', aggregate: { function: 'count' } },
+        { op: 'upsert', bucket, data: { id: 'm1', text: 'c' } },
+        { op: 'update', bucket, key: 'm1', data: { text: 'd' } },
+        { op: 'updateMany', bucket, filter: { text: 'b' }, data: { text: 'e' } },
+        { op: 'delete', bucket, key: 'o2' },
+        { op: 'delete', bucket, key: 'nope' },
+        { op: 'deleteMany', bucket, filter: { text: { $exists: false } } },
+        { op: 'where', bucket, filter: {} }
+      ),
+      [
+        undefined,
+        { id: 'o1' },
+        { id: 'n' },
+        [{ id: 'p' }],
+        [{ id: 'm2' }, { id: 'n' }],
+        undefined,
+        4,
+        1,
+        [{ key: { owner: 'me' }, value: 4 }],
+        { text: 'c' },
+        { text: 'd' },
+        2,
+        { deleted: true },
+        { deleted: true },
+        1,
+        [{ id: 'm1' }, { id: 'm2' }, { id: 'n' }]
+      ]
+    )
     t.same(await state(), ['m1 me d', 'o1 you a', 'm2 me e', 'n me e'])
   })
 
@@ -792,29 +955,45 @@ t.test('Each entry of a transaction is confined as the operation that it stands 
     for (const entry of table) {
       const { transact, state } = await setting()
       for (const entries of [[first, entry], [entry, first]]) {
-        t.match(await refusal(transact(...entries)), { code: 'FORBIDDEN', details: undefined }, JSON.stringify(entry))
+        t.match(
+          await refusal(transact(...entries)),
+          { code: 'FORBIDDEN', details: undefined },
+          JSON.stringify(entry)
+        )
         t.same(await state(), untouched)
       }
     }
     const { transact } = await setting()
-    t.match(await refusal(transact({ op: 'insert', bucket, data: { id: 'o1', owner: 'me' } })), { code: 'CONFLICT', details: { bucket, key: 'o1' } })
+    t.match(await refusal(transact({ op: 'insert', bucket, data: { id: 'o1', owner: 'me' } })), {
+      code: 'CONFLICT',
+      details: { bucket, key: 'o1' }
+    })
   })
 })
 
 t.test('A query', async t => {
   const setting = async (t: Test) => {
-    const { store, sharedStore } = await withNotes(t, { secrets: { key: 'id', schema: { id: { type: 'string' } } } })
+    const { store, sharedStore } = await withNotes(t, {
+      secrets: { key: 'id', schema: { id: { type: 'string' } } }
+    })
     await store.bucket('secrets').insert({ id: 's' })
     store.defineDeclarativeQuery('notes', { bucket: 'notes', fields: ['id'] })
     store.defineDeclarativeQuery('secrets', { bucket: 'secrets', fields: ['id'] })
-    const define = (name: string, read: (ctx: QueryContext) => Promise<unknown>) => { store.defineQuery(name, read) }
+    const define = (name: string, read: (ctx: QueryContext) => Promise<unknown>) => {
+      store.defineQuery(name, read)
+    }
     return { store, sharedStore, define }
   }
   const confined = (bucket: string) => bucket === 'notes' ? mine : bucket !== 'secrets'
 
   t.test('reads the records that its scope allows of each bucket [G-C3]', async t => {
     const { sharedStore, define } = await setting(t)
-    t.same(await sharedStore.runQuery('notes', undefined, () => true), [{ id: 'm1' }, { id: 'o1' }, { id: 'm2' }, { id: 'o2' }])
+    t.same(await sharedStore.runQuery('notes', undefined, () => true), [
+      { id: 'm1' },
+      { id: 'o1' },
+      { id: 'm2' },
+      { id: 'o2' }
+    ])
     t.same(await sharedStore.runQuery('notes', undefined, confined), [{ id: 'm1' }, { id: 'm2' }])
     t.match(
       await refusal(sharedStore.runQuery('secrets', undefined, confined)),
@@ -856,7 +1035,10 @@ t.test('A query', async t => {
       }
       return [got, (await ctx.bucket('notes').all()).length]
     })
-    t.same(await sharedStore.runQuery('stubborn', undefined, confined), [['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'], 2])
+    t.same(await sharedStore.runQuery('stubborn', undefined, confined), [
+      ['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'],
+      2
+    ])
   })
 
   t.test('that swallows a bucket which does not exist goes on', async t => {
@@ -879,7 +1061,12 @@ t.test('A query', async t => {
       return [await notes.count(), await ctx.bucket('notes').count({ text: 'a' })]
     })
     const scopes = [() => true, () => mine, () => ({ text: 'b' }), () => ({ $or: [] })]
-    t.same(await Promise.all(scopes.map(async rows => await sharedStore.runQuery('slow', undefined, rows))), [[4, 2], [2, 1], [2, 0], [0, 0]])
+    t.same(await Promise.all(scopes.map(async rows => await sharedStore.runQuery('slow', undefined, rows))), [
+      [4, 2],
+      [2, 1],
+      [2, 0],
+      [0, 0]
+    ])
   })
 
   t.test('depends under a row filter on what it depends on without', async t => {
@@ -906,12 +1093,31 @@ t.test('A query', async t => {
 })
 
 t.test('A right that is lost while a write waits', async t => {
-  const plain: BucketDefinition = { key: 'id', schema: { id: { type: 'string' }, owner: { type: 'string' }, text: { type: 'string' } } }
-  const referred: Readonly<Record<string, BucketDefinition>> = { replies: { key: 'id', schema: { id: { type: 'string' }, note: { type: 'string', ref: 'notes', onDelete: 'cascade' } } } }
-  const numbered: BucketDefinition = { key: 'id', schema: { id: { type: 'number', generated: 'autoincrement' }, owner: { type: 'string' } } }
+  const plain: BucketDefinition = {
+    key: 'id',
+    schema: { id: { type: 'string' }, owner: { type: 'string' }, text: { type: 'string' } }
+  }
+  const referred: Readonly<Record<string, BucketDefinition>> = {
+    replies: {
+      key: 'id',
+      schema: { id: { type: 'string' }, note: { type: 'string', ref: 'notes', onDelete: 'cascade' } }
+    }
+  }
+  const numbered: BucketDefinition = {
+    key: 'id',
+    schema: { id: { type: 'number', generated: 'autoincrement' }, owner: { type: 'string' } }
+  }
   const small: BucketDefinition = { ...plain, maxSize: 4 }
-  const random: BucketDefinition = { ...plain, schema: { ...plain.schema, id: { type: 'string', generated: 'uuid' } } }
-  type Case = readonly [title: string, write: (sharedStore: SharedStore, rowScope: RowScope) => Promise<unknown>, definition?: BucketDefinition, more?: Readonly<Record<string, BucketDefinition>>]
+  const random: BucketDefinition = {
+    ...plain,
+    schema: { ...plain.schema, id: { type: 'string', generated: 'uuid' } }
+  }
+  type Case = readonly [
+    title: string,
+    write: (sharedStore: SharedStore, rowScope: RowScope) => Promise<unknown>,
+    definition?: BucketDefinition,
+    more?: Readonly<Record<string, BucketDefinition>>
+  ]
   const table: readonly Case[] = [
     ['insert', (a, r) => new Writes(a, r).insert('notes', { id: 'n', owner: 'me' })],
     [
@@ -956,7 +1162,10 @@ t.test('A right that is lost while a write waits', async t => {
       (a, r) => new Writes(a, r).insert('numbers', { owner: 'me' })
     ],
     ['defineBucket', (a, r) => defineBucket(a, 'new', { key: 'id', schema: { id: { type: 'string' } } }, r)],
-    ['updateBucket', (a, r) => updateBucket(a, 'notes', { addFields: { late: { type: 'string', unique: true } } }, r)],
+    [
+      'updateBucket',
+      (a, r) => updateBucket(a, 'notes', { addFields: { late: { type: 'string', unique: true } } }, r)
+    ],
     ['dropBucket', (a, r) => dropBucket(a, 'notes', r)]
   ]
   for (const [title, write, definition = plain, more = {}] of table) {
@@ -965,14 +1174,27 @@ t.test('A right that is lost while a write waits', async t => {
       for (let allowed = 0, stopped = true; stopped; allowed++) {
         const { store, sharedStore } = await withNotes(t, { ...more, numbers: numbered }, definition)
         await store.bucket('numbers').insert({ id: 2 })
-        await updateBucket(sharedStore, 'notes', { addFields: { parent: { type: 'string', ref: 'notes' } } }, everything)
-        const state = async () => [await store.getStats(), store.hasBucket('notes') && store.getBucketSchema('notes'), store.hasBucket('notes') && await store.bucket('notes').all()]
+        await updateBucket(
+          sharedStore,
+          'notes',
+          { addFields: { parent: { type: 'string', ref: 'notes' } } },
+          everything
+        )
+        const state = async () => [
+          await store.getStats(),
+          store.hasBucket('notes') && store.getBucketSchema('notes'),
+          store.hasBucket('notes') && (await store.bucket('notes').all())
+        ]
         const before = await state()
         let calls = 0
         const assertStillAllowed = (): void => { if (calls++ === allowed) throw new Error('lost') }
-        const refused = await refusal(write(sharedStore, { rows: () => rows, assertStillAllowed, work, maxChanges: Infinity }))
+        const refused = await refusal(
+          write(sharedStore, { rows: () => rows, assertStillAllowed, work, maxChanges: Infinity })
+        )
         stopped = calls > allowed
-        if (allowed === 0 && !(rows !== undefined && title.startsWith('clear'))) t.ok(stopped, `${title} asks`)
+        if (allowed === 0 && !(rows !== undefined && title.startsWith('clear'))) {
+          t.ok(stopped, `${title} asks`)
+        }
         if (stopped) {
           t.match(refused, { code: undefined, message: 'Error: lost' }, title)
           t.same(await state(), before, `${title} has written nothing`)
@@ -984,17 +1206,38 @@ t.test('A right that is lost while a write waits', async t => {
 
 t.test('referencedBuckets', async t => {
   t.test('names what a definition or an update refers to, once each [G-C18]', async t => {
-    t.same(referencedBuckets({ key: 'id', schema: { id: {}, a: { ref: '_users' }, b: { ref: 'x', onDelete: 'cascade' }, c: { ref: '_users' } } }, 'schema'), ['_users', 'x'])
-    t.same(referencedBuckets({ addFields: { a: { ref: '_users' } }, schema: { b: { ref: 'no' } } }, 'addFields'), ['_users'])
+    t.same(
+      referencedBuckets(
+        {
+          key: 'id',
+          schema: { id: {}, a: { ref: '_users' }, b: { ref: 'x', onDelete: 'cascade' }, c: { ref: '_users' } }
+        },
+        'schema'
+      ),
+      ['_users', 'x']
+    )
+    t.same(
+      referencedBuckets({ addFields: { a: { ref: '_users' } }, schema: { b: { ref: 'no' } } }, 'addFields'),
+      ['_users']
+    )
     t.same(referencedBuckets(JSON.parse('{"schema":{"__proto__":{"ref":"_users"}}}'), 'schema'), ['_users'])
   })
 
   t.test('takes whatever comes', async t => {
-    fc.assert(fc.property(fc.oneof(fc.jsonValue(), fc.jsonValue().map(schema => ({ schema, addFields: schema })), fc.dictionary(fc.string(), fc.jsonValue()).map(schema => ({ schema }))), config => {
-      for (const member of ['schema', 'addFields'] as const) {
-        assert.ok(referencedBuckets(config, member).every(name => typeof name === 'string'))
-      }
-    }))
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.jsonValue(),
+          fc.jsonValue().map(schema => ({ schema, addFields: schema })),
+          fc.dictionary(fc.string(), fc.jsonValue()).map(schema => ({ schema }))
+        ),
+        config => {
+          for (const member of ['schema', 'addFields'] as const) {
+            assert.ok(referencedBuckets(config, member).every(name => typeof name === 'string'))
+          }
+        }
+      )
+    )
     t.same(referencedBuckets(undefined, 'schema'), [])
   })
 })

@@ -88,9 +88,11 @@ t.test('A request has a budget of work', async t => {
   await takes('insertMany', 200, async work => {
     const assertStillAllowed = (): void => { throw new NoexServerError('FORBIDDEN', 'nothing is written') }
     const entry: TransactionEntry = { op: 'insertMany', bucket: 'full', data: [{ id: 1 }, { id: 2 }] }
-    await runTransaction(sharedStore, [entry], { ...reach(work), assertStillAllowed }).catch((error: NoexServerError) => {
-      if (error.code !== 'FORBIDDEN') throw error
-    })
+    await runTransaction(sharedStore, [entry], { ...reach(work), assertStillAllowed }).catch(
+      (error: NoexServerError) => {
+        if (error.code !== 'FORBIDDEN') throw error
+      }
+    )
   })
   let parent = 0
   await takes(

@@ -6,13 +6,18 @@ import {
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { GENESIS, hashOf, parseLine } from '../../../../lib/audit/chain/chain.js'
-import { hasGoodSignature, parseCheckpointLine, type Checkpoint } from '../../../../lib/audit/chain/checkpoint.js'
+import {
+  hasGoodSignature,
+  parseCheckpointLine,
+  type Checkpoint
+} from '../../../../lib/audit/chain/checkpoint.js'
 import { Journal, type JournalOptions } from '../../../../lib/audit/file/journal.js'
 import { verifyTrail } from '../../../../lib/audit/file/verify.js'
 import { temporaryDirectory } from '../../../support/temporary-directory.js'
 
 const entry = (n: number): string => JSON.stringify({ timestamp: n, userId: 'ünïcode', resource: `r${n}` })
-const entries = (from: number, to: number): string[] => Array.from({ length: to - from + 1 }, (_, i) => entry(from + i))
+const entries = (from: number, to: number): string[] =>
+  Array.from({ length: to - from + 1 }, (_, i) => entry(from + i))
 
 interface Opened {
   readonly journal: Journal
@@ -39,10 +44,16 @@ function open (directory: string, options: Partial<JournalOptions> = {}): Opened
 /** The segments, in the order of their entries. */
 function segments (directory: string): string[] {
   const names = readdirSync(directory).filter(name => name.endsWith('.jsonl'))
-  return [...names.filter(name => name !== 'audit.jsonl').sort(), ...names.filter(name => name === 'audit.jsonl')].map(name => join(directory, name))
+  return [
+    ...names.filter(name => name !== 'audit.jsonl').sort(),
+    ...names.filter(name => name === 'audit.jsonl')
+  ].map(name => join(directory, name))
 }
 
-/** The numbers of all entries. Fails unless every line is whole and the chain holds from the first to the last. */
+/**
+ * The numbers of all entries. Fails unless every line is whole and the chain holds from the first to the
+ * last.
+ */
 function follow (t: Test, directory: string, hash = GENESIS): number[] {
   const seqs: number[] = []
   for (const path of segments(directory)) {
@@ -61,7 +72,8 @@ function follow (t: Test, directory: string, hash = GENESIS): number[] {
   return seqs
 }
 
-const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i)
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from + 1 }, (_, i) => from + i)
 
 t.test('a line is the entry with its number and hash, for the owner\'s eyes only', async t => {
   const directory = temporaryDirectory(t)
@@ -72,7 +84,9 @@ t.test('a line is the entry with its number and hash, for the owner\'s eyes only
   const parsed = JSON.parse(first as string) as Record<string, unknown>
   t.same(Object.keys(parsed), ['timestamp', 'userId', 'resource', 'seq', 'hash'])
   t.match(parsed, { seq: 1, hash: /^[0-9a-f]{64}$/ })
-  for (const name of readdirSync(directory)) t.equal(statSync(join(directory, name)).mode & 0o777, 0o600, name)
+  for (const name of readdirSync(directory)) {
+    t.equal(statSync(join(directory, name)).mode & 0o777, 0o600, name)
+  }
 })
 
 t.test('the numbers and the chain go on over restarts', async t => {
@@ -141,7 +155,10 @@ t.test('as many closed segments stay as are to be kept, and the trail goes on be
 
 t.test('checkpoints state how far the trail goes, signed where there is a key', async t => {
   const directory = temporaryDirectory(t)
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519') as { privateKey: KeyObject, publicKey: KeyObject }
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519') as {
+    privateKey: KeyObject
+    publicKey: KeyObject
+  }
   const { journal, made } = open(directory, { key: privateKey, checkpointEntries: 10 })
   journal.append(entries(1, 10))
   t.ok(journal.checkpointIsDue)
@@ -165,8 +182,12 @@ t.test('a last write that a crash has left incomplete is moved aside, wherever i
     const directory = temporaryDirectory(t)
     writeFileSync(join(directory, 'audit.jsonl'), content.subarray(0, length))
     const again = open(directory, { fsync: false }).journal
-    if (again.recovered?.bytes !== length - lastLine) t.fail(`cut at ${length}: ${JSON.stringify(again.recovered)}`)
-    if (!readFileSync(join(directory, 'audit.torn')).equals(content.subarray(lastLine, length))) t.fail(`cut at ${length}: the torn bytes are not kept`)
+    if (again.recovered?.bytes !== length - lastLine) {
+      t.fail(`cut at ${length}: ${JSON.stringify(again.recovered)}`)
+    }
+    if (!readFileSync(join(directory, 'audit.torn')).equals(content.subarray(lastLine, length))) {
+      t.fail(`cut at ${length}: the torn bytes are not kept`)
+    }
     again.append(entries(3, 4))
     again.close()
     t.same(follow(t, directory), [1, 2, 3, 4])
@@ -176,7 +197,10 @@ t.test('a last write that a crash has left incomplete is moved aside, wherever i
 t.test('zeros and remains of lines behind the last good one are a torn write too', async t => {
   const directory = temporaryDirectory(t)
   open(directory).journal.append(entries(1, 3))
-  appendFileSync(join(directory, 'audit.jsonl'), Buffer.concat([Buffer.alloc(4_096), Buffer.from('\nrest of a line"}\n')]))
+  appendFileSync(
+    join(directory, 'audit.jsonl'),
+    Buffer.concat([Buffer.alloc(4_096), Buffer.from('\nrest of a line"}\n')])
+  )
   const { journal } = open(directory)
   t.same(journal.recovered, { bytes: 4_096 + 18, lines: 2 })
   journal.append(entries(4, 4))
@@ -186,8 +210,21 @@ t.test('zeros and remains of lines behind the last good one are a torn write too
 
 t.test('what no crash explains is refused and left as it is', async t => {
   const changes: ReadonlyArray<readonly [string, RegExp, (path: string) => void]> = [
-    ['a changed entry before a checkpoint', /line 5: the trail is damaged/, path => { writeFileSync(path, readFileSync(path, 'utf8').replace('"r5"', '"r6"')) }],
-    ['entries that are missing at the end', /a checkpoint names 20/, path => { truncateSync(path, Buffer.byteLength(readFileSync(path, 'utf8').split('\n').slice(0, 10).join('\n')) + 1) }],
+    [
+      'a changed entry before a checkpoint',
+      /line 5: the trail is damaged/,
+      path => { writeFileSync(path, readFileSync(path, 'utf8').replace('"r5"', '"r6"')) }
+    ],
+    [
+      'entries that are missing at the end',
+      /a checkpoint names 20/,
+      path => {
+        truncateSync(
+          path,
+          Buffer.byteLength(readFileSync(path, 'utf8').split('\n').slice(0, 10).join('\n')) + 1
+        )
+      }
+    ],
     ['a missing file', /entries are missing/, path => { writeFileSync(path, '') }]
   ]
   for (const [title, message, change] of changes) {
@@ -210,7 +247,8 @@ t.test('lines that are whole and do not fit are no crash, though no checkpoint n
     'a changed line': text => text.replace('"r3"', '"R3"'),
     'a removed line': text => text.replace(`${lineOf(text, 5)}\n`, ''),
     'a changed line near the end': text => text.replace('"r18"', '"R18"'),
-    'swapped lines': text => text.replace(`${lineOf(text, 19)}\n${lineOf(text, 20)}`, `${lineOf(text, 20)}\n${lineOf(text, 19)}`),
+    'swapped lines': text =>
+      text.replace(`${lineOf(text, 19)}\n${lineOf(text, 20)}`, `${lineOf(text, 20)}\n${lineOf(text, 19)}`),
     'a repeated line': text => `${text}${lineOf(text, 20)}\n`,
     'lines of something else': text => `${text}hello\nworld\n`,
     'a blank line': text => text.replace(`${lineOf(text, 7)}\n`, `\n${lineOf(text, 7)}\n`),
@@ -237,7 +275,10 @@ t.test('a segment that is missing between others is refused', async t => {
 })
 
 t.test('a segment that is removed or replaced while it is written is noticed before anything more is added to it', async t => {
-  for (const remove of [(path: string) => { rmSync(path) }, (path: string) => { renameSync(path, `${path}.1`) }]) {
+  for (const remove of [
+    (path: string) => { rmSync(path) },
+    (path: string) => { renameSync(path, `${path}.1`) }
+  ]) {
     const directory = temporaryDirectory(t)
     const path = join(directory, 'audit.jsonl')
     const { journal, made } = open(directory)

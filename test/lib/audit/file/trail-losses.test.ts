@@ -5,7 +5,11 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { parseCheckpointLine, signCheckpoint, type Checkpoint } from '../../../../lib/audit/chain/checkpoint.js'
+import {
+  parseCheckpointLine,
+  signCheckpoint,
+  type Checkpoint
+} from '../../../../lib/audit/chain/checkpoint.js'
 import { Journal } from '../../../../lib/audit/file/journal.js'
 import { verifyTrail, type VerifyResult } from '../../../../lib/audit/file/verify.js'
 import { keys } from '../../../support/audit-trail-files.js'
