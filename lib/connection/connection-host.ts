@@ -1,5 +1,5 @@
 import type { Session } from '../protocol/session.js'
-import type { ConnectionAudit } from '../audit/connection-audit.js'
+import type { AuditTrail } from '../audit/trail.js'
 import type { Log } from '../util/log.js'
 import type { Connection } from './connection.js'
 import type { DeadlineQueue } from '../util/deadline-queue.js'
@@ -16,7 +16,7 @@ export interface ConnectionHost extends PrincipalHost {
   /** Of a client that must log in and never has. */
   readonly maxUnauthenticatedPayloadBytes: number
   readonly unauthenticatedInboxes: UnauthenticatedInboxes
-  readonly audit: ConnectionAudit | undefined
+  readonly trail: AuditTrail | undefined
   /** Connections whose client has stopped reading. */
   readonly stalled: DeadlineQueue<Connection>
   /** Connections whose close frame is on its way. */

@@ -3,7 +3,7 @@ import { addressKey } from '../handshake/client-address.js'
 import { CallbackError } from '../application/application-callback.js'
 import { readableError } from '../application/thrown.js'
 import type { Origin, Session } from '../protocol/session.js'
-import { ClientConduct } from '../audit/client-conduct.js'
+import { ConnectionAudit } from '../audit/connection-audit.js'
 import type { Log } from '../util/log.js'
 import { closeReasons, type CloseReason } from '../protocol/close-codes.js'
 import type { QuerySubscriptions } from '../subscriptions/query-subscriptions.js'
@@ -47,7 +47,7 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
   /** Made when the first reply waits, as is the log when there is something to log. */
   #held: HeldReplies | undefined
   #log: Log | undefined
-  #conduct: ClientConduct | undefined
+  #connectionAudit: ConnectionAudit | undefined
   /**
    * Why the session was revoked while the request that did so was being answered: the close waits for the
    * reply.
@@ -252,16 +252,16 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
   }
 
   malformed (problem: string): void {
-    this.#wrong.malformed(problem)
+    this.#audit?.malformed(problem)
   }
 
   limited (operation: string | undefined): void {
-    this.#wrong.limited(operation)
+    this.#audit?.limited(operation)
   }
 
-  get #wrong (): ClientConduct {
-    this.#conduct ??= new ClientConduct(this, this.#host.audit)
-    return this.#conduct
+  get #audit (): ConnectionAudit | undefined {
+    const { trail } = this.#host
+    return this.#connectionAudit ??= trail && new ConnectionAudit(trail, this)
   }
 
   logFailure (error: unknown, operation: string, resource?: string): void {
@@ -351,7 +351,7 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
   #recordClose (reason: CloseReason): void {
     if (this.#isEnding) return
     this.#isEnding = true
-    this.#host.audit?.closed(this, reason)
+    this.#audit?.closed(reason)
   }
 
   /** Ends the socket at once. */
@@ -362,7 +362,7 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
   #shut (state: 'closing' | 'closed', ending: string | number): void {
     this.#state = state
     const { isLoggedIn } = this.#principal
-    this.#conduct?.end()
+    this.#connectionAudit?.end()
     this.#inbox.clear()
     this.#held?.clear()
     this.#principal.end()
@@ -385,7 +385,7 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
     this.#host.logOf(this).info({ err: error, ...limit }, 'connection failed')
     if (!this.open) return
     this.#isEnding = true
-    this.#host.audit?.failed(this, error)
+    this.#audit?.failed(error)
     if (!this.open) return
     // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we
     // do.

@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws'
-import type { ConnectionAudit } from '../audit/connection-audit.js'
+import type { AuditTrail } from '../audit/trail.js'
 import type { Caller, Authorizer } from '../permissions/authorizer.js'
 import type { Scope } from '../permissions/policy.js'
 import type { Session } from '../protocol/session.js'
@@ -27,7 +27,7 @@ let lastId = 0
 
 /** What decides about the clients of a service, and what records them. */
 export interface ConnectionsParts {
-  readonly audit: ConnectionAudit | undefined
+  readonly trail: AuditTrail | undefined
   readonly requiresAuth: boolean
   readonly authorizer: Authorizer
   /** How many there may be. */
@@ -44,7 +44,7 @@ export class Connections implements ConnectionHost {
   readonly maxUnauthenticatedPayloadBytes: number
   readonly unauthenticatedInboxes: UnauthenticatedInboxes
   readonly requiresAuth: boolean
-  readonly audit: ConnectionAudit | undefined
+  readonly trail: AuditTrail | undefined
   readonly stalled: DeadlineQueue<Connection>
   readonly closing: DeadlineQueue<Connection>
   readonly dispatch: ConnectionHost['dispatch']
@@ -68,7 +68,7 @@ export class Connections implements ConnectionHost {
     options: ResolvedOptions,
     log: Log,
     clock: Clock,
-    { requiresAuth, authorizer, connectionQuota, rejections, audit }: ConnectionsParts,
+    { requiresAuth, authorizer, connectionQuota, rejections, trail }: ConnectionsParts,
     dispatch: ConnectionHost['dispatch']
   ) {
     const { maxBufferedBytes, highWaterMark, drainTimeoutMs } = options.backpressure
@@ -89,7 +89,7 @@ export class Connections implements ConnectionHost {
     )
     this.closing = new DeadlineQueue(closeTimeoutMs, clock, connection => { connection.terminate() })
     this.requiresAuth = requiresAuth
-    this.audit = audit
+    this.trail = trail
     this.#authorizer = authorizer
     this.#connectionQuota = connectionQuota
     this.#rejections = rejections

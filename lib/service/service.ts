@@ -25,7 +25,6 @@ import { LiveQueries } from '../subscriptions/live-queries.js'
 import { QueryRunner } from '../subscriptions/query-runner.js'
 import type { Log } from '../util/log.js'
 import { Drain } from '../lifecycle/drain.js'
-import { ConnectionAudit } from '../audit/connection-audit.js'
 import { AuditTrail } from '../audit/trail.js'
 import { closeReasons, REVOKED_REASON } from '../protocol/close-codes.js'
 import { OperationRegistry, operations } from '../operations/registry.js'
@@ -197,7 +196,7 @@ export class NoexService implements Noex {
       options,
       environment.log,
       clock,
-      { requiresAuth, authorizer, connectionQuota, rejections, audit: trail && new ConnectionAudit(trail) },
+      { requiresAuth, authorizer, connectionQuota, rejections, trail },
       (text, connection) => dispatch(text, connection, to)
     )
     this.#statistics = new Statistics({
