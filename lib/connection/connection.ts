@@ -261,7 +261,8 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
 
   get #audit (): ConnectionAudit | undefined {
     const { trail } = this.#host
-    return this.#connectionAudit ??= trail && new ConnectionAudit(trail, this)
+    this.#connectionAudit ??= trail && new ConnectionAudit(trail, this)
+    return this.#connectionAudit
   }
 
   logFailure (error: unknown, operation: string, resource?: string): void {

@@ -1,4 +1,4 @@
-import type { SinkStats } from '../audit/sink-queue.js'
+import type { SinkStats } from '../audit/sink.js'
 import type { SubscriptionKind } from '../limits/subscription-quota.js'
 
 /** A figure for each kind of subscription. */
