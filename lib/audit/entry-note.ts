@@ -1,6 +1,5 @@
 import { isPlainObject } from '../util/option-schema.js'
-import type { AuditEntry, RecordedEntry } from './entry.js'
-import { isEntry } from './file/trail-reader.js'
+import { isEntry, type AuditEntry, type RecordedEntry } from './entry.js'
 
 /** Format number of the notes; it also tells them from notes of the application. */
 const FORMAT = 1

@@ -98,3 +98,25 @@ function boundDetails (details: Readonly<Record<string, unknown>>): Readonly<Rec
   }
   return JSON.parse(json, (_name, value: unknown) => Object.freeze(value)) as Record<string, unknown>
 }
+
+/** Returns whether the properties of an object are those of an entry. */
+export function isEntry (entry: AuditEntry): boolean {
+  const { timestamp, userId, sessionId, operation, resource, result, error, remoteAddress } = entry
+  const { revision, epoch } = entry
+  return (
+    Number.isSafeInteger(timestamp) &&
+    isTextOrNull(userId) &&
+    isTextOrNull(sessionId) &&
+    typeof operation === 'string' &&
+    typeof resource === 'string' &&
+    (result === 'success' || result === 'error') &&
+    (error === undefined || typeof error === 'string') &&
+    typeof remoteAddress === 'string' &&
+    (revision === undefined || Number.isSafeInteger(revision)) &&
+    (epoch === undefined || typeof epoch === 'string')
+  )
+}
+
+function isTextOrNull (value: unknown): boolean {
+  return value === null || typeof value === 'string'
+}

@@ -1,5 +1,6 @@
+import { findSegments, type Segment } from '../audit/file/segments.js'
 import { findLastLines } from '../audit/file/trail-lines.js'
-import { findSegments, readItems, type Segment, type TrailItem } from '../audit/file/trail-reader.js'
+import { readItems, type TrailItem } from '../audit/file/trail-reader.js'
 import { OK, UsageError, runCommand, toInteger, type CommandIo } from './command.js'
 import { followTrail } from './follow.js'
 

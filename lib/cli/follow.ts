@@ -2,8 +2,9 @@ import { watch } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { LineSplitter } from '@hamicek/noex-journal'
-import { findSegments, readItems, toItem, type TrailItem } from '../audit/file/trail-reader.js'
-import { MAX_LINE_BYTES } from '../audit/file/trail-lines.js'
+import { MAX_LINE_BYTES } from '../audit/chain/chain.js'
+import { findSegments } from '../audit/file/segments.js'
+import { readItems, toItem, type TrailItem } from '../audit/file/trail-reader.js'
 
 /** File systems that tell no changes are looked at this often. */
 const POLL_MS = 1_000

@@ -169,7 +169,7 @@ t.test(
   async t => {
     const writer = await open({ table: 'taken', stream: 's' })
     await t.rejects(open({ table: 'taken', stream: 's' }), {
-      message: /somebody else writes the stream s of table taken/
+      message: /another process writes the stream s of table taken/
     })
     const waiting = open({ table: 'public.taken', stream: 's' })
     await writer.close()
@@ -234,7 +234,7 @@ t.test('entries that somebody else has written under the same numbers end the wr
   const failure = context.nextFailure()
   const written = writer.write(numberedBatch(3, 6))
   written.catch(() => {})
-  t.equal(await failure, 'somebody else writes the stream')
+  t.equal(await failure, 'another process writes the stream')
   await writer.close()
   await t.rejects(written, { message: /entry 4 of the stream s is not the one that was written/ })
 })

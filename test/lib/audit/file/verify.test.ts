@@ -5,7 +5,9 @@ import { setImmediate } from 'node:timers/promises'
 import { LineSplitter } from '@hamicek/noex-journal'
 import t from 'tap'
 import { ChainCheck } from '../../../../lib/audit/chain/chain-check.js'
-import { GENESIS, parseLine, seal, type ChainHead } from '../../../../lib/audit/chain/chain.js'
+import {
+  GENESIS, MAX_LINE_BYTES, parseLine, seal, type ChainHead
+} from '../../../../lib/audit/chain/chain.js'
 import {
   checkpointLine,
   digestOf,
@@ -14,7 +16,6 @@ import {
   type Checkpoint
 } from '../../../../lib/audit/chain/checkpoint.js'
 import { CheckpointCheck } from '../../../../lib/audit/file/checkpoint-reader.js'
-import { MAX_LINE_BYTES } from '../../../../lib/audit/file/trail-lines.js'
 import { readTrail } from '../../../../lib/audit/file/trail-reader.js'
 import { verifyTrail } from '../../../../lib/audit/file/verify.js'
 import type { AuditEntry } from '../../../../lib/audit/entry.js'
