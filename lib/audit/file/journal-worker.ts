@@ -30,7 +30,7 @@ function checkpoint (journal: Journal): void {
   try {
     journal.checkpoint()
   } catch (error) {
-    report({ type: 'trouble', message: (error as Error).message })
+    report({ type: 'warning', message: (error as Error).message })
   }
 }
 

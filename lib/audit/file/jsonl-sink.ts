@@ -116,7 +116,7 @@ class JsonlWriter implements SinkWriter {
         else log.error({ reason: notice.message }, 'files of the audit trail have been changed from outside')
       },
       onFailing (error, code) { context.failing(error, code ?? 'the trail cannot be written') },
-      onTrouble (message) { log.error({ reason: message }, 'an audit checkpoint cannot be written') },
+      onWarning (message) { log.error({ reason: message }, 'an audit checkpoint cannot be written') },
       onDeath (error) { context.failing(error, 'the writer has died') }
     })
     const { recovered, unsigned, formerName } = opened
