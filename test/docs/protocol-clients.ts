@@ -63,7 +63,7 @@ export class ExampleClients {
     const known = this.#open.get(name)
     if (known !== undefined) return await known
     const open = this.#makers[name]
-    if (open === undefined) throw new Error(`PROTOCOL.md names the client "${name}", which the test does not know`)
+    if (open === undefined) throw new Error(`PROTOCOL.md names an unknown client, "${name}"`)
     const client = open()
     this.#open.set(name, client)
     return await client

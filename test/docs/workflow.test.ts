@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { parse } from 'yaml'
+import { projectFile } from '../project-file.js'
+import { documentText } from './protocol-exchanges.js'
+
+interface Workflow {
+  readonly on: Readonly<Record<string, unknown>>
+  readonly jobs: Readonly<Record<string, {
+    readonly container: { readonly image: string }
+    readonly services: Readonly<Record<string, unknown>>
+    readonly env: Readonly<Record<string, string>>
+    readonly steps: ReadonlyArray<{ readonly run?: string }>
+  }>>
+}
+
+t.test('the workflow of GitHub runs .ci/run on each push and pull request', async t => {
+  const workflow = parse(documentText('.github/workflows/ci.yml')) as Workflow
+  t.same(Object.keys(workflow.on), ['push', 'pull_request'])
+  const [job] = Object.values(workflow.jobs)
+  t.ok(job?.steps.some(({ run }) => run === 'bash .ci/run'))
+  const database = new URL(job?.env['DATABASE_URL'] ?? '')
+  t.ok(Object.hasOwn(job?.services ?? {}, database.hostname), 'the database of the tests is a service of the job')
+})
+
+t.test('it runs on the Node of .nvmrc, which is the lowest that the package supports', async t => {
+  const [version = ''] = documentText('.nvmrc').split('\n')
+  const { engines } = JSON.parse(readFileSync(projectFile('package.json'), 'utf8')) as { engines: { node: string } }
+  t.ok(engines.node.startsWith(`>=${version}.`), engines.node)
+  const { jobs } = parse(documentText('.github/workflows/ci.yml')) as Workflow
+  for (const { container } of Object.values(jobs)) t.match(container.image, `node:${version}-`)
+})
+
+t.test('forms for issues are YAML', async t => {
+  for (const name of ['bug', 'feature', 'config']) {
+    t.doesNotThrow(() => parse(documentText(`.github/ISSUE_TEMPLATE/${name}.yml`)) as unknown, name)
+  }
+})
