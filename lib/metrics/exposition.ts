@@ -11,7 +11,7 @@ type SetOne = (value: number) => void
 /** Sets the values of a metric that has labels: those of the labels in their order, and the value. What is not named is gone. */
 type SetAll = (samples: Iterable<readonly [...labels: string[], value: number]>) => void
 
-/** All metrics in a registry of their own: each `text` sets them anew and writes them. README.md, "Metrics". */
+/** All metrics in a registry of their own: each `text` sets them anew and writes them. docs/metrics.md. */
 export class Exposition {
   readonly #registry: Registry
   readonly #durations = new RequestDurations()
