@@ -83,7 +83,7 @@ t.test('An order that is placed in one window appears in the other', async t => 
 
   t.comment('the server restarts, and both windows come back with the same orders')
   await app.close()
-  await Promise.all([mine, theirs].map(async page => { await page.locator('#state:not([data-state="open"])').waitFor() }))
+  for (const page of [mine, theirs]) await page.locator('#state:not([data-state="open"])').waitFor()
   await serve(t, directory, port)
   await Promise.all([isLive(mine), isLive(theirs)])
   t.equal((await orders(theirs)).length, after.length + 1)

@@ -20,7 +20,7 @@ t.test('its complete configuration leaves no advice, and serves and stops as it 
     .replace('drainDelayMs: 5_000', 'drainDelayMs: 1')
   const before = { SIGTERM: process.listeners('SIGTERM'), SIGINT: process.listeners('SIGINT') }
   const names = ['server', 'stop', 'config']
-  const { server, stop, config } = await runSample(t, path, 'production', names, change) as {
+  const { server, stop, config: options } = await runSample(t, path, 'production', names, change) as {
     server: NoexServer, stop: () => Promise<void>, config: ServerConfig
   }
   t.teardown(stop)
@@ -30,7 +30,7 @@ t.test('its complete configuration leaves no advice, and serves and stops as it 
     process.removeListener(signal, stop)
     t.same(process.listeners(signal), before[signal], 'stop is the listener')
   }
-  t.same(checkDeployment(config, { production: true }), [])
+  t.same(checkDeployment(options, { production: true }), [])
 
   t.comment('behind a proxy')
   const headers = { 'x-real-ip': '192.0.2.7', origin: 'https://app.example.com' }
@@ -42,8 +42,8 @@ t.test('its complete configuration leaves no advice, and serves and stops as it 
   t.equal(server.getConnections()[0]?.remoteAddress, '192.0.2.7')
   const secret = process.env['ADMIN_SECRET']
   const { token } = await client.ask('identity.loginWithSecret', { secret }) as { token: string }
-  const definition = { name: 'orders', config: { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } } }
-  await client.ask('store.defineBucket', definition)
+  const config = { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } }
+  await client.ask('store.defineBucket', { name: 'orders', config })
   await client.ask('store.insert', { bucket: 'orders', data: {} })
 
   t.comment('the statistics that docs/operating.md shows')

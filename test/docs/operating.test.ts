@@ -22,7 +22,8 @@ t.test('its sample of a shutdown drains before it closes', async t => {
 t.test('its table of limits names options that exist', async t => {
   const rows = tableBelow(readDocument(path), '| what a client may do too much of |')
     .matchAll(/^\| [^|]+ \| ([^|]+) \|/gm)
-  const options = [...rows].flatMap(([, cell = '']) => [...cell.matchAll(/`([\w.]+)`/g)]).map(([, name = '']) => name)
+  const options = [...rows].flatMap(([, cell = '']) => [...cell.matchAll(/`([\w.]+)`/g)])
+    .map(([, name = '']) => name)
   t.ok(options.length > 10, 'it names options')
   const resolved = resolveOptions({
     store: await startStore(t),

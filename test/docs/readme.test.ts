@@ -35,11 +35,12 @@ t.test('the service serves, and the session of docs/live-queries.md is the one s
   t.equal(health.json<{ status: string }>().status, 'ok')
 })
 
-t.test('the page shows the orders of the service and places one; npm run test:browser has a browser', async t => {
+t.test('the page shows the orders of the service and places one', async t => {
   const { store, url } = await startService(t)
   const page = sample('README.md', 'page')
   t.match(page, '\'ws://localhost:3000/live\'')
   t.match(sample('README.md', 'usage'), /path: '\/live'[^]*port: 3000/)
+  // Without a browser; test/browser/two-windows.browser.ts opens the page in one.
   const script = /<script>([^]*)<\/script>/.exec(page)?.[1] ?? ''
   const shown: Array<() => void> = []
   let items: string[] = []

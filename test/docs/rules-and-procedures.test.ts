@@ -52,7 +52,9 @@ t.test('the sample of procedures places an order, or none', async t => {
   })
   await store.defineBucket('orders', {
     key: 'id',
-    schema: { id: { type: 'string', generated: 'uuid' }, sku: { type: 'string' }, quantity: { type: 'number' } }
+    schema: {
+      id: { type: 'string', generated: 'uuid' }, sku: { type: 'string' }, quantity: { type: 'number' }
+    }
   })
   await store.bucket('products').insert({ sku: 'A1', stock: 3 })
   const rules = await RuleEngine.start()

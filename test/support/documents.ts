@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Test } from 'tap'
@@ -12,16 +12,14 @@ export function readDocument (path: string): string {
   return readFileSync(join(root, path), 'utf8')
 }
 
-/** The paths of all Markdown documents: those of the root, of docs/, and of the folders that have a README. */
+/** Returns the paths of all Markdown documents: of the root, of docs/, and of the folders with a README. */
 export function documentPaths (): string[] {
-  const below = (folder: string): string[] => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .map(name => join(folder, name))
-  const packages = readdirSync(join(root, 'packages')).map(name => `packages/${name}`)
+  const filesOf = (folder: string, recursive = false): string[] => existsSync(join(root, folder))
+    ? readdirSync(join(root, folder), { recursive, encoding: 'utf8' }).map(name => join(folder, name))
+    : []
   const paths = [
-    ...readdirSync(root), ...below('docs'), 'deploy/README.md', 'example-app/README.md',
-    ...packages.flatMap(folder => readdirSync(join(root, folder)).map(name => `${folder}/${name}`)),
-    ...packages.filter(folder => readdirSync(join(root, folder)).includes('docs'))
-      .flatMap(folder => below(`${folder}/docs`))
+    ...filesOf(''), ...filesOf('docs', true), ...filesOf('deploy'), ...filesOf('example-app'),
+    ...filesOf('packages').flatMap(folder => [...filesOf(folder), ...filesOf(`${folder}/docs`, true)])
   ]
   return paths.filter(path => path.endsWith('.md'))
 }
