@@ -1,14 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { jsonlSink } from '../lib/audit/jsonl-sink.js'
+import { jsonlSink } from '../lib/audit/file/jsonl-sink.js'
 import type { AuditSink } from '../lib/audit/sink.js'
 import type { NoexOptions } from '../lib/index.js'
-import type { TestClient, Frame } from './client.js'
-import { FakeRuleEngine } from './fake-rule-engine.js'
-import { serve, startStore, type Served } from './helper.js'
-import { projectFile } from './project-file.js'
-import { temporaryDirectory } from './temporary-directory.js'
+import type { TestClient, Frame } from './support/client.js'
+import { FakeRuleEngine } from './support/fake-rule-engine.js'
+import { serve, startStore, type Served } from './support/service.js'
+import { projectFile } from './support/project-file.js'
+import { temporaryDirectory } from './support/temporary-directory.js'
 
 /** A function of the application, with any arguments and any answer. */
 type Act = () => unknown

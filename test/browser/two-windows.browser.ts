@@ -7,9 +7,9 @@ import { chromium, type Browser, type Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { orderDesk } from '../../example-app/app.js'
 import { openStore } from '../../example-app/store.js'
-import { projectFile } from '../project-file.js'
 import { anyPort, runSample, sample } from '../support/documents.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { projectFile } from '../support/project-file.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
 const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',

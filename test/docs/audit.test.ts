@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { verifyTrail } from '../../lib/audit/verify.js'
+import { verifyTrail } from '../../lib/audit/file/verify.js'
 import type { AuditOptions } from '../../lib/audit/audit-options.js'
-import { serve } from '../helper.js'
+import { serve } from '../support/service.js'
 import { runSample, setEnvironment } from '../support/documents.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const document = 'docs/audit.md'
 

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { verifyTrail } from '../../lib/audit/verify.js'
+import { verifyTrail } from '../../lib/audit/file/verify.js'
 import { checkDeployment, type NoexServer, type ServerConfig } from '../../lib/index.js'
-import { TestClient } from '../client.js'
+import { TestClient } from '../support/client.js'
 import { anyPort, readDocument, runSample, sample, setEnvironment, tableBelow } from '../support/documents.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const path = 'docs/deployment.md'
 const document = readDocument(path)

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { projectFile } from '../project-file.js'
+import { projectFile } from '../support/project-file.js'
 import { documentPaths, readDocument } from '../support/documents.js'
 
 /** Returns the text of a document without its blocks of code. */

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { resolveOptions } from '../../lib/options.js'
-import { serve, startStore } from '../helper.js'
+import { resolveOptions } from '../../lib/options/options.js'
+import { serve, startStore } from '../support/service.js'
 import { readDocument, runBody, sample, tableBelow } from '../support/documents.js'
 
 const path = 'docs/operating.md'

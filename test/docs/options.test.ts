@@ -1,10 +1,10 @@
 import t from 'tap'
-import { authDefaults } from '../../lib/access/auth-options.js'
+import { authDefaults } from '../../lib/auth/auth-options.js'
 import { auditDefaults } from '../../lib/audit/audit-options.js'
-import { jsonlDefaults } from '../../lib/audit/jsonl-sink.js'
-import { postgresDefaults } from '../../lib/audit/postgres-sink.js'
-import { resolveOptions } from '../../lib/options.js'
-import { startStore } from '../helper.js'
+import { jsonlDefaults } from '../../lib/audit/file/jsonl-sink.js'
+import { postgresDefaults } from '../../lib/audit/postgres/postgres-sink.js'
+import { resolveOptions } from '../../lib/options/options.js'
+import { startStore } from '../support/service.js'
 import { readDocument, tableBelow } from '../support/documents.js'
 
 const document = readDocument('docs/options.md')

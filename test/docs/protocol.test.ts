@@ -1,6 +1,6 @@
 import t from 'tap'
 import { closeReasons, ErrorCode } from '../../lib/index.js'
-import { operations } from '../../lib/operations/index.js'
+import { operations } from '../../lib/operations/registry.js'
 import { readDocument } from '../support/documents.js'
 
 t.test('PROTOCOL.md names every operation, code and close', async t => {

@@ -5,8 +5,8 @@ import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
 import type { Store } from '@hamicek/noex-store'
-import { TestClient, type Frame } from '../client.js'
-import { projectFile } from '../project-file.js'
+import { TestClient, type Frame } from '../support/client.js'
+import { projectFile } from '../support/project-file.js'
 import { anyPort, readDocument, runSample, sample } from '../support/documents.js'
 
 const readme = readDocument('README.md')

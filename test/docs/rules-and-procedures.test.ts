@@ -4,8 +4,8 @@ import t from 'tap'
 import { RuleEngine } from '@hamicek/noex-rules'
 import type { Store } from '@hamicek/noex-store'
 import type { ProcedureOptions } from '../../lib/index.js'
-import { TestClient, type Frame } from '../client.js'
-import { serve, startStore } from '../helper.js'
+import { TestClient, type Frame } from '../support/client.js'
+import { serve, startStore } from '../support/service.js'
 import { anyPort, runSample } from '../support/documents.js'
 
 t.test('the sample of rules announces a large order', async t => {

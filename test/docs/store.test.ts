@@ -1,9 +1,9 @@
 import ts from 'typescript'
 import t from 'tap'
 import { FileAdapter, Store } from '@hamicek/noex-store'
-import { startStore } from '../helper.js'
+import { startStore } from '../support/service.js'
 import { readDocument, runSample, sample } from '../support/documents.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const document = 'docs/store.md'
 

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Test } from 'tap'
-import { projectFile } from '../project-file.js'
+import { projectFile } from './project-file.js'
 
 const root = projectFile('')
 let runs = 0
