@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { projectFile } from '../project-file.js'
-import { documentText } from './protocol-exchanges.js'
+import { projectFile } from '../support/project-file.js'
+import { readDocument } from '../support/documents.js'
 
 const root = projectFile('')
 const packages = readdirSync(join(root, 'packages')).map(name => `packages/${name}/test`)
@@ -18,7 +18,7 @@ function tagsIn (folder: string): string[] {
 
 t.test('docs/known-faults.md has the tags that tests use, and no other', async t => {
   const used = new Set(['test', ...packages].flatMap(tagsIn))
-  const rows = documentText('docs/known-faults.md').matchAll(/^\| (G-\w+) \|/gm)
+  const rows = readDocument('docs/known-faults.md').matchAll(/^\| (G-\w+) \|/gm)
   t.ok(used.size > 80, 'there are tags')
   t.same([...rows].map(([, tag]) => tag).sort(), [...used].sort(), 'each once')
 })

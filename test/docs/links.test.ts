@@ -1,31 +1,47 @@
-import { existsSync, readdirSync } from 'node:fs'
-import { basename, dirname, join, normalize } from 'node:path'
+import { existsSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import t from 'tap'
-import { projectFile } from '../project-file.js'
-import { anchorOf, documentText, sectionsOf } from './protocol-exchanges.js'
+import { projectFile } from '../support/project-file.js'
+import { documentPaths, readDocument } from '../support/documents.js'
 
-const root = projectFile('')
-const inDocs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-  .filter(name => name.endsWith('.md'))
-  .map(name => join('docs', name))
-const documents = ['PROTOCOL.md', 'SECURITY.md', 'CHANGELOG.md', ...inDocs]
+/** Returns the text of a document without its blocks of code. */
+const proseOf = (path: string): string => readDocument(path).replace(/^( *)```[^]*?^\1```/gm, '')
 
-t.test('links of documents lead to files, and to headings of them', async t => {
-  for (const path of documents) {
-    const text = documentText(path).replace(/```[^]*?```/g, '')
-    for (const [link, target = '', anchor] of text.matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)/g)) {
-      const file = target === '' ? path : normalize(join(dirname(path), target))
-      t.ok(existsSync(join(root, file)), `${path}: ${link}`)
-      if (anchor === undefined || !file.endsWith('.md')) continue
-      const anchors = sectionsOf(documentText(file)).map(({ heading }) => anchorOf(heading))
-      t.ok(anchors.includes(anchor), `${path}: ${link}`)
+/** Returns the anchors that GitHub gives to the headings of a document. */
+function anchorsOf (path: string): Set<string> {
+  const anchors = new Set<string>()
+  for (const [, title = ''] of proseOf(path).matchAll(/^#+ (.+)$/gm)) {
+    const anchor = title.replace(/\[(.+?)\]\(.*?\)/g, '$1').toLowerCase()
+      .replace(/[^\p{L}\p{N}_\s-]/gu, '').replaceAll(' ', '-')
+    let [unique, count] = [anchor, 0]
+    while (anchors.has(unique)) unique = `${anchor}-${++count}`
+    anchors.add(unique)
+  }
+  return anchors
+}
+
+t.test('every link of a document leads to a file and a heading', async t => {
+  const paths = documentPaths()
+  for (const path of ['README.md', 'PROTOCOL.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/auth.md',
+    'docs/decisions/own-store.md', 'packages/noex-store/docs/differences.md']) {
+    t.ok(paths.includes(path), `${path} is looked at`)
+  }
+  let count = 0
+  for (const path of paths) {
+    for (const [, link = ''] of proseOf(path).matchAll(/\]\((?!https?:|mailto:)([^)\s]+)\)/g)) {
+      count++
+      const [file = '', anchor] = link.split('#')
+      const target = file === '' ? path : join(dirname(path), file)
+      if (!existsSync(projectFile(target))) t.fail(`${path}: ${link} is no file`)
+      else if (anchor !== undefined) t.ok(anchorsOf(target).has(anchor), `${path}: ${link}`)
+      else t.pass(`${path}: ${link}`)
     }
   }
+  t.ok(count > 200, `${count} links`)
 })
 
-t.test('each decision is in the index of decisions', async t => {
-  const index = documentText('docs/decisions/README.md')
-  const pages = inDocs.filter(path => dirname(path) === 'docs/decisions').map(path => basename(path))
-  for (const page of pages.filter(name => name !== 'README.md')) t.ok(index.includes(`](${page})`), page)
-  t.ok(pages.length > 10, 'there are decisions')
+t.test('the pictures of docs/ have at most 200 KB', async t => {
+  const pictures = [...readDocument('README.md').matchAll(/!\[.+?\]\((.+?)\)/g)].map(([, path = '']) => path)
+  t.equal(pictures.length, 1)
+  for (const path of pictures) t.ok(statSync(projectFile(path)).size <= 200_000, path)
 })

@@ -1,12 +1,13 @@
 import t from 'tap'
 import type { TObject } from 'typebox'
 import { ErrorCode } from '../../lib/index.js'
-import { operations } from '../../lib/operations/index.js'
-import type { Frame } from '../client.js'
-import { ExampleClients } from './protocol-clients.js'
-import { anchorOf, documentText, exchangesOf, sectionsOf, type Exchange } from './protocol-exchanges.js'
+import { operations } from '../../lib/operations/registry.js'
+import type { Frame } from '../support/client.js'
+import { ExampleClients } from '../support/protocol-clients.js'
+import { readDocument } from '../support/documents.js'
+import { anchorOf, exchangesOf, sectionsOf, type Exchange } from '../support/protocol-exchanges.js'
 
-const protocol = documentText('PROTOCOL.md')
+const protocol = readDocument('PROTOCOL.md')
 const sections = new Map(sectionsOf(protocol).map(section => [section.heading, section]))
 const exchanges = new Map<string, Exchange>(exchangesOf(protocol).map(shown => [shown.heading, shown]))
 
@@ -48,12 +49,12 @@ t.test('PROTOCOL.md has a heading for every operation, with a request and its re
 t.test('what it says of an operation is what the table of operations says', async t => {
   const fieldsOf = ({ properties, required }: TObject): string[] =>
     Object.keys(properties).map(field => required?.includes(field) === true ? field : `${field}?`)
-  for (const { name, tier, admission, request, validate } of operations.values()) {
+  for (const { name, tier, accessLevel, request, validate } of operations.values()) {
     const fields = (stated(name, 'fields') ?? '').matchAll(/(?:^|, )`(\w+\??)`/g)
     t.same([...fields].map(([, field]) => field), fieldsOf(request), `the fields of ${name}`)
     const who = stated(name, 'who')
     if (who === undefined) t.equal(stated(name, 'tier'), tier, `the tier of ${name}`)
-    else if (admission !== 'session') t.equal(who, admission === 'everyone' ? 'any client' : admission, name)
+    else if (accessLevel !== 'session') t.equal(who, accessLevel === 'everyone' ? 'any client' : accessLevel, name)
     t.doesNotThrow(() => { validate(requestOf(name) as never) }, `${name} accepts the request that is shown`)
     for (const code of errorsOf(name)) t.ok(Object.hasOwn(ErrorCode, code), `${name}: ${code}`)
   }

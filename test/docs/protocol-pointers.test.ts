@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import t from 'tap'
-import { projectFile } from '../project-file.js'
-import { documentText, sectionsOf } from './protocol-exchanges.js'
+import { projectFile } from '../support/project-file.js'
+import { readDocument } from '../support/documents.js'
+import { sectionsOf } from '../support/protocol-exchanges.js'
 
 const root = projectFile('')
 
@@ -28,7 +29,7 @@ t.test('pointers are read from comments and sentences', async t => {
 })
 
 t.test('a heading of PROTOCOL.md that code or documents name exists', async t => {
-  const headings = new Set(sectionsOf(documentText('PROTOCOL.md')).map(({ heading }) => heading))
+  const headings = new Set(sectionsOf(readDocument('PROTOCOL.md')).map(({ heading }) => heading))
   const folders = ['lib', 'routes', 'packages', 'docs', 'test']
   const own = 'test/docs/protocol-pointers.test.ts'
   const written = folders.flatMap(filesIn).filter(path => path !== own)

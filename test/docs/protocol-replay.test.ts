@@ -1,11 +1,12 @@
 import t from 'tap'
 import { ErrorCode } from '../../lib/index.js'
-import { operations } from '../../lib/operations/index.js'
-import type { Frame, TestClient } from '../client.js'
-import { ExampleClients } from './protocol-clients.js'
-import { documentText, Examples, exchangesOf, shapeOf } from './protocol-exchanges.js'
+import { operations } from '../../lib/operations/registry.js'
+import type { Frame, TestClient } from '../support/client.js'
+import { ExampleClients } from '../support/protocol-clients.js'
+import { readDocument } from '../support/documents.js'
+import { Examples, exchangesOf, shapeOf } from '../support/protocol-exchanges.js'
 
-const protocol = documentText('PROTOCOL.md')
+const protocol = readDocument('PROTOCOL.md')
 const exchanges = exchangesOf(protocol)
 
 /** Replies that are mostly measurements: their members and types are compared. */

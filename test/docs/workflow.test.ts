@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { parse } from 'yaml'
-import { projectFile } from '../project-file.js'
-import { documentText } from './protocol-exchanges.js'
+import { projectFile } from '../support/project-file.js'
+import { readDocument } from '../support/documents.js'
 
 interface Workflow {
   readonly on: Readonly<Record<string, unknown>>
@@ -15,7 +15,7 @@ interface Workflow {
 }
 
 t.test('the workflow of GitHub runs .ci/run on each push and pull request', async t => {
-  const workflow = parse(documentText('.github/workflows/ci.yml')) as Workflow
+  const workflow = parse(readDocument('.github/workflows/ci.yml')) as Workflow
   t.same(Object.keys(workflow.on), ['push', 'pull_request'])
   const [job] = Object.values(workflow.jobs)
   t.ok(job?.steps.some(({ run }) => run === 'bash .ci/run'))
@@ -24,15 +24,15 @@ t.test('the workflow of GitHub runs .ci/run on each push and pull request', asyn
 })
 
 t.test('it runs on the Node of .nvmrc, which is the lowest that the package supports', async t => {
-  const [version = ''] = documentText('.nvmrc').split('\n')
+  const [version = ''] = readDocument('.nvmrc').split('\n')
   const { engines } = JSON.parse(readFileSync(projectFile('package.json'), 'utf8')) as { engines: { node: string } }
   t.ok(engines.node.startsWith(`>=${version}.`), engines.node)
-  const { jobs } = parse(documentText('.github/workflows/ci.yml')) as Workflow
+  const { jobs } = parse(readDocument('.github/workflows/ci.yml')) as Workflow
   for (const { container } of Object.values(jobs)) t.match(container.image, `node:${version}-`)
 })
 
 t.test('forms for issues are YAML', async t => {
   for (const name of ['bug', 'feature', 'config']) {
-    t.doesNotThrow(() => parse(documentText(`.github/ISSUE_TEMPLATE/${name}.yml`)) as unknown, name)
+    t.doesNotThrow(() => parse(readDocument(`.github/ISSUE_TEMPLATE/${name}.yml`)) as unknown, name)
   }
 })
