@@ -11,6 +11,8 @@ t.test('each decision is in the index of decisions, and is a page of at most 60 
     const text = readDocument(`docs/decisions/${page}`)
     t.ok(index.includes(`](${page})`), page)
     t.ok(text.split('\n').length <= 60, `${page} is short`)
-    for (const part of ['Context', 'Decision', 'Consequences']) t.match(text, `**${part}.**`, `${page} has its ${part}`)
+    for (const part of ['Context', 'Decision', 'Consequences']) {
+      t.match(text, `**${part}.**`, `${part}: ${page}`)
+    }
   }
 })

@@ -53,8 +53,9 @@ t.test('what it says of an operation is what the table of operations says', asyn
     const fields = (stated(name, 'fields') ?? '').matchAll(/(?:^|, )`(\w+\??)`/g)
     t.same([...fields].map(([, field]) => field), fieldsOf(request), `the fields of ${name}`)
     const who = stated(name, 'who')
+    const needed = accessLevel === 'everyone' ? 'any client' : accessLevel
     if (who === undefined) t.equal(stated(name, 'tier'), tier, `the tier of ${name}`)
-    else if (accessLevel !== 'session') t.equal(who, accessLevel === 'everyone' ? 'any client' : accessLevel, name)
+    else if (needed !== 'session') t.equal(who, needed, `the callers of ${name}`)
     t.doesNotThrow(() => { validate(requestOf(name) as never) }, `${name} accepts the request that is shown`)
     for (const code of errorsOf(name)) t.ok(Object.hasOwn(ErrorCode, code), `${name}: ${code}`)
   }

@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { parse } from 'yaml'
-import { projectFile } from '../support/project-file.js'
 import { readDocument } from '../support/documents.js'
 
 interface Workflow {
@@ -20,12 +18,12 @@ t.test('the workflow of GitHub runs .ci/run on each push and pull request', asyn
   const [job] = Object.values(workflow.jobs)
   t.ok(job?.steps.some(({ run }) => run === 'bash .ci/run'))
   const database = new URL(job?.env['DATABASE_URL'] ?? '')
-  t.ok(Object.hasOwn(job?.services ?? {}, database.hostname), 'the database of the tests is a service of the job')
+  t.ok(Object.hasOwn(job?.services ?? {}, database.hostname), 'the tests have their database')
 })
 
 t.test('it runs on the Node of .nvmrc, which is the lowest that the package supports', async t => {
   const [version = ''] = readDocument('.nvmrc').split('\n')
-  const { engines } = JSON.parse(readFileSync(projectFile('package.json'), 'utf8')) as { engines: { node: string } }
+  const { engines } = JSON.parse(readDocument('package.json')) as { engines: { node: string } }
   t.ok(engines.node.startsWith(`>=${version}.`), engines.node)
   const { jobs } = parse(readDocument('.github/workflows/ci.yml')) as Workflow
   for (const { container } of Object.values(jobs)) t.match(container.image, `node:${version}-`)
