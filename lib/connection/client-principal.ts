@@ -8,7 +8,11 @@ import type { Principal } from '../permissions/principal.js'
 import { REVOKED_REASON } from '../protocol/close-codes.js'
 import { endOf, isExpired, type Origin, type Session } from '../protocol/session.js'
 import { EventSubscriptions, type EventSubscriber } from '../subscriptions/event-subscriptions.js'
-import { QuerySubscriptions, type PushTarget, type QuerySubscriber } from '../subscriptions/query-subscriptions.js'
+import {
+  QuerySubscriptions,
+  type PushTarget,
+  type QuerySubscriber
+} from '../subscriptions/query-subscriptions.js'
 import type { Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
 import { MAX_TIMER_MS } from '../util/option-schema.js'
@@ -32,7 +36,10 @@ export interface PrincipalOwner {
   readonly open: boolean
   /** Closes the connection, whose account is gone: nothing more may happen on it. */
   revoke: (reason: string) => void
-  /** Called before each change of the session. Throws when a user must not log in; a logout is always possible. */
+  /**
+   * Called before each change of the session. Throws when a user must not log in; a logout is always
+   * possible.
+   */
   beforeSessionChange: (from: Session | undefined, to: Session | undefined) => void
   logFailure: (error: unknown, operation: string) => void
 }

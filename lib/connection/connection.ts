@@ -57,8 +57,9 @@ export interface ConnectionHost extends PrincipalHost {
 }
 
 /**
- * One client, from open to close. It must be made in the tick in which the WebSocket opens, so that no frame is
- * missed. Its size is the cost of an idle client: listeners are shared and nothing refers to the upgrade request.
+ * One client, from open to close. It must be made in the tick in which the WebSocket opens, so that no frame
+ * is missed. Its size is the cost of an idle client: listeners are shared and nothing refers to the upgrade
+ * request.
  */
 export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pingable, SocketListener {
   readonly id: string
@@ -74,7 +75,10 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
   readonly #ws: WebSocket
   #log: Log | undefined
   #conduct: ClientConduct | undefined
-  /** Whether the session was revoked while the request that did so was being answered: the close waits for the reply. */
+  /**
+   * Whether the session was revoked while the request that did so was being answered: the close waits for the
+   * reply.
+   */
   #isRevoked = false
   /** Whether it must log in and never has. */
   #isUnauthenticated: boolean
@@ -157,7 +161,10 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
     if (to === undefined && from !== undefined && !this.#isRevoked) this.#host.onLoggedOut(this)
   }
 
-  /** Ends the session and its subscriptions at once, and with them the connection: the client must not come back. */
+  /**
+   * Ends the session and its subscriptions at once, and with them the connection: the client must not come
+   * back.
+   */
   revoke (reason: string): void {
     if (!this.open || this.#isRevoked) return
     this.#recordClose(closeReasons.sessionRevoked)
@@ -203,9 +210,13 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
   }
 
   logFailure (error: unknown, operation: string, resource?: string): void {
-    // A failure of a function of the application has been logged where it was called, and not for each request.
+    // A failure of a function of the application has been logged where it was called, and not for each
+    // request.
     const err = readableError(error)
-    this.log[err instanceof CallbackError ? 'debug' : 'error']({ err, operation, resource }, 'operation failed')
+    this.log[err instanceof CallbackError ? 'debug' : 'error'](
+      { err, operation, resource },
+      'operation failed'
+    )
   }
 
   ping (): void {
@@ -237,8 +248,9 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
   }
 
   /**
-   * Starts to close: nothing that still arrives is executed, subscriptions end, and the messages that have been
-   * sent are followed by the close frame. The socket ends when the client agrees, or after `closeTimeoutMs`.
+   * Starts to close: nothing that still arrives is executed, subscriptions end, and the messages that have
+   * been sent are followed by the close frame. The socket ends when the client agrees, or after
+   * `closeTimeoutMs`.
    */
   close (reason: CloseReason): void {
     if (!this.open) return
@@ -289,7 +301,8 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
     this.#isEnding = true
     this.#host.audit?.failed(this, error)
     if (!this.open) return
-    // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we do.
+    // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we
+    // do.
     this.#stop('closing', 'failed')
     this.#host.closing.add(this)
   }

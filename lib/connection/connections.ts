@@ -103,7 +103,9 @@ export class Connections implements ConnectionHost {
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
   }
 
-  /** Handles the frames of connections by `dispatch` from now on. To be called before the first is accepted. */
+  /**
+   * Handles the frames of connections by `dispatch` from now on. To be called before the first is accepted.
+   */
   start (dispatch: ConnectionHost['dispatch']): void {
     this.dispatch = dispatch
   }

@@ -53,7 +53,11 @@ export interface DispatchContext {
  * it never rejects. There is exactly one reply to a request, and none to a pong. PROTOCOL.md, "Request
  * pipeline".
  */
-export function dispatch (text: string, caller: RequestClient, to: DispatchContext): Promise<void> | undefined {
+export function dispatch (
+  text: string,
+  caller: RequestClient,
+  to: DispatchContext
+): Promise<void> | undefined {
   const decoded = decode(text)
   switch (decoded.kind) {
     case 'pong': return undefined
@@ -220,7 +224,13 @@ async function suggested (
   { registry, authorizer, server }: DispatchContext
 ): Promise<NoexServerError> {
   try {
-    return await completeAnswer(failure, { ...asked, principal: caller.principal, authorizer, registry, server })
+    return await completeAnswer(failure, {
+      ...asked,
+      principal: caller.principal,
+      authorizer,
+      registry,
+      server
+    })
   } catch (error) {
     caller.logFailure(error, asked.request.type)
     return failure

@@ -14,7 +14,10 @@ export interface FlowOwner {
   isAlive: boolean
   /** Handles one frame. Returns a promise, which never rejects, when that takes time. */
   handle: (text: string) => Promise<void> | undefined
-  /** Called when the inboxes of all unauthenticated clients together are overfull, and this client's has just grown. */
+  /**
+   * Called when the inboxes of all unauthenticated clients together are overfull, and this client's has just
+   * grown.
+   */
   onOverload: () => void
   /** Called when the client has stopped reading, and again for each part of a long message that it takes. */
   onCongested: () => void
@@ -65,7 +68,10 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
     return this.#ws.readyState === this.#ws.OPEN
   }
 
-  /** Whether reading has stopped because the client does not read: then another deadline counts than its silence. */
+  /**
+   * Whether reading has stopped because the client does not read: then another deadline counts than its
+   * silence.
+   */
   get isPaused (): boolean {
     return this.#ws.isPaused && this.#outbox.full
   }
@@ -191,7 +197,10 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
     this.#held?.clear()
   }
 
-  /** Hands everything to the socket, reads on for the answer to the close frame, and calls `close` when it may be sent. */
+  /**
+   * Hands everything to the socket, reads on for the answer to the close frame, and calls `close` when it may
+   * be sent.
+   */
   finish (close: () => void): void {
     this.#outbox.flush()
     if (this.#ws.isPaused) this.#ws.resume()

@@ -52,7 +52,9 @@ export interface Client {
   readonly eventSubscriptions: EventSubscriptions
   /** The write that runs for the client: it is waited for before rights are taken away from the client. */
   writing: Promise<unknown> | undefined
-  /** Replaces the client's session; its subscriptions are checked anew. Does nothing once the client has gone. */
+  /**
+   * Replaces the client's session; its subscriptions are checked anew. Does nothing once the client has gone.
+   */
   logIn: (session: Session) => void
   /** Makes the client anonymous; its subscriptions are suspended unless an anonymous client may have them. */
   logOut: () => void
@@ -84,7 +86,11 @@ export interface ProcedureService {
   get: (name: string) => { readonly procedure: { readonly definition: object } }
   list: () => ListedProcedure[]
   /** Runs a procedure. @throws `NOT_FOUND`, `VALIDATION_ERROR`, `FORBIDDEN`, and the errors of its steps */
-  call: (name: string, input: Readonly<Record<string, unknown>>, context: OperationContext) => Promise<unknown>
+  call: (
+    name: string,
+    input: Readonly<Record<string, unknown>>,
+    context: OperationContext
+  ) => Promise<unknown>
 }
 
 /** A procedure in the list of all. */

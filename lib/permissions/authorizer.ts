@@ -32,10 +32,16 @@ export interface AuthorizerOptions {
 /** Namespaces whose operations no permission allows or forbids, even those that do not exist. */
 const WITHOUT_PERMISSION = /^(?:auth|identity)\./
 
-/** Types that are answered as unknown without a login; operations that exist say for themselves if they need one. */
+/**
+ * Types that are answered as unknown without a login; operations that exist say for themselves if they need
+ * one.
+ */
 const UNKNOWN_TO_ALL = /^(?:auth\..*|ping|identity\.login|identity\.loginWithSecret)$/s
 
-/** Decides about every request: on whose behalf it is made, and whether it is allowed. PROTOCOL.md, "Request pipeline". */
+/**
+ * Decides about every request: on whose behalf it is made, and whether it is allowed. PROTOCOL.md, "Request
+ * pipeline".
+ */
 export class Authorizer implements RequestRights {
   readonly #options: AuthorizerOptions
 
@@ -94,7 +100,9 @@ export class Authorizer implements RequestRights {
     for (const resource of resources) {
       const rowAccess = policy.decide(session, resource)
       if (rowAccess === false) throw forbidden(resource.operation, resource.name)
-      if (rowAccess !== true) (rows ??= new Map()).set(rowAccessKey(resource.operation, resource.name), rowAccess)
+      if (rowAccess !== true) {
+        (rows ??= new Map()).set(rowAccessKey(resource.operation, resource.name), rowAccess)
+      }
       if (this.#isSystemBucket(resource)) {
         throw new NoexServerError('FORBIDDEN', `"${resource.name}" is the name of a system bucket`)
       }
@@ -127,7 +135,9 @@ export class Authorizer implements RequestRights {
     return { key, rows: bucket => !isSystemBucket(bucket, store) && rows(bucket) }
   }
 
-  /** Returns the records that a live query may go on to read; `undefined` when it may not be watched any more. */
+  /**
+   * Returns the records that a live query may go on to read; `undefined` when it may not be watched any more.
+   */
   liveQueryScope (principal: Principal, query: string): Scope | undefined {
     const { subscribe } = this.#options
     return resultUnlessRefused(() => {
@@ -137,8 +147,8 @@ export class Authorizer implements RequestRights {
   }
 
   /**
-   * Returns the topics of a pattern that a principal may receive; `undefined`: none. A permission for `stem.*`
-   * is none for `stem`, which the pattern matches too.
+   * Returns the topics of a pattern that a principal may receive; `undefined`: none. A permission for
+   * `stem.*` is none for `stem`, which the pattern matches too.
    */
   topicScope (principal: Principal, pattern: string): TopicScope | undefined {
     const { subscribeToEvents } = this.#options

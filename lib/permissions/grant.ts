@@ -12,7 +12,9 @@ import type { Principal } from './principal.js'
  */
 export interface Grant extends Cause {
   readonly principal: Principal
-  /** The records of `bucket` that the request may read or change under `operation`; `undefined`: all of them. */
+  /**
+   * The records of `bucket` that the request may read or change under `operation`; `undefined`: all of them.
+   */
   readonly rows: (operation: string, bucket: string) => WhereFilter | undefined
   /** The records that a query may read for the principal, under the request's operation. */
   readonly scope: (query: string) => Scope
@@ -50,7 +52,9 @@ export function rowAccessKey (operation: string, bucket: string): string {
   return `${operation} ${bucket}`
 }
 
-/** A grant that follows the principal: as long as its version stays the same, asserting costs a comparison. */
+/**
+ * A grant that follows the principal: as long as its version stays the same, asserting costs a comparison.
+ */
 export class RequestGrant implements Grant {
   readonly principal: Principal
   readonly user: string | undefined
@@ -78,7 +82,8 @@ export class RequestGrant implements Grant {
     const { session } = principal
     let rows = rights.rowAccess(principal, operation, request)
     if (!principal.isOpen || principal.session !== session) {
-      // A function of the application that was asked has ended the session: its answer was about another user.
+      // A function of the application that was asked has ended the session: its answer was about another
+      // user.
       rights.requireLogin(principal, operation, request.type)
       rows = rights.rowAccess(principal, operation, request)
     }

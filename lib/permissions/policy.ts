@@ -24,9 +24,10 @@ export interface ResourceAccess {
 }
 
 /**
- * Who may call an operation at all. `everyone`: any client, without a login. `session`: any client that may talk to
- * the server, because the operation concerns only what is the client's own. `permission`: clients whose policy
- * allows everything that the request uses. `admin`, `superadmin`: users with that role of the built-in identity.
+ * Who may call an operation at all. `everyone`: any client, without a login. `session`: any client that may
+ * talk to the server, because the operation concerns only what is the client's own. `permission`: clients
+ * whose policy allows everything that the request uses. `admin`, `superadmin`: users with that role of the
+ * built-in identity.
  */
 export type AccessLevel = 'everyone' | 'session' | 'permission' | 'admin' | 'superadmin'
 
@@ -36,7 +37,9 @@ export interface OperationAccess {
   /** `undefined` for an operation that concerns no data: it needs no role, and no audit names it. */
   readonly tier: Tier | undefined
   readonly accessLevel: AccessLevel
-  /** Lists everything that a request uses. Works on unchecked input: a missing or mistyped name counts as `*`. */
+  /**
+   * Lists everything that a request uses. Works on unchecked input: a missing or mistyped name counts as `*`.
+   */
   readonly resources: (request: RequestMessage) => readonly ResourceAccess[]
 }
 

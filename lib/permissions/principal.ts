@@ -9,8 +9,8 @@ export interface Principal {
   /** Whether requests are still taken: not once the connection has begun to close. */
   readonly isOpen: boolean
   /**
-   * Ends the session if it is over. Returns whether a session has expired that the principal has not been told
-   * of, and counts this call as telling it.
+   * Ends the session if it is over. Returns whether a session has expired that the principal has not been
+   * told of, and counts this call as telling it.
    */
   checkExpiry: () => boolean
 }

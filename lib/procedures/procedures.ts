@@ -58,8 +58,8 @@ export class Procedures implements ProcedureService {
       const hidden = buckets.find(({ bucket }) => isSystemBucket(bucket, sharedStore))
       if (hidden !== undefined) {
         throw new NoexOptionsError(
-  `procedures.definitions[${index}].${hidden.path}`,
-  `must not be "${hidden.bucket}", a system bucket`
+          `procedures.definitions[${index}].${hidden.path}`,
+          `must not be "${hidden.bucket}", a system bucket`
         )
       }
     })
@@ -193,7 +193,10 @@ export class Procedures implements ProcedureService {
     }
     const hidden = procedure.buckets.find(({ bucket }) => isSystemBucket(bucket, this.#sharedStore))
     if (hidden !== undefined) {
-      throw new NoexServerError('FORBIDDEN', `${hidden.path}: "${hidden.bucket}" is the name of a system bucket`)
+      throw new NoexServerError(
+        'FORBIDDEN',
+        `${hidden.path}: "${hidden.bucket}" is the name of a system bucket`
+      )
     }
     return procedure
   }
@@ -204,7 +207,7 @@ export class Procedures implements ProcedureService {
     if (registered.isFixed) {
       throw new NoexServerError(
         'FORBIDDEN',
-  `Procedure "${name}" is the application's own: it is given in the options`
+        `Procedure "${name}" is the application's own: it is given in the options`
       )
     }
     return registered

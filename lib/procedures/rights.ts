@@ -17,9 +17,9 @@ export function runsAsOwner ({ definition }: Registered['procedure']): boolean {
 }
 
 /**
- * Returns the principal whose rights the steps of a procedure have, and the authorizer that decides about them:
- * those of the caller, or of the owner. The owner of a procedure of the application may do everything but use
- * system buckets.
+ * Returns the principal whose rights the steps of a procedure have, and the authorizer that decides about
+ * them: those of the caller, or of the owner. The owner of a procedure of the application may do everything
+ * but use system buckets.
  * @throws `FORBIDDEN` when the owner is gone, disabled, or not the author of the steps
  */
 export function rightsFor (
@@ -49,8 +49,8 @@ function sessionOfOwner (registered: Registered, identity: Identity | undefined)
 }
 
 /**
- * Requires that the owner of a procedure has written it: a user who is made the owner has not thereby agreed to
- * its steps.
+ * Requires that the owner of a procedure has written it: a user who is made the owner has not thereby agreed
+ * to its steps.
  * @throws `FORBIDDEN`
  */
 function requireOwner ({ procedure: { name }, author }: Registered, identity: Identity | undefined): Identity {
@@ -59,10 +59,16 @@ function requireOwner ({ procedure: { name }, author }: Registered, identity: Id
   }
   const owner = identity.directory.owner(resourceOf(name))?.userId
   if (owner === undefined || owner !== author) {
-    throw new NoexServerError('FORBIDDEN', 'The procedure runs as its owner, who has not agreed to what it does')
+    throw new NoexServerError(
+      'FORBIDDEN',
+      'The procedure runs as its owner, who has not agreed to what it does'
+    )
   }
   if (!identity.directory.isActive(owner)) {
-    throw new NoexServerError('FORBIDDEN', 'The procedure runs as its owner, whose account is gone or disabled')
+    throw new NoexServerError(
+      'FORBIDDEN',
+      'The procedure runs as its owner, whose account is gone or disabled'
+    )
   }
   return identity
 }

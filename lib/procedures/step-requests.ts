@@ -71,8 +71,8 @@ export function contextOf ({ server, client }: Call, grant: Grant): OperationCon
 }
 
 /**
- * Authorizes a step as a request of its operation; that the call may go on was checked just before. `ask` asks
- * for another right than that to the request.
+ * Authorizes a step as a request of its operation; that the call may go on was checked just before. `ask`
+ * asks for another right than that to the request.
  */
 export function authorizeStep (
   call: Call, name: string, fields: Readonly<Record<string, unknown>>, ask?: () => Grant
@@ -82,7 +82,9 @@ export function authorizeStep (
   const problem = checkJson(request)
   if (problem !== undefined) throw invalid(name, problem)
   const grant =
-    ask === undefined ? withCallChecks(call.authorizer.authorize(call.principal, operation, request), call) : ask()
+    ask === undefined
+      ? withCallChecks(call.authorizer.authorize(call.principal, operation, request), call)
+      : ask()
   operation.validate(request)
   return { operation, request, grant }
 }

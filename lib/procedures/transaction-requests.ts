@@ -9,7 +9,14 @@ import type { TransactionEntry } from '../store/transaction-entry.js'
 import { refusalOfKey } from '../store/transaction.js'
 import { TransactionRun } from '../store/transaction-run.js'
 import { runOperation, writeFor } from '../operations/run-operation.js'
-import { authorizeStep, contextOf, withCallChecks, type Call, type StepRequest, type StepRequests } from './step-requests.js'
+import {
+  authorizeStep,
+  contextOf,
+  withCallChecks,
+  type Call,
+  type StepRequest,
+  type StepRequests
+} from './step-requests.js'
 import { Turns } from './turns.js'
 
 /** What runs once the transaction is committed, and the step that it belongs to. */

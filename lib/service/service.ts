@@ -90,7 +90,9 @@ export class NoexService {
     return this.#parts.status.notReady
   }
 
-  /** Accepts an upgrade, and tells where it comes from and in gateway mode from which user, or tells why not. */
+  /**
+   * Accepts an upgrade, and tells where it comes from and in gateway mode from which user, or tells why not.
+   */
   admit (request: IncomingRequest): AcceptedUpgrade | UpgradeRefusal {
     return this.#parts.upgradeAdmission.admit(request)
   }
@@ -168,7 +170,10 @@ export class NoexService {
     }
   }
 
-  /** Returns the answer of `/stats`, or the status and reason of a refusal. Rejects when the rights are unknown. */
+  /**
+   * Returns the answer of `/stats`, or the status and reason of a refusal. Rejects when the rights are
+   * unknown.
+   */
   async statsForHttp (request: IncomingRequest): Promise<ServerStats | HttpRefusal> {
     return await this.#parts.statistics.forHttp(request)
   }

@@ -49,8 +49,8 @@ interface Closable {
 }
 
 /**
- * Starts the parts of a service one after the other, each with those that it works with. Rejects with the first
- * error, and leaves nothing behind.
+ * Starts the parts of a service one after the other, each with those that it works with. Rejects with the
+ * first error, and leaves nothing behind.
  */
 export async function startParts (options: ResolvedOptions, environment: NoexEnvironment) {
   const started: Closable[] = []

@@ -183,7 +183,9 @@ export async function startAccounts (t: Test, {
   async function user (username: string, ...roles: string[]): Promise<string> {
     const { id } = await store.bucket('_users').insert({ username, passwordHash: oldHash })
     for (const name of roles) {
-      await store.bucket('_user_roles').insert({ userId: id, roleId: identity.directory.roleByName(name)?.id })
+      await store
+        .bucket('_user_roles')
+        .insert({ userId: id, roleId: identity.directory.roleByName(name)?.id })
     }
     return String(id)
   }
