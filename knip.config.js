@@ -1,31 +1,26 @@
 // Finds exports that nothing imports and dependencies that nothing needs.
 import { readFileSync } from 'node:fs'
 
-const { devDependencies: tools } = JSON.parse(readFileSync(new URL('tools/package.json', import.meta.url), 'utf8'))
+const { devDependencies } = JSON.parse(readFileSync(new URL('tools/package.json', import.meta.url), 'utf8'))
 
-const packageEntries = [
-  'src/index.ts',
-  'src/**/*-worker.ts',
-  'test/**/*.{test,tst}.ts',
-  'test/{fixtures,bench,types}/*.ts'
-]
+const packageEntries = ['src/**/*-worker.ts', 'test/**/*.{test,tst}.ts', 'test/{fixtures,bench,types}/*.ts']
 
 export default {
-  // What tests and lint need is listed in a workspace of its own; the packages of this repository are bundled.
-  ignoreDependencies: [...Object.keys(tools), '@hamicek/.*'],
+  // Tests and lint have their packages in a workspace of their own; those of this repository are bundled.
+  ignoreDependencies: [...Object.keys(devDependencies), '@hamicek/.*'],
   ignoreWorkspaces: ['tools', 'test/registry-kernel'],
+  // Programs of the system.
+  rules: { binaries: 'off' },
   workspaces: {
     '.': {
       entry: [
-        'lib/index.ts',
-        'lib/exports/*.ts',
-        'lib/cli/main.ts',
+        'lib/{index,exports/*,cli/main}.ts',
         'lib/**/*-worker.ts',
         'bench/run.ts',
         'bench/{servers,store}/*.ts',
         'example-app/server.ts',
         'example-app/public/*.js',
-        'scripts/*.js',
+        '{,scripts/}*.js',
         'scripts/consumer/*',
         'scripts/store-crash/*.js',
         'scripts/trace/{drive,instrument}.js',
@@ -34,11 +29,10 @@ export default {
         'test/**/fixtures/*.{ts,js}',
         'test/preload.cjs'
       ],
-      project: ['{lib,routes,bench,example-app,scripts,test}/**/*.{ts,js,mjs,cjs,mts,cts}', '!test/registry-kernel/**'],
-      // Of the packages that are bundled.
-      ignoreDependencies: ['croner', 're2js']
+      project: ['{lib,routes,bench,example-app,scripts,test}/**/*.{ts,js,mjs,cjs,mts,cts}', '*.js'],
+      // Of the packages that are bundled, and of a benchmark that says where it is to be installed.
+      ignoreDependencies: ['croner', 're2js', 'better-sqlite3']
     },
-    'packages/*': { entry: packageEntries, project: '{src,test}/**/*.ts' },
-    'packages/noex-store': { entry: [...packageEntries, 'src/tools/index.ts'], project: '{src,test}/**/*.ts' }
+    'packages/*': { entry: packageEntries, project: '{src,test}/**/*.ts' }
   }
 }

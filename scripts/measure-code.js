@@ -1,13 +1,13 @@
 // Figures of the code: `node scripts/measure-code.js [--list] [directory [directory]]`, each a checkout with its
 // packages installed: this one by default; of two, what was before and what is after. `--list` names the places.
-// `--check` only fails where the code or a page uses a retired word.
+// `--check` prints the retired words of code and pages instead, and fails when there are any.
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { circlesOfFiles, circlesOfFolders } from './measure/circles.js'
 import { isKernel, isSource, isTest, readFiles } from './measure/files.js'
 import { printTable } from './measure/table.js'
 import { deadExports, repeatedPlaces } from './measure/tools.js'
-import { isRead, retiredWordsIn } from './measure/words.js'
+import { isChecked, isCounted, retiredWordsIn } from './measure/words.js'
 
 const MAX_COLUMNS = 110
 const MAX_SOURCE_LINES = 250
@@ -29,7 +29,7 @@ function measure (directory) {
     'circles of files': circlesOfFiles(code).map(circle => circle.join(', ')),
     'circles of folders': circles.map(circle => circle.join(', ')),
     'pairs of folders that import each other': pairs.map(pair => pair.join(' = ')),
-    'retired words': files.filter(({ path }) => isRead(path)).flatMap(retiredWordsIn),
+    'retired words': files.filter(({ path }) => isCounted(path)).flatMap(retiredWordsIn),
     'doc comments that begin with "What"': code.flatMap(whatComments),
     [`lines over ${MAX_COLUMNS} columns`]: code.flatMap(longLines),
     [`source files over ${MAX_SOURCE_LINES} lines`]: longFiles(source, MAX_SOURCE_LINES),
@@ -55,7 +55,7 @@ function longFiles (files, max) {
 }
 
 if (flags.includes('--check')) {
-  const places = readFiles(directories[0]).filter(({ path }) => isRead(path)).flatMap(retiredWordsIn)
+  const places = readFiles(directories[0]).filter(({ path }) => isChecked(path)).flatMap(retiredWordsIn)
   for (const place of places) console.error(place)
   if (places.length > 0) process.exitCode = 1
 } else {

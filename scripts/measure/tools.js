@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Tokens below which a place is not worth the name of a repeated one. With 40, arguments of a few words count no more. */
+/** Six lines have at least so many tokens, unless nearly all are braces; those of 40 are long lines already. */
 const MIN_TOKENS = 30
 const MIN_LINES = 6
 
