@@ -43,7 +43,7 @@ const floorRules = floors.flatMap((row, index) => row.map(room => ({
 
 /** Matches packages where they are installed. */
 const installed = names => `(^|/)node_modules/(@types/)?(${names})(/|$)`
-/** Before the packages are built they are not resolved. */
+/** Where the packages are not built, types cannot be told from values: then every import counts. */
 const store = '(^|/)packages/noex-store/|(^|/)@hamicek/noex-store(/|$)'
 
 module.exports = {

@@ -37,11 +37,16 @@ function circlesOf (graph) {
 function folderGraph (graph) {
   const folders = new Map()
   for (const [path, targets] of graph) {
-    const folder = dirname(path)
+    const folder = folderOf(path)
     if (!folders.has(folder)) folders.set(folder, new Set())
-    for (const target of targets) if (dirname(target) !== folder) folders.get(folder).add(dirname(target))
+    for (const target of targets) if (folderOf(target) !== folder) folders.get(folder).add(folderOf(target))
   }
   return folders
+}
+
+/** A file beside the folders, such as `lib/index.ts`, counts as a folder of its own. */
+function folderOf (path) {
+  return /^(lib|packages\/[^/]+\/src)$/.test(dirname(path)) ? path : dirname(path)
 }
 
 /** Returns the pairs of nodes that import each other. */
