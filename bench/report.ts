@@ -2,7 +2,17 @@ import { availableParallelism } from 'node:os'
 import type { Row, Target } from './benchmarks/row.js'
 
 const widths = [38, 8, 9, 9, 8, 13, 14, 16, 16]
-const columns = ['', '', 'bare', 'noex', 'ratio', 'of rounds', 'target', 'p50 ms bare/noex', 'p99 ms bare/noex']
+const columns = [
+  '',
+  '',
+  'bare',
+  'noex',
+  'ratio',
+  'of rounds',
+  'target',
+  'p50 ms bare/noex',
+  'p99 ms bare/noex'
+]
 
 /** The lines above the table: where the figures come from. */
 export function header (): string {
@@ -71,7 +81,12 @@ function judged (target: Target, bare: number, noex: number): [text: string, met
   if ('atMost' in target) return [`≤ ${target.atMost}`, noex <= target.atMost]
   if ('addedAtMost' in target) return [`≤ +${target.addedAtMost}`, noex - bare <= target.addedAtMost]
   if ('ratioAtLeast' in target) return [`≥ ${times(target.ratioAtLeast)}`, ratio >= target.ratioAtLeast]
-  if ('ratioFrom' in target) return [`${target.ratioFrom} – ${times(target.ratioTo)}`, ratio >= target.ratioFrom && ratio <= target.ratioTo]
+  if ('ratioFrom' in target) {
+    return [
+  `${target.ratioFrom} – ${times(target.ratioTo)}`,
+  ratio >= target.ratioFrom && ratio <= target.ratioTo
+    ]
+  }
   return [`≤ ${times(target.ratioAtMost)}`, ratio <= target.ratioAtMost]
 }
 
@@ -80,5 +95,8 @@ function times (ratio: number): string {
 }
 
 function line (cells: readonly string[]): string {
-  return cells.map((cell, i) => i < 2 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)).join(' ').trimEnd()
+  return cells
+    .map((cell, i) => (i < 2 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+    .join(' ')
+    .trimEnd()
 }

@@ -10,7 +10,9 @@ const PATIENCE_MS = 900_000
  */
 const names = process.argv.length > 2 ? process.argv.slice(2) : [...benchmarks.keys()]
 const unknown = names.find(name => !benchmarks.has(name))
-if (unknown !== undefined) throw new Error(`there is no benchmark "${unknown}"; there are: ${[...benchmarks.keys()].join(', ')}`)
+if (unknown !== undefined) {
+  throw new Error(`there is no benchmark "${unknown}"; there are: ${[...benchmarks.keys()].join(', ')}`)
+}
 
 console.log(header())
 for (const name of names) {

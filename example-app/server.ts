@@ -33,7 +33,11 @@ app.register(orderDesk, {
   allowedOrigins,
   paymentMs,
   drainDelayMs,
-  audit: { tiers: ['admin', 'write'], logLevel: 'debug', sinks: [jsonlSink({ path: join(trail, 'audit.jsonl') })] }
+  audit: {
+    tiers: ['admin', 'write'],
+    logLevel: 'debug',
+    sinks: [jsonlSink({ path: join(trail, 'audit.jsonl') })]
+  }
 })
 await app.listen({ port, host })
 

@@ -1,24 +1,30 @@
 export { noexPlugin, noexPlugin as default } from './plugin.js'
-export { jwtAuth, type JwtAuthOptions } from './access/jwt.js'
-export type { AuthOptions, BuiltInAuth, ExternalAuth, GatewayAuth } from './access/auth-options.js'
+export { jwtAuth, type JwtAuthOptions } from './auth/jwt.js'
+export type { AuthOptions, BuiltInAuth, ExternalAuth, GatewayAuth } from './auth/auth-options.js'
 export type { AuditLogLevel, AuditOptions } from './audit/audit-options.js'
 export type { AuditEntry } from './audit/entry.js'
 export type {
   AuditSink, SinkCommits, SinkContext, SinkPolicies, SinkPolicy, SinkWriter, WantedCommits
 } from './audit/sink.js'
 export type { RecordedEntry } from './audit/entry.js'
-export type { GatewayOptions } from './access/gateway-headers.js'
-export type { PermissionConfig, PermissionRule } from './access/permission-policy.js'
-export type { PermissionEntry } from './access/rule.js'
-export type { AuthSession, Origin } from './access/session.js'
-export { checkDeployment, type AdviceId, type DeploymentAdvice, type DeploymentOptions, type DeploymentPlace } from './deployment/deployment-check.js'
-export { NoexServer, type ServerConfig } from './standalone.js'
-export type { DrainOptions, Noex, NoexState } from './decorator.js'
-export { NoexOptionsError } from './option-checks.js'
-export type { NoexOptions } from './options.js'
-export type { ConnectionInfo, ServerStats } from './info.js'
-export { ErrorCode, NoexServerError, type NoexErrorCode } from './errors.js'
-export { closeReasons, type CloseReason } from './close-codes.js'
+export type { GatewayOptions } from './handshake/gateway-headers.js'
+export type { PermissionConfig, PermissionRule } from './permissions/rule-policy.js'
+export type { PermissionEntry } from './permissions/permission.js'
+export type { AuthSession, Origin } from './protocol/session.js'
+export {
+  checkDeployment,
+  type AdviceId,
+  type DeploymentAdvice,
+  type DeploymentOptions,
+  type DeploymentPlace
+} from './deployment/deployment-check.js'
+export { NoexServer, type ServerConfig } from './server.js'
+export type { DrainOptions, Noex, NoexState } from './types.js'
+export { NoexOptionsError } from './util/option-schema.js'
+export type { NoexOptions } from './options/options.js'
+export type { ConnectionInfo, ServerStats } from './operations/server-info.js'
+export { ErrorCode, NoexServerError, type NoexErrorCode } from './protocol/errors.js'
+export { closeReasons, type CloseReason } from './protocol/close-codes.js'
 export { PROTOCOL_VERSION } from './protocol/messages.js'
 export type { NoexStore } from './store/noex-store.js'
 export type { InputField, ProcedureDefinition, ProcedureStep } from './procedures/procedure.js'

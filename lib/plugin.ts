@@ -1,12 +1,12 @@
 import fp from 'fastify-plugin'
 import type { FastifyInstance, FastifyPluginAsync, RegisterOptions } from 'fastify'
 import { LogGuard } from './application/log-guard.js'
-import { adviseOnListen } from './lifecycle/boot-advice.js'
-import { BootLog } from './lifecycle/boot-log.js'
+import { adviseOnListen } from './deployment/boot-advice.js'
+import { BootLog } from './deployment/boot-log.js'
 import { UpgradeGuard } from './lifecycle/upgrade-guard.js'
-import type { Noex } from './decorator.js'
-import { NoexService } from './noex.js'
-import { resolveOptions, type NoexOptions } from './options.js'
+import type { Noex } from './types.js'
+import { NoexService } from './service/service.js'
+import { resolveOptions, type NoexOptions } from './options/options.js'
 import { operatorRoutes } from '../routes/operator-routes.js'
 import { socketRoute, urlOf } from '../routes/socket.js'
 
@@ -36,22 +36,34 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
   // In scopes of their own, so that `prefix` counts and helmet stays with these routes. Fastify reads its own
   // options only where a plugin has a scope, so they are handed on.
   const { logLevel, logSerializers } = options
-  const scope = { prefix: resolved.prefix, ...(logLevel && { logLevel }), ...(logSerializers && { logSerializers }) }
+  const scope = {
+    prefix: resolved.prefix,
+    ...(logLevel && { logLevel }),
+    ...(logSerializers && { logSerializers })
+  }
   await fastify.register(socketRoute, { ...scope, service, options: resolved, logGuard, guard, log })
   await fastify.register(operatorRoutes, { ...scope, service, options: resolved, logGuard })
   adviseOnListen(fastify, options, urlOf(fastify.prefix + resolved.prefix, resolved.path), log)
 }
 
 /** The logger of the scope, at the level and with the serializers that Fastify's own options ask for. */
-function logOf (fastify: FastifyInstance, { logLevel, logSerializers }: RegisterOptions): FastifyInstance['log'] {
+function logOf (
+  fastify: FastifyInstance,
+  { logLevel, logSerializers }: RegisterOptions
+): FastifyInstance['log'] {
   if (logLevel === undefined && logSerializers === undefined) return fastify.log
-  return fastify.log.child({}, { ...(logLevel && { level: logLevel }), ...(logSerializers && { serializers: logSerializers }) })
+  return fastify.log.child(
+    {},
+    { ...(logLevel && { level: logLevel }), ...(logSerializers && { serializers: logSerializers }) }
+  )
 }
 
 /** A scope has one `app.noex`; an enclosing scope may have another. */
 function refuseSecond (fastify: FastifyInstance): void {
   if (!Object.hasOwn(fastify, 'noex')) return
-  throw new Error('noexPlugin is registered twice in one scope: register the second one inside app.register(async scope => …, { prefix })')
+  throw new Error(
+    'noexPlugin is registered twice in one scope: register the second one inside app.register(async scope => …, { prefix })'
+  )
 }
 
 /**
@@ -75,4 +87,7 @@ function closeWith (fastify: FastifyInstance, service: NoexService, guard: Upgra
 }
 
 /** The Fastify 5 plugin: serves a noex store over one WebSocket, with `/healthz` and `/stats` beside it. */
-export const noexPlugin: FastifyPluginAsync<NoexOptions> = fp(plugin, { name: 'fastify-noex', fastify: '5.x' })
+export const noexPlugin: FastifyPluginAsync<NoexOptions> = fp(plugin, {
+  name: 'fastify-noex',
+  fastify: '5.x'
+})

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { NoexService } from '../lib/noex.js'
+import type { NoexService } from '../lib/service/service.js'
 
 const ok = {
   type: 'object',
@@ -29,8 +29,8 @@ export function healthz (service: NoexService) {
     schema: { response: { 200: ok, 503: unhealthy } },
     async handler (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       reply.header('cache-control', 'no-store')
-      const { obstacle } = service
-      if (obstacle !== undefined) return await reply.code(503).send(obstacle)
+      const { notReady } = service
+      if (notReady !== undefined) return await reply.code(503).send(notReady)
       return { status: 'ok', uptime: service.uptimeMs, connections: service.connectionCount }
     }
   }

@@ -7,8 +7,8 @@ const alive = {
 } as const
 
 /**
- * `GET /livez`: whether the process lives. 200 as long as it can answer: while it drains, too, and while the audit trail
- * cannot be written, because to be killed and started again would help with neither.
+ * `GET /livez`: whether the process lives. 200 as long as it can answer: while it drains, too, and while the
+ * audit trail cannot be written, because to be killed and started again would help with neither.
  */
 export function livez () {
   return {

@@ -1,15 +1,18 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { ArrivingRequest } from '../lib/access/arrival.js'
+import type { IncomingRequest } from '../lib/handshake/request-origin.js'
 import type { LogGuard } from '../lib/application/log-guard.js'
-import type { NoexService } from '../lib/noex.js'
+import type { NoexService } from '../lib/service/service.js'
 import { operatorAnswer } from './operator-answer.js'
 
-/** `GET /metrics`: the metrics in the text format of Prometheus, to whoever may run `server.stats`, as `/stats` is. */
+/**
+ * `GET /metrics`: the metrics in the text format of Prometheus, to whoever may run `server.stats`, as
+ * `/stats` is.
+ */
 export function metrics (service: NoexService, logGuard: LogGuard) {
   return {
     async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       const question = { what: 'metrics', logGuard }
-      const ask = async (arriving: ArrivingRequest) => await service.scrapeOver(arriving)
+      const ask = async (arriving: IncomingRequest) => await service.metricsForHttp(arriving)
       const scrape = await operatorAnswer(request, reply, question, ask)
       if (scrape === undefined) return reply
       return await reply.type(scrape.contentType).send(scrape.text)

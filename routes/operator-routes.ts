@@ -7,7 +7,10 @@ import { refuseTakenPath, type RouteOptions as OwnOptions } from './socket.js'
 import { requestTimeoutMs } from './request-timeout.js'
 import { stats } from './stats.js'
 
-/** The HTTP routes for operators, under helmet: one of their own, or the application's with the same options on top. */
+/**
+ * The HTTP routes for operators, under helmet: one of their own, or the application's with the same options
+ * on top.
+ */
 export const operatorRoutes: FastifyPluginAsync<OwnOptions> = async (scope, settings) => {
   const { service, options, logGuard } = settings
   const isRegistered = scope.hasReplyDecorator('helmet')

@@ -2,16 +2,16 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { LogGuard } from '../lib/application/log-guard.js'
-import type { AdmittedUpgrade, UpgradeRefusal } from '../lib/connection/admission.js'
+import type { AcceptedUpgrade, UpgradeRefusal } from '../lib/handshake/upgrade-admission.js'
 import { settleUpgrade } from '../lib/lifecycle/upgrade-guard.js'
-import type { Log } from '../lib/log.js'
-import type { NoexService } from '../lib/noex.js'
-import { arrivingRequest, refusal } from './arriving-request.js'
+import type { Log } from '../lib/util/log.js'
+import type { NoexService } from '../lib/service/service.js'
+import { incomingRequest, refusal } from './incoming-request.js'
 import { setConnectionHeaders } from './connection-headers.js'
 
 /** An upgrade that was let in and is no WebSocket yet. Its place is given back when its socket closes. */
 interface PendingUpgrade {
-  readonly admitted: AdmittedUpgrade
+  readonly admitted: AcceptedUpgrade
   readonly request: FastifyRequest
   readonly socket: Duplex | null
 }
@@ -37,19 +37,19 @@ export class PendingUpgrades {
   /** Decides about an upgrade before it happens, as a hook; a reply refuses it. Plain requests pass. */
   async admit (request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (!request.ws) return
-    const arriving = arrivingRequest(request)
+    const arriving = incomingRequest(request)
     const admission = this.#service.admit(arriving)
     if (!('refused' in admission)) this.#add(request, reply, admission)
     else await this.#refuse(request, reply, this.#service.addressOf(arriving), admission)
   }
 
   /** Removes an upgrade that is a WebSocket now. Returns how it was let in; `undefined` when it was not. */
-  take (request: FastifyRequest): AdmittedUpgrade | undefined {
+  take (request: FastifyRequest): AcceptedUpgrade | undefined {
     const pending = this.#pending.get(request.raw)
     if (pending === undefined) return undefined
     const { admitted, socket } = pending
     this.#pending.delete(request.raw)
-    socket?.removeListener('close', admitted.giveBack)
+    socket?.removeListener('close', admitted.release)
     if (socket !== null) settleUpgrade(socket)
     return admitted
   }
@@ -64,12 +64,12 @@ export class PendingUpgrades {
     safe.warn({ timeoutMs }, `upgrade cut off: ${culprit} has not answered in time`)
   }
 
-  #add (request: FastifyRequest, reply: FastifyReply, admitted: AdmittedUpgrade): void {
+  #add (request: FastifyRequest, reply: FastifyReply, admitted: AcceptedUpgrade): void {
     // Of the response, since a request that a test injects has none.
     const socket = reply.raw.socket as Duplex | null
     // It has closed while hooks before this one were at work, and does not say so again.
-    if (socket?.closed === true) admitted.giveBack()
-    socket?.once('close', admitted.giveBack)
+    if (socket?.closed === true) admitted.release()
+    socket?.once('close', admitted.release)
     this.#pending.set(request.raw, { admitted, request, socket })
   }
 

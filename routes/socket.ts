@@ -3,15 +3,15 @@ import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { LogGuard } from '../lib/application/log-guard.js'
 import { canSetLimits, frameLimits } from '../lib/connection/socket.js'
-import { answerSubprotocols } from '../lib/connection/subprotocol.js'
-import { guardVerifyClient, verifyClientProblem } from '../lib/connection/verify-client.js'
+import { answerSubprotocols } from '../lib/handshake/subprotocol.js'
+import { guardVerifyClient, verifyClientProblem } from '../lib/handshake/verify-client.js'
 import type { UpgradeGuard } from '../lib/lifecycle/upgrade-guard.js'
 import { isFastifyUpgrade } from '../lib/lifecycle/upgrade-listeners.js'
-import type { Log } from '../lib/log.js'
-import type { NoexService } from '../lib/noex.js'
-import { NoexOptionsError } from '../lib/option-checks.js'
-import type { ResolvedOptions } from '../lib/options.js'
-import { refusal } from './arriving-request.js'
+import type { Log } from '../lib/util/log.js'
+import type { NoexService } from '../lib/service/service.js'
+import { NoexOptionsError } from '../lib/util/option-schema.js'
+import type { ResolvedOptions } from '../lib/options/options.js'
+import { refusal } from './incoming-request.js'
 import { setConnectionHeaders } from './connection-headers.js'
 import { PendingUpgrades } from './pending-upgrades.js'
 import { requestTimeoutMs } from './request-timeout.js'
@@ -59,7 +59,12 @@ export const socketRoute: FastifyPluginAsync<SocketRouteOptions> = async (scope,
       // The plugin's default shutdown closes its clients without a code; the service closes its own itself.
       scope.websocketServer.clients?.delete(ws)
       const { remoteAddress, session } = admitted
-      service.accept(ws, { remoteAddress, requestId: request.id, headers: service.headersToKeep(request.headers), session })
+      service.accept(ws, {
+        remoteAddress,
+        requestId: request.id,
+        headers: service.retainedHeaders(request.headers),
+        session
+      })
     }
   })
 }
@@ -72,12 +77,15 @@ export function urlOf (prefix: string, path: string): string {
 /** Refuses to boot when another route has the path already. `option` is where the path comes from. */
 export function refuseTakenPath (scope: FastifyInstance, path: string, option: string): void {
   const url = urlOf(scope.prefix, path)
-  if (scope.hasRoute({ method: 'GET', url })) throw new NoexOptionsError(option, `is "${path}", but GET ${url} is taken by another route`)
+  if (scope.hasRoute({ method: 'GET', url })) {
+    throw new NoexOptionsError(option, `is "${path}", but GET ${url} is taken by another route`)
+  }
 }
 
 /**
  * Uses the `@fastify/websocket` that this scope can see, or brings one. One upgrade listener on a server is
- * enough: where another instance of that plugin listens already, ours gets its upgrades through Fastify's router.
+ * enough: where another instance of that plugin listens already, ours gets its upgrades through Fastify's
+ * router.
  */
 async function provideWebsocket (
   scope: FastifyInstance, { maxPayloadBytes }: ResolvedOptions, url: string, log: Log

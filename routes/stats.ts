@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { ArrivingRequest } from '../lib/access/arrival.js'
+import type { IncomingRequest } from '../lib/handshake/request-origin.js'
 import type { LogGuard } from '../lib/application/log-guard.js'
-import type { NoexService } from '../lib/noex.js'
+import type { NoexService } from '../lib/service/service.js'
 import { operatorAnswer } from './operator-answer.js'
 
 const integer = { type: 'integer' } as const
@@ -31,7 +31,13 @@ const audit = object({
   entries: integer,
   sinks: {
     type: 'array',
-    items: object({ name: string, problem: { type: 'string', nullable: true }, queued: integer, lagMs: integer, dropped: integer })
+    items: object({
+      name: string,
+      problem: { type: 'string', nullable: true },
+      queued: integer,
+      lagMs: integer,
+      dropped: integer
+    })
   }
 })
 
@@ -55,15 +61,15 @@ const response = object({
 }, { audit })
 
 /**
- * `GET /stats`: what `app.noex.getStats()` tells, to whoever may run `server.stats`: the bearer of a token that would
- * log in, a user whom the gateway names, or everybody where there is no `auth`.
+ * `GET /stats`: what `app.noex.getStats()` tells, to whoever may run `server.stats`: the bearer of a token
+ * that would log in, a user whom the gateway names, or everybody where there is no `auth`.
  */
 export function stats (service: NoexService, logGuard: LogGuard) {
   return {
     schema: { response: { 200: response } },
     async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       const question = { what: 'statistics', logGuard }
-      const ask = async (arriving: ArrivingRequest) => await service.statsOver(arriving)
+      const ask = async (arriving: IncomingRequest) => await service.statsForHttp(arriving)
       const stats = await operatorAnswer(request, reply, question, ask)
       return stats ?? reply
     }

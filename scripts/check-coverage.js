@@ -1,4 +1,5 @@
-// Holds the line coverage of the product's sources: tap has no threshold, and it leaves out files that no test has loaded.
+// Holds the line coverage of the product's sources: tap has no threshold, and it leaves out files that no
+// test has loaded.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +9,10 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const packages = readdirSync(join(root, 'packages')).map(name => join('packages', name, 'src'))
 
 /** Files that hold nothing but types: there is no line to run. */
-const isTypesOnly = file => !/^(export )?(default |async )*(const|let|function|class|enum)\b|^export (\*|\{(?! type))/m.test(readFileSync(join(root, file), 'utf8'))
+const isTypesOnly = file =>
+  !/^(export )?(default |async )*(const|let|function|class|enum)\b|^export (\*|\{(?! type))/m.test(
+    readFileSync(join(root, file), 'utf8')
+  )
 
 const sources = ['lib', 'routes', ...packages].flatMap(folder =>
   readdirSync(join(root, folder), { recursive: true })
@@ -27,6 +31,8 @@ for (const file of sources) {
 }
 const percent = total === 0 ? 0 : 100 * covered / total
 
-console.log(`line coverage of lib, routes and packages: ${percent.toFixed(2)} % of ${total} lines (at least ${MINIMUM_PERCENT} %)`)
+console.log(
+  `line coverage of lib, routes and packages: ${percent.toFixed(2)} % of ${total} lines (at least ${MINIMUM_PERCENT} %)`
+)
 if (missing.length > 0) console.error(`no test loads ${missing.join(', ')}`)
 process.exitCode = percent >= MINIMUM_PERCENT && missing.length === 0 ? 0 : 1

@@ -1,5 +1,6 @@
-// Builds, then runs single test files: npm run test:one -- test/lib/options.test.ts [more files] [--watch]
-// With --watch it goes on: each change is built, and the files that it concerns run again. Ends by Ctrl+C.
+// Builds, then runs single test files: npm run test:one -- test/lib/options/options.test.ts [more files]
+// [--watch] With --watch it goes on: each change is built, and the files that it concerns run again. Ends by
+// Ctrl+C.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, relative } from 'node:path'
@@ -11,7 +12,7 @@ const tsc = ['node_modules/typescript-7/bin/tsc', '-b']
 process.chdir(root)
 
 const { values, positionals } = parseArgs({ options: { watch: { type: 'boolean' } }, allowPositionals: true })
-if (positionals.length === 0) fail('name a test file, for example test/lib/options.test.ts')
+if (positionals.length === 0) fail('name a test file, for example test/lib/options/options.test.ts')
 const compiled = positionals.map(compiledFile)
 
 if (await run(tsc) !== 0) process.exit(1)

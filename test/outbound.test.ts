@@ -6,10 +6,10 @@ import type { AddressInfo } from 'node:net'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { TestClient } from './client.js'
-import { testDatabase } from './postgres.js'
-import { projectFile } from './project-file.js'
-import { temporaryDirectory } from './temporary-directory.js'
+import { TestClient } from './support/client.js'
+import { testDatabase } from './support/postgres.js'
+import { projectFile } from './support/project-file.js'
+import { temporaryDirectory } from './support/temporary-directory.js'
 
 const fixture = fileURLToPath(new URL('./fixtures/recording-server.js', import.meta.url))
 
@@ -90,15 +90,15 @@ const clients = new RegExp([
 /** Where the code may have some, and why. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   // Whether an address is one, names of status codes, the class of a server.
-  'lib/access/client-address.ts': ['node:net'],
-  'lib/access/trusted-peers.ts': ['node:net'],
-  'lib/lifecycle/boot-advice.ts': ['node:tls'],
-  'routes/arriving-request.ts': ['node:http'],
+  'lib/handshake/client-address.ts': ['node:net'],
+  'lib/handshake/trusted-proxies.ts': ['node:net'],
+  'lib/deployment/boot-advice.ts': ['node:tls'],
+  'routes/incoming-request.ts': ['node:http'],
   // A socket with a path, by which the processes of one machine know who writes a file.
   'packages/journal/src/file-lock.ts': ['node:net'],
   // The database and the issuer's keys, where the options name them.
-  'lib/audit/postgres-client.ts': ['node:net', 'pg'],
-  'lib/access/jwks.ts': ['fetch'],
+  'lib/audit/postgres/client.ts': ['node:net', 'pg'],
+  'lib/auth/jwks.ts': ['fetch'],
   // Packages that are there only when they are wanted.
   'lib/identity/password-key.ts': ['@node-rs/argon2'],
   'lib/metrics/load-prom-client.ts': ['prom-client']

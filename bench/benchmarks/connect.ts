@@ -9,7 +9,9 @@ const WARM_UP = 5
 const ROUNDS = 9
 const CONNECTIONS = 50
 
-/** Measures what it takes to connect, from the upgrade to the first message. Closing again is not part of it. */
+/**
+ * Measures what it takes to connect, from the upgrade to the first message. Closing again is not part of it.
+ */
 export async function connect (): Promise<Row[]> {
   const servers = {
     bare: await ServerProcess.start('bare-ws'),

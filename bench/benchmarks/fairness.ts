@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { operations } from '../../lib/operations/index.js'
+import { operations } from '../../lib/operations/registry.js'
 import { Client } from '../driver/client.js'
 import { maskedTextFrame } from '../driver/frame-ring.js'
 import { ServerProcess } from '../driver/server-process.js'

@@ -30,7 +30,10 @@ export async function fanOut (): Promise<Row[]> {
 
   for (const audience of audiences.values()) audience.reset()
   await Promise.all(Object.values(servers).map(async server => { await server.stop() }))
-  return [compareCosts(`fan-out, a push to ${SUBSCRIBERS} × ${BOARD_ROWS} rows`, cost.bare, cost.noex, 1.2), ...counts]
+  return [
+    compareCosts(`fan-out, a push to ${SUBSCRIBERS} × ${BOARD_ROWS} rows`, cost.bare, cost.noex, 1.2),
+    ...counts
+  ]
 }
 
 async function evaluationsPerChange (server: ServerProcess, audience: Audience): Promise<Row> {
@@ -75,14 +78,19 @@ class Audience {
       await runClosedLoop({ clients: [client], requests: subscribe, inFlight: 1, operations: 1 })
       client.onChunk = () => {}
       client.onMessage = (bytes, start, end) => {
-        if (!isPush(bytes, start)) throw new Error(`expected a push, got ${bytes.toString('utf8', start, end)}`)
+        if (!isPush(bytes, start)) {
+          throw new Error(`expected a push, got ${bytes.toString('utf8', start, end)}`)
+        }
         this.#delivered()
       }
       this.#subscribers.push(client)
     }
   }
 
-  /** Makes changes, each when every subscriber has heard of the one before, and returns the milliseconds from change to push. */
+  /**
+   * Makes changes, each when every subscriber has heard of the one before, and returns the milliseconds from
+   * change to push.
+   */
   async watch (updates: number): Promise<Float64Array[]> {
     const tookMs = new Float64Array(updates * this.size)
     let delivered = 0

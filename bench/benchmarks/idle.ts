@@ -4,11 +4,17 @@ import { compareRounds, type Row } from './row.js'
 
 const ROUNDS = 3
 const CONNECTIONS = 5_000
-/** Connections that stay open from before the first reading: what the first ones cost once is not what each one costs. */
+/**
+ * Connections that stay open from before the first reading: what the first ones cost once is not what each
+ * one costs.
+ */
 const FIRST = 1_000
 /** Files that both processes need beside the sockets. */
 const OTHER_FILES = 200
-/** Keeps the young generation of the heap small: it grows by up to 32 MB at some time or other, which is no cost of a connection. */
+/**
+ * Keeps the young generation of the heap small: it grows by up to 32 MB at some time or other, which is no
+ * cost of a connection.
+ */
 const NODE_OPTIONS = ['--min-semi-space-size=1', '--max-semi-space-size=1']
 
 /** Kilobytes that each further connection takes. */
@@ -20,15 +26,33 @@ interface Memory {
 /** Measures the memory of a connection that does nothing, each time in a fresh server. */
 export async function idle (): Promise<Row[]> {
   const count = Math.min(CONNECTIONS, openFilesLimit() - FIRST - OTHER_FILES)
-  if (count < 100) throw new Error('the limit of open files (ulimit -n) leaves too few connections to measure')
-  const rounds: Record<'bare-ws' | 'bare-route' | 'noex', Memory[]> = { 'bare-ws': [], 'bare-route': [], noex: [] }
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, figures] of Object.entries(rounds)) figures.push(await measure(name as ServerName, count))
+  if (count < 100) {
+    throw new Error('the limit of open files (ulimit -n) leaves too few connections to measure')
   }
-  const compare = (against: 'bare-ws' | 'bare-route', kind: keyof Memory, ratioAtMost?: number): Row => compareRounds(
-    `idle, ${count} connections, ${against.replace('-', ' ')}`, `KB ${kind}`,
-    rounds[against].map(memory => memory[kind]), rounds.noex.map(memory => memory[kind]), ratioAtMost)
-  return [compare('bare-route', 'rss', 1), compare('bare-route', 'heap'), compare('bare-ws', 'rss'), compare('bare-ws', 'heap')]
+  const rounds: Record<'bare-ws' | 'bare-route' | 'noex', Memory[]> = {
+    'bare-ws': [],
+    'bare-route': [],
+    noex: []
+  }
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [name, figures] of Object.entries(rounds)) {
+      figures.push(await measure(name as ServerName, count))
+    }
+  }
+  const compare = (against: 'bare-ws' | 'bare-route', kind: keyof Memory, ratioAtMost?: number): Row =>
+    compareRounds(
+      `idle, ${count} connections, ${against.replace('-', ' ')}`,
+      `KB ${kind}`,
+      rounds[against].map(memory => memory[kind]),
+      rounds.noex.map(memory => memory[kind]),
+      ratioAtMost
+    )
+  return [
+    compare('bare-route', 'rss', 1),
+    compare('bare-route', 'heap'),
+    compare('bare-ws', 'rss'),
+    compare('bare-ws', 'heap')
+  ]
 }
 
 async function measure (name: ServerName, count: number): Promise<Memory> {
@@ -39,11 +63,16 @@ async function measure (name: ServerName, count: number): Promise<Memory> {
   const after = await server.readCollected()
   for (const client of clients) client.reset()
   await server.stop()
-  return { rss: (after.rssBytes - before.rssBytes) / 1_000 / count, heap: (after.heapBytes - before.heapBytes) / 1_000 / count }
+  return {
+    rss: (after.rssBytes - before.rssBytes) / 1_000 / count,
+    heap: (after.heapBytes - before.heapBytes) / 1_000 / count
+  }
 }
 
 function openFilesLimit (): number {
-  const report = process.report.getReport() as { userLimits?: { open_files?: { soft?: number | 'unlimited' } } }
+  const report = process.report.getReport() as {
+    userLimits?: { open_files?: { soft?: number | 'unlimited' } }
+  }
   const soft = report.userLimits?.open_files?.soft
   return typeof soft === 'number' ? soft : Infinity
 }

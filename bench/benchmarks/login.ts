@@ -17,7 +17,10 @@ const LOGINS_PER_SECOND = 200
 const SECONDS = 10
 const BATCHES_PER_SECOND = 20
 
-/** Measures logins: whether their time tells that an account exists, and what strangers who try many cost others. */
+/**
+ * Measures logins: whether their time tells that an account exists, and what strangers who try many cost
+ * others.
+ */
 export async function login (): Promise<Row[]> {
   const server = await ServerProcess.start('noex-identity')
   try {
@@ -62,7 +65,9 @@ async function reply (client: Client): Promise<string> {
   })
 }
 
-/** What an honest client's `store.get` takes while strangers, each from an address of its own, try to log in. */
+/**
+ * What an honest client's `store.get` takes while strangers, each from an address of its own, try to log in.
+ */
 async function underLogins (server: ServerProcess): Promise<Row[]> {
   const strangers = await openMany(server.port, STRANGERS, i => [`X-Real-IP: ${addressOf(10_000 + i)}`])
   const seen = { answers: 0, isOver: false }
@@ -87,7 +92,12 @@ async function underLogins (server: ServerProcess): Promise<Row[]> {
 
   const { p99Ms, p50Ms } = latencyOf(tookMs)
   return [
-    { name: `get p99, beside ${LOGINS_PER_SECOND} logins a second`, unit: 'ms', noex: p99Ms, target: { atMost: 100 } },
+    {
+      name: `get p99, beside ${LOGINS_PER_SECOND} logins a second`,
+      unit: 'ms',
+      noex: p99Ms,
+      target: { atMost: 100 }
+    },
     { name: 'get p50, the same', unit: 'ms', noex: p50Ms },
     { name: 'logins without an answer', unit: '', noex: tried - seen.answers, target: { exactly: 0 } }
   ]

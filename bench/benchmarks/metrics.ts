@@ -15,12 +15,20 @@ export async function metrics (): Promise<Row[]> {
   const servers = { off: await ServerProcess.start('noex'), on: await ServerProcess.start('noex-metrics') }
   const clients = new Map<ServerProcess, Client[]>()
   for (const server of Object.values(servers)) {
-    clients.set(server, await Promise.all(Array.from({ length: CONNECTIONS }, async () => await Client.open(server.port))))
+    clients.set(
+      server,
+      await Promise.all(Array.from({ length: CONNECTIONS }, async () => await Client.open(server.port)))
+    )
   }
   const ring = requests('get')
   const cost = await alternate(servers, { warmUp: 1, rounds: ROUNDS }, async server => ({
     operations: CONNECTIONS * OPERATIONS_PER_CONNECTION,
-    tookMs: await runClosedLoop({ clients: clients.get(server) ?? [], requests: ring, inFlight: IN_FLIGHT, operations: OPERATIONS_PER_CONNECTION })
+    tookMs: await runClosedLoop({
+      clients: clients.get(server) ?? [],
+      requests: ring,
+      inFlight: IN_FLIGHT,
+      operations: OPERATIONS_PER_CONNECTION
+    })
   }))
   for (const client of [...clients.values()].flat()) client.reset()
   await Promise.all(Object.values(servers).map(async server => { await server.stop() }))

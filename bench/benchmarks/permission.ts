@@ -11,7 +11,10 @@ const IN_FLIGHT = 16
 const ROUNDS = 11
 const OPERATIONS_PER_CONNECTION = 250
 
-/** Measures what permissions add to `store.get`: rules for tokens, and roles of accounts, beside no authentication. */
+/**
+ * Measures what permissions add to `store.get`: rules for tokens, and roles of accounts, beside no
+ * authentication.
+ */
 export async function permission (): Promise<Row[]> {
   const servers = {
     open: await ServerProcess.start('noex'),
@@ -20,14 +23,23 @@ export async function permission (): Promise<Row[]> {
   }
   const clients = new Map<ServerProcess, Client[]>()
   for (const server of Object.values(servers)) {
-    const opened = await Promise.all(Array.from({ length: CONNECTIONS }, async () => await Client.open(server.port)))
-    if (server !== servers.open) await runClosedLoop({ clients: opened, requests: logIn, inFlight: 1, operations: 1 })
+    const opened = await Promise.all(
+      Array.from({ length: CONNECTIONS }, async () => await Client.open(server.port))
+    )
+    if (server !== servers.open) {
+      await runClosedLoop({ clients: opened, requests: logIn, inFlight: 1, operations: 1 })
+    }
     clients.set(server, opened)
   }
   const ring = requests('get')
   const cost = await alternate(servers, { warmUp: 1, rounds: ROUNDS }, async server => ({
     operations: CONNECTIONS * OPERATIONS_PER_CONNECTION,
-    tookMs: await runClosedLoop({ clients: clients.get(server) ?? [], requests: ring, inFlight: IN_FLIGHT, operations: OPERATIONS_PER_CONNECTION })
+    tookMs: await runClosedLoop({
+      clients: clients.get(server) ?? [],
+      requests: ring,
+      inFlight: IN_FLIGHT,
+      operations: OPERATIONS_PER_CONNECTION
+    })
   }))
   for (const client of [...clients.values()].flat()) client.reset()
   await Promise.all(Object.values(servers).map(async server => { await server.stop() }))

@@ -31,7 +31,11 @@ const usual: Extent = { rounds: 11, operations: 4_000 }
 
 /** Measures one kind of request beside bare ws and beside raw sockets. */
 export async function request (name: RequestName, targets: RequestTargets): Promise<Row[]> {
-  const batched = await measureRequest(name, { connections: 16, inFlight: 16 }, ['bare-ws', 'raw-net', 'noex'])
+  const batched = await measureRequest(name, { connections: 16, inFlight: 16 }, [
+    'bare-ws',
+    'raw-net',
+    'noex'
+  ])
   const single = await measureRequest(name, { connections: 64, inFlight: 1 }, ['bare-ws', 'noex'])
   return [
     compareCosts(name, batched['bare-ws'], batched.noex, targets.ws),

@@ -34,7 +34,13 @@ export function compareCosts (name: string, bare: Cost, noex: Cost, ratioAtMost?
 }
 
 /** Compares the figures of rounds, of which those with the same index were measured side by side. */
-export function compareRounds (name: string, unit: string, bare: readonly number[], noex: readonly number[], ratioAtMost?: number): Row {
+export function compareRounds (
+  name: string,
+  unit: string,
+  bare: readonly number[],
+  noex: readonly number[],
+  ratioAtMost?: number
+): Row {
   const ratios = noex.map((figure, i) => figure / (bare[i] ?? NaN))
   return {
     name,

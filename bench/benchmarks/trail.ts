@@ -5,9 +5,9 @@ import { setImmediate } from 'node:timers/promises'
 import { auditDefaults } from '../../lib/audit/audit-options.js'
 import { recordEntry } from '../../lib/audit/entry.js'
 import { AuditTrail } from '../../lib/audit/trail.js'
-import { systemClock } from '../../lib/clock.js'
+import { systemClock } from '../../lib/util/clock.js'
 import { jsonlSink } from '../../lib/exports/audit.js'
-import type { Log } from '../../lib/log.js'
+import type { Log } from '../../lib/util/log.js'
 import { latencyOf } from '../driver/statistics.js'
 import type { Row } from './row.js'
 
@@ -18,10 +18,17 @@ const ENTRIES_PER_WRITER = 8_000
 
 const silent: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silent }
 
-/** Measures the trail by itself: the time until an entry is durable in a file, and how many become durable in a second. */
+/**
+ * Measures the trail by itself: the time until an entry is durable in a file, and how many become durable in
+ * a second.
+ */
 export async function trail (): Promise<Row[]> {
   const directory = mkdtempSync(join(tmpdir(), 'noex-bench-'))
-  const audit = { ...auditDefaults, logLevel: 'silent' as const, sinks: [jsonlSink({ path: join(directory, 'audit.jsonl'), keep: 1 })] }
+  const audit = {
+    ...auditDefaults,
+    logLevel: 'silent' as const,
+    sinks: [jsonlSink({ path: join(directory, 'audit.jsonl'), keep: 1 })]
+  }
   const opened = await AuditTrail.open(audit, silent, systemClock)
   let n = 0
   const write = async (): Promise<void> => {
@@ -40,7 +47,12 @@ export async function trail (): Promise<Row[]> {
   }
   const latency = await openLoop(write)
   const began = performance.now()
-  await Promise.all(Array.from({ length: WRITERS }, async () => { for (let i = 0; i < ENTRIES_PER_WRITER; i++) await write() }))
+  await Promise.all(
+    Array.from(
+      { length: WRITERS },
+      async () => { for (let i = 0; i < ENTRIES_PER_WRITER; i++) await write() }
+    )
+  )
   const perSecond = WRITERS * ENTRIES_PER_WRITER / (performance.now() - began) * 1_000
   await opened.close()
   rmSync(directory, { recursive: true })
@@ -52,7 +64,10 @@ export async function trail (): Promise<Row[]> {
   ]
 }
 
-/** Writes at a steady rate, whether or not earlier entries are durable. Latencies are from when an entry was due. */
+/**
+ * Writes at a steady rate, whether or not earlier entries are durable. Latencies are from when an entry was
+ * due.
+ */
 async function openLoop (write: () => Promise<void>): Promise<{ p50Ms: number, p99Ms: number }> {
   const latencies: number[] = []
   const pending: Array<Promise<void>> = []

@@ -14,8 +14,9 @@ const readBuffer = Buffer.allocUnsafe(65_536)
 export type OnMessage = (bytes: Buffer, start: number, end: number) => void
 
 /**
- * A WebSocket client that does as little as possible, since it shares the cores with the server: prepared frames
- * go out, and what comes in is cut into messages without being decoded. It answers the protocol's pings.
+ * A WebSocket client that does as little as possible, since it shares the cores with the server: prepared
+ * frames go out, and what comes in is cut into messages without being decoded. It answers the protocol's
+ * pings.
  */
 export class Client {
   onMessage: OnMessage = () => {}
@@ -36,8 +37,11 @@ export class Client {
       welcomed(this)
     }
     const onNext: OnMessage = (bytes, start, end) => {
-      if (bytes[start + 2] === 0x74 && bytes.toString('latin1', start, start + PING.length) === PING) this.#socket.write(PONG)
-      else this.onMessage(bytes, start, end)
+      if (bytes[start + 2] === 0x74 && bytes.toString('latin1', start, start + PING.length) === PING) {
+        this.#socket.write(PONG)
+      } else {
+        this.onMessage(bytes, start, end)
+      }
     }
     this.#reader = new FrameReader(onFirst)
     this.#socket = connect({
@@ -48,13 +52,18 @@ export class Client {
     })
     this.#socket.on('connect', () => {
       requestedAt = performance.now()
-      this.#socket.write(`GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
-        [...headers, '', ''].join('\r\n'))
+      this.#socket.write(
+        `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+          'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
+          [...headers, '', ''].join('\r\n')
+      )
     })
     // Whatever a benchmark would count after a loss is wrong, so it does not go on.
     this.#socket.on('error', error => { if (!this.#leaving) throw error })
-    this.#socket.on('close', () => { if (!this.#leaving) throw new Error('the server has closed a connection') })
+    this.#socket.on(
+      'close',
+      () => { if (!this.#leaving) throw new Error('the server has closed a connection') }
+    )
   }
 
   /** Connects and resolves when the server's first message has arrived. */

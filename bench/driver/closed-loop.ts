@@ -13,8 +13,9 @@ export interface ClosedLoop {
 }
 
 /**
- * Sends the load and resolves, when every request has its reply, with the milliseconds that each took. Each request
- * is a write of its own, as WebSocket libraries do it. Rejects at a reply that is not the expected result.
+ * Sends the load and resolves, when every request has its reply, with the milliseconds that each took. Each
+ * request is a write of its own, as WebSocket libraries do it. Rejects at a reply that is not the expected
+ * result.
  */
 export async function runClosedLoop (load: ClosedLoop): Promise<Float64Array[]> {
   return await Promise.all(load.clients.map(async (client, i) => {
@@ -24,7 +25,11 @@ export async function runClosedLoop (load: ClosedLoop): Promise<Float64Array[]> 
   }))
 }
 
-async function runClient (client: Client, { requests, inFlight, operations }: ClosedLoop, start: number): Promise<Float64Array> {
+async function runClient (
+  client: Client,
+  { requests, inFlight, operations }: ClosedLoop,
+  start: number
+): Promise<Float64Array> {
   const sentAt = new Float64Array(operations)
   const tookMs = new Float64Array(operations)
   let sent = 0

@@ -6,7 +6,10 @@ const ZERO = 0x30
 const LETTER_R = 0x72
 const PUSH = '{"type":"push"'
 
-/** Whether the message is the `result` reply to request `id`, told from its first bytes: decoding would cost the driver more than the server. */
+/**
+ * Whether the message is the `result` reply to request `id`, told from its first bytes: decoding would cost
+ * the driver more than the server.
+ */
 export function isResultOf (bytes: Buffer, start: number, id: number): boolean {
   let i = start + ID_START
   let found = 0

@@ -4,7 +4,10 @@ import type { AddressInfo } from 'node:net'
 import { reportTo } from './control.js'
 import { welcome } from './welcome.js'
 
-/** A Fastify application with one WebSocket route, which greets and echoes: what a connection costs there before it does anything. */
+/**
+ * A Fastify application with one WebSocket route, which greets and echoes: what a connection costs there
+ * before it does anything.
+ */
 const app = Fastify({ logger: false })
 await app.register(websocket)
 await app.register(async scope => {

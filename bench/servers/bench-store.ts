@@ -23,7 +23,9 @@ export async function startBenchStore (options: StoreOptions = {}): Promise<Benc
   const store = await Store.start({ name: 'bench', ...options })
   for (const [bucket, size] of [['users', USERS], ['board', BOARD_ROWS]] as const) {
     await store.defineBucket(bucket, users)
-    await store.bucket(bucket).insertMany(Array.from({ length: size }, (_, i) => ({ ...inputOf(i), id: keyOf(i) })))
+    await store
+      .bucket(bucket)
+      .insertMany(Array.from({ length: size }, (_, i) => ({ ...inputOf(i), id: keyOf(i) })))
   }
   let evaluations = 0
   store.defineQuery('board', async context => {

@@ -7,7 +7,10 @@ import { ACCOUNTS, accountName, TOKEN } from '../workload/accounts.js'
 import { startBenchStore } from './bench-store.js'
 import { reportTo } from './control.js'
 
-/** The plugin with accounts: some that can be guessed at, and one with the role `reader` that is logged in by a token. */
+/**
+ * The plugin with accounts: some that can be guessed at, and one with the role `reader` that is logged in by
+ * a token.
+ */
 const { store } = await startBenchStore()
 const app = Fastify({ logger: false })
 await app.register(noexPlugin, {
@@ -21,7 +24,11 @@ await app.register(noexPlugin, {
 const passwords = new Passwords()
 const passwordHash = await passwords.hash('correct horse battery staple')
 await passwords.close()
-const accounts = await store.bucket('_users').insertMany(Array.from({ length: ACCOUNTS }, (_, i) => ({ username: accountName(i), passwordHash, enabled: true })))
+const accounts = await store
+  .bucket('_users')
+  .insertMany(
+    Array.from({ length: ACCOUNTS }, (_, i) => ({ username: accountName(i), passwordHash, enabled: true }))
+  )
 const userId = String(accounts[0]?.['id'])
 const reader = await store.bucket('_roles').findOne({ name: 'reader' })
 await store.bucket('_user_roles').insert({ userId, roleId: reader?.['id'] })

@@ -7,8 +7,19 @@ export type RequestName = 'get' | 'insert' | 'update' | 'emit'
 const makers: Readonly<Record<RequestName, (id: number) => object>> = {
   get: id => ({ id, type: 'store.get', bucket: 'users', key: keyOf(id % USERS) }),
   insert: id => ({ id, type: 'store.insert', bucket: 'users', data: inputOf(id) }),
-  update: id => ({ id, type: 'store.update', bucket: 'users', key: keyOf(id % USERS), data: { score: id * 7, active: id % 3 === 0 } }),
-  emit: id => ({ id, type: 'rules.emit', topic: 'user.seen', data: { id: keyOf(id % USERS), score: id * 7, active: id % 3 === 0 } })
+  update: id => ({
+    id,
+    type: 'store.update',
+    bucket: 'users',
+    key: keyOf(id % USERS),
+    data: { score: id * 7, active: id % 3 === 0 }
+  }),
+  emit: id => ({
+    id,
+    type: 'rules.emit',
+    topic: 'user.seen',
+    data: { id: keyOf(id % USERS), score: id * 7, active: id % 3 === 0 }
+  })
 }
 
 /** A ring of `USERS` different requests, one for each record. */
@@ -20,7 +31,13 @@ export function requests (name: RequestName): FrameRing {
 export function boardUpdates (): FrameRing {
   return new FrameRing(Array.from({ length: 100 }, (_, i) => {
     const id = i + 1
-    return JSON.stringify({ id, type: 'store.update', bucket: 'board', key: keyOf(id % BOARD_ROWS), data: { score: id * 7 } })
+    return JSON.stringify({
+      id,
+      type: 'store.update',
+      bucket: 'board',
+      key: keyOf(id % BOARD_ROWS),
+      data: { score: id * 7 }
+    })
   }))
 }
 

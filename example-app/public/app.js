@@ -66,7 +66,9 @@ async function advance ({ number, version }, status) {
 
 async function pay ({ number, version }) {
   await client.request('store.transaction', {
-    operations: [{ op: 'update', bucket: 'orders', key: number, data: { paid: true }, expectedVersion: version }]
+    operations: [
+      { op: 'update', bucket: 'orders', key: number, data: { paid: true }, expectedVersion: version }
+    ]
   })
 }
 
@@ -78,7 +80,13 @@ async function cancel ({ number, sku, quantity, version }) {
     if (order?._version !== version) throw new Error(`Somebody else has just changed order ${number}.`)
     await client.request('store.transaction', {
       operations: [
-        { op: 'update', bucket: 'orders', key: number, data: { status: 'cancelled' }, expectedVersion: version },
+        {
+          op: 'update',
+          bucket: 'orders',
+          key: number,
+          data: { status: 'cancelled' },
+          expectedVersion: version
+        },
         takeFromStock(product, -quantity)
       ]
     })
@@ -94,7 +102,13 @@ async function restock ({ sku }) {
 
 /** An entry that takes effect only if nobody has touched the product since it was read. */
 function takeFromStock ({ sku, stock, _version }, quantity) {
-  return { op: 'update', bucket: 'products', key: sku, data: { stock: stock - quantity }, expectedVersion: _version }
+  return {
+    op: 'update',
+    bucket: 'products',
+    key: sku,
+    data: { stock: stock - quantity },
+    expectedVersion: _version
+  }
 }
 
 /** Does it again, from reading on, as long as somebody else was faster. */
@@ -132,11 +146,16 @@ async function report (work) {
 
 function explain ({ code, message, details }) {
   switch (code) {
-    case 'CONFLICT': return 'Somebody else was faster. Please look again, then repeat.'
-    case 'DISCONNECTED': return 'The connection was lost. Please check whether it was done before you repeat it.'
+    case 'CONFLICT':
+      return 'Somebody else was faster. Please look again, then repeat.'
+    case 'DISCONNECTED':
+      return 'The connection was lost. Please check whether it was done before you repeat it.'
     case 'VALIDATION_ERROR':
-      return Array.isArray(details) ? `${message}: ${details.map(issue => `${issue.field} ${issue.message}`).join(', ')}` : message
-    default: return message
+      return Array.isArray(details)
+        ? `${message}: ${details.map(issue => `${issue.field} ${issue.message}`).join(', ')}`
+        : message
+    default:
+      return message
   }
 }
 
@@ -158,7 +177,10 @@ async function loadChoices () {
   products.clear()
   for (const product of list) products.set(product.sku, product)
   showOptions(view.customer, customers.map(({ id, name }) => [id, name]))
-  showOptions(view.product, list.map(({ sku, name, price }) => [sku, `${name}, ${money.format(price / 100)}`]))
+  showOptions(
+    view.product,
+    list.map(({ sku, name, price }) => [sku, `${name}, ${money.format(price / 100)}`])
+  )
   showTotal()
 }
 
@@ -226,8 +248,13 @@ function showLowStock (list) {
 /** An event of the desk's rules, the newest on top. */
 function showNotice ({ topic, timestamp, data: { number, total } }) {
   const order = `Order #${number}, ${money.format(total / 100)}`
-  const texts = { 'desk.large-order': `${order}: a large one.`, 'desk.payment-due': `${order}: not paid yet.` }
-  const item = make('li', { textContent: `${new Date(timestamp).toLocaleTimeString()} ${texts[topic] ?? topic}` })
+  const texts = {
+    'desk.large-order': `${order}: a large one.`,
+    'desk.payment-due': `${order}: not paid yet.`
+  }
+  const item = make('li', {
+    textContent: `${new Date(timestamp).toLocaleTimeString()} ${texts[topic] ?? topic}`
+  })
   view.notices.prepend(item)
   while (view.notices.children.length > MAX_NOTICES) view.notices.lastElementChild.remove()
   view['no-notices'].hidden = true
@@ -247,7 +274,9 @@ function showRows (body, items, keyOf, cellsOf) {
     return row
   })
   for (const row of present.values()) if (!rows.includes(row)) row.remove()
-  for (const [index, row] of rows.entries()) if (body.rows[index] !== row) body.insertBefore(row, body.rows[index] ?? null)
+  for (const [index, row] of rows.entries()) {
+    if (body.rows[index] !== row) body.insertBefore(row, body.rows[index] ?? null)
+  }
   // The row that had the focus has been replaced.
   if (focused !== undefined && document.activeElement === document.body) {
     rows.find(row => row.dataset.key === focused)?.querySelector('button').focus()

@@ -1,11 +1,17 @@
 /* global WebSocket */
 
-/** What the page speaks to the server: requests with replies, and live queries and events that survive a lost connection. */
+/**
+ * What the page speaks to the server: requests with replies, and live queries and events that survive a lost
+ * connection.
+ */
 
 /** Close codes after which coming back is of no use: the server does not want this client. */
 const finalCodes = new Set([1003, 4002, 4003])
 
-/** A request that failed: `code` is the server's, or `DISCONNECTED` when nobody knows whether it was carried out. */
+/**
+ * A request that failed: `code` is the server's, or `DISCONNECTED` when nobody knows whether it was carried
+ * out.
+ */
 export class RequestError extends Error {
   constructor (code, message, details) {
     super(message)
@@ -40,8 +46,14 @@ export class LiveClient {
   /** The same, by the id that the present connection has given them. */
   #subscriptions = new Map()
 
-  /** `silenceMs`: the server sends a ping every 30 seconds; when nothing at all has come for this long, the connection is dead. */
-  constructor (url, { onState = () => {}, firstDelayMs = 500, maxDelayMs = 10_000, silenceMs = 45_000 } = {}) {
+  /**
+   * `silenceMs`: the server sends a ping every 30 seconds; when nothing at all has come for this long, the
+   * connection is dead.
+   */
+  constructor (
+    url,
+    { onState = () => {}, firstDelayMs = 500, maxDelayMs = 10_000, silenceMs = 45_000 } = {}
+  ) {
     this.#url = url
     this.#onState = onState
     this.#firstDelayMs = firstDelayMs
@@ -81,9 +93,17 @@ export class LiveClient {
     this.#keep({ type: 'store.subscribe', fields: { query, params }, onStart: onData, onData })
   }
 
-  /** Calls `onEvent` with each event whose topic the pattern matches. What happens while there is no connection is not heard. */
+  /**
+   * Calls `onEvent` with each event whose topic the pattern matches. What happens while there is no
+   * connection is not heard.
+   */
   hear (pattern, onEvent) {
-    this.#keep({ type: 'rules.subscribe', fields: { pattern }, onStart () {}, onData: ({ event }) => { onEvent(event) } })
+    this.#keep({
+      type: 'rules.subscribe',
+      fields: { pattern },
+      onStart () {},
+      onData: ({ event }) => { onEvent(event) }
+    })
   }
 
   #keep (watch) {
@@ -173,7 +193,8 @@ export class LiveClient {
       return
     }
     // Twice as long each time, and no two clients in step.
-    const backOffMs = Math.min(this.#firstDelayMs * 2 ** this.#attempts++, this.#maxDelayMs) * (0.5 + Math.random() / 2)
+    const backOffMs =
+      Math.min(this.#firstDelayMs * 2 ** this.#attempts++, this.#maxDelayMs) * (0.5 + Math.random() / 2)
     const delayMs = this.#returnAfterMs + backOffMs
     this.#returnAfterMs = 0
     this.#retryTimer = setTimeout(() => { this.connect() }, delayMs)

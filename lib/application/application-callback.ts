@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.js'
-import { NoexServerError } from '../errors.js'
-import { resultWithin } from '../within.js'
+import type { Clock } from '../util/clock.js'
+import { NoexServerError } from '../protocol/errors.js'
+import { withTimeoutResult } from '../util/with-timeout.js'
 import { FailureLog, type CallbackEnvironment } from './failure-log.js'
 import { ignoreRejection, isThenable } from './thenable.js'
 import { messageOf, readableError, readError } from './thrown.js'
@@ -64,7 +64,7 @@ export class ApplicationCallback<Args extends unknown[]> {
       value => this.#read(read, value),
       (error: unknown) => { throw this.#failure('throws', 'has failed', error) }
     )
-    return await resultWithin(limitMs, reading, this.#clock, () => {
+    return await withTimeoutResult(limitMs, reading, this.#clock, () => {
       throw this.#failure('waits', `has not settled within ${limitMs} ms`)
     })
   }

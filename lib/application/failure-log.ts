@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.js'
-import type { Log } from '../log.js'
+import type { Clock } from '../util/clock.js'
+import type { Log } from '../util/log.js'
 
 /** Time between two lines of the log about failures of one kind, in milliseconds. */
 const PAUSE_MS = 60_000

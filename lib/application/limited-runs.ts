@@ -1,7 +1,7 @@
-import type { Clock } from '../clock.js'
-import { NoexServerError } from '../errors.js'
-import type { Log } from '../log.js'
-import { resultWithin } from '../within.js'
+import type { Clock } from '../util/clock.js'
+import { NoexServerError } from '../protocol/errors.js'
+import type { Log } from '../util/log.js'
+import { withTimeoutResult } from '../util/with-timeout.js'
 
 /** Runs of one subject that may go on after nothing waits for them any more: of all clients, and of one. */
 const MAX_LATE = 100
@@ -39,7 +39,7 @@ export class LimitedRuns {
     this.#check(keys, subject)
     let isOver = false
     const running = work(() => isOver)
-    return await resultWithin(timeoutMs, running, clock, () => {
+    return await withTimeoutResult(timeoutMs, running, clock, () => {
       isOver = true
       this.#countUntil(running, keys)
       log.warn({ timeoutMs }, `${subject} takes too long and is not waited for any more`)

@@ -1,4 +1,4 @@
-import type { Log } from '../log.js'
+import type { Log } from '../util/log.js'
 import { catchRejection } from './thenable.js'
 import { messageOf, readableError } from './thrown.js'
 

@@ -1,4 +1,4 @@
-import { isTurnOver, nextTurn } from '../slice.js'
+import { isTurnOver, nextTurn } from '../util/slice.js'
 import { ignoreRejection, isThenable } from './thenable.js'
 import { readableError } from './thrown.js'
 

@@ -1,5 +1,14 @@
-import type { Tier } from '../access/policy.js'
-import { checkGroup, isFunction, isInteger, isPlainObject, MAX_TIMER_MS, merge, NoexOptionsError, type Checks } from '../option-checks.js'
+import type { Tier } from '../permissions/policy.js'
+import {
+  checkGroup,
+  isFunction,
+  isInteger,
+  isPlainObject,
+  MAX_TIMER_MS,
+  merge,
+  NoexOptionsError,
+  type Checks
+} from '../util/option-schema.js'
 import type { AuditEntry } from './entry.js'
 import { isPolicy, type AuditSink } from './sink.js'
 
@@ -24,7 +33,8 @@ export interface AuditOptions {
    */
   onEntry?: ((entry: AuditEntry) => unknown) | undefined
   /**
-   * The level at which entries are logged, each with the `reqId` and `connectionId` of its client; `silent`: not at all.
+   * The level at which entries are logged, each with the `reqId` and `connectionId` of its client; `silent`:
+   * not at all.
    * @default 'info'
    */
   logLevel?: AuditLogLevel | undefined
@@ -34,8 +44,8 @@ export interface AuditOptions {
    */
   sinks?: readonly AuditSink[] | undefined
   /**
-   * Time within which an entry must be durable where a reply waits for it. Then the reply is an error, and no more
-   * such requests are let in until the sink has caught up.
+   * Time within which an entry must be durable where a reply waits for it. Then the reply is an error, and no
+   * more such requests are let in until the sink has caught up.
    * @default 5_000
    */
   writeTimeoutMs?: number | undefined
@@ -61,7 +71,14 @@ export const auditDefaults: ResolvedAudit = {
 }
 
 const tiers: readonly unknown[] = ['read', 'write', 'admin'] satisfies Tier[]
-const logLevels: readonly unknown[] = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] satisfies AuditLogLevel[]
+const logLevels: readonly unknown[] = [
+  'trace',
+  'debug',
+  'info',
+  'warn',
+  'error',
+  'silent'
+] satisfies AuditLogLevel[]
 
 const checks: Checks = {
   tiers: isTiers,
@@ -87,18 +104,28 @@ export function resolveAudit (audit: unknown): ResolvedAudit | undefined {
 }
 
 function isTiers (value: unknown, path: string): void {
-  if (!Array.isArray(value) || value.length === 0 || !value.every(tier => tiers.includes(tier)) || new Set(value).size < value.length) {
+  if (
+    !Array.isArray(value) ||
+    value.length === 0 ||
+    !value.every(tier => tiers.includes(tier)) ||
+    new Set(value).size < value.length
+  ) {
     throw new NoexOptionsError(path, `must name some of ${tiers.join(', ')}, each once`)
   }
 }
 
 function isSinks (value: unknown, path: string): void {
   if (!Array.isArray(value)) throw new NoexOptionsError(path, 'must be an array')
-  if (new Set(value).size < value.length) throw new NoexOptionsError(path, 'must not have the same sink twice')
+  if (new Set(value).size < value.length) {
+    throw new NoexOptionsError(path, 'must not have the same sink twice')
+  }
   value.forEach((sink: unknown, index) => {
     const { name, open, policy } = (sink ?? {}) as Partial<AuditSink>
     if (typeof name !== 'string' || name === '' || typeof open !== 'function' || !isPlainObject(policy)) {
-      throw new NoexOptionsError(`${path}[${index}]`, 'must be a sink, for instance jsonlSink({ path }) from fastify-noex/audit')
+      throw new NoexOptionsError(
+        `${path}[${index}]`,
+        'must be a sink, for instance jsonlSink({ path }) from fastify-noex/audit'
+      )
     }
     for (const tier of ['read', 'write', 'admin'] as const) {
       isPolicy(policy[tier], `${path}[${index}].policy.${tier}`)

@@ -1,17 +1,17 @@
 import type { ConnectionAudit } from './connection-audit.js'
-import type { Subject } from './request-record.js'
+import type { AuditSubject } from './request-audit.js'
 
 /**
- * What one client does wrong, for the audit trail: the first of each kind, and at the end how many there were. A client
- * that does nothing else must not fill the trail, nor push out of it what others have done.
+ * What one client does wrong, for the audit trail: the first of each kind, and at the end how many there
+ * were. A client that does nothing else must not fill the trail, nor push out of it what others have done.
  */
 export class ClientConduct {
-  readonly #subject: Subject
+  readonly #subject: AuditSubject
   readonly #audit: ConnectionAudit | undefined
   #malformed = 0
   #limited = 0
 
-  constructor (subject: Subject, audit: ConnectionAudit | undefined) {
+  constructor (subject: AuditSubject, audit: ConnectionAudit | undefined) {
     this.#subject = subject
     this.#audit = audit
   }

@@ -1,6 +1,6 @@
-import { isPlainObject } from '../option-checks.js'
+import { isPlainObject } from '../util/option-schema.js'
 import type { AuditEntry, RecordedEntry } from './entry.js'
-import { isEntry } from './trail-reader.js'
+import { isEntry } from './file/trail-reader.js'
 
 /** Marks the notes of the audit among those of the application, and numbers their format. */
 const FORMAT = 1

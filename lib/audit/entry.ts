@@ -1,10 +1,16 @@
 import { createHash } from 'node:crypto'
 
-/** One line of the audit trail: who did what to what, when, from where, and how it ended. PROTOCOL.md, "Audit". */
+/**
+ * One line of the audit trail: who did what to what, when, from where, and how it ended. PROTOCOL.md,
+ * "Audit".
+ */
 export interface AuditEntry {
   /** Epoch milliseconds. */
   readonly timestamp: number
-  /** The user after the operation, or before it where the operation has ended the session; `null`: nobody is logged in. */
+  /**
+   * The user after the operation, or before it where the operation has ended the session; `null`: nobody is
+   * logged in.
+   */
   readonly userId: string | null
   /** The id of the connection; `null` for what concerns none. */
   readonly sessionId: string | null
@@ -14,7 +20,9 @@ export interface AuditEntry {
   readonly result: 'success' | 'error'
   /** Only for `error`: the message that the client got. */
   readonly error?: string
-  /** Members of the request that the operation allows to be recorded; never passwords, tokens or record data. */
+  /**
+   * Members of the request that the operation allows to be recorded; never passwords, tokens or record data.
+   */
   readonly details?: Readonly<Record<string, unknown>>
   /** The client's address; empty for what the server does by itself. */
   readonly remoteAddress: string
@@ -39,9 +47,14 @@ const MAX_ERROR_CHARS = 1_024
 const MAX_DETAILS_CHARS = 8_192
 
 /** What an entry is made of: an entry, of which what is absent may be `undefined`. */
-export type EntryInput = Omit<AuditEntry, 'error' | 'details'> & { readonly error?: string | undefined, readonly details?: AuditEntry['details'] | undefined }
+export type EntryInput = Omit<AuditEntry, 'error' | 'details'> & {
+  readonly error?: string | undefined
+  readonly details?: AuditEntry['details'] | undefined
+}
 
-/** Makes an entry of what has happened, within the bounds, and in the order in which its members are stored. */
+/**
+ * Makes an entry of what has happened, within the bounds, and in the order in which its members are stored.
+ */
 export function recordEntry (entry: EntryInput): RecordedEntry {
   const { timestamp, userId, sessionId, operation, resource, result, error, details, remoteAddress } = entry
   // Without what is absent, and without spreads: this runs for every request that is recorded.
@@ -81,7 +94,9 @@ export function clean (text: string, maxChars: number): string {
 }
 
 function boundDetails (details: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const json = JSON.stringify(details, (_name, value: unknown) => typeof value === 'string' ? clean(value, MAX_TEXT_CHARS) : value)
+  const json = JSON.stringify(details, (_name, value: unknown) =>
+    typeof value === 'string' ? clean(value, MAX_TEXT_CHARS) : value
+  )
   // The digest tells two long ones apart, and one from a text that is known.
   if (json.length > MAX_DETAILS_CHARS) {
     return Object.freeze(

@@ -1,4 +1,4 @@
-import type { Log } from '../log.js'
+import type { Log } from '../util/log.js'
 import type { NoexStore } from '../store/noex-store.js'
 import { recordEntry, withCommit } from './entry.js'
 import { parseNoteText, type EntryNote } from './entry-note.js'

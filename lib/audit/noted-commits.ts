@@ -1,4 +1,4 @@
-import type { Tier } from '../access/policy.js'
+import type { Tier } from '../permissions/policy.js'
 import type { NoexStore } from '../store/noex-store.js'
 import type { RecordedEntry } from './entry.js'
 import { noteText } from './entry-note.js'

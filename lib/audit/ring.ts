@@ -46,7 +46,10 @@ export class Ring {
   }
 }
 
-function matches (entry: AuditEntry, { userId, operation, result, from = -Infinity, to = Infinity }: AuditFilter): boolean {
+function matches (
+  entry: AuditEntry,
+  { userId, operation, result, from = -Infinity, to = Infinity }: AuditFilter
+): boolean {
   return (userId === undefined || entry.userId === userId) &&
     (operation === undefined || entry.operation === operation) &&
     (result === undefined || entry.result === result) &&

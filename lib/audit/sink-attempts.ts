@@ -1,6 +1,6 @@
 import { Backoff } from '@hamicek/noex-journal'
-import type { Clock } from '../clock.js'
-import type { Log } from '../log.js'
+import type { Clock } from '../util/clock.js'
+import type { Log } from '../util/log.js'
 import type { RecordedEntry } from './entry.js'
 import type { SinkWriter } from './sink.js'
 

@@ -1,7 +1,7 @@
 import { createPrivateKey, KeyObject } from 'node:crypto'
 import { ApplicationListener } from '../application/application-listener.js'
-import { isFunction, isInteger, MAX_TIMER_MS, NoexOptionsError, type Checks } from '../option-checks.js'
-import type { Checkpoint } from './checkpoint.js'
+import { isFunction, isInteger, MAX_TIMER_MS, NoexOptionsError, type Checks } from '../util/option-schema.js'
+import type { Checkpoint } from './chain/checkpoint.js'
 import { defaultPolicies, isPolicy, type SinkContext, type SinkPolicies } from './sink.js'
 
 /** What every sink of this package takes. Durations are milliseconds. */
@@ -14,7 +14,10 @@ export interface SinkOptions {
   checkpointEntries?: number | undefined
   /** And after this time, when there are new entries. @default 60_000 */
   checkpointIntervalMs?: number | undefined
-  /** Gets each checkpoint, to keep it where whoever can change the trail cannot. Nobody waits for it. @default none */
+  /**
+   * Gets each checkpoint, to keep it where whoever can change the trail cannot. Nobody waits for it. @default
+   * none
+   */
   onCheckpoint?: CheckpointListener | undefined
 }
 
@@ -41,7 +44,11 @@ export const sinkChecks: Checks = {
 /** Builds the check of a path that must have this ending. */
 export function isPathWith (ending: string): (value: unknown, path: string) => void {
   return (value, path) => {
-    const isGood = typeof value === 'string' && value.endsWith(ending) && /[^/\\]$/.test(value.slice(0, -ending.length)) && !value.includes('\0')
+    const isGood =
+      typeof value === 'string' &&
+      value.endsWith(ending) &&
+      /[^/\\]$/.test(value.slice(0, -ending.length)) &&
+      !value.includes('\0')
     if (!isGood) throw new NoexOptionsError(path, `must be a path that ends in ${ending}`)
   }
 }
@@ -51,7 +58,9 @@ function isSigningKey (value: unknown, path: string): void {
   try {
     key = toPrivateKey(value as string | KeyObject)
   } catch {}
-  if (key?.type !== 'private' || key.asymmetricKeyType !== 'ed25519') throw new NoexOptionsError(path, 'must be an Ed25519 private key, as PEM or KeyObject')
+  if (key?.type !== 'private' || key.asymmetricKeyType !== 'ed25519') {
+    throw new NoexOptionsError(path, 'must be an Ed25519 private key, as PEM or KeyObject')
+  }
 }
 
 /** A private key, from what an option can be. */

@@ -1,6 +1,6 @@
-import { runInNextTurn, type Clock } from '../clock.js'
-import type { Log } from '../log.js'
-import { within } from '../within.js'
+import { runInNextTurn, type Clock } from '../util/clock.js'
+import type { Log } from '../util/log.js'
+import { withTimeout } from '../util/with-timeout.js'
 import { auditUnavailable } from './audit-unavailable.js'
 import type { RecordedEntry } from './entry.js'
 import { Gap } from './gap.js'
@@ -8,7 +8,10 @@ import { closeQuietly, writeUntilDurable } from './sink-attempts.js'
 import type { NotedCommit } from './noted-commits.js'
 import type { AuditSink, SinkCommits, SinkPolicies, SinkWriter } from './sink.js'
 
-/** Entries whose replies wait, together with the requests that have a place for theirs. More requests wait for a place. */
+/**
+ * Entries whose replies wait, together with the requests that have a place for theirs. More requests wait for
+ * a place.
+ */
 const MAX_BLOCKING = 10_000
 /** Entries that nobody waits for. More become a gap. */
 const MAX_DROPPABLE = 10_000
@@ -16,7 +19,10 @@ const MAX_DROPPABLE = 10_000
 const MAX_CHARS = 16_777_216
 const MAX_BATCH = 4_096
 const MAX_BATCH_CHARS = 1_048_576
-/** Time for which entries that nobody waits for are gathered, in milliseconds: each write costs a wake-up and a sync. */
+/**
+ * Time for which entries that nobody waits for are gathered, in milliseconds: each write costs a wake-up and
+ * a sync.
+ */
 const GATHER_MS = 20
 
 interface Item {
@@ -60,7 +66,10 @@ export interface SinkStats {
   readonly dropped: number
 }
 
-/** What stands between the requests and one sink: it orders, bounds and batches, and knows when waiting has no use any more. */
+/**
+ * What stands between the requests and one sink: it orders, bounds and batches, and knows when waiting has no
+ * use any more.
+ */
 export class SinkQueue {
   readonly policies: SinkPolicies
   readonly #name: string
@@ -101,14 +110,25 @@ export class SinkQueue {
     this.#schedule()
   }
 
-  /** Why a request whose entry must be durable cannot be let in; `undefined` when it can. Names neither path nor address. */
+  /**
+   * Why a request whose entry must be durable cannot be let in; `undefined` when it can. Names neither path
+   * nor address.
+   */
   get problem (): string | undefined {
     if (this.#failure !== undefined) return `${this.#name}: ${this.#failure}`
-    return this.#lagMs >= this.#writeTimeoutMs ? `${this.#name}: nothing has become durable for ${this.#writeTimeoutMs} ms` : undefined
+    return this.#lagMs >= this.#writeTimeoutMs
+      ? `${this.#name}: nothing has become durable for ${this.#writeTimeoutMs} ms`
+      : undefined
   }
 
   get stats (): SinkStats {
-    return { name: this.#name, problem: this.problem ?? null, queued: this.#pending, lagMs: Math.round(this.#lagMs), dropped: this.#dropped }
+    return {
+      name: this.#name,
+      problem: this.problem ?? null,
+      queued: this.#pending,
+      lagMs: Math.round(this.#lagMs),
+      dropped: this.#dropped
+    }
   }
 
   /** Brings back entries that a crash takes; `undefined` where the sink has none of it. */
@@ -132,7 +152,10 @@ export class SinkQueue {
     return Math.min(oldest?.revision ?? revision, revision) - 1
   }
 
-  /** Takes a place for an entry that is to be durable; returns a promise when one must become free first, which rejects when none does in time. */
+  /**
+   * Takes a place for an entry that is to be durable; returns a promise when one must become free first,
+   * which rejects when none does in time.
+   */
   reserve (): Promise<void> | undefined {
     if (this.#waiters.length === 0 && this.#hasPlace) {
       this.#places++
@@ -158,7 +181,7 @@ export class SinkQueue {
     const durable = await Promise.all(entries.map(async ({ recorded, commits }) => {
       this.#places++
       for (const commit of commits) this.expect(commit)
-      return await this.append(recorded, commits)
+      return await this.enqueueBlocking(recorded, commits)
     }))
     return durable.every(Boolean)
   }
@@ -172,7 +195,7 @@ export class SinkQueue {
    * Adds the entry for which a place is taken. Resolves with whether it has become durable before waiting
    * lost its use; it stays queued anyway.
    */
-  async append (recorded: RecordedEntry, commits = noCommits): Promise<boolean> {
+  async enqueueBlocking (recorded: RecordedEntry, commits = noCommits): Promise<boolean> {
     return await new Promise(resolve => {
       // The sink has failed while the request ran: its entry is kept, and nobody waits.
       const settle = this.#failure === undefined ? resolve : undefined
@@ -183,7 +206,7 @@ export class SinkQueue {
   }
 
   /** Adds an entry that nobody waits for. Beyond the bounds it is left out, and the trail says so. */
-  offer (recorded: RecordedEntry, commits = noCommits): void {
+  enqueueDroppable (recorded: RecordedEntry, commits = noCommits): void {
     if (this.#droppable < MAX_DROPPABLE && this.#chars < MAX_CHARS && !this.#closed) {
       this.#droppable++
       this.#push(recorded, { ...unawaited, commits })
@@ -196,7 +219,10 @@ export class SinkQueue {
     this.#gap.add(timestamp)
   }
 
-  /** Ends the sink when everything is durable, or after `writeTimeoutMs`. Resolves with the number of entries that are not. */
+  /**
+   * Ends the sink when everything is durable, or after `writeTimeoutMs`. Resolves with the number of entries
+   * that are not.
+   */
   async close (): Promise<number> {
     this.#closed = true
     this.#closeGap()
@@ -204,20 +230,20 @@ export class SinkQueue {
     // Nothing else may keep the process alive by now.
     const alive = setInterval(() => {}, 1_000)
     try {
-      await within(this.#writeTimeoutMs, new Promise<void>(resolve => {
+      await withTimeout(this.#writeTimeoutMs, new Promise<void>(resolve => {
         if (this.#pending === 0) resolve()
         else this.#idle.push(resolve)
       }), this.#clock)
       const writer = this.#writer
       this.#writer = undefined
       if (writer !== undefined) {
-        await within(this.#writeTimeoutMs, closeQuietly(writer, this.#name, this.#log), this.#clock)
+        await withTimeout(this.#writeTimeoutMs, closeQuietly(writer, this.#name, this.#log), this.#clock)
       }
       return this.#pending
     } finally {
       clearInterval(alive)
       this.#cancelTimer?.()
-      this.#giveUp()
+      this.#rejectWaiters()
     }
   }
 
@@ -252,9 +278,19 @@ export class SinkQueue {
     this.#push(gap.entry(this.#clock.now()), unawaited)
   }
 
-  /** Waits for the end of the tick, so that what comes together is written together; and longer when nobody waits for any of it. */
+  /**
+   * Waits for the end of the tick, so that what comes together is written together; and longer when nobody
+   * waits for any of it.
+   */
   #schedule (): void {
-    if (this.#scheduled || this.#writer === undefined || this.#writing.length > 0 || this.#waiting.length === 0) return
+    if (
+      this.#scheduled ||
+      this.#writer === undefined ||
+      this.#writing.length > 0 ||
+      this.#waiting.length === 0
+    ) {
+      return
+    }
     if (this.#awaited === 0 && this.#waiting.length < MAX_BATCH && !this.#closed) {
       this.#cancelGathering ??= this.#clock.after(GATHER_MS, () => { this.#write() })
       return
@@ -272,13 +308,15 @@ export class SinkQueue {
     if (this.#writer === undefined || this.#waiting.length === 0 || this.#writing.length > 0) return
     let count = 0
     let chars = 0
-    while (count < this.#waiting.length && count < MAX_BATCH && chars < MAX_BATCH_CHARS) chars += (this.#waiting[count++] as Item).recorded.json.length
+    while (count < this.#waiting.length && count < MAX_BATCH && chars < MAX_BATCH_CHARS) {
+      chars += (this.#waiting[count++] as Item).recorded.json.length
+    }
     const batch = this.#waiting.splice(0, count)
     this.#writing = batch
     this.#awaited = this.#waiting.reduce((sum, { settle }) => settle === undefined ? sum : sum + 1, 0)
     const attempts = {
       writer: () => this.#writer,
-      onFailure: (error: unknown) => { this.failing(error, 'it rejects entries') },
+      onFailure: (error: unknown) => { this.onFailure(error, 'it rejects entries') },
       clock: this.#clock
     }
     const entries = batch.map(({ recorded }) => recorded)
@@ -306,13 +344,15 @@ export class SinkQueue {
   }
 
   /** Notes that an attempt to write has failed: all who wait are told at once. */
-  failing (error: unknown, reason: unknown): void {
-    if (this.#failure === undefined) this.#log.error({ err: error, sink: this.#name, queued: this.#pending }, 'audit sink has failed')
+  onFailure (error: unknown, reason: unknown): void {
+    if (this.#failure === undefined) {
+      this.#log.error({ err: error, sink: this.#name, queued: this.#pending }, 'audit sink has failed')
+    }
     this.#failure = typeof reason === 'string' ? reason : 'it has failed'
-    this.#giveUp()
+    this.#rejectWaiters()
   }
 
-  #giveUp (): void {
+  #rejectWaiters (): void {
     for (const item of [...this.#writing, ...this.#waiting]) {
       item.settle?.(false)
       item.settle = undefined
@@ -347,7 +387,9 @@ export class SinkQueue {
       item.settle?.(false)
       item.settle = undefined
     }
-    while (this.#waiters[0] !== undefined && this.#waiters[0].since <= latest) this.#waiters.shift()?.reject(auditUnavailable())
+    while (this.#waiters[0] !== undefined && this.#waiters[0].since <= latest) {
+      this.#waiters.shift()?.reject(auditUnavailable())
+    }
   }
 
   /** The entries for which somebody waits, oldest first. */

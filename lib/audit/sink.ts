@@ -1,7 +1,7 @@
-import type { Tier } from '../access/policy.js'
-import type { Clock } from '../clock.js'
-import type { Log } from '../log.js'
-import { NoexOptionsError } from '../option-checks.js'
+import type { Tier } from '../permissions/policy.js'
+import type { Clock } from '../util/clock.js'
+import type { Log } from '../util/log.js'
+import { NoexOptionsError } from '../util/option-schema.js'
 import type { RecordedEntry } from './entry.js'
 
 /** Whether a reply waits until its entry is durable, or an entry may be left out when too many wait. */
@@ -22,7 +22,10 @@ export function isPolicy (value: unknown, path: string): void {
 export interface SinkContext {
   readonly log: Log
   readonly clock: Clock
-  /** An attempt to write has failed; the sink goes on trying. `reason` is shown by `/healthz`: no path, no address, no credentials. */
+  /**
+   * An attempt to write has failed; the sink goes on trying. `reason` is shown by `/healthz`: no path, no
+   * address, no credentials.
+   */
   readonly failing: (error: Error, reason: string) => void
   /**
    * Something about the trail itself that belongs into it: it is recorded like an entry of the server.
@@ -87,8 +90,8 @@ export interface SinkWriter {
    */
   write: (batch: readonly RecordedEntry[]) => Promise<void>
   /**
-   * Ends the sink. A `write` that is under way gets what time it needs as long as nothing fails, and one more attempt otherwise.
-   * Resolves when everything is released.
+   * Ends the sink. A `write` that is under way gets what time it needs as long as nothing fails, and one more
+   * attempt otherwise. Resolves when everything is released.
    */
   close: () => Promise<void>
 }

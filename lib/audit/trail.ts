@@ -1,7 +1,7 @@
-import type { Tier } from '../access/policy.js'
+import type { Tier } from '../permissions/policy.js'
 import { ApplicationListener } from '../application/application-listener.js'
-import type { Clock } from '../clock.js'
-import type { Log } from '../log.js'
+import type { Clock } from '../util/clock.js'
+import type { Log } from '../util/log.js'
 import type { NoexStore } from '../store/noex-store.js'
 import type { ResolvedAudit } from './audit-options.js'
 import { auditUnavailable } from './audit-unavailable.js'
@@ -36,7 +36,10 @@ export interface AuditStats {
   readonly sinks: readonly SinkStats[]
 }
 
-/** The audit trail of a service: every entry passes here, on its way to memory, the log, the application and the sinks. PROTOCOL.md, "Audit". */
+/**
+ * The audit trail of a service: every entry passes here, on its way to memory, the log, the application and
+ * the sinks. PROTOCOL.md, "Audit".
+ */
 export class AuditTrail {
   readonly #options: ResolvedAudit
   readonly #log: Log
@@ -60,7 +63,8 @@ export class AuditTrail {
     this.#tiers = new Set(options.tiers)
     this.#ring = new Ring(options.maxEntries)
     this.#queues = options.sinks.map(sink => new SinkQueue(sink, options.writeTimeoutMs, this.#log, clock))
-    const blocking = (tier: Tier): SinkQueue[] => this.#queues.filter(({ policies }) => policies[tier] === 'block')
+    const blocking = (tier: Tier): SinkQueue[] =>
+      this.#queues.filter(({ policies }) => policies[tier] === 'block')
     this.#blocking = { read: blocking('read'), write: blocking('write'), admin: blocking('admin') }
   }
 
@@ -73,7 +77,7 @@ export class AuditTrail {
         const writer: unknown = await sink.open({
           log: trail.#log,
           clock,
-          failing: (error, reason) => { queue.failing(error, reason) },
+          failing: (error, reason) => { queue.onFailure(error, reason) },
           note (operation, details, error) {
             const told = error === undefined ? {} : { error: String(error) }
             trail.note({ operation: checkNote(operation), details, ...told })
@@ -143,8 +147,10 @@ export class AuditTrail {
   }
 
   /**
-   * Takes a place for the entry of a request wherever it must become durable; returns a promise when a place must become free first.
-   * @throws `INTERNAL_ERROR` with `details.reason: 'audit_unavailable'`, also as a rejection: then no place is taken.
+   * Takes a place for the entry of a request wherever it must become durable; returns a promise when a place
+   * must become free first.
+   * @throws `INTERNAL_ERROR` with `details.reason: 'audit_unavailable'`, also as a rejection: then no place
+   * is taken.
    */
   reserve (tier: Tier): Promise<void> | undefined {
     const queues = this.#blocking[tier]
@@ -158,7 +164,10 @@ export class AuditTrail {
     return waits ? this.#awaitPlaces(queues, places) : undefined
   }
 
-  async #awaitPlaces (queues: readonly SinkQueue[], places: ReadonlyArray<Promise<void> | undefined>): Promise<void> {
+  async #awaitPlaces (
+    queues: readonly SinkQueue[],
+    places: ReadonlyArray<Promise<void> | undefined>
+  ): Promise<void> {
     const taken = await Promise.allSettled(places)
     if (taken.every(({ status }) => status === 'fulfilled')) return
     taken.forEach(({ status }, i) => { if (status === 'fulfilled') queues[i]?.release() })
@@ -179,9 +188,9 @@ export class AuditTrail {
     let durable: Promise<boolean> | undefined
     for (const queue of this.#queues) {
       const own = queue.commits === undefined ? recorded : full
-      if (!reserved || queue.policies[tier] === 'drop') queue.offer(own, commits)
+      if (!reserved || queue.policies[tier] === 'drop') queue.enqueueDroppable(own, commits)
       else if (isKept && queue.commits !== undefined) queue.follow(own, commits)
-      else durable = both(durable, queue.append(own, commits))
+      else durable = both(durable, queue.enqueueBlocking(own, commits))
     }
     return durable
   }

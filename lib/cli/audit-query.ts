@@ -1,5 +1,5 @@
-import type { SealedEntry } from '../audit/chain.js'
-import { readTrail } from '../audit/trail-reader.js'
+import type { SealedEntry } from '../audit/chain/chain.js'
+import { readTrail } from '../audit/file/trail-reader.js'
 import { OK, UsageError, runCommand, toInteger, type CommandIo } from './command.js'
 
 const help = `Usage: fastify-noex audit query [options] FILE...
@@ -52,7 +52,9 @@ export async function auditQuery (args: readonly string[], io: CommandIo): Promi
 }
 
 function toFilter ({ user, operation, resource, result, from, to }: Values): (entry: SealedEntry) => boolean {
-  if (result !== undefined && result !== 'success' && result !== 'error') throw new UsageError('--result takes success or error')
+  if (result !== undefined && result !== 'success' && result !== 'error') {
+    throw new UsageError('--result takes success or error')
+  }
   const start = from === undefined ? -Infinity : toTime('--from', from)
   const end = to === undefined ? Infinity : toTime('--to', to)
   return entry =>
@@ -68,6 +70,8 @@ const isoTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d
 /** A time without zone is one of this machine, a date alone the start of the day in UTC. */
 function toTime (option: string, text: string): number {
   const time = /^\d{1,15}$/.test(text) ? Number(text) : isoTime.test(text) ? Date.parse(text) : NaN
-  if (Number.isNaN(time)) throw new UsageError(`${option} takes epoch milliseconds or a time like 2026-01-31T12:00:00Z`)
+  if (Number.isNaN(time)) {
+    throw new UsageError(`${option} takes epoch milliseconds or a time like 2026-01-31T12:00:00Z`)
+  }
   return time
 }

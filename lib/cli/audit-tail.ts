@@ -1,5 +1,5 @@
-import { findLastLines } from '../audit/trail-lines.js'
-import { findSegments, readItems, type Segment, type TrailItem } from '../audit/trail-reader.js'
+import { findLastLines } from '../audit/file/trail-lines.js'
+import { findSegments, readItems, type Segment, type TrailItem } from '../audit/file/trail-reader.js'
 import { OK, UsageError, runCommand, toInteger, type CommandIo } from './command.js'
 import { followTrail } from './follow.js'
 
@@ -21,7 +21,10 @@ const options = {
   follow: { type: 'boolean', short: 'f', default: false }
 } as const
 
-/** Even when fewer are shown, so many of the last lines are read: one of them will tell where the trail stands. */
+/**
+ * Even when fewer are shown, so many of the last lines are read: one of them will tell where the trail
+ * stands.
+ */
 const MIN_LINES = 20
 
 /** `fastify-noex audit tail`. Resolves with the exit code. */
@@ -47,8 +50,14 @@ export async function auditTail (args: readonly string[], io: CommandIo): Promis
   }, args, io)
 }
 
-/** The last lines of a trail, oldest first. `age` is the number of lines after it; what comes meanwhile is left to whoever follows. */
-async function * lastItems (file: string, count: number): AsyncGenerator<{ item: TrailItem, age: number }, void, undefined> {
+/**
+ * The last lines of a trail, oldest first. `age` is the number of lines after it; what comes meanwhile is
+ * left to whoever follows.
+ */
+async function * lastItems (
+  file: string,
+  count: number
+): AsyncGenerator<{ item: TrailItem, age: number }, void, undefined> {
   const { starts, lines } = await findStarts(await findSegments([file]), count)
   let age = lines
   for (const [file, start] of starts) {
@@ -59,8 +68,13 @@ async function * lastItems (file: string, count: number): AsyncGenerator<{ item:
   }
 }
 
-/** Where the last `count` lines begin in each segment that has some of them, in order, and how many there are. */
-async function findStarts (segments: readonly Segment[], count: number): Promise<{ starts: Array<[string, number]>, lines: number }> {
+/**
+ * Where the last `count` lines begin in each segment that has some of them, in order, and how many there are.
+ */
+async function findStarts (
+  segments: readonly Segment[],
+  count: number
+): Promise<{ starts: Array<[string, number]>, lines: number }> {
   const starts: Array<[string, number]> = []
   let lines = 0
   for (const { file } of [...segments].reverse()) {

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
-import { parseJson, toCheckpoint, type Checkpoint } from '../audit/checkpoint.js'
-import { verifyTrail, type VerifyResult } from '../audit/verify.js'
+import { parseJson, toCheckpoint, type Checkpoint } from '../audit/chain/checkpoint.js'
+import { verifyTrail, type VerifyResult } from '../audit/file/verify.js'
 import { BAD, OK, runCommand, UsageError, type CommandIo } from './command.js'
 import { escapeText, paint, type EntryStyle } from './print.js'
 

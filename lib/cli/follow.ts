@@ -2,17 +2,21 @@ import { watch } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { LineSplitter } from '@hamicek/noex-journal'
-import { findSegments, readItems, toItem, type TrailItem } from '../audit/trail-reader.js'
-import { MAX_LINE_BYTES } from '../audit/trail-lines.js'
+import { findSegments, readItems, toItem, type TrailItem } from '../audit/file/trail-reader.js'
+import { MAX_LINE_BYTES } from '../audit/file/trail-lines.js'
 
 /** File systems that tell no changes are looked at this often. */
 const POLL_MS = 1_000
 
 /**
- * Yields what a trail gets after entry `lastSeq`, until `signal` is aborted. `file` is the current segment, which may
- * be closed and begun anew meanwhile.
+ * Yields what a trail gets after entry `lastSeq`, until `signal` is aborted. `file` is the current segment,
+ * which may be closed and begun anew meanwhile.
  */
-export async function * followTrail (file: string, lastSeq: number, signal: AbortSignal): AsyncGenerator<TrailItem, void, undefined> {
+export async function * followTrail (
+  file: string,
+  lastSeq: number,
+  signal: AbortSignal
+): AsyncGenerator<TrailItem, void, undefined> {
   const changes = new Changes(dirname(file), signal)
   const news = new News(lastSeq)
   try {
@@ -120,12 +124,20 @@ class CurrentSegment {
     const splitter = new LineSplitter(MAX_LINE_BYTES)
     let bytesRead = 0
     do {
-      const chunk = await this.#handle.read(Buffer.allocUnsafeSlow(MAX_LINE_BYTES), 0, MAX_LINE_BYTES, this.#position)
+      const chunk = await this.#handle.read(
+        Buffer.allocUnsafeSlow(MAX_LINE_BYTES),
+        0,
+        MAX_LINE_BYTES,
+        this.#position
+      )
       bytesRead = chunk.bytesRead
       this.#position += bytesRead
-      for (const raw of splitter.push(chunk.buffer.subarray(0, bytesRead))) yield toItem(this.#file, ++this.#line, raw)
+      for (const raw of splitter.push(chunk.buffer.subarray(0, bytesRead))) {
+        yield toItem(this.#file, ++this.#line, raw)
+      }
     } while (bytesRead === MAX_LINE_BYTES)
-    // A line that has not ended is read again: a writer that starts cuts off what another one has left unfinished.
+    // A line that has not ended is read again: a writer that starts cuts off what another one has left
+    // unfinished.
     this.#position -= splitter.pendingBytes
   }
 

@@ -1,14 +1,22 @@
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
-import type { SealedEntry } from '../audit/chain.js'
-import type { TrailItem } from '../audit/trail-reader.js'
+import type { SealedEntry } from '../audit/chain/chain.js'
+import type { TrailItem } from '../audit/file/trail-reader.js'
 
-/** Ends of lines, control, bidi and other invisible characters, and the backslash that marks them. A space stays. */
+/**
+ * Ends of lines, control, bidi and other invisible characters, and the backslash that marks them. A space
+ * stays.
+ */
 const unsafe = /(?! )[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800\\]/gu
 
-/** Text that a stranger may have chosen, fit for a terminal: what would act on it, or would not be seen, is written as `\u{…}`. */
+/**
+ * Text that a stranger may have chosen, fit for a terminal: what would act on it, or would not be seen, is
+ * written as `\u{…}`.
+ */
 export function escapeText (text: string): string {
-  return text.replace(unsafe, char => char === '\\' ? '\\\\' : `\\u{${(char.codePointAt(0) as number).toString(16)}}`)
+  return text.replace(unsafe, char =>
+    char === '\\' ? '\\\\' : `\\u{${(char.codePointAt(0) as number).toString(16)}}`
+  )
 }
 
 /**
@@ -86,7 +94,10 @@ export interface EntryStyle {
   readonly colour: boolean
 }
 
-/** Shows the lines of a trail. What is no entry is shown as such: to people among the entries, otherwise on `errors`. */
+/**
+ * Shows the lines of a trail. What is no entry is shown as such: to people among the entries, otherwise on
+ * `errors`.
+ */
 export class EntryPrinter {
   readonly #output: Output
   readonly #errors: Output
@@ -100,7 +111,12 @@ export class EntryPrinter {
 
   async print ({ file, line, text, entry }: TrailItem): Promise<void> {
     const { pretty, colour } = this.#style
-    if (entry !== undefined) await this.#output.line(pretty ? formatEntry(entry, colour) : text as string)
-    else await (pretty ? this.#output : this.#errors).line(paint(`(no entry: ${escapeText(file)}, line ${line})`, 33, pretty && colour))
+    if (entry !== undefined) {
+      await this.#output.line(pretty ? formatEntry(entry, colour) : text as string)
+    } else {
+      await (pretty ? this.#output : this.#errors).line(
+        paint(`(no entry: ${escapeText(file)}, line ${line})`, 33, pretty && colour)
+      )
+    }
   }
 }

@@ -1,8 +1,8 @@
-import type { Session } from '../access/session.js'
+import type { Session } from '../protocol/session.js'
 import type { ConnectionAudit } from '../audit/connection-audit.js'
-import type { Log } from '../log.js'
+import type { Log } from '../util/log.js'
 import type { Connection } from './connection.js'
-import type { DeadlineQueue } from './deadline-queue.js'
+import type { DeadlineQueue } from '../util/deadline-queue.js'
 import type { UnauthenticatedInboxes } from './inbox.js'
 import type { OutboxLimits } from './outbox.js'
 import type { PrincipalHost } from './principal.js'
@@ -22,14 +22,20 @@ export interface ConnectionHost extends PrincipalHost {
   /** Connections whose close frame is on its way. */
   readonly closing: DeadlineQueue<Connection>
   dispatch: (text: string, connection: Connection) => Promise<void> | undefined
-  /** Somebody is about to log in on the connection, or out. @throws `RATE_LIMITED` when the user has too many connections */
-  changing: (connection: Connection, from: Session | undefined, to: Session | undefined) => void
+  /**
+   * Somebody is about to log in on the connection, or out. @throws `RATE_LIMITED` when the user has too many
+   * connections
+   */
+  beforeSessionChange: (connection: Connection, from: Session | undefined, to: Session | undefined) => void
   /** Nobody is logged in on the connection any more. */
-  loggedOut: (connection: Connection) => void
-  /** The connection takes no more requests; `ending` is what `Endings` count, `wasLoggedIn` whether somebody was until now. */
-  stopped: (connection: Connection, ending: string | number, wasLoggedIn: boolean) => void
+  onLoggedOut: (connection: Connection) => void
+  /**
+   * The connection takes no more requests; `ending` is what `Endings` count, `wasLoggedIn` whether somebody
+   * was until now.
+   */
+  onStopped: (connection: Connection, ending: string | number, wasLoggedIn: boolean) => void
   /** The socket has ended. */
-  closed: (connection: Connection, code: number) => void
+  onClosed: (connection: Connection, code: number) => void
   /** The logger of a connection, made when there is something to log: an idle client has none. */
   logOf: (connection: Connection) => Log
 }

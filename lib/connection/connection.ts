@@ -1,40 +1,42 @@
 import type { RawData, WebSocket } from 'ws'
-import { addressKey } from '../access/client-address.js'
+import { addressKey } from '../handshake/client-address.js'
 import { CallbackError } from '../application/application-callback.js'
 import { readableError } from '../application/thrown.js'
-import type { Origin, Session } from '../access/session.js'
+import type { Origin, Session } from '../protocol/session.js'
 import { ClientConduct } from '../audit/client-conduct.js'
-import type { Log } from '../log.js'
-import { closeReasons, type CloseReason } from '../close-codes.js'
-import type { SubscriptionTable } from '../feeds/subscription-table.js'
+import type { Log } from '../util/log.js'
+import { closeReasons, type CloseReason } from '../protocol/close-codes.js'
+import type { QuerySubscriptions } from '../subscriptions/query-subscriptions.js'
 import type { Operation } from '../operations/operation.js'
-import type { EventSubscriptions } from '../rules/event-subscriptions.js'
+import type { EventSubscriptions } from '../subscriptions/event-subscriptions.js'
 import { encodeNotice } from '../protocol/encode.js'
 import { PROTOCOL_VERSION, type NoticeMessage } from '../protocol/messages.js'
 import type { ConnectionHost } from './connection-host.js'
 import type { Requester } from './dispatch.js'
 import { HeldReplies, type Hold, type Reply } from './held-replies.js'
-import type { Pulse } from './heartbeat.js'
+import type { Pingable } from './heartbeat.js'
 import { Inbox, type InboxOwner } from './inbox.js'
-import type { ConnectionInfo } from '../info.js'
+import type { ConnectionInfo } from '../operations/server-info.js'
 import { Outbox, type OutboxOwner } from './outbox.js'
 import { Principal, type PrincipalOwner } from './principal.js'
 import { forgetUpgrade, setLimits, listen, streamOf, type SocketListener } from './socket.js'
-import type { Upgrade } from './upgrade.js'
+import type { Upgrade } from '../handshake/upgrade.js'
 
 /** The code of the error with which ws refuses a frame by its length, before it is read. */
 const FRAME_TOO_LONG = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
 
 /**
- * One client, from open to close. It must be made in the tick in which the WebSocket opens, so that no frame is missed.
- * What it keeps is what an idle client costs: listeners are shared and nothing refers to the upgrade request.
+ * One client, from open to close. It must be made in the tick in which the WebSocket opens, so that no frame
+ * is missed. What it keeps is what an idle client costs: listeners are shared and nothing refers to the
+ * upgrade request.
  */
-export class Connection implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pulse, SocketListener {
+export class Connection
+implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketListener {
   readonly id: string
   readonly upgrade: Upgrade
   readonly addressKey: string
   readonly connectedAt: number
-  heard = true
+  isAlive = true
   answering: Operation | undefined
   writing: Promise<unknown> | undefined
   readonly #host: ConnectionHost
@@ -46,10 +48,13 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   #held: HeldReplies | undefined
   #log: Log | undefined
   #conduct: ClientConduct | undefined
-  /** Why the session was revoked while the request that did so was being answered: the close waits for the reply. */
+  /**
+   * Why the session was revoked while the request that did so was being answered: the close waits for the
+   * reply.
+   */
   #revoked: string | undefined
   /** Whether it must log in and never has. */
-  #isUnknown: boolean
+  #isUnauthenticated: boolean
   /** Whether the audit has been told that it ends. What hears of it may ask for the same again. */
   #isEnding = false
   #state: 'open' | 'closing' | 'closed' = 'open'
@@ -63,12 +68,12 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.connectedAt = host.clock.now()
     this.#host = host
     this.#ws = ws
-    this.#isUnknown = host.requiresAuth && upgrade.session === undefined
-    this.#inbox = new Inbox(this, this.#isUnknown ? host.unauthenticatedInboxes : undefined)
+    this.#isUnauthenticated = host.requiresAuth && upgrade.session === undefined
+    this.#inbox = new Inbox(this, this.#isUnauthenticated ? host.unauthenticatedInboxes : undefined)
     this.#outbox = new Outbox(this, stream, host.outboxLimits)
     this.#principal = new Principal(this, host, this.#outbox)
     forgetUpgrade(ws)
-    setLimits(ws, this.#isUnknown ? host.maxUnauthenticatedPayloadBytes : host.maxPayloadBytes)
+    setLimits(ws, this.#isUnauthenticated ? host.maxUnauthenticatedPayloadBytes : host.maxPayloadBytes)
     listen(ws, this)
     if (upgrade.session !== undefined) this.logIn(upgrade.session)
   }
@@ -82,7 +87,7 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     return this.#ws.readyState === this.#ws.OPEN
   }
 
-  get paused (): boolean {
+  get isPaused (): boolean {
     // Its client does not read, and has a deadline of its own for that.
     return this.#ws.isPaused && this.#outbox.full
   }
@@ -101,7 +106,7 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     return this.#principal.session
   }
 
-  get subscriptions (): SubscriptionTable {
+  get subscriptions (): QuerySubscriptions {
     return this.#principal.subscriptions
   }
 
@@ -109,7 +114,7 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     return this.#principal.eventSubscriptions
   }
 
-  get accessVersion (): number {
+  get version (): number {
     return this.#principal.version
   }
 
@@ -119,7 +124,12 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   }
 
   get info (): ConnectionInfo {
-    return { connectionId: this.id, remoteAddress: this.upgrade.remoteAddress, connectedAt: this.connectedAt, ...this.#principal.info }
+    return {
+      connectionId: this.id,
+      remoteAddress: this.upgrade.remoteAddress,
+      connectedAt: this.connectedAt,
+      ...this.#principal.info
+    }
   }
 
   logIn (session: Session): void {
@@ -130,11 +140,11 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.#principal.change(undefined)
   }
 
-  changing (from: Session | undefined, to: Session | undefined): void {
-    this.#host.changing(this, from, to)
-    if (to !== undefined && this.#isUnknown) this.#authenticate()
+  beforeSessionChange (from: Session | undefined, to: Session | undefined): void {
+    this.#host.beforeSessionChange(this, from, to)
+    if (to !== undefined && this.#isUnauthenticated) this.#authenticate()
     // Who is revoked has nobody to log in any more.
-    if (to === undefined && from !== undefined && this.#revoked === undefined) this.#host.loggedOut(this)
+    if (to === undefined && from !== undefined && this.#revoked === undefined) this.#host.onLoggedOut(this)
   }
 
   /**
@@ -142,18 +152,18 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
    * not have noticed yet.
    */
   #authenticate (): void {
-    this.#isUnknown = false
+    this.#isUnauthenticated = false
     setLimits(this.#ws, this.#host.maxPayloadBytes)
     this.#inbox.authenticate()
     this.regulate()
   }
 
-  settleSession (): void {
-    this.#principal.settle()
+  checkExpiry (): void {
+    this.#principal.checkExpiry()
   }
 
-  takeExpired (): boolean {
-    return this.#principal.takeExpired()
+  consumeExpiryNotice (): boolean {
+    return this.#principal.consumeExpiryNotice()
   }
 
   async confirm (): Promise<void> {
@@ -161,17 +171,22 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   }
 
   /** What users may do has changed. */
-  followAccess (): void {
-    this.#principal.follow()
+  onPermissionsChanged (): void {
+    this.#principal.onPermissionsChanged()
   }
 
-  /** Ends the session and its subscriptions at once, and with them the connection: the client is told not to come back. */
+  /**
+   * Ends the session and its subscriptions at once, and with them the connection: the client is told not to
+   * come back.
+   */
   revoke (reason: string): void {
     if (!this.open || this.#revoked !== undefined) return
-    this.#tellAudit(closeReasons.sessionRevoked)
+    this.#recordClose(closeReasons.sessionRevoked)
     if (!this.open) return
     // Whoever bars their own account is told that it worked.
-    if (this.answering?.admission === 'admin' || this.answering?.admission === 'superadmin') this.#revoked = reason
+    if (this.answering?.accessLevel === 'admin' || this.answering?.accessLevel === 'superadmin') {
+      this.#revoked = reason
+    }
     this.#principal.end()
     if (this.#revoked === undefined) this.#closeRevoked(reason)
   }
@@ -183,7 +198,12 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   /** Sends the first message of every connection. PROTOCOL.md, "Welcome". */
   welcome (): void {
-    this.notify({ type: 'welcome', version: PROTOCOL_VERSION, serverTime: this.#host.clock.now(), requiresAuth: this.#host.requiresAuth })
+    this.notify({
+      type: 'welcome',
+      version: PROTOCOL_VERSION,
+      serverTime: this.#host.clock.now(),
+      requiresAuth: this.#host.requiresAuth
+    })
   }
 
   notify (message: NoticeMessage): void {
@@ -195,7 +215,10 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     if (hold === undefined && this.#held?.empty !== false) {
       this.#deliver(reply)
     } else {
-      this.#held ??= new HeldReplies(this.#host.outboxLimits.maxBufferedBytes, held => { this.#deliver(held) })
+      this.#held ??= new HeldReplies(
+        this.#host.outboxLimits.maxBufferedBytes,
+        held => { this.#deliver(held) }
+      )
       this.#held.add(reply, hold)
       if (this.#full) this.regulate()
     }
@@ -253,11 +276,12 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   ping (): void {
     this.notify({ type: 'ping', timestamp: this.#host.clock.now() })
-    // Behind a slow request nothing is read: listen until something arrives, to tell a busy client from a dead one.
+    // Behind a slow request nothing is read: listen until something arrives, to tell a busy client from a
+    // dead one.
     if (this.#ws.isPaused && !this.#outbox.full && !this.#inbox.overfull) this.#ws.resume()
   }
 
-  lost (): void {
+  onTimeout (): void {
     this.close(closeReasons.heartbeatTimeout)
   }
 
@@ -276,7 +300,7 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
 
   #resume (): void {
     // Its answer to a ping may be among what has not been read: it has until the next one.
-    this.heard = true
+    this.isAlive = true
     this.#ws.resume()
   }
 
@@ -312,7 +336,7 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
    */
   close (reason: CloseReason): void {
     if (!this.open) return
-    this.#tellAudit(reason)
+    this.#recordClose(reason)
     if (!this.open) return
     this.#shut('closing', reason.reason)
     this.#outbox.flush()
@@ -324,7 +348,7 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   }
 
   /** Once, as long as it is known whose connection it is. */
-  #tellAudit (reason: CloseReason): void {
+  #recordClose (reason: CloseReason): void {
     if (this.#isEnding) return
     this.#isEnding = true
     this.#host.audit?.closed(this, reason)
@@ -342,12 +366,12 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
     this.#inbox.clear()
     this.#held?.clear()
     this.#principal.end()
-    this.#host.stopped(this, ending, isLoggedIn)
+    this.#host.onStopped(this, ending, isLoggedIn)
   }
 
   received (data: RawData, isBinary: boolean): void {
     if (!this.open) return
-    this.heard = true
+    this.isAlive = true
     if (isBinary) this.close(closeReasons.binaryNotSupported)
     // A text of its own: the buffer is a view of a whole TCP chunk and would keep that alive.
     else this.#inbox.push((data as Buffer).toString(), (data as Buffer).length)
@@ -356,14 +380,15 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   failed (error: Error): void {
     const isTooLong = (error as NodeJS.ErrnoException).code === FRAME_TOO_LONG
     const limit = isTooLong && {
-      option: this.#isUnknown ? 'connectionLimits.maxUnauthenticatedPayloadBytes' : 'maxPayloadBytes'
+      option: this.#isUnauthenticated ? 'connectionLimits.maxUnauthenticatedPayloadBytes' : 'maxPayloadBytes'
     }
     this.#host.logOf(this).info({ err: error, ...limit }, 'connection failed')
     if (!this.open) return
     this.#isEnding = true
     this.#host.audit?.failed(this, error)
     if (!this.open) return
-    // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we do.
+    // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we
+    // do.
     this.#shut('closing', 'failed')
     this.#host.closing.add(this)
   }
@@ -371,6 +396,6 @@ export class Connection implements Requester, InboxOwner, OutboxOwner, Principal
   ended (code: number): void {
     if (this.open) this.#shut('closed', code)
     this.#state = 'closed'
-    this.#host.closed(this, code)
+    this.#host.onClosed(this, code)
   }
 }

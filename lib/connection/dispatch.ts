@@ -1,14 +1,14 @@
 import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.js'
-import { RequestRecord, type Subject } from '../audit/request-record.js'
-import type { Caller, Gate } from '../access/gate.js'
-import type { Grant } from '../access/grant.js'
+import { RequestAudit, type AuditSubject } from '../audit/request-audit.js'
+import type { Caller, Authorizer } from '../permissions/authorizer.js'
+import type { Grant } from '../permissions/grant.js'
 import {
   incompleteBucket, NoexServerError, NothingNamedError, toReplyError, type NoexErrorCode
-} from '../errors.js'
+} from '../protocol/errors.js'
 import type { RequestLimiter } from '../limits/request-limiter.js'
-import type { RequestFigures } from '../metrics/request-figures.js'
-import type { Catalogue } from '../operations/index.js'
-import type { Operation, Services } from '../operations/operation.js'
+import type { RequestMetrics } from '../metrics/request-metrics.js'
+import type { OperationRegistry } from '../operations/registry.js'
+import type { Operation, ServerContext } from '../operations/operation.js'
 import { completeAnswer, type Asked } from '../operations/suggestion.js'
 import { runDurably } from '../operations/durable-operation.js'
 import { decode } from '../protocol/decode.js'
@@ -18,7 +18,7 @@ import { mayBeBig, type MessageText } from '../protocol/parts.js'
 import type { Hold, Reply } from './held-replies.js'
 
 /** A client to which replies can be sent. */
-export interface Requester extends Caller, Subject {
+export interface Requester extends Caller, AuditSubject {
   /** What limits count the client by while nobody is logged in. */
   readonly addressKey: string
   /** Answers the request that is being handled; with `hold`, when that is over. */
@@ -34,22 +34,23 @@ export interface Requester extends Caller, Subject {
 }
 
 /** What requests are dispatched with: the same for every request of a service. */
-export interface Dispatch {
-  readonly catalogue: Catalogue
-  readonly gate: Gate
+export interface DispatchContext {
+  readonly registry: OperationRegistry
+  readonly authorizer: Authorizer
   /** `undefined`: there is no limit. */
   readonly limiter: RequestLimiter | undefined
   /** `undefined`: there are no metrics. */
-  readonly figures: RequestFigures | undefined
-  readonly services: Services
+  readonly requestMetrics: RequestMetrics | undefined
+  readonly services: ServerContext
   readonly exposeErrorDetails: boolean
 }
 
 /**
  * Handles one frame: every request of every client passes here. Returns a promise when the reply takes time;
- * it never rejects. There is exactly one reply to a request, and none to a pong. PROTOCOL.md, "Request pipeline".
+ * it never rejects. There is exactly one reply to a request, and none to a pong. PROTOCOL.md, "Request
+ * pipeline".
  */
-export function dispatch (text: string, caller: Requester, to: Dispatch): Promise<void> | undefined {
+export function dispatch (text: string, caller: Requester, to: DispatchContext): Promise<void> | undefined {
   const decoded = decode(text)
   switch (decoded.kind) {
     case 'pong': return undefined
@@ -60,7 +61,7 @@ export function dispatch (text: string, caller: Requester, to: Dispatch): Promis
     }
     case 'request': {
       const { request } = decoded
-      const operation = to.catalogue.find(request.type)
+      const operation = to.registry.find(request.type)
       const refusal = refusalOf(request, operation, caller, to)
       if (refusal === undefined) return perform(request, operation, caller, to)
       refuse(request.id, request.type, refusal, caller, to)
@@ -72,7 +73,7 @@ export function dispatch (text: string, caller: Requester, to: Dispatch): Promis
 /** Counts a frame; `request` is `undefined` when it is none. Returns the refusal when there were too many. */
 function refusalOf (
   request: RequestMessage | undefined, operation: Operation | undefined, caller: Requester,
-  { limiter }: Dispatch
+  { limiter }: DispatchContext
 ): NoexServerError | undefined {
   if (limiter === undefined) return undefined
   const charges = request && (operation?.chargesOf?.(request) ?? request.type)
@@ -82,20 +83,26 @@ function refusalOf (
 }
 
 /** Answers what is not looked at any further. */
-function refuse (id: number, type: string | undefined, error: NoexServerError, caller: Requester, { catalogue, figures, exposeErrorDetails }: Dispatch): void {
+function refuse (
+  id: number,
+  type: string | undefined,
+  error: NoexServerError,
+  caller: Requester,
+  { registry, requestMetrics, exposeErrorDetails }: DispatchContext
+): void {
   caller.reply({ text: encodeError(id, error, exposeErrorDetails) })
-  figures?.ended(type === undefined ? undefined : catalogue.find(type)?.name, error.code, 0)
+  requestMetrics?.ended(type === undefined ? undefined : registry.find(type)?.name, error.code, 0)
 }
 
 async function perform (
-  request: RequestMessage, operation: Operation | undefined, caller: Requester, to: Dispatch
+  request: RequestMessage, operation: Operation | undefined, caller: Requester, to: DispatchContext
 ): Promise<void> {
   let reply: Reply | undefined
   let isAnswered = false
   try {
     const { trail, clock } = to.services
-    const since = to.figures && clock.ticks()
-    const record = trail && RequestRecord.begin(trail, operation, request, caller, clock)
+    const since = to.requestMetrics && clock.ticks()
+    const record = trail && RequestAudit.begin(trail, operation, request, caller, clock)
     let failure: NoexServerError | undefined
     let grant: Grant | undefined
     const userId = to.limiter && caller.session?.userId
@@ -103,9 +110,9 @@ async function perform (
       const place = record?.reserve()
       if (place !== undefined) await place
       // A client that cannot be confirmed may still leave, or log in anew.
-      if (operation?.admission !== 'everyone' && to.gate.isStale(caller)) await caller.confirm()
-      grant = to.gate.admit(caller, operation, request, record?.note)
-      if (operation === undefined) throw to.catalogue.unknown(request.type)
+      if (operation?.accessLevel !== 'everyone' && to.authorizer.isStale(caller)) await caller.confirm()
+      grant = to.authorizer.admit(caller, operation, request, record?.note)
+      if (operation === undefined) throw to.registry.unknown(request.type)
       caller.answering = operation
       operation.guard?.(caller)
       operation.validate(request)
@@ -151,7 +158,7 @@ async function answerBig (
   if (operation.tier !== 'read') return await answerBehind(caller.holdPushes(), encoding)
   const text = await encoding
   // Time has passed.
-  grant.ensure()
+  grant.assertStillAllowed()
   return { text }
 }
 
@@ -165,17 +172,34 @@ async function answerBehind (releasePushes: () => void, text: Promise<MessageTex
   }
 }
 
-/** Counts a request once its reply may leave: later than it was made when its entry must become durable first. */
-function count (operation: Operation | undefined, failure: NoexServerError | undefined, since: number, released: Promise<boolean> | undefined, { figures, services }: Dispatch): void {
-  const counted = (code: NoexErrorCode | undefined): void => { figures?.ended(operation?.name, code, services.clock.ticks() - since) }
+/**
+ * Counts a request once its reply may leave: later than it was made when its entry must become durable first.
+ */
+function count (
+  operation: Operation | undefined,
+  failure: NoexServerError | undefined,
+  since: number,
+  released: Promise<boolean> | undefined,
+  { requestMetrics, services }: DispatchContext
+): void {
+  const counted = (code: NoexErrorCode | undefined): void => {
+    requestMetrics?.ended(operation?.name, code, services.clock.ticks() - since)
+  }
   if (released === undefined) counted(failure?.code)
   else released.then(isDurable => { counted(isDurable ? failure?.code : 'INTERNAL_ERROR') })
 }
 
 const noFollowUp = { sent: undefined, unsent: undefined }
 
-/** What is answered instead when the entry has not become durable in time. What could be taken back has been. */
-function encodeUnaudited (failure: NoexServerError | undefined, { unsent }: Reply, request: RequestMessage, to: Dispatch): string {
+/**
+ * What is answered instead when the entry has not become durable in time. What could be taken back has been.
+ */
+function encodeUnaudited (
+  failure: NoexServerError | undefined,
+  { unsent }: Reply,
+  request: RequestMessage,
+  to: DispatchContext
+): string {
   const error = failure === undefined && unsent === undefined ? appliedUnaudited() : auditUnavailable()
   return encodeError(request.id, error, to.exposeErrorDetails)
 }
@@ -187,10 +211,10 @@ function encodeUnaudited (failure: NoexServerError | undefined, { unsent }: Repl
 async function suggested (
   failure: NothingNamedError,
   asked: Pick<Asked, 'operation' | 'request'> & { readonly caller: Requester },
-  { catalogue, gate, services }: Dispatch
+  { registry, authorizer, services }: DispatchContext
 ): Promise<NoexServerError> {
   try {
-    return await completeAnswer(failure, { ...asked, gate, catalogue, services })
+    return await completeAnswer(failure, { ...asked, authorizer, registry, services })
   } catch (error) {
     asked.caller.logFailure(error, asked.request.type)
     return failure
@@ -208,10 +232,10 @@ function failureOf (
 }
 
 /** Tells the log of a bucket that takes no writes, once: the application has to define it. */
-function noteIncomplete (failure: NoexServerError, { log }: Requester, { services }: Dispatch): void {
+function noteIncomplete (failure: NoexServerError, { log }: Requester, { services }: DispatchContext): void {
   const bucket = incompleteBucket(failure)
-  if (bucket === undefined || services.access.incomplete.has(bucket)) return
-  services.access.incomplete.add(bucket)
+  if (bucket === undefined || services.sharedStore.incomplete.has(bucket)) return
+  services.sharedStore.incomplete.add(bucket)
   const reason = 'definition_missing'
   log.error({ bucket, reason }, 'a bucket takes no writes: the application must define it')
 }
@@ -221,7 +245,12 @@ function failedInside (): NoexServerError {
 }
 
 /** Never throws, though `details` may come from anywhere and hold what JSON cannot. */
-function encodeFailure (failure: NoexServerError, request: RequestMessage, caller: Requester, to: Dispatch): string {
+function encodeFailure (
+  failure: NoexServerError,
+  request: RequestMessage,
+  caller: Requester,
+  to: DispatchContext
+): string {
   try {
     return encodeError(request.id, failure, to.exposeErrorDetails)
   } catch {

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { fragment } from '../protocol/frame.js'
 import { charsOf } from '../protocol/parts.js'
-import { isTurnOver, nextTurn } from '../slice.js'
+import { isTurnOver, nextTurn } from '../util/slice.js'
 
 /** Bytes that may wait in the socket while another part is written. */
 const AHEAD_BYTES = 131_072

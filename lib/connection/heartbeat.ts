@@ -1,16 +1,22 @@
-import type { Clock } from '../clock.js'
-import { DeadlineQueue } from './deadline-queue.js'
+import type { Clock } from '../util/clock.js'
+import { DeadlineQueue } from '../util/deadline-queue.js'
 
 /** A connection as the heartbeat sees it. */
-export interface Pulse {
-  /** Whether a frame has arrived, or reading has begun again, since this was last set to `false`; `true` at first. */
-  heard: boolean
-  /** Whether the server has stopped reading because the client has: then silence says nothing, and another deadline counts. */
-  readonly paused: boolean
+export interface Pingable {
+  /**
+   * Whether a frame has arrived, or reading has begun again, since this was last set to `false`; `true` at
+   * first.
+   */
+  isAlive: boolean
+  /**
+   * Whether the server has stopped reading because the client has: then silence says nothing, and another
+   * deadline counts.
+   */
+  readonly isPaused: boolean
   /** Sends a ping, and listens for the answer. */
   ping: () => void
   /** The client did not answer a ping in time. */
-  lost: () => void
+  onTimeout: () => void
 }
 
 /**
@@ -19,25 +25,30 @@ export interface Pulse {
  * PROTOCOL.md, "Heartbeat".
  */
 export class Heartbeat {
-  readonly #next: DeadlineQueue<Pulse>
-  readonly #answer: DeadlineQueue<Pulse> | undefined
+  readonly #next: DeadlineQueue<Pingable>
+  readonly #answer: DeadlineQueue<Pingable> | undefined
 
   constructor (options: { readonly intervalMs: number, readonly timeoutMs: number }, clock: Clock) {
-    this.#next = new DeadlineQueue<Pulse>(options.intervalMs, clock, pulse => { this.#tick(pulse) })
+    this.#next = new DeadlineQueue<Pingable>(options.intervalMs, clock, pingable => { this.#tick(pingable) })
     // With no time of its own, an answer is looked for at the next ping.
-    this.#answer = options.timeoutMs < options.intervalMs
-      ? new DeadlineQueue<Pulse>(options.timeoutMs, clock, pulse => { if (this.#isSilent(pulse)) pulse.lost() })
-      : undefined
+    this.#answer =
+      options.timeoutMs < options.intervalMs
+        ? new DeadlineQueue<Pingable>(
+          options.timeoutMs,
+          clock,
+          pingable => { if (this.#isSilent(pingable)) pingable.onTimeout() }
+        )
+        : undefined
   }
 
   /** Starts to ping; the first time after one interval. */
-  add (pulse: Pulse): void {
-    this.#next.add(pulse)
+  add (pingable: Pingable): void {
+    this.#next.add(pingable)
   }
 
-  delete (pulse: Pulse): void {
-    this.#next.delete(pulse)
-    this.#answer?.delete(pulse)
+  delete (pingable: Pingable): void {
+    this.#next.delete(pingable)
+    this.#answer?.delete(pingable)
   }
 
   stop (): void {
@@ -45,18 +56,18 @@ export class Heartbeat {
     this.#answer?.clear()
   }
 
-  #tick (pulse: Pulse): void {
-    if (this.#isSilent(pulse)) {
-      pulse.lost()
+  #tick (pingable: Pingable): void {
+    if (this.#isSilent(pingable)) {
+      pingable.onTimeout()
       return
     }
-    pulse.heard = false
-    pulse.ping()
-    this.#next.add(pulse)
-    this.#answer?.add(pulse)
+    pingable.isAlive = false
+    pingable.ping()
+    this.#next.add(pingable)
+    this.#answer?.add(pingable)
   }
 
-  #isSilent (pulse: Pulse): boolean {
-    return !pulse.heard && !pulse.paused
+  #isSilent (pingable: Pingable): boolean {
+    return !pingable.isAlive && !pingable.isPaused
   }
 }

@@ -27,7 +27,9 @@ interface Item {
 /** Replies that may wait. */
 const MAX_REPLIES = 256
 
-/** The replies of one connection that wait until they may be sent. They leave in the order in which they came. */
+/**
+ * The replies of one connection that wait until they may be sent. They leave in the order in which they came.
+ */
 export class HeldReplies {
   readonly #maxChars: number
   readonly #deliver: (reply: Reply) => void

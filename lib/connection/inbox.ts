@@ -1,4 +1,4 @@
-import { isBurstOver, nextTurn, noteWork } from '../slice.js'
+import { isBurstOver, nextTurn, noteWork } from '../util/slice.js'
 
 /** How much may wait in an inbox. One TCP chunk of small frames may arrive on top of each. */
 export interface InboxLimits {

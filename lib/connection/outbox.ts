@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream'
-import { runInNextTick } from '../clock.js'
-import type { Sink } from '../feeds/subscription-table.js'
+import { runInNextTick } from '../util/clock.js'
+import type { PushTarget } from '../subscriptions/query-subscriptions.js'
 import { textFrame, textFrames } from '../protocol/frame.js'
 import { charsOf, cut, type MessageText } from '../protocol/parts.js'
-import { noteWork } from '../slice.js'
+import { noteWork } from '../util/slice.js'
 import { FragmentedMessage, type FragmentedMessageOwner } from './fragmented-message.js'
 
 /** Characters that are encoded in about the time of a small request. */
@@ -38,7 +38,7 @@ export interface OutboxOwner {
  * several frames, as fast as the client reads, and what is sent after it waits until the last one.
  * It drops nothing: replies are always written, and whoever pushes asks `congested` first.
  */
-export class Outbox implements Sink, FragmentedMessageOwner {
+export class Outbox implements PushTarget, FragmentedMessageOwner {
   readonly #owner: OutboxOwner
   readonly #stream: Duplex
   readonly #limits: OutboxLimits
@@ -188,7 +188,10 @@ export class Outbox implements Sink, FragmentedMessageOwner {
     this.#owner.congested()
   }
 
-  /** What brought the buffer above the mark has left: also when it left at once, because somebody may wait since. */
+  /**
+   * What brought the buffer above the mark has left: also when it left at once, because somebody may wait
+   * since.
+   */
   #drained (): void {
     if (this.#stream.destroyed || this.bufferedBytes >= this.#limits.markBytes) return
     this.#congested = false
@@ -206,7 +209,10 @@ function flush (outbox: Outbox): void {
   outbox.flush()
 }
 
-/** Texts that follow each other become one buffer; prepared frames are shared with other clients and stay as they are. */
+/**
+ * Texts that follow each other become one buffer; prepared frames are shared with other clients and stay as
+ * they are.
+ */
 function toChunks (items: ReadonlyArray<string | Buffer>): Buffer[] {
   if (items.length === 1) {
     const item = items[0] as string | Buffer

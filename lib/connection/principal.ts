@@ -1,14 +1,22 @@
-import type { Caller } from '../access/gate.js'
-import type { Scope } from '../access/policy.js'
-import { endOf, isExpired, type Session } from '../access/session.js'
-import { TokenRefusal } from '../access/token-refusal.js'
-import type { Clock } from '../clock.js'
-import { REVOKED_REASON } from '../close-codes.js'
-import type { SubscriptionQuota } from '../feeds/subscription-quota.js'
-import { SubscriptionTable, type Sink, type Watcher } from '../feeds/subscription-table.js'
-import { EventSubscriptions, type Hearer, type Hearing } from '../rules/event-subscriptions.js'
-import type { ConnectionInfo } from '../info.js'
-import { MAX_TIMER_MS } from '../option-checks.js'
+import type { Caller } from '../permissions/authorizer.js'
+import type { Scope } from '../permissions/policy.js'
+import { endOf, isExpired, type Session } from '../protocol/session.js'
+import { TokenRefusal } from '../auth/token-refusal.js'
+import type { Clock } from '../util/clock.js'
+import { REVOKED_REASON } from '../protocol/close-codes.js'
+import type { SubscriptionQuota } from '../limits/subscription-quota.js'
+import {
+  QuerySubscriptions,
+  type PushTarget,
+  type QuerySubscriber
+} from '../subscriptions/query-subscriptions.js'
+import {
+  EventSubscriptions,
+  type EventSubscriber,
+  type TopicScope
+} from '../subscriptions/event-subscriptions.js'
+import type { ConnectionInfo } from '../operations/server-info.js'
+import { MAX_TIMER_MS } from '../util/option-schema.js'
 
 /** What a principal needs from the service: one object for all of them. */
 export interface PrincipalHost {
@@ -19,7 +27,7 @@ export interface PrincipalHost {
   /** What a live query may read for a client; `undefined` when the client may not watch it. */
   scopeOf: (client: Caller, query: string) => Scope | undefined
   /** What of a pattern of topics a client may hear; `undefined`: nothing. */
-  hearing: (client: Caller, pattern: string) => Hearing | undefined
+  topicScope: (client: Caller, pattern: string) => TopicScope | undefined
   /** Whether the client's session must be confirmed before it is used again. */
   isStale: (client: Caller) => boolean
   /** See `Authenticator.confirm`. */
@@ -31,32 +39,34 @@ export interface PrincipalOwner extends Caller {
   /** The client's account is gone: nothing more may happen on its connection. */
   revoke: (reason: string) => void
   /** Somebody is about to log in or out. Throws when that must not be: nobody is kept from logging out. */
-  changing: (from: Session | undefined, to: Session | undefined) => void
+  beforeSessionChange: (from: Session | undefined, to: Session | undefined) => void
   logFailure: (error: unknown, operation: string) => void
 }
 
 /**
- * Who a client is, and what follows from it: when somebody logs in or out, when the session runs out or is ended
- * elsewhere, and when rights change, the client's subscriptions follow in the same moment.
+ * Who a client is, and what follows from it: when somebody logs in or out, when the session runs out or is
+ * ended elsewhere, and when rights change, the client's subscriptions follow in the same moment.
  */
-export class Principal implements Watcher, Hearer {
+export class Principal implements QuerySubscriber, EventSubscriber {
   /** Counts the changes of who the client is and of what it may do. */
   version = 0
   readonly #owner: PrincipalOwner
   readonly #host: PrincipalHost
-  readonly #sink: Sink
-  #subscriptions: SubscriptionTable | undefined
+  readonly #target: PushTarget
+  #subscriptions: QuerySubscriptions | undefined
   #eventSubscriptions: EventSubscriptions | undefined
   #session: Session | undefined
   #hasExpired = false
   #cancelExpiry: (() => void) | undefined
-  /** `asked`: whether the session is still good; `confirmed`: it is, and what has waited for it may go out. */
+  /**
+   * `asked`: whether the session is still good; `confirmed`: it is, and what has waited for it may go out.
+   */
   #confirmation: 'none' | 'asked' | 'confirmed' = 'none'
 
-  constructor (owner: PrincipalOwner, host: PrincipalHost, sink: Sink) {
+  constructor (owner: PrincipalOwner, host: PrincipalHost, target: PushTarget) {
     this.#owner = owner
     this.#host = host
-    this.#sink = sink
+    this.#target = target
   }
 
   get session (): Session | undefined {
@@ -68,13 +78,13 @@ export class Principal implements Watcher, Hearer {
   }
 
   /** Made when they are first asked for: most of what an idle client does not have, it does not pay for. */
-  get subscriptions (): SubscriptionTable {
-    this.#subscriptions ??= new SubscriptionTable(this.#sink, this.#host.quota, this)
+  get subscriptions (): QuerySubscriptions {
+    this.#subscriptions ??= new QuerySubscriptions(this.#target, this.#host.quota, this)
     return this.#subscriptions
   }
 
   get eventSubscriptions (): EventSubscriptions {
-    this.#eventSubscriptions ??= new EventSubscriptions(this.#sink, this.#host.quota, this)
+    this.#eventSubscriptions ??= new EventSubscriptions(this.#target, this.#host.quota, this)
     return this.#eventSubscriptions
   }
 
@@ -83,7 +93,10 @@ export class Principal implements Watcher, Hearer {
   }
 
   /** What the list of connections tells of the client. */
-  get info (): Pick<ConnectionInfo, 'authenticated' | 'userId' | 'roles' | 'storeSubscriptionCount' | 'rulesSubscriptionCount'> {
+  get info (): Pick<
+    ConnectionInfo,
+    'authenticated' | 'userId' | 'roles' | 'storeSubscriptionCount' | 'rulesSubscriptionCount'
+  > {
     return {
       authenticated: this.isLoggedIn,
       userId: this.#session?.userId ?? null,
@@ -93,14 +106,17 @@ export class Principal implements Watcher, Hearer {
     }
   }
 
-  /** Makes `session` the client's; `undefined`: nobody is logged in. Throws what `PrincipalOwner.changing` does, and changes nothing then. */
+  /**
+   * Makes `session` the client's; `undefined`: nobody is logged in. Throws what `PrincipalOwner.changing`
+   * does, and changes nothing then.
+   */
   change (session: Session | undefined): void {
     this.#replace(session)
     this.#review()
   }
 
   /** Ends a session that is over. */
-  settle (): void {
+  checkExpiry (): void {
     const session = this.#session
     if (session === undefined) return
     if (isExpired(session, this.#host.clock.now())) {
@@ -114,16 +130,18 @@ export class Principal implements Watcher, Hearer {
   }
 
   /** What users may do has changed: whatever this client may not have any more ends. */
-  follow (): void {
+  onPermissionsChanged (): void {
     if (this.#session === undefined) return
-    this.settle()
+    this.checkExpiry()
     if (this.#session === undefined) return
     this.version++
     this.#review()
   }
 
-  /** Whether a session has run out since the last login or the last call: whoever asks tells the client, once. */
-  takeExpired (): boolean {
+  /**
+   * Whether a session has run out since the last login or the last call: whoever asks tells the client, once.
+   */
+  consumeExpiryNotice (): boolean {
     const hasExpired = this.#hasExpired
     this.#hasExpired = false
     return hasExpired
@@ -150,12 +168,12 @@ export class Principal implements Watcher, Hearer {
     return this.#host.scopeOf(this.#owner, query)
   }
 
-  hearing (pattern: string): Hearing | undefined {
-    return this.#host.hearing(this.#owner, pattern)
+  topicScope (pattern: string): TopicScope | undefined {
+    return this.#host.topicScope(this.#owner, pattern)
   }
 
   mayPush (): boolean {
-    this.settle()
+    this.checkExpiry()
     if (this.#confirmation === 'confirmed' || !this.#host.isStale(this.#owner)) return true
     if (this.#confirmation === 'none') this.#confirmPushes()
     return false
@@ -193,7 +211,7 @@ export class Principal implements Watcher, Hearer {
   }
 
   #replace (session: Session | undefined): void {
-    this.#owner.changing(this.#session, session)
+    this.#owner.beforeSessionChange(this.#session, session)
     this.#cancelExpiry?.()
     this.#cancelExpiry = undefined
     this.#hasExpired = false
@@ -207,7 +225,7 @@ export class Principal implements Watcher, Hearer {
   #awaitExpiry (end: number): void {
     const leftMs = Math.max(0, end - this.#host.clock.now() + 1)
     this.#cancelExpiry = this.#host.clock.after(Math.min(leftMs, MAX_TIMER_MS), () => {
-      if (this.#host.clock.now() > end) this.settle()
+      if (this.#host.clock.now() > end) this.checkExpiry()
       else this.#awaitExpiry(end)
     })
   }

@@ -1,7 +1,7 @@
 import { PassThrough, type Duplex } from 'node:stream'
 import type { ServerResponse } from 'node:http'
 import type { RawData, WebSocket, WebSocketServer } from 'ws'
-import { runInNextTurn } from '../clock.js'
+import { runInNextTurn } from '../util/clock.js'
 import { closeTimeoutMs } from '../deadlines.js'
 
 /**
@@ -39,12 +39,21 @@ export function responseOf (stream: Duplex): ServerResponse | undefined {
 }
 
 /**
- * In how many fragments a message of `maxPayload` bytes may come, and in how many pieces TCP may deliver it. A fragment or a
- * piece costs memory beside its bytes, so without these limits a client could take far more than it sends. They
- * let a message pass in fragments of 4 KiB, and in pieces of 256 bytes: the smallest that a network makes has 536.
+ * In how many fragments a message of `maxPayload` bytes may come, and in how many pieces TCP may deliver it.
+ * A fragment or a piece costs memory beside its bytes, so without these limits a client could take far more
+ * than it sends. They let a message pass in fragments of 4 KiB, and in pieces of 256 bytes: the smallest that
+ * a network makes has 536.
  */
-export function frameLimits (maxPayload: number): { readonly maxPayload: number, readonly maxFragments: number, readonly maxBufferedChunks: number } {
-  return { maxPayload, maxFragments: Math.max(64, Math.ceil(maxPayload / 4_096)), maxBufferedChunks: Math.max(1_024, Math.ceil(maxPayload / 256)) }
+export function frameLimits (maxPayload: number): {
+  readonly maxPayload: number
+  readonly maxFragments: number
+  readonly maxBufferedChunks: number
+} {
+  return {
+    maxPayload,
+    maxFragments: Math.max(64, Math.ceil(maxPayload / 4_096)),
+    maxBufferedChunks: Math.max(1_024, Math.ceil(maxPayload / 256))
+  }
 }
 
 /**

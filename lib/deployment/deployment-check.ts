@@ -1,6 +1,6 @@
-import { secretProblem } from '../access/secret-strength.js'
-import { isPlainObject } from '../option-checks.js'
-import type { NoexOptions } from '../options.js'
+import { secretProblem } from '../auth/secret-strength.js'
+import { isPlainObject } from '../util/option-schema.js'
+import type { NoexOptions } from '../options/options.js'
 import { isLoopback } from './loopback.js'
 
 /** A risk of a deployment, and the option that mends it. */
@@ -13,7 +13,7 @@ export interface DeploymentAdvice {
   readonly message: string
 }
 
-/** The risks that `checkDeployment` knows. README.md, "Checklist", says when each is given. */
+/** The risks that `checkDeployment` knows. docs/deployment.md, "Checklist", says when each is given. */
 export type AdviceId =
   | 'any-origin'
   | 'audit-in-memory'
@@ -59,8 +59,9 @@ export interface DeploymentPlace {
    */
   readonly https?: boolean | undefined
   /**
-   * Whether the application reads cookies, as with `@fastify/cookie`: a hook that lets upgrades in by a cookie lets in
-   * every page that its owner looks at. `auth.validate` gets no cookies unless `allowedOrigins` is set.
+   * Whether the application reads cookies, as with `@fastify/cookie`: a hook that lets upgrades in by a
+   * cookie lets in every page that its owner looks at. `auth.validate` gets no cookies unless
+   * `allowedOrigins` is set.
    * @default false
    */
   readonly hasCookies?: boolean | undefined
@@ -94,32 +95,40 @@ const risks: readonly Risk[] = [
     id: 'no-tls',
     option: 'host',
     // Who has named a proxy has one in front, and may need another address than loopback to be reached by it.
-    isRun: ({ publicHost, isBehindProxy, speaksTls }) => publicHost !== undefined && !isBehindProxy && !speaksTls,
-    message: ({ publicHost }) => `passwords, tokens and data cross the network in the clear on ${publicHost}: set host to the loopback address on which a TLS proxy reaches this server, or name the proxy with realIpHeader or trustProxy`
+    isRun: ({ publicHost, isBehindProxy, speaksTls }) =>
+      publicHost !== undefined && !isBehindProxy && !speaksTls,
+    message: ({ publicHost }) =>
+      `passwords, tokens and data cross the network in the clear on ${publicHost}: set host to the loopback address on which a TLS proxy reaches this server, or name the proxy with realIpHeader or trustProxy`
   },
   {
     id: 'no-auth',
     option: 'auth',
-    isRun: ({ at, isExposed }) => isExposed && (at('auth') === undefined || (at('auth.required') === false && at('auth.permissions') === undefined)),
+    isRun: ({ at, isExposed }) =>
+      isExposed &&
+      (at('auth') === undefined || (at('auth.required') === false && at('auth.permissions') === undefined)),
     message: 'whoever can open the WebSocket may read, change and drop everything: set auth'
   },
   {
     id: 'weak-secret',
     option: 'auth.adminSecret',
     isRun: ({ at }) => isWeak(at('auth.adminSecret')),
-    message: 'the secret of the superadmin can be guessed: set auth.adminSecret to 32 random characters that come from outside the code'
+    message:
+      'the secret of the superadmin can be guessed: set auth.adminSecret to 32 random characters that come from outside the code'
   },
   {
     id: 'weak-secret',
     option: 'auth.gateway.secret',
     isRun: ({ at }) => isWeak(at('auth.gateway.secret')),
-    message: 'the secret that tells the gateway from others can be guessed: set auth.gateway.secret to 32 random characters that come from outside the code'
+    message:
+      'the secret that tells the gateway from others can be guessed: set auth.gateway.secret to 32 random characters that come from outside the code'
   },
   {
     id: 'any-origin',
     option: 'allowedOrigins',
-    isRun: ({ at, hasCookies }) => at('allowedOrigins') === undefined && (hasCookies || at('auth.gateway') !== undefined),
-    message: 'a page of any site can connect with the cookies of whoever looks at it: set allowedOrigins to the origins of your own pages'
+    isRun: ({ at, hasCookies }) =>
+      at('allowedOrigins') === undefined && (hasCookies || at('auth.gateway') !== undefined),
+    message:
+      'a page of any site can connect with the cookies of whoever looks at it: set allowedOrigins to the origins of your own pages'
   },
   {
     id: 'no-audit',
@@ -130,7 +139,8 @@ const risks: readonly Risk[] = [
   {
     id: 'audit-in-memory',
     option: 'audit.sinks',
-    isRun: ({ at }) => at('audit') !== undefined && at('audit.onEntry') === undefined && !isFilled(at('audit.sinks')),
+    isRun: ({ at }) =>
+      at('audit') !== undefined && at('audit.onEntry') === undefined && !isFilled(at('audit.sinks')),
     message: 'the audit trail is lost when the process ends: set audit.sinks to a jsonlSink or a postgresSink'
   },
   {
@@ -151,25 +161,29 @@ const risks: readonly Risk[] = [
     id: 'no-rate-limit',
     option: 'rateLimit',
     isRun: ({ at, isExposed }) => isExposed && at('rateLimit') === undefined,
-    message: 'one client may take all the time that this server has: set rateLimit to a little more than an eager user needs'
+    message:
+      'one client may take all the time that this server has: set rateLimit to a little more than an eager user needs'
   },
   {
     id: 'unlimited-connections',
     option: 'connectionLimits.maxConnections',
     isRun: ({ at, isExposed }) => isExposed && at('connectionLimits.maxConnections') === undefined,
-    message: 'connections may come until the memory is full: set connectionLimits.maxConnections to what this machine can carry'
+    message:
+      'connections may come until the memory is full: set connectionLimits.maxConnections to what this machine can carry'
   },
   {
     id: 'default-payload-limit',
     option: 'maxPayloadBytes',
     isRun: ({ at }) => at('maxPayloadBytes') === undefined,
-    message: 'a client may send frames of 1 MiB, which few applications need: set maxPayloadBytes to the largest request of yours'
+    message:
+      'a client may send frames of 1 MiB, which few applications need: set maxPayloadBytes to the largest request of yours'
   },
   {
     id: 'default-subscription-limit',
     option: 'connectionLimits.maxSubscriptionsPerConnection',
     isRun: ({ at }) => at('connectionLimits.maxSubscriptionsPerConnection') === undefined,
-    message: 'a client may hold 100 live queries, each of which costs work at every change: set connectionLimits.maxSubscriptionsPerConnection to what a page of yours opens'
+    message:
+      'a client may hold 100 live queries, each of which costs work at every change: set connectionLimits.maxSubscriptionsPerConnection to what a page of yours opens'
   },
   {
     id: 'error-details',
@@ -181,17 +195,21 @@ const risks: readonly Risk[] = [
     id: 'no-grace-period',
     option: 'shutdown.gracePeriodMs',
     isRun: ({ at }) => (at('shutdown.gracePeriodMs') ?? 0) === 0,
-    message: 'each new release cuts its clients off without a word: set shutdown.gracePeriodMs, for instance to 5000'
+    message:
+      'each new release cuts its clients off without a word: set shutdown.gracePeriodMs, for instance to 5000'
   }
 ]
 
 /**
- * Compares the options of the plugin or of `NoexServer`, as they are written, with what a server in production needs,
- * and tells what is missing: an empty list for a deployment without a known risk. It changes nothing, validates nothing
- * and does not throw on options that boot. The same is logged, one line for each risk, when an application begins to
- * listen where others can reach it.
+ * Compares the options of the plugin or of `NoexServer`, as they are written, with what a server in
+ * production needs, and tells what is missing: an empty list for a deployment without a known risk. It
+ * changes nothing, validates nothing and does not throw on options that boot. The same is logged, one line
+ * for each risk, when an application begins to listen where others can reach it.
  */
-export function checkDeployment (options: DeploymentOptions, place: DeploymentPlace = {}): readonly DeploymentAdvice[] {
+export function checkDeployment (
+  options: DeploymentOptions,
+  place: DeploymentPlace = {}
+): readonly DeploymentAdvice[] {
   const deployment = deploymentOf(options, place)
   return risks.filter(({ isRun }) => isRun(deployment)).map(({ id, option, message }) =>
     Object.freeze({ id, option, message: typeof message === 'string' ? message : message(deployment) }))
@@ -201,7 +219,8 @@ function deploymentOf (options: DeploymentOptions, place: DeploymentPlace): Depl
   const at = (path: string): unknown => memberAt(options, path)
   const hosts = place.host ?? options.host ?? '0.0.0.0'
   const publicHost = [hosts].flat().find(host => !isLoopback(host))
-  const isBehindProxy = at('realIpHeader') !== undefined || (place.trustProxy ?? Boolean(at('fastify.trustProxy')))
+  const isBehindProxy =
+    at('realIpHeader') !== undefined || (place.trustProxy ?? Boolean(at('fastify.trustProxy')))
   return {
     at,
     publicHost,
@@ -225,7 +244,9 @@ export function isProduction (): boolean {
 }
 
 function memberAt (options: object, path: string): unknown {
-  return path.split('.').reduce<unknown>((group, name) => isPlainObject(group) ? group[name] : undefined, options)
+  return path
+    .split('.')
+    .reduce<unknown>((group, name) => (isPlainObject(group) ? group[name] : undefined), options)
 }
 
 function isWeak (secret: unknown): boolean {

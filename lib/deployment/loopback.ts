@@ -1,4 +1,4 @@
-import { readAddress } from '../access/client-address.js'
+import { readAddress } from '../handshake/client-address.js'
 
 /** Whether only this machine can reach what listens on `host`: an address, or the name `localhost`. */
 export function isLoopback (host: string): boolean {

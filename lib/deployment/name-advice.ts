@@ -1,12 +1,12 @@
-import { permissionRules, RULES_PATH } from '../access/auth-options.js'
-import { adviceOnBucket, adviceOnPermission } from '../access/name-advice.js'
-import type { KnownNames, NameAdvice } from '../access/name-advice.js'
-import { OperationNames } from '../access/operation-names.js'
-import { ANONYMOUS } from '../access/permission-policy.js'
+import { permissionRules, RULES_PATH } from '../auth/auth-options.js'
+import { adviceOnBucket, adviceOnPermission } from '../permissions/name-advice.js'
+import type { KnownNames, NameAdvice } from '../permissions/name-advice.js'
+import { OperationNames } from '../permissions/operation-names.js'
+import { ANONYMOUS } from '../permissions/rule-policy.js'
 import type { Identity } from '../identity/identity.js'
-import type { Log } from '../log.js'
-import { didYouMean, nearestNames, quoted } from '../nearest.js'
-import type { ResolvedOptions } from '../options.js'
+import type { Log } from '../util/log.js'
+import { didYouMean, nearestNames, quoted } from '../util/nearest.js'
+import type { ResolvedOptions } from '../options/options.js'
 
 /** Names of which the log is told; of the rest it is told how many there are. */
 const MAX_ADVICE = 50

@@ -1,13 +1,13 @@
 // The exports of `@hamicek/noex-server` beside its server, under the names that they have there.
-import type { AuthOptions, BuiltInAuth } from '../access/auth-options.js'
-import type { Tier } from '../access/policy.js'
-import { isBuiltInRole, reaches, tierOf } from '../access/tiers.js'
+import type { AuthOptions, BuiltInAuth } from '../auth/auth-options.js'
+import type { Tier } from '../permissions/policy.js'
+import { isBuiltInRole, reaches, tierOf } from '../permissions/tiers.js'
 import type { AuditOptions } from '../audit/audit-options.js'
 import type { AuditFilter } from '../audit/ring.js'
-import type { ConnectionInfo, ServerStats } from '../info.js'
+import type { ConnectionInfo, ServerStats } from '../operations/server-info.js'
 import type { RateLimitOptions } from '../limits/rate-limit-options.js'
-import { operations } from '../operations/index.js'
-import type { NoexOptions } from '../options.js'
+import { operations } from '../operations/registry.js'
+import type { NoexOptions } from '../options/options.js'
 import type { ProcedureOptions } from '../procedures/procedure-options.js'
 import type {
   NoticeMessage, PingMessage, PongMessage, PushMessage, ReplyMessage, RequestMessage

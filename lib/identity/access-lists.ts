@@ -1,10 +1,16 @@
-import type { Session } from '../access/session.js'
-import { invalid, NoexServerError, NothingNamedError } from '../errors.js'
+import type { Session } from '../protocol/session.js'
+import { invalid, NoexServerError, NothingNamedError } from '../protocol/errors.js'
 import { causeOf, isAdmin, isSuperadmin, requireUser, sessionOf, type Actor } from './authority.js'
-import type { NoteOf } from '../store/reach.js'
+import type { NoteOf } from '../store/row-scope.js'
 import type { Directory } from './directory.js'
 import type { IdentityPolicy } from './identity-policy.js'
-import { accessClasses, resourceTypes, type AccessClass, type Resource, type ResourceType } from './records.js'
+import {
+  accessClasses,
+  resourceTypes,
+  type AccessClass,
+  type Resource,
+  type ResourceType
+} from './records.js'
 import { SUPERADMIN_ID } from './system-roles.js'
 
 const MAX_NAME_CHARS = 256
@@ -64,7 +70,9 @@ export class AccessLists {
         await this.#directory.write([update], causeOf(actor, session))
         return
       }
-      if (this.#directory.acl(resource).length >= MAX_ENTRIES) throw invalid('resourceName', `has ${MAX_ENTRIES} entries already: give a role to those users instead`)
+      if (this.#directory.acl(resource).length >= MAX_ENTRIES) {
+        throw invalid('resourceName', `has ${MAX_ENTRIES} entries already: give a role to those users instead`)
+      }
       const { subjectType, subjectId } = subject
       const { userId } = session
       const insert = { subjectType, subjectId, ...resource, operations: classes, grantedBy: userId }
@@ -72,7 +80,10 @@ export class AccessLists {
     })
   }
 
-  /** Takes away what a subject may do: these operations, or all. @throws `VALIDATION_ERROR`, `NOT_FOUND`, `FORBIDDEN` */
+  /**
+   * Takes away what a subject may do: these operations, or all. @throws `VALIDATION_ERROR`, `NOT_FOUND`,
+   * `FORBIDDEN`
+   */
   async revoke (actor: Actor, subject: Subject, named: NamedResource, operations: unknown): Promise<void> {
     const classes = checkClasses(operations ?? [])
     const resource = checkResource(named)
@@ -81,14 +92,18 @@ export class AccessLists {
       this.#requireControl(session, resource)
       const entry = this.#directory.aclEntry(resource, subject.subjectType, subject.subjectId)
       if (entry === undefined) throw new NoexServerError('NOT_FOUND', 'There is no such entry')
-      const left = classes.length === 0 ? [] : entry.operations.filter(operation => !classes.includes(operation))
+      const left =
+        classes.length === 0 ? [] : entry.operations.filter(operation => !classes.includes(operation))
       await this.#directory.write([left.length === 0
         ? { bucket: '_acl', delete: entry.id }
         : { bucket: '_acl', update: entry.id, changes: { operations: left } }], causeOf(actor, session))
     })
   }
 
-  /** The access list of a resource; an owner without an entry comes first. @throws `VALIDATION_ERROR`, `FORBIDDEN` */
+  /**
+   * The access list of a resource; an owner without an entry comes first. @throws `VALIDATION_ERROR`,
+   * `FORBIDDEN`
+   */
   list (session: Session, named: NamedResource): AccessLine[] {
     const resource = checkResource(named)
     this.#requireSight(session, resource)
@@ -101,19 +116,33 @@ export class AccessLists {
       isOwner: subjectType === 'user' && subjectId === owner
     }))
     if (owner === undefined || lines.some(({ isOwner }) => isOwner)) return lines
-    return [{ subjectType: 'user', subjectId: owner, subjectName: this.#nameOf('user', owner), operations: [], isOwner: true }, ...lines]
+    return [
+      {
+        subjectType: 'user',
+        subjectId: owner,
+        subjectName: this.#nameOf('user', owner),
+        operations: [],
+        isOwner: true
+      },
+      ...lines
+    ]
   }
 
   /** What somebody can reach by access lists and ownership. */
   accessOf (userId: string): AccessibleResource[] {
-    const found = new Map<string, { readonly resource: Resource, readonly operations: Set<AccessClass>, isOwner: boolean }>()
+    const found = new Map<
+      string,
+      { readonly resource: Resource, readonly operations: Set<AccessClass>, isOwner: boolean }
+    >()
     const at = (resource: Resource) => {
       const key = `${resource.resourceType} ${resource.resourceName}`
       const entry = found.get(key) ?? { resource, operations: new Set<AccessClass>(), isOwner: false }
       found.set(key, entry)
       return entry
     }
-    for (const entry of this.#directory.aclOf(userId)) for (const operation of entry.operations) at(entry).operations.add(operation)
+    for (const entry of this.#directory.aclOf(userId)) {
+      for (const operation of entry.operations) at(entry).operations.add(operation)
+    }
     for (const ownership of this.#directory.ownedBy(userId)) {
       const entry = at(ownership)
       entry.isOwner = true
@@ -124,11 +153,16 @@ export class AccessLists {
   }
 
   /** @throws `VALIDATION_ERROR`, `FORBIDDEN` */
-  owner (session: Session, named: NamedResource): { readonly userId: string, readonly username: string } & Resource | null {
+  owner (
+    session: Session,
+    named: NamedResource
+  ): ({ readonly userId: string, readonly username: string } & Resource) | null {
     const resource = checkResource(named)
     this.#requireSight(session, resource)
     const owner = this.#directory.owner(resource)
-    return owner === undefined ? null : { userId: owner.userId, username: this.#nameOf('user', owner.userId), ...resource }
+    return owner === undefined
+      ? null
+      : { userId: owner.userId, username: this.#nameOf('user', owner.userId), ...resource }
   }
 
   /** @throws `VALIDATION_ERROR`, `NOT_FOUND`, `FORBIDDEN` */
@@ -138,7 +172,9 @@ export class AccessLists {
       const session = sessionOf(actor)
       const owner = this.#directory.owner(resource)
       if (owner === undefined) throw new NoexServerError('NOT_FOUND', 'The resource has no owner')
-      if (owner.userId !== session.userId && !isSuperadmin(session)) throw new NoexServerError('FORBIDDEN', 'Only the owner or a superadmin may do this')
+      if (owner.userId !== session.userId && !isSuperadmin(session)) {
+        throw new NoexServerError('FORBIDDEN', 'Only the owner or a superadmin may do this')
+      }
       requireUser(this.#directory, newOwnerId)
       const changes = { userId: newOwnerId }
       const update = { bucket: '_resource_owners', update: owner.id, changes } as const
@@ -148,7 +184,7 @@ export class AccessLists {
 
   /** Whoever makes something owns it; what has an owner keeps it. */
   async recordOwner (resource: Resource, userId: string, note?: NoteOf): Promise<void> {
-    await this.#directory.eventually(async () => {
+    await this.#directory.retryLater(async () => {
       if (this.#directory.owner(resource) !== undefined) return
       const insert = { userId, ...resource }
       await this.#directory.write([{ bucket: '_resource_owners', insert }], { user: userId, note })
@@ -163,8 +199,12 @@ export class AccessLists {
 
   #requireControl (session: Session, resource: Resource): void {
     // What the server keeps for itself is nobody's to give.
-    if (resource.resourceName.startsWith('_')) throw new NoexServerError('FORBIDDEN', 'This is the name of a system bucket')
-    if (!isAdmin(session) && !this.#isMaster(session, resource)) throw new NoexServerError('FORBIDDEN', 'Only administrators, the owner and who has admin access may do this')
+    if (resource.resourceName.startsWith('_')) {
+      throw new NoexServerError('FORBIDDEN', 'This is the name of a system bucket')
+    }
+    if (!isAdmin(session) && !this.#isMaster(session, resource)) {
+      throw new NoexServerError('FORBIDDEN', 'Only administrators, the owner and who has admin access may do this')
+    }
   }
 
   /** Nobody gives more than they have: the owner and who has admin access to the resource have all of it. */
@@ -175,12 +215,21 @@ export class AccessLists {
   }
 
   #isMaster (session: Session, resource: Resource): boolean {
-    return isSuperadmin(session) || this.#directory.owner(resource)?.userId === session.userId || this.#classesOf(session, resource).includes('admin')
+    return (
+      isSuperadmin(session) ||
+      this.#directory.owner(resource)?.userId === session.userId ||
+      this.#classesOf(session, resource).includes('admin')
+    )
   }
 
   #requireSight (session: Session, resource: Resource): void {
-    const maySee = isAdmin(session) || this.#directory.owner(resource)?.userId === session.userId || this.#classesOf(session, resource).length > 0
-    if (!maySee) throw new NoexServerError('FORBIDDEN', 'Only administrators, the owner and who has access may see this')
+    const maySee =
+      isAdmin(session) ||
+      this.#directory.owner(resource)?.userId === session.userId ||
+      this.#classesOf(session, resource).length > 0
+    if (!maySee) {
+      throw new NoexServerError('FORBIDDEN', 'Only administrators, the owner and who has access may see this')
+    }
   }
 
   #classesOf ({ userId }: Session, { resourceType, resourceName }: Resource): AccessClass[] {
@@ -191,13 +240,19 @@ export class AccessLists {
 
   #nameOf (subjectType: string, subjectId: string): string {
     if (subjectType === 'role') return this.#directory.role(subjectId)?.name ?? subjectId
-    return subjectId === SUPERADMIN_ID ? SUPERADMIN_ID : this.#directory.user(subjectId)?.username ?? subjectId
+    return subjectId === SUPERADMIN_ID
+      ? SUPERADMIN_ID
+      : (this.#directory.user(subjectId)?.username ?? subjectId)
   }
 }
 
 function checkResource ({ resourceType, resourceName }: NamedResource): Resource {
-  if (!isResourceType(resourceType)) throw invalid('resourceType', `must be one of ${resourceTypes.join(', ')}`)
-  if (resourceName.length > MAX_NAME_CHARS) throw invalid('resourceName', `must not be longer than ${MAX_NAME_CHARS} characters`)
+  if (!isResourceType(resourceType)) {
+    throw invalid('resourceType', `must be one of ${resourceTypes.join(', ')}`)
+  }
+  if (resourceName.length > MAX_NAME_CHARS) {
+    throw invalid('resourceName', `must not be longer than ${MAX_NAME_CHARS} characters`)
+  }
   return { resourceType, resourceName }
 }
 
@@ -206,7 +261,9 @@ function isResourceType (text: string): text is ResourceType {
 }
 
 function checkClasses (operations: unknown): AccessClass[] {
-  if (!Array.isArray(operations) || !operations.every(isAccessClass)) throw invalid('operations', 'must be an array of read, write, admin')
+  if (!Array.isArray(operations) || !operations.every(isAccessClass)) {
+    throw invalid('operations', 'must be an array of read, write, admin')
+  }
   return [...new Set(operations)]
 }
 

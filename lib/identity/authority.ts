@@ -1,19 +1,22 @@
-import type { Grant } from '../access/grant.js'
-import type { Session } from '../access/session.js'
-import type { Cause } from '../store/reach.js'
-import { NoexServerError, NothingNamedError } from '../errors.js'
+import type { Grant } from '../permissions/grant.js'
+import type { Session } from '../protocol/session.js'
+import type { Cause } from '../store/row-scope.js'
+import { NoexServerError, NothingNamedError } from '../protocol/errors.js'
 import type { Directory } from './directory.js'
 import type { Role, User } from './records.js'
 import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
 
 /** Who makes a change: asked again when its turn comes, since the right may be gone by then. */
-export type Actor = Pick<Grant, 'ensure' | 'note'> & {
+export type Actor = Pick<Grant, 'assertStillAllowed' | 'note'> & {
   readonly client: { readonly session: Session | undefined }
 }
 
-/** The session of an actor, who may still do what was asked for. Throws `UNAUTHORIZED` or `FORBIDDEN` otherwise. */
+/**
+ * The session of an actor, who may still do what was asked for. Throws `UNAUTHORIZED` or `FORBIDDEN`
+ * otherwise.
+ */
 export function sessionOf (actor: Actor): Session {
-  actor.ensure()
+  actor.assertStillAllowed()
   const { session } = actor.client
   if (session === undefined) throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
   return session
@@ -56,14 +59,25 @@ export function requireAuthorityOver (directory: Directory, session: Session, us
 }
 
 /**
- * Keeps the last account with the role `superadmin`, unless the virtual superadmin itself ends it: then there is still the admin secret.
+ * Keeps the last account with the role `superadmin`, unless the virtual superadmin itself ends it: then there
+ * is still the admin secret.
  * @throws `FORBIDDEN`
  */
 export function keepLastSuperadmin (directory: Directory, session: Session, userId: string): void {
   const role = directory.roleByName(SUPERADMIN)
-  if (role === undefined || session.userId === SUPERADMIN_ID || directory.user(userId)?.enabled !== true) return
-  const active = new Set(directory.holdersOf(role.id).map(holder => holder.userId).filter(id => directory.user(id)?.enabled === true))
+  if (role === undefined || session.userId === SUPERADMIN_ID || directory.user(userId)?.enabled !== true) {
+    return
+  }
+  const active = new Set(
+    directory
+      .holdersOf(role.id)
+      .map(holder => holder.userId)
+      .filter(id => directory.user(id)?.enabled === true)
+  )
   if (active.size === 1 && active.has(userId)) {
-    throw new NoexServerError('FORBIDDEN', 'This is the last account of a superadmin; only the admin secret may end it')
+    throw new NoexServerError(
+      'FORBIDDEN',
+      'This is the last account of a superadmin; only the admin secret may end it'
+    )
   }
 }

@@ -1,4 +1,7 @@
-/** Runs changes one after the other, in the order in which they come, so that what a change has looked at still holds when it writes. */
+/**
+ * Runs changes one after the other, in the order in which they come, so that what a change has looked at
+ * still holds when it writes.
+ */
 export class ChangeQueue {
   #last: Promise<unknown> = Promise.resolve()
   #waiting = 0
@@ -8,7 +11,10 @@ export class ChangeQueue {
     return this.#waiting
   }
 
-  /** Runs `change` when its turn comes, and settles as it does. What it rejects with is no concern of the next. */
+  /**
+   * Runs `change` when its turn comes, and settles as it does. What it rejects with is no concern of the
+   * next.
+   */
   async run<T> (change: () => Promise<T>): Promise<T> {
     this.#waiting++
     const result = this.#last.then(change)

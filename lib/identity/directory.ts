@@ -1,17 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import type { Change, StoreRecord, WriteOptions } from '@hamicek/noex-store'
-import { NoexServerError } from '../errors.js'
-import type { Log } from '../log.js'
+import { NoexServerError } from '../protocol/errors.js'
+import type { Log } from '../util/log.js'
 import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
 import { defineOwnBucket } from '../store/own-buckets.js'
-import { causedBy, type Cause } from '../store/reach.js'
+import { causedBy, type Cause } from '../store/row-scope.js'
 import { repeatConflicts } from '../store/repeat-conflicts.js'
-import { StoreAccess } from '../store/store-access.js'
+import { SharedStore } from '../store/shared-store.js'
 import { ChangeQueue } from './change-queue.js'
-import { changeBy, endOf, everything, Followers, type DirectoryChange, type DirectoryListener } from './followers.js'
+import {
+  changeBy,
+  endOf,
+  everything,
+  ChangeListeners,
+  type DirectoryChange,
+  type DirectoryListener
+} from './change-listeners.js'
 import { HashSettings } from './hash-settings.js'
-import { Mirror } from './mirror.js'
+import { DirectoryCache } from './directory-cache.js'
 import { warnOfCollisions } from './name-collisions.js'
 import { isSystemRecord, type Resource, type SystemBucket, type User } from './records.js'
 import { systemBuckets } from './system-buckets.js'
@@ -31,7 +38,10 @@ export type DirectoryWrite = { readonly bucket: SystemBucket } & (
 
 const bucketNames = Object.keys(systemBuckets) as SystemBucket[]
 
-/** Queries that clients have defined, by store. They outlast the directory: the next one on the store has to know them. */
+/**
+ * Queries that clients have defined, by store. They outlast the directory: the next one on the store has to
+ * know them.
+ */
 const clientQueriesOf = new WeakMap<NoexStore, Set<string>>()
 
 /**
@@ -39,11 +49,11 @@ const clientQueriesOf = new WeakMap<NoexStore, Set<string>>()
  * and nothing else, so that it also knows what the application itself writes; every plugin instance on the
  * store shares it.
  */
-export class Directory extends Mirror {
+export class Directory extends DirectoryCache {
   readonly hashSettings = new HashSettings()
-  readonly #access: StoreAccess
+  readonly #sharedStore: SharedStore
   readonly #log: Log
-  readonly #followers: Followers
+  readonly #listeners: ChangeListeners
   readonly #clientQueries: Set<string>
   readonly #changes = new ChangeQueue()
   /** Sessions that are over although the store may still say otherwise. */
@@ -53,27 +63,34 @@ export class Directory extends Mirror {
   #users = 0
   #hasComplained = false
 
-  private constructor (access: StoreAccess, log: Log) {
+  private constructor (sharedStore: SharedStore, log: Log) {
     super()
-    this.#access = access
+    this.#sharedStore = sharedStore
     this.#log = log
-    this.#followers = new Followers(log)
-    this.#clientQueries = clientQueriesOf.get(access.store) ?? new Set()
-    clientQueriesOf.set(access.store, this.#clientQueries)
+    this.#listeners = new ChangeListeners(log)
+    this.#clientQueries = clientQueriesOf.get(sharedStore.store) ?? new Set()
+    clientQueriesOf.set(sharedStore.store, this.#clientQueries)
   }
 
   static readonly #shared = new WeakMap<NoexStore, Directory>()
 
-  /** The directory of the store, set up and loaded; each user calls `close` once when done. Rejects when the store does not take its buckets. */
-  static async open (access: StoreAccess, operations: Iterable<NamedOperation>, log: Log): Promise<Directory> {
-    let directory = Directory.#shared.get(access.store)
+  /**
+   * The directory of the store, set up and loaded; each user calls `close` once when done. Rejects when the
+   * store does not take its buckets.
+   */
+  static async open (
+    sharedStore: SharedStore,
+    operations: Iterable<NamedOperation>,
+    log: Log
+  ): Promise<Directory> {
+    let directory = Directory.#shared.get(sharedStore.store)
     if (directory === undefined) {
-      directory = new Directory(StoreAccess.of(access.store), log)
-      Directory.#shared.set(access.store, directory)
+      directory = new Directory(SharedStore.of(sharedStore.store), log)
+      Directory.#shared.set(sharedStore.store, directory)
     }
     directory.#users++
     try {
-      await (directory.#ready ??= directory.#enter(operations))
+      await (directory.#ready ??= directory.#setUp(operations))
       return directory
     } catch (error) {
       await directory.close()
@@ -81,16 +98,18 @@ export class Directory extends Mirror {
     }
   }
 
-  async #enter (operations: Iterable<NamedOperation>): Promise<void> {
-    const { store } = this.#access
-    this.#access.hasSystemBuckets = true
+  async #setUp (operations: Iterable<NamedOperation>): Promise<void> {
+    const { store } = this.#sharedStore
+    this.#sharedStore.hasSystemBuckets = true
     for (const name of bucketNames) await defineOwnBucket(store, name, systemBuckets[name])
     this.#stopListening.push(
       await followBuckets(store, bucketNames, changes => { this.#apply(changes) }),
       store.onDurable(({ changes, user }) => { for (const change of changes) this.#onChange(change, user) })
     )
     const missing = systemRoles(operations).filter(({ name }) => this.roleByName(name) === undefined)
-    if (missing.length > 0) await this.write(missing.map(role => ({ bucket: '_roles', insert: { ...role, system: true } })))
+    if (missing.length > 0) {
+      await this.write(missing.map(role => ({ bucket: '_roles', insert: { ...role, system: true } })))
+    }
     await this.#forgetLostQueries()
     warnOfCollisions(this.collisions, this.#log)
   }
@@ -98,14 +117,16 @@ export class Directory extends Mirror {
   /** Gives the directory back; the last one ends it. */
   async close (): Promise<void> {
     if (--this.#users > 0) return
-    if (Directory.#shared.get(this.#access.store) === this) Directory.#shared.delete(this.#access.store)
+    if (Directory.#shared.get(this.#sharedStore.store) === this) {
+      Directory.#shared.delete(this.#sharedStore.store)
+    }
     await this.#changes.idle()
     for (const stop of this.#stopListening.splice(0)) stop()
   }
 
   /** Calls `listener` at each change. Returns what stops that. */
   onChange (listener: DirectoryListener): () => void {
-    return this.#followers.add(listener)
+    return this.#listeners.add(listener)
   }
 
   /** Whether a user is revoked; whoever runs the directory says so. */
@@ -122,7 +143,7 @@ export class Directory extends Mirror {
    * restart.
    */
   isClientQuery (name: string): boolean {
-    return this.#clientQueries.has(name) || this.#access.store.getQueryInfo(name)?.isRecovered === true
+    return this.#clientQueries.has(name) || this.#sharedStore.store.getQueryInfo(name)?.isRecovered === true
   }
 
   noteClientQuery (name: string): void {
@@ -134,12 +155,14 @@ export class Directory extends Mirror {
    * @throws `RATE_LIMITED` when too many wait
    */
   async exclusive<T> (change: () => Promise<T>): Promise<T> {
-    if (this.#changes.size >= MAX_WAITING) throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', { retryAfterMs: RETRY_AFTER_MS })
+    if (this.#changes.size >= MAX_WAITING) {
+      throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', { retryAfterMs: RETRY_AFTER_MS })
+    }
     return await this.#changes.run(change)
   }
 
   /** Does `exclusive` without refusing: for what follows from something that has happened already. */
-  async eventually<T> (change: () => Promise<T>): Promise<T> {
+  async retryLater<T> (change: () => Promise<T>): Promise<T> {
     return await this.#changes.run(change)
   }
 
@@ -148,12 +171,12 @@ export class Directory extends Mirror {
    * on them: on all of them at once. To be called inside `exclusive` or `eventually`.
    */
   async write (writes: readonly DirectoryWrite[], cause: Cause = {}): Promise<StoreRecord[]> {
-    return await repeatConflicts(this.#access, async committing =>
+    return await repeatConflicts(this.#sharedStore, async committing =>
       await this.#write(writes, { ...causedBy(cause), beforeCommit: committing }))
   }
 
   async #write (writes: readonly DirectoryWrite[], options: WriteOptions): Promise<StoreRecord[]> {
-    const records = await this.#access.store.transaction(async tx => {
+    const records = await this.#sharedStore.store.transaction(async tx => {
       const written: StoreRecord[] = []
       for (const write of writes) {
         const bucket = await tx.bucket(write.bucket)
@@ -163,15 +186,20 @@ export class Directory extends Mirror {
       }
       return written
     }, options)
-    await this.#followers.settled()
+    await this.#listeners.settled()
     return records
   }
 
-  /** Ends sessions at once. Resolves when the store has been told; what fails there is logged, and tried again by `endAgain`. */
+  /**
+   * Ends sessions at once. Resolves when the store has been told; what fails there is logged, and tried again
+   * by `endAgain`.
+   */
   async endSessions (sessions: readonly string[], cause: Cause = {}): Promise<void> {
-    const ended = sessions.map(id => this.tables._sessions.delete(id)).filter(session => session !== undefined)
+    const ended = sessions
+      .map(id => this.tables._sessions.delete(id))
+      .filter(session => session !== undefined)
     for (const { id } of ended) this.#ended.add(id)
-    this.#followers.tell(ended.map(({ userId }) => ({ userId, rights: false })))
+    this.#listeners.tell(ended.map(({ userId }) => ({ userId, rights: false })))
     await this.#deleteSessions(ended.map(({ id }) => id), cause)
   }
 
@@ -182,7 +210,7 @@ export class Directory extends Mirror {
 
   async #deleteSessions (ids: readonly string[], cause: Cause = {}): Promise<void> {
     try {
-      for (const id of ids) await this.#access.bucket('_sessions').delete(id, causedBy(cause))
+      for (const id of ids) await this.#sharedStore.bucket('_sessions').delete(id, causedBy(cause))
     } catch (error) {
       this.#log.error({ err: error }, 'a session that has ended could not be deleted')
     }
@@ -191,7 +219,7 @@ export class Directory extends Mirror {
   /** Takes in the changes of one commit, and tells followers of them as one. */
   #apply (changes: ReadonlyArray<BucketChange<SystemBucket>>): void {
     const told = changes.map(change => this.#applyChange(change)).filter(change => change !== undefined)
-    this.#followers.tell(told)
+    this.#listeners.tell(told)
   }
 
   /** Returns what followers have to know. */
@@ -217,7 +245,9 @@ export class Directory extends Mirror {
 
   #set<Bucket extends SystemBucket> (bucket: Bucket, record: unknown): DirectoryChange | undefined {
     if (!isSystemRecord(bucket, record)) {
-      if (!this.#hasComplained) this.#log.warn({ bucket }, 'a record of a system bucket is not what it should be, and does not count')
+      if (!this.#hasComplained) {
+        this.#log.warn({ bucket }, 'a record of a system bucket is not what it should be, and does not count')
+      }
       this.#hasComplained = true
       return this.#remove(bucket, String((record as { readonly id?: unknown } | null)?.id))
     }
@@ -240,8 +270,11 @@ export class Directory extends Mirror {
 
   /** A resource is gone: its next owner does not inherit who could reach it. */
   #forget (resource: Resource, user: string | undefined): void {
-    this.eventually(async () => { await this.forgetResource(resource, { user }) })
-      .catch((error: unknown) => { this.#log.error({ err: error, ...resource }, 'access to a resource that is gone could not be deleted') })
+    this.retryLater(async () => {
+      await this.forgetResource(resource, { user })
+    }).catch((error: unknown) => {
+      this.#log.error({ err: error, ...resource }, 'access to a resource that is gone could not be deleted')
+    })
   }
 
   /** Deletes owner and access list of a resource; to be called inside `exclusive` or `eventually`. */
@@ -262,9 +295,16 @@ export class Directory extends Mirror {
    * process, and one of that name may be the application's now.
    */
   async #forgetLostQueries (): Promise<void> {
-    const { store } = this.#access
-    for (const name of this.#clientQueries) if (store.getQueryInfo(name) === undefined) this.#clientQueries.delete(name)
-    const owned = new Set(this.tables._resource_owners.all().filter(({ resourceType }) => resourceType === 'query').map(({ resourceName }) => resourceName))
+    const { store } = this.#sharedStore
+    for (const name of this.#clientQueries) {
+      if (store.getQueryInfo(name) === undefined) this.#clientQueries.delete(name)
+    }
+    const owned = new Set(
+      this.tables._resource_owners
+        .all()
+        .filter(({ resourceType }) => resourceType === 'query')
+        .map(({ resourceName }) => resourceName)
+    )
     const lost = [...owned].filter(name => !this.isClientQuery(name))
     const writes = lost.flatMap(resourceName => this.#forgetting({ resourceType: 'query', resourceName }))
     if (writes.length > 0) await this.write(writes)

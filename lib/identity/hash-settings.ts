@@ -11,7 +11,10 @@ export class HashSettings {
   }
 
   /** Takes what tells settings, and the hashes that there are. */
-  start (settingOf: (hash: string) => string | undefined, users: Iterable<{ readonly id: string, readonly passwordHash: string }>): void {
+  start (
+    settingOf: (hash: string) => string | undefined,
+    users: Iterable<{ readonly id: string, readonly passwordHash: string }>
+  ): void {
     this.#settingOf = settingOf
     for (const { id, passwordHash } of users) this.set(id, passwordHash)
   }

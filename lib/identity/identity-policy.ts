@@ -1,12 +1,12 @@
 import type { WhereFilter } from '@hamicek/noex-store'
-import { scopeOfBucket } from '../access/permission-policy.js'
-import type { Policy, QueryFacts, Scope, Touch } from '../access/policy.js'
-import { Permission, ruleProblem } from '../access/rule.js'
-import type { Session } from '../access/session.js'
+import { scopeOfBucket } from '../permissions/rule-policy.js'
+import type { Policy, QueryFacts, Scope, ResourceAccess } from '../permissions/policy.js'
+import { Permission, ruleProblem } from '../permissions/permission.js'
+import type { Session } from '../protocol/session.js'
 import type { Directory } from './directory.js'
 import type { Identity } from './identity.js'
 import type { AccessClass, AclEntry, Resource, ResourceType, Role } from './records.js'
-import type { Verdict } from '../store/reach.js'
+import type { RowAccess } from '../store/row-scope.js'
 
 /** For each class of access, an operation that it allows. */
 const operationsOf: Readonly<Record<ResourceType, Readonly<Record<AccessClass, string>>>> = {
@@ -28,7 +28,10 @@ interface Rights {
   readonly key: string
 }
 
-/** The policy of the built-in identity: access lists, ownership, then the permissions of roles; the first that says yes wins. PROTOCOL.md, "Permissions of users". */
+/**
+ * The policy of the built-in identity: access lists, ownership, then the permissions of roles; the first that
+ * says yes wins. PROTOCOL.md, "Permissions of users".
+ */
 export class IdentityPolicy implements Policy {
   readonly isVolatile = false
   readonly #identity: Pick<Identity, 'directory' | 'isClientQuery'>
@@ -37,7 +40,10 @@ export class IdentityPolicy implements Policy {
   readonly #compiled = new WeakMap<Role, readonly Permission[]>()
 
   /** `factsOf` knows the queries. */
-  constructor (identity: Pick<Identity, 'directory' | 'isClientQuery' | 'onChange'>, factsOf: (query: string) => QueryFacts) {
+  constructor (
+    identity: Pick<Identity, 'directory' | 'isClientQuery' | 'onChange'>,
+    factsOf: (query: string) => QueryFacts
+  ) {
     this.#identity = identity
     this.#factsOf = factsOf
     identity.onChange(({ rights }) => { if (rights) this.#rights.clear() })
@@ -52,43 +58,70 @@ export class IdentityPolicy implements Policy {
     return true
   }
 
-  decide (session: Session | undefined, touch: Touch): Verdict {
+  decide (session: Session | undefined, resource: ResourceAccess): RowAccess {
     if (session === undefined) return false
     const rights = this.#rightsOf(session.userId)
-    return this.#decide(rights, touch)
+    return this.#decide(rights, resource)
   }
 
   scope (session: Session | undefined, operation: string, query: QueryFacts): Scope {
     if (session === undefined) return { key: 'none', rows: () => false }
     const rights = this.#rightsOf(session.userId)
     const granted = this.#grantedBy(rights, query.name)
-    const rows = (bucket: string): Verdict => rights.isSuperadmin || either(readable(rights, operation, query.name, bucket), granted.rows(bucket))
-    return query.bucket === undefined ? { key: JSON.stringify([rights.key, granted.key]), rows } : scopeOfBucket(query.bucket, rows(query.bucket))
+    const rows = (bucket: string): RowAccess =>
+      rights.isSuperadmin || either(readable(rights, operation, query.name, bucket), granted.rows(bucket))
+    return query.bucket === undefined
+      ? { key: JSON.stringify([rights.key, granted.key]), rows }
+      : scopeOfBucket(query.bucket, rows(query.bucket))
   }
 
   /** Whether somebody may do all that a role would allow. */
   covers ({ userId }: Session, role: Role): boolean {
     const { isSuperadmin, permissions } = this.#rightsOf(userId)
-    return isSuperadmin || role.permissions.every(entry => ruleProblem(entry) !== undefined || permissions.some(permission => permission.covers(entry)))
+    return (
+      isSuperadmin ||
+      role.permissions.every(
+        entry => ruleProblem(entry) !== undefined || permissions.some(permission => permission.covers(entry))
+      )
+    )
   }
 
   /** Whether somebody may do what access of a class to a resource would allow. */
   reaches (session: Session, { resourceType, resourceName }: Resource, accessClass: AccessClass): boolean {
     const operation = operationsOf[resourceType][accessClass]
-    return this.decide(session, { operation, tier: accessClass, type: resourceType, name: resourceName, records: false }) === true
+    return (
+      this.decide(session, {
+        operation,
+        tier: accessClass,
+        type: resourceType,
+        name: resourceName,
+        records: false
+      }) === true
+    )
   }
 
-  #decide (rights: Rights, touch: Touch): Verdict {
+  #decide (rights: Rights, resource: ResourceAccess): RowAccess {
     if (rights.isSuperadmin) return true
-    const source = touch.type === 'query' ? touch.source ?? this.#factsOf(touch.name).bucket : undefined
-    if (isListed(rights, touch.type, touch.name, touch.tier)) return true
+    const source =
+      resource.type === 'query' ? (resource.source ?? this.#factsOf(resource.name).bucket) : undefined
+    if (isListed(rights, resource.type, resource.name, resource.tier)) return true
     // Whoever may read the bucket of a declarative query may watch it.
-    if (touch.type === 'query' && touch.records && source !== undefined && isListed(rights, 'bucket', source, touch.tier)) return true
-    const fitting = rights.permissions.filter(permission => permission.allows(touch, source))
-    return touch.type === 'query' ? fitting.length > 0 : union(fitting, rights)
+    if (
+      resource.type === 'query' &&
+      resource.records &&
+      source !== undefined &&
+      isListed(rights, 'bucket', source, resource.tier)
+    ) {
+      return true
+    }
+    const fitting = rights.permissions.filter(permission => permission.allows(resource, source))
+    return resource.type === 'query' ? fitting.length > 0 : union(fitting, rights)
   }
 
-  /** What somebody may read because the query itself was granted: as much as the application lets it read, or as its owner may. */
+  /**
+   * What somebody may read because the query itself was granted: as much as the application lets it read, or
+   * as its owner may.
+   */
   #grantedBy (rights: Rights, query: string): Scope {
     if (!isListed(rights, 'query', query, 'read')) return { key: '', rows: () => false }
     // The application's own queries read what they are written to read.
@@ -98,7 +131,12 @@ export class IdentityPolicy implements Policy {
     const ownerRights = this.#rightsOf(owner.userId)
     return {
       key: `owner ${ownerRights.key}`,
-      rows: bucket => ownerRights.isSuperadmin || either(isListed(ownerRights, 'bucket', bucket, 'read'), readable(ownerRights, 'store.where', query, bucket))
+      rows: bucket =>
+        ownerRights.isSuperadmin ||
+        either(
+          isListed(ownerRights, 'bucket', bucket, 'read'),
+          readable(ownerRights, 'store.where', query, bucket)
+        )
     }
   }
 
@@ -113,7 +151,9 @@ export class IdentityPolicy implements Policy {
     const roles = directory.rolesOf(userId)
     const session = { userId, roles: directory.roleNamesOf(userId) }
     const acl = combined(directory.aclOf(userId))
-    const owned = new Set(directory.ownedBy(userId).map(({ resourceType, resourceName }) => resource(resourceType, resourceName)))
+    const owned = new Set(
+      directory.ownedBy(userId).map(({ resourceType, resourceName }) => resource(resourceType, resourceName))
+    )
     const permissions = roles.flatMap(role => this.#permissionsOf(role))
     const isPersonal = permissions.some(({ where }) => where?.isPersonal)
     return {
@@ -134,13 +174,20 @@ export class IdentityPolicy implements Policy {
   /** What is no permission in a role that somebody has stored allows nothing. */
   #permissionsOf (role: Role): readonly Permission[] {
     let permissions = this.#compiled.get(role)
-    if (permissions === undefined) this.#compiled.set(role, permissions = role.permissions.filter(entry => ruleProblem(entry) === undefined).map(entry => new Permission(entry)))
+    if (permissions === undefined) {
+      this.#compiled.set(
+        role,
+        (permissions = role.permissions
+          .filter(entry => ruleProblem(entry) === undefined)
+          .map(entry => new Permission(entry)))
+      )
+    }
     return permissions
   }
 }
 
 /** What somebody may read of a bucket through a query, by rights to the bucket. */
-function readable (rights: Rights, operation: string, query: string, bucket: string): Verdict {
+function readable (rights: Rights, operation: string, query: string, bucket: string): RowAccess {
   if (isListed(rights, 'bucket', bucket, 'read')) return true
   const ofBucket = rights.permissions.filter(permission => permission.allowsReading(operation, bucket))
   if (ofBucket.length > 0) return union(ofBucket, rights)
@@ -168,11 +215,13 @@ function combined (entries: readonly AclEntry[]): ReadonlyMap<string, ReadonlySe
 }
 
 /** Roles add up: the records of all permissions together. */
-function union (permissions: readonly Permission[], { session }: Rights): Verdict {
-  return permissions.map(permission => permission.where === undefined ? true : permission.where.for(session)).reduce<Verdict>(either, false)
+function union (permissions: readonly Permission[], { session }: Rights): RowAccess {
+  return permissions
+    .map(permission => (permission.where === undefined ? true : permission.where.for(session)))
+    .reduce<RowAccess>(either, false)
 }
 
-function either (a: Verdict, b: Verdict): Verdict {
+function either (a: RowAccess, b: RowAccess): RowAccess {
   if (a === true || b === true) return true
   if (a === false) return b
   return b === false ? a : { $or: [a, b] } as WhereFilter

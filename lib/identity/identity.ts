@@ -1,82 +1,114 @@
-import type { Authenticator } from '../access/authenticator.js'
-import { adviceOnPermission, type KnownNames, type NameAdvice } from '../access/name-advice.js'
-import { OperationNames } from '../access/operation-names.js'
-import { ruleProblem } from '../access/rule.js'
-import { secretProblem } from '../access/secret-strength.js'
-import type { ResolvedBuiltIn } from '../access/auth-options.js'
-import type { Session } from '../access/session.js'
-import type { Clock } from '../clock.js'
+import type { Authenticator } from '../auth/authenticator.js'
+import { adviceOnPermission, type KnownNames, type NameAdvice } from '../permissions/name-advice.js'
+import { OperationNames } from '../permissions/operation-names.js'
+import { ruleProblem } from '../permissions/permission.js'
+import { secretProblem } from '../auth/secret-strength.js'
+import type { ResolvedBuiltIn } from '../auth/auth-options.js'
+import type { Session } from '../protocol/session.js'
+import type { Clock } from '../util/clock.js'
 import { LoginLimiter } from '../limits/login-limiter.js'
-import type { Refusals } from '../limits/refusals.js'
-import type { Log } from '../log.js'
-import type { Cause, NoteOf } from '../store/reach.js'
-import type { StoreAccess } from '../store/store-access.js'
+import type { Rejections } from '../limits/rejections.js'
+import type { Log } from '../util/log.js'
+import type { Cause, NoteOf } from '../store/row-scope.js'
+import type { SharedStore } from '../store/shared-store.js'
 import { AccessLists } from './access-lists.js'
 import { Directory } from './directory.js'
-import type { DirectoryListener } from './followers.js'
+import type { DirectoryListener } from './change-listeners.js'
 import { IdentityPolicy } from './identity-policy.js'
-import { Logins } from './logins.js'
+import { LoginService } from './login-service.js'
 import { Passwords } from './passwords.js'
 import type { ResourceType } from './records.js'
-import { Roles } from './roles.js'
-import { Sessions } from './sessions.js'
+import { RoleService } from './role-service.js'
+import { SessionService } from './session-service.js'
 import type { NamedOperation } from './system-roles.js'
-import { Users } from './users.js'
+import { UserService } from './user-service.js'
 
 /** What the built-in identity runs in. */
 export interface IdentityEnvironment {
   readonly log: Log
   readonly clock: Clock
   readonly isRevoked: (userId: string) => boolean
-  readonly refusals: Refusals
+  readonly rejections: Rejections
   /** All operations, from which the roles that are there from the start are made. */
   readonly operations: readonly NamedOperation[]
   /** See `PasswordsOptions`. */
   readonly argon2?: boolean
 }
 
-/** Accounts in the store: who there is, who is logged in, and who may do what. PROTOCOL.md, "Users and roles". */
+/**
+ * Accounts in the store: who there is, who is logged in, and who may do what. PROTOCOL.md, "Users and roles".
+ */
 export class Identity {
   readonly directory: Directory
   readonly policy: IdentityPolicy
-  readonly sessions: Sessions
-  readonly logins: Logins
-  readonly users: Users
-  readonly roles: Roles
+  readonly sessions: SessionService
+  readonly logins: LoginService
+  readonly users: UserService
+  readonly roles: RoleService
   readonly accessLists: AccessLists
   readonly #passwords: Passwords
   readonly #stops: Array<() => void> = []
 
   private constructor (
     directory: Directory,
-    access: StoreAccess,
+    sharedStore: SharedStore,
     options: ResolvedBuiltIn,
     environment: IdentityEnvironment
   ) {
-    const { clock, isRevoked, refusals, argon2 } = environment
+    const { clock, isRevoked, rejections, argon2 } = environment
     const passwords = new Passwords(argon2 === undefined ? {} : { argon2 })
     directory.hashSettings.start(hash => passwords.settingOf(hash), directory.users())
-    const sessions = new Sessions(directory, clock, options)
-    const limiter = new LoginLimiter(options.loginRateLimit, clock, refusals)
-    const logins = new Logins({ directory, sessions, passwords, limiter, isRevoked, adminSecret: options.adminSecret })
+    const sessions = new SessionService(directory, clock, options)
+    const limiter = new LoginLimiter(options.loginRateLimit, clock, rejections)
+    const logins = new LoginService({
+      directory,
+      sessions,
+      passwords,
+      limiter,
+      isRevoked,
+      adminSecret: options.adminSecret
+    })
     this.directory = directory
     directory.isRevoked = isRevoked
-    const policy = new IdentityPolicy(this, name => access.queryFacts(name))
+    const policy = new IdentityPolicy(this, name => sharedStore.queryFacts(name))
     this.policy = policy
     this.sessions = sessions
     this.logins = logins
-    this.users = new Users({ directory, sessions, passwords, limiter, logins, policy, passwordMinLength: options.passwordMinLength })
-    this.roles = new Roles(directory, new OperationNames(environment.operations.map(({ name }) => name)))
+    this.users = new UserService({
+      directory,
+      sessions,
+      passwords,
+      limiter,
+      logins,
+      policy,
+      passwordMinLength: options.passwordMinLength
+    })
+    this.roles = new RoleService(
+      directory,
+      new OperationNames(environment.operations.map(({ name }) => name))
+    )
     this.accessLists = new AccessLists(directory, policy)
     this.#passwords = passwords
   }
 
-  /** Sets up what is missing in the store and loads the rest. Rejects when that fails, and leaves nothing behind. */
-  static async start (access: StoreAccess, options: ResolvedBuiltIn, environment: IdentityEnvironment): Promise<Identity> {
+  /**
+   * Sets up what is missing in the store and loads the rest. Rejects when that fails, and leaves nothing
+   * behind.
+   */
+  static async start (
+    sharedStore: SharedStore,
+    options: ResolvedBuiltIn,
+    environment: IdentityEnvironment
+  ): Promise<Identity> {
     const { log, operations } = environment
     const problem = secretProblem(options.adminSecret)
-    if (problem !== undefined) log.warn({ advice: 'weak-secret', option: 'auth.adminSecret' }, `the admin secret ${problem} and can be guessed`)
-    return new Identity(await Directory.open(access, operations, log), access, options, environment)
+    if (problem !== undefined) {
+      log.warn(
+        { advice: 'weak-secret', option: 'auth.adminSecret' },
+  `the admin secret ${problem} and can be guessed`
+      )
+    }
+    return new Identity(await Directory.open(sharedStore, operations, log), sharedStore, options, environment)
   }
 
   get authenticator (): Authenticator {
@@ -108,7 +140,9 @@ export class Identity {
 
   /** Users with a session that match. */
   usersWithSessions (matches: (user: Pick<Session, 'userId' | 'roles'>) => boolean): string[] {
-    return this.directory.usersWithSessions().filter(userId => matches({ userId, roles: this.directory.roleNamesOf(userId) }))
+    return this.directory
+      .usersWithSessions()
+      .filter(userId => matches({ userId, roles: this.directory.roleNamesOf(userId) }))
   }
 
   /** Ends all sessions of a user at once; the store is told afterwards. */
@@ -132,7 +166,7 @@ export class Identity {
 
   /** A client has removed a bucket or a query. */
   async forgetResource (resourceType: ResourceType, resourceName: string, cause?: Cause): Promise<void> {
-    await this.directory.eventually(async () => {
+    await this.directory.retryLater(async () => {
       await this.directory.forgetResource({ resourceType, resourceName }, cause)
     })
   }

@@ -1,4 +1,4 @@
-import type { Log } from '../log.js'
+import type { Log } from '../util/log.js'
 
 /** Groups of names that look alike, and names of one group, of which the log is told. */
 const MAX_NAMES = 20

@@ -1,4 +1,4 @@
-import { invalid } from '../errors.js'
+import { invalid } from '../protocol/errors.js'
 
 /**
  * Characters that cannot be seen: control and format characters, separators of lines, those that fonts leave

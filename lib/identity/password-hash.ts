@@ -28,7 +28,10 @@ export interface PasswordHash {
 /** The longest text that can be a hash, in characters. The longest that this server ever writes has 97. */
 const MAX_CHARS = 256
 
-/** Bounds of what is computed for a hash that somebody has stored: 256 MiB (128 * N * r bytes), and a second or so. */
+/**
+ * Bounds of what is computed for a hash that somebody has stored: 256 MiB (128 * N * r bytes), and a second
+ * or so.
+ */
 const MAX_SCRYPT_WORK = 2 ** 21
 const MAX_ARGON2_MEMORY_KIB = 262_144
 const MAX_ARGON2_WORK_KIB = 524_288
@@ -43,8 +46,9 @@ const plainScryptForm = /^\$scrypt\$([1-9]\d{0,6})\$([1-9]\d?)\$([1-9]\d?)$/
 const argon2Form = /^\$argon2id\$v=19\$m=([1-9]\d{0,5}),t=([1-9]\d?),p=([1-9]\d?)$/
 
 /**
- * Reads a stored hash: a PHC string of scrypt or Argon2id, or the form `$scrypt$N$r$p$salt$hash`, which older servers
- * of this protocol wrote. Returns `undefined` for any other text, and where computing it would go beyond the bounds.
+ * Reads a stored hash: a PHC string of scrypt or Argon2id, or the form `$scrypt$N$r$p$salt$hash`, which older
+ * servers of this protocol wrote. Returns `undefined` for any other text, and where computing it would go
+ * beyond the bounds.
  */
 export function parseHash (text: string): PasswordHash | undefined {
   if (text.length > MAX_CHARS) return undefined
@@ -83,13 +87,16 @@ function scryptSetting (N: number, r: number, p: number): ScryptSetting | undefi
   // RFC 7914: N is a power of two above 1, and smaller than 2^(16 * r).
   const isPossible = Number.isInteger(log2N) && log2N >= 1 && log2N < 16 * r
   // The product bounds the memory too, because p is at least 1.
-  return isPossible && p <= MAX_PARALLEL && N * r * p <= MAX_SCRYPT_WORK ? { algorithm: 'scrypt', N, r, p } : undefined
+  return isPossible && p <= MAX_PARALLEL && N * r * p <= MAX_SCRYPT_WORK
+    ? { algorithm: 'scrypt', N, r, p }
+    : undefined
 }
 
 function argon2Setting (memoryKiB: number, passes: number, lanes: number): Argon2Setting | undefined {
   // RFC 9106: there are at least 8 KiB for each lane.
   const isPossible = memoryKiB >= 8 * lanes
-  const isBounded = lanes <= MAX_PARALLEL && memoryKiB <= MAX_ARGON2_MEMORY_KIB && memoryKiB * passes <= MAX_ARGON2_WORK_KIB
+  const isBounded =
+    lanes <= MAX_PARALLEL && memoryKiB <= MAX_ARGON2_MEMORY_KIB && memoryKiB * passes <= MAX_ARGON2_WORK_KIB
   return isPossible && isBounded ? { algorithm: 'argon2id', memoryKiB, passes, lanes } : undefined
 }
 
@@ -104,7 +111,8 @@ function encode (bytes: Uint8Array): string {
 
 function decode (text: string | undefined, minBytes: number): Uint8Array | undefined {
   if (text === undefined) return undefined
-  // A copy of its own: a small Buffer is a window on memory that others share, and all of that would go to the worker.
+  // A copy of its own: a small Buffer is a window on memory that others share, and all of that would go to
+  // the worker.
   const bytes = new Uint8Array(Buffer.from(text, 'base64'))
   if (bytes.length < minBytes || bytes.length > MAX_BYTES) return undefined
   // Node skips what is no base64.

@@ -22,22 +22,35 @@ export function hasArgon2 (): boolean {
 }
 
 /**
- * Computes the key of a password, which is taken as UTF-8 and as it is. It takes up to a second and
- * blocks the thread that calls it. The functions that do not block work in libuv's pool, where `fs` would wait for them.
+ * Computes the key of a password, which is taken as UTF-8 and as it is. It takes up to a second and blocks
+ * the thread that calls it. The functions that do not block work in libuv's pool, where `fs` would wait for
+ * them.
  * @throws when the memory is not to be had
  */
 export function deriveKey (password: string, { setting, salt, keyBytes }: KeyRequest): Uint8Array {
   const bytes = Buffer.from(password, 'utf8')
-  return setting.algorithm === 'scrypt' ? scryptKey(bytes, salt, keyBytes, setting) : argon2Key(bytes, salt, keyBytes, setting)
+  return setting.algorithm === 'scrypt'
+    ? scryptKey(bytes, salt, keyBytes, setting)
+    : argon2Key(bytes, salt, keyBytes, setting)
 }
 
-function scryptKey (password: Buffer, salt: Uint8Array, keyBytes: number, { N, r, p }: ScryptSetting): Uint8Array {
+function scryptKey (
+  password: Buffer,
+  salt: Uint8Array,
+  keyBytes: number,
+  { N, r, p }: ScryptSetting
+): Uint8Array {
   // What OpenSSL asks for. The default is less than the settings in use need.
   const maxmem = 128 * r * (N + p + 2)
   return scryptSync(password, salt, keyBytes, { N, r, p, maxmem })
 }
 
-function argon2Key (password: Buffer, salt: Uint8Array, keyBytes: number, { memoryKiB, passes, lanes }: Argon2Setting): Uint8Array {
+function argon2Key (
+  password: Buffer,
+  salt: Uint8Array,
+  keyBytes: number,
+  { memoryKiB, passes, lanes }: Argon2Setting
+): Uint8Array {
   return loadArgon2().hashRawSync(password, {
     // The enumerations of the package have no values at run time: Argon2id, version 19.
     algorithm: 2,

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { threadFile } from '@hamicek/noex-journal'
 import type { KeyRequest } from './password-key.js'
 
@@ -25,15 +25,20 @@ interface WaitingJob {
 /** Jobs that wait for a worker; one more is refused. */
 export const MAX_WAITING_JOBS = 64
 
-/** What a refused client is told to wait, in milliseconds: in this time some places of the queue become free. */
+/**
+ * What a refused client is told to wait, in milliseconds: in this time some places of the queue become free.
+ */
 const RETRY_AFTER_MS = 5_000
 
-/** One core is left to the requests of everybody else; each worker takes 32 MiB, and more for foreign hashes, while it computes. */
+/**
+ * One core is left to the requests of everybody else; each worker takes 32 MiB, and more for foreign hashes,
+ * while it computes.
+ */
 const DEFAULT_SIZE = Math.min(8, Math.max(1, availableParallelism() - 1))
 
 /**
- * The threads in which passwords are hashed, at most `size`, each started when it is first needed. They keep the process
- * alive only while they compute something that was asked for.
+ * The threads in which passwords are hashed, at most `size`, each started when it is first needed. They keep
+ * the process alive only while they compute something that was asked for.
  */
 export class PasswordWorkers implements KeySource {
   readonly #size: number
@@ -50,12 +55,15 @@ export class PasswordWorkers implements KeySource {
 
   /**
    * Computes keys, in the order in which they were asked for.
-   * @throws `RATE_LIMITED` at once, when as many jobs wait as may; another error when the worker dies, or by `close`.
+   * @throws `RATE_LIMITED` at once, when as many jobs wait as may; another error when the worker dies, or by
+   * `close`.
    */
   async derive (job: KeyJob): Promise<Uint8Array[]> {
     if (this.#closed) throw closed()
     if (this.#waiting.length >= MAX_WAITING_JOBS) {
-      throw new NoexServerError('RATE_LIMITED', 'Too many passwords are being checked', { retryAfterMs: RETRY_AFTER_MS })
+      throw new NoexServerError('RATE_LIMITED', 'Too many passwords are being checked', {
+        retryAfterMs: RETRY_AFTER_MS
+      })
     }
     return await new Promise((resolve, reject) => {
       this.#waiting.push({ job, resolve, reject })

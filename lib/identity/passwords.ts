@@ -1,19 +1,30 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
-import { NoexServerError } from '../errors.js'
-import { formatHash, formatSetting, parseHash, parseSetting, type PasswordHash, type PasswordSetting } from './password-hash.js'
+import { NoexServerError } from '../protocol/errors.js'
+import {
+  formatHash,
+  formatSetting,
+  parseHash,
+  parseSetting,
+  type PasswordHash,
+  type PasswordSetting
+} from './password-hash.js'
 import { hasArgon2, type KeyRequest } from './password-key.js'
 import { PasswordWorkers, type KeySource } from './password-workers.js'
 
 /** What becomes of a password that was checked. */
 export interface PasswordCheck {
   readonly valid: boolean
-  /** The hash to store instead of the one that was checked, when the password is right and that one has another setting than new ones. */
+  /**
+   * The hash to store instead of the one that was checked, when the password is right and that one has
+   * another setting than new ones.
+   */
   readonly renewed: string | undefined
 }
 
 export interface PasswordsOptions {
   /**
-   * Whether hashes are those of Argon2id. `false` is as if the package for it was not installed: its hashes verify as false.
+   * Whether hashes are those of Argon2id. `false` is as if the package for it was not installed: its hashes
+   * verify as false.
    * @default whether `@node-rs/argon2` is installed
    */
   readonly argon2?: boolean
@@ -50,7 +61,8 @@ export class Passwords {
 
   /**
    * Hashes a new password with a salt of its own, as a PHC string.
-   * @throws `VALIDATION_ERROR` when it has more than 1,024 characters; `RATE_LIMITED` when too many wait to be hashed.
+   * @throws `VALIDATION_ERROR` when it has more than 1,024 characters; `RATE_LIMITED` when too many wait to
+   * be hashed.
    */
   async hash (password: string): Promise<string> {
     if (password.length > MAX_PASSWORD_CHARS) {
@@ -62,16 +74,20 @@ export class Passwords {
   }
 
   /**
-   * Tells whether this is the password of a stored hash. A hash that cannot be read verifies as false, and so does
-   * `undefined`, which stands for an account that does not exist.
+   * Tells whether this is the password of a stored hash. A hash that cannot be read verifies as false, and so
+   * does `undefined`, which stands for an account that does not exist.
    *
-   * Whatever the account and the password, the same is computed and takes the same time: a key for each setting that
-   * stored hashes have (`settingsInUse`, from `settingOf`) and for the current one. Of more than four others only some are
-   * computed; then time does tell something. A password that can be spelled in another way is computed in
-   * both.
+   * Whatever the account and the password, the same is computed and takes the same time: a key for each
+   * setting that stored hashes have (`settingsInUse`, from `settingOf`) and for the current one. Of more than
+   * four others only some are computed; then time does tell something. A password that can be spelled in
+   * another way is computed in both.
    * @throws `RATE_LIMITED` when too many wait to be checked
    */
-  async check (password: string, hash: string | undefined, settingsInUse: Iterable<string> = []): Promise<PasswordCheck> {
+  async check (
+    password: string,
+    hash: string | undefined,
+    settingsInUse: Iterable<string> = []
+  ): Promise<PasswordCheck> {
     const stored = hash === undefined ? undefined : this.#read(hash)
     const settings = this.#settings(stored, settingsInUse)
     if (password.length > MAX_PASSWORD_CHARS) {
@@ -102,16 +118,26 @@ export class Passwords {
     settings: readonly PasswordSetting[]
   ): Promise<PasswordCheck> {
     const requests = settings.map(setting => keyRequest(setting))
-    const own = requests.findIndex(({ setting }) => stored !== undefined && formatSetting(setting) === formatSetting(stored.setting))
-    if (stored !== undefined) requests[own] = { setting: stored.setting, salt: stored.salt, keyBytes: stored.key.length }
+    const own = requests.findIndex(
+      ({ setting }) => stored !== undefined && formatSetting(setting) === formatSetting(stored.setting)
+    )
+    if (stored !== undefined) {
+      requests[own] = { setting: stored.setting, salt: stored.salt, keyBytes: stored.key.length }
+    }
     const keys = await this.#keys.derive({ password, requests })
     const valid = stored !== undefined && timingSafeEqual(keys[own] as Uint8Array, stored.key)
     // The first is the key of the current setting, which has been computed anyway.
-    const renewed = valid && own !== 0 ? formatHash({ ...requests[0] as KeyRequest, key: keys[0] as Uint8Array }) : undefined
+    const renewed =
+      valid && own !== 0
+        ? formatHash({ ...(requests[0] as KeyRequest), key: keys[0] as Uint8Array })
+        : undefined
     return { valid, renewed }
   }
 
-  /** The setting of a stored hash, for `settingsInUse`; `undefined` when the hash cannot be read, and so never checked. */
+  /**
+   * The setting of a stored hash, for `settingsInUse`; `undefined` when the hash cannot be read, and so never
+   * checked.
+   */
   settingOf (hash: string): string | undefined {
     const stored = this.#read(hash)
     return stored === undefined ? undefined : formatSetting(stored.setting)

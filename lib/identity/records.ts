@@ -1,4 +1,4 @@
-import type { PermissionEntry } from '../access/rule.js'
+import type { PermissionEntry } from '../permissions/permission.js'
 import { SUPERADMIN_ID } from './system-roles.js'
 
 /** What every record of the store has. Timestamps are epoch milliseconds. */
@@ -74,21 +74,39 @@ export type SystemBucket = keyof SystemRecords
 
 const text = (value: unknown): boolean => typeof value === 'string' && value !== ''
 
-const checks: { readonly [bucket in SystemBucket]: (record: Readonly<Record<string, unknown>>) => boolean } = {
-  // An account with the id of the virtual superadmin would be one.
-  _users: r => text(r['username']) && typeof r['passwordHash'] === 'string' && r['id'] !== SUPERADMIN_ID,
-  _roles: r => text(r['name']) && Array.isArray(r['permissions']),
-  _user_roles: r => text(r['userId']) && text(r['roleId']),
-  _acl: r => text(r['subjectId']) && (r['subjectType'] === 'user' || r['subjectType'] === 'role') && isResource(r) && Array.isArray(r['operations']),
-  _sessions: r => text(r['userId']) && Number.isFinite(r['expiresAt']),
-  _resource_owners: r => text(r['userId']) && isResource(r)
-}
+const checks: { readonly [bucket in SystemBucket]: (record: Readonly<Record<string, unknown>>) => boolean } =
+  {
+    // An account with the id of the virtual superadmin would be one.
+    _users: r => text(r['username']) && typeof r['passwordHash'] === 'string' && r['id'] !== SUPERADMIN_ID,
+    _roles: r => text(r['name']) && Array.isArray(r['permissions']),
+    _user_roles: r => text(r['userId']) && text(r['roleId']),
+    _acl: r =>
+      text(r['subjectId']) &&
+      (r['subjectType'] === 'user' || r['subjectType'] === 'role') &&
+      isResource(r) &&
+      Array.isArray(r['operations']),
+    _sessions: r => text(r['userId']) && Number.isFinite(r['expiresAt']),
+    _resource_owners: r => text(r['userId']) && isResource(r)
+  }
 
 function isResource (record: Readonly<Record<string, unknown>>): boolean {
-  return text(record['resourceName']) && (resourceTypes as readonly unknown[]).includes(record['resourceType'])
+  return (
+    text(record['resourceName']) && (resourceTypes as readonly unknown[]).includes(record['resourceType'])
+  )
 }
 
-/** Whether a record of a system bucket is what it should be: the application, or an earlier program, may have written anything. */
-export function isSystemRecord<Bucket extends SystemBucket> (bucket: Bucket, record: unknown): record is SystemRecords[Bucket] {
-  return typeof record === 'object' && record !== null && text((record as StoredRecord).id) && checks[bucket](record as Record<string, unknown>)
+/**
+ * Whether a record of a system bucket is what it should be: the application, or an earlier program, may have
+ * written anything.
+ */
+export function isSystemRecord<Bucket extends SystemBucket> (
+  bucket: Bucket,
+  record: unknown
+): record is SystemRecords[Bucket] {
+  return (
+    typeof record === 'object' &&
+    record !== null &&
+    text((record as StoredRecord).id) &&
+    checks[bucket](record as Record<string, unknown>)
+  )
 }

@@ -7,9 +7,9 @@ const timestamp: FieldDefinition = { type: 'number', generated: 'timestamp' }
 const resourceType: FieldDefinition = { type: 'string', required: true, enum: [...resourceTypes] }
 
 /**
- * The buckets in which the built-in identity keeps its records. No field refers to another bucket: the virtual
- * superadmin has no record, so the store would refuse what it does. Sessions have no time to live in the store, whose
- * bucket would end long ones early: expired ones are deleted by a sweep.
+ * The buckets in which the built-in identity keeps its records. No field refers to another bucket: the
+ * virtual superadmin has no record, so the store would refuse what it does. Sessions have no time to live in
+ * the store, whose bucket would end long ones early: expired ones are deleted by a sweep.
  */
 export const systemBuckets: Readonly<Record<SystemBucket, BucketDefinition>> = {
   _users: {
@@ -57,7 +57,14 @@ export const systemBuckets: Readonly<Record<SystemBucket, BucketDefinition>> = {
   },
   _sessions: {
     key: 'id',
-    schema: { id, userId: name, expiresAt: { type: 'number', required: true }, createdAt: timestamp, ip: { type: 'string' }, userAgent: { type: 'string' } },
+    schema: {
+      id,
+      userId: name,
+      expiresAt: { type: 'number', required: true },
+      createdAt: timestamp,
+      ip: { type: 'string' },
+      userAgent: { type: 'string' }
+    },
     indexes: ['userId']
   },
   _resource_owners: {

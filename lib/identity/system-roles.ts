@@ -1,5 +1,5 @@
-import type { Tier } from '../access/policy.js'
-import type { PermissionEntry } from '../access/rule.js'
+import type { Tier } from '../permissions/policy.js'
+import type { PermissionEntry } from '../permissions/permission.js'
 
 /** The role that may do everything, and its virtual holder, who has no account. */
 export const SUPERADMIN = 'superadmin'
@@ -21,11 +21,20 @@ export interface NamedOperation {
 /** The roles that are there from the start. What a reader and a writer may do is listed, so that it shows. */
 export function systemRoles (operations: Iterable<NamedOperation>): SystemRole[] {
   const data = [...operations].filter(({ name }) => /^(?:store|rules|procedures)\./.test(name))
-  const named = (...tiers: Tier[]): string[] => data.filter(({ tier }) => tier !== undefined && tiers.includes(tier)).map(({ name }) => name)
+  const named = (...tiers: Tier[]): string[] =>
+    data.filter(({ tier }) => tier !== undefined && tiers.includes(tier)).map(({ name }) => name)
   return [
     { name: SUPERADMIN, description: 'May do everything', permissions: [{ allow: '*' }] },
-    { name: 'admin', description: 'Manages data, users and access', permissions: [{ allow: ['store.*', 'rules.*', 'procedures.*', 'server.*', 'audit.*'] }] },
-    { name: 'writer', description: 'Reads and writes data', permissions: [{ allow: named('read', 'write') }] },
+    {
+      name: 'admin',
+      description: 'Manages data, users and access',
+      permissions: [{ allow: ['store.*', 'rules.*', 'procedures.*', 'server.*', 'audit.*'] }]
+    },
+    {
+      name: 'writer',
+      description: 'Reads and writes data',
+      permissions: [{ allow: named('read', 'write') }]
+    },
     { name: 'reader', description: 'Reads data', permissions: [{ allow: named('read') }] }
   ]
 }

@@ -1,15 +1,20 @@
-import type { Clock } from '../clock.js'
-import { closeReasons } from '../close-codes.js'
+import type { Clock } from '../util/clock.js'
+import { closeReasons } from '../protocol/close-codes.js'
 import type { Connections } from '../connection/connections.js'
 import { inFlightTimeoutMs } from '../deadlines.js'
-import { within } from '../within.js'
+import { withTimeout } from '../util/with-timeout.js'
 
-/** Few clients need not wait for each other: each takes no more than this of the time over which they are spread. */
+/**
+ * Few clients need not wait for each other: each takes no more than this of the time over which they are
+ * spread.
+ */
 const MAX_PACE_MS = 20
 
 /** How long a drain takes, in milliseconds. */
 export interface DrainTimes {
-  /** Before anything happens to the clients: load balancers get to know that they must send nobody any more. */
+  /**
+   * Before anything happens to the clients: load balancers get to know that they must send nobody any more.
+   */
   readonly drainDelayMs: number
   /** That clients have to leave by themselves. */
   readonly gracePeriodMs: number
@@ -22,72 +27,78 @@ export interface DrainHost {
   readonly connections: Connections
   readonly clock: Clock
   /** Nobody is let in from now on. */
-  closeDoor: () => void
+  stopAccepting: () => void
 }
 
 /**
- * Brings every connection to its end. First everything goes on for `drainDelayMs`, except that somebody outside says
- * that it will not. Then nobody is let in any more; the clients are told, and have the grace period to leave; requests
- * in flight are answered, and who is left is closed. So that not all come back at the same moment, each
- * is told how long to wait before it does, and those who are left are closed one by one over the last part of the grace period.
- * Takes at most the delay, the grace period and the two deadlines of deadlines.ts, whatever the clients do. PROTOCOL.md, "Shutdown".
+ * Brings every connection to its end. First everything goes on for `drainDelayMs`, except that somebody
+ * outside says that it will not. Then nobody is let in any more; the clients are told, and have the grace
+ * period to leave; requests in flight are answered, and who is left is closed. So that not all come back at
+ * the same moment, each is told how long to wait before it does, and those who are left are closed one by one
+ * over the last part of the grace period. Takes at most the delay, the grace period and the two deadlines of
+ * deadlines.ts, whatever the clients do. PROTOCOL.md, "Shutdown".
  */
 export class Drain {
   readonly #host: DrainHost
   readonly #times: DrainTimes
-  #hurry: () => void = () => {}
-  readonly #hurried: Promise<void>
+  #endDelay: () => void = () => {}
+  readonly #delayEnded: Promise<void>
   /** Resolves when no connection is left. */
   readonly ended: Promise<void>
 
   constructor (times: DrainTimes, host: DrainHost) {
     this.#times = times
     this.#host = host
-    this.#hurried = new Promise(resolve => { this.#hurry = resolve })
+    this.#delayEnded = new Promise(resolve => { this.#endDelay = resolve })
     this.ended = this.#run()
   }
 
   /** Ends the delay at once: the server that would have served meanwhile is closing. */
-  hurry (): void {
-    this.#hurry()
+  skipDelay (): void {
+    this.#endDelay()
   }
 
   async #run (): Promise<void> {
-    const { connections, clock, closeDoor } = this.#host
+    const { connections, clock, stopAccepting } = this.#host
     const { drainDelayMs, gracePeriodMs } = this.#times
-    if (drainDelayMs > 0) await within(drainDelayMs, this.#hurried, clock)
-    closeDoor()
-    if (gracePeriodMs > 0 && connections.size > 0) await this.#letLeave()
-    await within(inFlightTimeoutMs, connections.settled(), clock)
+    if (drainDelayMs > 0) await withTimeout(drainDelayMs, this.#delayEnded, clock)
+    stopAccepting()
+    if (gracePeriodMs > 0 && connections.size > 0) await this.#waitForClients()
+    await withTimeout(inFlightTimeoutMs, connections.settled(), clock)
     connections.closeAll(closeReasons.serverShutdown)
     // Those that do not answer the close frame are cut off by their closing deadline.
     await connections.empty()
   }
 
-  async #letLeave (): Promise<void> {
+  async #waitForClients (): Promise<void> {
     const { connections, clock } = this.#host
     const { gracePeriodMs, reconnectWindowMs } = this.#times
     const all = shuffled(connections.all)
     const windowMs = Math.min(reconnectWindowMs, all.length * MAX_PACE_MS)
     for (const [i, connection] of all.entries()) {
-      connection.notify({ type: 'system', event: 'shutdown', gracePeriodMs, reconnectAfterMs: Math.round(windowMs * (i + Math.random()) / all.length) })
+      connection.notify({
+        type: 'system',
+        event: 'shutdown',
+        gracePeriodMs,
+        reconnectAfterMs: Math.round((windowMs * (i + Math.random())) / all.length)
+      })
     }
     const endsAt = clock.ticks() + gracePeriodMs
     const pacedMs = Math.min(windowMs, gracePeriodMs / 2)
     const left = connections.empty()
-    await within(gracePeriodMs - pacedMs, left, clock)
+    await withTimeout(gracePeriodMs - pacedMs, left, clock)
     const rest = all.filter(({ open }) => open)
     for (const [i, connection] of rest.entries()) {
       // The last has all of the grace period.
       const leftMs = endsAt - clock.ticks() - pacedMs * (rest.length - 1 - i) / rest.length
-      if (leftMs >= 1) await within(leftMs, left, clock)
+      if (leftMs >= 1) await withTimeout(leftMs, left, clock)
       this.#close(connection).catch(() => {})
     }
   }
 
   /** Closes one connection when its requests are answered. */
   async #close (connection: Connections['all'][number]): Promise<void> {
-    await within(inFlightTimeoutMs, connection.settled(), this.#host.clock)
+    await withTimeout(inFlightTimeoutMs, connection.settled(), this.#host.clock)
     connection.close(closeReasons.serverShutdown)
   }
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { runInNextTick, systemClock } from '../clock.js'
-import { DeadlineQueue } from '../connection/deadline-queue.js'
+import { runInNextTick, systemClock } from '../util/clock.js'
+import { DeadlineQueue } from '../util/deadline-queue.js'
 import { responseOf } from '../connection/socket.js'
 import { closeTimeoutMs, inFlightTimeoutMs } from '../deadlines.js'
 
@@ -82,8 +82,8 @@ export class UpgradeGuard {
   }
 
   /**
-   * One plugin instance has closed its connections. When all have, every socket that is left is cut off, but not
-   * before sockets that belong to the application have had the same time to close.
+   * One plugin instance has closed its connections. When all have, every socket that is left is cut off, but
+   * not before sockets that belong to the application have had the same time to close.
    */
   release (): void {
     if (--this.#users > 0) return
@@ -112,7 +112,8 @@ export class UpgradeGuard {
     socket.on('close', onClose)
     const earlier = responseOf(socket)
     if (earlier !== undefined && earlier.req !== request) {
-      // It has come behind a request that is still being answered: nobody can answer this one, and nobody looks after the socket.
+      // It has come behind a request that is still being answered: nobody can answer this one, and nobody
+      // looks after the socket.
       endAfter(earlier, socket)
       return
     }
@@ -188,7 +189,10 @@ function endSocket (this: ServerResponse): void {
   if (this.socket !== null) endAll(this.socket)
 }
 
-/** Ends both directions, when all that was written has left. A socket that a test injects is a stream, and no more. */
+/**
+ * Ends both directions, when all that was written has left. A socket that a test injects is a stream, and no
+ * more.
+ */
 function endAll (socket: Duplex): void {
   socket.end(() => { socket.destroy() })
 }

@@ -1,5 +1,5 @@
-import { NoexServerError } from '../errors.js'
-import type { Limit, Refusals } from './refusals.js'
+import { NoexServerError } from '../protocol/errors.js'
+import type { RejectionReason, Rejections } from './rejections.js'
 
 /** How many connections there may be at a time. */
 export interface ConnectionLimits {
@@ -17,35 +17,43 @@ export interface QuotaRefusal {
 }
 
 /**
- * Counts connections from the moment in which their upgrade is let in, so that those that come at the same time cannot
- * be more than the limits allow. A connection counts as its user's as long as it takes requests, and
- * as a connection, and as one on which nobody has logged in, until its socket has ended.
+ * Counts connections from the moment in which their upgrade is let in, so that those that come at the same
+ * time cannot be more than the limits allow. A connection counts as its user's as long as it takes requests,
+ * and as a connection, and as one on which nobody has logged in, until its socket has ended.
  */
 export class ConnectionQuota {
   readonly #limits: ConnectionLimits
   readonly #requiresAuth: boolean
-  readonly #refusals: Refusals
+  readonly #rejections: Rejections
   readonly #perUser = new Map<string, number>()
   #connections = 0
   #unauthenticated = 0
 
   /** `requiresAuth`: whether whoever is not logged in has yet to do so. */
-  constructor (limits: ConnectionLimits, requiresAuth: boolean, refusals: Refusals) {
+  constructor (limits: ConnectionLimits, requiresAuth: boolean, rejections: Rejections) {
     this.#limits = limits
     this.#requiresAuth = requiresAuth
-    this.#refusals = refusals
+    this.#rejections = rejections
   }
 
   /**
-   * Counts an upgrade; `userId` is whom a gateway names. Returns what takes the count back when no connection comes of it: once,
-   * and without effect afterwards. Or why it is refused.
+   * Counts an upgrade; `userId` is whom a gateway names. Returns what takes the count back when no connection
+   * comes of it: once, and without effect afterwards. Or why it is refused.
    */
-  enter (userId: string | undefined): (() => void) | QuotaRefusal {
-    if (this.#connections >= this.#limits.maxConnections) return this.#refuse('connections', 503, 'there are too many connections')
-    if (userId === undefined && this.#requiresAuth && this.#unauthenticated >= this.#limits.maxUnauthenticatedConnections) {
+  acquire (userId: string | undefined): (() => void) | QuotaRefusal {
+    if (this.#connections >= this.#limits.maxConnections) {
+      return this.#refuse('connections', 503, 'there are too many connections')
+    }
+    if (
+      userId === undefined &&
+      this.#requiresAuth &&
+      this.#unauthenticated >= this.#limits.maxUnauthenticatedConnections
+    ) {
       return this.#refuse('unauthenticated_connections', 503, 'too many connections have not logged in')
     }
-    if (userId !== undefined && this.#isFull(userId)) return this.#refuse('connections_per_user', 429, 'the user has too many connections')
+    if (userId !== undefined && this.#isFull(userId)) {
+      return this.#refuse('connections_per_user', 429, 'the user has too many connections')
+    }
     this.#connections++
     this.#add(userId, 1)
     let isCounted = true
@@ -53,7 +61,7 @@ export class ConnectionQuota {
       if (!isCounted) return
       isCounted = false
       this.stop(userId)
-      this.leave()
+      this.release()
     }
   }
 
@@ -64,7 +72,7 @@ export class ConnectionQuota {
   change (from: string | undefined, to: string | undefined): void {
     if (from === to) return
     if (to !== undefined && this.#isFull(to)) {
-      this.#refusals.count('connections_per_user')
+      this.#rejections.count('connections_per_user')
       throw new NoexServerError('RATE_LIMITED', 'This user has too many connections')
     }
     this.#add(from, -1)
@@ -77,7 +85,7 @@ export class ConnectionQuota {
   }
 
   /** The socket of a connection has ended. */
-  leave (): void {
+  release (): void {
     this.#connections--
   }
 
@@ -95,8 +103,8 @@ export class ConnectionQuota {
     else this.#perUser.set(userId, count)
   }
 
-  #refuse (limit: Limit, refused: QuotaRefusal['refused'], reason: string): QuotaRefusal {
-    this.#refusals.count(limit)
+  #refuse (limit: RejectionReason, refused: QuotaRefusal['refused'], reason: string): QuotaRefusal {
+    this.#rejections.count(limit)
     return { refused, reason }
   }
 }

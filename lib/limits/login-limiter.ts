@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.js'
-import { NoexServerError } from '../errors.js'
-import type { Refusals } from './refusals.js'
+import type { Clock } from '../util/clock.js'
+import { NoexServerError } from '../protocol/errors.js'
+import type { Rejections } from './rejections.js'
 import { WindowLimiter } from './window-limiter.js'
 
 /** Unsuccessful attempts that one address has, in those of one account: many people may share it. */
@@ -21,27 +21,29 @@ export interface LoginLimits {
 
 /** An attempt that is counted as unsuccessful until one of these is called. */
 export interface Attempt {
-  /** The password was right: forgets the unsuccessful attempts on this account, and this one everywhere else. */
+  /**
+   * The password was right: forgets the unsuccessful attempts on this account, and this one everywhere else.
+   */
   readonly succeeded: () => void
   /** Nothing was evaluated, for instance because too much is to be hashed: forgets this attempt. */
   readonly cancelled: () => void
 }
 
 /**
- * Limits how often passwords and the admin secret can be guessed. An attempt is counted before the password is
- * looked at, so guesses sent at the same time are limited like those sent one after the other. Whoever is locked out
- * is refused with the right password too. What one limit refuses is counted by none.
+ * Limits how often passwords and the admin secret can be guessed. An attempt is counted before the password
+ * is looked at, so guesses sent at the same time are limited like those sent one after the other. Whoever is
+ * locked out is refused with the right password too. What one limit refuses is counted by none.
  *
  * - An account has `maxAttempts`. Whoever uses them up locks that account, and no other.
- * - An address has ten times as many for logins, and `maxAttempts` of its own for the secret. Successful logins do
- *   not count, so an address shared by many people stays open to them.
- * - All addresses together have forty times as many. When these are used up nobody is locked out by it: until their
- *   window ends, each address has `maxAttempts` instead of ten times as many. Thus somebody with many addresses gets
- *   fewer guesses from each, and an address that has not failed still logs in.
+ * - An address has ten times as many for logins, and `maxAttempts` of its own for the secret. Successful
+ *   logins do not count, so an address shared by many people stays open to them.
+ * - All addresses together have forty times as many. When these are used up nobody is locked out by it: until
+ *   their window ends, each address has `maxAttempts` instead of ten times as many. Thus somebody with many
+ *   addresses gets fewer guesses from each, and an address that has not failed still logs in.
  *
- * User names, addresses and the secret are counted apart, so a user named like an address shares nothing with it.
- * Memory is bounded (`WindowLimiter`). To have a locked account forgotten takes 65,536 evaluated attempts on others
- * within one window, and thousands of addresses to make them from, for `maxAttempts` more guesses.
+ * User names, addresses and the secret are counted apart, so a user named like an address shares nothing with
+ * it. Memory is bounded (`WindowLimiter`). To have a locked account forgotten takes 65,536 evaluated attempts
+ * on others within one window, and thousands of addresses to make them from, for `maxAttempts` more guesses.
  */
 export class LoginLimiter {
   readonly #accounts: WindowLimiter
@@ -51,10 +53,10 @@ export class LoginLimiter {
   /** Attempts that an address must keep unused while those of everybody are used up. */
   readonly #reserve: number
 
-  readonly #refusals: Refusals
+  readonly #rejections: Rejections
 
-  constructor ({ maxAttempts, windowMs }: LoginLimits, clock: Clock, refusals: Refusals) {
-    this.#refusals = refusals
+  constructor ({ maxAttempts, windowMs }: LoginLimits, clock: Clock, rejections: Rejections) {
+    this.#rejections = rejections
     this.#accounts = new WindowLimiter({ max: maxAttempts, windowMs }, clock)
     this.#addresses = new WindowLimiter({ max: ACCOUNTS_PER_ADDRESS * maxAttempts, windowMs }, clock)
     this.#secrets = new WindowLimiter({ max: maxAttempts, windowMs }, clock)
@@ -68,14 +70,21 @@ export class LoginLimiter {
   }
 
   /**
-   * Counts an attempt to log in with a password. `addressKey` is what `addressKey()` makes of the client's address.
+   * Counts an attempt to log in with a password. `addressKey` is what `addressKey()` makes of the client's
+   * address.
    * @throws `RATE_LIMITED` with `retryAfterMs`, the same whether the account or the address is locked
    */
   attemptLogin (username: string, addressKey: string): Attempt {
     const needed = this.#everybody.retryAfterMs(EVERYBODY) === 0 ? 1 : this.#reserve + 1
-    const retryAfterMs = Math.max(this.#accounts.retryAfterMs(username), this.#addresses.retryAfterMs(addressKey, needed))
+    const retryAfterMs = Math.max(
+      this.#accounts.retryAfterMs(username),
+      this.#addresses.retryAfterMs(addressKey, needed)
+    )
     if (retryAfterMs > 0) throw this.#refusal(retryAfterMs)
-    return this.#attempt(this.#accounts, username, [this.#addresses.take(addressKey), this.#everybody.take(EVERYBODY)])
+    return this.#attempt(this.#accounts, username, [
+      this.#addresses.take(addressKey),
+      this.#everybody.take(EVERYBODY)
+    ])
   }
 
   /**
@@ -87,15 +96,23 @@ export class LoginLimiter {
   }
 
   /**
-   * Counts an attempt of somebody who is logged in to prove the own password; on the account, like one to log in.
+   * Counts an attempt of somebody who is logged in to prove the own password; on the account, like one to log
+   * in.
    * @throws `RATE_LIMITED` with `retryAfterMs`
    */
   attemptPassword (username: string): Attempt {
     return this.#attempt(this.#accounts, username)
   }
 
-  /** Counts on the key that a success clears, beside what was taken elsewhere: each to be given back, if it was counted. */
-  #attempt (limiter: WindowLimiter, key: string, elsewhere: ReadonlyArray<(() => void) | undefined> = []): Attempt {
+  /**
+   * Counts on the key that a success clears, beside what was taken elsewhere: each to be given back, if it
+   * was counted.
+   */
+  #attempt (
+    limiter: WindowLimiter,
+    key: string,
+    elsewhere: ReadonlyArray<(() => void) | undefined> = []
+  ): Attempt {
     const giveBack = limiter.take(key)
     if (giveBack === undefined) throw this.#refusal(limiter.retryAfterMs(key))
     const giveBackElsewhere = (): void => { for (const each of elsewhere) each?.() }
@@ -112,7 +129,7 @@ export class LoginLimiter {
   }
 
   #refusal (retryAfterMs: number): NoexServerError {
-    this.#refusals.count('login_attempts')
+    this.#rejections.count('login_attempts')
     return new NoexServerError('RATE_LIMITED', 'Too many attempts', { retryAfterMs })
   }
 }

@@ -1,5 +1,5 @@
-import type { OperationNames } from '../access/operation-names.js'
-import { checkGroup, isInteger, isPlainObject, NoexOptionsError, type Checks } from '../option-checks.js'
+import type { OperationNames } from '../permissions/operation-names.js'
+import { checkGroup, isInteger, isPlainObject, NoexOptionsError, type Checks } from '../util/option-schema.js'
 
 /** How much a user, or an address on which nobody is logged in, may ask for. */
 export interface RateLimitOptions {

@@ -1,7 +1,7 @@
-import type { Clock } from '../clock.js'
-import { NoexServerError } from '../errors.js'
+import type { Clock } from '../util/clock.js'
+import { NoexServerError } from '../protocol/errors.js'
 import type { ResolvedRateLimit } from './rate-limit-options.js'
-import type { Refusals } from './refusals.js'
+import type { Rejections } from './rejections.js'
 import { WindowLimiter } from './window-limiter.js'
 
 /** What a request is counted as: so many of an operation. */
@@ -11,10 +11,11 @@ export interface Charge {
 }
 
 /**
- * Limits requests: those of a user on all connections together, and those of an address for everybody there who is
- * not logged in, as whoever logs in is until then. Users and addresses are counted apart, so a user named like
- * an address shares nothing with it. Everything that a client sends is counted but pongs: also what is malformed, unknown,
- * or refused by the gate afterwards. What is refused here is not. PROTOCOL.md, "Rate limit".
+ * Limits requests: those of a user on all connections together, and those of an address for everybody there
+ * who is not logged in, as whoever logs in is until then. Users and addresses are counted apart, so a user
+ * named like an address shares nothing with it. Everything that a client sends is counted but pongs: also
+ * what is malformed, unknown, or refused by the gate afterwards. What is refused here is not. PROTOCOL.md,
+ * "Rate limit".
  */
 export class RequestLimiter {
   readonly #costs: ReadonlyMap<string, number>
@@ -22,24 +23,23 @@ export class RequestLimiter {
   readonly #maxRequests: number
   readonly #users: WindowLimiter
   readonly #addresses: WindowLimiter
-  readonly #refusals: Refusals
+  readonly #rejections: Rejections
 
   constructor (
-    { maxRequests, windowMs, costs, unitsPerRequest }: ResolvedRateLimit, clock: Clock, refusals: Refusals
+    { maxRequests, windowMs, costs, unitsPerRequest }: ResolvedRateLimit, clock: Clock, rejections: Rejections
   ) {
     this.#costs = costs
     this.#unitsPerRequest = unitsPerRequest
     this.#maxRequests = maxRequests
     this.#users = new WindowLimiter({ max: maxRequests, windowMs }, clock)
     this.#addresses = new WindowLimiter({ max: maxRequests, windowMs }, clock)
-    this.#refusals = refusals
+    this.#rejections = rejections
   }
 
   /**
-   * Counts a request of a user, or of an address on which nobody is logged in; `addressKey` is what `addressKey()` makes of
-   * it, and `charges` is `undefined` for what is no request. Returns its refusal when there were too many:
-   * `RATE_LIMITED` with
-   * `retryAfterMs`. No request costs more than a whole window.
+   * Counts a request of a user, or of an address on which nobody is logged in; `addressKey` is what
+   * `addressKey()` makes of it, and `charges` is `undefined` for what is no request. Returns its refusal when
+   * there were too many: `RATE_LIMITED` with `retryAfterMs`. No request costs more than a whole window.
    */
   count (
     userId: string | undefined, addressKey: string, charges: string | readonly Charge[] | undefined
@@ -48,7 +48,7 @@ export class RequestLimiter {
     if (cost === 0) return undefined
     const [limiter, key] = this.#counter(userId, addressKey)
     if (limiter.take(key, cost) !== undefined) return undefined
-    this.#refusals.count('rate_limit')
+    this.#rejections.count('rate_limit')
     return new NoexServerError(
       'RATE_LIMITED',
       'Rate limit exceeded',

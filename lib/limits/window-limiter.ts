@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { Clock } from '../clock.js'
+import type { Clock } from '../util/clock.js'
 
-/** Longer keys are kept as a digest. It has one character more than this, so it is never equal to a key kept as it is. */
+/**
+ * Longer keys are kept as a digest. It has one character more than this, so it is never equal to a key kept
+ * as it is.
+ */
 const MAX_KEY_CHARS = 64
 
 /** The limits that hold for each key of a `WindowLimiter`, and for their number. */
@@ -17,17 +20,18 @@ export interface WindowLimits {
 }
 
 /**
- * Counts what each key uses up, and refuses what is above the limit. A window starts with the first count of a key
- * and ends `windowMs` later, whatever is counted meanwhile. Nothing waits, and every call takes the same time
- * however many keys there are.
+ * Counts what each key uses up, and refuses what is above the limit. A window starts with the first count of
+ * a key and ends `windowMs` later, whatever is counted meanwhile. Nothing waits, and every call takes the
+ * same time however many keys there are.
  *
- * Memory is bounded: when `maxKeys` windows are open, the next key takes the place of the one that ends first. So a
- * key can be unlocked before its time, but only by `maxKeys` counts on as many other keys within one window. Where
- * each count is worth something (a guess of a password), they are worth far more than the `max` that they free.
+ * Memory is bounded: when `maxKeys` windows are open, the next key takes the place of the one that ends
+ * first. So a key can be unlocked before its time, but only by `maxKeys` counts on as many other keys within
+ * one window. Where each count is worth something (a guess of a password), they are worth far more than the
+ * `max` that they free.
  *
- * The memory limiter of rate-limiter-flexible 11 does not do here: it has no bound on keys, a timer for each (one
- * above 24.8 days fires at once and forgets the key), its own clock, and it counts what it refuses. It also answers
- * by promise, and what two limits must agree on has to be asked and counted in one step.
+ * The memory limiter of rate-limiter-flexible 11 does not do here: it has no bound on keys, a timer for each
+ * (one above 24.8 days fires at once and forgets the key), its own clock, and it counts what it refuses. It
+ * also answers by promise, and what two limits must agree on has to be asked and counted in one step.
  */
 export class WindowLimiter {
   readonly #max: number
@@ -36,8 +40,9 @@ export class WindowLimiter {
   readonly #clock: Clock
   readonly #windows = new Map<string, Window>()
   /**
-   * Where the ring of windows begins and ends; never over. All are of one length, so they end in the order of their start.
-   * The map has that order too, but finding its first entry takes longer with each one that has been deleted.
+   * Where the ring of windows begins and ends; never over. All are of one length, so they end in the order of
+   * their start. The map has that order too, but finding its first entry takes longer with each one that has
+   * been deleted.
    */
   readonly #ring = new Window('', Infinity)
 
@@ -54,8 +59,9 @@ export class WindowLimiter {
   }
 
   /**
-   * Counts `cost`, an integer from 1 to `max`, and returns what gives it back: once, and without effect when the
-   * window is over or cleared by then. Returns `undefined`, and counts nothing, when that would be above the limit.
+   * Counts `cost`, an integer from 1 to `max`, and returns what gives it back: once, and without effect when
+   * the window is over or cleared by then. Returns `undefined`, and counts nothing, when that would be above
+   * the limit.
    */
   take (key: string, cost = 1): (() => void) | undefined {
     const name = storedKey(key)
@@ -86,7 +92,10 @@ export class WindowLimiter {
     window.used += cost
   }
 
-  /** Milliseconds, rounded up, after which `cost` is sure to be allowed if nothing is counted meanwhile; 0 when it is allowed now. */
+  /**
+   * Milliseconds, rounded up, after which `cost` is sure to be allowed if nothing is counted meanwhile; 0
+   * when it is allowed now.
+   */
   retryAfterMs (key: string, cost = 1): number {
     const window = this.#windows.get(storedKey(key))
     if (window === undefined || window.used + cost <= this.#max) return 0

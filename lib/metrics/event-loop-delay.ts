@@ -1,7 +1,9 @@
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
-import type { Clock } from '../clock.js'
+import type { Clock } from '../util/clock.js'
 
-/** How often the event loop is looked at, in milliseconds. What Node measures is the time between two looks. */
+/**
+ * How often the event loop is looked at, in milliseconds. What Node measures is the time between two looks.
+ */
 const RESOLUTION_MS = 20
 
 /** A reading tells of one to two times this, in milliseconds. */
@@ -15,8 +17,9 @@ export interface EventLoopReading {
 }
 
 /**
- * Measures how late the event loop is. A reading tells of the last one or two minutes, and takes nothing from the next one:
- * several may read, at any time, and all see the same peaks. It keeps no process alive; `stop` ends it.
+ * Measures how late the event loop is. A reading tells of the last one or two minutes, and takes nothing from
+ * the next one: several may read, at any time, and all see the same peaks. It keeps no process alive; `stop`
+ * ends it.
  */
 export class EventLoopDelay {
   readonly #clock: Clock
@@ -34,7 +37,11 @@ export class EventLoopDelay {
     const histogram = this.#older
     // Nothing measured yet.
     if (histogram.count === 0) return { p50: 0, p99: 0, max: 0 }
-    return { p50: lateness(histogram.percentile(50)), p99: lateness(histogram.percentile(99)), max: lateness(histogram.max) }
+    return {
+      p50: lateness(histogram.percentile(50)),
+      p99: lateness(histogram.percentile(99)),
+      max: lateness(histogram.max)
+    }
   }
 
   stop (): void {

@@ -1,4 +1,4 @@
-import { NoexOptionsError } from '../option-checks.js'
+import { NoexOptionsError } from '../util/option-schema.js'
 
 /** The part of `prom-client` that is used. */
 export type PromClient = Pick<typeof import('prom-client'), 'Counter' | 'Gauge' | 'Registry'>
@@ -11,6 +11,8 @@ export async function loadPromClient (): Promise<PromClient> {
   try {
     return (await import('prom-client')).default
   } catch (error) {
-    throw new NoexOptionsError('routes.metrics', 'needs the package prom-client: npm install prom-client', { cause: error })
+    throw new NoexOptionsError('routes.metrics', 'needs the package prom-client: npm install prom-client', {
+      cause: error
+    })
   }
 }

@@ -1,16 +1,16 @@
-import type { Clock } from '../clock.js'
+import type { Clock } from '../util/clock.js'
 import { EventLoopDelay } from './event-loop-delay.js'
 import { Exposition } from './exposition.js'
 import { loadPromClient, type PromClient } from './load-prom-client.js'
-import type { Readings } from './readings.js'
-import { RequestFigures } from './request-figures.js'
+import type { MetricsSnapshot } from './metrics-snapshot.js'
+import { RequestMetrics } from './request-metrics.js'
 
 /**
- * The metrics of one service, in a registry of its own: services in one process do not meet, and what the application has
- * registered with prom-client stays untouched. A service without metrics has none of this.
+ * The metrics of one service, in a registry of its own: services in one process do not meet, and what the
+ * application has registered with prom-client stays untouched. A service without metrics has none of this.
  */
 export class Metrics {
-  readonly requests = new RequestFigures()
+  readonly requests = new RequestMetrics()
   readonly #eventLoop: EventLoopDelay
   readonly #exposition: Exposition
 
@@ -33,7 +33,7 @@ export class Metrics {
   }
 
   /** Everything in the text format of Prometheus. */
-  async scrape (readings: Readings): Promise<string> {
+  async scrape (readings: MetricsSnapshot): Promise<string> {
     return await this.#exposition.text(readings, this.requests.operations, this.#eventLoop.read())
   }
 

@@ -1,5 +1,5 @@
 import type { Metric } from 'prom-client'
-import { DURATION_BOUNDS, type OperationFigures } from './request-figures.js'
+import { DURATION_BOUNDS, type OperationMetrics } from './request-metrics.js'
 
 interface Sample {
   readonly metricName: string
@@ -9,7 +9,10 @@ interface Sample {
 
 const NAME = 'noex_request_duration_seconds'
 
-/** What the last `set` was given, as a histogram of prom-client, whose own can only be fed one observation at a time. */
+/**
+ * What the last `set` was given, as a histogram of prom-client, whose own can only be fed one observation at
+ * a time.
+ */
 export class RequestDurations {
   readonly name = NAME
   readonly help = 'Time from the arrival of a request to its reply.'
@@ -17,7 +20,7 @@ export class RequestDurations {
   readonly aggregator = 'sum'
   #samples: readonly Sample[] = []
 
-  set (operations: readonly OperationFigures[]): void {
+  set (operations: readonly OperationMetrics[]): void {
     this.#samples = operations.flatMap(samplesOf)
   }
 
@@ -39,7 +42,7 @@ export class RequestDurations {
 }
 
 /** The buckets of Prometheus count what those before them have counted too. */
-function samplesOf ({ operation, buckets, totalMs }: OperationFigures): Sample[] {
+function samplesOf ({ operation, buckets, totalMs }: OperationMetrics): Sample[] {
   let count = 0
   const cumulated = [...DURATION_BOUNDS.map(String), '+Inf'].map((le, i) => {
     count += buckets[i] ?? 0

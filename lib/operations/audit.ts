@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { defineOperation, userIn, type Operation } from './operation.js'
 
 /** The operations of the `audit` namespace. PROTOCOL.md, "Audit". */
@@ -17,7 +17,9 @@ export const audit: readonly Operation[] = [
     }),
     resource: userIn('userId'),
     async run ({ trail }, { userId, operation, result, from, to, limit }) {
-      if (trail === undefined) throw new NoexServerError('UNKNOWN_OPERATION', 'The audit trail is not configured')
+      if (trail === undefined) {
+        throw new NoexServerError('UNKNOWN_OPERATION', 'The audit trail is not configured')
+      }
       return { entries: trail.query({ userId, operation, result, from, to, limit }) }
     }
   })

@@ -1,9 +1,9 @@
 import { Type } from 'typebox'
-import type { Client } from '../access/client.js'
-import { isExpired } from '../access/session.js'
-import { TokenRefusal } from '../access/token-refusal.js'
-import { NoexServerError } from '../errors.js'
-import { IdentitySession } from '../identity/sessions.js'
+import type { Client } from '../permissions/client.js'
+import { isExpired } from '../protocol/session.js'
+import { TokenRefusal } from '../auth/token-refusal.js'
+import { NoexServerError } from '../protocol/errors.js'
+import { IdentitySession } from '../identity/session-service.js'
 import { defineOperation, type Operation } from './operation.js'
 
 /** A client's token is kept as long as its session. */
@@ -14,7 +14,7 @@ export const auth: readonly Operation[] = [
   defineOperation({
     name: 'auth.login',
     tier: 'admin',
-    admission: 'everyone',
+    accessLevel: 'everyone',
     request: Type.Object({ token: Token }),
     async run ({ authenticator, clock, revocations }, r, { client }) {
       const session = await authenticator?.identify(r.token, client.origin)
@@ -34,7 +34,7 @@ export const auth: readonly Operation[] = [
   defineOperation({
     name: 'auth.logout',
     tier: 'admin',
-    admission: 'everyone',
+    accessLevel: 'everyone',
     request: Type.Object({}),
     async run ({ identity }, _request, { client }) {
       const { session } = client
@@ -46,11 +46,18 @@ export const auth: readonly Operation[] = [
   }),
   defineOperation({
     name: 'auth.whoami',
-    admission: 'everyone',
+    accessLevel: 'everyone',
     request: Type.Object({}),
     async run ({ clock }, _request, { client: { session } }) {
-      if (session === undefined || isExpired(session, clock.now()) || session.state !== 'live') return { authenticated: false }
-      return { authenticated: true, userId: session.userId, roles: session.roles, expiresAt: session.expiresAt ?? null }
+      if (session === undefined || isExpired(session, clock.now()) || session.state !== 'live') {
+        return { authenticated: false }
+      }
+      return {
+        authenticated: true,
+        userId: session.userId,
+        roles: session.roles,
+        expiresAt: session.expiresAt ?? null
+      }
     }
   })
 ]

@@ -1,9 +1,9 @@
-import type { Caller } from '../access/gate.js'
-import type { Grant } from '../access/grant.js'
+import type { Caller } from '../permissions/authorizer.js'
+import type { Grant } from '../permissions/grant.js'
 import { EncodedJson } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { isTakenBack } from '../store/noex-store.js'
-import type { Operation, Services } from './operation.js'
+import type { Operation, ServerContext } from './operation.js'
 import { runOperation } from './run-operation.js'
 
 /** Times that a read is made whose state was taken back before it could be shown. */
@@ -16,9 +16,9 @@ const MAX_READS = 3
  */
 export async function runDurably (
   operation: Operation, request: RequestMessage, grant: Grant, caller: Pick<Caller, 'writing'>,
-  services: Services
+  services: ServerContext
 ): Promise<unknown> {
-  const { store } = services.access
+  const { store } = services.sharedStore
   for (let read = 1; ; read++) {
     const endRead = store.beginRead()
     let outcome: { readonly data: unknown } | { readonly error: unknown }

@@ -8,14 +8,17 @@ import { accounts, defineOperation, nameIn, type Operation } from './operation.j
 const OfResource = Type.Object({ resourceType: Name, resourceName: Name })
 const Entry = { subjectType: Name, subjectId: Name, resourceType: Name, resourceName: Name }
 
-/** The operations of the `identity` namespace that concern access to single resources. PROTOCOL.md, "Users and roles". */
+/**
+ * The operations of the `identity` namespace that concern access to single resources. PROTOCOL.md, "Users and
+ * roles".
+ */
 export const identityAcl: readonly Operation[] = [
   defineOperation({
     name: 'identity.grant',
     tier: 'admin',
     resource: accessedResource,
     details: ['subjectType', 'subjectId', 'resourceType', 'resourceName', 'operations'],
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({ ...Entry, operations: Type.Array(Type.Unknown()) }),
     async run (services, r, grant) {
       await accounts(services).accessLists.grant(grant, r, r, r.operations)
@@ -27,8 +30,11 @@ export const identityAcl: readonly Operation[] = [
     tier: 'admin',
     resource: accessedResource,
     details: ['subjectType', 'subjectId', 'resourceType', 'resourceName', 'operations'],
-    admission: 'session',
-    request: Type.Object({ ...Entry, operations: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Unknown())])) }),
+    accessLevel: 'session',
+    request: Type.Object({
+      ...Entry,
+      operations: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Unknown())]))
+    }),
     async run (services, r, grant) {
       await accounts(services).accessLists.revoke(grant, r, r, r.operations)
       return { revoked: true }
@@ -36,13 +42,13 @@ export const identityAcl: readonly Operation[] = [
   }),
   defineOperation({
     name: 'identity.getAcl',
-    admission: 'session',
+    accessLevel: 'session',
     request: OfResource,
     run: async (services, r, grant) => ({ entries: accounts(services).accessLists.list(sessionOf(grant), r) })
   }),
   defineOperation({
     name: 'identity.myAccess',
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({}),
     async run (services, _request, grant) {
       const { directory, accessLists } = accounts(services)
@@ -53,7 +59,7 @@ export const identityAcl: readonly Operation[] = [
   }),
   defineOperation({
     name: 'identity.getOwner',
-    admission: 'session',
+    accessLevel: 'session',
     request: OfResource,
     run: async (services, r, grant) => ({ owner: accounts(services).accessLists.owner(sessionOf(grant), r) })
   }),
@@ -62,7 +68,7 @@ export const identityAcl: readonly Operation[] = [
     tier: 'admin',
     resource: accessedResource,
     details: ['resourceType', 'resourceName', 'newOwnerId'],
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({ resourceType: Name, resourceName: Name, newOwnerId: Name }),
     async run (services, r, grant) {
       await accounts(services).accessLists.transfer(grant, r, r.newOwnerId)
@@ -73,5 +79,7 @@ export const identityAcl: readonly Operation[] = [
 
 /** A resource as the audit names it. */
 function accessedResource ({ resourceType, resourceName }: RequestMessage): string {
-  return nameIn(resourceType) === '*' && nameIn(resourceName) === '*' ? '*' : `${nameIn(resourceType)}:${nameIn(resourceName)}`
+  return nameIn(resourceType) === '*' && nameIn(resourceName) === '*'
+    ? '*'
+    : `${nameIn(resourceType)}:${nameIn(resourceName)}`
 }

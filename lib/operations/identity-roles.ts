@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
-import { ruleProblem } from '../access/rule.js'
+import { ruleProblem } from '../permissions/permission.js'
 import type { Role } from '../identity/records.js'
-import type { RoleInput } from '../identity/roles.js'
+import type { RoleInput } from '../identity/role-service.js'
 import { Name } from '../protocol/fields.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { accounts, defineOperation, nameIn, prefixed, type Operation } from './operation.js'
@@ -16,7 +16,7 @@ export const identityRoles: readonly Operation[] = [
     tier: 'admin',
     resource: request => nameIn(request['name']),
     details: permissionsIn,
-    admission: 'superadmin',
+    accessLevel: 'superadmin',
     request: Type.Object({ name: Name, description: Description, permissions: Permissions }),
     async run (services, { name, description, permissions }, grant) {
       return shownRole(await accounts(services).roles.create(grant, name, given(description, permissions)))
@@ -27,7 +27,7 @@ export const identityRoles: readonly Operation[] = [
     tier: 'admin',
     resource: request => prefixed('role', request['roleId']),
     details: permissionsIn,
-    admission: 'superadmin',
+    accessLevel: 'superadmin',
     request: Type.Object({ roleId: Name, description: Description, permissions: Permissions }),
     async run (services, { roleId, description, permissions }, grant) {
       return shownRole(await accounts(services).roles.update(grant, roleId, given(description, permissions)))
@@ -37,7 +37,7 @@ export const identityRoles: readonly Operation[] = [
     name: 'identity.deleteRole',
     tier: 'admin',
     resource: request => prefixed('role', request['roleId']),
-    admission: 'superadmin',
+    accessLevel: 'superadmin',
     request: Type.Object({ roleId: Name }),
     async run (services, r, grant) {
       await accounts(services).roles.delete(grant, r.roleId)
@@ -46,7 +46,7 @@ export const identityRoles: readonly Operation[] = [
   }),
   defineOperation({
     name: 'identity.listRoles',
-    admission: 'admin',
+    accessLevel: 'admin',
     request: Type.Object({}),
     run: async services => ({ roles: accounts(services).roles.list().map(shownRole) })
   })
@@ -60,7 +60,9 @@ function given (description: string | null | undefined, permissions: unknown): R
 /** A role as clients see it. */
 /** The permissions that a request gives to a role, unless one of them is none. */
 function permissionsIn ({ permissions }: RequestMessage): { readonly permissions: unknown } | undefined {
-  return Array.isArray(permissions) && permissions.every(entry => ruleProblem(entry) === undefined) ? { permissions } : undefined
+  return Array.isArray(permissions) && permissions.every(entry => ruleProblem(entry) === undefined)
+    ? { permissions }
+    : undefined
 }
 
 export function shownRole ({ _version, ...shown }: Role): object {

@@ -1,23 +1,26 @@
 import { Type } from 'typebox'
-import type { Client } from '../access/client.js'
-import { NoexServerError } from '../errors.js'
-import { IdentitySession, type NewSession } from '../identity/sessions.js'
+import type { Client } from '../permissions/client.js'
+import { NoexServerError } from '../protocol/errors.js'
+import { IdentitySession, type NewSession } from '../identity/session-service.js'
 import { SUPERADMIN_ID } from '../identity/system-roles.js'
-import type { NoteOf } from '../store/reach.js'
+import type { NoteOf } from '../store/row-scope.js'
 import { Name } from '../protocol/fields.js'
-import { accounts, defineOperation, userIn, type Operation, type Services } from './operation.js'
+import { accounts, defineOperation, userIn, type Operation, type ServerContext } from './operation.js'
 
 /** What a client types to log in: as long as somebody could want, and no longer. */
 const Credential = Type.String({ minLength: 1, maxLength: 4_096 })
 
-/** The operations of the `identity` namespace that concern the client's own session. PROTOCOL.md, "Users and roles". */
+/**
+ * The operations of the `identity` namespace that concern the client's own session. PROTOCOL.md, "Users and
+ * roles".
+ */
 export const identitySession: readonly Operation[] = [
   defineOperation({
     name: 'identity.login',
     tier: 'admin',
     resource: userIn('username'),
     details: ['username'],
-    admission: 'everyone',
+    accessLevel: 'everyone',
     request: Type.Object({ username: Credential, password: Credential }),
     async run (services, { username, password }, { client, note }) {
       const { logins } = accounts(services)
@@ -29,7 +32,7 @@ export const identitySession: readonly Operation[] = [
   defineOperation({
     name: 'identity.loginWithSecret',
     tier: 'admin',
-    admission: 'everyone',
+    accessLevel: 'everyone',
     request: Type.Object({ secret: Credential }),
     async run (services, { secret }, { client, note }) {
       const { logins } = accounts(services)
@@ -41,7 +44,7 @@ export const identitySession: readonly Operation[] = [
   defineOperation({
     name: 'identity.logout',
     tier: 'admin',
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({}),
     async run (services, _request, { client, note }) {
       const session = sessionOf(client)
@@ -52,7 +55,7 @@ export const identitySession: readonly Operation[] = [
   }),
   defineOperation({
     name: 'identity.whoami',
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({}),
     async run (_services, _request, { client }) {
       const { userId, roles, expiresAt } = sessionOf(client)
@@ -62,14 +65,14 @@ export const identitySession: readonly Operation[] = [
   defineOperation({
     name: 'identity.refreshSession',
     tier: 'admin',
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({}),
     async run (services, _request, grant) {
       const identity = accounts(services)
       const { client, note } = grant
       const session = sessionOf(client)
       return await identity.directory.exclusive(async () => {
-        grant.ensure()
+        grant.assertStillAllowed()
         const options = { replaced: session.id, note }
         const renewed = await identity.sessions.begin(session.userId, client.origin, options)
         // Before the old one ends, so that the client is somebody all the time.
@@ -85,7 +88,7 @@ export const identitySession: readonly Operation[] = [
     tier: 'admin',
     resource: userIn('userId'),
     details: ['userId'],
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({ userId: Name, currentPassword: Credential, newPassword: Credential }),
     async run (services, r, grant) {
       const { client, note } = grant
@@ -104,9 +107,12 @@ function sessionOf ({ session }: Client): IdentitySession {
   throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
 }
 
-/** Makes a new session the client's, unless it may not be by now: the user may be revoked or the client gone while the session is written. */
+/**
+ * Makes a new session the client's, unless it may not be by now: the user may be revoked or the client gone
+ * while the session is written.
+ */
 function logIn (
-  services: Services, client: Client, { token, session }: NewSession, note: NoteOf | undefined
+  services: ServerContext, client: Client, { token, session }: NewSession, note: NoteOf | undefined
 ): object {
   const { directory } = accounts(services)
   const { userId, expiresAt } = session
@@ -127,6 +133,11 @@ function logIn (
   return {
     token,
     expiresAt,
-    user: { id: userId, username: user?.username ?? SUPERADMIN_ID, ...(displayName != null && { displayName }), roles }
+    user: {
+      id: userId,
+      username: user?.username ?? SUPERADMIN_ID,
+      ...(displayName != null && { displayName }),
+      roles
+    }
   }
 }

@@ -18,15 +18,31 @@ export const identityUsers: readonly Operation[] = [
     tier: 'admin',
     resource: userIn('username'),
     details: ['username'],
-    admission: 'admin',
-    request: Type.Object({ username: Name, password: NewPassword, displayName: Maybe, email: Maybe, enabled: Maybe, metadata: Maybe }),
+    accessLevel: 'admin',
+    request: Type.Object({
+      username: Name,
+      password: NewPassword,
+      displayName: Maybe,
+      email: Maybe,
+      enabled: Maybe,
+      metadata: Maybe
+    }),
     async run (services, { username, password, displayName, email, enabled, metadata }, grant) {
-      return shownUser(await accounts(services).users.create(grant, { username, password, displayName, email, enabled, metadata }))
+      return shownUser(
+        await accounts(services).users.create(grant, {
+          username,
+          password,
+          displayName,
+          email,
+          enabled,
+          metadata
+        })
+      )
     }
   }),
   defineOperation({
     name: 'identity.getUser',
-    admission: 'admin',
+    accessLevel: 'admin',
     request: OfUser,
     run: async (services, r) => shownUser(accounts(services).users.get(r.userId))
   }),
@@ -34,7 +50,7 @@ export const identityUsers: readonly Operation[] = [
     name: 'identity.updateUser',
     tier: 'admin',
     resource: userIn('userId'),
-    admission: 'session',
+    accessLevel: 'session',
     request: Type.Object({ userId: Name, displayName: Maybe, email: Maybe, metadata: Maybe }),
     async run (services, { userId, displayName, email, metadata }, grant) {
       return shownUser(await accounts(services).users.update(grant, userId, { displayName, email, metadata }))
@@ -44,7 +60,7 @@ export const identityUsers: readonly Operation[] = [
     name: 'identity.deleteUser',
     tier: 'admin',
     resource: userIn('userId'),
-    admission: 'admin',
+    accessLevel: 'admin',
     request: OfUser,
     async run (services, r, grant) {
       await accounts(services).users.delete(grant, r.userId)
@@ -53,7 +69,7 @@ export const identityUsers: readonly Operation[] = [
   }),
   defineOperation({
     name: 'identity.listUsers',
-    admission: 'admin',
+    accessLevel: 'admin',
     request: Type.Object({ page: Maybe, pageSize: Maybe }),
     async run (services, r) {
       const { users, ...page } = accounts(services).users.list(r.page, r.pageSize)
@@ -67,7 +83,7 @@ export const identityUsers: readonly Operation[] = [
     tier: 'admin',
     resource: userIn('userId'),
     details: ['userId'],
-    admission: 'admin',
+    accessLevel: 'admin',
     request: Type.Object({ userId: Name, newPassword: NewPassword }),
     async run (services, r, grant) {
       await accounts(services).users.resetPassword(grant, r.userId, r.newPassword)
@@ -79,7 +95,7 @@ export const identityUsers: readonly Operation[] = [
     tier: 'admin',
     resource: userIn('userId'),
     details: ['userId', 'roleName'],
-    admission: 'admin',
+    accessLevel: 'admin',
     request: UserRole,
     async run (services, r, grant) {
       await accounts(services).users.assignRole(grant, r.userId, r.roleName)
@@ -91,7 +107,7 @@ export const identityUsers: readonly Operation[] = [
     tier: 'admin',
     resource: userIn('userId'),
     details: ['userId', 'roleName'],
-    admission: 'admin',
+    accessLevel: 'admin',
     request: UserRole,
     async run (services, r, grant) {
       await accounts(services).users.removeRole(grant, r.userId, r.roleName)
@@ -100,7 +116,7 @@ export const identityUsers: readonly Operation[] = [
   }),
   defineOperation({
     name: 'identity.getUserRoles',
-    admission: 'admin',
+    accessLevel: 'admin',
     request: OfUser,
     run: async (services, r) => ({ roles: accounts(services).users.rolesOf(r.userId).map(shownRole) })
   })
@@ -111,9 +127,10 @@ function setEnabled (name: string, enabled: boolean): Operation {
     name,
     tier: 'admin',
     resource: userIn('userId'),
-    admission: 'admin',
+    accessLevel: 'admin',
     request: OfUser,
-    run: async (services, r, grant) => shownUser(await accounts(services).users.setEnabled(grant, r.userId, enabled))
+    run: async (services, r, grant) =>
+      shownUser(await accounts(services).users.setEnabled(grant, r.userId, enabled))
   })
 }
 

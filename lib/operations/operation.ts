@@ -1,35 +1,35 @@
 import type { Static, TObject, TProperties } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { Authenticator } from '../access/authenticator.js'
-import type { Admission, Client, GuardedOperation } from '../access/client.js'
-import type { Gate } from '../access/gate.js'
-import type { Grant } from '../access/grant.js'
-import type { Tier, Touch } from '../access/policy.js'
-import type { AuditedOperation } from '../audit/request-record.js'
+import type { Authenticator } from '../auth/authenticator.js'
+import type { AccessLevel, Client, GuardedOperation } from '../permissions/client.js'
+import type { Authorizer } from '../permissions/authorizer.js'
+import type { Grant } from '../permissions/grant.js'
+import type { Tier, ResourceAccess } from '../permissions/policy.js'
+import type { AuditedOperation } from '../audit/request-audit.js'
 import type { AuditTrail } from '../audit/trail.js'
-import type { Revocations } from '../access/revocations.js'
-import type { Session } from '../access/session.js'
-import type { Clock } from '../clock.js'
-import { NoexServerError } from '../errors.js'
-import type { ConnectionInfo, ServerStats } from '../info.js'
-import type { Feeds } from '../feeds/feeds.js'
-import type { QueryRunner } from '../feeds/query-runner.js'
+import type { Revocations } from '../auth/revocations.js'
+import type { Session } from '../protocol/session.js'
+import type { Clock } from '../util/clock.js'
+import { NoexServerError } from '../protocol/errors.js'
+import type { ConnectionInfo, ServerStats } from './server-info.js'
+import type { LiveQueries } from '../subscriptions/live-queries.js'
+import type { QueryRunner } from '../subscriptions/query-runner.js'
 import type { Identity } from '../identity/identity.js'
 import type { Charge } from '../limits/request-limiter.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { Procedures } from '../procedures/procedures.js'
 import { firstProblem } from '../protocol/shape.js'
-import type { RuleService } from '../rules/rule-service.js'
+import type { RuleService } from '../subscriptions/rule-service.js'
 import { requireFields, type NamedField } from '../store/named-fields.js'
-import type { StoreAccess } from '../store/store-access.js'
+import type { SharedStore } from '../store/shared-store.js'
 
 /** What operations work with: the same for every request of a service. */
-export interface Services {
-  readonly access: StoreAccess
+export interface ServerContext {
+  readonly sharedStore: SharedStore
   /** Lets the steps of procedures in, as it does with requests. */
-  readonly gate: Gate
+  readonly authorizer: Authorizer
   readonly procedures: Procedures
-  readonly feeds: Feeds
+  readonly liveQueries: LiveQueries
   /** Runs queries, no longer than they may take. */
   readonly queries: QueryRunner
   /** The rule engine, and who hears its events; `undefined` where `rules` is not configured. */
@@ -63,7 +63,7 @@ export interface Operation extends GuardedOperation, AuditedOperation {
   /** Checks the fields. Throws `VALIDATION_ERROR` naming the first wrong one. */
   readonly validate: (request: RequestMessage) => void
   /** Does the work; the resolved value is the reply's `data`, `undefined` is sent as `null`. */
-  readonly run: (services: Services, request: RequestMessage, grant: Grant) => Promise<unknown>
+  readonly run: (services: ServerContext, request: RequestMessage, grant: Grant) => Promise<unknown>
 }
 
 /** Names a user as the audit does: by the field that holds the id or the user name. */
@@ -77,23 +77,27 @@ export function prefixed (kind: string, name: unknown): string {
 }
 
 /** An operation as a touch names it. */
-type Self = Pick<Touch, 'operation' | 'tier'>
+type Self = Pick<ResourceAccess, 'operation' | 'tier'>
 
 /** Tells what a request of the operation `self` touches. */
-export type Touches = (request: RequestMessage, self: Self) => readonly Touch[]
+export type ResourcesOf = (request: RequestMessage, self: Self) => readonly ResourceAccess[]
 
 interface OperationDefinition<Fields extends TProperties> {
   readonly name: string
   readonly tier?: Tier
   /** @default 'permission' */
-  readonly admission?: Admission
+  readonly accessLevel?: AccessLevel
   readonly request: TObject<Fields>
   /** `self` is the operation itself, as a touch names it. @default the server as a whole */
-  readonly touches?: Touches
+  readonly resources?: ResourcesOf
   /** What the audit calls the resource. @default the first that `touches` names */
   readonly resource?: (request: RequestMessage) => string
-  /** The members of the request that the audit records, as far as they are texts or lists of texts: nothing that is secret, and no record data. */
-  readonly details?: readonly string[] | ((request: RequestMessage) => Readonly<Record<string, unknown>> | undefined)
+  /**
+   * The members of the request that the audit records, as far as they are texts or lists of texts: nothing
+   * that is secret, and no record data.
+   */
+  readonly details?:
+    readonly string[] | ((request: RequestMessage) => Readonly<Record<string, unknown>> | undefined)
   /** What a request costs the rate limit. Works on unchecked input. @default one of its own */
   readonly charges?: (request: RequestMessage) => readonly Charge[]
   readonly guard?: (client: Client) => void
@@ -101,29 +105,33 @@ interface OperationDefinition<Fields extends TProperties> {
   readonly check?: (request: Static<TObject<Fields>>) => void
   /** The fields of records that the request names: those that no record of its `bucket` has are refused. */
   readonly fields?: (request: Static<TObject<Fields>>) => Iterable<NamedField>
-  readonly run: (services: Services, request: Static<TObject<Fields>>, grant: Grant) => Promise<unknown>
+  readonly run: (services: ServerContext, request: Static<TObject<Fields>>, grant: Grant) => Promise<unknown>
 }
 
 /** The accounts, for operations that exist with them only. */
-export function accounts ({ identity }: Services): Identity {
-  if (identity === undefined) throw new NoexServerError('UNKNOWN_OPERATION', 'Identity management is not configured')
+export function accounts ({ identity }: ServerContext): Identity {
+  if (identity === undefined) {
+    throw new NoexServerError('UNKNOWN_OPERATION', 'Identity management is not configured')
+  }
   return identity
 }
 
 /** Makes one entry of the operation table. The schema is compiled once; the request's type comes from it. */
-export function defineOperation<Fields extends TProperties> (definition: OperationDefinition<Fields>): Operation {
+export function defineOperation<Fields extends TProperties> (
+  definition: OperationDefinition<Fields>
+): Operation {
   const schema = Compile(definition.request)
-  const { name, tier, admission = 'permission', touches = touchesServer, details } = definition
+  const { name, tier, accessLevel = 'permission', resources = wholeServer, details } = definition
   const { check, fields, run } = definition
   const self: Self = { operation: name, tier }
   return {
     name,
     tier,
-    admission,
+    accessLevel,
     request: definition.request,
     usesStore: name.startsWith('store.'),
-    touches: request => touches(request, self),
-    resourceOf: definition.resource ?? (request => touches(request, self)[0]?.name ?? '*'),
+    resources: request => resources(request, self),
+    resourceOf: definition.resource ?? (request => resources(request, self)[0]?.name ?? '*'),
     detailsOf: detailsFrom(details),
     chargesOf: definition.charges,
     guard: definition.guard,
@@ -144,7 +152,7 @@ function withKnownFields (operation: string, fieldsIn: FieldsIn, run: Operation[
   return async (services, request, grant) => {
     const bucket = request['bucket'] as string
     const scope = { bucket, rows: grant.rows(operation, bucket), work: grant.work }
-    const refusal = requireFields(services.access, scope, fieldsIn(request))
+    const refusal = requireFields(services.sharedStore, scope, fieldsIn(request))
     if (refusal !== undefined) await refusal
     return await run(services, request, grant)
   }
@@ -156,9 +164,17 @@ function detailsFrom (details: OperationDefinition<TProperties>['details']): Ope
   return typeof details === 'function' ? details : request => pick(request, details)
 }
 
-/** The texts, and lists of texts, of these names that the request has: whatever else a client puts there is nobody's to record. */
-function pick (request: RequestMessage, names: readonly string[]): Readonly<Record<string, unknown>> | undefined {
-  const present = names.filter(name => Object.hasOwn(request, name)).map(name => [name, recordable(request[name])] as const)
+/**
+ * The texts, and lists of texts, of these names that the request has: whatever else a client puts there is
+ * nobody's to record.
+ */
+function pick (
+  request: RequestMessage,
+  names: readonly string[]
+): Readonly<Record<string, unknown>> | undefined {
+  const present = names
+    .filter(name => Object.hasOwn(request, name))
+    .map(name => [name, recordable(request[name])] as const)
   const kept = present.filter(([, value]) => value !== undefined)
   return kept.length === 0 ? undefined : Object.fromEntries(kept)
 }
@@ -168,22 +184,33 @@ function recordable (value: unknown): string | readonly string[] | undefined {
   return Array.isArray(value) ? value.filter(item => typeof item === 'string') : undefined
 }
 
-/** Touches records of the bucket that the field `bucket` names. Written out: to spread `self` costs more than the whole check of a permission. */
-export const touchesRecords: Touches = (request, { operation, tier }) => [{ operation, tier, type: 'bucket', name: nameIn(request['bucket']), records: true }]
+/**
+ * Touches records of the bucket that the field `bucket` names. Written out: to spread `self` costs more than
+ * the whole check of a permission.
+ */
+export const recordsOfBucket: ResourcesOf = (request, { operation, tier }) => [
+  { operation, tier, type: 'bucket', name: nameIn(request['bucket']), records: true }
+]
 
 /** Touches the query that the field names. */
-export function touchesQuery (field: 'query' | 'name'): Touches {
-  return (request, { operation, tier }) => [{ operation, tier, type: 'query', name: nameIn(request[field]), records: field === 'query' }]
+export function namedQuery (field: 'query' | 'name'): ResourcesOf {
+  return (request, { operation, tier }) => [
+    { operation, tier, type: 'query', name: nameIn(request[field]), records: field === 'query' }
+  ]
 }
 
 /** Touches the bucket that the field names as a whole. */
-export function touchesBucket (field: 'bucket' | 'name'): Touches {
-  return (request, { operation, tier }) => [{ operation, tier, type: 'bucket', name: nameIn(request[field]), records: false }]
+export function wholeBucket (field: 'bucket' | 'name'): ResourcesOf {
+  return (request, { operation, tier }) => [
+    { operation, tier, type: 'bucket', name: nameIn(request[field]), records: false }
+  ]
 }
 
 /** Touches the topic, fact, pattern or rule that the request names: permissions treat them alike. */
-export function touchesTopic (named: (request: RequestMessage) => unknown): Touches {
-  return (request, { operation, tier }) => [{ operation, tier, type: 'topic', name: nameIn(named(request)), records: false }]
+export function namedTopic (named: (request: RequestMessage) => unknown): ResourcesOf {
+  return (request, { operation, tier }) => [
+    { operation, tier, type: 'topic', name: nameIn(named(request)), records: false }
+  ]
 }
 
 /** Counts the elements of a list; 0 where there is none. */
@@ -197,13 +224,13 @@ const sample = {
 }
 
 /** Whether an operation reads or changes records, so that a permission with `where` can allow it. */
-export function touchesItsRecords ({ name, touches }: Operation): boolean {
-  const touched = touches({ id: 0, type: name, ...sample })
+export function accessesRecords ({ name, resources }: Operation): boolean {
+  const touched = resources({ id: 0, type: name, ...sample })
   return touched.some(({ operation, records }) => operation === name && records)
 }
 
 /** Touches nothing in particular. */
-const touchesServer: Touches = (_request, self) => [{ ...self, type: 'server', name: '*', records: false }]
+const wholeServer: ResourcesOf = (_request, self) => [{ ...self, type: 'server', name: '*', records: false }]
 
 /** The name of a resource as a request gives it, or `*`. */
 export function nameIn (value: unknown): string {
@@ -212,5 +239,7 @@ export function nameIn (value: unknown): string {
 
 /** A member of a value that may be anything; `undefined` where it has none of that name. */
 export function memberIn (value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Readonly<Record<string, unknown>>)[name] : undefined
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined
 }

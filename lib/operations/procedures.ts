@@ -1,12 +1,14 @@
 import { Type } from 'typebox'
 import { JsonObject, MaybeObject, Name } from '../protocol/fields.js'
 import type { RequestMessage } from '../protocol/messages.js'
-import { defineOperation, memberIn, nameIn, type Operation, type Touches } from './operation.js'
+import { defineOperation, memberIn, nameIn, type Operation, type ResourcesOf } from './operation.js'
 
 const Named = Type.Object({ name: Name })
 
-function touchesProcedure (named: (request: RequestMessage) => unknown): Touches {
-  return (request, { operation, tier }) => [{ operation, tier, type: 'procedure', name: nameIn(named(request)), records: false }]
+function touchesProcedure (named: (request: RequestMessage) => unknown): ResourcesOf {
+  return (request, { operation, tier }) => [
+    { operation, tier, type: 'procedure', name: nameIn(named(request)), records: false }
+  ]
 }
 
 const touchesNamed = touchesProcedure(request => request['name'])
@@ -18,15 +20,18 @@ export const procedures: readonly Operation[] = [
     name: 'procedures.register',
     tier: 'admin',
     request: Type.Object({ procedure: JsonObject }),
-    touches: touchesGiven,
+    resources: touchesGiven,
     details: request => runAsIn(request['procedure']),
-    run: async ({ procedures }, { procedure }, grant) => ({ name: await procedures.register(procedure, grant), registered: true })
+    run: async ({ procedures }, { procedure }, grant) => ({
+      name: await procedures.register(procedure, grant),
+      registered: true
+    })
   }),
   defineOperation({
     name: 'procedures.unregister',
     tier: 'admin',
     request: Named,
-    touches: touchesNamed,
+    resources: touchesNamed,
     async run ({ procedures }, { name }, grant) {
       await procedures.unregister(name, grant)
       return { name, unregistered: true }
@@ -36,7 +41,7 @@ export const procedures: readonly Operation[] = [
     name: 'procedures.update',
     tier: 'admin',
     request: Type.Object({ name: Name, updates: JsonObject }),
-    touches: touchesNamed,
+    resources: touchesNamed,
     details: request => runAsIn(request['updates']),
     async run ({ procedures }, { name, updates }, grant) {
       await procedures.update(name, updates, grant)
@@ -47,22 +52,23 @@ export const procedures: readonly Operation[] = [
     name: 'procedures.get',
     tier: 'read',
     request: Named,
-    touches: touchesNamed,
+    resources: touchesNamed,
     run: async ({ procedures }, { name }) => procedures.get(name).procedure.definition
   }),
   defineOperation({
     name: 'procedures.list',
     tier: 'admin',
     request: Type.Object({}),
-    touches: touchesProcedure(() => '*'),
+    resources: touchesProcedure(() => '*'),
     run: async ({ procedures }) => ({ procedures: procedures.list() })
   }),
   defineOperation({
     name: 'procedures.call',
     tier: 'write',
     request: Type.Object({ name: Name, input: MaybeObject }),
-    touches: touchesNamed,
-    run: async (services, { name, input }, grant) => await services.procedures.call(name, input ?? {}, grant, services)
+    resources: touchesNamed,
+    run: async (services, { name, input }, grant) =>
+      await services.procedures.call(name, input ?? {}, grant, services)
   })
 ]
 

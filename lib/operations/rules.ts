@@ -1,33 +1,50 @@
 import { Type } from 'typebox'
-import { NoexServerError, NothingNamedError } from '../errors.js'
+import { NoexServerError, NothingNamedError } from '../protocol/errors.js'
 import { EncodedJson, encodeEvent } from '../protocol/encode.js'
 import { JsonObject, MaybeObject, Name } from '../protocol/fields.js'
 import { queryFacts } from '../rules/facts.js'
 import type { EngineCalls } from '../rules/engine-calls.js'
 import type { RuleSummary } from '../rules/rule-engine.js'
-import type { RuleService } from '../rules/rule-service.js'
+import type { RuleService } from '../subscriptions/rule-service.js'
 import { MAX_PATTERN_LENGTH } from '../rules/topic-pattern.js'
-import { defineOperation, memberIn, touchesTopic, type Operation, type Services, type Touches } from './operation.js'
+import {
+  defineOperation,
+  memberIn,
+  namedTopic,
+  type Operation,
+  type ServerContext,
+  type ResourcesOf
+} from './operation.js'
 
 /** A topic, a key or a pattern of either. */
 const RuleName = Type.String({ minLength: 1, maxLength: MAX_PATTERN_LENGTH })
 const MaybeName = Type.Optional(Type.Union([Type.Null(), RuleName]))
 const RuleId = Type.Object({ ruleId: Name })
 
-const touchesRule = touchesTopic(request => request['ruleId'])
-const touchesGivenRule = touchesTopic(request => memberIn(request['rule'], 'id'))
-const touchesKey = touchesTopic(request => request['key'])
-/** What a rule hears, keeps, sends and calls is up to whoever writes it: that takes the right to all topics, beside that to the rule. */
-const touchesWhatRulesReach = (touches: Touches): Touches => (request, self) => [...touches(request, self), ...touchesTopic(() => '*')(request, self)]
-const touchesPattern = touchesTopic(request => request['pattern'])
+const ruleOf = namedTopic(request => request['ruleId'])
+const givenRule = namedTopic(request => memberIn(request['rule'], 'id'))
+const factOf = namedTopic(request => request['key'])
+/**
+ * What a rule hears, keeps, sends and calls is up to whoever writes it: that takes the right to all topics,
+ * beside that to the rule.
+ */
+const withAllTopics =
+  (touches: ResourcesOf): ResourcesOf =>
+    (request, self) => [...touches(request, self), ...namedTopic(() => '*')(request, self)]
+const patternOf = namedTopic(request => request['pattern'])
 
 /** The operations of the `rules` namespace. PROTOCOL.md, "Rules". */
 export const rules: readonly Operation[] = [
   defineOperation({
     name: 'rules.emit',
     tier: 'write',
-    request: Type.Object({ topic: RuleName, data: MaybeObject, correlationId: MaybeName, causationId: MaybeName }),
-    touches: touchesTopic(request => request['topic']),
+    request: Type.Object({
+      topic: RuleName,
+      data: MaybeObject,
+      correlationId: MaybeName,
+      causationId: MaybeName
+    }),
+    resources: namedTopic(request => request['topic']),
     run: onEngine(async (calls, { topic, data, correlationId, causationId }) => {
       const given = data ?? {}
       const event = correlationId === undefined || correlationId === null
@@ -40,50 +57,51 @@ export const rules: readonly Operation[] = [
     name: 'rules.setFact',
     tier: 'write',
     request: Type.Object({ key: RuleName, value: Type.Unknown() }),
-    touches: touchesKey,
+    resources: factOf,
     run: onEngine(async (calls, { key, value }) => await calls.call('setFact', key, value))
   }),
   defineOperation({
     name: 'rules.getFact',
     tier: 'read',
     request: Type.Object({ key: RuleName }),
-    touches: touchesKey,
+    resources: factOf,
     run: reading(async (calls, { key }) => await calls.call('getFact', key))
   }),
   defineOperation({
     name: 'rules.deleteFact',
     tier: 'write',
     request: Type.Object({ key: RuleName }),
-    touches: touchesKey,
+    resources: factOf,
     run: onEngine(async (calls, { key }) => ({ deleted: await calls.call('deleteFact', key) }))
   }),
   defineOperation({
     name: 'rules.queryFacts',
     tier: 'read',
     request: Type.Object({ pattern: RuleName }),
-    touches: touchesPattern,
+    resources: patternOf,
     run: reading(async (calls, { pattern }) => await queryFacts(calls, pattern))
   }),
   defineOperation({
     name: 'rules.getAllFacts',
     tier: 'read',
     request: Type.Object({}),
-    touches: touchesTopic(() => '*'),
+    resources: namedTopic(() => '*'),
     run: reading(async calls => await calls.call('getAllFacts'))
   }),
   defineOperation({
     name: 'rules.subscribe',
     tier: 'read',
     request: Type.Object({ pattern: RuleName }),
-    touches: touchesPattern,
+    resources: patternOf,
     guard: client => { client.eventSubscriptions.checkRoom() },
-    run: async (services, { pattern }, { client }) => client.eventSubscriptions.add(serviceOf(services).feeds, pattern)
+    run: async (services, { pattern }, { client }) =>
+      client.eventSubscriptions.add(serviceOf(services).channels, pattern)
   }),
   defineOperation({
     name: 'rules.unsubscribe',
     tier: 'read',
     request: Type.Object({ subscriptionId: Name }),
-    admission: 'session',
+    accessLevel: 'session',
     async run (_services, { subscriptionId }, { client }) {
       if (client.eventSubscriptions.remove(subscriptionId)) return { unsubscribed: true }
       throw new NoexServerError('NOT_FOUND', `Subscription "${subscriptionId}" is not one of this connection`)
@@ -93,14 +111,14 @@ export const rules: readonly Operation[] = [
     name: 'rules.stats',
     tier: 'read',
     request: Type.Object({}),
-    touches: touchesTopic(() => '*'),
+    resources: namedTopic(() => '*'),
     run: reading(async calls => await calls.call('getStats'))
   }),
   defineOperation({
     name: 'rules.registerRule',
     tier: 'admin',
     request: Type.Object({ rule: JsonObject }),
-    touches: touchesWhatRulesReach(touchesGivenRule),
+    resources: withAllTopics(givenRule),
     run: onEngine(async (calls, { rule }) => {
       const id = rule['id']
       if (typeof id === 'string' && await hasRule(calls, id)) {
@@ -115,7 +133,7 @@ export const rules: readonly Operation[] = [
     name: 'rules.unregisterRule',
     tier: 'admin',
     request: RuleId,
-    touches: touchesRule,
+    resources: ruleOf,
     run: onEngine(async (calls, { ruleId }) => {
       ensureThere(ruleId, await calls.call('unregisterRule', ruleId))
       return { ruleId, unregistered: true }
@@ -125,7 +143,7 @@ export const rules: readonly Operation[] = [
     name: 'rules.updateRule',
     tier: 'admin',
     request: Type.Object({ ruleId: Name, updates: JsonObject }),
-    touches: touchesWhatRulesReach(touchesRule),
+    resources: withAllTopics(ruleOf),
     run: onEngine(async (calls, { ruleId, updates }) => {
       ensureThere(ruleId, await hasRule(calls, ruleId))
       const { id, version, updatedAt } = await calls.call('updateRule', ruleId, updates as never)
@@ -136,7 +154,7 @@ export const rules: readonly Operation[] = [
     name: 'rules.enableRule',
     tier: 'admin',
     request: RuleId,
-    touches: touchesRule,
+    resources: ruleOf,
     run: onEngine(async (calls, { ruleId }) => {
       ensureThere(ruleId, await calls.call('enableRule', ruleId))
       return { ruleId, enabled: true }
@@ -146,7 +164,7 @@ export const rules: readonly Operation[] = [
     name: 'rules.disableRule',
     tier: 'admin',
     request: RuleId,
-    touches: touchesRule,
+    resources: ruleOf,
     run: onEngine(async (calls, { ruleId }) => {
       ensureThere(ruleId, await calls.call('disableRule', ruleId))
       return { ruleId, enabled: false }
@@ -156,7 +174,7 @@ export const rules: readonly Operation[] = [
     name: 'rules.getRule',
     tier: 'admin',
     request: RuleId,
-    touches: touchesRule,
+    resources: ruleOf,
     run: reading(async (calls, { ruleId }) => {
       const rule = await calls.call('getRule', ruleId)
       ensureThere(ruleId, rule !== undefined && rule !== null)
@@ -167,14 +185,14 @@ export const rules: readonly Operation[] = [
     name: 'rules.getRules',
     tier: 'admin',
     request: Type.Object({}),
-    touches: touchesTopic(() => '*'),
+    resources: namedTopic(() => '*'),
     run: reading(async calls => ({ rules: (await calls.call('getRules')).map(summaryOf) }))
   }),
   defineOperation({
     name: 'rules.validateRule',
     tier: 'admin',
     request: Type.Object({ rule: JsonObject }),
-    touches: touchesGivenRule,
+    resources: givenRule,
     run: reading(async (calls, { rule }) => await calls.call('validateRule', rule))
   })
 ]
@@ -193,14 +211,14 @@ function reading<Request> (work: Work<Request>): Run<Request> {
 }
 
 type Work<Request> = (calls: EngineCalls, request: Request) => Promise<unknown>
-type Run<Request> = (services: Services, request: Request) => Promise<unknown>
+type Run<Request> = (services: ServerContext, request: Request) => Promise<unknown>
 
 async function hasRule (calls: EngineCalls, id: string): Promise<boolean> {
   const rule = await calls.call('getRule', id)
   return rule !== undefined && rule !== null
 }
 
-function serviceOf ({ rules }: Services): RuleService {
+function serviceOf ({ rules }: ServerContext): RuleService {
   if (rules === undefined) throw new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')
   return rules
 }

@@ -1,8 +1,8 @@
-import type { Caller } from '../access/gate.js'
-import type { Grant } from '../access/grant.js'
+import type { Caller } from '../permissions/authorizer.js'
+import type { Grant } from '../permissions/grant.js'
 import { EncodedJson } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
-import type { Operation, Services } from './operation.js'
+import type { Operation, ServerContext } from './operation.js'
 
 /**
  * Runs what a client has been let in for: a request, or a step of a procedure. While it writes,
@@ -10,7 +10,7 @@ import type { Operation, Services } from './operation.js'
  */
 export async function runOperation (
   operation: Operation, request: RequestMessage, grant: Grant, caller: Pick<Caller, 'writing'>,
-  services: Services
+  services: ServerContext
 ): Promise<unknown> {
   if (operation.tier === 'write' && operation.usesStore) {
     return await written(caller, operation.run(services, request, grant))
@@ -18,7 +18,7 @@ export async function runOperation (
   const data = await operation.run(services, request, grant)
   if (operation.tier !== 'read') return data
   // What was read for a client that may not see it any more is not sent; a subscription has asked by itself.
-  if (!(data instanceof EncodedJson) || data.sent === undefined) grant.ensure()
+  if (!(data instanceof EncodedJson) || data.sent === undefined) grant.assertStillAllowed()
   return data
 }
 

@@ -1,31 +1,43 @@
 import { Type } from 'typebox'
-import { bucketNotDefined, queryNotDefined } from '../errors.js'
+import { bucketNotDefined, queryNotDefined } from '../protocol/errors.js'
 import { defineBucket, dropBucket, updateBucket } from '../store/schema-change.js'
 import { checkQueryConfig } from '../store/query-config.js'
 import { JsonObject, Name } from '../protocol/fields.js'
-import type { Touch } from '../access/policy.js'
+import type { ResourceAccess } from '../permissions/policy.js'
 import { referencedBuckets } from '../store/bucket-definition.js'
-import { causedBy } from '../store/reach.js'
-import { defineOperation, nameIn, touchesBucket, touchesQuery, type Operation } from './operation.js'
+import { causedBy } from '../store/row-scope.js'
+import { defineOperation, nameIn, wholeBucket, namedQuery, type Operation } from './operation.js'
 
 const Named = Type.Object({ name: Name })
 
-const bucket = touchesBucket('name')
+const bucket = wholeBucket('name')
 
-/** A reference tells whether a record exists, and can keep it from being deleted: that takes the right to read it. */
-function references (definition: unknown, member: 'schema' | 'addFields'): Touch[] {
-  return referencedBuckets(definition, member).map(name => ({ operation: 'store.get', tier: 'read', type: 'bucket', name, records: false }))
+/**
+ * A reference tells whether a record exists, and can keep it from being deleted: that takes the right to read
+ * it.
+ */
+function references (definition: unknown, member: 'schema' | 'addFields'): ResourceAccess[] {
+  return referencedBuckets(definition, member).map(name => ({
+    operation: 'store.get',
+    tier: 'read',
+    type: 'bucket',
+    name,
+    records: false
+  }))
 }
 
-/** The operations of the `store` namespace that change buckets and queries. PROTOCOL.md, "Bucket definitions" and "Declarative queries". */
+/**
+ * The operations of the `store` namespace that change buckets and queries. PROTOCOL.md, "Bucket definitions"
+ * and "Declarative queries".
+ */
 export const storeAdmin: readonly Operation[] = [
   defineOperation({
     name: 'store.defineBucket',
     tier: 'admin',
     request: Type.Object({ name: Name, config: JsonObject }),
-    touches: (request, self) => [...bucket(request, self), ...references(request['config'], 'schema')],
-    async run ({ access, identity }, r, grant) {
-      await defineBucket(access, r.name, r.config, grant)
+    resources: (request, self) => [...bucket(request, self), ...references(request['config'], 'schema')],
+    async run ({ sharedStore, identity }, r, grant) {
+      await defineBucket(sharedStore, r.name, r.config, grant)
       await identity?.recordOwner('bucket', r.name, grant.client.session, grant.note)
       return { name: r.name, created: true }
     }
@@ -34,9 +46,9 @@ export const storeAdmin: readonly Operation[] = [
     name: 'store.dropBucket',
     tier: 'admin',
     request: Named,
-    touches: bucket,
-    async run ({ access, identity }, r, grant) {
-      await dropBucket(access, r.name, grant)
+    resources: bucket,
+    async run ({ sharedStore, identity }, r, grant) {
+      await dropBucket(sharedStore, r.name, grant)
       await identity?.forgetResource('bucket', r.name, grant)
       return { name: r.name, dropped: true }
     }
@@ -45,9 +57,9 @@ export const storeAdmin: readonly Operation[] = [
     name: 'store.updateBucket',
     tier: 'admin',
     request: Type.Object({ name: Name, updates: JsonObject }),
-    touches: (request, self) => [...bucket(request, self), ...references(request['updates'], 'addFields')],
-    async run ({ access }, r, grant) {
-      await updateBucket(access, r.name, r.updates, grant)
+    resources: (request, self) => [...bucket(request, self), ...references(request['updates'], 'addFields')],
+    async run ({ sharedStore }, r, grant) {
+      await updateBucket(sharedStore, r.name, r.updates, grant)
       return { name: r.name, updated: true }
     }
   }),
@@ -55,14 +67,14 @@ export const storeAdmin: readonly Operation[] = [
     name: 'store.getBucketSchema',
     tier: 'admin',
     request: Named,
-    touches: bucket,
-    run: async ({ access }, r) => ({ name: r.name, config: access.definition(r.name) })
+    resources: bucket,
+    run: async ({ sharedStore }, r) => ({ name: r.name, config: sharedStore.definition(r.name) })
   }),
   defineOperation({
     name: 'store.defineQuery',
     tier: 'admin',
     request: Type.Object({ name: Name, config: JsonObject }),
-    touches (request, self) {
+    resources (request, self) {
       const source = nameIn((request['config'] as { bucket?: unknown } | null | undefined)?.bucket)
       return [
         { ...self, type: 'query', name: nameIn(request['name']), records: false, source },
@@ -70,10 +82,10 @@ export const storeAdmin: readonly Operation[] = [
         { operation: 'store.where', tier: 'read', type: 'bucket', name: source, records: true }
       ]
     },
-    async run ({ access, identity }, r, grant) {
+    async run ({ sharedStore, identity }, r, grant) {
       const config = checkQueryConfig(r.config)
-      if (!access.store.hasBucket(config.bucket)) throw bucketNotDefined(config.bucket)
-      access.store.defineDeclarativeQuery(r.name, config, causedBy(grant))
+      if (!sharedStore.store.hasBucket(config.bucket)) throw bucketNotDefined(config.bucket)
+      sharedStore.store.defineDeclarativeQuery(r.name, config, causedBy(grant))
       await identity?.recordOwner('query', r.name, grant.client.session, grant.note)
       return { name: r.name, defined: true }
     }
@@ -82,9 +94,9 @@ export const storeAdmin: readonly Operation[] = [
     name: 'store.undefineQuery',
     tier: 'admin',
     request: Named,
-    touches: touchesQuery('name'),
-    async run ({ access, identity }, r, grant) {
-      if (!access.store.undefineQuery(r.name, causedBy(grant))) throw queryNotDefined(r.name)
+    resources: namedQuery('name'),
+    async run ({ sharedStore, identity }, r, grant) {
+      if (!sharedStore.store.undefineQuery(r.name, causedBy(grant))) throw queryNotDefined(r.name)
       await identity?.forgetResource('query', r.name, grant)
       return { name: r.name, undefined: true }
     }
@@ -93,8 +105,15 @@ export const storeAdmin: readonly Operation[] = [
     name: 'store.listQueries',
     tier: 'admin',
     request: Type.Object({}),
-    run: async ({ access, feeds }) => ({
-      queries: access.store.getQueries().map(({ name, type, config }) => ({ name, type, activeSubscriptions: feeds.subscribersOf(name), config }))
+    run: async ({ sharedStore, liveQueries }) => ({
+      queries: sharedStore.store
+        .getQueries()
+        .map(({ name, type, config }) => ({
+          name,
+          type,
+          activeSubscriptions: liveQueries.subscribersOf(name),
+          config
+        }))
     })
   })
 ]

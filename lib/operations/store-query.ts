@@ -1,8 +1,8 @@
 import { Type } from 'typebox'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { checkQueryParams } from '../store/query-config.js'
 import { Name } from '../protocol/fields.js'
-import { defineOperation, touchesQuery, type Operation } from './operation.js'
+import { defineOperation, namedQuery, type Operation } from './operation.js'
 
 const Query = Type.Object({ query: Name, params: Type.Optional(Type.Unknown()) })
 
@@ -12,10 +12,10 @@ export const storeQuery: readonly Operation[] = [
     name: 'store.query',
     tier: 'read',
     request: Query,
-    touches: touchesQuery('query'),
-    async run ({ access, queries }, r, grant) {
+    resources: namedQuery('query'),
+    async run ({ sharedStore, queries }, r, grant) {
       const params = r.params ?? undefined
-      checkQueryParams(access.store, r.query, params)
+      checkQueryParams(sharedStore.store, r.query, params)
       const { rows } = grant.scope(r.query)
       return await queries.result({ query: r.query, params, rows, owner: grant.client.id, work: grant.work })
     }
@@ -24,22 +24,25 @@ export const storeQuery: readonly Operation[] = [
     name: 'store.subscribe',
     tier: 'read',
     request: Query,
-    touches: touchesQuery('query'),
+    resources: namedQuery('query'),
     guard: client => { client.subscriptions.checkRoom() },
-    async run ({ access, feeds }, r, grant) {
+    async run ({ sharedStore, liveQueries }, r, grant) {
       const params = r.params ?? undefined
-      checkQueryParams(access.store, r.query, params)
-      return await grant.client.subscriptions.add(feeds, r.query, params, grant)
+      checkQueryParams(sharedStore.store, r.query, params)
+      return await grant.client.subscriptions.add(liveQueries, r.query, params, grant)
     }
   }),
   defineOperation({
     name: 'store.unsubscribe',
     tier: 'read',
     request: Type.Object({ subscriptionId: Name }),
-    admission: 'session',
+    accessLevel: 'session',
     async run (_services, r, { client }) {
       if (!client.subscriptions.remove(r.subscriptionId)) {
-        throw new NoexServerError('NOT_FOUND', `Subscription "${r.subscriptionId}" is not one of this connection`)
+        throw new NoexServerError(
+          'NOT_FOUND',
+          `Subscription "${r.subscriptionId}" is not one of this connection`
+        )
       }
       return { unsubscribed: true }
     }

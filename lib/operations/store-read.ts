@@ -1,14 +1,14 @@
 import type { BucketHandle } from '@hamicek/noex-store'
 import { Type } from 'typebox'
-import type { Grant } from '../access/grant.js'
+import type { Grant } from '../permissions/grant.js'
 import { checkFilter } from '../store/filter.js'
 import { fieldsIn, fieldsOfFilter, fieldsOfGroups } from '../store/named-fields.js'
-import { accessOf } from '../store/reach.js'
+import { accessOf } from '../store/row-scope.js'
 import { isSystemBucket } from '../store/system-buckets.js'
 import {
   GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, PositiveInteger
 } from '../protocol/fields.js'
-import { defineOperation, touchesRecords, type Operation, type Services } from './operation.js'
+import { defineOperation, recordsOfBucket, type Operation, type ServerContext } from './operation.js'
 
 const Filtered = Type.Object({ bucket: Name, filter: JsonObject })
 const MaybeFiltered = Type.Object({ bucket: Name, filter: MaybeObject })
@@ -30,9 +30,9 @@ const fieldsOf = (request: MaybeFilter) => fieldsOfFilter(request.filter, 'filte
 
 /** What a request may read of its bucket. */
 function reads (
-  operation: string, { access }: Services, { bucket }: { readonly bucket: string }, grant: Grant
+  operation: string, { sharedStore }: ServerContext, { bucket }: { readonly bucket: string }, grant: Grant
 ): BucketHandle {
-  return access.bucket(bucket, accessOf(grant, operation, bucket))
+  return sharedStore.bucket(bucket, accessOf(grant, operation, bucket))
 }
 
 type FieldAggregate = 'sum' | 'avg' | 'min' | 'max'
@@ -42,7 +42,7 @@ function fieldAggregate (method: FieldAggregate): Operation {
     name: `store.${method}`,
     tier: 'read',
     request: FieldOf,
-    touches: touchesRecords,
+    resources: recordsOfBucket,
     check: checkFilterOf,
     fields: r => [...fieldsIn(r.field, 'field'), ...fieldsOf(r)],
     run: (services, r, grant) =>
@@ -56,21 +56,21 @@ export const storeRead: readonly Operation[] = [
     name: 'store.get',
     tier: 'read',
     request: Type.Object({ bucket: Name, key: Key }),
-    touches: touchesRecords,
+    resources: recordsOfBucket,
     run: (services, r, grant) => reads('store.get', services, r, grant).get(r.key)
   }),
   defineOperation({
     name: 'store.all',
     tier: 'read',
     request: Type.Object({ bucket: Name }),
-    touches: touchesRecords,
+    resources: recordsOfBucket,
     run: (services, r, grant) => reads('store.all', services, r, grant).all()
   }),
   defineOperation({
     name: 'store.where',
     tier: 'read',
     request: Type.Object({ bucket: Name, filter: JsonObject, limit: MaybeLimit }),
-    touches: touchesRecords,
+    resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
     run: (services, r, grant) =>
@@ -80,7 +80,7 @@ export const storeRead: readonly Operation[] = [
     name: 'store.findOne',
     tier: 'read',
     request: Filtered,
-    touches: touchesRecords,
+    resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
     run: (services, r, grant) => reads('store.findOne', services, r, grant).findOne(r.filter)
@@ -89,7 +89,7 @@ export const storeRead: readonly Operation[] = [
     name: 'store.count',
     tier: 'read',
     request: MaybeFiltered,
-    touches: touchesRecords,
+    resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
     run: (services, r, grant) => reads('store.count', services, r, grant).count(filterOf(r))
@@ -98,7 +98,7 @@ export const storeRead: readonly Operation[] = [
     name: 'store.first',
     tier: 'read',
     request: Slice,
-    touches: touchesRecords,
+    resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
     run: (services, r, grant) => reads('store.first', services, r, grant).first(r.n, filterOf(r))
@@ -107,7 +107,7 @@ export const storeRead: readonly Operation[] = [
     name: 'store.last',
     tier: 'read',
     request: Slice,
-    touches: touchesRecords,
+    resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
     run: (services, r, grant) => reads('store.last', services, r, grant).last(r.n, filterOf(r))
@@ -118,7 +118,7 @@ export const storeRead: readonly Operation[] = [
     request: Type.Object({
       bucket: Name, limit: PositiveInteger, after: Type.Optional(Type.Unknown()), filter: MaybeObject
     }),
-    touches: touchesRecords,
+    resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
     async run (services, r, grant) {
@@ -135,7 +135,7 @@ export const storeRead: readonly Operation[] = [
     name: 'store.groupBy',
     tier: 'read',
     request: GroupBy,
-    touches: touchesRecords,
+    resources: recordsOfBucket,
     check: checkFilterOf,
     fields: r => fieldsOfGroups(r),
     run: (services, r, grant) =>
@@ -145,8 +145,8 @@ export const storeRead: readonly Operation[] = [
     name: 'store.buckets',
     tier: 'read',
     request: Type.Object({}),
-    async run ({ access }) {
-      const names = access.bucketNames().filter(name => !isSystemBucket(name, access))
+    async run ({ sharedStore }) {
+      const names = sharedStore.bucketNames().filter(name => !isSystemBucket(name, sharedStore))
       return { count: names.length, names }
     }
   }),

@@ -1,6 +1,6 @@
 import { Type, type TObject } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
-import { invalid } from '../errors.js'
+import { invalid } from '../protocol/errors.js'
 import { firstProblem } from '../protocol/shape.js'
 import { checkFilter } from '../store/filter.js'
 import type { RequestMessage } from '../protocol/messages.js'
@@ -10,8 +10,8 @@ import { placeOf, runTransaction } from '../store/transaction.js'
 import {
   ExpectedVersion, GroupBy, incrementFields, JsonObject, Key, MaybeLimit, MaybeObject, Name, RecordBatch
 } from '../protocol/fields.js'
-import type { Tier, Touch } from '../access/policy.js'
-import { defineOperation, lengthOf, memberIn, nameIn, type Operation, type Touches } from './operation.js'
+import type { Tier, ResourceAccess } from '../permissions/policy.js'
+import { defineOperation, lengthOf, memberIn, nameIn, type Operation, type ResourcesOf } from './operation.js'
 
 /** As many as one `insertMany` of its own may have. */
 const MAX_RECORDS = 10_000
@@ -33,14 +33,16 @@ const entryFields: Readonly<Record<TransactionEntry['op'], TObject>> = {
   groupBy: GroupBy
 }
 
-const entrySchemas = new Map<string, Validator>(Object.entries(entryFields).map(([op, fields]) => [op, Compile(fields)]))
+const entrySchemas = new Map<string, Validator>(
+  Object.entries(entryFields).map(([op, fields]) => [op, Compile(fields)])
+)
 
 /** `store.transaction`: all entries take effect, or none. PROTOCOL.md, "Transactions". */
 export const storeTransaction: Operation = defineOperation({
   name: 'store.transaction',
   tier: 'write',
   request: Type.Object({ operations: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 1_000 }) }),
-  touches: touchesEntries,
+  resources: touchesEntries,
   resource: request => bucketsIn(request).length === 1 ? bucketsIn(request)[0] as string : '*',
   details: request => ({ buckets: bucketsIn(request) }),
   charges: request => [
@@ -49,27 +51,36 @@ export const storeTransaction: Operation = defineOperation({
   ],
   check (request) {
     request.operations.forEach(checkEntry)
-    const records = (request.operations as TransactionEntry[]).reduce((sum, entry) => sum + (entry.op === 'insertMany' ? entry.data.length : 0), 0)
-    if (records > MAX_RECORDS) throw invalid('operations', `must not insert more than ${MAX_RECORDS} records by insertMany`)
+    const records = (request.operations as TransactionEntry[]).reduce(
+      (sum, entry) => sum + (entry.op === 'insertMany' ? entry.data.length : 0),
+      0
+    )
+    if (records > MAX_RECORDS) {
+      throw invalid('operations', `must not insert more than ${MAX_RECORDS} records by insertMany`)
+    }
   },
-  async run ({ access }, request, grant) {
+  async run ({ sharedStore }, request, grant) {
     const entries = request.operations as TransactionEntry[]
-    const fields = new EntryFields(access)
+    const fields = new EntryFields(sharedStore)
     for (const [index, entry] of entries.entries()) {
       const checking = fields.check(entry, grant, `${placeOf(index)}.`)
       if (checking !== undefined) await checking
     }
-    const results = await runTransaction(access, entries, grant)
+    const results = await runTransaction(sharedStore, entries, grant)
     return { results: results.map((data, index) => ({ index, data: data ?? null })) }
   }
 })
 
 function checkEntry (entry: unknown, index: number): void {
   const path = placeOf(index)
-  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) throw invalid(path, 'must be an object')
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) {
+    throw invalid(path, 'must be an object')
+  }
   const { op, filter } = entry as { op?: unknown, filter?: unknown }
   const schema = typeof op === 'string' ? entrySchemas.get(op) : undefined
-  if (schema === undefined) throw invalid(`${path}.op`, `must be one of ${[...entrySchemas.keys()].join(', ')}`)
+  if (schema === undefined) {
+    throw invalid(`${path}.op`, `must be one of ${[...entrySchemas.keys()].join(', ')}`)
+  }
   if (!schema.Check(entry)) throw firstProblem(schema, entry, path)
   if (filter != null) checkFilter(filter, `${path}.filter`)
 }
@@ -91,23 +102,38 @@ const entryTiers: Readonly<Record<TransactionEntry['op'], Tier>> = {
   deleteMany: 'write'
 }
 
-/** The right to a transaction on each bucket, and for each entry the right to the operation that it stands for. What is no entry is left to validation. */
-function touchesEntries (...[request, self]: Parameters<Touches>): readonly Touch[] {
+/**
+ * The right to a transaction on each bucket, and for each entry the right to the operation that it stands
+ * for. What is no entry is left to validation.
+ */
+function touchesEntries (...[request, self]: Parameters<ResourcesOf>): readonly ResourceAccess[] {
   const operations: unknown = request['operations']
-  const touches: Touch[] = []
+  const touches: ResourceAccess[] = []
   for (const entry of Array.isArray(operations) ? operations as unknown[] : []) {
     const { op, bucket } = (entry ?? {}) as { op?: unknown, bucket?: unknown }
     const name = nameIn(bucket)
-    if (isEntry(op)) touches.push({ operation: `store.${op}`, tier: entryTiers[op], type: 'bucket', name, records: true })
+    if (isEntry(op)) {
+      touches.push({ operation: `store.${op}`, tier: entryTiers[op], type: 'bucket', name, records: true })
+    }
   }
-  return [...bucketsIn(request).map(name => ({ ...self, type: 'bucket' as const, name, records: true })), ...touches]
+  return [
+    ...bucketsIn(request).map(name => ({ ...self, type: 'bucket' as const, name, records: true })),
+    ...touches
+  ]
 }
 
-/** The buckets that the entries name, each once; `*` for an entry that names none, and where there are no entries. */
+/**
+ * The buckets that the entries name, each once; `*` for an entry that names none, and where there are no
+ * entries.
+ */
 function bucketsIn ({ operations }: RequestMessage): string[] {
   // A step of a procedure.
   if (Array.isArray(operations) && operations.length === 1) return [nameIn(memberIn(operations[0], 'bucket'))]
-  const buckets = new Set(Array.isArray(operations) ? operations.map((entry: unknown) => nameIn((entry as { bucket?: unknown } | null | undefined)?.bucket)) : [])
+  const buckets = new Set(
+    Array.isArray(operations)
+      ? operations.map((entry: unknown) => nameIn((entry as { bucket?: unknown } | null | undefined)?.bucket))
+      : []
+  )
   return buckets.size === 0 ? ['*'] : [...buckets]
 }
 

@@ -3,7 +3,7 @@ import { checkFilter } from '../store/filter.js'
 import { fieldsOfFilter, fieldsOfIncrement } from '../store/named-fields.js'
 import { Writes } from '../store/writes.js'
 import { ExpectedVersion, incrementFields, JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
-import { defineOperation, lengthOf, touchesBucket, touchesRecords, type Operation } from './operation.js'
+import { defineOperation, lengthOf, wholeBucket, recordsOfBucket, type Operation } from './operation.js'
 
 const BucketData = Type.Object({ bucket: Name, data: JsonObject })
 
@@ -13,57 +13,57 @@ export const storeWrite: readonly Operation[] = [
     name: 'store.insert',
     tier: 'write',
     request: BucketData,
-    touches: touchesRecords,
-    run: ({ access }, r, grant) => new Writes(access, grant).insert(r.bucket, r.data)
+    resources: recordsOfBucket,
+    run: ({ sharedStore }, r, grant) => new Writes(sharedStore, grant).insert(r.bucket, r.data)
   }),
   defineOperation({
     name: 'store.insertMany',
     tier: 'write',
     charges: request => [{ operation: 'store.insertMany', times: Math.max(1, lengthOf(request['data'])) }],
     request: Type.Object({ bucket: Name, data: RecordBatch }),
-    touches: touchesRecords,
-    run: ({ access }, r, grant) => new Writes(access, grant).insertMany(r.bucket, r.data)
+    resources: recordsOfBucket,
+    run: ({ sharedStore }, r, grant) => new Writes(sharedStore, grant).insertMany(r.bucket, r.data)
   }),
   defineOperation({
     name: 'store.upsert',
     tier: 'write',
     request: Type.Object({ bucket: Name, data: JsonObject, expectedVersion: ExpectedVersion }),
-    touches: touchesRecords,
-    run: ({ access }, r, grant) =>
-      new Writes(access, grant).upsert(r.bucket, r.data, r.expectedVersion)
+    resources: recordsOfBucket,
+    run: ({ sharedStore }, r, grant) =>
+      new Writes(sharedStore, grant).upsert(r.bucket, r.data, r.expectedVersion)
   }),
   defineOperation({
     name: 'store.update',
     tier: 'write',
     request: Type.Object({ bucket: Name, key: Key, data: JsonObject, expectedVersion: ExpectedVersion }),
-    touches: touchesRecords,
-    run: ({ access }, r, grant) =>
-      new Writes(access, grant).update(r.bucket, r.key, r.data, r.expectedVersion)
+    resources: recordsOfBucket,
+    run: ({ sharedStore }, r, grant) =>
+      new Writes(sharedStore, grant).update(r.bucket, r.key, r.data, r.expectedVersion)
   }),
   defineOperation({
     name: 'store.increment',
     tier: 'write',
     request: Type.Object(incrementFields),
-    touches: touchesRecords,
+    resources: recordsOfBucket,
     fields: r => fieldsOfIncrement(r.field, 'field'),
-    run: ({ access }, r, grant) => new Writes(access, grant).increment(r.bucket, r)
+    run: ({ sharedStore }, r, grant) => new Writes(sharedStore, grant).increment(r.bucket, r)
   }),
   defineOperation({
     name: 'store.updateMany',
     tier: 'write',
     request: Type.Object({ bucket: Name, filter: JsonObject, data: JsonObject }),
-    touches: touchesRecords,
+    resources: recordsOfBucket,
     check: r => { checkFilter(r.filter, 'filter') },
     fields: r => fieldsOfFilter(r.filter, 'filter'),
-    run: ({ access }, r, grant) => new Writes(access, grant).updateMany(r.bucket, r.filter, r.data)
+    run: ({ sharedStore }, r, grant) => new Writes(sharedStore, grant).updateMany(r.bucket, r.filter, r.data)
   }),
   defineOperation({
     name: 'store.delete',
     tier: 'write',
     request: Type.Object({ bucket: Name, key: Key, expectedVersion: ExpectedVersion }),
-    touches: touchesRecords,
-    async run ({ access }, r, grant) {
-      await new Writes(access, grant).delete(r.bucket, r.key, r.expectedVersion)
+    resources: recordsOfBucket,
+    async run ({ sharedStore }, r, grant) {
+      await new Writes(sharedStore, grant).delete(r.bucket, r.key, r.expectedVersion)
       return { deleted: true }
     }
   }),
@@ -71,18 +71,18 @@ export const storeWrite: readonly Operation[] = [
     name: 'store.deleteMany',
     tier: 'write',
     request: Type.Object({ bucket: Name, filter: JsonObject }),
-    touches: touchesRecords,
+    resources: recordsOfBucket,
     check: r => { checkFilter(r.filter, 'filter') },
     fields: r => fieldsOfFilter(r.filter, 'filter'),
-    run: ({ access }, r, grant) => new Writes(access, grant).deleteMany(r.bucket, r.filter)
+    run: ({ sharedStore }, r, grant) => new Writes(sharedStore, grant).deleteMany(r.bucket, r.filter)
   }),
   defineOperation({
     name: 'store.clear',
     tier: 'write',
     request: Type.Object({ bucket: Name }),
-    touches: touchesBucket('bucket'),
-    async run ({ access }, r, grant) {
-      await new Writes(access, grant).clear(r.bucket)
+    resources: wholeBucket('bucket'),
+    async run ({ sharedStore }, r, grant) {
+      await new Writes(sharedStore, grant).clear(r.bucket)
       return { cleared: true }
     }
   })

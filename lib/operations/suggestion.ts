@@ -1,10 +1,10 @@
-import type { Caller, Gate } from '../access/gate.js'
-import type { Touch } from '../access/policy.js'
-import { NoexServerError, NothingNamedError, type Named } from '../errors.js'
-import { didYouMean, nearestNames } from '../nearest.js'
+import type { Caller, Authorizer } from '../permissions/authorizer.js'
+import type { ResourceAccess } from '../permissions/policy.js'
+import { NoexServerError, NothingNamedError, type Named } from '../protocol/errors.js'
+import { didYouMean, nearestNames } from '../util/nearest.js'
 import type { RequestMessage } from '../protocol/messages.js'
-import type { Catalogue } from './index.js'
-import type { Operation, Services } from './operation.js'
+import type { OperationRegistry } from './registry.js'
+import type { Operation, ServerContext } from './operation.js'
 
 /** Likely names for which the client's rights are asked. */
 const MAX_ASKED = 5
@@ -15,9 +15,9 @@ export interface Asked {
   /** `undefined` where the request names none that exists. */
   readonly operation: Operation | undefined
   readonly caller: Caller
-  readonly gate: Gate
-  readonly catalogue: Catalogue
-  readonly services: Services
+  readonly authorizer: Authorizer
+  readonly registry: OperationRegistry
+  readonly services: ServerContext
 }
 
 /**
@@ -36,7 +36,7 @@ export async function completeAnswer (error: NothingNamedError, asked: Asked): P
       case 'role': return true
       default: return touches.length === 0
         ? error.kind === 'bucket' && mayKnowBucket(name, asked)
-        : touches.every(touch => asked.gate.mayReach(asked.caller, { ...touch, name }))
+        : touches.every(resource => asked.authorizer.mayAccess(asked.caller, { ...resource, name }))
     }
   }
   const likely = nearestNames(error.asked, await namesOf(error.kind, asked)).slice(0, MAX_ASKED)
@@ -45,27 +45,32 @@ export async function completeAnswer (error: NothingNamedError, asked: Asked): P
 }
 
 /** Returns the touches of the request that have the name. */
-function touchesOf ({ kind, asked }: NothingNamedError, { operation, request }: Asked): readonly Touch[] {
+function touchesOf (
+  { kind, asked }: NothingNamedError,
+  { operation, request }: Asked
+): readonly ResourceAccess[] {
   const type = kind === 'rule' ? 'topic' : kind
-  return operation?.touches(request).filter(touch => touch.type === type && touch.name === asked) ?? []
+  return (
+    operation?.resources(request).filter(resource => resource.type === type && resource.name === asked) ?? []
+  )
 }
 
 /** Whether the client might learn of the bucket by reading it. */
-function mayKnowBucket (name: string, { caller, gate }: Asked): boolean {
+function mayKnowBucket (name: string, { caller, authorizer }: Asked): boolean {
   const touch = { operation: 'store.where', tier: 'read', type: 'bucket', name, records: true } as const
-  return gate.mayReach(caller, touch)
+  return authorizer.mayAccess(caller, touch)
 }
 
-function mayAsk (name: string, { request, caller, gate, catalogue }: Asked): boolean {
-  const operation = catalogue.find(name)
-  return operation !== undefined && gate.mayAsk(caller, operation, { ...request, type: name })
+function mayAsk (name: string, { request, caller, authorizer, registry }: Asked): boolean {
+  const operation = registry.find(name)
+  return operation !== undefined && authorizer.mayAsk(caller, operation, { ...request, type: name })
 }
 
-async function namesOf (kind: Named, { catalogue, services }: Asked): Promise<readonly string[]> {
+async function namesOf (kind: Named, { registry, services }: Asked): Promise<readonly string[]> {
   switch (kind) {
-    case 'operation': return [...catalogue.values()].map(({ name }) => name)
-    case 'bucket': return services.access.bucketNames()
-    case 'query': return services.access.store.getQueries().map(({ name }) => name)
+    case 'operation': return [...registry.values()].map(({ name }) => name)
+    case 'bucket': return services.sharedStore.bucketNames()
+    case 'query': return services.sharedStore.store.getQueries().map(({ name }) => name)
     case 'procedure': return services.procedures.list().map(({ name }) => name)
     case 'rule': return (await services.rules?.reads.call('getRules'))?.map(({ id }) => id) ?? []
     case 'role': return services.identity?.directory.tables._roles.all().map(({ name }) => name) ?? []

@@ -1,5 +1,5 @@
 import type { AggregateFunction } from '@hamicek/noex-store'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 
 /** Numbers whose plain sum overflows are added in this scale, where 2^64 of them fit. */
 const SCALE = 2 ** -64

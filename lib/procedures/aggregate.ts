@@ -17,5 +17,7 @@ export function aggregate (items: readonly unknown[], op: Aggregate, field: stri
 
 /** An own member of an object; `undefined` when there is none. */
 export function memberOf (value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Record<string, unknown>)[name]
+    : undefined
 }

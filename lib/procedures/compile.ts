@@ -2,10 +2,10 @@ import { aggregate } from './aggregate.js'
 import { compileCondition } from './condition.js'
 import { compute } from './compute.js'
 import type { Fields, Procedure, ProcedureStep, Step } from './procedure.js'
-import { Room } from './room.js'
+import { SizeBudget } from './size-budget.js'
 import { compileTemplate, type Place, type Template } from './template.js'
 import { transform } from './transform.js'
-import { invalid } from '../errors.js'
+import { invalid } from '../protocol/errors.js'
 
 /** About how many characters of JSON what is made for one step may have. */
 const MAX_VALUE_CHARS = 1_048_576
@@ -13,7 +13,8 @@ const MAX_VALUE_CHARS = 1_048_576
 /** Makes the steps of a definition, which has been checked, ready to run. */
 export function compileSteps (steps: readonly ProcedureStep[]): Pick<Procedure, 'steps' | 'buckets'> {
   const buckets: Array<{ path: string, bucket: string }> = []
-  const compileAll = (list: readonly ProcedureStep[], path: string): Step[] => list.map((step, index) => compileStep(step, `${path}[${index}]`))
+  const compileAll = (list: readonly ProcedureStep[], path: string): Step[] =>
+    list.map((step, index) => compileStep(step, `${path}[${index}]`))
 
   function compileStep (step: ProcedureStep, path: string): Step {
     if ('bucket' in step) buckets.push({ path: `${path}.bucket`, bucket: step.bucket })
@@ -60,11 +61,11 @@ function compileFields (step: ProcedureStep): Fields {
     const place = places.get(name)
     if (place !== undefined) templates.push([name, compileTemplate(value, place, name)])
   }
-  return values => {
+  return variables => {
     const fields: Record<string, unknown> = { ...fixed }
-    const room = new Room(MAX_VALUE_CHARS)
+    const sizeBudget = new SizeBudget(MAX_VALUE_CHARS)
     for (const [name, template] of templates) {
-      const value = template(values, room)
+      const value = template(variables, sizeBudget)
       if (value !== undefined) fields[name] = value
     }
     return fields
@@ -76,16 +77,24 @@ type Compute = Extract<Step, { kind: 'compute' }>['compute']
 
 /** Names of members are no templates. */
 function compileTransform ({ source, operation, args }: TransformStep): Compute {
-  const template = operation === 'pick' || operation === 'pluck' ? undefined : compileTemplate(args, 'data', 'args')
-  return (values, room) => transform(values.results.get(source), operation, template === undefined ? args : template(values, new Room(MAX_VALUE_CHARS)), room)
+  const template =
+    operation === 'pick' || operation === 'pluck' ? undefined : compileTemplate(args, 'data', 'args')
+  return (variables, sizeBudget) =>
+    transform(
+      variables.results.get(source),
+      operation,
+      template === undefined ? args : template(variables, new SizeBudget(MAX_VALUE_CHARS)),
+      sizeBudget
+    )
 }
 
 function compileComputation ({ op, left, right }: Extract<ProcedureStep, { action: 'compute' }>): Compute {
   const [first, second] = [compileTemplate(left, 'data', 'left'), compileTemplate(right, 'data', 'right')]
   // A placeholder that leads to nothing is not the same as no second number at all.
   const hasSecond = right !== undefined
-  const otherOf: Compute = (values, room) => hasSecond ? second(values, room) ?? null : undefined
-  return (values, room) => compute(op, first(values, room), otherOf(values, room))
+  const otherOf: Compute = (variables, sizeBudget) =>
+    hasSecond ? (second(variables, sizeBudget) ?? null) : undefined
+  return (variables, sizeBudget) => compute(op, first(variables, sizeBudget), otherOf(variables, sizeBudget))
 }
 
 function arrayIn (results: ReadonlyMap<string, unknown>, source: string): readonly unknown[] {

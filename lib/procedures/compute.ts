@@ -1,5 +1,5 @@
-import { invalid } from '../errors.js'
-import { add, checkExact, checkFinite } from '../arithmetic.js'
+import { invalid } from '../protocol/errors.js'
+import { add, checkExact, checkFinite } from '../util/arithmetic.js'
 
 /** The operations of `compute` steps. */
 export const computations = ['add', 'subtract', 'multiply', 'divide', 'min', 'max', 'round'] as const

@@ -1,21 +1,40 @@
-import { compileReference, type Values } from './reference.js'
+import { compileReference, type Variables } from './reference.js'
 import type { Condition } from './procedure.js'
 import { compileTemplate } from './template.js'
-import { Room } from './room.js'
+import { SizeBudget } from './size-budget.js'
 
 /** What `if` steps can ask. */
-export const operators = ['eq', 'neq', 'gt', 'gte', 'lt', 'lte', 'exists', 'not_exists'] as const satisfies ReadonlyArray<Condition['operator']>
+export const operators = [
+  'eq',
+  'neq',
+  'gt',
+  'gte',
+  'lt',
+  'lte',
+  'exists',
+  'not_exists'
+] as const satisfies ReadonlyArray<Condition['operator']>
 
-/** Makes a test of a condition that has been checked. `maxChars`: of the JSON of the value that is compared with. */
-export function compileCondition ({ ref, operator, value }: Condition, path: string, maxChars: number): (values: Values) => boolean {
+/**
+ * Makes a test of a condition that has been checked. `maxChars`: of the JSON of the value that is compared
+ * with.
+ */
+export function compileCondition (
+  { ref, operator, value }: Condition,
+  path: string,
+  maxChars: number
+): (variables: Variables) => boolean {
   const reference = compileReference(ref)
-  if (operator === 'exists') return values => reference(values) != null
-  if (operator === 'not_exists') return values => reference(values) == null
+  if (operator === 'exists') return variables => reference(variables) != null
+  if (operator === 'not_exists') return variables => reference(variables) == null
   const other = compileTemplate(value, 'data', path)
-  return values => compare(reference(values), operator, other(values, new Room(maxChars)))
+  return variables => compare(reference(variables), operator, other(variables, new SizeBudget(maxChars)))
 }
 
-/** Equality is strict. What has no order of its own, objects and arrays, comes neither before nor after anything. */
+/**
+ * Equality is strict. What has no order of its own, objects and arrays, comes neither before nor after
+ * anything.
+ */
 function compare (left: unknown, operator: Condition['operator'], right: unknown): boolean {
   if (operator === 'eq') return left === right
   if (operator === 'neq') return left !== right

@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.js'
-import { NoexServerError } from '../errors.js'
+import type { Clock } from '../util/clock.js'
+import { NoexServerError } from '../protocol/errors.js'
 
 /** The time that one call has. */
 export class Deadline {

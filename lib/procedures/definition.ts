@@ -1,4 +1,4 @@
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { checkJson } from '../protocol/json-guard.js'
 import { compileSteps } from './compile.js'
 import { hasType, inputTypes } from './input.js'
@@ -20,23 +20,50 @@ export type Checked =
   | { readonly procedure: Procedure, readonly issues?: undefined }
   | { readonly procedure?: undefined, readonly issues: readonly Issue[] }
 
-/** Checks a definition, whatever it is, and makes it ready to run. PROTOCOL.md, "Procedures". Never throws. */
+/**
+ * Checks a definition, whatever it is, and makes it ready to run. PROTOCOL.md, "Procedures". Never throws.
+ */
 export function checkDefinition (value: unknown, limits: ProcedureLimits): Checked {
   const issues = new Issues()
   const definition = copyOf(value, issues)
   if (definition === undefined) return { issues: issues.list }
   const steps = new StepCheck(issues, limits)
-  checkMembers(definition, { name: isName, 'description?': isDescription, 'input?': isObject, steps: isAnything, 'transaction?': isBoolean, 'timeoutMs?': isTimeout, 'runAs?': isRunAs }, '', issues)
+  checkMembers(
+    definition,
+    {
+      name: isName,
+      'description?': isDescription,
+      'input?': isObject,
+      steps: isAnything,
+      'transaction?': isBoolean,
+      'timeoutMs?': isTimeout,
+      'runAs?': isRunAs
+    },
+    '',
+    issues
+  )
   if (isJsonObject(definition['input'])) checkFields(definition['input'], issues)
   if (Object.hasOwn(definition, 'steps')) steps.steps(definition['steps'], 'steps')
-  if (steps.count > limits.maxSteps) issues.add('steps', `are ${steps.count}, those within others included: there may be ${limits.maxSteps}`)
+  if (steps.count > limits.maxSteps) {
+    issues.add('steps', `are ${steps.count}, those within others included: there may be ${limits.maxSteps}`)
+  }
   if (issues.list.length > 0) return { issues: issues.list }
   const sound = definition as unknown as ProcedureDefinition
   const { name } = sound
-  return { procedure: { definition: sound, name, ...compileSteps(sound.steps), stepCount: steps.count, depth: steps.depth } }
+  return {
+    procedure: {
+      definition: sound,
+      name,
+      ...compileSteps(sound.steps),
+      stepCount: steps.count,
+      depth: steps.depth
+    }
+  }
 }
 
-/** Does `checkDefinition`. @throws `VALIDATION_ERROR` with `{ issues }`, each a text that begins with the path */
+/**
+ * Does `checkDefinition`. @throws `VALIDATION_ERROR` with `{ issues }`, each a text that begins with the path
+ */
 export function requireDefinition (value: unknown, limits: ProcedureLimits): Procedure {
   const { procedure, issues } = checkDefinition(value, limits)
   if (procedure === undefined) throw invalidDefinition(issues)
@@ -77,14 +104,18 @@ function checkFields (input: Readonly<Record<string, unknown>>, issues: Issues):
   for (const [name, field] of Object.entries(input)) {
     if (issues.full) return
     const path = `input.${name}`
-    if (name === '' || name.length > MAX_NAME_CHARS) issues.add(path, `must have a name of 1 to ${MAX_NAME_CHARS} characters`)
+    if (name === '' || name.length > MAX_NAME_CHARS) {
+      issues.add(path, `must have a name of 1 to ${MAX_NAME_CHARS} characters`)
+    }
     if (!isJsonObject(field)) {
       issues.add(path, 'must be an object')
       continue
     }
     checkMembers(field, { type: isInputType, 'required?': isBoolean, 'default?': isAnything }, path, issues)
     const { type, default: value } = field as { type?: unknown, default?: unknown }
-    if (isInputType(type) === undefined && value != null && !hasType(value, type as InputField['type'])) issues.add(`${path}.default`, `must be of type ${String(type)}`)
+    if (isInputType(type) === undefined && value != null && !hasType(value, type as InputField['type'])) {
+      issues.add(`${path}.default`, `must be of type ${String(type)}`)
+    }
   }
 }
 
@@ -92,9 +123,12 @@ type Problem = string | undefined
 
 const isAnything = (): Problem => undefined
 const isObject = (value: unknown): Problem => isJsonObject(value) ? undefined : 'must be an object'
-const isBoolean = (value: unknown): Problem => typeof value === 'boolean' ? undefined : 'must be true or false'
-const isRunAs = (value: unknown): Problem => value === 'caller' || value === 'owner' ? undefined : 'must be caller or owner'
-const isInputType = (value: unknown): Problem => (inputTypes as readonly unknown[]).includes(value) ? undefined : `must be one of ${inputTypes.join(', ')}`
+const isBoolean = (value: unknown): Problem =>
+  typeof value === 'boolean' ? undefined : 'must be true or false'
+const isRunAs = (value: unknown): Problem =>
+  value === 'caller' || value === 'owner' ? undefined : 'must be caller or owner'
+const isInputType = (value: unknown): Problem =>
+  (inputTypes as readonly unknown[]).includes(value) ? undefined : `must be one of ${inputTypes.join(', ')}`
 
 function isName (value: unknown): Problem {
   if (typeof value !== 'string' || value === '') return 'must be a non-empty text'
@@ -102,9 +136,13 @@ function isName (value: unknown): Problem {
 }
 
 function isDescription (value: unknown): Problem {
-  return typeof value === 'string' && value.length <= MAX_DESCRIPTION_CHARS ? undefined : `must be a text of at most ${MAX_DESCRIPTION_CHARS} characters`
+  return typeof value === 'string' && value.length <= MAX_DESCRIPTION_CHARS
+    ? undefined
+    : `must be a text of at most ${MAX_DESCRIPTION_CHARS} characters`
 }
 
 function isTimeout (value: unknown): Problem {
-  return typeof value === 'number' && value > 0 && value <= MAX_TIMEOUT_MS ? undefined : `must be a number above 0 and at most ${MAX_TIMEOUT_MS}`
+  return typeof value === 'number' && value > 0 && value <= MAX_TIMEOUT_MS
+    ? undefined
+    : `must be a number above 0 and at most ${MAX_TIMEOUT_MS}`
 }

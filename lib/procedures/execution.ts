@@ -1,12 +1,12 @@
-import { readTicks } from '../clock.js'
-import { NoexServerError, placedError, toReplyError } from '../errors.js'
-import type { Log } from '../log.js'
+import { readTicks } from '../util/clock.js'
+import { NoexServerError, placedError, toReplyError } from '../protocol/errors.js'
+import type { Log } from '../util/log.js'
 import { runOperation } from '../operations/run-operation.js'
-import { isTurnOver, nextTurn } from '../slice.js'
+import { isTurnOver, nextTurn } from '../util/slice.js'
 import type { Work } from '../store/work.js'
 import type { Procedure, Step } from './procedure.js'
-import type { Values } from './reference.js'
-import { Room } from './room.js'
+import type { Variables } from './reference.js'
+import { SizeBudget } from './size-budget.js'
 import { DirectRequests, type Call, type StepRequests } from './step-requests.js'
 import { inTransaction, type TransactionRequests } from './transaction-requests.js'
 
@@ -28,7 +28,12 @@ export interface Outcome {
 }
 
 /** Runs a procedure. Rejects with the error of the step that failed, which keeps its code and details. */
-export async function execute (procedure: Procedure, input: Values['input'], call: Call, log: Log): Promise<Outcome> {
+export async function execute (
+  procedure: Procedure,
+  input: Variables['input'],
+  call: Call,
+  log: Log
+): Promise<Outcome> {
   if (procedure.definition.transaction !== true) {
     const requests = new DirectRequests(call)
     const run = new Run(input, requests, call.work)
@@ -42,7 +47,7 @@ export async function execute (procedure: Procedure, input: Values['input'], cal
     return running === undefined ? run : running.then(() => run)
   })
   // The rule engine is told of nothing that may be taken back.
-  if (requests.later.length > 0) await call.services.access.store.whenDurable()
+  if (requests.later.length > 0) await call.services.sharedStore.store.whenDurable()
   try {
     await finish(requests, call, procedure.name)
   } catch (error) {
@@ -56,13 +61,13 @@ async function finish (requests: TransactionRequests, call: Call, name: string):
   const { services, caller, deadline } = call
   for (const { path, operation, request, grant } of requests.later) {
     try {
-      grant.ensure()
+      grant.assertStillAllowed()
       await deadline.race(runOperation(operation, request, grant, caller, services))
     } catch (error) {
       throw failureAt(path, error, name)
     }
   }
-  requests.ensure()
+  requests.assertStillAllowed()
 }
 
 /** One run through the steps. */
@@ -73,12 +78,12 @@ class Run {
   /** Where the step stands that is running. */
   #path = ''
   readonly #requests: StepRequests
-  readonly #values: { readonly input: Values['input'], readonly results: Map<string, unknown> }
-  readonly #room = new Room(MAX_RESULTS_CHARS)
+  readonly #values: { readonly input: Variables['input'], readonly results: Map<string, unknown> }
+  readonly #sizeBudget = new SizeBudget(MAX_RESULTS_CHARS)
   readonly #work: Work
   #returned: { readonly value: unknown } | undefined
 
-  constructor (input: Values['input'], requests: StepRequests, work: Work) {
+  constructor (input: Variables['input'], requests: StepRequests, work: Work) {
     this.#requests = requests
     this.#work = work
     this.#values = { input, results: new Map() }
@@ -86,7 +91,11 @@ class Run {
 
   get outcome (): Outcome {
     const shown = [...this.#values.results].filter(([name]) => !name.startsWith(INNER))
-    return { success: true, ...(this.#returned !== undefined && { result: this.#returned.value }), results: Object.fromEntries(shown) }
+    return {
+      success: true,
+      ...(this.#returned !== undefined && { result: this.#returned.value }),
+      results: Object.fromEntries(shown)
+    }
   }
 
   /**
@@ -94,55 +103,56 @@ class Run {
    * done at once.
    */
   start (
-    { name, steps }: Procedure, { deadline, ensure }: Pick<Call, 'deadline' | 'ensure'>
+    { name, steps }: Procedure,
+    { deadline, assertStillAllowed }: Pick<Call, 'deadline' | 'assertStillAllowed'>
   ): Promise<void> | undefined {
     this.#name = name
-    const running = this.#steps(steps, ensure)
+    const running = this.#steps(steps, assertStillAllowed)
     return running && deadline.race(running, error => failureAt(this.#path, error, name))
   }
 
   /** Returns `undefined` when the steps are done at once. */
-  #steps (steps: readonly Step[], ensure: () => void): Promise<void> | undefined {
+  #steps (steps: readonly Step[], assertStillAllowed: () => void): Promise<void> | undefined {
     for (const [index, step] of steps.entries()) {
-      const doing = this.#do(step, ensure)
-      if (doing !== undefined) return this.#stepsBehind(doing, steps, index, ensure)
+      const doing = this.#do(step, assertStillAllowed)
+      if (doing !== undefined) return this.#stepsBehind(doing, steps, index, assertStillAllowed)
       if (this.#returned !== undefined) return undefined
     }
     return undefined
   }
 
   async #stepsBehind (
-    doing: Promise<void>, steps: readonly Step[], index: number, ensure: () => void
+    doing: Promise<void>, steps: readonly Step[], index: number, assertStillAllowed: () => void
   ): Promise<void> {
     await doing
     for (let next = index + 1; next < steps.length && this.#returned === undefined; next++) {
-      const doing = this.#do(steps[next] as Step, ensure)
+      const doing = this.#do(steps[next] as Step, assertStillAllowed)
       if (doing !== undefined) await doing
     }
   }
 
   /** Returns `undefined` when the step, with those within it, is done at once. */
-  #do (step: Step, ensure: () => void): Promise<void> | undefined {
+  #do (step: Step, assertStillAllowed: () => void): Promise<void> | undefined {
     this.#path = step.path
     // Many steps must not hold up other clients, and the clock of the deadline with them.
-    if (readTicks() - this.#since < SHORT_MS || !isTurnOver()) return this.#doNow(step, ensure)
+    if (readTicks() - this.#since < SHORT_MS || !isTurnOver()) return this.#doNow(step, assertStillAllowed)
     return nextTurn().then(() => {
       this.#since = readTicks()
-      return this.#doNow(step, ensure)
+      return this.#doNow(step, assertStillAllowed)
     })
   }
 
-  #doNow (step: Step, ensure: () => void): Promise<void> | undefined {
+  #doNow (step: Step, assertStillAllowed: () => void): Promise<void> | undefined {
     const failed = (error: unknown): never => { throw failureAt(step.path, error, this.#name) }
     let inner: readonly Step[]
     try {
-      ensure()
+      assertStillAllowed()
       if (step.kind !== 'if') return this.#step(step)?.catch(failed)
       inner = this.#branch(step)
     } catch (error) {
       return failed(error)
     }
-    return this.#steps(inner, ensure)
+    return this.#steps(inner, assertStillAllowed)
   }
 
   #branch ({ test, then, otherwise }: Extract<Step, { kind: 'if' }>): readonly Step[] {
@@ -153,9 +163,9 @@ class Run {
   #step (step: Exclude<Step, { kind: 'if' }>): Promise<void> | undefined {
     switch (step.kind) {
       case 'request': return this.#request(step)
-      case 'compute': return this.#keep(step.as, step.compute(this.#values, this.#room))
+      case 'compute': return this.#keep(step.as, step.compute(this.#values, this.#sizeBudget))
       case 'return':
-        this.#returned = { value: step.value(this.#values, this.#room) }
+        this.#returned = { value: step.value(this.#values, this.#sizeBudget) }
         return undefined
     }
   }
@@ -170,13 +180,13 @@ class Run {
   #keep (name: string | undefined, value: unknown): Promise<void> | undefined {
     if (name === undefined) return undefined
     if (Array.isArray(value)) return this.#keepInSlices(name, value)
-    this.#room.takeValue(value)
+    this.#sizeBudget.takeValue(value)
     this.#values.results.set(name, value)
     return undefined
   }
 
   async #keepInSlices (name: string, values: readonly unknown[]): Promise<void> {
-    await this.#room.takeInSlices(values, this.#work)
+    await this.#sizeBudget.takeInSlices(values, this.#work)
     this.#values.results.set(name, values)
   }
 }
@@ -190,8 +200,14 @@ function failureAt (path: string, error: unknown, procedure: string): Error {
 /** Says that the transaction is committed although the call has failed. */
 function appliedAlready (error: unknown, { name }: Procedure, log: Log): NoexServerError {
   const known = toReplyError(error)
-  if (known === undefined) log.error({ err: error, procedure: name }, 'a step after the commit of a procedure has failed')
-  const { code, message, details } = known ?? new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')
-  const others = typeof details === 'object' && details !== null && !Array.isArray(details) ? details : details !== undefined && { details }
+  if (known === undefined) {
+    log.error({ err: error, procedure: name }, 'a step after the commit of a procedure has failed')
+  }
+  const { code, message, details } =
+    known ?? new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')
+  const others =
+    typeof details === 'object' && details !== null && !Array.isArray(details)
+      ? details
+      : details !== undefined && { details }
   return new NoexServerError(code, `${message} (the transaction is committed)`, { ...others, applied: true })
 }

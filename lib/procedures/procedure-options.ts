@@ -1,4 +1,11 @@
-import { checkGroup, isInteger, isPlainObject, merge, NoexOptionsError, type Checks } from '../option-checks.js'
+import {
+  checkGroup,
+  isInteger,
+  isPlainObject,
+  merge,
+  NoexOptionsError,
+  type Checks
+} from '../util/option-schema.js'
 import { checkDefinition, MAX_TIMEOUT_MS } from './definition.js'
 import type { Procedure, ProcedureDefinition } from './procedure.js'
 import type { ProcedureLimits } from './step-check.js'
@@ -50,9 +57,13 @@ const checks: Checks = {
 
 /** Checks the option and fills in the defaults. @throws {NoexOptionsError} */
 export function resolveProcedures (given: unknown): ResolvedProcedures {
-  if (given !== undefined && !isPlainObject(given)) throw new NoexOptionsError('procedures', 'must be an object')
+  if (given !== undefined && !isPlainObject(given)) {
+    throw new NoexOptionsError('procedures', 'must be an object')
+  }
   checkGroup(given ?? {}, checks, 'procedures.')
-  const resolved = merge(defaults, given ?? {}, checks) as unknown as typeof defaults & { readonly definitions: readonly unknown[] }
+  const resolved = merge(defaults, given ?? {}, checks) as unknown as typeof defaults & {
+    readonly definitions: readonly unknown[]
+  }
   return { ...resolved, definitions: compiled(resolved.definitions, resolved) }
 }
 
@@ -63,7 +74,10 @@ function compiled (definitions: readonly unknown[], limits: ProcedureLimits): Pr
     const { procedure, issues } = checkDefinition(definition, limits)
     if (procedure === undefined) {
       const [issue] = issues
-      throw new NoexOptionsError(issue === undefined || issue.path === '' ? path : `${path}.${issue.path}`, issue?.problem ?? 'is not valid')
+      throw new NoexOptionsError(
+        issue === undefined || issue.path === '' ? path : `${path}.${issue.path}`,
+        issue?.problem ?? 'is not valid'
+      )
     }
     if (names.has(procedure.name)) throw new NoexOptionsError(`${path}.name`, 'is that of an earlier one')
     names.add(procedure.name)

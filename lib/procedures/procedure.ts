@@ -1,6 +1,6 @@
 import type { Computation } from './compute.js'
-import type { Room } from './room.js'
-import type { Values } from './reference.js'
+import type { SizeBudget } from './size-budget.js'
+import type { Variables } from './reference.js'
 
 /** What a declared member of the input must be. */
 export interface InputField {
@@ -36,23 +36,40 @@ export type ProcedureStep =
   | { action: 'store.findOne', bucket: string, filter: JsonObject, as: string }
   | { action: 'store.insert', bucket: string, data: JsonObject, as?: string | undefined }
   | {
-    action: 'store.update',
-    bucket: string,
-    key: string,
-    data: JsonObject,
-    expectedVersion?: ExpectedVersion,
+    action: 'store.update'
+    bucket: string
+    key: string
+    data: JsonObject
+    expectedVersion?: ExpectedVersion
     as?: string | undefined
   }
   | IncrementStep
   | { action: 'store.delete', bucket: string, key: string, expectedVersion?: ExpectedVersion }
   | { action: 'store.count', bucket: string, filter?: JsonObject | undefined, as: string }
-  | { action: 'aggregate', source: string, op: 'sum' | 'avg' | 'min' | 'max' | 'count', field?: string | undefined, as: string }
+  | {
+    action: 'aggregate'
+    source: string
+    op: 'sum' | 'avg' | 'min' | 'max' | 'count'
+    field?: string | undefined
+    as: string
+  }
   | { action: 'compute', op: Computation, left: Operand, right?: Operand | undefined, as: string }
   | { action: 'rules.emit', topic: string, data?: JsonObject | undefined }
   | { action: 'rules.setFact', key: string, value: unknown }
   | { action: 'rules.getFact', key: string, as: string }
-  | { action: 'if', condition: Condition, then: readonly ProcedureStep[], else?: readonly ProcedureStep[] | undefined }
-  | { action: 'transform', source: string, operation: 'map' | 'filter' | 'pick' | 'pluck', args: unknown, as: string }
+  | {
+    action: 'if'
+    condition: Condition
+    then: readonly ProcedureStep[]
+    else?: readonly ProcedureStep[] | undefined
+  }
+  | {
+    action: 'transform'
+    source: string
+    operation: 'map' | 'filter' | 'pick' | 'pluck'
+    args: unknown
+    as: string
+  }
   | { action: 'return', value: unknown }
 
 /** A step that adds to a number of a record. */
@@ -66,7 +83,10 @@ export interface IncrementStep {
   as?: string | undefined
 }
 
-/** A procedure as clients register it, and as the option `procedures.definitions` takes it. PROTOCOL.md, "Procedures". */
+/**
+ * A procedure as clients register it, and as the option `procedures.definitions` takes it. PROTOCOL.md,
+ * "Procedures".
+ */
 export interface ProcedureDefinition {
   name: string
   description?: string | undefined
@@ -90,16 +110,37 @@ export interface ProcedureDefinition {
 }
 
 /** The fields of a request, made from what the procedure has so far. */
-export type Fields = (values: Values) => Readonly<Record<string, unknown>>
+export type Fields = (variables: Variables) => Readonly<Record<string, unknown>>
 
 /** A step, ready to run. `path` tells where it stands in the definition. */
 export type Step =
   /** Does what a request of the client would; the result is kept as `as`, if at all. */
-  | { readonly kind: 'request', readonly path: string, readonly operation: string, readonly fields: Fields, readonly as: string | undefined }
+  | {
+    readonly kind: 'request'
+    readonly path: string
+    readonly operation: string
+    readonly fields: Fields
+    readonly as: string | undefined
+  }
   /** Makes something new of the results. */
-  | { readonly kind: 'compute', readonly path: string, readonly compute: (values: Values, room: Room) => unknown, readonly as: string }
-  | { readonly kind: 'if', readonly path: string, readonly test: (values: Values) => boolean, readonly then: readonly Step[], readonly otherwise: readonly Step[] }
-  | { readonly kind: 'return', readonly path: string, readonly value: (values: Values, room: Room) => unknown }
+  | {
+    readonly kind: 'compute'
+    readonly path: string
+    readonly compute: (variables: Variables, sizeBudget: SizeBudget) => unknown
+    readonly as: string
+  }
+  | {
+    readonly kind: 'if'
+    readonly path: string
+    readonly test: (variables: Variables) => boolean
+    readonly then: readonly Step[]
+    readonly otherwise: readonly Step[]
+  }
+  | {
+    readonly kind: 'return'
+    readonly path: string
+    readonly value: (variables: Variables, sizeBudget: SizeBudget) => unknown
+  }
 
 /** A procedure, ready to run. */
 export interface Procedure {

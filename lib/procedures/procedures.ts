@@ -1,11 +1,11 @@
-import { callerOf } from '../access/gate.js'
-import type { Grant } from '../access/grant.js'
-import { NoexServerError, NothingNamedError } from '../errors.js'
+import { callerOf } from '../permissions/authorizer.js'
+import type { Grant } from '../permissions/grant.js'
+import { NoexServerError, NothingNamedError } from '../protocol/errors.js'
 import type { Identity } from '../identity/identity.js'
-import type { Log } from '../log.js'
-import { NoexOptionsError } from '../option-checks.js'
-import type { Operation, Services } from '../operations/operation.js'
-import type { StoreAccess } from '../store/store-access.js'
+import type { Log } from '../util/log.js'
+import { NoexOptionsError } from '../util/option-schema.js'
+import type { Operation, ServerContext } from '../operations/operation.js'
+import type { SharedStore } from '../store/shared-store.js'
 import { isSystemBucket } from '../store/system-buckets.js'
 import { Deadline } from './deadline.js'
 import { invalidDefinition, requireDefinition } from './definition.js'
@@ -35,32 +35,49 @@ export interface ListedProcedure {
 /** Stored procedures, as one service offers them. PROTOCOL.md, "Procedures". */
 export class Procedures {
   readonly #registry: ProcedureRegistry
-  readonly #access: StoreAccess
+  readonly #sharedStore: SharedStore
   readonly #options: ResolvedProcedures
   readonly #environment: ProceduresEnvironment
 
-  private constructor (registry: ProcedureRegistry, access: StoreAccess, options: ResolvedProcedures, environment: ProceduresEnvironment) {
+  private constructor (
+    registry: ProcedureRegistry,
+    sharedStore: SharedStore,
+    options: ResolvedProcedures,
+    environment: ProceduresEnvironment
+  ) {
     this.#registry = registry
-    this.#access = access
+    this.#sharedStore = sharedStore
     this.#options = options
     this.#environment = environment
   }
 
-  /** Loads what the store has and adds the procedures of the options. Rejects when that fails, and leaves nothing behind. */
-  static async open (access: StoreAccess, options: ResolvedProcedures, environment: ProceduresEnvironment): Promise<Procedures> {
+  /**
+   * Loads what the store has and adds the procedures of the options. Rejects when that fails, and leaves
+   * nothing behind.
+   */
+  static async open (
+    sharedStore: SharedStore,
+    options: ResolvedProcedures,
+    environment: ProceduresEnvironment
+  ): Promise<Procedures> {
     const { log, identity } = environment
     options.definitions.forEach(({ buckets }, index) => {
-      const hidden = buckets.find(({ bucket }) => isSystemBucket(bucket, access))
-      if (hidden !== undefined) throw new NoexOptionsError(`procedures.definitions[${index}].${hidden.path}`, `must not be "${hidden.bucket}", a system bucket`)
+      const hidden = buckets.find(({ bucket }) => isSystemBucket(bucket, sharedStore))
+      if (hidden !== undefined) {
+        throw new NoexOptionsError(
+  `procedures.definitions[${index}].${hidden.path}`,
+  `must not be "${hidden.bucket}", a system bucket`
+        )
+      }
     })
-    const registry = await ProcedureRegistry.open(access.store, log)
+    const registry = await ProcedureRegistry.open(sharedStore.store, log)
     let isPinned = false
     try {
       registry.pin(options.definitions)
       isPinned = true
       for (const { name } of options.definitions) await replaceStored(registry, name, environment)
       if (identity !== undefined) await forgetLostProcedures(identity, name => registry.hasStored(name))
-      return new Procedures(registry, access, options, environment)
+      return new Procedures(registry, sharedStore, options, environment)
     } catch (error) {
       if (isPinned) registry.unpin(options.definitions)
       await registry.close()
@@ -88,7 +105,8 @@ export class Procedures {
 
   /**
    * Registers a procedure; whoever does so owns it. Returns its name.
-   * @throws `VALIDATION_ERROR` with `{ issues }`, `FORBIDDEN` for a step on a system bucket, `ALREADY_EXISTS`, `RATE_LIMITED`
+   * @throws `VALIDATION_ERROR` with `{ issues }`, `FORBIDDEN` for a step on a system bucket,
+   * `ALREADY_EXISTS`, `RATE_LIMITED`
    */
   async register (definition: unknown, grant: Grant): Promise<string> {
     const { identity } = this.#environment
@@ -96,8 +114,10 @@ export class Procedures {
     const { name } = procedure
     const userId = identity === undefined ? undefined : grant.client.session?.userId
     await this.#registry.exclusive(async () => {
-      if (this.#registry.find(name) !== undefined) throw new NoexServerError('ALREADY_EXISTS', `Procedure "${name}" already exists`)
-      grant.ensure()
+      if (this.#registry.find(name) !== undefined) {
+        throw new NoexServerError('ALREADY_EXISTS', `Procedure "${name}" already exists`)
+      }
+      grant.assertStillAllowed()
       await this.#registry.insert(procedure, userId, grant)
       if (identity === undefined || userId === undefined) return
       try {
@@ -118,8 +138,12 @@ export class Procedures {
     await this.#registry.exclusive(async () => {
       const registered = this.#changeable(name)
       const procedure = this.#check({ ...registered.procedure.definition, ...updates, name })
-      grant.ensure()
-      const author = authorOfUpdate(registered, procedure, { hasSteps: Object.hasOwn(updates, 'steps'), session: grant.client.session, identity: this.#environment.identity })
+      grant.assertStillAllowed()
+      const author = authorOfUpdate(registered, procedure, {
+        hasSteps: Object.hasOwn(updates, 'steps'),
+        session: grant.client.session,
+        identity: this.#environment.identity
+      })
       await this.#registry.replace(procedure, author, grant)
     })
   }
@@ -128,30 +152,48 @@ export class Procedures {
   async unregister (name: string, grant: Grant): Promise<void> {
     await this.#registry.exclusive(async () => {
       this.#changeable(name)
-      grant.ensure()
+      grant.assertStillAllowed()
       await this.#registry.delete(name, grant)
       await this.#environment.identity?.forgetResource('procedure', name, grant)
     })
   }
 
   /** Runs a procedure. @throws `NOT_FOUND`, `VALIDATION_ERROR`, `FORBIDDEN`, and what its steps fail with */
-  async call (name: string, input: Readonly<Record<string, unknown>>, grant: Grant, services: Services): Promise<Outcome> {
+  async call (
+    name: string,
+    input: Readonly<Record<string, unknown>>,
+    grant: Grant,
+    services: ServerContext
+  ): Promise<Outcome> {
     const registered = this.get(name)
     const { procedure } = registered
     const { maxSteps, maxConditionDepth, defaultTimeoutMs } = this.#options
     if (procedure.stepCount > maxSteps || procedure.depth > maxConditionDepth) {
-      throw new NoexServerError('VALIDATION_ERROR', `Procedure "${name}" was registered under larger limits and is not run any more`)
+      throw new NoexServerError(
+        'VALIDATION_ERROR',
+        `Procedure "${name}" was registered under larger limits and is not run any more`
+      )
     }
     const { definition } = procedure
     const checked = checkInput(definition.input, input)
     const rights = rightsFor(registered, callerOf(grant), services)
     const deadline = new Deadline(definition.timeoutMs ?? defaultTimeoutMs, services.clock)
-    const ensure = (): void => {
+    const assertStillAllowed = (): void => {
       deadline.check()
-      grant.ensure()
+      grant.assertStillAllowed()
     }
     const { work, maxChanges, user, note } = grant
-    const call = { services, ...rights, find: this.#find, deadline, ensure, work, maxChanges, user, note }
+    const call = {
+      services,
+      ...rights,
+      find: this.#find,
+      deadline,
+      assertStillAllowed,
+      work,
+      maxChanges,
+      user,
+      note
+    }
     return await execute(procedure, checked, call, this.#environment.log)
   }
 
@@ -159,17 +201,30 @@ export class Procedures {
   #check (definition: unknown): Procedure {
     const procedure = requireDefinition(withoutNulls(definition), this.#options)
     if (runsAsOwner(procedure) && this.#environment.identity === undefined) {
-      throw invalidDefinition([{ path: 'runAs', problem: 'must not be "owner" where there are no accounts: only procedures of the options may have it' }])
+      throw invalidDefinition([
+        {
+          path: 'runAs',
+          problem:
+            'must not be "owner" where there are no accounts: only procedures of the options may have it'
+        }
+      ])
     }
-    const hidden = procedure.buckets.find(({ bucket }) => isSystemBucket(bucket, this.#access))
-    if (hidden !== undefined) throw new NoexServerError('FORBIDDEN', `${hidden.path}: "${hidden.bucket}" is the name of a system bucket`)
+    const hidden = procedure.buckets.find(({ bucket }) => isSystemBucket(bucket, this.#sharedStore))
+    if (hidden !== undefined) {
+      throw new NoexServerError('FORBIDDEN', `${hidden.path}: "${hidden.bucket}" is the name of a system bucket`)
+    }
     return procedure
   }
 
   /** @throws `NOT_FOUND`, `FORBIDDEN` */
   #changeable (name: string): Registered {
     const registered = this.get(name)
-    if (registered.isFixed) throw new NoexServerError('FORBIDDEN', `Procedure "${name}" is the application's own: it is given in the options`)
+    if (registered.isFixed) {
+      throw new NoexServerError(
+        'FORBIDDEN',
+  `Procedure "${name}" is the application's own: it is given in the options`
+      )
+    }
     return registered
   }
 
@@ -183,15 +238,24 @@ export class Procedures {
 /** What may be absent may be `null` too: an update takes it away like that. */
 function withoutNulls (definition: unknown): unknown {
   if (typeof definition !== 'object' || definition === null || Array.isArray(definition)) return definition
-  return Object.fromEntries(Object.entries(definition).filter(([name, value]) => value !== null || !optional.has(name)))
+  return Object.fromEntries(
+    Object.entries(definition).filter(([name, value]) => value !== null || !optional.has(name))
+  )
 }
 
 const optional: ReadonlySet<string> = new Set(['description', 'input', 'transaction', 'timeoutMs', 'runAs'])
 
 /** The application takes a name over, with everything that a client had made of it. */
-async function replaceStored (registry: ProcedureRegistry, name: string, { log, identity }: ProceduresEnvironment): Promise<void> {
+async function replaceStored (
+  registry: ProcedureRegistry,
+  name: string,
+  { log, identity }: ProceduresEnvironment
+): Promise<void> {
   if (!registry.hasStored(name)) return
-  log.warn({ procedure: name }, 'a procedure of the options takes the place of one that a client had registered')
+  log.warn(
+    { procedure: name },
+    'a procedure of the options takes the place of one that a client had registered'
+  )
   await registry.exclusive(async () => { await registry.delete(name) })
   await identity?.forgetResource('procedure', name)
 }

@@ -1,15 +1,15 @@
 /** What a procedure has so far: its input, and the results that its steps have named. */
-export interface Values {
+export interface Variables {
   readonly input: Readonly<Record<string, unknown>>
   readonly results: ReadonlyMap<string, unknown>
 }
 
 /** Follows a path; `undefined` where it leads to nothing. */
-export type Reference = (values: Values) => unknown
+export type Reference = (variables: Variables) => unknown
 
 /**
- * Makes a reference of a path such as `order.items.0.sku`: its first part names a result, or `input`, and the others are
- * own members of objects and arrays. What every object inherits is not there.
+ * Makes a reference of a path such as `order.items.0.sku`: its first part names a result, or `input`, and the
+ * others are own members of objects and arrays. What every object inherits is not there.
  */
 export function compileReference (path: string): Reference {
   const [first, ...steps] = path.split('.') as [string, ...string[]]

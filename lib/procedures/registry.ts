@@ -1,12 +1,12 @@
 import type { BucketHandle } from '@hamicek/noex-store'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { ChangeQueue } from '../identity/change-queue.js'
-import type { Log } from '../log.js'
-import { NoexOptionsError } from '../option-checks.js'
+import type { Log } from '../util/log.js'
+import { NoexOptionsError } from '../util/option-schema.js'
 import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
-import { causedBy, type Cause } from '../store/reach.js'
-import { StoreAccess } from '../store/store-access.js'
+import { causedBy, type Cause } from '../store/row-scope.js'
+import { SharedStore } from '../store/shared-store.js'
 import { defineOwnBucket } from '../store/own-buckets.js'
 import { PROCEDURES_BUCKET } from '../store/system-buckets.js'
 import { checkDefinition } from './definition.js'
@@ -45,7 +45,7 @@ const noLimits = { maxSteps: Infinity, maxConditionDepth: Infinity }
  * store.
  */
 export class ProcedureRegistry {
-  readonly #access: StoreAccess
+  readonly #sharedStore: SharedStore
   readonly #log: Log
   readonly #pinned = new Map<string, Pinned>()
   readonly #stored = new Map<string, Registered>()
@@ -54,18 +54,21 @@ export class ProcedureRegistry {
   #users = 0
   #stop: (() => void) | undefined
 
-  private constructor (access: StoreAccess, log: Log) {
-    this.#access = access
+  private constructor (sharedStore: SharedStore, log: Log) {
+    this.#sharedStore = sharedStore
     this.#log = log
   }
 
   static readonly #shared = new WeakMap<NoexStore, ProcedureRegistry>()
 
-  /** The registry of the store, loaded; each user calls `close` once when done. Rejects when the store does not take its bucket. */
+  /**
+   * The registry of the store, loaded; each user calls `close` once when done. Rejects when the store does
+   * not take its bucket.
+   */
   static async open (store: NoexStore, log: Log): Promise<ProcedureRegistry> {
     let registry = ProcedureRegistry.#shared.get(store)
     if (registry === undefined) {
-      registry = new ProcedureRegistry(StoreAccess.of(store), log)
+      registry = new ProcedureRegistry(SharedStore.of(store), log)
       ProcedureRegistry.#shared.set(store, registry)
     }
     registry.#users++
@@ -79,9 +82,11 @@ export class ProcedureRegistry {
   }
 
   async #enter (): Promise<void> {
-    const { store } = this.#access
+    const { store } = this.#sharedStore
     await defineOwnBucket(store, PROCEDURES_BUCKET, proceduresBucket)
-    if (this.#access.definition(PROCEDURES_BUCKET).key !== proceduresBucket.key) throw new Error(`the store has a bucket ${PROCEDURES_BUCKET}, a name that the plugin needs for itself`)
+    if (this.#sharedStore.definition(PROCEDURES_BUCKET).key !== proceduresBucket.key) {
+      throw new Error(`the store has a bucket ${PROCEDURES_BUCKET}, a name that the plugin needs for itself`)
+    }
     this.#stop = await followBuckets(store, [PROCEDURES_BUCKET], changes => {
       for (const change of changes) this.#apply(change)
     })
@@ -90,7 +95,9 @@ export class ProcedureRegistry {
   /** Gives the registry back; the last one ends it. */
   async close (): Promise<void> {
     if (--this.#users > 0) return
-    if (ProcedureRegistry.#shared.get(this.#access.store) === this) ProcedureRegistry.#shared.delete(this.#access.store)
+    if (ProcedureRegistry.#shared.get(this.#sharedStore.store) === this) {
+      ProcedureRegistry.#shared.delete(this.#sharedStore.store)
+    }
     await this.#changes.idle()
     this.#stop?.()
   }
@@ -106,21 +113,33 @@ export class ProcedureRegistry {
 
   /** All procedures, the application's first. */
   all (): Registered[] {
-    return [...this.#pinned.values(), ...[...this.#stored.values()].filter(({ procedure }) => !this.#pinned.has(procedure.name))]
+    return [
+      ...this.#pinned.values(),
+      ...[...this.#stored.values()].filter(({ procedure }) => !this.#pinned.has(procedure.name))
+    ]
   }
 
-  /** Adds procedures of the application until `unpin`. Throws where another instance on the store has another one of the name. */
+  /**
+   * Adds procedures of the application until `unpin`. Throws where another instance on the store has another
+   * one of the name.
+   */
   pin (procedures: readonly Procedure[]): void {
     for (const { name, definition } of procedures) {
       const other = this.#pinned.get(name)
       if (other !== undefined && JSON.stringify(other.procedure.definition) !== JSON.stringify(definition)) {
-        throw new NoexOptionsError('procedures.definitions', `has a procedure "${name}" that is another one where the store is served, too`)
+        throw new NoexOptionsError(
+          'procedures.definitions',
+          `has a procedure "${name}" that is another one where the store is served, too`
+        )
       }
     }
     for (const procedure of procedures) {
       const pinned = this.#pinned.get(procedure.name)
-      if (pinned === undefined) this.#pinned.set(procedure.name, { procedure, author: undefined, isFixed: true, users: 1 })
-      else pinned.users++
+      if (pinned === undefined) {
+        this.#pinned.set(procedure.name, { procedure, author: undefined, isFixed: true, users: 1 })
+      } else {
+        pinned.users++
+      }
     }
   }
 
@@ -136,14 +155,21 @@ export class ProcedureRegistry {
    * @throws `RATE_LIMITED` when too many wait
    */
   async exclusive<T> (change: () => Promise<T>): Promise<T> {
-    if (this.#changes.size >= MAX_WAITING) throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', { retryAfterMs: RETRY_AFTER_MS })
+    if (this.#changes.size >= MAX_WAITING) {
+      throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', { retryAfterMs: RETRY_AFTER_MS })
+    }
     return await this.#changes.run(change)
   }
 
-  /** Keeps a new procedure. To be called inside `exclusive`, as what follows. @throws `RATE_LIMITED` when there are too many */
+  /**
+   * Keeps a new procedure. To be called inside `exclusive`, as what follows. @throws `RATE_LIMITED` when
+   * there are too many
+   */
   async insert (procedure: Procedure, author: string | undefined, cause: Cause = {}): Promise<void> {
     const { name, definition } = procedure
-    if (this.#stored.size >= MAX_PROCEDURES) throw new NoexServerError('RATE_LIMITED', `There are ${MAX_PROCEDURES} procedures already`)
+    if (this.#stored.size >= MAX_PROCEDURES) {
+      throw new NoexServerError('RATE_LIMITED', `There are ${MAX_PROCEDURES} procedures already`)
+    }
     await this.#bucket.insert({ name, definition, ...(author !== undefined && { author }) }, causedBy(cause))
   }
 
@@ -158,7 +184,7 @@ export class ProcedureRegistry {
   }
 
   get #bucket (): BucketHandle {
-    return this.#access.bucket(PROCEDURES_BUCKET)
+    return this.#sharedStore.bucket(PROCEDURES_BUCKET)
   }
 
   #apply (change: BucketChange): void {
@@ -178,11 +204,18 @@ export class ProcedureRegistry {
     const { name } = record as { readonly name?: unknown }
     const checked = isProcedureRecord(record) ? checkDefinition(record.definition, noLimits) : undefined
     if (isProcedureRecord(record) && checked?.procedure?.name === record.name) {
-      this.#stored.set(record.name, { procedure: checked.procedure, author: record.author ?? undefined, isFixed: false })
+      this.#stored.set(record.name, {
+        procedure: checked.procedure,
+        author: record.author ?? undefined,
+        isFixed: false
+      })
       return
     }
     const [issue] = checked?.issues ?? []
-    this.#log.warn({ procedure: name, issue: issue && issueText(issue) }, 'a stored procedure is not what it should be, and does not count')
+    this.#log.warn(
+      { procedure: name, issue: issue && issueText(issue) },
+      'a stored procedure is not what it should be, and does not count'
+    )
     this.#stored.delete(String(name))
   }
 }

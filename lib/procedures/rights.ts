@@ -1,13 +1,13 @@
-import type { Caller } from '../access/gate.js'
-import type { Session } from '../access/session.js'
-import { NoexServerError } from '../errors.js'
+import type { Caller } from '../permissions/authorizer.js'
+import type { Session } from '../protocol/session.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { isSuperadmin } from '../identity/authority.js'
 import type { Identity } from '../identity/identity.js'
 import type { Resource } from '../identity/records.js'
 import type { DirectoryWrite } from '../identity/directory.js'
-import type { NoteOf } from '../store/reach.js'
-import type { Services } from '../operations/operation.js'
-import { Deputy } from './deputy.js'
+import type { NoteOf } from '../store/row-scope.js'
+import type { ServerContext } from '../operations/operation.js'
+import { ImpersonatedPrincipal } from './impersonated-principal.js'
 import type { Registered } from './registry.js'
 import type { Call } from './step-requests.js'
 
@@ -17,15 +17,27 @@ export function runsAsOwner ({ definition }: Registered['procedure']): boolean {
 }
 
 /**
- * Who the gate is asked for when a procedure runs: its caller, or its owner. The owner of a procedure of the application may
- * do everything, but for what is nobody's to do.
+ * Who the gate is asked for when a procedure runs: its caller, or its owner. The owner of a procedure of the
+ * application may do everything, but for what is nobody's to do.
  * @throws `FORBIDDEN` when the owner is gone, disabled or not who has written the steps
  */
-export function rightsFor (registered: Registered, caller: Caller, { gate, identity }: Pick<Services, 'gate' | 'identity'>): Pick<Call, 'gate' | 'caller'> {
-  if (!runsAsOwner(registered.procedure)) return { gate, caller }
-  if (registered.isFixed) return { gate: gate.withoutLimits(), caller: new Deputy(caller, { session: undefined, confirm () {} }) }
-  const mandate = { session: sessionOfOwner(registered, identity), confirm: () => { requireOwner(registered, identity) } }
-  return { gate, caller: new Deputy(caller, mandate) }
+export function rightsFor (
+  registered: Registered,
+  caller: Caller,
+  { authorizer, identity }: Pick<ServerContext, 'authorizer' | 'identity'>
+): Pick<Call, 'authorizer' | 'caller'> {
+  if (!runsAsOwner(registered.procedure)) return { authorizer, caller }
+  if (registered.isFixed) {
+    return {
+      authorizer: authorizer.unrestricted(),
+      caller: new ImpersonatedPrincipal(caller, { session: undefined, confirm () {} })
+    }
+  }
+  const mandate = {
+    session: sessionOfOwner(registered, identity),
+    confirm: () => { requireOwner(registered, identity) }
+  }
+  return { authorizer, caller: new ImpersonatedPrincipal(caller, mandate) }
 }
 
 /** The owner as if it were logged in: its rights are those that it has at any moment. */
@@ -36,28 +48,50 @@ function sessionOfOwner (registered: Registered, identity: Identity | undefined)
 }
 
 /**
- * Whoever is made the owner of a procedure has not thereby agreed to what it does, so its owner must be who has written it.
+ * Whoever is made the owner of a procedure has not thereby agreed to what it does, so its owner must be who
+ * has written it.
  * @throws `FORBIDDEN`
  */
 function requireOwner ({ procedure: { name }, author }: Registered, identity: Identity | undefined): Identity {
-  if (identity === undefined) throw new NoexServerError('FORBIDDEN', 'The procedure runs as its owner, and there are no accounts')
+  if (identity === undefined) {
+    throw new NoexServerError('FORBIDDEN', 'The procedure runs as its owner, and there are no accounts')
+  }
   const owner = identity.directory.owner(resourceOf(name))?.userId
-  if (owner === undefined || owner !== author) throw new NoexServerError('FORBIDDEN', 'The procedure runs as its owner, who has not agreed to what it does')
-  if (!identity.directory.isActive(owner)) throw new NoexServerError('FORBIDDEN', 'The procedure runs as its owner, whose account is gone or disabled')
+  if (owner === undefined || owner !== author) {
+    throw new NoexServerError('FORBIDDEN', 'The procedure runs as its owner, who has not agreed to what it does')
+  }
+  if (!identity.directory.isActive(owner)) {
+    throw new NoexServerError('FORBIDDEN', 'The procedure runs as its owner, whose account is gone or disabled')
+  }
   return identity
 }
 
 /**
- * Who counts as the author of a changed procedure: whoever has written the steps. One that runs as its owner may be changed by
- * its owner, and by a superadmin, who speaks for the owner.
+ * Who counts as the author of a changed procedure: whoever has written the steps. One that runs as its owner
+ * may be changed by its owner, and by a superadmin, who speaks for the owner.
  * @throws `FORBIDDEN` for everybody else
  */
-export function authorOfUpdate (before: Registered, after: Registered['procedure'], { hasSteps, session, identity }: { readonly hasSteps: boolean, readonly session: Session | undefined, readonly identity: Identity | undefined }): string | undefined {
+export function authorOfUpdate (
+  before: Registered,
+  after: Registered['procedure'],
+  {
+    hasSteps,
+    session,
+    identity
+  }: {
+    readonly hasSteps: boolean
+    readonly session: Session | undefined
+    readonly identity: Identity | undefined
+  }
+): string | undefined {
   const owner = identity?.directory.owner(resourceOf(before.procedure.name))?.userId
   const isOwner = session !== undefined && owner === session.userId
   const speaksForOwner = identity !== undefined && session !== undefined && isSuperadmin(session)
   if ((runsAsOwner(before.procedure) || runsAsOwner(after)) && !isOwner && !speaksForOwner) {
-    throw new NoexServerError('FORBIDDEN', 'The procedure runs as its owner: only the owner or a superadmin may change it')
+    throw new NoexServerError(
+      'FORBIDDEN',
+      'The procedure runs as its owner: only the owner or a superadmin may change it'
+    )
   }
   if (!hasSteps) return before.author
   return speaksForOwner && owner !== undefined ? owner : identity && session?.userId
@@ -68,18 +102,27 @@ export async function takeOwnership (
   { directory }: Identity, name: string, userId: string, note: NoteOf | undefined
 ): Promise<void> {
   const resource = resourceOf(name)
-  await directory.eventually(async () => {
-    const before: DirectoryWrite[] = directory.ownershipsOf(resource).map(({ id }) => ({ bucket: '_resource_owners', delete: id }))
+  await directory.retryLater(async () => {
+    const before: DirectoryWrite[] = directory
+      .ownershipsOf(resource)
+      .map(({ id }) => ({ bucket: '_resource_owners', delete: id }))
     const owner = { bucket: '_resource_owners', insert: { userId, ...resource } } as const
     await directory.write([...before, owner], { user: userId, note })
   })
 }
 
 /** Ends the ownership of procedures that are not there any more. */
-export async function forgetLostProcedures ({ directory }: Identity, isThere: (name: string) => boolean): Promise<void> {
-  await directory.eventually(async () => {
-    const lost = directory.tables._resource_owners.all().filter(({ resourceType, resourceName }) => resourceType === 'procedure' && !isThere(resourceName))
-    if (lost.length > 0) await directory.write(lost.map(({ id }) => ({ bucket: '_resource_owners', delete: id })))
+export async function forgetLostProcedures (
+  { directory }: Identity,
+  isThere: (name: string) => boolean
+): Promise<void> {
+  await directory.retryLater(async () => {
+    const lost = directory.tables._resource_owners
+      .all()
+      .filter(({ resourceType, resourceName }) => resourceType === 'procedure' && !isThere(resourceName))
+    if (lost.length > 0) {
+      await directory.write(lost.map(({ id }) => ({ bucket: '_resource_owners', delete: id })))
+    }
   })
 }
 

@@ -1,4 +1,4 @@
-import { didYouMean, nearestNames } from '../nearest.js'
+import { didYouMean, nearestNames } from '../util/nearest.js'
 import { aggregates } from './aggregate.js'
 import { computations } from './compute.js'
 import { operators } from './condition.js'
@@ -35,7 +35,10 @@ const isPositive: MemberCheck = value =>
     : 'must be an integer of at least 1'
 const isOperand: MemberCheck = value =>
   typeof value === 'number' || isReference(value) ? undefined : 'must be a number or one placeholder'
-const oneOf = (names: readonly string[]): MemberCheck => value => (names as readonly unknown[]).includes(value) ? undefined : `must be one of ${names.join(', ')}`
+const oneOf =
+  (names: readonly string[]): MemberCheck =>
+    value =>
+      (names as readonly unknown[]).includes(value) ? undefined : `must be one of ${names.join(', ')}`
 
 /** What stands behind an optional member's name. */
 const OPTIONAL = '?'
@@ -85,13 +88,18 @@ export class StepCheck {
     this.#limits = limits
   }
 
-  /** Looks at a list of steps and at those within them; `depth` is that of an `if` around them, 0 outside of all. */
+  /**
+   * Looks at a list of steps and at those within them; `depth` is that of an `if` around them, 0 outside of
+   * all.
+   */
   steps (value: unknown, path: string, depth = 0): void {
     if (!Array.isArray(value) || value.length === 0) {
       this.#issues.add(path, 'must be a non-empty array of steps')
       return
     }
-    for (let index = 0; index < value.length && !this.#issues.full; index++) this.#step(value[index], `${path}[${index}]`, depth)
+    for (let index = 0; index < value.length && !this.#issues.full; index++) {
+      this.#step(value[index], `${path}[${index}]`, depth)
+    }
   }
 
   #step (step: unknown, path: string, depth: number): void {
@@ -108,7 +116,9 @@ export class StepCheck {
     }
     checkMembers(step, { ...members, action: isAnything }, path, this.#issues)
     if (action === 'if') this.#branches(step, path, depth + 1)
-    if (action === 'aggregate' && step['op'] !== 'count' && !Object.hasOwn(step, 'field')) this.#issues.add(`${path}.field`, 'is required unless "op" is "count"')
+    if (action === 'aggregate' && step['op'] !== 'count' && !Object.hasOwn(step, 'field')) {
+      this.#issues.add(`${path}.field`, 'is required unless "op" is "count"')
+    }
     if (action === 'compute' && step['op'] !== 'round' && !Object.hasOwn(step, 'right')) {
       this.#issues.add(`${path}.right`, 'is required unless "op" is "round"')
     }
@@ -118,10 +128,15 @@ export class StepCheck {
   #branches (step: Json, path: string, depth: number): void {
     this.depth = Math.max(this.depth, depth)
     if (depth > this.#limits.maxConditionDepth) {
-      this.#issues.add(path, `is nested too deep: ${this.#limits.maxConditionDepth} "if" steps may stand within each other`)
+      this.#issues.add(
+        path,
+        `is nested too deep: ${this.#limits.maxConditionDepth} "if" steps may stand within each other`
+      )
       return
     }
-    if (isJsonObject(step['condition'])) checkMembers(step['condition'], conditionMembers, `${path}.condition`, this.#issues)
+    if (isJsonObject(step['condition'])) {
+      checkMembers(step['condition'], conditionMembers, `${path}.condition`, this.#issues)
+    }
     if (Object.hasOwn(step, 'then')) this.steps(step['then'], `${path}.then`, depth)
     if (Object.hasOwn(step, 'else')) this.steps(step['else'], `${path}.else`, depth)
   }
@@ -132,7 +147,9 @@ export class StepCheck {
         if (isText(args) !== undefined) this.#issues.add(path, 'must be the name of a member')
         break
       case 'pick':
-        if (!Array.isArray(args) || args.some(name => isText(name) !== undefined)) this.#issues.add(path, 'must be an array of the names of members')
+        if (!Array.isArray(args) || args.some(name => isText(name) !== undefined)) {
+          this.#issues.add(path, 'must be an array of the names of members')
+        }
         break
       case 'map':
       case 'filter':
@@ -141,8 +158,16 @@ export class StepCheck {
   }
 }
 
-/** Checks that an object has the members that it must have, and no others; the name of one that may be absent ends with `?`. */
-export function checkMembers (value: Json, members: Readonly<Record<string, MemberCheck>>, path: string, issues: Issues): void {
+/**
+ * Checks that an object has the members that it must have, and no others; the name of one that may be absent
+ * ends with `?`.
+ */
+export function checkMembers (
+  value: Json,
+  members: Readonly<Record<string, MemberCheck>>,
+  path: string,
+  issues: Issues
+): void {
   const at = (name: string): string => path === '' ? name : `${path}.${name}`
   const known = new Set<string>()
   for (const [key, check] of Object.entries(members)) {

@@ -1,11 +1,11 @@
-import type { Caller, Gate } from '../access/gate.js'
-import type { Grant } from '../access/grant.js'
-import { invalid } from '../errors.js'
-import type { Operation, Services } from '../operations/operation.js'
+import type { Caller, Authorizer } from '../permissions/authorizer.js'
+import type { Grant } from '../permissions/grant.js'
+import { invalid } from '../protocol/errors.js'
+import type { Operation, ServerContext } from '../operations/operation.js'
 import { runOperation } from '../operations/run-operation.js'
 import { checkJson } from '../protocol/json-guard.js'
 import type { RequestMessage } from '../protocol/messages.js'
-import type { Cause } from '../store/reach.js'
+import type { Cause } from '../store/row-scope.js'
 import type { Work } from '../store/work.js'
 import type { Deadline } from './deadline.js'
 
@@ -13,18 +13,20 @@ import type { Deadline } from './deadline.js'
  * One call of a procedure, as its steps see it. `user` is who has called it, whose rights it has not always.
  */
 export interface Call extends Cause {
-  readonly services: Services
+  readonly services: ServerContext
   readonly find: (operation: string) => Operation
   /** Lets the steps in, in the name of `caller`. */
-  readonly gate: Gate
+  readonly authorizer: Authorizer
   readonly caller: Caller
   readonly deadline: Deadline
   /** What all steps together take. */
   readonly work: Work
   /** Records that one step may change, or all of a transaction. */
   readonly maxChanges: number
-  /** @throws when the call must not go on: its time is over, or the client may not call the procedure any more */
-  readonly ensure: () => void
+  /**
+   * @throws when the call must not go on: its time is over, or the client may not call the procedure any more
+   */
+  readonly assertStillAllowed: () => void
 }
 
 /** A request that a step makes, let in. */
@@ -59,7 +61,7 @@ export class DirectRequests implements StepRequests {
 
   /** @throws unless the client may still see everything that has been read for it */
   ensureReadable (): void {
-    for (const grant of this.#read) grant.ensure()
+    for (const grant of this.#read) grant.assertStillAllowed()
   }
 }
 
@@ -74,7 +76,8 @@ export function admit (
   const request: RequestMessage = { ...fields, id: 0, type: name }
   const problem = checkJson(request)
   if (problem !== undefined) throw invalid(name, problem)
-  const grant = ask === undefined ? ensuring(call.gate.admit(call.caller, operation, request), call) : ask()
+  const grant =
+    ask === undefined ? ensuring(call.authorizer.admit(call.caller, operation, request), call) : ask()
   operation.validate(request)
   return { operation, request, grant }
 }
@@ -82,7 +85,7 @@ export function admit (
 /**
  * The same grant, which asks for more before anything is written or told, and counts the work as the call's.
  */
-export function ensuring (grant: Grant, { ensure, work, user, note }: Call): Grant {
+export function ensuring (grant: Grant, { assertStillAllowed, work, user, note }: Call): Grant {
   return {
     client: grant.client,
     user,
@@ -91,9 +94,9 @@ export function ensuring (grant: Grant, { ensure, work, user, note }: Call): Gra
     maxChanges: grant.maxChanges,
     rows: (operation, bucket) => grant.rows(operation, bucket),
     scope: query => grant.scope(query),
-    ensure () {
-      ensure()
-      grant.ensure()
+    assertStillAllowed () {
+      assertStillAllowed()
+      grant.assertStillAllowed()
     }
   }
 }

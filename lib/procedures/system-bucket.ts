@@ -23,5 +23,7 @@ export interface ProcedureRecord {
 export function isProcedureRecord (record: unknown): record is ProcedureRecord {
   if (!isJsonObject(record)) return false
   const { name, definition, author } = record
-  return typeof name === 'string' && isJsonObject(definition) && (author == null || typeof author === 'string')
+  return (
+    typeof name === 'string' && isJsonObject(definition) && (author == null || typeof author === 'string')
+  )
 }

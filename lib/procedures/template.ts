@@ -1,53 +1,58 @@
-import { NoexServerError } from '../errors.js'
-import { compileReference, piecesOf, type Reference, type Values } from './reference.js'
-import type { Room } from './room.js'
+import { NoexServerError } from '../protocol/errors.js'
+import { compileReference, piecesOf, type Reference, type Variables } from './reference.js'
+import type { SizeBudget } from './size-budget.js'
 
 /**
  * Fills in the placeholders of a value. What it makes uses up `room`.
  * @throws `VALIDATION_ERROR` when there is not enough, or a reference stands for what may not be there
  */
-export type Template = (values: Values, room: Room) => unknown
+export type Template = (variables: Variables, sizeBudget: SizeBudget) => unknown
 
 /**
- * Where a template stands. In a filter, a reference stands for a text, a number, a boolean, null or an array of them: an
- * object would change what is asked for, as would the absence of a condition, so there what leads to nothing is null.
+ * Where a template stands. In a filter, a reference stands for a text, a number, a boolean, null or an array
+ * of them: an object would change what is asked for, as would the absence of a condition, so there what leads
+ * to nothing is null.
  */
 export type Place = 'data' | 'filter'
 
 /**
- * Makes a template of a value of a definition: placeholders are looked for in texts, also within objects and arrays.
- * A text that is one placeholder becomes the value itself, `undefined` where it leads to nothing; in an object that
- * member is left out then. `path` names the value in errors.
+ * Makes a template of a value of a definition: placeholders are looked for in texts, also within objects and
+ * arrays. A text that is one placeholder becomes the value itself, `undefined` where it leads to nothing; in
+ * an object that member is left out then. `path` names the value in errors.
  */
 export function compileTemplate (value: unknown, place: Place, path: string): Template {
   if (typeof value === 'string') return compileText(value, place, path)
   if (typeof value !== 'object' || value === null) return literal(value)
-  if (Array.isArray(value)) return compileArray(value.map((item, index) => compileTemplate(item, place, `${path}[${index}]`)))
-  return compileObject(Object.entries(value).map(([name, item]) => [name, compileTemplate(item, place, `${path}.${name}`)]))
+  if (Array.isArray(value)) {
+    return compileArray(value.map((item, index) => compileTemplate(item, place, `${path}[${index}]`)))
+  }
+  return compileObject(
+    Object.entries(value).map(([name, item]) => [name, compileTemplate(item, place, `${path}.${name}`)])
+  )
 }
 
 function literal (value: unknown): Template {
-  return (_values, room) => {
-    room.takeValue(value)
+  return (_values, sizeBudget) => {
+    sizeBudget.takeValue(value)
     return value
   }
 }
 
 function compileArray (items: readonly Template[]): Template {
-  return (values, room) => {
-    room.take(2 + items.length)
-    return items.map(item => item(values, room) ?? null)
+  return (variables, sizeBudget) => {
+    sizeBudget.take(2 + items.length)
+    return items.map(item => item(variables, sizeBudget) ?? null)
   }
 }
 
 /** Members are defined, not assigned, so that no name reaches a prototype. */
 function compileObject (members: ReadonlyArray<readonly [string, Template]>): Template {
-  return (values, room) => {
-    room.take(2)
+  return (variables, sizeBudget) => {
+    sizeBudget.take(2)
     const filled: Array<[string, unknown]> = []
     for (const [name, template] of members) {
-      room.take(name.length + 4)
-      const value = template(values, room)
+      sizeBudget.take(name.length + 4)
+      const value = template(variables, sizeBudget)
       if (value !== undefined) filled.push([name, value])
     }
     return Object.fromEntries(filled)
@@ -57,40 +62,50 @@ function compileObject (members: ReadonlyArray<readonly [string, Template]>): Te
 function compileText (text: string, place: Place, path: string): Template {
   const pieces = piecesOf(text).map(piece => typeof piece === 'string' ? piece : compileReference(piece.path))
   const [first] = pieces
-  if (pieces.length === 1 && typeof first === 'function') return place === 'filter' ? plain(first, `${path}: ${text}`) : typed(first)
+  if (pieces.length === 1 && typeof first === 'function') {
+    return place === 'filter' ? plain(first, `${path}: ${text}`) : typed(first)
+  }
   if (pieces.length === 1) return literal(text)
-  return (values, room) => pieces.map(piece => typeof piece === 'string' ? taken(piece, room) : textOf(piece(values), room)).join('')
+  return (variables, sizeBudget) =>
+    pieces
+      .map(piece =>
+        typeof piece === 'string' ? taken(piece, sizeBudget) : textOf(piece(variables), sizeBudget)
+      )
+      .join('')
 }
 
 function typed (reference: Reference): Template {
-  return (values, room) => {
-    const value = reference(values)
-    room.takeValue(value)
+  return (variables, sizeBudget) => {
+    const value = reference(variables)
+    sizeBudget.takeValue(value)
     return value
   }
 }
 
 function plain (reference: Reference, what: string): Template {
-  return (values, room) => {
-    const value = reference(values) ?? null
+  return (variables, sizeBudget) => {
+    const value = reference(variables) ?? null
     const items: readonly unknown[] = Array.isArray(value) ? value : [value]
     if (items.some(item => typeof item === 'object' && item !== null)) {
-      throw new NoexServerError('VALIDATION_ERROR', `${what} must be a text, a number, a boolean, null or an array of them`)
+      throw new NoexServerError(
+        'VALIDATION_ERROR',
+        `${what} must be a text, a number, a boolean, null or an array of them`
+      )
     }
-    room.takeValue(value)
+    sizeBudget.takeValue(value)
     return value
   }
 }
 
 /** What stands in a text for a value. */
-function textOf (value: unknown, room: Room): string {
+function textOf (value: unknown, sizeBudget: SizeBudget): string {
   if (value === undefined || value === null) return ''
-  if (typeof value !== 'object') return taken(String(value), room)
-  room.takeValue(value)
+  if (typeof value !== 'object') return taken(String(value), sizeBudget)
+  sizeBudget.takeValue(value)
   return JSON.stringify(value)
 }
 
-function taken (text: string, room: Room): string {
-  room.take(text.length)
+function taken (text: string, sizeBudget: SizeBudget): string {
+  sizeBudget.take(text.length)
   return text
 }

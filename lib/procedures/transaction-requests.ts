@@ -1,8 +1,8 @@
 import type { TransactionContext } from '@hamicek/noex-store'
-import type { Grant } from '../access/grant.js'
-import { NoexServerError, placedError } from '../errors.js'
+import type { Grant } from '../permissions/grant.js'
+import { NoexServerError, placedError } from '../protocol/errors.js'
 import { EntryWriters } from '../store/entry-writers.js'
-import { commitOptions, type Reach } from '../store/reach.js'
+import { commitOptions, type RowScope } from '../store/row-scope.js'
 import { EntryFields } from '../store/entry-fields.js'
 import { repeatConflicts, transact } from '../store/repeat-conflicts.js'
 import type { TransactionEntry } from '../store/transaction-entry.js'
@@ -13,7 +13,7 @@ import { admit, ensuring, type Call, type StepRequest, type StepRequests } from 
 import { Turns } from './turns.js'
 
 /** What runs once the transaction is committed, and the step that it belongs to. */
-interface Later extends StepRequest {
+interface DeferredStep extends StepRequest {
   readonly path: string
 }
 
@@ -36,24 +36,24 @@ export class TransactionRequests implements StepRequests {
   readonly #writers = new EntryWriters()
   /** Where the store steps stand, in the order in which they have run. */
   readonly #paths: string[] = []
-  readonly #later: Later[] = []
+  readonly #later: DeferredStep[] = []
   /** That of the entry which is running. */
   #grant: Grant | undefined
 
   constructor (call: Call, tx: TransactionContext) {
     this.#call = call
-    this.#fields = new EntryFields(call.services.access)
-    const reach: Reach = {
+    this.#fields = new EntryFields(call.services.sharedStore)
+    const rowScope: RowScope = {
       rows: (operation, bucket) => this.#grant?.rows(operation, bucket),
-      ensure: () => { this.ensure() },
+      assertStillAllowed: () => { this.assertStillAllowed() },
       work: call.work,
       maxChanges: call.maxChanges
     }
-    this.#run = new TransactionRun(call.services.access, tx, reach, this.#writers)
+    this.#run = new TransactionRun(call.services.sharedStore, tx, rowScope, this.#writers)
   }
 
   /** What runs after the commit. */
-  get later (): readonly Later[] {
+  get later (): readonly DeferredStep[] {
     return this.#later
   }
 
@@ -99,12 +99,12 @@ export class TransactionRequests implements StepRequests {
     const key = `${entry.op} ${entry.bucket}`
     const known = this.#storeGrants.get(key)
     if (known !== undefined) {
-      known.ensure()
+      known.assertStillAllowed()
       return known
     }
-    const { gate, caller, find } = this.#call
+    const { authorizer, caller, find } = this.#call
     const request = { id: 0, type: 'store.transaction', operations: [entry] }
-    const grant = ensuring(gate.admit(caller, find(request.type), request), this.#call)
+    const grant = ensuring(authorizer.admit(caller, find(request.type), request), this.#call)
     this.#storeGrants.set(key, grant)
     this.#grants.push(grant)
     return grant
@@ -112,15 +112,15 @@ export class TransactionRequests implements StepRequests {
 
   /** Returns an error of the commit with the place of the step that is to blame, where that is known. */
   placed (error: unknown): unknown {
-    const { store } = this.#call.services.access
+    const { store } = this.#call.services.sharedStore
     const index = this.#writers.entryOf(error, bucket => store.getBucketSchema(bucket)?.key)
     return index === undefined ? error : placedError(this.#paths[index] as string, error)
   }
 
   /** @throws unless the client may still do and see all that has been done for it */
-  ensure (): void {
-    this.#call.ensure()
-    for (const grant of this.#grants) grant.ensure()
+  assertStillAllowed (): void {
+    this.#call.assertStillAllowed()
+    for (const grant of this.#grants) grant.assertStillAllowed()
   }
 }
 
@@ -139,25 +139,25 @@ interface Committed<T> {
 export async function inTransaction<T> (
   call: Call, steps: (requests: TransactionRequests) => T | Promise<T>
 ): Promise<Committed<T>> {
-  const { services: { access }, caller, ensure } = call
-  return await writeFor(caller, async () => await repeatConflicts(access, async committing => {
-    const entering = Turns.of(access).enter()
+  const { services: { sharedStore }, caller, assertStillAllowed } = call
+  return await writeFor(caller, async () => await repeatConflicts(sharedStore, async committing => {
+    const entering = Turns.of(sharedStore).enter()
     const leave = entering instanceof Promise ? await entering : entering
     let requests: TransactionRequests | undefined
     // The step that commits is under way then: it is done before another transaction begins.
     const beforeCommit = (): void => {
       leave()
       committing()
-      requests?.ensure()
+      requests?.assertStillAllowed()
     }
     try {
-      ensure()
-      return await transact(access, tx => {
+      assertStillAllowed()
+      return await transact(sharedStore, tx => {
         const made = requests = new TransactionRequests(call, tx)
         const running = steps(made)
         if (!(running instanceof Promise)) return { value: running, requests: made }
         return running.then(value => ({ value, requests: made }))
-      }, { ...commitOptions({ ...call, ensure: beforeCommit }), until: 'committed' })
+      }, { ...commitOptions({ ...call, assertStillAllowed: beforeCommit }), until: 'committed' })
     } catch (error) {
       throw requests?.placed(error) ?? error
     } finally {

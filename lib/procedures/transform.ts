@@ -1,7 +1,7 @@
-import { invalid } from '../errors.js'
-import { isPlainObject } from '../option-checks.js'
+import { invalid } from '../protocol/errors.js'
+import { isPlainObject } from '../util/option-schema.js'
 import { memberOf } from './aggregate.js'
-import { jsonChars, type Room } from './room.js'
+import { jsonChars, type SizeBudget } from './size-budget.js'
 
 /** How one result can be made into another. */
 export const transformations = ['map', 'filter', 'pick', 'pluck'] as const
@@ -11,23 +11,31 @@ export type Transformation = typeof transformations[number]
 const MAX_WORK = 1_000_000
 
 /**
- * Makes a new value of `source`; what `map` adds must find place in `room`. `pluck`: the member `args` of each item, null
- * where there is none. `pick`: an object with the members that `args` names. `filter`: the items whose members equal those
- * of `args`. `map`: each object among the items with the members of `args` laid over it.
+ * Makes a new value of `source`; what `map` adds must find place in `room`. `pluck`: the member `args` of
+ * each item, null where there is none. `pick`: an object with the members that `args` names. `filter`: the
+ * items whose members equal those of `args`. `map`: each object among the items with the members of `args`
+ * laid over it.
  * @throws `VALIDATION_ERROR` when the source or the arguments are of another type, or it is too much work
  */
-export function transform (source: unknown, operation: Transformation, args: unknown, room: Room): unknown {
+export function transform (
+  source: unknown,
+  operation: Transformation,
+  args: unknown,
+  sizeBudget: SizeBudget
+): unknown {
   switch (operation) {
     case 'pick': return pick(source, args as readonly string[])
     case 'pluck': return itemsOf(source).map(item => memberOf(item, args as string) ?? null)
     case 'filter': return filter(itemsOf(source), membersOf(args))
-    case 'map': return map(itemsOf(source), membersOf(args), room)
+    case 'map': return map(itemsOf(source), membersOf(args), sizeBudget)
   }
 }
 
 function pick (source: unknown, names: readonly string[]): object {
   if (!isPlainObject(source)) throw invalid('source', 'must be an object for "pick"')
-  return Object.fromEntries(names.filter(name => Object.hasOwn(source, name)).map(name => [name, source[name]]))
+  return Object.fromEntries(
+    names.filter(name => Object.hasOwn(source, name)).map(name => [name, source[name]])
+  )
 }
 
 function filter (items: readonly unknown[], args: Readonly<Record<string, unknown>>): unknown[] {
@@ -37,16 +45,22 @@ function filter (items: readonly unknown[], args: Readonly<Record<string, unknow
     isPlainObject(item) && members.every(([name, value]) => memberOf(item, name) === value))
 }
 
-function map (items: readonly unknown[], args: Readonly<Record<string, unknown>>, room: Room): unknown[] {
+function map (
+  items: readonly unknown[],
+  args: Readonly<Record<string, unknown>>,
+  sizeBudget: SizeBudget
+): unknown[] {
   checkWork(items.length * Object.keys(args).length)
-  room.require(items.length * jsonChars(args, room.left))
+  sizeBudget.require(items.length * jsonChars(args, sizeBudget.left))
   const withArgs = (item: object): object =>
     Object.fromEntries([...Object.entries(item), ...Object.entries(args)])
   return items.map(item => isPlainObject(item) ? withArgs(item) : item)
 }
 
 function checkWork (steps: number): void {
-  if (steps > MAX_WORK) throw invalid('source', `has too many items for so many arguments: together they may make ${MAX_WORK}`)
+  if (steps > MAX_WORK) {
+    throw invalid('source', `has too many items for so many arguments: together they may make ${MAX_WORK}`)
+  }
 }
 
 function itemsOf (source: unknown): readonly unknown[] {

@@ -1,5 +1,5 @@
-import { nextTurn } from '../slice.js'
-import type { StoreAccess } from '../store/store-access.js'
+import { nextTurn } from '../util/slice.js'
+import type { SharedStore } from '../store/shared-store.js'
 
 /**
  * Lets transactions of procedures run one after the other, so that they do not overtake each other: a single
@@ -13,12 +13,12 @@ export class Turns {
   readonly #waiting: Array<(leave: () => void) => void> = []
   #isWatched = false
 
-  static readonly #shared = new WeakMap<StoreAccess, Turns>()
+  static readonly #shared = new WeakMap<SharedStore, Turns>()
 
   /** The turns of a store. */
-  static of (access: StoreAccess): Turns {
-    let turns = Turns.#shared.get(access)
-    if (turns === undefined) Turns.#shared.set(access, turns = new Turns())
+  static of (sharedStore: SharedStore): Turns {
+    let turns = Turns.#shared.get(sharedStore)
+    if (turns === undefined) Turns.#shared.set(sharedStore, turns = new Turns())
     return turns
   }
 

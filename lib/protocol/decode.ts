@@ -1,4 +1,4 @@
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from './errors.js'
 import { checkJson, MAX_JSON_DEPTH, withoutDepths } from './json-guard.js'
 import { withoutUnsafeIntegers } from './json-text.js'
 import type { RequestMessage } from './messages.js'
@@ -33,7 +33,9 @@ export function decode (text: string): Decoded {
     return malformed('INVALID_REQUEST', 'type: must be a non-empty string')
   }
   if (type === 'pong') {
-    return Number.isFinite(message['timestamp']) ? PONG : malformed('INVALID_REQUEST', 'timestamp: must be a finite number')
+    return Number.isFinite(message['timestamp'])
+      ? PONG
+      : malformed('INVALID_REQUEST', 'timestamp: must be a finite number')
   }
   if (!Number.isFinite(id)) {
     return malformed('INVALID_REQUEST', 'id: must be a finite number')
@@ -64,6 +66,10 @@ function isSafe (id: number): boolean {
   return Math.abs(id) <= Number.MAX_SAFE_INTEGER
 }
 
-function malformed (code: 'PARSE_ERROR' | 'INVALID_REQUEST' | 'VALIDATION_ERROR', message: string, id = 0): Decoded {
+function malformed (
+  code: 'PARSE_ERROR' | 'INVALID_REQUEST' | 'VALIDATION_ERROR',
+  message: string,
+  id = 0
+): Decoded {
   return { kind: 'malformed', id, error: new NoexServerError(code, message) }
 }

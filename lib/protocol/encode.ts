@@ -1,5 +1,5 @@
 import { plainAnswer } from '../application/plain-answer.js'
-import type { NoexServerError } from '../errors.js'
+import type { NoexServerError } from './errors.js'
 import type { NoticeMessage } from './messages.js'
 import { encodeInSlices, type MessageText } from './parts.js'
 
@@ -89,7 +89,10 @@ export function encodeQueryResult (result: unknown): string {
   return text + ']'
 }
 
-/** Only what carries the store's own metadata is taken for a record: a query may return objects of its own and change them. */
+/**
+ * Only what carries the store's own metadata is taken for a record: a query may return objects of its own and
+ * change them.
+ */
 function isRecord (value: unknown): value is object {
   return typeof value === 'object' && value !== null &&
     typeof (value as Record<string, unknown>)['_version'] === 'number' &&

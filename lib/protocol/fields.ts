@@ -10,7 +10,13 @@ export const JsonObject = Type.Record(Type.String(), Type.Unknown())
 export const MaybeObject = Type.Optional(Type.Union([Type.Null(), JsonObject]))
 
 /** A primary key: anything but absent or `null`. */
-export const Key = Type.Union([Type.String(), Type.Number(), Type.Boolean(), JsonObject, Type.Array(Type.Unknown())])
+export const Key = Type.Union([
+  Type.String(),
+  Type.Number(),
+  Type.Boolean(),
+  JsonObject,
+  Type.Array(Type.Unknown())
+])
 
 /** The records of one `insertMany`. */
 export const RecordBatch = Type.Array(JsonObject, { maxItems: 10_000 })
@@ -38,8 +44,16 @@ const aggregated = Type.Union([
 /** A field, or at most 16, to group by. */
 export const GroupFields = Type.Union([Name, Type.Array(Name, { minItems: 1, maxItems: 16 })])
 
-/** The fields of `store.groupBy`, also as an entry of a transaction. An aggregate other than count needs a field. */
-export const GroupBy = Type.Object({ bucket: Name, field: GroupFields, aggregate: aggregated, filter: MaybeObject })
+/**
+ * The fields of `store.groupBy`, also as an entry of a transaction. An aggregate other than count needs a
+ * field.
+ */
+export const GroupBy = Type.Object({
+  bucket: Name,
+  field: GroupFields,
+  aggregate: aggregated,
+  filter: MaybeObject
+})
 
 /** The fields of `store.increment`. */
 export const incrementFields = {

@@ -6,7 +6,10 @@ export const MAX_JSON_DEPTH = 32
 /** Characters of a member name that an error repeats. */
 const MAX_NAME_CHARS = 64
 
-/** Below this length even a frame of nothing but brackets is parsed in microseconds, so it is not scanned first. */
+/**
+ * Below this length even a frame of nothing but brackets is parsed in microseconds, so it is not scanned
+ * first.
+ */
 const SCAN_FROM_CHARS = 512
 
 const OPEN_BRACKET = 0x5b
@@ -60,11 +63,17 @@ function checkMembers (value: object, largest: number, depth: number): string | 
     return undefined
   }
   for (const key in value) {
-    // An own toString makes the store throw where it turns the value into a text to compare, group or name it.
+    // An own toString makes the store throw where it turns the value into a text to compare, group or name
+    // it.
     if (key === '__proto__' || key === 'toString') return `.${key}: is not accepted as a member name`
     if (!key.isWellFormed()) return ': has a member name that is not well-formed Unicode'
     const item = (value as Record<string, unknown>)[key]
-    if (key === 'constructor' && typeof item === 'object' && item !== null && Object.hasOwn(item, 'prototype')) {
+    if (
+      key === 'constructor' &&
+      typeof item === 'object' &&
+      item !== null &&
+      Object.hasOwn(item, 'prototype')
+    ) {
       return '.constructor.prototype: is not accepted as a member name'
     }
     const problem = checkValue(item, largest, depth)

@@ -1,4 +1,4 @@
-import type { NoexErrorCode } from '../errors.js'
+import type { NoexErrorCode } from './errors.js'
 
 /** The protocol version that the welcome names. PROTOCOL.md, "Welcome". */
 export const PROTOCOL_VERSION = '1.0.0'
@@ -72,10 +72,25 @@ export interface PingMessage {
 
 /** Server → client. News about the connection itself; clients ignore events that they do not know. */
 export type SystemMessage =
-  | { readonly type: 'system', readonly event: 'shutdown', readonly gracePeriodMs: number, readonly reconnectAfterMs: number }
+  | {
+    readonly type: 'system'
+    readonly event: 'shutdown'
+    readonly gracePeriodMs: number
+    readonly reconnectAfterMs: number
+  }
   | { readonly type: 'system', readonly event: 'session_revoked', readonly reason: string }
-  | { readonly type: 'system', readonly event: 'subscription_closed', readonly subscriptionId: string, readonly reason: SubscriptionEnd }
-  | { readonly type: 'system', readonly event: 'gap', readonly subscriptionId: string, readonly count: number }
+  | {
+    readonly type: 'system'
+    readonly event: 'subscription_closed'
+    readonly subscriptionId: string
+    readonly reason: SubscriptionEnd
+  }
+  | {
+    readonly type: 'system'
+    readonly event: 'gap'
+    readonly subscriptionId: string
+    readonly count: number
+  }
 
 /** Why a subscription ended without being asked to. */
 export type SubscriptionEnd = 'query_undefined' | 'bucket_dropped' | 'forbidden' | 'failed'

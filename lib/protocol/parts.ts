@@ -1,5 +1,5 @@
 import { constants } from 'node:buffer'
-import { isTurnOver, nextTurn } from '../slice.js'
+import { isTurnOver, nextTurn } from '../util/slice.js'
 
 /** A message as it is sent: its text, or that of a big one in parts which follow each other. */
 export type MessageText = string | readonly string[]

@@ -1,5 +1,5 @@
-import { NoexServerError, invalid } from '../errors.js'
-import { didYouMean, nearestNames } from '../nearest.js'
+import { NoexServerError, invalid } from './errors.js'
+import { didYouMean, nearestNames } from '../util/nearest.js'
 
 /** One thing that is wrong with a value, as a compiled TypeBox schema tells it. */
 interface SchemaProblem {
@@ -19,14 +19,22 @@ interface Explaining {
 
 const MUST_BE_NULL = 'must be null'
 
-/** Builds the refusal of a value that does not fit `schema`: it names the first wrong member, `path` standing before it. */
+/**
+ * Builds the refusal of a value that does not fit `schema`: it names the first wrong member, `path` standing
+ * before it.
+ */
 export function firstProblem (schema: Explaining, value: unknown, path = ''): NoexServerError {
   const problems = schema.Errors(value)
   const problem = firstOf(problems)
   if (problem === undefined) return invalid(path, 'is not acceptable')
-  const steps = problem.instancePath.split('/').slice(1).map(step => step.replaceAll('~1', '/').replaceAll('~0', '~'))
+  const steps = problem.instancePath
+    .split('/')
+    .slice(1)
+    .map(step => step.replaceAll('~1', '/').replaceAll('~0', '~'))
   const { requiredProperties } = problem.params as { requiredProperties?: string[] }
-  if (requiredProperties !== undefined) return invalid(pathOf(path, [...steps, requiredProperties[0] as string]), 'is required')
+  if (requiredProperties !== undefined) {
+    return invalid(pathOf(path, [...steps, requiredProperties[0] as string]), 'is required')
+  }
   // What stands under additionalProperties: false is the schema that accepts nothing.
   if (problem.keyword === 'boolean') {
     const [nearest] = nearestNames(steps.at(-1) ?? '', membersAt(schema.Type(), problem.schemaPath))
@@ -85,5 +93,8 @@ function membersAt (schema: object, schemaPath: string): string[] {
 }
 
 function pathOf (start: string, steps: readonly string[]): string {
-  return steps.reduce((path, step) => /^\d+$/.test(step) ? `${path}[${step}]` : path === '' ? step : `${path}.${step}`, start)
+  return steps.reduce(
+    (path, step) => (/^\d+$/.test(step) ? `${path}[${step}]` : path === '' ? step : `${path}.${step}`),
+    start
+  )
 }

@@ -1,10 +1,10 @@
 import { plainAnswer } from '../application/plain-answer.js'
 import { isThenable } from '../application/thenable.js'
-import type { Clock } from '../clock.js'
-import { NoexServerError } from '../errors.js'
-import type { Log } from '../log.js'
-import { isPlainObject } from '../option-checks.js'
-import { resultWithin } from '../within.js'
+import type { Clock } from '../util/clock.js'
+import { NoexServerError } from '../protocol/errors.js'
+import type { Log } from '../util/log.js'
+import { isPlainObject } from '../util/option-schema.js'
+import { withTimeoutResult } from '../util/with-timeout.js'
 import { toRuleError } from './rule-errors.js'
 import type { RuleEngine } from './rule-engine.js'
 
@@ -97,7 +97,7 @@ export class EngineCalls {
   /** Resolves with `OVERDUE` when the time is over: an error could not be told from those of the engine. */
   async #inTime (answering: PromiseLike<unknown>): Promise<unknown> {
     const { clock, timeoutMs } = this.#options
-    return await resultWithin(timeoutMs, answering, clock, () => OVERDUE)
+    return await withTimeoutResult(timeoutMs, answering, clock, () => OVERDUE)
   }
 
   #overdue (method: EngineMethod): NoexServerError {

@@ -1,5 +1,5 @@
 import { catchRejection, isThenable } from '../application/thenable.js'
-import type { Log } from '../log.js'
+import type { Log } from '../util/log.js'
 import type { RuleEngine, RuleEvent } from './rule-engine.js'
 import { toRuleError } from './rule-errors.js'
 

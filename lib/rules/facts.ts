@@ -4,8 +4,9 @@ import type { RuleFact } from './rule-engine.js'
 import { toRuleError } from './rule-errors.js'
 
 /**
- * The facts that match a pattern, in the order of the engine. They are matched here and not by the engine, in time linear
- * in their keys, because an engine may make a regular expression of the pattern, which a client can write so that it never ends.
+ * The facts that match a pattern, in the order of the engine. They are matched here and not by the engine, in
+ * time linear in their keys, because an engine may make a regular expression of the pattern, which a client
+ * can write so that it never ends.
  * @throws `VALIDATION_ERROR` for a pattern that is none, and what the engine fails with
  */
 export async function queryFacts (calls: EngineCalls, pattern: string): Promise<readonly RuleFact[]> {

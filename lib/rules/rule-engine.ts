@@ -35,21 +35,30 @@ export const ruleEngineMethods = [
 ] as const satisfies ReadonlyArray<keyof RuleEngine>
 
 /**
- * The part of a `RuleEngine` of `@hamicek/noex-rules` that the plugin uses; `fastify-noex/rules` has one. What a stopped
- * engine throws has a message that says "is not running".
+ * The part of a `RuleEngine` of `@hamicek/noex-rules` that the plugin uses; `fastify-noex/rules` has one.
+ * What a stopped engine throws has a message that says "is not running".
  */
 export interface RuleEngine {
   readonly isRunning: boolean
   /** Resolves when everything that the event leads to has been done. */
   emit (topic: string, data?: Record<string, unknown>): Promise<RuleEvent>
-  emitCorrelated (topic: string, data: Record<string, unknown>, correlationId: string, causationId?: string): Promise<RuleEvent>
+  emitCorrelated(
+    topic: string,
+    data: Record<string, unknown>,
+    correlationId: string,
+    causationId?: string
+  ): Promise<RuleEvent>
   setFact (key: string, value: unknown): Promise<RuleFact>
   getFact (key: string): unknown
   deleteFact (key: string): boolean
   getAllFacts (): readonly RuleFact[]
   getFactFull? (key: string): RuleFact | undefined
   /** An engine that does not know the option may ignore it. */
-  subscribe (pattern: string, listener: (event: RuleEvent, topic: string) => void, options?: { detached?: boolean }): () => void
+  subscribe(
+    pattern: string,
+    listener: (event: RuleEvent, topic: string) => void,
+    options?: { detached?: boolean }
+  ): () => void
   registerRule (rule: never): RuleSummary
   unregisterRule (id: string): boolean
   updateRule (id: string, updates: never): RuleSummary

@@ -1,5 +1,5 @@
 import { readError } from '../application/thrown.js'
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 
 /** A failure of a rule engine whose members have been read once, so that no later reader of them can fail. */
 interface EngineFailure {

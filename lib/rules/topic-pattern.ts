@@ -7,9 +7,9 @@ export function hasWildcard (pattern: string): boolean {
 }
 
 /**
- * Compiles a pattern of `rules.subscribe` with wildcards. PROTOCOL.md, "Rules". Segments are separated by `.`; `*` alone
- * matches every topic, a segment `*` exactly one, and at the end any rest, also none. Everything else stands for itself.
- * Matching is linear in the pattern.
+ * Compiles a pattern of `rules.subscribe` with wildcards. PROTOCOL.md, "Rules". Segments are separated by
+ * `.`; `*` alone matches every topic, a segment `*` exactly one, and at the end any rest, also none.
+ * Everything else stands for itself. Matching is linear in the pattern.
  */
 export function compilePattern (pattern: string): (segments: readonly string[]) => boolean {
   const wanted = pattern.split('.')
@@ -19,7 +19,10 @@ export function compilePattern (pattern: string): (segments: readonly string[]) 
     fixed.every((segment, i) => segment === '*' || segment === segments[i])
 }
 
-/** The topic that `stem.*` matches besides all those that begin with `stem.`; `undefined` when there is no one such topic. */
+/**
+ * The topic that `stem.*` matches besides all those that begin with `stem.`; `undefined` when there is no one
+ * such topic.
+ */
 export function stemOf (pattern: string): string | undefined {
   if (!pattern.endsWith('.*')) return undefined
   const stem = pattern.slice(0, -2)

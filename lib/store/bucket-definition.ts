@@ -7,8 +7,8 @@ import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Count, Name } from '../protocol/fields.js'
 import { firstProblem } from '../protocol/shape.js'
-import { invalid, type NoexServerError } from '../errors.js'
-import { didYouMean, nearestNames } from '../nearest.js'
+import { invalid, type NoexServerError } from '../protocol/errors.js'
+import { didYouMean, nearestNames } from '../util/nearest.js'
 import { metadata } from './known-fields.js'
 import type { NoexStore } from './noex-store.js'
 
@@ -86,7 +86,12 @@ export function checkBucketDefinition (store: NoexStore, name: string, config: u
  * Checks a schema update against the bucket it is for.
  * @throws `VALIDATION_ERROR` naming the member.
  */
-export function checkBucketUpdate (store: NoexStore, name: string, current: BucketDefinition, updates: unknown): BucketSchemaUpdate {
+export function checkBucketUpdate (
+  store: NoexStore,
+  name: string,
+  current: BucketDefinition,
+  updates: unknown
+): BucketSchemaUpdate {
   if (!Update.Check(updates)) throw firstProblem(Update, updates, 'updates')
   const update: Static<typeof updateShape> = updates
   const added = (update.addFields ?? {}) as Record<string, unknown>
@@ -120,11 +125,19 @@ function checkTtl (ttl: number | string, path: string): void {
   throw invalid(path, 'must be a positive number of milliseconds or a text such as "30s", "5m", "1h", "7d"')
 }
 
-function checkFields (store: NoexStore, bucket: string, schema: Record<string, unknown>, path: string, depth = 0): void {
+function checkFields (
+  store: NoexStore,
+  bucket: string,
+  schema: Record<string, unknown>,
+  path: string,
+  depth = 0
+): void {
   for (const [name, field] of Object.entries(schema)) {
     // A record without such a member would still seem to have one.
     if (name in Object.prototype) throw invalid(`${path}.${name}`, 'is a name that every object has')
-    if (depth === 0 && metadata.has(name)) throw invalid(`${path}.${name}`, 'is a name that the store keeps for itself')
+    if (depth === 0 && metadata.has(name)) {
+      throw invalid(`${path}.${name}`, 'is a name that the store keeps for itself')
+    }
     checkField(store, bucket, field, `${path}.${name}`, depth)
   }
 }
@@ -141,20 +154,31 @@ function checkField (store: NoexStore, bucket: string, field: unknown, path: str
     throw invalid(path, `is nested deeper than ${MAX_NESTING} levels`)
   }
   if (definition.properties !== undefined) {
-    checkFields(store, bucket, definition.properties as Record<string, unknown>, `${path}.properties`, depth + 1)
+    checkFields(
+      store,
+      bucket,
+      definition.properties as Record<string, unknown>,
+      `${path}.properties`,
+      depth + 1
+    )
   }
   if (definition.items !== undefined) checkField(store, bucket, definition.items, `${path}.items`, depth + 1)
   checkRange(definition, path)
 }
 
 function checkRange (field: FieldDefinition, path: string): void {
-  if (field.min !== undefined && field.max !== undefined && field.min > field.max) throw invalid(`${path}.min`, 'is greater than max')
+  if (field.min !== undefined && field.max !== undefined && field.min > field.max) {
+    throw invalid(`${path}.min`, 'is greater than max')
+  }
   if (field.minLength !== undefined && field.maxLength !== undefined && field.minLength > field.maxLength) {
     throw invalid(`${path}.minLength`, 'is greater than maxLength')
   }
 }
 
-/** Refuses fields whose own default, or every generated value, would make the store refuse the record, or busy at each insert. */
+/**
+ * Refuses fields whose own default, or every generated value, would make the store refuse the record, or busy
+ * at each insert.
+ */
 function checkFilledIn (schema: SchemaDefinition, path: string): void {
   for (const [name, field] of Object.entries(schema)) checkFilledInField(field, `${path}.${name}`)
   if (!acceptsTogether(schema)) throw invalid(path, 'has defaults whose checking takes too long')
@@ -165,7 +189,9 @@ function checkFilledInField (field: FieldDefinition, path: string): void {
     throw invalid(`${path}.enum`, 'has no value that the field accepts')
   }
   const filledIn = field.generated !== undefined ? 'generated' : 'default'
-  if (field[filledIn] != null && !accepts(field, {})) throw invalid(`${path}.${filledIn}`, 'gives a value that the field does not accept')
+  if (field[filledIn] != null && !accepts(field, {})) {
+    throw invalid(`${path}.${filledIn}`, 'gives a value that the field does not accept')
+  }
 }
 
 /** Tries a field with the store's own means, as the only one of a record beside its key. */
@@ -200,12 +226,24 @@ function checkPattern (pattern: string, path: string): void {
   if (!safeRegex(pattern)) throw invalid(path, 'nests repetitions, so matching it could block the server')
 }
 
-function checkReference (store: NoexStore, bucket: string, field: FieldDefinition, path: string, depth: number): void {
+function checkReference (
+  store: NoexStore,
+  bucket: string,
+  field: FieldDefinition,
+  path: string,
+  depth: number
+): void {
   if (depth > 0) throw invalid(`${path}.ref`, 'is possible at the top level only')
   const target = field.ref as string
-  if (target !== bucket && !store.hasBucket(target)) throw invalid(`${path}.ref`, `names bucket "${target}", which does not exist`)
-  if (target === bucket && field.required === true) throw invalid(`${path}.ref`, 'names its own bucket and is required, so there could be no first record')
-  if (field.onDelete === 'set_null' && field.required === true) throw invalid(`${path}.onDelete`, 'cannot be "set_null" for a required field')
+  if (target !== bucket && !store.hasBucket(target)) {
+    throw invalid(`${path}.ref`, `names bucket "${target}", which does not exist`)
+  }
+  if (target === bucket && field.required === true) {
+    throw invalid(`${path}.ref`, 'names its own bucket and is required, so there could be no first record')
+  }
+  if (field.onDelete === 'set_null' && field.required === true) {
+    throw invalid(`${path}.onDelete`, 'cannot be "set_null" for a required field')
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { Log } from '../log.js'
-import { NoexOptionsError } from '../option-checks.js'
+import type { Log } from '../util/log.js'
+import { NoexOptionsError } from '../util/option-schema.js'
 import type { NoexStore } from './noex-store.js'
 
 /** Follows whether a store can make commits durable, and logs when that ends and begins again. */

@@ -1,9 +1,9 @@
 import {
   fieldsOfFilter, fieldsOfGroups, fieldsOfIncrement, requireFields, type NamedField
 } from './named-fields.js'
-import type { Reach } from './reach.js'
+import type { RowScope } from './row-scope.js'
 import type { RecordInput } from './record-input.js'
-import type { StoreAccess } from './store-access.js'
+import type { SharedStore } from './shared-store.js'
 import type { TransactionEntry } from './transaction-entry.js'
 
 /**
@@ -11,12 +11,12 @@ import type { TransactionEntry } from './transaction-entry.js'
  * written.
  */
 export class EntryFields {
-  readonly #access: StoreAccess
+  readonly #sharedStore: SharedStore
   /** The members of what earlier entries write, by bucket. */
   readonly #written = new Map<string, Set<string>>()
 
-  constructor (access: StoreAccess) {
-    this.#access = access
+  constructor (sharedStore: SharedStore) {
+    this.#sharedStore = sharedStore
   }
 
   /**
@@ -25,12 +25,12 @@ export class EntryFields {
    * @throws `VALIDATION_ERROR` with the nearest field
    */
   check (
-    entry: TransactionEntry, reach: Pick<Reach, 'rows' | 'work'>, path = ''
+    entry: TransactionEntry, reach: Pick<RowScope, 'rows' | 'work'>, path = ''
   ): Promise<void> | undefined {
     const { bucket } = entry
     const isWritten = (field: string): boolean => this.#written.get(bucket)?.has(field) === true
     const scope = { bucket, rows: reach.rows(`store.${entry.op}`, bucket), work: reach.work, isWritten }
-    const checking = requireFields(this.#access, scope, fieldsOfEntry(entry, path))
+    const checking = requireFields(this.#sharedStore, scope, fieldsOfEntry(entry, path))
     if (checking !== undefined) return checking.then(() => { this.#keepEntry(entry) })
     this.#keepEntry(entry)
     return undefined

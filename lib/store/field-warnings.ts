@@ -1,8 +1,8 @@
 import type { DeclarativeQueryConfig } from '@hamicek/noex-store'
-import type { Log } from '../log.js'
-import { cut, nearestNames } from '../nearest.js'
+import type { Log } from '../util/log.js'
+import { cut, nearestNames } from '../util/nearest.js'
 import { fieldsIn, fieldsOfFilter, firstOf, type NamedField } from './named-fields.js'
-import type { StoreAccess } from './store-access.js'
+import type { SharedStore } from './shared-store.js'
 import { isSystemBucket } from './system-buckets.js'
 
 /** Warnings that are remembered, so that none comes twice. */
@@ -22,33 +22,33 @@ export interface RowRule {
  * that have it may yet come, so they are not refused.
  */
 export class FieldWarnings {
-  readonly #access: StoreAccess
+  readonly #sharedStore: SharedStore
   readonly #log: Log
   readonly #rules: () => Iterable<RowRule>
   readonly #warned = new Set<string>()
   #stop = (): void => {}
 
-  constructor (access: StoreAccess, log: Log, rules: () => Iterable<RowRule>) {
-    this.#access = access
+  constructor (sharedStore: SharedStore, log: Log, rules: () => Iterable<RowRule>) {
+    this.#sharedStore = sharedStore
     this.#log = log
     this.#rules = rules
   }
 
   /** Looks at all queries and row rules, and at each query that is defined later. */
   start (): void {
-    const access = this.#access
-    this.#stop = access.store.onCommit(({ changes }) => {
+    const sharedStore = this.#sharedStore
+    this.#stop = sharedStore.store.onCommit(({ changes }) => {
       for (const change of changes) {
         if (change.type === 'query') this.#checkQuery(change.query)
       }
     })
-    for (const { name } of access.store.getQueries()) this.#checkQuery(name)
+    for (const { name } of sharedStore.store.getQueries()) this.#checkQuery(name)
     this.checkRules()
   }
 
   /** Looks at the row rules again: they may have changed. */
   checkRules (): void {
-    const buckets = this.#access.bucketNames().filter(name => !isSystemBucket(name, this.#access))
+    const buckets = this.#sharedStore.bucketNames().filter(name => !isSystemBucket(name, this.#sharedStore))
     for (const rule of this.#rules()) this.#checkRule(rule, buckets)
   }
 
@@ -57,7 +57,7 @@ export class FieldWarnings {
   }
 
   #checkQuery (query: string): void {
-    const config = this.#access.store.getQueryInfo(query)?.config
+    const config = this.#sharedStore.store.getQueryInfo(query)?.config
     if (config === undefined) return
     for (const item of fieldsOfQuery(config)) {
       if (this.#isKnown(config.bucket, item)) continue
@@ -82,7 +82,7 @@ export class FieldWarnings {
 
   /** Queries and row rules may name paths into fields; the members that a query keeps are whole ones. */
   #isKnown (bucket: string, { path, field }: NamedField): boolean {
-    const { fields } = this.#access
+    const { fields } = this.#sharedStore
     return fields.has(bucket, field) || (!path.startsWith('fields') && fields.has(bucket, firstOf(field)))
   }
 
@@ -93,7 +93,7 @@ export class FieldWarnings {
     const key = JSON.stringify(shown)
     if (this.#warned.has(key) || this.#warned.size === MAX_WARNINGS) return
     this.#warned.add(key)
-    const [nearest] = nearestNames(found.field, this.#access.fields.all(found.bucket))
+    const [nearest] = nearestNames(found.field, this.#sharedStore.fields.all(found.bucket))
     this.#log.warn(nearest === undefined ? shown : { ...shown, nearest }, message)
   }
 }

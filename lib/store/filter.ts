@@ -1,6 +1,6 @@
-import { invalid } from '../errors.js'
-import { didYouMean, nearestNames } from '../nearest.js'
-import { isPlainObject } from '../option-checks.js'
+import { invalid } from '../protocol/errors.js'
+import { didYouMean, nearestNames } from '../util/nearest.js'
+import { isPlainObject } from '../util/option-schema.js'
 import { FilterRange, type Bound } from './filter-range.js'
 
 /** Elements that all `$in` and `$nin` of a filter may have: each is compared with each record. */
@@ -12,7 +12,10 @@ const MAX_TEXT = 1_000
 /** Members and operators that a whole filter may have: each is looked at for each record. */
 const MAX_CONDITIONS = 250
 
-/** A value that `{{ params.NAME }}` stands for is known only when the query runs. PROTOCOL.md, "Declarative queries". */
+/**
+ * A value that `{{ params.NAME }}` stands for is known only when the query runs. PROTOCOL.md, "Declarative
+ * queries".
+ */
 const PLACEHOLDER = /^\{\{\s*params\.(\w+)\s*\}\}$/
 
 type OperandCheck = (operand: unknown) => string | undefined
@@ -39,9 +42,15 @@ const operators = new Map<string, OperandCheck>([
   ['$startsWith', isText],
   ['$endsWith', isText],
   ['$exists', operand => typeof operand === 'boolean' ? undefined : 'must be true or false'],
-  ['$between', operand => Array.isArray(operand) && operand.length === 2 && operand.every(end => isComparable(end) === undefined || isPlaceholder(end))
-    ? undefined
-    : 'must be an array of two numbers or texts']
+  [
+    '$between',
+    operand =>
+      Array.isArray(operand) &&
+      operand.length === 2 &&
+      operand.every(end => isComparable(end) === undefined || isPlaceholder(end))
+        ? undefined
+        : 'must be an array of two numbers or texts'
+  ]
 ])
 
 /** Tells whether a filter value is replaced by a parameter of the query. */
@@ -118,15 +127,25 @@ function checkRange (
 }
 
 function spend (budget: Budget, path: string): void {
-  if (--budget.conditions < 0) throw invalid(path, `is one condition too many: a filter may have ${MAX_CONDITIONS}`)
+  if (--budget.conditions < 0) {
+    throw invalid(path, `is one condition too many: a filter may have ${MAX_CONDITIONS}`)
+  }
 }
 
-/** The store takes an object for operators when all its members start with `$`; one that only partly does is a slip. */
+/**
+ * The store takes an object for operators when all its members start with `$`; one that only partly does is a
+ * slip.
+ */
 function isOperators (value: unknown): value is Record<string, unknown> {
   return isPlainObject(value) && Object.keys(value).some(name => name.startsWith('$'))
 }
 
-function checkOperators (value: Record<string, unknown>, path: string, placeholders: boolean, budget: Budget): void {
+function checkOperators (
+  value: Record<string, unknown>,
+  path: string,
+  placeholders: boolean,
+  budget: Budget
+): void {
   for (const [name, operand] of Object.entries(value)) {
     spend(budget, path)
     const check = operators.get(name)
@@ -143,7 +162,9 @@ function checkOperators (value: Record<string, unknown>, path: string, placehold
     const problem = check(operand)
     if (problem !== undefined) throw invalid(`${path}.${name}`, problem)
     if (Array.isArray(operand)) budget.elements -= operand.length
-    if (budget.elements < 0) throw invalid(`${path}.${name}`, `is too long: the lists of a filter may have ${MAX_LIST} elements in all`)
+    if (budget.elements < 0) {
+      throw invalid(`${path}.${name}`, `is too long: the lists of a filter may have ${MAX_LIST} elements in all`)
+    }
   }
 }
 
@@ -162,5 +183,7 @@ export function fillPlaceholders (value: unknown, params: Readonly<Record<string
   }
   if (Array.isArray(value)) return value.map(item => fillPlaceholders(item, params))
   if (!isPlainObject(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, fillPlaceholders(item, params)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [name, fillPlaceholders(item, params)])
+  )
 }

@@ -1,6 +1,6 @@
 import type { BucketDefinition, StoreRecord } from '@hamicek/noex-store'
-import { invalid } from '../errors.js'
-import { add } from '../arithmetic.js'
+import { invalid } from '../protocol/errors.js'
+import { add } from '../util/arithmetic.js'
 import { metadata } from './known-fields.js'
 
 /** A number to add to a field of a record. */

@@ -1,7 +1,7 @@
 import type { StoreRecord, WhereFilter } from '@hamicek/noex-store'
-import { invalid, type NoexServerError } from '../errors.js'
-import { didYouMean, nearestNames } from '../nearest.js'
-import type { StoreAccess } from './store-access.js'
+import { invalid, type NoexServerError } from '../protocol/errors.js'
+import { didYouMean, nearestNames } from '../util/nearest.js'
+import type { SharedStore } from './shared-store.js'
 import type { Work } from './work.js'
 
 /** A field of records that a request names, and where it does so. */
@@ -66,7 +66,7 @@ export interface FieldScope {
   readonly isWritten?: (field: string) => boolean
 }
 
-type Access = Pick<StoreAccess, 'fields' | 'bucket'>
+type Access = Pick<SharedStore, 'fields' | 'bucket'>
 
 /** Tells whether a name is a field. */
 type Knows = (field: string) => boolean

@@ -1,5 +1,5 @@
 import { isStoreError, type BucketDefinition, type Store } from '@hamicek/noex-store'
-import { bucketNotDefined } from '../errors.js'
+import { bucketNotDefined } from '../protocol/errors.js'
 
 /** The part of a noex-store `Store` that the plugin uses. */
 export type NoexStore = Pick<Store,

@@ -1,7 +1,7 @@
 import type { DeclarativeQueryConfig, WhereFilter } from '@hamicek/noex-store'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { invalid } from '../errors.js'
+import { invalid } from '../protocol/errors.js'
 import { Count, GroupFields, Name } from '../protocol/fields.js'
 import { firstProblem } from '../protocol/shape.js'
 import { checkFilter, fillPlaceholders } from './filter.js'
@@ -32,7 +32,11 @@ export function checkQueryConfig (config: unknown): DeclarativeQueryConfig {
   if (!Config.Check(config)) throw firstProblem(Config, config, 'config')
   const query = config as unknown as DeclarativeQueryConfig
   if (query.filter !== undefined) checkFilter(query.filter, 'config.filter', true)
-  if (query.aggregate !== undefined && query.aggregate.function !== 'count' && query.aggregate.field === undefined) {
+  if (
+    query.aggregate !== undefined &&
+    query.aggregate.function !== 'count' &&
+    query.aggregate.field === undefined
+  ) {
     throw invalid('config.aggregate.field', `is required for "${query.aggregate.function}"`)
   }
   return query
@@ -40,8 +44,8 @@ export function checkQueryConfig (config: unknown): DeclarativeQueryConfig {
 
 /**
  * Checks the parameters of a query before it runs. A declarative query puts them into its filter, where an
- * object would widen it to other operators: texts, numbers, booleans, null and arrays of them may stand there.
- * A programmatic query takes any value.
+ * object would widen it to other operators: texts, numbers, booleans, null and arrays of them may stand
+ * there. A programmatic query takes any value.
  * @throws `VALIDATION_ERROR` naming the parameter or the operator.
  */
 export function checkQueryParams (store: NoexStore, query: string, params: unknown): void {

@@ -1,6 +1,6 @@
 import { isStoreError, type TransactionContext, type TransactionOptions } from '@hamicek/noex-store'
-import { systemClock } from '../clock.js'
-import type { StoreAccess } from './store-access.js'
+import { systemClock } from '../util/clock.js'
+import type { SharedStore } from './shared-store.js'
 import type { Work } from './work.js'
 
 /** Tries that a transaction has when other writers are faster. */
@@ -17,7 +17,7 @@ const MAX_PAUSE_MS = 64
  * when the last try has failed, too.
  */
 export async function repeatConflicts<T> (
-  { repeats }: Pick<StoreAccess, 'repeats'>, work: (committing: () => void) => Promise<T>, units?: Work
+  { repeats }: Pick<SharedStore, 'repeats'>, work: (committing: () => void) => Promise<T>, units?: Work
 ): Promise<T> {
   let leave: (() => void) | undefined
   const committing = (): void => {
@@ -48,7 +48,7 @@ export async function repeatConflicts<T> (
  * @throws `TransactionConflictError`, and what `work` throws
  */
 export async function transact<T> (
-  { store }: Pick<StoreAccess, 'store'>, work: (tx: TransactionContext) => T | Promise<T>,
+  { store }: Pick<SharedStore, 'store'>, work: (tx: TransactionContext) => T | Promise<T>,
   options: TransactionOptions
 ): Promise<T> {
   return await store.transaction(tx => {

@@ -1,5 +1,5 @@
-import { systemClock } from '../clock.js'
-import { within } from '../within.js'
+import { systemClock } from '../util/clock.js'
+import { withTimeout } from '../util/with-timeout.js'
 
 /** Milliseconds that a turn is waited for: one that takes longer does not hold up the others. */
 const MAX_WAIT_MS = 500
@@ -17,7 +17,7 @@ export class RepeatQueue {
     let leave!: () => void
     const turn = new Promise<void>(resolve => { leave = resolve })
     this.#last = before.then(async () => { await turn })
-    await within(MAX_WAIT_MS, before, systemClock)
+    await withTimeout(MAX_WAIT_MS, before, systemClock)
     return leave
   }
 }

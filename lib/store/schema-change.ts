@@ -1,21 +1,21 @@
-import { NoexServerError } from '../errors.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { checkBucketDefinition, checkBucketName, checkBucketUpdate } from './bucket-definition.js'
-import { definitionOptions, type Cause, type Reach } from './reach.js'
-import type { StoreAccess } from './store-access.js'
+import { definitionOptions, type Cause, type RowScope } from './row-scope.js'
+import type { SharedStore } from './shared-store.js'
 
 /**
  * Defines a bucket once its definition is known to be sound.
  * @throws `ALREADY_EXISTS`, `VALIDATION_ERROR`
  */
 export async function defineBucket (
-  access: StoreAccess, name: string, config: unknown, reach: Cause & Pick<Reach, 'ensure'>
+  sharedStore: SharedStore, name: string, config: unknown, reach: Cause & Pick<RowScope, 'assertStillAllowed'>
 ): Promise<void> {
   checkBucketName(name)
-  if (access.store.hasBucket(name)) {
+  if (sharedStore.store.hasBucket(name)) {
     throw new NoexServerError('ALREADY_EXISTS', `Bucket "${name}" already exists`)
   }
-  const definition = checkBucketDefinition(access.store, name, config)
-  await access.store.defineBucket(name, definition, definitionOptions(reach))
+  const definition = checkBucketDefinition(sharedStore.store, name, config)
+  await sharedStore.store.defineBucket(name, definition, definitionOptions(reach))
 }
 
 /**
@@ -24,11 +24,14 @@ export async function defineBucket (
  * be unique
  */
 export async function updateBucket (
-  access: StoreAccess, name: string, updates: unknown, reach: Cause & Pick<Reach, 'ensure'>
+  sharedStore: SharedStore,
+  name: string,
+  updates: unknown,
+  reach: Cause & Pick<RowScope, 'assertStillAllowed'>
 ): Promise<void> {
-  const update = checkBucketUpdate(access.store, name, access.definition(name), updates)
+  const update = checkBucketUpdate(sharedStore.store, name, sharedStore.definition(name), updates)
   try {
-    await access.store.updateBucket(name, update, definitionOptions(reach))
+    await sharedStore.store.updateBucket(name, update, definitionOptions(reach))
   } catch (error) {
     throw sharedValue(error) ?? error
   }
@@ -48,8 +51,8 @@ function sharedValue (error: unknown): NoexServerError | undefined {
  * @throws `BUCKET_NOT_DEFINED`
  */
 export async function dropBucket (
-  access: StoreAccess, name: string, reach: Cause & Pick<Reach, 'ensure'>
+  sharedStore: SharedStore, name: string, reach: Cause & Pick<RowScope, 'assertStillAllowed'>
 ): Promise<void> {
-  access.definition(name)
-  await access.store.dropBucket(name, definitionOptions(reach))
+  sharedStore.definition(name)
+  await sharedStore.store.dropBucket(name, definitionOptions(reach))
 }

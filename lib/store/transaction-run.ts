@@ -3,23 +3,23 @@ import type {
 } from '@hamicek/noex-store'
 import type { EntryWriters } from './entry-writers.js'
 import { checkCounter, incremented } from './increment.js'
-import { accessOf, type Reach } from './reach.js'
+import { accessOf, type RowScope } from './row-scope.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
-import type { StoreAccess } from './store-access.js'
+import type { SharedStore } from './shared-store.js'
 import type { TransactionEntry } from './transaction-entry.js'
 
 /** One try to run the entries of a transaction. Nothing is written before the transaction is committed. */
 export class TransactionRun {
-  readonly #access: StoreAccess
+  readonly #sharedStore: SharedStore
   readonly #tx: TransactionContext
-  readonly #reach: Reach
+  readonly #rowScope: RowScope
   readonly #writers: EntryWriters | undefined
 
   /** `writers` takes note of which entry has written a value. */
-  constructor (access: StoreAccess, tx: TransactionContext, reach: Reach, writers?: EntryWriters) {
-    this.#access = access
+  constructor (sharedStore: SharedStore, tx: TransactionContext, rowScope: RowScope, writers?: EntryWriters) {
+    this.#sharedStore = sharedStore
     this.#tx = tx
-    this.#reach = reach
+    this.#rowScope = rowScope
     this.#writers = writers
   }
 
@@ -27,7 +27,7 @@ export class TransactionRun {
    * Runs the entry at a place among all, and gives its result: at once where there is nothing to wait for.
    */
   apply (entry: TransactionEntry, index = 0): unknown {
-    const access = accessOf(this.#reach, `store.${entry.op}`, entry.bucket)
+    const access = accessOf(this.#rowScope, `store.${entry.op}`, entry.bucket)
     const bucket = this.#tx.open(entry.bucket, access)
     switch (entry.op) {
       case 'get': return bucket.getSoon(entry.key)
@@ -35,7 +35,7 @@ export class TransactionRun {
       case 'upsert':
       case 'update':
       case 'increment': {
-        const definition = this.#access.definition(entry.bucket)
+        const definition = this.#sharedStore.definition(entry.bucket)
         const writing = write(bucket, entry, definition)
         if (!(writing instanceof Promise)) return this.#noted(writing, entry, definition, index)
         return writing.then(record => this.#noted(record, entry, definition, index))
@@ -47,7 +47,7 @@ export class TransactionRun {
   async #applyMany (
     entry: Exclude<TransactionEntry, WriteOfOne | Get>, bucket: TransactionBucketHandle, index: number
   ): Promise<unknown> {
-    const definition = this.#access.definition(entry.bucket)
+    const definition = this.#sharedStore.definition(entry.bucket)
     switch (entry.op) {
       case 'where': {
         const records = await bucket.where(entry.filter)

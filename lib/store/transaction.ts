@@ -1,9 +1,9 @@
 import { isStoreError } from '@hamicek/noex-store'
-import { bucketNotDefined, NoexServerError, placedError } from '../errors.js'
+import { bucketNotDefined, NoexServerError, placedError } from '../protocol/errors.js'
 import { EntryWriters } from './entry-writers.js'
-import { commitOptions, type Reach } from './reach.js'
+import { commitOptions, type RowScope } from './row-scope.js'
 import { repeatConflicts, transact } from './repeat-conflicts.js'
-import type { StoreAccess } from './store-access.js'
+import type { SharedStore } from './shared-store.js'
 import type { TransactionEntry } from './transaction-entry.js'
 import { TransactionRun } from './transaction-run.js'
 
@@ -16,26 +16,26 @@ import { TransactionRun } from './transaction-run.js'
  * were always faster.
  */
 export async function runTransaction (
-  access: StoreAccess, entries: readonly TransactionEntry[], reach: Reach
+  sharedStore: SharedStore, entries: readonly TransactionEntry[], rowScope: RowScope
 ): Promise<unknown[]> {
   for (const [index, { bucket }] of entries.entries()) {
-    if (access.store.hasBucket(bucket)) continue
+    if (sharedStore.store.hasBucket(bucket)) continue
     const refusal = bucketNotDefined(bucket)
     throw placedError(placeOf(index), refusal) ?? refusal
   }
-  return await repeatConflicts(access, async committing => {
+  return await repeatConflicts(sharedStore, async committing => {
     const writers = new EntryWriters()
     try {
-      return await transact(access, tx => {
-        const run = new TransactionRun(access, tx, reach, writers)
+      return await transact(sharedStore, tx => {
+        const run = new TransactionRun(sharedStore, tx, rowScope, writers)
         return applyAll(run, entries, [])
-      }, commitOptions(reach, committing))
+      }, commitOptions(rowScope, committing))
     } catch (error) {
       // The commit has failed: the entries themselves have not.
-      const index = writers.entryOf(error, bucket => access.store.getBucketSchema(bucket)?.key)
+      const index = writers.entryOf(error, bucket => sharedStore.store.getBucketSchema(bucket)?.key)
       throw index === undefined ? error : placedError(placeOf(index), error) ?? error
     }
-  }, reach.work)
+  }, rowScope.work)
 }
 
 /** Runs the entries behind those that have `results`, all at once where there is nothing to wait for. */

@@ -1,5 +1,5 @@
-import { NoexServerError } from '../errors.js'
-import { isTurnOver, nextTurn, noteWork } from '../slice.js'
+import { NoexServerError } from '../protocol/errors.js'
+import { isTurnOver, nextTurn, noteWork } from '../util/slice.js'
 
 /** Units of work between two looks at the clock: some microseconds. */
 const UNITS_UNWATCHED = 256

@@ -1,20 +1,20 @@
 import type { BucketHandle, StoreRecord, UpsertOptions, WhereFilter, WriteOptions } from '@hamicek/noex-store'
 import { checkCounter, incremented, type Increment } from './increment.js'
-import { accessOf, commitOptions, type Reach } from './reach.js'
+import { accessOf, commitOptions, type RowScope } from './row-scope.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
-import type { StoreAccess } from './store-access.js'
+import type { SharedStore } from './shared-store.js'
 
 /**
  * The writes of one request. Each rejects with an error of the store, which toReplyError translates: among
  * them `FORBIDDEN` for a record that is out of reach, or would be then.
  */
 export class Writes {
-  readonly #access: StoreAccess
-  readonly #reach: Reach
+  readonly #sharedStore: SharedStore
+  readonly #rowScope: RowScope
 
-  constructor (access: StoreAccess, reach: Reach) {
-    this.#access = access
-    this.#reach = reach
+  constructor (sharedStore: SharedStore, rowScope: RowScope) {
+    this.#sharedStore = sharedStore
+    this.#rowScope = rowScope
   }
 
   async insert (bucket: string, data: RecordInput): Promise<StoreRecord> {
@@ -45,7 +45,7 @@ export class Writes {
     bucket: string, { key, field, by, expectedVersion }: Increment
   ): Promise<StoreRecord> {
     const handle = this.#open('store.increment', bucket)
-    checkCounter(this.#access.definition(bucket), field)
+    checkCounter(this.#sharedStore.definition(bucket), field)
     return await handle.update(
       key, record => ({ [field]: incremented(record, field, by) }), this.#options(expectedVersion)
     )
@@ -73,11 +73,11 @@ export class Writes {
   }
 
   #open (operation: string, bucket: string): BucketHandle {
-    return this.#access.bucket(bucket, accessOf(this.#reach, operation, bucket))
+    return this.#sharedStore.bucket(bucket, accessOf(this.#rowScope, operation, bucket))
   }
 
   #options (expectedVersion?: number): WriteOptions & UpsertOptions {
-    const options = commitOptions(this.#reach)
+    const options = commitOptions(this.#rowScope)
     return expectedVersion === undefined ? options : { ...options, expectedVersion }
   }
 }

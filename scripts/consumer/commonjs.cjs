@@ -14,8 +14,13 @@ async function main () {
   await app.close()
   await rules.stop()
   await store.stop()
-  const isWhole = noexPlugin === require('fastify-noex') && byDefault === noexPlugin && typeof NoexServer.start === 'function'
-  if (statusCode !== 200 || !isWhole || typeof jsonlSink !== 'function') throw new Error('require() does not work')
+  const isWhole =
+    noexPlugin === require('fastify-noex') &&
+    byDefault === noexPlugin &&
+    typeof NoexServer.start === 'function'
+  if (statusCode !== 200 || !isWhole || typeof jsonlSink !== 'function') {
+    throw new Error('require() does not work')
+  }
   console.log(JSON.stringify({ require: 'works' }))
 }
 

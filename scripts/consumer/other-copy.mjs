@@ -20,5 +20,7 @@ const { store: figures, rulesEnabled } = await app.noex.getStats()
 await app.close()
 await rules.stop()
 await store.stop()
-if (!rulesEnabled || figures?.buckets.names[0] !== 'items') throw new Error('a store of another copy is not served')
+if (!rulesEnabled || figures?.buckets.names[0] !== 'items') {
+  throw new Error('a store of another copy is not served')
+}
 console.log(JSON.stringify({ otherCopy: 'works' }))

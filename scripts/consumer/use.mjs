@@ -22,7 +22,10 @@ async function main () {
 }
 
 async function plugin () {
-  const store = await Store.start({ name: 'consumer', persistence: { adapter: new FileAdapter({ directory: 'data' }) } })
+  const store = await Store.start({
+    name: 'consumer',
+    persistence: { adapter: new FileAdapter({ directory: 'data' }) }
+  })
   await store.defineBucket('items', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } })
   const app = Fastify()
   await app.register(noexPlugin, { store, path: '/live' })

@@ -9,26 +9,56 @@ import { noexPlugin } from '../../lib/index.js'
 export type ServerMessage =
   | { readonly type: 'listening', readonly port: number }
   /** An error that nobody caught, or that went to the log as a failure of the service. */
-  | { readonly type: 'accident', readonly kind: 'uncaughtException' | 'unhandledRejection' | 'logged', readonly text: string }
-  | { readonly type: 'figures', readonly rss: number, readonly heapUsed: number, readonly external: number, readonly connections: number, readonly sockets: number, readonly cpuSeconds: number }
+  | {
+    readonly type: 'accident'
+    readonly kind: 'uncaughtException' | 'unhandledRejection' | 'logged'
+    readonly text: string
+  }
+  | {
+    readonly type: 'figures'
+    readonly rss: number
+    readonly heapUsed: number
+    readonly external: number
+    readonly connections: number
+    readonly sockets: number
+    readonly cpuSeconds: number
+  }
 
 const say = (message: ServerMessage): void => { process.send?.(message) }
 
-process.on('uncaughtException', error => { say({ type: 'accident', kind: 'uncaughtException', text: String(error.stack) }) })
-process.on('unhandledRejection', reason => { say({ type: 'accident', kind: 'unhandledRejection', text: String((reason as Error | undefined)?.stack ?? reason) }) })
+process.on(
+  'uncaughtException',
+  error => { say({ type: 'accident', kind: 'uncaughtException', text: String(error.stack) }) }
+)
+process.on('unhandledRejection', reason => {
+  say({
+    type: 'accident',
+    kind: 'unhandledRejection',
+    text: String((reason as Error | undefined)?.stack ?? reason)
+  })
+})
 
 const store = await Store.start({ name: 'attacked' })
 const rules = await RuleEngine.start()
 const id = { type: 'string', generated: 'uuid' } as const
 
-/** What is there at first, and what the attack has made of it is gone: what clients may store is theirs to fill. */
+/**
+ * What is there at first, and what the attack has made of it is gone: what clients may store is theirs to
+ * fill.
+ */
 async function plant (): Promise<void> {
   for (const { name } of store.getQueries()) store.undefineQuery(name)
   for (const name of ['notes', 'items', ...(await store.getStats()).buckets.names]) {
     if (!name.startsWith('_') && store.hasBucket(name)) await store.dropBucket(name)
   }
-  await store.defineBucket('items', { key: 'id', schema: { id, name: { type: 'string' }, n: { type: 'number' } } })
-  await store.defineBucket('notes', { key: 'id', schema: { id, item: { type: 'string', ref: 'items', onDelete: 'cascade' } } })
+  await store.defineBucket('items', {
+    key: 'id',
+    schema: { id, name: { type: 'string' }, n: { type: 'number' } }
+  })
+  await store.defineBucket('notes', {
+    key: 'id',
+    schema: { id, item: { type: 'string', ref: 'items', onDelete: 'cascade' } }
+  })
   await store.bucket('items').insertMany([{ id: 'taken', name: 'x', n: 1 }, { id: 'other', name: 'y', n: 2 }])
   if (store.hasBucket('_procedures')) await store.bucket('_procedures').deleteMany({})
   store.defineDeclarativeQuery('named', { bucket: 'items', filter: { name: '{{ params.name }}' } })
@@ -39,19 +69,32 @@ await plant()
 
 const app = Fastify({
   forceCloseConnections: true,
-  logger: { level: 'info', stream: { write: (line: string) => { if (/"level":(50|60)\b/.test(line)) say({ type: 'accident', kind: 'logged', text: line.slice(0, 2_000) }) } } }
+  logger: {
+    level: 'info',
+    stream: {
+      write: (line: string) => {
+        if (/"level":(50|60)\b/.test(line)) { say({ type: 'accident', kind: 'logged', text: line.slice(0, 2_000) }) }
+      }
+    }
+  }
 })
 await app.register(noexPlugin, {
   store,
   rules,
   path: '/live',
   auth: {
-    validate: async token => await Promise.resolve(['admin', 'clerk'].includes(token) ? { userId: token, roles: [token] } : null),
+    validate: async token =>
+      await Promise.resolve(['admin', 'clerk'].includes(token) ? { userId: token, roles: [token] } : null),
     permissions: {
       default: 'deny',
       rules: [
         { role: 'admin', allow: '*' },
-        { role: 'clerk', allow: 'store.*', buckets: ['items', 'notes'], where: { name: { $in: ['x', '$userId'] } } },
+        {
+          role: 'clerk',
+          allow: 'store.*',
+          buckets: ['items', 'notes'],
+          where: { name: { $in: ['x', '$userId'] } }
+        },
         { role: 'clerk', allow: 'rules.*', topics: ['order.*'] },
         { role: 'clerk', allow: ['procedures.call', 'procedures.list'] }
       ]
@@ -61,7 +104,11 @@ await app.register(noexPlugin, {
 })
 await app.listen({ port: 0, host: '127.0.0.1' })
 
-const replanting = setInterval(() => { plant().catch(error => { say({ type: 'accident', kind: 'logged', text: `plant: ${String((error as Error).stack)}` }) }) }, 1_000)
+const replanting = setInterval(() => {
+  plant().catch(error => {
+    say({ type: 'accident', kind: 'logged', text: `plant: ${String((error as Error).stack)}` })
+  })
+}, 1_000)
 replanting.unref()
 
 /** Collects garbage and tells what the process needs. */
@@ -79,7 +126,15 @@ async function figures (): Promise<void> {
     })
   })
   const { user, system } = process.cpuUsage()
-  say({ type: 'figures', rss, heapUsed, external, connections: app.noex.connectionCount, sockets, cpuSeconds: (user + system) / 1e6 })
+  say({
+    type: 'figures',
+    rss,
+    heapUsed,
+    external,
+    connections: app.noex.connectionCount,
+    sockets,
+    cpuSeconds: (user + system) / 1e6
+  })
 }
 
 process.on('message', message => { if (message === 'figures') figures().catch(error => { throw error }) })

@@ -15,7 +15,10 @@ interface Answer {
   readonly problem?: string
 }
 
-/** A program of a campaign in a process of its own, which does what it is asked by name. It ends with the test. */
+/**
+ * A program of a campaign in a process of its own, which does what it is asked by name. It ends with the
+ * test.
+ */
 export class ChildProgram {
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, { resolve: (data: any) => void, reject: (error: Error) => void }>()
@@ -39,7 +42,10 @@ export class ChildProgram {
     const child = fork(fileURLToPath(new URL(module, import.meta.url)), args, { execArgv: process.execArgv })
     t.teardown(() => { child.kill('SIGKILL') })
     const program = new ChildProgram(child)
-    await Promise.race([once(child, 'message'), once(child, 'exit').then(() => { throw new Error(`${module} has ended`) })])
+    await Promise.race([
+      once(child, 'message'),
+      once(child, 'exit').then(() => { throw new Error(`${module} has ended`) })
+    ])
     return program
   }
 
@@ -58,7 +64,10 @@ export function answerBy (functions: Readonly<Record<string, (argument: any) => 
   process.on('disconnect', () => { process.exit() })
   process.on('message', ({ id, name, argument }: Question) => {
     const answer = async (): Promise<Answer> => ({ id, data: await functions[name]?.(argument) })
-    answer().catch((error: Error): Answer => ({ id, problem: error.message })).then(answer => process.send?.(answer)).catch(() => {})
+    answer()
+      .catch((error: Error): Answer => ({ id, problem: error.message }))
+      .then(answer => process.send?.(answer))
+      .catch(() => {})
   })
   process.send?.('ready')
 }

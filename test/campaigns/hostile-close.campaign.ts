@@ -1,5 +1,6 @@
-// How long a close takes while many clients do each of the things of test/hostile/close-behaviours.ts, and while all of them do all of
-// it at once. Prints a table. CLOSE_CLIENTS sets the clients of each kind, CLOSE_GRACES the grace periods, in milliseconds.
+// How long a close takes while many clients do each of the things of test/hostile/close-behaviours.ts, and
+// while all of them do all of it at once. Prints a table. CLOSE_CLIENTS sets the clients of each kind,
+// CLOSE_GRACES the grace periods, in milliseconds.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { behaviours } from '../hostile/close-behaviours.js'
@@ -18,15 +19,23 @@ for (const kind of kinds) {
   const table = behaviours.filter(({ isWebSocket }) => isWebSocket || kind === 'server.stop()')
   for (const gracePeriodMs of GRACES) {
     t.test(`${kind}, ${gracePeriodMs} ms of grace, ${CLIENTS} clients of each kind (${BUSY_CLIENTS} of those that are busy)`, { timeout: table.length * (gracePeriodMs + 20_000) }, async t => {
-      const rows = [...table.map(({ name, ...behaviour }) => [name, [{ name, ...behaviour }]] as const), ['everything at once', table] as const]
+      const rows = [
+        ...table.map(({ name, ...behaviour }) => [name, [{ name, ...behaviour }]] as const),
+        ['everything at once', table] as const
+      ]
       let longest = -Infinity
       for (const [name, together] of rows) {
         await t.test(name, async t => {
           const { port, close } = await serveToClose(t, kind, gracePeriodMs)
-          const quiet = together.filter(({ isBusy }) => isBusy !== true).flatMap(({ act }) => Array.from({ length: CLIENTS }, () => act))
-          const busy = together.filter(({ isBusy }) => isBusy === true).flatMap(({ act }) => Array.from({ length: BUSY_CLIENTS }, () => act))
+          const quiet = together
+            .filter(({ isBusy }) => isBusy !== true)
+            .flatMap(({ act }) => Array.from({ length: CLIENTS }, () => act))
+          const busy = together
+            .filter(({ isBusy }) => isBusy === true)
+            .flatMap(({ act }) => Array.from({ length: BUSY_CLIENTS }, () => act))
           await Promise.all(quiet.map(async act => { await act(t, port) }))
-          // The first of these may keep the process so busy that others do not get far: that is part of what they do.
+          // The first of these may keep the process so busy that others do not get far: that is part of what
+          // they do.
           const results = await Promise.allSettled(busy.map(async act => { await act(t, port) }))
           const clients = quiet.length + results.filter(({ status }) => status === 'fulfilled').length
           await sleep(SETTLE_MS)

@@ -1,5 +1,6 @@
-// A million mutated frames and handshakes against a service in a process of its own: it must not end, keep what it cannot use, or
-// let others wait. Prints what it measures. MUTATIONS makes it shorter, SEED repeats one, RATE is how many a second are sent at most.
+// A million mutated frames and handshakes against a service in a process of its own: it must not end, keep
+// what it cannot use, or let others wait. Prints what it measures. MUTATIONS makes it shorter, SEED repeats
+// one, RATE is how many a second are sent at most.
 import { fork, type ChildProcess } from 'node:child_process'
 import { on, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,7 +15,10 @@ const SEED = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 const RATE = Number(process.env['RATE'] ?? 3_000)
 /** The share of the mutations after which memory has found its size. */
 const WARM_UP = 0.1
-/** The attack comes in parts, between which the same client is measured without it: whatever else the machine does meets both. */
+/**
+ * The attack comes in parts, between which the same client is measured without it: whatever else the machine
+ * does meets both.
+ */
 const PARTS = MUTATIONS < 100_000 ? 3 : 8
 /** How long honest requests are sent in between, as a share of the attack, and nothing at all. */
 const HONEST = 0.35
@@ -29,7 +33,9 @@ type Figures = Extract<ServerMessage, { type: 'figures' }>
 type Accident = Extract<ServerMessage, { type: 'accident' }>
 
 function start (t: Test, file: string, ...execArgv: string[]): ChildProcess {
-  const child = fork(fileURLToPath(new URL(file, import.meta.url)), { execArgv: [...process.execArgv, ...execArgv] })
+  const child = fork(fileURLToPath(new URL(file, import.meta.url)), {
+    execArgv: [...process.execArgv, ...execArgv]
+  })
   t.teardown(() => { child.kill('SIGKILL') })
   return child
 }
@@ -43,12 +49,19 @@ class Server {
 
   constructor (t: Test) {
     this.#child = start(t, './attacked-server.js', '--expose-gc')
-    this.#child.on('message', (message: ServerMessage) => { if (message.type === 'accident') this.accidents.push(message) })
+    this.#child.on(
+      'message',
+      (message: ServerMessage) => { if (message.type === 'accident') this.accidents.push(message) }
+    )
     this.#child.once('exit', (code, signal) => { this.exit = `ended with ${code ?? signal ?? ''}` })
   }
 
-  async #next<Type extends ServerMessage['type']> (type: Type): Promise<Extract<ServerMessage, { type: Type }>> {
-    for await (const [message] of on(this.#child, 'message', { close: ['exit'] }) as AsyncIterable<[ServerMessage]>) {
+  async #next<Type extends ServerMessage['type']>(
+    type: Type
+  ): Promise<Extract<ServerMessage, { type: Type }>> {
+    for await (const [message] of on(this.#child, 'message', { close: ['exit'] }) as AsyncIterable<
+      [ServerMessage]
+    >) {
       if (message.type === type) return message as Extract<ServerMessage, { type: Type }>
     }
     throw new Error(`the server ${this.exit ?? 'is gone'}`)
@@ -81,7 +94,11 @@ class Bystander {
     this.#socket.on('close', () => { this.isClosed = true })
     this.#socket.on('error', () => {})
     this.#socket.on('message', (data: Buffer) => {
-      const { id, type, timestamp } = JSON.parse(data.toString()) as { id?: number, type: string, timestamp?: number }
+      const { id, type, timestamp } = JSON.parse(data.toString()) as {
+        id?: number
+        type: string
+        timestamp?: number
+      }
       if (type === 'ping') this.#socket.send(JSON.stringify({ type: 'pong', timestamp }))
       const sentAt = this.#sentAt.get(id ?? 0)
       if (sentAt === undefined) return
@@ -108,9 +125,15 @@ class Bystander {
   }
 
   /** How long answers took beside something, in milliseconds. */
-  times (beside: string): { readonly count: number, readonly p50: number, readonly p99: number, readonly max: number } {
+  times (beside: string): {
+    readonly count: number
+    readonly p50: number
+    readonly p99: number
+    readonly max: number
+  } {
     const times = [...this.#times.get(beside) ?? []].sort((a, b) => a - b)
-    const at = (share: number): number => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? NaN
+    const at = (share: number): number =>
+      times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? NaN
     return { count: times.length, p50: at(0.5), p99: at(0.99), max: at(1) }
   }
 
@@ -133,15 +156,29 @@ async function attack (driver: ChildProcess, order: Attack): Promise<Outcome> {
 function sum (parts: readonly Outcome[]): Outcome {
   const add = (counts: ReadonlyArray<Readonly<Record<string, number>>>): Record<string, number> => {
     const all: Record<string, number> = {}
-    for (const [name, count] of counts.flatMap(one => Object.entries(one))) all[name] = (all[name] ?? 0) + count
+    for (const [name, count] of counts.flatMap(one => Object.entries(one))) {
+      all[name] = (all[name] ?? 0) + count
+    }
     return all
   }
-  const { mutations = 0, handshakes = 0, connections = 0 } = add(parts.map(({ mutations, handshakes, connections }) => ({ mutations, handshakes, connections })))
-  return { mutations, handshakes, connections, outcomes: add(parts.map(({ outcomes }) => outcomes)) as Outcome['outcomes'], codes: add(parts.map(({ codes }) => codes)), replies: add(parts.map(({ replies }) => replies)) }
+  const {
+    mutations = 0,
+    handshakes = 0,
+    connections = 0
+  } = add(parts.map(({ mutations, handshakes, connections }) => ({ mutations, handshakes, connections })))
+  return {
+    mutations,
+    handshakes,
+    connections,
+    outcomes: add(parts.map(({ outcomes }) => outcomes)) as Outcome['outcomes'],
+    codes: add(parts.map(({ codes }) => codes)),
+    replies: add(parts.map(({ replies }) => replies))
+  }
 }
 
 const ms = (value: number): string => `${value.toFixed(2)} ms`
-const summary = ({ p50, p99, max, count }: ReturnType<Bystander['times']>): string => `p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)} of ${count}`
+const summary = ({ p50, p99, max, count }: ReturnType<Bystander['times']>): string =>
+  `p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)} of ${count}`
 
 t.test(`${MUTATIONS} mutated frames and handshakes, seed ${SEED}`, { timeout: MUTATIONS / RATE * 6_000 + 300_000 }, async t => {
   const server = new Server(t)
@@ -170,7 +207,9 @@ t.test(`${MUTATIONS} mutated frames and handshakes, seed ${SEED}`, { timeout: MU
     parts.push(await attack(driver, { ...order, seed: SEED + part, count }))
     attackedMs += performance.now() - partBegan
     bystander.beside = ''
-    t.comment(`part ${part} of ${PARTS} after ${((performance.now() - began) / 1_000).toFixed(0)} s, ${server.accidents.length} accidents`)
+    t.comment(
+      `part ${part} of ${PARTS} after ${((performance.now() - began) / 1_000).toFixed(0)} s, ${server.accidents.length} accidents`
+    )
   }
   // Whoever has gone silent is ended within the server's own deadlines.
   let after = await server.figures()
@@ -180,25 +219,43 @@ t.test(`${MUTATIONS} mutated frames and handshakes, seed ${SEED}`, { timeout: MU
   }
 
   const outcome = sum(parts)
-  const [idle, honest, attacked] = ['nothing', 'honest requests', 'the attack'].map(beside => bystander.times(beside)) as [ReturnType<Bystander['times']>, ReturnType<Bystander['times']>, ReturnType<Bystander['times']>]
+  const [idle, honest, attacked] = ['nothing', 'honest requests', 'the attack'].map(beside =>
+    bystander.times(beside)
+  ) as [ReturnType<Bystander['times']>, ReturnType<Bystander['times']>, ReturnType<Bystander['times']>]
   const growth = (name: 'rss' | 'heapUsed' | 'external'): number => (after[name] - before[name]) / MIB
-  t.comment(`seed ${SEED}; ${outcome.mutations} mutations (${outcome.handshakes} handshakes) after ${warmUp} to warm up, on ${outcome.connections} connections in ${(attackedMs / 1_000).toFixed(1)} s: ${(outcome.mutations / attackedMs * 1_000).toFixed(0)} a second; CPU time of the server ${(after.cpuSeconds - before.cpuSeconds).toFixed(1)} s`)
+  t.comment(
+    `seed ${SEED}; ${outcome.mutations} mutations (${outcome.handshakes} handshakes) after ${warmUp} to warm up, on ${outcome.connections} connections in ${(attackedMs / 1_000).toFixed(1)} s: ${((outcome.mutations / attackedMs) * 1_000).toFixed(0)} a second; CPU time of the server ${(after.cpuSeconds - before.cpuSeconds).toFixed(1)} s`
+  )
   t.comment(`batches: ${JSON.stringify(outcome.outcomes)}`)
   t.comment(`answers: ${JSON.stringify(outcome.codes)}`)
   t.comment(`replies: ${JSON.stringify(outcome.replies)}`)
   t.comment(`round trip beside nothing: ${summary(idle)}`)
   t.comment(`round trip beside as many honest requests: ${summary(honest)}`)
   t.comment(`round trip beside the attack: ${summary(attacked)}`)
-  t.comment(`p99 is ${(attacked.p99 / idle.p99).toFixed(2)} times that of an idle server, ${(attacked.p99 / honest.p99).toFixed(2)} times that beside honest requests`)
-  t.comment(`rss ${(before.rss / MIB).toFixed(1)} to ${(after.rss / MIB).toFixed(1)} MiB, heap ${growth('heapUsed').toFixed(1)}, external ${growth('external').toFixed(1)} MiB more; ${after.connections} connections, ${after.sockets} sockets left`)
+  t.comment(
+    `p99 is ${(attacked.p99 / idle.p99).toFixed(2)} times that of an idle server, ${(attacked.p99 / honest.p99).toFixed(2)} times that beside honest requests`
+  )
+  t.comment(
+    `rss ${(before.rss / MIB).toFixed(1)} to ${(after.rss / MIB).toFixed(1)} MiB, heap ${growth('heapUsed').toFixed(1)}, external ${growth('external').toFixed(1)} MiB more; ${after.connections} connections, ${after.sockets} sockets left`
+  )
 
   t.ok((outcome.replies['result'] ?? 0) > MUTATIONS / 100, 'the attack gets as far as the operations')
   t.equal(server.exit, undefined, 'the process is alive')
-  t.same(server.accidents.slice(0, 5), [], `no error was nobody's, none was logged as a failure of the service (${server.accidents.length})`)
+  t.same(
+    server.accidents.slice(0, 5),
+    [],
+    `no error was nobody's, none was logged as a failure of the service (${server.accidents.length})`
+  )
   t.notOk(bystander.isClosed, 'the other client is connected')
-  t.ok(bystander.unanswered <= 3, `the other client has its answers, but for ${bystander.unanswered} that are on their way`)
+  t.ok(
+    bystander.unanswered <= 3,
+    `the other client has its answers, but for ${bystander.unanswered} that are on their way`
+  )
   t.equal(after.connections, 1, 'nobody else is')
   t.equal(after.sockets, 1, 'and the server holds no other socket')
   t.ok(growth('rss') < MAX_GROWTH_MIB, `the process has grown by ${growth('rss').toFixed(1)} MiB`)
-  t.ok(attacked.p99 < Math.max(MAX_SLOWDOWN * honest.p99, SCHEDULER_MS), `the other client waits ${(attacked.p99 / honest.p99).toFixed(2)} times as long as beside honest requests`)
+  t.ok(
+    attacked.p99 < Math.max(MAX_SLOWDOWN * honest.p99, SCHEDULER_MS),
+    `the other client waits ${(attacked.p99 / honest.p99).toFixed(2)} times as long as beside honest requests`
+  )
 })

@@ -1,10 +1,11 @@
 // Some of many subscribers stop reading, while records are written and pushed. Prints what it measures.
 //
-// "Pushes a second" is read in two ways. First: so many writes a second, each of which changes what one client watches. A tenth of
-// them go to those who stop, with large records; each of these also asks for its record many times when it stops, because the kernel keeps some
-// megabytes for it before the server notices anything. Times are counted from the moment in which the server's own queue passes the mark.
-// Second, the harder one: all clients watch the same record, so that each write is to be pushed to all of them; changes of one
-// tick make one push.
+// "Pushes a second" is read in two ways. First: so many writes a second, each of which changes what one
+// client watches. A tenth of them go to those who stop, with large records; each of these also asks for its
+// record many times when it stops, because the kernel keeps some megabytes for it before the server notices
+// anything. Times are counted from the moment in which the server's own queue passes the mark. Second, the
+// harder one: all clients watch the same record, so that each write is to be pushed to all of them; changes
+// of one tick make one push.
 //
 // READERS and STOPPED set the number of clients, READERS_SECONDS the length of each part.
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -37,7 +38,15 @@ t.test(`${STOPPED} of ${READERS} subscribers stop reading, ${WRITES_PER_SECOND} 
   await healthy.ask('watch', { port, count: readers, from: 0 })
   await stopping.ask('watch', { port, count: STOPPED, from: readers })
 
-  await healthy.ask('write', { port, rate: WRITES_PER_SECOND, readers, stoppers: STOPPED, stoppedShare: 0.1, bytes: BYTES, stoppedBytes: LARGE_BYTES })
+  await healthy.ask('write', {
+    port,
+    rate: WRITES_PER_SECOND,
+    readers,
+    stoppers: STOPPED,
+    stoppedShare: 0.1,
+    bytes: BYTES,
+    stoppedBytes: LARGE_BYTES
+  })
   await sleep(3_000)
   await healthy.ask('figures')
   await sleep(PART_MS)
@@ -56,7 +65,10 @@ t.test(`${STOPPED} of ${READERS} subscribers stop reading, ${WRITES_PER_SECOND} 
   t.equal(endedMs.length, STOPPED, 'every one that has stopped is cut')
   t.equal(connections, readers + 1, 'nobody else is')
   t.ok(highest(endedMs) < CUT_MS, `its socket has ended ${CUT_MS / 1_000} s after its queue passed the mark`)
-  t.ok(maxQueuedBytes <= MAX_QUEUED_BYTES + 2 * LARGE_BYTES, 'at most 1 MiB, and the frame that passed it, wait for one')
+  t.ok(
+    maxQueuedBytes <= MAX_QUEUED_BYTES + 2 * LARGE_BYTES,
+    'at most 1 MiB, and the frame that passed it, wait for one'
+  )
   t.ok(during.p99 < 50, `p99 of the others is ${shown(during.p99)}`)
   await healthy.ask('pause')
   await healthy.ask('leave')
@@ -69,14 +81,25 @@ t.test(`all ${READERS} watch the same record`, { timeout: RATES_TO_ALL.length * 
   await server.ask('plant', 0)
   await healthy.ask('watch', { port, count: READERS, from: 0, key: 'all' })
   for (const rate of RATES_TO_ALL) {
-    await healthy.ask('write', { port, rate, readers: 1, stoppers: 0, stoppedShare: 0, bytes: 100, stoppedBytes: 0, key: 'all' })
+    await healthy.ask('write', {
+      port,
+      rate,
+      readers: 1,
+      stoppers: 0,
+      stoppedShare: 0,
+      bytes: 100,
+      stoppedBytes: 0,
+      key: 'all'
+    })
     await sleep(2_000)
     await healthy.ask('figures')
     const began = performance.now()
     await sleep(PART_MS / 2)
     const { pushes, writes, p50, p99 } = await healthy.ask('figures')
     const seconds = (performance.now() - began) / 1_000
-    t.comment(`${rate} writes a second: ${Math.round(writes / seconds)} written, ${Math.round(pushes / seconds)} pushes a second (${(pushes / seconds / READERS).toFixed(1)} to each), p50 ${shown(p50)}, p99 ${shown(p99)}`)
+    t.comment(
+      `${rate} writes a second: ${Math.round(writes / seconds)} written, ${Math.round(pushes / seconds)} pushes a second (${(pushes / seconds / READERS).toFixed(1)} to each), p50 ${shown(p50)}, p99 ${shown(p99)}`
+    )
     t.ok(pushes > 0, 'pushes arrive')
     await healthy.ask('pause')
     await sleep(1_000)

@@ -1,9 +1,10 @@
-// The process that attacks: it sends mutated frames and handshakes to a port, at a steady rate at most, and tells what came of them.
+// The process that attacks: it sends mutated frames and handshakes to a port, at a steady rate at most, and
+// tells what came of them.
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mutatedFrame, mutatedHandshake, mutatedMessage, Random } from '../hostile/mutations.js'
 import { encodeFrame, textFrame } from '../hostile/web-socket-frame.js'
-import { upgradeHeaders } from '../raw-socket.js'
+import { upgradeHeaders } from '../support/raw-socket.js'
 
 /** What the driver is told to do. */
 export interface Attack {
@@ -56,23 +57,66 @@ const requests: readonly object[] = [
   { type: 'store.paginate', bucket: 'items', limit: 2, after: 'taken' },
   { type: 'store.sum', bucket: 'items', field: 'n' },
   { type: 'store.groupBy', bucket: 'items', field: ['name'], aggregate: { function: 'sum', field: 'n' } },
-  { type: 'store.transaction', operations: [{ op: 'insert', bucket: 'items', data: { name: 'x' } }, { op: 'get', bucket: 'items', key: 'taken' }, { op: 'update', bucket: 'items', key: 'taken', data: { n: 9 } }] },
-  { type: 'store.defineBucket', name: 'fresh', config: { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, t: { type: 'string', pattern: '^a+$', minLength: 1 } } } },
+  {
+    type: 'store.transaction',
+    operations: [
+      { op: 'insert', bucket: 'items', data: { name: 'x' } },
+      { op: 'get', bucket: 'items', key: 'taken' },
+      { op: 'update', bucket: 'items', key: 'taken', data: { n: 9 } }
+    ]
+  },
+  {
+    type: 'store.defineBucket',
+    name: 'fresh',
+    config: {
+      key: 'id',
+      schema: {
+        id: { type: 'string', generated: 'uuid' },
+        t: { type: 'string', pattern: '^a+$', minLength: 1 }
+      }
+    }
+  },
   { type: 'store.updateBucket', name: 'notes', updates: { indexes: ['item'] } },
   { type: 'store.getBucketSchema', bucket: 'items' },
   { type: 'store.dropBucket', name: 'fresh' },
-  { type: 'store.defineQuery', name: 'mine', config: { bucket: 'items', filter: { name: '{{ params.name }}' } } },
+  {
+    type: 'store.defineQuery',
+    name: 'mine',
+    config: { bucket: 'items', filter: { name: '{{ params.name }}' } }
+  },
   { type: 'store.subscribe', query: 'named', params: { name: 'x' } },
   { type: 'store.unsubscribe', subscriptionId: 'sub-1' },
   { type: 'store.listQueries' }, { type: 'store.buckets' }, { type: 'store.stats' },
   { type: 'rules.emit', topic: 'order.placed', data: { sku: 'A', n: 1 }, correlationId: 'c' },
   { type: 'rules.setFact', key: 'order:1:state', value: { open: true } },
   { type: 'rules.queryFacts', pattern: 'order:*:state' },
-  { type: 'rules.registerRule', rule: { id: 'r', name: 'r', trigger: { type: 'event', topic: 'order.*' }, conditions: [{ source: { type: 'event', field: 'n' }, operator: 'gte', value: 1 }], actions: [{ type: 'set_fact', key: 'order:2', value: { ref: 'event.n' } }] } },
-  { type: 'rules.validateRule', rule: { id: 'v', name: 'v', trigger: { type: 'fact', pattern: 'a:*' }, actions: [] } },
+  {
+    type: 'rules.registerRule',
+    rule: {
+      id: 'r',
+      name: 'r',
+      trigger: { type: 'event', topic: 'order.*' },
+      conditions: [{ source: { type: 'event', field: 'n' }, operator: 'gte', value: 1 }],
+      actions: [{ type: 'set_fact', key: 'order:2', value: { ref: 'event.n' } }]
+    }
+  },
+  {
+    type: 'rules.validateRule',
+    rule: { id: 'v', name: 'v', trigger: { type: 'fact', pattern: 'a:*' }, actions: [] }
+  },
   { type: 'rules.unregisterRule', ruleId: 'r' },
   { type: 'rules.subscribe', pattern: 'order.*' }, { type: 'rules.getRules' }, { type: 'rules.stats' },
-  { type: 'procedures.register', procedure: { name: 'p', input: { a: { type: 'string' } }, steps: [{ action: 'store.where', bucket: 'items', filter: { name: '{{ input.a }}' }, as: 'found' }, { action: 'return', value: '{{ found }}' }] } },
+  {
+    type: 'procedures.register',
+    procedure: {
+      name: 'p',
+      input: { a: { type: 'string' } },
+      steps: [
+        { action: 'store.where', bucket: 'items', filter: { name: '{{ input.a }}' }, as: 'found' },
+        { action: 'return', value: '{{ found }}' }
+      ]
+    }
+  },
   { type: 'procedures.call', name: 'p', input: { a: 'x' } },
   { type: 'procedures.get', name: 'p' }, { type: 'procedures.list' }, { type: 'procedures.unregister', name: 'p' },
   { type: 'audit.query', filter: { operation: 'store.insert' }, limit: 5 },
@@ -99,7 +143,14 @@ class Driver {
   }
 
   get outcome (): Outcome {
-    return { mutations: this.#mutations, handshakes: this.#handshakes, connections: this.#connections, outcomes: this.#outcomes, codes: this.#codes, replies: this.#replies }
+    return {
+      mutations: this.#mutations,
+      handshakes: this.#handshakes,
+      connections: this.#connections,
+      outcomes: this.#outcomes,
+      codes: this.#codes,
+      replies: this.#replies
+    }
   }
 
   async run (): Promise<void> {
@@ -132,18 +183,32 @@ class Driver {
 
   async #attackFrames (): Promise<void> {
     const line = await this.#open()
-    line.socket.write(`GET ${this.#attack.path} HTTP/1.1\r\nHost: localhost\r\n${upgradeHeaders.join('\r\n')}\r\n\r\n`)
+    line.socket.write(
+      `GET ${this.#attack.path} HTTP/1.1\r\nHost: localhost\r\n${upgradeHeaders.join('\r\n')}\r\n\r\n`
+    )
     await line.until(/"welcome"[^}]*}/)
-    if (this.#random.next() < 0.95) line.socket.write(textFrame({ id: 0, type: 'auth.login', token: this.#random.next() < 0.7 ? 'admin' : 'clerk' }))
+    if (this.#random.next() < 0.95) {
+      line.socket.write(
+        textFrame({ id: 0, type: 'auth.login', token: this.#random.next() < 0.7 ? 'admin' : 'clerk' })
+      )
+    }
     while (!line.isClosed && this.#mutations < this.#attack.count) {
-      const frames = Array.from({ length: 1 + this.#random.below(MAX_BATCH) }, () => this.#attack.isHonest ? textFrame(this.#random.pick(requests)) : mutatedMessage(this.#random, requests))
-      if (!this.#attack.isHonest && this.#random.next() < 0.5) frames.push(mutatedFrame(this.#random, requests))
+      const frames = Array.from({ length: 1 + this.#random.below(MAX_BATCH) }, () =>
+        this.#attack.isHonest
+          ? textFrame(this.#random.pick(requests))
+          : mutatedMessage(this.#random, requests)
+      )
+      if (!this.#attack.isHonest && this.#random.next() < 0.5) {
+        frames.push(mutatedFrame(this.#random, requests))
+      }
       await this.#take(frames.length)
       line.received = ''
       line.socket.write(Buffer.concat([...frames, marker]))
       const outcome = await line.until(markerPattern)
       this.#outcomes[outcome]++
-      for (const [, type, code] of line.received.matchAll(/"type":"(?:(result)|error","code":"(\w+))"/g)) this.#count(this.#replies, type ?? code as string)
+      for (const [, type, code] of line.received.matchAll(/"type":"(?:(result)|error","code":"(\w+))"/g)) {
+        this.#count(this.#replies, type ?? code as string)
+      }
       if (outcome !== 'answered') break
     }
     this.#count(this.#codes, line.closeCode)

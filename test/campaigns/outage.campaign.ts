@@ -1,16 +1,17 @@
-// The database of the audit trail is away for a minute while a client writes: nothing may be missing, twice, or held in
-// memory. Prints what it measures. OUTAGE_SECONDS makes it shorter. Needs PostgreSQL's own programs.
+// The database of the audit trail is away for a minute while a client writes: nothing may be missing, twice,
+// or held in memory. Prints what it measures. OUTAGE_SECONDS makes it shorter. Needs PostgreSQL's own
+// programs.
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import WebSocket from 'ws'
-import { postgresSink } from '../../lib/audit/postgres-sink.js'
-import { verifyTable } from '../../lib/audit/postgres-verify.js'
-import { serve } from '../helper.js'
-import { makeServer, postgresPrograms } from '../postgres.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { postgresSink } from '../../lib/audit/postgres/postgres-sink.js'
+import { verifyTable } from '../../lib/audit/postgres/verify-table.js'
+import { serve } from '../support/service.js'
+import { makeServer, postgresPrograms } from '../support/postgres.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const AWAY_MS = Number(process.env['OUTAGE_SECONDS'] ?? 60) * 1_000
 const WRITES_PER_SECOND = 1_000
@@ -44,7 +45,15 @@ class Writer {
     while (!this.#ended) {
       const due = Math.floor((performance.now() - began) * WRITES_PER_SECOND / 1_000)
       for (; this.#sent < due; this.#sent++) {
-        this.#socket.send(JSON.stringify({ id: this.#sent + 1, type: 'store.update', bucket: 'items', key: this.#key, data: { n: this.#sent } }))
+        this.#socket.send(
+          JSON.stringify({
+            id: this.#sent + 1,
+            type: 'store.update',
+            bucket: 'items',
+            key: this.#key,
+            data: { n: this.#sent }
+          })
+        )
       }
       await sleep(5)
     }
@@ -59,7 +68,9 @@ class Writer {
 /** Resolves with the highest RSS of some time, in MiB; looks twice a second. */
 async function peakMiB (durationMs: number): Promise<number> {
   let peak = 0
-  for (const end = performance.now() + durationMs; performance.now() < end; await sleep(500)) peak = Math.max(peak, process.memoryUsage.rss() / MIB)
+  for (const end = performance.now() + durationMs; performance.now() < end; await sleep(500)) {
+    peak = Math.max(peak, process.memoryUsage.rss() / MIB)
+  }
   return peak
 }
 
@@ -82,13 +93,17 @@ t.test(`the database is away for ${AWAY_MS / 1_000} s at ${WRITES_PER_SECOND} wr
   await server.stop()
   const during = await peakMiB(AWAY_MS)
   const spooled = statSync(spoolPath).size
-  t.comment(`without: ${writer.applied} writes, RSS ${during.toFixed(1)} MiB, ${(spooled / MIB).toFixed(1)} MiB in the spool`)
+  t.comment(
+    `without: ${writer.applied} writes, RSS ${during.toFixed(1)} MiB, ${(spooled / MIB).toFixed(1)} MiB in the spool`
+  )
   t.ok(spooled > 0, 'entries wait in the spool')
   await server.start()
   const began = performance.now()
   while (statSync(spoolPath).size > 0) await sleep(50)
   const after = process.memoryUsage.rss() / MIB
-  t.comment(`replayed in ${((performance.now() - began) / 1_000).toFixed(1)} s with the writes going on, RSS ${after.toFixed(1)} MiB`)
+  t.comment(
+    `replayed in ${((performance.now() - began) / 1_000).toFixed(1)} s with the writes going on, RSS ${after.toFixed(1)} MiB`
+  )
   writer.end()
   await written
   socket.close()
@@ -101,8 +116,14 @@ t.test(`the database is away for ${AWAY_MS / 1_000} s at ${WRITES_PER_SECOND} wr
 
   const client = new pg.Client({ connectionString: server.connectionString })
   await client.connect()
-  const { rows: [counted] } = await client.query("SELECT count(*)::int AS entries, count(DISTINCT seq)::int AS numbers FROM audit_log WHERE operation = 'store.update' AND result = 'success'")
-  t.comment(`${writer.applied} writes acknowledged, ${counted.entries} in the table: ${writer.applied - counted.numbers} missing, ${counted.entries - counted.numbers} twice`)
+  const {
+    rows: [counted]
+  } = await client.query(
+    "SELECT count(*)::int AS entries, count(DISTINCT seq)::int AS numbers FROM audit_log WHERE operation = 'store.update' AND result = 'success'"
+  )
+  t.comment(
+    `${writer.applied} writes acknowledged, ${counted.entries} in the table: ${writer.applied - counted.numbers} missing, ${counted.entries - counted.numbers} twice`
+  )
   t.same(counted, { entries: writer.applied, numbers: writer.applied }, 'none missing, none twice')
   t.match(await verifyTable(client, { stream: 'outage' }), { ok: true }, 'the chain holds')
   await client.end()

@@ -1,14 +1,14 @@
-// Restarts of the server and reloads of the proxies of deploy/ while clients write, and the whole matrix of headers by
-// which a client can try to be somebody else. Prints what it measures. CLIENTS, RELOADS and RESTARTS make it shorter.
-// Server, proxy and clients share the machine.
+// Restarts of the server and reloads of the proxies of deploy/ while clients write, and the whole matrix of
+// headers by which a client can try to be somebody else. Prints what it measures. CLIENTS, RELOADS and
+// RESTARTS make it shorter. Server, proxy and clients share the machine.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import t, { type Test } from 'tap'
 import { allAttempts } from '../deploy/attempts.js'
 import { hasProgram } from '../deploy/program.js'
-import { freePort } from '../free-port.js'
+import { freePort } from '../support/free-port.js'
 import { hasProxies, startProxy, type Proxy, type ProxyKind, type ProxySettings } from '../deploy/proxy.js'
 import { runMatrix } from '../deploy/spoof-matrix.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 import { SavingServer, savedKeys } from './saving-server.js'
 import { Episode, WRITE_EVERY_MS, WritingFleet } from './writing-fleet.js'
 
@@ -39,7 +39,14 @@ interface Worst {
   failedAttempts: number
 }
 
-const nothing = (): Worst => ({ backMs: 0, dueShare: 0, attemptShare: 0, returnShare: 0, cuts: 0, failedAttempts: 0 })
+const nothing = (): Worst => ({
+  backMs: 0,
+  dueShare: 0,
+  attemptShare: 0,
+  returnShare: 0,
+  cuts: 0,
+  failedAttempts: 0
+})
 
 /** Adds an episode. The time until all are back begins with the first connection that ends. */
 function note (worst: Worst, { firstClose, due, attempts, returns, cuts, failedAttempts }: Episode): void {
@@ -51,18 +58,32 @@ function note (worst: Worst, { firstClose, due, attempts, returns, cuts, failedA
   worst.failedAttempts += failedAttempts
 }
 
-function report (t: Test, what: string, { backMs, dueShare, attemptShare, returnShare, cuts, failedAttempts }: Worst): void {
+function report (
+  t: Test,
+  what: string,
+  { backMs, dueShare, attemptShare, returnShare, cuts, failedAttempts }: Worst
+): void {
   t.comment(`${what}: ${cuts} connections ended; all back at most ${seconds(backMs)} after the first of them; ${failedAttempts} attempts failed; ` +
     `in one tenth of a second at most ${percent(dueShare)} of the clients meant to come, ${percent(attemptShare)} tried and ${percent(returnShare)} were welcomed; ` +
     `this process was held up for at most ${Math.round(loopDelay.max / 1e6)} ms`)
   loopDelay.reset()
   t.ok(backMs < BACK_WITHIN_MS, `all are back within ${seconds(BACK_WITHIN_MS)}`)
-  t.ok(attemptShare <= MAX_SHARE, `never do more than ${percent(MAX_SHARE)} try to come in one tenth of a second`)
+  t.ok(
+    attemptShare <= MAX_SHARE,
+    `never do more than ${percent(MAX_SHARE)} try to come in one tenth of a second`
+  )
 }
 
-async function serverIn (t: Test, directory: string, drainDelayMs = 0): Promise<{ server: SavingServer, port: number }> {
+async function serverIn (
+  t: Test,
+  directory: string,
+  drainDelayMs = 0
+): Promise<{ server: SavingServer, port: number }> {
   const port = await freePort()
-  return { server: new SavingServer(t, { port, directory, gracePeriodMs: GRACE_PERIOD_MS, drainDelayMs }), port }
+  return {
+    server: new SavingServer(t, { port, directory, gracePeriodMs: GRACE_PERIOD_MS, drainDelayMs }),
+    port
+  }
 }
 
 async function fleetBehind (t: Test, { port }: Proxy): Promise<WritingFleet> {
@@ -73,7 +94,12 @@ async function fleetBehind (t: Test, { port }: Proxy): Promise<WritingFleet> {
 }
 
 /** Ends everything, and compares what was acknowledged with what is in the files. */
-async function compare (t: Test, fleet: WritingFleet, servers: readonly SavingServer[], directories: readonly string[]): Promise<void> {
+async function compare (
+  t: Test,
+  fleet: WritingFleet,
+  servers: readonly SavingServer[],
+  directories: readonly string[]
+): Promise<void> {
   await fleet.end()
   for (const server of servers) await server.stop()
   const saved = new Set<string>()
@@ -102,7 +128,9 @@ t.test(`${RESTARTS} restarts of the only server behind nginx`, { timeout }, asyn
     await fleet.recovered(episode, { isCut: true })
     note(worst, episode)
     const first = episode.firstClose ?? 0
-    t.comment(`restart ${i + 1}: drained and saved in ${seconds(ended - first)}, away for ${seconds(listening - ended)}, all back after ${seconds(Math.max(...episode.returns) - first)}`)
+    t.comment(
+      `restart ${i + 1}: drained and saved in ${seconds(ended - first)}, away for ${seconds(listening - ended)}, all back after ${seconds(Math.max(...episode.returns) - first)}`
+    )
   }
   report(t, 'restarts', worst)
   await compare(t, fleet, [server], [directory])
@@ -127,7 +155,11 @@ t.test('a new server takes over from an old one behind nginx', { timeout }, asyn
 })
 
 /** Reloads a proxy again and again, each time when all clients write again. */
-async function reloads (t: Test, kind: ProxyKind, { isCut, changes = [] }: { readonly isCut: boolean } & Pick<ProxySettings, 'changes'>): Promise<Worst> {
+async function reloads (
+  t: Test,
+  kind: ProxyKind,
+  { isCut, changes = [] }: { readonly isCut: boolean } & Pick<ProxySettings, 'changes'>
+): Promise<Worst> {
   const directory = temporaryDirectory(t)
   const { server, port } = await serverIn(t, directory)
   await server.start()
@@ -152,7 +184,10 @@ t.test(`${RELOADS} reloads of nginx, as deploy/ has it`, { timeout }, async t =>
 
 t.test(`${RELOADS} reloads of nginx that gives its clients a second`, { timeout }, async t => {
   if (!hasProgram(t, 'nginx', '-v')) return
-  await reloads(t, 'nginx', { isCut: true, changes: [['worker_shutdown_timeout 10m;', 'worker_shutdown_timeout 1s;']] })
+  await reloads(t, 'nginx', {
+    isCut: true,
+    changes: [['worker_shutdown_timeout 10m;', 'worker_shutdown_timeout 1s;']]
+  })
 })
 
 t.test(`${RELOADS} reloads of Caddy, which ends every WebSocket`, { timeout }, async t => {
@@ -162,7 +197,9 @@ t.test(`${RELOADS} reloads of Caddy, which ends every WebSocket`, { timeout }, a
 
 t.test('the whole matrix of headers, through both proxies', { timeout }, async t => {
   if (!hasProxies(t)) return
-  const { accepted, unrecorded, blocked, attempts, harmless, recorded, stopped } = await runMatrix(t, { attempts: allAttempts })
+  const { accepted, unrecorded, blocked, attempts, harmless, recorded, stopped } = await runMatrix(t, {
+    attempts: allAttempts
+  })
   t.comment(`${attempts} attempts: ${accepted.length} accepted, ${harmless} without effect, ${recorded} refused and in the audit trail, ` +
     `${unrecorded.length} refused and not in it, ${stopped} refused before they were a request`)
   t.same(accepted, [], 'nobody is taken for somebody else')

@@ -1,5 +1,5 @@
-// The healthy clients of hostile-readers.campaign.ts, and the one that writes. Records carry the time at which their write was sent, by the clock
-// that all processes of the machine share.
+// The healthy clients of hostile-readers.campaign.ts, and the one that writes. Records carry the time at
+// which their write was sent, by the clock that all processes of the machine share.
 import { Client } from '../../bench/driver/client.js'
 import { answerBy } from './child-program.js'
 
@@ -26,7 +26,10 @@ function onMessage (bytes: Buffer, start: number, end: number): void {
 /** Encodes a text frame with a mask of zeros, so that large ones cost nothing here. */
 function frame (text: string): Buffer {
   const payload = Buffer.from(text, 'latin1')
-  const head = payload.length < 126 ? Buffer.from([0x81, 0x80 | payload.length]) : Buffer.from([0x81, 0xfe, payload.length >> 8, payload.length & 0xff])
+  const head =
+    payload.length < 126
+      ? Buffer.from([0x81, 0x80 | payload.length])
+      : Buffer.from([0x81, 0xfe, payload.length >> 8, payload.length & 0xff])
   return Buffer.concat([head, Buffer.alloc(4), payload])
 }
 
@@ -35,18 +38,50 @@ let writer: Client | undefined
 let timer: NodeJS.Timeout | undefined
 
 answerBy({
-  /** Opens clients, each of which watches the desk with its number from `from` on, or all of them one desk. */
+  /**
+   * Opens clients, each of which watches the desk with its number from `from` on, or all of them one desk.
+   */
   async watch ({ port, count, from, key }: { port: number, count: number, from: number, key?: string }) {
     for (let i = 0; i < count; i++) {
       const client = await Client.open(port)
       client.onMessage = onMessage
-      client.send(frame(JSON.stringify({ id: 1, type: 'store.subscribe', query: 'desk', params: { key: key ?? String(from + i) } })))
+      client.send(
+        frame(
+          JSON.stringify({
+            id: 1,
+            type: 'store.subscribe',
+            query: 'desk',
+            params: { key: key ?? String(from + i) }
+          })
+        )
+      )
       clients.push(client)
     }
   },
 
-  /** Writes at a steady rate: desks of readers in turn, and in between, `stoppedShare` of all, large records for the desks of those who stop. */
-  async write ({ port, rate, readers, stoppers, stoppedShare, bytes, stoppedBytes, key }: { port: number, rate: number, readers: number, stoppers: number, stoppedShare: number, bytes: number, stoppedBytes: number, key?: string }) {
+  /**
+   * Writes at a steady rate: desks of readers in turn, and in between, `stoppedShare` of all, large records
+   * for the desks of those who stop.
+   */
+  async write ({
+    port,
+    rate,
+    readers,
+    stoppers,
+    stoppedShare,
+    bytes,
+    stoppedBytes,
+    key
+  }: {
+    port: number
+    rate: number
+    readers: number
+    stoppers: number
+    stoppedShare: number
+    bytes: number
+    stoppedBytes: number
+    key?: string
+  }) {
     writer ??= await Client.open(port)
     writer.onMessage = onMessage
     const filler = 'x'.repeat(bytes)
@@ -61,7 +96,11 @@ answerBy({
         const isLarge = stoppers > 0 && Math.floor((sent + 1) * stoppedShare) > large
         if (isLarge) large++
         const target = key ?? String(isLarge ? readers + large % stoppers : (sent - large) % readers)
-        writer?.send(frame(`{"id":2,"type":"store.update","bucket":"desks","key":"${target}","data":{"at":${nowMicros()},"filler":"${isLarge ? largeFiller : filler}"}}`))
+        writer?.send(
+          frame(
+            `{"id":2,"type":"store.update","bucket":"desks","key":"${target}","data":{"at":${nowMicros()},"filler":"${isLarge ? largeFiller : filler}"}}`
+          )
+        )
         writes++
       }
     }, 1)
@@ -72,7 +111,8 @@ answerBy({
   /** What has been measured since the last call. */
   figures () {
     const sorted = Float64Array.from(latencies).sort()
-    const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
+    const at = (share: number): number =>
+      sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
     const figures = { pushes: sorted.length, writes, replies, p50: at(0.5), p99: at(0.99), max: at(1) }
     latencies = []
     writes = 0

@@ -1,4 +1,5 @@
-// The clients of hostile-strangers.campaign.ts that are logged in, and measure how long they wait for an answer.
+// The clients of hostile-strangers.campaign.ts that are logged in, and measure how long they wait for an
+// answer.
 import { Client } from '../../bench/driver/client.js'
 import { maskedTextFrame } from '../../bench/driver/frame-ring.js'
 import { answerBy } from './child-program.js'
@@ -33,7 +34,8 @@ answerBy({
   },
   figures () {
     const sorted = Float64Array.from(latencies).sort()
-    const at = (share: number): number => Number((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN).toFixed(1))
+    const at = (share: number): number =>
+      Number((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN).toFixed(1))
     const figures = { count: sorted.length, failures, p50: at(0.5), p99: at(0.99), max: at(1) }
     latencies = []
     failures = 0

@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Test } from 'tap'
 import { FileAdapter, Store } from '../../lib/exports/store.js'
-import { projectFile } from '../project-file.js'
+import { projectFile } from '../support/project-file.js'
 
 const fixture = projectFile('test/fixtures/saving-server.js')
 
@@ -29,7 +29,10 @@ export class SavingServer {
   /** Starts it, or starts it again; resolves when it listens. */
   async start (): Promise<void> {
     const { port, directory, gracePeriodMs, drainDelayMs } = this.#options
-    this.#child = fork(fixture, [port, directory, gracePeriodMs, drainDelayMs].map(String), { execArgv: [], env: { ...process.env, NODE_OPTIONS: '' } })
+    this.#child = fork(fixture, [port, directory, gracePeriodMs, drainDelayMs].map(String), {
+      execArgv: [],
+      env: { ...process.env, NODE_OPTIONS: '' }
+    })
     const [message] = await Promise.race([once(this.#child, 'message'), once(this.#child, 'exit')])
     if (message !== 'listening') throw new Error(`the server has ended with ${String(message)}`)
   }
@@ -47,7 +50,10 @@ export class SavingServer {
 /** The keys of all records that a service has saved. */
 export async function savedKeys (directory: string): Promise<Set<string>> {
   const failures: Error[] = []
-  const store = await Store.start({ name: 'writes', persistence: { adapter: new FileAdapter({ directory }), onError: error => { failures.push(error) } } })
+  const store = await Store.start({
+    name: 'writes',
+    persistence: { adapter: new FileAdapter({ directory }), onError: error => { failures.push(error) } }
+  })
   await store.defineBucket('writes', { key: 'id', schema: { id: { type: 'string', required: true } } })
   if (failures.length > 0) throw new AggregateError(failures, 'what was saved cannot be read')
   const records = await store.bucket('writes').all()

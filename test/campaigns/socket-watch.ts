@@ -11,7 +11,10 @@ interface Stall {
   endedMs: number | undefined
 }
 
-/** Watches, inside a server's process, what waits in each socket: nothing of it is known to the plugin's own figures. */
+/**
+ * Watches, inside a server's process, what waits in each socket: nothing of it is known to the plugin's own
+ * figures.
+ */
 export class SocketWatch {
   readonly #markBytes: number
   readonly #sockets = new Map<number, Socket>()

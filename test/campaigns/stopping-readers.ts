@@ -1,5 +1,6 @@
-// The clients of hostile-readers.campaign.ts that stop reading: they subscribe, and at a word, one after the other, read no more. The kernel
-// takes some megabytes for each before the server notices anything, so each asks for its record many times when it stops.
+// The clients of hostile-readers.campaign.ts that stop reading: they subscribe, and at a word, one after the
+// other, read no more. The kernel takes some megabytes for each before the server notices anything, so each
+// asks for its record many times when it stops.
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,9 +22,15 @@ answerBy({
     for (let i = 0; i < count; i++) {
       const socket = connect({ port, host: '127.0.0.1' })
       socket.on('error', () => {})
-      socket.write(`GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
+      socket.write(
+        `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
+      )
       await once(socket, 'data')
-      socket.write(frame(JSON.stringify({ id: 1, type: 'store.subscribe', query: 'desk', params: { key: String(from + i) } })))
+      socket.write(
+        frame(
+          JSON.stringify({ id: 1, type: 'store.subscribe', query: 'desk', params: { key: String(from + i) } })
+        )
+      )
       socket.on('data', chunk => { if (chunk.includes('"type":"ping"')) socket.write(PONG) })
       clients.push({ socket, key: String(from + i) })
     }
@@ -37,7 +44,10 @@ answerBy({
   }
 })
 
-/** Asks little by little: a burst would tell how long the server serves one client, and not what it costs that one stops. */
+/**
+ * Asks little by little: a burst would tell how long the server serves one client, and not what it costs that
+ * one stops.
+ */
 async function fill (socket: Socket, key: string): Promise<void> {
   const request = frame(JSON.stringify({ id: 2, type: 'store.get', bucket: 'desks', key }))
   for (let i = 0; i < REQUESTS; i++) {

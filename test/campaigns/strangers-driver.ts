@@ -1,5 +1,6 @@
-// The crowd of hostile-strangers.campaign.ts: WebSockets that never log in, requests whose heads never end, and logins. Each comes from
-// an address of the network 127.0.0.0/8, so that what holds for an address does not refuse them all.
+// The crowd of hostile-strangers.campaign.ts: WebSockets that never log in, requests whose heads never end,
+// and logins. Each comes from an address of the network 127.0.0.0/8, so that what holds for an address does
+// not refuse them all.
 import { connect, type Socket } from 'node:net'
 import { answerBy } from './child-program.js'
 
@@ -7,7 +8,8 @@ import { answerBy } from './child-program.js'
 const PAUSE_MS = 1_000
 const LINE_MS = 2_000
 
-const upgrade = (port: number): string => `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
+const upgrade = (port: number): string =>
+  `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
 
 /** How often each thing has happened. */
 const counts = new Map<string, number>()
@@ -15,11 +17,15 @@ const count = (what: string): void => { counts.set(what, (counts.get(what) ?? 0)
 
 function frame (text: string): Buffer {
   const payload = Buffer.from(text)
-  const head = payload.length < 126 ? Buffer.from([0x81, 0x80 | payload.length]) : Buffer.from([0x81, 0xfe, payload.length >> 8, payload.length & 0xff])
+  const head =
+    payload.length < 126
+      ? Buffer.from([0x81, 0x80 | payload.length])
+      : Buffer.from([0x81, 0xfe, payload.length >> 8, payload.length & 0xff])
   return Buffer.concat([head, Buffer.alloc(4), payload])
 }
 
-const addressOf = (network: number, index: number): string => `127.${network}.${index >> 8}.${(index & 255) || 255}`
+const addressOf = (network: number, index: number): string =>
+  `127.${network}.${index >> 8}.${index & 255 || 255}`
 
 /** A connection of its own address, which counts what it is told and comes again when it has ended. */
 function stranger (port: number, localAddress: string): void {
@@ -62,14 +68,19 @@ function logIn (port: number, localAddress: string, username: string, password: 
   socket.on('data', chunk => {
     const hadWelcome = received.includes('"welcome"')
     received += chunk.toString('latin1')
-    if (!hadWelcome && received.includes('"welcome"')) socket.write(frame(JSON.stringify({ id: 1, type: 'identity.login', username, password })))
+    if (!hadWelcome && received.includes('"welcome"')) {
+      socket.write(frame(JSON.stringify({ id: 1, type: 'identity.login', username, password })))
+    }
     const reply = /"type":"(?:result|error","code":"(\w+))"/.exec(received)
     if (reply === null) return
     count(`logins ${reply[1] ?? 'succeeded'}`)
     if (reply[1] === undefined) logins.push(performance.now() - began)
     socket.destroy()
   })
-  socket.on('close', () => { if (!received.includes('"welcome"')) count(`logins refused ${received.slice(9, 12)}`) })
+  socket.on(
+    'close',
+    () => { if (!received.includes('"welcome"')) count(`logins refused ${received.slice(9, 12)}`) }
+  )
 }
 
 /** Milliseconds that successful logins took. */
@@ -77,7 +88,17 @@ let logins: number[] = []
 
 answerBy({
   /** Some strangers, `perAddress` from each address of `127.<network>.0.0/16`, a few hundred a second. */
-  async strangers ({ port, amount, perAddress, network }: { port: number, amount: number, perAddress: number, network: number }) {
+  async strangers ({
+    port,
+    amount,
+    perAddress,
+    network
+  }: {
+    port: number
+    amount: number
+    perAddress: number
+    network: number
+  }) {
     for (let i = 0; i < amount; i++) {
       stranger(port, addressOf(network, Math.floor(i / perAddress)))
       if (i % 20 === 19) await new Promise(resolve => setTimeout(resolve, 25))
@@ -91,7 +112,10 @@ answerBy({
     }
   },
 
-  /** Attempts at a steady rate, each from the next of 1,000 addresses; one of `oneRightIn` has the right password, the others are for 100 of the accounts. */
+  /**
+   * Attempts at a steady rate, each from the next of 1,000 addresses; one of `oneRightIn` has the right
+   * password, the others are for 100 of the accounts.
+   */
   logins ({ port, rate, oneRightIn }: { port: number, rate: number, oneRightIn: number }) {
     const began = performance.now()
     let sent = 0
@@ -99,7 +123,12 @@ answerBy({
       for (const due = Math.floor((performance.now() - began) * rate / 1_000); sent < due; sent++) {
         const isRight = sent % oneRightIn === 0
         const account = isRight ? 100 + sent / oneRightIn % 300 : sent % 100
-        logIn(port, addressOf(isRight ? 5 : 4, sent % 1_000), `account-${account}`, isRight ? 'correct horse battery staple' : 'wrong horse battery staple')
+        logIn(
+          port,
+          addressOf(isRight ? 5 : 4, sent % 1_000),
+          `account-${account}`,
+          isRight ? 'correct horse battery staple' : 'wrong horse battery staple'
+        )
       }
     }, 10)
   },
@@ -107,7 +136,11 @@ answerBy({
   /** What has happened since the last call. */
   figures () {
     const sorted = Float64Array.from(logins).sort()
-    const figures = { ...Object.fromEntries([...counts].sort()), 'ms of a login, p50': sorted[sorted.length >> 1], 'ms of a login, p99': sorted[Math.floor(sorted.length * 0.99)] }
+    const figures = {
+      ...Object.fromEntries([...counts].sort()),
+      'ms of a login, p50': sorted[sorted.length >> 1],
+      'ms of a login, p99': sorted[Math.floor(sorted.length * 0.99)]
+    }
     counts.clear()
     logins = []
     return figures

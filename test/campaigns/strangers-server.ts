@@ -1,6 +1,6 @@
-// The server of hostile-strangers.campaign.ts: accounts with real password hashes, and options as for production.
-// Arguments: connections that may wait to log in, connections of one address, failed logins to one account,
-// milliseconds to log in.
+// The server of hostile-strangers.campaign.ts: accounts with real password hashes, and options as for
+// production. Arguments: connections that may wait to log in, connections of one address, failed logins to
+// one account, milliseconds to log in.
 import { createHash } from 'node:crypto'
 import { Store } from '@hamicek/noex-store'
 import { Passwords } from '../../lib/identity/passwords.js'
@@ -20,7 +20,11 @@ const server = await NoexServer.start({
   store,
   port: 0,
   host: '0.0.0.0',
-  auth: { builtIn: true, adminSecret: 'a secret of campaigns and nothing else', loginRateLimit: { maxAttempts } },
+  auth: {
+    builtIn: true,
+    adminSecret: 'a secret of campaigns and nothing else',
+    loginRateLimit: { maxAttempts }
+  },
   maxConnectionsPerIp,
   loginTimeoutMs,
   connectionLimits: { maxConnections: 20_000, maxConnectionsPerUser: 100, maxUnauthenticatedConnections },
@@ -32,7 +36,11 @@ const server = await NoexServer.start({
 const passwords = new Passwords()
 const passwordHash = await passwords.hash('correct horse battery staple')
 await passwords.close()
-const users = await store.bucket('_users').insertMany(Array.from({ length: ACCOUNTS }, (_, i) => ({ username: `account-${i}`, passwordHash, enabled: true })))
+const users = await store
+  .bucket('_users')
+  .insertMany(
+    Array.from({ length: ACCOUNTS }, (_, i) => ({ username: `account-${i}`, passwordHash, enabled: true }))
+  )
 const reader = await store.bucket('_roles').findOne({ name: 'reader' })
 
 /** A token for one of the accounts. */
@@ -40,7 +48,13 @@ async function tokenOf (index: number): Promise<string> {
   const userId = String(users[index]?.['id'])
   const token = `token-${index}`
   await store.bucket('_user_roles').insert({ userId, roleId: reader?.['id'] })
-  await store.bucket('_sessions').insert({ id: createHash('sha256').update(token).digest('hex'), userId, expiresAt: Date.now() + 3_600_000 })
+  await store
+    .bucket('_sessions')
+    .insert({
+      id: createHash('sha256').update(token).digest('hex'),
+      userId,
+      expiresAt: Date.now() + 3_600_000
+    })
   return token
 }
 
@@ -54,10 +68,17 @@ setInterval(() => {
 
 answerBy({
   port: () => server.port,
-  tokens: async (count: number) => await Promise.all(Array.from({ length: count }, async (_, i) => await tokenOf(ACCOUNTS - 1 - i))),
+  tokens: async (count: number) =>
+    await Promise.all(Array.from({ length: count }, async (_, i) => await tokenOf(ACCOUNTS - 1 - i))),
   figures () {
     const { user, system } = process.cpuUsage()
-    const figures = { connections: server.connectionCount, peakStrangers, peakRss, rss: process.memoryUsage.rss(), cpuMs: (user + system) / 1_000 }
+    const figures = {
+      connections: server.connectionCount,
+      peakStrangers,
+      peakRss,
+      rss: process.memoryUsage.rss(),
+      cpuMs: (user + system) / 1_000
+    }
     peakRss = 0
     peakStrangers = 0
     return figures

@@ -5,7 +5,10 @@ import { certificate } from '../deploy/proxy.js'
 
 /** Each client writes about once in this time, one write after the other. */
 export const WRITE_EVERY_MS = 1_000
-/** Time over which clients that were cut off without a word come back: what a server that says a word spreads them over, too. */
+/**
+ * Time over which clients that were cut off without a word come back: what a server that says a word spreads
+ * them over, too.
+ */
 const RETURN_WINDOW_MS = 5_000
 const RETURN_PACE_MS = 20
 const FIRST_RETRY_MS = 1_500
@@ -35,7 +38,9 @@ export class Episode {
   /** The largest share of `size` clients that has come in one tenth of a second. */
   static largestShare (times: readonly number[], size: number): number {
     const buckets = new Map<number, number>()
-    for (const time of times) buckets.set(Math.floor(time / BUCKET_MS), (buckets.get(Math.floor(time / BUCKET_MS)) ?? 0) + 1)
+    for (const time of times) {
+      buckets.set(Math.floor(time / BUCKET_MS), (buckets.get(Math.floor(time / BUCKET_MS)) ?? 0) + 1)
+    }
     return Math.max(0, ...buckets.values()) / size
   }
 }
@@ -75,8 +80,8 @@ export class WritingFleet {
   }
 
   /**
-   * Resolves when every client is connected and has had a write acknowledged since `episode` began, and was cut off at
-   * least once if `isCut`.
+   * Resolves when every client is connected and has had a write acknowledged since `episode` began, and was
+   * cut off at least once if `isCut`.
    */
   async recovered (episode: Episode, { isCut }: { readonly isCut: boolean }): Promise<void> {
     if (isCut) await until('every client has lost its connection', () => episode.returns.length >= this.size)
@@ -97,7 +102,9 @@ export class WritingFleet {
   }
 
   async #allWrite (since: number): Promise<void> {
-    await until('every client writes', () => this.#clients.every(client => client.isOpen && client.lastAcknowledged > since))
+    await until('every client writes', () =>
+      this.#clients.every(client => client.isOpen && client.lastAcknowledged > since)
+    )
   }
 }
 
@@ -146,7 +153,12 @@ class WritingClient {
 
   readonly #connect = (): void => {
     this.#fleet.episode.attempts.push(performance.now())
-    const ws = new WebSocket(this.#fleet.url, { ca, family: 4, handshakeTimeout: PATIENCE_MS, perMessageDeflate: false })
+    const ws = new WebSocket(this.#fleet.url, {
+      ca,
+      family: 4,
+      handshakeTimeout: PATIENCE_MS,
+      perMessageDeflate: false
+    })
     this.#ws = ws
     ws.on('message', (data: Buffer) => { this.#receive(JSON.parse(String(data))) })
     ws.on('error', () => {})
@@ -208,7 +220,9 @@ class WritingClient {
       this.comeBackIn(this.#returnAfterMs ?? Math.random() * this.#fleet.returnWindowMs)
     } else {
       episode.failedAttempts += 1
-      this.comeBackIn(Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#retries++) * (0.5 + Math.random()))
+      this.comeBackIn(
+        Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#retries++) * (0.5 + Math.random())
+      )
     }
     this.#returnAfterMs = undefined
   }
@@ -222,6 +236,8 @@ class WritingClient {
   }
 
   #send (key: string): void {
-    this.#ws?.send(JSON.stringify({ id: this.#sequence, type: 'store.insert', bucket: 'writes', data: { id: key } }))
+    this.#ws?.send(
+      JSON.stringify({ id: this.#sequence, type: 'store.insert', bucket: 'writes', data: { id: key } })
+    )
   }
 }

@@ -6,25 +6,29 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
 import { gracePeriodMs } from '../../example-app/app.js'
-import { resolveOptions, type ResolvedOptions } from '../../lib/options.js'
-import { startStore } from '../helper.js'
-import { temporaryDirectory } from '../temporary-directory.js'
-import { freePort } from '../free-port.js'
+import { resolveOptions, type ResolvedOptions } from '../../lib/options/options.js'
+import { startStore } from '../support/service.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
+import { freePort } from '../support/free-port.js'
 import { hasProgram } from './program.js'
 import { caddyFile, nginxFile } from './proxy.js'
 import { adapted, deployPath, shipped } from './shipped-file.js'
-import { projectFile } from '../project-file.js'
+import { projectFile } from '../support/project-file.js'
 
 /** What stopping takes beyond the drain delay and the grace period, at most, and something for saving. */
 const STOP_ALLOWANCE_MS = 2_000
 const SAVING_MS = 5_000
 
 /** How long an order desk may take to stop, in seconds. */
-const stopSeconds = (drainDelay: number): number => (drainDelay + gracePeriodMs + STOP_ALLOWANCE_MS + SAVING_MS) / 1_000
+const stopSeconds = (drainDelay: number): number =>
+  (drainDelay + gracePeriodMs + STOP_ALLOWANCE_MS + SAVING_MS) / 1_000
 
 /** Runs a program that checks a file; what it complains of is in the error. */
 function check (t: Test, program: string, ...args: string[]): void {
-  t.doesNotThrow(() => { execFileSync(program, args, { stdio: 'pipe', encoding: 'utf8' }) }, `${program} accepts it`)
+  t.doesNotThrow(
+    () => { execFileSync(program, args, { stdio: 'pipe', encoding: 'utf8' }) },
+    `${program} accepts it`
+  )
 }
 
 async function defaults (t: Test): Promise<ResolvedOptions> {
@@ -33,11 +37,18 @@ async function defaults (t: Test): Promise<ResolvedOptions> {
 
 t.test('nginx.conf is a file that nginx takes', async t => {
   if (!hasProgram(t, 'nginx', '-v')) return
-  const path = nginxFile(temporaryDirectory(t), { port: await freePort(), plainPort: await freePort(), upstreams: [8080, 8081] })
+  const path = nginxFile(temporaryDirectory(t), {
+    port: await freePort(),
+    plainPort: await freePort(),
+    upstreams: [8080, 8081]
+  })
   check(t, 'nginx', '-t', '-q', '-c', path)
   const { heartbeat } = await defaults(t)
   const [, seconds] = /proxy_read_timeout (\d+)s;/.exec(shipped('nginx.conf')) ?? []
-  t.ok(Number(seconds) * 1_000 > heartbeat.intervalMs + heartbeat.timeoutMs, 'it waits longer for a client than the heartbeat does')
+  t.ok(
+    Number(seconds) * 1_000 > heartbeat.intervalMs + heartbeat.timeoutMs,
+    'it waits longer for a client than the heartbeat does'
+  )
 })
 
 t.test('Caddyfile is a file that Caddy takes, and is formatted as Caddy does', async t => {
@@ -45,17 +56,39 @@ t.test('Caddyfile is a file that Caddy takes, and is formatted as Caddy does', a
   // Nothing is opened by that, and no certificate asked for.
   check(t, 'caddy', 'validate', '--config', deployPath('Caddyfile'), '--adapter', 'caddyfile')
   t.equal(execFileSync('caddy', ['fmt', deployPath('Caddyfile')], { encoding: 'utf8' }), shipped('Caddyfile'))
-  const copy = caddyFile(temporaryDirectory(t), { port: await freePort(), adminPort: await freePort(), upstreams: [8080, 8081] })
-  const adaptedFile = execFileSync('caddy', ['adapt', '--config', copy, '--adapter', 'caddyfile'], { encoding: 'utf8', stdio: 'pipe' })
-  t.match(adaptedFile, '"upstreams":[{"dial":"127.0.0.1:8080"},{"dial":"127.0.0.1:8081"}]', 'a second process is one line')
+  const copy = caddyFile(temporaryDirectory(t), {
+    port: await freePort(),
+    adminPort: await freePort(),
+    upstreams: [8080, 8081]
+  })
+  const adaptedFile = execFileSync('caddy', ['adapt', '--config', copy, '--adapter', 'caddyfile'], {
+    encoding: 'utf8',
+    stdio: 'pipe'
+  })
+  t.match(
+    adaptedFile,
+    '"upstreams":[{"dial":"127.0.0.1:8080"},{"dial":"127.0.0.1:8081"}]',
+    'a second process is one line'
+  )
   const { routes } = await defaults(t)
-  t.match(adaptedFile, `"uri":"${String(routes.readyz)}"`, 'it asks the route that says whether to send clients')
+  t.match(
+    adaptedFile,
+    `"uri":"${String(routes.readyz)}"`,
+    'it asks the route that says whether to send clients'
+  )
 })
 
 t.test('both proxies set or remove the same headers', async t => {
-  const nginx = [...shipped('nginx.conf').matchAll(/proxy_set_header (\S+) ""/g)].map(([, name = '']) => name.toLowerCase())
-  const caddy = [...shipped('Caddyfile').matchAll(/header_up -(\S+)/g)].map(([, name = '']) => name.toLowerCase())
-  const isRemoved = (name: string): boolean => caddy.some(pattern => pattern === name || (pattern.endsWith('*') && name.startsWith(pattern.slice(0, -1))))
+  const nginx = [...shipped('nginx.conf').matchAll(/proxy_set_header (\S+) ""/g)].map(([, name = '']) =>
+    name.toLowerCase()
+  )
+  const caddy = [...shipped('Caddyfile').matchAll(/header_up -(\S+)/g)].map(([, name = '']) =>
+    name.toLowerCase()
+  )
+  const isRemoved = (name: string): boolean =>
+    caddy.some(
+      pattern => pattern === name || (pattern.endsWith('*') && name.startsWith(pattern.slice(0, -1)))
+    )
   t.ok(nginx.length > 20)
   t.same(nginx.filter(name => !isRemoved(name)), [])
 })
@@ -64,9 +97,23 @@ t.test('fastify-noex.service is a unit that systemd takes', async t => {
   if (!hasProgram(t, 'systemd-analyze')) return
   const path = join(temporaryDirectory(t), 'fastify-noex.service')
   // The program has to be there.
-  writeFileSync(path, adapted('fastify-noex.service', [['/usr/bin/node /opt/fastify-noex/dist/example-app/server.js', process.execPath]]))
-  t.equal(execFileSync('systemd-analyze', ['verify', '--man=no', path], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }), '', 'nothing to complain of')
-  const exposure = execFileSync('systemd-analyze', ['security', '--offline=yes', '--no-pager', path], { encoding: 'utf8' })
+  writeFileSync(
+    path,
+    adapted('fastify-noex.service', [
+      ['/usr/bin/node /opt/fastify-noex/dist/example-app/server.js', process.execPath]
+    ])
+  )
+  t.equal(
+    execFileSync('systemd-analyze', ['verify', '--man=no', path], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe']
+    }),
+    '',
+    'nothing to complain of'
+  )
+  const exposure = execFileSync('systemd-analyze', ['security', '--offline=yes', '--no-pager', path], {
+    encoding: 'utf8'
+  })
   const [, level] = /Overall exposure level for \S+: ([\d.]+)/.exec(exposure) ?? []
   t.comment(`exposure ${String(level)} of 10`)
   t.ok(Number(level) < 2, 'systemd counts it among the well protected')
@@ -78,7 +125,11 @@ t.test('fastify-noex.service gives the service the time that it takes to stop', 
   const [, delay] = /^Environment=DRAIN_DELAY_MS=(\d+)$/m.exec(unit) ?? []
   t.ok(Number(seconds) > stopSeconds(Number(delay)))
   t.match(unit, /^KillSignal=SIGTERM$/m)
-  t.match(unit, /^ExecStart=\/usr\/bin\/node \S*\/dist\/example-app\/server\.js$/m, 'the program that npm start runs')
+  t.match(
+    unit,
+    /^ExecStart=\/usr\/bin\/node \S*\/dist\/example-app\/server\.js$/m,
+    'the program that npm start runs'
+  )
 })
 
 t.test('kubernetes.yaml', async t => {
@@ -93,7 +144,9 @@ t.test('kubernetes.yaml', async t => {
     t.equal(container.livenessProbe.httpGet.path, routes.livez)
     t.equal(container.startupProbe.httpGet.path, routes.livez)
     t.equal(container.readinessProbe.httpGet.path, routes.readyz)
-    for (const probe of ['livenessProbe', 'startupProbe', 'readinessProbe']) t.equal(container[probe].httpGet.port, container.ports[0].name, probe)
+    for (const probe of ['livenessProbe', 'startupProbe', 'readinessProbe']) {
+      t.equal(container[probe].httpGet.port, container.ports[0].name, probe)
+    }
   })
 
   t.test('gives the service the time that it takes to stop, and notices in time that it will', async t => {
@@ -105,26 +158,45 @@ t.test('kubernetes.yaml', async t => {
 
   t.test('runs as somebody who can do little, and never less than one', async t => {
     t.match(spec.securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } })
-    t.match(container.securityContext, { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } })
+    t.match(container.securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] }
+    })
     t.match(deployment.spec.strategy, { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0 } })
     t.match(budget, { kind: 'PodDisruptionBudget', spec: { minAvailable: 1 } })
     const writable = container.env.find(({ name }: { name: string }) => name === 'DATA_DIR').value
-    t.same(container.volumeMounts, [{ name: spec.volumes[0].name, mountPath: writable }], 'what it writes to is a volume')
+    t.same(
+      container.volumeMounts,
+      [{ name: spec.volumes[0].name, mountPath: writable }],
+      'what it writes to is a volume'
+    )
   })
 
   t.test('belongs together', async t => {
     const { labels } = deployment.spec.template.metadata
-    for (const selector of [deployment.spec.selector.matchLabels, service.spec.selector, budget.spec.selector.matchLabels]) t.same(selector, labels)
+    for (const selector of [
+      deployment.spec.selector.matchLabels,
+      service.spec.selector,
+      budget.spec.selector.matchLabels
+    ]) {
+      t.same(selector, labels)
+    }
     t.equal(service.spec.ports[0].targetPort, container.ports[0].name)
   })
 })
 
 t.test('Dockerfile', async t => {
   const lines = shipped('Dockerfile').replaceAll(/^#.*\n/gm, '').replaceAll('\\\n', '').split('\n')
-  const argumentsOf = (instruction: string): string[] => lines.filter(line => line.trim().startsWith(`${instruction} `)).map(line => line.trim().slice(instruction.length + 1))
+  const argumentsOf = (instruction: string): string[] =>
+    lines
+      .filter(line => line.trim().startsWith(`${instruction} `))
+      .map(line => line.trim().slice(instruction.length + 1))
 
   t.test('copies what there is', async t => {
-    const sources = argumentsOf('COPY').filter(line => !line.startsWith('--from=')).flatMap(line => line.split(' ').slice(0, -1))
+    const sources = argumentsOf('COPY')
+      .filter(line => !line.startsWith('--from='))
+      .flatMap(line => line.split(' ').slice(0, -1))
     t.ok(sources.length > 5)
     for (const source of sources) t.ok(existsSync(projectFile(source)), source)
     const ignored = shipped('Dockerfile.dockerignore').split('\n')
@@ -132,7 +204,11 @@ t.test('Dockerfile', async t => {
   })
 
   t.test('copies what the build needs, so that a new folder is not forgotten', async t => {
-    const { extends: base, include, references } = parse(readFileSync(projectFile('tsconfig.build.json'), 'utf8'))
+    const {
+      extends: base,
+      include,
+      references
+    } = parse(readFileSync(projectFile('tsconfig.build.json'), 'utf8'))
     const copied = argumentsOf('COPY').join(' ')
     t.match(copied, `${String(base).replace('./', '')} tsconfig.build.json ./`)
     for (const folder of include) t.match(copied, `${String(folder)} ${String(folder)}`)
@@ -170,10 +246,18 @@ t.test('Dockerfile', async t => {
     const { livez } = (await defaults(t)).routes
     const line = argumentsOf('HEALTHCHECK').at(-1) ?? ''
     const [program, ...args] = JSON.parse(line.slice(line.indexOf('['))) as [string, ...string[]]
-    const server = createServer((request, response) => { response.writeHead(request.url === livez ? status : 404).end() })
+    const server = createServer(
+      (request, response) => { response.writeHead(request.url === livez ? status : 404).end() }
+    )
     let status = 200
     const port = await freePort()
-    const run = async (): Promise<unknown> => (await once(spawn(program, args, { env: { ...process.env, PORT: String(port) }, stdio: 'inherit' }), 'exit'))[0]
+    const run = async (): Promise<unknown> =>
+      (
+        await once(
+          spawn(program, args, { env: { ...process.env, PORT: String(port) }, stdio: 'inherit' }),
+          'exit'
+        )
+      )[0]
     t.equal(await run(), 1, 'nobody listens')
     server.listen(port, '127.0.0.1')
     t.teardown(() => { server.close() })

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { AuditSink } from '../../lib/audit/sink.js'
 import { Store } from '../../lib/exports/store.js'
-import { serve } from '../helper.js'
-import { Scrape } from '../prometheus-text.js'
-import { projectFile } from '../project-file.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { serve } from '../support/service.js'
+import { Scrape } from '../support/prometheus-text.js'
+import { projectFile } from '../support/project-file.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 interface Target {
   readonly expr: string
@@ -28,7 +28,9 @@ interface Dashboard {
   readonly schemaVersion: number
   readonly uid: string
   readonly panels: readonly Panel[]
-  readonly templating: { readonly list: ReadonlyArray<{ readonly name: string, readonly type: string, readonly query: unknown }> }
+  readonly templating: {
+    readonly list: ReadonlyArray<{ readonly name: string, readonly type: string, readonly query: unknown }>
+  }
 }
 
 const dashboard = JSON.parse(readFileSync(projectFile('deploy/grafana-dashboard.json'), 'utf8')) as Dashboard
@@ -38,13 +40,19 @@ const expressions = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) 
 /** Metrics that need no panel. */
 const elsewhere: readonly string[] = []
 
-/** The names of metrics in a text. Names that label values have are in quotes, and none of those starts so. */
+/**
+ * The names of metrics in a text. Names that label values have are in quotes, and none of those starts so.
+ */
 function names (text: string): string[] {
   return text.match(/\bnoex_\w+/g) ?? []
 }
 
 t.test('the dashboard', async t => {
-  const sink: AuditSink = { name: 'sink', policy: { admin: 'drop', write: 'drop', read: 'drop' }, open: async () => ({ async write () {}, async close () {} }) }
+  const sink: AuditSink = {
+    name: 'sink',
+    policy: { admin: 'drop', write: 'drop', read: 'drop' },
+    open: async () => ({ async write () {}, async close () {} })
+  }
   const store = await Store.start({ durability: { directory: temporaryDirectory(t) } })
   t.teardown(async () => { await store.stop() })
   const options = { routes: { metrics: '/metrics' }, audit: { sinks: [sink], logLevel: 'silent' } } as const
@@ -61,7 +69,9 @@ t.test('the dashboard', async t => {
 
   t.test('asks by labels that the metrics have', t => {
     for (const expr of expressions) {
-      const labels = new Set(names(expr).flatMap(name => scrape.samples(name).flatMap(({ labels }) => Object.keys(labels))))
+      const labels = new Set(
+        names(expr).flatMap(name => scrape.samples(name).flatMap(({ labels }) => Object.keys(labels)))
+      )
       // Prometheus adds these.
       for (const label of ['job', 'instance']) labels.add(label)
       const used = [
@@ -79,7 +89,9 @@ t.test('the dashboard', async t => {
         const selector = `${name}{job=~"$job", instance=~"$instance"`
         t.ok(expr.includes(selector), expr)
         const isCount = scrape.families.get(name)?.type === 'counter' || !scrape.families.has(name)
-        if (isCount) t.match(expr, new RegExp(`(?:rate|increase)\\(${name}\\{[^}]*\\}\\[\\$__rate_interval\\]\\)`), expr)
+        if (isCount) {
+          t.match(expr, new RegExp(`(?:rate|increase)\\(${name}\\{[^}]*\\}\\[\\$__rate_interval\\]\\)`), expr)
+        }
       }
     }
     t.end()

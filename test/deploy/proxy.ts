@@ -3,11 +3,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
-import { temporaryDirectory } from '../temporary-directory.js'
-import { freePort } from '../free-port.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
+import { freePort } from '../support/free-port.js'
 import { hasProgram, startProgram } from './program.js'
 import { adapted, type Replacement } from './shipped-file.js'
-import { projectFile } from '../project-file.js'
+import { projectFile } from '../support/project-file.js'
 
 const run = promisify(execFile)
 
@@ -39,13 +39,24 @@ export function hasProxies (t: Test): boolean {
   return [hasProgram(t, 'nginx', '-v'), hasProgram(t, 'caddy', 'version')].every(isThere => isThere)
 }
 
-/** Starts a proxy with a copy of its file of deploy/ in which ports, paths and the certificate are the test's. It ends with the test. */
+/**
+ * Starts a proxy with a copy of its file of deploy/ in which ports, paths and the certificate are the test's.
+ * It ends with the test.
+ */
 export async function startProxy (t: Test, kind: ProxyKind, settings: ProxySettings): Promise<Proxy> {
   return kind === 'nginx' ? await startNginx(t, settings) : await startCaddy(t, settings)
 }
 
 /** Writes nginx.conf for a test, and returns its path. */
-export function nginxFile (directory: string, { port, plainPort, upstreams, changes = [] }: ProxySettings & { readonly port: number, readonly plainPort: number }): string {
+export function nginxFile (
+  directory: string,
+  {
+    port,
+    plainPort,
+    upstreams,
+    changes = []
+  }: ProxySettings & { readonly port: number, readonly plainPort: number }
+): string {
   const path = join(directory, 'nginx.conf')
   const [first, second] = upstreams
   writeFileSync(path, adapted('nginx.conf', [
@@ -75,13 +86,24 @@ async function startNginx (t: Test, settings: ProxySettings): Promise<Proxy> {
 }
 
 /** Writes the Caddyfile for a test, and returns its path. */
-export function caddyFile (directory: string, { port, adminPort, upstreams, changes = [] }: ProxySettings & { readonly port: number, readonly adminPort: number }): string {
+export function caddyFile (
+  directory: string,
+  {
+    port,
+    adminPort,
+    upstreams,
+    changes = []
+  }: ProxySettings & { readonly port: number, readonly adminPort: number }
+): string {
   const path = join(directory, 'Caddyfile')
   const [first, second] = upstreams
   writeFileSync(path, adapted('Caddyfile', [
     // What listens for plain HTTP to send it to https would take port 80.
     ['admin localhost:2019', `admin 127.0.0.1:${adminPort}\n\tauto_https disable_redirects`],
-    [/^example\.com \{$/m, `https://localhost:${port} {\n\tbind 127.0.0.1\n\ttls ${certificate} ${certificate}`],
+    [
+      /^example\.com \{$/m,
+      `https://localhost:${port} {\n\tbind 127.0.0.1\n\ttls ${certificate} ${certificate}`
+    ],
     ['reverse_proxy 127.0.0.1:8080', `reverse_proxy 127.0.0.1:${first}`],
     ...second === undefined ? [] : [['# to 127.0.0.1:8081', `to 127.0.0.1:${second}`] as const],
     ...changes
@@ -94,6 +116,9 @@ async function startCaddy (t: Test, settings: ProxySettings): Promise<Proxy> {
   const port = await freePort()
   const path = caddyFile(directory, { ...settings, port, adminPort: await freePort() })
   const file = ['--config', path, '--adapter', 'caddyfile']
-  await startProgram(t, ['caddy', 'run', ...file], port, { XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory })
+  await startProgram(t, ['caddy', 'run', ...file], port, {
+    XDG_DATA_HOME: directory,
+    XDG_CONFIG_HOME: directory
+  })
   return { kind: 'caddy', port, reload: async () => { await run('caddy', ['reload', '--force', ...file]) } }
 }

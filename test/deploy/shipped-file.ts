@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { projectFile } from '../project-file.js'
+import { projectFile } from '../support/project-file.js'
 
 /** A text of a shipped file and what stands in its place in a test's copy. */
 export type Replacement = readonly [from: string | RegExp, to: string]
@@ -15,12 +15,14 @@ export function shipped (name: string): string {
 }
 
 /**
- * A file of deploy/ with the ports, paths and certificates of a test. Throws when one of the texts to replace is not in
- * it, so that a copy never differs from what was meant.
+ * A file of deploy/ with the ports, paths and certificates of a test. Throws when one of the texts to replace
+ * is not in it, so that a copy never differs from what was meant.
  */
 export function adapted (name: string, replacements: readonly Replacement[]): string {
   return replacements.reduce((text, [from, to]) => {
-    if (!(typeof from === 'string' ? text.includes(from) : from.test(text))) throw new Error(`deploy/${name} does not contain ${String(from)}`)
+    if (!(typeof from === 'string' ? text.includes(from) : from.test(text))) {
+      throw new Error(`deploy/${name} does not contain ${String(from)}`)
+    }
     return text.replaceAll(typeof from === 'string' ? from : new RegExp(from, `${from.flags}g`), () => to)
   }, shipped(name))
 }

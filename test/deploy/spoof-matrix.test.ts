@@ -16,7 +16,9 @@ t.test('behind the proxies of deploy/ nobody is taken for somebody else', async 
 t.test('the matrix finds it when a line of nginx.conf is missing', async t => {
   if (!hasProxies(t)) return
   const { accepted } = await runMatrix(t, {
-    attempts: someAttempts.filter(({ title }) => title.endsWith('plain, once') || title === 'the user and the secret'),
+    attempts: someAttempts.filter(
+      ({ title }) => title.endsWith('plain, once') || title === 'the user and the secret'
+    ),
     nginxChanges: [
       ['proxy_set_header X-Real-IP $remote_addr;', ''],
       ['X-Forwarded-For $remote_addr', 'X-Forwarded-For "$http_x_forwarded_for"'],

@@ -3,8 +3,8 @@ import { connect as connectTls } from 'node:tls'
 import Fastify from 'fastify'
 import type { Test } from 'tap'
 import { noexPlugin, type NoexOptions } from '../../lib/index.js'
-import { startStore } from '../helper.js'
-import { upgradeHeaders } from '../raw-socket.js'
+import { startStore } from '../support/service.js'
+import { upgradeHeaders } from '../support/raw-socket.js'
 import { gatewaySecret, honest, type Attempt } from './attempts.js'
 import { proxyKinds, startProxy, type Proxy } from './proxy.js'
 import type { Replacement } from './shipped-file.js'
@@ -78,9 +78,20 @@ export interface MatrixSettings {
   readonly nginxChanges?: readonly Replacement[]
 }
 
-/** Sends all attempts to all services, by all ways: directly, and through both proxies whether they are trusted or not. */
+/**
+ * Sends all attempts to all services, by all ways: directly, and through both proxies whether they are
+ * trusted or not.
+ */
 export async function runMatrix (t: Test, { attempts, nginxChanges = [] }: MatrixSettings): Promise<Outcome> {
-  const outcome: Outcome = { attempts: 0, harmless: 0, recorded: 0, unrecorded: [], stopped: 0, accepted: [], blocked: [] }
+  const outcome: Outcome = {
+    attempts: 0,
+    harmless: 0,
+    recorded: 0,
+    unrecorded: [],
+    stopped: 0,
+    accepted: [],
+    blocked: []
+  }
   const lanes = await Promise.all(services.map(async service => await routesTo(t, service, nginxChanges)))
   // One after the other within a lane: the newest connection of a desk is that of the attempt.
   await Promise.all(lanes.flat().map(async lane => {
@@ -92,20 +103,52 @@ export async function runMatrix (t: Test, { attempts, nginxChanges = [] }: Matri
 }
 
 async function routesTo (t: Test, service: Service, nginxChanges: readonly Replacement[]): Promise<Route[][]> {
-  const [trusting, other] = await Promise.all([startDesk(t, service, PROXY), startDesk(t, service, ELSEWHERE)])
+  const [trusting, other] = await Promise.all([
+    startDesk(t, service, PROXY),
+    startDesk(t, service, ELSEWHERE)
+  ])
   const nobody = { user: null, roles: [] }
   const direct = { address: CLIENT, scheme: 'http', host: 'localhost', ...nobody }
-  const proxied = { address: CLIENT, scheme: service === 'trustProxy' ? 'https' : 'http', host: 'localhost', ...nobody }
-  const lane: Route[] = [{ title: `${service}, directly`, desk: trusting, proxy: undefined, truth: service === 'gateway' ? undefined : direct }]
+  const proxied = {
+    address: CLIENT,
+    scheme: service === 'trustProxy' ? 'https' : 'http',
+    host: 'localhost',
+    ...nobody
+  }
+  const lane: Route[] = [
+    {
+      title: `${service}, directly`,
+      desk: trusting,
+      proxy: undefined,
+      truth: service === 'gateway' ? undefined : direct
+    }
+  ]
   const otherLane: Route[] = []
   for (const kind of proxyKinds) {
     const changes = kind === 'nginx' ? nginxChanges : []
-    const [trusted, untrusted] = await Promise.all([trusting, other].map(async ({ port }) => await startProxy(t, kind, { upstreams: [port], changes }))) as [Proxy, Proxy]
-    lane.push({ title: `${service}, ${kind}`, desk: trusting, proxy: trusted, truth: service === 'gateway' ? undefined : proxied })
-    otherLane.push({ title: `${service}, ${kind}, untrusted`, desk: other, proxy: untrusted, truth: service === 'gateway' ? undefined : { ...direct, address: PROXY } })
+    const [trusted, untrusted] = (await Promise.all(
+      [trusting, other].map(async ({ port }) => await startProxy(t, kind, { upstreams: [port], changes }))
+    )) as [Proxy, Proxy]
+    lane.push({
+      title: `${service}, ${kind}`,
+      desk: trusting,
+      proxy: trusted,
+      truth: service === 'gateway' ? undefined : proxied
+    })
+    otherLane.push({
+      title: `${service}, ${kind}, untrusted`,
+      desk: other,
+      proxy: untrusted,
+      truth: service === 'gateway' ? undefined : { ...direct, address: PROXY }
+    })
     if (service !== 'gateway') continue
     const gateway = await startProxy(t, kind, { upstreams: [trusting.port], changes: logsIn[kind] })
-    lane.push({ title: `${service}, ${kind} that logs in`, desk: trusting, proxy: gateway, truth: { ...proxied, address: PROXY, user: USER, roles: ['user'] } })
+    lane.push({
+      title: `${service}, ${kind} that logs in`,
+      desk: trusting,
+      proxy: gateway,
+      truth: { ...proxied, address: PROXY, user: USER, roles: ['user'] }
+    })
   }
   return [lane, otherLane]
 }
@@ -126,7 +169,10 @@ const logsIn: Readonly<Record<Proxy['kind'], readonly Replacement[]>> = {
 
 async function startDesk (t: Test, service: Service, trusted: string): Promise<Desk> {
   const store = await startStore(t)
-  const app = Fastify({ forceCloseConnections: true, ...(service === 'trustProxy' && { trustProxy: trusted }) })
+  const app = Fastify({
+    forceCloseConnections: true,
+    ...(service === 'trustProxy' && { trustProxy: trusted })
+  })
   t.teardown(async () => { await app.close() })
   let request = { scheme: '', host: '' }
   app.addHook('onRequest', async ({ protocol, hostname, url }) => {
@@ -135,7 +181,11 @@ async function startDesk (t: Test, service: Service, trusted: string): Promise<D
     desk.arrived += 1
     request = { scheme: protocol, host: hostname }
   })
-  await app.register(noexPlugin, { ...optionsOf(service, trusted), store, audit: { logLevel: 'silent', onEntry } })
+  await app.register(noexPlugin, {
+    ...optionsOf(service, trusted),
+    store,
+    audit: { logLevel: 'silent', onEntry }
+  })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const desk: Desk = {
     port: (app.server.address() as AddressInfo).port,
@@ -144,7 +194,12 @@ async function startDesk (t: Test, service: Service, trusted: string): Promise<D
     seen () {
       const connection = app.noex.getConnections().at(-1)
       if (connection === undefined) throw new Error('there is no connection')
-      return { address: connection.remoteAddress, user: connection.userId ?? null, roles: connection.roles ?? [], ...request }
+      return {
+        address: connection.remoteAddress,
+        user: connection.userId ?? null,
+        roles: connection.roles ?? [],
+        ...request
+      }
     }
   }
   return desk
@@ -160,13 +215,23 @@ function optionsOf (service: Service, trusted: string): Omit<NoexOptions, 'store
   return {
     allowedOrigins: [ORIGIN],
     auth: {
-      gateway: { userHeader: 'X-Forwarded-User', rolesHeader: 'X-Forwarded-Groups', trustedProxies: [trusted], secretHeader: 'X-Gateway-Secret', secret: gatewaySecret },
+      gateway: {
+        userHeader: 'X-Forwarded-User',
+        rolesHeader: 'X-Forwarded-Groups',
+        trustedProxies: [trusted],
+        secretHeader: 'X-Gateway-Secret',
+        secret: gatewaySecret
+      },
       permissions: { default: 'deny' }
     }
   }
 }
 
-async function tryOne ({ title, desk, proxy, truth }: Route, attempt: Attempt, outcome: Outcome): Promise<void> {
+async function tryOne (
+  { title, desk, proxy, truth }: Route,
+  attempt: Attempt,
+  outcome: Outcome
+): Promise<void> {
   const { arrived, recorded } = desk
   outcome.attempts += 1
   const answer = await send(proxy?.port ?? desk.port, proxy !== undefined, attempt)
@@ -183,20 +248,39 @@ async function tryOne ({ title, desk, proxy, truth }: Route, attempt: Attempt, o
 }
 
 function isSame (a: Seen, b: Seen): boolean {
-  return a.address === b.address && a.user === b.user && String(a.roles) === String(b.roles) && a.scheme === b.scheme && a.host === b.host
+  return (
+    a.address === b.address &&
+    a.user === b.user &&
+    String(a.roles) === String(b.roles) &&
+    a.scheme === b.scheme &&
+    a.host === b.host
+  )
 }
 
 /** Sends an upgrade request byte by byte. Resolves with the answer, and the welcome if there is one. */
 async function send (port: number, isTls: boolean, { headers, connection }: Attempt): Promise<string> {
   const target = { port, host: '127.0.0.1', localAddress: CLIENT }
-  const socket = isTls ? connectTls({ ...target, servername: 'localhost', rejectUnauthorized: false }) : connectTcp(target)
+  const socket = isTls
+    ? connectTls({ ...target, servername: 'localhost', rejectUnauthorized: false })
+    : connectTcp(target)
   // What makes it an upgrade comes first: of many headers, Node keeps the first.
-  const lines = ['GET / HTTP/1.1', 'Host: localhost', `Origin: ${ORIGIN}`, `Connection: ${connection}`, ...upgradeHeaders.filter(line => !line.startsWith('Connection')), ...headers]
+  const lines = [
+    'GET / HTTP/1.1',
+    'Host: localhost',
+    `Origin: ${ORIGIN}`,
+    `Connection: ${connection}`,
+    ...upgradeHeaders.filter(line => !line.startsWith('Connection')),
+    ...headers
+  ]
   let received = ''
   socket.setEncoding('latin1')
   socket.on('data', data => {
     received += String(data)
-    if (!received.startsWith('HTTP/1.1 101 ') ? received.includes('\r\n\r\n') : received.includes('"welcome"')) socket.destroy()
+    if (
+      !received.startsWith('HTTP/1.1 101 ') ? received.includes('\r\n\r\n') : received.includes('"welcome"')
+    ) {
+      socket.destroy()
+    }
   })
   let failure: Error | undefined
   // A server that has answered may end the connection with what it has not read.

@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import WebSocket, { WebSocketServer } from 'ws'
-import type { Frame } from '../client.js'
-import { projectFile } from '../project-file.js'
+import type { Frame } from '../support/client.js'
+import { projectFile } from '../support/project-file.js'
 
 interface Client {
   connect: () => void
@@ -113,7 +113,9 @@ t.test('watches again on every new connection', async t => {
   const request = await first.next()
   t.match(request, { type: 'store.subscribe', query: 'open-orders', params: { of: 'ada' } })
   // In one go: the push must find its subscription.
-  first.ws.send(JSON.stringify({ id: request['id'], type: 'result', data: { subscriptionId: 'sub-1', data: 1 } }))
+  first.ws.send(
+    JSON.stringify({ id: request['id'], type: 'result', data: { subscriptionId: 'sub-1', data: 1 } })
+  )
   first.send({ type: 'push', channel: 'subscription', subscriptionId: 'sub-1', data: 2 })
   await change(2)
 
@@ -123,7 +125,12 @@ t.test('watches again on every new connection', async t => {
   const again = await second.next()
   t.match(again, { type: 'store.subscribe', query: 'open-orders', params: { of: 'ada' } })
   second.send({ id: again['id'], type: 'result', data: { subscriptionId: 'sub-7', data: 3 } })
-  second.send({ type: 'push', channel: 'subscription', subscriptionId: 'sub-1', data: 'of the first connection' })
+  second.send({
+    type: 'push',
+    channel: 'subscription',
+    subscriptionId: 'sub-1',
+    data: 'of the first connection'
+  })
   second.send({ type: 'push', channel: 'subscription', subscriptionId: 'sub-7', data: 4 })
   await change(4)
   t.same(seen, [1, 2, 3, 4])
@@ -180,10 +187,19 @@ t.test('replies and errors find their request', async t => {
   server.welcome()
   await state('open')
 
-  const [first, second] = [client.request('store.get', { bucket: 'a', key: 1 }), client.request('store.get', { bucket: 'b', key: 2 })]
+  const [first, second] = [
+    client.request('store.get', { bucket: 'a', key: 1 }),
+    client.request('store.get', { bucket: 'b', key: 2 })
+  ]
   const requests = [await server.next(), await server.next()]
   t.match(requests, [{ type: 'store.get', bucket: 'a', key: 1 }, { type: 'store.get', bucket: 'b', key: 2 }])
-  server.send({ id: requests[1]?.['id'], type: 'error', code: 'BUCKET_NOT_DEFINED', message: 'no such bucket', details: [] })
+  server.send({
+    id: requests[1]?.['id'],
+    type: 'error',
+    code: 'BUCKET_NOT_DEFINED',
+    message: 'no such bucket',
+    details: []
+  })
   server.send({ id: requests[0]?.['id'], type: 'result', data: { name: 'one' } })
   t.same(await first, { name: 'one' })
   await t.rejects(second, { code: 'BUCKET_NOT_DEFINED', message: 'no such bucket', details: [] })

@@ -10,10 +10,10 @@ import t, { type Test } from 'tap'
 import { orderDesk } from '../../example-app/app.js'
 import type { Customer, OpenOrder, Product } from '../../example-app/model.js'
 import { openStore } from '../../example-app/store.js'
-import { verifyTrail } from '../../lib/audit/verify.js'
-import { TestClient, type Frame } from '../client.js'
-import { temporaryDirectory } from '../temporary-directory.js'
-import { projectFile } from '../project-file.js'
+import { verifyTrail } from '../../lib/audit/file/verify.js'
+import { TestClient, type Frame } from '../support/client.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
+import { projectFile } from '../support/project-file.js'
 
 type Stored<T> = T & { readonly _version: number }
 
@@ -55,12 +55,26 @@ async function productOf (client: TestClient, sku: string): Promise<Stored<Produ
 }
 
 /** The two entries with which the page places an order. */
-async function orderEntries (client: TestClient, product: Stored<Product>, quantity: number): Promise<object[]> {
+async function orderEntries (
+  client: TestClient,
+  product: Stored<Product>,
+  quantity: number
+): Promise<object[]> {
   const [customer] = await client.ask('store.all', { bucket: 'customers' }) as [Customer]
   const { sku, price, stock, _version } = product
   return [
-    { op: 'insert', bucket: 'orders', data: { customerId: customer.id, sku, quantity, unitPrice: price, total: quantity * price } },
-    { op: 'update', bucket: 'products', key: sku, data: { stock: stock - quantity }, expectedVersion: _version }
+    {
+      op: 'insert',
+      bucket: 'orders',
+      data: { customerId: customer.id, sku, quantity, unitPrice: price, total: quantity * price }
+    },
+    {
+      op: 'update',
+      bucket: 'products',
+      key: sku,
+      data: { stock: stock - quantity },
+      expectedVersion: _version
+    }
   ]
 }
 
@@ -76,7 +90,15 @@ t.test('the first start fills the store', async t => {
   t.same(await client.ask('store.buckets'), { count: 3, names: ['customers', 'products', 'orders'] })
   const orders = await client.ask('store.subscribe', { query: 'open-orders' })
   t.match(orders.data, [
-    { number: 5, customer: 'Jun Mori', product: 'Pour-over dripper', quantity: 1, total: 3_850, status: 'new', version: 1 },
+    {
+      number: 5,
+      customer: 'Jun Mori',
+      product: 'Pour-over dripper',
+      quantity: 1,
+      total: 3_850,
+      status: 'new',
+      version: 1
+    },
     { number: 4, customer: 'Olive & Thyme', product: 'Latte bowl', status: 'packed' }
   ])
   const counts = await client.ask('store.subscribe', { query: 'orders-by-status' })
@@ -93,7 +115,11 @@ t.test('the first start fills the store', async t => {
   ])
 
   t.match((await app.inject('/healthz')).json(), { status: 'ok', connections: 1 })
-  t.match((await app.inject('/stats')).json(), { name: 'order-desk', connections: { totalStoreSubscriptions: 3 }, store: { persistence: { enabled: true } } })
+  t.match((await app.inject('/stats')).json(), {
+    name: 'order-desk',
+    connections: { totalStoreSubscriptions: 3 },
+    store: { persistence: { enabled: true } }
+  })
 })
 
 t.test('an order reaches everybody who watches', async t => {
@@ -108,13 +134,21 @@ t.test('an order reaches everybody who watches', async t => {
 
   const [row] = (await watcher.push(orders.subscriptionId))['data'] as OpenOrder[]
   t.match(row, { number: 6, customer: 'Ada Brook', product: 'Pour-over dripper', quantity: 6, status: 'new' })
-  t.match((await watcher.push(counts.subscriptionId))['data'].find((group: any) => group.key.status === 'new'), { value: 2 })
+  t.match(
+    (await watcher.push(counts.subscriptionId))['data'].find((group: any) => group.key.status === 'new'),
+    { value: 2 }
+  )
   t.match((await watcher.push(low.subscriptionId))['data'][1], { sku: 'POT-002', stock: 3 })
 
   await watcher.ask('store.transaction', {
-    operations: [{ op: 'update', bucket: 'orders', key: 6, data: { status: 'shipped' }, expectedVersion: row?.version }]
+    operations: [
+      { op: 'update', bucket: 'orders', key: 6, data: { status: 'shipped' }, expectedVersion: row?.version }
+    ]
   })
-  t.notOk((await watcher.push(orders.subscriptionId))['data'].some(({ number }: OpenOrder) => number === 6), 'a shipped order leaves the list')
+  t.notOk(
+    (await watcher.push(orders.subscriptionId))['data'].some(({ number }: OpenOrder) => number === 6),
+    'a shipped order leaves the list'
+  )
 })
 
 t.test('of two who sell the same pieces one has to look again', async t => {
@@ -136,16 +170,28 @@ t.test('the schema holds whatever a client sends', async t => {
   const client = await connect()
   const [{ id: customerId }] = await client.ask('store.all', { bucket: 'customers' })
   const order = { customerId, sku: 'CUP-001', quantity: 2, unitPrice: 1_250, total: 2_500 }
-  const refused = async (data: object): Promise<string> => await client.code('store.insert', { bucket: 'orders', data: { ...order, ...data } })
+  const refused = async (data: object): Promise<string> =>
+    await client.code('store.insert', { bucket: 'orders', data: { ...order, ...data } })
 
   t.equal(await refused({ total: 1 }), 'VALIDATION_ERROR', 'a total that does not add up')
   t.equal(await refused({ quantity: 0.5, total: 625 }), 'VALIDATION_ERROR', 'half a piece')
   t.equal(await refused({ customerId: 'nobody' }), 'VALIDATION_ERROR', 'an order for nobody')
   t.equal(await refused({ status: 'lost' }), 'VALIDATION_ERROR', 'an unknown status')
   const tooMany = await orderEntries(client, await productOf(client, 'TRY-001'), 3)
-  t.equal(await client.code('store.transaction', { operations: tooMany }), 'VALIDATION_ERROR', 'more pieces than there are')
-  t.equal(await client.code('store.insert', { bucket: 'customers', data: { name: 'A', email: 'ada@example.com' } }), 'ALREADY_EXISTS')
-  t.equal(await client.code('store.delete', { bucket: 'products', key: 'POT-002' }), 'CONFLICT', 'a product that was ordered')
+  t.equal(
+    await client.code('store.transaction', { operations: tooMany }),
+    'VALIDATION_ERROR',
+    'more pieces than there are'
+  )
+  t.equal(
+    await client.code('store.insert', { bucket: 'customers', data: { name: 'A', email: 'ada@example.com' } }),
+    'ALREADY_EXISTS'
+  )
+  t.equal(
+    await client.code('store.delete', { bucket: 'products', key: 'POT-002' }),
+    'CONFLICT',
+    'a product that was ordered'
+  )
   t.equal(await client.ask('store.count', { bucket: 'orders' }), 5)
 })
 
@@ -209,7 +255,11 @@ t.test('the page', async t => {
     t.match(response.headers['content-security-policy'], /^default-src 'self'; connect-src 'self' ws: wss:;/)
   }
   const { body } = await app.inject('/')
-  t.notMatch(body, /<script(?![^>]* src=)|<style| style=| on\w+=|https?:\/\//, 'holds nothing that its policy forbids')
+  t.notMatch(
+    body,
+    /<script(?![^>]* src=)|<style| style=| on\w+=|https?:\/\//,
+    'holds nothing that its policy forbids'
+  )
 })
 
 t.test('pages of other sites may not connect', async t => {
@@ -267,7 +317,12 @@ for (const [signal, drainDelayMs] of [['SIGTERM', 1_000], ['SIGINT', 0]] as cons
       t.ok(await late.ask('store.all', { bucket: 'products' }), 'who still comes is served')
       late.ws.close()
     }
-    t.match(await client.next(frame => frame['type'] === 'system'), { type: 'system', event: 'shutdown', gracePeriodMs: 5_000, reconnectAfterMs: Number })
+    t.match(await client.next(frame => frame['type'] === 'system'), {
+      type: 'system',
+      event: 'shutdown',
+      gracePeriodMs: 5_000,
+      reconnectAfterMs: Number
+    })
     // Who is still there may finish what it is about.
     await placeOrder(client, 'VAS-001', 10)
     client.ws.close()
@@ -284,12 +339,19 @@ for (const [signal, drainDelayMs] of [['SIGTERM', 1_000], ['SIGINT', 0]] as cons
     t.ok(edited >= 0, 'an order is in the trail')
     lines[edited] = (lines[edited] as string).replace('"success"', '"error"')
     await writeFile(trail, lines.join('\n'))
-    t.match(await verifyTrail({ files: [trail] }), { ok: false, line: edited + 1 }, 'and whoever edits it is found')
+    t.match(
+      await verifyTrail({ files: [trail] }),
+      { ok: false, line: edited + 1 },
+      'and whoever edits it is found'
+    )
   })
 }
 
 t.test('the rules', async t => {
-  const isNotice = (topic: string) => (frame: Frame): boolean => frame['channel'] === 'event' && frame['data'].topic === topic
+  const isNotice =
+    (topic: string) =>
+      (frame: Frame): boolean =>
+        frame['channel'] === 'event' && frame['data'].topic === topic
   const place = async (client: TestClient, quantity: number): Promise<number> => {
     const entries = await orderEntries(client, await productOf(client, 'CUP-001'), quantity)
     const { results } = await client.ask('store.transaction', { operations: entries })
@@ -302,26 +364,43 @@ t.test('the rules', async t => {
     await theirs.ask('rules.subscribe', { pattern: 'desk.*' })
     await place(mine, 1)
     const number = await place(mine, 20)
-    t.match(await theirs.next(isNotice('desk.large-order')), { data: { event: { data: { number, total: 25_000 }, source: 'rule' } } })
+    t.match(await theirs.next(isNotice('desk.large-order')), {
+      data: { event: { data: { number, total: 25_000 }, source: 'rule' } }
+    })
   })
 
-  t.test('an order that is not paid in time is called to mind, also after a restart; a paid or cancelled one is not', async t => {
-    const directory = temporaryDirectory(t)
-    const first = await open(t, directory)
-    const client = await first.connect()
-    const [paid, cancelled, forgotten] = [await place(client, 1), await place(client, 1), await place(client, 1)]
-    await client.ask('store.update', { bucket: 'orders', key: paid, data: { paid: true } })
-    await client.ask('store.update', { bucket: 'orders', key: cancelled, data: { status: 'cancelled' } })
-    t.equal((await client.ask('rules.stats')).timersCount, 1 + 2, 'those of the seed that are open, and this one')
-    await first.stop()
-    // Longer than a restart takes on a busy machine.
-    const second = await open(t, directory, 3_000)
-    const again = await second.connect()
-    await again.ask('rules.subscribe', { pattern: 'desk.*' })
-    const numbers = new Set<number>()
-    while (!numbers.has(forgotten)) numbers.add((await again.next(isNotice('desk.payment-due')))['data'].event.data.number)
-    const later = await place(again, 1)
-    while (!numbers.has(later)) numbers.add((await again.next(isNotice('desk.payment-due')))['data'].event.data.number)
-    t.same([...numbers].filter(number => number === paid || number === cancelled), [], 'neither of these')
-  })
+  t.test(
+    'an order that is not paid in time is called to mind, also after a restart; a paid or cancelled one is not',
+    async t => {
+      const directory = temporaryDirectory(t)
+      const first = await open(t, directory)
+      const client = await first.connect()
+      const [paid, cancelled, forgotten] = [
+        await place(client, 1),
+        await place(client, 1),
+        await place(client, 1)
+      ]
+      await client.ask('store.update', { bucket: 'orders', key: paid, data: { paid: true } })
+      await client.ask('store.update', { bucket: 'orders', key: cancelled, data: { status: 'cancelled' } })
+      t.equal(
+        (await client.ask('rules.stats')).timersCount,
+        1 + 2,
+        'those of the seed that are open, and this one'
+      )
+      await first.stop()
+      // Longer than a restart takes on a busy machine.
+      const second = await open(t, directory, 3_000)
+      const again = await second.connect()
+      await again.ask('rules.subscribe', { pattern: 'desk.*' })
+      const numbers = new Set<number>()
+      while (!numbers.has(forgotten)) {
+        numbers.add((await again.next(isNotice('desk.payment-due')))['data'].event.data.number)
+      }
+      const later = await place(again, 1)
+      while (!numbers.has(later)) {
+        numbers.add((await again.next(isNotice('desk.payment-due')))['data'].event.data.number)
+      }
+      t.same([...numbers].filter(number => number === paid || number === cancelled), [], 'neither of these')
+    }
+  )
 })

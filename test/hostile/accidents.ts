@@ -1,6 +1,9 @@
 import type { Test } from 'tap'
 
-/** Collects what would end a process, until the test is over: errors that nobody has caught, and promises whose rejection nobody has heard of. */
+/**
+ * Collects what would end a process, until the test is over: errors that nobody has caught, and promises
+ * whose rejection nobody has heard of.
+ */
 export function watchForAccidents (t: Test): readonly unknown[] {
   const accidents: unknown[] = []
   const note = (error: unknown): void => { accidents.push(error) }

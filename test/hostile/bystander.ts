@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import type { NoexOptions } from '../../lib/index.js'
-import type { TestClient } from '../client.js'
-import { serve, type Served, type ServeSettings } from '../helper.js'
+import type { TestClient } from '../support/client.js'
+import { serve, type Served, type ServeSettings } from '../support/service.js'
 import { watchForAccidents } from './accidents.js'
 
 /** Time after which whatever an attack has opened must be gone, in milliseconds. */
@@ -10,12 +10,19 @@ const PATIENCE_MS = 10_000
 export interface Attacked extends Served {
   /** A client that has done nothing wrong. */
   readonly bystander: TestClient
-  /** Sees that the attack is over and has left nothing: the bystander is served, only it is connected, and nothing was thrown that nobody caught. */
+  /**
+   * Sees that the attack is over and has left nothing: the bystander is served, only it is connected, and
+   * nothing was thrown that nobody caught.
+   */
   readonly unharmed: (t: Test) => Promise<void>
 }
 
 /** Serves a fresh store to a bystander and to whoever attacks. */
-export async function serveAttacked (t: Test, options: Omit<NoexOptions, 'store'> = {}, settings: ServeSettings = {}): Promise<Attacked> {
+export async function serveAttacked (
+  t: Test,
+  options: Omit<NoexOptions, 'store'> = {},
+  settings: ServeSettings = {}
+): Promise<Attacked> {
   const accidents = watchForAccidents(t)
   const served = await serve(t, options, settings)
   const bystander = await served.connect()

@@ -1,13 +1,16 @@
 import { once } from 'node:events'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { RawSocket, upgradeHeaders } from '../raw-socket.js'
+import { RawSocket, upgradeHeaders } from '../support/raw-socket.js'
 import { encodeFrame, opcodes, textFrame } from './web-socket-frame.js'
 
 /** What a client does while the server closes. */
 export interface Behaviour {
   readonly name: string
-  /** Whether it is a WebSocket, or has asked to become one; otherwise it is a client of HTTP, which is the application's to close. */
+  /**
+   * Whether it is a WebSocket, or has asked to become one; otherwise it is a client of HTTP, which is the
+   * application's to close.
+   */
   readonly isWebSocket: boolean
   /** Whether it goes on sending as fast as it can. */
   readonly isBusy?: boolean
@@ -58,10 +61,24 @@ const request = (type: string, fields: object = {}): Buffer => textFrame({ ...fi
 const many = (frame: Buffer, count = 64): Buffer => Buffer.concat(Array.from({ length: count }, () => frame))
 
 const ofWebSockets: ReadonlyArray<Omit<Behaviour, 'isWebSocket'>> = [
-  { name: 'says nothing, and never answers a close frame', act: async (t, port) => { await welcomed(t, port) } },
-  { name: 'has ended its half of the connection', act: async (t, port) => { (await welcomed(t, port)).socket.end() } },
-  { name: 'has sent a close frame and holds on to the connection', act: async (t, port) => { (await welcomed(t, port)).socket.write(encodeFrame(opcodes.close, Buffer.from([3, 232]))) } },
-  { name: 'has broken the protocol and holds on to the connection', act: async (t, port) => { (await welcomed(t, port)).socket.write(encodeFrame(0x3, 'x', { rsv: 7 })) } },
+  {
+    name: 'says nothing, and never answers a close frame',
+    act: async (t, port) => { await welcomed(t, port) }
+  },
+  {
+    name: 'has ended its half of the connection',
+    act: async (t, port) => { (await welcomed(t, port)).socket.end() }
+  },
+  {
+    name: 'has sent a close frame and holds on to the connection',
+    act: async (t, port) => {
+      ;(await welcomed(t, port)).socket.write(encodeFrame(opcodes.close, Buffer.from([3, 232])))
+    }
+  },
+  {
+    name: 'has broken the protocol and holds on to the connection',
+    act: async (t, port) => { (await welcomed(t, port)).socket.write(encodeFrame(0x3, 'x', { rsv: 7 })) }
+  },
   {
     name: 'does not read what it has asked for',
     act: async (t, port) => {
@@ -78,9 +95,24 @@ const ofWebSockets: ReadonlyArray<Omit<Behaviour, 'isWebSocket'>> = [
       raw.request('GET / HTTP/1.1', 'Host: localhost', ...upgradeHeaders)
     }
   },
-  { name: 'waits for a request that never ends', act: async (t, port) => { (await welcomed(t, port)).socket.write(Buffer.concat([request('store.query', { query: 'never' }), many(request('store.stats'))])) } },
-  { name: 'waits to be logged in', act: async (t, port) => { (await welcomed(t, port)).socket.write(request('auth.login', { token: 'never' })) } },
-  { name: 'has sent the beginning of a header', act: async (t, port) => { (await welcomed(t, port)).socket.write(Buffer.from([0x81])) } },
+  {
+    name: 'waits for a request that never ends',
+    act: async (t, port) => {
+      ;(await welcomed(t, port)).socket.write(
+        Buffer.concat([request('store.query', { query: 'never' }), many(request('store.stats'))])
+      )
+    }
+  },
+  {
+    name: 'waits to be logged in',
+    act: async (t, port) => {
+      ;(await welcomed(t, port)).socket.write(request('auth.login', { token: 'never' }))
+    }
+  },
+  {
+    name: 'has sent the beginning of a header',
+    act: async (t, port) => { (await welcomed(t, port)).socket.write(Buffer.from([0x81])) }
+  },
   {
     name: 'is within a frame, byte by byte',
     act: async (t, port) => {
@@ -97,7 +129,13 @@ const ofWebSockets: ReadonlyArray<Omit<Behaviour, 'isWebSocket'>> = [
       drip(t, raw, () => encodeFrame(opcodes.continuation, ' ', { fin: false }))
     }
   },
-  { name: 'goes on asking and reading', isBusy: true, act: async (t, port) => { flood(await welcomed(t, port), many(request('store.get', { bucket: 'items', key: 'x' }))) } },
+  {
+    name: 'goes on asking and reading',
+    isBusy: true,
+    act: async (t, port) => {
+      flood(await welcomed(t, port), many(request('store.get', { bucket: 'items', key: 'x' })))
+    }
+  },
   {
     name: 'goes on asking and never reads',
     isBusy: true,
@@ -107,8 +145,21 @@ const ofWebSockets: ReadonlyArray<Omit<Behaviour, 'isWebSocket'>> = [
       flood(raw, many(request('store.stats')))
     }
   },
-  { name: 'goes on sending pings', isBusy: true, act: async (t, port) => { flood(await welcomed(t, port), many(encodeFrame(opcodes.ping, 'x'.repeat(100)), 8)) } },
-  { name: 'upgrades to something else', act: async (t, port) => { await (await RawSocket.open(t, port)).request('GET / HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: nothing-known') } },
+  {
+    name: 'goes on sending pings',
+    isBusy: true,
+    act: async (t, port) => {
+      flood(await welcomed(t, port), many(encodeFrame(opcodes.ping, 'x'.repeat(100)), 8))
+    }
+  },
+  {
+    name: 'upgrades to something else',
+    act: async (t, port) => {
+      await (
+        await RawSocket.open(t, port)
+      ).request('GET / HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: nothing-known')
+    }
+  },
   {
     name: 'sends the body of an upgrade request',
     act: async (t, port) => {
@@ -116,13 +167,24 @@ const ofWebSockets: ReadonlyArray<Omit<Behaviour, 'isWebSocket'>> = [
       drip(t, raw, () => 'x')
     }
   },
-  { name: 'upgrades where there is nothing', act: async (t, port) => { await RawSocket.upgrade(t, port, '/nowhere') } }
+  {
+    name: 'upgrades where there is nothing',
+    act: async (t, port) => { await RawSocket.upgrade(t, port, '/nowhere') }
+  }
 ]
 
 const ofHttp: ReadonlyArray<Omit<Behaviour, 'isWebSocket'>> = [
-  { name: 'has sent half of an upgrade request', act: async (t, port) => { await began(t, port, 'GET / HTTP/1.1', 'Host: localhost', ...upgradeHeaders) } },
+  {
+    name: 'has sent half of an upgrade request',
+    act: async (t, port) => { await began(t, port, 'GET / HTTP/1.1', 'Host: localhost', ...upgradeHeaders) }
+  },
   { name: 'connects and says nothing', act: async (t, port) => { await RawSocket.open(t, port) } },
-  { name: 'sends its headers byte by byte', act: async (t, port) => { drip(t, await began(t, port, 'GET /healthz HTTP/1.1', 'Host: localhost'), () => 'X: x\r\n') } },
+  {
+    name: 'sends its headers byte by byte',
+    act: async (t, port) => {
+      drip(t, await began(t, port, 'GET /healthz HTTP/1.1', 'Host: localhost'), () => 'X: x\r\n')
+    }
+  },
   {
     name: 'keeps a connection alive',
     act: async (t, port) => {
@@ -131,7 +193,13 @@ const ofHttp: ReadonlyArray<Omit<Behaviour, 'isWebSocket'>> = [
       await raw.status()
     }
   },
-  { name: 'asks again and again', isBusy: true, act: async (t, port) => { flood(await RawSocket.open(t, port), 'GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(20)) } },
+  {
+    name: 'asks again and again',
+    isBusy: true,
+    act: async (t, port) => {
+      flood(await RawSocket.open(t, port), 'GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(20))
+    }
+  },
   {
     name: 'asks again and again and never reads',
     isBusy: true,
@@ -145,7 +213,12 @@ const ofHttp: ReadonlyArray<Omit<Behaviour, 'isWebSocket'>> = [
     name: 'never finishes a POST',
     act: async (t, port) => {
       const raw = await RawSocket.open(t, port)
-      raw.request('POST /stats HTTP/1.1', 'Host: localhost', 'Content-Type: application/json', 'Content-Length: 1000')
+      raw.request(
+        'POST /stats HTTP/1.1',
+        'Host: localhost',
+        'Content-Type: application/json',
+        'Content-Length: 1000'
+      )
       drip(t, raw, () => ' ')
     }
   },
@@ -153,11 +226,26 @@ const ofHttp: ReadonlyArray<Omit<Behaviour, 'isWebSocket'>> = [
     name: 'never finishes a chunked body',
     act: async (t, port) => {
       const raw = await RawSocket.open(t, port)
-      raw.request('POST / HTTP/1.1', 'Host: localhost', 'Content-Type: application/json', 'Transfer-Encoding: chunked')
+      raw.request(
+        'POST / HTTP/1.1',
+        'Host: localhost',
+        'Content-Type: application/json',
+        'Transfer-Encoding: chunked'
+      )
       drip(t, raw, () => '1\r\n \r\n')
     }
   },
-  { name: 'expects to be told to continue', act: async (t, port) => { (await RawSocket.open(t, port)).request('POST /stats HTTP/1.1', 'Host: localhost', 'Expect: 100-continue', 'Content-Length: 10') } },
+  {
+    name: 'expects to be told to continue',
+    act: async (t, port) => {
+      ;(await RawSocket.open(t, port)).request(
+        'POST /stats HTTP/1.1',
+        'Host: localhost',
+        'Expect: 100-continue',
+        'Content-Length: 10'
+      )
+    }
+  },
   {
     name: 'has ended its half after a request',
     act: async (t, port) => {
@@ -166,8 +254,18 @@ const ofHttp: ReadonlyArray<Omit<Behaviour, 'isWebSocket'>> = [
       raw.socket.end()
     }
   },
-  { name: 'wants a tunnel', act: async (t, port) => { (await RawSocket.open(t, port)).request('CONNECT example.com:80 HTTP/1.1', 'Host: example.com:80') } },
-  { name: 'speaks no HTTP', act: async (t, port) => { (await RawSocket.open(t, port)).socket.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00])) } }
+  {
+    name: 'wants a tunnel',
+    act: async (t, port) => {
+      ;(await RawSocket.open(t, port)).request('CONNECT example.com:80 HTTP/1.1', 'Host: example.com:80')
+    }
+  },
+  {
+    name: 'speaks no HTTP',
+    act: async (t, port) => {
+      ;(await RawSocket.open(t, port)).socket.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00]))
+    }
+  }
 ]
 
 /** Everything that a client may do while a server closes. */

@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { behaviours, type Behaviour } from './close-behaviours.js'
 import { ALLOWANCE_MS, serveToClose, type ServerKind } from './closing-server.js'
-import { isThorough } from '../sampled.js'
+import { isThorough } from '../support/sampled.js'
 
 const CLIENTS = isThorough ? 3 : 1
 
@@ -29,7 +29,11 @@ for (const [kind, table] of tables) {
       // Those that keep to themselves are closed at the same time, each by a server of its own.
       const chosen = table.filter((_, i) => isThorough || i % 2 === turn)
       const quiet = chosen.filter(({ isBusy }) => isBusy !== true)
-      const times = new Map(await Promise.all(quiet.map(async behaviour => [behaviour, await excess(t, kind, gracePeriodMs, behaviour)] as const)))
+      const times = new Map(
+        await Promise.all(
+          quiet.map(async behaviour => [behaviour, await excess(t, kind, gracePeriodMs, behaviour)] as const)
+        )
+      )
       for (const behaviour of chosen) {
         const ms = times.get(behaviour) ?? await excess(t, kind, gracePeriodMs, behaviour)
         t.ok(ms < ALLOWANCE_MS, `${behaviour.name}: ${Math.round(ms)} ms more`)

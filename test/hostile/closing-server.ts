@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { noexPlugin, NoexServer, type NoexOptions } from '../../lib/index.js'
-import { startStore } from '../helper.js'
+import { startStore } from '../support/service.js'
 
 /** What a close may take beyond its grace period, whatever clients do. */
 export const ALLOWANCE_MS = 2_000
@@ -11,13 +11,19 @@ export const ALLOWANCE_MS = 2_000
 /** Time after which a close counts as one that never ends. */
 const PATIENCE_MS = 10_000
 
-/** How the plugin is served: by an application that leaves the closing of HTTP connections to Fastify, or by `NoexServer`. */
+/**
+ * How the plugin is served: by an application that leaves the closing of HTTP connections to Fastify, or by
+ * `NoexServer`.
+ */
 export type ServerKind = 'app.close()' | 'server.stop()'
 
 /** A server that is to be closed. */
 export interface ClosingServer {
   readonly port: number
-  /** Closes it and resolves with the time that this took, in milliseconds; `Infinity` when it takes longer than anybody would wait. */
+  /**
+   * Closes it and resolves with the time that this took, in milliseconds; `Infinity` when it takes longer
+   * than anybody would wait.
+   */
   readonly close: () => Promise<number>
 }
 

@@ -54,7 +54,11 @@ t.test('without a toxic everything passes, in both directions, and so does the e
   line.client.end()
   await once(line.server, 'end')
   line.server.end('last words')
-  t.equal(String((await once(line.client, 'data') as [Buffer])[0]), 'last words', 'the other direction is still open')
+  t.equal(
+    String(((await once(line.client, 'data')) as [Buffer])[0]),
+    'last words',
+    'the other direction is still open'
+  )
   await once(line.client, 'close')
   while (line.proxy.size > 0) await new Promise(resolve => { setImmediate(resolve) })
 })

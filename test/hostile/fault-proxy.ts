@@ -10,7 +10,8 @@ export type Direction = 'upstream' | 'downstream'
  * What the network does to one direction. Times are milliseconds.
  * - `latency`: everything comes `delayMs` later, as much of it as before.
  * - `bandwidth`: no more than `bytesPerSecond` pass.
- * - `slicer`: the stream comes in pieces of at most `bytes`, each `delayMs` after the one before; 0: each in a turn of its own.
+ * - `slicer`: the stream comes in pieces of at most `bytes`, each `delayMs` after the one before; 0: each in
+ *   a turn of its own.
  * - `limit-data`: the connection ends, orderly, when `bytes` have passed since the toxic was added.
  * - `half-open`: nothing passes, and nobody is told: both sockets stay, whatever the other side does.
  * - `timeout`: nothing passes, and after `afterMs` the connection ends.
@@ -88,7 +89,11 @@ class Lane {
   async #run (): Promise<void> {
     while (this.#to.writable) {
       const next = this.#held[0]
-      if (this.#find('half-open') !== undefined || this.#find('timeout') !== undefined || (next === undefined && !this.#ended)) {
+      if (
+        this.#find('half-open') !== undefined ||
+        this.#find('timeout') !== undefined ||
+        (next === undefined && !this.#ended)
+      ) {
         await new Promise<void>(resolve => { this.#wake = resolve })
       } else if (next === undefined) {
         this.#to.end()
@@ -114,10 +119,20 @@ class Lane {
       const limit = this.#find('limit-data')
       const left = limit === undefined ? Infinity : limit.bytes - (this.#passed.get(limit) ?? 0)
       // A tenth of a second's worth at most, so that the rate is even.
-      const piece = chunk.subarray(at, at + Math.min(slicer?.bytes ?? Infinity, left, bandwidth === undefined ? Infinity : Math.ceil(bandwidth.bytesPerSecond / 10)))
+      const piece = chunk.subarray(
+        at,
+        at +
+          Math.min(
+            slicer?.bytes ?? Infinity,
+            left,
+            bandwidth === undefined ? Infinity : Math.ceil(bandwidth.bytesPerSecond / 10)
+          )
+      )
       at += piece.length
       if (limit !== undefined) this.#passed.set(limit, (this.#passed.get(limit) ?? 0) + piece.length)
-      if (piece.length > 0 && !this.#to.write(piece)) await Promise.race([once(this.#to, 'drain'), once(this.#to, 'close')])
+      if (piece.length > 0 && !this.#to.write(piece)) {
+        await Promise.race([once(this.#to, 'drain'), once(this.#to, 'close')])
+      }
       if (piece.length === left) {
         this.#end('end')
         return
@@ -135,7 +150,10 @@ export class FaultProxy {
   readonly #links = new Set<Record<Direction, Lane> & { readonly end: (kind: 'end' | 'reset') => void }>()
 
   private constructor (targetPort: number) {
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, client => { this.#link(client, targetPort) })
+    this.#server = createServer(
+      { allowHalfOpen: true, noDelay: true },
+      client => { this.#link(client, targetPort) }
+    )
   }
 
   /** Starts a proxy that ends with the test. */

@@ -93,12 +93,18 @@ t.test('a flood', async t => {
   t.test('of pings is answered in order while it waits for the answers', async t => {
     const { port, bystander, unharmed } = await serveAttacked(t)
     const client = await HostileClient.open(t, port)
-    const pongs = (): string[] => client.frames.filter(({ opcode }) => opcode === pong).map(({ payload }) => String(payload))
+    const pongs = (): string[] =>
+      client.frames.filter(({ opcode }) => opcode === pong).map(({ payload }) => String(payload))
     const sent: string[] = []
     for (let round = 0; round < 20; round++) {
       const pings = Array.from({ length: MAX_WAITING_PINGS }, (_, i) => `${round}-${i}`)
       sent.push(...pings)
-      client.send(Buffer.concat([...pings.map(payload => encodeFrame(ping, payload)), textFrame({ ...request, id: 100 + round })]))
+      client.send(
+        Buffer.concat([
+          ...pings.map(payload => encodeFrame(ping, payload)),
+          textFrame({ ...request, id: 100 + round })
+        ])
+      )
       t.match(await client.message(({ id }) => id === 100 + round), { type: 'result' })
     }
     t.same(pongs(), sent)
@@ -118,13 +124,17 @@ t.test('a flood', async t => {
   })
 
   t.test('of pings whose answers are not read takes no memory', async t => {
-    const { port, bystander, unharmed } = await serveAttacked(t, { backpressure: { maxBufferedBytes: MIB, drainTimeoutMs: 60_000 } })
+    const { port, bystander, unharmed } = await serveAttacked(t, {
+      backpressure: { maxBufferedBytes: MIB, drainTimeoutMs: 60_000 }
+    })
     const client = await HostileClient.open(t, port)
     client.raw.socket.pause()
     const flood = Buffer.concat(Array.from({ length: 8_000 }, () => encodeFrame(ping, 'x'.repeat(125))))
     const before = usedBytes()
     const sent = { floods: 0 }
-    const sending = (async () => { for (; sent.floods < 60 && !client.raw.socket.destroyed; sent.floods++) await client.flush(flood) })()
+    const sending = (async () => {
+      for (; sent.floods < 60 && !client.raw.socket.destroyed; sent.floods++) await client.flush(flood)
+    })()
     // Until all has left, or the server reads no more.
     for (let stable = 0, last = -1; stable < 50; last = sent.floods) {
       await bystander.settled()

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { RawSocket } from '../raw-socket.js'
-import { Turnstile } from '../turnstile.js'
+import { RawSocket } from '../support/raw-socket.js'
+import { Barrier } from '../support/barrier.js'
 import { serveAttacked, type Attacked } from './bystander.js'
 
 const host = 'Host: localhost'
@@ -248,7 +248,7 @@ t.test('a reset', async t => {
   })
 
   t.test('while the application still decides about the upgrade leaves nothing', async t => {
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     let held = true
     const served = await serveAttacked(t, { path, connectionLimits: { maxConnections: 3 } }, {
       before: app => { app.addHook('onRequest', async request => { if (held && request.headers['x-slow'] !== undefined) await turnstile.pass() }) }

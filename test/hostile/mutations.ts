@@ -38,14 +38,34 @@ const oddValues = [
   '['.repeat(40) + ']'.repeat(40), '{"a":'.repeat(33) + '1' + '}'.repeat(33), '['.repeat(2_000), `"${'x'.repeat(3_000)}"`, `[${'0,'.repeat(500)}0]`, '"{{ input.a }}"', '"store.clear"', '"rules.*"'
 ] as const
 
-const oddNames = ['__proto__', 'constructor', 'toString', 'id', 'type', 'bucket', 'key', 'data', '', 'then', '$or', 'a.b'] as const
+const oddNames = [
+  '__proto__',
+  'constructor',
+  'toString',
+  'id',
+  'type',
+  'bucket',
+  'key',
+  'data',
+  '',
+  'then',
+  '$or',
+  'a.b'
+] as const
 
-/** Exchanges, takes away, doubles or adds one thing in a value; what is put in is JSON text and comes back in `texts`. */
+/**
+ * Exchanges, takes away, doubles or adds one thing in a value; what is put in is JSON text and comes back in
+ * `texts`.
+ */
 function changeValue (random: Random, value: unknown, texts: string[]): unknown {
   const isLeaf = typeof value !== 'object' || value === null
   if (isLeaf || random.next() < 0.15) return `@@${texts.push(random.pick(oddValues)) - 1}@@`
   const entries = Object.entries(value)
-  if (Array.isArray(value)) return value.length === 0 ? [1] : value.map((item, i) => i === 0 ? changeValue(random, item, texts) : item as unknown)
+  if (Array.isArray(value)) {
+    return value.length === 0
+      ? [1]
+      : value.map((item, i) => (i === 0 ? changeValue(random, item, texts) : (item as unknown)))
+  }
   const at = random.below(entries.length + 1)
   const entry = entries[at]
   const odd = `@@${texts.push(random.pick(oddValues)) - 1}@@`
@@ -62,11 +82,20 @@ function changeValue (random: Random, value: unknown, texts: string[]): unknown 
 function changeText (random: Random, text: string): string {
   const at = random.below(text.length)
   switch (random.below(5)) {
-    case 0: return text.slice(0, at)
-    case 1: return text.slice(0, at) + text.slice(at + 1 + random.below(8))
-    case 2: return text.slice(0, at) + String.fromCharCode(32 + random.below(95)) + text.slice(at + 1)
-    case 3: return text.slice(0, at) + random.pick(['"', '\\', '{', '}', '[', ',', ':', '\0', '\u2028', '\\u', '//']) + text.slice(at)
-    default: return text.slice(0, at) + text.slice(random.below(text.length))
+    case 0:
+      return text.slice(0, at)
+    case 1:
+      return text.slice(0, at) + text.slice(at + 1 + random.below(8))
+    case 2:
+      return text.slice(0, at) + String.fromCharCode(32 + random.below(95)) + text.slice(at + 1)
+    case 3:
+      return (
+        text.slice(0, at) +
+        random.pick(['"', '\\', '{', '}', '[', ',', ':', '\0', '\u2028', '\\u', '//']) +
+        text.slice(at)
+      )
+    default:
+      return text.slice(0, at) + text.slice(random.below(text.length))
   }
 }
 
@@ -79,7 +108,10 @@ export function mutatedMessage (random: Random, requests: readonly object[]): Bu
   const changed = changeValue(random, fields, texts)
   const body = typeof changed === 'string' ? { data: changed } : changed as object
   const request = typeof head === 'string' ? head : { ...head as object, ...body }
-  const json = JSON.stringify(request).replace(/"@@(\d+)@@"/g, (_, index: string) => texts[Number(index)] as string)
+  const json = JSON.stringify(request).replace(
+    /"@@(\d+)@@"/g,
+    (_, index: string) => texts[Number(index)] as string
+  )
   return textFrame(random.next() < 0.12 ? changeText(random, json) : json)
 }
 
@@ -97,24 +129,76 @@ export function mutatedFrame (random: Random, requests: readonly object[]): Buff
   const json = JSON.stringify(random.pick(requests))
   const frame = textFrame(json)
   switch (random.below(12)) {
-    case 0: return flipped(random, frame, 1 + random.below(3), 8)
-    case 1: return flipped(random, frame, 1 + random.below(8), frame.length)
-    case 2: return frame.subarray(0, random.below(frame.length))
-    case 3: return textFrame(json, { length: random.pick([0, 1, 125, 126, 127, 65_535, 65_536, 2 ** 20, 2 ** 20 + 1, 2 ** 31, 2n ** 63n, json.length - 1, json.length + 1]) })
-    case 4: return textFrame(json, { lengthBits: random.pick([16, 64] as const) })
-    case 5: return encodeFrame(random.below(16), json.slice(0, random.below(140)), { fin: random.next() < 0.5, rsv: random.below(8), masked: random.next() < 0.9 })
-    case 6: return fragments(random.pick([opcodes.text, opcodes.binary]), json, 1 + random.below(20))
-    case 7: return Buffer.concat(Array.from({ length: random.below(300) }, (_, i) => encodeFrame(i === 0 ? opcodes.text : opcodes.continuation, '', { fin: false })))
-    case 8: return Buffer.concat(Array.from({ length: random.below(50) }, () => encodeFrame(random.pick([opcodes.ping, opcodes.pong]), random.bytes(random.below(126)))))
-    case 9: return Buffer.concat([closeFrame(random.below(65_536), random.bytes(random.below(123))), frame])
-    case 10: return Buffer.concat([frame.subarray(0, random.below(frame.length)), frame.subarray(random.below(frame.length))])
-    default: return random.bytes(1 + random.below(200))
+    case 0:
+      return flipped(random, frame, 1 + random.below(3), 8)
+    case 1:
+      return flipped(random, frame, 1 + random.below(8), frame.length)
+    case 2:
+      return frame.subarray(0, random.below(frame.length))
+    case 3:
+      return textFrame(json, {
+        length: random.pick([
+          0,
+          1,
+          125,
+          126,
+          127,
+          65_535,
+          65_536,
+          2 ** 20,
+          2 ** 20 + 1,
+          2 ** 31,
+          2n ** 63n,
+          json.length - 1,
+          json.length + 1
+        ])
+      })
+    case 4:
+      return textFrame(json, { lengthBits: random.pick([16, 64] as const) })
+    case 5:
+      return encodeFrame(random.below(16), json.slice(0, random.below(140)), {
+        fin: random.next() < 0.5,
+        rsv: random.below(8),
+        masked: random.next() < 0.9
+      })
+    case 6:
+      return fragments(random.pick([opcodes.text, opcodes.binary]), json, 1 + random.below(20))
+    case 7:
+      return Buffer.concat(
+        Array.from({ length: random.below(300) }, (_, i) =>
+          encodeFrame(i === 0 ? opcodes.text : opcodes.continuation, '', { fin: false })
+        )
+      )
+    case 8:
+      return Buffer.concat(
+        Array.from({ length: random.below(50) }, () =>
+          encodeFrame(random.pick([opcodes.ping, opcodes.pong]), random.bytes(random.below(126)))
+        )
+      )
+    case 9:
+      return Buffer.concat([closeFrame(random.below(65_536), random.bytes(random.below(123))), frame])
+    case 10:
+      return Buffer.concat([
+        frame.subarray(0, random.below(frame.length)),
+        frame.subarray(random.below(frame.length))
+      ])
+    default:
+      return random.bytes(1 + random.below(200))
   }
 }
 
-/** Handshakes with lines that are missing, doubled, exchanged or broken. `path` is where they would be right. */
+/**
+ * Handshakes with lines that are missing, doubled, exchanged or broken. `path` is where they would be right.
+ */
 export function mutatedHandshake (random: Random, path: string): Buffer {
-  const lines = [`GET ${path} HTTP/1.1`, 'Host: localhost', 'Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13', `Sec-WebSocket-Key: ${random.bytes(16).toString('base64')}`]
+  const lines = [
+    `GET ${path} HTTP/1.1`,
+    'Host: localhost',
+    'Upgrade: websocket',
+    'Connection: Upgrade',
+    'Sec-WebSocket-Version: 13',
+    `Sec-WebSocket-Key: ${random.bytes(16).toString('base64')}`
+  ]
   for (let changes = random.below(4); changes > 0 && lines.length > 0; changes--) {
     const at = random.below(lines.length)
     const line = lines[at] as string
@@ -128,7 +212,10 @@ export function mutatedHandshake (random: Random, path: string): Buffer {
       default: lines[0] = `${random.pick(['GET', 'POST', 'HEAD', 'CONNECT', 'PRI', 'get'])} ${random.pick([path, `${path}#`, '*', '/%zz', '//', '/healthz', '/stats', `http://x${path}`, `${path}?${'%'.repeat(random.below(100))}`])} HTTP/${random.pick(['1.1', '1.0', '2.0', '1.9', ''])}`
     }
   }
-  const bytes = Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), random.next() < 0.3 ? random.bytes(random.below(100)) : Buffer.alloc(0)])
+  const bytes = Buffer.concat([
+    Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'),
+    random.next() < 0.3 ? random.bytes(random.below(100)) : Buffer.alloc(0)
+  ])
   switch (random.below(6)) {
     case 0: return flipped(random, bytes, 1 + random.below(4), bytes.length)
     case 1: return bytes.subarray(0, random.below(bytes.length))

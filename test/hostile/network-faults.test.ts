@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { TestClient } from '../client.js'
-import { Turnstile } from '../turnstile.js'
+import { TestClient } from '../support/client.js'
+import { Barrier } from '../support/barrier.js'
 import { serveAttacked, type Attacked } from './bystander.js'
 import { FaultProxy } from './fault-proxy.js'
 import { HostileClient } from './hostile-client.js'
@@ -16,7 +16,10 @@ function longest (length = MIB): string {
   return bare.replace('""', `"${'x'.repeat(length - bare.length)}"`)
 }
 
-async function behindProxy (t: Test, options: Parameters<typeof serveAttacked>[1] = {}): Promise<Attacked & { readonly proxy: FaultProxy }> {
+async function behindProxy (
+  t: Test,
+  options: Parameters<typeof serveAttacked>[1] = {}
+): Promise<Attacked & { readonly proxy: FaultProxy }> {
   const served = await serveAttacked(t, options)
   return { ...served, proxy: await FaultProxy.start(t, served.port) }
 }
@@ -29,7 +32,12 @@ t.test('a slow way delays requests and pushes, and loses none', async t => {
   proxy.add('downstream', { type: 'bandwidth', bytesPerSecond: 100_000 })
   const client = await TestClient.open(t, proxy.url)
   const { subscriptionId } = await client.ask('store.subscribe', { query: 'count' })
-  const replies = await Promise.all(Array.from({ length: 20 }, async (_, n) => await client.ask('store.insert', { bucket: 'items', data: { n } })))
+  const replies = await Promise.all(
+    Array.from(
+      { length: 20 },
+      async (_, n) => await client.ask('store.insert', { bucket: 'items', data: { n } })
+    )
+  )
   t.same(replies.map(({ n }) => n), Array.from({ length: 20 }, (_, n) => n))
   await client.next(frame => frame['subscriptionId'] === subscriptionId && frame['data'] === 20)
   client.ws.terminate()
@@ -97,8 +105,13 @@ t.test('a reset during a login that takes its time leaves nothing', async t => {
 })
 
 t.test('a login that succeeds when its client has gone logs nobody in', async t => {
-  const turnstile = new Turnstile()
-  const served = await serveAttacked(t, { auth: { required: false, validate: async () => { await turnstile.pass(); return { userId: 'ann', roles: [] } } } })
+  const turnstile = new Barrier()
+  const served = await serveAttacked(t, {
+    auth: {
+      required: false,
+      validate: async () => { await turnstile.pass(); return { userId: 'ann', roles: [] } }
+    }
+  })
   t.teardown(() => { turnstile.open() })
   const client = await HostileClient.open(t, served.port)
   client.send(textFrame({ id: 1, type: 'auth.login', token: 'x' }))
@@ -127,8 +140,12 @@ async function serveLogins (t: Test) {
 }
 
 t.test('a connection that is dead on the way is ended by the heartbeat, and the others are not', async t => {
-  const { proxy, app, bystander, unharmed } = await behindProxy(t, { heartbeat: { intervalMs: 250, timeoutMs: 250 } })
-  const clients = await Promise.all(Array.from({ length: 10 }, async () => await TestClient.open(t, proxy.url)))
+  const { proxy, app, bystander, unharmed } = await behindProxy(t, {
+    heartbeat: { intervalMs: 250, timeoutMs: 250 }
+  })
+  const clients = await Promise.all(
+    Array.from({ length: 10 }, async () => await TestClient.open(t, proxy.url))
+  )
   const heal = [proxy.add('upstream', { type: 'half-open' }), proxy.add('downstream', { type: 'half-open' })]
   while (app.noex.connectionCount > 1) await bystander.settled()
   for (const { ws } of clients) t.equal(ws.readyState, ws.OPEN, 'the client does not know')
@@ -139,7 +156,9 @@ t.test('a connection that is dead on the way is ended by the heartbeat, and the 
 
 t.test('a client that stops reading is closed with 1013 in time, and holds up neither memory nor others', async t => {
   const drainTimeoutMs = 400
-  const { proxy, app, store, bystander, unharmed } = await behindProxy(t, { backpressure: { maxBufferedBytes: MIB, drainTimeoutMs } })
+  const { proxy, app, store, bystander, unharmed } = await behindProxy(t, {
+    backpressure: { maxBufferedBytes: MIB, drainTimeoutMs }
+  })
   let version = 0
   store.defineQuery('text', async ctx => {
     await ctx.bucket('items').count()
@@ -151,7 +170,9 @@ t.test('a client that stops reading is closed with 1013 in time, and holds up ne
   await client.ask('store.subscribe', { query: 'text' })
   await bystander.ask('store.subscribe', { query: 'text' })
   const heal = proxy.add('downstream', { type: 'half-open' })
-  const isWatched = (): boolean => app.noex.getConnections().length === 2 && app.noex.getConnections().every(({ storeSubscriptionCount }) => storeSubscriptionCount === 1)
+  const isWatched = (): boolean =>
+    app.noex.getConnections().length === 2 &&
+    app.noex.getConnections().every(({ storeSubscriptionCount }) => storeSubscriptionCount === 1)
   let mostQueued = 0
   let stalledAt: number | undefined
   while (isWatched()) {

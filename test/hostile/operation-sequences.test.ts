@@ -1,11 +1,12 @@
-// What random sequences of operations of several clients leave behind must be what a simple model says. FUZZ_RUNS sets the sequences, FUZZ_SEED repeats a run.
+// What random sequences of operations of several clients leave behind must be what a simple model says.
+// FUZZ_RUNS sets the sequences, FUZZ_SEED repeats a run.
 import { RuleEngine } from '@hamicek/noex-rules'
 import fc, { type AsyncCommand } from 'fast-check'
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { isThorough } from '../sampled.js'
-import type { TestClient } from '../client.js'
-import { serve, type Served } from '../helper.js'
+import { isThorough } from '../support/sampled.js'
+import type { TestClient } from '../support/client.js'
+import { serve, type Served } from '../support/service.js'
 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? (isThorough ? 20 : 5))
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)
@@ -37,35 +38,54 @@ interface Real {
 type Step = AsyncCommand<Model, Real>
 
 const subscriptionsOf = ({ store, rules }: ModelClient): number => store.length + rules.length
-const totalOf = ({ clients }: Model): number => clients.reduce((sum, client) => sum + subscriptionsOf(client), 0)
+const totalOf = ({ clients }: Model): number =>
+  clients.reduce((sum, client) => sum + subscriptionsOf(client), 0)
 
 /** Throws with what was expected; fast-check shows the sequence. */
 function expectSame (actual: unknown, expected: unknown, what: string): void {
-  if (JSON.stringify(actual) !== JSON.stringify(expected)) throw new Error(`${what}: ${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`)
+  if (JSON.stringify(actual) !== JSON.stringify(expected)) {
+    throw new Error(`${what}: ${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`)
+  }
 }
 
-/** A step of one client, which must be logged in for most. `run` returns the code that is expected, or changes the model. */
-function step (name: string, client: number, act: (model: ModelClient, real: TestClient, all: Model, served: Served) => Promise<void>): Step {
+/**
+ * A step of one client, which must be logged in for most. `run` returns the code that is expected, or changes
+ * the model.
+ */
+function step (
+  name: string,
+  client: number,
+  act: (model: ModelClient, real: TestClient, all: Model, served: Served) => Promise<void>
+): Step {
   return {
     check: () => true,
-    run: async (model, { clients, served }) => { await act(model.clients[client] as ModelClient, clients[client] as TestClient, model, served) },
+    run: async (model, { clients, served }) => {
+      await act(model.clients[client] as ModelClient, clients[client] as TestClient, model, served)
+    },
     toString: () => `${name} by ${client}`
   }
 }
 
 /** Asks, and expects `UNAUTHORIZED` of a client that is not logged in. Returns the data of a result. */
-async function ask (model: ModelClient, real: TestClient, type: string, fields: object, expected: string | undefined): Promise<any> {
+async function ask (
+  model: ModelClient,
+  real: TestClient,
+  type: string,
+  fields: object,
+  expected: string | undefined
+): Promise<any> {
   const reply = await real.request(type, fields)
   const code = model.userId === undefined ? 'UNAUTHORIZED' : expected
   expectSame(reply['code'], code, `${type} ${JSON.stringify(fields)}`)
   return reply['data']
 }
 
-const logIn = (client: number, userId: string): Step => step(`logIn as ${userId}`, client, async (model, real) => {
-  expectSame((await real.request('auth.login', { token: userId }))['type'], 'result', 'auth.login')
-  // Whoever comes next keeps the subscriptions that they may have, too: here all of them.
-  model.userId = userId
-})
+const logIn = (client: number, userId: string): Step =>
+  step(`logIn as ${userId}`, client, async (model, real) => {
+    expectSame((await real.request('auth.login', { token: userId }))['type'], 'result', 'auth.login')
+    // Whoever comes next keeps the subscriptions that they may have, too: here all of them.
+    model.userId = userId
+  })
 
 const logOut = (client: number): Step => step('logOut', client, async (model, real) => {
   // The subscriptions are suspended, and still count.
@@ -82,7 +102,13 @@ const subscribe = (client: number, kind: 'store' | 'rules'): Step => step(`${kin
 
 const unsubscribe = (client: number, kind: 'store' | 'rules', index: number): Step => step(`${kind}.unsubscribe ${index}`, client, async (model, real) => {
   const subscriptionId = model[kind][index] ?? 'unknown'
-  await ask(model, real, `${kind}.unsubscribe`, { subscriptionId }, index < model[kind].length ? undefined : 'NOT_FOUND')
+  await ask(
+    model,
+    real,
+    `${kind}.unsubscribe`,
+    { subscriptionId },
+    index < model[kind].length ? undefined : 'NOT_FOUND'
+  )
   if (model.userId !== undefined) model[kind].splice(index, 1)
 })
 
@@ -91,10 +117,11 @@ const write = (client: number, id: string): Step => step(`upsert ${id}`, client,
   if (data !== undefined) all.records.add(id)
 })
 
-const remove = (client: number, id: string): Step => step(`delete ${id}`, client, async (model, real, all) => {
-  await ask(model, real, 'store.delete', { bucket: 'items', key: id }, undefined)
-  if (model.userId !== undefined) all.records.delete(id)
-})
+const remove = (client: number, id: string): Step =>
+  step(`delete ${id}`, client, async (model, real, all) => {
+    await ask(model, real, 'store.delete', { bucket: 'items', key: id }, undefined)
+    if (model.userId !== undefined) all.records.delete(id)
+  })
 
 const reconnect = (client: number): Step => ({
   check: () => true,
@@ -114,7 +141,16 @@ const burst = (length: number): Step => ({
   run: async (_model, { clients }) => {
     const types = ['store.get', 'auth.whoami', 'store.count', 'store.transaction', 'rules.emit', 'nonsense']
     for (let i = 0; i < length; i++) {
-      for (const client of clients) client.send({ id: 1_000_000 + i, type: types[i % types.length], bucket: 'items', key: 'a', topic: 'order.placed', operations: [{ op: 'get', bucket: 'items', key: 'a' }] })
+      for (const client of clients) {
+        client.send({
+          id: 1_000_000 + i,
+          type: types[i % types.length],
+          bucket: 'items',
+          key: 'a',
+          topic: 'order.placed',
+          operations: [{ op: 'get', bucket: 'items', key: 'a' }]
+        })
+      }
     }
     for (const client of clients) {
       for (let i = 0; i < length; i++) {
@@ -135,7 +171,11 @@ const look = (client: number): Step => step('look', client, async (model, real, 
     totalStoreSubscriptions: all.clients.reduce((sum, { store }) => sum + store.length, 0),
     totalRulesSubscriptions: all.clients.reduce((sum, { rules }) => sum + rules.length, 0)
   }
-  expectSame(Object.fromEntries(Object.keys(expected).map(name => [name, connections[name as keyof typeof expected]])), expected, 'server.stats')
+  expectSame(
+    Object.fromEntries(Object.keys(expected).map(name => [name, connections[name as keyof typeof expected]])),
+    expected,
+    'server.stats'
+  )
   expectSame(await store.bucket('items').count(), all.records.size, 'records')
   await ask(model, real, 'server.stats', {}, undefined)
 })
@@ -184,7 +224,10 @@ t.test('Whatever three clients do in whatever order, each request has one reply,
     await served.store.bucket('items').clear()
     const opened = await Promise.all(Array.from({ length: CLIENTS }, async () => await served.connect()))
     const real: Real = { served, clients: opened }
-    const model: Model = { clients: opened.map(() => ({ userId: undefined, store: [], rules: [] })), records: new Set() }
+    const model: Model = {
+      clients: opened.map(() => ({ userId: undefined, store: [], rules: [] })),
+      records: new Set()
+    }
     try {
       await fc.asyncModelRun(() => ({ model, real }), commands)
       executed++
@@ -194,9 +237,18 @@ t.test('Whatever three clients do in whatever order, each request has one reply,
       await until(() => served.app.noex.connectionCount === 0, 'the connections are gone')
     }
     const { connections } = await served.app.noex.getStats()
-    expectSame([connections.totalStoreSubscriptions, connections.totalRulesSubscriptions], [0, 0], 'nothing is left of the connections')
+    expectSame(
+      [connections.totalStoreSubscriptions, connections.totalRulesSubscriptions],
+      [0, 0],
+      'nothing is left of the connections'
+    )
   })
   const result = await fc.check(property, { seed: SEED, numRuns: RUNS, interruptAfterTimeLimit: 1_000_000 })
-  t.notOk(result.failed, result.failed ? `${String(result.errorInstance)} ${String(fc.defaultReportMessage(result))}` : 'the model holds')
+  t.notOk(
+    result.failed,
+    result.failed
+      ? `${String(result.errorInstance)} ${String(fc.defaultReportMessage(result))}`
+      : 'the model holds'
+  )
   t.ok(executed >= RUNS, `${executed} sequences`)
 })

@@ -1,14 +1,15 @@
-// Every operation is asked what no honest client would ask. FUZZ_RUNS sets the batches per operation and mode, FUZZ_SEED repeats a run.
+// Every operation is asked what no honest client would ask. FUZZ_RUNS sets the batches per operation and
+// mode, FUZZ_SEED repeats a run.
 import fc from 'fast-check'
 import t from 'tap'
 import WebSocket from 'ws'
-import type { Frame, TestClient } from '../client.js'
-import { isThorough } from '../sampled.js'
-import { baseRequests } from '../base-requests.js'
+import type { Frame, TestClient } from '../support/client.js'
+import { isThorough } from '../support/sampled.js'
+import { baseRequests } from '../support/base-requests.js'
 import { secrets, serveFuzz, type FuzzServer, type Mode } from './fuzz-server.js'
 import { requestsOf, type FieldsText } from './request-arbitraries.js'
-import { ErrorCode } from '../../lib/errors.js'
-import { operations } from '../../lib/operations/index.js'
+import { ErrorCode } from '../../lib/protocol/errors.js'
+import { operations } from '../../lib/operations/registry.js'
 import { MAX_JSON_DEPTH } from '../../lib/protocol/json-guard.js'
 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? (isThorough ? 2 : 1))
@@ -16,7 +17,13 @@ const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)
 /** Requests that are sent at once. */
 const BATCH = 12
 
-const modes: readonly Mode[] = ['nobody needs to log in', 'a clerk by token', 'an administrator by token', 'a reader with an account', 'the superadmin']
+const modes: readonly Mode[] = [
+  'nobody needs to log in',
+  'a clerk by token',
+  'an administrator by token',
+  'a reader with an account',
+  'the superadmin'
+]
 
 /** Each of these the server may answer; `INTERNAL_ERROR` would be a fault of its own. */
 const codes = new Set<string>(Object.values(ErrorCode).filter(code => code !== 'INTERNAL_ERROR'))
@@ -34,7 +41,10 @@ const isReply = ({ type }: Frame): boolean => type === 'result' || type === 'err
 
 let lastId = 0
 
-/** Sends requests of one type at once. Returns what each was answered, `result` or a code. Throws unless it is one reply each, in order, that a client may see. */
+/**
+ * Sends requests of one type at once. Returns what each was answered, `result` or a code. Throws unless it is
+ * one reply each, in order, that a client may see.
+ */
 async function ask (client: TestClient, type: string, batch: readonly FieldsText[]): Promise<string[]> {
   const sent = batch.map(fields => {
     const id = ++lastId
@@ -46,7 +56,9 @@ async function ask (client: TestClient, type: string, batch: readonly FieldsText
   for (const { id, frame } of sent) {
     const reply = await client.next(isReply)
     const problem = problemOf(reply, id, frame)
-    if (problem !== undefined) throw new Error(`${problem}: ${frame.slice(0, 500)} got ${JSON.stringify(reply).slice(0, 500)}`)
+    if (problem !== undefined) {
+      throw new Error(`${problem}: ${frame.slice(0, 500)} got ${JSON.stringify(reply).slice(0, 500)}`)
+    }
     answers.push(reply['code'] ?? 'result')
   }
   await client.request('store.get', { bucket: 'none', key: 'none' })
@@ -85,10 +97,15 @@ for (const mode of modes) {
       if (ofAccounts.test(name) && !server.hasAccounts) continue
       await server.plant()
       const client = await freshClient(server)
-      const batches = fc.array(requestsOf(request, baseRequests[name] ?? {}), { minLength: BATCH, maxLength: BATCH })
+      const batches = fc.array(requestsOf(request, baseRequests[name] ?? {}), {
+        minLength: BATCH,
+        maxLength: BATCH
+      })
       const property = fc.asyncProperty(batches, async batch => {
         asked += batch.length
-        for (const answer of await ask(client, name, batch)) answers.set(answer, (answers.get(answer) ?? 0) + 1)
+        for (const answer of await ask(client, name, batch)) {
+          answers.set(answer, (answers.get(answer) ?? 0) + 1)
+        }
         if (client.ws.readyState !== WebSocket.OPEN) throw new Error('the connection is closed')
       })
       const result = await fc.check(property, { seed: SEED + index, numRuns: RUNS, endOnFailure: true })
@@ -104,7 +121,10 @@ for (const mode of modes) {
       t.equal(({} as Record<string, unknown>)['polluted'], undefined, 'no prototype was changed')
       t.same(await server.untouched(), before, 'what the server keeps for itself is what it was')
       const client = await freshClient(server)
-      t.match(await client.request('store.get', { bucket: 'scratch', key: 'none' }), { type: 'result', data: null })
+      t.match(await client.request('store.get', { bucket: 'scratch', key: 'none' }), {
+        type: 'result',
+        data: null
+      })
       t.not((await server.app.noex.getStats()).store, null)
     })
   })

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import type { NoexOptions } from '../../lib/index.js'
-import { serve, type Served } from '../helper.js'
-import { RawSocket } from '../raw-socket.js'
+import { serve, type Served } from '../support/service.js'
+import { RawSocket } from '../support/raw-socket.js'
 
 const allowed = 'https://desk.example'
 
@@ -34,7 +34,12 @@ const origins: ReadonlyArray<readonly [name: string, allowed: boolean, ...header
   ['the header twice, the right one last', false, 'Origin: https://evil.example', `Origin: ${allowed}`],
   ['the header twice, both right', false, `Origin: ${allowed}`, `Origin: ${allowed}`],
   ['the header with an underscore besides', false, 'Origin: https://evil.example', `Sec_Origin: ${allowed}`],
-  ['an older name of the header besides', false, 'Origin: https://evil.example', `Sec-WebSocket-Origin: ${allowed}`],
+  [
+    'an older name of the header besides',
+    false,
+    'Origin: https://evil.example',
+    `Sec-WebSocket-Origin: ${allowed}`
+  ],
   ['a name that the prototype has', false, 'Origin: constructor'],
   ['a wildcard', false, 'Origin: *']
 ]
@@ -48,7 +53,9 @@ async function status (t: Test, { port }: Served, ...headers: string[]): Promise
 }
 
 const allowedOrigins = [allowed]
-const gateway: NoexOptions['auth'] = { gateway: { userHeader: 'X-Forwarded-User', trustedProxies: ['127.0.0.1'] } }
+const gateway: NoexOptions['auth'] = {
+  gateway: { userHeader: 'X-Forwarded-User', trustedProxies: ['127.0.0.1'] }
+}
 
 t.test('a page connects only from an allowed origin', async t => {
   const modes: Record<string, { options: Omit<NoexOptions, 'store'>, headers: string[] }> = {
@@ -59,20 +66,36 @@ t.test('a page connects only from an allowed origin', async t => {
   for (const [mode, { options, headers }] of Object.entries(modes)) {
     await t.test(mode, async t => {
       const served = await serve(t, options)
-      for (const [name, isAllowed, ...origin] of origins) t.equal(await status(t, served, ...headers, ...origin), isAllowed ? 101 : 403, name)
+      for (const [name, isAllowed, ...origin] of origins) {
+        t.equal(await status(t, served, ...headers, ...origin), isAllowed ? 101 : 403, name)
+      }
     })
   }
 })
 
 t.test('whoever does not say where it comes from is no browser', async t => {
-  t.equal(await status(t, await serve(t, { allowedOrigins })), 101, 'and may connect, because it has to log in by itself')
+  t.equal(
+    await status(t, await serve(t, { allowedOrigins })),
+    101,
+    'and may connect, because it has to log in by itself'
+  )
 })
 
 t.test('behind a gateway, whoever does not say where it comes from does not come in: the gateway would log it in', async t => {
   const served = await serve(t, { allowedOrigins, auth: gateway })
   t.equal(await status(t, served, 'X-Forwarded-User: ann'), 403)
   // Newer releases of Node refuse it by themselves.
-  t.match(await status(t, served, 'X-Forwarded-User: ann', ...Array.from({ length: 2_500 }, (_, i) => `a${i}:`), `Origin: ${allowed}`), /^(?:403|431)$/, 'nor behind so many headers that it gets lost')
+  t.match(
+    await status(
+      t,
+      served,
+      'X-Forwarded-User: ann',
+      ...Array.from({ length: 2_500 }, (_, i) => `a${i}:`),
+      `Origin: ${allowed}`
+    ),
+    /^(?:403|431)$/,
+    'nor behind so many headers that it gets lost'
+  )
 })
 
 t.test('no origin is checked where none is configured', async t => {

@@ -34,11 +34,32 @@ const names = fc.constantFrom(
 )
 
 /** Members of one name each that a request has no use for. Whatever they hold, they must not matter. */
-const strangers = fc.constantFrom('__proto__', 'constructor', 'prototype', 'toString', 'valueOf', 'hasOwnProperty', 'then', 'toJSON', 'userId', 'session', 'roles', 'admin', 'extra', '')
+const strangers = fc.constantFrom(
+  '__proto__',
+  'constructor',
+  'prototype',
+  'toString',
+  'valueOf',
+  'hasOwnProperty',
+  'then',
+  'toJSON',
+  'userId',
+  'session',
+  'roles',
+  'admin',
+  'extra',
+  ''
+)
 
-const nested = (open: string, close: string) => (depth: number): Raw => new Raw(open.repeat(depth) + '0' + close.repeat(depth))
+const nested =
+  (open: string, close: string) =>
+    (depth: number): Raw =>
+      new Raw(open.repeat(depth) + '0' + close.repeat(depth))
 
-/** What a client of any other kind would never send: in JSON's own words, since most of it cannot be said in JavaScript. */
+/**
+ * What a client of any other kind would never send: in JSON's own words, since most of it cannot be said in
+ * JavaScript.
+ */
 const hostileTexts: Arbitrary<Raw> = fc.oneof(
   fc.constantFrom(
     '1e400', '-1e400', '1e308', '-1e308', '5e-324', '-0', '9007199254740993', '123456789012345678901234567890', '0.1',
@@ -59,7 +80,10 @@ const plain: Arbitrary<unknown> = fc.oneof(
 )
 
 /** Any value: one of each kind that JSON has, or one that is hostile. */
-const anything: Arbitrary<unknown> = fc.oneof({ weight: 3, arbitrary: plain }, { weight: 2, arbitrary: hostileTexts })
+const anything: Arbitrary<unknown> = fc.oneof(
+  { weight: 3, arbitrary: plain },
+  { weight: 2, arbitrary: hostileTexts }
+)
 
 /** Values that fit a schema. */
 function fitting (schema: Schema): Arbitrary<unknown> {
@@ -67,14 +91,28 @@ function fitting (schema: Schema): Arbitrary<unknown> {
   if (schema.enum !== undefined) return fc.constantFrom(...schema.enum)
   if (schema.anyOf !== undefined) return fc.oneof(...schema.anyOf.map(fitting))
   switch (schema.type) {
-    case 'object': return schema.properties === undefined ? records : fittingObject(schema)
-    case 'array': return fc.array(schema.items === undefined ? plain : fitting(schema.items), { minLength: schema.minItems ?? 0, maxLength: Math.min(schema.maxItems ?? 5, 5) })
-    case 'string': return textOf(schema)
-    case 'integer': return fc.oneof(fc.integer({ min: schema.minimum ?? -10, max: (schema.minimum ?? -10) + 20 }), fc.constantFrom(2 ** 31, 2 ** 53 - 1))
-    case 'number': return fc.oneof(fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true }))
-    case 'boolean': return fc.boolean()
-    case 'null': return fc.constant(null)
-    default: return plain
+    case 'object':
+      return schema.properties === undefined ? records : fittingObject(schema)
+    case 'array':
+      return fc.array(schema.items === undefined ? plain : fitting(schema.items), {
+        minLength: schema.minItems ?? 0,
+        maxLength: Math.min(schema.maxItems ?? 5, 5)
+      })
+    case 'string':
+      return textOf(schema)
+    case 'integer':
+      return fc.oneof(
+        fc.integer({ min: schema.minimum ?? -10, max: (schema.minimum ?? -10) + 20 }),
+        fc.constantFrom(2 ** 31, 2 ** 53 - 1)
+      )
+    case 'number':
+      return fc.oneof(fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true }))
+    case 'boolean':
+      return fc.boolean()
+    case 'null':
+      return fc.constant(null)
+    default:
+      return plain
   }
 }
 
@@ -95,25 +133,47 @@ type Path = ReadonlyArray<string | number>
 
 function pathsOf (value: unknown, at: Path = []): Path[] {
   if (typeof value !== 'object' || value === null) return [at]
-  return [at, ...Object.entries(value).flatMap(([name, member]) => pathsOf(member, [...at, Array.isArray(value) ? Number(name) : name]))]
+  return [
+    at,
+    ...Object.entries(value).flatMap(([name, member]) =>
+      pathsOf(member, [...at, Array.isArray(value) ? Number(name) : name])
+    )
+  ]
 }
 
 /** The same value with something else at a path; with `undefined`, without what is there. */
 function replaced (value: unknown, [first, ...rest]: Path, by: unknown): unknown {
   if (first === undefined) return by
-  if (Array.isArray(value)) return value.map((item, index) => index === first ? replaced(item, rest, by) ?? null : item)
-  const members = Object.entries(value as object).map(([name, member]) => [name, name === first ? replaced(member, rest, by) : member])
+  if (Array.isArray(value)) {
+    return value.map((item, index) => index === first ? replaced(item, rest, by) ?? null : item)
+  }
+  const members = Object.entries(value as object).map(([name, member]) => [
+    name,
+    name === first ? replaced(member, rest, by) : member
+  ])
   return Object.fromEntries(members.filter(([, member]) => member !== undefined))
 }
 
-/** A value that was right, until up to three of its parts were exchanged or taken away, or got a stranger beside them. */
+/**
+ * A value that was right, until up to three of its parts were exchanged or taken away, or got a stranger
+ * beside them.
+ */
 function spoilt (base: object): Arbitrary<unknown> {
   const paths = pathsOf(base).filter(path => path.length > 0)
-  const stranger = fc.tuple(strangers, anything).map(([name, value]) => (fields: object) => ({ ...fields, [name]: value }))
+  const stranger = fc
+    .tuple(strangers, anything)
+    .map(([name, value]) => (fields: object) => ({ ...fields, [name]: value }))
   if (paths.length === 0) return stranger.map(change => change(base))
-  const exchange = fc.tuple(fc.constantFrom(...paths), fc.option(anything, { nil: undefined, freq: 8 }))
-    .map(([path, value]) => (fields: object) => replaceable(fields, path) ? replaced(fields, path, value) as object : fields)
-  return fc.array(fc.oneof({ weight: 4, arbitrary: exchange }, { weight: 1, arbitrary: stranger }), { minLength: 1, maxLength: 3 })
+  const exchange = fc.tuple(fc.constantFrom(...paths), fc.option(anything, { nil: undefined, freq: 8 })).map(
+    ([path, value]) =>
+      (fields: object) =>
+        replaceable(fields, path) ? (replaced(fields, path, value) as object) : fields
+  )
+  return fc
+    .array(fc.oneof({ weight: 4, arbitrary: exchange }, { weight: 1, arbitrary: stranger }), {
+      minLength: 1,
+      maxLength: 3
+    })
     .map(changes => changes.reduce((fields, change) => change(fields), base))
 }
 
@@ -131,7 +191,11 @@ function replaceable (value: unknown, path: Path): boolean {
 function write (value: unknown): string {
   if (value instanceof Raw) return value.text
   if (Array.isArray(value)) return `[${value.map(write).join(',')}]`
-  if (typeof value === 'object' && value !== null) return `{${Object.entries(value).map(([name, member]) => `${JSON.stringify(name)}:${write(member)}`).join(',')}}`
+  if (typeof value === 'object' && value !== null) {
+    return `{${Object.entries(value)
+  .map(([name, member]) => `${JSON.stringify(name)}:${write(member)}`)
+  .join(',')}}`
+  }
   return JSON.stringify(value) ?? 'null'
 }
 
@@ -139,8 +203,8 @@ function write (value: unknown): string {
 export type FieldsText = string
 
 /**
- * Requests of one operation: such as fit its schema, the base request with some parts spoilt, and such as have
- * anything in every field.
+ * Requests of one operation: such as fit its schema, the base request with some parts spoilt, and such as
+ * have anything in every field.
  */
 export function requestsOf (schema: TSchema, base: object): Arbitrary<FieldsText> {
   const fields = Object.keys((schema as Schema).properties ?? {})

@@ -13,12 +13,23 @@ export interface FrameFields {
 }
 
 /** Opcodes of RFC 6455. */
-export const opcodes = { continuation: 0x0, text: 0x1, binary: 0x2, close: 0x8, ping: 0x9, pong: 0xa } as const
+export const opcodes = {
+  continuation: 0x0,
+  text: 0x1,
+  binary: 0x2,
+  close: 0x8,
+  ping: 0x9,
+  pong: 0xa
+} as const
 
 const MASK = Buffer.from([0x5a, 0x01, 0xfe, 0x33])
 
 /** Encodes one frame, also one that nobody should send. */
-export function encodeFrame (opcode: number, payload: string | Uint8Array = '', fields: FrameFields = {}): Buffer {
+export function encodeFrame (
+  opcode: number,
+  payload: string | Uint8Array = '',
+  fields: FrameFields = {}
+): Buffer {
   const data = Buffer.from(payload as string)
   const { fin = true, rsv = 0, masked = true, length = data.length } = fields
   const bits = fields.lengthBits ?? (length < 126 ? 7 : length < 65_536 ? 16 : 64)
@@ -39,7 +50,10 @@ export function textFrame (message: string | object, fields?: FrameFields): Buff
 
 /** A close frame. */
 export function closeFrame (code: number, reason: string | Uint8Array = ''): Buffer {
-  return encodeFrame(opcodes.close, Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason as string)]))
+  return encodeFrame(
+    opcodes.close,
+    Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason as string)])
+  )
 }
 
 /** A message in fragments of `size` bytes. */
@@ -47,7 +61,11 @@ export function fragments (opcode: number, payload: string | Uint8Array, size: n
   const data = Buffer.from(payload as string)
   const frames: Buffer[] = []
   for (let at = 0; at < data.length; at += size) {
-    frames.push(encodeFrame(at === 0 ? opcode : opcodes.continuation, data.subarray(at, at + size), { fin: at + size >= data.length }))
+    frames.push(
+      encodeFrame(at === 0 ? opcode : opcodes.continuation, data.subarray(at, at + size), {
+        fin: at + size >= data.length
+      })
+    )
   }
   return Buffer.concat(frames)
 }
@@ -58,14 +76,22 @@ export interface ReceivedFrame {
   readonly payload: Buffer
 }
 
-/** Reads the frames of a server, which sends them whole and without a mask. The last one may be incomplete: it is left away. */
+/**
+ * Reads the frames of a server, which sends them whole and without a mask. The last one may be incomplete: it
+ * is left away.
+ */
 export function decodeFrames (bytes: Buffer): ReceivedFrame[] {
   const frames: ReceivedFrame[] = []
   for (let at = 0; at + 2 <= bytes.length;) {
     const short = bytes[at + 1]! & 0x7f
     const payloadAt = at + 2 + (short === 126 ? 2 : short === 127 ? 8 : 0)
     if (payloadAt > bytes.length) break
-    const length = short === 126 ? bytes.readUInt16BE(at + 2) : short === 127 ? Number(bytes.readBigUInt64BE(at + 2)) : short
+    const length =
+      short === 126
+        ? bytes.readUInt16BE(at + 2)
+        : short === 127
+          ? Number(bytes.readBigUInt64BE(at + 2))
+          : short
     if (payloadAt + length > bytes.length) break
     frames.push({ opcode: bytes[at]! & 0x0f, payload: bytes.subarray(payloadAt, payloadAt + length) })
     at = payloadAt + length

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
-import type { TestClient } from '../client.js'
-import { serve, type Served } from '../helper.js'
+import type { TestClient } from '../support/client.js'
+import { serve, type Served } from '../support/service.js'
 
 interface Setting extends Served {
   readonly client: TestClient

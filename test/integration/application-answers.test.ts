@@ -6,7 +6,7 @@ import {
   isMeddled,
   plainPaths,
   serveMeddled
-} from '../meddled-service.js'
+} from '../support/meddled-service.js'
 
 type Line = Record<string, any>
 

@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import type { TestClient } from '../client.js'
-import { FakeRuleEngine } from '../fake-rule-engine.js'
-import { serve, type Served } from '../helper.js'
+import type { TestClient } from '../support/client.js'
+import { FakeRuleEngine } from '../support/fake-rule-engine.js'
+import { serve, type Served } from '../support/service.js'
 import { watchForAccidents } from '../hostile/accidents.js'
-import { logText } from '../log-into.js'
+import { logText } from '../support/log-into.js'
 
 const accidents = watchForAccidents(t)
 

@@ -5,7 +5,7 @@ import {
   isMeddled,
   plainPaths,
   serveMeddled
-} from '../meddled-service.js'
+} from '../support/meddled-service.js'
 
 type Add = (app: FastifyInstance) => void
 

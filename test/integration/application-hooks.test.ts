@@ -10,7 +10,7 @@ import {
   requestHooks,
   serveMeddled,
   type RequestHook
-} from '../meddled-service.js'
+} from '../support/meddled-service.js'
 
 const nothing: unknown = undefined
 

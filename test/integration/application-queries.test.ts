@@ -2,11 +2,11 @@ import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { QueryContext } from '@hamicek/noex-store'
 import type { NoexOptions } from '../../lib/index.js'
-import type { TestClient } from '../client.js'
-import { serve, type Served } from '../helper.js'
+import type { TestClient } from '../support/client.js'
+import { serve, type Served } from '../support/service.js'
 import { watchForAccidents } from '../hostile/accidents.js'
-import { logText } from '../log-into.js'
-import { Turnstile } from '../turnstile.js'
+import { logText } from '../support/log-into.js'
+import { Barrier } from '../support/barrier.js'
 
 type Query = (ctx: QueryContext, params: unknown) => Promise<unknown>
 
@@ -53,7 +53,7 @@ t.test('a query that never ends is not waited for, and the connection goes on', 
 })
 
 t.test('what a query returns or rejects with too late is dropped', async t => {
-  const turnstile = new Turnstile()
+  const turnstile = new Barrier()
   const { client } = await setUp(t, {
     async late (ctx: QueryContext) {
       await turnstile.pass()
@@ -98,7 +98,7 @@ t.test(
 )
 
 t.test('runs that do not end are bounded, for one client and for all', async t => {
-  const turnstile = new Turnstile()
+  const turnstile = new Barrier()
   const slow: Query = async (_ctx, params) => (params === 'hang' ? await turnstile.pass() : 'quick')
   const { client, connect } = await setUp(t, { slow }, { queryTimeoutMs: 20 })
   const hang = async (client: TestClient, type = 'store.query') =>

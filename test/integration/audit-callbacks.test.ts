@@ -2,18 +2,18 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import { recordEntry, type AuditEntry, type RecordedEntry } from '../../lib/audit/entry.js'
-import { jsonlSink } from '../../lib/audit/jsonl-sink.js'
-import { postgresSink } from '../../lib/audit/postgres-sink.js'
+import { jsonlSink } from '../../lib/audit/file/jsonl-sink.js'
+import { postgresSink } from '../../lib/audit/postgres/postgres-sink.js'
 import type { AuditSink, SinkContext, SinkWriter } from '../../lib/audit/sink.js'
 import { LogGuard } from '../../lib/application/log-guard.js'
 import { AuditTrail } from '../../lib/audit/trail.js'
-import { verifyTrail } from '../../lib/audit/verify.js'
-import { systemClock } from '../../lib/clock.js'
-import type { Log } from '../../lib/log.js'
+import { verifyTrail } from '../../lib/audit/file/verify.js'
+import { systemClock } from '../../lib/util/clock.js'
+import type { Log } from '../../lib/util/log.js'
 import type { NoexOptions } from '../../lib/index.js'
-import { HandClock } from '../hand-clock.js'
-import { serve, type Served } from '../helper.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { serve, type Served } from '../support/service.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const silent: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silent }
 
@@ -405,7 +405,7 @@ t.test('loggers that fail', async t => {
       writeTimeoutMs: 1_000
     }
     warnings.length = 0
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const guarded = new LogGuard().wrap(log)
     const trail = await AuditTrail.open(options, guarded, clock)
     for (let n = 0; n < 3; n++) {
@@ -463,7 +463,7 @@ t.test('a pool that is none of pg, or fails', async t => {
   // Connecting and each query have five seconds.
   const hanging = [{ connect: never }, { connect: async () => ({ ...client, query: never }) }]
   await Promise.all(hanging.map(async pool => {
-    const context = { log: silent, clock: new HandClock(), failing () {}, note () {} }
+    const context = { log: silent, clock: new FakeClock(), failing () {}, note () {} }
     await t.rejects(postgresSink({ pool: pool as never }).open(context), /within 5000 ms/)
   }))
 })

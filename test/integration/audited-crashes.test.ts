@@ -5,9 +5,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { adminSecret, place, serveAudited, steps, writesIn } from '../audited-service.js'
-import { TestClient } from '../client.js'
-import { compareTrailWithLog } from '../trail-and-log.js'
+import { adminSecret, place, serveAudited, steps, writesIn } from '../support/audited-service.js'
+import { TestClient } from '../support/client.js'
+import { compareTrailWithLog } from '../support/trail-and-log.js'
 
 const program = fileURLToPath(new URL('../fixtures/durable-server.js', import.meta.url))
 const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))

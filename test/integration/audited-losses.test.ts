@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import {
   adminSecret, place, serveAudited, steps, writesIn, type Audited, type Place
-} from '../audited-service.js'
-import { TestClient } from '../client.js'
-import { compareTrailWithLog } from '../trail-and-log.js'
+} from '../support/audited-service.js'
+import { TestClient } from '../support/client.js'
+import { compareTrailWithLog } from '../support/trail-and-log.js'
 import { verifyTrail } from '../../lib/exports/audit.js'
 
 /** Keeps the first lines of a file. */

@@ -3,11 +3,19 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { FileLog, Store, type LogEntry } from '@hamicek/noex-store'
-import { adminSecret, linesOf, place, serveAudited, steps, writesIn, type Line } from '../audited-service.js'
-import type { TestClient } from '../client.js'
-import { serve } from '../helper.js'
-import { smallDisk } from '../small-disk.js'
-import { compareTrailWithLog } from '../trail-and-log.js'
+import {
+  adminSecret,
+  linesOf,
+  place,
+  serveAudited,
+  steps,
+  writesIn,
+  type Line
+} from '../support/audited-service.js'
+import type { TestClient } from '../support/client.js'
+import { serve } from '../support/service.js'
+import { smallDisk } from '../support/small-disk.js'
+import { compareTrailWithLog } from '../support/trail-and-log.js'
 import { parseNoteText } from '../../lib/audit/entry-note.js'
 import { jsonlSink, type AuditEntry } from '../../lib/exports/audit.js'
 

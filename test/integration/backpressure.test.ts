@@ -4,10 +4,10 @@ import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
-import type { TestClient } from '../client.js'
-import { isThorough } from '../sampled.js'
-import { serve, type Served } from '../helper.js'
-import { Turnstile } from '../turnstile.js'
+import type { TestClient } from '../support/client.js'
+import { isThorough } from '../support/sampled.js'
+import { serve, type Served } from '../support/service.js'
+import { Barrier } from '../support/barrier.js'
 
 const MIB = 2 ** 20
 
@@ -43,9 +43,19 @@ function defineText (served: Served) {
   return { state, change }
 }
 
-/** Changes the result until the server holds bytes back for a client that does not read, or has cut it off: then nobody watches any more. */
-async function fill (change: () => Promise<void>, runs: () => number, times = 120, served?: Served): Promise<void> {
-  const isWatched = (): boolean => served === undefined || served.app.noex.getConnections().some(({ storeSubscriptionCount }) => storeSubscriptionCount > 0)
+/**
+ * Changes the result until the server holds bytes back for a client that does not read, or has cut it off:
+ * then nobody watches any more.
+ */
+async function fill (
+  change: () => Promise<void>,
+  runs: () => number,
+  times = 120,
+  served?: Served
+): Promise<void> {
+  const isWatched = (): boolean =>
+    served === undefined ||
+    served.app.noex.getConnections().some(({ storeSubscriptionCount }) => storeSubscriptionCount > 0)
   for (let i = 0; i < times && isWatched(); i++) {
     const before = runs()
     await change()
@@ -54,8 +64,8 @@ async function fill (change: () => Promise<void>, runs: () => number, times = 12
 }
 
 /** A query that is answered when the test says so. */
-function defineSlow (t: Test, served: Served): Turnstile {
-  const turnstile = new Turnstile()
+function defineSlow (t: Test, served: Served): Barrier {
+  const turnstile = new Barrier()
   served.store.defineQuery('slow', async () => {
     await turnstile.pass()
     return 'done'
@@ -81,7 +91,13 @@ t.test('[G-A5] a client that sends faster than it is served', t => {
     // One frame after the other, so that nothing piles up on this side.
     const sending = (async () => {
       for (; sent < FRAMES; sent++) {
-        const frame = JSON.stringify({ id: 1_000 + sent, type: 'store.get', bucket: 'items', key: 'none', filler })
+        const frame = JSON.stringify({
+          id: 1_000 + sent,
+          type: 'store.get',
+          bucket: 'items',
+          key: 'none',
+          filler
+        })
         await new Promise<void>(resolve => { client.ws.send(frame, () => { resolve() }) })
       }
     })()
@@ -202,8 +218,13 @@ t.test('[G-E1] a client that does not read', t => {
     const read = stopReading(client)
     await fill(change, () => state.runs, 100)
     await other.next(frame => frame['data']?.version === 100)
-    // Its subscription ends with the close; the socket follows when the close frame has its answer or its deadline.
-    while (served.app.noex.getConnections().some(connection => connection.storeSubscriptionCount === 0) === false) await other.settled()
+    // Its subscription ends with the close; the socket follows when the close frame has its answer or its
+    // deadline.
+    while (
+      served.app.noex.getConnections().some(connection => connection.storeSubscriptionCount === 0) === false
+    ) {
+      await other.settled()
+    }
     read()
     t.same(await client.closed, { code: 1013, reason: 'slow_consumer' })
     await change()

@@ -2,13 +2,13 @@ import type { Socket } from 'node:net'
 import websocket from '@fastify/websocket'
 import t, { type Test } from 'tap'
 import type { NoexOptions } from '../../lib/index.js'
-import { TestClient } from '../client.js'
+import { TestClient } from '../support/client.js'
 import { textFrame } from '../hostile/web-socket-frame.js'
-import { serve, type ServeSettings } from '../helper.js'
-import { ADMIN_SECRET, serveAccounts } from '../identity.js'
-import { logInto } from '../log-into.js'
-import { RawSocket } from '../raw-socket.js'
-import { Turnstile } from '../turnstile.js'
+import { serve, type ServeSettings } from '../support/service.js'
+import { ADMIN_SECRET, serveAccounts } from '../support/identity.js'
+import { logInto } from '../support/log-into.js'
+import { RawSocket } from '../support/raw-socket.js'
+import { Barrier } from '../support/barrier.js'
 
 const KIB = 1_024
 
@@ -171,7 +171,7 @@ t.test('before a login, frames are small', async t => {
 t.test('while a login is being checked, no more is read than one frame and what came with it', async t => {
   /** Serves with logins that wait; `bytesRead` is what the server has read from its first client. */
   async function serveSlowly (t: Test) {
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     t.teardown(() => {
       turnstile.open()
     })

@@ -7,7 +7,7 @@ import {
   type NoexOptions,
   type ServerConfig
 } from '../../lib/index.js'
-import { startStore } from '../helper.js'
+import { startStore } from '../support/service.js'
 
 interface ProcessWarning extends Error {
   readonly code?: string

@@ -3,9 +3,9 @@ import type { FastifyBaseLogger } from 'fastify'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import type { AuthSession, NoexOptions } from '../../lib/index.js'
-import { serve, type Served } from '../helper.js'
+import { serve, type Served } from '../support/service.js'
 import { watchForAccidents } from '../hostile/accidents.js'
-import { logInto, logText } from '../log-into.js'
+import { logInto, logText } from '../support/log-into.js'
 
 const accidents = watchForAccidents(t)
 

@@ -1,8 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { AuditEntry, AuthSession, NoexOptions } from '../../lib/index.js'
-import { serve, startStore, type Served } from '../helper.js'
-import { logInto } from '../log-into.js'
+import { serve, startStore, type Served } from '../support/service.js'
+import { logInto } from '../support/log-into.js'
 
 /** Faults that every function of the application can have. */
 const faults: ReadonlyArray<readonly [what: string, fault: () => unknown]> = [

@@ -6,10 +6,10 @@ import t, { type Test } from 'tap'
 import { Store as RegistryStore } from 'registry-noex-store'
 import { MemoryAdapter, Store, type QueryContext, type StoreOptions } from '@hamicek/noex-store'
 import { noexPlugin } from '../../lib/index.js'
-import type { TestClient } from '../client.js'
-import { serve, startStore } from '../helper.js'
-import { ADMIN_SECRET } from '../identity.js'
-import { Turnstile } from '../turnstile.js'
+import type { TestClient } from '../support/client.js'
+import { serve, startStore } from '../support/service.js'
+import { ADMIN_SECRET } from '../support/identity.js'
+import { Barrier } from '../support/barrier.js'
 
 /** Three records that count to 3, in a bucket that expires and evicts. */
 const definition = {
@@ -131,7 +131,7 @@ t.test('what the application does to the store itself reaches a live query, once
 
 t.test('a live query never shows half of a commit that comes between its reads', async t => {
   const store = await startStore(t)
-  const turnstile = new Turnstile()
+  const turnstile = new Barrier()
   await store.defineBucket('accounts', {
     key: 'id', schema: { id: { type: 'string' }, n: { type: 'number' } }
   })

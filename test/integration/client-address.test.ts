@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
 import type { AuditEntry, NoexOptions } from '../../lib/index.js'
-import { TestClient } from '../client.js'
-import { serve, type Served } from '../helper.js'
-import { logInto } from '../log-into.js'
-import { RawSocket } from '../raw-socket.js'
+import { TestClient } from '../support/client.js'
+import { serve, type Served } from '../support/service.js'
+import { logInto } from '../support/log-into.js'
+import { RawSocket } from '../support/raw-socket.js'
 
 type Line = Record<string, any>
 

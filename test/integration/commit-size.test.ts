@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import { noexPlugin } from '../../lib/index.js'
-import { serve, startStore } from '../helper.js'
+import { serve, startStore } from '../support/service.js'
 
 const LIMIT = 5
 

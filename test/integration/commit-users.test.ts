@@ -1,11 +1,11 @@
 import { RuleEngine } from '@hamicek/noex-rules'
 import type { Commit } from '@hamicek/noex-store'
 import t, { type Test } from 'tap'
-import { baseRequests } from '../base-requests.js'
-import type { TestClient } from '../client.js'
-import { serve } from '../helper.js'
-import { ADMIN_SECRET, PASSWORD, serveAccounts, type Accounts } from '../identity.js'
-import { operations } from '../../lib/operations/index.js'
+import { baseRequests } from '../support/base-requests.js'
+import type { TestClient } from '../support/client.js'
+import { serve } from '../support/service.js'
+import { ADMIN_SECRET, PASSWORD, serveAccounts, type Accounts } from '../support/identity.js'
+import { operations } from '../../lib/operations/registry.js'
 
 const SUPERADMIN = '__superadmin__'
 

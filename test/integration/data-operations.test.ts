@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { BucketDefinition } from '@hamicek/noex-store'
-import type { TestClient } from '../client.js'
-import { serve, startStore, type Served } from '../helper.js'
+import type { TestClient } from '../support/client.js'
+import { serve, startStore, type Served } from '../support/service.js'
 
 interface Setting extends Served {
   readonly client: TestClient
@@ -44,11 +44,21 @@ const ids = (records: ReadonlyArray<Readonly<Record<string, unknown>>>) => recor
 
 t.test('The reading operations', async t => {
   const { client } = await withGoods(t)
-  const ask = async (type: string, fields: object = {}) => await client.ask(`store.${type}`, { bucket: 'goods', ...fields })
+  const ask = async (type: string, fields: object = {}) =>
+    await client.ask(`store.${type}`, { bucket: 'goods', ...fields })
 
-  t.match(await ask('get', { key: 'a' }), { id: 'a', name: 'apple', kind: 'a', _version: 1, _createdAt: Number, _updatedAt: Number })
+  t.match(await ask('get', { key: 'a' }), {
+    id: 'a',
+    name: 'apple',
+    kind: 'a',
+    _version: 1,
+    _createdAt: Number,
+    _updatedAt: Number
+  })
   t.equal(await ask('get', { key: 'nope' }), null, 'a missing record is null')
-  for (const key of [0, '', false, {}, [], { id: 'a' }]) t.equal(await ask('get', { key }), null, `so is that of key ${JSON.stringify(key)}`)
+  for (const key of [0, '', false, {}, [], { id: 'a' }]) {
+    t.equal(await ask('get', { key }), null, `so is that of key ${JSON.stringify(key)}`)
+  }
   t.same(ids(await ask('all')), ['a', 'b', 'c'])
   t.same(ids(await ask('where', { filter: { kind: 'b' } })), ['b', 'c'])
   t.match(await ask('findOne', { filter: { kind: 'b' } }), { id: 'b' })
@@ -71,7 +81,9 @@ t.test('The reading operations', async t => {
   })
 
   t.test('Aggregates look at numbers only', async t => {
-    const table: ReadonlyArray<readonly [method: string, field: string, filter: object | null | undefined, expected: number | null]> = [
+    const table: ReadonlyArray<
+      readonly [method: string, field: string, filter: object | null | undefined, expected: number | null]
+    > = [
       ['sum', 'price', undefined, 7.5],
       ['sum', 'price', { kind: 'b' }, 2.5],
       ['sum', 'name', undefined, 0],
@@ -83,19 +95,38 @@ t.test('The reading operations', async t => {
       ['max', 'tags', undefined, null]
     ]
     for (const [method, field, filter, expected] of table) {
-      t.equal(await ask(method, { field, filter }), expected, `${method} of ${field} where ${JSON.stringify(filter)}`)
+      t.equal(
+        await ask(method, { field, filter }),
+        expected,
+        `${method} of ${field} where ${JSON.stringify(filter)}`
+      )
     }
   })
 
   t.test('groupBy groups by one field or several', async t => {
-    t.same(await ask('groupBy', { field: 'kind', aggregate: { function: 'count' } }), [{ key: { kind: 'a' }, value: 1 }, { key: { kind: 'b' }, value: 2 }])
-    t.same(await ask('groupBy', { field: ['kind', 'id'], aggregate: { function: 'sum', field: 'price' }, filter: { kind: 'b' } }),
-      [{ key: { kind: 'b', id: 'b' }, value: 2.5 }, { key: { kind: 'b', id: 'c' }, value: 0 }])
+    t.same(await ask('groupBy', { field: 'kind', aggregate: { function: 'count' } }), [
+      { key: { kind: 'a' }, value: 1 },
+      { key: { kind: 'b' }, value: 2 }
+    ])
+    t.same(
+      await ask('groupBy', {
+        field: ['kind', 'id'],
+        aggregate: { function: 'sum', field: 'price' },
+        filter: { kind: 'b' }
+      }),
+      [
+        { key: { kind: 'b', id: 'b' }, value: 2.5 },
+        { key: { kind: 'b', id: 'c' }, value: 0 }
+      ]
+    )
     t.same(
       await ask('groupBy', { field: 'kind', aggregate: { function: 'min', field: 'tags' } }),
       [{ key: { kind: 'a' }, value: 0 }, { key: { kind: 'b' }, value: 0 }]
     )
-    t.same(await ask('groupBy', { field: 'code', aggregate: { function: 'count' } }), [{ key: {}, value: 2 }, { key: { code: 'B1' }, value: 1 }])
+    t.same(await ask('groupBy', { field: 'code', aggregate: { function: 'count' } }), [
+      { key: {}, value: 2 },
+      { key: { code: 'B1' }, value: 1 }
+    ])
   })
 })
 
@@ -108,18 +139,33 @@ t.test('paginate', async t => {
   t.same(await page({ limit: 2 }), { ids: ['a', 'b'], hasMore: true, nextCursor: 'b' })
   t.same(await page({ limit: 2, after: 'b' }), { ids: ['c'], hasMore: false, nextCursor: 'c' })
   t.same(await page({ limit: 2, after: 'c' }), { ids: [], hasMore: false }, 'an empty page has no cursor')
-  t.same(await page({ limit: 2, after: 'nope' }), { ids: [], hasMore: false }, 'an unknown cursor ends the list')
-  t.same(await page({ limit: 2, after: null }), { ids: ['a', 'b'], hasMore: true, nextCursor: 'b' }, 'G-F12 after: null asks for the first page')
+  t.same(
+    await page({ limit: 2, after: 'nope' }),
+    { ids: [], hasMore: false },
+    'an unknown cursor ends the list'
+  )
+  t.same(
+    await page({ limit: 2, after: null }),
+    { ids: ['a', 'b'], hasMore: true, nextCursor: 'b' },
+    'G-F12 after: null asks for the first page'
+  )
 })
 
 t.test('An ordered set is sorted by its key where order matters', async t => {
-  const definition = (type: 'string' | 'number'): BucketDefinition => ({ key: 'id', schema: { id: { type } }, etsType: 'ordered_set' })
+  const definition = (type: 'string' | 'number'): BucketDefinition => ({
+    key: 'id',
+    schema: { id: { type } },
+    etsType: 'ordered_set'
+  })
   const { client } = await withBuckets(t, { numbers: definition('number'), texts: definition('string') })
   for (const id of [10, 9, 100]) await client.ask('store.insert', { bucket: 'numbers', data: { id } })
   for (const id of ['b', 'ab', 'a']) await client.ask('store.insert', { bucket: 'texts', data: { id } })
   t.same(ids(await client.ask('store.first', { bucket: 'numbers', n: 2 })), [9, 10])
   t.same(ids(await client.ask('store.last', { bucket: 'numbers', n: 2 })), [10, 100])
-  t.same(ids((await client.ask('store.paginate', { bucket: 'numbers', limit: 2, after: 9 })).records), [10, 100])
+  t.same(
+    ids((await client.ask('store.paginate', { bucket: 'numbers', limit: 2, after: 9 })).records),
+    [10, 100]
+  )
   t.same(ids(await client.ask('store.all', { bucket: 'numbers' })), [10, 9, 100])
   t.same(ids(await client.ask('store.first', { bucket: 'texts', n: 3 })), ['a', 'ab', 'b'])
 })
@@ -127,18 +173,70 @@ t.test('An ordered set is sorted by its key where order matters', async t => {
 t.test('A wrong field is refused and named', async t => {
   const { client } = await withGoods(t)
   const table: ReadonlyArray<readonly [type: string, fields: object, field: string]> = [
-    ...['get', 'all', 'where', 'findOne', 'count', 'first', 'last', 'paginate', 'sum', 'avg', 'min', 'max', 'groupBy',
-      'insert', 'insertMany', 'upsert', 'update', 'updateMany', 'delete', 'deleteMany', 'clear'].flatMap(type =>
-      [undefined, null, '', 5, {}].map(bucket =>
-        [type, { bucket, key: 'a', filter: {}, n: 1, limit: 1, field: 'price', aggregate: { function: 'count' }, data: type === 'insertMany' ? [] : {} }, 'bucket'] as const)),
-    ...['get', 'update', 'delete'].flatMap(type => [undefined, null].map(key => [type, { key, data: {} }, 'key'] as const)),
-    ...['where', 'findOne', 'updateMany', 'deleteMany'].flatMap(type => [undefined, null, 5, 'x', []].map(filter => [type, { filter, data: {} }, 'filter'] as const)),
+    ...[
+      'get',
+      'all',
+      'where',
+      'findOne',
+      'count',
+      'first',
+      'last',
+      'paginate',
+      'sum',
+      'avg',
+      'min',
+      'max',
+      'groupBy',
+      'insert',
+      'insertMany',
+      'upsert',
+      'update',
+      'updateMany',
+      'delete',
+      'deleteMany',
+      'clear'
+    ].flatMap(type =>
+      [undefined, null, '', 5, {}].map(
+        bucket =>
+          [
+            type,
+            {
+              bucket,
+              key: 'a',
+              filter: {},
+              n: 1,
+              limit: 1,
+              field: 'price',
+              aggregate: { function: 'count' },
+              data: type === 'insertMany' ? [] : {}
+            },
+            'bucket'
+          ] as const
+      )
+    ),
+    ...['get', 'update', 'delete'].flatMap(type =>
+      [undefined, null].map(key => [type, { key, data: {} }, 'key'] as const)
+    ),
+    ...['where', 'findOne', 'updateMany', 'deleteMany'].flatMap(type =>
+      [undefined, null, 5, 'x', []].map(filter => [type, { filter, data: {} }, 'filter'] as const)
+    ),
     ...['count', 'sum', 'avg', 'min', 'max', 'groupBy'].flatMap(type =>
-      [5, 'x', [], true].map(filter => [type, { field: 'price', aggregate: { function: 'count' }, filter }, 'filter'] as const)),
-    ...['sum', 'avg', 'min', 'max', 'groupBy'].flatMap(type => [undefined, null, '', 5].map(field => [type, { field, aggregate: { function: 'count' } }, 'field'] as const)),
-    ...['first', 'last'].flatMap(type => [undefined, null, 0, -1, 1.5, '1', true].map(n => [type, { n }, 'n'] as const)),
+      [5, 'x', [], true].map(
+        filter => [type, { field: 'price', aggregate: { function: 'count' }, filter }, 'filter'] as const
+      )
+    ),
+    ...['sum', 'avg', 'min', 'max', 'groupBy'].flatMap(type =>
+      [undefined, null, '', 5].map(
+        field => [type, { field, aggregate: { function: 'count' } }, 'field'] as const
+      )
+    ),
+    ...['first', 'last'].flatMap(type =>
+      [undefined, null, 0, -1, 1.5, '1', true].map(n => [type, { n }, 'n'] as const)
+    ),
     ...[undefined, null, 0, -1, 1.5, '1'].map(limit => ['paginate', { limit }, 'limit'] as const),
-    ...['insert', 'upsert'].flatMap(type => [undefined, null, 5, 'x', []].map(data => [type, { data }, 'data'] as const)),
+    ...['insert', 'upsert'].flatMap(type =>
+      [undefined, null, 5, 'x', []].map(data => [type, { data }, 'data'] as const)
+    ),
     ...[undefined, null, 5, []].map(data => ['update', { key: 'a', data }, 'data'] as const),
     ...[undefined, null, 5, []].map(data => ['updateMany', { filter: {}, data }, 'data'] as const),
     ...[undefined, null, 5, {}].map(data => ['insertMany', { data }, 'data'] as const),
@@ -159,11 +257,43 @@ t.test('A wrong field is refused and named', async t => {
 
 t.test('An unknown bucket is refused by every operation, after its fields', async t => {
   const { client } = await withGoods(t)
-  const fields = { key: 'a', filter: {}, n: 1, limit: 1, field: 'price', aggregate: { function: 'count' }, data: { id: 'a' } }
-  for (const type of ['get', 'all', 'where', 'findOne', 'count', 'first', 'last', 'paginate', 'sum', 'avg', 'min', 'max', 'groupBy',
-    'insert', 'upsert', 'update', 'updateMany', 'delete', 'deleteMany', 'clear']) {
+  const fields = {
+    key: 'a',
+    filter: {},
+    n: 1,
+    limit: 1,
+    field: 'price',
+    aggregate: { function: 'count' },
+    data: { id: 'a' }
+  }
+  for (const type of [
+    'get',
+    'all',
+    'where',
+    'findOne',
+    'count',
+    'first',
+    'last',
+    'paginate',
+    'sum',
+    'avg',
+    'min',
+    'max',
+    'groupBy',
+    'insert',
+    'upsert',
+    'update',
+    'updateMany',
+    'delete',
+    'deleteMany',
+    'clear'
+  ]) {
     for (const bucket of ['nope', 'constructor', '__proto__']) {
-      t.equal(await client.code(`store.${type}`, { bucket, ...fields }), 'BUCKET_NOT_DEFINED', `${type} of ${bucket}`)
+      t.equal(
+        await client.code(`store.${type}`, { bucket, ...fields }),
+        'BUCKET_NOT_DEFINED',
+        `${type} of ${bucket}`
+      )
     }
   }
   t.equal(await client.code('store.insertMany', { bucket: 'nope', data: [] }), 'BUCKET_NOT_DEFINED')
@@ -189,16 +319,34 @@ t.test('The record model', async t => {
   t.test('Metadata is the server\'s', async t => {
     const forged = { _version: 99, _createdAt: 1, _updatedAt: 1 }
     const before = Date.now()
-    const inserted = await client.ask('store.insert', { bucket: 'goods', data: { id: 'm', name: 'mm', ...forged } })
+    const inserted = await client.ask('store.insert', {
+      bucket: 'goods',
+      data: { id: 'm', name: 'mm', ...forged }
+    })
     t.equal(inserted._version, 1)
     t.ok(inserted._createdAt >= before && inserted._createdAt === inserted._updatedAt)
-    const updated = await client.ask('store.update', { bucket: 'goods', key: 'm', data: { price: 1, ...forged } })
+    const updated = await client.ask('store.update', {
+      bucket: 'goods',
+      key: 'm',
+      data: { price: 1, ...forged }
+    })
     t.match(updated, { price: 1, _version: 2, _createdAt: inserted._createdAt })
     t.ok(updated._updatedAt >= inserted._updatedAt)
-    t.equal((await client.ask('store.update', { bucket: 'goods', key: 'm', data: {} }))._version, 3, 'an empty change counts')
-    t.match(await client.ask('store.upsert', { bucket: 'goods', data: { id: 'm', ...forged } }), { _version: 4, _createdAt: inserted._createdAt, price: 1 })
+    t.equal(
+      (await client.ask('store.update', { bucket: 'goods', key: 'm', data: {} }))._version,
+      3,
+      'an empty change counts'
+    )
+    t.match(await client.ask('store.upsert', { bucket: 'goods', data: { id: 'm', ...forged } }), {
+      _version: 4,
+      _createdAt: inserted._createdAt,
+      price: 1
+    })
     t.equal(await client.ask('store.updateMany', { bucket: 'goods', filter: { id: 'm' }, data: forged }), 1)
-    t.match(await client.ask('store.get', { bucket: 'goods', key: 'm' }), { _version: 5, _createdAt: inserted._createdAt })
+    t.match(await client.ask('store.get', { bucket: 'goods', key: 'm' }), {
+      _version: 5,
+      _createdAt: inserted._createdAt
+    })
   })
 
   t.test('G-F13 _expiresAt is the server\'s', async t => {
@@ -218,56 +366,153 @@ t.test('The record model', async t => {
     await client.ask('store.update', { bucket, key: 'a', data: { _expiresAt: null } })
     await client.ask('store.updateMany', { bucket, filter: {}, data: forged })
     await client.ask('store.upsert', { bucket, data: { id: 'c', ...forged } })
-    await client.ask('store.transaction', { operations: [{ op: 'update', bucket, key: 'b', data: forged }, { op: 'upsert', bucket, data: { id: 'c', ...forged } }] })
-    await client.ask('store.transaction', { operations: [{ op: 'updateMany', bucket, filter: {}, data: forged }] })
+    await client.ask('store.transaction', {
+      operations: [
+        { op: 'update', bucket, key: 'b', data: forged },
+        { op: 'upsert', bucket, data: { id: 'c', ...forged } }
+      ]
+    })
+    await client.ask('store.transaction', {
+      operations: [{ op: 'updateMany', bucket, filter: {}, data: forged }]
+    })
     for (const id of ['a', 'b', 'c']) t.equal(await expires(id), hour, `${id} still expires after the TTL`)
 
-    await client.ask('store.transaction', { operations: [{ op: 'insert', bucket, data: { id: 'd', ...forged } }, { op: 'upsert', bucket, data: { id: 'e', ...forged } }] })
+    await client.ask('store.transaction', {
+      operations: [
+        { op: 'insert', bucket, data: { id: 'd', ...forged } },
+        { op: 'upsert', bucket, data: { id: 'e', ...forged } }
+      ]
+    })
     for (const id of ['d', 'e']) {
       const lifetime = await expires(id)
       t.ok(Math.abs(lifetime - hour) < 1000, `${id} expires after the TTL`)
     }
-    t.notOk('_expiresAt' in await client.ask('store.insert', { bucket: 'goods', data: { id: 'x', name: 'xx', ...forged } }), 'a bucket without a TTL has none')
+    t.notOk(
+      '_expiresAt' in
+        (await client.ask('store.insert', { bucket: 'goods', data: { id: 'x', name: 'xx', ...forged } })),
+      'a bucket without a TTL has none'
+    )
   })
 
   t.test('Generated fields and defaults fill what is absent, and null counts as present', async t => {
     const record = await client.ask('store.insert', { bucket: 'made', data: {} })
     t.match(record, { id: /^[0-9a-f-]{36}$/, cuid: /^c[0-9a-f]{32}$/, at: Number, no: 1, level: 7 })
-    t.match(await client.ask('store.insert', { bucket: 'made', data: { cuid: null, at: null, no: null, level: null } }), { cuid: null, at: null, no: null, level: null })
-    t.match(await client.ask('store.insert', { bucket: 'made', data: { id: 'own', no: 50, other: [1, { a: null }] } }), { id: 'own', no: 50, other: [1, { a: null }] })
-    t.match(await client.ask('store.update', { bucket: 'made', key: 'own', data: { id: 'new', no: 1, level: null, other: null } }),
-      { id: 'own', no: 50, level: null, other: null }, 'an update changes neither the key nor what is generated')
+    t.match(
+      await client.ask('store.insert', {
+        bucket: 'made',
+        data: { cuid: null, at: null, no: null, level: null }
+      }),
+      { cuid: null, at: null, no: null, level: null }
+    )
+    t.match(
+      await client.ask('store.insert', {
+        bucket: 'made',
+        data: { id: 'own', no: 50, other: [1, { a: null }] }
+      }),
+      { id: 'own', no: 50, other: [1, { a: null }] }
+    )
+    t.match(
+      await client.ask('store.update', {
+        bucket: 'made',
+        key: 'own',
+        data: { id: 'new', no: 1, level: null, other: null }
+      }),
+      { id: 'own', no: 50, level: null, other: null },
+      'an update changes neither the key nor what is generated'
+    )
   })
 
   t.test('A record that does not fit the schema is refused with every issue', async t => {
-    const reply = await client.request('store.insert', { bucket: 'goods', data: { id: 'q', name: 'x', price: -1, kind: 'z' } })
+    const reply = await client.request('store.insert', {
+      bucket: 'goods',
+      data: { id: 'q', name: 'x', price: -1, kind: 'z' }
+    })
     t.match(reply, { code: 'VALIDATION_ERROR' })
-    t.same(reply['details'].map(({ field, code }: { field: string, code: string }) => [field, code]), [['name', 'minLength'], ['price', 'min'], ['kind', 'enum']])
-    t.match(await client.request('store.insert', { bucket: 'goods', data: { id: 'q' } }), { details: [{ field: 'name', code: 'required' }] })
-    t.match(await client.request('store.update', { bucket: 'goods', key: 'm', data: { price: 'x' } }), { code: 'VALIDATION_ERROR', details: [{ field: 'price', code: 'type' }] })
-    t.match(await client.request('store.upsert', { bucket: 'goods', data: { id: 'm', price: 'x' } }), { code: 'VALIDATION_ERROR' })
-    t.match(await client.request('store.updateMany', { bucket: 'goods', filter: {}, data: { name: null } }), { code: 'VALIDATION_ERROR' })
-    t.match(await client.ask('store.get', { bucket: 'goods', key: 'm' }), { name: 'mm', _version: 5 }, 'nothing was changed')
+    t.same(
+      reply['details'].map(({ field, code }: { field: string, code: string }) => [field, code]),
+      [
+        ['name', 'minLength'],
+        ['price', 'min'],
+        ['kind', 'enum']
+      ]
+    )
+    t.match(await client.request('store.insert', { bucket: 'goods', data: { id: 'q' } }), {
+      details: [{ field: 'name', code: 'required' }]
+    })
+    t.match(await client.request('store.update', { bucket: 'goods', key: 'm', data: { price: 'x' } }), {
+      code: 'VALIDATION_ERROR',
+      details: [{ field: 'price', code: 'type' }]
+    })
+    t.match(await client.request('store.upsert', { bucket: 'goods', data: { id: 'm', price: 'x' } }), {
+      code: 'VALIDATION_ERROR'
+    })
+    t.match(await client.request('store.updateMany', { bucket: 'goods', filter: {}, data: { name: null } }), {
+      code: 'VALIDATION_ERROR'
+    })
+    t.match(
+      await client.ask('store.get', { bucket: 'goods', key: 'm' }),
+      { name: 'mm', _version: 5 },
+      'nothing was changed'
+    )
   })
 })
 
 t.test('G-F1 refuses a primary key that is taken', async t => {
-  const key = (generated?: 'autoincrement' | 'timestamp'): BucketDefinition =>
-    ({ key: 'id', schema: { id: { type: generated === undefined ? 'string' : 'number', ...(generated && { generated }) } } })
-  const { client } = await withBuckets(t, { plain: key(), counted: key('autoincrement'), timed: key('timestamp'), fixed: { key: 'id', schema: { id: { type: 'string', default: 'only' } } } })
-  const taken = (bucket: string, value: unknown) => ({ type: 'error', code: 'ALREADY_EXISTS', details: { bucket, field: 'id', value } })
+  const key = (generated?: 'autoincrement' | 'timestamp'): BucketDefinition => ({
+    key: 'id',
+    schema: { id: { type: generated === undefined ? 'string' : 'number', ...(generated && { generated }) } }
+  })
+  const { client } = await withBuckets(t, {
+    plain: key(),
+    counted: key('autoincrement'),
+    timed: key('timestamp'),
+    fixed: { key: 'id', schema: { id: { type: 'string', default: 'only' } } }
+  })
+  const taken = (bucket: string, value: unknown) => ({
+    type: 'error',
+    code: 'ALREADY_EXISTS',
+    details: { bucket, field: 'id', value }
+  })
 
   t.test('that the client supplies', async t => {
     await client.ask('store.insert', { bucket: 'plain', data: { id: 'k', name: '1' } })
-    t.match(await client.request('store.insert', { bucket: 'plain', data: { id: 'k', name: '2' } }), taken('plain', 'k'))
-    t.match(await client.request('store.insertMany', { bucket: 'plain', data: [{ id: 'a' }, { id: 'k' }] }), taken('plain', 'k'))
-    t.match(await client.request('store.insertMany', { bucket: 'plain', data: [{ id: 'a' }, { id: 'b' }, { id: 'a' }] }), taken('plain', 'a'), 'also within one batch')
+    t.match(
+      await client.request('store.insert', { bucket: 'plain', data: { id: 'k', name: '2' } }),
+      taken('plain', 'k')
+    )
+    t.match(
+      await client.request('store.insertMany', { bucket: 'plain', data: [{ id: 'a' }, { id: 'k' }] }),
+      taken('plain', 'k')
+    )
+    t.match(
+      await client.request('store.insertMany', {
+        bucket: 'plain',
+        data: [{ id: 'a' }, { id: 'b' }, { id: 'a' }]
+      }),
+      taken('plain', 'a'),
+      'also within one batch'
+    )
     t.match(await client.ask('store.all', { bucket: 'plain' }), [{ id: 'k', name: '1', _version: 1 }])
-    t.equal((await client.ask('store.all', { bucket: 'plain' })).length, 1, 'a batch is stored as a whole or not at all')
-    t.match(await client.ask('store.insert', { bucket: 'plain', data: { id: 'A "k" already', name: 'quotes' } }), { name: 'quotes' })
-    t.match(await client.request('store.insert', { bucket: 'plain', data: { id: 'A "k" already' } }), taken('plain', 'A "k" already'))
-    t.match(await client.request('store.insert', { bucket: 'plain', data: { id: 'k\n' } }), { type: 'result' })
-    t.match(await client.request('store.insert', { bucket: 'plain', data: { id: 'k\n' } }), taken('plain', 'k\n'))
+    t.equal(
+      (await client.ask('store.all', { bucket: 'plain' })).length,
+      1,
+      'a batch is stored as a whole or not at all'
+    )
+    t.match(
+      await client.ask('store.insert', { bucket: 'plain', data: { id: 'A "k" already', name: 'quotes' } }),
+      { name: 'quotes' }
+    )
+    t.match(
+      await client.request('store.insert', { bucket: 'plain', data: { id: 'A "k" already' } }),
+      taken('plain', 'A "k" already')
+    )
+    t.match(await client.request('store.insert', { bucket: 'plain', data: { id: 'k\n' } }), {
+      type: 'result'
+    })
+    t.match(
+      await client.request('store.insert', { bucket: 'plain', data: { id: 'k\n' } }),
+      taken('plain', 'k\n')
+    )
   })
 
   t.test('that the store counts, by counting on', async t => {
@@ -275,27 +520,50 @@ t.test('G-F1 refuses a primary key that is taken', async t => {
     await client.ask('store.insert', { bucket: 'counted', data: { id: 4, name: 'supplied' } })
     t.match(await client.ask('store.insert', { bucket: 'counted', data: {} }), { id: 3 })
     t.match(await client.ask('store.upsert', { bucket: 'counted', data: {} }), { id: 5 })
-    t.same(ids(await client.ask('store.insertMany', { bucket: 'counted', data: [{}, { id: 7 }, {}] })), [6, 7, 8])
-    t.match(await client.request('store.insertMany', { bucket: 'counted', data: [{}, { id: 4 }] }), taken('counted', 4))
+    t.same(
+      ids(await client.ask('store.insertMany', { bucket: 'counted', data: [{}, { id: 7 }, {}] })),
+      [6, 7, 8]
+    )
+    t.match(
+      await client.request('store.insertMany', { bucket: 'counted', data: [{}, { id: 4 }] }),
+      taken('counted', 4)
+    )
     t.match(await client.request('store.insert', { bucket: 'counted', data: { id: 2 } }), taken('counted', 2))
-    t.match(await client.ask('store.where', { bucket: 'counted', filter: { name: 'supplied' } }), [{ id: 2, _version: 1 }, { id: 4, _version: 1 }])
+    t.match(await client.ask('store.where', { bucket: 'counted', filter: { name: 'supplied' } }), [
+      { id: 2, _version: 1 },
+      { id: 4, _version: 1 }
+    ])
     t.equal(await client.ask('store.count', { bucket: 'counted' }), 7)
   })
 
   t.test('that the store takes from its clock', async t => {
-    const reply = await client.request('store.insertMany', { bucket: 'timed', data: Array.from({ length: 50 }, () => ({})) })
+    const reply = await client.request('store.insertMany', {
+      bucket: 'timed',
+      data: Array.from({ length: 50 }, () => ({}))
+    })
     t.match(reply, taken('timed', Number))
     t.ok(Math.abs(reply['details'].value - Date.now()) < 60_000, 'the value is the timestamp')
 
     const attempts = 40
-    for (let id = 1; id <= attempts; id++) client.send({ id: 1000 + id, type: id % 2 === 0 ? 'store.insert' : 'store.upsert', bucket: 'timed', data: { n: id } })
+    for (let id = 1; id <= attempts; id++) {
+      client.send({
+        id: 1000 + id,
+        type: id % 2 === 0 ? 'store.insert' : 'store.upsert',
+        bucket: 'timed',
+        data: { n: id }
+      })
+    }
     let stored = 0
     for (let id = 1; id <= attempts; id++) {
       const reply = await client.next()
       if (reply['type'] === 'result') stored++
       else t.match(reply, taken('timed', Number))
     }
-    t.equal(await client.ask('store.count', { bucket: 'timed' }), stored, 'every insert that was confirmed is there')
+    t.equal(
+      await client.ask('store.count', { bucket: 'timed' }),
+      stored,
+      'every insert that was confirmed is there'
+    )
   })
 
   t.test('that is a default', async t => {
@@ -308,13 +576,18 @@ t.test('G-F1 refuses a primary key that is taken', async t => {
   t.test('when two clients insert it at once', async t => {
     const { connect } = await serve(t)
     const clients = await Promise.all([connect(), connect(), connect()])
-    const replies = await Promise.all(clients.map((client, n) => client.request('store.insert', { bucket: 'items', data: { id: 'same', n } })))
+    const replies = await Promise.all(
+      clients.map((client, n) => client.request('store.insert', { bucket: 'items', data: { id: 'same', n } }))
+    )
     t.same(replies.map(reply => reply['type']).toSorted(), ['error', 'error', 'result'])
   })
 })
 
 t.test('A record without a usable primary key is refused', async t => {
-  const { client } = await withBuckets(t, { goods, nulled: { key: 'id', schema: { id: { type: 'string', default: null } } } })
+  const { client } = await withBuckets(t, {
+    goods,
+    nulled: { key: 'id', schema: { id: { type: 'string', default: null } } }
+  })
   const table: ReadonlyArray<readonly [bucket: string, data: object, code: string]> = [
     ['goods', { name: 'xx' }, 'required'],
     ['goods', { id: null, name: 'xx' }, 'required'],
@@ -324,26 +597,63 @@ t.test('A record without a usable primary key is refused', async t => {
   ]
   for (const [bucket, data, code] of table) {
     const expected = { code: 'VALIDATION_ERROR', details: [{ field: 'id', code }] }
-    t.match(await client.request('store.insert', { bucket, data }), expected, `insert ${JSON.stringify(data)} into ${bucket}`)
+    t.match(
+      await client.request('store.insert', { bucket, data }),
+      expected,
+      `insert ${JSON.stringify(data)} into ${bucket}`
+    )
     t.match(await client.request('store.insertMany', { bucket, data: [data] }), expected)
     t.match(await client.request('store.upsert', { bucket, data }), expected)
-    t.match(await client.request('store.transaction', { operations: [{ op: 'insert', bucket, data }] }), expected)
+    t.match(
+      await client.request('store.transaction', { operations: [{ op: 'insert', bucket, data }] }),
+      expected
+    )
   }
-  t.match(await client.request('store.insert', { bucket: 'goods', data: { id: 5, name: 'xx' } }), { code: 'VALIDATION_ERROR', details: [{ field: 'id', code: 'type' }] })
+  t.match(await client.request('store.insert', { bucket: 'goods', data: { id: 5, name: 'xx' } }), {
+    code: 'VALIDATION_ERROR',
+    details: [{ field: 'id', code: 'type' }]
+  })
   t.equal((await client.ask('store.stats')).records.total, 0)
 })
 
 t.test('A unique field', async t => {
   const { client } = await withGoods(t)
   const taken = { code: 'ALREADY_EXISTS', details: { bucket: 'goods', field: 'code', value: 'B1' } }
-  t.match(await client.request('store.insert', { bucket: 'goods', data: { id: 'd', name: 'dd', code: 'B1' } }), taken)
-  t.match(await client.request('store.insertMany', { bucket: 'goods', data: [{ id: 'd', name: 'dd' }, { id: 'e', name: 'ee', code: 'B1' }] }), taken)
+  t.match(
+    await client.request('store.insert', { bucket: 'goods', data: { id: 'd', name: 'dd', code: 'B1' } }),
+    taken
+  )
+  t.match(
+    await client.request('store.insertMany', {
+      bucket: 'goods',
+      data: [
+        { id: 'd', name: 'dd' },
+        { id: 'e', name: 'ee', code: 'B1' }
+      ]
+    }),
+    taken
+  )
   t.match(await client.request('store.upsert', { bucket: 'goods', data: { id: 'a', code: 'B1' } }), taken)
   t.match(await client.request('store.update', { bucket: 'goods', key: 'a', data: { code: 'B1' } }), taken)
-  t.match(await client.request('store.updateMany', { bucket: 'goods', filter: {}, data: { code: 'Z' } }), { code: 'ALREADY_EXISTS' })
-  t.same((await client.ask('store.all', { bucket: 'goods' })).map(({ id, code, _version }: Record<string, unknown>) => [id, code, _version]),
-    [['a', undefined, 1], ['b', 'B1', 1], ['c', undefined, 1]], 'nothing was changed')
-  t.match(await client.ask('store.update', { bucket: 'goods', key: 'b', data: { code: 'B1' } }), { _version: 2 }, 'a record may keep its own value')
+  t.match(await client.request('store.updateMany', { bucket: 'goods', filter: {}, data: { code: 'Z' } }), {
+    code: 'ALREADY_EXISTS'
+  })
+  t.same(
+    (await client.ask('store.all', { bucket: 'goods' })).map(
+      ({ id, code, _version }: Record<string, unknown>) => [id, code, _version]
+    ),
+    [
+      ['a', undefined, 1],
+      ['b', 'B1', 1],
+      ['c', undefined, 1]
+    ],
+    'nothing was changed'
+  )
+  t.match(
+    await client.ask('store.update', { bucket: 'goods', key: 'b', data: { code: 'B1' } }),
+    { _version: 2 },
+    'a record may keep its own value'
+  )
   await client.ask('store.delete', { bucket: 'goods', key: 'b' })
   t.match(
     await client.ask('store.insert', { bucket: 'goods', data: { id: 'b', name: 'bb', code: 'B1' } }),
@@ -353,10 +663,25 @@ t.test('A unique field', async t => {
 })
 
 t.test('A full bucket loses no record to an insert that is refused', async t => {
-  const { client } = await withBuckets(t, { small: { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, code: { type: 'string', unique: true } }, maxSize: 2 } })
-  await client.ask('store.insertMany', { bucket: 'small', data: [{ id: 'a', code: '1' }, { id: 'b', code: '2' }] })
+  const { client } = await withBuckets(t, {
+    small: {
+      key: 'id',
+      schema: { id: { type: 'string', generated: 'uuid' }, code: { type: 'string', unique: true } },
+      maxSize: 2
+    }
+  })
+  await client.ask('store.insertMany', {
+    bucket: 'small',
+    data: [
+      { id: 'a', code: '1' },
+      { id: 'b', code: '2' }
+    ]
+  })
   t.equal(await client.code('store.insert', { bucket: 'small', data: { code: '2' } }), 'ALREADY_EXISTS')
-  t.equal(await client.code('store.upsert', { bucket: 'small', data: { id: 'x', code: '2' } }), 'ALREADY_EXISTS')
+  t.equal(
+    await client.code('store.upsert', { bucket: 'small', data: { id: 'x', code: '2' } }),
+    'ALREADY_EXISTS'
+  )
   t.same(ids(await client.ask('store.all', { bucket: 'small' })), ['a', 'b'])
   await client.ask('store.insert', { bucket: 'small', data: { id: 'c', code: '3' } })
   t.same(ids(await client.ask('store.all', { bucket: 'small' })), ['b', 'c'], 'the oldest record makes room')
@@ -366,12 +691,41 @@ t.test('The writing operations', async t => {
   const { client } = await withGoods(t)
   const ask = async (type: string, fields: object = {}) => await client.ask(`store.${type}`, { bucket: 'goods', ...fields })
 
-  t.match(await ask('insert', { data: { id: 'd', name: 'dd' } }), { id: 'd', name: 'dd', kind: 'a', _version: 1 })
-  t.match(await ask('insertMany', { data: [{ id: 'e', name: 'ee' }, { id: 'f', name: 'ff' }] }), [{ id: 'e', _version: 1 }, { id: 'f', _version: 1 }])
+  t.match(await ask('insert', { data: { id: 'd', name: 'dd' } }), {
+    id: 'd',
+    name: 'dd',
+    kind: 'a',
+    _version: 1
+  })
+  t.match(
+    await ask('insertMany', {
+      data: [
+        { id: 'e', name: 'ee' },
+        { id: 'f', name: 'ff' }
+      ]
+    }),
+    [
+      { id: 'e', _version: 1 },
+      { id: 'f', _version: 1 }
+    ]
+  )
   t.same(await ask('insertMany', { data: [] }), [])
-  t.match(await ask('update', { key: 'd', data: { price: 3 } }), { id: 'd', name: 'dd', price: 3, _version: 2 })
-  t.match(await ask('upsert', { data: { id: 'd', price: 4 } }), { id: 'd', name: 'dd', price: 4, _version: 3 }, 'upsert updates')
-  t.match(await ask('upsert', { data: { id: 'g', name: 'gg' } }), { id: 'g', kind: 'a', _version: 1 }, 'upsert inserts')
+  t.match(await ask('update', { key: 'd', data: { price: 3 } }), {
+    id: 'd',
+    name: 'dd',
+    price: 3,
+    _version: 2
+  })
+  t.match(
+    await ask('upsert', { data: { id: 'd', price: 4 } }),
+    { id: 'd', name: 'dd', price: 4, _version: 3 },
+    'upsert updates'
+  )
+  t.match(
+    await ask('upsert', { data: { id: 'g', name: 'gg' } }),
+    { id: 'g', kind: 'a', _version: 1 },
+    'upsert inserts'
+  )
   t.equal(await ask('updateMany', { filter: { kind: 'b' }, data: { price: 9 } }), 2)
   t.equal(await ask('updateMany', { filter: { kind: 'x' }, data: { price: 9 } }), 0)
   t.equal(await ask('sum', { field: 'price', filter: { kind: 'b' } }), 18)
@@ -394,7 +748,11 @@ t.test('The writing operations', async t => {
 t.test('G-F2 the update of a missing record answers NOT_FOUND', async t => {
   const { client } = await withGoods(t)
   for (const key of ['nope', 5, 0, false, '', {}, [], 'x" not found in bucket "y\n']) {
-    t.equal(await client.code('store.update', { bucket: 'goods', key, data: {} }), 'NOT_FOUND', `key ${JSON.stringify(key)}`)
+    t.equal(
+      await client.code('store.update', { bucket: 'goods', key, data: {} }),
+      'NOT_FOUND',
+      `key ${JSON.stringify(key)}`
+    )
   }
 })
 
@@ -436,7 +794,11 @@ t.test('Filters', async t => {
     [{ $or: [{ price: { $gt: 4 } }, { price: { $lt: 3 } }] }, 'ab']
   ]
   for (const [filter, expected] of table) {
-    t.equal(ids(await client.ask('store.where', { bucket: 'goods', filter })).join(''), expected, JSON.stringify(filter))
+    t.equal(
+      ids(await client.ask('store.where', { bucket: 'goods', filter })).join(''),
+      expected,
+      JSON.stringify(filter)
+    )
   }
 
   t.test('G-F11 a filter that the store does not understand is refused', async t => {
@@ -487,7 +849,13 @@ t.test('Filters', async t => {
     ]
     for (const [filter, at] of table) {
       for (const type of ['where', 'findOne', 'count', 'sum', 'groupBy', 'updateMany', 'deleteMany']) {
-        const reply = await client.request(`store.${type}`, { bucket: 'goods', filter, field: 'price', aggregate: { function: 'count' }, data: {} })
+        const reply = await client.request(`store.${type}`, {
+          bucket: 'goods',
+          filter,
+          field: 'price',
+          aggregate: { function: 'count' },
+          data: {}
+        })
         t.match(reply, { code: 'VALIDATION_ERROR' }, `${type} ${JSON.stringify(filter).slice(0, 60)}`)
         t.ok(reply['message'].startsWith(`${at}: `), `"${reply['message']}" names ${at}`)
       }
@@ -503,21 +871,37 @@ t.test('G-F3 references', async t => {
       key: 'id',
       schema: {
         id: { type: 'string' },
-        // Before the cascade, so that a book whose editor is its author is first to be changed and then to be deleted.
+        // Before the cascade, so that a book whose editor is its author is first to be changed and then to be
+        // deleted.
         editor: { type: 'string', ref: 'authors', onDelete: 'set_null' },
         author: { type: 'string', ref: 'authors', onDelete: 'cascade' }
       }
     },
     loans: { key: 'id', schema: { id: { type: 'string' }, book: { type: 'string', ref: 'books' } } },
-    folders: { key: 'id', schema: { id: { type: 'string' }, parent: { type: 'string', ref: 'folders', onDelete: 'cascade' }, link: { type: 'string', ref: 'folders', onDelete: 'set_null' } } }
+    folders: {
+      key: 'id',
+      schema: {
+        id: { type: 'string' },
+        parent: { type: 'string', ref: 'folders', onDelete: 'cascade' },
+        link: { type: 'string', ref: 'folders', onDelete: 'set_null' }
+      }
+    }
   }
 
   const withLibrary = async (t: Test): Promise<Setting> => {
     const setting = await withBuckets(t, library)
-    await setting.client.ask('store.insertMany', { bucket: 'authors', data: [{ id: 'ann' }, { id: 'bob' }, { id: 'cid' }] })
+    await setting.client.ask('store.insertMany', {
+      bucket: 'authors',
+      data: [{ id: 'ann' }, { id: 'bob' }, { id: 'cid' }]
+    })
     await setting.client.ask('store.insertMany', {
       bucket: 'books',
-      data: [{ id: 'b1', author: 'ann', editor: 'ann' }, { id: 'b2', author: 'ann', editor: 'bob' }, { id: 'b3', author: 'bob', editor: 'cid' }, { id: 'b4' }]
+      data: [
+        { id: 'b1', author: 'ann', editor: 'ann' },
+        { id: 'b2', author: 'ann', editor: 'bob' },
+        { id: 'b3', author: 'bob', editor: 'cid' },
+        { id: 'b4' }
+      ]
     })
     return setting
   }
@@ -525,15 +909,48 @@ t.test('G-F3 references', async t => {
 
   t.test('A dangling reference is refused', async t => {
     const { client } = await withLibrary(t)
-    const dangling = { code: 'VALIDATION_ERROR', details: { bucket: 'books', field: 'author', target: 'authors', key: 'nobody' } }
-    t.match(await client.request('store.insert', { bucket: 'books', data: { id: 'x', author: 'nobody' } }), dangling)
-    t.match(await client.request('store.insertMany', { bucket: 'books', data: [{ id: 'x' }, { id: 'y', author: 'nobody' }] }), dangling)
-    t.match(await client.request('store.upsert', { bucket: 'books', data: { id: 'x', author: 'nobody' } }), dangling)
-    t.match(await client.request('store.update', { bucket: 'books', key: 'b4', data: { author: 'nobody' } }), dangling)
-    t.match(await client.request('store.updateMany', { bucket: 'books', filter: {}, data: { author: 'nobody' } }), dangling)
-    t.match(await client.request('store.transaction', { operations: [{ op: 'insert', bucket: 'books', data: { id: 'x', author: 'nobody' } }] }), dangling)
-    t.equal(await client.code('store.insert', { bucket: 'books', data: { id: 'x', author: { $exists: true } } }), 'VALIDATION_ERROR')
-    t.match(await client.ask('store.insert', { bucket: 'books', data: { id: 'x', author: null } }), { author: null }, 'null refers to nothing')
+    const dangling = {
+      code: 'VALIDATION_ERROR',
+      details: { bucket: 'books', field: 'author', target: 'authors', key: 'nobody' }
+    }
+    t.match(
+      await client.request('store.insert', { bucket: 'books', data: { id: 'x', author: 'nobody' } }),
+      dangling
+    )
+    t.match(
+      await client.request('store.insertMany', {
+        bucket: 'books',
+        data: [{ id: 'x' }, { id: 'y', author: 'nobody' }]
+      }),
+      dangling
+    )
+    t.match(
+      await client.request('store.upsert', { bucket: 'books', data: { id: 'x', author: 'nobody' } }),
+      dangling
+    )
+    t.match(
+      await client.request('store.update', { bucket: 'books', key: 'b4', data: { author: 'nobody' } }),
+      dangling
+    )
+    t.match(
+      await client.request('store.updateMany', { bucket: 'books', filter: {}, data: { author: 'nobody' } }),
+      dangling
+    )
+    t.match(
+      await client.request('store.transaction', {
+        operations: [{ op: 'insert', bucket: 'books', data: { id: 'x', author: 'nobody' } }]
+      }),
+      dangling
+    )
+    t.equal(
+      await client.code('store.insert', { bucket: 'books', data: { id: 'x', author: { $exists: true } } }),
+      'VALIDATION_ERROR'
+    )
+    t.match(
+      await client.ask('store.insert', { bucket: 'books', data: { id: 'x', author: null } }),
+      { author: null },
+      'null refers to nothing'
+    )
   })
 
   t.test('restrict keeps the record', async t => {
@@ -542,7 +959,11 @@ t.test('G-F3 references', async t => {
     const held = { code: 'CONFLICT', details: { bucket: 'loans', field: 'book', target: 'books', key: 'b1' } }
     t.match(await client.request('store.delete', { bucket: 'books', key: 'b1' }), held)
     t.match(await client.request('store.deleteMany', { bucket: 'books', filter: {} }), held)
-    t.match(await client.request('store.delete', { bucket: 'authors', key: 'ann' }), held, 'also at the end of a cascade')
+    t.match(
+      await client.request('store.delete', { bucket: 'authors', key: 'ann' }),
+      held,
+      'also at the end of a cascade'
+    )
     t.same(await left(client, 'books'), ['b1', 'b2', 'b3', 'b4'], 'nothing was deleted')
     t.same(await left(client, 'authors'), ['ann', 'bob', 'cid'])
     await client.ask('store.delete', { bucket: 'loans', key: 'l' })
@@ -554,7 +975,11 @@ t.test('G-F3 references', async t => {
     t.same(await client.ask('store.delete', { bucket: 'authors', key: 'ann' }), { deleted: true })
     t.same(await left(client, 'books'), ['b3', 'b4'])
     await client.ask('store.delete', { bucket: 'authors', key: 'cid' })
-    t.match(await client.ask('store.get', { bucket: 'books', key: 'b3' }), { author: 'bob', editor: null, _version: 2 })
+    t.match(await client.ask('store.get', { bucket: 'books', key: 'b3' }), {
+      author: 'bob',
+      editor: null,
+      _version: 2
+    })
     t.equal(await client.ask('store.deleteMany', { bucket: 'authors', filter: {} }), 1)
     t.same(await left(client, 'books'), ['b4'])
   })
@@ -562,19 +987,37 @@ t.test('G-F3 references', async t => {
   t.test('A circle of references ends', async t => {
     const { client } = await withLibrary(t)
     await client.ask('store.insertMany', { bucket: 'folders', data: [{ id: 'a' }, { id: 'z' }] })
-    await client.ask('store.insertMany', { bucket: 'folders', data: [{ id: 'b', parent: 'a' }, { id: 'c', parent: 'a', link: 'a' }, { id: 'y', link: 'a' }] })
+    await client.ask('store.insertMany', {
+      bucket: 'folders',
+      data: [
+        { id: 'b', parent: 'a' },
+        { id: 'c', parent: 'a', link: 'a' },
+        { id: 'y', link: 'a' }
+      ]
+    })
     await client.ask('store.update', { bucket: 'folders', key: 'a', data: { parent: 'b', link: 'a' } })
     await client.ask('store.delete', { bucket: 'folders', key: 'a' })
     t.match(await client.ask('store.all', { bucket: 'folders' }), [{ id: 'z' }, { id: 'y', link: null }])
     await client.ask('store.update', { bucket: 'folders', key: 'z', data: { link: 'y' } })
-    t.equal(await client.ask('store.deleteMany', { bucket: 'folders', filter: {} }), 2, 'records that refer to each other are deleted together')
+    t.equal(
+      await client.ask('store.deleteMany', { bucket: 'folders', filter: {} }),
+      2,
+      'records that refer to each other are deleted together'
+    )
   })
 
   t.test('A key that looks like a filter touches nothing', async t => {
     const { client } = await withLibrary(t)
     for (const key of [{ $exists: true }, { $neq: 1 }, { $foo: 1 }, { $in: 5 }, {}, []]) {
-      t.same(await client.ask('store.delete', { bucket: 'authors', key }), { deleted: true }, JSON.stringify(key))
-      t.same(await client.ask('store.transaction', { operations: [{ op: 'delete', bucket: 'authors', key }] }), { results: [{ index: 0, data: { deleted: true } }] })
+      t.same(
+        await client.ask('store.delete', { bucket: 'authors', key }),
+        { deleted: true },
+        JSON.stringify(key)
+      )
+      t.same(
+        await client.ask('store.transaction', { operations: [{ op: 'delete', bucket: 'authors', key }] }),
+        { results: [{ index: 0, data: { deleted: true } }] }
+      )
     }
     t.same(await left(client, 'books'), ['b1', 'b2', 'b3', 'b4'])
     t.match(await client.ask('store.get', { bucket: 'books', key: 'b1' }), { editor: 'ann', _version: 1 })
@@ -582,14 +1025,39 @@ t.test('G-F3 references', async t => {
 
   t.test('G-F6 what transactions wrote counts', async t => {
     const { client } = await withLibrary(t)
-    await client.ask('store.transaction', { operations: [{ op: 'insert', bucket: 'loans', data: { id: 'l', book: 'b4' } }] })
-    t.equal(await client.code('store.delete', { bucket: 'books', key: 'b4' }), 'CONFLICT', 'a record that a transaction inserted protects')
-    await client.ask('store.transaction', { operations: [{ op: 'update', bucket: 'loans', key: 'l', data: { book: 'b3' } }] })
-    t.equal(await client.code('store.delete', { bucket: 'books', key: 'b3' }), 'CONFLICT', 'so does one that a transaction changed')
-    t.same(await client.ask('store.delete', { bucket: 'books', key: 'b4' }), { deleted: true }, 'and what it referred to is free')
+    await client.ask('store.transaction', {
+      operations: [{ op: 'insert', bucket: 'loans', data: { id: 'l', book: 'b4' } }]
+    })
+    t.equal(
+      await client.code('store.delete', { bucket: 'books', key: 'b4' }),
+      'CONFLICT',
+      'a record that a transaction inserted protects'
+    )
+    await client.ask('store.transaction', {
+      operations: [{ op: 'update', bucket: 'loans', key: 'l', data: { book: 'b3' } }]
+    })
+    t.equal(
+      await client.code('store.delete', { bucket: 'books', key: 'b3' }),
+      'CONFLICT',
+      'so does one that a transaction changed'
+    )
+    t.same(
+      await client.ask('store.delete', { bucket: 'books', key: 'b4' }),
+      { deleted: true },
+      'and what it referred to is free'
+    )
     await client.ask('store.insert', { bucket: 'loans', data: { id: 'm', book: 'b3' } })
-    await client.ask('store.transaction', { operations: [{ op: 'delete', bucket: 'loans', key: 'l' }, { op: 'deleteMany', bucket: 'loans', filter: { id: 'm' } }] })
-    t.same(await client.ask('store.delete', { bucket: 'books', key: 'b3' }), { deleted: true }, 'one that a transaction deleted does not')
+    await client.ask('store.transaction', {
+      operations: [
+        { op: 'delete', bucket: 'loans', key: 'l' },
+        { op: 'deleteMany', bucket: 'loans', filter: { id: 'm' } }
+      ]
+    })
+    t.same(
+      await client.ask('store.delete', { bucket: 'books', key: 'b3' }),
+      { deleted: true },
+      'one that a transaction deleted does not'
+    )
   })
 
   t.test('clear takes the records whatever refers to them', async t => {
@@ -632,14 +1100,25 @@ t.test('Records are laid out as the store alone would lay them out', async t => 
       nothing: { type: 'string', default: null }
     }
   }
-  const buckets: Readonly<Record<string, BucketDefinition>> = { goods, made, brief: { ...made, ttl: 1000 }, key: { key: 'id', schema: { id: { type: 'number', generated: 'autoincrement' }, a: { type: 'number', default: 1 } } } }
+  const buckets: Readonly<Record<string, BucketDefinition>> = {
+    goods,
+    made,
+    brief: { ...made, ttl: 1000 },
+    key: {
+      key: 'id',
+      schema: { id: { type: 'number', generated: 'autoincrement' }, a: { type: 'number', default: 1 } }
+    }
+  }
   const { client } = await withBuckets(t, buckets)
   for (const [name, definition] of Object.entries(buckets)) await plain.defineBucket(name, definition)
 
   const table: ReadonlyArray<readonly [bucket: string, data: Readonly<Record<string, unknown>>]> = [
     ['goods', { id: 'a', name: 'aa' }],
     ['goods', { name: 'aa', id: 'b', kind: 'b', extra: { z: 1, a: [2] } }],
-    ['goods', { kind: 'a', _version: 9, id: 'c', 10: 'ten', _updatedAt: 5, 2: 'two', name: 'cc', 'a\0b': 1, '': 0 }],
+    [
+      'goods',
+      { kind: 'a', _version: 9, id: 'c', 10: 'ten', _updatedAt: 5, 2: 'two', name: 'cc', 'a\0b': 1, '': 0 }
+    ],
     ['made', {}],
     ['made', { early: 3, z: null }],
     ['made', { made: 1, n: 5, late: null }],
@@ -653,7 +1132,11 @@ t.test('Records are laid out as the store alone would lay them out', async t => 
   for (const [bucket, data] of table) {
     id++
     const expected = masked(JSON.stringify(await plain.bucket(bucket).insert(data)))
-    t.equal(masked(JSON.stringify(await client.ask('store.insert', { bucket, data }))), expected, `${bucket} ${JSON.stringify(data)}`)
+    t.equal(
+      masked(JSON.stringify(await client.ask('store.insert', { bucket, data }))),
+      expected,
+      `${bucket} ${JSON.stringify(data)}`
+    )
   }
   t.test('also in a batch and in a transaction', async t => {
     id++

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { TestClient } from '../client.js'
-import { serve, type Served } from '../helper.js'
-import { RawSocket } from '../raw-socket.js'
+import { TestClient } from '../support/client.js'
+import { serve, type Served } from '../support/service.js'
+import { RawSocket } from '../support/raw-socket.js'
 
 const shutDown = { code: 1000, reason: 'server_shutdown' }
 
@@ -18,7 +18,10 @@ t.test('the delay of a drain', t => {
     const client = await connect()
     const drained = app.noex.drain()
     t.equal(app.noex.state, 'draining')
-    t.same(await Promise.all(['/healthz', '/readyz', '/livez'].map(async path => await statusOf(served, path))), [503, 503, 200])
+    t.same(
+      await Promise.all(['/healthz', '/readyz', '/livez'].map(async path => await statusOf(served, path))),
+      [503, 503, 200]
+    )
     t.ok(await client.ask('store.insert', { bucket: 'items', data: {} }))
     const late = await connect()
     t.equal(await late.ask('store.count', { bucket: 'items' }), 1)
@@ -44,7 +47,9 @@ t.test('the delay of a drain', t => {
     for (const drainDelayMs of [-1, 0.5, NaN, Infinity, '1' as unknown as number]) {
       await t.rejects(app.noex.drain({ drainDelayMs }), { code: 'NOEX_ERR_INVALID_OPTION' })
     }
-    for (const options of [null, 5, { graceMs: 5 }]) await t.rejects(app.noex.drain(options as object), { code: 'NOEX_ERR_INVALID_OPTION' })
+    for (const options of [null, 5, { graceMs: 5 }]) {
+      await t.rejects(app.noex.drain(options as object), { code: 'NOEX_ERR_INVALID_OPTION' })
+    }
     t.equal(app.noex.state, 'serving')
     await app.noex.drain({ drainDelayMs: 0 })
     t.same(await client.closed, shutDown)
@@ -76,7 +81,9 @@ t.test('many clients are told to come back at different times, and closed in any
   const order: number[] = []
   for (const [i, client] of clients.entries()) client.closed.then(() => { order.push(i) }, () => {})
   const drained = app.noex.drain()
-  const notices = await Promise.all(clients.map(async client => await client.next(frame => frame['event'] === 'shutdown')))
+  const notices = await Promise.all(
+    clients.map(async client => await client.next(frame => frame['event'] === 'shutdown'))
+  )
   const times = notices.map(notice => notice['reconnectAfterMs'] as number)
   t.ok(times.every(time => Number.isInteger(time) && time >= 0 && time <= 1_000))
   t.ok(new Set(times.map(time => Math.floor(time / 100))).size >= 9, 'some in each tenth of the window')

@@ -1,8 +1,8 @@
 import { RuleEngine } from '@hamicek/noex-rules'
 import t from 'tap'
 import type { PermissionConfig } from '../../lib/index.js'
-import { serve, startStore } from '../helper.js'
-import { serveAccounts } from '../identity.js'
+import { serve, startStore } from '../support/service.js'
+import { serveAccounts } from '../support/identity.js'
 
 const SECRET = 'secret-4711'
 

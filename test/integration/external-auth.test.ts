@@ -9,15 +9,15 @@ import {
   type NoexOptions,
   type Origin
 } from '../../lib/index.js'
-import { TestClient } from '../client.js'
-import { HandClock } from '../hand-clock.js'
-import { serve, startStore, type Served } from '../helper.js'
-import { InProcessClient } from '../in-process-client.js'
-import { NoexService } from '../../lib/noex.js'
-import { resolveOptions } from '../../lib/options.js'
-import type { Log } from '../../lib/log.js'
-import { logInto } from '../log-into.js'
-import { Turnstile } from '../turnstile.js'
+import { TestClient } from '../support/client.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { serve, startStore, type Served } from '../support/service.js'
+import { InProcessClient } from '../support/in-process-client.js'
+import { NoexService } from '../../lib/service/service.js'
+import { resolveOptions } from '../../lib/options/options.js'
+import type { Log } from '../../lib/util/log.js'
+import { logInto } from '../support/log-into.js'
+import { Barrier } from '../support/barrier.js'
 
 const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
 
@@ -40,7 +40,11 @@ interface Desk extends Served {
   readonly as: (token: string) => Promise<TestClient>
 }
 
-async function serveTokens (t: Test, auth: Partial<ExternalAuth> = {}, options: Omit<NoexOptions, 'store' | 'auth'> = {}): Promise<Desk> {
+async function serveTokens (
+  t: Test,
+  auth: Partial<ExternalAuth> = {},
+  options: Omit<NoexOptions, 'store' | 'auth'> = {}
+): Promise<Desk> {
   const tokens = people()
   const asked: Desk['asked'] = []
   const validate = async (token: string, origin: Origin): Promise<AuthSession | null> => {
@@ -79,16 +83,31 @@ t.test('login', async t => {
     const { url, connect } = await serveTokens(t)
     t.match(await TestClient.raw(t, url).next(), { type: 'welcome', requiresAuth: true })
     const client = await connect()
-    t.match(await client.request('store.count', { bucket: 'items' }), { code: 'UNAUTHORIZED', message: 'Authentication required' })
+    t.match(await client.request('store.count', { bucket: 'items' }), {
+      code: 'UNAUTHORIZED',
+      message: 'Authentication required'
+    })
     t.equal(await client.code('store.nonsense'), 'UNAUTHORIZED', 'what does not exist, neither')
     t.equal(await client.code('identity.whoami'), 'UNAUTHORIZED')
-    t.match(await client.request('identity.login', { username: 'a', password: 'b' }), { code: 'UNKNOWN_OPERATION', message: 'Identity management is not configured' })
+    t.match(await client.request('identity.login', { username: 'a', password: 'b' }), {
+      code: 'UNKNOWN_OPERATION',
+      message: 'Identity management is not configured'
+    })
     t.equal(await client.code('ping'), 'UNKNOWN_OPERATION')
     t.equal(await client.code('auth.nonsense'), 'UNKNOWN_OPERATION')
     t.same(await client.ask('auth.whoami'), { authenticated: false })
     t.same(await client.ask('auth.logout'), { loggedOut: true })
-    t.same(await client.ask('auth.login', { token: 'writer' }), { userId: 'walt', roles: ['writer'], expiresAt: null })
-    t.same(await client.ask('auth.whoami'), { authenticated: true, userId: 'walt', roles: ['writer'], expiresAt: null })
+    t.same(await client.ask('auth.login', { token: 'writer' }), {
+      userId: 'walt',
+      roles: ['writer'],
+      expiresAt: null
+    })
+    t.same(await client.ask('auth.whoami'), {
+      authenticated: true,
+      userId: 'walt',
+      roles: ['writer'],
+      expiresAt: null
+    })
     t.equal(await client.ask('store.count', { bucket: 'items' }), 0)
   })
 
@@ -96,15 +115,25 @@ t.test('login', async t => {
     const { as, tokens } = await serveTokens(t)
     const client = await as('writer')
     tokens['old'] = { userId: 'olga', roles: [], expiresAt: Date.now() - 1 }
-    t.match(await client.request('auth.login', { token: 'wrong' }), { code: 'UNAUTHORIZED', message: 'Invalid token' })
-    t.match(await client.request('auth.login', { token: 'old' }), { code: 'UNAUTHORIZED', message: 'Token has expired' })
-    for (const token of [undefined, null, '', 5, {}, ['x'], 'x'.repeat(100_000)]) t.equal(await client.code('auth.login', { token }), 'VALIDATION_ERROR')
+    t.match(await client.request('auth.login', { token: 'wrong' }), {
+      code: 'UNAUTHORIZED',
+      message: 'Invalid token'
+    })
+    t.match(await client.request('auth.login', { token: 'old' }), {
+      code: 'UNAUTHORIZED',
+      message: 'Token has expired'
+    })
+    for (const token of [undefined, null, '', 5, {}, ['x'], 'x'.repeat(100_000)]) {
+      t.equal(await client.code('auth.login', { token }), 'VALIDATION_ERROR')
+    }
     t.match(await client.ask('auth.whoami'), { userId: 'walt' })
   })
 
   t.test('validate is told where the client comes from, without what a browser adds by itself', async t => {
     const { url, asked } = await serveTokens(t)
-    const client = await TestClient.open(t, url, { headers: { cookie: 'sid=1', authorization: 'Basic eA==', 'x-device': 'desk-7' } })
+    const client = await TestClient.open(t, url, {
+      headers: { cookie: 'sid=1', authorization: 'Basic eA==', 'x-device': 'desk-7' }
+    })
     await client.ask('auth.login', { token: 'writer' })
     const origin = asked[0]?.origin
     t.equal(origin?.remoteAddress, '127.0.0.1')
@@ -116,7 +145,9 @@ t.test('login', async t => {
 
   t.test('with allowedOrigins, validate is told of the cookie too', async t => {
     const { url, asked } = await serveTokens(t, {}, { allowedOrigins: ['https://desk.example'] })
-    const client = await TestClient.open(t, url, { headers: { cookie: 'sid=1', origin: 'https://desk.example' } })
+    const client = await TestClient.open(t, url, {
+      headers: { cookie: 'sid=1', origin: 'https://desk.example' }
+    })
     await client.ask('auth.login', { token: 'writer' })
     t.equal(asked[0]?.origin.headers['cookie'], 'sid=1')
   })
@@ -164,7 +195,7 @@ t.test('login', async t => {
   })
 
   t.test('a client that has gone while its token was checked is logged in nowhere', async t => {
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     const { connect, app } = await serveTokens(t, {
       async validate () {
         await turnstile.pass()
@@ -186,7 +217,10 @@ t.test('login', async t => {
     const { as, app, connect } = await serveTokens(t)
     await connect()
     const client = await as('admin')
-    t.match(await client.ask('server.connections'), [{ authenticated: false, userId: null, roles: [] }, { authenticated: true, userId: 'anna', roles: ['admin'] }])
+    t.match(await client.ask('server.connections'), [
+      { authenticated: false, userId: null, roles: [] },
+      { authenticated: true, userId: 'anna', roles: ['admin'] }
+    ])
     t.match(await app.noex.getStats(), { authEnabled: true, connections: { active: 2, authenticated: 1 } })
     await client.ask('auth.logout')
     t.match(await app.noex.getStats(), { connections: { authenticated: 0 } })
@@ -205,7 +239,10 @@ t.test('expiry', async t => {
     await until(() => app.noex.getConnections()[0]?.authenticated === false)
     t.ok(Date.now() > expiresAt, 'not before its time')
     await store.bucket('items').insert({ name: 'after' })
-    t.match(await client.request('store.count', { bucket: 'items' }), { code: 'UNAUTHORIZED', message: 'Session expired' })
+    t.match(await client.request('store.count', { bucket: 'items' }), {
+      code: 'UNAUTHORIZED',
+      message: 'Session expired'
+    })
     t.match(await client.request('store.count', { bucket: 'items' }), { code: 'UNAUTHORIZED', message: 'Authentication required' })
     t.same(await client.ask('auth.whoami'), { authenticated: false })
     t.same(client.waiting, [], 'no push')
@@ -317,7 +354,15 @@ t.test('moments in another unit', async t => {
 
 t.test('logout and change of user', async t => {
   t.test('[G-B4] a subscription does not outlive the session', async t => {
-    const { as, store } = await serveTokens(t, { permissions: { default: 'deny', rules: [{ role: 'writer', allow: ['store.subscribe', 'store.buckets'] }, { role: 'clerk', allow: 'store.buckets' }] } })
+    const { as, store } = await serveTokens(t, {
+      permissions: {
+        default: 'deny',
+        rules: [
+          { role: 'writer', allow: ['store.subscribe', 'store.buckets'] },
+          { role: 'clerk', allow: 'store.buckets' }
+        ]
+      }
+    })
     const client = await as('writer')
     const { subscriptionId } = await client.ask('store.subscribe', { query: 'all-items' })
     await client.ask('auth.logout')
@@ -325,7 +370,11 @@ t.test('logout and change of user', async t => {
     t.equal(await client.code('store.unsubscribe', { subscriptionId }), 'UNAUTHORIZED')
     t.same(client.waiting, [], 'nothing after the logout')
     await client.ask('auth.login', { token: 'custom' })
-    t.same(await client.next(), { type: 'system', event: 'subscription_closed', subscriptionId, reason: 'forbidden' }, 'the next user may not watch it')
+    t.same(
+      await client.next(),
+      { type: 'system', event: 'subscription_closed', subscriptionId, reason: 'forbidden' },
+      'the next user may not watch it'
+    )
     await store.bucket('items').insert({ name: 'b' })
     await client.settled()
     t.same(client.waiting, [])
@@ -335,7 +384,13 @@ t.test('logout and change of user', async t => {
 
   t.test('[G-B4] without a logout in between, the next user gets what that user may see', async t => {
     const { as, store } = await serveTokens(t, {
-      permissions: { default: 'deny', rules: [{ role: 'writer', allow: '*' }, { role: 'clerk', allow: '*', where: { name: 'public' } }] }
+      permissions: {
+        default: 'deny',
+        rules: [
+          { role: 'writer', allow: '*' },
+          { role: 'clerk', allow: '*', where: { name: 'public' } }
+        ]
+      }
     })
     await store.bucket('items').insertMany([{ name: 'public' }, { name: 'secret' }])
     const client = await as('writer')
@@ -382,7 +437,11 @@ t.test('[G-B2] revalidation', async t => {
     tokens['writer'] = { userId: 'walt', roles: ['reader'] }
     t.equal(await client.code('store.insert', { bucket: 'items', data: {} }), 'FORBIDDEN')
     tokens['writer'] = { userId: 'somebody else', roles: ['writer'] }
-    t.equal(await client.code('store.insert', { bucket: 'items', data: {} }), 'UNAUTHORIZED', 'a token does not change its user')
+    t.equal(
+      await client.code('store.insert', { bucket: 'items', data: {} }),
+      'UNAUTHORIZED',
+      'a token does not change its user'
+    )
   })
 
   t.test('pushes wait for the confirmation and end with the token', async t => {
@@ -399,27 +458,30 @@ t.test('[G-B2] revalidation', async t => {
     t.same(client.waiting, [], 'no push')
   })
 
-  t.test('a check that fails refuses the request and holds the pushes, and neither ends the session', async t => {
-    let fails = false
-    const { connect, store } = await serveTokens(t, {
-      revalidateMs: 0,
-      async validate () {
-        if (fails) throw new Error('away')
-        return { userId: 'u', roles: ['writer'] }
-      }
-    })
-    const client = await connect()
-    await client.ask('auth.login', { token: 'x' })
-    await client.ask('store.subscribe', { query: 'all-items' })
-    fails = true
-    t.equal(await client.code('store.insert', { bucket: 'items', data: {} }), 'INTERNAL_ERROR')
-    await store.bucket('items').insert({ name: 'a' })
-    t.equal(await client.code('store.count', { bucket: 'items' }), 'INTERNAL_ERROR')
-    t.same(client.waiting, [])
-    fails = false
-    await store.bucket('items').insert({ name: 'b' })
-    t.match(await client.push(), { data: [{ name: 'a' }, { name: 'b' }] })
-  })
+  t.test(
+    'a check that fails refuses the request and holds the pushes, and neither ends the session',
+    async t => {
+      let fails = false
+      const { connect, store } = await serveTokens(t, {
+        revalidateMs: 0,
+        async validate () {
+          if (fails) throw new Error('away')
+          return { userId: 'u', roles: ['writer'] }
+        }
+      })
+      const client = await connect()
+      await client.ask('auth.login', { token: 'x' })
+      await client.ask('store.subscribe', { query: 'all-items' })
+      fails = true
+      t.equal(await client.code('store.insert', { bucket: 'items', data: {} }), 'INTERNAL_ERROR')
+      await store.bucket('items').insert({ name: 'a' })
+      t.equal(await client.code('store.count', { bucket: 'items' }), 'INTERNAL_ERROR')
+      t.same(client.waiting, [])
+      fails = false
+      await store.bucket('items').insert({ name: 'b' })
+      t.match(await client.push(), { data: [{ name: 'a' }, { name: 'b' }] })
+    }
+  )
 })
 
 t.test('a client whose token cannot be checked may still leave, or log in anew', async t => {
@@ -448,7 +510,9 @@ t.test('revocation', async t => {
     client.ws.pause()
     t.equal(app.noex.revokeSession('walt'), 1)
     t.notMatch(app.noex.getConnections(), [{ authenticated: true }])
-    for (let i = 0; i < 3; i++) client.send({ id: 100 + i, type: 'store.insert', bucket: 'items', data: { name: 'late' } })
+    for (let i = 0; i < 3; i++) {
+      client.send({ id: 100 + i, type: 'store.insert', bucket: 'items', data: { name: 'late' } })
+    }
     await store.bucket('items').insert({ name: 'by the application' })
     client.ws.resume()
     t.match(await client.next(), { type: 'system', event: 'session_revoked', reason: String })
@@ -477,12 +541,16 @@ t.test('revocation', async t => {
     t.equal((await reader.closed).code, 4002)
     t.throws(() => app.noex.revokeSession(''), TypeError)
     for (const filter of [{ userId: undefined }, { role: '' }, { users: 'x' }]) {
-      t.throws(() => app.noex.revokeSessions(filter as unknown as { userId: string }), TypeError, 'a member without a value is a mistake, not everybody')
+      t.throws(
+        () => app.noex.revokeSessions(filter as unknown as { userId: string }),
+        TypeError,
+        'a member without a value is a mistake, not everybody'
+      )
     }
   })
 
   t.test('ends with the confirmation of a token that was being checked', async t => {
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     const { connect, app } = await serveTokens(t, {
       async validate () {
         await turnstile.pass()
@@ -502,7 +570,13 @@ t.test('optional login', async t => {
   t.test('[G-C8] an anonymous client is not stronger than one that is logged in', async t => {
     const { connect, store } = await serveTokens(t, {
       required: false,
-      permissions: { default: 'deny', rules: [{ role: 'anonymous', allow: ['store.get', 'store.subscribe'] }, { role: 'writer', allow: 'store.*' }] }
+      permissions: {
+        default: 'deny',
+        rules: [
+          { role: 'anonymous', allow: ['store.get', 'store.subscribe'] },
+          { role: 'writer', allow: 'store.*' }
+        ]
+      }
     })
     const client = await connect()
     t.equal(await client.ask('store.get', { bucket: 'items', key: 'x' }), null)
@@ -514,7 +588,11 @@ t.test('optional login', async t => {
     await client.push(subscriptionId)
     await client.ask('auth.logout')
     await store.bucket('items').insert({ name: 'b' })
-    t.match(await client.push(subscriptionId), { data: [{ name: 'a' }, { name: 'b' }] }, 'what an anonymous client may watch goes on')
+    t.match(
+      await client.push(subscriptionId),
+      { data: [{ name: 'a' }, { name: 'b' }] },
+      'what an anonymous client may watch goes on'
+    )
     t.equal(await client.code('store.dropBucket', { name: 'items' }), 'FORBIDDEN')
   })
 
@@ -529,33 +607,48 @@ t.test('optional login', async t => {
   })
 })
 
-t.test('[G-B3] a session that runs out while the server is busy is pushed nothing, though no timer has told of it', async t => {
-  const clock = new HandClock()
-  let late = 0
-  const store = await startStore(t)
-  await store.defineBucket('items', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } })
-  store.defineDeclarativeQuery('all-items', { bucket: 'items' })
-  const service = await NoexService.start(resolveOptions({
-    store,
-    auth: { validate: () => ({ userId: 'sam', roles: ['reader'], expiresAt: clock.now() + 100 }) }
-  }), { log: silentLog, address: () => null, clock: { now: () => clock.now() + late, ticks: () => clock.ticks(), after: (ms, callback) => clock.after(ms, callback) } })
-  t.teardown(async () => { await service.close() })
-  const client = new InProcessClient(service)
-  await client.request('auth.login', { token: 'x' })
-  await client.request('store.subscribe', { query: 'all-items' })
-  await store.bucket('items').insert({})
-  while (client.pushes === 0) await setImmediate()
-  late = 500
-  await store.bucket('items').insert({})
-  // The turns in which the push would leave.
-  for (let turn = 0; turn < 5; turn++) await setImmediate()
-  t.equal(client.pushes, 1)
-  t.match(await client.request('store.count', { bucket: 'items' }), { code: 'UNAUTHORIZED', message: 'Session expired' })
-})
+t.test(
+  '[G-B3] a session that runs out while the server is busy is pushed nothing, though no timer has told of it',
+  async t => {
+    const clock = new FakeClock()
+    let late = 0
+    const store = await startStore(t)
+    await store.defineBucket('items', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } })
+    store.defineDeclarativeQuery('all-items', { bucket: 'items' })
+    const service = await NoexService.start(
+      resolveOptions({
+        store,
+        auth: { validate: () => ({ userId: 'sam', roles: ['reader'], expiresAt: clock.now() + 100 }) }
+      }),
+      {
+        log: silentLog,
+        address: () => null,
+        clock: {
+          now: () => clock.now() + late,
+          ticks: () => clock.ticks(),
+          after: (ms, callback) => clock.after(ms, callback)
+        }
+      }
+    )
+    t.teardown(async () => { await service.close() })
+    const client = new InProcessClient(service)
+    await client.request('auth.login', { token: 'x' })
+    await client.request('store.subscribe', { query: 'all-items' })
+    await store.bucket('items').insert({})
+    while (client.pushes === 0) await setImmediate()
+    late = 500
+    await store.bucket('items').insert({})
+    // The turns in which the push would leave.
+    for (let turn = 0; turn < 5; turn++) await setImmediate()
+    t.equal(client.pushes, 1)
+    t.match(await client.request('store.count', { bucket: 'items' }), { code: 'UNAUTHORIZED', message: 'Session expired' })
+  }
+)
 
 t.test('/stats', async t => {
   const get = async (app: Served['app'], authorization?: string): Promise<number> =>
-    (await app.inject({ url: '/stats', headers: authorization === undefined ? {} : { authorization } })).statusCode
+    (await app.inject({ url: '/stats', headers: authorization === undefined ? {} : { authorization } }))
+      .statusCode
 
   t.test('asks for the right to server.stats', async t => {
     const { app, tokens } = await serveTokens(t)
@@ -576,7 +669,10 @@ t.test('/stats', async t => {
     const closed = await serveTokens(t, { required: false })
     t.equal(await get(closed.app), 403)
     t.equal(await get(closed.app, 'Bearer nonsense'), 401, 'a bad token is no anonymous client')
-    const open = await serveTokens(t, { required: false, permissions: { default: 'deny', rules: [{ role: 'anonymous', allow: 'server.stats' }] } })
+    const open = await serveTokens(t, {
+      required: false,
+      permissions: { default: 'deny', rules: [{ role: 'anonymous', allow: 'server.stats' }] }
+    })
     t.equal(await get(open.app), 200)
   })
 

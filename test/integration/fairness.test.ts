@@ -4,8 +4,8 @@ import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
 import type { NoexOptions } from '../../lib/index.js'
-import { serve, type Served } from '../helper.js'
-import { RawSocket } from '../raw-socket.js'
+import { serve, type Served } from '../support/service.js'
+import { RawSocket } from '../support/raw-socket.js'
 
 const RECORDS = 5_000
 

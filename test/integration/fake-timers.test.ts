@@ -1,7 +1,7 @@
 import { mock } from 'node:test'
 import { RuleEngine } from '@hamicek/noex-rules'
 import t from 'tap'
-import { serve } from '../helper.js'
+import { serve } from '../support/service.js'
 
 const { setTimeout: startTimer } = globalThis
 const pass = (ms: number): Promise<void> => new Promise(resolve => { startTimer(resolve, ms).unref() })

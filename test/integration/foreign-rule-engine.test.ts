@@ -1,11 +1,11 @@
 import { setTimeout as pass } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { RuleEngine } from '../../lib/rules/rule-engine.js'
-import type { TestClient } from '../client.js'
-import { FakeRuleEngine } from '../fake-rule-engine.js'
-import { serve, type Served } from '../helper.js'
-import { logInto } from '../log-into.js'
-import { sampleOf } from '../sampled.js'
+import type { TestClient } from '../support/client.js'
+import { FakeRuleEngine } from '../support/fake-rule-engine.js'
+import { serve, type Served } from '../support/service.js'
+import { logInto } from '../support/log-into.js'
+import { sampleOf } from '../support/sampled.js'
 
 type Method = (...args: unknown[]) => unknown
 

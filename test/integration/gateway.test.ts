@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
 import type { GatewayOptions, NoexOptions } from '../../lib/index.js'
-import { TestClient } from '../client.js'
-import { serve, type ServeSettings, type Served } from '../helper.js'
-import { RawSocket } from '../raw-socket.js'
-import { Turnstile } from '../turnstile.js'
+import { TestClient } from '../support/client.js'
+import { serve, type ServeSettings, type Served } from '../support/service.js'
+import { RawSocket } from '../support/raw-socket.js'
+import { Barrier } from '../support/barrier.js'
 
 const local = ['127.0.0.1']
 
@@ -108,7 +108,7 @@ t.test('a revoked user is closed, and refused at the next upgrade', async t => {
 })
 
 t.test('a user who is revoked while the upgrade is on its way does not come in', async t => {
-  const turnstile = new Turnstile()
+  const turnstile = new Barrier()
   const { url, app } = await serveGateway(t, {}, {}, { before: app => { app.addHook('preHandler', async () => { await turnstile.pass() }) } })
   const client = TestClient.raw(t, url, { origin, headers: { 'x-forwarded-user': 'ann', 'x-forwarded-groups': 'admin' } })
   await turnstile.held()

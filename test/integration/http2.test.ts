@@ -12,10 +12,10 @@ import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { noexPlugin, type NoexOptions } from '../../lib/index.js'
-import { TestClient } from '../client.js'
-import { startStore } from '../helper.js'
+import { TestClient } from '../support/client.js'
+import { startStore } from '../support/service.js'
 import { watchForAccidents } from '../hostile/accidents.js'
-import { projectFile } from '../project-file.js'
+import { projectFile } from '../support/project-file.js'
 
 const pem = readFileSync(projectFile('test/fixtures/localhost.pem'))
 

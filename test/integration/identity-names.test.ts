@@ -1,7 +1,7 @@
 import t from 'tap'
-import { startStore } from '../helper.js'
-import { PASSWORD, serveAccounts } from '../identity.js'
-import { logInto } from '../log-into.js'
+import { startStore } from '../support/service.js'
+import { PASSWORD, serveAccounts } from '../support/identity.js'
+import { logInto } from '../support/log-into.js'
 
 const RLM = '\u200f'
 const ZERO_WIDTH = '\u200b'

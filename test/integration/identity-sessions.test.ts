@@ -1,8 +1,8 @@
 import t from 'tap'
 import { FileAdapter, Store } from '../../lib/exports/store.js'
-import { ADMIN_SECRET, PASSWORD, serveAccounts } from '../identity.js'
-import { TestClient } from '../client.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { ADMIN_SECRET, PASSWORD, serveAccounts } from '../support/identity.js'
+import { TestClient } from '../support/client.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const rightPassword = { password: PASSWORD }
 
@@ -10,26 +10,54 @@ t.test('[G-B1] the first login is that of the admin secret, on the store as it c
   const { connect, url } = await serveAccounts(t)
   t.match(await TestClient.raw(t, url).next(), { requiresAuth: true })
   const client = await connect()
-  t.match(await client.request('identity.loginWithSecret', { secret: 'wrong' }), { code: 'UNAUTHORIZED', message: 'Invalid credentials' })
+  t.match(await client.request('identity.loginWithSecret', { secret: 'wrong' }), {
+    code: 'UNAUTHORIZED',
+    message: 'Invalid credentials'
+  })
   const result = await client.ask('identity.loginWithSecret', { secret: ADMIN_SECRET })
-  t.match(result, { token: /^[\w-]{43}$/, expiresAt: Number, user: { id: '__superadmin__', username: '__superadmin__', roles: ['superadmin'] } })
-  t.same(await client.ask('identity.whoami'), { authenticated: true, userId: '__superadmin__', roles: ['superadmin'], expiresAt: result.expiresAt })
-  t.match(await client.ask('identity.createUser', { username: 'alice', password: 'long enough' }), { username: 'alice', enabled: true, id: String })
+  t.match(result, {
+    token: /^[\w-]{43}$/,
+    expiresAt: Number,
+    user: { id: '__superadmin__', username: '__superadmin__', roles: ['superadmin'] }
+  })
+  t.same(await client.ask('identity.whoami'), {
+    authenticated: true,
+    userId: '__superadmin__',
+    roles: ['superadmin'],
+    expiresAt: result.expiresAt
+  })
+  t.match(await client.ask('identity.createUser', { username: 'alice', password: 'long enough' }), {
+    username: 'alice',
+    enabled: true,
+    id: String
+  })
 })
 
 t.test('login by name and password', async t => {
   const { connect, user, store } = await serveAccounts(t)
   const id = await user('alice', 'writer')
   const client = await connect()
-  t.match(await client.request('identity.login', { username: 'alice', password: 'wrong' }), { code: 'UNAUTHORIZED', message: 'Invalid credentials' })
-  t.match(await client.request('identity.login', { username: 'nobody', password: PASSWORD }), { code: 'UNAUTHORIZED', message: 'Invalid credentials' })
+  t.match(await client.request('identity.login', { username: 'alice', password: 'wrong' }), {
+    code: 'UNAUTHORIZED',
+    message: 'Invalid credentials'
+  })
+  t.match(await client.request('identity.login', { username: 'nobody', password: PASSWORD }), {
+    code: 'UNAUTHORIZED',
+    message: 'Invalid credentials'
+  })
   const before = (await store.bucket('_users').get(id))?.['passwordHash'] as string
-  t.match(await client.ask('identity.login', { username: 'alice', ...rightPassword }), { user: { id, username: 'alice', roles: ['writer'] } })
+  t.match(await client.ask('identity.login', { username: 'alice', ...rightPassword }), {
+    user: { id, username: 'alice', roles: ['writer'] }
+  })
   const after = (await store.bucket('_users').get(id))?.['passwordHash'] as string
   t.match(before, /^\$scrypt\$16384\$8\$1\$/)
   t.match(after, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/, 'a hash of the original is renewed')
   const again = await connect()
-  t.match(await again.ask('identity.login', { username: 'alice', ...rightPassword }), { user: { id } }, 'and the new one is as good')
+  t.match(
+    await again.ask('identity.login', { username: 'alice', ...rightPassword }),
+    { user: { id } },
+    'and the new one is as good'
+  )
   t.equal((await store.bucket('_users').get(id))?.['passwordHash'], after)
 })
 
@@ -39,7 +67,10 @@ t.test('[G-B14] a disabled account is told so only with the right password', asy
   await store.bucket('_users').update(id, { enabled: false })
   const client = await connect()
   t.match(await client.request('identity.login', { username: 'alice', password: 'wrong' }), { code: 'UNAUTHORIZED', message: 'Invalid credentials' })
-  t.match(await client.request('identity.login', { username: 'alice', ...rightPassword }), { code: 'UNAUTHORIZED', message: 'Account disabled' })
+  t.match(await client.request('identity.login', { username: 'alice', ...rightPassword }), {
+    code: 'UNAUTHORIZED',
+    message: 'Account disabled'
+  })
   t.equal(await store.bucket('_sessions').count(), 0)
 })
 
@@ -51,11 +82,19 @@ t.test('[G-B8] a token login knows its token: refresh and both logouts work', as
   await client.ask('auth.login', { token: first })
   const { token: second } = await client.ask('identity.refreshSession')
   t.not(second, first)
-  t.equal(await (await connect()).code('auth.login', { token: first }), 'UNAUTHORIZED', 'the old token is dead')
+  t.equal(
+    await (await connect()).code('auth.login', { token: first }),
+    'UNAUTHORIZED',
+    'the old token is dead'
+  )
   const other = await connect()
   t.match(await other.ask('auth.login', { token: second }), { userId: id, roles: ['reader'] })
   t.same(await other.ask('identity.logout'), { loggedOut: true })
-  t.same(await client.ask('auth.whoami'), { authenticated: false }, 'the session has ended on every connection')
+  t.same(
+    await client.ask('auth.whoami'),
+    { authenticated: false },
+    'the session has ended on every connection'
+  )
   t.equal(await client.code('auth.login', { token: second }), 'UNAUTHORIZED')
   const third = await token(id)
   await client.ask('auth.login', { token: third })
@@ -74,7 +113,11 @@ t.test('[G-B13] tokens are kept as hashes only', async t => {
   t.notMatch(JSON.stringify(records), new RegExp(token))
   for (const { id } of records) {
     t.match(id, /^[0-9a-f]{64}$/)
-    t.equal(await (await connect()).code('auth.login', { token: id }), 'UNAUTHORIZED', 'what is stored is no token')
+    t.equal(
+      await (await connect()).code('auth.login', { token: id }),
+      'UNAUTHORIZED',
+      'what is stored is no token'
+    )
   }
 })
 
@@ -93,7 +136,9 @@ t.test('[G-B10] the oldest of too many sessions ends', async t => {
   const { connect } = await serveAccounts(t, { maxSessionsPerUser: 2 })
   const clients = [await connect(), await connect(), await connect()]
   const tokens: string[] = []
-  for (const client of clients) tokens.push((await client.ask('identity.loginWithSecret', { secret: ADMIN_SECRET })).token)
+  for (const client of clients) {
+    tokens.push((await client.ask('identity.loginWithSecret', { secret: ADMIN_SECRET })).token)
+  }
   t.same(await clients[0]?.ask('auth.whoami'), { authenticated: false })
   t.match(await clients[1]?.ask('auth.whoami'), { authenticated: true })
   const other = await connect()
@@ -124,7 +169,9 @@ t.test('[G-B3] a session ends at its moment', async t => {
   const { user, token, connect, store } = await serveAccounts(t)
   store.defineDeclarativeQuery('all', { bucket: 'items' })
   const client = await connect()
-  await client.ask('auth.login', { token: await token(await user('alice', 'reader'), { expiresAt: Date.now() + 300 }) })
+  await client.ask('auth.login', {
+    token: await token(await user('alice', 'reader'), { expiresAt: Date.now() + 300 })
+  })
   await client.ask('store.subscribe', { query: 'all' })
   await new Promise<void>(resolve => {
     const timer = setInterval(() => {
@@ -136,12 +183,19 @@ t.test('[G-B3] a session ends at its moment', async t => {
     }, 20)
   })
   await store.bucket('items').insert({})
-  t.match(await client.request('store.count', { bucket: 'items' }), { code: 'UNAUTHORIZED', message: 'Session expired' })
+  t.match(await client.request('store.count', { bucket: 'items' }), {
+    code: 'UNAUTHORIZED',
+    message: 'Session expired'
+  })
   t.same(client.waiting, [])
 })
 
 t.test('[G-B7] a revoked user can log in neither by token nor by password', async t => {
-  const { user, token, connect, app, as, store } = await serveAccounts(t, {}, { revocation: { blacklistTtlMs: 60_000 } })
+  const { user, token, connect, app, as, store } = await serveAccounts(
+    t,
+    {},
+    { revocation: { blacklistTtlMs: 60_000 } }
+  )
   const id = await user('alice', 'writer')
   const live = await as(id)
   const spare = await token(id)
@@ -159,7 +213,10 @@ t.test('[G-B7] a login that is on its way when its user is revoked begins no ses
   const { connect, user, app, store } = await serveAccounts(t)
   const id = await user('alice', 'writer')
   const transaction = store.transaction.bind(store)
-  for (const [userId, type, fields] of [[id, 'identity.login', { username: 'alice', ...rightPassword }], ['__superadmin__', 'identity.loginWithSecret', { secret: ADMIN_SECRET }]] as const) {
+  for (const [userId, type, fields] of [
+    [id, 'identity.login', { username: 'alice', ...rightPassword }],
+    ['__superadmin__', 'identity.loginWithSecret', { secret: ADMIN_SECRET }]
+  ] as const) {
     const client = await connect()
     store.transaction = async work => await transaction(async tx => {
       const result = await work(tx)
@@ -185,7 +242,14 @@ t.test('[G-B7] revoking a role ends sessions of users who are not connected, too
 t.test('[G-B19] anonymous clients are answered as the protocol says', async t => {
   const { connect } = await serveAccounts(t)
   const client = await connect()
-  for (const type of ['identity.whoami', 'identity.logout', 'identity.refreshSession', 'identity.listUsers', 'store.buckets', 'nonsense']) {
+  for (const type of [
+    'identity.whoami',
+    'identity.logout',
+    'identity.refreshSession',
+    'identity.listUsers',
+    'store.buckets',
+    'nonsense'
+  ]) {
     t.equal(await client.code(type), 'UNAUTHORIZED', type)
   }
   t.same(await client.ask('auth.whoami'), { authenticated: false })
@@ -199,7 +263,15 @@ t.test('login limits', async t => {
     const { connect, user } = await serveAccounts(t, { loginRateLimit })
     await user('alice')
     const clients = await Promise.all(Array.from({ length: 30 }, async () => await connect()))
-    const replies = await Promise.all(clients.map(async (client, i) => await client.request('identity.login', { username: 'alice', password: i === 29 ? PASSWORD : `guess ${i}` })))
+    const replies = await Promise.all(
+      clients.map(
+        async (client, i) =>
+          await client.request('identity.login', {
+            username: 'alice',
+            password: i === 29 ? PASSWORD : `guess ${i}`
+          })
+      )
+    )
     t.equal(replies.filter(({ code }) => code === 'UNAUTHORIZED').length, 3)
     const limited = replies.filter(({ code }) => code === 'RATE_LIMITED')
     t.equal(limited.length, 27, 'the right one among them')
@@ -213,19 +285,32 @@ t.test('login limits', async t => {
     const client = await connect()
     for (let i = 0; i < 4; i++) await client.request('identity.login', { username: 'bob', password: 'wrong' })
     t.equal(await client.code('identity.login', { username: 'bob', ...rightPassword }), 'RATE_LIMITED')
-    t.match(await client.ask('identity.login', { username: 'alice', ...rightPassword }), { user: { username: 'alice' } })
+    t.match(await client.ask('identity.login', { username: 'alice', ...rightPassword }), {
+      user: { username: 'alice' }
+    })
     t.match(await client.ask('identity.loginWithSecret', { secret: ADMIN_SECRET }), { token: String })
   })
 
   t.test('[G-B17] guesses at the secret lock the secret for their address only', async t => {
-    const { url, user } = await serveAccounts(t, { loginRateLimit }, { realIpHeader: 'X-Real-IP', trustedProxies: ['127.0.0.1'] })
+    const { url, user } = await serveAccounts(
+      t,
+      { loginRateLimit },
+      { realIpHeader: 'X-Real-IP', trustedProxies: ['127.0.0.1'] }
+    )
     await user('alice')
-    const from = async (address: string): Promise<TestClient> => await TestClient.open(t, url, { headers: { 'x-real-ip': address } })
+    const from = async (address: string): Promise<TestClient> =>
+      await TestClient.open(t, url, { headers: { 'x-real-ip': address } })
     const guesser = await from('203.0.113.1')
-    for (let i = 0; i < 3; i++) t.equal(await guesser.code('identity.loginWithSecret', { secret: `guess ${i}` }), 'UNAUTHORIZED')
+    for (let i = 0; i < 3; i++) {
+      t.equal(await guesser.code('identity.loginWithSecret', { secret: `guess ${i}` }), 'UNAUTHORIZED')
+    }
     t.equal(await guesser.code('identity.loginWithSecret', { secret: ADMIN_SECRET }), 'RATE_LIMITED')
-    t.match(await guesser.ask('identity.login', { username: 'alice', ...rightPassword }), { user: { username: 'alice' } })
-    t.match(await (await from('203.0.113.2')).ask('identity.loginWithSecret', { secret: ADMIN_SECRET }), { token: String })
+    t.match(await guesser.ask('identity.login', { username: 'alice', ...rightPassword }), {
+      user: { username: 'alice' }
+    })
+    t.match(await (await from('203.0.113.2')).ask('identity.loginWithSecret', { secret: ADMIN_SECRET }), {
+      token: String
+    })
   })
 
   t.test('[G-B22] wrong current passwords count', async t => {
@@ -234,13 +319,17 @@ t.test('login limits', async t => {
     const client = await as(id)
     const change = { userId: id, currentPassword: 'wrong', newPassword: 'another password' }
     for (let i = 0; i < 3; i++) t.equal(await client.code('identity.changePassword', change), 'UNAUTHORIZED')
-    t.equal(await client.code('identity.changePassword', { ...change, currentPassword: PASSWORD }), 'RATE_LIMITED')
+    t.equal(
+      await client.code('identity.changePassword', { ...change, currentPassword: PASSWORD }),
+      'RATE_LIMITED'
+    )
   })
 })
 
 t.test('[G-B13] with a persistent store users and sessions survive a restart', async t => {
   const directory = temporaryDirectory(t)
-  const open = async (): Promise<Store> => await Store.start({ name: 'accounts', persistence: { adapter: new FileAdapter({ directory }) } })
+  const open = async (): Promise<Store> =>
+    await Store.start({ name: 'accounts', persistence: { adapter: new FileAdapter({ directory }) } })
   const first = await open()
   const before = await serveAccounts(t, {}, {}, { store: first })
   await before.user('alice', 'writer')
@@ -269,20 +358,36 @@ t.test('without one they do not', async t => {
 
 t.test('a short admin secret is warned of at boot', async t => {
   const lines: string[] = []
-  await serveAccounts(t, { adminSecret: 'short' }, {}, { fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } } })
+  await serveAccounts(
+    t,
+    { adminSecret: 'short' },
+    {},
+    { fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } } }
+  )
   t.match(lines.join(), /the admin secret is shorter than 16 characters/)
   t.notMatch(lines.join(), /"short"/)
 })
 
 t.test('/stats takes a session token', async t => {
   const { app, user, token } = await serveAccounts(t)
-  const status = async (bearer: string): Promise<number> => (await app.inject({ url: '/stats', headers: { authorization: `Bearer ${bearer}` } })).statusCode
+  const status = async (bearer: string): Promise<number> =>
+    (await app.inject({ url: '/stats', headers: { authorization: `Bearer ${bearer}` } })).statusCode
   t.equal((await app.inject('/stats')).statusCode, 401)
   t.equal(await status(await token(await user('rita', 'reader'))), 403)
-  const admin = await app.inject({ url: '/stats', headers: { authorization: `Bearer ${await token(await user('anna', 'admin'))}` } })
+  const admin = await app.inject({
+    url: '/stats',
+    headers: { authorization: `Bearer ${await token(await user('anna', 'admin'))}` }
+  })
   t.equal(admin.statusCode, 200)
-  t.same(admin.json<{ store: { buckets: { names: string[] } } }>().store.buckets.names, ['items'], 'without system buckets')
-  const root = await app.inject({ url: '/stats', headers: { authorization: `Bearer ${await token('__superadmin__')}` } })
+  t.same(
+    admin.json<{ store: { buckets: { names: string[] } } }>().store.buckets.names,
+    ['items'],
+    'without system buckets'
+  )
+  const root = await app.inject({
+    url: '/stats',
+    headers: { authorization: `Bearer ${await token('__superadmin__')}` }
+  })
   t.ok(root.json<{ store: { buckets: { names: string[] } } }>().store.buckets.names.includes('_users'))
   const id = await user('dora', 'admin')
   const bearer = await token(id)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { FileLog, Store } from '@hamicek/noex-store'
-import { serve, startStore } from '../helper.js'
-import { logInto } from '../log-into.js'
+import { serve, startStore } from '../support/service.js'
+import { logInto } from '../support/log-into.js'
 
 t.test('A bucket whose definition is not complete is logged once, and answered each time', async t => {
   const directory = t.testdir()

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import type { BucketDefinition } from '@hamicek/noex-store'
-import type { Frame, TestClient } from '../client.js'
-import { serve, type Served } from '../helper.js'
+import type { Frame, TestClient } from '../support/client.js'
+import { serve, type Served } from '../support/service.js'
 
 const MAX = Number.MAX_SAFE_INTEGER
 

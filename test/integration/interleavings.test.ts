@@ -2,13 +2,13 @@ import { createHash, randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
-import { NoexService } from '../../lib/noex.js'
-import { resolveOptions } from '../../lib/options.js'
+import { NoexService } from '../../lib/service/service.js'
+import { resolveOptions } from '../../lib/options/options.js'
 import type { NoexStore } from '../../lib/store/noex-store.js'
-import { startStore } from '../helper.js'
-import { ADMIN_SECRET } from '../identity.js'
-import { InProcessClient } from '../in-process-client.js'
-import { sampled } from '../sampled.js'
+import { startStore } from '../support/service.js'
+import { ADMIN_SECRET } from '../support/identity.js'
+import { InProcessClient } from '../support/in-process-client.js'
+import { sampled } from '../support/sampled.js'
 
 /** Orders of events that are tried. */
 const RUNS = sampled(5_000)
@@ -20,11 +20,22 @@ const actions = ['login', 'insert', 'update', 'transaction', 'subscribe', 'query
 type Action = typeof actions[number]
 
 /** What takes the user's right away. */
-const revocations = ['revokeSession', 'revokeSessions', 'identity.disableUser', 'identity.deleteUser', 'identity.removeRole', 'identity.deleteRole', 'identity.logout'] as const
+const revocations = [
+  'revokeSession',
+  'revokeSessions',
+  'identity.disableUser',
+  'identity.deleteUser',
+  'identity.removeRole',
+  'identity.deleteRole',
+  'identity.logout'
+] as const
 
 t.test('[G-B6] after a revocation has resolved, nothing is pushed and nothing written, in whatever order things happen', { timeout: 300_000 }, async t => {
   const store = await startStore(t)
-  await store.defineBucket('items', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, by: { type: 'string' } } })
+  await store.defineBucket('items', {
+    key: 'id',
+    schema: { id: { type: 'string', generated: 'uuid' }, by: { type: 'string' } }
+  })
   await store.bucket('items').insert({ id: 'shared', by: 'nobody' })
   store.defineDeclarativeQuery('count', { bucket: 'items', aggregate: { function: 'count' } })
 
@@ -64,7 +75,12 @@ t.test('[G-B6] after a revocation has resolved, nothing is pushed and nothing wr
             client.send('store.update', { bucket: 'items', key: 'shared', data: { by: user } })
             break
           case 'transaction':
-            client.send('store.transaction', { operations: [{ op: 'get', bucket: 'items', key: 'shared' }, { op: 'insert', bucket: 'items', data: { by: user } }] })
+            client.send('store.transaction', {
+              operations: [
+                { op: 'get', bucket: 'items', key: 'shared' },
+                { op: 'insert', bucket: 'items', data: { by: user } }
+              ]
+            })
             break
           case 'subscribe':
             client.send('store.subscribe', { query: 'count' })
@@ -76,18 +92,26 @@ t.test('[G-B6] after a revocation has resolved, nothing is pushed and nothing wr
             store.bucket('items').insert({ by: 'the application' }).catch(() => {})
         }
       }
-      for (const name of before) scheduler.schedule(Promise.resolve(), name).then(() => { perform(name) }, () => {})
+      for (const name of before) {
+        scheduler.schedule(Promise.resolve(), name).then(() => { perform(name) }, () => {})
+      }
 
       const revoked = scheduler.schedule(Promise.resolve(), revocation).then(async () => {
         // So that changes have been pushed, or are about to be.
         for (let turn = 0; turn < turns; turn++) await setImmediate()
         switch (revocation) {
-          case 'revokeSession': return service.revokeSession(user)
-          case 'revokeSessions': return service.revokeSessions({ userId: user })
-          case 'identity.logout': return await client.request(revocation)
-          case 'identity.removeRole': return await root.request(revocation, { userId: user, roleName: role.name })
-          case 'identity.deleteRole': return await root.request(revocation, { roleId: role.id })
-          default: return await root.request(revocation, { userId: user })
+          case 'revokeSession':
+            return service.revokeSession(user)
+          case 'revokeSessions':
+            return service.revokeSessions({ userId: user })
+          case 'identity.logout':
+            return await client.request(revocation)
+          case 'identity.removeRole':
+            return await root.request(revocation, { userId: user, roleName: role.name })
+          case 'identity.deleteRole':
+            return await root.request(revocation, { roleId: role.id })
+          default:
+            return await root.request(revocation, { userId: user })
         }
       }).then(() => {
         // A write that the store has begun is not taken back; a call that can wait has waited for it.
@@ -98,37 +122,60 @@ t.test('[G-B6] after a revocation has resolved, nothing is pushed and nothing wr
         for (const name of after) if (name !== 'login') perform(name)
       }, () => {})
 
-      // One step, then everything that follows from it: so that steps of different requests really take turns.
+      // One step, then everything that follows from it: so that steps of different requests really take
+      // turns.
       for (let idleTurns = 0; idleTurns < 4;) {
         idleTurns = scheduler.count() === 0 ? idleTurns + 1 : 0
         if (idleTurns === 0) await scheduler.waitOne()
         await setImmediate()
       }
       const then = await revoked
-      const late = { pushes: client.pushes - then.pushes, writes: (then.isSynchronous ? writes.begun : writes.done) - then.writes }
+      const late = {
+        pushes: client.pushes - then.pushes,
+        writes: (then.isSynchronous ? writes.begun : writes.done) - then.writes
+      }
       seen.pushes += then.pushes
       seen.writes = writes.done
       step = async () => {}
       client.leave()
       await store.bucket('items').deleteMany({ id: { $neq: 'shared' } })
-      if (late.pushes !== 0 || late.writes !== 0) throw new Error(`after ${revocation}: ${JSON.stringify(late)}`)
+      if (late.pushes !== 0 || late.writes !== 0) {
+        throw new Error(`after ${revocation}: ${JSON.stringify(late)}`)
+      }
     }
   ), { numRuns: RUNS })
   t.equal(runs, RUNS)
-  t.ok(seen.pushes > RUNS / 10 && seen.writes > RUNS / 10, `there was something to take away: ${seen.pushes} pushes, ${seen.writes} writes`)
+  t.ok(
+    seen.pushes > RUNS / 10 && seen.writes > RUNS / 10,
+    `there was something to take away: ${seen.pushes} pushes, ${seen.writes} writes`
+  )
 
   async function newUser () {
     const [user, token, name] = [randomUUID(), randomUUID(), randomUUID()]
-    const { id } = await store.bucket('_roles').insert({ name, permissions: [{ allow: 'store.*', buckets: ['items'] }] })
+    const { id } = await store
+      .bucket('_roles')
+      .insert({ name, permissions: [{ allow: 'store.*', buckets: ['items'] }] })
     await store.bucket('_users').insert({ id: user, username: user, passwordHash: 'none' })
     await store.bucket('_user_roles').insert({ userId: user, roleId: id })
-    await store.bucket('_sessions').insert({ id: createHash('sha256').update(token).digest('hex'), userId: user, expiresAt: Date.now() + 3_600_000 })
+    await store
+      .bucket('_sessions')
+      .insert({
+        id: createHash('sha256').update(token).digest('hex'),
+        userId: user,
+        expiresAt: Date.now() + 3_600_000
+      })
     return { user, token, role: { id: String(id), name } }
   }
 })
 
-/** The store as the service sees it: each write and each query takes a step first. Counts what clients write. */
-function stepping (store: NoexStore, step: (label: string) => Promise<void>, writes: { begun: number, done: number }): NoexStore {
+/**
+ * The store as the service sees it: each write and each query takes a step first. Counts what clients write.
+ */
+function stepping (
+  store: NoexStore,
+  step: (label: string) => Promise<void>,
+  writes: { begun: number, done: number }
+): NoexStore {
   const methods = [
     'hasBucket', 'getBucketSchema', 'fieldsOf', 'defineBucket', 'dropBucket', 'updateBucket',
     'defineDeclarativeQuery', 'undefineQuery', 'getQueries', 'getQueryInfo', 'keyOf', 'on', 'onCommit',
@@ -158,7 +205,8 @@ function stepping (store: NoexStore, step: (label: string) => Promise<void>, wri
           if (typeof value !== 'function') return value
           const method = value.bind(target) as (...args: unknown[]) => Promise<unknown>
           if (!['insert', 'update'].includes(String(member)) || name !== 'items') return method
-          return async (...args: unknown[]) => await counted(`${String(member)} ${name}`, async () => await method(...args), true)
+          return async (...args: unknown[]) =>
+            await counted(`${String(member)} ${name}`, async () => await method(...args), true)
         }
       })
     },

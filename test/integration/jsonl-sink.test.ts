@@ -6,16 +6,16 @@ import { createInterface } from 'node:readline'
 import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import type { Checkpoint } from '../../lib/audit/checkpoint.js'
-import { jsonlSink } from '../../lib/audit/jsonl-sink.js'
-import { verifyTrail } from '../../lib/audit/verify.js'
+import type { Checkpoint } from '../../lib/audit/chain/checkpoint.js'
+import { jsonlSink } from '../../lib/audit/file/jsonl-sink.js'
+import { verifyTrail } from '../../lib/audit/file/verify.js'
 import { auditVerify } from '../../lib/cli/audit-verify.js'
 import type { NoexOptions } from '../../lib/index.js'
-import { keys } from '../audit-trail-files.js'
-import { serve } from '../helper.js'
-import { isThorough } from '../sampled.js'
-import { smallDisk } from '../small-disk.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { keys } from '../support/audit-trail-files.js'
+import { serve } from '../support/service.js'
+import { isThorough } from '../support/sampled.js'
+import { smallDisk } from '../support/small-disk.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const fixture = fileURLToPath(new URL('../fixtures/audit-writer.js', import.meta.url))
 
@@ -42,10 +42,19 @@ interface Writer {
 }
 
 /** Writes a trail in a process of its own, under `strace` with these arguments if there are some. */
-function write (t: Test, args: readonly string[], strace: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Writer {
+function write (
+  t: Test,
+  args: readonly string[],
+  strace: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {}
+): Writer {
   const node = [process.execPath, ...process.execArgv, fixture, ...args]
-  const [command, ...rest] = strace.length === 0 ? node : ['strace', '-f', '-qq', '-o', '/dev/null', ...strace, ...node]
-  const child = spawn(command as string, rest, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } })
+  const [command, ...rest] =
+    strace.length === 0 ? node : ['strace', '-f', '-qq', '-o', '/dev/null', ...strace, ...node]
+  const child = spawn(command as string, rest, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env }
+  })
   t.teardown(() => { child.kill('SIGKILL') })
   const lines: string[] = []
   const reader = createInterface({ input: child.stdout as NonNullable<ChildProcess['stdout']> })
@@ -64,7 +73,11 @@ function write (t: Test, args: readonly string[], strace: readonly string[] = []
 /** The resources of all entries, in order. */
 function resources (directory: string): string[] {
   const names = readdirSync(directory).filter(name => name.endsWith('.jsonl'))
-  const lines = names.flatMap(name => readFileSync(join(directory, name), 'utf8').split('\n').filter(line => line !== ''))
+  const lines = names.flatMap(name =>
+    readFileSync(join(directory, name), 'utf8')
+      .split('\n')
+      .filter(line => line !== '')
+  )
   const parsed = lines.map(line => JSON.parse(line) as { seq: number, resource: string })
   return parsed.sort((a, b) => a.seq - b.seq).map(({ resource }) => resource)
 }
@@ -75,7 +88,11 @@ async function expectWhole (t: Test, directory: string, { lines }: Writer, title
   t.equal(new Set(found).size, found.length, `${title}: nothing is there twice`)
   const acknowledged = lines.filter(line => line.startsWith('durable ')).length
   t.ok(found.length >= acknowledged, `${title}: ${found.length} of ${acknowledged}`)
-  t.same(found.slice(0, acknowledged), Array.from({ length: acknowledged }, (_, i) => `batch-${i + 1}-1`), `${title}: in order`)
+  t.same(
+    found.slice(0, acknowledged),
+    Array.from({ length: acknowledged }, (_, i) => `batch-${i + 1}-1`),
+    `${title}: in order`
+  )
   const result = await verifyTrail({ files: [join(directory, 'audit.jsonl')] })
   t.ok(result.ok, `${title}: ${JSON.stringify(result)}`)
 }
@@ -91,25 +108,35 @@ t.test('a served store writes its trail, and goes on with it after a restart', a
     const { app, connect } = await serve(t, auditOptions(path))
     const client = await connect()
     await client.ask('store.insert', { bucket: 'items', data: { n } })
-    t.match(readFileSync(path, 'utf8'), /"operation":"store.insert","resource":"items","result":"success"/, 'it is in the file before the reply')
+    t.match(
+      readFileSync(path, 'utf8'),
+      /"operation":"store.insert","resource":"items","result":"success"/,
+      'it is in the file before the reply'
+    )
     await app.close()
   }
   const result = await verifyTrail({ files: [path] })
   t.match(result, { ok: true, entries: 4, firstSeq: 1, lastSeq: 4, sinceCheckpoint: 0 })
 })
 
-t.test('what a crash has left half written is told at the next start, in the trail and not only beside it', async t => {
-  const directory = temporaryDirectory(t)
-  const path = join(directory, 'audit.jsonl')
-  const first = await serve(t, auditOptions(path))
-  await first.app.close()
-  appendFileSync(path, '{"timestamp":17')
-  const second = await serve(t, auditOptions(path))
-  await second.app.close()
-  t.match(readFileSync(path, 'utf8'), /"operation":"audit.recovered","resource":"\*","result":"success","details":\{"bytes":15,"lines":0\}/)
-  t.equal(readFileSync(join(directory, 'audit.torn'), 'utf8'), '{"timestamp":17')
-  t.match(await verifyTrail({ files: [path] }), { ok: true })
-})
+t.test(
+  'what a crash has left half written is told at the next start, in the trail and not only beside it',
+  async t => {
+    const directory = temporaryDirectory(t)
+    const path = join(directory, 'audit.jsonl')
+    const first = await serve(t, auditOptions(path))
+    await first.app.close()
+    appendFileSync(path, '{"timestamp":17')
+    const second = await serve(t, auditOptions(path))
+    await second.app.close()
+    t.match(
+      readFileSync(path, 'utf8'),
+      /"operation":"audit.recovered","resource":"\*","result":"success","details":\{"bytes":15,"lines":0\}/
+    )
+    t.equal(readFileSync(join(directory, 'audit.torn'), 'utf8'), '{"timestamp":17')
+    t.match(await verifyTrail({ files: [path] }), { ok: true })
+  }
+)
 
 t.test('checkpoints go to onCheckpoint, and what that throws harms nobody', async t => {
   const path = join(temporaryDirectory(t), 'audit.jsonl')
@@ -118,7 +145,13 @@ t.test('checkpoints go to onCheckpoint, and what that throws harms nobody', asyn
     seqs.push(seq)
     throw new Error('nobody minds')
   }
-  const { app, connect } = await serve(t, { audit: { tiers: ['write'], logLevel: 'silent', sinks: [jsonlSink({ path, checkpointEntries: 2, onCheckpoint })] } })
+  const { app, connect } = await serve(t, {
+    audit: {
+      tiers: ['write'],
+      logLevel: 'silent',
+      sinks: [jsonlSink({ path, checkpointEntries: 2, onCheckpoint })]
+    }
+  })
   const client = await connect()
   for (const n of [1, 2, 3]) await client.ask('store.insert', { bucket: 'items', data: { n } })
   await app.close()
@@ -241,7 +274,11 @@ t.test('faults of the disk', t => {
     for (const call of [3, 4]) {
       const directory = temporaryDirectory(t)
       const path = join(directory, 'audit.jsonl')
-      const writer = write(t, [path, '4'], ['-P', path, '-e', 'trace=fdatasync', '-e', `inject=fdatasync:error=EIO:when=${call}`])
+      const writer = write(
+        t,
+        [path, '4'],
+        ['-P', path, '-e', 'trace=fdatasync', '-e', `inject=fdatasync:error=EIO:when=${call}`]
+      )
       t.equal(await writer.ended, 0)
       t.ok(writer.lines.includes('failing EIO'))
       t.ok(readdirSync(directory).includes('audit.0000000000000001.jsonl'), 'the segment was closed')
@@ -270,7 +307,11 @@ t.test('faults of the disk', t => {
     for (const call of isThorough ? [1, 2, 5, 9, 14, 20] : [2, 9]) {
       const directory = temporaryDirectory(t)
       const path = join(directory, 'audit.jsonl')
-      const killed = write(t, [path, '30', '1', '700'], ['-P', path, '-e', 'trace=fdatasync', '-e', `inject=fdatasync:signal=SIGKILL:when=${call}`])
+      const killed = write(
+        t,
+        [path, '30', '1', '700'],
+        ['-P', path, '-e', 'trace=fdatasync', '-e', `inject=fdatasync:signal=SIGKILL:when=${call}`]
+      )
       await killed.ended
       const again = write(t, [path, '0'])
       t.equal(await again.ended, 0, 'it starts again')
@@ -287,5 +328,7 @@ t.test('the options', async t => {
     [{ path: 'a.jsonl', policy: { other: 'drop' } }, 'jsonlSink.policy.other'], [{ path: 'a.jsonl', signingKey: 'no key' }, 'jsonlSink.signingKey'],
     [{ path: 'a.jsonl', keep: 0 }, 'jsonlSink.keep'], [{ path: 'a.jsonl', fsync: 'yes' }, 'jsonlSink.fsync'], [{ path: 'a.jsonl', onCheckpoint: 5 }, 'jsonlSink.onCheckpoint']
   ]
-  for (const [options, path] of bad) t.throws(() => jsonlSink(options as never), { name: 'NoexOptionsError', path })
+  for (const [options, path] of bad) {
+    t.throws(() => jsonlSink(options as never), { name: 'NoexOptionsError', path })
+  }
 })

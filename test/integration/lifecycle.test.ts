@@ -6,10 +6,10 @@ import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { noexPlugin, NoexServer, type NoexOptions } from '../../lib/index.js'
-import { TestClient } from '../client.js'
-import { serve, startStore, type Served } from '../helper.js'
-import { RawSocket, upgradeHeaders } from '../raw-socket.js'
-import { Turnstile } from '../turnstile.js'
+import { TestClient } from '../support/client.js'
+import { serve, startStore, type Served } from '../support/service.js'
+import { RawSocket, upgradeHeaders } from '../support/raw-socket.js'
+import { Barrier } from '../support/barrier.js'
 
 /** What a shutdown may take beyond its grace period, whatever clients do. */
 const ALLOWANCE_MS = 2_000
@@ -23,8 +23,8 @@ async function timed (work: Promise<unknown>): Promise<number> {
   return performance.now() - started
 }
 
-function defineSlow (t: Test, served: Served): Turnstile {
-  const turnstile = new Turnstile()
+function defineSlow (t: Test, served: Served): Barrier {
+  const turnstile = new Barrier()
   served.store.defineQuery('slow', async () => {
     await turnstile.pass()
     return 'done'
@@ -223,7 +223,7 @@ t.test('[G-J1] a shutdown is bounded', t => {
   }
 
   t.test('in the face of an upgrade that hangs in a hook of the application', async t => {
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     t.teardown(() => { turnstile.open() })
     const served = await serve(t, {}, {
       before (app) {
@@ -253,7 +253,7 @@ t.test('[G-J1] a shutdown is bounded', t => {
   }
 
   t.test('and an upgrade that comes through late is closed, without harm to those who have their grace', async t => {
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     const { app, connect, url } = await serve(t, {}, {
       before (app) {
         app.addHook('preHandler', async request => { if (request.headers['x-hang'] !== undefined) await turnstile.pass() })

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { NoexServerError } from '../../lib/index.js'
-import { TestClient, type Frame } from '../client.js'
-import { serve } from '../helper.js'
+import { TestClient, type Frame } from '../support/client.js'
+import { serve } from '../support/service.js'
 
 /** Checks that the connection answers, and that nothing else has arrived. */
 async function isQuiet (t: Test, client: TestClient): Promise<void> {
@@ -23,7 +23,8 @@ t.test('The welcome is the first frame and has its members in order', async t =>
 t.test('A frame that is no request is answered and leaves the connection open', async t => {
   const { connect } = await serve(t)
   const client = await connect()
-  const deep = (levels: number) => `{"id":9,"type":"store.buckets","v":${'['.repeat(levels)}${']'.repeat(levels)}}`
+  const deep = (levels: number) =>
+    `{"id":9,"type":"store.buckets","v":${'['.repeat(levels)}${']'.repeat(levels)}}`
   const table: ReadonlyArray<readonly [frame: string, id: number, code: string]> = [
     ['', 0, 'PARSE_ERROR'],
     ['hello', 0, 'PARSE_ERROR'],
@@ -101,14 +102,31 @@ t.test('Pipelined requests of every kind are answered in order, each once', asyn
   const { connect } = await serve(t)
   const client = await connect()
   const requests: ReadonlyArray<readonly [fields: object | string, expected: object]> = [
-    [{ id: 1, type: 'store.defineBucket', name: 'b', config: { key: 'id', schema: { id: { type: 'string' } } } }, { id: 1, type: 'result', data: { created: true } }],
-    [{ id: 2, type: 'store.insert', bucket: 'b', data: { id: 'a' } }, { id: 2, data: { id: 'a', _version: 1 } }],
+    [
+      {
+        id: 1,
+        type: 'store.defineBucket',
+        name: 'b',
+        config: { key: 'id', schema: { id: { type: 'string' } } }
+      },
+      { id: 1, type: 'result', data: { created: true } }
+    ],
+    [
+      { id: 2, type: 'store.insert', bucket: 'b', data: { id: 'a' } },
+      { id: 2, data: { id: 'a', _version: 1 } }
+    ],
     [{ id: 3, type: 'store.get', bucket: 'b', key: 'a' }, { id: 3, data: { id: 'a' } }],
     [{ id: 4, type: 'nope' }, { id: 4, code: 'UNKNOWN_OPERATION' }],
     ['{', { id: 0, code: 'PARSE_ERROR' }],
-    [{ id: 6, type: 'store.update', bucket: 'b', key: 'a', data: { n: 1 } }, { id: 6, data: { n: 1, _version: 2 } }],
+    [
+      { id: 6, type: 'store.update', bucket: 'b', key: 'a', data: { n: 1 } },
+      { id: 6, data: { n: 1, _version: 2 } }
+    ],
     [{ id: 7, type: 'store.insert', bucket: 'b', data: { id: 'a' } }, { id: 7, code: 'ALREADY_EXISTS' }],
-    [{ id: 8, type: 'store.transaction', operations: [{ op: 'delete', bucket: 'b', key: 'a' }] }, { id: 8, data: { results: [{ index: 0, data: { deleted: true } }] } }],
+    [
+      { id: 8, type: 'store.transaction', operations: [{ op: 'delete', bucket: 'b', key: 'a' }] },
+      { id: 8, data: { results: [{ index: 0, data: { deleted: true } }] } }
+    ],
     [{ id: 9, type: 'store.count', bucket: 'b' }, { id: 9, data: 0 }],
     [{ id: 10, type: 'store.dropBucket', name: 'b' }, { id: 10, data: { dropped: true } }],
     [{ id: 11, type: 'store.all', bucket: 'b' }, { id: 11, code: 'BUCKET_NOT_DEFINED' }]
@@ -121,10 +139,19 @@ t.test('Pipelined requests of every kind are answered in order, each once', asyn
 t.test('Requests that follow a pong or a broken frame in one packet are handled', async t => {
   const { connect } = await serve(t)
   const client = await connect()
-  for (let id = 1; id <= 1000; id++) client.send(id % 3 === 0 ? { type: 'pong', timestamp: id } : id % 3 === 1 ? '[' : { id, type: 'store.buckets' })
+  for (let id = 1; id <= 1000; id++) {
+    client.send(
+      id % 3 === 0 ? { type: 'pong', timestamp: id } : id % 3 === 1 ? '[' : { id, type: 'store.buckets' }
+    )
+  }
   const replies: Frame[] = []
   for (let id = 1; id <= 1000; id++) if (id % 3 !== 0) replies.push(await client.next())
-  t.same(replies.map(reply => reply['id']), Array.from({ length: 1000 }, (_, i) => i + 1).filter(id => id % 3 !== 0).map(id => id % 3 === 1 ? 0 : id))
+  t.same(
+    replies.map(reply => reply['id']),
+    Array.from({ length: 1000 }, (_, i) => i + 1)
+      .filter(id => id % 3 !== 0)
+      .map(id => (id % 3 === 1 ? 0 : id))
+  )
 })
 
 t.test('A binary frame closes the connection, and what follows it is not executed', async t => {
@@ -154,33 +181,106 @@ t.test('A frame may have maxPayloadBytes and no more', async t => {
 t.test('Unknown operations', async t => {
   const { connect } = await serve(t)
   const client = await connect()
-  const unknown = ['ping', 'nope', 'nope.x', '.', '.x', 'store', 'store.', 'store.nope', 'STORE.GET', 'store.get ', ' store.get', 'store.get.x', 'store.constructor',
-    'store.toString', 'constructor', 'constructor.prototype', 'toString', 'hasOwnProperty', '__proto__', '__proto__.x', 'server', 'server.nope', 'rules', 'welcome', 'result', 'error',
-    'auth.login', 'auth.logout', 'auth.whoami', 'identity.login', 'identity.createUser', 'audit.query', 'procedures', 'procedures.x', 'logic.x', 'x'.repeat(10_000)]
+  const unknown = [
+    'ping',
+    'nope',
+    'nope.x',
+    '.',
+    '.x',
+    'store',
+    'store.',
+    'store.nope',
+    'STORE.GET',
+    'store.get ',
+    ' store.get',
+    'store.get.x',
+    'store.constructor',
+    'store.toString',
+    'constructor',
+    'constructor.prototype',
+    'toString',
+    'hasOwnProperty',
+    '__proto__',
+    '__proto__.x',
+    'server',
+    'server.nope',
+    'rules',
+    'welcome',
+    'result',
+    'error',
+    'auth.login',
+    'auth.logout',
+    'auth.whoami',
+    'identity.login',
+    'identity.createUser',
+    'audit.query',
+    'procedures',
+    'procedures.x',
+    'logic.x',
+    'x'.repeat(10_000)
+  ]
   for (const type of unknown) {
     const reply = await client.request(type)
     t.match(reply, { type: 'error', code: 'UNKNOWN_OPERATION' }, `"${type.slice(0, 30)}" is unknown`)
     t.notMatch(reply['message'], /function|native/, 'G-C15 the message holds nothing of a prototype')
   }
-  for (const type of ['rules.emit', 'rules.nope', 'rules.', 'rules.constructor', 'rules.subscribe', 'rules.stats', 'rules.a.b']) {
+  for (const type of [
+    'rules.emit',
+    'rules.nope',
+    'rules.',
+    'rules.constructor',
+    'rules.subscribe',
+    'rules.stats',
+    'rules.a.b'
+  ]) {
     t.equal(await client.code(type), 'RULES_NOT_AVAILABLE', `"${type}" needs a rule engine`)
   }
-  t.equal(await client.code('nope', { bucket: 5 }), 'UNKNOWN_OPERATION', 'an unknown operation is not validated')
+  t.equal(
+    await client.code('nope', { bucket: 5 }),
+    'UNKNOWN_OPERATION',
+    'an unknown operation is not validated'
+  )
   await isQuiet(t, client)
 })
 
 t.test('Members that an operation does not have are without effect', async t => {
   const { connect } = await serve(t)
   const client = await connect()
-  const decoys = { bucket: 'nowhere', name: 'nowhere', query: 'nowhere', key: 'nowhere', filter: { $bad: 1 }, data: 5, limit: -1, operations: 'x', constructor: 1, hasOwnProperty: 1 }
-  const without = (...names: string[]) => Object.fromEntries(Object.entries(decoys).filter(([name]) => !names.includes(name)))
+  const decoys = {
+    bucket: 'nowhere',
+    name: 'nowhere',
+    query: 'nowhere',
+    key: 'nowhere',
+    filter: { $bad: 1 },
+    data: 5,
+    limit: -1,
+    operations: 'x',
+    constructor: 1,
+    hasOwnProperty: 1
+  }
+  const without = (...names: string[]) =>
+    Object.fromEntries(Object.entries(decoys).filter(([name]) => !names.includes(name)))
 
-  t.match(await client.ask('store.insert', { ...without('bucket', 'data'), bucket: 'items', data: { id: 'a', name: 'x' } }), { id: 'a' })
-  t.match(await client.ask('store.get', { ...without('bucket', 'key'), bucket: 'items', key: 'a' }), { id: 'a' })
+  t.match(
+    await client.ask('store.insert', {
+      ...without('bucket', 'data'),
+      bucket: 'items',
+      data: { id: 'a', name: 'x' }
+    }),
+    { id: 'a' }
+  )
+  t.match(await client.ask('store.get', { ...without('bucket', 'key'), bucket: 'items', key: 'a' }), {
+    id: 'a'
+  })
   t.equal((await client.ask('store.all', { ...without('bucket'), bucket: 'items' })).length, 1)
   t.same(await client.ask('store.buckets', decoys), { count: 1, names: ['items'] })
-  t.same(await client.ask('store.transaction', { ...without('operations'), operations: [{ ...without('bucket'), op: 'count', bucket: 'items', filter: {} }] }),
-    { results: [{ index: 0, data: 1 }] })
+  t.same(
+    await client.ask('store.transaction', {
+      ...without('operations'),
+      operations: [{ ...without('bucket'), op: 'count', bucket: 'items', filter: {} }]
+    }),
+    { results: [{ index: 0, data: 1 }] }
+  )
   t.match(await client.ask('store.getBucketSchema', { ...without('name'), name: 'items' }), { name: 'items' })
   t.match(await client.ask('server.stats', decoys), { connectionCount: 1 })
 })
@@ -191,7 +291,15 @@ t.test('Without exposeErrorDetails no reply holds a value of a record', async t 
   const secret = 'secret-4711'
   await client.ask('store.defineBucket', {
     name: 'users',
-    config: { key: 'id', schema: { id: { type: 'string' }, mail: { type: 'string', unique: true }, age: { type: 'number' }, boss: { type: 'string', ref: 'users' } } }
+    config: {
+      key: 'id',
+      schema: {
+        id: { type: 'string' },
+        mail: { type: 'string', unique: true },
+        age: { type: 'number' },
+        boss: { type: 'string', ref: 'users' }
+      }
+    }
   })
   await client.ask('store.insert', { bucket: 'users', data: { id: secret, mail: secret } })
   await client.ask('store.insert', { bucket: 'users', data: { id: 'b', mail: 'b', boss: secret } })
@@ -199,18 +307,34 @@ t.test('Without exposeErrorDetails no reply holds a value of a record', async t 
   const attempts: ReadonlyArray<readonly [type: string, fields: object, code: string]> = [
     ['store.insert', { bucket: 'users', data: { id: secret } }, 'ALREADY_EXISTS'],
     ['store.insert', { bucket: 'users', data: { id: 'c', mail: secret } }, 'ALREADY_EXISTS'],
-    ['store.insertMany', { bucket: 'users', data: [{ id: 'c' }, { id: 'd', mail: secret }] }, 'ALREADY_EXISTS'],
+    [
+      'store.insertMany',
+      { bucket: 'users', data: [{ id: 'c' }, { id: 'd', mail: secret }] },
+      'ALREADY_EXISTS'
+    ],
     ['store.insertMany', { bucket: 'users', data: [{ id: secret }] }, 'ALREADY_EXISTS'],
     ['store.update', { bucket: 'users', key: 'b', data: { mail: secret } }, 'ALREADY_EXISTS'],
     ['store.updateMany', { bucket: 'users', filter: {}, data: { mail: secret } }, 'ALREADY_EXISTS'],
     ['store.upsert', { bucket: 'users', data: { id: 'e', mail: secret } }, 'ALREADY_EXISTS'],
-    ['store.transaction', { operations: [{ op: 'insert', bucket: 'users', data: { id: 'f', mail: secret } }] }, 'ALREADY_EXISTS'],
-    ['store.transaction', { operations: [{ op: 'insert', bucket: 'users', data: { id: secret } }] }, 'CONFLICT'],
+    [
+      'store.transaction',
+      { operations: [{ op: 'insert', bucket: 'users', data: { id: 'f', mail: secret } }] },
+      'ALREADY_EXISTS'
+    ],
+    [
+      'store.transaction',
+      { operations: [{ op: 'insert', bucket: 'users', data: { id: secret } }] },
+      'CONFLICT'
+    ],
     ['store.insert', { bucket: 'users', data: { id: 'g', boss: `${secret}-gone` } }, 'VALIDATION_ERROR'],
     ['store.insert', { bucket: 'users', data: { id: 'g', age: secret } }, 'VALIDATION_ERROR'],
     ['store.update', { bucket: 'users', key: `${secret}-gone`, data: {} }, 'NOT_FOUND'],
     ['store.delete', { bucket: 'users', key: secret }, 'CONFLICT'],
-    ['store.updateBucket', { name: 'users', updates: { addFields: { note: { type: 'string', pattern: `(${secret}` } } } }, 'VALIDATION_ERROR']
+    [
+      'store.updateBucket',
+      { name: 'users', updates: { addFields: { note: { type: 'string', pattern: `(${secret}` } } } },
+      'VALIDATION_ERROR'
+    ]
   ]
   for (const [type, fields, code] of attempts) {
     const reply = await client.request(type, fields)
@@ -222,28 +346,71 @@ t.test('Without exposeErrorDetails no reply holds a value of a record', async t 
 
 t.test('G-F11 a failure inside the server is answered in general terms and logged', async t => {
   const lines: string[] = []
-  const { connect, store } = await serve(t, {}, { fastify: { logger: { level: 'error', stream: { write (line: string) { lines.push(line) } } } } })
+  const { connect, store } = await serve(
+    t,
+    {},
+    {
+      fastify: {
+        logger: {
+          level: 'error',
+          stream: {
+            write (line: string) {
+              lines.push(line)
+            }
+          }
+        }
+      }
+    }
+  )
   store.defineQuery('broken', async () => { throw new TypeError('the reason is private') })
   const client = await connect()
   const reply = await client.request('store.query', { query: 'broken' })
   t.match(reply, { type: 'error', code: 'INTERNAL_ERROR' })
   t.notMatch(JSON.stringify(reply), /private/)
   t.equal(lines.length, 1)
-  t.match(JSON.parse(lines[0] as string), { operation: 'store.query', err: { type: 'TypeError', message: 'the reason is private' } })
+  t.match(JSON.parse(lines[0] as string), {
+    operation: 'store.query',
+    err: { type: 'TypeError', message: 'the reason is private' }
+  })
   await isQuiet(t, client)
 })
 
-t.test('A failure that cannot be put into JSON is answered in general terms, and the process lives', async t => {
-  const lines: string[] = []
-  const { connect, store } = await serve(t, {}, { fastify: { logger: { level: 'error', stream: { write (line: string) { lines.push(line) } } } } })
-  store.defineQuery('bigint', async () => { throw new NoexServerError('CONFLICT', 'mine', { id: 1n }) })
-  store.defineQuery('result', async () => ({ id: 1n }))
-  store.defineQuery('validator', async () => { throw Object.assign(new Error('private'), { name: 'ValidationError' }) })
-  const client = await connect()
-  for (const query of ['bigint', 'result', 'validator']) {
-    t.match(await client.request('store.query', { query }), { type: 'error', code: 'INTERNAL_ERROR', details: undefined })
-    t.equal(await client.code('store.subscribe', { query }), 'INTERNAL_ERROR')
+t.test(
+  'A failure that cannot be put into JSON is answered in general terms, and the process lives',
+  async t => {
+    const lines: string[] = []
+    const { connect, store } = await serve(
+      t,
+      {},
+      {
+        fastify: {
+          logger: {
+            level: 'error',
+            stream: {
+              write (line: string) {
+                lines.push(line)
+              }
+            }
+          }
+        }
+      }
+    )
+    store.defineQuery('bigint', async () => { throw new NoexServerError('CONFLICT', 'mine', { id: 1n }) })
+    store.defineQuery('result', async () => ({ id: 1n }))
+    store.defineQuery(
+      'validator',
+      async () => { throw Object.assign(new Error('private'), { name: 'ValidationError' }) }
+    )
+    const client = await connect()
+    for (const query of ['bigint', 'result', 'validator']) {
+      t.match(await client.request('store.query', { query }), {
+        type: 'error',
+        code: 'INTERNAL_ERROR',
+        details: undefined
+      })
+      t.equal(await client.code('store.subscribe', { query }), 'INTERNAL_ERROR')
+    }
+    t.equal(lines.length, 6)
+    await isQuiet(t, client)
   }
-  t.equal(lines.length, 6)
-  await isQuiet(t, client)
-})
+)

@@ -12,11 +12,11 @@ import { register as globalRegistry } from 'prom-client'
 import t, { type Test } from 'tap'
 import type { AuditSink } from '../../lib/audit/sink.js'
 import { noexPlugin, type ExternalAuth } from '../../lib/index.js'
-import { TestClient } from '../client.js'
-import { serve, startStore, type Served } from '../helper.js'
-import { Scrape } from '../prometheus-text.js'
-import { temporaryDirectory } from '../temporary-directory.js'
-import { Turnstile } from '../turnstile.js'
+import { TestClient } from '../support/client.js'
+import { serve, startStore, type Served } from '../support/service.js'
+import { Scrape } from '../support/prometheus-text.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
+import { Barrier } from '../support/barrier.js'
 
 const routes = { metrics: '/metrics' }
 
@@ -27,7 +27,12 @@ async function scrape (app: FastifyInstance, url = '/metrics'): Promise<Scrape> 
 }
 
 /** Scrapes until a value is the one that is expected, and returns that scrape; fails after twenty seconds. */
-async function scrapeUntil (app: FastifyInstance, name: string, labels: Record<string, string>, isRight: (value: number) => boolean): Promise<Scrape> {
+async function scrapeUntil (
+  app: FastifyInstance,
+  name: string,
+  labels: Record<string, string>,
+  isRight: (value: number) => boolean
+): Promise<Scrape> {
   const deadline = performance.now() + 20_000
   for (;;) {
     const found = await scrape(app)
@@ -48,7 +53,8 @@ t.test('requests', async t => {
     await client.code('store.get', { bucket: 'nothing', key: 'a' })
     await client.code('store.insert', { bucket: 'items', data: { id: 'a' } })
     const found = await scrape(app)
-    const count = (operation: string, code: string): number | undefined => found.value('noex_requests_total', { operation, code })
+    const count = (operation: string, code: string): number | undefined =>
+      found.value('noex_requests_total', { operation, code })
     t.same([count('store.get', 'ok'), count('store.get', 'BUCKET_NOT_DEFINED')], [2, 1])
     t.same([count('store.insert', 'ok'), count('store.insert', 'ALREADY_EXISTS')], [1, 1])
     t.equal(found.value('noex_request_duration_seconds_count', { operation: 'store.get' }), 3)
@@ -58,7 +64,7 @@ t.test('requests', async t => {
 
   t.test('that take long have a long duration', async t => {
     const { app, store, connect } = await serve(t, { routes })
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     store.defineQuery('slow', async () => {
       await turnstile.pass()
       return 1
@@ -68,7 +74,11 @@ t.test('requests', async t => {
     await turnstile.held()
     const began = performance.now()
     while (performance.now() - began < 30) await setImmediate()
-    t.equal((await scrape(app)).samples('noex_requests_total').length, 0, 'what is not answered yet is not counted')
+    t.equal(
+      (await scrape(app)).samples('noex_requests_total').length,
+      0,
+      'what is not answered yet is not counted'
+    )
     await turnstile.release()
     await reply
     const found = await scrape(app)
@@ -105,7 +115,10 @@ t.test('requests', async t => {
 
   t.test('are counted when their reply may leave, with what that says', async t => {
     const sink = new HeldSink()
-    const { app, connect } = await serve(t, { routes, audit: { tiers: ['write'], logLevel: 'silent', sinks: [sink] } })
+    const { app, connect } = await serve(t, {
+      routes,
+      audit: { tiers: ['write'], logLevel: 'silent', sinks: [sink] }
+    })
     t.teardown(() => { sink.turnstile.open() })
     const client = await connect()
     const reply = client.ask('store.insert', { bucket: 'items', data: {} })
@@ -116,18 +129,31 @@ t.test('requests', async t => {
     t.ok((held.value('noex_audit_lag_seconds', { sink: 'held' }) ?? -1) >= 0)
     await sink.turnstile.release()
     await reply
-    const found = await scrapeUntil(app, 'noex_requests_total', { operation: 'store.insert', code: 'ok' }, value => value === 1)
+    const found = await scrapeUntil(
+      app,
+      'noex_requests_total',
+      { operation: 'store.insert', code: 'ok' },
+      value => value === 1
+    )
     t.equal(found.value('noex_audit_dropped_entries_total', { sink: 'held' }), 0)
     await scrapeUntil(app, 'noex_audit_queued_entries', { sink: 'held' }, value => value === 0)
   })
 
   t.test('whose entry does not become durable in time count as failures', async t => {
     const sink = new HeldSink()
-    const { app, connect } = await serve(t, { routes, audit: { tiers: ['write'], logLevel: 'silent', sinks: [sink], writeTimeoutMs: 50 } })
+    const { app, connect } = await serve(t, {
+      routes,
+      audit: { tiers: ['write'], logLevel: 'silent', sinks: [sink], writeTimeoutMs: 50 }
+    })
     t.teardown(() => { sink.turnstile.open() })
     t.equal((await scrape(app)).value('noex_ready'), 1)
     t.equal(await (await connect()).code('store.insert', { bucket: 'items', data: {} }), 'INTERNAL_ERROR')
-    const found = await scrapeUntil(app, 'noex_requests_total', { operation: 'store.insert', code: 'INTERNAL_ERROR' }, value => value === 1)
+    const found = await scrapeUntil(
+      app,
+      'noex_requests_total',
+      { operation: 'store.insert', code: 'INTERNAL_ERROR' },
+      value => value === 1
+    )
     t.equal(found.value('noex_requests_total', { operation: 'store.insert', code: 'ok' }), 0)
     t.equal(found.value('noex_audit_failing', { sink: 'held' }), 1)
     t.equal(found.value('noex_ready'), 0)
@@ -160,7 +186,9 @@ t.test('live queries and events are counted: what is watched, evaluated and push
   t.equal(after.value('noex_pushes_total', { kind: 'rules' }), 1)
   for (const client of clients) client.ws.close()
   const left = await scrapeUntil(app, 'noex_connections', {}, value => value === 0)
-  for (const name of ['noex_subscriptions', 'noex_feeds']) for (const kind of ['store', 'rules']) t.equal(left.value(name, { kind }), 0)
+  for (const name of ['noex_subscriptions', 'noex_feeds']) {
+    for (const kind of ['store', 'rules']) t.equal(left.value(name, { kind }), 0)
+  }
 })
 
 t.test('connections', async t => {
@@ -187,7 +215,12 @@ t.test('connections', async t => {
       await scrapeUntil(app, 'noex_connections', {}, value => value === 0)
       t.equal(found.value('noex_closes_total', { reason }), count, reason)
     }
-    const [leaves, dies, binary, wrong] = [await connect(), await connect(), await connect(), await connect()] as const
+    const [leaves, dies, binary, wrong] = [
+      await connect(),
+      await connect(),
+      await connect(),
+      await connect()
+    ] as const
     const refused = TestClient.raw(t, url)
     t.match(await refused.closed, { code: 4003 })
     leaves.ws.close()
@@ -195,17 +228,25 @@ t.test('connections', async t => {
     binary.ws.send(Buffer.from('x'))
     // A frame whose reserved bits are set.
     ;(wrong.ws as unknown as { _socket: Socket })._socket.write(Buffer.from([0xf1, 0x80, 0, 0, 0, 0]))
-    for (const reason of ['too_many_connections', 'client', 'lost', 'binary_not_supported', 'failed']) await closes(reason, 1)
+    for (const reason of ['too_many_connections', 'client', 'lost', 'binary_not_supported', 'failed']) {
+      await closes(reason, 1)
+    }
     const found = await scrape(app)
     t.equal(found.samples('noex_closes_total').reduce((sum, { value }) => sum + value, 0), 5)
     t.equal(found.value('noex_refusals_total', { limit: 'connections_per_ip' }), 1)
   })
 
   t.test('that do not read have bytes waiting for them', async t => {
-    const { app, store, connect } = await serve(t, { routes, backpressure: { drainTimeoutMs: 60_000, maxBufferedBytes: 8 * 2 ** 20 } })
+    const { app, store, connect } = await serve(t, {
+      routes,
+      backpressure: { drainTimeoutMs: 60_000, maxBufferedBytes: 8 * 2 ** 20 }
+    })
     const size = 2 ** 20
     let version = 0
-    store.defineQuery('text', async ctx => `${await ctx.bucket('items').count()}${version++}${'x'.repeat(size)}`)
+    store.defineQuery(
+      'text',
+      async ctx => `${await ctx.bucket('items').count()}${version++}${'x'.repeat(size)}`
+    )
     const client = await connect()
     await connect()
     await client.ask('store.subscribe', { query: 'text' })
@@ -218,7 +259,11 @@ t.test('connections', async t => {
       await scrapeUntil(app, 'noex_evaluations_total', {}, value => value >= i + 2)
     }
     const found = await scrape(app)
-    t.equal(found.value('noex_largest_queue_bytes'), found.value('noex_queued_bytes'), 'nothing waits for the other')
+    t.equal(
+      found.value('noex_largest_queue_bytes'),
+      found.value('noex_queued_bytes'),
+      'nothing waits for the other'
+    )
     socket.resume()
     await scrapeUntil(app, 'noex_queued_bytes', {}, value => value === 0)
   })
@@ -233,7 +278,10 @@ t.test('refusals are counted by limit, from zero on', async t => {
   })
   const before = (await scrape(app)).samples('noex_refusals_total')
   t.ok(before.length > 5)
-  t.ok(before.every(({ value }) => value === 0), 'a counter that starts with its first refusal would hide that one')
+  t.ok(
+    before.every(({ value }) => value === 0),
+    'a counter that starts with its first refusal would hide that one'
+  )
   await t.rejects(TestClient.open(t, url, { headers: { origin: 'https://elsewhere.example' } }))
   const client = await connect()
   t.equal(await client.code('store.subscribe', { query: 'nothing' }), 'RATE_LIMITED')
@@ -249,7 +297,8 @@ t.test('refusals are counted by limit, from zero on', async t => {
 t.test('access', async t => {
   t.test('is by the right to server.stats, and nothing is kept by anybody', async t => {
     const { app } = await serveTokens(t)
-    const get = async (authorization?: string) => await app.inject({ url: '/metrics', headers: authorization === undefined ? {} : { authorization } })
+    const get = async (authorization?: string) =>
+      await app.inject({ url: '/metrics', headers: authorization === undefined ? {} : { authorization } })
     const anonymous = await get()
     t.equal(anonymous.statusCode, 401)
     t.equal(anonymous.headers['www-authenticate'], 'Bearer')
@@ -273,7 +322,10 @@ t.test('access', async t => {
   t.test('needs a path: without one there is nothing', async t => {
     const { app } = await serve(t)
     t.equal((await app.inject('/metrics')).statusCode, 404)
-    await t.rejects(serve(t, { routes: { metrics: '/stats' } }), { code: 'NOEX_ERR_INVALID_OPTION', message: /routes\.metrics is "\/stats"/ })
+    await t.rejects(serve(t, { routes: { metrics: '/stats' } }), {
+      code: 'NOEX_ERR_INVALID_OPTION',
+      message: /routes\.metrics is "\/stats"/
+    })
   })
 })
 
@@ -282,7 +334,12 @@ t.test('two instances of one process, and what the application measures itself, 
   const { app, connect } = await serve(t, { routes }, {
     before: async app => {
       await app.register(async scope => {
-        await scope.register(noexPlugin, { store: await startStore(t), prefix: '/desk', path: '/live', routes })
+        await scope.register(noexPlugin, {
+          store: await startStore(t),
+          prefix: '/desk',
+          path: '/live',
+          routes
+        })
       })
     }
   })
@@ -314,7 +371,10 @@ t.test('a shutdown shows, and ends the measuring', async t => {
   t.same([serving.value('noex_ready'), serving.value('noex_draining')], [1, 0])
   const drained = app.noex.drain({ gracePeriodMs: 60_000 })
   const draining = await scrape(app)
-  t.same([draining.value('noex_ready'), draining.value('noex_draining'), draining.value('noex_connections')], [0, 1, 1])
+  t.same(
+    [draining.value('noex_ready'), draining.value('noex_draining'), draining.value('noex_connections')],
+    [0, 1, 1]
+  )
   client.ws.close()
   await drained
   await app.close()
@@ -343,7 +403,9 @@ t.test('without the package prom-client', async t => {
         await app.close().catch(() => {})
         await store.stop()
       }`)
-    const child = spawn(process.execPath, [...process.execArgv, script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [...process.execArgv, script], {
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
     t.teardown(() => { child.kill('SIGKILL') })
     let output = ''
     child.stdout.on('data', (chunk: Buffer) => { output += String(chunk) })
@@ -360,7 +422,7 @@ t.test('without the package prom-client', async t => {
 class HeldSink implements AuditSink {
   readonly name = 'held'
   readonly policy = { admin: 'drop', write: 'block', read: 'drop' } as const
-  readonly turnstile = new Turnstile()
+  readonly turnstile = new Barrier()
 
   async open () {
     return {
@@ -372,5 +434,11 @@ class HeldSink implements AuditSink {
 
 /** Serves with the tokens `admin` and `user`. */
 async function serveTokens (t: Test, auth: Partial<ExternalAuth> = {}): Promise<Served> {
-  return await serve(t, { routes, auth: { validate: token => token === 'admin' || token === 'user' ? { userId: token, roles: [token] } : null, ...auth } })
+  return await serve(t, {
+    routes,
+    auth: {
+      validate: token => (token === 'admin' || token === 'user' ? { userId: token, roles: [token] } : null),
+      ...auth
+    }
+  })
 }

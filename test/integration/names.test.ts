@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
 import { RuleEngine } from '@hamicek/noex-rules'
 import { NoexOptionsError, type NoexOptions, type PermissionRule } from '../../lib/index.js'
-import { operations } from '../../lib/operations/index.js'
-import { serve, startStore, type ServeSettings } from '../helper.js'
-import { serveAccounts } from '../identity.js'
-import { logInto } from '../log-into.js'
+import { operations } from '../../lib/operations/registry.js'
+import { serve, startStore, type ServeSettings } from '../support/service.js'
+import { serveAccounts } from '../support/identity.js'
+import { logInto } from '../support/log-into.js'
 
 /** How a warning of the first rule, and of the role of the tests, begins. */
 const first = 'auth.permissions.rules[0].buckets: there is no bucket or query '

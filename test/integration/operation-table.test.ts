@@ -1,14 +1,24 @@
 import { RuleEngine } from '@hamicek/noex-rules'
 import t, { type Test } from 'tap'
-import type { TestClient } from '../client.js'
-import { baseRequests } from '../base-requests.js'
-import { serve, type Served } from '../helper.js'
-import { ADMIN_SECRET, serveAccounts } from '../identity.js'
-import { operations } from '../../lib/operations/index.js'
-import { sampleOf } from '../sampled.js'
+import type { TestClient } from '../support/client.js'
+import { baseRequests } from '../support/base-requests.js'
+import { serve, type Served } from '../support/service.js'
+import { ADMIN_SECRET, serveAccounts } from '../support/identity.js'
+import { operations } from '../../lib/operations/registry.js'
+import { sampleOf } from '../support/sampled.js'
 
 /** What a hostile request may be answered, beside a result. */
-const acceptable = new Set(['VALIDATION_ERROR', 'NOT_FOUND', 'ALREADY_EXISTS', 'CONFLICT', 'BUCKET_NOT_DEFINED', 'QUERY_NOT_DEFINED', 'RATE_LIMITED', 'UNAUTHORIZED', 'FORBIDDEN'])
+const acceptable = new Set([
+  'VALIDATION_ERROR',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'CONFLICT',
+  'BUCKET_NOT_DEFINED',
+  'QUERY_NOT_DEFINED',
+  'RATE_LIMITED',
+  'UNAUTHORIZED',
+  'FORBIDDEN'
+])
 
 /** A member with this value is left out. */
 const ABSENT = Symbol('absent')
@@ -58,25 +68,54 @@ async function serveHostile (t: Test, withAccounts = false): Promise<Served> {
   const rules = await RuleEngine.start()
   t.teardown(async () => { await rules.stop() })
   rules.registerRule({ id: 'kept', name: 'kept', trigger: { type: 'fact', pattern: '*' } })
-  const options = { rules, connectionLimits: { maxSubscriptionsPerConnection: 20 }, audit: { tiers: ['read', 'write', 'admin'] } } as const
-  const served = withAccounts ? await serveAccounts(t, { loginRateLimit: { maxAttempts: 1_000_000 } }, options) : await serve(t, options)
+  const options = {
+    rules,
+    connectionLimits: { maxSubscriptionsPerConnection: 20 },
+    audit: { tiers: ['read', 'write', 'admin'] }
+  } as const
+  const served = withAccounts
+    ? await serveAccounts(t, { loginRateLimit: { maxAttempts: 1_000_000 } }, options)
+    : await serve(t, options)
   const { store } = served
-  if (withAccounts) await store.bucket('_users').insertMany(['alice', 'bob'].map(id => ({ id, username: `${id} of the tests`, passwordHash: 'none' })))
+  if (withAccounts) {
+    await store
+      .bucket('_users')
+      .insertMany(['alice', 'bob'].map(id => ({ id, username: `${id} of the tests`, passwordHash: 'none' })))
+  }
   await store.defineBucket('scratch', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } })
-  await store.defineBucket('notes', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, item: { type: 'string', ref: 'items', onDelete: 'cascade' } } })
+  await store.defineBucket('notes', {
+    key: 'id',
+    schema: {
+      id: { type: 'string', generated: 'uuid' },
+      item: { type: 'string', ref: 'items', onDelete: 'cascade' }
+    }
+  })
   await store.bucket('items').insert({ id: 'taken', name: 'x', n: 1 })
   await store.bucket('notes').insert({ id: 'kept', item: 'taken' })
-  await store.bucket('_procedures').insert({ name: 'kept', definition: { name: 'kept', steps: [{ action: 'store.where', bucket: 'items', filter: { id: '{{ input.id }}' }, as: 'items' }] } })
+  await store
+    .bucket('_procedures')
+    .insert({
+      name: 'kept',
+      definition: {
+        name: 'kept',
+        steps: [{ action: 'store.where', bucket: 'items', filter: { id: '{{ input.id }}' }, as: 'items' }]
+      }
+    })
   store.defineDeclarativeQuery('named', { bucket: 'items', filter: { name: '{{ params.name }}' } })
   return served
 }
 
 /** Sends one request after the other and returns what was answered in a way that no client should see. */
-async function complaints (client: TestClient, requests: Iterable<readonly [type: string, fields: object, title: string]>): Promise<string[]> {
+async function complaints (
+  client: TestClient,
+  requests: Iterable<readonly [type: string, fields: object, title: string]>
+): Promise<string[]> {
   const found: string[] = []
   for (const [type, fields, title] of requests) {
     const reply = await client.request(type, fields)
-    if (reply['type'] === 'error' && !acceptable.has(reply['code'])) found.push(`${type} with ${title}: ${JSON.stringify(reply)}`)
+    if (reply['type'] === 'error' && !acceptable.has(reply['code'])) {
+      found.push(`${type} with ${title}: ${JSON.stringify(reply)}`)
+    }
     // Subscriptions that were made push, and end when their query does.
     const strays = client.waiting.filter(frame => frame['type'] !== 'push' && frame['type'] !== 'system')
     if (strays.length > 0) found.push(`${type} with ${title}: a second reply ${JSON.stringify(strays)}`)
@@ -98,26 +137,43 @@ for (const [name, operation] of operations) {
     const withAccounts = ofAccounts.test(name)
     const { connect, app, store } = await serveHostile(t, withAccounts)
     const client = await connect()
-    const logIn = async (): Promise<void> => { await client.request('identity.loginWithSecret', { secret: ADMIN_SECRET }) }
+    const logIn = async (): Promise<void> => {
+      await client.request('identity.loginWithSecret', { secret: ADMIN_SECRET })
+    }
     if (withAccounts) await logIn()
 
     const requests: Array<readonly [string, object, string]> = []
     for (const field of Object.keys(operation.request.properties)) {
-      for (const value of values) requests.push([name, withMember(base, field, value), `${field} ${shown(value)}`])
+      for (const value of values) {
+        requests.push([name, withMember(base, field, value), `${field} ${shown(value)}`])
+      }
     }
     requests.push([name, {}, 'no fields'])
     for (const value of values) {
-      requests.push([name, Object.fromEntries(Object.keys(operation.request.properties).map(field => [field, value])), `all ${shown(value)}`])
+      requests.push([
+        name,
+        Object.fromEntries(Object.keys(operation.request.properties).map(field => [field, value])),
+        `all ${shown(value)}`
+      ])
     }
     t.same(await complaints(client, sampleOf(t, requests)), [])
 
     if (withAccounts) await logIn()
-    t.match(await client.ask('store.stats'), { buckets: { count: Number }, records: { total: Number } }, 'the statistics of the store still answer')
+    t.match(
+      await client.ask('store.stats'),
+      { buckets: { count: Number }, records: { total: Number } },
+      'the statistics of the store still answer'
+    )
     t.not((await app.noex.getStats()).store, null)
     if (withAccounts) {
       const [role] = await store.bucket('_roles').where({ name: 'superadmin' })
       t.match(role, { permissions: [{ allow: '*' }], system: true }, 'the superadmin is what it was')
-      t.equal((await store.bucket('_user_roles').where({ roleId: role?.['id'] })).every(({ grantedBy }) => grantedBy === '__superadmin__'), true)
+      t.equal(
+        (await store.bucket('_user_roles').where({ roleId: role?.['id'] })).every(
+          ({ grantedBy }) => grantedBy === '__superadmin__'
+        ),
+        true
+      )
     }
   })
 }
@@ -128,11 +184,19 @@ t.test('store.transaction answers whatever its entries hold', async t => {
   const requests: Array<readonly [string, object, string]> = []
   for (const entry of entries) {
     for (const field of [...Object.keys(entry), 'filter', 'extra']) {
-      for (const value of values) requests.push(['store.transaction', { operations: [withMember(entry, field, value)] }, `${JSON.stringify(entry)}, ${field} ${shown(value)}`])
+      for (const value of values) {
+        requests.push([
+          'store.transaction',
+          { operations: [withMember(entry, field, value)] },
+  `${JSON.stringify(entry)}, ${field} ${shown(value)}`
+        ])
+      }
     }
   }
   for (const value of values) {
-    if (value !== ABSENT) requests.push(['store.transaction', { operations: [value, value] }, `entries ${shown(value)}`])
+    if (value !== ABSENT) {
+      requests.push(['store.transaction', { operations: [value, value] }, `entries ${shown(value)}`])
+    }
   }
   t.same(await complaints(client, sampleOf(t, requests)), [])
   t.match(await client.ask('store.stats'), { buckets: { count: 3 } })
@@ -147,9 +211,16 @@ t.test('G-C16 what a request touches can be told of any input', async t => {
     }
     const bad: unknown[] = []
     for (const fields of requests) {
-      const touches = operation.touches({ ...fields, id: 1, type: name })
-      const total = touches.length > 0 &&
-        touches.every(touch => typeof touch.name === 'string' && touch.name !== '' && touch.operation.startsWith(name.slice(0, 4)) && ['bucket', 'query', 'topic', 'procedure', 'server'].includes(touch.type))
+      const touches = operation.resources({ ...fields, id: 1, type: name })
+      const total =
+        touches.length > 0 &&
+        touches.every(
+          resource =>
+            typeof resource.name === 'string' &&
+            resource.name !== '' &&
+            resource.operation.startsWith(name.slice(0, 4)) &&
+            ['bucket', 'query', 'topic', 'procedure', 'server'].includes(resource.type)
+        )
       if (!total) bad.push({ fields, touches })
     }
     t.same(bad, [], `${name} always touches something with a name`)
@@ -157,24 +228,88 @@ t.test('G-C16 what a request touches can be told of any input', async t => {
 })
 
 t.test('A valid request touches what it names', async t => {
-  const table: ReadonlyArray<readonly [type: string, fields: object, touches: ReadonlyArray<readonly [operation: string, name: string]>]> = [
+  const table: ReadonlyArray<
+    readonly [
+      type: string,
+      fields: object,
+      touches: ReadonlyArray<readonly [operation: string, name: string]>
+    ]
+  > = [
     ['store.get', { bucket: 'a', key: 1, name: 'decoy' }, [['store.get', 'a']]],
     ['store.get', { name: 'decoy' }, [['store.get', '*']]],
     ['store.updateBucket', { name: 'a', bucket: 'decoy' }, [['store.updateBucket', 'a']]],
     ['store.subscribe', { query: 'q', bucket: 'decoy' }, [['store.subscribe', 'q']]],
-    ['store.defineQuery', { name: 'q', config: { bucket: 'a' }, bucket: 'decoy' }, [['store.defineQuery', 'q'], ['store.where', 'a']]],
+    [
+      'store.defineQuery',
+      { name: 'q', config: { bucket: 'a' }, bucket: 'decoy' },
+      [
+        ['store.defineQuery', 'q'],
+        ['store.where', 'a']
+      ]
+    ],
     ['store.buckets', { bucket: 'decoy' }, [['store.buckets', '*']]],
-    ['store.transaction', { bucket: 'decoy', operations: [{ op: 'get', bucket: 'a' }, { op: 'delete', bucket: 'b' }, { op: 'count', bucket: 'a' }] },
-      [['store.transaction', 'a'], ['store.transaction', 'b'], ['store.get', 'a'], ['store.delete', 'b'], ['store.count', 'a']]],
+    [
+      'store.transaction',
+      {
+        bucket: 'decoy',
+        operations: [
+          { op: 'get', bucket: 'a' },
+          { op: 'delete', bucket: 'b' },
+          { op: 'count', bucket: 'a' }
+        ]
+      },
+      [
+        ['store.transaction', 'a'],
+        ['store.transaction', 'b'],
+        ['store.get', 'a'],
+        ['store.delete', 'b'],
+        ['store.count', 'a']
+      ]
+    ],
     ['store.transaction', { bucket: 'decoy', operations: 'x' }, [['store.transaction', '*']]],
-    ['store.transaction', { operations: [null, 5, { op: 5, bucket: 'a' }] },
-      [['store.transaction', '*'], ['store.transaction', 'a']]],
-    ['store.defineBucket', { name: 'a', config: { schema: { x: { ref: 'b' }, y: { ref: 5 }, z: null } }, bucket: 'decoy' }, [['store.defineBucket', 'a'], ['store.get', 'b']]],
-    ['store.updateBucket', { name: 'a', updates: { addFields: { x: { ref: 'b' } } } }, [['store.updateBucket', 'a'], ['store.get', 'b']]],
-    ['procedures.register', { procedure: { name: 'p' }, name: 'decoy', bucket: 'decoy' }, [['procedures.register', 'p']]],
-    ['procedures.call', { name: 'p', bucket: 'decoy', procedure: { name: 'decoy' } }, [['procedures.call', 'p']]]
+    [
+      'store.transaction',
+      { operations: [null, 5, { op: 5, bucket: 'a' }] },
+      [
+        ['store.transaction', '*'],
+        ['store.transaction', 'a']
+      ]
+    ],
+    [
+      'store.defineBucket',
+      { name: 'a', config: { schema: { x: { ref: 'b' }, y: { ref: 5 }, z: null } }, bucket: 'decoy' },
+      [
+        ['store.defineBucket', 'a'],
+        ['store.get', 'b']
+      ]
+    ],
+    [
+      'store.updateBucket',
+      { name: 'a', updates: { addFields: { x: { ref: 'b' } } } },
+      [
+        ['store.updateBucket', 'a'],
+        ['store.get', 'b']
+      ]
+    ],
+    [
+      'procedures.register',
+      { procedure: { name: 'p' }, name: 'decoy', bucket: 'decoy' },
+      [['procedures.register', 'p']]
+    ],
+    [
+      'procedures.call',
+      { name: 'p', bucket: 'decoy', procedure: { name: 'decoy' } },
+      [['procedures.call', 'p']]
+    ]
   ]
   for (const [type, fields, expected] of table) {
-    t.same(operations.get(type)?.touches({ ...fields, id: 1, type }).map(({ operation, name }) => [operation, name]), expected, `${type} ${JSON.stringify(fields)}`)
+    t.same(
+      operations
+        .get(type)
+        ?.resources({ ...fields, id: 1, type })
+        .map(({ operation, name }) => [operation, name]),
+      expected,
+      `${type} ${JSON.stringify(fields)}`
+    )
   }
 })

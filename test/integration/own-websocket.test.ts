@@ -6,11 +6,11 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import WebSocket, { WebSocketServer } from 'ws'
 import { noexPlugin, type NoexOptions } from '../../lib/index.js'
-import { TestClient } from '../client.js'
-import { serve, startStore, type Served } from '../helper.js'
+import { TestClient } from '../support/client.js'
+import { serve, startStore, type Served } from '../support/service.js'
 import { watchForAccidents } from '../hostile/accidents.js'
-import { logInto } from '../log-into.js'
-import { RawSocket } from '../raw-socket.js'
+import { logInto } from '../support/log-into.js'
+import { RawSocket } from '../support/raw-socket.js'
 
 type Line = Record<string, any>
 

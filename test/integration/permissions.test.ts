@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import type { PermissionConfig } from '../../lib/index.js'
-import type { TestClient } from '../client.js'
-import { serve, type Served } from '../helper.js'
+import type { TestClient } from '../support/client.js'
+import { serve, type Served } from '../support/service.js'
 
 interface Guarded extends Served {
   /** Opens a client that is logged in as a user of this name with these roles. */
@@ -21,7 +21,11 @@ async function guard (t: Test, permissions?: PermissionConfig): Promise<Guarded>
   await store.defineBucket('orders', {
     key: 'number',
     etsType: 'ordered_set',
-    schema: { number: { type: 'number', generated: 'autoincrement' }, owner: { type: 'string' }, total: { type: 'number', default: 0 } },
+    schema: {
+      number: { type: 'number', generated: 'autoincrement' },
+      owner: { type: 'string' },
+      total: { type: 'number', default: 0 }
+    },
     indexes: ['owner']
   })
   await store.bucket('secrets').insert({ id: 's' })
@@ -30,7 +34,10 @@ async function guard (t: Test, permissions?: PermissionConfig): Promise<Guarded>
   store.defineDeclarativeQuery('all-orders', { bucket: 'orders' })
   store.defineDeclarativeQuery('order-count', { bucket: 'orders', aggregate: { function: 'count' } })
   store.defineQuery('items-by-code', async ctx => await ctx.bucket('items').all())
-  store.defineQuery('both-by-code', async ctx => [await ctx.bucket('items').count(), await ctx.bucket('secrets').count()])
+  store.defineQuery('both-by-code', async ctx => [
+    await ctx.bucket('items').count(),
+    await ctx.bucket('secrets').count()
+  ])
   store.defineQuery('orders-by-code', async ctx => ({
     first: await ctx.bucket('orders').first(1),
     last: await ctx.bucket('orders').last(1),
@@ -72,21 +79,33 @@ t.test('tiers of the built-in roles', async t => {
       }
     }
     const reader = await as('u', 'reader')
-    t.match(await reader.request('store.insert', { bucket: 'items', data: {} }), { message: /requires write/ })
-    t.equal(await outcome(await as('u', 'reader', 'writer'), 'store.insert', { bucket: 'items', data: {} }), 'ok', 'the farthest of several counts')
+    t.match(await reader.request('store.insert', { bucket: 'items', data: {} }), {
+      message: /requires write/
+    })
+    t.equal(
+      await outcome(await as('u', 'reader', 'writer'), 'store.insert', { bucket: 'items', data: {} }),
+      'ok',
+      'the farthest of several counts'
+    )
   })
 
-  t.test('[G-C7] a role of the application makes no administrator as long as there are no permissions', async t => {
-    const { as, store } = await guard(t)
-    const client = await as('u', 'user')
-    t.equal(await outcome(client, 'store.insert', { bucket: 'items', data: {} }), 'ok')
-    t.equal(await outcome(client, 'store.dropBucket', { name: 'items' }), 'FORBIDDEN')
-    t.equal(await outcome(client, 'server.connections'), 'FORBIDDEN')
-    t.ok(store.hasBucket('items'))
-  })
+  t.test(
+    '[G-C7] a role of the application makes no administrator as long as there are no permissions',
+    async t => {
+      const { as, store } = await guard(t)
+      const client = await as('u', 'user')
+      t.equal(await outcome(client, 'store.insert', { bucket: 'items', data: {} }), 'ok')
+      t.equal(await outcome(client, 'store.dropBucket', { name: 'items' }), 'FORBIDDEN')
+      t.equal(await outcome(client, 'server.connections'), 'FORBIDDEN')
+      t.ok(store.hasBucket('items'))
+    }
+  )
 
   t.test('[G-C7] and as much as the permissions say where there are some', async t => {
-    const { as } = await guard(t, { default: 'deny', rules: [{ role: 'operator', allow: ['store.dropBucket'], buckets: ['items'] }] })
+    const { as } = await guard(t, {
+      default: 'deny',
+      rules: [{ role: 'operator', allow: ['store.dropBucket'], buckets: ['items'] }]
+    })
     const client = await as('u', 'operator')
     t.equal(await outcome(client, 'store.dropBucket', { name: 'secrets' }), 'FORBIDDEN')
     t.equal(await outcome(client, 'store.dropBucket', { name: 'items' }), 'ok')
@@ -127,13 +146,18 @@ t.test('rules', async t => {
       for (const type of asked) found.push(await outcome(client, type, { bucket: 'items', filter: {} }))
       t.equal(found.join(' '), codes, role)
     }
-    t.match(await (await as('u', 'one')).request('store.get', { bucket: 'items', key: 1 }), { message: 'No permission for store.get on items' })
+    t.match(await (await as('u', 'one')).request('store.get', { bucket: 'items', key: 1 }), {
+      message: 'No permission for store.get on items'
+    })
   })
 
   t.test('the guide\'s rules work as they stand', async t => {
     const { as } = await guard(t, {
       default: 'deny',
-      rules: [{ role: 'admin', allow: '*' }, { role: 'user', allow: ['store.get', 'store.all', 'store.query', 'store.subscribe'] }]
+      rules: [
+        { role: 'admin', allow: '*' },
+        { role: 'user', allow: ['store.get', 'store.all', 'store.query', 'store.subscribe'] }
+      ]
     })
     const user = await as('u', 'user')
     t.equal(await outcome(user, 'store.all', { bucket: 'items' }), 'ok')
@@ -150,12 +174,23 @@ t.test('rules', async t => {
   })
 
   t.test('[G-C1] a decoy field opens nothing', async t => {
-    const { as, store } = await guard(t, { default: 'deny', rules: [{ role: 'user', allow: 'store.*', buckets: ['items'] }] })
+    const { as, store } = await guard(t, {
+      default: 'deny',
+      rules: [{ role: 'user', allow: 'store.*', buckets: ['items'] }]
+    })
     const client = await as('u', 'user')
     const decoy = { bucket: 'items', name: 'items', query: 'all-items', key: 'items', topic: 'items' }
     const attempts: ReadonlyArray<readonly [type: string, fields: object]> = [
       ['store.transaction', { operations: [{ op: 'get', bucket: 'secrets', key: 's' }] }],
-      ['store.transaction', { operations: [{ op: 'get', bucket: 'items', key: 's' }, { op: 'delete', bucket: 'secrets', key: 's' }] }],
+      [
+        'store.transaction',
+        {
+          operations: [
+            { op: 'get', bucket: 'items', key: 's' },
+            { op: 'delete', bucket: 'secrets', key: 's' }
+          ]
+        }
+      ],
       ['store.dropBucket', { name: 'secrets' }],
       ['store.updateBucket', { name: 'secrets', updates: {} }],
       ['store.getBucketSchema', { name: 'secrets' }],
@@ -171,48 +206,126 @@ t.test('rules', async t => {
       ['server.stats', {}],
       ['server.connections', {}]
     ]
-    for (const [type, fields] of attempts) t.equal(await outcome(client, type, { ...decoy, ...fields }), 'FORBIDDEN', `${type} ${JSON.stringify(fields)}`)
+    for (const [type, fields] of attempts) {
+      t.equal(
+        await outcome(client, type, { ...decoy, ...fields }),
+        'FORBIDDEN',
+  `${type} ${JSON.stringify(fields)}`
+      )
+    }
     t.equal(await store.bucket('secrets').count(), 1)
     t.ok(store.getQueryInfo('all-secrets'))
   })
 
-  t.test('[G-C2] a transaction takes the right to itself on each bucket, and to each of its entries', async t => {
-    const { as } = await guard(t, {
-      default: 'deny',
-      rules: [
-        { role: 'honest', allow: ['store.transaction', 'store.get', 'store.insert'], buckets: ['items'] },
-        { role: 'half', allow: ['store.transaction'] },
-        { role: 'half', allow: ['store.get'], buckets: ['items'] }
-      ]
-    })
-    const honest = await as('u', 'honest')
-    t.equal(await outcome(honest, 'store.transaction', { operations: [{ op: 'insert', bucket: 'items', data: {} }, { op: 'get', bucket: 'items', key: 'x' }] }), 'ok')
-    t.equal(await outcome(honest, 'store.transaction', { operations: [{ op: 'delete', bucket: 'items', key: 'x' }] }), 'FORBIDDEN')
-    t.equal(await outcome(honest, 'store.transaction', { operations: [{ op: 'get', bucket: 'items', key: 'x' }, { op: 'get', bucket: 'secrets', key: 'x' }] }), 'FORBIDDEN')
-    const half = await as('u', 'half')
-    t.equal(await outcome(half, 'store.transaction', { operations: [{ op: 'get', bucket: 'items', key: 'x' }] }), 'ok')
-    t.equal(await outcome(half, 'store.transaction', { operations: [{ op: 'insert', bucket: 'items', data: {} }] }), 'FORBIDDEN')
-    t.equal(await outcome(half, 'store.transaction', { operations: [{ op: 'where', bucket: 'secrets', filter: {} }] }), 'FORBIDDEN')
-    t.equal(await outcome(half, 'store.transaction', { operations: [null] }), 'VALIDATION_ERROR', 'what is malformed is left to validation')
-  })
+  t.test(
+    '[G-C2] a transaction takes the right to itself on each bucket, and to each of its entries',
+    async t => {
+      const { as } = await guard(t, {
+        default: 'deny',
+        rules: [
+          { role: 'honest', allow: ['store.transaction', 'store.get', 'store.insert'], buckets: ['items'] },
+          { role: 'half', allow: ['store.transaction'] },
+          { role: 'half', allow: ['store.get'], buckets: ['items'] }
+        ]
+      })
+      const honest = await as('u', 'honest')
+      t.equal(
+        await outcome(honest, 'store.transaction', {
+          operations: [
+            { op: 'insert', bucket: 'items', data: {} },
+            { op: 'get', bucket: 'items', key: 'x' }
+          ]
+        }),
+        'ok'
+      )
+      t.equal(
+        await outcome(honest, 'store.transaction', {
+          operations: [{ op: 'delete', bucket: 'items', key: 'x' }]
+        }),
+        'FORBIDDEN'
+      )
+      t.equal(
+        await outcome(honest, 'store.transaction', {
+          operations: [
+            { op: 'get', bucket: 'items', key: 'x' },
+            { op: 'get', bucket: 'secrets', key: 'x' }
+          ]
+        }),
+        'FORBIDDEN'
+      )
+      const half = await as('u', 'half')
+      t.equal(
+        await outcome(half, 'store.transaction', { operations: [{ op: 'get', bucket: 'items', key: 'x' }] }),
+        'ok'
+      )
+      t.equal(
+        await outcome(half, 'store.transaction', {
+          operations: [{ op: 'insert', bucket: 'items', data: {} }]
+        }),
+        'FORBIDDEN'
+      )
+      t.equal(
+        await outcome(half, 'store.transaction', {
+          operations: [{ op: 'where', bucket: 'secrets', filter: {} }]
+        }),
+        'FORBIDDEN'
+      )
+      t.equal(
+        await outcome(half, 'store.transaction', { operations: [null] }),
+        'VALIDATION_ERROR',
+        'what is malformed is left to validation'
+      )
+    }
+  )
 
   t.test('[G-C9] buckets restrict queries by what they read, not by their name', async t => {
-    const { as, store } = await guard(t, { default: 'deny', rules: [{ role: 'user', allow: ['store.subscribe', 'store.query', 'store.defineQuery', 'store.where', 'store.undefineQuery'], buckets: ['items'] }] })
+    const { as, store } = await guard(t, {
+      default: 'deny',
+      rules: [
+        {
+          role: 'user',
+          allow: [
+            'store.subscribe',
+            'store.query',
+            'store.defineQuery',
+            'store.where',
+            'store.undefineQuery'
+          ],
+          buckets: ['items']
+        }
+      ]
+    })
     const client = await as('u', 'user')
     t.equal(await outcome(client, 'store.subscribe', { query: 'all-items' }), 'ok')
     t.equal(await outcome(client, 'store.subscribe', { query: 'items-by-code' }), 'ok')
     t.equal(await outcome(client, 'store.subscribe', { query: 'all-secrets' }), 'FORBIDDEN')
-    t.equal(await outcome(client, 'store.query', { query: 'both-by-code' }), 'FORBIDDEN', 'opening another bucket is noticed when it runs')
+    t.equal(
+      await outcome(client, 'store.query', { query: 'both-by-code' }),
+      'FORBIDDEN',
+      'opening another bucket is noticed when it runs'
+    )
     t.equal(await outcome(client, 'store.subscribe', { query: 'both-by-code' }), 'FORBIDDEN')
     store.defineDeclarativeQuery('items', { bucket: 'secrets' })
     t.equal(await outcome(client, 'store.defineQuery', { name: 'mine', config: { bucket: 'items' } }), 'ok')
-    t.equal(await outcome(client, 'store.defineQuery', { name: 'theirs', config: { bucket: 'secrets' } }), 'FORBIDDEN')
+    t.equal(
+      await outcome(client, 'store.defineQuery', { name: 'theirs', config: { bucket: 'secrets' } }),
+      'FORBIDDEN'
+    )
     t.equal(await outcome(client, 'store.undefineQuery', { name: 'mine' }), 'ok')
     t.equal(await outcome(client, 'store.undefineQuery', { name: 'all-secrets' }), 'FORBIDDEN')
   })
 
   t.test('[G-C9] a query that is named in buckets may be watched whatever it reads', async t => {
-    const { as } = await guard(t, { default: 'deny', rules: [{ role: 'viewer', allow: ['store.subscribe', 'store.query'], buckets: ['order-count', 'both-by-code'] }] })
+    const { as } = await guard(t, {
+      default: 'deny',
+      rules: [
+        {
+          role: 'viewer',
+          allow: ['store.subscribe', 'store.query'],
+          buckets: ['order-count', 'both-by-code']
+        }
+      ]
+    })
     const client = await as('u', 'viewer')
     t.equal(await outcome(client, 'store.subscribe', { query: 'order-count' }), 'ok')
     t.equal(await outcome(client, 'store.query', { query: 'both-by-code' }), 'ok')
@@ -230,16 +343,36 @@ t.test('rules', async t => {
     await store.bucket('items').insert({})
     t.equal((await client.push())['data'], 1)
     await store.bucket('items').insert({})
-    t.same(await client.next(), { type: 'system', event: 'subscription_closed', subscriptionId, reason: 'forbidden' })
+    t.same(await client.next(), {
+      type: 'system',
+      event: 'subscription_closed',
+      subscriptionId,
+      reason: 'forbidden'
+    })
   })
 
   t.test('a reference to a bucket takes the right to read it', async t => {
-    const { as } = await guard(t, { default: 'deny', rules: [{ role: 'user', allow: 'store.*', buckets: ['items', 'mine'] }] })
+    const { as } = await guard(t, {
+      default: 'deny',
+      rules: [{ role: 'user', allow: 'store.*', buckets: ['items', 'mine'] }]
+    })
     const client = await as('u', 'user')
-    const config = (ref: string): object => ({ key: 'id', schema: { id: { type: 'string' }, other: { type: 'string', ref } } })
-    t.equal(await outcome(client, 'store.defineBucket', { name: 'mine', config: config('secrets') }), 'FORBIDDEN')
+    const config = (ref: string): object => ({
+      key: 'id',
+      schema: { id: { type: 'string' }, other: { type: 'string', ref } }
+    })
+    t.equal(
+      await outcome(client, 'store.defineBucket', { name: 'mine', config: config('secrets') }),
+      'FORBIDDEN'
+    )
     t.equal(await outcome(client, 'store.defineBucket', { name: 'mine', config: config('items') }), 'ok')
-    t.equal(await outcome(client, 'store.updateBucket', { name: 'mine', updates: { addFields: { x: { type: 'string', ref: 'secrets' } } } }), 'FORBIDDEN')
+    t.equal(
+      await outcome(client, 'store.updateBucket', {
+        name: 'mine',
+        updates: { addFields: { x: { type: 'string', ref: 'secrets' } } }
+      }),
+      'FORBIDDEN'
+    )
   })
 })
 
@@ -257,18 +390,40 @@ t.test('check', async t => {
     })
     const client = await as('u', 'user')
     t.equal(await outcome(client, 'store.all', { bucket: 'secrets' }), 'FORBIDDEN')
-    t.equal(await outcome(client, 'store.transaction', { operations: [{ op: 'count', bucket: 'items' }, { op: 'count', bucket: 'secrets' }] }), 'FORBIDDEN')
+    t.equal(
+      await outcome(client, 'store.transaction', {
+        operations: [
+          { op: 'count', bucket: 'items' },
+          { op: 'count', bucket: 'secrets' }
+        ]
+      }),
+      'FORBIDDEN'
+    )
     t.equal(await outcome(client, 'store.query', { query: 'both-by-code' }), 'FORBIDDEN')
     t.equal(await outcome(client, 'store.subscribe', { query: 'all-secrets' }), 'FORBIDDEN')
     t.equal(await outcome(client, 'store.all', { bucket: 'items' }), 'ok')
-    t.equal(await outcome(await as('x', 'stranger'), 'store.clear', { bucket: 'items' }), 'ok', 'true allows what no rule does')
-    t.ok(asked.some(([user, operation, resource]) => user === 'u' && operation === 'store.subscribe' && resource === 'all-secrets'), 'the query by its name')
+    t.equal(
+      await outcome(await as('x', 'stranger'), 'store.clear', { bucket: 'items' }),
+      'ok',
+      'true allows what no rule does'
+    )
+    t.ok(
+      asked.some(
+        ([user, operation, resource]) =>
+          user === 'u' && operation === 'store.subscribe' && resource === 'all-secrets'
+      ),
+      'the query by its name'
+    )
   })
 
   t.test('is given the metadata of the session, which goes nowhere else', async t => {
-    const { connect } = await guard(t, { check: session => (session?.metadata as { level: number } | undefined)?.level === 7 })
+    const { connect } = await guard(t, {
+      check: session => (session?.metadata as { level: number } | undefined)?.level === 7
+    })
     const client = await connect()
-    const login = await client.ask('auth.login', { token: JSON.stringify({ userId: 'u', roles: [], metadata: { level: 7 } }) })
+    const login = await client.ask('auth.login', {
+      token: JSON.stringify({ userId: 'u', roles: [], metadata: { level: 7 } })
+    })
     t.same(login, { userId: 'u', roles: [], expiresAt: null })
     t.equal(await outcome(client, 'store.count', { bucket: 'items' }), 'ok')
   })
@@ -276,7 +431,10 @@ t.test('check', async t => {
   t.test('that throws refuses with an error of the server', async t => {
     const { as } = await guard(t, { check () { throw new Error('oops') } })
     const client = await as('u', 'admin')
-    t.match(await client.request('store.count', { bucket: 'items' }), { code: 'INTERNAL_ERROR', message: 'The operation failed inside the server' })
+    t.match(await client.request('store.count', { bucket: 'items' }), {
+      code: 'INTERNAL_ERROR',
+      message: 'The operation failed inside the server'
+    })
   })
 
   t.test('is asked again at each push: who loses the right hears no more', async t => {
@@ -296,7 +454,10 @@ t.test('check', async t => {
 t.test('check and live queries', async t => {
   t.test('a bucket that is denied meanwhile is not pushed, and nobody else loses their subscription', async t => {
     const denied = new Set<string>()
-    const { as, store } = await guard(t, { check: (session, _operation, resource) => denied.has(`${String(session?.userId)} ${resource}`) ? false : undefined })
+    const { as, store } = await guard(t, {
+      check: (session, _operation, resource) =>
+        denied.has(`${String(session?.userId)} ${resource}`) ? false : undefined
+    })
     const [ann, bob] = [await as('ann', 'writer'), await as('bob', 'writer')]
     const { subscriptionId } = await ann.ask('store.subscribe', { query: 'all-items' })
     await bob.ask('store.subscribe', { query: 'all-items' })
@@ -309,7 +470,11 @@ t.test('check and live queries', async t => {
 
   t.test('a check that leaves it to the rules from now on leaves their rows', async t => {
     let decides: boolean | undefined = true
-    const { as, store } = await guard(t, { default: 'deny', rules: [{ role: 'user', allow: 'store.*', where: { name: '$userId' } }], check: () => decides })
+    const { as, store } = await guard(t, {
+      default: 'deny',
+      rules: [{ role: 'user', allow: 'store.*', where: { name: '$userId' } }],
+      check: () => decides
+    })
     await store.bucket('items').insertMany([{ name: 'ann' }, { name: 'bob' }])
     const ann = await as('ann', 'user')
     const { subscriptionId, data } = await ann.ask('store.subscribe', { query: 'all-items' })
@@ -321,7 +486,12 @@ t.test('check and live queries', async t => {
   })
 
   t.test('metadata that is no JSON is no obstacle', async t => {
-    const store = await serve(t, { auth: { validate: () => ({ userId: 'u', roles: [], metadata: { big: 1n } }), permissions: { check: () => undefined } } })
+    const store = await serve(t, {
+      auth: {
+        validate: () => ({ userId: 'u', roles: [], metadata: { big: 1n } }),
+        permissions: { check: () => undefined }
+      }
+    })
     store.store.defineQuery('by-code', async ctx => await ctx.bucket('items').count())
     const client = await store.connect()
     await client.ask('auth.login', { token: 'x' })
@@ -329,37 +499,54 @@ t.test('check and live queries', async t => {
   })
 })
 
-t.test('[G-C8] a default makes no administrator of an anonymous client or a role of the application', async t => {
-  const { connect } = await serve(t, { auth: { required: false, validate: token => JSON.parse(token), permissions: { rules: [{ role: 'editor', allow: 'store.*' }] } } })
-  const client = await connect()
-  t.equal(await outcome(client, 'store.insert', { bucket: 'items', data: {} }), 'ok')
-  for (const login of [undefined, 'clerk']) {
-    if (login !== undefined) await client.ask('auth.login', { token: JSON.stringify({ userId: 'u', roles: [login] }) })
-    t.equal(await outcome(client, 'server.connections'), 'FORBIDDEN')
-    t.equal(await outcome(client, 'store.dropBucket', { name: 'items' }), 'FORBIDDEN')
+t.test(
+  '[G-C8] a default makes no administrator of an anonymous client or a role of the application',
+  async t => {
+    const { connect } = await serve(t, {
+      auth: {
+        required: false,
+        validate: token => JSON.parse(token),
+        permissions: { rules: [{ role: 'editor', allow: 'store.*' }] }
+      }
+    })
+    const client = await connect()
+    t.equal(await outcome(client, 'store.insert', { bucket: 'items', data: {} }), 'ok')
+    for (const login of [undefined, 'clerk']) {
+      if (login !== undefined) {
+        await client.ask('auth.login', { token: JSON.stringify({ userId: 'u', roles: [login] }) })
+      }
+      t.equal(await outcome(client, 'server.connections'), 'FORBIDDEN')
+      t.equal(await outcome(client, 'store.dropBucket', { name: 'items' }), 'FORBIDDEN')
+    }
+    await client.ask('auth.login', { token: JSON.stringify({ userId: 'a', roles: ['admin'] }) })
+    t.equal(await outcome(client, 'server.connections'), 'ok')
+    await client.ask('auth.login', { token: JSON.stringify({ userId: 'e', roles: ['editor'] }) })
+    t.equal(await outcome(client, 'store.dropBucket', { name: 'items' }), 'ok', 'a rule does')
   }
-  await client.ask('auth.login', { token: JSON.stringify({ userId: 'a', roles: ['admin'] }) })
-  t.equal(await outcome(client, 'server.connections'), 'ok')
-  await client.ask('auth.login', { token: JSON.stringify({ userId: 'e', roles: ['editor'] }) })
-  t.equal(await outcome(client, 'store.dropBucket', { name: 'items' }), 'ok', 'a rule does')
-})
+)
 
 t.test('row rules', async t => {
   const own: PermissionConfig = {
     default: 'deny',
-    rules: [{ role: 'manager', allow: 'store.*' }, { role: 'user', allow: 'store.*', buckets: ['orders'], where: { owner: '$userId' } }]
+    rules: [
+      { role: 'manager', allow: 'store.*' },
+      { role: 'user', allow: 'store.*', buckets: ['orders'], where: { owner: '$userId' } }
+    ]
   }
 
   async function withOrders (t: Test): Promise<Guarded> {
     const guarded = await guard(t, own)
-    await guarded.store.bucket('orders').insertMany(['ann', 'bob', 'ann', 'bob', 'ann'].map((owner, i) => ({ owner, total: i })))
+    await guarded.store
+      .bucket('orders')
+      .insertMany(['ann', 'bob', 'ann', 'bob', 'ann'].map((owner, i) => ({ owner, total: i })))
     return guarded
   }
 
   t.test('reads see the rows of the user and no others', async t => {
     const { as } = await withOrders(t)
     const ann = await as('ann', 'user')
-    const numbers = async (type: string, fields: object): Promise<unknown> => (await ann.ask(type, { bucket: 'orders', ...fields })).map(({ number }: { number: number }) => number)
+    const numbers = async (type: string, fields: object): Promise<unknown> =>
+      (await ann.ask(type, { bucket: 'orders', ...fields })).map(({ number }: { number: number }) => number)
     t.same(await numbers('store.all', {}), [1, 3, 5])
     t.same(await numbers('store.where', { filter: { total: { $gte: 1 } } }), [3, 5])
     t.same(await numbers('store.where', { filter: { owner: 'bob' } }), [])
@@ -371,12 +558,25 @@ t.test('row rules', async t => {
     t.equal(await ann.ask('store.findOne', { bucket: 'orders', filter: { owner: 'bob' } }), null)
     t.equal(await ann.ask('store.count', { bucket: 'orders' }), 3)
     t.equal(await ann.ask('store.sum', { bucket: 'orders', field: 'total' }), 6)
-    t.equal(await ann.ask('store.max', { bucket: 'orders', field: 'total', filter: { total: { $lt: 4 } } }), 2)
-    t.same(await ann.ask('store.groupBy', { bucket: 'orders', field: 'owner', aggregate: { function: 'count' } }), [{ key: { owner: 'ann' }, value: 3 }])
+    t.equal(
+      await ann.ask('store.max', { bucket: 'orders', field: 'total', filter: { total: { $lt: 4 } } }),
+      2
+    )
+    t.same(
+      await ann.ask('store.groupBy', { bucket: 'orders', field: 'owner', aggregate: { function: 'count' } }),
+      [{ key: { owner: 'ann' }, value: 3 }]
+    )
     const page = await ann.ask('store.paginate', { bucket: 'orders', limit: 2 })
     t.match(page, { records: [{ number: 1 }, { number: 3 }], hasMore: true, nextCursor: 3 })
-    t.match(await ann.ask('store.paginate', { bucket: 'orders', limit: 2, after: page.nextCursor }), { records: [{ number: 5 }], hasMore: false })
-    t.same((await ann.ask('store.paginate', { bucket: 'orders', limit: 2, after: 2 })).records, [], 'the cursor of somebody else leads nowhere')
+    t.match(await ann.ask('store.paginate', { bucket: 'orders', limit: 2, after: page.nextCursor }), {
+      records: [{ number: 5 }],
+      hasMore: false
+    })
+    t.same(
+      (await ann.ask('store.paginate', { bucket: 'orders', limit: 2, after: 2 })).records,
+      [],
+      'the cursor of somebody else leads nowhere'
+    )
   })
 
   t.test('writes outside are refused, and change nothing', async t => {
@@ -398,9 +598,23 @@ t.test('row rules', async t => {
       ['store.updateMany', { filter: {}, data: { owner: 'bob' } }],
       ['store.delete', { key: 2 }],
       ['store.clear', {}],
-      ['store.transaction', { operations: [{ op: 'insert', bucket: 'orders', data: { owner: 'ann' } }, { op: 'delete', bucket: 'orders', key: 4 }] }]
+      [
+        'store.transaction',
+        {
+          operations: [
+            { op: 'insert', bucket: 'orders', data: { owner: 'ann' } },
+            { op: 'delete', bucket: 'orders', key: 4 }
+          ]
+        }
+      ]
     ]
-    for (const [type, fields] of attempts) t.equal(await outcome(ann, type, { bucket: 'orders', ...fields }), 'FORBIDDEN', `${type} ${JSON.stringify(fields)}`)
+    for (const [type, fields] of attempts) {
+      t.equal(
+        await outcome(ann, type, { bucket: 'orders', ...fields }),
+        'FORBIDDEN',
+  `${type} ${JSON.stringify(fields)}`
+      )
+    }
     t.same(await store.bucket('orders').all(), before)
     t.equal(await outcome(ann, 'store.update', { bucket: 'orders', key: 99, data: {} }), 'NOT_FOUND')
     t.equal(
@@ -413,15 +627,30 @@ t.test('row rules', async t => {
   t.test('writes inside work, and those by a filter reach no further', async t => {
     const { as, store } = await withOrders(t)
     const ann = await as('ann', 'user')
-    t.match(await ann.ask('store.insert', { bucket: 'orders', data: { owner: 'ann' } }), { number: 6, total: 0 })
-    t.match(await ann.request('store.insert', { bucket: 'orders', data: { number: 6, owner: 'ann' } }), { code: 'ALREADY_EXISTS', details: { bucket: 'orders', field: 'number', value: 6 } })
-    t.match(await ann.ask('store.update', { bucket: 'orders', key: 1, data: { total: 50 } }), { total: 50, owner: 'ann' })
+    t.match(await ann.ask('store.insert', { bucket: 'orders', data: { owner: 'ann' } }), {
+      number: 6,
+      total: 0
+    })
+    t.match(await ann.request('store.insert', { bucket: 'orders', data: { number: 6, owner: 'ann' } }), {
+      code: 'ALREADY_EXISTS',
+      details: { bucket: 'orders', field: 'number', value: 6 }
+    })
+    t.match(await ann.ask('store.update', { bucket: 'orders', key: 1, data: { total: 50 } }), {
+      total: 50,
+      owner: 'ann'
+    })
     t.match(await ann.ask('store.increment', { bucket: 'orders', key: 1, field: 'total', by: 5 }), {
       total: 55, owner: 'ann'
     })
     t.equal(await ann.ask('store.updateMany', { bucket: 'orders', filter: {}, data: { total: 7 } }), 4)
     t.equal(await ann.ask('store.deleteMany', { bucket: 'orders', filter: {} }), 4)
-    t.same((await store.bucket('orders').all()).map(({ owner, total }) => [owner, total]), [['bob', 1], ['bob', 3]])
+    t.same(
+      (await store.bucket('orders').all()).map(({ owner, total }) => [owner, total]),
+      [
+        ['bob', 1],
+        ['bob', 3]
+      ]
+    )
   })
 
   t.test('queries run over the rows of whoever asks, in their own order', async t => {
@@ -431,7 +660,11 @@ t.test('row rules', async t => {
     t.match(await ann.ask('store.query', { query: 'orders-by-code' }), {
       first: [{ number: 1 }], last: [{ number: 5 }], page: { records: [{ number: 1 }, { number: 3 }], nextCursor: 3 }, one: { number: 1 }
     })
-    t.match(await (await as('bob', 'user')).ask('store.query', { query: 'orders-by-code' }), { first: [{ number: 2 }], last: [{ number: 4 }], one: null })
+    t.match(await (await as('bob', 'user')).ask('store.query', { query: 'orders-by-code' }), {
+      first: [{ number: 2 }],
+      last: [{ number: 4 }],
+      one: null
+    })
     t.equal(await (await as('max', 'manager')).ask('store.query', { query: 'order-count' }), 5)
   })
 
@@ -455,9 +688,17 @@ t.test('row rules', async t => {
       evaluations++
       return await ctx.bucket('orders').count()
     })
-    const clients = [await as('ann', 'user'), await as('ann', 'user'), await as('bob', 'user'), await as('m1', 'manager'), await as('m2', 'manager')]
+    const clients = [
+      await as('ann', 'user'),
+      await as('ann', 'user'),
+      await as('bob', 'user'),
+      await as('m1', 'manager'),
+      await as('m2', 'manager')
+    ]
     const counts: number[] = []
-    for (const client of clients) counts.push((await client.ask('store.subscribe', { query: 'counted' })).data)
+    for (const client of clients) {
+      counts.push((await client.ask('store.subscribe', { query: 'counted' })).data)
+    }
     t.same(counts, [3, 3, 2, 5, 5])
     t.equal(evaluations, 3, 'one for ann, one for bob, one for both managers')
     evaluations = 0
@@ -473,9 +714,18 @@ t.test('row rules', async t => {
   })
 
   t.test('a rule with a filter allows what concerns records, and nothing else', async t => {
-    const { as, store } = await guard(t, { default: 'deny', rules: [{ role: 'user', allow: '*', where: { owner: '$userId' } }] })
+    const { as, store } = await guard(t, {
+      default: 'deny',
+      rules: [{ role: 'user', allow: '*', where: { owner: '$userId' } }]
+    })
     const ann = await as('ann', 'user')
-    for (const [type, fields] of [['store.stats', {}], ['store.buckets', {}], ['server.stats', {}], ['store.dropBucket', { name: 'orders' }], ['store.clear', { bucket: 'orders' }]] as const) {
+    for (const [type, fields] of [
+      ['store.stats', {}],
+      ['store.buckets', {}],
+      ['server.stats', {}],
+      ['store.dropBucket', { name: 'orders' }],
+      ['store.clear', { bucket: 'orders' }]
+    ] as const) {
       t.equal(await outcome(ann, type, fields), 'FORBIDDEN', type)
     }
     t.equal(await outcome(ann, 'store.count', { bucket: 'orders' }), 'ok')
@@ -483,7 +733,10 @@ t.test('row rules', async t => {
   })
 
   t.test('roles can be named in a filter', async t => {
-    const { as, store } = await guard(t, { default: 'deny', rules: [{ role: 'user', allow: 'store.*', where: { owner: { $in: '$roles' } } }] })
+    const { as, store } = await guard(t, {
+      default: 'deny',
+      rules: [{ role: 'user', allow: 'store.*', where: { owner: { $in: '$roles' } } }]
+    })
     await store.bucket('orders').insertMany([{ owner: 'team-a' }, { owner: 'team-b' }])
     t.equal(await (await as('ann', 'user', 'team-a')).ask('store.count', { bucket: 'orders' }), 1)
     t.equal(await (await as('ann', 'user')).ask('store.count', { bucket: 'orders' }), 0)
@@ -492,7 +745,12 @@ t.test('row rules', async t => {
   t.test('a user id that looks like something else is only a user id', async t => {
     const { as, store } = await guard(t, own)
     await store.bucket('orders').insertMany([{ owner: '$userId' }, { owner: 'ann' }, {}])
-    for (const [userId, count] of [['$userId', 1], ['$roles', 0], ['{"$gt":""}', 0], ['__proto__', 0]] as const) {
+    for (const [userId, count] of [
+      ['$userId', 1],
+      ['$roles', 0],
+      ['{"$gt":""}', 0],
+      ['__proto__', 0]
+    ] as const) {
       t.equal(await (await as(userId, 'user')).ask('store.count', { bucket: 'orders' }), count, userId)
     }
   })

@@ -8,11 +8,11 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import t, { type Test } from 'tap'
 import type { WebSocket } from 'ws'
 import { noexPlugin, NoexServer, type NoexOptions } from '../../lib/index.js'
-import { TestClient } from '../client.js'
-import { serve, startStore } from '../helper.js'
-import { logInto } from '../log-into.js'
-import { RawSocket, upgradeHeaders } from '../raw-socket.js'
-import { projectFile } from '../project-file.js'
+import { TestClient } from '../support/client.js'
+import { serve, startStore } from '../support/service.js'
+import { logInto } from '../support/log-into.js'
+import { RawSocket, upgradeHeaders } from '../support/raw-socket.js'
+import { projectFile } from '../support/project-file.js'
 
 type Line = Record<string, any>
 

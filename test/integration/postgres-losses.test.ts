@@ -1,14 +1,14 @@
 import { appendFileSync, existsSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { Checkpoint } from '../../lib/audit/checkpoint.js'
-import { signCheckpoint } from '../../lib/audit/checkpoint.js'
-import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres-sink.js'
-import { verifyTable } from '../../lib/audit/postgres-verify.js'
+import type { Checkpoint } from '../../lib/audit/chain/checkpoint.js'
+import { signCheckpoint } from '../../lib/audit/chain/checkpoint.js'
+import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres/postgres-sink.js'
+import { verifyTable } from '../../lib/audit/postgres/verify-table.js'
 import type { SinkWriter } from '../../lib/audit/sink.js'
-import { keys } from '../audit-trail-files.js'
-import { numberedBatch, testContext, testDatabase, testPool, type TestContext } from '../postgres.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { keys } from '../support/audit-trail-files.js'
+import { numberedBatch, testContext, testDatabase, testPool, type TestContext } from '../support/postgres.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const { connectionString, isServer } = await testDatabase(t)
 const pool = testPool(t, connectionString, { max: isServer ? 10 : 3 })

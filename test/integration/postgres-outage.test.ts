@@ -2,12 +2,19 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres-sink.js'
-import { verifyTable } from '../../lib/audit/postgres-verify.js'
+import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres/postgres-sink.js'
+import { verifyTable } from '../../lib/audit/postgres/verify-table.js'
 import type { SinkWriter } from '../../lib/audit/sink.js'
-import { makeServer, numberedBatch, postgresPrograms, testContext, type PostgresServer, type TestContext } from '../postgres.js'
-import { smallDisk } from '../small-disk.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import {
+  makeServer,
+  numberedBatch,
+  postgresPrograms,
+  testContext,
+  type PostgresServer,
+  type TestContext
+} from '../support/postgres.js'
+import { smallDisk } from '../support/small-disk.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 interface OpenSink {
   readonly writer: SinkWriter
@@ -16,7 +23,10 @@ interface OpenSink {
 
 async function openSink (server: PostgresServer, options: PostgresSinkOptions): Promise<OpenSink> {
   const context = testContext()
-  return { writer: await postgresSink({ connectionString: server.connectionString, ...options }).open(context), context }
+  return {
+    writer: await postgresSink({ connectionString: server.connectionString, ...options }).open(context),
+    context
+  }
 }
 
 async function ask<T> (server: PostgresServer, work: (client: pg.Client) => Promise<T>): Promise<T> {
@@ -31,11 +41,24 @@ async function ask<T> (server: PostgresServer, work: (client: pg.Client) => Prom
 }
 
 /** Fails unless exactly the entries 1 to `last` are there, in order, once. */
-async function expectAll (t: Test, server: PostgresServer, table: string, stream: string, last: number): Promise<void> {
+async function expectAll (
+  t: Test,
+  server: PostgresServer,
+  table: string,
+  stream: string,
+  last: number
+): Promise<void> {
   await ask(server, async client => {
-    const { rows } = await client.query(`SELECT resource FROM ${table} AS entry WHERE stream = $1 ORDER BY entry.seq`, [stream])
+    const { rows } = await client.query(
+      `SELECT resource FROM ${table} AS entry WHERE stream = $1 ORDER BY entry.seq`,
+      [stream]
+    )
     const found = (rows as Array<{ resource: string }>).map(({ resource }) => resource)
-    t.strictSame(found, Array.from({ length: last }, (_, i) => `entry-${i + 1}`), 'none missing, none twice, in order')
+    t.strictSame(
+      found,
+      Array.from({ length: last }, (_, i) => `entry-${i + 1}`),
+      'none missing, none twice, in order'
+    )
     t.match(await verifyTable(client, { table, stream }), { ok: true, entries: last })
   })
 }
@@ -103,7 +126,9 @@ if (programs !== undefined) {
     for (let round = 1; round <= 5; round++) {
       await writing.reached(100 * round)
       await ask(server, async client => {
-        await client.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fastify-noex audit'")
+        await client.query(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fastify-noex audit'"
+        )
       })
     }
     await writing.reached(800)
@@ -139,29 +164,41 @@ if (programs !== undefined) {
     await expectAll(t, server, 'locked', 's', 3)
   })
 
-  t.test('with the disk of the spool full, writing fails until the database is back, and nothing is lost', async t => {
-    const disk = smallDisk(t)
-    if (disk === undefined) return
-    const { writer, context } = await openSink(server, { table: 'filled', stream: 's', spoolPath: join(disk.directory, 'audit.spool') })
-    const writing = new Writing(writer, 20)
-    await writing.reached(100)
-    disk.fill()
-    await server.stop()
-    t.equal(await context.nextFailure(), 'the spool cannot be used')
-    t.match(context.failures.at(-1)?.error.message, /ENOSPC/)
-    await server.start()
-    await context.logged(/spool of the audit trail is empty/)
-    await writing.reached(2_000)
-    const last = await writing.stop()
-    await writer.close()
-    await expectAll(t, server, 'filled', 's', last)
-  })
+  t.test(
+    'with the disk of the spool full, writing fails until the database is back, and nothing is lost',
+    async t => {
+      const disk = smallDisk(t)
+      if (disk === undefined) return
+      const { writer, context } = await openSink(server, {
+        table: 'filled',
+        stream: 's',
+        spoolPath: join(disk.directory, 'audit.spool')
+      })
+      const writing = new Writing(writer, 20)
+      await writing.reached(100)
+      disk.fill()
+      await server.stop()
+      t.equal(await context.nextFailure(), 'the spool cannot be used')
+      t.match(context.failures.at(-1)?.error.message, /ENOSPC/)
+      await server.start()
+      await context.logged(/spool of the audit trail is empty/)
+      await writing.reached(2_000)
+      const last = await writing.stop()
+      await writer.close()
+      await expectAll(t, server, 'filled', 's', last)
+    }
+  )
 
   t.test('a pool of the application survives an outage, with its sink', async t => {
     const pool = new pg.Pool({ connectionString: server.connectionString, max: 2 })
     pool.on('error', () => {})
     t.teardown(async () => { await pool.end() })
-    const { writer, context } = await openSink(server, { connectionString: undefined, pool, table: 'pooled', stream: 's' })
+    const { writer, context } = await openSink(server, {
+      connectionString: undefined,
+      pool,
+      table: 'pooled',
+      stream: 's'
+    })
     await writer.write(numberedBatch(1, 5))
     const failure = context.nextFailure()
     await server.kill()
@@ -188,40 +225,46 @@ if (programs !== undefined) {
     await expectAll(t, server, 'given_up', 's', 5)
   })
 
-  t.test('with a spool, entries are durable while the server is away, and come to the table in order', async t => {
-    const spoolPath = join(temporaryDirectory(t), 'audit.spool')
-    const { writer, context } = await openSink(server, { table: 'spooled', stream: 's', spoolPath })
-    const writing = new Writing(writer, 40)
-    await writing.reached(200)
-    await server.kill()
-    await context.logged(/go to the spool/)
-    await writing.reached(4_000)
-    t.not(statSync(spoolPath).size, 0)
-    await server.start()
-    // What comes meanwhile goes through the spool too.
-    await writing.reached(6_000)
-    const last = await writing.stop()
-    await context.logged(/spool of the audit trail is empty again/)
-    await writer.write(numberedBatch(last + 1, last + 10))
-    await writer.close()
-    t.strictSame(context.failures, [], 'nobody was refused')
-    t.equal(statSync(spoolPath).size, 0)
-    await expectAll(t, server, 'spooled', 's', last + 10)
-  })
+  t.test(
+    'with a spool, entries are durable while the server is away, and come to the table in order',
+    async t => {
+      const spoolPath = join(temporaryDirectory(t), 'audit.spool')
+      const { writer, context } = await openSink(server, { table: 'spooled', stream: 's', spoolPath })
+      const writing = new Writing(writer, 40)
+      await writing.reached(200)
+      await server.kill()
+      await context.logged(/go to the spool/)
+      await writing.reached(4_000)
+      t.not(statSync(spoolPath).size, 0)
+      await server.start()
+      // What comes meanwhile goes through the spool too.
+      await writing.reached(6_000)
+      const last = await writing.stop()
+      await context.logged(/spool of the audit trail is empty again/)
+      await writer.write(numberedBatch(last + 1, last + 10))
+      await writer.close()
+      t.strictSame(context.failures, [], 'nobody was refused')
+      t.equal(statSync(spoolPath).size, 0)
+      await expectAll(t, server, 'spooled', 's', last + 10)
+    }
+  )
 
-  t.test('with a spool, a server that hangs is left, and what it did all the same is not there twice', async t => {
-    const spoolPath = join(temporaryDirectory(t), 'audit.spool')
-    const { writer, context } = await openSink(server, { table: 'hanging', stream: 's', spoolPath })
-    await writer.write(numberedBatch(1, 10))
-    server.freeze()
-    await writer.write(numberedBatch(11, 20))
-    await writer.write(numberedBatch(21, 30))
-    server.resume()
-    await context.logged(/is empty again/)
-    await writer.close()
-    t.strictSame(context.failures, [])
-    await expectAll(t, server, 'hanging', 's', 30)
-  })
+  t.test(
+    'with a spool, a server that hangs is left, and what it did all the same is not there twice',
+    async t => {
+      const spoolPath = join(temporaryDirectory(t), 'audit.spool')
+      const { writer, context } = await openSink(server, { table: 'hanging', stream: 's', spoolPath })
+      await writer.write(numberedBatch(1, 10))
+      server.freeze()
+      await writer.write(numberedBatch(11, 20))
+      await writer.write(numberedBatch(21, 30))
+      server.resume()
+      await context.logged(/is empty again/)
+      await writer.close()
+      t.strictSame(context.failures, [])
+      await expectAll(t, server, 'hanging', 's', 30)
+    }
+  )
 
   t.test('with a spool, the server may be away at every start: no number is given twice', async t => {
     const spoolPath = join(temporaryDirectory(t), 'audit.spool')
@@ -242,7 +285,13 @@ if (programs !== undefined) {
     const fourth = await openSink(server, options)
     await fourth.writer.write(numberedBatch(11, 15))
     await fourth.writer.close()
-    const streams = await ask(server, async client => (await client.query('SELECT DISTINCT stream FROM started ORDER BY stream')).rows as Array<{ stream: string }>)
+    const streams = await ask(
+      server,
+      async client =>
+        (await client.query('SELECT DISTINCT stream FROM started ORDER BY stream')).rows as Array<{
+          stream: string
+        }>
+    )
     t.equal(streams.length, 2)
     const own = streams[1]?.stream ?? ''
     t.match(own, /^s@\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)

@@ -3,25 +3,31 @@ import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Pool } from 'pg'
 import t from 'tap'
-import { emptyChain, seal } from '../../lib/audit/chain.js'
-import { hasGoodSignature, type Checkpoint } from '../../lib/audit/checkpoint.js'
+import { emptyChain, seal } from '../../lib/audit/chain/chain.js'
+import { hasGoodSignature, type Checkpoint } from '../../lib/audit/chain/checkpoint.js'
 import { recordEntry, type AuditEntry } from '../../lib/audit/entry.js'
-import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres-sink.js'
-import { listStreams, verifyTable } from '../../lib/audit/postgres-verify.js'
+import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres/postgres-sink.js'
+import { listStreams, verifyTable } from '../../lib/audit/postgres/verify-table.js'
 import type { SinkWriter } from '../../lib/audit/sink.js'
-import { spoolLine } from '../../lib/audit/spool-file.js'
-import { numberedBatch, testContext, testDatabase, testPool, type TestContext } from '../postgres.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { spoolLine } from '../../lib/audit/postgres/spool-file.js'
+import { numberedBatch, testContext, testDatabase, testPool, type TestContext } from '../support/postgres.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const { connectionString, isServer } = await testDatabase(t)
 const pool = testPool(t, connectionString, { max: isServer ? 10 : 3 })
 
-async function open (options: Partial<PostgresSinkOptions>, context: TestContext = testContext()): Promise<SinkWriter> {
+async function open (
+  options: Partial<PostgresSinkOptions>,
+  context: TestContext = testContext()
+): Promise<SinkWriter> {
   return await postgresSink({ connectionString, ...options }).open(context)
 }
 
 async function resources (table: string, stream: string, queries: Pool = pool): Promise<string[]> {
-  const { rows } = await queries.query(`SELECT resource FROM ${table} AS entry WHERE stream = $1 ORDER BY entry.seq`, [stream])
+  const { rows } = await queries.query(
+    `SELECT resource FROM ${table} AS entry WHERE stream = $1 ORDER BY entry.seq`,
+    [stream]
+  )
   return (rows as Array<{ resource: string }>).map(({ resource }) => resource)
 }
 
@@ -30,7 +36,9 @@ function names (last: number): string[] {
 }
 
 t.test('options that are unknown or wrong are refused by name', async t => {
-  const pem = generateKeyPairSync('rsa', { modulusLength: 2_048 }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const pem = generateKeyPairSync('rsa', { modulusLength: 2_048 })
+    .privateKey.export({ type: 'pkcs8', format: 'pem' })
+    .toString()
   const refused: Array<[options: object, path: string]> = [
     [{}, 'postgresSink.pool'],
     [{ pool, connectionString }, 'postgresSink.pool'],
@@ -49,26 +57,69 @@ t.test('options that are unknown or wrong are refused by name', async t => {
     [{ pool, checkpointIntervalMs: 1.5 }, 'postgresSink.checkpointIntervalMs'],
     [{ pool, onCheckpoint: 1 }, 'postgresSink.onCheckpoint']
   ]
-  for (const [options, path] of refused) t.throws(() => postgresSink(options as PostgresSinkOptions), { code: 'NOEX_ERR_INVALID_OPTION', path })
-  t.match(postgresSink({ pool, policy: { read: 'block' } }), { name: 'postgres', policy: { admin: 'block', write: 'block', read: 'block' } })
+  for (const [options, path] of refused) {
+    t.throws(() => postgresSink(options as PostgresSinkOptions), { code: 'NOEX_ERR_INVALID_OPTION', path })
+  }
+  t.match(postgresSink({ pool, policy: { read: 'block' } }), {
+    name: 'postgres',
+    policy: { admin: 'block', write: 'block', read: 'block' }
+  })
 })
 
 t.test('entries are in the table, in order, with every member, when write resolves', async t => {
   const writer = await open({ table: 'members', stream: 's' })
-  const base: AuditEntry = { timestamp: 1_769_860_800_000, userId: null, sessionId: null, operation: 'store.get', resource: '*', result: 'success', remoteAddress: '' }
+  const base: AuditEntry = {
+    timestamp: 1_769_860_800_000,
+    userId: null,
+    sessionId: null,
+    operation: 'store.get',
+    resource: '*',
+    result: 'success',
+    remoteAddress: ''
+  }
   const entries = [
     base,
-    { ...base, userId: 'jo"se\\', sessionId: 'NULL', result: 'error' as const, error: 'quotes " {,} \\ and\nlines', remoteAddress: '2001:db8::1' },
-    { ...base, userId: '', resource: '😀 bücket', details: { z: 1, a: [1.5e300, null, '{"x"}'], 10: true, 'a\0b\ud800': '\0\ud800', e: {} } }
+    {
+      ...base,
+      userId: 'jo"se\\',
+      sessionId: 'NULL',
+      result: 'error' as const,
+      error: 'quotes " {,} \\ and\nlines',
+      remoteAddress: '2001:db8::1'
+    },
+    {
+      ...base,
+      userId: '',
+      resource: '😀 bücket',
+      details: { z: 1, a: [1.5e300, null, '{"x"}'], 10: true, 'a\0b\ud800': '\0\ud800', e: {} }
+    }
   ].map(recordEntry)
   await writer.write(entries.slice(0, 1))
   await writer.write(entries.slice(1))
   await writer.close()
-  const { rows } = await pool.query('SELECT user_id, session_id, error, remote_address, details::text, seq::int, stream FROM members AS entry ORDER BY entry.seq')
+  const { rows } = await pool.query(
+    'SELECT user_id, session_id, error, remote_address, details::text, seq::int, stream FROM members AS entry ORDER BY entry.seq'
+  )
   t.strictSame(rows, [
     { user_id: null, session_id: null, error: null, remote_address: '', details: null, seq: 1, stream: 's' },
-    { user_id: 'jo"se\\', session_id: 'NULL', error: 'quotes " {,} \\ and\nlines', remote_address: '2001:db8::1', details: null, seq: 2, stream: 's' },
-    { user_id: '', session_id: null, error: null, remote_address: '', details: JSON.stringify(entries[2]?.entry.details), seq: 3, stream: 's' }
+    {
+      user_id: 'jo"se\\',
+      session_id: 'NULL',
+      error: 'quotes " {,} \\ and\nlines',
+      remote_address: '2001:db8::1',
+      details: null,
+      seq: 2,
+      stream: 's'
+    },
+    {
+      user_id: '',
+      session_id: null,
+      error: null,
+      remote_address: '',
+      details: JSON.stringify(entries[2]?.entry.details),
+      seq: 3,
+      stream: 's'
+    }
   ])
   t.match(await verifyTable(pool, { table: 'members', stream: 's' }), { ok: true, entries: 3, lastSeq: 3 })
 })
@@ -101,26 +152,45 @@ t.test('a table of its own schema is made by two at once', { skip: isServer ? fa
     const writers = await Promise.all(['a', 'b', 'c'].map(async stream => await open({ table, stream })))
     await Promise.all(writers.map(async writer => { await writer.write(numberedBatch(1, 3)) }))
     for (const writer of writers) await writer.close()
-    for (const stream of ['a', 'b', 'c']) t.match(await verifyTable(pool, { table, stream }), { ok: true, entries: 3 })
-    const { rows } = await pool.query('SELECT count(*)::int AS indexes FROM pg_indexes WHERE schemaname = $1 AND tablename = $2', ['Own', `Trail_${round}`])
+    for (const stream of ['a', 'b', 'c']) {
+      t.match(await verifyTable(pool, { table, stream }), { ok: true, entries: 3 })
+    }
+    const { rows } = await pool.query(
+      'SELECT count(*)::int AS indexes FROM pg_indexes WHERE schemaname = $1 AND tablename = $2',
+      ['Own', `Trail_${round}`]
+    )
     t.strictSame(rows, [{ indexes: 3 }])
   }
 })
 
-t.test('a second writer of a stream is refused at the start, until the first has gone', { skip: isServer ? false : 'PGlite has one session' }, async t => {
-  const writer = await open({ table: 'taken', stream: 's' })
-  await t.rejects(open({ table: 'taken', stream: 's' }), { message: /somebody else writes the stream s of table taken/ })
-  const waiting = open({ table: 'public.taken', stream: 's' })
-  await writer.close()
-  await (await waiting).close()
-})
+t.test(
+  'a second writer of a stream is refused at the start, until the first has gone',
+  { skip: isServer ? false : 'PGlite has one session' },
+  async t => {
+    const writer = await open({ table: 'taken', stream: 's' })
+    await t.rejects(open({ table: 'taken', stream: 's' }), {
+      message: /somebody else writes the stream s of table taken/
+    })
+    const waiting = open({ table: 'public.taken', stream: 's' })
+    await writer.close()
+    await (await waiting).close()
+  }
+)
 
 t.test('a table with other columns or types is refused, and the column is named', async t => {
   await (await open({ table: 'columns', stream: 's' })).close()
   const changes: Array<[change: string, message: RegExp, back: string]> = [
     ['DROP COLUMN remote_address', /no column remote_address/, 'ADD COLUMN remote_address text NOT NULL'],
-    ['ALTER COLUMN details TYPE jsonb', /column details .* is jsonb, but must be json/, 'ALTER COLUMN details TYPE json'],
-    ['ALTER COLUMN user_id SET NOT NULL', /column user_id .* must be nullable/, 'ALTER COLUMN user_id DROP NOT NULL'],
+    [
+      'ALTER COLUMN details TYPE jsonb',
+      /column details .* is jsonb, but must be json/,
+      'ALTER COLUMN details TYPE json'
+    ],
+    [
+      'ALTER COLUMN user_id SET NOT NULL',
+      /column user_id .* must be nullable/,
+      'ALTER COLUMN user_id DROP NOT NULL'
+    ],
     ['ADD COLUMN tenant text NOT NULL', /column tenant .* is unknown/, 'ALTER COLUMN tenant DROP NOT NULL']
   ]
   for (const [change, message, back] of changes) {
@@ -131,14 +201,26 @@ t.test('a table with other columns or types is refused, and the column is named'
   const writer = await open({ table: 'columns', stream: 's' })
   await writer.write(numberedBatch(1, 2))
   await writer.close()
-  t.match(await verifyTable(pool, { table: 'columns', stream: 's' }), { ok: true, entries: 2 }, 'one more nullable column does no harm')
+  t.match(
+    await verifyTable(pool, { table: 'columns', stream: 's' }),
+    { ok: true, entries: 2 },
+    'one more nullable column does no harm'
+  )
   await pool.query('ALTER TABLE columns DROP CONSTRAINT columns_pkey')
-  await t.rejects(open({ table: 'columns', stream: 's' }), { message: /ON CONFLICT/ }, 'without the key, entries could be there twice')
+  await t.rejects(
+    open({ table: 'columns', stream: 's' }),
+    { message: /ON CONFLICT/ },
+    'without the key, entries could be there twice'
+  )
 })
 
 t.test('without spool, a database that is away is refused at the start', async t => {
-  await t.rejects(open({ connectionString: 'postgres://postgres@127.0.0.1:1/none' }), { message: /database cannot be reached: .*ECONNREFUSED/ })
-  const error = await open({ connectionString: 'postgres://user:secret@[bad:x' }).catch((error: unknown) => error)
+  await t.rejects(open({ connectionString: 'postgres://postgres@127.0.0.1:1/none' }), {
+    message: /database cannot be reached: .*ECONNREFUSED/
+  })
+  const error = await open({ connectionString: 'postgres://user:secret@[bad:x' }).catch(
+    (error: unknown) => error
+  )
   t.match(error, { message: /connectionString cannot be understood/ })
   t.notMatch(JSON.stringify(error, Object.getOwnPropertyNames(error)), /secret/)
 })
@@ -180,7 +262,11 @@ t.test('verifyTable finds rows that were changed, removed and added', async t =>
     await pool.query(sql)
     t.match(await verifyTable(pool, { table: 'forged', stream: 's' }), { ok: false, seq, problem }, sql)
   }
-  t.match(await verifyTable(pool, { table: 'forged', stream: 'nobody' }), { ok: false, seq: 1, problem: /no entries/ }, 'a name that nobody has')
+  t.match(
+    await verifyTable(pool, { table: 'forged', stream: 'nobody' }),
+    { ok: false, seq: 1, problem: /no entries/ },
+    'a name that nobody has'
+  )
   t.same(await listStreams(pool, 'forged'), ['s'])
   await t.rejects(verifyTable(pool, { table: 'a;b', stream: 's' }), { name: 'TypeError' })
   await t.rejects(listStreams(pool, 'a;b'), { name: 'TypeError' })
@@ -188,16 +274,35 @@ t.test('verifyTable finds rows that were changed, removed and added', async t =>
 
 t.test('verifyTable begins where old rows have been removed', async t => {
   const checkpoints: Checkpoint[] = []
-  const writer = await open({ table: 'pruned', stream: 's', checkpointEntries: 10, onCheckpoint (checkpoint) { checkpoints.push(checkpoint) } })
+  const writer = await open({
+    table: 'pruned',
+    stream: 's',
+    checkpointEntries: 10,
+    onCheckpoint (checkpoint) {
+      checkpoints.push(checkpoint)
+    }
+  })
   for (const first of [1, 11, 21]) await writer.write(numberedBatch(first, first + 9))
   await writer.close()
   await pool.query('DELETE FROM pruned WHERE seq <= 20')
   const after = checkpoints[1] as Checkpoint
   t.match(await verifyTable(pool, { table: 'pruned', stream: 's' }), { ok: false, seq: 1 })
-  t.match(await verifyTable(pool, { table: 'pruned', stream: 's', after }), { ok: true, entries: 10, lastSeq: 30, lastHash: checkpoints[2]?.hash })
-  t.match(await verifyTable(pool, { table: 'pruned', stream: 's', after: { ...after, hash: 'f'.repeat(64) } }), { ok: false, seq: 21, problem: /hash/ })
+  t.match(await verifyTable(pool, { table: 'pruned', stream: 's', after }), {
+    ok: true,
+    entries: 10,
+    lastSeq: 30,
+    lastHash: checkpoints[2]?.hash
+  })
+  t.match(
+    await verifyTable(pool, { table: 'pruned', stream: 's', after: { ...after, hash: 'f'.repeat(64) } }),
+    { ok: false, seq: 21, problem: /hash/ }
+  )
   await pool.query('DELETE FROM pruned WHERE seq = 21')
-  t.match(await verifyTable(pool, { table: 'pruned', stream: 's', after }), { ok: false, seq: 21, problem: /there is entry 22/ })
+  t.match(await verifyTable(pool, { table: 'pruned', stream: 's', after }), {
+    ok: false,
+    seq: 21,
+    problem: /there is entry 22/
+  })
 })
 
 t.test('checkpoints are made after so many entries, after some time and at the end, signed', async t => {
@@ -229,7 +334,10 @@ t.test('checkpoints are made after so many entries, after some time and at the e
   await writer.close()
   t.strictSame(checkpoints.map(({ seq, stream }) => [seq, stream]), [[12, 's'], [14, 's']])
   t.ok(checkpoints.every(checkpoint => hasGoodSignature(checkpoint, publicKey)))
-  t.match(await verifyTable(pool, { table: 'checkpointed', stream: 's' }), { ok: true, lastHash: checkpoints[1]?.hash })
+  t.match(await verifyTable(pool, { table: 'checkpointed', stream: 's' }), {
+    ok: true,
+    lastHash: checkpoints[1]?.hash
+  })
   await context.logged(/onCheckpoint of an audit sink has failed/)
 })
 
@@ -285,9 +393,14 @@ t.test('a spool that is damaged in its middle is refused and left alone', async 
   const c = seal(third?.json ?? '', b)
   const text = [a, b, c].map(({ line }) => `${spoolLine('s', line)}\n`).join('').replace('entry-2', 'entry-9')
   writeFileSync(spoolPath, text)
-  await t.rejects(open({ table: 'damaged', stream: 's', spoolPath }), { message: /audit\.spool:2: the spool is damaged/ })
+  await t.rejects(open({ table: 'damaged', stream: 's', spoolPath }), {
+    message: /audit\.spool:2: the spool is damaged/
+  })
   t.equal(readFileSync(spoolPath, 'utf8'), text)
-  await t.rejects(open({ table: 'damaged', stream: 's', spoolPath: join(temporaryDirectory(t), 'none', 'audit.spool') }), { message: /ENOENT/ })
+  await t.rejects(
+    open({ table: 'damaged', stream: 's', spoolPath: join(temporaryDirectory(t), 'none', 'audit.spool') }),
+    { message: /ENOENT/ }
+  )
 })
 
 t.test('with a spool, what the database refuses waits there, and the log says so', async t => {

@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres-sink.js'
-import { verifyTable } from '../../lib/audit/postgres-verify.js'
-import { serve, type Served } from '../helper.js'
-import { temporaryDirectory } from '../temporary-directory.js'
+import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres/postgres-sink.js'
+import { verifyTable } from '../../lib/audit/postgres/verify-table.js'
+import { serve, type Served } from '../support/service.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const server = process.env['DATABASE_URL'] ?? 'postgres://postgres@127.0.0.1:5432/test'
 
@@ -37,7 +37,13 @@ async function database (t: Test): Promise<{ url: string, pool: pg.Pool } | unde
 }
 
 async function serveTrail (t: Test, options: PostgresSinkOptions): Promise<Served> {
-  return await serve(t, { audit: { tiers: ['write', 'admin'], logLevel: 'silent', sinks: [postgresSink({ stream: 'test', ...options })] } })
+  return await serve(t, {
+    audit: {
+      tiers: ['write', 'admin'],
+      logLevel: 'silent',
+      sinks: [postgresSink({ stream: 'test', ...options })]
+    }
+  })
 }
 
 t.test('each entry is a row before its reply, and the chain goes on over restarts', async t => {
@@ -47,12 +53,30 @@ t.test('each entry is a row before its reply, and the chain goes on over restart
     const { app, connect } = await serveTrail(t, { connectionString: db.url })
     const client = await connect()
     await client.ask('store.insert', { bucket: 'items', data: { n } })
-    const { rows } = await db.pool.query('SELECT * FROM audit_log WHERE operation = $1 ORDER BY seq DESC LIMIT 1', ['store.insert'])
-    t.match(rows, [{ user_id: null, operation: 'store.insert', resource: 'items', result: 'success', error: null, remote_address: '127.0.0.1', stream: 'test', hash: /^[0-9a-f]{64}$/ }])
+    const { rows } = await db.pool.query(
+      'SELECT * FROM audit_log WHERE operation = $1 ORDER BY seq DESC LIMIT 1',
+      ['store.insert']
+    )
+    t.match(rows, [
+      {
+        user_id: null,
+        operation: 'store.insert',
+        resource: 'items',
+        result: 'success',
+        error: null,
+        remote_address: '127.0.0.1',
+        stream: 'test',
+        hash: /^[0-9a-f]{64}$/
+      }
+    ])
     t.ok(Number(rows[0].timestamp) > 1e12, 'epoch milliseconds')
     await app.close()
   }
-  t.match(await verifyTable(db.pool, { table: 'audit_log', stream: 'test' }), { ok: true, entries: 4, lastSeq: 4 })
+  t.match(await verifyTable(db.pool, { table: 'audit_log', stream: 'test' }), {
+    ok: true,
+    entries: 4,
+    lastSeq: 4
+  })
   await db.pool.query("UPDATE audit_log SET result = 'error' WHERE seq = 3")
   t.match(await verifyTable(db.pool, { table: 'audit_log', stream: 'test' }), { ok: false, seq: 3 })
 })
@@ -64,8 +88,13 @@ t.test('the guide\'s INSERT fits the table, and a pool of the application\'s sta
   const client = await connect()
   await client.code('store.insert', { bucket: 'nowhere', data: {} })
   await app.close()
-  const { rows } = await db.pool.query('SELECT timestamp, user_id, operation, resource, result, error, remote_address, details, seq FROM audit_log ORDER BY seq')
-  t.match(rows, [{ operation: 'store.insert', resource: 'nowhere', result: 'error', error: /not defined/ }, { operation: 'server.drain' }])
+  const { rows } = await db.pool.query(
+    'SELECT timestamp, user_id, operation, resource, result, error, remote_address, details, seq FROM audit_log ORDER BY seq'
+  )
+  t.match(rows, [
+    { operation: 'store.insert', resource: 'nowhere', result: 'error', error: /not defined/ },
+    { operation: 'server.drain' }
+  ])
 })
 
 t.test('a connection that is killed again and again loses nothing and writes nothing twice', async t => {
@@ -89,34 +118,49 @@ t.test('a connection that is killed again and again loses nothing and writes not
     t.ok(applied > 0)
     const inserted = await store.bucket('items').count()
     await app.close()
-    const { rows } = await db.pool.query('SELECT count(*)::int AS rows, count(DISTINCT seq)::int AS seqs, count(*) FILTER (WHERE operation = $2 AND result = $3)::int AS inserts FROM audit_log WHERE stream = $1', [stream, 'store.insert', 'success'])
+    const { rows } = await db.pool.query(
+      'SELECT count(*)::int AS rows, count(DISTINCT seq)::int AS seqs, count(*) FILTER (WHERE operation = $2 AND result = $3)::int AS inserts FROM audit_log WHERE stream = $1',
+      [stream, 'store.insert', 'success']
+    )
     t.equal(rows[0].rows, rows[0].seqs)
-    if (stream === 'direct') t.equal(rows[0].inserts, inserted, 'every write that has happened is in the trail')
-    else t.ok(rows[0].inserts <= inserted, 'what the spool has left is replayed by the next start')
+    if (stream === 'direct') {
+      t.equal(rows[0].inserts, inserted, 'every write that has happened is in the trail')
+    } else {
+      t.ok(rows[0].inserts <= inserted, 'what the spool has left is replayed by the next start')
+    }
     t.match(await verifyTable(db.pool, { table: 'audit_log', stream }), { ok: true })
     if (stream === 'direct') continue
     const again = await serveTrail(t, { connectionString: db.url, stream, ...options })
     // A service that stops leaves the rest to the next one.
     while (statSync(spoolPath).size > 0) await sleep(20)
     await again.app.close()
-    const { rows: after } = await db.pool.query('SELECT count(*)::int AS inserts FROM audit_log WHERE stream = $1 AND operation = $2 AND result = $3', [stream, 'store.insert', 'success'])
+    const { rows: after } = await db.pool.query(
+      'SELECT count(*)::int AS inserts FROM audit_log WHERE stream = $1 AND operation = $2 AND result = $3',
+      [stream, 'store.insert', 'success']
+    )
     t.equal(after[0].inserts, inserted)
   }
 })
 
-t.test('a table with other columns is refused by name, and so is a stream that somebody else writes', async t => {
-  const db = await database(t)
-  if (db === undefined) return
-  await db.pool.query('CREATE TABLE other (timestamp text, seq bigint, stream text)')
-  await t.rejects(serveTrail(t, { connectionString: db.url, table: 'other' }), /timestamp|user_id/)
-  await serveTrail(t, { connectionString: db.url })
-  await t.rejects(serveTrail(t, { connectionString: db.url }), /stream/)
-})
+t.test(
+  'a table with other columns is refused by name, and so is a stream that somebody else writes',
+  async t => {
+    const db = await database(t)
+    if (db === undefined) return
+    await db.pool.query('CREATE TABLE other (timestamp text, seq bigint, stream text)')
+    await t.rejects(serveTrail(t, { connectionString: db.url, table: 'other' }), /timestamp|user_id/)
+    await serveTrail(t, { connectionString: db.url })
+    await t.rejects(serveTrail(t, { connectionString: db.url }), /stream/)
+  }
+)
 
 t.test('a database that is away at the start: refused without a spool, spooled with one', async t => {
   const away = 'postgres://postgres@127.0.0.1:1/test'
   await t.rejects(serveTrail(t, { connectionString: away }))
-  const { connect, app } = await serveTrail(t, { connectionString: away, spoolPath: join(temporaryDirectory(t), 'audit.spool') })
+  const { connect, app } = await serveTrail(t, {
+    connectionString: away,
+    spoolPath: join(temporaryDirectory(t), 'audit.spool')
+  })
   const client = await connect()
   await client.ask('store.insert', { bucket: 'items', data: {} })
   t.equal((await app.inject('/healthz')).statusCode, 200)

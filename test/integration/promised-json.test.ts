@@ -3,10 +3,10 @@ import t from 'tap'
 import type { AuthSession } from '../../lib/index.js'
 import { plainAnswer } from '../../lib/application/plain-answer.js'
 import { encodeEvent } from '../../lib/protocol/encode.js'
-import { serve } from '../helper.js'
+import { serve } from '../support/service.js'
 import { watchForAccidents } from '../hostile/accidents.js'
-import { FakeRuleEngine } from '../fake-rule-engine.js'
-import { logText } from '../log-into.js'
+import { FakeRuleEngine } from '../support/fake-rule-engine.js'
+import { logText } from '../support/log-into.js'
 
 const accidents = watchForAccidents(t)
 

@@ -16,8 +16,8 @@ import {
   type TimerSetting
 } from '@hamicek/noex-rules'
 import t, { type Test } from 'tap'
-import { HandClock } from '../hand-clock.js'
-import { projectFile } from '../project-file.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { projectFile } from '../support/project-file.js'
 
 const SILENT = { debug () {}, info () {}, warn () {}, error () {} }
 
@@ -181,7 +181,7 @@ const differences: Readonly<Record<string, (t: Test) => Promise<void>>> = {
   },
 
   async services (t) {
-    const clock = new HandClock()
+    const clock = new FakeClock()
     class App {
       hang (): Promise<void> { return new Promise(() => {}) }
       _inner (): void {}
@@ -239,7 +239,7 @@ const differences: Readonly<Record<string, (t: Test) => Promise<void>>> = {
   },
 
   async timers (t) {
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const engine = await start(t, { clock })
     const topics = recordTopics(engine)
     const wait = async (ms: number): Promise<void> => {
@@ -315,7 +315,7 @@ const differences: Readonly<Record<string, (t: Test) => Promise<void>>> = {
   },
 
   async 'patterns over time' (t) {
-    const clock = new HandClock()
+    const clock = new FakeClock()
     const engine = await start(t, { clock })
     const event = { topic: 'a' }
     const count = { type: 'count' as const, event, threshold: 2, window: '1m' }

@@ -4,10 +4,10 @@ import { bridgeStoreToRules } from '@hamicek/noex-store'
 import { RuleEngine, type RuleEngineConfig } from '@hamicek/noex-rules'
 import t, { type Test } from 'tap'
 import type { NoexOptions } from '../../lib/index.js'
-import { MAX_WAITING_EVENTS } from '../../lib/rules/event-subscriptions.js'
-import type { Frame, TestClient } from '../client.js'
-import { serve, startStore, type Served } from '../helper.js'
-import { serveAccounts } from '../identity.js'
+import { MAX_WAITING_EVENTS } from '../../lib/subscriptions/event-subscriptions.js'
+import type { Frame, TestClient } from '../support/client.js'
+import { serve, startStore, type Served } from '../support/service.js'
+import { serveAccounts } from '../support/identity.js'
 
 interface ServedRules extends Served {
   readonly engine: RuleEngine
@@ -20,7 +20,11 @@ async function startEngine (t: Test, config?: RuleEngineConfig): Promise<RuleEng
 }
 
 /** Serves a fresh store and a fresh engine. */
-async function serveRules (t: Test, options: Omit<NoexOptions, 'store' | 'rules'> = {}, config?: RuleEngineConfig): Promise<ServedRules> {
+async function serveRules (
+  t: Test,
+  options: Omit<NoexOptions, 'store' | 'rules'> = {},
+  config?: RuleEngineConfig
+): Promise<ServedRules> {
   const engine = await startEngine(t, config)
   return { engine, ...await serve(t, { ...options, rules: engine }) }
 }
@@ -46,23 +50,47 @@ t.test('events and facts', async t => {
 
   t.test('an emitted event is answered, with what was given', async t => {
     const before = Date.now()
-    const event = await client.ask('rules.emit', { topic: 'order.placed', data: { sku: 'A1' }, correlationId: 'c-1', causationId: 'e-1' })
-    t.match(event, { topic: 'order.placed', data: { sku: 'A1' }, correlationId: 'c-1', causationId: 'e-1', source: 'api' })
+    const event = await client.ask('rules.emit', {
+      topic: 'order.placed',
+      data: { sku: 'A1' },
+      correlationId: 'c-1',
+      causationId: 'e-1'
+    })
+    t.match(event, {
+      topic: 'order.placed',
+      data: { sku: 'A1' },
+      correlationId: 'c-1',
+      causationId: 'e-1',
+      source: 'api'
+    })
     t.ok(event.timestamp >= before && event.timestamp <= Date.now())
     t.type(event.id, 'string')
     t.same(Object.keys(event), ['id', 'topic', 'data', 'timestamp', 'correlationId', 'causationId', 'source'])
-    for (const data of [undefined, null, {}]) t.strictSame((await client.ask('rules.emit', { topic: 'bare', data })).data, {})
-    t.notOk('correlationId' in await client.ask('rules.emit', { topic: 'bare', correlationId: null, causationId: 'unused' }))
+    for (const data of [undefined, null, {}]) {
+      t.strictSame((await client.ask('rules.emit', { topic: 'bare', data })).data, {})
+    }
+    t.notOk(
+      'correlationId' in
+        (await client.ask('rules.emit', { topic: 'bare', correlationId: null, causationId: 'unused' }))
+    )
   })
 
   t.test('a fact has a version that counts, and is gone when deleted', async t => {
-    t.match(await client.ask('rules.setFact', { key: 'user:1:tier', value: 'gold' }), { key: 'user:1:tier', value: 'gold', version: 1, source: 'api' })
+    t.match(await client.ask('rules.setFact', { key: 'user:1:tier', value: 'gold' }), {
+      key: 'user:1:tier',
+      value: 'gold',
+      version: 1,
+      source: 'api'
+    })
     t.match(await client.ask('rules.setFact', { key: 'user:1:tier', value: 'gold' }), { version: 2 })
     t.match(await client.ask('rules.setFact', { key: 'user:2:tier', value: null }), { value: null })
     t.equal(await client.ask('rules.getFact', { key: 'user:1:tier' }), 'gold')
     t.equal(await client.ask('rules.getFact', { key: 'user:2:tier' }), null)
     t.equal(await client.ask('rules.getFact', { key: 'user:3:tier' }), null)
-    t.match(await client.ask('rules.queryFacts', { pattern: 'user:*:tier' }), [{ key: 'user:1:tier' }, { key: 'user:2:tier' }])
+    t.match(await client.ask('rules.queryFacts', { pattern: 'user:*:tier' }), [
+      { key: 'user:1:tier' },
+      { key: 'user:2:tier' }
+    ])
     t.match(await client.ask('rules.queryFacts', { pattern: 'user:1:tier' }), [{ version: 2 }])
     t.same(await client.ask('rules.queryFacts', { pattern: 'user:*' }), [])
     t.equal((await client.ask('rules.getAllFacts')).length, 2)
@@ -80,20 +108,42 @@ t.test('events and facts', async t => {
       ['rules.deleteFact', {}, /key/], ['rules.queryFacts', {}, /pattern/], ['rules.subscribe', { pattern: null }, /pattern/], ['rules.subscribe', { pattern: long }, /pattern/],
       ['rules.registerRule', {}, /rule/], ['rules.registerRule', { rule: [] }, /rule/], ['rules.updateRule', { ruleId: 'x', updates: 'x' }, /updates/], ['rules.getRule', { ruleId: '' }, /ruleId/]
     ]
-    for (const [type, fields, message] of bad) t.match(await client.request(type, fields), { code: 'VALIDATION_ERROR', message }, `${type} ${JSON.stringify(fields).slice(0, 40)}`)
+    for (const [type, fields, message] of bad) {
+      t.match(
+        await client.request(type, fields),
+        { code: 'VALIDATION_ERROR', message },
+  `${type} ${JSON.stringify(fields).slice(0, 40)}`
+      )
+    }
   })
 
   t.test('[G-H3] a pattern is no regular expression, and none takes long', async t => {
     await client.ask('rules.setFact', { key: `evil:${'a'.repeat(200)}!`, value: 1 })
     const began = process.cpuUsage()
-    for (const pattern of ['*:(a+)+b*', '*:(a*)*', `evil:${'*a'.repeat(8)}b`, 'u:(*', '[', '(', '*:a{1,99}$', '\\']) {
+    for (const pattern of [
+      '*:(a+)+b*',
+      '*:(a*)*',
+      `evil:${'*a'.repeat(8)}b`,
+      'u:(*',
+      '[',
+      '(',
+      '*:a{1,99}$',
+      '\\'
+    ]) {
       const reply = await client.request('rules.queryFacts', { pattern })
-      t.ok(reply['type'] === 'result' ? reply['data'].length === 0 : reply['code'] === 'VALIDATION_ERROR', pattern)
+      t.ok(
+        reply['type'] === 'result' ? reply['data'].length === 0 : reply['code'] === 'VALIDATION_ERROR',
+        pattern
+      )
     }
     const { user, system } = process.cpuUsage(began)
     t.ok(user + system < 1e6, 'all of them together are done at once')
     await client.ask('rules.setFact', { key: 'f(x)+[1]?', value: 2 })
-    t.match(await client.ask('rules.queryFacts', { pattern: 'f(*)+[1]?' }), [{ value: 2 }], 'its characters stand for themselves')
+    t.match(
+      await client.ask('rules.queryFacts', { pattern: 'f(*)+[1]?' }),
+      [{ value: 2 }],
+      'its characters stand for themselves'
+    )
   })
 
   t.test('keys and members of every name are data and nothing else', async t => {
@@ -109,7 +159,13 @@ t.test('events and facts', async t => {
 
   t.test('statistics are told by rules.stats and beside the others', async t => {
     const stats = await client.ask('rules.stats')
-    t.match(stats, { rulesCount: 0, timersCount: 0, rulesExecuted: 0, avgProcessingTimeMs: 0, tracing: { enabled: false } })
+    t.match(stats, {
+      rulesCount: 0,
+      timersCount: 0,
+      rulesExecuted: 0,
+      avgProcessingTimeMs: 0,
+      tracing: { enabled: false }
+    })
     t.equal(stats.factsCount, engine.getAllFacts().length)
     t.match(await client.ask('server.stats'), { rulesEnabled: true, rules: { factsCount: stats.factsCount } })
   })
@@ -121,12 +177,26 @@ t.test('subscriptions to events', async t => {
     const [listener, sender] = [await connect(), await connect()]
     const { subscriptionId } = await listener.ask('rules.subscribe', { pattern: 'stock.*' })
     const event = await sender.ask('rules.emit', { topic: 'stock.low', data: { sku: 'A1' } })
-    t.strictSame(await listener.next(isEvent), { type: 'push', channel: 'event', subscriptionId, data: { topic: 'stock.low', event } })
+    t.strictSame(await listener.next(isEvent), {
+      type: 'push',
+      channel: 'event',
+      subscriptionId,
+      data: { topic: 'stock.low', event }
+    })
   })
 
   t.test('[G-H4] topics match as clients expect', async t => {
     const { connect } = await serveRules(t)
-    const topics = ['stock', 'stock.low', 'stock.low.eu', 'stock.high', 'order', 'order.eu.paid', 'a.b*', '**']
+    const topics = [
+      'stock',
+      'stock.low',
+      'stock.low.eu',
+      'stock.high',
+      'order',
+      'order.eu.paid',
+      'a.b*',
+      '**'
+    ]
     const cases: Record<string, string[]> = {
       '*': topics,
       'stock.*': ['stock', 'stock.low', 'stock.low.eu', 'stock.high'],
@@ -154,19 +224,29 @@ t.test('subscriptions to events', async t => {
       rule: rule('chain', {
         actions: [
           { type: 'emit_event', topic: 'then.first', data: { of: { ref: 'event.n' } } },
-          { type: 'set_timer', timer: { name: 'soon', duration: 1, onExpire: { topic: 'then.timer', data: {} } } }
+          {
+            type: 'set_timer',
+            timer: { name: 'soon', duration: 1, onExpire: { topic: 'then.timer', data: {} } }
+          }
         ]
       })
     })
     await client.ask('rules.subscribe', { pattern: '*' })
     const event = await client.ask('rules.emit', { topic: 'on.chain', data: { n: 7 }, correlationId: 'c' })
     t.strictSame((await client.next(isEvent))['data'].event, event)
-    t.match((await client.next(isEvent))['data'].event, { topic: 'then.first', source: 'rule', data: { of: 7 }, correlationId: 'c' })
+    t.match((await client.next(isEvent))['data'].event, {
+      topic: 'then.first',
+      source: 'rule',
+      data: { of: 7 },
+      correlationId: 'c'
+    })
     t.match((await client.next(isEvent))['data'].event, { topic: 'then.timer', source: 'timer' })
   })
 
   t.test('subscriptions share one limit, and have ids of their own kind', async t => {
-    const { connect, app, store } = await serveRules(t, { connectionLimits: { maxSubscriptionsPerConnection: 3 } })
+    const { connect, app, store } = await serveRules(t, {
+      connectionLimits: { maxSubscriptionsPerConnection: 3 }
+    })
     store.defineQuery('all', async ctx => await ctx.bucket('items').all())
     const client = await connect()
     const live = (await client.ask('store.subscribe', { query: 'all' })).subscriptionId
@@ -176,7 +256,10 @@ t.test('subscriptions to events', async t => {
     t.equal(await client.code('rules.subscribe', { pattern: 'b' }), 'RATE_LIMITED')
     t.equal(await client.code('store.subscribe', { query: 'all' }), 'RATE_LIMITED')
     t.match(app.noex.getConnections(), [{ storeSubscriptionCount: 1, rulesSubscriptionCount: 2 }])
-    t.match((await app.noex.getStats()).connections, { totalStoreSubscriptions: 1, totalRulesSubscriptions: 2 })
+    t.match((await app.noex.getStats()).connections, {
+      totalStoreSubscriptions: 1,
+      totalRulesSubscriptions: 2
+    })
     t.equal(await client.code('rules.unsubscribe', { subscriptionId: live }), 'NOT_FOUND')
     t.equal(await client.code('store.unsubscribe', { subscriptionId: first }), 'NOT_FOUND')
     await client.ask('rules.emit', { topic: 'a' })
@@ -187,35 +270,45 @@ t.test('subscriptions to events', async t => {
     t.equal((await heard(client)).length, 1)
     client.ws.close()
     await client.closed
-    t.match((await app.noex.getStats()).connections, { totalStoreSubscriptions: 0, totalRulesSubscriptions: 0 })
+    t.match((await app.noex.getStats()).connections, {
+      totalStoreSubscriptions: 0,
+      totalRulesSubscriptions: 0
+    })
   })
 
-  t.test('[G-H5] a stopped engine can be looked at, and everything else answers that there is none', async t => {
-    const { connect, engine } = await serveRules(t)
-    const client = await connect()
-    await client.ask('rules.setFact', { key: 'k', value: 1 })
-    await engine.stop()
-    const changes: Record<string, object> = {
-      'rules.emit': { topic: 'a' },
-      'rules.setFact': { key: 'k', value: 1 },
-      'rules.deleteFact': { key: 'k' },
-      'rules.subscribe': { pattern: 'a' },
-      'rules.registerRule': { rule: rule('a') },
-      'rules.enableRule': { ruleId: 'a' }
+  t.test(
+    '[G-H5] a stopped engine can be looked at, and everything else answers that there is none',
+    async t => {
+      const { connect, engine } = await serveRules(t)
+      const client = await connect()
+      await client.ask('rules.setFact', { key: 'k', value: 1 })
+      await engine.stop()
+      const changes: Record<string, object> = {
+        'rules.emit': { topic: 'a' },
+        'rules.setFact': { key: 'k', value: 1 },
+        'rules.deleteFact': { key: 'k' },
+        'rules.subscribe': { pattern: 'a' },
+        'rules.registerRule': { rule: rule('a') },
+        'rules.enableRule': { ruleId: 'a' }
+      }
+      for (const [type, fields] of Object.entries(changes)) {
+        t.equal(await client.code(type, fields), 'RULES_NOT_AVAILABLE', type)
+      }
+      t.equal(await client.ask('rules.getFact', { key: 'k' }), 1)
+      t.equal((await client.ask('rules.queryFacts', { pattern: '*' })).length, 1)
+      t.equal((await client.ask('rules.getAllFacts')).length, 1)
+      t.match(await client.ask('rules.stats'), { factsCount: 1 })
+      t.same(await client.ask('rules.getRules'), { rules: [] })
+      t.match(await client.ask('rules.validateRule', { rule: rule('a') }), { valid: true })
+      t.equal(await client.code('rules.getRule', { ruleId: 'a' }), 'NOT_FOUND')
+      t.match(await client.ask('server.stats'), { rulesEnabled: true })
     }
-    for (const [type, fields] of Object.entries(changes)) t.equal(await client.code(type, fields), 'RULES_NOT_AVAILABLE', type)
-    t.equal(await client.ask('rules.getFact', { key: 'k' }), 1)
-    t.equal((await client.ask('rules.queryFacts', { pattern: '*' })).length, 1)
-    t.equal((await client.ask('rules.getAllFacts')).length, 1)
-    t.match(await client.ask('rules.stats'), { factsCount: 1 })
-    t.same(await client.ask('rules.getRules'), { rules: [] })
-    t.match(await client.ask('rules.validateRule', { rule: rule('a') }), { valid: true })
-    t.equal(await client.code('rules.getRule', { ruleId: 'a' }), 'NOT_FOUND')
-    t.match(await client.ask('server.stats'), { rulesEnabled: true })
-  })
+  )
 
   t.test('a client that does not read misses events in the end, and is told how many', async t => {
-    const { connect, engine } = await serveRules(t, { backpressure: { maxBufferedBytes: 50_000, drainTimeoutMs: 60_000 } })
+    const { connect, engine } = await serveRules(t, {
+      backpressure: { maxBufferedBytes: 50_000, drainTimeoutMs: 60_000 }
+    })
     const slow = await connect()
     const other = await connect()
     const { subscriptionId } = await slow.ask('rules.subscribe', { pattern: 'busy' })
@@ -233,7 +326,9 @@ t.test('subscriptions to events', async t => {
     let missed = 0
     for (let n = 1; n <= total;) {
       const frame = await slow.next(frame => isEvent(frame) || frame['event'] === 'gap')
-      if (isEvent(frame) && frame['data'].event.data.n !== n) t.fail(`event ${frame['data'].event.data.n} where event ${n} should be`)
+      if (isEvent(frame) && frame['data'].event.data.n !== n) {
+        t.fail(`event ${frame['data'].event.data.n} where event ${n} should be`)
+      }
       if (!isEvent(frame)) t.equal(frame['subscriptionId'], subscriptionId)
       missed += frame['count'] ?? 0
       n += frame['count'] ?? 1
@@ -261,31 +356,67 @@ t.test('rule administration', async t => {
   const client = await connect()
 
   t.test('[G-H1] a rule with no more than it needs is whole', async t => {
-    t.match(await client.ask('rules.registerRule', { rule: rule('bare') }), { id: 'bare', name: 'rule bare', version: Number, createdAt: Number, updatedAt: Number })
-    t.match(await client.ask('rules.getRule', { ruleId: 'bare' }), { enabled: true, priority: 0, tags: [], conditions: [], actions: [] })
+    t.match(await client.ask('rules.registerRule', { rule: rule('bare') }), {
+      id: 'bare',
+      name: 'rule bare',
+      version: Number,
+      createdAt: Number,
+      updatedAt: Number
+    })
+    t.match(await client.ask('rules.getRule', { ruleId: 'bare' }), {
+      enabled: true,
+      priority: 0,
+      tags: [],
+      conditions: [],
+      actions: []
+    })
     t.equal((await client.ask('rules.emit', { topic: 'on.bare' })).topic, 'on.bare')
     t.equal((await client.ask('rules.stats')).rulesExecuted, 1)
     t.equal(await client.code('rules.registerRule', { rule: rule('bare') }), 'ALREADY_EXISTS')
-    t.equal(await client.code('rules.registerRule', { rule: { id: 'bare' } }), 'ALREADY_EXISTS', 'before it is looked at')
+    t.equal(
+      await client.code('rules.registerRule', { rule: { id: 'bare' } }),
+      'ALREADY_EXISTS',
+      'before it is looked at'
+    )
   })
 
   t.test('a rule that is wrong is refused with each of its faults, and takes no id', async t => {
     const wrong = rule('wrong', { trigger: { type: 'event' }, actions: [{ type: 'explode' }] })
     const reply = await client.request('rules.registerRule', { rule: wrong })
-    t.match(reply, { code: 'VALIDATION_ERROR', details: [{ path: 'trigger.topic', severity: 'error' }, { path: 'actions[0].type' }] })
+    t.match(reply, {
+      code: 'VALIDATION_ERROR',
+      details: [{ path: 'trigger.topic', severity: 'error' }, { path: 'actions[0].type' }]
+    })
     t.equal(await client.code('rules.getRule', { ruleId: 'wrong' }), 'NOT_FOUND')
-    t.match(await client.ask('rules.validateRule', { rule: wrong }), { valid: false, errors: [{ path: 'trigger.topic' }, {}] })
+    t.match(await client.ask('rules.validateRule', { rule: wrong }), {
+      valid: false,
+      errors: [{ path: 'trigger.topic' }, {}]
+    })
     t.match(await client.ask('rules.validateRule', { rule: rule('fine') }), { valid: true, errors: [] })
-    t.equal(await client.code('rules.registerRule', { rule: rule('grouped', { group: 'nowhere' }) }), 'VALIDATION_ERROR')
+    t.equal(
+      await client.code('rules.registerRule', { rule: rule('grouped', { group: 'nowhere' }) }),
+      'VALIDATION_ERROR'
+    )
   })
 
   t.test('[G-H2] it is updated, disabled, enabled and removed; one that is not there is not found', async t => {
-    const { version } = await client.ask('rules.registerRule', { rule: rule('changing', { tags: ['x'], priority: 3 }) })
-    const updated = await client.ask('rules.updateRule', { ruleId: 'changing', updates: { priority: 5, id: 'other', trigger: { type: 'event', topic: 'moved' } } })
+    const { version } = await client.ask('rules.registerRule', {
+      rule: rule('changing', { tags: ['x'], priority: 3 })
+    })
+    const updated = await client.ask('rules.updateRule', {
+      ruleId: 'changing',
+      updates: { priority: 5, id: 'other', trigger: { type: 'event', topic: 'moved' } }
+    })
     t.match(updated, { id: 'changing', updatedAt: Number })
     t.ok(updated.version > version)
-    t.equal(await client.code('rules.updateRule', { ruleId: 'changing', updates: { priority: 'high' } }), 'VALIDATION_ERROR')
-    t.match(await client.ask('rules.getRule', { ruleId: 'changing' }), { priority: 5, trigger: { topic: 'moved' } })
+    t.equal(
+      await client.code('rules.updateRule', { ruleId: 'changing', updates: { priority: 'high' } }),
+      'VALIDATION_ERROR'
+    )
+    t.match(await client.ask('rules.getRule', { ruleId: 'changing' }), {
+      priority: 5,
+      trigger: { topic: 'moved' }
+    })
     const executed = async (topic: string): Promise<number> => {
       const before = (await client.ask('rules.stats')).rulesExecuted
       await client.ask('rules.emit', { topic })
@@ -293,14 +424,26 @@ t.test('rule administration', async t => {
     }
     t.equal(await executed('on.changing'), 0)
     t.equal(await executed('moved'), 1)
-    t.same(await client.ask('rules.disableRule', { ruleId: 'changing' }), { ruleId: 'changing', enabled: false })
+    t.same(await client.ask('rules.disableRule', { ruleId: 'changing' }), {
+      ruleId: 'changing',
+      enabled: false
+    })
     t.equal(await executed('moved'), 0)
-    t.same(await client.ask('rules.enableRule', { ruleId: 'changing' }), { ruleId: 'changing', enabled: true })
+    t.same(await client.ask('rules.enableRule', { ruleId: 'changing' }), {
+      ruleId: 'changing',
+      enabled: true
+    })
     t.equal(await executed('moved'), 1)
     const { rules } = await client.ask('rules.getRules')
-    t.match(rules.find(({ id }: { id: string }) => id === 'changing'), { name: 'rule changing', enabled: true, priority: 5, tags: ['x'] })
+    t.match(
+      rules.find(({ id }: { id: string }) => id === 'changing'),
+      { name: 'rule changing', enabled: true, priority: 5, tags: ['x'] }
+    )
     t.notOk('group' in rules[0])
-    t.same(await client.ask('rules.unregisterRule', { ruleId: 'changing' }), { ruleId: 'changing', unregistered: true })
+    t.same(await client.ask('rules.unregisterRule', { ruleId: 'changing' }), {
+      ruleId: 'changing',
+      unregistered: true
+    })
     for (const type of ['updateRule', 'unregisterRule', 'enableRule', 'disableRule', 'getRule']) {
       t.equal(await client.code(`rules.${type}`, { ruleId: 'changing', updates: {} }), 'NOT_FOUND', type)
     }
@@ -310,14 +453,28 @@ t.test('rule administration', async t => {
     const { connect, engine } = await serveRules(t)
     const client = await connect()
     const twice = { type: 'set_fact', key: 'a', value: [{ ref: 'fact.a' }, { ref: 'fact.a' }] }
-    const loop = { type: 'for_each', collection: Array.from({ length: 40 }, () => 0), as: 'i', actions: [twice] }
-    await client.ask('rules.registerRule', { rule: rule('doubles', { actions: [loop, { type: 'emit_event', topic: 'big', data: { a: [{ ref: 'fact.a' }, { ref: 'fact.a' }] } }] }) })
+    const loop = {
+      type: 'for_each',
+      collection: Array.from({ length: 40 }, () => 0),
+      as: 'i',
+      actions: [twice]
+    }
+    await client.ask('rules.registerRule', {
+      rule: rule('doubles', {
+        actions: [
+          loop,
+          { type: 'emit_event', topic: 'big', data: { a: [{ ref: 'fact.a' }, { ref: 'fact.a' }] } }
+        ]
+      })
+    })
     await client.ask('rules.setFact', { key: 'a', value: 'x' })
     await client.ask('rules.emit', { topic: 'on.doubles' })
     t.match(engine.getStats().lastError, { ruleId: 'doubles', message: /1048576 characters/ })
     t.ok(JSON.stringify(await client.ask('rules.getFact', { key: 'a' })).length < 1_100_000)
 
-    await client.ask('rules.registerRule', { rule: rule('nests', { actions: [{ type: 'set_fact', key: 'n', value: { before: { ref: 'fact.n' } } }] }) })
+    await client.ask('rules.registerRule', {
+      rule: rule('nests', { actions: [{ type: 'set_fact', key: 'n', value: { before: { ref: 'fact.n' } } }] })
+    })
     for (let i = 0; i < 100; i++) await engine.emit('on.nests')
     t.match(engine.getStats().lastError, { ruleId: 'nests', message: /nested deeper than 64/ })
     t.match(await client.ask('rules.getFact', { key: 'n' }), { before: {} })
@@ -326,19 +483,37 @@ t.test('rule administration', async t => {
   t.test('a rule that compares what is not there, or a text that is too long, leaves a trace', async t => {
     const { connect } = await serveRules(t)
     const client = await connect()
-    const condition = (field: string, operator: string, value?: unknown): object => ({ source: { type: 'event', field }, operator, value })
-    await client.ask('rules.registerRule', { rule: rule('misses', { conditions: [condition('gone', 'not_exists'), condition('gone', 'gt', 1)] }) })
-    await client.ask('rules.registerRule', { rule: rule('looks', { conditions: [condition('text', 'matches', 'ERROR')] }) })
+    const condition = (field: string, operator: string, value?: unknown): object => ({
+      source: { type: 'event', field },
+      operator,
+      value
+    })
+    await client.ask('rules.registerRule', {
+      rule: rule('misses', { conditions: [condition('gone', 'not_exists'), condition('gone', 'gt', 1)] })
+    })
+    await client.ask('rules.registerRule', {
+      rule: rule('looks', { conditions: [condition('text', 'matches', 'ERROR')] })
+    })
     await client.ask('rules.emit', { topic: 'on.misses' })
     t.match(await client.ask('rules.stats'), { conditionsMissing: 1, conditionsFailed: 0 })
     await client.ask('rules.emit', { topic: 'on.looks', data: { text: `ERROR${'x'.repeat(10_000)}` } })
-    t.match(await client.ask('rules.stats'), { conditionsFailed: 1, rulesExecuted: 0, lastError: { ruleId: 'looks', message: /too long/ } })
+    t.match(await client.ask('rules.stats'), {
+      conditionsFailed: 1,
+      rulesExecuted: 0,
+      lastError: { ruleId: 'looks', message: /too long/ }
+    })
   })
 
   t.test('a rule that hangs does not hold its connection, or another, for ever', async t => {
-    const { connect, engine } = await serveRules(t, {}, { services: { slow: { hang: async () => await new Promise(() => {}) } }, serviceTimeoutMs: 50 })
+    const { connect, engine } = await serveRules(
+      t,
+      {},
+      { services: { slow: { hang: async () => await new Promise(() => {}) } }, serviceTimeoutMs: 50 }
+    )
     const [client, other] = [await connect(), await connect()]
-    await client.ask('rules.registerRule', { rule: rule('hangs', { actions: [{ type: 'call_service', service: 'slow', method: 'hang' }] }) })
+    await client.ask('rules.registerRule', {
+      rule: rule('hangs', { actions: [{ type: 'call_service', service: 'slow', method: 'hang' }] })
+    })
     await client.ask('rules.emit', { topic: 'on.hangs' })
     await other.ask('rules.emit', { topic: 'else' })
     t.match(engine.getStats(), { servicesTimedOut: 1, actionsFailed: 1 })
@@ -347,20 +522,31 @@ t.test('rule administration', async t => {
   t.test('without an engine the whole namespace is not available', async t => {
     const { connect } = await serve(t)
     const client = await connect()
-    for (const type of ['rules.emit', 'rules.stats', 'rules.other']) t.equal(await client.code(type, { topic: 'a' }), 'RULES_NOT_AVAILABLE')
+    for (const type of ['rules.emit', 'rules.stats', 'rules.other']) {
+      t.equal(await client.code(type, { topic: 'a' }), 'RULES_NOT_AVAILABLE')
+    }
     t.match(await client.ask('server.stats'), { rulesEnabled: false, rules: null })
   })
 })
 
 t.test('permissions', async t => {
-  const users: Record<string, string[]> = { boss: ['admin'], scribe: ['writer'], guest: ['reader'], clerk: ['clerk'] }
+  const users: Record<string, string[]> = {
+    boss: ['admin'],
+    scribe: ['writer'],
+    guest: ['reader'],
+    clerk: ['clerk']
+  }
   const auth = {
     validate: (token: string) => users[token] === undefined ? null : { userId: token, roles: users[token] },
     permissions: {
       default: 'deny',
       rules: [
         { role: 'admin', allow: '*' }, { role: 'writer', allow: 'rules.*' }, { role: 'reader', allow: 'rules.*' },
-        { role: 'clerk', allow: ['rules.emit', 'rules.subscribe', 'rules.getFact', 'rules.queryFacts'], topics: ['order.*', 'desk:open', 'till:*'] }
+        {
+          role: 'clerk',
+          allow: ['rules.emit', 'rules.subscribe', 'rules.getFact', 'rules.queryFacts'],
+          topics: ['order.*', 'desk:open', 'till:*']
+        }
       ]
     }
   } as const
@@ -373,7 +559,11 @@ t.test('permissions', async t => {
 
   t.test('tiers: a reader listens, a writer speaks, an administrator makes rules', async t => {
     const served = await serveRules(t, { auth })
-    const [boss, scribe, guest] = [await login(served, 'boss'), await login(served, 'scribe'), await login(served, 'guest')]
+    const [boss, scribe, guest] = [
+      await login(served, 'boss'),
+      await login(served, 'scribe'),
+      await login(served, 'guest')
+    ]
     t.ok(await guest.ask('rules.subscribe', { pattern: '*' }))
     t.equal(await guest.code('rules.emit', { topic: 'a' }), 'FORBIDDEN')
     t.equal(await guest.code('rules.setFact', { key: 'a', value: 1 }), 'FORBIDDEN')
@@ -388,41 +578,72 @@ t.test('permissions', async t => {
     const served = await serveRules(t, { auth })
     const clerk = await login(served, 'clerk')
     t.ok(await clerk.ask('rules.emit', { topic: 'order.placed' }))
-    t.equal(await clerk.code('rules.emit', { topic: 'stock.low', key: 'order.placed', pattern: 'order.placed', ruleId: 'order.x' }), 'FORBIDDEN')
+    t.equal(
+      await clerk.code('rules.emit', {
+        topic: 'stock.low',
+        key: 'order.placed',
+        pattern: 'order.placed',
+        ruleId: 'order.x'
+      }),
+      'FORBIDDEN'
+    )
     t.equal(await clerk.code('rules.emit', { topic: 'order' }), 'FORBIDDEN')
     t.equal(await clerk.ask('rules.getFact', { key: 'desk:open' }), null)
     t.equal(await clerk.code('rules.getFact', { key: 'desk:closed', topic: 'order.x' }), 'FORBIDDEN')
     t.equal(await clerk.ask('rules.getFact', { key: 'till:1:cash' }), null, 'a family of keys')
     t.same(await clerk.ask('rules.queryFacts', { pattern: 'till:*' }), [])
     t.equal(await clerk.code('rules.getFact', { key: 'tills' }), 'FORBIDDEN')
-    for (const pattern of ['*', '*:1', 'til*']) t.equal(await clerk.code('rules.queryFacts', { pattern }), 'FORBIDDEN', pattern)
-    for (const pattern of ['*', '*.placed', 'order*', 'stock.*', 'order']) t.equal(await clerk.code('rules.subscribe', { pattern }), 'FORBIDDEN', pattern)
+    for (const pattern of ['*', '*:1', 'til*']) {
+      t.equal(await clerk.code('rules.queryFacts', { pattern }), 'FORBIDDEN', pattern)
+    }
+    for (const pattern of ['*', '*.placed', 'order*', 'stock.*', 'order']) {
+      t.equal(await clerk.code('rules.subscribe', { pattern }), 'FORBIDDEN', pattern)
+    }
     await clerk.ask('rules.subscribe', { pattern: 'order.*' })
-    for (const topic of ['order', 'order.placed', 'order.eu.paid', 'orders.x']) await served.engine.emit(topic)
-    t.same(await heard(clerk), ['order.placed', 'order.eu.paid'], 'a pattern reaches no topic that the permission does not')
+    for (const topic of ['order', 'order.placed', 'order.eu.paid', 'orders.x']) {
+      await served.engine.emit(topic)
+    }
+    t.same(
+      await heard(clerk),
+      ['order.placed', 'order.eu.paid'],
+      'a pattern reaches no topic that the permission does not'
+    )
   })
 
-  t.test('subscriptions follow the session: silent after a logout, back after a login, ended where they are not allowed', async t => {
-    const served = await serveRules(t, { auth: { ...auth, required: false } })
-    const client = await login(served, 'scribe')
-    const { subscriptionId } = await client.ask('rules.subscribe', { pattern: 'stock.*' })
-    await client.ask('auth.logout')
-    await served.engine.emit('stock.low')
-    t.same(await heard(client), [])
-    await client.ask('auth.login', { token: 'guest' })
-    await served.engine.emit('stock.high')
-    t.same(await heard(client), ['stock.high'], 'what happened meanwhile is not sent later')
-    await client.ask('auth.login', { token: 'clerk' })
-    t.match(await client.next(frame => frame['event'] === 'subscription_closed'), { subscriptionId, reason: 'forbidden' })
-    await served.engine.emit('stock.none')
-    t.same(await heard(client), [])
-    t.same(await client.ask('rules.unsubscribe', { subscriptionId }), { unsubscribed: true }, 'once')
-    t.match(served.app.noex.getConnections()[0], { rulesSubscriptionCount: 0 })
-  })
+  t.test(
+    'subscriptions follow the session: silent after a logout, back after a login, ended where they are not allowed',
+    async t => {
+      const served = await serveRules(t, { auth: { ...auth, required: false } })
+      const client = await login(served, 'scribe')
+      const { subscriptionId } = await client.ask('rules.subscribe', { pattern: 'stock.*' })
+      await client.ask('auth.logout')
+      await served.engine.emit('stock.low')
+      t.same(await heard(client), [])
+      await client.ask('auth.login', { token: 'guest' })
+      await served.engine.emit('stock.high')
+      t.same(await heard(client), ['stock.high'], 'what happened meanwhile is not sent later')
+      await client.ask('auth.login', { token: 'clerk' })
+      t.match(await client.next(frame => frame['event'] === 'subscription_closed'), {
+        subscriptionId,
+        reason: 'forbidden'
+      })
+      await served.engine.emit('stock.none')
+      t.same(await heard(client), [])
+      t.same(await client.ask('rules.unsubscribe', { subscriptionId }), { unsubscribed: true }, 'once')
+      t.match(served.app.noex.getConnections()[0], { rulesSubscriptionCount: 0 })
+    }
+  )
 
   t.test('a check decides each push anew', async t => {
     let allowed = true
-    const served = await serveRules(t, { auth: { ...auth, permissions: { check: (_session: unknown, operation: string) => operation === 'rules.subscribe' ? allowed : true } } })
+    const served = await serveRules(t, {
+      auth: {
+        ...auth,
+        permissions: {
+          check: (_session: unknown, operation: string) => (operation === 'rules.subscribe' ? allowed : true)
+        }
+      }
+    })
     const client = await login(served, 'guest')
     await client.ask('rules.subscribe', { pattern: '*' })
     await served.engine.emit('one')
@@ -440,9 +661,20 @@ t.test('permissions', async t => {
     t.teardown(await bridgeStoreToRules(store, engine))
     const served = await serveAccounts(t, {}, { rules: engine }, { store })
     const client = await served.superadmin()
-    const keep = { actions: [{ type: 'set_fact', key: 'kept', value: { ref: 'event' } }, { type: 'emit_event', topic: 'told', data: { of: { ref: 'event' } } }] }
+    const keep = {
+      actions: [
+        { type: 'set_fact', key: 'kept', value: { ref: 'event' } },
+        { type: 'emit_event', topic: 'told', data: { of: { ref: 'event' } } }
+      ]
+    }
     for (const [id, topic] of Object.entries({ all: '*', users: 'bucket._users.*', wide: 'bucket.*' })) {
-      await client.ask('rules.registerRule', { rule: rule(id, { trigger: { type: 'event', topic }, conditions: [{ source: { type: 'event', field: 'bucket' }, operator: 'exists' }], ...keep }) })
+      await client.ask('rules.registerRule', {
+        rule: rule(id, {
+          trigger: { type: 'event', topic },
+          conditions: [{ source: { type: 'event', field: 'bucket' }, operator: 'exists' }],
+          ...keep
+        })
+      })
     }
     await client.ask('rules.subscribe', { pattern: '*' })
     await served.user('alice', 'admin')
@@ -461,13 +693,31 @@ t.test('permissions', async t => {
   })
 
   t.test('whoever is confined to some topics writes no rules, which could reach all of them', async t => {
-    const confined = { ...auth, permissions: { default: 'deny', rules: [{ role: 'clerk', allow: 'rules.*', topics: ['stock.*'] }, { role: 'admin', allow: '*' }] } } as const
+    const confined = {
+      ...auth,
+      permissions: {
+        default: 'deny',
+        rules: [
+          { role: 'clerk', allow: 'rules.*', topics: ['stock.*'] },
+          { role: 'admin', allow: '*' }
+        ]
+      }
+    } as const
     const served = await serveRules(t, { auth: confined })
     const [clerk, boss] = [await login(served, 'clerk'), await login(served, 'boss')]
-    const reaching = rule('stock.a', { trigger: { type: 'event', topic: 'other' }, actions: [{ type: 'emit_event', topic: 'stock.leak', data: { of: { ref: 'event' } } }] })
+    const reaching = rule('stock.a', {
+      trigger: { type: 'event', topic: 'other' },
+      actions: [{ type: 'emit_event', topic: 'stock.leak', data: { of: { ref: 'event' } } }]
+    })
     t.equal(await clerk.code('rules.registerRule', { rule: reaching }), 'FORBIDDEN')
     await boss.ask('rules.registerRule', { rule: rule('stock.b') })
-    t.equal(await clerk.code('rules.updateRule', { ruleId: 'stock.b', updates: { trigger: { type: 'event', topic: 'other' } } }), 'FORBIDDEN')
+    t.equal(
+      await clerk.code('rules.updateRule', {
+        ruleId: 'stock.b',
+        updates: { trigger: { type: 'event', topic: 'other' } }
+      }),
+      'FORBIDDEN'
+    )
     t.same(await clerk.ask('rules.disableRule', { ruleId: 'stock.b' }), { ruleId: 'stock.b', enabled: false })
   })
 
@@ -478,14 +728,36 @@ t.test('permissions', async t => {
     const id = await served.user('bob')
     const bob = await served.as(id)
     t.equal(await bob.code('rules.emit', { topic: 'order.placed' }), 'FORBIDDEN')
-    await admin.ask('identity.grant', { subjectType: 'user', subjectId: id, resourceType: 'topic', resourceName: 'order.placed', operations: ['write'] })
+    await admin.ask('identity.grant', {
+      subjectType: 'user',
+      subjectId: id,
+      resourceType: 'topic',
+      resourceName: 'order.placed',
+      operations: ['write']
+    })
     t.ok(await bob.ask('rules.emit', { topic: 'order.placed' }))
-    t.equal(await bob.code('rules.subscribe', { pattern: 'order.placed' }), 'FORBIDDEN', 'to write is not to read')
-    await admin.ask('identity.grant', { subjectType: 'user', subjectId: id, resourceType: 'topic', resourceName: 'order.placed', operations: ['read'] })
+    t.equal(
+      await bob.code('rules.subscribe', { pattern: 'order.placed' }),
+      'FORBIDDEN',
+      'to write is not to read'
+    )
+    await admin.ask('identity.grant', {
+      subjectType: 'user',
+      subjectId: id,
+      resourceType: 'topic',
+      resourceName: 'order.placed',
+      operations: ['read']
+    })
     await bob.ask('rules.subscribe', { pattern: 'order.placed' })
     await admin.ask('rules.emit', { topic: 'order.placed' })
     t.same(await heard(bob), ['order.placed'])
-    await admin.ask('identity.revoke', { subjectType: 'user', subjectId: id, resourceType: 'topic', resourceName: 'order.placed', operations: ['read', 'write'] })
+    await admin.ask('identity.revoke', {
+      subjectType: 'user',
+      subjectId: id,
+      resourceType: 'topic',
+      resourceName: 'order.placed',
+      operations: ['read', 'write']
+    })
     await admin.ask('rules.emit', { topic: 'order.placed' })
     t.match(await bob.next(frame => frame['event'] === 'subscription_closed'), { reason: 'forbidden' })
   })
@@ -499,8 +771,17 @@ t.test('the trail names what was touched, and has no data', async t => {
   await client.ask('rules.registerRule', { rule: rule('r') })
   await client.ask('rules.subscribe', { pattern: 'order.*' })
   const { entries } = await client.ask('audit.query')
-  const resources = entries.map(({ operation, resource }: Record<string, string>) => `${operation} ${resource}`)
-  for (const expected of ['rules.emit order.placed', 'rules.setFact k', 'rules.registerRule r', 'rules.subscribe order.*']) t.ok(resources.includes(expected), expected)
+  const resources = entries.map(
+    ({ operation, resource }: Record<string, string>) => `${operation} ${resource}`
+  )
+  for (const expected of [
+    'rules.emit order.placed',
+    'rules.setFact k',
+    'rules.registerRule r',
+    'rules.subscribe order.*'
+  ]) {
+    t.ok(resources.includes(expected), expected)
+  }
   t.notMatch(JSON.stringify(entries), /hidden|decoy/)
   t.ok(app.noex)
 })

@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { BucketDefinition, Store, StoreRecord } from '@hamicek/noex-store'
-import type { Frame, TestClient } from '../client.js'
-import { FakeRuleEngine } from '../fake-rule-engine.js'
-import { serve, type Served } from '../helper.js'
-import { isThorough } from '../sampled.js'
+import type { Frame, TestClient } from '../support/client.js'
+import { FakeRuleEngine } from '../support/fake-rule-engine.js'
+import { serve, type Served } from '../support/service.js'
+import { isThorough } from '../support/sampled.js'
 
 const CLIENTS = 64
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { AuthSession, PermissionConfig } from '../../lib/index.js'
-import { serve } from '../helper.js'
-import { logText } from '../log-into.js'
+import { serve } from '../support/service.js'
+import { logText } from '../support/log-into.js'
 
 type Meddle = (roles: string[]) => unknown
 

@@ -3,7 +3,7 @@ import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
 import { noexPlugin, type NoexOptions } from '../../lib/index.js'
-import { serve, startStore, type ServeSettings } from '../helper.js'
+import { serve, startStore, type ServeSettings } from '../support/service.js'
 
 /** Resolves with the subprotocol that `ws` agrees on, as a browser would; or with its error. */
 async function agreed (t: Test, url: string, offers: string | string[]): Promise<string> {

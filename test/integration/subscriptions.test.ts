@@ -3,10 +3,10 @@ import t, { type Test } from 'tap'
 import { MemoryAdapter } from '@hamicek/noex-store'
 import type { QueryContext, Store } from '@hamicek/noex-store'
 import { noexPlugin } from '../../lib/index.js'
-import type { Frame, TestClient } from '../client.js'
-import { serve, startStore } from '../helper.js'
-import { logInto } from '../log-into.js'
-import { Turnstile } from '../turnstile.js'
+import type { Frame, TestClient } from '../support/client.js'
+import { serve, startStore } from '../support/service.js'
+import { logInto } from '../support/log-into.js'
+import { Barrier } from '../support/barrier.js'
 
 interface Item { readonly id: string, readonly name?: string, readonly n?: number }
 
@@ -14,7 +14,11 @@ const items = 'items'
 const sortedById = { bucket: items, sort: { id: 'asc' } }
 
 /** Defines a programmatic query and counts its runs. */
-function defineCounted<P = unknown> (store: Store, name: string, read: (ctx: QueryContext, params: P) => Promise<unknown>): { count: number } {
+function defineCounted<P = unknown> (
+  store: Store,
+  name: string,
+  read: (ctx: QueryContext, params: P) => Promise<unknown>
+): { count: number } {
   const runs = { count: 0 }
   store.defineQuery<P>(name, (async (ctx: QueryContext, params: P) => {
     runs.count++
@@ -42,7 +46,11 @@ function insert (client: TestClient, data: object): Promise<Item> {
   return client.ask('store.insert', { bucket: items, data })
 }
 
-async function subscribe (client: TestClient, query: string, params?: unknown): Promise<{ subscriptionId: string, data: any }> {
+async function subscribe (
+  client: TestClient,
+  query: string,
+  params?: unknown
+): Promise<{ subscriptionId: string, data: any }> {
   return await client.ask('store.subscribe', { query, params })
 }
 
@@ -56,28 +64,42 @@ async function serveLogged (t: Test) {
 }
 
 t.test('a subscription', t => {
-  t.test('is answered with an id and the current result, and pushes the complete new result at each change', async t => {
-    const { connect } = await serve(t)
-    const client = await connect()
-    await client.ask('store.defineQuery', { name: 'list', config: sortedById })
-    await insert(client, { id: 'a', n: 1 })
-    const { subscriptionId, data } = await subscribe(client, 'list')
-    t.match(subscriptionId, /^sub-./)
-    t.match(data, [{ id: 'a', n: 1 }])
-    await insert(client, { id: 'b', n: 2 })
-    const push = await client.push()
-    t.same(Object.keys(push), ['type', 'channel', 'subscriptionId', 'data'])
-    t.match(push, { type: 'push', channel: 'subscription', subscriptionId, data: [{ id: 'a', n: 1 }, { id: 'b', n: 2 }] })
-    await client.ask('store.update', { bucket: items, key: 'a', data: { n: 5 } })
-    t.match((await client.push())['data'], [{ id: 'a', n: 5 }, { id: 'b', n: 2 }])
-    await client.ask('store.delete', { bucket: items, key: 'a' })
-    t.match((await client.push())['data'], [{ id: 'b' }])
-  })
+  t.test(
+    'is answered with an id and the current result, and pushes the complete new result at each change',
+    async t => {
+      const { connect } = await serve(t)
+      const client = await connect()
+      await client.ask('store.defineQuery', { name: 'list', config: sortedById })
+      await insert(client, { id: 'a', n: 1 })
+      const { subscriptionId, data } = await subscribe(client, 'list')
+      t.match(subscriptionId, /^sub-./)
+      t.match(data, [{ id: 'a', n: 1 }])
+      await insert(client, { id: 'b', n: 2 })
+      const push = await client.push()
+      t.same(Object.keys(push), ['type', 'channel', 'subscriptionId', 'data'])
+      t.match(push, {
+        type: 'push',
+        channel: 'subscription',
+        subscriptionId,
+        data: [
+          { id: 'a', n: 1 },
+          { id: 'b', n: 2 }
+        ]
+      })
+      await client.ask('store.update', { bucket: items, key: 'a', data: { n: 5 } })
+      t.match((await client.push())['data'], [{ id: 'a', n: 5 }, { id: 'b', n: 2 }])
+      await client.ask('store.delete', { bucket: items, key: 'a' })
+      t.match((await client.push())['data'], [{ id: 'b' }])
+    }
+  )
 
   t.test('pushes the bare value of a scalar query', async t => {
     const { connect } = await serve(t)
     const client = await connect()
-    await client.ask('store.defineQuery', { name: 'total', config: { bucket: items, aggregate: { function: 'sum', field: 'n' } } })
+    await client.ask('store.defineQuery', {
+      name: 'total',
+      config: { bucket: items, aggregate: { function: 'sum', field: 'n' } }
+    })
     t.equal((await subscribe(client, 'total')).data, 0)
     await insert(client, { n: 7 })
     t.equal((await client.push())['data'], 7)
@@ -93,12 +115,17 @@ t.test('a subscription', t => {
       await insert(client, { n })
       await client.push()
     }
-    t.same(frames.slice(1).map(frame => frame['type']), Array.from({ length: 20 }, () => ['result', 'push']).flat())
+    t.same(
+      frames.slice(1).map(frame => frame['type']),
+      Array.from({ length: 20 }, () => ['result', 'push']).flat()
+    )
   })
 
   t.test('does not push when the result is the same as before', async t => {
     const { connect, store } = await serve(t)
-    const runs = defineCounted(store, 'names', async ctx => (await ctx.bucket(items).all()).map(item => item['name']))
+    const runs = defineCounted(store, 'names', async ctx =>
+      (await ctx.bucket(items).all()).map(item => item['name'])
+    )
     const client = await connect()
     const record = await insert(client, { name: 'a', n: 1 })
     await subscribe(client, 'names')
@@ -266,16 +293,20 @@ t.test('[G-E10] one evaluation per change', t => {
     const { connect, store } = await serve(t)
     const runs = defineCounted(store, 'list', all)
     const clients = await Promise.all(Array.from({ length: 10 }, async () => await connect()))
-    for (const client of clients) await Promise.all(Array.from({ length: 20 }, async () => await subscribe(client, 'list')))
+    for (const client of clients) {
+      await Promise.all(Array.from({ length: 20 }, async () => await subscribe(client, 'list')))
+    }
     t.equal(runs.count, 1, 'all subscriptions share the first evaluation')
     await store.bucket(items).insert({ id: 'a' })
-    for (const client of clients) for (let i = 0; i < 20; i++) t.match((await client.push())['data'], [{ id: 'a' }])
+    for (const client of clients) {
+      for (let i = 0; i < 20; i++) t.match((await client.push())['data'], [{ id: 'a' }])
+    }
     t.equal(runs.count, 2)
   })
 
   t.test('serves subscribers that come while the first evaluation runs', async t => {
     const { connect, store } = await serve(t)
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     defineCounted(store, 'slow', async ctx => {
       const result = await count(ctx)
       await turnstile.pass()
@@ -301,7 +332,10 @@ t.test('[G-E10] one evaluation per change', t => {
     const runs = defineCounted(store, 'count', count)
     const client = await connect()
     await subscribe(client, 'count')
-    await client.ask('store.insertMany', { bucket: items, data: Array.from({ length: 50 }, (_, n) => ({ n })) })
+    await client.ask('store.insertMany', {
+      bucket: items,
+      data: Array.from({ length: 50 }, (_, n) => ({ n }))
+    })
     t.equal((await client.push())['data'], 50)
     await client.settled()
     t.same(client.waiting, [])
@@ -310,7 +344,11 @@ t.test('[G-E10] one evaluation per change', t => {
 
   t.test('is enough for a transaction over several records, with one push of its final state', async t => {
     const { connect, store } = await serve(t)
-    const runs = defineCounted(store, 'list', async ctx => (await ctx.bucket(items).where({ n: { $gt: 0 } })).length)
+    const runs = defineCounted(
+      store,
+      'list',
+      async ctx => (await ctx.bucket(items).where({ n: { $gt: 0 } })).length
+    )
     const client = await connect()
     await insert(client, { id: 'a', n: 1 })
     await subscribe(client, 'list')
@@ -331,7 +369,10 @@ t.test('[G-E10] one evaluation per change', t => {
 
   t.test('does not depend on the order of the parameters', async t => {
     const { connect, store } = await serve(t)
-    const runs = defineCounted<Record<string, unknown>>(store, 'params', async (ctx, params) => [params['b'], await count(ctx)])
+    const runs = defineCounted<Record<string, unknown>>(store, 'params', async (ctx, params) => [
+      params['b'],
+      await count(ctx)
+    ])
     const [one, two] = [await connect(), await connect()]
     const first = await subscribe(one, 'params', { a: { x: 1, y: [2, { p: 1, q: 2 }] }, b: 3 })
     const second = await subscribe(two, 'params', { b: 3, a: { y: [2, { q: 2, p: 1 }], x: 1 } })
@@ -358,7 +399,7 @@ t.test('[G-E10] one evaluation per change', t => {
 t.test('the order of result and pushes', t => {
   t.test('[G-E3] puts the result before the first push when somebody writes meanwhile', async t => {
     const { connect, store } = await serve(t)
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     store.defineQuery('slow', async ctx => {
       const result = await count(ctx)
       await turnstile.pass()
@@ -398,10 +439,13 @@ t.test('the order of result and pushes', t => {
     let last = 0
     let subscribed = ''
     for (const frame of frames) {
-      const value = frame['type'] === 'push' ? frame['data'] as number : frame['data']?.data as number | undefined
+      const value =
+        frame['type'] === 'push' ? (frame['data'] as number) : (frame['data']?.data as number | undefined)
       if (frame['data']?.subscriptionId !== undefined) subscribed = frame['data'].subscriptionId as string
       if (frame['data']?.unsubscribed === true) subscribed = ''
-      if (frame['type'] === 'push') t.equal(frame['subscriptionId'], subscribed, 'pushes come between the results of subscribe and unsubscribe')
+      if (frame['type'] === 'push') {
+        t.equal(frame['subscriptionId'], subscribed, 'pushes come between the results of subscribe and unsubscribe')
+      }
       if (value === undefined) continue
       t.ok(value >= last, `${value} after ${last}`)
       last = value
@@ -410,7 +454,7 @@ t.test('the order of result and pushes', t => {
 
   t.test('[G-E3] gives whoever subscribes after a write a result that has it', async t => {
     const { connect, store } = await serve(t)
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     store.defineQuery('slow', async ctx => {
       const result = await count(ctx)
       await turnstile.pass()
@@ -431,7 +475,7 @@ t.test('the order of result and pushes', t => {
 
   t.test('[G-E4] ends a slow query on the final state, one run at a time', async t => {
     const { connect, store } = await serve(t)
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     let running = 0
     store.defineQuery('slow', async ctx => {
       t.equal(++running, 1)
@@ -465,7 +509,10 @@ t.test('[G-E5] clearing a bucket', t => {
   t.test('pushes the empty result', async t => {
     const { connect, store } = await serve(t)
     store.defineQuery('count', count)
-    store.defineQuery<string>('one', (async (ctx: QueryContext, id: string) => await ctx.bucket(items).get(id)) as never)
+    store.defineQuery<string>(
+      'one',
+      (async (ctx: QueryContext, id: string) => await ctx.bucket(items).get(id)) as never
+    )
     const [client, writer] = [await connect(), await connect()]
     await insert(writer, { id: 'a' })
     const list = await subscribe(client, 'count')
@@ -477,7 +524,10 @@ t.test('[G-E5] clearing a bucket', t => {
 
   t.test('pushes also when other records refer to the bucket', async t => {
     const { connect, store } = await serve(t)
-    await store.defineBucket('notes', { key: 'id', schema: { id: { type: 'string' }, item: { type: 'string', ref: 'items' } } })
+    await store.defineBucket('notes', {
+      key: 'id',
+      schema: { id: { type: 'string' }, item: { type: 'string', ref: 'items' } }
+    })
     store.defineQuery('count', count)
     store.defineQuery<string>('one', (async (ctx: QueryContext, id: string) => await ctx.bucket(items).get(id)) as never)
     const client = await connect()
@@ -494,7 +544,9 @@ t.test('[G-E5] clearing a bucket', t => {
 
 t.test('a failing query', t => {
   t.test('[G-E6] leaves nothing when it fails at once', async t => {
-    const { connect, store, app } = await serve(t, { connectionLimits: { maxSubscriptionsPerConnection: 1, maxTotalSubscriptions: 1 } })
+    const { connect, store, app } = await serve(t, {
+      connectionLimits: { maxSubscriptionsPerConnection: 1, maxTotalSubscriptions: 1 }
+    })
     let broken = true
     store.defineQuery('fails', async ctx => {
       const result = await count(ctx)
@@ -502,7 +554,9 @@ t.test('a failing query', t => {
       return result
     })
     const client = await connect()
-    for (let i = 0; i < 5; i++) t.equal(await client.code('store.subscribe', { query: 'fails' }), 'INTERNAL_ERROR')
+    for (let i = 0; i < 5; i++) {
+      t.equal(await client.code('store.subscribe', { query: 'fails' }), 'INTERNAL_ERROR')
+    }
     t.equal((await app.noex.getStats()).connections.totalStoreSubscriptions, 0)
     t.equal(app.noex.getConnections()[0]?.storeSubscriptionCount, 0)
     broken = false
@@ -534,38 +588,44 @@ t.test('a failing query', t => {
     t.same(client.waiting, [])
   })
 
-  t.test('[G-E8] keeps its subscriptions when a later run fails, and is logged once until it works again', async t => {
-    const { connect, store, lines } = await serveLogged(t)
-    let broken = false
-    const runs = defineCounted(store, 'fails', async ctx => {
-      const result = await count(ctx)
-      if (broken) throw new Error('not now')
-      return result
-    })
-    const warnings = (): number => lines.filter(line => line['level'] === 40).length
-    const client = await connect()
-    const { subscriptionId } = await subscribe(client, 'fails')
-    broken = true
-    for (let n = 2; n <= 4; n++) {
+  t.test(
+    '[G-E8] keeps its subscriptions when a later run fails, and is logged once until it works again',
+    async t => {
+      const { connect, store, lines } = await serveLogged(t)
+      let broken = false
+      const runs = defineCounted(store, 'fails', async ctx => {
+        const result = await count(ctx)
+        if (broken) throw new Error('not now')
+        return result
+      })
+      const warnings = (): number => lines.filter(line => line['level'] === 40).length
+      const client = await connect()
+      const { subscriptionId } = await subscribe(client, 'fails')
+      broken = true
+      for (let n = 2; n <= 4; n++) {
+        await insert(client, {})
+        await client.settled()
+        t.equal(runs.count, n)
+      }
+      t.same(client.waiting, [])
+      t.equal(warnings(), 1)
+      t.match(lines[0], { level: 40, query: 'fails', err: { message: 'not now' } })
+      broken = false
+      await insert(client, {})
+      t.match(await client.push(), { subscriptionId, data: 4 })
+      broken = true
       await insert(client, {})
       await client.settled()
-      t.equal(runs.count, n)
+      t.equal(warnings(), 2)
     }
-    t.same(client.waiting, [])
-    t.equal(warnings(), 1)
-    t.match(lines[0], { level: 40, query: 'fails', err: { message: 'not now' } })
-    broken = false
-    await insert(client, {})
-    t.match(await client.push(), { subscriptionId, data: 4 })
-    broken = true
-    await insert(client, {})
-    await client.settled()
-    t.equal(warnings(), 2)
-  })
+  )
 
   t.test('is told of changes to what it read before the failure and before that', async t => {
     const { connect, store } = await serve(t)
-    await store.defineBucket('switch', { key: 'id', schema: { id: { type: 'string' }, on: { type: 'boolean' } } })
+    await store.defineBucket('switch', {
+      key: 'id',
+      schema: { id: { type: 'string' }, on: { type: 'boolean' } }
+    })
     store.defineQuery('guarded', async ctx => {
       if ((await ctx.bucket('switch').get('main'))?.['on'] !== true) throw new Error('switched off')
       return await count(ctx)
@@ -593,13 +653,27 @@ t.test('a failing query', t => {
 })
 
 t.test('[G-E7] a subscription that loses its query or bucket', t => {
-  const losses: Array<{ name: string, reason: string, lose: (client: TestClient, store: Store) => Promise<unknown> }> = [
-    { name: 'store.undefineQuery', reason: 'query_undefined', lose: async client => await client.ask('store.undefineQuery', { name: 'count' }) },
-    { name: 'store.dropBucket', reason: 'bucket_dropped', lose: async client => await client.ask('store.dropBucket', { name: items }) }
+  const losses: Array<{
+    name: string
+    reason: string
+    lose: (client: TestClient, store: Store) => Promise<unknown>
+  }> = [
+    {
+      name: 'store.undefineQuery',
+      reason: 'query_undefined',
+      lose: async client => await client.ask('store.undefineQuery', { name: 'count' })
+    },
+    {
+      name: 'store.dropBucket',
+      reason: 'bucket_dropped',
+      lose: async client => await client.ask('store.dropBucket', { name: items })
+    }
   ]
   for (const { name, reason, lose } of losses) {
     t.test(`is told so by ${name}, frees its place and can be unsubscribed once`, async t => {
-      const { connect, store, app } = await serve(t, { connectionLimits: { maxSubscriptionsPerConnection: 1 } })
+      const { connect, store, app } = await serve(t, {
+        connectionLimits: { maxSubscriptionsPerConnection: 1 }
+      })
       store.defineQuery('count', count)
       store.defineQuery('other', async () => 1)
       const [client, admin] = [await connect(), await connect()]
@@ -619,7 +693,12 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
     const client = await connect()
     const { subscriptionId } = await subscribe(client, 'count')
     store.undefineQuery('count')
-    t.same(await client.next(), { type: 'system', event: 'subscription_closed', subscriptionId, reason: 'query_undefined' })
+    t.same(await client.next(), {
+      type: 'system',
+      event: 'subscription_closed',
+      subscriptionId,
+      reason: 'query_undefined'
+    })
     t.same(await client.ask('store.unsubscribe', { subscriptionId }), { unsubscribed: true })
     t.equal(await client.code('store.unsubscribe', { subscriptionId }), 'NOT_FOUND')
     t.same(lines, [], 'nothing to warn of')
@@ -631,7 +710,12 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
     const client = await connect()
     const { subscriptionId } = await subscribe(client, 'count')
     await store.dropBucket('items')
-    t.same(await client.next(), { type: 'system', event: 'subscription_closed', subscriptionId, reason: 'bucket_dropped' })
+    t.same(await client.next(), {
+      type: 'system',
+      event: 'subscription_closed',
+      subscriptionId,
+      reason: 'bucket_dropped'
+    })
     t.same(lines, [], 'nothing to warn of')
   })
 
@@ -664,7 +748,10 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
     store.defineQuery('echo', async (_ctx: QueryContext, params: string) => String(params).length)
     const client = await connect()
     t.equal((await subscribe(client, 'echo', 'x'.repeat(16_382))).data, 16_382)
-    t.match(await client.request('store.subscribe', { query: 'echo', params: 'x'.repeat(16_383) }), { code: 'VALIDATION_ERROR', message: /params/ })
+    t.match(await client.request('store.subscribe', { query: 'echo', params: 'x'.repeat(16_383) }), {
+      code: 'VALIDATION_ERROR',
+      message: /params/
+    })
   })
 
   t.test('hears of it also when it is the client itself that drops the bucket', async t => {
@@ -679,7 +766,7 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
 
   t.test('is refused when that happens during its first evaluation', async t => {
     const { connect, store, app } = await serve(t)
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     store.defineQuery('slow', async ctx => {
       const result = await count(ctx)
       await turnstile.pass()
@@ -729,7 +816,11 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
 t.test('precision', t => {
   t.test('does not run a query of one record again when others change', async t => {
     const { connect, store } = await serve(t)
-    const runs = defineCounted<{ id: string }>(store, 'one', async (ctx, { id }) => await ctx.bucket(items).get(id))
+    const runs = defineCounted<{ id: string }>(
+      store,
+      'one',
+      async (ctx, { id }) => await ctx.bucket(items).get(id)
+    )
     const client = await connect()
     await insert(client, { id: 'a', n: 1 })
     await subscribe(client, 'one', { id: 'a' })
@@ -749,7 +840,9 @@ t.test('precision', t => {
     const { connect, store } = await serve(t, { connectionLimits: { maxSubscriptionsPerConnection: 1_000 } })
     const runs = defineCounted<{ id: string }>(store, 'one', async (ctx, { id }) => await ctx.bucket(items).get(id))
     const client = await connect()
-    await Promise.all(Array.from({ length: 1_000 }, async (_, i) => await subscribe(client, 'one', { id: `${i}` })))
+    await Promise.all(
+      Array.from({ length: 1_000 }, async (_, i) => await subscribe(client, 'one', { id: `${i}` }))
+    )
     t.equal(runs.count, 1_000)
     await insert(client, { id: '500' })
     t.match((await client.push())['data'], { id: '500' })
@@ -832,14 +925,20 @@ t.test('precision', t => {
     }
     await insert(client, { name: 'x', n: 1 })
     const pushed = new Set<string>()
-    while (pushed.size < names.size) pushed.add(names.get((await client.push())['subscriptionId'] as string) as string)
+    while (pushed.size < names.size) {
+      pushed.add(names.get((await client.push())['subscriptionId'] as string) as string)
+    }
     t.same([...pushed].sort(), Object.keys(reads).sort())
   })
 
   t.test('covers a query over two buckets', async t => {
     const { connect, store } = await serve(t)
     await store.defineBucket('notes', { key: 'id', schema: { id: { type: 'string' } } })
-    const runs = defineCounted(store, 'both', async ctx => await Promise.all([ctx.bucket(items).count(), ctx.bucket('notes').count()]))
+    const runs = defineCounted(
+      store,
+      'both',
+      async ctx => await Promise.all([ctx.bucket(items).count(), ctx.bucket('notes').count()])
+    )
     const client = await connect()
     await subscribe(client, 'both')
     await insert(client, {})
@@ -847,7 +946,10 @@ t.test('precision', t => {
     await client.ask('store.insert', { bucket: 'notes', data: { id: 'x' } })
     t.same((await client.push())['data'], [1, 1])
     await client.ask('store.transaction', {
-      operations: [{ op: 'insert', bucket: items, data: {} }, { op: 'insert', bucket: 'notes', data: { id: 'y' } }]
+      operations: [
+        { op: 'insert', bucket: items, data: {} },
+        { op: 'insert', bucket: 'notes', data: { id: 'y' } }
+      ]
     })
     t.same((await client.push())['data'], [2, 2])
     t.equal(runs.count, 4)
@@ -855,11 +957,15 @@ t.test('precision', t => {
 
   t.test('covers buckets whose names have dots', async t => {
     const { connect, store } = await serve(t)
-    for (const bucket of ['a', 'a.b', 'a.b.c']) await store.defineBucket(bucket, { key: 'id', schema: { id: { type: 'string' } } })
+    for (const bucket of ['a', 'a.b', 'a.b.c']) {
+      await store.defineBucket(bucket, { key: 'id', schema: { id: { type: 'string' } } })
+    }
     const runs = defineCounted<string>(store, 'size', async (ctx, bucket) => await ctx.bucket(bucket).count())
     const client = await connect()
     const ids = new Map<string, string>()
-    for (const bucket of ['a', 'a.b', 'a.b.c']) ids.set(bucket, (await subscribe(client, 'size', bucket)).subscriptionId)
+    for (const bucket of ['a', 'a.b', 'a.b.c']) {
+      ids.set(bucket, (await subscribe(client, 'size', bucket)).subscriptionId)
+    }
     for (const bucket of ['a.b.c', 'a', 'a.b']) {
       const before = runs.count
       await client.ask('store.insert', { bucket, data: { id: 'x' } })
@@ -890,13 +996,15 @@ t.test('limits', t => {
 
   t.test('[G-E9] hold for all connections together when they subscribe at once', async t => {
     const { connect, store, app } = await serve(t, { connectionLimits: { maxTotalSubscriptions: 3 } })
-    const turnstile = new Turnstile()
+    const turnstile = new Barrier()
     defineCounted<number>(store, 'slow', async (ctx, n) => {
       await turnstile.pass()
       return [n, await count(ctx)]
     })
     const clients = await Promise.all(Array.from({ length: 8 }, async () => await connect()))
-    const replies = clients.map(async (client, n) => await client.request('store.subscribe', { query: 'slow', params: n }))
+    const replies = clients.map(
+      async (client, n) => await client.request('store.subscribe', { query: 'slow', params: n })
+    )
     await turnstile.held()
     await (await connect()).settled()
     turnstile.open()
@@ -910,33 +1018,41 @@ t.test('limits', t => {
     const { connect, store } = await serve(t, { connectionLimits: { maxSubscriptionsPerConnection: 3 } })
     store.defineQuery('count', count)
     const client = await connect()
-    const replies = await Promise.all(Array.from({ length: 8 }, async () => await client.request('store.subscribe', { query: 'count' })))
-    t.same(replies.map(reply => reply['code'] ?? reply['type']), ['result', 'result', 'result', ...Array.from({ length: 5 }, () => 'RATE_LIMITED')])
+    const replies = await Promise.all(
+      Array.from({ length: 8 }, async () => await client.request('store.subscribe', { query: 'count' }))
+    )
+    t.same(
+      replies.map(reply => reply['code'] ?? reply['type']),
+      ['result', 'result', 'result', ...Array.from({ length: 5 }, () => 'RATE_LIMITED')]
+    )
   })
 
-  t.test('give places back when a connection ends, also one whose subscription is being evaluated', async t => {
-    const { connect, store, app } = await serve(t, { connectionLimits: { maxTotalSubscriptions: 2 } })
-    const turnstile = new Turnstile()
-    store.defineQuery('count', count)
-    store.defineQuery('slow', async ctx => {
-      await turnstile.pass()
-      return await count(ctx)
-    })
-    const [gone, stays] = [await connect(), await connect()]
-    await subscribe(gone, 'count')
-    gone.send({ id: 99, type: 'store.subscribe', query: 'slow' })
-    await turnstile.held()
-    t.equal(await stays.code('store.subscribe', { query: 'count' }), 'RATE_LIMITED')
-    gone.ws.terminate()
-    while (app.noex.connectionCount > 1) await stays.settled()
-    t.equal((await app.noex.getStats()).connections.totalStoreSubscriptions, 0)
-    turnstile.open()
-    await stays.settled()
-    await subscribe(stays, 'count')
-    await subscribe(stays, 'count')
-    t.equal((await app.noex.getStats()).connections.totalStoreSubscriptions, 2)
-    t.equal(await stays.code('store.subscribe', { query: 'count' }), 'RATE_LIMITED')
-  })
+  t.test(
+    'give places back when a connection ends, also one whose subscription is being evaluated',
+    async t => {
+      const { connect, store, app } = await serve(t, { connectionLimits: { maxTotalSubscriptions: 2 } })
+      const turnstile = new Barrier()
+      store.defineQuery('count', count)
+      store.defineQuery('slow', async ctx => {
+        await turnstile.pass()
+        return await count(ctx)
+      })
+      const [gone, stays] = [await connect(), await connect()]
+      await subscribe(gone, 'count')
+      gone.send({ id: 99, type: 'store.subscribe', query: 'slow' })
+      await turnstile.held()
+      t.equal(await stays.code('store.subscribe', { query: 'count' }), 'RATE_LIMITED')
+      gone.ws.terminate()
+      while (app.noex.connectionCount > 1) await stays.settled()
+      t.equal((await app.noex.getStats()).connections.totalStoreSubscriptions, 0)
+      turnstile.open()
+      await stays.settled()
+      await subscribe(stays, 'count')
+      await subscribe(stays, 'count')
+      t.equal((await app.noex.getStats()).connections.totalStoreSubscriptions, 2)
+      t.equal(await stays.code('store.subscribe', { query: 'count' }), 'RATE_LIMITED')
+    }
+  )
 
   t.test('may be 0', async t => {
     const { connect, store } = await serve(t, { connectionLimits: { maxSubscriptionsPerConnection: 0 } })
@@ -982,9 +1098,19 @@ t.test('two instances on one store', t => {
     const [a, b] = [await connect('/'), await connect('/b')]
     const [first, second] = [await subscribe(a, 'count'), await subscribe(b, 'notes')]
     await b.ask('store.dropBucket', { name: items })
-    t.same(await a.next(), { type: 'system', event: 'subscription_closed', subscriptionId: first.subscriptionId, reason: 'bucket_dropped' })
+    t.same(await a.next(), {
+      type: 'system',
+      event: 'subscription_closed',
+      subscriptionId: first.subscriptionId,
+      reason: 'bucket_dropped'
+    })
     await a.ask('store.undefineQuery', { name: 'notes' })
-    t.same(await b.next(), { type: 'system', event: 'subscription_closed', subscriptionId: second.subscriptionId, reason: 'query_undefined' })
+    t.same(await b.next(), {
+      type: 'system',
+      event: 'subscription_closed',
+      subscriptionId: second.subscriptionId,
+      reason: 'query_undefined'
+    })
   })
 
   t.test('leave the store as they found it', async t => {
@@ -1010,27 +1136,55 @@ t.test('the number of subscriptions', t => {
 
     const numbers = async (): Promise<unknown> => {
       const stats = await a.ask('server.stats')
-      const { queries } = await a.ask('store.listQueries') as { queries: Array<{ name: string, activeSubscriptions: number }> }
+      const { queries } = (await a.ask('store.listQueries')) as {
+        queries: Array<{ name: string, activeSubscriptions: number }>
+      }
       const connections = await a.ask('server.connections') as Array<Record<string, unknown>>
       return {
         stats: stats.connections.totalStoreSubscriptions,
-        ofStore: [stats.store.queries.activeSubscriptions, (await a.ask('store.stats')).queries.activeSubscriptions],
+        ofStore: [
+          stats.store.queries.activeSubscriptions,
+          (await a.ask('store.stats')).queries.activeSubscriptions
+        ],
         programmatic: (await app.noex.getStats()).connections.totalStoreSubscriptions,
-        queries: Object.fromEntries(queries.map(({ name, activeSubscriptions }) => [name, activeSubscriptions])),
+        queries: Object.fromEntries(
+          queries.map(({ name, activeSubscriptions }) => [name, activeSubscriptions])
+        ),
         connections: connections.map(connection => connection['storeSubscriptionCount'])
       }
     }
-    t.same(await numbers(), { stats: 3, ofStore: [3, 3], programmatic: 3, queries: { count: 1, one: 2 }, connections: [2, 1] })
+    t.same(await numbers(), {
+      stats: 3,
+      ofStore: [3, 3],
+      programmatic: 3,
+      queries: { count: 1, one: 2 },
+      connections: [2, 1]
+    })
     await a.ask('store.unsubscribe', { subscriptionId })
-    t.same(await numbers(), { stats: 2, ofStore: [2, 2], programmatic: 2, queries: { count: 0, one: 2 }, connections: [1, 1] })
+    t.same(await numbers(), {
+      stats: 2,
+      ofStore: [2, 2],
+      programmatic: 2,
+      queries: { count: 0, one: 2 },
+      connections: [1, 1]
+    })
     b.ws.close()
     await b.closed
-    t.same(await numbers(), { stats: 1, ofStore: [1, 1], programmatic: 1, queries: { count: 0, one: 1 }, connections: [1] })
+    t.same(await numbers(), {
+      stats: 1,
+      ofStore: [1, 1],
+      programmatic: 1,
+      queries: { count: 0, one: 1 },
+      connections: [1]
+    })
   })
 
   t.test('[G-E12] returns to nothing, and so does the work, when everybody has left', async t => {
     const { connect, store } = await serve(t)
-    const runs = defineCounted<{ id: string }>(store, 'mixed', async (ctx, { id }) => [await ctx.bucket(items).get(id), await count(ctx)])
+    const runs = defineCounted<{ id: string }>(store, 'mixed', async (ctx, { id }) => [
+      await ctx.bucket(items).get(id),
+      await count(ctx)
+    ])
     const client = await connect()
     for (let round = 0; round < 20; round++) {
       const { subscriptionId } = await subscribe(client, 'mixed', { id: `${round % 3}` })
@@ -1093,16 +1247,31 @@ t.test('whatever three clients do, each ends up knowing the last state', async t
     for (const { kind, who, id, n } of steps) {
       const client = clients[who] as TestClient
       const mine = known[who] as Map<string, { query: number, value: unknown }>
-      const write = async (type: string, fields: object): Promise<void> => { await client.request(type, { bucket: items, ...fields }) }
+      const write = async (type: string, fields: object): Promise<void> => {
+        await client.request(type, { bucket: items, ...fields })
+      }
       switch (kind) {
-        case 'upsert': replies.push(write('store.upsert', { data: { id, n } })); break
-        case 'delete': replies.push(write('store.delete', { key: id })); break
-        case 'many': replies.push(write('store.insertMany', { data: Array.from({ length: n }, () => ({ n })) })); break
-        case 'clear': replies.push(write('store.clear', {})); break
+        case 'upsert':
+          replies.push(write('store.upsert', { data: { id, n } }))
+          break
+        case 'delete':
+          replies.push(write('store.delete', { key: id }))
+          break
+        case 'many':
+          replies.push(write('store.insertMany', { data: Array.from({ length: n }, () => ({ n })) }))
+          break
+        case 'clear':
+          replies.push(write('store.clear', {}))
+          break
         case 'transaction':
-          replies.push(client.request('store.transaction', {
-            operations: [{ op: 'insert', bucket: items, data: { n } }, { op: 'upsert', bucket: items, data: { id, n: n + 1 } }]
-          }))
+          replies.push(
+            client.request('store.transaction', {
+              operations: [
+                { op: 'insert', bucket: items, data: { n } },
+                { op: 'upsert', bucket: items, data: { id, n: n + 1 } }
+              ]
+            })
+          )
           break
         case 'subscribe': {
           const query = n % queries.length
@@ -1129,13 +1298,23 @@ t.test('whatever three clients do, each ends up knowing the last state', async t
           mine.delete(subscriptionId)
           break
         }
-        case 'breathe': await client.request('store.buckets')
+        case 'breathe':
+          await client.request('store.buckets')
       }
     }
     await Promise.all(replies)
-    const truth = await Promise.all(queries.map(async query => await (clients[0] as TestClient).ask('store.query', query)))
-    const stale = (): unknown[] => known.flatMap(mine => [...mine.values()].filter(({ query, value }) => JSON.stringify(value) !== JSON.stringify(truth[query])))
-    for (let round = 0; round < 20 && stale().length > 0; round++) await Promise.all(clients.map(async client => { await client.settled() }))
+    const truth = await Promise.all(
+      queries.map(async query => await (clients[0] as TestClient).ask('store.query', query))
+    )
+    const stale = (): unknown[] =>
+      known.flatMap(mine =>
+        [...mine.values()].filter(
+          ({ query, value }) => JSON.stringify(value) !== JSON.stringify(truth[query])
+        )
+      )
+    for (let round = 0; round < 20 && stale().length > 0; round++) {
+      await Promise.all(clients.map(async client => { await client.settled() }))
+    }
     if (stale().length > 0) throw new Error(`stale: ${JSON.stringify({ stale: stale(), truth })}`)
     clients.forEach(client => { client.ws.terminate() })
   }), { numRuns: 40, endOnFailure: true }))

@@ -1,16 +1,36 @@
 import t, { type Test } from 'tap'
 import type { BucketDefinition } from '@hamicek/noex-store'
-import type { Frame, TestClient } from '../client.js'
-import { serve, type Served } from '../helper.js'
+import type { Frame, TestClient } from '../support/client.js'
+import { serve, type Served } from '../support/service.js'
 
 interface Setting extends Served {
   readonly client: TestClient
 }
 
 const buckets: Readonly<Record<string, BucketDefinition>> = {
-  accounts: { key: 'id', schema: { id: { type: 'string' }, balance: { type: 'number', min: 0, required: true }, code: { type: 'string', unique: true } } },
-  log: { key: 'id', schema: { id: { type: 'number', generated: 'autoincrement' }, account: { type: 'string', ref: 'accounts' } } },
-  notes: { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, log: { type: 'number', ref: 'log', onDelete: 'cascade' }, seen: { type: 'number', ref: 'log', onDelete: 'set_null' } } },
+  accounts: {
+    key: 'id',
+    schema: {
+      id: { type: 'string' },
+      balance: { type: 'number', min: 0, required: true },
+      code: { type: 'string', unique: true }
+    }
+  },
+  log: {
+    key: 'id',
+    schema: {
+      id: { type: 'number', generated: 'autoincrement' },
+      account: { type: 'string', ref: 'accounts' }
+    }
+  },
+  notes: {
+    key: 'id',
+    schema: {
+      id: { type: 'string', generated: 'uuid' },
+      log: { type: 'number', ref: 'log', onDelete: 'cascade' },
+      seen: { type: 'number', ref: 'log', onDelete: 'set_null' }
+    }
+  },
   brief: { key: 'id', schema: { id: { type: 'string' } }, ttl: '1h' },
   small: { key: 'id', schema: { id: { type: 'string' } }, maxSize: 2 },
   timed: { key: 'id', schema: { id: { type: 'number', generated: 'timestamp' } } },
@@ -22,7 +42,13 @@ async function withAccounts (t: Test): Promise<Setting> {
   const served = await serve(t)
   for (const [name, definition] of Object.entries(buckets)) await served.store.defineBucket(name, definition)
   const client = await served.connect()
-  await client.ask('store.insertMany', { bucket: 'accounts', data: [{ id: 'a', balance: 5 }, { id: 'b', balance: 7, code: 'B' }] })
+  await client.ask('store.insertMany', {
+    bucket: 'accounts',
+    data: [
+      { id: 'a', balance: 5 },
+      { id: 'b', balance: 7, code: 'B' }
+    ]
+  })
   await client.ask('store.insert', { bucket: 'log', data: { account: 'b' } })
   return { ...served, client }
 }
@@ -38,7 +64,11 @@ async function refusal (client: TestClient, ...operations: readonly object[]): P
 }
 
 const accounts = async (client: TestClient) =>
-  (await client.ask('store.all', { bucket: 'accounts' })).map(({ id, balance, _version }: Frame) => [id, balance, _version])
+  (await client.ask('store.all', { bucket: 'accounts' })).map(({ id, balance, _version }: Frame) => [
+    id,
+    balance,
+    _version
+  ])
 
 const untouched = [['a', 5, 1], ['b', 7, 1]]
 
@@ -48,11 +78,30 @@ t.test('Every kind of entry gives the result of its operation', async t => {
   const table: ReadonlyArray<readonly [entry: object, expected: object | number | null]> = [
     [{ op: 'get', bucket, key: 'a' }, { id: 'a', balance: 5 }],
     [{ op: 'get', bucket, key: 'nope' }, null],
-    [{ op: 'insert', bucket, data: { id: 'c', balance: 1 } }, { id: 'c', balance: 1, _version: 1, _createdAt: Number, _updatedAt: Number }],
-    [{ op: 'insertMany', bucket, data: [{ id: 'd', balance: 1 }, { id: 'e', balance: 2 }] }, [{ id: 'd' }, { id: 'e' }]],
+    [
+      { op: 'insert', bucket, data: { id: 'c', balance: 1 } },
+      { id: 'c', balance: 1, _version: 1, _createdAt: Number, _updatedAt: Number }
+    ],
+    [
+      {
+        op: 'insertMany',
+        bucket,
+        data: [
+          { id: 'd', balance: 1 },
+          { id: 'e', balance: 2 }
+        ]
+      },
+      [{ id: 'd' }, { id: 'e' }]
+    ],
     [{ op: 'insertMany', bucket, data: [] }, []],
-    [{ op: 'update', bucket, key: 'a', data: { balance: 6, id: 'z', _version: 50 } }, { id: 'a', balance: 6, _version: 2 }],
-    [{ op: 'upsert', bucket, data: { id: 'b', balance: 8 } }, { id: 'b', balance: 8, code: 'B', _version: 2 }],
+    [
+      { op: 'update', bucket, key: 'a', data: { balance: 6, id: 'z', _version: 50 } },
+      { id: 'a', balance: 6, _version: 2 }
+    ],
+    [
+      { op: 'upsert', bucket, data: { id: 'b', balance: 8 } },
+      { id: 'b', balance: 8, code: 'B', _version: 2 }
+    ],
     [{ op: 'upsert', bucket, data: { id: 'f', balance: 9 } }, { id: 'f', balance: 9, _version: 1 }],
     [{ op: 'updateMany', bucket, filter: { balance: { $lt: 3 } }, data: { code: null } }, 3],
     [{ op: 'updateMany', bucket, filter: { id: 'nope' }, data: {} }, 0],
@@ -66,7 +115,13 @@ t.test('Every kind of entry gives the result of its operation', async t => {
     [{ op: 'delete', bucket, key: 'nope' }, { deleted: true }],
     [{ op: 'deleteMany', bucket, filter: { id: { $in: ['d', 'e'] } } }, 2],
     [{ op: 'deleteMany', bucket, filter: { id: 'nope' } }, 0],
-    [{ op: 'groupBy', bucket, field: 'code', aggregate: { function: 'sum', field: 'balance' } }, [{ key: {}, value: 15 }, { key: { code: 'B' }, value: 8 }]]
+    [
+      { op: 'groupBy', bucket, field: 'code', aggregate: { function: 'sum', field: 'balance' } },
+      [
+        { key: {}, value: 15 },
+        { key: { code: 'B' }, value: 8 }
+      ]
+    ]
   ]
   const { results } = await client.ask('store.transaction', { operations: table.map(([entry]) => entry) })
   t.same(results.map(({ index }: Frame) => index), table.map((_, index) => index))
@@ -80,29 +135,51 @@ t.test('Every kind of entry gives the result of its operation', async t => {
 t.test('Later entries see what earlier ones did', async t => {
   const { client } = await withAccounts(t)
   const bucket = 'accounts'
-  t.match(await transact(client,
-    { op: 'insert', bucket, data: { id: 'c', balance: 1 } },
-    { op: 'get', bucket, key: 'c' },
-    { op: 'update', bucket, key: 'c', data: { balance: 2 } },
-    { op: 'update', bucket, key: 'c', data: { code: 'C' } },
-    { op: 'findOne', bucket, filter: { code: 'C' } },
-    { op: 'delete', bucket, key: 'c' },
-    { op: 'get', bucket, key: 'c' },
-    { op: 'delete', bucket, key: 'a' },
-    { op: 'count', bucket },
-    { op: 'where', bucket, filter: {} }
-  ), [{}, { balance: 1 }, { balance: 2, _version: 2 }, { balance: 2, code: 'C', _version: 3 }, { id: 'c', balance: 2 }, {}, null, {}, 1, [{ id: 'b' }]])
+  t.match(
+    await transact(
+      client,
+      { op: 'insert', bucket, data: { id: 'c', balance: 1 } },
+      { op: 'get', bucket, key: 'c' },
+      { op: 'update', bucket, key: 'c', data: { balance: 2 } },
+      { op: 'update', bucket, key: 'c', data: { code: 'C' } },
+      { op: 'findOne', bucket, filter: { code: 'C' } },
+      { op: 'delete', bucket, key: 'c' },
+      { op: 'get', bucket, key: 'c' },
+      { op: 'delete', bucket, key: 'a' },
+      { op: 'count', bucket },
+      { op: 'where', bucket, filter: {} }
+    ),
+    [
+      {},
+      { balance: 1 },
+      { balance: 2, _version: 2 },
+      { balance: 2, code: 'C', _version: 3 },
+      { id: 'c', balance: 2 },
+      {},
+      null,
+      {},
+      1,
+      [{ id: 'b' }]
+    ]
+  )
   t.same(await accounts(client), [['b', 7, 1]])
 })
 
 t.test('groupBy answers as the operation does', async t => {
   const { client } = await withAccounts(t)
-  await client.ask('store.insertMany', { bucket: 'items', data: [{ name: 'x', n: 1 }, { name: 'x', n: 4 }, { name: '1' }, { n: 3 }, { name: null, n: 5 }] })
+  await client.ask('store.insertMany', {
+    bucket: 'items',
+    data: [{ name: 'x', n: 1 }, { name: 'x', n: 4 }, { name: '1' }, { n: 3 }, { name: null, n: 5 }]
+  })
   for (const fn of ['count', 'sum', 'avg', 'min', 'max']) {
     for (const field of ['name', ['name'], ['name', 'n'], ['n', 'id']]) {
       for (const filter of [undefined, null, {}, { name: 'x' }, { name: 'none' }]) {
         const fields = { bucket: 'items', field, filter, aggregate: { function: fn, field: 'n' } }
-        t.same(await transact(client, { op: 'groupBy', ...fields }), [await client.ask('store.groupBy', fields)], `${fn} by ${String(field)} where ${JSON.stringify(filter)}`)
+        t.same(
+          await transact(client, { op: 'groupBy', ...fields }),
+          [await client.ask('store.groupBy', fields)],
+          `${fn} by ${String(field)} where ${JSON.stringify(filter)}`
+        )
       }
     }
   }
@@ -114,20 +191,88 @@ t.test('All entries take effect, or none', async t => {
   const insert = (bucket: string, data: object) => ({ op: 'insert', bucket, data })
   const table: ReadonlyArray<readonly [title: string, entry: object, code: string, details?: object]> = [
     ['an unknown bucket', { op: 'get', bucket: 'nope', key: 1 }, 'BUCKET_NOT_DEFINED'],
-    ['an unknown bucket with a name of every object', { op: 'count', bucket: 'constructor' }, 'BUCKET_NOT_DEFINED'],
-    ['a record that does not fit', insert('accounts', { id: 'c', balance: -1 }), 'VALIDATION_ERROR', [{ field: 'balance', code: 'min' }]],
-    ['an update that does not fit', { op: 'update', bucket: 'accounts', key: 'b', data: { balance: null } }, 'VALIDATION_ERROR', [{ field: 'balance', code: 'required' }]],
-    ['the update of a missing record', { op: 'update', bucket: 'accounts', key: 'nope', data: {} }, 'NOT_FOUND'],
-    ['an existing key', insert('accounts', { id: 'b', balance: 1 }), 'CONFLICT', { bucket: 'accounts', key: 'b' }],
-    ['an existing key in a batch', { op: 'insertMany', bucket: 'accounts', data: [{ id: 'c', balance: 1 }, { id: 'b', balance: 1 }] }, 'CONFLICT'],
-    ['a key that comes twice', { op: 'insertMany', bucket: 'accounts', data: [{ id: 'c', balance: 1 }, { id: 'c', balance: 1 }] }, 'CONFLICT'],
-    ['a unique value that is taken', insert('accounts', { id: 'c', balance: 1, code: 'B' }), 'ALREADY_EXISTS', { bucket: 'accounts', field: 'code', value: 'B' }],
-    ['a unique value that comes twice', { op: 'updateMany', bucket: 'accounts', filter: {}, data: { code: 'Z' } }, 'ALREADY_EXISTS'],
-    ['a dangling reference', insert('log', { account: 'nope' }), 'VALIDATION_ERROR', { bucket: 'log', field: 'account', target: 'accounts', key: 'nope' }],
-    ['a record that others hold', { op: 'delete', bucket: 'accounts', key: 'b' }, 'CONFLICT', { bucket: 'log', field: 'account', target: 'accounts', key: 'b' }]
+    [
+      'an unknown bucket with a name of every object',
+      { op: 'count', bucket: 'constructor' },
+      'BUCKET_NOT_DEFINED'
+    ],
+    [
+      'a record that does not fit',
+      insert('accounts', { id: 'c', balance: -1 }),
+      'VALIDATION_ERROR',
+      [{ field: 'balance', code: 'min' }]
+    ],
+    [
+      'an update that does not fit',
+      { op: 'update', bucket: 'accounts', key: 'b', data: { balance: null } },
+      'VALIDATION_ERROR',
+      [{ field: 'balance', code: 'required' }]
+    ],
+    [
+      'the update of a missing record',
+      { op: 'update', bucket: 'accounts', key: 'nope', data: {} },
+      'NOT_FOUND'
+    ],
+    [
+      'an existing key',
+      insert('accounts', { id: 'b', balance: 1 }),
+      'CONFLICT',
+      { bucket: 'accounts', key: 'b' }
+    ],
+    [
+      'an existing key in a batch',
+      {
+        op: 'insertMany',
+        bucket: 'accounts',
+        data: [
+          { id: 'c', balance: 1 },
+          { id: 'b', balance: 1 }
+        ]
+      },
+      'CONFLICT'
+    ],
+    [
+      'a key that comes twice',
+      {
+        op: 'insertMany',
+        bucket: 'accounts',
+        data: [
+          { id: 'c', balance: 1 },
+          { id: 'c', balance: 1 }
+        ]
+      },
+      'CONFLICT'
+    ],
+    [
+      'a unique value that is taken',
+      insert('accounts', { id: 'c', balance: 1, code: 'B' }),
+      'ALREADY_EXISTS',
+      { bucket: 'accounts', field: 'code', value: 'B' }
+    ],
+    [
+      'a unique value that comes twice',
+      { op: 'updateMany', bucket: 'accounts', filter: {}, data: { code: 'Z' } },
+      'ALREADY_EXISTS'
+    ],
+    [
+      'a dangling reference',
+      insert('log', { account: 'nope' }),
+      'VALIDATION_ERROR',
+      { bucket: 'log', field: 'account', target: 'accounts', key: 'nope' }
+    ],
+    [
+      'a record that others hold',
+      { op: 'delete', bucket: 'accounts', key: 'b' },
+      'CONFLICT',
+      { bucket: 'log', field: 'account', target: 'accounts', key: 'b' }
+    ]
   ]
   for (const [title, entry, code, details] of table) {
-    for (const operations of [[write, entry], [entry, write], [insert('items', { id: 'x' }), entry, insert('brief', { id: 'y' })]]) {
+    for (const operations of [
+      [write, entry],
+      [entry, write],
+      [insert('items', { id: 'x' }), entry, insert('brief', { id: 'y' })]
+    ]) {
       const reply = await refusal(client, ...operations)
       t.match(reply, { type: 'error', code, ...(details && { details }) }, title)
       const place = `operations[${operations.indexOf(entry)}]: `
@@ -136,7 +281,11 @@ t.test('All entries take effect, or none', async t => {
     t.same(await accounts(client), untouched, 'nothing was written')
   }
   t.match((await client.ask('store.stats')).records.perBucket, { items: 0, brief: 0, log: 1 })
-  t.match(await client.ask('store.insert', { bucket: 'accounts', data: { id: 'z', balance: 0, code: 'Z' } }), { code: 'Z' }, 'no index has kept what was undone')
+  t.match(
+    await client.ask('store.insert', { bucket: 'accounts', data: { id: 'z', balance: 0, code: 'Z' } }),
+    { code: 'Z' },
+    'no index has kept what was undone'
+  )
 })
 
 t.test('The message of an entry that fails is that of the operation, behind its place', async t => {
@@ -173,7 +322,10 @@ t.test('Entries are checked before any runs', async t => {
   ]
   const table: ReadonlyArray<readonly [entry: unknown, at: string]> = [
     ...[null, 5, 'get', true, [], [{ op: 'get' }]].map(value => [value, ': ']),
-    ...[undefined, null, '', 5, 'GET', 'store.get', 'clear', 'constructor', '__proto__', {}].map(op => [entry({ op }), '.op: ']),
+    ...[undefined, null, '', 5, 'GET', 'store.get', 'clear', 'constructor', '__proto__', {}].map(op => [
+      entry({ op }),
+      '.op: '
+    ]),
     ...names.flatMap(op => [undefined, null, '', 5].map(bucket => {
       return [entry({ op, bucket, data: op === 'insertMany' ? [] : {} }), '.bucket: ']
     })),
@@ -207,20 +359,39 @@ t.test('Entries are checked before any runs', async t => {
     t.ok(reply['message'].startsWith(`operations[2]${at}`), `"${reply['message']}" names operations[2]${at}`)
   }
   for (const operations of [undefined, null, 5, 'x', {}, []]) {
-    t.match(await client.request('store.transaction', { operations }), { code: 'VALIDATION_ERROR', message: /^operations: / }, `operations ${JSON.stringify(operations)}`)
+    t.match(
+      await client.request('store.transaction', { operations }),
+      { code: 'VALIDATION_ERROR', message: /^operations: / },
+      `operations ${JSON.stringify(operations)}`
+    )
   }
-  t.equal(await client.code('store.transaction', { operations: [{ op: 'get', bucket: 'nope', key: 1 }, { op: 'get' }] }), 'VALIDATION_ERROR', 'also before buckets are looked up')
+  t.equal(
+    await client.code('store.transaction', {
+      operations: [{ op: 'get', bucket: 'nope', key: 1 }, { op: 'get' }]
+    }),
+    'VALIDATION_ERROR',
+    'also before buckets are looked up'
+  )
   t.equal(await client.ask('store.count', { bucket: 'items' }), 0)
 })
 
 t.test('G-F7 an entry may expect a version', async t => {
   const { client } = await withAccounts(t)
   const bucket = 'accounts'
-  t.match(await transact(client, { op: 'update', bucket, key: 'a', data: { balance: 6 }, expectedVersion: 1 }), [{ _version: 2 }])
+  t.match(
+    await transact(client, { op: 'update', bucket, key: 'a', data: { balance: 6 }, expectedVersion: 1 }),
+    [{ _version: 2 }]
+  )
   const stale = { code: 'CONFLICT', details: { bucket, key: 'a', expectedVersion: 1, version: 2 } }
-  t.match(await refusal(client, { op: 'update', bucket, key: 'a', data: { balance: 7 }, expectedVersion: 1 }), stale)
+  t.match(
+    await refusal(client, { op: 'update', bucket, key: 'a', data: { balance: 7 }, expectedVersion: 1 }),
+    stale
+  )
   t.match(await refusal(client, { op: 'delete', bucket, key: 'a', expectedVersion: 1 }), stale)
-  t.match(await refusal(client, { op: 'delete', bucket, key: 'nope', expectedVersion: 1 }), { code: 'CONFLICT', details: { key: 'nope', version: null } })
+  t.match(await refusal(client, { op: 'delete', bucket, key: 'nope', expectedVersion: 1 }), {
+    code: 'CONFLICT',
+    details: { key: 'nope', version: null }
+  })
   t.match(await transact(client,
     { op: 'update', bucket, key: 'b', data: { balance: 1 }, expectedVersion: 1 },
     { op: 'update', bucket, key: 'b', data: { balance: 2 }, expectedVersion: 2 }
@@ -240,17 +411,46 @@ t.test('A record that another writer changes meanwhile answers CONFLICT', async 
   })
   const other = store.bucket('accounts')
   const log = { op: 'insert', bucket: 'log', data: { account: 'b' } }
-  const table: ReadonlyArray<readonly [title: string, entry: object, interfere: () => Promise<unknown>, undo: () => Promise<unknown>]> = [
-    ['an update', { op: 'update', bucket: 'accounts', key: 'a', data: { balance: 1 } }, () => other.update('a', { balance: 9 }), () => other.update('a', { balance: 5 })],
-    ['a delete', { op: 'delete', bucket: 'accounts', key: 'a' }, () => other.update('a', { balance: 9 }), () => other.update('a', { balance: 5 })],
-    ['an insert', { op: 'insert', bucket: 'accounts', data: { id: 'c', balance: 1 } }, () => other.insert({ id: 'c', balance: 9 }), () => other.delete('c')]
+  const table: ReadonlyArray<
+    readonly [title: string, entry: object, interfere: () => Promise<unknown>, undo: () => Promise<unknown>]
+  > = [
+    [
+      'an update',
+      { op: 'update', bucket: 'accounts', key: 'a', data: { balance: 1 } },
+      () => other.update('a', { balance: 9 }),
+      () => other.update('a', { balance: 5 })
+    ],
+    [
+      'a delete',
+      { op: 'delete', bucket: 'accounts', key: 'a' },
+      () => other.update('a', { balance: 9 }),
+      () => other.update('a', { balance: 5 })
+    ],
+    [
+      'an insert',
+      { op: 'insert', bucket: 'accounts', data: { id: 'c', balance: 1 } },
+      () => other.insert({ id: 'c', balance: 9 }),
+      () => other.delete('c')
+    ]
   ]
   for (const [title, entry, meanwhile, undo] of table) {
     interfere = meanwhile
-    t.match(await refusal(client, log, entry), { code: 'CONFLICT', details: { bucket: 'accounts', key: String } }, title)
+    t.match(
+      await refusal(client, log, entry),
+      { code: 'CONFLICT', details: { bucket: 'accounts', key: String } },
+      title
+    )
     interfere = async () => {}
-    t.equal(await client.ask('store.count', { bucket: 'log' }), 1, 'the bucket that was written first is as it was')
-    t.match(await client.ask('store.get', { bucket: 'accounts', key: title === 'an insert' ? 'c' : 'a' }), { balance: 9 }, 'the other writer has won')
+    t.equal(
+      await client.ask('store.count', { bucket: 'log' }),
+      1,
+      'the bucket that was written first is as it was'
+    )
+    t.match(
+      await client.ask('store.get', { bucket: 'accounts', key: title === 'an insert' ? 'c' : 'a' }),
+      { balance: 9 },
+      'the other writer has won'
+    )
     await undo()
   }
 })
@@ -261,7 +461,12 @@ t.test('Transactions that race for one record do not lose an update', async t =>
   let confirmed = 0
   await Promise.all(clients.map(async client => {
     for (let n = 0; n < 10; n++) {
-      const reply = await refusal(client, { op: 'get', bucket: 'accounts', key: 'a' }, { op: 'update', bucket: 'accounts', key: 'a', data: {} }, { op: 'insert', bucket: 'items', data: {} })
+      const reply = await refusal(
+        client,
+        { op: 'get', bucket: 'accounts', key: 'a' },
+        { op: 'update', bucket: 'accounts', key: 'a', data: {} },
+        { op: 'insert', bucket: 'items', data: {} }
+      )
       if (reply['type'] === 'result') confirmed++
       else t.equal(reply['code'], 'CONFLICT')
     }
@@ -297,20 +502,65 @@ t.test('Unique values may be swapped', async t => {
 
 t.test('G-F1 no record takes the place of one that the transaction has inserted', async t => {
   const { client } = await withAccounts(t)
-  t.equal((await refusal(client, { op: 'insert', bucket: 'accounts', data: { id: 'c', balance: 1 } }, { op: 'insert', bucket: 'accounts', data: { id: 'c', balance: 2 } }))['code'], 'CONFLICT')
-  t.equal((await refusal(client, { op: 'insert', bucket: 'fixed', data: { n: 1 } }, { op: 'insert', bucket: 'fixed', data: { n: 2 } }))['code'], 'CONFLICT', 'by a default')
-  t.equal((await refusal(client, { op: 'upsert', bucket: 'fixed', data: { n: 1 } }, { op: 'upsert', bucket: 'fixed', data: { n: 2 } }))['code'], 'CONFLICT')
-  t.match(await transact(client, { op: 'insert', bucket: 'log', data: { id: 3 } }, { op: 'insert', bucket: 'log', data: {} }, { op: 'insert', bucket: 'log', data: {} }, { op: 'upsert', bucket: 'log', data: {} }),
-    [{ id: 3 }, { id: Number }, { id: Number }, { id: Number }])
+  t.equal(
+    (
+      await refusal(
+        client,
+        { op: 'insert', bucket: 'accounts', data: { id: 'c', balance: 1 } },
+        { op: 'insert', bucket: 'accounts', data: { id: 'c', balance: 2 } }
+      )
+    )['code'],
+    'CONFLICT'
+  )
+  t.equal(
+    (
+      await refusal(
+        client,
+        { op: 'insert', bucket: 'fixed', data: { n: 1 } },
+        { op: 'insert', bucket: 'fixed', data: { n: 2 } }
+      )
+    )['code'],
+    'CONFLICT',
+    'by a default'
+  )
+  t.equal(
+    (
+      await refusal(
+        client,
+        { op: 'upsert', bucket: 'fixed', data: { n: 1 } },
+        { op: 'upsert', bucket: 'fixed', data: { n: 2 } }
+      )
+    )['code'],
+    'CONFLICT'
+  )
+  t.match(
+    await transact(
+      client,
+      { op: 'insert', bucket: 'log', data: { id: 3 } },
+      { op: 'insert', bucket: 'log', data: {} },
+      { op: 'insert', bucket: 'log', data: {} },
+      { op: 'upsert', bucket: 'log', data: {} }
+    ),
+    [{ id: 3 }, { id: Number }, { id: Number }, { id: Number }]
+  )
   t.equal(await client.ask('store.count', { bucket: 'log' }), 5, 'numbers go on after those that are taken')
 
   let stored = 0
   for (let n = 0; n < 20; n++) {
-    const reply = await refusal(client, { op: 'insert', bucket: 'timed', data: {} }, { op: 'upsert', bucket: 'timed', data: {} }, { op: 'insertMany', bucket: 'timed', data: [{}] })
+    const reply = await refusal(
+      client,
+      { op: 'insert', bucket: 'timed', data: {} },
+      { op: 'upsert', bucket: 'timed', data: {} },
+      { op: 'insertMany', bucket: 'timed', data: [{}] }
+    )
     if (reply['type'] === 'result') stored += 3
     else t.match(reply, { code: 'CONFLICT' })
   }
-  t.equal(await client.ask('store.count', { bucket: 'timed' }), stored, 'every insert that was confirmed is there')
+  t.equal(
+    await client.ask('store.count', { bucket: 'timed' }),
+    stored,
+    'every insert that was confirmed is there'
+  )
 })
 
 t.test('G-F6 references hold inside a transaction', async t => {
@@ -322,23 +572,70 @@ t.test('G-F6 references hold inside a transaction', async t => {
     { op: 'delete', bucket: 'accounts', key: 'b' }
   ), [{}, { account: 'c' }, {}, {}], 'what the transaction has written counts')
   const [entry] = await client.ask('store.all', { bucket: 'log' })
-  t.equal((await refusal(client, { op: 'delete', bucket: 'accounts', key: 'a' }, { op: 'update', bucket: 'log', key: entry.id, data: { account: 'a' } }))['code'], 'VALIDATION_ERROR',
-    'a record that the transaction has deleted is gone')
-  t.equal((await refusal(client, { op: 'insert', bucket: 'log', data: { account: 'a' } }, { op: 'delete', bucket: 'accounts', key: 'a' }))['code'], 'CONFLICT', 'one that it has inserted holds')
-  t.equal((await refusal(client, { op: 'updateMany', bucket: 'log', filter: {}, data: { account: 'nope' } }))['code'], 'VALIDATION_ERROR')
-  t.equal((await refusal(client, { op: 'upsert', bucket: 'log', data: { id: entry.id, account: 'nope' } }))['code'], 'VALIDATION_ERROR')
+  t.equal(
+    (
+      await refusal(
+        client,
+        { op: 'delete', bucket: 'accounts', key: 'a' },
+        { op: 'update', bucket: 'log', key: entry.id, data: { account: 'a' } }
+      )
+    )['code'],
+    'VALIDATION_ERROR',
+    'a record that the transaction has deleted is gone'
+  )
+  t.equal(
+    (
+      await refusal(
+        client,
+        { op: 'insert', bucket: 'log', data: { account: 'a' } },
+        { op: 'delete', bucket: 'accounts', key: 'a' }
+      )
+    )['code'],
+    'CONFLICT',
+    'one that it has inserted holds'
+  )
+  t.equal(
+    (await refusal(client, { op: 'updateMany', bucket: 'log', filter: {}, data: { account: 'nope' } }))[
+      'code'
+    ],
+    'VALIDATION_ERROR'
+  )
+  t.equal(
+    (await refusal(client, { op: 'upsert', bucket: 'log', data: { id: entry.id, account: 'nope' } }))['code'],
+    'VALIDATION_ERROR'
+  )
 
-  await client.ask('store.insertMany', { bucket: 'notes', data: [{ id: 'x', seen: entry.id }, { id: 'y', log: entry.id, seen: entry.id }, { id: 'z' }] })
-  t.match(await transact(client, { op: 'delete', bucket: 'log', key: entry.id }, { op: 'where', bucket: 'notes', filter: {} }), [{ deleted: true }, [{ id: 'x', seen: null }, { id: 'z' }]],
-    'cascade and set_null')
-  t.match(await client.ask('store.all', { bucket: 'notes' }), [{ id: 'x', seen: null, _version: 2 }, { id: 'z', _version: 1 }])
+  await client.ask('store.insertMany', {
+    bucket: 'notes',
+    data: [{ id: 'x', seen: entry.id }, { id: 'y', log: entry.id, seen: entry.id }, { id: 'z' }]
+  })
+  t.match(
+    await transact(
+      client,
+      { op: 'delete', bucket: 'log', key: entry.id },
+      { op: 'where', bucket: 'notes', filter: {} }
+    ),
+    [{ deleted: true }, [{ id: 'x', seen: null }, { id: 'z' }]],
+    'cascade and set_null'
+  )
+  t.match(await client.ask('store.all', { bucket: 'notes' }), [
+    { id: 'x', seen: null, _version: 2 },
+    { id: 'z', _version: 1 }
+  ])
 })
 
 t.test('G-F6 new records expire', async t => {
   const { client } = await withAccounts(t)
   const before = Date.now()
-  const results = await transact(client, { op: 'insert', bucket: 'brief', data: { id: 'a' } }, { op: 'insertMany', bucket: 'brief', data: [{ id: 'b' }] }, { op: 'upsert', bucket: 'brief', data: { id: 'c' } })
-  for (const { _expiresAt } of results.flat()) t.ok(_expiresAt >= before + 3_600_000 && _expiresAt <= Date.now() + 3_600_000)
+  const results = await transact(
+    client,
+    { op: 'insert', bucket: 'brief', data: { id: 'a' } },
+    { op: 'insertMany', bucket: 'brief', data: [{ id: 'b' }] },
+    { op: 'upsert', bucket: 'brief', data: { id: 'c' } }
+  )
+  for (const { _expiresAt } of results.flat()) {
+    t.ok(_expiresAt >= before + 3_600_000 && _expiresAt <= Date.now() + 3_600_000)
+  }
   t.match(await client.ask('store.all', { bucket: 'brief' }), results.flat())
 })
 
@@ -358,17 +655,32 @@ t.test('G-F6 a full bucket gives up its oldest records', async t => {
   await transact(client, { op: 'count', bucket: 'small' })
   t.same(await ids(), before, 'reading evicts nothing')
   await transact(client, { op: 'update', bucket: 'small', key: before[0], data: { n: 1 } }, insert('h'))
-  t.same(await ids(), [before[0], 'h'], 'a record that the transaction has updated stays, and the next oldest goes')
+  t.same(
+    await ids(),
+    [before[0], 'h'],
+    'a record that the transaction has updated stays, and the next oldest goes'
+  )
 })
 
 t.test('A live query is told once of what a transaction did', async t => {
   const { client } = await withAccounts(t)
-  await client.ask('store.defineQuery', { name: 'sum', config: { bucket: 'accounts', aggregate: { function: 'sum', field: 'balance' } } })
+  await client.ask('store.defineQuery', {
+    name: 'sum',
+    config: { bucket: 'accounts', aggregate: { function: 'sum', field: 'balance' } }
+  })
   const { subscriptionId, data } = await client.ask('store.subscribe', { query: 'sum' })
   t.equal(data, 12)
-  await transact(client, { op: 'update', bucket: 'accounts', key: 'a', data: { balance: 0 } }, { op: 'update', bucket: 'accounts', key: 'b', data: { balance: 20 } })
+  await transact(
+    client,
+    { op: 'update', bucket: 'accounts', key: 'a', data: { balance: 0 } },
+    { op: 'update', bucket: 'accounts', key: 'b', data: { balance: 20 } }
+  )
   t.match(await client.push(subscriptionId), { data: 20 })
-  await refusal(client, { op: 'update', bucket: 'accounts', key: 'a', data: { balance: 1 } }, { op: 'update', bucket: 'accounts', key: 'nope', data: {} })
+  await refusal(
+    client,
+    { op: 'update', bucket: 'accounts', key: 'a', data: { balance: 1 } },
+    { op: 'update', bucket: 'accounts', key: 'nope', data: {} }
+  )
   await client.settled()
   t.same(client.waiting, [], 'no state in between, and nothing of what was undone')
 })

@@ -2,10 +2,10 @@ import t, { type Test } from 'tap'
 import { Store, type BucketDefinition } from '@hamicek/noex-store'
 import { MemoryAdapter } from '../../lib/exports/store.js'
 import type { PermissionConfig } from '../../lib/index.js'
-import type { TestClient } from '../client.js'
-import { serve, startStore, type Served } from '../helper.js'
-import { serveAccounts } from '../identity.js'
-import { logInto } from '../log-into.js'
+import type { TestClient } from '../support/client.js'
+import { serve, startStore, type Served } from '../support/service.js'
+import { serveAccounts } from '../support/identity.js'
+import { logInto } from '../support/log-into.js'
 
 const people: BucketDefinition = {
   key: 'id',

@@ -8,10 +8,10 @@ import {
   type ProceduresConfig, type PushMessage, type RateLimitConfig, type RevocationConfig, type RevokedEntry,
   type ServerMessage, type SuccessResponse, type SystemMessage, type WelcomeMessage
 } from '../../lib/index.js'
-import { operations } from '../../lib/operations/index.js'
-import { TestClient } from '../client.js'
-import { serve } from '../helper.js'
-import { projectFile } from '../project-file.js'
+import { operations } from '../../lib/operations/registry.js'
+import { TestClient } from '../support/client.js'
+import { serve } from '../support/service.js'
+import { projectFile } from '../support/project-file.js'
 
 t.test('getOperationTier tells of every operation what the table says', async t => {
   const tiers = new Map([...operations].map(([name, { tier }]) => [name, tier]))

@@ -1,0 +1,45 @@
+import { textOf, type RawLine } from '@hamicek/noex-journal'
+import { hashOf, parseLine } from './chain.js'
+import { MAX_LINE_BYTES } from '../file/trail-lines.js'
+
+/** A chain of which the last hash may be unknown. */
+export interface Head {
+  readonly seq: number
+  readonly hash: string | undefined
+}
+
+/** Follows a chain, line by line. */
+export class ChainCheck {
+  #head: Head
+
+  /** @param head where the chain stands; without hash, the next line's hash is taken as it is */
+  constructor (head: Head) {
+    this.#head = head
+  }
+
+  get head (): Head {
+    return this.#head
+  }
+
+  /** Goes on behind entries that are missing. */
+  resume (head: Head): void {
+    this.#head = head
+  }
+
+  /** Takes the next line. Returns what is wrong with it; the chain then stays where it is. */
+  next (raw: RawLine): string | undefined {
+    if (raw.bytes === undefined) return `the line is longer than ${MAX_LINE_BYTES} bytes`
+    if (!raw.ended) return 'the line does not end with a line feed'
+    const text = textOf(raw)
+    if (text === undefined) return 'the line is not UTF-8'
+    const line = parseLine(text)
+    if (line === undefined) return 'the line is not an entry of a trail'
+    const seq = this.#head.seq + 1
+    if (line.seq !== seq) return `the line is entry ${line.seq}, where entry ${seq} should be`
+    if (this.#head.hash !== undefined && hashOf(line.body, this.#head.hash) !== line.hash) {
+      return 'the line does not have the hash that follows from its text and the entry before'
+    }
+    this.#head = { seq, hash: line.hash }
+    return undefined
+  }
+}

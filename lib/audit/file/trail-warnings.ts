@@ -1,0 +1,68 @@
+import { textOf, type RawLine } from '@hamicek/noex-journal'
+import { nameEntries, parseNote, type EntryRange } from './trail-notes.js'
+
+/** What the trail itself tells of times at which something may have been taken from it. */
+const warningTexts: ReadonlyMap<string, string> = new Map([
+  ['audit.recovered', 'a start has cut off what a crash had left unfinished, and kept it in the .torn file'],
+  ['audit.unsealed', 'a start has found entries and no checkpoint, and has signed them as they were'],
+  ['audit.gap', 'entries were left out because the queue was full'],
+  ['audit.renamed', 'a start has found the files of a trail of another name, and has gone on with them'],
+  ['audit.lost', 'the file of entries before it was removed, replaced or cut while the trail was written']
+])
+
+interface Found {
+  readonly firstSeq: number
+  readonly range: EntryRange | undefined
+  count: number
+}
+
+/** Collects what a trail says about itself, entry by entry. */
+export class TrailWarnings {
+  readonly #found = new Map<string, Found>()
+  #prunedTo = 0
+  #coveredTo = 0
+  /** Entries that a start found without any checkpoint, where the start was to make sure of one. */
+  unsigned: { readonly seq: number, readonly to: number } | undefined
+
+  /** Looks at a line; `seq` is the number of its entry. */
+  look (raw: RawLine, seq: number): void {
+    // Nearly no line has any of them: they are looked for one by one only where they have something in
+    // common.
+    if (raw.bytes?.includes('"operation":"audit.') !== true) return
+    const note = parseNote(textOf(raw) ?? '')
+    if (note === undefined) return
+    const { operation, range } = note
+    if (operation === 'audit.pruned' && range !== undefined) {
+      this.#prunedTo = Math.max(this.#prunedTo, range.to)
+    }
+    if (operation === 'audit.unsealed' && range !== undefined) this.unsigned ??= { seq, to: range.to }
+    if (!warningTexts.has(operation)) return
+    const found = this.#found.get(operation)
+    if (found === undefined) this.#found.set(operation, { firstSeq: seq, range, count: 1 })
+    else found.count += 1
+  }
+
+  /** A checkpoint states the last entry that was looked at. */
+  cover (): void {
+    this.#coveredTo = this.#prunedTo
+  }
+
+  /**
+   * The last entry that `keep` has removed, as far as the trail says so; 0 when it does not. `signed`: as far
+   * as a checkpoint covers that.
+   */
+  prunedTo (signed: boolean): number {
+    return signed ? this.#coveredTo : this.#prunedTo
+  }
+
+  /** One text for each kind of admission. */
+  texts (): string[] {
+    return [...warningTexts].flatMap(([operation, warning]) => {
+      const found = this.#found.get(operation)
+      if (found === undefined) return []
+      const { firstSeq, range, count } = found
+      const about = range === undefined ? '' : ` (${nameEntries(range)})`
+      return [`entry ${firstSeq}: ${warning}${about}${count > 1 ? ` (and ${count - 1} times more)` : ''}`]
+    })
+  }
+}

@@ -1,0 +1,205 @@
+import type { KeyObject } from 'node:crypto'
+import { emptyChain, seal, type ChainHead } from '../chain/chain.js'
+import { toCheckpoint, toPublicKey, type Checkpoint } from '../chain/checkpoint.js'
+import { signatureProblem } from '../file/checkpoint-reader.js'
+import type { PostgresQueries } from './client.js'
+import { isTableName, quoteTable } from './table.js'
+import { nameEntries } from '../file/trail-notes.js'
+
+/** Rows that are read at a time. */
+const PAGE_ROWS = 500
+
+/** Which rows `verifyTable` verifies. */
+export interface VerifyTableOptions {
+  /** @default 'audit_log' */
+  readonly table?: string
+  readonly stream: string
+  /**
+   * The last of the entries that have been removed on purpose: a checkpoint that `onCheckpoint` got, or the
+   * `lastSeq` and `lastHash` of an earlier verification. Absent, the stream must begin with entry 1.
+   */
+  readonly after?: ChainHead | Checkpoint
+  /**
+   * Checkpoints that `onCheckpoint` got, in any order. The stream must agree with them and reach to the last
+   * one: without them, rows that were removed at the end are not missed. Those of entries up to `after` are
+   * not compared.
+   */
+  readonly checkpoints?: readonly Checkpoint[]
+  /**
+   * The Ed25519 key of the signatures, as PEM text or object. With it, every checkpoint must be signed, and
+   * there must be one.
+   */
+  readonly publicKey?: string | KeyObject
+}
+
+/**
+ * What `verifyTable` finds. `entries`: those that it has read. `seq`: the entry with which something is
+ * wrong.
+ */
+export type VerifyTableResult =
+  | { readonly ok: true, readonly entries: number, readonly lastSeq: number, readonly lastHash: string }
+  | { readonly ok: false, readonly seq: number, readonly problem: string }
+
+interface EntryRow {
+  readonly timestamp: string
+  readonly user_id: string | null
+  readonly session_id: string | null
+  readonly operation: string
+  readonly resource: string
+  readonly result: string
+  readonly error: string | null
+  readonly details: string | null
+  readonly remote_address: string
+  readonly seq: string
+  readonly hash: string
+}
+
+/**
+ * Reads a stream of a table from its first to its last row, and checks that no entry is missing or changed.
+ * The table may be written meanwhile. Rejects when it cannot be read, and with a TypeError when an option is
+ * none.
+ */
+export async function verifyTable (
+  client: PostgresQueries,
+  options: VerifyTableOptions
+): Promise<VerifyTableResult> {
+  const { table = 'audit_log', stream, after: start } = options
+  if (!isTableName(table)) throw new TypeError('table must be a name or schema.name of plain identifiers')
+  if (start !== undefined && !isChainHead(start)) {
+    throw new TypeError('after must be a checkpoint, or { seq, hash }')
+  }
+  const checkpoints = new KnownCheckpoints(options)
+  if (checkpoints.problem !== undefined) return checkpoints.problem
+  const text = `SELECT timestamp::text, user_id, session_id, operation, resource, result, error, details::text, remote_address, seq::text, hash
+    FROM ${quoteTable(table)} AS entry WHERE stream = $1 AND entry.seq >= $2::bigint
+    ORDER BY entry.seq LIMIT ${PAGE_ROWS}`
+  let head: ChainHead = start ?? emptyChain
+  // Without a place to begin at, numbers below the first are wrong too. The row of the place itself may still
+  // be there.
+  let next = start === undefined ? -(2n ** 63n) : BigInt(start.seq)
+  let isPlaceThere = false
+  for (;;) {
+    const rows = (await client.query(text, [stream, String(next)])).rows as EntryRow[]
+    for (const row of rows) {
+      next = BigInt(row.seq) + 1n
+      if (head === start && row.seq === String(start.seq)) {
+        isPlaceThere = row.hash === start.hash
+        if (isPlaceThere) continue
+        return {
+          ok: false,
+          seq: start.seq,
+          problem: `entry ${row.seq} does not have the hash that "after" states`
+        }
+      }
+      const seq = head.seq + 1
+      if (row.seq !== String(seq)) return { ok: false, seq, problem: nameMissing(row, seq) }
+      const sealed = seal(jsonOf(row), head)
+      if (sealed.hash !== row.hash) {
+        return {
+          ok: false,
+          seq,
+          problem: `entry ${seq} does not have the hash that follows from its columns and the entry before`
+        }
+      }
+      head = { seq, hash: sealed.hash }
+      if (!checkpoints.agree(head)) {
+        return { ok: false, seq, problem: `entry ${seq} does not have the hash that a checkpoint states` }
+      }
+    }
+    if (rows.length === PAGE_ROWS) continue
+    const { last } = checkpoints
+    if (last > head.seq) {
+      const missing = nameEntries({ from: head.seq + 1, to: last })
+      return {
+        ok: false,
+        seq: head.seq + 1,
+        problem: `${missing}: missing; the stream ends here, but a checkpoint states entry ${last}`
+      }
+    }
+    // A name that nothing was written under says nothing about any trail, nor does a place behind its end.
+    if (head === emptyChain) return { ok: false, seq: 1, problem: `the stream "${stream}" has no entries` }
+    if (head === start && !isPlaceThere) {
+      return {
+        ok: false,
+        seq: head.seq + 1,
+        problem: `the stream "${stream}" has no entries after entry ${head.seq}`
+      }
+    }
+    return { ok: true, entries: head.seq - (start?.seq ?? 0), lastSeq: head.seq, lastHash: head.hash }
+  }
+}
+
+function isChainHead ({ seq, hash }: ChainHead): boolean {
+  return Number.isSafeInteger(seq) && seq >= 0 && typeof hash === 'string' && /^[0-9a-f]{64}$/.test(hash)
+}
+
+/** Says which entries are missing before a row. */
+function nameMissing (row: EntryRow, seq: number): string {
+  const there = `there is entry ${row.seq}, where entry ${seq} should be`
+  if (BigInt(row.seq) <= BigInt(seq)) return there
+  return `${nameEntries({ from: seq, to: Number(row.seq) - 1 })}: missing; ${there}`
+}
+
+/** The checkpoints that a stream must agree with. */
+class KnownCheckpoints {
+  /** What is wrong with them. */
+  readonly problem: VerifyTableResult | undefined
+  readonly #hashes = new Map<number, string>()
+  /** The last entry that one of them states; 0 when there is none. */
+  readonly last: number = 0
+
+  constructor ({ checkpoints = [], publicKey, stream, after }: VerifyTableOptions) {
+    const key = publicKey === undefined ? undefined : toPublicKey(publicKey)
+    const stated = after !== undefined && 'stream' in after ? [...checkpoints, after] : checkpoints
+    for (const given of stated) {
+      const checkpoint = toCheckpoint(given)
+      if (checkpoint === undefined) {
+        throw new TypeError('checkpoints must be checkpoints: { stream, seq, hash, timestamp, … }')
+      }
+      const { seq, hash } = checkpoint
+      const isOther = !this.agree({ seq, hash })
+      const problem = checkpoint.stream !== stream
+        ? `the checkpoint for entry ${seq} is of the stream "${checkpoint.stream}", not of "${stream}"`
+        : signatureProblem(checkpoint, key) ??
+          (isOther ? `two checkpoints for entry ${seq} state different hashes` : undefined)
+      if (problem !== undefined) this.problem ??= { ok: false, seq, problem }
+      this.#hashes.set(seq, hash)
+      if (given !== after) this.last = Math.max(this.last, seq)
+    }
+    if (key !== undefined && checkpoints.length === 0) {
+      this.problem ??= { ok: false, seq: 1, problem: 'there is no checkpoint, so nothing here is signed' }
+    }
+  }
+
+  /** Whether no checkpoint states another hash of an entry. */
+  agree ({ seq, hash }: ChainHead): boolean {
+    const stated = this.#hashes.get(seq)
+    return stated === undefined || stated === hash
+  }
+}
+
+/**
+ * The streams of a table, by name. A process that had to start without its database has written under a name
+ * of its own: `<stream>@<time>`.
+ */
+export async function listStreams (client: PostgresQueries, table = 'audit_log'): Promise<string[]> {
+  if (!isTableName(table)) throw new TypeError('table must be a name or schema.name of plain identifiers')
+  const { rows } = await client.query(`SELECT DISTINCT stream FROM ${quoteTable(table)} ORDER BY stream`, [])
+  return (rows as Array<{ stream: string }>).map(row => row.stream)
+}
+
+/** The exact text of an entry. */
+function jsonOf (row: EntryRow): string {
+  const members = [
+    `"timestamp":${row.timestamp}`,
+    `"userId":${JSON.stringify(row.user_id)}`,
+    `"sessionId":${JSON.stringify(row.session_id)}`,
+    `"operation":${JSON.stringify(row.operation)}`,
+    `"resource":${JSON.stringify(row.resource)}`,
+    `"result":${JSON.stringify(row.result)}`
+  ]
+  if (row.error !== null) members.push(`"error":${JSON.stringify(row.error)}`)
+  if (row.details !== null) members.push(`"details":${row.details}`)
+  members.push(`"remoteAddress":${JSON.stringify(row.remote_address)}`)
+  return `{${members.join(',')}}`
+}

@@ -1,0 +1,146 @@
+import type { Clock } from '../util/clock.js'
+import type { Log } from '../util/log.js'
+import type { Tier } from '../permissions/policy.js'
+import type { Origin, Session } from '../protocol/session.js'
+import type { RequestMessage } from '../protocol/messages.js'
+import type { NoteOf } from '../store/row-scope.js'
+import { recordEntry, type RecordedEntry } from './entry.js'
+import type { RequestCommits } from './noted-commits.js'
+import type { AuditTrail } from './trail.js'
+
+/** Who a request comes from, as the trail names it. */
+export interface AuditSubject {
+  readonly origin: Origin
+  readonly session: Session | undefined
+  readonly log: Log
+}
+
+/** How an operation appears in the trail. Works on unchecked input. */
+export interface AuditedOperation {
+  readonly name: string
+  readonly tier: Tier | undefined
+  /** Whether all that it does is done in the store: a write is one commit then. */
+  readonly usesStore: boolean
+  /** What the request concerns; `*` where it names nothing. */
+  readonly resourceOf: (request: RequestMessage) => string
+  /** What of the request may be recorded. */
+  readonly detailsOf: (request: RequestMessage) => Readonly<Record<string, unknown>> | undefined
+}
+
+/** The entry of one request, from its arrival to its outcome. */
+export class RequestAudit {
+  readonly #trail: AuditTrail
+  readonly #operation: AuditedOperation
+  readonly #tier: Tier
+  readonly #request: RequestMessage
+  readonly #subject: AuditSubject
+  readonly #clock: Clock
+  readonly #userBefore: string | undefined
+  #reserved = false
+  #commits: RequestCommits | undefined
+  /** The entry in the note of the last commit. */
+  #noted: RecordedEntry | undefined
+
+  private constructor (
+    trail: AuditTrail,
+    operation: AuditedOperation,
+    tier: Tier,
+    request: RequestMessage,
+    subject: AuditSubject,
+    clock: Clock
+  ) {
+    this.#trail = trail
+    this.#operation = operation
+    this.#tier = tier
+    this.#request = request
+    this.#subject = subject
+    this.#clock = clock
+    this.#userBefore = subject.session?.userId
+  }
+
+  /** Begins the entry of a request; `undefined` when requests like it are not recorded. */
+  static begin (
+    trail: AuditTrail,
+    operation: AuditedOperation | undefined,
+    request: RequestMessage,
+    subject: AuditSubject,
+    clock: Clock
+  ): RequestAudit | undefined {
+    if (operation === undefined || !trail.covers(operation.tier)) return undefined
+    return new RequestAudit(trail, operation, operation.tier, request, subject, clock)
+  }
+
+  /**
+   * Makes sure that there is room for the entry before the request runs; returns a promise when it must be
+   * waited for.
+   * @throws `INTERNAL_ERROR`, see `AuditTrail.reserve`
+   */
+  reserve (): Promise<void> | undefined {
+    const waiting = this.#trail.reserve(this.#tier)
+    if (waiting === undefined) {
+      this.#reserved = true
+      return undefined
+    }
+    return waiting.then(() => { this.#reserved = true })
+  }
+
+  /**
+   * Makes the notes of the commits of the request; `undefined` where no sink brings entries back from them.
+   * To be asked for when there is room for the entry.
+   */
+  get note (): NoteOf | undefined {
+    const { commits } = this.#trail
+    if (commits?.covers(this.#tier) !== true) return undefined
+    return revision => {
+      this.#commits ??= commits.begin()
+      this.#noted = this.#recordAs(undefined)
+      return this.#commits.note(revision, this.#isOneCommit, this.#noted)
+    }
+  }
+
+  /** Waits until it is known which commits stand; `undefined` where it is. To be called before `end`. */
+  settled (): Promise<unknown> | undefined {
+    return this.#commits?.settled()
+  }
+
+  /**
+   * Records the outcome; `error` is the message that the client gets. Returns a promise when the reply must
+   * wait, see `AuditTrail.record`.
+   */
+  end (error: string | undefined): Promise<boolean> | undefined {
+    const { standing = [], count = 0 } = this.#commits ?? {}
+    const noted = this.#noted
+    // The log of the store has the very entry, on the disk.
+    const isKept = noted !== undefined && error === undefined && this.#isOneCommit && count === 1 &&
+      standing.length === 1 && noted.entry.userId === this.#userId
+    const recorded = isKept ? noted : this.#recordAs(error)
+    const { log } = this.#subject
+    return this.#trail.record(recorded, {
+      tier: this.#tier, reserved: this.#reserved, log, commits: standing, isKept
+    })
+  }
+
+  get #isOneCommit (): boolean {
+    return this.#tier === 'write' && this.#operation.usesStore
+  }
+
+  get #userId (): string | null {
+    // A user who has logged out is still the one who did it.
+    return this.#subject.session?.userId ?? this.#userBefore ?? null
+  }
+
+  #recordAs (error: string | undefined): RecordedEntry {
+    const { origin } = this.#subject
+    return recordEntry({
+      timestamp: this.#clock.now(),
+      userId: this.#userId,
+      sessionId: origin.connectionId,
+      operation: this.#operation.name,
+      resource: this.#operation.resourceOf(this.#request),
+      result: error === undefined ? 'success' : 'error',
+      error,
+      details: this.#operation.detailsOf(this.#request),
+      remoteAddress: origin.remoteAddress
+    })
+  }
+}

@@ -1,0 +1,137 @@
+import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
+import { systemClock, type Clock } from '../util/clock.js'
+import { isPlainObject } from '../util/option-schema.js'
+import { resolveAuth, type ExternalAuth } from './auth-options.js'
+import { JwksError, RemoteKeys } from './jwks.js'
+import { resolveJwt, type JwtAuthOptions, type ResolvedJwt } from './jwt-options.js'
+import {
+  isRoles,
+  isUserId,
+  MAX_LIFETIME_MS,
+  MAX_USER_ID_CHARS,
+  type AuthSession
+} from '../protocol/session.js'
+import { TokenRefusal, withReasons, type ExplainedValidator } from './token-refusal.js'
+
+export type { JwtAuthOptions } from './jwt-options.js'
+
+/** The option `auth`, as `jwtAuth` makes it. */
+export interface JwtAuth extends ExternalAuth {
+  /** Whose token this is; `null` when it is no good. Rejects when the keys cannot be fetched. */
+  validate: TokenValidator
+}
+
+/**
+ * Tells whose token this is; `null` when it is no good. Rejects with a `JwksError` when the keys cannot be
+ * fetched.
+ */
+export type TokenValidator = (token: string) => Promise<AuthSession | null>
+
+/** A longer token is refused before anything is computed. */
+const MAX_TOKEN_CHARS = 8_192
+
+/** Characters of a reason that are logged: claims and headers are the client's words. */
+const MAX_REASON_CHARS = 200
+
+const DEFAULT_REVALIDATE_MS = 60_000
+
+/**
+ * Builds the option `auth` for signed JSON Web Tokens (JWS, RFC 7519). A token is good when an algorithm of
+ * the list signed it, issuer and audience are the configured ones, `nbf` has come and `exp`, which it must
+ * have, has not. No claim about time may be more than ten years ahead: it would be in another unit than
+ * seconds. Then `sub` is the user: 1 to 256 characters. The roles are at most 100 texts of at most 256
+ * characters each; a token without the claim has none. Tokens have at most 8,192 characters. Why a token is
+ * refused is logged.
+ * @throws {NoexOptionsError} for a bad option, with its path below `auth`.
+ */
+export function jwtAuth (options: JwtAuthOptions): JwtAuth {
+  const validate = tokenValidator(resolveJwt(options), systemClock)
+  const { required, permissions, revalidateMs = DEFAULT_REVALIDATE_MS, validateTimeoutMs } = options
+  const auth = {
+    validate,
+    required,
+    permissions,
+    revalidateMs,
+    ...(validateTimeoutMs !== undefined && { validateTimeoutMs })
+  }
+  // The server does it again, but a mistake is to show where it was made.
+  resolveAuth(auth)
+  return auth
+}
+
+/** Builds what checks tokens. Each call has keys of its own. */
+export function tokenValidator (options: ResolvedJwt, clock: Clock): TokenValidator {
+  return withReasons({ explain: explainer(options, clock), toleranceMs: options.clockToleranceMs })
+}
+
+function explainer (options: ResolvedJwt, clock: Clock): ExplainedValidator['explain'] {
+  const { algorithms, issuer, audience, rolesPath, clockToleranceMs } = options
+  const find = keyFinder(options.key, clock)
+  const clockTolerance = clockToleranceMs / 1_000
+  const checks = { algorithms, issuer, audience, requiredClaims: ['exp', 'sub'], clockTolerance }
+
+  return async token => {
+    if (token.length > MAX_TOKEN_CHARS) {
+      return new TokenRefusal(`it has more than ${MAX_TOKEN_CHARS} characters`)
+    }
+    const now = clock.now()
+    try {
+      const { payload } = await jwtVerify(token, find, { ...checks, currentDate: new Date(now) })
+      return sessionOf(payload, rolesPath, now)
+    } catch (error) {
+      if (error instanceof JwksError) throw error
+      // Clients choose tokens: whatever else went wrong, it is the token.
+      return new TokenRefusal(reasonOf(error))
+    }
+  }
+}
+
+/** Returns the finding of jose. */
+function reasonOf (error: unknown): string {
+  return error instanceof errors.JOSEError ? error.message.slice(0, MAX_REASON_CHARS) : 'it cannot be read'
+}
+
+function keyFinder (key: ResolvedJwt['key'], clock: Clock): JWTVerifyGetKey {
+  if ('url' in key) return new RemoteKeys(key.url, key.cooldownMs, clock).find
+  return () => key
+}
+
+function sessionOf (
+  claims: JWTPayload,
+  rolesPath: readonly string[],
+  now: number
+): AuthSession | TokenRefusal {
+  const userId: unknown = claims.sub
+  if (!isUserId(userId)) {
+    return new TokenRefusal(`"sub" is no text of 1 to ${MAX_USER_ID_CHARS} characters`)
+  }
+  const late = timeClaims.find(name => !isNear(claims[name], now))
+  if (late !== undefined) {
+    return new TokenRefusal(`"${late}" is more than ten years ahead; it is to be in seconds`)
+  }
+  const roles = rolesAt(claims, rolesPath)
+  if (!isRoles(roles)) return new TokenRefusal('the claim with the roles is no list of texts, or too long')
+  return { userId, roles, expiresAt: (claims.exp ?? NaN) * 1_000 }
+}
+
+/** The claims that are moments, in seconds since 1970. */
+const timeClaims = ['exp', 'nbf', 'iat'] as const
+
+/** Whether a moment may be one in seconds. JSON may also say 1e400, which is infinite. */
+function isNear (seconds: number | undefined, now: number): boolean {
+  return seconds === undefined || seconds * 1_000 <= now + MAX_LIFETIME_MS
+}
+
+/**
+ * The claim at the end of the path: an empty list where it is not there, `undefined` where the path leads
+ * through something else than objects. Own members only: every object inherits some.
+ */
+function rolesAt (claims: unknown, path: readonly string[]): unknown {
+  let found = claims
+  for (const name of path) {
+    if (!isPlainObject(found)) return undefined
+    if (!Object.hasOwn(found, name)) return []
+    found = found[name]
+  }
+  return found
+}

@@ -1,0 +1,82 @@
+import { NoexOptionsError } from '../util/option-schema.js'
+
+/**
+ * Requests with so many headers are refused. By default Node keeps 1,000, and many of its releases drop the
+ * others without a word: a header that a proxy adds last would be missing.
+ */
+const TOO_MANY_HEADERS = 1_000
+
+/** RFC 9110, section 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i
+
+/**
+ * Headers with a meaning of their own: a client sends them, or they belong to one connection. By reduced
+ * name.
+ */
+const standard = new Set([
+  'accept', 'accept-charset', 'accept-encoding', 'accept-language', 'authorization', 'cache-control', 'connection',
+  'content-encoding', 'content-length', 'content-type', 'cookie', 'date', 'expect', 'forwarded', 'host', 'http2-settings',
+  'keep-alive', 'max-forwards', 'origin', 'pragma', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection',
+  'range', 'referer', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'user-agent', 'via'
+].map(reducedName))
+
+/** Why a request is answered with an HTTP status before it becomes a connection. */
+export interface HeaderRefusal {
+  /** 400: nobody honest sends this. 401: nobody is named, or not in a way that counts. */
+  readonly refused: 400 | 401
+  /** For the log: names headers as they are configured, never a value. */
+  readonly reason: string
+}
+
+/**
+ * The letters and digits of a header's name, in lower case. Names that are equal here are one header to some
+ * program on the way: CGI and WSGI turn `-` into `_`, others `.` too.
+ */
+export function reducedName (name: string): string {
+  return name.replace(/[^0-9a-z]/gi, '').toLowerCase()
+}
+
+/**
+ * Sees to it that `name`, the value of an option, can be the name of a header that a proxy sets.
+ * @throws {NoexOptionsError} for `path` otherwise.
+ */
+export function checkHeaderName (name: unknown, path: string): void {
+  const reduced = typeof name === 'string' && TOKEN.test(name) ? reducedName(name) : ''
+  if (reduced === '') throw new NoexOptionsError(path, 'must be the name of a header')
+  if (standard.has(reduced) || reduced.startsWith('secwebsocket')) {
+    throw new NoexOptionsError(path, 'must not be a header that HTTP or the WebSocket handshake uses')
+  }
+}
+
+/** Refuses a request that may have lost headers on its way into the process. */
+export function refuseTooMany (rawHeaders: readonly string[]): HeaderRefusal | undefined {
+  if (rawHeaders.length < 2 * TOO_MANY_HEADERS) return undefined
+  return { refused: 400, reason: `the request has ${TOO_MANY_HEADERS} headers or more` }
+}
+
+/**
+ * Builds what reads the headers `names` from the headers of a request as they came, name and value by turns.
+ * It answers with the values by name, without those that are missing, and refuses a request in which one of
+ * the headers is repeated, is there in another spelling (`X_User` for `X-User`), or may have been lost.
+ */
+export function headerReader (
+  names: readonly string[]
+): (rawHeaders: readonly string[]) => ReadonlyMap<string, string> | HeaderRefusal {
+  const wanted = new Map(names.map(name => [reducedName(name), name]))
+  return rawHeaders => {
+    const tooMany = refuseTooMany(rawHeaders)
+    if (tooMany !== undefined) return tooMany
+    const found = new Map<string, string>()
+    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+      const [sent = '', value = ''] = rawHeaders.slice(i, i + 2)
+      const name = wanted.get(reducedName(sent))
+      if (name === undefined) continue
+      if (sent.toLowerCase() !== name.toLowerCase()) {
+        return { refused: 400, reason: `header "${name}" is there in another spelling` }
+      }
+      if (found.has(name)) return { refused: 400, reason: `header "${name}" is there more than once` }
+      found.set(name, value)
+    }
+    return found
+  }
+}

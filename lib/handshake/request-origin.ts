@@ -1,0 +1,104 @@
+import { clientAddress, plainAddress, readAddress, type ClientAddress } from './client-address.js'
+import { gatewayHeaders, type Gateway } from './gateway-headers.js'
+import type { ResolvedAuth } from '../auth/auth-options.js'
+import { refuseTooMany, type HeaderRefusal } from './raw-headers.js'
+import type { RequestHeaders, Session } from '../protocol/session.js'
+import { trustedProxyMatcher } from './trusted-proxies.js'
+
+/** An HTTP request, as far as it tells who sends it. */
+export interface IncomingRequest {
+  /** `request.ip`: what Fastify's `trustProxy` makes of the peer and its headers. */
+  readonly ip: string | undefined
+  /** Whether `trustProxy` has `ip` read from `X-Forwarded-For`, as far as Fastify trusts the peer. */
+  readonly readsForwarded?: boolean
+  /** The address at the other end of the socket; `undefined` for a Unix socket. */
+  readonly peer: string | undefined
+  /** Names and values by turns, as they came. */
+  readonly rawHeaders: readonly string[]
+  readonly headers: RequestHeaders
+}
+
+/** Where a request comes from, and from whom if a gateway says so. */
+export interface RequestOrigin {
+  readonly remoteAddress: string
+  readonly session: Session | undefined
+}
+
+/** Why a request is refused. 403: its user is known, and revoked. */
+export interface RequestOriginRefusal extends Omit<HeaderRefusal, 'refused'> {
+  readonly refused: HeaderRefusal['refused'] | 403
+}
+
+/** What arrivals are told by. */
+export interface RequestOriginOptions {
+  readonly auth: ResolvedAuth | undefined
+  readonly realIpHeader: string | undefined
+  readonly trustedProxies: readonly string[] | undefined
+  readonly isRevoked: (userId: string) => boolean
+}
+
+/** Finds out where requests come from, before they become connections. */
+export class RequestOriginResolver {
+  readonly #clientAddress: ClientAddress | undefined
+  readonly #gateway: Gateway | undefined
+  readonly #isRevoked: (userId: string) => boolean
+
+  constructor ({ auth, realIpHeader, trustedProxies, isRevoked }: RequestOriginOptions) {
+    this.#clientAddress =
+      realIpHeader === undefined
+        ? undefined
+        : clientAddress(realIpHeader, trustedProxyMatcher(trustedProxies ?? [], 'trustedProxies'))
+    this.#gateway = auth?.mode === 'gateway' ? gatewayHeaders(auth.gateway) : undefined
+    this.#isRevoked = isRevoked
+  }
+
+  /** Tells where a request comes from, or why it is refused. */
+  resolve (request: IncomingRequest): RequestOrigin | RequestOriginRefusal {
+    const { peer, rawHeaders } = request
+    const found = this.#find(request)
+    if ('refused' in found) return found
+    const remoteAddress = found.address
+    if (this.#gateway === undefined) return { remoteAddress, session: undefined }
+    const identity = this.#gateway(peer, rawHeaders)
+    if ('refused' in identity) return identity
+    if (this.#isRevoked(identity.userId)) return { refused: 403, reason: 'the user is revoked' }
+    return { remoteAddress, session: { ...identity, state: 'live' } }
+  }
+
+  /**
+   * The address of whoever sends a request, also of one that is refused: the peer's, where it does not say
+   * its client's.
+   */
+  addressOf (request: IncomingRequest): string {
+    const found = this.#find(request)
+    return 'refused' in found ? plainAddress(request.peer) : found.address
+  }
+
+  #find (request: IncomingRequest): ReturnType<ClientAddress> {
+    const { peer, rawHeaders } = request
+    const address = refuseTooMany(rawHeaders) ?? this.#clientAddress?.(peer, rawHeaders)
+    return address ?? addressFromFastify(request)
+  }
+}
+
+/**
+ * Returns the address that Fastify finds: the peer's, or with `trustProxy` one of `X-Forwarded-For`. For a
+ * header without any address it finds the peer's, which is the proxy's: that is refused, from any peer, since
+ * Fastify does not tell which it trusts.
+ */
+function addressFromFastify (
+  { ip, peer, readsForwarded = false, headers }: IncomingRequest
+): ReturnType<ClientAddress> {
+  const forwarded = headers['x-forwarded-for']
+  if (readsForwarded && forwarded !== undefined && /^[\s,]*$/.test(String(forwarded))) {
+    return namesNoClient
+  }
+  if (ip === undefined || ip === peer) return { address: plainAddress(peer) }
+  const address = typeof ip === 'string' ? readAddress(ip) : undefined
+  if (address !== undefined) return { address }
+  return namesNoClient
+}
+
+const namesNoClient = {
+  refused: 400, reason: 'X-Forwarded-For does not name the client by one IP address'
+} as const

@@ -1,0 +1,55 @@
+import { NoexServerError } from '../protocol/errors.js'
+import type { Rejections } from './rejections.js'
+
+/** What is subscribed to: live queries, or rule events. */
+export type SubscriptionKind = 'store' | 'rules'
+
+/**
+ * Counts the subscriptions of all connections, so that the limits cost the same however many there are, and
+ * what is pushed to them.
+ */
+export class SubscriptionQuota {
+  readonly #perConnection: number
+  readonly #total: number
+  readonly #taken: Record<SubscriptionKind, number> = { store: 0, rules: 0 }
+  /** Pushes since the start, one for each client that was sent it. */
+  readonly pushes: Record<SubscriptionKind, number> = { store: 0, rules: 0 }
+  readonly #rejections: Rejections
+
+  constructor (
+    limits: { readonly maxSubscriptionsPerConnection: number, readonly maxTotalSubscriptions: number },
+    rejections: Rejections
+  ) {
+    this.#rejections = rejections
+    this.#perConnection = limits.maxSubscriptionsPerConnection
+    this.#total = limits.maxTotalSubscriptions
+  }
+
+  /** Subscriptions of all connections. */
+  get taken (): Readonly<Record<SubscriptionKind, number>> {
+    return this.#taken
+  }
+
+  /** Throws `RATE_LIMITED` when a connection that has `count` subscriptions may not have another. */
+  check (count: number): void {
+    if (count >= this.#perConnection) {
+      this.#rejections.count('subscriptions')
+      throw new NoexServerError(
+        'RATE_LIMITED',
+        `Subscription limit of ${this.#perConnection} per connection is reached`
+      )
+    }
+    if (this.#taken.store + this.#taken.rules >= this.#total) {
+      this.#rejections.count('subscriptions')
+      throw new NoexServerError('RATE_LIMITED', `Global subscription limit of ${this.#total} is reached`)
+    }
+  }
+
+  take (kind: SubscriptionKind): void {
+    this.#taken[kind]++
+  }
+
+  release (kind: SubscriptionKind, count = 1): void {
+    this.#taken[kind] -= count
+  }
+}

@@ -1,0 +1,111 @@
+import type { ResolvedAuth } from '../auth/auth-options.js'
+import { NoexServerError, NothingNamedError } from '../protocol/errors.js'
+import { audit } from './audit.js'
+import { auth } from './auth.js'
+import { identityAcl } from './identity-acl.js'
+import { identityRoles } from './identity-roles.js'
+import { identitySession } from './identity-session.js'
+import { identityUsers } from './identity-users.js'
+import type { Operation } from './operation.js'
+import { procedures } from './procedures.js'
+import { rules } from './rules.js'
+import { server } from './server.js'
+import { storeAdmin } from './store-admin.js'
+import { storeQuery } from './store-query.js'
+import { storeRead } from './store-read.js'
+import { storeTransaction } from './store-transaction.js'
+import { storeWrite } from './store-write.js'
+
+const always: readonly Operation[] = [
+  ...storeRead,
+  ...storeWrite,
+  storeTransaction,
+  ...storeQuery,
+  ...storeAdmin,
+  ...procedures,
+  ...server
+]
+const identity: readonly Operation[] = [
+  ...identitySession,
+  ...identityUsers,
+  ...identityRoles,
+  ...identityAcl
+]
+
+/** What a gateway has decided cannot be changed by the client. */
+const underGateway = auth.filter(({ name }) => name === 'auth.whoami')
+
+/**
+ * The table of operations: dispatch, validation, permissions, audit and the protocol reference read it and
+ * nothing else.
+ */
+export const operations: ReadonlyMap<string, Operation> = tableOf([
+  ...always,
+  ...auth,
+  ...identity,
+  ...audit,
+  ...rules
+])
+
+/** The operations that each mode of authentication adds. */
+const ofMode: Readonly<Record<ResolvedAuth['mode'], readonly Operation[]>> = {
+  external: auth,
+  gateway: underGateway,
+  builtIn: [...auth, ...identity]
+}
+
+/** What is answered to operations of a namespace whose feature is absent. */
+const absent: ReadonlyMap<string, NoexServerError> = new Map([
+  ['auth', new NoexServerError('UNKNOWN_OPERATION', 'Authentication is not configured')],
+  ['audit', new NoexServerError('UNKNOWN_OPERATION', 'The audit trail is not configured')],
+  ['identity', new NoexServerError('UNKNOWN_OPERATION', 'Identity management is not configured')],
+  ['rules', new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')]
+])
+
+/** What is configured, as far as operations depend on it. */
+export interface Features {
+  readonly mode: ResolvedAuth['mode'] | undefined
+  readonly hasAudit: boolean
+  readonly hasRules: boolean
+}
+
+/** The operations that a service has, and what it answers to all others. */
+export class OperationRegistry {
+  readonly #table: ReadonlyMap<string, Operation>
+  readonly #namespaces: ReadonlySet<string>
+
+  constructor ({ mode, hasAudit, hasRules }: Features) {
+    const offered = [
+      ...always,
+      ...(mode === undefined ? [] : ofMode[mode]),
+      ...(hasAudit ? audit : []),
+      ...(hasRules ? rules : [])
+    ]
+    this.#table = tableOf(offered)
+    this.#namespaces = new Set(offered.map(({ name }) => namespaceOf(name)))
+  }
+
+  find (type: string): Operation | undefined {
+    return this.#table.get(type)
+  }
+
+  /** The operations, in the order of the table. */
+  values (): Iterable<Operation> {
+    return this.#table.values()
+  }
+
+  /** Why there is no such operation: `UNKNOWN_OPERATION`, or `RULES_NOT_AVAILABLE`. */
+  unknown (type: string): NoexServerError {
+    const namespace = namespaceOf(type)
+    const refusal = this.#namespaces.has(namespace) ? undefined : absent.get(namespace)
+    return refusal ?? new NothingNamedError('operation', type)
+  }
+}
+
+function tableOf (list: readonly Operation[]): ReadonlyMap<string, Operation> {
+  return new Map(list.map(operation => [operation.name, operation]))
+}
+
+function namespaceOf (type: string): string {
+  return type.slice(0, Math.max(type.indexOf('.'), 0))
+}

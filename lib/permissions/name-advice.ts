@@ -1,0 +1,101 @@
+import { didYouMean, nearestNames, quoted } from '../util/nearest.js'
+import type { OperationNames } from './operation-names.js'
+import type { PermissionEntry } from './permission.js'
+
+/**
+ * The names that there are at the moment. Others may come later, so one that is missing is worth a warning
+ * and no more.
+ */
+export interface KnownNames {
+  readonly operations: OperationNames
+  /** Those of the operations that a permission with `where` can allow: they read or change records. */
+  readonly recordOperations: OperationNames
+  readonly buckets: ReadonlySet<string>
+  readonly queries: ReadonlySet<string>
+  /**
+   * The topics, facts and timers that trigger rules. Clients may use any other topic, so only one that is
+   * nearly such a name is told of.
+   */
+  readonly topics: ReadonlySet<string>
+}
+
+/** A name that is probably misspelt, or a member without effect. */
+export interface NameAdvice {
+  /** Where it stands, for instance `auth.permissions.rules[0].buckets`. */
+  readonly at: string
+  /** In lower case like a line of the log. */
+  readonly message: string
+}
+
+/**
+ * Tells which names of a permission mean nothing so far, and which members restrict nothing. `at` is where it
+ * stands.
+ */
+export function adviceOnPermission (
+  at: string,
+  { allow, buckets, topics, where }: PermissionEntry,
+  known: KnownNames
+): NameAdvice[] {
+  const patterns = typeof allow === 'string' ? [allow] : allow
+  const reaches = (prefix: string): boolean =>
+    patterns.some(pattern => known.operations.fits(pattern, prefix))
+  const advice: NameAdvice[] = []
+  if (where !== undefined) {
+    for (const pattern of patterns) {
+      if (!known.operations.fits(pattern) || known.recordOperations.fits(pattern)) continue
+      advice.push({
+        at: `${at}.where`,
+        message: `never allows ${quoted(pattern)}, which neither reads nor changes single records; ` +
+          'it needs a permission of its own, without where'
+      })
+    }
+  }
+  if (buckets !== undefined) {
+    if (buckets.length === 0 && reaches('store.')) {
+      advice.push(adviceOnEmpty(`${at}.buckets`, 'store operation', 'bucket'))
+    }
+    if (!reaches('store.')) {
+      advice.push({ at: `${at}.buckets`, message: 'restricts nothing: no store operation is allowed here' })
+    }
+    for (const name of buckets) {
+      if (known.queries.has(name)) continue
+      advice.push(...adviceOnBucket(`${at}.buckets`, name, known, 'bucket or query'))
+    }
+  }
+  if (topics !== undefined) {
+    if (topics.length === 0 && reaches('rules.')) {
+      advice.push(adviceOnEmpty(`${at}.topics`, 'rules operation', 'topic'))
+    }
+    if (!reaches('rules.')) {
+      advice.push({ at: `${at}.topics`, message: 'restricts nothing: no rules operation is allowed here' })
+    }
+    for (const name of topics) {
+      const [near] = known.topics.has(name) ? [] : nearestNames(name, known.topics)
+      if (near !== undefined) {
+        advice.push({ at: `${at}.topics`, message: `${quoted(name)} triggers no rule${didYouMean(near)}` })
+      }
+    }
+  }
+  return advice
+}
+
+/** Tells of a list that nothing can be in. */
+function adviceOnEmpty (at: string, operation: string, what: string): NameAdvice {
+  return {
+    at,
+    message: `is empty: no ${operation} is allowed here; leave it out to allow every ${what}, ` +
+      'or leave out the permission'
+  }
+}
+
+/** Tells of a bucket that does not exist so far. */
+export function adviceOnBucket (
+  at: string,
+  name: string,
+  { buckets, queries }: KnownNames,
+  what: 'bucket' | 'bucket or query'
+): NameAdvice[] {
+  if (buckets.has(name)) return []
+  const [near] = nearestNames(name, what === 'bucket' ? buckets : [...buckets, ...queries])
+  return [{ at, message: `there is no ${what} ${quoted(name)} so far${didYouMean(near)}` }]
+}

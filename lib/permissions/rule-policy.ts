@@ -1,0 +1,171 @@
+import { ApplicationCallback } from '../application/application-callback.js'
+import type { CallbackEnvironment } from '../application/failure-log.js'
+import { plainAnswer } from '../application/plain-answer.js'
+import { Permission, type PermissionEntry } from './permission.js'
+import {
+  unlimitedScope,
+  type Policy,
+  type QueryFacts,
+  type Scope,
+  type Tier,
+  type ResourceAccess
+} from './policy.js'
+import type { AuthSession, Session } from '../protocol/session.js'
+import { reaches, tierOf } from './tiers.js'
+import type { RowAccess } from '../store/row-scope.js'
+
+/** One of `permissions.rules`: what a role is allowed. */
+export interface PermissionRule extends PermissionEntry {
+  /** The role that it is for; `anonymous` is that of clients which have not logged in. */
+  role: string
+}
+
+/** The function `check` of the option `auth.permissions`. */
+export type PermissionCheck = (
+  session: AuthSession | null,
+  operation: string,
+  resource: string
+) => boolean | undefined
+
+/** The option `auth.permissions`. PROTOCOL.md, "Permissions". */
+export interface PermissionConfig {
+  /**
+   * What holds where neither `check` nor a rule decides.
+   * @default 'allow'
+   */
+  default?: 'allow' | 'deny' | undefined
+  /** The first one that fits decides, with its `where`. */
+  rules?: readonly PermissionRule[] | undefined
+  /**
+   * Asked before the rules, for everything that a request touches: `true` and `false` decide, `undefined`
+   * leaves it to the rules. `session` is `null` for an anonymous client. It is also asked before each push,
+   * so it must be quick. Not an async function; a promise, any other answer, or an error denies with
+   * `INTERNAL_ERROR`, and the log says so.
+   */
+  check?: PermissionCheck | undefined
+}
+
+/** The role of a client that has not logged in. */
+export const ANONYMOUS = 'anonymous'
+
+const anonymousRoles: readonly string[] = [ANONYMOUS]
+
+interface Rule extends Permission {
+  readonly role: string
+}
+
+/** The policy of external and gateway authentication: tiers of built-in roles, then `permissions`. */
+export class PermissionPolicy implements Policy {
+  readonly isVolatile: boolean
+  readonly #config: PermissionConfig
+  readonly #callback: ApplicationCallback<Parameters<PermissionCheck>> | undefined
+  readonly #rules: readonly Rule[]
+  readonly #factsOf: (query: string) => QueryFacts
+  readonly #isOpen: boolean
+  readonly #sessionKeys = new WeakMap<Session, number>()
+  #lastSessionKey = 0
+
+  /** `config` has been checked; `undefined` where there are no permissions. `factsOf` knows the queries. */
+  constructor (
+    config: PermissionConfig | undefined,
+    factsOf: (query: string) => QueryFacts,
+    environment: CallbackEnvironment
+  ) {
+    const check = config?.check
+    this.#config = config ?? {}
+    this.#callback = check && new ApplicationCallback('auth.permissions.check', check, environment)
+    this.isVolatile = check !== undefined
+    this.#rules = (config?.rules ?? []).map(rule => Object.assign(new Permission(rule), { role: rule.role }))
+    this.#factsOf = factsOf
+    this.#isOpen = config === undefined
+  }
+
+  admits (session: Session | undefined, tier: Tier): boolean {
+    const own = session && tierOf(session.roles)
+    if (own !== undefined) return reaches(own, tier)
+    // A role of the application's own means nothing without permissions, so it does not make an
+    // administrator.
+    return !this.#isOpen || reaches('write', tier)
+  }
+
+  decide (session: Session | undefined, resource: ResourceAccess): RowAccess {
+    const checked = this.#check(session, resource.operation, resource.name)
+    if (checked !== undefined) return checked
+    const source =
+      resource.type === 'query' ? (resource.source ?? this.#factsOf(resource.name).bucket) : undefined
+    const roles = session?.roles ?? anonymousRoles
+    const rule = this.#rules.find(rule => roles.includes(rule.role) && rule.allows(resource, source))
+    // What a query may read is the scope's matter.
+    if (rule !== undefined) return resource.type === 'query' ? true : rule.rows(session)
+    return this.#byDefault(session, resource.tier)
+  }
+
+  /** A default makes no administrator of whoever has not even the role for it. */
+  #byDefault (session: Session | undefined, tier: Tier | undefined): boolean {
+    if (this.#config.default === 'deny') return false
+    return tier !== 'admin' || (session !== undefined && tierOf(session.roles) !== undefined)
+  }
+
+  scope (session: Session | undefined, operation: string, query: QueryFacts): Scope {
+    if (this.#check(session, operation, query.name) === true) return unlimitedScope
+    const roles = session?.roles ?? anonymousRoles
+    const rules = this.#rules.filter(rule => roles.includes(rule.role))
+    const rows = (bucket: string): RowAccess => {
+      const checked = this.#check(session, operation, bucket)
+      if (checked !== undefined) return checked
+      const rule =
+        rules.find(rule => rule.allowsReading(operation, bucket)) ??
+        rules.find(rule => rule.names(operation, query.name))
+      return rule === undefined ? this.#byDefault(session, 'read') : rule.rows(session)
+    }
+    return query.bucket === undefined
+      ? { key: this.#scopeKey(session, rules), rows }
+      : scopeOfBucket(query.bucket, rows(query.bucket))
+  }
+
+  /** Sessions that a check cannot tell apart share it; one that is no JSON stands for itself. */
+  #keyOf (session: Session | undefined): string {
+    try {
+      return JSON.stringify(session === undefined ? null : plainAnswer('auth.validate', shown(session)))
+    } catch {
+      const known = this.#sessionKeys.get(session as Session) ?? ++this.#lastSessionKey
+      this.#sessionKeys.set(session as Session, known)
+      return `session ${known}`
+    }
+  }
+
+  #check (session: Session | undefined, operation: string, resource: string): boolean | undefined {
+    if (this.#callback === undefined) return undefined
+    const asked = session === undefined ? null : shown(session)
+    return this.#callback.decide(decisionIn, asked, operation, resource)
+  }
+
+  /** Of a query in code: which buckets it opens is not known yet, so it is all that the answers depend on. */
+  #scopeKey (session: Session | undefined, rules: readonly Rule[]): string {
+    if (this.isVolatile) return this.#keyOf(session)
+    if (this.#rules.length === 0) return ''
+    const confining = rules.map(rule => [this.#rules.indexOf(rule), rule.where?.for(session)])
+    return JSON.stringify(confining)
+  }
+}
+
+/** The scope of a query of which is known that it reads `bucket` and nothing else. */
+export function scopeOfBucket (bucket: string, rowAccess: RowAccess): Scope {
+  return {
+    key: rowAccess === true ? '' : JSON.stringify(rowAccess),
+    rows: opened => opened === bucket && rowAccess
+  }
+}
+
+/** Anything else than these three denies: a promise, for instance, is as true as an object can be. */
+function decisionIn (value: unknown): boolean | undefined {
+  if (typeof value === 'boolean' || value === undefined) return value
+  throw new TypeError(
+    `true, false or undefined is expected, not ${value instanceof Promise ? 'a promise' : typeof value}`
+  )
+}
+
+/** A copy for the application: a change to it would otherwise change what the user may do. */
+function shown ({ userId, roles, metadata, expiresAt }: Session): AuthSession {
+  return { userId, roles: Object.isFrozen(roles) ? roles : Object.freeze([...roles]), metadata, expiresAt }
+}

@@ -1,0 +1,123 @@
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { ServerOptions as HttpOptions } from 'node:http'
+import type { ServerOptions as HttpsOptions } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { ConnectionInfo, ServerStats } from './operations/server-info.js'
+import type { DrainOptions, Noex } from './types.js'
+import { checkDrainOptions } from './options/allowed-options.js'
+import type { NoexOptions } from './options/options.js'
+import { noexPlugin } from './plugin.js'
+
+/** What `NoexServer.start` takes: the plugin's options, and where to listen. */
+export interface ServerConfig extends NoexOptions {
+  /**
+   * TCP port; 0 lets the system choose.
+   * @default 8080
+   */
+  port?: number | undefined
+  /** @default '0.0.0.0' */
+  host?: string | undefined
+  /**
+   * Options of the Fastify server: `logger`, `trustProxy`, `https` and so on.
+   * @default `forceCloseConnections`, `requestTimeout` 15_000, and in `http` or `https` `headersTimeout`
+   * 10_000
+   */
+  fastify?: FastifyServerOptions & { http?: HttpOptions | null, https?: HttpsOptions | null } | undefined
+}
+
+/**
+ * The time for the head of a request. What is sent here is short: whoever takes longer only keeps a socket.
+ */
+function headTimeouts (given: HttpOptions | null | undefined): HttpOptions {
+  // Node refuses one that is longer than the time for the whole request; 0 is none.
+  return {
+    headersTimeout: Math.min(10_000, given?.requestTimeout || Infinity),
+    connectionsCheckingInterval: 2_500
+  }
+}
+
+const serverDefaults = {
+  // A request that hangs must not hold `stop`.
+  forceCloseConnections: true,
+  requestTimeout: 15_000
+} as const
+
+/** A server of its own for a store: a Fastify application with nothing but `noexPlugin`. */
+export class NoexServer {
+  readonly #app: FastifyInstance
+  readonly #noex: Noex
+  readonly #port: number
+  #stopped: Promise<void> | undefined
+
+  private constructor (app: FastifyInstance) {
+    this.#app = app
+    this.#noex = app.noex
+    this.#port = (app.server.address() as AddressInfo).port
+  }
+
+  /**
+   * Starts a server and resolves when it listens. Rejects when an option is bad or the port is taken, and
+   * leaves nothing behind.
+   */
+  static async start (config: ServerConfig): Promise<NoexServer> {
+    const { port = 8080, host = '0.0.0.0', fastify, ...options } = config
+    const { http, https, ...rest } = fastify ?? {}
+    const listening =
+      https == null
+        ? { http: { ...headTimeouts(http), ...http } }
+        : { https: { ...headTimeouts(https), ...https } }
+    const app = Fastify({ ...serverDefaults, ...rest, ...listening } as FastifyServerOptions)
+    try {
+      await app.register(noexPlugin, options)
+      await app.listen({ port, host })
+      return new NoexServer(app)
+    } catch (error) {
+      // The first error is the one to know of.
+      await app.close().catch(() => {})
+      throw error
+    }
+  }
+
+  /** The TCP port that the server listens on, or did. */
+  get port (): number {
+    return this.#port
+  }
+
+  /** `false` as soon as `stop` is called. */
+  get isRunning (): boolean {
+    return this.#stopped === undefined
+  }
+
+  get connectionCount (): number {
+    return this.#noex.connectionCount
+  }
+
+  /** Works after `stop`, too. */
+  async getStats (): Promise<ServerStats> {
+    return await this.#noex.getStats()
+  }
+
+  getConnections (): ConnectionInfo[] {
+    return this.#noex.getConnections()
+  }
+
+  /** See `Noex.revokeSession`. */
+  revokeSession (userId: string): number {
+    return this.#noex.revokeSession(userId)
+  }
+
+  /** See `Noex.revokeSessions`. */
+  revokeSessions (filter: { userId?: string, role?: string }): number {
+    return this.#noex.revokeSessions(filter)
+  }
+
+  /**
+   * Stops: see `Noex.drain`; then the server closes. Takes at most two seconds longer than delay and grace
+   * period. Later calls wait for the first.
+   */
+  async stop (options: DrainOptions = {}): Promise<void> {
+    checkDrainOptions(options)
+    this.#stopped ??= this.#noex.drain(options).then(async () => { await this.#app.close() })
+    await this.#stopped
+  }
+}

@@ -1,0 +1,92 @@
+import type { IncomingRequest } from '../handshake/request-origin.js'
+import type { HttpAuthorizer, HttpRefusal } from '../auth/http-authorizer.js'
+import type { AuditTrail } from '../audit/trail.js'
+import type { Connections } from '../connection/connections.js'
+import type { LiveQueries } from '../subscriptions/live-queries.js'
+import { rejectionReasons, type Rejections } from '../limits/rejections.js'
+import type { RuleService } from '../subscriptions/rule-service.js'
+import type { Metrics } from '../metrics/metrics.js'
+import type { DurabilityWatch } from '../store/durability-watch.js'
+import type { MetricsSnapshot } from '../metrics/metrics-snapshot.js'
+
+/** What metrics are read from. */
+export interface MetricsSources {
+  readonly connections: Connections
+  readonly liveQueries: LiveQueries
+  readonly rules: RuleService | undefined
+  readonly trail: AuditTrail | undefined
+  readonly rejections: Rejections
+  readonly httpAuthorizer: HttpAuthorizer
+  readonly durability: DurabilityWatch
+  /** The service itself. */
+  readonly service: {
+    readonly state: 'serving' | 'draining' | 'closed'
+    readonly notReady: object | undefined
+    readonly uptimeMs: number
+  }
+}
+
+/** A scrape as it is sent. */
+export interface MetricsText {
+  readonly contentType: string
+  readonly text: string
+}
+
+/** Closes that are refusals, too: the client did not keep a limit. */
+const refusingCloses = ['login_timeout', 'overloaded', 'slow_consumer', 'heartbeat_timeout'] as const
+
+/**
+ * The metrics of a service, read at the moment in which somebody asks: between two scrapes, only the requests
+ * are counted for them.
+ */
+export class MetricsCollector {
+  readonly #metrics: Metrics
+  readonly #sources: MetricsSources
+
+  constructor (metrics: Metrics, sources: MetricsSources) {
+    this.#metrics = metrics
+    this.#sources = sources
+  }
+
+  /**
+   * What `/metrics` answers to a request, or the status and the reason of its refusal. Rejects when nobody
+   * can tell.
+   */
+  async forHttp (request: IncomingRequest): Promise<MetricsText | HttpRefusal> {
+    const admitted = await this.#sources.httpAuthorizer.authorizeStats(request)
+    if ('refused' in admitted) return admitted
+    return { contentType: this.#metrics.contentType, text: await this.#metrics.scrape(this.#read()) }
+  }
+
+  /** Ends the metrics. */
+  close (): void {
+    this.#metrics.close()
+  }
+
+  #read (): MetricsSnapshot {
+    const { connections, liveQueries, rules, trail, rejections, service, durability } = this.#sources
+    const { quota } = connections
+    const closes = connections.closeCounters.counts
+    return {
+      uptimeMs: service.uptimeMs,
+      ready: service.notReady === undefined,
+      draining: service.state !== 'serving',
+      connections: connections.size,
+      authenticated: connections.authenticated,
+      subscriptions: quota.taken,
+      distinctSubscriptions: { store: liveQueries.size, rules: rules?.channelCount ?? 0 },
+      evaluations: liveQueries.evaluations,
+      pushes: quota.pushes,
+      queued: connections.queued,
+      rejections: {
+        ...Object.fromEntries(rejectionReasons.map(limit => [limit, rejections.of(limit)])),
+        ...Object.fromEntries(refusingCloses.map(reason => [reason, closes[reason] ?? 0]))
+      },
+      closes,
+      store: {
+        isUnavailable: durability.isUnavailable, lagMs: durability.lagMs, diskBytes: durability.diskBytes
+      },
+      sinks: trail?.stats.sinks ?? []
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import type { ReadObserver } from '@hamicek/noex-store'
+
+/** Hears that something it has read has changed, by the commit of a revision. */
+export interface Dependent {
+  invalidate: (revision: number) => void
+}
+
+interface BucketReaders {
+  readonly whole: Set<Dependent>
+  readonly records: Map<unknown, Set<Dependent>>
+}
+
+/** Knows who has read what, so that a changed record reaches the live queries that it concerns alone. */
+export class DependencyIndex {
+  readonly #buckets = new Map<string, BucketReaders>()
+
+  /** Starts to note what `reader` reads from now on. */
+  track (dependent: Dependent): ReadSet {
+    return new ReadSet(dependent, this.#buckets)
+  }
+
+  /**
+   * Tells all who have read this record or its whole bucket that a commit has changed it; `key` is as the
+   * store compares it.
+   */
+  changed (bucket: string, key: unknown, revision: number): void {
+    const readers = this.#buckets.get(bucket)
+    if (readers === undefined) return
+    for (const dependent of readers.whole) dependent.invalidate(revision)
+    const ofRecord = readers.records.get(key)
+    if (ofRecord !== undefined) for (const dependent of ofRecord) dependent.invalidate(revision)
+  }
+
+  /** All who have read anything of this bucket. */
+  readersOf (bucket: string): Set<Dependent> {
+    const readers = this.#buckets.get(bucket)
+    if (readers === undefined) return new Set()
+    return new Set([...readers.whole, ...[...readers.records.values()].flatMap(ofRecord => [...ofRecord])])
+  }
+}
+
+/**
+ * The reads of one evaluation. They are in the index from the moment of the read, so no change is missed
+ * meanwhile.
+ */
+export class ReadSet implements ReadObserver {
+  readonly #dependent: Dependent
+  readonly #index: Map<string, BucketReaders>
+  readonly #whole = new Set<string>()
+  readonly #records = new Map<string, Set<unknown>>()
+
+  constructor (dependent: Dependent, index: Map<string, BucketReaders>) {
+    this.#dependent = dependent
+    this.#index = index
+  }
+
+  readonly onBucket = (bucket: string): void => {
+    if (this.#whole.has(bucket)) return
+    this.#whole.add(bucket)
+    this.#readers(bucket).whole.add(this.#dependent)
+  }
+
+  readonly onRecord = (bucket: string, key: unknown): void => {
+    let keys = this.#records.get(bucket)
+    if (keys === undefined) this.#records.set(bucket, keys = new Set())
+    if (keys.has(key)) return
+    keys.add(key)
+    const { records } = this.#readers(bucket)
+    const readers = records.get(key)
+    if (readers === undefined) records.set(key, new Set([this.#dependent]))
+    else readers.add(this.#dependent)
+  }
+
+  /** Adds what an earlier evaluation has read: after a failure, both may matter. */
+  include (earlier: ReadSet): void {
+    for (const bucket of earlier.#whole) this.onBucket(bucket)
+    for (const [bucket, keys] of earlier.#records) for (const key of keys) this.onRecord(bucket, key)
+  }
+
+  /** Takes these reads out of the index, except those that `later` has made too. */
+  release (later?: ReadSet): void {
+    for (const bucket of this.#whole) {
+      if (later === undefined || !later.#whole.has(bucket)) {
+        this.#remove(bucket, readers => { readers.whole.delete(this.#dependent) })
+      }
+    }
+    for (const [bucket, keys] of this.#records) {
+      const kept = later === undefined ? undefined : later.#records.get(bucket)
+      this.#remove(bucket, ({ records }) => {
+        for (const key of keys) {
+          if (kept?.has(key) === true) continue
+          const readers = records.get(key)
+          readers?.delete(this.#dependent)
+          if (readers?.size === 0) records.delete(key)
+        }
+      })
+    }
+  }
+
+  #readers (bucket: string): BucketReaders {
+    let readers = this.#index.get(bucket)
+    if (readers === undefined) this.#index.set(bucket, readers = { whole: new Set(), records: new Map() })
+    return readers
+  }
+
+  #remove (bucket: string, remove: (readers: BucketReaders) => void): void {
+    const readers = this.#index.get(bucket)
+    if (readers === undefined) return
+    remove(readers)
+    if (readers.whole.size === 0 && readers.records.size === 0) this.#index.delete(bucket)
+  }
+}

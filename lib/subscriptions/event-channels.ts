@@ -1,0 +1,112 @@
+import type { Log } from '../util/log.js'
+import { encodeEvent } from '../protocol/encode.js'
+import { EngineListener } from '../rules/engine-listener.js'
+import { EventChannel, type EventListener } from './event-channel.js'
+import type { RuleEngine, RuleEvent } from '../rules/rule-engine.js'
+import { hasWildcard } from '../rules/topic-pattern.js'
+
+/** What may be heard. */
+export interface EventVisibility {
+  /** Whether events that carry records of this bucket are for no client. */
+  readonly isHidden: (bucket: string) => boolean
+}
+
+/**
+ * All subscriptions of a service to rule events: one subscription of the engine serves them all, and an event
+ * is encoded once, however many hear it. An event costs what its listeners cost, and a look at each pattern
+ * with wildcards.
+ */
+export class EventChannels {
+  readonly #listener: EngineListener
+  readonly #rules: EventVisibility
+  readonly #log: Log
+  readonly #channels = new Map<string, EventChannel>()
+  /** By topic. */
+  readonly #exact = new Map<string, EventChannel>()
+  readonly #open = new Set<EventChannel>()
+
+  constructor (engine: RuleEngine, rules: EventVisibility, log: Log) {
+    this.#listener = new EngineListener(engine, log, event => { this.#publish(event) })
+    this.#rules = rules
+    this.#log = log
+  }
+
+  /** Distinct patterns that are heard. */
+  get size (): number {
+    return this.#channels.size
+  }
+
+  /**
+   * Adds a listener and returns the feed that it hears until it leaves. Throws what the engine throws.
+   * @param withStem whether a pattern `stem.*` is to match the topic `stem` too
+   */
+  join (pattern: string, withStem: boolean, listener: EventListener): EventChannel {
+    this.#listener.start()
+    const channel = this.#channelOf(pattern, withStem)
+    channel.add(listener)
+    return channel
+  }
+
+  /** Logs why a subscription cannot go on. */
+  tellFailure (error: unknown, pattern: string): void {
+    this.#log.error({ err: error, pattern }, 'a subscription to rule events has ended: the engine refused')
+  }
+
+  leave (channel: EventChannel, listener: EventListener): void {
+    if (!channel.remove(listener) || channel.size > 0) return
+    this.#channels.delete(channel.key)
+    this.#open.delete(channel)
+    if (this.#exact.get(channel.pattern) === channel) this.#exact.delete(channel.pattern)
+    if (this.#channels.size === 0) this.stop()
+  }
+
+  /** Hears nothing any more. */
+  stop (): void {
+    this.#listener.stop()
+  }
+
+  #channelOf (pattern: string, withStem: boolean): EventChannel {
+    const key = `${withStem ? '+' : '-'}${pattern}`
+    let channel = this.#channels.get(key)
+    if (channel !== undefined) return channel
+    channel = new EventChannel(key, pattern, withStem)
+    this.#channels.set(key, channel)
+    if (hasWildcard(pattern)) this.#open.add(channel)
+    else this.#exact.set(pattern, channel)
+    return channel
+  }
+
+  #publish (event: RuleEvent): void {
+    const heard = this.#channelsOf(event.topic)
+    if (heard.length === 0 || hidesRecord(event.data, this.#rules)) return
+    let text: string | undefined
+    try {
+      text = encodeEvent(event)
+    } catch (error) {
+      this.#log.error({ err: error, topic: event.topic }, 'a rule event cannot be sent: its data is no JSON')
+    }
+    for (const channel of heard) channel.publish(event.topic, text)
+  }
+
+  #channelsOf (topic: string): EventChannel[] {
+    const exact = this.#exact.get(topic)
+    const heard = exact === undefined ? [] : [exact]
+    if (this.#open.size === 0) return heard
+    const segments = topic.split('.')
+    for (const channel of this.#open) if (channel.matches(topic, segments)) heard.push(channel)
+    return heard
+  }
+}
+
+/**
+ * Whether the data of an event is what the bridge from a store sends, whole records, of a bucket whose
+ * records are for nobody.
+ */
+export function hidesRecord (
+  data: Readonly<Record<string, unknown>> | undefined,
+  { isHidden }: EventVisibility
+): boolean {
+  const bucket =
+    data !== undefined && data !== null && Object.hasOwn(data, 'bucket') ? data['bucket'] : undefined
+  return typeof bucket === 'string' && isHidden(bucket)
+}

@@ -1,0 +1,212 @@
+import { randomBytes, scryptSync } from 'node:crypto'
+import type { Test } from 'tap'
+import { Store, type StoreOptions } from '@hamicek/noex-store'
+import type { Grant } from '../../lib/permissions/grant.js'
+import { Revocations } from '../../lib/auth/revocations.js'
+import type { Session } from '../../lib/protocol/session.js'
+import { NoexServerError, toReplyError } from '../../lib/protocol/errors.js'
+import { Identity } from '../../lib/identity/identity.js'
+import { SUPERADMIN_ID } from '../../lib/identity/system-roles.js'
+import type { Log } from '../../lib/util/log.js'
+import { Rejections } from '../../lib/limits/rejections.js'
+import { operations } from '../../lib/operations/registry.js'
+import type { Client } from '../../lib/permissions/client.js'
+import type { Operation, ServerContext } from '../../lib/operations/operation.js'
+import type { RequestMessage } from '../../lib/protocol/messages.js'
+import { SharedStore } from '../../lib/store/shared-store.js'
+import { Work } from '../../lib/store/work.js'
+import { FakeClock } from './fake-clock.js'
+import { startStore } from './service.js'
+import { Barrier } from './barrier.js'
+
+const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
+
+export const PASSWORD = 'correct horse battery staple'
+export const ADMIN_SECRET = 'the admin secret of the tests'
+
+/** As `@hamicek/noex-server` keeps it: quick to check, and renewed at login. */
+const salt = randomBytes(16)
+export const oldHash = `$scrypt$16384$8$1$${salt.toString('base64')}$${scryptSync(PASSWORD, salt, 64, { N: 16_384, r: 8, p: 1 }).toString('base64')}`
+
+const defaults = {
+  adminSecret: ADMIN_SECRET,
+  sessionTtl: 86_400_000,
+  passwordMinLength: 8,
+  maxSessionsPerUser: 10,
+  loginRateLimit: { maxAttempts: 5, windowMs: 900_000 }
+}
+
+/** A client that remembers its session as a connection does. */
+export class FakeClient implements Client {
+  readonly id = 'conn-1'
+  readonly origin = { remoteAddress: '192.0.2.1', connectionId: 'conn-1', headers: { 'user-agent': 'test' } }
+  readonly log = silentLog
+  open = true
+  session: Session | undefined
+
+  get subscriptions (): never {
+    throw new Error('identity operations have no subscriptions')
+  }
+
+  get eventSubscriptions (): never {
+    throw new Error('identity operations hear no events')
+  }
+
+  logIn (session: Session): void {
+    if (this.open) this.session = session
+  }
+
+  logOut (): void {
+    this.session = undefined
+  }
+}
+
+/** What the gate would say: who is not logged in, or has not the role, may not. */
+function grantFor (client: FakeClient, { accessLevel }: Operation): Grant {
+  const assertStillAllowed = (): void => {
+    if (accessLevel === 'everyone') return
+    const { session } = client
+    if (!client.open || session?.state !== 'live') {
+      throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
+    }
+    if (
+      accessLevel === 'session' ||
+      session.roles.includes('superadmin') ||
+      (accessLevel === 'admin' && session.roles.includes('admin'))
+    ) {
+      return
+    }
+    throw new NoexServerError('FORBIDDEN', `This takes the role ${accessLevel}`)
+  }
+  assertStillAllowed()
+  return {
+    client,
+    assertStillAllowed,
+    work: new Work(Infinity),
+    maxChanges: Infinity,
+    rows: () => undefined,
+    scope: () => { throw new Error('identity operations run no queries') }
+  }
+}
+
+interface Settings {
+  readonly store?: Store
+  readonly options?: StoreOptions
+  readonly auth?: Partial<typeof defaults>
+  readonly clock?: FakeClock
+  /** `false`: new passwords are hashed by scrypt, in a third of a second each. */
+  readonly argon2?: false
+}
+
+/**
+ * Accounts on a fresh store, or on `store`, and their operations without a connection; all of it closes with
+ * the test.
+ */
+export async function startAccounts (t: Test, {
+  store: given,
+  options,
+  auth,
+  clock = new FakeClock(),
+  argon2
+}: Settings = {}) {
+  const store = given ?? await startStore(t, options)
+  const sharedStore = SharedStore.of(store)
+  const revocations = new Revocations(3_600_000, clock)
+  const identity = await Identity.start(
+    sharedStore,
+    { ...defaults, ...auth },
+    {
+      log: silentLog,
+      clock,
+      isRevoked: userId => revocations.has(userId),
+      rejections: new Rejections(),
+      operations: [...operations.values()],
+      ...(argon2 === undefined ? {} : { argon2 })
+    }
+  )
+  t.teardown(async () => {
+    await identity.close()
+  })
+  const unused = (): never => {
+    throw new Error('identity operations do without')
+  }
+  const services: ServerContext = {
+    sharedStore,
+    identity,
+    rules: undefined,
+    trail: undefined,
+    revocations,
+    clock,
+    authenticator: identity.authenticator,
+    get authorizer () {
+      return unused()
+    },
+    get procedures () {
+      return unused()
+    },
+    get liveQueries () {
+      return unused()
+    },
+    get queries () {
+      return unused()
+    },
+    getStats: unused,
+    getConnections: unused
+  }
+
+  async function ask (client: FakeClient, type: string, fields: object = {}): Promise<unknown> {
+    const operation = operations.get(type)
+    if (operation === undefined) throw new Error(`there is no operation ${type}`)
+    const request: RequestMessage = { id: 1, type, ...fields }
+    const grant = grantFor(client, operation)
+    operation.validate(request)
+    return await operation.run(services, request, grant)
+  }
+
+  /** The code of the error that answers a request; `undefined` for a result. */
+  async function code (client: FakeClient, type: string, fields: object = {}): Promise<string | undefined> {
+    try {
+      await ask(client, type, fields)
+      return undefined
+    } catch (error) {
+      return toReplyError(error)?.code ?? `INTERNAL_ERROR: ${String(error)}`
+    }
+  }
+
+  async function user (username: string, ...roles: string[]): Promise<string> {
+    const { id } = await store.bucket('_users').insert({ username, passwordHash: oldHash })
+    for (const name of roles) {
+      await store.bucket('_user_roles').insert({ userId: id, roleId: identity.directory.roleByName(name)?.id })
+    }
+    return String(id)
+  }
+
+  /** A client on which this user is logged in, without a password being computed. */
+  async function as (userId: string): Promise<FakeClient> {
+    const client = new FakeClient()
+    const { session } = await identity.directory.exclusive(
+      async () => await identity.sessions.begin(userId, client.origin)
+    )
+    client.logIn(session)
+    return client
+  }
+
+  const root = async (): Promise<FakeClient> => await as(SUPERADMIN_ID)
+  return { store, sharedStore, identity, revocations, clock, ask, code, user, as, root }
+}
+
+/** Holds every transaction of a store, after it is composed and before it is committed. */
+export function holdTransactions (store: Store): { readonly turnstile: Barrier, readonly letGo: () => void } {
+  const turnstile = new Barrier()
+  const transaction = store.transaction.bind(store)
+  store.transaction = async work => await transaction(async tx => {
+    const result = await work(tx)
+    await turnstile.pass()
+    return result
+  })
+  const letGo = (): void => {
+    store.transaction = transaction
+    turnstile.open()
+  }
+  return { turnstile, letGo }
+}

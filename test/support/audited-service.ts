@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { Store } from '@hamicek/noex-store'
+import {
+  jsonlSink,
+  type AuditSink,
+  type JsonlSinkOptions,
+  type RecordedEntry
+} from '../../lib/exports/audit.js'
+import { serve, type Served } from './service.js'
+import { logInto } from './log-into.js'
+import { temporaryDirectory } from './temporary-directory.js'
+
+export const adminSecret = '9f1c5e0b7a3d48e2b6c4d1f0a8e7c3b5'
+
+/** A sink whose files are those of a trail, and which holds back what it is given while it is told to. */
+export function heldSink (options: JsonlSinkOptions): AuditSink & { isHolding: boolean, isLost: boolean } {
+  const sink = jsonlSink(options)
+  const held = {
+    name: 'held',
+    policy: sink.policy,
+    isHolding: false,
+    isLost: false,
+    async open (context: Parameters<AuditSink['open']>[0]) {
+      const writer = await sink.open(context)
+      return {
+        commits: writer.commits as NonNullable<typeof writer.commits>,
+        async write (batch: readonly RecordedEntry[]) {
+          while (held.isHolding) await delay(2)
+          if (held.isLost) throw new Error('the process has ended')
+          await writer.write(batch)
+        },
+        close: async () => { await writer.close() }
+      }
+    }
+  }
+  return held
+}
+
+/** A service that can be ended as by a crash. */
+export interface Audited extends Served {
+  readonly sink: ReturnType<typeof heldSink>
+  readonly lines: Array<Record<string, unknown>>
+  /** Ends the service as a crash would: what the trail does not have yet, it never gets. */
+  readonly crash: () => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+/** Where a service keeps its data. */
+export interface Place {
+  readonly directory: string
+  readonly path: string
+}
+
+/** Serves a durable store with a trail in files, which is recorded through a held sink. */
+export async function serveAudited (
+  t: Test, { directory, path }: Place, options?: Partial<JsonlSinkOptions>, isHolding = false
+): Promise<Audited> {
+  const store = await Store.start({ durability: { directory, onNotice () {} } })
+  t.teardown(async () => { await store.stop().catch(() => {}) })
+  const sink = heldSink({ ...options, path })
+  sink.isHolding = isHolding
+  const lines: Array<Record<string, unknown>> = []
+  const audit = { tiers: ['admin' as const, 'write' as const], sinks: [sink], writeTimeoutMs: 400 }
+  const served = await serve(t, { audit }, { store, fastify: { logger: logInto(lines, 'info') } })
+  const stop = async (): Promise<void> => {
+    await served.app.close().catch(() => {})
+    await store.stop()
+  }
+  return {
+    ...served,
+    sink,
+    lines,
+    stop,
+    async crash () {
+      sink.isLost = true
+      sink.isHolding = false
+      await stop()
+    }
+  }
+}
+
+/** A place that goes with the test. */
+export function place (t: Test): Place {
+  const folder = temporaryDirectory(t)
+  return { directory: join(folder, 'store'), path: join(folder, 'trail.jsonl') }
+}
+
+/** A line of a trail. */
+export type Line = Readonly<Record<string, any>>
+export const linesOf = (path: string): Line[] =>
+  readFileSync(path, 'utf8').split('\n').filter(line => line !== '').map(line => JSON.parse(line) as Line)
+/** The entries of requests that have written. */
+export const writesIn = (path: string): Line[] =>
+  linesOf(path).filter(({ revision }) => revision !== undefined)
+
+/** Steps of a procedure of two commits. */
+export const steps = [
+  { action: 'store.insert', bucket: 'items', data: { id: 'p1' } },
+  { action: 'store.insert', bucket: 'items', data: { id: 'p2' } }
+]

@@ -1,0 +1,130 @@
+/** One line of a scrape. */
+export interface Sample {
+  /**
+   * The name as it stands there: that of the family, or that with `_bucket`, `_sum` or `_count` behind it.
+   */
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
+/** A metric with all its samples. */
+export interface Family {
+  readonly name: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  readonly samples: Sample[]
+}
+
+const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
+const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/
+const LABEL = /^([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/
+const VALUE = /^(?:[+-]?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|[+-]Inf|NaN)$/
+/** Parts of the samples of a histogram, which have names of their own. */
+const PART = /_(?:bucket|sum|count)$/
+
+/** A scrape in the text format of Prometheus 0.0.4. */
+export class Scrape {
+  readonly families = new Map<string, Family>()
+
+  /** @throws at anything that the format forbids, and at what its conventions forbid. */
+  constructor (text: string) {
+    if (!text.endsWith('\n')) throw new Error('the last line must end')
+    let family: Family | undefined
+    let help: readonly [name: string, text: string] | undefined
+    const seen = new Set<string>()
+    for (const line of text.split('\n')) {
+      if (line === '') continue
+      const comment = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line)
+      if (comment === null) {
+        if (line.startsWith('#') || family === undefined) throw new Error(`unexpected: ${line}`)
+        const sample = sampleOf(line)
+        const key = `${sample.name}${JSON.stringify(Object.entries(sample.labels).sort())}`
+        if (seen.has(key)) throw new Error(`twice: ${line}`)
+        seen.add(key)
+        const base = family.type === 'histogram' ? sample.name.replace(PART, '') : sample.name
+        if (base !== family.name) throw new Error(`${line} stands below ${family.name}`)
+        family.samples.push(sample)
+        continue
+      }
+      const [, kind, name = '', rest = ''] = comment
+      if (kind === 'HELP') {
+        help = [name, rest]
+        continue
+      }
+      if (help?.[0] !== name || this.families.has(name)) {
+        throw new Error(`no help before, or a second type: ${line}`)
+      }
+      if (!NAME.test(name) || !['counter', 'gauge', 'histogram'].includes(rest)) {
+        throw new Error(`no type: ${line}`)
+      }
+      if ((rest === 'counter') !== name.endsWith('_total')) throw new Error(`${name} is a ${rest}`)
+      family = { name, type: rest as Family['type'], help: help[1], samples: [] }
+      this.families.set(name, family)
+    }
+    for (const family of this.families.values()) check(family)
+  }
+
+  /** The sample with this name and these labels, and no others; `undefined` when there is none. */
+  value (name: string, labels: Readonly<Record<string, string>> = {}): number | undefined {
+    const wanted = JSON.stringify(Object.entries(labels).sort())
+    return this.samples(name).find(sample => JSON.stringify(Object.entries(sample.labels).sort()) === wanted)
+      ?.value
+  }
+
+  /** All samples with this name. */
+  samples (name: string): Sample[] {
+    const family = this.families.get(name) ?? this.families.get(name.replace(PART, ''))
+    return (family?.samples ?? []).filter(sample => sample.name === name)
+  }
+
+  /** The values that a label has in the samples with this name. */
+  labels (name: string, label: string): Set<string | undefined> {
+    return new Set(this.samples(name).map(({ labels }) => labels[label]))
+  }
+}
+
+function sampleOf (line: string): Sample {
+  const [, name = '', inBraces = '', value = ''] = SAMPLE.exec(line) ?? []
+  if (name === '' || !VALUE.test(value)) throw new Error(`no sample: ${line}`)
+  const labels: Record<string, string> = {}
+  for (let rest = inBraces; rest !== '';) {
+    const [all, label = '', text = ''] = LABEL.exec(rest) ?? []
+    if (all === undefined || label in labels) throw new Error(`no label: ${line}`)
+    labels[label] = text.replace(/\\(.)/g, (_, escaped: string) => escaped === 'n' ? '\n' : escaped)
+    rest = rest.slice(all.length)
+  }
+  return { name, labels, value: Number(value.replace('Inf', 'Infinity')) }
+}
+
+function check ({ name, type, samples }: Family): void {
+  for (const { value } of samples) {
+    if (!Number.isFinite(value) || (type !== 'gauge' && value < 0)) throw new Error(`${name} is ${value}`)
+  }
+  if (type === 'histogram') checkHistogram(name, samples)
+}
+
+/** Buckets rise, the last is that of all, and each series has a sum and a count. */
+function checkHistogram (name: string, samples: readonly Sample[]): void {
+  const series = new Map<string, Sample[]>()
+  for (const sample of samples) {
+    const key = JSON.stringify({ ...sample.labels, le: undefined })
+    series.set(key, [...series.get(key) ?? [], sample])
+  }
+  for (const [key, of] of series) {
+    const buckets = of.filter(sample => sample.name === `${name}_bucket`)
+    const bounds = buckets.map(({ labels }) => Number(labels['le']?.replace('Inf', 'Infinity') ?? NaN))
+    const counts = buckets.map(({ value }) => value)
+    const rises = (list: readonly number[], strictly: boolean): boolean =>
+      list.every(
+        (item, i) => i === 0 || (strictly ? item > (list[i - 1] as number) : item >= (list[i - 1] as number))
+      )
+    const [sum, count] = ['sum', 'count'].map(part => of.filter(sample => sample.name === `${name}_${part}`))
+    if (!rises(bounds, true) || bounds.at(-1) !== Infinity || !rises(counts, false)) {
+      throw new Error(`${name}${key}: buckets ${bounds.join()} have ${counts.join()}`)
+    }
+    if (sum?.length !== 1 || count?.length !== 1 || count[0]?.value !== counts.at(-1)) {
+      throw new Error(`${name}${key}: sum or count is wrong`)
+    }
+  }
+}
