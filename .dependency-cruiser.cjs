@@ -23,8 +23,8 @@ const floors = [
   ['store'],
   ['limits'],
   ['rules'],
-  ['protocol'],
   ['application'],
+  ['protocol'],
   ['util']
 ].map(row => row.map(room => ({
   name: room.replaceAll(/\W+/g, '-').replaceAll(/^-|-$/g, ''),

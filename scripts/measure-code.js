@@ -1,6 +1,7 @@
 // Figures of the code: `node scripts/measure-code.js [--list] [directory [directory]]`, each a checkout with its
 // packages installed: this one by default; of two, what was before and what is after. `--list` names the places.
-// `--check` prints the retired words of code and pages instead, and fails when there are any.
+// `--check` prints retired words of code and pages, and doc comments that begin with "What", and fails when there
+// are any.
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { circlesOfFiles, circlesOfFolders } from './measure/circles.js'
@@ -42,7 +43,7 @@ function measure (directory) {
 
 function whatComments ({ path, text }) {
   return [...text.matchAll(/\/\*\*[\s*]*What\b/g)]
-    .map(({ index }) => `${path}:${text.slice(0, index).split('\n').length}`)
+    .map(({ index }) => `${path}:${text.slice(0, index).split('\n').length}: What`)
 }
 
 function longLines ({ path, text }) {
@@ -55,7 +56,8 @@ function longFiles (files, max) {
 }
 
 if (flags.includes('--check')) {
-  const places = readFiles(directories[0]).filter(({ path }) => isChecked(path)).flatMap(retiredWordsIn)
+  const files = readFiles(directories[0]).filter(({ path }) => isChecked(path))
+  const places = [...files.flatMap(retiredWordsIn), ...files.flatMap(whatComments)]
   for (const place of places) console.error(place)
   if (places.length > 0) process.exitCode = 1
 } else {
