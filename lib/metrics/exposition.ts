@@ -30,7 +30,7 @@ type SetOne = (value: number) => void
  */
 type SetAll = (samples: Iterable<readonly [...labels: string[], value: number]>) => void
 
-/** Writes all metrics of a snapshot in the text format of Prometheus, from a registry of its own. */
+/** Writes all metrics of a snapshot in the Prometheus text format, from a registry of its own. docs/metrics.md. */
 export class Exposition {
   readonly #registry: Registry
   readonly #durations = new RequestDurations()

@@ -138,12 +138,12 @@ t.test(
   }
 )
 
-t.test('checkpoints go to onCheckpoint, and what that throws harms nobody', async t => {
+t.test('checkpoints go to onCheckpoint, and its errors harm nothing', async t => {
   const path = join(temporaryDirectory(t), 'audit.jsonl')
   const seqs: number[] = []
   const onCheckpoint = ({ seq }: Checkpoint): never => {
     seqs.push(seq)
-    throw new Error('nobody minds')
+    throw new Error('of onCheckpoint')
   }
   const { app, connect } = await serve(t, {
     audit: {
@@ -323,10 +323,18 @@ t.test('faults of the disk', t => {
 
 t.test('the options', async t => {
   const bad: ReadonlyArray<readonly [Record<string, unknown>, string]> = [
-    [{}, 'jsonlSink.path'], [{ path: 'audit.log' }, 'jsonlSink.path'], [{ path: '.jsonl' }, 'jsonlSink.path'], [{ path: 'a.0000000000000005.jsonl' }, 'jsonlSink.path'], [{ path: 'a.jsonl', size: 1 }, 'jsonlSink.size'],
-    [{ path: 'a.jsonl', maxBytes: 0 }, 'jsonlSink.maxBytes'], [{ path: 'a.jsonl', policy: { write: 'wait' } }, 'jsonlSink.policy.write'],
-    [{ path: 'a.jsonl', policy: { other: 'drop' } }, 'jsonlSink.policy.other'], [{ path: 'a.jsonl', signingKey: 'no key' }, 'jsonlSink.signingKey'],
-    [{ path: 'a.jsonl', keep: 0 }, 'jsonlSink.keep'], [{ path: 'a.jsonl', fsync: 'yes' }, 'jsonlSink.fsync'], [{ path: 'a.jsonl', onCheckpoint: 5 }, 'jsonlSink.onCheckpoint']
+    [{}, 'jsonlSink.path'],
+    [{ path: 'audit.log' }, 'jsonlSink.path'],
+    [{ path: '.jsonl' }, 'jsonlSink.path'],
+    [{ path: 'a.0000000000000005.jsonl' }, 'jsonlSink.path'],
+    [{ path: 'a.jsonl', size: 1 }, 'jsonlSink.size'],
+    [{ path: 'a.jsonl', maxBytes: 0 }, 'jsonlSink.maxBytes'],
+    [{ path: 'a.jsonl', policy: { write: 'wait' } }, 'jsonlSink.policy.write'],
+    [{ path: 'a.jsonl', policy: { other: 'drop' } }, 'jsonlSink.policy.other'],
+    [{ path: 'a.jsonl', signingKey: 'no key' }, 'jsonlSink.signingKey'],
+    [{ path: 'a.jsonl', keep: 0 }, 'jsonlSink.keep'],
+    [{ path: 'a.jsonl', fsync: 'yes' }, 'jsonlSink.fsync'],
+    [{ path: 'a.jsonl', onCheckpoint: 5 }, 'jsonlSink.onCheckpoint']
   ]
   for (const [options, path] of bad) {
     t.throws(() => jsonlSink(options as never), { name: 'NoexOptionsError', path })

@@ -127,7 +127,8 @@ if (programs !== undefined) {
       await writing.reached(100 * round)
       await ask(server, async client => {
         await client.query(
-          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fastify-noex audit'"
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE application_name = 'fastify-noex audit'`
         )
       })
     }
@@ -243,7 +244,7 @@ if (programs !== undefined) {
       await context.logged(/spool of the audit trail is empty again/)
       await writer.write(numberedBatch(last + 1, last + 10))
       await writer.close()
-      t.strictSame(context.failures, [], 'nobody was refused')
+      t.strictSame(context.failures, [], 'no request was refused')
       t.equal(statSync(spoolPath).size, 0)
       await expectAll(t, server, 'spooled', 's', last + 10)
     }

@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Test } from 'tap'
-import type { RecordedEntry } from '../../lib/audit/entry.js'
-import { recordEntry } from '../../lib/audit/entry.js'
+import { recordEntry, type RecordedEntry } from '../../lib/audit/entry.js'
+import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres/postgres-sink.js'
 import type { SinkContext } from '../../lib/audit/sink.js'
 import { systemClock } from '../../lib/util/clock.js'
 import type { Log } from '../../lib/util/log.js'
@@ -21,7 +21,7 @@ const PATIENCE_MS = 20_000
 /** A database of the test's own. */
 export interface TestDatabase {
   readonly connectionString: string
-  /** Whether it is PostgreSQL itself, with as many connections as one likes. */
+  /** Whether it is a PostgreSQL server, which accepts several connections. */
   readonly isServer: boolean
 }
 
@@ -71,12 +71,12 @@ export function testPool (t: Test, connectionString: string, options: pg.PoolCon
   return pool
 }
 
-/** A server of the test's own, that may come to harm. */
+/** A server of the test's own, which the test may kill. */
 export interface PostgresServer {
   readonly connectionString: string
   /** Starts it, or starts it again; resolves when it answers. */
   start: () => Promise<void>
-  /** Ends it in an orderly way, whoever is connected. */
+  /** Ends it in an orderly way, although clients are connected. */
   stop: () => Promise<void>
   /** Ends all of it at once, as a power failure would. */
   kill: () => Promise<void>
@@ -146,7 +146,7 @@ export async function makeServer (t: Test, programs: string): Promise<PostgresSe
   }
 }
 
-/** The server refuses to run as root: whom it runs as then. */
+/** Returns the user that the server runs as: it refuses to run as root. */
 function account (): { readonly uid?: number, readonly gid?: number } {
   if (process.getuid?.() !== 0) return {}
   const id = (which: string): number => Number(execFileSync('id', [which, 'postgres'], { encoding: 'utf8' }))
@@ -198,18 +198,19 @@ async function untilAnswered (connectionString: string): Promise<void> {
   }
 }
 
-/** What a sink is opened with, and what it has told. */
+/** A context for a sink, and the sink's reports. */
 export interface TestContext extends SinkContext {
   readonly failures: Array<{ readonly error: Error, readonly reason: string }>
   readonly notes: Array<{ readonly operation: string, readonly details: object }>
   /** Messages of the log from `info` up. */
   readonly messages: string[]
-  /** Resolves when such a message has been logged, at once when that was before. */
+  /** Resolves when a message that matches is logged, or was logged before. */
   readonly logged: (pattern: RegExp) => Promise<void>
-  /** Resolves with the next failure that is told. */
+  /** Resolves with the reason of the next failure. */
   readonly nextFailure: () => Promise<string>
 }
 
+/** Makes a context that keeps the reports of a sink. */
 export function testContext (): TestContext {
   const failures: TestContext['failures'] = []
   const notes: TestContext['notes'] = []
@@ -226,11 +227,11 @@ export function testContext (): TestContext {
     listeners.add(listener)
     listener()
   })
-  const hear = (_details: object, message: string): void => {
+  const record = (_details: object, message: string): void => {
     messages.push(message)
     changed()
   }
-  const log: Log = { trace () {}, debug () {}, info: hear, warn: hear, error: hear, child: () => log }
+  const log: Log = { trace () {}, debug () {}, info: record, warn: record, error: record, child: () => log }
   return {
     log,
     clock: systemClock,
@@ -257,4 +258,31 @@ export function numberedBatch (first: number, last: number): RecordedEntry[] {
   return Array.from({ length: last - first + 1 }, (_, i) =>
     recordEntry({ ...numberedEntry(first + i), resource: `entry-${first + i}`, details: { n: first + i } })
   )
+}
+
+/** The resources of the entries up to number `last`. */
+export function numberedNames (last: number): string[] {
+  return Array.from({ length: last }, (_, i) => `entry-${i + 1}`)
+}
+
+/** A database of the test's own, with functions that open sinks on it and read its tables. */
+export async function sinkDatabase (t: Test) {
+  const { connectionString, isServer } = await testDatabase(t)
+  const pool = testPool(t, connectionString, { max: isServer ? 10 : 3 })
+  return {
+    connectionString,
+    isServer,
+    pool,
+    async open (options: Partial<PostgresSinkOptions>, context: TestContext = testContext()) {
+      return await postgresSink({ connectionString, ...options }).open(context)
+    },
+    /** Reads the resources of a stream, in order. */
+    async resources (table: string, stream: string, queries: pg.Pool = pool): Promise<string[]> {
+      const { rows } = await queries.query(
+        `SELECT resource FROM ${table} AS entry WHERE stream = $1 ORDER BY entry.seq`,
+        [stream]
+      )
+      return (rows as Array<{ resource: string }>).map(({ resource }) => resource)
+    }
+  }
 }

@@ -1,3 +1,6 @@
+import { setImmediate } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+
 /** One line of a scrape. */
 export interface Sample {
   /**
@@ -27,7 +30,7 @@ const PART = /_(?:bucket|sum|count)$/
 export class Scrape {
   readonly families = new Map<string, Family>()
 
-  /** @throws at anything that the format forbids, and at what its conventions forbid. */
+  /** @throws when the text violates the format or its conventions */
   constructor (text: string) {
     if (!text.endsWith('\n')) throw new Error('the last line must end')
     let family: Family | undefined
@@ -126,5 +129,32 @@ function checkHistogram (name: string, samples: readonly Sample[]): void {
     if (sum?.length !== 1 || count?.length !== 1 || count[0]?.value !== counts.at(-1)) {
       throw new Error(`${name}${key}: sum or count is wrong`)
     }
+  }
+}
+
+/** The option `routes` with metrics. */
+export const routes = { metrics: '/metrics' }
+
+/** Reads the metrics of a service. */
+export async function scrape (app: FastifyInstance, url = '/metrics'): Promise<Scrape> {
+  const response = await app.inject(url)
+  if (response.statusCode !== 200) throw new Error(`${url} answers ${response.statusCode}`)
+  return new Scrape(response.body)
+}
+
+/** Scrapes until a value is as expected, and returns that scrape. Throws after 20 seconds. */
+export async function scrapeUntil (
+  app: FastifyInstance,
+  name: string,
+  labels: Record<string, string>,
+  isRight: (value: number) => boolean
+): Promise<Scrape> {
+  const deadline = performance.now() + 20_000
+  for (;;) {
+    const found = await scrape(app)
+    const value = found.value(name, labels)
+    if (value !== undefined && isRight(value)) return found
+    if (performance.now() > deadline) throw new Error(`${name}${JSON.stringify(labels)} is ${value}`)
+    await setImmediate()
   }
 }
