@@ -6,7 +6,7 @@ import { auditUnavailable } from './audit-unavailable.js'
 const MAX_SLOTS = 10_000
 
 /** How requests wait for a slot. */
-export interface SlotOptions {
+interface SlotOptions {
   /** Whether the queue has room for more entries. */
   readonly hasRoom: () => boolean
   readonly timeoutMs: number

@@ -40,7 +40,7 @@ const MAX_ERROR_CHARS = 1_024
 const MAX_DETAILS_CHARS = 8_192
 
 /** The parts of an entry; those that are absent may be `undefined`. */
-export type EntryInput = Omit<AuditEntry, 'error' | 'details'> & {
+type EntryInput = Omit<AuditEntry, 'error' | 'details'> & {
   readonly error?: string | undefined
   readonly details?: AuditEntry['details'] | undefined
 }

@@ -10,8 +10,8 @@ const MAX_COMMITS = 65_536
 /** Milliseconds by which an entry may be older than its commit, when the clock was set back. */
 const CLOCK_SLACK_MS = 3_600_000
 const ENDED = 'the server ended before the operation did'
-const OTHER_TRAIL = 'writes of this store were recorded in another audit trail: unless another service ' +
-  'of this store opens it, a start with that one brings back what a crash has taken from it'
+const OTHER_TRAIL = 'writes of this store were recorded in another audit trail: ' +
+  'unless another service uses it, start once with that trail to restore the entries that a crash took'
 const LACKING = 'the audit trail lacks entries that were in it: its files were moved away or removed'
 const TOO_MANY = 'the audit trail may lack more entries than were looked for: those of earlier commits'
 

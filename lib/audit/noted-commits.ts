@@ -6,7 +6,7 @@ import type { NotedCommit } from './entry-queue.js'
 import type { SinkQueue } from './sink-queue.js'
 
 /** The store of a service, and the queues of the sinks that can find commits in their trails. */
-export interface NotedCommitsOptions {
+interface NotedCommitsOptions {
   readonly store: Pick<NoexStore, 'epoch' | 'whenDurable'>
   readonly queues: readonly SinkQueue[]
 }

@@ -18,7 +18,7 @@ const RESTORED = 'audit entries that a crash had taken were brought back from th
 const WAITING = 'audit entries that a crash had taken wait for a sink that does not write them'
 
 /** How an entry is recorded. */
-export interface Recording {
+interface Recording {
   readonly tier: Tier
   /** Whether `reserve` has taken slots for it. */
   readonly reserved: boolean

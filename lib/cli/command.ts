@@ -29,7 +29,7 @@ export class UsageError extends Error {
 type Options = NonNullable<ParseArgsConfig['options']>
 
 /** A command with its help and options. */
-export interface Command<Given extends Options> {
+interface Command<Given extends Options> {
   /** The text of `--help`. */
   readonly help: string
   /** Options besides `--help`, `--json` and `--pretty`, which all commands have. */
@@ -39,7 +39,7 @@ export interface Command<Given extends Options> {
 }
 
 /** The arguments and outputs of one run of a command. */
-export interface CommandRun<Given extends Options> {
+interface CommandRun<Given extends Options> {
   readonly values: ReturnType<typeof parseArgs<{ options: Given }>>['values']
   /** Paths of files and directories: at least one. */
   readonly files: readonly [string, ...string[]]

@@ -2,7 +2,7 @@ import type { SinkStats } from '../audit/sink.js'
 import type { SubscriptionKind } from '../limits/subscription-quota.js'
 
 /** A number for each kind of subscription. */
-export type ByKind = Readonly<Record<SubscriptionKind, number>>
+type ByKind = Readonly<Record<SubscriptionKind, number>>
 
 /** The state of a service at the time of a scrape, without the requests. */
 export interface MetricsSnapshot {

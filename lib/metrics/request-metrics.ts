@@ -1,7 +1,7 @@
 import type { NoexErrorCode } from '../protocol/errors.js'
 
 /** Label of requests for operations that do not exist: a name that a client invents is never a label. */
-export const UNKNOWN = 'unknown'
+const UNKNOWN = 'unknown'
 
 /** Label of requests that were answered with a result. */
 export const OK = 'ok'

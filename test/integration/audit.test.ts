@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import type { Socket } from 'node:net'
 import t from 'tap'
 import WebSocket from 'ws'
@@ -260,7 +261,11 @@ t.test('what is recorded', t => {
     '[G-D9] clients that are cut off: silent, not reading, too many, and those that break the protocol',
     async t => {
       const seen: AuditEntry[] = []
-      const onEntry = (entry: AuditEntry): void => { seen.push(entry) }
+      const entries = new EventEmitter()
+      const onEntry = (entry: AuditEntry): void => {
+        seen.push(entry)
+        entries.emit('entry')
+      }
       const audit = { tiers: ['admin'], logLevel: 'silent', onEntry } as const
       const silent = await (await serve(t, { audit, heartbeat: { intervalMs: 60, timeoutMs: 30 } })).connect()
       silent.answersPings = false
@@ -282,9 +287,7 @@ t.test('what is recorded', t => {
       const slow = await connect()
       slow.ws.pause()
       for (let id = 1; id <= 30; id++) slow.send({ id, type: 'store.all', bucket: 'items' })
-      while (!seen.some(({ error }) => error === 'slow_consumer')) {
-        await new Promise(resolve => { setTimeout(resolve, 20) })
-      }
+      while (!seen.some(({ error }) => error === 'slow_consumer')) await once(entries, 'entry')
       slow.ws.terminate()
       t.match(seen, [
         { operation: 'connection.close', error: 'heartbeat_timeout', details: { code: 4001 } },

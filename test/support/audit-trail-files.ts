@@ -27,7 +27,7 @@ export function numberedEntry (seq: number, members: Partial<AuditEntry> = {}): 
 }
 
 /** The parts of a trail to write. */
-export interface TrailPlan {
+interface TrailPlan {
   /** Number of entries of each segment; the last is the current one. */
   readonly segments: readonly number[]
   /**

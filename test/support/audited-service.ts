@@ -16,7 +16,7 @@ import { temporaryDirectory } from './temporary-directory.js'
 export const adminSecret = '9f1c5e0b7a3d48e2b6c4d1f0a8e7c3b5'
 
 /** A sink in files that holds batches back while `isHolding` is set, and rejects them when `isLost` is. */
-export function heldSink (options: JsonlSinkOptions): AuditSink & { isHolding: boolean, isLost: boolean } {
+function heldSink (options: JsonlSinkOptions): AuditSink & { isHolding: boolean, isLost: boolean } {
   const sink = jsonlSink(options)
   let isHolding = false
   let waiting: Array<() => void> = []

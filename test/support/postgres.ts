@@ -19,7 +19,7 @@ const SERVER = process.env['DATABASE_URL'] ?? 'postgres://postgres@127.0.0.1:543
 const PATIENCE_MS = 20_000
 
 /** A database of the test's own. */
-export interface TestDatabase {
+interface TestDatabase {
   readonly connectionString: string
   /** Whether it is a PostgreSQL server, which accepts several connections. */
   readonly isServer: boolean

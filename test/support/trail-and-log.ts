@@ -6,7 +6,7 @@ import { readTrail } from '../../lib/audit/file/trail-reader.js'
 import { verifyTrail } from '../../lib/exports/audit.js'
 
 /** The result of a comparison of a trail with the log of a store. */
-export interface TrailAndLog {
+interface TrailAndLog {
   /** Descriptions of the differences. */
   readonly differences: string[]
   /** Number of requests that have written. */

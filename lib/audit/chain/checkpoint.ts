@@ -19,12 +19,12 @@ export interface Checkpoint extends ChainHead {
    * file, and in checkpoints of version 0.1.
    */
   readonly first?: number
-  /** Ed25519 over the text that `checkpointText` gives, in base64; absent without a key. */
+  /** Ed25519 signature of `checkpointText`, in base64; absent without a key. */
   readonly signature?: string
 }
 
 /** Returns the exact text that the signature covers. */
-export function checkpointText ({ stream, seq, hash, timestamp, previous, first }: Checkpoint): string {
+function checkpointText ({ stream, seq, hash, timestamp, previous, first }: Checkpoint): string {
   return JSON.stringify({ stream, seq, hash, timestamp, previous, first })
 }
 

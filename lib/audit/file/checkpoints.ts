@@ -4,7 +4,7 @@ import type { Checkpoint } from '../chain/checkpoint.js'
 import { CheckpointReader, type CheckOptions, type LineProblem } from './checkpoint-reader.js'
 
 /** A checkpoint that the caller supplies; it is compared like those of a file. */
-export interface KnownCheckpoint {
+interface KnownCheckpoint {
   readonly checkpoint: Checkpoint
   /** Its source, for messages. */
   readonly origin: string

@@ -2,7 +2,7 @@ import { recordEntry } from '../entry.js'
 import { parseEntry, type EntryRange } from '../chain/chain.js'
 
 /** An entry in which a trail records an event of its own. */
-export interface TrailNote {
+interface TrailNote {
   /** For instance `audit.lost`. */
   readonly operation: string
   /** The entries that it concerns; `undefined` where it names none. */

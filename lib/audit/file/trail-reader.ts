@@ -16,7 +16,7 @@ export interface TrailItem {
 }
 
 /** Options of `readTrail`. */
-export interface ReadOptions {
+interface ReadOptions {
   /** Selects entries; lines that are not entries are always included. @default all entries */
   readonly filter?: (entry: SealedEntry) => boolean
 }

@@ -51,7 +51,7 @@ export interface TrailInput {
 }
 
 /** The findings after the last line of a trail. */
-export interface TrailFindings {
+interface TrailFindings {
   readonly trail: TrailInput
   readonly checkpoints: Checkpoints
   readonly warnings: TrailWarnings

@@ -13,7 +13,7 @@ export class SinkRefusal extends Error {
 }
 
 /** The result of a query: the part of a result of `pg` that the sink uses. */
-export interface PostgresResult {
+interface PostgresResult {
   readonly rows: any[]
   readonly rowCount: number | null
 }
@@ -24,7 +24,7 @@ export interface PostgresQueries {
 }
 
 /** A client of a pool, until it is released. */
-export interface PostgresPoolClient extends PostgresQueries {
+interface PostgresPoolClient extends PostgresQueries {
   on: (event: 'error', listener: (error: Error) => void) => unknown
   release: (destroy?: boolean) => void
 }
@@ -41,7 +41,7 @@ export interface PostgresSource {
 }
 
 /** Maximum duration of connecting and of each query, in milliseconds. */
-export const QUERY_TIMEOUT_MS = 5_000
+const QUERY_TIMEOUT_MS = 5_000
 /** Maximum duration of an orderly end of a connection, in milliseconds. */
 const END_TIMEOUT_MS = 1_000
 
