@@ -66,7 +66,7 @@ t.test('the recipe for an operation makes one: with its shape, its rights and it
   await client.ask('auth.login', { token: 'visitor' })
   t.equal(await exists('one'), 'FORBIDDEN')
   await client.ask('auth.login', { token: 'clerk' })
-  t.equal(await exists({}), 'VALIDATION_ERROR')
+  t.equal(await client.code('store.exists', { bucket: 'orders' }), 'VALIDATION_ERROR')
   t.same(await client.ask('store.exists', { bucket: 'orders', key: 'one' }), { exists: true })
   t.same(await client.ask('store.exists', { bucket: 'orders', key: 'two' }), { exists: false })
 })
