@@ -1,10 +1,5 @@
-import type { Condition } from './condition.js'
-import type { Duration } from './duration.js'
-
-/** A reference that stands for a value: `{ ref: 'event.order.id' }`. */
-export interface Reference {
-  ref: string
-}
+import type { Condition, Reference } from './condition.js'
+import type { Duration } from './util/duration.js'
 
 /** What a rule does. Texts take `${path}`; values take references, at any depth. */
 export type Action =

@@ -1,5 +1,7 @@
-import type { Reference } from './action.js'
-
+/** A reference that stands for a value: `{ ref: 'event.order.id' }`. */
+export interface Reference {
+  ref: string
+}
 /** One comparison; whether it holds is said by `operators.ts`. */
 export interface Condition {
   source: ConditionSource

@@ -1,5 +1,12 @@
-import { toError } from './to-error.js'
-import type { ValidationIssue } from './validation-result.js'
+import { toError } from './util/to-error.js'
+/** One thing that is wrong with a rule, or only doubtful. */
+export interface ValidationIssue {
+  /** Where: `actions[0].timer.onExpire.topic`; `(root)` for the whole. */
+  path: string
+  message: string
+  /** An error refuses the rule, a warning does not. */
+  severity: 'error' | 'warning'
+}
 
 /** Says that a rule, or a group of rules, is not what it must be. */
 export class RuleValidationError extends Error {

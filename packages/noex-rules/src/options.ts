@@ -1,10 +1,8 @@
 import type { StorageAdapter } from '@hamicek/noex-store'
-import { type Clock, type CompleteClock, completeClock, ownClock, systemClock } from './clock.js'
-import type { Logger } from './logger.js'
-import { checkClock, checkLogger, checkMethods, checkPersistence, checkServices, isFunction, isInteger, isOneOf, isText } from './option-checks.js'
-import { isRecord } from './record.js'
-import type { ErrorListener } from './reporter.js'
-
+import { type Clock, type CompleteClock, completeClock, ownClock, systemClock } from './util/clock.js'
+import type { Logger } from './util/logger.js'
+import { checkClock, checkLogger, checkMethods, checkPersistence, checkServices, isFunction, isInteger, isOneOf, isText } from './util/option-checks.js'
+import { isRecord } from './util/record.js'
 /** What `RuleEngine.start` takes. A wrong value throws a `TypeError` that names the option. */
 export interface RuleEngineConfig {
   /** Stands in messages; engines may share it. @default 'rule-engine' */
@@ -176,3 +174,14 @@ function absenceOf (name: string): string {
 function withoutUndefined<T extends object> (object: T): T {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T
 }
+
+/** Where a failure happened. */
+export interface ErrorContext {
+  ruleId?: string
+  /** The type of the action. */
+  action?: string
+  topic?: string
+}
+
+/** Hears of a failure. */
+export type ErrorListener = (error: Error, context: ErrorContext) => void

@@ -1,6 +1,6 @@
 import type { Action } from './action.js'
 import type { Condition } from './condition.js'
-import type { Duration } from './duration.js'
+import type { Duration } from './util/duration.js'
 import type { TemporalPattern } from './temporal-pattern.js'
 
 /** A rule as the engine holds it: complete, frozen. */

@@ -1,4 +1,4 @@
-import type { Duration } from './duration.js'
+import type { Duration } from './util/duration.js'
 
 /** Which events a temporal pattern means. */
 export interface EventMatcher {

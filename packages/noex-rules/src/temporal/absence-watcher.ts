@@ -1,6 +1,6 @@
-import type { CompiledTemporalPattern } from '../compiled-rule.js'
+import type { CompiledTemporalPattern } from '../compiler/compiled-rule.js'
 import type { Event } from '../event.js'
-import { isMeant, temporalOccurrence } from './firing.js'
+import { isMeant, temporalOccurrence } from './temporal-occurrence.js'
 import { type Instance, InstanceLine } from './instances.js'
 import type { Fire, Watcher, WatcherContext } from './watcher.js'
 

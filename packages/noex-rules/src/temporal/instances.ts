@@ -1,6 +1,6 @@
-import { AgeQueue } from '../age-queue.js'
-import { afterLong, type CompleteClock } from '../clock.js'
-import type { Counters } from '../stats.js'
+import { AgeQueue } from '../util/oldest-first-set.js'
+import { afterLong, type CompleteClock } from '../util/clock.js'
+import type { Counters } from '../state/stats.js'
 
 /** Something remembered for a temporal trigger, until a time. */
 export interface Instance {

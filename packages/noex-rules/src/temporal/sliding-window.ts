@@ -1,4 +1,4 @@
-import { addSample, addTotals, NO_TOTALS, type Totals } from './figures.js'
+import { addSample, addTotals, NO_TOTALS, type Totals } from './window-aggregation.js'
 
 interface Sample {
   readonly value: number

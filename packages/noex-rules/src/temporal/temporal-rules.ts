@@ -1,11 +1,12 @@
-import type { CompleteClock } from '../clock.js'
+import type { CompleteClock } from '../util/clock.js'
 import type { Event } from '../event.js'
-import type { Occurrence } from '../occurrence.js'
-import type { PatternMatcher } from '../pattern.js'
-import { PatternIndex } from '../pattern-index.js'
-import type { RegisteredRule, RuleListener } from '../rule-base.js'
+import type { Occurrence } from '../state/occurrence.js'
+import type { PatternMatcher } from '../patterns/pattern.js'
+import { PatternIndex } from '../patterns/pattern-index.js'
+import type { RegisteredRule, RuleListener } from '../state/rule-registry.js'
 import type { InstancePool } from './instances.js'
-import { createWatcher, matchersOf, type Watcher } from './watcher.js'
+import { type Watcher } from './watcher.js'
+import { createWatcher, matchersOf } from './create-watcher.js'
 
 /** A rule whose temporal pattern has come true. */
 export interface Firing {

@@ -1,13 +1,7 @@
-import type { CompiledMatcher, CompiledTemporalPattern } from '../compiled-rule.js'
-import type { CompleteClock } from '../clock.js'
+import type { CompleteClock } from '../util/clock.js'
 import type { Event } from '../event.js'
-import type { Occurrence } from '../occurrence.js'
-import { AbsenceWatcher } from './absence-watcher.js'
-import { figuresOf } from './figures.js'
+import type { Occurrence } from '../state/occurrence.js'
 import type { InstancePool } from './instances.js'
-import { SequenceWatcher } from './sequence-watcher.js'
-import { SlidingWatcher } from './sliding-watcher.js'
-import { TumblingWatcher } from './tumbling-watcher.js'
 
 /** Says that a pattern has come true. */
 export type Fire = (occurrence: Occurrence) => void
@@ -30,24 +24,4 @@ export interface WatcherContext {
   readonly isGrouped: boolean
   /** Has `expire` called when its turn has come. */
   readonly onDue: (now: number) => void
-}
-
-export function createWatcher (pattern: CompiledTemporalPattern, context: WatcherContext): Watcher {
-  switch (pattern.type) {
-    case 'sequence': return new SequenceWatcher(pattern, context)
-    case 'absence': return new AbsenceWatcher(pattern, context)
-    default: {
-      const figures = figuresOf(pattern)
-      return pattern.sliding ? new SlidingWatcher(figures, context) : new TumblingWatcher(figures, context)
-    }
-  }
-}
-
-/** The matchers of a pattern. */
-export function matchersOf (pattern: CompiledTemporalPattern): readonly CompiledMatcher[] {
-  switch (pattern.type) {
-    case 'sequence': return pattern.events
-    case 'absence': return [pattern.after, pattern.expected]
-    default: return [pattern.event]
-  }
 }

@@ -1,6 +1,7 @@
-import { type ReferredName, referredNames } from '../reference.js'
-import { parseTemplate } from '../template-parts.js'
-import type { ValidationIssue, ValidationResult } from '../validation-result.js'
+import { type ReferredName, referredNames } from '../expressions/reference.js'
+import { parseTemplate } from '../expressions/template-parts.js'
+
+import type { ValidationIssue } from '../errors.js'
 
 /** So many issues are collected; what is found after them is not told. */
 export const MAX_ISSUES = 100
@@ -78,4 +79,12 @@ export function memberPath (path: string, name: string): string {
 /** The path of a member of an array: `actions[0]`. */
 export function indexPath (path: string, index: number): string {
   return `${path}[${index}]`
+}
+
+/** What the validation of a rule found. */
+export interface ValidationResult {
+  /** Whether there are no errors. */
+  valid: boolean
+  errors: ValidationIssue[]
+  warnings: ValidationIssue[]
 }

@@ -1,7 +1,7 @@
-import { RULE_MEMBERS } from '../rule-defaults.js'
+import { RULE_MEMBERS } from './complete-rule.js'
 import type { RuleInput } from '../rule.js'
-import type { ValidationIssue, ValidationResult } from '../validation-result.js'
-import { indexPath, Issues, ROOT } from './issues.js'
+import { indexPath, Issues, ROOT, type ValidationResult } from './issues.js'
+import type { ValidationIssue } from '../errors.js'
 import { takeSnapshot } from './snapshot.js'
 import { validateRule } from './validate-rule.js'
 

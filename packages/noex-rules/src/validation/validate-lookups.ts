@@ -1,4 +1,4 @@
-import { isRecord } from '../record.js'
+import { isRecord } from '../util/record.js'
 import { indexPath, type Issues } from './issues.js'
 import { validateDuration } from './validate-number.js'
 import { validateOneOf, validateText, validateVariable } from './validate-text.js'

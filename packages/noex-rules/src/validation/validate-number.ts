@@ -1,4 +1,4 @@
-import { type Duration, parseDuration } from '../duration.js'
+import { type Duration, parseDuration } from '../util/duration.js'
 import type { Issues } from './issues.js'
 
 /** Checks a duration that must be there and be more than nothing. */

@@ -1,5 +1,5 @@
-import { isRecord } from '../record.js'
-import { type Inspection, MAX_ACTIONS, MAX_CONDITIONS, MAX_EXPRESSIONS } from './inspection.js'
+import { isRecord } from '../util/record.js'
+import { type Inspection, MAX_ACTIONS, MAX_CONDITIONS, MAX_EXPRESSIONS } from './validation-run.js'
 import { indexPath, type Issues } from './issues.js'
 import { validateActions } from './validate-actions.js'
 import { validateConditions } from './validate-conditions.js'

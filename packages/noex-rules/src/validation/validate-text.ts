@@ -1,4 +1,4 @@
-import { compileTemplate } from '../template.js'
+import { compileTemplate } from '../expressions/template.js'
 import type { Issues } from './issues.js'
 
 /** Longest names, ids and paths, in characters. */

@@ -1,6 +1,6 @@
-import { isRecord } from '../record.js'
-import { compileReference } from '../reference.js'
-import { isReference, MAX_VALUE_DEPTH } from '../value.js'
+import { isRecord } from '../util/record.js'
+import { compileReference } from '../expressions/reference.js'
+import { isReference, MAX_VALUE_DEPTH } from '../expressions/value.js'
 import { indexPath, type Issues, memberPath } from './issues.js'
 
 /** Checks the references in a value that must be there, and how deep it is. */

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Action, RuleEngine } from '../../src/index.js'
-import { onTopic, recordEvents, recordTopics, startEngine, type TestEngine } from './start-engine.js'
+import { onTopic, recordEvents, recordTopics, startEngine, type TestEngine } from '../support/start-engine.js'
 
 const FAIL: Action = { type: 'call_service', service: 'app', method: 'fail' }
 const emit = (topic: string, data: Record<string, unknown> = {}): Action => ({ type: 'emit_event', topic, data })

@@ -2,8 +2,8 @@ import { setTimeout as pass } from 'node:timers/promises'
 import { MemoryAdapter } from '@hamicek/noex-store'
 import t, { type Test } from 'tap'
 import { type RuleAction, RuleEngine, type RuleEngineConfig, type RuleInput } from '../../src/index.js'
-import { FakeClock } from '../fake-clock.js'
-import { onTopic, startEngine, type TestEngine } from './start-engine.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { onTopic, startEngine, type TestEngine } from '../support/start-engine.js'
 
 type Callback = (...args: unknown[]) => unknown
 

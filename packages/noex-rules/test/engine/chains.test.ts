@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import type { Action, RuleEngine } from '../../src/index.js'
-import { FakeClock, settle } from '../fake-clock.js'
-import { onTopic, recordEvents, recordTopics, rule, startEngine } from './start-engine.js'
+import { FakeClock, settle } from '../support/fake-clock.js'
+import { onTopic, recordEvents, recordTopics, rule, startEngine } from '../support/start-engine.js'
 
 t.test('rules of one trigger run by priority, then in the order of their registration, one after the other', async t => {
   const { engine } = await startEngine(t, { services: { slow: { step: async () => { await setImmediate() } } } })

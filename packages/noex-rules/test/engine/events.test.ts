@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import type { Event } from '../../src/index.js'
-import { FakeClock } from '../fake-clock.js'
-import { onTopic, recordEvents, recordTopics, startEngine } from './start-engine.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { onTopic, recordEvents, recordTopics, startEngine } from '../support/start-engine.js'
 
 t.test('an event', async t => {
   t.test('has its members in one order, and none that nobody gave', async t => {

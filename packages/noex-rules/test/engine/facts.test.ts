@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Rule } from '../../src/index.js'
-import { FakeClock } from '../fake-clock.js'
-import { onTopic, recordEvents, rule, startEngine } from './start-engine.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { onTopic, recordEvents, rule, startEngine } from '../support/start-engine.js'
 
 t.test('a fact', async t => {
   t.test('has a version that grows with each set, and begins anew when it was deleted', async t => {

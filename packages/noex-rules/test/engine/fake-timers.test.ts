@@ -2,7 +2,7 @@ import { mock } from 'node:test'
 import { MemoryAdapter } from '@hamicek/noex-store'
 import t, { type Test } from 'tap'
 import type { RuleEngine, RuleEngineConfig } from '../../src/index.js'
-import { onTopic, recordTopics, startEngine } from './start-engine.js'
+import { onTopic, recordTopics, startEngine } from '../support/start-engine.js'
 
 const { setTimeout: startTimer, setImmediate: runInNextTurn } = globalThis
 const readTicks = performance.now.bind(performance)

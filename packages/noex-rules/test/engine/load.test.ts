@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import type { RuleEngine } from '../../src/index.js'
-import { onTopic, rule, startEngine } from './start-engine.js'
+import { onTopic, rule, startEngine } from '../support/start-engine.js'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void

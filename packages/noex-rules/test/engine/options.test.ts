@@ -1,8 +1,8 @@
 import { MemoryAdapter } from '@hamicek/noex-store'
 import t from 'tap'
 import { RuleEngine } from '../../src/index.js'
-import { FakeClock } from '../fake-clock.js'
-import { onTopic, startEngine } from './start-engine.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { onTopic, startEngine } from '../support/start-engine.js'
 
 t.test('an option that is wrong fails the start, and is named', async t => {
   const adapter = new MemoryAdapter()

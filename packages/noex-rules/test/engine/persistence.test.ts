@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { FileAdapter, MemoryAdapter, type PersistedState, type StorageAdapter } from '@hamicek/noex-store'
 import t from 'tap'
 import { RuleEngine } from '../../src/index.js'
-import { FakeClock, settle } from '../fake-clock.js'
-import { onTopic, startEngine } from './start-engine.js'
+import { FakeClock, settle } from '../support/fake-clock.js'
+import { onTopic, startEngine } from '../support/start-engine.js'
 
 type Saved = { rules: Array<{ id: string }>, groups?: Array<{ id: string }> }
 

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { FakeClock, settle } from '../fake-clock.js'
-import { onTopic, recordTopics, rule, startEngine } from './start-engine.js'
+import { FakeClock, settle } from '../support/fake-clock.js'
+import { onTopic, recordTopics, rule, startEngine } from '../support/start-engine.js'
 
 const call = (method: string, ...args: unknown[]) => ({ type: 'call_service' as const, service: 'app', method, args })
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { RuleInput } from '../../src/index.js'
-import { FakeClock } from '../fake-clock.js'
-import { onTopic, recordTopics, rule, startEngine } from './start-engine.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { onTopic, recordTopics, rule, startEngine } from '../support/start-engine.js'
 
 t.test('registerRule', async t => {
   t.test('needs an id, a name and a trigger, and fills in the rest', async t => {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { RuleLookup } from '../../src/index.js'
-import { FakeClock, settle } from '../fake-clock.js'
-import { onTopic, recordTopics, startEngine } from './start-engine.js'
+import { FakeClock, settle } from '../support/fake-clock.js'
+import { onTopic, recordTopics, startEngine } from '../support/start-engine.js'
 
 class Mailer {
   sent: unknown[] = []

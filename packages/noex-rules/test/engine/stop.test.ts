@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Action, RuleEngine } from '../../src/index.js'
-import { FakeClock, settle } from '../fake-clock.js'
-import { onTopic, recordTopics, startEngine } from './start-engine.js'
+import { FakeClock, settle } from '../support/fake-clock.js'
+import { onTopic, recordTopics, startEngine } from '../support/start-engine.js'
 
 const call = (method: string) => ({ type: 'call_service' as const, service: 'app', method })
 

@@ -1,7 +1,7 @@
 import { bridgeStoreToRules, Store } from '@hamicek/noex-store'
 import t from 'tap'
 import type { Event } from '../../src/index.js'
-import { onTopic, recordEvents, startEngine } from './start-engine.js'
+import { onTopic, recordEvents, startEngine } from '../support/start-engine.js'
 
 type Options = Parameters<typeof bridgeStoreToRules>[2]
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Action, TimerConfig, TimerSetting } from '../../src/index.js'
-import { FakeClock, settle } from '../fake-clock.js'
-import { onTopic, recordEvents, recordTopics, rule, startEngine } from './start-engine.js'
+import { FakeClock, settle } from '../support/fake-clock.js'
+import { onTopic, recordEvents, recordTopics, rule, startEngine } from '../support/start-engine.js'
 
 const DAY = 86_400_000
 const set = (timer: Partial<TimerSetting> = {}): Action => ({ type: 'set_timer', timer: { name: 't', duration: 100, onExpire: { topic: 'expired', data: {} }, ...timer } })

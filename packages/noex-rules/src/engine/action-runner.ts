@@ -1,0 +1,151 @@
+import type { Chain } from './chain.js'
+import type { CompiledAction } from '../compiler/compiled-rule.js'
+import { LimitError } from '../errors.js'
+import type { Cause } from '../state/occurrence.js'
+import type { Pause } from './time-slice.js'
+import type { Rule } from '../rule.js'
+import type { Scope } from '../expressions/scope.js'
+import type { TimerConfig } from '../timer.js'
+import { toError } from '../util/to-error.js'
+
+/** A rule that is being run. */
+export interface Run {
+  readonly rule: Rule
+  readonly scope: Scope
+  /** Those of the scope. */
+  readonly variables: Map<string, unknown>
+  readonly chain: Chain
+  /** That of the rule, and of the events that it sends. */
+  readonly level: number
+  readonly cause: Cause
+}
+
+/** What actions do to the engine. What fails throws, or rejects. */
+export interface Effects {
+  setFact: (key: string, value: unknown, run: Run) => Promise<void> | undefined
+  deleteFact: (key: string) => void
+  emit: (topic: string, data: Record<string, unknown>, run: Run) => Promise<void> | undefined
+  setTimer: (config: TimerConfig) => void
+  cancelTimer: (name: string) => void
+  callService: (service: string, method: string, args: (scope: Scope) => readonly unknown[], run: Run) => Promise<void>
+  log: (level: 'debug' | 'info' | 'warn' | 'error', message: string, run: Run) => void
+  /** Hears of an action that failed. */
+  failed: (error: unknown, action: string, run: Run) => void
+  /** Hears once of a chain whose actions are spent. */
+  spent: (run: Run) => void
+  /** Hears of a loop that was cut. */
+  loopCut: (error: LimitError, run: Run) => void
+}
+
+/** Runs the actions of rules, one after the other. One that fails does not stop the next, except within `try`. */
+export class ActionRunner {
+  readonly #effects: Effects
+  readonly #pause: Pause
+
+  constructor (effects: Effects, pause: Pause) {
+    this.#effects = effects
+    this.#pause = pause
+  }
+
+  /** Runs the actions of a rule. Does not fail. */
+  run (actions: readonly CompiledAction[], run: Run): Promise<void> {
+    return this.#runAll(actions, run, false)
+  }
+
+  /** With `stops`, the first failure is thrown; without, each is told of. */
+  async #runAll (actions: readonly CompiledAction[], run: Run, stops: boolean): Promise<void> {
+    for (const action of actions) {
+      if (!this.#mayRun(run)) return
+      try {
+        const running = this.#runOne(action, run, stops)
+        if (running !== undefined) await running
+      } catch (error) {
+        if (stops) throw error
+        this.#effects.failed(error, action.type, run)
+      }
+      const pausing = this.#pause.due()
+      if (pausing !== undefined) await pausing
+    }
+  }
+
+  #mayRun (run: Run): boolean {
+    const spent = run.chain.spend()
+    if (spent === 'last') this.#effects.spent(run)
+    return spent === 'taken'
+  }
+
+  #runOne (action: CompiledAction, run: Run, stops: boolean): Promise<void> | undefined | void {
+    const { scope } = run
+    switch (action.type) {
+      case 'set_fact': return this.#effects.setFact(action.key(scope), action.value(scope), run)
+      case 'delete_fact': return this.#effects.deleteFact(action.key(scope))
+      case 'emit_event': return this.#effects.emit(action.topic(scope), action.data(scope), run)
+      case 'set_timer': return this.#setTimer(action, run)
+      case 'cancel_timer': return this.#effects.cancelTimer(action.name(scope))
+      case 'call_service': return this.#effects.callService(action.service, action.method, action.args, run)
+      case 'log': return this.#effects.log(action.level, action.message(scope), run)
+      case 'conditional': return this.#runAll(action.conditions(scope) ? action.then : action.else, run, stops)
+      case 'for_each': return this.#forEach(action, run, stops)
+      case 'try_catch': return this.#tryCatch(action, run, stops)
+    }
+  }
+
+  #setTimer ({ name, durationMs, topic, data, repeat }: Extract<CompiledAction, { type: 'set_timer' }>, { scope, cause }: Run): void {
+    this.#effects.setTimer({
+      name: name(scope),
+      duration: durationMs,
+      onExpire: { topic: topic(scope), data: data(scope) },
+      ...repeat !== undefined && { repeat },
+      ...cause.correlationId !== undefined && { correlationId: cause.correlationId }
+    })
+  }
+
+  async #forEach ({ collection, as, actions, maxIterations }: Extract<CompiledAction, { type: 'for_each' }>, run: Run, stops: boolean): Promise<void> {
+    const items = collection(run.scope)
+    if (!Array.isArray(items)) throw new TypeError(`The collection of a for_each is no array but ${items === null ? 'null' : typeof items}`)
+    const length = Math.min(items.length, maxIterations)
+    if (length < items.length) this.#effects.loopCut(new LimitError('maxIterations', maxIterations), run)
+    if (actions.length === 0) return
+
+    await this.#withVariables([as, `${as}_index`], run, async () => {
+      for (let index = 0; index < length && !run.chain.isSpent; index++) {
+        run.variables.set(as, items[index])
+        run.variables.set(`${as}_index`, index)
+        await this.#runAll(actions, run, stops)
+      }
+    })
+  }
+
+  /** A failure that `catch` takes is told to nobody; without a `catch`, it is told of here. */
+  async #tryCatch (action: Extract<CompiledAction, { type: 'try_catch' }>, run: Run, stops: boolean): Promise<void> {
+    try {
+      await this.#runAll(action.try, run, true)
+    } catch (error) {
+      if (action.catch === undefined) this.#effects.failed(error, action.type, run)
+      else await this.#catch(action.catch, error, run, stops)
+    } finally {
+      await this.#runAll(action.finally, run, stops)
+    }
+  }
+
+  async #catch ({ as, actions }: NonNullable<Extract<CompiledAction, { type: 'try_catch' }>['catch']>, error: unknown, run: Run, stops: boolean): Promise<void> {
+    if (as === undefined) return this.#runAll(actions, run, stops)
+    await this.#withVariables([as], run, async () => {
+      run.variables.set(as, { message: toError(error).message })
+      await this.#runAll(actions, run, stops)
+    })
+  }
+
+  /** Gives variables back the values that they had before. */
+  async #withVariables (names: readonly string[], { variables }: Run, work: () => Promise<void>): Promise<void> {
+    const before = names.map(name => [name, variables.has(name), variables.get(name)] as const)
+    try {
+      await work()
+    } finally {
+      for (const [name, existed, value] of before) {
+        if (existed) variables.set(name, value)
+        else variables.delete(name)
+      }
+    }
+  }
+}

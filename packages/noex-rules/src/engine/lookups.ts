@@ -1,0 +1,103 @@
+import type { Chain } from './chain.js'
+import type { CompleteClock } from '../util/clock.js'
+import type { CompiledLookup } from '../compiler/compiled-rule.js'
+import { DataResolutionError } from '../errors.js'
+import type { Frame } from './call-context.js'
+import { LruCache } from '../util/lru-cache.js'
+import type { Scope } from '../expressions/scope.js'
+import type { Services } from './services.js'
+import { stableJson } from '../util/stable-json.js'
+
+/** The results of lookups that an engine remembers. */
+export interface LookupCache {
+  /** Results that are remembered, those whose time is over included until they are asked for. */
+  readonly size: number
+  /** Forgets everything. A lookup that is under way is not remembered either. */
+  clear: () => void
+  /** Forgets the result of one call. False when there was none. */
+  delete: (service: string, method: string, args?: readonly unknown[]) => boolean
+}
+
+interface CachedResult {
+  readonly value: unknown
+  /** In ticks. */
+  readonly expiresAt: number
+}
+
+/** Asks services what rules want to know before their conditions are looked at. */
+export class Lookups {
+  readonly #services: Services
+  readonly #clock: CompleteClock
+  readonly #results: LruCache<string, CachedResult>
+  /** Counts what has been forgotten on demand: what was asked before is not remembered after. */
+  #forgotten = 0
+  readonly cache: LookupCache
+
+  constructor (services: Services, clock: CompleteClock, maxCached: number) {
+    this.#services = services
+    this.#clock = clock
+    const results = this.#results = new LruCache<string, CachedResult>(maxCached)
+    const forget = (): void => { this.#forgotten++ }
+    this.cache = Object.freeze({
+      get size (): number {
+        return results.size
+      },
+      clear (): void {
+        forget()
+        results.clear()
+      },
+      delete (service: string, method: string, args: readonly unknown[] = []): boolean {
+        forget()
+        const key = keyOf(service, method, args)
+        return key !== undefined && results.delete(key)
+      }
+    })
+  }
+
+  /**
+   * Resolves all lookups of a rule at once: their results by name, or the failures of those that may
+   * skip the rule. Throws `DataResolutionError` for the failure of one that may not.
+   */
+  async resolve (lookups: readonly CompiledLookup[], scope: Scope, chain: Chain, level: number): Promise<Map<string, unknown> | DataResolutionError> {
+    const results = await this.#services.visit(chain, level, frame => this.#resolveAll(lookups, scope, frame), () => {})
+    return results ?? new DataResolutionError(lookups[0]!.lookup)
+  }
+
+  async #resolveAll (lookups: readonly CompiledLookup[], scope: Scope, frame: Frame): Promise<Map<string, unknown> | DataResolutionError> {
+    const outcomes = await Promise.allSettled(lookups.map(async lookup => this.#resolveOne(lookup, scope, frame)))
+    const results = new Map<string, unknown>()
+    let skip: DataResolutionError | undefined
+    for (const [index, { lookup }] of lookups.entries()) {
+      const outcome = outcomes[index]!
+      if (outcome.status === 'fulfilled') {
+        results.set(lookup.name, outcome.value)
+        continue
+      }
+      const error = new DataResolutionError(lookup, outcome.reason)
+      if (lookup.onError === 'fail') throw error
+      skip ??= error
+    }
+    return skip ?? results
+  }
+
+  async #resolveOne ({ lookup, args, ttlMs }: CompiledLookup, scope: Scope, frame: Frame): Promise<unknown> {
+    const service = this.#services.find(lookup.service, lookup.method)
+    const given = args(scope)
+    const key = ttlMs === undefined ? undefined : keyOf(lookup.service, lookup.method, given)
+    if (key === undefined) return this.#services.call(service, given, frame)
+
+    const cached = this.#results.get(key)
+    if (cached !== undefined && cached.expiresAt > this.#clock.ticks()) return cached.value
+    const forgotten = this.#forgotten
+    const value = await this.#services.call(service, given, frame)
+    if (value !== undefined && forgotten === this.#forgotten) {
+      this.#results.set(key, { value, expiresAt: this.#clock.ticks() + ttlMs! })
+    }
+    return value
+  }
+}
+
+/** `undefined` for arguments that cannot be told apart. */
+function keyOf (service: string, method: string, args: readonly unknown[]): string | undefined {
+  return stableJson([service, method, args])
+}

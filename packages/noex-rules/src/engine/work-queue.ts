@@ -1,0 +1,78 @@
+import { runInMicrotask } from '../util/clock.js'
+import type { Pause } from './time-slice.js'
+import { Ring } from '../util/ring-buffer.js'
+
+/** A trigger that waits for its turn. */
+export interface Task {
+  /** Does the work; no promise when it is done already. Must not fail. */
+  run: () => Promise<void> | undefined
+  /** Says that it will not be run. */
+  drop: (error: Error) => void
+}
+
+/**
+ * What an engine has to do: one task after the other, in the order of their arrival. The first begins
+ * in a microtask. Between tasks the rest of the process gets its turn, see `Pause`.
+ */
+export class WorkQueue {
+  /** So many tasks from outside may wait. */
+  readonly max: number
+  readonly #waiting = new Ring<Task>()
+  readonly #start: (work: () => void) => void
+  readonly #pause: Pause
+  readonly #idleListeners = new Set<() => void>()
+  #isRunning = false
+
+  /** `start` begins work outside of whatever the caller is part of. */
+  constructor (max: number, start: (work: () => void) => void, pause: Pause) {
+    this.max = max
+    this.#start = start
+    this.#pause = pause
+  }
+
+  /** Tasks that wait. */
+  get length (): number {
+    return this.#waiting.length
+  }
+
+  get isFull (): boolean {
+    return this.#waiting.length >= this.max
+  }
+
+  /** Adds a task, whether there is room or not. */
+  push (task: Task): void {
+    this.#waiting.push(task)
+    if (this.#isRunning) return
+    this.#isRunning = true
+    this.#start(() => { runInMicrotask(() => this.#run()) })
+  }
+
+  /** Drops what waits, and returns how much it was. */
+  drop (error: Error): number {
+    let dropped = 0
+    for (let task = this.#waiting.shift(); task !== undefined; task = this.#waiting.shift()) {
+      task.drop(error)
+      dropped++
+    }
+    return dropped
+  }
+
+  /** Resolves as soon as nothing runs and nothing waits. */
+  whenIdle (): Promise<void> {
+    if (!this.#isRunning) return Promise.resolve()
+    return new Promise(resolve => { this.#idleListeners.add(resolve) })
+  }
+
+  async #run (): Promise<void> {
+    this.#pause.begin()
+    for (let task = this.#waiting.shift(); task !== undefined; task = this.#waiting.shift()) {
+      const running = task.run()
+      if (running !== undefined) await running
+      const pausing = this.#pause.due()
+      if (pausing !== undefined) await pausing
+    }
+    this.#isRunning = false
+    for (const resolve of this.#idleListeners) resolve()
+    this.#idleListeners.clear()
+  }
+}

@@ -1,0 +1,122 @@
+import { ReferencePathError } from '../errors.js'
+import { compilePath } from './path.js'
+import { joinTexts, renderText } from './render-text.js'
+import type { Resolve, Scope, TriggerMeta } from './scope.js'
+import { parseTemplate, type TemplatePart } from './template-parts.js'
+
+/** A longer reference is refused; in characters. */
+export const MAX_REFERENCE_LENGTH = 512
+
+/** What a reference can begin with. */
+export const REFERENCE_ROOTS = ['event', 'trigger', 'fact', 'var', 'matched', 'lookup', 'meta'] as const
+
+const META_NAMES: ReadonlySet<string> = new Set<keyof TriggerMeta>(['topic', 'id', 'timestamp', 'correlationId', 'source'])
+
+/**
+ * Compiles a reference, the text of a `{ ref }` or of a `${}`:
+ *
+ * - `event`, `trigger`: the data of what triggered the rule; with a path, what lies there.
+ * - `fact.<key>`: the value of a fact. The key may hold `.`, and `${}` with further references.
+ * - `var.<name>`, `lookup.<name>`: a variable, the result of a lookup; with a path below it.
+ * - `matched.<number or alias>`: the data of an event that led here; with a path below it.
+ * - `meta.<name>`: `topic`, `id`, `timestamp`, `correlationId` or `source` of the trigger.
+ *
+ * What is not there is `undefined`. Throws `ReferencePathError` for any other root, for a root that
+ * lacks its name, and for more than 512 characters.
+ */
+export function compileReference (path: string): Resolve {
+  if (typeof path !== 'string') throw new ReferencePathError('A reference is a string')
+  if (path.length > MAX_REFERENCE_LENGTH) throw new ReferencePathError(`A reference has at most ${MAX_REFERENCE_LENGTH} characters`)
+  return compileReferenceParts(parseTemplate(path))
+}
+
+/** Compiles a reference whose `${}` are split off already. Throws `ReferencePathError`. */
+export function compileReferenceParts (parts: readonly TemplatePart[]): Resolve {
+  const [first = '', ...others] = parts
+  if (typeof first !== 'string') throw new ReferencePathError(`A reference begins with ${REFERENCE_ROOTS.join(', ')}`)
+
+  const [root, rest] = splitAtDot(first)
+  if (root === 'fact' && rest !== undefined) return compileFactReference([rest, ...others])
+  if (others.length > 0) throw new ReferencePathError('Only the key of a fact reference takes interpolations')
+  return compilePlainReference(root, rest, first)
+}
+
+/** A name that a rule refers to and must have itself: an alias of an event, or a lookup. */
+export interface ReferredName {
+  readonly root: 'matched' | 'lookup'
+  readonly name: string
+}
+
+/** Returns the aliases and lookups that the references of a text name, within keys of facts too. */
+export function referredNames (parts: readonly TemplatePart[]): ReferredName[] {
+  return parts.flatMap(part => {
+    if (typeof part === 'string') return []
+    const [first, ...others] = part
+    const [root, name] = typeof first === 'string' ? first.split('.') : []
+    const isNamed = (root === 'matched' || root === 'lookup') && name !== undefined && name !== ''
+    return isNamed ? [{ root, name }] : referredNames(others)
+  })
+}
+
+/** Compiles each path of a text. Throws `ReferencePathError`. */
+export function compileParts (parts: readonly TemplatePart[]): Array<string | Resolve> {
+  return parts.map(part => typeof part === 'string' ? part : compileReferenceParts(part))
+}
+
+/** The text that parts are joined to. Throws `ResolutionError` for more than 65 536 characters. */
+export function joinParts (parts: ReadonlyArray<string | Resolve>, scope: Scope): string {
+  return joinTexts(parts.map(part => typeof part === 'string' ? part : renderText(part(scope))))
+}
+
+function compilePlainReference (root: string, rest: string | undefined, path: string): Resolve {
+  switch (root) {
+    case 'event':
+    case 'trigger': {
+      if (rest === undefined) return scope => scope.data
+      const read = compilePath(named(rest, path))
+      return scope => read(scope.data)
+    }
+    case 'matched': {
+      const read = compilePath(named(rest, path))
+      return scope => read(scope.matched)
+    }
+    case 'var': return compileNamed(scope => scope.variables, named(rest, path))
+    case 'lookup': return compileNamed(scope => scope.lookups, named(rest, path))
+    case 'meta': return compileMetaReference(named(rest, path))
+    case 'fact': throw new ReferencePathError(`The reference "${path}" lacks a name`)
+    default: throw new ReferencePathError(`A reference begins with ${REFERENCE_ROOTS.join(', ')}: "${path}" does not`)
+  }
+}
+
+/** Compiles `name.path` into a table of values. */
+export function compileNamed (tableOf: (scope: Scope) => ReadonlyMap<string, unknown>, path: string): Resolve {
+  const [name, rest] = splitAtDot(path)
+  if (rest === undefined) return scope => tableOf(scope).get(name)
+  const read = compilePath(rest)
+  return scope => read(tableOf(scope).get(name))
+}
+
+function compileFactReference (parts: readonly TemplatePart[]): Resolve {
+  const [only, ...others] = parts
+  if (others.length > 0) {
+    const key = compileParts(parts)
+    return scope => scope.facts.get(joinParts(key, scope))?.value
+  }
+  if (only === '' || typeof only !== 'string') throw new ReferencePathError('The reference "fact." lacks a key')
+  return scope => scope.facts.get(only)?.value
+}
+
+function compileMetaReference (name: string): Resolve {
+  if (!META_NAMES.has(name)) throw new ReferencePathError(`meta has ${[...META_NAMES].join(', ')}, and no "${name}"`)
+  return scope => scope.meta[name as keyof TriggerMeta]
+}
+
+function named (rest: string | undefined, path: string): string {
+  if (rest === undefined || rest === '') throw new ReferencePathError(`The reference "${path}" lacks a name`)
+  return rest
+}
+
+function splitAtDot (path: string): [before: string, after: string | undefined] {
+  const dot = path.indexOf('.')
+  return dot === -1 ? [path, undefined] : [path.slice(0, dot), path.slice(dot + 1)]
+}

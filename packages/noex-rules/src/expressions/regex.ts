@@ -1,0 +1,80 @@
+import { RE2JS } from 're2js'
+import { ExpressionError, ResolutionError } from '../errors.js'
+import { assertExpressionSource, MAX_EXPRESSION_LENGTH } from './regex-syntax.js'
+import { LruCache } from '../util/lru-cache.js'
+
+/** An expression that compiles to more instructions than this is refused. */
+export const MAX_PROGRAM_SIZE = 250
+/** No text of more characters is searched. */
+export const MAX_SEARCHED_LENGTH = 10_000
+/** The work of one search, in instructions times characters. It takes less than 5 ms. */
+const MAX_STEPS = 50_000
+const CACHED_EXPRESSIONS = 100
+
+/** A compiled expression. */
+export interface Expression {
+  /** No text of more characters is searched: from 200 for the largest expressions to 10 000 for the smallest. */
+  readonly maxTextLength: number
+  /** Whether it is found anywhere in a text. Takes time linear in the text. Throws `ResolutionError` for one that is too long. */
+  isFoundIn: (text: string) => boolean
+}
+
+const cache = new LruCache<string, Expression | 'refused'>(CACHED_EXPRESSIONS)
+
+/**
+ * Compiles the expression of a `matches`, a regular expression of JavaScript without flags.
+ *
+ * It runs in linear time, by the rules of RE2: `\d`, `\w`, `\s` and `\b` are those of ASCII, `.` is
+ * any character but `\n`, a character is a code point, and `\p{…}` stands for a class of Unicode.
+ * Throws `ExpressionError` for a malformed expression, for look-around, back-references and inline
+ * flags, for more than 500 characters and for more than 250 instructions.
+ */
+export function compileExpression (expression: string): Expression {
+  assertExpressionSource(expression)
+  const program = compile(expression)
+  const size = program.programSize()
+  if (size > MAX_PROGRAM_SIZE) throw new ExpressionError('An expression is too large')
+
+  const maxTextLength = Math.min(MAX_SEARCHED_LENGTH, Math.floor(MAX_STEPS / size))
+  return {
+    maxTextLength,
+    // Not test(): it builds an automaton as it goes, which for some expressions takes ten times as long.
+    isFoundIn (text) {
+      // Not false: whoever writes the text could then keep a rule from looking.
+      if (text.length > maxTextLength) throw new ResolutionError(`A text of ${text.length} characters is too long for its expression, which takes ${maxTextLength}`)
+      return program.matcher(text).find()
+    }
+  }
+}
+
+/**
+ * Tells whether an expression is found in a text: false for one that cannot be compiled. The last 100
+ * expressions are kept compiled. Throws `ResolutionError` for a text that is too long for the expression.
+ */
+export function matchesExpression (expression: string, text: string): boolean {
+  if (expression.length > MAX_EXPRESSION_LENGTH) return false
+  let compiled = cache.get(expression)
+  if (compiled === undefined) {
+    compiled = compileIfPossible(expression) ?? 'refused'
+    cache.set(expression, compiled)
+  }
+  return compiled !== 'refused' && compiled.isFoundIn(text)
+}
+
+/** Compiles an expression; gives `undefined` where `compileExpression` throws. */
+export function compileIfPossible (expression: string): Expression | undefined {
+  try {
+    return compileExpression(expression)
+  } catch (error) {
+    if (error instanceof ExpressionError) return undefined
+    throw error
+  }
+}
+
+function compile (expression: string): RE2JS {
+  try {
+    return RE2JS.compile(RE2JS.translateRegExp(expression))
+  } catch (error) {
+    throw new ExpressionError(`An expression is malformed: ${error instanceof Error ? error.message : 'it cannot be read'}`)
+  }
+}

@@ -1,0 +1,60 @@
+import { ReferencePathError } from '../errors.js'
+
+/** `${}` nested deeper than this is refused. */
+export const MAX_TEMPLATE_DEPTH = 8
+
+/** A stretch of ordinary text, or the path that stands between `${` and `}` and may have such paths within. */
+export type TemplatePart = string | TemplatePart[]
+
+/** A `${` that is not closed yet, or the whole text: its parts, and how deep paths are nested in them. */
+interface Frame {
+  parts: TemplatePart[]
+  depth: number
+}
+
+/**
+ * Splits a text at its `${path}`, in one pass. A `${` that is never closed is ordinary text, as is a
+ * `}` that closes nothing. No two strings stand side by side. Throws `ReferencePathError` for more
+ * than 8 levels.
+ */
+export function parseTemplate (text: string): TemplatePart[] {
+  const frames: Frame[] = [{ parts: [], depth: 0 }]
+  let literalStart = 0
+  let index = 0
+  while (index < text.length) {
+    const isOpening = text.startsWith('${', index)
+    const isClosing = frames.length > 1 && text[index] === '}'
+    if (isOpening || isClosing) append(frames.at(-1)!.parts, text.slice(literalStart, index))
+    if (isOpening) frames.push({ parts: [], depth: 0 })
+    else if (isClosing) closeFrame(frames)
+    index += isOpening ? 2 : 1
+    if (isOpening || isClosing) literalStart = index
+  }
+  append(frames.at(-1)!.parts, text.slice(literalStart))
+  return joinFrames(frames)
+}
+
+function closeFrame (frames: Frame[]): void {
+  const { parts, depth } = frames.pop()!
+  if (depth >= MAX_TEMPLATE_DEPTH) throw new ReferencePathError(`Interpolations are nested at most ${MAX_TEMPLATE_DEPTH} levels deep`)
+  const parent = frames.at(-1)!
+  parent.parts.push(parts)
+  parent.depth = Math.max(parent.depth, depth + 1)
+}
+
+/** Only the unclosed are left, each in the one before. */
+function joinFrames ([first, ...unclosed]: Frame[]): TemplatePart[] {
+  const joined = first!.parts
+  for (const { parts } of unclosed) {
+    append(joined, '${')
+    for (const part of parts) append(joined, part)
+  }
+  return joined
+}
+
+function append (parts: TemplatePart[], part: TemplatePart): void {
+  const last = parts.at(-1)
+  if (typeof part !== 'string') parts.push(part)
+  else if (typeof last === 'string') parts[parts.length - 1] = last + part
+  else if (part !== '') parts.push(part)
+}

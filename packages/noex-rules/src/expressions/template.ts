@@ -1,0 +1,46 @@
+import { PatternError, ResolutionError } from '../errors.js'
+import { compileKeyPattern, compileKeyPatternFrom } from '../patterns/key-pattern.js'
+import { assertPattern, type PatternMatcher } from '../patterns/pattern.js'
+import { compileParts, joinParts } from './reference.js'
+import { renderText } from './render-text.js'
+import type { Resolve, Scope } from './scope.js'
+import { parseTemplate } from './template-parts.js'
+
+/**
+ * Compiles a text with `${path}`. What is rendered is not looked at again: a `${}` in a value stays
+ * as it is. Throws `ReferencePathError` for a path that is no reference; what is compiled throws
+ * `ResolutionError` for a text of more than 65 536 characters.
+ */
+export function compileTemplate (text: string): Resolve<string> {
+  const parts = compileParts(parseTemplate(text))
+  if (parts.every(part => typeof part === 'string')) return () => text
+  return scope => joinParts(parts, scope)
+}
+
+/**
+ * Compiles a pattern of keys with `${path}`. What is rendered stands for itself: a `*` in it is no
+ * wildcard. Throws `ReferencePathError`, and `PatternError` for what can be no pattern, whatever is
+ * rendered; what is compiled throws `ResolutionError` when that shows only then.
+ */
+export function compileKeyPatternTemplate (text: string): Resolve<PatternMatcher> {
+  assertPattern(text)
+  const parts = compileParts(parseTemplate(text))
+  if (parts.every(part => typeof part === 'string')) {
+    const pattern = compileKeyPattern(text)
+    return () => pattern
+  }
+  compileKeyPatternFrom(parts.map(part => typeof part === 'string' ? { text: part, isLiteral: false } : { text: '', isLiteral: true }))
+  return scope => patternFrom(parts, scope)
+}
+
+function patternFrom (parts: ReadonlyArray<string | Resolve>, scope: Scope): PatternMatcher {
+  const pieces = parts.map(part => typeof part === 'string'
+    ? { text: part, isLiteral: false }
+    : { text: renderText(part(scope)), isLiteral: true })
+  try {
+    return compileKeyPatternFrom(pieces)
+  } catch (error) {
+    if (error instanceof PatternError) throw new ResolutionError(error.message, error)
+    throw error
+  }
+}

@@ -1,0 +1,36 @@
+import type { CompleteClock } from '../util/clock.js'
+import type { Event, EventSource } from '../event.js'
+import type { Cause } from './occurrence.js'
+import { assertData, assertName } from '../util/names.js'
+
+/** Makes events, frozen; their data is kept as it was given. */
+export class Events {
+  readonly #createId: () => string
+  readonly #clock: CompleteClock
+
+  constructor (createId: () => string, clock: CompleteClock) {
+    this.#createId = createId
+    this.#clock = clock
+  }
+
+  /** Throws `TypeError` for what cannot be a topic, data, or an id to tie events together. */
+  create (topic: unknown, data: unknown, source: EventSource, { correlationId, causationId }: Cause): Event {
+    assertName(topic, 'The topic of an event')
+    assertData(data, 'The data of an event')
+    assertId(correlationId, 'correlationId')
+    assertId(causationId, 'causationId')
+    return Object.freeze({
+      id: this.#createId(),
+      topic,
+      data,
+      timestamp: this.#clock.now(),
+      ...correlationId !== undefined && { correlationId },
+      ...causationId !== undefined && { causationId },
+      source
+    })
+  }
+}
+
+function assertId (id: unknown, name: string): void {
+  if (id !== undefined && typeof id !== 'string') throw new TypeError(`The ${name} of an event must be a text`)
+}

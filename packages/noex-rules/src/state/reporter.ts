@@ -1,0 +1,59 @@
+import type { ErrorContext, ErrorListener } from '../options.js'
+import type { CompleteClock } from '../util/clock.js'
+import { consoleLogger, type Logger } from '../util/logger.js'
+import type { Counters } from './stats.js'
+import { isThenable } from '../util/thenable.js'
+import { toError } from '../util/to-error.js'
+
+/** Tells of failures. Neither the listener nor the logger can do harm by failing themselves. */
+export class Reporter {
+  readonly #counters: Counters
+  readonly #clock: CompleteClock
+  readonly #logger: Logger
+  readonly #isConsole: boolean
+  readonly #onError: ErrorListener | undefined
+
+  /** Without a logger it writes to the console. */
+  constructor (
+    counters: Counters,
+    clock: CompleteClock,
+    logger: Logger | undefined,
+    onError: ErrorListener | undefined
+  ) {
+    this.#counters = counters
+    this.#clock = clock
+    this.#logger = logger ?? consoleLogger
+    this.#isConsole = logger === undefined
+    this.#onError = onError
+  }
+
+  /** Keeps a failure as the last one, logs it, and hands it to the listener. */
+  fail (thrown: unknown, context: ErrorContext, message: string): void {
+    const error = toError(thrown)
+    this.#counters.lastError = {
+      at: this.#clock.now(),
+      ...context.ruleId !== undefined && { ruleId: context.ruleId },
+      message: error.message
+    }
+    this.log('error', { err: error, ...context }, message)
+    guard(this.#onError && (() => this.#onError?.(error, context)))
+  }
+
+  log (level: keyof Logger, details: object, message: string): void {
+    guard(() => this.#logger[level](details, message))
+  }
+
+  /** Writes what a rule has to say. The console gets the message alone, a logger also the rule. */
+  say (level: keyof Logger, message: string, ruleId: string): void {
+    if (this.#isConsole) guard(() => { console[level](message) })
+    else this.log(level, { ruleId }, message)
+  }
+}
+
+/** Calls foreign code that has nothing to say: what it throws, or what its promise rejects with, is dropped. */
+function guard (call: (() => unknown) | undefined): void {
+  try {
+    const result = call?.()
+    if (isThenable(result)) Promise.resolve(result).catch(() => {})
+  } catch {}
+}

@@ -1,0 +1,192 @@
+import type { CompileRule, CompiledRule } from '../compiler/compiled-rule.js'
+import type { CompleteClock } from '../util/clock.js'
+import { LimitError, RuleNotFoundError, RuleValidationError } from '../errors.js'
+import type { GroupBase } from './group-store.js'
+import type { PatternMatcher } from '../patterns/pattern.js'
+import { PatternIndex } from '../patterns/pattern-index.js'
+import type { Rule } from '../rule.js'
+
+/** A rule as it is registered. Being enabled and disabled changes it, being updated ends it. */
+export interface RegisteredRule {
+  compiled: CompiledRule
+  /** Its place among rules of one priority. */
+  readonly order: number
+  isRegistered: boolean
+}
+
+/** Hears of rules that come and go. */
+export interface RuleListener {
+  added: (registered: RegisteredRule) => void
+  removed: (registered: RegisteredRule) => void
+}
+
+/** The members of a rule that are given from outside, complete. */
+export type RuleContent = Omit<Rule, 'version' | 'createdAt' | 'updatedAt'>
+
+/** The rules of an engine. A rule is frozen, and replaced when it changes. */
+export class RuleBase {
+  readonly #rules = new Map<string, RegisteredRule>()
+  readonly #indexes = {
+    event: new PatternIndex<RegisteredRule>(byPriority),
+    fact: new PatternIndex<RegisteredRule>(byPriority),
+    timer: new PatternIndex<RegisteredRule>(byPriority)
+  }
+
+  readonly #compile: CompileRule
+  readonly #groups: GroupBase
+  readonly #listener: RuleListener
+  readonly #max: number
+  readonly #clock: CompleteClock
+  #version = 0
+  #order = 0
+
+  constructor (compile: CompileRule, groups: GroupBase, listener: RuleListener, max: number, clock: CompleteClock) {
+    this.#compile = compile
+    this.#groups = groups
+    this.#listener = listener
+    this.#max = max
+    this.#clock = clock
+  }
+
+  get size (): number {
+    return this.#rules.size
+  }
+
+  get (id: string): Rule | undefined {
+    return this.#rules.get(id)?.compiled.rule
+  }
+
+  /** In the order of registration. */
+  all (): Rule[] {
+    return [...this.#rules.values()].map(({ compiled }) => compiled.rule)
+  }
+
+  /** The rules that a topic, a key or the name of a timer triggers, in the order in which they run; disabled ones too. */
+  triggeredBy (type: 'event' | 'fact' | 'timer', text: string): readonly RegisteredRule[] {
+    return this.#indexes[type].find(text)
+  }
+
+  /** Whether a rule may run: it is registered and enabled, and so is its group, if there is that group. */
+  isActive ({ compiled: { rule }, isRegistered }: RegisteredRule): boolean {
+    return isRegistered && rule.enabled && (rule.group === undefined || this.#groups.get(rule.group)?.enabled !== false)
+  }
+
+  /**
+   * Registers a rule, in place of one of the same id. Throws `LimitError`, `RuleValidationError` for
+   * a group that there is none of, and what the compiler throws; nothing has changed then.
+   */
+  register (content: RuleContent): Rule {
+    const replaced = this.#rules.get(content.id)
+    if (replaced === undefined && this.#rules.size >= this.#max) throw new LimitError('maxRules', this.#max)
+    const now = this.#clock.now()
+    const compiled = this.#prepare(content, this.#version + 1, now, now)
+    if (replaced !== undefined) this.#remove(replaced)
+    this.#version++
+    this.#add({ compiled, order: this.#order++, isRegistered: true })
+    return compiled.rule
+  }
+
+  /** Changes a rule, which keeps its place. Throws as `register` does, and `RuleNotFoundError`. */
+  update (content: RuleContent): Rule {
+    const replaced = this.#rules.get(content.id)
+    if (replaced === undefined) throw new RuleNotFoundError(content.id)
+    const compiled = this.#prepare(content, this.#version + 1, replaced.compiled.rule.createdAt, this.#clock.now())
+    this.#unfile(replaced)
+    this.#version++
+    this.#add({ compiled, order: replaced.order, isRegistered: true })
+    return compiled.rule
+  }
+
+  /** Adds a rule that was saved, with its version and times. Throws as `register` does, and for an id that is taken. */
+  restore (rule: Rule): void {
+    if (this.#rules.has(rule.id)) throw invalid('id', `There is a rule "${rule.id}" already`)
+    if (this.#rules.size >= this.#max) throw new LimitError('maxRules', this.#max)
+    const compiled = this.#prepare(rule, rule.version, rule.createdAt, rule.updatedAt)
+    this.#version = Math.max(this.#version, rule.version)
+    this.#add({ compiled, order: this.#order++, isRegistered: true })
+  }
+
+  /** False when there was none. */
+  unregister (id: string): boolean {
+    const registered = this.#rules.get(id)
+    if (registered !== undefined) this.#remove(registered)
+    return registered !== undefined
+  }
+
+  /** `undefined` when there is no such rule, else whether something has changed. */
+  setEnabled (id: string, enabled: boolean): boolean | undefined {
+    const registered = this.#rules.get(id)
+    if (registered === undefined) return undefined
+    if (registered.compiled.rule.enabled === enabled) return false
+    this.#change(registered, { ...registered.compiled.rule, enabled, updatedAt: this.#clock.now() })
+    return true
+  }
+
+  /** Takes all rules out of a group. */
+  ungroup (group: string): void {
+    for (const registered of this.#rules.values()) {
+      const { group: current, ...rest } = registered.compiled.rule
+      if (current === group) this.#change(registered, { ...rest, updatedAt: this.#clock.now() })
+    }
+  }
+
+  #prepare (content: RuleContent, version: number, createdAt: number, updatedAt: number): CompiledRule {
+    if (content.group !== undefined && this.#groups.get(content.group) === undefined) {
+      throw invalid('group', `There is no group "${content.group}"`)
+    }
+    return this.#compile(Object.freeze(orderMembers({ ...content, version, createdAt, updatedAt })))
+  }
+
+  #add (registered: RegisteredRule): void {
+    const { rule, trigger } = registered.compiled
+    this.#rules.set(rule.id, registered)
+    if (trigger.type !== 'temporal') this.#indexes[trigger.type].add(trigger.pattern, registered)
+    this.#listener.added(registered)
+  }
+
+  #remove (registered: RegisteredRule): void {
+    this.#unfile(registered)
+    this.#rules.delete(registered.compiled.rule.id)
+  }
+
+  #unfile (registered: RegisteredRule): void {
+    const { trigger } = registered.compiled
+    registered.isRegistered = false
+    if (trigger.type !== 'temporal') this.#indexes[trigger.type].delete([trigger.pattern as PatternMatcher], registered)
+    this.#listener.removed(registered)
+  }
+
+  /** For changes that nothing compiled depends on. */
+  #change (registered: RegisteredRule, rule: Rule): void {
+    registered.compiled = { ...registered.compiled, rule: Object.freeze(orderMembers(rule)) }
+  }
+}
+
+/** In the order in which rules run. */
+export function byPriority (a: RegisteredRule, b: RegisteredRule): number {
+  return b.compiled.rule.priority - a.compiled.rule.priority || a.order - b.order
+}
+
+function invalid (path: string, message: string): RuleValidationError {
+  return new RuleValidationError(`The rule is not valid: ${message}`, [{ path, message, severity: 'error' }])
+}
+
+/** A rule shows its members in one order, whichever way it came. */
+function orderMembers ({ id, name, description, priority, enabled, version, tags, group, trigger, conditions, actions, lookups, createdAt, updatedAt }: Rule): Rule {
+  return {
+    id,
+    name,
+    ...description !== undefined && { description },
+    priority,
+    enabled,
+    version,
+    tags,
+    ...group !== undefined && { group },
+    trigger,
+    conditions,
+    actions,
+    ...lookups !== undefined && { lookups },
+    createdAt,
+    updatedAt
+  }
+}

@@ -1,0 +1,156 @@
+import type { CompleteClock } from '../util/clock.js'
+import type { CompiledRule } from '../compiler/compiled-rule.js'
+import { compileRule } from '../compiler/compile-rule.js'
+import { RuleNotFoundError, RuleValidationError } from '../errors.js'
+import { GroupBase } from './group-store.js'
+import type { EngineOptions } from '../options.js'
+import type { Reporter } from './reporter.js'
+import type { Rule, RuleInput } from '../rule.js'
+import { RuleBase, type RuleContent, type RuleListener } from './rule-registry.js'
+import { completeRule } from '../validation/complete-rule.js'
+import type { RuleGroup, RuleGroupInput, RuleGroupUpdate } from '../rule-group.js'
+import { RuleStorage } from './rule-storage.js'
+import { RuleInputValidator } from '../validation/rule-input-validator.js'
+import type { ValidationResult } from '../validation/issues.js'
+
+/** The rules and groups of an engine, checked on their way in and, with persistence, saved when they change. */
+export class RuleBook {
+  readonly rules: RuleBase
+  readonly #groups: GroupBase
+  readonly #validator: RuleInputValidator
+  readonly #storage: RuleStorage | undefined
+
+  constructor (options: EngineOptions, clock: CompleteClock, reporter: Reporter, listener: RuleListener) {
+    this.#groups = new GroupBase(options.maxGroups, clock)
+    this.rules = new RuleBase(compile, this.#groups, listener, options.maxRules, clock)
+    this.#validator = new RuleInputValidator({ regex: options.regex })
+    const { persistence, ownClock } = options
+    this.#storage = persistence && new RuleStorage(persistence, clock, ownClock, reporter, () => ({
+      rules: this.rules.all(),
+      groups: this.#groups.all()
+    }))
+  }
+
+  /** Adds what has been saved. Rejects with `RuleStorageError`: there are all rules, or the engine does not start. */
+  async load (): Promise<void> {
+    const saved = await this.#storage?.load()
+    for (const group of saved?.groups ?? []) this.#restore(group, 'group', () => { this.#groups.restore(group) })
+    for (const rule of saved?.rules ?? []) this.#restore(rule, 'rule', () => { this.#restoreRule(rule) })
+  }
+
+  /** Saves what has not been saved. Does not reject. */
+  async save (): Promise<void> {
+    await this.#storage?.flush()
+  }
+
+  validate (input: unknown): ValidationResult {
+    return this.#validator.validate(input)
+  }
+
+  /** Throws `RuleValidationError` and `LimitError`; nothing has changed then. */
+  register (input: RuleInput, skipValidation: boolean): Rule {
+    return this.#changed(this.rules.register(this.#complete(input, skipValidation)))
+  }
+
+  /** Throws as `register` does, and `RuleNotFoundError`. */
+  update (id: string, updates: Partial<RuleInput>): Rule {
+    const rule = this.rules.get(id)
+    if (rule === undefined) throw new RuleNotFoundError(id)
+    if (typeof updates !== 'object' || updates === null || Array.isArray(updates)) throw invalid('(root)', 'must be an object')
+    return this.#changed(this.rules.update(this.#complete({ ...rule, ...updates, id }, false)))
+  }
+
+  unregister (id: string): boolean {
+    return this.#changedIf(this.rules.unregister(id))
+  }
+
+  setEnabled (id: string, enabled: boolean): boolean {
+    const changed = this.rules.setEnabled(id, enabled)
+    this.#changedIf(changed === true)
+    return changed !== undefined
+  }
+
+  group (id: string): RuleGroup | undefined {
+    return this.#groups.get(id)
+  }
+
+  allGroups (): RuleGroup[] {
+    return this.#groups.all()
+  }
+
+  createGroup (input: RuleGroupInput): RuleGroup {
+    return this.#changed(this.#groups.create(input))
+  }
+
+  updateGroup (id: string, update: RuleGroupUpdate): RuleGroup | undefined {
+    const group = this.#groups.update(id, update)
+    this.#changedIf(group !== undefined)
+    return group
+  }
+
+  /** Its rules stay, in no group. */
+  deleteGroup (id: string): boolean {
+    if (!this.#groups.delete(id)) return false
+    this.rules.ungroup(id)
+    return this.#changedIf(true)
+  }
+
+  #complete (input: RuleInput, skipValidation: boolean): RuleContent {
+    if (skipValidation) return completeRule(input)
+    const { result, input: checked } = this.#validator.inspect(input)
+    if (checked === undefined) throw new RuleValidationError(messageOf(result), result.errors)
+    return completeRule(checked)
+  }
+
+  #restoreRule (rule: Rule): void {
+    const { version, createdAt, updatedAt } = rule
+    if (![version, createdAt, updatedAt].every(Number.isSafeInteger)) throw new TypeError('its version or times are no whole numbers')
+    this.rules.restore({ ...this.#complete(rule, false), version, createdAt, updatedAt })
+  }
+
+  #restore (saved: unknown, kind: string, restore: () => void): void {
+    try {
+      restore()
+    } catch (error) {
+      throw this.#storage!.failure(`the ${kind} ${idOf(saved)} is not valid`, error)
+    }
+  }
+
+  #changed<T> (result: T): T {
+    this.#storage?.changed()
+    return result
+  }
+
+  #changedIf (changed: boolean): boolean {
+    if (changed) this.#storage?.changed()
+    return changed
+  }
+}
+
+/** The id of what should be a rule or a group, as messages show it. */
+function idOf (saved: unknown): string {
+  try {
+    return String(JSON.stringify((saved as { id?: unknown } | null)?.id))
+  } catch {
+    return 'without an id that can be read'
+  }
+}
+
+/** What validation lets through can be compiled; what was not validated may be anything. */
+function compile (rule: Rule): CompiledRule {
+  if (typeof rule.id !== 'string') throw invalid('id', 'must be a text')
+  try {
+    return compileRule(rule)
+  } catch (error) {
+    throw invalid('(root)', `cannot be compiled: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+function invalid (path: string, message: string): RuleValidationError {
+  return new RuleValidationError(`The rule is not valid: ${path} ${message}`, [{ path, message, severity: 'error' }])
+}
+
+function messageOf ({ errors }: ValidationResult): string {
+  const [first] = errors
+  return first === undefined ? 'The rule is not valid' : `The rule is not valid: ${first.path} ${first.message}`
+}

@@ -1,0 +1,54 @@
+import { Cron } from 'croner'
+import { parseDuration, type Duration } from '../util/duration.js'
+import type { TimerConfig } from '../timer.js'
+
+const MAX_CRON_LENGTH = 256
+
+/** When a timer fires. */
+export interface Schedule {
+  /** In epoch milliseconds; `undefined` for never. */
+  readonly first: (now: number) => number | undefined
+  /** When it fires again, having been handled; `undefined` for never. */
+  readonly next: (now: number) => number | undefined
+  /** How often altogether. */
+  readonly maxCount: number
+  /** As timers show it. */
+  readonly shown: { readonly repeat?: { readonly interval: number, readonly maxCount?: number }, readonly cron?: string }
+}
+
+/** Throws `TypeError` and `RangeError` for what says no times. */
+export function createSchedule ({ duration, cron, repeat, maxCount = repeat?.maxCount }: TimerConfig): Schedule {
+  if ((duration === undefined) === (cron === undefined)) throw new TypeError('A timer must have either a duration or a cron')
+  if (maxCount !== undefined && !(Number.isSafeInteger(maxCount) && maxCount > 0)) throw new RangeError('The maxCount of a timer must be a whole number above 0')
+  return cron === undefined ? durationSchedule(duration!, repeat, maxCount) : cronSchedule(cron, repeat, maxCount)
+}
+
+function durationSchedule (duration: Duration, repeat: TimerConfig['repeat'], maxCount: number | undefined): Schedule {
+  const durationMs = parsePositive(duration)
+  if (repeat === undefined) return { first: now => now + durationMs, next: () => undefined, maxCount: 1, shown: {} }
+  const interval = parsePositive(repeat.interval)
+  return {
+    first: now => now + durationMs,
+    next: now => now + interval,
+    maxCount: maxCount ?? Infinity,
+    shown: { repeat: Object.freeze({ interval, ...maxCount !== undefined && { maxCount } }) }
+  }
+}
+
+function cronSchedule (expression: string, repeat: TimerConfig['repeat'], maxCount: number | undefined): Schedule {
+  if (repeat !== undefined) throw new TypeError('A timer with a cron must have no repeat')
+  // Croner takes dates and nicknames too.
+  if (typeof expression !== 'string' || expression.length > MAX_CRON_LENGTH || ![5, 6].includes(expression.trim().split(/\s+/).length)) {
+    throw new TypeError('A cron must have five fields, or six with seconds in front')
+  }
+  const cron = new Cron(expression.trim(), { mode: '5-or-6-parts', paused: true })
+  const next = (now: number): number | undefined => cron.nextRun(new Date(now))?.getTime()
+  return { first: next, next, maxCount: maxCount ?? Infinity, shown: { cron: expression } }
+}
+
+/** Milliseconds, at least 1. */
+function parsePositive (duration: Duration): number {
+  const ms = parseDuration(duration)
+  if (ms === 0) throw new RangeError('The times of a timer must be longer than 0')
+  return Math.max(1, ms)
+}

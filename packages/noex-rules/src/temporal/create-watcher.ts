@@ -1,0 +1,27 @@
+import type { CompiledMatcher, CompiledTemporalPattern } from '../compiler/compiled-rule.js'
+import { AbsenceWatcher } from './absence-watcher.js'
+import { figuresOf } from './window-aggregation.js'
+import { SequenceWatcher } from './sequence-watcher.js'
+import { SlidingWatcher } from './sliding-window-watcher.js'
+import { TumblingWatcher } from './tumbling-window-watcher.js'
+import type { Watcher, WatcherContext } from './watcher.js'
+
+export function createWatcher (pattern: CompiledTemporalPattern, context: WatcherContext): Watcher {
+  switch (pattern.type) {
+    case 'sequence': return new SequenceWatcher(pattern, context)
+    case 'absence': return new AbsenceWatcher(pattern, context)
+    default: {
+      const figures = figuresOf(pattern)
+      return pattern.sliding ? new SlidingWatcher(figures, context) : new TumblingWatcher(figures, context)
+    }
+  }
+}
+
+/** The matchers of a pattern. */
+export function matchersOf (pattern: CompiledTemporalPattern): readonly CompiledMatcher[] {
+  switch (pattern.type) {
+    case 'sequence': return pattern.events
+    case 'absence': return [pattern.after, pattern.expected]
+    default: return [pattern.event]
+  }
+}

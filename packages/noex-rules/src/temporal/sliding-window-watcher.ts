@@ -1,0 +1,72 @@
+import type { Event } from '../event.js'
+import type { Figures } from './window-aggregation.js'
+import { isMeant, MAX_SHOWN_EVENTS } from './temporal-occurrence.js'
+import { type Instance, InstanceLine } from './instances.js'
+import { SlidingWindow } from './sliding-window.js'
+import type { Fire, Watcher, WatcherContext } from './watcher.js'
+
+interface Sample extends Instance {
+  readonly group: string
+  readonly event: Event
+  readonly value: number
+}
+
+/** Looks back from each event over a window that ends with it, and fires each time the threshold is met. */
+export class SlidingWatcher implements Watcher {
+  readonly #figures: Figures
+  readonly #context: WatcherContext
+  readonly #line: InstanceLine<Sample>
+  readonly #byGroup = new Map<string, SlidingWindow<Sample>>()
+
+  constructor (figures: Figures, context: WatcherContext) {
+    this.#figures = figures
+    this.#context = context
+    this.#line = new InstanceLine<Sample>(context.pool, context.clock, sample => { this.#leave(sample) }, context.onDue)
+  }
+
+  feed (event: Event, fire: Fire): void {
+    const { event: matcher, groupOf, sampleOf, windowMs, occurrenceOf } = this.#figures
+    const group = groupOf(event.data)
+    if (group === undefined || !isMeant(matcher, event)) return
+    const value = sampleOf(event)
+    if (value === undefined) return
+
+    this.#forgetOld(group, event.timestamp)
+    // What is as old as the window is long is still in it.
+    const sample = { group, event, value, deadline: event.timestamp + windowMs + 1, line: this.#line }
+    const window = this.#windowOf(group)
+    window.push(sample)
+    this.#line.add(sample)
+    const shown = (): Event[] => window.first(MAX_SHOWN_EVENTS).map(({ event }) => event)
+    const occurrence = occurrenceOf(window.totals, shown, this.#context.isGrouped ? group : undefined, event.timestamp)
+    if (occurrence !== undefined) fire(occurrence)
+  }
+
+  expire (now: number): void {
+    while (this.#line.takeDue(now) !== undefined);
+    this.#line.disarm()
+    this.#line.arm()
+  }
+
+  clear (): void {
+    this.#line.clear()
+  }
+
+  #windowOf (group: string): SlidingWindow<Sample> {
+    let window = this.#byGroup.get(group)
+    if (window === undefined) this.#byGroup.set(group, window = new SlidingWindow())
+    return window
+  }
+
+  #forgetOld (group: string, now: number): void {
+    const window = this.#byGroup.get(group)
+    for (let oldest = window?.oldest; oldest !== undefined && oldest.deadline <= now; oldest = window?.oldest) this.#line.forget(oldest)
+  }
+
+  /** What leaves is the oldest of its group, as it is the oldest of all. */
+  #leave ({ group }: Sample): void {
+    const window = this.#byGroup.get(group)
+    window?.shift()
+    if (window?.oldest === undefined) this.#byGroup.delete(group)
+  }
+}

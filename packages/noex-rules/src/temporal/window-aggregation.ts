@@ -1,0 +1,58 @@
+import type { CompiledMatcher, CompiledTemporalPattern } from '../compiler/compiled-rule.js'
+import type { Event } from '../event.js'
+import type { Occurrence } from '../state/occurrence.js'
+import { temporalOccurrence } from './temporal-occurrence.js'
+
+/** What is known of the samples in a window. */
+export interface Totals {
+  readonly count: number
+  readonly sum: number
+  readonly min: number
+  readonly max: number
+}
+
+export const NO_TOTALS: Totals = { count: 0, sum: 0, min: Infinity, max: -Infinity }
+
+export function addSample ({ count, sum, min, max }: Totals, value: number): Totals {
+  return { count: count + 1, sum: sum + value, min: Math.min(min, value), max: Math.max(max, value) }
+}
+
+export function addTotals (a: Totals, b: Totals): Totals {
+  return { count: a.count + b.count, sum: a.sum + b.sum, min: Math.min(a.min, b.min), max: Math.max(a.max, b.max) }
+}
+
+/** What a count or an aggregate does with the events in its window. */
+export interface Figures {
+  readonly event: CompiledMatcher
+  readonly windowMs: number
+  readonly groupOf: CompiledTemporalPattern['groupOf']
+  /** What an event adds; `undefined` when it does not count. */
+  readonly sampleOf: (event: Event) => number | undefined
+  /** What the rule sees; `undefined` when the threshold is not met. */
+  readonly occurrenceOf: (totals: Totals, shown: () => readonly Event[], group: string | undefined, now: number) => Occurrence | undefined
+}
+
+type Windowed = Extract<CompiledTemporalPattern, { type: 'count' | 'aggregate' }>
+
+export function figuresOf (pattern: Windowed): Figures {
+  const { event, windowMs, groupOf, holds } = pattern
+  const valueOf = figureOf(pattern)
+  return {
+    event,
+    windowMs,
+    groupOf,
+    sampleOf: pattern.type === 'count' || pattern.function === 'count' ? () => 0 : ({ data }) => pattern.valueOf(data),
+    occurrenceOf (totals, shown, group, now) {
+      const value = valueOf(totals)
+      if (!holds(value)) return undefined
+      const events = shown()
+      const data = { ...group !== undefined && { groupKey: group }, count: totals.count, value, events: events.map(({ data }) => data) }
+      return temporalOccurrence(data, events, [event], now)
+    }
+  }
+}
+
+function figureOf (pattern: Windowed): (totals: Totals) => number {
+  const name = pattern.type === 'count' ? 'count' : pattern.function
+  return name === 'avg' ? ({ sum, count }) => sum / count : totals => totals[name]
+}

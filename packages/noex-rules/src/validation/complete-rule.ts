@@ -1,0 +1,31 @@
+import { RuleValidationError } from '../errors.js'
+import type { Rule, RuleInput } from '../rule.js'
+import { Issues } from './issues.js'
+import { takeSnapshot } from './snapshot.js'
+
+/** A rule without what the engine adds when it is registered. */
+export type CompleteRule = Omit<Rule, 'version' | 'createdAt' | 'updatedAt'>
+
+/** What is read of a rule that is given; other members are ignored. */
+export const RULE_MEMBERS = [
+  'id', 'name', 'description', 'priority', 'enabled', 'tags', 'group', 'trigger', 'conditions', 'actions', 'lookups'
+] as const satisfies ReadonlyArray<keyof RuleInput>
+
+const DEFAULTS = Object.freeze({
+  priority: 0,
+  enabled: true,
+  tags: Object.freeze([]),
+  conditions: Object.freeze([]),
+  actions: Object.freeze([])
+})
+
+/**
+ * Copies a rule and fills in what it lacks. The copy is frozen, all the way down, and shares nothing
+ * with what was given. Throws `RuleValidationError` for what is not JSON; nothing else is checked.
+ */
+export function completeRule (input: RuleInput): CompleteRule {
+  const issues = new Issues()
+  const snapshot = takeSnapshot(input, RULE_MEMBERS, issues)
+  if (issues.hasErrors) throw new RuleValidationError('The rule is not valid', issues.toResult().errors)
+  return Object.freeze({ ...DEFAULTS, ...snapshot }) as unknown as CompleteRule
+}
