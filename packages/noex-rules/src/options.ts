@@ -1,5 +1,5 @@
 import type { StorageAdapter } from '@hamicek/noex-store'
-import { type Clock, type CompleteClock, completeClock, ownClock, systemClock } from './util/clock.js'
+import { type Clock, type CompleteClock, completeClock, realClock, systemClock } from './util/clock.js'
 import type { Logger } from './util/logger.js'
 import { checkClock, checkLogger, checkMethods, checkPersistence, checkServices, isFunction, isInteger, isOneOf, isText } from './util/option-checks.js'
 import { isRecord } from './util/record.js'
@@ -58,10 +58,10 @@ export interface PersistenceConfig {
 }
 
 type WithDefault = Omit<RuleEngineConfig, 'persistence' | 'onError' | 'logger' | 'clock'>
-type Filled<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> }
+type Completed<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> }
 
 /** The options of a running engine: none missing but those that have no default. */
-export type EngineOptions = Filled<WithDefault> & {
+export type EngineOptions = Completed<WithDefault> & {
   readonly persistence: { readonly adapter: StorageAdapter, readonly key: string, readonly schemaVersion: number } | undefined
   readonly onError: ErrorListener | undefined
   readonly logger: Logger | undefined
@@ -131,8 +131,8 @@ export function completeOptions (config: unknown): EngineOptions {
     if (Object.hasOwn(CHECKS, name)) {
       CHECKS[name as keyof RuleEngineConfig](value, `The option ${name}`)
       given[name] = value
-    } else if (!isOff(name, value)) {
-      throw new TypeError(`The option ${name} ${absenceOf(name)}`)
+    } else if (!isSwitchedOff(name, value)) {
+      throw new TypeError(`The option ${name} ${refusalOf(name)}`)
     }
   }
   const merged = { ...DEFAULTS, ...given as RuleEngineConfig } as Required<RuleEngineConfig>
@@ -141,7 +141,7 @@ export function completeOptions (config: unknown): EngineOptions {
     services: { ...merged.services },
     persistence: merged.persistence && { key: 'rules', schemaVersion: 1, ...withoutUndefined(merged.persistence) },
     clock: completeClock(merged.clock as Clock),
-    ownClock: given['clock'] === undefined ? ownClock : completeClock(merged.clock as Clock)
+    ownClock: given['clock'] === undefined ? realClock : completeClock(merged.clock as Clock)
   } as EngineOptions
   return Object.freeze(options)
 }
@@ -160,12 +160,12 @@ const MISSING_FEATURES: Readonly<Record<string, string>> = {
 }
 
 /** Whether an option says that a feature is not wanted which this engine does not have. */
-function isOff (name: string, value: unknown): boolean {
+function isSwitchedOff (name: string, value: unknown): boolean {
   if (!Object.hasOwn(MISSING_FEATURES, name)) return false
   return value === false || (isRecord(value) && value['enabled'] === false)
 }
 
-function absenceOf (name: string): string {
+function refusalOf (name: string): string {
   const feature = Object.hasOwn(MISSING_FEATURES, name) ? MISSING_FEATURES[name] : undefined
   if (feature !== undefined) return `is refused: this rule engine has no ${feature}`
   return `is unknown; a rule engine has ${Object.keys(CHECKS).join(', ')}`

@@ -52,12 +52,12 @@ export class RuleEngine {
    * `TypeError` for a bad topic or data, and with `EngineBusyError` when too much waits.
    */
   async emit (topic: string, data: Record<string, unknown> = {}): Promise<Event> {
-    return this.#running().triggers.event(this.#core.events.create(topic, data, 'api', {}))
+    return this.#running().triggers.dispatchEvent(this.#core.eventFactory.create(topic, data, 'api', {}))
   }
 
   /** As `emit`, with the id of the affair that the event belongs to, and the id of what caused it. */
   async emitCorrelated (topic: string, data: Record<string, unknown>, correlationId: string, causationId?: string): Promise<Event> {
-    return this.#running().triggers.event(this.#core.events.create(topic, data, 'api', { correlationId, causationId }))
+    return this.#running().triggers.dispatchEvent(this.#core.eventFactory.create(topic, data, 'api', { correlationId, causationId }))
   }
 
   /**
@@ -65,7 +65,7 @@ export class RuleEngine {
    * Resolves as `emit` does. Rejects with `LimitError` for one fact too many, and as `emit` does.
    */
   async setFact (key: string, value: unknown): Promise<Fact> {
-    return this.#running().triggers.fact(key, value)
+    return this.#running().triggers.dispatchFact(key, value)
   }
 
   /** The value of a fact; `undefined` when there is none. */
@@ -102,41 +102,41 @@ export class RuleEngine {
 
   /** Registers a rule, in place of one of the same id. Throws `RuleValidationError` and `LimitError`. */
   registerRule (input: RuleInput, { skipValidation = false }: { skipValidation?: boolean | undefined } = {}): Rule {
-    return this.#running().book.register(input, skipValidation)
+    return this.#running().rules.register(input, skipValidation)
   }
 
   /** Removes a rule; false when there was none. */
   unregisterRule (id: string): boolean {
-    return this.#running().book.unregister(id)
+    return this.#running().rules.unregister(id)
   }
 
   /** Changes members of a rule. Throws `RuleNotFoundError` and `RuleValidationError`; the rule is as before then. */
   updateRule (id: string, updates: Partial<RuleInput>): Rule {
-    return this.#running().book.update(id, updates)
+    return this.#running().rules.update(id, updates)
   }
 
   /** Lets a rule run; false when there is none of this id. */
   enableRule (id: string): boolean {
-    return this.#running().book.setEnabled(id, true)
+    return this.#running().rules.setEnabled(id, true)
   }
 
   /** Keeps a rule from running; false when there is none of this id. */
   disableRule (id: string): boolean {
-    return this.#running().book.setEnabled(id, false)
+    return this.#running().rules.setEnabled(id, false)
   }
 
   getRule (id: string): Rule | undefined {
-    return this.#core.book.rules.get(id)
+    return this.#core.rules.registry.get(id)
   }
 
   /** All rules, in the order of their registration. */
   getRules (): Rule[] {
-    return this.#core.book.rules.all()
+    return this.#core.rules.registry.all()
   }
 
   /** Says what is wrong with a rule. Registers nothing, throws nothing. */
   validateRule (input: unknown): ValidationResult {
-    return this.#core.book.validate(input)
+    return this.#core.rules.validate(input)
   }
 
   /** Starts a timer, in place of one of the same name. Rejects with `TypeError`, `RangeError` and `LimitError`. */
@@ -159,17 +159,17 @@ export class RuleEngine {
 
   /** Creates a group. Throws `RuleValidationError`, also for an id that is taken, and `LimitError`. */
   createGroup (input: RuleGroupInput): RuleGroup {
-    return this.#running().book.createGroup(input)
+    return this.#running().rules.createGroup(input)
   }
 
   /** Changes members of a group; `undefined` when there is none of this id. Throws `RuleValidationError`. */
   updateGroup (id: string, update: RuleGroupUpdate): RuleGroup | undefined {
-    return this.#running().book.updateGroup(id, update)
+    return this.#running().rules.updateGroup(id, update)
   }
 
   /** Deletes a group; its rules stay, in none. False when there was none. */
   deleteGroup (id: string): boolean {
-    return this.#running().book.deleteGroup(id)
+    return this.#running().rules.deleteGroup(id)
   }
 
   /** Lets the rules of a group run that are enabled themselves; false when there is none of this id. */
@@ -183,12 +183,12 @@ export class RuleEngine {
   }
 
   getGroup (id: string): RuleGroup | undefined {
-    return this.#core.book.group(id)
+    return this.#core.rules.group(id)
   }
 
   /** All groups, in the order of their creation. */
   getGroups (): RuleGroup[] {
-    return this.#core.book.allGroups()
+    return this.#core.rules.allGroups()
   }
 
   /** The rules of a group. */

@@ -9,7 +9,7 @@ import { compileTemplate } from '../expressions/template.js'
 import { compileValue } from '../expressions/value.js'
 
 /** How often a `for_each` runs its actions, when it does not say. */
-export const DEFAULT_MAX_ITERATIONS = 1000
+const DEFAULT_MAX_ITERATIONS = 1000
 
 /** Compiles actions, and those within them. Throws `ReferencePathError`, `PatternError`, `RangeError`, and `TypeError` for an unknown type. */
 export function compileActions (actions: readonly Action[]): CompiledAction[] {

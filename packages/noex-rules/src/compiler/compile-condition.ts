@@ -1,8 +1,8 @@
 import type { Condition, ConditionSource } from '../condition.js'
-import { compileIfPossible } from '../expressions/regex.js'
+import { tryCompileRegex } from '../expressions/regex.js'
 import { operators } from '../expressions/operators.js'
 import { compilePath } from '../expressions/path.js'
-import { compileNamed } from '../expressions/reference.js'
+import { compileTableReference } from '../expressions/reference.js'
 import type { Resolve } from '../expressions/scope.js'
 import { compileKeyPatternTemplate } from '../expressions/template.js'
 import { compileValue } from '../expressions/value.js'
@@ -19,7 +19,7 @@ export function compileConditions (conditions: readonly Condition[]): Resolve<bo
 
 function compileCondition ({ source, operator, value }: Condition): Resolve<boolean> {
   if (!Object.hasOwn(operators, operator)) throw new TypeError('A condition has an unknown operator')
-  const read = operator === 'exists' || operator === 'not_exists' ? compileSource(source) : noticing(compileSource(source))
+  const read = operator === 'exists' || operator === 'not_exists' ? compileSource(source) : reportingMissing(compileSource(source))
   if (operator === 'matches' && typeof value === 'string') return compileMatches(read, value)
 
   const holds = operators[operator]
@@ -28,7 +28,7 @@ function compileCondition ({ source, operator, value }: Condition): Resolve<bool
 }
 
 /** What asks whether something is there expects that it may not be; every other comparison with nothing is worth a note. */
-function noticing (read: Resolve): Resolve {
+function reportingMissing (read: Resolve): Resolve {
   return scope => {
     const value = read(scope)
     if (value === undefined) scope.onMissing?.()
@@ -38,7 +38,7 @@ function noticing (read: Resolve): Resolve {
 
 /** Keeps what is compiled with the rule, instead of looking it up with each run. */
 function compileMatches (read: Resolve, expression: string): Resolve<boolean> {
-  const compiled = compileIfPossible(expression)
+  const compiled = tryCompileRegex(expression)
   if (compiled === undefined) return () => false
   return scope => {
     const actual = read(scope)
@@ -53,9 +53,9 @@ function compileSource (source: ConditionSource): Resolve {
       return scope => read(scope.data)
     }
     case 'fact': return compileFactSource(source.pattern)
-    case 'context': return compileNamed(scope => scope.variables, source.key)
+    case 'context': return compileTableReference(scope => scope.variables, source.key)
     case 'lookup':
-      return compileNamed(scope => scope.lookups, source.field === undefined ? source.name : `${source.name}.${source.field}`)
+      return compileTableReference(scope => scope.lookups, source.field === undefined ? source.name : `${source.name}.${source.field}`)
     default: throw new TypeError('A condition has an unknown source')
   }
 }

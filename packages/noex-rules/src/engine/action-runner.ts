@@ -2,14 +2,14 @@ import type { Chain } from './chain.js'
 import type { CompiledAction } from '../compiler/compiled-rule.js'
 import { LimitError } from '../errors.js'
 import type { Cause } from '../state/occurrence.js'
-import type { Pause } from './time-slice.js'
+import type { TimeSlice } from './time-slice.js'
 import type { Rule } from '../rule.js'
 import type { Scope } from '../expressions/scope.js'
 import type { TimerConfig } from '../timer.js'
 import { toError } from '../util/to-error.js'
 
 /** A rule that is being run. */
-export interface Run {
+export interface RuleRun {
   readonly rule: Rule
   readonly scope: Scope
   /** Those of the scope. */
@@ -21,39 +21,39 @@ export interface Run {
 }
 
 /** What actions do to the engine. What fails throws, or rejects. */
-export interface Effects {
-  setFact: (key: string, value: unknown, run: Run) => Promise<void> | undefined
+export interface ActionEffects {
+  setFact: (key: string, value: unknown, run: RuleRun) => Promise<void> | undefined
   deleteFact: (key: string) => void
-  emit: (topic: string, data: Record<string, unknown>, run: Run) => Promise<void> | undefined
+  emit: (topic: string, data: Record<string, unknown>, run: RuleRun) => Promise<void> | undefined
   setTimer: (config: TimerConfig) => void
   cancelTimer: (name: string) => void
-  callService: (service: string, method: string, args: (scope: Scope) => readonly unknown[], run: Run) => Promise<void>
-  log: (level: 'debug' | 'info' | 'warn' | 'error', message: string, run: Run) => void
+  callService: (service: string, method: string, args: (scope: Scope) => readonly unknown[], run: RuleRun) => Promise<void>
+  log: (level: 'debug' | 'info' | 'warn' | 'error', message: string, run: RuleRun) => void
   /** Hears of an action that failed. */
-  failed: (error: unknown, action: string, run: Run) => void
+  onActionFailed: (error: unknown, action: string, run: RuleRun) => void
   /** Hears once of a chain whose actions are spent. */
-  spent: (run: Run) => void
+  onActionsExhausted: (run: RuleRun) => void
   /** Hears of a loop that was cut. */
-  loopCut: (error: LimitError, run: Run) => void
+  onLoopCut: (error: LimitError, run: RuleRun) => void
 }
 
 /** Runs the actions of rules, one after the other. One that fails does not stop the next, except within `try`. */
 export class ActionRunner {
-  readonly #effects: Effects
-  readonly #pause: Pause
+  readonly #effects: ActionEffects
+  readonly #timeSlice: TimeSlice
 
-  constructor (effects: Effects, pause: Pause) {
+  constructor (effects: ActionEffects, timeSlice: TimeSlice) {
     this.#effects = effects
-    this.#pause = pause
+    this.#timeSlice = timeSlice
   }
 
   /** Runs the actions of a rule. Does not fail. */
-  run (actions: readonly CompiledAction[], run: Run): Promise<void> {
+  run (actions: readonly CompiledAction[], run: RuleRun): Promise<void> {
     return this.#runAll(actions, run, false)
   }
 
   /** With `stops`, the first failure is thrown; without, each is told of. */
-  async #runAll (actions: readonly CompiledAction[], run: Run, stops: boolean): Promise<void> {
+  async #runAll (actions: readonly CompiledAction[], run: RuleRun, stops: boolean): Promise<void> {
     for (const action of actions) {
       if (!this.#mayRun(run)) return
       try {
@@ -61,20 +61,20 @@ export class ActionRunner {
         if (running !== undefined) await running
       } catch (error) {
         if (stops) throw error
-        this.#effects.failed(error, action.type, run)
+        this.#effects.onActionFailed(error, action.type, run)
       }
-      const pausing = this.#pause.due()
-      if (pausing !== undefined) await pausing
+      const yielding = this.#timeSlice.yieldIfOver()
+      if (yielding !== undefined) await yielding
     }
   }
 
-  #mayRun (run: Run): boolean {
-    const spent = run.chain.spend()
-    if (spent === 'last') this.#effects.spent(run)
-    return spent === 'taken'
+  #mayRun (run: RuleRun): boolean {
+    const outcome = run.chain.takeAction()
+    if (outcome === 'exceeded') this.#effects.onActionsExhausted(run)
+    return outcome === 'granted'
   }
 
-  #runOne (action: CompiledAction, run: Run, stops: boolean): Promise<void> | undefined | void {
+  #runOne (action: CompiledAction, run: RuleRun, stops: boolean): Promise<void> | undefined | void {
     const { scope } = run
     switch (action.type) {
       case 'set_fact': return this.#effects.setFact(action.key(scope), action.value(scope), run)
@@ -90,7 +90,7 @@ export class ActionRunner {
     }
   }
 
-  #setTimer ({ name, durationMs, topic, data, repeat }: Extract<CompiledAction, { type: 'set_timer' }>, { scope, cause }: Run): void {
+  #setTimer ({ name, durationMs, topic, data, repeat }: Extract<CompiledAction, { type: 'set_timer' }>, { scope, cause }: RuleRun): void {
     this.#effects.setTimer({
       name: name(scope),
       duration: durationMs,
@@ -100,15 +100,15 @@ export class ActionRunner {
     })
   }
 
-  async #forEach ({ collection, as, actions, maxIterations }: Extract<CompiledAction, { type: 'for_each' }>, run: Run, stops: boolean): Promise<void> {
+  async #forEach ({ collection, as, actions, maxIterations }: Extract<CompiledAction, { type: 'for_each' }>, run: RuleRun, stops: boolean): Promise<void> {
     const items = collection(run.scope)
     if (!Array.isArray(items)) throw new TypeError(`The collection of a for_each is no array but ${items === null ? 'null' : typeof items}`)
     const length = Math.min(items.length, maxIterations)
-    if (length < items.length) this.#effects.loopCut(new LimitError('maxIterations', maxIterations), run)
+    if (length < items.length) this.#effects.onLoopCut(new LimitError('maxIterations', maxIterations), run)
     if (actions.length === 0) return
 
     await this.#withVariables([as, `${as}_index`], run, async () => {
-      for (let index = 0; index < length && !run.chain.isSpent; index++) {
+      for (let index = 0; index < length && !run.chain.isExhausted; index++) {
         run.variables.set(as, items[index])
         run.variables.set(`${as}_index`, index)
         await this.#runAll(actions, run, stops)
@@ -117,18 +117,18 @@ export class ActionRunner {
   }
 
   /** A failure that `catch` takes is told to nobody; without a `catch`, it is told of here. */
-  async #tryCatch (action: Extract<CompiledAction, { type: 'try_catch' }>, run: Run, stops: boolean): Promise<void> {
+  async #tryCatch (action: Extract<CompiledAction, { type: 'try_catch' }>, run: RuleRun, stops: boolean): Promise<void> {
     try {
       await this.#runAll(action.try, run, true)
     } catch (error) {
-      if (action.catch === undefined) this.#effects.failed(error, action.type, run)
+      if (action.catch === undefined) this.#effects.onActionFailed(error, action.type, run)
       else await this.#catch(action.catch, error, run, stops)
     } finally {
       await this.#runAll(action.finally, run, stops)
     }
   }
 
-  async #catch ({ as, actions }: NonNullable<Extract<CompiledAction, { type: 'try_catch' }>['catch']>, error: unknown, run: Run, stops: boolean): Promise<void> {
+  async #catch ({ as, actions }: NonNullable<Extract<CompiledAction, { type: 'try_catch' }>['catch']>, error: unknown, run: RuleRun, stops: boolean): Promise<void> {
     if (as === undefined) return this.#runAll(actions, run, stops)
     await this.#withVariables([as], run, async () => {
       run.variables.set(as, { message: toError(error).message })
@@ -137,7 +137,7 @@ export class ActionRunner {
   }
 
   /** Gives variables back the values that they had before. */
-  async #withVariables (names: readonly string[], { variables }: Run, work: () => Promise<void>): Promise<void> {
+  async #withVariables (names: readonly string[], { variables }: RuleRun, work: () => Promise<void>): Promise<void> {
     const before = names.map(name => [name, variables.has(name), variables.get(name)] as const)
     try {
       await work()

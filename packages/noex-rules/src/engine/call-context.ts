@@ -1,23 +1,23 @@
 import type { Chain, Work } from './chain.js'
 
 /** A place in a chain where foreign code runs: what that code asks of the engine belongs to the chain. */
-export interface Frame {
+export interface CallContext {
   readonly chain: Chain
   /** The level of the events that are sent here. */
   readonly level: number
   /** Whether what is asked for here still belongs to the chain. */
   readonly isOpen: boolean
   /** Does work as a part of the chain. */
-  take: (work: Work) => Promise<void>
+  run: (work: Work) => Promise<void>
   /** Leaves the place, though its code has not ended: nothing of the chain waits for it any more. */
-  leave: () => void
+  detach: () => void
 }
 
 /**
  * The place of handlers of subscribers. Nobody waits for them, so what they ask for is done when the
  * event is done with, or whatever is at hand later on.
  */
-export class HandlerFrame implements Frame {
+export class SubscriberContext implements CallContext {
   readonly chain: Chain
   readonly level: number
 
@@ -30,15 +30,15 @@ export class HandlerFrame implements Frame {
     return !this.chain.isFinished
   }
 
-  take (work: Work): Promise<void> {
-    return this.chain.later(work)
+  run (work: Work): Promise<void> {
+    return this.chain.defer(work)
   }
 
-  leave (): void {}
+  detach (): void {}
 }
 
 /** The place of a service. The chain waits for it, so what it asks for is done at once, one after the other. */
-export class ServiceFrame implements Frame {
+export class ServiceContext implements CallContext {
   readonly chain: Chain
   readonly level: number
   readonly #onLeave: () => void
@@ -56,12 +56,12 @@ export class ServiceFrame implements Frame {
     return this.#isOpen
   }
 
-  take (work: Work): Promise<void> {
+  run (work: Work): Promise<void> {
     this.#tail = (this.#tail ?? Promise.resolve()).then(work)
     return this.#tail
   }
 
-  leave (): void {
+  detach (): void {
     this.#isOpen = false
     this.#onLeave()
   }

@@ -36,7 +36,7 @@ export class Chain {
   }
 
   /** Whether no action may be run any more: there were too many, or nobody waits for them. */
-  get isSpent (): boolean {
+  get isExhausted (): boolean {
     return this.#isAbandoned || this.#actionsLeft < 0
   }
 
@@ -46,12 +46,12 @@ export class Chain {
   }
 
   /**
-   * Takes one action from the budget. `'last'` is said once, when there is none left: the chain is cut there.
+   * Takes one action from the budget. `'exceeded'` is said once, when there is none left: the chain is cut there.
    */
-  spend (): 'taken' | 'last' | 'spent' {
-    if (this.isSpent) return 'spent'
+  takeAction (): 'granted' | 'exceeded' | 'exhausted' {
+    if (this.isExhausted) return 'exhausted'
     this.#actionsLeft--
-    return this.#actionsLeft < 0 ? 'last' : 'taken'
+    return this.#actionsLeft < 0 ? 'exceeded' : 'granted'
   }
 
   /** Whether rules may run on an event of this level; the event from outside has level 0. */
@@ -73,7 +73,7 @@ export class Chain {
   }
 
   /** Does something once the event at hand is done with. Resolves when it has been done. */
-  later (work: Work): Promise<void> {
+  defer (work: Work): Promise<void> {
     return new Promise(resolve => {
       this.#late.push(async () => {
         try {
@@ -85,12 +85,12 @@ export class Chain {
     })
   }
 
-  get hasLate (): boolean {
+  get hasDeferred (): boolean {
     return this.#late.length > 0
   }
 
   /** Does what was to be done later. */
-  async runLate (): Promise<void> {
+  async runDeferred (): Promise<void> {
     while (this.#late.length > 0) {
       const works = this.#late
       this.#late = []

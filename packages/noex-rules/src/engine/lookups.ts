@@ -2,7 +2,7 @@ import type { Chain } from './chain.js'
 import type { CompleteClock } from '../util/clock.js'
 import type { CompiledLookup } from '../compiler/compiled-rule.js'
 import { DataResolutionError } from '../errors.js'
-import type { Frame } from './call-context.js'
+import type { CallContext } from './call-context.js'
 import { LruCache } from '../util/lru-cache.js'
 import type { Scope } from '../expressions/scope.js'
 import type { Services } from './services.js'
@@ -59,12 +59,12 @@ export class Lookups {
    * skip the rule. Throws `DataResolutionError` for the failure of one that may not.
    */
   async resolve (lookups: readonly CompiledLookup[], scope: Scope, chain: Chain, level: number): Promise<Map<string, unknown> | DataResolutionError> {
-    const results = await this.#services.visit(chain, level, frame => this.#resolveAll(lookups, scope, frame), () => {})
+    const results = await this.#services.callInContext(chain, level, context => this.#resolveAll(lookups, scope, context), () => {})
     return results ?? new DataResolutionError(lookups[0]!.lookup)
   }
 
-  async #resolveAll (lookups: readonly CompiledLookup[], scope: Scope, frame: Frame): Promise<Map<string, unknown> | DataResolutionError> {
-    const outcomes = await Promise.allSettled(lookups.map(async lookup => this.#resolveOne(lookup, scope, frame)))
+  async #resolveAll (lookups: readonly CompiledLookup[], scope: Scope, context: CallContext): Promise<Map<string, unknown> | DataResolutionError> {
+    const outcomes = await Promise.allSettled(lookups.map(async lookup => this.#resolveOne(lookup, scope, context)))
     const results = new Map<string, unknown>()
     let skip: DataResolutionError | undefined
     for (const [index, { lookup }] of lookups.entries()) {
@@ -80,16 +80,16 @@ export class Lookups {
     return skip ?? results
   }
 
-  async #resolveOne ({ lookup, args, ttlMs }: CompiledLookup, scope: Scope, frame: Frame): Promise<unknown> {
+  async #resolveOne ({ lookup, args, ttlMs }: CompiledLookup, scope: Scope, context: CallContext): Promise<unknown> {
     const service = this.#services.find(lookup.service, lookup.method)
     const given = args(scope)
     const key = ttlMs === undefined ? undefined : keyOf(lookup.service, lookup.method, given)
-    if (key === undefined) return this.#services.call(service, given, frame)
+    if (key === undefined) return this.#services.call(service, given, context)
 
     const cached = this.#results.get(key)
     if (cached !== undefined && cached.expiresAt > this.#clock.ticks()) return cached.value
     const forgotten = this.#forgotten
-    const value = await this.#services.call(service, given, frame)
+    const value = await this.#services.call(service, given, context)
     if (value !== undefined && forgotten === this.#forgotten) {
       this.#results.set(key, { value, expiresAt: this.#clock.ticks() + ttlMs! })
     }

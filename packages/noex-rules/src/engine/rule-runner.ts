@@ -4,8 +4,8 @@ import type { CompleteClock } from '../util/clock.js'
 import { DataResolutionError } from '../errors.js'
 import type { Lookups } from './lookups.js'
 import type { Occurrence } from '../state/occurrence.js'
-import type { Reporter } from '../state/reporter.js'
-import type { RegisteredRule, RuleBase } from '../state/rule-registry.js'
+import type { FailureReporter } from '../state/reporter.js'
+import type { RegisteredRule, RuleRegistry } from '../state/rule-registry.js'
 import type { FactReader, Scope } from '../expressions/scope.js'
 import type { Counters } from '../state/stats.js'
 
@@ -13,16 +13,16 @@ const NO_RESULTS: ReadonlyMap<string, unknown> = new Map()
 
 /** Runs a rule: its lookups, its conditions, its actions. Never fails. */
 export class RuleRunner {
-  readonly #rules: RuleBase
+  readonly #rules: RuleRegistry
   readonly #facts: FactReader
   readonly #lookups: Lookups
   readonly #actions: ActionRunner
   readonly #counters: Counters
-  readonly #reporter: Reporter
+  readonly #reporter: FailureReporter
   readonly #clock: CompleteClock
   readonly #onMissing = (): void => { this.#counters.conditionsMissing++ }
 
-  constructor (rules: RuleBase, facts: FactReader, lookups: Lookups, actions: ActionRunner, counters: Counters, reporter: Reporter, clock: CompleteClock) {
+  constructor (rules: RuleRegistry, facts: FactReader, lookups: Lookups, actions: ActionRunner, counters: Counters, reporter: FailureReporter, clock: CompleteClock) {
     this.#rules = rules
     this.#facts = facts
     this.#lookups = lookups
@@ -80,6 +80,6 @@ export class RuleRunner {
 
   #fail ({ compiled: { rule } }: RegisteredRule, error: unknown, message: string): void {
     this.#counters.conditionsFailed++
-    this.#reporter.fail(error, { ruleId: rule.id }, message)
+    this.#reporter.reportFailure(error, { ruleId: rule.id }, message)
   }
 }

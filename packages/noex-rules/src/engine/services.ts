@@ -1,13 +1,13 @@
 import type { Chain } from './chain.js'
-import type { Chains } from './chain-scheduler.js'
+import type { ChainScheduler } from './chain-scheduler.js'
 import type { CompleteClock } from '../util/clock.js'
 import { ServiceError, ServiceTimeoutError } from '../errors.js'
-import { type Frame, ServiceFrame } from './call-context.js'
+import { type CallContext, ServiceContext } from './call-context.js'
 import type { Counters } from '../state/stats.js'
 import { isThenable } from '../util/thenable.js'
 
 /** A method of a service, found and ready to be called. */
-export interface ServiceCall {
+interface ServiceCall {
   readonly service: string
   readonly method: string
   readonly call: (args: readonly unknown[]) => unknown
@@ -16,11 +16,11 @@ export interface ServiceCall {
 /** What rules can call: the application's objects, by name. */
 export class Services {
   readonly #services: Readonly<Record<string, object>>
-  readonly #chains: Chains
+  readonly #chains: ChainScheduler
   readonly #clock: CompleteClock
   readonly #counters: Counters
 
-  constructor (services: Readonly<Record<string, object>>, chains: Chains, clock: CompleteClock, counters: Counters) {
+  constructor (services: Readonly<Record<string, object>>, chains: ChainScheduler, clock: CompleteClock, counters: Counters) {
     this.#services = services
     this.#chains = chains
     this.#clock = clock
@@ -40,7 +40,7 @@ export class Services {
    * Has services called at a place in a chain, and what they ask for done. Gives `undefined` when the
    * place is left before; what then still fails is told to `onLateFailure`.
    */
-  async visit<T> (chain: Chain, level: number, calls: (frame: Frame) => Promise<T>, onLateFailure: (error: unknown) => void): Promise<T | undefined> {
+  async callInContext<T> (chain: Chain, level: number, calls: (context: CallContext) => Promise<T>, onLateFailure: (error: unknown) => void): Promise<T | undefined> {
     let isLeft = false
     let leave!: () => void
     const left = new Promise<undefined>(resolve => {
@@ -49,13 +49,13 @@ export class Services {
         resolve(undefined)
       }
     })
-    const frame = new ServiceFrame(chain, level, leave)
-    const answer = calls(frame)
+    const context = new ServiceContext(chain, level, leave)
+    const answer = calls(context)
     answer.catch((error: unknown) => { if (isLeft) onLateFailure(error) })
     try {
       return await Promise.race([answer, left])
     } finally {
-      await frame.close()
+      await context.close()
     }
   }
 
@@ -63,14 +63,14 @@ export class Services {
    * Calls a method at a place in a chain. Rejects with what the method throws, and with
    * `ServiceTimeoutError` when the chain has waited for services as long as it may.
    */
-  call ({ service, method, call }: ServiceCall, args: readonly unknown[], frame: Frame): Promise<unknown> {
+  call ({ service, method, call }: ServiceCall, args: readonly unknown[], context: CallContext): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const answer = this.#chains.inside(frame, () => call(args))
+      const answer = this.#chains.runInside(context, () => call(args))
       if (!isThenable(answer)) {
         resolve(answer)
         return
       }
-      const timeoutMs = frame.chain.serviceTimeLeft
+      const timeoutMs = context.chain.serviceTimeLeft
       const cancel = this.#clock.after(timeoutMs, () => {
         this.#counters.servicesTimedOut++
         reject(new ServiceTimeoutError(service, method, Math.round(timeoutMs)))
@@ -87,13 +87,13 @@ type AnyFunction = (...args: never) => unknown
 function declaredMethod (target: object, method: string): AnyFunction | undefined {
   if (method === 'constructor' || method.startsWith('_')) return undefined
   for (let owner: object | null = target; owner !== null; owner = Object.getPrototypeOf(owner) as object | null) {
-    if (owner !== target && isCommon(owner)) return undefined
+    if (owner !== target && isBuiltInPrototype(owner)) return undefined
     const descriptor = Object.getOwnPropertyDescriptor(owner, method)
     if (descriptor !== undefined) return typeof descriptor.value === 'function' ? descriptor.value as AnyFunction : undefined
   }
   return undefined
 }
 
-function isCommon (prototype: object): boolean {
+function isBuiltInPrototype (prototype: object): boolean {
   return prototype === Function.prototype || Object.getPrototypeOf(prototype) === null
 }

@@ -4,7 +4,7 @@ import { type CompleteClock, runInNextTurn } from '../util/clock.js'
 const SLICE_MS = 10
 
 /** Gives the rest of the process its turn when an engine has worked for 10 ms without waiting for anything. */
-export class Pause {
+export class TimeSlice {
   readonly #clock: CompleteClock
   #sliceStart = 0
 
@@ -18,7 +18,7 @@ export class Pause {
   }
 
   /** What to wait for before the work goes on; nothing while the stretch is short. */
-  due (): Promise<void> | undefined {
+  yieldIfOver (): Promise<void> | undefined {
     if (this.#clock.ticks() - this.#sliceStart < SLICE_MS) return undefined
     return new Promise(resolve => {
       runInNextTurn(() => {

@@ -1,13 +1,13 @@
 import type { Chain } from './chain.js'
-import type { Chains } from './chain-scheduler.js'
+import type { ChainScheduler } from './chain-scheduler.js'
 import { LimitError } from '../errors.js'
 import type { Event } from '../event.js'
 import type { FactChange } from '../state/fact-store.js'
-import { HandlerFrame } from './call-context.js'
+import { SubscriberContext } from './call-context.js'
 import { type Cause, eventOccurrence, factOccurrence, timerOccurrence } from '../state/occurrence.js'
-import type { Pause } from './time-slice.js'
-import type { Reporter } from '../state/reporter.js'
-import { byPriority, type RegisteredRule, type RuleBase } from '../state/rule-registry.js'
+import type { TimeSlice } from './time-slice.js'
+import type { FailureReporter } from '../state/reporter.js'
+import { byPriority, type RegisteredRule, type RuleRegistry } from '../state/rule-registry.js'
 import type { RuleRunner } from './rule-runner.js'
 import type { Counters } from '../state/stats.js'
 import type { Subscriptions } from '../state/subscriptions.js'
@@ -16,45 +16,45 @@ import { isThenable } from '../util/thenable.js'
 import type { Timer } from '../timer.js'
 
 /** What the processing of triggers needs. */
-export interface ProcessorParts {
-  readonly chains: Chains
+interface ProcessorDependencies {
+  readonly chains: ChainScheduler
   readonly subscriptions: Subscriptions
-  readonly rules: RuleBase
+  readonly rules: RuleRegistry
   readonly temporal: TemporalRules
   readonly runner: RuleRunner
   readonly counters: Counters
-  readonly reporter: Reporter
-  readonly pause: Pause
+  readonly reporter: FailureReporter
+  readonly timeSlice: TimeSlice
   readonly maxForwardDepth: number
   readonly now: () => number
 }
 
 /** Does what a trigger leads to: tells subscribers, then runs rules, one after the other, and all that follows from each. */
-export class Processor {
-  readonly #parts: ProcessorParts
+export class TriggerProcessor {
+  readonly #parts: ProcessorDependencies
 
-  constructor (parts: ProcessorParts) {
+  constructor (parts: ProcessorDependencies) {
     this.#parts = parts
   }
 
   /** Whether anybody can tell that an event of this topic has happened. */
-  isHeard (topic: string): boolean {
+  isObserved (topic: string): boolean {
     const { subscriptions, rules, temporal } = this.#parts
     return subscriptions.has(topic) || rules.triggeredBy('event', topic).length > 0 || temporal.has(topic)
   }
 
   /** Processes an event of a level in a chain; no promise when it is done already. */
-  event (event: Event, chain: Chain, level: number): Promise<void> | undefined {
+  processEvent (event: Event, chain: Chain, level: number): Promise<void> | undefined {
     this.#parts.counters.eventsProcessed++
     this.#deliver(event, chain, level)
     const { rules, temporal } = this.#parts
     const triggered = rules.triggeredBy('event', event.topic)
     if (!chain.allowsRulesAt(level)) {
       this.#cut(triggered, chain, event.topic)
-      return chain.hasLate ? chain.runLate() : undefined
+      return chain.hasDeferred ? chain.runDeferred() : undefined
     }
-    const fired = temporal.has(event.topic) ? temporal.feed(event) : []
-    if (triggered.length === 0 && fired.length === 0) return chain.hasLate ? chain.runLate() : undefined
+    const fired = temporal.has(event.topic) ? temporal.observe(event) : []
+    if (triggered.length === 0 && fired.length === 0) return chain.hasDeferred ? chain.runDeferred() : undefined
 
     const occurrence = eventOccurrence(event)
     const firings = triggered.map(registered => ({ registered, occurrence }))
@@ -66,7 +66,7 @@ export class Processor {
   }
 
   /** Processes a fact that has been set. */
-  fact (change: FactChange, cause: Cause, chain: Chain, level: number): Promise<void> | undefined {
+  processFact (change: FactChange, cause: Cause, chain: Chain, level: number): Promise<void> | undefined {
     const { key } = change.fact
     const triggered = this.#parts.rules.triggeredBy('fact', key)
     if (triggered.length === 0) return undefined
@@ -79,15 +79,15 @@ export class Processor {
   }
 
   /** Processes a timer that fires: first the rules that wait for it, then its event. */
-  async timer (timer: Timer, event: Event, chain: Chain): Promise<void> {
+  async processTimer (timer: Timer, event: Event, chain: Chain): Promise<void> {
     const triggered = this.#parts.rules.triggeredBy('timer', timer.name)
     const occurrence = timerOccurrence(timer, this.#parts.now())
     await this.#run(triggered.map(registered => ({ registered, occurrence })), chain, 1)
-    await this.event(event, chain, 0)
+    await this.processEvent(event, chain, 0)
   }
 
   /** Runs a rule whose temporal pattern came true as time went by. */
-  firing (firing: Firing, chain: Chain): Promise<void> {
+  processFiring (firing: Firing, chain: Chain): Promise<void> {
     return this.#run([firing], chain, 1)
   }
 
@@ -100,26 +100,26 @@ export class Processor {
         if (isThenable(returned)) chain.awaitHandler(returned, event.topic, onFailure)
       }, onFailure)
     }
-    if (subscriptions.joinsChain(event.topic)) chains.inside(new HandlerFrame(chain, level + 1), deliver)
-    else chains.outside(deliver)
+    if (subscriptions.hasAttached(event.topic)) chains.runInside(new SubscriberContext(chain, level + 1), deliver)
+    else chains.runOutside(deliver)
   }
 
   #handlerFailed (error: unknown, topic: string): void {
-    this.#parts.reporter.fail(error, { topic }, 'a subscriber failed')
+    this.#parts.reporter.reportFailure(error, { topic }, 'a subscriber failed')
   }
 
   async #run (firings: readonly Firing[], chain: Chain, level: number): Promise<void> {
-    const { runner, pause } = this.#parts
+    const { runner, timeSlice } = this.#parts
     // Levels upon levels would fill the stack.
     if (level > 1) await undefined
     for (const { registered, occurrence } of firings) {
-      if (chain.isSpent) break
+      if (chain.isExhausted) break
       const running = runner.run(registered, occurrence, chain, level)
       if (running !== undefined) await running
-      const pausing = pause.due()
-      if (pausing !== undefined) await pausing
+      const yielding = timeSlice.yieldIfOver()
+      if (yielding !== undefined) await yielding
     }
-    if (chain.hasLate) await chain.runLate()
+    if (chain.hasDeferred) await chain.runDeferred()
   }
 
   #cut (triggered: readonly RegisteredRule[], chain: Chain, topic?: string): void {
@@ -130,7 +130,7 @@ export class Processor {
     for (const { compiled: { rule } } of active) {
       if (!chain.noteCut(rule.id)) continue
       const context = { ruleId: rule.id, ...topic !== undefined && { topic } }
-      reporter.fail(new LimitError('maxForwardDepth', maxForwardDepth), context, 'a rule was not run: its chain is too deep')
+      reporter.reportFailure(new LimitError('maxForwardDepth', maxForwardDepth), context, 'a rule was not run: its chain is too deep')
     }
   }
 }

@@ -1,9 +1,9 @@
 import { ResolutionError } from '../errors.js'
 
 /** Characters of JSON that a value which a rule makes may have. */
-export const MAX_VALUE_CHARS = 1_048_576
+const MAX_VALUE_CHARS = 1_048_576
 /** How deep it may be nested. */
-export const MAX_VALUE_DEPTH = 64
+const MAX_VALUE_DEPTH = 64
 /** Deeper than this nobody looks. */
 const MAX_LOOK = 1_000
 
@@ -12,7 +12,7 @@ interface Size {
   readonly depth: number
 }
 
-const ENDLESS: Size = { chars: Infinity, depth: Infinity }
+const UNBOUNDED: Size = { chars: Infinity, depth: Infinity }
 
 /** Values are taken as unchanging, so each object is measured once, wherever it stands. */
 const sizes = new WeakMap<object, Size>()
@@ -21,7 +21,7 @@ const sizes = new WeakMap<object, Size>()
  * Makes sure that what a rule keeps or sends can be written out. A rule can double a value with each action by referring
  * to it twice, which costs nothing until somebody encodes it: what stands in it twice counts twice. Throws `ResolutionError`.
  */
-export function assertWritable (value: unknown): void {
+export function assertValueSize (value: unknown): void {
   const { chars, depth } = sizeOf(value, 0)
   if (chars > MAX_VALUE_CHARS) throw new ResolutionError(`The value has more than ${MAX_VALUE_CHARS} characters of JSON`)
   if (depth > MAX_VALUE_DEPTH) throw new ResolutionError(`The value is nested deeper than ${MAX_VALUE_DEPTH} levels`)
@@ -32,9 +32,9 @@ function sizeOf (value: unknown, level: number): Size {
   if (typeof value !== 'object' || value === null) return { chars: 8, depth: 0 }
   const known = sizes.get(value)
   if (known !== undefined) return known
-  if (level > MAX_LOOK) return ENDLESS
+  if (level > MAX_LOOK) return UNBOUNDED
   // Whoever meets it again on the way has a circle.
-  sizes.set(value, ENDLESS)
+  sizes.set(value, UNBOUNDED)
   const size = Array.isArray(value) ? sum(value, () => 1, level) : sum(Object.values(value), memberChars(value), level)
   sizes.set(value, size)
   return size
@@ -52,7 +52,7 @@ function sum (items: readonly unknown[], own: (index: number) => number, level: 
     const size = sizeOf(item, level + 1)
     chars += own(index) + size.chars
     depth = Math.max(depth, size.depth)
-    if (chars > MAX_VALUE_CHARS) return ENDLESS
+    if (chars > MAX_VALUE_CHARS) return UNBOUNDED
   }
   return { chars, depth: depth + 1 }
 }

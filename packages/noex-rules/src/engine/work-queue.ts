@@ -1,6 +1,6 @@
 import { runInMicrotask } from '../util/clock.js'
-import type { Pause } from './time-slice.js'
-import { Ring } from '../util/ring-buffer.js'
+import type { TimeSlice } from './time-slice.js'
+import { RingBuffer } from '../util/ring-buffer.js'
 
 /** A trigger that waits for its turn. */
 export interface Task {
@@ -17,17 +17,17 @@ export interface Task {
 export class WorkQueue {
   /** So many tasks from outside may wait. */
   readonly max: number
-  readonly #waiting = new Ring<Task>()
+  readonly #waiting = new RingBuffer<Task>()
   readonly #start: (work: () => void) => void
-  readonly #pause: Pause
+  readonly #timeSlice: TimeSlice
   readonly #idleListeners = new Set<() => void>()
   #isRunning = false
 
   /** `start` begins work outside of whatever the caller is part of. */
-  constructor (max: number, start: (work: () => void) => void, pause: Pause) {
+  constructor (max: number, start: (work: () => void) => void, timeSlice: TimeSlice) {
     this.max = max
     this.#start = start
-    this.#pause = pause
+    this.#timeSlice = timeSlice
   }
 
   /** Tasks that wait. */
@@ -64,12 +64,12 @@ export class WorkQueue {
   }
 
   async #run (): Promise<void> {
-    this.#pause.begin()
+    this.#timeSlice.begin()
     for (let task = this.#waiting.shift(); task !== undefined; task = this.#waiting.shift()) {
       const running = task.run()
       if (running !== undefined) await running
-      const pausing = this.#pause.due()
-      if (pausing !== undefined) await pausing
+      const yielding = this.#timeSlice.yieldIfOver()
+      if (yielding !== undefined) await yielding
     }
     this.#isRunning = false
     for (const resolve of this.#idleListeners) resolve()

@@ -1,8 +1,8 @@
 import type { ConditionOperator } from '../condition.js'
-import { matchesExpression } from './regex.js'
+import { matchesRegex } from './regex.js'
 
 /** Whether a condition holds for the value that is there and the one it is compared with. */
-export type Operator = (actual: unknown, compare: unknown) => boolean
+type Operator = (actual: unknown, compare: unknown) => boolean
 
 /**
  * What each operator means. Values are compared by identity, never by what is in them. The relations
@@ -21,7 +21,7 @@ export const operators: Readonly<Record<ConditionOperator, Operator>> = {
   not_in: (actual, compare) => Array.isArray(compare) && !compare.includes(actual),
   contains,
   not_contains: (actual, compare) => !contains(actual, compare),
-  matches: (actual, compare) => typeof actual === 'string' && typeof compare === 'string' && matchesExpression(compare, actual),
+  matches: (actual, compare) => typeof actual === 'string' && typeof compare === 'string' && matchesRegex(compare, actual),
   exists,
   not_exists: actual => !exists(actual)
 }

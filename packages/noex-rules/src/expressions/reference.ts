@@ -5,10 +5,10 @@ import type { Resolve, Scope, TriggerMeta } from './scope.js'
 import { parseTemplate, type TemplatePart } from './template-parts.js'
 
 /** A longer reference is refused; in characters. */
-export const MAX_REFERENCE_LENGTH = 512
+const MAX_REFERENCE_LENGTH = 512
 
 /** What a reference can begin with. */
-export const REFERENCE_ROOTS = ['event', 'trigger', 'fact', 'var', 'matched', 'lookup', 'meta'] as const
+const REFERENCE_ROOTS = ['event', 'trigger', 'fact', 'var', 'matched', 'lookup', 'meta'] as const
 
 const META_NAMES: ReadonlySet<string> = new Set<keyof TriggerMeta>(['topic', 'id', 'timestamp', 'correlationId', 'source'])
 
@@ -31,7 +31,7 @@ export function compileReference (path: string): Resolve {
 }
 
 /** Compiles a reference whose `${}` are split off already. Throws `ReferencePathError`. */
-export function compileReferenceParts (parts: readonly TemplatePart[]): Resolve {
+function compileReferenceParts (parts: readonly TemplatePart[]): Resolve {
   const [first = '', ...others] = parts
   if (typeof first !== 'string') throw new ReferencePathError(`A reference begins with ${REFERENCE_ROOTS.join(', ')}`)
 
@@ -42,19 +42,19 @@ export function compileReferenceParts (parts: readonly TemplatePart[]): Resolve 
 }
 
 /** A name that a rule refers to and must have itself: an alias of an event, or a lookup. */
-export interface ReferredName {
+export interface NamedReference {
   readonly root: 'matched' | 'lookup'
   readonly name: string
 }
 
 /** Returns the aliases and lookups that the references of a text name, within keys of facts too. */
-export function referredNames (parts: readonly TemplatePart[]): ReferredName[] {
+export function namedReferences (parts: readonly TemplatePart[]): NamedReference[] {
   return parts.flatMap(part => {
     if (typeof part === 'string') return []
     const [first, ...others] = part
     const [root, name] = typeof first === 'string' ? first.split('.') : []
     const isNamed = (root === 'matched' || root === 'lookup') && name !== undefined && name !== ''
-    return isNamed ? [{ root, name }] : referredNames(others)
+    return isNamed ? [{ root, name }] : namedReferences(others)
   })
 }
 
@@ -73,23 +73,23 @@ function compilePlainReference (root: string, rest: string | undefined, path: st
     case 'event':
     case 'trigger': {
       if (rest === undefined) return scope => scope.data
-      const read = compilePath(named(rest, path))
+      const read = compilePath(requireName(rest, path))
       return scope => read(scope.data)
     }
     case 'matched': {
-      const read = compilePath(named(rest, path))
+      const read = compilePath(requireName(rest, path))
       return scope => read(scope.matched)
     }
-    case 'var': return compileNamed(scope => scope.variables, named(rest, path))
-    case 'lookup': return compileNamed(scope => scope.lookups, named(rest, path))
-    case 'meta': return compileMetaReference(named(rest, path))
+    case 'var': return compileTableReference(scope => scope.variables, requireName(rest, path))
+    case 'lookup': return compileTableReference(scope => scope.lookups, requireName(rest, path))
+    case 'meta': return compileMetaReference(requireName(rest, path))
     case 'fact': throw new ReferencePathError(`The reference "${path}" lacks a name`)
     default: throw new ReferencePathError(`A reference begins with ${REFERENCE_ROOTS.join(', ')}: "${path}" does not`)
   }
 }
 
 /** Compiles `name.path` into a table of values. */
-export function compileNamed (tableOf: (scope: Scope) => ReadonlyMap<string, unknown>, path: string): Resolve {
+export function compileTableReference (tableOf: (scope: Scope) => ReadonlyMap<string, unknown>, path: string): Resolve {
   const [name, rest] = splitAtDot(path)
   if (rest === undefined) return scope => tableOf(scope).get(name)
   const read = compilePath(rest)
@@ -111,7 +111,7 @@ function compileMetaReference (name: string): Resolve {
   return scope => scope.meta[name as keyof TriggerMeta]
 }
 
-function named (rest: string | undefined, path: string): string {
+function requireName (rest: string | undefined, path: string): string {
   if (rest === undefined || rest === '') throw new ReferencePathError(`The reference "${path}" lacks a name`)
   return rest
 }

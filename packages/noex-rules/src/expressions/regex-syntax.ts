@@ -24,7 +24,7 @@ interface Group {
  * syntax that RE2 lacks or that JavaScript reads otherwise: look-around, back-references, inline
  * flags, POSIX classes, `\A` and the like. Throws `ExpressionError`. Malformed expressions may pass.
  */
-export function assertExpressionSource (expression: string): void {
+export function assertRegexSyntax (expression: string): void {
   if (expression.length > MAX_EXPRESSION_LENGTH) {
     throw new ExpressionError(`An expression has at most ${MAX_EXPRESSION_LENGTH} characters`)
   }

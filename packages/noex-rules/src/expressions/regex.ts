@@ -1,25 +1,25 @@
 import { RE2JS } from 're2js'
 import { ExpressionError, ResolutionError } from '../errors.js'
-import { assertExpressionSource, MAX_EXPRESSION_LENGTH } from './regex-syntax.js'
+import { assertRegexSyntax, MAX_EXPRESSION_LENGTH } from './regex-syntax.js'
 import { LruCache } from '../util/lru-cache.js'
 
 /** An expression that compiles to more instructions than this is refused. */
-export const MAX_PROGRAM_SIZE = 250
+const MAX_PROGRAM_SIZE = 250
 /** No text of more characters is searched. */
-export const MAX_SEARCHED_LENGTH = 10_000
+const MAX_SEARCHED_LENGTH = 10_000
 /** The work of one search, in instructions times characters. It takes less than 5 ms. */
 const MAX_STEPS = 50_000
-const CACHED_EXPRESSIONS = 100
+const MAX_CACHED = 100
 
 /** A compiled expression. */
-export interface Expression {
+interface CompiledRegex {
   /** No text of more characters is searched: from 200 for the largest expressions to 10 000 for the smallest. */
   readonly maxTextLength: number
   /** Whether it is found anywhere in a text. Takes time linear in the text. Throws `ResolutionError` for one that is too long. */
   isFoundIn: (text: string) => boolean
 }
 
-const cache = new LruCache<string, Expression | 'refused'>(CACHED_EXPRESSIONS)
+const cache = new LruCache<string, CompiledRegex | 'refused'>(MAX_CACHED)
 
 /**
  * Compiles the expression of a `matches`, a regular expression of JavaScript without flags.
@@ -29,8 +29,8 @@ const cache = new LruCache<string, Expression | 'refused'>(CACHED_EXPRESSIONS)
  * Throws `ExpressionError` for a malformed expression, for look-around, back-references and inline
  * flags, for more than 500 characters and for more than 250 instructions.
  */
-export function compileExpression (expression: string): Expression {
-  assertExpressionSource(expression)
+export function compileRegex (expression: string): CompiledRegex {
+  assertRegexSyntax(expression)
   const program = compile(expression)
   const size = program.programSize()
   if (size > MAX_PROGRAM_SIZE) throw new ExpressionError('An expression is too large')
@@ -51,20 +51,20 @@ export function compileExpression (expression: string): Expression {
  * Tells whether an expression is found in a text: false for one that cannot be compiled. The last 100
  * expressions are kept compiled. Throws `ResolutionError` for a text that is too long for the expression.
  */
-export function matchesExpression (expression: string, text: string): boolean {
+export function matchesRegex (expression: string, text: string): boolean {
   if (expression.length > MAX_EXPRESSION_LENGTH) return false
   let compiled = cache.get(expression)
   if (compiled === undefined) {
-    compiled = compileIfPossible(expression) ?? 'refused'
+    compiled = tryCompileRegex(expression) ?? 'refused'
     cache.set(expression, compiled)
   }
   return compiled !== 'refused' && compiled.isFoundIn(text)
 }
 
 /** Compiles an expression; gives `undefined` where `compileExpression` throws. */
-export function compileIfPossible (expression: string): Expression | undefined {
+export function tryCompileRegex (expression: string): CompiledRegex | undefined {
   try {
-    return compileExpression(expression)
+    return compileRegex(expression)
   } catch (error) {
     if (error instanceof ExpressionError) return undefined
     throw error

@@ -1,7 +1,7 @@
 import { ResolutionError } from '../errors.js'
 
 /** A template that renders to more characters than this fails. */
-export const MAX_TEXT_LENGTH = 65_536
+const MAX_TEXT_LENGTH = 65_536
 const MAX_ARRAY_DEPTH = 16
 
 /**

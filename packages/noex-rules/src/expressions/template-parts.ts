@@ -1,7 +1,7 @@
 import { ReferencePathError } from '../errors.js'
 
 /** `${}` nested deeper than this is refused. */
-export const MAX_TEMPLATE_DEPTH = 8
+const MAX_TEMPLATE_DEPTH = 8
 
 /** A stretch of ordinary text, or the path that stands between `${` and `}` and may have such paths within. */
 export type TemplatePart = string | TemplatePart[]

@@ -5,7 +5,7 @@ import { compileSequence } from './segment-sequence.js'
 /** A longer pattern is refused; in characters. */
 export const MAX_PATTERN_LENGTH = 512
 /** A pattern of more segments is refused. */
-export const MAX_PATTERN_SEGMENTS = 32
+const MAX_PATTERN_SEGMENTS = 32
 
 /** A compiled pattern. Matching takes time linear in the text. */
 export interface PatternMatcher {

@@ -2,7 +2,7 @@ import { PatternError } from '../errors.js'
 import { compileSubstringSearch, type SubstringSearch } from './substring-search.js'
 
 /** More `*` than this in one segment of a pattern are refused. */
-export const MAX_WILDCARDS_PER_SEGMENT = 8
+const MAX_WILDCARDS_PER_SEGMENT = 8
 
 /** One segment of a pattern, read but not compiled. */
 export interface SegmentSource {
@@ -13,16 +13,16 @@ export interface SegmentSource {
 }
 
 /** A compiled segment: any number of segments from one on, or what one segment must be. */
-export type SegmentPattern = { readonly type: 'many' } | OneSegment
+export type SegmentPattern = { readonly type: 'many' } | SingleSegment
 
 /** What one segment must be: a text, anything, or a text with gaps. */
-export type OneSegment =
+export type SingleSegment =
   | { readonly type: 'literal', readonly text: string }
   | { readonly type: 'any' }
   | SegmentGlob
 
 /** A segment in which wildcards stand beside other characters. */
-export interface SegmentGlob {
+interface SegmentGlob {
   readonly type: 'glob'
   readonly head: string
   /** Each after at least `gap` characters. */
@@ -47,7 +47,7 @@ export function compileSegment ({ literals, hasGap }: SegmentSource): SegmentPat
 }
 
 /** Tells whether the characters from `start` up to `end` are what a segment stands for. */
-export function matchesSegment (segment: OneSegment, text: string, start: number, end: number): boolean {
+export function matchesSegment (segment: SingleSegment, text: string, start: number, end: number): boolean {
   switch (segment.type) {
     case 'literal': return end - start === segment.text.length && text.startsWith(segment.text, start)
     case 'any': return true

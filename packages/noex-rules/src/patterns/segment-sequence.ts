@@ -1,7 +1,7 @@
-import { matchesSegment, type OneSegment, type SegmentPattern } from './segment-pattern.js'
+import { matchesSegment, type SingleSegment, type SegmentPattern } from './segment-pattern.js'
 
 /** Segments that stand side by side, with no `**` between them. */
-type Block = readonly OneSegment[]
+type Block = readonly SingleSegment[]
 
 /** Compiles the segments of a pattern to a test of whole texts, whose segments are joined by `separator`. */
 export function compileSequence (segments: readonly SegmentPattern[], separator: string): (text: string) => boolean {
@@ -18,7 +18,7 @@ export function compileSequence (segments: readonly SegmentPattern[], separator:
 }
 
 function splitAtMany (segments: readonly SegmentPattern[]): Block[] {
-  const blocks: OneSegment[][] = [[]]
+  const blocks: SingleSegment[][] = [[]]
   for (const segment of segments) {
     if (segment.type === 'many') blocks.push([])
     else blocks.at(-1)!.push(segment)

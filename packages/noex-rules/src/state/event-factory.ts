@@ -4,7 +4,7 @@ import type { Cause } from './occurrence.js'
 import { assertData, assertName } from '../util/names.js'
 
 /** Makes events, frozen; their data is kept as it was given. */
-export class Events {
+export class EventFactory {
   readonly #createId: () => string
   readonly #clock: CompleteClock
 

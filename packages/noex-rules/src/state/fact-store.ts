@@ -14,7 +14,7 @@ export interface FactChange {
 }
 
 /** What an engine knows. A fact is frozen, and replaced with each set; its value is kept as it was given. */
-export class FactBase implements FactReader {
+export class FactStore implements FactReader {
   readonly #facts = new Map<string, Fact>()
   readonly #max: number
   readonly #clock: CompleteClock

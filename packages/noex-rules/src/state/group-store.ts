@@ -7,7 +7,7 @@ import type { RuleGroup, RuleGroupInput, RuleGroupUpdate } from '../rule-group.j
 const MAX_TEXT_LENGTH = 1024
 
 /** The groups of an engine. A group is frozen, and replaced when it changes. */
-export class GroupBase {
+export class GroupStore {
   readonly #groups = new Map<string, RuleGroup>()
   readonly #max: number
   readonly #clock: CompleteClock

@@ -6,7 +6,7 @@ import { isThenable } from '../util/thenable.js'
 import { toError } from '../util/to-error.js'
 
 /** Tells of failures. Neither the listener nor the logger can do harm by failing themselves. */
-export class Reporter {
+export class FailureReporter {
   readonly #counters: Counters
   readonly #clock: CompleteClock
   readonly #logger: Logger
@@ -28,7 +28,7 @@ export class Reporter {
   }
 
   /** Keeps a failure as the last one, logs it, and hands it to the listener. */
-  fail (thrown: unknown, context: ErrorContext, message: string): void {
+  reportFailure (thrown: unknown, context: ErrorContext, message: string): void {
     const error = toError(thrown)
     this.#counters.lastError = {
       at: this.#clock.now(),
@@ -44,7 +44,7 @@ export class Reporter {
   }
 
   /** Writes what a rule has to say. The console gets the message alone, a logger also the rule. */
-  say (level: keyof Logger, message: string, ruleId: string): void {
+  logRuleMessage (level: keyof Logger, message: string, ruleId: string): void {
     if (this.#isConsole) guard(() => { console[level](message) })
     else this.log(level, { ruleId }, message)
   }

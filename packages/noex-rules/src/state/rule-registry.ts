@@ -1,7 +1,7 @@
 import type { CompileRule, CompiledRule } from '../compiler/compiled-rule.js'
 import type { CompleteClock } from '../util/clock.js'
 import { LimitError, RuleNotFoundError, RuleValidationError } from '../errors.js'
-import type { GroupBase } from './group-store.js'
+import type { GroupStore } from './group-store.js'
 import type { PatternMatcher } from '../patterns/pattern.js'
 import { PatternIndex } from '../patterns/pattern-index.js'
 import type { Rule } from '../rule.js'
@@ -16,15 +16,15 @@ export interface RegisteredRule {
 
 /** Hears of rules that come and go. */
 export interface RuleListener {
-  added: (registered: RegisteredRule) => void
-  removed: (registered: RegisteredRule) => void
+  onRuleAdded: (registered: RegisteredRule) => void
+  onRuleRemoved: (registered: RegisteredRule) => void
 }
 
 /** The members of a rule that are given from outside, complete. */
 export type RuleContent = Omit<Rule, 'version' | 'createdAt' | 'updatedAt'>
 
 /** The rules of an engine. A rule is frozen, and replaced when it changes. */
-export class RuleBase {
+export class RuleRegistry {
   readonly #rules = new Map<string, RegisteredRule>()
   readonly #indexes = {
     event: new PatternIndex<RegisteredRule>(byPriority),
@@ -33,14 +33,14 @@ export class RuleBase {
   }
 
   readonly #compile: CompileRule
-  readonly #groups: GroupBase
+  readonly #groups: GroupStore
   readonly #listener: RuleListener
   readonly #max: number
   readonly #clock: CompleteClock
   #version = 0
   #order = 0
 
-  constructor (compile: CompileRule, groups: GroupBase, listener: RuleListener, max: number, clock: CompleteClock) {
+  constructor (compile: CompileRule, groups: GroupStore, listener: RuleListener, max: number, clock: CompleteClock) {
     this.#compile = compile
     this.#groups = groups
     this.#listener = listener
@@ -91,7 +91,7 @@ export class RuleBase {
     const replaced = this.#rules.get(content.id)
     if (replaced === undefined) throw new RuleNotFoundError(content.id)
     const compiled = this.#prepare(content, this.#version + 1, replaced.compiled.rule.createdAt, this.#clock.now())
-    this.#unfile(replaced)
+    this.#removeFromIndexes(replaced)
     this.#version++
     this.#add({ compiled, order: replaced.order, isRegistered: true })
     return compiled.rule
@@ -118,7 +118,7 @@ export class RuleBase {
     const registered = this.#rules.get(id)
     if (registered === undefined) return undefined
     if (registered.compiled.rule.enabled === enabled) return false
-    this.#change(registered, { ...registered.compiled.rule, enabled, updatedAt: this.#clock.now() })
+    this.#replaceRule(registered, { ...registered.compiled.rule, enabled, updatedAt: this.#clock.now() })
     return true
   }
 
@@ -126,7 +126,7 @@ export class RuleBase {
   ungroup (group: string): void {
     for (const registered of this.#rules.values()) {
       const { group: current, ...rest } = registered.compiled.rule
-      if (current === group) this.#change(registered, { ...rest, updatedAt: this.#clock.now() })
+      if (current === group) this.#replaceRule(registered, { ...rest, updatedAt: this.#clock.now() })
     }
   }
 
@@ -141,23 +141,23 @@ export class RuleBase {
     const { rule, trigger } = registered.compiled
     this.#rules.set(rule.id, registered)
     if (trigger.type !== 'temporal') this.#indexes[trigger.type].add(trigger.pattern, registered)
-    this.#listener.added(registered)
+    this.#listener.onRuleAdded(registered)
   }
 
   #remove (registered: RegisteredRule): void {
-    this.#unfile(registered)
+    this.#removeFromIndexes(registered)
     this.#rules.delete(registered.compiled.rule.id)
   }
 
-  #unfile (registered: RegisteredRule): void {
+  #removeFromIndexes (registered: RegisteredRule): void {
     const { trigger } = registered.compiled
     registered.isRegistered = false
     if (trigger.type !== 'temporal') this.#indexes[trigger.type].delete([trigger.pattern as PatternMatcher], registered)
-    this.#listener.removed(registered)
+    this.#listener.onRuleRemoved(registered)
   }
 
   /** For changes that nothing compiled depends on. */
-  #change (registered: RegisteredRule, rule: Rule): void {
+  #replaceRule (registered: RegisteredRule, rule: Rule): void {
     registered.compiled = { ...registered.compiled, rule: Object.freeze(orderMembers(rule)) }
   }
 }

@@ -2,11 +2,11 @@ import type { CompleteClock } from '../util/clock.js'
 import type { CompiledRule } from '../compiler/compiled-rule.js'
 import { compileRule } from '../compiler/compile-rule.js'
 import { RuleNotFoundError, RuleValidationError } from '../errors.js'
-import { GroupBase } from './group-store.js'
+import { GroupStore } from './group-store.js'
 import type { EngineOptions } from '../options.js'
-import type { Reporter } from './reporter.js'
+import type { FailureReporter } from './reporter.js'
 import type { Rule, RuleInput } from '../rule.js'
-import { RuleBase, type RuleContent, type RuleListener } from './rule-registry.js'
+import { RuleRegistry, type RuleContent, type RuleListener } from './rule-registry.js'
 import { completeRule } from '../validation/complete-rule.js'
 import type { RuleGroup, RuleGroupInput, RuleGroupUpdate } from '../rule-group.js'
 import { RuleStorage } from './rule-storage.js'
@@ -14,19 +14,19 @@ import { RuleInputValidator } from '../validation/rule-input-validator.js'
 import type { ValidationResult } from '../validation/issues.js'
 
 /** The rules and groups of an engine, checked on their way in and, with persistence, saved when they change. */
-export class RuleBook {
-  readonly rules: RuleBase
-  readonly #groups: GroupBase
+export class RuleRepository {
+  readonly registry: RuleRegistry
+  readonly #groups: GroupStore
   readonly #validator: RuleInputValidator
   readonly #storage: RuleStorage | undefined
 
-  constructor (options: EngineOptions, clock: CompleteClock, reporter: Reporter, listener: RuleListener) {
-    this.#groups = new GroupBase(options.maxGroups, clock)
-    this.rules = new RuleBase(compile, this.#groups, listener, options.maxRules, clock)
+  constructor (options: EngineOptions, clock: CompleteClock, reporter: FailureReporter, listener: RuleListener) {
+    this.#groups = new GroupStore(options.maxGroups, clock)
+    this.registry = new RuleRegistry(compile, this.#groups, listener, options.maxRules, clock)
     this.#validator = new RuleInputValidator({ regex: options.regex })
     const { persistence, ownClock } = options
     this.#storage = persistence && new RuleStorage(persistence, clock, ownClock, reporter, () => ({
-      rules: this.rules.all(),
+      rules: this.registry.all(),
       groups: this.#groups.all()
     }))
   }
@@ -49,24 +49,24 @@ export class RuleBook {
 
   /** Throws `RuleValidationError` and `LimitError`; nothing has changed then. */
   register (input: RuleInput, skipValidation: boolean): Rule {
-    return this.#changed(this.rules.register(this.#complete(input, skipValidation)))
+    return this.#saveAfter(this.registry.register(this.#complete(input, skipValidation)))
   }
 
   /** Throws as `register` does, and `RuleNotFoundError`. */
   update (id: string, updates: Partial<RuleInput>): Rule {
-    const rule = this.rules.get(id)
+    const rule = this.registry.get(id)
     if (rule === undefined) throw new RuleNotFoundError(id)
     if (typeof updates !== 'object' || updates === null || Array.isArray(updates)) throw invalid('(root)', 'must be an object')
-    return this.#changed(this.rules.update(this.#complete({ ...rule, ...updates, id }, false)))
+    return this.#saveAfter(this.registry.update(this.#complete({ ...rule, ...updates, id }, false)))
   }
 
   unregister (id: string): boolean {
-    return this.#changedIf(this.rules.unregister(id))
+    return this.#saveIf(this.registry.unregister(id))
   }
 
   setEnabled (id: string, enabled: boolean): boolean {
-    const changed = this.rules.setEnabled(id, enabled)
-    this.#changedIf(changed === true)
+    const changed = this.registry.setEnabled(id, enabled)
+    this.#saveIf(changed === true)
     return changed !== undefined
   }
 
@@ -79,20 +79,20 @@ export class RuleBook {
   }
 
   createGroup (input: RuleGroupInput): RuleGroup {
-    return this.#changed(this.#groups.create(input))
+    return this.#saveAfter(this.#groups.create(input))
   }
 
   updateGroup (id: string, update: RuleGroupUpdate): RuleGroup | undefined {
     const group = this.#groups.update(id, update)
-    this.#changedIf(group !== undefined)
+    this.#saveIf(group !== undefined)
     return group
   }
 
   /** Its rules stay, in no group. */
   deleteGroup (id: string): boolean {
     if (!this.#groups.delete(id)) return false
-    this.rules.ungroup(id)
-    return this.#changedIf(true)
+    this.registry.ungroup(id)
+    return this.#saveIf(true)
   }
 
   #complete (input: RuleInput, skipValidation: boolean): RuleContent {
@@ -105,7 +105,7 @@ export class RuleBook {
   #restoreRule (rule: Rule): void {
     const { version, createdAt, updatedAt } = rule
     if (![version, createdAt, updatedAt].every(Number.isSafeInteger)) throw new TypeError('its version or times are no whole numbers')
-    this.rules.restore({ ...this.#complete(rule, false), version, createdAt, updatedAt })
+    this.registry.restore({ ...this.#complete(rule, false), version, createdAt, updatedAt })
   }
 
   #restore (saved: unknown, kind: string, restore: () => void): void {
@@ -116,13 +116,13 @@ export class RuleBook {
     }
   }
 
-  #changed<T> (result: T): T {
-    this.#storage?.changed()
+  #saveAfter<T> (result: T): T {
+    this.#storage?.scheduleSave()
     return result
   }
 
-  #changedIf (changed: boolean): boolean {
-    if (changed) this.#storage?.changed()
+  #saveIf (changed: boolean): boolean {
+    if (changed) this.#storage?.scheduleSave()
     return changed
   }
 }

@@ -1,7 +1,7 @@
 import type { PersistedState } from '@hamicek/noex-store'
 import type { CompleteClock } from '../util/clock.js'
 import type { EngineOptions } from '../options.js'
-import type { Reporter } from './reporter.js'
+import type { FailureReporter } from './reporter.js'
 import type { Rule } from '../rule.js'
 import type { RuleGroup } from '../rule-group.js'
 import { toError } from '../util/to-error.js'
@@ -12,7 +12,7 @@ const SAVE_DELAY_MS = 10
 const STORAGE_TIMEOUT_MS = 30_000
 
 /** What is saved. */
-export interface SavedRules {
+interface SavedRules {
   readonly rules: readonly Rule[]
   readonly groups: readonly RuleGroup[]
 }
@@ -36,7 +36,7 @@ export class RuleStorage {
   readonly #options: NonNullable<EngineOptions['persistence']>
   readonly #clock: CompleteClock
   readonly #ownClock: CompleteClock
-  readonly #reporter: Reporter
+  readonly #reporter: FailureReporter
   readonly #take: () => SavedRules
   #isDirty = false
   #cancelSave: (() => void) | undefined
@@ -47,7 +47,7 @@ export class RuleStorage {
     options: NonNullable<EngineOptions['persistence']>,
     clock: CompleteClock,
     ownClock: CompleteClock,
-    reporter: Reporter,
+    reporter: FailureReporter,
     take: () => SavedRules
   ) {
     this.#options = options
@@ -64,14 +64,14 @@ export class RuleStorage {
       const saved: unknown = await this.#inTime(adapter.load<unknown>(key))
       return saved === undefined || saved === null ? undefined : this.#read(saved, schemaVersion)
     } catch (error) {
-      const failure = toError(error)
-      if (failure instanceof RuleStorageError) throw failure
-      throw new RuleStorageError(key, 'they cannot be read', failure)
+      const createError = toError(error)
+      if (createError instanceof RuleStorageError) throw createError
+      throw new RuleStorageError(key, 'they cannot be read', createError)
     }
   }
 
   /** Has everything saved in a while. */
-  changed (): void {
+  scheduleSave (): void {
     this.#isDirty = true
     if (this.#saving !== undefined) return
     this.#cancelSave ??= this.#ownClock.after(SAVE_DELAY_MS, () => {
@@ -123,7 +123,7 @@ export class RuleStorage {
   #save (): Promise<void> {
     this.#saving = this.#write().then(isSaved => {
       this.#saving = undefined
-      if (isSaved && this.#isDirty) this.changed()
+      if (isSaved && this.#isDirty) this.scheduleSave()
     })
     return this.#saving
   }
@@ -135,14 +135,14 @@ export class RuleStorage {
     // A second save beside the first could be overtaken by it: it is waited for, but not in silence.
     const cancel = this.#ownClock.after(STORAGE_TIMEOUT_MS, () => {
       const error = new Error(`The storage did not answer within ${STORAGE_TIMEOUT_MS} ms`)
-      this.#reporter.fail(error, {}, 'the rules are not saved: the storage does not answer')
+      this.#reporter.reportFailure(error, {}, 'the rules are not saved: the storage does not answer')
     })
     try {
       await adapter.save(key, { state: this.#take(), metadata })
       return true
     } catch (error) {
       this.#isDirty = true
-      this.#reporter.fail(error, {}, 'the rules could not be saved')
+      this.#reporter.reportFailure(error, {}, 'the rules could not be saved')
       return false
     } finally {
       cancel()

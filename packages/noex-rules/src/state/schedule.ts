@@ -7,13 +7,13 @@ const MAX_CRON_LENGTH = 256
 /** When a timer fires. */
 export interface Schedule {
   /** In epoch milliseconds; `undefined` for never. */
-  readonly first: (now: number) => number | undefined
+  readonly firstAfter: (now: number) => number | undefined
   /** When it fires again, having been handled; `undefined` for never. */
-  readonly next: (now: number) => number | undefined
+  readonly nextAfter: (now: number) => number | undefined
   /** How often altogether. */
   readonly maxCount: number
   /** As timers show it. */
-  readonly shown: { readonly repeat?: { readonly interval: number, readonly maxCount?: number }, readonly cron?: string }
+  readonly timerFields: { readonly repeat?: { readonly interval: number, readonly maxCount?: number }, readonly cron?: string }
 }
 
 /** Throws `TypeError` and `RangeError` for what says no times. */
@@ -25,13 +25,13 @@ export function createSchedule ({ duration, cron, repeat, maxCount = repeat?.max
 
 function durationSchedule (duration: Duration, repeat: TimerConfig['repeat'], maxCount: number | undefined): Schedule {
   const durationMs = parsePositive(duration)
-  if (repeat === undefined) return { first: now => now + durationMs, next: () => undefined, maxCount: 1, shown: {} }
+  if (repeat === undefined) return { firstAfter: now => now + durationMs, nextAfter: () => undefined, maxCount: 1, timerFields: {} }
   const interval = parsePositive(repeat.interval)
   return {
-    first: now => now + durationMs,
-    next: now => now + interval,
+    firstAfter: now => now + durationMs,
+    nextAfter: now => now + interval,
     maxCount: maxCount ?? Infinity,
-    shown: { repeat: Object.freeze({ interval, ...maxCount !== undefined && { maxCount } }) }
+    timerFields: { repeat: Object.freeze({ interval, ...maxCount !== undefined && { maxCount } }) }
   }
 }
 
@@ -43,7 +43,7 @@ function cronSchedule (expression: string, repeat: TimerConfig['repeat'], maxCou
   }
   const cron = new Cron(expression.trim(), { mode: '5-or-6-parts', paused: true })
   const next = (now: number): number | undefined => cron.nextRun(new Date(now))?.getTime()
-  return { first: next, next, maxCount: maxCount ?? Infinity, shown: { cron: expression } }
+  return { firstAfter: next, nextAfter: next, maxCount: maxCount ?? Infinity, timerFields: { cron: expression } }
 }
 
 /** Milliseconds, at least 1. */

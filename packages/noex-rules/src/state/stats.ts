@@ -61,7 +61,7 @@ export interface Counters {
 }
 
 /** What an engine holds. */
-export type Sizes = Pick<EngineStats, 'rulesCount' | 'factsCount' | 'timersCount' | 'subscriptionsCount' | 'queueLength' | 'temporalInstances'>
+type Sizes = Pick<EngineStats, 'rulesCount' | 'factsCount' | 'timersCount' | 'subscriptionsCount' | 'queueLength' | 'temporalInstances'>
 
 export function createCounters (): Counters {
   return {
@@ -80,7 +80,7 @@ export function createCounters (): Counters {
 }
 
 /** The statistics of an engine, a copy. */
-export function statsOf (counters: Counters, sizes: Sizes): EngineStats {
+export function createStats (counters: Counters, sizes: Sizes): EngineStats {
   const { executionTime, lastError, eventsProcessed, rulesExecuted, ...failures } = counters
   const { rulesCount, factsCount, timersCount, ...others } = sizes
   return {

@@ -59,7 +59,7 @@ export class Subscriptions {
   }
 
   /** Whether what handlers of this topic do may belong to the chain of the event. */
-  joinsChain (topic: string): boolean {
+  hasAttached (topic: string): boolean {
     return this.#index.find(topic).some(({ isDetached }) => !isDetached)
   }
 

@@ -1,11 +1,11 @@
-import { afterLong, type CompleteClock } from '../util/clock.js'
+import { afterAnyDelay, type CompleteClock } from '../util/clock.js'
 import { EngineNotRunningError, LimitError } from '../errors.js'
 import { assertData, assertName } from '../util/names.js'
 import { createSchedule, type Schedule } from './schedule.js'
 import type { Timer, TimerConfig } from '../timer.js'
 
 /** A timer whose time has come, and that waits for its turn. */
-export interface Expiry {
+export interface TimerExpiry {
   /** The timer, which counts as fired then; `undefined` when it was cancelled or replaced meanwhile. */
   begin: () => Timer | undefined
   /** It has been handled: it may go on. */
@@ -25,11 +25,11 @@ export class Timers {
   readonly #max: number
   readonly #clock: CompleteClock
   readonly #createId: () => string
-  readonly #onExpiry: (expiry: Expiry) => void
+  readonly #onExpiry: (expiry: TimerExpiry) => void
   readonly #engineName: string
   #isClosed = false
 
-  constructor (max: number, clock: CompleteClock, createId: () => string, engineName: string, onExpiry: (expiry: Expiry) => void) {
+  constructor (max: number, clock: CompleteClock, createId: () => string, engineName: string, onExpiry: (expiry: TimerExpiry) => void) {
     this.#max = max
     this.#clock = clock
     this.#createId = createId
@@ -85,21 +85,21 @@ export class Timers {
     if (correlationId !== undefined && typeof correlationId !== 'string') throw new TypeError('The correlationId of a timer must be a text')
 
     const schedule = createSchedule(config)
-    const expiresAt = schedule.first(this.#clock.now())
+    const expiresAt = schedule.firstAfter(this.#clock.now())
     if (expiresAt === undefined) throw new RangeError('A timer must fire at some time, but its cron names none')
     const timer = {
       id: this.#createId(),
       name,
       expiresAt,
       onExpire: Object.freeze({ topic, data }),
-      ...schedule.shown,
+      ...schedule.timerFields,
       ...correlationId !== undefined && { correlationId }
     }
     return { timer: Object.freeze(timer), schedule }
   }
 
   #wait (entry: Entry): void {
-    entry.cancel = afterLong(this.#clock, entry.timer.expiresAt - this.#clock.now(), () => {
+    entry.cancel = afterAnyDelay(this.#clock, entry.timer.expiresAt - this.#clock.now(), () => {
       this.#onExpiry({ begin: () => this.#begin(entry), end: () => { this.#end(entry) } })
     })
   }
@@ -117,7 +117,7 @@ export class Timers {
     const { timer, schedule } = entry
     if (this.#entries.get(timer.name) !== entry) return
     // A clock may call early: a cron does not fire twice for one time.
-    const expiresAt = schedule.next(Math.max(this.#clock.now(), schedule.shown.cron === undefined ? 0 : timer.expiresAt))
+    const expiresAt = schedule.nextAfter(Math.max(this.#clock.now(), schedule.timerFields.cron === undefined ? 0 : timer.expiresAt))
     if (expiresAt === undefined) {
       this.#entries.delete(timer.name)
       return

@@ -1,9 +1,9 @@
 import type { CompiledMatcher, CompiledTemporalPattern } from '../compiler/compiled-rule.js'
 import { AbsenceWatcher } from './absence-watcher.js'
-import { figuresOf } from './window-aggregation.js'
+import { createAggregation } from './window-aggregation.js'
 import { SequenceWatcher } from './sequence-watcher.js'
-import { SlidingWatcher } from './sliding-window-watcher.js'
-import { TumblingWatcher } from './tumbling-window-watcher.js'
+import { SlidingWindowWatcher } from './sliding-window-watcher.js'
+import { TumblingWindowWatcher } from './tumbling-window-watcher.js'
 import type { Watcher, WatcherContext } from './watcher.js'
 
 export function createWatcher (pattern: CompiledTemporalPattern, context: WatcherContext): Watcher {
@@ -11,8 +11,8 @@ export function createWatcher (pattern: CompiledTemporalPattern, context: Watche
     case 'sequence': return new SequenceWatcher(pattern, context)
     case 'absence': return new AbsenceWatcher(pattern, context)
     default: {
-      const figures = figuresOf(pattern)
-      return pattern.sliding ? new SlidingWatcher(figures, context) : new TumblingWatcher(figures, context)
+      const aggregation = createAggregation(pattern)
+      return pattern.sliding ? new SlidingWindowWatcher(aggregation, context) : new TumblingWindowWatcher(aggregation, context)
     }
   }
 }

@@ -1,5 +1,5 @@
-import { AgeQueue } from '../util/oldest-first-set.js'
-import { afterLong, type CompleteClock } from '../util/clock.js'
+import { OldestFirstSet } from '../util/oldest-first-set.js'
+import { afterAnyDelay, type CompleteClock } from '../util/clock.js'
 import type { Counters } from '../state/stats.js'
 
 /** Something remembered for a temporal trigger, until a time. */
@@ -7,17 +7,17 @@ export interface Instance {
   /** Epoch milliseconds. */
   readonly deadline: number
   /** Where it is remembered. */
-  readonly line: InstanceOwner
+  readonly queue: InstanceOwner
 }
 
 /** Who remembers instances. */
-export interface InstanceOwner {
+interface InstanceOwner {
   forget (instance: Instance): void
 }
 
 /** All that an engine remembers for temporal triggers: bounded, and the oldest has to go first. */
 export class InstancePool {
-  readonly #instances = new AgeQueue<Instance>()
+  readonly #instances = new OldestFirstSet<Instance>()
   readonly #max: number
   readonly #counters: Counters
 
@@ -43,13 +43,13 @@ export class InstancePool {
   /** Forgets an instance before its time. */
   drop (instance: Instance): void {
     this.#counters.temporalDropped++
-    instance.line.forget(instance)
+    instance.queue.forget(instance)
   }
 }
 
 /** The instances of one trigger, in the order of their deadlines, which is that of their arrival. */
-export class InstanceLine<T extends Instance> implements InstanceOwner {
-  readonly #instances = new AgeQueue<T>()
+export class InstanceQueue<T extends Instance> implements InstanceOwner {
+  readonly #instances = new OldestFirstSet<T>()
   readonly #pool: InstancePool
   readonly #clock: CompleteClock
   readonly #onForget: (instance: T) => void
@@ -98,7 +98,7 @@ export class InstanceLine<T extends Instance> implements InstanceOwner {
     const { oldest } = this.#instances
     if (oldest === undefined || this.#isWaiting) return
     this.#isWaiting = true
-    this.#cancel = afterLong(this.#clock, oldest.deadline - this.#clock.now(), () => {
+    this.#cancel = afterAnyDelay(this.#clock, oldest.deadline - this.#clock.now(), () => {
       this.#cancel = undefined
       this.#onDue(this.#clock.now())
     })

@@ -1,7 +1,7 @@
 import type { Event } from '../event.js'
-import type { Figures } from './window-aggregation.js'
-import { isMeant, MAX_SHOWN_EVENTS } from './temporal-occurrence.js'
-import { type Instance, InstanceLine } from './instances.js'
+import type { WindowAggregation } from './window-aggregation.js'
+import { matchesEvent, MAX_SHOWN_EVENTS } from './temporal-occurrence.js'
+import { type Instance, InstanceQueue } from './instances.js'
 import { SlidingWindow } from './sliding-window.js'
 import type { Fire, Watcher, WatcherContext } from './watcher.js'
 
@@ -12,44 +12,44 @@ interface Sample extends Instance {
 }
 
 /** Looks back from each event over a window that ends with it, and fires each time the threshold is met. */
-export class SlidingWatcher implements Watcher {
-  readonly #figures: Figures
+export class SlidingWindowWatcher implements Watcher {
+  readonly #aggregation: WindowAggregation
   readonly #context: WatcherContext
-  readonly #line: InstanceLine<Sample>
+  readonly #queue: InstanceQueue<Sample>
   readonly #byGroup = new Map<string, SlidingWindow<Sample>>()
 
-  constructor (figures: Figures, context: WatcherContext) {
-    this.#figures = figures
+  constructor (aggregation: WindowAggregation, context: WatcherContext) {
+    this.#aggregation = aggregation
     this.#context = context
-    this.#line = new InstanceLine<Sample>(context.pool, context.clock, sample => { this.#leave(sample) }, context.onDue)
+    this.#queue = new InstanceQueue<Sample>(context.pool, context.clock, sample => { this.#leave(sample) }, context.onDue)
   }
 
-  feed (event: Event, fire: Fire): void {
-    const { event: matcher, groupOf, sampleOf, windowMs, occurrenceOf } = this.#figures
+  observe (event: Event, fire: Fire): void {
+    const { event: matcher, groupOf, sampleOf, windowMs, occurrenceOf } = this.#aggregation
     const group = groupOf(event.data)
-    if (group === undefined || !isMeant(matcher, event)) return
+    if (group === undefined || !matchesEvent(matcher, event)) return
     const value = sampleOf(event)
     if (value === undefined) return
 
     this.#forgetOld(group, event.timestamp)
     // What is as old as the window is long is still in it.
-    const sample = { group, event, value, deadline: event.timestamp + windowMs + 1, line: this.#line }
+    const sample = { group, event, value, deadline: event.timestamp + windowMs + 1, queue: this.#queue }
     const window = this.#windowOf(group)
     window.push(sample)
-    this.#line.add(sample)
+    this.#queue.add(sample)
     const shown = (): Event[] => window.first(MAX_SHOWN_EVENTS).map(({ event }) => event)
     const occurrence = occurrenceOf(window.totals, shown, this.#context.isGrouped ? group : undefined, event.timestamp)
     if (occurrence !== undefined) fire(occurrence)
   }
 
   expire (now: number): void {
-    while (this.#line.takeDue(now) !== undefined);
-    this.#line.disarm()
-    this.#line.arm()
+    while (this.#queue.takeDue(now) !== undefined);
+    this.#queue.disarm()
+    this.#queue.arm()
   }
 
   clear (): void {
-    this.#line.clear()
+    this.#queue.clear()
   }
 
   #windowOf (group: string): SlidingWindow<Sample> {
@@ -60,7 +60,7 @@ export class SlidingWatcher implements Watcher {
 
   #forgetOld (group: string, now: number): void {
     const window = this.#byGroup.get(group)
-    for (let oldest = window?.oldest; oldest !== undefined && oldest.deadline <= now; oldest = window?.oldest) this.#line.forget(oldest)
+    for (let oldest = window?.oldest; oldest !== undefined && oldest.deadline <= now; oldest = window?.oldest) this.#queue.forget(oldest)
   }
 
   /** What leaves is the oldest of its group, as it is the oldest of all. */

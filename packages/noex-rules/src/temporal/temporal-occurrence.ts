@@ -6,7 +6,7 @@ import type { Occurrence } from '../state/occurrence.js'
 export const MAX_SHOWN_EVENTS = 100
 
 /** Tells whether an event is one that a matcher means. */
-export function isMeant ({ topic, accepts }: CompiledMatcher, event: Event): boolean {
+export function matchesEvent ({ topic, accepts }: CompiledMatcher, event: Event): boolean {
   return topic.matches(event.topic) && accepts(event.data)
 }
 

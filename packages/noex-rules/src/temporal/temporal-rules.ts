@@ -14,7 +14,7 @@ export interface Firing {
   readonly occurrence: Occurrence
 }
 
-interface Watch {
+interface WatchedRule {
   readonly registered: RegisteredRule
   readonly watcher: Watcher
   readonly topics: readonly PatternMatcher[]
@@ -22,8 +22,8 @@ interface Watch {
 
 /** Watches events for all rules with temporal triggers. Events of other topics cost nothing. */
 export class TemporalRules implements RuleListener {
-  readonly #index = new PatternIndex<Watch>((a, b) => a.registered.order - b.registered.order)
-  readonly #watches = new Map<RegisteredRule, Watch>()
+  readonly #index = new PatternIndex<WatchedRule>((a, b) => a.registered.order - b.registered.order)
+  readonly #watches = new Map<RegisteredRule, WatchedRule>()
   readonly #pool: InstancePool
   readonly #clock: CompleteClock
   readonly #onDue: (expire: () => Firing[]) => void
@@ -40,7 +40,7 @@ export class TemporalRules implements RuleListener {
     return this.#pool.size
   }
 
-  added (registered: RegisteredRule): void {
+  onRuleAdded (registered: RegisteredRule): void {
     const { rule, trigger } = registered.compiled
     if (trigger.type !== 'temporal' || rule.trigger.type !== 'temporal') return
     const topics = matchersOf(trigger.pattern).map(({ topic }) => topic)
@@ -55,7 +55,7 @@ export class TemporalRules implements RuleListener {
     for (const topic of topics) this.#index.add(topic, watch)
   }
 
-  removed (registered: RegisteredRule): void {
+  onRuleRemoved (registered: RegisteredRule): void {
     const watch = this.#watches.get(registered)
     if (watch === undefined) return
     this.#watches.delete(registered)
@@ -69,9 +69,9 @@ export class TemporalRules implements RuleListener {
   }
 
   /** Shows an event to the rules that watch its topic; those that it makes fire. */
-  feed (event: Event): Firing[] {
+  observe (event: Event): Firing[] {
     return this.#index.find(event.topic).flatMap(({ registered, watcher }) => {
-      return this.#firings(registered, fire => { watcher.feed(event, fire) })
+      return this.#firings(registered, fire => { watcher.observe(event, fire) })
     })
   }
 

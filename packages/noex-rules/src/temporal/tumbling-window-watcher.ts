@@ -1,7 +1,7 @@
 import type { Event } from '../event.js'
-import { addSample, type Figures, NO_TOTALS, type Totals } from './window-aggregation.js'
-import { isMeant, MAX_SHOWN_EVENTS } from './temporal-occurrence.js'
-import { type Instance, InstanceLine } from './instances.js'
+import { addSample, type WindowAggregation, NO_TOTALS, type Totals } from './window-aggregation.js'
+import { matchesEvent, MAX_SHOWN_EVENTS } from './temporal-occurrence.js'
+import { type Instance, InstanceQueue } from './instances.js'
 import type { Fire, Watcher, WatcherContext } from './watcher.js'
 
 interface Window extends Instance {
@@ -11,22 +11,22 @@ interface Window extends Instance {
 }
 
 /** Looks at windows side by side, each at its end. They begin at multiples of their length since 1970. */
-export class TumblingWatcher implements Watcher {
-  readonly #figures: Figures
+export class TumblingWindowWatcher implements Watcher {
+  readonly #aggregation: WindowAggregation
   readonly #context: WatcherContext
-  readonly #line: InstanceLine<Window>
+  readonly #queue: InstanceQueue<Window>
   readonly #byGroup = new Map<string, Window>()
 
-  constructor (figures: Figures, context: WatcherContext) {
-    this.#figures = figures
+  constructor (aggregation: WindowAggregation, context: WatcherContext) {
+    this.#aggregation = aggregation
     this.#context = context
-    this.#line = new InstanceLine<Window>(context.pool, context.clock, ({ group }) => { this.#byGroup.delete(group) }, context.onDue)
+    this.#queue = new InstanceQueue<Window>(context.pool, context.clock, ({ group }) => { this.#byGroup.delete(group) }, context.onDue)
   }
 
-  feed (event: Event, fire: Fire): void {
-    const group = this.#figures.groupOf(event.data)
-    if (group === undefined || !isMeant(this.#figures.event, event)) return
-    const value = this.#figures.sampleOf(event)
+  observe (event: Event, fire: Fire): void {
+    const group = this.#aggregation.groupOf(event.data)
+    if (group === undefined || !matchesEvent(this.#aggregation.event, event)) return
+    const value = this.#aggregation.sampleOf(event)
     if (value === undefined) return
 
     const window = this.#windowAt(event.timestamp, group, fire)
@@ -35,32 +35,32 @@ export class TumblingWatcher implements Watcher {
   }
 
   expire (now: number, fire: Fire): void {
-    for (let due = this.#line.takeDue(now); due !== undefined; due = this.#line.takeDue(now)) this.#end(due, fire)
-    this.#line.disarm()
-    this.#line.arm()
+    for (let due = this.#queue.takeDue(now); due !== undefined; due = this.#queue.takeDue(now)) this.#end(due, fire)
+    this.#queue.disarm()
+    this.#queue.arm()
   }
 
   clear (): void {
-    this.#line.clear()
+    this.#queue.clear()
   }
 
   #windowAt (now: number, group: string, fire: Fire): Window {
     const open = this.#byGroup.get(group)
     if (open !== undefined && now < open.deadline) return open
     if (open !== undefined) {
-      this.#line.forget(open)
+      this.#queue.forget(open)
       this.#end(open, fire)
     }
-    const { windowMs } = this.#figures
+    const { windowMs } = this.#aggregation
     const deadline = (Math.floor(now / windowMs) + 1) * windowMs
-    const window: Window = { group, events: [], totals: NO_TOTALS, deadline, line: this.#line }
+    const window: Window = { group, events: [], totals: NO_TOTALS, deadline, queue: this.#queue }
     this.#byGroup.set(group, window)
-    this.#line.add(window)
+    this.#queue.add(window)
     return window
   }
 
   #end ({ totals, events, group, deadline }: Window, fire: Fire): void {
-    const occurrence = this.#figures.occurrenceOf(totals, () => events, this.#context.isGrouped ? group : undefined, deadline)
+    const occurrence = this.#aggregation.occurrenceOf(totals, () => events, this.#context.isGrouped ? group : undefined, deadline)
     if (occurrence !== undefined) fire(occurrence)
   }
 }

@@ -9,7 +9,7 @@ export type Fire = (occurrence: Occurrence) => void
 /** Watches events for one temporal trigger. */
 export interface Watcher {
   /** Looks at an event of one of the pattern's topics. */
-  feed: (event: Event, fire: Fire) => void
+  observe: (event: Event, fire: Fire) => void
   /** Looks at what is due at a time, in epoch milliseconds. */
   expire: (now: number, fire: Fire) => void
   /** Forgets everything. */

@@ -22,7 +22,7 @@ export function addTotals (a: Totals, b: Totals): Totals {
 }
 
 /** What a count or an aggregate does with the events in its window. */
-export interface Figures {
+export interface WindowAggregation {
   readonly event: CompiledMatcher
   readonly windowMs: number
   readonly groupOf: CompiledTemporalPattern['groupOf']
@@ -34,9 +34,9 @@ export interface Figures {
 
 type Windowed = Extract<CompiledTemporalPattern, { type: 'count' | 'aggregate' }>
 
-export function figuresOf (pattern: Windowed): Figures {
+export function createAggregation (pattern: Windowed): WindowAggregation {
   const { event, windowMs, groupOf, holds } = pattern
-  const valueOf = figureOf(pattern)
+  const valueOf = aggregateFunction(pattern)
   return {
     event,
     windowMs,
@@ -52,7 +52,7 @@ export function figuresOf (pattern: Windowed): Figures {
   }
 }
 
-function figureOf (pattern: Windowed): (totals: Totals) => number {
+function aggregateFunction (pattern: Windowed): (totals: Totals) => number {
   const name = pattern.type === 'count' ? 'count' : pattern.function
   return name === 'avg' ? ({ sum, count }) => sum / count : totals => totals[name]
 }

@@ -35,7 +35,7 @@ const readTicks = performance.now.bind(performance)
  * subscribers and storage. It keeps the globals that were there when this file was loaded: under fake timers,
  * nothing hangs.
  */
-export const ownClock: CompleteClock = {
+export const realClock: CompleteClock = {
   now: () => RealDate.now(),
   ticks: readTicks,
   after (delayMs, callback) {
@@ -61,7 +61,7 @@ export function completeClock (clock: Clock): CompleteClock {
 const MAX_DELAY_MS = 2 ** 31 - 1
 
 /** Calls back after any delay, in as many waits as it takes. Returns what cancels it. */
-export function afterLong (clock: CompleteClock, delayMs: number, callback: () => void): () => void {
+export function afterAnyDelay (clock: CompleteClock, delayMs: number, callback: () => void): () => void {
   let cancel = wait(Math.max(0, delayMs))
   return () => { cancel() }
 

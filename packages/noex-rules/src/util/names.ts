@@ -1,5 +1,5 @@
 /** A longer topic, key or name of a timer is refused; in characters. */
-export const MAX_NAME_LENGTH = 1024
+const MAX_NAME_LENGTH = 1024
 
 /** Refuses what cannot be a topic, a key or the name of a timer: throws `TypeError`. `subject` begins its message. */
 export function assertName (name: unknown, subject: string): asserts name is string {

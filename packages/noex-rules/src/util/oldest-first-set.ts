@@ -2,7 +2,7 @@
  * A set that tells its oldest member in constant time, however many have left it. What has left is
  * never added again.
  */
-export class AgeQueue<T extends object> {
+export class OldestFirstSet<T extends object> {
   readonly #members = new Set<T>()
   /** Kept, because a new one would walk over the places of all that have left. It goes on only when there is a next one, and so never ends. */
   readonly #ages = this.#members.values()

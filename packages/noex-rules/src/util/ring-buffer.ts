@@ -1,7 +1,7 @@
 const MIN_CAPACITY = 16
 
 /** First in, first out, both in constant time. Its memory follows its length. */
-export class Ring<T> {
+export class RingBuffer<T> {
   #places: Array<T | undefined> = new Array<T | undefined>(MIN_CAPACITY).fill(undefined)
   #head = 0
   #length = 0

@@ -4,10 +4,10 @@ import { Issues } from './issues.js'
 import { takeSnapshot } from './snapshot.js'
 
 /** A rule without what the engine adds when it is registered. */
-export type CompleteRule = Omit<Rule, 'version' | 'createdAt' | 'updatedAt'>
+type CompleteRule = Omit<Rule, 'version' | 'createdAt' | 'updatedAt'>
 
 /** What is read of a rule that is given; other members are ignored. */
-export const RULE_MEMBERS = [
+export const RULE_PROPERTIES = [
   'id', 'name', 'description', 'priority', 'enabled', 'tags', 'group', 'trigger', 'conditions', 'actions', 'lookups'
 ] as const satisfies ReadonlyArray<keyof RuleInput>
 
@@ -25,7 +25,7 @@ const DEFAULTS = Object.freeze({
  */
 export function completeRule (input: RuleInput): CompleteRule {
   const issues = new Issues()
-  const snapshot = takeSnapshot(input, RULE_MEMBERS, issues)
+  const snapshot = takeSnapshot(input, RULE_PROPERTIES, issues)
   if (issues.hasErrors) throw new RuleValidationError('The rule is not valid', issues.toResult().errors)
   return Object.freeze({ ...DEFAULTS, ...snapshot }) as unknown as CompleteRule
 }

@@ -1,10 +1,10 @@
-import { type ReferredName, referredNames } from '../expressions/reference.js'
+import { type NamedReference, namedReferences } from '../expressions/reference.js'
 import { parseTemplate } from '../expressions/template-parts.js'
 
 import type { ValidationIssue } from '../errors.js'
 
 /** So many issues are collected; what is found after them is not told. */
-export const MAX_ISSUES = 100
+const MAX_ISSUES = 100
 const MAX_NAME_LENGTH = 64
 const DIGITS = /^\d+$/
 
@@ -15,7 +15,7 @@ export const ROOT = '(root)'
 export class Issues {
   readonly #errors = new Map<string, ValidationIssue>()
   readonly #warnings: ValidationIssue[] = []
-  readonly #referred: Array<ReferredName & { readonly path: string }> = []
+  readonly #referred: Array<NamedReference & { readonly path: string }> = []
 
   get hasErrors (): boolean {
     return this.#errors.size > 0
@@ -39,21 +39,21 @@ export class Issues {
   }
 
   /** Notes what a text with `${}` refers to. */
-  noteText (path: string, text: string): void {
-    for (const named of referredNames(parseTemplate(text))) this.noteName(path, named)
+  noteTextReferences (path: string, text: string): void {
+    for (const named of namedReferences(parseTemplate(text))) this.noteName(path, named)
   }
 
   /** Notes what a `{ ref }` refers to. */
   noteReference (path: string, reference: string): void {
-    for (const named of referredNames([parseTemplate(reference)])) this.noteName(path, named)
+    for (const named of namedReferences([parseTemplate(reference)])) this.noteName(path, named)
   }
 
-  noteName (path: string, named: ReferredName): void {
+  noteName (path: string, named: NamedReference): void {
     if (this.#referred.length < MAX_ISSUES) this.#referred.push({ path, ...named })
   }
 
   /** Warns of references to aliases and lookups that the rule does not have: there is never anything. */
-  warnOfUnknown (aliases: ReadonlySet<string>, lookups: ReadonlySet<string>): void {
+  warnOfUnknownNames (aliases: ReadonlySet<string>, lookups: ReadonlySet<string>): void {
     for (const { path, root, name } of this.#referred) {
       const isKnown = root === 'lookup' ? lookups.has(name) : aliases.has(name) || DIGITS.test(name)
       const kind = root === 'lookup' ? 'lookup' : 'alias'

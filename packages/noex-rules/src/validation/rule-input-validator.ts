@@ -1,4 +1,4 @@
-import { RULE_MEMBERS } from './complete-rule.js'
+import { RULE_PROPERTIES } from './complete-rule.js'
 import type { RuleInput } from '../rule.js'
 import { indexPath, Issues, ROOT, type ValidationResult } from './issues.js'
 import type { ValidationIssue } from '../errors.js'
@@ -6,7 +6,7 @@ import { takeSnapshot } from './snapshot.js'
 import { validateRule } from './validate-rule.js'
 
 /** So many inputs does `validateMany` look at; the rest is refused. */
-export const MAX_INPUTS = 1000
+const MAX_INPUTS = 1000
 
 /** What a validator is told. */
 export interface RuleInputValidatorOptions {
@@ -23,7 +23,7 @@ export interface ManyValidationResult extends ValidationResult {
 }
 
 /** A validated input. */
-export interface InspectedInput {
+interface InspectedInput {
   result: ValidationResult
   /** The input as it was when it was looked at: a frozen copy. `undefined` when the result is not valid. */
   input: RuleInput | undefined
@@ -45,7 +45,7 @@ export class RuleInputValidator {
   /** As `validate`; hands back what it has looked at, too, which a getter or another holder cannot change any more. */
   inspect (input: unknown): InspectedInput {
     const issues = new Issues()
-    const snapshot = takeSnapshot(input, RULE_MEMBERS, issues)
+    const snapshot = takeSnapshot(input, RULE_PROPERTIES, issues)
     if (snapshot !== undefined) validateRule(issues, snapshot, this.#allowsExpressions)
     const result = issues.toResult()
     return { result, input: result.valid ? snapshot as unknown as RuleInput : undefined }
@@ -57,15 +57,15 @@ export class RuleInputValidator {
    */
   validateMany (inputs: unknown): ManyValidationResult {
     try {
-      if (!Array.isArray(inputs)) return refused('must be an array')
-      if (inputs.length > MAX_INPUTS) return refused(`must have at most ${MAX_INPUTS} rules`)
+      if (!Array.isArray(inputs)) return singleError('must be an array')
+      if (inputs.length > MAX_INPUTS) return singleError(`must have at most ${MAX_INPUTS} rules`)
 
       const ids = new Set<string>()
       const results: ValidationResult[] = []
       for (let index = 0; index < Math.min(inputs.length, MAX_INPUTS); index++) results.push(this.#validateOneOfMany(inputs[index], ids))
-      return together(results)
+      return combine(results)
     } catch {
-      return refused('cannot be read')
+      return singleError('cannot be read')
     }
   }
 
@@ -81,14 +81,14 @@ export class RuleInputValidator {
   }
 }
 
-function refused (message: string): ManyValidationResult {
+function singleError (message: string): ManyValidationResult {
   const issues = new Issues()
   issues.error(ROOT, message)
   const result = issues.toResult()
   return { ...result, results: [result] }
 }
 
-function together (results: ValidationResult[]): ManyValidationResult {
+function combine (results: ValidationResult[]): ManyValidationResult {
   const placed = (issue: ValidationIssue, index: number): ValidationIssue => {
     const { path } = issue
     return { ...issue, path: path === ROOT ? indexPath('', index) : `${indexPath('', index)}.${path}` }

@@ -1,7 +1,7 @@
 import { indexPath, type Issues, memberPath, ROOT } from './issues.js'
 
 /** A larger rule is refused: the characters of its names and texts, and some for each value. */
-export const MAX_RULE_SIZE = 65_536
+const MAX_RULE_SIZE = 65_536
 /** What is nested deeper than this is refused, whatever it is. */
 const MAX_DEPTH = 100
 const VALUE_SIZE = 4
@@ -28,14 +28,14 @@ export function takeSnapshot (value: unknown, names: readonly string[], issues: 
     if (isPlainObject(value)) return copyObject(value, '', names.filter(name => Object.hasOwn(value, name)), progress)
     issues.error(ROOT, 'must be a plain object')
   } catch (error) {
-    if (error instanceof TooLarge) issues.error(ROOT, `is larger than ${MAX_RULE_SIZE} characters`)
+    if (error instanceof SnapshotTooLarge) issues.error(ROOT, `is larger than ${MAX_RULE_SIZE} characters`)
     else issues.error(progress.path === '' ? ROOT : progress.path, 'cannot be read')
   }
   return undefined
 }
 
 /** Ends a snapshot at once. */
-class TooLarge extends Error {}
+class SnapshotTooLarge extends Error {}
 
 function copy (value: unknown, path: string, progress: Progress): unknown {
   progress.path = path
@@ -94,7 +94,7 @@ function copyObject (object: Readonly<Record<string, unknown>>, path: string, na
 
 function spend (progress: Progress, size: number): void {
   progress.sizeLeft -= size
-  if (progress.sizeLeft < 0) throw new TooLarge()
+  if (progress.sizeLeft < 0) throw new SnapshotTooLarge()
 }
 
 /** Objects of literals and of `JSON.parse`, also those of other contexts, and those without a prototype. */

@@ -5,7 +5,7 @@ import { validateOneOf, validateText, validateVariable } from './validate-text.j
 import { validateValues } from './validate-value.js'
 
 /** So many lookups has a rule. */
-export const MAX_LOOKUPS = 32
+const MAX_LOOKUPS = 32
 
 const ON_ERROR = ['skip', 'fail'] as const
 

@@ -1,5 +1,5 @@
 import { isRecord } from '../util/record.js'
-import { type Inspection, MAX_ACTIONS, MAX_CONDITIONS, MAX_EXPRESSIONS } from './validation-run.js'
+import { type ValidationRun, MAX_ACTIONS, MAX_CONDITIONS, MAX_EXPRESSIONS } from './validation-run.js'
 import { indexPath, type Issues } from './issues.js'
 import { validateActions } from './validate-actions.js'
 import { validateConditions } from './validate-conditions.js'
@@ -9,11 +9,11 @@ import { MAX_TEXT_LENGTH, validateString, validateText } from './validate-text.j
 import { validateTrigger } from './validate-trigger.js'
 
 /** So many tags has a rule. */
-export const MAX_TAGS = 32
+const MAX_TAGS = 32
 
 /** Checks the snapshot of a rule, which is plain data. */
 export function validateRule (issues: Issues, rule: Readonly<Record<string, unknown>>, allowsExpressions: boolean): void {
-  const inspection: Inspection = {
+  const run: ValidationRun = {
     issues,
     allowsExpressions,
     actionsLeft: MAX_ACTIONS,
@@ -25,10 +25,10 @@ export function validateRule (issues: Issues, rule: Readonly<Record<string, unkn
   validateText(issues, 'name', rule['name'])
   validateMetadata(issues, rule)
   validateTrigger(issues, 'trigger', rule['trigger'])
-  if (rule['conditions'] !== undefined) validateConditions(inspection, 'conditions', rule['conditions'])
-  if (rule['actions'] !== undefined) validateActions(inspection, 'actions', rule['actions'])
+  if (rule['conditions'] !== undefined) validateConditions(run, 'conditions', rule['conditions'])
+  if (rule['actions'] !== undefined) validateActions(run, 'actions', rule['actions'])
   if (rule['lookups'] !== undefined) validateLookups(issues, 'lookups', rule['lookups'])
-  issues.warnOfUnknown(aliasesOf(rule['trigger']), namesOf(rule['lookups'], 'name'))
+  issues.warnOfUnknownNames(aliasesOf(rule['trigger']), namesOf(rule['lookups'], 'name'))
 }
 
 /** Returns the aliases that a trigger gives to events; none for what is no trigger. */

@@ -14,7 +14,7 @@ import {
 import { validateData, validateValue, validateValues } from './validate-value.js'
 
 /** The actions that hold no others. */
-export type SimpleActionType = Exclude<Action['type'], 'conditional' | 'for_each' | 'try_catch'>
+type SimpleActionType = Exclude<Action['type'], 'conditional' | 'for_each' | 'try_catch'>
 
 /** Checks the members of an action that holds no others. */
 export function validateSimpleAction (issues: Issues, path: string, type: SimpleActionType, action: Record<string, unknown>): void {

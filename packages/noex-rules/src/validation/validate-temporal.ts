@@ -12,9 +12,9 @@ import {
 } from './validate-text.js'
 
 /** So many events has a sequence. */
-export const MAX_SEQUENCE_LENGTH = 32
+const MAX_SEQUENCE_LENGTH = 32
 /** So many paths has a filter. */
-export const MAX_FILTER_PATHS = 32
+const MAX_FILTER_PATHS = 32
 
 const DIGITS = /^\d+$/
 

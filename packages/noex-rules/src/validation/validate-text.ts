@@ -2,7 +2,7 @@ import { compileTemplate } from '../expressions/template.js'
 import type { Issues } from './issues.js'
 
 /** Longest names, ids and paths, in characters. */
-export const MAX_NAME_LENGTH = 512
+const MAX_NAME_LENGTH = 512
 /** Longest texts with `${}`, and descriptions, in characters. */
 export const MAX_TEXT_LENGTH = 4096
 /** Longest names of variables, in characters. */
@@ -39,7 +39,7 @@ type Compile = (text: string) => unknown
 export function compileText (issues: Issues, path: string, text: string, compile: Compile): void {
   issues.catch(path, () => {
     compile(text)
-    issues.noteText(path, text)
+    issues.noteTextReferences(path, text)
   })
 }
 

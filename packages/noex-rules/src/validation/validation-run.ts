@@ -10,7 +10,7 @@ export const MAX_EXPRESSIONS = 32
 export const MAX_ACTION_DEPTH = 16
 
 /** The validation of one rule while it runs. */
-export interface Inspection {
+export interface ValidationRun {
   readonly issues: Issues
   /** Whether `matches` may be used. */
   readonly allowsExpressions: boolean
