@@ -11,7 +11,13 @@ export type Action =
   | { type: 'call_service', service: string, method: string, args?: unknown[] }
   | { type: 'log', level: 'debug' | 'info' | 'warn' | 'error', message: string }
   | { type: 'conditional', conditions: Condition[], then: Action[], else?: Action[] }
-  | { type: 'for_each', collection: unknown[] | Reference, as: string, actions: Action[], maxIterations?: number }
+  | {
+    type: 'for_each',
+    collection: unknown[] | Reference,
+    as: string,
+    actions: Action[],
+    maxIterations?: number
+  }
   | { type: 'try_catch', try: Action[], catch?: { as?: string, actions: Action[] }, finally?: Action[] }
 
 /** The timer that a `set_timer` starts. */

@@ -26,4 +26,6 @@ export const CONDITION_OPERATORS = [
 export type ConditionOperator = typeof CONDITION_OPERATORS[number]
 
 /** Every source of a condition. */
-export const CONDITION_SOURCE_TYPES = ['event', 'fact', 'context', 'lookup'] as const satisfies ReadonlyArray<ConditionSource['type']>
+export const CONDITION_SOURCE_TYPES = [
+  'event', 'fact', 'context', 'lookup'
+] as const satisfies ReadonlyArray<ConditionSource['type']>

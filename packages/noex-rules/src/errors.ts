@@ -62,7 +62,10 @@ export class DataResolutionError extends Error {
   readonly service: string
   readonly method: string
 
-  constructor (lookup: { readonly name: string, readonly service: string, readonly method: string }, cause?: unknown) {
+  constructor (
+    lookup: { readonly name: string, readonly service: string, readonly method: string },
+    cause?: unknown
+  ) {
     super(`The lookup "${lookup.name}" of ${lookup.service}.${lookup.method} failed`, causeOption(cause))
     this.lookupName = lookup.name
     this.service = lookup.service

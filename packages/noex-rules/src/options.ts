@@ -1,7 +1,17 @@
 import type { StorageAdapter } from '@hamicek/noex-store'
 import { type Clock, type CompleteClock, completeClock, realClock, systemClock } from './util/clock.js'
 import type { Logger } from './util/logger.js'
-import { checkClock, checkLogger, checkMethods, checkPersistence, checkServices, isFunction, isInteger, isOneOf, isText } from './util/option-checks.js'
+import {
+  checkClock,
+  checkLogger,
+  checkMethods,
+  checkPersistence,
+  checkServices,
+  isFunction,
+  isInteger,
+  isOneOf,
+  isText
+} from './util/option-checks.js'
 import { isRecord } from './util/record.js'
 /** What `RuleEngine.start` takes. A wrong value throws a `TypeError` that names the option. */
 export interface RuleEngineConfig {
@@ -62,7 +72,11 @@ type Completed<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[
 
 /** The options of a running engine: none missing but those that have no default. */
 export type EngineOptions = Completed<WithDefault> & {
-  readonly persistence: { readonly adapter: StorageAdapter, readonly key: string, readonly schemaVersion: number } | undefined
+  readonly persistence: {
+    readonly adapter: StorageAdapter,
+    readonly key: string,
+    readonly schemaVersion: number
+  } | undefined
   readonly onError: ErrorListener | undefined
   readonly logger: Logger | undefined
   /** Tells the time that rules mean. */
@@ -96,7 +110,9 @@ const DEFAULTS = {
 
 const isCount = isInteger(1, Number.MAX_SAFE_INTEGER)
 
-const CHECKS: { readonly [Name in keyof Required<RuleEngineConfig>]: (value: unknown, name: string) => void } = {
+type Check = (value: unknown, name: string) => void
+
+const CHECKS: { readonly [Name in keyof Required<RuleEngineConfig>]: Check } = {
   name: isText,
   maxForwardDepth: isInteger(1, 100),
   maxConcurrency: isCount,
@@ -139,7 +155,8 @@ export function completeOptions (config: unknown): EngineOptions {
   const options = {
     ...merged,
     services: { ...merged.services },
-    persistence: merged.persistence && { key: 'rules', schemaVersion: 1, ...withoutUndefined(merged.persistence) },
+    persistence: merged.persistence &&
+      { key: 'rules', schemaVersion: 1, ...withoutUndefined(merged.persistence) },
     clock: completeClock(merged.clock as Clock),
     ownClock: given['clock'] === undefined ? realClock : completeClock(merged.clock as Clock)
   } as EngineOptions

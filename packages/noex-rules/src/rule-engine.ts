@@ -56,8 +56,15 @@ export class RuleEngine {
   }
 
   /** As `emit`, with the id of the affair that the event belongs to, and the id of what caused it. */
-  async emitCorrelated (topic: string, data: Record<string, unknown>, correlationId: string, causationId?: string): Promise<Event> {
-    return this.#running().triggers.dispatchEvent(this.#core.eventFactory.create(topic, data, 'api', { correlationId, causationId }))
+  async emitCorrelated (
+    topic: string,
+    data: Record<string, unknown>,
+    correlationId: string,
+    causationId?: string
+  ): Promise<Event> {
+    return this.#running().triggers.dispatchEvent(this.#core.eventFactory.create(
+      topic, data, 'api', { correlationId, causationId }
+    ))
   }
 
   /**
@@ -101,7 +108,10 @@ export class RuleEngine {
   }
 
   /** Registers a rule, in place of one of the same id. Throws `RuleValidationError` and `LimitError`. */
-  registerRule (input: RuleInput, { skipValidation = false }: { skipValidation?: boolean | undefined } = {}): Rule {
+  registerRule (
+    input: RuleInput,
+    { skipValidation = false }: { skipValidation?: boolean | undefined } = {}
+  ): Rule {
     return this.#running().rules.register(input, skipValidation)
   }
 

@@ -55,7 +55,9 @@ export type RuleTrigger =
   | { type: 'temporal', pattern: TemporalPattern }
 
 /** Every type of a trigger. */
-export const TRIGGER_TYPES = ['event', 'fact', 'timer', 'temporal'] as const satisfies ReadonlyArray<RuleTrigger['type']>
+export const TRIGGER_TYPES = [
+  'event', 'fact', 'timer', 'temporal'
+] as const satisfies ReadonlyArray<RuleTrigger['type']>
 
 export type RuleCondition = Condition
 export type RuleAction = Action

@@ -60,7 +60,9 @@ export interface AggregatePattern {
 }
 
 /** Every type of a temporal pattern. */
-export const TEMPORAL_PATTERN_TYPES = ['sequence', 'absence', 'count', 'aggregate'] as const satisfies ReadonlyArray<TemporalPattern['type']>
+export const TEMPORAL_PATTERN_TYPES = [
+  'sequence', 'absence', 'count', 'aggregate'
+] as const satisfies ReadonlyArray<TemporalPattern['type']>
 
 /** How a count or a figure is compared with its threshold. */
 export const TEMPORAL_COMPARISONS = ['gte', 'lte', 'eq'] as const

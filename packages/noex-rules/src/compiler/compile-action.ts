@@ -30,7 +30,8 @@ function compileAction (action: Action): CompiledAction {
     case 'emit_event': return { type, topic: compileTemplate(action.topic), data: compileData(action.data) }
     case 'set_timer': return compileSetTimer(action.timer)
     case 'cancel_timer': return { type, name: compileTemplate(action.name) }
-    case 'call_service': return { type, service: action.service, method: action.method, args: compileArguments(action.args) }
+    case 'call_service':
+      return { type, service: action.service, method: action.method, args: compileArguments(action.args) }
     case 'log': return { type, level: action.level, message: compileTemplate(action.message) }
     case 'conditional': return {
       type,

@@ -19,7 +19,9 @@ export function compileConditions (conditions: readonly Condition[]): Resolve<bo
 
 function compileCondition ({ source, operator, value }: Condition): Resolve<boolean> {
   if (!Object.hasOwn(operators, operator)) throw new TypeError('A condition has an unknown operator')
-  const read = operator === 'exists' || operator === 'not_exists' ? compileSource(source) : reportingMissing(compileSource(source))
+  const read = operator === 'exists' || operator === 'not_exists'
+    ? compileSource(source)
+    : reportingMissing(compileSource(source))
   if (operator === 'matches' && typeof value === 'string') return compileMatches(read, value)
 
   const holds = operators[operator]
@@ -55,7 +57,9 @@ function compileSource (source: ConditionSource): Resolve {
     case 'fact': return compileFactSource(source.pattern)
     case 'context': return compileTableReference(scope => scope.variables, source.key)
     case 'lookup':
-      return compileTableReference(scope => scope.lookups, source.field === undefined ? source.name : `${source.name}.${source.field}`)
+      return compileTableReference(
+        scope => scope.lookups, source.field === undefined ? source.name : `${source.name}.${source.field}`
+      )
     default: throw new TypeError('A condition has an unknown source')
   }
 }

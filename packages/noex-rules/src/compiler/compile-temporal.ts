@@ -83,7 +83,9 @@ function compileNumber (field: string): (data: Readonly<Record<string, unknown>>
   }
 }
 
-function compileComparison ({ comparison = 'gte', threshold }: CountPattern | AggregatePattern): (value: number) => boolean {
+function compileComparison (
+  { comparison = 'gte', threshold }: CountPattern | AggregatePattern
+): (value: number) => boolean {
   switch (comparison) {
     case 'gte': return value => value >= threshold
     case 'lte': return value => value <= threshold

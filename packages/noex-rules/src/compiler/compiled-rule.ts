@@ -27,9 +27,25 @@ export type CompiledTemporalPattern = {
   /** The group of an event: `''` when the pattern has none, `undefined` when the event lacks the field. */
   groupOf: (data: Readonly<Record<string, unknown>>) => string | undefined
 } & (
-  | { readonly type: 'sequence', readonly events: readonly CompiledMatcher[], readonly withinMs: number, readonly strict: boolean }
-  | { readonly type: 'absence', readonly after: CompiledMatcher, readonly expected: CompiledMatcher, readonly withinMs: number }
-  | { readonly type: 'count', readonly event: CompiledMatcher, readonly windowMs: number, readonly sliding: boolean, holds: (count: number) => boolean }
+  | {
+    readonly type: 'sequence',
+    readonly events: readonly CompiledMatcher[],
+    readonly withinMs: number,
+    readonly strict: boolean
+  }
+  | {
+    readonly type: 'absence',
+    readonly after: CompiledMatcher,
+    readonly expected: CompiledMatcher,
+    readonly withinMs: number
+  }
+  | {
+    readonly type: 'count',
+    readonly event: CompiledMatcher,
+    readonly windowMs: number,
+    readonly sliding: boolean,
+    holds: (count: number) => boolean
+  }
   | {
     readonly type: 'aggregate',
     readonly event: CompiledMatcher,
@@ -51,7 +67,11 @@ export interface CompiledLookup {
 export type CompiledAction =
   | { readonly type: 'set_fact', readonly key: Resolve<string>, readonly value: Resolve }
   | { readonly type: 'delete_fact', readonly key: Resolve<string> }
-  | { readonly type: 'emit_event', readonly topic: Resolve<string>, readonly data: Resolve<Record<string, unknown>> }
+  | {
+    readonly type: 'emit_event',
+    readonly topic: Resolve<string>,
+    readonly data: Resolve<Record<string, unknown>>
+  }
   | {
     readonly type: 'set_timer',
     readonly name: Resolve<string>,
@@ -61,14 +81,37 @@ export type CompiledAction =
     readonly repeat: { readonly interval: number, readonly maxCount?: number } | undefined
   }
   | { readonly type: 'cancel_timer', readonly name: Resolve<string> }
-  | { readonly type: 'call_service', readonly service: string, readonly method: string, readonly args: Resolve<unknown[]> }
-  | { readonly type: 'log', readonly level: 'debug' | 'info' | 'warn' | 'error', readonly message: Resolve<string> }
-  | { readonly type: 'conditional', readonly conditions: Resolve<boolean>, readonly then: readonly CompiledAction[], readonly else: readonly CompiledAction[] }
-  | { readonly type: 'for_each', readonly collection: Resolve, readonly as: string, readonly actions: readonly CompiledAction[], readonly maxIterations: number }
+  | {
+    readonly type: 'call_service',
+    readonly service: string,
+    readonly method: string,
+    readonly args: Resolve<unknown[]>
+  }
+  | {
+    readonly type: 'log',
+    readonly level: 'debug' | 'info' | 'warn' | 'error',
+    readonly message: Resolve<string>
+  }
+  | {
+    readonly type: 'conditional',
+    readonly conditions: Resolve<boolean>,
+    readonly then: readonly CompiledAction[],
+    readonly else: readonly CompiledAction[]
+  }
+  | {
+    readonly type: 'for_each',
+    readonly collection: Resolve,
+    readonly as: string,
+    readonly actions: readonly CompiledAction[],
+    readonly maxIterations: number
+  }
   | {
     readonly type: 'try_catch',
     readonly try: readonly CompiledAction[]
-    readonly catch: { readonly as: string | undefined, readonly actions: readonly CompiledAction[] } | undefined
+    readonly catch: {
+      readonly as: string | undefined,
+      readonly actions: readonly CompiledAction[]
+    } | undefined
     readonly finally: readonly CompiledAction[]
   }
 

@@ -27,7 +27,12 @@ export interface ActionEffects {
   emit: (topic: string, data: Record<string, unknown>, run: RuleRun) => Promise<void> | undefined
   setTimer: (config: TimerConfig) => void
   cancelTimer: (name: string) => void
-  callService: (service: string, method: string, args: (scope: Scope) => readonly unknown[], run: RuleRun) => Promise<void>
+  callService: (
+    service: string,
+    method: string,
+    args: (scope: Scope) => readonly unknown[],
+    run: RuleRun
+  ) => Promise<void>
   log: (level: 'debug' | 'info' | 'warn' | 'error', message: string, run: RuleRun) => void
   /** Hears of an action that failed. */
   onActionFailed: (error: unknown, action: string, run: RuleRun) => void
@@ -84,13 +89,17 @@ export class ActionRunner {
       case 'cancel_timer': return this.#effects.cancelTimer(action.name(scope))
       case 'call_service': return this.#effects.callService(action.service, action.method, action.args, run)
       case 'log': return this.#effects.log(action.level, action.message(scope), run)
-      case 'conditional': return this.#runAll(action.conditions(scope) ? action.then : action.else, run, stops)
+      case 'conditional':
+        return this.#runAll(action.conditions(scope) ? action.then : action.else, run, stops)
       case 'for_each': return this.#forEach(action, run, stops)
       case 'try_catch': return this.#tryCatch(action, run, stops)
     }
   }
 
-  #setTimer ({ name, durationMs, topic, data, repeat }: Extract<CompiledAction, { type: 'set_timer' }>, { scope, cause }: RuleRun): void {
+  #setTimer (
+    { name, durationMs, topic, data, repeat }: Extract<CompiledAction, { type: 'set_timer' }>,
+    { scope, cause }: RuleRun
+  ): void {
     this.#effects.setTimer({
       name: name(scope),
       duration: durationMs,
@@ -100,9 +109,17 @@ export class ActionRunner {
     })
   }
 
-  async #forEach ({ collection, as, actions, maxIterations }: Extract<CompiledAction, { type: 'for_each' }>, run: RuleRun, stops: boolean): Promise<void> {
+  async #forEach (
+    { collection, as, actions, maxIterations }: Extract<CompiledAction, { type: 'for_each' }>,
+    run: RuleRun,
+    stops: boolean
+  ): Promise<void> {
     const items = collection(run.scope)
-    if (!Array.isArray(items)) throw new TypeError(`The collection of a for_each is no array but ${items === null ? 'null' : typeof items}`)
+    if (!Array.isArray(items)) {
+      throw new TypeError(
+        `The collection of a for_each is no array but ${items === null ? 'null' : typeof items}`
+      )
+    }
     const length = Math.min(items.length, maxIterations)
     if (length < items.length) this.#effects.onLoopCut(new LimitError('maxIterations', maxIterations), run)
     if (actions.length === 0) return
@@ -117,7 +134,11 @@ export class ActionRunner {
   }
 
   /** A failure that `catch` takes is told to nobody; without a `catch`, it is told of here. */
-  async #tryCatch (action: Extract<CompiledAction, { type: 'try_catch' }>, run: RuleRun, stops: boolean): Promise<void> {
+  async #tryCatch (
+    action: Extract<CompiledAction, { type: 'try_catch' }>,
+    run: RuleRun,
+    stops: boolean
+  ): Promise<void> {
     try {
       await this.#runAll(action.try, run, true)
     } catch (error) {
@@ -128,7 +149,12 @@ export class ActionRunner {
     }
   }
 
-  async #catch ({ as, actions }: NonNullable<Extract<CompiledAction, { type: 'try_catch' }>['catch']>, error: unknown, run: RuleRun, stops: boolean): Promise<void> {
+  async #catch (
+    { as, actions }: NonNullable<Extract<CompiledAction, { type: 'try_catch' }>['catch']>,
+    error: unknown,
+    run: RuleRun,
+    stops: boolean
+  ): Promise<void> {
     if (as === undefined) return this.#runAll(actions, run, stops)
     await this.#withVariables([as], run, async () => {
       run.variables.set(as, { message: toError(error).message })
@@ -137,7 +163,11 @@ export class ActionRunner {
   }
 
   /** Gives variables back the values that they had before. */
-  async #withVariables (names: readonly string[], { variables }: RuleRun, work: () => Promise<void>): Promise<void> {
+  async #withVariables (
+    names: readonly string[],
+    { variables }: RuleRun,
+    work: () => Promise<void>
+  ): Promise<void> {
     const before = names.map(name => [name, variables.has(name), variables.get(name)] as const)
     try {
       await work()

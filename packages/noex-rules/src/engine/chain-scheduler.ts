@@ -19,7 +19,13 @@ export class ChainScheduler {
   readonly #settledListeners = new Set<() => void>()
   #running: Chain | undefined
 
-  constructor (limits: ChainLimits, maxQueue: number, clock: CompleteClock, timeSlice: TimeSlice, reporter: FailureReporter) {
+  constructor (
+    limits: ChainLimits,
+    maxQueue: number,
+    clock: CompleteClock,
+    timeSlice: TimeSlice,
+    reporter: FailureReporter
+  ) {
     this.#limits = limits
     this.#clock = clock
     this.#reporter = reporter
@@ -48,7 +54,11 @@ export class ChainScheduler {
    * A task that runs a chain. `done` is called when the chain has ended and the handlers of its
    * subscribers have settled, or have had the service timeout for it.
    */
-  createTask (begin: (chain: Chain) => Promise<void> | undefined, done: () => void, drop: (error: Error) => void): Task {
+  createTask (
+    begin: (chain: Chain) => Promise<void> | undefined,
+    done: () => void,
+    drop: (error: Error) => void
+  ): Task {
     return { run: () => this.#run(begin, done), drop }
   }
 

@@ -54,7 +54,12 @@ export function createEffects (parts: EffectDependencies): ActionEffects {
     async callService (service, method, args, run) {
       const call = services.find(service, method)
       const given = args(run.scope)
-      await services.callInContext(run.chain, run.level, context => services.call(call, given, context), error => { reportActionFailure(error, 'call_service', run) })
+      await services.callInContext(
+        run.chain,
+        run.level,
+        context => services.call(call, given, context),
+        error => { reportActionFailure(error, 'call_service', run) }
+      )
     },
 
     log (level: keyof Logger, message, { rule }) {
@@ -65,17 +70,27 @@ export function createEffects (parts: EffectDependencies): ActionEffects {
 
     onActionsExhausted (run) {
       counters.chainsDropped++
-      reporter.reportFailure(new LimitError('maxActionsPerChain', maxActionsPerChain), { ruleId: run.rule.id }, 'a chain of rules was cut: it has too many actions')
+      reporter.reportFailure(
+        new LimitError('maxActionsPerChain', maxActionsPerChain),
+        { ruleId: run.rule.id },
+        'a chain of rules was cut: it has too many actions'
+      )
     },
 
     onLoopCut (error, { rule }) {
-      reporter.reportFailure(error, { ruleId: rule.id, action: 'for_each' }, 'a loop was cut: its collection has too many members')
+      reporter.reportFailure(
+        error, { ruleId: rule.id, action: 'for_each' }, 'a loop was cut: its collection has too many members'
+      )
     }
   }
 
   function reportActionFailure (error: unknown, action: string, run: RuleRun): void {
     counters.actionsFailed++
     const { topic } = run.scope.meta
-    reporter.reportFailure(error, { ruleId: run.rule.id, action, ...topic !== undefined && { topic } }, 'an action of a rule failed')
+    reporter.reportFailure(
+      error,
+      { ruleId: run.rule.id, action, ...topic !== undefined && { topic } },
+      'an action of a rule failed'
+    )
   }
 }

@@ -50,18 +50,53 @@ export class EngineCore {
     const subscriptions = this.#subscriptions = new Subscriptions(options.maxSubscriptions)
     const events = this.eventFactory = new EventFactory(createId, clock)
     const facts = this.facts = new FactStore(options.maxFacts, clock)
-    const timers = this.timers = new Timers(options.maxTimers, clock, createId, name, expiry => { this.triggers.dispatchTimer(expiry) })
-    const temporal = this.#temporal = new TemporalRules(new InstancePool(options.maxTemporalInstances, counters), clock, expire => { this.triggers.dispatchDue(expire) })
+    const timers = this.timers = new Timers(
+      options.maxTimers, clock, createId, name, expiry => { this.triggers.dispatchTimer(expiry) }
+    )
+    const temporal = this.#temporal = new TemporalRules(
+      new InstancePool(options.maxTemporalInstances, counters),
+      clock,
+      expire => { this.triggers.dispatchDue(expire) }
+    )
     this.rules = new RuleRepository(options, clock, reporter, temporal)
     const rules = this.rules.registry
 
     const services = new Services(options.services, chains, ownClock, counters)
     const lookups = this.lookups = new Lookups(services, clock, options.maxCachedLookups)
-    const effects = createEffects({ events, facts, timers, services, counters, reporter, maxActionsPerChain, processor: () => processor })
+    const effects = createEffects({
+      events,
+      facts,
+      timers,
+      services,
+      counters,
+      reporter,
+      maxActionsPerChain,
+      processor: () => processor
+    })
     const actions = new ActionRunner(effects, timeSlice)
     const runner = new RuleRunner(rules, facts, lookups, actions, counters, reporter, clock)
-    const processor = new TriggerProcessor({ chains, subscriptions, rules, temporal, runner, counters, reporter, timeSlice, maxForwardDepth, now: clock.now })
-    this.triggers = new TriggerDispatcher({ chains, processor, events, facts, rules, counters, reporter, limits: options })
+    const processor = new TriggerProcessor({
+      chains,
+      subscriptions,
+      rules,
+      temporal,
+      runner,
+      counters,
+      reporter,
+      timeSlice,
+      maxForwardDepth,
+      now: clock.now
+    })
+    this.triggers = new TriggerDispatcher({
+      chains,
+      processor,
+      events,
+      facts,
+      rules,
+      counters,
+      reporter,
+      limits: options
+    })
   }
 
   static async start (config: unknown): Promise<EngineCore> {
@@ -115,7 +150,13 @@ export class EngineCore {
     this.#subscriptions.clear()
     this.#temporal.clear()
     const isSaved = await this.#inTime(this.rules.save())
-    if (!isSaved) this.#reporter.reportFailure(new Error('The rules were not saved in time'), {}, 'a rule engine stopped without waiting for its rules to be saved')
+    if (!isSaved) {
+      this.#reporter.reportFailure(
+        new Error('The rules were not saved in time'),
+        {},
+        'a rule engine stopped without waiting for its rules to be saved'
+      )
+    }
   }
 
   /** Whether something is done within the service timeout. */

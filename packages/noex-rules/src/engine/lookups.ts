@@ -58,13 +58,26 @@ export class Lookups {
    * Resolves all lookups of a rule at once: their results by name, or the failures of those that may
    * skip the rule. Throws `DataResolutionError` for the failure of one that may not.
    */
-  async resolve (lookups: readonly CompiledLookup[], scope: Scope, chain: Chain, level: number): Promise<Map<string, unknown> | DataResolutionError> {
-    const results = await this.#services.callInContext(chain, level, context => this.#resolveAll(lookups, scope, context), () => {})
+  async resolve (
+    lookups: readonly CompiledLookup[],
+    scope: Scope,
+    chain: Chain,
+    level: number
+  ): Promise<Map<string, unknown> | DataResolutionError> {
+    const results = await this.#services.callInContext(
+      chain, level, context => this.#resolveAll(lookups, scope, context), () => {}
+    )
     return results ?? new DataResolutionError(lookups[0]!.lookup)
   }
 
-  async #resolveAll (lookups: readonly CompiledLookup[], scope: Scope, context: CallContext): Promise<Map<string, unknown> | DataResolutionError> {
-    const outcomes = await Promise.allSettled(lookups.map(async lookup => this.#resolveOne(lookup, scope, context)))
+  async #resolveAll (
+    lookups: readonly CompiledLookup[],
+    scope: Scope,
+    context: CallContext
+  ): Promise<Map<string, unknown> | DataResolutionError> {
+    const outcomes = await Promise.allSettled(lookups.map(async lookup => this.#resolveOne(
+      lookup, scope, context
+    )))
     const results = new Map<string, unknown>()
     let skip: DataResolutionError | undefined
     for (const [index, { lookup }] of lookups.entries()) {
@@ -80,7 +93,11 @@ export class Lookups {
     return skip ?? results
   }
 
-  async #resolveOne ({ lookup, args, ttlMs }: CompiledLookup, scope: Scope, context: CallContext): Promise<unknown> {
+  async #resolveOne (
+    { lookup, args, ttlMs }: CompiledLookup,
+    scope: Scope,
+    context: CallContext
+  ): Promise<unknown> {
     const service = this.#services.find(lookup.service, lookup.method)
     const given = args(scope)
     const key = ttlMs === undefined ? undefined : keyOf(lookup.service, lookup.method, given)

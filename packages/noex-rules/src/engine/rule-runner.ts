@@ -22,7 +22,15 @@ export class RuleRunner {
   readonly #clock: CompleteClock
   readonly #onMissing = (): void => { this.#counters.conditionsMissing++ }
 
-  constructor (rules: RuleRegistry, facts: FactReader, lookups: Lookups, actions: ActionRunner, counters: Counters, reporter: FailureReporter, clock: CompleteClock) {
+  constructor (
+    rules: RuleRegistry,
+    facts: FactReader,
+    lookups: Lookups,
+    actions: ActionRunner,
+    counters: Counters,
+    reporter: FailureReporter,
+    clock: CompleteClock
+  ) {
     this.#rules = rules
     this.#facts = facts
     this.#lookups = lookups
@@ -33,32 +41,58 @@ export class RuleRunner {
   }
 
   /** Runs a rule at a level of a chain, from 1 on; no promise when there is nothing to do. */
-  run (registered: RegisteredRule, occurrence: Occurrence, chain: Chain, level: number): Promise<void> | undefined {
+  run (
+    registered: RegisteredRule,
+    occurrence: Occurrence,
+    chain: Chain,
+    level: number
+  ): Promise<void> | undefined {
     if (!this.#rules.isActive(registered)) return undefined
-    if (registered.compiled.lookups.length > 0) return this.#runWithLookups(registered, occurrence, chain, level)
+    if (registered.compiled.lookups.length > 0) {
+      return this.#runWithLookups(registered, occurrence, chain, level)
+    }
     const variables = new Map<string, unknown>()
     const scope = this.#scope(occurrence, NO_RESULTS, variables)
-    return this.#holds(registered, scope) ? this.#act(registered, occurrence, scope, variables, chain, level) : undefined
+    return this.#holds(registered, scope)
+      ? this.#act(registered, occurrence, scope, variables, chain, level)
+      : undefined
   }
 
-  async #runWithLookups (registered: RegisteredRule, occurrence: Occurrence, chain: Chain, level: number): Promise<void> {
+  async #runWithLookups (
+    registered: RegisteredRule,
+    occurrence: Occurrence,
+    chain: Chain,
+    level: number
+  ): Promise<void> {
     const variables = new Map<string, unknown>()
     try {
-      const results = await this.#lookups.resolve(registered.compiled.lookups, this.#scope(occurrence, NO_RESULTS, variables), chain, level)
+      const results = await this.#lookups.resolve(
+        registered.compiled.lookups, this.#scope(occurrence, NO_RESULTS, variables), chain, level
+      )
       if (results instanceof DataResolutionError) {
-        this.#reporter.log('debug', { err: results, ruleId: registered.compiled.rule.id }, 'a rule was skipped: a lookup failed')
+        this.#reporter.log(
+          'debug',
+          { err: results, ruleId: registered.compiled.rule.id },
+          'a rule was skipped: a lookup failed'
+        )
         return
       }
       // A service may have ended the rule.
       if (!this.#rules.isActive(registered)) return
       const scope = this.#scope(occurrence, results, variables)
-      if (this.#holds(registered, scope)) await this.#act(registered, occurrence, scope, variables, chain, level)
+      if (this.#holds(registered, scope)) {
+        await this.#act(registered, occurrence, scope, variables, chain, level)
+      }
     } catch (error) {
       this.#fail(registered, error, 'a lookup of a rule failed')
     }
   }
 
-  #scope ({ data, meta, matched }: Occurrence, lookups: ReadonlyMap<string, unknown>, variables: ReadonlyMap<string, unknown>): Scope {
+  #scope (
+    { data, meta, matched }: Occurrence,
+    lookups: ReadonlyMap<string, unknown>,
+    variables: ReadonlyMap<string, unknown>
+  ): Scope {
     return { data, meta, matched, facts: this.#facts, lookups, variables, onMissing: this.#onMissing }
   }
 
@@ -71,7 +105,14 @@ export class RuleRunner {
     }
   }
 
-  async #act ({ compiled: { rule, actions } }: RegisteredRule, { cause }: Occurrence, scope: Scope, variables: Map<string, unknown>, chain: Chain, level: number): Promise<void> {
+  async #act (
+    { compiled: { rule, actions } }: RegisteredRule,
+    { cause }: Occurrence,
+    scope: Scope,
+    variables: Map<string, unknown>,
+    chain: Chain,
+    level: number
+  ): Promise<void> {
     const start = this.#clock.ticks()
     await this.#actions.run(actions, { rule, scope, variables, chain, level, cause })
     this.#counters.rulesExecuted++

@@ -20,7 +20,12 @@ export class Services {
   readonly #clock: CompleteClock
   readonly #counters: Counters
 
-  constructor (services: Readonly<Record<string, object>>, chains: ChainScheduler, clock: CompleteClock, counters: Counters) {
+  constructor (
+    services: Readonly<Record<string, object>>,
+    chains: ChainScheduler,
+    clock: CompleteClock,
+    counters: Counters
+  ) {
     this.#services = services
     this.#chains = chains
     this.#clock = clock
@@ -29,7 +34,9 @@ export class Services {
 
   /** Throws `ServiceError` for what is no service, and for what is not a function that it or its class declares. */
   find (service: string, method: string): ServiceCall {
-    if (!Object.hasOwn(this.#services, service)) throw new ServiceError(service, method, 'there is no such service')
+    if (!Object.hasOwn(this.#services, service)) {
+      throw new ServiceError(service, method, 'there is no such service')
+    }
     const target = this.#services[service]!
     const declared = declaredMethod(target, method)
     if (declared === undefined) throw new ServiceError(service, method, 'the service has no such method')
@@ -40,7 +47,12 @@ export class Services {
    * Has services called at a place in a chain, and what they ask for done. Gives `undefined` when the
    * place is left before; what then still fails is told to `onLateFailure`.
    */
-  async callInContext<T> (chain: Chain, level: number, calls: (context: CallContext) => Promise<T>, onLateFailure: (error: unknown) => void): Promise<T | undefined> {
+  async callInContext<T> (
+    chain: Chain,
+    level: number,
+    calls: (context: CallContext) => Promise<T>,
+    onLateFailure: (error: unknown) => void
+  ): Promise<T | undefined> {
     let isLeft = false
     let leave!: () => void
     const left = new Promise<undefined>(resolve => {
@@ -63,7 +75,11 @@ export class Services {
    * Calls a method at a place in a chain. Rejects with what the method throws, and with
    * `ServiceTimeoutError` when the chain has waited for services as long as it may.
    */
-  call ({ service, method, call }: ServiceCall, args: readonly unknown[], context: CallContext): Promise<unknown> {
+  call (
+    { service, method, call }: ServiceCall,
+    args: readonly unknown[],
+    context: CallContext
+  ): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const answer = this.#chains.runInside(context, () => call(args))
       if (!isThenable(answer)) {
@@ -86,10 +102,13 @@ type AnyFunction = (...args: never) => unknown
 /** A function that an object or one of its classes declares. What all objects and all functions have is none. */
 function declaredMethod (target: object, method: string): AnyFunction | undefined {
   if (method === 'constructor' || method.startsWith('_')) return undefined
-  for (let owner: object | null = target; owner !== null; owner = Object.getPrototypeOf(owner) as object | null) {
+  let owner: object | null = target
+  for (; owner !== null; owner = Object.getPrototypeOf(owner) as object | null) {
     if (owner !== target && isBuiltInPrototype(owner)) return undefined
     const descriptor = Object.getOwnPropertyDescriptor(owner, method)
-    if (descriptor !== undefined) return typeof descriptor.value === 'function' ? descriptor.value as AnyFunction : undefined
+    if (descriptor !== undefined) {
+      return typeof descriptor.value === 'function' ? descriptor.value as AnyFunction : undefined
+    }
   }
   return undefined
 }

@@ -65,7 +65,9 @@ export class TriggerDispatcher {
       if (timer === undefined) return
       const { onExpire: { topic, data }, correlationId, id } = timer
       try {
-        await processor.processTimer(timer, events.create(topic, data, 'timer', { correlationId, causationId: id }), chain)
+        await processor.processTimer(
+          timer, events.create(topic, data, 'timer', { correlationId, causationId: id }), chain
+        )
       } finally {
         expiry.end()
       }
@@ -109,14 +111,20 @@ export class TriggerDispatcher {
     try {
       await process(chain, level)
     } catch (error) {
-      this.#parts.reporter.reportFailure(error, {}, 'what a service or subscriber sent could not be processed')
+      this.#parts.reporter.reportFailure(
+        error, {}, 'what a service or subscriber sent could not be processed'
+      )
     }
   }
 
   #cut (chain: Chain, limit: 'maxForwardDepth' | 'maxActionsPerChain'): void {
     const { counters, reporter, limits } = this.#parts
     counters.chainsDropped++
-    if (chain.noteCut('')) reporter.reportFailure(new LimitError(limit, limits[limit]), {}, 'what a service or subscriber sent was dropped')
+    if (chain.noteCut('')) {
+      reporter.reportFailure(
+        new LimitError(limit, limits[limit]), {}, 'what a service or subscriber sent was dropped'
+      )
+    }
   }
 
   #assertRoom (): void {

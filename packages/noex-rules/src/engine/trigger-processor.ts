@@ -54,7 +54,9 @@ export class TriggerProcessor {
       return chain.hasDeferred ? chain.runDeferred() : undefined
     }
     const fired = temporal.has(event.topic) ? temporal.observe(event) : []
-    if (triggered.length === 0 && fired.length === 0) return chain.hasDeferred ? chain.runDeferred() : undefined
+    if (triggered.length === 0 && fired.length === 0) {
+      return chain.hasDeferred ? chain.runDeferred() : undefined
+    }
 
     const occurrence = eventOccurrence(event)
     const firings = triggered.map(registered => ({ registered, occurrence }))
@@ -100,8 +102,11 @@ export class TriggerProcessor {
         if (isThenable(returned)) chain.awaitHandler(returned, event.topic, onFailure)
       }, onFailure)
     }
-    if (subscriptions.hasAttached(event.topic)) chains.runInside(new SubscriberContext(chain, level + 1), deliver)
-    else chains.runOutside(deliver)
+    if (subscriptions.hasAttached(event.topic)) {
+      chains.runInside(new SubscriberContext(chain, level + 1), deliver)
+    } else {
+      chains.runOutside(deliver)
+    }
   }
 
   #handlerFailed (error: unknown, topic: string): void {
@@ -130,7 +135,11 @@ export class TriggerProcessor {
     for (const { compiled: { rule } } of active) {
       if (!chain.noteCut(rule.id)) continue
       const context = { ruleId: rule.id, ...topic !== undefined && { topic } }
-      reporter.reportFailure(new LimitError('maxForwardDepth', maxForwardDepth), context, 'a rule was not run: its chain is too deep')
+      reporter.reportFailure(
+        new LimitError('maxForwardDepth', maxForwardDepth),
+        context,
+        'a rule was not run: its chain is too deep'
+      )
     }
   }
 }

@@ -23,8 +23,12 @@ const sizes = new WeakMap<object, Size>()
  */
 export function assertValueSize (value: unknown): void {
   const { chars, depth } = sizeOf(value, 0)
-  if (chars > MAX_VALUE_CHARS) throw new ResolutionError(`The value has more than ${MAX_VALUE_CHARS} characters of JSON`)
-  if (depth > MAX_VALUE_DEPTH) throw new ResolutionError(`The value is nested deeper than ${MAX_VALUE_DEPTH} levels`)
+  if (chars > MAX_VALUE_CHARS) {
+    throw new ResolutionError(`The value has more than ${MAX_VALUE_CHARS} characters of JSON`)
+  }
+  if (depth > MAX_VALUE_DEPTH) {
+    throw new ResolutionError(`The value is nested deeper than ${MAX_VALUE_DEPTH} levels`)
+  }
 }
 
 function sizeOf (value: unknown, level: number): Size {
@@ -35,7 +39,9 @@ function sizeOf (value: unknown, level: number): Size {
   if (level > MAX_LOOK) return UNBOUNDED
   // Whoever meets it again on the way has a circle.
   sizes.set(value, UNBOUNDED)
-  const size = Array.isArray(value) ? sum(value, () => 1, level) : sum(Object.values(value), memberChars(value), level)
+  const size = Array.isArray(value)
+    ? sum(value, () => 1, level)
+    : sum(Object.values(value), memberChars(value), level)
   sizes.set(value, size)
   return size
 }

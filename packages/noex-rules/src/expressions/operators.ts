@@ -21,7 +21,8 @@ export const operators: Readonly<Record<ConditionOperator, Operator>> = {
   not_in: (actual, compare) => Array.isArray(compare) && !compare.includes(actual),
   contains,
   not_contains: (actual, compare) => !contains(actual, compare),
-  matches: (actual, compare) => typeof actual === 'string' && typeof compare === 'string' && matchesRegex(compare, actual),
+  matches: (actual, compare) => typeof actual === 'string' && typeof compare === 'string' &&
+    matchesRegex(compare, actual),
   exists,
   not_exists: actual => !exists(actual)
 }

@@ -10,7 +10,9 @@ const MAX_REFERENCE_LENGTH = 512
 /** What a reference can begin with. */
 const REFERENCE_ROOTS = ['event', 'trigger', 'fact', 'var', 'matched', 'lookup', 'meta'] as const
 
-const META_NAMES: ReadonlySet<string> = new Set<keyof TriggerMeta>(['topic', 'id', 'timestamp', 'correlationId', 'source'])
+const META_NAMES: ReadonlySet<string> = new Set<keyof TriggerMeta>([
+  'topic', 'id', 'timestamp', 'correlationId', 'source'
+])
 
 /**
  * Compiles a reference, the text of a `{ ref }` or of a `${}`:
@@ -26,14 +28,18 @@ const META_NAMES: ReadonlySet<string> = new Set<keyof TriggerMeta>(['topic', 'id
  */
 export function compileReference (path: string): Resolve {
   if (typeof path !== 'string') throw new ReferencePathError('A reference is a string')
-  if (path.length > MAX_REFERENCE_LENGTH) throw new ReferencePathError(`A reference has at most ${MAX_REFERENCE_LENGTH} characters`)
+  if (path.length > MAX_REFERENCE_LENGTH) {
+    throw new ReferencePathError(`A reference has at most ${MAX_REFERENCE_LENGTH} characters`)
+  }
   return compileReferenceParts(parseTemplate(path))
 }
 
 /** Compiles a reference whose `${}` are split off already. Throws `ReferencePathError`. */
 function compileReferenceParts (parts: readonly TemplatePart[]): Resolve {
   const [first = '', ...others] = parts
-  if (typeof first !== 'string') throw new ReferencePathError(`A reference begins with ${REFERENCE_ROOTS.join(', ')}`)
+  if (typeof first !== 'string') {
+    throw new ReferencePathError(`A reference begins with ${REFERENCE_ROOTS.join(', ')}`)
+  }
 
   const [root, rest] = splitAtDot(first)
   if (root === 'fact' && rest !== undefined) return compileFactReference([rest, ...others])
@@ -84,12 +90,17 @@ function compilePlainReference (root: string, rest: string | undefined, path: st
     case 'lookup': return compileTableReference(scope => scope.lookups, requireName(rest, path))
     case 'meta': return compileMetaReference(requireName(rest, path))
     case 'fact': throw new ReferencePathError(`The reference "${path}" lacks a name`)
-    default: throw new ReferencePathError(`A reference begins with ${REFERENCE_ROOTS.join(', ')}: "${path}" does not`)
+    default: throw new ReferencePathError(
+      `A reference begins with ${REFERENCE_ROOTS.join(', ')}: "${path}" does not`
+    )
   }
 }
 
 /** Compiles `name.path` into a table of values. */
-export function compileTableReference (tableOf: (scope: Scope) => ReadonlyMap<string, unknown>, path: string): Resolve {
+export function compileTableReference (
+  tableOf: (scope: Scope) => ReadonlyMap<string, unknown>,
+  path: string
+): Resolve {
   const [name, rest] = splitAtDot(path)
   if (rest === undefined) return scope => tableOf(scope).get(name)
   const read = compilePath(rest)
@@ -102,12 +113,16 @@ function compileFactReference (parts: readonly TemplatePart[]): Resolve {
     const key = compileParts(parts)
     return scope => scope.facts.get(joinParts(key, scope))?.value
   }
-  if (only === '' || typeof only !== 'string') throw new ReferencePathError('The reference "fact." lacks a key')
+  if (only === '' || typeof only !== 'string') {
+    throw new ReferencePathError('The reference "fact." lacks a key')
+  }
   return scope => scope.facts.get(only)?.value
 }
 
 function compileMetaReference (name: string): Resolve {
-  if (!META_NAMES.has(name)) throw new ReferencePathError(`meta has ${[...META_NAMES].join(', ')}, and no "${name}"`)
+  if (!META_NAMES.has(name)) {
+    throw new ReferencePathError(`meta has ${[...META_NAMES].join(', ')}, and no "${name}"`)
+  }
   return scope => scope.meta[name as keyof TriggerMeta]
 }
 

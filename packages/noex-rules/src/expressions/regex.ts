@@ -41,7 +41,11 @@ export function compileRegex (expression: string): CompiledRegex {
     // Not test(): it builds an automaton as it goes, which for some expressions takes ten times as long.
     isFoundIn (text) {
       // Not false: whoever writes the text could then keep a rule from looking.
-      if (text.length > maxTextLength) throw new ResolutionError(`A text of ${text.length} characters is too long for its expression, which takes ${maxTextLength}`)
+      if (text.length > maxTextLength) {
+        throw new ResolutionError(
+          `A text of ${text.length} characters is too long for its expression, which takes ${maxTextLength}`
+        )
+      }
       return program.matcher(text).find()
     }
   }
@@ -75,6 +79,8 @@ function compile (expression: string): RE2JS {
   try {
     return RE2JS.compile(RE2JS.translateRegExp(expression))
   } catch (error) {
-    throw new ExpressionError(`An expression is malformed: ${error instanceof Error ? error.message : 'it cannot be read'}`)
+    throw new ExpressionError(
+      `An expression is malformed: ${error instanceof Error ? error.message : 'it cannot be read'}`
+    )
   }
 }

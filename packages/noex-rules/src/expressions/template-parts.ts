@@ -36,7 +36,9 @@ export function parseTemplate (text: string): TemplatePart[] {
 
 function closeFrame (frames: Frame[]): void {
   const { parts, depth } = frames.pop()!
-  if (depth >= MAX_TEMPLATE_DEPTH) throw new ReferencePathError(`Interpolations are nested at most ${MAX_TEMPLATE_DEPTH} levels deep`)
+  if (depth >= MAX_TEMPLATE_DEPTH) {
+    throw new ReferencePathError(`Interpolations are nested at most ${MAX_TEMPLATE_DEPTH} levels deep`)
+  }
   const parent = frames.at(-1)!
   parent.parts.push(parts)
   parent.depth = Math.max(parent.depth, depth + 1)

@@ -29,7 +29,9 @@ export function compileKeyPatternTemplate (text: string): Resolve<PatternMatcher
     const pattern = compileKeyPattern(text)
     return () => pattern
   }
-  compileKeyPatternFrom(parts.map(part => typeof part === 'string' ? { text: part, isLiteral: false } : { text: '', isLiteral: true }))
+  compileKeyPatternFrom(parts.map(part => typeof part === 'string'
+    ? { text: part, isLiteral: false }
+    : { text: '', isLiteral: true }))
   return scope => patternFrom(parts, scope)
 }
 

@@ -21,7 +21,9 @@ export function compileValue (value: unknown): Resolve {
 
 /** Tells whether a value is a reference: an object whose only member is a string `ref`. */
 export function isReference (value: unknown): value is { ref: string } {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, 'ref')) return false
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, 'ref')) {
+    return false
+  }
   return typeof (value as { ref: unknown }).ref === 'string' && Object.keys(value).length === 1
 }
 
@@ -39,11 +41,16 @@ function compileArray (array: readonly unknown[], depth: number): Part {
 }
 
 function compileObject (object: object, depth: number): Part {
-  const members = Object.entries(object).map(([name, member]) => [name, compilePart(member, depth + 1)] as const)
+  const members = Object.entries(object)
+    .map(([name, member]) => [name, compilePart(member, depth + 1)] as const)
   if (members.every(hasConstant)) {
-    return { constant: Object.freeze(Object.fromEntries(members.map(([name, part]) => [name, part.constant]))) }
+    return {
+      constant: Object.freeze(Object.fromEntries(members.map(([name, part]) => [name, part.constant])))
+    }
   }
-  return { resolve: scope => Object.fromEntries(members.map(([name, part]) => [name, resolvePart(part, scope)])) }
+  return {
+    resolve: scope => Object.fromEntries(members.map(([name, part]) => [name, resolvePart(part, scope)]))
+  }
 }
 
 function resolvePart (part: Part, scope: Scope): unknown {

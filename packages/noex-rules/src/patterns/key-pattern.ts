@@ -1,4 +1,10 @@
-import { assertPattern, compilePattern, MAX_PATTERN_LENGTH, type PatternMatcher, type PatternPart } from './pattern.js'
+import {
+  assertPattern,
+  compilePattern,
+  MAX_PATTERN_LENGTH,
+  type PatternMatcher,
+  type PatternPart
+} from './pattern.js'
 import { PatternError } from '../errors.js'
 
 /**
@@ -28,7 +34,9 @@ export function compileKeyPatternFrom (parts: readonly PatternPart[]): PatternMa
     return { pattern: key, exact: key, matches: text => text === key }
   }
   const length = parts.reduce((sum, part) => sum + part.text.length, 0)
-  if (length > MAX_PATTERN_LENGTH) throw new PatternError(`A pattern has at most ${MAX_PATTERN_LENGTH} characters`)
+  if (length > MAX_PATTERN_LENGTH) {
+    throw new PatternError(`A pattern has at most ${MAX_PATTERN_LENGTH} characters`)
+  }
   return compilePattern(parts, ':', false)
 }
 

@@ -25,17 +25,25 @@ export interface PatternPart {
 export function assertPattern (pattern: unknown): asserts pattern is string {
   if (typeof pattern !== 'string') throw new PatternError('A pattern is a string')
   if (pattern === '') throw new PatternError('A pattern is not empty')
-  if (pattern.length > MAX_PATTERN_LENGTH) throw new PatternError(`A pattern has at most ${MAX_PATTERN_LENGTH} characters`)
+  if (pattern.length > MAX_PATTERN_LENGTH) {
+    throw new PatternError(`A pattern has at most ${MAX_PATTERN_LENGTH} characters`)
+  }
 }
 
 /**
  * Compiles a pattern whose segments are joined by `separator`, one character. With `isOpen`, a `*`
  * at its end stands for one or more segments. Throws `PatternError` for more than 32 segments.
  */
-export function compilePattern (parts: readonly PatternPart[], separator: string, isOpen: boolean): PatternMatcher {
+export function compilePattern (
+  parts: readonly PatternPart[],
+  separator: string,
+  isOpen: boolean
+): PatternMatcher {
   const pattern = parts.map(part => part.text).join('')
   const sources = readSegments(parts, separator)
-  if (sources.length > MAX_PATTERN_SEGMENTS) throw new PatternError(`A pattern has at most ${MAX_PATTERN_SEGMENTS} segments`)
+  if (sources.length > MAX_PATTERN_SEGMENTS) {
+    throw new PatternError(`A pattern has at most ${MAX_PATTERN_SEGMENTS} segments`)
+  }
 
   const segments = sources.map(compileSegment)
   if (segments.every(segment => segment.type === 'literal')) {

@@ -70,7 +70,12 @@ function compileGlob (literals: readonly string[]): SegmentGlob {
 }
 
 /** Takes each middle where it stands first: what fits behind a later place fits behind an earlier one. */
-function matchesGlob ({ head, middles, tailGap, tail }: SegmentGlob, text: string, start: number, end: number): boolean {
+function matchesGlob (
+  { head, middles, tailGap, tail }: SegmentGlob,
+  text: string,
+  start: number,
+  end: number
+): boolean {
   const tailStart = end - tail.length
   if (start + head.length + tailGap > tailStart) return false
   if (!text.startsWith(head, start) || !text.startsWith(tail, tailStart)) return false

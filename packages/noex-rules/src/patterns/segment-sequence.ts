@@ -4,7 +4,10 @@ import { matchesSegment, type SingleSegment, type SegmentPattern } from './segme
 type Block = readonly SingleSegment[]
 
 /** Compiles the segments of a pattern to a test of whole texts, whose segments are joined by `separator`. */
-export function compileSequence (segments: readonly SegmentPattern[], separator: string): (text: string) => boolean {
+export function compileSequence (
+  segments: readonly SegmentPattern[],
+  separator: string
+): (text: string) => boolean {
   const [head = [], ...later] = splitAtMany(segments)
   const tail = later.pop()
   if (tail === undefined) return text => endOfBlock(head, text, separator) === text.length + 1
@@ -39,7 +42,13 @@ function endOfBlock (block: Block, text: string, separator: string): number {
 }
 
 /** Takes each middle block where it stands first: what fits behind a later place fits behind an earlier one. */
-function matchesBlocks (head: Block, middles: readonly Block[], tail: Block, text: string, separator: string): boolean {
+function matchesBlocks (
+  head: Block,
+  middles: readonly Block[],
+  tail: Block,
+  text: string,
+  separator: string
+): boolean {
   const starts = startsOfSegments(text, separator)
   const tailIndex = starts.length - 1 - tail.length
   if (head.length >= tailIndex) return false

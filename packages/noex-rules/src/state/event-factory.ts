@@ -32,5 +32,7 @@ export class EventFactory {
 }
 
 function assertId (id: unknown, name: string): void {
-  if (id !== undefined && typeof id !== 'string') throw new TypeError(`The ${name} of an event must be a text`)
+  if (id !== undefined && typeof id !== 'string') {
+    throw new TypeError(`The ${name} of an event must be a text`)
+  }
 }

@@ -33,7 +33,13 @@ export class FactStore implements FactReader {
     assertName(key, 'The key of a fact')
     const previous = this.#facts.get(key)
     if (previous === undefined && this.#facts.size >= this.#max) throw new LimitError('maxFacts', this.#max)
-    const fact = Object.freeze({ key, value, timestamp: this.#clock.now(), source, version: (previous?.version ?? 0) + 1 })
+    const fact = Object.freeze({
+      key,
+      value,
+      timestamp: this.#clock.now(),
+      source,
+      version: (previous?.version ?? 0) + 1
+    })
     this.#facts.set(key, fact)
     return { fact, previous }
   }

@@ -71,22 +71,35 @@ export class GroupStore {
   }
 }
 
-function membersOf ({ name, description, enabled }: RuleGroupInput, isEnabled: boolean): Pick<RuleGroup, 'name' | 'description' | 'enabled'> {
+function membersOf (
+  { name, description, enabled }: RuleGroupInput,
+  isEnabled: boolean
+): Pick<RuleGroup, 'name' | 'description' | 'enabled'> {
   return { name, ...description !== undefined && { description }, enabled: enabled ?? isEnabled }
 }
 
 function assertGroup (input: unknown): asserts input is RuleGroupInput {
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) throw invalid([issue('(root)', 'must be an object')])
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw invalid([issue('(root)', 'must be an object')])
+  }
   const { id, name, description, enabled } = input as Record<string, unknown>
   const issues: ValidationIssue[] = []
   for (const [path, text] of Object.entries({ id, name })) {
-    if (typeof text !== 'string' || text.trim() === '') issues.push(issue(path, 'must be a text that is not blank'))
+    if (typeof text !== 'string' || text.trim() === '') {
+      issues.push(issue(path, 'must be a text that is not blank'))
+    }
   }
-  if (description !== undefined && typeof description !== 'string') issues.push(issue('description', 'must be a text'))
+  if (description !== undefined && typeof description !== 'string') {
+    issues.push(issue('description', 'must be a text'))
+  }
   for (const [path, text] of Object.entries({ id, name, description })) {
-    if (typeof text === 'string' && text.length > MAX_TEXT_LENGTH) issues.push(issue(path, `must have at most ${MAX_TEXT_LENGTH} characters`))
+    if (typeof text === 'string' && text.length > MAX_TEXT_LENGTH) {
+      issues.push(issue(path, `must have at most ${MAX_TEXT_LENGTH} characters`))
+    }
   }
-  if (enabled !== undefined && typeof enabled !== 'boolean') issues.push(issue('enabled', 'must be true or false'))
+  if (enabled !== undefined && typeof enabled !== 'boolean') {
+    issues.push(issue('enabled', 'must be true or false'))
+  }
   if (issues.length > 0) throw invalid(issues)
 }
 

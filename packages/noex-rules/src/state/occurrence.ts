@@ -21,7 +21,12 @@ export interface Cause {
 export const NO_CAUSE: Cause = {}
 
 export function eventOccurrence (event: Event): Occurrence {
-  return { data: event.data, meta: event, matched: { 0: event.data }, cause: { correlationId: event.correlationId, causationId: event.id } }
+  return {
+    data: event.data,
+    meta: event,
+    matched: { 0: event.data },
+    cause: { correlationId: event.correlationId, causationId: event.id }
+  }
 }
 
 /** A fact has no correlation of its own: it has that of the event whose rule has set it. */

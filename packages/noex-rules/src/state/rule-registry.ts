@@ -40,7 +40,13 @@ export class RuleRegistry {
   #version = 0
   #order = 0
 
-  constructor (compile: CompileRule, groups: GroupStore, listener: RuleListener, max: number, clock: CompleteClock) {
+  constructor (
+    compile: CompileRule,
+    groups: GroupStore,
+    listener: RuleListener,
+    max: number,
+    clock: CompleteClock
+  ) {
     this.#compile = compile
     this.#groups = groups
     this.#listener = listener
@@ -68,7 +74,8 @@ export class RuleRegistry {
 
   /** Whether a rule may run: it is registered and enabled, and so is its group, if there is that group. */
   isActive ({ compiled: { rule }, isRegistered }: RegisteredRule): boolean {
-    return isRegistered && rule.enabled && (rule.group === undefined || this.#groups.get(rule.group)?.enabled !== false)
+    return isRegistered && rule.enabled &&
+      (rule.group === undefined || this.#groups.get(rule.group)?.enabled !== false)
   }
 
   /**
@@ -90,7 +97,9 @@ export class RuleRegistry {
   update (content: RuleContent): Rule {
     const replaced = this.#rules.get(content.id)
     if (replaced === undefined) throw new RuleNotFoundError(content.id)
-    const compiled = this.#prepare(content, this.#version + 1, replaced.compiled.rule.createdAt, this.#clock.now())
+    const compiled = this.#prepare(
+      content, this.#version + 1, replaced.compiled.rule.createdAt, this.#clock.now()
+    )
     this.#removeFromIndexes(replaced)
     this.#version++
     this.#add({ compiled, order: replaced.order, isRegistered: true })
@@ -152,7 +161,9 @@ export class RuleRegistry {
   #removeFromIndexes (registered: RegisteredRule): void {
     const { trigger } = registered.compiled
     registered.isRegistered = false
-    if (trigger.type !== 'temporal') this.#indexes[trigger.type].delete([trigger.pattern as PatternMatcher], registered)
+    if (trigger.type !== 'temporal') {
+      this.#indexes[trigger.type].delete([trigger.pattern as PatternMatcher], registered)
+    }
     this.#listener.onRuleRemoved(registered)
   }
 
@@ -172,7 +183,12 @@ function invalid (path: string, message: string): RuleValidationError {
 }
 
 /** A rule shows its members in one order, whichever way it came. */
-function orderMembers ({ id, name, description, priority, enabled, version, tags, group, trigger, conditions, actions, lookups, createdAt, updatedAt }: Rule): Rule {
+function orderMembers (
+  {
+    id, name, description, priority, enabled, version, tags, group, trigger, conditions, actions, lookups,
+    createdAt, updatedAt
+  }: Rule
+): Rule {
   return {
     id,
     name,

@@ -20,7 +20,12 @@ export class RuleRepository {
   readonly #validator: RuleInputValidator
   readonly #storage: RuleStorage | undefined
 
-  constructor (options: EngineOptions, clock: CompleteClock, reporter: FailureReporter, listener: RuleListener) {
+  constructor (
+    options: EngineOptions,
+    clock: CompleteClock,
+    reporter: FailureReporter,
+    listener: RuleListener
+  ) {
     this.#groups = new GroupStore(options.maxGroups, clock)
     this.registry = new RuleRegistry(compile, this.#groups, listener, options.maxRules, clock)
     this.#validator = new RuleInputValidator({ regex: options.regex })
@@ -34,7 +39,9 @@ export class RuleRepository {
   /** Adds what has been saved. Rejects with `RuleStorageError`: there are all rules, or the engine does not start. */
   async load (): Promise<void> {
     const saved = await this.#storage?.load()
-    for (const group of saved?.groups ?? []) this.#restore(group, 'group', () => { this.#groups.restore(group) })
+    for (const group of saved?.groups ?? []) {
+      this.#restore(group, 'group', () => { this.#groups.restore(group) })
+    }
     for (const rule of saved?.rules ?? []) this.#restore(rule, 'rule', () => { this.#restoreRule(rule) })
   }
 
@@ -56,7 +63,9 @@ export class RuleRepository {
   update (id: string, updates: Partial<RuleInput>): Rule {
     const rule = this.registry.get(id)
     if (rule === undefined) throw new RuleNotFoundError(id)
-    if (typeof updates !== 'object' || updates === null || Array.isArray(updates)) throw invalid('(root)', 'must be an object')
+    if (typeof updates !== 'object' || updates === null || Array.isArray(updates)) {
+      throw invalid('(root)', 'must be an object')
+    }
     return this.#saveAfter(this.registry.update(this.#complete({ ...rule, ...updates, id }, false)))
   }
 
@@ -104,7 +113,9 @@ export class RuleRepository {
 
   #restoreRule (rule: Rule): void {
     const { version, createdAt, updatedAt } = rule
-    if (![version, createdAt, updatedAt].every(Number.isSafeInteger)) throw new TypeError('its version or times are no whole numbers')
+    if (![version, createdAt, updatedAt].every(Number.isSafeInteger)) {
+      throw new TypeError('its version or times are no whole numbers')
+    }
     this.registry.restore({ ...this.#complete(rule, false), version, createdAt, updatedAt })
   }
 
@@ -147,10 +158,14 @@ function compile (rule: Rule): CompiledRule {
 }
 
 function invalid (path: string, message: string): RuleValidationError {
-  return new RuleValidationError(`The rule is not valid: ${path} ${message}`, [{ path, message, severity: 'error' }])
+  return new RuleValidationError(
+    `The rule is not valid: ${path} ${message}`, [{ path, message, severity: 'error' }]
+  )
 }
 
 function messageOf ({ errors }: ValidationResult): string {
   const [first] = errors
-  return first === undefined ? 'The rule is not valid' : `The rule is not valid: ${first.path} ${first.message}`
+  return first === undefined
+    ? 'The rule is not valid'
+    : `The rule is not valid: ${first.path} ${first.message}`
 }

@@ -13,19 +13,36 @@ export interface Schedule {
   /** How often altogether. */
   readonly maxCount: number
   /** As timers show it. */
-  readonly timerFields: { readonly repeat?: { readonly interval: number, readonly maxCount?: number }, readonly cron?: string }
+  readonly timerFields: {
+    readonly repeat?: { readonly interval: number, readonly maxCount?: number },
+    readonly cron?: string
+  }
 }
 
 /** Throws `TypeError` and `RangeError` for what says no times. */
-export function createSchedule ({ duration, cron, repeat, maxCount = repeat?.maxCount }: TimerConfig): Schedule {
-  if ((duration === undefined) === (cron === undefined)) throw new TypeError('A timer must have either a duration or a cron')
-  if (maxCount !== undefined && !(Number.isSafeInteger(maxCount) && maxCount > 0)) throw new RangeError('The maxCount of a timer must be a whole number above 0')
-  return cron === undefined ? durationSchedule(duration!, repeat, maxCount) : cronSchedule(cron, repeat, maxCount)
+export function createSchedule (
+  { duration, cron, repeat, maxCount = repeat?.maxCount }: TimerConfig
+): Schedule {
+  if ((duration === undefined) === (cron === undefined)) {
+    throw new TypeError('A timer must have either a duration or a cron')
+  }
+  if (maxCount !== undefined && !(Number.isSafeInteger(maxCount) && maxCount > 0)) {
+    throw new RangeError('The maxCount of a timer must be a whole number above 0')
+  }
+  return cron === undefined
+    ? durationSchedule(duration!, repeat, maxCount)
+    : cronSchedule(cron, repeat, maxCount)
 }
 
-function durationSchedule (duration: Duration, repeat: TimerConfig['repeat'], maxCount: number | undefined): Schedule {
+function durationSchedule (
+  duration: Duration,
+  repeat: TimerConfig['repeat'],
+  maxCount: number | undefined
+): Schedule {
   const durationMs = parsePositive(duration)
-  if (repeat === undefined) return { firstAfter: now => now + durationMs, nextAfter: () => undefined, maxCount: 1, timerFields: {} }
+  if (repeat === undefined) {
+    return { firstAfter: now => now + durationMs, nextAfter: () => undefined, maxCount: 1, timerFields: {} }
+  }
   const interval = parsePositive(repeat.interval)
   return {
     firstAfter: now => now + durationMs,
@@ -35,15 +52,27 @@ function durationSchedule (duration: Duration, repeat: TimerConfig['repeat'], ma
   }
 }
 
-function cronSchedule (expression: string, repeat: TimerConfig['repeat'], maxCount: number | undefined): Schedule {
+function cronSchedule (
+  expression: string,
+  repeat: TimerConfig['repeat'],
+  maxCount: number | undefined
+): Schedule {
   if (repeat !== undefined) throw new TypeError('A timer with a cron must have no repeat')
   // Croner takes dates and nicknames too.
-  if (typeof expression !== 'string' || expression.length > MAX_CRON_LENGTH || ![5, 6].includes(expression.trim().split(/\s+/).length)) {
+  if (typeof expression !== 'string' || expression.length > MAX_CRON_LENGTH ||
+    ![5, 6].includes(expression.trim().split(/\s+/).length)) {
     throw new TypeError('A cron must have five fields, or six with seconds in front')
   }
   const cron = new Cron(expression.trim(), { mode: '5-or-6-parts', paused: true })
   const next = (now: number): number | undefined => cron.nextRun(new Date(now))?.getTime()
-  return { firstAfter: next, nextAfter: next, maxCount: maxCount ?? Infinity, timerFields: { cron: expression } }
+  return {
+    firstAfter: next,
+    nextAfter: next,
+    maxCount: maxCount ?? Infinity,
+    timerFields: {
+      cron: expression
+    }
+  }
 }
 
 /** Milliseconds, at least 1. */

@@ -61,7 +61,10 @@ export interface Counters {
 }
 
 /** What an engine holds. */
-type Sizes = Pick<EngineStats, 'rulesCount' | 'factsCount' | 'timersCount' | 'subscriptionsCount' | 'queueLength' | 'temporalInstances'>
+type Sizes = Pick<
+  EngineStats,
+  'rulesCount' | 'factsCount' | 'timersCount' | 'subscriptionsCount' | 'queueLength' | 'temporalInstances'
+>
 
 export function createCounters (): Counters {
   return {

@@ -29,7 +29,13 @@ export class Timers {
   readonly #engineName: string
   #isClosed = false
 
-  constructor (max: number, clock: CompleteClock, createId: () => string, engineName: string, onExpiry: (expiry: TimerExpiry) => void) {
+  constructor (
+    max: number,
+    clock: CompleteClock,
+    createId: () => string,
+    engineName: string,
+    onExpiry: (expiry: TimerExpiry) => void
+  ) {
     this.#max = max
     this.#clock = clock
     this.#createId = createId
@@ -45,7 +51,9 @@ export class Timers {
   set (config: TimerConfig): Timer {
     if (this.#isClosed) throw new EngineNotRunningError(this.#engineName)
     const { timer, schedule } = this.#create(config)
-    if (!this.#entries.has(timer.name) && this.#entries.size >= this.#max) throw new LimitError('maxTimers', this.#max)
+    if (!this.#entries.has(timer.name) && this.#entries.size >= this.#max) {
+      throw new LimitError('maxTimers', this.#max)
+    }
     this.cancel(timer.name)
     const entry = { timer, schedule, fired: 0, cancel: () => {} }
     this.#entries.set(timer.name, entry)
@@ -82,11 +90,15 @@ export class Timers {
     assertName(config.onExpire.topic, 'The topic of a timer')
     const { name, onExpire: { topic, data = {} }, correlationId } = config
     assertData(data, 'The data of a timer')
-    if (correlationId !== undefined && typeof correlationId !== 'string') throw new TypeError('The correlationId of a timer must be a text')
+    if (correlationId !== undefined && typeof correlationId !== 'string') {
+      throw new TypeError('The correlationId of a timer must be a text')
+    }
 
     const schedule = createSchedule(config)
     const expiresAt = schedule.firstAfter(this.#clock.now())
-    if (expiresAt === undefined) throw new RangeError('A timer must fire at some time, but its cron names none')
+    if (expiresAt === undefined) {
+      throw new RangeError('A timer must fire at some time, but its cron names none')
+    }
     const timer = {
       id: this.#createId(),
       name,
@@ -117,7 +129,9 @@ export class Timers {
     const { timer, schedule } = entry
     if (this.#entries.get(timer.name) !== entry) return
     // A clock may call early: a cron does not fire twice for one time.
-    const expiresAt = schedule.nextAfter(Math.max(this.#clock.now(), schedule.timerFields.cron === undefined ? 0 : timer.expiresAt))
+    const expiresAt = schedule.nextAfter(Math.max(
+      this.#clock.now(), schedule.timerFields.cron === undefined ? 0 : timer.expiresAt
+    ))
     if (expiresAt === undefined) {
       this.#entries.delete(timer.name)
       return

@@ -21,7 +21,9 @@ export class AbsenceWatcher implements Watcher {
   constructor (pattern: Absence, context: WatcherContext) {
     this.#pattern = pattern
     this.#context = context
-    this.#queue = new InstanceQueue<Expectation>(context.pool, context.clock, ({ group }) => { this.#byGroup.delete(group) }, context.onDue)
+    this.#queue = new InstanceQueue<Expectation>(
+      context.pool, context.clock, ({ group }) => { this.#byGroup.delete(group) }, context.onDue
+    )
   }
 
   observe (event: Event, fire: Fire): void {
@@ -42,7 +44,9 @@ export class AbsenceWatcher implements Watcher {
   }
 
   expire (now: number, fire: Fire): void {
-    for (let due = this.#queue.takeDue(now); due !== undefined; due = this.#queue.takeDue(now)) this.#fire(due, now, fire)
+    for (let due = this.#queue.takeDue(now); due !== undefined; due = this.#queue.takeDue(now)) {
+      this.#fire(due, now, fire)
+    }
     this.#queue.disarm()
     this.#queue.arm()
   }
@@ -52,7 +56,13 @@ export class AbsenceWatcher implements Watcher {
   }
 
   #fire ({ group, event }: Expectation, now: number, fire: Fire): void {
-    const data = { ...this.#context.isGrouped && { groupKey: group }, after: event.data, events: [event.data] }
+    const data = {
+      ...this.#context.isGrouped && { groupKey: group },
+      after: event.data,
+      events: [
+        event.data
+      ]
+    }
     fire(temporalOccurrence(data, [event], [this.#pattern.after], now))
   }
 }

@@ -12,7 +12,9 @@ export function createWatcher (pattern: CompiledTemporalPattern, context: Watche
     case 'absence': return new AbsenceWatcher(pattern, context)
     default: {
       const aggregation = createAggregation(pattern)
-      return pattern.sliding ? new SlidingWindowWatcher(aggregation, context) : new TumblingWindowWatcher(aggregation, context)
+      return pattern.sliding
+        ? new SlidingWindowWatcher(aggregation, context)
+        : new TumblingWindowWatcher(aggregation, context)
     }
   }
 }

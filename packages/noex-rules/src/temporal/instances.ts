@@ -58,7 +58,12 @@ export class InstanceQueue<T extends Instance> implements InstanceOwner {
   #isWaiting = false
 
   /** `onForget` hears of each instance that leaves; `onDue` is called when one may be due, and then not before `arm`. */
-  constructor (pool: InstancePool, clock: CompleteClock, onForget: (instance: T) => void, onDue: (now: number) => void) {
+  constructor (
+    pool: InstancePool,
+    clock: CompleteClock,
+    onForget: (instance: T) => void,
+    onDue: (now: number) => void
+  ) {
     this.#pool = pool
     this.#clock = clock
     this.#onForget = onForget

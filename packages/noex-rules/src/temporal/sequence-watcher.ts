@@ -24,7 +24,9 @@ export class SequenceWatcher implements Watcher {
   constructor (pattern: Sequence, context: WatcherContext) {
     this.#pattern = pattern
     this.#context = context
-    this.#queue = new InstanceQueue<Progress>(context.pool, context.clock, ({ group }) => { this.#byGroup.delete(group) }, context.onDue)
+    this.#queue = new InstanceQueue<Progress>(
+      context.pool, context.clock, ({ group }) => { this.#byGroup.delete(group) }, context.onDue
+    )
   }
 
   observe (event: Event, fire: Fire): void {

@@ -21,7 +21,9 @@ export class SlidingWindowWatcher implements Watcher {
   constructor (aggregation: WindowAggregation, context: WatcherContext) {
     this.#aggregation = aggregation
     this.#context = context
-    this.#queue = new InstanceQueue<Sample>(context.pool, context.clock, sample => { this.#leave(sample) }, context.onDue)
+    this.#queue = new InstanceQueue<Sample>(
+      context.pool, context.clock, sample => { this.#leave(sample) }, context.onDue
+    )
   }
 
   observe (event: Event, fire: Fire): void {
@@ -38,7 +40,9 @@ export class SlidingWindowWatcher implements Watcher {
     window.push(sample)
     this.#queue.add(sample)
     const shown = (): Event[] => window.first(MAX_SHOWN_EVENTS).map(({ event }) => event)
-    const occurrence = occurrenceOf(window.totals, shown, this.#context.isGrouped ? group : undefined, event.timestamp)
+    const occurrence = occurrenceOf(
+      window.totals, shown, this.#context.isGrouped ? group : undefined, event.timestamp
+    )
     if (occurrence !== undefined) fire(occurrence)
   }
 
@@ -60,7 +64,13 @@ export class SlidingWindowWatcher implements Watcher {
 
   #forgetOld (group: string, now: number): void {
     const window = this.#byGroup.get(group)
-    for (let oldest = window?.oldest; oldest !== undefined && oldest.deadline <= now; oldest = window?.oldest) this.#queue.forget(oldest)
+    for (
+      let oldest = window?.oldest;
+      oldest !== undefined && oldest.deadline <= now;
+      oldest = window?.oldest
+    ) {
+      this.#queue.forget(oldest)
+    }
   }
 
   /** What leaves is the oldest of its group, as it is the oldest of all. */

@@ -36,7 +36,9 @@ export class SlidingWindow<T extends Sample> {
   /** The oldest samples, at most so many. */
   first (max: number): T[] {
     const samples: T[] = []
-    for (let index = this.#going.length - 1; index >= 0 && samples.length < max; index--) samples.push(this.#going[index]!.sample)
+    for (let index = this.#going.length - 1; index >= 0 && samples.length < max; index--) {
+      samples.push(this.#going[index]!.sample)
+    }
     return [...samples, ...this.#coming.slice(0, max - samples.length)]
   }
 

@@ -11,7 +11,12 @@ export function matchesEvent ({ topic, accepts }: CompiledMatcher, event: Event)
 }
 
 /** What a rule sees whose pattern has come true. `matchers` name the events, one each; the last names all that follow. */
-export function temporalOccurrence (data: Record<string, unknown>, events: readonly Event[], matchers: readonly CompiledMatcher[], now: number): Occurrence {
+export function temporalOccurrence (
+  data: Record<string, unknown>,
+  events: readonly Event[],
+  matchers: readonly CompiledMatcher[],
+  now: number
+): Occurrence {
   const [first] = events
   const last = events.at(-1)
   const correlationId = first?.correlationId

@@ -20,7 +20,9 @@ export class TumblingWindowWatcher implements Watcher {
   constructor (aggregation: WindowAggregation, context: WatcherContext) {
     this.#aggregation = aggregation
     this.#context = context
-    this.#queue = new InstanceQueue<Window>(context.pool, context.clock, ({ group }) => { this.#byGroup.delete(group) }, context.onDue)
+    this.#queue = new InstanceQueue<Window>(
+      context.pool, context.clock, ({ group }) => { this.#byGroup.delete(group) }, context.onDue
+    )
   }
 
   observe (event: Event, fire: Fire): void {
@@ -35,7 +37,9 @@ export class TumblingWindowWatcher implements Watcher {
   }
 
   expire (now: number, fire: Fire): void {
-    for (let due = this.#queue.takeDue(now); due !== undefined; due = this.#queue.takeDue(now)) this.#end(due, fire)
+    for (let due = this.#queue.takeDue(now); due !== undefined; due = this.#queue.takeDue(now)) {
+      this.#end(due, fire)
+    }
     this.#queue.disarm()
     this.#queue.arm()
   }
@@ -60,7 +64,9 @@ export class TumblingWindowWatcher implements Watcher {
   }
 
   #end ({ totals, events, group, deadline }: Window, fire: Fire): void {
-    const occurrence = this.#aggregation.occurrenceOf(totals, () => events, this.#context.isGrouped ? group : undefined, deadline)
+    const occurrence = this.#aggregation.occurrenceOf(
+      totals, () => events, this.#context.isGrouped ? group : undefined, deadline
+    )
     if (occurrence !== undefined) fire(occurrence)
   }
 }

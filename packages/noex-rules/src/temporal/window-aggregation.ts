@@ -18,7 +18,14 @@ export function addSample ({ count, sum, min, max }: Totals, value: number): Tot
 }
 
 export function addTotals (a: Totals, b: Totals): Totals {
-  return { count: a.count + b.count, sum: a.sum + b.sum, min: Math.min(a.min, b.min), max: Math.max(a.max, b.max) }
+  return {
+    count: a.count + b.count,
+    sum: a.sum + b.sum,
+    min: Math.min(
+      a.min, b.min
+    ),
+    max: Math.max(a.max, b.max)
+  }
 }
 
 /** What a count or an aggregate does with the events in its window. */
@@ -29,7 +36,12 @@ export interface WindowAggregation {
   /** What an event adds; `undefined` when it does not count. */
   readonly sampleOf: (event: Event) => number | undefined
   /** What the rule sees; `undefined` when the threshold is not met. */
-  readonly occurrenceOf: (totals: Totals, shown: () => readonly Event[], group: string | undefined, now: number) => Occurrence | undefined
+  readonly occurrenceOf: (
+    totals: Totals,
+    shown: () => readonly Event[],
+    group: string | undefined,
+    now: number
+  ) => Occurrence | undefined
 }
 
 type Windowed = Extract<CompiledTemporalPattern, { type: 'count' | 'aggregate' }>
@@ -41,12 +53,19 @@ export function createAggregation (pattern: Windowed): WindowAggregation {
     event,
     windowMs,
     groupOf,
-    sampleOf: pattern.type === 'count' || pattern.function === 'count' ? () => 0 : ({ data }) => pattern.valueOf(data),
+    sampleOf: pattern.type === 'count' || pattern.function === 'count'
+      ? () => 0
+      : ({ data }) => pattern.valueOf(data),
     occurrenceOf (totals, shown, group, now) {
       const value = valueOf(totals)
       if (!holds(value)) return undefined
       const events = shown()
-      const data = { ...group !== undefined && { groupKey: group }, count: totals.count, value, events: events.map(({ data }) => data) }
+      const data = {
+        ...group !== undefined && { groupKey: group },
+        count: totals.count,
+        value,
+        events: events.map(({ data }) => data)
+      }
       return temporalOccurrence(data, events, [event], now)
     }
   }

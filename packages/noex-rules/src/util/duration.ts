@@ -37,6 +37,10 @@ export function formatDuration (ms: number): string {
 
 function parseText (text: unknown): number {
   const found = typeof text === 'string' ? TEXT.exec(text) : null
-  if (found === null) throw new RangeError('A duration is a number of milliseconds or a text such as "500ms", "30s", "5m", "2h", "1d", "1w", "1y"')
+  if (found === null) {
+    throw new RangeError(
+      'A duration is a number of milliseconds or a text such as "500ms", "30s", "5m", "2h", "1d", "1w", "1y"'
+    )
+  }
   return Number(found[1]) * UNIT_MS.get(found[2] ?? 'ms')!
 }

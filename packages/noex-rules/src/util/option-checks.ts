@@ -1,13 +1,19 @@
 /** Refuses what is no object with these methods. Throws `TypeError`; `subject` begins its message. */
 export function checkMethods (value: unknown, subject: string, methods: readonly string[]): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError(`${subject} must be an object`)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new TypeError(`${subject} must be an object`)
+  }
   for (const method of methods) {
-    if (typeof (value as Record<string, unknown>)[method] !== 'function') throw new TypeError(`${subject} must have a method ${method}`)
+    if (typeof (value as Record<string, unknown>)[method] !== 'function') {
+      throw new TypeError(`${subject} must have a method ${method}`)
+    }
   }
 }
 
 export function isText (value: unknown, subject: string): void {
-  if (typeof value !== 'string' || value.trim() === '') throw new TypeError(`${subject} must be a text that is not blank`)
+  if (typeof value !== 'string' || value.trim() === '') {
+    throw new TypeError(`${subject} must be a text that is not blank`)
+  }
 }
 
 export function isFunction (value: unknown, subject: string): void {
@@ -24,7 +30,9 @@ export function isInteger (min: number, max: number): (value: unknown, subject: 
 
 export function isOneOf (...texts: string[]): (value: unknown, subject: string) => void {
   return (value, subject) => {
-    if (!texts.includes(value as string)) throw new TypeError(`${subject} must be one of: ${texts.join(', ')}`)
+    if (!texts.includes(value as string)) {
+      throw new TypeError(`${subject} must be one of: ${texts.join(', ')}`)
+    }
   }
 }
 
@@ -42,7 +50,9 @@ export function checkPersistence (value: unknown, subject: string): void {
   const { adapter, key, schemaVersion } = value as Record<string, unknown>
   checkMethods(adapter, `${subject}.adapter`, ['save', 'load'])
   if (key !== undefined) isText(key, `${subject}.key`)
-  if (schemaVersion !== undefined) isInteger(0, Number.MAX_SAFE_INTEGER)(schemaVersion, `${subject}.schemaVersion`)
+  if (schemaVersion !== undefined) {
+    isInteger(0, Number.MAX_SAFE_INTEGER)(schemaVersion, `${subject}.schemaVersion`)
+  }
 }
 
 export function checkLogger (value: unknown, subject: string): void {

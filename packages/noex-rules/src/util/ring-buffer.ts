@@ -22,7 +22,9 @@ export class RingBuffer<T> {
     this.#places[this.#head] = undefined
     this.#head = (this.#head + 1) & (this.#places.length - 1)
     this.#length--
-    if (this.#places.length > MIN_CAPACITY && this.#length * 4 < this.#places.length) this.#resize(this.#places.length / 2)
+    if (this.#places.length > MIN_CAPACITY && this.#length * 4 < this.#places.length) {
+      this.#resize(this.#places.length / 2)
+    }
     return item
   }
 

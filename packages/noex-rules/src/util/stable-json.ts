@@ -52,7 +52,9 @@ function writeObject (object: object, output: Output, depth: number): boolean {
   if (names.length > MAX_LENGTH || !append('{', output)) return false
   for (const name of names.sort()) {
     if (!write(name, output, depth) || !append(':', output)) return false
-    if (!write((object as Record<string, unknown>)[name], output, depth + 1) || !append(',', output)) return false
+    if (!write((object as Record<string, unknown>)[name], output, depth + 1) || !append(',', output)) {
+      return false
+    }
   }
   return append('}', output)
 }

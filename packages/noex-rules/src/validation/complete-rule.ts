@@ -8,7 +8,8 @@ type CompleteRule = Omit<Rule, 'version' | 'createdAt' | 'updatedAt'>
 
 /** What is read of a rule that is given; other members are ignored. */
 export const RULE_PROPERTIES = [
-  'id', 'name', 'description', 'priority', 'enabled', 'tags', 'group', 'trigger', 'conditions', 'actions', 'lookups'
+  'id', 'name', 'description', 'priority', 'enabled', 'tags', 'group', 'trigger', 'conditions', 'actions',
+  'lookups'
 ] as const satisfies ReadonlyArray<keyof RuleInput>
 
 const DEFAULTS = Object.freeze({

@@ -62,7 +62,9 @@ export class RuleInputValidator {
 
       const ids = new Set<string>()
       const results: ValidationResult[] = []
-      for (let index = 0; index < Math.min(inputs.length, MAX_INPUTS); index++) results.push(this.#validateOneOfMany(inputs[index], ids))
+      for (let index = 0; index < Math.min(inputs.length, MAX_INPUTS); index++) {
+        results.push(this.#validateOneOfMany(inputs[index], ids))
+      }
       return combine(results)
     } catch {
       return singleError('cannot be read')

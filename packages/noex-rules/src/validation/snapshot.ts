@@ -22,10 +22,16 @@ interface Progress {
  *
  * Gives `undefined` where nothing can be copied.
  */
-export function takeSnapshot (value: unknown, names: readonly string[], issues: Issues): Readonly<Record<string, unknown>> | undefined {
+export function takeSnapshot (
+  value: unknown,
+  names: readonly string[],
+  issues: Issues
+): Readonly<Record<string, unknown>> | undefined {
   const progress: Progress = { issues, ancestors: new Set(), sizeLeft: MAX_RULE_SIZE, path: '' }
   try {
-    if (isPlainObject(value)) return copyObject(value, '', names.filter(name => Object.hasOwn(value, name)), progress)
+    if (isPlainObject(value)) {
+      return copyObject(value, '', names.filter(name => Object.hasOwn(value, name)), progress)
+    }
     issues.error(ROOT, 'must be a plain object')
   } catch (error) {
     if (error instanceof SnapshotTooLarge) issues.error(ROOT, `is larger than ${MAX_RULE_SIZE} characters`)
@@ -72,12 +78,19 @@ function copyNested (value: object, path: string, progress: Progress): unknown {
 function copyArray (array: readonly unknown[], path: string, progress: Progress): readonly unknown[] {
   const members: unknown[] = []
   progress.ancestors.add(array)
-  for (let index = 0; index < array.length; index++) members.push(copy(array[index], indexPath(path, index), progress))
+  for (let index = 0; index < array.length; index++) {
+    members.push(copy(array[index], indexPath(path, index), progress))
+  }
   progress.ancestors.delete(array)
   return Object.freeze(members)
 }
 
-function copyObject (object: Readonly<Record<string, unknown>>, path: string, names: readonly string[], progress: Progress): Readonly<Record<string, unknown>> {
+function copyObject (
+  object: Readonly<Record<string, unknown>>,
+  path: string,
+  names: readonly string[],
+  progress: Progress
+): Readonly<Record<string, unknown>> {
   const members: Array<readonly [string, unknown]> = []
   progress.ancestors.add(object)
   for (const name of names) {

@@ -17,12 +17,22 @@ export function validateActions (run: ValidationRun, path: string, actions: unkn
   validateList(run, path, actions, 1, 'warning')
 }
 
-function validateList (run: ValidationRun, path: string, actions: unknown, depth: number, whenEmpty: WhenEmpty): void {
+function validateList (
+  run: ValidationRun,
+  path: string,
+  actions: unknown,
+  depth: number,
+  whenEmpty: WhenEmpty
+): void {
   const { issues } = run
   if (actions === undefined) return issues.error(path, 'is missing')
   if (!Array.isArray(actions)) return issues.error(path, 'must be an array')
-  if (actions.length === 0) return issues[whenEmpty](path, whenEmpty === 'error' ? 'must not be empty' : 'is empty')
-  if (depth > MAX_ACTION_DEPTH) return issues.error(path, `is nested more than ${MAX_ACTION_DEPTH} levels deep`)
+  if (actions.length === 0) {
+    return issues[whenEmpty](path, whenEmpty === 'error' ? 'must not be empty' : 'is empty')
+  }
+  if (depth > MAX_ACTION_DEPTH) {
+    return issues.error(path, `is nested more than ${MAX_ACTION_DEPTH} levels deep`)
+  }
 
   run.actionsLeft -= actions.length
   if (run.actionsLeft < 0) return issues.error(path, `makes more than ${MAX_ACTIONS} actions in the rule`)
@@ -43,18 +53,32 @@ function validateAction (run: ValidationRun, path: string, action: unknown, dept
   }
 }
 
-function validateConditional (run: ValidationRun, path: string, action: Record<string, unknown>, depth: number): void {
+function validateConditional (
+  run: ValidationRun,
+  path: string,
+  action: Record<string, unknown>,
+  depth: number
+): void {
   const { issues } = run
   const { conditions } = action
-  if (conditions === undefined) issues.error(`${path}.conditions`, 'is missing')
-  else if (Array.isArray(conditions) && conditions.length === 0) issues.error(`${path}.conditions`, 'must not be empty')
-  else validateConditions(run, `${path}.conditions`, conditions)
+  if (conditions === undefined) {
+    issues.error(`${path}.conditions`, 'is missing')
+  } else if (Array.isArray(conditions) && conditions.length === 0) {
+    issues.error(`${path}.conditions`, 'must not be empty')
+  } else {
+    validateConditions(run, `${path}.conditions`, conditions)
+  }
 
   validateList(run, `${path}.then`, action['then'], depth + 1, 'error')
   if (action['else'] !== undefined) validateList(run, `${path}.else`, action['else'], depth + 1, 'warning')
 }
 
-function validateForEach (run: ValidationRun, path: string, action: Record<string, unknown>, depth: number): void {
+function validateForEach (
+  run: ValidationRun,
+  path: string,
+  action: Record<string, unknown>,
+  depth: number
+): void {
   const { issues } = run
   const { collection } = action
   if (collection === undefined || Array.isArray(collection) || isReference(collection)) {
@@ -67,12 +91,21 @@ function validateForEach (run: ValidationRun, path: string, action: Record<strin
   validateList(run, `${path}.actions`, action['actions'], depth + 1, 'warning')
 }
 
-function validateTryCatch (run: ValidationRun, path: string, action: Record<string, unknown>, depth: number): void {
+function validateTryCatch (
+  run: ValidationRun,
+  path: string,
+  action: Record<string, unknown>,
+  depth: number
+): void {
   const { issues } = run
   validateList(run, `${path}.try`, action['try'], depth + 1, 'error')
-  if (action['catch'] === undefined && action['finally'] === undefined) issues.error(path, 'must have catch or finally')
+  if (action['catch'] === undefined && action['finally'] === undefined) {
+    issues.error(path, 'must have catch or finally')
+  }
   if (action['catch'] !== undefined) validateCatch(run, `${path}.catch`, action['catch'], depth)
-  if (action['finally'] !== undefined) validateList(run, `${path}.finally`, action['finally'], depth + 1, 'warning')
+  if (action['finally'] !== undefined) {
+    validateList(run, `${path}.finally`, action['finally'], depth + 1, 'warning')
+  }
 }
 
 function validateCatch (run: ValidationRun, path: string, handler: unknown, depth: number): void {

@@ -16,8 +16,12 @@ export function validateConditions (run: ValidationRun, path: string, conditions
   if (!Array.isArray(conditions)) return issues.error(path, 'must be an array')
 
   run.conditionsLeft -= conditions.length
-  if (run.conditionsLeft < 0) return issues.error(path, `makes more than ${MAX_CONDITIONS} conditions in the rule`)
-  for (const [index, condition] of conditions.entries()) validateCondition(run, indexPath(path, index), condition)
+  if (run.conditionsLeft < 0) {
+    return issues.error(path, `makes more than ${MAX_CONDITIONS} conditions in the rule`)
+  }
+  for (const [index, condition] of conditions.entries()) {
+    validateCondition(run, indexPath(path, index), condition)
+  }
 }
 
 function validateCondition (run: ValidationRun, path: string, condition: unknown): void {
@@ -61,14 +65,23 @@ function validateSource (issues: Issues, path: string, source: unknown): void {
 
 function validateExpression (run: ValidationRun, path: string, value: unknown): void {
   const { issues, allowsExpressions } = run
-  if (!allowsExpressions) return issues.error(`${path}.operator`, 'must not be matches: expressions are switched off')
+  if (!allowsExpressions) {
+    return issues.error(`${path}.operator`, 'must not be matches: expressions are switched off')
+  }
   if (value === undefined || isReference(value)) return
-  if (typeof value !== 'string') return issues.warning(`${path}.value`, 'is no string, and so nothing matches')
+  if (typeof value !== 'string') {
+    return issues.warning(`${path}.value`, 'is no string, and so nothing matches')
+  }
 
-  if (--run.expressionsLeft < 0) issues.error(`${path}.value`, `makes more than ${MAX_EXPRESSIONS} expressions in the rule`)
-  else issues.catch(`${path}.value`, () => { compileRegex(value) })
+  if (--run.expressionsLeft < 0) {
+    issues.error(`${path}.value`, `makes more than ${MAX_EXPRESSIONS} expressions in the rule`)
+  } else {
+    issues.catch(`${path}.value`, () => { compileRegex(value) })
+  }
 }
 
 function warnUnlessArray (issues: Issues, path: string, value: unknown): void {
-  if (value !== undefined && !Array.isArray(value) && !isReference(value)) issues.warning(path, 'is no array, and so the condition never holds')
+  if (value !== undefined && !Array.isArray(value) && !isReference(value)) {
+    issues.warning(path, 'is no array, and so the condition never holds')
+  }
 }

@@ -15,14 +15,18 @@ export function validateLookups (issues: Issues, path: string, lookups: unknown)
   if (lookups.length > MAX_LOOKUPS) return issues.error(path, `must have at most ${MAX_LOOKUPS} lookups`)
 
   const names = new Set<unknown>()
-  for (const [index, lookup] of lookups.entries()) validateLookup(issues, indexPath(path, index), lookup, names)
+  for (const [index, lookup] of lookups.entries()) {
+    validateLookup(issues, indexPath(path, index), lookup, names)
+  }
 }
 
 function validateLookup (issues: Issues, path: string, lookup: unknown, names: Set<unknown>): void {
   if (!isRecord(lookup)) return issues.error(path, 'must be an object')
 
   const { name, service, method, args, cache, onError } = lookup
-  if (validateVariable(issues, `${path}.name`, name) && names.has(name)) issues.error(`${path}.name`, 'is used twice')
+  if (validateVariable(issues, `${path}.name`, name) && names.has(name)) {
+    issues.error(`${path}.name`, 'is used twice')
+  }
   names.add(name)
   validateText(issues, `${path}.service`, service)
   validateText(issues, `${path}.method`, method)

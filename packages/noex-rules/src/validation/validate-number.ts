@@ -22,7 +22,9 @@ export function validateNumber (issues: Issues, path: string, value: unknown, mi
 /** Checks a whole number from 1 on, that may be missing. */
 export function validateOptionalCount (issues: Issues, path: string, value: unknown): void {
   if (value === undefined) return
-  if (!Number.isSafeInteger(value) || (value as number) < 1) issues.error(path, 'must be a whole number from 1 on')
+  if (!Number.isSafeInteger(value) || (value as number) < 1) {
+    issues.error(path, 'must be a whole number from 1 on')
+  }
 }
 
 /** Checks `true` or `false`, that may be missing. */

@@ -12,7 +12,11 @@ import { validateTrigger } from './validate-trigger.js'
 const MAX_TAGS = 32
 
 /** Checks the snapshot of a rule, which is plain data. */
-export function validateRule (issues: Issues, rule: Readonly<Record<string, unknown>>, allowsExpressions: boolean): void {
+export function validateRule (
+  issues: Issues,
+  rule: Readonly<Record<string, unknown>>,
+  allowsExpressions: boolean
+): void {
   const run: ValidationRun = {
     issues,
     allowsExpressions,
@@ -45,11 +49,16 @@ function namesOf (items: unknown, member: string): ReadonlySet<string> {
   return new Set(names.filter(name => typeof name === 'string'))
 }
 
-function validateMetadata (issues: Issues, { description, priority, enabled, tags, group }: Readonly<Record<string, unknown>>): void {
+function validateMetadata (
+  issues: Issues,
+  { description, priority, enabled, tags, group }: Readonly<Record<string, unknown>>
+): void {
   if (description !== undefined) validateString(issues, 'description', description, MAX_TEXT_LENGTH)
   if (priority !== undefined) {
     validateNumber(issues, 'priority', priority)
-    if (typeof priority === 'number' && Number.isFinite(priority) && !Number.isInteger(priority)) issues.warning('priority', 'is no whole number')
+    if (typeof priority === 'number' && Number.isFinite(priority) && !Number.isInteger(priority)) {
+      issues.warning('priority', 'is no whole number')
+    }
   }
   validateOptionalBoolean(issues, 'enabled', enabled)
   if (tags !== undefined) validateTags(issues, 'tags', tags)

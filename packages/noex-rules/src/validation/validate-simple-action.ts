@@ -17,7 +17,12 @@ import { validateData, validateValue, validateValues } from './validate-value.js
 type SimpleActionType = Exclude<Action['type'], 'conditional' | 'for_each' | 'try_catch'>
 
 /** Checks the members of an action that holds no others. */
-export function validateSimpleAction (issues: Issues, path: string, type: SimpleActionType, action: Record<string, unknown>): void {
+export function validateSimpleAction (
+  issues: Issues,
+  path: string,
+  type: SimpleActionType,
+  action: Record<string, unknown>
+): void {
   switch (type) {
     case 'set_fact':
       validateTemplate(issues, `${path}.key`, action['key'])

@@ -40,7 +40,11 @@ export function validateTemporal (issues: Issues, path: string, pattern: unknown
   }
 }
 
-function validateSequence (issues: Issues, path: string, { events, within, strict }: Record<string, unknown>): void {
+function validateSequence (
+  issues: Issues,
+  path: string,
+  { events, within, strict }: Record<string, unknown>
+): void {
   validateDuration(issues, `${path}.within`, within)
   validateOptionalBoolean(issues, `${path}.strict`, strict)
   if (events === undefined) return issues.error(`${path}.events`, 'is missing')
@@ -49,10 +53,16 @@ function validateSequence (issues: Issues, path: string, { events, within, stric
     return issues.error(`${path}.events`, `must have from 2 to ${MAX_SEQUENCE_LENGTH} events`)
   }
   const aliases = new Set<unknown>()
-  for (const [index, event] of events.entries()) validateMatcher(issues, indexPath(`${path}.events`, index), event, aliases)
+  for (const [index, event] of events.entries()) {
+    validateMatcher(issues, indexPath(`${path}.events`, index), event, aliases)
+  }
 }
 
-function validateAbsence (issues: Issues, path: string, { after, expected, within }: Record<string, unknown>): void {
+function validateAbsence (
+  issues: Issues,
+  path: string,
+  { after, expected, within }: Record<string, unknown>
+): void {
   const aliases = new Set<unknown>()
   validateDuration(issues, `${path}.within`, within)
   validateMatcher(issues, `${path}.after`, after, aliases)
@@ -60,7 +70,11 @@ function validateAbsence (issues: Issues, path: string, { after, expected, withi
 }
 
 /** Checks what a count and an aggregate have in common. */
-function validateWindow (issues: Issues, path: string, { event, window, comparison, sliding }: Record<string, unknown>): void {
+function validateWindow (
+  issues: Issues,
+  path: string,
+  { event, window, comparison, sliding }: Record<string, unknown>
+): void {
   validateMatcher(issues, `${path}.event`, event, new Set())
   validateDuration(issues, `${path}.window`, window)
   validateOptionalBoolean(issues, `${path}.sliding`, sliding)
@@ -79,7 +93,9 @@ function validateMatcher (issues: Issues, path: string, matcher: unknown, aliase
 function validateFilter (issues: Issues, path: string, filter: unknown): void {
   if (!isRecord(filter)) return issues.error(path, 'must be an object')
   const wanted = Object.entries(filter)
-  if (wanted.length > MAX_FILTER_PATHS) return issues.error(path, `must have at most ${MAX_FILTER_PATHS} paths`)
+  if (wanted.length > MAX_FILTER_PATHS) {
+    return issues.error(path, `must have at most ${MAX_FILTER_PATHS} paths`)
+  }
   for (const [name, value] of wanted) {
     if (typeof value === 'object' && value !== null) {
       issues.error(memberPath(path, name), 'must be a string, a number, true, false or null')

@@ -12,7 +12,12 @@ export const MAX_VARIABLE_LENGTH = 128
 const NO_NAME = /[.${}]/
 
 /** Checks a text that must be there and be more than blanks. Tells whether it is. */
-export function validateText (issues: Issues, path: string, value: unknown, maxLength = MAX_NAME_LENGTH): value is string {
+export function validateText (
+  issues: Issues,
+  path: string,
+  value: unknown,
+  maxLength = MAX_NAME_LENGTH
+): value is string {
   if (!validateString(issues, path, value, maxLength)) return false
   if (value.trim() !== '') return true
   issues.error(path, 'must not be blank')
@@ -20,7 +25,12 @@ export function validateText (issues: Issues, path: string, value: unknown, maxL
 }
 
 /** Checks a text that must be there, and may be blank. Tells whether it is. */
-export function validateString (issues: Issues, path: string, value: unknown, maxLength: number): value is string {
+export function validateString (
+  issues: Issues,
+  path: string,
+  value: unknown,
+  maxLength: number
+): value is string {
   if (value === undefined) issues.error(path, 'is missing')
   else if (typeof value !== 'string') issues.error(path, 'must be a string')
   else if (value.length > maxLength) issues.error(path, `has at most ${maxLength} characters`)
@@ -44,7 +54,12 @@ export function compileText (issues: Issues, path: string, text: string, compile
 }
 
 /** Checks a pattern that must be there, by compiling it. */
-export function validatePattern (issues: Issues, path: string, value: unknown, compile: (pattern: string) => unknown): void {
+export function validatePattern (
+  issues: Issues,
+  path: string,
+  value: unknown,
+  compile: (pattern: string) => unknown
+): void {
   if (validateText(issues, path, value)) issues.catch(path, () => { compile(value) })
 }
 
@@ -62,7 +77,12 @@ export function isReferable (name: string): boolean {
 }
 
 /** Checks that a text is one of a list. Tells whether it is. */
-export function validateOneOf<T extends string> (issues: Issues, path: string, value: unknown, list: readonly T[]): value is T {
+export function validateOneOf<T extends string> (
+  issues: Issues,
+  path: string,
+  value: unknown,
+  list: readonly T[]
+): value is T {
   if (value === undefined) issues.error(path, 'is missing')
   else if (typeof value !== 'string') issues.error(path, 'must be a string')
   else if (!list.includes(value as T)) issues.error(path, `must be one of ${list.join(', ')}`)

@@ -32,8 +32,12 @@ function validatePart (issues: Issues, path: string, value: unknown, depth: numb
       issues.noteReference(path, value.ref)
     })
   } else if (Array.isArray(value)) {
-    for (const [index, member] of value.entries()) validatePart(issues, indexPath(path, index), member, depth + 1)
+    for (const [index, member] of value.entries()) {
+      validatePart(issues, indexPath(path, index), member, depth + 1)
+    }
   } else {
-    for (const [name, member] of Object.entries(value)) validatePart(issues, memberPath(path, name), member, depth + 1)
+    for (const [name, member] of Object.entries(value)) {
+      validatePart(issues, memberPath(path, name), member, depth + 1)
+    }
   }
 }

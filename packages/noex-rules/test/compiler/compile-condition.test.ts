@@ -4,7 +4,18 @@ import type { Condition, ConditionSource } from '../../src/condition.js'
 import { scopeOf } from '../support/scope-fixture.js'
 
 const scope = scopeOf({
-  data: { id: 7, key: 'user:7', star: '*', fact: { key: 'k', value: 3 }, timerName: 't', list: ['a'], none: null, pattern: '^u' },
+  data: {
+    id: 7,
+    key: 'user:7',
+    star: '*',
+    fact: {
+      key: 'k', value: 3
+    },
+    timerName: 't',
+    list: ['a'],
+    none: null,
+    pattern: '^u'
+  },
   facts: { 'user:7': 'first', 'user:8': 'second', 'user:7:tier': 'gold', 'user:*': 'star', none: null },
   lookups: { customer: { tier: 'gold', deep: { x: 1 } }, plain: 5 },
   variables: { item: { sku: 'x', n: { m: 1 } }, count: 2 }
@@ -46,11 +57,13 @@ t.test('the source of a condition', async t => {
     t.test(`${JSON.stringify(source)} is ${JSON.stringify(value)}`, async t => {
       const isExpected = compileConditions([{ source, operator: 'eq', value: { ref: 'var.expected' } }])
       t.equal(isExpected({ ...scope, variables: new Map([...scope.variables, ['expected', value]]) }), true)
-      t.equal(isExpected({ ...scope, variables: new Map([...scope.variables, ['expected', 'another']]) }), false)
+      t.equal(
+        isExpected({ ...scope, variables: new Map([...scope.variables, ['expected', 'another']]) }), false
+      )
     })
   }
 
-  t.test('finds a fact without wildcards by its key, and of those that match takes only the first', async t => {
+  t.test('finds a fact without wildcards by its key, and takes the first of those that match', async t => {
     let taken = 0
     const facts = {
       get: () => undefined,
@@ -61,7 +74,10 @@ t.test('the source of a condition', async t => {
         }
       }
     }
-    const holds = (pattern: string) => compileConditions([{ source: { type: 'fact', pattern }, operator: 'eq', value: 1 }])({ ...scope, facts })
+    const holds = (pattern: string) =>
+      compileConditions([{ source: { type: 'fact', pattern }, operator: 'eq', value: 1 }])({
+        ...scope, facts
+      })
     t.equal(holds('a:1'), false)
     t.equal(taken, 0)
     t.equal(holds('a:*'), true)
@@ -69,13 +85,16 @@ t.test('the source of a condition', async t => {
   })
 
   t.test('fails when what is interpolated makes no pattern', async t => {
-    const holds = compileConditions([{ source: { type: 'fact', pattern: '*:${event.x}' }, operator: 'not_exists' }])
+    const holds = compileConditions([
+      { source: { type: 'fact', pattern: '*:${event.x}' }, operator: 'not_exists' }
+    ])
     t.throws(() => holds(scopeOf({ data: { x: ':'.repeat(50) } })), { name: 'ResolutionError' })
   })
 })
 
 t.test('a condition', async t => {
-  const event = (operator: Condition['operator'], field: string, value?: unknown): Condition => ({ source: { type: 'event', field }, operator, value })
+  const event = (operator: Condition['operator'], field: string, value?: unknown): Condition =>
+    ({ source: { type: 'event', field }, operator, value })
 
   t.test('compares with a literal or with what it refers to', async t => {
     t.equal(compileConditions([event('eq', 'id', 7)])(scope), true)
@@ -108,8 +127,13 @@ t.test('a condition', async t => {
   })
 
   t.test('is refused when it refers to nothing', async t => {
-    t.throws(() => compileConditions([event('eq', 'id', { ref: 'nothing.x' })]), { name: 'ReferencePathError' })
-    t.throws(() => compileConditions([{ source: { type: 'fact', pattern: '*'.repeat(20) }, operator: 'exists' }]), { name: 'PatternError' })
+    t.throws(
+      () => compileConditions([event('eq', 'id', { ref: 'nothing.x' })]), { name: 'ReferencePathError' }
+    )
+    t.throws(
+      () => compileConditions([{ source: { type: 'fact', pattern: '*'.repeat(20) }, operator: 'exists' }]),
+      { name: 'PatternError' }
+    )
   })
 })
 
@@ -126,7 +150,9 @@ t.test('conditions', async t => {
 
   t.test('are looked at in order, up to the first that does not hold', async t => {
     const read: string[] = []
-    const data = new Proxy({ id: 7, x: 1 }, { get: (target, name) => { read.push(String(name)); return Reflect.get(target, name) } })
+    const data = new Proxy({ id: 7, x: 1 }, {
+      get: (target, name) => { read.push(String(name)); return Reflect.get(target, name) }
+    })
     const x: Condition = { source: { type: 'event', field: 'x' }, operator: 'exists' }
     t.equal(compileConditions([holding, failing, x])({ ...scope, data }), false)
     t.same(read, ['id', 'id'])

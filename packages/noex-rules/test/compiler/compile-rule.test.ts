@@ -34,12 +34,20 @@ t.test('a compiled rule', async t => {
       t.equal(compiled.pattern.matches(matching), true)
       t.equal(compiled.pattern.matches(other), false)
     }
-    const temporal = compileRule(ruleOf({ trigger: { type: 'temporal', pattern: { type: 'count', event: { topic: 'a' }, threshold: 1, window: 1 } } }))
+    const temporal = compileRule(ruleOf({
+      trigger: {
+        type: 'temporal', pattern: { type: 'count', event: { topic: 'a' }, threshold: 1, window: 1 }
+      }
+    }))
     t.match(temporal.trigger, { type: 'temporal', pattern: { type: 'count' } })
   })
 
   t.test('has its lookups, with arguments and time to live', async t => {
-    const rule = ruleOf({ lookups: [{ name: 'a', service: 's', method: 'm', args: [{ ref: 'event.id' }], cache: { ttl: '1m' } }, { name: 'b', service: 's', method: 'm' }] })
+    const rule = ruleOf({
+      lookups: [{
+        name: 'a', service: 's', method: 'm', args: [{ ref: 'event.id' }], cache: { ttl: '1m' }
+      }, { name: 'b', service: 's', method: 'm' }]
+    })
     const [first, second] = compileRule(rule).lookups
     t.equal(first!.lookup, rule.lookups![0])
     t.same(first!.args(scopeOf({ data: { id: 7 } })), [7])
@@ -59,9 +67,17 @@ t.test('a compiled rule', async t => {
   })
 
   t.test('is refused for what validation refuses', async t => {
-    t.throws(() => compileRule(ruleOf({ trigger: { type: 'event', topic: '*'.repeat(20) } })), { name: 'PatternError' })
-    t.throws(() => compileRule(ruleOf({ actions: [{ type: 'set_fact', key: 'k', value: { ref: 'x' } }] })), { name: 'ReferencePathError' })
-    t.throws(() => compileRule(ruleOf({ lookups: [{ name: 'a', service: 's', method: 'm', cache: { ttl: 'soon' } }] })), { name: 'RangeError' })
+    t.throws(() => compileRule(ruleOf({ trigger: { type: 'event', topic: '*'.repeat(20) } })), {
+      name: 'PatternError'
+    })
+    t.throws(() => compileRule(ruleOf({ actions: [{ type: 'set_fact', key: 'k', value: { ref: 'x' } }] })), {
+      name: 'ReferencePathError'
+    })
+    t.throws(
+      () => compileRule(ruleOf({
+        lookups: [{ name: 'a', service: 's', method: 'm', cache: { ttl: 'soon' } }]
+      })), { name: 'RangeError' }
+    )
 
     const source = { type: 'event', field: 'x' }
     const count = { type: 'count', event: { topic: 'a' }, threshold: 1, window: 1 }
@@ -73,6 +89,8 @@ t.test('a compiled rule', async t => {
       { conditions: [{ source, operator: 'constructor' }] },
       { actions: [{ type: 'other' }] }
     ]
-    for (const members of unknown) t.throws(() => compileRule(ruleOf(members)), { name: 'TypeError' }, JSON.stringify(members))
+    for (const members of unknown) {
+      t.throws(() => compileRule(ruleOf(members)), { name: 'TypeError' }, JSON.stringify(members))
+    }
   })
 })

@@ -9,10 +9,20 @@ t.test('an event', async t => {
     const clock = new FakeClock()
     const { engine } = await startEngine(t, { clock })
     const bare = await engine.emit('order.placed')
-    t.strictSame(bare, { id: bare.id, topic: 'order.placed', data: {}, timestamp: clock.now(), source: 'api' })
+    t.strictSame(
+      bare, { id: bare.id, topic: 'order.placed', data: {}, timestamp: clock.now(), source: 'api' }
+    )
     const full = await engine.emitCorrelated('order.placed', { sku: 'a' }, 'c', 'e')
     t.equal(JSON.stringify(full), JSON.stringify({
-      id: full.id, topic: 'order.placed', data: { sku: 'a' }, timestamp: clock.now(), correlationId: 'c', causationId: 'e', source: 'api'
+      id: full.id,
+      topic: 'order.placed',
+      data: {
+        sku: 'a'
+      },
+      timestamp: clock.now(),
+      correlationId: 'c',
+      causationId: 'e',
+      source: 'api'
     }))
     t.not(bare.id, full.id)
     t.notOk('causationId' in await engine.emitCorrelated('order.placed', {}, 'c'))
@@ -60,7 +70,9 @@ t.test('emit never throws, and rejects what is no event', async t => {
 t.test('subscribers', async t => {
   t.test('see an event before rules do, and so before what rules send', async t => {
     const { engine } = await startEngine(t)
-    engine.registerRule(onTopic('a', { actions: [{ type: 'set_fact', key: 'seen', value: true }, { type: 'emit_event', topic: 'b', data: {} }] }))
+    engine.registerRule(onTopic('a', {
+      actions: [{ type: 'set_fact', key: 'seen', value: true }, { type: 'emit_event', topic: 'b', data: {} }]
+    }))
     const seen: unknown[] = []
     engine.subscribe('*', ({ topic }) => { seen.push([topic, engine.getFact('seen')]) })
     await engine.emit('a')
@@ -70,7 +82,9 @@ t.test('subscribers', async t => {
   t.test('are called in the order of their subscription, whatever their patterns', async t => {
     const { engine } = await startEngine(t)
     const calls: string[] = []
-    for (const pattern of ['*', 'a.b', 'a.*', 'a.b', '*.b']) engine.subscribe(pattern, () => { calls.push(pattern) })
+    for (const pattern of ['*', 'a.b', 'a.*', 'a.b', '*.b']) {
+      engine.subscribe(pattern, () => { calls.push(pattern) })
+    }
     await engine.emit('a.b')
     t.same(calls, ['*', 'a.b', 'a.*', 'a.b', '*.b'])
   })
@@ -102,7 +116,9 @@ t.test('subscribers', async t => {
   t.test('that come during an event hear of the next', async t => {
     const { engine } = await startEngine(t)
     const calls: string[] = []
-    engine.subscribe('a', ({ id }) => { engine.subscribe('a', event => { calls.push(event.id === id ? 'same' : 'next') }) })
+    engine.subscribe(
+      'a', ({ id }) => { engine.subscribe('a', event => { calls.push(event.id === id ? 'same' : 'next') }) }
+    )
     await engine.emit('a')
     t.same(calls, [])
     await engine.emit('a')
@@ -161,10 +177,14 @@ t.test('subscribers', async t => {
   t.test('must be functions, of patterns that can be compiled, and not too many', async t => {
     const { engine } = await startEngine(t, { maxSubscriptions: 2 })
     t.throws(() => engine.subscribe('a', 1 as never), { name: 'TypeError' })
-    for (const pattern of ['', 1, 'x'.repeat(513)]) t.throws(() => engine.subscribe(pattern as never, () => {}), { name: 'PatternError' })
+    for (const pattern of ['', 1, 'x'.repeat(513)]) {
+      t.throws(() => engine.subscribe(pattern as never, () => {}), { name: 'PatternError' })
+    }
     engine.subscribe('a', () => {})
     const last = engine.subscribe('a', () => {})
-    t.throws(() => engine.subscribe('a', () => {}), { name: 'LimitError', details: { limit: 'maxSubscriptions', max: 2 } })
+    t.throws(() => engine.subscribe('a', () => {}), {
+      name: 'LimitError', details: { limit: 'maxSubscriptions', max: 2 }
+    })
     last()
     engine.subscribe('a', () => {})
   })
@@ -172,10 +192,16 @@ t.test('subscribers', async t => {
 
 t.test('patterns mean the same to rules and to subscribers', async t => {
   const rows: Array<[pattern: string, topic: string, matches: boolean]> = [
-    ['*', 'a', true], ['*', 'a.b', true], ['a.*', 'a.b', true], ['a.*', 'a.b.c', true], ['a.*', 'a', false], ['*.*', 'a', false],
+    ['*', 'a', true], [
+      '*', 'a.b', true
+    ], ['a.*', 'a.b', true], ['a.*', 'a.b.c', true], ['a.*', 'a', false], ['*.*', 'a', false],
     ['a.*.c', 'a.b.c', true], ['*.b', 'a.b', true], ['*.*', 'a.b', true], ['*.*', 'a.b.c', true],
-    ['bucket.*.*', 'bucket.users.inserted', true], ['a.*.c', 'a.b.x.c', false], ['*.b', 'a.b.c', false], ['*.b.*', 'a.b.c', true],
-    ['a.b*', 'a.bcd', true], ['a.b*', 'a.b', false], ['**', 'a.b', true], ['a.**', 'a.b.c', true], ['a.**', 'a', false],
+    [
+      'bucket.*.*', 'bucket.users.inserted', true
+    ], ['a.*.c', 'a.b.x.c', false], ['*.b', 'a.b.c', false], ['*.b.*', 'a.b.c', true],
+    [
+      'a.b*', 'a.bcd', true
+    ], ['a.b*', 'a.b', false], ['**', 'a.b', true], ['a.**', 'a.b.c', true], ['a.**', 'a', false],
     ['a(*', 'a(b', true], ['[a]+?^$|\\{1}', '[a]+?^$|\\{1}', true], ['a.b', 'axb', false]
   ]
   for (const [pattern, topic, matches] of rows) {

@@ -33,15 +33,26 @@ function heapUsed (): number {
 const engines: Array<[name: string, prepare: (engine: RuleEngine) => void]> = [
   ['that nobody hears of', () => {}],
   ['that a rule looks at', engine => {
-    engine.registerRule(onTopic('a', { conditions: [{ source: { type: 'event', field: 'n' }, operator: 'lt', value: 0 }] }))
+    engine.registerRule(onTopic(
+      'a', { conditions: [{ source: { type: 'event', field: 'n' }, operator: 'lt', value: 0 }] }
+    ))
     engine.registerRule(onTopic('b*'))
   }],
   ['that a subscriber hears of and a rule makes facts of', engine => {
     engine.subscribe('*', () => {})
-    engine.registerRule(onTopic('a', { actions: [{ type: 'set_fact', key: 'last', value: { ref: 'event.n' } }] }))
+    engine.registerRule(onTopic(
+      'a', { actions: [{ type: 'set_fact', key: 'last', value: { ref: 'event.n' } }] }
+    ))
   }],
   ['that are watched for a sequence', engine => {
-    engine.registerRule(rule({ trigger: { type: 'temporal', pattern: { type: 'sequence', events: [{ topic: 'a' }, { topic: 'never' }], within: '1h', groupBy: 'n' } } }))
+    engine.registerRule(rule({
+      trigger: {
+        type: 'temporal',
+        pattern: {
+          type: 'sequence', events: [{ topic: 'a' }, { topic: 'never' }], within: '1h', groupBy: 'n'
+        }
+      }
+    }))
   }]
 ]
 
@@ -72,7 +83,10 @@ t.test('events without end of ever new topics leave nothing behind either', asyn
 
 t.test('patterns written to be slow are refused or quick', async t => {
   const { engine } = await startEngine(t)
-  for (const pattern of ['*a'.repeat(8) + 'b', '*a*'.repeat(4) + 'b', '*.'.repeat(31) + '*a*a*a*b', 'a'.repeat(5000) + '*', '*a'.repeat(5000)]) {
+  for (const pattern of [
+    '*a'.repeat(8) + 'b', '*a*'.repeat(4) + 'b', '*.'.repeat(31) + '*a*a*a*b', 'a'.repeat(5000) + '*',
+    '*a'.repeat(5000)
+  ]) {
     const start = performance.now()
     try {
       engine.registerRule(onTopic(pattern))

@@ -58,7 +58,9 @@ t.test('getNestedValue', async t => {
 
 t.test('a path', async t => {
   t.test('finds nothing in what is no object', async t => {
-    for (const value of [undefined, null, 1, 'text', true, Symbol('a'), () => 1]) t.equal(getNestedValue(value, 'a.b'), undefined)
+    for (const value of [undefined, null, 1, 'text', true, Symbol('a'), () => 1]) {
+      t.equal(getNestedValue(value, 'a.b'), undefined)
+    }
     t.equal(getNestedValue('text', 'length'), undefined)
   })
 

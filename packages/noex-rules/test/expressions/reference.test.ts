@@ -6,7 +6,9 @@ const scope = scopeOf({
   data: { id: 7, user: { name: 'Ann', roles: ['a', 'b'] }, topic: 'of the data' },
   meta: { id: 'e1', topic: 'order.placed', timestamp: 5, correlationId: 'c1', source: 'api' },
   matched: { 0: { id: 7 }, 1: { id: 8 }, last: { id: 8, deep: { x: 1 } } },
-  facts: { 'user:7': { tier: 'gold' }, 'user:7:tier': 'gold', 'v1.2': 'dotted', 'a:': 'empty', 'odd:${x': 'unclosed' },
+  facts: {
+    'user:7': { tier: 'gold' }, 'user:7:tier': 'gold', 'v1.2': 'dotted', 'a:': 'empty', 'odd:${x': 'unclosed'
+  },
   lookups: { customer: { name: 'Ben' }, nothing: undefined },
   variables: { item: { sku: 'x', n: { m: 1 } }, item_index: 3, list: [1, 2] }
 })
@@ -58,9 +60,12 @@ const table: ReadonlyArray<readonly [path: string, value: unknown]> = [
 ]
 
 const refused = [
-  '', '.', 'x', 'x.y', 'Event.id', ' event.id', 'events', 'event.', 'trigger.', 'fact', 'fact.', 'var', 'var.', 'matched', 'matched.',
-  'lookup', 'lookup.', 'meta', 'meta.', 'meta.data', 'meta.topic.x', 'meta.constructor', 'constructor', '__proto__', 'this.x',
-  '${event.id}', '${event.id}.x', 'event.${event.id}', 'var.${event.id}.x', 'fact.${x}', 'fact.a${fact.}', `event.${'x'.repeat(512)}`,
+  '', '.', 'x', 'x.y', 'Event.id', ' event.id', 'events', 'event.', 'trigger.', 'fact', 'fact.', 'var',
+  'var.', 'matched', 'matched.',
+  'lookup', 'lookup.', 'meta', 'meta.', 'meta.data', 'meta.topic.x', 'meta.constructor', 'constructor',
+  '__proto__', 'this.x',
+  '${event.id}', '${event.id}.x', 'event.${event.id}', 'var.${event.id}.x', 'fact.${x}', 'fact.a${fact.}',
+  `event.${'x'.repeat(512)}`,
   `fact.${'${fact.'.repeat(9)}x${'}'.repeat(9)}`
 ]
 
@@ -69,7 +74,11 @@ t.test('a reference', async t => {
     t.test(`${path} stands for what is there`, async t => { t.same(compileReference(path)(scope), value) })
   }
   for (const path of refused) {
-    t.throws(() => compileReference(path), { name: 'ReferencePathError', code: 'REFERENCE_PATH_ERROR' }, `${JSON.stringify(path.slice(0, 40))} is refused`)
+    t.throws(
+      () => compileReference(path),
+      { name: 'ReferencePathError', code: 'REFERENCE_PATH_ERROR' },
+      `${JSON.stringify(path.slice(0, 40))} is refused`
+    )
   }
   for (const value of [undefined, null, 1, {}, ['event']]) {
     t.throws(() => compileReference(value as string), { name: 'ReferencePathError' })

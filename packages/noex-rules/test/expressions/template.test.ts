@@ -57,10 +57,16 @@ const table: ReadonlyArray<readonly [text: string, rendered: string]> = [
 
 t.test('a template', async t => {
   for (const [text, rendered] of table) {
-    t.test(`${JSON.stringify(text)} renders as ${JSON.stringify(rendered)}`, async t => { t.equal(compileTemplate(text)(scope), rendered) })
+    t.test(`${JSON.stringify(text)} renders as ${JSON.stringify(rendered)}`, async t => {
+      t.equal(
+        compileTemplate(text)(scope), rendered
+      )
+    })
   }
 
-  for (const text of ['${}', '${ event.id }', '${x}', '${event.${event.id}}', '${meta}', 'a ${unknown.x} b']) {
+  for (const text of [
+    '${}', '${ event.id }', '${x}', '${event.${event.id}}', '${meta}', 'a ${unknown.x} b'
+  ]) {
     t.throws(() => compileTemplate(text), { name: 'ReferencePathError' }, `${text} is refused`)
   }
 
@@ -73,7 +79,8 @@ t.test('a template', async t => {
   })
 
   t.test('of ordinary text is that text', async t => {
-    const text = fc.array(fc.constantFrom('$', '{', '}', 'a', '${', '}', '.'), { maxLength: 12 }).map(parts => parts.join(''))
+    const text = fc.array(fc.constantFrom('$', '{', '}', 'a', '${', '}', '.'), { maxLength: 12 })
+      .map(parts => parts.join(''))
     t.doesNotThrow(() => fc.assert(fc.property(text, text => {
       const isClosed = /\$\{[^]*\}/.test(text)
       return isClosed || compileTemplate(text)(scope) === text
@@ -81,7 +88,8 @@ t.test('a template', async t => {
   })
 
   t.test('renders at most 65 536 characters', async t => {
-    const render = (data: Record<string, unknown>, text = '${event.x}') => compileTemplate(text)(scopeOf({ data }))
+    const render = (data: Record<string, unknown>, text = '${event.x}') =>
+      compileTemplate(text)(scopeOf({ data }))
     t.equal(render({ x: 'x'.repeat(65_536) }).length, 65_536)
     const tooLong = { name: 'ResolutionError', code: 'RESOLUTION_ERROR' }
     t.throws(() => render({ x: 'x'.repeat(65_537) }), tooLong)
@@ -99,7 +107,9 @@ t.test('a template', async t => {
   })
 
   t.test('takes time linear in what is never closed', async t => {
-    for (const text of ['${'.repeat(50_000), '${a'.repeat(33_000), '${${'.repeat(25_000) + '}', '}'.repeat(100_000)]) {
+    for (const text of [
+      '${'.repeat(50_000), '${a'.repeat(33_000), '${${'.repeat(25_000) + '}', '}'.repeat(100_000)
+    ]) {
       let error: unknown
       const time = bestCpuTime(() => {
         try { compileTemplate(text) } catch (caught) { error = caught }
@@ -111,7 +121,8 @@ t.test('a template', async t => {
 })
 
 t.test('a template of a key pattern', async t => {
-  const matcherOf = (text: string, data: Record<string, unknown> = {}) => compileKeyPatternTemplate(text)(scopeOf({ data }))
+  const matcherOf = (text: string, data: Record<string, unknown> = {}) =>
+    compileKeyPatternTemplate(text)(scopeOf({ data }))
 
   t.test('is compiled once when nothing is interpolated', async t => {
     const template = compileKeyPatternTemplate('user:*')

@@ -28,7 +28,11 @@ const table: ReadonlyArray<readonly [value: unknown, resolved: unknown]> = [
 
 t.test('a value', async t => {
   for (const [value, resolved] of table) {
-    t.test(`${JSON.stringify(value)} stands for what it says`, async t => { t.strictSame(compileValue(value)(scope), resolved) })
+    t.test(`${JSON.stringify(value)} stands for what it says`, async t => {
+      t.strictSame(
+        compileValue(value)(scope), resolved
+      )
+    })
   }
 
   t.test('without references is copied once, and frozen', async t => {
@@ -62,7 +66,9 @@ t.test('a value', async t => {
   })
 
   t.test('refers to known roots only', async t => {
-    for (const ref of ['', 'x.y', 'events.id']) t.throws(() => compileValue({ a: [{ ref }] }), { name: 'ReferencePathError' })
+    for (const ref of ['', 'x.y', 'events.id']) {
+      t.throws(() => compileValue({ a: [{ ref }] }), { name: 'ReferencePathError' })
+    }
   })
 
   t.test('is at most 16 levels deep', async t => {
@@ -81,7 +87,9 @@ t.test('a value', async t => {
 
 t.test('isReference', async t => {
   for (const value of [{ ref: 'event.id' }, { ref: '' }]) t.equal(isReference(value), true)
-  for (const value of [null, undefined, 'ref', [], ['ref'], {}, { ref: 1 }, { ref: 'a', b: 1 }, Object.create({ ref: 'a' })]) {
+  for (const value of [
+    null, undefined, 'ref', [], ['ref'], {}, { ref: 1 }, { ref: 'a', b: 1 }, Object.create({ ref: 'a' })
+  ]) {
     t.equal(isReference(value), false)
   }
 })

@@ -1,7 +1,14 @@
 import t from 'tap'
-import { compileKeyPattern, compileKeyPatternFrom, matchesFactPattern, matchesTimerPattern } from '../../src/patterns/key-pattern.js'
+import {
+  compileKeyPattern,
+  compileKeyPatternFrom,
+  matchesFactPattern,
+  matchesTimerPattern
+} from '../../src/patterns/key-pattern.js'
 
-const table: ReadonlyArray<readonly [pattern: string, matching: readonly string[], others: readonly string[]]> = [
+const table: ReadonlyArray<
+  readonly [pattern: string, matching: readonly string[], others: readonly string[]]
+> = [
   ['*', ['a', 'a.b', 'b'], ['a:b', 'a:b:c']],
   ['a', ['a'], ['b', 'a:b']],
   ['a:b', ['a:b'], ['a', 'a:b:c']],
@@ -21,7 +28,9 @@ const table: ReadonlyArray<readonly [pattern: string, matching: readonly string[
 t.test('a key pattern', async t => {
   for (const [pattern, matching, others] of table) {
     t.test(`${pattern} matches what it should, and nothing else`, async t => {
-      for (const matches of [compileKeyPattern(pattern).matches, matchesFactPattern.bind(null, pattern), matchesTimerPattern.bind(null, pattern)]) {
+      for (const matches of [compileKeyPattern(pattern).matches, matchesFactPattern.bind(
+        null, pattern
+      ), matchesTimerPattern.bind(null, pattern)]) {
         t.same(matching.filter(key => !matches(key)), [])
         t.same(others.filter(key => matches(key)), [])
       }
@@ -39,7 +48,8 @@ t.test('a key pattern', async t => {
 })
 
 t.test('a key pattern of pieces', async t => {
-  const compile = (...texts: string[]) => compileKeyPatternFrom(texts.map((text, index) => ({ text, isLiteral: index % 2 === 1 })))
+  const compile = (...texts: string[]) =>
+    compileKeyPatternFrom(texts.map((text, index) => ({ text, isLiteral: index % 2 === 1 })))
 
   t.test('takes a literal * as it is', async t => {
     const { exact, matches } = compile('user:', '*')

@@ -12,7 +12,9 @@ for (const [name, compile, separator] of compilers) {
     }
     t.throws(() => compile(''), { name: 'PatternError' }, 'when it is empty')
     t.throws(() => compile('a'.repeat(513)), { name: 'PatternError' }, 'from 513 characters on')
-    t.throws(() => compile(Array(33).fill('a').join(separator)), { name: 'PatternError' }, 'from 33 segments on')
+    t.throws(
+      () => compile(Array(33).fill('a').join(separator)), { name: 'PatternError' }, 'from 33 segments on'
+    )
     t.throws(() => compile('*'.repeat(9)), { name: 'PatternError' }, 'from 9 wildcards in a segment on')
     t.throws(() => compile(`a${separator}${'b*'.repeat(9)}`), { name: 'PatternError' })
   })
@@ -27,7 +29,9 @@ for (const [name, compile, separator] of compilers) {
 
   t.test(`a pattern of ${name} takes less than 5 ms for any text of 10 KB`, async t => {
     const limit = 5 * slowness()
-    const texts = ['a', separator, `a${separator}`, 'ab', `aab${separator}`, '*', `*${separator}`].map(text => text.repeat(10_240 / text.length))
+    const texts = [
+      'a', separator, `a${separator}`, 'ab', `aab${separator}`, '*', `*${separator}`
+    ].map(text => text.repeat(10_240 / text.length))
     const many = `**${separator}`
     const patterns = [
       '*a*a*a*a*a*a*a*b',

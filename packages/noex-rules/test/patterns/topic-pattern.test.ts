@@ -5,7 +5,9 @@ import { compileTopicPattern, matchesTopic } from '../../src/patterns/topic-patt
 /** A tenth in a run that is not thorough, as in `sampled` of the tests of the plugin. */
 const RUNS = process.env['THOROUGH'] === '1' ? 2_000 : 200
 
-const table: ReadonlyArray<readonly [pattern: string, matching: readonly string[], others: readonly string[]]> = [
+const table: ReadonlyArray<
+  readonly [pattern: string, matching: readonly string[], others: readonly string[]]
+> = [
   ['*', ['a', 'a.b', 'a.b.c', ''], []],
   ['a', ['a'], ['b', 'A', 'a.b', 'aa', '']],
   ['a.b', ['a.b'], ['a', 'a.c', 'a.b.c', 'x.a.b']],
@@ -13,7 +15,9 @@ const table: ReadonlyArray<readonly [pattern: string, matching: readonly string[
   ['*.*', ['a.b', 'a.b.c'], ['a']],
   ['a.*.c', ['a.b.c'], ['a.c', 'a.b.x.c', 'a.b.c.d']],
   ['*.b', ['a.b'], ['b', 'a.b.c', 'a.a.b']],
-  ['bucket.*.*', ['bucket.users.inserted', 'bucket.users.inserted.now'], ['bucket.users', 'bucket', 'other.users.inserted']],
+  ['bucket.*.*', [
+    'bucket.users.inserted', 'bucket.users.inserted.now'
+  ], ['bucket.users', 'bucket', 'other.users.inserted']],
   ['bucket.*.inserted', ['bucket.users.inserted'], ['bucket.users.deleted', 'bucket.inserted']],
   ['*.b.*', ['a.b.c', 'a.b.c.d'], ['a.b', 'b.c', 'a.c.b']],
   ['a.b*', ['a.bcd', 'a.b*', 'a.bb'], ['a.b', 'a.bcd.e', 'a.cb', 'a.b.c']],
@@ -62,9 +66,11 @@ t.test('a topic pattern', async t => {
   })
 
   t.test('agrees with what it is made of, segment by segment', async t => {
-    const segment = fc.array(fc.constantFrom('a', 'b', '*'), { minLength: 1, maxLength: 4 }).map(parts => parts.join(''))
+    const segment = fc.array(fc.constantFrom('a', 'b', '*'), { minLength: 1, maxLength: 4 })
+      .map(parts => parts.join(''))
     const pattern = fc.array(segment, { minLength: 1, maxLength: 4 }).map(parts => parts.join('.'))
-    const topic = fc.array(fc.stringMatching(/^[ab]{1,4}$/), { minLength: 1, maxLength: 5 }).map(parts => parts.join('.'))
+    const topic = fc.array(fc.stringMatching(/^[ab]{1,4}$/), { minLength: 1, maxLength: 5 })
+      .map(parts => parts.join('.'))
     t.doesNotThrow(() => fc.assert(fc.property(pattern, topic, (pattern, topic) => {
       return matchesTopic(pattern, topic) === isMatch(pattern.split('.'), topic.split('.'))
     }), { numRuns: RUNS }))

@@ -26,7 +26,9 @@ export function slowness (): number {
 function yardstick (): number {
   const states = new Int32Array(64)
   let sum = 0
-  for (let index = 0; index < 100_000; index++) sum += advance(states, index & 63, TEXT.charCodeAt(index % TEXT.length))
+  for (let index = 0; index < 100_000; index++) {
+    sum += advance(states, index & 63, TEXT.charCodeAt(index % TEXT.length))
+  }
   return sum
 }
 

@@ -1,5 +1,12 @@
 import type { Test } from 'tap'
-import { type ErrorContext, type Event, type Logger, RuleEngine, type RuleEngineConfig, type RuleInput } from '../../src/index.js'
+import {
+  type ErrorContext,
+  type Event,
+  type Logger,
+  RuleEngine,
+  type RuleEngineConfig,
+  type RuleInput
+} from '../../src/index.js'
 
 /** A line of the engine's log. */
 export interface LogLine {
@@ -44,7 +51,10 @@ export function rule (input: Omit<RuleInput, 'id' | 'name'> & { id?: string, nam
 }
 
 /** A rule that is triggered by a topic. */
-export function onTopic (topic: string, input: Omit<RuleInput, 'id' | 'name' | 'trigger'> & { id?: string } = {}): RuleInput {
+export function onTopic (
+  topic: string,
+  input: Omit<RuleInput, 'id' | 'name' | 'trigger'> & { id?: string } = {}
+): RuleInput {
   return rule({ trigger: { type: 'event', topic }, ...input })
 }
 

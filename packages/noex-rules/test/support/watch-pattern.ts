@@ -11,7 +11,9 @@ export type Step = number | [topic: string, data?: Data]
 /** A rule that says that it has fired. */
 export const temporal = (pattern: TemporalPattern, more: Partial<RuleInput> = {}): RuleInput => rule({
   trigger: { type: 'temporal', pattern },
-  actions: [{ type: 'emit_event', topic: 'fired', data: { trigger: { ref: 'trigger' }, first: { ref: 'matched.0' } } }],
+  actions: [
+    { type: 'emit_event', topic: 'fired', data: { trigger: { ref: 'trigger' }, first: { ref: 'matched.0' } } }
+  ],
   ...more
 })
 
@@ -28,7 +30,11 @@ export interface Watch {
   readonly shown: () => Data[]
 }
 
-export async function watch (t: Test, pattern: TemporalPattern, config: RuleEngineConfig = {}): Promise<Watch> {
+export async function watch (
+  t: Test,
+  pattern: TemporalPattern,
+  config: RuleEngineConfig = {}
+): Promise<Watch> {
   const clock = new FakeClock()
   const { engine, errors } = await startEngine(t, { clock, ...config })
   // Windows side by side begin at multiples of their length.

@@ -4,7 +4,9 @@ import { FakeClock } from '../support/fake-clock.js'
 import { recordEvents, rule, startEngine } from '../support/start-engine.js'
 import { type Step, temporal, watch } from '../support/watch-pattern.js'
 
-const aThenB = { type: 'sequence', events: [{ topic: 'a' }, { topic: 'b' }], within: '10s' } as const satisfies TemporalPattern
+const aThenB = {
+  type: 'sequence', events: [{ topic: 'a' }, { topic: 'b' }], within: '10s'
+} as const satisfies TemporalPattern
 const byUser = { groupBy: 'user' }
 const u1 = { user: 1 }
 const u2 = { user: 2 }
@@ -12,7 +14,9 @@ const u2 = { user: 2 }
 t.test('the state of a rule', async t => {
   t.test('goes with the rule, and with each change of it', async t => {
     for (const change of ['unregister', 'update', 'replace'] as const) {
-      const { engine, take, clock } = await watch(t, { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s', ...byUser })
+      const { engine, take, clock } = await watch(
+        t, { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s', ...byUser }
+      )
       await take([['a', u1], ['a', u2]])
       t.equal(engine.getStats().temporalInstances, 2)
       if (change === 'unregister') engine.unregisterRule('temporal')
@@ -25,7 +29,9 @@ t.test('the state of a rule', async t => {
   })
 
   t.test('stays while the rule is disabled; whether it runs is asked when it fires', async t => {
-    const { engine, take } = await watch(t, { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s' })
+    const { engine, take } = await watch(
+      t, { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s' }
+    )
     engine.disableRule('temporal')
     await take([['a'], 5000])
     engine.enableRule('temporal')
@@ -44,7 +50,9 @@ t.test('the state of a rule', async t => {
   t.test('ends with its time, also when nothing more happens', async t => {
     const patterns: TemporalPattern[] = [
       aThenB, { ...aThenB, ...byUser }, { type: 'count', event: { topic: 'a' }, threshold: 9, window: '10s' },
-      { type: 'count', event: { topic: 'a' }, threshold: 9, window: '10s', sliding: true }, { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s' }
+      {
+        type: 'count', event: { topic: 'a' }, threshold: 9, window: '10s', sliding: true
+      }, { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s' }
     ]
     for (const pattern of patterns) {
       const { engine, take, clock } = await watch(t, pattern)
@@ -57,7 +65,9 @@ t.test('the state of a rule', async t => {
   })
 
   t.test('ends with the engine', async t => {
-    const { engine, take, clock } = await watch(t, { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s' })
+    const { engine, take, clock } = await watch(
+      t, { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s' }
+    )
     await take([['a']])
     await engine.stop()
     t.equal(clock.pending, 0)
@@ -65,7 +75,9 @@ t.test('the state of a rule', async t => {
   })
 
   t.test('waits longer than a timer of the process can', async t => {
-    const { take, clock } = await watch(t, { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '60d' })
+    const { take, clock } = await watch(
+      t, { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '60d' }
+    )
     t.equal(await take([['a'], 59 * 86_400_000]), 0)
     t.equal(await take([86_400_000]), 1)
     t.ok(clock.longestWait <= 2 ** 31 - 1)
@@ -74,8 +86,14 @@ t.test('the state of a rule', async t => {
 
 t.test('what is remembered is bounded: the oldest goes first, and is counted', async t => {
   t.test('over all rules', async t => {
-    const { engine, take, shown } = await watch(t, { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s', groupBy: 'n' }, { maxTemporalInstances: 3 })
-    engine.registerRule(temporal({ type: 'count', event: { topic: 'c' }, threshold: 100, window: '10s', sliding: true }))
+    const { engine, take, shown } = await watch(
+      t,
+      { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s', groupBy: 'n' },
+      { maxTemporalInstances: 3 }
+    )
+    engine.registerRule(temporal({
+      type: 'count', event: { topic: 'c' }, threshold: 100, window: '10s', sliding: true
+    }))
     await take([['c'], ...[1, 2, 3, 4].map((n): Step => ['a', { n }])])
     t.match(engine.getStats(), { temporalInstances: 3, temporalDropped: 2 })
     await take([10_000])
@@ -83,7 +101,11 @@ t.test('what is remembered is bounded: the oldest goes first, and is counted', a
   })
 
   t.test('a window loses its oldest events', async t => {
-    const { engine, take, shown } = await watch(t, { type: 'aggregate', event: { topic: 'a' }, field: 'n', function: 'sum', threshold: 1, window: '1m' }, { maxTemporalInstances: 2 })
+    const { engine, take, shown } = await watch(
+      t,
+      { type: 'aggregate', event: { topic: 'a' }, field: 'n', function: 'sum', threshold: 1, window: '1m' },
+      { maxTemporalInstances: 2 }
+    )
     await take([1, 10, 100, 1000].map((n): Step => ['a', { n }]))
     t.same(shown().map(({ value }) => value), [1, 11, 110, 1100])
     t.match(engine.getStats(), { temporalInstances: 2, temporalDropped: 2 })
@@ -100,9 +122,22 @@ t.test('what is remembered is bounded: the oldest goes first, and is counted', a
 t.test('what is late in the queue is judged by when it was sent', async t => {
   const clock = new FakeClock()
   let release = (): void => {}
-  const { engine } = await startEngine(t, { clock, serviceTimeoutMs: 60_000, services: { gate: { wait: () => new Promise<void>(resolve => { release = resolve }) } } })
-  engine.registerRule(rule({ trigger: { type: 'event', topic: 'slow' }, actions: [{ type: 'call_service', service: 'gate', method: 'wait' }] }))
-  engine.registerRule(temporal({ type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s', groupBy: 'n' }))
+  const { engine } = await startEngine(t, {
+    clock,
+    serviceTimeoutMs: 60_000,
+    services: {
+      gate: { wait: () => new Promise<void>(resolve => { release = resolve }) }
+    }
+  })
+  engine.registerRule(rule({
+    trigger: {
+      type: 'event', topic: 'slow'
+    },
+    actions: [{ type: 'call_service', service: 'gate', method: 'wait' }]
+  }))
+  engine.registerRule(temporal({
+    type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s', groupBy: 'n'
+  }))
   const fired = recordEvents(engine, 'fired')
   await engine.emit('a', { n: 1 })
   await engine.emit('a', { n: 2 })
@@ -119,7 +154,9 @@ t.test('what is late in the queue is judged by when it was sent', async t => {
 })
 
 t.test('an event that comes before an overdue look at the clock is judged by its own time', async t => {
-  const absence = await watch(t, { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s' })
+  const absence = await watch(
+    t, { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s' }
+  )
   await absence.take([['a']])
   absence.clock.set(10_001)
   t.equal(await absence.take([['b']]), 1)
@@ -131,7 +168,9 @@ t.test('an event that comes before an overdue look at the clock is judged by its
   t.equal(await count.take([['a']]), 1)
   t.equal(await count.take([120_000]), 0)
 
-  const sliding = await watch(t, { type: 'count', event: { topic: 'a' }, threshold: 2, window: '1m', sliding: true })
+  const sliding = await watch(
+    t, { type: 'count', event: { topic: 'a' }, threshold: 2, window: '1m', sliding: true }
+  )
   await sliding.take([['a']])
   sliding.clock.set(60_001)
   t.equal(await sliding.take([['a']]), 0)
@@ -144,7 +183,11 @@ t.test('an event that comes before an overdue look at the clock is judged by its
 })
 
 t.test('many absences at once are a chain each, and none is lost', async t => {
-  const { engine, take } = await watch(t, { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s', groupBy: 'n' }, { maxActionsPerChain: 2, maxQueue: 10 })
+  const { engine, take } = await watch(
+    t,
+    { type: 'absence', after: { topic: 'a' }, expected: { topic: 'b' }, within: '10s', groupBy: 'n' },
+    { maxActionsPerChain: 2, maxQueue: 10 }
+  )
   await take(Array.from({ length: 500 }, (_, n): Step => ['a', { n }]))
   t.equal(await take([10_000]), 500)
   t.match(engine.getStats(), { chainsDropped: 0, queueDropped: 0, temporalInstances: 0 })

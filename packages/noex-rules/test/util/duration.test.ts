@@ -9,15 +9,22 @@ t.test('parseDuration', async t => {
     ['1d', 86_400_000], ['30d', 2_592_000_000], ['1w', 604_800_000], ['1y', 31_536_000_000], ['007s', 7000],
     ['9007199254740991ms', Number.MAX_SAFE_INTEGER]
   ]
-  for (const [duration, ms] of table) t.equal(parseDuration(duration), ms, `reads ${JSON.stringify(duration)}`)
+  for (const [duration, ms] of table) {
+    t.equal(parseDuration(duration), ms, `reads ${JSON.stringify(duration)}`)
+  }
 
   const refused: unknown[] = [
-    '', ' ', 's', '1 s', ' 1s', '1s ', '1S', '-1s', '+1s', '1.5h', '1e3', '1min', '1ms1s', '1s\n', '0x10', '٣s',
+    '', ' ', 's', '1 s', ' 1s', '1s ', '1S', '-1s', '+1s', '1.5h', '1e3', '1min', '1ms1s', '1s\n', '0x10',
+    '٣s',
     '9007199254740992', '999999999999999y', '1'.repeat(17), '1'.repeat(100_000) + 's',
-    -1, NaN, Infinity, -Infinity, 2 ** 53, null, undefined, true, {}, [], ['1s'], 1n, Symbol('1s'), { valueOf: () => 1 }
+    -1, NaN, Infinity, -Infinity, 2 ** 53, null, undefined, true, {}, [], ['1s'], 1n, Symbol('1s'), {
+      valueOf: () => 1
+    }
   ]
   for (const value of refused) {
-    t.throws(() => parseDuration(value as Duration), { name: 'RangeError' }, `refuses ${String(value).slice(0, 20)}`)
+    t.throws(
+      () => parseDuration(value as Duration), { name: 'RangeError' }, `refuses ${String(value).slice(0, 20)}`
+    )
   }
 })
 
@@ -29,7 +36,9 @@ t.test('formatDuration', async t => {
     [691_200_000, '1w'], [31_536_000_000, '1y'], [1.4, '1ms'], [0.5, '1ms']
   ]
   for (const [ms, text] of table) t.equal(formatDuration(ms), text, `writes ${ms} ms as ${text}`)
-  for (const value of [-1, NaN, Infinity, 2 ** 53]) t.throws(() => formatDuration(value), { name: 'RangeError' })
+  for (const value of [-1, NaN, Infinity, 2 ** 53]) {
+    t.throws(() => formatDuration(value), { name: 'RangeError' })
+  }
 
   t.test('writes what parseDuration reads, to half of the unit', async t => {
     const sizes = [1, 1000, 60_000, 3_600_000, 86_400_000, 604_800_000, 31_536_000_000]

@@ -9,7 +9,15 @@ t.test('completeRule', async t => {
     const completed = { ...minimal, priority: 0, enabled: true, tags: [], conditions: [], actions: [] }
     t.strictSame(completeRule(minimal), completed)
     t.strictSame(completeRule({
-      ...minimal, description: undefined, priority: undefined, enabled: undefined, tags: undefined, group: undefined, conditions: undefined, actions: undefined, lookups: undefined
+      ...minimal,
+      description: undefined,
+      priority: undefined,
+      enabled: undefined,
+      tags: undefined,
+      group: undefined,
+      conditions: undefined,
+      actions: undefined,
+      lookups: undefined
     }), completed)
   })
 
@@ -30,7 +38,9 @@ t.test('completeRule', async t => {
 
   t.test('drops members that a rule does not have', async t => {
     const given = { ...minimal, version: 7, createdAt: 1, unknown: () => 1 }
-    t.strictSame(Object.keys(completeRule(given)).sort(), ['actions', 'conditions', 'enabled', 'id', 'name', 'priority', 'tags', 'trigger'])
+    t.strictSame(Object.keys(completeRule(given)).sort(), [
+      'actions', 'conditions', 'enabled', 'id', 'name', 'priority', 'tags', 'trigger'
+    ])
   })
 
   t.test('copies and freezes all the way down', async t => {
@@ -41,13 +51,16 @@ t.test('completeRule', async t => {
     given.tags!.push('b')
     t.same(rule.actions, [{ type: 'set_fact', key: 'k', value: { a: [{ b: 1 }] } }])
     t.same(rule.tags, ['a'])
-    const isDeepFrozen = (part: unknown): boolean => typeof part !== 'object' || part === null || (Object.isFrozen(part) && Object.values(part).every(isDeepFrozen))
+    const isDeepFrozen = (part: unknown): boolean => typeof part !== 'object' || part === null ||
+      (Object.isFrozen(part) && Object.values(part).every(isDeepFrozen))
     t.ok(isDeepFrozen(rule))
     t.ok(isDeepFrozen(completeRule(minimal)))
   })
 
   t.test('keeps a member of the name __proto__ as such', async t => {
-    const rule = completeRule({ ...minimal, actions: [{ type: 'set_fact', key: 'k', value: JSON.parse('{"__proto__": {"x": 1}}') }] })
+    const rule = completeRule({
+      ...minimal, actions: [{ type: 'set_fact', key: 'k', value: JSON.parse('{"__proto__": {"x": 1}}') }]
+    })
     t.equal(JSON.stringify(rule.actions[0]), '{"type":"set_fact","key":"k","value":{"__proto__":{"x":1}}}')
     t.equal(Object.getPrototypeOf((rule.actions[0] as { value: object }).value), Object.prototype)
   })
@@ -65,6 +78,8 @@ t.test('completeRule', async t => {
         name: 'RuleValidationError', code: 'RULE_VALIDATION_ERROR', issues: [{ path: /^actions\[0\]\.value/ }]
       })
     }
-    for (const value of [undefined, null, 'r', []]) t.throws(() => completeRule(value as unknown as RuleInput), { name: 'RuleValidationError' })
+    for (const value of [undefined, null, 'r', []]) {
+      t.throws(() => completeRule(value as unknown as RuleInput), { name: 'RuleValidationError' })
+    }
   })
 })

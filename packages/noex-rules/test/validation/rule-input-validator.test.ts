@@ -20,7 +20,8 @@ t.test('a validator tells of what is hostile, and does not throw', async t => {
   t.same(pathsOf(validator.validate(revoked)), ['(root)'])
   t.same(pathsOf(validator.validate(traps)), ['(root)'])
   t.same(pathsOf(validator.validate({ get id () { throw new Error('no') } })), ['id'])
-  t.same(pathsOf(validator.validate({ ...minimal, get actions () { throw null } })), ['actions']) // eslint-disable-line no-throw-literal
+  // eslint-disable-next-line no-throw-literal
+  t.same(pathsOf(validator.validate({ ...minimal, get actions () { throw null } })), ['actions'])
   const values: ReadonlyArray<readonly [title: string, value: unknown, path: string]> = [
     ['a getter that throws', throwing, '.a'],
     ['a cycle', cycle, '.self'],
@@ -37,7 +38,10 @@ t.test('a validator tells of what is hostile, and does not throw', async t => {
   ]
   for (const [title, value, path] of values) {
     const { errors } = validateWith({ actions: [{ type: 'set_fact', key: 'k', value }] })
-    t.ok(errors.some(error => error.path === `actions[0].value${path}`), `of ${title}, at ${path}: ${errors.map(error => error.path).join(' ').slice(0, 100)}`)
+    t.ok(
+      errors.some(error => error.path === `actions[0].value${path}`),
+      `of ${title}, at ${path}: ${errors.map(error => error.path).join(' ').slice(0, 100)}`
+    )
   }
 })
 
@@ -46,10 +50,18 @@ t.test('a validator refuses a rule of more than 64 KB', async t => {
   t.equal(validateWith(sized(65_000)).valid, true)
   t.same(pathsOf(validateWith(sized(66_000))), ['(root)'])
   t.same(pathsOf(validateWith({ conditions: Array(20_000).fill(1) })), ['(root)'])
-  t.same(pathsOf(validateWith({ conditions: Object.assign([], { length: 2 ** 32 - 1 }) })).length, 100, 'and stops early')
+  t.same(
+    pathsOf(validateWith({ conditions: Object.assign([], { length: 2 ** 32 - 1 }) })).length,
+    100,
+    'and stops early'
+  )
 
   const doubled = nest(60, 1, inner => [inner, inner])
-  t.same(pathsOf(validateWith({ actions: [{ type: 'set_fact', key: 'k', value: doubled }] })), ['(root)'], 'also one that is small in memory')
+  t.same(
+    pathsOf(validateWith({ actions: [{ type: 'set_fact', key: 'k', value: doubled }] })),
+    ['(root)'],
+    'also one that is small in memory'
+  )
   const time = bestCpuTime(() => { validateWith({ conditions: Array(1_000_000).fill([]) }) })
   t.ok(time < 100 * slowness(), `and takes ${time} ms`)
 })
@@ -58,7 +70,13 @@ t.test('a validator collects at most 100 issues', async t => {
   const { errors, warnings, valid } = validateWith({ conditions: Array(200).fill({}), priority: 1.5 })
   t.equal(errors.length + warnings.length, 100)
   t.equal(valid, false)
-  const conditional = { type: 'conditional', conditions: [{ source: { type: 'event', field: 'x' }, operator: 'in', value: 1 }], then: [{ type: 'delete_fact', key: 'k' }] }
+  const conditional = {
+    type: 'conditional',
+    conditions: [
+      { source: { type: 'event', field: 'x' }, operator: 'in', value: 1 }
+    ],
+    then: [{ type: 'delete_fact', key: 'k' }]
+  }
   t.match(validateWith({ actions: Array(120).fill(conditional) }), { valid: true, warnings: { length: 100 } })
 })
 
@@ -74,7 +92,9 @@ t.test('a validator hands back what it has looked at', async t => {
 
 t.test('a validator of many', async t => {
   t.same(validator.validateMany([]), { valid: true, errors: [], warnings: [], results: [] })
-  const { valid, results } = validator.validateMany([minimal, { ...minimal, id: '' }, { ...minimal, id: 's' }, minimal, null])
+  const { valid, results } = validator.validateMany([
+    minimal, { ...minimal, id: '' }, { ...minimal, id: 's' }, minimal, null
+  ])
   t.equal(valid, false)
   t.same(results.map(pathsOf), [[], ['id'], [], ['id'], ['(root)']])
   t.same(results.map(result => result.valid), [true, false, true, false, false])
@@ -90,7 +110,9 @@ t.test('a validator of many', async t => {
   revoke()
   const endless = Object.assign([minimal], { * [Symbol.iterator] () { for (;;) yield minimal } })
   t.equal(validator.validateMany(endless).results.length, 1)
-  for (const value of [undefined, null, 1, 'rules', {}, minimal, new Set([minimal]), revoked, Array(1001).fill(minimal)]) {
+  for (const value of [
+    undefined, null, 1, 'rules', {}, minimal, new Set([minimal]), revoked, Array(1001).fill(minimal)
+  ]) {
     const refused = validator.validateMany(value)
     t.equal(refused.valid, false)
     t.same(refused.results.map(pathsOf), [['(root)']])
@@ -99,12 +121,18 @@ t.test('a validator of many', async t => {
 
 t.test('a validator does not throw, whatever it is given', async t => {
   const word = fc.constantFrom(
-    'id', 'name', 'type', 'trigger', 'event', 'fact', 'timer', 'temporal', 'topic', 'pattern', 'conditions', 'actions', 'lookups', 'source', 'operator', 'value',
-    'ref', 'event.x', 'matches', 'in', '(a+)+$', 'conditional', 'for_each', 'try_catch', 'set_timer', 'then', 'else', 'try', 'catch', 'finally', 'as', 'collection',
-    'sequence', 'events', 'within', 'filter', '__proto__', 'constructor', 'toString', 'length', '${', '}', '${fact.${x}}', '*', '**', '5m'
+    'id', 'name', 'type', 'trigger', 'event', 'fact', 'timer', 'temporal', 'topic', 'pattern',
+    'conditions', 'actions', 'lookups', 'source', 'operator', 'value', 'ref', 'event.x', 'matches', 'in',
+    '(a+)+$', 'conditional', 'for_each', 'try_catch', 'set_timer', 'then', 'else', 'try', 'catch',
+    'finally', 'as', 'collection', 'sequence', 'events', 'within', 'filter', '__proto__', 'constructor',
+    'toString', 'length', '${', '}', '${fact.${x}}', '*', '**', '5m'
   )
   const garbage = fc.letrec(tie => ({
-    node: fc.oneof({ maxDepth: 6 }, word, fc.anything({ withBigInt: true, withDate: true, withMap: true, withSparseArray: true, withNullPrototype: true }), tie('list'), tie('object')),
+    node: fc.oneof(
+      { maxDepth: 6 }, word, fc.anything({
+        withBigInt: true, withDate: true, withMap: true, withSparseArray: true, withNullPrototype: true
+      }), tie('list'), tie('object')
+    ),
     list: fc.array(tie('node'), { maxLength: 4 }),
     object: fc.dictionary(fc.oneof(word, fc.string()), tie('node'), { maxKeys: 6 })
   })).node
@@ -117,7 +145,14 @@ t.test('a validator does not throw, whatever it is given', async t => {
 
   t.test('of a rule with garbage in it', async t => {
     const members = fc.record({
-      trigger: fc.oneof(fc.constant(minimal.trigger), garbage), conditions: garbage, actions: garbage, lookups: garbage, tags: garbage, priority: garbage
+      trigger: fc.oneof(
+        fc.constant(minimal.trigger), garbage
+      ),
+      conditions: garbage,
+      actions: garbage,
+      lookups: garbage,
+      tags: garbage,
+      priority: garbage
     }, { requiredKeys: [] })
     t.doesNotThrow(
       () => fc.assert(fc.property(members, given => isResult(validateWith(given))), { numRuns: RUNS })
@@ -125,12 +160,26 @@ t.test('a validator does not throw, whatever it is given', async t => {
   })
 
   t.test('of a valid rule in which one thing is replaced', async t => {
-    const action = { type: 'try_catch', try: [{ type: 'set_timer', timer: { name: 't', duration: '5m', onExpire: { topic: 'x', data: {} } } }], finally: [{ type: 'log', level: 'info', message: 'm' }] }
-    const text = JSON.stringify({ ...minimal, conditions: [{ source: { type: 'event', field: 'x' }, operator: 'matches', value: 'a' }], actions: [action] })
+    const action = {
+      type: 'try_catch',
+      try: [
+        { type: 'set_timer', timer: { name: 't', duration: '5m', onExpire: { topic: 'x', data: {} } } }
+      ],
+      finally: [{ type: 'log', level: 'info', message: 'm' }]
+    }
+    const text = JSON.stringify({
+      ...minimal,
+      conditions: [
+        { source: { type: 'event', field: 'x' }, operator: 'matches', value: 'a' }
+      ],
+      actions: [action]
+    })
     const places = text.match(/"[^"]*"(?=[,}\]])/g)!.length
     const replaced = fc.property(fc.nat(places - 1), garbage, (place, value) => {
       let index = 0
-      const input: unknown = JSON.parse(text, (_, member: unknown) => typeof member === 'string' && index++ === place ? value : member)
+      const input: unknown = JSON.parse(
+        text, (_, member: unknown) => typeof member === 'string' && index++ === place ? value : member
+      )
       return isResult(validator.validate(input))
     })
     t.doesNotThrow(() => fc.assert(replaced, { numRuns: RUNS }))
@@ -138,5 +187,6 @@ t.test('a validator does not throw, whatever it is given', async t => {
 })
 
 function isResult ({ valid, errors, warnings }: ReturnType<RuleInputValidator['validate']>): boolean {
-  return valid === (errors.length === 0) && errors.length + warnings.length <= 100 && [...errors, ...warnings].every(({ path, message }) => path !== '' && message !== '')
+  return valid === (errors.length === 0) && errors.length + warnings.length <= 100 &&
+    [...errors, ...warnings].every(({ path, message }) => path !== '' && message !== '')
 }

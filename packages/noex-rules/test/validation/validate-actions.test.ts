@@ -4,7 +4,8 @@ import { nest, pathsOf, validateWith } from '../support/rule-fixture.js'
 const log = { type: 'log', level: 'info', message: 'id ${event.id}' }
 const onExpire = { topic: 'late.${event.id}', data: { id: { ref: 'event.id' } } }
 const condition = { source: { type: 'event', field: 'x' }, operator: 'exists' }
-const timer = (members: object) => ({ type: 'set_timer', timer: { name: 't', duration: 5, onExpire, ...members } })
+const timer = (members: object) =>
+  ({ type: 'set_timer', timer: { name: 't', duration: 5, onExpire, ...members } })
 
 const table: ReadonlyArray<readonly [action: unknown, paths: readonly string[]]> = [
   [null, ['']],
@@ -30,7 +31,9 @@ const table: ReadonlyArray<readonly [action: unknown, paths: readonly string[]]>
   [{ type: 'set_fact', key: 'a', value: { ref: 'event.${event.id}' } }, ['.value']],
   [{ type: 'set_fact', key: 'a', value: { ref: 'x', other: 1 } }, []],
   [{ type: 'set_fact', key: 'a', value: new Date() }, ['.value']],
-  [{ type: 'set_fact', key: 'a', value: { at: new Map(), n: NaN, big: 1n } }, ['.value.at', '.value.n', '.value.big']],
+  [{
+    type: 'set_fact', key: 'a', value: { at: new Map(), n: NaN, big: 1n }
+  }, ['.value.at', '.value.n', '.value.big']],
 
   [{ type: 'delete_fact', key: 'a' }, []],
   [{ type: 'delete_fact' }, ['.key']],
@@ -78,7 +81,9 @@ const table: ReadonlyArray<readonly [action: unknown, paths: readonly string[]]>
   [{ type: 'call_service', service: 's', method: 'm', args: [1, { ref: 'event' }] }, []],
   [{ type: 'call_service' }, ['.service', '.method']],
   [{ type: 'call_service', service: '', method: 5, args: {} }, ['.service', '.method', '.args']],
-  [{ type: 'call_service', service: 's', method: 'm', args: [{ ref: 'x' }, [{ ref: 'y' }]] }, ['.args[0]', '.args[1][0]']],
+  [{
+    type: 'call_service', service: 's', method: 'm', args: [{ ref: 'x' }, [{ ref: 'y' }]]
+  }, ['.args[0]', '.args[1][0]']],
 
   [log, []],
   [{ type: 'log', level: 'debug', message: '' }, []],
@@ -92,15 +97,21 @@ const table: ReadonlyArray<readonly [action: unknown, paths: readonly string[]]>
   [{ type: 'conditional' }, ['.conditions', '.then']],
   [{ type: 'conditional', conditions: [], then: [] }, ['.conditions', '.then']],
   [{ type: 'conditional', conditions: {}, then: {}, else: {} }, ['.conditions', '.then', '.else']],
-  [{ type: 'conditional', conditions: [{}], then: [{}], else: [] }, ['.conditions[0].source', '.conditions[0].operator', '.then[0].type', '?.else']],
+  [{
+    type: 'conditional', conditions: [{}], then: [{}], else: []
+  }, ['.conditions[0].source', '.conditions[0].operator', '.then[0].type', '?.else']],
   [{ type: 'conditional', conditions: [condition], then: [log], else: [5] }, ['.else[0]']],
 
   [{ type: 'for_each', collection: [1, 2], as: 'item', actions: [log] }, []],
   [{ type: 'for_each', collection: { ref: 'event.list' }, as: 'item', actions: [log], maxIterations: 5 }, []],
   [{ type: 'for_each' }, ['.collection', '.as', '.actions']],
   [{ type: 'for_each', collection: 'abc', as: 5, actions: {} }, ['.collection', '.as', '.actions']],
-  [{ type: 'for_each', collection: { ref: 'x' }, as: ' ', actions: [{}] }, ['.collection', '.as', '.actions[0].type']],
-  [{ type: 'for_each', collection: [{ ref: 'x' }], as: 'item', actions: [] }, ['.collection[0]', '?.actions']],
+  [{
+    type: 'for_each', collection: { ref: 'x' }, as: ' ', actions: [{}]
+  }, ['.collection', '.as', '.actions[0].type']],
+  [{
+    type: 'for_each', collection: [{ ref: 'x' }], as: 'item', actions: []
+  }, ['.collection[0]', '?.actions']],
   [{ type: 'for_each', collection: { length: 1 }, as: 'item', actions: [log] }, ['.collection']],
   [{ type: 'for_each', collection: [], as: '__proto__', actions: [log] }, ['.as']],
   [{ type: 'for_each', collection: [], as: 'a.b', actions: [log] }, ['.as']],
@@ -115,21 +126,38 @@ const table: ReadonlyArray<readonly [action: unknown, paths: readonly string[]]>
   [{ type: 'try_catch' }, ['.try', '']],
   [{ type: 'try_catch', try: [log] }, ['']],
   [{ type: 'try_catch', try: [], catch: {} }, ['.try', '.catch.actions']],
-  [{ type: 'try_catch', try: [{}], catch: { as: '', actions: [] }, finally: [] }, ['.try[0].type', '.catch.as', '.catch.actions', '?.finally']],
+  [{
+    type: 'try_catch', try: [{}], catch: { as: '', actions: [] }, finally: []
+  }, ['.try[0].type', '.catch.as', '.catch.actions', '?.finally']],
   [{ type: 'try_catch', try: {}, catch: [], finally: {} }, ['.try', '.catch', '.finally']],
-  [{ type: 'try_catch', try: [log], catch: { as: '__proto__', actions: [{ type: 'log' }] } }, ['.catch.as', '.catch.actions[0].level', '.catch.actions[0].message']],
+  [{
+    type: 'try_catch', try: [log], catch: { as: '__proto__', actions: [{ type: 'log' }] }
+  }, ['.catch.as', '.catch.actions[0].level', '.catch.actions[0].message']],
   [{ type: 'try_catch', try: [log], finally: [5] }, ['.finally[0]']]
 ]
 
 t.test('an action', async t => {
   for (const [action, paths] of table) {
-    const expected = paths.map(path => path.startsWith('?') ? `?actions[0]${path.slice(1)}` : `actions[0]${path}`)
-    t.same(pathsOf(validateWith({ actions: [action] })), expected, JSON.stringify(action, (_, value) => typeof value === 'bigint' ? `${value}` : value).slice(0, 100))
+    const expected = paths.map(path => path.startsWith('?')
+      ? `?actions[0]${path.slice(1)}`
+      : `actions[0]${path}`)
+    t.same(
+      pathsOf(validateWith({ actions: [action] })),
+      expected,
+      JSON.stringify(action, (_, value) => typeof value === 'bigint' ? `${value}` : value).slice(0, 100)
+    )
   }
 })
 
 t.test('an issue is told by its whole path', async t => {
-  const actions = [log, { type: 'for_each', collection: [1], as: 'a', actions: [{ type: 'try_catch', try: [timer({ onExpire: {} })], finally: [log] }] }]
+  const actions = [log, {
+    type: 'for_each',
+    collection: [
+      1
+    ],
+    as: 'a',
+    actions: [{ type: 'try_catch', try: [timer({ onExpire: {} })], finally: [log] }]
+  }]
   t.same(pathsOf(validateWith({ actions })), [
     'actions[1].actions[0].try[0].timer.onExpire.topic',
     'actions[1].actions[0].try[0].timer.onExpire.data'

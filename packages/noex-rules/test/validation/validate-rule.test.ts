@@ -15,27 +15,51 @@ const full = {
   trigger: { type: 'fact', pattern: 'stock:*' },
   conditions: [{ source: { type: 'event', field: 'value' }, operator: 'lt', value: 5 }],
   actions: [{ type: 'emit_event', topic: 'stock.low', data: { key: { ref: 'event.key' } } }],
-  lookups: [{ name: 'owner', service: 'users', method: 'ownerOf', args: [{ ref: 'event.key' }], cache: { ttl: '5m' }, onError: 'fail' }]
+  lookups: [{
+    name: 'owner',
+    service: 'users',
+    method: 'ownerOf',
+    args: [{ ref: 'event.key' }],
+    cache: {
+      ttl: '5m'
+    },
+    onError: 'fail'
+  }]
 }
 
 t.test('a rule is valid', async t => {
-  t.same(validator.validate(minimal), { valid: true, errors: [], warnings: [] }, 'with an id, a name and a trigger')
+  t.same(
+    validator.validate(minimal), { valid: true, errors: [], warnings: [] }, 'with an id, a name and a trigger'
+  )
   t.same(validator.validate(full), { valid: true, errors: [], warnings: [] }, 'with all it can have')
-  t.equal(validateWith({ unknown: () => 1, version: 'x', createdAt: {} }).valid, true, 'with members that are none of its own')
-  t.equal(validateWith(Object.fromEntries(Object.keys(full).filter(name => !(name in minimal)).map(name => [name, undefined]))).valid, true, 'with undefined members')
+  t.equal(
+    validateWith({ unknown: () => 1, version: 'x', createdAt: {} }).valid,
+    true,
+    'with members that are none of its own'
+  )
+  t.equal(
+    validateWith(Object.fromEntries(Object.keys(full).filter(name => !(name in minimal))
+      .map(name => [name, undefined]))).valid, true, 'with undefined members'
+  )
   t.equal(validator.validate(Object.assign(Object.create(null), minimal)).valid, true, 'without a prototype')
 })
 
 t.test('what is no plain object is no rule', async t => {
   class Rule { id = 'r'; name = 'R'; trigger = minimal.trigger }
-  for (const value of [undefined, null, 1, 'rule', true, [], [minimal], () => minimal, Symbol('rule'), 1n, new Rule(), new Date(), new Map(), Object.create(minimal)]) {
+  for (const value of [undefined, null, 1, 'rule', true, [], [
+    minimal
+  ], () => minimal, Symbol('rule'), 1n, new Rule(), new Date(), new Map(), Object.create(minimal)]) {
     const { valid, errors, warnings } = validator.validate(value)
-    t.match({ valid, errors, warnings }, { valid: false, errors: [{ path: '(root)', severity: 'error' }], warnings: [] })
+    t.match({ valid, errors, warnings }, {
+      valid: false, errors: [{ path: '(root)', severity: 'error' }], warnings: []
+    })
     t.equal(errors.length, 1)
   }
 })
 
-const table: ReadonlyArray<readonly [title: string, members: Record<string, unknown>, paths: readonly string[]]> = [
+const table: ReadonlyArray<
+  readonly [title: string, members: Record<string, unknown>, paths: readonly string[]]
+> = [
   ['no id', { id: undefined }, ['id']],
   ['an id that is no string', { id: 5 }, ['id']],
   ['a blank id', { id: ' \t' }, ['id']],
@@ -70,7 +94,9 @@ const table: ReadonlyArray<readonly [title: string, members: Record<string, unkn
   ['a topic that is no string', { trigger: { type: 'event', topic: 5 } }, ['trigger.topic']],
   ['a blank topic', { trigger: { type: 'event', topic: ' ' } }, ['trigger.topic']],
   ['a topic that is no pattern', { trigger: { type: 'event', topic: '*'.repeat(9) } }, ['trigger.topic']],
-  ['a topic of 33 segments', { trigger: { type: 'event', topic: Array(33).fill('a').join('.') } }, ['trigger.topic']],
+  ['a topic of 33 segments', {
+    trigger: { type: 'event', topic: Array(33).fill('a').join('.') }
+  }, ['trigger.topic']],
   ['a fact trigger without a pattern', { trigger: { type: 'fact', topic: 'a' } }, ['trigger.pattern']],
   ['a pattern that is no string', { trigger: { type: 'fact', pattern: {} } }, ['trigger.pattern']],
   ['a blank pattern', { trigger: { type: 'fact', pattern: '' } }, ['trigger.pattern']],
@@ -86,18 +112,42 @@ const table: ReadonlyArray<readonly [title: string, members: Record<string, unkn
   ['lookups that are no array', { lookups: {} }, ['lookups']],
   ['a lookup that is no object', { lookups: ['a'] }, ['lookups[0]']],
   ['an empty lookup', { lookups: [{}] }, ['lookups[0].name', 'lookups[0].service', 'lookups[0].method']],
-  ['a blank lookup', { lookups: [{ name: '', service: ' ', method: '' }] }, ['lookups[0].name', 'lookups[0].service', 'lookups[0].method']],
-  ['two lookups of one name', { lookups: [{ name: 'a', service: 's', method: 'm' }, { name: 'a', service: 's', method: 'm' }] }, ['lookups[1].name']],
-  ['a lookup that cannot be referred to', { lookups: [{ name: 'a.b', service: 's', method: 'm' }] }, ['lookups[0].name']],
-  ['a lookup named __proto__', { lookups: [{ name: '__proto__', service: 's', method: 'm' }] }, ['lookups[0].name']],
-  ['arguments that are no array', { lookups: [{ name: 'a', service: 's', method: 'm', args: {} }] }, ['lookups[0].args']],
-  ['an argument that refers to nothing', { lookups: [{ name: 'a', service: 's', method: 'm', args: [1, { ref: 'x' }] }] }, ['lookups[0].args[1]']],
-  ['a cache that is no object', { lookups: [{ name: 'a', service: 's', method: 'm', cache: 5 }] }, ['lookups[0].cache']],
-  ['a cache without a time', { lookups: [{ name: 'a', service: 's', method: 'm', cache: {} }] }, ['lookups[0].cache.ttl']],
-  ['a cache for no time', { lookups: [{ name: 'a', service: 's', method: 'm', cache: { ttl: 0 } }] }, ['lookups[0].cache.ttl']],
-  ['a cache for a time that is none', { lookups: [{ name: 'a', service: 's', method: 'm', cache: { ttl: 'soon' } }] }, ['lookups[0].cache.ttl']],
-  ['an onError that is none', { lookups: [{ name: 'a', service: 's', method: 'm', onError: 'ignore' }] }, ['lookups[0].onError']],
-  ['33 lookups', { lookups: Array.from({ length: 33 }, (_, index) => ({ name: `a${index}`, service: 's', method: 'm' })) }, ['lookups']],
+  ['a blank lookup', {
+    lookups: [{ name: '', service: ' ', method: '' }]
+  }, ['lookups[0].name', 'lookups[0].service', 'lookups[0].method']],
+  ['two lookups of one name', {
+    lookups: [{ name: 'a', service: 's', method: 'm' }, { name: 'a', service: 's', method: 'm' }]
+  }, ['lookups[1].name']],
+  ['a lookup that cannot be referred to', {
+    lookups: [{ name: 'a.b', service: 's', method: 'm' }]
+  }, ['lookups[0].name']],
+  ['a lookup named __proto__', {
+    lookups: [{ name: '__proto__', service: 's', method: 'm' }]
+  }, ['lookups[0].name']],
+  ['arguments that are no array', {
+    lookups: [{ name: 'a', service: 's', method: 'm', args: {} }]
+  }, ['lookups[0].args']],
+  ['an argument that refers to nothing', {
+    lookups: [{ name: 'a', service: 's', method: 'm', args: [1, { ref: 'x' }] }]
+  }, ['lookups[0].args[1]']],
+  ['a cache that is no object', {
+    lookups: [{ name: 'a', service: 's', method: 'm', cache: 5 }]
+  }, ['lookups[0].cache']],
+  ['a cache without a time', {
+    lookups: [{ name: 'a', service: 's', method: 'm', cache: {} }]
+  }, ['lookups[0].cache.ttl']],
+  ['a cache for no time', {
+    lookups: [{ name: 'a', service: 's', method: 'm', cache: { ttl: 0 } }]
+  }, ['lookups[0].cache.ttl']],
+  ['a cache for a time that is none', {
+    lookups: [{ name: 'a', service: 's', method: 'm', cache: { ttl: 'soon' } }]
+  }, ['lookups[0].cache.ttl']],
+  ['an onError that is none', {
+    lookups: [{ name: 'a', service: 's', method: 'm', onError: 'ignore' }]
+  }, ['lookups[0].onError']],
+  ['33 lookups', {
+    lookups: Array.from({ length: 33 }, (_, index) => ({ name: `a${index}`, service: 's', method: 'm' }))
+  }, ['lookups']],
   ['several things wrong', { id: '', priority: 'x', trigger: {} }, ['id', 'priority', 'trigger.type']]
 ]
 

@@ -2,10 +2,14 @@ import t from 'tap'
 import { pathsOf, validateWith } from '../support/rule-fixture.js'
 
 const event = { topic: 'a.*' }
-const sequence = { type: 'sequence', events: [event, { topic: 'b', as: 'last', filter: { 'x.y': 1, z: null } }], within: '5m' }
+const sequence = {
+  type: 'sequence', events: [event, { topic: 'b', as: 'last', filter: { 'x.y': 1, z: null } }], within: '5m'
+}
 const absence = { type: 'absence', after: event, expected: { topic: 'b' }, within: 1000 }
 const count = { type: 'count', event, threshold: 3, window: '1h' }
-const aggregate = { type: 'aggregate', event, field: 'amount', function: 'sum', threshold: -1.5, window: '1h' }
+const aggregate = {
+  type: 'aggregate', event, field: 'amount', function: 'sum', threshold: -1.5, window: '1h'
+}
 
 const table: ReadonlyArray<readonly [pattern: unknown, paths: readonly string[]]> = [
   [sequence, []],
@@ -61,8 +65,15 @@ const table: ReadonlyArray<readonly [pattern: unknown, paths: readonly string[]]
   [{ ...count, event: { topic: '*'.repeat(9) } }, ['.event.topic']],
   [{ ...count, event: { topic: 5 } }, ['.event.topic']],
   [{ ...count, event: { topic: 'a', filter: [] } }, ['.event.filter']],
-  [{ ...count, event: { topic: 'a', filter: { x: { y: 1 }, z: [1], ok: 'a' } } }, ['.event.filter.x', '.event.filter.z']],
-  [{ ...count, event: { topic: 'a', filter: Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`x${index}`, 1])) } }, ['.event.filter']],
+  [{
+    ...count, event: { topic: 'a', filter: { x: { y: 1 }, z: [1], ok: 'a' } }
+  }, ['.event.filter.x', '.event.filter.z']],
+  [{
+    ...count,
+    event: {
+      topic: 'a', filter: Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`x${index}`, 1]))
+    }
+  }, ['.event.filter']],
   [{ ...count, event: { topic: 'a', as: '' } }, ['.event.as']],
   [{ ...count, event: { topic: 'a', as: '0' } }, ['?.event.as']],
   [{ ...count, event: { topic: 'a', as: 'a.b' } }, ['?.event.as']],
