@@ -1,7 +1,7 @@
 import type { Condition, Reference } from './condition.js'
 import type { Duration } from './util/duration.js'
 
-/** What a rule does. Texts take `${path}`; values take references, at any depth. */
+/** One action of a rule. Texts may contain `${path}`; values may contain references, at any depth. */
 export type Action =
   | { type: 'set_fact', key: string, value: unknown }
   | { type: 'delete_fact', key: string }

@@ -2,7 +2,7 @@
 export interface Reference {
   ref: string
 }
-/** One comparison; whether it holds is said by `operators.ts`. */
+/** One comparison; `operators.ts` defines when it holds. */
 export interface Condition {
   source: ConditionSource
   operator: ConditionOperator
@@ -10,7 +10,7 @@ export interface Condition {
   value?: unknown | Reference
 }
 
-/** Where the value comes from that is compared. */
+/** The origin of the value that is compared. */
 export type ConditionSource =
   | { type: 'event', field: string }
   | { type: 'fact', pattern: string }

@@ -13,25 +13,25 @@ import {
   isText
 } from './util/option-checks.js'
 import { isRecord } from './util/record.js'
-/** What `RuleEngine.start` takes. A wrong value throws a `TypeError` that names the option. */
+/** The options of `RuleEngine.start`. A wrong value throws a `TypeError` that names the option. */
 export interface RuleEngineConfig {
-  /** Stands in messages; engines may share it. @default 'rule-engine' */
+  /** Used in messages; engines may share it. @default 'rule-engine' */
   name?: string | undefined
-  /** So many levels of rules run in one chain, from 1 to 100. @default 10 */
+  /** The most levels of rules in one chain, from 1 to 100; deeper rules are not run. @default 10 */
   maxForwardDepth?: number | undefined
   /** Accepted without effect: rules run one after the other. @default 10 */
   maxConcurrency?: number | undefined
   /** Accepted without effect. @default 0 */
   debounceMs?: number | undefined
-  /** What `call_service` and lookups call, by name. */
+  /** The objects that `call_service` and lookups call, by name. */
   services?: Readonly<Record<string, object>> | undefined
-  /** Keeps rules and groups beyond the life of the engine. */
+  /** Saves rules and groups, so that they outlive the engine. */
   persistence?: PersistenceConfig | undefined
-  /** Milliseconds that one chain waits for services and lookups, all together. @default 5000 */
+  /** Milliseconds that one chain waits for all services and lookups together. @default 5000 */
   serviceTimeoutMs?: number | undefined
-  /** So many triggers may wait; more are refused with `EngineBusyError`. @default 10000 */
+  /** The most triggers that wait; more are refused with `EngineBusyError`. @default 10000 */
   maxQueue?: number | undefined
-  /** So many facts are held; more are refused with `LimitError`. @default 100000 */
+  /** The most facts; more are refused with `LimitError`. @default 100000 */
   maxFacts?: number | undefined
   /** As `maxFacts`, for rules. @default 10000 */
   maxRules?: number | undefined
@@ -41,23 +41,29 @@ export interface RuleEngineConfig {
   maxSubscriptions?: number | undefined
   /** As `maxFacts`, for groups. @default 1000 */
   maxGroups?: number | undefined
-  /** So much is remembered for temporal triggers: sequences begun, absences awaited, events in windows. One more drops the oldest. @default 100000 */
+  /**
+   * The most sequences begun, absences awaited and events in windows, altogether; one more drops the oldest.
+   * @default 100000
+   */
   maxTemporalInstances?: number | undefined
-  /** So many actions run in one chain; the rest of the chain is dropped. @default 10000 */
+  /** The most actions in one chain; the rest of the chain is dropped. @default 10000 */
   maxActionsPerChain?: number | undefined
-  /** So many results of lookups are cached; one more drops the one that was used least lately. @default 1000 */
+  /** The most cached results of lookups; one more drops the least recently used. @default 1000 */
   maxCachedLookups?: number | undefined
   /** `'off'` refuses rules that use `matches`. @default 'safe' */
   regex?: 'safe' | 'off' | undefined
-  /** Hears of every failure. What it throws is ignored. */
+  /** Called with every failure. An error that it throws is ignored. */
   onError?: ErrorListener | undefined
   /** @default the console */
   logger?: Logger | undefined
-  /** Where all time comes from. @default the clock of the process; its own waits do not follow fake timers */
+  /**
+   * The clock of rules and of the engine's own waits. @default the clock of the process; the engine's own
+   * waits do not follow fake timers
+   */
   clock?: Clock | undefined
 }
 
-/** Where rules and groups are kept. */
+/** The storage of rules and groups. */
 export interface PersistenceConfig {
   /** Not closed by the engine. */
   adapter: StorageAdapter
@@ -70,7 +76,7 @@ export interface PersistenceConfig {
 type WithDefault = Omit<RuleEngineConfig, 'persistence' | 'onError' | 'logger' | 'clock'>
 type Completed<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> }
 
-/** The options of a running engine: none missing but those that have no default. */
+/** The options of a running engine, with all defaults filled in. */
 export type EngineOptions = Completed<WithDefault> & {
   readonly persistence: {
     readonly adapter: StorageAdapter,
@@ -79,7 +85,7 @@ export type EngineOptions = Completed<WithDefault> & {
   } | undefined
   readonly onError: ErrorListener | undefined
   readonly logger: Logger | undefined
-  /** Tells the time that rules mean. */
+  /** The clock of events, timers and windows of rules. */
   readonly clock: CompleteClock
   /** Measures the engine's own waits. */
   readonly ownClock: CompleteClock
@@ -136,8 +142,8 @@ const CHECKS: { readonly [Name in keyof Required<RuleEngineConfig>]: Check } = {
 }
 
 /**
- * Checks a configuration and fills in the defaults. Throws `TypeError` for a value that is wrong, and for an
- * option that there is none of, which would have no effect without a word.
+ * Checks a configuration and fills in the defaults. Throws `TypeError` for a wrong value and for an unknown
+ * option.
  */
 export function completeOptions (config: unknown): EngineOptions {
   if (config !== undefined) checkMethods(config, 'The configuration of a rule engine', [])
@@ -176,7 +182,7 @@ const MISSING_FEATURES: Readonly<Record<string, string>> = {
   versioning: 'versions of rules to go back to'
 }
 
-/** Whether an option says that a feature is not wanted which this engine does not have. */
+/** Returns whether an option switches off a feature that this engine does not have. */
 function isSwitchedOff (name: string, value: unknown): boolean {
   if (!Object.hasOwn(MISSING_FEATURES, name)) return false
   return value === false || (isRecord(value) && value['enabled'] === false)
@@ -192,7 +198,7 @@ function withoutUndefined<T extends object> (object: T): T {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T
 }
 
-/** Where a failure happened. */
+/** The place of a failure. */
 export interface ErrorContext {
   ruleId?: string
   /** The type of the action. */
@@ -200,5 +206,5 @@ export interface ErrorContext {
   topic?: string
 }
 
-/** Hears of a failure. */
+/** Called with a failure and its place. */
 export type ErrorListener = (error: Error, context: ErrorContext) => void

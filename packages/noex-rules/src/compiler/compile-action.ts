@@ -8,10 +8,13 @@ import type { Resolve } from '../expressions/scope.js'
 import { compileTemplate } from '../expressions/template.js'
 import { compileValue } from '../expressions/value.js'
 
-/** How often a `for_each` runs its actions, when it does not say. */
+/** The default of `maxIterations`. */
 const DEFAULT_MAX_ITERATIONS = 1000
 
-/** Compiles actions, and those within them. Throws `ReferencePathError`, `PatternError`, `RangeError`, and `TypeError` for an unknown type. */
+/**
+ * Compiles actions, and those within them. Throws `ReferencePathError`, `PatternError`, `RangeError`, and
+ * `TypeError` for an unknown type.
+ */
 export function compileActions (actions: readonly Action[]): CompiledAction[] {
   return actions.map(compileAction)
 }
@@ -70,7 +73,10 @@ function compileSetTimer ({ name, duration, onExpire, repeat }: TimerSetting): C
   }
 }
 
-/** What is compiled throws `ResolutionError` when a reference stands for the whole and is no object. */
+/**
+ * Compiles the data of an event. The compiled data throws `ResolutionError` when a reference stands for the
+ * whole and is no object.
+ */
 function compileData (data: Readonly<Record<string, unknown>> = {}): Resolve<Record<string, unknown>> {
   const compiled = compileValue(data)
   return scope => {

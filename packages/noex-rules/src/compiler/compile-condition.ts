@@ -8,9 +8,9 @@ import { compileKeyPatternTemplate } from '../expressions/template.js'
 import { compileValue } from '../expressions/value.js'
 
 /**
- * Compiles conditions to one that holds when all hold; none always holds. After the first that does
- * not hold, no other is looked at. Throws `ReferencePathError`, `PatternError`, and `TypeError` for an
- * unknown source or operator.
+ * Compiles conditions to one that holds when all hold; an empty list always holds. Stops at the first that
+ * does not hold. Throws `ReferencePathError`, `PatternError`, and `TypeError` for an unknown source or
+ * operator.
  */
 export function compileConditions (conditions: readonly Condition[]): Resolve<boolean> {
   const compiled = conditions.map(compileCondition)
@@ -29,7 +29,7 @@ function compileCondition ({ source, operator, value }: Condition): Resolve<bool
   return scope => holds(read(scope), compare(scope))
 }
 
-/** What asks whether something is there expects that it may not be; every other comparison with nothing is worth a note. */
+/** Reports missing values of comparisons; `exists` and `not_exists` expect them. */
 function reportingMissing (read: Resolve): Resolve {
   return scope => {
     const value = read(scope)
@@ -38,7 +38,7 @@ function reportingMissing (read: Resolve): Resolve {
   }
 }
 
-/** Keeps what is compiled with the rule, instead of looking it up with each run. */
+/** Compiles a constant expression once, instead of looking it up with each run. */
 function compileMatches (read: Resolve, expression: string): Resolve<boolean> {
   const compiled = tryCompileRegex(expression)
   if (compiled === undefined) return () => false
@@ -64,7 +64,7 @@ function compileSource (source: ConditionSource): Resolve {
   }
 }
 
-/** The value of the first fact that matches. A pattern without wildcards is looked up. */
+/** Reads the value of the first fact that matches. A pattern without wildcards is looked up. */
 function compileFactSource (text: string): Resolve {
   const patternOf = compileKeyPatternTemplate(text)
   return scope => {

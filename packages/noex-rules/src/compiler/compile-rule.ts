@@ -8,8 +8,8 @@ import type { RuleLookup, RuleTrigger } from '../rule.js'
 import { compileTopicPattern } from '../patterns/topic-pattern.js'
 
 /**
- * Compiles a rule. What is compiled keeps the rule but does not read it again. Throws
- * `PatternError`, `ReferencePathError`, `RangeError` or `TypeError` for what validation would have refused.
+ * Compiles a rule, and does not read it again. Throws `PatternError`, `ReferencePathError`, `RangeError` or
+ * `TypeError` for a rule that validation would have refused.
  */
 export const compileRule: CompileRule = rule => ({
   rule,

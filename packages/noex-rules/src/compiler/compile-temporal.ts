@@ -47,10 +47,13 @@ export function compileTemporal (pattern: TemporalPattern): CompiledTemporalPatt
 
 type Test = CompiledMatcher['accepts']
 
-/** Groups are kept by key, so keys must not be long. */
+/** The most characters of a group key. */
 const MAX_GROUP_CHARS = 1_024
 
-/** What is compiled gives `undefined` for an event with nothing, with an object, or with a longer text at the field. */
+/**
+ * Compiles the group of an event: `undefined` when the field is missing, is an object, or has more than 1,024
+ * characters.
+ */
 function compileGroup (groupBy: string | undefined): CompiledTemporalPattern['groupOf'] {
   if (groupBy === undefined) return () => ''
   const read = compilePath(groupBy)
@@ -74,7 +77,7 @@ function compileFilter (filter: EventMatcher['filter'] = {}): Test {
   return data => tests.every(accepts => accepts(data))
 }
 
-/** Infinite numbers and `NaN` are none. */
+/** Ignores infinite numbers and `NaN`. */
 function compileNumber (field: string): (data: Readonly<Record<string, unknown>>) => number | undefined {
   const read = compilePath(field)
   return data => {

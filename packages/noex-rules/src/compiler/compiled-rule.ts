@@ -2,7 +2,7 @@ import type { PatternMatcher } from '../patterns/pattern.js'
 import type { Resolve } from '../expressions/scope.js'
 import type { Rule, RuleLookup } from '../rule.js'
 
-/** A rule ready to run: each pattern, reference and template in it is compiled once, here. */
+/** A compiled rule: its patterns, references and templates are compiled once. */
 export interface CompiledRule {
   readonly rule: Rule
   readonly trigger: CompiledTrigger
@@ -15,16 +15,19 @@ export type CompiledTrigger =
   | { readonly type: 'event' | 'fact' | 'timer', readonly pattern: PatternMatcher }
   | { readonly type: 'temporal', readonly pattern: CompiledTemporalPattern }
 
-/** Topics are matched by `matches`; `groupOf` gives `undefined` for an event that the pattern ignores. */
+/** A compiled `EventMatcher`. */
 export interface CompiledMatcher {
   readonly topic: PatternMatcher
   readonly as: string | undefined
-  /** Whether data passes the filter; the topic is not looked at. */
+  /** Returns whether data passes the filter; the topic is not checked. */
   accepts: (data: Readonly<Record<string, unknown>>) => boolean
 }
 
 export type CompiledTemporalPattern = {
-  /** The group of an event: `''` when the pattern has none, `undefined` when the event lacks the field. */
+  /**
+   * Returns the group of an event: `''` when the pattern has none, `undefined` for an event that the pattern
+   * ignores.
+   */
   groupOf: (data: Readonly<Record<string, unknown>>) => string | undefined
 } & (
   | {
@@ -52,7 +55,7 @@ export type CompiledTemporalPattern = {
     readonly windowMs: number,
     readonly sliding: boolean
     readonly function: 'sum' | 'avg' | 'min' | 'max' | 'count'
-    /** `undefined` when the event has no number at the field. */
+    /** Returns the number at the field; `undefined` when there is none. */
     valueOf: (data: Readonly<Record<string, unknown>>) => number | undefined
     holds: (value: number) => boolean
   }

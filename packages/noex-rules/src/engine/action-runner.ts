@@ -8,19 +8,19 @@ import type { Scope } from '../expressions/scope.js'
 import type { TimerConfig } from '../timer.js'
 import { toError } from '../util/to-error.js'
 
-/** A rule that is being run. */
+/** A running rule. */
 export interface RuleRun {
   readonly rule: Rule
   readonly scope: Scope
-  /** Those of the scope. */
+  /** The variables of the scope. */
   readonly variables: Map<string, unknown>
   readonly chain: Chain
-  /** That of the rule, and of the events that it sends. */
+  /** The level of the rule, and of the events that it sends. */
   readonly level: number
   readonly cause: Cause
 }
 
-/** What actions do to the engine. What fails throws, or rejects. */
+/** The effects of actions on the engine. Failures throw, or reject. */
 export interface ActionEffects {
   setFact: (key: string, value: unknown, run: RuleRun) => Promise<void> | undefined
   deleteFact: (key: string) => void
@@ -34,15 +34,18 @@ export interface ActionEffects {
     run: RuleRun
   ) => Promise<void>
   log: (level: 'debug' | 'info' | 'warn' | 'error', message: string, run: RuleRun) => void
-  /** Hears of an action that failed. */
+  /** Called for an action that failed. */
   onActionFailed: (error: unknown, action: string, run: RuleRun) => void
-  /** Hears once of a chain whose actions are spent. */
+  /** Called once per chain, when its budget of actions is exhausted. */
   onActionsExhausted: (run: RuleRun) => void
-  /** Hears of a loop that was cut. */
+  /** Called for a loop that was cut to `maxIterations`. */
   onLoopCut: (error: LimitError, run: RuleRun) => void
 }
 
-/** Runs the actions of rules, one after the other. One that fails does not stop the next, except within `try`. */
+/**
+ * Runs the actions of rules, one after the other. A failure does not stop the next action, except within
+ * `try`.
+ */
 export class ActionRunner {
   readonly #effects: ActionEffects
   readonly #timeSlice: TimeSlice
@@ -57,7 +60,7 @@ export class ActionRunner {
     return this.#runAll(actions, run, false)
   }
 
-  /** With `stops`, the first failure is thrown; without, each is told of. */
+  /** With `stops`, throws the first failure; without, reports each. */
   async #runAll (actions: readonly CompiledAction[], run: RuleRun, stops: boolean): Promise<void> {
     for (const action of actions) {
       if (!this.#mayRun(run)) return
@@ -133,7 +136,7 @@ export class ActionRunner {
     })
   }
 
-  /** A failure that `catch` takes is told to nobody; without a `catch`, it is told of here. */
+  /** Handles a failure in `catch`; without a `catch`, reports it. */
   async #tryCatch (
     action: Extract<CompiledAction, { type: 'try_catch' }>,
     run: RuleRun,
@@ -162,7 +165,7 @@ export class ActionRunner {
     })
   }
 
-  /** Gives variables back the values that they had before. */
+  /** Restores variables to the values that they had before. */
   async #withVariables (
     names: readonly string[],
     { variables }: RuleRun,

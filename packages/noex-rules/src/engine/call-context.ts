@@ -1,21 +1,21 @@
 import type { Chain, Work } from './chain.js'
 
-/** A place in a chain where foreign code runs: what that code asks of the engine belongs to the chain. */
+/** The context in which code of the application runs within a chain: its requests to the engine belong to the chain. */
 export interface CallContext {
   readonly chain: Chain
-  /** The level of the events that are sent here. */
+  /** The level of events that are sent in this context. */
   readonly level: number
-  /** Whether what is asked for here still belongs to the chain. */
+  /** Whether requests in this context still belong to the chain. */
   readonly isOpen: boolean
-  /** Does work as a part of the chain. */
+  /** Runs work as a part of the chain. */
   run: (work: Work) => Promise<void>
-  /** Leaves the place, though its code has not ended: nothing of the chain waits for it any more. */
+  /** Detaches code that has not ended: the chain no longer waits for it. */
   detach: () => void
 }
 
 /**
- * The place of handlers of subscribers. Nobody waits for them, so what they ask for is done when the
- * event is done with, or whatever is at hand later on.
+ * The context of the handlers of subscribers. The chain does not wait for them, so their requests are
+ * deferred until the current event has been processed.
  */
 export class SubscriberContext implements CallContext {
   readonly chain: Chain
@@ -37,7 +37,10 @@ export class SubscriberContext implements CallContext {
   detach (): void {}
 }
 
-/** The place of a service. The chain waits for it, so what it asks for is done at once, one after the other. */
+/**
+ * The context of a service. The chain waits for it, so its requests are processed at once, one after the
+ * other.
+ */
 export class ServiceContext implements CallContext {
   readonly chain: Chain
   readonly level: number
@@ -45,7 +48,7 @@ export class ServiceContext implements CallContext {
   #isOpen = true
   #tail: Promise<void> | undefined
 
-  /** `onLeave`: the service is not to be waited for any more. */
+  /** `onLeave` is called when the chain no longer waits for the service. */
   constructor (chain: Chain, level: number, onLeave: () => void) {
     this.chain = chain
     this.level = level
@@ -66,7 +69,7 @@ export class ServiceContext implements CallContext {
     this.#onLeave()
   }
 
-  /** Ends the place, and waits for what has been taken. */
+  /** Closes the context, and waits for the work that it has accepted. */
   async close (): Promise<void> {
     this.#isOpen = false
     await this.#tail

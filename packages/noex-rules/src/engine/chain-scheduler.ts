@@ -7,14 +7,14 @@ import type { TimeSlice } from './time-slice.js'
 import type { FailureReporter } from '../state/reporter.js'
 import { type Task, WorkQueue } from './work-queue.js'
 
-/** The chains of an engine: one runs, the others wait. Knows which of them the caller is part of. */
+/** Runs the chains of an engine, one after the other, and knows the chain that a caller belongs to. */
 export class ChainScheduler {
   readonly queue: WorkQueue
   readonly #limits: ChainLimits
   readonly #clock: CompleteClock
   readonly #reporter: FailureReporter
   readonly #contexts = new AsyncLocalStorage<CallContext | undefined>()
-  /** What ends the wait for handlers of subscribers. */
+  /** The functions that end the wait for handlers of subscribers. */
   readonly #handlerWaits = new Set<() => void>()
   readonly #settledListeners = new Set<() => void>()
   #running: Chain | undefined
@@ -32,27 +32,30 @@ export class ChainScheduler {
     this.queue = new WorkQueue(maxQueue, work => { this.runOutside(work) }, timeSlice)
   }
 
-  /** The place in a chain from which the caller was called, directly or not, as long as it is part of the chain. */
+  /**
+   * Returns the context from which the caller was called, directly or not, as long as it belongs to its
+   * chain.
+   */
   get callContext (): CallContext | undefined {
     const context = this.#contexts.getStore()
     return context?.isOpen === true ? context : undefined
   }
 
-  /** Calls foreign code at a place in a chain. */
+  /** Calls code of the application in a context of a chain. */
   runInside<T> (context: CallContext, call: () => T): T {
     return this.#contexts.run(context, call)
   }
 
-  /** Calls what is part of no chain. */
+  /** Calls code outside of all chains. */
   runOutside (call: () => void): void {
-    // The first run makes all promises of a process dearer, on Node.js 20 and 22.
+    // On Node.js 20 and 22, the first `run` slows down all promises of a process.
     if (this.#contexts.getStore() === undefined) call()
     else this.#contexts.run(undefined, call)
   }
 
   /**
-   * A task that runs a chain. `done` is called when the chain has ended and the handlers of its
-   * subscribers have settled, or have had the service timeout for it.
+   * Returns a task that runs a chain. `done` is called when the chain has ended and the handlers of its
+   * subscribers have settled, or have had `serviceTimeoutMs`.
    */
   createTask (
     begin: (chain: Chain) => Promise<void> | undefined,
@@ -62,17 +65,20 @@ export class ChainScheduler {
     return { run: () => this.#run(begin, done), drop }
   }
 
-  /** Ends the chain that runs, at its next action. */
+  /** Ends the running chain before its next action. */
   abandonRunning (): void {
     this.#running?.abandon()
   }
 
-  /** Waits for no handlers any more. */
+  /** Ends all waits for handlers of subscribers. */
   releaseHandlers (): void {
     for (const release of [...this.#handlerWaits]) release()
   }
 
-  /** Resolves when nothing runs and nothing waits, not even for handlers of subscribers. At once for who is part of a chain. */
+  /**
+   * Resolves when nothing runs and nothing waits, handlers of subscribers included. Resolves at once for a
+   * caller within a chain.
+   */
   async whenSettled (): Promise<void> {
     if (this.callContext !== undefined) return
     await this.queue.whenIdle()

@@ -1,16 +1,16 @@
 import type { CompleteClock } from '../util/clock.js'
 
-/** What bounds a chain. */
+/** The limits of a chain. */
 export interface ChainLimits {
   readonly maxForwardDepth: number
   readonly maxActionsPerChain: number
   readonly serviceTimeoutMs: number
 }
 
-/** Work in a chain; no promise when it is done already. It does not fail. */
+/** Work in a chain. Returns no promise when it is done already. Must not fail. */
 export type Work = () => Promise<void> | undefined
 
-/** One trigger from outside and everything that follows from it. */
+/** A chain: one trigger from outside and everything that follows from it. */
 export class Chain {
   readonly #limits: ChainLimits
   readonly #clock: CompleteClock
@@ -30,41 +30,39 @@ export class Chain {
     this.#actionsLeft = limits.maxActionsPerChain
   }
 
-  /** Whether nothing follows any more. */
+  /** Returns whether the chain has ended. */
   get isFinished (): boolean {
     return this.#isFinished
   }
 
-  /** Whether no action may be run any more: there were too many, or nobody waits for them. */
+  /** Returns whether no further action may run: the budget is exhausted, or the chain was abandoned. */
   get isExhausted (): boolean {
     return this.#isAbandoned || this.#actionsLeft < 0
   }
 
-  /** Milliseconds that it may wait for services. */
+  /** Milliseconds that the chain may still wait for services. */
   get serviceTimeLeft (): number {
     return Math.max(0, this.#start + this.#limits.serviceTimeoutMs - this.#clock.ticks())
   }
 
-  /**
-   * Takes one action from the budget. `'exceeded'` is said once, when there is none left: the chain is cut there.
-   */
+  /** Takes one action from the budget. Returns `'exceeded'` once, for the first action beyond it. */
   takeAction (): 'granted' | 'exceeded' | 'exhausted' {
     if (this.isExhausted) return 'exhausted'
     this.#actionsLeft--
     return this.#actionsLeft < 0 ? 'exceeded' : 'granted'
   }
 
-  /** Whether rules may run on an event of this level; the event from outside has level 0. */
+  /** Returns whether rules may run on an event of this level; an event from outside has level 0. */
   allowsRulesAt (level: number): boolean {
     return level < this.#limits.maxForwardDepth
   }
 
-  /** Whether there may be an event of this level at all. */
+  /** Returns whether an event of this level is allowed. */
   allowsEventsAt (level: number): boolean {
     return level <= this.#limits.maxForwardDepth
   }
 
-  /** Notes what was cut off. False when that is known. */
+  /** Records that a rule was cut. Returns false when it is recorded already. */
   noteCut (what: string): boolean {
     this.#cuts ??= new Set()
     if (this.#cuts.has(what)) return false
@@ -72,7 +70,7 @@ export class Chain {
     return true
   }
 
-  /** Does something once the event at hand is done with. Resolves when it has been done. */
+  /** Defers work until the current event has been processed. Resolves when the work is done. */
   defer (work: Work): Promise<void> {
     return new Promise(resolve => {
       this.#late.push(async () => {
@@ -89,7 +87,7 @@ export class Chain {
     return this.#late.length > 0
   }
 
-  /** Does what was to be done later. */
+  /** Runs the deferred work. */
   async runDeferred (): Promise<void> {
     while (this.#late.length > 0) {
       const works = this.#late
@@ -98,34 +96,34 @@ export class Chain {
     }
   }
 
-  /** Notes a handler of a subscriber until it has settled. */
+  /** Tracks a handler of a subscriber until it has settled. */
   awaitHandler (handled: PromiseLike<unknown>, topic: string, onFailure: (error: unknown) => void): void {
     const handler = { topic }
     this.#handlers.add(handler)
-    // A promise of our own settles once, however often and whichever way the other one does.
+    // A native promise settles once, however often the handler's does.
     Promise.resolve(handled).catch(onFailure).then(() => {
       this.#handlers.delete(handler)
       if (this.#handlers.size === 0) this.#onHandled?.()
     }, () => {})
   }
 
-  /** The topics of events whose handlers have not settled. */
+  /** Returns the topics of events whose handlers have not settled. */
   get unhandledTopics (): string[] {
     return [...new Set([...this.#handlers].map(({ topic }) => topic))]
   }
 
-  /** Nothing follows any more. What was begun in it and goes on is on its own. */
+  /** Ends the chain. Unfinished calls no longer belong to it. */
   finish (): void {
     this.#isFinished = true
     this.#cuts = undefined
   }
 
-  /** Ends it at the next action. */
+  /** Ends the chain before its next action. */
   abandon (): void {
     this.#isAbandoned = true
   }
 
-  /** Calls back when each handler of a subscriber has settled. False when they all have. */
+  /** Calls back when each handler of a subscriber has settled. Returns false when none is pending. */
   onHandled (callback: () => void): boolean {
     if (this.#handlers.size === 0) return false
     this.#onHandled = callback

@@ -10,7 +10,7 @@ import type { Counters } from '../state/stats.js'
 import type { Timers } from '../state/timers.js'
 import { assertValueSize } from './value-size.js'
 
-/** What the actions of rules reach. */
+/** The parts of an engine that actions of rules use. */
 interface EffectDependencies {
   readonly events: EventFactory
   readonly facts: FactStore
@@ -19,11 +19,11 @@ interface EffectDependencies {
   readonly counters: Counters
   readonly reporter: FailureReporter
   readonly maxActionsPerChain: number
-  /** Asked for late: it runs the rules that have these effects. */
+  /** A getter, because the processor is created later: it runs the rules that have these effects. */
   readonly processor: () => TriggerProcessor
 }
 
-/** What the actions of rules do to an engine. */
+/** Creates the effects of actions on an engine. */
 export function createEffects (parts: EffectDependencies): ActionEffects {
   const { events, facts, timers, services, counters, reporter, maxActionsPerChain, processor } = parts
   return {

@@ -20,7 +20,7 @@ import { TemporalRules } from '../temporal/temporal-rules.js'
 import { Timers } from '../state/timers.js'
 import { TriggerDispatcher } from './trigger-dispatcher.js'
 
-/** The parts of an engine, put together, and their common life. */
+/** Creates the parts of an engine, and starts and stops them. */
 export class EngineCore {
   readonly name: string
   readonly eventFactory: EventFactory
@@ -138,7 +138,7 @@ export class EngineCore {
       this.#counters.queueDropped += this.#chains.queue.drop(new EngineNotRunningError(this.name))
       this.#chains.runOutside(() => { this.#stopping = this.#end() })
     }
-    // A service that waits for the end must not be waited for.
+    // Waiting for a service that waits for `stop` would be a deadlock.
     this.#chains.callContext?.detach()
     return this.#stopping!
   }
@@ -159,7 +159,7 @@ export class EngineCore {
     }
   }
 
-  /** Whether something is done within the service timeout. */
+  /** Resolves to whether a promise resolved within `serviceTimeoutMs`. */
   #inTime (doing: Promise<void>): Promise<boolean> {
     return new Promise(resolve => {
       const cancel = this.#options.ownClock.after(this.#options.serviceTimeoutMs, () => { resolve(false) })

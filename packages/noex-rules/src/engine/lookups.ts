@@ -8,13 +8,13 @@ import type { Scope } from '../expressions/scope.js'
 import type { Services } from './services.js'
 import { stableJson } from '../util/stable-json.js'
 
-/** The results of lookups that an engine remembers. */
+/** The cached results of lookups. */
 export interface LookupCache {
-  /** Results that are remembered, those whose time is over included until they are asked for. */
+  /** The number of results, expired ones included until they are read. */
   readonly size: number
-  /** Forgets everything. A lookup that is under way is not remembered either. */
+  /** Removes all results. The result of a lookup that is pending is not cached either. */
   clear: () => void
-  /** Forgets the result of one call. False when there was none. */
+  /** Removes the result of one call. Returns false when there was none. */
   delete: (service: string, method: string, args?: readonly unknown[]) => boolean
 }
 
@@ -24,12 +24,12 @@ interface CachedResult {
   readonly expiresAt: number
 }
 
-/** Asks services what rules want to know before their conditions are looked at. */
+/** Calls the services that rules look up before their conditions, and caches the results. */
 export class Lookups {
   readonly #services: Services
   readonly #clock: CompleteClock
   readonly #results: LruCache<string, CachedResult>
-  /** Counts what has been forgotten on demand: what was asked before is not remembered after. */
+  /** Counts removals, so that the result of a call from before a removal is not cached. */
   #forgotten = 0
   readonly cache: LookupCache
 
@@ -55,8 +55,9 @@ export class Lookups {
   }
 
   /**
-   * Resolves all lookups of a rule at once: their results by name, or the failures of those that may
-   * skip the rule. Throws `DataResolutionError` for the failure of one that may not.
+   * Resolves all lookups of a rule at once: to their results by name, or to a `DataResolutionError` when a
+   * failure skips the rule. Rejects with `DataResolutionError` for the failure of a lookup with `onError:
+   * 'fail'`.
    */
   async resolve (
     lookups: readonly CompiledLookup[],
@@ -114,7 +115,7 @@ export class Lookups {
   }
 }
 
-/** `undefined` for arguments that cannot be told apart. */
+/** Returns `undefined` for arguments that cannot be compared. */
 function keyOf (service: string, method: string, args: readonly unknown[]): string | undefined {
   return stableJson([service, method, args])
 }

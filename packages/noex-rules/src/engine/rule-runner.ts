@@ -40,7 +40,7 @@ export class RuleRunner {
     this.#clock = clock
   }
 
-  /** Runs a rule at a level of a chain, from 1 on; no promise when there is nothing to do. */
+  /** Runs a rule at a level of a chain, from 1 on. Returns no promise when there is nothing to do. */
   run (
     registered: RegisteredRule,
     occurrence: Occurrence,
@@ -77,7 +77,7 @@ export class RuleRunner {
         )
         return
       }
-      // A service may have ended the rule.
+      // A service may have removed or disabled the rule.
       if (!this.#rules.isActive(registered)) return
       const scope = this.#scope(occurrence, results, variables)
       if (this.#holds(registered, scope)) {

@@ -6,14 +6,14 @@ import { type CallContext, ServiceContext } from './call-context.js'
 import type { Counters } from '../state/stats.js'
 import { isThenable } from '../util/thenable.js'
 
-/** A method of a service, found and ready to be called. */
+/** A method of a service that can be called. */
 interface ServiceCall {
   readonly service: string
   readonly method: string
   readonly call: (args: readonly unknown[]) => unknown
 }
 
-/** What rules can call: the application's objects, by name. */
+/** The services that rules can call: objects of the application, by name. */
 export class Services {
   readonly #services: Readonly<Record<string, object>>
   readonly #chains: ChainScheduler
@@ -32,7 +32,10 @@ export class Services {
     this.#counters = counters
   }
 
-  /** Throws `ServiceError` for what is no service, and for what is not a function that it or its class declares. */
+  /**
+   * Finds a method. Throws `ServiceError` for an unknown service, and for anything but a function that the
+   * service or its class declares.
+   */
   find (service: string, method: string): ServiceCall {
     if (!Object.hasOwn(this.#services, service)) {
       throw new ServiceError(service, method, 'there is no such service')
@@ -44,8 +47,8 @@ export class Services {
   }
 
   /**
-   * Has services called at a place in a chain, and what they ask for done. Gives `undefined` when the
-   * place is left before; what then still fails is told to `onLateFailure`.
+   * Runs calls of services in a context of a chain, and processes their requests. Resolves to `undefined`
+   * when the context is detached first; a later failure goes to `onLateFailure`.
    */
   async callInContext<T> (
     chain: Chain,
@@ -72,8 +75,8 @@ export class Services {
   }
 
   /**
-   * Calls a method at a place in a chain. Rejects with what the method throws, and with
-   * `ServiceTimeoutError` when the chain has waited for services as long as it may.
+   * Calls a method in a context of a chain. Rejects with an error of the method, and with
+   * `ServiceTimeoutError` when the chain has waited for services for `serviceTimeoutMs`.
    */
   call (
     { service, method, call }: ServiceCall,
@@ -91,7 +94,7 @@ export class Services {
         this.#counters.servicesTimedOut++
         reject(new ServiceTimeoutError(service, method, Math.round(timeoutMs)))
       })
-      // A thenable may answer with another one, fail when it is asked, or answer twice: a promise sees to it.
+      // A native promise handles a thenable that resolves to another one, throws, or settles twice.
       Promise.resolve(answer).finally(cancel).then(resolve, reject)
     })
   }
@@ -99,7 +102,10 @@ export class Services {
 
 type AnyFunction = (...args: never) => unknown
 
-/** A function that an object or one of its classes declares. What all objects and all functions have is none. */
+/**
+ * Returns a function that an object or one of its classes declares; none that all objects or functions
+ * inherit.
+ */
 function declaredMethod (target: object, method: string): AnyFunction | undefined {
   if (method === 'constructor' || method.startsWith('_')) return undefined
   let owner: object | null = target

@@ -1,9 +1,9 @@
 import { type CompleteClock, runInNextTurn } from '../util/clock.js'
 
-/** Milliseconds that an engine works at a stretch. */
+/** Milliseconds of work before the engine yields. */
 const SLICE_MS = 10
 
-/** Gives the rest of the process its turn when an engine has worked for 10 ms without waiting for anything. */
+/** Yields to the rest of the process when an engine has worked for 10 ms without waiting. */
 export class TimeSlice {
   readonly #clock: CompleteClock
   #sliceStart = 0
@@ -12,12 +12,12 @@ export class TimeSlice {
     this.#clock = clock
   }
 
-  /** A stretch of work begins. */
+  /** Begins a time slice. */
   begin (): void {
     this.#sliceStart = this.#clock.ticks()
   }
 
-  /** What to wait for before the work goes on; nothing while the stretch is short. */
+  /** Returns a promise to wait for before the work goes on; none while the time slice lasts. */
   yieldIfOver (): Promise<void> | undefined {
     if (this.#clock.ticks() - this.#sliceStart < SLICE_MS) return undefined
     return new Promise(resolve => {

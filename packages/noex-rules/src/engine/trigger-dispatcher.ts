@@ -14,7 +14,7 @@ import type { Counters } from '../state/stats.js'
 import type { Firing } from '../temporal/temporal-rules.js'
 import type { TimerExpiry } from '../state/timers.js'
 
-/** What triggers work with. */
+/** The parts of an engine that the dispatcher uses. */
 interface DispatcherDependencies {
   readonly chains: ChainScheduler
   readonly processor: TriggerProcessor
@@ -28,7 +28,7 @@ interface DispatcherDependencies {
 
 type Process = (chain: Chain, level: number) => Promise<void> | undefined
 
-/** Where triggers come in: those of the application, of timers, and of time itself. */
+/** Accepts triggers: of the application, of timers, and of temporal patterns. */
 export class TriggerDispatcher {
   readonly #parts: DispatcherDependencies
 
@@ -36,7 +36,10 @@ export class TriggerDispatcher {
     this.#parts = parts
   }
 
-  /** Processes an event. Resolves when all that follows is done; at once when nobody hears of it. Rejects with `EngineBusyError`. */
+  /**
+   * Dispatches an event. Resolves when its chain has ended; at once when the event has neither subscribers
+   * nor rules. Rejects with `EngineBusyError`.
+   */
   async dispatchEvent (event: Event): Promise<Event> {
     const { processor, counters } = this.#parts
     if (processor.isObserved(event.topic)) {
@@ -47,7 +50,10 @@ export class TriggerDispatcher {
     return event
   }
 
-  /** Sets a fact, now, and processes it as `event` does an event. When it rejects with `EngineBusyError` or `LimitError`, the fact is not set. */
+  /**
+   * Sets a fact before it returns, and dispatches the change. Resolves as `dispatchEvent` does. When it
+   * rejects with `EngineBusyError` or `LimitError`, the fact is not set.
+   */
   async dispatchFact (key: string, value: unknown): Promise<Fact> {
     const { facts, rules, processor } = this.#parts
     const isWatched = rules.triggeredBy('fact', key).length > 0
@@ -57,7 +63,7 @@ export class TriggerDispatcher {
     return change.fact
   }
 
-  /** Processes a timer. It waits for its turn, whether there is room or not: no timer waits twice. */
+  /** Dispatches a timer, also into a full queue: a timer waits there at most once. */
   dispatchTimer (expiry: TimerExpiry): void {
     const { processor, events } = this.#parts
     this.#push(async chain => {
@@ -74,7 +80,7 @@ export class TriggerDispatcher {
     })
   }
 
-  /** Processes temporal patterns that come true as time goes by: each a trigger of its own. */
+  /** Dispatches temporal patterns that are fulfilled as time passes: each is a trigger of its own. */
   dispatchDue (expire: () => Firing[]): void {
     const { processor } = this.#parts
     this.#push(() => {
@@ -88,7 +94,7 @@ export class TriggerDispatcher {
     chains.queue.push(chains.createTask(begin, () => {}, () => {}))
   }
 
-  /** Processes something in the chain that the caller is part of, or else in one of its own, when its turn has come. */
+  /** Processes a trigger in the chain of the caller, or else queues it as a chain of its own. */
   #enter (process: Process): Promise<void> {
     const { chains } = this.#parts
     const { callContext: context } = chains

@@ -15,7 +15,7 @@ import type { Firing, TemporalRules } from '../temporal/temporal-rules.js'
 import { isThenable } from '../util/thenable.js'
 import type { Timer } from '../timer.js'
 
-/** What the processing of triggers needs. */
+/** The parts of an engine that the processor uses. */
 interface ProcessorDependencies {
   readonly chains: ChainScheduler
   readonly subscriptions: Subscriptions
@@ -29,7 +29,10 @@ interface ProcessorDependencies {
   readonly now: () => number
 }
 
-/** Does what a trigger leads to: tells subscribers, then runs rules, one after the other, and all that follows from each. */
+/**
+ * Processes a trigger: calls subscribers, then runs the rules, one after the other, each with everything that
+ * follows from it.
+ */
 export class TriggerProcessor {
   readonly #parts: ProcessorDependencies
 
@@ -37,13 +40,13 @@ export class TriggerProcessor {
     this.#parts = parts
   }
 
-  /** Whether anybody can tell that an event of this topic has happened. */
+  /** Returns whether an event of this topic has subscribers or rules. */
   isObserved (topic: string): boolean {
     const { subscriptions, rules, temporal } = this.#parts
     return subscriptions.has(topic) || rules.triggeredBy('event', topic).length > 0 || temporal.has(topic)
   }
 
-  /** Processes an event of a level in a chain; no promise when it is done already. */
+  /** Processes an event of a level of a chain. Returns no promise when it is done already. */
   processEvent (event: Event, chain: Chain, level: number): Promise<void> | undefined {
     this.#parts.counters.eventsProcessed++
     this.#deliver(event, chain, level)
@@ -67,7 +70,7 @@ export class TriggerProcessor {
     return this.#run(firings, chain, level + 1)
   }
 
-  /** Processes a fact that has been set. */
+  /** Processes a change of a fact. */
   processFact (change: FactChange, cause: Cause, chain: Chain, level: number): Promise<void> | undefined {
     const { key } = change.fact
     const triggered = this.#parts.rules.triggeredBy('fact', key)
@@ -80,7 +83,7 @@ export class TriggerProcessor {
     return this.#run(triggered.map(registered => ({ registered, occurrence })), chain, level + 1)
   }
 
-  /** Processes a timer that fires: first the rules that wait for it, then its event. */
+  /** Processes a timer that fires: first its rules, then its event. */
   async processTimer (timer: Timer, event: Event, chain: Chain): Promise<void> {
     const triggered = this.#parts.rules.triggeredBy('timer', timer.name)
     const occurrence = timerOccurrence(timer, this.#parts.now())
@@ -88,7 +91,7 @@ export class TriggerProcessor {
     await this.processEvent(event, chain, 0)
   }
 
-  /** Runs a rule whose temporal pattern came true as time went by. */
+  /** Runs a rule whose temporal pattern was fulfilled as time passed. */
   processFiring (firing: Firing, chain: Chain): Promise<void> {
     return this.#run([firing], chain, 1)
   }
@@ -115,7 +118,7 @@ export class TriggerProcessor {
 
   async #run (firings: readonly Firing[], chain: Chain, level: number): Promise<void> {
     const { runner, timeSlice } = this.#parts
-    // Levels upon levels would fill the stack.
+    // Nested levels would overflow the stack.
     if (level > 1) await undefined
     for (const { registered, occurrence } of firings) {
       if (chain.isExhausted) break

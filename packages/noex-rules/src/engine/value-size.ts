@@ -1,10 +1,10 @@
 import { ResolutionError } from '../errors.js'
 
-/** Characters of JSON that a value which a rule makes may have. */
+/** The most characters of JSON of a value that a rule makes. */
 const MAX_VALUE_CHARS = 1_048_576
-/** How deep it may be nested. */
+/** The most levels of it. */
 const MAX_VALUE_DEPTH = 64
-/** Deeper than this nobody looks. */
+/** The most levels that are measured. */
 const MAX_LOOK = 1_000
 
 interface Size {
@@ -14,12 +14,12 @@ interface Size {
 
 const UNBOUNDED: Size = { chars: Infinity, depth: Infinity }
 
-/** Values are taken as unchanging, so each object is measured once, wherever it stands. */
+/** Values are assumed not to change, so each object is measured once. */
 const sizes = new WeakMap<object, Size>()
 
 /**
- * Makes sure that what a rule keeps or sends can be written out. A rule can double a value with each action by referring
- * to it twice, which costs nothing until somebody encodes it: what stands in it twice counts twice. Throws `ResolutionError`.
+ * Throws `ResolutionError` for a value that is too large to be encoded. A rule can double a value with each
+ * action by referring to it twice, at no cost until it is encoded: an object counts each time it occurs.
  */
 export function assertValueSize (value: unknown): void {
   const { chars, depth } = sizeOf(value, 0)
@@ -37,7 +37,7 @@ function sizeOf (value: unknown, level: number): Size {
   const known = sizes.get(value)
   if (known !== undefined) return known
   if (level > MAX_LOOK) return UNBOUNDED
-  // Whoever meets it again on the way has a circle.
+  // Found again further down, it is part of a cycle.
   sizes.set(value, UNBOUNDED)
   const size = Array.isArray(value)
     ? sum(value, () => 1, level)

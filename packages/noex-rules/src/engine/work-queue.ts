@@ -2,20 +2,20 @@ import { runInMicrotask } from '../util/clock.js'
 import type { TimeSlice } from './time-slice.js'
 import { RingBuffer } from '../util/ring-buffer.js'
 
-/** A trigger that waits for its turn. */
+/** A trigger in the queue. */
 export interface Task {
-  /** Does the work; no promise when it is done already. Must not fail. */
+  /** Runs the task. Returns no promise when it is done already. Must not fail. */
   run: () => Promise<void> | undefined
-  /** Says that it will not be run. */
+  /** Rejects the task, which will not run. */
   drop: (error: Error) => void
 }
 
 /**
- * What an engine has to do: one task after the other, in the order of their arrival. The first begins
- * in a microtask. Between tasks the rest of the process gets its turn, see `Pause`.
+ * The queue of triggers: runs one task after the other, in the order of arrival. The first begins in a
+ * microtask. Between tasks the engine yields, see `TimeSlice`.
  */
 export class WorkQueue {
-  /** So many tasks from outside may wait. */
+  /** The most tasks from outside that wait. */
   readonly max: number
   readonly #waiting = new RingBuffer<Task>()
   readonly #start: (work: () => void) => void
@@ -23,14 +23,14 @@ export class WorkQueue {
   readonly #idleListeners = new Set<() => void>()
   #isRunning = false
 
-  /** `start` begins work outside of whatever the caller is part of. */
+  /** `start` begins work outside of the chain of the caller. */
   constructor (max: number, start: (work: () => void) => void, timeSlice: TimeSlice) {
     this.max = max
     this.#start = start
     this.#timeSlice = timeSlice
   }
 
-  /** Tasks that wait. */
+  /** Returns the number of waiting tasks. */
   get length (): number {
     return this.#waiting.length
   }
@@ -39,7 +39,7 @@ export class WorkQueue {
     return this.#waiting.length >= this.max
   }
 
-  /** Adds a task, whether there is room or not. */
+  /** Adds a task, also to a full queue. */
   push (task: Task): void {
     this.#waiting.push(task)
     if (this.#isRunning) return
@@ -47,7 +47,7 @@ export class WorkQueue {
     this.#start(() => { runInMicrotask(() => this.#run()) })
   }
 
-  /** Drops what waits, and returns how much it was. */
+  /** Drops all waiting tasks and returns their number. */
   drop (error: Error): number {
     let dropped = 0
     for (let task = this.#waiting.shift(); task !== undefined; task = this.#waiting.shift()) {

@@ -1,14 +1,13 @@
 import type { ConditionOperator } from '../condition.js'
 import { matchesRegex } from './regex.js'
 
-/** Whether a condition holds for the value that is there and the one it is compared with. */
+/** Returns whether a condition holds for the actual value and the one it is compared with. */
 type Operator = (actual: unknown, compare: unknown) => boolean
 
 /**
- * What each operator means. Values are compared by identity, never by what is in them. The relations
- * hold between numbers only. `in` and `not_in` are both false when there is no array to be in.
- * `not_contains` is true whenever `contains` is false. `matches` is false for an expression that is
- * refused, and throws `ResolutionError` for a text that is too long for it.
+ * The operators of conditions. Values are compared by identity. Relations hold between numbers only. `in` and
+ * `not_in` are both false without an array. `not_contains` is true whenever `contains` is false. `matches` is
+ * false for a refused expression, and throws `ResolutionError` for a text that is too long for it.
  */
 export const operators: Readonly<Record<ConditionOperator, Operator>> = {
   eq: (actual, compare) => actual === compare,

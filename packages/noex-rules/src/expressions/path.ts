@@ -1,13 +1,18 @@
 /**
- * Reads a value by a dotted path: own members of objects, indexes and `length` of arrays. What is
- * not there, and what lies below a value that is no object, is `undefined`; the empty path is the
- * value itself. Nothing is read from prototypes. A getter that throws reads as `undefined`.
+ * Reads a value by a dotted path: own properties of objects, indexes and `length` of arrays, nothing from
+ * prototypes. Returns `undefined` for a missing value, below a value that is no object, and when a getter
+ * throws; the empty path is the value itself.
+ *
+ * @example
+ * ```js
+ * getNestedValue({ order: { lines: [{ sku: 'A1' }] } }, 'order.lines.0.sku') // 'A1'
+ * ```
  */
 export function getNestedValue (object: unknown, path: string): unknown {
   return compilePath(path)(object)
 }
 
-/** Prepares the reading of a path. */
+/** Compiles a dotted path to a function that reads it. */
 export function compilePath (path: string): (value: unknown) => unknown {
   if (path === '') return value => value
   const names = path.split('.')

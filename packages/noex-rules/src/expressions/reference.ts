@@ -4,10 +4,10 @@ import { joinTexts, renderText } from './render-text.js'
 import type { Resolve, Scope, TriggerMeta } from './scope.js'
 import { parseTemplate, type TemplatePart } from './template-parts.js'
 
-/** A longer reference is refused; in characters. */
+/** The most characters of a reference. */
 const MAX_REFERENCE_LENGTH = 512
 
-/** What a reference can begin with. */
+/** The first names of a reference. */
 const REFERENCE_ROOTS = ['event', 'trigger', 'fact', 'var', 'matched', 'lookup', 'meta'] as const
 
 const META_NAMES: ReadonlySet<string> = new Set<keyof TriggerMeta>([
@@ -17,14 +17,14 @@ const META_NAMES: ReadonlySet<string> = new Set<keyof TriggerMeta>([
 /**
  * Compiles a reference, the text of a `{ ref }` or of a `${}`:
  *
- * - `event`, `trigger`: the data of what triggered the rule; with a path, what lies there.
- * - `fact.<key>`: the value of a fact. The key may hold `.`, and `${}` with further references.
- * - `var.<name>`, `lookup.<name>`: a variable, the result of a lookup; with a path below it.
- * - `matched.<number or alias>`: the data of an event that led here; with a path below it.
+ * - `event`, `trigger`: the data of the trigger of the rule, or the value at a path in it.
+ * - `fact.<key>`: the value of a fact. The key may contain `.`, and `${}` with further references.
+ * - `var.<name>`, `lookup.<name>`: a variable, the result of a lookup, or the value at a path in it.
+ * - `matched.<number or alias>`: the data of a matched event, or the value at a path in it.
  * - `meta.<name>`: `topic`, `id`, `timestamp`, `correlationId` or `source` of the trigger.
  *
- * What is not there is `undefined`. Throws `ReferencePathError` for any other root, for a root that
- * lacks its name, and for more than 512 characters.
+ * A missing value is `undefined`. Throws `ReferencePathError` for any other root, for a root that lacks its
+ * name, and for more than 512 characters.
  */
 export function compileReference (path: string): Resolve {
   if (typeof path !== 'string') throw new ReferencePathError('A reference is a string')
@@ -34,7 +34,7 @@ export function compileReference (path: string): Resolve {
   return compileReferenceParts(parseTemplate(path))
 }
 
-/** Compiles a reference whose `${}` are split off already. Throws `ReferencePathError`. */
+/** Compiles a reference that has been split at its `${}`. Throws `ReferencePathError`. */
 function compileReferenceParts (parts: readonly TemplatePart[]): Resolve {
   const [first = '', ...others] = parts
   if (typeof first !== 'string') {
@@ -47,13 +47,13 @@ function compileReferenceParts (parts: readonly TemplatePart[]): Resolve {
   return compilePlainReference(root, rest, first)
 }
 
-/** A name that a rule refers to and must have itself: an alias of an event, or a lookup. */
+/** A name that the rule itself must define: an alias of an event, or a lookup. */
 export interface NamedReference {
   readonly root: 'matched' | 'lookup'
   readonly name: string
 }
 
-/** Returns the aliases and lookups that the references of a text name, within keys of facts too. */
+/** Returns the aliases and lookups that the references of a text name, also within keys of facts. */
 export function namedReferences (parts: readonly TemplatePart[]): NamedReference[] {
   return parts.flatMap(part => {
     if (typeof part === 'string') return []
@@ -69,7 +69,7 @@ export function compileParts (parts: readonly TemplatePart[]): Array<string | Re
   return parts.map(part => typeof part === 'string' ? part : compileReferenceParts(part))
 }
 
-/** The text that parts are joined to. Throws `ResolutionError` for more than 65 536 characters. */
+/** Returns the joined text of parts. Throws `ResolutionError` for more than 65 536 characters. */
 export function joinParts (parts: ReadonlyArray<string | Resolve>, scope: Scope): string {
   return joinTexts(parts.map(part => typeof part === 'string' ? part : renderText(part(scope))))
 }
@@ -96,7 +96,7 @@ function compilePlainReference (root: string, rest: string | undefined, path: st
   }
 }
 
-/** Compiles `name.path` into a table of values. */
+/** Compiles `name.path` to a reader of a table of values. */
 export function compileTableReference (
   tableOf: (scope: Scope) => ReadonlyMap<string, unknown>,
   path: string

@@ -1,28 +1,28 @@
 import { ExpressionError } from '../errors.js'
 
-/** A longer expression is refused; in characters. */
+/** The most characters of an expression. */
 export const MAX_EXPRESSION_LENGTH = 500
-/** An expression whose repetitions, written out, have more parts than this is refused before it is compiled. */
+/** The most parts of an expression with its repetitions written out; checked before it is compiled. */
 const MAX_PARTS = 1000
-/** What a class of Unicode, such as `\p{Lu}`, takes to compile, counted in parts. */
+/** The parts that a class of Unicode, such as `\p{Lu}`, counts as. */
 const UNICODE_CLASS_PARTS = 40
 
-/** The letters and digits that mean the same after `\` in JavaScript and in RE2, and `p`, `P` of RE2. */
+/** The letters and digits with the same meaning after `\` in JavaScript and in RE2, and `p`, `P` of RE2. */
 const ESCAPES: ReadonlySet<string> = new Set('dDwWsSbBnrtfvxupP0')
 const NOT_AN_ESCAPE = /[A-Za-z0-9]/
 const COUNT = /\{(\d{1,4})(,(\d{0,4}))?\}/y
 const GROUP_NAME = /\(\?<[A-Za-z_]\w*>/y
 
-/** A group while it is read: the parts in it, and those of its last member, which a count multiplies. */
+/** A group while it is read: its parts, and those of its last member, which a count multiplies. */
 interface Group {
   parts: number
   last: number
 }
 
 /**
- * Refuses an expression that is not to be compiled: too long, too large when written out, or with
- * syntax that RE2 lacks or that JavaScript reads otherwise: look-around, back-references, inline
- * flags, POSIX classes, `\A` and the like. Throws `ExpressionError`. Malformed expressions may pass.
+ * Throws `ExpressionError` for an expression that is too long, too large when written out, or whose syntax
+ * RE2 lacks or reads otherwise than JavaScript: look-around, back-references, inline flags, POSIX classes,
+ * `\A` and the like. Malformed expressions may pass.
  */
 export function assertRegexSyntax (expression: string): void {
   if (expression.length > MAX_EXPRESSION_LENGTH) {
@@ -35,7 +35,7 @@ export function assertRegexSyntax (expression: string): void {
   if (parts > MAX_PARTS) throw tooLarge()
 }
 
-/** Reads one member, counts it, and gives the index after it. */
+/** Reads one member, adds its parts, and returns the index after it. */
 function readMember (expression: string, index: number, groups: Group[]): number {
   const group = groups.at(-1)!
   switch (expression[index]) {

@@ -3,19 +3,24 @@ import { ExpressionError, ResolutionError } from '../errors.js'
 import { assertRegexSyntax, MAX_EXPRESSION_LENGTH } from './regex-syntax.js'
 import { LruCache } from '../util/lru-cache.js'
 
-/** An expression that compiles to more instructions than this is refused. */
+/** The most instructions of a compiled expression. */
 const MAX_PROGRAM_SIZE = 250
-/** No text of more characters is searched. */
+/** The most characters of a searched text. */
 const MAX_SEARCHED_LENGTH = 10_000
-/** The work of one search, in instructions times characters. It takes less than 5 ms. */
+/** The most work of one search, in instructions times characters; it takes less than 5 ms. */
 const MAX_STEPS = 50_000
 const MAX_CACHED = 100
 
 /** A compiled expression. */
 interface CompiledRegex {
-  /** No text of more characters is searched: from 200 for the largest expressions to 10 000 for the smallest. */
+  /**
+   * The most characters of a searched text: from 200 for the largest expressions to 10 000 for the smallest.
+   */
   readonly maxTextLength: number
-  /** Whether it is found anywhere in a text. Takes time linear in the text. Throws `ResolutionError` for one that is too long. */
+  /**
+   * Returns whether it is found anywhere in a text, in time linear in the text. Throws `ResolutionError` for
+   * a text that is too long.
+   */
   isFoundIn: (text: string) => boolean
 }
 
@@ -24,10 +29,10 @@ const cache = new LruCache<string, CompiledRegex | 'refused'>(MAX_CACHED)
 /**
  * Compiles the expression of a `matches`, a regular expression of JavaScript without flags.
  *
- * It runs in linear time, by the rules of RE2: `\d`, `\w`, `\s` and `\b` are those of ASCII, `.` is
- * any character but `\n`, a character is a code point, and `\p{…}` stands for a class of Unicode.
- * Throws `ExpressionError` for a malformed expression, for look-around, back-references and inline
- * flags, for more than 500 characters and for more than 250 instructions.
+ * It runs in linear time, by the rules of RE2: `\d`, `\w`, `\s` and `\b` are those of ASCII, `.` is any
+ * character but `\n`, a character is a code point, and `\p{…}` stands for a class of Unicode. Throws
+ * `ExpressionError` for a malformed expression, for look-around, back-references and inline flags, for more
+ * than 500 characters and for more than 250 instructions.
  */
 export function compileRegex (expression: string): CompiledRegex {
   assertRegexSyntax(expression)
@@ -38,9 +43,9 @@ export function compileRegex (expression: string): CompiledRegex {
   const maxTextLength = Math.min(MAX_SEARCHED_LENGTH, Math.floor(MAX_STEPS / size))
   return {
     maxTextLength,
-    // Not test(): it builds an automaton as it goes, which for some expressions takes ten times as long.
+    // Not test(): it builds an automaton as it goes, which for some expressions is ten times slower.
     isFoundIn (text) {
-      // Not false: whoever writes the text could then keep a rule from looking.
+      // Not false: an author of a text could then evade a rule.
       if (text.length > maxTextLength) {
         throw new ResolutionError(
           `A text of ${text.length} characters is too long for its expression, which takes ${maxTextLength}`
@@ -52,8 +57,8 @@ export function compileRegex (expression: string): CompiledRegex {
 }
 
 /**
- * Tells whether an expression is found in a text: false for one that cannot be compiled. The last 100
- * expressions are kept compiled. Throws `ResolutionError` for a text that is too long for the expression.
+ * Returns whether an expression is found in a text: false for one that cannot be compiled. The last 100
+ * expressions stay compiled. Throws `ResolutionError` for a text that is too long for the expression.
  */
 export function matchesRegex (expression: string, text: string): boolean {
   if (expression.length > MAX_EXPRESSION_LENGTH) return false
@@ -65,7 +70,7 @@ export function matchesRegex (expression: string, text: string): boolean {
   return compiled !== 'refused' && compiled.isFoundIn(text)
 }
 
-/** Compiles an expression; gives `undefined` where `compileExpression` throws. */
+/** Compiles an expression. Returns `undefined` where `compileRegex` throws. */
 export function tryCompileRegex (expression: string): CompiledRegex | undefined {
   try {
     return compileRegex(expression)

@@ -1,13 +1,13 @@
 import { ResolutionError } from '../errors.js'
 
-/** A template that renders to more characters than this fails. */
+/** The most characters of a rendered template. */
 const MAX_TEXT_LENGTH = 65_536
 const MAX_ARRAY_DEPTH = 16
 
 /**
- * The text of a value within a template: nothing for `undefined` and `null`, members joined by `,`
- * for an array, `String()` for the rest. A value that cannot be made a text renders as nothing.
- * Throws `ResolutionError` for a text of more than 65 536 characters.
+ * Returns the text of a value within a template: empty for `undefined` and `null`, members joined by `,` for
+ * an array, `String()` for the rest, empty when that throws. Throws `ResolutionError` for more than 65 536
+ * characters.
  */
 export function renderText (value: unknown): string {
   if (typeof value === 'string') return bounded(value)
@@ -21,8 +21,8 @@ export function joinTexts (texts: readonly string[]): string {
 }
 
 /**
- * Joins as `String()` does, but counts as it goes: an array that holds others many times over is
- * small in memory and endless as a text.
+ * Joins as `String()` does, but counts characters as it goes: an array that contains others many times is
+ * small in memory and unbounded as a text.
  */
 function renderArray (array: readonly unknown[], depth: number, budget: { left: number }): string {
   if (depth === MAX_ARRAY_DEPTH) return ''

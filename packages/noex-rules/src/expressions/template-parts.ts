@@ -1,21 +1,20 @@
 import { ReferencePathError } from '../errors.js'
 
-/** `${}` nested deeper than this is refused. */
+/** The most levels of nested `${}`. */
 const MAX_TEMPLATE_DEPTH = 8
 
-/** A stretch of ordinary text, or the path that stands between `${` and `}` and may have such paths within. */
+/** A piece of ordinary text, or the parts of a path between `${` and `}`. */
 export type TemplatePart = string | TemplatePart[]
 
-/** A `${` that is not closed yet, or the whole text: its parts, and how deep paths are nested in them. */
+/** An open `${`, or the whole text: its parts, and the depth of the paths in them. */
 interface Frame {
   parts: TemplatePart[]
   depth: number
 }
 
 /**
- * Splits a text at its `${path}`, in one pass. A `${` that is never closed is ordinary text, as is a
- * `}` that closes nothing. No two strings stand side by side. Throws `ReferencePathError` for more
- * than 8 levels.
+ * Splits a text at its `${path}`, in one pass. An unclosed `${` and an unmatched `}` are ordinary text. No
+ * two strings are adjacent. Throws `ReferencePathError` for more than 8 levels.
  */
 export function parseTemplate (text: string): TemplatePart[] {
   const frames: Frame[] = [{ parts: [], depth: 0 }]
@@ -44,7 +43,7 @@ function closeFrame (frames: Frame[]): void {
   parent.depth = Math.max(parent.depth, depth + 1)
 }
 
-/** Only the unclosed are left, each in the one before. */
+/** Joins the frames that are still open: each belongs to the one before. */
 function joinFrames ([first, ...unclosed]: Frame[]): TemplatePart[] {
   const joined = first!.parts
   for (const { parts } of unclosed) {

@@ -7,9 +7,8 @@ import type { Resolve, Scope } from './scope.js'
 import { parseTemplate } from './template-parts.js'
 
 /**
- * Compiles a text with `${path}`. What is rendered is not looked at again: a `${}` in a value stays
- * as it is. Throws `ReferencePathError` for a path that is no reference; what is compiled throws
- * `ResolutionError` for a text of more than 65 536 characters.
+ * Compiles a text with `${path}`. Rendered values are not parsed again. Throws `ReferencePathError` for a
+ * path that is no reference; the compiled text throws `ResolutionError` for more than 65 536 characters.
  */
 export function compileTemplate (text: string): Resolve<string> {
   const parts = compileParts(parseTemplate(text))
@@ -18,9 +17,9 @@ export function compileTemplate (text: string): Resolve<string> {
 }
 
 /**
- * Compiles a pattern of keys with `${path}`. What is rendered stands for itself: a `*` in it is no
- * wildcard. Throws `ReferencePathError`, and `PatternError` for what can be no pattern, whatever is
- * rendered; what is compiled throws `ResolutionError` when that shows only then.
+ * Compiles a pattern of keys with `${path}`. A rendered value is literal: its `*` is no wildcard. Throws
+ * `ReferencePathError`, and `PatternError` for a pattern that no value could make valid; the compiled pattern
+ * throws `ResolutionError` for a value that makes it invalid.
  */
 export function compileKeyPatternTemplate (text: string): Resolve<PatternMatcher> {
   assertPattern(text)

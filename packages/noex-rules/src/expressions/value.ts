@@ -1,16 +1,16 @@
 import { compileReference } from './reference.js'
 import type { Resolve, Scope } from './scope.js'
 
-/** A value nested deeper than this cannot be compiled. */
+/** The most levels of a value. */
 export const MAX_VALUE_DEPTH = 16
 
-/** Part of a value: the same in each scope, or found anew in each. */
+/** A part of a value: constant, or resolved in each scope. */
 type Part = { readonly constant: unknown } | { readonly resolve: Resolve }
 
 /**
- * Compiles a value in which an object with `ref` as its only member, and a string there, stands for
- * what it refers to, at any depth. Parts without references are copied once, frozen, and shared by
- * all results. Throws `ReferencePathError`, and `RangeError` for a value deeper than 16 levels.
+ * Compiles a value in which objects with a string `ref` as their only property are references, at any depth.
+ * Parts without references are copied once, frozen, and shared by all results. Throws `ReferencePathError`,
+ * and `RangeError` for a value deeper than 16 levels.
  */
 export function compileValue (value: unknown): Resolve {
   const part = compilePart(value, 0)
@@ -19,7 +19,7 @@ export function compileValue (value: unknown): Resolve {
   return () => constant
 }
 
-/** Tells whether a value is a reference: an object whose only member is a string `ref`. */
+/** Returns whether a value is a reference: an object whose only property is a string `ref`. */
 export function isReference (value: unknown): value is { ref: string } {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, 'ref')) {
     return false

@@ -14,8 +14,8 @@ import { PatternError } from '../errors.js'
  * - `**` as a segment: one or more segments.
  * - `*` beside other characters: one or more characters of the segment.
  *
- * All else is literal. Throws `PatternError` for what is not a string, empty, or longer than 512
- * characters, 32 segments or 8 wildcards per segment.
+ * All else is literal. Throws `PatternError` for what is not a string, empty, or longer than 512 characters,
+ * 32 segments or 8 wildcards per segment.
  */
 export function compileKeyPattern (pattern: string): PatternMatcher {
   assertPattern(pattern)
@@ -23,10 +23,9 @@ export function compileKeyPattern (pattern: string): PatternMatcher {
 }
 
 /**
- * Compiles a pattern of keys from pieces. What a literal piece says stands for itself: its `*` is no
- * wildcard, its `:` is a `:` of the key. Throws `PatternError` for more than 32 segments, 8
- * wildcards per segment or, with a wildcard, 512 characters; an empty pattern matches nothing but
- * the empty key.
+ * Compiles a pattern of keys from pieces. In a literal piece, `*` and `:` are ordinary characters; `:` still
+ * joins segments. Throws `PatternError` for more than 32 segments, 8 wildcards per segment or, with a
+ * wildcard, 512 characters; an empty pattern matches only the empty key.
  */
 export function compileKeyPatternFrom (parts: readonly PatternPart[]): PatternMatcher {
   if (parts.every(part => part.isLiteral || !part.text.includes('*'))) {
@@ -40,12 +39,18 @@ export function compileKeyPatternFrom (parts: readonly PatternPart[]): PatternMa
   return compilePattern(parts, ':', false)
 }
 
-/** Tells whether the key of a fact matches a pattern. Throws `PatternError` for a pattern that cannot be compiled. */
+/**
+ * Returns whether the key of a fact matches a pattern. Throws `PatternError` for a pattern that cannot be
+ * compiled.
+ */
 export function matchesFactPattern (pattern: string, key: string): boolean {
   return compileKeyPattern(pattern).matches(key)
 }
 
-/** Tells whether the name of a timer matches a pattern. Throws `PatternError` for a pattern that cannot be compiled. */
+/**
+ * Returns whether the name of a timer matches a pattern. Throws `PatternError` for a pattern that cannot be
+ * compiled.
+ */
 export function matchesTimerPattern (pattern: string, name: string): boolean {
   return compileKeyPattern(pattern).matches(name)
 }

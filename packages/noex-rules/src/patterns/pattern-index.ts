@@ -1,14 +1,14 @@
 import { LruCache } from '../util/lru-cache.js'
 import type { PatternMatcher } from './pattern.js'
 
-/** So many texts are remembered together with what they lead to. */
+/** The number of texts whose results are cached. */
 const MAX_CACHED_TEXTS = 1000
 
 const NOTHING: readonly never[] = []
 
 /**
- * Finds what is filed under the patterns that a text matches, in a given order. What has an exact
- * pattern costs nothing for other texts; what has wildcards costs one look per new text.
+ * Finds the items whose patterns match a text, in a given order. An item with an exact pattern costs nothing
+ * for other texts; one with wildcards costs one match per new text.
  */
 export class PatternIndex<T> {
   readonly #exact = new Map<string, Set<T>>()
@@ -20,7 +20,7 @@ export class PatternIndex<T> {
     this.#order = order
   }
 
-  /** Files an item; under several patterns, if it is filed several times. */
+  /** Adds an item under a pattern. An item may be added under several patterns. */
   add (pattern: PatternMatcher, item: T): void {
     if (pattern.exact !== undefined) {
       const items = this.#exact.get(pattern.exact)
@@ -34,7 +34,7 @@ export class PatternIndex<T> {
     this.#cache.clear()
   }
 
-  /** Takes an item out that was filed under these patterns. */
+  /** Removes an item that was added under these patterns. */
   delete (patterns: readonly PatternMatcher[], item: T): void {
     this.#wildcards.delete(item)
     for (const { exact } of patterns) {
@@ -51,7 +51,7 @@ export class PatternIndex<T> {
     this.#cache.clear()
   }
 
-  /** What a text leads to: each item once. Not to be changed. */
+  /** Returns the items of a text, each once. The caller must not change the array. */
   find (text: string): readonly T[] {
     if (this.#wildcards.size === 0 && !this.#exact.has(text)) return NOTHING
     const cached = this.#cache.get(text)

@@ -2,9 +2,9 @@ import { PatternError } from '../errors.js'
 import { compileSegment, type SegmentSource } from './segment-pattern.js'
 import { compileSequence } from './segment-sequence.js'
 
-/** A longer pattern is refused; in characters. */
+/** The most characters of a pattern. */
 export const MAX_PATTERN_LENGTH = 512
-/** A pattern of more segments is refused. */
+/** The most segments of a pattern. */
 const MAX_PATTERN_SEGMENTS = 32
 
 /** A compiled pattern. Matching takes time linear in the text. */
@@ -21,7 +21,7 @@ export interface PatternPart {
   readonly isLiteral: boolean
 }
 
-/** Refuses what no pattern can be. Throws `PatternError`. */
+/** Throws `PatternError` for anything but a string of 1 to 512 characters. */
 export function assertPattern (pattern: unknown): asserts pattern is string {
   if (typeof pattern !== 'string') throw new PatternError('A pattern is a string')
   if (pattern === '') throw new PatternError('A pattern is not empty')
@@ -31,8 +31,8 @@ export function assertPattern (pattern: unknown): asserts pattern is string {
 }
 
 /**
- * Compiles a pattern whose segments are joined by `separator`, one character. With `isOpen`, a `*`
- * at its end stands for one or more segments. Throws `PatternError` for more than 32 segments.
+ * Compiles a pattern whose segments are joined by `separator`, one character. With `isOpen`, a `*` at its end
+ * stands for one or more segments. Throws `PatternError` for more than 32 segments.
  */
 export function compilePattern (
   parts: readonly PatternPart[],

@@ -1,21 +1,21 @@
 import { PatternError } from '../errors.js'
 import { compileSubstringSearch, type SubstringSearch } from './substring-search.js'
 
-/** More `*` than this in one segment of a pattern are refused. */
+/** The most `*` in one segment of a pattern. */
 const MAX_WILDCARDS_PER_SEGMENT = 8
 
 /** One segment of a pattern, read but not compiled. */
 export interface SegmentSource {
   /** The literal texts before, between and after the wildcards: always one more than there are wildcards. */
   readonly literals: string[]
-  /** Whether something stood between its wildcards that came to nothing, so that they are two and not a `**`. */
+  /** Whether an empty literal piece stood between its wildcards, so that they are two `*` and not a `**`. */
   readonly hasGap: boolean
 }
 
-/** A compiled segment: any number of segments from one on, or what one segment must be. */
+/** A compiled segment: `many` stands for one or more segments. */
 export type SegmentPattern = { readonly type: 'many' } | SingleSegment
 
-/** What one segment must be: a text, anything, or a text with gaps. */
+/** The pattern of one segment: a literal, any segment, or a glob. */
 export type SingleSegment =
   | { readonly type: 'literal', readonly text: string }
   | { readonly type: 'any' }
@@ -25,9 +25,9 @@ export type SingleSegment =
 interface SegmentGlob {
   readonly type: 'glob'
   readonly head: string
-  /** Each after at least `gap` characters. */
+  /** Each follows at least `gap` characters. */
   readonly middles: ReadonlyArray<{ readonly gap: number, readonly search: SubstringSearch }>
-  /** At least so many characters stand before the tail. */
+  /** The least number of characters before the tail. */
   readonly tailGap: number
   readonly tail: string
 }
@@ -46,7 +46,7 @@ export function compileSegment ({ literals, hasGap }: SegmentSource): SegmentPat
   return compileGlob(literals)
 }
 
-/** Tells whether the characters from `start` up to `end` are what a segment stands for. */
+/** Returns whether the characters from `start` up to `end` match a segment. */
 export function matchesSegment (segment: SingleSegment, text: string, start: number, end: number): boolean {
   switch (segment.type) {
     case 'literal': return end - start === segment.text.length && text.startsWith(segment.text, start)
@@ -69,7 +69,9 @@ function compileGlob (literals: readonly string[]): SegmentGlob {
   return { type: 'glob', head: literals[0]!, middles, tailGap: gap, tail: literals.at(-1)! }
 }
 
-/** Takes each middle where it stands first: what fits behind a later place fits behind an earlier one. */
+/**
+ * Takes the first occurrence of each middle: a tail that fits after a later one fits after an earlier one.
+ */
 function matchesGlob (
   { head, middles, tailGap, tail }: SegmentGlob,
   text: string,

@@ -1,6 +1,6 @@
 import { matchesSegment, type SingleSegment, type SegmentPattern } from './segment-pattern.js'
 
-/** Segments that stand side by side, with no `**` between them. */
+/** Adjacent segments, with no `**` between them. */
 type Block = readonly SingleSegment[]
 
 /** Compiles the segments of a pattern to a test of whole texts, whose segments are joined by `separator`. */
@@ -29,7 +29,7 @@ function splitAtMany (segments: readonly SegmentPattern[]): Block[] {
   return blocks
 }
 
-/** Where the segment after a block starts that stands at the beginning of a text; -1 when it does not stand there. */
+/** Matches a block at the beginning of a text. Returns the index of the next segment; -1 without a match. */
 function endOfBlock (block: Block, text: string, separator: string): number {
   let start = 0
   for (const segment of block) {
@@ -41,7 +41,10 @@ function endOfBlock (block: Block, text: string, separator: string): number {
   return start
 }
 
-/** Takes each middle block where it stands first: what fits behind a later place fits behind an earlier one. */
+/**
+ * Takes the first occurrence of each middle block: a tail that fits after a later one fits after an earlier
+ * one.
+ */
 function matchesBlocks (
   head: Block,
   middles: readonly Block[],
@@ -73,7 +76,7 @@ function standsAt (block: Block, text: string, starts: readonly number[], index:
   return true
 }
 
-/** Where each segment starts, and where one more would. */
+/** Returns the index at which each segment starts, and one more. */
 function startsOfSegments (text: string, separator: string): number[] {
   const starts = [0]
   for (let start = 0; start <= text.length;) {

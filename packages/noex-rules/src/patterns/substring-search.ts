@@ -1,7 +1,7 @@
-/** Finds one text in others, in time linear in what is searched, whatever the two are. */
+/** Finds one text in others, in time linear in the searched text. */
 export interface SubstringSearch {
   readonly needle: string
-  /** The index after the first occurrence that lies within `from` and `end`; -1 when there is none. */
+  /** Returns the index after the first occurrence between `from` and `end`; -1 when there is none. */
   endOfFirst: (text: string, from: number, end: number) => number
 }
 
@@ -25,7 +25,7 @@ export function compileSubstringSearch (needle: string): SubstringSearch {
   }
 }
 
-/** For each prefix the length of the longest shorter one that ends it. */
+/** Returns, for each prefix, the length of its longest proper prefix that is also its suffix. */
 function fallbackTable (needle: string): Uint16Array | Uint32Array {
   const table = needle.length < 65536 ? new Uint16Array(needle.length) : new Uint32Array(needle.length)
   let length = 0

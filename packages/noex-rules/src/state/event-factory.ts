@@ -3,7 +3,7 @@ import type { Event, EventSource } from '../event.js'
 import type { Cause } from './occurrence.js'
 import { assertData, assertName } from '../util/names.js'
 
-/** Makes events, frozen; their data is kept as it was given. */
+/** Creates events. An event is frozen; its data is kept as it was given. */
 export class EventFactory {
   readonly #createId: () => string
   readonly #clock: CompleteClock
@@ -13,7 +13,7 @@ export class EventFactory {
     this.#clock = clock
   }
 
-  /** Throws `TypeError` for what cannot be a topic, data, or an id to tie events together. */
+  /** Creates an event. Throws `TypeError` for a bad topic, data, correlation id or causation id. */
   create (topic: unknown, data: unknown, source: EventSource, { correlationId, causationId }: Cause): Event {
     assertName(topic, 'The topic of an event')
     assertData(data, 'The data of an event')

@@ -6,14 +6,17 @@ import { assertName } from '../util/names.js'
 import type { PatternMatcher } from '../patterns/pattern.js'
 import type { FactReader } from '../expressions/scope.js'
 
-/** A fact that has been set. */
+/** The change of a fact. */
 export interface FactChange {
   readonly fact: Fact
-  /** The one that it replaced. */
+  /** The fact that it replaced. */
   readonly previous: Fact | undefined
 }
 
-/** What an engine knows. A fact is frozen, and replaced with each set; its value is kept as it was given. */
+/**
+ * The facts of an engine. A fact is frozen, and replaced each time it is set; its value is kept as it was
+ * given.
+ */
 export class FactStore implements FactReader {
   readonly #facts = new Map<string, Fact>()
   readonly #max: number
@@ -28,7 +31,9 @@ export class FactStore implements FactReader {
     return this.#facts.size
   }
 
-  /** Throws `LimitError` when there is no room for another key, `TypeError` for what cannot be a key. */
+  /**
+   * Sets a fact. Throws `LimitError` for a new key when `maxFacts` is reached, and `TypeError` for a bad key.
+   */
   set (key: string, value: unknown, source: Fact['source']): FactChange {
     assertName(key, 'The key of a fact')
     const previous = this.#facts.get(key)
@@ -48,7 +53,7 @@ export class FactStore implements FactReader {
     return this.#facts.get(key)
   }
 
-  /** False when there was none. */
+  /** Returns false when there was none. */
   delete (key: string): boolean {
     return this.#facts.delete(key)
   }
@@ -67,7 +72,7 @@ export class FactStore implements FactReader {
   }
 }
 
-/** Whether the set gave a key a value that it did not have. */
+/** Returns whether a fact got a value that it did not have. */
 export function isChange ({ fact, previous }: FactChange): boolean {
   return previous === undefined || !deepEqual(previous.value, fact.value)
 }

@@ -3,7 +3,7 @@ import { LimitError, RuleValidationError, type ValidationIssue } from '../errors
 import { assertData } from '../util/names.js'
 import type { RuleGroup, RuleGroupInput, RuleGroupUpdate } from '../rule-group.js'
 
-/** Longer ids, names and descriptions of groups are refused; in characters. */
+/** The most characters of ids, names and descriptions of groups. */
 const MAX_TEXT_LENGTH = 1024
 
 /** The groups of an engine. A group is frozen, and replaced when it changes. */
@@ -25,14 +25,17 @@ export class GroupStore {
     return [...this.#groups.values()]
   }
 
-  /** Throws `RuleValidationError` for what is no group and for an id that is taken, and `LimitError`. */
+  /**
+   * Creates a group. Throws `RuleValidationError` for an invalid group and for an id that is taken, and
+   * `LimitError`.
+   */
   create (input: RuleGroupInput): RuleGroup {
     assertGroup(input)
     const now = this.#clock.now()
     return this.#add({ id: input.id, ...membersOf(input, true), createdAt: now, updatedAt: now })
   }
 
-  /** Adds a group that was saved. Throws as `create` does. */
+  /** Adds a saved group. Throws as `create` does. */
   restore (saved: RuleGroup): void {
     assertGroup(saved)
     const { id, createdAt, updatedAt } = saved
@@ -41,7 +44,7 @@ export class GroupStore {
     this.#add({ id, ...membersOf(saved, true), createdAt, updatedAt })
   }
 
-  /** The changed group, or `undefined` when there is none of this id. Throws `RuleValidationError`. */
+  /** Changes a group. Returns `undefined` when there is none of this id. Throws `RuleValidationError`. */
   update (id: string, update: RuleGroupUpdate): RuleGroup | undefined {
     const group = this.#groups.get(id)
     if (group === undefined) return undefined
@@ -53,7 +56,7 @@ export class GroupStore {
     return this.#set({ id, ...membersOf(merged, group.enabled), createdAt, updatedAt: this.#clock.now() })
   }
 
-  /** False when there was none. */
+  /** Returns false when there was none. */
   delete (id: string): boolean {
     return this.#groups.delete(id)
   }

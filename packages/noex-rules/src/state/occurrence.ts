@@ -3,7 +3,7 @@ import type { FactChange } from './fact-store.js'
 import type { TriggerMeta } from '../expressions/scope.js'
 import type { Timer } from '../timer.js'
 
-/** What triggers a rule, as the rule sees it. */
+/** The trigger of a rule, as the rule sees it. */
 export interface Occurrence {
   readonly data: Readonly<Record<string, unknown>>
   readonly meta: TriggerMeta
@@ -11,10 +11,10 @@ export interface Occurrence {
   readonly cause: Cause
 }
 
-/** What events that a rule sends are tied to. */
+/** The causation of the events that a rule sends. */
 export interface Cause {
   readonly correlationId?: string | undefined
-  /** The event or timer that led to the rule. */
+  /** The event or timer that triggered the rule. */
   readonly causationId?: string | undefined
 }
 
@@ -29,7 +29,7 @@ export function eventOccurrence (event: Event): Occurrence {
   }
 }
 
-/** A fact has no correlation of its own: it has that of the event whose rule has set it. */
+/** A fact has no correlation id of its own: it takes that of the event whose rule has set it. */
 export function factOccurrence ({ fact, previous }: FactChange, cause: Cause): Occurrence {
   const data = {
     fact,

@@ -5,7 +5,9 @@ import type { Counters } from './stats.js'
 import { isThenable } from '../util/thenable.js'
 import { toError } from '../util/to-error.js'
 
-/** Tells of failures. Neither the listener nor the logger can do harm by failing themselves. */
+/**
+ * Reports failures to the statistics, the log and `onError`. An error of the log or of `onError` is ignored.
+ */
 export class FailureReporter {
   readonly #counters: Counters
   readonly #clock: CompleteClock
@@ -13,7 +15,7 @@ export class FailureReporter {
   readonly #isConsole: boolean
   readonly #onError: ErrorListener | undefined
 
-  /** Without a logger it writes to the console. */
+  /** Without a logger, writes to the console. */
   constructor (
     counters: Counters,
     clock: CompleteClock,
@@ -27,7 +29,7 @@ export class FailureReporter {
     this.#onError = onError
   }
 
-  /** Keeps a failure as the last one, logs it, and hands it to the listener. */
+  /** Stores a failure as the last one, logs it, and passes it to `onError`. */
   reportFailure (thrown: unknown, context: ErrorContext, message: string): void {
     const error = toError(thrown)
     this.#counters.lastError = {
@@ -43,14 +45,14 @@ export class FailureReporter {
     guard(() => this.#logger[level](details, message))
   }
 
-  /** Writes what a rule has to say. The console gets the message alone, a logger also the rule. */
+  /** Logs the message of a `log` action. The console gets the message alone, a logger also the rule. */
   logRuleMessage (level: keyof Logger, message: string, ruleId: string): void {
     if (this.#isConsole) guard(() => { console[level](message) })
     else this.log(level, { ruleId }, message)
   }
 }
 
-/** Calls foreign code that has nothing to say: what it throws, or what its promise rejects with, is dropped. */
+/** Calls code of the application and ignores its errors and rejections. */
 function guard (call: (() => unknown) | undefined): void {
   try {
     const result = call?.()

@@ -6,21 +6,21 @@ import type { PatternMatcher } from '../patterns/pattern.js'
 import { PatternIndex } from '../patterns/pattern-index.js'
 import type { Rule } from '../rule.js'
 
-/** A rule as it is registered. Being enabled and disabled changes it, being updated ends it. */
+/** A registered rule. Enabling and disabling changes it; an update replaces it. */
 export interface RegisteredRule {
   compiled: CompiledRule
-  /** Its place among rules of one priority. */
+  /** Its position among rules of one priority. */
   readonly order: number
   isRegistered: boolean
 }
 
-/** Hears of rules that come and go. */
+/** Called for registered and removed rules. */
 export interface RuleListener {
   onRuleAdded: (registered: RegisteredRule) => void
   onRuleRemoved: (registered: RegisteredRule) => void
 }
 
-/** The members of a rule that are given from outside, complete. */
+/** The properties of a rule without those that the engine sets. */
 export type RuleContent = Omit<Rule, 'version' | 'createdAt' | 'updatedAt'>
 
 /** The rules of an engine. A rule is frozen, and replaced when it changes. */
@@ -67,20 +67,23 @@ export class RuleRegistry {
     return [...this.#rules.values()].map(({ compiled }) => compiled.rule)
   }
 
-  /** The rules that a topic, a key or the name of a timer triggers, in the order in which they run; disabled ones too. */
+  /**
+   * Returns the rules that a topic, a key or the name of a timer triggers, in the order in which they run,
+   * disabled ones included.
+   */
   triggeredBy (type: 'event' | 'fact' | 'timer', text: string): readonly RegisteredRule[] {
     return this.#indexes[type].find(text)
   }
 
-  /** Whether a rule may run: it is registered and enabled, and so is its group, if there is that group. */
+  /** Returns whether a rule may run: it is registered and enabled, and so is its group, if that exists. */
   isActive ({ compiled: { rule }, isRegistered }: RegisteredRule): boolean {
     return isRegistered && rule.enabled &&
       (rule.group === undefined || this.#groups.get(rule.group)?.enabled !== false)
   }
 
   /**
-   * Registers a rule, in place of one of the same id. Throws `LimitError`, `RuleValidationError` for
-   * a group that there is none of, and what the compiler throws; nothing has changed then.
+   * Registers a rule, in place of one of the same id. Throws `LimitError`, `RuleValidationError` for an
+   * unknown group, and errors of the compiler; then nothing has changed.
    */
   register (content: RuleContent): Rule {
     const replaced = this.#rules.get(content.id)
@@ -93,7 +96,7 @@ export class RuleRegistry {
     return compiled.rule
   }
 
-  /** Changes a rule, which keeps its place. Throws as `register` does, and `RuleNotFoundError`. */
+  /** Changes a rule, which keeps its position. Throws as `register` does, and `RuleNotFoundError`. */
   update (content: RuleContent): Rule {
     const replaced = this.#rules.get(content.id)
     if (replaced === undefined) throw new RuleNotFoundError(content.id)
@@ -106,7 +109,9 @@ export class RuleRegistry {
     return compiled.rule
   }
 
-  /** Adds a rule that was saved, with its version and times. Throws as `register` does, and for an id that is taken. */
+  /**
+   * Adds a saved rule, with its version and times. Throws as `register` does, and for an id that is taken.
+   */
   restore (rule: Rule): void {
     if (this.#rules.has(rule.id)) throw invalid('id', `There is a rule "${rule.id}" already`)
     if (this.#rules.size >= this.#max) throw new LimitError('maxRules', this.#max)
@@ -115,14 +120,14 @@ export class RuleRegistry {
     this.#add({ compiled, order: this.#order++, isRegistered: true })
   }
 
-  /** False when there was none. */
+  /** Returns false when there was none. */
   unregister (id: string): boolean {
     const registered = this.#rules.get(id)
     if (registered !== undefined) this.#remove(registered)
     return registered !== undefined
   }
 
-  /** `undefined` when there is no such rule, else whether something has changed. */
+  /** Enables or disables a rule. Returns whether it changed; `undefined` when there is none of this id. */
   setEnabled (id: string, enabled: boolean): boolean | undefined {
     const registered = this.#rules.get(id)
     if (registered === undefined) return undefined
@@ -131,7 +136,7 @@ export class RuleRegistry {
     return true
   }
 
-  /** Takes all rules out of a group. */
+  /** Removes all rules from a group. */
   ungroup (group: string): void {
     for (const registered of this.#rules.values()) {
       const { group: current, ...rest } = registered.compiled.rule
@@ -167,13 +172,13 @@ export class RuleRegistry {
     this.#listener.onRuleRemoved(registered)
   }
 
-  /** For changes that nothing compiled depends on. */
+  /** Replaces a rule without compiling it again: nothing compiled depends on the change. */
   #replaceRule (registered: RegisteredRule, rule: Rule): void {
     registered.compiled = { ...registered.compiled, rule: Object.freeze(orderMembers(rule)) }
   }
 }
 
-/** In the order in which rules run. */
+/** Compares two rules in the order in which they run. */
 export function byPriority (a: RegisteredRule, b: RegisteredRule): number {
   return b.compiled.rule.priority - a.compiled.rule.priority || a.order - b.order
 }
@@ -182,7 +187,7 @@ function invalid (path: string, message: string): RuleValidationError {
   return new RuleValidationError(`The rule is not valid: ${message}`, [{ path, message, severity: 'error' }])
 }
 
-/** A rule shows its members in one order, whichever way it came. */
+/** Returns a rule with its properties in a fixed order. */
 function orderMembers (
   {
     id, name, description, priority, enabled, version, tags, group, trigger, conditions, actions, lookups,

@@ -13,7 +13,7 @@ import { RuleStorage } from './rule-storage.js'
 import { RuleInputValidator } from '../validation/rule-input-validator.js'
 import type { ValidationResult } from '../validation/issues.js'
 
-/** The rules and groups of an engine, checked on their way in and, with persistence, saved when they change. */
+/** The rules and groups of an engine: validates them and, with persistence, saves changes. */
 export class RuleRepository {
   readonly registry: RuleRegistry
   readonly #groups: GroupStore
@@ -36,7 +36,7 @@ export class RuleRepository {
     }))
   }
 
-  /** Adds what has been saved. Rejects with `RuleStorageError`: there are all rules, or the engine does not start. */
+  /** Loads the saved rules and groups. Rejects with `RuleStorageError` when one of them cannot be used. */
   async load (): Promise<void> {
     const saved = await this.#storage?.load()
     for (const group of saved?.groups ?? []) {
@@ -45,7 +45,7 @@ export class RuleRepository {
     for (const rule of saved?.rules ?? []) this.#restore(rule, 'rule', () => { this.#restoreRule(rule) })
   }
 
-  /** Saves what has not been saved. Does not reject. */
+  /** Saves changes that have not been saved. Does not reject. */
   async save (): Promise<void> {
     await this.#storage?.flush()
   }
@@ -54,12 +54,12 @@ export class RuleRepository {
     return this.#validator.validate(input)
   }
 
-  /** Throws `RuleValidationError` and `LimitError`; nothing has changed then. */
+  /** Registers a rule. Throws `RuleValidationError` and `LimitError`; then nothing has changed. */
   register (input: RuleInput, skipValidation: boolean): Rule {
     return this.#saveAfter(this.registry.register(this.#complete(input, skipValidation)))
   }
 
-  /** Throws as `register` does, and `RuleNotFoundError`. */
+  /** Changes properties of a rule. Throws as `register` does, and `RuleNotFoundError`. */
   update (id: string, updates: Partial<RuleInput>): Rule {
     const rule = this.registry.get(id)
     if (rule === undefined) throw new RuleNotFoundError(id)
@@ -97,7 +97,7 @@ export class RuleRepository {
     return group
   }
 
-  /** Its rules stay, in no group. */
+  /** Deletes a group; its rules stay, in no group. Returns false when there was none. */
   deleteGroup (id: string): boolean {
     if (!this.#groups.delete(id)) return false
     this.registry.ungroup(id)
@@ -138,7 +138,7 @@ export class RuleRepository {
   }
 }
 
-/** The id of what should be a rule or a group, as messages show it. */
+/** Returns the id of a saved rule or group for messages. */
 function idOf (saved: unknown): string {
   try {
     return String(JSON.stringify((saved as { id?: unknown } | null)?.id))
@@ -147,7 +147,7 @@ function idOf (saved: unknown): string {
   }
 }
 
-/** What validation lets through can be compiled; what was not validated may be anything. */
+/** Compiles a rule. Throws `RuleValidationError` for a rule that was not validated and cannot be compiled. */
 function compile (rule: Rule): CompiledRule {
   if (typeof rule.id !== 'string') throw invalid('id', 'must be a text')
   try {

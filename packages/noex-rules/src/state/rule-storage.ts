@@ -8,16 +8,16 @@ import { toError } from '../util/to-error.js'
 
 /** Milliseconds from a change until it is saved. */
 const SAVE_DELAY_MS = 10
-/** Milliseconds after which a storage counts as one that does not answer. */
+/** Milliseconds that the engine waits for the storage. */
 const STORAGE_TIMEOUT_MS = 30_000
 
-/** What is saved. */
+/** The saved state. */
 interface SavedRules {
   readonly rules: readonly Rule[]
   readonly groups: readonly RuleGroup[]
 }
 
-/** Says that saved rules cannot be used; `cause` is the reason, where there is one. They are left as they are. */
+/** Saved rules cannot be used; `cause` is the reason, where there is one. They are left as they are. */
 export class RuleStorageError extends Error {
   override readonly name = 'RuleStorageError'
   readonly code = 'RULE_STORAGE_ERROR'
@@ -29,8 +29,8 @@ export class RuleStorageError extends Error {
 }
 
 /**
- * Keeps the rules of an engine: saves them 10 ms after a change, one save at a time. A save that fails is
- * tried again with the next change. A load that takes longer than 30 s fails, a save that does is told of.
+ * Saves the rules of an engine 10 ms after a change, one save at a time. A failed save is retried with the
+ * next change. A load that takes longer than 30 s fails; such a save is reported.
  */
 export class RuleStorage {
   readonly #options: NonNullable<EngineOptions['persistence']>
@@ -42,7 +42,7 @@ export class RuleStorage {
   #cancelSave: (() => void) | undefined
   #saving: Promise<void> | undefined
 
-  /** `take` gives what is to be saved. */
+  /** `take` returns the state to save. */
   constructor (
     options: NonNullable<EngineOptions['persistence']>,
     clock: CompleteClock,
@@ -57,7 +57,7 @@ export class RuleStorage {
     this.#take = take
   }
 
-  /** What has been saved; `undefined` when nothing has. Rejects with `RuleStorageError`. */
+  /** Loads the saved state. Resolves to `undefined` when there is none. Rejects with `RuleStorageError`. */
   async load (): Promise<SavedRules | undefined> {
     const { adapter, key, schemaVersion } = this.#options
     try {
@@ -70,7 +70,7 @@ export class RuleStorage {
     }
   }
 
-  /** Has everything saved in a while. */
+  /** Schedules a save. */
   scheduleSave (): void {
     this.#isDirty = true
     if (this.#saving !== undefined) return
@@ -80,7 +80,7 @@ export class RuleStorage {
     })
   }
 
-  /** Saves what has not been saved. Does not reject. */
+  /** Saves changes that have not been saved. Does not reject. */
   async flush (): Promise<void> {
     await this.#saving
     this.#cancelSave?.()
@@ -88,7 +88,7 @@ export class RuleStorage {
     if (this.#isDirty) await this.#save()
   }
 
-  /** A failure to use what was saved. */
+  /** Creates the error for a saved state that cannot be used. */
   failure (reason: string, cause: unknown): RuleStorageError {
     return new RuleStorageError(this.#options.key, reason, cause)
   }
@@ -110,7 +110,7 @@ export class RuleStorage {
     throw new RuleStorageError(key, 'they are no rules')
   }
 
-  /** Rejects when a load takes too long. */
+  /** Rejects when a load takes longer than 30 s. */
   #inTime<T> (loading: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const cancel = this.#ownClock.after(STORAGE_TIMEOUT_MS, () => {
@@ -132,7 +132,7 @@ export class RuleStorage {
     const { adapter, key, schemaVersion } = this.#options
     const metadata = { persistedAt: this.#clock.now(), serverId: 'rule-engine', schemaVersion }
     this.#isDirty = false
-    // A second save beside the first could be overtaken by it: it is waited for, but not in silence.
+    // A second save beside the first could be overtaken by it: the first is waited for, and reported.
     const cancel = this.#ownClock.after(STORAGE_TIMEOUT_MS, () => {
       const error = new Error(`The storage did not answer within ${STORAGE_TIMEOUT_MS} ms`)
       this.#reporter.reportFailure(error, {}, 'the rules are not saved: the storage does not answer')

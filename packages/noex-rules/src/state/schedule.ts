@@ -4,22 +4,25 @@ import type { TimerConfig } from '../timer.js'
 
 const MAX_CRON_LENGTH = 256
 
-/** When a timer fires. */
+/** The schedule of a timer. */
 export interface Schedule {
-  /** In epoch milliseconds; `undefined` for never. */
+  /** Returns the first firing in epoch milliseconds; `undefined` for never. */
   readonly firstAfter: (now: number) => number | undefined
-  /** When it fires again, having been handled; `undefined` for never. */
+  /** Returns the firing after one that was handled; `undefined` for never. */
   readonly nextAfter: (now: number) => number | undefined
-  /** How often altogether. */
+  /** The number of all firings. */
   readonly maxCount: number
-  /** As timers show it. */
+  /** The properties of the timer that show the schedule. */
   readonly timerFields: {
     readonly repeat?: { readonly interval: number, readonly maxCount?: number },
     readonly cron?: string
   }
 }
 
-/** Throws `TypeError` and `RangeError` for what says no times. */
+/**
+ * Creates the schedule of a timer. Throws `TypeError` and `RangeError` for a configuration without valid
+ * times.
+ */
 export function createSchedule (
   { duration, cron, repeat, maxCount = repeat?.maxCount }: TimerConfig
 ): Schedule {
@@ -58,7 +61,7 @@ function cronSchedule (
   maxCount: number | undefined
 ): Schedule {
   if (repeat !== undefined) throw new TypeError('A timer with a cron must have no repeat')
-  // Croner takes dates and nicknames too.
+  // Croner also accepts dates and nicknames.
   if (typeof expression !== 'string' || expression.length > MAX_CRON_LENGTH ||
     ![5, 6].includes(expression.trim().split(/\s+/).length)) {
     throw new TypeError('A cron must have five fields, or six with seconds in front')
@@ -75,7 +78,7 @@ function cronSchedule (
   }
 }
 
-/** Milliseconds, at least 1. */
+/** Returns milliseconds, at least 1. Throws `RangeError` for 0. */
 function parsePositive (duration: Duration): number {
   const ms = parseDuration(duration)
   if (ms === 0) throw new RangeError('The times of a timer must be longer than 0')

@@ -1,42 +1,42 @@
-/** How an engine is doing. Counts are since its start, sizes are of now. */
+/** The statistics of an engine. Counts are since its start, sizes are current. */
 export interface EngineStats {
-  /** Rules registered, enabled or not. */
+  /** Registered rules, enabled or not. */
   rulesCount: number
   factsCount: number
-  /** Timers that run. */
+  /** Running timers. */
   timersCount: number
   /** Events of all sources. */
   eventsProcessed: number
-  /** How often the conditions of a rule held and its actions were run, whether they failed or not. */
+  /** Runs of rules whose conditions held, with or without failures. */
   rulesExecuted: number
   /** Milliseconds from the first to the last action of a rule that was executed; 0 when there was none. */
   avgProcessingTimeMs: number
-  /** There is no tracing: always off and empty. */
+  /** Always off and empty: there is no tracing. */
   tracing: { enabled: boolean, entriesCount: number, maxEntries: number }
   subscriptionsCount: number
-  /** Triggers that wait for their turn. */
+  /** Waiting triggers. */
   queueLength: number
-  /** Actions that failed outside the `try` of a `catch`. */
+  /** Failed actions that no `catch` handled. */
   actionsFailed: number
-  /** Rules not run because a condition, or a lookup that may not fail, could not be resolved. */
+  /** Rules not run because a condition or a lookup with `onError: 'fail'` could not be resolved. */
   conditionsFailed: number
-  /** Comparisons of conditions, other than `exists` and `not_exists`, with a field or fact that was not there. */
+  /** Comparisons with a missing field or fact, other than `exists` and `not_exists`. */
   conditionsMissing: number
-  /** How often a chain was cut: deeper than `maxForwardDepth`, or longer than `maxActionsPerChain`. */
+  /** Cuts of chains: deeper than `maxForwardDepth`, or longer than `maxActionsPerChain`. */
   chainsDropped: number
   /** Triggers refused because `maxQueue` waited, and triggers that waited when the engine stopped. */
   queueDropped: number
   /** Calls of services and lookups that did not answer in time. */
   servicesTimedOut: number
-  /** What is remembered for temporal triggers. */
+  /** Sequences, absences and events in windows that are held for temporal triggers. */
   temporalInstances: number
-  /** What had to be forgotten of it before its time. */
+  /** Those that were dropped before their time. */
   temporalDropped: number
   /** The last failure. */
   lastError?: LastError
 }
 
-/** A failure, as far as statistics tell of it. */
+/** The last failure. */
 export interface LastError {
   /** Epoch milliseconds. */
   at: number
@@ -44,7 +44,7 @@ export interface LastError {
   message: string
 }
 
-/** What an engine counts. */
+/** The counters of an engine. */
 export interface Counters {
   eventsProcessed: number
   rulesExecuted: number
@@ -60,7 +60,7 @@ export interface Counters {
   lastError: LastError | undefined
 }
 
-/** What an engine holds. */
+/** The sizes of an engine. */
 type Sizes = Pick<
   EngineStats,
   'rulesCount' | 'factsCount' | 'timersCount' | 'subscriptionsCount' | 'queueLength' | 'temporalInstances'
@@ -82,7 +82,7 @@ export function createCounters (): Counters {
   }
 }
 
-/** The statistics of an engine, a copy. */
+/** Returns a copy of the statistics of an engine. */
 export function createStats (counters: Counters, sizes: Sizes): EngineStats {
   const { executionTime, lastError, eventsProcessed, rulesExecuted, ...failures } = counters
   const { rulesCount, factsCount, timersCount, ...others } = sizes

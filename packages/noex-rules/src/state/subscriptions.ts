@@ -3,14 +3,14 @@ import type { Event } from '../event.js'
 import { PatternIndex } from '../patterns/pattern-index.js'
 import { compileTopicPattern } from '../patterns/topic-pattern.js'
 
-/** Hears of an event. What it returns may be a promise. */
+/** Called with an event. May return a promise. */
 export type EventHandler = (event: Event, topic: string) => unknown
 
-/** How a handler is called. */
+/** The options of a subscription. */
 export interface SubscribeOptions {
   /**
-   * What the handler sends to the engine is no part of what the event leads to, but a trigger from outside. For those who
-   * pass events on and send nothing: it saves them the context in which the engine would find out.
+   * True: events that the handler sends are triggers from outside, and do not belong to the chain of its
+   * event. Saves the cost of tracking the chain for handlers that only pass events on.
    * @default false
    */
   detached?: boolean | undefined
@@ -23,7 +23,7 @@ interface Subscription {
   isActive: boolean
 }
 
-/** Who wants to hear of which events. */
+/** The subscriptions of an engine. */
 export class Subscriptions {
   readonly #index = new PatternIndex<Subscription>((a, b) => a.order - b.order)
   readonly #active = new Set<Subscription>()
@@ -38,7 +38,10 @@ export class Subscriptions {
     return this.#active.size
   }
 
-  /** Returns what ends it. Throws `PatternError`, `TypeError` and `LimitError`. */
+  /**
+   * Adds a subscription. Returns the function that ends it. Throws `PatternError`, `TypeError` and
+   * `LimitError`.
+   */
   add (pattern: string, handler: EventHandler, { detached = false }: SubscribeOptions = {}): () => void {
     const matcher = compileTopicPattern(pattern)
     if (typeof handler !== 'function') throw new TypeError('The handler of a subscription must be a function')
@@ -58,12 +61,18 @@ export class Subscriptions {
     return this.#index.find(topic).length > 0
   }
 
-  /** Whether what handlers of this topic do may belong to the chain of the event. */
+  /**
+   * Returns whether a subscription to this topic is attached: events that its handler sends belong to the
+   * chain.
+   */
   hasAttached (topic: string): boolean {
     return this.#index.find(topic).some(({ isDetached }) => !isDetached)
   }
 
-  /** Hands an event to those who want it now, oldest first. What a handler returns or throws goes to `onReturn` and `onThrow`. */
+  /**
+   * Calls the handlers of an event, oldest subscription first. Their results and errors go to `onReturn` and
+   * `onThrow`.
+   */
   deliver (event: Event, onReturn: (returned: unknown) => void, onThrow: (error: unknown) => void): void {
     for (const subscription of this.#index.find(event.topic)) {
       if (!subscription.isActive) continue

@@ -4,11 +4,11 @@ import { assertData, assertName } from '../util/names.js'
 import { createSchedule, type Schedule } from './schedule.js'
 import type { Timer, TimerConfig } from '../timer.js'
 
-/** A timer whose time has come, and that waits for its turn. */
+/** A due timer that waits in the queue. */
 export interface TimerExpiry {
-  /** The timer, which counts as fired then; `undefined` when it was cancelled or replaced meanwhile. */
+  /** Counts the firing and returns the timer; `undefined` when it was cancelled or replaced meanwhile. */
   begin: () => Timer | undefined
-  /** It has been handled: it may go on. */
+  /** Schedules the next firing of the handled timer. */
   end: () => void
 }
 
@@ -19,7 +19,7 @@ interface Entry {
   cancel: () => void
 }
 
-/** The timers of an engine, by name. A timer is frozen, and replaced each time it goes on. */
+/** The timers of an engine, by name. A timer is frozen, and replaced each time it is scheduled again. */
 export class Timers {
   readonly #entries = new Map<string, Entry>()
   readonly #max: number
@@ -61,7 +61,7 @@ export class Timers {
     return timer
   }
 
-  /** False when there was none. */
+  /** Returns false when there was none. */
   cancel (name: string): boolean {
     const entry = this.#entries.get(name)
     entry?.cancel()
@@ -76,7 +76,7 @@ export class Timers {
     return [...this.#entries.values()].map(({ timer }) => timer)
   }
 
-  /** Cancels all timers, and takes none any more. */
+  /** Cancels all timers and accepts no more. */
   close (): void {
     this.#isClosed = true
     for (const { cancel } of this.#entries.values()) cancel()
@@ -116,7 +116,10 @@ export class Timers {
     })
   }
 
-  /** A timer that fires for the last time is gone before it is handled, so that its name is free for whoever handles it. */
+  /**
+   * Counts the firing. A timer is removed before its last firing is handled, so that its name may be set
+   * again.
+   */
   #begin (entry: Entry): Timer | undefined {
     const { timer, schedule } = entry
     if (this.#entries.get(timer.name) !== entry) return undefined
@@ -128,7 +131,7 @@ export class Timers {
   #end (entry: Entry): void {
     const { timer, schedule } = entry
     if (this.#entries.get(timer.name) !== entry) return
-    // A clock may call early: a cron does not fire twice for one time.
+    // A clock may call early: a cron must not fire twice for one time.
     const expiresAt = schedule.nextAfter(Math.max(
       this.#clock.now(), schedule.timerFields.cron === undefined ? 0 : timer.expiresAt
     ))

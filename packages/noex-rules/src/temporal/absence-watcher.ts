@@ -11,7 +11,9 @@ interface Expectation extends Instance {
   readonly event: Event
 }
 
-/** Watches for an event that does not come. One is awaited at a time in a group; without groups, one at all. */
+/**
+ * Watches for an event that does not come. One is awaited at a time per group, or one in all without groups.
+ */
 export class AbsenceWatcher implements Watcher {
   readonly #pattern: Absence
   readonly #context: WatcherContext

@@ -19,7 +19,7 @@ export function createWatcher (pattern: CompiledTemporalPattern, context: Watche
   }
 }
 
-/** The matchers of a pattern. */
+/** Returns the matchers of a pattern. */
 export function matchersOf (pattern: CompiledTemporalPattern): readonly CompiledMatcher[] {
   switch (pattern.type) {
     case 'sequence': return pattern.events

@@ -2,20 +2,20 @@ import { OldestFirstSet } from '../util/oldest-first-set.js'
 import { afterAnyDelay, type CompleteClock } from '../util/clock.js'
 import type { Counters } from '../state/stats.js'
 
-/** Something remembered for a temporal trigger, until a time. */
+/** A sequence, an absence or an event in a window, held until its deadline. */
 export interface Instance {
   /** Epoch milliseconds. */
   readonly deadline: number
-  /** Where it is remembered. */
+  /** The owner, which removes it. */
   readonly queue: InstanceOwner
 }
 
-/** Who remembers instances. */
+/** The owner of instances. */
 interface InstanceOwner {
   forget (instance: Instance): void
 }
 
-/** All that an engine remembers for temporal triggers: bounded, and the oldest has to go first. */
+/** The instances of an engine: bounded; one more drops the oldest. */
 export class InstancePool {
   readonly #instances = new OldestFirstSet<Instance>()
   readonly #max: number
@@ -40,14 +40,14 @@ export class InstancePool {
     this.#instances.delete(instance)
   }
 
-  /** Forgets an instance before its time. */
+  /** Drops an instance before its deadline. */
   drop (instance: Instance): void {
     this.#counters.temporalDropped++
     instance.queue.forget(instance)
   }
 }
 
-/** The instances of one trigger, in the order of their deadlines, which is that of their arrival. */
+/** The instances of one trigger, in the order of their deadlines, which is the order of their arrival. */
 export class InstanceQueue<T extends Instance> implements InstanceOwner {
   readonly #instances = new OldestFirstSet<T>()
   readonly #pool: InstancePool
@@ -57,7 +57,9 @@ export class InstanceQueue<T extends Instance> implements InstanceOwner {
   #cancel: (() => void) | undefined
   #isWaiting = false
 
-  /** `onForget` hears of each instance that leaves; `onDue` is called when one may be due, and then not before `arm`. */
+  /**
+   * `onForget` is called for each instance that leaves; `onDue` when one may be due, once per call of `arm`.
+   */
   constructor (
     pool: InstancePool,
     clock: CompleteClock,
@@ -90,7 +92,7 @@ export class InstanceQueue<T extends Instance> implements InstanceOwner {
     this.#onForget(instance)
   }
 
-  /** Takes the oldest instance out, if its time has come. */
+  /** Removes and returns the oldest instance, if it is due. */
   takeDue (now: number): T | undefined {
     const { oldest } = this.#instances
     if (oldest === undefined || oldest.deadline > now) return undefined
@@ -98,7 +100,7 @@ export class InstanceQueue<T extends Instance> implements InstanceOwner {
     return oldest
   }
 
-  /** Waits for the next deadline, unless that is done already. */
+  /** Starts the wait for the next deadline, unless it has started. */
   arm (): void {
     const { oldest } = this.#instances
     if (oldest === undefined || this.#isWaiting) return
@@ -109,7 +111,7 @@ export class InstanceQueue<T extends Instance> implements InstanceOwner {
     })
   }
 
-  /** Allows the next wait. */
+  /** Ends the wait, so that `arm` starts another. */
   disarm (): void {
     this.#cancel?.()
     this.#cancel = undefined

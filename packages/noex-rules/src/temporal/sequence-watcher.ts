@@ -4,7 +4,7 @@ import { matchesEvent, temporalOccurrence } from './temporal-occurrence.js'
 import { type Instance, InstanceQueue } from './instances.js'
 import type { Fire, Watcher, WatcherContext } from './watcher.js'
 
-/** So many sequences without groups go on side by side; one more drops the oldest. */
+/** The most concurrent sequences without groups; one more drops the oldest. */
 const MAX_UNGROUPED = 100
 
 type Sequence = Extract<CompiledTemporalPattern, { type: 'sequence' }>
@@ -14,7 +14,10 @@ interface Progress extends Instance {
   readonly events: Event[]
 }
 
-/** Watches for events in their order. In a group one sequence goes on at a time; without groups each first event begins one. */
+/**
+ * Watches for events in order. A group has one sequence at a time; without groups each first event begins
+ * one.
+ */
 export class SequenceWatcher implements Watcher {
   readonly #pattern: Sequence
   readonly #context: WatcherContext
@@ -58,7 +61,7 @@ export class SequenceWatcher implements Watcher {
     } else if (this.#queue.size >= MAX_UNGROUPED) {
       this.#context.pool.drop(this.#queue.oldest!)
     }
-    // An event at the very end of the time is still within it.
+    // An event at exactly the end of the time belongs to it.
     const deadline = event.timestamp + this.#pattern.withinMs + 1
     const progress = { group, events: [event], deadline, queue: this.#queue }
     if (this.#context.isGrouped) this.#byGroup.set(group, progress)

@@ -11,7 +11,7 @@ interface Sample extends Instance {
   readonly value: number
 }
 
-/** Looks back from each event over a window that ends with it, and fires each time the threshold is met. */
+/** Aggregates the window that ends with each event, and fires each time the threshold is met. */
 export class SlidingWindowWatcher implements Watcher {
   readonly #aggregation: WindowAggregation
   readonly #context: WatcherContext
@@ -34,7 +34,7 @@ export class SlidingWindowWatcher implements Watcher {
     if (value === undefined) return
 
     this.#forgetOld(group, event.timestamp)
-    // What is as old as the window is long is still in it.
+    // A sample exactly as old as the window belongs to it.
     const sample = { group, event, value, deadline: event.timestamp + windowMs + 1, queue: this.#queue }
     const window = this.#windowOf(group)
     window.push(sample)
@@ -73,7 +73,7 @@ export class SlidingWindowWatcher implements Watcher {
     }
   }
 
-  /** What leaves is the oldest of its group, as it is the oldest of all. */
+  /** Removes the oldest sample of a group: the sample that leaves, as it is the oldest of all. */
   #leave ({ group }: Sample): void {
     const window = this.#byGroup.get(group)
     window?.shift()

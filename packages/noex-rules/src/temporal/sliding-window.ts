@@ -5,8 +5,8 @@ interface Sample {
 }
 
 /**
- * Samples, first in, first out, with their totals at hand. Two stacks, one for what comes and one for
- * what goes, each with the totals of what lies below: a step costs the same however many there are.
+ * A first-in, first-out queue of samples with their totals. Two stacks, one for incoming and one for outgoing
+ * samples, keep running totals: each step takes constant time.
  */
 export class SlidingWindow<T extends Sample> {
   readonly #coming: T[] = []
@@ -27,13 +27,13 @@ export class SlidingWindow<T extends Sample> {
     this.#comingTotals = addSample(this.#comingTotals, sample.value)
   }
 
-  /** Takes the oldest sample out. */
+  /** Removes the oldest sample. */
   shift (): void {
     if (this.#going.length === 0) this.#turn()
     this.#going.pop()
   }
 
-  /** The oldest samples, at most so many. */
+  /** Returns the oldest samples, at most `max`. */
   first (max: number): T[] {
     const samples: T[] = []
     for (let index = this.#going.length - 1; index >= 0 && samples.length < max; index--) {

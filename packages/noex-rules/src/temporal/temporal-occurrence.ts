@@ -2,15 +2,18 @@ import type { CompiledMatcher } from '../compiler/compiled-rule.js'
 import type { Event } from '../event.js'
 import type { Occurrence } from '../state/occurrence.js'
 
-/** So many events of a window are shown to its rule: the oldest. */
+/** The most events of a window that its rule can read: the oldest. */
 export const MAX_SHOWN_EVENTS = 100
 
-/** Tells whether an event is one that a matcher means. */
+/** Returns whether an event has the topic and passes the filter of a matcher. */
 export function matchesEvent ({ topic, accepts }: CompiledMatcher, event: Event): boolean {
   return topic.matches(event.topic) && accepts(event.data)
 }
 
-/** What a rule sees whose pattern has come true. `matchers` name the events, one each; the last names all that follow. */
+/**
+ * Creates the occurrence of a fulfilled pattern. `matchers` name the events, one each; the last names all
+ * that follow.
+ */
 export function temporalOccurrence (
   data: Record<string, unknown>,
   events: readonly Event[],

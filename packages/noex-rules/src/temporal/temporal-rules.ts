@@ -8,7 +8,7 @@ import type { InstancePool } from './instances.js'
 import { type Watcher } from './watcher.js'
 import { createWatcher, matchersOf } from './create-watcher.js'
 
-/** A rule whose temporal pattern has come true. */
+/** A rule that is triggered, and its trigger. */
 export interface Firing {
   readonly registered: RegisteredRule
   readonly occurrence: Occurrence
@@ -28,14 +28,14 @@ export class TemporalRules implements RuleListener {
   readonly #clock: CompleteClock
   readonly #onDue: (expire: () => Firing[]) => void
 
-  /** `onDue` is given what to call when its turn has come. */
+  /** `onDue` is called with a function that collects the due firings. */
   constructor (pool: InstancePool, clock: CompleteClock, onDue: (expire: () => Firing[]) => void) {
     this.#pool = pool
     this.#clock = clock
     this.#onDue = onDue
   }
 
-  /** What is remembered. */
+  /** Returns the number of instances. */
   get size (): number {
     return this.#pool.size
   }
@@ -63,19 +63,19 @@ export class TemporalRules implements RuleListener {
     watch.watcher.clear()
   }
 
-  /** Whether a rule watches events of a topic. */
+  /** Returns whether a rule watches events of a topic. */
   has (topic: string): boolean {
     return this.#index.find(topic).length > 0
   }
 
-  /** Shows an event to the rules that watch its topic; those that it makes fire. */
+  /** Passes an event to the rules that watch its topic, and returns those that it fires. */
   observe (event: Event): Firing[] {
     return this.#index.find(event.topic).flatMap(({ registered, watcher }) => {
       return this.#firings(registered, fire => { watcher.observe(event, fire) })
     })
   }
 
-  /** Forgets everything that was watched. */
+  /** Removes all instances. */
   clear (): void {
     for (const { watcher } of this.#watches.values()) watcher.clear()
   }

@@ -10,7 +10,7 @@ interface Window extends Instance {
   totals: Totals
 }
 
-/** Looks at windows side by side, each at its end. They begin at multiples of their length since 1970. */
+/** Aggregates consecutive windows, each at its end. They begin at multiples of their length since 1970. */
 export class TumblingWindowWatcher implements Watcher {
   readonly #aggregation: WindowAggregation
   readonly #context: WatcherContext

@@ -3,25 +3,25 @@ import type { Event } from '../event.js'
 import type { Occurrence } from '../state/occurrence.js'
 import type { InstancePool } from './instances.js'
 
-/** Says that a pattern has come true. */
+/** Called when a pattern is fulfilled. */
 export type Fire = (occurrence: Occurrence) => void
 
 /** Watches events for one temporal trigger. */
 export interface Watcher {
-  /** Looks at an event of one of the pattern's topics. */
+  /** Observes an event of one of the pattern's topics. */
   observe: (event: Event, fire: Fire) => void
-  /** Looks at what is due at a time, in epoch milliseconds. */
+  /** Handles the instances that are due at a time, in epoch milliseconds. */
   expire: (now: number, fire: Fire) => void
-  /** Forgets everything. */
+  /** Removes all instances. */
   clear: () => void
 }
 
-/** What a watcher works with. */
+/** The context of a watcher. */
 export interface WatcherContext {
   readonly pool: InstancePool
   readonly clock: CompleteClock
-  /** Whether each group is watched for itself. */
+  /** Whether the pattern has groups, each watched on its own. */
   readonly isGrouped: boolean
-  /** Has `expire` called when its turn has come. */
+  /** Queues a call of `expire`. */
   readonly onDue: (now: number) => void
 }

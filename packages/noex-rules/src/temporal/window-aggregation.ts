@@ -3,7 +3,7 @@ import type { Event } from '../event.js'
 import type { Occurrence } from '../state/occurrence.js'
 import { temporalOccurrence } from './temporal-occurrence.js'
 
-/** What is known of the samples in a window. */
+/** The totals of the samples in a window. */
 export interface Totals {
   readonly count: number
   readonly sum: number
@@ -28,14 +28,14 @@ export function addTotals (a: Totals, b: Totals): Totals {
   }
 }
 
-/** What a count or an aggregate does with the events in its window. */
+/** The aggregation of a count or an aggregate over the events of a window. */
 export interface WindowAggregation {
   readonly event: CompiledMatcher
   readonly windowMs: number
   readonly groupOf: CompiledTemporalPattern['groupOf']
-  /** What an event adds; `undefined` when it does not count. */
+  /** Returns the sample of an event; `undefined` when it does not count. */
   readonly sampleOf: (event: Event) => number | undefined
-  /** What the rule sees; `undefined` when the threshold is not met. */
+  /** Returns the occurrence for the rule; `undefined` when the threshold is not met. */
   readonly occurrenceOf: (
     totals: Totals,
     shown: () => readonly Event[],

@@ -1,25 +1,28 @@
-/** Where an engine takes time from. Tests turn it by hand. */
+/** The source of time of an engine. A test may replace it. */
 export interface Clock {
-  /** Wall clock, epoch milliseconds: the timestamps of events, facts and timers. */
+  /** Returns the wall clock in epoch milliseconds: the timestamps of events, facts and timers. */
   now: () => number
-  /** Milliseconds of a clock that nobody sets: what durations are measured with. @default performance.now */
+  /** Returns milliseconds of a monotonic clock, which measures durations. @default performance.now */
   ticks?: () => number
-  /** Calls `callback` after `delayMs`, without keeping the process alive. Returns what cancels it. */
+  /**
+   * Calls `callback` after `delayMs`, without keeping the process alive. Returns the function that cancels
+   * it.
+   */
   after: (delayMs: number, callback: () => void) => () => void
 }
 
-/** A clock of which nothing is missing. */
+/** A clock with all its methods. */
 export type CompleteClock = Required<Clock>
 
 /**
- * The clock of the process: the time that rules mean. It asks the globals each time, so that a test which
- * puts fake timers in their place moves the timers and windows of rules.
+ * The clock of the process, which rules follow. It reads the globals at each call, so that fake timers of a
+ * test also move the timers and windows of rules.
  */
 export const systemClock: CompleteClock = {
   now: () => Date.now(),
   ticks: () => performance.now(),
   after (delayMs, callback) {
-    // A timer is cleared by the clock that made it, whichever stands in the globals then.
+    // A timer is cleared by the clock that made it: the globals may have changed since.
     const { setTimeout, clearTimeout } = globalThis
     const timer: Partial<NodeJS.Timeout> | number = setTimeout(callback, delayMs)
     if (typeof timer === 'object') timer.unref?.()
@@ -31,9 +34,9 @@ const { setTimeout: startTimer, clearTimeout: cancelTimer, Date: RealDate } = gl
 const readTicks = performance.now.bind(performance)
 
 /**
- * The clock of the engine's own waits: how long it works at a stretch, and how long it waits for services,
- * subscribers and storage. It keeps the globals that were there when this file was loaded: under fake timers,
- * nothing hangs.
+ * The clock of the engine's own waits: its time slices, and its timeouts for services, subscribers and
+ * storage. It uses the globals of the time when this file was loaded, so that nothing hangs under fake
+ * timers.
  */
 export const realClock: CompleteClock = {
   now: () => RealDate.now(),
@@ -45,10 +48,10 @@ export const realClock: CompleteClock = {
   }
 }
 
-/** Begin another turn of the event loop, and a microtask; under fake timers too. */
+/** Start work in another turn of the event loop, and in a microtask; also under fake timers. */
 export const { setImmediate: runInNextTurn, queueMicrotask: runInMicrotask } = globalThis
 
-/** Fills in what a clock may leave out. */
+/** Returns a clock with the optional methods filled in. */
 export function completeClock (clock: Clock): CompleteClock {
   return {
     now: () => clock.now(),
@@ -57,10 +60,10 @@ export function completeClock (clock: Clock): CompleteClock {
   }
 }
 
-/** The longest delay that a timer of Node.js takes, in milliseconds; it would make a longer one 1 ms. */
+/** The longest delay of a timer of Node.js, in milliseconds; it would turn a longer one into 1 ms. */
 const MAX_DELAY_MS = 2 ** 31 - 1
 
-/** Calls back after any delay, in as many waits as it takes. Returns what cancels it. */
+/** Calls back after a delay of any length. Returns the function that cancels it. */
 export function afterAnyDelay (clock: CompleteClock, delayMs: number, callback: () => void): () => void {
   let cancel = wait(Math.max(0, delayMs))
   return () => { cancel() }

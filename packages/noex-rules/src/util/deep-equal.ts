@@ -1,10 +1,10 @@
-/** So many values are compared at most; two that are larger count as different. */
+/** The most values that are compared; two larger values count as different. */
 const MAX_COMPARED = 10_000
 
 /**
- * Tells whether two values are alike: the same primitive, or arrays or plain objects with members that
- * are alike. Any other two objects are alike only when they are one. Takes bounded time: what is not
- * found to be alike within 10 000 comparisons counts as different.
+ * Returns whether two values are equal: the same primitive, or arrays or plain objects with equal members.
+ * Any other objects are equal only when they are identical. Takes bounded time: values that need more than 10
+ * 000 comparisons count as different.
  */
 export function deepEqual (first: unknown, second: unknown): boolean {
   const pairs: unknown[] = [first, second]
@@ -18,7 +18,7 @@ export function deepEqual (first: unknown, second: unknown): boolean {
   return true
 }
 
-/** Adds the pairs of members that must be alike. False when there is no need. */
+/** Adds the pairs of members to compare. Returns false when the values differ already. */
 function pushMembers (a: unknown, b: unknown, pairs: unknown[]): boolean {
   if (Array.isArray(a)) {
     if (!Array.isArray(b) || a.length !== b.length || a.length > MAX_COMPARED) return false

@@ -1,4 +1,6 @@
-/** A time: milliseconds, or a text such as `'500ms'`, `'30s'`, `'5m'`, `'2h'`, `'1d'`, `'1w'`, `'1y'`. */
+/**
+ * A time span: milliseconds, or a text such as `'500ms'`, `'30s'`, `'5m'`, `'2h'`, `'1d'`, `'1w'`, `'1y'`.
+ */
 export type Duration = number | string
 
 /** Milliseconds; a year is 365 days. From the largest to the smallest. */
@@ -15,9 +17,8 @@ const UNIT_MS: ReadonlyMap<string, number> = new Map(UNITS)
 const TEXT = /^(\d{1,16})(ms|[smhdwy])?$/
 
 /**
- * Milliseconds of a duration. A number stands for itself, a text of digits alone for milliseconds.
- * Throws `RangeError` for any other text, and for what is more than `Number.MAX_SAFE_INTEGER` or no
- * number of milliseconds from 0 on.
+ * Returns the milliseconds of a duration. A text of digits alone means milliseconds. Throws `RangeError` for
+ * any other text, and for a number that is negative, `NaN` or greater than `Number.MAX_SAFE_INTEGER`.
  */
 export function parseDuration (duration: Duration): number {
   const ms = typeof duration === 'number' ? duration : parseText(duration)
@@ -26,8 +27,8 @@ export function parseDuration (duration: Duration): number {
 }
 
 /**
- * Returns a text for people: the duration in the largest unit that it has one of, rounded to whole units.
- * `'1w'` for 7 days, `'60s'` for 59,999 ms, `'2m'` for 90 s. Throws `RangeError` where `parseDuration` does.
+ * Returns a duration as text, in the largest unit that it reaches, rounded: `'1w'` for 7 days, `'60s'` for
+ * 59,999 ms, `'2m'` for 90 s. Throws `RangeError` as `parseDuration` does.
  */
 export function formatDuration (ms: number): string {
   const duration = parseDuration(ms)

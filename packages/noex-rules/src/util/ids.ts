@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 
-/** Makes ids that are unique in this process, and by chance in the world. */
+/** Returns a generator of ids: unique in this process, and random enough to be unique elsewhere. */
 export function createIds (): () => string {
   const prefix = randomBytes(9).toString('base64url')
   let count = 0

@@ -1,4 +1,4 @@
-/** Where an engine writes: a pino logger, or one like it. */
+/** The log of an engine: a pino logger, or one like it. */
 export interface Logger {
   debug: (details: object, message: string) => void
   info: (details: object, message: string) => void
@@ -6,7 +6,7 @@ export interface Logger {
   error: (details: object, message: string) => void
 }
 
-/** What an engine writes with when it is given no logger. */
+/** The log of an engine that was given none. */
 export const consoleLogger: Logger = {
   debug: (details, message) => { console.debug(message, details) },
   info: (details, message) => { console.info(message, details) },

@@ -1,8 +1,8 @@
-/** A map of bounded size, that forgets what was used least lately. */
+/** A map of bounded size that removes the least recently used entry. */
 export class LruCache<K, V> {
   readonly #entries = new Map<K, V>()
   readonly #max: number
-  /** What was used last: used again, it stays where it is. */
+  /** The key that was used last; it need not be moved when it is used again. */
   #newest: K | undefined
 
   constructor (max: number) {
@@ -26,7 +26,7 @@ export class LruCache<K, V> {
     return this.#entries.size
   }
 
-  /** False when there was none. */
+  /** Returns false when there was none. */
   delete (key: K): boolean {
     if (this.#newest === key) this.#newest = undefined
     return this.#entries.delete(key)

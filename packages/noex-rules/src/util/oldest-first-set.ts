@@ -1,10 +1,10 @@
-/**
- * A set that tells its oldest member in constant time, however many have left it. What has left is
- * never added again.
- */
+/** A set that returns its oldest member in constant time. A member that has left is never added again. */
 export class OldestFirstSet<T extends object> {
   readonly #members = new Set<T>()
-  /** Kept, because a new one would walk over the places of all that have left. It goes on only when there is a next one, and so never ends. */
+  /**
+   * One iterator for all calls: a new one would pass the slots of all members that have left. It advances
+   * only when there is a next member, and so never ends.
+   */
   readonly #ages = this.#members.values()
   #oldest: T | undefined
 

@@ -1,4 +1,4 @@
-/** Refuses what is no object with these methods. Throws `TypeError`; `subject` begins its message. */
+/** Throws `TypeError` unless a value is an object with these methods. `subject` begins its message. */
 export function checkMethods (value: unknown, subject: string, methods: readonly string[]): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new TypeError(`${subject} must be an object`)

@@ -1,6 +1,6 @@
 const MIN_CAPACITY = 16
 
-/** First in, first out, both in constant time. Its memory follows its length. */
+/** A first-in, first-out queue in constant time. Its memory follows its length. */
 export class RingBuffer<T> {
   #places: Array<T | undefined> = new Array<T | undefined>(MIN_CAPACITY).fill(undefined)
   #head = 0

@@ -1,11 +1,10 @@
-/** A longer text is not made; in characters. */
+/** The most characters of a text. */
 const MAX_LENGTH = 4096
 const MAX_DEPTH = 16
 
 /**
- * A text that is equal for equal values, whatever the order of their members. `undefined` when there
- * is none: for functions, symbols, instances of classes, and for what is deeper than 16 levels or
- * longer than 4096 characters.
+ * Returns a text that is equal for equal values, in any order of their properties. Returns `undefined` for
+ * functions, symbols, instances of classes, for more than 16 levels and for more than 4096 characters.
  */
 export function stableJson (value: unknown): string | undefined {
   const parts: string[] = []

@@ -3,10 +3,10 @@ import type { Rule, RuleInput } from '../rule.js'
 import { Issues } from './issues.js'
 import { takeSnapshot } from './snapshot.js'
 
-/** A rule without what the engine adds when it is registered. */
+/** A rule without the properties that the engine sets. */
 type CompleteRule = Omit<Rule, 'version' | 'createdAt' | 'updatedAt'>
 
-/** What is read of a rule that is given; other members are ignored. */
+/** The properties that are read from a given rule; others are ignored. */
 export const RULE_PROPERTIES = [
   'id', 'name', 'description', 'priority', 'enabled', 'tags', 'group', 'trigger', 'conditions', 'actions',
   'lookups'
@@ -21,8 +21,8 @@ const DEFAULTS = Object.freeze({
 })
 
 /**
- * Copies a rule and fills in what it lacks. The copy is frozen, all the way down, and shares nothing
- * with what was given. Throws `RuleValidationError` for what is not JSON; nothing else is checked.
+ * Copies a rule and fills in its defaults. The copy is deeply frozen and shares nothing with the original.
+ * Throws `RuleValidationError` for anything but JSON; nothing else is checked.
  */
 export function completeRule (input: RuleInput): CompleteRule {
   const issues = new Issues()

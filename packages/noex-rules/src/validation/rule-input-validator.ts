@@ -5,18 +5,16 @@ import type { ValidationIssue } from '../errors.js'
 import { takeSnapshot } from './snapshot.js'
 import { validateRule } from './validate-rule.js'
 
-/** So many inputs does `validateMany` look at; the rest is refused. */
+/** The most inputs of `validateMany`. */
 const MAX_INPUTS = 1000
 
-/** What a validator is told. */
+/** The options of a validator. */
 export interface RuleInputValidatorOptions {
   /** `'off'` refuses rules that use `matches`. @default 'safe' */
   regex?: 'safe' | 'off' | undefined
 }
 
-/**
- * The validation of several rules: as of one, with paths behind the place of the rule: `[2].trigger.topic`.
- */
+/** The result for several rules; paths begin with the index of the rule: `[2].trigger.topic`. */
 export interface ManyValidationResult extends ValidationResult {
   /** One for each input, in order. */
   results: ValidationResult[]
@@ -25,11 +23,18 @@ export interface ManyValidationResult extends ValidationResult {
 /** A validated input. */
 interface InspectedInput {
   result: ValidationResult
-  /** The input as it was when it was looked at: a frozen copy. `undefined` when the result is not valid. */
+  /** A frozen copy of the validated input; `undefined` when the result is not valid. */
   input: RuleInput | undefined
 }
 
-/** Tells what is wrong with rules. Whatever it is given, it does not throw. */
+/**
+ * Validates rules. Never throws, for any input.
+ *
+ * @example
+ * ```js
+ * const { valid, errors } = new RuleInputValidator().validate(JSON.parse(text))
+ * ```
+ */
 export class RuleInputValidator {
   readonly #allowsExpressions: boolean
 
@@ -37,12 +42,15 @@ export class RuleInputValidator {
     this.#allowsExpressions = options.regex !== 'off'
   }
 
-  /** Checks what may be a rule. Finds at most 100 issues. */
+  /** Validates a rule. Finds at most 100 issues. */
   validate (input: unknown): ValidationResult {
     return this.inspect(input).result
   }
 
-  /** As `validate`; hands back what it has looked at, too, which a getter or another holder cannot change any more. */
+  /**
+   * As `validate`; also returns the validated copy, which getters and other holders of the input cannot
+   * change.
+   */
   inspect (input: unknown): InspectedInput {
     const issues = new Issues()
     const snapshot = takeSnapshot(input, RULE_PROPERTIES, issues)
@@ -52,8 +60,8 @@ export class RuleInputValidator {
   }
 
   /**
-   * Checks an array of what may be rules; two of one id are an error of the later. For anything but an array
-   * of at most 1000 there is one result, which says so.
+   * Validates an array of rules; the second of two rules with one id is an error. For anything but an array
+   * of at most 1000 there is one result with the reason.
    */
   validateMany (inputs: unknown): ManyValidationResult {
     try {

@@ -1,12 +1,12 @@
 import { indexPath, type Issues, memberPath, ROOT } from './issues.js'
 
-/** A larger rule is refused: the characters of its names and texts, and some for each value. */
+/** The largest size of a rule: the characters of its names and texts, and 4 for each value. */
 const MAX_RULE_SIZE = 65_536
-/** What is nested deeper than this is refused, whatever it is. */
+/** The most levels of any input. */
 const MAX_DEPTH = 100
 const VALUE_SIZE = 4
 
-/** What a snapshot has copied so far, and where it is. */
+/** The progress of a snapshot. */
 interface Progress {
   readonly issues: Issues
   readonly ancestors: Set<object>
@@ -15,12 +15,12 @@ interface Progress {
 }
 
 /**
- * Copies those members of an object that are named, all the way down, and freezes the copy. Whatever
- * the object is, this does not throw, and reads each member once, so that what is looked at later
- * cannot change. What is not JSON is an error: functions, instances of classes, numbers that are not
- * finite, cycles, more than 64 KB. Members that are `undefined` are left out.
+ * Copies the named properties of an object, deeply, and freezes the copy. Never throws; reads each property
+ * once, so that validated values cannot change later. Anything but JSON is an error: functions, instances of
+ * classes, numbers that are not finite, cycles, more than 64 KB. Properties that are `undefined` are left
+ * out.
  *
- * Gives `undefined` where nothing can be copied.
+ * Returns `undefined` when nothing can be copied.
  */
 export function takeSnapshot (
   value: unknown,
@@ -110,7 +110,10 @@ function spend (progress: Progress, size: number): void {
   if (progress.sizeLeft < 0) throw new SnapshotTooLarge()
 }
 
-/** Objects of literals and of `JSON.parse`, also those of other contexts, and those without a prototype. */
+/**
+ * Accepts objects of literals and of `JSON.parse`, also those of other contexts, and those without a
+ * prototype.
+ */
 function isPlainObject (value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   const prototype: unknown = Object.getPrototypeOf(value)

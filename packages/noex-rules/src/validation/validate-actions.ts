@@ -9,10 +9,10 @@ import { validateSimpleAction } from './validate-simple-action.js'
 import { validateOneOf, validateVariable } from './validate-text.js'
 import { validateValue } from './validate-value.js'
 
-/** What a list of actions without any is. */
+/** The severity of an empty list of actions. */
 type WhenEmpty = 'warning' | 'error'
 
-/** Checks the actions of a rule, and those within them; none is a warning. */
+/** Checks the actions of a rule, and those within them; an empty list is a warning. */
 export function validateActions (run: ValidationRun, path: string, actions: unknown): void {
   validateList(run, path, actions, 1, 'warning')
 }

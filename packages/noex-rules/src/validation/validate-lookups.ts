@@ -4,12 +4,12 @@ import { validateDuration } from './validate-number.js'
 import { validateOneOf, validateText, validateVariable } from './validate-text.js'
 import { validateValues } from './validate-value.js'
 
-/** So many lookups has a rule. */
+/** The most lookups of a rule. */
 const MAX_LOOKUPS = 32
 
 const ON_ERROR = ['skip', 'fail'] as const
 
-/** Checks what a rule asks of services before its conditions. */
+/** Checks the lookups of a rule. */
 export function validateLookups (issues: Issues, path: string, lookups: unknown): void {
   if (!Array.isArray(lookups)) return issues.error(path, 'must be an array')
   if (lookups.length > MAX_LOOKUPS) return issues.error(path, `must have at most ${MAX_LOOKUPS} lookups`)

@@ -8,7 +8,7 @@ import { validateNumber, validateOptionalBoolean } from './validate-number.js'
 import { MAX_TEXT_LENGTH, validateString, validateText } from './validate-text.js'
 import { validateTrigger } from './validate-trigger.js'
 
-/** So many tags has a rule. */
+/** The most tags of a rule. */
 const MAX_TAGS = 32
 
 /** Checks the snapshot of a rule, which is plain data. */
@@ -35,7 +35,7 @@ export function validateRule (
   issues.warnOfUnknownNames(aliasesOf(rule['trigger']), namesOf(rule['lookups'], 'name'))
 }
 
-/** Returns the aliases that a trigger gives to events; none for what is no trigger. */
+/** Returns the aliases that a trigger gives to events; none for an invalid trigger. */
 function aliasesOf (trigger: unknown): ReadonlySet<string> {
   const pattern = isRecord(trigger) ? trigger['pattern'] : undefined
   if (!isRecord(pattern)) return new Set()

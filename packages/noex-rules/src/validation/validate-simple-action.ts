@@ -13,10 +13,10 @@ import {
 } from './validate-text.js'
 import { validateData, validateValue, validateValues } from './validate-value.js'
 
-/** The actions that hold no others. */
+/** The types of actions that contain no others. */
 type SimpleActionType = Exclude<Action['type'], 'conditional' | 'for_each' | 'try_catch'>
 
-/** Checks the members of an action that holds no others. */
+/** Checks the properties of an action that contains no others. */
 export function validateSimpleAction (
   issues: Issues,
   path: string,

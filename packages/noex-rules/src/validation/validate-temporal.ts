@@ -11,9 +11,9 @@ import {
   validateText
 } from './validate-text.js'
 
-/** So many events has a sequence. */
+/** The most events of a sequence. */
 const MAX_SEQUENCE_LENGTH = 32
-/** So many paths has a filter. */
+/** The most paths of a filter. */
 const MAX_FILTER_PATHS = 32
 
 const DIGITS = /^\d+$/
@@ -69,7 +69,7 @@ function validateAbsence (
   validateMatcher(issues, `${path}.expected`, expected, aliases)
 }
 
-/** Checks what a count and an aggregate have in common. */
+/** Checks the properties that a count and an aggregate share. */
 function validateWindow (
   issues: Issues,
   path: string,
@@ -103,7 +103,7 @@ function validateFilter (issues: Issues, path: string, filter: unknown): void {
   }
 }
 
-/** An alias that is of no use does no harm: it is a warning. */
+/** Checks an alias. One that cannot be referred to is a warning. */
 function validateAlias (issues: Issues, path: string, alias: unknown, aliases: Set<unknown>): void {
   if (!validateText(issues, path, alias, MAX_VARIABLE_LENGTH)) return
   if (DIGITS.test(alias)) issues.warning(path, `has no effect: matched.${alias} is the event of that place`)

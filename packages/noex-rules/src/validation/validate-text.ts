@@ -1,17 +1,17 @@
 import { compileTemplate } from '../expressions/template.js'
 import type { Issues } from './issues.js'
 
-/** Longest names, ids and paths, in characters. */
+/** The most characters of names, ids and paths. */
 const MAX_NAME_LENGTH = 512
-/** Longest texts with `${}`, and descriptions, in characters. */
+/** The most characters of texts with `${}`, and of descriptions. */
 export const MAX_TEXT_LENGTH = 4096
-/** Longest names of variables, in characters. */
+/** The most characters of names of variables. */
 export const MAX_VARIABLE_LENGTH = 128
 
-/** Characters that a name cannot have that stands between dots in a reference. */
+/** Characters that a name between dots of a reference cannot contain. */
 const NO_NAME = /[.${}]/
 
-/** Checks a text that must be there and be more than blanks. Tells whether it is. */
+/** Checks a required text that is not blank. Returns whether it is one. */
 export function validateText (
   issues: Issues,
   path: string,
@@ -24,7 +24,7 @@ export function validateText (
   return false
 }
 
-/** Checks a text that must be there, and may be blank. Tells whether it is. */
+/** Checks a required text, which may be blank. Returns whether it is one. */
 export function validateString (
   issues: Issues,
   path: string,
@@ -38,7 +38,7 @@ export function validateString (
   return false
 }
 
-/** Checks a text with `${}` that must be there and be more than blanks. */
+/** Checks a required text with `${}` that is not blank. */
 export function validateTemplate (issues: Issues, path: string, value: unknown): void {
   if (validateText(issues, path, value, MAX_TEXT_LENGTH)) compileText(issues, path, value, compileTemplate)
 }
@@ -53,7 +53,7 @@ export function compileText (issues: Issues, path: string, text: string, compile
   })
 }
 
-/** Checks a pattern that must be there, by compiling it. */
+/** Checks a required pattern by compiling it. */
 export function validatePattern (
   issues: Issues,
   path: string,
@@ -63,7 +63,7 @@ export function validatePattern (
   if (validateText(issues, path, value)) issues.catch(path, () => { compile(value) })
 }
 
-/** Checks the name of a variable, a lookup or an event, which references call by it. Tells whether it is one. */
+/** Checks the name of a variable, a lookup or an event, which references use. Returns whether it is valid. */
 export function validateVariable (issues: Issues, path: string, value: unknown): value is string {
   if (!validateText(issues, path, value, MAX_VARIABLE_LENGTH)) return false
   if (value !== '__proto__' && isReferable(value)) return true
@@ -71,12 +71,12 @@ export function validateVariable (issues: Issues, path: string, value: unknown):
   return false
 }
 
-/** Whether a name can stand between the dots of a reference. */
+/** Returns whether a name can stand between the dots of a reference. */
 export function isReferable (name: string): boolean {
   return !NO_NAME.test(name)
 }
 
-/** Checks that a text is one of a list. Tells whether it is. */
+/** Checks that a text is one of a list. Returns whether it is. */
 export function validateOneOf<T extends string> (
   issues: Issues,
   path: string,

@@ -6,7 +6,7 @@ import type { Issues } from './issues.js'
 import { validateTemporal } from './validate-temporal.js'
 import { validateOneOf, validatePattern } from './validate-text.js'
 
-/** Checks what starts a rule. */
+/** Checks the trigger of a rule. */
 export function validateTrigger (issues: Issues, path: string, trigger: unknown): void {
   if (trigger === undefined) return issues.error(path, 'is missing')
   if (!isRecord(trigger)) return issues.error(path, 'must be an object')

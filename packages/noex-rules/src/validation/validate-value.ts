@@ -3,7 +3,7 @@ import { compileReference } from '../expressions/reference.js'
 import { isReference, MAX_VALUE_DEPTH } from '../expressions/value.js'
 import { indexPath, type Issues, memberPath } from './issues.js'
 
-/** Checks the references in a value that must be there, and how deep it is. */
+/** Checks the references and the depth of a required value. */
 export function validateValue (issues: Issues, path: string, value: unknown): void {
   if (value === undefined) issues.error(path, 'is missing')
   else validatePart(issues, path, value, 0)
@@ -15,7 +15,7 @@ export function validateValues (issues: Issues, path: string, values: unknown): 
   else for (const [index, value] of values.entries()) validatePart(issues, indexPath(path, index), value, 0)
 }
 
-/** Checks the data of an event, which must be there. */
+/** Checks the required data of an event. */
 export function validateData (issues: Issues, path: string, data: unknown): void {
   if (data === undefined) issues.error(path, 'is missing')
   else if (!isRecord(data)) issues.error(path, 'must be an object')

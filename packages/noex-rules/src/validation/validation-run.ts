@@ -1,20 +1,20 @@
 import type { Issues } from './issues.js'
 
-/** So many actions has a rule, those within others included. */
+/** The most actions of a rule, nested ones included. */
 export const MAX_ACTIONS = 256
-/** So many conditions has a rule, those of its actions included. */
+/** The most conditions of a rule, those of its actions included. */
 export const MAX_CONDITIONS = 256
-/** So many expressions of `matches` has a rule: each takes some time to compile. */
+/** The most expressions of `matches` in a rule: each takes time to compile. */
 export const MAX_EXPRESSIONS = 32
-/** Actions are nested at most so many levels deep. */
+/** The most levels of nested actions. */
 export const MAX_ACTION_DEPTH = 16
 
-/** The validation of one rule while it runs. */
+/** The state of the validation of one rule. */
 export interface ValidationRun {
   readonly issues: Issues
   /** Whether `matches` may be used. */
   readonly allowsExpressions: boolean
-  /** So many more may come. */
+  /** The number of further actions that the rule may have. */
   actionsLeft: number
   conditionsLeft: number
   expressionsLeft: number

@@ -183,7 +183,7 @@ t.test('arguments are resolved to an array of their own each time', async t => {
   t.same(compileArguments()(scope), [])
 })
 
-/** Resolves all that a compiled action resolves. */
+/** Resolves all parts of a compiled action. */
 function resolveAction (action: CompiledAction, scope: Scope): object {
   return Object.fromEntries(Object.entries(action)
     .map(([name, member]) => [name, resolveMember(member, scope)]))

@@ -6,7 +6,7 @@ const FAIL: Action = { type: 'call_service', service: 'app', method: 'fail' }
 const emit = (topic: string, data: Record<string, unknown> = {}): Action =>
   ({ type: 'emit_event', topic, data })
 
-/** Runs actions once, and gives the topics that they sent. */
+/** Runs actions once, and returns the topics that they sent. */
 async function run (
   t: Parameters<typeof startEngine>[0],
   actions: Action[],

@@ -7,10 +7,10 @@ import { onTopic, startEngine, type TestEngine } from '../support/start-engine.j
 
 type Callback = (...args: unknown[]) => unknown
 
-/** A function of the application that does not do as it should. */
+/** A callback or service of the application that misbehaves. */
 interface Misdeed {
   readonly call: Callback
-  /** The text of the error that is told of; nothing where what it does is no failure. */
+  /** The message of the reported error; absent when the misbehaviour is no failure. */
   readonly told?: RegExp
   readonly isEndless?: true
 }
@@ -71,7 +71,7 @@ const CALL: RuleAction = { type: 'call_service', service: 'app', method: 'call' 
 const FAIL: RuleAction = { type: 'call_service', service: 'none', method: 'none' }
 const SILENT = { debug () {}, info () {}, warn () {}, error () {} }
 
-/** Fails when a promise was rejected that nothing has taken. */
+/** Fails the test for an unhandled rejection. */
 function watchRejections (t: Test): void {
   const onRejection = (error: unknown): void => { t.fail(`unhandled: ${String(error)}`) }
   process.on('unhandledRejection', onRejection)
@@ -81,7 +81,7 @@ function watchRejections (t: Test): void {
   })
 }
 
-/** Starts an engine with a rule that works, beside that which has the misdeed. */
+/** Starts an engine with a working rule beside the misbehaviour. */
 async function start (t: Test, config: RuleEngineConfig, input?: RuleInput): Promise<TestEngine> {
   watchRejections(t)
   const started = await startEngine(t, { serviceTimeoutMs: 30, ...config })
@@ -90,7 +90,7 @@ async function start (t: Test, config: RuleEngineConfig, input?: RuleInput): Pro
   return started
 }
 
-/** Sends two events: each does what it should beside the misdeed. */
+/** Sends two events: the working rule runs on each. */
 async function checkGoesOn (t: Test, engine: RuleEngine): Promise<void> {
   await engine.emit('a', { n: 1 })
   await engine.emit('a', { n: 2 })

@@ -359,7 +359,7 @@ t.test('a queue that is full', async t => {
     t.match(engine.getStats(), { queueLength: 0 })
   })
 
-  t.test('does not keep out what nobody waits for', async t => {
+  t.test('accepts a fact that triggers no rule', async t => {
     const { engine, release, accepted } = await fill(t)
     t.equal((await engine.setFact('unwatched', 1)).value, 1)
     release()

@@ -5,7 +5,7 @@ import { FakeClock } from '../support/fake-clock.js'
 import { onTopic, recordEvents, recordTopics, startEngine } from '../support/start-engine.js'
 
 t.test('an event', async t => {
-  t.test('has its members in one order, and none that nobody gave', async t => {
+  t.test('has its properties in one order, and none that was not given', async t => {
     const clock = new FakeClock()
     const { engine } = await startEngine(t, { clock })
     const bare = await engine.emit('order.placed')
@@ -43,7 +43,7 @@ t.test('an event', async t => {
     t.not((await first.emit('a')).id, (await second.emit('a')).id)
   })
 
-  t.test('is counted whether anybody hears of it or not', async t => {
+  t.test('is counted with and without subscribers', async t => {
     const { engine } = await startEngine(t)
     await engine.emit('a')
     recordEvents(engine, 'b')
@@ -79,7 +79,7 @@ t.test('subscribers', async t => {
     t.same(seen, [['a', undefined], ['b', true]])
   })
 
-  t.test('are called in the order of their subscription, whatever their patterns', async t => {
+  t.test('are called in the order of their subscription, with any patterns', async t => {
     const { engine } = await startEngine(t)
     const calls: string[] = []
     for (const pattern of ['*', 'a.b', 'a.*', 'a.b', '*.b']) {
@@ -125,7 +125,7 @@ t.test('subscribers', async t => {
     t.same(calls, ['next'])
   })
 
-  t.test('that throw or reject harm nobody, and are told of', async t => {
+  t.test('that throw or reject are reported and do no harm', async t => {
     const { engine, errors } = await startEngine(t)
     engine.subscribe('a', () => { throw new Error('thrown') })
     engine.subscribe('a', async () => { throw new Error('rejected') })

@@ -11,7 +11,7 @@ const collectGarbage = runInNewContext('gc') as () => void
 const EVENTS = process.env['THOROUGH'] === '1' ? 200_000 : 20_000
 const STRETCHES = 4
 
-/** Milliseconds of each of four stretches of events, and the bytes of the heap after each. */
+/** Returns the milliseconds of each of four stretches of events, and the bytes of the heap after each. */
 async function emitMany (engine: RuleEngine): Promise<{ times: number[], heap: number[] }> {
   const times: number[] = []
   const heap: number[] = []
@@ -24,14 +24,14 @@ async function emitMany (engine: RuleEngine): Promise<{ times: number[], heap: n
   return { times, heap }
 }
 
-/** Bytes that are in use indeed. */
+/** Returns the bytes of the heap in use. */
 function heapUsed (): number {
   collectGarbage()
   return process.memoryUsage().heapUsed
 }
 
 const engines: Array<[name: string, prepare: (engine: RuleEngine) => void]> = [
-  ['that nobody hears of', () => {}],
+  ['without subscribers and rules', () => {}],
   ['that a rule looks at', engine => {
     engine.registerRule(onTopic(
       'a', { conditions: [{ source: { type: 'event', field: 'n' }, operator: 'lt', value: 0 }] }
@@ -62,7 +62,7 @@ for (const [name, prepare] of engines) {
     prepare(engine)
     const { times, heap } = await emitMany(engine)
     t.equal(engine.getStats().eventsProcessed, EVENTS)
-    // The first stretch warms up. Another program may take the processor for a while, but not for all of the rest.
+    // The first stretch warms up. Another program may use the processor, but not during all of the rest.
     const [first = 0, ...others] = times
     t.ok(Math.min(...others) < first * 3 + 50, `milliseconds: ${times.map(Math.round).join(', ')}`)
     t.ok(Math.min(...heap.slice(1)) - heap[0]! < 3_000_000, `bytes: ${heap.join(', ')}`)

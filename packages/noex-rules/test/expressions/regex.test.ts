@@ -81,7 +81,7 @@ t.test('an expression', async t => {
   })
 })
 
-/** Those that take exponential time elsewhere, and those that are hard on automata. */
+/** Expressions that take exponential time elsewhere, and those that are expensive for automata. */
 const hostile = [
   '^(a+)+$', '(a|a)*$', '(a|aa)+$', '(\\w+\\s?)+$', '([a-zA-Z]+)*!', '^(([a-z])+.)+[A-Z]([a-z])+$',
   '(x+x+)+y', '(.*)(.*)(.*)(.*)(.*)[x-z]{3}$',
@@ -133,7 +133,7 @@ t.test('a hostile expression is compiled or refused in less than 10 ms', async t
   }
 })
 
-/** Of a and b, the same each time. */
+/** Returns a text of a and b, the same each time. */
 function randomText (length: number): string {
   let state = 12345
   return Array.from({ length }, () => {

@@ -77,7 +77,7 @@ t.test('a topic pattern', async t => {
   })
 })
 
-/** What a pattern means, said without a thought for time. */
+/** Matches a pattern by its definition, at any cost in time. */
 function isMatch (pattern: readonly string[], topic: readonly string[]): boolean {
   const [segment, ...later] = pattern
   if (segment === undefined) return topic.length === 0

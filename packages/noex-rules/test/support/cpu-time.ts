@@ -1,8 +1,8 @@
-/** Milliseconds that the yardstick takes on a common machine. */
+/** Milliseconds of the reference work on a common machine. */
 const YARDSTICK_MS = 0.5
 const TEXT = 'abcaabbcc'.repeat(100)
 
-/** Milliseconds of processor time of the best of ten runs: the others may have paid for what else went on. */
+/** Returns the processor time, in milliseconds, of the best of ten runs: others may include other work. */
 export function bestCpuTime (run: () => void): number {
   let best = Infinity
   for (let count = 0; count < 10; count++) {
@@ -15,14 +15,14 @@ export function bestCpuTime (run: () => void): number {
 }
 
 /**
- * How many times slower this process is than one of a common machine: 1 there, and more where the
- * machine is slow or every branch is counted for coverage. Bounds of time are multiplied by it.
+ * Returns how many times slower this process is than one of a common machine: from 1 on; more with a slow
+ * machine or coverage of branches. Bounds of time are multiplied by it.
  */
 export function slowness (): number {
   return Math.max(1, bestCpuTime(yardstick) / YARDSTICK_MS)
 }
 
-/** Walks a small machine over a text: branches, calls and reads of arrays, as matchers have them. */
+/** Runs a small state machine over a text: branches, calls and reads of arrays, as matchers do. */
 function yardstick (): number {
   const states = new Int32Array(64)
   let sum = 0

@@ -6,7 +6,7 @@ interface Wait {
   readonly callback: () => void
 }
 
-/** A clock that moves only when the test turns it. */
+/** A clock that moves only when the test advances it. */
 export class FakeClock implements CompleteClock {
   #elapsed = 0
   #skew = 0
@@ -29,12 +29,12 @@ export class FakeClock implements CompleteClock {
     return this.#waits.size
   }
 
-  /** Sets the wall clock, by so many milliseconds, and leaves the ticks alone. */
+  /** Moves the wall clock by some milliseconds, and leaves the ticks alone. */
   set (ms: number): void {
     this.#skew += ms
   }
 
-  /** Moves on by `ms`: each wait ends at its own moment, and what it leads to happens then. */
+  /** Advances by `ms`: each wait ends at its own time, with its consequences. */
   async turn (ms: number): Promise<void> {
     const end = this.#elapsed + ms
     await settle()
@@ -51,7 +51,7 @@ export class FakeClock implements CompleteClock {
   }
 }
 
-/** Lets everything happen that needs no time. An engine pauses now and then, for one turn of the event loop. */
+/** Lets all work run that needs no time. An engine yields now and then, for one turn of the event loop. */
 export async function settle (): Promise<void> {
   for (let turn = 0; turn < 4; turn++) await setImmediate()
 }

@@ -1,7 +1,7 @@
 import type { Fact } from '../../src/fact.js'
 import type { Scope, TriggerMeta } from '../../src/expressions/scope.js'
 
-/** What a scope is made of; what is not given is empty. */
+/** The parts of a scope; absent ones are empty. */
 export interface ScopeParts {
   data?: Record<string, unknown>
   meta?: TriggerMeta
@@ -12,7 +12,7 @@ export interface ScopeParts {
   variables?: Record<string, unknown>
 }
 
-/** A scope for what is compiled. */
+/** Returns a scope for compiled parts of a rule. */
 export function scopeOf (parts: ScopeParts = {}): Scope {
   const facts = new Map(Object.entries(parts.facts ?? {}).map(([key, value]) => [key, factOf(key, value)]))
   return {

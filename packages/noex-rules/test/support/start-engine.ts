@@ -15,7 +15,7 @@ export interface LogLine {
   readonly message: string
 }
 
-/** An engine under test, and what it tells. */
+/** An engine under test, with its log and errors. */
 export interface TestEngine {
   readonly engine: RuleEngine
   readonly log: LogLine[]
@@ -44,13 +44,13 @@ export function recordingLogger (log: LogLine[]): Logger {
 
 let count = 0
 
-/** A rule that has a name and an id of its own. */
+/** Returns a rule with a name and an id of its own. */
 export function rule (input: Omit<RuleInput, 'id' | 'name'> & { id?: string, name?: string }): RuleInput {
   const id = `rule-${++count}`
   return { id, name: id, ...input }
 }
 
-/** A rule that is triggered by a topic. */
+/** Returns a rule that is triggered by a topic. */
 export function onTopic (
   topic: string,
   input: Omit<RuleInput, 'id' | 'name' | 'trigger'> & { id?: string } = {}
@@ -58,14 +58,14 @@ export function onTopic (
   return rule({ trigger: { type: 'event', topic }, ...input })
 }
 
-/** The topics of all events from now on. */
+/** Records the topics of all further events. */
 export function recordTopics (engine: RuleEngine): string[] {
   const topics: string[] = []
   engine.subscribe('*', ({ topic }) => { topics.push(topic) })
   return topics
 }
 
-/** All events of a pattern from now on. */
+/** Records all further events of a pattern. */
 export function recordEvents (engine: RuleEngine, pattern = '*'): Event[] {
   const events: Event[] = []
   engine.subscribe(pattern, event => { events.push(event) })

@@ -5,10 +5,10 @@ import { recordEvents, rule, startEngine } from './start-engine.js'
 
 type Data = Record<string, unknown>
 
-/** Milliseconds to turn the clock by, or an event. */
+/** Milliseconds to advance the clock by, or an event. */
 export type Step = number | [topic: string, data?: Data]
 
-/** A rule that says that it has fired. */
+/** Returns a rule that sends an event when it fires. */
 export const temporal = (pattern: TemporalPattern, more: Partial<RuleInput> = {}): RuleInput => rule({
   trigger: { type: 'temporal', pattern },
   actions: [
@@ -24,9 +24,9 @@ export interface Watch {
   readonly errors: unknown[]
   /** The events of firings. */
   readonly fired: Event[]
-  /** Takes steps, and says how often the rule fired. */
+  /** Takes steps, and returns the number of firings. */
   readonly take: (steps: Step[]) => Promise<number>
-  /** What the rule saw each time. */
+  /** Returns the data that the rule read each time. */
   readonly shown: () => Data[]
 }
 

@@ -4,7 +4,7 @@ import { FakeClock } from '../support/fake-clock.js'
 import { recordEvents, rule, startEngine } from '../support/start-engine.js'
 import { type Step, temporal, watch } from '../support/watch-pattern.js'
 
-/** Steps, and how often the rule has fired after them. */
+/** The steps, and the firings of the rule after them. */
 type Row = [name: string, pattern: TemporalPattern, steps: Step[], fired: number]
 
 const aThenB = {

@@ -119,7 +119,7 @@ t.test('a validator of many', async t => {
   }
 })
 
-t.test('a validator does not throw, whatever it is given', async t => {
+t.test('a validator does not throw, for any input', async t => {
   const word = fc.constantFrom(
     'id', 'name', 'type', 'trigger', 'event', 'fact', 'timer', 'temporal', 'topic', 'pattern',
     'conditions', 'actions', 'lookups', 'source', 'operator', 'value', 'ref', 'event.x', 'matches', 'in',
