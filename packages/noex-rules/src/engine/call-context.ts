@@ -1,6 +1,6 @@
 import type { Chain, Work } from './chain.js'
 
-/** The context in which code of the application runs within a chain: its requests to the engine belong to the chain. */
+/** The context of code of the application in a chain: its requests to the engine belong to the chain. */
 export interface CallContext {
   readonly chain: Chain
   /** The level of events that are sent in this context. */
