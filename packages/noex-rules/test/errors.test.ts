@@ -55,7 +55,7 @@ const table: ReadonlyArray<readonly [error: Error, expected: Record<string, unkn
   }]
 ]
 
-t.test('each error is told apart by its name and code', async t => {
+t.test('each error has its own name and code', async t => {
   t.same(table.map(([{ name }]) => name).sort(), Object.keys(errors).sort())
   for (const [error, expected] of table) {
     t.match(error, expected, error.name)

@@ -68,7 +68,7 @@ t.test('log writes to the logger, with the rule', async t => {
   )
 })
 
-t.test('an action that fails does not stop the next, and is told of', async t => {
+t.test('an action that fails does not stop the next, and is reported', async t => {
   const rows: Array<[name: string, action: Action]> = [
     ['a service that throws', FAIL],
     ['a service that there is none of', { type: 'call_service', service: 'nothing', method: 'x' }],
@@ -107,7 +107,7 @@ t.test('conditional', async t => {
   )
   t.same(topics, ['then', 'else'])
 
-  t.test('goes on behind what fails in it', async t => {
+  t.test('goes on after a failure in it', async t => {
     const { topics, errors } = await run(t, [conditional(1, [FAIL]), emit('after')], { x: 1 })
     t.same(topics, ['then', 'after'])
     t.match(errors, [{ context: { action: 'call_service' } }])
@@ -164,7 +164,7 @@ t.test('for_each', async t => {
     t.equal(long.topics.length, 1000)
   })
 
-  t.test('goes on behind what fails in it', async t => {
+  t.test('goes on after a failure in it', async t => {
     const { topics, errors } = await run(
       t, [{ type: 'for_each', collection: [1, 2], as: 'x', actions: [FAIL, emit('x')] }]
     )
@@ -266,7 +266,7 @@ t.test('an action in a rule reaches nothing of prototypes', async t => {
   t.same(errors, [])
 })
 
-t.test('neither onError nor the logger can do harm', async t => {
+t.test('errors of onError and the logger are ignored', async t => {
   const thrower = (): never => { throw new Error('the listener') }
   const rejecter = (): never => Promise.reject(new Error('the listener')) as never
   for (const bad of [thrower, rejecter]) {
@@ -298,7 +298,7 @@ t.test('what is thrown may be anything', async t => {
   }
 })
 
-t.test('an event that no chain can stand harms no later one', async t => {
+t.test('an event that breaks its chain does not affect a later one', async t => {
   const { engine } = await startEngine(t)
   const unsafe = (engine: RuleEngine) =>
     engine.emit(

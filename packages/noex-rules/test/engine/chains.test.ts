@@ -126,7 +126,7 @@ t.test('depth', async t => {
     t.equal(errors.length, 2)
   })
 
-  t.test('a rule that is cut off many times in a chain is told of once', async t => {
+  t.test('a rule that is cut off many times in a chain is reported once', async t => {
     const { engine, errors } = await startEngine(t, { maxForwardDepth: 1 })
     engine.registerRule(onTopic('a', {
       actions: [{ type: 'emit_event', topic: 'b', data: {} }, { type: 'emit_event', topic: 'b', data: {} }]
@@ -290,7 +290,7 @@ t.test('triggers from outside are handled in the order of their arrival', async 
     engine.registerRule(rule({ trigger: { type: 'timer', name: 't' }, actions: [note('timer')] }))
     await engine.setTimer({ name: 't', duration: 10, onExpire: { topic: 'expired' } })
     const slow = engine.emit('slow')
-    await clock.turn(10)
+    await clock.advance(10)
     const all = [engine.setFact('k', 1), engine.emit('a'), slow]
     t.equal(engine.getFact('k'), 1, 'the fact itself is set at once')
     t.equal(engine.getStats().queueLength, 3)
@@ -312,7 +312,7 @@ t.test('triggers from outside are handled in the order of their arrival', async 
     const slow = engine.emit('slow')
     const start = clock.now()
     const waiting = engine.emit('a')
-    await clock.turn(500)
+    await clock.advance(500)
     release()
     await Promise.all([slow, waiting])
     t.equal(heard[0]?.timestamp, start)
@@ -347,7 +347,7 @@ t.test('a queue that is full', async t => {
     return { engine, release: () => { release() }, accepted }
   }
 
-  t.test('refuses more, and counts it; what waits is not harmed', async t => {
+  t.test('refuses more, and counts it; waiting triggers are not affected', async t => {
     const { engine, release, accepted } = await fill(t)
     await t.rejects(engine.emit('b'), { name: 'EngineBusyError', code: 'ENGINE_BUSY' })
     await t.rejects(engine.setFact('watched', 1), { name: 'EngineBusyError' })

@@ -102,7 +102,7 @@ t.test('subscribers', async t => {
     t.equal(calls.length, 3)
   })
 
-  t.test('hear nothing any more as soon as they unsubscribe, even of the event at hand', async t => {
+  t.test('get no event after they unsubscribe, not even the current one', async t => {
     const { engine } = await startEngine(t)
     const calls: string[] = []
     engine.subscribe('a', () => { second() })
@@ -113,7 +113,7 @@ t.test('subscribers', async t => {
     t.equal(engine.getStats().subscriptionsCount, 1)
   })
 
-  t.test('that come during an event hear of the next', async t => {
+  t.test('that are added during an event get the next one', async t => {
     const { engine } = await startEngine(t)
     const calls: string[] = []
     engine.subscribe(
@@ -166,9 +166,9 @@ t.test('subscribers', async t => {
     engine.subscribe('a', () => new Promise(() => {}))
     let isDone = false
     const emitting = engine.emit('a').then(() => { isDone = true })
-    await clock.turn(99)
+    await clock.advance(99)
     t.notOk(isDone)
-    await clock.turn(1)
+    await clock.advance(1)
     await emitting
     await engine.waitForProcessingQueue()
     t.equal(clock.pending, 0)

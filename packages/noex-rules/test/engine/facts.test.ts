@@ -4,7 +4,7 @@ import { FakeClock } from '../support/fake-clock.js'
 import { onTopic, recordEvents, rule, startEngine } from '../support/start-engine.js'
 
 t.test('a fact', async t => {
-  t.test('has a version that grows with each set, and begins anew when it was deleted', async t => {
+  t.test('has a version that grows with each set, and begins again at 1 after a delete', async t => {
     const clock = new FakeClock()
     const { engine } = await startEngine(t, { clock })
     const first = await engine.setFact('user:1', { tier: 'gold' })

@@ -143,7 +143,7 @@ t.test('statistics', async t => {
       'a', { conditions: [{ source: { type: 'event', field: 'x' }, operator: 'exists' }], actions: [slow] }
     ))
     const done = engine.emit('a')
-    await clock.turn(30)
+    await clock.advance(30)
     await done
     t.match(engine.getStats(), {
       rulesCount: 3,

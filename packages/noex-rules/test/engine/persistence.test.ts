@@ -60,11 +60,11 @@ t.test('a save', async t => {
       t, { clock, persistence: { adapter, key: 'my-rules', schemaVersion: 7 } }
     )
     engine.registerRule(onTopic('a', { id: 'one' }))
-    await clock.turn(5)
+    await clock.advance(5)
     engine.registerRule(onTopic('a', { id: 'two' }))
-    await clock.turn(4)
+    await clock.advance(4)
     t.equal(await saved(adapter, 'my-rules'), undefined)
-    await clock.turn(1)
+    await clock.advance(1)
     t.match(await saved(adapter, 'my-rules'), {
       state: { rules: [{ id: 'one' }, { id: 'two' }], groups: [] },
       metadata: { persistedAt: clock.now(), serverId: 'rule-engine', schemaVersion: 7 }
@@ -94,11 +94,11 @@ t.test('a save', async t => {
     for (const [name, change, isSaved] of changes) {
       change()
       t.equal(clock.pending, isSaved ? 1 : 0, name)
-      await clock.turn(10)
+      await clock.advance(10)
     }
   })
 
-  t.test('that fails is told of, and tried again with the next change and at the end', async t => {
+  t.test('that fails is reported, and retried with the next change and at the end', async t => {
     const clock = new FakeClock()
     const adapter = new MemoryAdapter()
     let isBroken = true
@@ -106,12 +106,12 @@ t.test('a save', async t => {
     adapter.save = async (key, data) => { if (isBroken) throw new Error('disk full'); await save(key, data) }
     const { engine, errors } = await startEngine(t, { clock, persistence: { adapter } })
     engine.registerRule(onTopic('a', { id: 'one' }))
-    await clock.turn(10)
+    await clock.advance(10)
     t.match(errors, [{ error: { message: 'disk full' } }])
-    await clock.turn(10_000)
+    await clock.advance(10_000)
     t.equal(errors.length, 1)
     engine.registerRule(onTopic('a', { id: 'two' }))
-    await clock.turn(10)
+    await clock.advance(10)
     t.equal(errors.length, 2)
     isBroken = false
     await engine.stop()
@@ -129,12 +129,12 @@ t.test('a save', async t => {
     }
     const { engine } = await startEngine(t, { clock, persistence: { adapter } })
     engine.registerRule(onTopic('a', { id: 'one' }))
-    await clock.turn(10)
+    await clock.advance(10)
     engine.registerRule(onTopic('a', { id: 'two' }))
-    await clock.turn(100)
+    await clock.advance(100)
     t.same(states, [['one']])
     releases[0]!()
-    await clock.turn(10)
+    await clock.advance(10)
     t.same(states, [['one'], ['one', 'two']])
     engine.registerRule(onTopic('a', { id: 'three' }))
     const stopping = engine.stop()
@@ -154,7 +154,7 @@ t.test('a save', async t => {
     )
     engine.registerRule(onTopic('a'))
     const stopping = engine.stop()
-    await clock.turn(300)
+    await clock.advance(300)
     await stopping
     t.match(errors, [{ error: { message: /not saved in time/ } }])
   })

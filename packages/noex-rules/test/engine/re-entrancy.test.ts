@@ -189,9 +189,9 @@ t.test('a hanging service', async t => {
         'a', { id: 'hangs', actions: [call('hang'), { type: 'emit_event', topic: 'a.after', data: {} }] }
       ))
       const done = Promise.all([engine.emit('a'), engine.emit('b')])
-      await clock.turn(499)
+      await clock.advance(499)
       t.same(topics, ['a'])
-      await clock.turn(1)
+      await clock.advance(1)
       await done
       t.same(topics, ['a', 'a.after', 'b'])
       t.match(errors, [{
@@ -217,7 +217,7 @@ t.test('a hanging service', async t => {
       engine.registerRule(onTopic('a', { actions: [call('hang'), call('quick')] }))
     }
     const done = engine.emit('a')
-    await clock.turn(500)
+    await clock.advance(500)
     await done
     t.same(calls, Array.from({ length: 5 }, () => ['hang', 'quick']).flat())
     t.match(engine.getStats(), { servicesTimedOut: 5, actionsFailed: 5 })
@@ -237,7 +237,7 @@ t.test('a hanging service', async t => {
     const topics = recordTopics(engine)
     engine.registerRule(onTopic('a', { actions: [call('late')] }))
     const done = engine.emit('a')
-    await clock.turn(500)
+    await clock.advance(500)
     await done
     release()
     await settle()

@@ -125,7 +125,7 @@ t.test('updateRule', async t => {
       const { engine } = await startEngine(t, { clock })
       const first = engine.registerRule(onTopic('a', { id: 'r', tags: ['x'], description: 'd' }))
       engine.registerRule(onTopic('a', { id: 's' }))
-      await clock.turn(1000)
+      await clock.advance(1000)
       const second = engine.updateRule(
         'r', { name: 'New', id: 'other', trigger: { type: 'event', topic: 'b' } }
       )
@@ -176,10 +176,10 @@ t.test('rules are enabled, disabled and unregistered by id', async t => {
     'a', { id: 'r', enabled: false, actions: [{ type: 'emit_event', topic: 'ran', data: {} }] }
   ))
   await engine.emit('a')
-  await clock.turn(5)
+  await clock.advance(5)
   t.equal(engine.enableRule('r'), true)
   t.match(engine.getRule('r'), { enabled: true, version: before.version, updatedAt: before.updatedAt + 5 })
-  await clock.turn(5)
+  await clock.advance(5)
   t.equal(engine.enableRule('r'), true, 'again')
   t.match(engine.getRule('r'), { updatedAt: before.updatedAt + 5 })
   await engine.emit('a')
@@ -227,7 +227,7 @@ t.test('groups', async t => {
     const { engine } = await startEngine(t, { clock })
     const group = engine.createGroup({ id: 'g', name: 'G', enabled: false })
     engine.registerRule(onTopic('a', { id: 'r', group: 'g' }))
-    await clock.turn(7)
+    await clock.advance(7)
     t.match(engine.updateGroup('g', { name: 'New', description: 'd', id: 'x' } as never), {
       id: 'g',
       name: 'New',
@@ -280,7 +280,7 @@ t.test('groups', async t => {
   })
 })
 
-t.test('conditions that cannot be resolved keep the rule from running, and are told of', async t => {
+t.test('conditions that cannot be resolved keep the rule from running, and are reported', async t => {
   const { engine, errors } = await startEngine(t)
   engine.registerRule(rule({
     id: 'long',

@@ -105,9 +105,9 @@ t.test('stop', async t => {
       'a', { actions: [call('slow'), { type: 'set_fact', key: 'after', value: true }] }
     ))
     const running = engine.emit('a')
-    await clock.turn(50)
+    await clock.advance(50)
     const stopping = engine.stop()
-    await clock.turn(1000)
+    await clock.advance(1000)
     await Promise.all([stopping, running])
     t.equal(engine.isRunning, false)
     t.equal(engine.getStats().servicesTimedOut, 1, 'and waits for the service no more')

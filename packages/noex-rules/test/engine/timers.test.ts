@@ -43,9 +43,9 @@ t.test('a timer of a rule', async t => {
     t.ok(Object.isFrozen(timer))
     t.equal(engine.getStats().timersCount, 1)
     const events = recordEvents(engine)
-    await clock.turn(1999)
+    await clock.advance(1999)
     t.same(events, [])
-    await clock.turn(1)
+    await clock.advance(1)
     t.match(events, [
       {
         topic: 'rule',
@@ -85,27 +85,27 @@ t.test('a timer of a rule', async t => {
     const topics = recordTopics(engine)
     await engine.emit('a')
     const first = engine.getTimer('t')
-    await clock.turn(60)
+    await clock.advance(60)
     await engine.emit('a')
     t.not(engine.getTimer('t')?.id, first?.id)
-    await clock.turn(99)
+    await clock.advance(99)
     t.same(topics, ['a', 'a'])
-    await clock.turn(1)
+    await clock.advance(1)
     t.same(topics, ['a', 'a', 'expired'])
   })
 
-  t.test('may be set again by what handles it', async t => {
+  t.test('may be set again by its rules', async t => {
     const clock = new FakeClock()
     const { engine } = await startEngine(t, { clock })
     engine.registerRule(rule({ trigger: { type: 'timer', name: 't' }, actions: [set()] }))
     await engine.setTimer(config())
     const topics = recordTopics(engine)
-    await clock.turn(350)
+    await clock.advance(350)
     t.same(topics, ['expired', 'expired', 'expired'])
     t.equal(engine.getTimers().length, 1)
   })
 
-  t.test('that repeats goes on so long after it was handled, so often as it may', async t => {
+  t.test('that repeats fires again its interval after it was handled, up to maxCount', async t => {
     const clock = new FakeClock()
     const { engine } = await startEngine(t, { clock })
     engine.registerRule(onTopic(
@@ -115,14 +115,14 @@ t.test('a timer of a rule', async t => {
     t.match(engine.getTimer('t'), { repeat: { interval: 100, maxCount: 3 } })
     const events = recordEvents(engine)
     const start = clock.now()
-    await clock.turn(10)
+    await clock.advance(10)
     t.equal(engine.getTimer('t')?.expiresAt, start + 110)
-    await clock.turn(1000)
+    await clock.advance(1000)
     t.same(events.map(({ timestamp }) => timestamp - start), [10, 110, 210])
     t.same(engine.getTimers(), [])
   })
 
-  t.test('that repeats ends when it is cancelled by what handles it', async t => {
+  t.test('that repeats ends when its rules cancel it', async t => {
     const clock = new FakeClock()
     const { engine } = await startEngine(t, { clock })
     engine.registerRule(onTopic('expired', { actions: [{ type: 'cancel_timer', name: '${event.name}' }] }))
@@ -130,12 +130,12 @@ t.test('a timer of a rule', async t => {
       repeat: { interval: 50 }, onExpire: { topic: 'expired', data: { name: 't' } }
     }))
     const topics = recordTopics(engine)
-    await clock.turn(1000)
+    await clock.advance(1000)
     t.same(topics, ['expired'])
     t.same([engine.getTimers(), clock.pending], [[], 0])
   })
 
-  t.test('that repeats becomes the one that what handles it sets', async t => {
+  t.test('that repeats is replaced by the one that its rules set', async t => {
     const clock = new FakeClock()
     const { engine } = await startEngine(t, { clock })
     engine.registerRule(onTopic(
@@ -143,7 +143,7 @@ t.test('a timer of a rule', async t => {
     ))
     await engine.setTimer(config({ repeat: { interval: 50 } }))
     const topics = recordTopics(engine)
-    await clock.turn(1000)
+    await clock.advance(1000)
     t.same(topics, ['expired', 'second'])
   })
 
@@ -162,12 +162,12 @@ t.test('a timer of a rule', async t => {
     await engine.setTimer(config({ name: 'cancelled', onExpire: { topic: 'cancelled' } }))
     await engine.setTimer(config({ name: 'replaced', onExpire: { topic: 'replaced' } }))
     const running = engine.emit('a')
-    await clock.turn(100)
+    await clock.advance(100)
     release()
     await running
     await engine.waitForProcessingQueue()
     t.same(topics, ['a'])
-    await clock.turn(500)
+    await clock.advance(500)
     t.same(topics, ['a', 'expired'])
   })
 
@@ -176,18 +176,18 @@ t.test('a timer of a rule', async t => {
     const { engine } = await startEngine(t, { clock })
     await engine.setTimer(config({ duration: '30d' }))
     const topics = recordTopics(engine)
-    await clock.turn(30 * DAY - 1)
+    await clock.advance(30 * DAY - 1)
     t.same(topics, [])
-    await clock.turn(1)
+    await clock.advance(1)
     t.same(topics, ['expired'])
     t.ok(clock.longestWait <= 2 ** 31 - 1)
     await engine.setTimer(config({ duration: '1y' }))
-    await clock.turn(50 * DAY)
+    await clock.advance(50 * DAY)
     t.equal(await engine.cancelTimer('t'), true)
     t.equal(clock.pending, 0)
   })
 
-  t.test('whose handling fails goes on all the same', async t => {
+  t.test('whose handling fails fires again', async t => {
     const clock = new FakeClock()
     const { engine, errors } = await startEngine(t, { clock })
     engine.registerRule(rule({
@@ -200,7 +200,7 @@ t.test('a timer of a rule', async t => {
     await engine.setTimer(config({ repeat: { interval: 100 }, onExpire: { topic: 'expired', data } }))
     await engine.setTimer(config({ name: 'ok', repeat: { interval: 100 }, onExpire: { topic: 'ok' } }))
     const topics = recordTopics(engine)
-    await clock.turn(300)
+    await clock.advance(300)
     t.same(topics.filter(topic => topic === 'ok').length, 3)
     t.equal(errors.length, 3)
     t.equal(engine.getTimers().length, 2)
@@ -272,7 +272,7 @@ t.test('setTimer', async t => {
     await engine.setTimer(config({ duration: undefined, cron: '*/10 * * * *', maxCount: 3 }))
     t.match(engine.getTimer('t'), { cron: '*/10 * * * *' })
     t.notOk('repeat' in engine.getTimer('t')!)
-    await clock.turn(3_600_000)
+    await clock.advance(3_600_000)
     t.same(events.map(({ timestamp }) => [new Date(timestamp).getMinutes() % 10, timestamp % 60_000]), [
       [0, 0], [0, 0], [0, 0]
     ])
@@ -287,7 +287,7 @@ t.test('setTimer', async t => {
       const events = recordEvents(engine)
       await engine.setTimer(config({ duration: undefined, cron: '*/30 * * * * *' }))
       clock.set(-2)
-      await clock.turn(60_000)
+      await clock.advance(60_000)
       t.equal(events.length, 2)
     }
   )
@@ -310,7 +310,7 @@ t.test('many timers of one moment fire in the order in which they were set', asy
   for (let index = 0; index < 100; index++) {
     await engine.setTimer(config({ name: `t${index}`, onExpire: { topic: `t.${index}` } }))
   }
-  await clock.turn(100)
+  await clock.advance(100)
   await settle()
   t.same(topics, Array.from({ length: 100 }, (_, index) => `t.${index}`))
   t.equal(engine.getStats().queueDropped, 0)

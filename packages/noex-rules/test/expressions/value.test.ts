@@ -45,7 +45,7 @@ t.test('a value', async t => {
     t.ok(Object.isFrozen(resolved) && Object.isFrozen(resolved.a) && Object.isFrozen(resolved.a[0]))
   })
 
-  t.test('with references is made anew, and shares its constant parts', async t => {
+  t.test('with references is created for each scope, and shares its constant parts', async t => {
     const resolve = compileValue({ a: { ref: 'event.id' }, b: { c: 1 } })
     const [first, second] = [resolve(scope), resolve(scope)] as Array<{ b: object }>
     t.not(first, second)

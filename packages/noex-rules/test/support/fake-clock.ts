@@ -35,7 +35,7 @@ export class FakeClock implements CompleteClock {
   }
 
   /** Advances by `ms`: each wait ends at its own time, with its consequences. */
-  async turn (ms: number): Promise<void> {
+  async advance (ms: number): Promise<void> {
     const end = this.#elapsed + ms
     await settle()
     for (;;) {

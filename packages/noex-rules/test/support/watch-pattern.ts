@@ -18,7 +18,7 @@ export const temporal = (pattern: TemporalPattern, more: Partial<RuleInput> = {}
 })
 
 /** An engine with one temporal rule, at the beginning of a minute. */
-export interface Watch {
+export interface WatchedEngine {
   readonly clock: FakeClock
   readonly engine: RuleEngine
   readonly errors: unknown[]
@@ -34,17 +34,17 @@ export async function watch (
   t: Test,
   pattern: TemporalPattern,
   config: RuleEngineConfig = {}
-): Promise<Watch> {
+): Promise<WatchedEngine> {
   const clock = new FakeClock()
   const { engine, errors } = await startEngine(t, { clock, ...config })
   // Windows side by side begin at multiples of their length.
-  await clock.turn(60_000 - clock.now() % 60_000)
+  await clock.advance(60_000 - clock.now() % 60_000)
   engine.registerRule(temporal(pattern, { id: 'temporal' }))
   const fired = recordEvents(engine, 'fired')
   const take = async (steps: Step[]): Promise<number> => {
     const before = fired.length
     for (const step of steps) {
-      if (typeof step === 'number') await clock.turn(step)
+      if (typeof step === 'number') await clock.advance(step)
       else await engine.emit(...step)
     }
     return fired.length - before

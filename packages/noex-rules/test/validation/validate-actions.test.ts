@@ -149,7 +149,7 @@ t.test('an action', async t => {
   }
 })
 
-t.test('an issue is told by its whole path', async t => {
+t.test('an issue has its whole path', async t => {
   const actions = [log, {
     type: 'for_each',
     collection: [
