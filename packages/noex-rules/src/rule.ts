@@ -1,7 +1,7 @@
 import type { Action } from './action.js'
 import type { Condition } from './condition.js'
-import type { Duration } from './util/duration.js'
 import type { TemporalPattern } from './temporal-pattern.js'
+import type { Duration } from './util/duration.js'
 
 /** A registered rule: complete, frozen. */
 export interface Rule {

@@ -1,12 +1,12 @@
 import type { Action, TimerSetting } from '../action.js'
-import { compileConditions } from './compile-condition.js'
-import type { CompiledAction } from './compiled-rule.js'
-import { parseDuration } from '../util/duration.js'
 import { ResolutionError } from '../errors.js'
-import { isRecord } from '../util/record.js'
 import type { Resolve } from '../expressions/scope.js'
 import { compileTemplate } from '../expressions/template.js'
 import { compileValue } from '../expressions/value.js'
+import { parseDuration } from '../util/duration.js'
+import { isRecord } from '../util/record.js'
+import { compileConditions } from './compile-condition.js'
+import type { CompiledAction } from './compiled-rule.js'
 
 /** The default of `maxIterations`. */
 const DEFAULT_MAX_ITERATIONS = 1000

@@ -1,11 +1,11 @@
+import { compileKeyPattern } from '../patterns/key-pattern.js'
+import { compileTopicPattern } from '../patterns/topic-pattern.js'
+import type { RuleLookup, RuleTrigger } from '../rule.js'
+import { parseDuration } from '../util/duration.js'
 import { compileActions, compileArguments } from './compile-action.js'
 import { compileConditions } from './compile-condition.js'
-import type { CompiledLookup, CompiledTrigger, CompileRule } from './compiled-rule.js'
 import { compileTemporal } from './compile-temporal.js'
-import { parseDuration } from '../util/duration.js'
-import { compileKeyPattern } from '../patterns/key-pattern.js'
-import type { RuleLookup, RuleTrigger } from '../rule.js'
-import { compileTopicPattern } from '../patterns/topic-pattern.js'
+import type { CompiledLookup, CompiledTrigger, CompileRule } from './compiled-rule.js'
 
 /**
  * Compiles a rule, and does not read it again. Throws `PatternError`, `ReferencePathError`, `RangeError` or

@@ -1,8 +1,8 @@
-import type { CompiledMatcher, CompiledTemporalPattern } from './compiled-rule.js'
-import { parseDuration } from '../util/duration.js'
 import { compilePath } from '../expressions/path.js'
-import type { AggregatePattern, CountPattern, EventMatcher, TemporalPattern } from '../temporal-pattern.js'
 import { compileTopicPattern } from '../patterns/topic-pattern.js'
+import type { AggregatePattern, CountPattern, EventMatcher, TemporalPattern } from '../temporal-pattern.js'
+import { parseDuration } from '../util/duration.js'
+import type { CompiledMatcher, CompiledTemporalPattern } from './compiled-rule.js'
 
 /** Compiles a temporal pattern. Throws `PatternError`, `RangeError`, and `TypeError` for an unknown type. */
 export function compileTemporal (pattern: TemporalPattern): CompiledTemporalPattern {

@@ -1,5 +1,5 @@
-import type { PatternMatcher } from '../patterns/pattern.js'
 import type { Resolve } from '../expressions/scope.js'
+import type { PatternMatcher } from '../patterns/pattern.js'
 import type { Rule, RuleLookup } from '../rule.js'
 
 /** A compiled rule: its patterns, references and templates are compiled once. */

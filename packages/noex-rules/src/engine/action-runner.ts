@@ -1,12 +1,12 @@
-import type { Chain } from './chain.js'
 import type { CompiledAction } from '../compiler/compiled-rule.js'
 import { LimitError } from '../errors.js'
-import type { Cause } from '../state/occurrence.js'
-import type { TimeSlice } from './time-slice.js'
-import type { Rule } from '../rule.js'
 import type { Scope } from '../expressions/scope.js'
+import type { Rule } from '../rule.js'
+import type { Cause } from '../state/occurrence.js'
 import type { TimerConfig } from '../timer.js'
 import { toError } from '../util/to-error.js'
+import type { Chain } from './chain.js'
+import type { TimeSlice } from './time-slice.js'
 
 /** A running rule. */
 export interface RuleRun {

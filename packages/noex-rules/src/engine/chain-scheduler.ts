@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { Chain, type ChainLimits } from './chain.js'
-import type { CompleteClock } from '../util/clock.js'
 import { SubscriberTimeoutError } from '../errors.js'
+import type { FailureReporter } from '../state/failure-reporter.js'
+import type { CompleteClock } from '../util/clock.js'
 import type { CallContext } from './call-context.js'
+import { Chain, type ChainLimits } from './chain.js'
 import type { TimeSlice } from './time-slice.js'
-import type { FailureReporter } from '../state/reporter.js'
 import { type Task, WorkQueue } from './work-queue.js'
 
 /** Runs the chains of an engine, one after the other, and knows the chain that a caller belongs to. */

@@ -1,13 +1,13 @@
-import type { ActionEffects, RuleRun } from './action-runner.js'
 import { LimitError } from '../errors.js'
 import type { EventFactory } from '../state/event-factory.js'
 import { type FactStore, isChange } from '../state/fact-store.js'
-import type { Logger } from '../util/logger.js'
-import type { TriggerProcessor } from './trigger-processor.js'
-import type { FailureReporter } from '../state/reporter.js'
-import type { Services } from './services.js'
+import type { FailureReporter } from '../state/failure-reporter.js'
 import type { Counters } from '../state/stats.js'
 import type { Timers } from '../state/timers.js'
+import type { Logger } from '../util/logger.js'
+import type { ActionEffects, RuleRun } from './action-runner.js'
+import type { Services } from './services.js'
+import type { TriggerProcessor } from './trigger-processor.js'
 import { assertValueSize } from './value-size.js'
 
 /** The parts of an engine that actions of rules use. */

@@ -1,12 +1,12 @@
-import type { Chain } from './chain.js'
-import type { CompleteClock } from '../util/clock.js'
 import type { CompiledLookup } from '../compiler/compiled-rule.js'
 import { DataResolutionError } from '../errors.js'
-import type { CallContext } from './call-context.js'
-import { LruCache } from '../util/lru-cache.js'
 import type { Scope } from '../expressions/scope.js'
-import type { Services } from './services.js'
+import type { CompleteClock } from '../util/clock.js'
+import { LruCache } from '../util/lru-cache.js'
 import { stableJson } from '../util/stable-json.js'
+import type { CallContext } from './call-context.js'
+import type { Chain } from './chain.js'
+import type { Services } from './services.js'
 
 /** The cached results of lookups. */
 export interface LookupCache {

@@ -1,13 +1,13 @@
+import { DataResolutionError } from '../errors.js'
+import type { FactReader, Scope } from '../expressions/scope.js'
+import type { FailureReporter } from '../state/failure-reporter.js'
+import type { Occurrence } from '../state/occurrence.js'
+import type { RegisteredRule, RuleRegistry } from '../state/rule-registry.js'
+import type { Counters } from '../state/stats.js'
+import type { CompleteClock } from '../util/clock.js'
 import type { ActionRunner } from './action-runner.js'
 import type { Chain } from './chain.js'
-import type { CompleteClock } from '../util/clock.js'
-import { DataResolutionError } from '../errors.js'
 import type { Lookups } from './lookups.js'
-import type { Occurrence } from '../state/occurrence.js'
-import type { FailureReporter } from '../state/reporter.js'
-import type { RegisteredRule, RuleRegistry } from '../state/rule-registry.js'
-import type { FactReader, Scope } from '../expressions/scope.js'
-import type { Counters } from '../state/stats.js'
 
 const NO_RESULTS: ReadonlyMap<string, unknown> = new Map()
 

@@ -1,10 +1,10 @@
-import type { Chain } from './chain.js'
-import type { ChainScheduler } from './chain-scheduler.js'
-import type { CompleteClock } from '../util/clock.js'
 import { ServiceError, ServiceTimeoutError } from '../errors.js'
-import { type CallContext, ServiceContext } from './call-context.js'
 import type { Counters } from '../state/stats.js'
+import type { CompleteClock } from '../util/clock.js'
 import { isThenable } from '../util/thenable.js'
+import { type CallContext, ServiceContext } from './call-context.js'
+import type { ChainScheduler } from './chain-scheduler.js'
+import type { Chain } from './chain.js'
 
 /** A method of a service that can be called. */
 interface ServiceCall {

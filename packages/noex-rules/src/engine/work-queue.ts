@@ -1,6 +1,6 @@
 import { runInMicrotask } from '../util/clock.js'
-import type { TimeSlice } from './time-slice.js'
 import { RingBuffer } from '../util/ring-buffer.js'
+import type { TimeSlice } from './time-slice.js'
 
 /** A trigger in the queue. */
 export interface Task {

@@ -1,7 +1,7 @@
 import { RE2JS } from 're2js'
 import { ExpressionError, ResolutionError } from '../errors.js'
-import { assertRegexSyntax, MAX_EXPRESSION_LENGTH } from './regex-syntax.js'
 import { LruCache } from '../util/lru-cache.js'
+import { assertRegexSyntax, MAX_EXPRESSION_LENGTH } from './regex-syntax.js'
 
 /** The most instructions of a compiled expression. */
 const MAX_PROGRAM_SIZE = 250

@@ -1,3 +1,4 @@
+import { PatternError } from '../errors.js'
 import {
   assertPattern,
   compilePattern,
@@ -5,7 +6,6 @@ import {
   type PatternMatcher,
   type PatternPart
 } from './pattern.js'
-import { PatternError } from '../errors.js'
 
 /**
  * Compiles a pattern of fact keys or timer names, whose segments are joined by `:`.

@@ -1,7 +1,7 @@
-import type { CompleteClock } from '../util/clock.js'
 import type { Event, EventSource } from '../event.js'
-import type { Cause } from './occurrence.js'
+import type { CompleteClock } from '../util/clock.js'
 import { assertData, assertName } from '../util/names.js'
+import type { Cause } from './occurrence.js'
 
 /** Creates events. An event is frozen; its data is kept as it was given. */
 export class EventFactory {

@@ -1,10 +1,10 @@
+import { LimitError } from '../errors.js'
+import type { FactReader } from '../expressions/scope.js'
+import type { Fact } from '../fact.js'
+import type { PatternMatcher } from '../patterns/pattern.js'
 import type { CompleteClock } from '../util/clock.js'
 import { deepEqual } from '../util/deep-equal.js'
-import { LimitError } from '../errors.js'
-import type { Fact } from '../fact.js'
 import { assertName } from '../util/names.js'
-import type { PatternMatcher } from '../patterns/pattern.js'
-import type { FactReader } from '../expressions/scope.js'
 
 /** The change of a fact. */
 export interface FactChange {

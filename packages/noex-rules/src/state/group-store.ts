@@ -1,7 +1,7 @@
-import type { CompleteClock } from '../util/clock.js'
 import { LimitError, RuleValidationError, type ValidationIssue } from '../errors.js'
-import { assertData } from '../util/names.js'
 import type { RuleGroup, RuleGroupInput, RuleGroupUpdate } from '../rule-group.js'
+import type { CompleteClock } from '../util/clock.js'
+import { assertData } from '../util/names.js'
 
 /** The most characters of ids, names and descriptions of groups. */
 const MAX_TEXT_LENGTH = 1024

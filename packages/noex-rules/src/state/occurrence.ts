@@ -1,7 +1,7 @@
 import type { Event } from '../event.js'
-import type { FactChange } from './fact-store.js'
 import type { TriggerMeta } from '../expressions/scope.js'
 import type { Timer } from '../timer.js'
+import type { FactChange } from './fact-store.js'
 
 /** The trigger of a rule, as the rule sees it. */
 export interface Occurrence {

@@ -1,10 +1,10 @@
-import type { CompileRule, CompiledRule } from '../compiler/compiled-rule.js'
-import type { CompleteClock } from '../util/clock.js'
+import type { CompiledRule, CompileRule } from '../compiler/compiled-rule.js'
 import { LimitError, RuleNotFoundError, RuleValidationError } from '../errors.js'
-import type { GroupStore } from './group-store.js'
-import type { PatternMatcher } from '../patterns/pattern.js'
 import { PatternIndex } from '../patterns/pattern-index.js'
+import type { PatternMatcher } from '../patterns/pattern.js'
 import type { Rule } from '../rule.js'
+import type { CompleteClock } from '../util/clock.js'
+import type { GroupStore } from './group-store.js'
 
 /** A registered rule. Enabling and disabling changes it; an update replaces it. */
 export interface RegisteredRule {

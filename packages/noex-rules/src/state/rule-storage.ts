@@ -1,10 +1,10 @@
 import type { PersistedState } from '@hamicek/noex-store'
-import type { CompleteClock } from '../util/clock.js'
 import type { EngineOptions } from '../options.js'
-import type { FailureReporter } from './reporter.js'
-import type { Rule } from '../rule.js'
 import type { RuleGroup } from '../rule-group.js'
+import type { Rule } from '../rule.js'
+import type { CompleteClock } from '../util/clock.js'
 import { toError } from '../util/to-error.js'
+import type { FailureReporter } from './failure-reporter.js'
 
 /** Milliseconds from a change until it is saved. */
 const SAVE_DELAY_MS = 10

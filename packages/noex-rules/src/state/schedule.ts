@@ -1,6 +1,6 @@
 import { Cron } from 'croner'
-import { parseDuration, type Duration } from '../util/duration.js'
 import type { TimerConfig } from '../timer.js'
+import { type Duration, parseDuration } from '../util/duration.js'
 
 const MAX_CRON_LENGTH = 256
 

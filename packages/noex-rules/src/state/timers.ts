@@ -1,8 +1,8 @@
-import { afterAnyDelay, type CompleteClock } from '../util/clock.js'
 import { EngineNotRunningError, LimitError } from '../errors.js'
+import type { Timer, TimerConfig } from '../timer.js'
+import { afterAnyDelay, type CompleteClock } from '../util/clock.js'
 import { assertData, assertName } from '../util/names.js'
 import { createSchedule, type Schedule } from './schedule.js'
-import type { Timer, TimerConfig } from '../timer.js'
 
 /** A due timer that waits in the queue. */
 export interface TimerExpiry {

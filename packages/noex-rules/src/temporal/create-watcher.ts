@@ -1,10 +1,10 @@
 import type { CompiledMatcher, CompiledTemporalPattern } from '../compiler/compiled-rule.js'
 import { AbsenceWatcher } from './absence-watcher.js'
-import { createAggregation } from './window-aggregation.js'
 import { SequenceWatcher } from './sequence-watcher.js'
 import { SlidingWindowWatcher } from './sliding-window-watcher.js'
 import { TumblingWindowWatcher } from './tumbling-window-watcher.js'
 import type { Watcher, WatcherContext } from './watcher.js'
+import { createAggregation } from './window-aggregation.js'
 
 export function createWatcher (pattern: CompiledTemporalPattern, context: WatcherContext): Watcher {
   switch (pattern.type) {

@@ -1,6 +1,6 @@
-import { OldestFirstSet } from '../util/oldest-first-set.js'
-import { afterAnyDelay, type CompleteClock } from '../util/clock.js'
 import type { Counters } from '../state/stats.js'
+import { afterAnyDelay, type CompleteClock } from '../util/clock.js'
+import { OldestFirstSet } from '../util/oldest-first-set.js'
 
 /** A sequence, an absence or an event in a window, held until its deadline. */
 export interface Instance {

@@ -1,7 +1,7 @@
 import type { CompiledTemporalPattern } from '../compiler/compiled-rule.js'
 import type { Event } from '../event.js'
-import { matchesEvent, temporalOccurrence } from './temporal-occurrence.js'
 import { type Instance, InstanceQueue } from './instances.js'
+import { matchesEvent, temporalOccurrence } from './temporal-occurrence.js'
 import type { Fire, Watcher, WatcherContext } from './watcher.js'
 
 /** The most concurrent sequences without groups; one more drops the oldest. */

@@ -1,9 +1,9 @@
 import type { Event } from '../event.js'
-import type { WindowAggregation } from './window-aggregation.js'
-import { matchesEvent, MAX_SHOWN_EVENTS } from './temporal-occurrence.js'
 import { type Instance, InstanceQueue } from './instances.js'
 import { SlidingWindow } from './sliding-window.js'
+import { matchesEvent, MAX_SHOWN_EVENTS } from './temporal-occurrence.js'
 import type { Fire, Watcher, WatcherContext } from './watcher.js'
+import type { WindowAggregation } from './window-aggregation.js'
 
 interface Sample extends Instance {
   readonly group: string

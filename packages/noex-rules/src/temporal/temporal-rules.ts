@@ -1,12 +1,12 @@
-import type { CompleteClock } from '../util/clock.js'
 import type { Event } from '../event.js'
-import type { Occurrence } from '../state/occurrence.js'
-import type { PatternMatcher } from '../patterns/pattern.js'
 import { PatternIndex } from '../patterns/pattern-index.js'
+import type { PatternMatcher } from '../patterns/pattern.js'
+import type { Occurrence } from '../state/occurrence.js'
 import type { RegisteredRule, RuleListener } from '../state/rule-registry.js'
+import type { CompleteClock } from '../util/clock.js'
+import { createWatcher, matchersOf } from './create-watcher.js'
 import type { InstancePool } from './instances.js'
 import { type Watcher } from './watcher.js'
-import { createWatcher, matchersOf } from './create-watcher.js'
 
 /** A rule that is triggered, and its trigger. */
 export interface Firing {

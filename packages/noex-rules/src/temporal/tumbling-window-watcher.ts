@@ -1,8 +1,8 @@
 import type { Event } from '../event.js'
-import { addSample, type WindowAggregation, NO_TOTALS, type Totals } from './window-aggregation.js'
-import { matchesEvent, MAX_SHOWN_EVENTS } from './temporal-occurrence.js'
 import { type Instance, InstanceQueue } from './instances.js'
+import { matchesEvent, MAX_SHOWN_EVENTS } from './temporal-occurrence.js'
 import type { Fire, Watcher, WatcherContext } from './watcher.js'
+import { addSample, NO_TOTALS, type Totals, type WindowAggregation } from './window-aggregation.js'
 
 interface Window extends Instance {
   readonly group: string

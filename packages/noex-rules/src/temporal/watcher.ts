@@ -1,6 +1,6 @@
-import type { CompleteClock } from '../util/clock.js'
 import type { Event } from '../event.js'
 import type { Occurrence } from '../state/occurrence.js'
+import type { CompleteClock } from '../util/clock.js'
 import type { InstancePool } from './instances.js'
 
 /** Called when a pattern is fulfilled. */

@@ -1,7 +1,6 @@
+import type { ValidationIssue } from '../errors.js'
 import { type NamedReference, namedReferences } from '../expressions/reference.js'
 import { parseTemplate } from '../expressions/template-parts.js'
-
-import type { ValidationIssue } from '../errors.js'
 
 /** The most issues that are collected. */
 const MAX_ISSUES = 100

@@ -1,7 +1,7 @@
-import { RULE_PROPERTIES } from './complete-rule.js'
-import type { RuleInput } from '../rule.js'
-import { indexPath, Issues, ROOT, type ValidationResult } from './issues.js'
 import type { ValidationIssue } from '../errors.js'
+import type { RuleInput } from '../rule.js'
+import { RULE_PROPERTIES } from './complete-rule.js'
+import { indexPath, Issues, ROOT, type ValidationResult } from './issues.js'
 import { takeSnapshot } from './snapshot.js'
 import { validateRule } from './validate-rule.js'
 

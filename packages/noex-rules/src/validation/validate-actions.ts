@@ -1,13 +1,13 @@
 import { ACTION_TYPES } from '../action.js'
-import { isRecord } from '../util/record.js'
 import { isReference } from '../expressions/value.js'
-import { type ValidationRun, MAX_ACTION_DEPTH, MAX_ACTIONS } from './validation-run.js'
+import { isRecord } from '../util/record.js'
 import { indexPath } from './issues.js'
 import { validateConditions } from './validate-conditions.js'
 import { validateOptionalCount } from './validate-number.js'
 import { validateSimpleAction } from './validate-simple-action.js'
 import { validateOneOf, validateVariable } from './validate-text.js'
 import { validateValue } from './validate-value.js'
+import { MAX_ACTION_DEPTH, MAX_ACTIONS, type ValidationRun } from './validation-run.js'
 
 /** The severity of an empty list of actions. */
 type WhenEmpty = 'warning' | 'error'

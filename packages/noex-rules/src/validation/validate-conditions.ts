@@ -1,12 +1,12 @@
 import { CONDITION_OPERATORS, CONDITION_SOURCE_TYPES, type ConditionOperator } from '../condition.js'
 import { compileRegex } from '../expressions/regex.js'
-import { isRecord } from '../util/record.js'
 import { compileKeyPatternTemplate } from '../expressions/template.js'
 import { isReference } from '../expressions/value.js'
-import { type ValidationRun, MAX_CONDITIONS, MAX_EXPRESSIONS } from './validation-run.js'
+import { isRecord } from '../util/record.js'
 import { indexPath, type Issues } from './issues.js'
 import { compileText, validateOneOf, validateText, validateVariable } from './validate-text.js'
 import { validateValue } from './validate-value.js'
+import { MAX_CONDITIONS, MAX_EXPRESSIONS, type ValidationRun } from './validation-run.js'
 
 const WITHOUT_VALUE: ReadonlySet<ConditionOperator> = new Set<ConditionOperator>(['exists', 'not_exists'])
 

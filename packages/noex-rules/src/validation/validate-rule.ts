@@ -1,5 +1,4 @@
 import { isRecord } from '../util/record.js'
-import { type ValidationRun, MAX_ACTIONS, MAX_CONDITIONS, MAX_EXPRESSIONS } from './validation-run.js'
 import { indexPath, type Issues } from './issues.js'
 import { validateActions } from './validate-actions.js'
 import { validateConditions } from './validate-conditions.js'
@@ -7,6 +6,7 @@ import { validateLookups } from './validate-lookups.js'
 import { validateNumber, validateOptionalBoolean } from './validate-number.js'
 import { MAX_TEXT_LENGTH, validateString, validateText } from './validate-text.js'
 import { validateTrigger } from './validate-trigger.js'
+import { MAX_ACTIONS, MAX_CONDITIONS, MAX_EXPRESSIONS, type ValidationRun } from './validation-run.js'
 
 /** The most tags of a rule. */
 const MAX_TAGS = 32

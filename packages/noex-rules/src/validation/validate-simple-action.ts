@@ -1,6 +1,6 @@
 import { type Action, LOG_LEVELS } from '../action.js'
-import { isRecord } from '../util/record.js'
 import { compileTemplate } from '../expressions/template.js'
+import { isRecord } from '../util/record.js'
 import type { Issues } from './issues.js'
 import { validateDuration, validateOptionalCount } from './validate-number.js'
 import {

@@ -1,6 +1,6 @@
-import { isRecord } from '../util/record.js'
-import { AGGREGATE_FUNCTIONS, TEMPORAL_COMPARISONS, TEMPORAL_PATTERN_TYPES } from '../temporal-pattern.js'
 import { compileTopicPattern } from '../patterns/topic-pattern.js'
+import { AGGREGATE_FUNCTIONS, TEMPORAL_COMPARISONS, TEMPORAL_PATTERN_TYPES } from '../temporal-pattern.js'
+import { isRecord } from '../util/record.js'
 import { indexPath, type Issues, memberPath } from './issues.js'
 import { validateDuration, validateNumber, validateOptionalBoolean } from './validate-number.js'
 import {

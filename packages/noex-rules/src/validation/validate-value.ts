@@ -1,6 +1,6 @@
-import { isRecord } from '../util/record.js'
 import { compileReference } from '../expressions/reference.js'
 import { isReference, MAX_VALUE_DEPTH } from '../expressions/value.js'
+import { isRecord } from '../util/record.js'
 import { indexPath, type Issues, memberPath } from './issues.js'
 
 /** Checks the references and the depth of a required value. */

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { compileRule } from '../../src/compiler/compile-rule.js'
-import { completeRule } from '../../src/validation/complete-rule.js'
 import type { Rule, RuleInput, RuleTrigger } from '../../src/rule.js'
+import { completeRule } from '../../src/validation/complete-rule.js'
 import { scopeOf } from '../support/scope-fixture.js'
 
 function ruleOf (input: Partial<RuleInput> = {}): Rule {

@@ -1,5 +1,5 @@
-import type { Fact } from '../../src/fact.js'
 import type { Scope, TriggerMeta } from '../../src/expressions/scope.js'
+import type { Fact } from '../../src/fact.js'
 
 /** The parts of a scope; absent ones are empty. */
 export interface ScopeParts {

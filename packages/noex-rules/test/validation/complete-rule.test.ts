@@ -1,6 +1,6 @@
 import t from 'tap'
-import { completeRule } from '../../src/validation/complete-rule.js'
 import type { RuleInput } from '../../src/rule.js'
+import { completeRule } from '../../src/validation/complete-rule.js'
 
 const minimal: RuleInput = { id: 'r', name: 'R', trigger: { type: 'event', topic: 'a' } }
 

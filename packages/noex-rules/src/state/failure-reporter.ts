@@ -1,9 +1,9 @@
 import type { ErrorContext, ErrorListener } from '../options.js'
 import type { CompleteClock } from '../util/clock.js'
 import { consoleLogger, type Logger } from '../util/logger.js'
-import type { Counters } from './stats.js'
 import { isThenable } from '../util/thenable.js'
 import { toError } from '../util/to-error.js'
+import type { Counters } from './stats.js'
 
 /**
  * Reports failures to the statistics, the log and `onError`. An error of the log or of `onError` is ignored.
