@@ -1,4 +1,4 @@
-import { WHOLE_DEFINITION } from './schema/definition-data.js'
+import { WHOLE_DEFINITION } from './types/schema.js'
 
 /** One reason why a record does not fit its schema. */
 export interface ValidationIssue {

@@ -1,4 +1,4 @@
-import type { Store } from '../store.js'
+import type { Store } from '../store/store.js'
 import type { BucketEvent } from '../types/events.js'
 
 /** Takes events, as a rule engine does. */

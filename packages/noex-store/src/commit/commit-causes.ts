@@ -1,4 +1,4 @@
-import type { Engine } from '../engine.js'
+import type { Engine } from './engine.js'
 import type { TransactionOptions } from '../types/commit.js'
 import type { Plan } from './plan.js'
 

@@ -1,4 +1,4 @@
-import { callSafely } from '../events/call-safely.js'
+import { callSafely } from '../util/call-safely.js'
 import type { BackgroundWork } from '../scan/background.js'
 import type { Slicer } from '../scan/slicer.js'
 import type { Commit } from '../types/commit.js'

@@ -1,5 +1,5 @@
 import { Bucket } from '../bucket/bucket.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from './engine.js'
 import { BucketAlreadyExistsError, TransactionConflictError } from '../errors.js'
 import type { Change, DefinitionChange, DefinitionOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'

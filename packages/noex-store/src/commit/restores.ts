@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Bucket } from '../bucket/bucket.js'
 import type { Contents } from '../bucket/contents.js'
-import type { Row } from '../bucket/row.js'
-import type { Engine } from '../engine.js'
+import type { Row } from '../rows/row.js'
+import type { Engine } from './engine.js'
 import type { StoreRecord } from '../types/record.js'
 import { CopiedRecords } from './copied-records.js'
 import {

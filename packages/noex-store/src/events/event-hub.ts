@@ -1,6 +1,6 @@
 import type { Change, Commit, RecordChange } from '../types/commit.js'
 import type { BucketEvent } from '../types/events.js'
-import { callSafely } from './call-safely.js'
+import { callSafely } from '../util/call-safely.js'
 import { compilePattern, hasWildcard, type TopicMatch } from './topic-pattern.js'
 
 export type EventHandler = (message: never, topic: string) => unknown

@@ -3,7 +3,7 @@ import type { Normalize } from '../schema/bucket-schema.js'
 import { timeOf } from '../schema/stored-date.js'
 import type { StoreRecord } from '../types/record.js'
 import { FilterError } from '../errors.js'
-import { getterOf, isPlainField } from './path.js'
+import { getterOf, isPlainField } from '../schema/path.js'
 import { finderOf } from './text-search.js'
 
 export type Test = (record: StoreRecord) => boolean

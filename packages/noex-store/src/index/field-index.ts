@@ -1,5 +1,5 @@
-import type { Row } from '../bucket/row.js'
-import { getterOf, type Getter } from '../filter/path.js'
+import type { Row } from '../rows/row.js'
+import { getterOf, type Getter } from '../schema/path.js'
 import type { Normalize } from '../schema/bucket-schema.js'
 import type { StoreRecord } from '../types/record.js'
 import { HashIndex } from './hash-index.js'

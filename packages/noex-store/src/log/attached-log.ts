@@ -1,5 +1,5 @@
-import type { Engine } from '../engine.js'
-import { clearBucket } from '../commit/writes.js'
+import type { Engine } from '../commit/engine.js'
+import { clearBucket } from '../write/writes.js'
 import { CommitMismatchError, StoreStoppedError, StoreUnavailableError } from '../errors.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { Commit, CommitNote } from '../types/commit.js'

@@ -1,4 +1,4 @@
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { DurabilityNotice, LogFacts } from '../types/durability.js'
 import type { ChangeLog } from './change-log.js'

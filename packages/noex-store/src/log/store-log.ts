@@ -1,6 +1,6 @@
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import { StoreUnavailableError } from '../errors.js'
-import { callSafely } from '../events/call-safely.js'
+import { callSafely } from '../util/call-safely.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { CommitNote } from '../types/commit.js'
 import type { DurabilityNotice, DurabilityOptions, DurabilityStatus } from '../types/durability.js'

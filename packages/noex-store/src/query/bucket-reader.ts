@@ -1,7 +1,7 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { Visit } from '../bucket/snapshot.js'
 import { expireDue } from '../commit/expiry.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import { bothOf } from '../filter/filter.js'
 import type { AccessOptions, WorkMeter } from '../types/access.js'
 import type { WhereFilter } from '../types/filter.js'

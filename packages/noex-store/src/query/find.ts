@@ -1,5 +1,5 @@
 import type { Visit } from '../bucket/snapshot.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import { BestOf } from '../scan/best-of.js'
 import { sortInSlices } from '../scan/sort.js'
 import type { WorkMeter } from '../types/access.js'

@@ -1,10 +1,10 @@
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import type { ReadFilter } from '../types/query.js'
 import type { AnyQueryFn } from './declarative.js'
-import { callSafely } from '../events/call-safely.js'
+import { callSafely } from '../util/call-safely.js'
 import { deepEqual } from './deep-equal.js'
-import type { DependencyIndex } from './dependency-index.js'
-import { ReadDependencies, TrackedContext } from './query-context.js'
+import { ReadDependencies, type DependencyIndex } from './dependency-index.js'
+import { TrackedContext } from './query-context.js'
 import { MAX_RERUNS, ReadMoment, type Dependent } from './read-moment.js'
 
 export interface LiveQueryOptions {

@@ -3,7 +3,7 @@ import type { BucketDefinition, FieldDefinition, FieldType, SchemaDefinition } f
 import { isValidEmail, isValidIsoDate, isValidUrl } from './format.js'
 import { isInstant } from './instant.js'
 import { beginMatching, compilePattern } from './pattern.js'
-import { isThenable } from '../value-kinds.js'
+import { isThenable } from '../util/value-kinds.js'
 import { pendingCheck, type PendingCheck } from './pending-checks.js'
 
 /** Levels of `properties` and `items` below the record that are checked. */

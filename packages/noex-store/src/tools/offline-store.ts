@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import {
   isLocked, readJournal, SegmentNames, textOfCrcLine, Watermark, type CrcHead
 } from '@hamicek/noex-journal'
-import { Engine } from '../engine.js'
+import { Engine } from '../commit/engine.js'
 import { applyCommit } from '../log/apply.js'
 import type { LogEntry, StoreImage } from '../log/change-log.js'
 import { readIdentity } from '../log/identity.js'

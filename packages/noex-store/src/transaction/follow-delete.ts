@@ -1,6 +1,6 @@
 import type { Bucket } from '../bucket/bucket.js'
 import { checkCauses, type Inbound } from '../commit/references.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import type { StoreRecord } from '../types/record.js'
 import type { Overlay } from './overlay.js'
 

@@ -1,5 +1,5 @@
 import type { Bucket } from '../bucket/bucket.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import { BucketNotDefinedError, TransactionConflictError } from '../errors.js'
 import { changed } from '../commit/check.js'
 import { expireDue } from '../commit/expiry.js'

@@ -1,18 +1,18 @@
-import { Bucket } from './bucket/bucket.js'
+import { Bucket } from '../bucket/bucket.js'
 import {
   BucketNotDefinedError, InputTooLargeError, StoreStoppedError, TransactionConflictError
-} from './errors.js'
-import { checkQuotas, checkUnchanged, checkUnique, evict } from './commit/check.js'
-import { CommitHistory } from './commit/history.js'
-import { CommitLane, type CommitListener } from './commit/lane.js'
-import type { Plan, Step } from './commit/plan.js'
-import { checkReferences, followDeletes, hasCauses, type Inbound } from './commit/references.js'
-import { UndoLog, type Undo } from './commit/undo-log.js'
-import type { Change, Commit, RecordChange, WriteOptions } from './types/commit.js'
-import { callSafely } from './events/call-safely.js'
-import { BackgroundWork } from './scan/background.js'
-import { CheckWaiter } from './schema/pending-checks.js'
-import { slicer } from './scan/slicer.js'
+} from '../errors.js'
+import { checkQuotas, checkUnchanged, checkUnique, evict } from './check.js'
+import { CommitHistory } from './history.js'
+import { CommitLane, type CommitListener } from './lane.js'
+import type { Plan, Step } from './plan.js'
+import { checkReferences, followDeletes, hasCauses, type Inbound } from './references.js'
+import { UndoLog, type Undo } from './undo-log.js'
+import type { Change, Commit, RecordChange, WriteOptions } from '../types/commit.js'
+import { callSafely } from '../util/call-safely.js'
+import { BackgroundWork } from '../scan/background.js'
+import { CheckWaiter } from '../schema/pending-checks.js'
+import { slicer } from '../scan/slicer.js'
 
 /** Longest note of a commit, in characters. */
 const MAX_NOTE_CHARS = 65_536

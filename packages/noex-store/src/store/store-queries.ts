@@ -1,11 +1,11 @@
-import type { AnyQueryFn } from './query/declarative.js'
-import type { QueryRegistry } from './query/query-registry.js'
-import type { CommitCause } from './types/commit.js'
+import type { AnyQueryFn } from '../query/declarative.js'
+import type { QueryRegistry } from '../query/query-registry.js'
+import type { CommitCause } from '../types/commit.js'
 import type {
   DeclarativeQueryConfig, QueryContext, QueryInfo, QueryRunOptions, ReadFilter
-} from './types/query.js'
-import type { ConfigParams } from './types/query-params.js'
-import type { Query } from './types/typed-query.js'
+} from '../types/query.js'
+import type { ConfigParams } from '../types/query-params.js'
+import type { Query } from '../types/typed-query.js'
 
 /** The part of a store that defines, runs and watches queries. */
 export class StoreQueries {

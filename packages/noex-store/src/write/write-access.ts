@@ -5,7 +5,7 @@ import { select } from '../query/visit.js'
 import type { AccessOptions, WorkMeter } from '../types/access.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { StoreRecord } from '../types/record.js'
-import { UNITS_PER_WRITE } from './plan.js'
+import { UNITS_PER_WRITE } from '../commit/plan.js'
 
 /** The records that a writer may change, and what counts its work. */
 export class WriteAccess {
