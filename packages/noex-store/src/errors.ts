@@ -11,7 +11,7 @@ export interface ValidationIssue {
 /** Tells the errors of a store from all others, also those of another copy of this package. */
 const MARK: unique symbol = Symbol.for('noex.store.error')
 
-/** What went wrong, for programs: see the class that has it. */
+/** Code of an error, for programs: see the class that has it. */
 export type StoreErrorCode =
   | 'VALIDATION' | 'VALIDATOR' | 'DEFINITION' | 'DEFINITION_MISSING' | 'DEFINITION_MISMATCH' | 'FILTER'
   | 'OUT_OF_SCOPE' | 'BUCKET_EXISTS' | 'BUCKET_NOT_DEFINED' | 'QUERY_EXISTS'

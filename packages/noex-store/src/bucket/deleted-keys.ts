@@ -15,7 +15,7 @@ export interface DeletedEntry extends DeletedKey {
   newer: DeletedEntry | undefined
 }
 
-/** What a deleted key has pushed out, for taking the deletion back. */
+/** State that a deleted key has pushed out, for taking the deletion back. */
 export interface Forgotten {
   readonly entry: DeletedEntry | undefined
   readonly floor: number

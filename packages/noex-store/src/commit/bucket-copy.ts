@@ -13,7 +13,7 @@ import type { Buckets } from './references.js'
 /** Returns the record that one becomes in the rebuilt bucket. */
 export type TransformRecord = (record: StoreRecord) => Record<string, unknown>
 
-/** What a copy needs of its store. */
+/** Parts of the store that a copy uses. */
 interface Surroundings {
   readonly slicer: Slicer
   readonly buckets: Buckets

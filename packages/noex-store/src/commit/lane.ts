@@ -14,7 +14,7 @@ interface Told {
   readonly onTold: CommitListener | undefined
 }
 
-/** What a lane needs of its engine. */
+/** Parts of the engine that a lane uses. */
 export interface LaneOptions {
   /** Hears what a listener throws or rejects with. */
   readonly onFailure: (error: unknown) => void

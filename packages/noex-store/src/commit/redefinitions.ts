@@ -66,7 +66,7 @@ export async function redefineBucket (
     }
     const bucket = new Bucket(name, definition, engine.options)
     bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
-    // What is new is copied, so that it is read as what comes from outside, frozen or not.
+    // New records are copied, so that they are read as input from outside, frozen or not.
     const known = new Set(entries.map(([, record]) => record))
     const records = transform(entries).map(([, record]) => known.has(record) ? record : { ...record })
     if (isSliced) await fillInSlices(engine, bucket, { records, counter: former.counter })

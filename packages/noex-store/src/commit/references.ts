@@ -124,7 +124,7 @@ export function checkReferences (buckets: Buckets, plan: Plan, now: number): voi
       const wanted = targets.keyOf(key)
       if (targets.isLive(plan.recordAfter(targets, wanted), now)) continue
       const loss = plan.find(targets, wanted)
-      // What the writer has deleted after it had written the reference was held by that.
+      // A record that the writer has deleted after it had written the reference was held by that.
       if (loss?.before !== undefined && plan.steps.indexOf(loss) > plan.steps.indexOf(step)) {
         throw restricted(target, key, bucket.name, after[bucket.schema.key], field)
       }

@@ -5,8 +5,8 @@ const SHORT_TEXT = 64
 const SHORT_PART = 7
 
 /**
- * What a filter may look through of one record: so many characters, and beyond them as long as all took no
- * more than so many milliseconds.
+ * Bound of the text that a filter looks through in one record: so many characters, and beyond them as long
+ * as all took no more than so many milliseconds.
  */
 const MAX_CHARS = 500_000
 const MAX_MS = 5

@@ -167,7 +167,7 @@ function emptyBucket (
   return bucket
 }
 
-/** What enters the records of a definition, one by one: those that it has, or those of before. */
+/** Records that enter with a definition, one by one: its own, or those of before. */
 function * loadsOf (
   bucket: Bucket, { records, remembered }: DefinitionChange, former: Bucket | undefined
 ): Generator<() => void, undefined> {

@@ -248,8 +248,8 @@ async function readImage (texts: readonly string[], directory: string): Promise<
 /** Its bytes are those that were written, so that another version has written them. */
 function unreadable (subject: string, error: unknown): Error {
   const { message } = error as Error
-  return new Error(`${subject} cannot be read (${message}): run the version of the package that wrote it, or ` +
-    'bring the directory back from a backup', { cause: error })
+  return new Error(`${subject} cannot be read (${message}): run the version of the package that wrote it, ` +
+    'or bring the directory back from a backup', { cause: error })
 }
 
 function * linesIn (texts: readonly string[]): Generator<string> {

@@ -13,7 +13,7 @@ import type { StoreRecord } from '../types/record.js'
 export interface PersistedBucketState {
   readonly records: ReadonlyArray<readonly [unknown, StoreRecord]>
   readonly autoincrementCounter: number
-  /** What is remembered of deleted keys; the original does not know it. */
+  /** Deleted keys that are remembered; the original does not know the member. */
   readonly remembered?: RememberedKeys
 }
 

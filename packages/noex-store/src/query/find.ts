@@ -13,7 +13,7 @@ import { unitsOfSort, weightOf } from './work.js'
 /** Records up to which the first ones of an order are kept while all are looked at; more are sorted. */
 export const MAX_KEPT = 2_048
 
-/** What part of the records that match is wanted, in which order. */
+/** Part of the matching records that is wanted, and its order. */
 export interface Wanted {
   /** `undefined`: the order of their insertion. */
   readonly order: SortOrder | undefined

@@ -128,13 +128,13 @@ export class LiveQuery implements Dependent {
       try {
         result = params === undefined ? await fn(context) : await fn(context, params)
       } catch (error) {
-        // What it has not come to read this time counts on.
+        // Dependencies that this run did not come to read stay.
         this.#keep(former)
         throw error
       } finally {
         moment.end()
       }
-      // What a run has seen of commits that were taken back meanwhile is never shown.
+      // A run that has seen commits which were taken back meanwhile is never shown.
       if (this.#engine.takenBack !== takenBack) continue
       if (!moment.isMixed || run >= MAX_RERUNS) return result
     }

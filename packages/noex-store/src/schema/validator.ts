@@ -19,7 +19,7 @@ const MAX_MESSAGES = 250
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** What is wrong with a record, and the checks whose answer is still to come. */
+/** Faults of a record, and the checks whose answer is still to come. */
 interface Findings extends Array<ValidationIssue> {
   pending?: PendingCheck[]
 }

@@ -134,7 +134,7 @@ function checkBucket (engine: Engine, bucket: Bucket): void {
   throw new TransactionConflictError(bucket.name, undefined, 'The bucket has been defined anew')
 }
 
-/** What others have changed in the bucket since the read. @throws TransactionConflictError where unknown */
+/** Returns the changes of others since the read. @throws TransactionConflictError where they are unknown */
 function changesFor (engine: Engine, { bucket, position }: PredicateRead): Change[] {
   checkBucket(engine, bucket)
   const changes = engine.history.since(position, bucket.name)

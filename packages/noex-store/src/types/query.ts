@@ -46,7 +46,7 @@ export interface Aggregate {
 /** Fields to sort by, the first one first. */
 export type Sort = Readonly<Record<string, 'asc' | 'desc'>>
 
-/** What `find` finds. */
+/** Options of `find`. */
 export interface FindOptions {
   /** @default all records */
   readonly filter?: WhereFilter | undefined
