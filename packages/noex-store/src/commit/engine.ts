@@ -1,14 +1,13 @@
 import { Bucket } from '../bucket/bucket.js'
-import {
-  BucketNotDefinedError, InputTooLargeError, StoreStoppedError, TransactionConflictError
-} from '../errors.js'
+import { BucketNotDefinedError, StoreStoppedError, TransactionConflictError } from '../errors.js'
+import type { Change, Commit, WriteOptions } from '../types/commit.js'
+import { applyStep, refuseTooManyBytes } from './apply-step.js'
 import { checkQuotas, checkUnchanged, checkUnique, evict } from './check.js'
 import { CommitHistory } from './history.js'
 import { CommitLane, type CommitListener } from './lane.js'
 import type { Plan, Step } from './plan.js'
 import { checkReferences, followDeletes, hasCauses, type Inbound } from './references.js'
 import { UndoLog, type Undo } from './undo-log.js'
-import type { Change, Commit, RecordChange, WriteOptions } from '../types/commit.js'
 import { callSafely } from '../util/call-safely.js'
 import { BackgroundWork } from '../scan/background.js'
 import { CheckWaiter } from '../schema/pending-checks.js'
@@ -309,39 +308,4 @@ export class Engine {
     }
     return counters
   }
-}
-
-/** Estimated bytes of the records of a commit that goes to a log, as one line. */
-const MAX_LOGGED_BYTES = 41_943_040
-
-/**
- * @throws InputTooLargeError, with all steps taken back, when a log could not hold their records in one line
- */
-function refuseTooManyBytes (steps: readonly Step[], undo: Undo[]): void {
-  let bytes = 0
-  for (const { row, after } of steps) if (after !== undefined) bytes += row?.bytes ?? 0
-  if (bytes <= MAX_LOGGED_BYTES) return
-  for (const step of undo.reverse()) step()
-  throw new InputTooLargeError((steps[0] as Step).bucket.name, 'operation', MAX_LOGGED_BYTES)
-}
-
-/** Does one step of a commit; what takes it back is added to `undo`. */
-export function applyStep (step: Step, undo: Undo[] | undefined): RecordChange {
-  const { bucket, before, after, key } = step
-  const type = before === undefined ? 'insert' : after === undefined ? 'delete' : 'update'
-  if (after === undefined) {
-    const row = step.row as NonNullable<Step['row']>
-    const forgotten = bucket.delete(row)
-    undo?.push(() => { bucket.undoDelete(row, before as NonNullable<typeof before>, forgotten) })
-  } else if (before === undefined) {
-    const known = bucket.deleted.get(key)
-    const row = bucket.insert(key, after)
-    step.row = row
-    undo?.push(() => { bucket.undoInsert(row, known) })
-  } else {
-    const row = step.row as NonNullable<Step['row']>
-    bucket.update(row, after)
-    undo?.push(() => { bucket.update(row, before) })
-  }
-  return { type, bucket: bucket.name, key: (after ?? before)?.[bucket.schema.key], before, after }
 }

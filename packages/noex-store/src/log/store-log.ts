@@ -7,7 +7,7 @@ import type { DurabilityNotice, DurabilityOptions, DurabilityStatus } from '../t
 import { AttachedLog, type AttachOptions } from './attached-log.js'
 import type { ChangeLog, LogBackups } from './change-log.js'
 import { FileLog } from './file-log.js'
-import { progressNotices } from './recovery-progress.js'
+import { progressNotices } from './recovery.js'
 
 /** Ends what `Store.beginRead` has begun. */
 export type EndRead = () => Promise<void> | undefined
