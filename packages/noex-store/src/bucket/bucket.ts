@@ -14,7 +14,7 @@ import { Row } from '../rows/row.js'
 const MAX_REMEMBERED_BY_CLEAR = 10_000
 
 /** Bounds that a store sets to its buckets. */
-export interface BucketLimits {
+interface BucketLimits {
   readonly maxDeletedKeys: number
   readonly maxRecordBytes: number
 }

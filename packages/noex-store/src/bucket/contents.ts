@@ -8,7 +8,7 @@ import type { Row } from '../rows/row.js'
 import { RowSequence } from '../rows/row-sequence.js'
 
 /** Hears of a row that is about to change or go. */
-export interface RowWatcher {
+interface RowWatcher {
   keep (row: Row): void
 }
 

@@ -3,7 +3,7 @@ import type { RowSequence } from '../rows/row-sequence.js'
 import type { StoreRecord } from '../types/record.js'
 
 /** Version and place that the last record of a deleted key had. */
-export interface DeletedKey {
+interface DeletedKey {
   readonly version: number
   readonly place: number
 }

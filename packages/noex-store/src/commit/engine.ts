@@ -4,9 +4,9 @@ import type { Change, Commit, WriteOptions } from '../types/commit.js'
 import { applyStep, refuseTooManyBytes } from './apply-step.js'
 import { checkQuotas, checkUnchanged, checkUnique, evict } from './check.js'
 import { CommitHistory } from './history.js'
-import { CommitLane, type CommitListener } from './lane.js'
+import { CommitNotifier, type CommitListener } from './commit-notifier.js'
 import type { Plan, Step } from './plan.js'
-import { checkReferences, followDeletes, hasCauses, type Inbound } from './references.js'
+import { checkReferences, followDeletes, hasCauses, type InboundReference } from './references.js'
 import { UndoLog, type Undo } from './undo-log.js'
 import { callSafely } from '../util/call-safely.js'
 import { BackgroundWork } from '../scan/background.js'
@@ -19,7 +19,7 @@ const MAX_NOTE_CHARS = 65_536
 /** Options of a commit; `time` is that of a commit of elsewhere, in epoch milliseconds. */
 type CommitOptions = WriteOptions & Partial<Pick<Commit, 'time'>>
 
-export interface EngineOptions {
+interface EngineOptions {
   readonly name: string
   /** Returns the time in epoch milliseconds. */
   readonly now: () => number
@@ -45,9 +45,9 @@ export class Engine {
   readonly options: EngineOptions
   readonly buckets = new Map<string, Bucket>()
   /** Tells of commits when they are applied. */
-  readonly lane: CommitLane
+  readonly appliedCommits: CommitNotifier
   /** Tells of commits when they are durable. */
-  readonly durableLane: CommitLane
+  readonly durableCommits: CommitNotifier
   readonly history = new CommitHistory()
   readonly undoLog = new UndoLog()
   /** That of the process: all long work together has 5 ms of a turn. */
@@ -68,7 +68,7 @@ export class Engine {
   #revision = 0
   /** Time of the commit that is made at the moment. */
   #time: number | undefined
-  #inbound: Map<Bucket, Inbound[]> | undefined
+  #inbound: Map<Bucket, InboundReference[]> | undefined
   readonly #onApplied = new Set<CommitListener>()
   readonly #loggedCounters = new WeakMap<Bucket, number>()
 
@@ -79,8 +79,8 @@ export class Engine {
     this.background = new BackgroundWork(options.onListenerError)
     const { slicer, background } = this
     const laneOptions = { onFailure: options.onListenerError, slicer, background }
-    this.lane = new CommitLane(laneOptions)
-    this.durableLane = new CommitLane(laneOptions)
+    this.appliedCommits = new CommitNotifier(laneOptions)
+    this.durableCommits = new CommitNotifier(laneOptions)
   }
 
   /** Revision of the last commit. */
@@ -117,7 +117,7 @@ export class Engine {
   }
 
   /** The fields of all buckets that refer to this one. */
-  inboundOf (bucket: Bucket): readonly Inbound[] {
+  inboundOf (bucket: Bucket): readonly InboundReference[] {
     if (this.#inbound === undefined) {
       this.#inbound = new Map()
       for (const source of this.buckets.values()) {
@@ -237,7 +237,7 @@ export class Engine {
       const undone: Commit = { ...commit, undone: true }
       this.history.add(undone)
       for (const listener of this.#onApplied) listener(undone)
-      this.lane.tell(undone)
+      this.appliedCommits.tell(undone)
     }
   }
 
@@ -277,13 +277,13 @@ export class Engine {
     }
   }
 
-  readonly #tellDurable: CommitListener = commit => { this.durableLane.tell(commit) }
+  readonly #tellDurable: CommitListener = commit => { this.durableCommits.tell(commit) }
 
   #tell (commit: Commit, undo: Undo[] | undefined, bytes: number): void {
     if (undo !== undefined) this.undoLog.add(commit, undo)
     this.history.add(commit, bytes)
     for (const listener of this.#onApplied) listener(commit)
-    this.lane.tell(commit, this.undoLog.isOn ? undefined : this.#tellDurable)
+    this.appliedCommits.tell(commit, this.undoLog.isOn ? undefined : this.#tellDurable)
   }
 
   /** @throws BucketNotDefinedError, TransactionConflictError for a bucket that is another one now */

@@ -5,7 +5,7 @@ import type { StoreRecord } from '../types/record.js'
 import { HashIndex } from './hash-index.js'
 import type { OrderedIndex, Scalar } from './ordered-index.js'
 
-export interface FieldIndexOptions {
+interface FieldIndexOptions {
   readonly field: string
   readonly isUnique: boolean
   /** Whether the definition names the index; those made for references are not counted. */

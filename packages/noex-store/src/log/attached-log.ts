@@ -119,7 +119,7 @@ export class AttachedLog {
       attached.#isClosed = true
       await attached.#snapshots.stop()
       // They stay: a store without a log is durable at once.
-      for (const commit of engine.undoLog.settle(engine.revision)) engine.durableLane.tell(commit)
+      for (const commit of engine.undoLog.settle(engine.revision)) engine.durableCommits.tell(commit)
       engine.undoLog.isOn = false
       engine.whenDurable = undefined
       for (const waiter of attached.#waiters) waiter.resolve()
@@ -251,7 +251,7 @@ export class AttachedLog {
 
   #settle (revision: number): void {
     this.#durable = revision
-    for (const commit of this.#engine.undoLog.settle(revision)) this.#engine.durableLane.tell(commit)
+    for (const commit of this.#engine.undoLog.settle(revision)) this.#engine.durableCommits.tell(commit)
     const waiters = this.#waiters
     this.#waiters = waiters.filter(waiter => waiter.revision > revision)
     for (const waiter of waiters) if (waiter.revision <= revision) waiter.resolve()

@@ -4,7 +4,7 @@ import type { DurabilityNotice, LogFacts } from '../types/durability.js'
 import type { ChangeLog } from './change-log.js'
 import { imageInSlices } from './image.js'
 
-export interface SnapshotOptions {
+interface SnapshotOptions {
   /** Bytes of commits after which the log is cut. */
   readonly snapshotBytes: number
   readonly onNotice: (notice: DurabilityNotice) => void

@@ -17,7 +17,7 @@ const MAX_PLAIN = 128
 export const GROUP_STEP = 4
 
 /** Takes in records one by one, and gives their aggregate. */
-export interface Accumulator {
+interface Accumulator {
   readonly add: (record: StoreRecord) => void
   readonly result: () => number | undefined
 }

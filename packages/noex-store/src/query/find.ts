@@ -14,7 +14,7 @@ import { unitsOfSort, weightOf } from './work.js'
 export const MAX_KEPT = 2_048
 
 /** Part of the matching records that is wanted, and its order. */
-export interface Wanted {
+interface FindWindow {
   /** `undefined`: the order of their insertion. */
   readonly order: SortOrder | undefined
   /** Records to pass over. */
@@ -29,7 +29,7 @@ export interface Wanted {
  * first.
  */
 export async function find (
-  engine: Engine, selection: Selection, { order, offset, limit }: Wanted, meter: WorkMeter
+  engine: Engine, selection: Selection, { order, offset, limit }: FindWindow, meter: WorkMeter
 ): Promise<StoreRecord[]> {
   const end = offset + limit
   if (limit === 0) return []

@@ -7,7 +7,7 @@ import { ReadDependencies, type DependencyIndex } from './dependency-index.js'
 import { TrackedContext } from './query-context.js'
 import { MAX_RERUNS, ReadMoment, type Dependent } from './read-moment.js'
 
-export interface LiveQueryOptions {
+interface LiveQueryOptions {
   readonly query: string
   readonly fn: AnyQueryFn
   readonly params: unknown

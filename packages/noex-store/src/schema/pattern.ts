@@ -18,7 +18,7 @@ const MAX_ATTEMPTS = 4
 const spent = { steps: 0, ms: 0 }
 
 /** Outcome of a match; `slow` means that it was given up. */
-export type Match = 'match' | 'mismatch' | 'slow'
+type Match = 'match' | 'mismatch' | 'slow'
 
 const context = vm.createContext({ pattern: undefined, value: '' })
 const watched = new vm.Script('pattern.test(value)')

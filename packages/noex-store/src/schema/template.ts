@@ -23,7 +23,7 @@ interface Shape {
 }
 
 /** Members that the store writes into a new record. */
-export interface NewMeta {
+interface NewMeta {
   readonly version: number
   /** Epoch milliseconds. */
   readonly time: number

@@ -57,7 +57,7 @@ export class StoreBuckets extends StoreCommits {
     }, randomUUID())
     // Told when it is durable: no subscriber hears of a commit that is taken back.
     const events = new EventHub(onListenerError)
-    engine.durableLane.listen(commit => { events.publish(commit) })
+    engine.durableCommits.listen(commit => { events.publish(commit) })
     const queries = new QueryRegistry(engine)
     const log = new StoreLog(engine, queries, options.persistence !== undefined)
     super(engine, queries, log)

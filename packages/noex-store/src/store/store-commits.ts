@@ -1,5 +1,5 @@
 import type { Engine } from '../commit/engine.js'
-import type { CommitListener } from '../commit/lane.js'
+import type { CommitListener } from '../commit/commit-notifier.js'
 import { applyCommit } from '../log/apply.js'
 import type { ChangeLog, StoreImage } from '../log/change-log.js'
 import { imageInSlices, imageOf } from '../log/image.js'
@@ -41,12 +41,12 @@ export class StoreCommits extends StoreQueries {
    * ends it.
    */
   onCommit (listener: CommitListener): () => void {
-    return this.#engine.lane.listen(listener)
+    return this.#engine.appliedCommits.listen(listener)
   }
 
   /** Hears of every commit when it is durable, in order. Returns what ends it. */
   onDurable (listener: CommitListener): () => void {
-    return this.#engine.durableLane.listen(listener)
+    return this.#engine.durableCommits.listen(listener)
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { Bucket } from '../bucket/bucket.js'
 import { OutOfScopeError } from '../errors.js'
-import type { Test } from '../filter/condition.js'
+import type { RecordTest } from '../filter/condition.js'
 import { select } from '../query/visit.js'
 import type { AccessOptions, WorkMeter } from '../types/access.js'
 import type { WhereFilter } from '../types/filter.js'
@@ -15,7 +15,7 @@ export class WriteAccess {
   readonly scope: WhereFilter | undefined
   readonly work: WorkMeter | undefined
   #bucket: Bucket | undefined
-  #test: Test | undefined
+  #test: RecordTest | undefined
 
   constructor ({ scope, work }: AccessOptions = {}) {
     this.scope = scope

@@ -2,7 +2,7 @@ import type { Bucket } from '../bucket/bucket.js'
 import type { Row } from '../rows/row.js'
 import type { Engine } from '../commit/engine.js'
 import { CommitTooLargeError, TransactionConflictError } from '../errors.js'
-import { bothOf } from '../filter/filter.js'
+import { intersectFilters } from '../filter/filter.js'
 import type { PendingCheck } from '../schema/pending-checks.js'
 import type { WriteOptions } from '../types/commit.js'
 import type { WhereFilter } from '../types/filter.js'
@@ -62,7 +62,7 @@ async function changeMatching (
 ): Promise<number> {
   for (let attempt = 1; ; attempt++) {
     const bucket = openForWrite(engine, name)
-    const change = new ChangeOfMatching(engine, bucket, bothOf(access.scope, filter), make, options, access)
+    const change = new ChangeOfMatching(engine, bucket, intersectFilters(access.scope, filter), make, options, access)
     try {
       return await (attempt < MAX_ATTEMPTS ? change.run() : change.runNow())
     } catch (error) {
