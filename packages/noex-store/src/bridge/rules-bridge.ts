@@ -6,6 +6,7 @@ export interface EventReceiver {
   emit (topic: string, data: Record<string, unknown>): Promise<unknown>
 }
 
+/** Events that are forwarded, and their form. */
 export interface BridgeOptions {
   /** Tells which events are forwarded. By default all are. */
   readonly filter?: (event: BucketEvent) => boolean

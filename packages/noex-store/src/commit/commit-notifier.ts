@@ -14,7 +14,7 @@ interface Told {
   readonly onTold: CommitListener | undefined
 }
 
-/** Parts of the engine that a lane uses. */
+/** Parts of the engine that a notifier uses. */
 interface CommitNotifierOptions {
   /** Hears what a listener throws or rejects with. */
   readonly onFailure: (error: unknown) => void

@@ -19,6 +19,7 @@ const MAX_NOTE_CHARS = 65_536
 /** Options of a commit; `time` is that of a commit of elsewhere, in epoch milliseconds. */
 type CommitOptions = WriteOptions & Partial<Pick<Commit, 'time'>>
 
+/** Bounds and callbacks of an engine, complete. */
 interface EngineOptions {
   readonly name: string
   /** Returns the time in epoch milliseconds. */
@@ -38,8 +39,8 @@ interface EngineOptions {
 }
 
 /**
- * The one lane of a store: every change of data or definitions is one synchronous step over all buckets, that
- * is checked as a whole, applied as a whole, numbered and told in order.
+ * Commits the changes of a store, one after the other: every change of data or definitions is one synchronous
+ * step over all buckets, that is checked as a whole, applied as a whole, numbered and told in order.
  */
 export class Engine {
   readonly options: EngineOptions

@@ -21,6 +21,7 @@ interface Waiter {
   readonly reject: (error: Error) => void
 }
 
+/** Options of a log that a store is joined to. */
 export interface AttachOptions {
   /**
    * Bytes of commits after which the log is cut by a snapshot, where it has `tailBytes`.

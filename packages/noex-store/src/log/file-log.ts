@@ -12,6 +12,7 @@ import { inSlices, sendLines } from './line-slices.js'
 import { withRemedy } from './remedy.js'
 import type { LogCall, LogNotice, LogOpened, ReadLines, ReadNotes } from './log-messages.js'
 
+/** Options of a log in files. */
 export interface FileLogOptions {
   /** Folder of the log's files; made if it is missing. For its owner only. */
   readonly directory: string
@@ -25,7 +26,11 @@ export interface FileLogOptions {
   readonly onProgress?: (progress: RecoveryProgress) => void
 }
 
-/** A log of commits in files of one directory, written in a thread; see log-directory.ts for the files. */
+/**
+ * A log of commits in files of one directory, written in a thread; see log-directory.ts for the files.
+ * @example
+ * await store.attachLog(new FileLog({ directory: '/var/lib/shop' }))
+ */
 export class FileLog implements ChangeLog {
   /** Backups of the store beside the log. */
   readonly backups = new FileBackups(async call => await this.#call({ type: 'backup', call }))

@@ -31,6 +31,8 @@ export class BucketHandle extends BucketReader {
    * Inserts a record and resolves with it, with its generated fields and metadata.
    * @throws ValidationError, RecordExistsError, UniqueConstraintError, ReferentialIntegrityError,
    * QuotaExceededError
+   * @example
+   * const { id } = await store.bucket('orders').insert({ total: 20 })
    */
   async insert (data: Record<string, unknown>, options?: WriteOptions): Promise<StoreRecord> {
     const purged = whenPurged(this.#engine, this.name)

@@ -80,6 +80,12 @@ export class StoreBuckets extends StoreCommits {
    * Defines a bucket; with `persistence` it has the records that were saved under its name. One that was
    * imported takes any definition that its records fit.
    * @throws BucketAlreadyExistsError, DefinitionError, and what the adapter rejects with
+   * @example
+   * await store.defineBucket('orders', {
+   *   key: 'id',
+   *   schema: { id: { type: 'string', generated: 'uuid' }, total: { type: 'number', min: 0 } },
+   *   indexes: ['total']
+   * })
    */
   async defineBucket (
     name: string, definition: BucketDefinition, options?: DefinitionOptions
@@ -104,6 +110,11 @@ export class StoreBuckets extends StoreCommits {
    * that step: it is as if the whole had happened at that moment. Resolves when it is durable, or as
    * `until` says. Where `fn` does not wait, all is done within this call but for that.
    * @throws TransactionConflictError when another writer has changed what was read; what `fn` throws
+   * @example
+   * await store.transaction(async tx => {
+   *   const orders = await tx.bucket('orders')
+   *   if (await orders.count({ state: 'open' }) === 0) await orders.insert({ total: 5 })
+   * })
    */
   async transaction<T> (
     fn: (tx: TransactionContext) => T | Promise<T>, options: TransactionOptions = {}

@@ -16,6 +16,11 @@ export class Store extends StoreBuckets {
    * cannot be defined, the store is stopped.
    * @throws what `defineBucket` throws; a TypeError that names a wrong option; when the files of `durability`
    * are another process's, or not whole: an error with the file and the remedy
+   * @example
+   * const schema = defineSchema({
+   *   users: { key: 'id', schema: { id: { type: 'string' } } }
+   * })
+   * const store = await Store.start({ schema, durability: { directory: '/var/lib/shop' } })
    */
   static start<S extends StoreSchema> (options: TypedStoreOptions<S>): Promise<TypedStore<S>>
   /** Starts a store without buckets, or with those of its log. */

@@ -48,6 +48,7 @@ export interface QueryChange {
   readonly config: DeclarativeQueryConfig | undefined
 }
 
+/** One change in a commit: of a record, a definition, a whole bucket or a query. */
 export type Change = RecordChange | ClearChange | DefinitionChange | QueryChange
 
 /** One atomic step of a store: everything in it happened together. */
