@@ -54,7 +54,7 @@ export class ConnectionAudit {
   }
 
   #note (operation: string, error: string, details?: Readonly<Record<string, unknown>>): void {
-    const { session, origin, log } = this.#subject
+    const { principal: { session }, origin, log } = this.#subject
     const { connectionId, remoteAddress } = origin
     this.#trail.note(
       {

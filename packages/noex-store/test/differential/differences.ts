@@ -17,16 +17,16 @@ export interface Step {
 /** A way in which 0.2.0 is wrong, and what is right. */
 export interface Difference {
   readonly name: string
-  /** What 0.2.0 does. */
+  /** Behaviour of 0.2.0. */
   readonly before: string
-  /** What is right, and done here. */
+  /** Right behaviour, which is that of this package. */
   readonly now: string
   readonly why: string
   /**
    * The operation that makes 0.2.0 do what is right for this one; `undefined` where it is right by itself.
    */
   readonly instead?: (operation: Operation, world: World) => Operation | undefined
-  /** What 0.2.0 should have shown; `undefined` where this difference does not concern the step. */
+  /** Result that 0.2.0 should have shown; `undefined` where this difference does not concern the step. */
   readonly right?: (step: Step) => Observation | undefined
   /** Recognises a step whose right end is checked by the reference and the invariants. */
   readonly isCause?: (step: Step) => boolean

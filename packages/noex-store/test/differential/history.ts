@@ -177,7 +177,7 @@ export class History {
   }
 }
 
-/** What is compared: not the subscriptions of 0.2.0, which have a reference of their own. */
+/** Compared members: not the subscriptions of 0.2.0, which have a reference of their own. */
 const shown = ({ outcome, contents, events }: Observation): unknown => [outcome, contents, events]
 
 /** Whether a step has ended as the model says. */
