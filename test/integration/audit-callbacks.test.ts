@@ -39,7 +39,7 @@ function awkward (): Record<string, (argument: unknown) => unknown> {
   }
 }
 
-/** Whether a callback fails, from its title. */
+/** Returns whether a callback fails, from its title. */
 const isFailure = (title: string): boolean => /^(?:throws|rejects|returns a promise|changes)/.test(title)
 
 for (const [title, onEntry] of Object.entries(awkward())) {
@@ -101,7 +101,7 @@ t.test('an onEntry that calls the service', t => {
     t.equal(await store.bucket('items').count(), 6)
   })
 
-  t.test('hears of the entries that it causes, behind those that it is told of', async t => {
+  t.test('gets the entries that it causes, after the entry that it is called with', async t => {
     const seen: string[] = []
     const served: { app?: Served['app'] } = {}
     let depth = 0
@@ -120,7 +120,7 @@ t.test('an onEntry that calls the service', t => {
     t.same(seen, ['store.insert items', 'connection.close *', 'session.revoke user:alice', 'server.drain *'])
   })
 
-  t.test('does not go on for ever when each call causes others', async t => {
+  t.test('is not called without end when each call causes another entry', async t => {
     const sink = new MemorySink()
     const errors: string[] = []
     const log: Log = { ...silent, error (_details, message) { errors.push(message) }, child: () => log }
@@ -240,7 +240,7 @@ t.test('loggers that fail', async t => {
   }
 })
 
-t.test('an entry cannot be changed by those who get it', async t => {
+t.test('an entry cannot be changed by its receivers', async t => {
   const { entry } = recordEntry({
     timestamp: 1,
     userId: null,

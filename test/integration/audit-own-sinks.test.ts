@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../support/temporary-directory.js'
 import { MemorySink, nothing, policy, serveLogged, silent } from '../support/audit-sinks.js'
 
 t.test('a sink of the application\'s own', t => {
-  t.test('is refused at the start when it lacks something, by what it lacks', async t => {
+  t.test('is refused at the start when a member is missing, with its name', async t => {
     const open = async (): Promise<SinkWriter> => ({ write: async () => {}, close: async () => {} })
     const good = { name: 'own', policy, open }
     const cases: ReadonlyArray<readonly [unknown, RegExp]> = [
@@ -70,7 +70,7 @@ t.test('a sink of the application\'s own', t => {
     })
   }
 
-  t.test('whose write never settles: requests are refused in time, and nothing else is held up', async t => {
+  t.test('whose write never settles: requests are refused in time, and nothing else waits', async t => {
     const own: AuditSink = {
       name: 'own',
       policy,
@@ -99,7 +99,7 @@ t.test('a sink of the application\'s own', t => {
     t.same(seen, ['store.insert', 'server.drain'])
   })
 
-  t.test('that changes what it is given changes nothing for the others', async t => {
+  t.test('that changes its arguments changes nothing for the others', async t => {
     const changing: AuditSink = {
       name: 'changing',
       policy: { ...policy, write: 'drop' },
@@ -142,7 +142,7 @@ t.test('a sink of the application\'s own', t => {
     }
   })
 
-  t.test('may call what it is given within its own calls, but note only what is about the trail', async t => {
+  t.test('may call its context within its own calls, but note only events of the trail', async t => {
     let context: SinkContext | undefined
     const written: string[] = []
     const own: AuditSink = {
@@ -172,7 +172,7 @@ t.test('a sink of the application\'s own', t => {
   t.end()
 })
 
-t.test('a pool that is none of pg, or fails', async t => {
+t.test('a pool that is not one of pg, or fails', async t => {
   const never = async (): Promise<never> => await new Promise<never>(() => {})
   const fail = (): never => { throw new Error('broken') }
   const client = { query: async () => ({ rows: [], rowCount: 0 }), on () {}, release () {} }

@@ -4,12 +4,12 @@ import type { AuditSink, SinkContext, SinkPolicies } from '../../lib/audit/sink.
 import { serve } from '../support/service.js'
 import { everything } from '../support/audit-sinks.js'
 
-/** A sink that a test holds up, lets go on and breaks. */
+/** A sink that a test can block, continue and break. */
 class HandSink implements AuditSink {
   readonly name = 'by-hand'
   readonly policy: SinkPolicies
   readonly entries: AuditEntry[] = []
-  /** Batches become durable at once. */
+  /** Whether batches become durable at once. */
   flows = true
   context: SinkContext | undefined
   #held: Array<() => void> = []
@@ -73,7 +73,7 @@ t.test('a sink whose policy is to block', t => {
     }
   )
 
-  t.test('that fails: requests are refused, waiting ones hear that they have run; then all recovers', async t => {
+  t.test('that fails: requests are refused, waiting ones were executed; then all recovers', async t => {
     const sink = new HandSink()
     const { connect, store, app } = await serve(t, {
       audit: { ...everything, tiers: ['write'], sinks: [sink] }
@@ -149,7 +149,7 @@ t.test('a sink whose policy is to block', t => {
     sink.flow()
   })
 
-  t.test('is flushed by close, which rejects with the number of what is lost', async t => {
+  t.test('is flushed by close, which rejects with the number of lost entries', async t => {
     const good = new HandSink()
     const one = await serve(t, { audit: { ...everything, sinks: [good] } })
     const client = await one.connect()
@@ -169,7 +169,7 @@ t.test('a sink whose policy is to block', t => {
     await t.rejects(two.app.close(), /2 audit entries did not become durable/)
   })
 
-  t.test('holds more requests back instead of keeping ever more replies', async t => {
+  t.test('delays further requests instead of keeping more and more replies', async t => {
     const sink = new HandSink()
     const { connect, store } = await serve(t, { audit: { ...everything, tiers: ['write'], sinks: [sink] } })
     const client = await connect()
@@ -205,7 +205,7 @@ t.test('a sink whose policy is to drop', t => {
     sink.flow()
   })
 
-  t.test('names what was left out, where it would have stood, with its number', async t => {
+  t.test('records the entries that were left out, in their place, with their number', async t => {
     const sink = new HandSink({ write: 'drop' })
     const { app, connect } = await serve(t, { audit: { ...everything, tiers: ['write'], sinks: [sink] } })
     const client = await connect()

@@ -45,7 +45,7 @@ t.test('audit.query', t => {
     }
   })
 
-  t.test('is unknown without the option, and asks for the right to it', async t => {
+  t.test('is unknown without the option, and needs a permission', async t => {
     t.equal(await (await (await serve(t)).connect()).code('audit.query'), 'UNKNOWN_OPERATION')
     const { connect } = await serve(t, {
       audit: {},
@@ -56,7 +56,7 @@ t.test('audit.query', t => {
     t.equal(await client.code('audit.query'), 'FORBIDDEN')
   })
 
-  t.test('has the newest entries, as many as are kept', async t => {
+  t.test('returns the newest entries, as many as are kept', async t => {
     const { connect } = await serve(t, { audit: { tiers: ['write'], maxEntries: 3 } })
     const client = await connect()
     for (const bucket of ['a', 'b', 'c', 'd', 'e']) await client.code('store.insert', { bucket, data: {} })

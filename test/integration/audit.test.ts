@@ -8,12 +8,12 @@ import { serve } from '../support/service.js'
 import { ADMIN_SECRET, PASSWORD, serveAccounts } from '../support/identity.js'
 import { everything, query } from '../support/audit-sinks.js'
 
-/** The entries of operations, oldest first, without time. */
+/** Returns entries without their time, oldest first. */
 function shown (entries: readonly AuditEntry[]): object[] {
   return entries.map(({ timestamp: _timestamp, ...entry }) => entry).reverse()
 }
 
-t.test('what is recorded', t => {
+t.test('the recorded entries', t => {
   t.test('every operation of the tiers, success or failure, and nothing else', async t => {
     const { connect } = await serve(t, { audit: { tiers: ['write', 'admin'] } })
     const client = await connect()

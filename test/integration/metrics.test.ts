@@ -73,7 +73,7 @@ t.test('requests', async t => {
     t.ok(response.body.length < before + 200, 'the scrape has not grown')
   })
 
-  t.test('that are none are counted by what is wrong with them', async t => {
+  t.test('that are malformed are counted by their error', async t => {
     const { app, connect } = await serve(t, { routes })
     const client = await connect()
     client.send('nonsense')
@@ -85,7 +85,7 @@ t.test('requests', async t => {
     t.equal(found.value('noex_requests_total', { operation: 'unknown', code: 'INVALID_REQUEST' }), 1)
   })
 
-  t.test('are counted when their reply may leave, with what that says', async t => {
+  t.test('are counted when their reply may leave, with its code', async t => {
     const sink = new HeldSink()
     const { app, connect } = await serve(t, {
       routes,
@@ -132,7 +132,7 @@ t.test('requests', async t => {
   })
 })
 
-t.test('live queries and events are counted: what is watched, evaluated and pushed', async t => {
+t.test('live queries and events are counted: subscriptions, evaluations and pushes', async t => {
   const rules = await RuleEngine.start()
   t.teardown(async () => { await rules.stop() })
   const { app, store, connect } = await serve(t, { routes, rules })
@@ -163,7 +163,7 @@ t.test('live queries and events are counted: what is watched, evaluated and push
   }
 })
 
-t.test('two instances of one process, and what the application measures itself, do not meet', async t => {
+t.test('two instances of one process, and the metrics of the application, are separate', async t => {
   globalRegistry.clear()
   const { app, connect } = await serve(t, { routes }, {
     before: async app => {
@@ -183,7 +183,7 @@ t.test('two instances of one process, and what the application measures itself, 
   t.same(globalRegistry.getMetricsAsArray(), [])
 })
 
-t.test('a shutdown shows, and ends the measuring', async t => {
+t.test('a shutdown is visible, and ends the measurement', async t => {
   const histograms: IntervalHistogram[] = []
   const { monitorEventLoopDelay } = perfHooks
   perfHooks.monitorEventLoopDelay = options => {
@@ -212,7 +212,7 @@ t.test('a shutdown shows, and ends the measuring', async t => {
   client.ws.close()
   await drained
   await app.close()
-  // Tells whether it was still running.
+  // `disable` returns whether it was still running.
   t.ok(histograms.every(histogram => !histogram.disable()))
 })
 
@@ -254,7 +254,7 @@ t.test('without the package prom-client', async t => {
   })
 })
 
-/** A sink whose batches become durable when the test lets them pass. */
+/** A sink whose batches become durable when the test opens its barrier. */
 class HeldSink implements AuditSink {
   readonly name = 'held'
   readonly policy = { admin: 'drop', write: 'block', read: 'drop' } as const

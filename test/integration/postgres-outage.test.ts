@@ -40,7 +40,7 @@ async function ask<T> (server: PostgresServer, work: (client: pg.Client) => Prom
   }
 }
 
-/** Fails unless exactly the entries 1 to `last` are there, in order, once. */
+/** Fails unless the table has exactly the entries 1 to `last`, in order. */
 async function expectAll (
   t: Test,
   server: PostgresServer,
@@ -151,7 +151,7 @@ if (programs !== undefined) {
     await expectAll(t, server, 'frozen', 's', 600)
   })
 
-  t.test('a table that is locked does not hold up the writing for ever', async t => {
+  t.test('a table that is locked does not block the writer for ever', async t => {
     const { writer, context } = await openSink(server, { table: 'locked', stream: 's' })
     await ask(server, async client => {
       await client.query('BEGIN; LOCK TABLE locked')
@@ -238,7 +238,7 @@ if (programs !== undefined) {
       await writing.reached(4_000)
       t.not(statSync(spoolPath).size, 0)
       await server.start()
-      // What comes meanwhile goes through the spool too.
+      // Entries written meanwhile go through the spool too.
       await writing.reached(6_000)
       const last = await writing.stop()
       await context.logged(/spool of the audit trail is empty again/)
@@ -251,7 +251,7 @@ if (programs !== undefined) {
   )
 
   t.test(
-    'with a spool, a server that hangs is left, and what it did all the same is not there twice',
+    'with a spool, a server that hangs is left, and rows that it wrote after all are not written twice',
     async t => {
       const spoolPath = join(temporaryDirectory(t), 'audit.spool')
       const { writer, context } = await openSink(server, { table: 'hanging', stream: 's', spoolPath })

@@ -8,7 +8,7 @@ import { numberedBatch, numberedNames, sinkDatabase, testContext, testPool } fro
 
 const { connectionString, isServer, pool, open, resources } = await sinkDatabase(t)
 
-t.test('options that are unknown or wrong are refused by name', async t => {
+t.test('options that are unknown or invalid are refused by name', async t => {
   const pem = generateKeyPairSync('rsa', { modulusLength: 2_048 })
     .privateKey.export({ type: 'pkcs8', format: 'pem' })
     .toString()
@@ -39,7 +39,7 @@ t.test('options that are unknown or wrong are refused by name', async t => {
   })
 })
 
-t.test('entries are in the table, in order, with every member, when write resolves', async t => {
+t.test('entries are in the table, in order, with every property, when write resolves', async t => {
   const writer = await open({ table: 'members', stream: 's' })
   const base: AuditEntry = {
     timestamp: 1_769_860_800_000,

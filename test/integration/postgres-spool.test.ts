@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const { pool, open, resources } = await sinkDatabase(t)
 
-t.test('a spool is replayed at the start; what a crash has cut short is cut off', async t => {
+t.test('a spool is replayed at the start; an incomplete last line is cut off', async t => {
   const spoolPath = join(temporaryDirectory(t), 'audit.spool')
   let text = ''
   let head = emptyChain
@@ -71,7 +71,7 @@ t.test('a spool that is damaged in its middle is refused and left alone', async 
   )
 })
 
-t.test('with a spool, what the database refuses waits there, and the log says so', async t => {
+t.test('with a spool, entries that the database refuses wait there, and the log says so', async t => {
   const spoolPath = join(temporaryDirectory(t), 'audit.spool')
   const context = testContext()
   const writer = await open({ table: 'refused', stream: 's', spoolPath }, context)

@@ -27,7 +27,7 @@ async function database (t: Test): Promise<{ url: string, pool: pg.Pool } | unde
   url.pathname = name
   const pool = new pg.Pool({ connectionString: url.href })
   pool.on('error', () => {})
-  // Teardowns run in reverse: the service has let go of its connection by then.
+  // Teardowns run in reverse: the service has closed its connection by then.
   t.teardown(async () => {
     await pool.end()
     await admin.query(`DROP DATABASE ${name} WITH (FORCE)`)

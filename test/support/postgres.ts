@@ -25,7 +25,7 @@ interface TestDatabase {
   readonly isServer: boolean
 }
 
-/** Makes a database that goes with the test. Without a server it is PGlite, but not in CI. */
+/** Makes a database that is removed with the test. Without a server it is PGlite, but not in CI. */
 export async function testDatabase (t: Test): Promise<TestDatabase> {
   const name = `noex_${randomBytes(6).toString('hex')}`
   try {
@@ -62,7 +62,7 @@ async function startPglite (t: Test): Promise<TestDatabase> {
   return { connectionString: `postgres://postgres@127.0.0.1:${port}/postgres`, isServer: false }
 }
 
-/** A pool that goes with the test. */
+/** Makes a pool that ends with the test. */
 export function testPool (t: Test, connectionString: string, options: pg.PoolConfig = {}): pg.Pool {
   const pool = new pg.Pool({ connectionString, ...options })
   // The database may go before an idle client does.
@@ -78,14 +78,14 @@ export interface PostgresServer {
   start: () => Promise<void>
   /** Ends it in an orderly way, although clients are connected. */
   stop: () => Promise<void>
-  /** Ends all of it at once, as a power failure would. */
+  /** Kills all processes at once, like a power failure. */
   kill: () => Promise<void>
-  /** Lets all of it hang, until `resume`. */
+  /** Stops all processes, until `resume`. */
   freeze: () => void
   resume: () => void
 }
 
-/** Where the programs of PostgreSQL are; `undefined` when there are none. In CI there have to be. */
+/** Returns the directory of PostgreSQL's programs; `undefined` when there is none, which fails in CI. */
 export function postgresPrograms (t: Test): string | undefined {
   const root = '/usr/lib/postgresql'
   const [version] = existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)) : []
@@ -95,7 +95,7 @@ export function postgresPrograms (t: Test): string | undefined {
   return undefined
 }
 
-/** Makes a server in a temporary folder; it has to be started. */
+/** Makes a server in a temporary directory; the test starts it. */
 export async function makeServer (t: Test, programs: string): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), 'noex-postgres-'))
   const data = join(folder, 'data')
@@ -153,7 +153,7 @@ function account (): { readonly uid?: number, readonly gid?: number } {
   return { uid: id('-u'), gid: id('-g') }
 }
 
-/** The server's processes, the first of them first. */
+/** Returns the ids of the server's processes, the main one first. */
 function processesOf (data: string): number[] {
   const first = Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
   return [
@@ -253,19 +253,19 @@ export function testContext (): TestContext {
   }
 }
 
-/** The entries from number `first` to number `last`. */
+/** Returns the entries from number `first` to number `last`. */
 export function numberedBatch (first: number, last: number): RecordedEntry[] {
   return Array.from({ length: last - first + 1 }, (_, i) =>
     recordEntry({ ...numberedEntry(first + i), resource: `entry-${first + i}`, details: { n: first + i } })
   )
 }
 
-/** The resources of the entries up to number `last`. */
+/** Returns the resources of the entries up to number `last`. */
 export function numberedNames (last: number): string[] {
   return Array.from({ length: last }, (_, i) => `entry-${i + 1}`)
 }
 
-/** A database of the test's own, with functions that open sinks on it and read its tables. */
+/** Makes a database, with functions that open sinks on it and read its tables. */
 export async function sinkDatabase (t: Test) {
   const { connectionString, isServer } = await testDatabase(t)
   const pool = testPool(t, connectionString, { max: isServer ? 10 : 3 })

@@ -3,9 +3,7 @@ import type { FastifyInstance } from 'fastify'
 
 /** One line of a scrape. */
 export interface Sample {
-  /**
-   * The name as it stands there: that of the family, or that with `_bucket`, `_sum` or `_count` behind it.
-   */
+  /** The name in the text: that of the family, or that followed by `_bucket`, `_sum` or `_count`. */
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
@@ -68,20 +66,20 @@ export class Scrape {
     for (const family of this.families.values()) check(family)
   }
 
-  /** The sample with this name and these labels, and no others; `undefined` when there is none. */
+  /** Returns the value with this name and exactly these labels; `undefined` when there is none. */
   value (name: string, labels: Readonly<Record<string, string>> = {}): number | undefined {
     const wanted = JSON.stringify(Object.entries(labels).sort())
     return this.samples(name).find(sample => JSON.stringify(Object.entries(sample.labels).sort()) === wanted)
       ?.value
   }
 
-  /** All samples with this name. */
+  /** Returns all samples with this name. */
   samples (name: string): Sample[] {
     const family = this.families.get(name) ?? this.families.get(name.replace(PART, ''))
     return (family?.samples ?? []).filter(sample => sample.name === name)
   }
 
-  /** The values that a label has in the samples with this name. */
+  /** Returns the values of a label in the samples with this name. */
   labels (name: string, label: string): Set<string | undefined> {
     return new Set(this.samples(name).map(({ labels }) => labels[label]))
   }
@@ -107,7 +105,7 @@ function check ({ name, type, samples }: Family): void {
   if (type === 'histogram') checkHistogram(name, samples)
 }
 
-/** Buckets rise, the last is that of all, and each series has a sum and a count. */
+/** Checks that buckets rise, that the last counts all, and that each series has a sum and a count. */
 function checkHistogram (name: string, samples: readonly Sample[]): void {
   const series = new Map<string, Sample[]>()
   for (const sample of samples) {

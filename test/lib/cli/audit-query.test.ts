@@ -77,7 +77,7 @@ t.test('people get aligned columns', async t => {
   )
 })
 
-t.test('what strangers have written does nothing to a terminal', async t => {
+t.test('untrusted text does nothing to a terminal', async t => {
   const bad = [
     '\u001b[2J',
     '\r\n',
@@ -125,7 +125,7 @@ t.test('what strangers have written does nothing to a terminal', async t => {
   )
 })
 
-t.test('lines that are no entries are shown as such', async t => {
+t.test('lines that are not entries are reported', async t => {
   const { path } = writeTrail(temporaryDirectory(t), { segments: [4] })
   const lines = storedLines(path)
   const [first, , third] = lines as [string, string, string]

@@ -6,7 +6,7 @@ import { numberedEntry, writeTrail } from '../../support/audit-trail-files.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { Collector, run, storedLines, terminal } from '../../support/command-line.js'
 
-/** Writes to a trail like a service that goes on. */
+/** Writes to a trail like a running service. */
 function writer (
   path: string,
   from: ChainHead,

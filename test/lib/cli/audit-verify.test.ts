@@ -6,7 +6,7 @@ import { keys, writeTrail } from '../../support/audit-trail-files.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { run, storedLines, terminal } from '../../support/command-line.js'
 
-t.test('audit verify tells whether a trail is good', async t => {
+t.test('audit verify prints whether a trail is good', async t => {
   const directory = temporaryDirectory(t)
   const { path, sidecar, heads } = writeTrail(directory, {
     segments: [30, 40],

@@ -15,7 +15,7 @@ import { projectFile } from '../../support/project-file.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { run } from '../../support/command-line.js'
 
-t.test('wrong usage and unreadable files are told in a line, with code 2', async t => {
+t.test('wrong usage and unreadable files are reported in one line, with code 2', async t => {
   const directory = temporaryDirectory(t)
   const { path } = writeTrail(directory, { segments: [3] })
   mkdirSync(join(directory, 'folder.jsonl'))
@@ -55,7 +55,7 @@ t.test('wrong usage and unreadable files are told in a line, with code 2', async
   }
 })
 
-t.test('every command tells how it is used', async t => {
+t.test('every command prints its usage', async t => {
   for (const [name, command] of [
     ['tail', auditTail],
     ['query', auditQuery],
@@ -104,7 +104,7 @@ t.test('the program fastify-noex', { timeout: 120_000 }, async t => {
     t.match(await execute('audit', 'verify', path), { code: 1, stdout: /^\{"ok":false,.*\}\n$/, stderr: '' })
   })
 
-  t.test('imports a folder, and tells people', async t => {
+  t.test('imports a folder, and prints a report', async t => {
     const directory = join(temporaryDirectory(t), 'data')
     cpSync(projectFile('test/fixtures/noex-server'), directory, { recursive: true })
     const told = [
@@ -122,7 +122,7 @@ t.test('the program fastify-noex', { timeout: 120_000 }, async t => {
     t.match(await execute('import', '--pretty', directory), { code: 0, stdout: again, stderr: '' })
   })
 
-  t.test('tells how it is used', async t => {
+  t.test('prints its usage', async t => {
     t.match(await execute('--help'), { code: 0, stdout: /^Usage: fastify-noex COMMAND/ })
     t.match(await execute('audit', '--help'), { code: 0, stdout: /^Usage: fastify-noex COMMAND/ })
     t.match(await execute('audit'), { code: 2, stdout: '', stderr: /a command is missing/ })

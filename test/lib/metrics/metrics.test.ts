@@ -187,7 +187,7 @@ t.test('the delay of the event loop', t => {
   t.end()
 })
 
-/** Keeps the event loop from going round. */
+/** Blocks the event loop. */
 function block (ms: number): void {
   const end = performance.now() + ms
   while (performance.now() < end);

@@ -36,7 +36,7 @@ t.test('a segment that is removed or replaced meanwhile is noticed before the ne
   }
 })
 
-t.test('what others put in the place of a file of the trail is set aside, and the trail goes on', async t => {
+t.test('a file that replaces one of the trail is set aside, and the trail goes on', async t => {
   const replacements: Record<string, (path: string) => void> = {
     'a copy of itself' (path) {
       copyFileSync(path, `${path}.copy`)
@@ -104,7 +104,7 @@ t.test('what others put in the place of a file of the trail is set aside, and th
   }
 })
 
-t.test('what cannot be set aside is named with what must be done, and then the trail goes on', async t => {
+t.test('a file that cannot be set aside is named with the remedy, and then the trail goes on', async t => {
   const directory = temporaryDirectory(t)
   const path = join(directory, 'audit.jsonl')
   const { journal } = open(directory)
@@ -133,7 +133,7 @@ t.test('files that others can read become the owner\'s', async t => {
   t.equal(statSync(path).mode & 0o777, 0o600)
 })
 
-t.test('entries without a checkpoint are told', async t => {
+t.test('entries without a checkpoint are reported', async t => {
   const { privateKey } = generateKeyPairSync('ed25519')
   const directory = temporaryDirectory(t)
   t.equal(open(directory, { key: privateKey }).journal.unsigned, 0, 'an empty trail has none')

@@ -142,7 +142,7 @@ t.test('zeros and remains of lines behind the last good one are a torn write too
   t.same(follow(t, directory), [1, 2, 3, 4])
 })
 
-t.test('what no crash explains is refused and left as it is', async t => {
+t.test('damage that no crash explains is refused and left as it is', async t => {
   const changes: ReadonlyArray<readonly [string, RegExp, (path: string) => void]> = [
     [
       'a changed entry before a checkpoint',

@@ -10,7 +10,7 @@ import { projectFile } from '../../../support/project-file.js'
 import { temporaryDirectory } from '../../../support/temporary-directory.js'
 import { checkpointsOf, seqsOf, Trail } from '../../../support/written-trail.js'
 
-t.test('what keep removes is told in the trail, and nothing else may be missing', async t => {
+t.test('entries that keep removes are recorded in the trail, and no others may be missing', async t => {
   for (const key of [keys.privateKey, undefined]) {
     const trail = new Trail(temporaryDirectory(t), { key, keep: 2 })
     trail.open()
@@ -45,7 +45,7 @@ t.test('what keep removes is told in the trail, and nothing else may be missing'
   }
 })
 
-t.test('a segment for one entry each, with keep, does not go on for ever', async t => {
+t.test('segments of one entry each, with keep, are not removed without end', async t => {
   const directory = temporaryDirectory(t)
   const path = join(directory, 'audit.jsonl')
   const options = {
@@ -168,7 +168,7 @@ t.test('a checkpoint after which entries must be there has to be one of this tra
   }
 })
 
-t.test('with a checkpoint that is trusted, older ones need neither be signed nor complete', async t => {
+t.test('with a trusted checkpoint, older ones need not be signed or complete', async t => {
   const directory = temporaryDirectory(t)
   const before = new Trail(directory)
   before.open()

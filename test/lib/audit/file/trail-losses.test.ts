@@ -17,9 +17,9 @@ interface Loss {
   readonly told?: RegExp
   /** Problem of a verification while the process is stopped. */
   readonly stopped: RegExp
-  /** Why a start is refused; absent: it goes on, and verifying says the same as before. */
+  /** Why a start is refused; absent where it continues, and a verification has the same result as before. */
   readonly start?: RegExp
-  /** A crash leaves the same: a start repairs it. */
+  /** Whether a crash leaves the same: a start repairs it. */
   readonly isCrash?: true
 }
 
@@ -155,8 +155,7 @@ for (const [title, { change, running, told, stopped, start, isCrash = false }] o
         const result = await trail.verify()
         t.equal(result.ok, isHarmless, `${round}: ${JSON.stringify(result)}`)
         if (!result.ok) t.match(result.problem, running, round)
-        // A start goes on behind what is known to be lost, and is refused where entries are missing
-        // otherwise.
+        // A start continues after recorded losses, and is refused where other entries are missing.
         if (round === 'it has started again' || /others before and after/.test(String(running))) continue
         trail.open()
         trail.write(3)
@@ -193,7 +192,7 @@ for (const [title, { change, running, told, stopped, start, isCrash = false }] o
   }
 }
 
-t.test('when all files are removed, a running journal tells it, and one that starts begins anew', async t => {
+t.test('when all files are removed, a running journal reports it, and a new one begins again', async t => {
   const trail = new Trail(temporaryDirectory(t), { key: keys.privateKey })
   const removeAll = (): void => {
     for (const name of readdirSync(trail.directory)) rmSync(join(trail.directory, name))
@@ -238,7 +237,7 @@ t.test('a symbolic link in the place of a file is not followed', t => {
   t.end()
 })
 
-t.test('a loss that is noticed only when the process stops is told all the same', async t => {
+t.test('a loss that is noticed only when the process stops is recorded too', async t => {
   const trail = new Trail(temporaryDirectory(t), { key: keys.privateKey })
   trail.open()
   trail.write(10)

@@ -236,7 +236,7 @@ t.test('the first bad line is named, and why', async t => {
     return checkpoint
   }
 
-  /** A checkpoint as it would stand behind another one, with the signature that it has. */
+  /** Returns a checkpoint that follows another one, with its old signature. */
   function fitted (before = '', line = ''): string {
     const checkpoint = parseCheckpointLine(line.trimEnd()) as Checkpoint
     const previous = digestOf(parseCheckpointLine(before.trimEnd()) as Checkpoint)

@@ -41,12 +41,12 @@ t.test('each of thousands of random changes to a trail of 10,000 entries is foun
     const { file, bytes, starts } = files[index] as typeof files[number]
     const kind = changeKinds[random(changeKinds.length)] as typeof changeKinds[number]
     const changed = change(kind, bytes, starts, random)
-    // A checkpoint file that ends with an earlier line is that of an earlier time.
+    // A checkpoint file that ends with an earlier line is an older version of it.
     if (changed.equals(bytes) || (index === 3 && isCutAfterLine(changed, bytes))) continue
     changes += 1
     const found = index === 3 ? findInSidecar(changed) : findInSegment(index, changed)
     if (found === undefined) missed.push({ change: changes, kind, file })
-    // Now and then the whole trail is read: most of it never changes.
+    // The whole trail is read for some changes only: most of it is the same each time.
     if (changes % 40 === 0) {
       whole += 1
       writeFileSync(file, changed)
@@ -179,7 +179,7 @@ function lineRange (line: number, bytes: Buffer, starts: number[]): [number, num
   return [starts[line] as number, starts[line + 1] ?? bytes.length]
 }
 
-/** Whether only whole lines at the end are missing. */
+/** Returns whether only complete lines at the end are missing. */
 function isCutAfterLine (changed: Buffer, bytes: Buffer): boolean {
   return (
     bytes.subarray(0, changed.length).equals(changed) && (changed.length === 0 || changed.at(-1) === 0x0a)

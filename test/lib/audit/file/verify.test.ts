@@ -127,7 +127,7 @@ t.test('a trail whose old segments have been removed begins with the checkpoint 
   t.match(await verifyTrail({ files: [path] }), {
     ok: false, file: second, line: 1, seq: 1, problem: /^entries 1 to 30 are gone: the trail does not say/
   }, 'without any checkpoint, only the trail itself could say so')
-  // An entry says what `keep` has removed; another one says it in words that a client has chosen.
+  // One entry records what `keep` has removed; another one has the same words, chosen by a client.
   const pruned = { operation: 'audit.pruned', sessionId: null, userId: null, details: { from: 1, to: 30 } }
   for (const [said, ok] of [[pruned, true], [{ ...pruned, sessionId: 'conn-1' }, false]] as const) {
     const directory = temporaryDirectory(t)
@@ -242,7 +242,7 @@ t.test(
   }
 )
 
-t.test('what cannot be read is an error', async t => {
+t.test('a file that cannot be read is an error', async t => {
   const directory = temporaryDirectory(t)
   await t.rejects(verifyTrail({ files: [join(directory, 'audit.jsonl')] }), { code: 'ENOENT' })
   mkdirSync(join(directory, 'audit.jsonl'))
