@@ -79,7 +79,7 @@ const plain = /^[ -~]*$/
 /**
  * Returns a text that every sink can store, cut to a length: PostgreSQL has no NUL, UTF-8 no lone surrogate.
  */
-export function clean (text: string, maxChars: number): string {
+function clean (text: string, maxChars: number): string {
   // The usual case.
   if (text.length <= maxChars && plain.test(text)) return text
   const cut = text.length > maxChars ? `${text.slice(0, maxChars - 1)}…` : text

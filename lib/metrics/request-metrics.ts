@@ -4,7 +4,7 @@ import type { NoexErrorCode } from '../protocol/errors.js'
 const UNKNOWN = 'unknown'
 
 /** Label of requests that were answered with a result. */
-export const OK = 'ok'
+const OK = 'ok'
 
 /** Upper bounds of the buckets of durations, in seconds. */
 export const DURATION_BOUNDS = [

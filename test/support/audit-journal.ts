@@ -6,7 +6,7 @@ import type { Checkpoint } from '../../lib/audit/chain/checkpoint.js'
 import { Journal, type JournalOptions } from '../../lib/audit/file/journal.js'
 
 /** Returns the text of an entry. */
-export const entry = (n: number): string =>
+const entry = (n: number): string =>
   JSON.stringify({ timestamp: n, userId: 'ünïcode', resource: `r${n}` })
 
 /** Returns the texts of the entries from one number to another. */
