@@ -5,7 +5,7 @@ import type { NoexOptions } from '../options/options.js'
 import { checkDeployment, isProduction } from './deployment-check.js'
 import { isLoopback } from './loopback.js'
 import { BootLog } from './boot-log.js'
-import { hasForeignUpgradeListener } from '../lifecycle/upgrade-listeners.js'
+import { hasForeignUpgradeListener } from '../lifecycle/upgrade-guard.js'
 
 /**
  * Logs once, when the application listens, what is known only then: the advice of `checkDeployment`, and an

@@ -1,6 +1,5 @@
 import { clientAddress, plainAddress, readAddress, type ClientAddress } from './client-address.js'
-import { gatewayHeaders, type Gateway } from './gateway-headers.js'
-import type { ResolvedAuth } from '../auth/auth-options.js'
+import { gatewayHeaders, type Gateway, type GatewayOptions } from './gateway-headers.js'
 import { refuseTooMany, type HeaderRefusal } from './raw-headers.js'
 import type { RequestHeaders, Session } from '../protocol/session.js'
 import { trustedProxyMatcher } from './trusted-proxies.js'
@@ -29,9 +28,14 @@ export interface RequestOriginRefusal extends Omit<HeaderRefusal, 'refused'> {
   readonly refused: HeaderRefusal['refused'] | 403
 }
 
-/** What arrivals are told by. */
+/** The mode of authentication, as far as the handshake depends on it. */
+export type HandshakeAuth =
+  | { readonly mode: 'gateway', readonly gateway: GatewayOptions }
+  | { readonly mode: 'external' | 'builtIn' }
+
+/** The options and state on which the origin of a request depends. */
 export interface RequestOriginOptions {
-  readonly auth: ResolvedAuth | undefined
+  readonly auth: HandshakeAuth | undefined
   readonly realIpHeader: string | undefined
   readonly trustedProxies: readonly string[] | undefined
   readonly isRevoked: (userId: string) => boolean

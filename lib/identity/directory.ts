@@ -4,7 +4,7 @@ import { NoexServerError } from '../protocol/errors.js'
 import type { Log } from '../util/log.js'
 import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
-import { defineOwnBucket } from '../store/own-buckets.js'
+import { defineSystemBucket } from '../store/system-buckets.js'
 import { causedBy, type Cause } from '../store/row-scope.js'
 import { repeatConflicts } from '../store/repeat-conflicts.js'
 import { SharedStore } from '../store/shared-store.js'
@@ -101,7 +101,7 @@ export class Directory extends DirectoryCache {
   async #setUp (operations: Iterable<NamedOperation>): Promise<void> {
     const { store } = this.#sharedStore
     this.#sharedStore.hasSystemBuckets = true
-    for (const name of bucketNames) await defineOwnBucket(store, name, systemBuckets[name])
+    for (const name of bucketNames) await defineSystemBucket(store, name, systemBuckets[name])
     this.#stopListening.push(
       await followBuckets(store, bucketNames, changes => { this.#apply(changes) }),
       store.onDurable(({ changes, user }) => { for (const change of changes) this.#onChange(change, user) })

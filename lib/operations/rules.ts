@@ -1,10 +1,10 @@
 import { Type } from 'typebox'
 import { NoexServerError, NothingNamedError } from '../protocol/errors.js'
-import { EncodedJson, encodeEvent } from '../protocol/encode.js'
+import { EncodedJson } from '../protocol/encode.js'
 import { JsonObject, MaybeObject, Name } from '../protocol/fields.js'
 import { queryFacts } from '../rules/facts.js'
 import type { EngineCalls } from '../rules/engine-calls.js'
-import type { RuleSummary } from '../rules/rule-engine.js'
+import { encodeEvent, type RuleSummary } from '../rules/rule-engine.js'
 import type { RuleService } from '../subscriptions/rule-service.js'
 import { MAX_PATTERN_LENGTH } from '../rules/topic-pattern.js'
 import {

@@ -1,4 +1,3 @@
-import { plainAnswer } from '../application/plain-answer.js'
 import type { NoexServerError } from './errors.js'
 import type { NoticeMessage } from './messages.js'
 import { encodeInSlices, type MessageText } from './parts.js'
@@ -52,19 +51,6 @@ export function encodePush (subscriptionId: string, data: string): string {
 /** Encodes a push of a rule event; `event` is its JSON. */
 export function encodeEventPush (subscriptionId: string, topic: string, event: string): string {
   return `{"type":"push","channel":"event","subscriptionId":${JSON.stringify(subscriptionId)},"data":{"topic":${JSON.stringify(topic)},"event":${event}}}`
-}
-
-const eventTexts = new WeakMap<object, string>()
-
-/** Encodes a rule event: once for those who hear it and its sender. Throws on what JSON cannot hold. */
-export function encodeEvent (event: object): string {
-  let text = eventTexts.get(event)
-  if (text === undefined) {
-    text = JSON.stringify(plainAnswer('the rule engine', event)) as string | undefined
-    if (text === undefined) throw new TypeError('the event is no JSON')
-    eventTexts.set(event, text)
-  }
-  return text
 }
 
 /** Encodes a value, `undefined` as `null`. Throws a TypeError on what JSON cannot hold. */

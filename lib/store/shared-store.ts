@@ -1,8 +1,9 @@
 import type { AccessOptions, BucketDefinition, BucketHandle, ReadObserver } from '@hamicek/noex-store'
 import { NoexServerError } from '../protocol/errors.js'
+import { systemClock } from '../util/clock.js'
+import { withTimeout } from '../util/with-timeout.js'
 import { KnownFields } from './known-fields.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
-import { RepeatQueue } from './repeat-queue.js'
 import type { RowAccess } from './row-scope.js'
 import { Work } from './work.js'
 
@@ -92,4 +93,22 @@ export class SharedStore {
 /** Builds the refusal of a query that opens a bucket which may not be read. */
 function unreadable (): NoexServerError {
   return new NoexServerError('FORBIDDEN', 'The query reads a bucket that you may not read')
+}
+
+/** Time that a transaction waits for its turn, in milliseconds: a longer turn does not hold up the others. */
+const MAX_WAIT_MS = 500
+
+/** Runs transactions that have met a conflict one after the other, so that they cause no further conflicts. */
+class RepeatQueue {
+  #last: Promise<void> = Promise.resolve()
+
+  /** Waits for a turn, at most 500 ms. Resolves with the function that ends the turn. */
+  async enter (): Promise<() => void> {
+    const before = this.#last
+    let leave!: () => void
+    const turn = new Promise<void>(resolve => { leave = resolve })
+    this.#last = before.then(async () => { await turn })
+    await withTimeout(MAX_WAIT_MS, before, systemClock)
+    return leave
+  }
 }

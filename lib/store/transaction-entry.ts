@@ -1,5 +1,5 @@
 import type { Aggregate, WhereFilter } from '@hamicek/noex-store'
-import type { Increment } from './increment.js'
+import type { Increment } from './arithmetic.js'
 import type { RecordInput } from './record-input.js'
 
 interface MaybeVersion {

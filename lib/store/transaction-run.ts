@@ -2,7 +2,7 @@ import type {
   BucketDefinition, StoreRecord, TransactionBucketHandle, TransactionContext
 } from '@hamicek/noex-store'
 import type { EntryWriters } from './entry-writers.js'
-import { checkCounter, incremented } from './increment.js'
+import { checkCounter, incremented } from './arithmetic.js'
 import { accessOf, type RowScope } from './row-scope.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
 import type { SharedStore } from './shared-store.js'

@@ -1,9 +1,10 @@
 import { isStoreError } from '@hamicek/noex-store'
-import { bucketNotDefined, NoexServerError, placedError } from '../protocol/errors.js'
+import { bucketNotDefined, NoexServerError } from '../protocol/errors.js'
 import { EntryWriters } from './entry-writers.js'
 import { commitOptions, type RowScope } from './row-scope.js'
 import { repeatConflicts, transact } from './repeat-conflicts.js'
 import type { SharedStore } from './shared-store.js'
+import { placedError } from './store-errors.js'
 import type { TransactionEntry } from './transaction-entry.js'
 import { TransactionRun } from './transaction-run.js'
 

@@ -1,5 +1,5 @@
 import type { BucketHandle, StoreRecord, UpsertOptions, WhereFilter, WriteOptions } from '@hamicek/noex-store'
-import { checkCounter, incremented, type Increment } from './increment.js'
+import { checkCounter, incremented, type Increment } from './arithmetic.js'
 import { accessOf, commitOptions, type RowScope } from './row-scope.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
 import type { SharedStore } from './shared-store.js'

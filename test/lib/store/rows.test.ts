@@ -6,7 +6,7 @@ import {
   type AccessOptions, type BucketDefinition, type QueryContext, type StoreRecord,
   type TransactionBucketHandle, type TransactionContext, type WhereFilter
 } from '@hamicek/noex-store'
-import { toReplyError } from '../../../lib/protocol/errors.js'
+import { toReplyError } from '../../../lib/store/store-errors.js'
 import { referencedBuckets } from '../../../lib/store/bucket-definition.js'
 import type { RowScope } from '../../../lib/store/row-scope.js'
 import { defineBucket, dropBucket, updateBucket } from '../../../lib/store/schema-change.js'
