@@ -98,7 +98,7 @@ export const identityUsers: readonly Operation[] = [
     accessLevel: 'admin',
     request: UserRole,
     async run (services, r, grant) {
-      await accounts(services).users.assignRole(grant, r.userId, r.roleName)
+      await accounts(services).roles.assign(grant, r.userId, r.roleName)
       return { assigned: true }
     }
   }),
@@ -110,7 +110,7 @@ export const identityUsers: readonly Operation[] = [
     accessLevel: 'admin',
     request: UserRole,
     async run (services, r, grant) {
-      await accounts(services).users.removeRole(grant, r.userId, r.roleName)
+      await accounts(services).roles.unassign(grant, r.userId, r.roleName)
       return { removed: true }
     }
   }),
@@ -118,7 +118,7 @@ export const identityUsers: readonly Operation[] = [
     name: 'identity.getUserRoles',
     accessLevel: 'admin',
     request: OfUser,
-    run: async (services, r) => ({ roles: accounts(services).users.rolesOf(r.userId).map(shownRole) })
+    run: async (services, r) => ({ roles: accounts(services).roles.rolesOf(r.userId).map(shownRole) })
   })
 ]
 

@@ -218,7 +218,8 @@ t.test('somebody who fails to follow a change keeps nobody else from it', async 
     async () => await directory.write([{ bucket: '_roles', insert: { name: 'staff', permissions: [] } }])
   )
   t.equal(seen.length, 1)
-  t.same(messages, ['a change of accounts was not followed', 'a change of accounts was not followed'])
+  const failed = 'a change of accounts could not be applied to connections'
+  t.same(messages, [failed, failed])
   t.equal(await store.bucket('_roles').count({ name: 'staff' }), 1)
 })
 
