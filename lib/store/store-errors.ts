@@ -1,21 +1,20 @@
 import { isStoreError, type StoreErrorCode } from '@hamicek/noex-store'
 import { bucketNotDefined, NoexServerError, NothingNamedError, queryNotDefined } from '../protocol/errors.js'
 
-/** Something that is wrong with a record; `field` is a path within it. */
+/** A problem of a record; `field` is a path within it. */
 interface RecordIssue {
   readonly field: string
   readonly message: string
   readonly code: string
 }
 
-/** Issues that a message tells, and characters of each; the details have all of them. */
+/** Number of issues in a message, and length limit of each; the details have all. */
 const MAX_TOLD_ISSUES = 10
 const MAX_TOLD_CHARS = 200
 
 /**
- * Builds the refusal of records that do not fit their bucket. The message tells the fields and what the
- * schema asks of them, never a value of a record: what a check of the application says is in the details
- * only.
+ * Builds the refusal of records that do not fit their bucket. The message names the fields and the demands of
+ * the schema, never a value of a record: the message of a check by the application is in the details only.
  */
 function recordInvalid (bucket: string, issues: readonly RecordIssue[]): NoexServerError {
   const told = issues.slice(0, MAX_TOLD_ISSUES).map(({ field, message, code }) => {
@@ -32,23 +31,25 @@ function recordInvalid (bucket: string, issues: readonly RecordIssue[]): NoexSer
 
 type Members = Readonly<Record<string, unknown>>
 
-/** Why a bucket takes no writes whose functions the application has not handed in. */
+/** The reason in the details of a write to a bucket whose functions the application has not given. */
 const DEFINITION_MISSING = 'definition_missing'
 
-/** The bucket that takes no writes since its definition is not complete; `undefined` for other errors. */
+/** Returns the bucket whose definition is not complete, of the refusal of a write; else `undefined`. */
 export function incompleteBucket ({ details }: NoexServerError): string | undefined {
   const { reason, bucket } = (details ?? {}) as { readonly reason?: unknown, readonly bucket?: unknown }
   return reason === DEFINITION_MISSING ? String(bucket) : undefined
 }
 
-/** Answers a fault of the server or the application: `INTERNAL_ERROR`, and the log has the reason. */
+/**
+ * Stands for a fault of the server or the application, which is answered with `INTERNAL_ERROR` and logged.
+ */
 function isFault (): undefined {
   return undefined
 }
 
 /**
- * Answers the errors of the store by their codes; `undefined` for those that only the log tells. Messages are
- * our own: the store's carry values that `exposeErrorDetails: false` must hide.
+ * Builds the replies to errors of the store by their codes; `undefined` for those that are only logged. The
+ * messages are our own: those of the store contain values that `exposeErrorDetails: false` must hide.
  */
 const storeErrors: Readonly<Record<StoreErrorCode, (error: Members) => NoexServerError | undefined>> = {
   BUCKET_EXISTS: e => new NoexServerError('ALREADY_EXISTS', `Bucket "${String(e['bucket'])}" already exists`),
@@ -110,7 +111,7 @@ const storeErrors: Readonly<Record<StoreErrorCode, (error: Members) => NoexServe
   BACKUP_NOT_FOUND: isFault
 }
 
-/** The refusal of a new record whose primary key another one has. */
+/** Builds the refusal of a new record whose primary key another record has. */
 function keyTaken (error: Members): NoexServerError {
   const { bucket, field, key: value } = error
   return new NoexServerError('ALREADY_EXISTS',
@@ -134,8 +135,7 @@ function unavailable (): NoexServerError {
 }
 
 /**
- * Returns the error to reply with, with the place where it was thrown before its message; its code and
- * details stay. `undefined` when the client may learn no more than `INTERNAL_ERROR`.
+ * Translates an error as `toReplyError` does, and puts `place`, the step that failed, before its message.
  */
 export function placedError (place: string, error: unknown): NoexServerError | undefined {
   const known = toReplyError(error)
@@ -152,7 +152,7 @@ export function toReplyError (error: unknown): NoexServerError | undefined {
   try {
     return translated(error)
   } catch {
-    // It cannot be read.
+    // The error has getters that throw.
     return undefined
   }
 }

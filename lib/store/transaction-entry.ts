@@ -7,7 +7,7 @@ interface MaybeVersion {
   readonly expectedVersion?: number | undefined
 }
 
-/** One step of a transaction, as PROTOCOL.md, "Transactions", lists them; its fields are checked already. */
+/** A checked entry of a transaction. PROTOCOL.md, "Transactions". */
 export type TransactionEntry = { readonly bucket: string } & (
   | { readonly op: 'get', readonly key: unknown }
   | { readonly op: 'insert', readonly data: RecordInput }
