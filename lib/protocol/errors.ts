@@ -13,7 +13,7 @@ export const ErrorCode = {
   UNKNOWN_OPERATION: 'UNKNOWN_OPERATION',
   /** A field, a record or a definition is wrong. Do not repeat unchanged. */
   VALIDATION_ERROR: 'VALIDATION_ERROR',
-  /** The subscription, record or definition that is to be changed does not exist. */
+  /** The subscription, record or definition to change does not exist. */
   NOT_FOUND: 'NOT_FOUND',
   /** The name, the primary key or a unique value is taken. */
   ALREADY_EXISTS: 'ALREADY_EXISTS',
@@ -23,7 +23,7 @@ export const ErrorCode = {
   UNAUTHORIZED: 'UNAUTHORIZED',
   /** Logged in, but not allowed. */
   FORBIDDEN: 'FORBIDDEN',
-  /** A limit is reached. Retry later, after `details.retryAfterMs` where given. */
+  /** A limit is reached. Retry after `details.retryAfterMs` where given. */
   RATE_LIMITED: 'RATE_LIMITED',
   /** Reserved by the protocol. This server pauses the socket instead and never sends it. */
   BACKPRESSURE: 'BACKPRESSURE',
@@ -35,7 +35,7 @@ export const ErrorCode = {
   QUERY_NOT_DEFINED: 'QUERY_NOT_DEFINED',
   /** No rule engine is configured, or it is stopped. */
   RULES_NOT_AVAILABLE: 'RULES_NOT_AVAILABLE',
-  /** The user is barred from logging in for a while. */
+  /** The user cannot log in until its revocation ends. */
   SESSION_REVOKED: 'SESSION_REVOKED'
 } as const
 
@@ -44,7 +44,9 @@ export type NoexErrorCode = typeof ErrorCode[keyof typeof ErrorCode]
 
 /**
  * An error that is meant for the client: its code, message and details are sent as they are.
- * Every other error that an operation throws is answered with a generic `INTERNAL_ERROR` and logged.
+ * Every other error that an operation throws is logged, and answered with a generic `INTERNAL_ERROR`.
+ * @example
+ * throw new NoexServerError('RATE_LIMITED', 'Try again later', { retryAfterMs: 5_000 })
  */
 export class NoexServerError extends Error {
   override readonly name = 'NoexServerError'
@@ -59,12 +61,12 @@ export class NoexServerError extends Error {
   }
 }
 
-/** Builds the refusal of a request field; `path` names the field as the client wrote it. */
+/** Builds the refusal of a request field; `path` is the path of the field in the request. */
 export function invalid (path: string, problem: string): NoexServerError {
   return new NoexServerError('VALIDATION_ERROR', `${path}: ${problem}`)
 }
 
-/** The kinds of things that can be asked for by a name. */
+/** The kinds of things that a request refers to by name. */
 export type Named = 'operation' | 'bucket' | 'query' | 'procedure' | 'rule' | 'role' | 'user'
 
 const absences: Readonly<Record<Named, readonly [code: NoexErrorCode, say: (name: string) => string]>> = {
@@ -77,12 +79,12 @@ const absences: Readonly<Record<Named, readonly [code: NoexErrorCode, say: (name
   user: ['NOT_FOUND', name => `User ${name} does not exist`]
 }
 
-/** The answer to a name that nothing has. */
+/** The reply to a request that names something that does not exist. */
 export class NothingNamedError extends NoexServerError {
   readonly kind: Named
-  /** The name that the client has asked for. */
+  /** The name in the request. */
   readonly asked: string
-  /** The step that has asked, as the beginning of the message. */
+  /** The beginning of the message, which names the step of a transaction or procedure; empty otherwise. */
   readonly place: string
 
   constructor (kind: Named, asked: string, place = '') {
@@ -94,12 +96,12 @@ export class NothingNamedError extends NoexServerError {
   }
 }
 
-/** Builds the answer to a bucket that does not exist. */
+/** Builds the reply to a request for a bucket that does not exist. */
 export function bucketNotDefined (bucket: string): NoexServerError {
   return new NothingNamedError('bucket', bucket)
 }
 
-/** Builds the answer to a query that does not exist. */
+/** Builds the reply to a request for a query that does not exist. */
 export function queryNotDefined (query: string): NoexServerError {
   return new NothingNamedError('query', query)
 }

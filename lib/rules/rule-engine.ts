@@ -33,7 +33,8 @@ export interface RuleSummary {
 /** The methods that a rule engine must have. */
 export const ruleEngineMethods = [
   'emit', 'emitCorrelated', 'setFact', 'getFact', 'deleteFact', 'getAllFacts', 'subscribe', 'registerRule',
-  'unregisterRule', 'updateRule', 'enableRule', 'disableRule', 'getRule', 'getRules', 'validateRule', 'getStats'
+  'unregisterRule', 'updateRule', 'enableRule', 'disableRule', 'getRule', 'getRules', 'validateRule',
+  'getStats'
 ] as const satisfies ReadonlyArray<keyof RuleEngine>
 
 /**

@@ -40,7 +40,7 @@ const otherSpellings = [
 
 const spelledOtherwise = { refused: 400, reason: 'header "X-Forwarded-User" is there in another spelling' }
 const repeated = { refused: 400, reason: 'header "X-Forwarded-User" is there more than once' }
-const nobody = { refused: 401, reason: 'header "X-Forwarded-User" names nobody' }
+const noUser = { refused: 401, reason: 'header "X-Forwarded-User" names no user' }
 const noUserId = { refused: 400, reason: 'header "X-Forwarded-User" is not one user id' }
 const noRoles = { refused: 400, reason: 'header "X-Forwarded-Groups" is not a list of roles' }
 const noSecret = { refused: 401, reason: 'header "X-Gateway-Secret" does not have the secret' }
@@ -103,7 +103,7 @@ t.test('[G-B20] a trusted peer names the user', t => {
       t.same(identityOf('10.0.0.1', ['X-Forwarded-User', userId]), { userId, roles: [] }, userId)
     }
     for (const value of ['', ' ', '\t', '  \t ']) {
-      t.same(identityOf('10.0.0.1', ['X-Forwarded-User', value]), nobody, shown(value))
+      t.same(identityOf('10.0.0.1', ['X-Forwarded-User', value]), noUser, shown(value))
     }
     const bad = [
       'alice, admin', 'alice,admin', ',', 'alice;q=1', '"alice"', "'alice'", "o'neill", 'alice smith', ' alice', 'alice ', 'alice\t', 'alice\n', 'alice\r\nX: y',
@@ -183,7 +183,7 @@ t.test('[G-B20] a trusted peer names the user', t => {
     ]
     for (const peer of trusted) {
       for (const rawHeaders of lists) {
-        t.same(identityOf(peer, rawHeaders), nobody, `${JSON.stringify(rawHeaders)} from ${peer}`)
+        t.same(identityOf(peer, rawHeaders), noUser, `${JSON.stringify(rawHeaders)} from ${peer}`)
       }
     }
   })
@@ -240,7 +240,7 @@ t.test('[G-B20] a trusted peer names the user', t => {
       t.same(identityOf(peer, ['X-Forwarded-User', 'alice', ...filler(999)]), tooMany, String(peer))
       t.same(identityOf(peer, filler(1_023)), tooMany, String(peer))
     }
-    t.same(identityOf('10.0.0.1', filler(999)), nobody)
+    t.same(identityOf('10.0.0.1', filler(999)), noUser)
   })
 
   t.end()
@@ -337,7 +337,7 @@ t.test('[G-B20] where a secret is set, a trusted peer needs it', async t => {
         'nothing else is told without it'
       )
     }
-    t.same(identityOf(peer, ['X-Gateway-Secret', SECRET]), nobody)
+    t.same(identityOf(peer, ['X-Gateway-Secret', SECRET]), noUser)
     t.same(
       identityOf(peer, [
         'X-Gateway-Secret',
