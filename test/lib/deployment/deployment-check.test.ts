@@ -11,7 +11,7 @@ import {
   type NoexStore,
   type ServerConfig
 } from '../../../lib/index.js'
-import { isLoopback } from '../../../lib/deployment/loopback.js'
+import { isLoopback } from '../../../lib/deployment/deployment-check.js'
 import { secretProblem } from '../../../lib/auth/secret-strength.js'
 import { startStore } from '../../support/service.js'
 import { logInto } from '../../support/log-into.js'
