@@ -337,7 +337,7 @@ t.test('advice in the log', t => {
         advice().map(({ level, advice, option, msg }) => ({ level, advice, option, msg })),
         found.map(({ id, option, message }) => ({ level: 40, advice: id, option, msg: message }))
       )
-      t.match(advice()[0]?.['msg'], /in the clear on 0\.0\.0\.0:/)
+      t.match(advice()[0]?.['msg'], /without encryption on 0\.0\.0\.0:/)
     }
   )
 
