@@ -22,7 +22,7 @@ export interface RouteOptions {
 }
 
 /** The parts of the service that the socket route uses. */
-export interface SocketRouteOptions extends RouteOptions {
+interface SocketRouteOptions extends RouteOptions {
   readonly guard: UpgradeGuard
   /** The log of warnings at boot. */
   readonly log: Log

@@ -21,7 +21,7 @@ export class CallbackError extends Error {
 }
 
 /** Checks and converts the result of a function. @throws {TypeError} that names the problem */
-export type ReadAnswer<Answer> = (value: unknown) => Answer
+type ReadAnswer<Answer> = (value: unknown) => Answer
 
 /** The kinds of failures, each of which is logged separately. */
 type Failure = 'throws' | 'answers' | 'waits'

@@ -8,7 +8,7 @@ import { isExpired, type RequestHeaders, type Session } from '../protocol/sessio
 import { TokenRefusal } from './token-refusal.js'
 
 /** The parts of the service that authorize plain HTTP requests. */
-export interface HttpAuthorizerOptions {
+interface HttpAuthorizerOptions {
   /** Whether a client must log in before it may do anything. */
   readonly required: boolean
   readonly policy: Policy

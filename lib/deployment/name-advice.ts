@@ -12,7 +12,7 @@ import type { ResolvedOptions } from '../options/options.js'
 const MAX_ADVICE = 50
 
 /** The parts of the service that use names, and the existing names. */
-export interface NameSources {
+interface NameSources {
   readonly options: ResolvedOptions
   readonly identity: Identity | undefined
   readonly operations: Iterable<string>

@@ -44,7 +44,7 @@ export interface Deployment {
 }
 
 /** A risk, and the condition under which a deployment runs it. */
-export interface Risk {
+interface Risk {
   readonly id: AdviceId
   readonly option: string
   readonly isRun: (deployment: Deployment) => boolean

@@ -24,7 +24,7 @@ export interface GatewayOptions {
 }
 
 /** The user of a request, as the gateway names it. */
-export interface GatewayIdentity {
+interface GatewayIdentity {
   readonly userId: string
   /** Each once, in the order of the header. */
   readonly roles: readonly string[]

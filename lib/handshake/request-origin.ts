@@ -34,7 +34,7 @@ export type HandshakeAuth =
   | { readonly mode: 'external' | 'builtIn' }
 
 /** The options and state on which the origin of a request depends. */
-export interface RequestOriginOptions {
+interface RequestOriginOptions {
   readonly auth: HandshakeAuth | undefined
   readonly realIpHeader: string | undefined
   readonly trustedProxies: readonly string[] | undefined

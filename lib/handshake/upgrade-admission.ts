@@ -19,7 +19,7 @@ export interface UpgradeRefusal extends Omit<RequestOriginRefusal, 'refused'> {
 }
 
 /** The checks of an upgrade. */
-export interface UpgradeAdmissionOptions {
+interface UpgradeAdmissionOptions {
   readonly originResolver: RequestOriginResolver
   readonly connectionQuota: ConnectionQuota
   readonly rejections: Rejections

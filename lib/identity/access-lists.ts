@@ -12,14 +12,14 @@ import { SUPERADMIN_ID } from './system-roles.js'
 const MAX_ENTRIES = 1_000
 
 /** An entry of an access list, as clients see it. */
-export interface AccessLine extends Subject {
+interface AccessLine extends Subject {
   readonly subjectName: string
   readonly operations: readonly AccessClass[]
   readonly isOwner: boolean
 }
 
 /** A resource that a user has access to. */
-export interface AccessibleResource extends Resource {
+interface AccessibleResource extends Resource {
   readonly operations: readonly AccessClass[]
   readonly isOwner: boolean
 }

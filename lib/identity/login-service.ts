@@ -15,7 +15,7 @@ import { SUPERADMIN_ID } from './system-roles.js'
 const MAX_TRIES = 3
 
 /** The parts of the identity that `LoginService` uses. */
-export interface LoginServiceParts {
+interface LoginServiceParts {
   readonly directory: Directory
   readonly sessions: SessionService
   readonly passwords: Passwords

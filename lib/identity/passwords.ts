@@ -12,7 +12,7 @@ import { hasArgon2, type KeyRequest } from './password-key.js'
 import { PasswordWorkers, type KeySource } from './password-workers.js'
 
 /** The result of checking a password. */
-export interface PasswordCheck {
+interface PasswordCheck {
   readonly valid: boolean
   /**
    * The hash to store instead of the one that was checked; `undefined` where the password is wrong, or the

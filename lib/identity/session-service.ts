@@ -50,7 +50,7 @@ export interface NewSession {
 }
 
 /** Options of a session that begins. */
-export interface BeginOptions {
+interface BeginOptions {
   /** Writes to make in the same step. */
   readonly writes?: readonly DirectoryWrite[]
   /** The id of a session that is about to end, and does not count for `maxSessionsPerUser`. */

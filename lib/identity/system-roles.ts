@@ -6,7 +6,7 @@ export const SUPERADMIN = 'superadmin'
 export const SUPERADMIN_ID = '__superadmin__'
 
 /** A role that the server creates in every store with accounts. */
-export interface SystemRole {
+interface SystemRole {
   readonly name: string
   readonly description: string
   readonly permissions: readonly PermissionEntry[]

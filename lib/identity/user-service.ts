@@ -15,7 +15,7 @@ import type { NewSession, SessionService } from './session-service.js'
 import { SUPERADMIN_ID } from './system-roles.js'
 
 /** The parts of the identity that `UserService` uses. */
-export interface UserServiceParts {
+interface UserServiceParts {
   readonly directory: Directory
   readonly sessions: SessionService
   readonly passwords: Passwords

@@ -20,7 +20,7 @@ export interface DrainTimes {
 }
 
 /** The connections to drain, and the function that refuses new ones. */
-export interface DrainHost {
+interface DrainHost {
   readonly connections: Connections
   readonly clock: Clock
   /** Refuses new connections from now on. */

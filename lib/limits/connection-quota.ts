@@ -10,7 +10,7 @@ export interface ConnectionLimits {
 }
 
 /** The refusal of an upgrade. */
-export interface QuotaRefusal {
+interface QuotaRefusal {
   /** The HTTP status. 429: the user has too many connections. 503: the server has. */
   readonly refused: 429 | 503
   readonly reason: string

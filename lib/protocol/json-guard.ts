@@ -87,10 +87,8 @@ function checkValue (value: unknown, largest: number, depth: number): string | u
 }
 
 /** The problem of a number that parsing has changed. */
-export const UNSAFE_NUMBER = `must be an integer within ±${Number.MAX_SAFE_INTEGER} or another number ` +
+const unsafeNumber = `: must be an integer within ±${Number.MAX_SAFE_INTEGER} or another number ` +
   'within ±1.8e308; send what is larger as a text'
-
-const unsafeNumber = `: ${UNSAFE_NUMBER}`
 
 function shown (name: string): string {
   return name.length > MAX_NAME_CHARS ? `${name.slice(0, MAX_NAME_CHARS)}…` : name

@@ -17,7 +17,7 @@ export interface EngineCallsOptions {
 }
 
 /** A method that clients can call. */
-export type EngineMethod = keyof typeof answers
+type EngineMethod = keyof typeof answers
 
 type Arguments<Method extends EngineMethod> = Parameters<NonNullable<RuleEngine[Method]>>
 type Answer<Method extends EngineMethod> = Awaited<ReturnType<NonNullable<RuleEngine[Method]>>>

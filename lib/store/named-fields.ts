@@ -53,7 +53,7 @@ interface GroupRequest {
 }
 
 /** The bucket and the records in which fields are looked up. */
-export interface FieldScope {
+interface FieldScope {
   readonly bucket: string
   /**
    * The records that the request may read; `undefined`: all. Fields of other records do not count, so that no

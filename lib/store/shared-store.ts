@@ -8,7 +8,7 @@ import type { RowAccess } from './row-scope.js'
 import { Work } from './work.js'
 
 /** Options of one run of a query. */
-export interface RunOptions {
+interface RunOptions {
   /** Called before each read. */
   readonly observer?: ReadObserver | undefined
   /**

@@ -4,9 +4,6 @@ import { isTurnOver, nextTurn, noteWork } from '../util/slice.js'
 /** Units of work between two reads of the clock: a few microseconds. */
 const UNITS_UNWATCHED = 256
 
-/** Units of writing a record, which takes as long as the evaluation of so many conditions. */
-export const UNITS_PER_WRITE = 100
-
 /**
  * Counts the work of one request in units: one is the evaluation of a condition for a record. Work is counted
  * before it is done, and refused beyond the budget. PROTOCOL.md, "Work".

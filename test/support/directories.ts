@@ -15,7 +15,9 @@ export function keepingLog () {
 }
 
 /** The directory of a fresh store, or of `store`; everything closes with the test. */
-export async function open (t: Test, settings: { readonly store?: Store, readonly options?: StoreOptions } = {}) {
+export async function open (
+  t: Test, settings: { readonly store?: Store, readonly options?: StoreOptions } = {}
+) {
   const store = settings.store ?? await startStore(t, settings.options)
   const sharedStore = SharedStore.of(store)
   const { log, messages } = keepingLog()

@@ -10,7 +10,7 @@ export const plain: GatewayOptions = {
 export const withSecret: GatewayOptions = { ...plain, secretHeader: 'X-Gateway-Secret', secret: SECRET }
 
 export const trusted = ['10.0.0.1', '::ffff:10.0.0.1', '::FFFF:a00:1', 'fd00::1', 'fd00:0:0::1%eth0']
-export const strangers = [
+export const untrusted = [
   '11.0.0.1',
   '::ffff:11.0.0.1',
   '127.0.0.1',

@@ -12,7 +12,7 @@ export const ARGON2_SETTING = '$argon2id$v=19$m=19456,t=2,p=1'
 export const workers = new PasswordWorkers(1)
 t.teardown(async () => { await workers.close() })
 
-/** Notes what is to be computed instead of computing it: each key is nothing but zeros. */
+/** Records the requests instead of computing keys: each key has only zeros. */
 export class Zeros implements KeySource {
   readonly jobs: KeyJob[] = []
 

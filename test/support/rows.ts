@@ -9,7 +9,9 @@ import { Work } from '../../lib/store/work.js'
 export const work = new Work(Infinity)
 
 /** Allows access to every record. */
-export const everything: RowScope = { rows: () => undefined, assertStillAllowed () {}, work, maxChanges: Infinity }
+export const everything: RowScope = {
+  rows: () => undefined, assertStillAllowed () {}, work, maxChanges: Infinity
+}
 
 /** Allows access to the matching records, for any operation. */
 export function within (rows: WhereFilter): RowScope {
@@ -44,7 +46,9 @@ export const notes: BucketDefinition = {
 }
 
 /** A bucket with two records of mine, m1 and m2, and two of another, o1 and o2. */
-export async function withNotes (t: Test, more: Readonly<Record<string, BucketDefinition>> = {}, definition = notes) {
+export async function withNotes (
+  t: Test, more: Readonly<Record<string, BucketDefinition>> = {}, definition = notes
+) {
   const opened = await open(t, { notes: definition, ...more })
   const handle = opened.store.bucket('notes')
   await handle.insertMany([

@@ -14,7 +14,7 @@ export const SECRET = 'a secret that two programs share, long enough for every a
 export const ISSUER = 'https://issuer.example'
 export const AUDIENCE = 'orders'
 
-/** What the HandClock says at first, in seconds as tokens count. */
+/** The time at which the FakeClock begins, in seconds like in tokens. */
 export const NOW = 1_764_000_000
 
 export const alice = { iss: ISSUER, aud: AUDIENCE, sub: 'alice', roles: ['writer'], exp: NOW + 600 }
@@ -32,7 +32,9 @@ export function encoded (value: unknown): string {
 }
 
 /** Signs anything, also what no library would: header and claims as values, or as the text of the JSON. */
-export function forged (header: unknown, claims: unknown, secret: string | Buffer = SECRET, hash = 'sha256'): string {
+export function forged (
+  header: unknown, claims: unknown, secret: string | Buffer = SECRET, hash = 'sha256'
+): string {
   const input = `${encoded(header)}.${encoded(claims)}`
   return `${input}.${createHmac(hash, secret).update(input).digest('base64url')}`
 }
@@ -65,11 +67,11 @@ export const certificate = new X509Certificate(fixture).toString()
 
 interface KeyServer {
   readonly url: string
-  /** How often it was asked. */
+  /** Number of requests. */
   readonly asked: number
-  /** Resolves when it has been asked so often. */
+  /** Resolves after so many requests. */
   whenAsked: (times: number) => Promise<void>
-  /** How it answers from now on: with these keys, or however else. */
+  /** The answer from now on: these keys, or a function that sends any answer. */
   answer: JWK[] | ((response: ServerResponse) => void)
 }
 
@@ -110,7 +112,7 @@ export function remote (server: KeyServer, options: Partial<JwtAuthOptions> = {}
   return { ...base, jwksUri: server.url, algorithms: ['RS256', 'ES256', 'EdDSA'], ...options }
 }
 
-/** A token that names a key which nobody has. */
+/** A token that names an unknown key. */
 export function unknownKid (i = 0): string {
   return `${encoded({ alg: 'RS256', kid: `unknown ${i}` })}.${encoded(alice)}.AAAA`
 }

@@ -161,7 +161,7 @@ t.test('an endpoint that does not give keys', t => {
     t.equal(elsewhere.asked, 0)
   })
 
-  t.test('because nobody listens there fails in the same way', async t => {
+  t.test('because no server listens there fails in the same way', async t => {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo

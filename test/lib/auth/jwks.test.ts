@@ -47,7 +47,7 @@ t.test('the keys of a jwksUri', t => {
     t.same(await validate(await signed(otherRsa.privateKey, { alg: 'RS256', kid: 'b' })), ofAlice)
   })
 
-  t.test('are names only, whatever they look like', async t => {
+  t.test('are names only, also when they look like paths', async t => {
     const server = await keyServer(t, [await jwkOf(rsa.publicKey, 'a')])
     const clock = new FakeClock()
     const validate = validator(remote(server), clock)

@@ -106,7 +106,7 @@ t.test('the claims decide', t => {
     t.equal(await validate(hs256({ ...alice, iat: 'now' })), null)
   })
 
-  t.test('why a token is refused is told to the server, without the token', async t => {
+  t.test('the reason of a refusal is logged, without the token', async t => {
     const explain = explainedBy(validator(withSecret))?.explain
     const nowhere = { remoteAddress: '', connectionId: null, headers: {} }
     const reason = async (token: string): Promise<unknown> => await explain?.(token, nowhere)

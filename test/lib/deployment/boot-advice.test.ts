@@ -87,7 +87,7 @@ t.test('advice in the log', t => {
     }
   )
 
-  t.test('takes a trusted proxy for one that brings strangers, in an enclosed scope too', async t => {
+  t.test('counts a trusted proxy as access by other machines, in an enclosed scope too', async t => {
     const { app, advice } = build(t, { trustProxy: '127.0.0.1' })
     const store = await startStore(t)
     await app.register(
@@ -100,7 +100,7 @@ t.test('advice in the log', t => {
     t.same(advice().map(line => line['advice']), ['no-auth'])
   })
 
-  t.test('knows a server that speaks TLS by itself', async t => {
+  t.test('detects a server that uses TLS itself', async t => {
     for (const server of [{ https: {} }, { http2: true, https: { allowHTTP1: true } }]) {
       const { app, advice } = build(t, server as FastifyServerOptions)
       await app.register(noexPlugin, {
@@ -114,7 +114,7 @@ t.test('advice in the log', t => {
     }
   })
 
-  t.test('knows an application that reads cookies', async t => {
+  t.test('detects an application that reads cookies', async t => {
     const { app, advice } = build(t, { trustProxy: '10.0.0.1' })
     app.decorateRequest('cookies', null as unknown as object)
     await app.register(noexPlugin, {

@@ -11,7 +11,7 @@ const gateway = { userHeader: 'X-Forwarded-User', trustedProxies: ['10.0.0.1'] }
 interface Row {
   readonly id: AdviceId
   readonly option: string
-  /** What is changed in the sound options. */
+  /** Changes of the sound options. */
   readonly risk: Partial<ServerConfig>
   readonly place?: DeploymentPlace
   /** The named option, set as the message says. */
@@ -141,7 +141,7 @@ t.test('checkDeployment', t => {
   })
 
   for (const { id, option, risk, place, mended } of rows) {
-    t.test(`finds ${id} and names ${option}, which mends it`, async t => {
+    t.test(`finds ${id} and names ${option}, which removes the risk`, async t => {
       const risky = { ...sound, ...risk }
       const advice = checkDeployment(risky, place)
       t.match(advice, [{ id, option }])
@@ -216,7 +216,7 @@ t.test('checkDeployment', t => {
     ])
   })
 
-  t.test('changes nothing, and neither does anybody who has got the advice', async t => {
+  t.test('changes nothing, and its advice cannot be changed', async t => {
     const options = Object.freeze({ ...sound, rateLimit: undefined, audit: Object.freeze({}) })
     const [advice] = checkDeployment(options)
     t.throws(() => { (advice as { id: string }).id = 'other' }, TypeError)

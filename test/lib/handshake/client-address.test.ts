@@ -167,9 +167,9 @@ t.test('[G-D7] clientAddress', t => {
     trustedProxyMatcher(['10.0.0.0/8', 'fd00::1'], 'trustedProxies')
   )
   const trusted = ['10.0.0.1', '::ffff:10.0.0.1', 'fd00::1', 'FD00:0:0:0:0:0:0:1']
-  const strangers = ['11.0.0.1', '::ffff:11.0.0.1', '127.0.0.1', '::1', 'fd00::2', undefined]
+  const untrusted = ['11.0.0.1', '::ffff:11.0.0.1', '127.0.0.1', '::1', 'fd00::2', undefined]
 
-  t.test('is what a trusted peer says, spelled in one way', async t => {
+  t.test('is the address that a trusted peer names, in canonical form', async t => {
     const table: ReadonlyArray<readonly [value: string, address: string]> = [
       ['203.0.113.9', '203.0.113.9'],
       ['::ffff:203.0.113.9', '203.0.113.9'],
@@ -193,7 +193,7 @@ t.test('[G-D7] clientAddress', t => {
     }
   })
 
-  t.test('is the peer where a trusted peer does not say it', async t => {
+  t.test('is the peer where a trusted peer does not name one', async t => {
     for (const peer of trusted) {
       t.same(
         addressOf(peer, ['X-Forwarded-For', '6.6.6.6', 'X-Real-IP-2', '6.6.6.6', 'Forwarded', 'for=6.6.6.6']),
@@ -204,7 +204,7 @@ t.test('[G-D7] clientAddress', t => {
     }
   })
 
-  t.test('is the peer, whatever a stranger says', async t => {
+  t.test('is the peer where an untrusted peer sends headers', async t => {
     const lists = [
       [],
       ['X-Real-IP', '10.0.0.1'],
@@ -212,7 +212,7 @@ t.test('[G-D7] clientAddress', t => {
       ['X_Real_IP', '10.0.0.1'],
       ['X-Real-IP', '10.0.0.1', 'X-Real-IP', '10.0.0.2']
     ]
-    for (const peer of strangers) {
+    for (const peer of untrusted) {
       for (const rawHeaders of lists) {
         t.same(
           addressOf(peer, rawHeaders),
@@ -223,7 +223,7 @@ t.test('[G-D7] clientAddress', t => {
     }
   })
 
-  t.test('is refused where a trusted peer does not say it clearly', async t => {
+  t.test('is refused where a trusted peer does not name it clearly', async t => {
     const bad = [
       '', ' ', '203.0.113.9 ', 'unknown', 'client.example', '203.0.113.9, 10.0.0.1', '203.0.113.9,10.0.0.1', '203.0.113.9 10.0.0.1',
       '203.0.113.9:', '203.0.113.9:port', '[2001:db8::1]:', '[203.0.113.9]', '203.0.113', '203.0.113.09',
@@ -257,7 +257,7 @@ t.test('[G-D7] clientAddress', t => {
     }
   })
 
-  t.test('wants the name of a header that can say it', async t => {
+  t.test('needs the name of a header that proxies can set', async t => {
     const isTrusted = trustedProxyMatcher(['10.0.0.1'], 'trustedProxies')
     for (const name of ['x-real-ip', 'X-Forwarded-For', 'CF-Connecting-IP', 'True-Client-IP']) {
       t.ok(clientAddress(name, isTrusted), name)
@@ -299,7 +299,7 @@ t.test('[G-D7] clientAddress', t => {
     }
   })
 
-  t.test('never comes from the headers of a stranger', async t => {
+  t.test('never comes from the headers of an untrusted peer', async t => {
     const name = fc.constantFrom(
       'X-Real-IP',
       'x-real-ip',
@@ -312,7 +312,7 @@ t.test('[G-D7] clientAddress', t => {
     t.doesNotThrow(() => {
       fc.assert(
         fc.property(
-          fc.constantFrom(...strangers),
+          fc.constantFrom(...untrusted),
           fc.array(fc.tuple(name, value), { maxLength: 6 }),
           (peer, headers) => {
             const answer = addressOf(peer, headers.flat())

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { gatewayHeaders } from '../../../lib/handshake/gateway-headers.js'
 import {
-  SECRET, noUser, otherSpellings, plain, shown, strangers, trusted, withSecret
+  SECRET, noUser, otherSpellings, plain, shown, untrusted, trusted, withSecret
 } from '../../support/gateway-requests.js'
 
 const spelledOtherwise = { refused: 400, reason: 'header "X-Forwarded-User" is there in another spelling' }
@@ -14,7 +14,7 @@ const noUserId = { refused: 400, reason: 'header "X-Forwarded-User" is not one u
 const noRoles = { refused: 400, reason: 'header "X-Forwarded-Groups" is not a list of roles' }
 
 const tooMany = { refused: 400, reason: 'the request has 1000 headers or more' }
-const stranger = { refused: 401, reason: 'the peer is not one of trustedProxies' }
+const untrustedPeer = { refused: 401, reason: 'the peer is not one of trustedProxies' }
 
 function filler (count: number): string[] {
   return Array.from({ length: count }, (_, i) => [`A${i}`, 'b']).flat()
@@ -127,7 +127,7 @@ t.test('[G-B20] a trusted peer names the user', t => {
     )
   })
 
-  t.test('or there is nobody, and nobody is refused', async t => {
+  t.test('and a request without a user is refused', async t => {
     const lists = [
       [],
       ['Host', 'a.example'],
@@ -197,7 +197,7 @@ t.test('[G-B20] a trusted peer names the user', t => {
   })
 
   t.test('unless there are so many headers that Node may have lost some', async t => {
-    for (const peer of [...trusted, ...strangers]) {
+    for (const peer of [...trusted, ...untrusted]) {
       t.same(identityOf(peer, ['X-Forwarded-User', 'alice', ...filler(999)]), tooMany, String(peer))
       t.same(identityOf(peer, filler(1_023)), tooMany, String(peer))
     }
@@ -207,13 +207,13 @@ t.test('[G-B20] a trusted peer names the user', t => {
   t.end()
 })
 
-t.test('[G-B20] a stranger names nobody', async t => {
+t.test('[G-B20] an untrusted peer names no user', async t => {
   for (const identityOf of [gatewayHeaders(plain), gatewayHeaders(withSecret)]) {
-    for (const peer of strangers) {
-      t.same(identityOf(peer, []), stranger, String(peer))
+    for (const peer of untrusted) {
+      t.same(identityOf(peer, []), untrustedPeer, String(peer))
       t.same(
         identityOf(peer, ['Host', 'a.example', 'X-Forwarded-For', '10.0.0.1', 'X-Real-IP', '10.0.0.1']),
-        stranger,
+        untrustedPeer,
         String(peer)
       )
       for (const name of ['X-Forwarded-User', 'x-forwarded-user']) {
@@ -240,7 +240,7 @@ t.test('[G-B20] a stranger names nobody', async t => {
       }
     }
   }
-  for (const peer of strangers) {
+  for (const peer of untrusted) {
     t.same(gatewayHeaders(withSecret)(peer, ['X-Gateway-Secret', SECRET]),
       {
         refused: 400,

@@ -123,7 +123,7 @@ t.test('the options of the gateway', t => {
     )
   })
 
-  t.test('name proxies, not everybody', async t => {
+  t.test('name proxies, not all addresses', async t => {
     for (const list of [[], null, '10.0.0.1', {}]) {
       refuses(t, { ...plain, trustedProxies: list }, 'auth.gateway.trustedProxies')
     }

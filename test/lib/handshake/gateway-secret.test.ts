@@ -4,7 +4,7 @@ import { gatewayHeaders } from '../../../lib/handshake/gateway-headers.js'
 import { SHORT_SECRET_CHARS } from '../../../lib/auth/secret-strength.js'
 import { sampled } from '../../support/sampled.js'
 import {
-  SECRET, noUser, otherSpellings, plain, shown, strangers, trusted, withSecret
+  SECRET, noUser, otherSpellings, plain, shown, untrusted, trusted, withSecret
 } from '../../support/gateway-requests.js'
 
 const RUNS = { numRuns: sampled(2_000) }
@@ -75,7 +75,7 @@ t.test('[G-B20] where a secret is set, a trusted peer needs it', async t => {
   t.equal(SHORT_SECRET_CHARS, 16)
 })
 
-t.test('[G-B20] whatever the headers', t => {
+t.test('[G-B20] with any headers', t => {
   const name = fc.oneof(
     fc.constantFrom(
       'X-Forwarded-User',
@@ -96,12 +96,12 @@ t.test('[G-B20] whatever the headers', t => {
     fc.string({ unit: 'binary' })
   )
   const headers = fc.array(fc.tuple(name, value), { maxLength: 6 })
-  const peer = fc.oneof(fc.constantFrom(...strangers, ...trusted), fc.ipV4(), fc.ipV6(), fc.string())
+  const peer = fc.oneof(fc.constantFrom(...untrusted, ...trusted), fc.ipV4(), fc.ipV6(), fc.string())
   const both = [gatewayHeaders(plain), gatewayHeaders(withSecret)]
 
-  t.test('no stranger has an identity', async t => {
+  t.test('no untrusted peer has an identity', async t => {
     const outside = fc.oneof(
-      fc.constantFrom(...strangers),
+      fc.constantFrom(...untrusted),
       fc.ipV4().filter(address => !address.startsWith('10.')),
       fc.string()
     )

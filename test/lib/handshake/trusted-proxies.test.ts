@@ -6,7 +6,7 @@ import { trustedProxyMatcher } from '../../../lib/handshake/trusted-proxies.js'
 import { sampled } from '../../support/sampled.js'
 import { RUNS, dotted, groups, refuses, spell } from '../../support/addresses.js'
 
-t.test('trustedPeers', t => {
+t.test('trustedProxyMatcher', t => {
   t.test('finds peers in addresses and networks', async t => {
     const table: ReadonlyArray<
       readonly [

@@ -5,7 +5,7 @@ import { startAccounts } from '../../support/account-operations.js'
 t.test('access lists', async t => {
   const items = { resourceType: 'bucket', resourceName: 'items' }
 
-  t.test('[G-C12] show to administrators, the owner and who has access', async t => {
+  t.test('[G-C12] are shown to administrators, the owner and users with access', async t => {
     const { ask, code, identity, user, as, root } = await startAccounts(t)
     const [owner, reader, stranger] = [await user('olga'), await user('rita'), await user('stan')]
     await identity.recordOwner('bucket', 'items', (await as(owner)).session)
@@ -111,7 +111,7 @@ t.test('access lists', async t => {
     t.equal(await code(client, 'identity.grant', { ...subject, ...items }), 'VALIDATION_ERROR')
   })
 
-  t.test('take any part of what was granted away, and then the entry', async t => {
+  t.test('lose any part of the granted classes, and then the entry', async t => {
     const { ask, code, identity, user, root } = await startAccounts(t)
     const client = await root()
     const entry = { subjectType: 'user', subjectId: await user('alice'), ...items }
@@ -131,7 +131,7 @@ t.test('access lists', async t => {
 })
 
 t.test('ownership', async t => {
-  t.test('goes to whoever makes something, is kept, and can be handed over', async t => {
+  t.test('goes to the user that defines the resource, is kept, and can be transferred', async t => {
     const { ask, code, identity, user, as } = await startAccounts(t)
     const [olga, paul] = [await user('olga'), await user('paul')]
     const named = { resourceType: 'bucket', resourceName: 'items' }
@@ -151,7 +151,7 @@ t.test('ownership', async t => {
     t.equal(await code(await as(paul), 'identity.getOwner', named), 'FORBIDDEN')
   })
 
-  t.test('goes with the user, in one step with everything else', async t => {
+  t.test('is deleted with the user, in one step with everything else', async t => {
     const { ask, identity, user, as, root, store } = await startAccounts(t)
     const userId = await user('olga', 'reader')
     await identity.recordOwner('query', 'mine', (await as(userId)).session)

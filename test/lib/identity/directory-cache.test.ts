@@ -24,7 +24,7 @@ t.test('access lists keep the order in which access was granted', async t => {
   t.same(directory.acl({ ...resource, resourceName: 'others' }).map(({ subjectId }) => subjectId), ['a'])
 })
 
-t.test('records that are none do not count, and are complained about once', async t => {
+t.test('invalid records do not count, and are logged once', async t => {
   const store = await startStore(t)
   for (const name of Object.keys(systemBuckets)) {
     await store.defineBucket(name, { key: 'id', schema: { id: { type: 'string' } } })
@@ -41,7 +41,7 @@ t.test('records that are none do not count, and are complained about once', asyn
     _acl: [
       {
         id: 'a',
-        subjectType: 'everybody',
+        subjectType: 'group',
         subjectId: 'a',
         resourceType: 'bucket',
         resourceName: 'items',
@@ -81,7 +81,7 @@ t.test('records that are none do not count, and are complained about once', asyn
     [[], [], [], [], []]
   )
   t.equal(directory.roles().length, 4, 'the roles of the system are made beside them')
-  t.equal(directory.user(SUPERADMIN_ID), undefined, 'nobody has the account of the virtual superadmin')
+  t.equal(directory.user(SUPERADMIN_ID), undefined, 'there is no account of the virtual superadmin')
   await store.bucket('_users').insert({ id: 'late' })
   t.equal(messages.length, 1)
 })
@@ -96,7 +96,7 @@ t.test('two users of one name are two users, and the first has the name', async 
   t.equal(directory.userByName('alice')?.id, 'second')
 })
 
-t.test('the virtual superadmin holds its role whatever the records say', async t => {
+t.test('the virtual superadmin has its role without any record of it', async t => {
   const { store, directory } = await open(t)
   t.same(directory.roleNamesOf(SUPERADMIN_ID), ['superadmin'])
   t.same(directory.rolesOf(SUPERADMIN_ID).map(({ name }) => name), ['superadmin'])
@@ -104,7 +104,7 @@ t.test('the virtual superadmin holds its role whatever the records say', async t
   t.same(directory.roleNamesOf(SUPERADMIN_ID), ['superadmin'])
 })
 
-t.test('the settings of hashes are those of the users there are', async t => {
+t.test('the settings of hashes are those of the present users', async t => {
   const { store, directory } = await open(t)
   directory.hashSettings.start(hash => hash === 'none' ? undefined : hash.slice(0, 3), directory.users())
   const users = store.bucket('_users')

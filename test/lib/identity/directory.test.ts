@@ -80,7 +80,7 @@ t.test('what the application writes itself counts', async t => {
   const { id } = await store.bucket('_users').insert(alice)
   t.equal(directory.userByName('alice')?.id, id)
   t.equal(directory.isActive(String(id)), true)
-  t.same(changes, [], 'a new account concerns nobody who is connected')
+  t.same(changes, [], 'a new account concerns no open connection')
   await store.bucket('_users').update(id, { enabled: false })
   t.equal(directory.isActive(String(id)), false)
   t.same(changes.splice(0), [{ userId: id, rights: true }])
@@ -97,7 +97,7 @@ t.test('what the application writes itself counts', async t => {
 })
 
 t.test('a change of several records', async t => {
-  t.test('is told of once, when all of it has happened', async t => {
+  t.test('is reported once, when all of it has happened', async t => {
     const { store, directory } = await open(t)
     const { id } = await store.bucket('_users').insert(alice)
     const userId = String(id)
@@ -117,7 +117,7 @@ t.test('a change of several records', async t => {
     t.same(seen, [[{ userId: undefined, rights: true }, undefined, []]])
   })
 
-  t.test('resolves when whoever follows has acted on it', async t => {
+  t.test('resolves when all listeners have acted on it', async t => {
     const { directory } = await open(t)
     let acted = false
     directory.onChange(async () => {
@@ -130,7 +130,7 @@ t.test('a change of several records', async t => {
     t.equal(acted, true)
   })
 
-  t.test('that fails changes nothing and tells nobody', async t => {
+  t.test('that fails changes nothing and calls no listener', async t => {
     const { store, directory, changes } = await open(t)
     await store.bucket('_users').insert(alice)
     const writes = [
@@ -179,7 +179,7 @@ t.test('changes run one after the other, and no more than a thousand wait', asyn
   t.equal(await directory.exclusive(async () => 'the next one runs'), 'the next one runs')
 })
 
-t.test('somebody who fails to follow a change keeps nobody else from it', async t => {
+t.test('a listener that fails does not keep others from being called', async t => {
   const { store, directory, messages } = await open(t)
   directory.onChange(() => { throw new Error('failed') })
   directory.onChange(async () => await Promise.reject(new Error('failed later')))
@@ -225,7 +225,7 @@ t.test('sessions that are ended', async t => {
 })
 
 t.test('changes of the buckets themselves', async t => {
-  t.test('a new field disturbs nobody', async t => {
+  t.test('a new field changes nothing', async t => {
     const { store, directory, changes } = await open(t)
     const { id } = await store.bucket('_users').insert(alice)
     await store.updateBucket('_users', { addFields: { team: { type: 'string' } } })
@@ -234,7 +234,7 @@ t.test('changes of the buckets themselves', async t => {
     t.equal(directory.isActive(String(id)), false)
   })
 
-  t.test('records that are replaced or cleared count at once, and are told of once', async t => {
+  t.test('records that are replaced or cleared count at once, and are reported once', async t => {
     const { store, directory, changes } = await open(t)
     const { id } = await store.bucket('_users').insert(alice)
     const actives: boolean[] = []
@@ -304,7 +304,7 @@ t.test('queries that clients have defined', async t => {
     t.equal(next.isClientQuery('kept'), false)
   })
 
-  t.test('are nobody\'s any more after a restart, and buckets still their owner\'s', async t => {
+  t.test('have no owner after a restart, whereas buckets keep theirs', async t => {
     const store = await startStore(t)
     for (const name of ['_resource_owners', '_acl'] as const) {
       await store.defineBucket(name, systemBuckets[name])

@@ -7,7 +7,7 @@ t.test('bad input', async t => {
   const valid: Record<string, Record<string, unknown>> = {
     'identity.login': { username: 'alice', password: PASSWORD },
     'identity.loginWithSecret': { secret: ADMIN_SECRET },
-    'identity.createUser': { username: 'somebody', password: PASSWORD },
+    'identity.createUser': { username: 'someone', password: PASSWORD },
     'identity.getUser': { userId: 'x' },
     'identity.updateUser': { userId: 'x' },
     'identity.deleteUser': { userId: 'x' },
@@ -63,7 +63,7 @@ t.test('bad input', async t => {
     t.same((await store.getStats()).records.perBucket, before, 'and nothing has happened')
   })
 
-  t.test('what does not exist is not found', async t => {
+  t.test('users, roles and resources that do not exist are not found', async t => {
     const { code, root } = await startAccounts(t)
     const client = await root()
     for (const type of [
@@ -157,7 +157,7 @@ t.test('bad input', async t => {
     t.equal(await store.bucket('_roles').count(), 4)
   })
 
-  t.test('[G-C14] permissions that are none', async t => {
+  t.test('[G-C14] invalid permissions', async t => {
     const { code, root } = await startAccounts(t)
     const client = await root()
     const bad: unknown[] = [

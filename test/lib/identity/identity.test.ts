@@ -4,7 +4,7 @@ import { SUPERADMIN_ID } from '../../../lib/identity/system-roles.js'
 import { FakeClient, startAccounts } from '../../support/account-operations.js'
 import { FakeClock } from '../../support/fake-clock.js'
 
-t.test('who may not is told so, before anything of the request is looked at', async t => {
+t.test('a client without the right is refused before its request is checked', async t => {
   const { code, user, as } = await startAccounts(t)
   const writer = await as(await user('walter', 'writer'))
   const admin = await as(await user('adam', 'admin'))
@@ -80,7 +80,7 @@ t.test('[G-C6] the last account of a superadmin', async t => {
   t.equal(
     await code(await root(), 'identity.deleteUser', { userId: first }),
     undefined,
-    'whoever has the admin secret may'
+    'a client with the admin secret may'
   )
   const last = await root()
   for (const type of ['deleteUser', 'disableUser']) {
@@ -95,7 +95,7 @@ t.test('[G-C6] the role superadmin keeps its permissions and stays', async t => 
   t.equal(await code(client, 'identity.updateRole', { roleId, permissions: [] }), 'FORBIDDEN')
   t.equal(await code(client, 'identity.deleteRole', { roleId }), 'FORBIDDEN')
   t.equal(
-    await code(client, 'identity.updateRole', { roleId, description: 'whoever installs the server' }),
+    await code(client, 'identity.updateRole', { roleId, description: 'installs the server' }),
     undefined
   )
 })
@@ -121,7 +121,7 @@ t.test('sessions', async t => {
     t.equal(third.session?.state, 'live')
   })
 
-  t.test('[G-B10] those that have expired take nobody\'s place', async t => {
+  t.test('[G-B10] expired ones do not count for the limit', async t => {
     const { store, user, as, clock } = await startAccounts(t, { auth: { maxSessionsPerUser: 2 } })
     const id = await user('alice')
     const first = await as(id)

@@ -133,11 +133,11 @@ t.test('the threads', t => {
   t.end()
 })
 
-/** Occupies every thread that libuv has for files and the like, until it is told to release them. */
+/** Occupies every thread of the pool of libuv. Returns a function that releases them. */
 function blockThreadPool (t: Test): () => unknown {
   const pipe = join(temporaryDirectory(t), 'pipe')
   execFileSync('mkfifo', [pipe])
-  // Opening a named pipe for reading takes until somebody opens it for writing.
+  // Opening a named pipe for reading waits until it is opened for writing.
   const readers = Array.from({ length: Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) }, async () => {
     closeSync(await promisify(open)(pipe, 'r'))
   })

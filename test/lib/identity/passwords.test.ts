@@ -31,7 +31,7 @@ function digestOf (password: string, { setting, salt, keyBytes }: KeyRequest): U
   return new Uint8Array(digest.subarray(0, keyBytes))
 }
 
-/** Computes cheap keys, where the texts that are hashed are what matters. */
+/** Computes cheap keys, for tests of the texts that are hashed. */
 class Digests implements KeySource {
   async derive ({ password, requests }: KeyJob): Promise<Uint8Array[]> {
     return requests.map(request => digestOf(password, request))
@@ -88,7 +88,7 @@ t.test('a check', t => {
     t.same(
       await passwords.check('caf\u00e9', undefined),
       { valid: false, renewed: undefined },
-      'nobody has any password'
+      'no password is right without an account'
     )
   })
 
@@ -186,7 +186,7 @@ t.test('a check', t => {
     t.same(keys.taken(), [SCRYPT_SETTING, SCRYPT_SETTING])
   })
 
-  t.test('[G-B14] computes the same whoever it is for', async t => {
+  t.test('[G-B14] computes the same for every account', async t => {
     const keys = new Zeros()
     const passwords = new Passwords({}, keys)
     const inUse = [SCRYPT_SETTING, OLD_SETTING, ARGON2_SETTING, SCRYPT_SETTING]
@@ -233,7 +233,7 @@ t.test('a check', t => {
     }
   })
 
-  t.test('computes no setting that nobody could have', async t => {
+  t.test('computes no impossible setting', async t => {
     const keys = new Zeros()
     await new Passwords({ argon2: false }, keys).check('swordfish', undefined, [
       '',

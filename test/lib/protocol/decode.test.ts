@@ -3,7 +3,7 @@ import { decode, type Decoded } from '../../../lib/protocol/decode.js'
 import { checkJson, MAX_JSON_DEPTH, withoutDepths } from '../../../lib/protocol/json-guard.js'
 import { withoutUnsafeIntegers } from '../../../lib/protocol/json-text.js'
 
-/** What is answered to a frame: `[id, code]` of the error, `'request'` or `'pong'`. */
+/** The outcome of a frame: `[id, code]` of the error, `'request'` or `'pong'`. */
 function outcome (text: string): readonly [number, string] | string {
   const decoded: Decoded = decode(text)
   return decoded.kind === 'malformed' ? [decoded.id, decoded.error.code] : decoded.kind
@@ -125,7 +125,7 @@ t.test('Nesting', async t => {
     )
   })
 
-  t.test('A frame that is too deep and no request is answered as what is no request', async t => {
+  t.test('A frame that is too deep and no request is refused as no request', async t => {
     const deep = `${'['.repeat(40)}"${'p'.repeat(SCANNED)}"${']'.repeat(40)}`
     const table: ReadonlyArray<readonly [text: string, expected: readonly [number, string] | string]> = [
       [deep, [0, 'PARSE_ERROR']],
@@ -222,7 +222,7 @@ t.test('Integers that a number does not hold are refused', async t => {
   )
 })
 
-t.test('What must not reach the store is refused with the id of the request', async t => {
+t.test('Content that must not come into the store is refused with the id of the request', async t => {
   const table: ReadonlyArray<readonly [title: string, member: string, message: RegExp]> = [
     ['__proto__ at the top', '"__proto__":{}', /__proto__/],
     ['__proto__ with a plain value', '"__proto__":1', /__proto__/],
@@ -267,7 +267,7 @@ t.test('What must not reach the store is refused with the id of the request', as
   t.equal(Object.hasOwn(Object.prototype, 'admin'), false, 'no prototype was changed')
 })
 
-t.test('A member that would keep others from comparing the record is refused', async t => {
+t.test('A property that would keep others from comparing the record is refused', async t => {
   t.match(decode('{"id":42,"type":"x","data":{"a":{"toString":1}}}'), {
     id: 42,
     error: { code: 'VALIDATION_ERROR', message: /toString/ }

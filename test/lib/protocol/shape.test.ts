@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { firstProblem } from '../../../lib/protocol/shape.js'
 
-t.test('firstProblem names the member as the client wrote it', async t => {
+t.test('firstProblem names the property as the client wrote it', async t => {
   const schema = Compile(Type.Object({
     name: Type.String({ minLength: 1 }),
     list: Type.Optional(Type.Array(Type.Object({ 'a/b~c': Type.Integer() }, { additionalProperties: false })))
@@ -54,7 +54,7 @@ t.test('firstProblem names the values that are allowed', async t => {
   }
 })
 
-t.test('firstProblem names the member that was meant', async t => {
+t.test('firstProblem suggests the property that was meant', async t => {
   const inner = Type.Object(
     { function: Type.String(), field: Type.String() },
     { additionalProperties: false }

@@ -22,7 +22,7 @@ t.test('referencedBuckets', async t => {
     t.same(referencedBuckets(JSON.parse('{"schema":{"__proto__":{"ref":"_users"}}}'), 'schema'), ['_users'])
   })
 
-  t.test('takes whatever comes', async t => {
+  t.test('accepts any input', async t => {
     fc.assert(
       fc.property(
         fc.oneof(

@@ -38,7 +38,7 @@ function interfering (
   })), options)
 }
 
-/** Runs one entry as a transaction, confined to the records of mine. */
+/** Runs one entry as a transaction, limited to the records of mine. */
 const alone = (entry: TransactionEntry) => async (sharedStore: SharedStore): Promise<unknown> =>
   await runTransaction(sharedStore, [entry], within(mine))
 
@@ -174,7 +174,7 @@ t.test('A key that another writer takes meanwhile', async t => {
   }
 })
 
-t.test('Whoever is always overtaken is told to try again', async t => {
+t.test('A transaction that always conflicts is refused with CONFLICT', async t => {
   const { store, sharedStore } = await withNotes(t)
   let tries = 0
   interfering(

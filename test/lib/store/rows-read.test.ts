@@ -8,7 +8,7 @@ import { entry, ids, mine, open, refusal, value, withNotes, work } from '../../s
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** A filter, and the same said in another way. */
+/** A filter, and the same condition as a function. */
 interface Condition {
   readonly filter: WhereFilter
   readonly holds: (record: Fields) => boolean

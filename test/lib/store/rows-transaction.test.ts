@@ -5,7 +5,7 @@ import type { TransactionEntry } from '../../../lib/store/transaction-entry.js'
 import { runTransaction } from '../../../lib/store/transaction.js'
 import { mine, refusal, untouched, withNotes, work } from '../../support/rows.js'
 
-t.test('Each entry of a transaction is confined as the operation that it stands for', async t => {
+t.test('Each entry of a transaction is limited like the operation of its name', async t => {
   const setting = async () => {
     const opened = await withNotes(t)
     const rows: Readonly<Record<string, WhereFilter>> = {

@@ -249,7 +249,7 @@ t.test(
   }
 )
 
-t.test('What the store fills into a new record counts', async t => {
+t.test('Values that the store fills into a new record count', async t => {
   const { store, sharedStore } = await open(t, {
     numbered: {
       key: 'id',
@@ -318,7 +318,7 @@ t.test('A key that is taken is answered as without a row filter', async t => {
   }
 })
 
-t.test('What a deletion does to the records that refer to it is not confined', async t => {
+t.test('The effects of a deletion on records that refer to it are not limited', async t => {
   const { store, sharedStore } = await withNotes(t, {
     replies: {
       key: 'id',
