@@ -1,6 +1,6 @@
 // Packs the package, installs the tarball into empty projects beside fastify with each package manager, by
-// the lines of the README, and uses it there as its users do: as an ES module, from CommonJS, bundled, with
-// Bun and Deno, and from TypeScript with every declaration file checked.
+// the lines of docs/install.md, and uses it there as its users do: as an ES module, from CommonJS, bundled,
+// with Bun and Deno, and from TypeScript with every declaration file checked.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,7 +12,8 @@ import { installTools, managers } from './package/managers.js'
 const LIMIT_MS = 120_000
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-const readme = readFileSync(join(root, 'README.md'), 'utf8')
+const [readme, index, installPage] = ['README.md', 'docs/README.md', 'docs/install.md']
+  .map(path => readFileSync(join(root, path), 'utf8'))
 const folder = mkdtempSync(join(tmpdir(), 'noex-package-'))
 const began = Date.now()
 
@@ -63,8 +64,8 @@ function makeProject (name, files) {
 }
 
 function installLine ({ name, line, comment = '' }, tarball) {
-  const [, args] = new RegExp(`^${line}( fastify \\S+(?: --\\S+)*) *${comment}`, 'm').exec(readme) ?? []
-  if (args === undefined) throw new Error(`the README does not say how to install with ${name}`)
+  const [, args] = new RegExp(`^${line}( fastify \\S+(?: --\\S+)*) *${comment}`, 'm').exec(installPage) ?? []
+  if (args === undefined) throw new Error(`docs/install.md does not say how to install with ${name}`)
   return `${line}${args}`.split(' ').slice(1).map(part => part.replace('./fastify-noex-0.2.0.tgz', tarball))
 }
 
@@ -78,8 +79,10 @@ step('npm pack', () => {
   for (const name of ['LICENSE', ...licences]) {
     if (!names.includes(name)) throw new Error(`${name} is not in the tarball`)
   }
-  // Of the pages for users only: README.md links them.
-  for (const [, target] of readme.matchAll(/\]\(((?:packages|deploy|docs|[A-Z]+\.md)[^)#]*)/g)) {
+  // The pages for users that README.md and docs/README.md link.
+  const linked = index.replace(/\]\((?!https?:|\.\.\/)/g, '](docs/').replaceAll('](../', '](')
+  const links = /\]\(((?:packages|deploy|docs|[A-Z]+\.md)[^)#]*)/g
+  for (const [, target] of `${readme}${linked}`.matchAll(links)) {
     const isThere = names.some(name => name === target || name.startsWith(`${target}/`))
     if (!isThere) throw new Error(`README.md links ${target}, which is not in the tarball`)
   }
@@ -89,6 +92,11 @@ step('npm pack', () => {
 })
 
 try {
+  const installedHere = name => join(root, 'node_modules/.bin', name)
+  step('publint', () => { run(installedHere('publint'), ['--strict', tarball], { cwd: root }) })
+  // Not as TypeScript resolved before `exports`: it has not done so by default since version 5, and 7 cannot.
+  step('attw', () => { run(installedHere('attw'), ['--profile', 'node16', tarball], { cwd: root }) })
+
   let tools
   const toolFolder = join(folder, 'tools')
   mkdirSync(toolFolder)

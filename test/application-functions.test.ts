@@ -66,7 +66,7 @@ const login = async (client: TestClient): Promise<Frame> => await client.request
 const session = { userId: 'x', roles: ['writer'] }
 const anyone = { validate: () => session, required: false }
 
-/** Every function that the README's table has, by its name there. */
+/** Every function of the table in docs/functions.md, by its name there. */
 const subjects: Readonly<Record<string, Subject>> = {
   'auth.validate': {
     drive: async (t, validate) => await driven(t, { auth: { validate, validateTimeoutMs: 50 } }, login),
@@ -129,15 +129,14 @@ const subjects: Readonly<Record<string, Subject>> = {
   }
 }
 
-const readme = readFileSync(projectFile('README.md'), 'utf8')
-const chapter = /^## Functions of the application\n[^]*?(?=^## )/m.exec(readme)?.[0] ?? ''
+const chapter = readFileSync(projectFile('docs/functions.md'), 'utf8')
 const [, ...rows] = [...chapter.matchAll(/^\| (.+) \|$/gm)].map(([, row]) => (row as string).split(' | '))
 const table = new Map(rows.map(([name, ...cells]) => [(name as string).replaceAll('`', ''), cells]))
 
 /** The reply that a cell of the table tells of: the first code in it, or none. */
 const codeIn = (cell: string | undefined): string | undefined => /`([A-Z]+_[A-Z_]+)`/.exec(cell ?? '')?.[1]
 
-t.test('the table of the README has every function of the application, and no other', async t => {
+t.test('the table of docs/functions.md has every function of the application, and no other', async t => {
   t.same([...table.keys()], Object.keys(subjects))
   const files = readdirSync(projectFile('lib'), { recursive: true, encoding: 'utf8' })
   const sources = files.filter(file => file.endsWith('.ts'))

@@ -10,7 +10,7 @@ export interface DeploymentAdvice {
   readonly message: string
 }
 
-/** The risks that `checkDeployment` knows. README.md, "Checklist", says when each is given. */
+/** The risks that `checkDeployment` knows. docs/deployment.md, "Checklist", says when each is given. */
 export type AdviceId =
   | 'any-origin'
   | 'audit-in-memory'

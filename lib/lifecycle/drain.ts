@@ -95,7 +95,7 @@ export class Drain {
 
   /** Closes one connection when its requests are answered. */
   async #close (connection: Connections['all'][number]): Promise<void> {
-    await withTimeout(inFlightTimeoutMs, connection.settled(), this.#host.clock)
+    await withTimeout(inFlightTimeoutMs, connection.flow.settled(), this.#host.clock)
     connection.close(closeReasons.serverShutdown)
   }
 }

@@ -14,9 +14,7 @@ type SetOne = (value: number) => void
  */
 type SetAll = (samples: Iterable<readonly [...labels: string[], value: number]>) => void
 
-/**
- * All metrics in a registry of their own: each `text` sets them anew and writes them. README.md, "Metrics".
- */
+/** All metrics in a registry of their own: each `text` sets them anew and writes them. docs/metrics.md. */
 export class Exposition {
   readonly #registry: Registry
   readonly #durations = new RequestDurations()

@@ -37,8 +37,8 @@ export function installTools (run, folder) {
 }
 
 /**
- * How each manager installs the tarball: `line` is how the README's install line for it begins and `comment`
- * what stands behind it, `tool` its command, `node` what runs a program in the project: with Yarn's
+ * How each manager installs the tarball: `line` is how the install line for it in docs/install.md begins and
+ * `comment` what stands behind it, `tool` its command, `node` what runs a program in the project: with Yarn's
  * Plug'n'Play, ES modules only, since Node does not ask Yarn where a file is when require() loads one. Caches
  * are beside the projects: a tarball of this name may be in the user's.
  */

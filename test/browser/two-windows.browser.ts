@@ -1,10 +1,14 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { chromium, type Page } from 'playwright-core'
+import { chromium, type Browser, type Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { orderDesk } from '../../example-app/app.js'
 import { openStore } from '../../example-app/store.js'
+import { anyPort, runSample, sample } from '../support/documents.js'
+import { projectFile } from '../support/project-file.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
@@ -22,6 +26,13 @@ async function serve (t: Test, directory: string, port: number): Promise<Fastify
   return app
 }
 
+/** Starts Chromium; it ends with the test. */
+async function startBrowser (t: Test): Promise<Browser> {
+  const browser = await chromium.launch({ executablePath, args })
+  t.teardown(async () => { await browser.close() })
+  return browser
+}
+
 /** The text of each open order. */
 async function orders (page: Page): Promise<string[]> {
   return await page.locator('#orders tr').allInnerTexts()
@@ -37,8 +48,7 @@ t.test('An order that is placed in one window appears in the other', async t => 
   const directory = temporaryDirectory(t)
   const app = await serve(t, directory, 0)
   const { port } = app.server.address() as AddressInfo
-  const browser = await chromium.launch({ executablePath, args })
-  t.teardown(async () => { await browser.close() })
+  const browser = await startBrowser(t)
   const problems: string[] = []
   const open = async (): Promise<Page> => {
     const page = await (await browser.newContext()).newPage()
@@ -73,11 +83,74 @@ t.test('An order that is placed in one window appears in the other', async t => 
 
   t.comment('the server restarts, and both windows come back with the same orders')
   await app.close()
-  await Promise.all(
-    [mine, theirs].map(async page => { await page.locator('#state:not([data-state="open"])').waitFor() })
-  )
+  for (const page of [mine, theirs]) await page.locator('#state:not([data-state="open"])').waitFor()
   await serve(t, directory, port)
   await Promise.all([isLive(mine), isLive(theirs)])
   t.equal((await orders(theirs)).length, after.length + 1)
   t.same(problems, [])
+})
+
+t.test('The page of the README shows the orders of its service, in two windows', async t => {
+  const { app, store } = await runSample(t, 'README.md', 'usage', ['app', 'store'], anyPort) as {
+    app: FastifyInstance, store: { stop: () => Promise<void> }
+  }
+  t.teardown(async () => { await store.stop() })
+  t.teardown(async () => { await app.close() })
+  const { port } = app.server.address() as AddressInfo
+  const file = join(temporaryDirectory(t), 'orders.html')
+  writeFileSync(file, sample('README.md', 'page').replace('localhost:3000', `localhost:${port}`))
+  const browser = await startBrowser(t)
+  const open = async (): Promise<Page> => {
+    const page = await browser.newPage()
+    page.on('pageerror', error => { t.fail(error.message) })
+    await page.goto(pathToFileURL(file).href)
+    return page
+  }
+  const [mine, theirs] = [await open(), await open()]
+  for (const [index, item] of ['lamp', '<b>chair</b>'].entries()) {
+    await mine.locator('input').fill(item)
+    await mine.locator('button').click()
+    for (const page of [mine, theirs]) {
+      await page.locator('li').nth(index).waitFor()
+      t.equal((await page.locator('li').allInnerTexts()).at(-1), item)
+    }
+  }
+})
+
+const skip = process.env['SCREENSHOT'] === '1' ? false : 'npm run docs:screenshot makes the picture'
+t.test('docs/images/order-desk.png is made', { skip }, async t => {
+  const app = await serve(t, temporaryDirectory(t), 0)
+  const { port } = app.server.address() as AddressInfo
+  const browser = await startBrowser(t)
+  const open = async (): Promise<Page> => {
+    const page = await browser.newPage({ viewport: { width: 740, height: 580 }, deviceScaleFactor: 2 })
+    await page.goto(`http://127.0.0.1:${port}/`)
+    await isLive(page)
+    return page
+  }
+  const windows = [await open(), await open()] as const
+  const orders = [['CUP-002', 2], ['POT-002', 1], ['VAS-001', 3], ['CUP-001', 18]] as const
+  for (const [index, [product, quantity]] of orders.entries()) {
+    const page = windows[index % 2 === 0 ? 0 : 1]
+    const customer = page.locator('#customer option').nth(index)
+    await page.locator('#customer').selectOption(await customer.getAttribute('value'))
+    await page.locator('#product').selectOption(product)
+    await page.locator('#quantity').fill(String(quantity))
+    await page.locator('#form button[type=submit]').click()
+    for (const window of windows) await window.locator('#orders tr').nth(index + 2).waitFor()
+    // Only the last order is still highlighted as new.
+    if (index === orders.length - 2) await page.waitForTimeout(2_000)
+  }
+  for (const window of windows) await window.evaluate('scrollTo(0, 0)')
+  const pictures = await Promise.all(windows.map(async page => (await page.screenshot()).toString('base64')))
+  const images = pictures.map(picture => `<img src="data:image/png;base64,${picture}">`)
+  const page = await browser.newPage({ viewport: { width: 1_280, height: 520 } })
+  await page.setContent(`<style>
+    body { display: flex; gap: 20px; margin: 0; padding: 20px; background: #d9d6cd }
+    img { width: 610px; border-radius: 10px; box-shadow: 0 4px 16px rgb(0 0 0 / 25%) }
+  </style>${images.join('')}`)
+  const path = projectFile('docs/images/order-desk.png')
+  mkdirSync(dirname(path), { recursive: true })
+  await page.screenshot({ path, fullPage: true })
+  t.ok(existsSync(path))
 })

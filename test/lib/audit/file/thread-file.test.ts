@@ -91,7 +91,7 @@ t.test('with Node\'s permission model', async t => {
     const { stdout } = await promisify(execFile)('env', args, { cwd: root })
     return stdout.trim()
   }
-  t.equal(await start(['--allow-worker']), 'result result', 'the flags of the README are enough for accounts')
+  t.equal(await start(['--allow-worker']), 'result result', 'the flags in docs/install.md are enough')
   t.match(
     await start([]),
     /^fastify-noex runs \S+ in a thread, which this process may not start: add --allow-worker$/

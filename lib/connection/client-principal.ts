@@ -1,0 +1,251 @@
+import type { Authenticator } from '../auth/authenticator.js'
+import { TokenRefusal } from '../auth/token-refusal.js'
+import type { SubscriptionQuota } from '../limits/subscription-quota.js'
+import type { ConnectionInfo } from '../operations/server-info.js'
+import type { Authorizer } from '../permissions/authorizer.js'
+import type { Scope, TopicScope } from '../permissions/policy.js'
+import type { Principal } from '../permissions/principal.js'
+import { REVOKED_REASON } from '../protocol/close-codes.js'
+import { endOf, type Origin, type Session } from '../protocol/session.js'
+import { EventSubscriptions, type EventSubscriber } from '../subscriptions/event-subscriptions.js'
+import {
+  QuerySubscriptions,
+  type PushTarget,
+  type QuerySubscriber
+} from '../subscriptions/query-subscriptions.js'
+import type { Clock } from '../util/clock.js'
+import type { Log } from '../util/log.js'
+import { MAX_TIMER_MS } from '../util/option-schema.js'
+
+/** The parts of the service that principals work with: one object for all of them. */
+export interface PrincipalHost {
+  readonly clock: Clock
+  readonly quota: SubscriptionQuota
+  readonly authorizer: Authorizer
+  /** `undefined` where there are no tokens. */
+  readonly authenticator: Authenticator | undefined
+  readonly isRevoked: (userId: string) => boolean
+}
+
+/** The connection of a principal. */
+export interface SessionOwner {
+  readonly id: string
+  readonly origin: Origin
+  readonly log: Log
+  /** Closes the connection, whose account is gone: nothing more may happen on it. */
+  revoke: (reason: string) => void
+  /**
+   * Called before each change of the session. Throws when a user must not log in; a logout is always
+   * possible.
+   */
+  beforeSessionChange: (from: Session | undefined, to: Session | undefined) => void
+  logFailure: (error: unknown, operation: string) => void
+}
+
+/**
+ * The session of a connection, with everything that depends on it: when the client logs in or out, when the
+ * session expires or is ended elsewhere, and when rights change, its subscriptions follow in the same moment.
+ */
+export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscriber {
+  session: Session | undefined
+  version = 0
+  isOpen = true
+  readonly #owner: SessionOwner
+  readonly #host: PrincipalHost
+  readonly #target: PushTarget
+  #subscriptions: QuerySubscriptions | undefined
+  #eventSubscriptions: EventSubscriptions | undefined
+  /** The last moment of the session, in epoch milliseconds; `undefined`: it has no end. */
+  #endsAt: number | undefined
+  #hasExpired = false
+  #cancelExpiry: (() => void) | undefined
+  /**
+   * `asked`: whether the session is still good; `confirmed`: it is, and what has waited for it may go out.
+   */
+  #confirmation: 'none' | 'asked' | 'confirmed' = 'none'
+
+  constructor (owner: SessionOwner, host: PrincipalHost, target: PushTarget) {
+    this.#owner = owner
+    this.#host = host
+    this.#target = target
+  }
+
+  get clientId (): string {
+    return this.#owner.id
+  }
+
+  get isLoggedIn (): boolean {
+    return this.session !== undefined
+  }
+
+  /** Made when they are first asked for, so that an idle client does not pay for them. */
+  get subscriptions (): QuerySubscriptions {
+    this.#subscriptions ??= new QuerySubscriptions(this.#target, this.#host.quota, this)
+    return this.#subscriptions
+  }
+
+  get eventSubscriptions (): EventSubscriptions {
+    this.#eventSubscriptions ??= new EventSubscriptions(this.#target, this.#host.quota, this)
+    return this.#eventSubscriptions
+  }
+
+  get subscriptionCount (): number {
+    return (this.#subscriptions?.size ?? 0) + (this.#eventSubscriptions?.size ?? 0)
+  }
+
+  /** The part of the list of connections that concerns the client. */
+  get info (): Pick<
+    ConnectionInfo,
+    'authenticated' | 'userId' | 'roles' | 'storeSubscriptionCount' | 'rulesSubscriptionCount'
+  > {
+    return {
+      authenticated: this.isLoggedIn,
+      userId: this.session?.userId ?? null,
+      roles: [...this.session?.roles ?? []],
+      storeSubscriptionCount: this.#subscriptions?.size ?? 0,
+      rulesSubscriptionCount: this.#eventSubscriptions?.size ?? 0
+    }
+  }
+
+  /**
+   * Makes `session` the client's; `undefined` makes it anonymous. Throws the errors of
+   * `SessionOwner.beforeSessionChange`, and changes nothing then.
+   */
+  change (session: Session | undefined): void {
+    this.#replace(session)
+    this.#review()
+  }
+
+  checkExpiry (): boolean {
+    this.#endIfOver()
+    const hasExpired = this.#hasExpired
+    this.#hasExpired = false
+    return hasExpired
+  }
+
+  /** Ends a session that is over. */
+  #endIfOver (): void {
+    const session = this.session
+    if (session === undefined) return
+    if (this.#endsAt !== undefined && this.#host.clock.now() > this.#endsAt) {
+      this.change(undefined)
+      this.#hasExpired = true
+    } else if (session.state === 'ended') {
+      this.change(undefined)
+    } else if (session.state === 'barred') {
+      this.#owner.revoke(REVOKED_REASON)
+    }
+  }
+
+  /** Follows a change of what users may do: subscriptions that the client may not have any more end. */
+  onPermissionsChanged (): void {
+    if (this.session === undefined) return
+    this.#endIfOver()
+    if (this.session === undefined) return
+    this.version++
+    this.#review()
+  }
+
+  /** Sends the pushes that had to wait for the client to read on. */
+  resume (): void {
+    this.#subscriptions?.resume()
+    this.#eventSubscriptions?.resume()
+  }
+
+  /** Ends session and subscriptions for good: no request is taken any more. */
+  close (): void {
+    this.isOpen = false
+    this.end()
+  }
+
+  /** Ends session and subscriptions. */
+  end (): void {
+    this.#replace(undefined)
+    this.#subscriptions?.close()
+    this.#eventSubscriptions?.close()
+  }
+
+  get isVolatile (): boolean {
+    return this.#host.authorizer.isVolatile
+  }
+
+  liveQueryScope (query: string): Scope | undefined {
+    return this.#host.authorizer.liveQueryScope(this, query)
+  }
+
+  topicScope (pattern: string): TopicScope | undefined {
+    return this.#host.authorizer.topicScope(this, pattern)
+  }
+
+  mayPush (): boolean {
+    this.#endIfOver()
+    if (this.#confirmation === 'confirmed' || !this.isStale) return true
+    if (this.#confirmation === 'none') this.#confirmPushes()
+    return false
+  }
+
+  /** Whether the session must be confirmed before a request of it is handled, or anything is pushed. */
+  get isStale (): boolean {
+    const session = this.session
+    return session !== undefined && this.#host.authenticator?.isStale(session) === true
+  }
+
+  #review (): void {
+    this.#subscriptions?.review()
+    this.#eventSubscriptions?.review()
+  }
+
+  #confirmPushes (): void {
+    this.#confirmation = 'asked'
+    this.confirm().then(() => {
+      this.#confirmation = 'confirmed'
+      this.resume()
+    }, error => {
+      // Pushes go on waiting: the next change asks again.
+      this.#owner.logFailure(error, 'auth.validate')
+    }).finally(() => { this.#confirmation = 'none' })
+  }
+
+  /** Asks the issuer of the session whether it is still good, and follows the answer. Rejects without one. */
+  async confirm (): Promise<void> {
+    const session = this.session
+    if (session === undefined) return
+    const confirmed = await this.#confirmed(session)
+    // The client may have logged in or out meanwhile, or have gone.
+    if (this.session !== session) return
+    if (confirmed instanceof TokenRefusal) {
+      this.#owner.log.info({ reason: confirmed.reason }, 'token refused')
+      this.change(undefined)
+    } else if (confirmed !== session) {
+      this.change(confirmed)
+    }
+  }
+
+  /** Returns the session that counts from now on; a user that was revoked meanwhile has none. */
+  async #confirmed (session: Session): Promise<Session | TokenRefusal> {
+    const { authenticator, isRevoked } = this.#host
+    const confirmed = await authenticator?.confirm(session, this.#owner.origin) ?? session
+    if (confirmed instanceof TokenRefusal || !isRevoked(confirmed.userId)) return confirmed
+    return new TokenRefusal('its user is revoked')
+  }
+
+  #replace (session: Session | undefined): void {
+    this.#owner.beforeSessionChange(this.session, session)
+    this.#cancelExpiry?.()
+    this.#cancelExpiry = undefined
+    this.#hasExpired = false
+    this.session = session
+    this.version++
+    this.#endsAt = session && endOf(session)
+    if (this.#endsAt !== undefined) this.#awaitExpiry(this.#endsAt)
+  }
+
+  /** Waits until after the last moment, in steps where that is further ahead than a timer can wait. */
+  #awaitExpiry (end: number): void {
+    const leftMs = Math.max(0, end - this.#host.clock.now() + 1)
+    this.#cancelExpiry = this.#host.clock.after(Math.min(leftMs, MAX_TIMER_MS), () => {
+      if (this.#host.clock.now() > end) this.#endIfOver()
+      else this.#awaitExpiry(end)
+    })
+  }
+}

@@ -1,0 +1,95 @@
+import { readdirSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import vm from 'node:vm'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import WebSocket from 'ws'
+import type { Store } from '@hamicek/noex-store'
+import { TestClient, type Frame } from '../support/client.js'
+import { projectFile } from '../support/project-file.js'
+import { anyPort, readDocument, runSample, sample } from '../support/documents.js'
+
+const readme = readDocument('README.md')
+
+/** Starts the service of the README; resolves with it, its store and the address of its WebSocket. */
+async function startService (t: Test): Promise<{ app: FastifyInstance, store: Store, url: string }> {
+  const { app, store } = await runSample(t, 'README.md', 'usage', ['app', 'store'], anyPort) as {
+    app: FastifyInstance, store: Store
+  }
+  t.teardown(async () => { await store.stop() })
+  t.teardown(async () => { await app.close() })
+  return { app, store, url: `ws://127.0.0.1:${(app.server.address() as AddressInfo).port}/live` }
+}
+
+t.test('the service serves, and the session of docs/live-queries.md is the one shown', async t => {
+  const { app, url } = await startService(t)
+  const client = TestClient.raw(t, url)
+  const lines = sample('docs/live-queries.md', 'session').trim().split('\n')
+  t.ok(lines.length > 6, 'it has a session')
+  for (const line of lines) {
+    const message = JSON.parse(line.slice(2)) as Frame
+    if (line.startsWith('>')) client.send(message)
+    else t.same(stable(await client.next()), stable(message))
+  }
+  const health = await app.inject('/healthz')
+  t.equal(health.json<{ status: string }>().status, 'ok')
+})
+
+t.test('the page shows the orders of the service and places one', async t => {
+  const { store, url } = await startService(t)
+  const page = sample('README.md', 'page')
+  t.match(page, '\'ws://localhost:3000/live\'')
+  t.match(sample('README.md', 'usage'), /path: '\/live'[^]*port: 3000/)
+  // Without a browser; test/browser/two-windows.browser.ts opens the page in one.
+  const script = /<script>([^]*)<\/script>/.exec(page)?.[1] ?? ''
+  const shown: Array<() => void> = []
+  let items: string[] = []
+  const list = {
+    replaceChildren (...elements: Array<{ textContent: string }>) {
+      items = elements.map(({ textContent }) => textContent)
+      for (const wake of shown.splice(0)) wake()
+    }
+  }
+  const showing = async (): Promise<void> => { await new Promise<void>(resolve => { shown.push(resolve) }) }
+  const form: { onsubmit?: (event: object) => void } = {}
+  const elements: Record<string, object> = { ul: list, form, input: { value: 'lamp' } }
+  const document = { querySelector: (name: string) => elements[name], createElement: () => ({}) }
+  class PageSocket extends WebSocket {
+    constructor () {
+      super(url)
+      t.teardown(() => { this.terminate() })
+    }
+  }
+  const first = showing()
+  vm.runInNewContext(script, { WebSocket: PageSocket, document })
+  await first
+  t.same(items, [])
+  const second = showing()
+  let resets = 0
+  form.onsubmit?.({ preventDefault () {}, target: { reset () { resets++ } } })
+  await second
+  t.same(items, ['lamp'])
+  t.equal(resets, 1)
+  t.match(await store.bucket('orders').all(), [{ item: 'lamp' }])
+})
+
+t.test('it has at most 10 KiB', async t => {
+  t.ok(Buffer.byteLength(readme) <= 10_240, `${Buffer.byteLength(readme)} bytes`)
+})
+
+t.test('docs/README.md links every page of docs/, and the index of the decisions', async t => {
+  const index = readDocument('docs/README.md')
+  const pages = readdirSync(projectFile('docs'), { recursive: true, encoding: 'utf8' })
+    .filter(path => path.endsWith('.md') && path !== 'README.md')
+    .filter(path => !path.startsWith('decisions/') || path === 'decisions/README.md')
+  t.ok(pages.length > 15, 'there are pages')
+  for (const path of pages) t.ok(index.includes(`](${path})`), path)
+})
+
+/** Returns a frame without the values that differ from run to run. */
+function stable (frame: Frame): unknown {
+  const differs = ['serverTime', '_createdAt', '_updatedAt', 'subscriptionId']
+  return JSON.parse(JSON.stringify(frame, (key, value: unknown) => {
+    return differs.includes(key) || (key === 'id' && typeof value === 'string') ? typeof value : value
+  }))
+}
