@@ -1,24 +1,9 @@
 import t from 'tap'
-import { Type } from 'typebox'
-import { Compile } from 'typebox/compile'
-import * as ws from 'ws'
-import { NoexServerError } from '../../../lib/protocol/errors.js'
 import { decode, type Decoded } from '../../../lib/protocol/decode.js'
-import {
-  EncodedJson,
-  encodeError,
-  encodeJson,
-  encodeNotice,
-  encodePush,
-  encodeQueryResult,
-  encodeResult
-} from '../../../lib/protocol/encode.js'
-import { headerBytes, textFrame, textFrames } from '../../../lib/protocol/frame.js'
 import { checkJson, MAX_JSON_DEPTH, withoutDepths } from '../../../lib/protocol/json-guard.js'
 import { withoutUnsafeIntegers } from '../../../lib/protocol/json-text.js'
-import { firstProblem } from '../../../lib/protocol/shape.js'
 
-/** What is answered to a frame: `[id, code]` of the error, `'request'` or `'pong'`. */
+/** The outcome of a frame: `[id, code]` of the error, `'request'` or `'pong'`. */
 function outcome (text: string): readonly [number, string] | string {
   const decoded: Decoded = decode(text)
   return decoded.kind === 'malformed' ? [decoded.id, decoded.error.code] : decoded.kind
@@ -140,7 +125,7 @@ t.test('Nesting', async t => {
     )
   })
 
-  t.test('A frame that is too deep and no request is answered as what is no request', async t => {
+  t.test('A frame that is too deep and no request is refused as no request', async t => {
     const deep = `${'['.repeat(40)}"${'p'.repeat(SCANNED)}"${']'.repeat(40)}`
     const table: ReadonlyArray<readonly [text: string, expected: readonly [number, string] | string]> = [
       [deep, [0, 'PARSE_ERROR']],
@@ -237,7 +222,7 @@ t.test('Integers that a number does not hold are refused', async t => {
   )
 })
 
-t.test('What must not reach the store is refused with the id of the request', async t => {
+t.test('Content that must not come into the store is refused with the id of the request', async t => {
   const table: ReadonlyArray<readonly [title: string, member: string, message: RegExp]> = [
     ['__proto__ at the top', '"__proto__":{}', /__proto__/],
     ['__proto__ with a plain value', '"__proto__":1', /__proto__/],
@@ -282,7 +267,7 @@ t.test('What must not reach the store is refused with the id of the request', as
   t.equal(Object.hasOwn(Object.prototype, 'admin'), false, 'no prototype was changed')
 })
 
-t.test('A member that would keep others from comparing the record is refused', async t => {
+t.test('A property that would keep others from comparing the record is refused', async t => {
   t.match(decode('{"id":42,"type":"x","data":{"a":{"toString":1}}}'), {
     id: 42,
     error: { code: 'VALIDATION_ERROR', message: /toString/ }
@@ -293,164 +278,4 @@ t.test('checkJson finds nothing wrong with ordinary values', async t => {
   t.equal(checkJson({}), undefined)
   t.equal(checkJson([]), undefined)
   t.equal(checkJson([null, true, 'x', 1, { a: [{}] }]), undefined)
-})
-
-t.test('Replies', async t => {
-  t.equal(encodeResult(12, { deleted: true }), '{"id":12,"type":"result","data":{"deleted":true}}')
-  t.equal(
-    encodeResult(-1.5, undefined),
-    '{"id":-1.5,"type":"result","data":null}',
-    'undefined is sent as null'
-  )
-  t.equal(
-    encodeResult(1, new EncodedJson('[1,2]')),
-    '{"id":1,"type":"result","data":[1,2]}',
-    'final text is not encoded again'
-  )
-  t.throws(() => encodeJson(1n), TypeError, 'what JSON cannot hold is refused')
-
-  const error = new NoexServerError('ALREADY_EXISTS', 'taken', { bucket: 'b' })
-  t.equal(
-    encodeError(13, error, true),
-    '{"id":13,"type":"error","code":"ALREADY_EXISTS","message":"taken","details":{"bucket":"b"}}'
-  )
-  t.equal(
-    encodeError(13, error, false),
-    '{"id":13,"type":"error","code":"ALREADY_EXISTS","message":"taken"}',
-    'details can be hidden'
-  )
-  t.equal(
-    encodeError(0, new NoexServerError('NOT_FOUND', 'gone'), true),
-    '{"id":0,"type":"error","code":"NOT_FOUND","message":"gone"}'
-  )
-  t.equal(encodeError(1, new NoexServerError('RATE_LIMITED', 'slow', { retryAfterMs: 5 }), false),
-    '{"id":1,"type":"error","code":"RATE_LIMITED","message":"slow","details":{"retryAfterMs":5}}', 'hiding spares the time to wait')
-})
-
-t.test('Messages that answer no request', async t => {
-  t.equal(
-    encodePush('sub-4', '3'),
-    '{"type":"push","channel":"subscription","subscriptionId":"sub-4","data":3}'
-  )
-  t.equal(encodeNotice({ type: 'welcome', version: '1.0.0', serverTime: 5, requiresAuth: false }),
-    '{"type":"welcome","version":"1.0.0","serverTime":5,"requiresAuth":false}')
-  t.equal(encodeNotice({ type: 'ping', timestamp: 5 }), '{"type":"ping","timestamp":5}')
-})
-
-t.test('Query results', async t => {
-  const record = { id: 'a', _version: 1, _createdAt: 1, _updatedAt: 2 }
-  const results: readonly unknown[] = [
-    record,
-    [record, record],
-    [],
-    [1, 'x', null],
-    { a: 1 },
-    3,
-    'x',
-    null,
-    [[record]],
-    [{ _version: 'x', _updatedAt: 1 }]
-  ]
-  for (const result of results) {
-    t.equal(encodeQueryResult(result), JSON.stringify(result))
-    t.equal(encodeQueryResult(result), JSON.stringify(result), 'also the second time')
-  }
-  t.equal(encodeQueryResult(undefined), 'null')
-  t.equal(encodeQueryResult([undefined, record]), JSON.stringify([undefined, record]))
-  const own = { a: 1 }
-  encodeQueryResult([own])
-  own.a = 2
-  t.equal(encodeQueryResult([own]), '[{"a":2}]', 'an object that is no record may change')
-})
-
-t.test('Frames are those of the ws package', async t => {
-  const { Sender } = ws as unknown as { Sender: { frame: (data: Buffer, options: object) => Buffer[] } }
-  const reference = (text: string) =>
-    Buffer.concat(
-      Sender.frame(Buffer.from(text), { fin: true, opcode: 1, mask: false, rsv1: false, readOnly: true })
-    )
-
-  for (const size of [0, 1, 125, 126, 127, 65_535, 65_536, 70_000]) {
-    const text = 'x'.repeat(size)
-    t.ok(textFrame(text).equals(reference(text)), `a payload of ${size} bytes`)
-    t.equal(headerBytes(size), reference(text).length - size, `the header of ${size} bytes`)
-  }
-  const wide = 'ž😀'.repeat(21)
-  t.equal(Buffer.byteLength(wide), 126)
-  t.ok(textFrame(wide).equals(reference(wide)), 'bytes count, not characters')
-
-  const texts = ['', 'a', 'x'.repeat(126), wide, 'y'.repeat(65_536)]
-  t.ok(textFrames(texts).equals(Buffer.concat(texts.map(reference))), 'several frames in one buffer')
-  t.ok(textFrames(['only']).equals(reference('only')), 'one frame in a list')
-})
-
-t.test('firstProblem names the member as the client wrote it', async t => {
-  const schema = Compile(Type.Object({
-    name: Type.String({ minLength: 1 }),
-    list: Type.Optional(Type.Array(Type.Object({ 'a/b~c': Type.Integer() }, { additionalProperties: false })))
-  }))
-  const table: ReadonlyArray<readonly [value: unknown, path: string, message: RegExp]> = [
-    [{}, '', /^name: is required$/],
-    [{ name: '' }, '', /^name: must /],
-    [{ name: 5 }, '', /^name: must /],
-    [{ name: 5 }, 'config', /^config\.name: must /],
-    [{}, 'operations[3]', /^operations\[3\]\.name: is required$/],
-    [{ name: 'x', list: [{ 'a/b~c': 1 }, { 'a/b~c': 'x' }] }, '', /^list\[1\]\.a\/b~c: must /],
-    [{ name: 'x', list: [{}] }, '', /^list\[0\]\.a\/b~c: is required$/],
-    [{ name: 'x', list: [{ 'a/b~c': 1, b: 1 }] }, '', /^list\[0\]\.b: is unknown$/],
-    [5, 'config', /^config: must /],
-    [{ name: 'x' }, 'config', /^config: is not acceptable$/]
-  ]
-  for (const [value, path, message] of table) {
-    t.match(
-      firstProblem(schema, value, path),
-      { name: 'NoexServerError', code: 'VALIDATION_ERROR', message },
-      `${JSON.stringify(value)} at "${path}"`
-    )
-  }
-})
-
-t.test('firstProblem names the values that are allowed', async t => {
-  const schema = Compile(Type.Object({
-    order: Type.Optional(Type.Enum(['asc', 'desc'])),
-    result: Type.Optional(Type.Union([Type.Literal('success'), Type.Literal('error')])),
-    aggregate: Type.Optional(Type.Union([
-      Type.Object({ function: Type.Literal('count'), field: Type.Optional(Type.String()) }),
-      Type.Object({ function: Type.Enum(['sum', 'avg']), field: Type.String() })
-    ]))
-  }))
-  const table: ReadonlyArray<readonly [value: object, message: string]> = [
-    [{ order: 'up' }, 'order: must be one of asc, desc'],
-    [{ result: 'x' }, 'result: must be one of success, error'],
-    [{ aggregate: { function: 'summ', field: 'n' } }, 'aggregate.function: must be one of count, sum, avg'],
-    [{ aggregate: { function: 'summ' } }, 'aggregate.function: must be one of count, sum, avg'],
-    [{ aggregate: { function: 'sum' } }, 'aggregate.field: is required']
-  ]
-  for (const [value, message] of table) {
-    t.match(
-      firstProblem(schema, value),
-      { message },
-      JSON.stringify(value)
-    )
-  }
-})
-
-t.test('firstProblem names the member that was meant', async t => {
-  const inner = Type.Object(
-    { function: Type.String(), field: Type.String() },
-    { additionalProperties: false }
-  )
-  const schema = Compile(Type.Object(
-    { indexes: Type.Optional(Type.String()), aggregate: Type.Optional(inner) },
-    { additionalProperties: false }
-  ))
-  t.match(
-    firstProblem(schema, { indexs: 'x' }, 'config'),
-    { message: 'config.indexs: is unknown; did you mean "indexes"?' }
-  )
-  t.match(
-    firstProblem(schema, { aggregate: { function: 'x', field: 'y', feild: 'z' } }),
-    { message: 'aggregate.feild: is unknown; did you mean "field"?' }
-  )
-  t.match(firstProblem(schema, { nothing: 'x' }), { message: 'nothing: is unknown' })
 })

@@ -1,7 +1,8 @@
 import t from 'tap'
 import * as storeExports from '@hamicek/noex-store'
 import type { StoreError } from '@hamicek/noex-store'
-import { toReplyError, type NoexErrorCode } from '../../../lib/protocol/errors.js'
+import type { NoexErrorCode } from '../../../lib/protocol/errors.js'
+import { toReplyError } from '../../../lib/store/store-errors.js'
 
 const {
   AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError,
