@@ -2,8 +2,8 @@
 // tells what came of them.
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { mutatedFrame, mutatedHandshake, mutatedMessage, Random } from '../hostile/mutations.js'
-import { encodeFrame, textFrame } from '../hostile/web-socket-frame.js'
+import { mutatedFrame, mutatedHandshake, mutatedMessage, Random } from './mutations.js'
+import { encodeFrame, textFrame } from '../support/web-socket-frame.js'
 import { upgradeHeaders } from '../support/raw-socket.js'
 
 /** What the driver is told to do. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import WebSocket from 'ws'
-import { certificate } from '../deploy/proxy.js'
+import { certificate } from '../support/proxy.js'
 
 /** Each client writes about once in this time, one write after the other. */
 export const WRITE_EVERY_MS = 1_000

@@ -10,9 +10,9 @@ import { resolveOptions, type ResolvedOptions } from '../../lib/options/options.
 import { startStore } from '../support/service.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 import { freePort } from '../support/free-port.js'
-import { hasProgram } from './program.js'
-import { caddyFile, nginxFile } from './proxy.js'
-import { adapted, deployPath, shipped } from './shipped-file.js'
+import { hasProgram } from '../support/program.js'
+import { caddyFile, nginxFile } from '../support/proxy.js'
+import { adapted, deployPath, shipped } from '../support/shipped-file.js'
 import { projectFile } from '../support/project-file.js'
 
 /** What stopping takes beyond the drain delay and the grace period, at most, and something for saving. */

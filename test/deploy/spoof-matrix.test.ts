@@ -1,7 +1,7 @@
 import t from 'tap'
-import { someAttempts } from './attempts.js'
-import { hasProxies } from './proxy.js'
-import { runMatrix } from './spoof-matrix.js'
+import { someAttempts } from '../support/spoof-attempts.js'
+import { hasProxies } from '../support/proxy.js'
+import { runMatrix } from '../support/spoof-matrix.js'
 
 t.test('behind the proxies of deploy/ nobody is taken for somebody else', async t => {
   if (!hasProxies(t)) return

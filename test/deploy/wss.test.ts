@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import type { AuditEntry, NoexOptions } from '../../lib/index.js'
 import { TestClient } from '../support/client.js'
 import { serve, type Served, type ServeSettings } from '../support/service.js'
-import { certificate, hasProxies, proxyKinds, startProxy, type Proxy } from './proxy.js'
+import { certificate, hasProxies, proxyKinds, startProxy, type Proxy } from '../support/proxy.js'
 
 /** Where the client is: not where the proxy is, so that nobody can take the one for the other. */
 const CLIENT = '127.0.0.7'

@@ -3,8 +3,8 @@
 // one or the other.
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { behaviours, type Behaviour } from './close-behaviours.js'
-import { ALLOWANCE_MS, serveToClose, type ServerKind } from './closing-server.js'
+import { behaviours, type Behaviour } from '../support/close-behaviours.js'
+import { ALLOWANCE_MS, serveToClose, type ServerKind } from '../support/closing-server.js'
 import { isThorough } from '../support/sampled.js'
 
 const CLIENTS = isThorough ? 3 : 1

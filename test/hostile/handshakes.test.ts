@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { RawSocket } from '../support/raw-socket.js'
 import { Barrier } from '../support/barrier.js'
-import { serveAttacked, type Attacked } from './bystander.js'
+import { serveAttacked, type Attacked } from './attacked-service.js'
 
 const host = 'Host: localhost'
 const upgrade = 'Upgrade: websocket'
@@ -104,14 +104,14 @@ async function send (t: Test, { port }: Attacked, [, status, request, body]: Row
 }
 
 /** Ends the client's side; resolves when the server's is gone too, and fails when it stays. */
-async function gone (t: Test, { app, bystander }: Attacked, raw: RawSocket): Promise<void> {
+async function gone (t: Test, { app, otherClient }: Attacked, raw: RawSocket): Promise<void> {
   raw.socket.end()
   const count = async (): Promise<number> => await new Promise((resolve, reject) => {
     app.server.getConnections((error, n) => { error === null ? resolve(n) : reject(error) })
   })
   const giveUpAt = performance.now() + 3_000
-  while (await count() > 1 && performance.now() < giveUpAt) await bystander.settled()
-  t.equal(await count(), 1, 'the server holds nothing but the bystander\'s connection')
+  while (await count() > 1 && performance.now() < giveUpAt) await otherClient.settled()
+  t.equal(await count(), 1, 'the server holds nothing but the other client\'s connection')
   raw.socket.destroy()
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Test } from 'tap'
 import { RawSocket } from '../support/raw-socket.js'
-import { decodeFrames, opcodes, type ReceivedFrame } from './web-socket-frame.js'
+import { decodeFrames, opcodes, type ReceivedFrame } from '../support/web-socket-frame.js'
 
 const PATIENCE_MS = 10_000
 

@@ -5,10 +5,10 @@ import { TestClient } from '../support/client.js'
 import { serve } from '../support/service.js'
 import { RawSocket, upgradeHeaders } from '../support/raw-socket.js'
 import { Barrier } from '../support/barrier.js'
-import { serveAttacked } from './bystander.js'
+import { serveAttacked } from './attacked-service.js'
 import { HostileClient } from './hostile-client.js'
 import { usedBytes } from './used-bytes.js'
-import { closeFrame, encodeFrame, opcodes, textFrame } from './web-socket-frame.js'
+import { closeFrame, encodeFrame, opcodes, textFrame } from '../support/web-socket-frame.js'
 
 const MIB = 2 ** 20
 

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { serveAttacked } from './bystander.js'
+import { serveAttacked } from './attacked-service.js'
 import { HostileClient } from './hostile-client.js'
 import { usedBytes } from './used-bytes.js'
-import { closeFrame, encodeFrame, fragments, opcodes, textFrame } from './web-socket-frame.js'
+import { closeFrame, encodeFrame, fragments, opcodes, textFrame } from '../support/web-socket-frame.js'
 
 const MIB = 2 ** 20
 const MAX_PAYLOAD_BYTES = 65_536

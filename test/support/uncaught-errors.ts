@@ -4,14 +4,14 @@ import type { Test } from 'tap'
  * Collects what would end a process, until the test is over: errors that nobody has caught, and promises
  * whose rejection nobody has heard of.
  */
-export function watchForAccidents (t: Test): readonly unknown[] {
-  const accidents: unknown[] = []
-  const note = (error: unknown): void => { accidents.push(error) }
+export function watchUncaughtErrors (t: Test): readonly unknown[] {
+  const uncaught: unknown[] = []
+  const note = (error: unknown): void => { uncaught.push(error) }
   process.on('uncaughtException', note)
   process.on('unhandledRejection', note)
   t.teardown(() => {
     process.off('uncaughtException', note)
     process.off('unhandledRejection', note)
   })
-  return accidents
+  return uncaught
 }

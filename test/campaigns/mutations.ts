@@ -1,4 +1,4 @@
-import { closeFrame, encodeFrame, fragments, opcodes, textFrame } from './web-socket-frame.js'
+import { closeFrame, encodeFrame, fragments, opcodes, textFrame } from '../support/web-socket-frame.js'
 
 /** Chance with a seed, so that whatever happens can be made to happen again. */
 export class Random {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { RawSocket, upgradeHeaders } from '../support/raw-socket.js'
+import { RawSocket, upgradeHeaders } from './raw-socket.js'
 import { encodeFrame, opcodes, textFrame } from './web-socket-frame.js'
 
 /** What a client does while the server closes. */

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { noexPlugin, NoexServer, type NoexOptions } from '../../lib/index.js'
-import { startStore } from '../support/service.js'
+import { startStore } from './service.js'
 
 /** What a close may take beyond its grace period, whatever clients do. */
 export const ALLOWANCE_MS = 2_000
