@@ -84,7 +84,7 @@ function judged (target: Target, bare: number, noex: number): [text: string, met
   if ('ratioFrom' in target) {
     return [
       `${target.ratioFrom} – ${times(target.ratioTo)}`,
-  ratio >= target.ratioFrom && ratio <= target.ratioTo
+      ratio >= target.ratioFrom && ratio <= target.ratioTo
     ]
   }
   return [`≤ ${times(target.ratioAtMost)}`, ratio <= target.ratioAtMost]

@@ -73,7 +73,9 @@ const app = Fastify({
     level: 'info',
     stream: {
       write: (line: string) => {
-        if (/"level":(50|60)\b/.test(line)) { say({ type: 'failure', kind: 'logged', text: line.slice(0, 2_000) }) }
+        if (/"level":(50|60)\b/.test(line)) {
+          say({ type: 'failure', kind: 'logged', text: line.slice(0, 2_000) })
+        }
       }
     }
   }

@@ -221,7 +221,11 @@ t.test(`${MUTATIONS} mutated frames and handshakes, seed ${SEED}`, { timeout: MU
   const outcome = sum(parts)
   const [idle, honest, attacked] = ['nothing', 'honest requests', 'the attack'].map(beside =>
     measured.times(beside)
-  ) as [ReturnType<MeasuredClient['times']>, ReturnType<MeasuredClient['times']>, ReturnType<MeasuredClient['times']>]
+  ) as [
+    ReturnType<MeasuredClient['times']>,
+    ReturnType<MeasuredClient['times']>,
+    ReturnType<MeasuredClient['times']>
+  ]
   const growth = (name: 'rss' | 'heapUsed' | 'external'): number => (after[name] - before[name]) / MIB
   t.comment(
     `seed ${SEED}; ${outcome.mutations} mutations (${outcome.handshakes} handshakes) after ${warmUp} to warm up, on ${outcome.connections} connections in ${(attackedMs / 1_000).toFixed(1)} s: ${((outcome.mutations / attackedMs) * 1_000).toFixed(0)} a second; CPU time of the server ${(after.cpuSeconds - before.cpuSeconds).toFixed(1)} s`

@@ -1,6 +1,6 @@
-// The crowd of hostile-unauthenticated.campaign.ts: WebSockets that never log in, requests whose heads never end,
-// and logins. Each comes from an address of the network 127.0.0.0/8, so that what holds for an address does
-// not refuse them all.
+// The crowd of hostile-unauthenticated.campaign.ts: WebSockets that never log in, requests whose heads never
+// end, and logins. Each comes from an address of the network 127.0.0.0/8, so that what holds for an address
+// does not refuse them all.
 import { connect, type Socket } from 'node:net'
 import { answerBy } from './child-program.js'
 
@@ -87,7 +87,10 @@ function logIn (port: number, localAddress: string, username: string, password: 
 let logins: number[] = []
 
 answerBy({
-  /** Opens connections that never log in, `perAddress` from each address of `127.<network>.0.0/16`, a few hundred a second. */
+  /**
+   * Opens connections that never log in, `perAddress` from each address of `127.<network>.0.0/16`, a few
+   * hundred a second.
+   */
   async unauthenticated ({
     port,
     amount,

@@ -63,7 +63,10 @@ let peakUnauthenticated = 0
 setInterval(() => {
   peakRss = Math.max(peakRss, process.memoryUsage.rss())
   const connections = server.getConnections()
-  peakUnauthenticated = Math.max(peakUnauthenticated, connections.filter(({ authenticated }) => !authenticated).length)
+  peakUnauthenticated = Math.max(
+    peakUnauthenticated,
+    connections.filter(({ authenticated }) => !authenticated).length
+  )
 }, 250).unref()
 
 answerBy({
