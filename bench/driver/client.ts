@@ -58,7 +58,7 @@ export class Client {
           [...headers, '', ''].join('\r\n')
       )
     })
-    // Whatever a benchmark would count after a loss is wrong, so it does not go on.
+    // Counts after a loss would be wrong, so the benchmark does not go on.
     this.#socket.on('error', error => { if (!this.#leaving) throw error })
     this.#socket.on(
       'close',

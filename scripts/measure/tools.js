@@ -31,8 +31,9 @@ export function repeatedPlaces (directory) {
   const output = mkdtempSync(join(tmpdir(), 'noex-measure-'))
   try {
     execFileSync(bin('jscpd'), [
-      'lib', 'routes', 'packages', '--format', 'typescript', '--ignore', '**/test/**,**/node_modules/**,**/dist/**',
-      '--min-lines', MIN_LINES, '--min-tokens', MIN_TOKENS, '--reporters', 'json', '--output', output, '--silent'
+      'lib', 'routes', 'packages', '--format', 'typescript', '--silent',
+      '--ignore', '**/test/**,**/node_modules/**,**/dist/**',
+      '--min-lines', MIN_LINES, '--min-tokens', MIN_TOKENS, '--reporters', 'json', '--output', output
     ].map(String), { cwd: directory, stdio: 'ignore' })
     const { duplicates } = JSON.parse(readFileSync(join(output, 'jscpd-report.json'), 'utf8'))
     const place = ({ name, start, end }) => `${name}:${start}-${end}`

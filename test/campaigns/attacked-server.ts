@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { Store } from '@hamicek/noex-store'
 import { noexPlugin } from '../../lib/index.js'
 
-/** What the process says. */
+/** A message of the process. */
 export type ServerMessage =
   | { readonly type: 'listening', readonly port: number }
-  /** An error that nobody caught, or that went to the log as a failure of the service. */
+  /** An error that was not caught, or that went to the log as a failure of the service. */
   | {
     readonly type: 'failure'
     readonly kind: 'uncaughtException' | 'unhandledRejection' | 'logged'

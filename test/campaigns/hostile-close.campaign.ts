@@ -18,7 +18,10 @@ const kinds: readonly ServerKind[] = ['app.close()', 'server.stop()']
 for (const kind of kinds) {
   const table = behaviours.filter(({ isWebSocket }) => isWebSocket || kind === 'server.stop()')
   for (const gracePeriodMs of GRACES) {
-    t.test(`${kind}, ${gracePeriodMs} ms of grace, ${CLIENTS} clients of each kind (${BUSY_CLIENTS} of those that are busy)`, { timeout: table.length * (gracePeriodMs + 20_000) }, async t => {
+    const title = `${kind}, ${gracePeriodMs} ms of grace, ${CLIENTS} clients of each kind ` +
+      `(${BUSY_CLIENTS} of those that are busy)`
+    const timeout = table.length * (gracePeriodMs + 20_000)
+    t.test(title, { timeout }, async t => {
       const rows = [
         ...table.map(({ name, ...behaviour }) => [name, [{ name, ...behaviour }]] as const),
         ['everything at once', table] as const

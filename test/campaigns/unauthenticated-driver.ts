@@ -2,6 +2,7 @@
 // end, and logins. Each comes from an address of the network 127.0.0.0/8, so that what holds for an address
 // does not refuse them all.
 import { connect, type Socket } from 'node:net'
+import { upgradeHeaders } from '../support/raw-socket.js'
 import { answerBy } from './child-program.js'
 
 /** Longest time before a client connects again, in milliseconds. */
@@ -9,7 +10,7 @@ const PAUSE_MS = 1_000
 const LINE_MS = 2_000
 
 const upgrade = (port: number): string =>
-  `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
+  ['GET / HTTP/1.1', `Host: 127.0.0.1:${port}`, ...upgradeHeaders, '', ''].join('\r\n')
 
 /** How often each thing has happened. */
 const counts = new Map<string, number>()
@@ -27,7 +28,7 @@ function frame (text: string): Buffer {
 const addressOf = (network: number, index: number): string =>
   `127.${network}.${index >> 8}.${index & 255 || 255}`
 
-/** A connection of its own address, which counts what it is told and comes again when it has ended. */
+/** A connection of its own address, which counts its answers and connects again when it has ended. */
 function openUnauthenticated (port: number, localAddress: string): void {
   const socket = connect({ port, host: '127.0.0.1', localAddress })
   let answer = ''
@@ -136,7 +137,7 @@ answerBy({
     }, 10)
   },
 
-  /** What has happened since the last call. */
+  /** Returns the counts since the last call. */
   figures () {
     const sorted = Float64Array.from(logins).sort()
     const figures = {

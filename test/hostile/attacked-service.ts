@@ -4,7 +4,7 @@ import type { TestClient } from '../support/client.js'
 import { serve, type Served, type ServeSettings } from '../support/service.js'
 import { watchUncaughtErrors } from '../support/uncaught-errors.js'
 
-/** Time after which whatever an attack has opened must be gone, in milliseconds. */
+/** Time after which all that an attack has opened must be gone, in milliseconds. */
 const PATIENCE_MS = 10_000
 
 export interface Attacked extends Served {
@@ -12,12 +12,12 @@ export interface Attacked extends Served {
   readonly otherClient: TestClient
   /**
    * Sees that the attack is over and has left nothing: the other client is served, only it is connected, and
-   * nothing was thrown that nobody caught.
+   * every error was caught.
    */
   readonly unharmed: (t: Test) => Promise<void>
 }
 
-/** Serves a fresh store to a otherClient and to whoever attacks. */
+/** Serves a fresh store to an honest client and to an attacker. */
 export async function serveAttacked (
   t: Test,
   options: Omit<NoexOptions, 'store'> = {},
@@ -31,7 +31,7 @@ export async function serveAttacked (
     do await otherClient.settled()
     while (served.app.noex.connectionCount > 1 && performance.now() < giveUpAt)
     t.equal(served.app.noex.connectionCount, 1, 'the attacker is gone')
-    t.same(uncaught, [], 'nothing was thrown that nobody caught')
+    t.same(uncaught, [], 'every error was caught')
   }
   return { ...served, otherClient, unharmed }
 }

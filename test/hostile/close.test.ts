@@ -9,8 +9,13 @@ import { isThorough } from '../support/sampled.js'
 
 const CLIENTS = isThorough ? 3 : 1
 
-/** Closes a server while some clients do this, and returns what it took beyond the grace period. */
-async function excess (t: Test, kind: ServerKind, gracePeriodMs: number, { act }: Behaviour): Promise<number> {
+/** Closes a server while some clients do this. Returns the time beyond the grace period, in milliseconds. */
+async function excess (
+  t: Test,
+  kind: ServerKind,
+  gracePeriodMs: number,
+  { act }: Behaviour
+): Promise<number> {
   const { port, close } = await serveToClose(t, kind, gracePeriodMs)
   await Promise.all(Array.from({ length: CLIENTS }, async () => { await act(t, port) }))
   // What was sent last is underway.

@@ -11,12 +11,12 @@ const version = 'Sec-WebSocket-Version: 13'
 const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
 const path = '/live'
 
-/** What stands between the request line and whatever a row adds. */
+/** The headers between the request line and those that a row adds. */
 const proper = [host, upgrade, connection, version, key]
 const get = (...headers: string[]): string[] => [`GET ${path} HTTP/1.1`, ...headers]
 const at = (target: string): string[] => [`GET ${target} HTTP/1.1`, ...proper]
 
-/** What is asked, what it is answered with (0: nothing, and the connection ends), and the request. */
+/** A row: the attack, the status of the answer (0: none, and the connection ends), and the request. */
 /**
  * Newer releases of Node refuse so many headers by themselves; older ones drop some, and leave it to the
  * service.
@@ -301,7 +301,7 @@ t.test('a handshake that comes byte by byte is served', async t => {
   await gone(t, served, raw)
 })
 
-t.test('handshakes that never end keep nobody else out', async t => {
+t.test('handshakes that never end keep no other client out', async t => {
   const served = await serveAttacked(t, { path, connectionLimits: { maxConnections: 2 } })
   const slow = await Promise.all(Array.from({ length: 100 }, async (_, i) => {
     const raw = await RawSocket.open(t, served.port)
@@ -328,24 +328,24 @@ t.test('a reset', async t => {
   })
 
   t.test('while the application still decides about the upgrade leaves nothing', async t => {
-    const turnstile = new Barrier()
+    const barrier = new Barrier()
     let held = true
     const served = await serveAttacked(t, { path, connectionLimits: { maxConnections: 3 } }, {
       before: app => {
         app.addHook('onRequest', async request => {
-          if (held && request.headers['x-slow'] !== undefined) await turnstile.pass()
+          if (held && request.headers['x-slow'] !== undefined) await barrier.pass()
         })
       }
     })
-    t.teardown(() => { turnstile.open() })
+    t.teardown(() => { barrier.open() })
     for (let i = 0; i < 20; i++) {
       const raw = await RawSocket.open(t, served.port)
       raw.request(...get(...proper, 'X-Slow: 1'))
-      await turnstile.held()
+      await barrier.held()
       raw.socket.resetAndDestroy()
       // For half of them the server finds out first.
       if (i % 2 === 0) await once(raw.socket, 'close')
-      await turnstile.release()
+      await barrier.release()
     }
     held = false
     await served.unharmed(t)

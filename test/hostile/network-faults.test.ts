@@ -100,25 +100,25 @@ t.test('a reset during a login that takes its time leaves nothing', async t => {
   }
   t.ok(asked.passed > 5, `${asked.passed} of 20 logins had begun`)
   await unharmed(t)
-  t.equal((await app.noex.getStats()).connections.authenticated, 0, 'nobody is logged in')
+  t.equal((await app.noex.getStats()).connections.authenticated, 0, 'no client is logged in')
   t.match(app.noex.getConnections(), [{ authenticated: false }])
 })
 
-t.test('a login that succeeds when its client has gone logs nobody in', async t => {
-  const turnstile = new Barrier()
+t.test('a login that succeeds when its client has gone has no effect', async t => {
+  const barrier = new Barrier()
   const served = await serveAttacked(t, {
     auth: {
       required: false,
-      validate: async () => { await turnstile.pass(); return { userId: 'ann', roles: [] } }
+      validate: async () => { await barrier.pass(); return { userId: 'ann', roles: [] } }
     }
   })
-  t.teardown(() => { turnstile.open() })
+  t.teardown(() => { barrier.open() })
   const client = await HostileClient.open(t, served.port)
   client.send(textFrame({ id: 1, type: 'auth.login', token: 'x' }))
-  await turnstile.held()
+  await barrier.held()
   client.raw.socket.resetAndDestroy()
   await served.unharmed(t)
-  turnstile.open()
+  barrier.open()
   await served.unharmed(t)
   t.equal((await served.app.noex.getStats()).connections.authenticated, 0)
 })
@@ -154,7 +154,7 @@ t.test('a connection that is dead on the way is ended by the heartbeat, and the 
   await unharmed(t)
 })
 
-t.test('a client that stops reading is closed with 1013 in time, and holds up neither memory nor others', async t => {
+t.test('a client that stops reading is closed with 1013 in time, and holds up no other client', async t => {
   const drainTimeoutMs = 400
   const { proxy, app, store, otherClient, unharmed } = await behindProxy(t, {
     backpressure: { maxBufferedBytes: MIB, drainTimeoutMs }

@@ -126,7 +126,7 @@ t.test('a frame that breaks the protocol closes its connection alone', async t =
   for (const [attack, code, ...frames] of violations) {
     await t.test(`${attack}: ${code}`, async t => {
       const client = await HostileClient.open(t, port)
-      // What follows in the same breath must not be executed.
+      // What follows in the same chunk must not be executed.
       client.send(
         Buffer.concat([...frames, textFrame({ id: 8, type: 'store.insert', bucket: 'items', data: {} })])
       )
@@ -177,7 +177,7 @@ const oddities: ReadonlyArray<readonly [oddity: string, ...bytes: Buffer[]]> = [
     encodeFrame(ping, 'x'),
     encodeFrame(continuation, '"type":"store.buckets"}')
   ],
-  ['pongs that nobody asked for', encodeFrame(pong), encodeFrame(pong, 'x'.repeat(125)), textFrame(request)],
+  ['pongs without a ping', encodeFrame(pong), encodeFrame(pong, 'x'.repeat(125)), textFrame(request)],
   [
     'no request first',
     textFrame(''),

@@ -1,4 +1,4 @@
-/** What a client claims with the headers of the matrix; none of it is true. */
+/** The claims of a client in the headers of the matrix; none of them is true. */
 const lies = {
   'X-Forwarded-For': ['203.0.113.66', '203.0.113.67'],
   'X-Real-IP': ['203.0.113.66', '203.0.113.67'],
@@ -35,7 +35,7 @@ const spellings = {
 
 type Spelling = keyof typeof spellings
 
-/** One request with which a client tries to be somebody else. */
+/** One request with which a client tries to be another user. */
 export interface Attempt {
   readonly title: string
   /** Lines of the request's head, beside those that every upgrade has. */
@@ -68,7 +68,7 @@ function spelled (name: HeaderName, spelling: Spelling, values: readonly string[
 /** All that a client can claim at once. */
 const everything = names.map(name => `${name}: ${lies[name][0]}`)
 
-/** What a client sends that claims nothing. */
+/** The request of a client that claims nothing. */
 export const honest: Attempt = attempt('nothing', [])
 
 /** Attempts that are not about one header. */
@@ -84,7 +84,8 @@ const together: readonly Attempt[] = [
   attempt(
     'the headers of the proxy named in Connection',
     [],
-    'Upgrade, X-Real-IP, X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-User, X-Forwarded-Groups, X-Gateway-Secret'
+    'Upgrade, X-Real-IP, X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-User, ' +
+      'X-Forwarded-Groups, X-Gateway-Secret'
   ),
   attempt(
     'headers and their names in Connection',

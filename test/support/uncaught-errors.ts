@@ -1,8 +1,7 @@
 import type { Test } from 'tap'
 
 /**
- * Collects what would end a process, until the test is over: errors that nobody has caught, and promises
- * whose rejection nobody has heard of.
+ * Collects what would end a process, until the test is over: uncaught errors and unhandled rejections.
  */
 export function watchUncaughtErrors (t: Test): readonly unknown[] {
   const uncaught: unknown[] = []
