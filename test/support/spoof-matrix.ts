@@ -3,28 +3,28 @@ import { connect as connectTls } from 'node:tls'
 import Fastify from 'fastify'
 import type { Test } from 'tap'
 import { noexPlugin, type NoexOptions } from '../../lib/index.js'
-import { startStore } from '../support/service.js'
-import { upgradeHeaders } from '../support/raw-socket.js'
-import { gatewaySecret, honest, type Attempt } from './attempts.js'
+import { startStore } from './service.js'
+import { upgradeHeaders } from './raw-socket.js'
+import { gatewaySecret, honest, type Attempt } from './spoof-attempts.js'
 import { proxyKinds, startProxy, type Proxy } from './proxy.js'
 import type { Replacement } from './shipped-file.js'
 
 /** Where the clients of the matrix are: neither where the proxies are, nor any address that they claim. */
 const CLIENT = '127.0.0.7'
 const PROXY = '127.0.0.1'
-/** Nobody is there. A service that trusts it trusts neither the proxies nor the clients. */
+/** An address without a host. A service that trusts it trusts neither the proxies nor the clients. */
 const ELSEWHERE = '10.9.8.7'
 /** Of the page that the clients come from, which is the right one. */
 const ORIGIN = 'https://localhost'
 const PATIENCE_MS = 10_000
-/** The user whom a proxy names that logs users in. */
+/** The user that a proxy names which logs users in. */
 const USER = 'ann'
 
 /** How a service learns who its clients are. */
 type Service = 'realIpHeader' | 'trustProxy' | 'gateway'
 const services: readonly Service[] = ['realIpHeader', 'trustProxy', 'gateway']
 
-/** What a service takes a client for. */
+/** The client as a service sees it. */
 interface Seen {
   readonly address: string
   readonly user: string | null
@@ -40,21 +40,21 @@ interface Desk {
   arrived: number
   /** Entries of refused upgrades in its audit trail. */
   recorded: number
-  /** What the newest connection was taken for. */
+  /** Returns the client of the newest connection as the service sees it. */
   readonly seen: () => Seen
 }
 
-/** A way from the client to a service, and what is true of whoever comes by it. */
+/** A way from the client to a service, and what is true of a client that comes by it. */
 interface Route {
   readonly title: string
   readonly desk: Desk
   /** `undefined` where the client talks to the service itself. */
   readonly proxy: Proxy | undefined
-  /** `undefined` where nobody may be let in. */
+  /** `undefined` where no client may be let in. */
   readonly truth: Seen | undefined
 }
 
-/** What has come of a matrix. */
+/** The outcome of a matrix. */
 export interface Outcome {
   /** Requests that were sent. */
   attempts: number
@@ -66,7 +66,7 @@ export interface Outcome {
   readonly unrecorded: string[]
   /** Refused before the service had a request: by a proxy, or by Node. */
   stopped: number
-  /** Taken for somebody else: each is described. */
+  /** Taken for another client: each is described. */
   readonly accepted: string[]
   /** Ways by which an honest client should come in, and none did. */
   readonly blocked: string[]
@@ -102,18 +102,22 @@ export async function runMatrix (t: Test, { attempts, nginxChanges = [] }: Matri
   return outcome
 }
 
-async function routesTo (t: Test, service: Service, nginxChanges: readonly Replacement[]): Promise<Route[][]> {
+async function routesTo (
+  t: Test,
+  service: Service,
+  nginxChanges: readonly Replacement[]
+): Promise<Route[][]> {
   const [trusting, other] = await Promise.all([
     startDesk(t, service, PROXY),
     startDesk(t, service, ELSEWHERE)
   ])
-  const nobody = { user: null, roles: [] }
-  const direct = { address: CLIENT, scheme: 'http', host: 'localhost', ...nobody }
+  const anonymous = { user: null, roles: [] }
+  const direct = { address: CLIENT, scheme: 'http', host: 'localhost', ...anonymous }
   const proxied = {
     address: CLIENT,
     scheme: service === 'trustProxy' ? 'https' : 'http',
     host: 'localhost',
-    ...nobody
+    ...anonymous
   }
   const lane: Route[] = [
     {
@@ -153,7 +157,7 @@ async function routesTo (t: Test, service: Service, nginxChanges: readonly Repla
   return [lane, otherLane]
 }
 
-/** What a proxy that logs users in changes in its file. */
+/** The changes in the file of a proxy that logs users in. */
 const logsIn: Readonly<Record<Proxy['kind'], readonly Replacement[]>> = {
   nginx: [
     ['X-Forwarded-User ""', `X-Forwarded-User ${USER}`],

@@ -1,4 +1,4 @@
-/** What a frame says of itself; everything that is left out is as RFC 6455 wants it from a client. */
+/** The header of a frame; the parts that are left out are as RFC 6455 wants them from a client. */
 export interface FrameFields {
   /** @default true */
   readonly fin?: boolean
@@ -6,7 +6,7 @@ export interface FrameFields {
   readonly rsv?: number
   /** @default true */
   readonly masked?: boolean
-  /** The length that the header names, whatever the payload has. @default the payload's */
+  /** The length that the header names, also another than the payload's. @default the payload's */
   readonly length?: number | bigint
   /** How the header names it: in 7 bits, or in 16 or 64 more. @default the shortest */
   readonly lengthBits?: 7 | 16 | 64
@@ -24,7 +24,7 @@ export const opcodes = {
 
 const MASK = Buffer.from([0x5a, 0x01, 0xfe, 0x33])
 
-/** Encodes one frame, also one that nobody should send. */
+/** Encodes one frame, also one that no client should send. */
 export function encodeFrame (
   opcode: number,
   payload: string | Uint8Array = '',

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { RawSocket, upgradeHeaders } from '../support/raw-socket.js'
+import { RawSocket, upgradeHeaders } from './raw-socket.js'
 import { encodeFrame, opcodes, textFrame } from './web-socket-frame.js'
 
-/** What a client does while the server closes. */
+/** An activity of a client while the server closes. */
 export interface Behaviour {
   readonly name: string
   /**
@@ -45,7 +45,7 @@ function drip (t: Test, { socket }: RawSocket, next: () => Uint8Array | string):
   run().catch(() => {})
 }
 
-/** Sends as fast as the server takes it. Everybody else gets a turn in between. */
+/** Sends as fast as the server takes it. The others get a turn in between. */
 function flood ({ socket }: RawSocket, chunk: Uint8Array | string): void {
   const run = async (): Promise<void> => {
     // The test destroys the socket when it ends.

@@ -1,15 +1,16 @@
-// The crowd of hostile-strangers.campaign.ts: WebSockets that never log in, requests whose heads never end,
-// and logins. Each comes from an address of the network 127.0.0.0/8, so that what holds for an address does
-// not refuse them all.
+// The crowd of hostile-unauthenticated.campaign.ts: WebSockets that never log in, requests whose heads never
+// end, and logins. Each comes from an address of the network 127.0.0.0/8, so that what holds for an address
+// does not refuse them all.
 import { connect, type Socket } from 'node:net'
+import { upgradeHeaders } from '../support/raw-socket.js'
 import { answerBy } from './child-program.js'
 
-/** How long a stranger waits before it comes again, in milliseconds, at most. */
+/** Longest time before a client connects again, in milliseconds. */
 const PAUSE_MS = 1_000
 const LINE_MS = 2_000
 
 const upgrade = (port: number): string =>
-  `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
+  ['GET / HTTP/1.1', `Host: 127.0.0.1:${port}`, ...upgradeHeaders, '', ''].join('\r\n')
 
 /** How often each thing has happened. */
 const counts = new Map<string, number>()
@@ -27,20 +28,20 @@ function frame (text: string): Buffer {
 const addressOf = (network: number, index: number): string =>
   `127.${network}.${index >> 8}.${index & 255 || 255}`
 
-/** A connection of its own address, which counts what it is told and comes again when it has ended. */
-function stranger (port: number, localAddress: string): void {
+/** A connection of its own address, which counts its answers and connects again when it has ended. */
+function openUnauthenticated (port: number, localAddress: string): void {
   const socket = connect({ port, host: '127.0.0.1', localAddress })
   let answer = ''
   socket.write(upgrade(port))
   socket.on('data', chunk => {
     const text = chunk.toString('latin1')
-    if (answer === '') count(`strangers answered ${answer = text.slice(9, 12)}`)
+    if (answer === '') count(`unauthenticated answered ${answer = text.slice(9, 12)}`)
     const reason = /login_timeout|too_many_connections/.exec(text)?.[0]
-    if (reason !== undefined) count(`strangers closed with ${reason}`)
+    if (reason !== undefined) count(`unauthenticated closed with ${reason}`)
   })
   // It answers the server's close frame by ending its half.
   socket.on('end', () => { socket.end() })
-  again(socket, () => { stranger(port, localAddress) })
+  again(socket, () => { openUnauthenticated(port, localAddress) })
 }
 
 /** Sends a head that never ends, line by line. */
@@ -87,8 +88,11 @@ function logIn (port: number, localAddress: string, username: string, password: 
 let logins: number[] = []
 
 answerBy({
-  /** Some strangers, `perAddress` from each address of `127.<network>.0.0/16`, a few hundred a second. */
-  async strangers ({
+  /**
+   * Opens connections that never log in, `perAddress` from each address of `127.<network>.0.0/16`, a few
+   * hundred a second.
+   */
+  async unauthenticated ({
     port,
     amount,
     perAddress,
@@ -100,7 +104,7 @@ answerBy({
     network: number
   }) {
     for (let i = 0; i < amount; i++) {
-      stranger(port, addressOf(network, Math.floor(i / perAddress)))
+      openUnauthenticated(port, addressOf(network, Math.floor(i / perAddress)))
       if (i % 20 === 19) await new Promise(resolve => setTimeout(resolve, 25))
     }
   },
@@ -133,7 +137,7 @@ answerBy({
     }, 10)
   },
 
-  /** What has happened since the last call. */
+  /** Returns the counts since the last call. */
   figures () {
     const sorted = Float64Array.from(logins).sort()
     const figures = {

@@ -1,4 +1,4 @@
-// The server of hostile-strangers.campaign.ts: accounts with real password hashes, and options as for
+// The server of hostile-unauthenticated.campaign.ts: accounts with real password hashes, and options as for
 // production. Arguments: connections that may wait to log in, connections of one address, failed logins to
 // one account, milliseconds to log in.
 import { createHash } from 'node:crypto'
@@ -13,7 +13,7 @@ const [maxUnauthenticatedConnections, maxConnectionsPerIp, maxAttempts, loginTim
 /** Accounts that are logged in to, all with the same password. */
 const ACCOUNTS = 500
 
-const store = await Store.start({ name: 'strangers' })
+const store = await Store.start({ name: 'unauthenticated' })
 await store.defineBucket('items', { key: 'id', schema: { id: { type: 'string' }, name: { type: 'string' } } })
 await store.bucket('items').insert({ id: 'kept', name: 'x'.repeat(200) })
 const server = await NoexServer.start({
@@ -59,11 +59,14 @@ async function tokenOf (index: number): Promise<string> {
 }
 
 let peakRss = 0
-let peakStrangers = 0
+let peakUnauthenticated = 0
 setInterval(() => {
   peakRss = Math.max(peakRss, process.memoryUsage.rss())
   const connections = server.getConnections()
-  peakStrangers = Math.max(peakStrangers, connections.filter(({ authenticated }) => !authenticated).length)
+  peakUnauthenticated = Math.max(
+    peakUnauthenticated,
+    connections.filter(({ authenticated }) => !authenticated).length
+  )
 }, 250).unref()
 
 answerBy({
@@ -74,13 +77,13 @@ answerBy({
     const { user, system } = process.cpuUsage()
     const figures = {
       connections: server.connectionCount,
-      peakStrangers,
+      peakUnauthenticated,
       peakRss,
       rss: process.memoryUsage.rss(),
       cpuMs: (user + system) / 1_000
     }
     peakRss = 0
-    peakStrangers = 0
+    peakUnauthenticated = 0
     return figures
   },
   stop: async () => { await server.stop() }

@@ -3,9 +3,9 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { noexPlugin, NoexServer, type NoexOptions } from '../../lib/index.js'
-import { startStore } from '../support/service.js'
+import { startStore } from './service.js'
 
-/** What a close may take beyond its grace period, whatever clients do. */
+/** The longest time of a close beyond its grace period, in milliseconds, no matter what clients do. */
 export const ALLOWANCE_MS = 2_000
 
 /** Time after which a close counts as one that never ends. */
@@ -21,8 +21,8 @@ export type ServerKind = 'app.close()' | 'server.stop()'
 export interface ClosingServer {
   readonly port: number
   /**
-   * Closes it and resolves with the time that this took, in milliseconds; `Infinity` when it takes longer
-   * than anybody would wait.
+   * Closes it and resolves with the time that this took, in milliseconds; `Infinity` when it takes
+   * longer than `PATIENCE_MS`.
    */
   readonly close: () => Promise<number>
 }
@@ -30,7 +30,11 @@ export interface ClosingServer {
 const never = new Promise<never>(() => {})
 
 /** Serves a query that never ends, one whose result is large, and logins that take for ever. */
-export async function serveToClose (t: Test, kind: ServerKind, gracePeriodMs: number): Promise<ClosingServer> {
+export async function serveToClose (
+  t: Test,
+  kind: ServerKind,
+  gracePeriodMs: number
+): Promise<ClosingServer> {
   const store = await startStore(t)
   await store.defineBucket('items', { key: 'id', schema: { id: { type: 'string' } } })
   const filler = 'x'.repeat(500_000)

@@ -1,4 +1,4 @@
-/** What a client claims with the headers of the matrix; none of it is true. */
+/** The claims of a client in the headers of the matrix; none of them is true. */
 const lies = {
   'X-Forwarded-For': ['203.0.113.66', '203.0.113.67'],
   'X-Real-IP': ['203.0.113.66', '203.0.113.67'],
@@ -35,7 +35,7 @@ const spellings = {
 
 type Spelling = keyof typeof spellings
 
-/** One request with which a client tries to be somebody else. */
+/** One request with which a client tries to be another user. */
 export interface Attempt {
   readonly title: string
   /** Lines of the request's head, beside those that every upgrade has. */
@@ -49,8 +49,9 @@ function attempt (title: string, headers: readonly string[], connection = 'Upgra
 }
 
 /**
- * Headers that say nothing: what counts is how many there are. Short, so that the head stays below the 16 KiB that Node
- * takes; and by a proxy that sorts headers (Caddy) they are put before `X-…`, behind what makes the request an upgrade.
+ * Headers that say nothing: what counts is how many there are. Short, so that the head stays below the 16 KiB
+ * that Node takes; and by a proxy that sorts headers (Caddy) they are put before `X-…`, behind what makes the
+ * request an upgrade.
  */
 function fillers (count: number): string[] {
   return Array.from({ length: count }, (_, i) => `w${i.toString(36)}:`)
@@ -58,24 +59,39 @@ function fillers (count: number): string[] {
 
 function spelled (name: HeaderName, spelling: Spelling, values: readonly string[]): Attempt {
   const sent = spellings[spelling](name)
-  return attempt(`${name}, ${spelling}, ${values.length === 1 ? 'once' : 'twice'}`, values.map(value => `${sent}: ${value}`))
+  return attempt(
+    `${name}, ${spelling}, ${values.length === 1 ? 'once' : 'twice'}`,
+    values.map(value => `${sent}: ${value}`)
+  )
 }
 
 /** All that a client can claim at once. */
 const everything = names.map(name => `${name}: ${lies[name][0]}`)
 
-/** What a client sends that claims nothing. */
+/** The request of a client that claims nothing. */
 export const honest: Attempt = attempt('nothing', [])
 
 /** Attempts that are not about one header. */
 const together: readonly Attempt[] = [
   attempt('every header at once', everything),
-  attempt('every header at once, in the spelling of CGI', everything.map(line => line.replace(/^[^:]+/, spellings.underscore))),
+  attempt(
+    'every header at once, in the spelling of CGI',
+    everything.map(line => line.replace(/^[^:]+/, spellings.underscore))
+  ),
   attempt('two spellings of the user', ['X_Forwarded_User: root', 'X-Forwarded-User: admin']),
   attempt('the user and the secret', ['X-Forwarded-User: root', `X-Gateway-Secret: ${gatewaySecret}`]),
   attempt('the proxy\'s own address', ['X-Forwarded-For: 127.0.0.1', 'X-Real-IP: 127.0.0.1']),
-  attempt('the proxy\'s headers named in Connection', [], 'Upgrade, X-Real-IP, X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-User, X-Forwarded-Groups, X-Gateway-Secret'),
-  attempt('headers and their names in Connection', everything, 'Upgrade, X-Real-IP, X-Forwarded-For, X-Forwarded-User, X-Gateway-Secret'),
+  attempt(
+    'the headers of the proxy named in Connection',
+    [],
+    'Upgrade, X-Real-IP, X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-User, ' +
+      'X-Forwarded-Groups, X-Gateway-Secret'
+  ),
+  attempt(
+    'headers and their names in Connection',
+    everything,
+    'Upgrade, X-Real-IP, X-Forwarded-For, X-Forwarded-User, X-Gateway-Secret'
+  ),
   attempt('an address in two lines of one header', ['X-Forwarded-For: 203.0.113.66,', ' 203.0.113.67']),
   ...[900, 990, 1_100, 2_000].flatMap(count => [
     attempt(`${count} headers`, fillers(count)),
@@ -86,13 +102,24 @@ const together: readonly Attempt[] = [
 
 /** The whole matrix: each header in each spelling, once and twice, and what is more than one header. */
 export const allAttempts: readonly Attempt[] = [
-  ...names.flatMap(name => (Object.keys(spellings) as Spelling[]).flatMap(spelling => [spelled(name, spelling, lies[name].slice(0, 1)), spelled(name, spelling, lies[name])])),
+  ...names.flatMap(name =>
+    (Object.keys(spellings) as Spelling[]).flatMap(spelling => [
+      spelled(name, spelling, lies[name].slice(0, 1)),
+      spelled(name, spelling, lies[name])
+    ])
+  ),
   ...together
 ]
 
-/** The part of it that each change is tried with: the headers that the tests' services read, and what is more than one header. */
+/**
+ * The part of it that each change is tried with: the headers that the tests' services read, and what is more
+ * than one header.
+ */
 export const someAttempts: readonly Attempt[] = [
   ...(['X-Forwarded-For', 'X-Real-IP', 'X-Forwarded-User', 'X-Gateway-Secret'] as const).flatMap(name =>
-    (Object.keys(spellings) as Spelling[]).map(spelling => spelled(name, spelling, spelling === 'case' ? lies[name] : lies[name].slice(0, 1)))),
+    (Object.keys(spellings) as Spelling[]).map(spelling =>
+      spelled(name, spelling, spelling === 'case' ? lies[name] : lies[name].slice(0, 1))
+    )
+  ),
   ...together
 ]

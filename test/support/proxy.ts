@@ -3,11 +3,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
-import { temporaryDirectory } from '../support/temporary-directory.js'
-import { freePort } from '../support/free-port.js'
+import { temporaryDirectory } from './temporary-directory.js'
+import { freePort } from './free-port.js'
 import { hasProgram, startProgram } from './program.js'
 import { adapted, type Replacement } from './shipped-file.js'
-import { projectFile } from '../support/project-file.js'
+import { projectFile } from './project-file.js'
 
 const run = promisify(execFile)
 

@@ -1,6 +1,6 @@
-import { closeFrame, encodeFrame, fragments, opcodes, textFrame } from './web-socket-frame.js'
+import { closeFrame, encodeFrame, fragments, opcodes, textFrame } from '../support/web-socket-frame.js'
 
-/** Chance with a seed, so that whatever happens can be made to happen again. */
+/** Chance with a seed, so that a run can be repeated. */
 export class Random {
   #state: number
 
@@ -31,11 +31,14 @@ export class Random {
   }
 }
 
-/** What stands where something else should, as JSON; some of it is none. */
+/** Values of the wrong kind, as JSON; some of it is invalid. */
 const oddValues = [
-  'null', 'true', '0', '-1', '-0', '1.5', '1e400', '1e308', '9007199254740993', 'NaN', '""', '"constructor"', '"__proto__"', '"toString"', '"*"', '"items"', '"_users"', '"\\ud800"', '"\\u0000"', '"😀"',
-  '[]', '{}', '[null]', '[[[[]]]]', '{"__proto__":{"x":1}}', '{"constructor":{"prototype":{}}}', '{"toString":1}', '{"$or":[]}', '{"$in":[1]}', '{"$gt":{}}', '{"a":1,"a":2}',
-  '['.repeat(40) + ']'.repeat(40), '{"a":'.repeat(33) + '1' + '}'.repeat(33), '['.repeat(2_000), `"${'x'.repeat(3_000)}"`, `[${'0,'.repeat(500)}0]`, '"{{ input.a }}"', '"store.clear"', '"rules.*"'
+  'null', 'true', '0', '-1', '-0', '1.5', '1e400', '1e308', '9007199254740993', 'NaN', '""', '"constructor"',
+  '"__proto__"', '"toString"', '"*"', '"items"', '"_users"', '"\\ud800"', '"\\u0000"', '"😀"',
+  '[]', '{}', '[null]', '[[[[]]]]', '{"__proto__":{"x":1}}', '{"constructor":{"prototype":{}}}',
+  '{"toString":1}', '{"$or":[]}', '{"$in":[1]}', '{"$gt":{}}', '{"a":1,"a":2}',
+  '['.repeat(40) + ']'.repeat(40), '{"a":'.repeat(33) + '1' + '}'.repeat(33), '['.repeat(2_000),
+  `"${'x'.repeat(3_000)}"`, `[${'0,'.repeat(500)}0]`, '"{{ input.a }}"', '"store.clear"', '"rules.*"'
 ] as const
 
 const oddNames = [
@@ -99,11 +102,11 @@ function changeText (random: Random, text: string): string {
   }
 }
 
-/** A well-formed frame with a request that has been changed: whatever it says, the connection stays. */
+/** A well-formed frame with a request that has been changed: the connection stays in any case. */
 export function mutatedMessage (random: Random, requests: readonly object[]): Buffer {
   const texts: string[] = []
   const { id, type, ...fields } = random.pick(requests) as Record<string, unknown>
-  // What is wrong at the top gets no further than the door, so that is for some of them only.
+  // What is wrong at the top is refused at once, so that is for some of them only.
   const head = random.next() < 0.8 ? { id, type } : changeValue(random, { id, type }, texts)
   const changed = changeValue(random, fields, texts)
   const body = typeof changed === 'string' ? { data: changed } : changed as object
@@ -206,10 +209,28 @@ export function mutatedHandshake (random: Random, path: string): Buffer {
       case 0: lines.splice(at, 1); break
       case 1: lines.splice(at, 0, line); break
       case 2: lines.push(...lines.splice(at, 1)); break
-      case 3: lines[at] = line.replace(/: .*/, `: ${random.pick(['', 'constructor', '__proto__', 'null', '0', 'x'.repeat(8_000), 'a, a', '\xff', '\0', '"'])}`); break
+      case 3:
+        lines[at] = line.replace(/: .*/, `: ${random.pick([
+          '', 'constructor', '__proto__', 'null', '0', 'x'.repeat(8_000), 'a, a', '\xff', '\0', '"'
+        ])}`)
+        break
       case 4: lines[at] = changeText(random, line); break
-      case 5: lines.splice(at + 1, 0, random.pick(['Origin: null', 'Sec-WebSocket-Extensions: constructor; __proto__', 'Sec-WebSocket-Protocol: a,,b', 'Content-Length: 10', 'Transfer-Encoding: chunked', 'X-Forwarded-For: 1', 'Expect: x', 'Authorization: Bearer x', `X: ${'y'.repeat(random.below(20_000))}`])); break
-      default: lines[0] = `${random.pick(['GET', 'POST', 'HEAD', 'CONNECT', 'PRI', 'get'])} ${random.pick([path, `${path}#`, '*', '/%zz', '//', '/healthz', '/stats', `http://x${path}`, `${path}?${'%'.repeat(random.below(100))}`])} HTTP/${random.pick(['1.1', '1.0', '2.0', '1.9', ''])}`
+      case 5:
+        lines.splice(at + 1, 0, random.pick([
+          'Origin: null', 'Sec-WebSocket-Extensions: constructor; __proto__', 'Sec-WebSocket-Protocol: a,,b',
+          'Content-Length: 10', 'Transfer-Encoding: chunked', 'X-Forwarded-For: 1', 'Expect: x',
+          'Authorization: Bearer x', `X: ${'y'.repeat(random.below(20_000))}`
+        ]))
+        break
+      default:
+        lines[0] = [
+          random.pick(['GET', 'POST', 'HEAD', 'CONNECT', 'PRI', 'get']),
+          random.pick([
+            path, `${path}#`, '*', '/%zz', '//', '/healthz', '/stats', `http://x${path}`,
+            `${path}?${'%'.repeat(random.below(100))}`
+          ]),
+          `HTTP/${random.pick(['1.1', '1.0', '2.0', '1.9', ''])}`
+        ].join(' ')
     }
   }
   const bytes = Buffer.concat([

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { projectFile } from '../support/project-file.js'
+import { projectFile } from './project-file.js'
 
 /** A text of a shipped file and what stands in its place in a test's copy. */
 export type Replacement = readonly [from: string | RegExp, to: string]
