@@ -87,7 +87,7 @@ export const rules: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ pattern: RuleName }),
     resources: patternOf,
-    guard: client => { client.eventSubscriptions.checkRoom() },
+    guard: client => { client.eventSubscriptions.checkQuota() },
     run: async ({ server, client }, { pattern }) =>
       client.eventSubscriptions.add(serviceOf(server).channels, pattern)
   }),

@@ -25,7 +25,7 @@ export const storeQuery: readonly Operation[] = [
     tier: 'read',
     request: Query,
     resources: namedQuery('query'),
-    guard: client => { client.subscriptions.checkRoom() },
+    guard: client => { client.subscriptions.checkQuota() },
     async run ({ server: { sharedStore, liveQueries }, client, grant }, r) {
       const params = r.params ?? undefined
       checkQueryParams(sharedStore.store, r.query, params)

@@ -102,7 +102,7 @@ function copyOf (value: unknown, issues: Issues): Readonly<Record<string, unknow
 
 function checkFields (input: Readonly<Record<string, unknown>>, issues: Issues): void {
   for (const [name, field] of Object.entries(input)) {
-    if (issues.full) return
+    if (issues.isFull) return
     const path = `input.${name}`
     if (name === '' || name.length > MAX_NAME_CHARS) {
       issues.add(path, `must have a name of 1 to ${MAX_NAME_CHARS} characters`)

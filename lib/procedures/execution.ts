@@ -47,7 +47,7 @@ export async function execute (
     return running === undefined ? run : running.then(() => run)
   })
   // The rule engine is told of nothing that may be taken back.
-  if (requests.later.length > 0) await call.server.sharedStore.store.whenDurable()
+  if (requests.deferred.length > 0) await call.server.sharedStore.store.whenDurable()
   try {
     await finish(requests, call, procedure.name)
   } catch (error) {
@@ -59,7 +59,7 @@ export async function execute (
 /** Tells the rule engine what it has to be told after the commit. */
 async function finish (requests: TransactionRequests, call: Call, name: string): Promise<void> {
   const { deadline } = call
-  for (const { path, operation, request, grant } of requests.later) {
+  for (const { path, operation, request, grant } of requests.deferred) {
     try {
       grant.assertStillAllowed()
       await deadline.race(runOperation(operation, request, contextOf(call, grant)))

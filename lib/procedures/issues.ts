@@ -15,12 +15,12 @@ export class Issues {
     return this.#list
   }
 
-  get full (): boolean {
+  get isFull (): boolean {
     return this.#list.length >= MAX_ISSUES
   }
 
   add (path: string, problem: string): void {
-    if (!this.full) this.#list.push({ path, problem })
+    if (!this.isFull) this.#list.push({ path, problem })
   }
 }
 

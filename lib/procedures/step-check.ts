@@ -97,7 +97,7 @@ export class StepCheck {
       this.#issues.add(path, 'must be a non-empty array of steps')
       return
     }
-    for (let index = 0; index < value.length && !this.#issues.full; index++) {
+    for (let index = 0; index < value.length && !this.#issues.isFull; index++) {
       this.#step(value[index], `${path}[${index}]`, depth)
     }
   }
@@ -178,7 +178,7 @@ export function checkMembers (
     if (problem !== undefined) issues.add(at(name), problem)
   }
   for (const name of Object.keys(value)) {
-    if (issues.full) return
+    if (issues.isFull) return
     if (!known.has(name)) issues.add(at(name), `is unknown${didYouMean(nearestNames(name, known)[0])}`)
   }
 }

@@ -43,7 +43,7 @@ export class TransactionRequests implements StepRequests {
   readonly #writers = new EntryWriters()
   /** Where the store steps stand, in the order in which they have run. */
   readonly #paths: string[] = []
-  readonly #later: DeferredStep[] = []
+  readonly #deferred: DeferredStep[] = []
   /** That of the entry which is running. */
   #grant: Grant | undefined
 
@@ -60,16 +60,16 @@ export class TransactionRequests implements StepRequests {
   }
 
   /** What runs after the commit. */
-  get later (): readonly DeferredStep[] {
-    return this.#later
+  get deferred (): readonly DeferredStep[] {
+    return this.#deferred
   }
 
   perform (name: string, fields: StepFields, path: string): unknown {
-    return name.startsWith(STORE) ? this.#apply(name, fields, path) : this.#tell(name, fields, path)
+    return name.startsWith(STORE) ? this.#apply(name, fields, path) : this.#callEngine(name, fields, path)
   }
 
   /** Asks the rule engine, or notes what it is to be told. */
-  async #tell (name: string, fields: StepFields, path: string): Promise<unknown> {
+  async #callEngine (name: string, fields: StepFields, path: string): Promise<unknown> {
     const { server } = this.#call
     const step = authorizeStep(this.#call, name, fields)
     this.#grants.push(step.grant)
@@ -77,7 +77,7 @@ export class TransactionRequests implements StepRequests {
       return await runOperation(step.operation, step.request, contextOf(this.#call, step.grant)) ?? null
     }
     requireEngine(server.rules)
-    this.#later.push({ ...step, path })
+    this.#deferred.push({ ...step, path })
     return null
   }
 

@@ -15,7 +15,7 @@ import type { ServiceStatus } from './status.js'
 import { isSystemBucket } from '../store/system-buckets.js'
 
 /** What the statistics are of. */
-export interface StatisticsOptions {
+export interface StatisticsSources {
   readonly options: ResolvedOptions
   readonly sharedStore: SharedStore
   readonly connections: Connections
@@ -29,10 +29,10 @@ export interface StatisticsOptions {
 
 /** What a service tells of itself, and to whom. */
 export class Statistics {
-  readonly #of: StatisticsOptions
+  readonly #sources: StatisticsSources
 
-  constructor (options: StatisticsOptions) {
-    this.#of = options
+  constructor (options: StatisticsSources) {
+    this.#sources = options
   }
 
   /**
@@ -40,17 +40,17 @@ export class Statistics {
    * the same however many clients there are, and never rejects because of the store.
    */
   async all (): Promise<ServerStats> {
-    return await this.#counting(this.#of.sharedStore.hasSystemBuckets)
+    return await this.#collect(this.#sources.sharedStore.hasSystemBuckets)
   }
 
   /** Tells a client what it may see: system buckets are the superadmin's. */
   async for (session: Session | undefined): Promise<ServerStats> {
-    return session?.roles.includes('superadmin') === true ? await this.all() : await this.#counting(false)
+    return session?.roles.includes('superadmin') === true ? await this.all() : await this.#collect(false)
   }
 
-  async #counting (withSystemBuckets: boolean): Promise<ServerStats> {
-    const { options, connections, rules, trail, status } = this.#of
-    const address = this.#of.address()
+  async #collect (withSystemBuckets: boolean): Promise<ServerStats> {
+    const { options, connections, rules, trail, status } = this.#sources
+    const address = this.#sources.address()
     const { port, address: host } =
       typeof address === 'object' && address !== null ? address : { port: null, address: null }
     const active = connections.size
@@ -80,13 +80,13 @@ export class Statistics {
    * tell.
    */
   async forHttp (request: IncomingRequest): Promise<ServerStats | HttpRefusal> {
-    const admitted = await this.#of.httpAuthorizer.authorizeStats(request)
+    const admitted = await this.#sources.httpAuthorizer.authorizeStats(request)
     return 'refused' in admitted ? admitted : await this.for(admitted.session)
   }
 
   /** The store's own, with the subscriptions that the store does not know of. */
   async #storeStats (withSystemBuckets: boolean): Promise<StoreStats | null> {
-    const { options, sharedStore, connections, log } = this.#of
+    const { options, sharedStore, connections, log } = this.#sources
     try {
       const isCounted = (bucket: string): boolean => withSystemBuckets || !isSystemBucket(bucket, sharedStore)
       const stats = plainAnswer('the store', await options.store.getStats(isCounted))

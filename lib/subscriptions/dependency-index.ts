@@ -5,14 +5,14 @@ export interface Dependent {
   invalidate: (revision: number) => void
 }
 
-interface BucketReaders {
+interface BucketDependents {
   readonly whole: Set<Dependent>
   readonly records: Map<unknown, Set<Dependent>>
 }
 
 /** Knows who has read what, so that a changed record reaches the live queries that it concerns alone. */
 export class DependencyIndex {
-  readonly #buckets = new Map<string, BucketReaders>()
+  readonly #buckets = new Map<string, BucketDependents>()
 
   /** Starts to note what `reader` reads from now on. */
   track (dependent: Dependent): ReadSet {
@@ -23,7 +23,7 @@ export class DependencyIndex {
    * Tells all who have read this record or its whole bucket that a commit has changed it; `key` is as the
    * store compares it.
    */
-  changed (bucket: string, key: unknown, revision: number): void {
+  invalidate (bucket: string, key: unknown, revision: number): void {
     const readers = this.#buckets.get(bucket)
     if (readers === undefined) return
     for (const dependent of readers.whole) dependent.invalidate(revision)
@@ -32,7 +32,7 @@ export class DependencyIndex {
   }
 
   /** All who have read anything of this bucket. */
-  readersOf (bucket: string): Set<Dependent> {
+  dependentsOf (bucket: string): Set<Dependent> {
     const readers = this.#buckets.get(bucket)
     if (readers === undefined) return new Set()
     return new Set([...readers.whole, ...[...readers.records.values()].flatMap(ofRecord => [...ofRecord])])
@@ -45,11 +45,11 @@ export class DependencyIndex {
  */
 export class ReadSet implements ReadObserver {
   readonly #dependent: Dependent
-  readonly #index: Map<string, BucketReaders>
+  readonly #index: Map<string, BucketDependents>
   readonly #whole = new Set<string>()
   readonly #records = new Map<string, Set<unknown>>()
 
-  constructor (dependent: Dependent, index: Map<string, BucketReaders>) {
+  constructor (dependent: Dependent, index: Map<string, BucketDependents>) {
     this.#dependent = dependent
     this.#index = index
   }
@@ -57,7 +57,7 @@ export class ReadSet implements ReadObserver {
   readonly onBucket = (bucket: string): void => {
     if (this.#whole.has(bucket)) return
     this.#whole.add(bucket)
-    this.#readers(bucket).whole.add(this.#dependent)
+    this.#dependentsOf(bucket).whole.add(this.#dependent)
   }
 
   readonly onRecord = (bucket: string, key: unknown): void => {
@@ -65,7 +65,7 @@ export class ReadSet implements ReadObserver {
     if (keys === undefined) this.#records.set(bucket, keys = new Set())
     if (keys.has(key)) return
     keys.add(key)
-    const { records } = this.#readers(bucket)
+    const { records } = this.#dependentsOf(bucket)
     const readers = records.get(key)
     if (readers === undefined) records.set(key, new Set([this.#dependent]))
     else readers.add(this.#dependent)
@@ -97,13 +97,13 @@ export class ReadSet implements ReadObserver {
     }
   }
 
-  #readers (bucket: string): BucketReaders {
+  #dependentsOf (bucket: string): BucketDependents {
     let readers = this.#index.get(bucket)
     if (readers === undefined) this.#index.set(bucket, readers = { whole: new Set(), records: new Map() })
     return readers
   }
 
-  #remove (bucket: string, remove: (readers: BucketReaders) => void): void {
+  #remove (bucket: string, remove: (readers: BucketDependents) => void): void {
     const readers = this.#index.get(bucket)
     if (readers === undefined) return
     remove(readers)

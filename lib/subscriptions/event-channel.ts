@@ -19,14 +19,14 @@ export class EventChannel {
   readonly #listeners = new Set<EventListener>()
   readonly #matches: ((segments: readonly string[]) => boolean) | undefined
   /** The one topic that the pattern would match and the feed does not. */
-  readonly #without: string | undefined
+  readonly #excludedTopic: string | undefined
   #frame: Buffer | undefined
 
   constructor (key: string, pattern: string, withStem: boolean) {
     this.key = key
     this.pattern = pattern
     this.#matches = hasWildcard(pattern) ? compilePattern(pattern) : undefined
-    this.#without = withStem ? undefined : stemOf(pattern)
+    this.#excludedTopic = withStem ? undefined : stemOf(pattern)
   }
 
   get size (): number {
@@ -45,7 +45,7 @@ export class EventChannel {
   matches (topic: string, segments: readonly string[]): boolean {
     return this.#matches === undefined
       ? topic === this.pattern
-      : topic !== this.#without && this.#matches(segments)
+      : topic !== this.#excludedTopic && this.#matches(segments)
   }
 
   publish (topic: string, event: string | undefined): void {

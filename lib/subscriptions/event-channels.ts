@@ -18,16 +18,16 @@ export interface EventVisibility {
  */
 export class EventChannels {
   readonly #listener: EngineListener
-  readonly #rules: EventVisibility
+  readonly #visibility: EventVisibility
   readonly #log: Log
   readonly #channels = new Map<string, EventChannel>()
   /** By topic. */
-  readonly #exact = new Map<string, EventChannel>()
-  readonly #open = new Set<EventChannel>()
+  readonly #byTopic = new Map<string, EventChannel>()
+  readonly #withWildcard = new Set<EventChannel>()
 
-  constructor (engine: RuleEngine, rules: EventVisibility, log: Log) {
+  constructor (engine: RuleEngine, visibility: EventVisibility, log: Log) {
     this.#listener = new EngineListener(engine, log, event => { this.#publish(event) })
-    this.#rules = rules
+    this.#visibility = visibility
     this.#log = log
   }
 
@@ -48,15 +48,15 @@ export class EventChannels {
   }
 
   /** Logs why a subscription cannot go on. */
-  tellFailure (error: unknown, pattern: string): void {
+  logFailure (error: unknown, pattern: string): void {
     this.#log.error({ err: error, pattern }, 'a subscription to rule events has ended: the engine refused')
   }
 
   leave (channel: EventChannel, listener: EventListener): void {
     if (!channel.remove(listener) || channel.size > 0) return
     this.#channels.delete(channel.key)
-    this.#open.delete(channel)
-    if (this.#exact.get(channel.pattern) === channel) this.#exact.delete(channel.pattern)
+    this.#withWildcard.delete(channel)
+    if (this.#byTopic.get(channel.pattern) === channel) this.#byTopic.delete(channel.pattern)
     if (this.#channels.size === 0) this.stop()
   }
 
@@ -71,14 +71,14 @@ export class EventChannels {
     if (channel !== undefined) return channel
     channel = new EventChannel(key, pattern, withStem)
     this.#channels.set(key, channel)
-    if (hasWildcard(pattern)) this.#open.add(channel)
-    else this.#exact.set(pattern, channel)
+    if (hasWildcard(pattern)) this.#withWildcard.add(channel)
+    else this.#byTopic.set(pattern, channel)
     return channel
   }
 
   #publish (event: RuleEvent): void {
     const heard = this.#channelsOf(event.topic)
-    if (heard.length === 0 || hidesRecord(event.data, this.#rules)) return
+    if (heard.length === 0 || hidesRecord(event.data, this.#visibility)) return
     let text: string | undefined
     try {
       text = encodeEvent(event)
@@ -89,11 +89,11 @@ export class EventChannels {
   }
 
   #channelsOf (topic: string): EventChannel[] {
-    const exact = this.#exact.get(topic)
+    const exact = this.#byTopic.get(topic)
     const heard = exact === undefined ? [] : [exact]
-    if (this.#open.size === 0) return heard
+    if (this.#withWildcard.size === 0) return heard
     const segments = topic.split('.')
-    for (const channel of this.#open) if (channel.matches(topic, segments)) heard.push(channel)
+    for (const channel of this.#withWildcard) if (channel.matches(topic, segments)) heard.push(channel)
     return heard
   }
 }

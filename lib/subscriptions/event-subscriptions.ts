@@ -37,7 +37,7 @@ export class EventSubscriptions {
   /** Events that came while the client did not read, or before it knew of its subscription; in order. */
   #waiting: Waiting[] = []
   #waitingBytes = 0
-  #closed = false
+  #isClosed = false
 
   constructor (target: PushTarget, quota: SubscriptionQuota, subscriber: EventSubscriber) {
     this.#target = target
@@ -50,7 +50,7 @@ export class EventSubscriptions {
   }
 
   /** Throws `RATE_LIMITED` when there is no room for another subscription. */
-  checkRoom (): void {
+  checkQuota (): void {
     this.#quota.check(this.#subscriber.subscriptionCount)
   }
 
@@ -60,7 +60,7 @@ export class EventSubscriptions {
    * @throws `RATE_LIMITED`, or what the engine throws
    */
   add (channels: EventChannels, pattern: string): EncodedJson {
-    this.checkRoom()
+    this.checkQuota()
     const subscription = new EventSubscription(this, channels, pattern)
     const channel = subscription.follow(this.#subscriber.topicScope(pattern) ?? 'below')
     const id = (subscription.id =
@@ -68,7 +68,7 @@ export class EventSubscriptions {
     this.#subscriptions.set(id, subscription)
     this.#quota.take('rules')
     return new EncodedJson(`{"subscriptionId":${JSON.stringify(id)}}`, () => {
-      subscription.active = true
+      subscription.isActive = true
       this.resume()
     }, () => { this.remove(id) })
   }
@@ -86,7 +86,7 @@ export class EventSubscriptions {
 
   /** Sends what had to wait, in order, and then how much of each subscription was missed. */
   resume (): void {
-    if (this.#closed) return
+    if (this.#isClosed) return
     const waiting = this.#waiting
     this.#waiting = []
     let next = 0
@@ -94,11 +94,11 @@ export class EventSubscriptions {
       const item = waiting[next] as Waiting
       // Sending may have ended subscriptions.
       if (!item.subscription.isListening) continue
-      if (item.subscription.active) this.#send(item)
+      if (item.subscription.isActive) this.#send(item)
       else this.#waiting.push(item)
     }
     this.#setWaiting([...this.#waiting, ...waiting.slice(next)])
-    if (this.#waiting.length === 0) this.#tellGaps()
+    if (this.#waiting.length === 0) this.#notifyGaps()
   }
 
   /**
@@ -112,8 +112,8 @@ export class EventSubscriptions {
 
   /** Ends everything: the connection is going away, or must not hear anything any more. */
   close (): void {
-    if (this.#closed) return
-    this.#closed = true
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#quota.release('rules', this.size)
     for (const subscription of this.#subscriptions.values()) subscription.suspend()
     this.#subscriptions.clear()
@@ -126,11 +126,11 @@ export class EventSubscriptions {
     if (!subscription.isListening) return
     if (event === undefined) {
       subscription.missed++
-      if (maySend && this.#waiting.length === 0) this.#tellGaps()
+      if (maySend && this.#waiting.length === 0) this.#notifyGaps()
       return
     }
     const push = subscription.push(topic, event)
-    if (subscription.active && maySend && subscription.missed === 0 && this.#waiting.length === 0) {
+    if (subscription.isActive && maySend && subscription.missed === 0 && this.#waiting.length === 0) {
       this.#send({ subscription, push })
     } else {
       this.#wait({ subscription, push })
@@ -139,7 +139,7 @@ export class EventSubscriptions {
 
   /** Nobody may be sent what has waited for somebody else. */
   #maySend (): boolean {
-    return !this.#target.congested && this.#subscriber.mayPush()
+    return !this.#target.isCongested && this.#subscriber.mayPush()
   }
 
   #send ({ subscription, push }: Waiting): void {
@@ -166,9 +166,9 @@ export class EventSubscriptions {
     }
   }
 
-  #tellGaps (): void {
+  #notifyGaps (): void {
     for (const subscription of this.#subscriptions.values()) {
-      if (subscription.missed === 0 || !subscription.active) continue
+      if (subscription.missed === 0 || !subscription.isActive) continue
       this.#target.send(
         encodeNotice({
           type: 'system',
@@ -189,8 +189,8 @@ export class EventSubscriptions {
     const topicScope = this.#subscriber.topicScope(subscription.pattern)
     if (subscription.isListening && topicScope === subscription.topicScope) return true
     if (topicScope !== undefined) this.#follow(subscription, topicScope)
-    else if (this.#subscriber.isLoggedIn) this.#lose(subscription, 'forbidden')
-    else this.#silence(subscription)
+    else if (this.#subscriber.isLoggedIn) this.#end(subscription, 'forbidden')
+    else this.#suspend(subscription)
     return false
   }
 
@@ -199,20 +199,20 @@ export class EventSubscriptions {
     try {
       subscription.follow(topicScope)
     } catch (error) {
-      subscription.tellFailure(error)
-      this.#lose(subscription, 'failed')
+      subscription.logFailure(error)
+      this.#end(subscription, 'failed')
     }
   }
 
   /** Events that happen meanwhile are not sent later. */
-  #silence (subscription: EventSubscription): void {
+  #suspend (subscription: EventSubscription): void {
     subscription.suspend()
     subscription.missed = 0
     this.#setWaiting(this.#waiting)
   }
 
   /** A subscription ends by itself: its place is free, and the client is told. */
-  #lose (subscription: EventSubscription, reason: SubscriptionEnd): void {
+  #end (subscription: EventSubscription, reason: SubscriptionEnd): void {
     this.#drop(subscription)
     this.#ended.add(subscription.id)
     const { id: subscriptionId } = subscription
@@ -220,7 +220,7 @@ export class EventSubscriptions {
   }
 
   #drop (subscription: EventSubscription): void {
-    this.#silence(subscription)
+    this.#suspend(subscription)
     this.#subscriptions.delete(subscription.id)
     this.#quota.release('rules')
   }
@@ -236,17 +236,17 @@ export class EventSubscriptions {
 class EventSubscription implements EventListener {
   id = ''
   /** Whether the client knows of it. */
-  active = false
+  isActive = false
   /** Events that there was no room for. */
   missed = 0
   topicScope: TopicScope | undefined
   readonly pattern: string
-  readonly #table: EventSubscriptions
+  readonly #owner: EventSubscriptions
   readonly #channels: EventChannels
   #channel: EventChannel | undefined
 
   constructor (table: EventSubscriptions, channels: EventChannels, pattern: string) {
-    this.#table = table
+    this.#owner = table
     this.#channels = channels
     this.pattern = pattern
   }
@@ -266,8 +266,8 @@ class EventSubscription implements EventListener {
   }
 
   /** Logs why it cannot go on. */
-  tellFailure (error: unknown): void {
-    this.#channels.tellFailure(error, this.pattern)
+  logFailure (error: unknown): void {
+    this.#channels.logFailure(error, this.pattern)
   }
 
   /** Hears nothing until `follow`. */
@@ -282,6 +282,6 @@ class EventSubscription implements EventListener {
   }
 
   onEvent (topic: string, event: string | undefined): void {
-    this.#table.onEvent(this, topic, event)
+    this.#owner.onEvent(this, topic, event)
   }
 }

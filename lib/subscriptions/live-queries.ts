@@ -183,18 +183,18 @@ export class LiveQueries implements LiveQueryHost {
       case 'insert':
       case 'update':
       case 'delete':
-        this.#index.changed(change.bucket, this.#sharedStore.store.keyOf(change.bucket, change.key), revision)
+        this.#index.invalidate(change.bucket, this.#sharedStore.store.keyOf(change.bucket, change.key), revision)
         break
       case 'clear':
       case 'redefine':
-        for (const dependent of this.#index.readersOf(change.bucket)) dependent.invalidate(revision)
+        for (const dependent of this.#index.dependentsOf(change.bucket)) dependent.invalidate(revision)
         break
       case 'define':
         // A live query may fail for want of this bucket.
         for (const liveQuery of this.#keys.keys()) if (liveQuery.isFailing) liveQuery.invalidate(revision)
         break
       case 'drop': {
-        const readers = this.#index.readersOf(change.bucket)
+        const readers = this.#index.dependentsOf(change.bucket)
         const feeds = [...this.#keys.keys()].filter(liveQuery => readers.has(liveQuery))
         this.#end(feeds, 'bucket_dropped', bucketNotDefined(change.bucket))
         break

@@ -98,16 +98,16 @@ export class LiveQuery implements Dependent {
   #evaluation = 0
   /** Evaluations in a row during which something that they read has changed. */
   #overtaken = 0
-  #running = false
+  #isRunning = false
   /** Revision of the store at the beginning of the run that is under way. */
   #begunAt = 0
   /** Revision of the first change since then to what the query reads. */
   #changedAt = Infinity
   /** Something that the last evaluation has read may have changed since, or there was none. */
-  #dirty = true
-  #scheduled = false
+  #isDirty = true
+  #isScheduled = false
   #isFailing = false
-  #end: SubscriptionEnd | undefined
+  #endReason: SubscriptionEnd | undefined
   #frame: Buffer | undefined
 
   constructor ({ query, params, scope, owner }: LiveQueryKey, host: LiveQueryHost) {
@@ -168,30 +168,30 @@ export class LiveQuery implements Dependent {
     if (!this.#subscribers.delete(subscriber) || this.#subscribers.size > 0) return
     this.#reads?.release()
     this.#reads = undefined
-    this.#dirty = true
-    if (this.#end === undefined) this.#host.onAbandoned(this)
+    this.#isDirty = true
+    if (this.#endReason === undefined) this.#host.onAbandoned(this)
   }
 
   /** Something that the query has read has changed, by the commit of a revision. */
   invalidate (revision: number): void {
     // A commit is told when it is durable, and then a run may have seen it already.
-    if (this.#running && revision <= this.#begunAt) return
-    this.#dirty = true
+    if (this.#isRunning && revision <= this.#begunAt) return
+    this.#isDirty = true
     this.#changedAt = Math.min(this.#changedAt, revision)
     this.#plan()
   }
 
   #plan (): void {
-    if (this.#running || this.#scheduled || this.#end !== undefined) return
-    this.#scheduled = true
+    if (this.#isRunning || this.#isScheduled || this.#endReason !== undefined) return
+    this.#isScheduled = true
     if (this.#overtaken < MAX_OVERTAKEN) this.#host.schedule(this)
     else this.#host.postpone(this, this.#overtaken - MAX_OVERTAKEN)
   }
 
   /** Evaluates the query unless its result is known to be current. */
   evaluate (): void {
-    this.#scheduled = false
-    if (this.#running || !this.#dirty || this.#subscribers.size === 0 || this.#end !== undefined) return
+    this.#isScheduled = false
+    if (this.#isRunning || !this.#isDirty || this.#subscribers.size === 0 || this.#endReason !== undefined) return
     // What may fail has been caught; this is for the rest, so that nobody waits for ever.
     this.#evaluate().catch(error => {
       this.#host.onFailure(this, error)
@@ -204,8 +204,8 @@ export class LiveQuery implements Dependent {
    * `error`.
    */
   end (reason: SubscriptionEnd, error: NoexServerError): void {
-    if (this.#end !== undefined) return
-    this.#end = reason
+    if (this.#endReason !== undefined) return
+    this.#endReason = reason
     this.#settle(Infinity, { error })
     for (const subscriber of [...this.#subscribers]) {
       this.leave(subscriber)
@@ -214,9 +214,9 @@ export class LiveQuery implements Dependent {
   }
 
   async #fresh (): Promise<void> {
-    if (!this.#running && !this.#dirty) return
+    if (!this.#isRunning && !this.#isDirty) return
     // An evaluation that runs will do, unless something it has read has changed meanwhile.
-    const evaluation = this.#running && !this.#dirty ? this.#evaluation : this.#evaluation + 1
+    const evaluation = this.#isRunning && !this.#isDirty ? this.#evaluation : this.#evaluation + 1
     const fresh = new Promise<void>(
       (resolve, reject) => { this.#waiters.push({ evaluation, resolve, reject }) }
     )
@@ -226,7 +226,7 @@ export class LiveQuery implements Dependent {
 
   async #evaluate (): Promise<void> {
     const evaluation = ++this.#evaluation
-    this.#running = true
+    this.#isRunning = true
     const reads = this.#host.track(this)
     const earlier = this.#reads
     let failure: Failure | undefined
@@ -239,13 +239,13 @@ export class LiveQuery implements Dependent {
       if (earlier !== undefined) reads.include(earlier)
     }
     this.#reads = reads
-    this.#running = false
-    if (this.#subscribers.size === 0 || this.#end !== undefined) {
+    this.#isRunning = false
+    if (this.#subscribers.size === 0 || this.#endReason !== undefined) {
       reads.release()
       this.#reads = undefined
       return
     }
-    const isOutdated = this.#dirty
+    const isOutdated = this.#isDirty
     // A change after the run, while its state became durable, is none in between.
     const changedMeanwhile = isOutdated && this.#changedAt <= (run?.revision ?? Infinity)
     this.#overtaken = changedMeanwhile ? this.#overtaken + 1 : 0
@@ -258,7 +258,7 @@ export class LiveQuery implements Dependent {
   /** Runs the query until its result is of a durable state. */
   async #run (reads: ReadSet): Promise<LiveQueryRun> {
     for (let count = 1; ; count++) {
-      this.#dirty = false
+      this.#isDirty = false
       this.#begunAt = this.#host.revision
       this.#changedAt = Infinity
       try {
@@ -282,7 +282,7 @@ export class LiveQuery implements Dependent {
 
   /** Keeps the last result for those who have it; whoever subscribes next has the query evaluated again. */
   #fail (error: unknown): void {
-    this.#dirty = true
+    this.#isDirty = true
     this.#host.onFailure(this, error)
     this.#isFailing = true
   }

@@ -10,7 +10,7 @@ import type { SubscriptionQuota } from '../limits/subscription-quota.js'
 /** Where pushes go: the outbox of a connection. */
 export interface PushTarget {
   /** Whether so much waits for the client that pushes must wait too. */
-  readonly congested: boolean
+  readonly isCongested: boolean
   send: (text: string) => void
   sendFrame: (frame: Buffer) => void
 }
@@ -35,7 +35,7 @@ export class QuerySubscriptions {
   readonly #waiting = new Set<Subscription>()
   /** Subscriptions whose first result is being evaluated; they count already. */
   #joining = 0
-  #closed = false
+  #isClosed = false
 
   constructor (target: PushTarget, quota: SubscriptionQuota, subscriber: QuerySubscriber) {
     this.#target = target
@@ -49,7 +49,7 @@ export class QuerySubscriptions {
   }
 
   /** Throws `RATE_LIMITED` when there is no room for another subscription. */
-  checkRoom (): void {
+  checkQuota (): void {
     this.#quota.check(this.#subscriber.subscriptionCount)
   }
 
@@ -60,7 +60,7 @@ export class QuerySubscriptions {
    * the query throws
    */
   async add (liveQueries: LiveQueries, query: string, params: unknown, grant: Grant): Promise<EncodedJson> {
-    this.checkRoom()
+    this.checkQuota()
     // Taken before the first wait: what is only counted afterwards can be overrun.
     this.#quota.take('store')
     this.#joining++
@@ -69,7 +69,7 @@ export class QuerySubscriptions {
       const owner = this.#subscriber.clientId
       await join(subscription, liveQueries.liveQuery(query, params, grant.scope(query), owner), grant)
     } catch (error) {
-      if (!this.#closed) this.#quota.release('store')
+      if (!this.#isClosed) this.#quota.release('store')
       throw error
     } finally {
       this.#joining--
@@ -111,15 +111,15 @@ export class QuerySubscriptions {
     for (const subscription of [...this.#subscriptions.values()]) {
       const scope = this.#subscriber.liveQueryScope(subscription.liveQuery.query)
       if (scope !== undefined) subscription.follow(scope)
-      else if (this.#subscriber.isLoggedIn) this.lost(subscription, 'forbidden')
+      else if (this.#subscriber.isLoggedIn) this.end(subscription, 'forbidden')
       else this.#suspend(subscription)
     }
   }
 
   /** Ends everything: the connection is going away, or must not see anything any more. */
   close (): void {
-    if (this.#closed) return
-    this.#closed = true
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#quota.release('store', this.size)
     for (const subscription of this.#subscriptions.values()) subscription.suspend()
     this.#subscriptions.clear()
@@ -128,7 +128,7 @@ export class QuerySubscriptions {
 
   /** Pushes the feed's newest result, now or when it may. */
   push (subscription: Subscription): void {
-    const mayPush = !this.#target.congested && this.#subscriber.mayPush()
+    const mayPush = !this.#target.isCongested && this.#subscriber.mayPush()
     // Finding out whether it may can have ended or suspended it.
     if (!subscription.isWatching) return
     if (!mayPush) {
@@ -147,14 +147,14 @@ export class QuerySubscriptions {
    */
   #isCurrent (subscription: Subscription): boolean {
     const scope = this.#subscriber.liveQueryScope(subscription.liveQuery.query)
-    if (scope === undefined) this.lost(subscription, 'forbidden')
+    if (scope === undefined) this.end(subscription, 'forbidden')
     else if (scope.key !== subscription.liveQuery.scope.key) subscription.follow(scope)
     else return true
     return false
   }
 
   /** A subscription ends by itself: its place is free, and the client is told. */
-  lost (subscription: Subscription, reason: SubscriptionEnd): void {
+  end (subscription: Subscription, reason: SubscriptionEnd): void {
     if (this.#subscriptions.get(subscription.id) !== subscription) return
     this.#drop(subscription)
     this.#ended.add(subscription.id)
@@ -201,15 +201,15 @@ class Subscription implements LiveQueryListener {
   id = ''
   /** The result that the client has. */
   sentText: string | undefined
-  readonly #table: QuerySubscriptions
+  readonly #owner: QuerySubscriptions
   /** Of one that is suspended: the feed that it has left. */
   #liveQuery!: LiveQuery
-  #watching = false
-  #active = false
-  #lost: SubscriptionEnd | undefined
+  #isWatching = false
+  #isActive = false
+  #endReason: SubscriptionEnd | undefined
 
   constructor (table: QuerySubscriptions) {
-    this.#table = table
+    this.#owner = table
   }
 
   get liveQuery (): LiveQuery {
@@ -217,12 +217,12 @@ class Subscription implements LiveQueryListener {
   }
 
   get isWatching (): boolean {
-    return this.#watching
+    return this.#isWatching
   }
 
   async join (liveQuery: LiveQuery): Promise<void> {
     this.#liveQuery = liveQuery
-    this.#watching = true
+    this.#isWatching = true
     await liveQuery.join(this)
   }
 
@@ -231,34 +231,34 @@ class Subscription implements LiveQueryListener {
    * has.
    */
   follow (scope: Scope): void {
-    if (this.#watching && scope.key === this.#liveQuery.scope.key) return
+    if (this.#isWatching && scope.key === this.#liveQuery.scope.key) return
     this.suspend()
     this.#liveQuery = this.#liveQuery.under(scope)
-    this.#watching = true
+    this.#isWatching = true
     this.#liveQuery.watch(this)
   }
 
   /** Watches nothing until `follow`. */
   suspend (): void {
-    if (!this.#watching) return
-    this.#watching = false
+    if (!this.#isWatching) return
+    this.#isWatching = false
     this.#liveQuery.leave(this)
   }
 
   /** The reply with this result is on its way: from now on pushes may follow. */
   activate (text: string): void {
-    this.#active = true
+    this.#isActive = true
     this.sentText = text
-    if (this.#lost !== undefined) this.#table.lost(this, this.#lost)
-    else if (this.#watching && this.#liveQuery.hasResult) this.onChange()
+    if (this.#endReason !== undefined) this.#owner.end(this, this.#endReason)
+    else if (this.#isWatching && this.#liveQuery.hasResult) this.onChange()
   }
 
   onChange (): void {
-    if (this.#active && this.#watching && this.sentText !== this.#liveQuery.text) this.#table.push(this)
+    if (this.#isActive && this.#isWatching && this.sentText !== this.#liveQuery.text) this.#owner.push(this)
   }
 
   onEnd (reason: SubscriptionEnd): void {
-    this.#lost = reason
-    if (this.#active) this.#table.lost(this, reason)
+    this.#endReason = reason
+    if (this.#isActive) this.#owner.end(this, reason)
   }
 }

@@ -14,16 +14,16 @@ export class RuleService {
   readonly #calls: EngineCalls
   readonly #log: EngineCallsOptions['log']
   readonly #channels: EventChannels
-  readonly #giveBack: () => void
+  readonly #restoreEmit: () => void
 
-  constructor (engine: RuleEngine, hearing: EventVisibility, options: EngineCallsOptions) {
+  constructor (engine: RuleEngine, visibility: EventVisibility, options: EngineCallsOptions) {
     this.#engine = engine
     this.#calls = new EngineCalls(engine, options)
     this.#log = options.log
-    this.#channels = new EventChannels(engine, hearing, options.log)
+    this.#channels = new EventChannels(engine, visibility, options.log)
     // An engine of another package may take more than it is given here.
-    this.#giveBack = override(engine, 'emit', emit => async (topic, data, ...others: unknown[]) => {
-      if (hidesRecord(data, hearing)) {
+    this.#restoreEmit = override(engine, 'emit', emit => async (topic, data, ...others: unknown[]) => {
+      if (hidesRecord(data, visibility)) {
         throw new Error('events with records of system buckets are not for rules')
       }
       return await Reflect.apply(emit, undefined, [topic, data, ...others])
@@ -83,7 +83,7 @@ export class RuleService {
   /** Hears nothing any more, and gives the engine its own `emit` back. */
   stop (): void {
     this.#channels.stop()
-    this.#giveBack()
+    this.#restoreEmit()
   }
 
   /** Throws `RULES_NOT_AVAILABLE` when the engine is stopped. */

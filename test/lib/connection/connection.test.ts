@@ -36,8 +36,8 @@ function slowInbox (unauthenticated?: UnauthenticatedInboxes) {
       await new Promise<void>(resolve => { pending.push(resolve) })
     }
   }, {
-    regulate () { seen.full.push(inbox.full) },
-    overload () { seen.overloads++ }
+    regulate () { seen.full.push(inbox.isFull) },
+    onOverload () { seen.overloads++ }
   }, unauthenticated)
   const finish = async (): Promise<void> => {
     pending.shift()?.()
@@ -66,7 +66,7 @@ function quickInbox (
     }
   }, {
     regulate () { seen.regulated++ },
-    overload () {}
+    onOverload () {}
   }, unauthenticated)
   return { inbox, handled, seen }
 }
@@ -103,20 +103,20 @@ t.test('Inbox', t => {
     await inbox.idle()
     t.equal(handled.length, 100_000)
     t.equal(handled.at(-1), '99999')
-    t.notOk(inbox.full)
+    t.notOk(inbox.isFull)
   })
 
   t.test('is full at its bound of frames and says so to its owner, and again when there is room', async t => {
     const { inbox, finish, seen } = slowInbox()
     inbox.push('running')
     for (let i = 0; i < MAX_FRAMES - 1; i++) inbox.push('x')
-    t.notOk(inbox.full)
+    t.notOk(inbox.isFull)
     t.same(seen.full, [])
     inbox.push('x')
-    t.ok(inbox.full)
+    t.ok(inbox.isFull)
     t.same(seen.full, [true])
     await finish()
-    t.notOk(inbox.full)
+    t.notOk(inbox.isFull)
     t.same(seen.full, [true, false])
     await finish()
     t.same(seen.full, [true, false], 'only the turn is reported')
@@ -126,11 +126,11 @@ t.test('Inbox', t => {
     const { inbox, finish, seen } = slowInbox()
     inbox.push('running')
     inbox.push('x'.repeat(MAX_BYTES - 1))
-    t.notOk(inbox.full)
+    t.notOk(inbox.isFull)
     inbox.push('x')
-    t.ok(inbox.full)
+    t.ok(inbox.isFull)
     await finish()
-    t.notOk(inbox.full)
+    t.notOk(inbox.isFull)
     t.same(seen.full, [true, false])
   })
 
@@ -142,29 +142,29 @@ t.test('Inbox', t => {
       const needed = Math.ceil(MAX_BYTES / bytes)
       const perFrame = Math.ceil(needed / 100)
       let pushed = 0
-      while (!inbox.full && pushed < 200) {
+      while (!inbox.isFull && pushed < 200) {
         inbox.push(text.repeat(perFrame))
         pushed++
       }
       const found = `${text.slice(-1)}: full after ${pushed} frames of ${perFrame * bytes} bytes`
       t.ok(Math.abs(pushed - needed / perFrame) <= 1, found)
       for (let i = 0; i <= pushed; i++) await finish()
-      t.notOk(inbox.full)
+      t.notOk(inbox.isFull)
     }
   })
 
   t.test('of a client that has yet to log in holds one frame behind the one that is handled', async t => {
     const { inbox, started, finish, seen } = slowInbox(new UnauthenticatedInboxes(1_000))
     inbox.push('login')
-    t.notOk(inbox.full)
+    t.notOk(inbox.isFull)
     inbox.push('next')
-    t.ok(inbox.full)
+    t.ok(inbox.isFull)
     for (let i = 0; i < 14; i++) inbox.push('on top')
-    t.notOk(inbox.overfull)
+    t.notOk(inbox.isOverfull)
     inbox.push('on top')
-    t.ok(inbox.overfull, 'so that a ping does not let still more in')
+    t.ok(inbox.isOverfull, 'so that a ping does not let still more in')
     inbox.authenticate()
-    t.notOk(inbox.full)
+    t.notOk(inbox.isFull)
     for (let i = 0; i < 16; i++) await finish()
     t.equal(started.length, 17, 'nothing is lost')
     t.same(seen.overloads, 0)
@@ -235,7 +235,7 @@ t.test('Inbox', t => {
           while (performance.now() < until);
           return work()
         }
-      }, { regulate () {}, overload () {} })
+      }, { regulate () {}, onOverload () {} })
       inbox.hold()
       const texts = Array.from({ length: 20 }, (_, i) => `${i}${' '.repeat(40_000)}`)
       for (const text of texts) inbox.push(text)
@@ -257,7 +257,7 @@ t.test('Inbox', t => {
     const { inbox, handled } = quickInbox()
     inbox.push('x'.repeat(2 * MAX_BYTES))
     t.equal(handled.length, 1)
-    t.notOk(inbox.full)
+    t.notOk(inbox.isFull)
   })
 
   t.test('starts nothing while it is held, and everything in order when it is released', async t => {
@@ -313,9 +313,9 @@ t.test('Inbox', t => {
     const { inbox, started, finish } = slowInbox()
     inbox.push('a')
     inbox.push('x'.repeat(MAX_BYTES))
-    t.ok(inbox.full)
+    t.ok(inbox.isFull)
     inbox.clear()
-    t.notOk(inbox.full)
+    t.notOk(inbox.isFull)
     await finish()
     t.same(started, ['a'])
   })
@@ -444,11 +444,11 @@ function unique<T> (items: readonly T[]): T[] {
 function outboxOver (limits: Partial<OutboxLimits> = {}) {
   const stream = new FakeStream()
   const owner = {
-    writable: true,
+    isWritable: true,
     calls: [] as string[],
-    congested () { this.calls.push('congested') },
-    progressed () { this.calls.push('progressed') },
-    drained () { this.calls.push('drained') }
+    onCongested () { this.calls.push('congested') },
+    onProgress () { this.calls.push('progressed') },
+    onDrained () { this.calls.push('drained') }
   }
   const outbox = new Outbox(owner, stream, { maxBufferedBytes: 1_000, markBytes: 800, ...limits })
   return { outbox, stream, owner }
@@ -511,7 +511,7 @@ t.test('Outbox', t => {
   t.test('writes nothing when its owner is not writable', async t => {
     const { outbox, stream, owner } = outboxOver()
     outbox.send('one')
-    owner.writable = false
+    owner.isWritable = false
     outbox.sendFrame(textFrame('two'))
     await setImmediate()
     t.same(stream.writes, [])
@@ -525,12 +525,12 @@ t.test('Outbox', t => {
       const { outbox, stream } = outboxOver()
       stream.blocked = true
       outbox.send('x'.repeat(799))
-      t.notOk(outbox.congested)
+      t.notOk(outbox.isCongested)
       outbox.send('x')
-      t.ok(outbox.congested)
-      t.notOk(outbox.full)
+      t.ok(outbox.isCongested)
+      t.notOk(outbox.isFull)
       outbox.send('x'.repeat(200))
-      t.ok(outbox.full)
+      t.ok(outbox.isFull)
       t.equal(outbox.bufferedBytes, 1_000)
     }
   )
@@ -544,13 +544,13 @@ t.test('Outbox', t => {
     outbox.send('x'.repeat(500))
     await setImmediate()
     t.same(owner.calls, ['congested'])
-    t.ok(outbox.full)
+    t.ok(outbox.isFull)
     outbox.send('late reply')
     await setImmediate()
     t.same(owner.calls, ['congested'])
     await stream.unblock()
     t.same(unique(owner.calls), ['congested', 'drained'])
-    t.notOk(outbox.congested)
+    t.notOk(outbox.isCongested)
     t.same(stream.texts.map(text => text.length), [500, 500, 10], 'nothing is dropped')
   })
 
@@ -566,7 +566,7 @@ t.test('Outbox', t => {
       stream.unblockOne()
       await setImmediate()
       t.same(owner.calls, ['congested'])
-      t.ok(outbox.congested)
+      t.ok(outbox.isCongested)
       await stream.unblock()
       t.same(unique(owner.calls), ['congested', 'drained'])
       t.equal(outbox.bufferedBytes, 0)
@@ -600,7 +600,7 @@ t.test('Outbox', t => {
     t.same(messages.map(({ frames }) => frames > 1), [false, true, false, false, true, false])
     const sent = ['before', big, 'behind', 'frame', `${'x'.repeat(BIG)}y`, 'last']
     t.ok(messages.map(({ text }) => text).join() === sent.join())
-    t.notOk(outbox.busy)
+    t.notOk(outbox.isBusy)
     t.equal(outbox.bufferedBytes, 0)
   })
 
@@ -612,10 +612,10 @@ t.test('Outbox', t => {
     await setImmediate()
     t.ok(stream.writableLength < 200_000, `${stream.writableLength} bytes wait in the socket`)
     t.ok(outbox.bufferedBytes >= 2_000_000, 'what waits for it counts')
-    t.ok(outbox.full)
+    t.ok(outbox.isFull)
     t.same(owner.calls, ['congested'])
     let most = 0
-    for (let i = 0; outbox.busy && i < 1_000; i++) {
+    for (let i = 0; outbox.isBusy && i < 1_000; i++) {
       stream.unblockOne()
       await setImmediate()
       most = Math.max(most, stream.writableLength)
@@ -633,12 +633,12 @@ t.test('Outbox', t => {
     outbox.send('x'.repeat(2_000_000))
     outbox.send('behind')
     await setImmediate()
-    owner.writable = false
+    owner.isWritable = false
     const before = stream.writes.length
     await stream.unblock()
     await outbox.idle()
     t.ok(stream.writes.length <= before + 2, 'what was in the socket already')
-    t.notOk(outbox.busy)
+    t.notOk(outbox.isBusy)
     t.equal(outbox.bufferedBytes, 0)
   })
 
@@ -650,7 +650,7 @@ t.test('Outbox', t => {
     await setImmediate()
     stream.destroy()
     await outbox.idle()
-    t.notOk(outbox.busy)
+    t.notOk(outbox.isBusy)
   })
 
   t.test('says nothing to its owner below the mark', async t => {
@@ -663,10 +663,10 @@ t.test('Outbox', t => {
   t.test('tells of draining, but not of congestion, when the network takes everything at once', async t => {
     const { outbox, owner } = outboxOver()
     outbox.send('x'.repeat(5_000))
-    t.ok(outbox.congested, 'whoever asks in this tick is told to wait, and must be woken')
+    t.ok(outbox.isCongested, 'whoever asks in this tick is told to wait, and must be woken')
     await setImmediate()
     t.same(owner.calls, ['drained'])
-    t.notOk(outbox.congested)
+    t.notOk(outbox.isCongested)
   })
 
   t.test('works with limits smaller than any frame', async t => {
@@ -676,18 +676,18 @@ t.test('Outbox', t => {
       await setImmediate()
     }
     t.same(unique(owner.calls), ['drained'])
-    t.notOk(outbox.congested, 'an empty outbox is never congested')
+    t.notOk(outbox.isCongested, 'an empty outbox is never congested')
     owner.calls = []
     stream.blocked = true
     outbox.send('d')
-    t.ok(outbox.full)
+    t.ok(outbox.isFull)
     await setImmediate()
     outbox.send('e')
     await setImmediate()
     t.same(owner.calls, ['congested'])
     await stream.unblock()
     t.same(unique(owner.calls), ['congested', 'drained'])
-    t.notOk(outbox.congested)
+    t.notOk(outbox.isCongested)
     t.same(stream.texts, ['a', 'b', 'c', 'd', 'e'])
   })
 
@@ -706,7 +706,7 @@ t.test('Outbox', t => {
 
   t.test('may be sent to by the owner that it tells of having drained', async t => {
     const { outbox, stream, owner } = outboxOver()
-    owner.drained = () => {
+    owner.onDrained = () => {
       owner.calls.push('drained')
       outbox.send('newest state')
     }
@@ -1105,7 +1105,7 @@ t.test('Connection', t => {
       clock.turn(100)
       ws.receive({ type: 'pong', timestamp: 0 })
     }
-    t.ok(connection.open)
+    t.ok(connection.isOpen)
     t.equal(requests.length, 1, 'the pongs wait behind the request and yet count')
   })
 
@@ -1198,7 +1198,7 @@ t.test('Connection', t => {
     ws.emit('close', 1001)
     t.equal(host.quota.taken.store, 0)
     t.same(seen, { stopped: 1, closed: [1001] })
-    t.notOk(connection.open)
+    t.notOk(connection.isOpen)
   })
   t.end()
 })
