@@ -1,7 +1,8 @@
 import type { ReadObserver } from '@hamicek/noex-store'
 
-/** Hears that something it has read has changed, by the commit of a revision. */
+/** The reader of records that may change. */
 export interface Dependent {
+  /** Called when the commit of `revision` has changed a record or bucket that it has read. */
   invalidate: (revision: number) => void
 }
 
@@ -10,18 +11,18 @@ interface BucketDependents {
   readonly records: Map<unknown, Set<Dependent>>
 }
 
-/** Knows who has read what, so that a changed record reaches the live queries that it concerns alone. */
+/** Records the reads of dependents, so that a change invalidates only those that have read it. */
 export class DependencyIndex {
   readonly #buckets = new Map<string, BucketDependents>()
 
-  /** Starts to note what `reader` reads from now on. */
+  /** Returns a read set that records what `dependent` reads. */
   track (dependent: Dependent): ReadSet {
     return new ReadSet(dependent, this.#buckets)
   }
 
   /**
-   * Tells all who have read this record or its whole bucket that a commit has changed it; `key` is as the
-   * store compares it.
+   * Invalidates the dependents that have read this record or its whole bucket; `key` as the store compares
+   * it.
    */
   invalidate (bucket: string, key: unknown, revision: number): void {
     const readers = this.#buckets.get(bucket)
@@ -31,7 +32,7 @@ export class DependencyIndex {
     if (ofRecord !== undefined) for (const dependent of ofRecord) dependent.invalidate(revision)
   }
 
-  /** All who have read anything of this bucket. */
+  /** Returns the dependents that have read anything of this bucket. */
   dependentsOf (bucket: string): Set<Dependent> {
     const readers = this.#buckets.get(bucket)
     if (readers === undefined) return new Set()
@@ -39,10 +40,7 @@ export class DependencyIndex {
   }
 }
 
-/**
- * The reads of one evaluation. They are in the index from the moment of the read, so no change is missed
- * meanwhile.
- */
+/** The reads of one evaluation. Each is in the index before it happens, so that no change is missed. */
 export class ReadSet implements ReadObserver {
   readonly #dependent: Dependent
   readonly #index: Map<string, BucketDependents>
@@ -71,13 +69,13 @@ export class ReadSet implements ReadObserver {
     else readers.add(this.#dependent)
   }
 
-  /** Adds what an earlier evaluation has read: after a failure, both may matter. */
+  /** Adds the reads of an earlier evaluation: after a failure, a change to either may matter. */
   include (earlier: ReadSet): void {
     for (const bucket of earlier.#whole) this.onBucket(bucket)
     for (const [bucket, keys] of earlier.#records) for (const key of keys) this.onRecord(bucket, key)
   }
 
-  /** Takes these reads out of the index, except those that `later` has made too. */
+  /** Removes these reads from the index, except those that `later` has made too. */
   release (later?: ReadSet): void {
     for (const bucket of this.#whole) {
       if (later === undefined || !later.#whole.has(bucket)) {

@@ -2,23 +2,23 @@ import { EndedSubscriptions, type Subscriber } from './subscriber.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
 import type { PushTarget } from './query-subscriptions.js'
 import { subscriptionId } from './live-query.js'
+import type { TopicScope } from '../permissions/policy.js'
 import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { EventChannel, EventListener } from './event-channel.js'
 import type { EventChannels } from './event-channels.js'
 
-/** Events that may wait for one client. More are counted, and the client is told how many it has missed. */
+/**
+ * Events that may wait for one client; further ones are counted, and the client gets the number in a `gap`.
+ */
 export const MAX_WAITING_EVENTS = 1_000
 
-/** The bytes that they may have. */
+/** Bytes of the events that may wait for one client. */
 export const MAX_WAITING_EVENT_BYTES = 1_048_576
 
-/** Which topics of a pattern a client may hear: `below`: of `stem.*`, all but `stem` itself. */
-export type TopicScope = 'whole' | 'below'
-
-/** Whose subscriptions they are, and what it may hear at the moment. */
+/** The owner of event subscriptions, with its present rights. */
 export interface EventSubscriber extends Subscriber {
-  /** What of a pattern the client may hear; `undefined`: nothing. */
+  /** Returns the topics of a pattern that the client may receive; `undefined`: none. */
   topicScope: (pattern: string) => TopicScope | undefined
 }
 
@@ -34,7 +34,7 @@ export class EventSubscriptions {
   readonly #subscriber: EventSubscriber
   readonly #subscriptions = new Map<string, EventSubscription>()
   readonly #ended = new EndedSubscriptions()
-  /** Events that came while the client did not read, or before it knew of its subscription; in order. */
+  /** Events that wait until the client reads, or has the reply to its subscription; in order. */
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #isClosed = false
@@ -49,15 +49,15 @@ export class EventSubscriptions {
     return this.#subscriptions.size
   }
 
-  /** Throws `RATE_LIMITED` when there is no room for another subscription. */
+  /** @throws `RATE_LIMITED` when the quota allows no further subscription */
   checkQuota (): void {
     this.#quota.check(this.#subscriber.subscriptionCount)
   }
 
   /**
-   * Subscribes to the events of a pattern and returns the reply. What happens from now on is pushed, after
-   * the reply.
-   * @throws `RATE_LIMITED`, or what the engine throws
+   * Subscribes to the events of a pattern and returns the reply. Events from now on are pushed after the
+   * reply.
+   * @throws `RATE_LIMITED`, or the error of the engine
    */
   add (channels: EventChannels, pattern: string): EncodedJson {
     this.checkQuota()
@@ -84,7 +84,7 @@ export class EventSubscriptions {
     return true
   }
 
-  /** Sends what had to wait, in order, and then how much of each subscription was missed. */
+  /** Sends the waiting events, in order, and then the number of events that each subscription has missed. */
   resume (): void {
     if (this.#isClosed) return
     const waiting = this.#waiting
@@ -102,15 +102,14 @@ export class EventSubscriptions {
   }
 
   /**
-   * What the client may hear has changed, or who it is. Nothing is pushed any more that it may not hear:
-   * where nobody is logged in, such subscriptions are silent until somebody is; otherwise they end.
-   * PROTOCOL.md, "Subscriptions".
+   * Applies a change of the session or its rights: subscriptions that are not allowed any more end; without a
+   * login, they are suspended until there is one. PROTOCOL.md, "Subscriptions".
    */
   review (): void {
     for (const subscription of [...this.#subscriptions.values()]) this.#isStillAllowed(subscription)
   }
 
-  /** Ends everything: the connection is going away, or must not hear anything any more. */
+  /** Ends all subscriptions for good. */
   close (): void {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -120,7 +119,7 @@ export class EventSubscriptions {
     this.#setWaiting([])
   }
 
-  /** An event of a subscription: pushed now, or when it may be. */
+  /** Pushes an event of a subscription, now or when it may be. */
   onEvent (subscription: EventSubscription, topic: string, event: string | undefined): void {
     const maySend = this.#maySend()
     if (!subscription.isListening) return
@@ -137,14 +136,13 @@ export class EventSubscriptions {
     }
   }
 
-  /** Nobody may be sent what has waited for somebody else. */
   #maySend (): boolean {
     return !this.#target.isCongested && this.#subscriber.mayPush()
   }
 
   #send ({ subscription, push }: Waiting): void {
     if (this.#subscriber.isVolatile && !this.#isStillAllowed(subscription)) {
-      // It goes on with other topics: whether this event is one of them is not known any more.
+      // The subscription goes on with other topics; this event may be one of them.
       if (subscription.isListening) subscription.missed++
       return
     }
@@ -157,7 +155,7 @@ export class EventSubscriptions {
     const { subscription, push } = item
     const isFull =
       this.#waiting.length >= MAX_WAITING_EVENTS || this.#waitingBytes + push.length > MAX_WAITING_EVENT_BYTES
-    // What follows a gap belongs behind the notice of it.
+    // Events after a gap must follow its notice.
     if (isFull || subscription.missed > 0) {
       subscription.missed++
     } else {
@@ -182,8 +180,8 @@ export class EventSubscriptions {
   }
 
   /**
-   * Asks whether the client may hear the subscription as it is; if not, it goes on with what it may hear, is
-   * silent, or ends.
+   * Whether the client may still receive all topics of the subscription; if not, it goes on with fewer, is
+   * suspended, or ends.
    */
   #isStillAllowed (subscription: EventSubscription): boolean {
     const topicScope = this.#subscriber.topicScope(subscription.pattern)
@@ -194,7 +192,7 @@ export class EventSubscriptions {
     return false
   }
 
-  /** Goes on with other topics. Where the engine does not let the server listen, the subscription ends. */
+  /** Continues with other topics. When the engine refuses, the subscription ends. */
   #follow (subscription: EventSubscription, topicScope: TopicScope): void {
     try {
       subscription.follow(topicScope)
@@ -204,14 +202,14 @@ export class EventSubscriptions {
     }
   }
 
-  /** Events that happen meanwhile are not sent later. */
+  /** Suspends a subscription; events that happen meanwhile are not sent later. */
   #suspend (subscription: EventSubscription): void {
     subscription.suspend()
     subscription.missed = 0
     this.#setWaiting(this.#waiting)
   }
 
-  /** A subscription ends by itself: its place is free, and the client is told. */
+  /** Ends a subscription, which frees its slot, and notifies the client. */
   #end (subscription: EventSubscription, reason: SubscriptionEnd): void {
     this.#drop(subscription)
     this.#ended.add(subscription.id)
@@ -225,7 +223,7 @@ export class EventSubscriptions {
     this.#quota.release('rules')
   }
 
-  /** Without the events of those that listen no more. */
+  /** Replaces the waiting events, without those of subscriptions that are not listening. */
   #setWaiting (items: readonly Waiting[]): void {
     this.#waiting = items.filter(({ subscription }) => subscription.isListening)
     this.#waitingBytes = this.#waiting.reduce((sum, { push }) => sum + push.length, 0)
@@ -235,9 +233,9 @@ export class EventSubscriptions {
 /** One subscription to the events of a pattern. */
 class EventSubscription implements EventListener {
   id = ''
-  /** Whether the client knows of it. */
+  /** Whether the reply with its id has been sent. */
   isActive = false
-  /** Events that there was no room for. */
+  /** The number of events that were not sent. */
   missed = 0
   topicScope: TopicScope | undefined
   readonly pattern: string
@@ -255,7 +253,7 @@ class EventSubscription implements EventListener {
     return this.#channel !== undefined
   }
 
-  /** Hears so much of the pattern from now on. */
+  /** Receives these topics of the pattern from now on. */
   follow (topicScope: TopicScope): EventChannel {
     const before = this.#channel
     // The new one first: the server goes on listening to the engine.
@@ -265,12 +263,11 @@ class EventSubscription implements EventListener {
     return this.#channel
   }
 
-  /** Logs why it cannot go on. */
   logFailure (error: unknown): void {
     this.#channels.logFailure(error, this.pattern)
   }
 
-  /** Hears nothing until `follow`. */
+  /** Receives nothing until `follow`. */
   suspend (): void {
     if (this.#channel === undefined) return
     this.#channels.leave(this.#channel, this)
