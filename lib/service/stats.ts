@@ -14,7 +14,7 @@ import type { SharedStore } from '../store/shared-store.js'
 import type { ServiceStatus } from './status.js'
 import { isSystemBucket } from '../store/system-buckets.js'
 
-/** What the statistics are of. */
+/** The parts that statistics are read from. */
 export interface StatisticsSources {
   readonly options: ResolvedOptions
   readonly sharedStore: SharedStore
@@ -27,7 +27,7 @@ export interface StatisticsSources {
   readonly log: Log
 }
 
-/** What a service tells of itself, and to whom. */
+/** The statistics of a service, for each session as much as it may see. */
 export class Statistics {
   readonly #sources: StatisticsSources
 
@@ -36,14 +36,14 @@ export class Statistics {
   }
 
   /**
-   * Everything; system buckets where there are accounts, since there is a superadmin to see them then. Costs
-   * the same however many clients there are, and never rejects because of the store.
+   * Returns all statistics, those of system buckets included. Costs the same for any number of clients, and
+   * never rejects because of the store.
    */
   async all (): Promise<ServerStats> {
     return await this.#collect(this.#sources.sharedStore.hasSystemBuckets)
   }
 
-  /** Tells a client what it may see: system buckets are the superadmin's. */
+  /** Returns the statistics that a session may see: only a superadmin sees those of system buckets. */
   async for (session: Session | undefined): Promise<ServerStats> {
     return session?.roles.includes('superadmin') === true ? await this.all() : await this.#collect(false)
   }
@@ -75,16 +75,13 @@ export class Statistics {
     }
   }
 
-  /**
-   * What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can
-   * tell.
-   */
+  /** Returns the answer of `/stats`, or a refusal. Rejects when the rights are unknown. */
   async forHttp (request: IncomingRequest): Promise<ServerStats | HttpRefusal> {
     const admitted = await this.#sources.httpAuthorizer.authorizeStats(request)
     return 'refused' in admitted ? admitted : await this.for(admitted.session)
   }
 
-  /** The store's own, with the subscriptions that the store does not know of. */
+  /** Returns the statistics of the store, to which the subscriptions of this service are added. */
   async #storeStats (withSystemBuckets: boolean): Promise<StoreStats | null> {
     const { options, sharedStore, connections, log } = this.#sources
     try {
