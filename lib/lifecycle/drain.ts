@@ -84,7 +84,7 @@ export class Drain {
     const pacedMs = Math.min(windowMs, gracePeriodMs / 2)
     const left = connections.empty()
     await withTimeout(gracePeriodMs - pacedMs, left, clock)
-    const rest = all.filter(({ open }) => open)
+    const rest = all.filter(({ isOpen }) => isOpen)
     for (const [i, connection] of rest.entries()) {
       // The last client has the whole grace period.
       const leftMs = endsAt - clock.ticks() - pacedMs * (rest.length - 1 - i) / rest.length

@@ -8,7 +8,7 @@ const OfUser = Type.Object({ userId: Name })
 const UserRole = Type.Object({ userId: Name, roleName: Name })
 const Maybe = Type.Optional(Type.Unknown())
 
-/** Longer than any password that is accepted. */
+/** A new password; the bound is above every accepted one. */
 const NewPassword = Type.String({ minLength: 1, maxLength: 4_096 })
 
 /** The operations of the `identity` namespace that concern accounts. PROTOCOL.md, "Users and roles". */
@@ -134,7 +134,7 @@ function setEnabled (name: string, enabled: boolean): Operation {
   })
 }
 
-/** An account without what nobody may see. */
+/** Returns an account as clients see it. */
 function shownUser ({ passwordHash: _passwordHash, _version, ...shown }: User): object {
   return shown
 }
