@@ -27,6 +27,12 @@ export interface QueuedEntry {
 
 /** The entries that one sink has not made durable yet, in order; they leave in batches. */
 export class EntryQueue {
+  /** Entries in the queue, those of the batch that is being written among them. */
+  size = 0
+  /** Clock ticks at which the oldest entry was queued; `undefined` when the queue is empty. */
+  oldestSince: number | undefined
+  /** Whether it takes more entries. */
+  hasRoom = true
   #waiting: QueuedEntry[] = []
   #batch: readonly QueuedEntry[] = []
   /** Entries in `#waiting` for which a reply waits. */
@@ -34,37 +40,17 @@ export class EntryQueue {
   #droppable = 0
   #chars = 0
 
-  /** Entries in the queue, those of the batch that is being written among them. */
-  get size (): number {
-    return this.#batch.length + this.#waiting.length
-  }
-
-  /** Clock ticks at which the oldest entry was queued; `undefined` when the queue is empty. */
-  get oldestSince (): number | undefined {
-    return (this.#batch[0] ?? this.#waiting[0])?.since
-  }
-
-  get hasRoom (): boolean {
-    return this.#chars < MAX_CHARS
-  }
-
   get hasRoomForDroppable (): boolean {
     return this.#droppable < MAX_DROPPABLE && this.hasRoom
   }
 
-  /** Whether no entry is outside the batch that is being written. */
-  get isDrained (): boolean {
-    return this.#waiting.length === 0
-  }
-
-  /** Whether entries wait and no batch is being written. */
-  get hasBatch (): boolean {
-    return this.#batch.length === 0 && this.#waiting.length > 0
-  }
-
-  /** Whether the next batch may wait for more entries: no reply waits for any of it, and it is not full. */
-  get mayGather (): boolean {
-    return this.#awaited === 0 && this.#waiting.length < MAX_BATCH
+  /**
+   * Tells when the next batch is to be written: `gather` while no reply waits for any of it and it is not full;
+   * `undefined` when no entry waits, or a batch is being written.
+   */
+  get due (): 'now' | 'gather' | undefined {
+    if (this.#batch.length > 0 || this.#waiting.length === 0) return undefined
+    return this.#awaited === 0 && this.#waiting.length < MAX_BATCH ? 'gather' : 'now'
   }
 
   add (entry: QueuedEntry): void {
@@ -72,10 +58,15 @@ export class EntryQueue {
     if (!entry.blocking) this.#droppable++
     if (entry.settle !== undefined) this.#awaited++
     this.#waiting.push(entry)
+    this.#update()
   }
 
-  /** Begins the next batch and returns its entries; they stay in the queue until `finishBatch`. */
+  /**
+   * Begins the next batch and returns its entries, none while one is being written; they stay in the queue until
+   * `finishBatch`.
+   */
   startBatch (): readonly QueuedEntry[] {
+    if (this.#batch.length > 0) return []
     let count = 0
     let chars = 0
     while (count < this.#waiting.length && count < MAX_BATCH && chars < MAX_BATCH_CHARS) {
@@ -94,7 +85,14 @@ export class EntryQueue {
       this.#chars -= recorded.json.length
       if (!blocking) this.#droppable--
     }
+    this.#update()
     return batch
+  }
+
+  #update (): void {
+    this.size = this.#batch.length + this.#waiting.length
+    this.oldestSince = (this.#batch[0] ?? this.#waiting[0])?.since
+    this.hasRoom = this.#chars < MAX_CHARS
   }
 
   /** Tells every waiting request that its entry is not durable; the entries stay in the queue. */

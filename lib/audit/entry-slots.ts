@@ -7,8 +7,8 @@ const MAX_SLOTS = 10_000
 
 /** How requests wait for a slot. */
 interface SlotOptions {
-  /** Whether the queue has room for more entries. */
-  readonly hasRoom: () => boolean
+  /** The queue of the entries. */
+  readonly queue: { readonly hasRoom: boolean }
   readonly timeoutMs: number
   readonly clock: Clock
 }
@@ -74,6 +74,6 @@ export class EntrySlots {
   }
 
   get #isFree (): boolean {
-    return this.#taken < MAX_SLOTS && this.#options.hasRoom()
+    return this.#taken < MAX_SLOTS && this.#options.queue.hasRoom
   }
 }

@@ -51,7 +51,7 @@ export class SinkQueue {
     this.#writeTimeoutMs = writeTimeoutMs
     this.#log = log
     this.#clock = clock
-    this.slots = new EntrySlots({ hasRoom: () => this.#entries.hasRoom, timeoutMs: writeTimeoutMs, clock })
+    this.slots = new EntrySlots({ queue: this.#entries, timeoutMs: writeTimeoutMs, clock })
     this.#deadlines = new DeadlineQueue(writeTimeoutMs, clock, entry => { settle(entry, false) })
   }
 
@@ -196,8 +196,10 @@ export class SinkQueue {
 
   /** Starts the next write at the end of the tick, or after `GATHER_MS` while no reply waits. */
   #schedule (): void {
-    if (this.#scheduled || this.#writer === undefined || !this.#entries.hasBatch) return
-    if (this.#entries.mayGather && !this.#closed) {
+    if (this.#scheduled || this.#writer === undefined) return
+    const { due } = this.#entries
+    if (due === undefined) return
+    if (due === 'gather' && !this.#closed) {
       this.#cancelGathering ??= this.#clock.after(GATHER_MS, () => { this.#write() })
       return
     }
@@ -211,8 +213,9 @@ export class SinkQueue {
   #write (): void {
     this.#cancelGathering?.()
     this.#cancelGathering = undefined
-    if (this.#writer === undefined || !this.#entries.hasBatch) return
+    if (this.#writer === undefined) return
     const batch = this.#entries.startBatch().map(({ recorded }) => recorded)
+    if (batch.length === 0) return
     const attempts = {
       writer: () => this.#writer,
       onFailure: (error: unknown) => { this.onFailure(error, 'it rejects entries') },
@@ -234,7 +237,7 @@ export class SinkQueue {
       if (entry.settle !== undefined) this.#deadlines.delete(entry)
       settle(entry, true)
     }
-    if (this.#entries.isDrained) this.#closeGap()
+    if (this.#entries.size === 0) this.#closeGap()
     this.slots.release(slots)
     this.#schedule()
     if (this.#entries.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve()
