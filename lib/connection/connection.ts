@@ -1,8 +1,8 @@
 import type { RawData, WebSocket } from 'ws'
 import { CallbackError } from '../application/application-callback.js'
 import { readableError } from '../application/thrown.js'
-import { ClientConduct } from '../audit/client-conduct.js'
-import type { ConnectionAudit } from '../audit/connection-audit.js'
+import { ConnectionAudit } from '../audit/connection-audit.js'
+import type { AuditTrail } from '../audit/trail.js'
 import { addressKey } from '../handshake/client-address.js'
 import type { Upgrade } from '../handshake/upgrade.js'
 import type { Operation } from '../operations/operation.js'
@@ -35,7 +35,7 @@ export interface ConnectionHost extends PrincipalHost {
   /** The limit for a client that must log in and has not yet. */
   readonly maxUnauthenticatedPayloadBytes: number
   readonly unauthenticatedInboxes: UnauthenticatedInboxes
-  readonly audit: ConnectionAudit | undefined
+  readonly trail: AuditTrail | undefined
   /** Connections whose client has stopped reading. */
   readonly stalled: DeadlineQueue<Connection>
   /** Connections whose close frame is on its way. */
@@ -75,7 +75,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   readonly #host: ConnectionHost
   readonly #ws: WebSocket
   #log: Log | undefined
-  #conduct: ClientConduct | undefined
+  #connectionAudit: ConnectionAudit | undefined
   /** Whether the client's own request has revoked the session: the close waits for the reply. */
   #isRevoked = false
   /** Whether the client must log in and has not yet. */
@@ -186,16 +186,17 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   }
 
   onMalformed (problem: string): void {
-    this.#audited.malformed(problem)
+    this.#audit?.malformed(problem)
   }
 
   onRateLimited (operation: string | undefined): void {
-    this.#audited.limited(operation)
+    this.#audit?.limited(operation)
   }
 
-  get #audited (): ClientConduct {
-    this.#conduct ??= new ClientConduct(this, this.#host.audit)
-    return this.#conduct
+  get #audit (): ConnectionAudit | undefined {
+    const { trail } = this.#host
+    this.#connectionAudit ??= trail && new ConnectionAudit(trail, this)
+    return this.#connectionAudit
   }
 
   logFailure (error: unknown, operation: string, resource?: string): void {
@@ -253,7 +254,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   #recordClose (reason: CloseReason): void {
     if (this.#isCloseRecorded) return
     this.#isCloseRecorded = true
-    this.#host.audit?.closed(this, reason)
+    this.#audit?.closed(reason)
   }
 
   /** Ends the socket at once. */
@@ -264,7 +265,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   #stop (cause: string | number): void {
     this.isOpen = false
     const { isLoggedIn } = this.principal
-    this.#conduct?.end()
+    this.#connectionAudit?.end()
     this.flow.clear()
     this.principal.close()
     this.#host.onStopped(this, cause, isLoggedIn)
@@ -286,7 +287,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
     this.#host.logOf(this).info({ err: error, ...limit }, 'connection failed')
     if (!this.isOpen) return
     this.#isCloseRecorded = true
-    this.#host.audit?.failed(this, error)
+    this.#audit?.failed(error)
     if (!this.isOpen) return
     // A violation of RFC 6455: ws has sent its close frame and would wait longer for the answer.
     this.#stop('failed')

@@ -2,9 +2,8 @@ import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.j
 import { RequestAudit, type AuditSubject } from '../audit/request-audit.js'
 import type { Authorizer } from '../permissions/authorizer.js'
 import type { Grant } from '../permissions/grant.js'
-import {
-  incompleteBucket, NoexServerError, NothingNamedError, toReplyError, type NoexErrorCode
-} from '../protocol/errors.js'
+import { NoexServerError, NothingNamedError, type NoexErrorCode } from '../protocol/errors.js'
+import { incompleteBucket, toReplyError } from '../store/store-errors.js'
 import type { RequestLimiter } from '../limits/request-limiter.js'
 import type { RequestMetrics } from '../metrics/request-metrics.js'
 import type { OperationRegistry } from '../operations/registry.js'

@@ -98,7 +98,7 @@ export const identityUsers: readonly Operation[] = [
     accessLevel: 'admin',
     request: UserRole,
     async run ({ server, grant }, r) {
-      await accounts(server).users.assignRole(grant, r.userId, r.roleName)
+      await accounts(server).roles.assign(grant, r.userId, r.roleName)
       return { assigned: true }
     }
   }),
@@ -110,7 +110,7 @@ export const identityUsers: readonly Operation[] = [
     accessLevel: 'admin',
     request: UserRole,
     async run ({ server, grant }, r) {
-      await accounts(server).users.removeRole(grant, r.userId, r.roleName)
+      await accounts(server).roles.unassign(grant, r.userId, r.roleName)
       return { removed: true }
     }
   }),
@@ -118,7 +118,7 @@ export const identityUsers: readonly Operation[] = [
     name: 'identity.getUserRoles',
     accessLevel: 'admin',
     request: OfUser,
-    run: async ({ server }, r) => ({ roles: accounts(server).users.rolesOf(r.userId).map(shownRole) })
+    run: async ({ server }, r) => ({ roles: accounts(server).roles.rolesOf(r.userId).map(shownRole) })
   })
 ]
 

@@ -1,5 +1,5 @@
 import { invalid } from '../protocol/errors.js'
-import { add, checkExact, checkFinite } from '../util/arithmetic.js'
+import { add, checkExact, checkFinite } from '../store/arithmetic.js'
 
 /** The operations of `compute` steps. */
 export const computations = ['add', 'subtract', 'multiply', 'divide', 'min', 'max', 'round'] as const

@@ -1,5 +1,6 @@
 import { readTicks } from '../util/clock.js'
-import { NoexServerError, placedError, toReplyError } from '../protocol/errors.js'
+import { NoexServerError } from '../protocol/errors.js'
+import { placedError, toReplyError } from '../store/store-errors.js'
 import type { Log } from '../util/log.js'
 import { runOperation } from '../operations/run-operation.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'

@@ -7,8 +7,7 @@ import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
 import { causedBy, type Cause } from '../store/row-scope.js'
 import { SharedStore } from '../store/shared-store.js'
-import { defineOwnBucket } from '../store/own-buckets.js'
-import { PROCEDURES_BUCKET } from '../store/system-buckets.js'
+import { defineSystemBucket, PROCEDURES_BUCKET } from '../store/system-buckets.js'
 import { checkDefinition } from './definition.js'
 import { issueText } from './issues.js'
 import type { Procedure } from './procedure.js'
@@ -82,7 +81,7 @@ export class ProcedureRegistry {
 
   async #enter (): Promise<void> {
     const { store } = this.#sharedStore
-    await defineOwnBucket(store, PROCEDURES_BUCKET, proceduresBucket)
+    await defineSystemBucket(store, PROCEDURES_BUCKET, proceduresBucket)
     if (this.#sharedStore.definition(PROCEDURES_BUCKET).key !== proceduresBucket.key) {
       throw new Error(`the store has a bucket ${PROCEDURES_BUCKET}, a name that the plugin needs for itself`)
     }

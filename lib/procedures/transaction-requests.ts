@@ -1,6 +1,7 @@
 import type { TransactionContext } from '@hamicek/noex-store'
 import type { Grant } from '../permissions/grant.js'
-import { NoexServerError, placedError } from '../protocol/errors.js'
+import { NoexServerError } from '../protocol/errors.js'
+import { placedError } from '../store/store-errors.js'
 import { EntryWriters } from '../store/entry-writers.js'
 import { commitOptions, type RowScope } from '../store/row-scope.js'
 import { EntryFields } from '../store/entry-fields.js'

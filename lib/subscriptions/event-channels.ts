@@ -1,8 +1,7 @@
 import type { Log } from '../util/log.js'
-import { encodeEvent } from '../protocol/encode.js'
 import { EngineListener } from '../rules/engine-listener.js'
 import { EventChannel, type EventListener } from './event-channel.js'
-import type { RuleEngine, RuleEvent } from '../rules/rule-engine.js'
+import { encodeEvent, type RuleEngine, type RuleEvent } from '../rules/rule-engine.js'
 import { hasWildcard } from '../rules/topic-pattern.js'
 
 /** Hides events from all clients. */
