@@ -11,7 +11,8 @@ import { promisify } from 'node:util'
 const points = Number(process.argv[2] ?? 300)
 const run = promisify(execFile)
 const writer = new URL('../dist/test/fixtures/audited-writer.js', import.meta.url).pathname
-const { compareTrailWithLog } = await import(new URL('../dist/test/trail-and-log.js', import.meta.url).href)
+const support = new URL('../dist/test/support/trail-and-log.js', import.meta.url)
+const { compareTrailWithLog } = await import(support.href)
 const folder = mkdtempSync(join(tmpdir(), 'noex-audit-crash-'))
 const calls = 'pwrite64,write,fdatasync,fsync,ftruncate,rename,unlink'
 const counts = { killed: 0, different: 0, lost: 0, recovered: 0, requests: 0 }
