@@ -1,20 +1,8 @@
+import type { DrainOptions } from './lifecycle/shutdown-options.js'
 import type { ConnectionInfo, ServerStats } from './operations/server-info.js'
 
 /** `serving` → `draining` (readiness answers 503, and connections are brought to an end) → `closed`. */
 export type NoexState = 'serving' | 'draining' | 'closed'
-
-export interface DrainOptions {
-  /**
-   * Milliseconds that clients have to leave by themselves.
-   * @default the option `shutdown.gracePeriodMs`
-   */
-  gracePeriodMs?: number | undefined
-  /**
-   * Milliseconds for which everything is still served, while readiness already answers 503.
-   * @default the option `shutdown.drainDelayMs`
-   */
-  drainDelayMs?: number | undefined
-}
 
 /** What the plugin decorates the application with: `app.noex`. */
 export interface Noex {

@@ -1,7 +1,7 @@
 import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
 import { systemClock, type Clock } from '../util/clock.js'
 import { isPlainObject } from '../util/option-schema.js'
-import { resolveAuth, type ExternalAuth } from './auth-options.js'
+import type { ExternalAuth } from './auth-options.js'
 import { JwksError, RemoteKeys } from './jwks.js'
 import { resolveJwt, type JwtAuthOptions, type ResolvedJwt } from './jwt-options.js'
 import {
@@ -33,8 +33,6 @@ const MAX_TOKEN_CHARS = 8_192
 /** Characters of a reason that are logged: claims and headers are the client's words. */
 const MAX_REASON_CHARS = 200
 
-const DEFAULT_REVALIDATE_MS = 60_000
-
 /**
  * Builds the option `auth` for signed JSON Web Tokens (JWS, RFC 7519). A token is good when an algorithm of
  * the list signed it, issuer and audience are the configured ones, `nbf` has come and `exp`, which it must
@@ -45,18 +43,8 @@ const DEFAULT_REVALIDATE_MS = 60_000
  * @throws {NoexOptionsError} for a bad option, with its path below `auth`.
  */
 export function jwtAuth (options: JwtAuthOptions): JwtAuth {
-  const validate = tokenValidator(resolveJwt(options), systemClock)
-  const { required, permissions, revalidateMs = DEFAULT_REVALIDATE_MS, validateTimeoutMs } = options
-  const auth = {
-    validate,
-    required,
-    permissions,
-    revalidateMs,
-    ...(validateTimeoutMs !== undefined && { validateTimeoutMs })
-  }
-  // The server does it again, but a mistake is to show where it was made.
-  resolveAuth(auth)
-  return auth
+  const resolved = resolveJwt(options)
+  return { validate: tokenValidator(resolved, systemClock), ...resolved.auth }
 }
 
 /** Builds what checks tokens. Each call has keys of its own. */

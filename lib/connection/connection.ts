@@ -332,7 +332,7 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
 
   /**
    * Starts to close: nothing that still arrives is executed, subscriptions end, and what has been sent is
-   * followed by the close frame. The socket ends when the client agrees, or after `closeTimeoutMs`.
+   * followed by the close frame. The socket ends when the client agrees, or after `CLOSE_TIMEOUT_MS`.
    */
   close (reason: CloseReason): void {
     if (!this.open) return

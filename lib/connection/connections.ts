@@ -5,13 +5,12 @@ import type { Scope } from '../permissions/policy.js'
 import type { Session } from '../protocol/session.js'
 import type { TokenRefusal } from '../auth/token-refusal.js'
 import type { Clock } from '../util/clock.js'
-import { closeReasons, type CloseReason } from '../protocol/close-codes.js'
+import { CLOSE_TIMEOUT_MS, closeReasons, type CloseReason } from '../protocol/close-codes.js'
 import type { TopicScope } from '../subscriptions/event-subscriptions.js'
 import type { ConnectionQuota } from '../limits/connection-quota.js'
 import type { Rejections } from '../limits/rejections.js'
 import { SubscriptionQuota } from '../limits/subscription-quota.js'
-import { closeTimeoutMs } from '../deadlines.js'
-import type { ResolvedOptions } from '../options/options.js'
+import type { ConnectionsOptions } from './connection-options.js'
 import type { Log } from '../util/log.js'
 import type { ConnectionHost } from './connection-host.js'
 import { Connection } from './connection.js'
@@ -65,7 +64,7 @@ export class Connections implements ConnectionHost {
   #emptied: Array<() => void> = []
 
   constructor (
-    options: ResolvedOptions,
+    options: ConnectionsOptions,
     log: Log,
     clock: Clock,
     { requiresAuth, authorizer, connectionQuota, rejections, audit }: ConnectionsParts,
@@ -87,7 +86,7 @@ export class Connections implements ConnectionHost {
       clock,
       connection => { connection.close(closeReasons.slowConsumer) }
     )
-    this.closing = new DeadlineQueue(closeTimeoutMs, clock, connection => { connection.terminate() })
+    this.closing = new DeadlineQueue(CLOSE_TIMEOUT_MS, clock, connection => { connection.terminate() })
     this.requiresAuth = requiresAuth
     this.audit = audit
     this.#authorizer = authorizer

@@ -16,7 +16,7 @@ import {
   type TopicScope
 } from '../subscriptions/event-subscriptions.js'
 import type { ConnectionInfo } from '../operations/server-info.js'
-import { MAX_TIMER_MS } from '../util/option-schema.js'
+import { MAX_TIMER_MS } from '../util/option-types.js'
 
 /** What a principal needs from the service: one object for all of them. */
 export interface PrincipalHost {

@@ -2,7 +2,7 @@ import { PassThrough, type Duplex } from 'node:stream'
 import type { ServerResponse } from 'node:http'
 import type { RawData, WebSocket, WebSocketServer } from 'ws'
 import { runInNextTurn } from '../util/clock.js'
-import { closeTimeoutMs } from '../deadlines.js'
+import { CLOSE_TIMEOUT_MS } from '../protocol/close-codes.js'
 
 /**
  * What this module knows of the inside of `ws` and of Node's upgrade: members that have no public name.
@@ -62,7 +62,7 @@ export function frameLimits (maxPayload: number): {
  */
 export function setLimits (ws: WebSocket, maxPayloadBytes: number): void {
   // Who says that it closes and does not must not be waited for any longer than others.
-  ;(ws as unknown as WebSocketInside)._closeTimeout = closeTimeoutMs
+  ;(ws as unknown as WebSocketInside)._closeTimeout = CLOSE_TIMEOUT_MS
   const receiver = (ws as unknown as WebSocketInside)._receiver
   if (receiver == null) return
   const { maxPayload, maxFragments, maxBufferedChunks } = frameLimits(maxPayloadBytes)

@@ -1,27 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { checkGroup, isPlainObject, NoexOptionsError, type Checks } from '../util/option-schema.js'
-import { checkHeaderName, headerReader, reducedName, type HeaderRefusal } from './raw-headers.js'
+import { gatewayOptions, type GatewayOptions } from './gateway-options.js'
+import { headerReader, type HeaderRefusal } from './raw-headers.js'
 import { trustedProxyMatcher } from './trusted-proxies.js'
-
-/** The option `auth.gateway`: a proxy in front knows the user and says so in headers. */
-export interface GatewayOptions {
-  /** The header that names the user, for instance `X-Forwarded-User`. */
-  userHeader: string
-  /**
-   * The header that lists the user's roles, separated by commas.
-   * @default none: users have no roles
-   */
-  rolesHeader?: string | undefined
-  /** Addresses and networks (CIDR notation) of the proxies. The headers count from there only. */
-  trustedProxies: readonly string[]
-  /**
-   * A header by which the proxy proves that it is the proxy, and not another program at its address.
-   * @default none
-   */
-  secretHeader?: string | undefined
-  /** What `secretHeader` must say: 1 to 1,024 visible ASCII characters without blanks. */
-  secret?: string | undefined
-}
 
 /** Who a request comes from, as the gateway says. */
 export interface GatewayIdentity {
@@ -50,24 +30,6 @@ const MAX_ROLES_CHARS = 4_096
 const CHAR = '(?:(?![,;"\'])[!-~])'
 const USER = new RegExp(`^${CHAR}{1,256}$`)
 const ROLE = new RegExp(`^[ \\t]*(${CHAR}{1,64})[ \\t]*$`)
-const SECRET = /^[!-~]{1,1024}$/
-
-/**
- * Headers by which proxies tell where a request comes from, which clients choose or everybody shares. By
- * reduced name.
- */
-const aboutRequests = new Set([
-  'x-client-ip', 'x-forwarded-by', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-method', 'x-forwarded-port',
-  'x-forwarded-prefix', 'x-forwarded-proto', 'x-forwarded-server', 'x-forwarded-uri', 'x-real-ip', 'x-request-id'
-].map(reducedName))
-
-const checks: Checks = {
-  userHeader: checkName,
-  rolesHeader: checkName,
-  trustedProxies: (value, path) => { trustedProxyMatcher(value as string[], path) },
-  secretHeader: checkName,
-  secret: checkSecret
-}
 
 /**
  * Builds what takes identities from a gateway's headers. Only a peer inside `trustedProxies` can name
@@ -78,10 +40,11 @@ const checks: Checks = {
  * @throws {NoexOptionsError} for a bad option, with its path below `auth.gateway`.
  */
 export function gatewayHeaders (options: GatewayOptions): Gateway {
-  checkOptions(options)
-  const { userHeader, rolesHeader, secretHeader } = options
-  const isTrusted = trustedProxyMatcher(options.trustedProxies, `${PATH}.trustedProxies`)
-  const secretHash = options.secret === undefined ? undefined : hash(options.secret)
+  const {
+    userHeader, rolesHeader, secretHeader, secret, trustedProxies
+  } = gatewayOptions.resolve(options, PATH)
+  const isTrusted = trustedProxyMatcher(trustedProxies, `${PATH}.trustedProxies`)
+  const secretHash = secret === undefined ? undefined : hash(secret)
   const read = headerReader([userHeader, rolesHeader, secretHeader].filter(name => name !== undefined))
 
   return (peer, rawHeaders) => {
@@ -128,49 +91,4 @@ function rolesOf (value: string): string[] | undefined {
 /** Hashes are of equal length, so comparing them takes a time that tells nothing. */
 function hash (text: string): Buffer {
   return createHash('sha256').update(text).digest()
-}
-
-function checkOptions (options: GatewayOptions): void {
-  if (!isPlainObject(options)) throw new NoexOptionsError(PATH, 'must be an object')
-  checkGroup(options, checks, `${PATH}.`)
-  for (const member of ['userHeader', 'trustedProxies'] as const) {
-    if (options[member] === undefined) throw new NoexOptionsError(`${PATH}.${member}`, 'is required')
-  }
-  const { secretHeader, secret } = options
-  if (secret === undefined && secretHeader !== undefined) {
-    throw new NoexOptionsError(`${PATH}.secret`, 'is required with secretHeader')
-  }
-  if (secret !== undefined && secretHeader === undefined) {
-    throw new NoexOptionsError(`${PATH}.secretHeader`, 'is required with secret')
-  }
-  checkDistinct(options)
-}
-
-function checkName (name: unknown, path: string): void {
-  checkHeaderName(name, path)
-  if (aboutRequests.has(reducedName(String(name)))) {
-    throw new NoexOptionsError(path, 'must not be a header that proxies fill with something else')
-  }
-}
-
-function checkSecret (secret: unknown, path: string): void {
-  if (typeof secret !== 'string' || !SECRET.test(secret)) {
-    throw new NoexOptionsError(path, 'must be 1 to 1,024 visible ASCII characters without blanks')
-  }
-}
-
-/** A request must not be able to say two things with one header, nor one thing with two. */
-function checkDistinct (options: GatewayOptions): void {
-  const taken = new Map<string, string>()
-  for (const member of ['userHeader', 'rolesHeader', 'secretHeader'] as const) {
-    const reduced = reducedName(options[member] ?? '')
-    const other = taken.get(reduced)
-    if (other !== undefined) {
-      throw new NoexOptionsError(
-  `${PATH}.${member}`,
-  `must not be the same header as ${other}, in no other spelling either`
-      )
-    }
-    if (reduced !== '') taken.set(reduced, member)
-  }
 }

@@ -1,4 +1,3 @@
-import type { ResolvedAuth } from '../auth/auth-options.js'
 import type { RequestHeaders } from '../protocol/session.js'
 
 const noHeaders: RequestHeaders = {}
@@ -9,12 +8,10 @@ const noHeaders: RequestHeaders = {}
  */
 export function retainedHeaders (
   headers: RequestHeaders,
-  {
-    auth,
-    allowedOrigins
-  }: { readonly auth: ResolvedAuth | undefined, readonly allowedOrigins: readonly string[] | undefined }
+  mode: 'external' | 'gateway' | 'builtIn' | undefined,
+  allowedOrigins: readonly string[] | undefined
 ): RequestHeaders {
-  switch (auth?.mode) {
+  switch (mode) {
     case 'external': return allowedOrigins === undefined ? withoutAmbient(headers) : { ...headers }
     case 'builtIn': return { 'user-agent': headers['user-agent'] }
     default: return noHeaders

@@ -1,7 +1,8 @@
 import type { Clock } from '../util/clock.js'
 import { closeReasons } from '../protocol/close-codes.js'
 import type { Connections } from '../connection/connections.js'
-import { inFlightTimeoutMs } from '../deadlines.js'
+import type { Resolved } from '../util/option-schema.js'
+import { IN_FLIGHT_TIMEOUT_MS, type shutdownOptions } from './shutdown-options.js'
 import { withTimeout } from '../util/with-timeout.js'
 
 /**
@@ -10,17 +11,8 @@ import { withTimeout } from '../util/with-timeout.js'
  */
 const MAX_PACE_MS = 20
 
-/** How long a drain takes, in milliseconds. */
-export interface DrainTimes {
-  /**
-   * Before anything happens to the clients: load balancers get to know that they must send nobody any more.
-   */
-  readonly drainDelayMs: number
-  /** That clients have to leave by themselves. */
-  readonly gracePeriodMs: number
-  /** Over which the clients come back. */
-  readonly reconnectWindowMs: number
-}
+/** How long a drain takes. */
+export type DrainTimes = Resolved<typeof shutdownOptions>
 
 /** What a drain brings to its end. */
 export interface DrainHost {
@@ -35,8 +27,8 @@ export interface DrainHost {
  * outside says that it will not. Then nobody is let in any more; the clients are told, and have the grace
  * period to leave; requests in flight are answered, and who is left is closed. So that not all come back at
  * the same moment, each is told how long to wait before it does, and those who are left are closed one by one
- * over the last part of the grace period. Takes at most the delay, the grace period and the two deadlines of
- * deadlines.ts, whatever the clients do. PROTOCOL.md, "Shutdown".
+ * over the last part of the grace period. Takes at most the delay, the grace period and two deadlines of
+ * 800 ms, whatever the clients do. PROTOCOL.md, "Shutdown".
  */
 export class Drain {
   readonly #host: DrainHost
@@ -64,7 +56,7 @@ export class Drain {
     if (drainDelayMs > 0) await withTimeout(drainDelayMs, this.#delayEnded, clock)
     stopAccepting()
     if (gracePeriodMs > 0 && connections.size > 0) await this.#waitForClients()
-    await withTimeout(inFlightTimeoutMs, connections.settled(), clock)
+    await withTimeout(IN_FLIGHT_TIMEOUT_MS, connections.settled(), clock)
     connections.closeAll(closeReasons.serverShutdown)
     // Those that do not answer the close frame are cut off by their closing deadline.
     await connections.empty()
@@ -98,7 +90,7 @@ export class Drain {
 
   /** Closes one connection when its requests are answered. */
   async #close (connection: Connections['all'][number]): Promise<void> {
-    await withTimeout(inFlightTimeoutMs, connection.settled(), this.#host.clock)
+    await withTimeout(IN_FLIGHT_TIMEOUT_MS, connection.settled(), this.#host.clock)
     connection.close(closeReasons.serverShutdown)
   }
 }

@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream'
 import { runInNextTick, systemClock } from '../util/clock.js'
 import { DeadlineQueue } from '../util/deadline-queue.js'
 import { responseOf } from '../connection/socket.js'
-import { closeTimeoutMs, inFlightTimeoutMs } from '../deadlines.js'
+import { CLOSE_TIMEOUT_MS } from '../protocol/close-codes.js'
+import { IN_FLIGHT_TIMEOUT_MS } from './shutdown-options.js'
 
 const kGuard = Symbol('noex.upgradeGuard')
 const kUnanswered = Symbol('noex.unansweredUpgrade')
@@ -89,7 +90,7 @@ export class UpgradeGuard {
     if (--this.#users > 0) return
     UpgradeGuard.#guards.delete(this.#server)
     const drainedMs = this.#drainingSince === undefined ? 0 : systemClock.ticks() - this.#drainingSince
-    this.#cutOffAfter(Math.max(0, inFlightTimeoutMs + closeTimeoutMs - drainedMs))
+    this.#cutOffAfter(Math.max(0, IN_FLIGHT_TIMEOUT_MS + CLOSE_TIMEOUT_MS - drainedMs))
   }
 
   #cutOffAfter (delayMs: number): void {
@@ -99,7 +100,7 @@ export class UpgradeGuard {
   readonly #cutOff = (): void => {
     if (this.#server.listening) {
       // Somebody's preClose takes its time, perhaps to say goodbye to sockets of its own.
-      this.#cutOffAfter(closeTimeoutMs)
+      this.#cutOffAfter(CLOSE_TIMEOUT_MS)
       return
     }
     for (const socket of this.#sockets) socket.destroy()

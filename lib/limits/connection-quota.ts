@@ -1,13 +1,13 @@
 import { NoexServerError } from '../protocol/errors.js'
+import type { Resolved } from '../util/option-schema.js'
+import type { connectionLimits } from './limit-options.js'
 import type { RejectionReason, Rejections } from './rejections.js'
 
 /** How many connections there may be at a time. */
-export interface ConnectionLimits {
-  readonly maxConnections: number
-  readonly maxConnectionsPerUser: number
-  /** Of those that must log in and have not. */
-  readonly maxUnauthenticatedConnections: number
-}
+export type ConnectionLimits = Pick<
+  Resolved<typeof connectionLimits>,
+  'maxConnections' | 'maxConnectionsPerUser' | 'maxUnauthenticatedConnections'
+>
 
 /** An upgrade that is refused, as HTTP says it. */
 export interface QuotaRefusal {

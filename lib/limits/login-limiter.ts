@@ -1,4 +1,6 @@
 import type { Clock } from '../util/clock.js'
+import { option, options, type Resolved } from '../util/option-schema.js'
+import { integer, MAX_INTEGER } from '../util/option-types.js'
 import { NoexServerError } from '../protocol/errors.js'
 import type { Rejections } from './rejections.js'
 import { WindowLimiter } from './window-limiter.js'
@@ -12,12 +14,27 @@ const ACCOUNTS_IN_ALL = 40
 /** The one key of what is counted for everybody. */
 const EVERYBODY = ''
 
-/** How often a password may be guessed. */
-export interface LoginLimits {
-  /** Unsuccessful attempts per account and window. The other limits are multiples of it. */
-  readonly maxAttempts: number
-  readonly windowMs: number
+/** The option `auth.loginRateLimit`. */
+export interface LoginRateLimitOptions {
+  /**
+   * Failed logins to one account within the window; ten times as many from one address.
+   * @default 5
+   */
+  maxAttempts?: number | undefined
+  /**
+   * Length of the window, in milliseconds.
+   * @default 900_000
+   */
+  windowMs?: number | undefined
 }
+
+export const loginRateLimit = options<LoginRateLimitOptions>()({
+  maxAttempts: option(integer(1, 1e9), 5),
+  windowMs: option(integer(1, MAX_INTEGER), 900_000)
+})
+
+/** How often a password may be guessed. */
+export type LoginLimits = Resolved<typeof loginRateLimit>
 
 /** An attempt that is counted as unsuccessful until one of these is called. */
 export interface Attempt {

@@ -29,5 +29,8 @@ export const closeReasons = {
   tooManyConnections: { code: 4003, reason: 'too_many_connections', comeBack: false }
 } as const satisfies Record<string, CloseReason>
 
+/** Time that a client has to answer our close frame before its socket is ended, in milliseconds. */
+export const CLOSE_TIMEOUT_MS = 800
+
 /** The reason that a client is told before its connection is closed with `session_revoked`. */
 export const REVOKED_REASON = 'Session revoked by administrator'

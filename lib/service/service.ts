@@ -20,7 +20,7 @@ import { Connections } from '../connection/connections.js'
 import { dispatch, type DispatchContext } from '../connection/dispatch.js'
 import type { Upgrade } from '../handshake/upgrade.js'
 import type { ConnectionInfo, ServerStats } from '../operations/server-info.js'
-import type { DrainOptions, Noex, NoexState } from '../types.js'
+import type { Noex, NoexState } from '../types.js'
 import { LiveQueries } from '../subscriptions/live-queries.js'
 import { QueryRunner } from '../subscriptions/query-runner.js'
 import type { Log } from '../util/log.js'
@@ -30,7 +30,7 @@ import { AuditTrail } from '../audit/trail.js'
 import { closeReasons, REVOKED_REASON } from '../protocol/close-codes.js'
 import { OperationRegistry, operations } from '../operations/registry.js'
 import { accessesRecords, type Operation, type ServerContext } from '../operations/operation.js'
-import { checkDrainOptions } from '../options/allowed-options.js'
+import { checkDrainOptions, type DrainOptions } from '../lifecycle/shutdown-options.js'
 import { ConnectionQuota } from '../limits/connection-quota.js'
 import { checkCosts } from '../limits/rate-limit-options.js'
 import { Rejections } from '../limits/rejections.js'
@@ -120,7 +120,8 @@ export class NoexService implements Noex {
     this.#trail = trail
     this.#procedures = procedures
     const isRevoked = (userId: string): boolean => revocations.has(userId)
-    this.#originResolver = new RequestOriginResolver({ ...options, isRevoked })
+    const gateway = options.auth?.mode === 'gateway' ? options.auth.gateway : undefined
+    this.#originResolver = new RequestOriginResolver({ ...options, gateway, isRevoked })
     const { required, requiresAuth, policy, authenticator, identity } = authentication
     const connectionQuota = new ConnectionQuota(options.connectionLimits, requiresAuth, rejections)
     this.#admissions = new UpgradeAdmission({
@@ -128,7 +129,7 @@ export class NoexService implements Noex {
       originResolver: this.#originResolver,
       connectionQuota,
       rejections,
-      requiresOrigin: options.auth?.mode === 'gateway'
+      requiresOrigin: gateway !== undefined
     })
     const httpAuthorizer = new HttpAuthorizer({
       required,
@@ -349,7 +350,8 @@ export class NoexService implements Noex {
 
   /** What of the headers of an upgrade is kept as long as the connection. */
   retainedHeaders (headers: RequestHeaders): RequestHeaders {
-    return retainedHeaders(headers, this.#options)
+    const { auth, allowedOrigins } = this.#options
+    return retainedHeaders(headers, auth?.mode, allowedOrigins)
   }
 
   /** Takes over a WebSocket in the tick in which it opens, and the place of its admission. */
