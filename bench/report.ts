@@ -83,7 +83,7 @@ function judged (target: Target, bare: number, noex: number): [text: string, met
   if ('ratioAtLeast' in target) return [`≥ ${times(target.ratioAtLeast)}`, ratio >= target.ratioAtLeast]
   if ('ratioFrom' in target) {
     return [
-  `${target.ratioFrom} – ${times(target.ratioTo)}`,
+      `${target.ratioFrom} – ${times(target.ratioTo)}`,
   ratio >= target.ratioFrom && ratio <= target.ratioTo
     ]
   }

@@ -1,8 +1,10 @@
 import type { DrainOptions } from './lifecycle/shutdown-options.js'
 import type { ConnectionInfo, ServerStats } from './operations/server-info.js'
+import type { NoexState } from './service/status.js'
 
-/** `serving` → `draining` (readiness answers 503, and connections are brought to an end) → `closed`. */
-export type NoexState = 'serving' | 'draining' | 'closed'
+export type { ConnectionInfo, ServerStats }
+
+export type { NoexState }
 
 /** What the plugin decorates the application with: `app.noex`. */
 export interface Noex {

@@ -92,6 +92,11 @@ step('npm pack', () => {
 })
 
 try {
+  const installedHere = name => join(root, 'node_modules/.bin', name)
+  step('publint', () => { run(installedHere('publint'), ['--strict', tarball], { cwd: root }) })
+  // Not as TypeScript resolved before `exports`: it has not done so by default since version 5, and 7 cannot.
+  step('attw', () => { run(installedHere('attw'), ['--profile', 'node16', tarball], { cwd: root }) })
+
   let tools
   const toolFolder = join(folder, 'tools')
   mkdirSync(toolFolder)

@@ -1,61 +1,88 @@
 import type { RawData, WebSocket } from 'ws'
-import { addressKey } from '../handshake/client-address.js'
 import { CallbackError } from '../application/application-callback.js'
 import { readableError } from '../application/thrown.js'
-import type { Origin, Session } from '../protocol/session.js'
 import { ClientConduct } from '../audit/client-conduct.js'
-import type { Log } from '../util/log.js'
-import { closeReasons, type CloseReason } from '../protocol/close-codes.js'
-import type { QuerySubscriptions } from '../subscriptions/query-subscriptions.js'
+import type { ConnectionAudit } from '../audit/connection-audit.js'
+import { addressKey } from '../handshake/client-address.js'
+import type { Upgrade } from '../handshake/upgrade.js'
 import type { Operation } from '../operations/operation.js'
-import type { EventSubscriptions } from '../subscriptions/event-subscriptions.js'
+import type { ConnectionInfo } from '../operations/server-info.js'
+import { closeReasons, type CloseReason } from '../protocol/close-codes.js'
 import { encodeNotice } from '../protocol/encode.js'
 import { PROTOCOL_VERSION, type NoticeMessage } from '../protocol/messages.js'
-import type { ConnectionHost } from './connection-host.js'
-import type { Requester } from './dispatch.js'
-import { HeldReplies, type Hold, type Reply } from './held-replies.js'
+import type { Origin, Session } from '../protocol/session.js'
+import type { EventSubscriptions } from '../subscriptions/event-subscriptions.js'
+import type { QuerySubscriptions } from '../subscriptions/query-subscriptions.js'
+import type { DeadlineQueue } from '../util/deadline-queue.js'
+import type { Log } from '../util/log.js'
+import { ClientPrincipal, type PrincipalHost, type PrincipalOwner } from './client-principal.js'
+import type { RequestClient } from './dispatch.js'
 import type { Pingable } from './heartbeat.js'
-import { Inbox, type InboxOwner } from './inbox.js'
-import type { ConnectionInfo } from '../operations/server-info.js'
-import { Outbox, type OutboxOwner } from './outbox.js'
-import { Principal, type PrincipalOwner } from './principal.js'
-import { forgetUpgrade, setLimits, listen, streamOf, type SocketListener } from './socket.js'
-import type { Upgrade } from '../handshake/upgrade.js'
+import type { UnauthenticatedInboxes } from './inbox.js'
+import { MessageFlow, type FlowOwner } from './message-flow.js'
+import type { OutboxLimits } from './outbox.js'
+import { forgetUpgrade, listen, setLimits, streamOf, type SocketListener } from './socket.js'
 
 /** The code of the error with which ws refuses a frame by its length, before it is read. */
 const FRAME_TOO_LONG = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
 
+/** The parts of the service that connections work with: one object for all of them. */
+export interface ConnectionHost extends PrincipalHost {
+  /** Told to the client by the welcome. */
+  readonly requiresAuth: boolean
+  readonly outboxLimits: OutboxLimits
+  readonly maxPayloadBytes: number
+  /** Of a client that must log in and never has. */
+  readonly maxUnauthenticatedPayloadBytes: number
+  readonly unauthenticatedInboxes: UnauthenticatedInboxes
+  readonly audit: ConnectionAudit | undefined
+  /** Connections whose client has stopped reading. */
+  readonly stalled: DeadlineQueue<Connection>
+  /** Connections whose close frame is on its way. */
+  readonly closing: DeadlineQueue<Connection>
+  dispatch: (text: string, connection: Connection) => Promise<void> | undefined
+  /** Called before each login and logout. @throws `RATE_LIMITED` when the user has too many connections */
+  beforeSessionChange: (connection: Connection, from: Session | undefined, to: Session | undefined) => void
+  /** Called when the connection has become anonymous. */
+  onLoggedOut: (connection: Connection) => void
+  /**
+   * Called when the connection takes no more requests; `cause` is counted by `CloseCounters`, `wasLoggedIn`
+   * tells whether it had a session until now.
+   */
+  onStopped: (connection: Connection, cause: string | number, wasLoggedIn: boolean) => void
+  /** Called when the socket has ended. */
+  onClosed: (connection: Connection, code: number) => void
+  /** Returns the logger of a connection, made when there is something to log: an idle client has none. */
+  logOf: (connection: Connection) => Log
+}
+
 /**
  * One client, from open to close. It must be made in the tick in which the WebSocket opens, so that no frame
- * is missed. What it keeps is what an idle client costs: listeners are shared and nothing refers to the
- * upgrade request.
+ * is missed. Its size is the cost of an idle client: listeners are shared and nothing refers to the upgrade
+ * request.
  */
-export class Connection
-implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketListener {
+export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pingable, SocketListener {
   readonly id: string
   readonly upgrade: Upgrade
   readonly addressKey: string
   readonly connectedAt: number
+  readonly flow: MessageFlow
+  readonly principal: ClientPrincipal
   isAlive = true
   answering: Operation | undefined
   writing: Promise<unknown> | undefined
   readonly #host: ConnectionHost
   readonly #ws: WebSocket
-  readonly #inbox: Inbox
-  readonly #outbox: Outbox
-  readonly #principal: Principal
-  /** Made when the first reply waits, as is the log when there is something to log. */
-  #held: HeldReplies | undefined
   #log: Log | undefined
   #conduct: ClientConduct | undefined
   /**
-   * Why the session was revoked while the request that did so was being answered: the close waits for the
+   * Whether the session was revoked while the request that did so was being answered: the close waits for the
    * reply.
    */
-  #revoked: string | undefined
+  #isRevoked = false
   /** Whether it must log in and never has. */
   #isUnauthenticated: boolean
-  /** Whether the audit has been told that it ends. What hears of it may ask for the same again. */
+  /** Whether the audit knows that it ends: its listeners may ask for the same again. */
   #isEnding = false
   #state: 'open' | 'closing' | 'closed' = 'open'
 
@@ -69,27 +96,21 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
     this.#host = host
     this.#ws = ws
     this.#isUnauthenticated = host.requiresAuth && upgrade.session === undefined
-    this.#inbox = new Inbox(this, this.#isUnauthenticated ? host.unauthenticatedInboxes : undefined)
-    this.#outbox = new Outbox(this, stream, host.outboxLimits)
-    this.#principal = new Principal(this, host, this.#outbox)
+    const unauthenticated = this.#isUnauthenticated ? host.unauthenticatedInboxes : undefined
+    this.flow = new MessageFlow(this, ws, stream, host.outboxLimits, unauthenticated)
+    this.principal = new ClientPrincipal(this, host, this.flow.pushTarget)
     forgetUpgrade(ws)
     setLimits(ws, this.#isUnauthenticated ? host.maxUnauthenticatedPayloadBytes : host.maxPayloadBytes)
     listen(ws, this)
     if (upgrade.session !== undefined) this.logIn(upgrade.session)
   }
 
-  /** Whether requests are accepted: not once a close has begun, from whichever side. */
   get open (): boolean {
     return this.#state === 'open'
   }
 
-  get writable (): boolean {
-    return this.#ws.readyState === this.#ws.OPEN
-  }
-
   get isPaused (): boolean {
-    // Its client does not read, and has a deadline of its own for that.
-    return this.#ws.isPaused && this.#outbox.full
+    return this.flow.isPaused
   }
 
   get origin (): Origin {
@@ -103,92 +124,61 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
   }
 
   get session (): Session | undefined {
-    return this.#principal.session
+    return this.principal.session
   }
 
   get subscriptions (): QuerySubscriptions {
-    return this.#principal.subscriptions
+    return this.principal.subscriptions
   }
 
   get eventSubscriptions (): EventSubscriptions {
-    return this.#principal.eventSubscriptions
-  }
-
-  get version (): number {
-    return this.#principal.version
-  }
-
-  /** Bytes that wait for the client. */
-  get queuedBytes (): number {
-    return this.#outbox.bufferedBytes
+    return this.principal.eventSubscriptions
   }
 
   get info (): ConnectionInfo {
-    return {
-      connectionId: this.id,
-      remoteAddress: this.upgrade.remoteAddress,
-      connectedAt: this.connectedAt,
-      ...this.#principal.info
-    }
+    const { id, upgrade, connectedAt, principal } = this
+    return { connectionId: id, remoteAddress: upgrade.remoteAddress, connectedAt, ...principal.info }
   }
 
   logIn (session: Session): void {
-    if (this.open) this.#principal.change(session)
+    if (this.open) this.principal.change(session)
   }
 
   logOut (): void {
-    this.#principal.change(undefined)
+    this.principal.change(undefined)
   }
 
   beforeSessionChange (from: Session | undefined, to: Session | undefined): void {
     this.#host.beforeSessionChange(this, from, to)
-    if (to !== undefined && this.#isUnauthenticated) this.#authenticate()
-    // Who is revoked has nobody to log in any more.
-    if (to === undefined && from !== undefined && this.#revoked === undefined) this.#host.onLoggedOut(this)
+    if (to !== undefined && this.#isUnauthenticated) {
+      // From now on it may send as much as any other client, also when the session has ended: the client may
+      // not have noticed yet.
+      this.#isUnauthenticated = false
+      setLimits(this.#ws, this.#host.maxPayloadBytes)
+      this.flow.authenticate()
+    }
+    // A revoked client cannot log in any more.
+    if (to === undefined && from !== undefined && !this.#isRevoked) this.#host.onLoggedOut(this)
   }
 
   /**
-   * From now on as much may be sent as by any other client, also when the session has ended: the client may
-   * not have noticed yet.
-   */
-  #authenticate (): void {
-    this.#isUnauthenticated = false
-    setLimits(this.#ws, this.#host.maxPayloadBytes)
-    this.#inbox.authenticate()
-    this.regulate()
-  }
-
-  checkExpiry (): void {
-    this.#principal.checkExpiry()
-  }
-
-  consumeExpiryNotice (): boolean {
-    return this.#principal.consumeExpiryNotice()
-  }
-
-  async confirm (): Promise<void> {
-    await this.#principal.confirm()
-  }
-
-  /** What users may do has changed. */
-  onPermissionsChanged (): void {
-    this.#principal.onPermissionsChanged()
-  }
-
-  /**
-   * Ends the session and its subscriptions at once, and with them the connection: the client is told not to
-   * come back.
+   * Ends the session and its subscriptions at once, and with them the connection: the client must not come
+   * back.
    */
   revoke (reason: string): void {
-    if (!this.open || this.#revoked !== undefined) return
+    if (!this.open || this.#isRevoked) return
     this.#recordClose(closeReasons.sessionRevoked)
     if (!this.open) return
-    // Whoever bars their own account is told that it worked.
-    if (this.answering?.accessLevel === 'admin' || this.answering?.accessLevel === 'superadmin') {
-      this.#revoked = reason
+    const level = this.answering?.accessLevel
+    if (level === 'admin' || level === 'superadmin') {
+      // A user who disables the own account is told that it worked.
+      this.#isRevoked = true
+      this.principal.end()
+      this.flow.afterReplies(() => { this.#closeRevoked(reason) })
+    } else {
+      this.principal.end()
+      this.#closeRevoked(reason)
     }
-    this.#principal.end()
-    if (this.#revoked === undefined) this.#closeRevoked(reason)
   }
 
   #closeRevoked (reason: string): void {
@@ -198,68 +188,23 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
 
   /** Sends the first message of every connection. PROTOCOL.md, "Welcome". */
   welcome (): void {
-    this.notify({
-      type: 'welcome',
-      version: PROTOCOL_VERSION,
-      serverTime: this.#host.clock.now(),
-      requiresAuth: this.#host.requiresAuth
-    })
+    const { requiresAuth, clock } = this.#host
+    this.notify({ type: 'welcome', version: PROTOCOL_VERSION, serverTime: clock.now(), requiresAuth })
   }
 
   notify (message: NoticeMessage): void {
-    if (this.open) this.#outbox.send(encodeNotice(message))
-  }
-
-  reply (reply: Reply, hold?: Hold): void {
-    if (!this.open) return
-    if (hold === undefined && this.#held?.empty !== false) {
-      this.#deliver(reply)
-    } else {
-      this.#held ??= new HeldReplies(
-        this.#host.outboxLimits.maxBufferedBytes,
-        held => { this.#deliver(held) }
-      )
-      this.#held.add(reply, hold)
-      if (this.#full) this.regulate()
-    }
-    this.answering = undefined
-  }
-
-  #deliver ({ text, sent, answered }: Reply): void {
-    if (!this.open) return
-    this.#outbox.send(text)
-    sent?.()
-    answered?.()
-    if (this.#revoked !== undefined && this.#held?.empty !== false) this.#closeRevoked(this.#revoked)
-    else if (this.#outbox.full) this.regulate()
-    else if (this.#held !== undefined) this.#resumeInbox()
-  }
-
-  /** Replies that wait have left: requests that waited behind them are started. */
-  #resumeInbox (): void {
-    if (this.#full) return
-    this.#inbox.release()
-    this.regulate()
-  }
-
-  /** Whether the client must not be served for now: it does not read, or too many replies wait. */
-  get #full (): boolean {
-    return this.#outbox.full || this.#held?.full === true
-  }
-
-  holdPushes (): () => void {
-    return this.#outbox.holdPushes()
+    if (this.open) this.flow.send(encodeNotice(message))
   }
 
   malformed (problem: string): void {
-    this.#wrong.malformed(problem)
+    this.#audited.malformed(problem)
   }
 
   limited (operation: string | undefined): void {
-    this.#wrong.limited(operation)
+    this.#audited.limited(operation)
   }
 
-  get #wrong (): ClientConduct {
+  get #audited (): ClientConduct {
     this.#conduct ??= new ClientConduct(this, this.#host.audit)
     return this.#conduct
   }
@@ -276,9 +221,7 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
 
   ping (): void {
     this.notify({ type: 'ping', timestamp: this.#host.clock.now() })
-    // Behind a slow request nothing is read: listen until something arrives, to tell a busy client from a
-    // dead one.
-    if (this.#ws.isPaused && !this.#outbox.full && !this.#inbox.overfull) this.#ws.resume()
+    this.flow.listen()
   }
 
   onTimeout (): void {
@@ -286,68 +229,40 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
   }
 
   handle (text: string): Promise<void> | undefined {
-    // Nothing is executed any more for who is revoked and waits for a last reply.
-    return this.#revoked === undefined ? this.#host.dispatch(text, this) : undefined
+    // A revoked client waits for a last reply: none of its requests is executed any more.
+    return this.#isRevoked ? undefined : this.#host.dispatch(text, this)
   }
 
-  /** Reads no faster than requests are handled and replies are read. */
-  regulate (): void {
-    if (!this.open) return
-    if (this.#full) this.#inbox.hold()
-    if (this.#full || this.#inbox.full) this.#ws.pause()
-    else if (this.#ws.isPaused) this.#resume()
-  }
-
-  #resume (): void {
-    // Its answer to a ping may be among what has not been read: it has until the next one.
-    this.isAlive = true
-    this.#ws.resume()
-  }
-
-  overload (): void {
+  onOverload (): void {
     this.close(closeReasons.overloaded)
   }
 
-  congested (): void {
-    this.#host.stalled.add(this)
-    if (this.#outbox.full) this.regulate()
-  }
-
   /** A client that takes a long message bit by bit is slow, but has not stopped reading. */
-  progressed (): void {
+  onCongested (): void {
     this.#host.stalled.add(this)
   }
 
-  drained (): void {
+  onDrained (): void {
     this.#host.stalled.delete(this)
-    this.#principal.resume()
-    this.#resumeInbox()
-  }
-
-  /** Resolves when every request that has arrived is answered. */
-  async settled (): Promise<void> {
-    await this.#inbox.idle()
-    await this.#held?.idle()
+    this.principal.resume()
   }
 
   /**
-   * Starts to close: nothing that still arrives is executed, subscriptions end, and what has been sent is
-   * followed by the close frame. The socket ends when the client agrees, or after `CLOSE_TIMEOUT_MS`.
+   * Starts to close: nothing that still arrives is executed, subscriptions end, and the messages that have
+   * been sent are followed by the close frame. The socket ends when the client agrees, or after
+   * `CLOSE_TIMEOUT_MS`.
    */
   close (reason: CloseReason): void {
     if (!this.open) return
     this.#recordClose(reason)
     if (!this.open) return
-    this.#shut('closing', reason.reason)
-    this.#outbox.flush()
-    if (this.#ws.isPaused) this.#ws.resume()
-    if (this.#outbox.busy) this.#outbox.idle().then(() => { this.#ws.close(reason.code, reason.reason) })
-    else this.#ws.close(reason.code, reason.reason)
+    this.#stop('closing', reason.reason)
+    this.flow.finish(() => { this.#ws.close(reason.code, reason.reason) })
     this.#host.closing.add(this)
     this.#host.logOf(this).info({ code: reason.code, reason: reason.reason }, 'closing connection')
   }
 
-  /** Once, as long as it is known whose connection it is. */
+  /** Records the close once, while it is known whose connection it is. */
   #recordClose (reason: CloseReason): void {
     if (this.#isEnding) return
     this.#isEnding = true
@@ -359,14 +274,13 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
     this.#ws.terminate()
   }
 
-  #shut (state: 'closing' | 'closed', ending: string | number): void {
+  #stop (state: 'closing' | 'closed', cause: string | number): void {
     this.#state = state
-    const { isLoggedIn } = this.#principal
+    const { isLoggedIn } = this.principal
     this.#conduct?.end()
-    this.#inbox.clear()
-    this.#held?.clear()
-    this.#principal.end()
-    this.#host.onStopped(this, ending, isLoggedIn)
+    this.flow.clear()
+    this.principal.end()
+    this.#host.onStopped(this, cause, isLoggedIn)
   }
 
   received (data: RawData, isBinary: boolean): void {
@@ -374,7 +288,7 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
     this.isAlive = true
     if (isBinary) this.close(closeReasons.binaryNotSupported)
     // A text of its own: the buffer is a view of a whole TCP chunk and would keep that alive.
-    else this.#inbox.push((data as Buffer).toString(), (data as Buffer).length)
+    else this.flow.receive((data as Buffer).toString(), (data as Buffer).length)
   }
 
   failed (error: Error): void {
@@ -389,12 +303,12 @@ implements Requester, InboxOwner, OutboxOwner, PrincipalOwner, Pingable, SocketL
     if (!this.open) return
     // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we
     // do.
-    this.#shut('closing', 'failed')
+    this.#stop('closing', 'failed')
     this.#host.closing.add(this)
   }
 
   ended (code: number): void {
-    if (this.open) this.#shut('closed', code)
+    if (this.open) this.#stop('closed', code)
     this.#state = 'closed'
     this.#host.onClosed(this, code)
   }

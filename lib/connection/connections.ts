@@ -1,19 +1,16 @@
 import type { WebSocket } from 'ws'
 import type { ConnectionAudit } from '../audit/connection-audit.js'
-import type { Caller, Authorizer } from '../permissions/authorizer.js'
-import type { Scope } from '../permissions/policy.js'
+import type { Authorizer } from '../permissions/authorizer.js'
 import type { Session } from '../protocol/session.js'
-import type { TokenRefusal } from '../auth/token-refusal.js'
+import type { Authenticator } from '../auth/authenticator.js'
 import type { Clock } from '../util/clock.js'
 import { CLOSE_TIMEOUT_MS, closeReasons, type CloseReason } from '../protocol/close-codes.js'
-import type { TopicScope } from '../subscriptions/event-subscriptions.js'
 import type { ConnectionQuota } from '../limits/connection-quota.js'
 import type { Rejections } from '../limits/rejections.js'
 import { SubscriptionQuota } from '../limits/subscription-quota.js'
 import type { ConnectionsOptions } from './connection-options.js'
 import type { Log } from '../util/log.js'
-import type { ConnectionHost } from './connection-host.js'
-import { Connection } from './connection.js'
+import { Connection, type ConnectionHost } from './connection.js'
 import type { Upgrade } from '../handshake/upgrade.js'
 import { DeadlineQueue } from '../util/deadline-queue.js'
 import { CloseCounters } from './close-counters.js'
@@ -26,10 +23,14 @@ let lastId = 0
 
 /** What decides about the clients of a service, and what records them. */
 export interface ConnectionsParts {
+  readonly log: Log
+  readonly clock: Clock
   readonly audit: ConnectionAudit | undefined
   readonly requiresAuth: boolean
   readonly authorizer: Authorizer
-  /** How many there may be. */
+  readonly authenticator: Authenticator | undefined
+  readonly isRevoked: (userId: string) => boolean
+  /** Counts connections. */
   readonly connectionQuota: ConnectionQuota
   readonly rejections: Rejections
 }
@@ -38,6 +39,9 @@ export interface ConnectionsParts {
 export class Connections implements ConnectionHost {
   readonly clock: Clock
   readonly quota: SubscriptionQuota
+  readonly authorizer: Authorizer
+  readonly authenticator: Authenticator | undefined
+  readonly isRevoked: (userId: string) => boolean
   readonly outboxLimits: OutboxLimits
   readonly maxPayloadBytes: number
   readonly maxUnauthenticatedPayloadBytes: number
@@ -46,9 +50,8 @@ export class Connections implements ConnectionHost {
   readonly audit: ConnectionAudit | undefined
   readonly stalled: DeadlineQueue<Connection>
   readonly closing: DeadlineQueue<Connection>
-  readonly dispatch: ConnectionHost['dispatch']
+  dispatch: ConnectionHost['dispatch'] = () => undefined
   readonly closeCounters = new CloseCounters()
-  readonly #authorizer: Authorizer
   readonly #connectionQuota: ConnectionQuota
   readonly #rejections: Rejections
   /** Those whose socket is there although they have been sent away before anybody has logged in. */
@@ -63,16 +66,11 @@ export class Connections implements ConnectionHost {
   #authenticated = 0
   #emptied: Array<() => void> = []
 
-  constructor (
-    options: ConnectionsOptions,
-    log: Log,
-    clock: Clock,
-    { requiresAuth, authorizer, connectionQuota, rejections, audit }: ConnectionsParts,
-    dispatch: ConnectionHost['dispatch']
-  ) {
+  constructor (options: ConnectionsOptions, parts: ConnectionsParts) {
+    const { log, clock, audit, requiresAuth, authorizer, authenticator, isRevoked } = parts
+    const { connectionQuota, rejections } = parts
     const { maxBufferedBytes, highWaterMark, drainTimeoutMs } = options.backpressure
     this.clock = clock
-    this.dispatch = dispatch
     this.quota = new SubscriptionQuota(options.connectionLimits, rejections)
     this.outboxLimits = { maxBufferedBytes, markBytes: maxBufferedBytes * highWaterMark }
     this.maxPayloadBytes = options.maxPayloadBytes
@@ -89,7 +87,9 @@ export class Connections implements ConnectionHost {
     this.closing = new DeadlineQueue(CLOSE_TIMEOUT_MS, clock, connection => { connection.terminate() })
     this.requiresAuth = requiresAuth
     this.audit = audit
-    this.#authorizer = authorizer
+    this.authorizer = authorizer
+    this.authenticator = authenticator
+    this.isRevoked = isRevoked
     this.#connectionQuota = connectionQuota
     this.#rejections = rejections
     this.#unauthenticated = new DeadlineQueue(
@@ -100,6 +100,13 @@ export class Connections implements ConnectionHost {
     this.#log = log
     this.#maxPerAddress = options.maxConnectionsPerIp
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
+  }
+
+  /**
+   * Handles the frames of connections by `dispatch` from now on. To be called before the first is accepted.
+   */
+  start (dispatch: ConnectionHost['dispatch']): void {
+    this.dispatch = dispatch
   }
 
   /** Connections that were let in and whose socket is open or closing. */
@@ -119,7 +126,7 @@ export class Connections implements ConnectionHost {
   /** Bytes that wait for clients: for all, and for the one for whom most of them do. */
   get queued (): { allBytes: number, largestBytes: number } {
     let [allBytes, largestBytes] = [0, 0]
-    for (const { queuedBytes } of this.#connections) {
+    for (const { flow: { queuedBytes } } of this.#connections) {
       allBytes += queuedBytes
       largestBytes = Math.max(largestBytes, queuedBytes)
     }
@@ -166,26 +173,6 @@ export class Connections implements ConnectionHost {
     if (this.requiresAuth) this.#unauthenticated.add(connection)
   }
 
-  get isVolatile (): boolean {
-    return this.#authorizer.isVolatile
-  }
-
-  scopeOf (client: Caller, query: string): Scope | undefined {
-    return this.#authorizer.scopeOfSubscription(client, query)
-  }
-
-  topicScope (client: Caller, pattern: string): TopicScope | undefined {
-    return this.#authorizer.topicScope(client, pattern)
-  }
-
-  isStale (client: Caller): boolean {
-    return this.#authorizer.isStale(client)
-  }
-
-  async confirm (client: Caller, session: Session): Promise<Session | TokenRefusal> {
-    return await this.#authorizer.confirm(client, session)
-  }
-
   /**
    * What a user may do has changed, or with `undefined` what all may: their clients follow at once. Resolves
    * when the writes that were being executed for them are through, so that nothing is written afterwards on
@@ -196,7 +183,7 @@ export class Connections implements ConnectionHost {
     for (const connection of this.#connections) {
       if (userId !== undefined && connection.session?.userId !== userId) continue
       if (connection.writing !== undefined) writing.push(connection.writing)
-      connection.onPermissionsChanged()
+      connection.principal.onPermissionsChanged()
     }
     await Promise.allSettled(writing)
   }
@@ -223,7 +210,7 @@ export class Connections implements ConnectionHost {
 
   /** Resolves when every request that has arrived is answered. */
   async settled (): Promise<void> {
-    await Promise.all([...this.#connections].map(async connection => { await connection.settled() }))
+    await Promise.all([...this.#connections].map(async connection => { await connection.flow.settled() }))
   }
 
   closeAll (reason: CloseReason): void {

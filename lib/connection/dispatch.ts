@@ -1,6 +1,6 @@
 import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.js'
 import { RequestAudit, type AuditSubject } from '../audit/request-audit.js'
-import type { Caller, Authorizer } from '../permissions/authorizer.js'
+import type { Authorizer } from '../permissions/authorizer.js'
 import type { Grant } from '../permissions/grant.js'
 import {
   incompleteBucket, NoexServerError, NothingNamedError, toReplyError, type NoexErrorCode
@@ -8,23 +8,26 @@ import {
 import type { RequestLimiter } from '../limits/request-limiter.js'
 import type { RequestMetrics } from '../metrics/request-metrics.js'
 import type { OperationRegistry } from '../operations/registry.js'
-import type { Operation, ServerContext } from '../operations/operation.js'
+import type { Client, ServerContext } from '../operations/context.js'
+import type { Operation } from '../operations/operation.js'
 import { completeAnswer, type Asked } from '../operations/suggestion.js'
 import { runDurably } from '../operations/durable-operation.js'
 import { decode } from '../protocol/decode.js'
 import { EncodedJson, encodeBigResult, encodeError, encodeResult } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { mayBeBig, type MessageText } from '../protocol/parts.js'
-import type { Hold, Reply } from './held-replies.js'
+import type { ClientPrincipal } from './client-principal.js'
+import type { Reply } from './held-replies.js'
+import type { MessageFlow } from './message-flow.js'
 
 /** A client to which replies can be sent. */
-export interface Requester extends Caller, AuditSubject {
-  /** What limits count the client by while nobody is logged in. */
+export interface RequestClient extends Client, AuditSubject {
+  readonly principal: ClientPrincipal
+  /** The operation that is being answered, from when it is granted until the reply is sent. */
+  answering: Operation | undefined
+  /** Limits count an anonymous client by this key. */
   readonly addressKey: string
-  /** Answers the request that is being handled; with `hold`, when that is over. */
-  reply: (reply: Reply, hold?: Hold) => void
-  /** Lets pushes wait until what is returned is called, once. */
-  holdPushes: () => () => void
+  readonly flow: Pick<MessageFlow, 'reply' | 'holdPushes'>
   /** A frame was no request. */
   malformed: (problem: string) => void
   /** A frame was refused by the rate limit; `operation` is `undefined` when it asks for none that exists. */
@@ -41,7 +44,7 @@ export interface DispatchContext {
   readonly limiter: RequestLimiter | undefined
   /** `undefined`: there are no metrics. */
   readonly requestMetrics: RequestMetrics | undefined
-  readonly services: ServerContext
+  readonly server: ServerContext
   readonly exposeErrorDetails: boolean
 }
 
@@ -50,7 +53,11 @@ export interface DispatchContext {
  * it never rejects. There is exactly one reply to a request, and none to a pong. PROTOCOL.md, "Request
  * pipeline".
  */
-export function dispatch (text: string, caller: Requester, to: DispatchContext): Promise<void> | undefined {
+export function dispatch (
+  text: string,
+  caller: RequestClient,
+  to: DispatchContext
+): Promise<void> | undefined {
   const decoded = decode(text)
   switch (decoded.kind) {
     case 'pong': return undefined
@@ -72,12 +79,12 @@ export function dispatch (text: string, caller: Requester, to: DispatchContext):
 
 /** Counts a frame; `request` is `undefined` when it is none. Returns the refusal when there were too many. */
 function refusalOf (
-  request: RequestMessage | undefined, operation: Operation | undefined, caller: Requester,
+  request: RequestMessage | undefined, operation: Operation | undefined, caller: RequestClient,
   { limiter }: DispatchContext
 ): NoexServerError | undefined {
   if (limiter === undefined) return undefined
   const charges = request && (operation?.chargesOf?.(request) ?? request.type)
-  const refusal = limiter.count(caller.session?.userId, caller.addressKey, charges)
+  const refusal = limiter.count(caller.principal.session?.userId, caller.addressKey, charges)
   if (refusal !== undefined) caller.limited(operation?.name)
   return refusal
 }
@@ -87,36 +94,36 @@ function refuse (
   id: number,
   type: string | undefined,
   error: NoexServerError,
-  caller: Requester,
+  caller: RequestClient,
   { registry, requestMetrics, exposeErrorDetails }: DispatchContext
 ): void {
-  caller.reply({ text: encodeError(id, error, exposeErrorDetails) })
+  caller.flow.reply({ text: encodeError(id, error, exposeErrorDetails) })
   requestMetrics?.ended(type === undefined ? undefined : registry.find(type)?.name, error.code, 0)
 }
 
 async function perform (
-  request: RequestMessage, operation: Operation | undefined, caller: Requester, to: DispatchContext
+  request: RequestMessage, operation: Operation | undefined, caller: RequestClient, to: DispatchContext
 ): Promise<void> {
   let reply: Reply | undefined
   let isAnswered = false
   try {
-    const { trail, clock } = to.services
+    const { trail, clock } = to.server
     const since = to.requestMetrics && clock.ticks()
     const record = trail && RequestAudit.begin(trail, operation, request, caller, clock)
     let failure: NoexServerError | undefined
     let grant: Grant | undefined
-    const userId = to.limiter && caller.session?.userId
+    const userId = to.limiter && caller.principal.session?.userId
     try {
       const place = record?.reserve()
       if (place !== undefined) await place
       // A client that cannot be confirmed may still leave, or log in anew.
-      if (operation?.accessLevel !== 'everyone' && to.authorizer.isStale(caller)) await caller.confirm()
-      grant = to.authorizer.admit(caller, operation, request, record?.note)
+      if (operation?.accessLevel !== 'everyone' && caller.principal.isStale) await caller.principal.confirm()
+      grant = to.authorizer.authorize(caller.principal, operation, request, record?.note)
       if (operation === undefined) throw to.registry.unknown(request.type)
       caller.answering = operation
       operation.guard?.(caller)
       operation.validate(request)
-      const data = await runDurably(operation, request, grant, caller, to.services)
+      const data = await runDurably(operation, request, { server: to.server, client: caller, grant })
       if (mayBeBig(data)) {
         reply = await answerBig(operation, request, data, grant, caller)
       } else {
@@ -127,7 +134,7 @@ async function perform (
       failure = failureOf(error, operation, request, caller)
       noteIncomplete(failure, caller, to)
       if (failure instanceof NothingNamedError) {
-        failure = await suggested(failure, { operation, request, caller }, to)
+        failure = await suggested(failure, { operation, request }, caller, to)
       }
       reply = { text: encodeFailure(failure, request, caller, to) }
     }
@@ -137,8 +144,8 @@ async function perform (
     if (settled !== undefined) await settled
     const released = record?.end(failure?.message)
     isAnswered = true
-    if (released === undefined) caller.reply(made)
-    else caller.reply(made, { released, instead: () => encodeUnaudited(failure, made, request, to) })
+    if (released === undefined) caller.flow.reply(made)
+    else caller.flow.reply(made, { released, instead: () => encodeUnaudited(failure, made, request, to) })
     if (since !== undefined) count(operation, failure, since, released, to)
   } catch (error) {
     // Nothing that is foreseen: there is one reply nevertheless.
@@ -146,16 +153,18 @@ async function perform (
     if (isAnswered) return
     reply?.unsent?.()
     reply?.answered?.()
-    caller.reply({ text: encodeError(request.id, failedInside(), false) })
+    caller.flow.reply({ text: encodeError(request.id, failedInside(), false) })
+  } finally {
+    caller.answering = undefined
   }
 }
 
 /** Makes the reply of a result that may be big. */
 async function answerBig (
-  operation: Operation, request: RequestMessage, data: unknown, grant: Grant, caller: Requester
+  operation: Operation, request: RequestMessage, data: unknown, grant: Grant, caller: RequestClient
 ): Promise<Reply> {
   const encoding = encodeBigResult(request.id, data)
-  if (operation.tier !== 'read') return await answerBehind(caller.holdPushes(), encoding)
+  if (operation.tier !== 'read') return await answerBehind(caller.flow.holdPushes(), encoding)
   const text = await encoding
   // Time has passed.
   grant.assertStillAllowed()
@@ -180,10 +189,10 @@ function count (
   failure: NoexServerError | undefined,
   since: number,
   released: Promise<boolean> | undefined,
-  { requestMetrics, services }: DispatchContext
+  { requestMetrics, server }: DispatchContext
 ): void {
   const counted = (code: NoexErrorCode | undefined): void => {
-    requestMetrics?.ended(operation?.name, code, services.clock.ticks() - since)
+    requestMetrics?.ended(operation?.name, code, server.clock.ticks() - since)
   }
   if (released === undefined) counted(failure?.code)
   else released.then(isDurable => { counted(isDurable ? failure?.code : 'INTERNAL_ERROR') })
@@ -210,20 +219,27 @@ function encodeUnaudited (
  */
 async function suggested (
   failure: NothingNamedError,
-  asked: Pick<Asked, 'operation' | 'request'> & { readonly caller: Requester },
-  { registry, authorizer, services }: DispatchContext
+  asked: Pick<Asked, 'operation' | 'request'>,
+  caller: RequestClient,
+  { registry, authorizer, server }: DispatchContext
 ): Promise<NoexServerError> {
   try {
-    return await completeAnswer(failure, { ...asked, authorizer, registry, services })
+    return await completeAnswer(failure, {
+      ...asked,
+      principal: caller.principal,
+      authorizer,
+      registry,
+      server
+    })
   } catch (error) {
-    asked.caller.logFailure(error, asked.request.type)
+    caller.logFailure(error, asked.request.type)
     return failure
   }
 }
 
 /** What the client may learn of a failure; the log gets the rest. */
 function failureOf (
-  error: unknown, operation: Operation | undefined, request: RequestMessage, caller: Requester
+  error: unknown, operation: Operation | undefined, request: RequestMessage, caller: RequestClient
 ): NoexServerError {
   const known = toReplyError(error)
   if (known !== undefined) return known
@@ -232,10 +248,10 @@ function failureOf (
 }
 
 /** Tells the log of a bucket that takes no writes, once: the application has to define it. */
-function noteIncomplete (failure: NoexServerError, { log }: Requester, { services }: DispatchContext): void {
+function noteIncomplete (failure: NoexServerError, { log }: RequestClient, { server }: DispatchContext): void {
   const bucket = incompleteBucket(failure)
-  if (bucket === undefined || services.sharedStore.incomplete.has(bucket)) return
-  services.sharedStore.incomplete.add(bucket)
+  if (bucket === undefined || server.sharedStore.incomplete.has(bucket)) return
+  server.sharedStore.incomplete.add(bucket)
   const reason = 'definition_missing'
   log.error({ bucket, reason }, 'a bucket takes no writes: the application must define it')
 }
@@ -248,7 +264,7 @@ function failedInside (): NoexServerError {
 function encodeFailure (
   failure: NoexServerError,
   request: RequestMessage,
-  caller: Requester,
+  caller: RequestClient,
   to: DispatchContext
 ): string {
   try {

@@ -8,7 +8,7 @@ import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
 
 /** Who makes a change: asked again when its turn comes, since the right may be gone by then. */
 export type Actor = Pick<Grant, 'assertStillAllowed' | 'note'> & {
-  readonly client: { readonly session: Session | undefined }
+  readonly principal: { readonly session: Session | undefined }
 }
 
 /**
@@ -17,7 +17,7 @@ export type Actor = Pick<Grant, 'assertStillAllowed' | 'note'> & {
  */
 export function sessionOf (actor: Actor): Session {
   actor.assertStillAllowed()
-  const { session } = actor.client
+  const { session } = actor.principal
   if (session === undefined) throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
   return session
 }

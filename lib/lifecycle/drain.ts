@@ -2,8 +2,8 @@ import type { Clock } from '../util/clock.js'
 import { closeReasons } from '../protocol/close-codes.js'
 import type { Connections } from '../connection/connections.js'
 import type { Resolved } from '../util/option-schema.js'
-import { IN_FLIGHT_TIMEOUT_MS, type shutdownOptions } from './shutdown-options.js'
 import { withTimeout } from '../util/with-timeout.js'
+import { IN_FLIGHT_TIMEOUT_MS, type shutdownOptions } from './shutdown-options.js'
 
 /**
  * Few clients need not wait for each other: each takes no more than this of the time over which they are
@@ -90,7 +90,7 @@ export class Drain {
 
   /** Closes one connection when its requests are answered. */
   async #close (connection: Connections['all'][number]): Promise<void> {
-    await withTimeout(IN_FLIGHT_TIMEOUT_MS, connection.settled(), this.#host.clock)
+    await withTimeout(IN_FLIGHT_TIMEOUT_MS, connection.flow.settled(), this.#host.clock)
     connection.close(closeReasons.serverShutdown)
   }
 }

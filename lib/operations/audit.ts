@@ -16,7 +16,7 @@ export const audit: readonly Operation[] = [
       limit: Type.Optional(Type.Integer({ minimum: 1 }))
     }),
     resource: userIn('userId'),
-    async run ({ trail }, { userId, operation, result, from, to, limit }) {
+    async run ({ server: { trail } }, { userId, operation, result, from, to, limit }) {
       if (trail === undefined) {
         throw new NoexServerError('UNKNOWN_OPERATION', 'The audit trail is not configured')
       }

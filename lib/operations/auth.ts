@@ -1,9 +1,9 @@
 import { Type } from 'typebox'
-import type { Client } from '../permissions/client.js'
 import { isExpired } from '../protocol/session.js'
 import { TokenRefusal } from '../auth/token-refusal.js'
 import { NoexServerError } from '../protocol/errors.js'
 import { IdentitySession } from '../identity/session-service.js'
+import type { Client } from './context.js'
 import { defineOperation, type Operation } from './operation.js'
 
 /** A client's token is kept as long as its session. */
@@ -16,7 +16,7 @@ export const auth: readonly Operation[] = [
     tier: 'admin',
     accessLevel: 'everyone',
     request: Type.Object({ token: Token }),
-    async run ({ authenticator, clock, revocations }, r, { client }) {
+    async run ({ server: { authenticator, clock, revocations }, client }, r) {
       const session = await authenticator?.identify(r.token, client.origin)
       if (session === undefined) throw new NoexServerError('UNAUTHORIZED', 'Invalid token')
       if (session instanceof TokenRefusal) throw refused(client, session.reason)
@@ -36,8 +36,8 @@ export const auth: readonly Operation[] = [
     tier: 'admin',
     accessLevel: 'everyone',
     request: Type.Object({}),
-    async run ({ identity }, _request, { client }) {
-      const { session } = client
+    async run ({ server: { identity }, client, grant }) {
+      const { session } = grant.principal
       client.logOut()
       // A token that could log in again would be no logout.
       if (session instanceof IdentitySession) await identity?.sessions.end(session)
@@ -48,7 +48,7 @@ export const auth: readonly Operation[] = [
     name: 'auth.whoami',
     accessLevel: 'everyone',
     request: Type.Object({}),
-    async run ({ clock }, _request, { client: { session } }) {
+    async run ({ server: { clock }, grant: { principal: { session } } }) {
       if (session === undefined || isExpired(session, clock.now()) || session.state !== 'live') {
         return { authenticated: false }
       }

@@ -1,9 +1,8 @@
-import type { Caller } from '../permissions/authorizer.js'
-import type { Grant } from '../permissions/grant.js'
 import { EncodedJson } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { isTakenBack } from '../store/noex-store.js'
-import type { Operation, ServerContext } from './operation.js'
+import type { OperationContext } from './context.js'
+import type { Operation } from './operation.js'
 import { runOperation } from './run-operation.js'
 
 /** Times that a read is made whose state was taken back before it could be shown. */
@@ -15,15 +14,14 @@ const MAX_READS = 3
  * @throws what the operation throws, and `StoreUnavailableError`
  */
 export async function runDurably (
-  operation: Operation, request: RequestMessage, grant: Grant, caller: Pick<Caller, 'writing'>,
-  services: ServerContext
+  operation: Operation, request: RequestMessage, context: OperationContext
 ): Promise<unknown> {
-  const { store } = services.sharedStore
+  const { store } = context.server.sharedStore
   for (let read = 1; ; read++) {
     const endRead = store.beginRead()
     let outcome: { readonly data: unknown } | { readonly error: unknown }
     try {
-      const data = await runOperation(operation, request, grant, caller, services)
+      const data = await runOperation(operation, request, context)
       if (waitsByItself(operation, data)) return data
       outcome = { data }
     } catch (error) {

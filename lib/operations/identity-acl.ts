@@ -20,8 +20,8 @@ export const identityAcl: readonly Operation[] = [
     details: ['subjectType', 'subjectId', 'resourceType', 'resourceName', 'operations'],
     accessLevel: 'session',
     request: Type.Object({ ...Entry, operations: Type.Array(Type.Unknown()) }),
-    async run (services, r, grant) {
-      await accounts(services).accessLists.grant(grant, r, r, r.operations)
+    async run ({ server, grant }, r) {
+      await accounts(server).accessLists.grant(grant, r, r, r.operations)
       return { granted: true }
     }
   }),
@@ -35,8 +35,8 @@ export const identityAcl: readonly Operation[] = [
       ...Entry,
       operations: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Unknown())]))
     }),
-    async run (services, r, grant) {
-      await accounts(services).accessLists.revoke(grant, r, r, r.operations)
+    async run ({ server, grant }, r) {
+      await accounts(server).accessLists.revoke(grant, r, r, r.operations)
       return { revoked: true }
     }
   }),
@@ -44,14 +44,14 @@ export const identityAcl: readonly Operation[] = [
     name: 'identity.getAcl',
     accessLevel: 'session',
     request: OfResource,
-    run: async (services, r, grant) => ({ entries: accounts(services).accessLists.list(sessionOf(grant), r) })
+    run: async ({ server, grant }, r) => ({ entries: accounts(server).accessLists.list(sessionOf(grant), r) })
   }),
   defineOperation({
     name: 'identity.myAccess',
     accessLevel: 'session',
     request: Type.Object({}),
-    async run (services, _request, grant) {
-      const { directory, accessLists } = accounts(services)
+    async run ({ server, grant }) {
+      const { directory, accessLists } = accounts(server)
       const { userId, roles } = sessionOf(grant)
       const username = directory.user(userId)?.username ?? SUPERADMIN_ID
       return { user: { id: userId, username, roles }, resources: accessLists.accessOf(userId) }
@@ -61,7 +61,7 @@ export const identityAcl: readonly Operation[] = [
     name: 'identity.getOwner',
     accessLevel: 'session',
     request: OfResource,
-    run: async (services, r, grant) => ({ owner: accounts(services).accessLists.owner(sessionOf(grant), r) })
+    run: async ({ server, grant }, r) => ({ owner: accounts(server).accessLists.owner(sessionOf(grant), r) })
   }),
   defineOperation({
     name: 'identity.transferOwner',
@@ -70,8 +70,8 @@ export const identityAcl: readonly Operation[] = [
     details: ['resourceType', 'resourceName', 'newOwnerId'],
     accessLevel: 'session',
     request: Type.Object({ resourceType: Name, resourceName: Name, newOwnerId: Name }),
-    async run (services, r, grant) {
-      await accounts(services).accessLists.transfer(grant, r, r.newOwnerId)
+    async run ({ server, grant }, r) {
+      await accounts(server).accessLists.transfer(grant, r, r.newOwnerId)
       return { transferred: true }
     }
   })

@@ -18,8 +18,8 @@ export const identityRoles: readonly Operation[] = [
     details: permissionsIn,
     accessLevel: 'superadmin',
     request: Type.Object({ name: Name, description: Description, permissions: Permissions }),
-    async run (services, { name, description, permissions }, grant) {
-      return shownRole(await accounts(services).roles.create(grant, name, given(description, permissions)))
+    async run ({ server, grant }, { name, description, permissions }) {
+      return shownRole(await accounts(server).roles.create(grant, name, given(description, permissions)))
     }
   }),
   defineOperation({
@@ -29,8 +29,8 @@ export const identityRoles: readonly Operation[] = [
     details: permissionsIn,
     accessLevel: 'superadmin',
     request: Type.Object({ roleId: Name, description: Description, permissions: Permissions }),
-    async run (services, { roleId, description, permissions }, grant) {
-      return shownRole(await accounts(services).roles.update(grant, roleId, given(description, permissions)))
+    async run ({ server, grant }, { roleId, description, permissions }) {
+      return shownRole(await accounts(server).roles.update(grant, roleId, given(description, permissions)))
     }
   }),
   defineOperation({
@@ -39,8 +39,8 @@ export const identityRoles: readonly Operation[] = [
     resource: request => prefixed('role', request['roleId']),
     accessLevel: 'superadmin',
     request: Type.Object({ roleId: Name }),
-    async run (services, r, grant) {
-      await accounts(services).roles.delete(grant, r.roleId)
+    async run ({ server, grant }, r) {
+      await accounts(server).roles.delete(grant, r.roleId)
       return { deleted: true }
     }
   }),
@@ -48,7 +48,7 @@ export const identityRoles: readonly Operation[] = [
     name: 'identity.listRoles',
     accessLevel: 'admin',
     request: Type.Object({}),
-    run: async services => ({ roles: accounts(services).roles.list().map(shownRole) })
+    run: async ({ server }) => ({ roles: accounts(server).roles.list().map(shownRole) })
   })
 ]
 

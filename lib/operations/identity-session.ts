@@ -1,13 +1,13 @@
 import { Type } from 'typebox'
-import type { Client } from '../permissions/client.js'
+import type { Principal } from '../permissions/principal.js'
 import { NoexServerError } from '../protocol/errors.js'
 import { IdentitySession, type NewSession } from '../identity/session-service.js'
 import { SUPERADMIN_ID } from '../identity/system-roles.js'
-import type { NoteOf } from '../store/row-scope.js'
 import { Name } from '../protocol/fields.js'
-import { accounts, defineOperation, userIn, type Operation, type ServerContext } from './operation.js'
+import type { OperationContext } from './context.js'
+import { accounts, defineOperation, userIn, type Operation } from './operation.js'
 
-/** What a client types to log in: as long as somebody could want, and no longer. */
+/** A name, password or secret to log in with: longer than any that is in use, and bounded. */
 const Credential = Type.String({ minLength: 1, maxLength: 4_096 })
 
 /**
@@ -22,11 +22,12 @@ export const identitySession: readonly Operation[] = [
     details: ['username'],
     accessLevel: 'everyone',
     request: Type.Object({ username: Credential, password: Credential }),
-    async run (services, { username, password }, { client, note }) {
-      const { logins } = accounts(services)
-      const isHere = (): boolean => client.open
-      const begun = await logins.withPassword(username, password, client.origin, isHere, note)
-      return logIn(services, client, begun, note)
+    async run (context, { username, password }) {
+      const { server, client, grant: { principal, note } } = context
+      const isHere = (): boolean => principal.isOpen
+      const begun = await accounts(server).logins
+        .withPassword(username, password, client.origin, isHere, note)
+      return logIn(context, begun)
     }
   }),
   defineOperation({
@@ -34,11 +35,11 @@ export const identitySession: readonly Operation[] = [
     tier: 'admin',
     accessLevel: 'everyone',
     request: Type.Object({ secret: Credential }),
-    async run (services, { secret }, { client, note }) {
-      const { logins } = accounts(services)
-      const isHere = (): boolean => client.open
-      const begun = await logins.withSecret(secret, client.origin, isHere, note)
-      return logIn(services, client, begun, note)
+    async run (context, { secret }) {
+      const { server, client, grant: { principal, note } } = context
+      const isHere = (): boolean => principal.isOpen
+      const begun = await accounts(server).logins.withSecret(secret, client.origin, isHere, note)
+      return logIn(context, begun)
     }
   }),
   defineOperation({
@@ -46,10 +47,10 @@ export const identitySession: readonly Operation[] = [
     tier: 'admin',
     accessLevel: 'session',
     request: Type.Object({}),
-    async run (services, _request, { client, note }) {
-      const session = sessionOf(client)
+    async run ({ server, client, grant }) {
+      const session = sessionOf(grant.principal)
       client.logOut()
-      await accounts(services).sessions.end(session, note)
+      await accounts(server).sessions.end(session, grant.note)
       return { loggedOut: true }
     }
   }),
@@ -57,8 +58,8 @@ export const identitySession: readonly Operation[] = [
     name: 'identity.whoami',
     accessLevel: 'session',
     request: Type.Object({}),
-    async run (_services, _request, { client }) {
-      const { userId, roles, expiresAt } = sessionOf(client)
+    async run ({ grant }) {
+      const { userId, roles, expiresAt } = sessionOf(grant.principal)
       return { authenticated: true, userId, roles, expiresAt }
     }
   }),
@@ -67,16 +68,17 @@ export const identitySession: readonly Operation[] = [
     tier: 'admin',
     accessLevel: 'session',
     request: Type.Object({}),
-    async run (services, _request, grant) {
-      const identity = accounts(services)
-      const { client, note } = grant
-      const session = sessionOf(client)
+    async run (context) {
+      const { server, client, grant } = context
+      const { note } = grant
+      const identity = accounts(server)
+      const session = sessionOf(grant.principal)
       return await identity.directory.exclusive(async () => {
         grant.assertStillAllowed()
         const options = { replaced: session.id, note }
         const renewed = await identity.sessions.begin(session.userId, client.origin, options)
-        // Before the old one ends, so that the client is somebody all the time.
-        const result = logIn(services, client, renewed, note)
+        // Before the old one ends, so that the client is logged in all the time.
+        const result = logIn(context, renewed)
         const ending = { bucket: '_sessions', delete: session.id } as const
         await identity.directory.write([ending], { user: session.userId, note })
         return result
@@ -90,19 +92,18 @@ export const identitySession: readonly Operation[] = [
     details: ['userId'],
     accessLevel: 'session',
     request: Type.Object({ userId: Name, currentPassword: Credential, newPassword: Credential }),
-    async run (services, r, grant) {
-      const { client, note } = grant
-      const { users } = accounts(services)
-      const begun = await users.changePassword(
+    async run (context, r) {
+      const { server, client, grant } = context
+      const begun = await accounts(server).users.changePassword(
         grant, r.userId, r.currentPassword, r.newPassword, client.origin
       )
-      logIn(services, client, begun, note)
+      logIn(context, begun)
       return { changed: true }
     }
   })
 ]
 
-function sessionOf ({ session }: Client): IdentitySession {
+function sessionOf ({ session }: Principal): IdentitySession {
   if (session instanceof IdentitySession) return session
   throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
 }
@@ -112,18 +113,19 @@ function sessionOf ({ session }: Client): IdentitySession {
  * while the session is written.
  */
 function logIn (
-  services: ServerContext, client: Client, { token, session }: NewSession, note: NoteOf | undefined
+  { server, client, grant }: OperationContext, { token, session }: NewSession
 ): object {
-  const { directory } = accounts(services)
+  const { principal, note } = grant
+  const { directory } = accounts(server)
   const { userId, expiresAt } = session
-  if (!client.open || session.state !== 'live' || services.revocations.has(userId)) {
+  if (!principal.isOpen || session.state !== 'live' || server.revocations.has(userId)) {
     directory.endSessions([session.id], { user: userId, note })
     throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
   }
   try {
     client.logIn(session)
   } catch (error) {
-    // The user has too many connections: nobody is to keep the token.
+    // The user has too many connections: the client must not keep the token.
     directory.endSessions([session.id], { user: userId, note })
     throw error
   }

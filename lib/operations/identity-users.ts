@@ -27,9 +27,9 @@ export const identityUsers: readonly Operation[] = [
       enabled: Maybe,
       metadata: Maybe
     }),
-    async run (services, { username, password, displayName, email, enabled, metadata }, grant) {
+    async run ({ server, grant }, { username, password, displayName, email, enabled, metadata }) {
       return shownUser(
-        await accounts(services).users.create(grant, {
+        await accounts(server).users.create(grant, {
           username,
           password,
           displayName,
@@ -44,7 +44,7 @@ export const identityUsers: readonly Operation[] = [
     name: 'identity.getUser',
     accessLevel: 'admin',
     request: OfUser,
-    run: async (services, r) => shownUser(accounts(services).users.get(r.userId))
+    run: async ({ server }, r) => shownUser(accounts(server).users.get(r.userId))
   }),
   defineOperation({
     name: 'identity.updateUser',
@@ -52,8 +52,8 @@ export const identityUsers: readonly Operation[] = [
     resource: userIn('userId'),
     accessLevel: 'session',
     request: Type.Object({ userId: Name, displayName: Maybe, email: Maybe, metadata: Maybe }),
-    async run (services, { userId, displayName, email, metadata }, grant) {
-      return shownUser(await accounts(services).users.update(grant, userId, { displayName, email, metadata }))
+    async run ({ server, grant }, { userId, displayName, email, metadata }) {
+      return shownUser(await accounts(server).users.update(grant, userId, { displayName, email, metadata }))
     }
   }),
   defineOperation({
@@ -62,8 +62,8 @@ export const identityUsers: readonly Operation[] = [
     resource: userIn('userId'),
     accessLevel: 'admin',
     request: OfUser,
-    async run (services, r, grant) {
-      await accounts(services).users.delete(grant, r.userId)
+    async run ({ server, grant }, r) {
+      await accounts(server).users.delete(grant, r.userId)
       return { deleted: true }
     }
   }),
@@ -71,8 +71,8 @@ export const identityUsers: readonly Operation[] = [
     name: 'identity.listUsers',
     accessLevel: 'admin',
     request: Type.Object({ page: Maybe, pageSize: Maybe }),
-    async run (services, r) {
-      const { users, ...page } = accounts(services).users.list(r.page, r.pageSize)
+    async run ({ server }, r) {
+      const { users, ...page } = accounts(server).users.list(r.page, r.pageSize)
       return { users: users.map(shownUser), ...page }
     }
   }),
@@ -85,8 +85,8 @@ export const identityUsers: readonly Operation[] = [
     details: ['userId'],
     accessLevel: 'admin',
     request: Type.Object({ userId: Name, newPassword: NewPassword }),
-    async run (services, r, grant) {
-      await accounts(services).users.resetPassword(grant, r.userId, r.newPassword)
+    async run ({ server, grant }, r) {
+      await accounts(server).users.resetPassword(grant, r.userId, r.newPassword)
       return { reset: true }
     }
   }),
@@ -97,8 +97,8 @@ export const identityUsers: readonly Operation[] = [
     details: ['userId', 'roleName'],
     accessLevel: 'admin',
     request: UserRole,
-    async run (services, r, grant) {
-      await accounts(services).users.assignRole(grant, r.userId, r.roleName)
+    async run ({ server, grant }, r) {
+      await accounts(server).users.assignRole(grant, r.userId, r.roleName)
       return { assigned: true }
     }
   }),
@@ -109,8 +109,8 @@ export const identityUsers: readonly Operation[] = [
     details: ['userId', 'roleName'],
     accessLevel: 'admin',
     request: UserRole,
-    async run (services, r, grant) {
-      await accounts(services).users.removeRole(grant, r.userId, r.roleName)
+    async run ({ server, grant }, r) {
+      await accounts(server).users.removeRole(grant, r.userId, r.roleName)
       return { removed: true }
     }
   }),
@@ -118,7 +118,7 @@ export const identityUsers: readonly Operation[] = [
     name: 'identity.getUserRoles',
     accessLevel: 'admin',
     request: OfUser,
-    run: async (services, r) => ({ roles: accounts(services).users.rolesOf(r.userId).map(shownRole) })
+    run: async ({ server }, r) => ({ roles: accounts(server).users.rolesOf(r.userId).map(shownRole) })
   })
 ]
 
@@ -129,8 +129,8 @@ function setEnabled (name: string, enabled: boolean): Operation {
     resource: userIn('userId'),
     accessLevel: 'admin',
     request: OfUser,
-    run: async (services, r, grant) =>
-      shownUser(await accounts(services).users.setEnabled(grant, r.userId, enabled))
+    run: async ({ server, grant }, r) =>
+      shownUser(await accounts(server).users.setEnabled(grant, r.userId, enabled))
   })
 }
 

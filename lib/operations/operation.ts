@@ -1,55 +1,17 @@
 import type { Static, TObject, TProperties } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { Authenticator } from '../auth/authenticator.js'
-import type { AccessLevel, Client, GuardedOperation } from '../permissions/client.js'
-import type { Authorizer } from '../permissions/authorizer.js'
-import type { Grant } from '../permissions/grant.js'
-import type { Tier, ResourceAccess } from '../permissions/policy.js'
+import type { AccessLevel, OperationAccess, ResourceAccess, Tier } from '../permissions/policy.js'
+import type { Client, OperationContext, ServerContext } from './context.js'
 import type { AuditedOperation } from '../audit/request-audit.js'
-import type { AuditTrail } from '../audit/trail.js'
-import type { Revocations } from '../auth/revocations.js'
-import type { Session } from '../protocol/session.js'
-import type { Clock } from '../util/clock.js'
 import { NoexServerError } from '../protocol/errors.js'
-import type { ConnectionInfo, ServerStats } from './server-info.js'
-import type { LiveQueries } from '../subscriptions/live-queries.js'
-import type { QueryRunner } from '../subscriptions/query-runner.js'
 import type { Identity } from '../identity/identity.js'
 import type { Charge } from '../limits/request-limiter.js'
 import type { RequestMessage } from '../protocol/messages.js'
-import type { Procedures } from '../procedures/procedures.js'
 import { firstProblem } from '../protocol/shape.js'
-import type { RuleService } from '../subscriptions/rule-service.js'
 import { requireFields, type NamedField } from '../store/named-fields.js'
-import type { SharedStore } from '../store/shared-store.js'
-
-/** What operations work with: the same for every request of a service. */
-export interface ServerContext {
-  readonly sharedStore: SharedStore
-  /** Lets the steps of procedures in, as it does with requests. */
-  readonly authorizer: Authorizer
-  readonly procedures: Procedures
-  readonly liveQueries: LiveQueries
-  /** Runs queries, no longer than they may take. */
-  readonly queries: QueryRunner
-  /** The rule engine, and who hears its events; `undefined` where `rules` is not configured. */
-  readonly rules: RuleService | undefined
-  /** Who checks tokens; `undefined` where `auth` is not configured or there are none. */
-  readonly authenticator: Authenticator | undefined
-  /** The built-in accounts; `undefined` in every other mode. */
-  readonly identity: Identity | undefined
-  /** Who may not log in at the moment. */
-  readonly revocations: Revocations
-  /** The audit trail; `undefined` where `audit` is not configured. */
-  readonly trail: AuditTrail | undefined
-  readonly clock: Clock
-  /** As far as somebody may know them. */
-  readonly getStats: (session: Session | undefined) => Promise<ServerStats>
-  readonly getConnections: () => ConnectionInfo[]
-}
 
 /** One operation of the protocol: everything that the server knows about it. */
-export interface Operation extends GuardedOperation, AuditedOperation {
+export interface Operation extends OperationAccess, AuditedOperation {
   /** The request's fields; unknown members are ignored. */
   readonly request: TObject
   /**
@@ -63,7 +25,7 @@ export interface Operation extends GuardedOperation, AuditedOperation {
   /** Checks the fields. Throws `VALIDATION_ERROR` naming the first wrong one. */
   readonly validate: (request: RequestMessage) => void
   /** Does the work; the resolved value is the reply's `data`, `undefined` is sent as `null`. */
-  readonly run: (services: ServerContext, request: RequestMessage, grant: Grant) => Promise<unknown>
+  readonly run: (context: OperationContext, request: RequestMessage) => Promise<unknown>
 }
 
 /** Names a user as the audit does: by the field that holds the id or the user name. */
@@ -105,7 +67,7 @@ interface OperationDefinition<Fields extends TProperties> {
   readonly check?: (request: Static<TObject<Fields>>) => void
   /** The fields of records that the request names: those that no record of its `bucket` has are refused. */
   readonly fields?: (request: Static<TObject<Fields>>) => Iterable<NamedField>
-  readonly run: (services: ServerContext, request: Static<TObject<Fields>>, grant: Grant) => Promise<unknown>
+  readonly run: (context: OperationContext, request: Static<TObject<Fields>>) => Promise<unknown>
 }
 
 /** The accounts, for operations that exist with them only. */
@@ -149,12 +111,13 @@ type FieldsIn = (request: RequestMessage) => Iterable<NamedField>
 
 /** Runs an operation unless the request names a field that no record of its bucket has. */
 function withKnownFields (operation: string, fieldsIn: FieldsIn, run: Operation['run']): Operation['run'] {
-  return async (services, request, grant) => {
+  return async (context, request) => {
+    const { server, grant } = context
     const bucket = request['bucket'] as string
     const scope = { bucket, rows: grant.rows(operation, bucket), work: grant.work }
-    const refusal = requireFields(services.sharedStore, scope, fieldsIn(request))
+    const refusal = requireFields(server.sharedStore, scope, fieldsIn(request))
     if (refusal !== undefined) await refusal
-    return await run(services, request, grant)
+    return await run(context, request)
   }
 }
 

@@ -5,14 +5,14 @@ import { defineOperation, memberIn, nameIn, type Operation, type ResourcesOf } f
 
 const Named = Type.Object({ name: Name })
 
-function touchesProcedure (named: (request: RequestMessage) => unknown): ResourcesOf {
+function namedProcedure (named: (request: RequestMessage) => unknown): ResourcesOf {
   return (request, { operation, tier }) => [
     { operation, tier, type: 'procedure', name: nameIn(named(request)), records: false }
   ]
 }
 
-const touchesNamed = touchesProcedure(request => request['name'])
-const touchesGiven = touchesProcedure(request => memberIn(request['procedure'], 'name'))
+const byName = namedProcedure(request => request['name'])
+const byDefinition = namedProcedure(request => memberIn(request['procedure'], 'name'))
 
 /** The operations of the `procedures` namespace. PROTOCOL.md, "Procedures". */
 export const procedures: readonly Operation[] = [
@@ -20,9 +20,9 @@ export const procedures: readonly Operation[] = [
     name: 'procedures.register',
     tier: 'admin',
     request: Type.Object({ procedure: JsonObject }),
-    resources: touchesGiven,
+    resources: byDefinition,
     details: request => runAsIn(request['procedure']),
-    run: async ({ procedures }, { procedure }, grant) => ({
+    run: async ({ server: { procedures }, grant }, { procedure }) => ({
       name: await procedures.register(procedure, grant),
       registered: true
     })
@@ -31,8 +31,8 @@ export const procedures: readonly Operation[] = [
     name: 'procedures.unregister',
     tier: 'admin',
     request: Named,
-    resources: touchesNamed,
-    async run ({ procedures }, { name }, grant) {
+    resources: byName,
+    async run ({ server: { procedures }, grant }, { name }) {
       await procedures.unregister(name, grant)
       return { name, unregistered: true }
     }
@@ -41,9 +41,9 @@ export const procedures: readonly Operation[] = [
     name: 'procedures.update',
     tier: 'admin',
     request: Type.Object({ name: Name, updates: JsonObject }),
-    resources: touchesNamed,
+    resources: byName,
     details: request => runAsIn(request['updates']),
-    async run ({ procedures }, { name, updates }, grant) {
+    async run ({ server: { procedures }, grant }, { name, updates }) {
       await procedures.update(name, updates, grant)
       return { name, updated: true }
     }
@@ -52,23 +52,23 @@ export const procedures: readonly Operation[] = [
     name: 'procedures.get',
     tier: 'read',
     request: Named,
-    resources: touchesNamed,
-    run: async ({ procedures }, { name }) => procedures.get(name).procedure.definition
+    resources: byName,
+    run: async ({ server: { procedures } }, { name }) => procedures.get(name).procedure.definition
   }),
   defineOperation({
     name: 'procedures.list',
     tier: 'admin',
     request: Type.Object({}),
-    resources: touchesProcedure(() => '*'),
-    run: async ({ procedures }) => ({ procedures: procedures.list() })
+    resources: namedProcedure(() => '*'),
+    run: async ({ server: { procedures } }) => ({ procedures: procedures.list() })
   }),
   defineOperation({
     name: 'procedures.call',
     tier: 'write',
     request: Type.Object({ name: Name, input: MaybeObject }),
-    resources: touchesNamed,
-    run: async (services, { name, input }, grant) =>
-      await services.procedures.call(name, input ?? {}, grant, services)
+    resources: byName,
+    run: async (context, { name, input }) =>
+      await context.server.procedures.call(name, input ?? {}, context)
   })
 ]
 

@@ -7,14 +7,8 @@ import type { EngineCalls } from '../rules/engine-calls.js'
 import type { RuleSummary } from '../rules/rule-engine.js'
 import type { RuleService } from '../subscriptions/rule-service.js'
 import { MAX_PATTERN_LENGTH } from '../rules/topic-pattern.js'
-import {
-  defineOperation,
-  memberIn,
-  namedTopic,
-  type Operation,
-  type ServerContext,
-  type ResourcesOf
-} from './operation.js'
+import type { OperationContext, ServerContext } from './context.js'
+import { defineOperation, memberIn, namedTopic, type Operation, type ResourcesOf } from './operation.js'
 
 /** A topic, a key or a pattern of either. */
 const RuleName = Type.String({ minLength: 1, maxLength: MAX_PATTERN_LENGTH })
@@ -24,13 +18,13 @@ const RuleId = Type.Object({ ruleId: Name })
 const ruleOf = namedTopic(request => request['ruleId'])
 const givenRule = namedTopic(request => memberIn(request['rule'], 'id'))
 const factOf = namedTopic(request => request['key'])
+const allTopics = namedTopic(() => '*')
 /**
- * What a rule hears, keeps, sends and calls is up to whoever writes it: that takes the right to all topics,
- * beside that to the rule.
+ * Adds the right to all topics: the author of a rule decides which events, facts and services it uses.
  */
-const withAllTopics =
-  (touches: ResourcesOf): ResourcesOf =>
-    (request, self) => [...touches(request, self), ...namedTopic(() => '*')(request, self)]
+function withAllTopics (resources: ResourcesOf): ResourcesOf {
+  return (request, self) => [...resources(request, self), ...allTopics(request, self)]
+}
 const patternOf = namedTopic(request => request['pattern'])
 
 /** The operations of the `rules` namespace. PROTOCOL.md, "Rules". */
@@ -85,7 +79,7 @@ export const rules: readonly Operation[] = [
     name: 'rules.getAllFacts',
     tier: 'read',
     request: Type.Object({}),
-    resources: namedTopic(() => '*'),
+    resources: allTopics,
     run: reading(async calls => await calls.call('getAllFacts'))
   }),
   defineOperation({
@@ -94,15 +88,15 @@ export const rules: readonly Operation[] = [
     request: Type.Object({ pattern: RuleName }),
     resources: patternOf,
     guard: client => { client.eventSubscriptions.checkRoom() },
-    run: async (services, { pattern }, { client }) =>
-      client.eventSubscriptions.add(serviceOf(services).channels, pattern)
+    run: async ({ server, client }, { pattern }) =>
+      client.eventSubscriptions.add(serviceOf(server).channels, pattern)
   }),
   defineOperation({
     name: 'rules.unsubscribe',
     tier: 'read',
     request: Type.Object({ subscriptionId: Name }),
     accessLevel: 'session',
-    async run (_services, { subscriptionId }, { client }) {
+    async run ({ client }, { subscriptionId }) {
       if (client.eventSubscriptions.remove(subscriptionId)) return { unsubscribed: true }
       throw new NoexServerError('NOT_FOUND', `Subscription "${subscriptionId}" is not one of this connection`)
     }
@@ -111,7 +105,7 @@ export const rules: readonly Operation[] = [
     name: 'rules.stats',
     tier: 'read',
     request: Type.Object({}),
-    resources: namedTopic(() => '*'),
+    resources: allTopics,
     run: reading(async calls => await calls.call('getStats'))
   }),
   defineOperation({
@@ -135,7 +129,7 @@ export const rules: readonly Operation[] = [
     request: RuleId,
     resources: ruleOf,
     run: onEngine(async (calls, { ruleId }) => {
-      ensureThere(ruleId, await calls.call('unregisterRule', ruleId))
+      requireRule(ruleId, await calls.call('unregisterRule', ruleId))
       return { ruleId, unregistered: true }
     })
   }),
@@ -145,7 +139,7 @@ export const rules: readonly Operation[] = [
     request: Type.Object({ ruleId: Name, updates: JsonObject }),
     resources: withAllTopics(ruleOf),
     run: onEngine(async (calls, { ruleId, updates }) => {
-      ensureThere(ruleId, await hasRule(calls, ruleId))
+      requireRule(ruleId, await hasRule(calls, ruleId))
       const { id, version, updatedAt } = await calls.call('updateRule', ruleId, updates as never)
       return { id, version, updatedAt }
     })
@@ -156,7 +150,7 @@ export const rules: readonly Operation[] = [
     request: RuleId,
     resources: ruleOf,
     run: onEngine(async (calls, { ruleId }) => {
-      ensureThere(ruleId, await calls.call('enableRule', ruleId))
+      requireRule(ruleId, await calls.call('enableRule', ruleId))
       return { ruleId, enabled: true }
     })
   }),
@@ -166,7 +160,7 @@ export const rules: readonly Operation[] = [
     request: RuleId,
     resources: ruleOf,
     run: onEngine(async (calls, { ruleId }) => {
-      ensureThere(ruleId, await calls.call('disableRule', ruleId))
+      requireRule(ruleId, await calls.call('disableRule', ruleId))
       return { ruleId, enabled: false }
     })
   }),
@@ -177,7 +171,7 @@ export const rules: readonly Operation[] = [
     resources: ruleOf,
     run: reading(async (calls, { ruleId }) => {
       const rule = await calls.call('getRule', ruleId)
-      ensureThere(ruleId, rule !== undefined && rule !== null)
+      requireRule(ruleId, rule !== undefined && rule !== null)
       return rule
     })
   }),
@@ -185,7 +179,7 @@ export const rules: readonly Operation[] = [
     name: 'rules.getRules',
     tier: 'admin',
     request: Type.Object({}),
-    resources: namedTopic(() => '*'),
+    resources: allTopics,
     run: reading(async calls => ({ rules: (await calls.call('getRules')).map(summaryOf) }))
   }),
   defineOperation({
@@ -202,16 +196,16 @@ const ruleDefaults = { enabled: true, priority: 0, tags: [], conditions: [], act
 
 /** Runs on an engine that is not stopped. */
 function onEngine<Request> (work: Work<Request>): Run<Request> {
-  return async (services, request) => await work(serviceOf(services).calls, request)
+  return async ({ server }, request) => await work(serviceOf(server).calls, request)
 }
 
-/** The same for what only looks, which a stopped engine answers too. */
+/** Runs a read, which a stopped engine answers too. */
 function reading<Request> (work: Work<Request>): Run<Request> {
-  return async (services, request) => await work(serviceOf(services).reads, request)
+  return async ({ server }, request) => await work(serviceOf(server).reads, request)
 }
 
 type Work<Request> = (calls: EngineCalls, request: Request) => Promise<unknown>
-type Run<Request> = (services: ServerContext, request: Request) => Promise<unknown>
+type Run<Request> = (context: OperationContext, request: Request) => Promise<unknown>
 
 async function hasRule (calls: EngineCalls, id: string): Promise<boolean> {
   const rule = await calls.call('getRule', id)
@@ -223,7 +217,7 @@ function serviceOf ({ rules }: ServerContext): RuleService {
   return rules
 }
 
-function ensureThere (ruleId: string, isThere: boolean): void {
+function requireRule (ruleId: string, isThere: boolean): void {
   if (!isThere) throw new NothingNamedError('rule', ruleId)
 }
 

@@ -7,9 +7,9 @@ export const server: readonly Operation[] = [
     name: 'server.stats',
     tier: 'admin',
     request: Type.Object({}),
-    async run ({ getStats }, _request, { client }) {
+    async run ({ server: { getStats }, grant }) {
       // Where the server listens is for its operators.
-      const { port: _port, host: _host, ...stats } = await getStats(client.session)
+      const { port: _port, host: _host, ...stats } = await getStats(grant.principal.session)
       return stats
     }
   }),
@@ -17,6 +17,6 @@ export const server: readonly Operation[] = [
     name: 'server.connections',
     tier: 'admin',
     request: Type.Object({}),
-    run: async ({ getConnections }) => getConnections()
+    run: async ({ server: { getConnections } }) => getConnections()
   })
 ]

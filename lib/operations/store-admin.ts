@@ -36,9 +36,9 @@ export const storeAdmin: readonly Operation[] = [
     tier: 'admin',
     request: Type.Object({ name: Name, config: JsonObject }),
     resources: (request, self) => [...bucket(request, self), ...references(request['config'], 'schema')],
-    async run ({ sharedStore, identity }, r, grant) {
+    async run ({ server: { sharedStore, identity }, grant }, r) {
       await defineBucket(sharedStore, r.name, r.config, grant)
-      await identity?.recordOwner('bucket', r.name, grant.client.session, grant.note)
+      await identity?.recordOwner('bucket', r.name, grant.principal.session, grant.note)
       return { name: r.name, created: true }
     }
   }),
@@ -47,7 +47,7 @@ export const storeAdmin: readonly Operation[] = [
     tier: 'admin',
     request: Named,
     resources: bucket,
-    async run ({ sharedStore, identity }, r, grant) {
+    async run ({ server: { sharedStore, identity }, grant }, r) {
       await dropBucket(sharedStore, r.name, grant)
       await identity?.forgetResource('bucket', r.name, grant)
       return { name: r.name, dropped: true }
@@ -58,7 +58,7 @@ export const storeAdmin: readonly Operation[] = [
     tier: 'admin',
     request: Type.Object({ name: Name, updates: JsonObject }),
     resources: (request, self) => [...bucket(request, self), ...references(request['updates'], 'addFields')],
-    async run ({ sharedStore }, r, grant) {
+    async run ({ server: { sharedStore }, grant }, r) {
       await updateBucket(sharedStore, r.name, r.updates, grant)
       return { name: r.name, updated: true }
     }
@@ -68,7 +68,7 @@ export const storeAdmin: readonly Operation[] = [
     tier: 'admin',
     request: Named,
     resources: bucket,
-    run: async ({ sharedStore }, r) => ({ name: r.name, config: sharedStore.definition(r.name) })
+    run: async ({ server: { sharedStore } }, r) => ({ name: r.name, config: sharedStore.definition(r.name) })
   }),
   defineOperation({
     name: 'store.defineQuery',
@@ -82,11 +82,11 @@ export const storeAdmin: readonly Operation[] = [
         { operation: 'store.where', tier: 'read', type: 'bucket', name: source, records: true }
       ]
     },
-    async run ({ sharedStore, identity }, r, grant) {
+    async run ({ server: { sharedStore, identity }, grant }, r) {
       const config = checkQueryConfig(r.config)
       if (!sharedStore.store.hasBucket(config.bucket)) throw bucketNotDefined(config.bucket)
       sharedStore.store.defineDeclarativeQuery(r.name, config, causedBy(grant))
-      await identity?.recordOwner('query', r.name, grant.client.session, grant.note)
+      await identity?.recordOwner('query', r.name, grant.principal.session, grant.note)
       return { name: r.name, defined: true }
     }
   }),
@@ -95,7 +95,7 @@ export const storeAdmin: readonly Operation[] = [
     tier: 'admin',
     request: Named,
     resources: namedQuery('name'),
-    async run ({ sharedStore, identity }, r, grant) {
+    async run ({ server: { sharedStore, identity }, grant }, r) {
       if (!sharedStore.store.undefineQuery(r.name, causedBy(grant))) throw queryNotDefined(r.name)
       await identity?.forgetResource('query', r.name, grant)
       return { name: r.name, undefined: true }
@@ -105,7 +105,7 @@ export const storeAdmin: readonly Operation[] = [
     name: 'store.listQueries',
     tier: 'admin',
     request: Type.Object({}),
-    run: async ({ sharedStore, liveQueries }) => ({
+    run: async ({ server: { sharedStore, liveQueries } }) => ({
       queries: sharedStore.store
         .getQueries()
         .map(({ name, type, config }) => ({

@@ -13,11 +13,11 @@ export const storeQuery: readonly Operation[] = [
     tier: 'read',
     request: Query,
     resources: namedQuery('query'),
-    async run ({ sharedStore, queries }, r, grant) {
+    async run ({ server: { sharedStore, queries }, client, grant }, r) {
       const params = r.params ?? undefined
       checkQueryParams(sharedStore.store, r.query, params)
       const { rows } = grant.scope(r.query)
-      return await queries.result({ query: r.query, params, rows, owner: grant.client.id, work: grant.work })
+      return await queries.result({ query: r.query, params, rows, owner: client.id, work: grant.work })
     }
   }),
   defineOperation({
@@ -26,10 +26,10 @@ export const storeQuery: readonly Operation[] = [
     request: Query,
     resources: namedQuery('query'),
     guard: client => { client.subscriptions.checkRoom() },
-    async run ({ sharedStore, liveQueries }, r, grant) {
+    async run ({ server: { sharedStore, liveQueries }, client, grant }, r) {
       const params = r.params ?? undefined
       checkQueryParams(sharedStore.store, r.query, params)
-      return await grant.client.subscriptions.add(liveQueries, r.query, params, grant)
+      return await client.subscriptions.add(liveQueries, r.query, params, grant)
     }
   }),
   defineOperation({
@@ -37,7 +37,7 @@ export const storeQuery: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ subscriptionId: Name }),
     accessLevel: 'session',
-    async run (_services, r, { client }) {
+    async run ({ client }, r) {
       if (!client.subscriptions.remove(r.subscriptionId)) {
         throw new NoexServerError(
           'NOT_FOUND',

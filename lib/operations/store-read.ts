@@ -1,6 +1,5 @@
 import type { BucketHandle } from '@hamicek/noex-store'
 import { Type } from 'typebox'
-import type { Grant } from '../permissions/grant.js'
 import { checkFilter } from '../store/filter.js'
 import { fieldsIn, fieldsOfFilter, fieldsOfGroups } from '../store/named-fields.js'
 import { accessOf } from '../store/row-scope.js'
@@ -8,7 +7,8 @@ import { isSystemBucket } from '../store/system-buckets.js'
 import {
   GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, PositiveInteger
 } from '../protocol/fields.js'
-import { defineOperation, recordsOfBucket, type Operation, type ServerContext } from './operation.js'
+import type { OperationContext } from './context.js'
+import { defineOperation, recordsOfBucket, type Operation } from './operation.js'
 
 const Filtered = Type.Object({ bucket: Name, filter: JsonObject })
 const MaybeFiltered = Type.Object({ bucket: Name, filter: MaybeObject })
@@ -28,11 +28,11 @@ const checkFilterOf = (request: MaybeFilter) => {
 
 const fieldsOf = (request: MaybeFilter) => fieldsOfFilter(request.filter, 'filter')
 
-/** What a request may read of its bucket. */
-function reads (
-  operation: string, { sharedStore }: ServerContext, { bucket }: { readonly bucket: string }, grant: Grant
+/** Opens the bucket of a request, confined to the records that the request may read. */
+function bucketOf (
+  operation: string, { server, grant }: OperationContext, { bucket }: { readonly bucket: string }
 ): BucketHandle {
-  return sharedStore.bucket(bucket, accessOf(grant, operation, bucket))
+  return server.sharedStore.bucket(bucket, accessOf(grant, operation, bucket))
 }
 
 type FieldAggregate = 'sum' | 'avg' | 'min' | 'max'
@@ -45,8 +45,8 @@ function fieldAggregate (method: FieldAggregate): Operation {
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: r => [...fieldsIn(r.field, 'field'), ...fieldsOf(r)],
-    run: (services, r, grant) =>
-      reads(`store.${method}`, services, r, grant)[method](r.field, filterOf(r))
+    run: (context, r) =>
+      bucketOf(`store.${method}`, context, r)[method](r.field, filterOf(r))
   })
 }
 
@@ -57,14 +57,14 @@ export const storeRead: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ bucket: Name, key: Key }),
     resources: recordsOfBucket,
-    run: (services, r, grant) => reads('store.get', services, r, grant).get(r.key)
+    run: (context, r) => bucketOf('store.get', context, r).get(r.key)
   }),
   defineOperation({
     name: 'store.all',
     tier: 'read',
     request: Type.Object({ bucket: Name }),
     resources: recordsOfBucket,
-    run: (services, r, grant) => reads('store.all', services, r, grant).all()
+    run: (context, r) => bucketOf('store.all', context, r).all()
   }),
   defineOperation({
     name: 'store.where',
@@ -73,8 +73,8 @@ export const storeRead: readonly Operation[] = [
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
-    run: (services, r, grant) =>
-      reads('store.where', services, r, grant).find({ filter: r.filter, limit: r.limit ?? undefined })
+    run: (context, r) =>
+      bucketOf('store.where', context, r).find({ filter: r.filter, limit: r.limit ?? undefined })
   }),
   defineOperation({
     name: 'store.findOne',
@@ -83,7 +83,7 @@ export const storeRead: readonly Operation[] = [
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
-    run: (services, r, grant) => reads('store.findOne', services, r, grant).findOne(r.filter)
+    run: (context, r) => bucketOf('store.findOne', context, r).findOne(r.filter)
   }),
   defineOperation({
     name: 'store.count',
@@ -92,7 +92,7 @@ export const storeRead: readonly Operation[] = [
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
-    run: (services, r, grant) => reads('store.count', services, r, grant).count(filterOf(r))
+    run: (context, r) => bucketOf('store.count', context, r).count(filterOf(r))
   }),
   defineOperation({
     name: 'store.first',
@@ -101,7 +101,7 @@ export const storeRead: readonly Operation[] = [
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
-    run: (services, r, grant) => reads('store.first', services, r, grant).first(r.n, filterOf(r))
+    run: (context, r) => bucketOf('store.first', context, r).first(r.n, filterOf(r))
   }),
   defineOperation({
     name: 'store.last',
@@ -110,7 +110,7 @@ export const storeRead: readonly Operation[] = [
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
-    run: (services, r, grant) => reads('store.last', services, r, grant).last(r.n, filterOf(r))
+    run: (context, r) => bucketOf('store.last', context, r).last(r.n, filterOf(r))
   }),
   defineOperation({
     name: 'store.paginate',
@@ -121,10 +121,10 @@ export const storeRead: readonly Operation[] = [
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
-    async run (services, r, grant) {
+    async run (context, r) {
       // A client that sends its empty cursor as null asks for the first page.
       const page = { limit: r.limit, after: r.after ?? undefined, filter: filterOf(r) }
-      return await reads('store.paginate', services, r, grant).paginate(page)
+      return await bucketOf('store.paginate', context, r).paginate(page)
     }
   }),
   fieldAggregate('sum'),
@@ -138,14 +138,14 @@ export const storeRead: readonly Operation[] = [
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: r => fieldsOfGroups(r),
-    run: (services, r, grant) =>
-      reads('store.groupBy', services, r, grant).groupBy(r.field, r.aggregate, filterOf(r))
+    run: (context, r) =>
+      bucketOf('store.groupBy', context, r).groupBy(r.field, r.aggregate, filterOf(r))
   }),
   defineOperation({
     name: 'store.buckets',
     tier: 'read',
     request: Type.Object({}),
-    async run ({ sharedStore }) {
+    async run ({ server: { sharedStore } }) {
       const names = sharedStore.bucketNames().filter(name => !isSystemBucket(name, sharedStore))
       return { count: names.length, names }
     }
@@ -154,6 +154,6 @@ export const storeRead: readonly Operation[] = [
     name: 'store.stats',
     tier: 'read',
     request: Type.Object({}),
-    run: async ({ getStats }, _request, { client }) => (await getStats(client.session)).store
+    run: async ({ server: { getStats }, grant }) => (await getStats(grant.principal.session)).store
   })
 ]

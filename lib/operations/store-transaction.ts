@@ -42,7 +42,7 @@ export const storeTransaction: Operation = defineOperation({
   name: 'store.transaction',
   tier: 'write',
   request: Type.Object({ operations: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 1_000 }) }),
-  resources: touchesEntries,
+  resources: resourcesOfEntries,
   resource: request => bucketsIn(request).length === 1 ? bucketsIn(request)[0] as string : '*',
   details: request => ({ buckets: bucketsIn(request) }),
   charges: request => [
@@ -59,7 +59,7 @@ export const storeTransaction: Operation = defineOperation({
       throw invalid('operations', `must not insert more than ${MAX_RECORDS} records by insertMany`)
     }
   },
-  async run ({ sharedStore }, request, grant) {
+  async run ({ server: { sharedStore }, grant }, request) {
     const entries = request.operations as TransactionEntry[]
     const fields = new EntryFields(sharedStore)
     for (const [index, entry] of entries.entries()) {
@@ -106,19 +106,19 @@ const entryTiers: Readonly<Record<TransactionEntry['op'], Tier>> = {
  * The right to a transaction on each bucket, and for each entry the right to the operation that it stands
  * for. What is no entry is left to validation.
  */
-function touchesEntries (...[request, self]: Parameters<ResourcesOf>): readonly ResourceAccess[] {
+function resourcesOfEntries (...[request, self]: Parameters<ResourcesOf>): readonly ResourceAccess[] {
   const operations: unknown = request['operations']
-  const touches: ResourceAccess[] = []
+  const resources: ResourceAccess[] = []
   for (const entry of Array.isArray(operations) ? operations as unknown[] : []) {
     const { op, bucket } = (entry ?? {}) as { op?: unknown, bucket?: unknown }
     const name = nameIn(bucket)
     if (isEntry(op)) {
-      touches.push({ operation: `store.${op}`, tier: entryTiers[op], type: 'bucket', name, records: true })
+      resources.push({ operation: `store.${op}`, tier: entryTiers[op], type: 'bucket', name, records: true })
     }
   }
   return [
     ...bucketsIn(request).map(name => ({ ...self, type: 'bucket' as const, name, records: true })),
-    ...touches
+    ...resources
   ]
 }
 

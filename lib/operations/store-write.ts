@@ -3,7 +3,11 @@ import { checkFilter } from '../store/filter.js'
 import { fieldsOfFilter, fieldsOfIncrement } from '../store/named-fields.js'
 import { Writes } from '../store/writes.js'
 import { ExpectedVersion, incrementFields, JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
+import type { OperationContext } from './context.js'
 import { defineOperation, lengthOf, wholeBucket, recordsOfBucket, type Operation } from './operation.js'
+
+/** Returns the writes that a request may make. */
+const writes = ({ server, grant }: OperationContext): Writes => new Writes(server.sharedStore, grant)
 
 const BucketData = Type.Object({ bucket: Name, data: JsonObject })
 
@@ -14,7 +18,7 @@ export const storeWrite: readonly Operation[] = [
     tier: 'write',
     request: BucketData,
     resources: recordsOfBucket,
-    run: ({ sharedStore }, r, grant) => new Writes(sharedStore, grant).insert(r.bucket, r.data)
+    run: (context, r) => writes(context).insert(r.bucket, r.data)
   }),
   defineOperation({
     name: 'store.insertMany',
@@ -22,23 +26,23 @@ export const storeWrite: readonly Operation[] = [
     charges: request => [{ operation: 'store.insertMany', times: Math.max(1, lengthOf(request['data'])) }],
     request: Type.Object({ bucket: Name, data: RecordBatch }),
     resources: recordsOfBucket,
-    run: ({ sharedStore }, r, grant) => new Writes(sharedStore, grant).insertMany(r.bucket, r.data)
+    run: (context, r) => writes(context).insertMany(r.bucket, r.data)
   }),
   defineOperation({
     name: 'store.upsert',
     tier: 'write',
     request: Type.Object({ bucket: Name, data: JsonObject, expectedVersion: ExpectedVersion }),
     resources: recordsOfBucket,
-    run: ({ sharedStore }, r, grant) =>
-      new Writes(sharedStore, grant).upsert(r.bucket, r.data, r.expectedVersion)
+    run: (context, r) =>
+      writes(context).upsert(r.bucket, r.data, r.expectedVersion)
   }),
   defineOperation({
     name: 'store.update',
     tier: 'write',
     request: Type.Object({ bucket: Name, key: Key, data: JsonObject, expectedVersion: ExpectedVersion }),
     resources: recordsOfBucket,
-    run: ({ sharedStore }, r, grant) =>
-      new Writes(sharedStore, grant).update(r.bucket, r.key, r.data, r.expectedVersion)
+    run: (context, r) =>
+      writes(context).update(r.bucket, r.key, r.data, r.expectedVersion)
   }),
   defineOperation({
     name: 'store.increment',
@@ -46,7 +50,7 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object(incrementFields),
     resources: recordsOfBucket,
     fields: r => fieldsOfIncrement(r.field, 'field'),
-    run: ({ sharedStore }, r, grant) => new Writes(sharedStore, grant).increment(r.bucket, r)
+    run: (context, r) => writes(context).increment(r.bucket, r)
   }),
   defineOperation({
     name: 'store.updateMany',
@@ -55,15 +59,15 @@ export const storeWrite: readonly Operation[] = [
     resources: recordsOfBucket,
     check: r => { checkFilter(r.filter, 'filter') },
     fields: r => fieldsOfFilter(r.filter, 'filter'),
-    run: ({ sharedStore }, r, grant) => new Writes(sharedStore, grant).updateMany(r.bucket, r.filter, r.data)
+    run: (context, r) => writes(context).updateMany(r.bucket, r.filter, r.data)
   }),
   defineOperation({
     name: 'store.delete',
     tier: 'write',
     request: Type.Object({ bucket: Name, key: Key, expectedVersion: ExpectedVersion }),
     resources: recordsOfBucket,
-    async run ({ sharedStore }, r, grant) {
-      await new Writes(sharedStore, grant).delete(r.bucket, r.key, r.expectedVersion)
+    async run (context, r) {
+      await writes(context).delete(r.bucket, r.key, r.expectedVersion)
       return { deleted: true }
     }
   }),
@@ -74,15 +78,15 @@ export const storeWrite: readonly Operation[] = [
     resources: recordsOfBucket,
     check: r => { checkFilter(r.filter, 'filter') },
     fields: r => fieldsOfFilter(r.filter, 'filter'),
-    run: ({ sharedStore }, r, grant) => new Writes(sharedStore, grant).deleteMany(r.bucket, r.filter)
+    run: (context, r) => writes(context).deleteMany(r.bucket, r.filter)
   }),
   defineOperation({
     name: 'store.clear',
     tier: 'write',
     request: Type.Object({ bucket: Name }),
     resources: wholeBucket('bucket'),
-    async run ({ sharedStore }, r, grant) {
-      await new Writes(sharedStore, grant).clear(r.bucket)
+    async run (context, r) {
+      await writes(context).clear(r.bucket)
       return { cleared: true }
     }
   })

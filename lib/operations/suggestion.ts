@@ -1,10 +1,12 @@
-import type { Caller, Authorizer } from '../permissions/authorizer.js'
+import type { Authorizer } from '../permissions/authorizer.js'
 import type { ResourceAccess } from '../permissions/policy.js'
+import type { Principal } from '../permissions/principal.js'
 import { NoexServerError, NothingNamedError, type Named } from '../protocol/errors.js'
 import { didYouMean, nearestNames } from '../util/nearest.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { OperationRegistry } from './registry.js'
-import type { Operation, ServerContext } from './operation.js'
+import type { ServerContext } from './context.js'
+import type { Operation } from './operation.js'
 
 /** Likely names for which the client's rights are asked. */
 const MAX_ASKED = 5
@@ -14,10 +16,10 @@ export interface Asked {
   readonly request: RequestMessage
   /** `undefined` where the request names none that exists. */
   readonly operation: Operation | undefined
-  readonly caller: Caller
+  readonly principal: Principal
   readonly authorizer: Authorizer
   readonly registry: OperationRegistry
-  readonly services: ServerContext
+  readonly server: ServerContext
 }
 
 /**
@@ -25,8 +27,8 @@ export interface Asked {
  * use in its place. A bucket that the client has not named, and may not know of, is not named either.
  */
 export async function completeAnswer (error: NothingNamedError, asked: Asked): Promise<NoexServerError> {
-  const touches = touchesOf(error, asked)
-  if (touches.length === 0 && error.kind === 'bucket' && !mayKnowBucket(error.asked, asked)) {
+  const resources = resourcesNamed(error, asked)
+  if (resources.length === 0 && error.kind === 'bucket' && !mayKnowBucket(error.asked, asked)) {
     return new NoexServerError(error.code, `${error.place}A bucket that this reads or changes is not defined`)
   }
   const mayUse = (name: string): boolean => {
@@ -34,9 +36,9 @@ export async function completeAnswer (error: NothingNamedError, asked: Asked): P
       case 'operation': return mayAsk(name, asked)
       // Those who get so far may list them.
       case 'role': return true
-      default: return touches.length === 0
+      default: return resources.length === 0
         ? error.kind === 'bucket' && mayKnowBucket(name, asked)
-        : touches.every(resource => asked.authorizer.mayAccess(asked.caller, { ...resource, name }))
+        : resources.every(resource => asked.authorizer.mayAccess(asked.principal, { ...resource, name }))
     }
   }
   const likely = nearestNames(error.asked, await namesOf(error.kind, asked)).slice(0, MAX_ASKED)
@@ -44,8 +46,8 @@ export async function completeAnswer (error: NothingNamedError, asked: Asked): P
   return found === undefined ? error : new NoexServerError(error.code, error.message + didYouMean(found))
 }
 
-/** Returns the touches of the request that have the name. */
-function touchesOf (
+/** Returns the resources of the request that have the name. */
+function resourcesNamed (
   { kind, asked }: NothingNamedError,
   { operation, request }: Asked
 ): readonly ResourceAccess[] {
@@ -56,24 +58,24 @@ function touchesOf (
 }
 
 /** Whether the client might learn of the bucket by reading it. */
-function mayKnowBucket (name: string, { caller, authorizer }: Asked): boolean {
-  const touch = { operation: 'store.where', tier: 'read', type: 'bucket', name, records: true } as const
-  return authorizer.mayAccess(caller, touch)
+function mayKnowBucket (name: string, { principal, authorizer }: Asked): boolean {
+  const reading = { operation: 'store.where', tier: 'read', type: 'bucket', name, records: true } as const
+  return authorizer.mayAccess(principal, reading)
 }
 
-function mayAsk (name: string, { request, caller, authorizer, registry }: Asked): boolean {
+function mayAsk (name: string, { request, principal, authorizer, registry }: Asked): boolean {
   const operation = registry.find(name)
-  return operation !== undefined && authorizer.mayAsk(caller, operation, { ...request, type: name })
+  return operation !== undefined && authorizer.mayRequest(principal, operation, { ...request, type: name })
 }
 
-async function namesOf (kind: Named, { registry, services }: Asked): Promise<readonly string[]> {
+async function namesOf (kind: Named, { registry, server }: Asked): Promise<readonly string[]> {
   switch (kind) {
     case 'operation': return [...registry.values()].map(({ name }) => name)
-    case 'bucket': return services.sharedStore.bucketNames()
-    case 'query': return services.sharedStore.store.getQueries().map(({ name }) => name)
-    case 'procedure': return services.procedures.list().map(({ name }) => name)
-    case 'rule': return (await services.rules?.reads.call('getRules'))?.map(({ id }) => id) ?? []
-    case 'role': return services.identity?.directory.tables._roles.all().map(({ name }) => name) ?? []
+    case 'bucket': return server.sharedStore.bucketNames()
+    case 'query': return server.sharedStore.store.getQueries().map(({ name }) => name)
+    case 'procedure': return server.procedures.list().map(({ name }) => name)
+    case 'rule': return (await server.rules?.reads.call('getRules'))?.map(({ id }) => id) ?? []
+    case 'role': return server.identity?.directory.tables._roles.all().map(({ name }) => name) ?? []
     // Ids are random, so none is nearer than another.
     case 'user': return []
   }

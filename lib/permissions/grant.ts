@@ -1,28 +1,140 @@
 import type { WhereFilter } from '@hamicek/noex-store'
-import type { Cause } from '../store/row-scope.js'
-import type { Work } from '../store/work.js'
-import type { Client } from './client.js'
-import type { Scope } from './policy.js'
+import { NoexServerError } from '../protocol/errors.js'
+import type { RequestMessage } from '../protocol/messages.js'
+import type { Cause, NoteOf } from '../store/row-scope.js'
+import { Work } from '../store/work.js'
+import type { OperationAccess, Scope } from './policy.js'
+import type { Principal } from './principal.js'
 
 /**
- * Findings of the gate about one request: who asks, which records it may reach, and the cause that its
- * commits name. `user` was logged in when it was let in.
+ * Permission for one request: on whose behalf it is made, which records it may read or change, and the cause
+ * that its commits name. `user` was logged in when it was granted.
  */
 export interface Grant extends Cause {
-  readonly client: Client
+  readonly principal: Principal
   /**
    * The records of `bucket` that the request may read or change under `operation`; `undefined`: all of them.
    */
   readonly rows: (operation: string, bucket: string) => WhereFilter | undefined
-  /** What a query may read for the client, under the request's operation. */
+  /** The records that a query may read for the principal, under the request's operation. */
   readonly scope: (query: string) => Scope
   /**
    * To be called after a wait, before anything is changed or told.
-   * @throws `UNAUTHORIZED` or `FORBIDDEN` unless the client may still do what it asked for
+   * @throws `UNAUTHORIZED` or `FORBIDDEN` unless the principal may still do what it asked for
    */
   readonly assertStillAllowed: () => void
-  /** What the request takes. */
+  /** Counts the work that the request causes, in units. */
   readonly work: Work
   /** Records that it may change at once. */
   readonly maxChanges: number
+}
+
+/** The questions that a grant puts to the authorizer, when it is made and each time that it is asserted. */
+export interface RequestRights {
+  /** Units of work that one request may take. */
+  readonly workBudget: number
+  /** Records that one request may change at once. */
+  readonly maxCommitChanges: number
+  /** @throws `UNAUTHORIZED` */
+  requireLogin: (principal: Principal, operation: OperationAccess | undefined, type: string) => void
+  /**
+   * Returns the records to which the request is confined, by `rowAccessKey`; `undefined` when it is not.
+   * @throws `FORBIDDEN`
+   */
+  rowAccess: (
+    principal: Principal, operation: OperationAccess | undefined, request: RequestMessage
+  ) => ReadonlyMap<string, WhereFilter> | undefined
+  scope: (principal: Principal, operation: string, query: string) => Scope
+}
+
+/** The key under which the records of a bucket stand that are reached by an operation. */
+export function rowAccessKey (operation: string, bucket: string): string {
+  return `${operation} ${bucket}`
+}
+
+/**
+ * A grant that follows the principal: as long as its version stays the same, asserting costs a comparison.
+ */
+export class RequestGrant implements Grant {
+  readonly principal: Principal
+  readonly user: string | undefined
+  readonly note: NoteOf | undefined
+  readonly #rights: RequestRights
+  readonly #operation: OperationAccess | undefined
+  readonly #request: RequestMessage
+  readonly #rows: ReadonlyMap<string, WhereFilter> | undefined
+  /** The query that the request runs, and the key of the records that it may read. */
+  #scope: { readonly query: string, readonly key: string } | undefined
+  #version: number
+  #work: Work | undefined
+
+  /** @throws `UNAUTHORIZED`, `FORBIDDEN`, or a CallbackError of `permissions.check` */
+  constructor (
+    rights: RequestRights, principal: Principal, operation: OperationAccess | undefined,
+    request: RequestMessage, note: NoteOf | undefined
+  ) {
+    this.principal = principal
+    this.note = note
+    this.#rights = rights
+    this.#operation = operation
+    this.#request = request
+    rights.requireLogin(principal, operation, request.type)
+    const { session } = principal
+    let rows = rights.rowAccess(principal, operation, request)
+    if (!principal.isOpen || principal.session !== session) {
+      // A function of the application that was asked has ended the session: its answer was about another
+      // user.
+      rights.requireLogin(principal, operation, request.type)
+      rows = rights.rowAccess(principal, operation, request)
+    }
+    this.#rows = rows
+    this.user = principal.session?.userId
+    this.#version = principal.version
+  }
+
+  rows (operation: string, bucket: string): WhereFilter | undefined {
+    return this.#rows?.get(rowAccessKey(operation, bucket))
+  }
+
+  scope (query: string): Scope {
+    const scope = this.#rights.scope(this.principal, this.#request.type, query)
+    this.#scope = { query, key: scope.key }
+    return scope
+  }
+
+  /** Made when it is first asked for: most requests take none. */
+  get work (): Work {
+    this.#work ??= new Work(this.#rights.workBudget)
+    return this.#work
+  }
+
+  get maxChanges (): number {
+    return this.#rights.maxCommitChanges
+  }
+
+  assertStillAllowed (): void {
+    const { principal } = this
+    if (principal.isOpen && principal.version === this.#version) return
+    this.#rights.requireLogin(principal, this.#operation, this.#request.type)
+    const rows = this.#rights.rowAccess(principal, this.#operation, this.#request)
+    // The work so far was prepared for other records.
+    if (!hasSameRows(rows, this.#rows) || !this.#hasSameScope()) {
+      throw new NoexServerError(
+        'FORBIDDEN', 'Permissions have changed while the request waited; send it again'
+      )
+    }
+    this.#version = principal.version
+  }
+
+  #hasSameScope (): boolean {
+    const scope = this.#scope
+    if (scope === undefined) return true
+    return this.#rights.scope(this.principal, this.#request.type, scope.query).key === scope.key
+  }
+}
+
+function hasSameRows (
+  a: ReadonlyMap<string, WhereFilter> | undefined, b: ReadonlyMap<string, WhereFilter> | undefined
+): boolean {
+  return a === b || (a !== undefined && b !== undefined && JSON.stringify([...a]) === JSON.stringify([...b]))
 }

@@ -1,4 +1,5 @@
 import type { RowAccess } from '../store/row-scope.js'
+import type { RequestMessage } from '../protocol/messages.js'
 import type { Session } from '../protocol/session.js'
 
 /** How far an operation reaches: what a role must have, and what the audit filters by. */
@@ -21,6 +22,29 @@ export interface ResourceAccess {
   /** Of a query that is being defined: the bucket that it will read. */
   readonly source?: string
 }
+
+/**
+ * Who may call an operation at all. `everyone`: any client, without a login. `session`: any client that may
+ * talk to the server, because the operation concerns only what is the client's own. `permission`: clients
+ * whose policy allows everything that the request uses. `admin`, `superadmin`: users with that role of the
+ * built-in identity.
+ */
+export type AccessLevel = 'everyone' | 'session' | 'permission' | 'admin' | 'superadmin'
+
+/** What an operation tells about the rights that it takes. */
+export interface OperationAccess {
+  readonly name: string
+  /** `undefined` for an operation that concerns no data: it needs no role, and no audit names it. */
+  readonly tier: Tier | undefined
+  readonly accessLevel: AccessLevel
+  /**
+   * Lists everything that a request uses. Works on unchecked input: a missing or mistyped name counts as `*`.
+   */
+  readonly resources: (request: RequestMessage) => readonly ResourceAccess[]
+}
+
+/** The topics of a pattern that a client may receive: `below` is, of `stem.*`, all but `stem` itself. */
+export type TopicScope = 'whole' | 'below'
 
 /** Which records of each bucket a query may read for somebody. */
 export interface Scope {

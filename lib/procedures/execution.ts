@@ -7,7 +7,7 @@ import type { Work } from '../store/work.js'
 import type { Procedure, Step } from './procedure.js'
 import type { Variables } from './reference.js'
 import { SizeBudget } from './size-budget.js'
-import { DirectRequests, type Call, type StepRequests } from './step-requests.js'
+import { contextOf, DirectRequests, type Call, type StepRequests } from './step-requests.js'
 import { inTransaction, type TransactionRequests } from './transaction-requests.js'
 
 /** About how many characters of JSON all results of one call may have together. */
@@ -47,7 +47,7 @@ export async function execute (
     return running === undefined ? run : running.then(() => run)
   })
   // The rule engine is told of nothing that may be taken back.
-  if (requests.later.length > 0) await call.services.sharedStore.store.whenDurable()
+  if (requests.later.length > 0) await call.server.sharedStore.store.whenDurable()
   try {
     await finish(requests, call, procedure.name)
   } catch (error) {
@@ -58,11 +58,11 @@ export async function execute (
 
 /** Tells the rule engine what it has to be told after the commit. */
 async function finish (requests: TransactionRequests, call: Call, name: string): Promise<void> {
-  const { services, caller, deadline } = call
+  const { deadline } = call
   for (const { path, operation, request, grant } of requests.later) {
     try {
       grant.assertStillAllowed()
-      await deadline.race(runOperation(operation, request, grant, caller, services))
+      await deadline.race(runOperation(operation, request, contextOf(call, grant)))
     } catch (error) {
       throw failureAt(path, error, name)
     }

@@ -1,10 +1,10 @@
-import { callerOf } from '../permissions/authorizer.js'
 import type { Grant } from '../permissions/grant.js'
 import { NoexServerError, NothingNamedError } from '../protocol/errors.js'
 import type { Identity } from '../identity/identity.js'
 import type { Log } from '../util/log.js'
 import { NoexOptionsError } from '../util/option-schema.js'
-import type { Operation, ServerContext } from '../operations/operation.js'
+import type { ListedProcedure, OperationContext, ProcedureService } from '../operations/context.js'
+import type { Operation } from '../operations/operation.js'
 import type { SharedStore } from '../store/shared-store.js'
 import { isSystemBucket } from '../store/system-buckets.js'
 import { Deadline } from './deadline.js'
@@ -14,6 +14,7 @@ import { checkInput } from './input.js'
 import type { Procedure } from './procedure.js'
 import type { ResolvedProcedures } from './procedure-options.js'
 import { ProcedureRegistry, type Registered } from './registry.js'
+import type { Call } from './step-requests.js'
 import { authorOfUpdate, forgetLostProcedures, rightsFor, runsAsOwner, takeOwnership } from './rights.js'
 
 /** Where procedures run. */
@@ -24,16 +25,8 @@ export interface ProceduresEnvironment {
   readonly operations: ReadonlyMap<string, Operation>
 }
 
-/** A procedure in the list of all. */
-export interface ListedProcedure {
-  readonly name: string
-  readonly description?: string
-  /** Steps at the top level. */
-  readonly stepsCount: number
-}
-
 /** Stored procedures, as one service offers them. PROTOCOL.md, "Procedures". */
-export class Procedures {
+export class Procedures implements ProcedureService {
   readonly #registry: ProcedureRegistry
   readonly #sharedStore: SharedStore
   readonly #options: ResolvedProcedures
@@ -65,8 +58,8 @@ export class Procedures {
       const hidden = buckets.find(({ bucket }) => isSystemBucket(bucket, sharedStore))
       if (hidden !== undefined) {
         throw new NoexOptionsError(
-  `procedures.definitions[${index}].${hidden.path}`,
-  `must not be "${hidden.bucket}", a system bucket`
+          `procedures.definitions[${index}].${hidden.path}`,
+          `must not be "${hidden.bucket}", a system bucket`
         )
       }
     })
@@ -112,7 +105,7 @@ export class Procedures {
     const { identity } = this.#environment
     const procedure = this.#check(definition)
     const { name } = procedure
-    const userId = identity === undefined ? undefined : grant.client.session?.userId
+    const userId = identity === undefined ? undefined : grant.principal.session?.userId
     await this.#registry.exclusive(async () => {
       if (this.#registry.find(name) !== undefined) {
         throw new NoexServerError('ALREADY_EXISTS', `Procedure "${name}" already exists`)
@@ -141,7 +134,7 @@ export class Procedures {
       grant.assertStillAllowed()
       const author = authorOfUpdate(registered, procedure, {
         hasSteps: Object.hasOwn(updates, 'steps'),
-        session: grant.client.session,
+        session: grant.principal.session,
         identity: this.#environment.identity
       })
       await this.#registry.replace(procedure, author, grant)
@@ -160,10 +153,7 @@ export class Procedures {
 
   /** Runs a procedure. @throws `NOT_FOUND`, `VALIDATION_ERROR`, `FORBIDDEN`, and what its steps fail with */
   async call (
-    name: string,
-    input: Readonly<Record<string, unknown>>,
-    grant: Grant,
-    services: ServerContext
+    name: string, input: Readonly<Record<string, unknown>>, { server, client, grant }: OperationContext
   ): Promise<Outcome> {
     const registered = this.get(name)
     const { procedure } = registered
@@ -176,23 +166,15 @@ export class Procedures {
     }
     const { definition } = procedure
     const checked = checkInput(definition.input, input)
-    const rights = rightsFor(registered, callerOf(grant), services)
-    const deadline = new Deadline(definition.timeoutMs ?? defaultTimeoutMs, services.clock)
+    const rights = rightsFor(registered, grant.principal, server)
+    const deadline = new Deadline(definition.timeoutMs ?? defaultTimeoutMs, server.clock)
     const assertStillAllowed = (): void => {
       deadline.check()
       grant.assertStillAllowed()
     }
     const { work, maxChanges, user, note } = grant
-    const call = {
-      services,
-      ...rights,
-      find: this.#find,
-      deadline,
-      assertStillAllowed,
-      work,
-      maxChanges,
-      user,
-      note
+    const call: Call = {
+      server, client, ...rights, find: this.#find, deadline, assertStillAllowed, work, maxChanges, user, note
     }
     return await execute(procedure, checked, call, this.#environment.log)
   }
@@ -211,7 +193,10 @@ export class Procedures {
     }
     const hidden = procedure.buckets.find(({ bucket }) => isSystemBucket(bucket, this.#sharedStore))
     if (hidden !== undefined) {
-      throw new NoexServerError('FORBIDDEN', `${hidden.path}: "${hidden.bucket}" is the name of a system bucket`)
+      throw new NoexServerError(
+        'FORBIDDEN',
+        `${hidden.path}: "${hidden.bucket}" is the name of a system bucket`
+      )
     }
     return procedure
   }
@@ -222,7 +207,7 @@ export class Procedures {
     if (registered.isFixed) {
       throw new NoexServerError(
         'FORBIDDEN',
-  `Procedure "${name}" is the application's own: it is given in the options`
+        `Procedure "${name}" is the application's own: it is given in the options`
       )
     }
     return registered

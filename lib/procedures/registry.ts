@@ -156,7 +156,9 @@ export class ProcedureRegistry {
    */
   async exclusive<T> (change: () => Promise<T>): Promise<T> {
     if (this.#changes.size >= MAX_WAITING) {
-      throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', { retryAfterMs: RETRY_AFTER_MS })
+      throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', {
+        retryAfterMs: RETRY_AFTER_MS
+      })
     }
     return await this.#changes.run(change)
   }

@@ -1,4 +1,4 @@
-import type { Caller } from '../permissions/authorizer.js'
+import type { Principal } from '../permissions/principal.js'
 import type { Session } from '../protocol/session.js'
 import { NoexServerError } from '../protocol/errors.js'
 import { isSuperadmin } from '../identity/authority.js'
@@ -6,7 +6,7 @@ import type { Identity } from '../identity/identity.js'
 import type { Resource } from '../identity/records.js'
 import type { DirectoryWrite } from '../identity/directory.js'
 import type { NoteOf } from '../store/row-scope.js'
-import type { ServerContext } from '../operations/operation.js'
+import type { ServerContext } from '../operations/context.js'
 import { ImpersonatedPrincipal } from './impersonated-principal.js'
 import type { Registered } from './registry.js'
 import type { Call } from './step-requests.js'
@@ -17,27 +17,28 @@ export function runsAsOwner ({ definition }: Registered['procedure']): boolean {
 }
 
 /**
- * Who the gate is asked for when a procedure runs: its caller, or its owner. The owner of a procedure of the
- * application may do everything, but for what is nobody's to do.
- * @throws `FORBIDDEN` when the owner is gone, disabled or not who has written the steps
+ * Returns the principal whose rights the steps of a procedure have, and the authorizer that decides about
+ * them: those of the caller, or of the owner. The owner of a procedure of the application may do everything
+ * but use system buckets.
+ * @throws `FORBIDDEN` when the owner is gone, disabled, or not the author of the steps
  */
 export function rightsFor (
   registered: Registered,
-  caller: Caller,
+  caller: Principal,
   { authorizer, identity }: Pick<ServerContext, 'authorizer' | 'identity'>
-): Pick<Call, 'authorizer' | 'caller'> {
-  if (!runsAsOwner(registered.procedure)) return { authorizer, caller }
+): Pick<Call, 'authorizer' | 'principal'> {
+  if (!runsAsOwner(registered.procedure)) return { authorizer, principal: caller }
   if (registered.isFixed) {
     return {
       authorizer: authorizer.unrestricted(),
-      caller: new ImpersonatedPrincipal(caller, { session: undefined, confirm () {} })
+      principal: new ImpersonatedPrincipal(caller, { session: undefined, confirm () {} })
     }
   }
-  const mandate = {
+  const impersonation = {
     session: sessionOfOwner(registered, identity),
     confirm: () => { requireOwner(registered, identity) }
   }
-  return { authorizer, caller: new ImpersonatedPrincipal(caller, mandate) }
+  return { authorizer, principal: new ImpersonatedPrincipal(caller, impersonation) }
 }
 
 /** The owner as if it were logged in: its rights are those that it has at any moment. */
@@ -48,8 +49,8 @@ function sessionOfOwner (registered: Registered, identity: Identity | undefined)
 }
 
 /**
- * Whoever is made the owner of a procedure has not thereby agreed to what it does, so its owner must be who
- * has written it.
+ * Requires that the owner of a procedure has written it: a user who is made the owner has not thereby agreed
+ * to its steps.
  * @throws `FORBIDDEN`
  */
 function requireOwner ({ procedure: { name }, author }: Registered, identity: Identity | undefined): Identity {
@@ -58,10 +59,16 @@ function requireOwner ({ procedure: { name }, author }: Registered, identity: Id
   }
   const owner = identity.directory.owner(resourceOf(name))?.userId
   if (owner === undefined || owner !== author) {
-    throw new NoexServerError('FORBIDDEN', 'The procedure runs as its owner, who has not agreed to what it does')
+    throw new NoexServerError(
+      'FORBIDDEN',
+      'The procedure runs as its owner, who has not agreed to what it does'
+    )
   }
   if (!identity.directory.isActive(owner)) {
-    throw new NoexServerError('FORBIDDEN', 'The procedure runs as its owner, whose account is gone or disabled')
+    throw new NoexServerError(
+      'FORBIDDEN',
+      'The procedure runs as its owner, whose account is gone or disabled'
+    )
   }
   return identity
 }

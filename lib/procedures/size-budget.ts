@@ -66,7 +66,10 @@ export class SizeBudget {
   /** @throws `VALIDATION_ERROR` when there are not so many left */
   require (chars: number): void {
     if (chars > this.#left) {
-      throw new NoexServerError('VALIDATION_ERROR', `This would take more than ${this.#total} characters of JSON`)
+      throw new NoexServerError(
+        'VALIDATION_ERROR',
+        `This would take more than ${this.#total} characters of JSON`
+      )
     }
   }
 

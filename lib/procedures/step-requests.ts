@@ -1,7 +1,9 @@
-import type { Caller, Authorizer } from '../permissions/authorizer.js'
+import type { Authorizer } from '../permissions/authorizer.js'
 import type { Grant } from '../permissions/grant.js'
+import type { Principal } from '../permissions/principal.js'
 import { invalid } from '../protocol/errors.js'
-import type { Operation, ServerContext } from '../operations/operation.js'
+import type { Client, OperationContext, ServerContext } from '../operations/context.js'
+import type { Operation } from '../operations/operation.js'
 import { runOperation } from '../operations/run-operation.js'
 import { checkJson } from '../protocol/json-guard.js'
 import type { RequestMessage } from '../protocol/messages.js'
@@ -9,15 +11,14 @@ import type { Cause } from '../store/row-scope.js'
 import type { Work } from '../store/work.js'
 import type { Deadline } from './deadline.js'
 
-/**
- * One call of a procedure, as its steps see it. `user` is who has called it, whose rights it has not always.
- */
+/** One call of a procedure, as its steps see it. `user` has called it; the rights may be those of another. */
 export interface Call extends Cause {
-  readonly services: ServerContext
+  readonly server: ServerContext
+  readonly client: Client
   readonly find: (operation: string) => Operation
-  /** Lets the steps in, in the name of `caller`. */
+  /** Decides about the steps, on behalf of `principal`. */
   readonly authorizer: Authorizer
-  readonly caller: Caller
+  readonly principal: Principal
   readonly deadline: Deadline
   /** What all steps together take. */
   readonly work: Work
@@ -52,9 +53,8 @@ export class DirectRequests implements StepRequests {
   }
 
   async perform (name: string, fields: Readonly<Record<string, unknown>>): Promise<unknown> {
-    const { services, caller } = this.#call
-    const { operation, request, grant } = admit(this.#call, name, fields)
-    const result = await runOperation(operation, request, grant, caller, services)
+    const { operation, request, grant } = authorizeStep(this.#call, name, fields)
+    const result = await runOperation(operation, request, contextOf(this.#call, grant))
     if (operation.tier === 'read') this.#read.push(grant)
     return result ?? null
   }
@@ -65,11 +65,16 @@ export class DirectRequests implements StepRequests {
   }
 }
 
+/** Returns the context in which a step runs that has been granted. */
+export function contextOf ({ server, client }: Call, grant: Grant): OperationContext {
+  return { server, client, grant }
+}
+
 /**
- * Lets a step in as a request of its operation; that the call may go on was looked at just before. `ask` asks
- * for another right than that to the request.
+ * Authorizes a step as a request of its operation; that the call may go on was checked just before. `ask`
+ * asks for another right than that to the request.
  */
-export function admit (
+export function authorizeStep (
   call: Call, name: string, fields: Readonly<Record<string, unknown>>, ask?: () => Grant
 ): StepRequest {
   const operation = call.find(name)
@@ -77,7 +82,9 @@ export function admit (
   const problem = checkJson(request)
   if (problem !== undefined) throw invalid(name, problem)
   const grant =
-    ask === undefined ? ensuring(call.authorizer.admit(call.caller, operation, request), call) : ask()
+    ask === undefined
+      ? withCallChecks(call.authorizer.authorize(call.principal, operation, request), call)
+      : ask()
   operation.validate(request)
   return { operation, request, grant }
 }
@@ -85,9 +92,9 @@ export function admit (
 /**
  * The same grant, which asks for more before anything is written or told, and counts the work as the call's.
  */
-export function ensuring (grant: Grant, { assertStillAllowed, work, user, note }: Call): Grant {
+export function withCallChecks (grant: Grant, { assertStillAllowed, work, user, note }: Call): Grant {
   return {
-    client: grant.client,
+    principal: grant.principal,
     user,
     note,
     work,

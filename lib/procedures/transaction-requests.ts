@@ -9,7 +9,14 @@ import type { TransactionEntry } from '../store/transaction-entry.js'
 import { refusalOfKey } from '../store/transaction.js'
 import { TransactionRun } from '../store/transaction-run.js'
 import { runOperation, writeFor } from '../operations/run-operation.js'
-import { admit, ensuring, type Call, type StepRequest, type StepRequests } from './step-requests.js'
+import {
+  authorizeStep,
+  contextOf,
+  withCallChecks,
+  type Call,
+  type StepRequest,
+  type StepRequests
+} from './step-requests.js'
 import { Turns } from './turns.js'
 
 /** What runs once the transaction is committed, and the step that it belongs to. */
@@ -42,14 +49,14 @@ export class TransactionRequests implements StepRequests {
 
   constructor (call: Call, tx: TransactionContext) {
     this.#call = call
-    this.#fields = new EntryFields(call.services.sharedStore)
+    this.#fields = new EntryFields(call.server.sharedStore)
     const rowScope: RowScope = {
       rows: (operation, bucket) => this.#grant?.rows(operation, bucket),
       assertStillAllowed: () => { this.assertStillAllowed() },
       work: call.work,
       maxChanges: call.maxChanges
     }
-    this.#run = new TransactionRun(call.services.sharedStore, tx, rowScope, this.#writers)
+    this.#run = new TransactionRun(call.server.sharedStore, tx, rowScope, this.#writers)
   }
 
   /** What runs after the commit. */
@@ -63,13 +70,13 @@ export class TransactionRequests implements StepRequests {
 
   /** Asks the rule engine, or notes what it is to be told. */
   async #tell (name: string, fields: StepFields, path: string): Promise<unknown> {
-    const { caller, services } = this.#call
-    const step = admit(this.#call, name, fields)
+    const { server } = this.#call
+    const step = authorizeStep(this.#call, name, fields)
     this.#grants.push(step.grant)
     if (step.operation.tier === 'read') {
-      return await runOperation(step.operation, step.request, step.grant, caller, services) ?? null
+      return await runOperation(step.operation, step.request, contextOf(this.#call, step.grant)) ?? null
     }
-    requireEngine(services.rules)
+    requireEngine(server.rules)
     this.#later.push({ ...step, path })
     return null
   }
@@ -77,7 +84,7 @@ export class TransactionRequests implements StepRequests {
   /** Returns the result at once, where there is nothing to wait for. */
   #apply (name: string, fields: StepFields, path: string): unknown {
     const entry = { ...fields, op: name.slice(STORE.length) } as unknown as TransactionEntry
-    const { grant } = admit(this.#call, name, fields, () => this.#right(entry))
+    const { grant } = authorizeStep(this.#call, name, fields, () => this.#right(entry))
     const checking = this.#fields.check(entry, grant)
     if (checking !== undefined) return checking.then(() => this.#applyChecked(entry, grant, path))
     return this.#applyChecked(entry, grant, path)
@@ -102,9 +109,9 @@ export class TransactionRequests implements StepRequests {
       known.assertStillAllowed()
       return known
     }
-    const { authorizer, caller, find } = this.#call
+    const { authorizer, principal, find } = this.#call
     const request = { id: 0, type: 'store.transaction', operations: [entry] }
-    const grant = ensuring(authorizer.admit(caller, find(request.type), request), this.#call)
+    const grant = withCallChecks(authorizer.authorize(principal, find(request.type), request), this.#call)
     this.#storeGrants.set(key, grant)
     this.#grants.push(grant)
     return grant
@@ -112,7 +119,7 @@ export class TransactionRequests implements StepRequests {
 
   /** Returns an error of the commit with the place of the step that is to blame, where that is known. */
   placed (error: unknown): unknown {
-    const { store } = this.#call.services.sharedStore
+    const { store } = this.#call.server.sharedStore
     const index = this.#writers.entryOf(error, bucket => store.getBucketSchema(bucket)?.key)
     return index === undefined ? error : placedError(this.#paths[index] as string, error)
   }
@@ -139,8 +146,8 @@ interface Committed<T> {
 export async function inTransaction<T> (
   call: Call, steps: (requests: TransactionRequests) => T | Promise<T>
 ): Promise<Committed<T>> {
-  const { services: { sharedStore }, caller, assertStillAllowed } = call
-  return await writeFor(caller, async () => await repeatConflicts(sharedStore, async committing => {
+  const { server: { sharedStore }, client, assertStillAllowed } = call
+  return await writeFor(client, async () => await repeatConflicts(sharedStore, async committing => {
     const entering = Turns.of(sharedStore).enter()
     const leave = entering instanceof Promise ? await entering : entering
     let requests: TransactionRequests | undefined
@@ -167,7 +174,7 @@ export async function inTransaction<T> (
 }
 
 /** Nothing should be written when the engine cannot be told of it. @throws `RULES_NOT_AVAILABLE` */
-function requireEngine (rules: Call['services']['rules']): void {
+function requireEngine (rules: Call['server']['rules']): void {
   if (rules === undefined) throw new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')
   rules.ensureRunning()
 }

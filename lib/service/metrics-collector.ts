@@ -7,6 +7,7 @@ import { rejectionReasons, type Rejections } from '../limits/rejections.js'
 import type { RuleService } from '../subscriptions/rule-service.js'
 import type { Metrics } from '../metrics/metrics.js'
 import type { DurabilityWatch } from '../store/durability-watch.js'
+import type { ServiceStatus } from './status.js'
 import type { MetricsSnapshot } from '../metrics/metrics-snapshot.js'
 
 /** What metrics are read from. */
@@ -18,12 +19,7 @@ export interface MetricsSources {
   readonly rejections: Rejections
   readonly httpAuthorizer: HttpAuthorizer
   readonly durability: DurabilityWatch
-  /** The service itself. */
-  readonly service: {
-    readonly state: 'serving' | 'draining' | 'closed'
-    readonly notReady: object | undefined
-    readonly uptimeMs: number
-  }
+  readonly status: ServiceStatus
 }
 
 /** A scrape as it is sent. */
@@ -64,13 +60,13 @@ export class MetricsCollector {
   }
 
   #read (): MetricsSnapshot {
-    const { connections, liveQueries, rules, trail, rejections, service, durability } = this.#sources
+    const { connections, liveQueries, rules, trail, rejections, status, durability } = this.#sources
     const { quota } = connections
     const closes = connections.closeCounters.counts
     return {
-      uptimeMs: service.uptimeMs,
-      ready: service.notReady === undefined,
-      draining: service.state !== 'serving',
+      uptimeMs: status.uptimeMs,
+      ready: status.notReady === undefined,
+      draining: status.state !== 'serving',
       connections: connections.size,
       authenticated: connections.authenticated,
       subscriptions: quota.taken,

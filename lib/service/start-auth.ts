@@ -51,7 +51,7 @@ export async function startAuthentication (
       if (problem !== undefined) {
         environment.log.warn(
           { advice: 'weak-secret', option: 'auth.gateway.secret' },
-  `the gateway's secret ${problem} and can be guessed`
+          `the gateway's secret ${problem} and can be guessed`
         )
       }
       return {

@@ -11,6 +11,7 @@ import type { Log } from '../util/log.js'
 import type { ResolvedOptions } from '../options/options.js'
 import type { RuleService } from '../subscriptions/rule-service.js'
 import type { SharedStore } from '../store/shared-store.js'
+import type { ServiceStatus } from './status.js'
 import { isSystemBucket } from '../store/system-buckets.js'
 
 /** What the statistics are of. */
@@ -22,7 +23,7 @@ export interface StatisticsOptions {
   readonly trail: AuditTrail | undefined
   readonly httpAuthorizer: HttpAuthorizer
   readonly address: () => AddressInfo | string | null
-  readonly uptimeMs: () => number
+  readonly status: ServiceStatus
   readonly log: Log
 }
 
@@ -48,7 +49,7 @@ export class Statistics {
   }
 
   async #counting (withSystemBuckets: boolean): Promise<ServerStats> {
-    const { options, connections, rules, trail, uptimeMs } = this.#of
+    const { options, connections, rules, trail, status } = this.#of
     const address = this.#of.address()
     const { port, address: host } =
       typeof address === 'object' && address !== null ? address : { port: null, address: null }
@@ -58,7 +59,7 @@ export class Statistics {
       port,
       host,
       connectionCount: active,
-      uptimeMs: uptimeMs(),
+      uptimeMs: status.uptimeMs,
       authEnabled: options.auth !== undefined,
       rateLimitEnabled: options.rateLimit !== undefined,
       rulesEnabled: rules !== undefined,

@@ -17,8 +17,10 @@ export interface PushTarget {
 
 /** Whose subscriptions they are, and what it may watch at the moment. */
 export interface QuerySubscriber extends Subscriber {
+  /** The id of its connection. */
+  readonly clientId: string
   /** What a live query may read for the client; `undefined` when it may not watch it. */
-  scopeOf: (query: string) => Scope | undefined
+  liveQueryScope: (query: string) => Scope | undefined
 }
 
 /** The subscriptions of one connection. */
@@ -61,7 +63,8 @@ export class QuerySubscriptions {
     this.#joining++
     const subscription = new Subscription(this)
     try {
-      await join(subscription, liveQueries, query, params, grant)
+      const owner = this.#subscriber.clientId
+      await join(subscription, liveQueries.liveQuery(query, params, grant.scope(query), owner), grant)
     } catch (error) {
       if (!this.#closed) this.#quota.release('store')
       throw error
@@ -103,7 +106,7 @@ export class QuerySubscriptions {
    */
   review (): void {
     for (const subscription of [...this.#subscriptions.values()]) {
-      const scope = this.#subscriber.scopeOf(subscription.liveQuery.query)
+      const scope = this.#subscriber.liveQueryScope(subscription.liveQuery.query)
       if (scope !== undefined) subscription.follow(scope)
       else if (this.#subscriber.isLoggedIn) this.lost(subscription, 'forbidden')
       else this.#suspend(subscription)
@@ -140,7 +143,7 @@ export class QuerySubscriptions {
    * what the client may see now.
    */
   #isCurrent (subscription: Subscription): boolean {
-    const scope = this.#subscriber.scopeOf(subscription.liveQuery.query)
+    const scope = this.#subscriber.liveQueryScope(subscription.liveQuery.query)
     if (scope === undefined) this.lost(subscription, 'forbidden')
     else if (scope.key !== subscription.liveQuery.scope.key) subscription.follow(scope)
     else return true
@@ -180,14 +183,8 @@ export class QuerySubscriptions {
 }
 
 /** Brings a subscription to its first result, unless the client may not see it any more when it is there. */
-async function join (
-  subscription: Subscription,
-  liveQueries: LiveQueries,
-  query: string,
-  params: unknown,
-  grant: Grant
-): Promise<void> {
-  await subscription.join(liveQueries.liveQuery(query, params, grant.scope(query), grant.client.id))
+async function join (subscription: Subscription, liveQuery: LiveQuery, grant: Grant): Promise<void> {
+  await subscription.join(liveQuery)
   try {
     grant.assertStillAllowed()
   } catch (error) {

@@ -127,7 +127,7 @@ for (const [title, aggregate] of ways) {
         if (typeof value === 'number') {
           t.ok(
             typeof found === 'number' && Math.abs(found - value) <= Math.abs(value) * 1e-15,
-          `${fn} of ${values.join()} is about ${value}: ${found}`
+            `${fn} of ${values.join()} is about ${value}: ${found}`
           )
         } else t.match(found, value, `${fn} of ${values.join()}`)
       }

@@ -10,8 +10,9 @@ import { SUPERADMIN_ID } from '../../lib/identity/system-roles.js'
 import type { Log } from '../../lib/util/log.js'
 import { Rejections } from '../../lib/limits/rejections.js'
 import { operations } from '../../lib/operations/registry.js'
-import type { Client } from '../../lib/permissions/client.js'
-import type { Operation, ServerContext } from '../../lib/operations/operation.js'
+import type { Client, ServerContext } from '../../lib/operations/context.js'
+import type { Operation } from '../../lib/operations/operation.js'
+import type { Principal } from '../../lib/permissions/principal.js'
 import type { RequestMessage } from '../../lib/protocol/messages.js'
 import { SharedStore } from '../../lib/store/shared-store.js'
 import { Work } from '../../lib/store/work.js'
@@ -37,12 +38,18 @@ const defaults = {
 }
 
 /** A client that remembers its session as a connection does. */
-export class FakeClient implements Client {
+export class FakeClient implements Client, Principal {
   readonly id = 'conn-1'
   readonly origin = { remoteAddress: '192.0.2.1', connectionId: 'conn-1', headers: { 'user-agent': 'test' } }
   readonly log = silentLog
-  open = true
+  readonly version = 0
+  isOpen = true
   session: Session | undefined
+  writing: Promise<unknown> | undefined
+
+  checkExpiry (): boolean {
+    return false
+  }
 
   get subscriptions (): never {
     throw new Error('identity operations have no subscriptions')
@@ -53,7 +60,7 @@ export class FakeClient implements Client {
   }
 
   logIn (session: Session): void {
-    if (this.open) this.session = session
+    if (this.isOpen) this.session = session
   }
 
   logOut (): void {
@@ -61,12 +68,12 @@ export class FakeClient implements Client {
   }
 }
 
-/** What the gate would say: who is not logged in, or has not the role, may not. */
+/** Grants as the authorizer does: a client without a login, or without the role, is refused. */
 function grantFor (client: FakeClient, { accessLevel }: Operation): Grant {
   const assertStillAllowed = (): void => {
     if (accessLevel === 'everyone') return
     const { session } = client
-    if (!client.open || session?.state !== 'live') {
+    if (!client.isOpen || session?.state !== 'live') {
       throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
     }
     if (
@@ -80,7 +87,7 @@ function grantFor (client: FakeClient, { accessLevel }: Operation): Grant {
   }
   assertStillAllowed()
   return {
-    client,
+    principal: client,
     assertStillAllowed,
     work: new Work(Infinity),
     maxChanges: Infinity,
@@ -130,7 +137,7 @@ export async function startAccounts (t: Test, {
   const unused = (): never => {
     throw new Error('identity operations do without')
   }
-  const services: ServerContext = {
+  const server: ServerContext = {
     sharedStore,
     identity,
     rules: undefined,
@@ -160,7 +167,7 @@ export async function startAccounts (t: Test, {
     const request: RequestMessage = { id: 1, type, ...fields }
     const grant = grantFor(client, operation)
     operation.validate(request)
-    return await operation.run(services, request, grant)
+    return await operation.run({ server, client, grant }, request)
   }
 
   /** The code of the error that answers a request; `undefined` for a result. */
@@ -176,7 +183,9 @@ export async function startAccounts (t: Test, {
   async function user (username: string, ...roles: string[]): Promise<string> {
     const { id } = await store.bucket('_users').insert({ username, passwordHash: oldHash })
     for (const name of roles) {
-      await store.bucket('_user_roles').insert({ userId: id, roleId: identity.directory.roleByName(name)?.id })
+      await store
+        .bucket('_user_roles')
+        .insert({ userId: id, roleId: identity.directory.roleByName(name)?.id })
     }
     return String(id)
   }

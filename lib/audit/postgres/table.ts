@@ -122,7 +122,7 @@ export class TableSession {
     const wrong = entries.find(({ seq, hash }) => hashes.get(seq) !== hash)
     if (wrong !== undefined) {
       throw new StreamTakenError(
-  `entry ${wrong.seq} of the stream ${this.#stream} is not the one that was written: somebody else writes this stream`,
+        `entry ${wrong.seq} of the stream ${this.#stream} is not the one that was written: somebody else writes this stream`,
   STREAM_REASON
       )
     }

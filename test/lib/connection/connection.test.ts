@@ -6,8 +6,8 @@ import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import type { WebSocket } from 'ws'
 import { unlimitedScope } from '../../../lib/permissions/policy.js'
-import type { ConnectionHost } from '../../../lib/connection/connection-host.js'
-import { Connection } from '../../../lib/connection/connection.js'
+import { Connection, type ConnectionHost } from '../../../lib/connection/connection.js'
+import type { Authorizer } from '../../../lib/permissions/authorizer.js'
 import { DeadlineQueue } from '../../../lib/util/deadline-queue.js'
 import { Heartbeat, type Pingable } from '../../../lib/connection/heartbeat.js'
 import { Inbox, UnauthenticatedInboxes } from '../../../lib/connection/inbox.js'
@@ -1021,11 +1021,11 @@ function connectionOver () {
     maxUnauthenticatedPayloadBytes: 100,
     unauthenticatedInboxes: new UnauthenticatedInboxes(100),
     requiresAuth: false,
-    isVolatile: false,
-    scopeOf: () => unlimitedScope,
-    topicScope: () => 'whole',
-    isStale: () => false,
-    confirm: async (_client, session) => session,
+    authorizer: {
+      isVolatile: false, liveQueryScope: () => unlimitedScope, topicScope: () => 'whole'
+    } as unknown as Authorizer,
+    authenticator: undefined,
+    isRevoked: () => false,
     stalled: new DeadlineQueue<Connection>(
       50,
       clock,
@@ -1113,7 +1113,7 @@ t.test('Connection', t => {
     const { clock, ws, connection, requests, answerAll, seen } = connectionOver()
     ws._socket.blocked = true
     ws.receive({ id: 1, type: 'store.all' })
-    connection.reply({ text: 'x'.repeat(1_100) })
+    connection.flow.reply({ text: 'x'.repeat(1_100) })
     await setImmediate()
     t.ok(ws.isPaused)
     await answerAll()
@@ -1131,7 +1131,7 @@ t.test('Connection', t => {
   t.test('goes on where it stopped when the client has read', async t => {
     const { clock, ws, connection, requests } = connectionOver()
     ws._socket.blocked = true
-    connection.reply({ text: 'x'.repeat(1_100) })
+    connection.flow.reply({ text: 'x'.repeat(1_100) })
     await setImmediate()
     ws.receive({ id: 1, type: 'store.insert' })
     await ws._socket.unblock()
@@ -1150,7 +1150,7 @@ t.test('Connection', t => {
     await answerAll()
     t.equal(requests.length, 1)
     t.same(ws.closes, [[1003, 'binary_not_supported']])
-    connection.reply({ text: 'too late' })
+    connection.flow.reply({ text: 'too late' })
     await setImmediate()
     t.same(ws._socket.writes, [])
     connection.close({ code: 1000, reason: 'server_shutdown', comeBack: true })
@@ -1173,9 +1173,9 @@ t.test('Connection', t => {
 
   t.test('is settled when its requests are answered', async t => {
     const { ws, connection, answerAll } = connectionOver()
-    await connection.settled()
+    await connection.flow.settled()
     ws.receive({ id: 1, type: 'store.insert' })
-    const settled = connection.settled()
+    const settled = connection.flow.settled()
     t.ok(await isPending(settled))
     await answerAll()
     t.notOk(await isPending(settled))
@@ -1185,7 +1185,7 @@ t.test('Connection', t => {
     const { ws, connection, host, seen } = connectionOver()
     const feed = { join: async () => {}, leave () {}, id: 'sub-1', text: '[]', scope: unlimitedScope }
     const grant = {
-      client: connection,
+      principal: connection.principal,
       rows: () => undefined,
       scope: () => unlimitedScope,
       assertStillAllowed () {},

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { dispatch, type DispatchContext, type Requester } from '../../../lib/connection/dispatch.js'
+import { dispatch, type DispatchContext, type RequestClient } from '../../../lib/connection/dispatch.js'
 
 const trap = (): never => { throw new Error('trapped') }
 
-/** Parts of a service of which nothing works that `broken` names. */
-function parts (...broken: string[]): DispatchContext {
+/** Returns the parts of a service, of which those that `broken` names throw. */
+function parts (...broken: string[]): { to: DispatchContext, isStale: () => unknown } {
   const or = (name: string, right: () => unknown) => broken.includes(name) ? trap : right
   const operation = {
     name: 'x.y',
@@ -17,30 +17,35 @@ function parts (...broken: string[]): DispatchContext {
   const work = { get spent () { return or('spent', () => 0)() } }
   const clock = { ticks: or('ticks', () => 0) }
   const store = { beginRead: or('beginRead', () => () => undefined) }
-  const services = { trail: undefined, clock, sharedStore: { store } }
+  const server = { trail: undefined, clock, sharedStore: { store } }
   const stubs = {
     registry: { find: () => operation },
-    authorizer: { isStale: or('isStale', () => false), admit: () => ({ work, assertStillAllowed () {} }) },
+    authorizer: { authorize: () => ({ work, assertStillAllowed () {} }) },
     limiter: { count: () => undefined, charge: (_u: string, _k: string, spent: number) => spent },
     requestMetrics: { ended: or('requestMetrics', () => {}) },
-    services,
+    server,
     exposeErrorDetails: true
   }
-  return stubs as unknown as DispatchContext
+  return { to: stubs as unknown as DispatchContext, isStale: or('isStale', () => false) }
 }
 
-async function repliesOf (to: DispatchContext, thrown?: () => never): Promise<string[]> {
+async function repliesOf ({ to, isStale }: ReturnType<typeof parts>, thrown?: () => never): Promise<string[]> {
   const replies: string[] = []
-  const caller = {
+  const reply = ({ text }: { readonly text: string }) => {
+    replies.push(text)
+    thrown?.()
+  }
+  const principal = {
     session: undefined,
+    get isStale () { return isStale() }
+  }
+  const caller = {
+    principal,
     addressKey: '',
-    reply: ({ text }: { readonly text: string }) => {
-      replies.push(text)
-      thrown?.()
-    },
+    flow: { reply },
     logFailure () {}
   }
-  await dispatch('{"id":1,"type":"x.y"}', caller as unknown as Requester, to)
+  await dispatch('{"id":1,"type":"x.y"}', caller as unknown as RequestClient, to)
   return replies
 }
 

@@ -47,7 +47,7 @@ t.test('login', async t => {
     const client = new FakeClient()
     const login = ask(client, 'identity.loginWithSecret', { secret: ADMIN_SECRET })
     await turnstile.held()
-    client.open = false
+    client.isOpen = false
     letGo()
     await t.rejects(login, NoexServerError)
     t.same(identity.directory.sessions(), [])
@@ -58,7 +58,7 @@ t.test('login', async t => {
     await user('alice')
     const client = new FakeClient()
     const login = code(client, 'identity.login', { username: 'alice', password: PASSWORD })
-    client.open = false
+    client.isOpen = false
     t.equal(await login, 'UNAUTHORIZED')
     t.equal(await store.bucket('_sessions').count(), 0)
   })

@@ -1,54 +1,54 @@
-import type { Caller } from '../permissions/authorizer.js'
-import type { Scope } from '../permissions/policy.js'
-import { endOf, isExpired, type Session } from '../protocol/session.js'
+import type { Authenticator } from '../auth/authenticator.js'
 import { TokenRefusal } from '../auth/token-refusal.js'
-import type { Clock } from '../util/clock.js'
-import { REVOKED_REASON } from '../protocol/close-codes.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
+import type { ConnectionInfo } from '../operations/server-info.js'
+import type { Authorizer } from '../permissions/authorizer.js'
+import type { Scope, TopicScope } from '../permissions/policy.js'
+import type { Principal } from '../permissions/principal.js'
+import { REVOKED_REASON } from '../protocol/close-codes.js'
+import { endOf, isExpired, type Origin, type Session } from '../protocol/session.js'
+import { EventSubscriptions, type EventSubscriber } from '../subscriptions/event-subscriptions.js'
 import {
   QuerySubscriptions,
   type PushTarget,
   type QuerySubscriber
 } from '../subscriptions/query-subscriptions.js'
-import {
-  EventSubscriptions,
-  type EventSubscriber,
-  type TopicScope
-} from '../subscriptions/event-subscriptions.js'
-import type { ConnectionInfo } from '../operations/server-info.js'
+import type { Clock } from '../util/clock.js'
+import type { Log } from '../util/log.js'
 import { MAX_TIMER_MS } from '../util/option-types.js'
 
-/** What a principal needs from the service: one object for all of them. */
+/** The parts of the service that principals work with: one object for all of them. */
 export interface PrincipalHost {
   readonly clock: Clock
   readonly quota: SubscriptionQuota
-  /** Whether that must be asked before each push. */
-  readonly isVolatile: boolean
-  /** What a live query may read for a client; `undefined` when the client may not watch it. */
-  scopeOf: (client: Caller, query: string) => Scope | undefined
-  /** What of a pattern of topics a client may hear; `undefined`: nothing. */
-  topicScope: (client: Caller, pattern: string) => TopicScope | undefined
-  /** Whether the client's session must be confirmed before it is used again. */
-  isStale: (client: Caller) => boolean
-  /** See `Authenticator.confirm`. */
-  confirm: (client: Caller, session: Session) => Promise<Session | TokenRefusal>
+  readonly authorizer: Authorizer
+  /** `undefined` where there are no tokens. */
+  readonly authenticator: Authenticator | undefined
+  readonly isRevoked: (userId: string) => boolean
 }
 
-/** The connection that a principal belongs to. */
-export interface PrincipalOwner extends Caller {
-  /** The client's account is gone: nothing more may happen on its connection. */
+/** The connection of a principal. */
+export interface PrincipalOwner {
+  readonly id: string
+  readonly origin: Origin
+  readonly log: Log
+  /** Whether requests are still taken. */
+  readonly open: boolean
+  /** Closes the connection, whose account is gone: nothing more may happen on it. */
   revoke: (reason: string) => void
-  /** Somebody is about to log in or out. Throws when that must not be: nobody is kept from logging out. */
+  /**
+   * Called before each change of the session. Throws when a user must not log in; a logout is always
+   * possible.
+   */
   beforeSessionChange: (from: Session | undefined, to: Session | undefined) => void
   logFailure: (error: unknown, operation: string) => void
 }
 
 /**
- * Who a client is, and what follows from it: when somebody logs in or out, when the session runs out or is
- * ended elsewhere, and when rights change, the client's subscriptions follow in the same moment.
+ * The session of a connection, with everything that depends on it: when the client logs in or out, when the
+ * session expires or is ended elsewhere, and when rights change, its subscriptions follow in the same moment.
  */
-export class Principal implements QuerySubscriber, EventSubscriber {
-  /** Counts the changes of who the client is and of what it may do. */
+export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscriber {
   version = 0
   readonly #owner: PrincipalOwner
   readonly #host: PrincipalHost
@@ -73,11 +73,19 @@ export class Principal implements QuerySubscriber, EventSubscriber {
     return this.#session
   }
 
+  get isOpen (): boolean {
+    return this.#owner.open
+  }
+
+  get clientId (): string {
+    return this.#owner.id
+  }
+
   get isLoggedIn (): boolean {
     return this.#session !== undefined
   }
 
-  /** Made when they are first asked for: most of what an idle client does not have, it does not pay for. */
+  /** Made when they are first asked for, so that an idle client does not pay for them. */
   get subscriptions (): QuerySubscriptions {
     this.#subscriptions ??= new QuerySubscriptions(this.#target, this.#host.quota, this)
     return this.#subscriptions
@@ -92,7 +100,7 @@ export class Principal implements QuerySubscriber, EventSubscriber {
     return (this.#subscriptions?.size ?? 0) + (this.#eventSubscriptions?.size ?? 0)
   }
 
-  /** What the list of connections tells of the client. */
+  /** The part of the list of connections that concerns the client. */
   get info (): Pick<
     ConnectionInfo,
     'authenticated' | 'userId' | 'roles' | 'storeSubscriptionCount' | 'rulesSubscriptionCount'
@@ -107,16 +115,23 @@ export class Principal implements QuerySubscriber, EventSubscriber {
   }
 
   /**
-   * Makes `session` the client's; `undefined`: nobody is logged in. Throws what `PrincipalOwner.changing`
-   * does, and changes nothing then.
+   * Makes `session` the client's; `undefined` makes it anonymous. Throws the errors of
+   * `PrincipalOwner.beforeSessionChange`, and changes nothing then.
    */
   change (session: Session | undefined): void {
     this.#replace(session)
     this.#review()
   }
 
+  checkExpiry (): boolean {
+    this.#endIfOver()
+    const hasExpired = this.#hasExpired
+    this.#hasExpired = false
+    return hasExpired
+  }
+
   /** Ends a session that is over. */
-  checkExpiry (): void {
+  #endIfOver (): void {
     const session = this.#session
     if (session === undefined) return
     if (isExpired(session, this.#host.clock.now())) {
@@ -129,25 +144,16 @@ export class Principal implements QuerySubscriber, EventSubscriber {
     }
   }
 
-  /** What users may do has changed: whatever this client may not have any more ends. */
+  /** Follows a change of what users may do: subscriptions that the client may not have any more end. */
   onPermissionsChanged (): void {
     if (this.#session === undefined) return
-    this.checkExpiry()
+    this.#endIfOver()
     if (this.#session === undefined) return
     this.version++
     this.#review()
   }
 
-  /**
-   * Whether a session has run out since the last login or the last call: whoever asks tells the client, once.
-   */
-  consumeExpiryNotice (): boolean {
-    const hasExpired = this.#hasExpired
-    this.#hasExpired = false
-    return hasExpired
-  }
-
-  /** Sends what had to wait for the client to read on. */
+  /** Sends the pushes that had to wait for the client to read on. */
   resume (): void {
     this.#subscriptions?.resume()
     this.#eventSubscriptions?.resume()
@@ -161,22 +167,28 @@ export class Principal implements QuerySubscriber, EventSubscriber {
   }
 
   get isVolatile (): boolean {
-    return this.#host.isVolatile
+    return this.#host.authorizer.isVolatile
   }
 
-  scopeOf (query: string): Scope | undefined {
-    return this.#host.scopeOf(this.#owner, query)
+  liveQueryScope (query: string): Scope | undefined {
+    return this.#host.authorizer.liveQueryScope(this, query)
   }
 
   topicScope (pattern: string): TopicScope | undefined {
-    return this.#host.topicScope(this.#owner, pattern)
+    return this.#host.authorizer.topicScope(this, pattern)
   }
 
   mayPush (): boolean {
-    this.checkExpiry()
-    if (this.#confirmation === 'confirmed' || !this.#host.isStale(this.#owner)) return true
+    this.#endIfOver()
+    if (this.#confirmation === 'confirmed' || !this.isStale) return true
     if (this.#confirmation === 'none') this.#confirmPushes()
     return false
+  }
+
+  /** Whether the session must be confirmed before a request of it is handled, or anything is pushed. */
+  get isStale (): boolean {
+    const session = this.#session
+    return session !== undefined && this.#host.authenticator?.isStale(session) === true
   }
 
   #review (): void {
@@ -190,17 +202,17 @@ export class Principal implements QuerySubscriber, EventSubscriber {
       this.#confirmation = 'confirmed'
       this.resume()
     }, error => {
-      // What waits goes on waiting: the next change asks again.
+      // Pushes go on waiting: the next change asks again.
       this.#owner.logFailure(error, 'auth.validate')
     }).finally(() => { this.#confirmation = 'none' })
   }
 
-  /** Asks whoever issued the session whether it is still good. Rejects when that cannot be found out. */
+  /** Asks the issuer of the session whether it is still good, and follows the answer. Rejects without one. */
   async confirm (): Promise<void> {
     const session = this.#session
     if (session === undefined) return
-    const confirmed = await this.#host.confirm(this.#owner, session)
-    // Somebody may have logged in or out meanwhile, or the client have gone.
+    const confirmed = await this.#confirmed(session)
+    // The client may have logged in or out meanwhile, or have gone.
     if (this.#session !== session) return
     if (confirmed instanceof TokenRefusal) {
       this.#owner.log.info({ reason: confirmed.reason }, 'token refused')
@@ -208,6 +220,14 @@ export class Principal implements QuerySubscriber, EventSubscriber {
     } else if (confirmed !== session) {
       this.change(confirmed)
     }
+  }
+
+  /** Returns the session that counts from now on; a user that was revoked meanwhile has none. */
+  async #confirmed (session: Session): Promise<Session | TokenRefusal> {
+    const { authenticator, isRevoked } = this.#host
+    const confirmed = await authenticator?.confirm(session, this.#owner.origin) ?? session
+    if (confirmed instanceof TokenRefusal || !isRevoked(confirmed.userId)) return confirmed
+    return new TokenRefusal('its user is revoked')
   }
 
   #replace (session: Session | undefined): void {
@@ -221,11 +241,11 @@ export class Principal implements QuerySubscriber, EventSubscriber {
     if (end !== undefined) this.#awaitExpiry(end)
   }
 
-  /** The last moment still counts. What is longer than a timer can wait is waited for in steps. */
+  /** Waits until after the last moment, in steps where that is further ahead than a timer can wait. */
   #awaitExpiry (end: number): void {
     const leftMs = Math.max(0, end - this.#host.clock.now() + 1)
     this.#cancelExpiry = this.#host.clock.after(Math.min(leftMs, MAX_TIMER_MS), () => {
-      if (this.#host.clock.now() > end) this.checkExpiry()
+      if (this.#host.clock.now() > end) this.#endIfOver()
       else this.#awaitExpiry(end)
     })
   }

@@ -1,0 +1,109 @@
+/**
+ * The floors, from the top: each imports itself and those below. A name is a folder of `lib`, a pattern a set
+ * of files; those of one row do not import each other.
+ */
+const floors = [
+  ['^lib/(index|plugin|server)\\.ts$'],
+  ['^routes/'],
+  ['exports', 'cli'],
+  ['^lib/types\\.ts$'],
+  ['service'],
+  ['deployment'],
+  ['options'],
+  ['lifecycle'],
+  ['connection'],
+  ['procedures'],
+  ['operations'],
+  ['identity', 'metrics'],
+  ['subscriptions'],
+  ['audit'],
+  ['auth'],
+  ['permissions'],
+  ['handshake'],
+  ['store'],
+  ['limits'],
+  ['rules'],
+  ['application'],
+  ['protocol'],
+  ['util']
+].map(row => row.map(room => ({
+  name: room.replaceAll(/\W+/g, '-').replaceAll(/^-|-$/g, ''),
+  path: room.startsWith('^') ? room : `^lib/${room}/`
+})))
+
+const pathOf = rooms => rooms.map(({ path }) => path).join('|')
+
+const floorRules = floors.flatMap((row, index) => row.map(room => ({
+  name: `floor-of-${room.name}`,
+  comment: 'Imports go down only.',
+  severity: 'error',
+  from: { path: room.path },
+  to: { path: pathOf([...floors.slice(0, index).flat(), ...row.filter(other => other !== room)]) }
+}))).filter(({ to }) => to.path !== '')
+
+/** Matches packages where they are installed. */
+const installed = names => `(^|/)node_modules/(@types/)?(${names})(/|$)`
+/** Where the packages are not built, types cannot be told from values: then every import counts. */
+const store = '(^|/)packages/noex-store/|(^|/)@hamicek/noex-store(/|$)'
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-circles',
+      comment: 'Not of imports of types either: move what both need to the lower one.',
+      severity: 'error',
+      from: {},
+      to: { circular: true }
+    },
+    ...floorRules,
+    {
+      name: 'every-folder-has-a-floor',
+      severity: 'error',
+      from: { path: '^lib/', pathNot: pathOf(floors.flat()) },
+      to: {}
+    },
+    {
+      name: 'fastify-at-the-edge',
+      severity: 'error',
+      from: { path: '^lib/', pathNot: '^lib/(plugin|server)\\.ts$|^lib/(lifecycle|deployment)/|^lib/options/route-options\\.ts$' },
+      to: { path: installed('fastify|@fastify/[^/]+') }
+    },
+    {
+      name: 'one-file-makes-websockets',
+      comment: 'Types may be imported anywhere.',
+      severity: 'error',
+      from: { path: '^(lib|routes)/', pathNot: '^lib/connection/socket\\.ts$' },
+      to: { path: installed('ws'), dependencyTypesNot: ['type-only'] }
+    },
+    {
+      name: 'store-behind-one-folder',
+      comment: 'The errors and the functions of noex-store; its types may be imported anywhere.',
+      severity: 'error',
+      from: { path: '^(lib|routes)/', pathNot: '^lib/(store|exports|cli)/' },
+      to: { path: store, dependencyTypesNot: ['type-only'] }
+    },
+    {
+      name: 'source-knows-no-tests',
+      severity: 'error',
+      from: { path: '^(lib|routes|packages/[^/]+/src)/' },
+      to: { path: '^(test|bench|example-app|scripts|tools|packages/[^/]+/test)/' }
+    },
+    {
+      name: 'packages-stand-alone',
+      severity: 'error',
+      from: { path: '^packages/' },
+      to: { path: '^(lib|routes)/' }
+    }
+  ],
+  options: {
+    // Imports of types are imports.
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    doNotFollow: { path: '(^|/)(node_modules|dist)/' },
+    exclude: { path: '^test/registry-kernel/' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'types', 'node', 'default']
+    }
+  }
+}

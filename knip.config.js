@@ -1,0 +1,38 @@
+// Finds exports that nothing imports and dependencies that nothing needs.
+import { readFileSync } from 'node:fs'
+
+const { devDependencies } = JSON.parse(readFileSync(new URL('tools/package.json', import.meta.url), 'utf8'))
+
+const packageEntries = ['src/**/*-worker.ts', 'test/**/*.{test,tst}.ts', 'test/{fixtures,bench,types}/*.ts']
+
+export default {
+  // Tests and lint have their packages in a workspace of their own; those of this repository are bundled.
+  ignoreDependencies: [...Object.keys(devDependencies), '@hamicek/.*'],
+  ignoreWorkspaces: ['tools', 'test/registry-kernel'],
+  // Programs of the system.
+  rules: { binaries: 'off' },
+  workspaces: {
+    '.': {
+      entry: [
+        'lib/{index,exports/*,cli/main}.ts',
+        'lib/**/*-worker.ts',
+        'bench/run.ts',
+        'bench/{servers,store}/*.ts',
+        'example-app/server.ts',
+        'example-app/public/*.js',
+        '{,scripts/}*.js',
+        'scripts/consumer/*',
+        'scripts/store-crash/*.js',
+        'scripts/trace/{drive,instrument}.js',
+        'test/**/*.{test,campaign,browser}.ts',
+        'test/**/*-{driver,server,readers,trips}.ts',
+        'test/**/fixtures/*.{ts,js}',
+        'test/preload.cjs'
+      ],
+      project: ['{lib,routes,bench,example-app,scripts,test}/**/*.{ts,js,mjs,cjs,mts,cts}', '*.js'],
+      // Of the packages that are bundled, and of a benchmark that says where it is to be installed.
+      ignoreDependencies: ['croner', 're2js', 'better-sqlite3']
+    },
+    'packages/*': { entry: packageEntries, project: '{src,test}/**/*.ts' }
+  }
+}

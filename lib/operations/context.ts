@@ -1,0 +1,102 @@
+import type { AuditTrail } from '../audit/trail.js'
+import type { Authenticator } from '../auth/authenticator.js'
+import type { Revocations } from '../auth/revocations.js'
+import type { Identity } from '../identity/identity.js'
+import type { Authorizer } from '../permissions/authorizer.js'
+import type { Grant } from '../permissions/grant.js'
+import type { Origin, Session } from '../protocol/session.js'
+import type { SharedStore } from '../store/shared-store.js'
+import type { EventSubscriptions } from '../subscriptions/event-subscriptions.js'
+import type { LiveQueries } from '../subscriptions/live-queries.js'
+import type { QueryRunner } from '../subscriptions/query-runner.js'
+import type { QuerySubscriptions } from '../subscriptions/query-subscriptions.js'
+import type { RuleService } from '../subscriptions/rule-service.js'
+import type { Clock } from '../util/clock.js'
+import type { Log } from '../util/log.js'
+import type { ConnectionInfo, ServerStats } from './server-info.js'
+
+/** The parts of the service that operations work with: the same for every request. */
+export interface ServerContext {
+  readonly sharedStore: SharedStore
+  /** Decides about the steps of procedures, as it does about requests. */
+  readonly authorizer: Authorizer
+  readonly procedures: ProcedureService
+  readonly liveQueries: LiveQueries
+  /** Runs queries, no longer than they may take. */
+  readonly queries: QueryRunner
+  /** The rule engine and the subscriptions to its events; `undefined` where `rules` is not configured. */
+  readonly rules: RuleService | undefined
+  /** Checks tokens; `undefined` where `auth` is not configured or there are none. */
+  readonly authenticator: Authenticator | undefined
+  /** The built-in accounts; `undefined` in every other mode. */
+  readonly identity: Identity | undefined
+  /** The users that may not log in at the moment. */
+  readonly revocations: Revocations
+  /** `undefined` where `audit` is not configured. */
+  readonly trail: AuditTrail | undefined
+  readonly clock: Clock
+  /** Returns the statistics that a session may see. */
+  readonly getStats: (session: Session | undefined) => Promise<ServerStats>
+  readonly getConnections: () => ConnectionInfo[]
+}
+
+/** The client that sent a request, as far as operations use it. */
+export interface Client {
+  readonly id: string
+  readonly origin: Origin
+  /** The logger of its connection. */
+  readonly log: Log
+  /** Its subscriptions to live queries. */
+  readonly subscriptions: QuerySubscriptions
+  /** Its subscriptions to rule events. */
+  readonly eventSubscriptions: EventSubscriptions
+  /** The write that runs for the client: it is waited for before rights are taken away from the client. */
+  writing: Promise<unknown> | undefined
+  /**
+   * Replaces the client's session; its subscriptions are checked anew. Does nothing once the client has gone.
+   */
+  logIn: (session: Session) => void
+  /** Makes the client anonymous; its subscriptions are suspended unless an anonymous client may have them. */
+  logOut: () => void
+}
+
+/** Everything that one request is run with. */
+export interface OperationContext {
+  readonly server: ServerContext
+  readonly client: Client
+  readonly grant: Grant
+}
+
+/** Stored procedures, as the operations of their namespace use them. PROTOCOL.md, "Procedures". */
+export interface ProcedureService {
+  /**
+   * Registers a procedure; the user of the request owns it. Returns its name.
+   * @throws `VALIDATION_ERROR` with `{ issues }`, `FORBIDDEN` for a step on a system bucket,
+   * `ALREADY_EXISTS`, `RATE_LIMITED`
+   */
+  register: (definition: unknown, grant: Grant) => Promise<string>
+  /**
+   * Lays `updates` over a definition; the name stays.
+   * @throws `NOT_FOUND`, `VALIDATION_ERROR` with `{ issues }`, `FORBIDDEN`
+   */
+  update: (name: string, updates: Readonly<Record<string, unknown>>, grant: Grant) => Promise<void>
+  /** @throws `NOT_FOUND`, `FORBIDDEN` */
+  unregister: (name: string, grant: Grant) => Promise<void>
+  /** @throws `NOT_FOUND` */
+  get: (name: string) => { readonly procedure: { readonly definition: object } }
+  list: () => ListedProcedure[]
+  /** Runs a procedure. @throws `NOT_FOUND`, `VALIDATION_ERROR`, `FORBIDDEN`, and the errors of its steps */
+  call: (
+    name: string,
+    input: Readonly<Record<string, unknown>>,
+    context: OperationContext
+  ) => Promise<unknown>
+}
+
+/** A procedure in the list of all. */
+export interface ListedProcedure {
+  readonly name: string
+  readonly description?: string
+  /** Steps at the top level. */
+  readonly stepsCount: number
+}

@@ -1,0 +1,195 @@
+import type { AddressInfo } from 'node:net'
+import { ConnectionAudit } from '../audit/connection-audit.js'
+import { AuditTrail } from '../audit/trail.js'
+import { HttpAuthorizer } from '../auth/http-authorizer.js'
+import { Revocations } from '../auth/revocations.js'
+import { Connections } from '../connection/connections.js'
+import { dispatch } from '../connection/dispatch.js'
+import { RequestOriginResolver } from '../handshake/request-origin.js'
+import { retainedHeaders } from '../handshake/retained-headers.js'
+import { UpgradeAdmission } from '../handshake/upgrade-admission.js'
+import { ConnectionQuota } from '../limits/connection-quota.js'
+import { Rejections } from '../limits/rejections.js'
+import { RequestLimiter } from '../limits/request-limiter.js'
+import { Metrics } from '../metrics/metrics.js'
+import type { ServerContext } from '../operations/context.js'
+import type { Operation } from '../operations/operation.js'
+import { OperationRegistry, operations } from '../operations/registry.js'
+import type { ResolvedOptions } from '../options/options.js'
+import { Authorizer } from '../permissions/authorizer.js'
+import { Procedures } from '../procedures/procedures.js'
+import { DurabilityWatch, requireCompleteBuckets } from '../store/durability-watch.js'
+import { FieldWarnings } from '../store/field-warnings.js'
+import { SharedStore } from '../store/shared-store.js'
+import { isSystemBucket } from '../store/system-buckets.js'
+import { LiveQueries } from '../subscriptions/live-queries.js'
+import { QueryRunner } from '../subscriptions/query-runner.js'
+import { RuleService } from '../subscriptions/rule-service.js'
+import { systemClock, type Clock } from '../util/clock.js'
+import type { Log } from '../util/log.js'
+import { MetricsCollector } from './metrics-collector.js'
+import { rowRulesOf, startAuthentication } from './start-auth.js'
+import { Statistics } from './stats.js'
+import { ServiceStatus } from './status.js'
+
+/** Where the service runs. */
+export interface NoexEnvironment {
+  readonly log: Log
+  /** The address that the HTTP server listens on. */
+  readonly address: () => AddressInfo | string | null
+  readonly clock?: Clock
+}
+
+/** The running parts of a service. */
+export type ServiceParts = Awaited<ReturnType<typeof startParts>>
+
+/** A part that must be closed when a later one cannot be started. */
+interface Closable {
+  close: () => unknown
+}
+
+/**
+ * Starts the parts of a service one after the other, each with those that it works with. Rejects with the
+ * first error, and leaves nothing behind.
+ */
+export async function startParts (options: ResolvedOptions, environment: NoexEnvironment) {
+  const started: Closable[] = []
+  try {
+    return await startAll(options, environment, started)
+  } catch (error) {
+    await Promise.allSettled(started.map(async part => { await part.close() }))
+    throw error
+  }
+}
+
+async function startAll (options: ResolvedOptions, environment: NoexEnvironment, started: Closable[]) {
+  const { log, clock = systemClock } = environment
+  const { auth, connectionLimits, exposeErrorDetails, rateLimit } = options
+  const rejections = new Rejections()
+  const revocations = revocationsOf(options, clock)
+  const isRevoked = (userId: string): boolean => revocations.has(userId)
+  const sharedStore = SharedStore.of(options.store)
+
+  const metrics = options.routes.metrics === false ? undefined : await Metrics.open(clock)
+  if (metrics !== undefined) started.push(metrics)
+  const trail = options.audit && await AuditTrail.open(options.audit, log, clock)
+  if (trail !== undefined) started.push(trail)
+  await trail?.join(options.store)
+  const authentication = await startAuthentication(auth, sharedStore, {
+    log, clock, isRevoked, rejections, operations: [...operations.values()]
+  })
+  const { required, requiresAuth, policy, authenticator, identity } = authentication
+  if (identity !== undefined) started.push(identity)
+  const procedures = await Procedures.open(sharedStore, options.procedures, { log, identity, operations })
+  started.push(procedures)
+  requireCompleteBuckets(options.store)
+
+  const durability = new DurabilityWatch(sharedStore.store, log)
+  const status = new ServiceStatus(clock, trail, durability)
+  const queries = new QueryRunner(sharedStore, { timeoutMs: options.queryTimeoutMs, clock, log })
+  const liveQueries = new LiveQueries(sharedStore, { queries, log, clock, workBudget: options.workBudget })
+  const eventVisibility = { isHidden: (bucket: string) => isSystemBucket(bucket, sharedStore) }
+  const rules = options.rules &&
+    new RuleService(options.rules, eventVisibility, { timeoutMs: options.rulesTimeoutMs, clock, log })
+  const fieldWarnings = new FieldWarnings(sharedStore, log, () => rowRulesOf(auth, identity))
+
+  const gateway = auth?.mode === 'gateway' ? auth.gateway : undefined
+  const originResolver = new RequestOriginResolver({ ...options, gateway, isRevoked })
+  const connectionQuota = new ConnectionQuota(connectionLimits, requiresAuth, rejections)
+  const upgradeAdmission = new UpgradeAdmission({
+    ...options, originResolver, connectionQuota, rejections, requiresOrigin: gateway !== undefined
+  })
+  const httpAuthorizer = new HttpAuthorizer({
+    required,
+    policy,
+    authenticator,
+    isRevoked,
+    clock,
+    rateLimit,
+    resolveOrigin: request => originResolver.resolve(request),
+    retainedHeaders: headers => retainedHeaders(headers, auth?.mode, options.allowedOrigins)
+  })
+  const authorizer = new Authorizer({
+    required,
+    policy,
+    factsOf: name => sharedStore.queryFacts(name),
+    store: sharedStore,
+    subscribe: operations.get('store.subscribe') as Operation,
+    subscribeToEvents: operations.get('rules.subscribe') as Operation,
+    workBudget: options.workBudget,
+    maxCommitChanges: options.maxCommitChanges
+  })
+  const connections = new Connections(options, {
+    log,
+    clock,
+    audit: trail && new ConnectionAudit(trail),
+    requiresAuth,
+    authorizer,
+    authenticator,
+    isRevoked,
+    connectionQuota,
+    rejections
+  })
+  const statistics = new Statistics({
+    options, sharedStore, connections, rules, trail, httpAuthorizer, status, address: environment.address, log
+  })
+  const server: ServerContext = {
+    sharedStore,
+    authorizer,
+    procedures,
+    liveQueries,
+    queries,
+    rules,
+    authenticator,
+    identity,
+    revocations,
+    trail,
+    clock,
+    getStats: async session => await statistics.for(session),
+    getConnections: () => connections.infos
+  }
+  const registry = new OperationRegistry({
+    mode: auth?.mode, hasAudit: trail !== undefined, hasRules: rules !== undefined
+  })
+  const limiter = rateLimit && new RequestLimiter(rateLimit, clock, rejections)
+  const dispatchContext = {
+    registry, authorizer, limiter, requestMetrics: metrics?.requests, server, exposeErrorDetails
+  }
+  connections.start((text, connection) => dispatch(text, connection, dispatchContext))
+  const metricsCollector = metrics && new MetricsCollector(metrics, {
+    connections, liveQueries, rules, trail, rejections, httpAuthorizer, durability, status
+  })
+  identity?.onChange(async ({ userId, rights }) => {
+    if (rights) fieldWarnings.checkRules()
+    await connections.onPermissionsChanged(userId)
+  })
+  liveQueries.start()
+  fieldWarnings.start()
+  durability.start()
+  return {
+    clock,
+    connections,
+    durability,
+    fieldWarnings,
+    identity,
+    liveQueries,
+    metricsCollector,
+    originResolver,
+    procedures,
+    revocations,
+    rules,
+    sharedStore,
+    statistics,
+    status,
+    trail,
+    upgradeAdmission
+  }
+}
+
+/** Returns the revocations of the store's accounts, or of other users as far as this instance knows them. */
+function revocationsOf ({ auth, store, revocation }: ResolvedOptions, clock: Clock): Revocations {
+  const { blacklistTtlMs } = revocation
+  return auth?.mode === 'builtIn'
+    ? Revocations.of(store, blacklistTtlMs, clock)
+    : new Revocations(blacklistTtlMs, clock)
+}

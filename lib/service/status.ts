@@ -1,0 +1,41 @@
+import type { AuditTrail } from '../audit/trail.js'
+import type { DurabilityWatch } from '../store/durability-watch.js'
+import type { Clock } from '../util/clock.js'
+
+/** `serving` → `draining` (readiness answers 503, and connections are brought to an end) → `closed`. */
+export type NoexState = 'serving' | 'draining' | 'closed'
+
+/** Why load balancers should send clients elsewhere. */
+export interface NotReadyReason {
+  readonly status: 'draining' | 'audit_unavailable' | 'store_unavailable'
+  readonly reason?: string
+}
+
+/** The state of a service, and whether it can serve clients. */
+export class ServiceStatus {
+  state: NoexState = 'serving'
+  readonly #clock: Clock
+  readonly #trail: AuditTrail | undefined
+  readonly #durability: DurabilityWatch
+  readonly #startedAt: number
+
+  constructor (clock: Clock, trail: AuditTrail | undefined, durability: DurabilityWatch) {
+    this.#clock = clock
+    this.#trail = trail
+    this.#durability = durability
+    this.#startedAt = clock.ticks()
+  }
+
+  /** Milliseconds since the start. */
+  get uptimeMs (): number {
+    return Math.round(this.#clock.ticks() - this.#startedAt)
+  }
+
+  /** Why clients should be sent elsewhere; `undefined` when they should not. */
+  get notReady (): NotReadyReason | undefined {
+    if (this.state !== 'serving') return { status: 'draining' }
+    const reason = this.#trail?.problem
+    if (reason !== undefined) return { status: 'audit_unavailable', reason }
+    return this.#durability.isUnavailable ? { status: 'store_unavailable' } : undefined
+  }
+}
