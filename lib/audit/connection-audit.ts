@@ -49,7 +49,7 @@ export class ConnectionAudit {
   }
 
   #note (
-    { session, origin, log }: AuditSubject,
+    { principal: { session }, origin, log }: AuditSubject,
     operation: string,
     error: string,
     details?: Readonly<Record<string, unknown>>

@@ -1,7 +1,8 @@
 import type { Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
 import type { Tier } from '../permissions/policy.js'
-import type { Origin, Session } from '../protocol/session.js'
+import type { Principal } from '../permissions/principal.js'
+import type { Origin } from '../protocol/session.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { NoteOf } from '../store/row-scope.js'
 import { recordEntry, type RecordedEntry } from './entry.js'
@@ -11,7 +12,7 @@ import type { AuditTrail } from './trail.js'
 /** Who a request comes from, as the trail names it. */
 export interface AuditSubject {
   readonly origin: Origin
-  readonly session: Session | undefined
+  readonly principal: Pick<Principal, 'session'>
   readonly log: Log
 }
 
@@ -55,7 +56,7 @@ export class RequestAudit {
     this.#request = request
     this.#subject = subject
     this.#clock = clock
-    this.#userBefore = subject.session?.userId
+    this.#userBefore = subject.principal.session?.userId
   }
 
   /** Begins the entry of a request; `undefined` when requests like it are not recorded. */
@@ -126,7 +127,7 @@ export class RequestAudit {
 
   get #userId (): string | null {
     // A user who has logged out is still the one who did it.
-    return this.#subject.session?.userId ?? this.#userBefore ?? null
+    return this.#subject.principal.session?.userId ?? this.#userBefore ?? null
   }
 
   #recordAs (error: string | undefined): RecordedEntry {

@@ -6,7 +6,7 @@ import type { Authorizer } from '../permissions/authorizer.js'
 import type { Scope, TopicScope } from '../permissions/policy.js'
 import type { Principal } from '../permissions/principal.js'
 import { REVOKED_REASON } from '../protocol/close-codes.js'
-import { endOf, isExpired, type Origin, type Session } from '../protocol/session.js'
+import { endOf, type Origin, type Session } from '../protocol/session.js'
 import { EventSubscriptions, type EventSubscriber } from '../subscriptions/event-subscriptions.js'
 import {
   QuerySubscriptions,
@@ -32,8 +32,6 @@ export interface PrincipalOwner {
   readonly id: string
   readonly origin: Origin
   readonly log: Log
-  /** Whether requests are still taken. */
-  readonly open: boolean
   /** Closes the connection, whose account is gone: nothing more may happen on it. */
   revoke: (reason: string) => void
   /**
@@ -49,13 +47,16 @@ export interface PrincipalOwner {
  * session expires or is ended elsewhere, and when rights change, its subscriptions follow in the same moment.
  */
 export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscriber {
+  session: Session | undefined
   version = 0
+  isOpen = true
   readonly #owner: PrincipalOwner
   readonly #host: PrincipalHost
   readonly #target: PushTarget
   #subscriptions: QuerySubscriptions | undefined
   #eventSubscriptions: EventSubscriptions | undefined
-  #session: Session | undefined
+  /** The last moment of the session, in epoch milliseconds; `undefined`: it has no end. */
+  #endsAt: number | undefined
   #hasExpired = false
   #cancelExpiry: (() => void) | undefined
   /**
@@ -69,20 +70,12 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     this.#target = target
   }
 
-  get session (): Session | undefined {
-    return this.#session
-  }
-
-  get isOpen (): boolean {
-    return this.#owner.open
-  }
-
   get clientId (): string {
     return this.#owner.id
   }
 
   get isLoggedIn (): boolean {
-    return this.#session !== undefined
+    return this.session !== undefined
   }
 
   /** Made when they are first asked for, so that an idle client does not pay for them. */
@@ -107,8 +100,8 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
   > {
     return {
       authenticated: this.isLoggedIn,
-      userId: this.#session?.userId ?? null,
-      roles: [...this.#session?.roles ?? []],
+      userId: this.session?.userId ?? null,
+      roles: [...this.session?.roles ?? []],
       storeSubscriptionCount: this.#subscriptions?.size ?? 0,
       rulesSubscriptionCount: this.#eventSubscriptions?.size ?? 0
     }
@@ -132,9 +125,9 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
 
   /** Ends a session that is over. */
   #endIfOver (): void {
-    const session = this.#session
+    const session = this.session
     if (session === undefined) return
-    if (isExpired(session, this.#host.clock.now())) {
+    if (this.#endsAt !== undefined && this.#host.clock.now() > this.#endsAt) {
       this.change(undefined)
       this.#hasExpired = true
     } else if (session.state === 'ended') {
@@ -146,9 +139,9 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
 
   /** Follows a change of what users may do: subscriptions that the client may not have any more end. */
   onPermissionsChanged (): void {
-    if (this.#session === undefined) return
+    if (this.session === undefined) return
     this.#endIfOver()
-    if (this.#session === undefined) return
+    if (this.session === undefined) return
     this.version++
     this.#review()
   }
@@ -159,7 +152,13 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     this.#eventSubscriptions?.resume()
   }
 
-  /** Ends session and subscriptions for good. */
+  /** Ends session and subscriptions for good: no request is taken any more. */
+  close (): void {
+    this.isOpen = false
+    this.end()
+  }
+
+  /** Ends session and subscriptions. */
   end (): void {
     this.#replace(undefined)
     this.#subscriptions?.close()
@@ -187,7 +186,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
 
   /** Whether the session must be confirmed before a request of it is handled, or anything is pushed. */
   get isStale (): boolean {
-    const session = this.#session
+    const session = this.session
     return session !== undefined && this.#host.authenticator?.isStale(session) === true
   }
 
@@ -209,11 +208,11 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
 
   /** Asks the issuer of the session whether it is still good, and follows the answer. Rejects without one. */
   async confirm (): Promise<void> {
-    const session = this.#session
+    const session = this.session
     if (session === undefined) return
     const confirmed = await this.#confirmed(session)
     // The client may have logged in or out meanwhile, or have gone.
-    if (this.#session !== session) return
+    if (this.session !== session) return
     if (confirmed instanceof TokenRefusal) {
       this.#owner.log.info({ reason: confirmed.reason }, 'token refused')
       this.change(undefined)
@@ -231,14 +230,14 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
   }
 
   #replace (session: Session | undefined): void {
-    this.#owner.beforeSessionChange(this.#session, session)
+    this.#owner.beforeSessionChange(this.session, session)
     this.#cancelExpiry?.()
     this.#cancelExpiry = undefined
     this.#hasExpired = false
-    this.#session = session
+    this.session = session
     this.version++
-    const end = session && endOf(session)
-    if (end !== undefined) this.#awaitExpiry(end)
+    this.#endsAt = session && endOf(session)
+    if (this.#endsAt !== undefined) this.#awaitExpiry(this.#endsAt)
   }
 
   /** Waits until after the last moment, in steps where that is further ahead than a timer can wait. */

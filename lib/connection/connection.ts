@@ -68,6 +68,7 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
   readonly connectedAt: number
   readonly flow: MessageFlow
   readonly principal: ClientPrincipal
+  open = true
   isAlive = true
   answering: Operation | undefined
   writing: Promise<unknown> | undefined
@@ -84,7 +85,6 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
   #isUnauthenticated: boolean
   /** Whether the audit knows that it ends: its listeners may ask for the same again. */
   #isEnding = false
-  #state: 'open' | 'closing' | 'closed' = 'open'
 
   constructor (ws: WebSocket, id: string, upgrade: Upgrade, host: ConnectionHost) {
     const stream = streamOf(ws)
@@ -103,10 +103,6 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
     setLimits(ws, this.#isUnauthenticated ? host.maxUnauthenticatedPayloadBytes : host.maxPayloadBytes)
     listen(ws, this)
     if (upgrade.session !== undefined) this.logIn(upgrade.session)
-  }
-
-  get open (): boolean {
-    return this.#state === 'open'
   }
 
   get isPaused (): boolean {
@@ -256,7 +252,7 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
     if (!this.open) return
     this.#recordClose(reason)
     if (!this.open) return
-    this.#stop('closing', reason.reason)
+    this.#stop(reason.reason)
     this.flow.finish(() => { this.#ws.close(reason.code, reason.reason) })
     this.#host.closing.add(this)
     this.#host.logOf(this).info({ code: reason.code, reason: reason.reason }, 'closing connection')
@@ -274,12 +270,12 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
     this.#ws.terminate()
   }
 
-  #stop (state: 'closing' | 'closed', cause: string | number): void {
-    this.#state = state
+  #stop (cause: string | number): void {
+    this.open = false
     const { isLoggedIn } = this.principal
     this.#conduct?.end()
     this.flow.clear()
-    this.principal.end()
+    this.principal.close()
     this.#host.onStopped(this, cause, isLoggedIn)
   }
 
@@ -303,13 +299,12 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
     if (!this.open) return
     // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we
     // do.
-    this.#stop('closing', 'failed')
+    this.#stop('failed')
     this.#host.closing.add(this)
   }
 
   ended (code: number): void {
-    if (this.open) this.#stop('closed', code)
-    this.#state = 'closed'
+    if (this.open) this.#stop(code)
     this.#host.onClosed(this, code)
   }
 }

@@ -11,7 +11,7 @@ import type { OperationRegistry } from '../operations/registry.js'
 import type { Client, ServerContext } from '../operations/context.js'
 import type { Operation } from '../operations/operation.js'
 import { completeAnswer, type Asked } from '../operations/suggestion.js'
-import { runDurably } from '../operations/durable-operation.js'
+import { runDurably } from '../operations/run-operation.js'
 import { decode } from '../protocol/decode.js'
 import { EncodedJson, encodeBigResult, encodeError, encodeResult } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
@@ -46,6 +46,13 @@ export interface DispatchContext {
   readonly requestMetrics: RequestMetrics | undefined
   readonly server: ServerContext
   readonly exposeErrorDetails: boolean
+}
+
+/** Returns `dispatch` with the context of a service. */
+export function dispatchWith (
+  context: DispatchContext
+): (text: string, client: RequestClient) => Promise<void> | undefined {
+  return (text, client) => dispatch(text, client, context)
 }
 
 /**

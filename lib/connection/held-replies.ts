@@ -21,6 +21,7 @@ export interface Reply {
 
 interface Item {
   reply: Reply
+  chars: number
   ready: boolean
 }
 
@@ -53,15 +54,16 @@ export class HeldReplies {
   }
 
   add (reply: Reply, hold: Hold | undefined): void {
-    const item: Item = { reply, ready: hold === undefined }
+    const item: Item = { reply, chars: charsOf(reply.text), ready: hold === undefined }
     this.#items.push(item)
-    this.#chars += charsOf(reply.text)
+    this.#chars += item.chars
     hold?.released.then(maySend => {
       if (!maySend) {
         item.reply.unsent?.()
-        this.#chars -= charsOf(item.reply.text)
+        this.#chars -= item.chars
         item.reply = { text: hold.instead(), answered: item.reply.answered }
-        this.#chars += charsOf(item.reply.text)
+        item.chars = charsOf(item.reply.text)
+        this.#chars += item.chars
       }
       item.ready = true
       this.#release()
@@ -82,8 +84,8 @@ export class HeldReplies {
 
   #release (): void {
     while (this.#items[0]?.ready === true) {
-      const { reply } = this.#items.shift() as Item
-      this.#chars -= charsOf(reply.text)
+      const { reply, chars } = this.#items.shift() as Item
+      this.#chars -= chars
       this.#deliver(reply)
     }
     if (this.empty) this.#settle()

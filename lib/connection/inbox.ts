@@ -52,16 +52,17 @@ export class UnauthenticatedInboxes {
 /** Bytes that are read in about the time of a small request. */
 const BYTES_OF_SMALL = 2_048
 
-/** The connection that an inbox belongs to. */
-export interface InboxOwner {
+/** The handler of the frames of an inbox. */
+export interface FrameHandler {
   /** Handles one frame. Returns a promise, which never rejects, when that takes time. */
   handle: (text: string) => Promise<void> | undefined
-  /** The inbox has become full, or has room again. */
+}
+
+/** The message flow of an inbox. */
+export interface InboxOwner {
+  /** Called when the inbox has become full, or has room again. */
   regulate: () => void
-  /**
-   * More waits than all clients together may have that have yet to log in, and this inbox has just been given
-   * some of it.
-   */
+  /** Called when the inboxes of all unauthenticated clients are overfull, and this one has just grown. */
   overload: () => void
 }
 
@@ -71,6 +72,7 @@ export interface InboxOwner {
  * burst, others have their turn every few milliseconds.
  */
 export class Inbox {
+  readonly #handler: FrameHandler
   readonly #owner: InboxOwner
   /** `undefined` once the client has logged in, or where it need not. */
   #unauthenticated: UnauthenticatedInboxes | undefined
@@ -83,7 +85,8 @@ export class Inbox {
   #idle: Array<() => void> | undefined
   #done: (() => void) | undefined
 
-  constructor (owner: InboxOwner, unauthenticated?: UnauthenticatedInboxes) {
+  constructor (handler: FrameHandler, owner: InboxOwner, unauthenticated?: UnauthenticatedInboxes) {
+    this.#handler = handler
     this.#owner = owner
     this.#unauthenticated = unauthenticated
   }
@@ -173,7 +176,7 @@ export class Inbox {
       const size = this.#sizes[taken] as number
       if (size > BYTES_OF_SMALL) noteWork(size / BYTES_OF_SMALL)
       bytes += size
-      work = this.#owner.handle(waiting[taken++] as string)
+      work = this.#handler.handle(waiting[taken++] as string)
     }
     // Unless all of it has been dropped meanwhile.
     if (waiting === this.#waiting) this.#remove(taken, bytes)

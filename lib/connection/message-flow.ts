@@ -3,17 +3,15 @@ import type { WebSocket } from 'ws'
 import type { MessageText } from '../protocol/parts.js'
 import type { PushTarget } from '../subscriptions/query-subscriptions.js'
 import { HeldReplies, type Hold, type Reply } from './held-replies.js'
-import { Inbox, type InboxOwner, type UnauthenticatedInboxes } from './inbox.js'
+import { Inbox, type FrameHandler, type InboxOwner, type UnauthenticatedInboxes } from './inbox.js'
 import { Outbox, type OutboxLimits, type OutboxOwner } from './outbox.js'
 
 /** The connection of a message flow. */
-export interface FlowOwner {
+export interface FlowOwner extends FrameHandler {
   /** Whether requests are accepted: not once a close has begun, from either side. */
   readonly open: boolean
   /** Set when reading begins again: the answer to a ping may be among the frames that have not been read. */
   isAlive: boolean
-  /** Handles one frame. Returns a promise, which never rejects, when that takes time. */
-  handle: (text: string) => Promise<void> | undefined
   /**
    * Called when the inboxes of all unauthenticated clients together are overfull, and this client's has just
    * grown.
@@ -48,7 +46,7 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
   ) {
     this.#owner = owner
     this.#ws = ws
-    this.#inbox = new Inbox(this, unauthenticated)
+    this.#inbox = new Inbox(owner, this, unauthenticated)
     this.#outbox = new Outbox(this, stream, limits)
     this.#maxHeldChars = limits.maxBufferedBytes
   }
@@ -81,10 +79,6 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
     this.#inbox.push(text, bytes)
   }
 
-  handle (text: string): Promise<void> | undefined {
-    return this.#owner.handle(text)
-  }
-
   /** Sends a message that answers no request. */
   send (text: MessageText): void {
     this.#outbox.send(text)
@@ -99,7 +93,7 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
     }
     this.#held ??= new HeldReplies(this.#maxHeldChars, held => { this.#deliver(held) })
     this.#held.add(reply, hold)
-    if (this.#isFull) this.regulate()
+    if (this.#held.full) this.regulate()
   }
 
   /** Calls `work` when the replies that wait, and the one that is being made, have been sent. */

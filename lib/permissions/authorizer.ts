@@ -43,9 +43,16 @@ const UNKNOWN_TO_ALL = /^(?:auth\..*|ping|identity\.login|identity\.loginWithSec
  * pipeline".
  */
 export class Authorizer implements RequestRights {
+  readonly workBudget: number
+  readonly maxCommitChanges: number
+  /** Whether the right to a live query must be asked for before each push. */
+  readonly isVolatile: boolean
   readonly #options: AuthorizerOptions
 
   constructor (options: AuthorizerOptions) {
+    this.workBudget = options.workBudget
+    this.maxCommitChanges = options.maxCommitChanges
+    this.isVolatile = options.policy.isVolatile
     this.#options = options
   }
 
@@ -57,7 +64,15 @@ export class Authorizer implements RequestRights {
   authorize (
     principal: Principal, operation: OperationAccess | undefined, request: RequestMessage, note?: NoteOf
   ): Grant {
-    return new RequestGrant(this, principal, operation, request, note)
+    this.requireLogin(principal, operation, request.type)
+    const { session } = principal
+    let rows = this.rowAccess(principal, operation, request)
+    if (!principal.isOpen || principal.session !== session) {
+      // A function of the application that was asked has ended the session: its answer was about another user.
+      this.requireLogin(principal, operation, request.type)
+      rows = this.rowAccess(principal, operation, request)
+    }
+    return new RequestGrant(this, principal, operation, request, rows, note)
   }
 
   requireLogin (principal: Principal, operation: OperationAccess | undefined, type: string): void {
@@ -113,19 +128,6 @@ export class Authorizer implements RequestRights {
   /** Returns an authorizer that allows everything but the use of system buckets. */
   unrestricted (): Authorizer {
     return new Authorizer({ ...this.#options, required: false, policy: unlimited })
-  }
-
-  get workBudget (): number {
-    return this.#options.workBudget
-  }
-
-  get maxCommitChanges (): number {
-    return this.#options.maxCommitChanges
-  }
-
-  /** Whether the right to a live query must be asked for before each push. */
-  get isVolatile (): boolean {
-    return this.#options.policy.isVolatile
   }
 
   /** Returns the records that a query may read for a principal when it runs under `operation`. */

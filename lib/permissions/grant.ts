@@ -59,6 +59,7 @@ export class RequestGrant implements Grant {
   readonly principal: Principal
   readonly user: string | undefined
   readonly note: NoteOf | undefined
+  readonly maxChanges: number
   readonly #rights: RequestRights
   readonly #operation: OperationAccess | undefined
   readonly #request: RequestMessage
@@ -68,26 +69,18 @@ export class RequestGrant implements Grant {
   #version: number
   #work: Work | undefined
 
-  /** @throws `UNAUTHORIZED`, `FORBIDDEN`, or a CallbackError of `permissions.check` */
+  /** `rows`: the records to which the request is confined, by `rowAccessKey`. */
   constructor (
     rights: RequestRights, principal: Principal, operation: OperationAccess | undefined,
-    request: RequestMessage, note: NoteOf | undefined
+    request: RequestMessage, rows: ReadonlyMap<string, WhereFilter> | undefined, note: NoteOf | undefined
   ) {
     this.principal = principal
     this.note = note
     this.#rights = rights
     this.#operation = operation
     this.#request = request
-    rights.requireLogin(principal, operation, request.type)
-    const { session } = principal
-    let rows = rights.rowAccess(principal, operation, request)
-    if (!principal.isOpen || principal.session !== session) {
-      // A function of the application that was asked has ended the session: its answer was about another
-      // user.
-      rights.requireLogin(principal, operation, request.type)
-      rows = rights.rowAccess(principal, operation, request)
-    }
     this.#rows = rows
+    this.maxChanges = rights.maxCommitChanges
     this.user = principal.session?.userId
     this.#version = principal.version
   }
@@ -106,10 +99,6 @@ export class RequestGrant implements Grant {
   get work (): Work {
     this.#work ??= new Work(this.#rights.workBudget)
     return this.#work
-  }
-
-  get maxChanges (): number {
-    return this.#rights.maxCommitChanges
   }
 
   assertStillAllowed (): void {

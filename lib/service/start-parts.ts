@@ -4,7 +4,7 @@ import { AuditTrail } from '../audit/trail.js'
 import { HttpAuthorizer } from '../auth/http-authorizer.js'
 import { Revocations } from '../auth/revocations.js'
 import { Connections } from '../connection/connections.js'
-import { dispatch } from '../connection/dispatch.js'
+import { dispatchWith } from '../connection/dispatch.js'
 import { RequestOriginResolver } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
 import { UpgradeAdmission } from '../handshake/upgrade-admission.js'
@@ -155,7 +155,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   const dispatchContext = {
     registry, authorizer, limiter, requestMetrics: metrics?.requests, server, exposeErrorDetails
   }
-  connections.start((text, connection) => dispatch(text, connection, dispatchContext))
+  connections.start(dispatchWith(dispatchContext))
   const metricsCollector = metrics && new MetricsCollector(metrics, {
     connections, liveQueries, rules, trail, rejections, httpAuthorizer, durability, status
   })

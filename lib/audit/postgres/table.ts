@@ -123,7 +123,7 @@ export class TableSession {
     if (wrong !== undefined) {
       throw new StreamTakenError(
         `entry ${wrong.seq} of the stream ${this.#stream} is not the one that was written: somebody else writes this stream`,
-  STREAM_REASON
+        STREAM_REASON
       )
     }
   }

@@ -34,7 +34,8 @@ function slowInbox (unauthenticated?: UnauthenticatedInboxes) {
     async handle (text) {
       started.push(text)
       await new Promise<void>(resolve => { pending.push(resolve) })
-    },
+    }
+  }, {
     regulate () { seen.full.push(inbox.full) },
     overload () { seen.overloads++ }
   }, unauthenticated)
@@ -62,7 +63,8 @@ function quickInbox (
       handled.push(text)
       during(text, inbox)
       return undefined
-    },
+    }
+  }, {
     regulate () { seen.regulated++ },
     overload () {}
   }, unauthenticated)
@@ -232,10 +234,8 @@ t.test('Inbox', t => {
           const until = performance.now() + 3
           while (performance.now() < until);
           return work()
-        },
-        regulate () {},
-        overload () {}
-      })
+        }
+      }, { regulate () {}, overload () {} })
       inbox.hold()
       const texts = Array.from({ length: 20 }, (_, i) => `${i}${' '.repeat(40_000)}`)
       for (const text of texts) inbox.push(text)
