@@ -4,7 +4,7 @@ import type { Authorizer } from '../permissions/authorizer.js'
 import type { Session } from '../protocol/session.js'
 import type { Authenticator } from '../auth/authenticator.js'
 import type { Clock } from '../util/clock.js'
-import { CLOSE_TIMEOUT_MS, closeReasons, type CloseReason } from '../protocol/close-codes.js'
+import { CLOSE_TIMEOUT_MS, closeCauseOf, closeCauses, closeReasons, type CloseReason } from '../protocol/close-codes.js'
 import type { ConnectionQuota } from '../limits/connection-quota.js'
 import type { Rejections } from '../limits/rejections.js'
 import { SubscriptionQuota } from '../limits/subscription-quota.js'
@@ -12,8 +12,8 @@ import type { ConnectionsOptions } from './connection-options.js'
 import type { Log } from '../util/log.js'
 import { Connection, type ConnectionHost } from './connection.js'
 import type { Upgrade } from '../handshake/upgrade.js'
+import { Counters } from '../util/counters.js'
 import { DeadlineQueue } from '../util/deadline-queue.js'
-import { CloseCounters } from './close-counters.js'
 import { Heartbeat } from './heartbeat.js'
 import { UnauthenticatedInboxes } from './inbox.js'
 import type { ConnectionInfo } from '../operations/server-info.js'
@@ -51,7 +51,7 @@ export class Connections implements ConnectionHost {
   readonly stalled: DeadlineQueue<Connection>
   readonly closing: DeadlineQueue<Connection>
   dispatch: ConnectionHost['dispatch'] = () => undefined
-  readonly closeCounters = new CloseCounters()
+  readonly closeCounters = new Counters(closeCauses)
   readonly #connectionQuota: ConnectionQuota
   readonly #rejections: Rejections
   /** Those whose socket is there although they have been sent away before anybody has logged in. */
@@ -226,7 +226,7 @@ export class Connections implements ConnectionHost {
   }
 
   onStopped (connection: Connection, ending: string | number, wasLoggedIn: boolean): void {
-    this.closeCounters.count(ending)
+    this.closeCounters.count(closeCauseOf(ending))
     this.#heartbeat.delete(connection)
     this.#unauthenticated.delete(connection)
     this.stalled.delete(connection)

@@ -1,4 +1,6 @@
-/** What is refused because of a limit. */
+import type { Counters } from '../util/counters.js'
+
+/** The limits because of which something is refused. */
 export const rejectionReasons = [
   /** A request: the user, or the address, has made too many. */
   'rate_limit',
@@ -20,16 +22,5 @@ export const rejectionReasons = [
 
 export type RejectionReason = typeof rejectionReasons[number]
 
-/** Counts what a service refuses. */
-export class Rejections {
-  readonly #counts = new Map<RejectionReason, number>(rejectionReasons.map(limit => [limit, 0]))
-
-  count (limit: RejectionReason): void {
-    this.#counts.set(limit, this.of(limit) + 1)
-  }
-
-  /** Refusals since the start. */
-  of (limit: RejectionReason): number {
-    return this.#counts.get(limit) ?? 0
-  }
-}
+/** Counts the rejections of a service. */
+export type Rejections = Counters<RejectionReason>

@@ -29,6 +29,29 @@ export const closeReasons = {
   tooManyConnections: { code: 4003, reason: 'too_many_connections', comeBack: false }
 } as const satisfies Record<string, CloseReason>
 
+/**
+ * Why a connection has ended: the reason of a close that the server began, or `client`: the client began it,
+ * `lost`: it, or the network, has gone without a close, `failed`: it broke RFC 6455.
+ */
+export type CloseCause =
+  (typeof closeReasons)[keyof typeof closeReasons]['reason'] | 'client' | 'lost' | 'failed'
+
+export const closeCauses: readonly CloseCause[] = [
+  ...Object.values(closeReasons).map(({ reason }) => reason),
+  'client',
+  'lost',
+  'failed'
+]
+
+/** The code of `ws` for the end of a socket without a close frame. */
+const LOST = 1006
+
+/** Returns the cause of a close that the server began, or of a socket that has ended by itself with a code. */
+export function closeCauseOf (ending: string | number): CloseCause {
+  if (typeof ending === 'string') return ending as CloseCause
+  return ending === LOST ? 'lost' : 'client'
+}
+
 /** Time that a client has to answer our close frame before its socket is ended, in milliseconds. */
 export const CLOSE_TIMEOUT_MS = 800
 

@@ -9,7 +9,8 @@ import { RequestOriginResolver } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
 import { UpgradeAdmission } from '../handshake/upgrade-admission.js'
 import { ConnectionQuota } from '../limits/connection-quota.js'
-import { Rejections } from '../limits/rejections.js'
+import { rejectionReasons } from '../limits/rejections.js'
+import { Counters } from '../util/counters.js'
 import { RequestLimiter } from '../limits/request-limiter.js'
 import { Metrics } from '../metrics/metrics.js'
 import type { ServerContext } from '../operations/context.js'
@@ -65,7 +66,7 @@ export async function startParts (options: ResolvedOptions, environment: NoexEnv
 async function startAll (options: ResolvedOptions, environment: NoexEnvironment, started: Closable[]) {
   const { log, clock = systemClock } = environment
   const { auth, connectionLimits, exposeErrorDetails, rateLimit } = options
-  const rejections = new Rejections()
+  const rejections = new Counters(rejectionReasons)
   const revocations = revocationsOf(options, clock)
   const isRevoked = (userId: string): boolean => revocations.has(userId)
   const sharedStore = SharedStore.of(options.store)

@@ -13,7 +13,8 @@ import { Heartbeat, type Pingable } from '../../../lib/connection/heartbeat.js'
 import { Inbox, UnauthenticatedInboxes } from '../../../lib/connection/inbox.js'
 import { Outbox, type OutboxLimits } from '../../../lib/connection/outbox.js'
 import type { Log } from '../../../lib/util/log.js'
-import { Rejections } from '../../../lib/limits/rejections.js'
+import { rejectionReasons } from '../../../lib/limits/rejections.js'
+import { Counters } from '../../../lib/util/counters.js'
 import { SubscriptionQuota } from '../../../lib/limits/subscription-quota.js'
 import { textFrame } from '../../../lib/protocol/frame.js'
 import { Work } from '../../../lib/store/work.js'
@@ -1014,7 +1015,7 @@ function connectionOver () {
     clock,
     quota: new SubscriptionQuota(
       { maxSubscriptionsPerConnection: 10, maxTotalSubscriptions: 10 },
-      new Rejections()
+      new Counters(rejectionReasons)
     ),
     outboxLimits: { maxBufferedBytes: 1_000, markBytes: 800 },
     maxPayloadBytes: 1_000,

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { ConnectionQuota, type ConnectionLimits } from '../../../lib/limits/connection-quota.js'
-import { Rejections } from '../../../lib/limits/rejections.js'
+import { rejectionReasons } from '../../../lib/limits/rejections.js'
+import { Counters } from '../../../lib/util/counters.js'
 
 const unlimited: ConnectionLimits = {
   maxConnections: Infinity,
@@ -10,7 +11,7 @@ const unlimited: ConnectionLimits = {
 }
 
 function start (limits: Partial<ConnectionLimits>, requiresAuth = true) {
-  const rejections = new Rejections()
+  const rejections = new Counters(rejectionReasons)
   return {
     rejections,
     connectionQuota: new ConnectionQuota({ ...unlimited, ...limits }, requiresAuth, rejections)
