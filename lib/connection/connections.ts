@@ -5,7 +5,7 @@ import type { Session } from '../protocol/session.js'
 import type { Authenticator } from '../auth/authenticator.js'
 import type { Clock } from '../util/clock.js'
 import { CLOSE_TIMEOUT_MS, closeCauseOf, closeCauses, closeReasons, type CloseReason } from '../protocol/close-codes.js'
-import type { ConnectionQuota } from '../limits/connection-quota.js'
+import { AddressQuota, type ConnectionQuota } from '../limits/connection-quota.js'
 import type { Rejections } from '../limits/rejections.js'
 import { SubscriptionQuota } from '../limits/subscription-quota.js'
 import type { ConnectionsOptions } from './connection-options.js'
@@ -53,16 +53,14 @@ export class Connections implements ConnectionHost {
   dispatch: ConnectionHost['dispatch'] = () => undefined
   readonly closeCounters = new Counters(closeCauses)
   readonly #connectionQuota: ConnectionQuota
-  readonly #rejections: Rejections
   /** Those whose socket is there although they have been sent away before anybody has logged in. */
   readonly #closingUnauthenticated = new Set<Connection>()
   /** Connections on which somebody has yet to log in. */
   readonly #unauthenticated: DeadlineQueue<Connection>
   readonly #log: Log
-  readonly #maxPerAddress: number
   readonly #heartbeat: Heartbeat
   readonly #connections = new Set<Connection>()
-  readonly #perAddress = new Map<string, number>()
+  readonly #addressQuota: AddressQuota
   #authenticated = 0
   #emptied: Array<() => void> = []
 
@@ -91,14 +89,13 @@ export class Connections implements ConnectionHost {
     this.authenticator = authenticator
     this.isRevoked = isRevoked
     this.#connectionQuota = connectionQuota
-    this.#rejections = rejections
     this.#unauthenticated = new DeadlineQueue(
       options.loginTimeoutMs,
       clock,
       connection => { connection.close(closeReasons.loginTimeout) }
     )
     this.#log = log
-    this.#maxPerAddress = options.maxConnectionsPerIp
+    this.#addressQuota = new AddressQuota(options.maxConnectionsPerIp, rejections)
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
   }
 
@@ -145,10 +142,8 @@ export class Connections implements ConnectionHost {
     // Who it is counts from now on as it changes.
     this.#connectionQuota.change(upgrade.session?.userId, undefined)
     const connection = new Connection(ws, `conn-${++lastId}`, upgrade, this)
-    const fromAddress = this.#perAddress.get(connection.addressKey) ?? 0
     this.logOf(connection).info({ remoteAddress: upgrade.remoteAddress }, 'connection opened')
-    if (fromAddress >= this.#maxPerAddress) {
-      this.#rejections.count('connections_per_ip')
+    if (!this.#addressQuota.acquire(connection.addressKey)) {
       connection.close(closeReasons.tooManyConnections)
       this.#stopCounting(connection)
       this.#connectionQuota.release()
@@ -156,7 +151,6 @@ export class Connections implements ConnectionHost {
     }
     // Only who is let in counts: what is refused may not keep others out while its socket closes.
     this.#connections.add(connection)
-    this.#perAddress.set(connection.addressKey, fromAddress + 1)
     this.#heartbeat.add(connection)
     if (this.requiresAuth && connection.session === undefined) this.#unauthenticated.add(connection)
     connection.welcome()
@@ -245,7 +239,7 @@ export class Connections implements ConnectionHost {
     this.#stopCounting(connection)
     if (!this.#connections.delete(connection)) return
     this.#connectionQuota.release()
-    this.#uncount(connection.addressKey)
+    this.#addressQuota.release(connection.addressKey)
     if (this.#connections.size > 0) return
     const emptied = this.#emptied
     this.#emptied = []
@@ -254,12 +248,6 @@ export class Connections implements ConnectionHost {
 
   #stopCounting (connection: Connection): void {
     if (this.#closingUnauthenticated.delete(connection)) this.#connectionQuota.stop(undefined)
-  }
-
-  #uncount (address: string): void {
-    const left = (this.#perAddress.get(address) as number) - 1
-    if (left === 0) this.#perAddress.delete(address)
-    else this.#perAddress.set(address, left)
   }
 
   logOf (connection: Connection): Log {

@@ -5,6 +5,7 @@ import type { Grant } from '../permissions/grant.js'
 import {
   incompleteBucket, NoexServerError, NothingNamedError, toReplyError, type NoexErrorCode
 } from '../protocol/errors.js'
+import { internalError } from '../protocol/refusals.js'
 import type { RequestLimiter } from '../limits/request-limiter.js'
 import type { RequestMetrics } from '../metrics/request-metrics.js'
 import type { OperationRegistry } from '../operations/registry.js'
@@ -160,7 +161,7 @@ async function perform (
     if (isAnswered) return
     reply?.unsent?.()
     reply?.answered?.()
-    caller.flow.reply({ text: encodeError(request.id, failedInside(), false) })
+    caller.flow.reply({ text: encodeError(request.id, internalError(), false) })
   } finally {
     caller.answering = undefined
   }
@@ -251,7 +252,7 @@ function failureOf (
   const known = toReplyError(error)
   if (known !== undefined) return known
   caller.logFailure(error, request.type, operation?.resourceOf(request))
-  return failedInside()
+  return internalError()
 }
 
 /** Tells the log of a bucket that takes no writes, once: the application has to define it. */
@@ -261,10 +262,6 @@ function noteIncomplete (failure: NoexServerError, { log }: RequestClient, { ser
   server.sharedStore.incomplete.add(bucket)
   const reason = 'definition_missing'
   log.error({ bucket, reason }, 'a bucket takes no writes: the application must define it')
-}
-
-function failedInside (): NoexServerError {
-  return new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')
 }
 
 /** Never throws, though `details` may come from anywhere and hold what JSON cannot. */
@@ -278,6 +275,6 @@ function encodeFailure (
     return encodeError(request.id, failure, to.exposeErrorDetails)
   } catch {
     caller.logFailure(failure, request.type)
-    return encodeError(request.id, failedInside(), false)
+    return encodeError(request.id, internalError(), false)
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Change, StoreRecord, WriteOptions } from '@hamicek/noex-store'
-import { NoexServerError } from '../protocol/errors.js'
+import { tooManyChanges } from '../protocol/refusals.js'
 import type { Log } from '../util/log.js'
 import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
@@ -156,7 +156,7 @@ export class Directory extends DirectoryCache {
    */
   async exclusive<T> (change: () => Promise<T>): Promise<T> {
     if (this.#changes.size >= MAX_WAITING) {
-      throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', { retryAfterMs: RETRY_AFTER_MS })
+      throw tooManyChanges(RETRY_AFTER_MS)
     }
     return await this.#changes.run(change)
   }

@@ -180,7 +180,11 @@ export class UserService {
     const attempt = limiter.attemptPassword(attemptKey(user, user.username))
     await settled(
       attempt,
-      async () => await logins.checkPassword(user, current, 'The current password is wrong')
+      async () => await logins.checkPassword(
+        user,
+        current,
+        new NoexServerError('UNAUTHORIZED', 'The current password is wrong')
+      )
     )
     attempt.succeeded()
     const passwordHash = await passwords.hash(next)

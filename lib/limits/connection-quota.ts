@@ -9,6 +9,38 @@ export type ConnectionLimits = Pick<
   'maxConnections' | 'maxConnectionsPerUser' | 'maxUnauthenticatedConnections'
 >
 
+/** Counts the connections of each address, and how many were rejected. */
+export class AddressQuota {
+  readonly #max: number
+  readonly #rejections: Rejections
+  readonly #counts = new Map<string, number>()
+
+  constructor (max: number, rejections: Rejections) {
+    this.#max = max
+    this.#rejections = rejections
+  }
+
+  /**
+   * Counts a connection of an address, by its `addressKey()`, until `release`. Returns whether it was
+   * accepted; one that is not counts as rejected.
+   */
+  acquire (address: string): boolean {
+    const count = this.#counts.get(address) ?? 0
+    if (count >= this.#max) {
+      this.#rejections.count('connections_per_ip')
+      return false
+    }
+    this.#counts.set(address, count + 1)
+    return true
+  }
+
+  release (address: string): void {
+    const left = (this.#counts.get(address) ?? 0) - 1
+    if (left <= 0) this.#counts.delete(address)
+    else this.#counts.set(address, left)
+  }
+}
+
 /** An upgrade that is refused, as HTTP says it. */
 export interface QuotaRefusal {
   /** 429: this client has too many. 503: the server has. */

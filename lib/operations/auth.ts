@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { isExpired } from '../protocol/session.js'
 import { TokenRefusal } from '../auth/token-refusal.js'
 import { NoexServerError } from '../protocol/errors.js'
+import { userRevoked } from '../protocol/refusals.js'
 import { IdentitySession } from '../identity/session-service.js'
 import type { Client } from './context.js'
 import { defineOperation, type Operation } from './operation.js'
@@ -24,7 +25,7 @@ export const auth: readonly Operation[] = [
       if (isExpired(session, clock.now())) throw refused(client, 'it has expired', 'Token has expired')
       if (revocations.has(session.userId)) {
         client.logOut()
-        throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
+        throw userRevoked()
       }
       if (session.state === 'barred') throw refused(client, 'its user is disabled, deleted or revoked')
       client.logIn(session)

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { Principal } from '../permissions/principal.js'
-import { NoexServerError } from '../protocol/errors.js'
+import { loginRequired, userRevoked } from '../protocol/refusals.js'
 import { IdentitySession, type NewSession } from '../identity/session-service.js'
 import { SUPERADMIN_ID } from '../identity/system-roles.js'
 import { Name } from '../protocol/fields.js'
@@ -105,7 +105,7 @@ export const identitySession: readonly Operation[] = [
 
 function sessionOf ({ session }: Principal): IdentitySession {
   if (session instanceof IdentitySession) return session
-  throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
+  throw loginRequired()
 }
 
 /**
@@ -120,7 +120,7 @@ function logIn (
   const { userId, expiresAt } = session
   if (!principal.isOpen || session.state !== 'live' || server.revocations.has(userId)) {
     directory.endSessions([session.id], { user: userId, note })
-    throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
+    throw userRevoked()
   }
   try {
     client.logIn(session)

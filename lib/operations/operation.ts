@@ -3,7 +3,7 @@ import { Compile } from 'typebox/compile'
 import type { AccessLevel, OperationAccess, ResourceAccess, Tier } from '../permissions/policy.js'
 import type { Client, OperationContext, ServerContext } from './context.js'
 import type { AuditedOperation } from '../audit/request-audit.js'
-import { NoexServerError } from '../protocol/errors.js'
+import { notConfigured } from '../protocol/refusals.js'
 import type { Identity } from '../identity/identity.js'
 import type { Charge } from '../limits/request-limiter.js'
 import type { RequestMessage } from '../protocol/messages.js'
@@ -72,9 +72,7 @@ interface OperationDefinition<Fields extends TProperties> {
 
 /** The accounts, for operations that exist with them only. */
 export function accounts ({ identity }: ServerContext): Identity {
-  if (identity === undefined) {
-    throw new NoexServerError('UNKNOWN_OPERATION', 'Identity management is not configured')
-  }
+  if (identity === undefined) throw notConfigured('Identity management')
   return identity
 }
 

@@ -1,5 +1,6 @@
 import type { ResolvedAuth } from '../auth/auth-options.js'
 import { NoexServerError, NothingNamedError } from '../protocol/errors.js'
+import { noRuleEngine, notConfigured } from '../protocol/refusals.js'
 import { audit } from './audit.js'
 import { auth } from './auth.js'
 import { identityAcl } from './identity-acl.js'
@@ -56,10 +57,10 @@ const ofMode: Readonly<Record<ResolvedAuth['mode'], readonly Operation[]>> = {
 
 /** What is answered to operations of a namespace whose feature is absent. */
 const absent: ReadonlyMap<string, NoexServerError> = new Map([
-  ['auth', new NoexServerError('UNKNOWN_OPERATION', 'Authentication is not configured')],
-  ['audit', new NoexServerError('UNKNOWN_OPERATION', 'The audit trail is not configured')],
-  ['identity', new NoexServerError('UNKNOWN_OPERATION', 'Identity management is not configured')],
-  ['rules', new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')]
+  ['auth', notConfigured('Authentication')],
+  ['audit', notConfigured('The audit trail')],
+  ['identity', notConfigured('Identity management')],
+  ['rules', noRuleEngine()]
 ])
 
 /** What is configured, as far as operations depend on it. */

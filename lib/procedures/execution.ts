@@ -1,5 +1,6 @@
 import { readTicks } from '../util/clock.js'
 import { NoexServerError, placedError, toReplyError } from '../protocol/errors.js'
+import { internalError } from '../protocol/refusals.js'
 import type { Log } from '../util/log.js'
 import { runOperation } from '../operations/run-operation.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'
@@ -203,8 +204,7 @@ function appliedAlready (error: unknown, { name }: Procedure, log: Log): NoexSer
   if (known === undefined) {
     log.error({ err: error, procedure: name }, 'a step after the commit of a procedure has failed')
   }
-  const { code, message, details } =
-    known ?? new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')
+  const { code, message, details } = known ?? internalError()
   const others =
     typeof details === 'object' && details !== null && !Array.isArray(details)
       ? details

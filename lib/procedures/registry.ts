@@ -1,5 +1,6 @@
 import type { BucketHandle } from '@hamicek/noex-store'
 import { NoexServerError } from '../protocol/errors.js'
+import { tooManyChanges } from '../protocol/refusals.js'
 import { ChangeQueue } from '../identity/change-queue.js'
 import type { Log } from '../util/log.js'
 import { NoexOptionsError } from '../util/option-schema.js'
@@ -155,11 +156,7 @@ export class ProcedureRegistry {
    * @throws `RATE_LIMITED` when too many wait
    */
   async exclusive<T> (change: () => Promise<T>): Promise<T> {
-    if (this.#changes.size >= MAX_WAITING) {
-      throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', {
-        retryAfterMs: RETRY_AFTER_MS
-      })
-    }
+    if (this.#changes.size >= MAX_WAITING) throw tooManyChanges(RETRY_AFTER_MS)
     return await this.#changes.run(change)
   }
 

@@ -1,6 +1,7 @@
 import type { TransactionContext } from '@hamicek/noex-store'
 import type { Grant } from '../permissions/grant.js'
-import { NoexServerError, placedError } from '../protocol/errors.js'
+import { placedError } from '../protocol/errors.js'
+import { noRuleEngine } from '../protocol/refusals.js'
 import { EntryWriters } from '../store/entry-writers.js'
 import { commitOptions, type RowScope } from '../store/row-scope.js'
 import { EntryFields } from '../store/entry-fields.js'
@@ -175,6 +176,6 @@ export async function inTransaction<T> (
 
 /** Nothing should be written when the engine cannot be told of it. @throws `RULES_NOT_AVAILABLE` */
 function requireEngine (rules: Call['server']['rules']): void {
-  if (rules === undefined) throw new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')
+  if (rules === undefined) throw noRuleEngine()
   rules.ensureRunning()
 }

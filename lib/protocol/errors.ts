@@ -95,6 +95,11 @@ export class NothingNamedError extends NoexServerError {
   }
 }
 
+/** Builds the refusal of a sum that is beyond what a number holds. */
+export function sumOverflow (): NoexServerError {
+  return new NoexServerError('VALIDATION_ERROR', 'The sum overflows: it is beyond ±1.8e308')
+}
+
 /** Builds the answer to a bucket that does not exist. */
 export function bucketNotDefined (bucket: string): NoexServerError {
   return new NothingNamedError('bucket', bucket)
@@ -198,8 +203,7 @@ const storeErrors: Readonly<Record<StoreErrorCode, (error: Members) => NoexServe
   WORK_BUDGET: e => new NoexServerError('VALIDATION_ERROR',
     `The request takes more work than the ${String(e['budget'])} units (records × conditions) of one read: ` +
     'ask for less, or by an indexed field', { workBudget: e['budget'] }),
-  AGGREGATE_OVERFLOW: () =>
-    new NoexServerError('VALIDATION_ERROR', 'The sum overflows: it is beyond ±1.8e308'),
+  AGGREGATE_OVERFLOW: sumOverflow,
   DEFINITION_MISSING: e => new NoexServerError('INTERNAL_ERROR',
     `Bucket "${String(e['bucket'])}" takes no writes: its definition is not complete`,
     { reason: DEFINITION_MISSING, bucket: e['bucket'] }),

@@ -9,7 +9,7 @@ import { Count, Name } from '../protocol/fields.js'
 import { firstProblem } from '../protocol/shape.js'
 import { invalid, type NoexServerError } from '../protocol/errors.js'
 import { didYouMean, nearestNames } from '../util/nearest.js'
-import { metadata } from './known-fields.js'
+import { metadata, refuseInherited } from './known-fields.js'
 import type { NoexStore } from './noex-store.js'
 
 /** The store names all values of an `enum` in each of its issues. */
@@ -133,8 +133,7 @@ function checkFields (
   depth = 0
 ): void {
   for (const [name, field] of Object.entries(schema)) {
-    // A record without such a member would still seem to have one.
-    if (name in Object.prototype) throw invalid(`${path}.${name}`, 'is a name that every object has')
+    refuseInherited(name, `${path}.${name}`)
     if (depth === 0 && metadata.has(name)) {
       throw invalid(`${path}.${name}`, 'is a name that the store keeps for itself')
     }

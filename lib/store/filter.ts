@@ -1,6 +1,7 @@
 import { invalid } from '../protocol/errors.js'
 import { didYouMean, nearestNames } from '../util/nearest.js'
 import { isPlainObject } from '../util/option-schema.js'
+import { refuseInherited } from './known-fields.js'
 import { FilterRange, type Bound } from './filter-range.js'
 
 /** Elements that all `$in` and `$nin` of a filter may have: each is compared with each record. */
@@ -92,7 +93,7 @@ function checkConditions (
   for (const [field, value] of Object.entries(filter)) {
     const at = `${path}.${field}`
     spend(budget, at)
-    if (field in Object.prototype) throw invalid(at, 'is a name that every object has')
+    refuseInherited(field, at)
     if (field === '$or' || field === '$and') {
       if (!Array.isArray(value)) throw invalid(at, 'must be an array of filters')
       value.forEach((part, i) => {
