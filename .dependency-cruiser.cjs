@@ -26,14 +26,29 @@ const floors = [
   ['application'],
   ['protocol'],
   ['util']
-].map(row => row.map(room => ({
-  name: room.replaceAll(/\W+/g, '-').replaceAll(/^-|-$/g, ''),
-  path: room.startsWith('^') ? room : `^lib/${room}/`
-})))
+].map(toRooms)
+
+/** Returns the rooms of a floor, each with its name and the pattern of its files. */
+function toRooms (row) {
+  return row.map(room => ({
+    name: room.replaceAll(/\W+/g, '-').replaceAll(/^-|-$/g, ''),
+    path: room.startsWith('^') ? room : `^lib/${room}/`
+  }))
+}
+
+/** The floors of the rule engine, from the top; the files that lie flat are its types. */
+const ruleFloors = [
+  ['^packages/noex-rules/src/index\\.ts$'],
+  ['^packages/noex-rules/src/rule-engine\\.ts$'],
+  ...['engine', 'temporal', 'state', 'compiler', 'validation', 'expressions', 'patterns'].map(folder =>
+    [`^packages/noex-rules/src/${folder}/`]),
+  ['^packages/noex-rules/src/(?!index|rule-engine)[^/]+\\.ts$'],
+  ['^packages/noex-rules/src/util/']
+].map(toRooms)
 
 const pathOf = rooms => rooms.map(({ path }) => path).join('|')
 
-const floorRules = floors.flatMap((row, index) => row.map(room => ({
+const rulesOf = floors => floors.flatMap((row, index) => row.map(room => ({
   name: `floor-of-${room.name}`,
   comment: 'Imports go down only.',
   severity: 'error',
@@ -55,7 +70,8 @@ module.exports = {
       from: {},
       to: { circular: true }
     },
-    ...floorRules,
+    ...rulesOf(floors),
+    ...rulesOf(ruleFloors),
     {
       name: 'every-folder-has-a-floor',
       severity: 'error',
@@ -65,8 +81,8 @@ module.exports = {
     {
       name: 'fastify-at-the-edge',
       severity: 'error',
-      from: { path: '^lib/', pathNot: '^lib/(plugin|server)\\.ts$|^lib/(lifecycle|deployment)/|^lib/options/route-options\\.ts$' },
-      to: { path: installed('fastify|@fastify/[^/]+') }
+      from: { path: '^lib/', pathNot: '^lib/(plugin|server)\\.ts$|^lib/(lifecycle|deployment)/' },
+      to: { path: installed('fastify|@fastify/[^/]+'), pathNot: installed('@fastify/helmet') }
     },
     {
       name: 'one-file-makes-websockets',

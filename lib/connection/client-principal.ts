@@ -28,7 +28,7 @@ export interface PrincipalHost {
 }
 
 /** The connection of a principal. */
-export interface PrincipalOwner {
+export interface SessionOwner {
   readonly id: string
   readonly origin: Origin
   readonly log: Log
@@ -50,7 +50,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
   session: Session | undefined
   version = 0
   isOpen = true
-  readonly #owner: PrincipalOwner
+  readonly #owner: SessionOwner
   readonly #host: PrincipalHost
   readonly #target: PushTarget
   #subscriptions: QuerySubscriptions | undefined
@@ -64,7 +64,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
    */
   #confirmation: 'none' | 'asked' | 'confirmed' = 'none'
 
-  constructor (owner: PrincipalOwner, host: PrincipalHost, target: PushTarget) {
+  constructor (owner: SessionOwner, host: PrincipalHost, target: PushTarget) {
     this.#owner = owner
     this.#host = host
     this.#target = target
@@ -109,7 +109,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
 
   /**
    * Makes `session` the client's; `undefined` makes it anonymous. Throws the errors of
-   * `PrincipalOwner.beforeSessionChange`, and changes nothing then.
+   * `SessionOwner.beforeSessionChange`, and changes nothing then.
    */
   change (session: Session | undefined): void {
     this.#replace(session)

@@ -15,7 +15,7 @@ import type { EventSubscriptions } from '../subscriptions/event-subscriptions.js
 import type { QuerySubscriptions } from '../subscriptions/query-subscriptions.js'
 import type { DeadlineQueue } from '../util/deadline-queue.js'
 import type { Log } from '../util/log.js'
-import { ClientPrincipal, type PrincipalHost, type PrincipalOwner } from './client-principal.js'
+import { ClientPrincipal, type PrincipalHost, type SessionOwner } from './client-principal.js'
 import type { RequestClient } from './dispatch.js'
 import type { Pingable } from './heartbeat.js'
 import type { UnauthenticatedInboxes } from './inbox.js'
@@ -61,7 +61,7 @@ export interface ConnectionHost extends PrincipalHost {
  * is missed. Its size is the cost of an idle client: listeners are shared and nothing refers to the upgrade
  * request.
  */
-export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pingable, SocketListener {
+export class Connection implements RequestClient, FlowOwner, SessionOwner, Pingable, SocketListener {
   readonly id: string
   readonly upgrade: Upgrade
   readonly addressKey: string

@@ -87,6 +87,10 @@ export class LiveQuery implements Dependent {
   readonly params: unknown
   readonly scope: Scope
   readonly owner: string
+  /** Whether there has been a result. */
+  hasResult = false
+  /** The JSON of the newest result. */
+  text = 'null'
   readonly #host: LiveQueryHost
   readonly #subscribers = new Set<LiveQueryListener>()
   #waiters: Waiter[] = []
@@ -104,7 +108,6 @@ export class LiveQuery implements Dependent {
   #scheduled = false
   #isFailing = false
   #end: SubscriptionEnd | undefined
-  #text: string | undefined
   #frame: Buffer | undefined
 
   constructor ({ query, params, scope, owner }: LiveQueryKey, host: LiveQueryHost) {
@@ -117,16 +120,6 @@ export class LiveQuery implements Dependent {
 
   get subscribers (): number {
     return this.#subscribers.size
-  }
-
-  /** Whether there has been a result. */
-  get hasResult (): boolean {
-    return this.#text !== undefined
-  }
-
-  /** The JSON of the newest result. */
-  get text (): string {
-    return this.#text ?? 'null'
   }
 
   /** Whether the next failure follows another one. */
@@ -280,8 +273,9 @@ export class LiveQuery implements Dependent {
 
   #publish (text: string): void {
     this.#isFailing = false
-    if (text === this.#text) return
-    this.#text = text
+    if (this.hasResult && text === this.text) return
+    this.hasResult = true
+    this.text = text
     this.#frame = undefined
     for (const subscriber of this.#subscribers) subscriber.onChange()
   }

@@ -28,6 +28,8 @@ export class QuerySubscriptions {
   readonly #target: PushTarget
   readonly #quota: SubscriptionQuota
   readonly #subscriber: QuerySubscriber
+  /** Whether the right to a subscription must be asked for before each push. */
+  readonly #isVolatile: boolean
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #ended = new EndedSubscriptions()
   readonly #waiting = new Set<Subscription>()
@@ -39,6 +41,7 @@ export class QuerySubscriptions {
     this.#target = target
     this.#quota = quota
     this.#subscriber = subscriber
+    this.#isVolatile = subscriber.isVolatile
   }
 
   get size (): number {
@@ -132,7 +135,7 @@ export class QuerySubscriptions {
       this.#waiting.add(subscription)
       return
     }
-    if (this.#subscriber.isVolatile && !this.#isCurrent(subscription)) return
+    if (this.#isVolatile && !this.#isCurrent(subscription)) return
     this.#target.sendFrame(subscription.liveQuery.frame(subscription.id))
     this.#quota.pushes.store++
     subscription.sentText = subscription.liveQuery.text

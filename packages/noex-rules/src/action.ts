@@ -1,12 +1,7 @@
-import type { Condition } from './condition.js'
-import type { Duration } from './duration.js'
+import type { Condition, Reference } from './condition.js'
+import type { Duration } from './util/duration.js'
 
-/** A reference that stands for a value: `{ ref: 'event.order.id' }`. */
-export interface Reference {
-  ref: string
-}
-
-/** What a rule does. Texts take `${path}`; values take references, at any depth. */
+/** One action of a rule. Texts may contain `${path}`; values may contain references, at any depth. */
 export type Action =
   | { type: 'set_fact', key: string, value: unknown }
   | { type: 'delete_fact', key: string }
@@ -16,7 +11,13 @@ export type Action =
   | { type: 'call_service', service: string, method: string, args?: unknown[] }
   | { type: 'log', level: 'debug' | 'info' | 'warn' | 'error', message: string }
   | { type: 'conditional', conditions: Condition[], then: Action[], else?: Action[] }
-  | { type: 'for_each', collection: unknown[] | Reference, as: string, actions: Action[], maxIterations?: number }
+  | {
+    type: 'for_each',
+    collection: unknown[] | Reference,
+    as: string,
+    actions: Action[],
+    maxIterations?: number
+  }
   | { type: 'try_catch', try: Action[], catch?: { as?: string, actions: Action[] }, finally?: Action[] }
 
 /** The timer that a `set_timer` starts. */

@@ -1,6 +1,8 @@
-import type { Reference } from './action.js'
-
-/** One comparison; whether it holds is said by `operators.ts`. */
+/** A reference that stands for a value: `{ ref: 'event.order.id' }`. */
+export interface Reference {
+  ref: string
+}
+/** One comparison; `operators.ts` defines when it holds. */
 export interface Condition {
   source: ConditionSource
   operator: ConditionOperator
@@ -8,7 +10,7 @@ export interface Condition {
   value?: unknown | Reference
 }
 
-/** Where the value comes from that is compared. */
+/** The origin of the value that is compared. */
 export type ConditionSource =
   | { type: 'event', field: string }
   | { type: 'fact', pattern: string }
@@ -24,4 +26,6 @@ export const CONDITION_OPERATORS = [
 export type ConditionOperator = typeof CONDITION_OPERATORS[number]
 
 /** Every source of a condition. */
-export const CONDITION_SOURCE_TYPES = ['event', 'fact', 'context', 'lookup'] as const satisfies ReadonlyArray<ConditionSource['type']>
+export const CONDITION_SOURCE_TYPES = [
+  'event', 'fact', 'context', 'lookup'
+] as const satisfies ReadonlyArray<ConditionSource['type']>

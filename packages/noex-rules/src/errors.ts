@@ -1,7 +1,14 @@
-import { toError } from './to-error.js'
-import type { ValidationIssue } from './validation-result.js'
+import { toError } from './util/to-error.js'
+/** One finding of the validation of a rule or group. */
+export interface ValidationIssue {
+  /** The path of the property, such as `actions[0].timer.onExpire.topic`; `(root)` for the whole. */
+  path: string
+  message: string
+  /** An error refuses the rule, a warning does not. */
+  severity: 'error' | 'warning'
+}
 
-/** Says that a rule, or a group of rules, is not what it must be. */
+/** A rule or a group of rules is not valid. */
 export class RuleValidationError extends Error {
   override readonly name = 'RuleValidationError'
   readonly code = 'RULE_VALIDATION_ERROR'
@@ -13,31 +20,31 @@ export class RuleValidationError extends Error {
     this.issues = issues
   }
 
-  /** The issues, under the name that servers pass on. */
+  /** Returns the issues; HTTP servers pass on a property of this name. */
   get details (): ValidationIssue[] {
     return this.issues
   }
 }
 
-/** Says that a pattern of topics, keys or timer names cannot be used. */
+/** A pattern of topics, keys or timer names cannot be compiled. */
 export class PatternError extends Error {
   override readonly name = 'PatternError'
   readonly code = 'PATTERN_ERROR'
 }
 
-/** Says that a reference or a `${path}` names nothing that a rule can see. */
+/** A reference or a `${path}` names nothing that a rule can read. */
 export class ReferencePathError extends Error {
   override readonly name = 'ReferencePathError'
   readonly code = 'REFERENCE_PATH_ERROR'
 }
 
-/** Says that the expression of a `matches` is refused: malformed, or not to be run in bounded time. */
+/** The expression of a `matches` is malformed, or cannot run in bounded time. */
 export class ExpressionError extends Error {
   override readonly name = 'ExpressionError'
   readonly code = 'EXPRESSION_ERROR'
 }
 
-/** Says that a part of an action could not be resolved when the rule ran. */
+/** A part of an action could not be resolved when the rule ran. */
 export class ResolutionError extends Error {
   override readonly name = 'ResolutionError'
   readonly code = 'RESOLUTION_ERROR'
@@ -47,7 +54,7 @@ export class ResolutionError extends Error {
   }
 }
 
-/** Says that a lookup of a rule failed; `cause` is the reason. */
+/** A lookup of a rule failed; `cause` is the reason. */
 export class DataResolutionError extends Error {
   override readonly name = 'DataResolutionError'
   readonly code = 'DATA_RESOLUTION_ERROR'
@@ -55,7 +62,10 @@ export class DataResolutionError extends Error {
   readonly service: string
   readonly method: string
 
-  constructor (lookup: { readonly name: string, readonly service: string, readonly method: string }, cause?: unknown) {
+  constructor (
+    lookup: { readonly name: string, readonly service: string, readonly method: string },
+    cause?: unknown
+  ) {
     super(`The lookup "${lookup.name}" of ${lookup.service}.${lookup.method} failed`, causeOption(cause))
     this.lookupName = lookup.name
     this.service = lookup.service
@@ -63,7 +73,7 @@ export class DataResolutionError extends Error {
   }
 }
 
-/** Says that an engine has been stopped. Servers look for the words "is not running". */
+/** The engine has been stopped. Servers look for the words "is not running". */
 export class EngineNotRunningError extends Error {
   override readonly name = 'EngineNotRunningError'
   readonly code = 'ENGINE_NOT_RUNNING'
@@ -73,7 +83,7 @@ export class EngineNotRunningError extends Error {
   }
 }
 
-/** Says that as many triggers wait as an engine lets wait. */
+/** The queue of the engine is full: `maxQueue` triggers wait. */
 export class EngineBusyError extends Error {
   override readonly name = 'EngineBusyError'
   readonly code = 'ENGINE_BUSY'
@@ -83,7 +93,7 @@ export class EngineBusyError extends Error {
   }
 }
 
-/** Says that an engine has no rule of an id. */
+/** There is no rule of this id. */
 export class RuleNotFoundError extends Error {
   override readonly name = 'RuleNotFoundError'
   readonly code = 'RULE_NOT_FOUND'
@@ -95,7 +105,7 @@ export class RuleNotFoundError extends Error {
   }
 }
 
-/** Says that one more of something would be more than an engine holds. */
+/** One item more would exceed a limit of the engine. */
 export class LimitError extends Error {
   override readonly name = 'LimitError'
   readonly code = 'LIMIT_EXCEEDED'
@@ -108,7 +118,7 @@ export class LimitError extends Error {
   }
 }
 
-/** Says that a service did not answer in time. */
+/** A service did not answer in time. */
 export class ServiceTimeoutError extends Error {
   override readonly name = 'ServiceTimeoutError'
   readonly code = 'SERVICE_TIMEOUT'
@@ -125,7 +135,7 @@ export class ServiceTimeoutError extends Error {
   }
 }
 
-/** Says that a handler of a subscriber did not settle in time. */
+/** The handler of a subscriber did not settle in time. */
 export class SubscriberTimeoutError extends Error {
   override readonly name = 'SubscriberTimeoutError'
   readonly code = 'SUBSCRIBER_TIMEOUT'
@@ -140,7 +150,7 @@ export class SubscriberTimeoutError extends Error {
   }
 }
 
-/** Says that a service or method cannot be called, or that the call failed; `cause` is the reason then. */
+/** A service or method cannot be called, or the call failed; then `cause` is the reason. */
 export class ServiceError extends Error {
   override readonly name = 'ServiceError'
   readonly code = 'SERVICE_ERROR'

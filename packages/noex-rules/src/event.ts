@@ -1,4 +1,4 @@
-/** Something that happened: sent by the application, by a rule, or by a timer. */
+/** An event: sent by the application, by a rule, or by a timer. Frozen. */
 export interface Event {
   /** Unique in its engine; opaque. */
   id: string
@@ -7,12 +7,12 @@ export interface Event {
   data: Record<string, unknown>
   /** Epoch milliseconds. */
   timestamp: number
-  /** Ties together what belongs to one affair. Absent when nobody gave one. */
+  /** Shared by events that belong together. Absent when none was given. */
   correlationId?: string
   /** The event or timer that led to this one. */
   causationId?: string
   source: EventSource
 }
 
-/** Who sent an event: the application (`emit`), an action of a rule, or a timer. */
+/** The sender of an event: the application (`emit`), an action of a rule, or a timer. */
 export type EventSource = 'api' | 'rule' | 'timer'

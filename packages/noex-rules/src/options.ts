@@ -1,29 +1,37 @@
 import type { StorageAdapter } from '@hamicek/noex-store'
-import { type Clock, type CompleteClock, completeClock, ownClock, systemClock } from './clock.js'
-import type { Logger } from './logger.js'
-import { checkClock, checkLogger, checkMethods, checkPersistence, checkServices, isFunction, isInteger, isOneOf, isText } from './option-checks.js'
-import { isRecord } from './record.js'
-import type { ErrorListener } from './reporter.js'
-
-/** What `RuleEngine.start` takes. A wrong value throws a `TypeError` that names the option. */
+import { type Clock, type CompleteClock, completeClock, realClock, systemClock } from './util/clock.js'
+import type { Logger } from './util/logger.js'
+import {
+  checkClock,
+  checkLogger,
+  checkMethods,
+  checkPersistence,
+  checkServices,
+  isFunction,
+  isInteger,
+  isOneOf,
+  isText
+} from './util/option-checks.js'
+import { isRecord } from './util/record.js'
+/** The options of `RuleEngine.start`. A wrong value throws a `TypeError` that names the option. */
 export interface RuleEngineConfig {
-  /** Stands in messages; engines may share it. @default 'rule-engine' */
+  /** Used in messages; engines may share it. @default 'rule-engine' */
   name?: string | undefined
-  /** So many levels of rules run in one chain, from 1 to 100. @default 10 */
+  /** The most levels of rules in one chain, from 1 to 100; deeper rules are not run. @default 10 */
   maxForwardDepth?: number | undefined
   /** Accepted without effect: rules run one after the other. @default 10 */
   maxConcurrency?: number | undefined
   /** Accepted without effect. @default 0 */
   debounceMs?: number | undefined
-  /** What `call_service` and lookups call, by name. */
+  /** The objects that `call_service` and lookups call, by name. */
   services?: Readonly<Record<string, object>> | undefined
-  /** Keeps rules and groups beyond the life of the engine. */
+  /** Saves rules and groups, so that they outlive the engine. */
   persistence?: PersistenceConfig | undefined
-  /** Milliseconds that one chain waits for services and lookups, all together. @default 5000 */
+  /** Milliseconds that one chain waits for all services and lookups together. @default 5000 */
   serviceTimeoutMs?: number | undefined
-  /** So many triggers may wait; more are refused with `EngineBusyError`. @default 10000 */
+  /** The most triggers that wait; more are refused with `EngineBusyError`. @default 10000 */
   maxQueue?: number | undefined
-  /** So many facts are held; more are refused with `LimitError`. @default 100000 */
+  /** The most facts; more are refused with `LimitError`. @default 100000 */
   maxFacts?: number | undefined
   /** As `maxFacts`, for rules. @default 10000 */
   maxRules?: number | undefined
@@ -33,23 +41,29 @@ export interface RuleEngineConfig {
   maxSubscriptions?: number | undefined
   /** As `maxFacts`, for groups. @default 1000 */
   maxGroups?: number | undefined
-  /** So much is remembered for temporal triggers: sequences begun, absences awaited, events in windows. One more drops the oldest. @default 100000 */
+  /**
+   * The most sequences begun, absences awaited and events in windows, altogether; one more drops the oldest.
+   * @default 100000
+   */
   maxTemporalInstances?: number | undefined
-  /** So many actions run in one chain; the rest of the chain is dropped. @default 10000 */
+  /** The most actions in one chain; the rest of the chain is dropped. @default 10000 */
   maxActionsPerChain?: number | undefined
-  /** So many results of lookups are cached; one more drops the one that was used least lately. @default 1000 */
+  /** The most cached results of lookups; one more drops the least recently used. @default 1000 */
   maxCachedLookups?: number | undefined
   /** `'off'` refuses rules that use `matches`. @default 'safe' */
   regex?: 'safe' | 'off' | undefined
-  /** Hears of every failure. What it throws is ignored. */
+  /** Called with every failure. An error that it throws is ignored. */
   onError?: ErrorListener | undefined
   /** @default the console */
   logger?: Logger | undefined
-  /** Where all time comes from. @default the clock of the process; its own waits do not follow fake timers */
+  /**
+   * The clock of rules and of the engine's own waits. @default the clock of the process; the engine's own
+   * waits do not follow fake timers
+   */
   clock?: Clock | undefined
 }
 
-/** Where rules and groups are kept. */
+/** The storage of rules and groups. */
 export interface PersistenceConfig {
   /** Not closed by the engine. */
   adapter: StorageAdapter
@@ -60,14 +74,18 @@ export interface PersistenceConfig {
 }
 
 type WithDefault = Omit<RuleEngineConfig, 'persistence' | 'onError' | 'logger' | 'clock'>
-type Filled<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> }
+type Completed<Options> = { readonly [Name in keyof Options]-?: Exclude<Options[Name], undefined> }
 
-/** The options of a running engine: none missing but those that have no default. */
-export type EngineOptions = Filled<WithDefault> & {
-  readonly persistence: { readonly adapter: StorageAdapter, readonly key: string, readonly schemaVersion: number } | undefined
+/** The options of a running engine, with all defaults filled in. */
+export type EngineOptions = Completed<WithDefault> & {
+  readonly persistence: {
+    readonly adapter: StorageAdapter,
+    readonly key: string,
+    readonly schemaVersion: number
+  } | undefined
   readonly onError: ErrorListener | undefined
   readonly logger: Logger | undefined
-  /** Tells the time that rules mean. */
+  /** The clock of events, timers and windows of rules. */
   readonly clock: CompleteClock
   /** Measures the engine's own waits. */
   readonly ownClock: CompleteClock
@@ -98,7 +116,9 @@ const DEFAULTS = {
 
 const isCount = isInteger(1, Number.MAX_SAFE_INTEGER)
 
-const CHECKS: { readonly [Name in keyof Required<RuleEngineConfig>]: (value: unknown, name: string) => void } = {
+type Check = (value: unknown, name: string) => void
+
+const CHECKS: { readonly [Name in keyof Required<RuleEngineConfig>]: Check } = {
   name: isText,
   maxForwardDepth: isInteger(1, 100),
   maxConcurrency: isCount,
@@ -122,8 +142,8 @@ const CHECKS: { readonly [Name in keyof Required<RuleEngineConfig>]: (value: unk
 }
 
 /**
- * Checks a configuration and fills in the defaults. Throws `TypeError` for a value that is wrong, and for an
- * option that there is none of, which would have no effect without a word.
+ * Checks a configuration and fills in the defaults. Throws `TypeError` for a wrong value and for an unknown
+ * option.
  */
 export function completeOptions (config: unknown): EngineOptions {
   if (config !== undefined) checkMethods(config, 'The configuration of a rule engine', [])
@@ -133,17 +153,18 @@ export function completeOptions (config: unknown): EngineOptions {
     if (Object.hasOwn(CHECKS, name)) {
       CHECKS[name as keyof RuleEngineConfig](value, `The option ${name}`)
       given[name] = value
-    } else if (!isOff(name, value)) {
-      throw new TypeError(`The option ${name} ${absenceOf(name)}`)
+    } else if (!isSwitchedOff(name, value)) {
+      throw new TypeError(`The option ${name} ${refusalOf(name)}`)
     }
   }
   const merged = { ...DEFAULTS, ...given as RuleEngineConfig } as Required<RuleEngineConfig>
   const options = {
     ...merged,
     services: { ...merged.services },
-    persistence: merged.persistence && { key: 'rules', schemaVersion: 1, ...withoutUndefined(merged.persistence) },
+    persistence: merged.persistence &&
+      { key: 'rules', schemaVersion: 1, ...withoutUndefined(merged.persistence) },
     clock: completeClock(merged.clock as Clock),
-    ownClock: given['clock'] === undefined ? ownClock : completeClock(merged.clock as Clock)
+    ownClock: given['clock'] === undefined ? realClock : completeClock(merged.clock as Clock)
   } as EngineOptions
   return Object.freeze(options)
 }
@@ -161,13 +182,13 @@ const MISSING_FEATURES: Readonly<Record<string, string>> = {
   versioning: 'versions of rules to go back to'
 }
 
-/** Whether an option says that a feature is not wanted which this engine does not have. */
-function isOff (name: string, value: unknown): boolean {
+/** Returns whether an option switches off a feature that this engine does not have. */
+function isSwitchedOff (name: string, value: unknown): boolean {
   if (!Object.hasOwn(MISSING_FEATURES, name)) return false
   return value === false || (isRecord(value) && value['enabled'] === false)
 }
 
-function absenceOf (name: string): string {
+function refusalOf (name: string): string {
   const feature = Object.hasOwn(MISSING_FEATURES, name) ? MISSING_FEATURES[name] : undefined
   if (feature !== undefined) return `is refused: this rule engine has no ${feature}`
   return `is unknown; a rule engine has ${Object.keys(CHECKS).join(', ')}`
@@ -176,3 +197,14 @@ function absenceOf (name: string): string {
 function withoutUndefined<T extends object> (object: T): T {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T
 }
+
+/** The place of a failure. */
+export interface ErrorContext {
+  ruleId?: string
+  /** The type of the action. */
+  action?: string
+  topic?: string
+}
+
+/** Called with a failure and its place. */
+export type ErrorListener = (error: Error, context: ErrorContext) => void

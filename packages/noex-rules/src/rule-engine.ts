@@ -1,24 +1,38 @@
-import { EngineCore } from './engine-core.js'
+import { EngineCore } from './engine/engine-core.js'
+import type { LookupCache } from './engine/lookups.js'
 import { EngineNotRunningError } from './errors.js'
 import type { Event } from './event.js'
 import type { Fact } from './fact.js'
-import { compileKeyPattern } from './key-pattern.js'
-import type { LookupCache } from './lookups.js'
 import type { RuleEngineConfig } from './options.js'
-import type { Rule, RuleInput } from './rule.js'
+import { compileKeyPattern } from './patterns/key-pattern.js'
 import type { RuleGroup, RuleGroupInput, RuleGroupUpdate } from './rule-group.js'
-import type { EngineStats } from './stats.js'
-import type { EventHandler, SubscribeOptions } from './subscriptions.js'
-import type { TimerConfig } from './timer-config.js'
-import type { Timer } from './timer.js'
-import type { ValidationResult } from './validation-result.js'
+import type { Rule, RuleInput } from './rule.js'
+import type { EngineStats } from './state/stats.js'
+import type { EventHandler, SubscribeOptions } from './state/subscriptions.js'
+import type { Timer, TimerConfig } from './timer.js'
+import type { ValidationResult } from './validation/issues.js'
 
 /**
  * Runs rules on events, facts and timers, in memory, in this process.
  *
- * Reading works at any time. What changes something throws `EngineNotRunningError` on a stopped
- * engine, or rejects with it. What engines hand out is frozen; what they are given as data and values
- * is kept as it is, and never changed.
+ * Reading works at any time. A change of a stopped engine throws `EngineNotRunningError`, or rejects with it.
+ * Returned objects are frozen; values of facts and data of events are kept as they are given and never
+ * changed.
+ *
+ * @example
+ * ```js
+ * const engine = await RuleEngine.start({ services: { mail } })
+ * engine.registerRule({
+ *   id: 'stock-low',
+ *   name: 'Low stock',
+ *   trigger: { type: 'event', topic: 'stock.changed' },
+ *   conditions: [{ source: { type: 'event', field: 'left' }, operator: 'lt', value: 10 }],
+ *   actions: [{ type: 'set_fact', key: 'low:${event.sku}', value: { ref: 'event.left' } }]
+ * })
+ * await engine.emit('stock.changed', { sku: 'A1', left: 3 })
+ * engine.getFact('low:A1') // 3
+ * await engine.stop()
+ * ```
  */
 export class RuleEngine {
   readonly #core: EngineCore
@@ -28,8 +42,13 @@ export class RuleEngine {
   }
 
   /**
-   * Starts an engine, with the rules that it has saved. Rejects with `TypeError` for an option that is
-   * wrong, and with `RuleStorageError` for saved rules that cannot be used.
+   * Starts an engine and loads its saved rules and groups. Rejects with `TypeError` for a wrong option, and
+   * with `RuleStorageError` when saved rules cannot be used.
+   *
+   * @example
+   * ```js
+   * const engine = await RuleEngine.start({ serviceTimeoutMs: 1000, onError: error => console.error(error) })
+   * ```
    */
   static async start (config?: RuleEngineConfig): Promise<RuleEngine> {
     return new RuleEngine(await EngineCore.start(config))
@@ -40,36 +59,48 @@ export class RuleEngine {
   }
 
   /**
-   * Stops it: what runs is finished, for at most `serviceTimeoutMs`, what waits is dropped and rejects,
-   * timers and subscriptions end, and rules are saved. May be called again, and from within.
+   * Stops the engine: finishes the running chain, for at most `serviceTimeoutMs`, drops and rejects waiting
+   * triggers, ends timers and subscriptions, and saves rules. May be called again, and by a service.
    */
   stop (): Promise<void> {
     return this.#core.stop()
   }
 
   /**
-   * Sends an event. Resolves with it when all that follows from it is done, the handlers of
-   * subscribers included, for which it waits at most `serviceTimeoutMs`. Never throws; rejects with
-   * `TypeError` for a bad topic or data, and with `EngineBusyError` when too much waits.
+   * Sends an event. Resolves with it when its chain has ended and the handlers of subscribers have settled,
+   * or have had `serviceTimeoutMs`. Never throws; rejects with `TypeError` for a bad topic or data, and with
+   * `EngineBusyError` when `maxQueue` triggers wait.
+   *
+   * @example
+   * ```js
+   * const { id } = await engine.emit('order.paid', { order: 7 })
+   * ```
    */
   async emit (topic: string, data: Record<string, unknown> = {}): Promise<Event> {
-    return this.#running().triggers.event(this.#core.events.create(topic, data, 'api', {}))
+    return this.#running().triggers.dispatchEvent(this.#core.eventFactory.create(topic, data, 'api', {}))
   }
 
-  /** As `emit`, with the id of the affair that the event belongs to, and the id of what caused it. */
-  async emitCorrelated (topic: string, data: Record<string, unknown>, correlationId: string, causationId?: string): Promise<Event> {
-    return this.#running().triggers.event(this.#core.events.create(topic, data, 'api', { correlationId, causationId }))
+  /** As `emit`, with the id that correlated events share, and the id of the event's cause. */
+  async emitCorrelated (
+    topic: string,
+    data: Record<string, unknown>,
+    correlationId: string,
+    causationId?: string
+  ): Promise<Event> {
+    return this.#running().triggers.dispatchEvent(this.#core.eventFactory.create(
+      topic, data, 'api', { correlationId, causationId }
+    ))
   }
 
   /**
-   * Sets a fact, at once, and runs the rules that wait for it, also when the value is the same.
-   * Resolves as `emit` does. Rejects with `LimitError` for one fact too many, and as `emit` does.
+   * Sets a fact before it returns, and runs the rules that it triggers, also when the value is the same.
+   * Resolves as `emit` does. Rejects with `LimitError` when `maxFacts` is reached, and as `emit` does.
    */
   async setFact (key: string, value: unknown): Promise<Fact> {
-    return this.#running().triggers.fact(key, value)
+    return this.#running().triggers.dispatchFact(key, value)
   }
 
-  /** The value of a fact; `undefined` when there is none. */
+  /** Returns the value of a fact; `undefined` when there is none. */
   getFact (key: string): unknown {
     return this.#core.facts.get(key)?.value
   }
@@ -78,74 +109,101 @@ export class RuleEngine {
     return this.#core.facts.get(key)
   }
 
-  /** Deletes a fact; false when there was none. Runs no rules. */
+  /** Deletes a fact. Returns false when there was none. Triggers no rules. */
   deleteFact (key: string): boolean {
     return this.#running().facts.delete(key)
   }
 
-  /** The facts whose keys match a pattern, in the order in which they were first set. Throws `PatternError`. */
+  /**
+   * Returns the facts whose keys match a pattern, in the order in which they were first set. Throws
+   * `PatternError`.
+   *
+   * @example
+   * ```js
+   * engine.queryFacts('user:*:tier')
+   * ```
+   */
   queryFacts (pattern: string): Fact[] {
     return pattern === '' ? [] : [...this.#core.facts.matching(compileKeyPattern(pattern))]
   }
 
-  /** All facts, in the order in which they were first set. */
+  /** Returns all facts, in the order in which they were first set. */
   getAllFacts (): Fact[] {
     return this.#core.facts.all()
   }
 
   /**
-   * Calls a handler with each event whose topic matches a pattern, before any rule sees the event.
-   * Returns what ends that. Throws `PatternError`, `TypeError` and `LimitError`.
+   * Calls a handler with each event whose topic matches a pattern, before any rule runs on the event. Returns
+   * the function that ends the subscription. Throws `PatternError`, `TypeError` and `LimitError`.
+   *
+   * @example
+   * ```js
+   * const unsubscribe = engine.subscribe('stock.*', event => console.log(event.topic, event.data))
+   * ```
    */
   subscribe (pattern: string, handler: EventHandler, options?: SubscribeOptions): () => void {
     return this.#core.subscribe(pattern, handler, options)
   }
 
   /** Registers a rule, in place of one of the same id. Throws `RuleValidationError` and `LimitError`. */
-  registerRule (input: RuleInput, { skipValidation = false }: { skipValidation?: boolean | undefined } = {}): Rule {
-    return this.#running().book.register(input, skipValidation)
+  registerRule (
+    input: RuleInput,
+    { skipValidation = false }: { skipValidation?: boolean | undefined } = {}
+  ): Rule {
+    return this.#running().rules.register(input, skipValidation)
   }
 
-  /** Removes a rule; false when there was none. */
+  /** Removes a rule. Returns false when there was none. */
   unregisterRule (id: string): boolean {
-    return this.#running().book.unregister(id)
+    return this.#running().rules.unregister(id)
   }
 
-  /** Changes members of a rule. Throws `RuleNotFoundError` and `RuleValidationError`; the rule is as before then. */
+  /**
+   * Changes properties of a rule. Throws `RuleNotFoundError` and `RuleValidationError`; then the rule is
+   * unchanged.
+   */
   updateRule (id: string, updates: Partial<RuleInput>): Rule {
-    return this.#running().book.update(id, updates)
+    return this.#running().rules.update(id, updates)
   }
 
-  /** Lets a rule run; false when there is none of this id. */
+  /** Enables a rule. Returns false when there is none of this id. */
   enableRule (id: string): boolean {
-    return this.#running().book.setEnabled(id, true)
+    return this.#running().rules.setEnabled(id, true)
   }
 
-  /** Keeps a rule from running; false when there is none of this id. */
+  /** Disables a rule. Returns false when there is none of this id. */
   disableRule (id: string): boolean {
-    return this.#running().book.setEnabled(id, false)
+    return this.#running().rules.setEnabled(id, false)
   }
 
   getRule (id: string): Rule | undefined {
-    return this.#core.book.rules.get(id)
+    return this.#core.rules.registry.get(id)
   }
 
-  /** All rules, in the order of their registration. */
+  /** Returns all rules, in the order of their registration. */
   getRules (): Rule[] {
-    return this.#core.book.rules.all()
+    return this.#core.rules.registry.all()
   }
 
-  /** Says what is wrong with a rule. Registers nothing, throws nothing. */
+  /** Returns the errors and warnings of a rule. Registers nothing, throws nothing. */
   validateRule (input: unknown): ValidationResult {
-    return this.#core.book.validate(input)
+    return this.#core.rules.validate(input)
   }
 
-  /** Starts a timer, in place of one of the same name. Rejects with `TypeError`, `RangeError` and `LimitError`. */
+  /**
+   * Starts a timer, in place of one of the same name. Rejects with `TypeError`, `RangeError` and
+   * `LimitError`.
+   *
+   * @example
+   * ```js
+   * await engine.setTimer({ name: 'pay:7', duration: '30m', onExpire: { topic: 'order.expired' } })
+   * ```
+   */
   async setTimer (config: TimerConfig): Promise<Timer> {
     return this.#running().timers.set(config)
   }
 
-  /** Ends a timer; false when there was none. */
+  /** Cancels a timer. Resolves to false when there was none. */
   async cancelTimer (name: string): Promise<boolean> {
     return this.#running().timers.cancel(name)
   }
@@ -160,44 +218,47 @@ export class RuleEngine {
 
   /** Creates a group. Throws `RuleValidationError`, also for an id that is taken, and `LimitError`. */
   createGroup (input: RuleGroupInput): RuleGroup {
-    return this.#running().book.createGroup(input)
+    return this.#running().rules.createGroup(input)
   }
 
-  /** Changes members of a group; `undefined` when there is none of this id. Throws `RuleValidationError`. */
+  /**
+   * Changes properties of a group. Returns `undefined` when there is none of this id. Throws
+   * `RuleValidationError`.
+   */
   updateGroup (id: string, update: RuleGroupUpdate): RuleGroup | undefined {
-    return this.#running().book.updateGroup(id, update)
+    return this.#running().rules.updateGroup(id, update)
   }
 
-  /** Deletes a group; its rules stay, in none. False when there was none. */
+  /** Deletes a group; its rules stay, in no group. Returns false when there was none. */
   deleteGroup (id: string): boolean {
-    return this.#running().book.deleteGroup(id)
+    return this.#running().rules.deleteGroup(id)
   }
 
-  /** Lets the rules of a group run that are enabled themselves; false when there is none of this id. */
+  /** Enables a group: its enabled rules run. Returns false when there is none of this id. */
   enableGroup (id: string): boolean {
     return this.updateGroup(id, { enabled: true }) !== undefined
   }
 
-  /** Keeps the rules of a group from running; false when there is none of this id. */
+  /** Disables a group: none of its rules run. Returns false when there is none of this id. */
   disableGroup (id: string): boolean {
     return this.updateGroup(id, { enabled: false }) !== undefined
   }
 
   getGroup (id: string): RuleGroup | undefined {
-    return this.#core.book.group(id)
+    return this.#core.rules.group(id)
   }
 
-  /** All groups, in the order of their creation. */
+  /** Returns all groups, in the order of their creation. */
   getGroups (): RuleGroup[] {
-    return this.#core.book.allGroups()
+    return this.#core.rules.allGroups()
   }
 
-  /** The rules of a group. */
+  /** Returns the rules of a group. */
   getGroupRules (id: string): Rule[] {
     return this.getRules().filter(({ group }) => group === id)
   }
 
-  /** Returns the results of lookups with `cache` that are remembered, to count and to forget them. */
+  /** Returns the cached results of lookups, to count and to remove them. */
   getLookupCache (): LookupCache {
     return this.#core.lookups.cache
   }
@@ -206,7 +267,10 @@ export class RuleEngine {
     return this.#core.stats()
   }
 
-  /** Resolves when nothing runs and nothing waits. At once when called from within what runs, which would wait for itself. */
+  /**
+   * Resolves when nothing runs and nothing waits. Resolves at once for a caller within a chain, which would
+   * wait for itself.
+   */
   waitForProcessingQueue (): Promise<void> {
     return this.#core.whenSettled()
   }

@@ -1,4 +1,4 @@
-/** A name for rules that are enabled and disabled together. */
+/** A group of rules that are enabled and disabled together. Frozen. */
 export interface RuleGroup {
   id: string
   name: string
@@ -11,7 +11,7 @@ export interface RuleGroup {
   updatedAt: number
 }
 
-/** What `createGroup` takes. */
+/** The argument of `createGroup`. */
 export interface RuleGroupInput {
   id: string
   name: string
@@ -20,5 +20,5 @@ export interface RuleGroupInput {
   enabled?: boolean | undefined
 }
 
-/** What `updateGroup` takes: what is not given stays. */
+/** The argument of `updateGroup`: properties that are absent stay as they are. */
 export type RuleGroupUpdate = Partial<Omit<RuleGroupInput, 'id'>>

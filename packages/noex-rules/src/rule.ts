@@ -1,9 +1,9 @@
 import type { Action } from './action.js'
 import type { Condition } from './condition.js'
-import type { Duration } from './duration.js'
 import type { TemporalPattern } from './temporal-pattern.js'
+import type { Duration } from './util/duration.js'
 
-/** A rule as the engine holds it: complete, frozen. */
+/** A registered rule: complete, frozen. */
 export interface Rule {
   id: string
   name: string
@@ -11,13 +11,13 @@ export interface Rule {
   /** Rules of a higher priority run first; those of one priority in the order of their registration. */
   priority: number
   enabled: boolean
-  /** From one counter of the engine: grows with each registration and update, and so jumps. */
+  /** Drawn from one counter of the engine with each registration and update: grows, with gaps. */
   version: number
   tags: string[]
-  /** The group that can disable it. */
+  /** The id of the group that can disable it. */
   group?: string
   trigger: RuleTrigger
-  /** All must hold; none means always. */
+  /** All must hold; an empty list always holds. */
   conditions: RuleCondition[]
   /** Run one after the other. */
   actions: RuleAction[]
@@ -28,7 +28,7 @@ export interface Rule {
   updatedAt: number
 }
 
-/** What `registerRule` takes. What is not given has the default that stands beside it. */
+/** The argument of `registerRule`. */
 export interface RuleInput {
   id: string
   name: string
@@ -55,19 +55,23 @@ export type RuleTrigger =
   | { type: 'temporal', pattern: TemporalPattern }
 
 /** Every type of a trigger. */
-export const TRIGGER_TYPES = ['event', 'fact', 'timer', 'temporal'] as const satisfies ReadonlyArray<RuleTrigger['type']>
+export const TRIGGER_TYPES = [
+  'event', 'fact', 'timer', 'temporal'
+] as const satisfies ReadonlyArray<RuleTrigger['type']>
 
 export type RuleCondition = Condition
 export type RuleAction = Action
 
-/** What a rule asks of a service before its conditions are looked at. */
+/** A call of a service, whose result the conditions and actions of a rule can read. */
 export interface RuleLookup {
   name: string
   service: string
   method: string
-  /** With references at any depth. @default [] */
+  /** May contain references at any depth. @default [] */
   args?: unknown[]
   cache?: { ttl: Duration }
-  /** A failure skips the rule without a word, or counts as the rule's failure. @default 'skip' */
+  /**
+   * A failure skips the rule silently (`skip`), or counts as a failure of the rule (`fail`). @default 'skip'
+   */
   onError?: 'skip' | 'fail'
 }

@@ -1,24 +1,29 @@
-import type { Duration } from './duration.js'
+import type { Duration } from './util/duration.js'
 
-/** Which events a temporal pattern means. */
+/** Selects events by topic and data. */
 export interface EventMatcher {
   topic: string
-  /** Dotted path into the event's data → the value that must stand there. */
+  /** Dotted path into the event's data → the required value. */
   filter?: Record<string, string | number | boolean | null>
   /** The name for `matched.<as>`. */
   as?: string
 }
 
-/** What must happen over time for a rule to run. `groupBy` is a dotted path into the data: each value is watched for itself. */
+/**
+ * A pattern of events over time. `groupBy` is a dotted path into the data: each value is watched on its own.
+ */
 export type TemporalPattern = SequencePattern | AbsencePattern | CountPattern | AggregatePattern
 
-/** The events, in this order, within a time that starts with the first. */
+/** The events, in this order, within a time that begins with the first. */
 export interface SequencePattern {
   type: 'sequence'
   events: EventMatcher[]
   within: Duration
   groupBy?: string
-  /** Any other event of the group, of a topic that the pattern names, ends a sequence that has begun. @default false */
+  /**
+   * An event of the group and of one of the pattern's topics that is not the next one ends a sequence that
+   * has begun. @default false
+   */
   strict?: boolean
 }
 
@@ -31,7 +36,7 @@ export interface AbsencePattern {
   groupBy?: string
 }
 
-/** So many events within the window. */
+/** The number of events within a window. */
 export interface CountPattern {
   type: 'count'
   event: EventMatcher
@@ -40,11 +45,11 @@ export interface CountPattern {
   comparison?: 'gte' | 'lte' | 'eq'
   window: Duration
   groupBy?: string
-  /** Looks back from each event, instead of windows side by side. @default false */
+  /** True: a window ends with each event. False: windows follow one another. @default false */
   sliding?: boolean
 }
 
-/** A figure over a numeric field of the events within the window. */
+/** A sum, average, minimum, maximum or count of a numeric field of the events within a window. */
 export interface AggregatePattern {
   type: 'aggregate'
   event: EventMatcher
@@ -60,10 +65,12 @@ export interface AggregatePattern {
 }
 
 /** Every type of a temporal pattern. */
-export const TEMPORAL_PATTERN_TYPES = ['sequence', 'absence', 'count', 'aggregate'] as const satisfies ReadonlyArray<TemporalPattern['type']>
+export const TEMPORAL_PATTERN_TYPES = [
+  'sequence', 'absence', 'count', 'aggregate'
+] as const satisfies ReadonlyArray<TemporalPattern['type']>
 
-/** How a count or a figure is compared with its threshold. */
+/** Every comparison of a count or an aggregate with its threshold. */
 export const TEMPORAL_COMPARISONS = ['gte', 'lte', 'eq'] as const
 
-/** Every figure of an aggregate. */
+/** Every function of an aggregate. */
 export const AGGREGATE_FUNCTIONS = ['sum', 'avg', 'min', 'max', 'count'] as const

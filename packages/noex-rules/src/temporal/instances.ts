@@ -1,23 +1,23 @@
-import { AgeQueue } from '../age-queue.js'
-import { afterLong, type CompleteClock } from '../clock.js'
-import type { Counters } from '../stats.js'
+import type { Counters } from '../state/stats.js'
+import { afterAnyDelay, type CompleteClock } from '../util/clock.js'
+import { OldestFirstSet } from '../util/oldest-first-set.js'
 
-/** Something remembered for a temporal trigger, until a time. */
+/** A sequence, an absence or an event in a window, held until its deadline. */
 export interface Instance {
   /** Epoch milliseconds. */
   readonly deadline: number
-  /** Where it is remembered. */
-  readonly line: InstanceOwner
+  /** The owner, which removes it. */
+  readonly queue: InstanceOwner
 }
 
-/** Who remembers instances. */
-export interface InstanceOwner {
+/** The owner of instances. */
+interface InstanceOwner {
   forget (instance: Instance): void
 }
 
-/** All that an engine remembers for temporal triggers: bounded, and the oldest has to go first. */
+/** The instances of an engine: bounded; one more drops the oldest. */
 export class InstancePool {
-  readonly #instances = new AgeQueue<Instance>()
+  readonly #instances = new OldestFirstSet<Instance>()
   readonly #max: number
   readonly #counters: Counters
 
@@ -40,16 +40,16 @@ export class InstancePool {
     this.#instances.delete(instance)
   }
 
-  /** Forgets an instance before its time. */
+  /** Drops an instance before its deadline. */
   drop (instance: Instance): void {
     this.#counters.temporalDropped++
-    instance.line.forget(instance)
+    instance.queue.forget(instance)
   }
 }
 
-/** The instances of one trigger, in the order of their deadlines, which is that of their arrival. */
-export class InstanceLine<T extends Instance> implements InstanceOwner {
-  readonly #instances = new AgeQueue<T>()
+/** The instances of one trigger, in the order of their deadlines, which is the order of their arrival. */
+export class InstanceQueue<T extends Instance> implements InstanceOwner {
+  readonly #instances = new OldestFirstSet<T>()
   readonly #pool: InstancePool
   readonly #clock: CompleteClock
   readonly #onForget: (instance: T) => void
@@ -57,8 +57,15 @@ export class InstanceLine<T extends Instance> implements InstanceOwner {
   #cancel: (() => void) | undefined
   #isWaiting = false
 
-  /** `onForget` hears of each instance that leaves; `onDue` is called when one may be due, and then not before `arm`. */
-  constructor (pool: InstancePool, clock: CompleteClock, onForget: (instance: T) => void, onDue: (now: number) => void) {
+  /**
+   * `onForget` is called for each instance that leaves; `onDue` when one may be due, once per call of `arm`.
+   */
+  constructor (
+    pool: InstancePool,
+    clock: CompleteClock,
+    onForget: (instance: T) => void,
+    onDue: (now: number) => void
+  ) {
     this.#pool = pool
     this.#clock = clock
     this.#onForget = onForget
@@ -85,7 +92,7 @@ export class InstanceLine<T extends Instance> implements InstanceOwner {
     this.#onForget(instance)
   }
 
-  /** Takes the oldest instance out, if its time has come. */
+  /** Removes and returns the oldest instance, if it is due. */
   takeDue (now: number): T | undefined {
     const { oldest } = this.#instances
     if (oldest === undefined || oldest.deadline > now) return undefined
@@ -93,18 +100,18 @@ export class InstanceLine<T extends Instance> implements InstanceOwner {
     return oldest
   }
 
-  /** Waits for the next deadline, unless that is done already. */
+  /** Starts the wait for the next deadline, unless it has started. */
   arm (): void {
     const { oldest } = this.#instances
     if (oldest === undefined || this.#isWaiting) return
     this.#isWaiting = true
-    this.#cancel = afterLong(this.#clock, oldest.deadline - this.#clock.now(), () => {
+    this.#cancel = afterAnyDelay(this.#clock, oldest.deadline - this.#clock.now(), () => {
       this.#cancel = undefined
       this.#onDue(this.#clock.now())
     })
   }
 
-  /** Allows the next wait. */
+  /** Ends the wait, so that `arm` starts another. */
   disarm (): void {
     this.#cancel?.()
     this.#cancel = undefined

@@ -1,12 +1,12 @@
-import { addSample, addTotals, NO_TOTALS, type Totals } from './figures.js'
+import { addSample, addTotals, NO_TOTALS, type Totals } from './window-aggregation.js'
 
 interface Sample {
   readonly value: number
 }
 
 /**
- * Samples, first in, first out, with their totals at hand. Two stacks, one for what comes and one for
- * what goes, each with the totals of what lies below: a step costs the same however many there are.
+ * A first-in, first-out queue of samples with their totals. Two stacks, one for incoming and one for outgoing
+ * samples, keep running totals: each step takes constant time.
  */
 export class SlidingWindow<T extends Sample> {
   readonly #coming: T[] = []
@@ -27,16 +27,18 @@ export class SlidingWindow<T extends Sample> {
     this.#comingTotals = addSample(this.#comingTotals, sample.value)
   }
 
-  /** Takes the oldest sample out. */
+  /** Removes the oldest sample. */
   shift (): void {
     if (this.#going.length === 0) this.#turn()
     this.#going.pop()
   }
 
-  /** The oldest samples, at most so many. */
+  /** Returns the oldest samples, at most `max`. */
   first (max: number): T[] {
     const samples: T[] = []
-    for (let index = this.#going.length - 1; index >= 0 && samples.length < max; index--) samples.push(this.#going[index]!.sample)
+    for (let index = this.#going.length - 1; index >= 0 && samples.length < max; index--) {
+      samples.push(this.#going[index]!.sample)
+    }
     return [...samples, ...this.#coming.slice(0, max - samples.length)]
   }
 

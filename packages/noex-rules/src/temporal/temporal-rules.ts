@@ -1,19 +1,20 @@
-import type { CompleteClock } from '../clock.js'
 import type { Event } from '../event.js'
-import type { Occurrence } from '../occurrence.js'
-import type { PatternMatcher } from '../pattern.js'
-import { PatternIndex } from '../pattern-index.js'
-import type { RegisteredRule, RuleListener } from '../rule-base.js'
+import { PatternIndex } from '../patterns/pattern-index.js'
+import type { PatternMatcher } from '../patterns/pattern.js'
+import type { Occurrence } from '../state/occurrence.js'
+import type { RegisteredRule, RuleListener } from '../state/rule-registry.js'
+import type { CompleteClock } from '../util/clock.js'
+import { createWatcher, matchersOf } from './create-watcher.js'
 import type { InstancePool } from './instances.js'
-import { createWatcher, matchersOf, type Watcher } from './watcher.js'
+import { type Watcher } from './watcher.js'
 
-/** A rule whose temporal pattern has come true. */
+/** A rule that is triggered, and its trigger. */
 export interface Firing {
   readonly registered: RegisteredRule
   readonly occurrence: Occurrence
 }
 
-interface Watch {
+interface WatchedRule {
   readonly registered: RegisteredRule
   readonly watcher: Watcher
   readonly topics: readonly PatternMatcher[]
@@ -21,25 +22,25 @@ interface Watch {
 
 /** Watches events for all rules with temporal triggers. Events of other topics cost nothing. */
 export class TemporalRules implements RuleListener {
-  readonly #index = new PatternIndex<Watch>((a, b) => a.registered.order - b.registered.order)
-  readonly #watches = new Map<RegisteredRule, Watch>()
+  readonly #index = new PatternIndex<WatchedRule>((a, b) => a.registered.order - b.registered.order)
+  readonly #watches = new Map<RegisteredRule, WatchedRule>()
   readonly #pool: InstancePool
   readonly #clock: CompleteClock
   readonly #onDue: (expire: () => Firing[]) => void
 
-  /** `onDue` is given what to call when its turn has come. */
+  /** `onDue` is called with a function that collects the due firings. */
   constructor (pool: InstancePool, clock: CompleteClock, onDue: (expire: () => Firing[]) => void) {
     this.#pool = pool
     this.#clock = clock
     this.#onDue = onDue
   }
 
-  /** What is remembered. */
+  /** Returns the number of instances. */
   get size (): number {
     return this.#pool.size
   }
 
-  added (registered: RegisteredRule): void {
+  onRuleAdded (registered: RegisteredRule): void {
     const { rule, trigger } = registered.compiled
     if (trigger.type !== 'temporal' || rule.trigger.type !== 'temporal') return
     const topics = matchersOf(trigger.pattern).map(({ topic }) => topic)
@@ -54,7 +55,7 @@ export class TemporalRules implements RuleListener {
     for (const topic of topics) this.#index.add(topic, watch)
   }
 
-  removed (registered: RegisteredRule): void {
+  onRuleRemoved (registered: RegisteredRule): void {
     const watch = this.#watches.get(registered)
     if (watch === undefined) return
     this.#watches.delete(registered)
@@ -62,19 +63,19 @@ export class TemporalRules implements RuleListener {
     watch.watcher.clear()
   }
 
-  /** Whether a rule watches events of a topic. */
+  /** Returns whether a rule watches events of a topic. */
   has (topic: string): boolean {
     return this.#index.find(topic).length > 0
   }
 
-  /** Shows an event to the rules that watch its topic; those that it makes fire. */
-  feed (event: Event): Firing[] {
+  /** Passes an event to the rules that watch its topic, and returns those that it fires. */
+  observe (event: Event): Firing[] {
     return this.#index.find(event.topic).flatMap(({ registered, watcher }) => {
-      return this.#firings(registered, fire => { watcher.feed(event, fire) })
+      return this.#firings(registered, fire => { watcher.observe(event, fire) })
     })
   }
 
-  /** Forgets everything that was watched. */
+  /** Removes all instances. */
   clear (): void {
     for (const { watcher } of this.#watches.values()) watcher.clear()
   }

@@ -1,20 +1,20 @@
-import { type ReferredName, referredNames } from '../reference.js'
-import { parseTemplate } from '../template-parts.js'
-import type { ValidationIssue, ValidationResult } from '../validation-result.js'
+import type { ValidationIssue } from '../errors.js'
+import { type NamedReference, namedReferences } from '../expressions/reference.js'
+import { parseTemplate } from '../expressions/template-parts.js'
 
-/** So many issues are collected; what is found after them is not told. */
-export const MAX_ISSUES = 100
+/** The most issues that are collected. */
+const MAX_ISSUES = 100
 const MAX_NAME_LENGTH = 64
 const DIGITS = /^\d+$/
 
-/** The path of the whole. */
+/** The path of the rule itself. */
 export const ROOT = '(root)'
 
-/** Collects what a validation finds. At each path the first error counts. */
+/** Collects the issues of a validation. Each path keeps its first error. */
 export class Issues {
   readonly #errors = new Map<string, ValidationIssue>()
   readonly #warnings: ValidationIssue[] = []
-  readonly #referred: Array<ReferredName & { readonly path: string }> = []
+  readonly #referred: Array<NamedReference & { readonly path: string }> = []
 
   get hasErrors (): boolean {
     return this.#errors.size > 0
@@ -28,7 +28,7 @@ export class Issues {
     if (!this.#isFull) this.#warnings.push({ path, message, severity: 'warning' })
   }
 
-  /** Runs what throws for a value that is refused; its message becomes an error. */
+  /** Runs a compiler; the message of its error becomes an issue. */
   catch (path: string, compile: () => void): void {
     try {
       compile()
@@ -37,22 +37,22 @@ export class Issues {
     }
   }
 
-  /** Notes what a text with `${}` refers to. */
-  noteText (path: string, text: string): void {
-    for (const named of referredNames(parseTemplate(text))) this.noteName(path, named)
+  /** Records the references of a text with `${}`. */
+  noteTextReferences (path: string, text: string): void {
+    for (const named of namedReferences(parseTemplate(text))) this.noteName(path, named)
   }
 
-  /** Notes what a `{ ref }` refers to. */
+  /** Records the reference of a `{ ref }`. */
   noteReference (path: string, reference: string): void {
-    for (const named of referredNames([parseTemplate(reference)])) this.noteName(path, named)
+    for (const named of namedReferences([parseTemplate(reference)])) this.noteName(path, named)
   }
 
-  noteName (path: string, named: ReferredName): void {
+  noteName (path: string, named: NamedReference): void {
     if (this.#referred.length < MAX_ISSUES) this.#referred.push({ path, ...named })
   }
 
-  /** Warns of references to aliases and lookups that the rule does not have: there is never anything. */
-  warnOfUnknown (aliases: ReadonlySet<string>, lookups: ReadonlySet<string>): void {
+  /** Warns of references to aliases and lookups that the rule does not have: they are always `undefined`. */
+  warnOfUnknownNames (aliases: ReadonlySet<string>, lookups: ReadonlySet<string>): void {
     for (const { path, root, name } of this.#referred) {
       const isKnown = root === 'lookup' ? lookups.has(name) : aliases.has(name) || DIGITS.test(name)
       const kind = root === 'lookup' ? 'lookup' : 'alias'
@@ -69,13 +69,21 @@ export class Issues {
   }
 }
 
-/** The path of a member: `trigger.topic`; of the name alone when there is nothing before it. */
+/** Returns the path of a property: `trigger.topic`; the name alone at the root. */
 export function memberPath (path: string, name: string): string {
   const short = name.length > MAX_NAME_LENGTH ? `${name.slice(0, MAX_NAME_LENGTH)}…` : name
   return path === '' ? short : `${path}.${short}`
 }
 
-/** The path of a member of an array: `actions[0]`. */
+/** Returns the path of a member of an array: `actions[0]`. */
 export function indexPath (path: string, index: number): string {
   return `${path}[${index}]`
+}
+
+/** The result of a validation. */
+export interface ValidationResult {
+  /** Whether there are no errors. */
+  valid: boolean
+  errors: ValidationIssue[]
+  warnings: ValidationIssue[]
 }

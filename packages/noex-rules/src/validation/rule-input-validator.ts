@@ -1,35 +1,40 @@
-import { RULE_MEMBERS } from '../rule-defaults.js'
+import type { ValidationIssue } from '../errors.js'
 import type { RuleInput } from '../rule.js'
-import type { ValidationIssue, ValidationResult } from '../validation-result.js'
-import { indexPath, Issues, ROOT } from './issues.js'
+import { RULE_PROPERTIES } from './complete-rule.js'
+import { indexPath, Issues, ROOT, type ValidationResult } from './issues.js'
 import { takeSnapshot } from './snapshot.js'
 import { validateRule } from './validate-rule.js'
 
-/** So many inputs does `validateMany` look at; the rest is refused. */
-export const MAX_INPUTS = 1000
+/** The most inputs of `validateMany`. */
+const MAX_INPUTS = 1000
 
-/** What a validator is told. */
+/** The options of a validator. */
 export interface RuleInputValidatorOptions {
   /** `'off'` refuses rules that use `matches`. @default 'safe' */
   regex?: 'safe' | 'off' | undefined
 }
 
-/**
- * The validation of several rules: as of one, with paths behind the place of the rule: `[2].trigger.topic`.
- */
+/** The result for several rules; paths begin with the index of the rule: `[2].trigger.topic`. */
 export interface ManyValidationResult extends ValidationResult {
   /** One for each input, in order. */
   results: ValidationResult[]
 }
 
 /** A validated input. */
-export interface InspectedInput {
+interface InspectedInput {
   result: ValidationResult
-  /** The input as it was when it was looked at: a frozen copy. `undefined` when the result is not valid. */
+  /** A frozen copy of the validated input; `undefined` when the result is not valid. */
   input: RuleInput | undefined
 }
 
-/** Tells what is wrong with rules. Whatever it is given, it does not throw. */
+/**
+ * Validates rules. Never throws, for any input.
+ *
+ * @example
+ * ```js
+ * const { valid, errors } = new RuleInputValidator().validate(JSON.parse(text))
+ * ```
+ */
 export class RuleInputValidator {
   readonly #allowsExpressions: boolean
 
@@ -37,35 +42,40 @@ export class RuleInputValidator {
     this.#allowsExpressions = options.regex !== 'off'
   }
 
-  /** Checks what may be a rule. Finds at most 100 issues. */
+  /** Validates a rule. Finds at most 100 issues. */
   validate (input: unknown): ValidationResult {
     return this.inspect(input).result
   }
 
-  /** As `validate`; hands back what it has looked at, too, which a getter or another holder cannot change any more. */
+  /**
+   * As `validate`; also returns the validated copy, which getters and other holders of the input cannot
+   * change.
+   */
   inspect (input: unknown): InspectedInput {
     const issues = new Issues()
-    const snapshot = takeSnapshot(input, RULE_MEMBERS, issues)
+    const snapshot = takeSnapshot(input, RULE_PROPERTIES, issues)
     if (snapshot !== undefined) validateRule(issues, snapshot, this.#allowsExpressions)
     const result = issues.toResult()
     return { result, input: result.valid ? snapshot as unknown as RuleInput : undefined }
   }
 
   /**
-   * Checks an array of what may be rules; two of one id are an error of the later. For anything but an array
-   * of at most 1000 there is one result, which says so.
+   * Validates an array of rules; the second of two rules with one id is an error. For anything but an array
+   * of at most 1000 there is one result with the reason.
    */
   validateMany (inputs: unknown): ManyValidationResult {
     try {
-      if (!Array.isArray(inputs)) return refused('must be an array')
-      if (inputs.length > MAX_INPUTS) return refused(`must have at most ${MAX_INPUTS} rules`)
+      if (!Array.isArray(inputs)) return singleError('must be an array')
+      if (inputs.length > MAX_INPUTS) return singleError(`must have at most ${MAX_INPUTS} rules`)
 
       const ids = new Set<string>()
       const results: ValidationResult[] = []
-      for (let index = 0; index < Math.min(inputs.length, MAX_INPUTS); index++) results.push(this.#validateOneOfMany(inputs[index], ids))
-      return together(results)
+      for (let index = 0; index < Math.min(inputs.length, MAX_INPUTS); index++) {
+        results.push(this.#validateOneOfMany(inputs[index], ids))
+      }
+      return combine(results)
     } catch {
-      return refused('cannot be read')
+      return singleError('cannot be read')
     }
   }
 
@@ -81,14 +91,14 @@ export class RuleInputValidator {
   }
 }
 
-function refused (message: string): ManyValidationResult {
+function singleError (message: string): ManyValidationResult {
   const issues = new Issues()
   issues.error(ROOT, message)
   const result = issues.toResult()
   return { ...result, results: [result] }
 }
 
-function together (results: ValidationResult[]): ManyValidationResult {
+function combine (results: ValidationResult[]): ManyValidationResult {
   const placed = (issue: ValidationIssue, index: number): ValidationIssue => {
     const { path } = issue
     return { ...issue, path: path === ROOT ? indexPath('', index) : `${indexPath('', index)}.${path}` }

@@ -1,12 +1,12 @@
 import { indexPath, type Issues, memberPath, ROOT } from './issues.js'
 
-/** A larger rule is refused: the characters of its names and texts, and some for each value. */
-export const MAX_RULE_SIZE = 65_536
-/** What is nested deeper than this is refused, whatever it is. */
+/** The largest size of a rule: the characters of its names and texts, and 4 for each value. */
+const MAX_RULE_SIZE = 65_536
+/** The most levels of any input. */
 const MAX_DEPTH = 100
 const VALUE_SIZE = 4
 
-/** What a snapshot has copied so far, and where it is. */
+/** The progress of a snapshot. */
 interface Progress {
   readonly issues: Issues
   readonly ancestors: Set<object>
@@ -15,27 +15,33 @@ interface Progress {
 }
 
 /**
- * Copies those members of an object that are named, all the way down, and freezes the copy. Whatever
- * the object is, this does not throw, and reads each member once, so that what is looked at later
- * cannot change. What is not JSON is an error: functions, instances of classes, numbers that are not
- * finite, cycles, more than 64 KB. Members that are `undefined` are left out.
+ * Copies the named properties of an object, deeply, and freezes the copy. Never throws; reads each property
+ * once, so that validated values cannot change later. Anything but JSON is an error: functions, instances of
+ * classes, numbers that are not finite, cycles, more than 64 KB. Properties that are `undefined` are left
+ * out.
  *
- * Gives `undefined` where nothing can be copied.
+ * Returns `undefined` when nothing can be copied.
  */
-export function takeSnapshot (value: unknown, names: readonly string[], issues: Issues): Readonly<Record<string, unknown>> | undefined {
+export function takeSnapshot (
+  value: unknown,
+  names: readonly string[],
+  issues: Issues
+): Readonly<Record<string, unknown>> | undefined {
   const progress: Progress = { issues, ancestors: new Set(), sizeLeft: MAX_RULE_SIZE, path: '' }
   try {
-    if (isPlainObject(value)) return copyObject(value, '', names.filter(name => Object.hasOwn(value, name)), progress)
+    if (isPlainObject(value)) {
+      return copyObject(value, '', names.filter(name => Object.hasOwn(value, name)), progress)
+    }
     issues.error(ROOT, 'must be a plain object')
   } catch (error) {
-    if (error instanceof TooLarge) issues.error(ROOT, `is larger than ${MAX_RULE_SIZE} characters`)
+    if (error instanceof SnapshotTooLarge) issues.error(ROOT, `is larger than ${MAX_RULE_SIZE} characters`)
     else issues.error(progress.path === '' ? ROOT : progress.path, 'cannot be read')
   }
   return undefined
 }
 
 /** Ends a snapshot at once. */
-class TooLarge extends Error {}
+class SnapshotTooLarge extends Error {}
 
 function copy (value: unknown, path: string, progress: Progress): unknown {
   progress.path = path
@@ -72,12 +78,19 @@ function copyNested (value: object, path: string, progress: Progress): unknown {
 function copyArray (array: readonly unknown[], path: string, progress: Progress): readonly unknown[] {
   const members: unknown[] = []
   progress.ancestors.add(array)
-  for (let index = 0; index < array.length; index++) members.push(copy(array[index], indexPath(path, index), progress))
+  for (let index = 0; index < array.length; index++) {
+    members.push(copy(array[index], indexPath(path, index), progress))
+  }
   progress.ancestors.delete(array)
   return Object.freeze(members)
 }
 
-function copyObject (object: Readonly<Record<string, unknown>>, path: string, names: readonly string[], progress: Progress): Readonly<Record<string, unknown>> {
+function copyObject (
+  object: Readonly<Record<string, unknown>>,
+  path: string,
+  names: readonly string[],
+  progress: Progress
+): Readonly<Record<string, unknown>> {
   const members: Array<readonly [string, unknown]> = []
   progress.ancestors.add(object)
   for (const name of names) {
@@ -94,10 +107,13 @@ function copyObject (object: Readonly<Record<string, unknown>>, path: string, na
 
 function spend (progress: Progress, size: number): void {
   progress.sizeLeft -= size
-  if (progress.sizeLeft < 0) throw new TooLarge()
+  if (progress.sizeLeft < 0) throw new SnapshotTooLarge()
 }
 
-/** Objects of literals and of `JSON.parse`, also those of other contexts, and those without a prototype. */
+/**
+ * Accepts objects of literals and of `JSON.parse`, also those of other contexts, and those without a
+ * prototype.
+ */
 function isPlainObject (value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   const prototype: unknown = Object.getPrototypeOf(value)

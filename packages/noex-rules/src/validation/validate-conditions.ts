@@ -1,27 +1,31 @@
 import { CONDITION_OPERATORS, CONDITION_SOURCE_TYPES, type ConditionOperator } from '../condition.js'
-import { compileExpression } from '../matches-expression.js'
-import { isRecord } from '../record.js'
-import { compileKeyPatternTemplate } from '../template.js'
-import { isReference } from '../value.js'
-import { type Inspection, MAX_CONDITIONS, MAX_EXPRESSIONS } from './inspection.js'
+import { compileRegex } from '../expressions/regex.js'
+import { compileKeyPatternTemplate } from '../expressions/template.js'
+import { isReference } from '../expressions/value.js'
+import { isRecord } from '../util/record.js'
 import { indexPath, type Issues } from './issues.js'
 import { compileText, validateOneOf, validateText, validateVariable } from './validate-text.js'
 import { validateValue } from './validate-value.js'
+import { MAX_CONDITIONS, MAX_EXPRESSIONS, type ValidationRun } from './validation-run.js'
 
 const WITHOUT_VALUE: ReadonlySet<ConditionOperator> = new Set<ConditionOperator>(['exists', 'not_exists'])
 
 /** Checks a list of conditions. */
-export function validateConditions (inspection: Inspection, path: string, conditions: unknown): void {
-  const { issues } = inspection
+export function validateConditions (run: ValidationRun, path: string, conditions: unknown): void {
+  const { issues } = run
   if (!Array.isArray(conditions)) return issues.error(path, 'must be an array')
 
-  inspection.conditionsLeft -= conditions.length
-  if (inspection.conditionsLeft < 0) return issues.error(path, `makes more than ${MAX_CONDITIONS} conditions in the rule`)
-  for (const [index, condition] of conditions.entries()) validateCondition(inspection, indexPath(path, index), condition)
+  run.conditionsLeft -= conditions.length
+  if (run.conditionsLeft < 0) {
+    return issues.error(path, `makes more than ${MAX_CONDITIONS} conditions in the rule`)
+  }
+  for (const [index, condition] of conditions.entries()) {
+    validateCondition(run, indexPath(path, index), condition)
+  }
 }
 
-function validateCondition (inspection: Inspection, path: string, condition: unknown): void {
-  const { issues } = inspection
+function validateCondition (run: ValidationRun, path: string, condition: unknown): void {
+  const { issues } = run
   if (!isRecord(condition)) return issues.error(path, 'must be an object')
 
   const { source, operator, value } = condition
@@ -30,7 +34,7 @@ function validateCondition (inspection: Inspection, path: string, condition: unk
   if (WITHOUT_VALUE.has(operator)) return
 
   validateValue(issues, `${path}.value`, value)
-  if (operator === 'matches') validateExpression(inspection, path, value)
+  if (operator === 'matches') validateExpression(run, path, value)
   if (operator === 'in' || operator === 'not_in') warnUnlessArray(issues, `${path}.value`, value)
 }
 
@@ -59,16 +63,25 @@ function validateSource (issues: Issues, path: string, source: unknown): void {
   }
 }
 
-function validateExpression (inspection: Inspection, path: string, value: unknown): void {
-  const { issues, allowsExpressions } = inspection
-  if (!allowsExpressions) return issues.error(`${path}.operator`, 'must not be matches: expressions are switched off')
+function validateExpression (run: ValidationRun, path: string, value: unknown): void {
+  const { issues, allowsExpressions } = run
+  if (!allowsExpressions) {
+    return issues.error(`${path}.operator`, 'must not be matches: expressions are switched off')
+  }
   if (value === undefined || isReference(value)) return
-  if (typeof value !== 'string') return issues.warning(`${path}.value`, 'is no string, and so nothing matches')
+  if (typeof value !== 'string') {
+    return issues.warning(`${path}.value`, 'is no string, and so nothing matches')
+  }
 
-  if (--inspection.expressionsLeft < 0) issues.error(`${path}.value`, `makes more than ${MAX_EXPRESSIONS} expressions in the rule`)
-  else issues.catch(`${path}.value`, () => { compileExpression(value) })
+  if (--run.expressionsLeft < 0) {
+    issues.error(`${path}.value`, `makes more than ${MAX_EXPRESSIONS} expressions in the rule`)
+  } else {
+    issues.catch(`${path}.value`, () => { compileRegex(value) })
+  }
 }
 
 function warnUnlessArray (issues: Issues, path: string, value: unknown): void {
-  if (value !== undefined && !Array.isArray(value) && !isReference(value)) issues.warning(path, 'is no array, and so the condition never holds')
+  if (value !== undefined && !Array.isArray(value) && !isReference(value)) {
+    issues.warning(path, 'is no array, and so the condition never holds')
+  }
 }

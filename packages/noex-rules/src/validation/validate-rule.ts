@@ -1,5 +1,4 @@
-import { isRecord } from '../record.js'
-import { type Inspection, MAX_ACTIONS, MAX_CONDITIONS, MAX_EXPRESSIONS } from './inspection.js'
+import { isRecord } from '../util/record.js'
 import { indexPath, type Issues } from './issues.js'
 import { validateActions } from './validate-actions.js'
 import { validateConditions } from './validate-conditions.js'
@@ -7,13 +6,18 @@ import { validateLookups } from './validate-lookups.js'
 import { validateNumber, validateOptionalBoolean } from './validate-number.js'
 import { MAX_TEXT_LENGTH, validateString, validateText } from './validate-text.js'
 import { validateTrigger } from './validate-trigger.js'
+import { MAX_ACTIONS, MAX_CONDITIONS, MAX_EXPRESSIONS, type ValidationRun } from './validation-run.js'
 
-/** So many tags has a rule. */
-export const MAX_TAGS = 32
+/** The most tags of a rule. */
+const MAX_TAGS = 32
 
 /** Checks the snapshot of a rule, which is plain data. */
-export function validateRule (issues: Issues, rule: Readonly<Record<string, unknown>>, allowsExpressions: boolean): void {
-  const inspection: Inspection = {
+export function validateRule (
+  issues: Issues,
+  rule: Readonly<Record<string, unknown>>,
+  allowsExpressions: boolean
+): void {
+  const run: ValidationRun = {
     issues,
     allowsExpressions,
     actionsLeft: MAX_ACTIONS,
@@ -25,13 +29,13 @@ export function validateRule (issues: Issues, rule: Readonly<Record<string, unkn
   validateText(issues, 'name', rule['name'])
   validateMetadata(issues, rule)
   validateTrigger(issues, 'trigger', rule['trigger'])
-  if (rule['conditions'] !== undefined) validateConditions(inspection, 'conditions', rule['conditions'])
-  if (rule['actions'] !== undefined) validateActions(inspection, 'actions', rule['actions'])
+  if (rule['conditions'] !== undefined) validateConditions(run, 'conditions', rule['conditions'])
+  if (rule['actions'] !== undefined) validateActions(run, 'actions', rule['actions'])
   if (rule['lookups'] !== undefined) validateLookups(issues, 'lookups', rule['lookups'])
-  issues.warnOfUnknown(aliasesOf(rule['trigger']), namesOf(rule['lookups'], 'name'))
+  issues.warnOfUnknownNames(aliasesOf(rule['trigger']), namesOf(rule['lookups'], 'name'))
 }
 
-/** Returns the aliases that a trigger gives to events; none for what is no trigger. */
+/** Returns the aliases that a trigger gives to events; none for an invalid trigger. */
 function aliasesOf (trigger: unknown): ReadonlySet<string> {
   const pattern = isRecord(trigger) ? trigger['pattern'] : undefined
   if (!isRecord(pattern)) return new Set()
@@ -45,11 +49,16 @@ function namesOf (items: unknown, member: string): ReadonlySet<string> {
   return new Set(names.filter(name => typeof name === 'string'))
 }
 
-function validateMetadata (issues: Issues, { description, priority, enabled, tags, group }: Readonly<Record<string, unknown>>): void {
+function validateMetadata (
+  issues: Issues,
+  { description, priority, enabled, tags, group }: Readonly<Record<string, unknown>>
+): void {
   if (description !== undefined) validateString(issues, 'description', description, MAX_TEXT_LENGTH)
   if (priority !== undefined) {
     validateNumber(issues, 'priority', priority)
-    if (typeof priority === 'number' && Number.isFinite(priority) && !Number.isInteger(priority)) issues.warning('priority', 'is no whole number')
+    if (typeof priority === 'number' && Number.isFinite(priority) && !Number.isInteger(priority)) {
+      issues.warning('priority', 'is no whole number')
+    }
   }
   validateOptionalBoolean(issues, 'enabled', enabled)
   if (tags !== undefined) validateTags(issues, 'tags', tags)

@@ -1,6 +1,6 @@
 import { type Action, LOG_LEVELS } from '../action.js'
-import { isRecord } from '../record.js'
-import { compileTemplate } from '../template.js'
+import { compileTemplate } from '../expressions/template.js'
+import { isRecord } from '../util/record.js'
 import type { Issues } from './issues.js'
 import { validateDuration, validateOptionalCount } from './validate-number.js'
 import {
@@ -13,11 +13,16 @@ import {
 } from './validate-text.js'
 import { validateData, validateValue, validateValues } from './validate-value.js'
 
-/** The actions that hold no others. */
-export type SimpleActionType = Exclude<Action['type'], 'conditional' | 'for_each' | 'try_catch'>
+/** The types of actions that contain no others. */
+type SimpleActionType = Exclude<Action['type'], 'conditional' | 'for_each' | 'try_catch'>
 
-/** Checks the members of an action that holds no others. */
-export function validateSimpleAction (issues: Issues, path: string, type: SimpleActionType, action: Record<string, unknown>): void {
+/** Checks the properties of an action that contains no others. */
+export function validateSimpleAction (
+  issues: Issues,
+  path: string,
+  type: SimpleActionType,
+  action: Record<string, unknown>
+): void {
   switch (type) {
     case 'set_fact':
       validateTemplate(issues, `${path}.key`, action['key'])

@@ -1,6 +1,6 @@
-import { isRecord } from '../record.js'
+import { compileTopicPattern } from '../patterns/topic-pattern.js'
 import { AGGREGATE_FUNCTIONS, TEMPORAL_COMPARISONS, TEMPORAL_PATTERN_TYPES } from '../temporal-pattern.js'
-import { compileTopicPattern } from '../topic-pattern.js'
+import { isRecord } from '../util/record.js'
 import { indexPath, type Issues, memberPath } from './issues.js'
 import { validateDuration, validateNumber, validateOptionalBoolean } from './validate-number.js'
 import {
@@ -11,10 +11,10 @@ import {
   validateText
 } from './validate-text.js'
 
-/** So many events has a sequence. */
-export const MAX_SEQUENCE_LENGTH = 32
-/** So many paths has a filter. */
-export const MAX_FILTER_PATHS = 32
+/** The most events of a sequence. */
+const MAX_SEQUENCE_LENGTH = 32
+/** The most paths of a filter. */
+const MAX_FILTER_PATHS = 32
 
 const DIGITS = /^\d+$/
 
@@ -40,7 +40,11 @@ export function validateTemporal (issues: Issues, path: string, pattern: unknown
   }
 }
 
-function validateSequence (issues: Issues, path: string, { events, within, strict }: Record<string, unknown>): void {
+function validateSequence (
+  issues: Issues,
+  path: string,
+  { events, within, strict }: Record<string, unknown>
+): void {
   validateDuration(issues, `${path}.within`, within)
   validateOptionalBoolean(issues, `${path}.strict`, strict)
   if (events === undefined) return issues.error(`${path}.events`, 'is missing')
@@ -49,18 +53,28 @@ function validateSequence (issues: Issues, path: string, { events, within, stric
     return issues.error(`${path}.events`, `must have from 2 to ${MAX_SEQUENCE_LENGTH} events`)
   }
   const aliases = new Set<unknown>()
-  for (const [index, event] of events.entries()) validateMatcher(issues, indexPath(`${path}.events`, index), event, aliases)
+  for (const [index, event] of events.entries()) {
+    validateMatcher(issues, indexPath(`${path}.events`, index), event, aliases)
+  }
 }
 
-function validateAbsence (issues: Issues, path: string, { after, expected, within }: Record<string, unknown>): void {
+function validateAbsence (
+  issues: Issues,
+  path: string,
+  { after, expected, within }: Record<string, unknown>
+): void {
   const aliases = new Set<unknown>()
   validateDuration(issues, `${path}.within`, within)
   validateMatcher(issues, `${path}.after`, after, aliases)
   validateMatcher(issues, `${path}.expected`, expected, aliases)
 }
 
-/** Checks what a count and an aggregate have in common. */
-function validateWindow (issues: Issues, path: string, { event, window, comparison, sliding }: Record<string, unknown>): void {
+/** Checks the properties that a count and an aggregate share. */
+function validateWindow (
+  issues: Issues,
+  path: string,
+  { event, window, comparison, sliding }: Record<string, unknown>
+): void {
   validateMatcher(issues, `${path}.event`, event, new Set())
   validateDuration(issues, `${path}.window`, window)
   validateOptionalBoolean(issues, `${path}.sliding`, sliding)
@@ -79,7 +93,9 @@ function validateMatcher (issues: Issues, path: string, matcher: unknown, aliase
 function validateFilter (issues: Issues, path: string, filter: unknown): void {
   if (!isRecord(filter)) return issues.error(path, 'must be an object')
   const wanted = Object.entries(filter)
-  if (wanted.length > MAX_FILTER_PATHS) return issues.error(path, `must have at most ${MAX_FILTER_PATHS} paths`)
+  if (wanted.length > MAX_FILTER_PATHS) {
+    return issues.error(path, `must have at most ${MAX_FILTER_PATHS} paths`)
+  }
   for (const [name, value] of wanted) {
     if (typeof value === 'object' && value !== null) {
       issues.error(memberPath(path, name), 'must be a string, a number, true, false or null')
@@ -87,7 +103,7 @@ function validateFilter (issues: Issues, path: string, filter: unknown): void {
   }
 }
 
-/** An alias that is of no use does no harm: it is a warning. */
+/** Checks an alias. One that cannot be referred to is a warning. */
 function validateAlias (issues: Issues, path: string, alias: unknown, aliases: Set<unknown>): void {
   if (!validateText(issues, path, alias, MAX_VARIABLE_LENGTH)) return
   if (DIGITS.test(alias)) issues.warning(path, `has no effect: matched.${alias} is the event of that place`)

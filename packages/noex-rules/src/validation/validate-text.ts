@@ -1,26 +1,36 @@
-import { compileTemplate } from '../template.js'
+import { compileTemplate } from '../expressions/template.js'
 import type { Issues } from './issues.js'
 
-/** Longest names, ids and paths, in characters. */
-export const MAX_NAME_LENGTH = 512
-/** Longest texts with `${}`, and descriptions, in characters. */
+/** The most characters of names, ids and paths. */
+const MAX_NAME_LENGTH = 512
+/** The most characters of texts with `${}`, and of descriptions. */
 export const MAX_TEXT_LENGTH = 4096
-/** Longest names of variables, in characters. */
+/** The most characters of names of variables. */
 export const MAX_VARIABLE_LENGTH = 128
 
-/** Characters that a name cannot have that stands between dots in a reference. */
+/** Characters that a name between dots of a reference cannot contain. */
 const NO_NAME = /[.${}]/
 
-/** Checks a text that must be there and be more than blanks. Tells whether it is. */
-export function validateText (issues: Issues, path: string, value: unknown, maxLength = MAX_NAME_LENGTH): value is string {
+/** Checks a required text that is not blank. Returns whether it is one. */
+export function validateText (
+  issues: Issues,
+  path: string,
+  value: unknown,
+  maxLength = MAX_NAME_LENGTH
+): value is string {
   if (!validateString(issues, path, value, maxLength)) return false
   if (value.trim() !== '') return true
   issues.error(path, 'must not be blank')
   return false
 }
 
-/** Checks a text that must be there, and may be blank. Tells whether it is. */
-export function validateString (issues: Issues, path: string, value: unknown, maxLength: number): value is string {
+/** Checks a required text, which may be blank. Returns whether it is one. */
+export function validateString (
+  issues: Issues,
+  path: string,
+  value: unknown,
+  maxLength: number
+): value is string {
   if (value === undefined) issues.error(path, 'is missing')
   else if (typeof value !== 'string') issues.error(path, 'must be a string')
   else if (value.length > maxLength) issues.error(path, `has at most ${maxLength} characters`)
@@ -28,7 +38,7 @@ export function validateString (issues: Issues, path: string, value: unknown, ma
   return false
 }
 
-/** Checks a text with `${}` that must be there and be more than blanks. */
+/** Checks a required text with `${}` that is not blank. */
 export function validateTemplate (issues: Issues, path: string, value: unknown): void {
   if (validateText(issues, path, value, MAX_TEXT_LENGTH)) compileText(issues, path, value, compileTemplate)
 }
@@ -39,16 +49,21 @@ type Compile = (text: string) => unknown
 export function compileText (issues: Issues, path: string, text: string, compile: Compile): void {
   issues.catch(path, () => {
     compile(text)
-    issues.noteText(path, text)
+    issues.noteTextReferences(path, text)
   })
 }
 
-/** Checks a pattern that must be there, by compiling it. */
-export function validatePattern (issues: Issues, path: string, value: unknown, compile: (pattern: string) => unknown): void {
+/** Checks a required pattern by compiling it. */
+export function validatePattern (
+  issues: Issues,
+  path: string,
+  value: unknown,
+  compile: (pattern: string) => unknown
+): void {
   if (validateText(issues, path, value)) issues.catch(path, () => { compile(value) })
 }
 
-/** Checks the name of a variable, a lookup or an event, which references call by it. Tells whether it is one. */
+/** Checks the name of a variable, a lookup or an event, which references use. Returns whether it is valid. */
 export function validateVariable (issues: Issues, path: string, value: unknown): value is string {
   if (!validateText(issues, path, value, MAX_VARIABLE_LENGTH)) return false
   if (value !== '__proto__' && isReferable(value)) return true
@@ -56,13 +71,18 @@ export function validateVariable (issues: Issues, path: string, value: unknown):
   return false
 }
 
-/** Whether a name can stand between the dots of a reference. */
+/** Returns whether a name can stand between the dots of a reference. */
 export function isReferable (name: string): boolean {
   return !NO_NAME.test(name)
 }
 
-/** Checks that a text is one of a list. Tells whether it is. */
-export function validateOneOf<T extends string> (issues: Issues, path: string, value: unknown, list: readonly T[]): value is T {
+/** Checks that a text is one of a list. Returns whether it is. */
+export function validateOneOf<T extends string> (
+  issues: Issues,
+  path: string,
+  value: unknown,
+  list: readonly T[]
+): value is T {
   if (value === undefined) issues.error(path, 'is missing')
   else if (typeof value !== 'string') issues.error(path, 'must be a string')
   else if (!list.includes(value as T)) issues.error(path, `must be one of ${list.join(', ')}`)

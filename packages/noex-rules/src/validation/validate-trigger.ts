@@ -1,12 +1,12 @@
-import { compileKeyPattern } from '../key-pattern.js'
-import { isRecord } from '../record.js'
+import { compileKeyPattern } from '../patterns/key-pattern.js'
+import { compileTopicPattern } from '../patterns/topic-pattern.js'
 import { TRIGGER_TYPES } from '../rule.js'
-import { compileTopicPattern } from '../topic-pattern.js'
+import { isRecord } from '../util/record.js'
 import type { Issues } from './issues.js'
 import { validateTemporal } from './validate-temporal.js'
 import { validateOneOf, validatePattern } from './validate-text.js'
 
-/** Checks what starts a rule. */
+/** Checks the trigger of a rule. */
 export function validateTrigger (issues: Issues, path: string, trigger: unknown): void {
   if (trigger === undefined) return issues.error(path, 'is missing')
   if (!isRecord(trigger)) return issues.error(path, 'must be an object')

@@ -1,9 +1,9 @@
-import { isRecord } from '../record.js'
-import { compileReference } from '../reference.js'
-import { isReference, MAX_VALUE_DEPTH } from '../value.js'
+import { compileReference } from '../expressions/reference.js'
+import { isReference, MAX_VALUE_DEPTH } from '../expressions/value.js'
+import { isRecord } from '../util/record.js'
 import { indexPath, type Issues, memberPath } from './issues.js'
 
-/** Checks the references in a value that must be there, and how deep it is. */
+/** Checks the references and the depth of a required value. */
 export function validateValue (issues: Issues, path: string, value: unknown): void {
   if (value === undefined) issues.error(path, 'is missing')
   else validatePart(issues, path, value, 0)
@@ -15,7 +15,7 @@ export function validateValues (issues: Issues, path: string, values: unknown): 
   else for (const [index, value] of values.entries()) validatePart(issues, indexPath(path, index), value, 0)
 }
 
-/** Checks the data of an event, which must be there. */
+/** Checks the required data of an event. */
 export function validateData (issues: Issues, path: string, data: unknown): void {
   if (data === undefined) issues.error(path, 'is missing')
   else if (!isRecord(data)) issues.error(path, 'must be an object')
@@ -32,8 +32,12 @@ function validatePart (issues: Issues, path: string, value: unknown, depth: numb
       issues.noteReference(path, value.ref)
     })
   } else if (Array.isArray(value)) {
-    for (const [index, member] of value.entries()) validatePart(issues, indexPath(path, index), member, depth + 1)
+    for (const [index, member] of value.entries()) {
+      validatePart(issues, indexPath(path, index), member, depth + 1)
+    }
   } else {
-    for (const [name, member] of Object.entries(value)) validatePart(issues, memberPath(path, name), member, depth + 1)
+    for (const [name, member] of Object.entries(value)) {
+      validatePart(issues, memberPath(path, name), member, depth + 1)
+    }
   }
 }

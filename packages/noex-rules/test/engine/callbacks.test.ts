@@ -2,16 +2,16 @@ import { setTimeout as pass } from 'node:timers/promises'
 import { MemoryAdapter } from '@hamicek/noex-store'
 import t, { type Test } from 'tap'
 import { type RuleAction, RuleEngine, type RuleEngineConfig, type RuleInput } from '../../src/index.js'
-import { FakeClock } from '../fake-clock.js'
-import { onTopic, startEngine, type TestEngine } from './start-engine.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { onTopic, startEngine, type TestEngine } from '../support/start-engine.js'
 
 type Callback = (...args: unknown[]) => unknown
 
-/** A function of the application that does not do as it should. */
-interface Misdeed {
+/** A callback or service of the application that misbehaves. */
+interface Misbehaviour {
   readonly call: Callback
-  /** The text of the error that is told of; nothing where what it does is no failure. */
-  readonly told?: RegExp
+  /** The message of the reported error; absent when the misbehaviour is no failure. */
+  readonly reported?: RegExp
   readonly isEndless?: true
 }
 
@@ -25,42 +25,46 @@ const forbid = (): never => { throw new Error('untouchable') }
 /** An object that throws when anything is read of it. */
 const untouchable = new Proxy({}, new Proxy({}, { get: () => forbid }))
 
-const misdeeds: Readonly<Record<string, Misdeed>> = {
-  'that throws': { call: () => { throw new Error('broken') }, told: /broken/ },
+const misdeeds: Readonly<Record<string, Misbehaviour>> = {
+  'that throws': { call: () => { throw new Error('broken') }, reported: /broken/ },
   'that rejects with nothing': {
     call: () => ({ then (_done: Callback, fail: Callback) { fail(undefined) } }),
-    told: /undefined/
+    reported: /undefined/
   },
-  'that throws what has no text': { call: () => { throw untouchable }, told: /no text/ },
+  'that throws what has no text': { call: () => { throw untouchable }, reported: /no text/ },
   'that throws an error without a readable message': {
     call: () => { throw Object.defineProperty(new Error('x'), 'message', { get: forbid }) },
-    told: /no text/
+    reported: /no text/
   },
-  'that rejects': { call: async () => { throw new Error('broken') }, told: /broken/ },
-  'that rejects later': { call: async () => { await pass(5); throw new Error('broken') }, told: /broken/ },
+  'that rejects': { call: async () => { throw new Error('broken') }, reported: /broken/ },
+  'that rejects later': {
+    call: async () => { await pass(5); throw new Error('broken') }, reported: /broken/
+  },
   'whose promise is of its own making, and fails when it is asked': {
     call: () => ({ then () { throw new Error('broken') } }),
-    told: /broken/
+    reported: /broken/
   },
   'whose promise cannot be looked at': {
     call: () => ({ get then () { throw new Error('broken') } }),
-    told: /broken/
+    reported: /broken/
   },
   'whose promise answers and fails': {
     call: () => ({ then (done: Callback, fail: Callback) { done(); done(); fail(new Error('no')) } })
   },
-  'that never settles': { call: () => new Promise(() => {}), told: /within (2\d|30) ms/, isEndless: true },
+  'that never settles': {
+    call: () => new Promise(() => {}), reported: /within (2\d|30) ms/, isEndless: true
+  },
   'whose promise has a promise that never settles': {
-    call: () => ({ then (done: Callback) { done(never) } }), told: /within (2\d|30) ms/, isEndless: true
+    call: () => ({ then (done: Callback) { done(never) } }), reported: /within (2\d|30) ms/, isEndless: true
   },
   'that returns a function with a then': {
-    call: () => Object.assign(() => {}, never), told: /within (2\d|30) ms/, isEndless: true
+    call: () => Object.assign(() => {}, never), reported: /within (2\d|30) ms/, isEndless: true
   },
   'that returns a number': { call: () => 5 },
   'that returns null': { call: () => null },
   'that returns a symbol': { call: () => Symbol('s') },
   'that returns an empty object': { call: () => ({}) },
-  'that returns what cannot be looked at': { call: revoked, told: /revoked/ }
+  'that returns what cannot be looked at': { call: revoked, reported: /revoked/ }
 }
 
 // The timers of an engine do not keep a process alive.
@@ -71,7 +75,7 @@ const CALL: RuleAction = { type: 'call_service', service: 'app', method: 'call' 
 const FAIL: RuleAction = { type: 'call_service', service: 'none', method: 'none' }
 const SILENT = { debug () {}, info () {}, warn () {}, error () {} }
 
-/** Fails when a promise was rejected that nothing has taken. */
+/** Fails the test for an unhandled rejection. */
 function watchRejections (t: Test): void {
   const onRejection = (error: unknown): void => { t.fail(`unhandled: ${String(error)}`) }
   process.on('unhandledRejection', onRejection)
@@ -81,7 +85,7 @@ function watchRejections (t: Test): void {
   })
 }
 
-/** Starts an engine with a rule that works, beside that which has the misdeed. */
+/** Starts an engine with a working rule beside the misbehaviour. */
 async function start (t: Test, config: RuleEngineConfig, input?: RuleInput): Promise<TestEngine> {
   watchRejections(t)
   const started = await startEngine(t, { serviceTimeoutMs: 30, ...config })
@@ -90,7 +94,7 @@ async function start (t: Test, config: RuleEngineConfig, input?: RuleInput): Pro
   return started
 }
 
-/** Sends two events: each does what it should beside the misdeed. */
+/** Sends two events: the working rule runs on each. */
 async function checkGoesOn (t: Test, engine: RuleEngine): Promise<void> {
   await engine.emit('a', { n: 1 })
   await engine.emit('a', { n: 2 })
@@ -98,7 +102,12 @@ async function checkGoesOn (t: Test, engine: RuleEngine): Promise<void> {
   t.ok(engine.isRunning)
 }
 
-function checkTold (t: Test, { told }: Misdeed, errors: TestEngine['errors'], context: object): void {
+function checkTold (
+  t: Test,
+  { reported: told }: Misbehaviour,
+  errors: TestEngine['errors'],
+  context: object
+): void {
   t.equal(errors.length, told === undefined ? 0 : 2, 'each time')
   for (const { error, context: where } of errors) {
     const { message, cause } = error
@@ -108,7 +117,7 @@ function checkTold (t: Test, { told }: Misdeed, errors: TestEngine['errors'], co
 }
 
 for (const [name, misdeed] of Object.entries(misdeeds)) {
-  t.test(`a service ${name} costs its action, and is told of`, async t => {
+  t.test(`a service ${name} costs its action, and is reported`, async t => {
     const { engine, errors } = await start(t, { services: { app: { call: misdeed.call } } }, onTopic('a', {
       id: 'bad',
       priority: 1,
@@ -120,7 +129,7 @@ for (const [name, misdeed] of Object.entries(misdeeds)) {
     t.equal(engine.getStats().servicesTimedOut, misdeed.isEndless === true ? 2 : 0)
   })
 
-  t.test(`a lookup ${name} costs its rule, and is told of`, async t => {
+  t.test(`a lookup ${name} costs its rule, and is reported`, async t => {
     const { engine, errors } = await start(t, { services: { app: { call: misdeed.call } } }, onTopic('a', {
       id: 'bad',
       priority: 1,
@@ -128,13 +137,13 @@ for (const [name, misdeed] of Object.entries(misdeeds)) {
       actions: [{ type: 'set_fact', key: 'ran', value: 1 }]
     }))
     await checkGoesOn(t, engine)
-    t.equal(engine.getFact('ran'), misdeed.told === undefined ? 1 : undefined, 'run with an answer only')
+    t.equal(engine.getFact('ran'), misdeed.reported === undefined ? 1 : undefined, 'run with an answer only')
     checkTold(t, misdeed, errors, { ruleId: 'bad' })
     const failure = { name: 'DataResolutionError', lookupName: 'x', service: 'app', method: 'call' }
     for (const { error } of errors) t.match(error, failure)
   })
 
-  t.test(`a subscriber ${name} costs nothing but its own part, and is told of`, async t => {
+  t.test(`a subscriber ${name} costs nothing but its own part, and is reported`, async t => {
     const { engine, errors } = await start(t, {})
     let others = 0
     engine.subscribe('a', misdeed.call)
@@ -163,23 +172,23 @@ for (const [name, misdeed] of Object.entries(misdeeds)) {
     t.match(errors[0], { context: { action: 'call_service' } })
   })
 
-  t.test(`a storage ${name} when it saves does not hold up the engine, and is told of`, async t => {
+  t.test(`a storage ${name} when it saves does not hold up the engine, and is reported`, async t => {
     const clock = new FakeClock()
     const adapter = new MemoryAdapter()
     adapter.save = misdeed.call as MemoryAdapter['save']
     watchRejections(t)
     const { engine, errors } = await startEngine(t, { clock, persistence: { adapter } })
     engine.registerRule(onTopic('a', { actions: [{ type: 'set_fact', key: 'k', value: 1 }] }))
-    await clock.turn(10)
+    await clock.advance(10)
     await pass(10)
-    await clock.turn(30_000)
+    await clock.advance(30_000)
     await engine.emit('a')
     t.equal(engine.getFact('k'), 1)
-    const told = misdeed.isEndless === true ? /did not answer within 30000 ms/ : misdeed.told
+    const told = misdeed.isEndless === true ? /did not answer within 30000 ms/ : misdeed.reported
     if (told === undefined) t.same(errors, [])
     else t.match(errors[0]?.error.message, told)
     const stopping = engine.stop()
-    await clock.turn(5_000)
+    await clock.advance(5_000)
     await stopping
   })
 
@@ -191,7 +200,7 @@ for (const [name, misdeed] of Object.entries(misdeeds)) {
     const starting = RuleEngine.start({ clock, persistence: { adapter, key: 'mine' } })
       .then(engine => engine.stop(), (error: unknown) => error)
     await pass(10)
-    await clock.turn(30_000)
+    await clock.advance(30_000)
     const outcome = await starting
     if (/null|answers and fails/.test(name)) t.equal(outcome, undefined)
     else t.match(outcome, { name: 'RuleStorageError', message: /"mine"/ })

@@ -2,22 +2,22 @@ import { mock } from 'node:test'
 import { MemoryAdapter } from '@hamicek/noex-store'
 import t, { type Test } from 'tap'
 import type { RuleEngine, RuleEngineConfig } from '../../src/index.js'
-import { onTopic, recordTopics, startEngine } from './start-engine.js'
+import { onTopic, recordTopics, startEngine } from '../support/start-engine.js'
 
 const { setTimeout: startTimer, setImmediate: runInNextTurn } = globalThis
 const readTicks = performance.now.bind(performance)
 
-/** Time that really passes. */
+/** Waits for real time. */
 const pass = (ms: number): Promise<void> => new Promise(resolve => { startTimer(resolve, ms) })
 const turn = (): Promise<void> => new Promise(resolve => { runInNextTurn(resolve) })
 
-/** Works for longer than an engine does at a stretch. */
+/** Works for longer than a time slice. */
 function work (): void {
   const end = readTicks() + 12
   while (readTicks() < end);
 }
 
-/** Puts timers in the place of those of the process. Returns what takes them away. */
+/** Installs fake timers. Returns the function that removes them. */
 type Install = () => () => void
 
 const installs: Readonly<Record<string, Install>> = {
@@ -58,7 +58,7 @@ const installs: Readonly<Record<string, Install>> = {
   }
 }
 
-/** Runs a test under fake timers and tells whether it came to its end within a second. */
+/** Returns whether a run under fake timers ended within a second. */
 async function isDone (install: Install, run: () => Promise<void>): Promise<boolean> {
   const remove = install()
   try {

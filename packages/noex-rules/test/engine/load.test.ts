@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import type { RuleEngine } from '../../src/index.js'
-import { onTopic, rule, startEngine } from './start-engine.js'
+import { onTopic, rule, startEngine } from '../support/start-engine.js'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -11,7 +11,7 @@ const collectGarbage = runInNewContext('gc') as () => void
 const EVENTS = process.env['THOROUGH'] === '1' ? 200_000 : 20_000
 const STRETCHES = 4
 
-/** Milliseconds of each of four stretches of events, and the bytes of the heap after each. */
+/** Returns the milliseconds of each of four stretches of events, and the bytes of the heap after each. */
 async function emitMany (engine: RuleEngine): Promise<{ times: number[], heap: number[] }> {
   const times: number[] = []
   const heap: number[] = []
@@ -24,24 +24,35 @@ async function emitMany (engine: RuleEngine): Promise<{ times: number[], heap: n
   return { times, heap }
 }
 
-/** Bytes that are in use indeed. */
+/** Returns the bytes of the heap in use. */
 function heapUsed (): number {
   collectGarbage()
   return process.memoryUsage().heapUsed
 }
 
 const engines: Array<[name: string, prepare: (engine: RuleEngine) => void]> = [
-  ['that nobody hears of', () => {}],
+  ['without subscribers and rules', () => {}],
   ['that a rule looks at', engine => {
-    engine.registerRule(onTopic('a', { conditions: [{ source: { type: 'event', field: 'n' }, operator: 'lt', value: 0 }] }))
+    engine.registerRule(onTopic(
+      'a', { conditions: [{ source: { type: 'event', field: 'n' }, operator: 'lt', value: 0 }] }
+    ))
     engine.registerRule(onTopic('b*'))
   }],
   ['that a subscriber hears of and a rule makes facts of', engine => {
     engine.subscribe('*', () => {})
-    engine.registerRule(onTopic('a', { actions: [{ type: 'set_fact', key: 'last', value: { ref: 'event.n' } }] }))
+    engine.registerRule(onTopic(
+      'a', { actions: [{ type: 'set_fact', key: 'last', value: { ref: 'event.n' } }] }
+    ))
   }],
   ['that are watched for a sequence', engine => {
-    engine.registerRule(rule({ trigger: { type: 'temporal', pattern: { type: 'sequence', events: [{ topic: 'a' }, { topic: 'never' }], within: '1h', groupBy: 'n' } } }))
+    engine.registerRule(rule({
+      trigger: {
+        type: 'temporal',
+        pattern: {
+          type: 'sequence', events: [{ topic: 'a' }, { topic: 'never' }], within: '1h', groupBy: 'n'
+        }
+      }
+    }))
   }]
 ]
 
@@ -51,7 +62,7 @@ for (const [name, prepare] of engines) {
     prepare(engine)
     const { times, heap } = await emitMany(engine)
     t.equal(engine.getStats().eventsProcessed, EVENTS)
-    // The first stretch warms up. Another program may take the processor for a while, but not for all of the rest.
+    // The first stretch warms up. Another program may use the processor, but not during all of the rest.
     const [first = 0, ...others] = times
     t.ok(Math.min(...others) < first * 3 + 50, `milliseconds: ${times.map(Math.round).join(', ')}`)
     t.ok(Math.min(...heap.slice(1)) - heap[0]! < 3_000_000, `bytes: ${heap.join(', ')}`)
@@ -72,7 +83,10 @@ t.test('events without end of ever new topics leave nothing behind either', asyn
 
 t.test('patterns written to be slow are refused or quick', async t => {
   const { engine } = await startEngine(t)
-  for (const pattern of ['*a'.repeat(8) + 'b', '*a*'.repeat(4) + 'b', '*.'.repeat(31) + '*a*a*a*b', 'a'.repeat(5000) + '*', '*a'.repeat(5000)]) {
+  for (const pattern of [
+    '*a'.repeat(8) + 'b', '*a*'.repeat(4) + 'b', '*.'.repeat(31) + '*a*a*a*b', 'a'.repeat(5000) + '*',
+    '*a'.repeat(5000)
+  ]) {
     const start = performance.now()
     try {
       engine.registerRule(onTopic(pattern))

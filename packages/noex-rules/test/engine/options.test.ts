@@ -1,14 +1,18 @@
 import { MemoryAdapter } from '@hamicek/noex-store'
 import t from 'tap'
 import { RuleEngine } from '../../src/index.js'
-import { FakeClock } from '../fake-clock.js'
-import { onTopic, startEngine } from './start-engine.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { onTopic, startEngine } from '../support/start-engine.js'
 
 t.test('an option that is wrong fails the start, and is named', async t => {
   const adapter = new MemoryAdapter()
   const rows: Array<[name: string, values: unknown[]]> = [
     ['name', ['', ' ', 1]],
-    ...['maxForwardDepth', 'maxConcurrency', 'maxQueue', 'maxFacts', 'maxRules', 'maxTimers', 'maxSubscriptions', 'maxGroups', 'maxTemporalInstances', 'maxActionsPerChain', 'maxCachedLookups', 'serviceTimeoutMs']
+    ...[
+      'maxForwardDepth', 'maxConcurrency', 'maxQueue', 'maxFacts', 'maxRules', 'maxTimers',
+      'maxSubscriptions', 'maxGroups', 'maxTemporalInstances', 'maxActionsPerChain', 'maxCachedLookups',
+      'serviceTimeoutMs'
+    ]
       .map((name): [string, unknown[]] => [name, [0, -1, 1.5, NaN, Infinity, '1', null]]),
     ['maxForwardDepth', [101]],
     ['serviceTimeoutMs', [2 ** 31]],
@@ -23,14 +27,22 @@ t.test('an option that is wrong fails the start, and is named', async t => {
   ]
   for (const [name, values] of rows) {
     for (const value of values) {
-      await t.rejects(RuleEngine.start({ [name]: value }), { name: 'TypeError', message: new RegExp(`option ${name}\\b`) }, `${name}: ${String(value)}`)
+      await t.rejects(
+        RuleEngine.start({ [name]: value }),
+        { name: 'TypeError', message: new RegExp(`option ${name}\\b`) },
+        `${name}: ${String(value)}`
+      )
     }
   }
-  for (const config of [null, 1, 'x', []]) await t.rejects(RuleEngine.start(config as never), { name: 'TypeError' })
+  for (const config of [null, 1, 'x', []]) {
+    await t.rejects(RuleEngine.start(config as never), { name: 'TypeError' })
+  }
 })
 
 t.test('options that are undefined have their defaults', async t => {
-  const { engine } = await startEngine(t, { name: undefined, maxQueue: undefined, services: undefined, clock: undefined, persistence: undefined })
+  const { engine } = await startEngine(
+    t, { name: undefined, maxQueue: undefined, services: undefined, clock: undefined, persistence: undefined }
+  )
   await engine.stop()
   await t.rejects(engine.emit('a'), { message: /"rule-engine" is not running/ })
 })
@@ -85,7 +97,11 @@ t.test('without a logger the console is used', async t => {
   const engine = await RuleEngine.start()
   t.teardown(() => engine.stop())
   const written = (['debug', 'info', 'warn', 'error'] as const).map(level => t.capture(console, level))
-  engine.registerRule(onTopic('a', { actions: (['debug', 'info', 'warn', 'error'] as const).map(level => ({ type: 'log', level, message: level })) }))
+  engine.registerRule(onTopic('a', {
+    actions: ([
+      'debug', 'info', 'warn', 'error'
+    ] as const).map(level => ({ type: 'log', level, message: level }))
+  }))
   await engine.emit('a')
   const lines = written.map(capture => capture().map(({ args }) => args))
   t.strictSame(lines, [[['debug']], [['info']], [['warn']], [['error']]])
@@ -117,15 +133,25 @@ t.test('statistics', async t => {
 
   t.test('count rules whose conditions held, and their time', async t => {
     const clock = new FakeClock()
-    const { engine } = await startEngine(t, { clock, services: { app: { slow: () => new Promise<void>(resolve => { clock.after(30, resolve) }) } } })
+    const { engine } = await startEngine(t, {
+      clock, services: { app: { slow: () => new Promise<void>(resolve => { clock.after(30, resolve) }) } }
+    })
     const slow = { type: 'call_service' as const, service: 'app', method: 'slow' }
     engine.registerRule(onTopic('a', { actions: [slow] }))
     engine.registerRule(onTopic('a', { actions: [{ ...slow, method: 'nothing' }] }))
-    engine.registerRule(onTopic('a', { conditions: [{ source: { type: 'event', field: 'x' }, operator: 'exists' }], actions: [slow] }))
+    engine.registerRule(onTopic(
+      'a', { conditions: [{ source: { type: 'event', field: 'x' }, operator: 'exists' }], actions: [slow] }
+    ))
     const done = engine.emit('a')
-    await clock.turn(30)
+    await clock.advance(30)
     await done
-    t.match(engine.getStats(), { rulesCount: 3, rulesExecuted: 2, avgProcessingTimeMs: 15, actionsFailed: 1, lastError: { at: clock.now(), message: /no such method/ } })
+    t.match(engine.getStats(), {
+      rulesCount: 3,
+      rulesExecuted: 2,
+      avgProcessingTimeMs: 15,
+      actionsFailed: 1,
+      lastError: { at: clock.now(), message: /no such method/ }
+    })
   })
 
   t.test('are copies', async t => {

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { FileAdapter, MemoryAdapter, type PersistedState, type StorageAdapter } from '@hamicek/noex-store'
 import t from 'tap'
 import { RuleEngine } from '../../src/index.js'
-import { FakeClock, settle } from '../fake-clock.js'
-import { onTopic, startEngine } from './start-engine.js'
+import { FakeClock, settle } from '../support/fake-clock.js'
+import { onTopic, startEngine } from '../support/start-engine.js'
 
 type Saved = { rules: Array<{ id: string }>, groups?: Array<{ id: string }> }
 
@@ -16,11 +16,20 @@ async function saved (adapter: StorageAdapter, key = 'rules'): Promise<Persisted
 t.test('rules and groups outlive their engine', async t => {
   const directory = await mkdtemp(join(tmpdir(), 'rules-'))
   t.teardown(() => rm(directory, { recursive: true }))
-  const adapters: Array<() => StorageAdapter> = [(memory => () => memory)(new MemoryAdapter()), () => new FileAdapter({ directory })]
+  const adapters: Array<() => StorageAdapter> = [
+    (memory => () => memory)(new MemoryAdapter()), () => new FileAdapter({ directory })
+  ]
   for (const adapter of adapters) {
     const first = await startEngine(t, { persistence: { adapter: adapter() } })
     first.engine.createGroup({ id: 'g', name: 'G', enabled: false })
-    first.engine.registerRule(onTopic('a', { id: 'one', group: 'g', tags: ['x'], actions: [{ type: 'set_fact', key: 'k', value: [{ ref: 'event' }, null] }] }))
+    first.engine.registerRule(onTopic('a', {
+      id: 'one',
+      group: 'g',
+      tags: [
+        'x'
+      ],
+      actions: [{ type: 'set_fact', key: 'k', value: [{ ref: 'event' }, null] }]
+    }))
     first.engine.registerRule(onTopic('a', { id: 'two', priority: 3 }))
     first.engine.registerRule(onTopic('a', { id: 'gone' }))
     first.engine.updateRule('one', { name: 'One' })
@@ -30,7 +39,10 @@ t.test('rules and groups outlive their engine', async t => {
 
     const second = await startEngine(t, { persistence: { adapter: adapter() } })
     t.strictSame(JSON.stringify(second.engine.getRules()), JSON.stringify(first.engine.getRules()))
-    t.strictSame(second.engine.getGroups().map(group => ({ ...group })), first.engine.getGroups().map(group => ({ ...group })))
+    t.strictSame(
+      second.engine.getGroups().map(group => ({ ...group })),
+      first.engine.getGroups().map(group => ({ ...group }))
+    )
     t.ok(Object.isFrozen(second.engine.getRule('one')?.actions))
     t.equal(second.engine.registerRule(onTopic('b')).version, 5, 'versions go on')
     second.engine.enableGroup('g')
@@ -44,13 +56,15 @@ t.test('a save', async t => {
   t.test('comes 10 ms after the first change, with all changes by then', async t => {
     const clock = new FakeClock()
     const adapter = new MemoryAdapter()
-    const { engine } = await startEngine(t, { clock, persistence: { adapter, key: 'my-rules', schemaVersion: 7 } })
+    const { engine } = await startEngine(
+      t, { clock, persistence: { adapter, key: 'my-rules', schemaVersion: 7 } }
+    )
     engine.registerRule(onTopic('a', { id: 'one' }))
-    await clock.turn(5)
+    await clock.advance(5)
     engine.registerRule(onTopic('a', { id: 'two' }))
-    await clock.turn(4)
+    await clock.advance(4)
     t.equal(await saved(adapter, 'my-rules'), undefined)
-    await clock.turn(1)
+    await clock.advance(1)
     t.match(await saved(adapter, 'my-rules'), {
       state: { rules: [{ id: 'one' }, { id: 'two' }], groups: [] },
       metadata: { persistedAt: clock.now(), serverId: 'rule-engine', schemaVersion: 7 }
@@ -80,11 +94,11 @@ t.test('a save', async t => {
     for (const [name, change, isSaved] of changes) {
       change()
       t.equal(clock.pending, isSaved ? 1 : 0, name)
-      await clock.turn(10)
+      await clock.advance(10)
     }
   })
 
-  t.test('that fails is told of, and tried again with the next change and at the end', async t => {
+  t.test('that fails is reported, and retried with the next change and at the end', async t => {
     const clock = new FakeClock()
     const adapter = new MemoryAdapter()
     let isBroken = true
@@ -92,12 +106,12 @@ t.test('a save', async t => {
     adapter.save = async (key, data) => { if (isBroken) throw new Error('disk full'); await save(key, data) }
     const { engine, errors } = await startEngine(t, { clock, persistence: { adapter } })
     engine.registerRule(onTopic('a', { id: 'one' }))
-    await clock.turn(10)
+    await clock.advance(10)
     t.match(errors, [{ error: { message: 'disk full' } }])
-    await clock.turn(10_000)
+    await clock.advance(10_000)
     t.equal(errors.length, 1)
     engine.registerRule(onTopic('a', { id: 'two' }))
-    await clock.turn(10)
+    await clock.advance(10)
     t.equal(errors.length, 2)
     isBroken = false
     await engine.stop()
@@ -115,12 +129,12 @@ t.test('a save', async t => {
     }
     const { engine } = await startEngine(t, { clock, persistence: { adapter } })
     engine.registerRule(onTopic('a', { id: 'one' }))
-    await clock.turn(10)
+    await clock.advance(10)
     engine.registerRule(onTopic('a', { id: 'two' }))
-    await clock.turn(100)
+    await clock.advance(100)
     t.same(states, [['one']])
     releases[0]!()
-    await clock.turn(10)
+    await clock.advance(10)
     t.same(states, [['one'], ['one', 'two']])
     engine.registerRule(onTopic('a', { id: 'three' }))
     const stopping = engine.stop()
@@ -135,10 +149,12 @@ t.test('a save', async t => {
     const clock = new FakeClock()
     const adapter = new MemoryAdapter()
     adapter.save = () => new Promise(() => {})
-    const { engine, errors } = await startEngine(t, { clock, serviceTimeoutMs: 300, persistence: { adapter } })
+    const { engine, errors } = await startEngine(
+      t, { clock, serviceTimeoutMs: 300, persistence: { adapter } }
+    )
     engine.registerRule(onTopic('a'))
     const stopping = engine.stop()
-    await clock.turn(300)
+    await clock.advance(300)
     await stopping
     t.match(errors, [{ error: { message: /not saved in time/ } }])
   })
@@ -148,23 +164,49 @@ t.test('an engine does not start on what it cannot use, and leaves it as it is',
   const metadata = { persistedAt: 1, serverId: 'rule-engine', schemaVersion: 1 }
   const good = { ...onTopic('a', { id: 'r' }), version: 3, createdAt: 1, updatedAt: 2 }
   const rows: Array<[name: string, data: unknown, message: RegExp]> = [
-    ['another schema version', { state: { rules: [] }, metadata: { ...metadata, schemaVersion: 2 } }, /schema version 2 and not 1/],
+    ['another schema version', {
+      state: { rules: [] }, metadata: { ...metadata, schemaVersion: 2 }
+    }, /schema version 2 and not 1/],
     ['no metadata', { state: { rules: [] } }, /no metadata/],
     ['no rules', { state: {}, metadata }, /no rules/],
     ['nothing', { state: null, metadata }, /no rules/],
-    ['a rule that is not valid', { state: { rules: [good, { ...good, id: 'bad', trigger: { type: 'x' } }] }, metadata }, /rule "bad" is not valid/],
-    ['a rule without a version', { state: { rules: [{ ...good, version: undefined }] }, metadata }, /rule "r" is not valid/],
-    ['a rule of a group that there is none of', { state: { rules: [{ ...good, group: 'g' }] }, metadata }, /rule "r" is not valid/],
+    ['a rule that is not valid', {
+      state: { rules: [good, { ...good, id: 'bad', trigger: { type: 'x' } }] }, metadata
+    }, /rule "bad" is not valid/],
+    ['a rule without a version', {
+      state: { rules: [{ ...good, version: undefined }] }, metadata
+    }, /rule "r" is not valid/],
+    ['a rule of a group that there is none of', {
+      state: { rules: [{ ...good, group: 'g' }] }, metadata
+    }, /rule "r" is not valid/],
     ['a rule that is null', { state: { rules: [null] }, metadata }, /rule undefined is not valid/],
-    ['a group that is not valid', { state: { rules: [], groups: [{ id: 'g' }] }, metadata }, /group "g" is not valid/],
-    ['a group without times', { state: { rules: [], groups: [{ id: 'g', name: 'G' }] }, metadata }, /group "g" is not valid/],
-    ['too many rules', { state: { rules: [good, { ...good, id: 'r2' }] }, metadata }, /rule "r2" is not valid/],
-    ['one group twice', { state: { rules: [], groups: [1, 2].map(() => ({ id: 'g', name: 'G', enabled: true, createdAt: 1, updatedAt: 1 })) }, metadata }, /group "g" is not valid/],
+    ['a group that is not valid', {
+      state: { rules: [], groups: [{ id: 'g' }] }, metadata
+    }, /group "g" is not valid/],
+    ['a group without times', {
+      state: { rules: [], groups: [{ id: 'g', name: 'G' }] }, metadata
+    }, /group "g" is not valid/],
+    ['too many rules', {
+      state: { rules: [good, { ...good, id: 'r2' }] }, metadata
+    }, /rule "r2" is not valid/],
+    ['one group twice', {
+      state: {
+        rules: [],
+        groups: [1, 2].map(() => ({
+          id: 'g', name: 'G', enabled: true, createdAt: 1, updatedAt: 1
+        }))
+      },
+      metadata
+    }, /group "g" is not valid/],
     ['one rule twice', { state: { rules: [good, good] }, metadata }, /rule "r" is not valid/]
   ]
   for (const [name, data, message] of rows) {
     const adapter = new MemoryAdapter({ initialData: new Map([['rules', data as PersistedState<unknown>]]) })
-    await t.rejects(RuleEngine.start({ persistence: { adapter }, maxRules: name === 'too many rules' ? 1 : 9 }), { name: 'RuleStorageError', code: 'RULE_STORAGE_ERROR', message }, name)
+    await t.rejects(
+      RuleEngine.start({ persistence: { adapter }, maxRules: name === 'too many rules' ? 1 : 9 }),
+      { name: 'RuleStorageError', code: 'RULE_STORAGE_ERROR', message },
+      name
+    )
     t.same(await adapter.load('rules'), data, name)
   }
 
@@ -177,7 +219,9 @@ t.test('an engine does not start on what it cannot use, and leaves it as it is',
     const [file = ''] = await readdir(directory)
     const path = join(directory, file)
     await writeFile(path, (await readFile(path, 'utf8')).replace('rule', 'RULE'))
-    await t.rejects(RuleEngine.start({ persistence: { adapter: new FileAdapter({ directory }) } }), { name: 'RuleStorageError', cause: Error })
+    await t.rejects(RuleEngine.start({ persistence: { adapter: new FileAdapter({ directory }) } }), {
+      name: 'RuleStorageError', cause: Error
+    })
   })
 })
 

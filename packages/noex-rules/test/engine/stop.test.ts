@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Action, RuleEngine } from '../../src/index.js'
-import { FakeClock, settle } from '../fake-clock.js'
-import { onTopic, recordTopics, startEngine } from './start-engine.js'
+import { FakeClock, settle } from '../support/fake-clock.js'
+import { onTopic, recordTopics, startEngine } from '../support/start-engine.js'
 
 const call = (method: string) => ({ type: 'call_service' as const, service: 'app', method })
 
@@ -11,7 +11,9 @@ t.test('stop', async t => {
     const app = { stop: async () => { await engine.stop(); order.push('stopped') } }
     const { engine } = await startEngine(t, { services: { app } })
     engine.subscribe('*', ({ topic }) => { order.push(topic) })
-    engine.registerRule(onTopic('a', { actions: [call('stop'), { type: 'emit_event', topic: 'after', data: {} }] }))
+    engine.registerRule(onTopic(
+      'a', { actions: [call('stop'), { type: 'emit_event', topic: 'after', data: {} }] }
+    ))
     const waiting = [engine.emit('a'), engine.emit('b')]
     const [first, second] = await Promise.allSettled(waiting)
     t.equal(first?.status, 'fulfilled')
@@ -27,7 +29,9 @@ t.test('stop', async t => {
       inner: async () => { await engine.stop(); throw new Error('too late') }
     }
     const { engine, errors } = await startEngine(t, { services: { app } })
-    engine.registerRule(onTopic('a', { actions: [call('outer'), { type: 'set_fact', key: 'done', value: true }] }))
+    engine.registerRule(onTopic(
+      'a', { actions: [call('outer'), { type: 'set_fact', key: 'done', value: true }] }
+    ))
     engine.registerRule(onTopic('b', { actions: [call('inner')] }))
     await engine.emit('a')
     await engine.stop()
@@ -40,7 +44,12 @@ t.test('stop', async t => {
   t.test('within a lookup: the rule is not run', async t => {
     const app = { stop: async () => { await engine.stop(); return 1 } }
     const { engine } = await startEngine(t, { services: { app } })
-    engine.registerRule(onTopic('a', { lookups: [{ name: 'x', service: 'app', method: 'stop', onError: 'fail' }], actions: [{ type: 'set_fact', key: 'ran', value: true }] }))
+    engine.registerRule(onTopic('a', {
+      lookups: [
+        { name: 'x', service: 'app', method: 'stop', onError: 'fail' }
+      ],
+      actions: [{ type: 'set_fact', key: 'ran', value: true }]
+    }))
     await engine.emit('a')
     await engine.stop()
     t.equal(engine.getFact('ran'), undefined)
@@ -60,9 +69,13 @@ t.test('stop', async t => {
   t.test('drops what waits, which rejects, and ends timers and subscriptions', async t => {
     const clock = new FakeClock()
     let release = (): void => {}
-    const { engine } = await startEngine(t, { clock, services: { app: { gate: () => new Promise<void>(resolve => { release = resolve }) } } })
+    const { engine } = await startEngine(
+      t, { clock, services: { app: { gate: () => new Promise<void>(resolve => { release = resolve }) } } }
+    )
     const topics = recordTopics(engine)
-    engine.registerRule(onTopic('a', { actions: [call('gate'), { type: 'emit_event', topic: 'a.after', data: {} }] }))
+    engine.registerRule(onTopic(
+      'a', { actions: [call('gate'), { type: 'emit_event', topic: 'a.after', data: {} }] }
+    ))
     await engine.setTimer({ name: 't', duration: 10_000, onExpire: { topic: 't' } })
     const running = engine.emit('a')
     const waiting = engine.emit('b')
@@ -80,13 +93,21 @@ t.test('stop', async t => {
 
   t.test('waits no longer than the service timeout, and ends what still runs', async t => {
     const clock = new FakeClock()
-    const app = { slow: async () => { for (let n = 0; n < 100; n++) await new Promise<void>(resolve => { clock.after(100, resolve) }) } }
+    const app = {
+      slow: async () => {
+        for (let n = 0; n < 100; n++) {
+          await new Promise<void>(resolve => { clock.after(100, resolve) })
+        }
+      }
+    }
     const { engine } = await startEngine(t, { clock, serviceTimeoutMs: 1000, services: { app } })
-    engine.registerRule(onTopic('a', { actions: [call('slow'), { type: 'set_fact', key: 'after', value: true }] }))
+    engine.registerRule(onTopic(
+      'a', { actions: [call('slow'), { type: 'set_fact', key: 'after', value: true }] }
+    ))
     const running = engine.emit('a')
-    await clock.turn(50)
+    await clock.advance(50)
     const stopping = engine.stop()
-    await clock.turn(1000)
+    await clock.advance(1000)
     await Promise.all([stopping, running])
     t.equal(engine.isRunning, false)
     t.equal(engine.getStats().servicesTimedOut, 1, 'and waits for the service no more')
@@ -94,7 +115,8 @@ t.test('stop', async t => {
 
   t.test('ends a chain that works on and on at its next action', async t => {
     const { engine } = await startEngine(t, { serviceTimeoutMs: 30, maxActionsPerChain: 10_000_000 })
-    const each = (actions: Action[]): Action[] => [{ type: 'for_each', collection: { ref: 'event.items' }, as: 'x', actions }]
+    const each = (actions: Action[]): Action[] =>
+      [{ type: 'for_each', collection: { ref: 'event.items' }, as: 'x', actions }]
     engine.registerRule(onTopic('a', { actions: each(each(each([{ type: 'delete_fact', key: 'x' }]))) }))
     engine.registerRule(onTopic('a', { actions: [{ type: 'set_fact', key: 'after', value: true }] }))
     const running = engine.emit('a', { items: Array.from({ length: 200 }) })
@@ -143,7 +165,9 @@ t.test('a stopped engine refuses work and still answers questions', async t => {
     enableGroup: e => e.enableGroup('g'),
     disableGroup: e => e.disableGroup('g')
   }
-  for (const [name, refuse] of Object.entries(thrown)) t.throws(() => refuse(engine), { message: /is not running/ }, name)
+  for (const [name, refuse] of Object.entries(thrown)) {
+    t.throws(() => refuse(engine), { message: /is not running/ }, name)
+  }
 
   t.equal(engine.getFact('k'), 1)
   t.match(engine.queryFacts('k'), [{ version: 1 }])
@@ -151,7 +175,9 @@ t.test('a stopped engine refuses work and still answers questions', async t => {
   t.match(engine.getRule('r'), { id: 'r' })
   t.equal(engine.getRules().length, 1)
   t.equal(engine.validateRule({}).valid, false)
-  t.same([engine.getTimers(), engine.getTimer('t'), engine.getGroups(), engine.getGroup('g')], [[], undefined, [], undefined])
+  t.same([engine.getTimers(), engine.getTimer('t'), engine.getGroups(), engine.getGroup('g')], [
+    [], undefined, [], undefined
+  ])
   const unsubscribe = engine.subscribe('a', () => {})
   unsubscribe()
   t.match(engine.getStats(), { subscriptionsCount: 0, rulesCount: 1 })

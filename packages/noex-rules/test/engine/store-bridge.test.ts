@@ -1,11 +1,15 @@
 import { bridgeStoreToRules, Store } from '@hamicek/noex-store'
 import t from 'tap'
 import type { Event } from '../../src/index.js'
-import { onTopic, recordEvents, startEngine } from './start-engine.js'
+import { onTopic, recordEvents, startEngine } from '../support/start-engine.js'
 
 type Options = Parameters<typeof bridgeStoreToRules>[2]
 
-async function bridge (t: Parameters<typeof startEngine>[0], options?: Options, services: Record<string, object> = {}) {
+async function bridge (
+  t: Parameters<typeof startEngine>[0],
+  options?: Options,
+  services: Record<string, object> = {}
+) {
   const store = await Store.start({ name: `bridge-${Math.random()}` })
   t.teardown(() => store.stop())
   await store.defineBucket('users', {
@@ -26,10 +30,23 @@ const topicsOf = (events: readonly Event[]): string[] => events.map(({ topic }) 
 
 t.test('inserts, updates and deletes of a store trigger rules, in the order of the changes', async t => {
   const { engine, store, events, settled } = await bridge(t)
-  const patterns = ['bucket.users.inserted', 'bucket.users.*', 'bucket.*.inserted', 'bucket.*', 'bucket.*.*', '*.users.deleted', 'bucket.orders.*']
-  for (const pattern of patterns) engine.registerRule(onTopic(pattern, { id: pattern, actions: [{ type: 'set_fact', key: pattern, value: { ref: 'event.type' } }] }))
+  const patterns = [
+    'bucket.users.inserted', 'bucket.users.*', 'bucket.*.inserted', 'bucket.*', 'bucket.*.*',
+    '*.users.deleted', 'bucket.orders.*'
+  ]
+  for (const pattern of patterns) {
+    engine.registerRule(onTopic(
+      pattern, { id: pattern, actions: [{ type: 'set_fact', key: pattern, value: { ref: 'event.type' } }] }
+    ))
+  }
   engine.registerRule(onTopic('bucket.users.updated', {
-    conditions: [{ source: { type: 'event', field: 'newRecord.visits' }, operator: 'gt', value: { ref: 'event.oldRecord.visits' } }],
+    conditions: [{
+      source: {
+        type: 'event', field: 'newRecord.visits'
+      },
+      operator: 'gt',
+      value: { ref: 'event.oldRecord.visits' }
+    }],
     actions: [{ type: 'emit_event', topic: 'more', data: { name: { ref: 'event.newRecord.name' } } }]
   }))
   const users = store.bucket('users')
@@ -38,11 +55,15 @@ t.test('inserts, updates and deletes of a store trigger rules, in the order of t
   await users.update('a', { visits: 1 })
   await users.delete('a')
   await settled()
-  t.same(topicsOf(events), ['bucket.users.inserted', 'bucket.users.updated', 'more', 'bucket.users.updated', 'bucket.users.deleted'])
+  t.same(topicsOf(events), [
+    'bucket.users.inserted', 'bucket.users.updated', 'more', 'bucket.users.updated', 'bucket.users.deleted'
+  ])
   t.match(events[0]?.data, { type: 'inserted', bucket: 'users', key: 'a', record: { name: 'Ann' } })
   t.same(events[2]?.data, { name: 'Ann' })
   t.same(engine.getAllFacts().map(({ key, value }) => [key, value]).sort(), [
-    ['*.users.deleted', 'deleted'], ['bucket.*', 'deleted'], ['bucket.*.*', 'deleted'], ['bucket.*.inserted', 'inserted'],
+    [
+      '*.users.deleted', 'deleted'
+    ], ['bucket.*', 'deleted'], ['bucket.*.*', 'deleted'], ['bucket.*.inserted', 'inserted'],
     ['bucket.users.*', 'deleted'], ['bucket.users.inserted', 'inserted']
   ])
 })
@@ -97,10 +118,17 @@ t.test('the bridge may filter events, and give them other topics and data', asyn
 })
 
 t.test('a rule whose service writes to the store is stopped by the depth of its chain', async t => {
-  const app = { visit: async (id: string) => { const user = await store.bucket('users').get(id); await store.bucket('users').update(id, { visits: (user?.['visits'] as number) + 1 }) } }
+  const app = {
+    visit: async (id: string) => {
+      const user = await store.bucket('users')
+        .get(id); await store.bucket('users').update(id, { visits: (user?.['visits'] as number) + 1 })
+    }
+  }
   const { engine, store, settled } = await bridge(t, undefined, { app })
   await store.bucket('users').insert({ id: 'a', visits: 0 })
-  engine.registerRule(onTopic('bucket.users.updated', { actions: [{ type: 'call_service', service: 'app', method: 'visit', args: [{ ref: 'event.key' }] }] }))
+  engine.registerRule(onTopic('bucket.users.updated', {
+    actions: [{ type: 'call_service', service: 'app', method: 'visit', args: [{ ref: 'event.key' }] }]
+  }))
   await store.bucket('users').update('a', { visits: 1 })
   await settled()
   t.match(await store.bucket('users').get('a'), { visits: 11 })
@@ -118,9 +146,17 @@ t.test('a stopped engine does not disturb the store', async t => {
 })
 
 t.test('a rule that is slow does not keep a write of the store waiting', async t => {
-  const { engine, store, settled, events } = await bridge(t, undefined, { app: { wait: () => new Promise<void>(resolve => { release = resolve }) } })
+  const { engine, store, settled, events } = await bridge(
+    t, undefined, { app: { wait: () => new Promise<void>(resolve => { release = resolve }) } }
+  )
   let release = (): void => {}
-  engine.registerRule(onTopic('bucket.users.inserted', { actions: [{ type: 'call_service', service: 'app', method: 'wait' }, { type: 'emit_event', topic: 'done', data: {} }] }))
+  engine.registerRule(onTopic('bucket.users.inserted', {
+    actions: [
+      {
+        type: 'call_service', service: 'app', method: 'wait'
+      }, { type: 'emit_event', topic: 'done', data: {} }
+    ]
+  }))
   await store.bucket('users').insert({ id: 'a' })
   await store.bucket('users').update('a', { visits: 1 })
   await store.settle()
