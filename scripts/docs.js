@@ -1,4 +1,4 @@
-// Writes the generated tables into the documents, after a build: npm run docs. With --check it writes nothing,
+// Writes the generated tables into the documents, after a build: npm run docs. With --check it writes nothing
 // and fails where a document would change.
 //
 // A table stands between two comments, of which the first says what it shows:
@@ -38,8 +38,11 @@ async function optionsPart (words) {
 
 async function limitsPart (words) {
   if (words.join(' ') === 'of options') {
-    const [plugin, builtIn] = await Promise.all(['noexOptions', 'builtInOptions'].map(find))
-    return optionLimitTable([{ ...plugin, prefix: '' }, { ...builtIn, prefix: 'auth.' }], sources)
+    const prefixes = Object.entries({
+      noexOptions: '', externalOptions: 'auth.', builtInOptions: 'auth.', auditOptions: 'audit.'
+    })
+    const listed = prefixes.map(async ([name, prefix]) => ({ ...await find(name), prefix }))
+    return optionLimitTable(await Promise.all(listed), sources)
   }
   for (const folder of words) shownFolders.add(folder)
   return limitTable(sources.limits.filter(({ file }) => words.some(folder => isIn(file, folder))))

@@ -3,8 +3,15 @@ import { NoexServerError } from '../protocol/errors.js'
 import type { Log } from '../util/log.js'
 import { withTimeoutResult } from '../util/with-timeout.js'
 
-/** Runs of one subject that may go on after nothing waits for them any more: of all clients, and of one. */
+/**
+ * Runs of one query in code that go on after its time, of all clients.
+ * @limit `RATE_LIMITED` with `details.retryAfterMs`
+ */
 const MAX_LATE = 100
+/**
+ * Runs of one query in code that go on after its time, of one client.
+ * @limit `RATE_LIMITED` with `details.retryAfterMs`
+ */
 const MAX_LATE_PER_OWNER = 4
 
 /** How long runs are waited for, and where it is told of one that is late. */

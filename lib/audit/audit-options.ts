@@ -18,6 +18,7 @@ export interface AuditOptions {
   tiers?: readonly Tier[] | undefined
   /**
    * Entries that are kept in memory for `audit.query`.
+   * @limit the oldest entry is forgotten; sinks keep theirs
    * @default 10_000
    */
   maxEntries?: number | undefined
@@ -40,6 +41,7 @@ export interface AuditOptions {
   /**
    * Time within which an entry must be durable where a reply waits for it, in milliseconds. Then the reply is
    * an error, and no more such requests are accepted until the sink has caught up.
+   * @limit `INTERNAL_ERROR` with `details.reason` `audit_unavailable`
    * @default 5_000
    */
   writeTimeoutMs?: number | undefined

@@ -24,6 +24,7 @@ export interface LoginOptions {
   /**
    * Time that a client has to log in, after it has connected and after it has logged out, where a login is
    * required, in milliseconds.
+   * @limit close 1008 `login_timeout`
    * @default 60_000
    */
   loginTimeoutMs?: number | undefined
@@ -72,6 +73,7 @@ export interface ExternalAuth {
   /**
    * Time within which `validate` must settle, in milliseconds. After it the request is answered with
    * `INTERNAL_ERROR`.
+   * @limit `INTERNAL_ERROR`
    * @default 30_000
    */
   validateTimeoutMs?: number | undefined
@@ -96,6 +98,7 @@ export interface BuiltInAuth {
   adminSecret: string
   /**
    * Time that a session lasts, in milliseconds.
+   * @limit `UNAUTHORIZED`, `Session expired`
    * @default 86_400_000
    */
   sessionTtl?: number | undefined
@@ -106,6 +109,7 @@ export interface BuiltInAuth {
   passwordMinLength?: number | undefined
   /**
    * Sessions of one user; one more ends the oldest.
+   * @limit the oldest session ends
    * @default 10
    */
   maxSessionsPerUser?: number | undefined

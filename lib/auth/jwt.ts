@@ -27,7 +27,10 @@ export interface JwtAuth extends ExternalAuth {
  */
 export type TokenValidator = (token: string) => Promise<AuthSession | null>
 
-/** A longer token is refused before anything is computed. */
+/**
+ * Characters of a JSON Web Token: a longer one is refused before anything is computed.
+ * @limit `UNAUTHORIZED`
+ */
 const MAX_TOKEN_CHARS = 8_192
 
 /** Characters of a reason that are logged: claims and headers are the client's words. */

@@ -7,6 +7,7 @@ import { boolean, integer, MAX_INTEGER, timerMs, type } from '../util/option-typ
 export interface ConnectionOptions {
   /**
    * The largest message that a client may send, in bytes.
+   * @limit close 1009
    * @default 1_048_576
    */
   maxPayloadBytes?: number | undefined
@@ -31,6 +32,7 @@ export interface HeartbeatOptions {
   /**
    * Time that a client has to answer a ping, in milliseconds. No shorter than this and no longer than
    * `heartbeat.intervalMs`.
+   * @limit close 4001 `heartbeat_timeout`
    * @default 10_000
    */
   timeoutMs?: number | undefined
@@ -40,17 +42,20 @@ export interface HeartbeatOptions {
 export interface BackpressureOptions {
   /**
    * Bytes that may wait for one client. Above it nothing more is read from that client.
+   * @limit nothing more is read from the client until it has read enough
    * @default 1_048_576
    */
   maxBufferedBytes?: number | undefined
   /**
    * Share of `backpressure.maxBufferedBytes` above which pushes wait: the client gets the newest state once
    * it has read the rest.
+   * @limit pushes wait, and leave states out
    * @default 0.8
    */
   highWaterMark?: number | undefined
   /**
    * Time that a client may stay above that share before it is closed, in milliseconds.
+   * @limit close 1013 `slow_consumer`
    * @default 4_000
    */
   drainTimeoutMs?: number | undefined

@@ -25,7 +25,10 @@ interface Item {
   ready: boolean
 }
 
-/** Replies that may wait. */
+/**
+ * Replies to one client that wait until their audit entries are durable.
+ * @limit nothing more is read from the client until it has fewer
+ */
 const MAX_REPLIES = 256
 
 /**

@@ -39,6 +39,21 @@ export function responseOf (stream: Duplex): ServerResponse | undefined {
 }
 
 /**
+ * Fragments of a message, and one more for each 4 KiB of `maxPayloadBytes` above 256 KiB.
+ * @limit close 1008
+ */
+const MIN_FRAGMENTS = 64
+/** Bytes of `maxPayloadBytes` for each further one. */
+const FRAGMENT_BYTES = 4_096
+/**
+ * Packets in which a message comes in, and one more for each 256 bytes of `maxPayloadBytes` above 256 KiB.
+ * @limit close 1008
+ */
+const MIN_PACKETS = 1_024
+/** Bytes of `maxPayloadBytes` for each further one. */
+const PACKET_BYTES = 256
+
+/**
  * In how many fragments a message of `maxPayload` bytes may come, and in how many pieces TCP may deliver it.
  * A fragment or a piece costs memory beside its bytes, so without these limits a client could take far more
  * than it sends. They let a message pass in fragments of 4 KiB, and in pieces of 256 bytes: the smallest that
@@ -51,8 +66,8 @@ export function frameLimits (maxPayload: number): {
 } {
   return {
     maxPayload,
-    maxFragments: Math.max(64, Math.ceil(maxPayload / 4_096)),
-    maxBufferedChunks: Math.max(1_024, Math.ceil(maxPayload / 256))
+    maxFragments: Math.max(MIN_FRAGMENTS, Math.ceil(maxPayload / FRAGMENT_BYTES)),
+    maxBufferedChunks: Math.max(MIN_PACKETS, Math.ceil(maxPayload / PACKET_BYTES))
   }
 }
 

@@ -20,7 +20,15 @@ export type Gateway = (
 ) => GatewayIdentity | HeaderRefusal
 
 const PATH = 'auth.gateway'
+/**
+ * Roles that a gateway names for one user.
+ * @limit 400 in place of the upgrade
+ */
 const MAX_ROLES = 64
+/**
+ * Characters of the header in which a gateway names roles.
+ * @limit 400 in place of the upgrade
+ */
 const MAX_ROLES_CHARS = 4_096
 
 /**

@@ -13,9 +13,16 @@ import {
 } from './records.js'
 import { SUPERADMIN_ID } from './system-roles.js'
 
+/**
+ * Characters of the name of a resource with an access list.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_NAME_CHARS = 256
 
-/** Entries of one access list. */
+/**
+ * Entries of one access list.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_ENTRIES = 1_000
 
 /** Whom access is given to or taken from. */

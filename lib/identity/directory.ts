@@ -24,7 +24,10 @@ import { isSystemRecord, type Resource, type SystemBucket, type User } from './r
 import { systemBuckets } from './system-buckets.js'
 import { SUPERADMIN_ID, systemRoles, type NamedOperation } from './system-roles.js'
 
-/** Changes that may wait for their turn; each waits for a few short writes at most. */
+/**
+ * Changes of accounts and roles that wait for their turn; each waits for a few short writes at most.
+ * @limit `RATE_LIMITED` with `details.retryAfterMs`
+ */
 const MAX_WAITING = 1_000
 
 /** What a refused change is told to wait, in milliseconds. */

@@ -7,7 +7,15 @@ import { checkName } from './names.js'
 import type { Role } from './records.js'
 import { SUPERADMIN } from './system-roles.js'
 
+/**
+ * Permissions of a role.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_PERMISSIONS = 100
+/**
+ * Characters of the description of a role.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_DESCRIPTION_CHARS = 1_000
 
 /** What a client may say of a role; `undefined` keeps what is there. */

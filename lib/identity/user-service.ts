@@ -10,7 +10,7 @@ import type { Directory, DirectoryWrite } from './directory.js'
 import type { IdentityPolicy } from './identity-policy.js'
 import { attemptKey, settled, type LoginService } from './login-service.js'
 import { checkName, nameKey } from './names.js'
-import { normalPassword, type Passwords } from './passwords.js'
+import { MAX_PASSWORD_CHARS, normalPassword, type Passwords } from './passwords.js'
 import type { Role, User } from './records.js'
 import type { NewSession, SessionService } from './session-service.js'
 import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
@@ -36,11 +36,25 @@ export interface UserServiceParts {
   readonly passwordMinLength: number
 }
 
-/** As long as `Passwords` takes, in UTF-16 units. */
-const MAX_PASSWORD_CHARS = 1_024
+/**
+ * Characters of JSON of the metadata of an account.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_METADATA_CHARS = 16_384
+/**
+ * Characters of the display name of an account.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_DISPLAY_NAME_CHARS = 256
+/**
+ * Characters of the email address of an account.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_EMAIL_CHARS = 320
+/**
+ * Accounts of one page of `identity.listUsers`.
+ * @limit so many are returned
+ */
 const MAX_PAGE_SIZE = 200
 const DEFAULT_PAGE_SIZE = 50
 

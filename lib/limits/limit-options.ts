@@ -8,17 +8,20 @@ export interface LimitOptions {
   connectionLimits?: ConnectionLimitsOptions | undefined
   /**
    * Connections of one client address, or of one /64 network of IPv6.
+   * @limit close 4003 `too_many_connections`
    * @default unlimited
    */
   maxConnectionsPerIp?: number | undefined
   /**
    * Requests of each user, and of each address while no user is logged in.
+   * @limit `RATE_LIMITED` with `details.retryAfterMs`
    * @default none
    */
   rateLimit?: RateLimitOptions | undefined
   /**
    * Work that one request may take: records that are looked at × conditions that each is compared with. A
    * transaction and a call of a procedure count as one request.
+   * @limit `VALIDATION_ERROR` with `details.workBudget`
    * @default 50_000_000
    */
   workBudget?: number | undefined
@@ -26,6 +29,7 @@ export interface LimitOptions {
    * Records that one request may change at once, those that a delete takes with it included: the store does
    * it in one step, in which nothing else runs. `store.clear` has no such limit, and an application that
    * writes to the store itself has none either.
+   * @limit `VALIDATION_ERROR` with `details.maxCommitChanges`
    * @default 10_000
    */
   maxCommitChanges?: number | undefined
@@ -35,32 +39,38 @@ export interface LimitOptions {
 export interface ConnectionLimitsOptions {
   /**
    * Subscriptions of one connection.
+   * @limit `RATE_LIMITED`
    * @default 100
    */
   maxSubscriptionsPerConnection?: number | undefined
   /**
    * Subscriptions of all connections.
+   * @limit `RATE_LIMITED`
    * @default 10_000
    */
   maxTotalSubscriptions?: number | undefined
   /**
    * Connections at a time.
+   * @limit 503 in place of the upgrade
    * @default unlimited
    */
   maxConnections?: number | undefined
   /**
    * Connections of one user at a time.
+   * @limit `RATE_LIMITED` at login; 429 in place of the upgrade where a gateway names the user
    * @default unlimited
    */
   maxConnectionsPerUser?: number | undefined
   /**
    * Connections at a time of clients that must log in and have not.
+   * @limit 503 in place of the upgrade
    * @default 10_000
    */
   maxUnauthenticatedConnections?: number | undefined
   /**
    * The largest message that a client may send before it logs in for the first time on its connection, where
    * a login is required, in bytes; at most `maxPayloadBytes` counts. It must have room for a login.
+   * @limit close 1009
    * @default 32_768
    */
   maxUnauthenticatedPayloadBytes?: number | undefined

@@ -18,6 +18,7 @@ const EVERYBODY = ''
 export interface LoginRateLimitOptions {
   /**
    * Failed logins to one account within the window; ten times as many from one address.
+   * @limit `RATE_LIMITED` with `details.retryAfterMs`
    * @default 5
    */
   maxAttempts?: number | undefined

@@ -7,8 +7,12 @@ import { IdentitySession } from '../identity/session-service.js'
 import type { Client } from './context.js'
 import { defineOperation, type Operation } from './operation.js'
 
-/** A client's token is kept as long as its session. */
-const Token = Type.String({ minLength: 1, maxLength: 16_384 })
+/**
+ * Characters of a token of any kind, which is kept as long as its session.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_TOKEN_CHARS = 16_384
+const Token = Type.String({ minLength: 1, maxLength: MAX_TOKEN_CHARS })
 
 /** The operations of the `auth` namespace. PROTOCOL.md, "Authentication". */
 export const auth: readonly Operation[] = [

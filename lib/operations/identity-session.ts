@@ -7,8 +7,12 @@ import { Name } from '../protocol/fields.js'
 import type { OperationContext } from './context.js'
 import { accounts, defineOperation, userIn, type Operation } from './operation.js'
 
-/** A name, password or secret to log in with: longer than any that is in use, and bounded. */
-const Credential = Type.String({ minLength: 1, maxLength: 4_096 })
+/**
+ * Characters of a name, password or secret to log in with.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_CREDENTIAL_CHARS = 4_096
+const Credential = Type.String({ minLength: 1, maxLength: MAX_CREDENTIAL_CHARS })
 
 /**
  * The operations of the `identity` namespace that concern the client's own session. PROTOCOL.md, "Users and

@@ -7,7 +7,10 @@ import { compileTemplate, type Place, type Template } from './template.js'
 import { transform } from './transform.js'
 import { invalid } from '../protocol/errors.js'
 
-/** About how many characters of JSON what is made for one step may have. */
+/**
+ * Characters of JSON that are made for one step of a procedure, about.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_VALUE_CHARS = 1_048_576
 
 /** Makes the steps of a definition, which has been checked, ready to run. */

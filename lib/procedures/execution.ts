@@ -11,7 +11,10 @@ import { SizeBudget } from './size-budget.js'
 import { contextOf, DirectRequests, type Call, type StepRequests } from './step-requests.js'
 import { inTransaction, type TransactionRequests } from './transaction-requests.js'
 
-/** About how many characters of JSON all results of one call may have together. */
+/**
+ * Characters of JSON of all results of one call of a procedure, about.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_RESULTS_CHARS = 16_777_216
 
 /** Milliseconds that steps go on for although others wait: most procedures are done by then. */

@@ -8,16 +8,19 @@ import type { ProcedureLimits } from './step-check.js'
 export interface ProcedureOptions {
   /**
    * Steps of one [stored procedure](procedures.md), those within others included.
+   * @limit `VALIDATION_ERROR`
    * @default 100
    */
   maxSteps?: number | undefined
   /**
    * How deep `if` steps may be nested.
+   * @limit `VALIDATION_ERROR`
    * @default 5
    */
   maxConditionDepth?: number | undefined
   /**
    * Time after which a call is given up where the procedure sets no other, in milliseconds.
+   * @limit `INTERNAL_ERROR`
    * @default 30_000
    */
   defaultTimeoutMs?: number | undefined

@@ -15,10 +15,16 @@ import { issueText } from './issues.js'
 import type { Procedure } from './procedure.js'
 import { isProcedureRecord, proceduresBucket } from './system-bucket.js'
 
-/** Procedures that clients may register in one store. */
+/**
+ * Procedures that clients have registered in one store.
+ * @limit `RATE_LIMITED`
+ */
 const MAX_PROCEDURES = 1_000
 
-/** Changes that may wait for their turn. */
+/**
+ * Changes of procedures that wait for their turn.
+ * @limit `RATE_LIMITED` with `details.retryAfterMs`
+ */
 const MAX_WAITING = 1_000
 
 /** What a refused change is told to wait, in milliseconds. */

@@ -1,6 +1,9 @@
 import { endOfString, QUOTE } from './json-text.js'
 
-/** Nesting that a frame may have, the message itself being level 1. */
+/**
+ * Levels of objects and arrays in a message, of which the message itself is the first.
+ * @limit `VALIDATION_ERROR`
+ */
 export const MAX_JSON_DEPTH = 32
 
 /** Characters of a member name that an error repeats. */

@@ -19,11 +19,21 @@ export interface FoundSession extends Omit<AuthSession, 'metadata' | 'expiresAt'
   expiresAt?: number | null | undefined
 }
 
-/** Characters of a user id, at most. */
+/**
+ * Characters of a user id.
+ * @limit the login fails
+ */
 export const MAX_USER_ID_CHARS = 256
 
-/** Roles of a session, and characters of each, at most. */
+/**
+ * Roles of a session.
+ * @limit the login fails
+ */
 export const MAX_ROLES = 100
+/**
+ * Characters of a role.
+ * @limit the login fails
+ */
 export const MAX_ROLE_CHARS = 256
 
 /** Whether a value may be the id of a user: a text of 1 to 256 characters, well-formed Unicode. */

@@ -13,6 +13,7 @@ export interface RuleOptions {
   /**
    * Time that the rule engine has to answer a request, in milliseconds; then the client gets an
    * `INTERNAL_ERROR`, though the engine may still do as it was asked.
+   * @limit `INTERNAL_ERROR`
    * @default 30_000
    */
   rulesTimeoutMs?: number | undefined

@@ -1,4 +1,7 @@
-/** Longer patterns are refused, in characters. */
+/**
+ * Characters of the pattern of a topic, and of the names of rules, facts and topics.
+ * @limit `VALIDATION_ERROR`
+ */
 export const MAX_PATTERN_LENGTH = 512
 
 /** Whether a pattern of `rules.subscribe` has wildcards; without any, it is a topic. */

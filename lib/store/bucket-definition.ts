@@ -12,21 +12,36 @@ import { didYouMean, nearestNames } from '../util/nearest.js'
 import { metadata, refuseInherited } from './known-fields.js'
 import type { NoexStore } from './noex-store.js'
 
-/** The store names all values of an `enum` in each of its issues. */
+/**
+ * Characters of JSON of an `enum`: the store names all its values in each issue.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_ENUM_CHARS = 4_096
+
+/**
+ * Values of an `enum`.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_ENUM_VALUES = 250
+
+/**
+ * Characters of the `pattern` of a field.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_FIELD_PATTERN_CHARS = 500
 
 const Field = Compile(Type.Object({
   type: Type.Enum(['string', 'number', 'boolean', 'object', 'array', 'date']),
   required: Type.Optional(Type.Boolean()),
   default: Type.Optional(Type.Unknown()),
   generated: Type.Optional(Type.Enum(['uuid', 'cuid', 'autoincrement', 'timestamp'])),
-  enum: Type.Optional(Type.Array(Type.Unknown(), { minItems: 1, maxItems: 250 })),
+  enum: Type.Optional(Type.Array(Type.Unknown(), { minItems: 1, maxItems: MAX_ENUM_VALUES })),
   format: Type.Optional(Type.Enum(['email', 'url', 'iso-date'])),
   min: Type.Optional(Type.Number()),
   max: Type.Optional(Type.Number()),
   minLength: Type.Optional(Count),
   maxLength: Type.Optional(Count),
-  pattern: Type.Optional(Type.String({ maxLength: 500 })),
+  pattern: Type.Optional(Type.String({ maxLength: MAX_FIELD_PATTERN_CHARS })),
   unique: Type.Optional(Type.Boolean()),
   ref: Type.Optional(Name),
   onDelete: Type.Optional(Type.Enum(['restrict', 'cascade', 'set_null'])),

@@ -4,13 +4,22 @@ import { isPlainObject } from '../util/option-schema.js'
 import { refuseInherited } from './known-fields.js'
 import { FilterRange, type Bound } from './filter-range.js'
 
-/** Elements that all `$in` and `$nin` of a filter may have: each is compared with each record. */
+/**
+ * Elements of all `$in` and `$nin` of a filter: each is compared with each record.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_LIST = 10_000
 
-/** Characters of a text that is looked for in others; `$contains` turns it to lower case for each record. */
+/**
+ * Characters of the operand of `$contains`, `$startsWith` or `$endsWith`.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_TEXT = 1_000
 
-/** Members and operators that a whole filter may have: each is looked at for each record. */
+/**
+ * Members and operators of a filter: each is looked at for each record.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_CONDITIONS = 250
 
 /**

@@ -7,10 +7,16 @@ import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { EventChannel, EventListener } from './event-channel.js'
 import type { EventChannels } from './event-channels.js'
 
-/** Events that may wait for one client. More are counted, and the client is told how many it has missed. */
+/**
+ * Rule events that wait for one client.
+ * @limit the system event `gap` tells how many are missing
+ */
 export const MAX_WAITING_EVENTS = 1_000
 
-/** The bytes that they may have. */
+/**
+ * Bytes of the rule events that wait for one client.
+ * @limit the system event `gap` tells how many are missing
+ */
 export const MAX_WAITING_EVENT_BYTES = 1_048_576
 
 /** Which topics of a pattern a client may hear: `below`: of `stem.*`, all but `stem` itself. */

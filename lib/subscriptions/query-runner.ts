@@ -15,6 +15,7 @@ export interface QueryOptions {
   /**
    * Time that a client waits for a [query in code](live-queries.md#queries-in-code), in milliseconds. A later
    * result is dropped.
+   * @limit `INTERNAL_ERROR`
    * @default 30_000
    */
   queryTimeoutMs?: number | undefined

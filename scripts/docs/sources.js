@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
 
-const folders = ['lib', 'packages/noex-store/src']
+const folders = ['lib', 'packages/noex-store/src', 'packages/noex-rules/src']
 
 /**
  * Returns the interfaces and the groups of options by name, and the constants with the tag `@limit`, as the
@@ -12,7 +12,7 @@ const folders = ['lib', 'packages/noex-store/src']
 export function readSources (root) {
   const sources = { interfaces: new Map(), groups: new Map(), limits: [] }
   for (const folder of folders) {
-    for (const name of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
+    for (const name of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).sort()) {
       const file = join(folder, name)
       if (name.endsWith('.ts')) readSource(file, readFileSync(join(root, file), 'utf8'), sources)
     }
