@@ -12,6 +12,7 @@ import { inSlices, sendLines } from './line-slices.js'
 import { withRemedy } from './remedy.js'
 import type { LogCall, LogNotice, LogOpened, ReadLines, ReadNotes } from './log-messages.js'
 
+/** Options of a log in files. */
 export interface FileLogOptions {
   /** Folder of the log's files; made if it is missing. For its owner only. */
   readonly directory: string
@@ -25,7 +26,11 @@ export interface FileLogOptions {
   readonly onProgress?: (progress: RecoveryProgress) => void
 }
 
-/** A log of commits in files of one directory, written in a thread; see log-directory.ts for the files. */
+/**
+ * A log of commits in files of one directory, written in a thread; see log-directory.ts for the files.
+ * @example
+ * await store.attachLog(new FileLog({ directory: '/var/lib/shop' }))
+ */
 export class FileLog implements ChangeLog {
   /** Backups of the store beside the log. */
   readonly backups = new FileBackups(async call => await this.#call({ type: 'backup', call }))
@@ -248,8 +253,8 @@ async function readImage (texts: readonly string[], directory: string): Promise<
 /** Its bytes are those that were written, so that another version has written them. */
 function unreadable (subject: string, error: unknown): Error {
   const { message } = error as Error
-  return new Error(`${subject} cannot be read (${message}): run the version of the package that wrote it, or ` +
-    'bring the directory back from a backup', { cause: error })
+  return new Error(`${subject} cannot be read (${message}): run the version of the package that wrote it, ` +
+    'or bring the directory back from a backup', { cause: error })
 }
 
 function * linesIn (texts: readonly string[]): Generator<string> {

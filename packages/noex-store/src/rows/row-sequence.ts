@@ -1,21 +1,10 @@
-import type { Row } from './row.js'
+import type { Chunk, Row } from './row.js'
 
 /** Rows of a chunk. */
 const CHUNK_ROWS = 64
 
 /** Slots from which on a chunk is made smaller when seven eighths of them are empty. */
 const MIN_COMPACTED = 16
-
-/** A run of places in the order of insertion; a deleted row leaves an empty slot. */
-export interface Chunk {
-  /** Place of the first slot. */
-  readonly start: number
-  readonly slots: Array<Row | undefined>
-  /** Places of the slots, ascending; `undefined` where they follow one another from `start` on. */
-  places: number[] | undefined
-  /** Slots that hold a row. */
-  size: number
-}
 
 /** The place of a slot. */
 export function placeAt ({ start, places }: Chunk, slot: number): number {

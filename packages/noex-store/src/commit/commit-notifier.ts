@@ -1,4 +1,4 @@
-import { callSafely } from '../events/call-safely.js'
+import { callSafely } from '../util/call-safely.js'
 import type { BackgroundWork } from '../scan/background.js'
 import type { Slicer } from '../scan/slicer.js'
 import type { Commit } from '../types/commit.js'
@@ -14,8 +14,8 @@ interface Told {
   readonly onTold: CommitListener | undefined
 }
 
-/** What a lane needs of its engine. */
-export interface LaneOptions {
+/** Parts of the engine that a notifier uses. */
+interface CommitNotifierOptions {
   /** Hears what a listener throws or rejects with. */
   readonly onFailure: (error: unknown) => void
   readonly slicer: Slicer
@@ -27,16 +27,16 @@ export interface LaneOptions {
  * interrupted, its commit is told when all have heard the one before. Listeners that write at every commit do
  * not hold the event loop: after 5 ms the rest is told in later turns, in order.
  */
-export class CommitLane {
+export class CommitNotifier {
   /** Replaced and never changed: who is told of a commit is known when it is begun to be told. */
   #listeners: readonly CommitListener[] = []
-  readonly #options: LaneOptions
+  readonly #options: CommitNotifierOptions
   #queue: Told[] = []
   /** Place in the queue of the next one that is told. */
   #next = 0
   #isTelling = false
 
-  constructor (options: LaneOptions) {
+  constructor (options: CommitNotifierOptions) {
     this.#options = options
   }
 

@@ -1,18 +1,17 @@
-import { Bucket } from './bucket/bucket.js'
-import {
-  BucketNotDefinedError, InputTooLargeError, StoreStoppedError, TransactionConflictError
-} from './errors.js'
-import { checkQuotas, checkUnchanged, checkUnique, evict } from './commit/check.js'
-import { CommitHistory } from './commit/history.js'
-import { CommitLane, type CommitListener } from './commit/lane.js'
-import type { Plan, Step } from './commit/plan.js'
-import { checkReferences, followDeletes, hasCauses, type Inbound } from './commit/references.js'
-import { UndoLog, type Undo } from './commit/undo-log.js'
-import type { Change, Commit, RecordChange, WriteOptions } from './types/commit.js'
-import { callSafely } from './events/call-safely.js'
-import { BackgroundWork } from './scan/background.js'
-import { CheckWaiter } from './schema/pending-checks.js'
-import { slicer } from './scan/slicer.js'
+import { Bucket } from '../bucket/bucket.js'
+import { BucketNotDefinedError, StoreStoppedError, TransactionConflictError } from '../errors.js'
+import type { Change, Commit, WriteOptions } from '../types/commit.js'
+import { applyStep, refuseTooManyBytes } from './apply-step.js'
+import { checkQuotas, checkUnchanged, checkUnique, evict } from './check.js'
+import { CommitHistory } from './history.js'
+import { CommitNotifier, type CommitListener } from './commit-notifier.js'
+import type { Plan, Step } from './plan.js'
+import { checkReferences, followDeletes, hasCauses, type InboundReference } from './references.js'
+import { UndoLog, type Undo } from './undo-log.js'
+import { callSafely } from '../util/call-safely.js'
+import { BackgroundWork } from '../scan/background.js'
+import { CheckWaiter } from '../schema/pending-checks.js'
+import { slicer } from '../scan/slicer.js'
 
 /** Longest note of a commit, in characters. */
 const MAX_NOTE_CHARS = 65_536
@@ -20,7 +19,8 @@ const MAX_NOTE_CHARS = 65_536
 /** Options of a commit; `time` is that of a commit of elsewhere, in epoch milliseconds. */
 type CommitOptions = WriteOptions & Partial<Pick<Commit, 'time'>>
 
-export interface EngineOptions {
+/** Bounds and callbacks of an engine, complete. */
+interface EngineOptions {
   readonly name: string
   /** Returns the time in epoch milliseconds. */
   readonly now: () => number
@@ -39,16 +39,16 @@ export interface EngineOptions {
 }
 
 /**
- * The one lane of a store: every change of data or definitions is one synchronous step over all buckets, that
- * is checked as a whole, applied as a whole, numbered and told in order.
+ * Commits the changes of a store, one after the other: every change of data or definitions is one synchronous
+ * step over all buckets, that is checked as a whole, applied as a whole, numbered and told in order.
  */
 export class Engine {
   readonly options: EngineOptions
   readonly buckets = new Map<string, Bucket>()
   /** Tells of commits when they are applied. */
-  readonly lane: CommitLane
+  readonly appliedCommits: CommitNotifier
   /** Tells of commits when they are durable. */
-  readonly durableLane: CommitLane
+  readonly durableCommits: CommitNotifier
   readonly history = new CommitHistory()
   readonly undoLog = new UndoLog()
   /** That of the process: all long work together has 5 ms of a turn. */
@@ -69,7 +69,7 @@ export class Engine {
   #revision = 0
   /** Time of the commit that is made at the moment. */
   #time: number | undefined
-  #inbound: Map<Bucket, Inbound[]> | undefined
+  #inbound: Map<Bucket, InboundReference[]> | undefined
   readonly #onApplied = new Set<CommitListener>()
   readonly #loggedCounters = new WeakMap<Bucket, number>()
 
@@ -80,8 +80,8 @@ export class Engine {
     this.background = new BackgroundWork(options.onListenerError)
     const { slicer, background } = this
     const laneOptions = { onFailure: options.onListenerError, slicer, background }
-    this.lane = new CommitLane(laneOptions)
-    this.durableLane = new CommitLane(laneOptions)
+    this.appliedCommits = new CommitNotifier(laneOptions)
+    this.durableCommits = new CommitNotifier(laneOptions)
   }
 
   /** Revision of the last commit. */
@@ -118,7 +118,7 @@ export class Engine {
   }
 
   /** The fields of all buckets that refer to this one. */
-  inboundOf (bucket: Bucket): readonly Inbound[] {
+  inboundOf (bucket: Bucket): readonly InboundReference[] {
     if (this.#inbound === undefined) {
       this.#inbound = new Map()
       for (const source of this.buckets.values()) {
@@ -238,7 +238,7 @@ export class Engine {
       const undone: Commit = { ...commit, undone: true }
       this.history.add(undone)
       for (const listener of this.#onApplied) listener(undone)
-      this.lane.tell(undone)
+      this.appliedCommits.tell(undone)
     }
   }
 
@@ -278,13 +278,13 @@ export class Engine {
     }
   }
 
-  readonly #tellDurable: CommitListener = commit => { this.durableLane.tell(commit) }
+  readonly #tellDurable: CommitListener = commit => { this.durableCommits.tell(commit) }
 
   #tell (commit: Commit, undo: Undo[] | undefined, bytes: number): void {
     if (undo !== undefined) this.undoLog.add(commit, undo)
     this.history.add(commit, bytes)
     for (const listener of this.#onApplied) listener(commit)
-    this.lane.tell(commit, this.undoLog.isOn ? undefined : this.#tellDurable)
+    this.appliedCommits.tell(commit, this.undoLog.isOn ? undefined : this.#tellDurable)
   }
 
   /** @throws BucketNotDefinedError, TransactionConflictError for a bucket that is another one now */
@@ -309,39 +309,4 @@ export class Engine {
     }
     return counters
   }
-}
-
-/** Estimated bytes of the records of a commit that goes to a log, as one line. */
-const MAX_LOGGED_BYTES = 41_943_040
-
-/**
- * @throws InputTooLargeError, with all steps taken back, when a log could not hold their records in one line
- */
-function refuseTooManyBytes (steps: readonly Step[], undo: Undo[]): void {
-  let bytes = 0
-  for (const { row, after } of steps) if (after !== undefined) bytes += row?.bytes ?? 0
-  if (bytes <= MAX_LOGGED_BYTES) return
-  for (const step of undo.reverse()) step()
-  throw new InputTooLargeError((steps[0] as Step).bucket.name, 'operation', MAX_LOGGED_BYTES)
-}
-
-/** Does one step of a commit; what takes it back is added to `undo`. */
-export function applyStep (step: Step, undo: Undo[] | undefined): RecordChange {
-  const { bucket, before, after, key } = step
-  const type = before === undefined ? 'insert' : after === undefined ? 'delete' : 'update'
-  if (after === undefined) {
-    const row = step.row as NonNullable<Step['row']>
-    const forgotten = bucket.delete(row)
-    undo?.push(() => { bucket.undoDelete(row, before as NonNullable<typeof before>, forgotten) })
-  } else if (before === undefined) {
-    const known = bucket.deleted.get(key)
-    const row = bucket.insert(key, after)
-    step.row = row
-    undo?.push(() => { bucket.undoInsert(row, known) })
-  } else {
-    const row = step.row as NonNullable<Step['row']>
-    bucket.update(row, after)
-    undo?.push(() => { bucket.update(row, before) })
-  }
-  return { type, bucket: bucket.name, key: (after ?? before)?.[bucket.schema.key], before, after }
 }

@@ -1,10 +1,10 @@
-import type { BucketHandle } from '../bucket-handle.js'
+import type { BucketHandle } from './bucket-handle.js'
 import type { TransactionBucketHandle } from '../transaction/transaction-bucket.js'
 import type { TransactionContext } from '../transaction/transaction.js'
-import type { WriteOptions } from './commit.js'
-import type { BucketName, InsertOf, KeyOf, RecordOf, StoreSchema, UpdateOf } from './record-types.js'
-import type { FilterOf } from './typed-filter.js'
-import type { TypedQueryBucket, TypedReads } from './typed-query.js'
+import type { WriteOptions } from '../types/commit.js'
+import type { BucketName, InsertOf, KeyOf, RecordOf, StoreSchema, UpdateOf } from '../types/record-types.js'
+import type { FilterOf } from '../types/typed-filter.js'
+import type { TypedQueryBucket, TypedReads } from '../types/typed-query.js'
 
 /** The changes of an update, or the function that makes them of the record as it is in that moment. */
 export type ChangesOf<S extends StoreSchema, N extends BucketName<S>> =

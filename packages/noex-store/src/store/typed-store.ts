@@ -1,16 +1,16 @@
-import type { Store } from '../store.js'
-import type { TypedAccessOptions } from './access.js'
-import type { CommitCause, TransactionOptions } from './commit.js'
-import type { ParamsIn } from './query-params.js'
-import type { ReadFilter } from './query.js'
-import type { StoreSchema } from './record-types.js'
+import type { StoreBuckets } from './store-buckets.js'
+import type { TypedAccessOptions } from '../types/access.js'
+import type { CommitCause, TransactionOptions } from '../types/commit.js'
+import type { ParamsIn } from '../types/query-params.js'
+import type { ReadFilter } from '../types/query.js'
+import type { StoreSchema } from '../types/record-types.js'
 import type { TypedBucket, TypedTransaction } from './typed-bucket.js'
-import type { EventOf, TopicOf, TypedCommit } from './typed-changes.js'
+import type { EventOf, TopicOf, TypedCommit } from '../types/typed-changes.js'
 import type {
   ConfigAggregate, ConfigResult, KeptFields, Query, QueryName, TypedQueryConfig,
   TypedQueryContext
-} from './typed-query.js'
-import type { StoreOptions } from './store.js'
+} from '../types/typed-query.js'
+import type { StoreOptions } from '../types/store.js'
 
 /** Options of `Store.start` for a store with the buckets of a schema. */
 export interface TypedStoreOptions<S extends StoreSchema> extends StoreOptions {
@@ -19,7 +19,7 @@ export interface TypedStoreOptions<S extends StoreSchema> extends StoreOptions {
 }
 
 // As in typed-bucket.ts.
-interface OpenStore extends Store {
+interface OpenStore extends StoreBuckets {
   bucket: any
   transaction: any
   on: any
@@ -38,6 +38,8 @@ interface OpenStore extends Store {
 export interface TypedStore<S extends StoreSchema> extends OpenStore {
   /** Returns a bucket's reads and writes. */
   bucket<N extends keyof S & string> (name: N, access?: TypedAccessOptions<S, N>): TypedBucket<S, N>
+  /** Defines more buckets, and resolves with this store as one that has their types. */
+  defineBuckets<T extends StoreSchema> (schema: T): Promise<TypedStore<T>>
   /** Runs `fn` and commits what it has written, as `Store.transaction` does. */
   transaction<T> (fn: (tx: TypedTransaction<S>) => Promise<T>, options?: TransactionOptions): Promise<T>
   /** Hears of changed records; the topic tells the type of the message. */
@@ -83,6 +85,6 @@ export interface TypedStore<S extends StoreSchema> extends OpenStore {
 }
 
 /** The parameters of `Store.runQuery` after those of the query. */
-type RunRest = Parameters<Store['runQuery']> extends [string, unknown?, ...infer R] ? R : never
+type RunRest = Parameters<StoreBuckets['runQuery']> extends [string, unknown?, ...infer R] ? R : never
 type SubscribeRest<TParams, TResult> =
   [params: TParams, callback: (result: TResult) => void, readFilter?: ReadFilter]

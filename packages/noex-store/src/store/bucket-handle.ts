@@ -1,14 +1,14 @@
-import { whenPurged } from './commit/expiry.js'
-import { insertMany } from './commit/insert-many.js'
-import { WriteAccess } from './commit/write-access.js'
-import { deleteMany, updateMany } from './commit/write-many.js'
-import { clear, insert, remove, update, upsert } from './commit/writes.js'
-import type { Engine } from './engine.js'
-import { BucketReader } from './query/bucket-reader.js'
-import type { AccessOptions } from './types/access.js'
-import type { Changes, UpsertOptions, WriteOptions } from './types/commit.js'
-import type { WhereFilter } from './types/filter.js'
-import type { StoreRecord } from './types/record.js'
+import { whenPurged } from '../commit/expiry.js'
+import { insertMany } from '../write/insert-many.js'
+import { WriteAccess } from '../write/write-access.js'
+import { deleteMany, updateMany } from '../write/write-many.js'
+import { clear, insert, remove, update, upsert } from '../write/writes.js'
+import type { Engine } from '../commit/engine.js'
+import { BucketReader } from '../query/bucket-reader.js'
+import type { AccessOptions } from '../types/access.js'
+import type { Changes, UpsertOptions, WriteOptions } from '../types/commit.js'
+import type { WhereFilter } from '../types/filter.js'
+import type { StoreRecord } from '../types/record.js'
 
 /**
  * A bucket of a store: reads and writes of its records. It follows the name: after the bucket is updated or
@@ -31,6 +31,8 @@ export class BucketHandle extends BucketReader {
    * Inserts a record and resolves with it, with its generated fields and metadata.
    * @throws ValidationError, RecordExistsError, UniqueConstraintError, ReferentialIntegrityError,
    * QuotaExceededError
+   * @example
+   * const { id } = await store.bucket('orders').insert({ total: 20 })
    */
   async insert (data: Record<string, unknown>, options?: WriteOptions): Promise<StoreRecord> {
     const purged = whenPurged(this.#engine, this.name)

@@ -1,5 +1,4 @@
 import type { StoreRecord } from '../types/record.js'
-import type { Chunk } from './row-sequence.js'
 
 /** The place of a record in its bucket: stays the same while the record is replaced by its updates. */
 export class Row {
@@ -18,4 +17,15 @@ export class Row {
     this.key = key
     this.record = record
   }
+}
+
+/** A run of places in the order of insertion; a deleted row leaves an empty slot. */
+export interface Chunk {
+  /** Place of the first slot. */
+  readonly start: number
+  readonly slots: Array<Row | undefined>
+  /** Places of the slots, ascending; `undefined` where they follow one another from `start` on. */
+  places: number[] | undefined
+  /** Slots that hold a row. */
+  size: number
 }

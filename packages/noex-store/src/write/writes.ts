@@ -1,13 +1,13 @@
 import type { Bucket } from '../bucket/bucket.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import { RecordExistsError, RecordNotFoundError, ValidationError, VersionMismatchError } from '../errors.js'
 import type { PendingCheck } from '../schema/pending-checks.js'
 import type { Changes, UpsertOptions, WriteOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import { changesOf, checkObject, type Input } from './changes.js'
-import { expireDue } from './expiry.js'
-import { commitCauses } from './commit-causes.js'
-import { Plan } from './plan.js'
+import { expireDue } from '../commit/expiry.js'
+import { commitCauses } from '../commit/commit-causes.js'
+import { Plan } from '../commit/plan.js'
 import { WriteAccess } from './write-access.js'
 
 /** Times that a write is planned anew because another one has come in between. */

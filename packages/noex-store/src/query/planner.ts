@@ -1,10 +1,10 @@
 import type { Bucket } from '../bucket/bucket.js'
-import type { Row } from '../bucket/row.js'
+import type { Row } from '../rows/row.js'
 import { inOrder } from '../index/in-order.js'
 import type { FieldIndex } from '../index/field-index.js'
 import type { Range, Scalar } from '../index/ordered-index.js'
-import type { Condition, Lookup } from './condition.js'
-import type { CompiledFilter } from './filter.js'
+import type { Condition, Lookup } from '../filter/condition.js'
+import type { CompiledFilter } from '../filter/filter.js'
 
 /** Rows that are gathered from an index at most; above, the whole bucket is walked in slices. */
 const MAX_CANDIDATES = 20_000

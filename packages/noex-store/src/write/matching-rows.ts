@@ -1,6 +1,6 @@
 import type { Bucket } from '../bucket/bucket.js'
-import type { Row } from '../bucket/row.js'
-import type { Engine } from '../engine.js'
+import type { Row } from '../rows/row.js'
+import type { Engine } from '../commit/engine.js'
 import { select, visitMatches, type Selection } from '../query/visit.js'
 import type { WorkMeter } from '../types/access.js'
 import type { WhereFilter } from '../types/filter.js'

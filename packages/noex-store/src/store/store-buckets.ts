@@ -1,35 +1,27 @@
 import { randomUUID } from 'node:crypto'
+import { defineBucket, dropBucket } from '../commit/definitions.js'
+import { Engine } from '../commit/engine.js'
+import { purge } from '../commit/expiry.js'
+import { ExpiryTimer } from '../commit/expiry-timer.js'
+import { adoptBucket, redefineBucket, updateBucket, type RebuildTransform } from '../commit/redefinitions.js'
+import { PersistenceRequiredError } from '../errors.js'
+import { EventHub, type EventHandler } from '../events/event-hub.js'
+import { StoreLog } from '../log/store-log.js'
+import { Backups } from '../persistence/backups.js'
+import { BucketSaver } from '../persistence/bucket-saver.js'
+import { BackupsOfLog } from '../persistence/log-backups.js'
+import { QueryRegistry } from '../query/query-registry.js'
+import { TransactionContext } from '../transaction/transaction.js'
+import type { AccessOptions } from '../types/access.js'
+import type { DefinitionOptions, TransactionOptions } from '../types/commit.js'
+import type { BucketEvent } from '../types/events.js'
+import type { BackupInfo } from '../types/persistence.js'
+import type { BucketDefinition, BucketFields, BucketSchemaUpdate } from '../types/schema.js'
+import type { StoreOptions, StoreStats } from '../types/store.js'
+import { isThenable } from '../util/value-kinds.js'
 import { BucketHandle } from './bucket-handle.js'
-import { defineBucket, dropBucket } from './commit/definitions.js'
-import { purge } from './commit/expiry.js'
-import type { CommitListener } from './commit/lane.js'
-import { adoptBucket, redefineBucket, updateBucket, type RebuildTransform } from './commit/redefinitions.js'
-import { Engine } from './engine.js'
-import { PersistenceRequiredError } from './errors.js'
-import { EventHub, type EventHandler } from './events/event-hub.js'
-import { applyCommit } from './log/apply.js'
-import type { ChangeLog, StoreImage } from './log/change-log.js'
-import { resolveDurability } from './log/durability-options.js'
-import { imageInSlices, imageOf } from './log/image.js'
-import { StoreLog, type EndRead } from './log/store-log.js'
-import { Backups } from './persistence/backups.js'
-import { BackupsOfLog } from './persistence/log-backups.js'
-import { BucketSaver } from './persistence/bucket-saver.js'
-import { QueryRegistry } from './query/query-registry.js'
-import { checkDefinitions } from './schema/define-schema.js'
-import { ExpiryTimer } from './expiry-timer.js'
 import { statsOf } from './stats.js'
-import { StoreQueries } from './store-queries.js'
-import { TransactionContext } from './transaction/transaction.js'
-import type { AccessOptions } from './types/access.js'
-import type { Commit, CommitNote, DefinitionOptions, TransactionOptions } from './types/commit.js'
-import type { DurabilityStatus } from './types/durability.js'
-import type { BucketEvent } from './types/events.js'
-import type { BackupInfo } from './types/persistence.js'
-import type { BucketDefinition, BucketFields, BucketSchemaUpdate, IncompleteBucket } from './types/schema.js'
-import type { StoreOptions, StoreStats } from './types/store.js'
-import type { StoreSchema } from './types/record-types.js'
-import type { TypedStore, TypedStoreOptions } from './types/typed-store.js'
+import { StoreCommits } from './store-commits.js'
 
 /** Number of the interface between stores and what serves them. */
 const FORMAT = 1
@@ -39,8 +31,8 @@ const MARK: unique symbol = Symbol.for('noex.store')
 
 let startedStores = 0
 
-/** A set of buckets that change together, commit by commit. */
-export class Store extends StoreQueries {
+/** The part of a store that has the buckets: their definitions, records, events and backups. */
+export class StoreBuckets extends StoreCommits {
   readonly [MARK] = FORMAT
   readonly #engine: Engine
   readonly #queries: QueryRegistry
@@ -49,7 +41,7 @@ export class Store extends StoreQueries {
   readonly #saver: BucketSaver | undefined
   readonly #log: StoreLog
 
-  private constructor (options: StoreOptions) {
+  protected constructor (options: StoreOptions) {
     const onListenerError = options.onListenerError ?? warn
     const engine = new Engine({
       name: options.name ?? `store-${++startedStores}`,
@@ -65,64 +57,35 @@ export class Store extends StoreQueries {
     }, randomUUID())
     // Told when it is durable: no subscriber hears of a commit that is taken back.
     const events = new EventHub(onListenerError)
-    engine.durableLane.listen(commit => { events.publish(commit) })
+    engine.durableCommits.listen(commit => { events.publish(commit) })
     const queries = new QueryRegistry(engine)
-    super(queries)
+    const log = new StoreLog(engine, queries, options.persistence !== undefined)
+    super(engine, queries, log)
     this.#engine = engine
     this.#events = events
     this.#queries = queries
     this.#saver = options.persistence === undefined
       ? undefined
       : new BucketSaver(this.#engine, options.persistence)
-    this.#log = new StoreLog(engine, queries, options.persistence !== undefined)
-    engine.whenPresentIsDurable = () => this.#log.whenDurable()
+    this.#log = log
+    engine.whenPresentIsDurable = () => log.whenDurable()
     this.#expiry = new ExpiryTimer(this.#engine, options.ttlCheckIntervalMs ?? 1_000)
-  }
-
-  /**
-   * Starts a store with the buckets of a schema, and with `durability` those of its log. When one of them
-   * cannot be defined, the store is stopped.
-   * @throws what `defineBucket` throws; a TypeError that names a wrong option; when the files of `durability`
-   * are another process's, or not whole: an error with the file and the remedy
-   */
-  static start<S extends StoreSchema> (options: TypedStoreOptions<S>): Promise<TypedStore<S>>
-  /** Starts a store without buckets, or with those of its log. */
-  static start (options?: StoreOptions): Promise<Store>
-  static async start (options: StoreOptions & { readonly schema?: StoreSchema } = {}): Promise<Store> {
-    const durability = resolveDurability(options.durability, options.persistence !== undefined)
-    const store = new Store(options)
-    try {
-      if (durability !== undefined) await store.#log.openFiles(durability)
-      if (options.schema === undefined) return store
-      return await store.defineBuckets(options.schema)
-    } catch (error) {
-      // The first error is the one to know of.
-      await store.stop().catch(() => {})
-      throw error
-    }
   }
 
   get name (): string {
     return this.#engine.options.name
   }
 
-  /** Number of the last commit: each has one more than the one before. */
-  get revision (): number {
-    return this.#engine.revision
-  }
-
-  /**
-   * Text that names the history which revisions count: revisions of two histories have nothing to do with
-   * each other.
-   */
-  get epoch (): string {
-    return this.#engine.epoch
-  }
-
   /**
    * Defines a bucket; with `persistence` it has the records that were saved under its name. One that was
    * imported takes any definition that its records fit.
    * @throws BucketAlreadyExistsError, DefinitionError, and what the adapter rejects with
+   * @example
+   * await store.defineBucket('orders', {
+   *   key: 'id',
+   *   schema: { id: { type: 'string', generated: 'uuid' }, total: { type: 'number', min: 0 } },
+   *   indexes: ['total']
+   * })
    */
   async defineBucket (
     name: string, definition: BucketDefinition, options?: DefinitionOptions
@@ -131,17 +94,6 @@ export class Store extends StoreQueries {
     const saved = known === undefined && isPersistent(definition) ? await this.#saver?.load(name) : undefined
     if (known?.isImported === true) await adoptBucket(this.#engine, name, definition, options)
     else await defineBucket(this.#engine, name, definition, saved, options)
-  }
-
-  /**
-   * Defines the buckets of a schema, one after the other, and resolves with this store as one whose buckets
-   * have types. Those before one that cannot be defined stay.
-   * @throws what `defineBucket` throws
-   */
-  async defineBuckets<S extends StoreSchema> (schema: S): Promise<TypedStore<S>> {
-    checkDefinitions(schema)
-    for (const [name, definition] of Object.entries(schema)) await this.defineBucket(name, definition)
-    return this as unknown as TypedStore<S>
   }
 
   /**
@@ -158,6 +110,11 @@ export class Store extends StoreQueries {
    * that step: it is as if the whole had happened at that moment. Resolves when it is durable, or as
    * `until` says. Where `fn` does not wait, all is done within this call but for that.
    * @throws TransactionConflictError when another writer has changed what was read; what `fn` throws
+   * @example
+   * await store.transaction(async tx => {
+   *   const orders = await tx.bucket('orders')
+   *   if (await orders.count({ state: 'open' }) === 0) await orders.insert({ total: 5 })
+   * })
    */
   async transaction<T> (
     fn: (tx: TransactionContext) => T | Promise<T>, options: TransactionOptions = {}
@@ -256,107 +213,6 @@ export class Store extends StoreQueries {
   }
 
   /**
-   * Hears of every commit when it is applied, in order; of one that is taken back once more. Returns what
-   * ends it.
-   */
-  onCommit (listener: CommitListener): () => void {
-    return this.#engine.lane.listen(listener)
-  }
-
-  /** Hears of every commit when it is durable, in order. Returns what ends it. */
-  onDurable (listener: CommitListener): () => void {
-    return this.#engine.durableLane.listen(listener)
-  }
-
-  /**
-   * Resolves when a revision is durable.
-   * @throws StoreUnavailableError when it is taken back
-   */
-  async whenDurable (revision = this.#engine.revision): Promise<void> {
-    await this.#log.whenDurable(revision)
-  }
-
-  /** How far the store is durable, and whether it takes writes. */
-  get durability (): DurabilityStatus {
-    return this.#log.status
-  }
-
-  /** Hears when the disk begins or ceases to refuse commits, or to be low. Returns what ends it. */
-  onDurabilityChange (listener: (status: DurabilityStatus) => void): () => void {
-    return this.#log.onChange(listener)
-  }
-
-  /** Whether a note is on the disk as soon as its commit is durable, and `notes` has it after a restart. */
-  get keepsNotes (): boolean {
-    return this.#log.keepsNotes
-  }
-
-  /**
-   * Reads the notes of commits from the log, newest first, as far back as it has not been cut; none without a
-   * log in files.
-   * @throws naming the file with a commit that is damaged
-   */
-  notes (): AsyncIterable<CommitNote> {
-    return this.#log.notes()
-  }
-
-  /**
-   * Begins a read whose result is shown to others. Its end, called when all has been read, resolves when
-   * every state that was there meanwhile is durable, and is `undefined` where that is so at once. It rejects
-   * with `StoreUnavailableError` when one of them was taken back: then the read has to be repeated.
-   */
-  beginRead (): EndRead {
-    return this.#log.beginRead()
-  }
-
-  /** Buckets of a log that take no writes: their definitions, or functions in them, were not handed in. */
-  get incompleteBuckets (): readonly IncompleteBucket[] {
-    return [...this.#engine.buckets.values()]
-      .filter(({ missingFunctions }) => missingFunctions.length > 0)
-      .map(({ name, missingFunctions }) => ({ bucket: name, functions: missingFunctions }))
-  }
-
-  /**
-   * Puts in a commit of elsewhere, exactly as it is there.
-   * @throws CommitMismatchError when it does not follow
-   */
-  apply (commit: Commit): void {
-    applyCommit(this.#engine, this.#queries, commit)
-  }
-
-  /** Refuses all writes with `error`, until called with `undefined`; reads and `apply` go on. */
-  refuseWrites (error: Error | undefined): void {
-    this.#engine.unavailable = error
-  }
-
-  /**
-   * Takes back the commits after a revision that are not durable.
-   * @throws CommitMismatchError for one that is
-   */
-  undo (toRevision: number): void {
-    this.#engine.undo(toRevision)
-  }
-
-  /**
-   * Joins the store to a log, to which all commits go from now on, and which is closed with the store. Either
-   * is empty: the store becomes what the log says, or the first commit of the log.
-   * @throws CommitMismatchError
-   */
-  async attachLog (log: ChangeLog): Promise<void> {
-    await this.#log.attach(log)
-  }
-
-  /** Takes the image of the store at the revision of the call, in slices: commits go on meanwhile. */
-  async takeImage (): Promise<StoreImage> {
-    return await imageInSlices(this.#engine, this.#queries)
-  }
-
-  /** Takes the image of the store at its present revision, in one step: see `takeImage` for a big store. */
-  image (): StoreImage {
-    return imageOf(this.#engine, this.#queries)
-  }
-
-  /**
    * Copies all buckets under a name, in place of a copy that has it: beside the log, or by the adapter.
    * @throws PersistenceRequiredError
    */
@@ -413,11 +269,6 @@ export class Store extends StoreQueries {
     if (this.#saver === undefined) throw new PersistenceRequiredError(operation)
     return new Backups(this.#engine, this.#saver)
   }
-}
-
-/** Whether a value is a promise, of any making. */
-function isThenable<T> (value: T | Promise<T>): value is Promise<T> {
-  return typeof (value as { readonly then?: unknown } | null | undefined)?.then === 'function'
 }
 
 /** Whether the records of a bucket are saved; its definition has not been checked yet. */

@@ -1,11 +1,11 @@
 import type { Bucket } from '../bucket/bucket.js'
 import { OutOfScopeError } from '../errors.js'
-import type { Test } from '../filter/condition.js'
+import type { RecordTest } from '../filter/condition.js'
 import { select } from '../query/visit.js'
 import type { AccessOptions, WorkMeter } from '../types/access.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { StoreRecord } from '../types/record.js'
-import { UNITS_PER_WRITE } from './plan.js'
+import { UNITS_PER_WRITE } from '../commit/plan.js'
 
 /** The records that a writer may change, and what counts its work. */
 export class WriteAccess {
@@ -15,7 +15,7 @@ export class WriteAccess {
   readonly scope: WhereFilter | undefined
   readonly work: WorkMeter | undefined
   #bucket: Bucket | undefined
-  #test: Test | undefined
+  #test: RecordTest | undefined
 
   constructor ({ scope, work }: AccessOptions = {}) {
     this.scope = scope

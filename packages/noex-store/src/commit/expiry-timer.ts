@@ -1,4 +1,4 @@
-import { expireDue } from './commit/expiry.js'
+import { expireDue } from './expiry.js'
 import type { Engine } from './engine.js'
 
 /** Removes records whose time is up, also from buckets that are not used. Does not keep the process alive. */

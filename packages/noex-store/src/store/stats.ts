@@ -1,8 +1,8 @@
-import type { Bucket } from './bucket/bucket.js'
-import type { Engine } from './engine.js'
-import type { ExpiryTimer } from './expiry-timer.js'
-import type { QueryRegistry } from './query/query-registry.js'
-import type { StoreStats } from './types/store.js'
+import type { Bucket } from '../bucket/bucket.js'
+import type { Engine } from '../commit/engine.js'
+import type { ExpiryTimer } from '../commit/expiry-timer.js'
+import type { QueryRegistry } from '../query/query-registry.js'
+import type { StoreStats } from '../types/store.js'
 
 /** Counts what a store holds in the buckets that `isCounted` accepts. */
 export function statsOf (

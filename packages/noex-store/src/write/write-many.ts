@@ -1,16 +1,16 @@
 import type { Bucket } from '../bucket/bucket.js'
-import type { Row } from '../bucket/row.js'
-import type { Engine } from '../engine.js'
+import type { Row } from '../rows/row.js'
+import type { Engine } from '../commit/engine.js'
 import { CommitTooLargeError, TransactionConflictError } from '../errors.js'
-import { bothOf } from '../filter/filter.js'
+import { intersectFilters } from '../filter/filter.js'
 import type { PendingCheck } from '../schema/pending-checks.js'
 import type { WriteOptions } from '../types/commit.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { StoreRecord } from '../types/record.js'
 import { checkObject, type Input } from './changes.js'
-import { commitCauses, turnForCommit } from './commit-causes.js'
+import { commitCauses, turnForCommit } from '../commit/commit-causes.js'
 import { MatchingRows } from './matching-rows.js'
-import { Plan } from './plan.js'
+import { Plan } from '../commit/plan.js'
 import { WriteAccess } from './write-access.js'
 import { openForWrite } from './writes.js'
 
@@ -62,7 +62,7 @@ async function changeMatching (
 ): Promise<number> {
   for (let attempt = 1; ; attempt++) {
     const bucket = openForWrite(engine, name)
-    const change = new ChangeOfMatching(engine, bucket, bothOf(access.scope, filter), make, options, access)
+    const change = new ChangeOfMatching(engine, bucket, intersectFilters(access.scope, filter), make, options, access)
     try {
       return await (attempt < MAX_ATTEMPTS ? change.run() : change.runNow())
     } catch (error) {

@@ -1,4 +1,4 @@
-import { isThenable } from '../value-kinds.js'
+import { isThenable } from './value-kinds.js'
 
 /**
  * Calls a function of the application, which may throw, or return a promise that rejects: `onFailure` hears

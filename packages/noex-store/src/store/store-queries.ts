@@ -1,11 +1,11 @@
-import type { AnyQueryFn } from './query/declarative.js'
-import type { QueryRegistry } from './query/query-registry.js'
-import type { CommitCause } from './types/commit.js'
+import type { AnyQueryFn } from '../query/declarative.js'
+import type { QueryRegistry } from '../query/query-registry.js'
+import type { CommitCause } from '../types/commit.js'
 import type {
   DeclarativeQueryConfig, QueryContext, QueryInfo, QueryRunOptions, ReadFilter
-} from './types/query.js'
-import type { ConfigParams } from './types/query-params.js'
-import type { Query } from './types/typed-query.js'
+} from '../types/query.js'
+import type { ConfigParams } from '../types/query-params.js'
+import type { Query } from '../types/typed-query.js'
 
 /** The part of a store that defines, runs and watches queries. */
 export class StoreQueries {
@@ -19,6 +19,8 @@ export class StoreQueries {
    * Defines a query in code. Returns its name, whose type tells a store of a schema what `runQuery` and
    * `subscribe` give and take.
    * @throws QueryAlreadyDefinedError
+   * @example
+   * store.defineQuery('openOrders', async ctx => await ctx.bucket('orders').where({ state: 'open' }))
    */
   defineQuery<TParams = void, TResult = unknown> (
     name: string, fn: (ctx: QueryContext, params: TParams) => Promise<TResult>
@@ -43,10 +45,12 @@ export class StoreQueries {
     return this.#registry.undefine(name, options)
   }
 
+  /** Lists the queries. */
   getQueries (): QueryInfo[] {
     return this.#registry.list()
   }
 
+  /** Describes a query; `undefined` where there is none. */
   getQueryInfo (name: string): QueryInfo | undefined {
     return this.#registry.info(name)
   }
@@ -58,6 +62,8 @@ export class StoreQueries {
   /**
    * Runs a query, and calls `callback` with each result after that. Resolves with what ends it.
    * @throws QueryNotDefinedError
+   * @example
+   * const unsubscribe = await store.subscribe('openOrders', orders => { console.log(orders) })
    */
   async subscribe (queryName: string, ...args: unknown[]): Promise<() => void> {
     const [params, callback, readFilter] = typeof args[0] === 'function' ? [undefined, args[0]] : args
