@@ -28,7 +28,7 @@ export interface LoginOptions {
    * @default 60_000
    */
   loginTimeoutMs?: number | undefined
-  /** What becomes of users whose sessions are revoked. */
+  /** How long revoked users are kept out. */
   revocation?: RevocationOptions | undefined
 }
 
@@ -59,7 +59,7 @@ export interface ExternalAuth {
    */
   required?: boolean | undefined
   /**
-   * What each role may do: see [Permissions](permissions.md). Without it every role may read and write,
+   * Rights of each role: see [Permissions](permissions.md). Without it every role may read and write,
    * `admin` may do everything, `writer` and `reader` as much as their names say.
    * @default none
    */
@@ -84,7 +84,7 @@ export interface GatewayAuth {
   /** The proxy, and its headers. */
   gateway: GatewayOptions
   /**
-   * What each role may do, as in `ExternalAuth`.
+   * Rights of each role, as in `ExternalAuth`.
    * @default none
    */
   permissions?: PermissionConfig | undefined

@@ -60,7 +60,7 @@ export interface JwtAuthOptions {
    */
   required?: boolean | undefined
   /**
-   * What each role may do, as in `ExternalAuth`.
+   * Rights of each role, as in `ExternalAuth`.
    * @default none
    */
   permissions?: PermissionConfig | undefined
@@ -159,7 +159,7 @@ function keyOf (kind: typeof keyOptions[number], values: JwtValues): ResolvedJwt
   return { url: jwksUrl(values.jwksUri ?? '', path), cooldownMs: values.cooldownMs }
 }
 
-/** Over plain http anybody on the way could put in a key of their own. */
+/** Over plain http, a program on the way could put in a key of its own. */
 function jwksUrl (text: string, path: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (

@@ -14,21 +14,21 @@ const MAX_PACE_MS = 20
 /** How long a drain takes. */
 export type DrainTimes = Resolved<typeof shutdownOptions>
 
-/** What a drain brings to its end. */
+/** The connections that a drain brings to their end. */
 export interface DrainHost {
   readonly connections: Connections
   readonly clock: Clock
-  /** Nobody is let in from now on. */
+  /** Refuses all upgrades from now on. */
   stopAccepting: () => void
 }
 
 /**
- * Brings every connection to its end. First everything goes on for `drainDelayMs`, except that somebody
- * outside says that it will not. Then nobody is let in any more; the clients are told, and have the grace
- * period to leave; requests in flight are answered, and who is left is closed. So that not all come back at
- * the same moment, each is told how long to wait before it does, and those who are left are closed one by one
- * over the last part of the grace period. Takes at most the delay, the grace period and two deadlines of
- * 800 ms, whatever the clients do. PROTOCOL.md, "Shutdown".
+ * Brings every connection to its end. First everything goes on for `drainDelayMs`, while readiness
+ * answers 503. Then upgrades are refused; the clients are told, and have the grace period to leave; requests
+ * in flight are answered, and the connections that are left are closed. So that not all clients come back at
+ * the same moment, each is told how long to wait before it does, and the connections that are left are closed
+ * one by one over the last part of the grace period. Takes at most the delay, the grace period and two
+ * deadlines of 800 ms, regardless of the clients. PROTOCOL.md, "Shutdown".
  */
 export class Drain {
   readonly #host: DrainHost

@@ -99,7 +99,7 @@ export class UpgradeGuard {
 
   readonly #cutOff = (): void => {
     if (this.#server.listening) {
-      // Somebody's preClose takes its time, perhaps to say goodbye to sockets of its own.
+      // A preClose hook takes its time, perhaps to say goodbye to sockets of its own.
       this.#cutOffAfter(CLOSE_TIMEOUT_MS)
       return
     }
@@ -113,7 +113,7 @@ export class UpgradeGuard {
     socket.on('close', onClose)
     const earlier = responseOf(socket)
     if (earlier !== undefined && earlier.req !== request) {
-      // It has come behind a request that is still being answered: nobody can answer this one, and nobody
+      // It has come behind a request that is still being answered: nothing can answer this one, and nothing
       // looks after the socket.
       endAfter(earlier, socket)
       return

@@ -51,7 +51,7 @@ export interface QuotaRefusal {
 /**
  * Counts connections from the moment in which their upgrade is let in, so that those that come at the same
  * time cannot be more than the limits allow. A connection counts as its user's as long as it takes requests,
- * and as a connection, and as one on which nobody has logged in, until its socket has ended.
+ * and as a connection, and as one without a login, until its socket has ended.
  */
 export class ConnectionQuota {
   readonly #limits: ConnectionLimits
@@ -61,7 +61,7 @@ export class ConnectionQuota {
   #connections = 0
   #unauthenticated = 0
 
-  /** `requiresAuth`: whether whoever is not logged in has yet to do so. */
+  /** `requiresAuth`: whether a client that is not logged in must do so. */
   constructor (limits: ConnectionLimits, requiresAuth: boolean, rejections: Rejections) {
     this.#limits = limits
     this.#requiresAuth = requiresAuth
@@ -69,8 +69,8 @@ export class ConnectionQuota {
   }
 
   /**
-   * Counts an upgrade; `userId` is whom a gateway names. Returns what takes the count back when no connection
-   * comes of it: once, and without effect afterwards. Or why it is refused.
+   * Counts an upgrade, of `userId` where a gateway has named one. Returns a function that takes the count back when
+   * no connection comes of it, with effect once; or why the upgrade is refused.
    */
   acquire (userId: string | undefined): (() => void) | QuotaRefusal {
     if (this.#connections >= this.#limits.maxConnections) {
@@ -98,7 +98,7 @@ export class ConnectionQuota {
   }
 
   /**
-   * Somebody logs in on a connection, or out.
+   * Counts a login on a connection, or a logout.
    * @throws `RATE_LIMITED` when the user has too many connections besides; then nothing is changed
    */
   change (from: string | undefined, to: string | undefined): void {

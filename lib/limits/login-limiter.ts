@@ -11,8 +11,8 @@ const ACCOUNTS_PER_ADDRESS = 10
 /** Unsuccessful attempts of all addresses together before each has no more than one account has. */
 const ACCOUNTS_IN_ALL = 40
 
-/** The one key of what is counted for everybody. */
-const EVERYBODY = ''
+/** The one key under which the attempts of all addresses are counted. */
+const ALL = ''
 
 /** The option `auth.loginRateLimit`. */
 export interface LoginRateLimitOptions {
@@ -49,15 +49,15 @@ export interface Attempt {
 
 /**
  * Limits how often passwords and the admin secret can be guessed. An attempt is counted before the password
- * is looked at, so guesses sent at the same time are limited like those sent one after the other. Whoever is
- * locked out is refused with the right password too. What one limit refuses is counted by none.
+ * is looked at, so guesses sent at the same time are limited like those sent one after the other. A locked
+ * account is refused with the right password too. An attempt that one limit refuses is counted by none.
  *
- * - An account has `maxAttempts`. Whoever uses them up locks that account, and no other.
+ * - An account has `maxAttempts`. When they are used up, that account is locked, and no other.
  * - An address has ten times as many for logins, and `maxAttempts` of its own for the secret. Successful
  *   logins do not count, so an address shared by many people stays open to them.
- * - All addresses together have forty times as many. When these are used up nobody is locked out by it: until
- *   their window ends, each address has `maxAttempts` instead of ten times as many. Thus somebody with many
- *   addresses gets fewer guesses from each, and an address that has not failed still logs in.
+ * - All addresses together have forty times as many. When these are used up no account is locked by it: until
+ *   their window ends, each address has `maxAttempts` instead of ten times as many. Thus an attacker with
+ *   many addresses gets fewer guesses from each, and an address that has not failed still logs in.
  *
  * User names, addresses and the secret are counted apart, so a user named like an address shares nothing with
  * it. Memory is bounded (`WindowLimiter`). To have a locked account forgotten takes 65,536 evaluated attempts
@@ -67,8 +67,8 @@ export class LoginLimiter {
   readonly #accounts: WindowLimiter
   readonly #addresses: WindowLimiter
   readonly #secrets: WindowLimiter
-  readonly #everybody: WindowLimiter
-  /** Attempts that an address must keep unused while those of everybody are used up. */
+  readonly #all: WindowLimiter
+  /** Attempts that an address must keep unused while those of all are used up. */
   readonly #reserve: number
 
   readonly #rejections: Rejections
@@ -78,7 +78,7 @@ export class LoginLimiter {
     this.#accounts = new WindowLimiter({ max: maxAttempts, windowMs }, clock)
     this.#addresses = new WindowLimiter({ max: ACCOUNTS_PER_ADDRESS * maxAttempts, windowMs }, clock)
     this.#secrets = new WindowLimiter({ max: maxAttempts, windowMs }, clock)
-    this.#everybody = new WindowLimiter({ max: ACCOUNTS_IN_ALL * maxAttempts, windowMs }, clock)
+    this.#all = new WindowLimiter({ max: ACCOUNTS_IN_ALL * maxAttempts, windowMs }, clock)
     this.#reserve = (ACCOUNTS_PER_ADDRESS - 1) * maxAttempts
   }
 
@@ -88,12 +88,12 @@ export class LoginLimiter {
   }
 
   /**
-   * Counts an attempt to log in with a password. `addressKey` is what `addressKey()` makes of the client's
-   * address.
+   * Counts an attempt to log in with a password. `addressKey` is the result of `addressKey()` for the address
+   * of the client.
    * @throws `RATE_LIMITED` with `retryAfterMs`, the same whether the account or the address is locked
    */
   attemptLogin (username: string, addressKey: string): Attempt {
-    const needed = this.#everybody.retryAfterMs(EVERYBODY) === 0 ? 1 : this.#reserve + 1
+    const needed = this.#all.retryAfterMs(ALL) === 0 ? 1 : this.#reserve + 1
     const retryAfterMs = Math.max(
       this.#accounts.retryAfterMs(username),
       this.#addresses.retryAfterMs(addressKey, needed)
@@ -101,7 +101,7 @@ export class LoginLimiter {
     if (retryAfterMs > 0) throw this.#refusal(retryAfterMs)
     return this.#attempt(this.#accounts, username, [
       this.#addresses.take(addressKey),
-      this.#everybody.take(EVERYBODY)
+      this.#all.take(ALL)
     ])
   }
 
@@ -114,7 +114,7 @@ export class LoginLimiter {
   }
 
   /**
-   * Counts an attempt of somebody who is logged in to prove the own password; on the account, like one to log
+   * Counts an attempt of a user who is logged in to prove the own password; on the account, like one to log
    * in.
    * @throws `RATE_LIMITED` with `retryAfterMs`
    */
@@ -123,8 +123,8 @@ export class LoginLimiter {
   }
 
   /**
-   * Counts on the key that a success clears, beside what was taken elsewhere: each to be given back, if it
-   * was counted.
+   * Counts on the key that a success clears. `elsewhere` are counts that go back as well, where they were
+   * taken.
    */
   #attempt (
     limiter: WindowLimiter,

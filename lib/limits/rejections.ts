@@ -16,7 +16,7 @@ export const rejectionReasons = [
   'unauthenticated_connections',
   /** A subscription: the connection, or all together, have too many. */
   'subscriptions',
-  /** An upgrade: it comes from a page that may not connect. */
+  /** An upgrade: its page may not connect. */
   'origin'
 ] as const
 

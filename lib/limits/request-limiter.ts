@@ -4,18 +4,18 @@ import type { ResolvedRateLimit } from './rate-limit-options.js'
 import type { Rejections } from './rejections.js'
 import { WindowLimiter } from './window-limiter.js'
 
-/** What a request is counted as: so many of an operation. */
+/** A request counts as so many of an operation. */
 export interface Charge {
   readonly operation: string
   readonly times: number
 }
 
 /**
- * Limits requests: those of a user on all connections together, and those of an address for everybody there
- * who is not logged in, as whoever logs in is until then. Users and addresses are counted apart, so a user
- * named like an address shares nothing with it. Everything that a client sends is counted but pongs: also
- * what is malformed, unknown, or refused by the gate afterwards. What is refused here is not. PROTOCOL.md,
- * "Rate limit".
+ * Limits requests: those of a user on all connections together, and those of an address on which no user is
+ * logged in, logins included. Users and addresses are counted apart, so a user named like an address shares
+ * nothing with it. Every frame of a client counts except pongs, also one that is malformed, unknown, or
+ * refused by permissions afterwards. A request that is refused here does not count. PROTOCOL.md, "Rate
+ * limit".
  */
 export class RequestLimiter {
   readonly #costs: ReadonlyMap<string, number>
@@ -37,8 +37,8 @@ export class RequestLimiter {
   }
 
   /**
-   * Counts a request of a user, or of an address on which nobody is logged in; `addressKey` is what
-   * `addressKey()` makes of it, and `charges` is `undefined` for what is no request. Returns its refusal when
+   * Counts a request of a user, or of an address on which no user is logged in; `addressKey` is the result of
+   * `addressKey()`, and `charges` is `undefined` for a frame that is no request. Returns its refusal when
    * there were too many: `RATE_LIMITED` with `retryAfterMs`. No request costs more than a whole window.
    */
   count (

@@ -1,13 +1,10 @@
 import { NoexServerError } from '../protocol/errors.js'
 import type { Rejections } from './rejections.js'
 
-/** What is subscribed to: live queries, or rule events. */
+/** Subscriptions are to live queries, or to rule events. */
 export type SubscriptionKind = 'store' | 'rules'
 
-/**
- * Counts the subscriptions of all connections, so that the limits cost the same however many there are, and
- * what is pushed to them.
- */
+/** Counts the subscriptions of all connections and the pushes to them, in constant time. */
 export class SubscriptionQuota {
   readonly #perConnection: number
   readonly #total: number

@@ -9,7 +9,7 @@ const MAX_KEY_CHARS = 64
 
 /** The limits that hold for each key of a `WindowLimiter`, and for their number. */
 export interface WindowLimits {
-  /** What a key may use up within one window; an integer of at least 1. */
+  /** Units that a key may use up within one window; an integer of at least 1. */
   readonly max: number
   readonly windowMs: number
   /**
@@ -21,7 +21,7 @@ export interface WindowLimits {
 
 /**
  * Counts what each key uses up, and refuses what is above the limit. A window starts with the first count of
- * a key and ends `windowMs` later, whatever is counted meanwhile. Nothing waits, and every call takes the
+ * a key and ends `windowMs` later, regardless of later counts. Nothing waits, and every call takes the
  * same time however many keys there are.
  *
  * Memory is bounded: when `maxKeys` windows are open, the next key takes the place of the one that ends
@@ -59,9 +59,9 @@ export class WindowLimiter {
   }
 
   /**
-   * Counts `cost`, an integer from 1 to `max`, and returns what gives it back: once, and without effect when
-   * the window is over or cleared by then. Returns `undefined`, and counts nothing, when that would be above
-   * the limit.
+   * Counts `cost`, an integer from 1 to `max`, and returns a function that gives it back: once, and without
+   * effect when the window is over or cleared by then. Returns `undefined`, and counts nothing, when that
+   * would be above the limit.
    */
   take (key: string, cost = 1): (() => void) | undefined {
     const name = storedKey(key)
@@ -81,7 +81,7 @@ export class WindowLimiter {
   }
 
   /**
-   * Counts what has been used up already, above the limit too: then nothing more is allowed until the window
+   * Counts units that are used up already, above the limit too: then nothing more is allowed until the window
    * ends.
    */
   charge (key: string, cost: number): void {
@@ -155,7 +155,7 @@ class Window {
   unlink (): void {
     this.older.newer = this.newer
     this.newer.older = this.older
-    // Whoever may still give back holds this window, and shall not hold all that came after it.
+    // A caller that may still give back holds this window, and must not hold all that came after it.
     this.older = this.newer = this
   }
 }

@@ -20,12 +20,12 @@ export type PermissionCheck = (
 /** The option `auth.permissions`. PROTOCOL.md, "Permissions". */
 export interface PermissionConfig {
   /**
-   * What holds where neither `check` nor a rule decides.
+   * Decides where neither `check` nor a rule does.
    * @default 'allow'
    */
   default?: 'allow' | 'deny' | undefined
   /**
-   * What each role may do; the first rule that fits decides, with its `where`.
+   * Rights of each role; the first rule that fits decides, with its `where`.
    * @default []
    */
   rules?: readonly PermissionRule[] | undefined

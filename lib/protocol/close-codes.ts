@@ -1,5 +1,5 @@
 /**
- * What ends a connection. (What answers a request is in errors.ts.)
+ * A reason for which the server ends a connection; errors.ts has those that answer a request.
  * `comeBack` says whether the client should connect again. PROTOCOL.md, "Close codes".
  */
 export interface CloseReason {
@@ -11,11 +11,11 @@ export interface CloseReason {
 
 /** Every close that this server starts itself. The WebSocket layer adds 1002, 1007, 1008 and 1009. */
 export const closeReasons = {
-  /** The server stops: sent to whoever is still connected when the grace period ends. */
+  /** The server stops: sent to each client that is still connected when the grace period ends. */
   serverShutdown: { code: 1000, reason: 'server_shutdown', comeBack: true },
   /** The client sent a binary frame. */
   binaryNotSupported: { code: 1003, reason: 'binary_not_supported', comeBack: false },
-  /** Nobody has logged in within `loginTimeoutMs`. */
+  /** The client has not logged in within `loginTimeoutMs`. */
   loginTimeout: { code: 1008, reason: 'login_timeout', comeBack: true },
   /** Too much waits of clients that have yet to log in, and this one sent more before it was answered. */
   overloaded: { code: 1013, reason: 'overloaded', comeBack: true },

@@ -19,7 +19,7 @@ export interface ValueType {
   readonly check: (value: unknown, path: string) => void
 }
 
-/** Checks options that are given at a path, `undefined` where none are, and returns the values that count. */
+/** Checks what is given at a path, `undefined` where nothing is, and returns the values that count. */
 export interface Schema<Values> {
   /** @throws {NoexOptionsError} at the first option that is unknown, wrong or missing */
   readonly resolve: (given: unknown, path: string) => Values
@@ -36,7 +36,7 @@ export interface Option<Fallback> extends Schema<unknown> {
 export interface OptionGroup<Values, Members = Readonly<Record<string, Schema<unknown>>>> extends
   Schema<Values> {
   readonly members: Members
-  /** What counts where nothing is given, without the required options. */
+  /** The values that count where nothing is given, without those of required options. */
   readonly defaults: Readonly<Record<string, unknown>>
 }
 
