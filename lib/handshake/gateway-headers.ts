@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { requireObject } from '../util/option-schema.js'
 import { gatewayOptions, type GatewayOptions } from './gateway-options.js'
 import { headerReader, type HeaderRefusal } from './raw-headers.js'
 import { trustedProxyMatcher } from './trusted-proxies.js'
@@ -50,7 +51,7 @@ const ROLE = new RegExp(`^[ \\t]*(${CHAR}{1,64})[ \\t]*$`)
 export function gatewayHeaders (options: GatewayOptions): Gateway {
   const {
     userHeader, rolesHeader, secretHeader, secret, trustedProxies
-  } = gatewayOptions.resolve(options, PATH)
+  } = gatewayOptions.resolve(requireObject(options, PATH), PATH)
   const isTrusted = trustedProxyMatcher(trustedProxies, `${PATH}.trustedProxies`)
   const secretHash = secret === undefined ? undefined : hash(secret)
   const read = headerReader([userHeader, rolesHeader, secretHeader].filter(name => name !== undefined))

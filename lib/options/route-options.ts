@@ -30,7 +30,7 @@ export interface RouteOptions {
 }
 
 /** The option `routes`. */
-export interface RoutePaths {
+interface RoutePaths {
   /**
    * Path of the health check: whether new clients should be sent here.
    * @default '/healthz'
