@@ -1,8 +1,8 @@
 import type { RawData, WebSocket } from 'ws'
 import { CallbackError } from '../application/application-callback.js'
 import { readableError } from '../application/thrown.js'
-import { ClientConduct } from '../audit/client-conduct.js'
-import type { ConnectionAudit } from '../audit/connection-audit.js'
+import { ConnectionAudit } from '../audit/connection-audit.js'
+import type { AuditTrail } from '../audit/trail.js'
 import { addressKey } from '../handshake/client-address.js'
 import type { Upgrade } from '../handshake/upgrade.js'
 import type { Operation } from '../operations/operation.js'
@@ -35,7 +35,7 @@ export interface ConnectionHost extends PrincipalHost {
   /** Of a client that must log in and never has. */
   readonly maxUnauthenticatedPayloadBytes: number
   readonly unauthenticatedInboxes: UnauthenticatedInboxes
-  readonly audit: ConnectionAudit | undefined
+  readonly trail: AuditTrail | undefined
   /** Connections whose client has stopped reading. */
   readonly stalled: DeadlineQueue<Connection>
   /** Connections whose close frame is on its way. */
@@ -75,7 +75,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   readonly #host: ConnectionHost
   readonly #ws: WebSocket
   #log: Log | undefined
-  #conduct: ClientConduct | undefined
+  #connectionAudit: ConnectionAudit | undefined
   /**
    * Whether the session was revoked while the request that did so was being answered: the close waits for the
    * reply.
@@ -193,16 +193,17 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   }
 
   malformed (problem: string): void {
-    this.#audited.malformed(problem)
+    this.#audit?.malformed(problem)
   }
 
   limited (operation: string | undefined): void {
-    this.#audited.limited(operation)
+    this.#audit?.limited(operation)
   }
 
-  get #audited (): ClientConduct {
-    this.#conduct ??= new ClientConduct(this, this.#host.audit)
-    return this.#conduct
+  get #audit (): ConnectionAudit | undefined {
+    const { trail } = this.#host
+    this.#connectionAudit ??= trail && new ConnectionAudit(trail, this)
+    return this.#connectionAudit
   }
 
   logFailure (error: unknown, operation: string, resource?: string): void {
@@ -262,7 +263,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   #recordClose (reason: CloseReason): void {
     if (this.#isEnding) return
     this.#isEnding = true
-    this.#host.audit?.closed(this, reason)
+    this.#audit?.closed(reason)
   }
 
   /** Ends the socket at once. */
@@ -273,7 +274,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   #stop (cause: string | number): void {
     this.open = false
     const { isLoggedIn } = this.principal
-    this.#conduct?.end()
+    this.#connectionAudit?.end()
     this.flow.clear()
     this.principal.close()
     this.#host.onStopped(this, cause, isLoggedIn)
@@ -295,7 +296,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
     this.#host.logOf(this).info({ err: error, ...limit }, 'connection failed')
     if (!this.open) return
     this.#isEnding = true
-    this.#host.audit?.failed(this, error)
+    this.#audit?.failed(error)
     if (!this.open) return
     // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we
     // do.

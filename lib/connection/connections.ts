@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws'
-import type { ConnectionAudit } from '../audit/connection-audit.js'
+import type { AuditTrail } from '../audit/trail.js'
 import type { Authorizer } from '../permissions/authorizer.js'
 import type { Session } from '../protocol/session.js'
 import type { Authenticator } from '../auth/authenticator.js'
@@ -25,7 +25,7 @@ let lastId = 0
 export interface ConnectionsParts {
   readonly log: Log
   readonly clock: Clock
-  readonly audit: ConnectionAudit | undefined
+  readonly trail: AuditTrail | undefined
   readonly requiresAuth: boolean
   readonly authorizer: Authorizer
   readonly authenticator: Authenticator | undefined
@@ -47,7 +47,7 @@ export class Connections implements ConnectionHost {
   readonly maxUnauthenticatedPayloadBytes: number
   readonly unauthenticatedInboxes: UnauthenticatedInboxes
   readonly requiresAuth: boolean
-  readonly audit: ConnectionAudit | undefined
+  readonly trail: AuditTrail | undefined
   readonly stalled: DeadlineQueue<Connection>
   readonly closing: DeadlineQueue<Connection>
   dispatch: ConnectionHost['dispatch'] = () => undefined
@@ -65,7 +65,7 @@ export class Connections implements ConnectionHost {
   #emptied: Array<() => void> = []
 
   constructor (options: ConnectionsOptions, parts: ConnectionsParts) {
-    const { log, clock, audit, requiresAuth, authorizer, authenticator, isRevoked } = parts
+    const { log, clock, trail, requiresAuth, authorizer, authenticator, isRevoked } = parts
     const { connectionQuota, rejections } = parts
     const { maxBufferedBytes, highWaterMark, drainTimeoutMs } = options.backpressure
     this.clock = clock
@@ -84,7 +84,7 @@ export class Connections implements ConnectionHost {
     )
     this.closing = new DeadlineQueue(CLOSE_TIMEOUT_MS, clock, connection => { connection.terminate() })
     this.requiresAuth = requiresAuth
-    this.audit = audit
+    this.trail = trail
     this.authorizer = authorizer
     this.authenticator = authenticator
     this.isRevoked = isRevoked

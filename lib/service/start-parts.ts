@@ -1,5 +1,4 @@
 import type { AddressInfo } from 'node:net'
-import { ConnectionAudit } from '../audit/connection-audit.js'
 import { AuditTrail } from '../audit/trail.js'
 import { HttpAuthorizer } from '../auth/http-authorizer.js'
 import { Revocations } from '../auth/revocations.js'
@@ -123,7 +122,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   const connections = new Connections(options, {
     log,
     clock,
-    audit: trail && new ConnectionAudit(trail),
+    trail,
     requiresAuth,
     authorizer,
     authenticator,

@@ -1044,7 +1044,7 @@ function connectionOver () {
       heartbeat.delete(connection)
     },
     onClosed (_connection, code) { seen.closed.push(code) },
-    audit: undefined,
+    trail: undefined,
     logOf: () => silentLog
   }
   const connection = new Connection(

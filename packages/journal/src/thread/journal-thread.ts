@@ -13,8 +13,8 @@ export interface JournalThreadOptions<Notice> {
   readonly onNotice?: (notice: Notice) => void
   /** A write has failed. The thread tries again, where it does. */
   readonly onFailing?: (error: Error, code: string | undefined) => void
-  /** Something is wrong that holds no entry up. */
-  readonly onTrouble?: (message: string) => void
+  /** A problem that delays no entry. */
+  readonly onWarning?: (message: string) => void
   /** The thread has died: no write is tried again, because it cannot tell how far it had come. */
   readonly onDeath?: (error: Error) => void
 }
@@ -169,8 +169,8 @@ export class JournalThread<Opened, Notice = never> {
       case 'answer':
         this.#onAnswer(report)
         break
-      case 'trouble':
-        this.#options.onTrouble?.(report.message)
+      case 'warning':
+        this.#options.onWarning?.(report.message)
         break
       case 'notice':
         this.#options.onNotice?.(report.notice)

@@ -72,13 +72,21 @@ export function * followDeletes (
  * with it, but for those whose time is up.
  * @throws CommitTooLargeError
  */
-export function checkCauses ({ source, reference }: InboundReference, key: unknown, maxChanges: number): void {
+export function checkCauses (
+  { source, reference }: InboundReference, key: unknown, maxChanges: number
+): void {
   if (reference.onDelete === 'restrict' || source.schema.ttlMs !== undefined) return
   const count = source.contents.byField.get(reference.field)?.hash.size(key) ?? 0
   if (count > maxChanges) throw new CommitTooLargeError(count, maxChanges)
 }
 
-function release (plan: Plan, { source, reference }: InboundReference, row: Row, target: unknown, time: number): void {
+function release (
+  plan: Plan,
+  { source, reference }: InboundReference,
+  row: Row,
+  target: unknown,
+  time: number
+): void {
   const step = plan.find(source, row.key)
   const record = step === undefined ? row.record : step.after
   // Deleted already, or made to refer to another record.

@@ -75,7 +75,10 @@ export function matchesFilter (record: StoreRecord, filter: WhereFilter): boolea
 }
 
 /** Returns the filter of the records that match both. */
-export function intersectFilters (a: WhereFilter | undefined, b: WhereFilter | undefined): WhereFilter | undefined {
+export function intersectFilters (
+  a: WhereFilter | undefined,
+  b: WhereFilter | undefined
+): WhereFilter | undefined {
   if (a === undefined || b === undefined) return a ?? b
   return { $and: [a, b] }
 }

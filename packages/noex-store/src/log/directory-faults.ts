@@ -20,7 +20,9 @@ export function baseText (directory: string, base: number): string {
     'damaged: bring its files back from a backup'
 }
 
-export function missingText (directory: string, from: number, to: number, damaged: readonly string[]): string {
+export function missingText (
+  directory: string, from: number, to: number, damaged: readonly string[]
+): string {
   const cause = damaged.length === 0 ? '' : ` (damaged: ${damaged.join(', ')})`
   return `${directory}: revisions ${from} to ${to} are missing${cause}: bring its files back from a backup`
 }

@@ -43,8 +43,8 @@ export class FileLog implements ChangeLog {
   #isFailing = false
   #tailBytes = 0
   #isClosing = false
-  /** Texts of what went wrong while the log was closed. */
-  readonly #troubles: string[] = []
+  /** Warnings of the thread while the log is closed. */
+  readonly #warnings: string[] = []
   #recovered: Pick<LogOpened, 'torn' | 'damaged'> = { torn: undefined, damaged: [] }
 
   constructor (options: FileLogOptions) {
@@ -86,7 +86,7 @@ export class FileLog implements ChangeLog {
         else if (notice.type === 'snapshot') snapshots.push(notice.lines)
         else tails.push(notice.lines)
       },
-      onTrouble: message => { if (this.#isClosing) this.#troubles.push(message) }
+      onWarning: message => { if (this.#isClosing) this.#warnings.push(message) }
     })
     this.#thread = thread
     const { epoch, revision, torn, damaged } = opened
@@ -195,8 +195,8 @@ export class FileLog implements ChangeLog {
   async close (): Promise<void> {
     this.#isClosing = true
     await this.#thread?.close()
-    if (this.#troubles.length === 0) return
-    throw withRemedy(this.#options.directory, new Error(this.#troubles.splice(0).join('; ')))
+    if (this.#warnings.length === 0) return
+    throw withRemedy(this.#options.directory, new Error(this.#warnings.splice(0).join('; ')))
   }
 
   async #call (call: LogCall): Promise<unknown> {

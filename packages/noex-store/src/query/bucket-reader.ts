@@ -68,7 +68,12 @@ export class BucketReader implements QueryBucket {
     const bucket = this.#open()
     const order = sort && sortOrderOf(sort, bucket.schema.normalizeOf)
     const wanted = { order, offset: limitOf(offset), limit: limit === undefined ? ALL : limitOf(limit) }
-    return await find(this.#engine, select(bucket, intersectFilters(this.#scope, filter)), wanted, this.#meter())
+    return await find(
+      this.#engine,
+      select(bucket, intersectFilters(this.#scope, filter)),
+      wanted,
+      this.#meter()
+    )
   }
 
   async findOne (filter: WhereFilter): Promise<StoreRecord | undefined> {

@@ -99,7 +99,9 @@ export class ReadSet {
       const isVisible = visibility(bucket)
       for (const [key, record] of records) {
         const isSame = bucket.contents.rows.get(key)?.record === record
-        if (!isSame || (record !== undefined && !isVisible(record))) throw changedRecordError(bucket, key, record)
+        if (!isSame || (record !== undefined && !isVisible(record))) {
+          throw changedRecordError(bucket, key, record)
+        }
       }
     }
     if (this.#cost(engine) > MAX_IN_STEP) {

@@ -96,7 +96,9 @@ export class TransactionContext {
 
   /** Whether nothing is done in slices before the step that commits. */
   get #isShort (): boolean {
-    if (this.#steps.length > MAX_STEPS_AT_ONCE || this.#steps.some(({ after }) => after === undefined)) return false
+    if (this.#steps.length > MAX_STEPS_AT_ONCE || this.#steps.some(({ after }) => after === undefined)) {
+      return false
+    }
     if (this.#reads.isLong(this.#engine)) return false
     for (const { name } of this.#overlays.keys()) if (isOverdue(this.#engine, name)) return false
     return true

@@ -62,7 +62,14 @@ async function changeMatching (
 ): Promise<number> {
   for (let attempt = 1; ; attempt++) {
     const bucket = openForWrite(engine, name)
-    const change = new ChangeOfMatching(engine, bucket, intersectFilters(access.scope, filter), make, options, access)
+    const change = new ChangeOfMatching(
+      engine,
+      bucket,
+      intersectFilters(access.scope, filter),
+      make,
+      options,
+      access
+    )
     try {
       return await (attempt < MAX_ATTEMPTS ? change.run() : change.runNow())
     } catch (error) {
