@@ -12,8 +12,8 @@ export interface GatewayIdentity {
 }
 
 /**
- * Tells who a request comes from by its peer and its headers as they came, name and value by turns, or
- * refuses it.
+ * Returns the user of a request, or its refusal, by its peer and its raw headers (alternating names and
+ * values).
  */
 export type Gateway = (
   peer: string | undefined,
@@ -32,21 +32,18 @@ const MAX_ROLES = 64
  */
 const MAX_ROLES_CHARS = 4_096
 
-/**
- * A proxy joins repeated headers with commas, and some parse quotes and parameters: none of it can be part of
- * a name.
- */
+/** A character of a name. Proxies join repeated headers with commas, and some parse quotes and parameters. */
 const CHAR = '(?:(?![,;"\'])[!-~])'
 const USER = new RegExp(`^${CHAR}{1,256}$`)
 const ROLE = new RegExp(`^[ \\t]*(${CHAR}{1,64})[ \\t]*$`)
 
 /**
- * Builds what takes identities from a gateway's headers. Only a peer inside `trustedProxies` can name
- * somebody, with `userHeader` exactly once, and nobody is anonymous: every other request is refused. The
- * headers from another peer, repeated, in another spelling or with bad characters are an attack or a bad
- * proxy (400); nobody named is 401, and that includes a header which a proxy removed because the client
- * listed it in `Connection`.
- * @throws {NoexOptionsError} for a bad option, with its path below `auth.gateway`.
+ * Builds the function that reads users from the headers of a gateway. Only a peer within `trustedProxies` can
+ * name a user, with `userHeader` exactly once; every other request is refused, also one without a user.
+ * Headers from another peer, repeated, in another spelling or with bad characters are an attack or the fault
+ * of a proxy (400). A request without a user is answered 401, also where a proxy removed the header because
+ * the client listed it in `Connection`.
+ * @throws {NoexOptionsError} for a bad option, with its path below `auth.gateway`
  */
 export function gatewayHeaders (options: GatewayOptions): Gateway {
   const {
@@ -59,7 +56,7 @@ export function gatewayHeaders (options: GatewayOptions): Gateway {
   return (peer, rawHeaders) => {
     const found = read(rawHeaders)
     if ('refused' in found) return found
-    if (!isTrusted(peer)) return refusalOfStranger(found)
+    if (!isTrusted(peer)) return refusalOfUntrusted(found)
     if (
       secretHeader !== undefined &&
       secretHash !== undefined &&
@@ -69,7 +66,7 @@ export function gatewayHeaders (options: GatewayOptions): Gateway {
     }
     const userId = found.get(userHeader)
     if (userId === undefined || userId.trim() === '') {
-      return { refused: 401, reason: `header "${userHeader}" names nobody` }
+      return { refused: 401, reason: `header "${userHeader}" names no user` }
     }
     if (!USER.test(userId)) return { refused: 400, reason: `header "${userHeader}" is not one user id` }
     const roles = rolesHeader === undefined ? [] : rolesOf(found.get(rolesHeader) ?? '')
@@ -80,14 +77,14 @@ export function gatewayHeaders (options: GatewayOptions): Gateway {
   }
 }
 
-function refusalOfStranger (found: ReadonlyMap<string, string>): HeaderRefusal {
+function refusalOfUntrusted (found: ReadonlyMap<string, string>): HeaderRefusal {
   const [name] = found.keys()
   return name === undefined
     ? { refused: 401, reason: 'the peer is not one of trustedProxies' }
     : { refused: 400, reason: `header "${name}" comes from a peer that is not one of trustedProxies` }
 }
 
-/** `undefined` where the value is no list of roles. */
+/** Returns the roles in a header, each once; `undefined` where the value is no list of roles. */
 function rolesOf (value: string): string[] | undefined {
   if (value.trim() === '') return []
   if (value.length > MAX_ROLES_CHARS) return undefined
@@ -97,7 +94,7 @@ function rolesOf (value: string): string[] | undefined {
     : undefined
 }
 
-/** Hashes are of equal length, so comparing them takes a time that tells nothing. */
+/** Hashes a secret. Hashes have equal length, so that the time of a comparison reveals nothing. */
 function hash (text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }

@@ -3,7 +3,7 @@ import type { RequestHeaders } from '../protocol/session.js'
 const noHeaders: RequestHeaders = {}
 
 /**
- * What of the headers of a request whoever checks a login may see, and so what is kept as long as a
+ * Returns the headers of an upgrade that an authenticator may read at a login. They are kept as long as the
  * connection.
  */
 export function retainedHeaders (
@@ -18,11 +18,9 @@ export function retainedHeaders (
   }
 }
 
-/** Headers without what a browser adds by itself, whichever page opens the WebSocket. */
-function withoutAmbient ({
-  cookie: _cookie,
-  authorization: _authorization,
-  ...headers
-}: RequestHeaders): RequestHeaders {
+/** Removes the headers that a browser adds by itself, whichever page opens the WebSocket. */
+function withoutAmbient (
+  { cookie: _cookie, authorization: _authorization, ...headers }: RequestHeaders
+): RequestHeaders {
   return headers
 }

@@ -6,8 +6,7 @@ import { withTimeout } from '../util/with-timeout.js'
 import { IN_FLIGHT_TIMEOUT_MS, type shutdownOptions } from './shutdown-options.js'
 
 /**
- * Few clients need not wait for each other: each takes no more than this of the time over which they are
- * spread.
+ * Limit of the time between the reconnections of two clients, in milliseconds: a few need not be spread far.
  */
 const MAX_PACE_MS = 20
 
@@ -45,7 +44,7 @@ export class Drain {
     this.ended = this.#run()
   }
 
-  /** Ends the delay at once: the server that would have served meanwhile is closing. */
+  /** Ends the delay at once, because the server itself is closing. */
   skipDelay (): void {
     this.#endDelay()
   }
@@ -58,7 +57,7 @@ export class Drain {
     if (gracePeriodMs > 0 && connections.size > 0) await this.#waitForClients()
     await withTimeout(IN_FLIGHT_TIMEOUT_MS, connections.settled(), clock)
     connections.closeAll(closeReasons.serverShutdown)
-    // Those that do not answer the close frame are cut off by their closing deadline.
+    // Clients that do not answer the close frame are disconnected after `closeTimeoutMs`.
     await connections.empty()
   }
 
@@ -79,9 +78,9 @@ export class Drain {
     const pacedMs = Math.min(windowMs, gracePeriodMs / 2)
     const left = connections.empty()
     await withTimeout(gracePeriodMs - pacedMs, left, clock)
-    const rest = all.filter(({ open }) => open)
+    const rest = all.filter(({ isOpen }) => isOpen)
     for (const [i, connection] of rest.entries()) {
-      // The last has all of the grace period.
+      // The last client has the whole grace period.
       const leftMs = endsAt - clock.ticks() - pacedMs * (rest.length - 1 - i) / rest.length
       if (leftMs >= 1) await withTimeout(leftMs, left, clock)
       this.#close(connection).catch(() => {})
@@ -95,7 +94,7 @@ export class Drain {
   }
 }
 
-/** In random order: who came first is not who has to leave first. */
+/** Returns the items in random order, so that the oldest connections are not always closed first. */
 function shuffled<T> (items: readonly T[]): T[] {
   return items.map(item => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at).map(({ item }) => item)
 }

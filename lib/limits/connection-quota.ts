@@ -41,9 +41,9 @@ export class AddressQuota {
   }
 }
 
-/** An upgrade that is refused, as HTTP says it. */
-export interface QuotaRefusal {
-  /** 429: this client has too many. 503: the server has. */
+/** The refusal of an upgrade. */
+interface QuotaRefusal {
+  /** The HTTP status. 429: the user has too many connections. 503: the server has. */
   readonly refused: 429 | 503
   readonly reason: string
 }
@@ -111,12 +111,12 @@ export class ConnectionQuota {
     this.#add(to, 1)
   }
 
-  /** A connection takes no more requests. */
+  /** Ends the count of a connection for its user, when it accepts no more requests. */
   stop (userId: string | undefined): void {
     this.#add(userId, -1)
   }
 
-  /** The socket of a connection has ended. */
+  /** Ends the count of a connection, when its socket has closed. */
   release (): void {
     this.#connections--
   }

@@ -5,10 +5,10 @@ import { NoexServerError } from '../protocol/errors.js'
 import type { Rejections } from './rejections.js'
 import { WindowLimiter } from './window-limiter.js'
 
-/** Unsuccessful attempts that one address has, in those of one account: many people may share it. */
+/** Unsuccessful attempts of one address, as a multiple of those of one account: many users may share it. */
 const ACCOUNTS_PER_ADDRESS = 10
 
-/** Unsuccessful attempts of all addresses together before each has no more than one account has. */
+/** Unsuccessful attempts of all addresses, as a multiple, before each has only as many as one account. */
 const ACCOUNTS_IN_ALL = 40
 
 /** The one key under which the attempts of all addresses are counted. */
@@ -37,13 +37,14 @@ export const loginRateLimit = options<LoginRateLimitOptions>()({
 /** How often a password may be guessed. */
 export type LoginLimits = Resolved<typeof loginRateLimit>
 
-/** An attempt that is counted as unsuccessful until one of these is called. */
+/** An attempt, which counts as unsuccessful until one of these functions is called. */
 export interface Attempt {
   /**
-   * The password was right: forgets the unsuccessful attempts on this account, and this one everywhere else.
+   * Clears the unsuccessful attempts of the account, and takes back this one elsewhere: the password was
+   * right.
    */
   readonly succeeded: () => void
-  /** Nothing was evaluated, for instance because too much is to be hashed: forgets this attempt. */
+  /** Takes back this attempt: no password was checked, for instance because too many wait. */
   readonly cancelled: () => void
 }
 
@@ -59,9 +60,10 @@ export interface Attempt {
  *   their window ends, each address has `maxAttempts` instead of ten times as many. Thus an attacker with
  *   many addresses gets fewer guesses from each, and an address that has not failed still logs in.
  *
- * User names, addresses and the secret are counted apart, so a user named like an address shares nothing with
- * it. Memory is bounded (`WindowLimiter`). To have a locked account forgotten takes 65,536 evaluated attempts
- * on others within one window, and thousands of addresses to make them from, for `maxAttempts` more guesses.
+ * User names, addresses and the secret are counted separately, so that a user named like an address does not
+ * share its limit. Memory is bounded (`WindowLimiter`). To make the limiter drop a locked account takes
+ * 65,536 attempts on others within one window, from thousands of addresses, and frees only `maxAttempts`
+ * guesses.
  */
 export class LoginLimiter {
   readonly #accounts: WindowLimiter
@@ -70,7 +72,6 @@ export class LoginLimiter {
   readonly #all: WindowLimiter
   /** Attempts that an address must keep unused while those of all are used up. */
   readonly #reserve: number
-
   readonly #rejections: Rejections
 
   constructor ({ maxAttempts, windowMs }: LoginLimits, clock: Clock, rejections: Rejections) {
@@ -82,7 +83,7 @@ export class LoginLimiter {
     this.#reserve = (ACCOUNTS_PER_ADDRESS - 1) * maxAttempts
   }
 
-  /** User names and addresses in memory. */
+  /** Number of user names and addresses in memory. */
   get size (): number {
     return this.#accounts.size + this.#addresses.size + this.#secrets.size
   }
@@ -131,17 +132,17 @@ export class LoginLimiter {
     key: string,
     elsewhere: ReadonlyArray<(() => void) | undefined> = []
   ): Attempt {
-    const giveBack = limiter.take(key)
-    if (giveBack === undefined) throw this.#refusal(limiter.retryAfterMs(key))
-    const giveBackElsewhere = (): void => { for (const each of elsewhere) each?.() }
+    const takeBack = limiter.take(key)
+    if (takeBack === undefined) throw this.#refusal(limiter.retryAfterMs(key))
+    const takeBackElsewhere = (): void => { for (const each of elsewhere) each?.() }
     return {
       succeeded () {
         limiter.clear(key)
-        giveBackElsewhere()
+        takeBackElsewhere()
       },
       cancelled () {
-        giveBack()
-        giveBackElsewhere()
+        takeBack()
+        takeBackElsewhere()
       }
     }
   }

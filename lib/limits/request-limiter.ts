@@ -56,7 +56,7 @@ export class RequestLimiter {
     )
   }
 
-  /** Counts the work that a request has taken. */
+  /** Counts the work of a request, in units of `Work`. */
   charge (userId: string | undefined, addressKey: string, units: number): void {
     const cost = Math.floor(units / this.#unitsPerRequest)
     if (cost === 0) return

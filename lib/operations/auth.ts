@@ -44,7 +44,7 @@ export const auth: readonly Operation[] = [
     async run ({ server: { identity }, client, grant }) {
       const { session } = grant.principal
       client.logOut()
-      // A token that could log in again would be no logout.
+      // Otherwise the token could log in again.
       if (session instanceof IdentitySession) await identity?.sessions.end(session)
       return { loggedOut: true }
     }
@@ -67,10 +67,7 @@ export const auth: readonly Operation[] = [
   })
 ]
 
-/**
- * Builds the refusal of a token. The log is told why; the client is not, since an attacker who tries tokens
- * would learn from it.
- */
+/** Builds the refusal of a token. The reason is logged and not sent: an attacker could learn from it. */
 function refused (client: Client, reason: string, message = 'Invalid token'): NoexServerError {
   client.log.info({ reason }, 'token refused')
   return new NoexServerError('UNAUTHORIZED', message)

@@ -94,7 +94,7 @@ function checkEntry (entry: unknown, index: number): void {
   if (filter != null) checkFilter(filter, `${path}.filter`)
 }
 
-/** What an entry needs the right to, beside the transaction: the operation that it stands for. */
+/** The tier of the operation that an entry stands for, which it needs the right to. */
 const entryTiers: Readonly<Record<TransactionEntry['op'], Tier>> = {
   get: 'read',
   where: 'read',
@@ -112,8 +112,8 @@ const entryTiers: Readonly<Record<TransactionEntry['op'], Tier>> = {
 }
 
 /**
- * The right to a transaction on each bucket, and for each entry the right to the operation that it stands
- * for. What is no entry is left to validation.
+ * Names each bucket for the transaction itself, and for each entry the operation that it stands for. Invalid
+ * entries are left to validation.
  */
 function resourcesOfEntries (...[request, self]: Parameters<ResourcesOf>): readonly ResourceAccess[] {
   const operations: unknown = request['operations']
@@ -131,12 +131,9 @@ function resourcesOfEntries (...[request, self]: Parameters<ResourcesOf>): reado
   ]
 }
 
-/**
- * The buckets that the entries name, each once; `*` for an entry that names none, and where there are no
- * entries.
- */
+/** Returns the buckets of the entries, each once; `*` for an entry without one, and where there are none. */
 function bucketsIn ({ operations }: RequestMessage): string[] {
-  // A step of a procedure.
+  // The usual case of a step of a procedure, without a set.
   if (Array.isArray(operations) && operations.length === 1) return [nameIn(memberIn(operations[0], 'bucket'))]
   const buckets = new Set(
     Array.isArray(operations)
@@ -146,7 +143,7 @@ function bucketsIn ({ operations }: RequestMessage): string[] {
   return buckets.size === 0 ? ['*'] : [...buckets]
 }
 
-/** The records of all `insertMany` entries. */
+/** Returns the number of records of all `insertMany` entries. */
 function insertedIn ({ operations }: RequestMessage): number {
   if (!Array.isArray(operations)) return 0
   const batches = (operations as unknown[]).filter(entry => memberIn(entry, 'op') === 'insertMany')

@@ -12,7 +12,7 @@ import {
   type ResourceAccess
 } from './policy.js'
 import type { AuthSession, Session } from '../protocol/session.js'
-import { reaches, tierOf } from './tiers.js'
+import { includesTier, tierOf } from './tiers.js'
 import type { RowAccess } from '../store/row-scope.js'
 
 const anonymousRoles: readonly string[] = [ANONYMOUS]
@@ -32,7 +32,7 @@ export class PermissionPolicy implements Policy {
   readonly #sessionKeys = new WeakMap<Session, number>()
   #lastSessionKey = 0
 
-  /** `config` has been checked; `undefined` where there are no permissions. `factsOf` knows the queries. */
+  /** `config` has been checked; `undefined` without the option. `factsOf` returns the facts of a query. */
   constructor (
     config: PermissionConfig | undefined,
     factsOf: (query: string) => QueryFacts,
@@ -49,10 +49,9 @@ export class PermissionPolicy implements Policy {
 
   admits (session: Session | undefined, tier: Tier): boolean {
     const own = session && tierOf(session.roles)
-    if (own !== undefined) return reaches(own, tier)
-    // A role of the application's own means nothing without permissions, so it does not make an
-    // administrator.
-    return !this.#isOpen || reaches('write', tier)
+    if (own !== undefined) return includesTier(own, tier)
+    // Without permissions, a role of the application has no meaning and does not make an administrator.
+    return !this.#isOpen || includesTier('write', tier)
   }
 
   decide (session: Session | undefined, resource: ResourceAccess): RowAccess {
@@ -62,12 +61,12 @@ export class PermissionPolicy implements Policy {
       resource.type === 'query' ? (resource.source ?? this.#factsOf(resource.name).bucket) : undefined
     const roles = session?.roles ?? anonymousRoles
     const rule = this.#rules.find(rule => roles.includes(rule.role) && rule.allows(resource, source))
-    // What a query may read is the scope's matter.
+    // The records that a query may read are decided by its scope.
     if (rule !== undefined) return resource.type === 'query' ? true : rule.rows(session)
     return this.#byDefault(session, resource.tier)
   }
 
-  /** A default makes no administrator of whoever has not even the role for it. */
+  /** The default allows operations of the tier `admin` only to sessions with a built-in role. */
   #byDefault (session: Session | undefined, tier: Tier | undefined): boolean {
     if (this.#config.default === 'deny') return false
     return tier !== 'admin' || (session !== undefined && tierOf(session.roles) !== undefined)
@@ -90,7 +89,7 @@ export class PermissionPolicy implements Policy {
       : scopeOfBucket(query.bucket, rows(query.bucket))
   }
 
-  /** Sessions that a check cannot tell apart share it; one that is no JSON stands for itself. */
+  /** Returns a key that sessions share which `check` cannot distinguish; one that is no JSON has its own. */
   #keyOf (session: Session | undefined): string {
     try {
       return JSON.stringify(session === undefined ? null : plainAnswer('auth.validate', shown(session)))
@@ -107,7 +106,7 @@ export class PermissionPolicy implements Policy {
     return this.#callback.decide(decisionIn, asked, operation, resource)
   }
 
-  /** Of a query in code: which buckets it opens is not known yet, so it is all that the answers depend on. */
+  /** Returns the scope key for a query in code: its buckets are unknown, so all that may decide counts. */
   #scopeKey (session: Session | undefined, rules: readonly Rule[]): string {
     if (this.isVolatile) return this.#keyOf(session)
     if (this.#rules.length === 0) return ''
@@ -116,7 +115,7 @@ export class PermissionPolicy implements Policy {
   }
 }
 
-/** The scope of a query of which is known that it reads `bucket` and nothing else. */
+/** Returns the scope of a query that reads `bucket` alone. */
 export function scopeOfBucket (bucket: string, rowAccess: RowAccess): Scope {
   return {
     key: rowAccess === true ? '' : JSON.stringify(rowAccess),
@@ -124,7 +123,7 @@ export function scopeOfBucket (bucket: string, rowAccess: RowAccess): Scope {
   }
 }
 
-/** Anything else than these three denies: a promise, for instance, is as true as an object can be. */
+/** Returns the decision of `check`. @throws TypeError for any other value, for instance a promise */
 function decisionIn (value: unknown): boolean | undefined {
   if (typeof value === 'boolean' || value === undefined) return value
   throw new TypeError(
@@ -132,7 +131,7 @@ function decisionIn (value: unknown): boolean | undefined {
   )
 }
 
-/** A copy for the application: a change to it would otherwise change what the user may do. */
+/** Returns a copy for the application, so that a change to it does not change the rights of the user. */
 function shown ({ userId, roles, metadata, expiresAt }: Session): AuthSession {
   return { userId, roles: Object.isFrozen(roles) ? roles : Object.freeze([...roles]), metadata, expiresAt }
 }

@@ -1,12 +1,12 @@
-import { sumOverflow } from '../protocol/errors.js'
+import { sumOverflow } from '../protocol/refusals.js'
 import type { AggregateFunction } from '@hamicek/noex-store'
 
 /** Numbers whose plain sum overflows are added in this scale, where 2^64 of them fit. */
 const SCALE = 2 ** -64
 
 /**
- * Makes one number of the values, of which only finite numbers count; the minimum or maximum of none is
- * `undefined`.
+ * Aggregates the finite numbers among the values; `count` counts all values. The minimum or maximum of no
+ * number is `undefined`.
  * @throws `VALIDATION_ERROR` when the sum is beyond what a number holds
  */
 export function aggregateValues (fn: AggregateFunction, values: readonly unknown[]): number | undefined {

@@ -25,7 +25,7 @@ export interface ProcedureOptions {
    */
   defaultTimeoutMs?: number | undefined
   /**
-   * Procedures of the application. Clients can call them, and not change them.
+   * Procedures of the application. Clients can call them, but not change them.
    * @default []
    */
   definitions?: readonly ProcedureDefinition[] | undefined

@@ -37,6 +37,11 @@ export function tooManyChanges (retryAfterMs: number): NoexServerError {
   return new NoexServerError('RATE_LIMITED', 'Too many changes are under way', { retryAfterMs })
 }
 
+/** Builds the refusal of a sum that is beyond what a number holds. */
+export function sumOverflow (): NoexServerError {
+  return new NoexServerError('VALIDATION_ERROR', 'The sum overflows: it is beyond ±1.8e308')
+}
+
 /** Builds the answer to a fault of the server or the application, whose reason only the log has. */
 export function internalError (): NoexServerError {
   return new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')

@@ -32,7 +32,7 @@ import { rowRulesOf, startAuthentication } from './start-auth.js'
 import { Statistics } from './stats.js'
 import { ServiceStatus } from './status.js'
 
-/** Where the service runs. */
+/** The environment of a service: its logger, the address of its server, and in tests its clock. */
 export interface NoexEnvironment {
   readonly log: Log
   /** The address that the HTTP server listens on. */

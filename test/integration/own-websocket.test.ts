@@ -8,7 +8,7 @@ import WebSocket, { WebSocketServer } from 'ws'
 import { noexPlugin, type NoexOptions } from '../../lib/index.js'
 import { TestClient } from '../support/client.js'
 import { serve, startStore, type Served } from '../support/service.js'
-import { watchForAccidents } from '../hostile/accidents.js'
+import { watchUncaughtErrors } from '../support/uncaught-errors.js'
 import { logInto } from '../support/log-into.js'
 import { RawSocket } from '../support/raw-socket.js'
 
@@ -109,7 +109,7 @@ const harmless: ReadonlyArray<readonly [name: string, own: WebsocketPluginOption
 
 for (const [name, own] of harmless) {
   t.test(`an application's own @fastify/websocket with ${name}`, async t => {
-    const accidents = watchForAccidents(t)
+    const uncaught = watchUncaughtErrors(t)
     const { app, url, port } = await serveOn(t, own, { path: '/live', maxPayloadBytes: 1_000 })
     const client = await TestClient.open(t, `${url}/live`)
     t.match(await client.ask('store.insert', { bucket: 'items', data: { name: 'x'.repeat(200) } }), {
@@ -135,7 +135,7 @@ for (const [name, own] of harmless) {
     t.comment('closes as ours does')
     await app.close()
     t.same(await client.closed, { code: 1000, reason: 'server_shutdown' })
-    t.same(accidents, [])
+    t.same(uncaught, [])
   })
 }
 
@@ -255,7 +255,7 @@ t.test('an upgrade that the application refuses or never answers gives its place
   ]
   for (const [name, own, status] of refusing) {
     t.test(name, async t => {
-      const accidents = watchForAccidents(t)
+      const uncaught = watchUncaughtErrors(t)
       const lines: Line[] = []
       const { app, port } = await serveOn(t, own, { connectionLimits: { maxConnections: 1 } }, lines)
       for (let i = 0; i < 3; i++) {
@@ -272,7 +272,7 @@ t.test('an upgrade that the application refuses or never answers gives its place
       if (status === 503 || name.includes('promise')) {
         t.match(lines.map(({ msg }) => msg).join(), /upgrade (cut off|refused): .*verifyClient/)
       }
-      t.same(accidents, [])
+      t.same(uncaught, [])
     })
   }
   t.end()
@@ -392,7 +392,7 @@ t.test('another upgrade listener', t => {
   }
 
   t.test('that takes the path for itself harms neither the process nor the limits', async t => {
-    const accidents = watchForAccidents(t)
+    const uncaught = watchUncaughtErrors(t)
     const { app, url, port } = await serve(
       t,
       { connectionLimits: { maxConnections: 1 } },
@@ -416,7 +416,7 @@ t.test('another upgrade listener', t => {
     }
     t.equal(app.noex.connectionCount, 0)
     t.equal((await fetch(`http://127.0.0.1:${port}/healthz`)).status, 200)
-    t.same(accidents, [])
+    t.same(uncaught, [])
   })
   t.end()
 })
